@@ -1,0 +1,37 @@
+"""TLS for every host name that the tenant serves, from a certificate authority thrown away after.
+
+Names are not known in advance (each environment and vault has its own), so a certificate is made
+when a client first asks for a name (SNI).
+"""
+
+import ssl
+from pathlib import Path
+
+import trustme
+
+
+class Certificates:
+    """A certificate authority and one server context that suits any name."""
+
+    def __init__(self) -> None:
+        self._authority = trustme.CA()
+        self._contexts: dict[str, ssl.SSLContext] = {}
+        self.server_context = self._context("localhost")
+        self.server_context.sni_callback = self._choose
+
+    def write_ca_file(self, path: Path) -> None:
+        """Write the authority's certificate (PEM), for SSL_CERT_FILE or REQUESTS_CA_BUNDLE."""
+        self._authority.cert_pem.write_to_path(path)
+
+    def _choose(
+        self, connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext
+    ) -> None:
+        if name is not None:
+            connection.context = self._context(name.lower())
+
+    def _context(self, name: str) -> ssl.SSLContext:
+        if name not in self._contexts:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._authority.issue_cert(name).configure_cert(context)
+            self._contexts[name] = context
+        return self._contexts[name]
