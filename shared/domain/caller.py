@@ -1,0 +1,40 @@
+"""A caller: a place that holds an original's trigger URL or id."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """One place where trigger URLs or flow ids stand."""
+
+    #: Which file of `shared/callers/` knows this place: `flow`, `app_setting`, …
+    kind: str
+    #: Finds the place again; only its kind reads it.
+    address: str
+    #: For people: what and where, without any secret.
+    label: str
+    #: What is written as a whole: two jobs must not write one resource at once.
+    resource: str
+    #: Environment the place lies in; None: outside Power Platform.
+    environment_id: str | None = None
+    #: Dataverse id where the place is a flow.
+    workflow_id: str | None = None
+    #: 32-hex ids of the trigger URLs that stand there.
+    trigger_url_ids: frozenset[str] = frozenset()
+    #: Lower-case Dataverse ids of the child flows that it runs.
+    child_flow_ids: frozenset[str] = frozenset()
+    #: Why the place cannot be written by the app; empty: it can.
+    manual: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerValue:
+    """What stands at a place now. `text` may hold signatures: never log or store it."""
+
+    text: str
+    #: Changes with every write; empty where the platform offers none.
+    etag: str = ""
+
+    def __repr__(self) -> str:
+        """Leave the text out: it may hold a secret."""
+        return f"CallerValue(<{len(self.text)} characters>)"

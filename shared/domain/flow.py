@@ -1,0 +1,111 @@
+"""A flow as the platform's different services show it. Its three ids are kept apart.
+
+* `workflow_id`: the row in Dataverse; what a parent's child-flow action names.
+* `flow_name`: the id the flow service uses.
+* the 32-hex id inside a trigger URL: see trigger_url.py.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class FlowState(StrEnum):
+    """Whether a flow runs when it is triggered."""
+
+    ON = "on"
+    OFF = "off"
+    SUSPENDED = "suspended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportedFlow:
+    """One line of a report of the flow service, without a definition (contract §5.1, §5.2)."""
+
+    flow_name: str
+    display_name: str
+    #: Dataverse id; None: the report does not tell.
+    workflow_id: str | None
+    state: FlowState | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowDetail:
+    """One flow read by itself from the flow service (contract §5.3)."""
+
+    flow_name: str
+    display_name: str
+    workflow_id: str | None
+    state: FlowState
+    #: JSON text in the shape of Dataverse's `clientdata`.
+    client_data: str
+    #: Entra object id of the creator.
+    owner_id: str
+    is_managed: bool
+    #: None: the answer does not tell.
+    in_solution: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workflow:
+    """One row of Dataverse's `workflow` table that is a cloud flow (contract §6.1)."""
+
+    workflow_id: str
+    name: str
+    state: FlowState
+    #: JSON text, byte for byte as Dataverse holds it.
+    client_data: str
+    #: `systemuserid` of the owner.
+    owner_id: str
+    is_managed: bool
+    description: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowDraft:
+    """A cloud flow to be created in Dataverse, off, under an id of our choice."""
+
+    workflow_id: str
+    name: str
+    description: str
+    client_data: str
+    #: `systemuserid` of the owner the flow is created for.
+    owner_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowChange:
+    """What to change of a cloud flow; None leaves a field as it is."""
+
+    name: str | None = None
+    client_data: str | None = None
+    state: FlowState | None = None
+    #: `systemuserid` to act for; None: the app itself.
+    on_behalf_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run of a flow (contract §5.7)."""
+
+    run_id: str
+    started: datetime
+    ended: datetime | None
+    status: str
+    #: 32-hex id of the trigger URL, read from the run's content links; None: not shown.
+    trigger_url_id: str | None
+
+    @property
+    def is_going(self) -> bool:
+        """Say whether the run has not ended."""
+        return self.ended is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """One co-owner or owner of a flow (contract §5.5)."""
+
+    permission_id: str
+    principal_id: str
+    role: str

@@ -1,0 +1,99 @@
+"""Every error the product raises on purpose. The family decides what becomes of the message.
+
+ProductError
+├── Transient            scheduled again, with back-off, up to a cap
+│   ├── Throttled            the platform or our own budget says: later
+│   └── Unavailable          no answer, or an answer of the 5xx kind
+├── Waiting              scheduled for a time, however often
+│   └── MigrationInProgress  the environment is still being moved under its key
+├── Permanent            the row is blocked (a person can help) or failed (nobody can)
+│   ├── Blocked              what a person must do, in words
+│   └── Refused              the platform said no, with its code
+├── NotFound             the platform or the store has no such item
+├── Conflict             somebody else changed the item: read again and decide again
+│   └── AlreadyExists        the item that was to be created is there
+└── Unreadable           an input nobody can read: parked with this reason
+"""
+
+from datetime import datetime, timedelta
+
+
+class ProductError(Exception):
+    """Something the product expects to go wrong went wrong."""
+
+    def __init__(self, message: str | None = None) -> None:
+        """Use `message`, or the first line of the class's docstring."""
+        super().__init__(message or (self.__doc__ or "").strip().splitlines()[0])
+
+
+class Transient(ProductError):
+    """The call failed in a way that a later try may not."""
+
+    def __init__(self, message: str | None = None, *, retry_after: timedelta | None = None) -> None:
+        """`retry_after` is the shortest wait the other side asked for, if it did."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Throttled(Transient):
+    """The budget of calls for this period is used up."""
+
+
+class Unavailable(Transient):
+    """The service gave no answer, or said that it cannot answer now."""
+
+
+class Waiting(ProductError):
+    """The work has to wait for something that is not an error."""
+
+    def __init__(self, reason: str, *, until: datetime) -> None:
+        """`until` is when to look again (UTC)."""
+        super().__init__(reason)
+        self.reason = reason
+        self.until = until
+
+
+class Permanent(ProductError):
+    """Trying again would change nothing."""
+
+
+class Blocked(Permanent):
+    """A person has to do something first."""
+
+    def __init__(self, reason: str, *, instruction: str, code: str = "blocked") -> None:
+        """`instruction` is what to do next; `code` groups what can be retried together."""
+        super().__init__(reason)
+        self.reason = reason
+        self.instruction = instruction
+        self.code = code
+
+
+class Refused(Permanent):
+    """The platform refused the call."""
+
+    def __init__(self, message: str, *, code: str, status: int) -> None:
+        """`code` is the platform's own error code (contract §1.3), `status` the HTTP status."""
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.status = status
+        self.detail = message
+
+
+class MigrationInProgress(Refused):
+    """The environment is being migrated: flows cannot be created or changed meanwhile."""
+
+
+class NotFound(ProductError):
+    """There is no such item."""
+
+
+class Conflict(ProductError):
+    """The item was changed by somebody else since it was read."""
+
+
+class AlreadyExists(Conflict):
+    """The item that was to be created exists."""
+
+
+class Unreadable(ProductError):
+    """The input cannot be read."""

@@ -1,0 +1,70 @@
+"""Every setting of the product, read from the environment once. Nothing else reads it."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings of the app; each is an application setting with the prefix `CMK_`."""
+
+    model_config = SettingsConfigDict(env_prefix="CMK_", frozen=True, extra="ignore")
+
+    #: Tenant to work in.
+    tenant_id: str
+    #: Subscriptions whose policies, sites, vaults and firewalls are watched.
+    subscription_ids: tuple[str, ...] = ()
+    #: Client id of a user-assigned identity; empty: the system-assigned one.
+    client_id: str = ""
+
+    #: Public client the operator signs in with (device code); empty: no operator.
+    operator_client_id: str = ""
+    #: Key Vault secret that holds the operator's token cache, as its URL.
+    operator_token_cache_secret: str = ""
+
+    #: Service Bus namespace (`name.servicebus.windows.net`), reached with the app's identity.
+    service_bus_namespace: str = Field(
+        "", validation_alias="ServiceBusConnection__fullyQualifiedNamespace"
+    )
+    #: Service Bus connection string; used where no namespace is named.
+    service_bus_connection: str = Field("", validation_alias="ServiceBusConnection")
+
+    #: Folder for state and archives where no storage account is named.
+    state_folder: Path = Path("var/state")
+    #: Storage account for state (tables) and archives (blobs).
+    storage_account: str = ""
+    #: Key for archives in a folder (url-safe base64, 32 bytes); Azure encrypts blobs itself.
+    archive_key: str = ""
+
+    #: Calls a minute to the flow service (contract §5.10: 5 is known to be safe).
+    flow_service_calls_per_minute: int = 5
+    #: Calls a minute to each Dataverse environment (contract §12: 6,000 in 5 minutes).
+    dataverse_calls_per_minute: int = 1000
+    #: Calls a minute to Azure Resource Manager.
+    resource_manager_calls_per_minute: int = 200
+
+    #: How long an original must be without a run before it is retired.
+    quiet_period: timedelta = timedelta(days=7)
+    #: How long a swapped pair is watched before the original is retired.
+    watch_period: timedelta = timedelta(days=1)
+    #: How long after a key event the environments are checked again.
+    recheck_after: timedelta = timedelta(hours=24)
+    #: How long to wait before asking again whether a migration has ended.
+    migration_poll: timedelta = timedelta(minutes=10)
+    #: How long a job that waits for another job, a window or a switch waits before it looks again.
+    wait_poll: timedelta = timedelta(minutes=5)
+    #: How long a plan can be approved.
+    plan_expires: timedelta = timedelta(days=7)
+    #: First and longest wait after a transient failure, and how many before the job fails.
+    backoff_first: timedelta = timedelta(seconds=5)
+    backoff_longest: timedelta = timedelta(minutes=10)
+    backoff_tries: int = 8
+    #: How long one delivery may hold a job's row, and a caller's resource.
+    job_lease: timedelta = timedelta(minutes=2)
+    caller_lease: timedelta = timedelta(seconds=90)
+    #: A row overdue by this much gets its message again.
+    overdue_after: timedelta = timedelta(minutes=1)
+    #: What to do with an original that was edited after it was copied: `block` or `copy_again`.
+    on_drift: str = "block"
