@@ -1,0 +1,28 @@
+"""Reads from JSON whose shape nobody promises.
+
+Definitions come from fifteen years of designers: a missing or oddly typed member must read as
+absent, not raise in the middle of ten thousand flows.
+"""
+
+from collections.abc import Mapping
+from typing import cast
+
+_EMPTY: Mapping[str, object] = {}
+
+
+def as_mapping(value: object) -> Mapping[str, object]:
+    """Return a JSON object as it is, anything else as an empty one."""
+    return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else _EMPTY
+
+
+def mapping_at(value: Mapping[str, object], *names: str) -> Mapping[str, object]:
+    """Return the object at a chain of member names, an empty one where the chain breaks."""
+    for name in names:
+        value = as_mapping(value.get(name))
+    return value
+
+
+def text_at(value: Mapping[str, object], name: str) -> str | None:
+    """Return a member that is text and not empty, else None."""
+    member = value.get(name)
+    return member if isinstance(member, str) and member else None
