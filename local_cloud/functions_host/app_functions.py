@@ -1,0 +1,155 @@
+"""The functions of an app as this host runs them, read from the bindings that the worker reports.
+
+Whatever the host does not emulate is refused here, before anything runs: a binding that is
+silently ignored would make a green local run a lie.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from azure.servicebus import parse_connection_string
+
+from local_cloud.functions_host.errors import HostStartError
+from local_cloud.functions_host.host_settings import resolve
+from local_cloud.functions_host.schedule import Schedule, parse_schedule
+
+
+class AuthLevel(StrEnum):
+    """Who may call an HTTP function."""
+
+    ANONYMOUS = "ANONYMOUS"
+    FUNCTION = "FUNCTION"
+    ADMIN = "ADMIN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpTrigger:
+    """A function behind a route."""
+
+    #: ASP.NET route template without the prefix, like `jobs/{id}`.
+    route: str
+    #: Upper-case methods; empty means every method.
+    methods: frozenset[str]
+    auth_level: AuthLevel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerTrigger:
+    """A function on a schedule."""
+
+    expression: str
+    schedule: Schedule
+    run_on_startup: bool
+    use_monitor: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueTrigger:
+    """A function behind a Service Bus queue, one message for each invocation."""
+
+    queue_name: str
+    #: A secret: never log it.
+    connection_string: str
+    #: Whether the worker gets the body as bytes (dataType BINARY) instead of text.
+    is_binary: bool
+
+
+type Trigger = HttpTrigger | TimerTrigger | QueueTrigger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """One function of the app."""
+
+    id: str
+    name: str
+    #: The name of the parameter that the trigger's data is bound to.
+    parameter: str
+    trigger: Trigger
+
+
+def read_function(metadata: Any, environ: Mapping[str, str]) -> Function:
+    """Turn the worker's RpcFunctionMetadata into a function that this host can run.
+
+    Raises HostStartError, naming the function, for whatever the host does not emulate.
+    """
+    try:
+        bindings = [json.loads(binding) for binding in metadata.raw_bindings]
+        trigger = next(b for b in bindings if b["type"].lower().endswith("trigger"))
+        for binding in bindings:
+            is_http_response = (binding["name"], binding["type"].lower()) == ("$return", "http")
+            if binding is not trigger and not is_http_response:
+                raise HostStartError(f"the binding {binding['name']!r} ({binding['type']})")
+        if metadata.HasField("retry_options"):
+            raise HostStartError("a retry policy")
+        return Function(
+            id=metadata.function_id,
+            name=metadata.name,
+            parameter=trigger["name"],
+            trigger=_read_trigger(trigger, metadata.name, environ),
+        )
+    except HostStartError as err:
+        raise HostStartError(
+            f"function {metadata.name}: this host cannot run it because of: {err}"
+        ) from err
+
+
+def _read_trigger(binding: dict[str, Any], name: str, environ: Mapping[str, str]) -> Trigger:
+    """Read the trigger's own settings."""
+    match binding["type"].lower():
+        case "httptrigger":
+            return HttpTrigger(
+                route=(binding.get("route") or name).strip("/"),
+                methods=frozenset(method.upper() for method in binding.get("methods") or ()),
+                auth_level=AuthLevel(str(binding.get("authLevel") or "FUNCTION").upper()),
+            )
+        case "timertrigger":
+            return _read_timer(binding, environ)
+        case "servicebustrigger":
+            return _read_queue(binding, environ)
+        case other:
+            raise HostStartError(f"the trigger type {other}")
+
+
+def _read_timer(binding: dict[str, Any], environ: Mapping[str, str]) -> TimerTrigger:
+    """Read a timer trigger."""
+    expression = resolve(binding["schedule"], environ)
+    try:
+        schedule = parse_schedule(expression)
+    except ValueError as err:
+        raise HostStartError(str(err)) from err
+    return TimerTrigger(
+        expression=expression,
+        schedule=schedule,
+        run_on_startup=bool(binding.get("runOnStartup")),
+        use_monitor=binding.get("useMonitor") is not False,
+    )
+
+
+def _read_queue(binding: dict[str, Any], environ: Mapping[str, str]) -> QueueTrigger:
+    """Read a Service Bus trigger, refusing topics, sessions and batches."""
+    if binding.get("topicName") or not binding.get("queueName"):
+        raise HostStartError("a Service Bus topic (queues only)")
+    if binding.get("isSessionsEnabled"):
+        raise HostStartError("Service Bus sessions")
+    if str(binding.get("cardinality") or "ONE").upper() != "ONE":
+        raise HostStartError("cardinality MANY (one message for each invocation only)")
+    if str(binding.get("autoCompleteMessages", True)).lower() != "true":
+        raise HostStartError("autoCompleteMessages false: the worker cannot settle a message")
+    connection = resolve(binding.get("connection") or "AzureWebJobsServiceBus", environ)
+    connection_string = environ.get(connection) or environ.get(f"AzureWebJobs{connection}")
+    if not connection_string:
+        raise HostStartError(f"the app setting {connection} holds no connection string")
+    try:
+        parse_connection_string(connection_string)
+    except ValueError as err:
+        # Its text may hold the key: name the setting only.
+        raise HostStartError(f"the app setting {connection} is no connection string") from err
+    return QueueTrigger(
+        queue_name=resolve(binding["queueName"], environ),
+        connection_string=connection_string,
+        is_binary=str(binding.get("dataType") or "").upper() == "BINARY",
+    )

@@ -1,0 +1,135 @@
+"""The host as a whole: settings, worker, triggers; start, ready, stop."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from local_cloud.functions_host.app_functions import (
+    Function,
+    QueueTrigger,
+    TimerTrigger,
+    read_function,
+)
+from local_cloud.functions_host.errors import HostStartError
+from local_cloud.functions_host.host_settings import (
+    HostSettings,
+    is_disabled,
+    load_app_settings,
+    load_host_settings,
+)
+from local_cloud.functions_host.http_front import HttpFront
+from local_cloud.functions_host.log_lines import start_logging
+from local_cloud.functions_host.queue_listener import ListenerLimits, QueueListener
+from local_cloud.functions_host.timer_runner import TimerRunner
+from local_cloud.functions_host.worker import Worker
+
+_LOGGER = logging.getLogger("host")
+#: How long running invocations get to finish when the host is told to stop.
+_GRACE = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostOptions:
+    """What the command line says."""
+
+    app_dir: Path
+    #: 0 takes a free port.
+    port: int
+    #: What functions with an auth level ask for.
+    function_key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """What the host tells when it takes requests."""
+
+    url: str
+    functions: list[str]
+
+
+async def run_host(options: HostOptions, tell_ready: Callable[[Ready], None]) -> bool:
+    """Run one app until SIGTERM or SIGINT; False if invocations were still running at the end.
+
+    Raises HostStartError if the app or its settings cannot be run.
+    """
+    load_app_settings(options.app_dir, os.environ)
+    settings = load_host_settings(options.app_dir, os.environ)
+    # As in Azure, relative paths of the app start at its own folder.
+    os.chdir(options.app_dir)
+    worker = Worker(options.app_dir, settings.function_timeout)
+    start_logging(settings.log_level, worker.running)
+    functions = _enabled([read_function(entry, os.environ) for entry in await worker.start()])
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    front = HttpFront(functions, worker, settings.route_prefix)
+    # Shut down by hand: requests under way get the grace that the other triggers get.
+    runner = web.AppRunner(
+        front.application(options.function_key), access_log=None, shutdown_timeout=_GRACE
+    )
+    await runner.setup()
+    url = await _listen(runner, options.port)
+    triggers = [asyncio.create_task(run) for run in _triggers(functions, worker, settings, stop)]
+    tell_ready(Ready(url=url, functions=sorted(function.name for function in functions)))
+    await stop.wait()
+    return await _stop(worker, runner, triggers)
+
+
+def _enabled(functions: list[Function]) -> list[Function]:
+    """Drop the functions that an app setting disables."""
+    for function in functions:
+        if is_disabled(function.name, os.environ):
+            _LOGGER.warning("function disabled", extra={"function": function.name})
+    return [function for function in functions if not is_disabled(function.name, os.environ)]
+
+
+async def _listen(runner: web.AppRunner, port: int) -> str:
+    """Bind the loopback address and return the URL."""
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+    except OSError as err:
+        raise HostStartError(f"port {port} cannot be bound: {err.strerror}") from err
+    return f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+
+def _triggers(
+    functions: list[Function], worker: Worker, settings: HostSettings, stop: asyncio.Event
+) -> list[Coroutine[Any, Any, None]]:
+    """Return what keeps the timers and queues going, one coroutine for each function."""
+    limits = ListenerLimits(
+        concurrent_calls=settings.max_concurrent_calls, lock_renewal=settings.max_lock_renewal
+    )
+    running: list[Coroutine[Any, Any, None]] = []
+    for function in functions:
+        match function.trigger:
+            case TimerTrigger() as trigger:
+                running.append(TimerRunner(function, trigger, worker).run(stop))
+            case QueueTrigger() as trigger:
+                running.append(QueueListener(function, trigger, worker, limits).run(stop))
+            case _:
+                pass  # the HTTP front has it
+    return running
+
+
+async def _stop(worker: Worker, runner: web.AppRunner, triggers: list[asyncio.Task[None]]) -> bool:
+    """Let running invocations finish for a while, then give their messages back."""
+    _LOGGER.info("stopping", extra={"running": len(worker.running)})
+    ending = asyncio.gather(runner.cleanup(), *triggers, return_exceptions=True)
+    try:
+        async with asyncio.timeout(_GRACE):
+            await asyncio.shield(ending)
+    except TimeoutError:
+        _LOGGER.warning("still running", extra={"functions": sorted(worker.running.values())})
+        for trigger in triggers:
+            trigger.cancel()
+        await ending
+        return False
+    worker.stop()
+    return True

@@ -1,0 +1,146 @@
+"""host.json and the app settings, read the way the real host lays them over each other."""
+
+import json
+import logging
+import os
+import re
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from local_cloud.functions_host.errors import HostStartError
+
+_OVERRIDE = "AzureFunctionsJobHost__"
+_LEVELS = {
+    "trace": logging.DEBUG,
+    "debug": logging.DEBUG,
+    "information": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "critical": logging.CRITICAL,
+    "none": logging.CRITICAL + 10,
+}
+_TIME_SPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d{1,7})?))?")
+_SETTING = re.compile(r"%([^%]+)%")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostSettings:
+    """What this host obeys of host.json."""
+
+    #: The first segments of every HTTP route; empty for none.
+    route_prefix: str
+    #: Invocations at a time of each Service Bus function.
+    max_concurrent_calls: int
+    #: How long the lock of a message in work is renewed; None without end.
+    max_lock_renewal: timedelta | None
+    #: How long an invocation may run; None without end.
+    function_timeout: timedelta | None
+    #: The lowest level of log records that are printed.
+    log_level: int
+
+
+def load_app_settings(app_dir: Path, environ: MutableMapping[str, str]) -> None:
+    """Add the `Values` of local.settings.json to the environment, which wins where both speak."""
+    path = app_dir / "local.settings.json"
+    if not path.exists():
+        return
+    values = _read_json(path).get("Values") or {}
+    for name, value in values.items():
+        if not isinstance(value, str):
+            raise HostStartError(f"{path}: the value of {name} must be a string")
+        environ.setdefault(name, value)
+
+
+def load_host_settings(app_dir: Path, environ: Mapping[str, str]) -> HostSettings:
+    """Read host.json with its `AzureFunctionsJobHost__` overrides.
+
+    Raises HostStartError for a missing or unreadable file and for values this host cannot obey.
+    """
+    path = app_dir / "host.json"
+    document = _read_json(path)
+    if document.get("version") != "2.0":
+        raise HostStartError(f'{path}: "version" must be "2.0"')
+    values = dict(_flatten(document))
+    values |= {
+        name[len(_OVERRIDE) :].replace("__", ":").lower(): value
+        for name, value in environ.items()
+        if name.lower().startswith(_OVERRIDE.lower())
+    }
+    bus = "extensions:servicebus:"
+    if str(values.get(bus + "autocompletemessages", "true")).lower() != "true":
+        raise HostStartError(f"{path}: autoCompleteMessages must be true: the worker cannot settle")
+    if int(values.get(bus + "prefetchcount", 0)) != 0:
+        raise HostStartError(f"{path}: prefetchCount must be 0: this host does not prefetch")
+    return HostSettings(
+        route_prefix=str(values.get("extensions:http:routeprefix", "api")).strip("/"),
+        # The extension's own default is 16 for each core (functions-host.md, part 4).
+        max_concurrent_calls=int(
+            values.get(bus + "maxconcurrentcalls", 16 * (os.cpu_count() or 1))
+        ),
+        max_lock_renewal=_time_span(values.get(bus + "maxautolockrenewalduration", "00:05:00")),
+        function_timeout=_time_span(values.get("functiontimeout", "00:30:00")),
+        log_level=_log_level(values.get("logging:loglevel:default", "Information")),
+    )
+
+
+def resolve(text: str, environ: Mapping[str, str]) -> str:
+    """Replace each `%NAME%` by that app setting; raises HostStartError where it is not set."""
+
+    def value_of(match: re.Match[str]) -> str:
+        value = environ.get(match[1])
+        if not value:
+            raise HostStartError(f"'%{match[1]}%' does not resolve to a value: set {match[1]}")
+        return value
+
+    return _SETTING.sub(value_of, text)
+
+
+def is_disabled(function_name: str, environ: Mapping[str, str]) -> bool:
+    """Whether an app setting `AzureWebJobs.NAME.Disabled` turns the function off."""
+    names = (f"AzureWebJobs.{function_name}.Disabled", f"AzureWebJobs__{function_name}__Disabled")
+    return any(environ.get(name, "").lower() in ("1", "true") for name in names)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object, or say what is wrong with the file."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError as err:
+        raise HostStartError(f"{path} is missing") from err
+    except ValueError as err:
+        raise HostStartError(f"{path} is not JSON: {err}") from err
+    if not isinstance(document, dict):
+        raise HostStartError(f"{path} must hold a JSON object")
+    return document
+
+
+def _flatten(value: object, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield `a:b:c` and value for each leaf; names are case-insensitive, as .NET's are."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _flatten(inner, f"{path}:{name.lower()}" if path else name.lower())
+    else:
+        yield path, value
+
+
+def _time_span(value: object) -> timedelta | None:
+    """Read a .NET TimeSpan; a negative one means without end."""
+    text = str(value)
+    if text.startswith("-"):
+        return None
+    match = _TIME_SPAN.fullmatch(text)
+    if match is None:
+        raise HostStartError(f"host.json: {text!r} is not a duration like 00:05:00")
+    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+
+
+def _log_level(value: object) -> int:
+    """Translate .NET's name of a log level to Python's number."""
+    try:
+        return _LEVELS[str(value).lower()]
+    except KeyError as err:
+        raise HostStartError(f"host.json: {value!r} is not a log level") from err

@@ -1,0 +1,199 @@
+"""Service Bus queue functions: receive, invoke, settle, as the extension's listener does.
+
+A listener works in lanes. A lane is one receiver that takes one message, runs the function and
+settles before it takes the next, so that nothing else ever waits on its connection: the SDK reads
+and writes under one lock, and a settlement beside a waiting receive would stand behind it. As long
+as every lane is at work and the limit allows, another one opens.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from azure.servicebus import ServiceBusReceivedMessage
+from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver
+from azure.servicebus.exceptions import ServiceBusError
+
+from local_cloud.functions_host.app_functions import Function, QueueTrigger
+from local_cloud.functions_host.message_data import (
+    application_properties,
+    message_data,
+    message_metadata,
+)
+from local_cloud.functions_host.worker import Invocation, Worker
+
+_LOGGER = logging.getLogger("host.service_bus")
+#: A lane that got no message for this long closes, unless it is the last one waiting.
+_IDLE = 30.0
+#: Wait between tries to reach the broker.
+_RETRY = 1.0
+#: How long a message's return may take when the host stops in the middle of its work.
+_RELEASE = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerLimits:
+    """What host.json allows a listener."""
+
+    #: Messages in work at a time.
+    concurrent_calls: int
+    #: How long a lock is renewed; None without end.
+    lock_renewal: timedelta | None
+
+
+class QueueListener:
+    """Feeds the messages of one queue to one function."""
+
+    def __init__(
+        self, function: Function, trigger: QueueTrigger, worker: Worker, limits: ListenerLimits
+    ) -> None:
+        """Take the function, its trigger, the worker that runs it and the limits."""
+        self._function = function
+        self._trigger = trigger
+        self._worker = worker
+        self._limits = limits
+        self._lanes: set[asyncio.Task[None]] = set()
+        self._waiting: set[asyncio.Task[None]] = set()
+        self._is_stopping = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Listen until told to stop, then wait for the messages in work.
+
+        Cancelled while it waits, it gives those messages back to the queue.
+        """
+        self._open_lane()
+        try:
+            await stop.wait()
+            self._is_stopping = True
+            for lane in self._waiting:
+                lane.cancel()
+            await asyncio.gather(*self._lanes, return_exceptions=True)
+        except asyncio.CancelledError:
+            for lane in self._lanes:
+                lane.cancel()
+            await asyncio.gather(*self._lanes, return_exceptions=True)
+            raise
+
+    def _open_lane(self) -> None:
+        """Start another lane if none is waiting for a message and the limit allows one."""
+        if self._waiting or self._is_stopping:
+            return
+        if len(self._lanes) < self._limits.concurrent_calls:
+            lane = asyncio.create_task(self._run_lane())
+            self._lanes.add(lane)
+            # From the start, so that a burst opens lanes one after the other, not all at once.
+            self._waiting.add(lane)
+            lane.add_done_callback(self._close_lane)
+
+    def _close_lane(self, lane: asyncio.Task[None]) -> None:
+        """Forget a lane; a bug that ended it is reported instead of silencing the queue."""
+        self._lanes.discard(lane)
+        self._waiting.discard(lane)
+        if not lane.cancelled() and (error := lane.exception()):
+            _LOGGER.error("lane failed", exc_info=error, extra=self._fields())
+            asyncio.get_running_loop().call_later(_RETRY, self._open_lane)
+
+    async def _run_lane(self) -> None:
+        """Keep a receiver open, through failures of the broker, until the lane is not needed."""
+        while not self._is_stopping:
+            try:
+                async with (
+                    ServiceBusClient.from_connection_string(
+                        self._trigger.connection_string, retry_total=0
+                    ) as client,
+                    client.get_queue_receiver(self._trigger.queue_name) as receiver,
+                ):
+                    await self._serve(receiver)
+                    return
+            except (ServiceBusError, OSError) as err:
+                _LOGGER.warning(
+                    "queue not reachable, trying again",
+                    extra=self._fields() | {"failure": f"{type(err).__name__}: {err}"},
+                )
+            await asyncio.sleep(_RETRY)
+
+    async def _serve(self, receiver: ServiceBusReceiver) -> None:
+        """Take messages one by one; returns when the lane has been idle and is not the last."""
+        lane = asyncio.current_task()
+        assert lane is not None
+        while not self._is_stopping:
+            self._waiting.add(lane)
+            messages = await receiver.receive_messages(max_message_count=1, max_wait_time=_IDLE)
+            if messages:
+                self._waiting.discard(lane)
+                self._open_lane()
+                for message in messages:
+                    await self._handle(receiver, message)
+            elif len(self._waiting) > 1:
+                return
+
+    async def _handle(
+        self, receiver: ServiceBusReceiver, message: ServiceBusReceivedMessage
+    ) -> None:
+        """Run the function with one message: success completes it, failure abandons it."""
+        finished = asyncio.Event()
+        renewal = asyncio.create_task(self._renew(receiver, message, finished))
+        diagnostic_id = application_properties(message).get("Diagnostic-Id")
+        succeeded = False
+        try:
+            outcome = await self._worker.invoke(
+                Invocation(
+                    function=self._function,
+                    data=message_data(message, is_binary=self._trigger.is_binary),
+                    metadata=message_metadata(message),
+                    caused_by=str(diagnostic_id) if diagnostic_id else None,
+                )
+            )
+            succeeded = outcome.succeeded
+        finally:
+            # Never cancelled in the middle of its request: the connection carries on.
+            finished.set()
+            async with asyncio.timeout(_RELEASE if self._is_stopping else None):
+                await renewal
+                await self._settle(receiver, message, succeeded=succeeded)
+
+    async def _settle(
+        self, receiver: ServiceBusReceiver, message: ServiceBusReceivedMessage, *, succeeded: bool
+    ) -> None:
+        """Complete or abandon; a lost lock is logged, and the broker delivers again."""
+        try:
+            if succeeded:
+                await receiver.complete_message(message)
+            else:
+                await receiver.abandon_message(message)
+        except ServiceBusError as err:
+            fields = self._fields() | {"message_id": message.message_id, "failure": str(err)}
+            _LOGGER.warning("message not settled, it will be delivered again", extra=fields)
+
+    async def _renew(
+        self,
+        receiver: ServiceBusReceiver,
+        message: ServiceBusReceivedMessage,
+        finished: asyncio.Event,
+    ) -> None:
+        """Renew the lock at half of its remaining time while the function runs."""
+        started = datetime.now(UTC)
+        limit = self._limits.lock_renewal
+        while (locked_until := message.locked_until_utc) is not None:
+            now = datetime.now(UTC)
+            if limit is not None and now - started > limit:
+                _LOGGER.warning("lock no longer renewed", extra=self._fields())
+                return
+            wait = max((locked_until - now).total_seconds() / 2, 0.0)
+            try:
+                async with asyncio.timeout(wait):
+                    await finished.wait()
+                return
+            except TimeoutError:
+                pass  # the function still runs
+            try:
+                await receiver.renew_message_lock(message)
+            except ServiceBusError as err:
+                fields = self._fields() | {"failure": f"{type(err).__name__}: {err}"}
+                _LOGGER.warning("lock not renewed", extra=fields)
+                return
+
+    def _fields(self) -> dict[str, object]:
+        """Name the function and its queue in a log record."""
+        return {"function": self._function.name, "queue": self._trigger.queue_name}

@@ -1,0 +1,79 @@
+"""Timer functions: waits for each occurrence and invokes, one at a time."""
+
+import asyncio
+import json
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from local_cloud.functions_host.app_functions import Function, TimerTrigger
+from local_cloud.functions_host.rpc_messages import rpc
+from local_cloud.functions_host.worker import Invocation, Worker
+
+_LOGGER = logging.getLogger("host.timer")
+#: The real host watches only schedules that are at least this far apart.
+_MONITORED = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleStatus:
+    """What the schedule monitor knows; kept in memory, so a restart is never past due."""
+
+    last: datetime
+    due: datetime
+
+    def to_json(self) -> dict[str, str]:
+        """Return the members that the worker hands to the function."""
+        last = self.last.isoformat()
+        return {"Last": last, "Next": self.due.isoformat(), "LastUpdated": last}
+
+
+def timer_invocation(function: Function, status: ScheduleStatus | None) -> Invocation:
+    """Build the invocation of a timer function (functions-host document, part 3.2)."""
+    info: dict[str, Any] = {
+        "Schedule": {"AdjustForDST": True},
+        "ScheduleStatus": status.to_json() if status else None,
+        "IsPastDue": False,
+    }
+    return Invocation(function=function, data=rpc.TypedData(json=json.dumps(info)))
+
+
+class TimerRunner:
+    """Runs one timer function until it is told to stop."""
+
+    def __init__(self, function: Function, trigger: TimerTrigger, worker: Worker) -> None:
+        """Take the function, its trigger and the worker that runs it."""
+        self._function = function
+        self._trigger = trigger
+        self._worker = worker
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Invoke at every occurrence; one that comes while the function still runs is skipped."""
+        last = datetime.now(UTC)
+        if self._trigger.run_on_startup:
+            await self._worker.invoke(timer_invocation(self._function, None))
+        while not stop.is_set():
+            due = self._trigger.schedule.next_after(datetime.now(UTC))
+            _LOGGER.debug("timer due", extra={"function": self._function.name, "due": due})
+            if await self._stopped_before(due, stop):
+                return
+            status = ScheduleStatus(last=last, due=due) if self._is_monitored(due) else None
+            last = due
+            await self._worker.invoke(timer_invocation(self._function, status))
+
+    async def _stopped_before(self, due: datetime, stop: asyncio.Event) -> bool:
+        """Wait for the time or the stop, whichever is first; True if it was the stop."""
+        while (wait := (due - datetime.now(UTC)).total_seconds()) > 0:
+            try:
+                async with asyncio.timeout(wait):
+                    await stop.wait()
+            except TimeoutError:
+                continue  # the loop's clock and the wall clock may differ by a little
+            return True
+        return stop.is_set()
+
+    def _is_monitored(self, due: datetime) -> bool:
+        """Whether the function is told of its schedule's status."""
+        following = self._trigger.schedule.next_after(due)
+        return self._trigger.use_monitor and following - due >= _MONITORED

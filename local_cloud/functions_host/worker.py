@@ -1,0 +1,169 @@
+"""Microsoft's Python worker library on a thread and loop of its own.
+
+In production the worker is another process, so that a handler that blocks its loop never keeps the
+host from renewing locks; the thread keeps that true here. The library holds its registry in module
+globals: one app for each process.
+"""
+
+import asyncio
+import logging
+import secrets
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import azure_functions_runtime as runtime
+
+from local_cloud.functions_host.app_functions import Function
+from local_cloud.functions_host.errors import HostStartError
+from local_cloud.functions_host.rpc_messages import rpc
+
+_LOGGER = logging.getLogger("host.worker")
+_SCRIPT = "function_app.py"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """What a trigger hands to the worker."""
+
+    function: Function
+    #: The trigger's data as a TypedData message.
+    data: Any
+    #: Names to TypedData messages.
+    metadata: dict[str, Any] = field(default_factory=dict)
+    #: The W3C traceparent of whoever caused this, if known.
+    caused_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How an invocation ended."""
+
+    succeeded: bool
+    #: The returned TypedData message; None if the function returned nothing or failed.
+    value: Any = None
+
+
+class Worker:
+    """Starts the library, indexes one app and invokes its functions; used from the host's loop."""
+
+    def __init__(self, app_dir: Path, timeout: timedelta | None) -> None:
+        """Take the app's folder and how long an invocation may run (None without end)."""
+        self._app_dir = app_dir
+        self._timeout = timeout.total_seconds() if timeout else None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="worker", daemon=True)
+        #: Function names by invocation id, for the log lines.
+        self.running: dict[str, str] = {}
+
+    async def start(self) -> list[Any]:
+        """Import and index the app; return the RpcFunctionMetadata of its functions.
+
+        Raises HostStartError with the worker's own message if the app cannot be indexed.
+        """
+        # Without the file the library indexes nothing and calls it a success.
+        if not (self._app_dir / _SCRIPT).is_file():
+            raise HostStartError(f"{self._app_dir} holds no {_SCRIPT}")
+        sys.path.insert(0, str(self._app_dir))
+        self._thread.start()
+        return await self._on_worker_loop(self._start())
+
+    async def invoke(self, invocation: Invocation) -> Outcome:
+        """Run one function; a failure of any kind is logged and is an outcome, never raised."""
+        invocation_id = str(uuid.uuid4())
+        name = invocation.function.name
+        self.running[invocation_id] = name
+        started = time.perf_counter()
+        try:
+            async with asyncio.timeout(self._timeout):
+                response = await self._on_worker_loop(self._invoke(invocation_id, invocation))
+        except TimeoutError:
+            # The real host restarts the worker; here a sync function's thread runs on.
+            failure, stack, value = f"timed out after {self._timeout} s", "", None
+        else:
+            succeeded = response.result.status == rpc.StatusResult.Success
+            failure = "" if succeeded else response.result.exception.message or "failed"
+            stack = response.result.exception.stack_trace
+            value = response.return_value if response.HasField("return_value") else None
+        finally:
+            del self.running[invocation_id]
+        fields = {
+            "function": name,
+            "invocation_id": invocation_id,
+            "milliseconds": round((time.perf_counter() - started) * 1000, 1),
+        }
+        if failure:
+            fields |= {"failure": failure, "stack_trace": stack}
+            _LOGGER.error("function failed", extra=fields)
+            return Outcome(succeeded=False)
+        _LOGGER.info("function succeeded", extra=fields)
+        return Outcome(succeeded=True, value=value)
+
+    def stop(self) -> None:
+        """End the worker's threads; only when nothing is running any more."""
+        runtime.stop_threadpool_executor()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _on_worker_loop[T](self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the worker's loop and wait for it on this one."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    async def _start(self) -> list[Any]:
+        """Bring the library up: init, metadata, load."""
+        runtime.start_threadpool_executor()
+        directory = str(self._app_dir)
+        init = rpc.WorkerInitRequest(host_version="4.0.0.0", function_app_directory=directory)
+        response = await runtime.worker_init_request(_request(worker_init_request=init))
+        _raise_on_failure(response.result)
+        listed = await runtime.functions_metadata_request(
+            _request(functions_metadata_request=rpc.FunctionsMetadataRequest())
+        )
+        functions = list(listed.function_metadata_results)
+        for function in functions:
+            load = rpc.FunctionLoadRequest(function_id=function.function_id, metadata=function)
+            loaded = await runtime.function_load_request(_request(function_load_request=load))
+            _raise_on_failure(loaded.result)
+        return functions
+
+    async def _invoke(self, invocation_id: str, invocation: Invocation) -> Any:
+        """Send one InvocationRequest; runs as a task of its own, so the context is its own too."""
+        # The library sets this for sync functions only.
+        runtime.invocation_id_cv.set(invocation_id)
+        binding = rpc.ParameterBinding(name=invocation.function.parameter, data=invocation.data)
+        request = rpc.InvocationRequest(
+            invocation_id=invocation_id,
+            function_id=invocation.function.id,
+            input_data=[binding],
+            trigger_metadata=invocation.metadata,
+            trace_context=rpc.RpcTraceContext(trace_parent=_trace_parent(invocation.caused_by)),
+        )
+        return await runtime.invocation_request(_request(invocation_request=request))
+
+
+def _request(**message: Any) -> SimpleNamespace:
+    """Wrap a message as the proxy does: a StreamingMessage-like object and properties."""
+    properties = {"host": "127.0.0.1", "protos": rpc}
+    return SimpleNamespace(request=SimpleNamespace(**message), properties=properties)
+
+
+def _raise_on_failure(result: Any) -> None:
+    """Raise HostStartError if the worker said no."""
+    if result.status != rpc.StatusResult.Success:
+        stack = result.exception.stack_trace.rstrip()
+        raise HostStartError(f"{result.exception.message}\n{stack}")
+
+
+def _trace_parent(caused_by: str | None) -> str:
+    """Return a new span in the trace of the cause, or in a new trace."""
+    parts = (caused_by or "").split("-")
+    trace_id = parts[1] if len(parts) == 4 and len(parts[1]) == 32 else secrets.token_hex(16)
+    return f"00-{trace_id}-{secrets.token_hex(8)}-01"
