@@ -1,0 +1,146 @@
+"""Sends messages to Service Bus queues and counts what waits there.
+
+The Functions output binding cannot set a message id or a delivery time, so the SDK's senders are
+used; one per queue lives as long as the process, since opening a link costs several round trips.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from itertools import groupby
+from uuid import UUID
+
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError
+from azure.servicebus import ServiceBusMessage, ServiceBusSubQueue
+from azure.servicebus.aio import ServiceBusClient, ServiceBusSender
+from azure.servicebus.exceptions import (
+    MessageSizeExceededError,
+    MessagingEntityNotFoundError,
+    ServiceBusQuotaExceededError,
+    ServiceBusServerBusyError,
+)
+
+from shared.errors import NotFound, Refused, Throttled, Unavailable
+from shared.ports import OutgoingMessage
+
+_TIMEOUT = 15.0  # seconds for one send, with the SDK's own tries
+_MOST_COUNTED = 1000
+_PEEK = 250  # messages the service gives in one answer
+#: How long a busy namespace asks to be left alone (learn.microsoft.com, Service Bus throttling).
+_BUSY = timedelta(seconds=10)
+
+
+def client_by_identity(namespace: str, credential: AsyncTokenCredential) -> ServiceBusClient:
+    """Return a client of `namespace` (`name.servicebus.windows.net`) for an identity."""
+    return ServiceBusClient(namespace, credential, retry_total=2)
+
+
+def client_by_connection_string(connection: str) -> ServiceBusClient:
+    """Return a client for a connection string."""
+    return ServiceBusClient.from_connection_string(connection, retry_total=2)
+
+
+class ServiceBusMessages:
+    """`Messages` over the AMQP protocol."""
+
+    def __init__(self, client: ServiceBusClient) -> None:
+        """Use `client`, which this object closes."""
+        self._client = client
+        self._senders: dict[str, ServiceBusSender] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def close(self) -> None:
+        """Close all links and the connection."""
+        for sender in self._senders.values():
+            await sender.close()
+        self._senders.clear()
+        await self._client.close()
+
+    async def send(self, *messages: OutgoingMessage) -> None:
+        """Send all messages, in as few transfers as they fit in; see the port."""
+        by_queue = sorted(messages, key=lambda message: message.queue)
+        for queue, group in groupby(by_queue, key=lambda message: message.queue):
+            # A sender of the SDK must not be used by two tasks at once.
+            async with self._locks.setdefault(queue, asyncio.Lock()), self._sender(queue) as sender:
+                await _send(sender, [_wire(message) for message in group])
+
+    async def count(self, queue: str, *, dead_letters: bool = False) -> int:
+        """Count what waits, messages for later included, or what lies among the dead letters."""
+        sub_queue = ServiceBusSubQueue.DEAD_LETTER if dead_letters else None
+        counted = 0
+        after = 0
+        receiver = self._client.get_queue_receiver(queue, sub_queue=sub_queue)
+        async with _translated(queue), receiver:
+            while counted < _MOST_COUNTED:
+                peeked = await receiver.peek_messages(
+                    max_message_count=min(_PEEK, _MOST_COUNTED - counted),
+                    sequence_number=after,
+                    timeout=_TIMEOUT,
+                )
+                if not peeked:
+                    break
+                counted += len(peeked)
+                after = (peeked[-1].sequence_number or 0) + 1
+        return counted
+
+    @asynccontextmanager
+    async def _sender(self, queue: str) -> AsyncIterator[ServiceBusSender]:
+        """Lend the queue's sender; one that failed is thrown away."""
+        sender = self._senders.get(queue)
+        if sender is None:
+            sender = self._senders[queue] = self._client.get_queue_sender(queue)
+        try:
+            async with _translated(queue):
+                yield sender
+        except BaseException:
+            self._senders.pop(queue, None)
+            await sender.close()
+            raise
+
+
+async def _send(sender: ServiceBusSender, messages: Sequence[ServiceBusMessage]) -> None:
+    """Send messages in batches as large as the namespace takes."""
+    if len(messages) == 1:
+        await sender.send_messages(messages[0], timeout=_TIMEOUT)
+        return
+    batch = await sender.create_message_batch()
+    for message in messages:
+        try:
+            batch.add_message(message)
+        except MessageSizeExceededError:
+            await sender.send_messages(batch, timeout=_TIMEOUT)
+            batch = await sender.create_message_batch()
+            batch.add_message(message)
+    await sender.send_messages(batch, timeout=_TIMEOUT)
+
+
+def _wire(message: OutgoingMessage) -> ServiceBusMessage:
+    properties: dict[str | bytes, int | float | bytes | bool | str | UUID] = {}
+    properties.update(message.properties.items())
+    return ServiceBusMessage(
+        json.dumps(message.body, separators=(",", ":")),
+        content_type="application/json",
+        message_id=message.message_id,
+        scheduled_enqueue_time_utc=message.due,
+        application_properties=properties,
+    )
+
+
+@asynccontextmanager
+async def _translated(queue: str) -> AsyncIterator[None]:
+    """Turn the SDK's errors into the product's."""
+    try:
+        yield
+    except (ServiceBusServerBusyError, ServiceBusQuotaExceededError) as err:
+        raise Throttled(f"queue {queue}: {err.message}", retry_after=_BUSY) from err
+    except MessagingEntityNotFoundError as err:
+        raise NotFound(f"there is no queue {queue}") from err
+    except MessageSizeExceededError as err:
+        raise Refused(
+            f"a message for queue {queue} is too large", code="MessageSizeExceeded", status=413
+        ) from err
+    except AzureError as err:  # token and connection errors: the SDK has tried again already
+        raise Unavailable(f"queue {queue} cannot be reached: {err.message}") from err

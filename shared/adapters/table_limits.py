@@ -1,0 +1,101 @@
+"""What Azure Table storage refuses, refused before it is sent.
+
+Every implementation of the store calls this, so that a row which fits the embedded database also
+fits the tables of a storage account
+(learn.microsoft.com, "Understanding the Table service data model").
+"""
+
+import re
+from collections.abc import Sequence
+
+from shared.ports import Condition, Delete, Operation, Replace, Row, Scalar
+
+LONGEST_TEXT = 32 * 1024  # UTF-16 units: 64 KiB
+LONGEST_KEY = 512  # UTF-16 units: 1 KiB
+LARGEST_ROW = 1024 * 1024  # bytes
+LARGEST_BATCH = 100  # rows
+MOST_COLUMNS = 252
+
+_TABLE = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}")
+_COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+_NO_KEY = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
+_RESERVED = frozenset({"PartitionKey", "RowKey", "Timestamp"})
+_COMPARISONS = frozenset({"eq", "ne", "lt", "le", "gt", "ge"})
+
+
+def check_batch(operations: Sequence[Operation]) -> None:
+    """Raise `ValueError` if Table storage would refuse these operations as one batch."""
+    rows = [operation.row for operation in operations]
+    if not rows:
+        raise ValueError("a batch needs an operation")
+    if len(rows) > LARGEST_BATCH:
+        raise ValueError(f"a batch holds at most {LARGEST_BATCH} rows, not {len(rows)}")
+    if len({(row.table, row.partition) for row in rows}) > 1:
+        raise ValueError("a batch stays in one partition of one table")
+    if len({row.key for row in rows}) < len(rows):
+        raise ValueError("a batch names each row once")
+    for operation in operations:
+        check_key(operation.row.table, operation.row.partition, operation.row.key)
+        if isinstance(operation, Replace) and not operation.row.etag:
+            raise ValueError("a row without an ETag cannot be replaced: it was never stored")
+        if not isinstance(operation, Delete):
+            _check_columns(operation.row)
+
+
+def check_key(table: str, partition: str, key: str | None = None) -> None:
+    """Raise `ValueError` for names that Table storage does not take."""
+    if not _TABLE.fullmatch(table):
+        raise ValueError(f"{table!r} cannot be the name of a table")
+    for text in (partition,) if key is None else (partition, key):
+        if _NO_KEY.search(text):
+            raise ValueError(f"the key {text!r} holds a character that Table storage refuses")
+        if _units(text) > LONGEST_KEY:
+            raise ValueError(f"a key holds at most {LONGEST_KEY} characters")
+
+
+def check_conditions(where: Sequence[Condition]) -> None:
+    """Raise `ValueError` for a condition that is no comparison of a column."""
+    for condition in where:
+        if condition.op not in _COMPARISONS:
+            raise ValueError(f"{condition.op!r} is no comparison")
+        _check_column_name(condition.column)
+
+
+def _check_columns(row: Row) -> None:
+    if len(row.columns) > MOST_COLUMNS:
+        raise ValueError(f"a row holds at most {MOST_COLUMNS} columns")
+    size = 4 + 2 * (_units(row.partition) + _units(row.key))
+    for name, value in row.columns.items():
+        _check_column_name(name)
+        size += 8 + 2 * len(name) + _size(name, value)
+    if size > LARGEST_ROW:
+        raise ValueError(f"a row holds at most 1 MiB, not {size} bytes")
+
+
+def _check_column_name(name: str) -> None:
+    if name in _RESERVED or not _COLUMN.fullmatch(name):
+        raise ValueError(f"{name!r} cannot be the name of a column")
+
+
+def _size(name: str, value: Scalar) -> int:
+    """Return the bytes a value takes, by the data model's own formula."""
+    match value:
+        case bool():
+            return 1
+        case int():
+            if not -(2**63) <= value < 2**63:
+                raise ValueError(f"column {name!r} holds a number of more than 64 bits")
+            return 8
+        case float():
+            return 8
+        case str():
+            units = _units(value)
+            if units > LONGEST_TEXT:
+                raise ValueError(f"column {name!r} holds {units} characters, more than 64 KiB")
+            return 4 + 2 * units
+        case _:
+            raise ValueError(f"column {name!r} holds a {type(value).__name__}")
+
+
+def _units(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2

@@ -1,0 +1,297 @@
+"""What every implementation of the store must do: one suite against each of them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from shared.adapters.sqlite_store import SqliteStore
+from shared.errors import AlreadyExists, Conflict, NotFound
+from shared.ports import Condition, Delete, Insert, Operation, Replace, Row, Scalar, Store, Upsert
+
+
+@pytest.fixture(params=["sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    """Give an empty store of each kind."""
+    sqlite = SqliteStore(tmp_path / "state" / "state.db")
+    yield sqlite
+    await sqlite.close()
+
+
+def row(key: str = "k", partition: str = "p", **columns: Scalar) -> Row:
+    """Return a row that was never stored."""
+    return with_columns(columns, key, partition)
+
+
+def with_columns(columns: Mapping[str, Scalar], key: str = "k", partition: str = "p") -> Row:
+    """Return a row whose columns have names that only a mapping can hold."""
+    return Row(table="Jobs", partition=partition, key=key, columns=columns)
+
+
+async def keys(store: Store, *where: Condition, partition: str | None = None) -> list[str]:
+    """Return the keys that a query yields, in its order."""
+    return [found.key async for found in store.query("Jobs", partition, where=where)]
+
+
+async def test_a_stored_row_reads_back_with_its_types(store: Store) -> None:
+    """Text, whole numbers, fractions and truth values come back as they were."""
+    columns: dict[str, Scalar] = {
+        "text": "ä\n\u2028",
+        "number": 2**40,
+        "small": 3,
+        "part": 0.5,
+        "yes": True,
+    }
+
+    [stored] = await store.write(Insert(with_columns(columns)))
+
+    found = await store.get("Jobs", "p", "k")
+    assert found == stored
+    assert found is not None
+    assert dict(found.columns) == columns
+    assert {name: type(value) for name, value in found.columns.items()} == {
+        name: type(value) for name, value in columns.items()
+    }
+
+
+async def test_a_row_that_was_never_stored_is_none(store: Store) -> None:
+    """Reading what is not there is no error."""
+    assert await store.get("Jobs", "p", "k") is None
+
+
+async def test_a_second_insert_is_refused(store: Store) -> None:
+    """An insert never overwrites."""
+    await store.write(Insert(row(n=1)))
+
+    with pytest.raises(AlreadyExists):
+        await store.write(Insert(row(n=2)))
+
+    found = await store.get("Jobs", "p", "k")
+    assert found is not None
+    assert found.columns["n"] == 1
+
+
+async def test_a_replace_needs_the_present_etag(store: Store) -> None:
+    """Of two writers who read the same row one wins."""
+    [first] = await store.write(Insert(row(n=1)))
+    [second] = await store.write(Replace(replace(first, columns={"n": 2})))
+
+    with pytest.raises(Conflict):
+        await store.write(Replace(replace(first, columns={"n": 3})))
+
+    assert second.etag != first.etag
+    assert await store.get("Jobs", "p", "k") == second
+
+
+async def test_a_replace_takes_away_columns_that_it_does_not_name(store: Store) -> None:
+    """A replaced row is the new row, not a mixture."""
+    [first] = await store.write(Insert(row(old=1)))
+
+    await store.write(Replace(replace(first, columns={"new": 1})))
+
+    found = await store.get("Jobs", "p", "k")
+    assert found is not None
+    assert dict(found.columns) == {"new": 1}
+
+
+async def test_a_replace_of_a_row_that_is_gone_is_a_conflict(store: Store) -> None:
+    """A late writer does not bring back what was deleted."""
+    [first] = await store.write(Insert(row()))
+    await store.write(Delete(first))
+
+    with pytest.raises(Conflict):
+        await store.write(Replace(first))
+
+
+async def test_an_etag_never_comes_back(store: Store) -> None:
+    """A row stored anew does not take a write meant for the one before."""
+    [first] = await store.write(Insert(row(n=1)))
+    await store.write(Delete(first))
+    await store.write(Insert(row(n=1)))
+
+    with pytest.raises(Conflict):
+        await store.write(Replace(first))
+
+
+async def test_an_upsert_stores_over_anything(store: Store) -> None:
+    """It creates, and it overwrites without asking."""
+    await store.write(Upsert(row(n=1)))
+    await store.write(Upsert(row(m=2)))
+
+    found = await store.get("Jobs", "p", "k")
+    assert found is not None
+    assert dict(found.columns) == {"m": 2}
+
+
+async def test_a_delete_tells_changed_from_gone(store: Store) -> None:
+    """A wrong ETag is a conflict, no row is not found, no ETag takes any."""
+    [first] = await store.write(Insert(row(n=1)))
+    await store.write(Upsert(row(n=2)))
+
+    with pytest.raises(Conflict):
+        await store.write(Delete(first))
+    await store.write(Delete(replace(first, etag=None)))
+    with pytest.raises(NotFound):
+        await store.write(Delete(replace(first, etag=None)))
+
+
+async def test_a_batch_is_done_whole_or_not_at_all(store: Store) -> None:
+    """One refused operation undoes its fellows."""
+    await store.write(Insert(row("b")))
+
+    with pytest.raises(AlreadyExists):
+        await store.write(Insert(row("a")), Upsert(row("c")), Insert(row("b")))
+
+    assert await keys(store) == ["b"]
+
+
+async def test_a_batch_returns_its_rows_in_order(store: Store) -> None:
+    """Each row comes back with the ETag under which it can be replaced."""
+    written = await store.write(*(Insert(row(f"{n:03}")) for n in range(100)))
+
+    again = await store.write(*(Replace(done) for done in written))
+
+    assert [done.key for done in again] == [f"{n:03}" for n in range(100)]
+
+
+async def test_a_query_yields_rows_in_order_of_partition_and_key(store: Store) -> None:
+    """Also beyond a page."""
+    for partition in ("q", "p"):
+        for start in range(0, 700, 100):
+            await store.write(
+                *(Insert(row(f"{n:04}", partition)) for n in range(start, start + 100))
+            )
+
+    found = [(r.partition, r.key) async for r in store.query("Jobs")]
+
+    assert found == [(p, f"{n:04}") for p in ("p", "q") for n in range(700)]
+    assert len(await keys(store, partition="q")) == 700
+
+
+@pytest.mark.parametrize(
+    ("op", "expected"),
+    [
+        ("eq", ["b"]),
+        ("ne", ["a", "c"]),
+        ("lt", ["a"]),
+        ("le", ["a", "b"]),
+        ("gt", ["c"]),
+        ("ge", ["b", "c"]),
+    ],
+)
+async def test_conditions_compare_text_numbers_and_truth(
+    store: Store, op: str, expected: list[str]
+) -> None:
+    """Each comparison means the same for text and for numbers."""
+    for n, key in enumerate("abc"):
+        await store.write(Insert(row(key, n=n, due=f"2026-01-0{n + 1}", mid=n == 1)))
+
+    by_number = await keys(store, Condition("n", op, 1))
+    by_text = await keys(store, Condition("due", op, "2026-01-02"), partition="p")
+
+    assert by_number == by_text == expected
+    assert await keys(store, Condition("mid", "eq", True)) == ["b"]
+
+
+async def test_all_conditions_must_hold(store: Store) -> None:
+    """Several conditions narrow each other, and a text with a quote is only a text."""
+    await store.write(
+        Insert(row("a", n=1, s="it's")), Insert(row("b", n=2, s="it's")), Insert(row("c", n=2))
+    )
+
+    assert await keys(store, Condition("n", "ge", 2), Condition("s", "eq", "it's")) == ["b"]
+
+
+async def test_a_row_without_the_column_fits_no_condition(store: Store) -> None:
+    """A missing column is neither equal nor unequal."""
+    await store.write(Insert(row("a")), Insert(row("b", n=5)))
+
+    assert await keys(store, Condition("n", "ne", 4)) == ["b"]
+
+
+async def test_tables_are_apart(store: Store) -> None:
+    """A row of one table is not seen in another."""
+    await store.write(Insert(row()))
+
+    assert await store.get("Plans", "p", "k") is None
+    assert [found async for found in store.query("Plans")] == []
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        row("a/b"),
+        row("a\\b"),
+        row("a#b"),
+        row("a?b"),
+        row("a\tb"),
+        row("a\x85b"),
+        row("k" * 513),
+        row(partition="p/q"),
+        row(text="x" * 32_769),
+        row(text="😀" * 16_385),
+        row(number=2**63),
+        with_columns({f"c{n}": "x" * 32_768 for n in range(17)}),
+        with_columns({f"c{n}": 1 for n in range(253)}),
+        with_columns({"not-a-name": 1}),
+        row(RowKey="x"),
+        Row(table="no_table", partition="p", key="k", columns={}),
+    ],
+    ids=lambda bad: f"{bad.table}-{ascii(bad.key)[:8]}-{len(bad.columns)}",
+)
+async def test_what_tables_refuse_is_refused(store: Store, bad: Row) -> None:
+    """A row that Azure Tables would not take is taken nowhere."""
+    with pytest.raises(ValueError, match=r"."):
+        await store.write(Upsert(bad))
+
+
+async def test_the_largest_row_is_taken(store: Store) -> None:
+    """Text of 64 KiB fits."""
+    await store.write(Insert(row(text="x" * 32_768, faces="😀" * 16_384)))
+
+    found = await store.get("Jobs", "p", "k")
+    assert found is not None
+    assert len(str(found.columns["text"])) == 32_768
+
+
+async def test_batches_that_tables_refuse_are_refused(store: Store) -> None:
+    """No rows, too many, two partitions, two tables, one row twice, a replace of a new row."""
+    batches: list[list[Operation]] = [
+        [],
+        [Upsert(row(f"{n}")) for n in range(101)],
+        [Upsert(row("a", "p")), Upsert(row("b", "q"))],
+        [Upsert(row("a")), Upsert(replace(row("b"), table="Plans"))],
+        [Upsert(row("a")), Delete(row("a"))],
+        [Replace(row("a"))],
+    ]
+
+    for batch in batches:
+        with pytest.raises(ValueError, match=r"."):
+            await store.write(*batch)
+
+
+async def test_of_many_writers_at_once_one_wins_each_round(store: Store) -> None:
+    """A counter that is read and replaced with its ETag loses no step."""
+    await store.write(Insert(row(n=0)))
+
+    async def step() -> int:
+        lost = 0
+        while True:
+            found = await store.get("Jobs", "p", "k")
+            assert found is not None
+            try:
+                await store.write(
+                    Replace(replace(found, columns={"n": int(found.columns["n"]) + 1}))
+                )
+            except Conflict:
+                lost += 1
+            else:
+                return lost
+
+    await asyncio.gather(*(step() for _ in range(10)))
+
+    found = await store.get("Jobs", "p", "k")
+    assert found is not None
+    assert found.columns["n"] == 10
