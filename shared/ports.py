@@ -191,6 +191,16 @@ class FlowAccess(Protocol):
         """Return the Entra object id of the operator."""
 
 
+class FlowSwitch(Protocol):
+    """Turns flows on and off by the flow service: for those that are in no solution."""
+
+    async def start(self, environment_id: str, flow_name: str) -> None:
+        """Turn a flow on; raises `NotFound`."""
+
+    async def stop(self, environment_id: str, flow_name: str) -> None:
+        """Turn a flow off; raises `NotFound`."""
+
+
 class Workflows(Protocol):
     """Cloud flows as rows of Dataverse: the supported way to write them."""
 

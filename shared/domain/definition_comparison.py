@@ -3,6 +3,7 @@
 The platform adds members of its own when it saves a flow; a copy is not wrong because of them.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 
@@ -30,6 +31,15 @@ def same_definition(a: str, b: str) -> bool:
         return bool(_normal(json.loads(a), None) == _normal(json.loads(b), None))
     except ValueError:
         return False
+
+
+def definition_digest(text: str) -> str:
+    """Return a hash that two texts share exactly if `same_definition` holds for them."""
+    try:
+        normal = json.dumps(_normal(json.loads(text), None), sort_keys=True)
+    except ValueError:
+        normal = text
+    return hashlib.sha256(normal.encode()).hexdigest()
 
 
 def _normal(value: object, holder: str | None) -> object:

@@ -72,6 +72,8 @@ class WorkflowDraft:
     client_data: str
     #: `systemuserid` of the owner the flow is created for.
     owner_id: str
+    #: True: `owner_id` is an Entra object id, since the original is in no Dataverse row.
+    owner_is_entra_id: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

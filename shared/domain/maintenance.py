@@ -1,0 +1,30 @@
+"""When an environment's maintenance window is open."""
+
+import re
+from datetime import UTC, datetime, time, timedelta
+
+_WINDOW = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
+
+
+def is_window(text: str) -> bool:
+    """Say whether `text` reads as a window: empty, or `HH:MM-HH:MM` in UTC with two times."""
+    return not text or (_WINDOW.fullmatch(text) is not None and text[:5] != text[6:])
+
+
+def opens_at(window: str, now: datetime) -> datetime | None:
+    """Return when the window opens next; None: it is open now. It may span midnight."""
+    match = _WINDOW.fullmatch(window)
+    if match is None:
+        return None
+    opening = time(int(match[1]), int(match[2]), tzinfo=UTC)
+    closing = time(int(match[3]), int(match[4]), tzinfo=UTC)
+    moment = now.astimezone(UTC).timetz()
+    inside = (
+        opening <= moment < closing
+        if opening < closing
+        else moment >= opening or moment < closing
+    )
+    if inside:
+        return None
+    today = datetime.combine(now.astimezone(UTC).date(), opening)
+    return today if today > now else today + timedelta(days=1)

@@ -1,0 +1,176 @@
+"""How the product's objects are kept as rows: one typed table for each, over the `Store` port."""
+
+import functools
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from pydantic import TypeAdapter
+
+from shared.domain.environment import EnvironmentSettings
+from shared.domain.job import FlowJob
+from shared.domain.records import CallerRecord, Flag, LinkRecord, Place, ResourceLease
+from shared.domain.remediation import EnvironmentJob, PlanItem, Remediation
+from shared.ports import Condition, Delete, Insert, Operation, Replace, Row, Scalar, Store, Upsert
+
+#: Characters of JSON in one property: Tables allow 64 KiB of UTF-16.
+CHUNK = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class Kept[T]:
+    """An item and the ETag of the row it was read from or written to."""
+
+    item: T
+    etag: str
+
+
+class Table[T]:
+    """Items of one type in one table."""
+
+    def __init__(
+        self,
+        store: Store,
+        name: str,
+        kind: type[T],
+        *,
+        address: Callable[[T], tuple[str, str]],
+        columns: Callable[[T], dict[str, Scalar]] = lambda _: {},
+    ) -> None:
+        """`address` gives an item's partition and key; `columns` what can be searched."""
+        self._store = store
+        self._name = name
+        self._adapter = _adapter(kind)
+        self._address = address
+        self._columns = columns
+
+    async def get(self, partition: str, key: str) -> Kept[T] | None:
+        """Return the item, or None."""
+        row = await self._store.get(self._name, partition, key)
+        return self._read(row) if row else None
+
+    async def insert(self, item: T) -> Kept[T]:
+        """Store a new item; raises `AlreadyExists`."""
+        return await self._one(Insert(self._row(item)), item)
+
+    async def replace(self, kept: Kept[T], item: T) -> Kept[T]:
+        """Store `item` in place of `kept`; raises `Conflict`."""
+        return await self._one(Replace(self._row(item, kept.etag)), item)
+
+    async def upsert(self, *items: T) -> None:
+        """Store items whatever is there, a batch a partition at a time."""
+        batches: dict[str, list[Operation]] = {}
+        for item in items:
+            row = self._row(item)
+            batches.setdefault(row.partition, []).append(Upsert(row))
+        for operations in batches.values():
+            for start in range(0, len(operations), 20):
+                await self._store.write(*operations[start : start + 20])
+
+    async def delete(self, kept: Kept[T]) -> None:
+        """Remove the item; raises `Conflict` if it changed, `NotFound` if it is gone."""
+        await self._store.write(Delete(self._row(kept.item, kept.etag)))
+
+    async def query(
+        self, partition: str | None = None, *, where: Sequence[Condition] = ()
+    ) -> AsyncIterator[Kept[T]]:
+        """Yield items in the order of partition and key."""
+        async for row in self._store.query(self._name, partition, where=where):
+            yield self._read(row)
+
+    async def all(
+        self, partition: str | None = None, *, where: Sequence[Condition] = ()
+    ) -> list[T]:
+        """Return the items of a query."""
+        return [kept.item async for kept in self.query(partition, where=where)]
+
+    async def _one(self, operation: Insert | Replace, item: T) -> Kept[T]:
+        (row,) = await self._store.write(operation)
+        return Kept(item, row.etag or "")
+
+    def _row(self, item: T, etag: str | None = None) -> Row:
+        partition, key = self._address(item)
+        text = self._adapter.dump_json(item).decode()
+        chunks = {
+            f"data{number}": text[start : start + CHUNK]
+            for number, start in enumerate(range(0, len(text), CHUNK))
+        }
+        columns = {**self._columns(item), **chunks, "chunks": len(chunks)}
+        return Row(table=self._name, partition=partition, key=key, columns=columns, etag=etag)
+
+    def _read(self, row: Row) -> Kept[T]:
+        chunks = int(row.columns["chunks"])
+        text = "".join(str(row.columns[f"data{number}"]) for number in range(chunks))
+        return Kept(self._adapter.validate_json(text), row.etag or "")
+
+
+@functools.cache
+def _adapter[T](kind: type[T]) -> TypeAdapter[T]:
+    return TypeAdapter(kind)
+
+
+def instant(moment: datetime | None) -> str:
+    """Return a time as text that sorts as times do; none comes after all."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if moment else "~"
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Every table of the product."""
+
+    store: Store
+    jobs: Table[FlowJob] = field(init=False)
+    environment_jobs: Table[EnvironmentJob] = field(init=False)
+    remediations: Table[Remediation] = field(init=False)
+    plans: Table[PlanItem] = field(init=False)
+    callers: Table[CallerRecord] = field(init=False)
+    places: Table[Place] = field(init=False)
+    environments: Table[EnvironmentSettings] = field(init=False)
+    links: Table[LinkRecord] = field(init=False)
+    leases: Table[ResourceLease] = field(init=False)
+    flags: Table[Flag] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Open the tables."""
+
+        def table[T](
+            name: str,
+            kind: type[T],
+            address: Callable[[T], tuple[str, str]],
+            columns: Callable[[T], dict[str, Scalar]] = lambda _: {},
+        ) -> None:
+            opened = Table(self.store, name, kind, address=address, columns=columns)
+            object.__setattr__(self, name, opened)
+
+        table(
+            "jobs",
+            FlowJob,
+            lambda job: (job.environment_id, job.id),
+            lambda job: {
+                "state": job.state,
+                "due": instant(job.due),
+                "code": job.code,
+                "environment_job": job.environment_job_id,
+                "remediation": job.remediation_id,
+                "original": job.original_id,
+                "url": job.original_url_id,
+            },
+        )
+        table(
+            "environment_jobs",
+            EnvironmentJob,
+            lambda job: (job.remediation_id, job.id),
+            lambda job: {
+                "state": job.state,
+                "due": instant(job.due),
+                "environment": job.environment_id,
+            },
+        )
+        table("remediations", Remediation, lambda item: ("remediation", item.id))
+        table("plans", PlanItem, lambda item: (item.environment_job_id, item.workflow_id))
+        table("callers", CallerRecord, lambda item: (item.job_id, item.id))
+        table("places", Place, lambda item: (item.holds, item.id))
+        table("environments", EnvironmentSettings, lambda item: ("environment", item.environment_id))
+        table("links", LinkRecord, lambda item: ("link", item.environment_id))
+        table("leases", ResourceLease, lambda item: ("lease", item.id))
+        table("flags", Flag, lambda item: ("flag", item.name))

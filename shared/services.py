@@ -1,0 +1,54 @@
+"""What use cases and steps are given: the ports, the tables and the settings, as one value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.ports import (
+    Archive,
+    CallerKind,
+    Clock,
+    Environments,
+    FirewallKind,
+    FlowAccess,
+    FlowReports,
+    FlowSwitch,
+    Keys,
+    Messages,
+    ServiceTags,
+    Workflows,
+)
+from shared.rows import Tables
+from shared.settings import Settings
+
+KEY_EVENTS = "key-events"
+POLICY_EVENTS = "policy-events"
+ENVIRONMENT_JOBS = "environment-jobs"
+FLOW_JOBS = "flow-jobs"
+PARKED = "parked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Everything outside the rules. `bootstrap` fills it; tests fill it with twins."""
+
+    settings: Settings
+    clock: Clock
+    tables: Tables
+    archive: Archive
+    messages: Messages
+    environments: Environments
+    flow_reports: FlowReports
+    flow_access: FlowAccess
+    flow_switch: FlowSwitch
+    workflows: Workflows
+    keys: Keys
+    service_tags: ServiceTags
+    #: By the name of the kind.
+    callers: Mapping[str, CallerKind]
+    firewalls: Mapping[str, FirewallKind]
+
+    @property
+    def now(self) -> datetime:
+        """Return the present."""
+        return self.clock.now()

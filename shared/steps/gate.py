@@ -1,0 +1,62 @@
+"""The one gate before every write: kill switch, the environment's mode, its window, its policy."""
+
+from datetime import datetime, timedelta
+
+from shared.domain.environment import Environment, EnvironmentSettings, Mode
+from shared.domain.maintenance import opens_at
+from shared.errors import Blocked, NotFound, Waiting
+from shared.services import Services
+
+KILL_SWITCH = "kill-switch"
+
+
+async def settings_of(services: Services, environment_id: str) -> EnvironmentSettings:
+    """Return what an administrator decided for an environment; by default read only."""
+    kept = await services.tables.environments.get("environment", environment_id)
+    return kept.item if kept else EnvironmentSettings(environment_id=environment_id)
+
+
+async def permit_write(services: Services, environment_id: str) -> None:
+    """Return if a write is allowed at this moment; else raise `Waiting` or `Blocked`."""
+    switch = await services.tables.flags.get("flag", KILL_SWITCH)
+    if switch and switch.item.is_on:
+        until = services.now + services.settings.wait_poll
+        raise Waiting("The kill switch is on: nothing is written.", until=until)
+    settings = await settings_of(services, environment_id)
+    if settings.mode is Mode.ASSESS:
+        raise Blocked(
+            f"Environment {environment_id} is in mode assess: nothing is written there.",
+            instruction="Set its mode to approve or auto, then retry.",
+            code="mode",
+        )
+    window = settings.maintenance_window
+    until = opens_at(window, services.now)
+    if until:
+        raise Waiting(f"Outside the maintenance window {window} UTC.", until=until)
+
+
+async def linked_environment(
+    services: Services, environment_id: str, policy_id: str
+) -> Environment:
+    """Return the environment if it is still linked to this policy; else raise `Waiting`."""
+    try:
+        environment = await services.environments.get(environment_id)
+    except NotFound as err:
+        raise Blocked(
+            f"Environment {environment_id} is gone.",
+            instruction="Nothing is left to do there: cancel the job.",
+            code="environment",
+        ) from err
+    later = _later(services)
+    link = environment.policy
+    if link is None:
+        raise Waiting("The environment is no longer linked to an encryption policy.", until=later)
+    if policy_id and link.policy_id.lower() != policy_id.lower():
+        raise Waiting("The environment was moved to another encryption policy.", until=later)
+    if not environment.is_linked:
+        raise Waiting(f"The environment's policy is {link.status}.", until=later)
+    return environment
+
+
+def _later(services: Services) -> datetime:
+    return services.now + max(services.settings.wait_poll, timedelta(seconds=1))

@@ -1,0 +1,110 @@
+"""A job in hand: its row, its lease, and what a step may do with it."""
+
+import logging
+import uuid
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+
+from shared.domain.environment import Environment
+from shared.domain.job import FlowJob, JobState, retried
+from shared.errors import Conflict
+from shared.ports import OutgoingMessage
+from shared.rows import Kept
+from shared.services import FLOW_JOBS, Services
+from shared.steps import gate
+
+log = logging.getLogger(__name__)
+
+
+class Work:
+    """One delivery's hold on a job's row."""
+
+    def __init__(self, services: Services, kept: Kept[FlowJob], environment: Environment) -> None:
+        """Take a row that carries this delivery's lease."""
+        self.services = services
+        self.environment = environment
+        self._kept = kept
+
+    @property
+    def job(self) -> FlowJob:
+        """Return the row as it was last written."""
+        return self._kept.item
+
+    async def save(self, job: FlowJob) -> FlowJob:
+        """Write the row. An order or a wake-up that came meanwhile is kept.
+
+        Raises `Conflict` if another delivery has taken the row over.
+        """
+        self._kept = await save(self.services, self._kept, job)
+        return self._kept.item
+
+    async def permit_write(self) -> None:
+        """Return if a write is allowed now; else raise `Waiting` or `Blocked`."""
+        await gate.permit_write(self.services, self.job.environment_id)
+
+    async def related(self, ids: Iterable[str]) -> list[FlowJob]:
+        """Return the jobs of these ids; those that are gone are left out."""
+        rows = [await self.services.tables.jobs.get(self.job.environment_id, i) for i in ids]
+        return [kept.item for kept in rows if kept]
+
+
+async def claim(services: Services, kept: Kept[FlowJob]) -> Kept[FlowJob]:
+    """Return the row with a lease on it; raises `Conflict` if somebody was faster."""
+    lease = str(uuid.uuid4())
+    until = services.now + services.settings.job_lease
+    job = replace(kept.item, lease=lease, lease_until=until, woken=False)
+    return await services.tables.jobs.replace(kept, job)
+
+
+async def save(services: Services, kept: Kept[FlowJob], job: FlowJob) -> Kept[FlowJob]:
+    """Write `job` over a row we hold the lease of."""
+    while True:
+        try:
+            return await services.tables.jobs.replace(kept, job)
+        except Conflict:
+            fresh = await services.tables.jobs.get(job.environment_id, job.id)
+            if fresh is None or fresh.item.lease != kept.item.lease:
+                raise
+            # Only orders and wake-ups are written into a row that somebody holds.
+            kept = fresh
+            job = replace(job, requested=fresh.item.requested, woken=fresh.item.woken)
+
+
+async def wake(services: Services, environment_id: str, job_id: str, *, code: str = "") -> None:
+    """Have a job looked at now if it waits, or if it is blocked for the reason `code`."""
+    while kept := await services.tables.jobs.get(environment_id, job_id):
+        job = kept.item
+        waits = job.due is not None
+        if not waits and not (job.state is JobState.BLOCKED and code and job.code == code):
+            return
+        held = job.lease_until is not None and job.lease_until > services.now
+        if held:
+            job = replace(job, woken=True)
+        elif waits:
+            job = replace(job, due=services.now, attempt=job.attempt + 1)
+        else:
+            text = "What it waited for has happened."
+            job = replace(retried(job, text, now=services.now), attempt=job.attempt + 1)
+        try:
+            await services.tables.jobs.replace(kept, job)
+        except Conflict:
+            continue
+        if not held:
+            await send(services, job)
+        return
+
+
+async def send(services: Services, job: FlowJob) -> None:
+    """Send the message that makes somebody look at this row when it is due."""
+    if job.due is None:
+        return
+    soon = job.due <= services.now + timedelta(seconds=1)
+    await services.messages.send(
+        OutgoingMessage(
+            queue=FLOW_JOBS,
+            message_id=f"{job.id}/{job.state}/{job.attempt}",
+            body={"environment": job.environment_id, "job": job.id},
+            due=None if soon else job.due,
+        )
+    )
