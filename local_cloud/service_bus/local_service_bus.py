@@ -1,0 +1,103 @@
+"""Runs the service on a thread of its own, for tests and for a local cloud in one process."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Thread
+from types import TracebackType
+from typing import Self
+
+from local_cloud.service_bus.configuration import read_configuration
+from local_cloud.service_bus.queue_messages import QueueCounts
+from local_cloud.service_bus.queue_model import Clock
+from local_cloud.service_bus.queue_settings import QueueSettings
+from local_cloud.service_bus.server import ServiceBusServer, open_server
+
+
+def utc_now() -> datetime:
+    """Returns the time of this machine."""
+    return datetime.now(UTC)
+
+
+def connection_string(port: int) -> str:
+    """Returns what `ServiceBusClient.from_connection_string` takes to reach *port* here."""
+    return (
+        f"Endpoint=sb://127.0.0.1:{port};SharedAccessKeyName=local;SharedAccessKey=local;"
+        "UseDevelopmentEmulator=true;"
+    )
+
+
+class LocalServiceBus:
+    """Queues on 127.0.0.1 for as long as its `with` block lasts.
+
+    *queues* is a configuration file or the settings themselves; without a *database* the
+    messages live in memory; a *port* of 0 takes a free one.
+    """
+
+    def __init__(
+        self,
+        queues: Path | Sequence[QueueSettings],
+        database: Path | None = None,
+        *,
+        port: int = 0,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._queues = read_configuration(queues) if isinstance(queues, Path) else queues
+        self._database = database
+        self._wanted_port = port
+        self._clock = clock
+        self._server: Future[ServiceBusServer] = Future()
+        self._thread = Thread(target=self._run, name="service-bus")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._server.result()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._stopped.set)
+        self._thread.join()
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return self._server.result().port
+
+    @property
+    def connection_string(self) -> str:
+        """What `ServiceBusClient.from_connection_string` takes."""
+        return connection_string(self.port)
+
+    def counts(self, queue: str) -> QueueCounts:
+        """Returns how many messages *queue* holds. Raises `EntityNotFound`."""
+
+        async def count() -> QueueCounts:
+            return self._server.result().namespace.queue(queue).counts()
+
+        return asyncio.run_coroutine_threadsafe(count(), self._loop).result()
+
+    def clock_moved(self) -> None:
+        """Looks at the clock again, at once, after somebody has moved it."""
+        self._loop.call_soon_threadsafe(self._server.result().end_turn_soon)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except OSError as error:
+            self._server.set_exception(error)
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopped = asyncio.Event()
+        async with open_server(
+            self._queues, database=self._database, port=self._wanted_port, clock=self._clock
+        ) as server:
+            self._server.set_result(server)
+            await self._stopped.wait()

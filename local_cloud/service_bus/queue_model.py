@@ -1,0 +1,327 @@
+"""What a Service Bus queue does, without any network: locks, delivery counts, schedules, expiry.
+
+The model is sync, takes its time from a clock that is handed in, and tells a journal of every
+change that must outlive the process. Locks are not among these: after a restart every message
+that was locked can be received again, and its delivery count is what it was.
+"""
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID, uuid4
+
+from local_cloud.service_bus.duplicate_history import DuplicateHistory, HistoryJournal
+from local_cloud.service_bus.queue_messages import (
+    DeadLettering,
+    Lock,
+    MessageLockLost,
+    MessageNotFound,
+    MessageState,
+    QueueCounts,
+    QueuedMessage,
+    SentMessage,
+)
+from local_cloud.service_bus.queue_settings import QueueSettings
+
+Clock = Callable[[], datetime]
+
+
+class Journal(HistoryJournal, Protocol):
+    """Keeps what a queue must not forget, from the next commit on."""
+
+    def save(self, queue: str, message: QueuedMessage) -> None:
+        """Keeps *message*, in place of what was kept under its sequence number."""
+
+    def remove(self, queue: str, sequence_number: int) -> None:
+        """Forgets the message of that number."""
+
+    def count_up(self, queue: str, last_sequence_number: int) -> None:
+        """Keeps the last number given out, so that none is given out twice."""
+
+
+class Queue:
+    """One queue, or the dead-letter queue of one: that has no dead-letter queue of its own."""
+
+    def __init__(
+        self,
+        settings: QueueSettings,
+        clock: Clock,
+        journal: Journal,
+        *,
+        is_dead_letter_queue: bool = False,
+    ) -> None:
+        self.settings = settings
+        self.name = settings.name.lower()
+        self.dead_letters: Queue | None = None
+        if not is_dead_letter_queue:
+            dead = replace(settings, name=f"{settings.name}/$DeadLetterQueue")
+            self.dead_letters = Queue(dead, clock, journal, is_dead_letter_queue=True)
+        self._now = clock
+        self._journal = journal
+        self._history = DuplicateHistory(self.name, settings.duplicate_detection_window, journal)
+        self._last_sequence_number = 0
+        self._messages: dict[int, QueuedMessage] = {}
+        self._locks: dict[UUID, Lock] = {}
+        self._locked: set[int] = set()
+        # Heaps. An entry whose message or lock is gone is stale and is skipped when it comes up.
+        self._ready: list[int] = []
+        self._schedule: list[tuple[datetime, int]] = []
+        self._expiries: list[tuple[datetime, int]] = []
+        self._lock_ends: list[tuple[datetime, UUID]] = []
+
+    # --- sending
+
+    def enqueue(self, sent: SentMessage) -> int:
+        """Takes a message in and returns its sequence number.
+
+        A duplicate is dropped without a sign, as Service Bus does: its number leads nowhere.
+        """
+        now = self._now()
+        number = self._next_number()
+        if self._history.has_seen(sent.message_id, now):
+            return number
+        scheduled_for = sent.scheduled_for
+        message = QueuedMessage(
+            sequence_number=number,
+            enqueued_sequence_number=number,
+            sent=sent,
+            enqueued_at=now,
+            scheduled_for=scheduled_for if scheduled_for and scheduled_for > now else None,
+        )
+        if message.scheduled_for is None:
+            message = replace(message, expires_at=self._expiry(sent, now))
+        self._journal.save(self.name, message)
+        self._admit(message)
+        return number
+
+    def cancel_scheduled(self, sequence_number: int) -> None:
+        """Removes a scheduled message. Raises `MessageNotFound` if it is none, or no longer."""
+        self.advance()
+        message = self._messages.get(sequence_number)
+        if message is None or message.scheduled_for is None:
+            raise MessageNotFound(f"no scheduled message has the number {sequence_number}")
+        self._drop(sequence_number)
+
+    # --- receiving and settling
+
+    def receive(self) -> tuple[QueuedMessage, Lock] | None:
+        """Locks the oldest message that can be received and returns it, or None."""
+        message = self._take()
+        if message is None:
+            return None
+        lock = Lock(
+            sequence_number=message.sequence_number,
+            token=uuid4(),
+            locked_until=self._now() + self.settings.lock_duration,
+        )
+        self._hold(lock)
+        return message, lock
+
+    def receive_and_delete(self) -> QueuedMessage | None:
+        """Removes the oldest message that can be received and returns it, or None."""
+        message = self._take()
+        if message is not None:
+            self._drop(message.sequence_number)
+        return message
+
+    def renew_lock(self, token: UUID) -> datetime:
+        """Starts the lock's time again and returns its new end. Raises `MessageLockLost`."""
+        self.advance()
+        lock = self._locks.get(token)
+        if lock is None:
+            raise MessageLockLost(f"no message is locked with {token}")
+        renewed = replace(lock, locked_until=self._now() + self.settings.lock_duration)
+        self._hold(renewed)
+        return renewed.locked_until
+
+    def complete(self, token: UUID) -> None:
+        """Removes the locked message. Raises `MessageLockLost`."""
+        self._drop(self._unlock(token))
+
+    def abandon(self, token: UUID) -> None:
+        """Gives the locked message back as a failed delivery. Raises `MessageLockLost`."""
+        self._fail(self._unlock(token))
+
+    def release(self, token: UUID) -> None:
+        """Gives the locked message back as if never delivered. Raises `MessageLockLost`."""
+        self._give_back(self._unlock(token))
+
+    def dead_letter(self, token: UUID, dead_lettering: DeadLettering) -> None:
+        """Moves the locked message to the dead-letter queue. Raises `MessageLockLost`.
+
+        In a dead-letter queue the message stays and takes the new reason.
+        """
+        self._bury(self._unlock(token), dead_lettering)
+
+    # --- looking
+
+    def peek(self, from_sequence_number: int, count: int) -> list[QueuedMessage]:
+        """Returns up to *count* messages in order, locked and scheduled ones too."""
+        self.advance()
+        numbers = (number for number in self._messages if number >= from_sequence_number)
+        return [self._messages[number] for number in heapq.nsmallest(count, numbers)]
+
+    def counts(self) -> QueueCounts:
+        """Returns how many messages are where."""
+        self.advance()
+        scheduled = sum(m.scheduled_for is not None for m in self._messages.values())
+        return QueueCounts(
+            active=len(self._messages) - scheduled - len(self._locked),
+            locked=len(self._locked),
+            scheduled=scheduled,
+            dead_letter=len(self.dead_letters._messages) if self.dead_letters else 0,
+        )
+
+    # --- time
+
+    def advance(self) -> None:
+        """Does what time has brought: scheduled messages, lost locks, expired messages."""
+        now = self._now()
+        for number in _due(self._schedule, now):
+            self._activate(number, now)
+        for token in _due(self._lock_ends, now):
+            lock = self._locks.get(token)
+            if lock is not None and lock.locked_until <= now:
+                self._forget_lock(lock)
+                self._fail(lock.sequence_number)
+        for number in _due(self._expiries, now):
+            if number in self._messages and number not in self._locked:
+                self._expire(number)
+
+    def next_change(self) -> datetime | None:
+        """Returns when `advance` will have something to do, or None."""
+        heads = [heap[0][0] for heap in (self._schedule, self._lock_ends, self._expiries) if heap]
+        return min(heads, default=None)
+
+    # --- after a restart
+
+    def restore(
+        self,
+        messages: Iterable[QueuedMessage],
+        seen: Iterable[tuple[str, datetime]] = (),
+        last_sequence_number: int = 0,
+    ) -> None:
+        """Takes back what the journal kept."""
+        self._last_sequence_number = last_sequence_number
+        self._history.restore(seen)
+        for message in messages:
+            self._admit(message)
+
+    # --- inside
+
+    def _next_number(self) -> int:
+        self._last_sequence_number += 1
+        self._journal.count_up(self.name, self._last_sequence_number)
+        return self._last_sequence_number
+
+    def _admit(self, message: QueuedMessage) -> None:
+        number = message.sequence_number
+        self._messages[number] = message
+        if message.scheduled_for is not None:
+            heapq.heappush(self._schedule, (message.scheduled_for, number))
+            return
+        if message.expires_at is not None:
+            heapq.heappush(self._expiries, (message.expires_at, number))
+        heapq.heappush(self._ready, number)
+
+    def _activate(self, number: int, now: datetime) -> None:
+        """A scheduled message enters the queue as if sent now, with a new sequence number."""
+        message = self._messages.get(number)
+        if message is None:
+            return
+        self._drop(number)
+        active = replace(
+            message,
+            sequence_number=self._next_number(),
+            enqueued_at=now,
+            scheduled_for=None,
+            expires_at=self._expiry(message.sent, now),
+        )
+        self._journal.save(self.name, active)
+        self._admit(active)
+
+    def _expiry(self, sent: SentMessage, enqueued_at: datetime) -> datetime | None:
+        limits = [sent.time_to_live, self.settings.default_time_to_live]
+        shortest = min((limit for limit in limits if limit is not None), default=None)
+        return None if shortest is None else enqueued_at + shortest
+
+    def _take(self) -> QueuedMessage | None:
+        self.advance()
+        while self._ready:
+            message = self._messages.get(heapq.heappop(self._ready))
+            if message is not None:
+                return message
+        return None
+
+    def _hold(self, lock: Lock) -> None:
+        self._locks[lock.token] = lock
+        self._locked.add(lock.sequence_number)
+        heapq.heappush(self._lock_ends, (lock.locked_until, lock.token))
+
+    def _unlock(self, token: UUID) -> int:
+        self.advance()
+        lock = self._locks.get(token)
+        if lock is None:
+            raise MessageLockLost(f"no message is locked with {token}")
+        self._forget_lock(lock)
+        return lock.sequence_number
+
+    def _forget_lock(self, lock: Lock) -> None:
+        del self._locks[lock.token]
+        self._locked.discard(lock.sequence_number)
+
+    def _fail(self, number: int) -> None:
+        message = self._messages[number]
+        failed = replace(message, delivery_count=message.delivery_count + 1)
+        self._messages[number] = failed
+        self._journal.save(self.name, failed)
+        limit = self.settings.max_delivery_count
+        if self.dead_letters is not None and failed.delivery_count >= limit:
+            reason = DeadLettering(
+                reason="MaxDeliveryCountExceeded",
+                description=f"Message could not be consumed after {limit} delivery attempts.",
+            )
+            self._bury(number, reason)
+        else:
+            self._give_back(number)
+
+    def _give_back(self, number: int) -> None:
+        expires_at = self._messages[number].expires_at
+        if expires_at is not None and expires_at <= self._now():
+            self._expire(number)
+        else:
+            heapq.heappush(self._ready, number)
+
+    def _expire(self, number: int) -> None:
+        if self.settings.dead_letters_expired_messages:
+            reason = DeadLettering(
+                reason="TTLExpiredException",
+                description="The message expired and was dead lettered.",
+            )
+            self._bury(number, reason)
+        else:
+            self._drop(number)
+
+    def _bury(self, number: int, dead_lettering: DeadLettering) -> None:
+        message = self._messages[number]
+        self._drop(number)
+        grave = self.dead_letters or self
+        dead = replace(message, expires_at=None, dead_lettering=dead_lettering)
+        self._journal.save(grave.name, dead)
+        grave._admit(dead)
+
+    def _drop(self, number: int) -> None:
+        del self._messages[number]
+        self._journal.remove(self.name, number)
+
+
+def state_of(message: QueuedMessage) -> MessageState:
+    """Returns the state that a peek reports: a locked message counts as active."""
+    return MessageState.ACTIVE if message.scheduled_for is None else MessageState.SCHEDULED
+
+
+def _due[Item](heap: list[tuple[datetime, Item]], now: datetime) -> Iterator[Item]:
+    while heap and heap[0][0] <= now:
+        yield heapq.heappop(heap)[1]

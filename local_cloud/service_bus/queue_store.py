@@ -1,0 +1,187 @@
+"""Keeps the queues in SQLite, so that a killed process loses nothing that it has confirmed.
+
+Changes gather in memory; `commit` writes them as one transaction. The server commits once per
+turn of its event loop and always before it sends, so a client never hears of what could be lost.
+`synchronous=NORMAL` with a write-ahead log survives the death of the process, not of the machine.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from local_cloud.service_bus.queue_messages import DeadLettering, QueuedMessage, SentMessage
+
+_SCHEMA = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+CREATE TABLE IF NOT EXISTS message (
+    queue TEXT NOT NULL,
+    sequence_number INTEGER NOT NULL,
+    enqueued_sequence_number INTEGER NOT NULL,
+    payload BLOB NOT NULL,
+    message_id TEXT,
+    time_to_live REAL,
+    requested_for REAL,
+    enqueued_at REAL NOT NULL,
+    expires_at REAL,
+    scheduled_for REAL,
+    delivery_count INTEGER NOT NULL,
+    is_dead_letter INTEGER NOT NULL,
+    dead_letter_reason TEXT,
+    dead_letter_description TEXT,
+    PRIMARY KEY (queue, sequence_number)
+) WITHOUT ROWID, STRICT;
+CREATE TABLE IF NOT EXISTS seen_message_id (
+    queue TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    seen_at REAL NOT NULL,
+    PRIMARY KEY (queue, message_id)
+) WITHOUT ROWID, STRICT;
+CREATE TABLE IF NOT EXISTS last_sequence_number (
+    queue TEXT PRIMARY KEY,
+    number INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
+"""
+
+
+class SqliteQueueStore:
+    """The journal of all queues. Belongs to the thread that makes it."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Opens or creates the database at *path*; None keeps it in memory."""
+        self._database = sqlite3.connect(path or ":memory:", autocommit=True)
+        self._database.executescript(_SCHEMA)  # a journal mode is set outside of a transaction
+        self._database.autocommit = False
+        self._messages: dict[tuple[str, int], QueuedMessage | None] = {}
+        self._seen: dict[tuple[str, str], datetime | None] = {}
+        self._last_numbers: dict[str, int] = {}
+
+    def save(self, queue: str, message: QueuedMessage) -> None:
+        """Keeps *message*, in place of what was kept under its sequence number."""
+        self._messages[queue, message.sequence_number] = message
+
+    def remove(self, queue: str, sequence_number: int) -> None:
+        """Forgets the message of that number."""
+        self._messages[queue, sequence_number] = None
+
+    def remember(self, queue: str, message_id: str, seen_at: datetime) -> None:
+        """Keeps a MessageId for duplicate detection."""
+        self._seen[queue, message_id] = seen_at
+
+    def forget(self, queue: str, message_id: str) -> None:
+        """Drops a MessageId whose time has passed."""
+        self._seen[queue, message_id] = None
+
+    def count_up(self, queue: str, last_sequence_number: int) -> None:
+        """Keeps the last number given out, so that none is given out twice."""
+        self._last_numbers[queue] = last_sequence_number
+
+    def commit(self) -> None:
+        """Writes all changes since the last commit, or none of them."""
+        if not (self._messages or self._seen or self._last_numbers):
+            return
+        with self._database:
+            self._write()
+        self._messages.clear()
+        self._seen.clear()
+        self._last_numbers.clear()
+
+    def _write(self) -> None:
+        execute_many = self._database.executemany
+        execute_many(
+            "DELETE FROM message WHERE queue = ? AND sequence_number = ?",
+            [key for key, message in self._messages.items() if message is None],
+        )
+        execute_many(
+            "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [_row(queue, m) for (queue, _), m in self._messages.items() if m is not None],
+        )
+        execute_many(
+            "DELETE FROM seen_message_id WHERE queue = ? AND message_id = ?",
+            [key for key, seen_at in self._seen.items() if seen_at is None],
+        )
+        execute_many(
+            "INSERT OR REPLACE INTO seen_message_id VALUES (?, ?, ?)",
+            [(*key, at.timestamp()) for key, at in self._seen.items() if at is not None],
+        )
+        execute_many(
+            "INSERT OR REPLACE INTO last_sequence_number VALUES (?, ?)",
+            list(self._last_numbers.items()),
+        )
+
+    def messages(self, queue: str) -> Iterator[QueuedMessage]:
+        """Yields the committed messages of *queue* in order."""
+        rows = self._database.execute(
+            "SELECT * FROM message WHERE queue = ? ORDER BY sequence_number", (queue,)
+        )
+        return map(_message, rows)
+
+    def seen_message_ids(self, queue: str) -> Iterator[tuple[str, datetime]]:
+        """Yields the committed MessageIds of *queue* and when each was seen."""
+        rows = self._database.execute(
+            "SELECT message_id, seen_at FROM seen_message_id WHERE queue = ?", (queue,)
+        )
+        return ((message_id, _moment(seen_at)) for message_id, seen_at in rows)
+
+    def last_sequence_number(self, queue: str) -> int:
+        """Returns the last number that *queue* has given out; 0 for a new queue."""
+        row = self._database.execute(
+            "SELECT number FROM last_sequence_number WHERE queue = ?", (queue,)
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def close(self) -> None:
+        """Commits and closes the database."""
+        self.commit()
+        self._database.close()
+
+
+def _row(queue: str, message: QueuedMessage) -> tuple[Any, ...]:
+    sent = message.sent
+    dead = message.dead_lettering
+    return (
+        queue,
+        message.sequence_number,
+        message.enqueued_sequence_number,
+        sent.payload,
+        sent.message_id,
+        None if sent.time_to_live is None else sent.time_to_live.total_seconds(),
+        _seconds(sent.scheduled_for),
+        _seconds(message.enqueued_at),
+        _seconds(message.expires_at),
+        _seconds(message.scheduled_for),
+        message.delivery_count,
+        dead is not None,
+        dead.reason if dead else None,
+        dead.description if dead else None,
+    )
+
+
+def _message(row: tuple[Any, ...]) -> QueuedMessage:
+    (_, number, enqueued_number, payload, message_id, time_to_live, requested_for) = row[:7]
+    (enqueued_at, expires_at, scheduled_for, delivery_count, is_dead, reason, description) = row[7:]
+    return QueuedMessage(
+        sequence_number=number,
+        enqueued_sequence_number=enqueued_number,
+        sent=SentMessage(
+            payload=payload,
+            message_id=message_id,
+            time_to_live=None if time_to_live is None else timedelta(seconds=time_to_live),
+            scheduled_for=None if requested_for is None else _moment(requested_for),
+        ),
+        enqueued_at=_moment(enqueued_at),
+        expires_at=None if expires_at is None else _moment(expires_at),
+        scheduled_for=None if scheduled_for is None else _moment(scheduled_for),
+        delivery_count=delivery_count,
+        dead_lettering=DeadLettering(reason=reason, description=description) if is_dead else None,
+    )
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

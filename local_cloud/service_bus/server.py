@@ -1,0 +1,114 @@
+"""Serves the namespace on 127.0.0.1, one event loop, and commits once per turn of it."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from local_cloud.service_bus.amqp_connection import AmqpConnection
+from local_cloud.service_bus.namespace import Namespace
+from local_cloud.service_bus.queue_model import Clock
+from local_cloud.service_bus.queue_settings import QueueSettings
+from local_cloud.service_bus.queue_store import SqliteQueueStore
+
+#: Every token is accepted, so no other machine may reach it.
+HOST = "127.0.0.1"
+# Often enough for the heartbeats that clients ask for.
+_LONGEST_SLEEP_SECONDS = 5.0
+
+
+class ServiceBusServer:
+    """The listening server. Everything in it happens on the loop that opened it."""
+
+    def __init__(self, namespace: Namespace, store: SqliteQueueStore, clock: Clock) -> None:
+        self.namespace = namespace
+        self.port = 0
+        self._store = store
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._connections: deque[AmqpConnection] = deque()
+        self._turn: asyncio.Handle | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+
+    async def listen(self, port: int) -> asyncio.Server:
+        """Starts to listen on *port*; 0 takes a free one. `OSError` if it is taken."""
+        listener = await self._loop.create_server(
+            lambda: AmqpConnection(self.namespace, self), HOST, port
+        )
+        self.port = int(listener.sockets[0].getsockname()[1])
+        self.end_turn_soon()
+        return listener
+
+    def connection_opened(self, connection: AmqpConnection) -> None:
+        """Counts *connection* in."""
+        self._connections.append(connection)
+
+    def connection_closed(self, connection: AmqpConnection) -> None:
+        """Counts *connection* out."""
+        self._connections.remove(connection)
+
+    def end_turn_soon(self) -> None:
+        """Asks for the end of the turn, when the sockets that are ready now have been read."""
+        if self._turn is None:
+            self._turn = self._loop.call_soon(self._end_turn)
+
+    def close(self) -> None:
+        """Drops every connection and stops the timers."""
+        for handle in (self._turn, self._alarm):
+            if handle is not None:
+                handle.cancel()
+        for connection in self._connections:
+            connection.close()
+
+    def _end_turn(self) -> None:
+        self._turn = None
+        self.namespace.advance()
+        self._deliver()
+        self._store.commit()  # before a byte goes out: what a client is told is kept
+        now = self._loop.time()
+        for connection in self._connections:
+            connection.write(now)
+        self._set_alarm()
+
+    def _deliver(self) -> None:
+        """Gives each receiver one message after the other, another one first each turn."""
+        self._connections.rotate(-1)
+        links = [link for each in self._connections for link in each.receive_links()]
+        hungry = links
+        while hungry:
+            hungry = [link for link in hungry if link.deliver_one()]
+        for link in links:
+            link.finish_drain()
+
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        sleep = _LONGEST_SLEEP_SECONDS
+        next_change = self.namespace.next_change()
+        if next_change is not None:
+            until_change = (next_change - self._clock()).total_seconds()
+            sleep = min(sleep, max(until_change, 0.0))
+        self._alarm = self._loop.call_later(sleep, self.end_turn_soon)
+
+
+@asynccontextmanager
+async def open_server(
+    queues: Sequence[QueueSettings], *, database: Path | None, port: int, clock: Clock
+) -> AsyncIterator[ServiceBusServer]:
+    """Opens the store and serves *queues* until the block ends, then commits and closes.
+
+    Without a *database* the messages live in memory. A *port* of 0 takes a free one.
+    """
+    store = SqliteQueueStore(database)
+    try:
+        server = ServiceBusServer(Namespace(queues, clock, store), store, clock)
+        listener = await server.listen(port)
+        try:
+            yield server
+        finally:
+            listener.close()
+            server.close()
+            await listener.wait_closed()
+    finally:
+        store.close()
