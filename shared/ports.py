@@ -323,6 +323,21 @@ class ServiceTags(Protocol):
         """Return the address prefixes of each tag, by lower-case tag name."""
 
 
+class ResourceReader(Protocol):
+    """Reads any Azure resource through Azure Resource Manager (contract §9.4)."""
+
+    async def list(self, resource_type: str, api_version: str) -> list[Mapping[str, object]]:
+        """Return every resource of a type (`Microsoft.Network/networkSecurityGroups`).
+
+        Looks in all watched subscriptions and follows `nextLink`.
+        """
+
+    async def get(
+        self, resource_id: str, api_version: str, suffix: str = ""
+    ) -> Mapping[str, object]:
+        """Return one resource, or what lies below it (`/config/web`); raises `NotFound`."""
+
+
 # --- kinds: one file each ------------------------------------------------------------------------
 
 

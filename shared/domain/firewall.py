@@ -19,6 +19,9 @@ class FirewallRule:
     access: Access
     #: Address prefixes (`20.61.88.128/26`), service tags (`PowerPlatformPlex.WestEurope`), `*`.
     sources: tuple[str, ...]
+    #: False: it matches only part of a source's traffic (a destination, source ports, headers),
+    #: so that it settles nothing by itself.
+    is_certain: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
