@@ -1,0 +1,116 @@
+"""Whatever a caller's text looks like, a rewrite can be undone to the byte, and keeps the rest."""
+
+import json
+import string
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.caller_edit import from_json, holds, rewrite, to_json, undo
+from shared.domain.trigger_url import signatures_in
+
+HEX = st.text("0123456789abcdef", min_size=32, max_size=32)
+SIGNATURE = st.text(string.ascii_letters + string.digits + "-_", min_size=43, max_size=43)
+CLASSIC = (
+    "https://prod-01.westeurope.logic.azure.com:443/workflows/{id}/triggers/manual/paths/invoke"
+    "{path}?api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig={sig}{extra}"
+)
+NEW = (
+    "https://0a1b.2c.environment.api.powerplatform.com:443/powerautomate/automations/direct"
+    "/workflows/{id}/triggers/manual/paths/invoke"
+    "?api-version=1&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig={sig}"
+)
+GUIDS = st.uuids().map(str)
+NOISE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\\"), max_size=30)
+OLD_IDS = ["a" * 32, "b" * 32, "c" * 32]
+
+
+@st.composite
+def old_urls(draw: st.DrawFn) -> str:
+    """A URL as some caller holds it, with a path and a parameter of its own."""
+    return CLASSIC.format(
+        id=draw(st.sampled_from(OLD_IDS)),
+        sig=draw(SIGNATURE),
+        path=draw(st.sampled_from(["", "/orders/7", "/a/b"])),
+        extra=draw(st.sampled_from(["", "&source=shop", "&tenant=1&x=2"])),
+    )
+
+
+@st.composite
+def plain_texts(draw: st.DrawFn) -> str:
+    """Text with URLs in it, each between blanks or quotes."""
+    pieces = draw(st.lists(st.one_of(NOISE, old_urls().map(lambda url: f' "{url}" ')), max_size=8))
+    return " ".join(pieces)
+
+
+@st.composite
+def json_texts(draw: st.DrawFn) -> tuple[str, list[str]]:
+    """A definition-like document in any layout, and the child flows it runs."""
+    children = draw(st.lists(GUIDS, min_size=1, max_size=4))
+    document = {
+        "noise": draw(NOISE),
+        "uris": draw(st.lists(old_urls(), max_size=4)),
+        "actions": [
+            {"inputs": {"host": {"workflowReferenceName": draw(st.sampled_from(children))}}}
+            for _ in range(draw(st.integers(0, 4)))
+        ],
+        draw(NOISE): draw(st.integers()),
+    }
+    indent = draw(st.sampled_from([None, 1, 4]))
+    text = json.dumps(document, indent=indent, ensure_ascii=draw(st.booleans()))
+    ampersand = draw(st.sampled_from(["&", "\\u0026"]))
+    return text.replace("&", ampersand), children
+
+
+@st.composite
+def replacements(draw: st.DrawFn) -> dict[str, str]:
+    """New URLs for some of the old ids."""
+    replaced = draw(st.sets(st.sampled_from(OLD_IDS)))
+    new_id = HEX.filter(lambda one: one not in OLD_IDS)
+    return {old: NEW.format(id=draw(new_id), sig=draw(SIGNATURE)) for old in sorted(replaced)}
+
+
+@given(plain_texts(), replacements())
+def test_undoing_a_rewrite_of_text_gives_the_same_bytes(text: str, urls: dict[str, str]) -> None:
+    """What a rewrite did to a plain text is undone exactly, from edits that passed through JSON."""
+    done = rewrite(text, is_json=False, urls=urls, flow_ids={})
+
+    edits = from_json(to_json(done.edits))
+
+    assert undo(done.text, edits, signatures_in(text)) == text
+    assert not holds(done.text, is_json=False, urls=urls)
+
+
+@given(json_texts(), replacements(), st.data())
+def test_undoing_a_rewrite_of_json_gives_the_same_bytes(
+    document: tuple[str, list[str]], urls: dict[str, str], data: st.DataObject
+) -> None:
+    """What a rewrite did to JSON source is undone exactly, layout and escapes included."""
+    text, children = document
+    flow_ids = {child: data.draw(GUIDS) for child in data.draw(st.sets(st.sampled_from(children)))}
+
+    done = rewrite(text, is_json=True, urls=urls, flow_ids=flow_ids)
+
+    assert undo(done.text, done.edits, signatures_in(text)) == text
+    assert not holds(done.text, is_json=True, urls=urls, flow_ids=set(flow_ids))
+    assert json.loads(done.text)["noise"] == json.loads(text)["noise"]
+
+
+@given(json_texts(), replacements())
+def test_edits_hold_no_signature(document: tuple[str, list[str]], urls: dict[str, str]) -> None:
+    """Neither an old nor a new signature stands in what is kept for the undo."""
+    text, _ = document
+
+    kept = to_json(rewrite(text, is_json=True, urls=urls, flow_ids={}).edits)
+
+    secrets = {**signatures_in(text), **signatures_in(" ".join(urls.values()))}
+    assert not any(secret in kept for secret in secrets.values())
+
+
+@given(plain_texts(), replacements())
+def test_an_undo_can_be_repeated(text: str, urls: dict[str, str]) -> None:
+    """A delivery that comes again after the undo was written changes nothing more."""
+    done = rewrite(text, is_json=False, urls=urls, flow_ids={})
+    back = undo(done.text, done.edits, signatures_in(text))
+
+    assert undo(back, done.edits, signatures_in(text)) == text

@@ -1,0 +1,149 @@
+"""Rewriting a caller: what moves, what stays, and what is left to a person."""
+
+import json
+
+import pytest
+
+from shared.domain.caller_edit import (
+    EditConflict,
+    SignatureChanged,
+    fits,
+    from_json,
+    holds,
+    rewrite,
+    to_json,
+    undo,
+)
+from shared.domain.trigger_url import signatures_in
+
+OLD_ID, NEW_ID = "0" * 31 + "a", "0" * 31 + "b"
+CHILD, CHILD_COPY = "1111aaaa-0000-0000-0000-000000000001", "2222bbbb-0000-0000-0000-000000000002"
+OLD_SIGNATURE, NEW_SIGNATURE = "o" * 43, "n" * 43
+
+
+def old_url(path: str = "", signature: str = OLD_SIGNATURE) -> str:
+    """Return an original's URL as a caller may hold it."""
+    return (
+        f"https://prod-7.westus.logic.azure.com:443/workflows/{OLD_ID}/triggers/manual/paths/invoke"
+        f"{path}?api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig={signature}"
+    )
+
+
+NEW_URL = (
+    "https://0a.1b.environment.api.powerplatform.com:443/powerautomate/automations/direct/workflows"
+    f"/{NEW_ID}/triggers/manual/paths/invoke"
+    f"?api-version=1&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig={NEW_SIGNATURE}"
+)
+URLS = {OLD_ID: NEW_URL}
+
+
+def test_a_caller_keeps_its_own_path_and_the_text_around_the_url() -> None:
+    """Only the platform's part of the URL moves."""
+    text = f"url = {old_url('/orders')} ; retries = 3"
+
+    done = rewrite(text, is_json=False, urls=URLS, flow_ids={})
+
+    assert done.text == f"url = {NEW_URL.replace('invoke?', 'invoke/orders?')} ; retries = 3"
+    assert [edit.new_id for edit in done.edits] == [NEW_ID]
+
+
+def test_a_text_without_the_original_is_not_edited() -> None:
+    """A URL of another flow stays."""
+    text = old_url().replace(OLD_ID, "f" * 32)
+
+    done = rewrite(text, is_json=False, urls=URLS, flow_ids={})
+
+    assert (done.text, done.edits, done.left) == (text, (), frozenset())
+
+
+def test_a_child_flow_is_replaced_only_where_it_is_called() -> None:
+    """The same GUID in another member is somebody else's business."""
+    text = json.dumps({"host": {"workflowReferenceName": CHILD.upper()}, "note": CHILD})
+
+    done = rewrite(text, is_json=True, urls={}, flow_ids={CHILD: CHILD_COPY})
+
+    assert json.loads(done.text) == {"host": {"workflowReferenceName": CHILD_COPY}, "note": CHILD}
+    assert undo(done.text, done.edits, {}) == text
+
+
+def test_a_url_whose_signature_the_caller_fills_in_is_left_and_named() -> None:
+    """Nothing can be put there: it has to be told to a person."""
+    text = old_url(signature="@{parameters('sig')}")
+
+    done = rewrite(text, is_json=False, urls=URLS, flow_ids={})
+
+    assert done.text == text
+    assert done.left == {OLD_ID}
+    assert holds(done.text, is_json=False, urls={OLD_ID})
+
+
+def test_an_undo_keeps_what_others_changed_elsewhere() -> None:
+    """Only the edited places go back."""
+    text = json.dumps({"uri": old_url(), "retries": 3})
+    done = rewrite(text, is_json=True, urls=URLS, flow_ids={})
+    meanwhile = done.text.replace('"retries": 3', '"retries": 5, "owner": "ops"')
+
+    back = undo(meanwhile, done.edits, signatures_in(text))
+
+    assert json.loads(back) == {"uri": old_url(), "retries": 5, "owner": "ops"}
+
+
+def test_an_undo_tells_the_edited_place_from_one_that_read_the_same_before() -> None:
+    """A caller that held the copy's URL already keeps it."""
+    text = f"first={NEW_URL} second={old_url()} third={NEW_URL}"
+    done = rewrite(text, is_json=False, urls=URLS, flow_ids={})
+
+    assert undo(done.text, done.edits, signatures_in(text)) == text
+
+
+def test_an_undo_refuses_when_the_place_was_changed_meanwhile() -> None:
+    """A URL that somebody edited is not overwritten."""
+    text = old_url("/orders")
+    done = rewrite(text, is_json=False, urls=URLS, flow_ids={})
+    meanwhile = done.text.replace("/orders", "/invoices")
+
+    with pytest.raises(EditConflict, match="changed the place") as conflict:
+        undo(meanwhile, done.edits, signatures_in(text))
+
+    assert NEW_SIGNATURE not in conflict.value.what
+
+
+def test_an_undo_refuses_when_it_cannot_tell_two_places_apart() -> None:
+    """A second URL of the copy that reads the same is a question for a person."""
+    done = rewrite(old_url(), is_json=False, urls=URLS, flow_ids={})
+
+    with pytest.raises(EditConflict):
+        undo(f"{done.text} {done.text}", done.edits, signatures_in(old_url()))
+
+
+def test_an_undo_refuses_a_signature_that_was_regenerated() -> None:
+    """The platform's present signature must be the one that stood there."""
+    done = rewrite(old_url(), is_json=False, urls=URLS, flow_ids={})
+
+    with pytest.raises(SignatureChanged):
+        undo(done.text, done.edits, signatures_in(old_url(signature="x" * 43)))
+
+
+def test_edits_survive_a_state_row() -> None:
+    """Edits read back from JSON are the edits that were written."""
+    text = json.dumps({"uri": old_url(), "host": {"workflowReferenceName": CHILD}})
+    done = rewrite(text, is_json=True, urls=URLS, flow_ids={CHILD: CHILD_COPY})
+
+    assert from_json(to_json(done.edits)) == done.edits
+    assert len(done.edits) == 2
+
+
+def test_a_text_is_not_shown_in_a_representation() -> None:
+    """A rewrite in a log line gives nothing away."""
+    done = rewrite(old_url(), is_json=False, urls=URLS, flow_ids={})
+
+    assert OLD_SIGNATURE not in repr(done)
+    assert NEW_SIGNATURE not in repr(done)
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(None, True), (400, True), (255, False)])
+def test_a_long_url_does_not_fit_a_short_field(limit: int | None, expected: bool) -> None:
+    """New URLs may exceed 255 characters."""
+    url = NEW_URL + "x" * (300 - len(NEW_URL))
+
+    assert fits(url, limit) is expected
