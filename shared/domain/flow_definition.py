@@ -4,7 +4,7 @@ Six formats hold one and the same workflow definition; everything after this mod
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -15,6 +15,7 @@ from shared.domain.definition_comparison import same_definition
 from shared.domain.definition_steps import Step, walk_actions
 from shared.domain.json_values import as_mapping, mapping_at, text_at
 from shared.domain.trigger_kinds import TriggerCategory, classify_trigger
+from shared.errors import Unreadable
 
 __all__ = [
     "ChildCall",
@@ -23,6 +24,7 @@ __all__ = [
     "HttpAction",
     "Trigger",
     "UnreadableDefinition",
+    "definition_place",
     "parse_client_data",
     "same_definition",
 ]
@@ -41,7 +43,7 @@ class DefinitionFormat(StrEnum):
     BARE = "bare"
 
 
-class UnreadableDefinition(ValueError):
+class UnreadableDefinition(Unreadable):
     """The text is no flow definition."""
 
     def __init__(self, reason: str) -> None:
@@ -191,50 +193,48 @@ def parse_client_data(text: str | Mapping[str, object]) -> FlowDefinition:
     `UnreadableDefinition` for anything else; its reason never quotes the text.
     """
     document = _decode(text) if isinstance(text, str) else text
-    for holder in _holders(document):
-        definition = holder.get("definition")
-        if isinstance(definition, dict) and _is_definition(definition):
-            return FlowDefinition(
-                format=_format(document, holder),
-                name=text_at(holder, "displayName"),
-                definition=definition,
-                connection_references=dict(mapping_at(holder, "connectionReferences")),
-            )
-    if _is_definition(document):
-        return FlowDefinition(
-            format=DefinitionFormat.BARE, definition=dict(document), connection_references={}
-        )
-    raise UnreadableDefinition("the JSON holds no workflow definition with triggers and actions")
+    place = definition_place(document)
+    if place is None:
+        reason = "the JSON holds no workflow definition with triggers and actions"
+        raise UnreadableDefinition(reason)
+    holder = mapping_at(document, *place[:-1])
+    return FlowDefinition(
+        format=_format(document, place),
+        name=text_at(holder, "displayName") if place else None,
+        definition=dict(mapping_at(document, *place)),
+        connection_references=dict(mapping_at(holder, "connectionReferences")) if place else {},
+    )
+
+
+def definition_place(document: Mapping[str, object]) -> tuple[str, ...] | None:
+    """Return the member names that lead to an object's workflow definition, None if it has none."""
+    for place in (("properties", "definition"), ("definition",), ()):
+        found = mapping_at(document, *place)
+        # Both members are there in every definition that a designer ever saved.
+        if isinstance(found.get("triggers"), Mapping) and isinstance(found.get("actions"), Mapping):
+            return place
+    return None
 
 
 def _decode(text: str) -> Mapping[str, object]:
     try:
         document = json.loads(text.removeprefix("\ufeff"))
-    except ValueError as error:
-        position = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "a number"
-        raise UnreadableDefinition(f"the text is not JSON ({position})") from None
-    except RecursionError:
-        raise UnreadableDefinition("the JSON is nested too deep") from None
+    except json.JSONDecodeError as error:
+        # Not its message and not as a cause: it carries the whole text, signatures and all.
+        raise UnreadableDefinition(f"the text is not JSON (line {error.lineno})") from None
+    except (ValueError, RecursionError):
+        raise UnreadableDefinition("the JSON has a number too long or nests too deep") from None
     if not isinstance(document, dict):
         raise UnreadableDefinition("the JSON is not an object")
     return document
 
 
-def _holders(document: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
-    yield mapping_at(document, "properties")
-    yield document
-
-
-def _is_definition(value: Mapping[str, object]) -> bool:
-    """Both members are there in every definition that a designer ever saved."""
-    return isinstance(value.get("triggers"), Mapping) and isinstance(value.get("actions"), Mapping)
-
-
-def _format(document: Mapping[str, object], holder: Mapping[str, object]) -> DefinitionFormat:
-    resource_type = (text_at(document, "type") or "").lower()
-    if resource_type.startswith("microsoft.logic/"):
+def _format(document: Mapping[str, object], place: tuple[str, ...]) -> DefinitionFormat:
+    if not place:
+        return DefinitionFormat.BARE
+    if (text_at(document, "type") or "").lower().startswith("microsoft.logic/"):
         return DefinitionFormat.LOGIC_APP
-    if holder is document and text_at(document, "kind") in {"Stateful", "Stateless", "Agentic"}:
+    if text_at(document, "kind") in {"Stateful", "Stateless", "Agentic"}:
         return DefinitionFormat.LOGIC_APP
     if "schemaVersion" in document:
         return DefinitionFormat.CLIENT_DATA

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from hashlib import sha256
 
+from shared.errors import Conflict
+
 #: A signature's value as text may hold it: base64 or base64url, percent-encoded any number of
 #: times, JSON-escaped; a dot or a tilde only inside, because prose ends in one.
 SIGNATURE_VALUE = (
@@ -28,7 +30,7 @@ _SIGNATURE = re.compile(rf"{_NAME_START}[Ss][Ii][Gg](?:{_EQUALS})(?P<value>{SIGN
 _MARKER = re.compile(r"«sig:sha256:(?P<hash>[0-9a-f]{64})(?::(?P<level>[0-9]+))?»")
 
 
-class SignatureChanged(ValueError):
+class SignatureChanged(Conflict):
     """No signature that is known has the hash that a marker carries."""
 
     def __init__(self, signature_hash: str) -> None:

@@ -1,0 +1,109 @@
+"""What `cmkflow inspect` says about one flow, free of secrets, for the table and for JSON."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from shared.adapters.flow_files import FlowFile
+from shared.domain.flow_definition import FlowDefinition
+from shared.domain.flow_documents import FoundFlow
+from shared.domain.mmk_rule import Assessment, explain_all
+from shared.domain.trigger_url import TriggerUrl, find_trigger_urls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """One flow with its assessment."""
+
+    file: FlowFile
+    flow: FoundFlow
+    assessment: Assessment
+    #: other flows' trigger URLs that it holds, each once
+    trigger_urls: tuple[TriggerUrl, ...]
+
+    @property
+    def definition(self) -> FlowDefinition:
+        """The flow's definition."""
+        return self.flow.definition
+
+    def as_json(self) -> dict[str, object]:
+        """Return what `--json` prints for it."""
+        stays = self.assessment.stays_on_mmk
+        reasons = [reason.value for reason in self.assessment.reasons]
+        return {
+            "path": self.file.path,
+            "definition_pointer": self.flow.definition_pointer,
+            "workflow_id": self.file.workflow_id,
+            "name": self.file.name,
+            "triggers": [
+                {
+                    "name": one.name,
+                    "type": one.type,
+                    "kind": one.kind,
+                    "connector": one.connector,
+                    "operation_id": one.operation_id,
+                    "category": one.category.value,
+                }
+                for one in self.definition.triggers
+            ],
+            "stays_on_mmk": "unknown" if stays is None else stays,
+            "reason": reasons[0] if reasons else None,
+            "reasons": reasons,
+            "explanation": self.assessment.text,
+            "children": [
+                {
+                    "action": one.path,
+                    "workflowReferenceName": one.raw_reference if one.by_reference else None,
+                }
+                for one in self.definition.child_calls
+            ],
+            "http_actions": [
+                {"action": one.path, "method": one.method, "host": one.host}
+                for one in self.definition.http_actions
+            ],
+            "trigger_urls": [
+                {"workflow_id": one.workflow_id, "host": one.host, "form": one.form.value}
+                for one in self.trigger_urls
+            ],
+        }
+
+
+def inspect_flows(files: Iterable[FlowFile]) -> list[Inspection]:
+    """Assess the flows of files together: a parent's answer depends on its children's.
+
+    Where several versions of a flow are given, the first one stands for it in its parents' eyes.
+    """
+    flows = {_key(index, file): file for index, file in _first_by_id(files)}
+    found = {key: file.flow for key, file in flows.items() if file.flow}
+    assessments = explain_all(
+        {key: flow.definition for key, flow in found.items()},
+        in_solution={key: file.in_solution for key, file in flows.items()},
+    )
+    return [
+        Inspection(
+            file=flows[key],
+            flow=flow,
+            assessment=assessments[key],
+            trigger_urls=_trigger_urls(flow),
+        )
+        for key, flow in found.items()
+    ]
+
+
+def _first_by_id(files: Iterable[FlowFile]) -> Iterable[tuple[int, FlowFile]]:
+    seen: dict[str, int] = {}
+    for file in files:
+        number = seen.get(file.workflow_id or "", 0)
+        seen[file.workflow_id or ""] = number + 1
+        yield number, file
+
+
+def _key(number: int, file: FlowFile) -> str:
+    if file.workflow_id and number == 0:
+        return file.workflow_id
+    return f"{file.workflow_id or file.path}#{number}"
+
+
+def _trigger_urls(flow: FoundFlow) -> tuple[TriggerUrl, ...]:
+    text = json.dumps(flow.resource, ensure_ascii=False)
+    return tuple(dict.fromkeys(match.url for match in find_trigger_urls(text)))

@@ -1,0 +1,50 @@
+"""`cmkflow inspect`: read flows from files and say which ones stay on Microsoft's key, and why.
+
+Works without a tenant, on what makers export and developers keep in a repository.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from cmkflow.flow_report import Inspection, inspect_flows
+from cmkflow.flow_table import flow_table, summary
+from shared.adapters.flow_files import read_flow_files
+
+
+def inspect(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH…", help="Files or folders: .json definitions, .zip exports."),
+    ],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a line instead of a table.")
+    ] = False,
+) -> None:
+    """Show which flows stay on the Microsoft-managed key, and why.
+
+    Reads solution and package exports, clientdata, Logic Apps and Resource Manager templates.
+    Exits with 1 when a file could not be read; the others are shown all the same.
+    """
+    found = list(read_flow_files(paths))
+    inspections = inspect_flows(found)
+    problems = [file for file in found if file.problem]
+    if as_json:
+        _print_json(inspections)
+    else:
+        console = Console()
+        console.print(flow_table(inspections))
+        console.print(summary(inspections, problems=len(problems)))
+    for file in problems:
+        typer.echo(f"{file.path}: {file.problem}", err=True)
+    if problems:
+        typer.echo(f"{len(problems)} file(s) could not be read.", err=True)
+        raise typer.Exit(1)
+
+
+def _print_json(inspections: list[Inspection]) -> None:
+    for one in inspections:
+        typer.echo(json.dumps(one.as_json()))

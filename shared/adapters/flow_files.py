@@ -1,0 +1,183 @@
+"""Reads flows from files: exported solutions, packages, single definitions, templates.
+
+Exports come in UTF-8, UTF-8 with a byte order mark and UTF-16, as folders, archives and archives
+inside archives. A file that cannot be read is one item of the answer; the rest is read all the
+same.
+"""
+
+import io
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from shared.domain.flow_definition import DefinitionFormat
+from shared.domain.flow_documents import FoundFlow, find_flows
+
+_GUID_AT_END = re.compile(
+    r"^(?P<name>.*?)-?(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$", re.IGNORECASE
+)
+_FLOW_FILE_NAMES = frozenset({"definition.json", "workflow.json"})
+_SOLUTION_FILES = frozenset({"solution.xml", "other/solution.xml"})
+#: An export nests once: a package inside a solution's artifacts. More is an attack or an accident.
+_MOST_NESTED = 5
+#: The largest definition that Dataverse accepts is far smaller.
+_MOST_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowFile:
+    """One flow of a file, or one file that cannot be read."""
+
+    #: as given, a member of an archive behind `!/`
+    path: str
+    #: None: the file cannot be read, `problem` says why
+    flow: FoundFlow | None = None
+    #: from the document or the file's name, in lower case
+    workflow_id: str | None = None
+    name: str | None = None
+    #: True in an exported or unpacked solution, None where the file does not tell
+    in_solution: bool | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    path: str
+    file_name: PurePosixPath
+    data: bytes
+    in_solution: bool | None
+    #: whether somebody named this very file, or its place says it is a flow
+    is_expected: bool
+    nested: int = 0
+
+
+class _UnreadableFile(Exception):
+    """The file cannot be read; the text says why."""
+
+
+def read_flow_files(paths: Iterable[Path | str]) -> Iterator[FlowFile]:
+    """Yield the flows of files and folders, sorted by path within each folder.
+
+    Reads `*.json` and `*.zip`. In a folder or an archive JSON that holds no flow is passed over,
+    except where only a flow can stand; a file named in `paths` must hold one.
+    """
+    for path in map(Path, paths):
+        if path.is_dir():
+            for entry in sorted(path.rglob("*")):
+                if entry.suffix.lower() in {".json", ".zip"} and entry.is_file():
+                    yield from _read_path(entry, is_named=False)
+        else:
+            yield from _read_path(path, is_named=True)
+
+
+def _read_path(path: Path, *, is_named: bool) -> Iterator[FlowFile]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        yield FlowFile(path=str(path), problem=error.strerror or "cannot be opened")
+        return
+    yield from _read_source(
+        _Source(
+            path=str(path),
+            file_name=PurePosixPath(path.as_posix()),
+            data=data,
+            in_solution=_is_unpacked_solution(path.parent) or None,
+            is_expected=is_named or _is_flow_place(PurePosixPath(path.as_posix())),
+        )
+    )
+
+
+def _read_source(source: _Source) -> Iterator[FlowFile]:
+    try:
+        if source.data[:4] == b"PK\x03\x04" or source.file_name.suffix.lower() == ".zip":
+            for member in _members(source):
+                yield from _read_source(member)
+        else:
+            yield from _read_json(source)
+    except _UnreadableFile as error:
+        yield FlowFile(path=source.path, problem=str(error))
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
+        yield FlowFile(path=source.path, problem="the archive is damaged or of an unknown kind")
+
+
+def _read_json(source: _Source) -> Iterator[FlowFile]:
+    found = False
+    for flow in find_flows(_decode(source.data)):
+        found = True
+        by_file = _GUID_AT_END.match(source.file_name.stem)
+        yield FlowFile(
+            path=source.path,
+            flow=flow,
+            workflow_id=flow.workflow_id or (by_file["id"].lower() if by_file else None),
+            name=flow.name or (by_file["name"] if by_file else _name_by_path(source, flow)),
+            in_solution=source.in_solution,
+        )
+    if source.is_expected and not found:
+        raise _UnreadableFile("the JSON holds no workflow definition with triggers and actions")
+
+
+def _decode(data: bytes) -> object:
+    """Decode JSON whatever its encoding; errors never quote the text, which may hold signatures."""
+    try:
+        text = data.decode(json.detect_encoding(data))
+    except UnicodeDecodeError as error:
+        raise _UnreadableFile(f"the text is not {error.encoding}") from None
+    try:
+        document: object = json.loads(text.removeprefix("\ufeff"))
+    except json.JSONDecodeError as error:
+        raise _UnreadableFile(f"not JSON: line {error.lineno}, column {error.colno}") from None
+    except (ValueError, RecursionError):
+        raise _UnreadableFile("the JSON has a number too long or nests too deep") from None
+    return document
+
+
+def _members(archive: _Source) -> Iterator[_Source]:
+    if archive.nested >= _MOST_NESTED:
+        raise _UnreadableFile("archives inside archives, too many")
+    with zipfile.ZipFile(io.BytesIO(archive.data)) as content:
+        names = {name.lower().replace("\\", "/") for name in content.namelist()}
+        in_solution = True if names & _SOLUTION_FILES else None
+        for info in sorted(content.infolist(), key=lambda one: one.filename):
+            name = PurePosixPath(info.filename.replace("\\", "/"))
+            if info.is_dir() or name.suffix.lower() not in {".json", ".zip"}:
+                continue
+            path = f"{archive.path}!/{name}"
+            if info.flag_bits & 1:
+                raise _UnreadableFile("the archive is encrypted")
+            if info.file_size > _MOST_BYTES:
+                raise _UnreadableFile(f"{name} is larger than {_MOST_BYTES} bytes")
+            yield _Source(
+                path=path,
+                file_name=name,
+                data=content.read(info),
+                in_solution=in_solution,
+                is_expected=_is_flow_place(name),
+                nested=archive.nested + 1,
+            )
+
+
+def _is_flow_place(name: PurePosixPath) -> bool:
+    """Whether nothing but a flow can stand there (§6.2 and the layout of an exported package)."""
+    if name.suffix.lower() != ".json":
+        return False
+    return name.parent.name.lower() == "workflows" or name.name.lower() in _FLOW_FILE_NAMES
+
+
+def _is_unpacked_solution(folder: Path) -> bool:
+    root = folder.parent
+    return folder.name.lower() == "workflows" and any(
+        (root / name).is_file()
+        for name in ("solution.xml", "Solution.xml", "Other/Solution.xml", "Other/solution.xml")
+    )
+
+
+def _name_by_path(source: _Source, flow: FoundFlow) -> str:
+    """A Logic App of the Standard kind is called like its folder."""
+    is_standard = source.file_name.name.lower() == "workflow.json"
+    if is_standard and flow.definition.format is DefinitionFormat.LOGIC_APP:
+        return source.file_name.parent.name or source.file_name.stem
+    return source.file_name.stem
