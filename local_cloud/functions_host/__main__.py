@@ -46,7 +46,8 @@ def main() -> int:
 
 if __name__ == "__main__":
     code = main()
-    logging.shutdown()
-    sys.stdout.flush()
+    if code == 0:
+        sys.exit(0)
     # A handler's thread that never returns must not keep the process: its message is back already.
+    logging.shutdown()
     os._exit(code)

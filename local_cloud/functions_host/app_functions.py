@@ -7,6 +7,7 @@ silently ignored would make a green local run a lie.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -119,6 +120,7 @@ def _read_timer(binding: dict[str, Any], environ: Mapping[str, str]) -> TimerTri
     expression = resolve(binding["schedule"], environ)
     try:
         schedule = parse_schedule(expression)
+        schedule.next_after(datetime.now(UTC))
     except ValueError as err:
         raise HostStartError(str(err)) from err
     return TimerTrigger(

@@ -77,6 +77,8 @@ async def run_host(options: HostOptions, tell_ready: Callable[[Ready], None]) ->
     await runner.setup()
     url = await _listen(runner, options.port)
     triggers = [asyncio.create_task(run) for run in _triggers(functions, worker, settings, stop)]
+    for trigger in triggers:
+        trigger.add_done_callback(_report)
     tell_ready(Ready(url=url, functions=sorted(function.name for function in functions)))
     await stop.wait()
     return await _stop(worker, runner, triggers)
@@ -131,5 +133,13 @@ async def _stop(worker: Worker, runner: web.AppRunner, triggers: list[asyncio.Ta
             trigger.cancel()
         await ending
         return False
+    if worker.has_given_up:
+        return False
     worker.stop()
     return True
+
+
+def _report(trigger: asyncio.Task[None]) -> None:
+    """Log a bug that ended a trigger, which would otherwise fall silent."""
+    if not trigger.cancelled() and (error := trigger.exception()):
+        _LOGGER.error("trigger failed", exc_info=error)

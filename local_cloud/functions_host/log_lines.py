@@ -36,7 +36,9 @@ class JsonLines(logging.Formatter):
         if invocation_id:
             line["invocation_id"] = invocation_id
             line["function"] = self._running.get(invocation_id)
-        line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        for name, value in vars(record).items():
+            if name not in _STANDARD:
+                line.setdefault(name, value)
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str, ensure_ascii=False)

@@ -60,6 +60,8 @@ class Worker:
         self._timeout = timeout.total_seconds() if timeout else None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="worker", daemon=True)
+        #: Whether an invocation was given up whose thread may still run.
+        self.has_given_up = False
         #: Function names by invocation id, for the log lines.
         self.running: dict[str, str] = {}
 
@@ -86,6 +88,7 @@ class Worker:
                 response = await self._on_worker_loop(self._invoke(invocation_id, invocation))
         except TimeoutError:
             # The real host restarts the worker; here a sync function's thread runs on.
+            self.has_given_up = True
             failure, stack, value = f"timed out after {self._timeout} s", "", None
         else:
             succeeded = response.result.status == rpc.StatusResult.Success

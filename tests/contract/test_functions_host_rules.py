@@ -1,0 +1,88 @@
+"""The Functions host: the rules of schedules and routes, without a process."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from local_cloud.functions_host.routes import parse_route
+from local_cloud.functions_host.schedule import parse_schedule
+
+#: A Wednesday.
+_START = datetime(2026, 11, 25, 10, 20, 30, 500, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("expression", "due"),
+    [
+        ("* * * * * *", "2026-11-25T10:20:31"),
+        ("*/15 * * * * *", "2026-11-25T10:20:45"),
+        ("0 */5 * * * *", "2026-11-25T10:25:00"),
+        ("*/5 * * * *", "2026-11-25T10:25:00"),
+        ("0 0 2 * * *", "2026-11-26T02:00:00"),
+        ("0 30 9-17/4 * * 1-5", "2026-11-25T13:30:00"),
+        ("0 0 0 * * sun", "2026-11-29T00:00:00"),
+        ("0 0 0 1 jan,jul *", "2027-01-01T00:00:00"),
+        ("10/20 20,21 * * * *", "2026-11-25T10:20:50"),
+        ("0 0 0 29 2 *", "2028-02-29T00:00:00"),
+        # Both day fields must match, unlike cron's.
+        ("0 0 0 13 * fri", "2027-08-13T00:00:00"),
+    ],
+)
+def test_a_schedule_finds_its_next_occurrence(expression: str, due: str) -> None:
+    """The first moment after the start that matches every field."""
+    occurrence = parse_schedule(expression).next_after(_START)
+
+    assert occurrence.isoformat() == f"{due}+00:00"
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["", "* * * *", "60 * * * * *", "* * * 0 * *", "* * * * * 7", "5-1 * * * * *", "*/0 * * * * *",
+     "x * * * * *", "00:05:00"],
+)  # fmt: skip
+def test_a_wrong_schedule_is_refused(expression: str) -> None:
+    """A field out of bounds, a missing field and a TimeSpan are errors."""
+    with pytest.raises(ValueError, match=r"is not a|must have six fields"):
+        parse_schedule(expression)
+
+
+def test_a_schedule_that_never_comes_is_refused() -> None:
+    """30 February has no next occurrence."""
+    schedule = parse_schedule("0 0 0 30 2 *")
+
+    with pytest.raises(ValueError, match="no next occurrence"):
+        schedule.next_after(_START)
+
+
+@pytest.mark.parametrize(
+    ("template", "path", "values"),
+    [
+        ("api/jobs", "API/Jobs", {}),
+        ("api/jobs/{id}", "api/jobs/a%2Fb", {"id": "a/b"}),
+        ("api/jobs/{id?}", "api/jobs", {}),
+        ("api/jobs/{id:int}", "api/jobs/12", {"id": "12"}),
+        ("api/jobs/{id:int}", "api/jobs/twelve", None),
+        ("api/{id:guid}", "api/0e4b7f3e-58bd-4a8c-8b30-0c8f31ad6a4d",
+         {"id": "0e4b7f3e-58bd-4a8c-8b30-0c8f31ad6a4d"}),
+        ("api/files/{*path}", "api/files/a/b", {"path": "a/b"}),
+        ("api/files/{*path}", "api/files", {"path": ""}),
+        ("api/jobs", "api/jobs/1", None),
+        ("api/jobs/{id}", "api/jobs", None),
+        ("", "", {}),
+        ("", "a", None),
+    ],
+)  # fmt: skip
+def test_a_route_matches_as_in_asp_net(
+    template: str, path: str, values: dict[str, str] | None
+) -> None:
+    """Literals ignore case, parameters are decoded, optional and rest segments may be missing."""
+    assert parse_route(template).match(path) == values
+
+
+def test_the_more_specific_route_wins() -> None:
+    """A literal goes before a constrained parameter, then a plain one, then the rest."""
+    templates = ["a/{*rest}", "a/{id}", "a/{id:int}", "a/list"]
+
+    ordered = sorted(templates, key=lambda template: parse_route(template).rank)
+
+    assert ordered == ["a/list", "a/{id:int}", "a/{id}", "a/{*rest}"]
