@@ -1,54 +1,54 @@
-"""Set arithmetic on IP prefixes: which part of a range does a rule speak about?
+"""Set arithmetic on IPv4 ranges: which part of some addresses does a rule speak about?
 
-Two prefixes are either disjoint or one holds the other, so every answer is again a list of
-prefixes. IPv4 and IPv6 never meet.
+IPv6 is left out: the hosts that flows call in the tenant have no IPv6 address.
 """
 
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
-from typing import cast
+from ipaddress import IPv4Network, ip_network
 
-type Network = IPv4Network | IPv6Network
+#: First and last address as integers.
+type Range = tuple[int, int]
+#: Ranges in order, none touching the next.
+type Ranges = tuple[Range, ...]
 
-#: Both address families as a whole: what `*`, `Any` and `Internet` mean in a rule.
-EVERY_ADDRESS: tuple[Network, ...] = (ip_network("0.0.0.0/0"), ip_network("::/0"))
-
-
-def parse_networks(prefixes: Iterable[str]) -> list[Network]:
-    """Read prefixes or single addresses, host bits allowed; raise ValueError on anything else."""
-    return [ip_network(prefix.strip(), strict=False) for prefix in prefixes]
+#: All of IPv4: what `*`, `Any` and `Internet` mean in a rule.
+EVERY_ADDRESS: Ranges = ((0, 2**32 - 1),)
 
 
-def split_by(networks: Iterable[Network], others: Iterable[Network]) -> tuple[list[Network], bool]:
-    """Take `others` out of `networks`: what remains, and whether anything was taken."""
-    remaining = list(networks)
-    has_overlap = False
-    for other in others:
-        kept: list[Network] = []
-        for network in remaining:
-            if network.version != other.version or not network.overlaps(other):
-                kept.append(network)
-                continue
-            has_overlap = True
-            if network != other and _holds(network, other):
-                kept.extend(_without(network, other))
-        remaining = kept
-    return remaining, has_overlap
+def parse_ranges(prefixes: Iterable[str]) -> Ranges:
+    """Read prefixes or single addresses, host bits allowed; ValueError on anything else."""
+    networks = (ip_network(prefix.strip(), strict=False) for prefix in prefixes)
+    return join(
+        (int(network.network_address), int(network.broadcast_address))
+        for network in networks
+        if isinstance(network, IPv4Network)
+    )
 
 
-def collapse(networks: Iterable[Network]) -> list[Network]:
-    """Join neighbours and drop repetitions, IPv4 first."""
-    all_networks = list(networks)
-    four = [network for network in all_networks if isinstance(network, IPv4Network)]
-    six = [network for network in all_networks if isinstance(network, IPv6Network)]
-    return [*collapse_addresses(four), *collapse_addresses(six)]
+def join(ranges: Iterable[Range]) -> Ranges:
+    """Put ranges in order, and neighbours and overlapping ones together."""
+    joined: list[Range] = []
+    for first, last in sorted(ranges):
+        if joined and first <= joined[-1][1] + 1:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], last))
+        else:
+            joined.append((first, last))
+    return tuple(joined)
 
 
-def _holds(outer: Network, inner: Network) -> bool:
-    return outer.prefixlen < inner.prefixlen
-
-
-def _without(outer: Network, inner: Network) -> Iterable[Network]:
-    if isinstance(outer, IPv4Network):
-        return outer.address_exclude(cast("IPv4Network", inner))
-    return outer.address_exclude(cast("IPv6Network", inner))
+def subtract(ranges: Ranges, others: Ranges) -> Ranges:
+    """Return what of `ranges` is not in `others`; one pass over both."""
+    remaining: list[Range] = []
+    position = 0
+    for first, last in ranges:
+        while position < len(others) and others[position][1] < first:
+            position += 1
+        following = position
+        while following < len(others) and others[following][0] <= last:
+            if first < others[following][0]:
+                remaining.append((first, others[following][0] - 1))
+            first = others[following][1] + 1
+            following += 1
+        if first <= last:
+            remaining.append((first, last))
+    return tuple(remaining)

@@ -1,0 +1,71 @@
+"""Key Vault references in app settings: `@Microsoft.KeyVault(…)` (platform-contract.md §14.10)."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import urlsplit
+
+_REFERENCE = re.compile(r"@Microsoft\.KeyVault\((?P<arguments>.*)\)", re.IGNORECASE)
+_NO_SYNTAX = "not a Key Vault reference"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyVaultReference:
+    """Where a setting takes its value from."""
+
+    vault: str
+    secret: str
+    #: Empty: whatever is current.
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedReference:
+    """What a site made of a reference when it last looked."""
+
+    text: str
+    #: None when the syntax is not understood.
+    reference: KeyVaultReference | None
+    #: `Resolved`, `InvalidSyntax`, `VaultNotFound`, `SecretNotFound`, `SecretVersionNotFound`.
+    status: str
+    fetched_at: datetime
+    #: What the running code reads: the secret, or the reference itself when it cannot be resolved.
+    value: str = field(repr=False)
+    active_version: str | None = None
+
+
+def is_reference(value: str) -> bool:
+    """Say whether App Service would try to resolve this setting."""
+    return value.lower().startswith("@microsoft.keyvault(")
+
+
+def parse_reference(value: str) -> KeyVaultReference:
+    """Read either spelling of a reference (`SecretUri=` or `VaultName=;SecretName=`).
+
+    Raise ValueError when it is neither.
+    """
+    match = _REFERENCE.fullmatch(value.strip())
+    if match is None:
+        raise ValueError(_NO_SYNTAX)
+    pairs = (pair.partition("=") for pair in match["arguments"].split(";"))
+    arguments = {name.strip().lower(): text.strip() for name, _, text in pairs}
+    if "secreturi" in arguments:
+        return _from_uri(arguments["secreturi"])
+    if not arguments.get("vaultname") or not arguments.get("secretname"):
+        raise ValueError(_NO_SYNTAX)
+    return KeyVaultReference(
+        vault=arguments["vaultname"],
+        secret=arguments["secretname"],
+        version=arguments.get("secretversion", ""),
+    )
+
+
+def _from_uri(uri: str) -> KeyVaultReference:
+    parts = urlsplit(uri)
+    kind, _, rest = parts.path.strip("/").partition("/")
+    name, _, version = rest.partition("/")
+    if kind != "secrets" or not name or not parts.hostname:
+        raise ValueError(_NO_SYNTAX)
+    return KeyVaultReference(
+        vault=parts.hostname.partition(".")[0], secret=name, version=version.strip("/")
+    )

@@ -1,0 +1,191 @@
+"""What a key vault holds: keys and secrets with their versions (platform-contract.md §4, §8).
+
+Times are aware UTC datetimes here and epoch seconds on the wire.
+"""
+
+import base64
+import secrets
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+#: Versions of keys and secrets are 32 hexadecimal digits.
+_VERSION_BYTES = 16
+
+
+def new_version_id() -> str:
+    """Make the id of a new version."""
+    return secrets.token_hex(_VERSION_BYTES)
+
+
+@dataclass(slots=True, kw_only=True)
+class Attributes:
+    """What keys and secrets have in common: is it on, and from when to when."""
+
+    created: datetime
+    updated: datetime
+    enabled: bool = True
+    not_before: datetime | None = None
+    expires: datetime | None = None
+
+    def change(self, wire: dict[str, Any], now: datetime) -> None:
+        """Take over the attributes that a request names, leave the others."""
+        self.enabled = wire.get("enabled", self.enabled)
+        if "nbf" in wire:
+            self.not_before = from_epoch(wire["nbf"])
+        if "exp" in wire:
+            self.expires = from_epoch(wire["exp"])
+        self.updated = now
+
+    def is_usable(self, now: datetime) -> bool:
+        """Say whether the version is on, begun and not expired."""
+        has_begun = self.not_before is None or self.not_before <= now
+        return self.enabled and has_begun and (self.expires is None or now < self.expires)
+
+    def as_wire(self) -> dict[str, Any]:
+        """Return the attributes as Key Vault spells them."""
+        wire: dict[str, Any] = {"enabled": self.enabled}
+        if self.not_before is not None:
+            wire["nbf"] = to_epoch(self.not_before)
+        if self.expires is not None:
+            wire["exp"] = to_epoch(self.expires)
+        return wire | {"created": to_epoch(self.created), "updated": to_epoch(self.updated)}
+
+
+@dataclass(slots=True, kw_only=True)
+class KeyVersion:
+    """One version of a key."""
+
+    version: str
+    attributes: Attributes
+    tags: dict[str, str] = field(default_factory=dict)
+    #: Base64url of the public modulus.
+    modulus: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Key:
+    """A key: its versions, oldest first."""
+
+    name: str
+    #: `RSA` or `RSA-HSM`.
+    key_type: str = "RSA"
+    #: Bits.
+    size: int = 2048
+    versions: list[KeyVersion] = field(default_factory=list)
+    #: As Key Vault answers `/rotationpolicy`, without id.
+    rotation_policy: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def latest(self) -> KeyVersion:
+        """The current version."""
+        return self.versions[-1]
+
+    def find(self, version: str) -> KeyVersion | None:
+        """Return one version; the empty string means the current one."""
+        if not version:
+            return self.latest
+        return next((each for each in self.versions if each.version == version), None)
+
+    def add_version(self, attributes: Attributes, version: str | None = None) -> KeyVersion:
+        """Put a new current version on top."""
+        modulus = base64.urlsafe_b64encode(b"\xc1" + secrets.token_bytes(self.size // 8 - 1))
+        added = KeyVersion(
+            version=version or new_version_id(),
+            attributes=attributes,
+            modulus=modulus.decode().rstrip("="),
+        )
+        self.versions.append(added)
+        return added
+
+    def superseded_at(self, version: KeyVersion) -> datetime | None:
+        """Say since when a newer version exists; None for the current one."""
+        position = self.versions.index(version)
+        if version is self.latest:
+            return None
+        return self.versions[position + 1].attributes.created
+
+
+@dataclass(slots=True, kw_only=True)
+class SecretVersion:
+    """One version of a secret."""
+
+    version: str
+    value: str = field(repr=False)
+    attributes: Attributes
+    content_type: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class Secret:
+    """A secret: its versions, oldest first."""
+
+    name: str
+    versions: list[SecretVersion] = field(default_factory=list)
+
+    @property
+    def latest(self) -> SecretVersion:
+        """The current version."""
+        return self.versions[-1]
+
+    def find(self, version: str) -> SecretVersion | None:
+        """Return one version; the empty string means the current one."""
+        if not version:
+            return self.latest
+        return next((each for each in self.versions if each.version == version), None)
+
+
+@dataclass(slots=True, kw_only=True)
+class VaultContents:
+    """The data plane of one vault. Names are unique without regard to case."""
+
+    name: str
+    #: The vault as a resource.
+    resource_id: str
+    keys: dict[str, Key] = field(default_factory=dict)
+    deleted_keys: dict[str, Key] = field(default_factory=dict)
+    secrets: dict[str, Secret] = field(default_factory=dict)
+
+    def key(self, name: str) -> Key | None:
+        """Return a key that is not deleted."""
+        return self.keys.get(name.lower())
+
+    def secret(self, name: str) -> Secret | None:
+        """Return a secret."""
+        return self.secrets.get(name.lower())
+
+    def put_secret(self, name: str, version: SecretVersion) -> Secret:
+        """Add a version to a secret, which begins to exist with its first; return the secret."""
+        secret = self.secrets.setdefault(name.lower(), Secret(name=name))
+        secret.versions.append(version)
+        return secret
+
+
+def rotate(key: Key, now: datetime) -> KeyVersion:
+    """Make a new current version; the rotation policy says how long it is valid."""
+    expiry = key.rotation_policy.get("attributes", {}).get("expiryTime")
+    attributes = Attributes(created=now, updated=now)
+    if expiry:
+        attributes = replace(attributes, expires=now + _duration(expiry))
+    return key.add_version(attributes)
+
+
+def to_epoch(moment: datetime) -> int:
+    """Turn an aware datetime into epoch seconds."""
+    return int(moment.timestamp())
+
+
+def from_epoch(seconds: int | None) -> datetime | None:
+    """Turn epoch seconds into an aware UTC datetime."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _duration(iso: str) -> timedelta:
+    """Read `P90D`, `P3M`, `P2Y`: the forms that a rotation policy takes; ValueError otherwise."""
+    days_per_unit = {"D": 1, "M": 30, "Y": 365}
+    unit = iso[-1:].upper()
+    if not iso.upper().startswith("P") or unit not in days_per_unit:
+        message = f"{iso!r} is not a duration in days, months or years"
+        raise ValueError(message)
+    return timedelta(days=int(iso[1:-1]) * days_per_unit[unit])
