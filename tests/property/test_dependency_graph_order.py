@@ -1,0 +1,80 @@
+"""Any graph of calls, with cycles and children that nobody has, is put in a usable order."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.dependency_graph import DependencyGraph
+
+_IDS = st.sampled_from("abcdefghij")
+_GRAPHS = st.dictionaries(_IDS, st.frozensets(_IDS, max_size=4), max_size=10)
+
+
+def _reaches(children: dict[str, frozenset[str]], start: str) -> set[str]:
+    found: set[str] = set()
+    stack = [start]
+    while stack:
+        for child in children[stack.pop()] & children.keys():
+            if child not in found:
+                found.add(child)
+                stack.append(child)
+    return found
+
+
+@given(_GRAPHS)
+def test_each_flow_stands_once_and_after_what_it_calls(children: dict[str, frozenset[str]]) -> None:
+    """Children come first, except inside a cycle, where there is no first."""
+    graph = DependencyGraph(children)
+
+    order = graph.leaves_first
+
+    assert sorted(order) == sorted(children)
+    for parent in children:
+        for child in graph.children_of(parent):
+            assert order.index(child) <= order.index(parent) or parent in _reaches(children, child)
+
+
+@given(_GRAPHS)
+def test_cycles_are_exactly_the_flows_that_reach_themselves(
+    children: dict[str, frozenset[str]],
+) -> None:
+    """Members of a cycle reach one another; nobody else reaches itself."""
+    cycles = DependencyGraph(children).cycles
+
+    reaches = {flow: _reaches(children, flow) for flow in children}
+    assert {flow for cycle in cycles for flow in cycle} == {f for f in children if f in reaches[f]}
+    for cycle in cycles:
+        assert all(set(cycle) <= reaches[flow] for flow in cycle)
+
+
+@given(_GRAPHS)
+def test_families_part_the_flows(children: dict[str, frozenset[str]]) -> None:
+    """Each flow is in one family, with all that it calls and all that call it."""
+    graph = DependencyGraph(children)
+
+    assert sorted(flow for family in graph.families for flow in family) == sorted(children)
+    for family in graph.families:
+        for flow in family:
+            assert graph.children_of(flow) | graph.parents_of(flow) <= set(family)
+
+
+@given(_GRAPHS)
+def test_missing_children_are_named_with_their_callers(
+    children: dict[str, frozenset[str]],
+) -> None:
+    """What a flow calls is either in the graph or among the missing."""
+    graph = DependencyGraph(children)
+
+    for flow, called in children.items():
+        assert graph.children_of(flow) | graph.missing.get(flow, frozenset()) == called
+    assert not {c for missing in graph.missing.values() for c in missing} & children.keys()
+
+
+@given(_GRAPHS)
+def test_ancestors_are_the_flows_that_reach(children: dict[str, frozenset[str]]) -> None:
+    """Walking up finds what walking down from each flow would."""
+    graph = DependencyGraph(children)
+
+    for flow in children:
+        expected = {one for one in children if flow in _reaches(children, one)}
+        assert graph.ancestors_of(flow) == expected
+        assert graph.descendants_of(flow) == _reaches(children, flow)

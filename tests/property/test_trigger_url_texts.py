@@ -1,0 +1,206 @@
+"""Whatever the text around a trigger URL: only the URL changes, and every change can be undone."""
+
+import json
+from collections.abc import Callable
+from urllib.parse import quote
+from xml.sax.saxutils import escape
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.trigger_url import (
+    find_trigger_urls,
+    hash_signature,
+    mask_signatures,
+    parse_trigger_url,
+    redact,
+    replace_in_json,
+    replace_trigger_urls,
+    signatures_in,
+    unmask_signatures,
+)
+
+_HEX_ID = st.text("0123456789abcdef", min_size=32, max_size=32)
+_WORD = st.text("abcxyz0189_-", min_size=1, max_size=8)
+_SIGNATURE = st.text(
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", min_size=43, max_size=43
+)
+_HOST = st.sampled_from(
+    [
+        "prod-65.westus.logic.azure.com",
+        "prod2-21.usgovtexas.logic.azure.us",
+        "ac0f09c0f8bf5e7a4b063d863255f1.01.environment.api.powerplatform.com",
+        "flows.example.org",
+    ]
+)
+_PREFIX = st.sampled_from(
+    ["", "/powerautomate/automations/direct", "/powerautomate/automations/direct/cu/24"]
+)
+#: Text that cannot be taken for a part of a URL beside it.
+_AROUND = st.text(st.characters(exclude_characters="«»", codec="utf-8"), max_size=30).map(
+    lambda text: f"{text} "
+)
+
+
+@st.composite
+def _urls(draw: st.DrawFn, *, signed: bool = True, as_platform_gives: bool = False) -> str:
+    """A trigger URL: as the platform gives it, or with what callers add to it."""
+    parameters = [f"api-version={draw(st.sampled_from(['1', '2016-06-01']))}"]
+    if signed:
+        signature = draw(_SIGNATURE)
+        parameters += ["sp=%2Ftriggers%2Fmanual%2Frun", "sv=1.0", f"sig={signature}"]
+    path = ""
+    if not as_platform_gives:
+        own = st.tuples(st.sampled_from(["code", "tenant", "mode"]), _WORD).map("=".join)
+        parameters = draw(st.permutations(parameters + draw(st.lists(own, max_size=2))))
+        path = "".join(f"/{segment}" for segment in draw(st.lists(_WORD, max_size=2)))
+    port = draw(st.sampled_from(["", ":443"]))
+    workflow = f"{draw(_PREFIX)}/workflows/{draw(_HEX_ID)}/triggers/manual/paths/invoke"
+    return f"https://{draw(_HOST)}{port}{workflow}{path}?{'&'.join(parameters)}"
+
+
+_WRITINGS: dict[str, Callable[[str], str]] = {
+    "plain": lambda url: url,
+    "JSON": json.dumps,
+    "JSON of .NET": lambda url: json.dumps(url).replace("&", "\\u0026"),
+    "JSON of PHP": lambda url: json.dumps(url).replace("/", "\\/"),
+    "JSON in JSON": lambda url: json.dumps(json.dumps({"url": url}).replace("&", "\\u0026")),
+    "XML": escape,
+    "percent": lambda url: quote(url, safe=""),
+    "percent, slashes kept": quote,
+    "percent twice": lambda url: quote(quote(url, safe=""), safe=""),
+}
+_writings = st.sampled_from(sorted(_WRITINGS)).map(lambda name: _WRITINGS[name])
+
+
+def _id_of(url: str) -> str:
+    found = parse_trigger_url(url)
+    assert found is not None
+    return found.workflow_id
+
+
+@given(
+    before=_AROUND,
+    after=_AROUND,
+    write=_writings,
+    old=_urls(),
+    new=_urls(as_platform_gives=True),
+)
+def test_a_replacement_changes_the_url_only_and_can_be_taken_back(
+    before: str, after: str, write: Callable[[str], str], old: str, new: str
+) -> None:
+    """What stands around the URL stays, and the reverse replacement restores every byte."""
+    platform_url = old.split("?")[0].split("/invoke")[0] + "/invoke?" + _platform_query(old)
+    text = f"{before}{write(old)} {after}"
+
+    changed = replace_trigger_urls(text, {_id_of(old): new})
+
+    assert changed.startswith(before)
+    assert changed.endswith(f" {after}")
+    assert [match.url for match in find_trigger_urls(changed)] == [parse_trigger_url(new)]
+    assert replace_trigger_urls(changed, {_id_of(new): platform_url}) == text
+
+
+def _platform_query(url: str) -> str:
+    names = ("api-version=", "sp=", "sv=", "sig=")
+    return "&".join(part for part in url.split("?")[1].split("&") if part.startswith(names))
+
+
+@given(write=_writings, old=_urls(signed=False), new=_urls(as_platform_gives=True))
+def test_a_copy_that_wants_a_signature_gets_one_everywhere(
+    write: Callable[[str], str], old: str, new: str
+) -> None:
+    """An original that asked for a token gives way to a copy with a signature, and back."""
+    unsigned = old.split("/invoke")[0] + "/invoke?" + _platform_query(old)
+
+    signed = replace_trigger_urls(old, {_id_of(old): new})
+
+    assert [match.url for match in find_trigger_urls(signed)] == [parse_trigger_url(new)]
+    assert replace_trigger_urls(signed, {_id_of(new): unsigned}) == old
+    written = replace_trigger_urls(write(signed), {_id_of(new): unsigned})
+    assert written == write(old)
+
+
+@given(before=_AROUND, write=_writings, url=_urls(), other=_urls(as_platform_gives=True))
+def test_urls_of_other_workflows_stay(
+    before: str, write: Callable[[str], str], url: str, other: str
+) -> None:
+    """A text without the original's id comes back as it was."""
+    text = before + write(url)
+
+    assert replace_trigger_urls(text, {"0" * 31 + "g": other}) == text
+
+
+@given(before=_AROUND, after=_AROUND, write=_writings, url=_urls())
+def test_a_mask_hides_the_signature_and_comes_off_exactly(
+    before: str, after: str, write: Callable[[str], str], url: str
+) -> None:
+    """A masked text has no signature in it, masks no further, and is restored byte for byte."""
+    signature = url.split("sig=")[1].split("&")[0]
+    text = f"{before}{write(url)} {after}"
+
+    masked = mask_signatures(text)
+
+    assert signature not in masked
+    assert mask_signatures(masked) == masked
+    assert hash_signature(signature) in masked
+    assert unmask_signatures(masked, signatures_in(text)) == text
+
+
+@given(st.text(st.sampled_from("sigSIG=%23DdfF25u0026&?;\\\"': abc-_./~+\n")))
+def test_masks_come_off_any_text(text: str) -> None:
+    """No text is damaged by masking, be it ever so close to a signature."""
+    masked = mask_signatures(text)
+
+    assert mask_signatures(masked) == masked
+    assert unmask_signatures(masked, signatures_in(text)) == text
+
+
+@given(before=_AROUND, write=_writings, url=_urls())
+def test_redacted_text_has_no_secret(before: str, write: Callable[[str], str], url: str) -> None:
+    """A report shows whose URL it was and nothing that lets one call it."""
+    redacted = redact(before + write(url))
+
+    assert url.split("sig=")[1].split("&")[0] not in redacted
+    assert _id_of(url) in redacted
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    around=_JSON,
+    old=_urls(),
+    new=_urls(as_platform_gives=True),
+    indent=st.sampled_from([None, 2, "\t"]),
+    escaped=st.sets(st.sampled_from("/&=:?ahw")),
+    ids=st.tuples(st.uuids(), st.uuids()).filter(lambda ids: ids[0] != ids[1]),
+)
+def test_json_source_keeps_its_bytes(
+    around: object,
+    old: str,
+    new: str,
+    indent: int | str | None,
+    escaped: set[str],
+    ids: tuple[object, object],
+) -> None:
+    """URLs and child references change inside their literals; the rest of the source stays."""
+    child, copy = map(str, ids)
+    pattern = {"before": around, "uri": "<1>", "workflowReferenceName": "<2>", "after": around}
+    source = json.dumps(pattern, indent=indent, ensure_ascii=False)
+    written = "".join(f"\\u{ord(c):04x}" if c in escaped else c for c in old)
+    text = source.replace("<1>", written).replace("<2>", child.upper())
+
+    changed = replace_in_json(text, urls={_id_of(old): new}, flow_ids={child: copy})
+
+    head, tail = source.split("<1>")
+    assert changed.startswith(head)
+    assert changed.endswith(tail.replace("<2>", copy))
+    uri = json.loads(changed)["uri"]
+    assert uri == replace_trigger_urls(old, {_id_of(old): new})
