@@ -1,0 +1,61 @@
+"""Queues for the contract tests, one for each test, and the SDK's clients of one."""
+
+import asyncio
+from datetime import timedelta
+
+from azure.servicebus import ServiceBusMessage, ServiceBusReceivedMessage, ServiceBusSubQueue
+from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver, ServiceBusSender
+
+from local_cloud.service_bus import LocalServiceBus
+from local_cloud.service_bus.queue_messages import QueueCounts
+from local_cloud.service_bus.queue_settings import QueueSettings
+
+LOCK_SECONDS = 30
+EMPTY = QueueCounts(active=0, locked=0, scheduled=0, dead_letter=0)
+WIRED_QUEUES = [
+    QueueSettings(
+        name=f"Queue-{number}",
+        lock_duration=timedelta(seconds=LOCK_SECONDS),
+        max_delivery_count=2,
+        duplicate_detection_window=timedelta(minutes=10),
+        dead_letters_expired_messages=True,
+    )
+    for number in range(50)
+]
+
+
+class Wire:
+    """The clients of one queue. They stay open: closing one takes the SDK up to a second."""
+
+    def __init__(self, client: ServiceBusClient, bus: LocalServiceBus, queue: str) -> None:
+        self.client = client
+        self.queue = queue
+        self._bus = bus
+        self.sender: ServiceBusSender = client.get_queue_sender(queue)
+        self.receiver: ServiceBusReceiver = client.get_queue_receiver(queue)
+        self.dead_letters: ServiceBusReceiver = client.get_queue_receiver(
+            queue, sub_queue=ServiceBusSubQueue.DEAD_LETTER
+        )
+
+    async def send(self, *bodies: str) -> None:
+        """Sends a message of each body, in one batch."""
+        await self.sender.send_messages([ServiceBusMessage(body) for body in bodies])
+
+    async def receive_one(self) -> ServiceBusReceivedMessage:
+        """Receives the next message and leaves it locked."""
+        [message] = await self.receiver.receive_messages(1, max_wait_time=10)
+        return message
+
+    def counts(self) -> QueueCounts:
+        """What the broker holds."""
+        return self._bus.counts(self.queue)
+
+    async def close(self) -> None:
+        """Closes all three at once."""
+        ends = (self.sender, self.receiver, self.dead_letters)
+        await asyncio.gather(*(end.close() for end in ends))
+
+
+def text(message: ServiceBusReceivedMessage) -> str:
+    """The body, of a message that was sent as text."""
+    return str(message)

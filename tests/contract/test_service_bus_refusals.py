@@ -1,0 +1,115 @@
+"""What the local Service Bus does not offer, it refuses at once and in words."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+import pytest
+import pytest_asyncio
+from azure.servicebus import ServiceBusMessage
+from azure.servicebus.aio import ServiceBusClient
+from azure.servicebus.exceptions import (
+    MessageSizeExceededError,
+    MessagingEntityNotFoundError,
+    ServiceBusError,
+)
+
+from local_cloud.service_bus import PRODUCT_QUEUES, LocalServiceBus
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture(scope="module")
+def bus() -> Iterator[LocalServiceBus]:
+    with LocalServiceBus(PRODUCT_QUEUES) as bus:
+        yield bus
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client(bus: LocalServiceBus) -> AsyncIterator[ServiceBusClient]:
+    connection_string = bus.connection_string
+    async with ServiceBusClient.from_connection_string(connection_string, retry_total=0) as client:
+        yield client
+
+
+Attempt = Callable[[ServiceBusClient], Awaitable[object]]
+
+
+async def send_to_nowhere(client: ServiceBusClient) -> None:
+    async with client.get_queue_sender("nowhere") as sender:
+        await sender.send_messages(ServiceBusMessage("a"))
+
+
+async def receive_from_nowhere(client: ServiceBusClient) -> None:
+    async with client.get_queue_receiver("nowhere") as receiver:
+        await receiver.receive_messages(1, max_wait_time=1)
+
+
+async def receive_from_a_subscription(client: ServiceBusClient) -> None:
+    async with client.get_subscription_receiver("topic", "subscription") as receiver:
+        await receiver.receive_messages(1, max_wait_time=1)
+
+
+async def receive_a_session(client: ServiceBusClient) -> None:
+    async with client.get_queue_receiver("parked", session_id="1") as receiver:
+        await receiver.receive_messages(1, max_wait_time=1)
+
+
+async def send_to_the_dead_letters(client: ServiceBusClient) -> None:
+    async with client.get_queue_sender("parked/$DeadLetterQueue") as sender:
+        await sender.send_messages(ServiceBusMessage("a"))
+
+
+async def receive_a_deferred_message(client: ServiceBusClient) -> None:
+    async with client.get_queue_receiver("parked") as receiver:
+        await receiver.receive_deferred_messages(1)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "error", "words"),
+    [
+        (send_to_nowhere, MessagingEntityNotFoundError, "nowhere"),
+        (receive_from_nowhere, MessagingEntityNotFoundError, "nowhere"),
+        (receive_from_a_subscription, MessagingEntityNotFoundError, "topic"),
+        (receive_a_session, ServiceBusError, "Sessions are not offered"),
+        (send_to_the_dead_letters, ServiceBusError, "dead-letter queue"),
+        (receive_a_deferred_message, ServiceBusError, "not offered"),
+    ],
+)
+async def test_what_is_not_offered_is_refused(
+    client: ServiceBusClient, attempt: Attempt, error: type[Exception], words: str
+) -> None:
+    """The SDK gets an AMQP error that it maps and shows, at once."""
+    with pytest.raises(error, match=words):
+        await asyncio.wait_for(attempt(client), 20)
+
+
+async def test_a_deferral_is_refused_and_the_message_stays(
+    client: ServiceBusClient, bus: LocalServiceBus
+) -> None:
+    """The receiver keeps the lock and can settle the message in another way."""
+    async with (
+        client.get_queue_sender("policy-events") as sender,
+        client.get_queue_receiver("policy-events") as receiver,
+    ):
+        await sender.send_messages(ServiceBusMessage("a"))
+        [message] = await receiver.receive_messages(1, max_wait_time=10)
+
+        with pytest.raises(ServiceBusError, match="not offered"):
+            await receiver.defer_message(message)
+
+    assert bus.counts("policy-events").locked == 1
+
+
+async def test_a_message_that_is_too_large_is_refused_by_the_broker(
+    client: ServiceBusClient, bus: LocalServiceBus
+) -> None:
+    """The limit is that of the Standard tier, and the broker does not trust the SDK with it."""
+    async with client.get_queue_sender("key-events") as sender:
+        await sender._open()
+        sender._handler._max_message_size_on_link = 2**20
+        sender._handler._link.remote_max_message_size = 2**20
+
+        with pytest.raises(MessageSizeExceededError):
+            await sender.send_messages(ServiceBusMessage(b"x" * 262_144))
+
+    assert bus.counts("key-events").active == 0

@@ -1,0 +1,134 @@
+"""How the local Service Bus is configured, started and reached."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from azure.core.credentials import AccessToken
+from azure.servicebus import ServiceBusClient as SyncServiceBusClient
+from azure.servicebus import ServiceBusMessage
+from azure.servicebus.aio import ServiceBusClient
+
+from local_cloud.service_bus import PRODUCT_QUEUES, LocalServiceBus
+from local_cloud.service_bus.configuration import InvalidConfiguration, read_configuration
+from local_cloud.service_bus.server import HOST
+
+
+class AnyToken:
+    """A credential whose tokens mean nothing."""
+
+    async def get_token(self, *scopes: str, **options: object) -> AccessToken:
+        assert scopes == ("https://servicebus.azure.net//.default",)
+        return AccessToken("token", 2**32)
+
+    async def close(self) -> None:
+        pass
+
+    async def __aenter__(self) -> "AnyToken":
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def bus() -> Iterator[LocalServiceBus]:
+    with LocalServiceBus(PRODUCT_QUEUES) as bus:
+        yield bus
+
+
+async def test_a_token_credential_serves_as_well(bus: LocalServiceBus) -> None:
+    """Code made for a managed identity needs one more argument, and no other path."""
+    async with (
+        ServiceBusClient(f"{HOST}:{bus.port}", AnyToken(), use_tls=False) as client,
+        client.get_queue_sender("flow-jobs") as sender,
+    ):
+        await sender.send_messages(ServiceBusMessage("a"))
+
+    assert bus.counts("flow-jobs").active == 1
+
+
+def test_the_sync_client_works_with_nothing_but_the_connection_string(bus: LocalServiceBus) -> None:
+    """Both halves of the SDK speak the same protocol."""
+    with (
+        SyncServiceBusClient.from_connection_string(bus.connection_string) as client,
+        client.get_queue_sender("environment-jobs") as sender,
+        client.get_queue_receiver("environment-jobs") as receiver,
+    ):
+        sender.send_messages(ServiceBusMessage("a"))
+        [message] = receiver.receive_messages(1, max_wait_time=10)
+        receiver.complete_message(message)
+
+    assert bus.counts("environment-jobs").locked == 0
+
+
+def test_it_listens_on_this_machine_only(bus: LocalServiceBus) -> None:
+    """Any token opens it, so there is no way to reach it from elsewhere, nor a switch for that."""
+    assert HOST == "127.0.0.1"
+    assert f"sb://127.0.0.1:{bus.port}" in bus.connection_string
+
+
+def test_a_port_that_is_taken_is_an_error_of_the_caller(bus: LocalServiceBus) -> None:
+    """The start fails where it is asked for, not on a thread that nobody watches."""
+    with (
+        pytest.raises(OSError, match="address already in use"),
+        LocalServiceBus(PRODUCT_QUEUES, port=bus.port),
+    ):
+        pass
+
+
+def test_the_products_queues_are_as_the_design_says() -> None:
+    """Five queues with duplicate detection over ten minutes and ten deliveries."""
+    queues = read_configuration(PRODUCT_QUEUES)
+
+    names = [queue.name for queue in queues]
+    assert names == ["key-events", "policy-events", "environment-jobs", "flow-jobs", "parked"]
+    assert {queue.duplicate_detection_window for queue in queues} == {timedelta(minutes=10)}
+    assert {queue.max_delivery_count for queue in queues} == {10}
+    assert {queue.lock_duration for queue in queues} == {timedelta(minutes=1)}
+
+
+@pytest.mark.parametrize(
+    ("queue", "words"),
+    [
+        ({"Properties": {"RequiresSession": True}}, "RequiresSession"),
+        ({"Properties": {"ForwardTo": "other"}}, "ForwardTo"),
+        ({"Properties": {"LockDuration": "PT10M"}}, "LockDuration"),
+        ({"Properties": {"MaxSizeInMegabytes": 1}}, "MaxSizeInMegabytes"),
+        ({"Name": "a queue"}, "Name"),
+    ],
+)
+def test_a_configuration_that_asks_for_more_is_refused(
+    tmp_path: Path, queue: dict[str, object], words: str
+) -> None:
+    """The error names the file and the property; nothing is quietly left out."""
+    path = tmp_path / "Config.json"
+    namespace = {"Name": "sbemulatorns", "Queues": [{"Name": "queue"} | queue]}
+    path.write_text(json.dumps({"UserConfig": {"Namespaces": [namespace]}}))
+
+    with pytest.raises(InvalidConfiguration, match=words) as refusal:
+        read_configuration(path)
+
+    assert str(path) in str(refusal.value)
+
+
+def test_a_configuration_with_topics_is_refused(tmp_path: Path) -> None:
+    """Topics belong to the shape of the file, but are not served."""
+    path = tmp_path / "Config.json"
+    namespace = {"Name": "sbemulatorns", "Topics": [{"Name": "topic"}]}
+    path.write_text(json.dumps({"UserConfig": {"Namespaces": [namespace]}}))
+
+    with pytest.raises(InvalidConfiguration, match="Topics"):
+        read_configuration(path)
+
+
+def test_a_queue_that_is_named_twice_is_refused(tmp_path: Path) -> None:
+    """Names are compared without regard to case, as Service Bus does."""
+    path = tmp_path / "Config.json"
+    namespace = {"Name": "sbemulatorns", "Queues": [{"Name": "jobs"}, {"Name": "Jobs"}]}
+    path.write_text(json.dumps({"UserConfig": {"Namespaces": [namespace]}}))
+
+    with pytest.raises(InvalidConfiguration, match="twice"):
+        read_configuration(path)
