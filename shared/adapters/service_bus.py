@@ -24,7 +24,7 @@ from azure.servicebus.exceptions import (
 )
 
 from shared.errors import NotFound, Refused, Throttled, Unavailable
-from shared.ports import OutgoingMessage
+from shared.ports import Messages, OutgoingMessage
 
 _TIMEOUT = 15.0  # seconds for one send, with the SDK's own tries
 _MOST_COUNTED = 1000
@@ -43,7 +43,7 @@ def client_by_connection_string(connection: str) -> ServiceBusClient:
     return ServiceBusClient.from_connection_string(connection, retry_total=2)
 
 
-class ServiceBusMessages:
+class ServiceBusMessages(Messages):
     """`Messages` over the AMQP protocol."""
 
     def __init__(self, client: ServiceBusClient) -> None:

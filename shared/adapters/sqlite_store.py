@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from shared.adapters.table_limits import check_batch, check_conditions, check_key
 from shared.errors import AlreadyExists, Conflict, NotFound, Unavailable
-from shared.ports import Condition, Delete, Insert, Operation, Replace, Row, Scalar, Upsert
+from shared.ports import Condition, Delete, Insert, Operation, Replace, Row, Scalar, Store, Upsert
 
 _PAGE = 500  # rows a query reads in one go
 _BUSY = 10.0  # seconds to wait for another process's write
@@ -35,7 +35,7 @@ _ORDER = f" ORDER BY partition, key LIMIT {_PAGE}"
 _SQL = {"eq": "=", "ne": "<>", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 
 
-class SqliteStore:
+class SqliteStore(Store):
     """A `Store` in one SQLite file."""
 
     def __init__(self, file: Path) -> None:

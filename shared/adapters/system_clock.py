@@ -2,8 +2,10 @@
 
 from datetime import UTC, datetime
 
+from shared.ports import Clock
 
-class SystemClock:
+
+class SystemClock(Clock):
     """Tells the machine's time."""
 
     def now(self) -> datetime:

@@ -1,0 +1,115 @@
+"""What the flow service tells an administrator, and its switch (contract §5).
+
+Microsoft does not support this API for customers, but the reports about the key exist nowhere else.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+
+from shared.adapters.flow_service_wire import FlowEntity, RunEntity
+from shared.adapters.http_client import Call, HttpClient, Service, read_object
+from shared.adapters.wire import read_wire
+from shared.domain.flow import FlowDetail, ReportedFlow, Run
+from shared.ports import FlowReports, FlowSwitch
+
+#: The audience ends in a slash, which the scope keeps (contract §7.1).
+SCOPE = "https://service.flow.microsoft.com//.default"
+VERSION = {"api-version": "2016-11-01"}
+_BASE = "https://api.flow.microsoft.com/providers/Microsoft.ProcessSimple"
+#: A deleted flow stays in some lists for 21 days (§5.2).
+_DELETED = "Deleted"
+#: Names of shadow rows, which Microsoft's module drops (§5.1).
+_SHADOW = "-azshadow"
+
+
+def admin_url(environment_id: str, path: str) -> str:
+    """Return a URL in an administrator's view of an environment."""
+    return f"{_BASE}/scopes/admin/environments/{environment_id}/{path}"
+
+
+def maker_url(environment_id: str, path: str) -> str:
+    """Return a URL in a maker's view of an environment."""
+    return f"{_BASE}/environments/{environment_id}/{path}"
+
+
+class FlowServiceReports(FlowReports):
+    """`FlowReports` by the flow service."""
+
+    def __init__(self, http: HttpClient, service: Service) -> None:
+        """Call as the application; `service` has `SCOPE`."""
+        self._http = http
+        self._service = service
+
+    async def microsoft_key_flows(
+        self, environment_id: str, *, cannot_migrate_only: bool
+    ) -> list[ReportedFlow]:
+        """Return the flows on Microsoft's key, or just those that stay there (§5.1)."""
+        only = {"exclude": "cmkMigrationSupportedFlows"} if cannot_migrate_only else {}
+        return await self._report(admin_url(environment_id, "nonCmkMigratedFlows"), only)
+
+    async def list_flows(self, environment_id: str) -> list[ReportedFlow]:
+        """Return every flow of the environment, lean, solution flows included (§5.2)."""
+        return await self._report(
+            admin_url(environment_id, "v2/flows"),
+            {"$top": "250", "include": "includeSolutionCloudFlows"},
+        )
+
+    async def get_flow(self, environment_id: str, flow_name: str) -> FlowDetail:
+        """Return one flow with its definition; raises `NotFound`."""
+        call = Call(
+            method="GET",
+            url=admin_url(environment_id, f"flows/{flow_name}"),
+            params={**VERSION, "$expand": "properties.connectionreferences.apidefinition"},
+        )
+        answer = read_object(self._service, await self._http.send(self._service, call))
+        return read_wire(FlowEntity, answer).to_detail()
+
+    async def runs(self, environment_id: str, flow_name: str, *, since: datetime) -> list[Run]:
+        """Return the runs that began at or after `since`, newest first (§5.7)."""
+        call = Call(
+            method="GET",
+            url=admin_url(environment_id, f"flows/{flow_name}/runs"),
+            params={**VERSION, "$filter": f"startTime ge {since:%Y-%m-%dT%H:%M:%SZ}"},
+        )
+        runs = [
+            read_wire(RunEntity, item).to_domain()
+            async for item in self._http.items(self._service, call)
+        ]
+        # The filter is a request, not a promise.
+        recent = (run for run in runs if run.started >= since)
+        return sorted(recent, key=lambda run: run.started, reverse=True)
+
+    async def _report(self, url: str, params: Mapping[str, str]) -> list[ReportedFlow]:
+        """Read a report; a flow that stands on two pages is given once."""
+        flows = {flow.name: flow async for flow in self._flows(url, params)}
+        return [
+            flow.to_report()
+            for flow in flows.values()
+            if flow.properties.state != _DELETED and not flow.name.endswith(_SHADOW)
+        ]
+
+    async def _flows(self, url: str, params: Mapping[str, str]) -> AsyncIterator[FlowEntity]:
+        call = Call(method="GET", url=url, params={**VERSION, **params})
+        async for item in self._http.items(self._service, call):
+            yield read_wire(FlowEntity, item)
+
+
+class FlowServiceSwitch(FlowSwitch):
+    """`FlowSwitch` by the flow service, in an administrator's view (§5.4)."""
+
+    def __init__(self, http: HttpClient, service: Service) -> None:
+        """Call as the application; `service` has `SCOPE`."""
+        self._http = http
+        self._service = service
+
+    async def start(self, environment_id: str, flow_name: str) -> None:
+        """Turn a flow on; raises `NotFound`."""
+        await self._post(environment_id, flow_name, "start")
+
+    async def stop(self, environment_id: str, flow_name: str) -> None:
+        """Turn a flow off; raises `NotFound`."""
+        await self._post(environment_id, flow_name, "stop")
+
+    async def _post(self, environment_id: str, flow_name: str, verb: str) -> None:
+        url = admin_url(environment_id, f"flows/{flow_name}/{verb}")
+        await self._http.send(self._service, Call(method="POST", url=url, params=VERSION, body={}))

@@ -1,0 +1,146 @@
+"""The one place that turns an HTTP answer into one of the product's errors.
+
+Addresses never stand in a message (a query may hold a signature), and what the platform wrote is
+redacted, since it likes to quote what it was sent.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+from shared.domain.json_values import as_mapping, mapping_at, text_at
+from shared.domain.trigger_url import redact
+from shared.errors import (
+    AlreadyExists,
+    Conflict,
+    MigrationInProgress,
+    NotFound,
+    ProductError,
+    Refused,
+    Throttled,
+    Transient,
+    Unavailable,
+)
+
+#: Dataverse's DuplicateRecord: some answers carry it with 400 or 409 instead of 412 (§14.4).
+_DUPLICATE = "0x80040237"
+#: Answers that a later try may not give (the official Terraform client's list, §1.3).
+_UNAVAILABLE = frozenset({408, 425, 499})
+_WRITES = frozenset({"PATCH", "POST", "PUT"})
+_MIGRATION = re.compile("migrat", re.IGNORECASE)
+_BUSY = re.compile("another *operation", re.IGNORECASE)
+#: How Dataverse wraps an error of the flow service (§6.5).
+_WRAPPED = re.compile(
+    r'Flow client error returned with status code "(?P<status>\w+)" and details "(?P<json>\{.*\})"',
+    re.DOTALL,
+)
+_LONGEST_MESSAGE = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedAnswer:
+    """What is needed of a request and its answer to tell what went wrong."""
+
+    service: str
+    method: str
+    is_create: bool
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Reason:
+    status: int
+    code: str
+    message: str
+
+    @property
+    def says_migration(self) -> bool:
+        return bool(_MIGRATION.search(self.code) or _MIGRATION.search(self.message))
+
+
+def error_of(answer: FailedAnswer) -> ProductError:
+    """Return the error that an answer of 400 and above stands for."""
+    reason = _reason(answer)
+    text = f"{answer.service}: {reason.message}"
+    match answer.status:
+        case 404:
+            return NotFound(f"{text} ({reason.code})")
+        case _ if answer.is_create and (answer.status == 412 or reason.code == _DUPLICATE):
+            return AlreadyExists(f"{text} ({reason.code})")
+        case 412:
+            return Conflict(f"{text} ({reason.code})")
+        case _:
+            return _transient(answer, reason, text) or _refusal(answer, reason, text)
+
+
+def _transient(answer: FailedAnswer, reason: _Reason, text: str) -> Transient | None:
+    wait = retry_after(answer.headers)
+    statuses = {answer.status, reason.status}
+    if 429 in statuses:
+        return Throttled(text, retry_after=wait)
+    is_busy = answer.status == 409 and (_BUSY.search(reason.code) or _BUSY.search(reason.message))
+    if max(statuses) >= 500 or statuses & _UNAVAILABLE or is_busy:
+        return Unavailable(text, retry_after=wait)
+    return None
+
+
+def _refusal(answer: FailedAnswer, reason: _Reason, text: str) -> Refused:
+    # The code of this refusal is not published: on a write, any of these three counts (§1.3).
+    may_wait = answer.method in _WRITES and bool({answer.status, reason.status} & {403, 409, 423})
+    kind = MigrationInProgress if may_wait and reason.says_migration else Refused
+    return kind(text, code=reason.code, status=reason.status)
+
+
+def retry_after(headers: Mapping[str, str]) -> timedelta | None:
+    """Return the wait that an answer asks for (`Retry-After`, seconds or a date), or None."""
+    value = headers.get("Retry-After", "").strip()
+    try:
+        if value.replace(".", "", 1).isdigit():
+            return timedelta(seconds=float(value))
+        return max(parsedate_to_datetime(value) - datetime.now(UTC), timedelta(0))
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _reason(answer: FailedAnswer) -> _Reason:
+    """Read code and message; an envelope inside Dataverse's message replaces the outer one."""
+    code, message = _envelope(answer.body)
+    status = answer.status
+    if wrapped := _WRAPPED.search(message):
+        inner_code, inner_message = _envelope(wrapped["json"].encode())
+        code, message = inner_code or code, inner_message or message
+        status = _status_named(wrapped["status"]) or status
+    return _Reason(
+        status,
+        code or f"Http{status}",
+        redact(message)[:_LONGEST_MESSAGE] or "the service gave no reason",
+    )
+
+
+def _envelope(body: bytes) -> tuple[str, str]:
+    """Return code and message of the platform's error envelope (§1.3), else empty texts."""
+    try:
+        document = as_mapping(json.loads(body))
+    except ValueError:
+        return "", ""
+    error = mapping_at(document, "error") or document
+    code = text_at(error, "code") or text_at(error, "Code") or ""
+    message = text_at(error, "message") or text_at(error, "Message") or ""
+    return code, message
+
+
+def _status_named(name: str) -> int | None:
+    """Return the number of a status that .NET names (`TooManyRequests`), None if unknown."""
+    if name.isdigit():
+        return int(name)
+    wanted = name.lower()
+    for status in HTTPStatus:
+        if status.phrase.replace(" ", "").replace("-", "").lower() == wanted:
+            return status.value
+    return None

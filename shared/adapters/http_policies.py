@@ -1,0 +1,77 @@
+"""What happens to each request on its way out: counting, the budget of calls, a second try."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Protocol
+
+from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+from azure.core.pipeline import PipelineRequest, PipelineResponse
+from azure.core.pipeline.policies import AsyncHTTPPolicy
+from azure.core.rest import AsyncHttpResponse, HttpRequest
+
+#: Name of the pipeline option that says whether a second try is harmless.
+IS_REPEATABLE = "is_repeatable"
+_PAUSE_SECONDS = 0.5
+_RETRIED = frozenset({500, 502, 503, 504})
+
+type _Request = PipelineRequest[HttpRequest]
+type _Response = PipelineResponse[HttpRequest, AsyncHttpResponse]
+
+
+class Budget(Protocol):
+    """Says whether one more call may be made."""
+
+    async def take(self) -> None:
+        """Take one call; raises `Throttled` when there is none left now."""
+
+    async def pause(self, wait: timedelta) -> None:
+        """Let nobody call for a while: the service has asked for that."""
+
+
+class SecondTry(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
+    """Makes a call once more: after a 401 with a new token, after a fault if that is harmless.
+
+    A refused token means that nothing was done, so even a write is sent again. 429 is never tried
+    again here: the budget of calls decides when.
+    """
+
+    def __init__(self, sleep: Callable[[float], Awaitable[None]]) -> None:
+        """Pause by `sleep`, in seconds."""
+        super().__init__()
+        self._sleep = sleep
+
+    async def send(self, request: _Request) -> _Response:
+        """Send the request on, once or twice."""
+        is_repeatable = bool(request.context.options.pop(IS_REPEATABLE, False))
+        try:
+            response = await self.next.send(request)
+        except (ServiceRequestError, ServiceResponseError):
+            if not is_repeatable:
+                raise
+        else:
+            status = response.http_response.status_code
+            if status != 401 and not (is_repeatable and status in _RETRIED):
+                return response
+            if status == 401:
+                return await self.next.send(request)
+        await self._sleep(_PAUSE_SECONDS)
+        return await self.next.send(request)
+
+
+class CountedCalls(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
+    """Takes each request from the service's budget and counts it."""
+
+    def __init__(self, name: str, budget: Budget | None, calls: Counter[str]) -> None:
+        """Count under the service's `name` in `calls`; without a budget each call may go."""
+        super().__init__()
+        self._name = name
+        self._budget = budget
+        self._calls = calls
+
+    async def send(self, request: _Request) -> _Response:
+        """Send the request on if the budget allows; raises `Throttled`."""
+        if self._budget is not None:
+            await self._budget.take()
+        self._calls[self._name] += 1
+        return await self.next.send(request)

@@ -1,0 +1,191 @@
+"""The two identities the app works with, and which capability uses which (contract §1.2).
+
+| capability | identity |
+|---|---|
+| environments (admin API) | application |
+| reports, details, runs, permissions, start, stop (flow service, admin scope) | application |
+| `listCallbackUrl` (flow service, maker scope) | operator |
+| Dataverse rows, on the owner's behalf where needed | application |
+| Azure Resource Manager, Key Vault, Service Bus, storage | application |
+
+The *application* is the managed identity of the Functions app. It is named outright instead of
+being found by a chain of credentials: a chain that falls through to another identity would work on
+other tenants' or other people's rights, and each link of it costs time at the first call.
+
+The *operator* is a person's account (or a service account with a licence) that signed in once by
+device code. Its refresh token rests in msal's cache, which rests in a Key Vault secret.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from azure.core.credentials import AccessToken
+from azure.identity.aio import ManagedIdentityCredential
+from msal import PublicClientApplication, SerializableTokenCache
+
+from shared.errors import Blocked, NotFound, Refused, Unavailable
+from shared.ports import Secret, Secrets
+
+_AUTHORITY = "https://login.microsoftonline.com"
+_SIGN_IN = "Sign the operator in again: `cmkflow operator sign-in`."
+_JSON = "application/json"
+
+
+def application_credential(client_id: str) -> ManagedIdentityCredential:
+    """Return the app's managed identity; an empty `client_id` means the system-assigned one."""
+    return ManagedIdentityCredential(client_id=client_id or None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorSettings:
+    """Where the operator comes from."""
+
+    tenant_id: str
+    #: Public client application that the operator signs in with.
+    client_id: str
+    #: URL of the Key Vault secret with the token cache, without a version.
+    cache_secret: str
+
+
+class OperatorCredential:
+    """The operator as an azure-core credential."""
+
+    def __init__(self, settings: OperatorSettings, secrets: Secrets) -> None:
+        """Read the token cache through `secrets` at the first token."""
+        self._settings = settings
+        self._secrets = secrets
+        self._vault_url, self._secret_name = _split(settings.cache_secret)
+        self._cache = SerializableTokenCache()
+        self._client: PublicClientApplication | None = None
+        self._lock = asyncio.Lock()
+
+    async def get_token(self, *scopes: str, **_options: Any) -> AccessToken:
+        """Return a token; raises `Blocked` where the operator has to sign in again."""
+        async with self._lock:
+            found = await self._silently(scopes)
+            if "access_token" not in found:
+                await self._load()  # somebody may have signed in since this process read it
+                found = await self._silently(scopes)
+            await self._save()
+        if "access_token" not in found:
+            raise self._not_signed_in(str(found.get("error", "no account")))
+        return AccessToken(found["access_token"], int(time.time()) + int(found["expires_in"]))
+
+    async def object_id(self) -> str:
+        """Return the operator's Entra object id; raises `Blocked` if nobody has signed in."""
+        async with self._lock:
+            account = await self._account()
+            if account is None:
+                await self._load()
+                account = await self._account()
+        if account is None:
+            raise self._not_signed_in("no account")
+        return str(account["local_account_id"])
+
+    async def sign_in(self, scope: str, show: Callable[[str], None]) -> None:
+        """Sign a person in by device code and keep the token cache; `show` gets what to do."""
+        async with self._lock:
+            client = await self._ready()
+            flow = await asyncio.to_thread(client.initiate_device_flow, [scope])
+            if "user_code" not in flow:
+                raise Refused(
+                    str(flow.get("error_description", "no device code")),
+                    code=str(flow.get("error", "device_code")),
+                    status=400,
+                )
+            show(flow["message"])
+            found = await asyncio.to_thread(client.acquire_token_by_device_flow, flow)
+            if "access_token" not in found:
+                raise self._not_signed_in(str(found.get("error", "sign-in failed")))
+            await self._save()
+
+    async def close(self) -> None:
+        """Do nothing: msal keeps no connection that must be closed."""
+
+    async def __aenter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        """Close."""
+        await self.close()
+
+    async def _silently(self, scopes: tuple[str, ...]) -> dict[str, Any]:
+        account = await self._account()
+        if account is None:
+            return {"error": "no account"}
+        client = await self._ready()
+        try:
+            found = await asyncio.to_thread(
+                client.acquire_token_silent_with_error, list(scopes), account=account
+            )
+        except OSError as err:  # what `requests`, which msal uses, raises without a connection
+            raise Unavailable("the sign-in service cannot be reached") from err
+        return found or {"error": "no token"}
+
+    async def _account(self) -> dict[str, Any] | None:
+        """Return the account in the cache, the last one that signed in."""
+        client = await self._ready()
+        accounts = client.get_accounts()
+        return accounts[-1] if accounts else None
+
+    async def _ready(self) -> PublicClientApplication:
+        """Return msal's client; the first time it asks the sign-in service for its addresses."""
+        if self._client is None:
+            await self._load()
+            try:
+                self._client = await asyncio.to_thread(
+                    PublicClientApplication,
+                    self._settings.client_id,
+                    authority=f"{_AUTHORITY}/{self._settings.tenant_id}",
+                    token_cache=self._cache,
+                )
+            except (OSError, ValueError) as err:  # ValueError: an answer that is no authority
+                raise Unavailable("the sign-in service cannot be reached") from err
+        return self._client
+
+    async def _load(self) -> None:
+        try:
+            secret = await self._secrets.read(self._vault_url, self._secret_name)
+        except NotFound:
+            return
+        self._cache.deserialize(secret.value)
+
+    async def _save(self) -> None:
+        """Write the cache back if it changed: msal got a new refresh token."""
+        if not self._cache.has_state_changed:
+            return
+        secret = Secret(
+            vault_url=self._vault_url,
+            name=self._secret_name,
+            value="",
+            version="",
+            content_type=_JSON,
+            tags={},
+        )
+        await self._secrets.write(secret, self._cache.serialize())
+
+    def _not_signed_in(self, why: str) -> Blocked:
+        return Blocked(
+            f"the operator is not signed in ({why})",
+            instruction=_SIGN_IN,
+            code="operator_sign_in",
+        )
+
+
+def _split(secret_url: str) -> tuple[str, str]:
+    """Return vault URL and secret name of a secret's URL."""
+    vault_url, separator, rest = secret_url.partition("/secrets/")
+    name = rest.strip("/").partition("/")[0]
+    if not separator or not name:
+        raise ValueError("the operator's token cache must be named by its Key Vault secret URL")
+    return vault_url, name
