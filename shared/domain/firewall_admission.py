@@ -4,7 +4,7 @@ Rules name service tags, prefixes, or things that nobody here can read. So there
 let in, kept out, and cannot be told.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.domain.address_ranges import EVERYWHERE, NOWHERE, AddressRanges, union
@@ -66,25 +66,25 @@ def admit(
     denied_by: list[str] = []
     doubted_for: list[str] = []
     for rule in (*firewall.rules, _default_of(firewall)):
-        matched, is_certain = _matched(rule, asked, tags)
-        matched &= undecided
-        if not matched:
-            continue
-        if not is_certain:
-            doubted_for.append(rule.name)
+        for matched, is_certain in _matches(rule, asked, tags):
+            matched &= undecided
+            if not matched:
+                continue
+            if not is_certain:
+                doubted_for.append(rule.name)
+                if rule.access is Access.ALLOW:
+                    maybe_allowed |= matched
+                else:
+                    maybe_denied |= matched
+                continue
+            undecided -= matched
             if rule.access is Access.ALLOW:
-                maybe_allowed |= matched
+                doubtful |= matched & maybe_denied
+                allowed |= matched - maybe_denied
             else:
-                maybe_denied |= matched
-            continue
-        undecided -= matched
-        if rule.access is Access.ALLOW:
-            doubtful |= matched & maybe_denied
-            allowed |= matched - maybe_denied
-        else:
-            doubtful |= matched & maybe_allowed
-            denied |= matched - maybe_allowed
-            denied_by.append(rule.name)
+                doubtful |= matched & maybe_allowed
+                denied |= matched - maybe_allowed
+                denied_by.append(rule.name)
     return Admission(
         allowed=allowed,
         denied=denied,
@@ -104,22 +104,17 @@ def _default_of(firewall: Firewall) -> FirewallRule:
     return FirewallRule(name=DEFAULT_RULE, access=firewall.default, sources=("*",))
 
 
-def _matched(
+def _matches(
     rule: FirewallRule, asked: Mapping[str, AddressRanges], tags: ServiceTagRanges
-) -> tuple[AddressRanges, bool]:
-    """Return the addresses that a rule matches, and whether it matches all of their traffic.
+) -> Iterator[tuple[AddressRanges, bool]]:
+    """Yield addresses that a rule matches, and whether it matches all of their traffic.
 
-    An unreadable source may be any address: then all that is asked about is matched, uncertainly,
-    unless the rule matches it anyhow.
+    A source that cannot be read may be any address: it matches all that is asked, uncertainly.
     """
     parts = [_addresses_of(source, asked, tags) for source in rule.sources]
-    known = union(part for part in parts if part is not None)
-    if None not in parts:
-        return known, rule.is_certain
-    everything = union(asked.values())
-    if rule.is_certain and not everything - known:
-        return known, True
-    return everything, False
+    yield union(part for part in parts if part is not None), rule.is_certain
+    if None in parts:
+        yield union(asked.values()), False
 
 
 def _addresses_of(

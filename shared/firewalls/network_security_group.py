@@ -1,0 +1,194 @@
+"""Reads network security groups: the inbound rules that decide about HTTPS (contract §9.4).
+
+A group does not say which hosts stand behind it. The tag `cmkflow-hosts` on the group does
+(`api.contoso.com,*.shop.contoso.com`); without it docs/network.md says whom it concerns.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from shared.domain.address_ranges import AddressRanges
+from shared.domain.firewall import Access, Firewall, FirewallRule
+from shared.domain.json_values import as_mapping, mapping_at, text_at
+from shared.ports import ResourceReader
+
+RESOURCE_TYPE = "Microsoft.Network/networkSecurityGroups"
+API_VERSION = "2023-09-01"
+HOSTS_TAG = "cmkflow-hosts"
+_HTTPS = 443
+_ANY_DESTINATION = frozenset({"*", "any", "0.0.0.0/0", "virtualnetwork"})
+
+
+class NetworkSecurityGroups:
+    """Implements `FirewallKind`."""
+
+    kind = "network_security_group"
+
+    def __init__(self, resources: ResourceReader) -> None:
+        """`resources` reads the watched subscriptions."""
+        self._resources = resources
+
+    async def read(self) -> list[Firewall]:
+        """Return every group of the watched subscriptions."""
+        listed = await self._resources.list(RESOURCE_TYPE, API_VERSION)
+        return [firewall for resource in listed for firewall in read_group(resource)]
+
+
+def read_group(resource: Mapping[str, object]) -> list[Firewall]:
+    """Return a group as Azure Resource Manager, or a template, writes it: one or more firewalls.
+
+    Rules may name the system they lead to. Each such destination is a firewall of its own, beside
+    the one for all others: what is open towards one system says nothing about its neighbour. A
+    group whose hosts are told is one firewall, where rules for some destinations settle nothing.
+    """
+    properties = mapping_at(resource, "properties")
+    listed = [*_objects(properties, "securityRules"), *_objects(properties, "defaultSecurityRules")]
+    inbound = [rule for rule in listed if _is_about_inbound_https(rule)]
+    inbound.sort(key=lambda rule: _number(mapping_at(rule, "properties").get("priority")))
+    whole = _firewall(resource)
+    if whole.hosts:
+        rules = [_rule(rule, is_whole=_leads_everywhere(rule)) for rule in inbound]
+        return [replace(whole, rules=tuple(rules))]
+    narrow = {one for rule in inbound if not _leads_everywhere(rule) for one in _destinations(rule)}
+    return [
+        replace(whole, rules=_rules_towards(None, inbound)),
+        *(
+            replace(
+                whole,
+                id=f"{whole.id}#{destination}",
+                name=f"{whole.name} → {destination.rpartition('/applicationSecurityGroups/')[2]}",
+                rules=_rules_towards(destination, inbound),
+            )
+            for destination in sorted(narrow)
+        ),
+    ]
+
+
+def _firewall(resource: Mapping[str, object]) -> Firewall:
+    name = text_at(resource, "name") or ""
+    return Firewall(
+        kind=NetworkSecurityGroups.kind,
+        id=text_at(resource, "id") or name,
+        name=name,
+        hosts=_hosts(as_mapping(resource.get("tags"))),
+        rules=(),
+        # Azure's own last rule denies; a template does not write it down.
+        default=Access.DENY,
+    )
+
+
+def _rules_towards(
+    destination: str | None, inbound: Sequence[Mapping[str, object]]
+) -> tuple[FirewallRule, ...]:
+    """Return the rules that concern a destination; None: every one that no rule names."""
+    reaches = [(rule, _reaches(rule, destination)) for rule in inbound]
+    return tuple(_rule(rule, is_whole=bool(whole)) for rule, whole in reaches if whole is not False)
+
+
+def _reaches(rule: Mapping[str, object], destination: str | None) -> bool | None:
+    """Say whether a rule leads to all of a destination; None: to a part, or nobody can tell."""
+    if _leads_everywhere(rule):
+        return True
+    if destination is None:
+        return False
+    answers = [_covers(one, destination) for one in _destinations(rule)]
+    if True in answers:
+        return True
+    return None if None in answers else False
+
+
+def _covers(prefix: str, destination: str) -> bool | None:
+    if prefix == destination:
+        return True
+    try:
+        outer, inner = AddressRanges.of([prefix]), AddressRanges.of([destination])
+    except ValueError:
+        return None  # a security group's members, or what a template leaves open
+    if not inner - outer:
+        return True
+    return None if inner & outer else False
+
+
+def _rule(rule: Mapping[str, object], *, is_whole: bool) -> FirewallRule:
+    properties = mapping_at(rule, "properties")
+    access = (text_at(properties, "access") or "").lower()
+    source_ports = _both(properties, "sourcePortRange", "sourcePortRanges")
+    # Members of an application security group are inside the network: flows are not among them,
+    # so a rule whose source is one has no source here and matches nothing.
+    return FirewallRule(
+        name=text_at(rule, "name") or "",
+        access=Access.ALLOW if access == "allow" else Access.DENY,
+        sources=tuple(_both(properties, "sourceAddressPrefix", "sourceAddressPrefixes")),
+        is_certain=is_whole
+        and (not source_ports or "*" in source_ports)
+        and access in {"allow", "deny"}
+        and _matches_https(properties) is True,
+    )
+
+
+def _destinations(rule: Mapping[str, object]) -> list[str]:
+    properties = mapping_at(rule, "properties")
+    groups = _objects(properties, "destinationApplicationSecurityGroups")
+    return _both(properties, "destinationAddressPrefix", "destinationAddressPrefixes") + [
+        text_at(group, "id") or "" for group in groups
+    ]
+
+
+def _leads_everywhere(rule: Mapping[str, object]) -> bool:
+    return any(one.lower() in _ANY_DESTINATION for one in _destinations(rule))
+
+
+def _is_about_inbound_https(rule: Mapping[str, object]) -> bool:
+    properties = mapping_at(rule, "properties")
+    direction = (text_at(properties, "direction") or "").lower()
+    protocol = (text_at(properties, "protocol") or "*").lower()
+    is_other_way = direction == "outbound"
+    is_other_protocol = protocol in {"udp", "icmp", "esp", "ah"}
+    return not (is_other_way or is_other_protocol or _matches_https(properties) is False)
+
+
+def _matches_https(properties: Mapping[str, object]) -> bool | None:
+    """Say whether a rule is about port 443; None: a port is not written out."""
+    answers = [
+        _holds_https(port)
+        for port in _both(properties, "destinationPortRange", "destinationPortRanges")
+    ]
+    if True in answers:
+        return True
+    return None if None in answers else False
+
+
+def _holds_https(ports: str) -> bool | None:
+    first, _, last = ports.partition("-")
+    if ports == "*":
+        return True
+    if not first.strip().isdigit() or (last and not last.strip().isdigit()):
+        return None
+    return int(first) <= _HTTPS <= int(last or first)
+
+
+def _hosts(tags: Mapping[str, object]) -> frozenset[str]:
+    """Return what the hosts tag lists; tag names have no case in Azure."""
+    listed = next((tags[name] for name in tags if name.lower() == HOSTS_TAG), "")
+    hosts = (host.strip().lower() for host in str(listed).replace(";", ",").split(","))
+    return frozenset(host for host in hosts if host)
+
+
+def _both(properties: Mapping[str, object], single: str, several: str) -> list[str]:
+    listed = properties.get(several)
+    values: list[object] = [properties.get(single)]
+    # A template may write `[parameters('…')]` where a list belongs.
+    values += listed if isinstance(listed, list) else [listed]
+    return [str(value) for value in values if value]
+
+
+def _objects(properties: Mapping[str, object], name: str) -> Iterable[Mapping[str, object]]:
+    listed = properties.get(name)
+    return [as_mapping(item) for item in listed] if isinstance(listed, list) else []
+
+
+def _number(priority: object) -> int:
+    try:
+        return int(str(priority))
+    except ValueError:
+        return 0  # not written out: take it as the first, where a doubt weighs most
