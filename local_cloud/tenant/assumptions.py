@@ -1,0 +1,74 @@
+"""Every choice that no source of the platform settles, in one place ([SIM], [I] in the contract).
+
+Each is what to check first on a real tenant. `Assumptions` can be changed per tenant by the seed's
+`assumptions` section or by the control API (`PUT /assumptions`).
+"""
+
+from dataclasses import dataclass, field
+
+#: Operations that are refused to an application without a user, until somebody proves otherwise
+#: (contract §1.2: "unproven"). Route names of routing.py.
+DELEGATED_ONLY = frozenset(
+    {
+        "flow_service.list_callback_url",
+        "flow_service.read_cmk_status",
+        "flow_service.create_flow",
+        "flow_service.regenerate_access_key",
+    }
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class Assumptions:
+    """What the tenant assumes about the platform."""
+
+    #: Operations refused to application tokens (403).
+    delegated_only: set[str] = field(default_factory=lambda: set(DELEGATED_ONLY))
+    #: Code and status of a write that meets a migrating environment; none is published (§1.3).
+    migration_blocked_code: str = "EnvironmentMigrationInProgress"
+    migration_blocked_status: int = 409
+    #: Seconds between a link's 202 and its start, then its end; the wait that a 202 advises.
+    link_start_seconds: float = 2.0
+    link_seconds: float = 30.0
+    link_retry_after: int = 5
+    #: Seconds from `Linked` to the last automatically migrated flow.
+    migration_seconds: float = 60.0
+    #: Literal of the lifecycle operation's type (§2.3).
+    link_operation_type: str = "LinkEnterprisePolicy"
+    unlink_operation_type: str = "UnlinkEnterprisePolicy"
+    #: Most environments of a tenant that may be on a key (§4).
+    linked_environments_limit: int = 25
+    #: Whether an automatically migrated flow gets another internal workflow id (§13.3).
+    migration_changes_workflow_id: bool = False
+    #: Whether a stopped original is still counted by `nonCmkMigratedFlows` (§13.4).
+    stopped_flows_stay_listed: bool = True
+    #: Items per page of the CMK reports, of the flow lists, of environments and of runs.
+    report_page: int = 250
+    flow_page: int = 50
+    environment_page: int = 100
+    run_page: int = 50
+    #: Rows per page of Dataverse without `odata.maxpagesize` (documented: 5,000).
+    dataverse_page: int = 5000
+    #: Whether flows outside a solution have a row in `workflows` too (§5.3).
+    my_flows_have_rows: bool = True
+    #: Flows that one owner may have outside solutions (§0.9).
+    flows_per_owner: int = 600
+    #: Whether a parent refuses to be turned on while a child is off (§14.1).
+    children_must_be_on: bool = True
+    #: Whether `CallerObjectId` reaches the flow service on activation (§14.1).
+    impersonation_reaches_flow_service: bool = True
+    #: Whether the flow's name in the flow service changes when it is first turned on (§6.1).
+    activation_changes_flow_name: bool = False
+    #: Whether a flow that was never on has a callback URL (§6.2 says it comes with activation).
+    callback_url_before_activation: bool = False
+    #: Answer to a call of a deleted flow: 400 as for a stopped one (§14.12), or 404.
+    deleted_flow_status: int = 400
+    #: Shape of the URL of a flow that the customer's key protects: `environment`, or
+    #: `capacity_unit` (with `/cu/NN/` in its path).
+    protected_url_form: str = "environment"
+    #: Whether a polling trigger that is turned on again replays what it missed (§14.7).
+    polling_replays_backlog: bool = True
+    #: How many of the next activations answer 2xx and leave the flow off.
+    activations_that_do_not_stick: int = 0
+    #: Keep every flow on Microsoft's key when a policy is applied.
+    hold_all_flows: bool = False

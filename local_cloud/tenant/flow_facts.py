@@ -1,0 +1,173 @@
+"""What the platform itself reads from a flow's definition: its trigger, calls and connections.
+
+Written apart from the product's own reader, so that one does not confirm the other's mistakes.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+#: Kinds of Request trigger that hand out a callback URL (contract §7).
+URL_KINDS = frozenset({"Http", "TeamsWebhook"})
+#: Request-style operations of the Teams connector (contract §7, §14.8).
+TEAMS_OPERATIONS = frozenset(
+    {
+        "TeamsIncomingWebhookTrigger",
+        "OnMessageSelected",
+        "OnMessageSelectedV2",
+        "OnComposeMessage",
+        "OnComposeMessageV2",
+        "TeamsCardTrigger",
+        "WebhookKeywordTrigger",
+        "WebhookAtMentionTrigger",
+        "WebhookNewMessageTrigger",
+        "WebhookChatMessageTrigger",
+        "WebhookMessageReactionTrigger",
+    }
+)
+_LIST_AS_ADMIN_V1 = "ListFlowsInEnvironment"
+
+
+class InvalidDefinitionError(ValueError):
+    """`clientdata` that the flow service would not save."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionUse:
+    """One entry of a flow's connection references."""
+
+    key: str
+    #: Connector, e.g. `shared_office365`.
+    api: str
+    #: Logical name of the connection reference, for flows in a solution.
+    logical_name: str | None
+    #: Name of the connection itself, where the flow is bound to one.
+    connection_name: str | None
+    #: True when whoever runs the flow brings the connection.
+    is_invokers: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowFacts:
+    """A definition's facts."""
+
+    trigger_name: str
+    trigger_type: str
+    trigger_kind: str
+    operation_id: str
+    #: `All`, `Tenant`, … of a Request trigger.
+    authentication: str
+    relative_path: str
+    is_teams: bool
+    children: tuple[str, ...]
+    lists_flows_as_admin_v1: bool
+    has_http_action: bool
+    has_response: bool
+    connections: tuple[ConnectionUse, ...]
+    #: Definition parameter → schema name of the environment variable behind it.
+    variables: tuple[tuple[str, str], ...]
+
+    @property
+    def has_callback_url(self) -> bool:
+        """True for triggers that outside systems call by URL."""
+        return self.trigger_type == "Request" and self.trigger_kind in URL_KINDS
+
+    @property
+    def is_http(self) -> bool:
+        """True for the trigger "When an HTTP request is received"."""
+        return self.trigger_type == "Request" and self.trigger_kind == "Http"
+
+    @property
+    def is_premium(self) -> bool:
+        """True when the flow needs a premium licence: HTTP in or out."""
+        return self.is_http or self.has_http_action
+
+    @property
+    def is_power_apps_v1(self) -> bool:
+        """True for the first Power Apps trigger."""
+        return self.trigger_type == "Request" and self.trigger_kind == "PowerApp"
+
+
+def parse_client_data(text: str) -> dict[str, Any]:
+    """`properties` of a `clientdata`; InvalidDefinitionError for what is none."""
+    try:
+        properties = json.loads(text)["properties"]
+        definition = properties["definition"]
+        if not definition["triggers"]:
+            raise InvalidDefinitionError("The template has no trigger.")
+        definition["actions"].items()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidDefinitionError(f"The template is not valid: {error!r}.") from error
+    return dict(properties)
+
+
+def read_facts(properties: dict[str, Any]) -> FlowFacts:
+    """The facts of a flow from its `properties` (definition and connection references)."""
+    definition = properties["definition"]
+    name, trigger = next(iter(definition["triggers"].items()))
+    inputs = trigger.get("inputs") or {}
+    connections = tuple(_connections(properties.get("connectionReferences") or {}))
+    actions = [action for _, action in walk_actions(definition["actions"])]
+    types = {str(action.get("type")).lower() for action in actions}
+    operation = _operation(trigger)
+    kind = str(trigger.get("kind") or "")
+    return FlowFacts(
+        trigger_name=name,
+        trigger_type=str(trigger.get("type")),
+        trigger_kind=kind,
+        operation_id=operation,
+        authentication=str(inputs.get("triggerAuthenticationType") or "All"),
+        relative_path=str(inputs.get("relativePath") or ""),
+        is_teams=kind == "TeamsWebhook" or operation in TEAMS_OPERATIONS,
+        children=tuple(
+            action["inputs"]["host"]["workflowReferenceName"].lower().strip("{}")
+            for action in actions
+            if str(action.get("type")).lower() == "workflow"
+        ),
+        lists_flows_as_admin_v1=any(_operation(action) == _LIST_AS_ADMIN_V1 for action in actions),
+        has_http_action=bool(types & {"http", "httpwebhook"}),
+        has_response="response" in types,
+        connections=connections,
+        variables=tuple(
+            (parameter, details["metadata"]["schemaName"])
+            for parameter, details in (definition.get("parameters") or {}).items()
+            if isinstance(details, dict) and (details.get("metadata") or {}).get("schemaName")
+        ),
+    )
+
+
+def walk_actions(actions: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every action with its name, those inside scopes, branches and loops too."""
+    stack = [actions]
+    while stack:
+        for name, action in stack.pop().items():
+            yield name, action
+            branches = [action, action.get("else"), action.get("default")]
+            branches += (action.get("cases") or {}).values()
+            stack += [branch["actions"] for branch in branches if branch and branch.get("actions")]
+
+
+def _operation(step: dict[str, Any]) -> str:
+    inputs = step.get("inputs") or {}
+    host = inputs.get("host") or {}
+    found = inputs.get("operationId") or host.get("operationId") if isinstance(host, dict) else None
+    return str(
+        found
+        or (step.get("metadata") or {}).get("flowSystemMetadata", {}).get("swaggerOperationId", "")
+    )
+
+
+def _connections(references: dict[str, Any]) -> Iterator[ConnectionUse]:
+    for key, reference in references.items():
+        connection = reference.get("connection") or {}
+        api = (reference.get("api") or {}).get("name") or str(reference.get("id", key))
+        source = reference.get("runtimeSource") or reference.get("source") or "embedded"
+        yield ConnectionUse(
+            key=key,
+            api=api.rpartition("/")[2],
+            logical_name=connection.get("connectionReferenceLogicalName")
+            or reference.get("connectionReferenceLogicalName"),
+            connection_name=connection.get("name") or reference.get("connectionName"),
+            is_invokers=str(source).lower() == "invoker",
+        )
