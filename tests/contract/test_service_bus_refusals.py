@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -106,8 +107,8 @@ async def test_a_message_that_is_too_large_is_refused_by_the_broker(
     """The limit is that of the Standard tier, and the broker does not trust the SDK with it."""
     async with client.get_queue_sender("key-events") as sender:
         await sender._open()
-        sender._handler._max_message_size_on_link = 2**20
-        sender._handler._link.remote_max_message_size = 2**20
+        handler: Any = sender._handler
+        handler._max_message_size_on_link = handler._link.remote_max_message_size = 2**20
 
         with pytest.raises(MessageSizeExceededError):
             await sender.send_messages(ServiceBusMessage(b"x" * 262_144))
