@@ -29,11 +29,12 @@ class Attributes:
     expires: datetime | None = None
 
     def change(self, wire: dict[str, Any], now: datetime) -> None:
-        """Take over the attributes that a request names, leave the others."""
-        self.enabled = wire.get("enabled", self.enabled)
-        if "nbf" in wire:
+        """Take over the attributes that a request names; null leaves one as it is."""
+        if wire.get("enabled") is not None:
+            self.enabled = wire["enabled"]
+        if wire.get("nbf") is not None:
             self.not_before = from_epoch(wire["nbf"])
-        if "exp" in wire:
+        if wire.get("exp") is not None:
             self.expires = from_epoch(wire["exp"])
         self.updated = now
 
@@ -176,9 +177,9 @@ def to_epoch(moment: datetime) -> int:
     return int(moment.timestamp())
 
 
-def from_epoch(seconds: int | None) -> datetime | None:
+def from_epoch(seconds: int) -> datetime:
     """Turn epoch seconds into an aware UTC datetime."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _duration(iso: str) -> timedelta:

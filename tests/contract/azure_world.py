@@ -1,0 +1,193 @@
+"""A seeded tenant on the wire, and what the tests of its Azure side call it with."""
+
+import ssl
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from azure.core.credentials import AccessToken
+
+from local_cloud.tenant import azure_key_vault, azure_resource_manager
+from local_cloud.tenant.azure_seed import seed_azure
+from local_cloud.tenant.azure_state import Azure
+from local_cloud.tenant.routing import Service
+from local_cloud.tenant.server import TenantServer
+from local_cloud.tenant.tenant import Tenant
+from local_cloud.tenant.tokens import Caller
+
+SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
+GROUP = "rg-integration"
+GROUP_ID = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}"
+VAULT_ID = f"{GROUP_ID}/providers/Microsoft.KeyVault/vaults/kv-cmk"
+POLICY_ID = f"{GROUP_ID}/providers/Microsoft.PowerPlatform/enterprisePolicies/cmk-eu"
+SITE_ID = f"{GROUP_ID}/providers/Microsoft.Web/sites/shop"
+GROUP_OF_RULES_ID = f"{GROUP_ID}/providers/Microsoft.Network/networkSecurityGroups/nsg-erp"
+ARM = "https://management.azure.com"
+
+SEED: dict[str, Any] = {
+    "subscriptions": [{"subscriptionId": SUBSCRIPTION, "displayName": "Integration"}],
+    "vaults": [
+        {
+            "id": VAULT_ID,
+            "keys": [{"name": "pp-cmk", "versions": [{"createdDaysAgo": 400}]}],
+            "secrets": [
+                {"name": "orders-url", "value": "https://flow.example/1", "contentType": "url"}
+            ],
+        }
+    ],
+    "enterprisePolicies": [
+        {
+            "id": POLICY_ID,
+            "location": "europe",
+            "kind": "Encryption",
+            "identity": {"type": "SystemAssigned"},
+            "properties": {"encryption": {"keyVault": {"id": VAULT_ID, "key": {"name": "pp-cmk"}}}},
+        }
+    ],
+    "sites": [
+        {
+            "id": SITE_ID,
+            "hostNames": ["shop.contoso.example"],
+            "appSettings": {
+                "COLOUR": "blue",
+                "ORDERS_URL": "@Microsoft.KeyVault(SecretUri=https://kv-cmk.vault.azure.net/"
+                "secrets/orders-url)",
+            },
+            "connectionStrings": {"db": {"value": "Server=db", "type": "SQLAzure"}},
+            "slots": [{"name": "staging", "appSettings": {"COLOUR": "green"}}],
+        }
+    ],
+    "networkSecurityGroups": [
+        {
+            "id": GROUP_OF_RULES_ID,
+            "guards": ["erp.contoso.example"],
+            "securityRules": [
+                {
+                    "name": "allow-flows",
+                    "properties": {
+                        "access": "Allow",
+                        "priority": 100,
+                        "direction": "Inbound",
+                        "protocol": "Tcp",
+                        "destinationPortRange": "443",
+                        "sourceAddressPrefix": "LogicApps.WestEurope",
+                    },
+                }
+            ],
+        }
+    ],
+}
+
+
+class Credential:
+    """Gets tokens of the tenant for whatever audience a client asks for."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        self._tenant = tenant
+
+    async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        """Issue a token for the first scope."""
+        return self.token_for(scopes[0])
+
+    def token_for(self, scope: str) -> AccessToken:
+        """Issue a token of the app itself."""
+        caller = Caller(
+            object_id="0a0a0a0a-0000-4000-8000-000000000001",
+            app_id="0a0a0a0a-0000-4000-8000-000000000002",
+            is_delegated=False,
+            audience=scope.removesuffix("/.default"),
+            tenant_id="0a0a0a0a-0000-4000-8000-000000000003",
+        )
+        return AccessToken(self._tenant.tokens.issue(caller), int(time.time()) + 3600)
+
+    async def close(self) -> None:
+        """Keep nothing open."""
+
+    async def __aenter__(self) -> "Credential":
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a call without a client library got."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AzureWorld:
+    """The tenant, its server, and ways to call it."""
+
+    tenant: Tenant
+    server: TenantServer
+    credential: Credential
+    session: aiohttp.ClientSession
+
+    @property
+    def azure(self) -> Azure:
+        """The state behind the answers."""
+        return self.tenant.part(Azure)
+
+    @property
+    def client_options(self) -> dict[str, Any]:
+        """Arguments that send one of Microsoft's clients through the tunnel."""
+        return {
+            "proxies": {"https": self.server.proxy_url},
+            "connection_verify": self.server.ca_file,
+            "retry_total": 0,
+        }
+
+    async def call(
+        self, method: str, url: str, body: Any = None, *, audience: str = ARM, **query: str
+    ) -> Answer:
+        """Call a URL with a token for an audience; empty audience: without a token."""
+        headers = {}
+        if audience:
+            headers["Authorization"] = f"Bearer {self.credential.token_for(audience).token}"
+        request = self.session.request(
+            method,
+            url,
+            json=body,
+            params=query or None,
+            headers=headers,
+            proxy=self.server.proxy_url,
+            ssl=ssl.create_default_context(cafile=self.server.ca_file),
+        )
+        async with request as response:
+            text = await response.text()
+            is_json = response.content_type == "application/json"
+            return Answer(
+                status=response.status,
+                headers=response.headers,
+                body=await response.json() if is_json and text else text,
+            )
+
+    async def arm(self, method: str, path: str, body: Any = None) -> Answer:
+        """Call Resource Manager with an api-version that it takes."""
+        return await self.call(method, f"{ARM}{path}", body, **{"api-version": "2023-07-01"})
+
+
+@asynccontextmanager
+async def azure_world() -> AsyncIterator[AzureWorld]:
+    """Serve a tenant with the seed above."""
+    tenant = Tenant()
+    seed_azure(tenant, SEED)
+    services = [
+        Service(name=name, hosts=module.HOSTS, routes=module.routes)
+        for name, module in (
+            ("resource_manager", azure_resource_manager),
+            ("key_vault", azure_key_vault),
+        )
+    ]
+    async with TenantServer(tenant, services) as server, aiohttp.ClientSession() as session:
+        yield AzureWorld(
+            tenant=tenant, server=server, credential=Credential(tenant), session=session
+        )
