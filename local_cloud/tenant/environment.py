@@ -98,6 +98,8 @@ class Environment:
     #: Order in which flows were added: pages go by it. A deleted flow leaves a gap.
     order: list[Flow] = field(default_factory=list)
     connections: dict[str, Connection] = field(default_factory=dict)
+    #: Object id → row of `systemusers`.
+    users: dict[str, Row] = field(default_factory=dict)
     #: Dataverse tables but `workflows`: entity set → row id → row.
     tables: dict[str, dict[str, Row]] = field(default_factory=dict)
 
@@ -110,6 +112,11 @@ class Environment:
     def table(self, entity_set: str) -> dict[str, Row]:
         """The rows of a table by id."""
         return self.tables.setdefault(entity_set, {})
+
+    def add_user(self, user: Row) -> None:
+        """Add a row to `systemusers`."""
+        self.table("systemusers")[user["systemuserid"]] = user
+        self.users[user["azureactivedirectoryobjectid"].lower()] = user
 
     def add_flow(self, flow: Flow) -> None:
         """Add a flow."""
