@@ -24,8 +24,6 @@ from local_cloud.functions_host.message_data import (
 from local_cloud.functions_host.worker import Invocation, Worker
 
 _LOGGER = logging.getLogger("host.service_bus")
-#: A lane that got no message for this long closes, unless it is the last one waiting.
-_IDLE = 30.0
 #: Wait between tries to reach the broker.
 _RETRY = 1.0
 #: How long a message's return may take when the host stops in the middle of its work.
@@ -40,6 +38,8 @@ class ListenerLimits:
     concurrent_calls: int
     #: How long a lock is renewed; None without end.
     lock_renewal: timedelta | None
+    #: A lane that gets no message for this long closes, unless it is the last one waiting.
+    idle: timedelta = timedelta(seconds=30)
 
 
 class QueueListener:
@@ -56,6 +56,11 @@ class QueueListener:
         self._lanes: set[asyncio.Task[None]] = set()
         self._waiting: set[asyncio.Task[None]] = set()
         self._is_stopping = False
+
+    @property
+    def open_lanes(self) -> int:
+        """How many receivers the listener holds."""
+        return len(self._lanes)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Listen until told to stop, then wait for the messages in work.
@@ -93,6 +98,8 @@ class QueueListener:
         if not lane.cancelled() and (error := lane.exception()):
             _LOGGER.error("lane failed", exc_info=error, extra=self._fields())
             asyncio.get_running_loop().call_later(_RETRY, self._open_lane)
+        else:
+            self._open_lane()
 
     async def _run_lane(self) -> None:
         """Keep a receiver open, through failures of the broker, until the lane is not needed."""
@@ -119,13 +126,17 @@ class QueueListener:
         assert lane is not None
         while not self._is_stopping:
             self._waiting.add(lane)
-            messages = await receiver.receive_messages(max_message_count=1, max_wait_time=_IDLE)
+            messages = await receiver.receive_messages(
+                max_message_count=1, max_wait_time=self._limits.idle.total_seconds()
+            )
             if messages:
                 self._waiting.discard(lane)
                 self._open_lane()
                 for message in messages:
                     await self._handle(receiver, message)
             elif len(self._waiting) > 1:
+                # At once, lest two lanes leave for each other's sake while they close.
+                self._waiting.discard(lane)
                 return
 
     async def _handle(

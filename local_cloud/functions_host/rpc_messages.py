@@ -44,7 +44,8 @@ InvocationResponse invocation_id:string output_data:ParameterBinding* return_val
 result:StatusResult
 ParameterBinding name:string rpc_data/data:TypedData rpc_data/rpc_shared_memory:RpcSharedMemory
 RpcSharedMemory name:string offset:int64 count:int64 type:RpcDataType
-enum RpcDataType unknown string json bytes stream http int double
+enum RpcDataType unknown string json bytes stream http int double \
+collection_bytes collection_string collection_double collection_sint64
 TypedData data/string:string data/json:string data/bytes:bytes data/stream:bytes data/http:RpcHttp \
 data/int:sint64 data/double:double data/collection_bytes:CollectionBytes \
 data/collection_string:CollectionString data/collection_double:CollectionDouble \
@@ -134,8 +135,7 @@ def _build() -> SimpleNamespace:
             outer, _, name = words[1].rpartition(".")
             enum = (messages[outer][0] if outer else file).enum_type.add(name=name)
             for number, value in enumerate(words[2:]):
-                # Enum values are siblings of their enum: the file's own enum needs a prefix.
-                enum.value.add(name=value if outer else f"{name}_{value}", number=number)
+                enum.value.add(name=value, number=number)
     descriptor = descriptor_pool.Default().AddSerializedFile(file.SerializeToString())
     return SimpleNamespace(
         **{
