@@ -25,7 +25,7 @@ class JsonString:
     _start: int
     #: for each character of the value its offset in the source, and one for the end; None: 1 to 1
     _offsets: tuple[int, ...] | None = field(repr=False)
-    #: how this literal spells characters that it escapes
+    #: how this literal spells the separators that it escapes
     _spelling: dict[str, str] = field(repr=False)
 
     def source_span(self, start: int, end: int) -> tuple[int, int]:
@@ -71,7 +71,8 @@ def _string(literal: re.Match[str], key: str | None) -> JsonString:
         )
         value.append(character)
         offsets.append(at)
-        spelling.setdefault(character, raw)
+        if not character.isalnum():
+            spelling.setdefault(character, raw)
     offsets.append(start + len(body))
     return JsonString(
         key=key, value="".join(value), _start=start, _offsets=tuple(offsets), _spelling=spelling

@@ -1,0 +1,44 @@
+"""Families of flows in the shapes that makers build."""
+
+from shared.domain.dependency_graph import DependencyGraph
+
+
+def test_children_are_copied_before_their_parents() -> None:
+    """A chain and a shared child come out leaves first."""
+    graph = DependencyGraph({"top": ["mid", "leaf"], "mid": ["leaf"], "leaf": [], "alone": []})
+
+    order = graph.leaves_first
+
+    assert order.index("leaf") < order.index("mid") < order.index("top")
+    assert graph.families == (("alone",), ("leaf", "mid", "top"))
+    assert graph.ancestors_of("leaf") == {"mid", "top"}
+    assert graph.cycles == ()
+
+
+def test_a_cycle_is_a_finding_with_its_members() -> None:
+    """Flows that call one another are named, and still each stands in the order once."""
+    graph = DependencyGraph({"a": ["b"], "b": ["c"], "c": ["a"], "self": ["self"], "d": ["a"]})
+
+    assert graph.cycles == (("a", "b", "c"), ("self",))
+    assert sorted(graph.leaves_first) == ["a", "b", "c", "d", "self"]
+    assert graph.leaves_first.index("d") > graph.leaves_first.index("c")
+
+
+def test_a_missing_child_is_named_with_its_caller() -> None:
+    """A child that was deleted or cannot be read does not stop the rest."""
+    graph = DependencyGraph({"parent": ["gone", "leaf"], "leaf": []})
+
+    assert graph.missing == {"parent": {"gone"}}
+    assert graph.leaves_first == ("leaf", "parent")
+    assert graph.children_of("gone") == frozenset()
+
+
+def test_a_chain_of_thousands_needs_no_recursion() -> None:
+    """Depth costs time, not the stack."""
+    size = 20_000
+    children = {f"{i:05}": [f"{i + 1:05}"] for i in range(size)} | {f"{size:05}": []}
+
+    order = DependencyGraph(children).leaves_first
+
+    assert order[0] == f"{size:05}"
+    assert order[-1] == "00000"

@@ -1,0 +1,111 @@
+"""The documented rule, with an honest *unknown* where a definition does not tell."""
+
+from typing import Any
+
+import pytest
+
+from shared.domain.flow_definition import FlowDefinition, parse_client_data
+from shared.domain.mmk_rule import MmkReason, explain, explain_all, explain_listed
+
+
+def flow(kind: str = "Button", *, calls: tuple[str, ...] = (), **trigger: Any) -> FlowDefinition:
+    """A flow that starts and calls as told."""
+    actions = {
+        f"run_{child}": {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": child}}}
+        for child in calls
+    }
+    body = {"type": "Request", "kind": kind, **trigger}
+    return parse_client_data({"triggers": {"t": body}, "actions": actions})
+
+
+def teams(operation: str) -> FlowDefinition:
+    """A flow started by an operation of the Teams connector."""
+    host = {"apiId": "/apis/shared_teams", "operationId": operation}
+    return flow("", type="OpenApiConnectionWebhook", inputs={"host": host})
+
+
+@pytest.mark.parametrize(
+    ("definition", "in_solution", "stays", "reasons"),
+    [
+        (flow("Http"), True, True, [MmkReason.HTTP_TRIGGER]),
+        (flow("TeamsWebhook"), None, True, [MmkReason.TEAMS_TRIGGER]),
+        (teams("OnMessageSelectedV2"), True, True, [MmkReason.TEAMS_TRIGGER]),
+        (teams("WebhookKeywordTrigger"), True, None, [MmkReason.TEAMS_TRIGGER]),
+        (teams("RecordingTrigger"), True, False, []),
+        (flow("PowerApp"), True, False, []),
+        (flow("PowerApp"), False, True, [MmkReason.POWER_APPS_V1_OUTSIDE_SOLUTION]),
+        (flow("PowerApp"), None, None, [MmkReason.POWER_APPS_V1_OUTSIDE_SOLUTION]),
+        (flow("PowerAppV2"), False, False, []),
+        (flow(calls=("c",)), True, False, []),
+    ],
+)
+def test_the_trigger_decides(
+    definition: FlowDefinition,
+    in_solution: bool | None,
+    stays: bool | None,
+    reasons: list[MmkReason],
+) -> None:
+    """HTTP, Teams and Power Apps V1 outside a solution stay; the documents are vague on events."""
+    assessment = explain(definition, in_solution=in_solution)
+
+    assert assessment.stays_on_mmk is stays
+    assert list(assessment.reasons) == reasons
+    assert assessment.text
+
+
+def test_a_parent_of_a_flow_that_stays_stays_too() -> None:
+    """Held-back children that it does not call do not count."""
+    parent = flow(calls=("c",))
+
+    assert explain(parent, in_solution=True, held_back_children={"c"}).reasons == (
+        MmkReason.PARENT_OF_MMK_FLOW,
+    )
+    assert not explain(parent, in_solution=True, held_back_children={"x"}).stays_on_mmk
+
+
+def test_a_logic_app_is_nothing_to_power_platform() -> None:
+    """An HTTP-triggered Logic App is under no key of ours."""
+    definition = {"triggers": {"t": {"type": "Request", "kind": "Http"}}, "actions": {}}
+    logic_app = parse_client_data({"definition": definition, "kind": "Stateful"})
+
+    assert explain(logic_app, in_solution=None).stays_on_mmk is False
+
+
+def test_the_platforms_list_settles_every_doubt() -> None:
+    """A listed flow stays: for the reason that was in doubt, or for one that nobody can see."""
+    event, v1, plain = teams("WebhookKeywordTrigger"), flow("PowerApp"), flow()
+
+    listed = [
+        explain_listed(one, explain(one, in_solution=None)).reasons for one in (event, v1, plain)
+    ]
+
+    assert listed == [
+        (MmkReason.TEAMS_TRIGGER,),
+        (MmkReason.POWER_APPS_V1_OUTSIDE_SOLUTION,),
+        (MmkReason.UNEXPLAINED,),
+    ]
+
+
+def test_reasons_travel_up_through_a_family() -> None:
+    """Every ancestor of a flow that stays does, in a cycle too; a missing child is a doubt."""
+    definitions = {
+        "top": flow(calls=("mid",)),
+        "mid": flow(calls=("http", "top")),
+        "http": flow("Http"),
+        "doubtful": flow(calls=("gone",)),
+        "above": flow(calls=("doubtful",)),
+        "listed-parent": flow(calls=("other",)),
+        "free": flow(),
+    }
+
+    found = explain_all(definitions, in_solution=dict.fromkeys(definitions, True), listed={"other"})
+
+    assert {name: one.stays_on_mmk for name, one in found.items()} == {
+        "top": True,
+        "mid": True,
+        "http": True,
+        "doubtful": None,
+        "above": None,
+        "listed-parent": True,
+        "free": False,
+    }

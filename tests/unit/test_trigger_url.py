@@ -1,0 +1,250 @@
+"""Trigger URLs are told from look-alikes, replaced where they stand, and never shown whole."""
+
+import json
+from urllib.parse import quote
+
+import pytest
+
+from shared.domain.trigger_url import (
+    SignatureChanged,
+    TriggerUrlForm,
+    find_trigger_urls,
+    hash_signature,
+    mask_signatures,
+    parse_trigger_url,
+    redact,
+    replace_in_json,
+    replace_trigger_urls,
+    signatures_in,
+    unmask_signatures,
+)
+
+OLD_ID = "a16d54f586e52346f4beb14221f84c30"
+NEW_ID = "079a38b98d82802754d5362677d52280"
+OLD_SIG = "o" * 43
+NEW_SIG = "n" * 43
+SIGNED = "sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig="
+OLD_HEAD = (
+    f"https://prod-65.westus.logic.azure.com:443/workflows/{OLD_ID}/triggers/manual/paths/invoke"
+)
+OLD = f"{OLD_HEAD}?api-version=2016-06-01&{SIGNED}{OLD_SIG}"
+NEW_HEAD = (
+    "https://ac0f.01.environment.api.powerplatform.com/powerautomate/automations/direct/cu/24"
+    f"/workflows/{NEW_ID}/triggers/manual/paths/invoke"
+)
+NEW = f"{NEW_HEAD}?api-version=1&{SIGNED}{NEW_SIG}"
+TO_NEW = {OLD_ID: NEW}
+
+
+def test_a_url_is_taken_apart() -> None:
+    """Host, workflow id, trigger, form and the hash of the signature are read."""
+    url = parse_trigger_url(OLD)
+
+    assert url is not None
+    assert (url.host, url.workflow_id, url.trigger, url.form) == (
+        "prod-65.westus.logic.azure.com",
+        OLD_ID,
+        "manual",
+        TriggerUrlForm.CLASSIC,
+    )
+    assert url.signature_hash == hash_signature(OLD_SIG)
+
+
+@pytest.mark.parametrize(
+    ("url", "form"),
+    [
+        (OLD, TriggerUrlForm.CLASSIC),
+        (NEW.replace("/cu/24", ""), TriggerUrlForm.ENVIRONMENT),
+        (NEW, TriggerUrlForm.ENVIRONMENT_UNIT),
+        (OLD.replace("prod-65.westus.logic.azure.com", "x.new.example"), TriggerUrlForm.OTHER),
+    ],
+)
+def test_the_form_follows_from_host_and_path(url: str, form: TriggerUrlForm) -> None:
+    """Known shapes have names; a host nobody knows yet is still a trigger URL."""
+    found = parse_trigger_url(url)
+
+    assert found is not None
+    assert found.form is form
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"https://x.logic.azure.com/workflows/{OLD_ID}/runs/0858/contents/TriggerInputs?sig=abc",
+        f"https://x.logic.azure.com/workflows/{OLD_ID}/triggers/manual/runs?api-version=1",
+        f"https://x.logic.azure.com/workflows/{OLD_ID[:-1]}/triggers/manual/run?api-version=1",
+        "https://europe-002.azure-apim.net:443/apim/logicflows/A-B/triggers/manual/run",
+        "https://us.flow.microsoft.com/manage/environments/",
+        "workflows",
+        "",
+    ],
+)
+def test_lookalikes_are_no_trigger_urls(text: str) -> None:
+    """Run links, other ids, the connector endpoint and the portal are left alone."""
+    assert find_trigger_urls(text) == []
+
+
+def test_no_representation_shows_the_signature() -> None:
+    """A match that ends up in a log or an exception gives nothing away."""
+    match = find_trigger_urls(OLD)[0]
+
+    assert OLD_SIG not in repr(match)
+    assert OLD_SIG not in repr(match.url)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (f"{OLD}.", f"{NEW}."),
+        (f"Url={OLD};Key=1", f"Url={NEW};Key=1"),
+        (f"{OLD},{OLD}", f"{NEW},{NEW}"),
+        (OLD.replace(":443", ""), NEW),
+        (OLD.replace("PROD", "prod").replace(OLD_ID, OLD_ID.upper()), NEW),
+        (f"{OLD}&mode=fast", f"{NEW}&mode=fast"),
+        (
+            OLD.replace("/invoke?", "/invoke/orders/7?"),
+            NEW.replace("/invoke?", "/invoke/orders/7?"),
+        ),
+        (
+            OLD.replace("/invoke?", "/invoke/orders/@{triggerBody()?['a&b']}?"),
+            NEW.replace("/invoke?", "/invoke/orders/@{triggerBody()?['a&b']}?"),
+        ),
+        (
+            f"{OLD_HEAD}?sig={OLD_SIG}&x=1&sv=1.0&sp=%2Ft&api-version=2016-06-01",
+            f"{NEW_HEAD}?sig={NEW_SIG}&x=1&sv=1.0&sp=%2Ftriggers%2Fmanual%2Frun&api-version=1",
+        ),
+        (
+            OLD.replace(
+                "paths/invoke?api-version=2016-06-01", "run?api-version=2015-08-01-preview"
+            ),
+            NEW,
+        ),
+        (f"<a href='{OLD.replace('&', '&amp;')}'>", f"<a href='{NEW.replace('&', '&amp;')}'>"),
+        (f"?to={quote(OLD, safe='')}&x=1", f"?to={quote(NEW, safe='')}&x=1"),
+        (json.dumps({"u": OLD}).replace("/", "\\/"), json.dumps({"u": NEW}).replace("/", "\\/")),
+    ],
+)
+def test_a_url_is_replaced_where_it_stands(old: str, new: str) -> None:
+    """The platform's part changes; path, parameters, order and escapes of the caller stay."""
+    assert replace_trigger_urls(old, TO_NEW) == new
+
+
+def test_a_copy_without_a_signature_takes_the_old_one_away() -> None:
+    """A copy that wants a token leaves no `sp`, `sv` or `sig` behind, wherever they stood."""
+    old = f"{OLD_HEAD}?sv=1.0&sig={OLD_SIG}&a=1&api-version=2016-06-01&sp=%2Ft&b=2"
+
+    assert replace_trigger_urls(old, {OLD_ID: f"{NEW_HEAD}?api-version=1"}) == (
+        f"{NEW_HEAD}?a=1&api-version=1&b=2"
+    )
+
+
+def test_the_double_slash_of_the_environment_hosts_is_taken_over() -> None:
+    """A relative path that begins with a slash is doubled by the newer hosts (§14.11)."""
+    old = OLD.replace("/invoke?", "/invoke/orders/7?")
+    new = NEW.replace("/invoke?", "/invoke//orders/{id}?")
+
+    assert "/invoke//orders/7?api-version=1&" in replace_trigger_urls(old, {OLD_ID: new})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"@{{concat('{OLD_HEAD}/orders/', variables('id'), '?api-version=1&sig={OLD_SIG}')}}",
+        f"{OLD_HEAD}?api-version=1&sp=%2Ft&sv=1.0&sig={{{{flow-signature}}}}",
+        f"{OLD_HEAD}?api-version=1&sp=%2Ft&sv=1.0&sig=@{{parameters('sig')}}",
+        f"{OLD_HEAD}",
+    ],
+)
+def test_a_url_that_something_else_completes_is_reported_and_left_alone(text: str) -> None:
+    """Half a replacement would leave the caller with a URL that does not work."""
+    assert [match.is_replaceable for match in find_trigger_urls(text)] == [False]
+    assert replace_trigger_urls(text, TO_NEW) == text
+
+
+@pytest.mark.parametrize("bad", ["https://example.org/", f"see {NEW}", NEW_HEAD, ""])
+def test_a_replacement_must_be_a_trigger_url(bad: str) -> None:
+    """Anything but a whole URL of the platform is refused, without being quoted."""
+    with pytest.raises(ValueError, match="not a trigger URL") as error:
+        replace_trigger_urls(OLD, {OLD_ID: bad})
+
+    assert not bad or bad not in str(error.value)
+
+
+def test_json_keeps_its_spelling() -> None:
+    """Whitespace, key order, escapes and numbers of the source stay as they were written."""
+    source = '{ "n" : 1.0e2,\t"u":"\\u0068i %s" , "é":"\\u00e9\\/", "a": [ ] }\r\n'
+    old = OLD.replace("&", "\\u0026")
+    new = NEW.replace("&", "\\u0026")
+
+    assert replace_in_json(source % old, urls=TO_NEW, flow_ids={}) == source % new
+
+
+def test_child_references_change_and_equal_text_elsewhere_does_not() -> None:
+    """Only the member `workflowReferenceName` names a child; the same id in a body is data."""
+    child, copy = "4ada345e-9007-eb11-a813-000d3aa3e751", "05dc414d-78eb-ea11-a817-000d3a56b702"
+    source = (
+        '{"workflowReferenceName": "%s", "body": "' + child + '", "x": "workflowReferenceName"}'
+    )
+
+    changed = replace_in_json(source % child.upper(), urls={}, flow_ids={child: copy})
+
+    assert changed == source % copy
+
+
+def test_keys_are_not_values() -> None:
+    """A URL that is a member's name is left alone: callers read members by name."""
+    source = json.dumps({OLD: OLD})
+
+    assert json.loads(replace_in_json(source, urls=TO_NEW, flow_ids={})) == {OLD: NEW}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"sig={OLD_SIG}",
+        f"?a=1&SIG={OLD_SIG}&b=2",
+        json.dumps({"queries": {"sig": OLD_SIG}}),
+        json.dumps(json.dumps({"sig": OLD_SIG})),
+        f"https://x.blob.core.windows.net/c?sv=1&sig={OLD_SIG}%3D",
+        f"\\u0026sig\\u003d{OLD_SIG}",
+        quote(quote(f"?x=1&sig={OLD_SIG}%2B%3D", safe=""), safe=""),
+    ],
+)
+def test_every_signature_is_masked_and_restored(text: str) -> None:
+    """Signatures of whatever URL are hidden, in members of JSON too, and come back exactly."""
+    masked = mask_signatures(text)
+
+    assert OLD_SIG not in masked
+    assert unmask_signatures(masked, signatures_in(text)) == text
+
+
+@pytest.mark.parametrize("text", ["design=loud", "sig", "sig=", "sig={{x}}", '"sigma": "x"'])
+def test_what_is_no_signature_is_not_masked(text: str) -> None:
+    """Names that end in the same letters and values filled in elsewhere stay."""
+    assert mask_signatures(text) == text
+
+
+def test_the_mask_and_the_match_agree_on_the_hash() -> None:
+    """An undo asks for the signature by the hash that the search saw, however it was encoded."""
+    signature = "a%2Bb%2Fc%3D"
+    text = quote(OLD.replace(OLD_SIG, signature), safe="")
+
+    assert find_trigger_urls(text)[0].url.signature_hash == hash_signature(signature)
+    assert list(signatures_in(text)) == [hash_signature(signature)]
+    assert unmask_signatures(mask_signatures(text), {hash_signature(signature): signature}) == text
+
+
+@pytest.mark.parametrize("signatures", [{}, {hash_signature(OLD_SIG): NEW_SIG}])
+def test_a_signature_that_no_longer_fits_is_a_conflict(signatures: dict[str, str]) -> None:
+    """A regenerated key must not be written over what a person may have changed."""
+    with pytest.raises(SignatureChanged) as error:
+        unmask_signatures(mask_signatures(OLD), signatures)
+
+    assert error.value.signature_hash == hash_signature(OLD_SIG)
+
+
+def test_reports_show_host_and_workflow_id_only() -> None:
+    """A redacted text still says whose URL stood where."""
+    redacted = redact(f"POST {OLD}&code=secret failed")
+
+    assert redacted == f"POST https://prod-65.westus.logic.azure.com/…/workflows/{OLD_ID}/… failed"
