@@ -4,6 +4,7 @@ Microsoft does not support this API for customers, but the reports about the key
 """
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
 from datetime import datetime
 
 from shared.adapters.flow_service_wire import FlowEntity, RunEntity
@@ -16,6 +17,8 @@ from shared.ports import FlowReports, FlowSwitch
 SCOPE = "https://service.flow.microsoft.com//.default"
 VERSION = {"api-version": "2016-11-01"}
 _BASE = "https://api.flow.microsoft.com/providers/Microsoft.ProcessSimple"
+#: Items a page of a list of flows or runs holds at most.
+_PAGE = 250
 #: A deleted flow stays in some lists for 21 days (§5.2).
 _DELETED = "Deleted"
 #: Names of shadow rows, which Microsoft's module drops (§5.1).
@@ -51,7 +54,7 @@ class FlowServiceReports(FlowReports):
         """Return every flow of the environment, lean, solution flows included (§5.2)."""
         return await self._report(
             admin_url(environment_id, "v2/flows"),
-            {"$top": "250", "include": "includeSolutionCloudFlows"},
+            {"$top": str(_PAGE), "include": "includeSolutionCloudFlows"},
         )
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowDetail:
@@ -64,20 +67,28 @@ class FlowServiceReports(FlowReports):
         answer = read_object(self._service, await self._http.send(self._service, call))
         return read_wire(FlowEntity, answer).to_detail()
 
-    async def runs(self, environment_id: str, flow_name: str, *, since: datetime) -> list[Run]:
-        """Return the runs that began at or after `since`, newest first (§5.7)."""
+    async def runs(
+        self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
+    ) -> list[Run]:
+        """Return the newest runs that began at or after `since`, at most `limit` (§5.7)."""
         call = Call(
             method="GET",
             url=admin_url(environment_id, f"flows/{flow_name}/runs"),
-            params={**VERSION, "$filter": f"startTime ge {since:%Y-%m-%dT%H:%M:%SZ}"},
+            params={
+                **VERSION,
+                "$filter": f"startTime ge {since:%Y-%m-%dT%H:%M:%SZ}",
+                "$top": str(min(limit, _PAGE)),
+            },
         )
-        runs = [
-            read_wire(RunEntity, item).to_domain()
-            async for item in self._http.items(self._service, call)
-        ]
-        # The filter is a request, not a promise.
-        recent = (run for run in runs if run.started >= since)
-        return sorted(recent, key=lambda run: run.started, reverse=True)
+        runs: list[Run] = []
+        async with aclosing(self._http.items(self._service, call)) as items:
+            async for item in items:
+                run = read_wire(RunEntity, item).to_domain()
+                # The platform gives the newest first; its filter is a request, not a promise.
+                if len(runs) == limit or run.started < since:
+                    break
+                runs.append(run)
+        return runs
 
     async def _report(self, url: str, params: Mapping[str, str]) -> list[ReportedFlow]:
         """Read a report; a flow that stands on two pages is given once."""
