@@ -168,8 +168,10 @@ class FlowReports(Protocol):
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowDetail:
         """Return one flow with its definition; raises `NotFound`."""
 
-    async def runs(self, environment_id: str, flow_name: str, *, since: datetime) -> list[Run]:
-        """Return the runs that began at or after `since`, newest first; going ones included."""
+    async def runs(
+        self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
+    ) -> list[Run]:
+        """Return the newest runs that began at or after `since`, at most `limit`, newest first."""
 
 
 class FlowAccess(Protocol):

@@ -1,6 +1,5 @@
 """How the product's objects are kept as rows: one typed table for each, over the `Store` port."""
 
-import functools
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -40,7 +39,7 @@ class Table[T]:
         """`address` gives an item's partition and key; `columns` what can be searched."""
         self._store = store
         self._name = name
-        self._adapter = _adapter(kind)
+        self._adapter = TypeAdapter(kind)
         self._address = address
         self._columns = columns
 
@@ -102,11 +101,6 @@ class Table[T]:
         chunks = int(row.columns["chunks"])
         text = "".join(str(row.columns[f"data{number}"]) for number in range(chunks))
         return Kept(self._adapter.validate_json(text), row.etag or "")
-
-
-@functools.cache
-def _adapter[T](kind: type[T]) -> TypeAdapter[T]:
-    return TypeAdapter(kind)
 
 
 def instant(moment: datetime | None) -> str:

@@ -38,3 +38,15 @@ class CallerValue:
     def __repr__(self) -> str:
         """Leave the text out: it may hold a secret."""
         return f"CallerValue(<{len(self.text)} characters>)"
+
+
+def flow_caller(environment_id: str, workflow_id: str, name: str) -> Caller:
+    """Return the caller that a cloud flow is: its whole definition is one value."""
+    return Caller(
+        kind="flow",
+        address=f"{environment_id}/{workflow_id}",
+        label=f"flow {name}",
+        resource=f"flow/{environment_id}/{workflow_id}",
+        environment_id=environment_id,
+        workflow_id=workflow_id,
+    )

@@ -161,6 +161,7 @@ class FlowJob:
     quiet_for: timedelta | None = None
     #: For a swap: how long neither flow was on.
     gap: timedelta | None = None
+    gap_began: datetime | None = None
     rollback_stage: RollbackStage | None = None
     notes: tuple[str, ...] = ()
     history: tuple[Change, ...] = ()
@@ -217,7 +218,7 @@ def moved(job: FlowJob, state: JobState, text: str, *, now: datetime) -> FlowJob
 
 def postponed(job: FlowJob, reason: str, *, until: datetime, now: datetime) -> FlowJob:
     """Return the job waiting for `until`, to go on where it is."""
-    same = job.state is JobState.WAITING and job.reason == reason
+    same = bool(job.history) and job.history[-1].text == reason
     return replace(
         job,
         state=JobState.WAITING,

@@ -20,9 +20,7 @@ def opens_at(window: str, now: datetime) -> datetime | None:
     closing = time(int(match[3]), int(match[4]), tzinfo=UTC)
     moment = now.astimezone(UTC).timetz()
     inside = (
-        opening <= moment < closing
-        if opening < closing
-        else moment >= opening or moment < closing
+        opening <= moment < closing if opening < closing else moment >= opening or moment < closing
     )
     if inside:
         return None

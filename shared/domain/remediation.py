@@ -106,6 +106,7 @@ class EnvironmentJob:
     planned_at: datetime | None = None
     expires: datetime | None = None
     approved_by: str = ""
+    is_dispatched: bool = False
     network: tuple[NetworkFinding, ...] = ()
     #: What the administrator should know: cycles, missing children, differences between sources.
     findings: tuple[str, ...] = ()
@@ -209,7 +210,8 @@ def postponed(
     job: EnvironmentJob, reason: str, *, until: datetime, now: datetime
 ) -> EnvironmentJob:
     """Return the job, in the same state, to be looked at again at `until`."""
-    history = job.history if job.reason == reason else _with(job, job.state, reason, now)
+    same = bool(job.history) and job.history[-1].text == reason
+    history = job.history if same else _with(job, job.state, reason, now)
     return replace(job, reason=reason, due=until, history=history)
 
 
@@ -228,7 +230,5 @@ def stopped(
     )
 
 
-def _with(
-    job: EnvironmentJob, state: str, text: str, now: datetime
-) -> tuple[Change, ...]:
+def _with(job: EnvironmentJob, state: str, text: str, now: datetime) -> tuple[Change, ...]:
     return (*job.history, Change(at=now, state=state, text=text))[-40:]

@@ -30,9 +30,9 @@ async def permit_write(services: Services, environment_id: str) -> None:
             code="mode",
         )
     window = settings.maintenance_window
-    until = opens_at(window, services.now)
-    if until:
-        raise Waiting(f"Outside the maintenance window {window} UTC.", until=until)
+    opening = opens_at(window, services.now)
+    if opening:
+        raise Waiting(f"Outside the maintenance window {window} UTC.", until=opening)
 
 
 async def linked_environment(

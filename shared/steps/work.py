@@ -24,20 +24,20 @@ class Work:
         """Take a row that carries this delivery's lease."""
         self.services = services
         self.environment = environment
-        self._kept = kept
+        self.kept = kept
 
     @property
     def job(self) -> FlowJob:
         """Return the row as it was last written."""
-        return self._kept.item
+        return self.kept.item
 
     async def save(self, job: FlowJob) -> FlowJob:
         """Write the row. An order or a wake-up that came meanwhile is kept.
 
         Raises `Conflict` if another delivery has taken the row over.
         """
-        self._kept = await save(self.services, self._kept, job)
-        return self._kept.item
+        self.kept = await save(self.services, self.kept, job)
+        return self.kept.item
 
     async def permit_write(self) -> None:
         """Return if a write is allowed now; else raise `Waiting` or `Blocked`."""

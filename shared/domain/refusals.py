@@ -1,0 +1,46 @@
+"""What to do about a refusal of the platform, by its code (contract §1.3, §5, §14)."""
+
+_INSTRUCTIONS = {
+    "MissingAdequateQuotaPolicy": (
+        "The owner has no licence for a premium trigger or action: assign a Power Automate "
+        "Premium (or a Process) licence, then retry."
+    ),
+    "ConnectionAuthorizationFailed": (
+        "A connection of this flow may not be used by the one who turns the copy on: its owner "
+        "shares it with the app ('Can use') or turns the copy on once; then retry."
+    ),
+    "NonCompliantServicePrincipalFlow": (
+        "A flow owned by an application needs a Process licence: assign one, then retry."
+    ),
+    "CompanyDlpViolation": (
+        "A data policy of the tenant forbids a combination of connectors in this flow: change "
+        "the policy or the flow, then retry."
+    ),
+    "ListCallbackUrlOperationBlocked": (
+        "The platform gives no URL for this trigger: re-point its callers by hand, then retry."
+    ),
+    "FlowLimitReached": (
+        "The owner has 600 flows outside solutions: move some into a solution, then retry."
+    ),
+    "EnvironmentAccessDenied": (
+        "Register the app with New-PowerAppManagementApp and make it an application user of the "
+        "environment with the role System Administrator; then retry."
+    ),
+    "WorkflowRunActionInputsInvalidProperty": (
+        "The definition has the older connector shape that this environment refuses: save the "
+        "original once in the designer, then retry."
+    ),
+    "InvalidTemplate": (
+        "The platform does not accept this definition any more: open the original in the "
+        "designer, mend what its checker shows, then retry."
+    ),
+}
+_DEFAULT = (
+    "Read the platform's message, mend what it names in the flow, its connections or the app's "
+    "rights; then retry."
+)
+
+
+def instruction_for(code: str) -> str:
+    """Return what an administrator can do about a refusal with this code."""
+    return _INSTRUCTIONS.get(code, _DEFAULT)

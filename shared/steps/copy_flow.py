@@ -1,0 +1,210 @@
+"""Copy an original: archive it, create the copy once under an id of our choice, turn it on."""
+
+from dataclasses import replace
+
+from shared.domain.caller_edit import rewrite
+from shared.domain.definition_comparison import definition_digest, same_definition
+from shared.domain.environment import Environment
+from shared.domain.flow import FlowState, Workflow, WorkflowChange, WorkflowDraft
+from shared.domain.job import FlowJob, JobState, Pattern, moved
+from shared.domain.trigger_url import find_trigger_urls
+from shared.errors import AlreadyExists, Blocked, NotFound, Refused, Waiting
+from shared.ports import Condition
+from shared.steps.gate import settings_of
+from shared.steps.original import Original, read_original
+from shared.steps.trigger_address import read_trigger_url
+from shared.steps.work import Work
+
+#: What a copy is called until it takes the original's name.
+COPY_SUFFIX = " (CMK)"
+#: Codes by which the platform says that the app may not act for the owner (contract §14.1).
+NOT_ON_BEHALF = frozenset({"0x80040220", "0x80042f09", "ImpersonationNotAllowed"})
+
+
+async def begin(work: Work) -> FlowJob:
+    """Check that the plan still holds and that the children are proven; note the intent to copy."""
+    job = work.job
+    original = await read_original(work)
+    if original.is_managed:
+        raise Blocked(
+            f"{job.display_name} is part of a managed solution.",
+            instruction="Copy it in the source environment, release the solution, then run again.",
+            code="managed",
+        )
+    check_unchanged(job, original)
+    await _wait_for_first_wave(work)
+    for child in await work.related(job.children):
+        if child.is_proven:
+            continue
+        if child.is_finished:
+            raise Blocked(
+                f"The child flow {child.display_name} is {child.state}: {child.reason}",
+                instruction=f"Settle the job of {child.display_name} first; this one then goes on.",
+                code="child",
+            )
+        until = work.services.now + work.services.settings.wait_poll
+        raise Waiting(f"The copy of the child flow {child.display_name} is to come.", until=until)
+    await work.permit_write()
+    job = replace(work.job, original_was_on=original.is_on)
+    if not original.is_on:
+        job = replace(job, pattern=Pattern.OFF)
+    return moved(job, JobState.COPYING, "The plan holds: the copy begins.", now=work.services.now)
+
+
+async def copy(work: Work) -> FlowJob:
+    """Create the copy, or take up the one that a dead process began; leave it on or off."""
+    services, environment = work.services, work.environment
+    original = await read_original(work)
+    check_unchanged(work.job, original)
+    digest = definition_digest(original.client_data)
+    where = await services.archive.put(
+        f"{work.job.environment_id}/{work.job.original_id}/{digest[:16]}.json",
+        original.client_data.encode(),
+    )
+    await work.save(replace(work.job, archive=where, original_digest=digest))
+    intended = await copied_definition(work, original.client_data)
+    row = await _create(work, original, intended)
+    if work.job.pattern is Pattern.CALLED:
+        row = await turn_copy(work, row, FlowState.ON)
+    name = await _flow_name(work, environment, row)
+    job = replace(work.job, copy_flow_name=name, copy_digest=definition_digest(row.client_data))
+    state = "on" if row.state is FlowState.ON else "off"
+    text = f"The copy stands and is {state}."
+    return moved(job, JobState.COPIED, text, now=services.now)
+
+
+def check_unchanged(job: FlowJob, original: Original) -> None:
+    """Return if the original reads as it was planned; else raise `Blocked`.
+
+    A job without a digest takes the original as it is: an administrator said so by a retry.
+    """
+    if job.original_digest in {"", definition_digest(original.client_data)}:
+        return
+    raise Blocked(
+        f"{job.display_name} was edited after it was planned.",
+        instruction=f"Look at the edit (the earlier definition is archived: {job.archive or 'no'}); "
+        "retry the job to copy the flow as it is now.",
+        code="changed",
+    )
+
+
+async def copied_definition(work: Work, client_data: str) -> str:
+    """Return the original's definition written against the copies of the flows it calls."""
+    flow_ids = {
+        child.original_id: child.copy_id
+        for child in await work.related(work.job.children)
+        if child.is_proven
+    }
+    urls: dict[str, str] = {}
+    for url_id in sorted({match.url.workflow_id for match in find_trigger_urls(client_data)}):
+        called = await job_of_url(work, url_id)
+        if called and called.is_proven and called.id != work.job.id:
+            urls[url_id] = await read_trigger_url(work, called.copy_flow_name, called.trigger_name)
+    return rewrite(client_data, is_json=True, urls=urls, flow_ids=flow_ids).text
+
+
+async def job_of_url(work: Work, url_id: str) -> FlowJob | None:
+    """Return the job of the original whose trigger URL has this id, if there is one."""
+    where = [Condition("url", "eq", url_id)]
+    found = await work.services.tables.jobs.all(work.job.environment_id, where=where)
+    return next((job for job in found if job.policy_id == work.job.policy_id), None)
+
+
+async def turn_copy(work: Work, row: Workflow, state: FlowState) -> Workflow:
+    """Turn the copy on or off and return it as read back; raises `Blocked` if it did not turn.
+
+    Activation checks the connections of whoever activates (contract §14.1): on the owner's behalf
+    where the platform lets the app act so, else as the app.
+    """
+    if row.state is state:
+        return row
+    await work.permit_write()
+    workflows, environment = work.services.workflows, work.environment
+    change = WorkflowChange(state=state)
+    try:
+        behalf = replace(change, on_behalf_of=row.owner_id)
+        await workflows.update(environment, row.workflow_id, behalf, etag=row.etag)
+    except Refused as err:
+        if err.code not in NOT_ON_BEHALF:
+            raise
+        await workflows.update(environment, row.workflow_id, change, etag=row.etag)
+    now = await workflows.get(environment, row.workflow_id)
+    if now.state is not state:
+        raise Blocked(
+            f"The platform accepted to turn the copy of {work.job.display_name} {state}, "
+            f"but it is {now.state}.",
+            instruction="Open the copy in Power Automate, read the flow checker's message, mend it "
+            f"and turn the flow {state}; then retry.",
+            code="state",
+        )
+    return now
+
+
+async def _create(work: Work, original: Original, intended: str) -> Workflow:
+    services, environment, job = work.services, work.environment, work.job
+    row = await _existing(work)
+    if row is None:
+        await work.permit_write()
+        draft = WorkflowDraft(
+            workflow_id=job.copy_id,
+            name=original.name + COPY_SUFFIX,
+            description=original.description,
+            client_data=intended,
+            owner_id=original.owner_id,
+            owner_is_entra_id=original.owner_is_entra_id,
+        )
+        try:
+            await services.workflows.create(environment, draft)
+        except AlreadyExists:
+            pass  # a delivery that died, or one that is slow, was first: compare what it made
+        row = await services.workflows.get(environment, job.copy_id)
+    if not same_definition(row.client_data, intended):
+        await work.permit_write()
+        change = WorkflowChange(client_data=intended)
+        await services.workflows.update(environment, job.copy_id, change, etag=row.etag)
+        row = await services.workflows.get(environment, job.copy_id)
+    if not same_definition(row.client_data, intended):
+        raise Blocked(
+            f"The platform stored the copy of {job.display_name} differently from what was sent.",
+            instruction="Compare the original with the copy in Power Automate; save the copy as it "
+            "should be and report the difference to the project.",
+            code="copy_differs",
+        )
+    return row
+
+
+async def _existing(work: Work) -> Workflow | None:
+    try:
+        return await work.services.workflows.get(work.environment, work.job.copy_id)
+    except NotFound:
+        return None
+
+
+async def _flow_name(work: Work, environment: Environment, row: Workflow) -> str:
+    """Return the copy's name in the flow service: activation may have changed it."""
+    reports = work.services.flow_reports
+    try:
+        flow = await reports.get_flow(environment.id, row.workflow_id)
+        if flow.workflow_id in {None, row.workflow_id}:
+            return flow.flow_name
+    except NotFound:
+        pass  # it goes by another name: look for the one that belongs to this row
+    for listed in await reports.list_flows(environment.id):
+        if listed.workflow_id == row.workflow_id:
+            return listed.flow_name
+    until = work.services.now + work.services.settings.backoff_first
+    raise Waiting("The flow service does not show the copy yet.", until=until)
+
+
+async def _wait_for_first_wave(work: Work) -> None:
+    """Let the first wave pass its cut-over before the rest begins."""
+    job = work.job
+    first = (await settings_of(work.services, job.environment_id)).first_wave
+    if not first or job.original_id in first:
+        return
+    where = [Condition("environment_job", "eq", job.environment_job_id)]
+    for other in await work.services.tables.jobs.all(job.environment_id, where=where):
+        past = {JobState.QUIET, JobState.WATCHED, JobState.RETIRED}
+        if other.original_id in first and other.reached not in past:
+            until = work.services.now + work.services.settings.wait_poll
+            raise Waiting(f"The first wave goes first: {other.display_name}.", until=until)

@@ -1,0 +1,144 @@
+"""Make the plan of one environment: what was found, the rules, and the writes in words."""
+
+from dataclasses import replace
+
+from shared.domain.dependency_graph import DependencyGraph
+from shared.domain.job import Pattern, job_id
+from shared.domain.plan import Candidate, Request
+from shared.domain.plan import make_plan as decide
+from shared.domain.remediation import (
+    EnvironmentJob,
+    NetworkFinding,
+    PlanItem,
+    PlannedAction,
+    PlannedCaller,
+)
+from shared.errors import NotFound
+from shared.domain.environment import Environment
+from shared.services import Services
+from shared.steps.check_network import network_gaps
+from shared.steps.discover_flows import Discovery
+from shared.steps.gate import settings_of
+from shared.steps.watch_quiet import RUN_HISTORY
+
+
+async def make_plan(
+    services: Services, job: EnvironmentJob, discovery: Discovery
+) -> tuple[list[PlanItem], list[str]]:
+    """Return the plan's items and what the administrator should know beside them."""
+    settings = await settings_of(services, job.environment_id)
+    graph = DependencyGraph(discovery.children)
+    candidates = []
+    for flow in discovery.held_back:
+        identity = job_id(job.environment_id, flow.workflow_id, job.policy_id)
+        kept = await services.tables.jobs.get(job.environment_id, identity)
+        candidates.append(
+            Candidate(
+                workflow_id=flow.workflow_id,
+                flow_name=flow.flow_name,
+                display_name=kept.item.display_name if kept else flow.display_name,
+                is_on=flow.is_on,
+                is_managed=flow.is_managed,
+                in_solution=flow.in_solution,
+                definition=flow.definition,
+                problem=flow.problem,
+                digest=flow.digest,
+                job=kept.item if kept else None,
+            )
+        )
+    request = Request(
+        environment_job_id=job.id,
+        flow_ids=frozenset(flow.lower() for flow in job.flow_ids),
+        excluded=frozenset(flow.lower() for flow in settings.excluded_flows),
+        limit=settings.limit,
+    )
+    items = decide(request, candidates, graph)
+    return items, _findings(items, graph, discovery, request)
+
+
+async def complete(services: Services, environment_id: str, item: PlanItem) -> PlanItem:
+    """Return the item with its trigger URL's id, where a run shows it (read only), and its callers.
+
+    The id stands in the links of a run, which an administrator may read without being co-owner.
+    """
+    if item.has_trigger_url and not item.url_id and item.is_on:
+        item = replace(item, url_id=await _url_id(services, environment_id, item))
+    callers: dict[str, PlannedCaller] = {}
+    for holds in filter(None, (item.url_id, item.workflow_id)):
+        async for kept in services.tables.places.query(holds):
+            caller = kept.item.caller
+            callers[kept.item.id] = PlannedCaller(
+                kind=caller.kind, label=caller.label, manual=caller.manual
+            )
+    item = replace(item, callers=tuple(callers.values()))
+    return replace(item, writes=_writes(item))
+
+
+async def network_findings(
+    services: Services, environment: Environment, items: list[PlanItem]
+) -> tuple[NetworkFinding, ...]:
+    """Return each firewall gap once, with the flows whose cut-over it blocks."""
+    found: dict[str, NetworkFinding] = {}
+    by_hosts: dict[tuple[str, ...], list[str]] = {}
+    for item in items:
+        if item.http_hosts and (item.action.is_work or item.action is PlannedAction.ADOPT):
+            by_hosts.setdefault(item.http_hosts, []).append(item.workflow_id)
+    for hosts, flows in by_hosts.items():
+        for gap in await network_gaps(services, environment, hosts):
+            known = found.get(gap.name)
+            found[gap.name] = NetworkFinding(
+                name=gap.name,
+                kind=gap.kind,
+                firewall=gap.firewall_name,
+                missing=gap.missing_prefixes[:50],
+                instruction=gap.instruction,
+                workflow_ids=tuple(sorted({*(known.workflow_ids if known else ()), *flows})),
+            )
+    return tuple(found.values())
+
+
+async def _url_id(services: Services, environment_id: str, item: PlanItem) -> str:
+    try:
+        runs = await services.flow_reports.runs(
+            environment_id, item.flow_name, since=services.now - RUN_HISTORY, limit=1
+        )
+    except NotFound:
+        return ""
+    return next((run.trigger_url_id for run in runs if run.trigger_url_id), "")
+
+
+def _writes(item: PlanItem) -> tuple[str, ...]:
+    if not item.action.is_work:
+        return ()
+    title = item.display_name
+    writes = [f"create the flow {title} (CMK), off, for the original's owner"]
+    if item.has_trigger_url and item.pattern is Pattern.CALLED:
+        writes.append(f"make the operator co-owner of {title} and of its copy to read their URLs")
+    if item.pattern is Pattern.CALLED:
+        writes.append("turn the copy on")
+        writes += [f"update {caller.label}" for caller in item.callers if not caller.manual]
+    if item.pattern is Pattern.SWAP:
+        writes += [f"turn {title} off", "turn the copy on"]
+    if item.pattern is Pattern.CALLED:
+        writes.append(f"turn {title} off once it has been quiet")
+    if item.in_solution:
+        writes.append(f"rename {title} to {title} (retired, MMK)")
+    writes.append(f"rename the copy to {title}")
+    return tuple(writes)
+
+
+def _findings(
+    items: list[PlanItem], graph: DependencyGraph, discovery: Discovery, request: Request
+) -> list[str]:
+    findings = list(discovery.findings)
+    planned = {item.workflow_id: item for item in items}
+    for flow, missing in graph.missing.items():
+        if flow in planned:
+            findings.append(
+                f"{planned[flow].display_name} runs a child flow that this environment does not "
+                f"have: {', '.join(sorted(missing))}."
+            )
+    known = {item.workflow_id for item in items} | {item.flow_name.lower() for item in items}
+    for asked in sorted(request.flow_ids - known):
+        findings.append(f"{asked} was asked for, but does not stay on Microsoft's key here.")
+    return findings

@@ -1,0 +1,100 @@
+"""The original: read from Dataverse, or from the flow service where Dataverse has no row of it."""
+
+from dataclasses import dataclass, field, replace
+
+from shared.domain.flow import FlowState, WorkflowChange
+from shared.errors import Blocked, NotFound
+from shared.steps.work import Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Original:
+    """The original as it is now."""
+
+    name: str
+    description: str
+    state: FlowState
+    client_data: str = field(repr=False)
+    owner_id: str
+    owner_is_entra_id: bool
+    is_managed: bool
+    #: Empty: Dataverse has no row of it.
+    etag: str
+
+    @property
+    def is_on(self) -> bool:
+        """Say whether it runs when it is triggered."""
+        return self.state is FlowState.ON
+
+
+async def read_original(work: Work) -> Original:
+    """Return the original; raises `Blocked` if it is gone."""
+    job, services = work.job, work.services
+    try:
+        if work.environment.dataverse_url:
+            row = await services.workflows.get(work.environment, job.original_id)
+            return Original(
+                name=row.name,
+                description=row.description,
+                state=row.state,
+                client_data=row.client_data,
+                owner_id=row.owner_id,
+                owner_is_entra_id=False,
+                is_managed=row.is_managed,
+                etag=row.etag,
+            )
+    except NotFound:
+        pass  # a flow that is in no solution may have no row: ask the flow service
+    try:
+        flow = await services.flow_reports.get_flow(job.environment_id, job.flow_name)
+    except NotFound as err:
+        raise Blocked(
+            f"The original {job.display_name} is gone.",
+            instruction="Restore it in Power Automate (21 days), then retry; or cancel the job.",
+            code="original",
+        ) from err
+    return Original(
+        name=flow.display_name,
+        description="",
+        state=flow.state,
+        client_data=flow.client_data,
+        owner_id=flow.owner_id,
+        owner_is_entra_id=True,
+        is_managed=flow.is_managed,
+        etag="",
+    )
+
+
+async def turn_original(work: Work, *, on: bool) -> None:
+    """Turn the original on or off, and read back that it is; raises `Blocked` if it is not."""
+    original = await read_original(work)
+    if original.is_on == on:
+        return
+    await work.permit_write()
+    job, services = work.job, work.services
+    if job.in_solution and original.etag:
+        change = WorkflowChange(state=FlowState.ON if on else FlowState.OFF)
+        await services.workflows.update(
+            work.environment, job.original_id, change, etag=original.etag
+        )
+    elif on:
+        await services.flow_switch.start(job.environment_id, job.flow_name)
+    else:
+        await services.flow_switch.stop(job.environment_id, job.flow_name)
+    if (await read_original(work)).is_on != on:
+        word = "on" if on else "off"
+        raise Blocked(
+            f"The platform accepted to turn {job.display_name} {word}, but it is not.",
+            instruction=f"Turn the flow {word} in Power Automate, then retry.",
+            code="state",
+        )
+
+
+async def rename(work: Work, workflow_id: str, name: str) -> None:
+    """Give a flow this name, unless it has it."""
+    row = await work.services.workflows.get(work.environment, workflow_id)
+    if row.name == name:
+        return
+    await work.permit_write()
+    change = replace(WorkflowChange(), name=name)
+    await work.services.workflows.update(work.environment, workflow_id, change, etag=row.etag)

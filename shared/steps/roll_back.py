@@ -1,0 +1,162 @@
+"""Undo a job: original on and proven → callers back → copy quiet → copy off."""
+
+import hashlib
+from dataclasses import replace
+from datetime import timedelta
+
+from shared.domain import caller_edit
+from shared.domain.caller import CallerValue
+from shared.domain.flow import FlowState
+from shared.domain.job import FlowJob, JobState, Pattern, RollbackStage, moved
+from shared.domain.records import CallerRecord, CallerState
+from shared.domain.signatures import SignatureChanged, signatures_in
+from shared.errors import Blocked, Conflict, NotFound, Waiting
+from shared.steps.copy_flow import COPY_SUFFIX, turn_copy
+from shared.steps.hold_resource import hold_resource
+from shared.steps.original import read_original, rename, turn_original
+from shared.steps.trigger_address import original_signatures
+from shared.steps.update_callers import TRIES
+from shared.steps.work import Work
+
+
+async def roll_back(work: Work) -> FlowJob:
+    """Do the next stage of the rollback; repeated until the job is rolled back."""
+    stages = {
+        None: _original_on,
+        RollbackStage.ORIGINAL_ON: _original_on,
+        RollbackStage.CALLERS_BACK: _callers_back,
+        RollbackStage.COPY_QUIET: _copy_quiet,
+        RollbackStage.COPY_OFF: _copy_off,
+    }
+    await _wait_for_parents(work)
+    return await stages[work.job.rollback_stage](work)
+
+
+async def _original_on(work: Work) -> FlowJob:
+    """Bring the original back. Of a self-starting pair the copy goes off first."""
+    job = work.job
+    if job.pattern is Pattern.SWAP:
+        await _turn_copy_off(work)
+    if job.original_was_on:
+        await turn_original(work, on=True)
+    if job.in_solution and work.environment.dataverse_url:
+        original = await read_original(work)
+        if original.etag and not original.is_managed and original.name != job.display_name:
+            await rename(work, job.original_id, job.display_name)
+    return _next(work, RollbackStage.CALLERS_BACK, "The original is as it was.")
+
+
+async def _callers_back(work: Work) -> FlowJob:
+    """Put back exactly what was changed at each caller; a conflict is for a person."""
+    tables = work.services.tables
+    records = await tables.callers.all(work.job.id)
+    open_records = [
+        record for record in records if record.state in {CallerState.UPDATED, CallerState.WRITING}
+    ]
+    if open_records:
+        signatures = await original_signatures(work) if work.job.has_trigger_url else {}
+        for record in open_records:
+            await _revert(work, record, signatures)
+    if work.job.cut_over_at:
+        # From now on the copy, not the original, has to fall quiet.
+        await work.save(replace(work.job, cut_over_at=work.services.now))
+    return _next(work, RollbackStage.COPY_QUIET, "Every caller is as it was.")
+
+
+async def _copy_quiet(work: Work) -> FlowJob:
+    """Wait until the copy is not called any more, as for an original before it is retired."""
+    job, services = work.job, work.services
+    if job.pattern is Pattern.CALLED and job.copy_flow_name and job.cut_over_at:
+        since = services.now - timedelta(days=28)
+        try:
+            runs = await services.flow_reports.runs(
+                job.environment_id, job.copy_flow_name, since=since
+            )
+        except NotFound:
+            runs = []
+        if any(run.is_going for run in runs):
+            until = services.now + services.settings.wait_poll
+            raise Waiting("A run of the copy is still going.", until=until)
+        last = max([job.cut_over_at, *(run.started for run in runs)])
+        until = last + services.settings.quiet_period
+        if until > services.now:
+            raise Waiting("The copy has to be quiet before it is turned off.", until=until)
+    return _next(work, RollbackStage.COPY_OFF, "Nobody calls the copy any more.")
+
+
+async def _copy_off(work: Work) -> FlowJob:
+    """Turn the copy off and give it the name it had as a copy."""
+    row = await _turn_copy_off(work)
+    if row:
+        await rename(work, work.job.copy_id, work.job.display_name + COPY_SUFFIX)
+    job = replace(work.job, requested=None, cut_over_at=None, rollback_stage=None)
+    text = "Rolled back: the original works as before and the copy is off."
+    return moved(job, JobState.ROLLED_BACK, text, now=work.services.now)
+
+
+async def _turn_copy_off(work: Work) -> bool:
+    try:
+        row = await work.services.workflows.get(work.environment, work.job.copy_id)
+    except NotFound:
+        return False
+    await turn_copy(work, row, FlowState.OFF)
+    return True
+
+
+async def _revert(work: Work, record: CallerRecord, signatures: dict[str, str]) -> None:
+    kind = work.services.callers[record.caller.kind]
+    edits = caller_edit.from_json(record.edits)
+    async with hold_resource(work, record.caller.resource):
+        for _ in range(TRIES):
+            try:
+                value = await kind.read(record.caller)
+            except NotFound:
+                return await _reverted(work, record)
+            if hashlib.sha256(value.text.encode()).hexdigest() == record.old_digest:
+                return await _reverted(work, record)
+            known = {**signatures_in(value.text), **signatures}
+            try:
+                text = caller_edit.undo(value.text, edits, known)
+            except (SignatureChanged, caller_edit.EditConflict) as err:
+                raise Blocked(
+                    f"{record.caller.label} cannot be put back by itself: {err}",
+                    instruction="Put the original's trigger URL back by hand, then retry.",
+                    code="caller",
+                ) from err
+            await work.permit_write()
+            try:
+                await kind.write(record.caller, CallerValue(text=text, etag=value.etag))
+            except Conflict:
+                continue
+            if (await kind.read(record.caller)).text == text:
+                return await _reverted(work, record)
+    raise Blocked(
+        f"{record.caller.label} does not keep its old value: something else writes it.",
+        instruction="Find out what writes this value, put the original's URL back, then retry.",
+        code="caller",
+    )
+
+
+async def _reverted(work: Work, record: CallerRecord) -> None:
+    await work.services.tables.callers.upsert(replace(record, state=CallerState.REVERTED))
+
+
+async def _wait_for_parents(work: Work) -> None:
+    """The copy of a parent calls this copy: it goes first."""
+    settled = {JobState.ROLLED_BACK, JobState.CANCELLED, JobState.PLANNED}
+    for parent in await work.related(work.job.parents):
+        if parent.reached in settled and parent.state is not JobState.ROLLING_BACK:
+            continue
+        if parent.state is JobState.ROLLING_BACK or parent.requested:
+            until = work.services.now + work.services.settings.wait_poll
+            raise Waiting(f"{parent.display_name} is rolled back first.", until=until)
+        raise Blocked(
+            f"The copy of {parent.display_name} calls this copy.",
+            instruction=f"Roll {parent.display_name} back too (or the whole remediation).",
+            code="parent",
+        )
+
+
+def _next(work: Work, stage: RollbackStage, text: str) -> FlowJob:
+    job = replace(work.job, rollback_stage=stage)
+    return moved(job, JobState.ROLLING_BACK, text, now=work.services.now)

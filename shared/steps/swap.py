@@ -1,0 +1,47 @@
+"""Swap a self-starting flow: the original goes off before the copy comes on. Never both."""
+
+from dataclasses import replace
+
+from shared.domain.flow import FlowState
+from shared.domain.job import FlowJob, JobState, moved
+from shared.errors import Permanent, Waiting
+from shared.steps.copy_flow import turn_copy
+from shared.steps.original import turn_original
+from shared.steps.work import Work
+
+
+async def begin(work: Work) -> FlowJob:
+    """Note the intent to swap."""
+    await work.permit_write()
+    text = "The original goes off, then the copy comes on."
+    return moved(work.job, JobState.SWAPPING, text, now=work.services.now)
+
+
+async def swap(work: Work) -> FlowJob:
+    """Turn the original off, the copy on; the original comes back on if the copy will not."""
+    services = work.services
+    await turn_original(work, on=False)
+    stopped = work.job.gap_began or services.now
+    await work.save(replace(work.job, gap_began=stopped))
+    row = await services.workflows.get(work.environment, work.job.copy_id)
+    try:
+        await turn_copy(work, row, FlowState.ON)
+    except Permanent:
+        # The copy may be on all the same: make sure that it is not before the original runs again.
+        row = await services.workflows.get(work.environment, work.job.copy_id)
+        await turn_copy(work, row, FlowState.OFF)
+        await turn_original(work, on=True)
+        await work.save(replace(work.job, gap_began=None))
+        raise
+    gap = services.now - stopped
+    job = replace(work.job, gap=gap, cut_over_at=services.now)
+    text = f"The copy is on. Neither flow was on for {gap}."
+    return moved(job, JobState.WATCHED, text, now=services.now)
+
+
+async def watched(work: Work) -> None:
+    """Return when the copy has been on for the time it is watched; else raise `Waiting`."""
+    began = work.job.cut_over_at or work.services.now
+    until = began + work.services.settings.watch_period
+    if until > work.services.now:
+        raise Waiting("The copy is watched before the original is retired.", until=until)

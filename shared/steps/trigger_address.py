@@ -1,0 +1,55 @@
+"""Read a trigger URL as a co-owner for the moment it takes. The URL is a secret: never kept."""
+
+from dataclasses import replace
+from http import HTTPStatus
+
+from shared.domain.signatures import signatures_in
+from shared.domain.trigger_url import TriggerUrl, parse_trigger_url
+from shared.errors import Blocked, Refused
+from shared.steps.work import Work
+
+
+async def read_trigger_url(work: Work, flow_name: str, trigger: str) -> str:
+    """Return the trigger URL of a flow of this environment.
+
+    The operator is made co-owner if it may not ask, and steps back. The row says so in between, so
+    that a later delivery returns what a dead one borrowed. Raises `Refused`, `Blocked`.
+    """
+    access, environment_id = work.services.flow_access, work.job.environment_id
+    try:
+        return await access.trigger_url(environment_id, flow_name, trigger)
+    except Refused as err:
+        if err.status != HTTPStatus.FORBIDDEN:
+            raise
+    await work.permit_write()
+    await work.save(replace(work.job, borrowed=(*work.job.borrowed, flow_name)))
+    await access.add_operator(environment_id, flow_name)
+    try:
+        return await access.trigger_url(environment_id, flow_name, trigger)
+    finally:
+        await return_borrowed(work)
+
+
+async def return_borrowed(work: Work) -> None:
+    """Take back every co-ownership that this job gave the operator."""
+    for flow_name in work.job.borrowed:
+        await work.services.flow_access.remove_operator(work.job.environment_id, flow_name)
+    if work.job.borrowed:
+        await work.save(replace(work.job, borrowed=()))
+
+
+def parsed(url: str, title: str) -> TriggerUrl:
+    """Return the parts of a URL that the platform gave; raises `Blocked` for an unknown shape."""
+    found = parse_trigger_url(url)
+    if found is None:
+        raise Blocked(
+            f"The platform gave a trigger URL of an unknown shape for {title}.",
+            instruction="Report the shape of the URL (without its signature) to the project.",
+            code="url_shape",
+        )
+    return found
+
+
+async def original_signatures(work: Work) -> dict[str, str]:
+    """Return the original's signature by its SHA-256, as the platform gives it now."""
+    return signatures_in(await read_trigger_url(work, work.job.flow_name, work.job.trigger_name))

@@ -1,0 +1,113 @@
+"""Wait until nobody calls the original any more; only then may it be retired."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from shared.domain.caller import flow_caller
+from shared.domain.caller_edit import holds
+from shared.domain.flow import Run
+from shared.domain.job import JobState, Pattern
+from shared.domain.records import CallerRecord, CallerState, key_of
+from shared.errors import Blocked, NotFound, Waiting
+from shared.services import Services
+from shared.steps.update_callers import new_urls, update_one
+from shared.steps.work import Work
+
+#: How far back the platform keeps runs (contract §12).
+RUN_HISTORY = timedelta(days=28)
+
+
+async def watch(work: Work) -> None:
+    """Return when the original has been quiet for long enough and every parent is retired.
+
+    Raises `Waiting` with the time to look again, or `Blocked` if a parent cannot retire.
+    """
+    if work.job.pattern is not Pattern.OFF:
+        await _rewire_copies_of_parents(work)
+        await _wait_until_quiet(work)
+    await _wait_for_parents(work)
+    await _wait_for_runs_of_callers(work)
+
+
+async def _wait_until_quiet(work: Work) -> None:
+    job, services = work.job, work.services
+    since = services.now - RUN_HISTORY
+    runs = await services.flow_reports.runs(job.environment_id, job.flow_name, since=since)
+    cut_over = job.cut_over_at or services.now
+    period = max(
+        services.settings.quiet_period,
+        job.quiet_for or timedelta(0),
+        2 * longest_gap([run for run in runs if run.started < cut_over]),
+    )
+    if any(run.is_going for run in runs):
+        raise Waiting("A run of the original is still going.", until=_soon(services))
+    last = max([cut_over, *(run.started for run in runs)])
+    if last + period > services.now:
+        late = [run for run in runs if run.started > cut_over]
+        called = f" It was called {len(late)} times since its callers moved." if late else ""
+        raise Waiting(f"The original has to be quiet for {period}.{called}", until=last + period)
+
+
+async def _wait_for_parents(work: Work) -> None:
+    for parent in await work.related(work.job.parents):
+        if parent.state in {JobState.RETIRED, JobState.ROLLED_BACK, JobState.CANCELLED}:
+            continue
+        if parent.is_finished:
+            raise Blocked(
+                f"{parent.display_name} still calls this original and is {parent.state}.",
+                instruction=f"Settle the job of {parent.display_name}; this one then goes on.",
+                code="parent",
+            )
+        raise Waiting(f"{parent.display_name} retires first.", until=_soon(work.services))
+
+
+async def _rewire_copies_of_parents(work: Work) -> None:
+    """Point copies that were made before this flow's URL was known at the copy."""
+    job = work.job
+    if not job.original_url_id:
+        return
+    kind = work.services.callers["flow"]
+    for parent in await work.related(job.parents):
+        if not parent.is_copied:
+            continue
+        caller = flow_caller(job.environment_id, parent.copy_id, f"copy of {parent.display_name}")
+        try:
+            text = (await kind.read(caller)).text
+        except NotFound:
+            continue
+        if holds(text, is_json=True, urls={job.original_url_id}, flow_ids={job.original_id}):
+            identity = key_of(caller.kind, caller.address)
+            kept = await work.services.tables.callers.get(job.id, identity)
+            record = kept.item if kept else CallerRecord(job_id=job.id, id=identity, caller=caller)
+            await update_one(work, record, await new_urls(work))
+
+
+async def _wait_for_runs_of_callers(work: Work) -> None:
+    """A run that began before its flow was re-pointed may still call the original."""
+    job, services = work.job, work.services
+    flows = {parent.flow_name for parent in await work.related(job.parents)}
+    for record in await services.tables.callers.all(job.id):
+        if record.state is CallerState.UPDATED and record.caller.workflow_id:
+            flows.add(record.caller.workflow_id)
+    for flow in sorted(flows):
+        since = services.now - RUN_HISTORY
+        try:
+            runs = await services.flow_reports.runs(job.environment_id, flow, since=since)
+        except NotFound:
+            continue
+        before = job.cut_over_at or services.now
+        if any(run.is_going and run.started <= before for run in runs):
+            raise Waiting(
+                "A run of a caller from before its change is going.", until=_soon(services)
+            )
+
+
+def longest_gap(runs: list[Run]) -> timedelta:
+    """Return the longest time between the starts of two runs in a row; zero for fewer than two."""
+    starts = sorted(run.started for run in runs)
+    gaps = (later - earlier for earlier, later in zip(starts, starts[1:], strict=False))
+    return max(gaps, default=timedelta(0))
+
+
+def _soon(services: Services) -> datetime:
+    return services.now + services.settings.wait_poll

@@ -1,0 +1,71 @@
+"""Hold, write, wake and announce rows of environment jobs (as steps/work.py does for flow jobs)."""
+
+import uuid
+from dataclasses import replace
+from datetime import timedelta
+
+from shared.domain.remediation import EnvironmentJob
+from shared.errors import Conflict
+from shared.ports import OutgoingMessage
+from shared.rows import Kept
+from shared.services import ENVIRONMENT_JOBS, Services
+
+
+async def claim_environment_job(
+    services: Services, kept: Kept[EnvironmentJob]
+) -> Kept[EnvironmentJob]:
+    """Return the row with a lease on it; raises `Conflict` if somebody was faster."""
+    until = services.now + services.settings.job_lease
+    job = replace(kept.item, lease=str(uuid.uuid4()), lease_until=until, woken=False)
+    return await services.tables.environment_jobs.replace(kept, job)
+
+
+async def save_environment_job(
+    services: Services, kept: Kept[EnvironmentJob], job: EnvironmentJob
+) -> Kept[EnvironmentJob]:
+    """Write a row we hold the lease of; a wake-up that came meanwhile is kept."""
+    table = services.tables.environment_jobs
+    while True:
+        try:
+            return await table.replace(kept, job)
+        except Conflict:
+            fresh = await table.get(job.remediation_id, job.id)
+            if fresh is None or fresh.item.lease != kept.item.lease:
+                raise
+            kept, job = fresh, replace(job, woken=fresh.item.woken)
+
+
+async def wake_environment_job(services: Services, job_id: str, remediation_id: str) -> None:
+    """Have an open environment job looked at now."""
+    table = services.tables.environment_jobs
+    while kept := await table.get(remediation_id, job_id):
+        job = kept.item
+        if job.is_finished or job.due is None:
+            return
+        held = job.lease_until is not None and job.lease_until > services.now
+        if held:
+            job = replace(job, woken=True)
+        else:
+            job = replace(job, due=services.now, attempt=job.attempt + 1)
+        try:
+            await table.replace(kept, job)
+        except Conflict:
+            continue
+        if not held:
+            await send_environment_job(services, job)
+        return
+
+
+async def send_environment_job(services: Services, job: EnvironmentJob) -> None:
+    """Send the message that makes somebody look at this row when it is due."""
+    if job.due is None:
+        return
+    soon = job.due <= services.now + timedelta(seconds=1)
+    await services.messages.send(
+        OutgoingMessage(
+            queue=ENVIRONMENT_JOBS,
+            message_id=f"{job.id}/{job.state}/{job.attempt}",
+            body={"remediation": job.remediation_id, "job": job.id},
+            due=None if soon else job.due,
+        )
+    )

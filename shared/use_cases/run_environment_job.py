@@ -1,0 +1,249 @@
+"""Run one step of an environment job: wait for the migration, discover, plan, approve, dispatch."""
+
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from shared.domain.backoff import wait_after
+from shared.domain.environment import Environment, Mode
+from shared.domain.remediation import (
+    EnvironmentJob,
+    EnvironmentJobState,
+    PlannedAction,
+    RemediationMode,
+    moved,
+    postponed,
+    stopped,
+)
+from shared.domain.refusals import instruction_for
+from shared.errors import (
+    Blocked,
+    Conflict,
+    NotFound,
+    Refused,
+    Throttled,
+    Transient,
+    Waiting,
+)
+from shared.rows import Kept
+from shared.services import Services
+from shared.steps.discover_flows import discover, has_migrated
+from shared.steps.dispatch import dispatch, open_jobs
+from shared.steps.find_callers import find_callers
+from shared.steps.gate import settings_of
+from shared.steps.make_plan import complete, make_plan, network_findings
+from shared.use_cases.environment_job_rows import (
+    claim_environment_job,
+    save_environment_job,
+    send_environment_job,
+)
+from shared.use_cases.run_flow_job import EARLY
+
+log = logging.getLogger(__name__)
+
+type Step = Callable[[Services, EnvironmentJob], Awaitable[EnvironmentJob]]
+
+
+async def run_environment_job(services: Services, remediation_id: str, job_id: str) -> str:
+    """Look at a job's row and do what is due. Returns the state it is in, for the log.
+
+    Raises `NotFound` if there is no such row; any other exception is a defect of ours.
+    """
+    kept = await services.tables.environment_jobs.get(remediation_id, job_id)
+    if kept is None:
+        message = f"There is no environment job {job_id} in remediation {remediation_id}."
+        raise NotFound(message)
+    job = kept.item
+    if job.is_finished:
+        return job.state
+    if job.lease_until and job.lease_until > services.now:
+        await send_environment_job(services, replace(job, due=job.lease_until))
+        return job.state
+    if job.due and job.due > services.now + EARLY:
+        await send_environment_job(services, job)
+        return job.state
+    try:
+        kept = await claim_environment_job(services, kept)
+        kept = await _step(services, kept)
+    except Conflict:
+        return "taken"
+    await send_environment_job(services, kept.item)
+    return kept.item.state
+
+
+async def _step(services: Services, kept: Kept[EnvironmentJob]) -> Kept[EnvironmentJob]:
+    before = kept.item
+    try:
+        job = await STEPS[before.state](services, before)
+    except Exception as err:
+        outcome = _outcome(services, before, err)
+        if outcome is None:
+            await save_environment_job(services, kept, replace(before, lease="", lease_until=None))
+            raise
+        job = outcome
+    job = replace(job, lease="", lease_until=None, attempt=before.attempt + 1)
+    done = await save_environment_job(services, kept, job)
+    if done.item.woken and done.item.due:
+        woken = replace(done.item, woken=False, due=services.now)
+        done = await services.tables.environment_jobs.replace(done, woken)
+    log.info(
+        "environment job %s: %s -> %s",
+        job.id,
+        before.state,
+        job.state,
+        extra={"job": job.id, "environment": job.environment_id, "reason": job.reason},
+    )
+    return done
+
+
+async def _wait_for_migration(services: Services, job: EnvironmentJob) -> EnvironmentJob:
+    """`Linked` is not the end: the two reports have to agree (design §2.4)."""
+    environment = await _environment(services, job)
+    link = environment.policy
+    job = replace(
+        job,
+        environment_name=environment.display_name,
+        policy_id=link.policy_id.lower() if link else "",
+    )
+    if job.mode is RemediationMode.APPLY:
+        if link is None:
+            raise Blocked(
+                f"{environment.display_name} is not linked to an encryption policy.",
+                instruction="Link it to a policy first; until then only assess or dry-run it.",
+                code="not_linked",
+            )
+        until = services.now + services.settings.migration_poll
+        if not environment.is_linked:
+            return postponed(job, f"The policy is {link.status}.", until=until, now=services.now)
+        if not await has_migrated(services, environment.id):
+            text = "The environment's flows are still being moved under the key."
+            return postponed(job, text, until=until, now=services.now)
+    text = "The migration is over." if job.mode is RemediationMode.APPLY else "Read only."
+    return moved(job, EnvironmentJobState.DISCOVERING, text, now=services.now)
+
+
+async def _discover(services: Services, job: EnvironmentJob) -> EnvironmentJob:
+    environment = await _environment(services, job)
+    found = await discover(services, environment)
+    everywhere = await services.environments.list()
+    not_searched = await find_callers(services, everywhere)
+    items, findings = await make_plan(services, job, found)
+    stale = {item.workflow_id for item in await services.tables.plans.all(job.id)}
+    stale -= {item.workflow_id for item in items}
+    for workflow_id in stale:
+        kept = await services.tables.plans.get(job.id, workflow_id)
+        if kept:
+            await services.tables.plans.delete(kept)
+    await services.tables.plans.upsert(*items)
+    job = replace(
+        job,
+        findings=(*findings, *not_searched),
+        counts=dict(Counter(str(item.action) for item in items)),
+    )
+    text = f"{len(items)} flows stay on Microsoft's key."
+    return moved(job, EnvironmentJobState.PLANNED, text, now=services.now)
+
+
+async def _complete_plan(services: Services, job: EnvironmentJob) -> EnvironmentJob:
+    """Fill in callers and the network, flow by flow, so that a used-up budget loses nothing."""
+    environment = await _environment(services, job)
+    items = []
+    for item in await services.tables.plans.all(job.id):
+        completed = await complete(services, job.environment_id, item)
+        if completed != item:
+            await services.tables.plans.upsert(completed)
+        items.append(completed)
+    job = replace(
+        job,
+        network=await network_findings(services, environment, items),
+        planned_at=services.now,
+        expires=services.now + services.settings.plan_expires,
+    )
+    work = [item for item in items if item.action.is_work or item.action is PlannedAction.ADOPT]
+    if job.mode is not RemediationMode.APPLY:
+        text = "The plan is made; nothing was written."
+        return moved(job, EnvironmentJobState.FINISHED, text, now=services.now)
+    if not work:
+        text = "There is nothing to do."
+        return moved(job, EnvironmentJobState.FINISHED, text, now=services.now)
+    mode = (await settings_of(services, job.environment_id)).mode
+    if mode is Mode.AUTO:
+        text = "The environment is in mode auto: no approval is needed."
+        job = replace(job, approved_by="mode auto")
+        return moved(job, EnvironmentJobState.DISPATCHED, text, now=services.now)
+    text = f"{len(work)} flows wait for approval until {job.expires:%Y-%m-%d %H:%M} UTC."
+    job = moved(job, EnvironmentJobState.AWAITING_APPROVAL, text, now=services.now)
+    return replace(job, due=job.expires)
+
+
+async def _expire(services: Services, job: EnvironmentJob) -> EnvironmentJob:
+    if job.expires and job.expires > services.now:
+        return replace(job, due=job.expires)
+    text = "Nobody approved the plan before it expired."
+    return moved(job, EnvironmentJobState.CANCELLED, text, now=services.now)
+
+
+async def _dispatch(services: Services, job: EnvironmentJob) -> EnvironmentJob:
+    if not job.is_dispatched:
+        count = await dispatch(services, job)
+        job = replace(job, is_dispatched=True)
+        text = f"{count} flow jobs are on their way."
+        return moved(job, EnvironmentJobState.DISPATCHED, text, now=services.now)
+    left = await open_jobs(services, job)
+    if left:
+        until = services.now + services.settings.wait_poll
+        return postponed(job, f"{len(left)} flow jobs go on.", until=until, now=services.now)
+    text = "Every flow job has ended."
+    return moved(job, EnvironmentJobState.FINISHED, text, now=services.now)
+
+
+STEPS: dict[EnvironmentJobState, Step] = {
+    EnvironmentJobState.WAITING_FOR_MIGRATION: _wait_for_migration,
+    EnvironmentJobState.DISCOVERING: _discover,
+    EnvironmentJobState.PLANNED: _complete_plan,
+    EnvironmentJobState.AWAITING_APPROVAL: _expire,
+    EnvironmentJobState.DISPATCHED: _dispatch,
+}
+
+
+async def _environment(services: Services, job: EnvironmentJob) -> Environment:
+    try:
+        return await services.environments.get(job.environment_id)
+    except NotFound as err:
+        raise Blocked(
+            f"There is no environment {job.environment_id}.",
+            instruction="Check the id; the app may also lack the right to see it.",
+            code="environment",
+        ) from err
+
+
+def _outcome(services: Services, job: EnvironmentJob, err: Exception) -> EnvironmentJob | None:
+    """Return the row after an expected error; None for a defect."""
+    now, settings = services.now, services.settings
+    blocked = EnvironmentJobState.BLOCKED
+    match err:
+        case Waiting():
+            return postponed(job, err.reason, until=max(err.until, now), now=now)
+        case Blocked():
+            return stopped(job, blocked, err.reason, err.instruction, now=now)
+        case Refused():
+            return stopped(job, blocked, str(err), instruction_for(err.code), now=now)
+        case Throttled():
+            wait = err.retry_after or settings.backoff_first
+            return postponed(job, str(err), until=now + wait, now=now)
+        case Transient() if job.failures < settings.backoff_tries:
+            failures = job.failures + 1
+            wait = wait_after(
+                failures,
+                first=settings.backoff_first,
+                longest=settings.backoff_longest,
+                asked=err.retry_after,
+            )
+            later = postponed(job, f"Tried again: {err}", until=now + wait, now=now)
+            return replace(later, failures=failures)
+        case Transient():
+            text = "See whether the service is well, then retry."
+            return stopped(job, EnvironmentJobState.FAILED, str(err), text, now=now)
+        case _:
+            return None

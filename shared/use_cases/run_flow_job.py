@@ -1,0 +1,228 @@
+"""Run one step of a flow job: the place where an error decides what becomes of a message.
+
+Any delivery of an open row sends the row's next message before it is completed, so a message may
+be lost, doubled or late without harm; the timer that re-sends overdue rows covers the rest.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+
+from shared.domain.backoff import wait_after
+from shared.domain.job import (
+    UNTOUCHED,
+    FlowJob,
+    JobState,
+    Order,
+    Pattern,
+    moved,
+    postponed,
+    stopped,
+)
+from shared.domain.refusals import instruction_for
+from shared.errors import (
+    Blocked,
+    Conflict,
+    MigrationInProgress,
+    NotFound,
+    Refused,
+    Throttled,
+    Transient,
+    Waiting,
+)
+from shared.rows import Kept
+from shared.services import Services
+from shared.steps import copy_flow, prove_copy, retire_original, roll_back, swap, update_callers
+from shared.steps.gate import linked_environment
+from shared.steps.trigger_address import return_borrowed
+from shared.steps.work import Work, claim, save, send, wake
+from shared.use_cases.environment_job_rows import wake_environment_job
+
+log = logging.getLogger(__name__)
+
+type Step = Callable[[Work], Awaitable[FlowJob]]
+
+#: A message may come this much early: clocks differ.
+EARLY = timedelta(seconds=1)
+
+
+async def _after_proof(work: Work) -> FlowJob:
+    match work.job.pattern:
+        case Pattern.SWAP:
+            return await swap.begin(work)
+        case Pattern.CALLED | Pattern.OFF:
+            return await update_callers.begin(work)
+
+
+async def _after_watch(work: Work) -> FlowJob:
+    await swap.watched(work)
+    return await retire_original.retire(work)
+
+
+STEPS: dict[JobState, Step] = {
+    JobState.PLANNED: copy_flow.begin,
+    JobState.COPYING: copy_flow.copy,
+    JobState.COPIED: prove_copy.prove,
+    JobState.PROVEN: _after_proof,
+    JobState.UPDATING_CALLERS: update_callers.update,
+    JobState.QUIET: retire_original.retire_when_quiet,
+    JobState.SWAPPING: swap.swap,
+    JobState.WATCHED: _after_watch,
+    JobState.ROLLING_BACK: roll_back.roll_back,
+}
+
+
+async def run_flow_job(services: Services, environment_id: str, job_id: str) -> str:
+    """Look at a job's row and do what is due. Returns the state it is in, for the log.
+
+    Raises `NotFound` if there is no such row; any other exception is a defect of ours.
+    """
+    kept = await services.tables.jobs.get(environment_id, job_id)
+    if kept is None:
+        message = f"There is no flow job {job_id} in environment {environment_id}."
+        raise NotFound(message)
+    job = kept.item
+    if job.is_finished and job.requested is None:
+        return job.state
+    if job.lease_until and job.lease_until > services.now:
+        await send(services, replace(job, due=job.lease_until, state=JobState.WAITING))
+        return job.state
+    if job.due and job.due > services.now + EARLY:
+        await send(services, job)
+        return job.state
+    try:
+        kept = await claim(services, kept)
+    except Conflict:
+        return "taken"
+    try:
+        kept = await _step(services, kept)
+    except Conflict:
+        return "taken"
+    await send(services, kept.item)
+    await _tell_others(services, job, kept.item)
+    return kept.item.state
+
+
+async def _step(services: Services, kept: Kept[FlowJob]) -> Kept[FlowJob]:
+    """Do one step and write its outcome; the lease ends with it."""
+    before = kept.item
+    job = _obey(before, services)
+    work: Work | None = None
+    try:
+        if not job.is_finished:
+            environment = await linked_environment(services, job.environment_id, job.policy_id)
+            work = Work(services, kept, environment)
+            if job != before:
+                job = await work.save(job)
+            await return_borrowed(work)
+            job = await STEPS[job.reached](work)
+            job = replace(job, borrowed=work.job.borrowed)
+    except Exception as err:
+        now = work.job if work else job
+        outcome = _outcome(services, now, err)
+        if outcome is None:
+            await _let_go(services, work.kept if work else kept)
+            raise
+        job = outcome
+    held = work.kept if work else kept
+    job = replace(
+        job,
+        lease="",
+        lease_until=None,
+        attempt=before.attempt + 1,
+        requested=None
+        if job.state in {JobState.CANCELLED, JobState.ROLLED_BACK}
+        else held.item.requested,
+    )
+    done = await save(services, held, job)
+    if done.item.woken and done.item.due:
+        woken = replace(done.item, woken=False, due=services.now)
+        done = await services.tables.jobs.replace(done, woken)
+    log.info(
+        "flow job %s: %s -> %s",
+        job.id,
+        before.state,
+        job.state,
+        extra={"job": job.id, "environment": job.environment_id, "reason": job.reason},
+    )
+    return done
+
+
+def _obey(job: FlowJob, services: Services) -> FlowJob:
+    """Turn an administrator's order into the state that carries it out."""
+    if job.requested is None or job.reached is JobState.ROLLING_BACK:
+        return replace(job, state=job.reached, resume=None, reason="", instruction="", code="")
+    if job.reached in UNTOUCHED:
+        return moved(job, JobState.CANCELLED, "Cancelled before it began.", now=services.now)
+    text = (
+        "Rolled back by order." if job.requested is Order.ROLL_BACK else "Cancelled: rolled back."
+    )
+    return moved(job, JobState.ROLLING_BACK, text, now=services.now)
+
+
+def _outcome(services: Services, job: FlowJob, err: Exception) -> FlowJob | None:
+    """Return the row after an expected error; None for a defect."""
+    now, settings = services.now, services.settings
+    match err:
+        case Conflict() if not job.lease:
+            return None
+        case Waiting():
+            return postponed(job, err.reason, until=max(err.until, now), now=now)
+        case MigrationInProgress():
+            until = now + settings.migration_poll
+            return postponed(job, "The environment is being migrated.", until=until, now=now)
+        case Blocked():
+            return stopped(
+                job, JobState.BLOCKED, err.reason, err.instruction, code=err.code, now=now
+            )
+        case Refused():
+            return stopped(
+                job, JobState.BLOCKED, str(err), instruction_for(err.code), code=err.code, now=now
+            )
+        case Throttled():
+            wait = err.retry_after or settings.backoff_first
+            return postponed(job, str(err), until=now + wait, now=now)
+        case Transient() | Conflict():
+            return _try_again(services, job, err)
+        case NotFound():
+            text = "Restore what is missing, then retry; or cancel the job."
+            return stopped(job, JobState.BLOCKED, str(err), text, code="gone", now=now)
+        case _:
+            return None
+
+
+def _try_again(services: Services, job: FlowJob, err: Exception) -> FlowJob:
+    now, settings = services.now, services.settings
+    failures = job.failures + 1
+    if failures <= settings.backoff_tries:
+        asked = err.retry_after if isinstance(err, Transient) else None
+        wait = wait_after(
+            failures, first=settings.backoff_first, longest=settings.backoff_longest, asked=asked
+        )
+        later = postponed(job, f"Tried again: {err}", until=now + wait, now=now)
+        return replace(later, failures=failures)
+    if job.reached is JobState.SWAPPING:
+        # Neither flow may be on: the original has to come back.
+        return moved(job, JobState.ROLLING_BACK, f"The swap failed: {err}", now=now)
+    text = "See whether the service is well, then retry."
+    return stopped(job, JobState.FAILED, str(err), text, code="transient", now=now)
+
+
+async def _let_go(services: Services, kept: Kept[FlowJob]) -> None:
+    """Give the row up at once, so that the broker's redelivery is the retry of a defect."""
+    await save(services, kept, replace(kept.item, lease="", lease_until=None))
+
+
+async def _tell_others(services: Services, before: FlowJob, after: FlowJob) -> None:
+    """Wake the jobs that may have waited for this one."""
+    if after.state is before.state:
+        return
+    if after.state is JobState.PROVEN:
+        for parent in after.parents:
+            await wake(services, after.environment_id, parent, code="child")
+    if after.state in {JobState.RETIRED, JobState.ROLLED_BACK, JobState.CANCELLED}:
+        for child in after.children:
+            await wake(services, after.environment_id, child, code="parent")
+    if after.is_finished:
+        await wake_environment_job(services, after.environment_job_id, after.remediation_id)

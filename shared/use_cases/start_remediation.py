@@ -1,0 +1,100 @@
+"""Start a remediation: one row, one row an environment, one message each. Once per cause."""
+
+from dataclasses import dataclass
+
+from shared.domain.environment import Mode
+from shared.domain.remediation import (
+    EnvironmentJob,
+    Origin,
+    Remediation,
+    RemediationMode,
+    environment_job_id,
+    moved,
+    remediation_id,
+    EnvironmentJobState,
+)
+from shared.errors import AlreadyExists, Blocked, NotFound
+from shared.services import Services
+from shared.steps.gate import settings_of
+from shared.use_cases.environment_job_rows import send_environment_job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRemediation:
+    """What to start, and why."""
+
+    mode: RemediationMode
+    origin: Origin
+    #: The same cause starts the same remediation: an event's id, a date, an order's id.
+    cause: str
+    environment_ids: tuple[str, ...]
+    flow_ids: tuple[str, ...] = ()
+
+
+async def order_remediation(services: Services, order: StartRemediation) -> Remediation:
+    """Start what an administrator asks for.
+
+    Raises `NotFound` for an unknown environment and `Blocked` where `apply` is not allowed.
+    """
+    for environment_id in order.environment_ids:
+        try:
+            await services.environments.get(environment_id)
+        except NotFound as err:
+            message = f"There is no environment {environment_id}, or the app may not see it."
+            raise NotFound(message) from err
+        settings = await settings_of(services, environment_id)
+        if order.mode is RemediationMode.APPLY and settings.mode is Mode.ASSESS:
+            raise Blocked(
+                f"Environment {environment_id} is in mode assess: nothing may be written there.",
+                instruction=f"PUT /api/environments/{environment_id} with mode approve or auto, or "
+                "ask for mode assess or dry-run.",
+                code="mode",
+            )
+    return await start_remediation(services, order)
+
+
+async def start_remediation(services: Services, order: StartRemediation) -> Remediation:
+    """Start it, or return the one that this cause started before."""
+    remediation = Remediation(
+        id=remediation_id(order.origin, order.cause),
+        mode=order.mode,
+        origin=order.origin,
+        cause=order.cause,
+        created=services.now,
+        environment_ids=order.environment_ids,
+        flow_ids=order.flow_ids,
+    )
+    try:
+        await services.tables.remediations.insert(remediation)
+    except AlreadyExists:
+        kept = await services.tables.remediations.get("remediation", remediation.id)
+        remediation = kept.item if kept else remediation
+    # Also on a repetition: a process may have died between the row and its messages.
+    for environment_id in remediation.environment_ids:
+        await _start_environment(services, remediation, environment_id)
+    return remediation
+
+
+async def _start_environment(
+    services: Services, remediation: Remediation, environment_id: str
+) -> None:
+    mode = remediation.mode
+    settings = await settings_of(services, environment_id)
+    if mode is RemediationMode.APPLY and settings.mode is Mode.ASSESS:
+        mode = RemediationMode.ASSESS
+    job = EnvironmentJob(
+        id=environment_job_id(remediation.id, environment_id),
+        remediation_id=remediation.id,
+        environment_id=environment_id,
+        mode=mode,
+        flow_ids=remediation.flow_ids,
+    )
+    text = f"Started by {remediation.origin}: {remediation.cause}"
+    job = moved(job, EnvironmentJobState.WAITING_FOR_MIGRATION, text, now=services.now)
+    try:
+        job = (await services.tables.environment_jobs.insert(job)).item
+    except AlreadyExists:
+        kept = await services.tables.environment_jobs.get(job.remediation_id, job.id)
+        job = kept.item if kept else job
+    if not job.is_finished:
+        await send_environment_job(services, job)
