@@ -20,6 +20,7 @@ from local_cloud.tenant.azure_addresses import (
 )
 from local_cloud.tenant.azure_resources import JsonObject
 from local_cloud.tenant.azure_service_tags import ServiceTags
+from local_cloud.tenant.azure_site_restrictions import effective_restrictions
 from local_cloud.tenant.azure_site_runtime import configuration
 from local_cloud.tenant.azure_state import SECURITY_GROUPS, SITES, SLOTS, Azure
 
@@ -64,6 +65,12 @@ class _Rule:
     is_allowing: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Target:
+    address: str
+    port: int
+
+
 def find_refusal(azure: Azure, host: str, origin: FlowOrigin, port: int = 443) -> Refusal | None:
     """Return what refuses a call of a flow to a host, None when it gets through.
 
@@ -78,13 +85,14 @@ def find_refusal(azure: Azure, host: str, origin: FlowOrigin, port: int = 443) -
 
 
 def _barriers(azure: Azure, host: str, port: int) -> Iterator[tuple[str, list[_Rule]]]:
-    if group_id := azure.guarded_hosts.get(host):
-        group = azure.resources.find(SECURITY_GROUPS, group_id)
+    if guarded := azure.guarded_hosts.get(host):
+        group = azure.resources.find(SECURITY_GROUPS, guarded.group_id)
         if group is not None:
-            yield group_id, _group_rules(azure.service_tags, group, port)
+            target = _Target(guarded.address, port)
+            yield guarded.group_id, _group_rules(azure.service_tags, group, target)
     for site in (*azure.resources.of_type(SITES), *azure.resources.of_type(SLOTS)):
         if host in (name.lower() for name in site["properties"]["hostNames"]):
-            web = configuration(azure, site["id"], "web")
+            web = site["properties"] | configuration(azure, site["id"], "web")
             yield site["id"], _site_rules(azure.service_tags, web)
 
 
@@ -98,7 +106,7 @@ def _is_let_in(sources: Ranges, rules: Iterable[_Rule]) -> bool:
     return not sources
 
 
-def _group_rules(tags: ServiceTags, group: JsonObject, port: int) -> list[_Rule]:
+def _group_rules(tags: ServiceTags, group: JsonObject, target: _Target) -> list[_Rule]:
     properties = group["properties"]
     every = [
         rule["properties"]
@@ -109,7 +117,8 @@ def _group_rules(tags: ServiceTags, group: JsonObject, port: int) -> list[_Rule]
         for rule in every
         if rule["direction"].lower() == "inbound"
         and rule["protocol"].lower() in ("*", "tcp")
-        and _has_port(rule, port)
+        and _has_port(rule, target.port)
+        and _leads_to(rule, target.address)
     ]
     relevant.sort(key=lambda rule: int(rule["priority"]))
     return [
@@ -129,22 +138,29 @@ def _has_port(rule: JsonObject, port: int) -> bool:
     return False
 
 
+def _leads_to(rule: JsonObject, address: str) -> bool:
+    """Say whether the rule's destination holds the address; an application group never does."""
+    if rule.get("destinationApplicationSecurityGroups"):
+        return False
+    inside = parse_ranges([address])
+    for prefix in rule.get("destinationAddressPrefixes") or [rule["destinationAddressPrefix"]]:
+        lowered = prefix.lower()
+        if lowered in _EVERYTHING or lowered == "virtualnetwork":
+            return True
+        if lowered[:1].isdecimal() and not subtract(inside, parse_ranges([lowered])):
+            return True
+    return False
+
+
 def _site_rules(tags: ServiceTags, web: JsonObject) -> list[_Rule]:
-    """Rules by priority, then the default action: deny as soon as there is a rule, else allow."""
-    restrictions = sorted(
-        web.get("ipSecurityRestrictions") or [], key=lambda each: each.get("priority", 65000)
-    )
-    rules = [
-        _Rule(
-            _sources(tags, each["ipAddress"].split(",")),
-            each.get("action", "Allow").lower() == "allow",
-        )
-        for each in restrictions
+    if str(web.get("publicNetworkAccess")).lower() == "disabled":
+        return []
+    return [
+        _Rule(_sources(tags, each["ipAddress"].split(",")), each["action"].lower() == "allow")
+        for each in effective_restrictions(web)
         # A rule on a subnet, or on headers that a flow does not send, speaks of nobody here.
         if each.get("ipAddress") and not each.get("headers")
     ]
-    default = web.get("ipSecurityRestrictionsDefaultAction") or ("Deny" if rules else "Allow")
-    return [*rules, _Rule(EVERY_ADDRESS, default.lower() == "allow")]
 
 
 def _sources(tags: ServiceTags, names: Iterable[str]) -> Ranges:

@@ -23,6 +23,7 @@ from local_cloud.tenant.azure_state import (
     EpochForm,
     EventSchema,
     EventSettings,
+    GuardedHost,
 )
 from local_cloud.tenant.azure_vault_contents import (
     Attributes,
@@ -55,8 +56,9 @@ def seed_azure(tenant: Tenant, description: JsonObject) -> None:
         _seed_site(azure, site, now)
     for group in description.get("networkSecurityGroups", ()):
         azure.resources.put(security_group(group["id"], group))
-        for host in group.get("guards", ()):
-            azure.guarded_hosts[host.lower()] = group["id"]
+        for host, address in group.get("guards", {}).items():
+            guarded = GuardedHost(group_id=group["id"], address=address)
+            azure.guarded_hosts[host.lower()] = guarded
     for document in description.get("resources", ()):
         azure.resources.put(document | {"name": document["id"].rpartition("/")[2]})
     if "events" in description:
@@ -185,7 +187,8 @@ def _seed_site(azure: Azure, description: JsonObject, now: datetime) -> None:
                 "defaultHostName": host,
                 "hostNames": [host, *description.get("hostNames", ())],
                 "resourceGroup": site_id.split("/")[4],
-            },
+            }
+            | description.get("properties", {}),
         }
     )
     parts: Iterable[tuple[str, Any]] = (

@@ -10,6 +10,7 @@ from starlette.routing import Route
 from local_cloud.tenant.azure_arm_call import GROUP, ArmCall, arm_route
 from local_cloud.tenant.azure_references import ResolvedReference
 from local_cloud.tenant.azure_resources import JsonObject
+from local_cloud.tenant.azure_site_restrictions import effective_restrictions
 from local_cloud.tenant.azure_site_runtime import (
     configuration,
     put_configuration,
@@ -65,7 +66,7 @@ async def update_connection_strings(call: ArmCall) -> JsonObject:
 
 async def get_web_configuration(call: ArmCall) -> JsonObject:
     """Return the site's configuration, its access restrictions among it."""
-    return _document(call, "web")
+    return _with_restrictions(_document(call, "web"))
 
 
 async def update_web_configuration(call: ArmCall) -> JsonObject:
@@ -73,7 +74,8 @@ async def update_web_configuration(call: ArmCall) -> JsonObject:
     site_id = _site_id(call)
     changes = (await call.json()).get("properties", {})
     current = configuration(call.azure, site_id, "web")
-    return put_configuration(call.azure, site_id, "web", current | changes)
+    document = put_configuration(call.azure, site_id, "web", current | changes)
+    return _with_restrictions(document)
 
 
 async def list_setting_references(call: ArmCall) -> JsonObject:
@@ -122,6 +124,12 @@ async def _replace(call: ArmCall, name: str) -> JsonObject:
     document = put_configuration(call.azure, site_id, name, properties)
     restart(call.azure, site_id, call.tenant.clock.now())
     return document
+
+
+def _with_restrictions(web: JsonObject) -> JsonObject:
+    properties = web["properties"]
+    shown = {"ipSecurityRestrictions": effective_restrictions(properties)}
+    return web | {"properties": properties | shown}
 
 
 def _reference(site_id: str, name: str, resolved: ResolvedReference) -> JsonObject:

@@ -49,6 +49,15 @@ class EventSettings:
     policy_queue: str = "policy-events"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardedHost:
+    """A customer's host behind a network security group."""
+
+    group_id: str
+    #: Its address inside the network, which rules may name as their destination.
+    address: str
+
+
 @dataclass(slots=True, kw_only=True)
 class Azure:
     """The state behind `management.azure.com` and `*.vault.azure.net`."""
@@ -64,8 +73,8 @@ class Azure:
     restarts: Counter[str] = field(default_factory=Counter)
     #: Site or slot id in lower case → setting → what the running site knows of its reference.
     references: dict[str, dict[str, ResolvedReference]] = field(default_factory=dict)
-    #: Host name → id of the network security group before it.
-    guarded_hosts: dict[str, str] = field(default_factory=dict)
+    #: Host name → what stands before it.
+    guarded_hosts: dict[str, GuardedHost] = field(default_factory=dict)
     #: Whether disabling a key version within 28 days of its successor locks environments (§4).
     is_early_disabling_fatal: bool = True
     #: Items per page of every list.

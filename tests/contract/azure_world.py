@@ -63,7 +63,7 @@ SEED: dict[str, Any] = {
     "networkSecurityGroups": [
         {
             "id": GROUP_OF_RULES_ID,
-            "guards": ["erp.contoso.example"],
+            "guards": {"erp.contoso.example": "10.0.1.4"},
             "securityRules": [
                 {
                     "name": "allow-flows",

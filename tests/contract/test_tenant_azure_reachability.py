@@ -171,6 +171,27 @@ def test_the_default_action_of_a_site_can_be_to_allow(azure: Azure) -> None:
     assert find_refusal(azure, SHOP, COPY) is None
 
 
+def test_a_site_without_public_access_refuses_everybody(azure: Azure) -> None:
+    """No rule matters when public access is off as a whole."""
+    restrict(azure, {"ipAddress": "Any"}, publicNetworkAccess="Disabled")
+
+    assert find_refusal(azure, SHOP, COPY) is not None
+
+
+@pytest.mark.parametrize(
+    ("destination", "is_let_in"),
+    [("10.0.1.0/24", True), ("VirtualNetwork", True), ("10.0.1.4", True), ("10.0.2.0/24", False)],
+)
+def test_a_rule_may_name_where_it_leads_to(azure: Azure, destination: str, is_let_in: bool) -> None:
+    """What is open towards a neighbour is not open towards the host."""
+    add_rule(azure, 110, "Allow", "PowerPlatformPlex")
+    group = azure.resources.find(SECURITY_GROUPS, GROUP_OF_RULES_ID)
+    assert group is not None
+    group["properties"]["securityRules"][-1]["properties"]["destinationAddressPrefix"] = destination
+
+    assert (find_refusal(azure, ERP, COPY) is None) is is_let_in
+
+
 def test_a_region_that_the_list_does_not_have_stands_for_the_whole_tag(azure: Azure) -> None:
     """The ranges of such a flow are unknown, so all of the tag must be let in."""
     origin = FlowOrigin(region="francecentral", is_protected=True)

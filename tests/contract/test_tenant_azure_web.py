@@ -79,8 +79,19 @@ async def test_access_restrictions_are_part_of_the_web_configuration(
     await web.web_apps.update_configuration(GROUP, "shop", patch)
 
     configuration = await web.web_apps.get_configuration(GROUP, "shop")
-    [restriction] = configuration.properties.ip_security_restrictions
-    assert restriction.ip_address == "PowerPlatformPlex"
+    rule, last = configuration.properties.ip_security_restrictions
+    assert (rule.ip_address, rule.action) == ("PowerPlatformPlex", "Allow")
+    assert (last.name, last.ip_address, last.priority) == ("Deny all", "Any", 2147483647)
+
+
+async def test_a_site_without_restrictions_shows_that_it_allows_all(
+    web: WebSiteManagementClient,
+) -> None:
+    """The rule for everybody else is always shown."""
+    configuration = await web.web_apps.get_configuration(GROUP, "shop")
+
+    [last] = configuration.properties.ip_security_restrictions
+    assert (last.name, last.action) == ("Allow all", "Allow")
 
 
 async def test_a_reference_to_a_secret_is_reported_as_resolved(
