@@ -125,8 +125,8 @@ class AmqpConnection(asyncio.Protocol):
             self._socket.close()
 
     def close(self) -> None:
-        """Drops the connection, as a service that stops does."""
-        self._socket.close()
+        """Drops the connection at once, whether or not the client still reads."""
+        self._socket.abort()
 
     # --- what the engine reports
 

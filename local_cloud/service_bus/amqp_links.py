@@ -150,9 +150,9 @@ class ReceiveLink:
 
         Since 7.15 the SDK waits for that confirmation; a refusal is `rejected` with an error.
         """
-        if not (delivery.remote_state or delivery.settled):
-            return
         outcome = delivery.remote_state
+        if not (outcome or delivery.settled):
+            return
         try:
             is_settled = self._apply(outcome, delivery)
         except MessageLockLost as error:

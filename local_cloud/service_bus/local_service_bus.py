@@ -30,7 +30,7 @@ def connection_string(port: int) -> str:
 
 
 class LocalServiceBus:
-    """Queues on 127.0.0.1 for as long as its `with` block lasts.
+    """Queues on 127.0.0.1 for as long as its `with` block lasts, which it enters once.
 
     *queues* is a configuration file or the settings themselves; without a *database* the
     messages live in memory; a *port* of 0 takes a free one.
@@ -53,7 +53,11 @@ class LocalServiceBus:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._server.result()
+        try:
+            self._server.result()
+        except OSError:
+            self._thread.join()
+            raise
         return self
 
     def __exit__(
@@ -92,6 +96,8 @@ class LocalServiceBus:
             asyncio.run(self._serve())
         except OSError as error:
             self._server.set_exception(error)
+        finally:
+            self._server.cancel()  # so that nobody waits for a start that has failed
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()

@@ -14,6 +14,7 @@ from typing import Any
 from local_cloud.service_bus.queue_messages import DeadLettering, QueuedMessage, SentMessage
 
 _SCHEMA = """
+PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
 CREATE TABLE IF NOT EXISTS message (
@@ -46,14 +47,22 @@ CREATE TABLE IF NOT EXISTS last_sequence_number (
 """
 
 
+class QueueStoreUnavailable(OSError):
+    """The file cannot be opened, is not a database of queues, or is another process's."""
+
+
 class SqliteQueueStore:
     """The journal of all queues. Belongs to the thread that makes it."""
 
     def __init__(self, path: Path | None) -> None:
-        """Opens or creates the database at *path*; None keeps it in memory."""
-        self._database = sqlite3.connect(path or ":memory:", autocommit=True)
-        self._database.executescript(_SCHEMA)  # a journal mode is set outside of a transaction
-        self._database.autocommit = False
+        """Opens or creates the database at *path*, for itself alone; None keeps it in memory.
+
+        Raises `QueueStoreUnavailable`.
+        """
+        try:
+            self._database = _open(path)
+        except sqlite3.DatabaseError as error:
+            raise QueueStoreUnavailable(f"{path}: {error}") from error
         self._messages: dict[tuple[str, int], QueuedMessage | None] = {}
         self._seen: dict[tuple[str, str], datetime | None] = {}
         self._last_numbers: dict[str, int] = {}
@@ -136,6 +145,17 @@ class SqliteQueueStore:
         """Commits and closes the database."""
         self.commit()
         self._database.close()
+
+
+def _open(path: Path | None) -> sqlite3.Connection:
+    database = sqlite3.connect(path or ":memory:", autocommit=True, timeout=1.0)
+    try:
+        database.executescript(_SCHEMA)  # a journal mode is set outside of a transaction
+    except sqlite3.DatabaseError:
+        database.close()
+        raise
+    database.autocommit = False
+    return database
 
 
 def _row(queue: str, message: QueuedMessage) -> tuple[Any, ...]:

@@ -1,6 +1,7 @@
 """How the local Service Bus is configured, started and reached."""
 
 import json
+import socket
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from azure.servicebus.aio import ServiceBusClient
 
 from local_cloud.service_bus import PRODUCT_QUEUES, LocalServiceBus
 from local_cloud.service_bus.configuration import InvalidConfiguration, read_configuration
+from local_cloud.service_bus.queue_store import QueueStoreUnavailable
 from local_cloud.service_bus.server import HOST
 
 
@@ -75,6 +77,31 @@ def test_a_port_that_is_taken_is_an_error_of_the_caller(bus: LocalServiceBus) ->
     with (
         pytest.raises(OSError, match="address already in use"),
         LocalServiceBus(PRODUCT_QUEUES, port=bus.port),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    "greeting", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", b"AMQP\x03\x01"]
+)
+def test_a_client_of_another_protocol_is_turned_away(bus: LocalServiceBus, greeting: bytes) -> None:
+    """The connection ends with an AMQP header, and the broker serves on."""
+    with socket.create_connection((HOST, bus.port), timeout=10) as stranger:
+        stranger.sendall(greeting)
+        stranger.shutdown(socket.SHUT_WR)
+        answer = stranger.makefile("rb").read()
+
+    assert answer.startswith(b"AMQP") or answer == b""
+    assert bus.counts("parked").active == 0
+
+
+def test_one_database_has_one_broker(tmp_path: Path) -> None:
+    """A second one would hand out the same messages; it is refused at its start."""
+    database = tmp_path / "queues.db"
+    with (
+        LocalServiceBus(PRODUCT_QUEUES, database),
+        pytest.raises(QueueStoreUnavailable, match=r"queues\.db: database is locked"),
+        LocalServiceBus(PRODUCT_QUEUES, database),
     ):
         pass
 
