@@ -1,0 +1,31 @@
+"""Every twin has exactly the methods of its port: the same parameters, in the same order."""
+
+import inspect
+from dataclasses import fields
+from typing import get_type_hints
+
+import pytest
+
+from tests.twins.ports import Ports, twins_of
+from tests.twins.world import World
+
+PORTS = get_type_hints(Ports)
+
+
+def methods_of(protocol: type) -> list[str]:
+    """Name the public methods of a protocol."""
+    return [name for name in vars(protocol) if not name.startswith("_")]
+
+
+@pytest.mark.parametrize("name", [one.name for one in fields(Ports)])
+def test_a_twin_has_the_signatures_of_its_port(name: str) -> None:
+    """Names, kinds and defaults of all parameters are equal."""
+    protocol = PORTS[name]
+    twin = type(getattr(twins_of(World()).ports, name))
+
+    for method in methods_of(protocol):
+        asked = inspect.signature(getattr(protocol, method)).parameters.values()
+        given = inspect.signature(getattr(twin, method)).parameters.values()
+        assert [(one.name, one.kind, one.default) for one in given] == [
+            (one.name, one.kind, one.default) for one in asked
+        ], f"{twin.__name__}.{method}"

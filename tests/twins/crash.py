@@ -1,0 +1,116 @@
+"""Kills the process, or fails a call, before or after any external call.
+
+A test wraps every port with one plan, runs a handler until the plan strikes, then goes on with
+fresh handlers over the same world: what was written stays, what was in memory is gone.
+"""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, cast
+
+
+class Killed(BaseException):
+    """The process died. No handler of the product may catch it."""
+
+
+class Moment(StrEnum):
+    """When the plan strikes."""
+
+    BEFORE = "before"  #: the call never reached the other side
+    AFTER = "after"  #: the other side did it, the answer never came
+
+
+@dataclass(slots=True, kw_only=True)
+class Plan:
+    """Counts the external calls of all ports it is wrapped around, and strikes at one of them."""
+
+    #: 1: the first call; None: never, only count.
+    at: int | None = None
+    moment: Moment = Moment.BEFORE
+    #: What is raised: `Killed`, or an error that the product expects, such as `Unavailable`.
+    failure: Callable[[], BaseException] = Killed
+    calls: int = 0
+    has_struck: bool = False
+    #: Killed: nothing this process still tries reaches the other side.
+    is_dead: bool = False
+    #: The names of the calls so far, for the message of a failing test.
+    trace: list[str] | None = None
+
+    def enter(self, name: str) -> int:
+        """Count a call and return its number; raises if the process is dead or dies before it."""
+        if self.is_dead:
+            raise Killed
+        self.calls += 1
+        if self.trace is not None:
+            self.trace.append(name)
+        self._strike(self.calls, Moment.BEFORE)
+        return self.calls
+
+    def leave(self, number: int) -> None:
+        """Note that a call is done; raises if the process dies now."""
+        if self.is_dead:
+            raise Killed
+        self._strike(number, Moment.AFTER)
+
+    def _strike(self, number: int, moment: Moment) -> None:
+        if number == self.at and moment is self.moment and not self.has_struck:
+            self.has_struck = True
+            failure = self.failure()
+            self.is_dead = isinstance(failure, Killed)
+            raise failure
+
+
+def interrupting[T](port: T, plan: Plan) -> T:
+    """Return `port` with every external call of it under `plan`."""
+    return cast("T", _Interrupted(port, plan))
+
+
+def was_killed(error: BaseException) -> bool:
+    """Say whether an exception, or a group of them, means that the process died."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(was_killed(one) for one in error.exceptions)
+    return isinstance(error, Killed)
+
+
+class _Interrupted:
+    """Stands before a port. Methods that are not async (`Clock.now`) pass through uncounted."""
+
+    def __init__(self, port: object, plan: Plan) -> None:
+        self._port = port
+        self._plan = plan
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._port, name)
+        if not callable(attribute):
+            return attribute
+        label = f"{type(self._port).__name__}.{name}"
+
+        def method(*arguments: Any, **named: Any) -> Any:
+            result = attribute(*arguments, **named)
+            if inspect.isasyncgen(result):
+                return self._iterate(label, result)
+            return self._call(label, result) if inspect.iscoroutine(result) else result
+
+        return method
+
+    async def _call(self, name: str, work: Awaitable[Any]) -> Any:
+        # A real call lets other tasks run; only so two handlers meet in the middle of a step.
+        await asyncio.sleep(0)
+        try:
+            number = self._plan.enter(name)
+        except BaseException:
+            cast("Any", work).close()
+            raise
+        result = await work
+        self._plan.leave(number)
+        return result
+
+    async def _iterate(self, name: str, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        await asyncio.sleep(0)
+        number = self._plan.enter(name)
+        async for item in items:
+            yield item
+        self._plan.leave(number)

@@ -1,0 +1,70 @@
+"""Twin of the port `FlowAccess`: what only a co-owner may ask."""
+
+from shared.domain.flow import Permission
+from shared.errors import NotFound, Refused
+from tests.twins.definitions import facts_of
+from tests.twins.flow_service import trigger_url
+from tests.twins.world import World
+
+
+class FlowAccessTwin:
+    """Permissions and trigger URLs of a world's flows."""
+
+    def __init__(self, world: World) -> None:
+        """Act on `world` as its operator."""
+        self._world = world
+
+    async def permissions(self, environment_id: str, flow_name: str) -> list[Permission]:
+        """Return owners and co-owners."""
+        flow = self._world.flow(environment_id, flow_name)
+        owner = self._world.user(flow.owner_id).entra_id
+        roles = flow.co_owners | {owner: "Owner"}
+        return [
+            Permission(permission_id=who, principal_id=who, role=role)
+            for who, role in roles.items()
+        ]
+
+    async def add_operator(self, environment_id: str, flow_name: str) -> None:
+        """Make the operator a co-owner; does nothing if it is one."""
+        flow = self._world.flow(environment_id, flow_name)
+        operator = self._world.operator
+        if operator.entra_id in flow.co_owners or operator.user_id == flow.owner_id:
+            return
+        with self._world.writing(environment_id, "add co-owner", flow_name):
+            flow.co_owners[operator.entra_id] = "CanEdit"
+
+    async def remove_operator(self, environment_id: str, flow_name: str) -> None:
+        """Take the operator's co-ownership back; does nothing if it has none."""
+        flow = self._world.flow(environment_id, flow_name)
+        if self._world.operator.entra_id in flow.co_owners:
+            with self._world.writing(environment_id, "remove co-owner", flow_name):
+                del flow.co_owners[self._world.operator.entra_id]
+
+    async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
+        """Return the trigger URL; raises `Refused` where the trigger has none (contract §5.7)."""
+        flow = self._world.flow(environment_id, flow_name)
+        facts = facts_of(flow.client_data)
+        operator = self._world.operator
+        if operator.entra_id not in flow.co_owners and operator.user_id != flow.owner_id:
+            raise Refused(
+                f"The caller with object id '{operator.entra_id}' does not have permission for "
+                f"connection '{flow_name}' under Api 'shared_logicflows'.",
+                code="ConnectionAuthorizationFailed",
+                status=403,
+            )
+        if trigger != facts.trigger_name:
+            raise NotFound(f"the flow {flow_name} has no trigger {trigger}")
+        if not facts.has_callback_url:
+            raise Refused(
+                f"The list callback url operation is blocked for triggers of type "
+                f"'{facts.trigger_type}'.",
+                code="ListCallbackUrlOperationBlocked",
+                status=400,
+            )
+        if not flow.was_ever_on and not self._world.assumptions.callback_url_before_activation:
+            raise NotFound(f"the flow {flow_name} was never on: it has no trigger URL")
+        return trigger_url(self._world.environment(environment_id), flow)
+
+    async def operator_id(self) -> str:
+        """Return the Entra object id of the operator."""
+        return self._world.operator.entra_id

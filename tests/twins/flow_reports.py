@@ -1,0 +1,77 @@
+"""Twin of the port `FlowReports`: lean lists, one full flow, runs."""
+
+from datetime import datetime
+
+from shared.domain.flow import FlowDetail, ReportedFlow, Run
+from tests.twins.flow_service import stays_on_microsoft_key
+from tests.twins.tenant import TwinFlow, TwinRun
+from tests.twins.world import World
+
+
+class FlowReportsTwin:
+    """What the flow service reports of a world."""
+
+    def __init__(self, world: World) -> None:
+        """Report on `world`."""
+        self._world = world
+
+    async def microsoft_key_flows(
+        self, environment_id: str, *, cannot_migrate_only: bool
+    ) -> list[ReportedFlow]:
+        """Return the flows on Microsoft's key, or just those that stay there (contract §5.1)."""
+        environment = self._world.environment(environment_id)
+        return [
+            self._reported(flow)
+            for flow in environment.live_flows()
+            if not flow.is_protected
+            and (flow.is_on or self._world.assumptions.stopped_flows_stay_listed)
+            and (not cannot_migrate_only or stays_on_microsoft_key(environment, flow))
+        ]
+
+    async def list_flows(self, environment_id: str) -> list[ReportedFlow]:
+        """Return every flow of the environment, lean, solution flows included."""
+        environment = self._world.environment(environment_id)
+        return [self._reported(flow) for flow in environment.live_flows()]
+
+    async def get_flow(self, environment_id: str, flow_name: str) -> FlowDetail:
+        """Return one flow with its definition; raises `NotFound`."""
+        flow = self._world.flow(environment_id, flow_name)
+        return FlowDetail(
+            flow_name=flow.flow_name,
+            display_name=flow.name,
+            workflow_id=flow.workflow_id if flow.in_solution else None,
+            state=flow.state,
+            client_data=flow.client_data,
+            owner_id=self._world.user(flow.owner_id).entra_id,
+            is_managed=flow.is_managed,
+            in_solution=flow.in_solution,
+        )
+
+    async def runs(
+        self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
+    ) -> list[Run]:
+        """Return the newest runs that began at or after `since`, at most `limit`, newest first."""
+        flow = self._world.flow(environment_id, flow_name)
+        shown = [self._run(run) for run in flow.runs if run.started >= since]
+        return sorted(shown, key=lambda run: run.started, reverse=True)[:limit]
+
+    def _reported(self, flow: TwinFlow) -> ReportedFlow:
+        is_bare = self._world.reports_are_bare
+        return ReportedFlow(
+            flow_name=flow.flow_name,
+            display_name=flow.name,
+            # Only solution flows name their Dataverse row (contract §5.2).
+            workflow_id=flow.workflow_id if flow.in_solution and not is_bare else None,
+            state=None if is_bare else flow.state,
+        )
+
+    def _run(self, run: TwinRun) -> Run:
+        has_ended = run.ends <= self._world.clock.now()
+        ended = "Failed" if run.failed else "Succeeded"
+        return Run(
+            run_id=run.run_id,
+            started=run.started,
+            ended=run.ends if has_ended else None,
+            status=ended if has_ended else "Running",
+            trigger_url_id=run.trigger_url_id,
+        )

@@ -1,0 +1,223 @@
+"""What the flow service does with a flow: save it, turn it on and off, sign its URL, report it."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from base64 import urlsafe_b64encode
+from datetime import timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from shared.domain.flow import FlowState
+from shared.errors import MigrationInProgress, Refused
+from tests.twins.definitions import (
+    event_source,
+    facts_of,
+    is_self_starting,
+    properties_of,
+    require_valid,
+)
+from tests.twins.records import Switch
+from tests.twins.tenant import TwinEnvironment, TwinFlow, TwinUser
+
+if TYPE_CHECKING:
+    from tests.twins.traffic import Traffic
+    from tests.twins.world import World
+
+_UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800, "month": 2592000}
+
+
+def refuse_while_migrating(world: World, environment: TwinEnvironment) -> None:
+    """Raise `MigrationInProgress` while nothing can be created or changed (contract §1.3)."""
+    if environment.is_migrating:
+        raise MigrationInProgress(
+            "flows cannot be created or updated while the environment is migrated",
+            code=world.assumptions.migration_blocked_code,
+            status=world.assumptions.migration_blocked_status,
+        )
+
+
+def trigger_url(environment: TwinEnvironment, flow: TwinFlow) -> str:
+    """Return the URL that callers hold, in one of the shapes of contract §7.2."""
+    facts = facts_of(flow.client_data)
+    path = _signed_path(flow)
+    match flow.url_form:
+        case "logic_apps":
+            host, version = f"prod-93.{environment.region}.logic.azure.com", "2016-06-01"
+        case "capacity_unit":
+            host, version = environment_host(environment), "1"
+            path = f"/powerautomate/automations/direct/cu/24{path}"
+        case _:
+            host, version = environment_host(environment), "1"
+            path = f"/powerautomate/automations/direct{path}"
+    signed = ""
+    if facts.authentication == "All":  # tenant URLs carry no signature (contract §7.1)
+        permission = quote(f"/triggers/{facts.trigger_name}/run", safe="")
+        signed = f"&sp={permission}&sv=1.0&sig={signature(flow)}"
+    return f"https://{host}:443{path}?api-version={version}{signed}"
+
+
+def environment_host(environment: TwinEnvironment) -> str:
+    """Return the host of an environment (contract §1.4)."""
+    bare = environment.id.replace("-", "").lower()
+    return f"{bare[:-2]}.{bare[-2:]}.environment.api.powerplatform.com"
+
+
+def signature(flow: TwinFlow) -> str:
+    """Return 43 characters: the key over the URL's path (contract §14.11)."""
+    digest = hmac.digest(flow.access_key, _signed_path(flow).encode(), sha256)
+    return urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def _signed_path(flow: TwinFlow) -> str:
+    facts = facts_of(flow.client_data)
+    name = quote(facts.trigger_name, safe="")
+    path = f"/workflows/{flow.trigger_url_id}/triggers/{name}/paths/invoke"
+    return f"{path}/{facts.relative_path.lstrip('/')}" if facts.relative_path else path
+
+
+def save(world: World, flow: TwinFlow, client_data: str, actor: TwinUser) -> None:
+    """Store a definition; an on flow may only take connections that `actor` may use."""
+    require_valid(client_data)
+    environment = world.environment(flow.environment_id)
+    if flow.is_on:
+        _check_connections(environment, flow, client_data, actor)
+    flow.client_data = client_data
+    _read_variables(environment, flow)
+
+
+def turn_on(world: World, flow: TwinFlow, actor: TwinUser) -> None:
+    """Turn a flow on as `actor`, or raise `Refused`; it may answer well and stay off."""
+    if flow.is_on:
+        return
+    environment = world.environment(flow.environment_id)
+    _check_connections(environment, flow, flow.client_data, actor)
+    _check_licence(world, flow)
+    _check_children(world, environment, flow)
+    if world.assumptions.activations_that_do_not_stick:
+        world.assumptions.activations_that_do_not_stick -= 1
+        return
+    if not flow.was_ever_on and world.assumptions.activation_changes_flow_name:
+        flow.flow_name = world.guid()
+    used = _connections(environment, flow.client_data)
+    flow.granted_connections |= {
+        name
+        for name in used
+        if name in environment.connections
+        and environment.connections[name].owner_id == actor.user_id
+    }
+    _read_variables(environment, flow)
+    _start_listening(world, flow)
+    _switch(world, flow, FlowState.ON)
+    flow.was_ever_on = True
+
+
+def turn_off(world: World, flow: TwinFlow) -> None:
+    """Turn a flow off; runs that are going go on (contract §14.12)."""
+    if flow.state is not FlowState.OFF:
+        _switch(world, flow, FlowState.OFF)
+
+
+def stays_on_microsoft_key(environment: TwinEnvironment, flow: TwinFlow) -> bool:
+    """Say whether migration leaves the flow behind: categories a to d of contract §5.1."""
+    return _stays(environment, flow, set())
+
+
+def _stays(environment: TwinEnvironment, flow: TwinFlow, seen: set[str]) -> bool:
+    seen.add(flow.workflow_id)
+    facts = facts_of(flow.client_data)
+    if facts.is_http or facts.is_teams or facts.lists_flows_as_admin_v1:
+        return True
+    if facts.is_power_apps_v1 and not flow.in_solution:
+        return True
+    children = [environment.flows.get(child) for child in facts.children if child not in seen]
+    return any(
+        not child.is_protected and not child.is_deleted and _stays(environment, child, seen)
+        for child in children
+        if child is not None
+    )
+
+
+def handled_events(traffic: Traffic, client_data: str) -> int:
+    """Return how many events the source of a definition has had so far."""
+    return len(traffic.events.get(event_source(client_data) or "", []))
+
+
+def recurrence(client_data: str) -> timedelta:
+    """Return the interval of a flow's recurrence."""
+    trigger = next(iter(properties_of(client_data)["definition"]["triggers"].values()))
+    rule = trigger["recurrence"]
+    return timedelta(seconds=_UNITS[rule["frequency"].lower()] * rule["interval"])
+
+
+def _start_listening(world: World, flow: TwinFlow) -> None:
+    """A new flow begins with now; one that is turned on again may replay what it missed."""
+    if not is_self_starting(flow.client_data):
+        return
+    if facts_of(flow.client_data).trigger_type == "Recurrence":
+        flow.next_run = world.clock.now()  # without a start time it runs at once (§14.7)
+    elif not flow.was_ever_on or not world.assumptions.polling_replays_backlog:
+        flow.cursor = handled_events(world.traffic, flow.client_data)
+
+
+def _switch(world: World, flow: TwinFlow, state: FlowState) -> None:
+    flow.state = state
+    last = max((run.started for run in flow.runs), default=None)
+    world.switches.append(
+        Switch(at=world.clock.now(), workflow_id=flow.workflow_id, state=state, last_run=last)
+    )
+
+
+def _read_variables(environment: TwinEnvironment, flow: TwinFlow) -> None:
+    values = {one.schema_name: one.current for one in environment.variables.values()}
+    flow.variables = {name: value for name, value in values.items() if value is not None}
+
+
+def _connections(environment: TwinEnvironment, client_data: str) -> set[str]:
+    """Name the connections a definition is bound to; unbound ones by their own key."""
+    names = set()
+    for use in facts_of(client_data).connections:
+        if use.is_invokers:
+            continue
+        bound = environment.connection_references.get(use.logical_name or "")
+        names.add(use.connection_name or bound or use.key)
+    return names
+
+
+def _check_connections(
+    environment: TwinEnvironment, flow: TwinFlow, client_data: str, actor: TwinUser
+) -> None:
+    """Whoever activates must own each connection or have it shared (contract §14.1)."""
+    for name in sorted(_connections(environment, client_data) - flow.granted_connections):
+        connection = environment.connections.get(name)
+        if connection and actor.user_id in {connection.owner_id, *connection.shared_with}:
+            continue
+        connector = connection.connector if connection else re.sub(r"[-_]\d+$", "", name)
+        raise Refused(
+            f"The caller object id is '{actor.entra_id}'. Connection '{name}' to '{connector}' "
+            "cannot be used to activate this flow.",
+            code="ConnectionAuthorizationFailed",
+            status=403,
+        )
+
+
+def _check_licence(world: World, flow: TwinFlow) -> None:
+    if facts_of(flow.client_data).is_premium and not world.user(flow.owner_id).has_premium:
+        raise Refused(
+            "The user has no adequate licence.", code="MissingAdequateQuotaPolicy", status=403
+        )
+
+
+def _check_children(world: World, environment: TwinEnvironment, flow: TwinFlow) -> None:
+    if not world.assumptions.children_must_be_on:
+        return
+    for child_id in facts_of(flow.client_data).children:
+        child = environment.flows.get(child_id)
+        if child is None or not child.is_on:
+            raise Refused(
+                f"The child flow '{child_id}' is not published.",
+                code="ChildFlowUnpublished",
+                status=400,
+            )

@@ -1,0 +1,59 @@
+"""Twins of the ports that read keys, service tags and firewalls."""
+
+from collections.abc import Mapping, Sequence
+
+from shared.domain.firewall import Firewall
+from shared.domain.key import EnterprisePolicy, Key, KeyVault
+from shared.errors import NotFound
+from tests.twins.world import World
+
+
+class KeysTwin:
+    """Keys, vaults and policies of a world."""
+
+    def __init__(self, world: World) -> None:
+        """Read `world`."""
+        self._world = world
+
+    async def policies(self) -> list[EnterprisePolicy]:
+        """Return the encryption policies of the watched subscriptions."""
+        return list(self._world.policies.values())
+
+    async def vault(self, vault_id: str) -> KeyVault:
+        """Return a vault by Azure resource id."""
+        try:
+            return self._world.vaults[vault_id.lower()]
+        except KeyError:
+            raise NotFound(f"there is no vault {vault_id}") from None
+
+    async def key_versions(self, vault_url: str, name: str) -> list[Key]:
+        """Return every version of a key, newest first."""
+        try:
+            return list(self._world.keys[(vault_url, name)])
+        except KeyError:
+            raise NotFound(f"there is no key {name}") from None
+
+
+class ServiceTagsTwin:
+    """The service tags of a world."""
+
+    def __init__(self, world: World) -> None:
+        """Read `world`."""
+        self._world = world
+
+    async def prefixes(self) -> Mapping[str, Sequence[str]]:
+        """Return the address prefixes of each tag, by lower-case tag name."""
+        return dict(self._world.service_tags)
+
+
+class FirewallsTwin:
+    """The firewalls of one kind in a world."""
+
+    def __init__(self, world: World, kind: str) -> None:
+        """Read the firewalls of `kind`."""
+        self._world = world
+        self.kind = kind
+
+    async def read(self) -> list[Firewall]:
+        """Return every firewall of this kind."""
+        return [firewall for firewall in self._world.firewalls if firewall.kind == self.kind]

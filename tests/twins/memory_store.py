@@ -1,0 +1,107 @@
+"""Twin of the port `Store`: tables in memory, with the limits of Azure Table storage."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+from itertools import count
+from operator import eq, ge, gt, le, lt, ne
+from typing import Any
+
+from shared.adapters.table_limits import check_batch, check_conditions, check_key
+from shared.errors import AlreadyExists, Conflict, NotFound
+from shared.ports import Condition, Delete, Insert, Operation, Replace, Row, Scalar, Upsert
+
+type Name = tuple[str, str, str]
+
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "eq": eq,
+    "ne": ne,
+    "lt": lt,
+    "le": le,
+    "gt": gt,
+    "ge": ge,
+}
+
+
+class MemoryStore:
+    """A `Store` that lasts as long as the test."""
+
+    def __init__(self) -> None:
+        """Hold no row yet."""
+        self.rows: dict[Name, Row] = {}
+        self._versions = count(1)
+
+    async def get(self, table: str, partition: str, key: str) -> Row | None:
+        """Return the row, or None."""
+        check_key(table, partition, key)
+        return self.rows.get((table, partition, key))
+
+    async def write(self, *operations: Operation) -> list[Row]:
+        """Do all operations, or none; see the port."""
+        check_batch(operations)
+        for operation in operations:
+            _check(operation, self.rows.get(_name(operation.row)))
+        return [self._do(operation) for operation in operations]
+
+    async def query(
+        self, table: str, partition: str | None = None, *, where: Sequence[Condition] = ()
+    ) -> AsyncIterator[Row]:
+        """Yield rows in the order of partition and key."""
+        check_key(table, partition or "")
+        check_conditions(where)
+        names = [
+            name for name in sorted(self.rows) if name[0] == table and partition in (None, name[1])
+        ]
+        for name in names:
+            row = self.rows.get(name)
+            if row is not None and all(_fits(row, condition) for condition in where):
+                yield row
+
+    def _do(self, operation: Operation) -> Row:
+        row = operation.row
+        if isinstance(operation, Delete):
+            del self.rows[_name(row)]
+            return row
+        stored = replace(row, columns=dict(row.columns), etag=f'W/"{next(self._versions)}"')
+        self.rows[_name(row)] = stored
+        return stored
+
+
+def _name(row: Row) -> Name:
+    return row.table, row.partition, row.key
+
+
+def _check(operation: Operation, stored: Row | None) -> None:
+    """Raise what the port says if what is stored does not allow the operation."""
+    row = operation.row
+    name = "/".join(_name(row))
+    etag = stored.etag if stored else None
+    match operation:
+        case Insert() if stored:
+            raise AlreadyExists(f"the row {name} exists")
+        case Replace() if etag != row.etag:
+            raise Conflict(f"the row {name} was changed since it was read")
+        case Delete() if not stored:
+            raise NotFound(f"the row {name} does not exist")
+        case Delete() if row.etag not in (None, etag):
+            raise Conflict(f"the row {name} was changed since it was read")
+        case Insert() | Replace() | Upsert() | Delete():
+            pass
+
+
+def _fits(row: Row, condition: Condition) -> bool:
+    """Compare like with like; a row without the column fits no condition."""
+    value = row.columns.get(condition.column)
+    if value is None or _sort(value) != _sort(condition.value):
+        return False
+    return _COMPARISONS[condition.op](value, condition.value)
+
+
+def _sort(value: Scalar) -> str:
+    """Numbers compare with numbers, and a truth value is no number."""
+    match value:
+        case bool():
+            return "truth"
+        case str():
+            return "text"
+        case _:
+            return "number"

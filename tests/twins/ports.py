@@ -1,0 +1,106 @@
+"""All twins of one world, typed as the product's ports: mypy proves that they fit."""
+
+from dataclasses import dataclass, fields, replace
+from random import Random
+from typing import Self
+
+from shared.ports import (
+    AppSettings,
+    Archive,
+    Clock,
+    Environments,
+    EnvironmentVariables,
+    FirewallKind,
+    FlowAccess,
+    FlowReports,
+    FlowSwitch,
+    Keys,
+    Messages,
+    ResourceReader,
+    Secrets,
+    ServiceTags,
+    Store,
+    Workflows,
+)
+from tests.twins.app_settings import AppSettingsTwin
+from tests.twins.crash import Plan, interrupting
+from tests.twins.environment_variables import EnvironmentVariablesTwin
+from tests.twins.environments import EnvironmentsTwin
+from tests.twins.flow_access import FlowAccessTwin
+from tests.twins.flow_reports import FlowReportsTwin
+from tests.twins.flow_switch import FlowSwitchTwin
+from tests.twins.keys import FirewallsTwin, KeysTwin, ServiceTagsTwin
+from tests.twins.memory_archive import MemoryArchive
+from tests.twins.memory_store import MemoryStore
+from tests.twins.messages import MessagesTwin
+from tests.twins.resource_reader import ResourceReaderTwin
+from tests.twins.secrets import SecretsTwin
+from tests.twins.workflows import WorkflowsTwin
+from tests.twins.world import World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """What a use case may be given."""
+
+    clock: Clock
+    store: Store
+    archive: Archive
+    messages: Messages
+    environments: Environments
+    flow_reports: FlowReports
+    flow_access: FlowAccess
+    flow_switch: FlowSwitch
+    workflows: Workflows
+    environment_variables: EnvironmentVariables
+    app_settings: AppSettings
+    secrets: Secrets
+    keys: Keys
+    service_tags: ServiceTags
+    resources: ResourceReader
+    network_security_groups: FirewallKind
+    app_service_firewalls: FirewallKind
+
+    def under(self, plan: Plan) -> Self:
+        """Return the same ports, with every call of any of them under `plan`."""
+        return replace(
+            self,
+            **{one.name: interrupting(getattr(self, one.name), plan) for one in fields(self)},
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Twins:
+    """A world with its store, archive and broker, and the ports onto them."""
+
+    world: World
+    store: MemoryStore
+    archive: MemoryArchive
+    messages: MessagesTwin
+    ports: Ports
+
+
+def twins_of(world: World, *, order: Random | None = None) -> Twins:
+    """Return the twins of `world`; messages come in the order drawn from `order`."""
+    store, archive = MemoryStore(), MemoryArchive()
+    messages = MessagesTwin(world.clock, order=order)
+    ports = Ports(
+        clock=world.clock,
+        store=store,
+        archive=archive,
+        messages=messages,
+        environments=EnvironmentsTwin(world),
+        flow_reports=FlowReportsTwin(world),
+        flow_access=FlowAccessTwin(world),
+        flow_switch=FlowSwitchTwin(world),
+        workflows=WorkflowsTwin(world),
+        environment_variables=EnvironmentVariablesTwin(world),
+        app_settings=AppSettingsTwin(world),
+        secrets=SecretsTwin(world),
+        keys=KeysTwin(world),
+        service_tags=ServiceTagsTwin(world),
+        resources=ResourceReaderTwin(world),
+        network_security_groups=FirewallsTwin(world, "network_security_group"),
+        app_service_firewalls=FirewallsTwin(world, "app_service"),
+    )
+    return Twins(world=world, store=store, archive=archive, messages=messages, ports=ports)

@@ -1,0 +1,51 @@
+"""Twin of the port `Secrets`: every write is a version, the old ones stay."""
+
+from collections.abc import AsyncIterator
+
+from shared.errors import NotFound, Refused
+from shared.ports import Secret
+from tests.twins.tenant import TwinSecret
+from tests.twins.world import World
+
+
+class SecretsTwin:
+    """The secrets of a world's vaults."""
+
+    def __init__(self, world: World) -> None:
+        """Act on `world`."""
+        self._world = world
+
+    async def list(self) -> AsyncIterator[tuple[str, str]]:
+        """Yield vault URL and name of every enabled secret."""
+        for (vault_url, name), secret in sorted(self._world.secrets.items()):
+            if secret.is_enabled:
+                yield vault_url, name
+
+    async def read(self, vault_url: str, name: str) -> Secret:
+        """Return the current version; raises `NotFound`, and `Refused` for a disabled one."""
+        secret = self._secret(vault_url, name)
+        if not secret.is_enabled:
+            raise Refused("the secret is disabled", code="Forbidden", status=403)
+        version, value = secret.versions[-1]
+        return Secret(
+            vault_url=vault_url,
+            name=name,
+            value=value,
+            version=version,
+            content_type=secret.content_type,
+            tags=dict(secret.tags),
+        )
+
+    async def write(self, secret: Secret, value: str) -> None:
+        """Add a version with `value`, with the content type and tags of `secret`."""
+        twin = self._secret(secret.vault_url, secret.name)
+        with self._world.writing(None, "write secret", f"{secret.vault_url}/{secret.name}"):
+            twin.versions.append((self._world.hex_id(), value))
+            twin.content_type = secret.content_type
+            twin.tags = dict(secret.tags)
+
+    def _secret(self, vault_url: str, name: str) -> TwinSecret:
+        try:
+            return self._world.secrets[(vault_url, name)]
+        except KeyError:
+            raise NotFound(f"there is no secret {name}") from None

@@ -1,0 +1,35 @@
+"""The product's own bundle of ports, filled with twins."""
+
+from collections.abc import Iterable
+
+from shared.ports import CallerKind, FirewallKind
+from shared.rows import Tables
+from shared.services import Services
+from shared.settings import Settings
+from tests.twins.ports import Ports
+
+
+def services_of(
+    ports: Ports,
+    *,
+    settings: Settings | None = None,
+    callers: Iterable[CallerKind] = (),
+    firewalls: Iterable[FirewallKind] = (),
+) -> Services:
+    """Return services on these ports: make them anew after a kill, as a new process would."""
+    return Services(
+        settings=settings or Settings(tenant_id="twins"),
+        clock=ports.clock,
+        tables=Tables(ports.store),
+        archive=ports.archive,
+        messages=ports.messages,
+        environments=ports.environments,
+        flow_reports=ports.flow_reports,
+        flow_access=ports.flow_access,
+        flow_switch=ports.flow_switch,
+        workflows=ports.workflows,
+        keys=ports.keys,
+        service_tags=ports.service_tags,
+        callers={kind.kind: kind for kind in callers},
+        firewalls={kind.kind: kind for kind in firewalls},
+    )

@@ -1,0 +1,187 @@
+"""What the twins' tenant consists of: plain mutable records, without behaviour of the platform."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from shared.domain.environment import Environment, PolicyLink
+from shared.domain.flow import FlowState
+
+
+@dataclass(slots=True, kw_only=True)
+class TwinUser:
+    """A person or an application, in Dataverse and in Entra."""
+
+    #: `systemuserid` of Dataverse.
+    user_id: str
+    #: Entra object id.
+    entra_id: str
+    name: str
+    #: Without it a flow with HTTP in or out cannot be turned on (contract §1.3).
+    has_premium: bool = True
+
+
+@dataclass(slots=True, kw_only=True)
+class TwinConnection:
+    """A connection; only its owner and those it is shared with may activate a flow on it."""
+
+    name: str
+    connector: str
+    owner_id: str
+    #: `systemuserid`s.
+    shared_with: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True, kw_only=True)
+class TwinRun:
+    """One run; it is going until the clock passes `ends`."""
+
+    run_id: str
+    started: datetime
+    ends: datetime
+    failed: bool = False
+    error: str = ""
+    trigger_url_id: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class TwinFlow:
+    """A flow: its Dataverse row and what the flow service keeps of it."""
+
+    environment_id: str
+    workflow_id: str
+    #: Id in the flow service; may differ from `workflow_id` and change on activation.
+    flow_name: str
+    name: str
+    client_data: str
+    owner_id: str
+    #: 32-hex id in the trigger URL.
+    trigger_url_id: str
+    #: What signatures are made with.
+    access_key: bytes
+    created: datetime
+    description: str = ""
+    state: FlowState = FlowState.OFF
+    #: Under the customer's key.
+    is_protected: bool = False
+    is_managed: bool = False
+    in_solution: bool = True
+    #: `environment`, `capacity_unit` or `logic_apps`: the shape of its URL (contract §7.2).
+    url_form: str = "environment"
+    version: int = 1
+    was_ever_on: bool = False
+    is_deleted: bool = False
+    #: Created through the port `Workflows`: a copy.
+    made_by_app: bool = False
+    #: Policy of the environment when it was created; empty: none.
+    policy_id: str = ""
+    #: Entra object id → role.
+    co_owners: dict[str, str] = field(default_factory=dict)
+    #: Connections the flow itself may use since their owner turned it on (contract §14.1).
+    granted_connections: set[str] = field(default_factory=set)
+    #: Environment variables as they were at the last save or activation (contract §14.3).
+    variables: dict[str, str] = field(default_factory=dict)
+    runs: list[TwinRun] = field(default_factory=list)
+    run_duration: timedelta = timedelta(seconds=2)
+    #: Events of its source that it has seen (polling triggers).
+    cursor: int = 0
+    #: Next run of a recurrence.
+    next_run: datetime | None = None
+
+    @property
+    def etag(self) -> str:
+        """The row's version as Dataverse writes it."""
+        return f'W/"{self.version}"'
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it runs when it is triggered."""
+        return self.state is FlowState.ON and not self.is_deleted
+
+
+@dataclass(slots=True, kw_only=True)
+class TwinVariable:
+    """One environment variable with its definition."""
+
+    definition_id: str
+    schema_name: str
+    default_value: str | None = None
+    value_id: str | None = None
+    value: str | None = None
+    value_version: int = 1
+    definition_version: int = 1
+
+    @property
+    def current(self) -> str | None:
+        """What a flow would read if it were saved now."""
+        return self.default_value if self.value is None else self.value
+
+
+@dataclass(slots=True, kw_only=True)
+class TwinEnvironment:
+    """One environment with everything in it."""
+
+    id: str
+    display_name: str
+    region: str = "westeurope"
+    geography: str = "europe"
+    sku: str = "Production"
+    is_managed: bool = True
+    is_enabled: bool = True
+    dataverse_url: str | None = None
+    policy: PolicyLink | None = None
+    #: Flows are being moved under the key: nothing can be created or changed.
+    is_migrating: bool = False
+    #: By `workflow_id`; deleted ones are kept for the answers their URLs give.
+    flows: dict[str, TwinFlow] = field(default_factory=dict)
+    #: By connection name.
+    connections: dict[str, TwinConnection] = field(default_factory=dict)
+    #: Logical name of a connection reference → connection name.
+    connection_references: dict[str, str] = field(default_factory=dict)
+    #: By definition id.
+    variables: dict[str, TwinVariable] = field(default_factory=dict)
+
+    def described(self) -> Environment:
+        """Return it as the port shows it."""
+        return Environment(
+            id=self.id,
+            display_name=self.display_name,
+            geography=self.geography,
+            region=self.region,
+            sku=self.sku,
+            is_managed=self.is_managed,
+            is_enabled=self.is_enabled,
+            policy=self.policy,
+            dataverse_url=self.dataverse_url,
+        )
+
+    def live_flows(self) -> list[TwinFlow]:
+        """Return the flows that are not deleted."""
+        return [flow for flow in self.flows.values() if not flow.is_deleted]
+
+
+@dataclass(slots=True, kw_only=True)
+class TwinSite:
+    """An App Service or Functions app."""
+
+    id: str
+    name: str
+    hosts: tuple[str, ...]
+    settings: dict[str, str] = field(default_factory=dict)
+    restarts: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class TwinSecret:
+    """A Key Vault secret with all its versions, oldest first: version id and value."""
+
+    vault_url: str
+    name: str
+    versions: list[tuple[str, str]]
+    content_type: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    is_enabled: bool = True
+
+    @property
+    def value(self) -> str:
+        """The current version's value."""
+        return self.versions[-1][1]

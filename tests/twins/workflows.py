@@ -1,0 +1,139 @@
+"""Twin of the port `Workflows`: cloud flows as rows of Dataverse (contract §6, §14.1, §14.4)."""
+
+from collections.abc import AsyncIterator
+
+from shared.domain.environment import Environment
+from shared.domain.flow import FlowState, Workflow, WorkflowChange, WorkflowDraft
+from shared.errors import AlreadyExists, Conflict, NotFound, Refused
+from tests.twins.definitions import require_valid
+from tests.twins.flow_service import refuse_while_migrating, save, turn_off, turn_on
+from tests.twins.tenant import TwinEnvironment, TwinFlow, TwinUser
+from tests.twins.world import World
+
+
+class WorkflowsTwin:
+    """The `workflow` rows of a world."""
+
+    def __init__(self, world: World) -> None:
+        """Act on `world` as its application."""
+        self._world = world
+
+    async def list(self, environment: Environment) -> AsyncIterator[Workflow]:
+        """Yield every cloud flow."""
+        for flow in self._environment(environment).live_flows():
+            if self._has_row(flow):
+                yield _row(flow)
+
+    async def get(self, environment: Environment, workflow_id: str) -> Workflow:
+        """Return one; raises `NotFound`."""
+        self._environment(environment)
+        return _row(self._flow(environment.id, workflow_id))
+
+    async def create(self, environment: Environment, draft: WorkflowDraft) -> None:
+        """Create it, off, under the draft's id; raises `AlreadyExists`."""
+        world, twin = self._world, self._environment(environment)
+        workflow_id = draft.workflow_id.lower()
+        there = twin.flows.get(workflow_id)
+        if there is not None and not there.is_deleted:
+            raise AlreadyExists("A record with matching key values already exists.")
+        refuse_while_migrating(world, twin)
+        require_valid(draft.client_data)
+        find = world.user_by_entra_id if draft.owner_is_entra_id else world.user
+        owner = find(draft.owner_id)
+        with world.writing(twin.id, "create workflow", workflow_id):
+            flow = world.add_flow(self._new_flow(twin, draft, owner))
+            save(world, flow, draft.client_data, world.application)
+
+    async def update(
+        self, environment: Environment, workflow_id: str, change: WorkflowChange, *, etag: str
+    ) -> None:
+        """Change it if it still has `etag` (`*`: if it exists); raises `Conflict`, `NotFound`."""
+        world, twin = self._world, self._environment(environment)
+        flow = self._flow(twin.id, workflow_id)
+        if etag not in ("*", flow.etag):
+            raise Conflict("The version of the existing record doesn't match the RowVersion.")
+        refuse_while_migrating(world, twin)
+        actor = self._actor(change.on_behalf_of)
+        with world.writing(twin.id, "update workflow", flow.workflow_id):
+            if change.client_data is not None:
+                before = flow.client_data
+                save(world, flow, change.client_data, actor)
+            try:
+                if change.state is FlowState.ON:
+                    turn_on(world, flow, actor)
+            except Refused:
+                if change.client_data is not None:
+                    flow.client_data = before  # a PATCH changes all or nothing
+                raise
+            if change.state is FlowState.OFF:
+                turn_off(world, flow)
+            flow.name = flow.name if change.name is None else change.name
+            flow.version += 1
+
+    async def delete(self, environment: Environment, workflow_id: str) -> None:
+        """Delete it; does nothing if it is gone."""
+        twin = self._environment(environment)
+        flow = twin.flows.get(workflow_id.lower())
+        if flow is None or flow.is_deleted:
+            return
+        with self._world.writing(twin.id, "delete workflow", flow.workflow_id):
+            turn_off(self._world, flow)
+            flow.is_deleted = True
+
+    def _environment(self, environment: Environment) -> TwinEnvironment:
+        twin = self._world.environment(environment.id)
+        if twin.dataverse_url is None:
+            raise Refused("the environment has no Dataverse", code="NoDataverse", status=403)
+        return twin
+
+    def _has_row(self, flow: TwinFlow) -> bool:
+        return flow.in_solution or self._world.assumptions.my_flows_have_rows
+
+    def _flow(self, environment_id: str, workflow_id: str) -> TwinFlow:
+        flow = self._world.workflow(environment_id, workflow_id)
+        if not self._has_row(flow):
+            raise NotFound(f"workflow With Id = {workflow_id} Does Not Exist")
+        return flow
+
+    def _actor(self, on_behalf_of: str | None) -> TwinUser:
+        """Return whom the flow service sees; whether the header reaches it is unproven (§14.1)."""
+        if on_behalf_of is None:
+            return self._world.application
+        user = self._world.user(on_behalf_of)
+        if not self._world.may_act_on_behalf:
+            raise Refused("Principal user is missing a privilege", code="0x80040220", status=403)
+        reaches = self._world.assumptions.impersonation_reaches_flow_service
+        return user if reaches else self._world.application
+
+    def _new_flow(self, twin: TwinEnvironment, draft: WorkflowDraft, owner: TwinUser) -> TwinFlow:
+        world = self._world
+        is_protected = twin.policy is not None
+        return TwinFlow(
+            environment_id=twin.id,
+            workflow_id=draft.workflow_id.lower(),
+            flow_name=draft.workflow_id.lower(),
+            name=draft.name,
+            description=draft.description,
+            client_data=draft.client_data,
+            owner_id=owner.user_id,
+            trigger_url_id=world.hex_id(),
+            access_key=world.random.randbytes(32),
+            created=world.clock.now(),
+            is_protected=is_protected,  # what is created after linking is protected (§13.4)
+            url_form=world.assumptions.protected_url_form if is_protected else "environment",
+            made_by_app=True,
+            policy_id=twin.policy.policy_id if twin.policy else "",
+        )
+
+
+def _row(flow: TwinFlow) -> Workflow:
+    return Workflow(
+        workflow_id=flow.workflow_id,
+        name=flow.name,
+        state=flow.state,
+        client_data=flow.client_data,
+        owner_id=flow.owner_id,
+        is_managed=flow.is_managed,
+        description=flow.description,
+        etag=flow.etag,
+    )

@@ -1,0 +1,136 @@
+"""A tenant in memory, its clock, and a record of everything that was written to it.
+
+The port twins (`environments.py`, `workflows.py`, …) act on it; `running.py` lets flows run,
+`traffic.py` lets outside systems call, `invariants.py` says what must never be seen.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from random import Random
+from uuid import UUID
+
+from local_cloud.tenant.assumptions import Assumptions
+from shared.domain.firewall import Firewall
+from shared.domain.key import EnterprisePolicy, Key, KeyVault
+from shared.errors import NotFound, Refused
+from tests.twins.clock import ManualClock
+from tests.twins.records import Switch, Write
+from tests.twins.tenant import TwinEnvironment, TwinFlow, TwinSecret, TwinSite, TwinUser
+from tests.twins.traffic import Traffic
+
+
+class World:
+    """The tenant. Everything random in it comes from `seed`."""
+
+    def __init__(self, *, seed: int = 0) -> None:
+        """Make an empty tenant with the app's own two identities."""
+        self.random = Random(seed)  # noqa: S311 -- repeatable tests, no secrets
+        self.clock = ManualClock()
+        self.assumptions = Assumptions()
+        #: Reports name no Dataverse id and no state: all that Microsoft's module reads (§5.1).
+        self.reports_are_bare = False
+        #: Whether the app has the right to act for another user in Dataverse (contract §14.1).
+        self.may_act_on_behalf = True
+        self.users: dict[str, TwinUser] = {}
+        self.environments: dict[str, TwinEnvironment] = {}
+        self.sites: dict[str, TwinSite] = {}
+        #: By vault URL and name.
+        self.secrets: dict[tuple[str, str], TwinSecret] = {}
+        self.policies: dict[str, EnterprisePolicy] = {}
+        self.vaults: dict[str, KeyVault] = {}
+        #: By vault URL and key name, newest first.
+        self.keys: dict[tuple[str, str], list[Key]] = {}
+        self.firewalls: list[Firewall] = []
+        #: Raw Azure resources by lower-case id, and what lies below them by id and suffix.
+        self.resources: dict[str, Mapping[str, object]] = {}
+        #: Lower-case tag → prefixes.
+        self.service_tags: dict[str, list[str]] = {}
+        #: By 32-hex id; a flow that was deleted and made again has another.
+        self.flows_by_url_id: dict[str, TwinFlow] = {}
+        self.traffic = Traffic()
+        self.writes: list[Write] = []
+        self.switches: list[Switch] = []
+        #: Called after every write; what they return is kept in `violations`.
+        self.watchers: list[Callable[[World], list[str]]] = []
+        self.violations: list[str] = []
+        #: What Dataverse calls act as, and who reads trigger URLs.
+        self.application = self.add_user("Remediation app")
+        self.operator = self.add_user("Remediation operator")
+
+    # --- making things -----------------------------------------------------------------------
+
+    def guid(self) -> str:
+        """Return a new id."""
+        return str(UUID(int=self.random.getrandbits(128), version=4))
+
+    def hex_id(self) -> str:
+        """Return a new 32-hex id."""
+        return f"{self.random.getrandbits(128):032x}"
+
+    def add_user(self, name: str, *, has_premium: bool = True) -> TwinUser:
+        """Add a person or an application."""
+        user = TwinUser(
+            user_id=self.guid(), entra_id=self.guid(), name=name, has_premium=has_premium
+        )
+        self.users[user.user_id] = user
+        return user
+
+    def add_flow(self, flow: TwinFlow) -> TwinFlow:
+        """Put a flow into its environment."""
+        self.environment(flow.environment_id).flows[flow.workflow_id] = flow
+        self.flows_by_url_id[flow.trigger_url_id] = flow
+        return flow
+
+    # --- finding things ----------------------------------------------------------------------
+
+    def environment(self, environment_id: str) -> TwinEnvironment:
+        """Return an environment; raises `NotFound`."""
+        try:
+            return self.environments[environment_id]
+        except KeyError:
+            raise NotFound(f"the environment {environment_id} could not be found") from None
+
+    def user(self, user_id: str) -> TwinUser:
+        """Return a user by `systemuserid`; raises `Refused` as Dataverse does for a strange one."""
+        try:
+            return self.users[user_id]
+        except KeyError:
+            raise Refused("no such user", code="0x80040217", status=400) from None
+
+    def user_by_entra_id(self, entra_id: str) -> TwinUser:
+        """Return a user by Entra object id; raises `Refused` for a strange one."""
+        for user in self.users.values():
+            if user.entra_id == entra_id:
+                return user
+        raise Refused("no such user", code="0x80040217", status=400)
+
+    def workflow(self, environment_id: str, workflow_id: str) -> TwinFlow:
+        """Return a flow by Dataverse id; raises `NotFound`."""
+        flow = self.environment(environment_id).flows.get(workflow_id.lower())
+        if flow is None or flow.is_deleted:
+            raise NotFound(f"workflow With Id = {workflow_id} Does Not Exist")
+        return flow
+
+    def flow(self, environment_id: str, flow_name: str) -> TwinFlow:
+        """Return a flow by its id in the flow service; raises `NotFound`."""
+        for flow in self.environment(environment_id).live_flows():
+            if flow.flow_name == flow_name:
+                return flow
+        raise NotFound(f"Could not find flow '{flow_name}'.")
+
+    def flows(self) -> Iterator[TwinFlow]:
+        """Yield every flow of the tenant that is not deleted."""
+        for environment in self.environments.values():
+            yield from environment.live_flows()
+
+    # --- writing -----------------------------------------------------------------------------
+
+    @contextmanager
+    def writing(self, environment_id: str | None, what: str, target: str) -> Iterator[None]:
+        """Record what is done inside as one write, if it succeeds, and let the watchers look."""
+        yield
+        self.writes.append(
+            Write(at=self.clock.now(), environment_id=environment_id, what=what, target=target)
+        )
+        for watcher in self.watchers:
+            self.violations += [f"after {what} {target}: {seen}" for seen in watcher(self)]

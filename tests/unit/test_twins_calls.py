@@ -1,0 +1,183 @@
+"""What the twins' tenant answers to calls, and what its flows do when they run."""
+
+from dataclasses import replace
+
+import pytest
+
+from shared.domain.firewall import Access, Firewall, FirewallRule
+from shared.domain.flow import FlowState, WorkflowChange
+from shared.domain.trigger_url import find_trigger_urls, parse_trigger_url
+from tests.twins import definition_builder as define
+from tests.twins.builder import Builder
+from tests.twins.flow_service import turn_off
+from tests.twins.ports import twins_of
+from tests.twins.running import call, run_flow, urls_in
+from tests.twins.world import World
+
+
+@pytest.fixture
+def builder() -> Builder:
+    """Give an empty environment."""
+    return Builder(World())
+
+
+def test_a_call_of_a_flow_that_is_on_is_accepted_and_is_a_run(builder: Builder) -> None:
+    """The caller gets a 202, the run carries the id of the URL."""
+    flow = builder.http_flow("Orders")
+
+    outcome = call(builder.world, builder.url_of(flow))
+
+    assert (outcome.status, outcome.code) == (202, "")
+    assert flow.runs == list(outcome.runs)
+    assert flow.runs[0].trigger_url_id == flow.trigger_url_id
+
+
+def test_a_flow_that_is_off_refuses_the_call_and_keeps_no_trace(builder: Builder) -> None:
+    """Calls to a stopped flow are gone: a 400 and no run."""
+    flow = builder.http_flow("Orders")
+    turn_off(builder.world, flow)
+
+    outcome = call(builder.world, builder.url_of(flow))
+
+    assert (outcome.status, outcome.code) == (400, "WorkflowTriggerIsNotEnabled")
+    assert flow.runs == []
+
+
+def test_a_signature_is_checked(builder: Builder) -> None:
+    """A wrong signature and none at all are refused differently."""
+    url = builder.url_of(builder.http_flow("Orders"))
+    unsigned, _, _ = url.partition("&sp=")
+
+    assert call(builder.world, url[:-1] + ("A" if url[-1] != "A" else "B")).status == 401
+    assert call(builder.world, unsigned).code == "DirectApiAuthorizationRequired"
+
+
+def test_a_url_of_the_tenant_kind_has_no_signature(builder: Builder) -> None:
+    """With tenant authentication the URL is no secret."""
+    flow = builder.flow("Orders", define.http_trigger(authentication="Tenant"))
+
+    url = builder.url_of(flow)
+
+    assert "sig=" not in url
+    assert call(builder.world, url).is_accepted
+
+
+async def test_a_deleted_flow_refuses_the_call(builder: Builder) -> None:
+    """The old URL of a deleted flow stays dead when a flow is made again under its id."""
+    workflows = twins_of(builder.world).ports.workflows
+    flow, environment = builder.http_flow("Orders"), builder.environment.described()
+    url = builder.url_of(flow)
+
+    await workflows.delete(environment, flow.workflow_id)
+
+    assert call(builder.world, url).code == "WorkflowTriggerIsNotEnabled"
+
+
+@pytest.mark.parametrize("form", ["environment", "capacity_unit", "logic_apps"])
+def test_the_product_reads_every_shape_of_url(builder: Builder, form: str) -> None:
+    """A caller finds its flow by any shape, also with a relative path of its own."""
+    flow = builder.flow("Orders", define.http_trigger(relative_path="orders/{id}"))
+    flow.url_form = form
+
+    url = builder.url_of(flow).replace("%7Bid%7D", "42").replace("{id}", "42")
+
+    parsed = parse_trigger_url(url)
+    assert parsed is not None
+    assert parsed.workflow_id == flow.trigger_url_id
+    assert len(find_trigger_urls(f'{{"url": "{url}"}}')) == len(urls_in(f'"{url}"')) == 1
+    assert call(builder.world, url).is_accepted
+
+
+def test_a_parent_runs_its_children(builder: Builder) -> None:
+    """One call of the parent is one run of each, the child's shows no URL."""
+    child, parent, _ = builder.family("Billing")
+
+    call(builder.world, builder.url_of(parent))
+
+    assert len(parent.runs) == len(child.runs) == 1
+    assert child.runs[0].trigger_url_id is None
+
+
+def test_a_parent_fails_when_its_child_is_off(builder: Builder) -> None:
+    """The caller of the parent still gets a 202: only the run shows it."""
+    child, parent, _ = builder.family("Billing")
+    turn_off(builder.world, child)
+
+    outcome = call(builder.world, builder.url_of(parent))
+
+    assert outcome.is_accepted
+    assert outcome.has_failed
+
+
+def test_a_calling_flow_fails_when_the_call_is_refused(builder: Builder) -> None:
+    """A flow whose HTTP action posts to a stopped flow fails."""
+    flow = builder.http_flow("Orders")
+    caller = builder.flow_caller(flow)
+    assert not run_flow(builder.world, caller).failed
+
+    turn_off(builder.world, flow)
+
+    assert "WorkflowTriggerIsNotEnabled" in run_flow(builder.world, caller).error
+
+
+async def test_a_flow_keeps_an_environment_variable_until_it_is_saved(builder: Builder) -> None:
+    """A new value is used only after the flow that reads it is saved."""
+    old, new = builder.http_flow("Old"), builder.http_flow("New")
+    variable, reader = builder.variable_caller(old)
+    ports, environment = twins_of(builder.world).ports, builder.environment.described()
+
+    [shown] = await ports.environment_variables.list(environment)
+    assert shown.value_id == variable.value_id
+    await ports.environment_variables.write_value(
+        environment, str(shown.value_id), builder.url_of(new), etag=shown.value_etag
+    )
+    run_flow(builder.world, reader)
+    change = WorkflowChange(client_data=reader.client_data)
+    await ports.workflows.update(environment, reader.workflow_id, change, etag="*")
+    run_flow(builder.world, reader)
+
+    assert (len(old.runs), len(new.runs)) == (1, 1)
+
+
+def test_a_protected_flow_calls_from_other_addresses(builder: Builder) -> None:
+    """A firewall that knows the old addresses only refuses a flow under the customer's key."""
+    world = builder.world
+    world.service_tags = {
+        "logicapps.westeurope": ["13.69.64.0/24"],
+        "powerplatformplex.westeurope": ["20.61.88.128/26"],
+    }
+    rule = FirewallRule(name="flows", access=Access.ALLOW, sources=("LogicApps.WestEurope",))
+    firewall = Firewall(
+        kind="network_security_group",
+        id="/nsg",
+        name="nsg-erp",
+        hosts=frozenset({"erp.contoso.com"}),
+        rules=(rule,),
+        default=Access.DENY,
+    )
+    world.firewalls = [firewall]
+    flow = builder.http_flow("Orders", {"Post": define.http_action("https://erp.contoso.com/in")})
+    assert not run_flow(world, flow).failed
+
+    flow.is_protected = True
+    assert "actively refused it" in run_flow(world, flow).error
+
+    opened = replace(rule, sources=("LogicApps.WestEurope", "20.61.88.0/24"))
+    world.firewalls = [replace(firewall, rules=(opened,))]
+    assert not run_flow(world, flow).failed
+
+
+async def test_going_runs_have_no_end(builder: Builder) -> None:
+    """A run shows its end only when the clock has passed it."""
+    flow = builder.http_flow("Orders")
+    reports = twins_of(builder.world).ports.flow_reports
+    began = builder.world.clock.now()
+    call(builder.world, builder.url_of(flow))
+
+    [going] = await reports.runs(flow.environment_id, flow.flow_name, since=began)
+    builder.world.clock.advance(flow.run_duration)
+    [ended] = await reports.runs(flow.environment_id, flow.flow_name, since=began)
+
+    assert (going.is_going, going.status) == (True, "Running")
+    assert (ended.is_going, ended.status) == (False, "Succeeded")
+    assert flow.state is FlowState.ON

@@ -1,0 +1,115 @@
+"""How a plan counts calls and kills the process before or after one of them."""
+
+import asyncio
+
+import pytest
+
+from shared.errors import Unavailable
+from shared.ports import Insert, Row, Upsert
+from tests.twins.builder import Builder
+from tests.twins.crash import Killed, Moment, Plan, was_killed
+from tests.twins.ports import Ports, Twins, twins_of
+from tests.twins.world import World
+
+
+@pytest.fixture
+def twins() -> Twins:
+    """Give the twins of a world with one flow."""
+    world = World()
+    Builder(world).http_flow("Orders")
+    return twins_of(world)
+
+
+def row(key: str) -> Row:
+    """Return a row to be stored."""
+    return Row(table="Jobs", partition="p", key=key, columns={})
+
+
+async def work(ports: Ports) -> list[str]:
+    """Do four external calls: list, iterate, write, write."""
+    [environment] = await ports.environments.list()
+    names = [flow.name async for flow in ports.workflows.list(environment)]
+    await ports.store.write(Upsert(row("a")))
+    ports.clock.now()
+    await ports.store.write(Upsert(row("b")))
+    return names
+
+
+async def test_a_plan_without_a_number_only_counts(twins: Twins) -> None:
+    """Calls of every port are counted together, iterators too, the clock is not."""
+    plan = Plan(trace=[])
+
+    assert await work(twins.ports.under(plan)) == ["Orders"]
+
+    assert plan.calls == 4
+    assert plan.trace == [
+        "EnvironmentsTwin.list",
+        "WorkflowsTwin.list",
+        "MemoryStore.write",
+        "MemoryStore.write",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("at", "moment", "written"),
+    [
+        (1, Moment.BEFORE, []),
+        (2, Moment.AFTER, []),
+        (3, Moment.BEFORE, []),
+        (3, Moment.AFTER, ["a"]),
+        (4, Moment.BEFORE, ["a"]),
+        (4, Moment.AFTER, ["a", "b"]),
+    ],
+)
+async def test_the_process_dies_before_or_after_a_call(
+    twins: Twins, at: int, moment: Moment, written: list[str]
+) -> None:
+    """What was written before stays, nothing comes after."""
+    with pytest.raises(Killed):
+        await work(twins.ports.under(Plan(at=at, moment=moment)))
+
+    assert [key for _, _, key in twins.store.rows] == written
+
+
+async def test_a_dead_process_reaches_nothing(twins: Twins) -> None:
+    """What a `finally` still tries after the kill is not done; a new process works."""
+    ports = twins.ports.under(Plan(at=1))
+
+    async def tidy_up_at_the_end() -> None:
+        try:
+            await ports.environments.list()
+        finally:
+            await ports.store.write(Insert(row("late")))
+
+    with pytest.raises(Killed):
+        await tidy_up_at_the_end()
+
+    assert twins.store.rows == {}
+    assert await work(twins.ports.under(Plan())) == ["Orders"]
+
+
+async def test_a_plan_may_lose_an_answer_instead(twins: Twins) -> None:
+    """The other side did it, the caller sees an error, and the process goes on."""
+    ports = twins.ports.under(Plan(at=1, moment=Moment.AFTER, failure=Unavailable))
+
+    with pytest.raises(Unavailable):
+        await ports.store.write(Insert(row("a")))
+    await ports.store.write(Insert(row("b")))
+
+    assert len(twins.store.rows) == 2
+
+
+async def test_a_kill_inside_a_group_of_tasks_is_still_a_kill(twins: Twins) -> None:
+    """A task group wraps it: the broker's twin unwraps it."""
+    ports = twins.ports.under(Plan(at=2))
+
+    async def list_together() -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(3):
+                group.create_task(ports.environments.list())
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await list_together()
+
+    assert was_killed(caught.value)
+    assert not was_killed(Unavailable())

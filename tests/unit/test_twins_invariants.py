@@ -1,0 +1,162 @@
+"""What the invariants see: each of them is broken here on purpose."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.environment import Environment
+from shared.domain.flow import FlowState, WorkflowChange, WorkflowDraft
+from shared.ports import Insert, Row
+from tests.twins.builder import Builder
+from tests.twins.invariants import (
+    signatures_in,
+    signatures_in_store,
+    stopped_too_early,
+    watch,
+    writes_outside,
+)
+from tests.twins.ports import Twins, twins_of
+from tests.twins.running import call
+from tests.twins.snapshot import differences, take_snapshot
+from tests.twins.tenant import TwinFlow
+from tests.twins.world import World
+
+ON = WorkflowChange(state=FlowState.ON)
+OFF = WorkflowChange(state=FlowState.OFF)
+
+
+class Watched:
+    """A linked environment with an HTTP flow, a caller of it and a keyword flow."""
+
+    def __init__(self) -> None:
+        """Build it and begin to watch."""
+        self.world = World()
+        self.builder = Builder(self.world)
+        self.builder.link()
+        self.orders = self.builder.http_flow("Orders")
+        self.keyword = self.builder.keyword_flow("Keyword")
+        self.builder.share_connections()
+        self.site = self.builder.app_setting_caller(self.orders)
+        self.twins: Twins = twins_of(self.world)
+        self.before = take_snapshot(self.world)
+        watch(self.world)
+
+    @property
+    def environment(self) -> Environment:
+        """The environment as the port shows it."""
+        return self.builder.environment.described()
+
+    async def copy(self, original: TwinFlow) -> TwinFlow:
+        """Create a copy, off."""
+        draft = WorkflowDraft(
+            workflow_id=self.world.guid(),
+            name="copy",
+            description="",
+            client_data=original.client_data,
+            owner_id=original.owner_id,
+        )
+        await self.twins.ports.workflows.create(self.environment, draft)
+        return self.world.workflow(original.environment_id, draft.workflow_id)
+
+    async def update(self, flow: TwinFlow, change: WorkflowChange) -> None:
+        """Change a flow."""
+        await self.twins.ports.workflows.update(
+            self.environment, flow.workflow_id, change, etag="*"
+        )
+
+
+@pytest.fixture
+def watched() -> Watched:
+    """Give a watched environment."""
+    return Watched()
+
+
+async def test_a_remediation_by_the_book_breaks_nothing(watched: Watched) -> None:
+    """Copy, on, caller moved, old one stopped; a swap: off, then on."""
+    copy = await watched.copy(watched.orders)
+    await watched.update(copy, ON)
+    url = watched.builder.url_of(copy)
+    await watched.twins.ports.app_settings.write(watched.site.id, {"FLOW_URL": url})
+    await watched.update(watched.orders, OFF)
+    swapped = await watched.copy(watched.keyword)
+    await watched.update(watched.keyword, OFF)
+    await watched.update(swapped, ON)
+
+    assert watched.world.violations == []
+
+
+async def test_a_second_copy_is_seen(watched: Watched) -> None:
+    """Two copies of one original under one policy are one too many, even when both are off."""
+    await watched.copy(watched.orders)
+    await watched.copy(watched.orders)
+
+    [seen] = watched.world.violations
+    assert "copies" in seen
+
+
+async def test_a_caller_that_is_left_behind_is_seen(watched: Watched) -> None:
+    """Stopping the original while a setting holds its URL breaks the caller at that moment."""
+    await watched.update(watched.orders, OFF)
+
+    [seen] = watched.world.violations
+    assert "orders-api/FLOW_URL" in seen
+    assert "sig" not in seen
+
+
+async def test_a_self_starting_pair_that_is_on_together_is_seen(watched: Watched) -> None:
+    """Even for the moment between two writes."""
+    copy = await watched.copy(watched.keyword)
+    await watched.update(copy, ON)
+    await watched.update(watched.keyword, OFF)
+
+    [seen] = watched.world.violations
+    assert "on together" in seen
+
+
+async def test_a_stop_within_the_quiet_period_is_seen(watched: Watched) -> None:
+    """The time since the last run is looked at when the flow is stopped."""
+    quiet = timedelta(days=7)
+    call(watched.world, watched.builder.url_of(watched.orders))
+
+    watched.world.clock.advance(timedelta(days=6))
+    await watched.update(watched.orders, OFF)
+    assert stopped_too_early(watched.world, quiet)
+    assert not stopped_too_early(watched.world, timedelta(days=6))
+
+
+async def test_a_write_where_nobody_opted_in_is_seen(watched: Watched) -> None:
+    """Every write carries its environment."""
+    await watched.update(watched.orders, WorkflowChange(name="Orders 2"))
+
+    assert writes_outside(watched.world, {watched.environment.id}) == []
+    assert len(writes_outside(watched.world, set())) == 1
+
+
+async def test_a_rollback_that_left_something_is_seen(watched: Watched) -> None:
+    """Byte for byte: a caller's text, an original's name, a copy that is still on."""
+    copy = await watched.copy(watched.orders)
+    await watched.update(copy, ON)
+    settings = await watched.twins.ports.app_settings.read(watched.site.id)
+    await watched.twins.ports.app_settings.write(
+        watched.site.id, {"FLOW_URL": settings["FLOW_URL"] + " "}
+    )
+
+    assert differences(watched.before, watched.world) == [
+        f"flow {copy.workflow_id} is on",
+        "setting orders-api/FLOW_URL",
+    ]
+    await watched.twins.ports.app_settings.write(watched.site.id, settings)
+    await watched.update(copy, OFF)
+    assert differences(watched.before, watched.world) == []
+
+
+async def test_a_signature_in_state_is_seen(watched: Watched) -> None:
+    """Any text can be searched for the signatures of the world."""
+    url = watched.builder.url_of(watched.orders)
+    row = Row(table="Jobs", partition="p", key="k", columns={"url": url})
+    await watched.twins.store.write(Insert(row))
+
+    assert signatures_in(watched.world, f"posted to {url}") == ["Orders"]
+    [seen] = signatures_in_store(watched.world, watched.twins.store)
+    assert "Orders" in seen
+    assert url not in seen

@@ -1,0 +1,145 @@
+"""How the twin of the broker delivers, repeats and gives up."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.errors import Unavailable
+from shared.ports import OutgoingMessage
+from tests.twins.clock import ManualClock
+from tests.twins.crash import Killed
+from tests.twins.messages import DUPLICATE_WINDOW, Delivered, Delivery, MessagesTwin
+from tests.twins.world import World
+
+QUEUE = "flow-jobs"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Give a clock that stands."""
+    return ManualClock()
+
+
+@pytest.fixture
+def messages(clock: ManualClock) -> MessagesTwin:
+    """Give a broker that delivers in the order of sending."""
+    return MessagesTwin(clock)
+
+
+def message(name: str, **body: object) -> OutgoingMessage:
+    """Return a message that is due now."""
+    return OutgoingMessage(queue=QUEUE, message_id=name, body=body)
+
+
+class Reader:
+    """A handler that remembers what it was given, and may fail."""
+
+    def __init__(self, failure: BaseException | None = None) -> None:
+        """Raise `failure` at every message."""
+        self.read: list[Delivered] = []
+        self._failure = failure
+
+    async def __call__(self, delivered: Delivered) -> None:
+        """Take a message."""
+        self.read.append(delivered)
+        if self._failure:
+            raise self._failure
+
+
+async def test_a_message_is_delivered_once_when_it_is_completed(messages: MessagesTwin) -> None:
+    """What the handler returns from is gone."""
+    reader = Reader()
+    await messages.send(message("a", job="1"))
+
+    assert await messages.deliver_next(QUEUE, reader) is Delivery.COMPLETED
+    assert await messages.deliver_next(QUEUE, reader) is Delivery.NOTHING_DUE
+
+    assert [(one.message_id, one.body) for one in reader.read] == [("a", {"job": "1"})]
+
+
+async def test_a_scheduled_message_waits_for_its_time(
+    messages: MessagesTwin, clock: ManualClock
+) -> None:
+    """It is counted and has a due time, but is not delivered before."""
+    due = clock.now() + timedelta(hours=1)
+    await messages.send(OutgoingMessage(queue=QUEUE, message_id="a", body={}, due=due))
+
+    assert await messages.deliver_next(QUEUE, Reader()) is Delivery.NOTHING_DUE
+    assert await messages.count(QUEUE) == 1
+    assert messages.next_due() == due
+    clock.advance_to(due)
+
+    assert await messages.deliver_next(QUEUE, Reader()) is Delivery.COMPLETED
+
+
+async def test_an_equal_id_is_dropped_for_ten_minutes(
+    messages: MessagesTwin, clock: ManualClock
+) -> None:
+    """The window counts from the first sending, completed or not."""
+    await messages.send(message("a"), message("a"))
+    await messages.deliver_next(QUEUE, Reader())
+    await messages.send(message("a"))
+    assert await messages.count(QUEUE) == 0
+
+    clock.advance(DUPLICATE_WINDOW)
+    await messages.send(message("a"))
+
+    assert await messages.count(QUEUE) == 1
+
+
+@pytest.mark.parametrize(("loses", "failure"), [(True, None), (False, Killed())])
+async def test_what_was_not_settled_comes_again(
+    messages: MessagesTwin, loses: bool, failure: BaseException | None
+) -> None:
+    """A lost settlement and a killed process both mean: once more."""
+    reader = Reader(failure)
+    await messages.send(message("a"))
+
+    first = await messages.deliver_next(QUEUE, reader, loses_settlement=loses)
+    await messages.deliver_next(QUEUE, reader)
+
+    assert first in {Delivery.NOT_SETTLED, Delivery.KILLED}
+    assert [one.delivery_count for one in reader.read] == [2, 2]
+    assert reader.read[0] is reader.read[1]
+
+
+async def test_a_message_that_always_fails_is_given_up(messages: MessagesTwin) -> None:
+    """An error of the handler abandons the message and is raised; after ten it is dead."""
+    await messages.send(message("a"))
+
+    for _ in range(10):
+        with pytest.raises(Unavailable):
+            await messages.deliver_next(QUEUE, Reader(Unavailable()))
+
+    assert await messages.count(QUEUE) == 0
+    assert await messages.count(QUEUE, dead_letters=True) == 1
+    assert [one.message_id for one in messages.dead_letters(QUEUE)] == ["a"]
+
+
+async def test_the_order_may_be_any_and_comes_from_the_seed(clock: ManualClock) -> None:
+    """Equal seeds deliver equally, and some seed delivers out of order."""
+
+    async def order(seed: int) -> list[str]:
+        broker, reader = MessagesTwin(clock, order=World(seed=seed).random), Reader()
+        await broker.send(*(message(str(number)) for number in range(5)))
+        while await broker.deliver_next(QUEUE, reader) is not Delivery.NOTHING_DUE:
+            pass
+        return [one.message_id for one in reader.read]
+
+    orders = [await order(seed) for seed in range(4)]
+
+    assert await order(0) == orders[0]
+    assert all(sorted(found) == ["0", "1", "2", "3", "4"] for found in orders)
+    assert len({tuple(found) for found in orders}) > 1
+
+
+@pytest.mark.parametrize(
+    "refused", [message("x" * 129), message(""), message("a", text="x" * 300_000)]
+)
+async def test_what_the_broker_would_not_take_is_refused(
+    messages: MessagesTwin, refused: OutgoingMessage
+) -> None:
+    """Ids over 128 characters and bodies over 256 KiB never travel."""
+    with pytest.raises(ValueError, match="message"):
+        await messages.send(refused)
+    assert messages.waiting(QUEUE) == []

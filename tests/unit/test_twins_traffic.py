@@ -1,0 +1,158 @@
+"""What the twins count as lost, handled twice and not handled."""
+
+import pytest
+
+from shared.domain.flow import FlowState, WorkflowChange
+from tests.twins import definition_builder as define
+from tests.twins.builder import Builder
+from tests.twins.flow_service import trigger_url, turn_off, turn_on
+from tests.twins.ports import twins_of
+from tests.twins.tenant import TwinFlow
+from tests.twins.world import World
+
+
+@pytest.fixture
+def builder() -> Builder:
+    """Give an empty environment."""
+    return Builder(World())
+
+
+def on_again(builder: Builder, flow: TwinFlow) -> None:
+    """Turn a flow on as its owner."""
+    turn_on(builder.world, flow, builder.owner)
+
+
+def test_a_call_that_is_refused_is_lost(builder: Builder) -> None:
+    """What got through before and does not now is lost, once for each call."""
+    traffic, flow = builder.world.traffic, builder.http_flow("Orders")
+    builder.system("till", builder.url_of(flow))
+    traffic.beat(builder.world)
+
+    turn_off(builder.world, flow)
+    traffic.beat(builder.world)
+    on_again(builder, flow)
+    traffic.beat(builder.world)
+
+    assert [line.system for line in traffic.lost] == ["till"]
+    assert [line.outcome.status for line in traffic.ledger] == [202, 400, 202]
+
+
+def test_a_call_whose_run_fails_where_the_originals_did_not_is_lost(builder: Builder) -> None:
+    """An accepted call may still be lost: its run has to do its work."""
+    child, parent, _ = builder.family("Billing")
+    builder.system("till", builder.url_of(parent))
+    builder.world.traffic.beat(builder.world)
+
+    turn_off(builder.world, child)
+    builder.world.traffic.beat(builder.world)
+
+    [lost] = builder.world.traffic.lost
+    assert lost.outcome.is_accepted
+
+
+def test_a_system_that_never_got_through_loses_nothing(builder: Builder) -> None:
+    """What was broken before is not what a remediation broke."""
+    child, parent, _ = builder.family("Billing")
+    turn_off(builder.world, child)
+    builder.system("till", builder.url_of(parent))
+
+    builder.world.traffic.beat(builder.world)
+    builder.world.traffic.beat(builder.world)
+
+    assert builder.world.traffic.lost == []
+
+
+async def test_systems_read_their_url_where_they_keep_it(builder: Builder) -> None:
+    """A new value in a setting, a secret or a flow changes whom the next call reaches."""
+    old, new = builder.http_flow("Old"), builder.http_flow("New")
+    site = builder.app_setting_caller(old)
+    builder.secret_caller(old)
+    caller = builder.flow_caller(old)
+    ports, url = twins_of(builder.world).ports, builder.url_of(new)
+    builder.world.traffic.beat(builder.world)
+
+    settings = await ports.app_settings.read(site.id)
+    await ports.app_settings.write(site.id, settings | {"FLOW_URL": url})
+    [(vault_url, name)] = [found async for found in ports.secrets.list()]
+    await ports.secrets.write(await ports.secrets.read(vault_url, name), url)
+    text = caller.client_data.replace(builder.url_of(old), url)
+    change = WorkflowChange(client_data=text)
+    environment = builder.environment.described()
+    await ports.workflows.update(environment, caller.workflow_id, change, etag="*")
+    builder.world.traffic.beat(builder.world)
+
+    assert (len(old.runs), len(new.runs)) == (3, 3)
+    assert builder.world.traffic.lost == []
+    assert site.restarts == 1
+
+
+def test_a_recurrence_runs_at_once_and_then_at_its_interval(builder: Builder) -> None:
+    """Without a start time the first run comes with activation; missed ones are not made up."""
+    flow, clock = builder.parent("Hourly"), builder.world.clock
+    interval = define.recurrence_trigger()["recurrence"]["interval"]
+    step = flow.run_duration
+
+    builder.world.traffic.tick(builder.world)
+    clock.advance(step)
+    builder.world.traffic.tick(builder.world)
+    assert flow.next_run is not None
+    clock.advance_to(flow.next_run + step)
+    builder.world.traffic.tick(builder.world)
+
+    assert interval == 1
+    assert len(flow.runs) == 2
+
+
+def test_a_polling_trigger_replays_what_it_missed(builder: Builder) -> None:
+    """Turned on again it handles the backlog; a fresh flow begins with now."""
+    world, flow = builder.world, builder.polling_flow("Notes")
+    turn_off(world, flow)
+    world.traffic.emit(world, flow)
+    fresh = builder.polling_flow("Notes again")
+
+    world.traffic.tick(world)
+    assert world.traffic.not_handled
+    on_again(builder, flow)
+    world.traffic.tick(world)
+
+    assert world.traffic.not_handled == []
+    assert (len(flow.runs), len(fresh.runs)) == (1, 0)
+
+
+def test_a_webhook_trigger_misses_what_happens_while_it_is_off(builder: Builder) -> None:
+    """Nothing is replayed, and two flows that are on handle one event twice."""
+    world, first = builder.world, builder.keyword_flow("Keyword")
+    turn_off(world, first)
+    missed = world.traffic.emit(world, first)
+    on_again(builder, first)
+    second = builder.keyword_flow("Keyword again")
+
+    doubled = world.traffic.emit(world, second)
+    world.traffic.tick(world)
+
+    assert world.traffic.not_handled == [missed]
+    assert world.traffic.handled_twice == [doubled]
+
+
+def test_equal_seeds_make_equal_worlds() -> None:
+    """Everything random comes from the seed: a failure can be played again."""
+
+    def url(seed: int) -> str:
+        builder = Builder(World(seed=seed))
+        return trigger_url(builder.environment, builder.http_flow("Orders"))
+
+    assert url(7) == url(7)
+    assert url(7) != url(8)
+
+
+async def test_turning_off_twice_is_one_switch(builder: Builder) -> None:
+    """A repeated write changes nothing and is not counted as another stop."""
+    flow, workflows = builder.http_flow("Orders"), twins_of(builder.world).ports.workflows
+    off = WorkflowChange(state=FlowState.OFF)
+    before = len(builder.world.switches)
+
+    for _ in range(2):
+        environment = builder.environment.described()
+        await workflows.update(environment, flow.workflow_id, off, etag="*")
+
+    assert len(builder.world.switches) == before + 1
