@@ -1,12 +1,12 @@
 """What `cmkflow inspect` says about one flow, free of secrets, for the table and for JSON."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from shared.adapters.flow_files import FlowFile
 from shared.domain.flow_definition import FlowDefinition
 from shared.domain.flow_documents import FoundFlow
+from shared.domain.json_values import texts_in
 from shared.domain.mmk_rule import Assessment, explain_all
 from shared.domain.trigger_url import TriggerUrl, find_trigger_urls
 
@@ -105,5 +105,5 @@ def _key(number: int, file: FlowFile) -> str:
 
 
 def _trigger_urls(flow: FoundFlow) -> tuple[TriggerUrl, ...]:
-    text = json.dumps(flow.resource, ensure_ascii=False)
-    return tuple(dict.fromkeys(match.url for match in find_trigger_urls(text)))
+    matches = (match for text in texts_in(flow.resource) for match in find_trigger_urls(text))
+    return tuple(dict.fromkeys(match.url for match in matches))

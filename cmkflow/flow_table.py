@@ -8,29 +8,36 @@ from rich.text import Text
 
 from cmkflow.flow_report import Inspection
 
+_TITLES = ("Flow", "Trigger", "Stays on MMK", "Why", "Runs", "Sends HTTP to", "Holds URLs of")
 _STAYS = {True: ("yes", "bold red"), None: ("unknown", "yellow"), False: ("no", "green")}
 
 
 def flow_table(inspections: Sequence[Inspection]) -> Table:
-    """Return one row a flow, those that stay on the MMK first."""
-    table = Table(header_style="bold", show_lines=False)
-    for title in ("Flow", "Trigger", "Stays on MMK", "Why", "Runs", "Sends HTTP to", "Holds URLs"):
-        table.add_column(title, overflow="fold")
+    """Return one row a flow, those that stay first; a column without content is left out."""
     rank = {True: 0, None: 1, False: 2}
-    for one in sorted(inspections, key=lambda one: rank[one.assessment.stays_on_mmk]):
-        answer, style = _STAYS[one.assessment.stays_on_mmk]
-        definition = one.definition
-        # Names come from files: as Text, nothing in them is taken for markup.
-        table.add_row(
-            Text(one.file.name or one.file.workflow_id or one.file.path),
-            Text(", ".join(trigger.category.value for trigger in definition.triggers)),
-            Text(answer, style=style),
-            Text(one.assessment.text if one.assessment.stays_on_mmk is not False else ""),
-            Text(_count(len(definition.children), "flow")),
-            Text("\n".join(_hosts(one))),
-            Text("\n".join(f"{url.host} {url.workflow_id}" for url in one.trigger_urls)),
-        )
+    rows = [_row(one) for one in sorted(inspections, key=lambda i: rank[i.assessment.stays_on_mmk])]
+    shown = [i for i in range(len(_TITLES)) if any(row[i].plain for row in rows)]
+    table = Table(header_style="bold")
+    for column in shown:
+        table.add_column(_TITLES[column], overflow="fold", min_width=len(_TITLES[column]))
+    for row in rows:
+        table.add_row(*(row[column] for column in shown))
     return table
+
+
+def _row(one: Inspection) -> list[Text]:
+    """Return the cells of a flow. Names come from files: as `Text`, none is taken for markup."""
+    stays = one.assessment.stays_on_mmk
+    answer, style = _STAYS[stays]
+    return [
+        Text(one.file.name or one.file.workflow_id or one.file.path),
+        Text(", ".join(trigger.category.value for trigger in one.definition.triggers)),
+        Text(answer, style=style),
+        Text(one.assessment.text if stays is not False else ""),
+        Text(_count(len(one.definition.children), "flow")),
+        Text("\n".join(_hosts(one))),
+        Text("\n".join(f"{url.host} {url.workflow_id}" for url in one.trigger_urls)),
+    ]
 
 
 def summary(inspections: Sequence[Inspection], *, problems: int) -> Text:

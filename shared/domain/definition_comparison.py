@@ -22,14 +22,14 @@ def same_definition(a: str, b: str) -> bool:
 
     Key order, whitespace and escapes do not count, nor does what the platform adds: ids in
     `metadata`, `contentVersion` and `$schema` of the definition, `schemaVersion` and state beside
-    `properties`, and empty `outputs`, `metadata`, `runAfter`. Text that is not JSON equals only
-    itself.
+    `properties`, and empty `outputs`, `metadata`, `runAfter`. Text that is not JSON, or
+    nests without end, equals only itself.
     """
     if a == b:
         return True
     try:
         return bool(_normal(json.loads(a), None) == _normal(json.loads(b), None))
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
@@ -37,7 +37,7 @@ def definition_digest(text: str) -> str:
     """Return a hash that two texts share exactly if `same_definition` holds for them."""
     try:
         normal = json.dumps(_normal(json.loads(text), None), sort_keys=True)
-    except ValueError:
+    except (ValueError, RecursionError):
         normal = text
     return hashlib.sha256(normal.encode()).hexdigest()
 

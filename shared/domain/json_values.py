@@ -4,7 +4,7 @@ Definitions come from fifteen years of designers: a missing or oddly typed membe
 absent, not raise in the middle of ten thousand flows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import cast
 
 _EMPTY: Mapping[str, object] = {}
@@ -26,3 +26,16 @@ def text_at(value: Mapping[str, object], name: str) -> str | None:
     """Return a member that is text and not empty, else None."""
     member = value.get(name)
     return member if isinstance(member, str) and member else None
+
+
+def texts_in(value: object) -> Iterator[str]:
+    """Yield every text that is a value anywhere inside, in order; member names are left out."""
+    stack = [value]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, Mapping):
+            stack += list(value.values())[::-1]
+        elif isinstance(value, list):
+            stack += value[::-1]
