@@ -211,6 +211,9 @@ def _url_mentions(text: str) -> list[Mention]:
 
 def _json_mentions(text: str) -> list[Mention]:
     mentions: list[Mention] = []
+    # Most definitions mention nobody: one cheap look saves the walk over their strings.
+    if _CHILD_REFERENCE not in text and "workflows" not in text.lower():
+        return mentions
     for string in json_strings(text):
         if string.key == _CHILD_REFERENCE:
             bare = string.value.strip("{}")

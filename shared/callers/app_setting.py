@@ -1,0 +1,156 @@
+"""Settings of App Service and Functions apps as callers.
+
+The platform writes all settings of an app at once and offers no ETag (contract §8). So a write
+compares before and after, and `resource` is the app: the lease that the step holds on it keeps
+other jobs out.
+"""
+
+import hashlib
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from shared.callers.search import Refusals, callers_in
+from shared.domain.caller import Caller, CallerValue
+from shared.domain.environment import Environment
+from shared.errors import Conflict, NotFound, Refused
+from shared.ports import AppSettings, Secrets, Site
+
+_REFERENCE = re.compile(r"\s*@Microsoft\.KeyVault\((?P<inside>.*)\)\s*", re.IGNORECASE | re.DOTALL)
+_SECRET_URI = re.compile(
+    r"SecretUri=(?P<vault>https://[^/]+)/secrets/(?P<name>[^/;\s]+)/?(?P<version>[^/;\s]*)/?",
+    re.IGNORECASE,
+)
+_ROLE = "Website Contributor"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretReference:
+    """What `@Microsoft.KeyVault(…)` names; without a version it follows the newest."""
+
+    vault_url: str
+    name: str
+    version: str
+
+
+class AppSettingCallers:
+    """Implements `CallerKind`. Addresses are `app's resource id|setting`."""
+
+    kind = "app_setting"
+    is_json = False
+    #: A write restarts the app.
+    staleness = timedelta(0)
+
+    def __init__(self, settings: AppSettings, secrets: Secrets) -> None:
+        """`secrets` tells what a reference that is pinned to a version holds."""
+        self._settings = settings
+        self._secrets = secrets
+
+    async def find(self, environments: Sequence[Environment]) -> AsyncIterator[Caller]:  # noqa: ARG002 -- apps lie outside them
+        """Yield every setting with a trigger URL in it, or pinned to a secret that has one.
+
+        A reference that follows its secret is no caller: the secret is.
+        """
+        refusals = Refusals(_ROLE)
+        for site in await self._settings.sites():
+            try:
+                settings = await self._settings.read(site.id)
+            except NotFound:
+                continue  # deleted since it was listed
+            except Refused as err:
+                refusals.add(f"app {site.name}", err)
+                continue
+            for name, value in settings.items():
+                reference = read_reference(value)
+                if reference and reference.version:
+                    try:
+                        value = await self._pinned(reference)
+                    except Refused as err:
+                        refusals.add(f"secret {reference.name} in {reference.vault_url}", err)
+                        continue
+                for caller in callers_in(value, _place(site, name, reference)):
+                    yield caller
+        refusals.tell()
+
+    async def read(self, caller: Caller) -> CallerValue:
+        """Return the setting, with a digest as its ETag; raises `NotFound`."""
+        site_id, name = _address(caller)
+        return _value(await self._settings.read(site_id), name)
+
+    async def write(self, caller: Caller, value: CallerValue) -> None:
+        """Replace one setting among all; raises `Conflict` if it or another one changed meanwhile.
+
+        A `Conflict` after the write means that another writer's dictionary may have been lost or
+        won: reading again shows which.
+        """
+        site_id, name = _address(caller)
+        before = await self._settings.read(site_id)
+        current = _value(before, name)
+        if current.text == value.text:
+            return
+        if value.etag and value.etag != current.etag:
+            raise Conflict(f"The {caller.label} was changed")
+        wanted = {**before, name: value.text}
+        await self._settings.write(site_id, wanted)
+        if await self._settings.read(site_id) != wanted:
+            raise Conflict(f"The settings around the {caller.label} were changed by somebody else")
+
+    async def _pinned(self, reference: SecretReference) -> str:
+        """Return what the secret holds now: the nearest there is to what the pinned version does.
+
+        The port reads current versions only. A pinned version that is older holds what the secret
+        held then; a trigger URL that only stands in an old version is not found.
+        """
+        try:
+            return (await self._secrets.read(reference.vault_url, reference.name)).value
+        except NotFound:
+            return ""  # the reference is broken: the app has no value
+
+
+def read_reference(value: str) -> SecretReference | None:
+    """Return the secret that a setting's value refers to, None if it is a value itself."""
+    reference = _REFERENCE.fullmatch(value)
+    if reference is None:
+        return None
+    inside = reference["inside"].strip()
+    if uri := _SECRET_URI.fullmatch(inside):
+        return SecretReference(vault_url=uri["vault"], name=uri["name"], version=uri["version"])
+    pairs = (part.partition("=") for part in inside.split(";"))
+    parts = {name.strip().lower(): text.strip() for name, _, text in pairs}
+    if not (parts.get("vaultname") and parts.get("secretname")):
+        return None
+    return SecretReference(
+        vault_url=f"https://{parts['vaultname']}.vault.azure.net",
+        name=parts["secretname"],
+        version=parts.get("secretversion", ""),
+    )
+
+
+def _place(site: Site, name: str, reference: SecretReference | None) -> Caller:
+    pinned = reference is not None and bool(reference.version)
+    return Caller(
+        kind=AppSettingCallers.kind,
+        address=f"{site.id}|{name}",
+        label=f"setting {name} of the app {site.name}",
+        resource=f"app_setting/{site.id}".lower(),
+        manual=(
+            "It is pinned to one version of a Key Vault secret: refer to the secret without a"
+            " version, or to the version that has the new URL."
+            if pinned
+            else ""
+        ),
+    )
+
+
+def _value(settings: dict[str, str], name: str) -> CallerValue:
+    try:
+        text = settings[name]
+    except KeyError:
+        raise NotFound(f"There is no setting {name} any more") from None
+    return CallerValue(text=text, etag=hashlib.sha256(text.encode()).hexdigest())
+
+
+def _address(caller: Caller) -> tuple[str, str]:
+    site_id, _, name = caller.address.partition("|")
+    return site_id, name

@@ -1,0 +1,161 @@
+"""Dataverse environment variables as callers: a value and a default are two places (§6.7).
+
+Flows keep a variable's old value until they are saved (contract §14.3). So a write is not done
+before every flow that uses the variable has been saved again, unchanged.
+"""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from datetime import timedelta
+
+from shared.callers.search import callers_in
+from shared.domain.caller import Caller, CallerValue
+from shared.domain.environment import Environment
+from shared.domain.flow import Workflow, WorkflowChange
+from shared.domain.flow_definition import UnreadableDefinition, parse_client_data
+from shared.domain.trigger_url import find_trigger_urls
+from shared.errors import Conflict, NotFound
+from shared.ports import Environments, EnvironmentVariable, EnvironmentVariables, Workflows
+
+VALUE, DEFAULT = "value", "default"
+
+
+class EnvironmentVariableCallers:
+    """Implements `CallerKind`. Addresses are `environment/value|default/definition`."""
+
+    kind = "environment_variable"
+    is_json = False
+    #: One page of the documents says up to an hour, another until a save, which a write makes.
+    staleness = timedelta(hours=1)
+
+    def __init__(
+        self,
+        variables: EnvironmentVariables,
+        workflows: Workflows,
+        environments: Environments,
+    ) -> None:
+        """`workflows` are saved again after a write; `environments` tells where Dataverse is."""
+        self._variables = variables
+        self._workflows = workflows
+        self._environments = environments
+
+    async def find(self, environments: Sequence[Environment]) -> AsyncIterator[Caller]:
+        """Yield every value and default with a trigger URL in it."""
+        for environment in environments:
+            if environment.dataverse_url is None:
+                continue
+            holding = [
+                variable
+                for variable in await self._variables.list(environment)
+                if any(find_trigger_urls(text) for _, text in _texts(variable))
+            ]
+            users = await self._users(environment) if holding else {}
+            for variable in holding:
+                for caller in _callers(environment, variable, users.get(_key(variable), [])):
+                    yield caller
+
+    async def read(self, caller: Caller) -> CallerValue:
+        """Return the value or default; raises `NotFound`."""
+        _, part, variable = await self._place(caller)
+        return _value(variable, part)
+
+    async def write(self, caller: Caller, value: CallerValue) -> None:
+        """Set it if it still has the ETag, then save every flow that uses it.
+
+        A write that died half-way is finished by the same write: what stands there already is not
+        written again, the flows are. Raises `Conflict`, `NotFound`.
+        """
+        environment, part, variable = await self._place(caller)
+        if _value(variable, part).text != value.text:
+            if part == VALUE:
+                await self._variables.write_value(
+                    environment, variable.value_id or "", value.text, etag=value.etag
+                )
+            else:
+                await self._variables.write_default(
+                    environment, variable.definition_id, value.text, etag=value.etag
+                )
+        for workflow in (await self._users(environment)).get(_key(variable), []):
+            await self._save(environment, workflow)
+
+    async def _save(self, environment: Environment, workflow: Workflow) -> None:
+        if workflow.is_managed:
+            return  # `find` left such a variable to a person
+        try:
+            await self._workflows.update(
+                environment,
+                workflow.workflow_id,
+                WorkflowChange(client_data=workflow.client_data),
+                etag=workflow.etag,
+            )
+        except (Conflict, NotFound):
+            return  # it was saved, or deleted, since the variable was written
+
+    async def _users(self, environment: Environment) -> dict[str, list[Workflow]]:
+        """Return the flows that use each variable, by its schema name in lower case."""
+        users: defaultdict[str, list[Workflow]] = defaultdict(list)
+        async for workflow in self._workflows.list(environment):
+            for name in _variables_of(workflow):
+                users[name].append(workflow)
+        return users
+
+    async def _place(self, caller: Caller) -> tuple[Environment, str, EnvironmentVariable]:
+        environment_id, part, definition_id = caller.address.split("/")
+        environment = await self._environments.get(environment_id)
+        for variable in await self._variables.list(environment):
+            if variable.definition_id == definition_id:
+                return environment, part, variable
+        raise NotFound(f"There is no {caller.label} any more")
+
+
+def _callers(
+    environment: Environment, variable: EnvironmentVariable, users: Iterable[Workflow]
+) -> Iterator[Caller]:
+    managed = sorted(workflow.name for workflow in users if workflow.is_managed)
+    for part, text in _texts(variable):
+        place = Caller(
+            kind=EnvironmentVariableCallers.kind,
+            address=f"{environment.id}/{part}/{variable.definition_id}",
+            label=f"{part} of the environment variable {variable.schema_name}",
+            resource=f"environment_variable/{environment.id}/{variable.definition_id}",
+            environment_id=environment.id,
+            manual=_reason(managed),
+        )
+        yield from callers_in(text, place)
+
+
+def _reason(managed: Sequence[str]) -> str:
+    """Say why a person has to change a variable: saving a managed flow would unhook it."""
+    if not managed:
+        return ""
+    return (
+        f"Flows of a managed solution use it and keep the old value: {', '.join(managed)}. Set the"
+        " new value, then turn each of them off and on while nobody calls it."
+    )
+
+
+def _texts(variable: EnvironmentVariable) -> list[tuple[str, str]]:
+    both = ((VALUE, variable.value), (DEFAULT, variable.default_value))
+    return [(part, text) for part, text in both if text]
+
+
+def _value(variable: EnvironmentVariable, part: str) -> CallerValue:
+    if part == VALUE and variable.value_id is not None and variable.value is not None:
+        return CallerValue(text=variable.value, etag=variable.value_etag)
+    if part == DEFAULT and variable.default_value is not None:
+        return CallerValue(text=variable.default_value, etag=variable.definition_etag)
+    raise NotFound(f"The environment variable {variable.schema_name} has no {part} any more")
+
+
+def _variables_of(workflow: Workflow) -> set[str]:
+    if "schemaName" not in workflow.client_data:
+        return set()
+    try:
+        definition = parse_client_data(workflow.client_data)
+    except UnreadableDefinition:
+        return set()  # discovery reports it; such a flow does not run
+    return {name.lower() for name in definition.environment_variables}
+
+
+def _key(variable: EnvironmentVariable) -> str:
+    return variable.schema_name.lower()

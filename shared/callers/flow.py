@@ -1,0 +1,75 @@
+"""Cloud flows as callers: their HTTP actions hold trigger URLs, their child calls hold flow ids."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from shared.callers.search import FILLED_IN
+from shared.domain.caller import Caller, CallerValue, flow_caller
+from shared.domain.caller_edit import Mention, MentionKind, mentions_in
+from shared.domain.environment import Environment
+from shared.domain.flow import Workflow, WorkflowChange
+from shared.ports import Environments, Workflows
+
+MANAGED = (
+    "It is part of a managed solution: change it where the solution is made, and release it again."
+)
+
+
+class FlowCallers:
+    """Implements `CallerKind`. The value is the whole `clientdata` of a flow."""
+
+    kind = "flow"
+    is_json = True
+    staleness = timedelta(0)
+
+    def __init__(self, workflows: Workflows, environments: Environments) -> None:
+        """`environments` tells where an environment's Dataverse is."""
+        self._workflows = workflows
+        self._environments = environments
+
+    async def find(self, environments: Sequence[Environment]) -> AsyncIterator[Caller]:
+        """Yield every cloud flow with a trigger URL or a child flow in it."""
+        for environment in environments:
+            if environment.dataverse_url is None:
+                continue
+            async for workflow in self._workflows.list(environment):
+                for caller in _callers(environment, workflow):
+                    yield caller
+
+    async def read(self, caller: Caller) -> CallerValue:
+        """Return the definition; raises `NotFound`."""
+        environment, workflow_id = await self._place(caller)
+        workflow = await self._workflows.get(environment, workflow_id)
+        return CallerValue(text=workflow.client_data, etag=workflow.etag)
+
+    async def write(self, caller: Caller, value: CallerValue) -> None:
+        """Save the definition if the flow still has the ETag; raises `Conflict`, `NotFound`."""
+        environment, workflow_id = await self._place(caller)
+        change = WorkflowChange(client_data=value.text)
+        await self._workflows.update(environment, workflow_id, change, etag=value.etag)
+
+    async def _place(self, caller: Caller) -> tuple[Environment, str]:
+        environment_id, _, workflow_id = caller.address.partition("/")
+        return await self._environments.get(environment_id), workflow_id
+
+
+def _callers(environment: Environment, workflow: Workflow) -> Iterator[Caller]:
+    """Yield a flow once for what the app can change in it, once for what a person has to."""
+    mentions = mentions_in(workflow.client_data, is_json=True)
+    filled_in = {mention.id for mention in mentions if not mention.is_replaceable}
+    ours = [mention for mention in mentions if mention.id not in filled_in]
+    theirs = [mention for mention in mentions if mention.id in filled_in]
+    managed = MANAGED if workflow.is_managed else ""
+    for part, reason in ((ours, managed), (theirs, managed or FILLED_IN)):
+        if part:
+            yield replace(
+                flow_caller(environment.id, workflow.workflow_id, workflow.name),
+                trigger_url_ids=_ids(part, MentionKind.TRIGGER_URL),
+                child_flow_ids=_ids(part, MentionKind.CHILD_FLOW),
+                manual=reason,
+            )
+
+
+def _ids(mentions: Sequence[Mention], kind: MentionKind) -> frozenset[str]:
+    return frozenset(mention.id for mention in mentions if mention.kind is kind)

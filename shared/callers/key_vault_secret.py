@@ -1,0 +1,66 @@
+"""Key Vault secrets as callers: a write is a new version, content type and tags stay (§8)."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+
+from shared.callers.search import Refusals, callers_in
+from shared.domain.caller import Caller, CallerValue
+from shared.domain.environment import Environment
+from shared.errors import Conflict, NotFound, Refused
+from shared.ports import Secrets
+
+#: App Service fetches a version-less Key Vault reference again after 24 hours (§14.10).
+REFERENCE_STALENESS = timedelta(hours=24)
+
+
+class KeyVaultSecretCallers:
+    """Implements `CallerKind`. Addresses are `vault URL|name`; the ETag is the version."""
+
+    kind = "key_vault_secret"
+    is_json = False
+    #: Any app, watched or not, may read a secret through a reference.
+    staleness = REFERENCE_STALENESS
+
+    def __init__(self, secrets: Secrets) -> None:
+        """`secrets` are those of the watched vaults."""
+        self._secrets = secrets
+
+    async def find(self, environments: Sequence[Environment]) -> AsyncIterator[Caller]:  # noqa: ARG002 -- vaults lie outside them
+        """Yield every secret whose current version has a trigger URL in it."""
+        refusals = Refusals("Key Vault Secrets Officer")
+        async for vault_url, name in self._secrets.list():
+            try:
+                secret = await self._secrets.read(vault_url, name)
+            except NotFound:
+                continue  # deleted since it was listed
+            except Refused as err:
+                refusals.add(f"secret {name} in {vault_url}", err)
+                continue
+            place = Caller(
+                kind=self.kind,
+                address=f"{vault_url}|{name}",
+                label=f"secret {name} in {vault_url} (apps that refer to it follow within 24 h)",
+                resource=f"key_vault_secret/{vault_url}|{name}".lower(),
+            )
+            for caller in callers_in(secret.value, place):
+                yield caller
+        refusals.tell()
+
+    async def read(self, caller: Caller) -> CallerValue:
+        """Return the current version; raises `NotFound`."""
+        secret = await self._secrets.read(*_place(caller))
+        return CallerValue(text=secret.value, etag=secret.version)
+
+    async def write(self, caller: Caller, value: CallerValue) -> None:
+        """Add a version if the current one is still `value.etag`; raises `Conflict`."""
+        secret = await self._secrets.read(*_place(caller))
+        if secret.value == value.text:
+            return
+        if value.etag and secret.version != value.etag:
+            raise Conflict(f"The {caller.label} has a new version")
+        await self._secrets.write(secret, value.text)
+
+
+def _place(caller: Caller) -> tuple[str, str]:
+    vault_url, _, name = caller.address.rpartition("|")
+    return vault_url, name
