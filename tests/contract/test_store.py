@@ -1,23 +1,51 @@
 """What every implementation of the store must do: one suite against each of them."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from shared.adapters.sqlite_store import SqliteStore
+from shared.adapters.table_store import TableStore, tables_by_connection_string
 from shared.errors import AlreadyExists, Conflict, NotFound
 from shared.ports import Condition, Delete, Insert, Operation, Replace, Row, Scalar, Store, Upsert
+from tests.twins.memory_store import MemoryStore
+
+#: Tables of this process's own: several may run against one Azurite.
+JOBS = f"Jobs{uuid4().hex}"
+PLANS = f"Plans{uuid4().hex}"
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(
+    params=["memory", "sqlite", pytest.param("tables", marks=pytest.mark.azurite)],
+)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     """Give an empty store of each kind."""
-    sqlite = SqliteStore(tmp_path / "state" / "state.db")
-    yield sqlite
-    await sqlite.close()
+    match request.param:
+        case "memory":
+            yield MemoryStore()
+        case "sqlite":
+            sqlite = SqliteStore(tmp_path / "state" / "state.db")
+            yield sqlite
+            await sqlite.close()
+        case _:
+            tables = tables_by_connection_string(azurite())
+            for name in (JOBS, PLANS):
+                await tables.delete_table(name)
+            yield TableStore(tables)
+            await tables.close()
+
+
+def azurite() -> str:
+    """Return where Azurite answers."""
+    connection = os.environ.get("AZURITE_CONNECTION_STRING")
+    if connection is None:
+        pytest.skip("AZURITE_CONNECTION_STRING is not set")
+    return connection
 
 
 def row(key: str = "k", partition: str = "p", **columns: Scalar) -> Row:
@@ -27,12 +55,12 @@ def row(key: str = "k", partition: str = "p", **columns: Scalar) -> Row:
 
 def with_columns(columns: Mapping[str, Scalar], key: str = "k", partition: str = "p") -> Row:
     """Return a row whose columns have names that only a mapping can hold."""
-    return Row(table="Jobs", partition=partition, key=key, columns=columns)
+    return Row(table=JOBS, partition=partition, key=key, columns=columns)
 
 
 async def keys(store: Store, *where: Condition, partition: str | None = None) -> list[str]:
     """Return the keys that a query yields, in its order."""
-    return [found.key async for found in store.query("Jobs", partition, where=where)]
+    return [found.key async for found in store.query(JOBS, partition, where=where)]
 
 
 async def test_a_stored_row_reads_back_with_its_types(store: Store) -> None:
@@ -47,7 +75,7 @@ async def test_a_stored_row_reads_back_with_its_types(store: Store) -> None:
 
     [stored] = await store.write(Insert(with_columns(columns)))
 
-    found = await store.get("Jobs", "p", "k")
+    found = await store.get(JOBS, "p", "k")
     assert found == stored
     assert found is not None
     assert dict(found.columns) == columns
@@ -58,7 +86,7 @@ async def test_a_stored_row_reads_back_with_its_types(store: Store) -> None:
 
 async def test_a_row_that_was_never_stored_is_none(store: Store) -> None:
     """Reading what is not there is no error."""
-    assert await store.get("Jobs", "p", "k") is None
+    assert await store.get(JOBS, "p", "k") is None
 
 
 async def test_a_second_insert_is_refused(store: Store) -> None:
@@ -68,7 +96,7 @@ async def test_a_second_insert_is_refused(store: Store) -> None:
     with pytest.raises(AlreadyExists):
         await store.write(Insert(row(n=2)))
 
-    found = await store.get("Jobs", "p", "k")
+    found = await store.get(JOBS, "p", "k")
     assert found is not None
     assert found.columns["n"] == 1
 
@@ -82,7 +110,7 @@ async def test_a_replace_needs_the_present_etag(store: Store) -> None:
         await store.write(Replace(replace(first, columns={"n": 3})))
 
     assert second.etag != first.etag
-    assert await store.get("Jobs", "p", "k") == second
+    assert await store.get(JOBS, "p", "k") == second
 
 
 async def test_a_replace_takes_away_columns_that_it_does_not_name(store: Store) -> None:
@@ -91,7 +119,7 @@ async def test_a_replace_takes_away_columns_that_it_does_not_name(store: Store) 
 
     await store.write(Replace(replace(first, columns={"new": 1})))
 
-    found = await store.get("Jobs", "p", "k")
+    found = await store.get(JOBS, "p", "k")
     assert found is not None
     assert dict(found.columns) == {"new": 1}
 
@@ -120,7 +148,7 @@ async def test_an_upsert_stores_over_anything(store: Store) -> None:
     await store.write(Upsert(row(n=1)))
     await store.write(Upsert(row(m=2)))
 
-    found = await store.get("Jobs", "p", "k")
+    found = await store.get(JOBS, "p", "k")
     assert found is not None
     assert dict(found.columns) == {"m": 2}
 
@@ -164,7 +192,7 @@ async def test_a_query_yields_rows_in_order_of_partition_and_key(store: Store) -
                 *(Insert(row(f"{n:04}", partition)) for n in range(start, start + 100))
             )
 
-    found = [(r.partition, r.key) async for r in store.query("Jobs")]
+    found = [(r.partition, r.key) async for r in store.query(JOBS)]
 
     assert found == [(p, f"{n:04}") for p in ("p", "q") for n in range(700)]
     assert len(await keys(store, partition="q")) == 700
@@ -215,8 +243,8 @@ async def test_tables_are_apart(store: Store) -> None:
     """A row of one table is not seen in another."""
     await store.write(Insert(row()))
 
-    assert await store.get("Plans", "p", "k") is None
-    assert [found async for found in store.query("Plans")] == []
+    assert await store.get(PLANS, "p", "k") is None
+    assert [found async for found in store.query(PLANS)] == []
 
 
 @pytest.mark.parametrize(
@@ -251,7 +279,7 @@ async def test_the_largest_row_is_taken(store: Store) -> None:
     """Text of 64 KiB fits."""
     await store.write(Insert(row(text="x" * 32_768, faces="😀" * 16_384)))
 
-    found = await store.get("Jobs", "p", "k")
+    found = await store.get(JOBS, "p", "k")
     assert found is not None
     assert len(str(found.columns["text"])) == 32_768
 
@@ -262,7 +290,7 @@ async def test_batches_that_tables_refuse_are_refused(store: Store) -> None:
         [],
         [Upsert(row(f"{n}")) for n in range(101)],
         [Upsert(row("a", "p")), Upsert(row("b", "q"))],
-        [Upsert(row("a")), Upsert(replace(row("b"), table="Plans"))],
+        [Upsert(row("a")), Upsert(replace(row("b"), table=PLANS))],
         [Upsert(row("a")), Delete(row("a"))],
         [Replace(row("a"))],
     ]
@@ -279,7 +307,7 @@ async def test_of_many_writers_at_once_one_wins_each_round(store: Store) -> None
     async def step() -> int:
         lost = 0
         while True:
-            found = await store.get("Jobs", "p", "k")
+            found = await store.get(JOBS, "p", "k")
             assert found is not None
             try:
                 await store.write(
@@ -292,6 +320,6 @@ async def test_of_many_writers_at_once_one_wins_each_round(store: Store) -> None
 
     await asyncio.gather(*(step() for _ in range(10)))
 
-    found = await store.get("Jobs", "p", "k")
+    found = await store.get(JOBS, "p", "k")
     assert found is not None
     assert found.columns["n"] == 10
