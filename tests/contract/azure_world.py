@@ -10,10 +10,8 @@ from typing import Any
 import aiohttp
 from azure.core.credentials import AccessToken
 
-from local_cloud.tenant import azure_key_vault, azure_resource_manager
 from local_cloud.tenant.azure_seed import seed_azure
 from local_cloud.tenant.azure_state import Azure
-from local_cloud.tenant.routing import Service
 from local_cloud.tenant.server import TenantServer
 from local_cloud.tenant.tenant import Tenant
 from local_cloud.tenant.tokens import Caller
@@ -180,14 +178,7 @@ async def azure_world() -> AsyncIterator[AzureWorld]:
     """Serve a tenant with the seed above."""
     tenant = Tenant()
     seed_azure(tenant, SEED)
-    services = [
-        Service(name=name, hosts=module.HOSTS, routes=module.routes)
-        for name, module in (
-            ("resource_manager", azure_resource_manager),
-            ("key_vault", azure_key_vault),
-        )
-    ]
-    async with TenantServer(tenant, services) as server, aiohttp.ClientSession() as session:
+    async with TenantServer(tenant) as server, aiohttp.ClientSession() as session:
         yield AzureWorld(
             tenant=tenant, server=server, credential=Credential(tenant), session=session
         )
