@@ -1,5 +1,6 @@
 """Copy an original: archive it, create the copy once under an id of our choice, turn it on."""
 
+import contextlib
 from dataclasses import replace
 
 from shared.domain.caller_edit import rewrite
@@ -82,7 +83,7 @@ def check_unchanged(job: FlowJob, original: Original) -> None:
         return
     raise Blocked(
         f"{job.display_name} was edited after it was planned.",
-        instruction=f"Look at the edit (the earlier definition is archived: {job.archive or 'no'}); "
+        instruction="Look at the edit (earlier definitions are in the archive); "
         "retry the job to copy the flow as it is now.",
         code="changed",
     )
@@ -153,10 +154,9 @@ async def _create(work: Work, original: Original, intended: str) -> Workflow:
             owner_id=original.owner_id,
             owner_is_entra_id=original.owner_is_entra_id,
         )
-        try:
+        # A delivery that died, or one that is slow, may have been first: compare what it made.
+        with contextlib.suppress(AlreadyExists):
             await services.workflows.create(environment, draft)
-        except AlreadyExists:
-            pass  # a delivery that died, or one that is slow, was first: compare what it made
         row = await services.workflows.get(environment, job.copy_id)
     if not same_definition(row.client_data, intended):
         await work.permit_write()

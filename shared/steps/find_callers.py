@@ -20,8 +20,10 @@ async def find_callers(services: Services, environments: Sequence[Environment]) 
         try:
             async for caller in kind.find(environments):
                 identity = key_of(caller.kind, caller.address)
-                for holds in sorted(caller.trigger_url_ids | caller.child_flow_ids):
-                    places.append(Place(holds=holds, id=identity, caller=caller, seen=services.now))
+                places += [
+                    Place(holds=holds, id=identity, caller=caller, seen=services.now)
+                    for holds in sorted(caller.trigger_url_ids | caller.child_flow_ids)
+                ]
         except Permanent as err:
             findings.append(f"Callers of kind {kind.kind} were not all searched: {err}")
         await services.tables.places.upsert(*places)

@@ -1,7 +1,7 @@
 """Only one job at a time may write a caller's resource: settings are replaced as a whole."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from shared.domain.records import ResourceLease, key_of
 from shared.errors import AlreadyExists, Conflict, NotFound, Waiting
@@ -16,10 +16,9 @@ async def hold_resource(work: Work, resource: str) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        try:
+        # If it ran out, another job may have it by now.
+        with suppress(Conflict, NotFound):
             await work.services.tables.leases.delete(kept)
-        except (Conflict, NotFound):
-            pass  # it ran out and another job has it
 
 
 async def _take(work: Work, resource: str) -> Kept[ResourceLease]:

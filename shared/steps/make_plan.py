@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from shared.domain.dependency_graph import DependencyGraph
+from shared.domain.environment import Environment
 from shared.domain.job import Pattern, job_id
 from shared.domain.plan import Candidate, Request
 from shared.domain.plan import make_plan as decide
@@ -14,7 +15,6 @@ from shared.domain.remediation import (
     PlannedCaller,
 )
 from shared.errors import NotFound
-from shared.domain.environment import Environment
 from shared.services import Services
 from shared.steps.check_network import network_gaps
 from shared.steps.discover_flows import Discovery
@@ -139,6 +139,8 @@ def _findings(
                 f"have: {', '.join(sorted(missing))}."
             )
     known = {item.workflow_id for item in items} | {item.flow_name.lower() for item in items}
-    for asked in sorted(request.flow_ids - known):
-        findings.append(f"{asked} was asked for, but does not stay on Microsoft's key here.")
+    findings += [
+        f"{asked} was asked for, but does not stay on Microsoft's key here."
+        for asked in sorted(request.flow_ids - known)
+    ]
     return findings

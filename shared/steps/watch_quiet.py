@@ -1,7 +1,7 @@
 """Wait until nobody calls the original any more; only then may it be retired."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from shared.domain.caller import flow_caller
 from shared.domain.caller_edit import holds
@@ -105,7 +105,7 @@ async def _wait_for_runs_of_callers(work: Work) -> None:
 def longest_gap(runs: list[Run]) -> timedelta:
     """Return the longest time between the starts of two runs in a row; zero for fewer than two."""
     starts = sorted(run.started for run in runs)
-    gaps = (later - earlier for earlier, later in zip(starts, starts[1:], strict=False))
+    gaps = (later - earlier for earlier, later in pairwise(starts))
     return max(gaps, default=timedelta(0))
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from shared.domain.backoff import wait_after
 from shared.domain.environment import Environment, Mode
+from shared.domain.refusals import instruction_for
 from shared.domain.remediation import (
     EnvironmentJob,
     EnvironmentJobState,
@@ -16,7 +17,6 @@ from shared.domain.remediation import (
     postponed,
     stopped,
 )
-from shared.domain.refusals import instruction_for
 from shared.errors import (
     Blocked,
     Conflict,

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from shared.domain.environment import Mode
 from shared.domain.remediation import (
     EnvironmentJob,
+    EnvironmentJobState,
     Origin,
     Remediation,
     RemediationMode,
     environment_job_id,
     moved,
     remediation_id,
-    EnvironmentJobState,
 )
 from shared.errors import AlreadyExists, Blocked, NotFound
 from shared.services import Services

@@ -1,0 +1,124 @@
+"""A key was rotated, nears its expiry or has expired: verify key, policies and environments.
+
+No flow is copied merely because a version changed (design §2.2): what is still on Microsoft's key
+is swept, now and again a day later, since all services take up to 24 hours to notice (contract §4).
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+
+from shared.domain.environment import Environment
+from shared.domain.events import Event
+from shared.domain.key import EnterprisePolicy
+from shared.domain.key_readiness import Finding, Level, assess_key
+from shared.domain.remediation import Origin, RemediationMode
+from shared.errors import NotFound
+from shared.ports import OutgoingMessage
+from shared.services import KEY_EVENTS, Services
+from shared.use_cases.start_remediation import StartRemediation, start_remediation
+
+log = logging.getLogger(__name__)
+
+NEW_VERSION = "Microsoft.KeyVault.KeyNewVersionCreated"
+KEY_EVENT_TYPES = frozenset(
+    {NEW_VERSION, "Microsoft.KeyVault.KeyNearExpiry", "Microsoft.KeyVault.KeyExpired"}
+)
+#: Our own: the same key is to be looked at again.
+RECHECK = "PowerPlatformCmk.KeyRecheckDue"
+
+
+async def react_to_key_event(services: Services, event: Event) -> str:
+    """Verify what the event is about and sweep its environments; returns what was done."""
+    if event.type not in {*KEY_EVENT_TYPES, RECHECK}:
+        return _ignored(event, f"the type {event.type} is none this app watches")
+    vault, key = event.text("VaultName").lower(), event.text("ObjectName").lower()
+    watched = [policy for policy in await services.keys.policies() if _names(policy, vault, key)]
+    if not watched:
+        return _ignored(event, f"no watched policy uses key {key} of vault {vault}")
+    environments = await services.environments.list()
+    linked: list[Environment] = []
+    for policy in watched:
+        on_policy = [env for env in environments if _is_on(env, policy)]
+        await verify_policy(services, policy, environments, services.now)
+        linked += [env for env in on_policy if env.is_linked]
+    if linked:
+        await start_remediation(
+            services,
+            StartRemediation(
+                mode=RemediationMode.APPLY,
+                origin=Origin.KEY_EVENT,
+                cause=event.id,
+                environment_ids=tuple(sorted({env.id for env in linked})),
+            ),
+        )
+    if event.type == NEW_VERSION:
+        await _recheck_later(services, event)
+    return f"verified {len(watched)} policies, swept {len(linked)} environments"
+
+
+async def verify_policy(
+    services: Services,
+    policy: EnterprisePolicy,
+    environments: Sequence[Environment],
+    now: datetime,
+) -> tuple[Finding, ...]:
+    """Check a policy's key, vault and environments; what is wrong is logged for a person."""
+    try:
+        vault = await services.keys.vault(policy.vault_id)
+        versions = await services.keys.key_versions(vault.url, policy.key_name)
+    except NotFound as err:
+        log.error("policy %s: its key or vault is gone: %s", policy.name, err)
+        return ()
+    on_policy = [env for env in environments if _is_on(env, policy)]
+    findings = assess_key(policy, vault, versions, now, on_policy)
+    for finding in findings:
+        if finding.level is not Level.OK:
+            level = logging.ERROR if finding.level is Level.PROBLEM else logging.WARNING
+            log.log(
+                level,
+                "policy %s: %s %s",
+                policy.name,
+                finding.text,
+                finding.instruction,
+                extra={"policy": policy.id, "code": finding.code},
+            )
+    return findings
+
+
+async def _recheck_later(services: Services, event: Event) -> None:
+    due = services.now + services.settings.recheck_after
+    identity = f"recheck/{event.id}"
+    await services.messages.send(
+        OutgoingMessage(
+            queue=KEY_EVENTS,
+            message_id=identity,
+            body={
+                "specversion": "1.0",
+                "id": identity,
+                "type": RECHECK,
+                "source": event.source,
+                "subject": event.subject,
+                "data": {
+                    "VaultName": event.text("VaultName"),
+                    "ObjectName": event.text("ObjectName"),
+                },
+            },
+            due=due,
+        )
+    )
+    log.info("the environments of key %s are checked again at %s", event.text("ObjectName"), due)
+
+
+def _names(policy: EnterprisePolicy, vault: str, key: str) -> bool:
+    return policy.vault_id.lower().endswith(f"/{vault}") and policy.key_name.lower() == key
+
+
+def _is_on(environment: Environment, policy: EnterprisePolicy) -> bool:
+    link = environment.policy
+    return link is not None and link.policy_id.lower() == policy.id.lower()
+
+
+def _ignored(event: Event, why: str) -> str:
+    log.info("ignored event %s: %s", event.id, why, extra={"event": event.id})
+    return f"ignored: {why}"

@@ -1,0 +1,92 @@
+"""An enterprise policy was written or deleted, or an environment's link to one has changed."""
+
+import logging
+
+from shared.domain.environment import LinkStatus
+from shared.domain.events import Event
+from shared.domain.remediation import Origin, RemediationMode
+from shared.services import Services
+from shared.use_cases.react_to_key_event import verify_policy
+from shared.use_cases.start_remediation import StartRemediation, start_remediation
+
+log = logging.getLogger(__name__)
+
+#: Our own events: linking an environment raises none (contract §10.3).
+LINKED = "PowerPlatformCmk.EnvironmentPolicyLinked"
+STATUS_CHANGED = "PowerPlatformCmk.LinkStatusChanged"
+UNLINKED = "PowerPlatformCmk.EnvironmentPolicyUnlinked"
+
+POLICY_TYPE = "/providers/microsoft.powerplatform/enterprisepolicies/"
+RESOURCE_EVENTS = frozenset(
+    {"Microsoft.Resources.ResourceWriteSuccess", "Microsoft.Resources.ResourceDeleteSuccess"}
+)
+
+
+async def react_to_policy_event(services: Services, event: Event) -> str:
+    """Start what the event calls for. Returns what was done, in words."""
+    match event.type:
+        case _ if event.type in {LINKED, STATUS_CHANGED, UNLINKED}:
+            return await _environment_changed(services, event)
+        case _ if event.type in RESOURCE_EVENTS:
+            return await _policy_changed(services, event)
+    return _ignored(event, f"the type {event.type} is none this app watches")
+
+
+async def _environment_changed(services: Services, event: Event) -> str:
+    environment_id, status = event.text("environmentId"), event.text("linkStatus")
+    if event.type == UNLINKED:
+        # Its jobs notice by themselves: each step looks at the link first.
+        log.warning("environment %s is no longer under a policy: its jobs pause", environment_id)
+        return "its jobs pause"
+    if status not in {LinkStatus.LINKED, LinkStatus.LINKING, LinkStatus.LINKING_ONLINE}:
+        return _ignored(event, f"the link of environment {environment_id} is {status}")
+    await start_remediation(
+        services,
+        StartRemediation(
+            mode=RemediationMode.APPLY,
+            origin=Origin.POLICY_EVENT,
+            cause=_link_cause(event),
+            environment_ids=(environment_id,),
+        ),
+    )
+    return "a remediation was started"
+
+
+def _link_cause(event: Event) -> str:
+    """One remediation a link, however many of its states are seen on the way."""
+    return f"{event.text('environmentId')}/{event.text('policyId')}/{event.text('linkedSince')}"
+
+
+async def _policy_changed(services: Services, event: Event) -> str:
+    resource = (event.text("resourceUri") or event.subject).lower()
+    if POLICY_TYPE not in resource:
+        return _ignored(event, f"{resource} is no enterprise policy")
+    policies = {policy.id.lower(): policy for policy in await services.keys.policies()}
+    environments = await services.environments.list()
+    linked = [
+        env for env in environments if env.policy and env.policy.policy_id.lower() == resource
+    ]
+    if resource not in policies:
+        if linked:
+            names = ", ".join(env.display_name for env in linked)
+            log.error("policy %s is gone, but environments name it: %s", resource, names)
+        return _ignored(event, f"policy {resource} is gone or not in a watched subscription")
+    await verify_policy(services, policies[resource], environments, services.now)
+    active = tuple(sorted(env.id for env in linked if env.is_linked))
+    if not active:
+        return "verified the policy; no environment is linked to it"
+    await start_remediation(
+        services,
+        StartRemediation(
+            mode=RemediationMode.APPLY,
+            origin=Origin.POLICY_EVENT,
+            cause=event.id,
+            environment_ids=active,
+        ),
+    )
+    return f"verified the policy, swept {len(active)} environments"
+
+
+def _ignored(event: Event, why: str) -> str:
+    log.info("ignored event %s: %s", event.id, why, extra={"event": event.id})
+    return f"ignored: {why}"

@@ -1,0 +1,58 @@
+"""Send the message of every row that should have moved: a process died, a message was lost."""
+
+from dataclasses import replace
+
+from shared.domain.job import FlowJob, JobState
+from shared.errors import Conflict
+from shared.ports import Condition
+from shared.rows import instant
+from shared.services import Services
+from shared.steps.work import send, wake
+from shared.use_cases.environment_job_rows import wake_environment_job
+
+#: What ends each of these blocks is another job: its wake-up may have died with a process.
+BLOCKED_BY_A_JOB = ("child", "parent")
+
+
+async def resend_overdue(services: Services) -> int:
+    """Announce overdue rows anew; returns how many there were."""
+    late = instant(services.now - services.settings.overdue_after)
+    overdue = [Condition("due", "lt", late)]
+    count = 0
+    async for kept in services.tables.jobs.query(where=overdue):
+        held = kept.item.lease_until and kept.item.lease_until > services.now
+        if held:
+            continue
+        # A new attempt: the message with the old id may have been used up.
+        job = replace(kept.item, attempt=kept.item.attempt + 1)
+        try:
+            await services.tables.jobs.replace(kept, job)
+        except Conflict:
+            continue
+        await send(services, job)
+        count += 1
+    for environment_job in await services.tables.environment_jobs.all(where=overdue):
+        await wake_environment_job(services, environment_job.id, environment_job.remediation_id)
+        count += 1
+    return count + await _wake_settled(services)
+
+
+async def _wake_settled(services: Services) -> int:
+    count = 0
+    for code in BLOCKED_BY_A_JOB:
+        where = [Condition("code", "eq", code)]
+        for job in await services.tables.jobs.all(where=where):
+            if job.state is JobState.BLOCKED and await _is_settled(services, job):
+                await wake(services, job.environment_id, job.id, code=code)
+                count += 1
+    return count
+
+
+async def _is_settled(services: Services, job: FlowJob) -> bool:
+    related = job.children if job.code == "child" else job.parents
+    rows = [await services.tables.jobs.get(job.environment_id, identity) for identity in related]
+    jobs = [kept.item for kept in rows if kept]
+    if job.code == "child":
+        return all(child.is_proven or not child.is_finished for child in jobs)
+    ended = {JobState.RETIRED, JobState.ROLLED_BACK, JobState.CANCELLED}
+    return all(parent.state in ended or not parent.is_finished for parent in jobs)
