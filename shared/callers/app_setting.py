@@ -19,7 +19,7 @@ from shared.ports import AppSettings, Secrets, Site
 
 _REFERENCE = re.compile(r"\s*@Microsoft\.KeyVault\((?P<inside>.*)\)\s*", re.IGNORECASE | re.DOTALL)
 _SECRET_URI = re.compile(
-    r"SecretUri=(?P<vault>https://[^/]+)/secrets/(?P<name>[^/;\s]+)/?(?P<version>[^/;\s]*)/?",
+    r"SecretUri=(?P<vault>https://[^/]+/)secrets/(?P<name>[^/;\s]+)/?(?P<version>[^/;\s]*)/?",
     re.IGNORECASE,
 )
 _ROLE = "Website Contributor"
@@ -27,10 +27,12 @@ _ROLE = "Website Contributor"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretReference:
-    """What `@Microsoft.KeyVault(…)` names; without a version it follows the newest."""
+    """What `@Microsoft.KeyVault(…)` names."""
 
+    #: As Azure writes it: with a slash at its end.
     vault_url: str
     name: str
+    #: Empty: the newest.
     version: str
 
 
@@ -121,7 +123,7 @@ def read_reference(value: str) -> SecretReference | None:
     if not (parts.get("vaultname") and parts.get("secretname")):
         return None
     return SecretReference(
-        vault_url=f"https://{parts['vaultname']}.vault.azure.net",
+        vault_url=f"https://{parts['vaultname']}.vault.azure.net/",
         name=parts["secretname"],
         version=parts.get("secretversion", ""),
     )
