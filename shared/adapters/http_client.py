@@ -1,9 +1,10 @@
-"""HTTP to the platform: one azure-core transport, one pipeline per credential and audience.
+"""HTTP to the platform: one azure-core transport, and one pipeline per service.
 
-The transport honours `HTTPS_PROXY` and `SSL_CERT_FILE`. A read is tried twice, quickly; a write
-once, because every message is delivered again anyway and each step looks before it acts. Nothing
-waits here for long: a call ends within 20 seconds, and a refusal for being too many comes back as
-`Throttled` at once, save between the pages of one list, which would otherwise never end.
+A service is an audience with a credential and a budget. The transport honours `HTTPS_PROXY` and
+`SSL_CERT_FILE`. A read is tried twice, quickly; a write once, because every message is delivered
+again anyway and each step looks before it acts. Nothing waits here for long: a call ends within 20
+seconds, and a refusal for being too many comes back as `Throttled` at once, save between the pages
+of one list, which would otherwise never end.
 """
 
 import asyncio
@@ -83,7 +84,7 @@ class HttpClient:
     def __init__(self, transport: AsyncHttpTransport[HttpRequest, AsyncHttpResponse]) -> None:
         """Use `transport`, which this object closes."""
         self._transport = transport
-        self._pipelines: dict[tuple[int, str], AsyncPipeline[HttpRequest, AsyncHttpResponse]] = {}
+        self._pipelines: dict[Service, AsyncPipeline[HttpRequest, AsyncHttpResponse]] = {}
         #: Requests that went out, by service.
         self.calls: Counter[str] = Counter()
 
@@ -166,8 +167,7 @@ class HttpClient:
         raise error
 
     def _pipeline(self, service: Service) -> AsyncPipeline[HttpRequest, AsyncHttpResponse]:
-        key = (id(service.credential), service.scope)
-        if key not in self._pipelines:
+        if service not in self._pipelines:
             policies: list[_Policy] = [
                 RequestIdPolicy(),
                 UserAgentPolicy(base_user_agent=_USER_AGENT),
@@ -175,8 +175,8 @@ class HttpClient:
                 AsyncBearerTokenCredentialPolicy(service.credential, service.scope),
                 CountedCalls(service.name, service.budget, self.calls),
             ]
-            self._pipelines[key] = AsyncPipeline(self._transport, policies=policies)
-        return self._pipelines[key]
+            self._pipelines[service] = AsyncPipeline(self._transport, policies=policies)
+        return self._pipelines[service]
 
 
 def default_transport() -> AsyncHttpTransport[HttpRequest, AsyncHttpResponse]:

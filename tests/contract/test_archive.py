@@ -1,0 +1,102 @@
+"""What every implementation of the archive must do."""
+
+import base64
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from shared.adapters.blob_archive import BlobArchive
+from shared.adapters.folder_archive import FolderArchive
+from shared.errors import NotFound, Unreadable
+from shared.ports import Archive
+from tests.twins.memory_archive import MemoryArchive
+
+KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
+
+
+@pytest.fixture(params=["memory", "folder", pytest.param("blobs", marks=pytest.mark.azurite)])
+async def archive(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Archive]:
+    """Give an empty archive of each kind."""
+    match request.param:
+        case "memory":
+            yield MemoryArchive()
+        case "folder":
+            yield FolderArchive(tmp_path / "archive", KEY)
+        case _:
+            connection = os.environ.get("AZURITE_CONNECTION_STRING")
+            if connection is None:
+                pytest.skip("AZURITE_CONNECTION_STRING is not set")
+            from azure.storage.blob.aio import ContainerClient
+
+            name = f"archive-{os.getpid()}"
+            container = ContainerClient.from_connection_string(connection, name)
+            await container.create_container()
+            blobs = BlobArchive(container)
+            yield blobs
+            await container.delete_container()
+            await blobs.close()
+
+
+async def test_what_was_kept_comes_back(archive: Archive) -> None:
+    """Byte for byte, under a name with folders."""
+    content = bytes(range(256)) * 100
+
+    await archive.put("env-1/flow-2/1.json", content)
+
+    assert await archive.get("env-1/flow-2/1.json") == content
+
+
+async def test_the_first_content_stays(archive: Archive) -> None:
+    """A step that runs twice does not replace the original by what it made of it."""
+    first = await archive.put("a", b"original")
+
+    second = await archive.put("a", b"changed")
+
+    assert first == second
+    assert await archive.get("a") == b"original"
+
+
+async def test_what_was_not_kept_is_not_found(archive: Archive) -> None:
+    """A missing name has its own error."""
+    with pytest.raises(NotFound):
+        await archive.get("nothing/here")
+
+
+async def test_a_folder_holds_no_readable_text(tmp_path: Path) -> None:
+    """A signature in a definition cannot be read from the disk."""
+    archive = FolderArchive(tmp_path, KEY)
+
+    await archive.put("a/b", b"sig=secret secret secret")
+
+    [file] = (tmp_path / "a").iterdir()
+    assert b"secret" not in file.read_bytes()
+
+
+async def test_a_sealed_file_opens_with_its_key_and_name_only(tmp_path: Path) -> None:
+    """Another key, another name or a changed byte is told apart from a missing file."""
+    archive = FolderArchive(tmp_path, KEY)
+    await archive.put("a", b"text")
+    (tmp_path / "b.sealed").write_bytes((tmp_path / "a.sealed").read_bytes())
+    sealed = (tmp_path / "a.sealed").read_bytes()
+    (tmp_path / "c.sealed").write_bytes(b"\x02" + sealed[1:])
+    other = FolderArchive(tmp_path, base64.urlsafe_b64encode(bytes(32)).decode())
+
+    for place, name in ((archive, "b"), (archive, "c"), (other, "a")):
+        with pytest.raises(Unreadable):
+            await place.get(name)
+
+
+@pytest.mark.parametrize("name", ["../a", "a/../b", "/a", "a//b", "", "a b", "a\n", "x" * 201])
+async def test_a_name_stays_in_its_folder(tmp_path: Path, name: str) -> None:
+    """A name that could point elsewhere is a mistake."""
+    with pytest.raises(ValueError, match="cannot be the name"):
+        await FolderArchive(tmp_path, KEY).put(name, b"")
+
+
+@pytest.mark.parametrize("key", ["", "short", "!" * 44, base64.urlsafe_b64encode(b"x").decode()])
+def test_a_key_that_is_none_is_refused(tmp_path: Path, key: str) -> None:
+    """An archive without a proper key is not opened."""
+    with pytest.raises(ValueError, match="archive key"):
+        FolderArchive(tmp_path, key)

@@ -1,0 +1,101 @@
+"""An azure-core transport that answers from a script, so that the real pipeline is under test."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from azure.core.credentials import AccessToken
+from azure.core.pipeline.transport import AsyncHttpTransport
+from azure.core.rest import AsyncHttpResponse, HttpRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scripted:
+    """One answer."""
+
+    status: int = 200
+    body: object = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def content(self) -> bytes:
+        """The body as it goes over the wire."""
+        if isinstance(self.body, bytes):
+            return self.body
+        return b"" if self.body is None else json.dumps(self.body).encode()
+
+
+class ScriptedResponse:
+    """As much of an azure-core response as a pipeline touches."""
+
+    def __init__(self, request: HttpRequest, answer: Scripted) -> None:
+        self.request = request
+        self.status_code = answer.status
+        self.headers = answer.headers
+        self.content = answer.content
+
+
+class ScriptedTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
+    """Gives the answers in their order; an exception is raised instead."""
+
+    def __init__(self, *answers: Scripted | Exception) -> None:
+        self.answers = list(answers)
+        self.requests: list[HttpRequest] = []
+        self.slept: list[float] = []
+
+    async def send(self, request: HttpRequest, **_: Any) -> Any:
+        """Note the request and give the next answer."""
+        self.requests.append(request)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return ScriptedResponse(request, answer)
+
+    async def sleep(self, duration: float) -> None:
+        """Note the pause and go on."""
+        self.slept.append(duration)
+
+    async def open(self) -> None:
+        """Open nothing."""
+
+    async def close(self) -> None:
+        """Close nothing."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self.close()
+
+
+class NumberedCredential:
+    """Gives a new token each time: `token-1`, `token-2`, …"""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+        """Note the scope and give the next token."""
+        self.asked += scopes
+        return AccessToken(f"token-{len(self.asked)}", 4_000_000_000)
+
+    async def close(self) -> None:
+        """Close nothing."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self.close()

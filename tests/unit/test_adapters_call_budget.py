@@ -1,0 +1,132 @@
+"""The budget of calls that all instances share."""
+
+from datetime import datetime, timedelta
+from random import Random
+
+import pytest
+
+from shared.adapters.call_budget import BudgetLimit, CallBudget
+from shared.errors import Throttled
+from shared.ports import Operation, Row
+from tests.twins.clock import ManualClock
+from tests.twins.memory_store import MemoryStore
+
+MINUTE = timedelta(minutes=1)
+
+
+class CountingStore(MemoryStore):
+    """A store that counts what is written."""
+
+    writes = 0
+
+    async def write(self, *operations: Operation) -> list[Row]:
+        """Count and write."""
+        self.writes += 1
+        return await super().write(*operations)
+
+
+def budgets(clock: ManualClock, calls: int, instances: int = 1) -> list[CallBudget]:
+    """Return the budgets of several instances over one store."""
+    store = MemoryStore()
+    limit = BudgetLimit(name="flow-service", calls=calls, window=MINUTE)
+    return [CallBudget(store, clock, limit) for _ in range(instances)]
+
+
+async def run_hungry(
+    clock: ManualClock, instances: list[CallBudget], length: timedelta
+) -> list[datetime]:
+    """Take whatever there is for a while and return when each call was made."""
+    random = Random(7)  # noqa: S311  # an order of instances, no secret
+    made: list[datetime] = []
+    end = clock.now() + length
+    while clock.now() < end:
+        wait = timedelta(milliseconds=20)
+        try:
+            await random.choice(instances).take()
+        except Throttled as err:
+            wait = min(err.retry_after or MINUTE, timedelta(seconds=1))
+        else:
+            made.append(clock.now())
+        clock.advance(wait)
+    return made
+
+
+def most_in_any_window(made: list[datetime]) -> int:
+    """Return the largest number of calls in any span of one minute."""
+    most = first = 0
+    for last, moment in enumerate(made):
+        while made[first] <= moment - MINUTE:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+@pytest.mark.parametrize(("calls", "instances"), [(5, 1), (5, 4), (1000, 1), (1000, 3)])
+async def test_a_budget_is_kept_in_every_window_and_used(calls: int, instances: int) -> None:
+    """No minute holds more calls than the budget, and at least 90 % of it is used."""
+    clock = ManualClock()
+
+    made = await run_hungry(clock, budgets(clock, calls, instances), 10 * MINUTE)
+
+    assert most_in_any_window(made) <= calls
+    assert len(made) >= 0.9 * calls * 10
+
+
+async def test_a_large_budget_costs_few_writes() -> None:
+    """Calls are leased in slices."""
+    clock = ManualClock()
+    store = CountingStore()
+    budget = CallBudget(store, clock, BudgetLimit(name="arm", calls=1000, window=MINUTE))
+
+    for _ in range(1000):
+        await budget.take()
+
+    assert store.writes == 40
+
+
+async def test_a_refusal_says_when_there_is_a_call_again() -> None:
+    """The wait is exact: after it a call is let through."""
+    clock = ManualClock()
+    [budget] = budgets(clock, 1)
+    await budget.take()
+
+    with pytest.raises(Throttled) as caught:
+        await budget.take()
+    assert caught.value.retry_after is not None
+    clock.advance(caught.value.retry_after)
+
+    await budget.take()
+
+
+async def test_a_pause_holds_for_every_instance() -> None:
+    """When the service asks one instance to wait, all wait."""
+    clock = ManualClock()
+    first, second = budgets(clock, 100, 2)
+    await first.take()
+
+    await first.pause(timedelta(seconds=30))
+
+    for budget in (first, second):
+        with pytest.raises(Throttled) as caught:
+            await budget.take()
+        assert caught.value.retry_after == timedelta(seconds=30)
+    clock.advance(timedelta(seconds=30))
+    await second.take()
+
+
+async def test_an_unused_slice_is_not_used_later() -> None:
+    """A slice counts as used when its time is over, so that no window overflows."""
+    clock = ManualClock()
+    [budget] = budgets(clock, 1000)
+    await budget.take()
+
+    clock.advance(timedelta(seconds=50))
+    made = await run_hungry(clock, [budget], 5 * MINUTE)
+
+    assert most_in_any_window(made) <= 1000
+
+
+def test_a_budget_of_nothing_is_a_mistake() -> None:
+    """A capability that may never be called would wait for ever."""
+    with pytest.raises(ValueError, match="at least one"):
+        CallBudget(MemoryStore(), ManualClock(), BudgetLimit(name="x", calls=0))

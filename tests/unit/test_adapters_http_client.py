@@ -1,0 +1,208 @@
+"""How calls go out and come back: tokens, second tries, pages, budgets."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
+
+from shared.adapters.http_client import Call, HttpClient, Service
+from shared.errors import Refused, Throttled, Unavailable
+from tests.unit.adapter_wire import NumberedCredential, Scripted, ScriptedTransport
+
+URL = "https://api.flow.microsoft.com/providers/x"
+READ = Call(method="GET", url=URL)
+WRITE = Call(method="PATCH", url=URL, body={"a": 1})
+SIG = "s" * 43
+
+
+def service(**extra: object) -> Service:
+    """Return a service with a credential of its own."""
+    return Service(
+        name="Flow service",
+        scope="https://service.flow.microsoft.com//.default",
+        credential=NumberedCredential(),
+        **extra,  # type: ignore[arg-type]  # a budget, in some tests
+    )
+
+
+class TightBudget:
+    """A budget that lets a number of calls through."""
+
+    def __init__(self, calls: int) -> None:
+        self.left = calls
+        self.pauses: list[timedelta] = []
+
+    async def take(self) -> None:
+        """Take a call, or refuse."""
+        if self.left == 0:
+            self.left = 5
+            raise Throttled(retry_after=timedelta(seconds=60))
+        self.left -= 1
+
+    async def pause(self, wait: timedelta) -> None:
+        """Note the pause."""
+        self.pauses.append(wait)
+
+
+async def test_a_call_carries_a_token_for_its_audience() -> None:
+    """Each service gets tokens of its own scope, and one token serves many calls."""
+    transport = ScriptedTransport(Scripted(), Scripted())
+    http = HttpClient(transport)
+    flow_service = service()
+
+    await http.send(flow_service, READ)
+    await http.send(flow_service, READ)
+
+    assert transport.requests[1].headers["Authorization"] == "Bearer token-1"
+    assert "cmk-flow-remediation" in transport.requests[0].headers["User-Agent"]
+    assert flow_service.credential.asked == [flow_service.scope]  # type: ignore[attr-defined]
+    assert http.calls == {"Flow service": 2}
+
+
+@pytest.mark.parametrize("first", [Scripted(status=503), ServiceRequestError("no connection")])
+async def test_a_read_is_tried_twice(first: Scripted | Exception) -> None:
+    """A fault of the moment does not reach the caller."""
+    transport = ScriptedTransport(first, Scripted(body={"n": 1}))
+
+    answer = await HttpClient(transport).send(service(), READ)
+
+    assert answer.body == b'{"n": 1}'
+    assert transport.slept == [0.5]
+
+
+@pytest.mark.parametrize("first", [Scripted(status=503), ServiceRequestError("no connection")])
+async def test_a_write_is_tried_once(first: Scripted | Exception) -> None:
+    """The delivery of the message is the retry of a write."""
+    transport = ScriptedTransport(first)
+
+    with pytest.raises(Unavailable):
+        await HttpClient(transport).send(service(), WRITE)
+
+    assert len(transport.requests) == 1
+
+
+async def test_a_refused_token_is_replaced_once_even_for_a_write() -> None:
+    """A 401 means that nothing was done."""
+    transport = ScriptedTransport(Scripted(status=401), Scripted(status=204))
+
+    answer = await HttpClient(transport).send(service(), WRITE)
+
+    assert answer.status == 204
+    assert transport.requests[1].headers["Authorization"] == "Bearer token-2"
+
+
+async def test_a_token_refused_twice_is_a_refusal() -> None:
+    """A wrong audience does not loop."""
+    transport = ScriptedTransport(Scripted(status=401), Scripted(status=401))
+
+    with pytest.raises(Refused) as caught:
+        await HttpClient(transport).send(service(), READ)
+
+    assert caught.value.status == 401
+
+
+async def test_a_token_that_cannot_be_had_is_a_refusal() -> None:
+    """An identity that is not set up needs a person."""
+
+    class Broken(NumberedCredential):
+        async def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+            raise ClientAuthenticationError("no identity")
+
+    broken = Service(name="Dataverse", scope="https://x/.default", credential=Broken())
+
+    with pytest.raises(Refused, match="Dataverse"):
+        await HttpClient(ScriptedTransport()).send(broken, READ)
+
+
+async def test_too_many_calls_are_not_tried_again() -> None:
+    """A 429 comes back at once with its wait, and every instance is told."""
+    transport = ScriptedTransport(Scripted(status=429, headers={"Retry-After": "17"}))
+    budget = TightBudget(5)
+
+    with pytest.raises(Throttled) as caught:
+        await HttpClient(transport).send(service(budget=budget), READ)
+
+    assert caught.value.retry_after == timedelta(seconds=17)
+    assert budget.pauses == [timedelta(seconds=17)]
+    assert len(transport.requests) == 1
+
+
+async def test_a_used_up_budget_stops_the_call_before_it_goes_out() -> None:
+    """Our own budget is asked first."""
+    transport = ScriptedTransport()
+
+    with pytest.raises(Throttled):
+        await HttpClient(transport).send(service(budget=TightBudget(0)), READ)
+
+    assert transport.requests == []
+
+
+async def test_a_list_is_followed_to_its_last_page() -> None:
+    """The next page's URL is taken as it is, without the first page's query."""
+    second = f"{URL}?$skiptoken=2"
+    transport = ScriptedTransport(
+        Scripted(body={"value": [1, 2], "nextLink": second}), Scripted(body={"value": [3]})
+    )
+    call = Call(method="GET", url=URL, params={"api-version": "1"}, headers={"Prefer": "x"})
+
+    items = [item async for item in HttpClient(transport).items(service(), call)]
+
+    assert items == [1, 2, 3]
+    assert transport.requests[1].url == second
+    assert transport.requests[1].headers["Prefer"] == "x"
+
+
+async def test_the_pages_of_a_list_wait_for_the_budget() -> None:
+    """A list longer than a budget would never end if each refusal began it anew."""
+    transport = ScriptedTransport(
+        Scripted(body={"value": [1], "nextLink": URL}), Scripted(body={"value": [2]})
+    )
+
+    items = [
+        item async for item in HttpClient(transport).items(service(budget=TightBudget(1)), READ)
+    ]
+
+    assert items == [1, 2]
+    assert transport.slept == [60.0]
+
+
+async def test_a_list_that_is_always_refused_ends() -> None:
+    """After four minutes of waiting the message is scheduled again."""
+    refusal = Scripted(status=429, headers={"Retry-After": "100"})
+    transport = ScriptedTransport(
+        Scripted(body={"value": [1], "nextLink": URL}), refusal, refusal, refusal
+    )
+
+    with pytest.raises(Throttled):
+        _ = [item async for item in HttpClient(transport).items(service(), READ)]
+
+    assert transport.slept == [100.0, 100.0]
+
+
+@pytest.mark.parametrize("body", [b"<html>", [1], {"items": []}])
+async def test_an_answer_that_is_no_list_is_no_answer(body: object) -> None:
+    """A gateway's page or a changed shape is tried again later."""
+    transport = ScriptedTransport(Scripted(body=body))
+
+    with pytest.raises(Unavailable):
+        _ = [item async for item in HttpClient(transport).items(service(), READ)]
+
+
+async def test_no_error_shows_an_address_or_a_signature() -> None:
+    """Neither the URL nor a quoted signature stands in what is raised, or in its causes."""
+    url = f"https://prod-1.westeurope.logic.azure.com/workflows/{'a' * 32}/x?sig={SIG}"
+    failures: list[Scripted | Exception] = [
+        Scripted(status=400, body={"error": {"code": "Bad", "message": f"cannot call {url}"}}),
+        ServiceRequestError(f"400, message='', url='{url}'"),
+    ]
+
+    for failure in failures:
+        with pytest.raises((Refused, Unavailable)) as caught:
+            await HttpClient(ScriptedTransport(failure)).send(
+                service(), Call(method="POST", url=url)
+            )
+        shown = [str(caught.value), repr(caught.value), str(caught.value.__cause__)]
+        assert SIG not in "".join(shown)
+        assert caught.value.__suppress_context__ or caught.value.__context__ is None

@@ -1,0 +1,138 @@
+"""Which answer of the platform becomes which error."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from shared.adapters.http_errors import FailedAnswer, error_of, retry_after
+from shared.errors import (
+    AlreadyExists,
+    Conflict,
+    MigrationInProgress,
+    NotFound,
+    ProductError,
+    Refused,
+    Throttled,
+    Unavailable,
+)
+
+
+def failed(
+    status: int, code: str = "Some", message: str = "text", *, method: str = "PATCH", **more: object
+) -> ProductError:
+    """Return the error of an answer with the platform's envelope."""
+    body = json.dumps({"error": {"code": code, "message": message}}).encode()
+    fields: dict[str, object] = {"is_create": False, "headers": {}, "body": body} | more
+    return error_of(
+        FailedAnswer(service="Dataverse", method=method, status=status, **fields)  # type: ignore[arg-type]
+    )
+
+
+def wrapped(name: str, code: str, message: str = "inner") -> str:
+    """Return a message of Dataverse that holds an error of the flow service."""
+    inner = json.dumps({"error": {"code": code, "message": message}})
+    return f'Flow client error returned with status code "{name}" and details "{inner}".'
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, Refused),
+        (401, Refused),
+        (403, Refused),
+        (404, NotFound),
+        (408, Unavailable),
+        (409, Refused),
+        (412, Conflict),
+        (423, Refused),
+        (425, Unavailable),
+        (429, Throttled),
+        (500, Unavailable),
+        (503, Unavailable),
+    ],
+)
+def test_a_status_decides_the_kind_of_error(status: int, kind: type[ProductError]) -> None:
+    """Most answers are told apart by their status alone."""
+    assert type(failed(status)) is kind
+
+
+def test_a_refusal_keeps_the_platforms_code() -> None:
+    """Steps decide by the code, people read the message."""
+    error = failed(403, "EnvironmentAccessDenied", "Access is denied.")
+
+    assert isinstance(error, Refused)
+    assert (error.code, error.status) == ("EnvironmentAccessDenied", 403)
+    assert "Access is denied." in str(error)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(412, ""), (412, "0x80040237"), (409, "0x80040237"), (400, "0x80040237")]
+)
+def test_a_create_that_meets_its_row_says_so(status: int, code: str) -> None:
+    """However Dataverse says it (§14.4)."""
+    assert type(failed(status, code, is_create=True)) is AlreadyExists
+
+
+@pytest.mark.parametrize("status", [403, 409, 423])
+def test_a_write_that_meets_a_migration_waits(status: int) -> None:
+    """The code is not published, so a word in the code or the message is enough (§1.3)."""
+    assert type(failed(status, "EnvironmentMigrationInProgress")) is MigrationInProgress
+    assert type(failed(status, "X", "The environment is being migrated.")) is MigrationInProgress
+    assert type(failed(status, "X", "being migrated", method="GET")) is Refused
+
+
+def test_dataverse_wraps_the_flow_services_error() -> None:
+    """Code and status are those of the inner error (§6.5)."""
+    error = failed(400, "0x80060467", wrapped("Forbidden", "MissingAdequateQuotaPolicy"))
+
+    assert isinstance(error, Refused)
+    assert (error.code, error.status, error.detail) == (
+        "MissingAdequateQuotaPolicy",
+        403,
+        "Dataverse: inner",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "kind"),
+    [
+        ("TooManyRequests", "TooManyRequests", Throttled),
+        ("ServiceUnavailable", "Busy", Unavailable),
+        ("NotFound", "ConnectionNotFound", Refused),
+        ("Conflict", "EnvironmentMigrationInProgress", MigrationInProgress),
+    ],
+)
+def test_a_wrapped_error_is_judged_by_what_is_inside(
+    name: str, code: str, kind: type[ProductError]
+) -> None:
+    """A 400 may hide a throttle; a wrapped 404 is not the row that is missing."""
+    assert type(failed(400, "0x80060467", wrapped(name, code))) is kind
+
+
+def test_another_operation_on_the_resource_passes() -> None:
+    """Azure's 409 for a resource that is just being changed is no refusal."""
+    assert type(failed(409, "AnotherOperationInProgress")) is Unavailable
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>gateway</html>", b"[]", b'"x"', b'{"error": "x"}'])
+def test_an_answer_without_an_envelope_still_has_a_reason(body: bytes) -> None:
+    """Nothing is assumed of a failing answer's body."""
+    error = failed(400, body=body)
+
+    assert isinstance(error, Refused)
+    assert error.code == "Http400"
+
+
+def test_a_wait_is_given_in_seconds_or_as_a_date() -> None:
+    """Both forms of `Retry-After` are read; anything else is no wait."""
+    later = format_datetime(datetime.now(UTC) + timedelta(minutes=5), usegmt=True)
+
+    assert retry_after({"Retry-After": "12"}) == timedelta(seconds=12)
+    assert retry_after({"Retry-After": "0.5"}) == timedelta(seconds=0.5)
+    by_date = retry_after({"Retry-After": later})
+    assert by_date is not None
+    assert timedelta(minutes=4) < by_date <= timedelta(minutes=5)
+    assert retry_after({"Retry-After": "soon"}) is None
+    assert retry_after({}) is None
