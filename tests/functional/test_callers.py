@@ -396,7 +396,7 @@ async def test_every_kind_is_put_back_byte_for_byte(tenant: Tenant) -> None:
 
     old = [await tenant.move(caller) for caller in callers]
     tenant.runs_after_a_beat()
-    for caller, value in zip(callers, old, strict=True):
+    for caller, value in reversed(list(zip(callers, old, strict=True))):
         await tenant.move_back(caller, value)
 
     assert {caller.kind for caller in callers} == set(tenant.kinds)
