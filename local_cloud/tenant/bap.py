@@ -14,6 +14,7 @@ from local_cloud.tenant.environment import Environment
 from local_cloud.tenant.migration import settle_operation
 from local_cloud.tenant.paging import page, top
 from local_cloud.tenant.platform_error import PlatformError
+from local_cloud.tenant.policies import is_locked
 from local_cloud.tenant.power_platform import PowerPlatform
 from local_cloud.tenant.routing import AnyCaseRoute
 from local_cloud.tenant.tenant import Tenant
@@ -124,7 +125,7 @@ def _environment_body(tenant: Tenant, environment: Environment) -> dict[str, Any
     now = tenant.clock.now()
     settle_operation(tenant.part(PowerPlatform), environment, now)
     is_busy = environment.operation is not None and environment.operation.state(now) == "Running"
-    runtime = "Disabled" if environment.is_locked or is_busy else "Enabled"
+    runtime = "Disabled" if is_busy or is_locked(tenant, environment) else "Enabled"
     flow_region = _REGION_OF_FLOW.get(environment.location, environment.location)
     properties: dict[str, Any] = {
         "tenantId": tenant.part(Directory).tenant_id,

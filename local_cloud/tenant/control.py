@@ -8,10 +8,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from local_cloud.tenant import azure_control, control_power_platform
 from local_cloud.tenant.calls import Budget
 from local_cloud.tenant.clock import iso
 from local_cloud.tenant.faults import Fault
+from local_cloud.tenant.managed_identity import issue_identity_token
 from local_cloud.tenant.platform_error import PlatformError, render_platform_error
+from local_cloud.tenant.self_starting import tick
 from local_cloud.tenant.tenant import Tenant
 
 
@@ -19,6 +22,7 @@ def control_application(tenant: Tenant, identity_header: str) -> Starlette:
     """The application of the control port."""
     app = Starlette(
         routes=[
+            Route("/msi/token", issue_identity_token),
             Route("/clock", read_clock),
             Route("/clock/advance", advance_clock, methods=["POST"]),
             Route("/calls", read_calls),
@@ -26,8 +30,15 @@ def control_application(tenant: Tenant, identity_header: str) -> Starlette:
             Route("/budgets", set_budgets, methods=["PUT"]),
             Route("/faults", add_fault, methods=["POST"]),
             Route("/faults", clear_faults, methods=["DELETE"]),
+            *azure_control.control_routes(),
+            *control_power_platform.control_routes(),
         ],
-        exception_handlers={PlatformError: render_platform_error},
+        exception_handlers={
+            PlatformError: render_platform_error,
+            KeyError: _bad_request,
+            TypeError: _bad_request,
+            ValueError: _bad_request,
+        },
     )
     app.state.tenant = tenant
     app.state.identity_header = identity_header
@@ -40,6 +51,11 @@ def tenant_of(request: Request) -> Tenant:
     return tenant
 
 
+async def _bad_request(_: Request, error: Exception) -> Response:
+    body = PlatformError(400, "BadControlRequest", f"{type(error).__name__}: {error}").body()
+    return JSONResponse(body, 400)
+
+
 async def read_clock(request: Request) -> Response:
     """The tenant's time."""
     return JSONResponse({"now": iso(tenant_of(request).clock.now())})
@@ -48,6 +64,7 @@ async def read_clock(request: Request) -> Response:
 async def advance_clock(request: Request) -> Response:
     """Body `{"seconds": n}`: let n seconds pass at once."""
     tenant_of(request).clock.advance(float((await request.json())["seconds"]))
+    await tick(tenant_of(request))
     return await read_clock(request)
 
 

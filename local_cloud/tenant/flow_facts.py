@@ -94,11 +94,12 @@ def parse_client_data(text: str) -> dict[str, Any]:
     try:
         properties = json.loads(text)["properties"]
         definition = properties["definition"]
-        if not definition["triggers"]:
-            raise InvalidDefinitionError("The template has no trigger.")
         definition["actions"].items()
+        has_trigger = bool(definition["triggers"].items())
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidDefinitionError(f"The template is not valid: {error!r}.") from error
+    if not has_trigger:
+        raise InvalidDefinitionError("The template is not valid: it has no trigger.")
     return dict(properties)
 
 
@@ -106,7 +107,7 @@ def read_facts(properties: dict[str, Any]) -> FlowFacts:
     """The facts of a flow from its `properties` (definition and connection references)."""
     definition = properties["definition"]
     name, trigger = next(iter(definition["triggers"].items()))
-    inputs = trigger.get("inputs") or {}
+    inputs = _mapping(trigger.get("inputs"))
     connections = tuple(_connections(properties.get("connectionReferences") or {}))
     actions = [action for _, action in walk_actions(definition["actions"])]
     types = {str(action.get("type")).lower() for action in actions}
@@ -149,13 +150,15 @@ def walk_actions(actions: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
 
 
 def _operation(step: dict[str, Any]) -> str:
-    inputs = step.get("inputs") or {}
-    host = inputs.get("host") or {}
-    found = inputs.get("operationId") or host.get("operationId") if isinstance(host, dict) else None
-    return str(
-        found
-        or (step.get("metadata") or {}).get("flowSystemMetadata", {}).get("swaggerOperationId", "")
-    )
+    """A step's connector operation; older definitions name it in their metadata only."""
+    inputs = _mapping(step.get("inputs"))
+    system = _mapping(_mapping(step.get("metadata")).get("flowSystemMetadata"))
+    found = inputs.get("operationId") or _mapping(inputs.get("host")).get("operationId")
+    return str(found or system.get("swaggerOperationId") or "")
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _connections(references: dict[str, Any]) -> Iterator[ConnectionUse]:

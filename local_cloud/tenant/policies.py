@@ -1,15 +1,17 @@
 """Enterprise policies as Power Platform sees them: Resource Manager's resources, by system id."""
 
+from local_cloud.tenant.azure_key_health import lock_reason
 from local_cloud.tenant.azure_state import POLICIES, Azure
-from local_cloud.tenant.environment import LinkStatus, PolicyLink
+from local_cloud.tenant.environment import Environment, LinkStatus, PolicyLink
 from local_cloud.tenant.tenant import Tenant
 
 
 def find_policy(tenant: Tenant, system_id: str) -> PolicyLink | None:
-    """The Encryption policy with a system id, as a link to it would look once made."""
+    """The Encryption policy with a system id (or resource id), as a link to it will look."""
     for resource in tenant.part(Azure).resources.of_type(POLICIES):
         known: str = resource["properties"]["systemId"]
-        if known.lower() == system_id.lower() and resource.get("kind") == "Encryption":
+        names = {known.lower(), resource["id"].lower()}
+        if system_id.lower() in names and resource.get("kind") == "Encryption":
             return PolicyLink(
                 policy_id=known.rpartition("/")[2],
                 location=resource["location"],
@@ -18,3 +20,13 @@ def find_policy(tenant: Tenant, system_id: str) -> PolicyLink | None:
                 status=LinkStatus.LINKED,
             )
     return None
+
+
+def is_locked(tenant: Tenant, environment: Environment) -> bool:
+    """True when an environment is disabled: by an administrator, or for want of its key (§4)."""
+    if environment.is_locked:
+        return True
+    policy, now = environment.policy, tenant.clock.now()
+    if policy is None or policy.status != LinkStatus.LINKED:
+        return False
+    return lock_reason(tenant.part(Azure), policy.id, now) is not None

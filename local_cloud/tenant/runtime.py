@@ -172,7 +172,9 @@ def _perform(
     tenant: Tenant, execution: _Execution, kind: str, action: dict[str, Any]
 ) -> dict[str, str] | None:
     """Perform one action; its error, if it fails."""
-    inputs = action.get("inputs") or {}
+    inputs = action.get("inputs")
+    if not isinstance(inputs, dict):
+        return None
     match kind:
         case "http":
             return _call_out(tenant, execution, _resolve(execution, str(inputs.get("uri") or "")))

@@ -20,9 +20,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from local_cloud.tenant.certificates import Certificates
 from local_cloud.tenant.control import control_application
 from local_cloud.tenant.routing import HostTable, Service
+from local_cloud.tenant.self_starting import tick
 from local_cloud.tenant.services import SERVICES
 from local_cloud.tenant.tenant import Tenant
 from local_cloud.tenant.tunnel import Tunnel
+
+_TICK_SECONDS = 0.5
 
 
 class TenantServer:
@@ -44,6 +47,7 @@ class TenantServer:
             serves=lambda host: self._hosts.find(host) is not None, tls_port=self._tls.port
         )
         self._tunnel_port = 0
+        self._ticker: asyncio.Task[None] | None = None
 
     @property
     def proxy_url(self) -> str:
@@ -69,6 +73,7 @@ class TenantServer:
         await self._tls.start()
         await self._control.start()
         self._tunnel_port = await self._tunnel.start()
+        self._ticker = asyncio.create_task(self._tick())
         return self
 
     async def __aexit__(
@@ -77,10 +82,19 @@ class TenantServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._ticker is not None:
+            self._ticker.cancel()
+            await asyncio.gather(self._ticker, return_exceptions=True)
         await self._tunnel.stop()
         await self._control.stop()
         await self._tls.stop()
         self._folder.cleanup()
+
+    async def _tick(self) -> None:
+        """Let time do its work: runs end, recurrences start."""
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            await tick(self.tenant)
 
     def _abort(self, scope: Scope) -> None:
         """Cut the connection of a request, for a fault that drops it."""

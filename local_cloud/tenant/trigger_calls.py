@@ -8,6 +8,7 @@ from local_cloud.tenant.directory import Directory
 from local_cloud.tenant.environment import Environment
 from local_cloud.tenant.flow import Flow, FlowState
 from local_cloud.tenant.platform_error import PlatformError
+from local_cloud.tenant.policies import is_locked
 from local_cloud.tenant.power_platform import PowerPlatform, environment_host
 from local_cloud.tenant.tenant import Tenant
 from local_cloud.tenant.tokens import Caller
@@ -98,7 +99,7 @@ def _is_allowed(tenant: Tenant, flow: Flow, caller: Caller) -> bool:
 
 
 def _check_state(tenant: Tenant, environment: Environment, flow: Flow) -> None:
-    if environment.is_locked:
+    if is_locked(tenant, environment):
         message = f"The environment '{environment.id}' is disabled."
         raise PlatformError(403, "EnvironmentDisabled", message)
     if flow.state == FlowState.STARTED:

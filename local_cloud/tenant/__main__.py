@@ -1,0 +1,54 @@
+"""`python -m local_cloud.tenant`: the tenant as a process of its own."""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from pathlib import Path
+
+from local_cloud.tenant.seed import seed
+from local_cloud.tenant.server import TenantServer
+from local_cloud.tenant.service_bus import ServiceBusPublisher
+from local_cloud.tenant.tenant import Tenant
+
+
+def main() -> None:
+    """Serves until SIGTERM or SIGINT; says on stdout, as one line of JSON, how to reach it."""
+    parser = argparse.ArgumentParser(prog="python -m local_cloud.tenant", description=__doc__)
+    parser.add_argument("--seed", type=Path, help="a JSON file that describes the tenant")
+    parser.add_argument("--service-bus", help="connection string of the bus that events go to")
+    arguments = parser.parse_args()
+    try:
+        asyncio.run(_serve(arguments))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        sys.exit(f"tenant: {type(error).__name__}: {error}")
+
+
+async def _serve(arguments: argparse.Namespace) -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    tenant = Tenant()
+    if arguments.seed is not None:
+        seed(tenant, json.loads(await asyncio.to_thread(arguments.seed.read_text)))
+    async with contextlib.AsyncExitStack() as stack:
+        if arguments.service_bus:
+            tenant.events = await stack.enter_async_context(
+                ServiceBusPublisher(arguments.service_bus)
+            )
+        server = await stack.enter_async_context(TenantServer(tenant))
+        ready = {
+            "proxy": server.proxy_url,
+            "ca_file": server.ca_file,
+            "control": server.control_url,
+            "identity_endpoint": server.identity_endpoint,
+            "identity_header": server.identity_header,
+        }
+        print(json.dumps(ready), flush=True)
+        await stopped.wait()
+
+
+if __name__ == "__main__":
+    main()

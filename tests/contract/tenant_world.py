@@ -1,0 +1,347 @@
+"""A seeded tenant on the wire, and what the tests of its Power Platform side call it with."""
+
+import json
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import yarl
+
+from local_cloud.tenant.directory import Directory
+from local_cloud.tenant.entra import application_token, user_token
+from local_cloud.tenant.environment import Environment
+from local_cloud.tenant.power_platform import PowerPlatform
+from local_cloud.tenant.seed import seed
+from local_cloud.tenant.server import TenantServer
+from local_cloud.tenant.tenant import Tenant
+
+TENANT_ID = "72f00000-0000-4000-8000-000000000001"
+APP_CLIENT = "a0000000-0000-4000-8000-00000000c11e"
+APP = "a0000000-0000-4000-8000-000000000001"
+ADMIN = "b0000000-0000-4000-8000-000000000001"
+MAKER = "b0000000-0000-4000-8000-000000000002"
+UNLICENSED = "b0000000-0000-4000-8000-000000000003"
+
+ENVIRONMENT = "e0000000-0000-4000-8000-000000000001"
+OTHER_REGION = "e0000000-0000-4000-8000-000000000002"
+ORG = "https://contoso.crm4.dynamics.com"
+ORG_API = "https://contoso.api.crm4.dynamics.com/api/data/v9.2"
+
+GROUP = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg"
+VAULT_ID = f"{GROUP}/providers/Microsoft.KeyVault/vaults/kv-cmk"
+POLICY_ID = f"{GROUP}/providers/Microsoft.PowerPlatform/enterprisePolicies/cmk-eu"
+
+BAP = "https://api.bap.microsoft.com/providers/Microsoft.BusinessAppPlatform"
+FLOW_HOST = "https://emea.api.flow.microsoft.com/providers/Microsoft.ProcessSimple"
+ADMIN_FLOWS = f"{FLOW_HOST}/scopes/admin/environments/{ENVIRONMENT}"
+MAKER_FLOWS = f"{FLOW_HOST}/environments/{ENVIRONMENT}"
+
+BAP_AUDIENCE = "https://service.powerapps.com/"
+FLOW_AUDIENCE = "https://service.flow.microsoft.com/"
+
+HTTP_FLOW = "f0000000-0000-4000-8000-000000000001"
+PARENT_FLOW = "f0000000-0000-4000-8000-000000000002"
+DAILY_FLOW = "f0000000-0000-4000-8000-000000000003"
+CALLING_FLOW = "f0000000-0000-4000-8000-000000000004"
+TENANT_AUTH_FLOW = "f0000000-0000-4000-8000-000000000005"
+BUTTON_FLOW = "f0000000-0000-4000-8000-000000000006"
+
+
+def definition(
+    trigger: Mapping[str, Any], actions: Mapping[str, Any] | None = None, **parameters: Any
+) -> dict[str, Any]:
+    """A flow's definition with one trigger called `manual`."""
+    return {
+        "$schema": "https://schema.management.azure.com/providers/Microsoft.Logic/schemas/"
+        "2016-06-01/workflowdefinition.json#",
+        "contentVersion": "1.0.0.0",
+        "parameters": {"$connections": {"defaultValue": {}, "type": "Object"}, **parameters},
+        "triggers": {"manual": trigger},
+        "actions": actions or {"Compose": {"type": "Compose", "inputs": "done", "runAfter": {}}},
+    }
+
+
+HTTP = {"type": "Request", "kind": "Http", "inputs": {"triggerAuthenticationType": "All"}}
+BUTTON = {"type": "Request", "kind": "Button", "inputs": {}}
+DAILY = {"type": "Recurrence", "recurrence": {"frequency": "Day", "interval": 1}}
+NEW_MAIL = {
+    "type": "OpenApiConnection",
+    "inputs": {"host": {"operationId": "OnNewEmailV3", "connectionName": "shared_office365"}},
+}
+
+
+def http_action(uri: str) -> dict[str, Any]:
+    """Actions that post to a URI."""
+    return {"Call": {"type": "Http", "inputs": {"method": "POST", "uri": uri}, "runAfter": {}}}
+
+
+def child_action(workflow_id: str) -> dict[str, Any]:
+    """Actions that call a child flow."""
+    host = {"workflowReferenceName": workflow_id}
+    return {"Child": {"type": "Workflow", "inputs": {"host": host}, "runAfter": {}}}
+
+
+def client_data(content: dict[str, Any], references: dict[str, Any] | None = None) -> str:
+    """`clientdata` of a definition."""
+    properties = {"connectionReferences": references or {}, "definition": content}
+    return json.dumps({"properties": properties, "schemaVersion": "1.0.0.0"})
+
+
+def bound(logical_name: str, api: str = "shared_office365") -> dict[str, Any]:
+    """Connection references of a definition, with one entry."""
+    connection = {"connectionReferenceLogicalName": logical_name}
+    entry = {"runtimeSource": "embedded", "connection": connection, "api": {"name": api}}
+    return {api: entry}
+
+
+def _flow(flow_id: str, name: str, content: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"workflowEntityId": flow_id, "displayName": name, "definition": content} | (
+        {"owner": MAKER} | more
+    )
+
+
+URL_VARIABLE = {
+    "Orders URL (cr1_ordersurl)": {
+        "type": "String",
+        "defaultValue": "",
+        "metadata": {"schemaName": "cr1_ordersurl"},
+    }
+}
+
+SEED: dict[str, Any] = {
+    "assumptions": {"link_start_seconds": 0, "link_seconds": 10},
+    "directory": {
+        "tenantId": TENANT_ID,
+        "users": [
+            {"id": ADMIN, "name": "Admin", "upn": "admin@contoso.example", "isAdmin": True},
+            {"id": MAKER, "name": "Maker", "upn": "maker@contoso.example"},
+            {
+                "id": UNLICENSED,
+                "name": "Trainee",
+                "upn": "trainee@contoso.example",
+                "hasPremium": False,
+            },
+        ],
+        "applications": [
+            {
+                "id": APP,
+                "clientId": APP_CLIENT,
+                "name": "Remediation",
+                "secret": "app-secret",
+                "isAdmin": True,
+            }
+        ],
+        "managedIdentity": APP_CLIENT,
+        "deviceCodeUser": MAKER,
+    },
+    "environments": [
+        {
+            "id": ENVIRONMENT,
+            "displayName": "Contoso Prod",
+            "orgHost": "contoso.crm4.dynamics.com",
+            "migrationSeconds": 100,
+            "members": [{"id": APP, "isAdministrator": True, "mayImpersonate": True}],
+            "solutions": [{"uniquename": "Orders", "friendlyname": "Orders"}],
+            "connections": [
+                {"name": "office-maker", "api": "shared_office365", "owner": MAKER},
+                {"name": "office-shared", "api": "shared_office365", "owner": MAKER}
+                | {"sharedWith": [APP]},
+            ],
+            "connectionReferences": [
+                {
+                    "connectionreferencelogicalname": "cr1_office",
+                    "connectorid": "/providers/Microsoft.PowerApps/apis/shared_office365",
+                    "connectionid": "office-maker",
+                },
+                {
+                    "connectionreferencelogicalname": "cr1_officeshared",
+                    "connectorid": "/providers/Microsoft.PowerApps/apis/shared_office365",
+                    "connectionid": "office-shared",
+                },
+            ],
+            "environmentVariables": [
+                {"schemaName": "cr1_ordersurl", "value": f"{{{{trigger_url:{HTTP_FLOW}}}}}"}
+            ],
+            "serviceEndpoints": [
+                {"name": "hook", "url": f"{{{{trigger_url:{HTTP_FLOW}}}}}", "contract": 8}
+            ],
+            "flows": [
+                _flow(HTTP_FLOW, "Receive order", definition(HTTP), solutions=["Orders"]),
+                _flow(PARENT_FLOW, "Parent", definition(BUTTON, child_action(HTTP_FLOW))),
+                _flow(DAILY_FLOW, "Daily", definition(DAILY)),
+                _flow(
+                    CALLING_FLOW,
+                    "Caller by variable",
+                    definition(
+                        BUTTON,
+                        http_action("@parameters('Orders URL (cr1_ordersurl)')"),
+                        **URL_VARIABLE,
+                    ),
+                ),
+                _flow(
+                    TENANT_AUTH_FLOW,
+                    "Tenant only",
+                    definition(HTTP | {"inputs": {"triggerAuthenticationType": "Tenant"}}),
+                ),
+                _flow(BUTTON_FLOW, "Button", definition(BUTTON), inSolution=False),
+            ],
+        },
+        {"id": OTHER_REGION, "displayName": "Contoso US", "location": "unitedstates"},
+    ],
+    "azure": {
+        "vaults": [
+            {"id": VAULT_ID, "keys": [{"name": "pp-cmk", "versions": [{"createdDaysAgo": 99}]}]}
+        ],
+        "enterprisePolicies": [
+            {
+                "id": POLICY_ID,
+                "location": "europe",
+                "kind": "Encryption",
+                "identity": {"type": "SystemAssigned"},
+                "properties": {
+                    "encryption": {"keyVault": {"id": VAULT_ID, "key": {"name": "pp-cmk"}}}
+                },
+            }
+        ],
+    },
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a call got."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+    @property
+    def code(self) -> str:
+        """The error's code."""
+        code: str = self.body["error"]["code"]
+        return code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantWorld:
+    """The tenant, its server, and a client that trusts it."""
+
+    tenant: Tenant
+    server: TenantServer
+    session: aiohttp.ClientSession
+
+    @property
+    def platform(self) -> PowerPlatform:
+        """The state behind the answers."""
+        return self.tenant.part(PowerPlatform)
+
+    @property
+    def environment(self) -> Environment:
+        """The environment that most tests are about."""
+        return self.platform.environments[ENVIRONMENT]
+
+    def token(self, who: str, audience: str) -> str:
+        """A token of a person or an application."""
+        principal = self.tenant.part(Directory).principals.get(who)
+        if principal is not None and principal.client_id:
+            return application_token(self.tenant, who, audience)
+        return user_token(self.tenant, who, audience, APP_CLIENT)
+
+    async def call(
+        self,
+        method: str,
+        url: str,
+        body: Any = None,
+        *,
+        who: str | None = APP,
+        audience: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **query: str,
+    ) -> Answer:
+        """Call a URL through the tunnel, by default with the token that the host wants."""
+        sent = dict(headers or {})
+        if who is not None:
+            sent["Authorization"] = f"Bearer {self.token(who, audience or audience_for(url))}"
+        if ".dynamics.com" not in url and "sig=" not in url and "api-version" not in url:
+            query.setdefault("api-version", "2016-11-01")
+        async with self.session.request(
+            method, url, json=body, params=query or None, headers=sent, proxy=self.server.proxy_url
+        ) as response:
+            text = await response.text()
+            return Answer(
+                status=response.status,
+                headers=response.headers,
+                body=json.loads(text) if text else None,
+            )
+
+    async def post_to_trigger(self, url: str, **headers: str) -> Answer:
+        """Call a trigger URL exactly as it is written."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self.session.post(
+            yarl.URL(url, encoded=True), json={}, headers=sent, proxy=self.server.proxy_url
+        ) as response:
+            text = await response.text()
+            return Answer(
+                status=response.status,
+                headers=response.headers,
+                body=json.loads(text) if text else None,
+            )
+
+    async def control(self, method: str, path: str, body: Any = None) -> Any:
+        """Call the control port."""
+        async with self.session.request(
+            method, self.server.control_url + path, json=body
+        ) as response:
+            response.raise_for_status()
+            text = await response.text()
+            return json.loads(text) if text else None
+
+    async def pages(self, url: str, **options: Any) -> list[Any]:
+        """All items of a list, page by page."""
+        items: list[Any] = []
+        next_url: str | None = url
+        while next_url:
+            answer = await self.call("GET", next_url, **options)
+            assert answer.status == 200, answer.body
+            items += answer.body["value"]
+            next_url = answer.body.get("nextLink") or answer.body.get("@odata.nextLink")
+            options = {name: options[name] for name in options if name in ("who", "headers")}
+        return items
+
+    async def link(self) -> None:
+        """Apply the policy to the environment, and wait out the link itself."""
+        await self.control("POST", f"/environments/{ENVIRONMENT}/link", {"systemId": POLICY_ID})
+        await self.control("POST", "/clock/advance", {"seconds": 11})
+
+    async def migrate(self) -> None:
+        """Apply the policy and wait until all flows that move have moved."""
+        await self.link()
+        await self.control("POST", "/clock/advance", {"seconds": 101})
+
+    async def url_of(self, flow_id: str) -> str:
+        """A flow's trigger URL."""
+        flow = await self.control("GET", f"/environments/{ENVIRONMENT}/flows/{flow_id}")
+        url: str = flow["triggerUrl"]
+        return url
+
+
+def audience_for(url: str) -> str:
+    """The audience that a host wants."""
+    if "bap.microsoft.com" in url:
+        return BAP_AUDIENCE
+    return ORG if ".dynamics.com" in url else FLOW_AUDIENCE
+
+
+@asynccontextmanager
+async def tenant_world() -> AsyncIterator[TenantWorld]:
+    """Start a seeded tenant, and stop it afterwards."""
+    tenant = Tenant()
+    seed(tenant, SEED)
+    async with TenantServer(tenant) as server:
+        trust = ssl.create_default_context(cafile=server.ca_file)
+        connector = aiohttp.TCPConnector(ssl=trust)
+        async with aiohttp.ClientSession(connector=connector) as session:
+            yield TenantWorld(tenant=tenant, server=server, session=session)
