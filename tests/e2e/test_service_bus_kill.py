@@ -1,6 +1,7 @@
 """A killed Service Bus process comes back with everything that it had confirmed."""
 
 import asyncio
+import gc
 import itertools
 import json
 import sqlite3
@@ -110,6 +111,8 @@ async def test_what_was_settled_and_what_was_not_survive_a_kill(tmp_path: Path) 
     assert dead_letters == {"dead": 0}
 
 
+# The SDK does not close its socket when the other end has died under it.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_every_message_that_was_accepted_is_there_after_a_kill_in_mid_send(
     tmp_path: Path,
 ) -> None:
@@ -128,6 +131,7 @@ async def test_every_message_that_was_accepted_is_there_after_a_kill_in_mid_send
 
     with service_bus(database) as process, pytest.raises((ServiceBusError, OSError)):
         await send_until_it_dies(process)
+    gc.collect()  # that socket, while its warning is awaited
 
     with service_bus(database) as process:
         found = await receive_all(process)
