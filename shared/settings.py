@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class Settings(BaseSettings):
@@ -14,8 +15,8 @@ class Settings(BaseSettings):
 
     #: Tenant to work in.
     tenant_id: str
-    #: Subscriptions whose policies, sites, vaults and firewalls are watched.
-    subscription_ids: tuple[str, ...] = ()
+    #: Subscriptions whose policies, sites, vaults and firewalls are watched, separated by commas.
+    subscription_ids: Annotated[tuple[str, ...], NoDecode] = ()
     #: Client id of a user-assigned identity; empty: the system-assigned one.
     client_id: str = ""
 
@@ -68,3 +69,11 @@ class Settings(BaseSettings):
     overdue_after: timedelta = timedelta(minutes=1)
     #: What to do with an original that was edited after it was copied: `block` or `copy_again`.
     on_drift: str = "block"
+
+    @field_validator("subscription_ids", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """Read `a, b` as two ids: application settings are plain text."""
+        if not isinstance(value, str):
+            return value
+        return tuple(item.strip() for item in value.split(",") if item.strip())

@@ -1,0 +1,43 @@
+"""Stands in for the operator where none is set up: whoever needs one is told what to do."""
+
+from types import TracebackType
+from typing import Any, Never, Self
+
+from azure.core.credentials import AccessToken
+
+from shared.errors import Blocked
+
+
+class NoOperator:
+    """An operator, and an azure-core credential, that can only say that it is missing."""
+
+    async def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
+        """Raise `Blocked`."""
+        self._refuse()
+
+    async def object_id(self) -> str:
+        """Raise `Blocked`."""
+        self._refuse()
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+    async def __aenter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        """Do nothing."""
+
+    def _refuse(self) -> Never:
+        raise Blocked(
+            "No operator is set up, and only a co-owner may read a flow's trigger URL.",
+            instruction="Set CMK_OPERATOR_CLIENT_ID and CMK_OPERATOR_TOKEN_CACHE_SECRET, sign the "
+            "operator in (`cmkflow operator sign-in`), then retry.",
+            code="operator_sign_in",
+        )

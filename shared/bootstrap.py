@@ -1,0 +1,242 @@
+"""The only place that knows concrete classes: which adapter stands for which port.
+
+Adapters are imported when they are built, not with this module: a start of the app that only
+indexes its functions does not pay for the SDKs.
+"""
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+from shared.services import Services
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+
+    from shared.adapters.call_budget import CallBudget
+    from shared.adapters.http_client import HttpClient
+    from shared.callers import CallerPorts
+    from shared.ports import Archive, Clock, FlowAccess, Messages, Secrets, Store
+
+#: Of each event loop its own, since connections belong to a loop. An app has one loop.
+_by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Services] = WeakKeyDictionary()
+
+
+def services() -> Services:
+    """Return the services of the running loop, built from the environment at the first call."""
+    loop = asyncio.get_running_loop()
+    if loop not in _by_loop:
+        _by_loop[loop] = build_services(Settings(), AsyncExitStack())
+    return _by_loop[loop]
+
+
+def provide(those: Services) -> None:
+    """Make `services()` return `those` in the running loop."""
+    _by_loop[asyncio.get_running_loop()] = those
+
+
+def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
+    """Return the services that the settings describe; nothing is called yet.
+
+    What holds connections or files is pushed on `closing`. Raises `ValueError` for settings that
+    cannot work.
+    """
+    from shared.adapters.flow_service import FlowServiceReports, FlowServiceSwitch
+    from shared.adapters.key_vault_keys import VaultKeys
+    from shared.adapters.service_tags import DiscoveredServiceTags
+    from shared.callers import caller_kinds
+    from shared.firewalls import firewall_kinds
+    from shared.rows import Tables
+
+    ground = _ground(settings, closing)
+    outside = _Outside(ground)
+    callers = outside.caller_ports()
+    return Services(
+        settings=settings,
+        clock=ground.clock,
+        tables=Tables(ground.store),
+        archive=_archive(ground),
+        messages=_messages(ground),
+        environments=callers.environments,
+        flow_reports=FlowServiceReports(ground.http, outside.flow_service),
+        flow_access=outside.flow_access(callers.secrets),
+        flow_switch=FlowServiceSwitch(ground.http, outside.flow_service),
+        workflows=callers.workflows,
+        keys=VaultKeys(outside.vaults, outside.resources),
+        service_tags=DiscoveredServiceTags(
+            ground.http, outside.resource_manager, settings.subscription_ids[0]
+        ),
+        callers=caller_kinds(callers),
+        firewalls=firewall_kinds(outside.resources),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ground:
+    """What everything else stands on."""
+
+    settings: Settings
+    closing: AsyncExitStack
+    credential: "AsyncTokenCredential"
+    clock: "Clock"
+    store: "Store"
+    http: "HttpClient"
+
+    def budget(self, name: str, calls_per_minute: int) -> "CallBudget":
+        """Return this instance's share of a budget that all instances keep together."""
+        from shared.adapters.call_budget import BudgetLimit, CallBudget
+
+        limit = BudgetLimit(name=name, calls=calls_per_minute, window=timedelta(minutes=1))
+        return CallBudget(self.store, self.clock, limit)
+
+
+def _ground(settings: Settings, closing: AsyncExitStack) -> _Ground:
+    from shared.adapters.http_client import HttpClient, default_transport
+    from shared.adapters.identity import application_credential
+    from shared.adapters.system_clock import SystemClock
+
+    if not settings.subscription_ids:
+        raise ValueError("CMK_SUBSCRIPTION_IDS has to name the subscription of the policies")
+    credential = application_credential(settings.client_id)
+    closing.push_async_callback(credential.close)
+    http = HttpClient(default_transport())
+    closing.push_async_callback(http.close)
+    return _Ground(
+        settings=settings,
+        closing=closing,
+        credential=credential,
+        clock=SystemClock(),
+        store=_store(settings, credential, closing),
+        http=http,
+    )
+
+
+def _store(
+    settings: Settings, credential: "AsyncTokenCredential", closing: AsyncExitStack
+) -> "Store":
+    if settings.storage_account:
+        from shared.adapters.table_store import TableStore, tables_of_account
+
+        tables = TableStore(tables_of_account(settings.storage_account, credential))
+        closing.push_async_callback(tables.close)
+        return tables
+    from shared.adapters.sqlite_store import SqliteStore
+
+    file = SqliteStore(settings.state_folder / "state.db")
+    closing.push_async_callback(file.close)
+    return file
+
+
+def _archive(ground: _Ground) -> "Archive":
+    settings = ground.settings
+    if settings.storage_account:
+        from shared.adapters.blob_archive import BlobArchive, blob_container
+
+        blobs = BlobArchive(blob_container(settings.storage_account, ground.credential))
+        ground.closing.push_async_callback(blobs.close)
+        return blobs
+    from shared.adapters.folder_archive import FolderArchive
+
+    if not settings.archive_key:
+        raise ValueError("CMK_ARCHIVE_KEY is needed where CMK_STORAGE_ACCOUNT is not set")
+    return FolderArchive(settings.state_folder / "archive", settings.archive_key)
+
+
+def _messages(ground: _Ground) -> "Messages":
+    from shared.adapters.service_bus import (
+        ServiceBusMessages,
+        client_by_connection_string,
+        client_by_identity,
+    )
+
+    settings = ground.settings
+    if settings.service_bus_namespace:
+        client = client_by_identity(settings.service_bus_namespace, ground.credential)
+    elif settings.service_bus_connection:
+        client = client_by_connection_string(settings.service_bus_connection)
+    else:
+        raise ValueError("ServiceBusConnection (or its __fullyQualifiedNamespace) is not set")
+    messages = ServiceBusMessages(client)
+    ground.closing.push_async_callback(messages.close)
+    return messages
+
+
+class _Outside:
+    """The services of Microsoft that the adapters share, each with its audience and its budget."""
+
+    def __init__(self, ground: _Ground) -> None:
+        from shared.adapters import flow_service, key_vault, power_platform_admin
+        from shared.adapters import resource_manager as arm
+        from shared.adapters.http_client import Service
+
+        settings = ground.settings
+        self._ground = ground
+        self.flow_service = Service(
+            name="Flow service",
+            scope=flow_service.SCOPE,
+            credential=ground.credential,
+            budget=ground.budget("flow-service", settings.flow_service_calls_per_minute),
+        )
+        self.resource_manager = Service(
+            name="Azure Resource Manager",
+            scope=arm.SCOPE,
+            credential=ground.credential,
+            budget=ground.budget("resource-manager", settings.resource_manager_calls_per_minute),
+        )
+        self.power_platform = Service(
+            name="Power Platform admin API",
+            scope=power_platform_admin.SCOPE,
+            credential=ground.credential,
+        )
+        vaults = Service(name="Key Vault", scope=key_vault.SCOPE, credential=ground.credential)
+        self.vaults = key_vault.VaultContents(ground.http, vaults)
+        self.resources = arm.ResourceManager(
+            ground.http, self.resource_manager, settings.subscription_ids
+        )
+
+    def caller_ports(self) -> "CallerPorts":
+        """Return what the caller kinds need; other parts use the same."""
+        from shared.adapters.app_settings import SiteAppSettings
+        from shared.adapters.dataverse import Dataverse
+        from shared.adapters.dataverse_environment_variables import DataverseEnvironmentVariables
+        from shared.adapters.dataverse_workflows import DataverseWorkflows
+        from shared.adapters.key_vault_secrets import VaultSecrets
+        from shared.adapters.power_platform_admin import PowerPlatformAdmin
+        from shared.callers import CallerPorts
+
+        ground = self._ground
+        dataverse = Dataverse(ground.http, ground.credential, self._dataverse_budget)
+        return CallerPorts(
+            environments=PowerPlatformAdmin(ground.http, self.power_platform),
+            workflows=DataverseWorkflows(dataverse),
+            environment_variables=DataverseEnvironmentVariables(dataverse),
+            app_settings=SiteAppSettings(self.resources),
+            secrets=VaultSecrets(self.vaults, self.resources),
+        )
+
+    def flow_access(self, secrets: "Secrets") -> "FlowAccess":
+        """Return the access to flows: the application's, and the operator's if there is one."""
+        from shared.adapters.flow_access import FlowServiceAccess
+        from shared.adapters.identity import OperatorCredential, OperatorSettings
+        from shared.adapters.no_operator import NoOperator
+
+        settings = self._ground.settings
+        operator: OperatorCredential | NoOperator = NoOperator()
+        if settings.operator_client_id:
+            chosen = OperatorSettings(
+                tenant_id=settings.tenant_id,
+                client_id=settings.operator_client_id,
+                cache_secret=settings.operator_token_cache_secret,
+            )
+            operator = OperatorCredential(chosen, secrets)
+        as_operator = replace(self.flow_service, credential=operator)
+        return FlowServiceAccess(self._ground.http, self.flow_service, as_operator, operator)
+
+    def _dataverse_budget(self, url: str) -> "CallBudget":
+        host = urlsplit(url).hostname or url
+        return self._ground.budget(host, self._ground.settings.dataverse_calls_per_minute)
