@@ -1,0 +1,200 @@
+"""Starts the local cloud and the app as processes of this machine, and stops what it started.
+
+The app is told nothing about this machine but by the environment that any deployment has: a proxy,
+a certificate authority, an identity endpoint, a connection string, settings.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+ROOT = Path(__file__).parents[1]
+#: What the app may be given of the starter's environment; the rest could carry another proxy.
+_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "COVERAGE_PROCESS_START")
+_READY_SECONDS = 60.0
+_STOP_SECONDS = 10.0
+
+
+class StackError(Exception):
+    """A process did not start, or ended; the text says which and where its log is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackOptions:
+    """What to start."""
+
+    #: For state, logs and the description of the tenant.
+    folder: Path
+    #: The tenant, as docs/local-tenant.md describes it.
+    seed: Mapping[str, Any]
+    #: Settings of the app beside those that say where everything is.
+    settings: Mapping[str, str] = field(default_factory=dict)
+    app_dir: Path = ROOT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantAddress:
+    """Where the tenant is reached."""
+
+    proxy: str
+    ca_file: str
+    control: str
+    identity_endpoint: str
+    identity_header: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppAddress:
+    """Where the app is reached."""
+
+    url: str
+    key: str
+
+
+class Stack:
+    """Service Bus, tenant and app. Entering starts the first two; `start_app` the third."""
+
+    tenant: TenantAddress
+    service_bus: str
+    app: AppAddress
+
+    def __init__(self, options: StackOptions) -> None:
+        """Nothing starts before the block is entered."""
+        self.options = options
+        self._running: dict[str, asyncio.subprocess.Process] = {}
+        self._function_key = secrets.token_urlsafe(24)
+
+    async def __aenter__(self) -> Self:
+        folder = self.options.folder
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        seed = folder / "tenant.json"
+        await asyncio.to_thread(_write_private, seed, json.dumps(self.options.seed))
+        try:
+            await self._start_service_bus()
+            ready = await self._start(
+                "tenant", "local_cloud.tenant", "--seed", str(seed),
+                "--service-bus", self.service_bus,
+            )  # fmt: skip
+            self.tenant = TenantAddress(**ready)
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def start_app(self) -> AppAddress:
+        """Start the app, for the first time or after `kill_app`; StackError if it does not run."""
+        ready = await self._start(
+            "app", "local_cloud.functions_host", str(self.options.app_dir),
+            "--port", "0", "--function-key", self._function_key,
+            environment=self.app_environment(),
+        )  # fmt: skip
+        self.app = AppAddress(url=ready["listening"], key=ready["function_key"])
+        return self.app
+
+    async def kill_app(self) -> None:
+        """End the app at once, as a machine that fails does."""
+        process = self._running.pop("app")
+        process.kill()
+        await process.wait()
+
+    async def stop(self) -> None:
+        """Stop what was started, the last first."""
+        while self._running:
+            _, process = self._running.popitem()
+            await _stop(process)
+
+    def check(self) -> None:
+        """Raise StackError if a process has ended by itself."""
+        for name, process in self._running.items():
+            if process.returncode is not None:
+                raise StackError(f"{name} ended with {process.returncode}: see {self.log(name)}")
+
+    def log(self, name: str) -> Path:
+        """The file that `app`, `tenant` or `service_bus` writes its log to."""
+        return self.options.folder / f"{name}.log"
+
+    def app_environment(self) -> dict[str, str]:
+        """The environment that tells the app where everything is."""
+        tenant = self.tenant
+        nearby = "localhost,127.0.0.1"
+        return {
+            **{name: os.environ[name] for name in _KEPT if name in os.environ},
+            "HTTPS_PROXY": tenant.proxy,
+            "NO_PROXY": nearby,
+            "SSL_CERT_FILE": tenant.ca_file,
+            "REQUESTS_CA_BUNDLE": tenant.ca_file,
+            "IDENTITY_ENDPOINT": tenant.identity_endpoint,
+            "IDENTITY_HEADER": tenant.identity_header,
+            "ServiceBusConnection": self.service_bus,
+            "CMK_STATE_FOLDER": str(self.options.folder / "state"),
+            **self.options.settings,
+        }
+
+    async def _start_service_bus(self) -> None:
+        ready = await self._start(
+            "service_bus", "local_cloud.service_bus", "--port", "0",
+            "--database", str(self.options.folder / "service_bus.sqlite"),
+        )  # fmt: skip
+        port = ready["listening"].rpartition(":")[2]
+        self.service_bus = (
+            f"Endpoint=sb://localhost:{port};SharedAccessKeyName=RootManageSharedAccessKey;"
+            "SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;"
+        )
+
+    async def _start(
+        self, name: str, module: str, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Start a module of ours and return the line of JSON that it says when it is ready."""
+        log = self.log(name)
+        with log.open("ab") as errors:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", module, *arguments,
+                cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE, stderr=errors,
+                start_new_session=True,  # Ctrl-C reaches us; we stop it
+            )  # fmt: skip
+        self._running[name] = process
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                line = await process.stdout.readline()
+        except TimeoutError:
+            line = b""
+        if not line:
+            raise StackError(f"{name} did not start: see {log}")
+        ready: dict[str, Any] = json.loads(line)
+        return ready
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        async with asyncio.timeout(_STOP_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner reads: a tenant's description may hold trigger URLs."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+        file.write(text)
