@@ -46,11 +46,12 @@ class Unavailable(Transient):
 class Waiting(ProductError):
     """The work has to wait for something that is not an error."""
 
-    def __init__(self, reason: str, *, until: datetime) -> None:
-        """`until` is when to look again (UTC)."""
+    def __init__(self, reason: str, *, until: datetime, code: str = "") -> None:
+        """`until` is when to look again (UTC); `code` groups what one event can end."""
         super().__init__(reason)
         self.reason = reason
         self.until = until
+        self.code = code
 
 
 class Permanent(ProductError):

@@ -133,7 +133,10 @@ class Tables:
             address: Callable[[T], tuple[str, str]],
             columns: Callable[[T], dict[str, Scalar]] = lambda _: {},
         ) -> None:
-            opened = Table(self.store, name, kind, address=address, columns=columns)
+            # Table storage takes letters and digits only.
+            opened = Table(
+                self.store, name.replace("_", ""), kind, address=address, columns=columns
+            )
             object.__setattr__(self, name, opened)
 
         table(
@@ -164,7 +167,9 @@ class Tables:
         table("plans", PlanItem, lambda item: (item.environment_job_id, item.workflow_id))
         table("callers", CallerRecord, lambda item: (item.job_id, item.id))
         table("places", Place, lambda item: (item.holds, item.id))
-        table("environments", EnvironmentSettings, lambda item: ("environment", item.environment_id))
+        table(
+            "environments", EnvironmentSettings, lambda item: ("environment", item.environment_id)
+        )
         table("links", LinkRecord, lambda item: ("link", item.environment_id))
         table("leases", ResourceLease, lambda item: ("lease", item.id))
         table("flags", Flag, lambda item: ("flag", item.name))

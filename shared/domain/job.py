@@ -216,7 +216,9 @@ def moved(job: FlowJob, state: JobState, text: str, *, now: datetime) -> FlowJob
     )
 
 
-def postponed(job: FlowJob, reason: str, *, until: datetime, now: datetime) -> FlowJob:
+def postponed(
+    job: FlowJob, reason: str, *, until: datetime, now: datetime, code: str = ""
+) -> FlowJob:
     """Return the job waiting for `until`, to go on where it is."""
     same = bool(job.history) and job.history[-1].text == reason
     return replace(
@@ -225,7 +227,7 @@ def postponed(job: FlowJob, reason: str, *, until: datetime, now: datetime) -> F
         resume=job.reached,
         reason=reason,
         instruction="",
-        code="",
+        code=code,
         due=until,
         history=job.history if same else _with(job, JobState.WAITING, reason, now),
     )

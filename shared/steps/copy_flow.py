@@ -14,7 +14,7 @@ from shared.ports import Condition
 from shared.steps.gate import settings_of
 from shared.steps.original import Original, read_original
 from shared.steps.trigger_address import read_trigger_url
-from shared.steps.work import Work
+from shared.steps.work import UNTIL_WOKEN, Work
 
 #: What a copy is called until it takes the original's name.
 COPY_SUFFIX = " (CMK)"
@@ -43,8 +43,11 @@ async def begin(work: Work) -> FlowJob:
                 instruction=f"Settle the job of {child.display_name} first; this one then goes on.",
                 code="child",
             )
-        until = work.services.now + work.services.settings.wait_poll
-        raise Waiting(f"The copy of the child flow {child.display_name} is to come.", until=until)
+        raise Waiting(
+            f"The copy of the child flow {child.display_name} is to come.",
+            until=work.services.now + UNTIL_WOKEN,
+            code="child",
+        )
     await work.permit_write()
     job = replace(work.job, original_was_on=original.is_on)
     if not original.is_on:

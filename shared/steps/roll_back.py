@@ -16,7 +16,7 @@ from shared.steps.hold_resource import hold_resource
 from shared.steps.original import read_original, rename, turn_original
 from shared.steps.trigger_address import original_signatures
 from shared.steps.update_callers import TRIES
-from shared.steps.work import Work
+from shared.steps.work import UNTIL_WOKEN, Work
 
 
 async def roll_back(work: Work) -> FlowJob:
@@ -148,8 +148,11 @@ async def _wait_for_parents(work: Work) -> None:
         if parent.reached in settled and parent.state is not JobState.ROLLING_BACK:
             continue
         if parent.state is JobState.ROLLING_BACK or parent.requested:
-            until = work.services.now + work.services.settings.wait_poll
-            raise Waiting(f"{parent.display_name} is rolled back first.", until=until)
+            raise Waiting(
+                f"{parent.display_name} is rolled back first.",
+                until=work.services.now + UNTIL_WOKEN,
+                code="parent",
+            )
         raise Blocked(
             f"The copy of {parent.display_name} calls this copy.",
             instruction=f"Roll {parent.display_name} back too (or the whole remediation).",

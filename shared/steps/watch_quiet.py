@@ -11,7 +11,7 @@ from shared.domain.records import CallerRecord, CallerState, key_of
 from shared.errors import Blocked, NotFound, Waiting
 from shared.services import Services
 from shared.steps.update_callers import new_urls, update_one
-from shared.steps.work import Work
+from shared.steps.work import UNTIL_WOKEN, Work
 
 #: How far back the platform keeps runs (contract §12).
 RUN_HISTORY = timedelta(days=28)
@@ -58,7 +58,11 @@ async def _wait_for_parents(work: Work) -> None:
                 instruction=f"Settle the job of {parent.display_name}; this one then goes on.",
                 code="parent",
             )
-        raise Waiting(f"{parent.display_name} retires first.", until=_soon(work.services))
+        raise Waiting(
+            f"{parent.display_name} retires first.",
+            until=work.services.now + UNTIL_WOKEN,
+            code="parent",
+        )
 
 
 async def _rewire_copies_of_parents(work: Work) -> None:

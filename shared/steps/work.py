@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.domain.environment import Environment
-from shared.domain.job import FlowJob, JobState, retried
+from shared.domain.job import FlowJob, retried
 from shared.errors import Conflict
 from shared.ports import OutgoingMessage
 from shared.rows import Kept
@@ -15,6 +15,10 @@ from shared.services import FLOW_JOBS, Services
 from shared.steps import gate
 
 log = logging.getLogger(__name__)
+
+
+#: A job that waits for another is woken by it; this is for when all else failed.
+UNTIL_WOKEN = timedelta(days=1)
 
 
 class Work:
@@ -71,14 +75,14 @@ async def save(services: Services, kept: Kept[FlowJob], job: FlowJob) -> Kept[Fl
             job = replace(job, requested=fresh.item.requested, woken=fresh.item.woken)
 
 
-async def wake(services: Services, environment_id: str, job_id: str, *, code: str = "") -> None:
-    """Have a job looked at now if it waits, or if it is blocked for the reason `code`."""
+async def wake(services: Services, environment_id: str, job_id: str, *, code: str) -> None:
+    """Have a job looked at now if it waits, or is blocked, for the reason `code`."""
     while kept := await services.tables.jobs.get(environment_id, job_id):
         job = kept.item
-        waits = job.due is not None
-        if not waits and not (job.state is JobState.BLOCKED and code and job.code == code):
-            return
         held = job.lease_until is not None and job.lease_until > services.now
+        waits = job.due is not None
+        if not held and job.code != code:
+            return
         if held:
             job = replace(job, woken=True)
         elif waits:

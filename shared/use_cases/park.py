@@ -3,6 +3,7 @@
 import hashlib
 import logging
 
+from shared.domain.records import key_of
 from shared.domain.trigger_url import redact
 from shared.ports import OutgoingMessage
 from shared.services import PARKED, Services
@@ -22,7 +23,7 @@ async def park(
     await services.messages.send(
         OutgoingMessage(
             queue=PARKED,
-            message_id=f"parked/{queue}/{message_id or digest}"[:120],
+            message_id=f"parked/{key_of(queue, message_id or digest)}",
             body={
                 "queue": queue,
                 "message_id": message_id,

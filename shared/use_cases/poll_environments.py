@@ -1,7 +1,7 @@
 """Notice environments that were linked to a policy: no event tells (contract §10.3)."""
 
 from shared.domain.environment import Environment
-from shared.domain.records import LinkRecord
+from shared.domain.records import LinkRecord, key_of
 from shared.ports import OutgoingMessage
 from shared.rows import Kept, instant
 from shared.services import POLICY_EVENTS, Services
@@ -59,7 +59,7 @@ def _event(record: LinkRecord, kept: Kept[LinkRecord] | None) -> OutgoingMessage
     )
     return OutgoingMessage(
         queue=POLICY_EVENTS,
-        message_id=f"link/{identity}"[:128],
+        message_id=f"link/{key_of(identity)}",
         body={
             "specversion": "1.0",
             "id": identity,

@@ -12,6 +12,7 @@ from shared.domain.environment import Environment
 from shared.domain.events import Event
 from shared.domain.key import EnterprisePolicy
 from shared.domain.key_readiness import Finding, Level, assess_key
+from shared.domain.records import key_of
 from shared.domain.remediation import Origin, RemediationMode
 from shared.errors import NotFound
 from shared.ports import OutgoingMessage
@@ -88,7 +89,7 @@ async def verify_policy(
 
 async def _recheck_later(services: Services, event: Event) -> None:
     due = services.now + services.settings.recheck_after
-    identity = f"recheck/{event.id}"
+    identity = f"recheck/{key_of(event.id)}"
     await services.messages.send(
         OutgoingMessage(
             queue=KEY_EVENTS,

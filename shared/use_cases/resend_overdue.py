@@ -3,15 +3,17 @@
 from dataclasses import replace
 
 from shared.domain.job import FlowJob, JobState
+from shared.domain.remediation import EnvironmentJobState
 from shared.errors import Conflict
 from shared.ports import Condition
 from shared.rows import instant
 from shared.services import Services
+from shared.steps.dispatch import open_jobs
 from shared.steps.work import send, wake
 from shared.use_cases.environment_job_rows import wake_environment_job
 
-#: What ends each of these blocks is another job: its wake-up may have died with a process.
-BLOCKED_BY_A_JOB = ("child", "parent")
+#: What ends each of these waits is another job: its wake-up may have died with a process.
+ENDED_BY_A_JOB = ("child", "parent")
 
 
 async def resend_overdue(services: Services) -> int:
@@ -31,6 +33,10 @@ async def resend_overdue(services: Services) -> int:
             continue
         await send(services, job)
         count += 1
+    dispatched = [Condition("state", "eq", EnvironmentJobState.DISPATCHED)]
+    for environment_job in await services.tables.environment_jobs.all(where=dispatched):
+        if environment_job.is_dispatched and not await open_jobs(services, environment_job):
+            await wake_environment_job(services, environment_job.id, environment_job.remediation_id)
     for environment_job in await services.tables.environment_jobs.all(where=overdue):
         await wake_environment_job(services, environment_job.id, environment_job.remediation_id)
         count += 1
@@ -39,10 +45,10 @@ async def resend_overdue(services: Services) -> int:
 
 async def _wake_settled(services: Services) -> int:
     count = 0
-    for code in BLOCKED_BY_A_JOB:
+    for code in ENDED_BY_A_JOB:
         where = [Condition("code", "eq", code)]
         for job in await services.tables.jobs.all(where=where):
-            if job.state is JobState.BLOCKED and await _is_settled(services, job):
+            if await _is_settled(services, job):
                 await wake(services, job.environment_id, job.id, code=code)
                 count += 1
     return count
@@ -53,6 +59,6 @@ async def _is_settled(services: Services, job: FlowJob) -> bool:
     rows = [await services.tables.jobs.get(job.environment_id, identity) for identity in related]
     jobs = [kept.item for kept in rows if kept]
     if job.code == "child":
-        return all(child.is_proven or not child.is_finished for child in jobs)
+        return all(child.is_proven for child in jobs)
     ended = {JobState.RETIRED, JobState.ROLLED_BACK, JobState.CANCELLED}
-    return all(parent.state in ended or not parent.is_finished for parent in jobs)
+    return all(parent.state in ended for parent in jobs)

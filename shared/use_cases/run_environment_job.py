@@ -33,6 +33,7 @@ from shared.steps.dispatch import dispatch, open_jobs
 from shared.steps.find_callers import find_callers
 from shared.steps.gate import settings_of
 from shared.steps.make_plan import complete, make_plan, network_findings
+from shared.steps.work import UNTIL_WOKEN
 from shared.use_cases.environment_job_rows import (
     claim_environment_job,
     save_environment_job,
@@ -192,7 +193,7 @@ async def _dispatch(services: Services, job: EnvironmentJob) -> EnvironmentJob:
         return moved(job, EnvironmentJobState.DISPATCHED, text, now=services.now)
     left = await open_jobs(services, job)
     if left:
-        until = services.now + services.settings.wait_poll
+        until = services.now + UNTIL_WOKEN
         return postponed(job, f"{len(left)} flow jobs go on.", until=until, now=services.now)
     text = "Every flow job has ended."
     return moved(job, EnvironmentJobState.FINISHED, text, now=services.now)

@@ -168,7 +168,7 @@ def _outcome(services: Services, job: FlowJob, err: Exception) -> FlowJob | None
         case Conflict() if not job.lease:
             return None
         case Waiting():
-            return postponed(job, err.reason, until=max(err.until, now), now=now)
+            return postponed(job, err.reason, until=max(err.until, now), now=now, code=err.code)
         case MigrationInProgress():
             until = now + settings.migration_poll
             return postponed(job, "The environment is being migrated.", until=until, now=now)

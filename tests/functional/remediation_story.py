@@ -1,0 +1,84 @@
+"""One remediation on twins, from the order to its end, told in a few lines by the tests."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from shared.domain.environment import EnvironmentSettings, Mode
+from shared.domain.job import FlowJob
+from shared.domain.remediation import EnvironmentJob, Origin, PlanItem, Remediation, RemediationMode
+from shared.services import Services
+from shared.use_cases import decide_plan
+from shared.use_cases.start_remediation import StartRemediation, order_remediation
+from tests.twins.builder import Builder
+from tests.twins.driver import Driver
+from tests.twins.ports import Twins, twins_of
+from tests.twins.services import services_of
+from tests.twins.world import World
+
+
+@dataclass(slots=True)
+class Story:
+    """A tenant of one environment, its traffic, and the app that works on it."""
+
+    mode: Mode = Mode.APPROVE
+    world: World = field(default_factory=World)
+    build: Builder = field(init=False)
+    twins: Twins = field(init=False)
+    driver: Driver = field(init=False)
+    remediation: Remediation = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.build = Builder(self.world)
+        self.twins = twins_of(self.world)
+        self.driver = Driver(twins=self.twins)
+
+    @property
+    def services(self) -> Services:
+        """Services without interruptions, for what a test looks at or decides itself."""
+        return services_of(self.twins.ports)
+
+    async def opt_in(self, **settings: object) -> None:
+        """Set the environment's mode, and whatever else an administrator decides."""
+        row = EnvironmentSettings(
+            environment_id=self.build.environment.id, mode=self.mode, **settings
+        )
+        await self.services.tables.environments.upsert(row)
+
+    async def order(
+        self, mode: RemediationMode = RemediationMode.APPLY, *flow_ids: str, cause: str = "order-1"
+    ) -> None:
+        """Order a remediation and let it run until it waits for somebody."""
+        order = StartRemediation(
+            mode=mode,
+            origin=Origin.ORDER,
+            cause=cause,
+            environment_ids=(self.build.environment.id,),
+            flow_ids=flow_ids,
+        )
+        self.remediation = await self.driver.call(lambda s: order_remediation(s, order))
+        await self.run(timedelta(minutes=30))
+
+    async def approve(self) -> None:
+        """Approve the plan and let time pass until nothing moves any more."""
+        await self.driver.call(lambda s: decide_plan.approve(s, self.remediation.id, by="tests"))
+        await self.run(timedelta(days=60))
+
+    async def run(self, time: timedelta) -> None:
+        """Let time pass."""
+        await self.driver.run(self.world.clock.now() + time)
+
+    async def jobs(self) -> dict[str, FlowJob]:
+        """Return the flow jobs by the title of the original."""
+        jobs = await self.services.tables.jobs.all(self.build.environment.id)
+        return {job.display_name: job for job in jobs}
+
+    async def environment_job(self) -> EnvironmentJob:
+        """Return the remediation's one environment job."""
+        (job,) = await self.services.tables.environment_jobs.all(self.remediation.id)
+        return job
+
+    async def plan(self) -> dict[str, PlanItem]:
+        """Return the plan by the title of the flow."""
+        job = await self.environment_job()
+        items = await self.services.tables.plans.all(job.id)
+        return {item.display_name: item for item in items}
