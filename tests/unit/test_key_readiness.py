@@ -1,0 +1,234 @@
+"""Each check of a key: when it is content, when it warns, and when nobody can tell."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared.domain.environment import Environment, LinkStatus, PolicyLink
+from shared.domain.key import EnterprisePolicy, Key, KeyVault
+from shared.domain.key_readiness import Finding, Level, assess_key, worst
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+POLICY = EnterprisePolicy(
+    id="/policies/cmk-eu",
+    name="cmk-eu",
+    location="europe",
+    system_id="/regions/europe/…",
+    encryption_state="Enabled",
+    vault_id="/vaults/kv1",
+    key_name="pp-cmk",
+    key_version=None,
+    health="Healthy",
+    principal_id="principal",
+)
+VAULT = KeyVault(
+    id="/vaults/kv1",
+    url="https://kv1.vault.azure.net/",
+    soft_delete=True,
+    purge_protection=True,
+    uses_rbac=False,
+    key_permissions={"principal": frozenset({"get", "wrapkey", "unwrapkey"})},
+)
+KEY = Key(
+    name="pp-cmk",
+    version="v1",
+    key_type="RSA",
+    size=2048,
+    is_enabled=True,
+    not_before=None,
+    expires=None,
+    created=NOW - 100 * DAY,
+)
+ENVIRONMENT = Environment(
+    id="e1",
+    display_name="Contoso",
+    geography="europe",
+    region="westeurope",
+    sku="Production",
+    is_managed=True,
+    is_enabled=True,
+    policy=PolicyLink(policy_id="/policies/CMK-EU", system_id="", status=LinkStatus.LINKED),
+    dataverse_url=None,
+)
+
+
+def assess(
+    *,
+    policy: EnterprisePolicy = POLICY,
+    vault: KeyVault | None = VAULT,
+    versions: Sequence[Key] | None = (KEY,),
+    environments: Sequence[Environment] = (ENVIRONMENT,),
+) -> tuple[Finding, ...]:
+    """Assess a sound key, save for what a test names."""
+    return assess_key(policy, vault, versions, NOW, environments)
+
+
+def others(findings: Sequence[Finding]) -> dict[str, Level]:
+    """Return the findings that are not good, by their code."""
+    return {one.code: one.level for one in findings if one.level is not Level.OK}
+
+
+def test_a_sound_key_passes_every_check() -> None:
+    """Every check says that it was made, and none complains."""
+    findings = assess()
+
+    assert worst(findings) is Level.OK
+    assert {one.code for one in findings} == {
+        "policy_state",
+        "policy_health",
+        "key_pinned",
+        "policy_identity",
+        "vault_soft_delete",
+        "vault_purge_protection",
+        "key_grants",
+        "key_enabled",
+        "key_validity",
+        "key_type",
+        "previous_versions",
+        "environment_geography",
+        "environment_managed",
+        "environment_type",
+        "environment_limit",
+    }
+
+
+def _policy(**changes: object) -> Callable[[], tuple[Finding, ...]]:
+    return lambda: assess(policy=replace(POLICY, **changes))  # type: ignore[arg-type]  # fields
+
+
+def _vault(**changes: object) -> Callable[[], tuple[Finding, ...]]:
+    return lambda: assess(vault=replace(VAULT, **changes))  # type: ignore[arg-type]  # fields
+
+
+def _key(**changes: object) -> Callable[[], tuple[Finding, ...]]:
+    return lambda: assess(versions=[replace(KEY, **changes)])  # type: ignore[arg-type]  # fields
+
+
+def _environment(**changes: object) -> Callable[[], tuple[Finding, ...]]:
+    return lambda: assess(environments=[replace(ENVIRONMENT, **changes)])  # type: ignore[arg-type]  # fields
+
+
+@pytest.mark.parametrize(
+    ("case", "code", "level"),
+    [
+        (_policy(encryption_state="Disabled"), "policy_state", Level.PROBLEM),
+        (_policy(encryption_state="NotConfigured"), "policy_state", Level.PROBLEM),
+        (_policy(encryption_state=""), "policy_state", Level.UNKNOWN),
+        (_policy(health="Warning"), "policy_health", Level.WARNING),
+        (_policy(health="Unhealthy"), "policy_health", Level.PROBLEM),
+        (_policy(health="Undetermined"), "policy_health", Level.UNKNOWN),
+        (_policy(key_version="v1"), "key_pinned", Level.WARNING),
+        (_vault(id="/vaults/other"), "policy_vault", Level.PROBLEM),
+        (_vault(soft_delete=False), "vault_soft_delete", Level.PROBLEM),
+        (_vault(purge_protection=False), "vault_purge_protection", Level.PROBLEM),
+        (_vault(uses_rbac=True, key_permissions={}), "key_grants", Level.UNKNOWN),
+        (_vault(key_permissions={}), "key_grants", Level.PROBLEM),
+        (
+            _vault(key_permissions={"principal": frozenset({"get", "wrapkey"})}),
+            "key_grants",
+            Level.PROBLEM,
+        ),
+        (_key(is_enabled=False), "key_enabled", Level.PROBLEM),
+        (_key(not_before=NOW + DAY), "key_validity", Level.PROBLEM),
+        (_key(expires=NOW), "key_validity", Level.PROBLEM),
+        (_key(expires=NOW + 29 * DAY), "key_validity", Level.WARNING),
+        (_key(key_type="EC", size=None), "key_type", Level.PROBLEM),
+        (_key(size=4096), "key_type", Level.PROBLEM),
+        (_key(size=None), "key_type", Level.UNKNOWN),
+        (_environment(geography="asia"), "environment_geography", Level.PROBLEM),
+        (_environment(geography="atlantis"), "environment_geography", Level.UNKNOWN),
+        (_environment(is_managed=False), "environment_managed", Level.PROBLEM),
+        (_environment(sku="Trial"), "environment_type", Level.PROBLEM),
+        (_environment(sku="Teams"), "environment_type", Level.PROBLEM),
+        (_environment(sku=""), "environment_type", Level.UNKNOWN),
+    ],
+)
+def test_one_fault_gives_one_finding_that_says_what_to_do(
+    case: Callable[[], tuple[Finding, ...]], code: str, level: Level
+) -> None:
+    """Nothing else is blamed for it."""
+    findings = case()
+
+    assert others(findings) == {code: level}
+    assert all(one.instruction for one in findings if one.level is not Level.OK)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        _key(key_type="RSA-HSM", size=3072),
+        _key(expires=NOW + 31 * DAY),
+        _key(not_before=NOW),
+        _vault(key_permissions={"principal": frozenset({"all"})}),
+        _environment(policy=None, sku="Trial", is_managed=False, geography="asia"),
+        _policy(location="Europe"),
+    ],
+)
+def test_what_is_allowed_gives_no_finding(case: Callable[[], tuple[Finding, ...]]) -> None:
+    """Limits are inclusive where the documents say so; other environments do not count."""
+    assert others(case()) == {}
+
+
+def test_what_cannot_be_read_is_unknown() -> None:
+    """No vault, no key: nothing about them passes."""
+    levels = others(assess(vault=None, versions=None))
+
+    assert set(levels.values()) == {Level.UNKNOWN}
+    assert set(levels) == {
+        "vault_soft_delete",
+        "vault_purge_protection",
+        "key_grants",
+        "key_enabled",
+        "key_validity",
+        "key_type",
+        "previous_versions",
+    }
+
+
+def test_a_key_without_versions_is_a_problem() -> None:
+    """It was deleted: its environments get locked."""
+    assert others(assess(versions=[])) == {"key_enabled": Level.PROBLEM}
+
+
+def test_a_pinned_version_is_the_one_that_is_judged() -> None:
+    """A sound newest version does not help a policy that names an old one."""
+    old = replace(KEY, version="v0", expires=NOW - DAY)
+
+    levels = others(assess(policy=replace(POLICY, key_version="v0"), versions=[KEY, old]))
+
+    assert levels == {"key_pinned": Level.WARNING, "key_validity": Level.PROBLEM}
+
+
+@pytest.mark.parametrize(
+    ("replaced", "level"),
+    [(NOW - 27 * DAY, Level.PROBLEM), (NOW - 28 * DAY, None), (None, Level.UNKNOWN)],
+)
+def test_a_previous_version_is_kept_for_28_days(
+    replaced: datetime | None, level: Level | None
+) -> None:
+    """The days count from the version that took over."""
+    newest = replace(KEY, version="v2", created=replaced)
+    previous = replace(KEY, version="v1", is_enabled=False)
+
+    levels = others(assess(versions=[newest, previous]))
+
+    assert levels.get("previous_versions") is level
+
+
+@pytest.mark.parametrize(("count", "level"), [(19, None), (20, Level.WARNING), (25, Level.WARNING)])
+def test_the_limit_of_environments_is_announced(count: int, level: Level | None) -> None:
+    """All environments under any key count, five places before the limit."""
+    elsewhere = PolicyLink(policy_id="/policies/other", system_id="", status=LinkStatus.LINKING)
+    environments = [replace(ENVIRONMENT, id=str(n), policy=elsewhere) for n in range(count)]
+
+    assert others(assess(environments=environments)).get("environment_limit") is level
+
+
+def test_no_finding_at_all_is_unknown() -> None:
+    """An empty report is no good news."""
+    assert worst([]) is Level.UNKNOWN
+    assert worst(assess(vault=None)) is Level.UNKNOWN
+    assert worst(assess(vault=None, versions=[])) is Level.PROBLEM
