@@ -1,22 +1,15 @@
 """The product's own bundle of ports, filled with twins."""
 
-from collections.abc import Iterable
-
-from shared.ports import CallerKind, FirewallKind
+from shared.callers import CallerPorts, caller_kinds
 from shared.rows import Tables
 from shared.services import Services
 from shared.settings import Settings
 from tests.twins.ports import Ports
 
 
-def services_of(
-    ports: Ports,
-    *,
-    settings: Settings | None = None,
-    callers: Iterable[CallerKind] = (),
-    firewalls: Iterable[FirewallKind] = (),
-) -> Services:
+def services_of(ports: Ports, *, settings: Settings | None = None) -> Services:
     """Return services on these ports: make them anew after a kill, as a new process would."""
+    firewalls = (ports.network_security_groups, ports.app_service_firewalls)
     return Services(
         settings=settings or Settings(tenant_id="twins"),
         clock=ports.clock,
@@ -30,6 +23,14 @@ def services_of(
         workflows=ports.workflows,
         keys=ports.keys,
         service_tags=ports.service_tags,
-        callers={kind.kind: kind for kind in callers},
+        callers=caller_kinds(
+            CallerPorts(
+                environments=ports.environments,
+                workflows=ports.workflows,
+                environment_variables=ports.environment_variables,
+                app_settings=ports.app_settings,
+                secrets=ports.secrets,
+            )
+        ),
         firewalls={kind.kind: kind for kind in firewalls},
     )

@@ -1,0 +1,115 @@
+"""Plays the platform around the app: delivers what is due, lets time pass, kills and goes on.
+
+After a kill the services are made anew over the same world: nothing lives on in memory.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from shared.services import ENVIRONMENT_JOBS, FLOW_JOBS, Services
+from shared.use_cases.run_environment_job import run_environment_job
+from shared.use_cases.run_flow_job import run_flow_job
+from tests.twins.crash import Plan
+from tests.twins.messages import Delivered, Delivery
+from tests.twins.ports import Ports, Twins
+from tests.twins.services import services_of
+
+type UseCase = Callable[[Services, Delivered], Awaitable[object]]
+
+#: More deliveries than any story needs without time passing: what goes on for longer never ends.
+MOST_AT_ONCE = 1_000
+
+
+class NeverEndsError(AssertionError):
+    """Messages keep coming although no time passes."""
+
+
+async def _flow_job(services: Services, message: Delivered) -> None:
+    body = message.body
+    await run_flow_job(services, str(body["environment"]), str(body["job"]))
+
+
+async def _environment_job(services: Services, message: Delivered) -> None:
+    body = message.body
+    await run_environment_job(services, str(body["remediation"]), str(body["job"]))
+
+
+USE_CASES: Mapping[str, UseCase] = {FLOW_JOBS: _flow_job, ENVIRONMENT_JOBS: _environment_job}
+
+
+@dataclass(slots=True, kw_only=True)
+class Driver:
+    """Runs use cases over twins until nothing is due."""
+
+    twins: Twins
+    #: By queue.
+    use_cases: Mapping[str, UseCase] = field(default_factory=lambda: USE_CASES)
+    make: Callable[[Ports], Services] = services_of
+    #: Called whenever time has passed and after every delivery: traffic, ticks, checks.
+    meanwhile: Callable[[], object] = lambda: None
+    #: Longest time that passes without `meanwhile`.
+    pace: timedelta = timedelta(hours=6)
+    #: Strikes once; deliveries after that are not interrupted.
+    plan: Plan = field(default_factory=Plan)
+    #: Share of deliveries whose settlement is lost, so that the message comes again.
+    unsettled: float = 0.0
+    deliveries: int = 0
+    _current: Services | None = None
+    #: The process was started after the kill.
+    _is_new: bool = False
+
+    async def run(self, until: datetime) -> None:
+        """Deliver everything that is due up to `until`, letting time pass between."""
+        at_once = 0
+        while at_once < MOST_AT_ONCE:
+            if await self._deliver():
+                at_once += 1
+                self.meanwhile()
+                continue
+            due = self.twins.messages.next_due(*self.use_cases)
+            if due is None or due > until:
+                self._pass_time(until)
+                return
+            at_once = 0
+            self._pass_time(due)
+        raise NeverEndsError(f"{at_once} deliveries at one moment and still more")
+
+    def _pass_time(self, moment: datetime) -> None:
+        """Let time pass in steps, so that traffic goes on while the app waits for days."""
+        clock = self.twins.world.clock
+        while clock.now() < moment:
+            clock.advance_to(min(moment, clock.now() + self.pace))
+            self.meanwhile()
+
+    async def call[T](self, use_case: Callable[[Services], Awaitable[T]]) -> T:
+        """Run a use case that no message starts, under the plan."""
+        return await use_case(self._services())
+
+    async def _deliver(self) -> bool:
+        """Deliver one message of any queue; returns False if none is due."""
+        world, messages = self.twins.world, self.twins.messages
+        queues = list(self.use_cases)
+        world.random.shuffle(queues)
+        for queue in queues:
+            services, use_case = self._services(), self.use_cases[queue]
+
+            async def handle(
+                message: Delivered, services: Services = services, use_case: UseCase = use_case
+            ) -> None:
+                await use_case(services, message)
+
+            loses = self.unsettled > 0 and world.random.random() < self.unsettled
+            outcome = await messages.deliver_next(queue, handle, loses_settlement=loses)
+            if outcome is not Delivery.NOTHING_DUE:
+                self.deliveries += 1
+                return True
+        return False
+
+    def _services(self) -> Services:
+        """Return what the process has; after a kill a new one, which is not interrupted."""
+        if self._current is None or (self.plan.is_dead and not self._is_new):
+            self._is_new = self.plan.is_dead
+            ports = self.twins.ports
+            self._current = self.make(ports if self._is_new else ports.under(self.plan))
+        return self._current

@@ -1,0 +1,96 @@
+"""How the driver plays the platform: deliveries, time, a kill and the process after it."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from shared.ports import OutgoingMessage, Row, Upsert
+from shared.services import Services
+from tests.twins.crash import Moment, Plan
+from tests.twins.driver import Driver, NeverEndsError
+from tests.twins.messages import Delivered
+from tests.twins.ports import Twins, twins_of
+from tests.twins.world import World
+
+QUEUE = "flow-jobs"
+
+
+@pytest.fixture
+def twins() -> Twins:
+    """Give the twins of an empty world."""
+    return twins_of(World())
+
+
+def again(number: int, due: datetime | None = None) -> OutgoingMessage:
+    """Return the message that asks for a number."""
+    return OutgoingMessage(queue=QUEUE, message_id=str(number), body={"number": number}, due=due)
+
+
+async def count_down(services: Services, message: Delivered) -> None:
+    """Send the next message, due in a day; then write a row."""
+    number = int(str(message.body["number"]))
+    if number > 1:
+        await services.messages.send(again(number - 1, services.now + timedelta(days=1)))
+    row = Row(table="Jobs", partition="p", key=str(number), columns={})
+    await services.tables.store.write(Upsert(row))
+
+
+async def test_it_delivers_what_is_due_and_lets_time_pass(twins: Twins) -> None:
+    """Waiting messages come at their time, and traffic goes on while nothing is due."""
+    seen: list[datetime] = []
+    began = twins.world.clock.now()
+    driver = Driver(
+        twins=twins,
+        use_cases={QUEUE: count_down},
+        meanwhile=lambda: seen.append(twins.world.clock.now()),
+    )
+    await twins.messages.send(again(3))
+
+    await driver.run(began + timedelta(days=5))
+
+    assert driver.deliveries == 3
+    assert sorted(key for _, _, key in twins.store.rows) == ["1", "2", "3"]
+    assert seen[-1] == began + timedelta(days=5)
+    assert all(
+        later - earlier <= driver.pace for earlier, later in zip(seen, seen[1:], strict=False)
+    )
+
+
+@pytest.mark.parametrize("moment", list(Moment))
+@pytest.mark.parametrize("at", range(1, 6))
+async def test_after_a_kill_a_new_process_ends_the_work(
+    twins: Twins, at: int, moment: Moment
+) -> None:
+    """Wherever it dies, the message comes again and every row is written."""
+    plan = Plan(at=at, moment=moment)
+    driver = Driver(twins=twins, use_cases={QUEUE: count_down}, plan=plan)
+    await twins.messages.send(again(3))
+
+    await driver.run(twins.world.clock.now() + timedelta(days=5))
+
+    assert plan.is_dead
+    assert driver.deliveries == 4
+    assert len(twins.store.rows) == 3
+
+
+async def test_lost_settlements_repeat_the_work(twins: Twins) -> None:
+    """With every other settlement lost there are more deliveries, and the same rows."""
+    driver = Driver(twins=twins, use_cases={QUEUE: count_down}, unsettled=0.5)
+    await twins.messages.send(again(9))
+
+    await driver.run(twins.world.clock.now() + timedelta(days=20))
+
+    assert driver.deliveries > 9
+    assert len(twins.store.rows) == 9
+
+
+async def test_work_that_never_ends_is_an_error(twins: Twins) -> None:
+    """Messages that beget messages at one moment are a defect, not a long story."""
+
+    async def forever(services: Services, message: Delivered) -> None:
+        await services.messages.send(again(int(str(message.body["number"])) + 1))
+
+    await twins.messages.send(again(0))
+
+    with pytest.raises(NeverEndsError):
+        await Driver(twins=twins, use_cases={QUEUE: forever}).run(twins.world.clock.now())
