@@ -7,9 +7,10 @@ other jobs out.
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from shared.callers.search import Refusals, callers_in
 from shared.domain.caller import Caller, CallerValue
@@ -19,7 +20,7 @@ from shared.ports import AppSettings, Secrets, Site
 
 _REFERENCE = re.compile(r"\s*@Microsoft\.KeyVault\((?P<inside>.*)\)\s*", re.IGNORECASE | re.DOTALL)
 _SECRET_URI = re.compile(
-    r"SecretUri=(?P<vault>https://[^/]+/)secrets/(?P<name>[^/;\s]+)/?(?P<version>[^/;\s]*)/?",
+    r"SecretUri=https://(?P<vault>[^/.]+)[^/]*/secrets/(?P<name>[^/;\s]+)/?(?P<version>[^/;\s]*)/?",
     re.IGNORECASE,
 )
 _ROLE = "Website Contributor"
@@ -29,8 +30,8 @@ _ROLE = "Website Contributor"
 class SecretReference:
     """What `@Microsoft.KeyVault(…)` names."""
 
-    #: As Azure writes it: with a slash at its end.
-    vault_url: str
+    #: Name of the vault, lower case.
+    vault: str
     name: str
     #: Empty: the newest.
     version: str
@@ -55,6 +56,7 @@ class AppSettingCallers:
         A reference that follows its secret is no caller: the secret is.
         """
         refusals = Refusals(_ROLE)
+        watched: dict[tuple[str, str], tuple[str, str]] | None = None
         for site in await self._settings.sites():
             try:
                 settings = await self._settings.read(site.id)
@@ -66,10 +68,11 @@ class AppSettingCallers:
             for name, value in settings.items():
                 reference = read_reference(value)
                 if reference and reference.version:
+                    watched = await self._watched() if watched is None else watched
                     try:
-                        value = await self._pinned(reference)
+                        value = await self._pinned(reference, watched)
                     except Refused as err:
-                        refusals.add(f"secret {reference.name} in {reference.vault_url}", err)
+                        refusals.add(f"secret {reference.name} in {reference.vault}", err)
                         continue
                 for caller in callers_in(value, _place(site, name, reference)):
                     yield caller
@@ -98,16 +101,28 @@ class AppSettingCallers:
         if await self._settings.read(site_id) != wanted:
             raise Conflict(f"The settings around the {caller.label} were changed by somebody else")
 
-    async def _pinned(self, reference: SecretReference) -> str:
+    async def _watched(self) -> dict[tuple[str, str], tuple[str, str]]:
+        """Return where each secret of the watched vaults is, by vault and name in lower case."""
+        return {
+            (urlsplit(vault_url).netloc.partition(".")[0].lower(), name.lower()): (vault_url, name)
+            async for vault_url, name in self._secrets.list()
+        }
+
+    async def _pinned(
+        self, reference: SecretReference, watched: Mapping[tuple[str, str], tuple[str, str]]
+    ) -> str:
         """Return what the secret holds now: the nearest there is to what the pinned version does.
 
-        The port reads current versions only. A pinned version that is older holds what the secret
-        held then; a trigger URL that only stands in an old version is not found.
+        Only in a watched vault: a setting may name any address, and a token must not follow it
+        there. The port reads current versions; a URL that only an old version holds is not found.
         """
+        place = watched.get((reference.vault, reference.name.lower()))
+        if place is None:
+            return ""
         try:
-            return (await self._secrets.read(reference.vault_url, reference.name)).value
+            return (await self._secrets.read(*place)).value
         except NotFound:
-            return ""  # the reference is broken: the app has no value
+            return ""  # deleted since it was listed
 
 
 def read_reference(value: str) -> SecretReference | None:
@@ -117,13 +132,13 @@ def read_reference(value: str) -> SecretReference | None:
         return None
     inside = reference["inside"].strip()
     if uri := _SECRET_URI.fullmatch(inside):
-        return SecretReference(vault_url=uri["vault"], name=uri["name"], version=uri["version"])
+        return SecretReference(vault=uri["vault"].lower(), name=uri["name"], version=uri["version"])
     pairs = (part.partition("=") for part in inside.split(";"))
     parts = {name.strip().lower(): text.strip() for name, _, text in pairs}
     if not (parts.get("vaultname") and parts.get("secretname")):
         return None
     return SecretReference(
-        vault_url=f"https://{parts['vaultname']}.vault.azure.net/",
+        vault=parts["vaultname"].lower(),
         name=parts["secretname"],
         version=parts.get("secretversion", ""),
     )

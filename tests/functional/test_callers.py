@@ -296,6 +296,15 @@ async def test_a_setting_pinned_to_a_version_is_left_to_a_person(tenant: Tenant)
     assert "pinned" in caller.manual
 
 
+async def test_a_reference_to_an_unknown_vault_is_not_followed(tenant: Tenant) -> None:
+    """Whoever can write a setting must not be able to send the app's token to an address."""
+    site = tenant.builder.app_setting_caller(tenant.original)
+    uri = "https://elsewhere.example/secrets/flow-url/1a2b"
+    site.settings["FLOW_URL"] = f"@Microsoft.KeyVault(SecretUri={uri})"
+
+    assert await tenant.found("app_setting") == []
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
@@ -312,7 +321,7 @@ def test_both_forms_of_a_reference_are_read(value: str, expected: tuple[str, str
     reference = read_reference(value)
 
     assert (reference and (reference.name, reference.version)) == expected
-    assert reference is None or reference.vault_url == "https://v.vault.azure.net/"
+    assert reference is None or reference.vault == "v"
 
 
 async def test_a_secret_gets_a_version_and_keeps_the_rest(tenant: Tenant) -> None:
