@@ -1,6 +1,7 @@
 """How the driver plays the platform: deliveries, time, a kill and the process after it."""
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -51,9 +52,7 @@ async def test_it_delivers_what_is_due_and_lets_time_pass(twins: Twins) -> None:
     assert driver.deliveries == 3
     assert sorted(key for _, _, key in twins.store.rows) == ["1", "2", "3"]
     assert seen[-1] == began + timedelta(days=5)
-    assert all(
-        later - earlier <= driver.pace for earlier, later in zip(seen, seen[1:], strict=False)
-    )
+    assert all(later - earlier <= driver.pace for earlier, later in pairwise(seen))
 
 
 @pytest.mark.parametrize("moment", list(Moment))
