@@ -1,0 +1,94 @@
+"""A process that dies anywhere in a write leaves something that the same write finishes."""
+
+from collections.abc import Callable
+
+import pytest
+
+from shared.callers import CallerPorts, caller_kinds
+from shared.domain.caller import CallerValue
+from shared.domain.caller_edit import rewrite
+from shared.errors import Conflict
+from shared.ports import CallerKind
+from tests.twins.builder import Builder
+from tests.twins.crash import Killed, Moment, Plan
+from tests.twins.ports import Ports, twins_of
+from tests.twins.tenant import TwinFlow
+from tests.twins.world import World
+
+CALLERS: dict[str, Callable[[Builder, TwinFlow], object]] = {
+    "flow": Builder.flow_caller,
+    "environment_variable": Builder.variable_caller,
+    "app_setting": Builder.app_setting_caller,
+    "key_vault_secret": Builder.secret_caller,
+}
+
+
+def kind_on(ports: Ports, kind: str) -> CallerKind:
+    """Return a fresh kind, as a new process builds it."""
+    return caller_kinds(
+        CallerPorts(
+            environments=ports.environments,
+            workflows=ports.workflows,
+            environment_variables=ports.environment_variables,
+            app_settings=ports.app_settings,
+            secrets=ports.secrets,
+        )
+    )[kind]
+
+
+@pytest.mark.parametrize("moment", Moment)
+@pytest.mark.parametrize("kind", CALLERS)
+async def test_the_same_write_finishes_what_a_dead_process_began(kind: str, moment: Moment) -> None:
+    """Whichever call was the last, a second delivery brings every call to the copy."""
+    at = 0
+    struck = True
+    while struck:
+        at += 1
+        plan = Plan(at=at, moment=moment)
+
+        copy = await _moved_after_a_crash(kind, plan)
+
+        assert len(copy.runs) == 1, f"killed {moment} call {at}"
+        struck = plan.has_struck
+
+
+async def _moved_after_a_crash(kind: str, plan: Plan) -> TwinFlow:
+    """Move a caller with a process that dies by the plan, then with a second; return the copy."""
+    world = World()
+    builder = Builder(world)
+    original, copy = builder.http_flow("Original"), builder.http_flow("Copy")
+    CALLERS[kind](builder, original)
+    ports = twins_of(world).ports
+    whole = kind_on(ports, kind)
+    environments = await ports.environments.list()
+    [caller] = [caller async for caller in whole.find(environments)]
+    urls = {original.trigger_url_id: builder.url_of(copy)}
+
+    try:
+        old = await whole.read(caller)
+        text = rewrite(old.text, is_json=whole.is_json, urls=urls, flow_ids={}).text
+        await kind_on(ports.under(plan), kind).write(caller, CallerValue(text=text, etag=old.etag))
+    except Killed:
+        value = await whole.read(caller)
+        text = rewrite(value.text, is_json=whole.is_json, urls=urls, flow_ids={}).text
+        await whole.write(caller, CallerValue(text=text, etag=value.etag))
+
+    world.traffic.beat(world)
+    assert world.traffic.lost == []
+    assert original.runs == []
+    return copy
+
+
+async def test_two_writers_of_one_setting_do_not_both_win() -> None:
+    """The second finds another value than the one it read."""
+    world = World()
+    builder = Builder(world)
+    builder.app_setting_caller(builder.http_flow("Original"))
+    kind = kind_on(twins_of(world).ports, "app_setting")
+    [caller] = [caller async for caller in kind.find([])]
+    value = await kind.read(caller)
+
+    await kind.write(caller, CallerValue(text="first", etag=value.etag))
+
+    with pytest.raises(Conflict):
+        await kind.write(caller, CallerValue(text="second", etag=value.etag))
