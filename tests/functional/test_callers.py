@@ -1,6 +1,7 @@
 """Every kind of caller: found, changed and put back, in a whole tenant in memory."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -437,3 +438,10 @@ async def test_a_place_that_is_gone_is_not_found(tenant: Tenant, kind: str) -> N
 
     with pytest.raises(NotFound):
         await tenant.kinds[kind].read(caller)
+
+
+def test_every_kind_is_documented(tenant: Tenant) -> None:
+    """docs/callers.md has a row for each."""
+    text = Path(__file__).parents[2].joinpath("docs/callers.md").read_text(encoding="utf-8")
+
+    assert all(f"| `{kind}` |" in text for kind in tenant.kinds)

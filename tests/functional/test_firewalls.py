@@ -337,3 +337,12 @@ def test_a_real_group_open_to_the_internet_is_no_gap() -> None:
     ]
 
     assert missing(*read_group(group)) == []
+
+
+def test_every_kind_is_documented() -> None:
+    """docs/network.md has a row for each."""
+    text = Path(__file__).parents[2].joinpath("docs/network.md").read_text(encoding="utf-8")
+
+    assert all(
+        f"| `{kind}` |" in text for kind in firewall_kinds(twins_of(World()).ports.resources)
+    )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -232,3 +233,11 @@ def test_no_finding_at_all_is_unknown() -> None:
     assert worst([]) is Level.UNKNOWN
     assert worst(assess(vault=None)) is Level.UNKNOWN
     assert worst(assess(vault=None, versions=[])) is Level.PROBLEM
+
+
+def test_every_check_is_documented() -> None:
+    """docs/key-readiness.md names the code of each finding."""
+    text = Path(__file__).parents[2].joinpath("docs/key-readiness.md").read_text(encoding="utf-8")
+    findings = assess(vault=replace(VAULT, id="/vaults/other"))
+
+    assert all(f"`{finding.code}`" in text for finding in findings)
