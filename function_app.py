@@ -1,0 +1,34 @@
+"""Registers the functions of the app, nothing else. Azure Functions finds `app` here."""
+
+import azure.functions as func
+
+from functions import (
+    decisions_api,
+    environment_jobs,
+    environments_api,
+    flow_jobs,
+    health_api,
+    key_events,
+    kill_switch_api,
+    policy_events,
+    remediations_api,
+    timers,
+)
+from shared.logging_redaction import install_redaction
+
+install_redaction()
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+for _module in (
+    key_events,
+    policy_events,
+    environment_jobs,
+    flow_jobs,
+    timers,
+    environments_api,
+    remediations_api,
+    decisions_api,
+    kill_switch_api,
+    health_api,
+):
+    app.register_functions(_module.blueprint)

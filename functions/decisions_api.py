@@ -1,0 +1,51 @@
+"""HTTP: what an administrator decides about a remediation: approve, cancel, retry, roll back."""
+
+import azure.functions as func
+
+from functions.http_answers import answers, ok
+from functions.http_requests import NoQuery, caller_of, read_body, read_query, route_id
+from functions.remediation_models import Approval, FlowChoice, NoBody, OrderAnswer
+from shared.bootstrap import services
+from shared.use_cases import decide_plan
+
+blueprint = func.Blueprint()
+
+
+@blueprint.route(route="remediations/{id}/approve", methods=["POST"])
+@answers
+async def approve_remediation(req: func.HttpRequest) -> func.HttpResponse:
+    """Approve every plan of a remediation that waits for it."""
+    read_query(req, NoQuery)
+    by = caller_of(req, read_body(req, Approval).by)
+    approved = await decide_plan.approve(services(), route_id(req).lower(), by=by)
+    return ok(OrderAnswer(jobs=len(approved)), status=202)
+
+
+@blueprint.route(route="remediations/{id}/cancel", methods=["POST"])
+@answers
+async def cancel_remediation(req: func.HttpRequest) -> func.HttpResponse:
+    """Cancel what has not been done; what has begun is rolled back."""
+    read_query(req, NoQuery)
+    read_body(req, NoBody)
+    count = await decide_plan.cancel(services(), route_id(req).lower())
+    return ok(OrderAnswer(jobs=count), status=202)
+
+
+@blueprint.route(route="remediations/{id}/retry", methods=["POST"])
+@answers
+async def retry_remediation(req: func.HttpRequest) -> func.HttpResponse:
+    """Go on with blocked and failed jobs."""
+    read_query(req, NoQuery)
+    flows = read_body(req, FlowChoice).flows
+    count = await decide_plan.retry(services(), route_id(req).lower(), flows)
+    return ok(OrderAnswer(jobs=count), status=202)
+
+
+@blueprint.route(route="remediations/{id}/roll-back", methods=["POST"])
+@answers
+async def roll_back_remediation(req: func.HttpRequest) -> func.HttpResponse:
+    """Undo the jobs of some or all flows."""
+    read_query(req, NoQuery)
+    flows = read_body(req, FlowChoice).flows
+    count = await decide_plan.roll_back(services(), route_id(req).lower(), flows)
+    return ok(OrderAnswer(jobs=count), status=202)

@@ -1,0 +1,20 @@
+"""Runs one step of an environment job for each message of its queue."""
+
+import azure.functions as func
+
+from functions.job_messages import run_message
+from shared.services import ENVIRONMENT_JOBS
+from shared.use_cases.run_environment_job import run_environment_job as run
+
+blueprint = func.Blueprint()
+
+
+@blueprint.service_bus_queue_trigger(
+    arg_name="message",
+    queue_name=ENVIRONMENT_JOBS,
+    connection="ServiceBusConnection",
+    cardinality="one",
+)
+async def run_environment_job(message: func.ServiceBusMessage) -> None:
+    """Look at an environment job's row and do what is due."""
+    await run_message(message, ENVIRONMENT_JOBS, "remediation", run)

@@ -1,0 +1,125 @@
+"""What the API says about environments, and what may be said to it."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from functions.http_answers import Answer
+from functions.http_requests import Id, Request, Text
+from shared.domain.environment import Mode
+from shared.domain.maintenance import is_window
+from shared.use_cases.change_environment import ShownEnvironment
+
+
+def _window(text: str) -> str:
+    if not is_window(text):
+        raise ValueError("a window is HH:MM-HH:MM in UTC with two different times, or empty")
+    return text
+
+
+def _lower(flow: str) -> str:
+    return flow.lower()
+
+
+type FlowId = Annotated[Id, AfterValidator(_lower)]
+
+
+class EnvironmentChange(Request):
+    """Settings of an environment; those that are left out stay as they are."""
+
+    mode: Mode | None = None
+    #: Flows per remediation.
+    limit: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    #: Workflow ids.
+    excluded_flows: frozenset[FlowId] | None = None
+    first_wave: frozenset[FlowId] | None = None
+    maintenance_window: Annotated[str, AfterValidator(_window)] | None = None
+    #: Name of a gap → why it is accepted.
+    waived_gaps: Annotated[dict[Text, Text], Field(max_length=200)] | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        nulls = [name for name in self.model_fields_set if getattr(self, name) is None]
+        if nulls:
+            raise ValueError(f"{', '.join(sorted(nulls))}: leave it out instead of sending null")
+        if not self.model_fields_set:
+            raise ValueError(f"name at least one of {', '.join(sorted(type(self).model_fields))}")
+        return self
+
+    def changes(self) -> dict[str, Any]:
+        """Return what was said, by field of the settings."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class Waiver(Request):
+    """Accepts one firewall gap."""
+
+    #: As a finding or a blocked job names it.
+    gap: Text
+    reason: Text
+
+
+class WaiverAnswer(Answer):
+    """What a waiver did."""
+
+    gap: str
+    #: Jobs that go on.
+    retried: int
+
+
+class PolicyAnswer(Answer):
+    """The encryption policy an environment names."""
+
+    policy_id: str
+    status: str
+
+
+class SettingsAnswer(Answer):
+    """What an administrator decided for an environment."""
+
+    mode: Mode
+    limit: int
+    excluded_flows: list[str]
+    first_wave: list[str]
+    maintenance_window: str
+    waived_gaps: dict[str, str]
+
+
+class EnvironmentAnswer(Answer):
+    """An environment and its settings."""
+
+    id: str
+    display_name: str
+    geography: str
+    region: str
+    sku: str
+    is_managed: bool
+    is_enabled: bool
+    has_dataverse: bool
+    #: None: it is not under a customer-managed key.
+    policy: PolicyAnswer | None
+    settings: SettingsAnswer
+
+    @classmethod
+    def of(cls, shown: ShownEnvironment) -> Self:
+        """Return the answer about one environment."""
+        environment, settings = shown.environment, shown.settings
+        return cls(
+            id=environment.id,
+            display_name=environment.display_name,
+            geography=environment.geography,
+            region=environment.region,
+            sku=environment.sku,
+            is_managed=environment.is_managed,
+            is_enabled=environment.is_enabled,
+            has_dataverse=environment.dataverse_url is not None,
+            policy=PolicyAnswer.model_validate(environment.policy) if environment.policy else None,
+            settings=SettingsAnswer(
+                mode=settings.mode,
+                limit=settings.limit,
+                excluded_flows=sorted(settings.excluded_flows),
+                first_wave=sorted(settings.first_wave),
+                maintenance_window=settings.maintenance_window,
+                waived_gaps=settings.waived_gaps,
+            ),
+        )

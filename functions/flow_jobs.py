@@ -1,0 +1,17 @@
+"""Runs one step of a flow job for each message of its queue."""
+
+import azure.functions as func
+
+from functions.job_messages import run_message
+from shared.services import FLOW_JOBS
+from shared.use_cases.run_flow_job import run_flow_job as run
+
+blueprint = func.Blueprint()
+
+
+@blueprint.service_bus_queue_trigger(
+    arg_name="message", queue_name=FLOW_JOBS, connection="ServiceBusConnection", cardinality="one"
+)
+async def run_flow_job(message: func.ServiceBusMessage) -> None:
+    """Look at a flow job's row and do what is due."""
+    await run_message(message, FLOW_JOBS, "environment", run)

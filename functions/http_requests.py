@@ -1,0 +1,87 @@
+"""Reads requests: bodies, queries and ids are checked here, before anything else sees them."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import azure.functions as func
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+
+from functions.problems import BadRequest, FieldError
+from shared.domain.identifiers import IDENTIFIER, is_identifier
+
+#: No body of this API comes near it.
+LARGEST_BODY = 256 * 1024
+#: Query parameters that carry the function key and its name (Azure Functions access keys).
+_KEY_PARAMETERS = frozenset({"code", "clientid"})
+#: Set by App Service where it signs callers in; elsewhere anybody may write it.
+PRINCIPAL = "X-MS-CLIENT-PRINCIPAL-NAME"
+
+type Id = Annotated[str, StringConstraints(pattern=IDENTIFIER)]
+type Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+
+
+class Request(BaseModel):
+    """What a request may say: nothing that is not named."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True
+    )
+
+
+class NoQuery(Request):
+    """No query parameter is known."""
+
+
+def read_body[T: Request](req: func.HttpRequest, kind: type[T]) -> T:
+    """Return the body; an empty one counts as `{}`. Raises `BadRequest`."""
+    body = req.get_body() or b"{}"
+    if len(body) > LARGEST_BODY:
+        message = f"The body has more than {LARGEST_BODY} bytes."
+        raise BadRequest(message)
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as err:
+        raise BadRequest("The body is not as it should be.", _errors(err)) from None
+
+
+def read_query[T: Request](req: func.HttpRequest, kind: type[T]) -> T:
+    """Return the query; raises `BadRequest`, also for a parameter that is not known."""
+    params: Mapping[str, str] = req.params
+    query = {name: value for name, value in params.items() if name.lower() not in _KEY_PARAMETERS}
+    try:
+        return kind.model_validate_strings(query)
+    except ValidationError as err:
+        raise BadRequest("The query is not as it should be.", _errors(err)) from None
+
+
+def route_id(req: func.HttpRequest) -> str:
+    """Return the id in the route; raises `BadRequest`."""
+    value = req.route_params.get("id")
+    if not is_identifier(value):
+        problem = FieldError(field="id", message="An id is 1 to 80 letters, digits and dashes.")
+        raise BadRequest("The id in the address is not one.", [problem])
+    return str(value)
+
+
+def caller_of(req: func.HttpRequest, named: str | None) -> str:
+    """Return who asks: the principal that App Service signed in, else the name in the body.
+
+    Raises `BadRequest` if neither tells.
+    """
+    caller = caller_or_none(req, named)
+    if caller is None:
+        problem = FieldError(field="by", message=f"Say who decides: `by`, or a header {PRINCIPAL}.")
+        raise BadRequest("Nobody is named.", [problem])
+    return caller
+
+
+def caller_or_none(req: func.HttpRequest, named: str | None) -> str | None:
+    """Return who asks, None if nothing tells."""
+    return (req.headers.get(PRINCIPAL) or named or "").strip()[:200] or None
+
+
+def _errors(err: ValidationError) -> list[FieldError]:
+    return [
+        FieldError(field=".".join(str(part) for part in one["loc"]), message=one["msg"])
+        for one in err.errors(include_input=False, include_url=False, include_context=False)
+    ]

@@ -1,0 +1,17 @@
+"""Key Vault says that a key has a new version, nears its expiry or has expired."""
+
+import azure.functions as func
+
+from functions.event_messages import react_to_message
+from shared.services import KEY_EVENTS
+from shared.use_cases.react_to_key_event import react_to_key_event
+
+blueprint = func.Blueprint()
+
+
+@blueprint.service_bus_queue_trigger(
+    arg_name="message", queue_name=KEY_EVENTS, connection="ServiceBusConnection", cardinality="one"
+)
+async def on_key_event(message: func.ServiceBusMessage) -> None:
+    """Verify the key, its policies and environments, and look for flows on Microsoft's key."""
+    await react_to_message(message, KEY_EVENTS, react_to_key_event)

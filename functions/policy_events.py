@@ -1,0 +1,20 @@
+"""An enterprise policy was written, or an environment's link to one has changed."""
+
+import azure.functions as func
+
+from functions.event_messages import react_to_message
+from shared.services import POLICY_EVENTS
+from shared.use_cases.react_to_policy_event import react_to_policy_event
+
+blueprint = func.Blueprint()
+
+
+@blueprint.service_bus_queue_trigger(
+    arg_name="message",
+    queue_name=POLICY_EVENTS,
+    connection="ServiceBusConnection",
+    cardinality="one",
+)
+async def on_policy_event(message: func.ServiceBusMessage) -> None:
+    """Start what the event calls for."""
+    await react_to_message(message, POLICY_EVENTS, react_to_policy_event)

@@ -1,0 +1,133 @@
+"""Errors as the HTTP API answers them: problem documents of RFC 9457."""
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+
+import azure.functions as func
+from pydantic import BaseModel, ConfigDict
+
+from shared.domain.refusals import instruction_for
+from shared.domain.trigger_url import redact
+from shared.errors import (
+    Blocked,
+    Conflict,
+    NotFound,
+    ProductError,
+    Refused,
+    Transient,
+    Unreadable,
+    Waiting,
+)
+
+MEDIA_TYPE = "application/problem+json"
+#: Where an answer asks to try again and nobody named a time.
+_RETRY_SECONDS = 10
+
+
+class FieldError(BaseModel):
+    """What is wrong with one member of a request."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    #: Where, such as `environments.0`; empty: the body as a whole.
+    field: str
+    #: What is wrong and what is allowed. Never what was sent.
+    message: str
+
+
+class BadRequest(Unreadable):
+    """The request cannot be understood."""
+
+    def __init__(self, message: str, errors: Sequence[FieldError] = ()) -> None:
+        """`errors` says what is wrong with which member."""
+        super().__init__(message)
+        self.errors = tuple(errors)
+
+
+class Problem(BaseModel):
+    """A problem document; `instruction` says what to do next."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    instruction: str = ""
+    #: Groups reasons, as `code` of a job does.
+    code: str = ""
+    errors: tuple[FieldError, ...] = ()
+
+
+def problem_of(err: ProductError, *, instance: str, now: datetime) -> func.HttpResponse:
+    """Return the answer to a request that ended with this error."""
+    text = str(err)
+    headers: dict[str, str] = {}
+    match err:
+        case BadRequest():
+            problem = _problem("bad-request", 400, text, "Correct the request and send it again.")
+            problem.errors = err.errors
+        case Unreadable():
+            problem = _problem("bad-request", 400, text, "Correct the request and send it again.")
+        case NotFound():
+            problem = _problem("not-found", 404, text, "Look for the right id in a list.")
+        case Blocked():
+            problem = _problem("blocked", 409, err.reason, err.instruction, err.code)
+        case Conflict():
+            problem = _problem("conflict", 409, text, "Read it again, then decide again.")
+        case Refused():
+            problem = _problem("refused", 502, text, instruction_for(err.code), err.code)
+        case Waiting() | Transient():
+            seconds = _wait(err, now)
+            headers["Retry-After"] = str(seconds)
+            retry = f"Try again in {seconds} seconds."
+            problem = _problem("unavailable", 503, text, retry)
+        case _:
+            return defect(instance=instance)
+    return _answer(problem, instance, headers)
+
+
+def defect(*, instance: str) -> func.HttpResponse:
+    """Return the answer to a request that met a defect; what it was stands in the log only."""
+    text = "Something went wrong that should not have."
+    problem = _problem("defect", 500, text, "Look for the exception in the app's log.")
+    return _answer(problem, instance, {})
+
+
+_TITLES = {
+    "bad-request": "The request cannot be understood",
+    "not-found": "There is no such item",
+    "blocked": "A person has to do something first",
+    "conflict": "Somebody else changed the item",
+    "refused": "The platform refused",
+    "unavailable": "This cannot be done now",
+    "defect": "A defect",
+}
+
+
+def _problem(kind: str, status: int, detail: str, instruction: str, code: str = "") -> Problem:
+    return Problem(
+        type=f"urn:cmk-flow-remediation:problem:{kind}",
+        title=_TITLES[kind],
+        status=status,
+        detail=redact(detail),
+        instance="",
+        instruction=redact(instruction),
+        code=code,
+    )
+
+
+def _wait(err: Waiting | Transient, now: datetime) -> int:
+    if isinstance(err, Waiting):
+        return max(1, math.ceil((err.until - now).total_seconds()))
+    return max(1, math.ceil(err.retry_after.total_seconds())) if err.retry_after else _RETRY_SECONDS
+
+
+def _answer(problem: Problem, instance: str, headers: dict[str, str]) -> func.HttpResponse:
+    problem.instance = instance
+    body = problem.model_dump_json(exclude_defaults=True)
+    return func.HttpResponse(
+        body, status_code=problem.status, mimetype=MEDIA_TYPE, headers=headers or None
+    )

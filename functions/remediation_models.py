@@ -1,0 +1,244 @@
+"""What the API says about remediations, and what may be said to it."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, field_validator
+
+from functions.environment_models import FlowId
+from functions.http_answers import Answer
+from functions.http_requests import Id, Request, Text
+from shared.domain.identifiers import environment_identifier
+from shared.domain.job import JobState, Order, Pattern, RollbackStage
+from shared.domain.progress import RemediationState
+from shared.domain.remediation import (
+    EnvironmentJobState,
+    Origin,
+    PlannedAction,
+    RemediationMode,
+)
+
+type EnvironmentId = Annotated[Id, AfterValidator(environment_identifier)]
+type Once[T] = Annotated[tuple[T, ...], AfterValidator(lambda items: tuple(dict.fromkeys(items)))]
+
+
+# --- requests ------------------------------------------------------------------------------------
+
+
+class RemediationOrder(Request):
+    """Starts a remediation."""
+
+    mode: RemediationMode
+    environments: Annotated[Once[EnvironmentId], Field(min_length=1, max_length=1000)]
+    #: Workflow ids or flow names; left out: all that stay on Microsoft's key.
+    flows: Annotated[Once[FlowId], Field(max_length=1000)] = ()
+    by: Text | None = None
+
+
+class RemediationQuery(Request):
+    """Which remediations to list, newest first."""
+
+    limit: Annotated[int, Field(ge=1, le=500)] = 50
+    environment: EnvironmentId | None = None
+    mode: RemediationMode | None = None
+    origin: Origin | None = None
+    state: RemediationState | None = None
+
+
+class DetailQuery(Request):
+    """What to add to an answer."""
+
+    #: Add the history of every job.
+    history: bool = False
+
+
+class PlanQuery(Request):
+    """Which plan to show."""
+
+    environment: EnvironmentId | None = None
+
+
+class Approval(Request):
+    """Approves every plan that waits."""
+
+    by: Text | None = None
+
+
+class FlowChoice(Request):
+    """Flows that an order is about; left out: all."""
+
+    flows: Annotated[Once[FlowId], Field(max_length=1000)] = ()
+
+    @field_validator("flows")
+    @classmethod
+    def _not_empty(cls, flows: tuple[str, ...]) -> tuple[str, ...]:
+        if not flows:
+            raise ValueError("name at least one flow, or leave it out: that means all of them")
+        return flows
+
+
+class NoBody(Request):
+    """Nothing is to be said."""
+
+
+# --- answers -------------------------------------------------------------------------------------
+
+
+class ChangeAnswer(Answer):
+    """One line of a history."""
+
+    at: datetime
+    state: str
+    text: str
+
+
+class FlowJobAnswer(Answer):
+    """The work on one original."""
+
+    id: str
+    environment_id: str
+    original_id: str
+    flow_name: str
+    display_name: str
+    category: str
+    pattern: Pattern
+    state: JobState
+    #: How far it got, whatever it waits for.
+    reached: JobState
+    reason: str
+    instruction: str
+    code: str
+    due: datetime | None
+    requested: Order | None
+    copy_id: str
+    children: tuple[str, ...]
+    parents: tuple[str, ...]
+    original_was_on: bool | None
+    cut_over_at: datetime | None
+    rollback_stage: RollbackStage | None
+    notes: tuple[str, ...]
+    history: tuple[ChangeAnswer, ...]
+
+
+class NetworkFindingAnswer(Answer):
+    """A firewall that does not yet admit the new outbound addresses."""
+
+    name: str
+    kind: str
+    firewall: str
+    missing: tuple[str, ...]
+    instruction: str
+    workflow_ids: tuple[str, ...]
+
+
+class EnvironmentJobAnswer(Answer):
+    """The work in one environment."""
+
+    id: str
+    environment_id: str
+    environment_name: str
+    mode: RemediationMode
+    policy_id: str
+    state: EnvironmentJobState
+    reason: str
+    instruction: str
+    due: datetime | None
+    planned_at: datetime | None
+    expires: datetime | None
+    approved_by: str
+    counts: dict[str, int] | None
+    findings: tuple[str, ...]
+    network: tuple[NetworkFindingAnswer, ...]
+    history: tuple[ChangeAnswer, ...]
+
+
+class ProgressAnswer(Answer):
+    """What a progress bar needs."""
+
+    state: RemediationState
+    environments: dict[str, int]
+    flows: dict[str, int]
+    stuck: int
+    next_due: datetime | None
+
+
+class RemediationAnswer(Answer):
+    """What was asked for, and why."""
+
+    id: str
+    mode: RemediationMode
+    origin: Origin
+    cause: str
+    created: datetime
+    environment_ids: tuple[str, ...]
+    flow_ids: tuple[str, ...]
+
+
+class RemediationLine(Answer):
+    """One remediation of a list; its progress counts environments only."""
+
+    remediation: RemediationAnswer
+    progress: ProgressAnswer
+
+
+class RemediationDetail(RemediationLine):
+    """A remediation with its jobs.
+
+    A flow that a later remediation has taken up is among the flows of that one.
+    """
+
+    environment_jobs: tuple[EnvironmentJobAnswer, ...]
+    jobs: tuple[FlowJobAnswer, ...]
+
+    def without_history(self) -> Self:
+        """Return it shorter."""
+        bare = {"history": ()}
+        return self.model_copy(
+            update={
+                "environment_jobs": tuple(j.model_copy(update=bare) for j in self.environment_jobs),
+                "jobs": tuple(job.model_copy(update=bare) for job in self.jobs),
+            }
+        )
+
+
+class PlannedCallerAnswer(Answer):
+    """A known caller of an original."""
+
+    kind: str
+    label: str
+    #: Why the app cannot change it; empty: it can.
+    manual: str
+
+
+class PlanItemAnswer(Answer):
+    """What the plan says about one flow."""
+
+    workflow_id: str
+    flow_name: str
+    display_name: str
+    category: str
+    pattern: Pattern
+    is_on: bool
+    in_solution: bool
+    reasons: tuple[str, ...]
+    action: PlannedAction
+    explanation: str
+    instruction: str
+    children: tuple[str, ...]
+    parents: tuple[str, ...]
+    http_hosts: tuple[str, ...]
+    callers: tuple[PlannedCallerAnswer, ...]
+    writes: tuple[str, ...]
+
+
+class PlanAnswer(Answer):
+    """The plan of one environment."""
+
+    environment_job: EnvironmentJobAnswer
+    items: tuple[PlanItemAnswer, ...]
+
+
+class OrderAnswer(Answer):
+    """What an order set going: so many jobs."""
+
+    jobs: int

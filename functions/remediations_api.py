@@ -1,0 +1,116 @@
+"""HTTP: start remediations, and see how far they are and what they plan."""
+
+import uuid
+
+import azure.functions as func
+
+from functions.http_answers import ItemList, answers, ok
+from functions.http_requests import NoQuery, caller_or_none, read_body, read_query, route_id
+from functions.problems import BadRequest, FieldError
+from functions.remediation_models import (
+    DetailQuery,
+    PlanAnswer,
+    PlanQuery,
+    RemediationAnswer,
+    RemediationDetail,
+    RemediationLine,
+    RemediationOrder,
+    RemediationQuery,
+)
+from shared.bootstrap import services
+from shared.domain.remediation import Origin, Remediation
+from shared.errors import Blocked
+from shared.use_cases import show_remediation as shown
+from shared.use_cases.start_remediation import StartRemediation, order_remediation
+
+IDEMPOTENCY_KEY = "Idempotency-Key"
+_LONGEST_KEY = 200
+
+blueprint = func.Blueprint()
+
+
+@blueprint.route(route="remediations", methods=["POST"])
+@answers
+async def start_remediation(req: func.HttpRequest) -> func.HttpResponse:
+    """Start a remediation; the same Idempotency-Key starts the same one."""
+    read_query(req, NoQuery)
+    order = read_body(req, RemediationOrder)
+    started = await order_remediation(
+        services(),
+        StartRemediation(
+            mode=order.mode,
+            origin=Origin.ORDER,
+            cause=_cause(req, order),
+            environment_ids=order.environments,
+            flow_ids=order.flows,
+        ),
+    )
+    _check_same(order, started)
+    location = f"/api/remediations/{started.id}"
+    answer = RemediationAnswer.model_validate(started)
+    return ok(answer, status=202, headers={"Location": location})
+
+
+@blueprint.route(route="remediations", methods=["GET"])
+@answers
+async def list_remediations(req: func.HttpRequest) -> func.HttpResponse:
+    """Return remediations, newest first."""
+    query = read_query(req, RemediationQuery)
+    lines = [
+        RemediationLine.model_validate(item)
+        for item in await shown.list_remediations(services())
+        if query.environment in (None, *item.remediation.environment_ids)
+        and query.mode in (None, item.remediation.mode)
+        and query.origin in (None, item.remediation.origin)
+        and query.state in (None, item.progress.state)
+    ]
+    return ok(ItemList[RemediationLine](items=tuple(lines[: query.limit])))
+
+
+@blueprint.route(route="remediations/{id}", methods=["GET"])
+@answers
+async def show_remediation(req: func.HttpRequest) -> func.HttpResponse:
+    """Return a remediation, its progress and its jobs."""
+    query = read_query(req, DetailQuery)
+    found = await shown.show_remediation(services(), route_id(req).lower())
+    detail = RemediationDetail.model_validate(found)
+    return ok(detail if query.history else detail.without_history())
+
+
+@blueprint.route(route="remediations/{id}/plan", methods=["GET"])
+@answers
+async def show_plan(req: func.HttpRequest) -> func.HttpResponse:
+    """Return what is planned for each flow: why, every write, every known caller."""
+    query = read_query(req, PlanQuery)
+    plans = await shown.show_plan(services(), route_id(req).lower())
+    found = [
+        PlanAnswer.model_validate(plan)
+        for plan in plans
+        if query.environment in (None, plan.environment_job.environment_id)
+    ]
+    return ok(ItemList[PlanAnswer](items=tuple(found)))
+
+
+def _cause(req: func.HttpRequest, order: RemediationOrder) -> str:
+    """Return the order's id. The caller's own makes a repeated request harmless."""
+    key: str | None = req.headers.get(IDEMPOTENCY_KEY)
+    if key is None:
+        return f"{caller_or_none(req, order.by) or 'order'} {uuid.uuid4()}"
+    key = key.strip()
+    if not 0 < len(key) <= _LONGEST_KEY or not key.isprintable():
+        text = f"1 to {_LONGEST_KEY} printable characters."
+        raise BadRequest(
+            "The header is not as it should be.", [FieldError(field=IDEMPOTENCY_KEY, message=text)]
+        )
+    return key
+
+
+def _check_same(order: RemediationOrder, started: Remediation) -> None:
+    """Refuse a key that started something else: nobody would notice otherwise."""
+    asked = (order.mode, order.environments, order.flows)
+    if asked != (started.mode, started.environment_ids, started.flow_ids):
+        raise Blocked(
+            f"This {IDEMPOTENCY_KEY} has started remediation {started.id}, which is another one.",
+            instruction="Send each new order with a key of its own.",
+            code="idempotency_key",
+        )

@@ -1,0 +1,87 @@
+"""Show environments, and keep what an administrator decides about one."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from shared.domain.environment import Environment, EnvironmentSettings
+from shared.domain.job import JobState
+from shared.errors import AlreadyExists, Conflict
+from shared.ports import Condition
+from shared.services import Services
+from shared.steps.gate import settings_of
+from shared.use_cases.decide_plan import retry_job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownEnvironment:
+    """An environment as the platform describes it, and what was decided for it."""
+
+    environment: Environment
+    settings: EnvironmentSettings
+
+
+async def list_environments(services: Services) -> list[ShownEnvironment]:
+    """Return every environment of the tenant."""
+    decided = {item.environment_id: item for item in await services.tables.environments.all()}
+    return [
+        ShownEnvironment(
+            environment=item,
+            settings=decided.get(item.id, EnvironmentSettings(environment_id=item.id)),
+        )
+        for item in await services.environments.list()
+    ]
+
+
+async def show_environment(services: Services, environment_id: str) -> ShownEnvironment:
+    """Return one; raises `NotFound`."""
+    environment = await services.environments.get(environment_id)
+    return ShownEnvironment(
+        environment=environment, settings=await settings_of(services, environment.id)
+    )
+
+
+async def change_environment(
+    services: Services, environment_id: str, changes: Mapping[str, Any]
+) -> ShownEnvironment:
+    """Set the settings that `changes` names, by field; raises `NotFound`."""
+    environment = await services.environments.get(environment_id)
+    settings = await _change(services, environment.id, lambda old: replace(old, **changes))
+    return ShownEnvironment(environment=environment, settings=settings)
+
+
+async def waive_gap(services: Services, environment_id: str, gap: str, reason: str) -> int:
+    """Accept a firewall gap by name and go on with the jobs that a gap blocks; returns how many.
+
+    A job that another gap blocks as well is blocked again by that one.
+    """
+    environment = await services.environments.get(environment_id)
+    await _change(
+        services,
+        environment.id,
+        lambda old: replace(old, waived_gaps={**old.waived_gaps, gap: reason}),
+    )
+    where = [Condition("code", "eq", "network_gap")]
+    jobs = await services.tables.jobs.all(environment.id, where=where)
+    blocked = [job for job in jobs if job.state is JobState.BLOCKED]
+    for job in blocked:
+        await retry_job(services, job)
+    return len(blocked)
+
+
+async def _change(
+    services: Services,
+    environment_id: str,
+    change: Callable[[EnvironmentSettings], EnvironmentSettings],
+) -> EnvironmentSettings:
+    """Change the row as it is at that moment: two administrators do not undo each other's work."""
+    table = services.tables.environments
+    while True:
+        kept = await table.get("environment", environment_id)
+        try:
+            if kept is None:
+                new = change(EnvironmentSettings(environment_id=environment_id))
+                return (await table.insert(new)).item
+            return (await table.replace(kept, change(kept.item))).item
+        except (AlreadyExists, Conflict):
+            continue

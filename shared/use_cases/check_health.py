@@ -1,0 +1,33 @@
+"""Whether the app can work: its store and its broker answer, and what waits there for a person."""
+
+import asyncio
+from dataclasses import dataclass
+
+from shared.services import PARKED, Services
+from shared.use_cases.sweep import QUEUES
+from shared.use_cases.switch_writes import kill_switch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """What an administrator looks at first."""
+
+    kill_switch_on: bool
+    #: Messages that nobody could read.
+    parked: int
+    #: Messages the broker gave up on, by queue.
+    dead_letters: dict[str, int]
+
+
+async def check_health(services: Services) -> Health:
+    """Return what waits for a person; raises `Transient` where store or broker do not answer."""
+    switch = await kill_switch(services)
+    parked, *dead = await asyncio.gather(
+        services.messages.count(PARKED),
+        *(services.messages.count(queue, dead_letters=True) for queue in QUEUES),
+    )
+    return Health(
+        kill_switch_on=switch is not None and switch.is_on,
+        parked=parked,
+        dead_letters=dict(zip(QUEUES, dead, strict=True)),
+    )

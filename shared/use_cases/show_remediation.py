@@ -1,0 +1,66 @@
+"""Show remediations, how far they are and what they plan. Reads rows only, never the platform."""
+
+from dataclasses import dataclass
+
+from shared.domain.job import FlowJob
+from shared.domain.progress import Progress, progress_of
+from shared.domain.remediation import EnvironmentJob, PlanItem, Remediation
+from shared.services import Services
+from shared.use_cases.decide_plan import find, jobs_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownRemediation:
+    """A remediation with its jobs."""
+
+    remediation: Remediation
+    environment_jobs: tuple[EnvironmentJob, ...]
+    #: Empty in a list of remediations.
+    jobs: tuple[FlowJob, ...]
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownPlan:
+    """The plan of one environment."""
+
+    environment_job: EnvironmentJob
+    items: tuple[PlanItem, ...]
+
+
+async def list_remediations(services: Services) -> list[ShownRemediation]:
+    """Return every remediation, newest first; two scans, however many there are."""
+    by_remediation: dict[str, list[EnvironmentJob]] = {}
+    for job in await services.tables.environment_jobs.all():
+        by_remediation.setdefault(job.remediation_id, []).append(job)
+    remediations = await services.tables.remediations.all("remediation")
+    remediations.sort(key=lambda item: (item.created, item.id), reverse=True)
+    return [_shown(item, by_remediation.get(item.id, []), []) for item in remediations]
+
+
+async def show_remediation(services: Services, remediation_id: str) -> ShownRemediation:
+    """Return one with its jobs; raises `NotFound`. One query for each of its environments."""
+    remediation = await find(services, remediation_id)
+    environment_jobs = await services.tables.environment_jobs.all(remediation_id)
+    jobs = await jobs_of(services, remediation_id)
+    return _shown(remediation, environment_jobs, jobs)
+
+
+async def show_plan(services: Services, remediation_id: str) -> list[ShownPlan]:
+    """Return the plan of each environment of a remediation; raises `NotFound`."""
+    await find(services, remediation_id)
+    return [
+        ShownPlan(environment_job=job, items=tuple(await services.tables.plans.all(job.id)))
+        for job in await services.tables.environment_jobs.all(remediation_id)
+    ]
+
+
+def _shown(
+    remediation: Remediation, environment_jobs: list[EnvironmentJob], jobs: list[FlowJob]
+) -> ShownRemediation:
+    return ShownRemediation(
+        remediation=remediation,
+        environment_jobs=tuple(environment_jobs),
+        jobs=tuple(jobs),
+        progress=progress_of(environment_jobs, jobs),
+    )
