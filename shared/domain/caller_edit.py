@@ -26,6 +26,7 @@ __all__ = [
     "Edit",
     "EditConflict",
     "Mention",
+    "MentionKind",
     "Rewrite",
     "SignatureChanged",
     "fits",

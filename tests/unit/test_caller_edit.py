@@ -1,15 +1,19 @@
 """Rewriting a caller: what moves, what stays, and what is left to a person."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
 from shared.domain.caller_edit import (
     EditConflict,
+    MentionKind,
     SignatureChanged,
     fits,
     from_json,
     holds,
+    mentions_in,
     rewrite,
     to_json,
     undo,
@@ -147,3 +151,32 @@ def test_a_long_url_does_not_fit_a_short_field(limit: int | None, expected: bool
     url = NEW_URL + "x" * (300 - len(NEW_URL))
 
     assert fits(url, limit) is expected
+
+
+def _text_of(path: Path) -> str:
+    content = path.read_bytes()
+    is_wide = content[:2] in {b"\xff\xfe", b"\xfe\xff"}
+    return content.decode("utf-16" if is_wide else "utf-8-sig")
+
+
+@pytest.mark.corpus
+@pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
+@pytest.mark.parametrize("folder", ["flows", "callers"])
+def test_every_real_file_is_rewritten_and_put_back(folder: str) -> None:
+    """All URLs and child calls of real definitions, canvas apps and variables, to the byte."""
+    edited = 0
+    for path in sorted(Path(os.environ["FLOW_CORPUS"], folder).rglob("*.*")):
+        if path.suffix not in {".json", ".xml"}:
+            continue
+        text, is_json = _text_of(path), path.suffix == ".json"
+        mentions = mentions_in(text, is_json=is_json)
+        urls = {one.id: NEW_URL for one in mentions if one.kind is MentionKind.TRIGGER_URL}
+        flow_ids = {one.id: CHILD_COPY for one in mentions if one.kind is MentionKind.CHILD_FLOW}
+
+        done = rewrite(text, is_json=is_json, urls=urls, flow_ids=flow_ids)
+        edited += len(done.edits)
+
+        left = mentions_in(done.text, is_json=is_json)
+        assert {one.id for one in left} <= {NEW_ID, CHILD_COPY} | done.left, path.name
+        assert undo(done.text, done.edits, signatures_in(text)) == text, path.name
+    assert edited
