@@ -5,6 +5,7 @@ import json
 import secrets
 import time
 from typing import Any
+from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -70,9 +71,9 @@ async def openid_configuration(request: Request) -> Response:
 
 async def start_device_code(request: Request) -> Response:
     """A device code; the directory's `device_code_user` is taken to have entered it at once."""
-    form = await request.form()
+    form = await _read_form(request)
     code = secrets.token_urlsafe(16)
-    _device_codes(request)[code] = (str(form.get("client_id")), str(form.get("scope")))
+    _device_codes(request)[code] = (form.get("client_id", ""), form.get("scope", ""))
     user_code = secrets.token_hex(4).upper()
     return JSONResponse(
         {
@@ -88,7 +89,7 @@ async def start_device_code(request: Request) -> Response:
 
 async def issue_token(request: Request) -> Response:
     """Tokens for client_credentials, refresh_token and device_code grants."""
-    form = {key: str(value) for key, value in (await request.form()).items()}
+    form = await _read_form(request)
     match form.get("grant_type"):
         case "client_credentials":
             return _for_application(request, form)
@@ -98,6 +99,10 @@ async def issue_token(request: Request) -> Response:
             return _for_device_code(request, form)
         case other:
             return _refuse("unsupported_grant_type", f"AADSTS70003: grant '{other}' is unknown.")
+
+
+async def _read_form(request: Request) -> dict[str, str]:
+    return dict(parse_qsl((await request.body()).decode()))
 
 
 def _for_application(request: Request, form: dict[str, str]) -> Response:

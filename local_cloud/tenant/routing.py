@@ -82,11 +82,21 @@ def _application(tenant: Tenant, service: Service, abort: Abort) -> ASGIApp:
         route.app = _Instrumented(tenant, f"{service.name}.{route.name}", route.app, abort)
     app = Starlette(
         routes=routes,
-        exception_handlers={PlatformError: render_platform_error, 404: _no_such_route},
+        exception_handlers={
+            PlatformError: render_platform_error,
+            404: _no_such_route,
+            **dict.fromkeys((ValueError, KeyError, TypeError), _unreadable),
+        },
     )
     app.router.redirect_slashes = False
     app.state.tenant = tenant
     return app
+
+
+async def _unreadable(_: Request, error: Exception) -> Response:
+    """A body that no endpoint could read."""
+    message = f"The request content is invalid: {type(error).__name__}: {error}."
+    return JSONResponse(PlatformError(400, "InvalidRequestContent", message).body(), 400)
 
 
 async def _no_such_route(request: Request, _: Exception) -> Response:

@@ -192,6 +192,7 @@ SEED: dict[str, Any] = {
         {"id": OTHER_REGION, "displayName": "Contoso US", "location": "unitedstates"},
     ],
     "azure": {
+        "subscriptions": [{"subscriptionId": "11111111-2222-3333-4444-555555555555"}],
         "vaults": [
             {"id": VAULT_ID, "keys": [{"name": "pp-cmk", "versions": [{"createdDaysAgo": 99}]}]}
         ],
@@ -259,14 +260,14 @@ class TenantWorld:
         who: str | None = APP,
         audience: str | None = None,
         headers: Mapping[str, str] | None = None,
-        **query: str,
+        query: Mapping[str, str] | None = None,
     ) -> Answer:
         """Call a URL through the tunnel, by default with the token that the host wants."""
         sent = dict(headers or {})
         if who is not None:
             sent["Authorization"] = f"Bearer {self.token(who, audience or audience_for(url))}"
         if ".dynamics.com" not in url and "sig=" not in url and "api-version" not in url:
-            query.setdefault("api-version", "2016-11-01")
+            query = {"api-version": "2016-11-01", **(query or {})}
         async with self.session.request(
             method, url, json=body, params=query or None, headers=sent, proxy=self.server.proxy_url
         ) as response:
