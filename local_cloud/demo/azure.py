@@ -1,0 +1,119 @@
+"""The Azure side of the demo's tenant: the key and its policy, apps, secrets, firewalls."""
+
+from typing import Any
+
+from local_cloud.demo.operations import ERP_HOST, LABELS_HOST, PRICING_HOST
+from local_cloud.demo.systems import APPLICATION_VAULT, GROUP, SUBSCRIPTION, SYSTEMS, site_id
+
+type Json = dict[str, Any]
+
+KEY_VAULT = "kv-contoso-keys"
+KEY = "pp-cmk"
+POLICY_ID = f"{GROUP}/Microsoft.PowerPlatform/enterprisePolicies/cmk-europe"
+POLICY_SYSTEM_ID = (
+    "/regions/europe/providers/Microsoft.PowerPlatform/enterprisePolicies/"
+    "6f2f8b0c-6a35-4c4b-9d0e-0d6f1f0f2a03"
+)
+#: Apps whose code does nothing here but call flows, and the one that flows call.
+PRICING_SITE = site_id("contoso-pricing")
+REGIONS = ("WestEurope", "NorthEurope")
+#: Where the operator's token cache rests.
+OPERATOR_SECRET = "cmkflow-operator"
+
+
+def azure() -> Json:
+    """The `azure` section of the description."""
+    return {
+        "subscriptions": [{"subscriptionId": SUBSCRIPTION, "displayName": "Integration"}],
+        "vaults": [_key_vault(), _application_vault()],
+        "enterprisePolicies": [_policy()],
+        "sites": [*_calling_sites(), _pricing_site()],
+        "networkSecurityGroups": [
+            _group("nsg-erp", ERP_HOST, guards={ERP_HOST: "10.0.1.4"}),
+            # Nothing stands before this host: flows reach it another way, and a person knows.
+            _group("nsg-labels", LABELS_HOST, guards={}),
+        ],
+    }
+
+
+def _key_vault() -> Json:
+    versions = [{"createdDaysAgo": 200, "expiresInDays": 300}]
+    keys = [{"name": KEY, "kty": "RSA", "keySize": 3072, "versions": versions}]
+    return {"id": f"{GROUP}/Microsoft.KeyVault/vaults/{KEY_VAULT}", "keys": keys}
+
+
+def _application_vault() -> Json:
+    secrets = [
+        {"name": system.secret, "value": system.held_text(), "contentType": "url"}
+        for system in SYSTEMS
+        if system.secret
+    ]
+    return {"id": f"{GROUP}/Microsoft.KeyVault/vaults/{APPLICATION_VAULT}", "secrets": secrets}
+
+
+def _policy() -> Json:
+    vault = f"{GROUP}/Microsoft.KeyVault/vaults/{KEY_VAULT}"
+    return {
+        "id": POLICY_ID,
+        "location": "europe",
+        "kind": "Encryption",
+        "identity": {"type": "SystemAssigned"},
+        "properties": {
+            "systemId": POLICY_SYSTEM_ID,
+            "encryption": {
+                "state": "Enabled",
+                "keyVault": {"id": vault, "key": {"name": KEY, "version": None}},
+            },
+        },
+    }
+
+
+def _calling_sites() -> list[Json]:
+    settings: dict[str, dict[str, str]] = {}
+    for system in SYSTEMS:
+        if system.setting:
+            own = settings.setdefault(system.site_id, {"WEBSITE_TIME_ZONE": "UTC"})
+            own[system.setting_name] = system.held_text()
+    return [{"id": site, "appSettings": values} for site, values in settings.items()]
+
+
+def _pricing_site() -> Json:
+    """An app that lets in the flows of today, and nobody else."""
+    restrictions = [
+        {
+            "name": f"flows-{region.lower()}",
+            "ipAddress": f"LogicApps.{region}",
+            "tag": "ServiceTag",
+            "action": "Allow",
+            "priority": 100 + number,
+        }
+        for number, region in enumerate(REGIONS)
+    ]
+    return {
+        "id": PRICING_SITE,
+        "hostNames": [PRICING_HOST],
+        "web": {"ipSecurityRestrictions": restrictions},
+    }
+
+
+def _group(name: str, host: str, *, guards: dict[str, str]) -> Json:
+    rules = [
+        {
+            "name": f"allow-flows-{region.lower()}",
+            "properties": {
+                "access": "Allow",
+                "priority": 100 + number,
+                "direction": "Inbound",
+                "protocol": "Tcp",
+                "destinationPortRange": "443",
+                "sourceAddressPrefix": f"LogicApps.{region}",
+            },
+        }
+        for number, region in enumerate(REGIONS)
+    ]
+    return {
+        "id": f"{GROUP}/Microsoft.Network/networkSecurityGroups/{name}",
+        "tags": {"cmkflow-hosts": host},
+        "guards": guards,
+        "securityRules": rules,
+    }

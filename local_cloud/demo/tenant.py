@@ -1,0 +1,170 @@
+"""Puts the demo's tenant together: people, environments, connections, variables, budgets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from local_cloud.demo import customer_care, operations
+from local_cloud.demo.azure import (
+    OPERATOR_SECRET,
+    POLICY_SYSTEM_ID,
+    azure,
+)
+from local_cloud.demo.definitions import DemoFlow, derived_id, reference_name, url_of
+from local_cloud.demo.systems import APPLICATION_VAULT, SUBSCRIPTION
+
+type Json = dict[str, Any]
+
+TENANT_ID = derived_id("tenant")
+APPLICATION_CLIENT_ID = derived_id("application", "client")
+OPERATOR_CLIENT_ID = derived_id("operator", "client")
+_APPLICATION = derived_id("application")
+_OPERATOR = derived_id("operator")
+MAKER = derived_id("maker")
+_COLLEAGUE = derived_id("colleague")
+
+#: Calls a minute that the demo's tenant answers, so that it ends in two or three minutes. The real
+#: flow service promises 5; the product reads its budgets from settings.
+CALLS_PER_MINUTE = 3000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoEnvironment:
+    """One environment of the demo."""
+
+    name: str
+    title: str
+    region: str
+    flows: Sequence[DemoFlow]
+
+    @property
+    def id(self) -> str:
+        """The environment's id."""
+        return derived_id("environment", self.name)
+
+
+OPERATIONS = DemoEnvironment(
+    name=operations.NAME, title="Operations", region="westeurope", flows=operations.FLOWS
+)
+CUSTOMER_CARE = DemoEnvironment(
+    name=customer_care.NAME,
+    title="Customer care",
+    region="northeurope",
+    flows=customer_care.FLOWS,
+)
+ENVIRONMENTS = (OPERATIONS, CUSTOMER_CARE)
+
+
+def demo_tenant() -> Json:
+    """The tenant's description, as docs/local-tenant.md explains it."""
+    return {
+        "directory": _directory(),
+        "assumptions": {
+            "link_start_seconds": 1,
+            "link_seconds": 3,
+            "link_retry_after": 1,
+            "migration_seconds": 8,
+        },
+        "budgets": {
+            name: {"calls": CALLS_PER_MINUTE, "seconds": 60}
+            for name in ("flow_service", "dataverse", "resource_manager")
+        },
+        "environments": [
+            _environment(OPERATIONS)
+            | {
+                "environmentVariables": [
+                    {
+                        "schemaName": "contoso_Warehouse",
+                        "displayName": "Warehouse",
+                        "value": url_of(operations.NAME, "warehouse"),
+                    },
+                    {
+                        "schemaName": "contoso_Carrier",
+                        "displayName": "Carrier",
+                        "defaultValue": url_of(operations.NAME, "carrier"),
+                    },
+                ]
+            },
+            _environment(CUSTOMER_CARE) | {"policy": POLICY_SYSTEM_ID},
+        ],
+        "azure": azure(),
+    }
+
+
+def app_settings() -> dict[str, str]:
+    """The app's settings for the demo: periods of seconds where production has days."""
+    return {
+        "CMK_TENANT_ID": TENANT_ID,
+        "CMK_SUBSCRIPTION_IDS": SUBSCRIPTION,
+        "CMK_CLIENT_ID": APPLICATION_CLIENT_ID,
+        "CMK_OPERATOR_CLIENT_ID": OPERATOR_CLIENT_ID,
+        "CMK_OPERATOR_TOKEN_CACHE_SECRET": (
+            f"https://{APPLICATION_VAULT}.vault.azure.net/secrets/{OPERATOR_SECRET}"
+        ),
+        "CMK_FLOW_SERVICE_CALLS_PER_MINUTE": str(CALLS_PER_MINUTE),
+        "CMK_DATAVERSE_CALLS_PER_MINUTE": str(CALLS_PER_MINUTE),
+        "CMK_RESOURCE_MANAGER_CALLS_PER_MINUTE": str(CALLS_PER_MINUTE),
+        "CMK_QUIET_PERIOD": "PT6S",
+        "CMK_WATCH_PERIOD": "PT4S",
+        "CMK_MIGRATION_POLL": "PT2S",
+        "CMK_WAIT_POLL": "PT2S",
+        "CMK_BACKOFF_FIRST": "PT1S",
+        "CMK_JOB_LEASE": "PT20S",
+        "CMK_CALLER_LEASE": "PT20S",
+        "CMK_OVERDUE_AFTER": "PT3S",
+        "CMK_POLL_SCHEDULE": "*/2 * * * * *",
+        "CMK_SWEEP_SCHEDULE": "0 0 2 * * *",
+        "CMK_RESEND_SCHEDULE": "*/3 * * * * *",
+        "AzureFunctionsJobHost__extensions__serviceBus__maxConcurrentCalls": "8",
+    }
+
+
+def _directory() -> Json:
+    return {
+        "tenantId": TENANT_ID,
+        "applications": [
+            {
+                "id": _APPLICATION,
+                "clientId": APPLICATION_CLIENT_ID,
+                "name": "CMK flow remediation",
+                "isAdmin": True,
+            }
+        ],
+        "users": [
+            {"id": MAKER, "name": "Maker", "upn": "maker@contoso.example"},
+            {"id": _COLLEAGUE, "name": "Colleague", "upn": "colleague@contoso.example"},
+            {"id": _OPERATOR, "name": "Flow operator", "upn": "operator@contoso.example"},
+        ],
+        "managedIdentity": APPLICATION_CLIENT_ID,
+        "deviceCodeUser": _OPERATOR,
+    }
+
+
+def _environment(environment: DemoEnvironment) -> Json:
+    flows = [flow.to_seed(environment.name, MAKER) for flow in environment.flows]
+    connectors = sorted({key for flow in flows for key in flow["connectionReferences"]})
+    return {
+        "id": environment.id,
+        "displayName": environment.title,
+        "location": "europe",
+        "azureRegion": environment.region,
+        "orgHost": f"contoso-{environment.name.replace('_', '-')}.crm4.dynamics.com",
+        "members": [{"id": _APPLICATION, "isAdministrator": True, "mayImpersonate": True}],
+        "connections": [_connection(connector) for connector in connectors],
+        "connectionReferences": [
+            {
+                "connectionreferencelogicalname": reference_name(connector),
+                "connectionreferencedisplayname": connector,
+                "connectorid": f"/providers/Microsoft.PowerApps/apis/{connector}",
+                "connectionid": _connection(connector)["name"],
+            }
+            for connector in connectors
+        ],
+        "flows": flows,
+    }
+
+
+def _connection(connector: str) -> Json:
+    """The maker's own connections; mail goes out through a colleague's, who has not shared it."""
+    owner = _COLLEAGUE if connector == "shared_sendmail" else MAKER
+    return {"name": f"{connector}-{derived_id(connector)[:8]}", "api": connector, "owner": owner}
