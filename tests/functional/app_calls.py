@@ -1,0 +1,100 @@
+"""Calls the app's functions as the worker does: with its own request and message objects."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import azure.functions as func
+from azure.functions.servicebus import ServiceBusMessage
+
+from functions import environment_jobs, flow_jobs, key_events, policy_events
+from shared.bootstrap import provide
+from shared.services import (
+    ENVIRONMENT_JOBS,
+    FLOW_JOBS,
+    KEY_EVENTS,
+    POLICY_EVENTS,
+    Services,
+)
+from tests.twins.driver import UseCase
+from tests.twins.messages import Delivered
+
+type Trigger = Callable[..., Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An HTTP answer, read."""
+
+    status: int
+    headers: Mapping[str, str]
+    media_type: str
+    text: str
+
+    @property
+    def document(self) -> Any:
+        """Return the body as JSON."""
+        return json.loads(self.text)
+
+
+async def call(
+    handler: Callable[..., Awaitable[func.HttpResponse]],
+    body: object = None,
+    *,
+    id: str | None = None,  # noqa: A002  # the name in the route
+    headers: Mapping[str, str] | None = None,
+    query: Mapping[str, str] | None = None,
+) -> Reply:
+    """Call an HTTP function; `body` is sent as JSON, bytes as they are."""
+    content = (
+        body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+    )
+    response = await handler(
+        func.HttpRequest(
+            "POST",
+            "https://app.example/api/here?code=the-function-key",
+            headers=dict(headers or {}),
+            params={"code": "the-function-key", **(query or {})},
+            route_params={} if id is None else {"id": id},
+            body=content,
+        )
+    )
+    return Reply(
+        status=response.status_code,
+        headers=dict(response.headers),
+        media_type=response.mimetype,
+        text=response.get_body().decode(),
+    )
+
+
+def message_of(
+    body: object, *, message_id: str = "m-1", properties: Mapping[str, str] | None = None
+) -> ServiceBusMessage:
+    """Return a message as the worker hands it over; `body` is sent as JSON, bytes as they are."""
+    return ServiceBusMessage(
+        body=body if isinstance(body, bytes) else json.dumps(body).encode(),
+        message_id=message_id,
+        application_properties=dict(properties or {}),
+        user_properties=dict(properties or {}),
+        delivery_count=1,
+    )
+
+
+def _through(trigger: Trigger) -> UseCase:
+    async def deliver(services: Services, message: Delivered) -> None:
+        provide(services)
+        await trigger(
+            message_of(message.body, message_id=message.message_id, properties=message.properties)
+        )
+
+    return deliver
+
+
+#: What a `Driver` needs to deliver every queue through the app's own triggers.
+TRIGGERS: Mapping[str, UseCase] = {
+    KEY_EVENTS: _through(key_events.on_key_event),
+    POLICY_EVENTS: _through(policy_events.on_policy_event),
+    ENVIRONMENT_JOBS: _through(environment_jobs.run_environment_job),
+    FLOW_JOBS: _through(flow_jobs.run_flow_job),
+}
