@@ -20,6 +20,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -33,6 +34,7 @@ from shared.ports import Secret, Secrets
 _AUTHORITY = "https://login.microsoftonline.com"
 _SIGN_IN = "Sign the operator in again: `cmkflow operator sign-in`."
 _JSON = "application/json"
+_TIMEOUT = 15  # seconds that msal waits for an answer
 
 
 def application_credential(client_id: str) -> ManagedIdentityCredential:
@@ -90,7 +92,7 @@ class OperatorCredential:
         """Sign a person in by device code and keep the token cache; `show` gets what to do."""
         async with self._lock:
             client = await self._ready()
-            flow = await asyncio.to_thread(client.initiate_device_flow, [scope])
+            flow = await _in_thread(partial(client.initiate_device_flow, [scope]))
             if "user_code" not in flow:
                 raise Refused(
                     str(flow.get("error_description", "no device code")),
@@ -98,7 +100,7 @@ class OperatorCredential:
                     status=400,
                 )
             show(flow["message"])
-            found = await asyncio.to_thread(client.acquire_token_by_device_flow, flow)
+            found = await _in_thread(partial(client.acquire_token_by_device_flow, flow))
             if "access_token" not in found:
                 raise self._not_signed_in(str(found.get("error", "sign-in failed")))
             await self._save()
@@ -124,33 +126,29 @@ class OperatorCredential:
         if account is None:
             return {"error": "no account"}
         client = await self._ready()
-        try:
-            found = await asyncio.to_thread(
-                client.acquire_token_silent_with_error, list(scopes), account=account
-            )
-        except OSError as err:  # what `requests`, which msal uses, raises without a connection
-            raise Unavailable("the sign-in service cannot be reached") from err
+        found = await _in_thread(
+            partial(client.acquire_token_silent_with_error, list(scopes), account=account)
+        )
         return found or {"error": "no token"}
 
     async def _account(self) -> dict[str, Any] | None:
         """Return the account in the cache, the last one that signed in."""
         client = await self._ready()
-        accounts = client.get_accounts()
+        accounts = await _in_thread(client.get_accounts)
         return accounts[-1] if accounts else None
 
     async def _ready(self) -> PublicClientApplication:
         """Return msal's client; the first time it asks the sign-in service for its addresses."""
         if self._client is None:
             await self._load()
-            try:
-                self._client = await asyncio.to_thread(
-                    PublicClientApplication,
-                    self._settings.client_id,
-                    authority=f"{_AUTHORITY}/{self._settings.tenant_id}",
-                    token_cache=self._cache,
-                )
-            except (OSError, ValueError) as err:  # ValueError: an answer that is no authority
-                raise Unavailable("the sign-in service cannot be reached") from err
+            create = partial(
+                PublicClientApplication,
+                self._settings.client_id,
+                authority=f"{_AUTHORITY}/{self._settings.tenant_id}",
+                token_cache=self._cache,
+                timeout=_TIMEOUT,
+            )
+            self._client = await _in_thread(create)
         return self._client
 
     async def _load(self) -> None:
@@ -180,6 +178,14 @@ class OperatorCredential:
             instruction=_SIGN_IN,
             code="operator_sign_in",
         )
+
+
+async def _in_thread(call: Callable[[], Any]) -> Any:
+    """Run a blocking call of msal, which talks to the sign-in service in most of them."""
+    try:
+        return await asyncio.to_thread(call)
+    except (OSError, ValueError) as err:  # of `requests`; of an answer that is no authority's
+        raise Unavailable("the sign-in service cannot be reached") from err
 
 
 def _split(secret_url: str) -> tuple[str, str]:
