@@ -70,5 +70,7 @@ class Assumptions:
     polling_replays_backlog: bool = True
     #: How many of the next activations answer 2xx and leave the flow off.
     activations_that_do_not_stick: int = 0
+    #: How many of the next links end as Failed.
+    links_that_fail: int = 0
     #: Keep every flow on Microsoft's key when a policy is applied.
     hold_all_flows: bool = False

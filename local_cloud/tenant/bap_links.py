@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from local_cloud.tenant.access import require_bap_admin, tenant_of
+from local_cloud.tenant.assumptions import Assumptions
 from local_cloud.tenant.clock import iso
 from local_cloud.tenant.environment import Environment, LinkStatus, Operation, PolicyLink
 from local_cloud.tenant.migration import settle_operation
@@ -101,11 +102,20 @@ def _begin(tenant: Tenant, environment: Environment, by: str, link: PolicyLink |
         starts=starts,
         ends=starts + timedelta(seconds=assumptions.link_seconds),
         link=link,
+        error=_failure(assumptions) if link else None,
     )
     environment.operation = operation
     platform.operations[operation.id] = operation
     settle_operation(platform, environment, now)
     return operation
+
+
+def _failure(assumptions: Assumptions) -> dict[str, str] | None:
+    """Why a link is to end as Failed, if it is; it can be ordered again then (§2.3)."""
+    if assumptions.links_that_fail <= 0:
+        return None
+    assumptions.links_that_fail -= 1
+    return {"code": "EncryptionFailed", "message": "Some data could not be encrypted."}
 
 
 def _require_idle(tenant: Tenant, environment: Environment) -> None:

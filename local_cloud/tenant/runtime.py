@@ -76,7 +76,6 @@ def call_url(tenant: Tenant, call: TriggerCall, start: Start) -> Answer:
         _record_refusal(tenant, call, start, error)
         raise
     execution = _begin(tenant, environment, flow, start)
-    _record(tenant, environment, flow, start, execution.run)
     run = execution.run
     headers = {"x-ms-workflow-run-id": run.name, "x-ms-client-tracking-id": run.client_tracking_id}
     if not flow.facts().has_response:
@@ -95,9 +94,7 @@ def call_url(tenant: Tenant, call: TriggerCall, start: Start) -> Answer:
 
 def start_run(tenant: Tenant, environment: Environment, flow: Flow, start: Start) -> Run:
     """Start a flow by other means than its URL; it must be on."""
-    execution = _begin(tenant, environment, flow, start)
-    _record(tenant, environment, flow, start, execution.run)
-    return execution.run
+    return _begin(tenant, environment, flow, start).run
 
 
 def settle_runs(tenant: Tenant) -> None:
@@ -120,6 +117,7 @@ def _begin(tenant: Tenant, environment: Environment, flow: Flow, start: Start) -
         client_tracking_id=start.tracking_id or f"{secrets.token_hex(13).upper()}CU24",
     )
     flow.runs.append(run)
+    _record(tenant, environment, flow, start, run)
     execution = _Execution(
         environment=environment,
         flow=flow,

@@ -106,6 +106,24 @@ async def test_a_link_is_an_operation_to_be_polled(world: TenantWorld) -> None:
     assert properties["states"]["runtime"]["id"] == "Enabled"
 
 
+async def test_a_failed_link_can_be_ordered_again(world: TenantWorld) -> None:
+    """The operation and the policy say Failed; no flow has moved."""
+    await world.control("PUT", "/assumptions", {"links_that_fail": 1})
+    body = {"SystemId": await system_id(world)}
+
+    started = await world.call("POST", link_url(ENVIRONMENT), body)
+    await world.control("POST", "/clock/advance", {"seconds": 11})
+    ended = await world.call("GET", started.headers["operation-location"])
+    environment = await world.control("GET", f"/environments/{ENVIRONMENT}")
+    again = await world.call("POST", link_url(ENVIRONMENT), body)
+
+    assert ended.body["state"]["id"] == "Failed"
+    assert ended.body["error"]["code"] == "EncryptionFailed"
+    assert environment["linkStatus"] == "Failed"
+    assert environment["isMigrating"] is False
+    assert again.status == 202
+
+
 async def test_a_second_link_meanwhile_is_a_conflict(world: TenantWorld) -> None:
     """One lifecycle operation at a time."""
     body = {"systemId": await system_id(world)}

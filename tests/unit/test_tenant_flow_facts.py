@@ -1,0 +1,107 @@
+"""What the local tenant itself reads from a definition."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_cloud.tenant.flow_facts import (
+    InvalidDefinitionError,
+    parse_client_data,
+    read_facts,
+)
+
+
+def properties(trigger: dict[str, Any], actions: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A flow's `properties` with one trigger."""
+    return {"definition": {"triggers": {"start": trigger}, "actions": actions or {}}}
+
+
+CHILD = {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": "{ABC}"}}}
+
+
+@pytest.mark.parametrize(
+    "nest",
+    [
+        lambda actions: {"Scope": {"type": "Scope", "actions": actions}},
+        lambda actions: {"If": {"type": "If", "actions": {}, "else": {"actions": actions}}},
+        lambda actions: {"Switch": {"type": "Switch", "cases": {"A": {"actions": actions}}}},
+        lambda actions: {"Switch": {"type": "Switch", "default": {"actions": actions}}},
+    ],
+)
+def test_actions_are_found_wherever_they_are(nest: Any) -> None:
+    """Scopes, branches, cases and defaults."""
+    facts = read_facts(properties({"type": "Request", "kind": "Button"}, nest({"Run": CHILD})))
+
+    assert facts.children == ("abc",)
+
+
+def test_the_kind_decides_and_not_the_type() -> None:
+    """Only some Request triggers have a URL."""
+    http = read_facts(properties({"type": "Request", "kind": "Http"}))
+    button = read_facts(properties({"type": "Request", "kind": "Button"}))
+
+    assert (http.has_callback_url, button.has_callback_url) == (True, False)
+    assert (http.is_premium, button.is_premium) == (True, False)
+
+
+def test_a_teams_trigger_is_known_by_its_operation() -> None:
+    """Also where the operation is in the metadata only."""
+    new = {"type": "OpenApiConnectionWebhook", "inputs": {"host": {"operationId": "x"}}}
+    new["inputs"]["host"]["operationId"] = "WebhookKeywordTrigger"  # type: ignore[index]  # nested
+    old = {
+        "type": "Request",
+        "kind": "ApiConnection",
+        "metadata": {"flowSystemMetadata": {"swaggerOperationId": "OnMessageSelected"}},
+    }
+
+    assert read_facts(properties(new)).is_teams
+    assert read_facts(properties(old)).is_teams
+
+
+def test_list_flows_as_admin_v1_is_not_v2() -> None:
+    """The operation ids differ by their ending."""
+
+    def lists(operation: str) -> bool:
+        action = {"type": "OpenApiConnection", "inputs": {"host": {"operationId": operation}}}
+        trigger = {"type": "Recurrence"}
+        return read_facts(properties(trigger, {"List": action})).lists_flows_as_admin_v1
+
+    assert lists("ListFlowsInEnvironment")
+    assert not lists("ListFlowsInEnvironment_V2")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "[]",
+        '{"properties":{"definition":{"triggers":{},"actions":{}}}}',
+        '{"properties":1}',
+    ],
+)
+def test_what_is_no_definition_is_refused(text: str) -> None:
+    """The flow service would not save it either."""
+    with pytest.raises(InvalidDefinitionError):
+        parse_client_data(text)
+
+
+@pytest.mark.corpus
+@pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
+def test_every_clientdata_of_the_corpus_can_be_read() -> None:
+    """Real definitions hold surprises; none of them stops the tenant."""
+    read = 0
+    for path in Path(os.environ["FLOW_CORPUS"], "flows").rglob("*.json"):
+        text = path.read_bytes().decode("utf-8-sig", errors="replace")
+        try:
+            found = parse_client_data(text)
+        except InvalidDefinitionError:
+            continue
+        assert json.loads(text)["properties"]["definition"] == found["definition"]
+        assert read_facts(found).trigger_name
+        read += 1
+
+    assert read > 100

@@ -1,0 +1,112 @@
+"""Which flows the local tenant keeps on Microsoft's key, and when the others leave it."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from local_cloud.tenant.assumptions import Assumptions
+from local_cloud.tenant.environment import Environment
+from local_cloud.tenant.flow import Flow
+from local_cloud.tenant.migration import held_back
+from local_cloud.tenant.recurrence import first_due, next_due
+
+NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
+BUTTON = {"type": "Request", "kind": "Button"}
+
+
+def flow(name: str, trigger: dict[str, Any], *children: str, **more: Any) -> Flow:
+    """A flow that calls some children."""
+    actions = {
+        child: {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": child}}}
+        for child in children
+    }
+    definition = {"triggers": {"manual": trigger}, "actions": actions}
+    return Flow(
+        name=name,
+        workflow_entity_id=name,
+        display_name=name,
+        client_data=json.dumps({"properties": {"definition": definition}}),
+        owner="owner",
+        created=NOW,
+        modified=NOW,
+        **more,
+    )
+
+
+def staying(*flows: Flow, assumptions: Assumptions | None = None) -> set[str]:
+    """Names of the flows that cannot migrate."""
+    environment = Environment(id="e", display_name="e", created=NOW)
+    for each in flows:
+        environment.add_flow(each)
+    return held_back(environment, assumptions or Assumptions())
+
+
+@pytest.mark.parametrize(
+    ("trigger", "in_solution", "stays"),
+    [
+        ({"type": "Request", "kind": "Http"}, True, True),
+        ({"type": "Request", "kind": "TeamsWebhook"}, True, True),
+        ({"type": "Request", "kind": "PowerApp"}, False, True),
+        ({"type": "Request", "kind": "PowerApp"}, True, False),
+        ({"type": "Request", "kind": "PowerAppV2"}, False, False),
+        ({"type": "Recurrence"}, False, False),
+        (BUTTON, False, False),
+    ],
+)
+def test_the_documents_categories_stay(
+    trigger: dict[str, Any], in_solution: bool, stays: bool
+) -> None:
+    """HTTP and Teams triggers, and Power Apps V1 outside a solution."""
+    one = flow("one", trigger, is_in_solution=in_solution)
+
+    assert staying(one) == ({"one"} if stays else set())
+
+
+def test_all_ancestors_of_a_flow_that_stays_do_so_too() -> None:
+    """Through several levels, and through a loop."""
+    flows = (
+        flow("child", {"type": "Request", "kind": "Http"}),
+        flow("parent", BUTTON, "child"),
+        flow("grandparent", BUTTON, "parent", "great"),
+        flow("great", BUTTON, "grandparent"),
+        flow("stranger", BUTTON),
+    )
+
+    assert staying(*flows) == {"child", "parent", "grandparent", "great"}
+
+
+def test_a_flow_may_be_held_back_without_a_reason() -> None:
+    """The platform gives none; the seed may say so."""
+    assert staying(flow("odd", BUTTON, is_held_back=True), flow("plain", BUTTON)) == {"odd"}
+
+
+def test_everything_may_be_held_back() -> None:
+    """One assumption keeps all flows."""
+    assumptions = Assumptions(hold_all_flows=True)
+
+    assert staying(flow("a", BUTTON), assumptions=assumptions) == {"a"}
+
+
+def test_a_new_recurrence_without_a_start_time_runs_at_once() -> None:
+    """Turned on again it waits for its next slot."""
+    daily = flow("daily", {"type": "Recurrence", "recurrence": {"frequency": "Day"}})
+
+    assert first_due(daily, NOW, is_new=True) == NOW
+    assert first_due(daily, NOW, is_new=False) == NOW + timedelta(days=1)
+
+
+def test_a_start_time_in_the_past_means_the_next_slot() -> None:
+    """Missed slots are not made up."""
+    recurrence = {"frequency": "Hour", "interval": 6, "startTime": "2026-06-30T03:00:00Z"}
+    six_hourly = flow("six", {"type": "Recurrence", "recurrence": recurrence})
+
+    assert first_due(six_hourly, NOW, is_new=True) == datetime(2026, 7, 1, 15, tzinfo=UTC)
+
+
+def test_the_next_slot_is_after_now_however_long_it_has_been() -> None:
+    """Three and a half days late is one run, then the fourth slot."""
+    last = NOW - timedelta(days=3, hours=12)
+
+    assert next_due(last, NOW, timedelta(days=1)) == NOW + timedelta(hours=12)
