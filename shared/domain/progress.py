@@ -45,8 +45,9 @@ class Progress:
 
 def progress_of(environment_jobs: Sequence[EnvironmentJob], jobs: Sequence[FlowJob]) -> Progress:
     """Return the progress of a remediation with these jobs."""
-    dues = [job.due for job in environment_jobs if job.due]
-    dues += [job.due for job in jobs if job.due]
+    # A dispatched environment job only watches its flow jobs.
+    planning = [job for job in environment_jobs if job.state is not EnvironmentJobState.DISPATCHED]
+    dues = [job.due for job in planning if job.due] + [job.due for job in jobs if job.due]
     bad = {EnvironmentJobState.BLOCKED, EnvironmentJobState.FAILED}
     bad_flow = {JobState.BLOCKED, JobState.FAILED}
     stuck = sum(job.state in bad for job in environment_jobs)

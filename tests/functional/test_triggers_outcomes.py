@@ -49,10 +49,11 @@ def failing(error: Exception) -> Callable[[], Awaitable[object]]:
 
 async def deliver(story: Story, error: Exception, message: Delivered | None = None) -> None:
     """Deliver a message (the first time: a new one) whose work fails."""
-    body, message_id, properties = BODY, "m-1", {}
+    received = message_of(BODY)
     if message:
-        body, message_id, properties = message.body, message.message_id, message.properties
-    received = message_of(body, message_id=message_id, properties=properties)
+        received = message_of(
+            message.body, message_id=message.message_id, properties=message.properties
+        )
     await settle(story.services, delivery_of(received, KEY_EVENTS), failing(error))
 
 
@@ -62,7 +63,7 @@ async def test_a_passing_failure_is_tried_again_with_a_growing_wait(
 ) -> None:
     """The content comes back after 5, 10, 20 … seconds, at most 10 minutes, then is parked."""
     start = story.world.clock.now()
-    waits = []
+    waits: list[timedelta] = []
 
     await deliver(story, error)
     while len(waits) < 8:

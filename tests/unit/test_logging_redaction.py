@@ -75,7 +75,12 @@ def test_stacks_lose_their_signatures(lines: _Lines) -> None:
 def test_harmless_records_stay_as_they_are(lines: _Lines) -> None:
     """Format, arguments and exception are still apart, for handlers that group by them."""
     kept: list[logging.LogRecord] = []
-    lines.addFilter(lambda record: not kept.append(record))
+
+    def keep(record: logging.LogRecord) -> bool:
+        kept.append(record)
+        return True
+
+    lines.addFilter(keep)
 
     try:
         raise LookupError("nothing")

@@ -1,0 +1,125 @@
+"""The app as Microsoft's worker sees it: accepted, indexed, guarded, and answering."""
+
+import base64
+import json
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.contract.functions_host_process import KEY, ROOT, HostProcess, running_host
+
+NEVER = "0 0 0 1 1 *"
+FUNCTIONS = {
+    "on_key_event",
+    "on_policy_event",
+    "run_environment_job",
+    "run_flow_job",
+    "poll_environments",
+    "sweep_environments",
+    "resend_overdue",
+    "list_environments",
+    "show_environment",
+    "change_environment",
+    "waive_gap",
+    "start_remediation",
+    "list_remediations",
+    "show_remediation",
+    "show_plan",
+    "approve_remediation",
+    "cancel_remediation",
+    "retry_remediation",
+    "roll_back_remediation",
+    "show_kill_switch",
+    "turn_kill_switch",
+    "show_health",
+}
+ROUTES = {
+    ("get", "environments"),
+    ("get", "environments/a"),
+    ("put", "environments/a"),
+    ("post", "environments/a/waivers"),
+    ("post", "remediations"),
+    ("get", "remediations"),
+    ("get", "remediations/a"),
+    ("get", "remediations/a/plan"),
+    ("post", "remediations/a/approve"),
+    ("post", "remediations/a/cancel"),
+    ("post", "remediations/a/retry"),
+    ("post", "remediations/a/roll-back"),
+    ("get", "kill-switch"),
+    ("put", "kill-switch"),
+    ("get", "health"),
+}
+
+
+def _settings(folder: Path) -> dict[str, str]:
+    return {
+        "CMK_TENANT_ID": "tenant",
+        "CMK_SUBSCRIPTION_IDS": "subscription",
+        "CMK_STATE_FOLDER": str(folder / "state"),
+        "CMK_ARCHIVE_KEY": base64.urlsafe_b64encode(bytes(32)).decode(),
+        "CMK_POLL_SCHEDULE": NEVER,
+        "CMK_SWEEP_SCHEDULE": NEVER,
+        "CMK_RESEND_SCHEDULE": NEVER,
+        "IDENTITY_ENDPOINT": "http://127.0.0.1:9/token",
+        "IDENTITY_HEADER": "x",
+    }
+
+
+async def test_the_worker_indexes_every_function_and_every_route_wants_a_key(
+    tmp_path: Path,
+) -> None:
+    """Microsoft's worker accepts the app; no route answers without a key, all do with one."""
+    async with (
+        running_host(tmp_path, ROOT, **_settings(tmp_path)) as host,
+        aiohttp.ClientSession() as session,
+    ):
+        assert set(host.ready["functions"]) == FUNCTIONS
+        for method, route in sorted(ROUTES):
+            async with session.request(method, f"{host.url}/api/{route}") as reply:
+                assert reply.status == 401, (method, route)
+        await _switch(host, session)
+        await _read(host, session)
+        assert await host.stop() == 0
+
+
+async def _switch(host: HostProcess, session: aiohttp.ClientSession) -> None:
+    """A PUT reaches the store through the real request and response objects."""
+    headers = {"x-functions-key": KEY}
+    body = {"on": True, "by": "duty", "reason": "a drill"}
+    url = f"{host.url}/api/kill-switch"
+
+    async with session.put(url, json=body, headers=headers) as reply:
+        assert reply.status == 200
+        assert (await reply.json())["by"] == "duty"
+    async with session.get(f"{url}?code={KEY}") as reply:
+        assert (await reply.json())["on"] is True
+        assert reply.headers["Cache-Control"] == "no-store"
+
+
+async def _read(host: HostProcess, session: aiohttp.ClientSession) -> None:
+    """A problem document keeps its media type, and does not repeat the key of the query."""
+    url = f"{host.url}/api/remediations/00000000-0000-4000-8000-000000000000?code={KEY}"
+
+    async with session.get(url) as reply:
+        assert reply.status == 404
+        assert reply.content_type == "application/problem+json"
+        document = await reply.json(content_type=None)
+    assert document["instance"] == "/api/remediations/00000000-0000-4000-8000-000000000000"
+
+
+@pytest.mark.parametrize("name", ["host.json", "local.settings.sample.json"])
+def test_the_host_files_are_json(name: str) -> None:
+    """They are read by the Functions host, which reports little about a slip."""
+    assert isinstance(json.loads((ROOT / name).read_text()), dict)
+
+
+def test_every_schedule_has_a_default() -> None:
+    """A timer whose setting is missing keeps the whole app from starting."""
+    values = json.loads((ROOT / "local.settings.sample.json").read_text())["Values"]
+
+    source = (ROOT / "functions" / "timers.py").read_text()
+    named = {part.split('%"')[0] for part in source.split('schedule="%')[1:]}
+    assert len(named) == 3
+    assert {name: len(values[name].split()) for name in named} == dict.fromkeys(named, 6)

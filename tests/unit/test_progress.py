@@ -1,0 +1,78 @@
+"""How far a remediation is, from its jobs."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared.domain.job import FlowJob, JobState, Pattern
+from shared.domain.progress import progress_of
+from shared.domain.remediation import EnvironmentJob, EnvironmentJobState, RemediationMode
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ENVIRONMENT_JOB = EnvironmentJob(
+    id="e", remediation_id="r", environment_id="env", mode=RemediationMode.APPLY
+)
+JOB = FlowJob(
+    id="j",
+    environment_id="env",
+    policy_id="p",
+    remediation_id="r",
+    environment_job_id="e",
+    original_id="o",
+    flow_name="f",
+    display_name="Flow",
+    category="request",
+    trigger_name="manual",
+    has_trigger_url=True,
+    in_solution=True,
+    pattern=Pattern.CALLED,
+    original_digest="d",
+    copy_id="c",
+)
+
+
+@pytest.mark.parametrize(
+    ("environments", "flows", "state"),
+    [
+        ("", "", "planning"),
+        ("waiting_for_migration", "", "planning"),
+        ("planned cancelled", "", "planning"),
+        ("awaiting_approval dispatched", "waiting", "awaiting_approval"),
+        ("dispatched", "blocked", "running"),
+        ("dispatched blocked", "quiet", "running"),
+        ("finished", "rolling_back", "running"),
+        ("finished", "retired failed", "stuck"),
+        ("finished blocked", "retired", "stuck"),
+        ("finished cancelled", "retired", "finished"),
+        ("finished", "", "finished"),
+        ("cancelled", "", "cancelled"),
+    ],
+)
+def test_the_state_follows_from_the_jobs(environments: str, flows: str, state: str) -> None:
+    """What a person is asked for comes first, then what goes on, then what went wrong."""
+    environment_jobs = [
+        replace(ENVIRONMENT_JOB, state=EnvironmentJobState(one)) for one in environments.split()
+    ]
+    jobs = [replace(JOB, state=JobState(one)) for one in flows.split()]
+
+    assert progress_of(environment_jobs, jobs).state == state
+
+
+def test_jobs_are_counted_and_the_next_moment_named() -> None:
+    """An environment job that only watches its flow jobs does not say when something happens."""
+    watching = replace(ENVIRONMENT_JOB, state=EnvironmentJobState.DISPATCHED, due=NOW)
+    blocked = replace(ENVIRONMENT_JOB, state=EnvironmentJobState.BLOCKED)
+    jobs = [
+        replace(JOB, state=JobState.QUIET, due=NOW + timedelta(days=2)),
+        replace(JOB, state=JobState.QUIET, due=NOW + timedelta(days=1)),
+        replace(JOB, state=JobState.FAILED),
+    ]
+
+    progress = progress_of([watching, blocked], jobs)
+
+    assert progress.environments == {"blocked": 1, "dispatched": 1}
+    assert progress.flows == {"failed": 1, "quiet": 2}
+    assert progress.stuck == 2
+    assert progress.next_due == NOW + timedelta(days=1)
+    assert progress_of([watching], []).next_due is None
