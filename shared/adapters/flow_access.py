@@ -34,11 +34,14 @@ class _PermissionProperties(Wire):
     principal: _Principal = _Principal()
 
 
-class _PermissionEntity(Wire):
+class PermissionEntity(Wire):
+    """One item of a flow's permissions."""
+
     name: str
     properties: _PermissionProperties
 
     def to_domain(self) -> Permission:
+        """Return what the product keeps of it."""
         return Permission(
             permission_id=self.name,
             principal_id=self.properties.principal.id or self.name,
@@ -70,7 +73,7 @@ class FlowServiceAccess(FlowAccess):
             params=VERSION,
         )
         return [
-            read_wire(_PermissionEntity, item).to_domain()
+            read_wire(PermissionEntity, item).to_domain()
             async for item in self._http.items(self._application, call)
         ]
 

@@ -35,12 +35,12 @@ _BUSY = timedelta(seconds=10)
 
 def client_by_identity(namespace: str, credential: AsyncTokenCredential) -> ServiceBusClient:
     """Return a client of `namespace` (`name.servicebus.windows.net`) for an identity."""
-    return ServiceBusClient(namespace, credential, retry_total=2)
+    return ServiceBusClient(namespace, credential, retry_total=1)
 
 
 def client_by_connection_string(connection: str) -> ServiceBusClient:
     """Return a client for a connection string."""
-    return ServiceBusClient.from_connection_string(connection, retry_total=2)
+    return ServiceBusClient.from_connection_string(connection, retry_total=1)
 
 
 class ServiceBusMessages(Messages):

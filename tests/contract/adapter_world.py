@@ -1,0 +1,155 @@
+"""All adapters on a tenant behind TLS and a tunnel, with Azure's own identity libraries."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+from azure.core.pipeline.transport import AioHttpTransport
+
+from local_cloud.tenant.seed import seed
+from local_cloud.tenant.server import TenantServer
+from local_cloud.tenant.tenant import Tenant
+from shared.adapters import flow_service, key_vault, power_platform_admin, resource_manager
+from shared.adapters.app_settings import SiteAppSettings
+from shared.adapters.dataverse import Dataverse
+from shared.adapters.dataverse_environment_variables import DataverseEnvironmentVariables
+from shared.adapters.dataverse_workflows import DataverseWorkflows
+from shared.adapters.flow_access import FlowServiceAccess
+from shared.adapters.flow_service import FlowServiceReports, FlowServiceSwitch
+from shared.adapters.http_client import HttpClient, Service
+from shared.adapters.identity import (
+    OperatorCredential,
+    OperatorSettings,
+    application_credential,
+)
+from shared.adapters.key_vault import VaultContents
+from shared.adapters.key_vault_keys import VaultKeys
+from shared.adapters.key_vault_secrets import VaultSecrets
+from shared.adapters.power_platform_admin import PowerPlatformAdmin
+from shared.adapters.resource_manager import ResourceManager
+from shared.adapters.service_tags import DiscoveredServiceTags
+from shared.domain.environment import Environment
+from tests.contract.tenant_world import (
+    APP_CLIENT,
+    ENVIRONMENT,
+    GROUP,
+    HTTP_FLOW,
+    SEED,
+    TENANT_ID,
+    TenantWorld,
+)
+
+SUBSCRIPTION = GROUP.split("/")[2]
+SITE_ID = f"{GROUP}/providers/Microsoft.Web/sites/shop"
+VAULT_URL = "https://kv-cmk.vault.azure.net"
+TOKEN_CACHE = f"{VAULT_URL}/secrets/operator-token-cache"
+OPERATOR_CLIENT = "a0000000-0000-4000-8000-0000000000c2"
+
+
+def description() -> dict[str, Any]:
+    """Return the seed of the Power Platform tests with what the Azure adapters read."""
+    full = deepcopy(SEED)
+    http_flow = full["environments"][0]["flows"][0]
+    http_flow["runs"] = [{"secondsAgo": age} for age in (50, 400, 4000)]
+    azure = full["azure"]
+    azure["subscriptions"] = [{"subscriptionId": SUBSCRIPTION, "displayName": "Integration"}]
+    azure["vaults"][0]["secrets"] = [
+        {
+            "name": "orders-url",
+            "value": f"{{{{trigger_url:{HTTP_FLOW}}}}}",
+            "contentType": "text/uri",
+            "tags": {"team": "orders"},
+        }
+    ]
+    azure["sites"] = [
+        {"id": SITE_ID, "hostNames": ["Shop.contoso.example"], "appSettings": {"COLOUR": "blue"}}
+    ]
+    return full
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapters:
+    """Every adapter, and the tenant behind them."""
+
+    world: TenantWorld
+    http: HttpClient
+    environments: PowerPlatformAdmin
+    reports: FlowServiceReports
+    switch: FlowServiceSwitch
+    access: FlowServiceAccess
+    workflows: DataverseWorkflows
+    variables: DataverseEnvironmentVariables
+    resources: ResourceManager
+    settings: SiteAppSettings
+    secrets: VaultSecrets
+    keys: VaultKeys
+    tags: DiscoveredServiceTags
+    operator: OperatorCredential
+    #: Key Vault, for calls that no adapter makes.
+    vaults: Service
+
+    async def environment(self) -> Environment:
+        """Return the environment that most tests are about."""
+        return await self.environments.get(ENVIRONMENT)
+
+    async def sign_in(self) -> None:
+        """Let the operator sign in."""
+        await self.operator.sign_in(flow_service.SCOPE, lambda _: None)
+
+
+@asynccontextmanager
+async def adapters(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
+    """Start a tenant and point all that goes out at it, by the environment alone."""
+    tenant = Tenant()
+    seed(tenant, description())
+    async with TenantServer(tenant) as server, aiohttp.ClientSession() as session:
+        monkeypatch.setenv("HTTPS_PROXY", server.proxy_url)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", server.ca_file)
+        monkeypatch.setenv("IDENTITY_ENDPOINT", server.identity_endpoint)
+        monkeypatch.setenv("IDENTITY_HEADER", server.identity_header)
+        # aiohttp reads SSL_CERT_FILE when it is imported: too early for a test.
+        http = HttpClient(AioHttpTransport(connection_verify=server.ca_file))
+        credential = application_credential(APP_CLIENT)
+        yield _built(TenantWorld(tenant=tenant, server=server, session=session), http, credential)
+        await http.close()
+        await credential.close()
+
+
+def _built(world: TenantWorld, http: HttpClient, application: Any) -> Adapters:
+    def service(name: str, scope: str, credential: Any = application) -> Service:
+        return Service(name=name, scope=scope, credential=credential)
+
+    arm = service("Azure Resource Manager", resource_manager.SCOPE)
+    flows = service("Flow service", flow_service.SCOPE)
+    admin = service("Power Platform admin", power_platform_admin.SCOPE)
+    resources = ResourceManager(http, arm, [SUBSCRIPTION])
+    vaults = service("Key Vault", key_vault.SCOPE)
+    contents = VaultContents(http, vaults)
+    secrets = VaultSecrets(contents, resources)
+    operator = OperatorCredential(
+        OperatorSettings(tenant_id=TENANT_ID, client_id=OPERATOR_CLIENT, cache_secret=TOKEN_CACHE),
+        secrets,
+    )
+    as_operator = service("Flow service", flow_service.SCOPE, operator)
+    dataverse = Dataverse(http, application)
+    return Adapters(
+        world=world,
+        http=http,
+        environments=PowerPlatformAdmin(http, admin),
+        reports=FlowServiceReports(http, flows),
+        switch=FlowServiceSwitch(http, flows),
+        access=FlowServiceAccess(http, flows, as_operator, operator),
+        workflows=DataverseWorkflows(dataverse),
+        variables=DataverseEnvironmentVariables(dataverse),
+        resources=resources,
+        settings=SiteAppSettings(resources),
+        secrets=secrets,
+        keys=VaultKeys(contents, resources),
+        tags=DiscoveredServiceTags(http, arm, SUBSCRIPTION),
+        operator=operator,
+        vaults=vaults,
+    )

@@ -1,0 +1,117 @@
+"""Answers recorded from the real platform must read: `FLOW_CORPUS` names the folder with them."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.adapters.flow_access import PermissionEntity
+from shared.adapters.flow_service_wire import FlowEntity, RunEntity
+from shared.adapters.power_platform_admin import EnvironmentEntity
+from shared.adapters.service_tags import read_published_file
+from shared.adapters.wire import Wire, read_wire
+from shared.domain.environment import LinkStatus
+from shared.domain.flow import Run
+
+pytestmark = [
+    pytest.mark.corpus,
+    pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set"),
+]
+
+ENVIRONMENTS = frozenset(
+    {
+        "Microsoft.BusinessAppPlatform/scopes/environments",
+        "Microsoft.BusinessAppPlatform/scopes/admin/environments",
+        "Microsoft.BusinessAppPlatform/environments",
+    }
+)
+FLOWS = frozenset({"Microsoft.ProcessSimple/environments/flows"})
+RUNS = frozenset({"Microsoft.ProcessSimple/environments/flows/runs"})
+PERMISSIONS = frozenset({"/providers/Microsoft.ProcessSimple/environments/flows/permissions"})
+
+
+def corpus() -> Path:
+    """Return the folder with the recorded answers."""
+    return Path(os.environ["FLOW_CORPUS"])
+
+
+def recorded(types: frozenset[str]) -> Iterator[dict[str, object]]:
+    """Yield every recorded item of some types, from lists and by itself."""
+    for file in sorted((corpus() / "api").rglob("*.json")):
+        document = json.loads(file.read_text(encoding="utf-8"))
+        listed = document.get("value") if isinstance(document, dict) else document
+        for item in listed if isinstance(listed, list) else [document]:
+            if isinstance(item, dict) and str(item.get("type")) in types and "name" in item:
+                yield item
+
+
+def read_all[T: Wire](model: type[T], types: frozenset[str], least: int) -> list[T]:
+    """Read every recorded item of some types; there are at least so many."""
+    read = [read_wire(model, item) for item in recorded(types)]
+    assert len(read) >= least
+    return read
+
+
+def test_every_recorded_environment_reads() -> None:
+    """A linked one among them, with its policy."""
+    environments = [e.to_domain() for e in read_all(EnvironmentEntity, ENVIRONMENTS, 100)]
+
+    links = [environment.policy for environment in environments if environment.policy]
+    assert links
+    assert {link.status for link in links} == {LinkStatus.LINKED}
+    assert all(link.policy_id.startswith("/subscriptions/") for link in links)
+    assert any(environment.region for environment in environments)
+    assert any(environment.dataverse_url for environment in environments)
+    assert any(environment.is_managed for environment in environments)
+
+
+def test_every_recorded_flow_reads() -> None:
+    """Those that carry a definition read in the shape of Dataverse."""
+    flows = read_all(FlowEntity, FLOWS, 5)
+
+    assert {flow.properties.state for flow in flows} == {"Started", "Deleted"}
+    whole = [flow.to_detail() for flow in flows if flow.properties.definition]
+    assert whole
+    for detail in whole:
+        properties = json.loads(detail.client_data)["properties"]
+        assert properties["definition"]["triggers"]
+        for reference in properties["connectionReferences"].values():
+            assert reference["api"]["name"].startswith("shared_")
+            assert reference["runtimeSource"] in ("embedded", "invoker")
+
+
+def test_every_recorded_run_reads() -> None:
+    """With the id of the trigger URL, where the run shows its content."""
+    runs: list[Run] = [run.to_domain() for run in read_all(RunEntity, RUNS, 5)]
+
+    assert all(run.started.tzinfo for run in runs)
+    assert any(run.trigger_url_id for run in runs)
+
+
+def test_every_recorded_permission_reads() -> None:
+    """A principal and a role each."""
+    for permission in read_all(PermissionEntity, PERMISSIONS, 3):
+        domain = permission.to_domain()
+        assert domain.role
+        assert domain.principal_id
+
+
+def test_the_published_service_tags_read() -> None:
+    """All regions, IPv4 and IPv6."""
+    [file] = (corpus() / "servicetags").glob("ServiceTags_Public_*.json")
+
+    prefixes = read_published_file(file.read_bytes())
+
+    assert any(":" in prefix for prefix in prefixes["powerplatformplex"])
+    assert len([name for name in prefixes if name.startswith("powerplatformplex.")]) > 30
+
+
+def test_the_recorded_service_tags_of_the_api_read() -> None:
+    """The API's answer has the same list."""
+    file = corpus() / "servicetags" / "arm_api_serviceTags_before_plex.json"
+    [interaction] = json.loads(file.read_text())["interactions"]
+    body = json.dumps(interaction["response"]["body"]["data"])
+
+    assert "apimanagement" in read_published_file(body.encode())

@@ -1,0 +1,163 @@
+"""The sender against the local Service Bus, with the real SDK."""
+
+import gc
+import json
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from azure.servicebus import ServiceBusReceivedMessage
+
+from local_cloud.service_bus import LocalServiceBus
+from local_cloud.service_bus.queue_settings import QueueSettings
+from shared.adapters.service_bus import ServiceBusMessages, client_by_connection_string
+from shared.errors import NotFound, Refused, Unavailable
+from shared.ports import OutgoingMessage
+
+QUEUES = [
+    QueueSettings(name=name, duplicate_detection_window=timedelta(minutes=10))
+    for name in ("flow-jobs", "parked")
+]
+
+
+@pytest.fixture
+def bus() -> Iterator[LocalServiceBus]:
+    """Give a broker with two queues."""
+    with LocalServiceBus(QUEUES) as bus:
+        yield bus
+
+
+@pytest.fixture
+async def messages(bus: LocalServiceBus) -> AsyncIterator[ServiceBusMessages]:
+    """Give the adapter."""
+    adapter = ServiceBusMessages(client_by_connection_string(bus.connection_string))
+    yield adapter
+    await adapter.close()
+
+
+def message(
+    number: int, *, queue: str = "flow-jobs", due: datetime | None = None
+) -> OutgoingMessage:
+    """Return a message of our own."""
+    return OutgoingMessage(
+        queue=queue,
+        message_id=f"job-1/copying/{number}",
+        body={"job": "job-1", "name": "ä"},
+        due=due,
+        properties={"kind": "flow-job"},
+    )
+
+
+async def received(bus: LocalServiceBus, queue: str) -> list[ServiceBusReceivedMessage]:
+    """Take what waits in a queue."""
+    async with (
+        client_by_connection_string(bus.connection_string) as client,
+        client.get_queue_receiver(queue) as receiver,
+    ):
+        return await receiver.receive_messages(50, max_wait_time=5)
+
+
+async def test_messages_arrive_with_id_body_and_properties(
+    bus: LocalServiceBus, messages: ServiceBusMessages
+) -> None:
+    """As JSON, each in its queue."""
+    await messages.send(message(1), message(2, queue="parked"))
+
+    [job] = await received(bus, "flow-jobs")
+    [parked] = await received(bus, "parked")
+
+    assert job.message_id == "job-1/copying/1"
+    assert parked.message_id == "job-1/copying/2"
+    assert json.loads(str(job)) == {"job": "job-1", "name": "ä"}
+    assert job.content_type == "application/json"
+    assert job.application_properties == {b"kind": b"flow-job"}
+
+
+async def test_equal_ids_are_one_message(
+    bus: LocalServiceBus, messages: ServiceBusMessages
+) -> None:
+    """Also within one batch, and from call to call."""
+    await messages.send(message(1), message(2), message(1))
+    await messages.send(message(2), message(3))
+
+    assert await messages.count("flow-jobs") == 3
+
+
+async def test_a_message_for_later_waits(
+    bus: LocalServiceBus, messages: ServiceBusMessages
+) -> None:
+    """It is counted and not delivered."""
+    later = datetime.now(UTC) + timedelta(hours=1)
+
+    await messages.send(message(1, due=later))
+    await messages.send(message(2, due=later), message(3))
+
+    assert await messages.count("flow-jobs") == 3
+    assert [got.message_id for got in await received(bus, "flow-jobs")] == ["job-1/copying/3"]
+
+
+async def test_more_than_one_transfer_holds_is_sent_in_several(
+    messages: ServiceBusMessages,
+) -> None:
+    """Two hundred messages of 4 KiB do not fit into one."""
+    many = [
+        OutgoingMessage(queue="flow-jobs", message_id=str(n), body={"text": "x" * 4000})
+        for n in range(200)
+    ]
+
+    await messages.send(*many)
+
+    assert await messages.count("flow-jobs") == 200
+
+
+async def test_what_is_too_large_for_the_service_is_a_refusal(
+    messages: ServiceBusMessages,
+) -> None:
+    """Trying again would not make it smaller, and the sender goes on working."""
+    large = OutgoingMessage(queue="flow-jobs", message_id="1", body={"text": "x" * 2_000_000})
+
+    with pytest.raises(Refused):
+        await messages.send(large)
+    await messages.send(message(1))
+
+    assert await messages.count("flow-jobs") == 1
+
+
+async def test_dead_letters_are_counted_apart(
+    bus: LocalServiceBus, messages: ServiceBusMessages
+) -> None:
+    """A message that was given up counts there and no longer in the queue."""
+    await messages.send(message(1))
+    async with (
+        client_by_connection_string(bus.connection_string) as client,
+        client.get_queue_receiver("flow-jobs") as receiver,
+    ):
+        [got] = await receiver.receive_messages(1, max_wait_time=5)
+        await receiver.dead_letter_message(got, reason="Unreadable")
+
+    assert await messages.count("flow-jobs") == 0
+    assert await messages.count("flow-jobs", dead_letters=True) == 1
+
+
+async def test_a_queue_that_does_not_exist_is_not_found(messages: ServiceBusMessages) -> None:
+    """For a count and for a message."""
+    with pytest.raises(NotFound):
+        await messages.send(message(1, queue="nowhere"))
+    with pytest.raises(NotFound):
+        await messages.count("nowhere")
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # sockets the SDK leaves when refused
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_a_broker_that_is_gone_is_unavailable() -> None:
+    """Whether it is gone before the first message or after it."""
+    with LocalServiceBus(QUEUES) as bus:
+        used = ServiceBusMessages(client_by_connection_string(bus.connection_string))
+        unused = ServiceBusMessages(client_by_connection_string(bus.connection_string))
+        await used.send(message(1))
+
+    for adapter in (used, unused):
+        with pytest.raises(Unavailable):
+            await adapter.send(message(2))
+        await adapter.close()
+    gc.collect()
