@@ -96,7 +96,8 @@ def defect(*, instance: str) -> func.HttpResponse:
     return _answer(problem, instance, {})
 
 
-_TITLES = {
+#: By the last part of `type`.
+TITLES = {
     "bad-request": "The request cannot be understood",
     "not-found": "There is no such item",
     "blocked": "A person has to do something first",
@@ -110,7 +111,7 @@ _TITLES = {
 def _problem(kind: str, status: int, detail: str, instruction: str, code: str = "") -> Problem:
     return Problem(
         type=f"urn:cmk-flow-remediation:problem:{kind}",
-        title=_TITLES[kind],
+        title=TITLES[kind],
         status=status,
         detail=redact(detail),
         instance="",

@@ -11,7 +11,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 class Settings(BaseSettings):
     """Settings of the app; each is an application setting with the prefix `CMK_`."""
 
-    model_config = SettingsConfigDict(env_prefix="CMK_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="CMK_", frozen=True, extra="ignore", hide_input_in_errors=True
+    )
 
     #: Tenant to work in.
     tenant_id: str
@@ -30,14 +32,14 @@ class Settings(BaseSettings):
         "", validation_alias="ServiceBusConnection__fullyQualifiedNamespace"
     )
     #: Service Bus connection string; used where no namespace is named.
-    service_bus_connection: str = Field("", validation_alias="ServiceBusConnection")
+    service_bus_connection: str = Field("", validation_alias="ServiceBusConnection", repr=False)
 
     #: Folder for state and archives where no storage account is named.
     state_folder: Path = Path("var/state")
     #: Storage account for state (tables) and archives (blobs).
     storage_account: str = ""
     #: Key for archives in a folder (url-safe base64, 32 bytes); Azure encrypts blobs itself.
-    archive_key: str = ""
+    archive_key: str = Field("", repr=False)
 
     #: Calls a minute to the flow service (contract §5.10: 5 is known to be safe).
     flow_service_calls_per_minute: int = 5

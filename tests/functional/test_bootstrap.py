@@ -99,6 +99,34 @@ async def test_a_setting_that_is_missing_is_named(
             build_services(settings(), closing)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("CMK_BACKOFF_TRIES", "many"), ("CMK_TENANT_ID", None)]
+)
+def test_bad_settings_are_told_without_secrets(
+    environ: pytest.MonkeyPatch, name: str, value: str | None
+) -> None:
+    """The error goes to the log, so it may not repeat what other settings hold."""
+    environ.setenv("ServiceBusConnection", f"{BUS}hunter2")
+    environ.setenv("CMK_ARCHIVE_KEY", "hunter2")
+    if value is None:
+        environ.delenv(name)
+    else:
+        environ.setenv(name, value)
+
+    with pytest.raises(ValueError, match=name.removeprefix("CMK_").lower()) as caught:
+        settings()
+
+    assert "hunter2" not in str(caught.value)
+
+
+def test_settings_show_no_secret(environ: pytest.MonkeyPatch) -> None:
+    """They may end in a log line as a whole."""
+    environ.setenv("ServiceBusConnection", f"{BUS}hunter2")
+    environ.setenv("CMK_ARCHIVE_KEY", "hunter2")
+
+    assert "hunter2" not in repr(settings())
+
+
 async def test_a_namespace_counts_more_than_a_connection_string(
     environ: pytest.MonkeyPatch,
 ) -> None:
