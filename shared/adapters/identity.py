@@ -14,6 +14,8 @@ other tenants' or other people's rights, and each link of it costs time at the f
 
 The *operator* is a person's account (or a service account with a licence) that signed in once by
 device code. Its refresh token rests in msal's cache, which rests in a Key Vault secret.
+
+azure-identity and msal cost 130 ms to import, so they are imported when a credential is made.
 """
 
 import asyncio
@@ -22,14 +24,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from azure.core.credentials import AccessToken
-from azure.identity.aio import ManagedIdentityCredential
-from msal import PublicClientApplication, SerializableTokenCache
 
 from shared.errors import Blocked, NotFound, Refused, Unavailable
 from shared.ports import Secret, Secrets
+
+if TYPE_CHECKING:
+    from azure.identity.aio import ManagedIdentityCredential
+    from msal import PublicClientApplication
 
 _AUTHORITY = "https://login.microsoftonline.com"
 _SIGN_IN = "Sign the operator in again: `cmkflow operator sign-in`."
@@ -37,8 +41,10 @@ _JSON = "application/json"
 _TIMEOUT = 15  # seconds that msal waits for an answer
 
 
-def application_credential(client_id: str) -> ManagedIdentityCredential:
+def application_credential(client_id: str) -> "ManagedIdentityCredential":
     """Return the app's managed identity; an empty `client_id` means the system-assigned one."""
+    from azure.identity.aio import ManagedIdentityCredential
+
     return ManagedIdentityCredential(client_id=client_id or None)
 
 
@@ -58,6 +64,8 @@ class OperatorCredential:
 
     def __init__(self, settings: OperatorSettings, secrets: Secrets) -> None:
         """Read the token cache through `secrets` at the first token."""
+        from msal import SerializableTokenCache
+
         self._settings = settings
         self._secrets = secrets
         self._vault_url, self._secret_name = _split(settings.cache_secret)
@@ -137,8 +145,10 @@ class OperatorCredential:
         accounts = await _in_thread(client.get_accounts)
         return accounts[-1] if accounts else None
 
-    async def _ready(self) -> PublicClientApplication:
+    async def _ready(self) -> "PublicClientApplication":
         """Return msal's client; the first time it asks the sign-in service for its addresses."""
+        from msal import PublicClientApplication
+
         if self._client is None:
             await self._load()
             create = partial(
