@@ -1,0 +1,84 @@
+"""The app's HTTP API, as an administrator's script calls it: patiently, for apps restart."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+
+from local_cloud.stack import AppAddress
+
+type Json = dict[str, Any]
+
+#: How long a call is repeated while the app cannot be reached.
+_PATIENCE = 90.0
+_PAUSE = 0.5
+_TIMEOUT = aiohttp.ClientTimeout(total=30)
+_LATER = frozenset({429, 502, 503, 504})
+
+
+class AppRefusal(Exception):
+    """The app answered with a problem document."""
+
+    def __init__(self, status: int, problem: Json) -> None:
+        """Take the status and the document."""
+        super().__init__(f"{status}: {problem.get('detail') or problem.get('title')}")
+        self.status = status
+        self.problem = problem
+
+
+class App:
+    """Calls the app where it is now: `address` is asked anew at each try."""
+
+    def __init__(self, session: aiohttp.ClientSession, address: Callable[[], AppAddress]) -> None:
+        """Call through `session`."""
+        self._session = session
+        self._address = address
+
+    async def get(self, path: str, **query: str) -> Json:
+        """GET; AppRefusal, or TimeoutError if the app stays away."""
+        return await self._call("GET", path, query=query)
+
+    async def put(self, path: str, body: Json) -> Json:
+        """PUT; errors as for `get`."""
+        return await self._call("PUT", path, body=body)
+
+    async def post(self, path: str, body: Json, *, key: str = "") -> Json:
+        """POST; `key` makes a repeated order the same order. Errors as for `get`."""
+        headers = {"Idempotency-Key": key} if key else {}
+        return await self._call("POST", path, body=body, headers=headers)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Json | None = None,
+        query: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Json:
+        async with asyncio.timeout(_PATIENCE):
+            while True:
+                address = self._address()
+                try:
+                    async with self._session.request(
+                        method,
+                        f"{address.url}/api/{path}",
+                        json=body,
+                        params=query,
+                        headers={"x-functions-key": address.key, **(headers or {})},
+                        timeout=_TIMEOUT,
+                    ) as answer:
+                        if answer.status not in _LATER:
+                            return await _read(answer)
+                except aiohttp.ClientConnectionError:
+                    pass  # it is being restarted: the address may be another one by then
+                await asyncio.sleep(_PAUSE)
+
+
+async def _read(answer: aiohttp.ClientResponse) -> Json:
+    text = await answer.read()
+    document: Json = await answer.json(content_type=None) if text else {}
+    if answer.status >= 400:
+        raise AppRefusal(answer.status, document)
+    return document

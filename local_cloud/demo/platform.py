@@ -1,0 +1,150 @@
+"""What the people of the demo do on the platform: link, rotate, open a firewall, look inside.
+
+Everything that a person can do goes through the platform's own operations over TLS; only what
+nobody could see or cause from outside goes to the tenant's control API.
+"""
+
+import ssl
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from local_cloud.stack import TenantAddress
+
+type Json = dict[str, Any]
+
+_TIMEOUT = aiohttp.ClientTimeout(total=20)
+_WEB_API = "2023-12-01"
+_VAULT_API = "7.4"
+
+
+class Platform:
+    """The tenant as its people and outside systems reach it."""
+
+    def __init__(self, address: TenantAddress) -> None:
+        """Nothing is called before the block is entered."""
+        self._address = address
+        self._session: aiohttp.ClientSession | None = None
+        self._tls = ssl.create_default_context(cafile=address.ca_file)
+        self._tokens: dict[str, str] = {}
+        #: Calls made by this object to counted routes of the tenant, by route.
+        self.own_calls: dict[str, int] = {}
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(limit=100)
+        self._session = aiohttp.ClientSession(timeout=_TIMEOUT, connector=connector)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.session.close()
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """The connections."""
+        if self._session is None:
+            raise RuntimeError("enter the platform's block first")
+        return self._session
+
+    async def token(self, resource: str) -> str:
+        """A token of the application's identity for an audience."""
+        if resource not in self._tokens:
+            async with self.session.get(
+                self._address.identity_endpoint,
+                params={"resource": resource, "api-version": "2019-08-01"},
+                headers={"X-IDENTITY-HEADER": self._address.identity_header},
+            ) as answer:
+                answer.raise_for_status()
+                self._tokens[resource] = (await answer.json())["access_token"]
+        return self._tokens[resource]
+
+    async def outside(
+        self, method: str, url: str, *, headers: dict[str, str], body: Json | None = None
+    ) -> tuple[int, str]:
+        """Call a host of the platform through the tunnel; status and text of the answer."""
+        async with self.session.request(
+            method, url, headers=headers, json=body, proxy=self._address.proxy, ssl=self._tls
+        ) as answer:
+            return answer.status, await answer.text()
+
+    async def control(self, method: str, path: str, body: Json | None = None, **query: str) -> Any:
+        """Call the tenant's control API; its answer as JSON, None if it is empty."""
+        url = self._address.control + path
+        async with self.session.request(method, url, json=body, params=query) as answer:
+            answer.raise_for_status()
+            return await answer.json() if await answer.read() else None
+
+    async def link(self, environment: str, policy_system_id: str) -> None:
+        """Link an environment to a policy, as an administrator does in the admin center."""
+        await self.control(
+            "POST", f"/environments/{environment}/link", {"systemId": policy_system_id}
+        )
+
+    async def rotate_key(self, vault: str, key: str) -> None:
+        """Make a new version of a key."""
+        await self._vault_call("POST", f"https://{vault}.vault.azure.net/keys/{key}/rotate")
+        self._count("key_vault.rotate_key")
+
+    async def read_secret(self, vault: str, name: str) -> str:
+        """The current value of a secret."""
+        text = await self._vault_call("GET", f"https://{vault}.vault.azure.net/secrets/{name}")
+        self._count("key_vault.get_secret")
+        return str(text["value"])
+
+    async def write_secret(self, vault: str, name: str, value: str) -> None:
+        """Add a version to a secret."""
+        url = f"https://{vault}.vault.azure.net/secrets/{name}"
+        await self._vault_call("PUT", url, {"value": value, "contentType": "application/json"})
+        self._count("key_vault.set_secret")
+
+    async def running_settings(self, site_id: str) -> dict[str, str]:
+        """What the code of a site reads from its settings at this moment."""
+        found: Json = await self.control("GET", "/azure/site", id=site_id)
+        settings: dict[str, str] = found["settings"]
+        return settings
+
+    async def let_in(self, site_id: str, service_tags: list[str]) -> None:
+        """Allow service tags in the access restrictions of a site."""
+        url = f"https://management.azure.com{site_id}/config/web?api-version={_WEB_API}"
+        found = await self._arm_call("GET", url)
+        self._count("resource_manager.get_web_configuration")
+        rules = found["properties"]["ipSecurityRestrictions"]
+        own = [rule for rule in rules if rule["priority"] < 2147483647]
+        added = [
+            {
+                "name": f"flows-{tag.replace('.', '-').lower()}",
+                "ipAddress": tag,
+                "tag": "ServiceTag",
+                "action": "Allow",
+                "priority": 200 + number,
+            }
+            for number, tag in enumerate(service_tags)
+        ]
+        body = {"properties": {"ipSecurityRestrictions": own + added}}
+        await self._arm_call("PATCH", url, body)
+        self._count("resource_manager.update_web_configuration")
+
+    def _count(self, route: str) -> None:
+        self.own_calls[route] = self.own_calls.get(route, 0) + 1
+
+    async def _vault_call(self, method: str, url: str, body: Json | None = None) -> Json:
+        return await self._call(
+            method, f"{url}?api-version={_VAULT_API}", "https://vault.azure.net", body
+        )
+
+    async def _arm_call(self, method: str, url: str, body: Json | None = None) -> Json:
+        return await self._call(method, url, "https://management.azure.com", body)
+
+    async def _call(self, method: str, url: str, audience: str, body: Json | None) -> Json:
+        headers = {"Authorization": f"Bearer {await self.token(audience)}"}
+        async with self.session.request(
+            method, url, headers=headers, json=body, proxy=self._address.proxy, ssl=self._tls
+        ) as answer:
+            answer.raise_for_status()
+            found: Json = await answer.json()
+            return found

@@ -1,0 +1,67 @@
+"""What the demo shows while it runs: one picture of the tenant, the app and the traffic."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from local_cloud.demo.account import Account
+
+type Json = dict[str, Any]
+
+#: States in which a flow job does nothing more by itself.
+FINISHED = frozenset({"retired", "blocked", "failed", "cancelled", "rolled_back"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentLine:
+    """One environment, now."""
+
+    name: str
+    link_status: str
+    flows: int
+    protected: int
+    is_migrating: bool
+
+
+@dataclass(slots=True)
+class Progress:
+    """Filled by the story and its watcher, read by the view."""
+
+    #: Titles of the story's steps, in order, and how many are done.
+    steps: tuple[str, ...] = ()
+    done: int = 0
+    #: What happened, oldest first: (seconds since the start, text).
+    notes: list[tuple[float, str]] = field(default_factory=list)
+    environments: list[EnvironmentLine] = field(default_factory=list)
+    #: Flow jobs by (environment, original): the row as the app shows it.
+    jobs: dict[tuple[str, str], Json] = field(default_factory=dict)
+    account: Account = field(default_factory=Account)
+    #: Calls of the traffic that are lost, and why.
+    losses: list[str] = field(default_factory=list)
+    callers_updated: int = 0
+    began: float = field(default_factory=time.monotonic)
+    listeners: list[Callable[[str], None]] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """Time since the start."""
+        return time.monotonic() - self.began
+
+    def note(self, text: str) -> None:
+        """Say what happens."""
+        self.notes.append((self.seconds, text))
+        for listener in self.listeners:
+            listener(text)
+
+    def states(self) -> Counter[str]:
+        """Flow jobs by state; a waiting job counts where it waits."""
+        return Counter(
+            job["reached"] if job["state"] == "waiting" else job["state"]
+            for job in self.jobs.values()
+        )
+
+    def is_settled(self) -> bool:
+        """True if no flow job does anything more by itself."""
+        return all(job["state"] in FINISHED for job in self.jobs.values())

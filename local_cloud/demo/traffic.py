@@ -1,0 +1,123 @@
+"""The demo's traffic: outside systems that keep calling, people who start flows, events.
+
+Each system reads its URL anew before each call from where it holds it, as a real one does, and
+calls once: nothing is repeated, so that nothing can hide. Loss is counted in account.py.
+"""
+
+import asyncio
+import json
+import uuid
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from local_cloud.demo.account import Account, Call
+from local_cloud.demo.platform import Platform
+from local_cloud.demo.systems import APPLICATION_VAULT, OutsideSystem
+
+USER_AGENT = "demo-traffic"
+_AUDIENCE = "https://service.flow.microsoft.com/"
+_LEDGER_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedByHand:
+    """A flow that somebody starts again and again: a button, an app."""
+
+    environment: str
+    flow: str
+    every: float = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepeatedEvent:
+    """An event that a connector tells again and again."""
+
+    environment: str
+    operation: str
+    every: float = 2.0
+
+
+class Traffic:
+    """Runs until it is stopped."""
+
+    def __init__(self, platform: Platform) -> None:
+        """Call through `platform`."""
+        self._platform = platform
+        self._tasks: list[asyncio.Task[None]] = []
+        self._is_over = asyncio.Event()
+        self.account = Account()
+
+    def start(
+        self,
+        systems: Sequence[OutsideSystem],
+        by_hand: Sequence[StartedByHand],
+        events: Sequence[RepeatedEvent],
+    ) -> None:
+        """Begin."""
+        work: list[Coroutine[Any, Any, None]] = [
+            *(self._repeat(each.every, self._call, each) for each in systems),
+            *(self._repeat(each.every, self._start_by_hand, each) for each in by_hand),
+            *(self._repeat(each.every, self._tell, each) for each in events),
+            self._repeat(_LEDGER_SECONDS, self._read_ledger, None),
+        ]
+        self._tasks = [asyncio.create_task(each) for each in work]
+
+    async def stop(self) -> None:
+        """Let every call that is under way end, then read what the platform noted of all."""
+        self._is_over.set()
+        await asyncio.gather(*self._tasks)
+        await self._read_ledger(None)
+
+    async def _repeat(self, seconds: float, act: Any, argument: Any) -> None:
+        while not self._is_over.is_set():
+            await act(argument)
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._is_over.wait()
+            except TimeoutError:
+                continue
+
+    async def _call(self, system: OutsideSystem) -> None:
+        call = Call(tracking_id=str(uuid.uuid4()), caller=system.name)
+        url = await self._url(system)
+        headers = {"User-Agent": USER_AGENT, "x-ms-client-tracking-id": call.tracking_id}
+        if system.has_token:
+            headers["Authorization"] = f"Bearer {await self._platform.token(_AUDIENCE)}"
+        number = len(self.account.calls) + 1
+        self.account.sent(call)
+        try:
+            status, _ = await self._platform.outside(
+                "POST",
+                url.replace("{number}", str(number)),
+                headers=headers,
+                body={"number": number},
+            )
+            call.status = status
+        except (aiohttp.ClientError, TimeoutError) as error:
+            call.problem = type(error).__name__  # its text may hold the URL
+        call.is_over = True
+
+    async def _url(self, system: OutsideSystem) -> str:
+        if system.secret:
+            held = await self._platform.read_secret(APPLICATION_VAULT, system.secret)
+        else:
+            settings = await self._platform.running_settings(system.site_id)
+            held = settings[system.setting_name]
+        return str(json.loads(held)["url"]) if system.is_json else held
+
+    async def _start_by_hand(self, started: StartedByHand) -> None:
+        path = f"/environments/{started.environment}/flows/{started.flow}/run"
+        run = await self._platform.control("POST", path, {"by": USER_AGENT})
+        self.account.started_by_hand(run)
+
+    async def _tell(self, event: RepeatedEvent) -> None:
+        path = f"/environments/{event.environment}/events"
+        answer = await self._platform.control("POST", path, {"operationId": event.operation})
+        self.account.told(event.operation, len(answer["started"]))
+
+    async def _read_ledger(self, _: None) -> None:
+        answer = await self._platform.control("GET", "/ledger", since=str(self.account.ledger_next))
+        self.account.noted(answer["entries"], answer["next"])

@@ -1,0 +1,83 @@
+"""Reads, once a second, how far everything is, and keeps the picture (progress.py) current."""
+
+import asyncio
+from typing import Any
+
+from local_cloud.demo.app_client import App
+from local_cloud.demo.platform import Platform
+from local_cloud.demo.progress import EnvironmentLine, Progress
+from local_cloud.demo.traffic import USER_AGENT, Traffic
+
+type Json = dict[str, Any]
+
+_SECONDS = 1.0
+
+
+class Watcher:
+    """Keeps the picture current; `look` does so at once."""
+
+    def __init__(
+        self, app: App, platform: Platform, traffic: Traffic, environments: dict[str, str]
+    ) -> None:
+        """`environments`: id → name of those that are shown."""
+        self._app = app
+        self._platform = platform
+        self._traffic = traffic
+        self._environments = environments
+        self.progress = Progress(account=traffic.account)
+        #: Remediations with their jobs, newest first, as the app showed them last.
+        self.remediations: list[Json] = []
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(_SECONDS)
+
+    async def look(self) -> None:
+        """Read everything once."""
+        await self._read_environments()
+        listed = (await self._app.get("remediations"))["items"]
+        ids = [line["remediation"]["id"] for line in listed]
+        self.remediations = [await self._app.get(f"remediations/{one}") for one in ids]
+        for detail in self.remediations:
+            for job in detail["jobs"]:
+                self.progress.jobs[job["environment_id"], job["original_id"]] = job
+        self.progress.losses = self._traffic.account.losses(USER_AGENT)
+
+    async def _read_environments(self) -> None:
+        lines = []
+        for identity, name in self._environments.items():
+            found = await self._platform.control("GET", f"/environments/{identity}")
+            lines.append(
+                EnvironmentLine(
+                    name=name,
+                    link_status=found["linkStatus"] or "not linked",
+                    flows=found["flows"],
+                    protected=found["protectedFlows"],
+                    is_migrating=found["isMigrating"],
+                )
+            )
+        self.progress.environments = lines
+
+    def find(self, origin: str, environment: str, *, mode: str = "apply") -> Json | None:
+        """The newest remediation of an origin that concerns an environment."""
+        for detail in self.remediations:
+            remediation = detail["remediation"]
+            if (
+                remediation["origin"] == origin
+                and remediation["mode"] == mode
+                and environment in remediation["environment_ids"]
+            ):
+                return detail
+        return None
+
+    def environment_job(self, remediation_id: str, environment: str) -> Json:
+        """The job of one environment in a remediation; KeyError if there is none."""
+        for detail in self.remediations:
+            if detail["remediation"]["id"] == remediation_id:
+                for job in detail["environment_jobs"]:
+                    if job["environment_id"] == environment:
+                        found: Json = job
+                        return found
+        raise KeyError(remediation_id)
