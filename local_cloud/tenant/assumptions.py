@@ -70,6 +70,10 @@ class Assumptions:
     polling_replays_backlog: bool = True
     #: How many of the next activations answer 2xx and leave the flow off.
     activations_that_do_not_stick: int = 0
+    #: For how many seconds after a flow was turned on or off reads still show the state before.
+    state_lag_seconds: float = 0.0
+    #: Whether an administrator who is no co-owner gets a flow without its definition (§5.3).
+    definitions_hidden_from_administrators: bool = False
     #: How many of the next links end as Failed.
     links_that_fail: int = 0
     #: Keep every flow on Microsoft's key when a policy is applied.

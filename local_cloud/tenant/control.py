@@ -25,6 +25,7 @@ def control_application(tenant: Tenant, identity_header: str) -> Starlette:
             Route("/msi/token", issue_identity_token),
             Route("/clock", read_clock),
             Route("/clock/advance", advance_clock, methods=["POST"]),
+            Route("/refused-hosts", read_refused_hosts),
             Route("/calls", read_calls),
             Route("/calls/reset", reset_calls, methods=["POST"]),
             Route("/budgets", set_budgets, methods=["PUT"]),
@@ -66,6 +67,11 @@ async def advance_clock(request: Request) -> Response:
     tenant_of(request).clock.advance(float((await request.json())["seconds"]))
     await tick(tenant_of(request))
     return await read_clock(request)
+
+
+async def read_refused_hosts(request: Request) -> Response:
+    """Hosts that clients asked the tunnel for and that the tenant does not serve."""
+    return JSONResponse(request.app.state.refused_hosts)
 
 
 async def read_calls(request: Request) -> Response:

@@ -1,6 +1,7 @@
 """Dataverse's Web API: one host per environment, tables and a few actions (contract §6)."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -21,6 +22,7 @@ from local_cloud.tenant.dataverse_workflows import (
     visible_flows,
 )
 from local_cloud.tenant.environment import Environment, Row
+from local_cloud.tenant.flow import Flow
 from local_cloud.tenant.odata import select
 from local_cloud.tenant.platform_error import PlatformError
 from local_cloud.tenant.tenant import Tenant
@@ -47,6 +49,7 @@ def routes(_: Tenant) -> list[Route]:
         Route(workflows + _ID, get_workflow, methods=["GET"]),
         Route(workflows + _ID, patch_workflow, methods=["PATCH"]),
         Route(workflows + _ID, remove_workflow, methods=["DELETE"]),
+        Route(f"{BASE}/EntityDefinitions(LogicalName='{{table}}')", tables.describe_table),
         Route(rows + _ID, tables.get_row, methods=["GET"]),
         Route(rows + _ID, tables.patch_row, methods=["PATCH"]),
         Route(rows + _ID, tables.remove_row, methods=["DELETE"]),
@@ -66,22 +69,25 @@ async def who_am_i(request: Request) -> Response:
 async def list_workflows(request: Request) -> Response:
     """Flows with `$filter`, `$select`, `$orderby`; pages as `odata.maxpagesize` asks."""
     environment, actor = require_actor(request)
-    rows = _Lazily(environment, visible_flows(tenant_of(request), environment, actor))
+    tenant = tenant_of(request)
+    flows = visible_flows(tenant, environment, actor)
+    rows = _Lazily(environment, flows, tenant.clock.now())
     return list_answer(request, rows)
 
 
 class _Lazily(Sequence[Row]):
     """Flows as rows, made when they are looked at: a page of 500 costs 500 rows, not 10,000."""
 
-    def __init__(self, environment: Environment, flows: list[Any]) -> None:
+    def __init__(self, environment: Environment, flows: list[Flow], now: datetime) -> None:
         self._environment = environment
         self._flows = flows
+        self._now = now
 
     def __len__(self) -> int:
         return len(self._flows)
 
     def __getitem__(self, place: Any) -> Any:
-        return flow_row(self._environment, self._flows[place])
+        return flow_row(self._environment, self._flows[place], self._now)
 
 
 async def post_workflow(request: Request) -> Response:
@@ -111,7 +117,10 @@ async def get_workflow(request: Request) -> Response:
     if flow is None:
         raise missing("workflow", workflow_id)
     require_right(flow, actor, to_write=False)
-    row = select(flow_row(environment, flow), request.query_params.get("$select"))
+    row = select(
+        flow_row(environment, flow, tenant_of(request).clock.now()),
+        request.query_params.get("$select"),
+    )
     return row_answer(row)
 
 
@@ -151,5 +160,6 @@ def _row_id(request: Request) -> str:
 
 
 def _written(request: Request, environment: Environment, workflow_id: str) -> Response:
-    row = flow_row(environment, environment.workflows[workflow_id])
+    now = tenant_of(request).clock.now()
+    row = flow_row(environment, environment.workflows[workflow_id], now)
     return written_answer(request, environment, "workflows", row)

@@ -19,6 +19,16 @@ from local_cloud.tenant.odata import select
 from local_cloud.tenant.platform_error import PlatformError
 
 
+async def describe_table(request: Request) -> Response:
+    """What a client may ask of a table's definition: whether its rows have etags (§14.4)."""
+    require_actor(request)
+    names = {"workflow", *(table.logical_name for table in TABLES.values())}
+    name = request.path_params["table"]
+    if name not in names:
+        raise PlatformError(404, "0x80060888", f"Could not find an entity with name {name}.")
+    return row_answer({"LogicalName": name, "IsOptimisticConcurrencyEnabled": True})
+
+
 async def list_rows(request: Request) -> Response:
     """Rows of a table."""
     environment, _ = require_actor(request)

@@ -6,6 +6,7 @@ What the flow service refuses arrives wrapped in Dataverse's own error (contract
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -51,8 +52,9 @@ _WRITABLE = frozenset(
 )
 
 
-def flow_row(environment: Environment, flow: Flow) -> Row:
+def flow_row(environment: Environment, flow: Flow, now: datetime) -> Row:
     """A flow as a row of `workflows`."""
+    state = flow.shown_state(now)
     return {
         "@odata.etag": f'W/"{flow.version}"',
         "workflowid": flow.workflow_entity_id,
@@ -62,8 +64,8 @@ def flow_row(environment: Environment, flow: Flow) -> Row:
         "category": 5,
         "type": 1,
         "primaryentity": "none",
-        "statecode": _STATE.get(flow.state, 0),
-        "statuscode": _STATUS.get(flow.state, 1),
+        "statecode": _STATE.get(state, 0),
+        "statuscode": _STATUS.get(state, 1),
         "ismanaged": flow.is_managed,
         "clientdata": flow.client_data,
         "createdon": iso(flow.created),

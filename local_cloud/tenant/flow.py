@@ -78,6 +78,8 @@ class Flow:
     description: str = ""
     state: FlowState = FlowState.STOPPED
     suspension_reason: str = "None"
+    #: Until when reads still show another state, and which.
+    stale_state: tuple[datetime, FlowState] | None = None
     is_managed: bool = False
     is_in_solution: bool = True
     #: Unique names of the unmanaged solutions it was added to.
@@ -126,6 +128,12 @@ class Flow:
         except (KeyError, TypeError, AttributeError) as error:
             raise InvalidDefinitionError(f"The template is not valid: {error!r}.") from error
         self.client_data, self._facts = client_data, facts
+
+    def shown_state(self, now: datetime) -> FlowState:
+        """The state that reads show, which may lag behind."""
+        if self.stale_state is not None and now < self.stale_state[0]:
+            return self.stale_state[1]
+        return self.state
 
     def touch(self, by: str, now: datetime) -> None:
         """Note a change: who, when, and a new row version."""

@@ -4,6 +4,7 @@ Refusals are the flow service's own (PlatformError). Dataverse wraps them (datav
 """
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from uuid import uuid4
 
 from local_cloud.tenant.directory import Directory
@@ -135,6 +136,7 @@ def turn_on(tenant: Tenant, environment: Environment, flow: Flow, activator: str
 def _start(tenant: Tenant, environment: Environment, flow: Flow) -> None:
     platform = tenant.part(PowerPlatform)
     is_new = not flow.was_on
+    _let_reads_lag(tenant, flow)
     flow.state, flow.suspension_reason, flow.was_on = FlowState.STARTED, "None", True
     read_variables(environment, flow)
     flow.next_due = first_due(flow, tenant.clock.now(), is_new=is_new)
@@ -146,8 +148,16 @@ def _start(tenant: Tenant, environment: Environment, flow: Flow) -> None:
 def turn_off(tenant: Tenant, environment: Environment, flow: Flow) -> None:
     """Stop a flow. Its runs go on; calls of its URL are refused from now on."""
     require_writable(tenant, environment)
-    if flow.state != FlowState.DELETED:
-        flow.state, flow.next_due = FlowState.STOPPED, None
+    if flow.state == FlowState.DELETED:
+        return
+    if flow.state != FlowState.STOPPED:
+        _let_reads_lag(tenant, flow)
+    flow.state, flow.next_due = FlowState.STOPPED, None
+
+
+def _let_reads_lag(tenant: Tenant, flow: Flow) -> None:
+    seconds = tenant.part(PowerPlatform).assumptions.state_lag_seconds
+    flow.stale_state = (tenant.clock.now() + timedelta(seconds=seconds), flow.state)
 
 
 def delete(tenant: Tenant, environment: Environment, flow: Flow) -> None:

@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 
 from local_cloud.tenant.access import (
     is_admin_scope,
+    platform_of,
     require_environment,
     require_flow,
     require_flow_caller,
@@ -14,7 +15,7 @@ from local_cloud.tenant.access import (
 )
 from local_cloud.tenant.environment import Environment
 from local_cloud.tenant.flow import FlowState
-from local_cloud.tenant.flow_bodies import client_data_of, full_body
+from local_cloud.tenant.flow_bodies import client_data_of, full_body, lean_item
 from local_cloud.tenant.flow_lifecycle import (
     NewFlow,
     create,
@@ -32,7 +33,12 @@ _BATCH = 20
 
 async def get_flow(request: Request) -> Response:
     """A flow with its definition."""
-    environment, flow = require_flow(request, require_flow_caller(request))
+    caller = require_flow_caller(request)
+    environment, flow = require_flow(request, caller)
+    assumptions = platform_of(request).assumptions
+    is_stranger = is_admin_scope(request) and flow.role_of(caller.object_id) is None
+    if is_stranger and assumptions.definitions_hidden_from_administrators:
+        return JSONResponse(lean_item(tenant_of(request), environment, flow))
     return JSONResponse(full_body(tenant_of(request), environment, flow))
 
 

@@ -5,8 +5,10 @@ literals (text, number, true/false, null, GUID, date). What is not understood is
 ignored.
 """
 
+import operator
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from local_cloud.tenant.platform_error import PlatformError
@@ -17,6 +19,13 @@ type Predicate = Callable[[Row], bool]
 _TOKEN = re.compile(
     r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<mark>[(),])|(?P<word>[^\s(),']+))",
 )
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
+_ORDERS: dict[str, Callable[[Any, Any], bool]] = {
+    "gt": operator.gt,
+    "ge": operator.ge,
+    "lt": operator.lt,
+    "le": operator.le,
+}
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _FUNCTIONS: dict[str, Callable[[str, str], bool]] = {
     "contains": lambda value, part: part in value,
@@ -124,21 +133,13 @@ class _Parser:
         return lambda row: function(str(row.get(column) or "").lower(), str(part).lower())
 
     def _comparison(self, column: str) -> Predicate:
-        operator, value = self._next(), _literal(self._next())
-        match operator:
-            case "eq":
-                return lambda row: _same(row.get(column), value)
-            case "ne":
-                return lambda row: not _same(row.get(column), value)
-            case "gt":
-                return lambda row: row.get(column) is not None and row[column] > value
-            case "ge":
-                return lambda row: row.get(column) is not None and row[column] >= value
-            case "lt":
-                return lambda row: row.get(column) is not None and row[column] < value
-            case "le":
-                return lambda row: row.get(column) is not None and row[column] <= value
-        raise invalid(f"'{operator}' is no operator in '{self._text}'.")
+        name, value = self._next(), _literal(self._next())
+        if name in ("eq", "ne"):
+            return lambda row: _same(_like(row.get(column), value), value) is (name == "eq")
+        if name not in _ORDERS:
+            raise invalid(f"'{name}' is no operator in '{self._text}'.")
+        compare = _ORDERS[name]
+        return lambda row: row.get(column) is not None and compare(_like(row[column], value), value)
 
 
 def _literal(token: str) -> Any:
@@ -148,7 +149,13 @@ def _literal(token: str) -> Any:
         return {"true": True, "false": False, "null": None}[token]
     if _NUMBER.fullmatch(token):
         return float(token) if "." in token else int(token)
-    return token
+    return datetime.fromisoformat(token) if _MOMENT.fullmatch(token) else token
+
+
+def _like(value: Any, literal: Any) -> Any:
+    """A row's value in the form in which it compares with a literal: times as times."""
+    is_time = isinstance(literal, datetime) and isinstance(value, str)
+    return datetime.fromisoformat(value) if is_time else value
 
 
 def _same(left: Any, right: Any) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 from local_cloud.tenant.environment import Environment
 from local_cloud.tenant.flow import Flow, FlowState
 from local_cloud.tenant.ledger import Cause
+from local_cloud.tenant.policies import is_locked
 from local_cloud.tenant.power_platform import PowerPlatform
 from local_cloud.tenant.recurrence import interval, next_due
 from local_cloud.tenant.runtime import Start, settle_runs, start_run
@@ -16,6 +17,8 @@ async def tick(tenant: Tenant) -> None:
     settle_runs(tenant)
     now = tenant.clock.now()
     for environment in tenant.part(PowerPlatform).environments.values():
+        if is_locked(tenant, environment):
+            continue
         for flow in environment.order:
             if flow.next_due is None or flow.next_due > now or flow.state != FlowState.STARTED:
                 continue

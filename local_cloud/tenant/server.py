@@ -42,10 +42,12 @@ class TenantServer:
         self.identity_header = secrets.token_hex(16)
         self._hosts = HostTable(tenant, services, self._abort)
         self._tls = _Server(self._hosts, certificates)
-        self._control = _Server(control_application(tenant, self.identity_header))
+        control = control_application(tenant, self.identity_header)
+        self._control = _Server(control)
         self._tunnel = Tunnel(
             serves=lambda host: self._hosts.find(host) is not None, tls_port=self._tls.port
         )
+        control.state.refused_hosts = self._tunnel.refused
         self._tunnel_port = 0
         self._ticker: asyncio.Task[None] | None = None
 

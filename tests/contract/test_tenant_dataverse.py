@@ -420,6 +420,15 @@ async def test_flows_outside_solutions_have_rows_if_assumed(world: TenantWorld) 
     assert with_rows - without == {BUTTON_FLOW}
 
 
+async def test_a_table_says_whether_its_rows_have_etags(world: TenantWorld) -> None:
+    """The definition of a table, as far as a client asks."""
+    url = f"{ORG_API}/EntityDefinitions(LogicalName='workflow')"
+
+    answer = await world.call("GET", url)
+
+    assert answer.body["IsOptimisticConcurrencyEnabled"] is True
+
+
 async def test_dataverse_throttles_in_its_own_words(world: TenantWorld) -> None:
     """429 with its own code and Retry-After."""
     await world.control("PUT", "/budgets", {"dataverse": {"calls": 1, "seconds": 300}})

@@ -240,6 +240,36 @@ async def test_an_activation_may_not_stick(world: TenantWorld) -> None:
     assert states == [(200, "Stopped"), (200, "Started")]
 
 
+async def test_reads_may_lag_behind_a_change_of_state(world: TenantWorld) -> None:
+    """What is off for calls still reads as Started for a while."""
+    await world.control("PUT", "/assumptions", {"state_lag_seconds": 30})
+    url = f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}"
+
+    await world.call("POST", f"{url}/stop", {})
+    called = await world.post_to_trigger(await world.url_of(HTTP_FLOW))
+    soon = await world.call("GET", url)
+    await world.control("POST", "/clock/advance", {"seconds": 31})
+    later = await world.call("GET", url)
+
+    assert called.status == 400
+    assert soon.body["properties"]["state"] == "Started"
+    assert later.body["properties"]["state"] == "Stopped"
+
+
+async def test_definitions_may_be_hidden_from_administrators(world: TenantWorld) -> None:
+    """Then only a co-owner, or Dataverse, has them."""
+    assumption = {"definitions_hidden_from_administrators": True}
+    await world.control("PUT", "/assumptions", assumption)
+    url = f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}"
+
+    hidden = await world.call("GET", url)
+    await make_co_owner(world, HTTP_FLOW, APP)
+    shown = await world.call("GET", url)
+
+    assert "definition" not in hidden.body["properties"]
+    assert "definition" in shown.body["properties"]
+
+
 async def test_a_deleted_flow_can_be_restored(world: TenantWorld) -> None:
     """It is in the recycle bin, off, until it is taken out."""
     url = f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}"

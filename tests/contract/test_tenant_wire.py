@@ -56,6 +56,7 @@ async def test_the_tunnel_refuses_what_the_tenant_does_not_serve(
     """Nothing of a local run leaves the machine."""
     code, output = await curl(world, url)
 
+    assert await world.control("GET", "/refused-hosts") == world.server.refused_hosts
     assert code == 56
     assert "403" in output
     assert world.server.refused_hosts == [

@@ -5,7 +5,14 @@ import pytest
 from local_cloud.tenant.odata import parse_filter, select, sort_key
 from local_cloud.tenant.platform_error import PlatformError
 
-ROW = {"name": "O'Neil's flow", "statecode": 1, "ismanaged": False, "parent": None, "size": 2.5}
+ROW = {
+    "startTime": "2026-07-01T10:00:00.1234560Z",
+    "name": "O'Neil's flow",
+    "statecode": 1,
+    "ismanaged": False,
+    "parent": None,
+    "size": 2.5,
+}
 
 
 @pytest.mark.parametrize(
@@ -19,6 +26,9 @@ ROW = {"name": "O'Neil's flow", "statecode": 1, "ismanaged": False, "parent": No
         ("ismanaged eq false", True),
         ("parent eq null", True),
         ("parent gt 3", False),
+        ("startTime ge 2026-07-01T10:00:00Z", True),
+        ("startTime lt 2026-07-01T12:00:01+02:00", True),
+        ("startTime lt 2026-07-01T10:00:00Z", False),
         ("contains(name,'NEIL')", True),
         ("not contains(name,'neil')", False),
         ("statecode eq 2 or statecode eq 1 and ismanaged eq true", False),
