@@ -67,7 +67,7 @@ class _Reason:
 def error_of(answer: FailedAnswer) -> ProductError:
     """Return the error that an answer of 400 and above stands for."""
     reason = _reason(answer)
-    text = f"{answer.service}: {reason.message}"
+    text = f"{answer.service}: {reason.message}{_request_id(answer.headers)}"
     match answer.status:
         case 404:
             return NotFound(f"{text} ({reason.code})")
@@ -133,6 +133,12 @@ def _envelope(body: bytes) -> tuple[str, str]:
     code = text_at(error, "code") or text_at(error, "Code") or ""
     message = text_at(error, "message") or text_at(error, "Message") or ""
     return code, message
+
+
+def _request_id(headers: Mapping[str, str]) -> str:
+    """Return what Microsoft's support asks for first, in brackets; empty if not given."""
+    request = headers.get("x-ms-request-id") or headers.get("REQ_ID") or ""
+    return f" [request {request[:64]}]" if request else ""
 
 
 def _status_named(name: str) -> int | None:

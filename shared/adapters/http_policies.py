@@ -1,14 +1,18 @@
 """What happens to each request on its way out: counting, the budget of calls, a second try."""
 
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import AsyncHTTPPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
+
+_log = logging.getLogger(__name__)
 
 #: Name of the pipeline option that says whether a second try is harmless.
 IS_REPEATABLE = "is_repeatable"
@@ -46,15 +50,19 @@ class SecondTry(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         is_repeatable = bool(request.context.options.pop(IS_REPEATABLE, False))
         try:
             response = await self.next.send(request)
-        except (ServiceRequestError, ServiceResponseError):
+        except (ServiceRequestError, ServiceResponseError) as err:
             if not is_repeatable:
                 raise
+            why = type(err).__name__
         else:
             status = response.http_response.status_code
-            if status != 401 and not (is_repeatable and status in _RETRIED):
-                return response
             if status == 401:
                 return await self.next.send(request)
+            if not is_repeatable or status not in _RETRIED:
+                return response
+            why = str(status)
+        host = urlsplit(request.http_request.url).hostname
+        _log.warning("call_repeated", extra={"host": host, "why": why})
         await self._sleep(_PAUSE_SECONDS)
         return await self.next.send(request)
 

@@ -46,8 +46,11 @@ from tests.contract.tenant_world import (
 SUBSCRIPTION = GROUP.split("/")[2]
 SITE_ID = f"{GROUP}/providers/Microsoft.Web/sites/shop"
 VAULT_URL = "https://kv-cmk.vault.azure.net"
-TOKEN_CACHE = f"{VAULT_URL}/secrets/operator-token-cache"
-OPERATOR_CLIENT = "a0000000-0000-4000-8000-0000000000c2"
+OPERATOR = OperatorSettings(
+    tenant_id=TENANT_ID,
+    client_id="a0000000-0000-4000-8000-0000000000c2",
+    cache_secret=f"{VAULT_URL}/secrets/operator-token-cache",
+)
 
 
 def description() -> dict[str, Any]:
@@ -130,10 +133,7 @@ def _built(world: TenantWorld, http: HttpClient, application: Any) -> Adapters:
     vaults = service("Key Vault", key_vault.SCOPE)
     contents = VaultContents(http, vaults)
     secrets = VaultSecrets(contents, resources)
-    operator = OperatorCredential(
-        OperatorSettings(tenant_id=TENANT_ID, client_id=OPERATOR_CLIENT, cache_secret=TOKEN_CACHE),
-        secrets,
-    )
+    operator = OperatorCredential(OPERATOR, secrets)
     as_operator = service("Flow service", flow_service.SCOPE, operator)
     dataverse = Dataverse(http, application)
     return Adapters(

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from local_cloud.tenant.faults import Fault, FaultKind
+from shared.adapters import flow_service
+from shared.adapters.identity import OperatorCredential
 from shared.domain.environment import LinkStatus
 from shared.domain.flow import FlowState, WorkflowChange, WorkflowDraft
 from shared.errors import (
@@ -21,7 +23,7 @@ from shared.errors import (
     Throttled,
     Unavailable,
 )
-from tests.contract.adapter_world import Adapters, adapters
+from tests.contract.adapter_world import OPERATOR, Adapters, adapters
 from tests.contract.tenant_world import (
     APP,
     BUTTON_FLOW,
@@ -176,7 +178,7 @@ async def test_a_flow_is_turned_off_and_on(app: Adapters) -> None:
 
 
 async def test_the_operator_signs_in_once_and_its_token_cache_outlives_the_process(
-    app: Adapters, monkeypatch: pytest.MonkeyPatch
+    app: Adapters,
 ) -> None:
     """The cache lies in Key Vault; without it a person has to sign in."""
     with pytest.raises(Blocked) as caught:
@@ -188,6 +190,32 @@ async def test_the_operator_signs_in_once_and_its_token_cache_outlives_the_proce
     assert await app.access.operator_id() == MAKER
     kept = await app.secrets.read("https://kv-cmk.vault.azure.net", "operator-token-cache")
     assert "RefreshToken" in kept.value
+    next_process = OperatorCredential(OPERATOR, app.secrets)
+    assert await next_process.object_id() == MAKER
+    assert (await next_process.get_token(flow_service.SCOPE)).token
+
+
+async def test_an_operator_who_signs_in_later_is_found(app: Adapters) -> None:
+    """A process that found nobody looks into Key Vault again."""
+    waiting = OperatorCredential(OPERATOR, app.secrets)
+    with pytest.raises(Blocked):
+        await waiting.get_token(flow_service.SCOPE)
+
+    await app.sign_in()
+
+    assert (await waiting.get_token(flow_service.SCOPE)).token
+    assert await waiting.object_id() == MAKER
+
+
+async def test_a_sign_in_that_was_revoked_blocks(app: Adapters) -> None:
+    """The refusal is a person's to mend, so it is no transient error."""
+    await app.sign_in()
+    app.world.tenant.tokens._refresh_tokens.clear()
+
+    with pytest.raises(Blocked):
+        await OperatorCredential(OPERATOR, app.secrets).get_token(
+            "https://service.powerapps.com/.default"
+        )
 
 
 async def test_a_trigger_url_is_asked_for_as_the_operator(app: Adapters) -> None:

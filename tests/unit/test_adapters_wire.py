@@ -1,0 +1,249 @@
+"""What the adapters make of the platform's answers, shape by shape."""
+
+import json
+
+import pytest
+
+from shared.adapters.app_settings import SiteEntity
+from shared.adapters.dataverse_workflows import WorkflowEntity
+from shared.adapters.flow_access import FlowServiceAccess
+from shared.adapters.flow_service import FlowServiceReports
+from shared.adapters.flow_service_wire import FlowEntity, RunEntity
+from shared.adapters.http_client import HttpClient, Service
+from shared.adapters.key_vault import VaultContents
+from shared.adapters.key_vault_keys import PolicyEntity, VaultEntity
+from shared.adapters.key_vault_secrets import VaultSecrets
+from shared.adapters.no_operator import NoOperator
+from shared.adapters.power_platform_admin import EnvironmentEntity
+from shared.adapters.resource_manager import ResourceManager
+from shared.adapters.service_tags import read_published_file
+from shared.adapters.wire import Wire, read_wire
+from shared.domain.environment import LinkStatus
+from shared.domain.flow import FlowState
+from shared.errors import Refused, Unavailable, Unreadable
+from tests.unit.adapter_wire import NumberedCredential, Scripted, ScriptedTransport
+
+HEX = "0123456789abcdef0123456789abcdef"
+
+
+def scripted(*bodies: object) -> tuple[HttpClient, Service]:
+    """Return a client that gets these bodies, and a service."""
+    http = HttpClient(ScriptedTransport(*(Scripted(body=body) for body in bodies)))
+    return http, Service(name="x", scope="https://x/.default", credential=NumberedCredential())
+
+
+def environment(policies: object, **properties: object) -> object:
+    """Return an environment's entity."""
+    return {"name": "e", "properties": {"enterprisePolicies": policies, **properties}}
+
+
+@pytest.mark.parametrize("name", ["customerManagedKeys", "CustomerManagedKeys"])
+def test_a_policy_is_read_whatever_the_case_of_its_name(name: str) -> None:
+    """Microsoft's own scripts read it in any case (§2.1)."""
+    policy = {"id": "/Subscriptions/S/x", "systemId": "/regions/e", "linkStatus": "LinkingOnline"}
+
+    read = read_wire(EnvironmentEntity, environment({name: policy, "vNets": {}})).to_domain()
+
+    assert read.policy is not None
+    assert read.policy.status is LinkStatus.LINKING_ONLINE
+    assert read.policy.policy_id == "/subscriptions/s/x"
+    assert not read.is_linked
+
+
+@pytest.mark.parametrize("policies", [None, {}, {"vnets": {"id": "x"}}])
+def test_an_environment_without_an_encryption_policy_has_none(policies: object) -> None:
+    """Other kinds of policy do not count."""
+    assert read_wire(EnvironmentEntity, environment(policies)).to_domain().policy is None
+
+
+@pytest.mark.parametrize(("level", "managed"), [("Standard", True), ("Basic", False), ("", False)])
+def test_a_managed_environment_is_known_by_its_level(level: str, managed: bool) -> None:
+    """`Basic` is the level of all others."""
+    entity = environment({}, governanceConfiguration={"protectionLevel": level})
+
+    assert read_wire(EnvironmentEntity, entity).to_domain().is_managed is managed
+
+
+def test_an_answer_that_does_not_read_names_the_place_and_quotes_nothing() -> None:
+    """What stands in an answer may be a secret."""
+
+    class Model(Wire):
+        number: int
+
+    with pytest.raises(Unavailable, match="number") as caught:
+        read_wire(Model, {"number": "sig=secret"})
+
+    assert "secret" not in f"{caught.value} {caught.value.__cause__}"
+
+
+async def test_reports_leave_out_shadows_and_deleted_flows() -> None:
+    """And give a flow once that stands on two pages (§5.1, §5.2)."""
+
+    def flow(name: str, state: str = "Started") -> object:
+        return {"name": name, "properties": {"displayName": name, "state": state}}
+
+    first = {"value": [flow("a"), flow("b-azshadow")], "nextLink": "https://x/2"}
+    http, service = scripted(first, {"value": [flow("a"), flow("c", "Deleted"), flow("d", "New")]})
+
+    flows = await FlowServiceReports(http, service).list_flows("e")
+
+    assert [(each.flow_name, each.state) for each in flows] == [("a", FlowState.ON), ("d", None)]
+
+
+def test_a_connection_reference_turns_into_dataverses() -> None:
+    """Name, logical name and connector go where `clientdata` has them (§5.3, §6.2)."""
+    references = {
+        "shared_office365": {
+            "connectionName": "shared-office365-1",
+            "connectionReferenceLogicalName": "cr1_office",
+            "source": "Invoker",
+            "id": "/providers/Microsoft.PowerApps/apis/shared_office365",
+        },
+        "shared_sql": {"apiName": "sql"},
+    }
+    entity = {
+        "name": "f",
+        "properties": {"definition": {"triggers": {}}, "connectionReferences": references},
+    }
+
+    detail = read_wire(FlowEntity, entity).to_detail()
+
+    assert json.loads(detail.client_data)["properties"]["connectionReferences"] == {
+        "shared_office365": {
+            "runtimeSource": "invoker",
+            "connection": {
+                "connectionReferenceLogicalName": "cr1_office",
+                "name": "shared-office365-1",
+            },
+            "api": {"name": "shared_office365"},
+        },
+        "shared_sql": {
+            "runtimeSource": "embedded",
+            "connection": {},
+            "api": {"name": "shared_sql"},
+        },
+    }
+
+
+def test_a_flow_whose_definition_is_not_shown_is_a_refusal() -> None:
+    """An empty definition would read as a flow without a trigger."""
+    with pytest.raises(Refused) as caught:
+        read_wire(FlowEntity, {"name": "f", "properties": {}}).to_detail()
+
+    assert caught.value.code == "DefinitionNotShown"
+
+
+def test_a_run_that_goes_on_has_no_end_and_may_show_no_content() -> None:
+    """The id is read from whichever link is there."""
+    running = {"name": "r", "properties": {"startTime": "2026-01-02T03:04:05.1234567Z"}}
+    link = {"uri": f"https://host:443/workflows/{HEX.upper()}/runs/1/contents/x?sig=s"}
+    ended = {
+        "name": "r",
+        "properties": {
+            "startTime": "2026-01-02T03:04:05Z",
+            "endTime": "2026-01-02T03:04:06Z",
+            "trigger": {"outputsLink": link},
+        },
+    }
+
+    going, over = (read_wire(RunEntity, item).to_domain() for item in (running, ended))
+
+    assert going.is_going
+    assert going.trigger_url_id is None
+    assert over.trigger_url_id == HEX
+    assert over.ended is not None
+    assert "sig" not in repr(over)
+
+
+@pytest.mark.parametrize("body", [{"response": {"value": "https://u"}}, {"value": "https://u"}])
+async def test_a_trigger_url_is_read_in_both_shapes(body: object) -> None:
+    """Older answers have no `response` around it (§5.7)."""
+    http, service = scripted(body)
+
+    access = FlowServiceAccess(http, service, service, NoOperator())
+
+    assert await access.trigger_url("e", "f", "manual") == "https://u"
+
+
+async def test_an_answer_without_a_trigger_url_is_no_answer() -> None:
+    """And it is not quoted."""
+    http, service = scripted({"response": {"basePath": "https://u?sig=secret"}})
+
+    with pytest.raises(Unavailable) as caught:
+        await FlowServiceAccess(http, service, service, NoOperator()).trigger_url("e", "f", "m")
+
+    assert "secret" not in str(caught.value)
+
+
+def test_a_row_of_dataverse_reads_with_its_annotations() -> None:
+    """ETag and owner stand under names that are no identifiers."""
+    row = {
+        "@odata.etag": 'W/"7"',
+        "workflowid": "ABC",
+        "statecode": 2,
+        "clientdata": None,
+        "_ownerid_value": "o",
+    }
+
+    read = read_wire(WorkflowEntity, row).to_domain()
+
+    assert (read.workflow_id, read.etag, read.owner_id) == ("abc", 'W/"7"', "o")
+    assert (read.state, read.client_data) == (FlowState.SUSPENDED, "")
+
+
+async def test_secrets_of_certificates_and_disabled_ones_are_left_out() -> None:
+    """Nobody may write the one, nobody can read the other."""
+    base = "https://v.vault.azure.net/secrets/"
+    secrets = [
+        {"id": base + "a", "attributes": {"enabled": True}},
+        {"id": base + "b", "attributes": {"enabled": False}},
+        {"id": base + "c", "managed": True},
+    ]
+    http, service = scripted(
+        {"value": [{"properties": {"vaultUri": "https://v.vault.azure.net/"}}]},
+        {"value": secrets},
+    )
+    resources = ResourceManager(http, service, ["s"])
+
+    listed = [item async for item in VaultSecrets(VaultContents(http, service), resources).list()]
+
+    assert listed == [("https://v.vault.azure.net", "a")]
+
+
+def test_a_policys_identity_is_read_in_both_spellings() -> None:
+    """The specification's example and the live service differ (§3)."""
+    for name in ("principalId", "systemAssignedIdentityPrincipalId"):
+        entity = {"id": "/X", "name": "p", "kind": "Encryption", "identity": {name: "i"}}
+        assert read_wire(PolicyEntity, entity).to_domain().principal_id == "i"
+
+
+def test_a_vault_that_does_not_speak_of_purge_protection_has_none() -> None:
+    """Absent soft delete is on, absent purge protection is off."""
+    entity = {
+        "id": "/V",
+        "properties": {
+            "vaultUri": "https://v.vault.azure.net/",
+            "accessPolicies": [{"objectId": "P", "permissions": {"keys": ["Get", "wrapKey"]}}],
+        },
+    }
+
+    vault = read_wire(VaultEntity, entity).to_domain()
+
+    assert (vault.soft_delete, vault.purge_protection, vault.uses_rbac) == (True, False, False)
+    assert vault.key_permissions == {"p": frozenset({"get", "wrapkey"})}
+
+
+def test_a_site_answers_to_all_its_hosts_once() -> None:
+    """In lower case, the default host first."""
+    properties = {"defaultHostName": "A.example", "hostNames": ["a.example", "b.example"]}
+
+    site = read_wire(SiteEntity, {"id": "/s", "name": "s", "properties": properties}).to_domain()
+
+    assert site.hosts == ("a.example", "b.example")
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"values": 1}'])
+def test_a_file_without_service_tags_is_unreadable(content: bytes) -> None:
+    """It is never an empty list of addresses."""
+    with pytest.raises(Unreadable):
+        read_published_file(content)
