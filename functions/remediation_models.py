@@ -92,7 +92,17 @@ class ChangeAnswer(Answer):
     text: str
 
 
-class FlowJobAnswer(Answer):
+class JobAnswer(Answer):
+    """What jobs of both kinds have."""
+
+    history: tuple[ChangeAnswer, ...]
+
+    def without_history(self) -> Self:
+        """Return it shorter."""
+        return self.model_copy(update={"history": ()})
+
+
+class FlowJobAnswer(JobAnswer):
     """The work on one original."""
 
     id: str
@@ -117,7 +127,6 @@ class FlowJobAnswer(Answer):
     cut_over_at: datetime | None
     rollback_stage: RollbackStage | None
     notes: tuple[str, ...]
-    history: tuple[ChangeAnswer, ...]
 
 
 class NetworkFindingAnswer(Answer):
@@ -131,7 +140,7 @@ class NetworkFindingAnswer(Answer):
     workflow_ids: tuple[str, ...]
 
 
-class EnvironmentJobAnswer(Answer):
+class EnvironmentJobAnswer(JobAnswer):
     """The work in one environment."""
 
     id: str
@@ -149,7 +158,6 @@ class EnvironmentJobAnswer(Answer):
     counts: dict[str, int] | None
     findings: tuple[str, ...]
     network: tuple[NetworkFindingAnswer, ...]
-    history: tuple[ChangeAnswer, ...]
 
 
 class ProgressAnswer(Answer):
@@ -192,13 +200,9 @@ class RemediationDetail(RemediationLine):
 
     def without_history(self) -> Self:
         """Return it shorter."""
-        bare = {"history": ()}
-        return self.model_copy(
-            update={
-                "environment_jobs": tuple(j.model_copy(update=bare) for j in self.environment_jobs),
-                "jobs": tuple(job.model_copy(update=bare) for job in self.jobs),
-            }
-        )
+        environment_jobs = tuple(job.without_history() for job in self.environment_jobs)
+        jobs = tuple(job.without_history() for job in self.jobs)
+        return self.model_copy(update={"environment_jobs": environment_jobs, "jobs": jobs})
 
 
 class PlannedCallerAnswer(Answer):
@@ -234,7 +238,9 @@ class PlanItemAnswer(Answer):
 class PlanAnswer(Answer):
     """The plan of one environment."""
 
-    environment_job: EnvironmentJobAnswer
+    environment_job: Annotated[
+        EnvironmentJobAnswer, AfterValidator(EnvironmentJobAnswer.without_history)
+    ]
     items: tuple[PlanItemAnswer, ...]
 
 

@@ -1,5 +1,6 @@
 """Show environments, and keep what an administrator decides about one."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +12,8 @@ from shared.ports import Condition
 from shared.services import Services
 from shared.steps.gate import settings_of
 from shared.use_cases.decide_plan import retry_job
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +81,13 @@ async def _change(
     table = services.tables.environments
     while True:
         kept = await table.get("environment", environment_id)
+        new = change(kept.item if kept else EnvironmentSettings(environment_id=environment_id))
         try:
             if kept is None:
-                new = change(EnvironmentSettings(environment_id=environment_id))
-                return (await table.insert(new)).item
-            return (await table.replace(kept, change(kept.item))).item
+                await table.insert(new)
+            else:
+                await table.replace(kept, new)
         except (AlreadyExists, Conflict):
             continue
+        log.info("settings of environment %s: %s", environment_id, new)
+        return new

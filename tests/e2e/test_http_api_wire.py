@@ -1,0 +1,91 @@
+"""The app as it is deployed, on the local cloud: every part of it is reached over the wire."""
+
+import asyncio
+import base64
+import re
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from local_cloud.stack import Stack, StackOptions
+from tests.contract.adapter_world import (
+    OPERATOR_CLIENT,
+    SUBSCRIPTION,
+    TOKEN_CACHE,
+    description,
+)
+from tests.contract.tenant_world import APP_CLIENT, ENVIRONMENT, HTTP_FLOW, TENANT_ID
+
+NEVER = "0 0 0 1 1 *"
+SETTINGS = {
+    "CMK_TENANT_ID": TENANT_ID,
+    "CMK_SUBSCRIPTION_IDS": SUBSCRIPTION,
+    "CMK_CLIENT_ID": APP_CLIENT,
+    "CMK_OPERATOR_CLIENT_ID": OPERATOR_CLIENT,
+    "CMK_OPERATOR_TOKEN_CACHE_SECRET": TOKEN_CACHE,
+    "CMK_ARCHIVE_KEY": base64.urlsafe_b64encode(bytes(32)).decode(),
+    "CMK_FLOW_SERVICE_CALLS_PER_MINUTE": "1000",
+    "CMK_POLL_SCHEDULE": NEVER,
+    "CMK_SWEEP_SCHEDULE": NEVER,
+    "CMK_RESEND_SCHEDULE": NEVER,
+}
+SIGNATURE = re.compile(r"sig(=|%3D)[A-Za-z0-9_-]{20}")
+pytestmark = pytest.mark.e2e
+
+
+class Client:
+    """Calls the API and keeps what it answered."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url
+        self.answers = ""
+
+    async def call(self, method: str, path: str, body: object = None) -> Any:
+        """Return the answer's document; fails if it is a problem."""
+        async with self._session.request(method, f"{self._url}/api/{path}", json=body) as reply:
+            text = await reply.text()
+            assert reply.status < 400, text
+            self.answers += text
+            return await reply.json()
+
+    async def ended(self, path: str) -> Any:
+        """Return the remediation when nothing happens any more."""
+        async with asyncio.timeout(60):
+            while True:
+                found = await self.call("GET", path)
+                if found["progress"]["next_due"] is None:
+                    return found
+                await asyncio.sleep(0.1)
+
+
+async def test_a_dry_run_finds_the_flows_and_their_callers_and_tells_no_secret(
+    tmp_path: Path,
+) -> None:
+    """Real tokens, paging, queues and state; no signature in answers, logs or state."""
+    options = StackOptions(folder=tmp_path, seed=description(), settings=SETTINGS)
+    async with Stack(options) as stack:
+        app = await stack.start_app()
+        headers = {"x-functions-key": app.key}
+        async with aiohttp.ClientSession(headers=headers) as session:
+            client = Client(session, app.url)
+            listed = await client.call("GET", "environments")
+            health = await client.call("GET", "health")
+            order = {"mode": "dry-run", "environments": [ENVIRONMENT]}
+            started = await client.call("POST", "remediations", order)
+            ended = await client.ended(f"remediations/{started['id']}")
+            plan = await client.call("GET", f"remediations/{started['id']}/plan")
+
+    assert ENVIRONMENT in [item["id"] for item in listed["items"]]
+    assert health["parked"] == 0
+    assert ended["progress"]["state"] == "finished", ended
+    assert ended["environment_jobs"][0]["findings"] == []
+    items = {item["workflow_id"]: item for item in plan["items"][0]["items"]}
+    kinds = {caller["kind"] for caller in items[HTTP_FLOW]["callers"]}
+    assert kinds == {"environment_variable", "key_vault_secret", "flow"}
+    state = b"".join(path.read_bytes() for path in (tmp_path / "state").rglob("*.db*"))
+    assert len(state) > 0
+    for text in (client.answers, stack.log("app").read_text(), state.decode("latin-1")):
+        assert not SIGNATURE.search(text)
