@@ -10,12 +10,7 @@ import aiohttp
 import pytest
 
 from local_cloud.stack import Stack, StackOptions
-from tests.contract.adapter_world import (
-    OPERATOR_CLIENT,
-    SUBSCRIPTION,
-    TOKEN_CACHE,
-    description,
-)
+from tests.contract.adapter_world import OPERATOR, SUBSCRIPTION, description
 from tests.contract.tenant_world import APP_CLIENT, ENVIRONMENT, HTTP_FLOW, TENANT_ID
 
 NEVER = "0 0 0 1 1 *"
@@ -23,8 +18,8 @@ SETTINGS = {
     "CMK_TENANT_ID": TENANT_ID,
     "CMK_SUBSCRIPTION_IDS": SUBSCRIPTION,
     "CMK_CLIENT_ID": APP_CLIENT,
-    "CMK_OPERATOR_CLIENT_ID": OPERATOR_CLIENT,
-    "CMK_OPERATOR_TOKEN_CACHE_SECRET": TOKEN_CACHE,
+    "CMK_OPERATOR_CLIENT_ID": OPERATOR.client_id,
+    "CMK_OPERATOR_TOKEN_CACHE_SECRET": OPERATOR.cache_secret,
     "CMK_ARCHIVE_KEY": base64.urlsafe_b64encode(bytes(32)).decode(),
     "CMK_FLOW_SERVICE_CALLS_PER_MINUTE": "1000",
     "CMK_POLL_SCHEDULE": NEVER,
