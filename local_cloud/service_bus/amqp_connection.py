@@ -58,7 +58,6 @@ class AmqpConnection(asyncio.Protocol):
         self._namespace = namespace
         self._turns = turns
         self._links: dict[Link, BrokerLink] = {}
-        self._reply_links: dict[tuple[Session, str], Sender] = {}
         self._collector = Collector()
         self._connection = Connection()
         self._connection.collect(self._collector)
@@ -103,7 +102,6 @@ class AmqpConnection(asyncio.Protocol):
         """Forgets the links; the locks of their messages stay until they expire."""
         self._turns.connection_closed(self)
         self._links.clear()
-        self._reply_links.clear()
         self._handlers.clear()
         self._engine.unbind()
         self._collector.release()
@@ -154,8 +152,9 @@ class AmqpConnection(asyncio.Protocol):
 
     def _forget(self, link: Link) -> None:
         self._links.pop(link, None)
-        for key in [key for key, reply_link in self._reply_links.items() if reply_link == link]:
-            del self._reply_links[key]
+        for peer in self._links.values():
+            if isinstance(peer, RequestLink) and peer.reply_link == link:
+                peer.reply_link = None
 
     def _take_delivery(self, delivery: Delivery) -> None:
         link = self._links.get(delivery.link)
@@ -166,8 +165,7 @@ class AmqpConnection(asyncio.Protocol):
         if link.remote_target.type == Terminus.COORDINATOR:
             refuse(link, "amqp:not-implemented", "Transactions are not offered here.")
             return
-        terminus = link.remote_source if isinstance(link, Sender) else link.remote_target
-        node = _node(terminus.address)
+        node = _node_of(link)
         try:
             if node == _CBS_NODE:
                 self._attach_node(link, node, accept_any_token)
@@ -182,14 +180,28 @@ class AmqpConnection(asyncio.Protocol):
             refuse(link, "amqp:not-found", str(error))
 
     def _attach_node(self, link: Sender | Receiver, node: str, answer: Answer) -> None:
-        # The reply-to of a request is the node, so the session tells the replies apart.
-        key = (link.session, node)
         accept(link)
         if isinstance(link, Sender):
-            self._reply_links[key] = link
-            self._links[link] = ReplyLink()
+            self._links[link] = ReplyLink(link)
         else:
-            self._links[link] = RequestLink(link, answer, lambda: self._reply_links.get(key))
+            self._links[link] = RequestLink(link, answer)
+        self._pair(link.session, node)
+
+    def _pair(self, session: Session, node: str) -> None:
+        """Gives each request link of a node its reply link.
+
+        The reply-to of a request is the node, and the SDK's threads may attach several pairs in
+        one session; the order in which they are attached tells which links belong together.
+        """
+        peers = [
+            peer
+            for link, peer in self._links.items()
+            if link.session == session and _node_of(link) == node
+        ]
+        requests = [peer for peer in peers if isinstance(peer, RequestLink)]
+        replies = [peer for peer in peers if isinstance(peer, ReplyLink)]
+        for request, reply in zip(requests, replies, strict=False):
+            request.reply_link = reply.link
 
     def _attach_receiver(self, link: Sender, node: str) -> None:
         queue = self._namespace.queue(node)
@@ -211,7 +223,8 @@ class AmqpConnection(asyncio.Protocol):
         self._links[link] = SendLink(link, queue)
 
 
-def _node(address: str | None) -> str:
-    """Returns the node that an address names: clients send whole URLs, and in any case."""
-    path = address or ""
-    return (urlsplit(path).path if "://" in path else path).strip("/").lower()
+def _node_of(link: Link) -> str:
+    """Returns the node that a link is for: clients send whole URLs, and in any case."""
+    terminus = link.remote_source if isinstance(link, Sender) else link.remote_target
+    address = terminus.address or ""
+    return (urlsplit(address).path if "://" in address else address).strip("/").lower()

@@ -42,17 +42,13 @@ class BrokerLink(Protocol):
 
 
 class RequestLink:
-    """Receives requests for a node and answers each on the reply link of the same session."""
+    """Receives requests for a node and answers each on the reply link that belongs to it."""
 
-    def __init__(
-        self,
-        link: Receiver,
-        answer: Answer,
-        find_reply_link: Callable[[], Sender | None],
-    ) -> None:
+    def __init__(self, link: Receiver, answer: Answer) -> None:
         self._link = link
         self._answer = answer
-        self._find_reply_link = find_reply_link
+        #: Set when the client has attached it, None again when it has detached it.
+        self.reply_link: Sender | None = None
         link.flow(_SEND_CREDIT)
 
     def on_delivery(self, delivery: Delivery) -> None:
@@ -60,8 +56,7 @@ class RequestLink:
         payload = _payload(self._link, delivery)
         if payload is None:
             return
-        reply_link = self._find_reply_link()
-        if reply_link is None:
+        if self.reply_link is None:
             _reject(delivery, "amqp:precondition-failed", "no link is attached for the reply")
             return
         try:
@@ -71,12 +66,15 @@ class RequestLink:
             _reject(delivery, "amqp:decode-error", str(error))
             return
         _settle(delivery, Disposition.ACCEPTED)
-        _send(reply_link, uuid4(), self._answer(request).encode()).settle()
+        _send(self.reply_link, uuid4(), self._answer(request).encode()).settle()
         _top_up(self._link)
 
 
 class ReplyLink:
     """Carries the replies of a node; what the client says to them is of no interest."""
+
+    def __init__(self, link: Sender) -> None:
+        self.link = link
 
     def on_delivery(self, delivery: Delivery) -> None:
         """Forgets a reply that the client has settled."""

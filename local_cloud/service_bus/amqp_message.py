@@ -14,7 +14,13 @@ from typing import Any
 
 from proton import Data, DataException, int32, symbol, timestamp, ubyte, uint
 
-from local_cloud.service_bus.queue_messages import Lock, MessageState, QueuedMessage, SentMessage
+from local_cloud.service_bus.queue_messages import (
+    DeadLettering,
+    Lock,
+    MessageState,
+    QueuedMessage,
+    SentMessage,
+)
 from local_cloud.service_bus.queue_model import state_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -41,8 +47,6 @@ class _Code(IntEnum):
 
 
 _BODY = {_Code.DATA, _Code.SEQUENCE, _Code.VALUE}
-# The order that the standard prescribes; the SDK sends delivery annotations last.
-_BARE_MESSAGE_AND_FOOTER = (_Code.PROPERTIES, _Code.APPLICATION_PROPERTIES, *_BODY, _Code.FOOTER)
 # Bytes after a constructor, by its upper half (AMQP 1.0, part 1, 1.2).
 _FIXED_WIDTHS = {0x4: 0, 0x5: 1, 0x6: 2, 0x7: 4, 0x8: 8, 0x9: 16}
 _SIZED_BY_ONE_BYTE = {0xA, 0xC, 0xE}
@@ -63,7 +67,6 @@ def read_sent(payload: bytes) -> SentMessage:
     header: list[Any] = []
     annotations: dict[str, Any] = {}
     properties: list[Any] = []
-    has_body = False
     for section in _sections(payload):
         match section.code:
             case _Code.HEADER:
@@ -72,21 +75,20 @@ def read_sent(payload: bytes) -> SentMessage:
                 annotations = _map(section)
             case _Code.PROPERTIES:
                 properties = _list(section)
-            case _Code.APPLICATION_PROPERTIES:
-                _map(section)
-            case code if code in _BODY:
-                has_body = True
-    if not has_body:
-        raise MalformedMessage("the message has no body")
-    time_to_live = header[2] if len(header) > 2 else None
-    scheduled_for = annotations.get(_SCHEDULED_ENQUEUE_TIME)
+            case _Code.APPLICATION_PROPERTIES | _Code.DELIVERY_ANNOTATIONS:
+                _map(section)  # it will be written anew, so it must be readable
     message_id = properties[0] if properties else None
-    return SentMessage(
-        payload=payload,
-        message_id=None if message_id is None else str(message_id),
-        time_to_live=None if time_to_live is None else timedelta(milliseconds=int(time_to_live)),
-        scheduled_for=None if scheduled_for is None else moment(scheduled_for),
-    )
+    scheduled_for = annotations.get(_SCHEDULED_ENQUEUE_TIME)
+    try:
+        _, _, time_to_live, *_ = _renewed_header(header, delivery_count=0)
+        return SentMessage(
+            payload=payload,
+            message_id=None if message_id is None else str(message_id),
+            time_to_live=None if time_to_live is None else timedelta(milliseconds=time_to_live),
+            scheduled_for=None if scheduled_for is None else moment(scheduled_for),
+        )
+    except (TypeError, ValueError, OverflowError) as error:
+        raise MalformedMessage(f"a field has an impossible value: {error}") from error
 
 
 def unpack(payload: bytes) -> list[SentMessage]:
@@ -112,36 +114,26 @@ def unpack(payload: bytes) -> list[SentMessage]:
 
 def write_delivery(message: QueuedMessage, lock: Lock | None = None) -> bytes:
     """Returns *message* as a receiver gets it: the sender's bytes with the broker's marks."""
+    parts: dict[_Code, bytes] = {}
     header: list[Any] = []
-    annotations: dict[Any, Any] = {}
-    application_properties: dict[Any, Any] = {}
-    rest: list[_Section] = []
+    renewed: dict[_Code, Any] = {_Code.DELIVERY_ANNOTATIONS: {}, _Code.MESSAGE_ANNOTATIONS: {}}
+    if message.dead_lettering is not None:
+        renewed[_Code.APPLICATION_PROPERTIES] = {}
     for section in _sections(message.sent.payload):
-        match section.code:
-            case _Code.HEADER:
-                header = _list(section)
-            case _Code.MESSAGE_ANNOTATIONS:
-                annotations = _map(section)
-            case _Code.APPLICATION_PROPERTIES if message.dead_lettering:
-                application_properties = _map(section)
-            case code if code in _BARE_MESSAGE_AND_FOOTER:
-                rest.append(section)
-    marks = _marks(message, lock)
-    parts = {
-        _Code.HEADER: _described(_Code.HEADER, _renewed_header(header, message)),
-        _Code.MESSAGE_ANNOTATIONS: _described(_Code.MESSAGE_ANNOTATIONS, annotations | marks),
-    }
-    if message.dead_lettering:
-        dead = {
-            "DeadLetterReason": message.dead_lettering.reason,
-            "DeadLetterErrorDescription": message.dead_lettering.description,
-        }
-        application_properties |= {name: text for name, text in dead.items() if text is not None}
-        parts[_Code.APPLICATION_PROPERTIES] = _described(
-            _Code.APPLICATION_PROPERTIES, application_properties
-        )
-    for section in rest:
-        parts[section.code] = parts.get(section.code, b"") + section.encoded
+        if section.code is _Code.HEADER:
+            header = _list(section)
+        elif section.code in renewed:
+            renewed[section.code] = _map(section)
+        else:
+            parts[section.code] = parts.get(section.code, b"") + section.encoded
+    renewed[_Code.MESSAGE_ANNOTATIONS] |= _marks(message, lock)
+    if lock is not None:
+        renewed[_Code.DELIVERY_ANNOTATIONS][symbol("x-opt-lock-token")] = lock.token
+    if message.dead_lettering is not None:
+        renewed[_Code.APPLICATION_PROPERTIES] |= _reasons(message.dead_lettering)
+    parts[_Code.HEADER] = _described(_Code.HEADER, _renewed_header(header, message.delivery_count))
+    parts |= {code: _described(code, entries) for code, entries in renewed.items() if entries}
+    # The codes sort as the standard orders the sections; the SDK sends one of them out of place.
     return b"".join(parts[code] for code in sorted(parts))
 
 
@@ -155,16 +147,24 @@ def amqp_timestamp(at: datetime) -> timestamp:
     return timestamp((at - _EPOCH) // timedelta(milliseconds=1))
 
 
-def _renewed_header(header: list[Any], message: QueuedMessage) -> list[Any]:
+def _renewed_header(header: list[Any], delivery_count: int) -> list[Any]:
     durable, priority, time_to_live, *_ = [*header, None, None, None]
-    has_been_delivered = message.delivery_count > 0
+    has_been_delivered = delivery_count > 0
     return [
         durable,
         None if priority is None else ubyte(priority),
         None if time_to_live is None else uint(time_to_live),
         not has_been_delivered,
-        uint(message.delivery_count),
+        uint(delivery_count),
     ]
+
+
+def _reasons(dead_lettering: DeadLettering) -> dict[str, str]:
+    reasons = {
+        "DeadLetterReason": dead_lettering.reason,
+        "DeadLetterErrorDescription": dead_lettering.description,
+    }
+    return {name: text for name, text in reasons.items() if text is not None}
 
 
 def _marks(message: QueuedMessage, lock: Lock | None) -> dict[Any, Any]:
@@ -231,7 +231,7 @@ def _decoded(encoded: bytes) -> Any:
         data.rewind()
         data.next()
         return _owned(data.get_object())
-    except (DataException, UnicodeDecodeError) as error:
+    except (DataException, UnicodeDecodeError, TypeError) as error:
         raise MalformedMessage("a value cannot be decoded") from error
 
 

@@ -1,0 +1,166 @@
+"""Lets the SDK's own live tests run, unmodified, against the local Service Bus.
+
+In Microsoft's repository decorators create each test's queue through Azure Resource Manager, and
+base classes come from packages that are not published. This module stands in for both: it notes
+each queue when its test is decorated, and serves all of them when the tests are collected.
+"""
+
+import functools
+import inspect
+import socket
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from azure.core.credentials import AccessToken
+from azure.servicebus import ServiceBusClient
+from azure.servicebus.aio import ServiceBusClient as AsyncServiceBusClient
+from pydantic import TypeAdapter
+
+from local_cloud.service_bus import LocalServiceBus
+from local_cloud.service_bus.local_service_bus import connection_string
+from local_cloud.service_bus.queue_settings import QueueSettings
+from local_cloud.service_bus.server import HOST
+
+Test = Callable[..., Any]
+
+
+def _free_port() -> int:
+    with socket.create_server((HOST, 0)) as server:
+        return int(server.getsockname()[1])
+
+
+PORT = _free_port()
+#: The tests put it behind the name of a namespace.
+SERVICEBUS_ENDPOINT_SUFFIX = f":{PORT}"
+_queues: list[QueueSettings] = []
+
+
+class AzureMgmtRecordedTestCase:
+    """The base class of the tests."""
+
+    @staticmethod
+    def await_prepared_test(test: Test) -> Test:
+        """Leaves the test to pytest-asyncio."""
+        return test
+
+
+AzureRecordedTestCase = AzureMgmtRecordedTestCase
+
+
+class _Credential:
+    def get_token(self, *scopes: str, **options: object) -> AccessToken:
+        return AccessToken("token", 2**32)
+
+
+class _AsyncCredential:
+    async def get_token(self, *scopes: str, **options: object) -> AccessToken:
+        return AccessToken("token", 2**32)
+
+
+def get_credential(*, is_async: bool = False, **options: object) -> Any:
+    """Returns a credential whose tokens mean nothing."""
+    return _AsyncCredential() if is_async else _Credential()
+
+
+class _Preparer:
+    """Gives a test the resources that it names as arguments."""
+
+    def __init__(self, *args: object, **options: Any) -> None:
+        self._options = options
+
+    def resources(self) -> dict[str, object]:
+        """What the test gets. Raises `LookupError` for what is not offered here."""
+        return {}
+
+    def __call__(self, test: Test) -> Test:
+        try:
+            resources = self.resources()
+        except LookupError as error:
+            return pytest.mark.skip(reason=str(error))(test)
+        if inspect.iscoroutinefunction(test):
+
+            @functools.wraps(test)
+            async def prepared_async(*args: Any, **kwargs: Any) -> None:
+                await test(*args, **kwargs, **resources)
+
+            return prepared_async
+
+        @functools.wraps(test)
+        def prepared(*args: Any, **kwargs: Any) -> None:
+            test(*args, **kwargs, **resources)
+
+        return prepared
+
+
+class ServiceBusResourceGroupPreparer(_Preparer):
+    """There are no resource groups here."""
+
+
+class ServiceBusNamespacePreparer(_Preparer):
+    """The one namespace."""
+
+    def resources(self) -> dict[str, object]:
+        """Its name is the host."""
+        return {
+            "servicebus_namespace": SimpleNamespace(name=HOST),
+            "servicebus_namespace_connection_string": connection_string(PORT),
+        }
+
+
+class ServiceBusQueuePreparer(_Preparer):
+    """A queue for one test."""
+
+    def resources(self) -> dict[str, object]:
+        """Notes the queue, to be served later."""
+        options = self._options
+        if options.get("requires_session"):
+            raise LookupError("sessions are not offered")
+        settings = QueueSettings(
+            name=f"queue-{len(_queues)}",
+            lock_duration=TypeAdapter(timedelta).validate_python(
+                options.get("lock_duration", "PT30S")
+            ),
+            duplicate_detection_window=timedelta(minutes=10)
+            if options.get("requires_duplicate_detection")
+            else None,
+            dead_letters_expired_messages=bool(options.get("dead_lettering_on_message_expiration")),
+        )
+        _queues.append(settings)
+        queue = SimpleNamespace(name=settings.name)
+        return {options.get("parameter_name", "servicebus_queue"): queue}
+
+
+class NotOfferedPreparer(_Preparer):
+    """Topics, subscriptions and authorization rules."""
+
+    def resources(self) -> dict[str, object]:
+        """Nothing: its tests are skipped."""
+        raise LookupError("topics and authorization rules are not offered")
+
+
+CachedServiceBusResourceGroupPreparer = ServiceBusResourceGroupPreparer
+RandomNameResourceGroupPreparer = ServiceBusResourceGroupPreparer
+CachedServiceBusNamespacePreparer = ServiceBusNamespacePreparer
+CachedServiceBusQueuePreparer = ServiceBusQueuePreparer
+ServiceBusTopicPreparer = ServiceBusSubscriptionPreparer = NotOfferedPreparer
+CachedServiceBusTopicPreparer = CachedServiceBusSubscriptionPreparer = NotOfferedPreparer
+ServiceBusNamespaceAuthorizationRulePreparer = NotOfferedPreparer
+ServiceBusQueueAuthorizationRulePreparer = NotOfferedPreparer
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Knows the markers of the tests, and makes their clients speak plain TCP."""
+    for marker in ("liveTest", "live_test_only", "playback_test_only"):
+        config.addinivalue_line("markers", f"{marker}: as in Microsoft's repository")
+    for client in (ServiceBusClient, AsyncServiceBusClient):
+        client.__init__ = functools.partialmethod(client.__init__, use_tls=False)  # type: ignore[method-assign,assignment]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def bus() -> Iterator[LocalServiceBus]:
+    """Serves the queues of all tests."""
+    with LocalServiceBus(_queues, port=PORT) as bus:
+        yield bus
