@@ -7,10 +7,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from shared.errors import Transient
 from shared.services import ENVIRONMENT_JOBS, FLOW_JOBS, Services
+from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.run_environment_job import run_environment_job
 from shared.use_cases.run_flow_job import run_flow_job
-from tests.twins.crash import Plan
+from tests.twins.clock import START
+from tests.twins.crash import Plan, was_killed
 from tests.twins.messages import Delivered, Delivery
 from tests.twins.ports import Ports, Twins
 from tests.twins.services import services_of
@@ -19,6 +22,9 @@ type UseCase = Callable[[Services, Delivered], Awaitable[object]]
 
 #: More deliveries than any story needs without time passing: what goes on for longer never ends.
 MOST_AT_ONCE = 1_000
+MINUTE = timedelta(minutes=1)
+#: This long after something went wrong leases have run out and overdue rows were seen.
+SETTLES = timedelta(minutes=5)
 
 
 class NeverEndsError(AssertionError):
@@ -54,33 +60,42 @@ class Driver:
     plan: Plan = field(default_factory=Plan)
     #: Share of deliveries whose settlement is lost, so that the message comes again.
     unsettled: float = 0.0
+    #: The app's own timer: every minute after something went wrong, else at every step of `pace`.
+    timer: Callable[[Services], Awaitable[object]] = resend_overdue
     deliveries: int = 0
+    _restless_until: datetime = START
     _current: Services | None = None
     #: The process was started after the kill.
     _is_new: bool = False
 
     async def run(self, until: datetime) -> None:
         """Deliver everything that is due up to `until`, letting time pass between."""
+        clock = self.twins.world.clock
         at_once = 0
         while at_once < MOST_AT_ONCE:
             if await self._deliver():
                 at_once += 1
                 self.meanwhile()
-                continue
-            due = self.twins.messages.next_due(*self.use_cases)
-            if due is None or due > until:
-                self._pass_time(until)
+            elif clock.now() >= until:
                 return
-            at_once = 0
-            self._pass_time(due)
+            else:
+                at_once = 0
+                await self._pass_time(until)
         raise NeverEndsError(f"{at_once} deliveries at one moment and still more")
 
-    def _pass_time(self, moment: datetime) -> None:
-        """Let time pass in steps, so that traffic goes on while the app waits for days."""
+    async def _pass_time(self, until: datetime) -> None:
+        """Go to what comes next: a message, the timer, or the next look at the traffic."""
         clock = self.twins.world.clock
-        while clock.now() < moment:
-            clock.advance_to(min(moment, clock.now() + self.pace))
-            self.meanwhile()
+        now = clock.now()
+        step = MINUTE if now < self._restless_until else self.pace
+        due = self.twins.messages.next_due(*self.use_cases) or until
+        clock.advance_to(min(due, until, now + step))
+        try:
+            await self.timer(self._services())
+        except BaseException as error:
+            if not (was_killed(error) or isinstance(error, Transient)):
+                raise
+        self.meanwhile()
 
     async def call[T](self, use_case: Callable[[Services], Awaitable[T]]) -> T:
         """Run a use case that no message starts, under the plan."""
@@ -100,9 +115,14 @@ class Driver:
                 await use_case(services, message)
 
             loses = self.unsettled > 0 and world.random.random() < self.unsettled
-            outcome = await messages.deliver_next(queue, handle, loses_settlement=loses)
+            try:
+                outcome = await messages.deliver_next(queue, handle, loses_settlement=loses)
+            except Transient:
+                outcome = Delivery.NOT_SETTLED  # the trigger failed: the message comes again
             if outcome is not Delivery.NOTHING_DUE:
                 self.deliveries += 1
+                if outcome is not Delivery.COMPLETED:
+                    self._restless_until = world.clock.now() + SETTLES
                 return True
         return False
 
