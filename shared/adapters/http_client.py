@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
@@ -36,6 +37,7 @@ from shared.errors import Refused, Throttled, Unavailable
 _CALL_SECONDS = 20.0
 #: How long the pages of one list may wait for a budget, all together.
 _PATIENCE = timedelta(minutes=4)
+_MICROSOFT = ("azure.com", "azure.net", "dynamics.com", "microsoft.com", "powerplatform.com")
 _USER_AGENT = "cmk-flow-remediation"
 _UNTOLD_WAIT = timedelta(seconds=10)  # where a refusal names no time
 
@@ -148,6 +150,7 @@ class HttpClient:
             following = page.get(link)
             if not isinstance(following, str) or not following:
                 return
+            _check_next(service, call.url, following)
             call = replace(call, url=following, params={})
             is_first = False
 
@@ -177,6 +180,21 @@ class HttpClient:
             ]
             self._pipelines[service] = AsyncPipeline(self._transport, policies=policies)
         return self._pipelines[service]
+
+
+def _check_next(service: Service, url: str, following: str) -> None:
+    """Raise `Unavailable` for a link that leads elsewhere or nowhere.
+
+    A next page may lie on another host (regional ones, or Resource Manager's, as recorded answers
+    of Power Apps show), but on one of Microsoft's: the access token goes with the call.
+    """
+    domain = _domain(following)
+    if following == url or domain not in (_domain(url), *_MICROSOFT):
+        raise Unavailable(f"{service.name}: the list does not go on where it should")
+
+
+def _domain(url: str) -> str:
+    return ".".join((urlsplit(url).hostname or "").split(".")[-2:])
 
 
 def default_transport() -> AsyncHttpTransport[HttpRequest, AsyncHttpResponse]:

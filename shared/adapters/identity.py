@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from azure.core.credentials import AccessToken
 
-from shared.errors import Blocked, NotFound, Refused, Unavailable
+from shared.errors import Blocked, NotFound, ProductError, Refused, Unavailable
 from shared.ports import Secret, Secrets
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _AUTHORITY = "https://login.microsoftonline.com"
 _SIGN_IN = "Sign the operator in again: `cmkflow operator sign-in`."
 _JSON = "application/json"
+#: OAuth errors that a person cannot mend and that pass (RFC 6749 §4.1.2.1).
+_PASSING = frozenset({"temporarily_unavailable", "server_error"})
 _TIMEOUT = 15  # seconds that msal waits for an answer
 
 
@@ -82,7 +84,7 @@ class OperatorCredential:
                 found = await self._silently(scopes)
             await self._save()
         if "access_token" not in found:
-            raise self._not_signed_in(str(found.get("error", "no account")))
+            raise self._no_token(str(found.get("error")))
         return AccessToken(found["access_token"], int(time.time()) + int(found["expires_in"]))
 
     async def object_id(self) -> str:
@@ -110,7 +112,7 @@ class OperatorCredential:
             show(flow["message"])
             found = await _in_thread(partial(client.acquire_token_by_device_flow, flow))
             if "access_token" not in found:
-                raise self._not_signed_in(str(found.get("error", "sign-in failed")))
+                raise self._no_token(str(found.get("error")))
             await self._save()
 
     async def close(self) -> None:
@@ -181,6 +183,11 @@ class OperatorCredential:
             tags={},
         )
         await self._secrets.write(secret, self._cache.serialize())
+
+    def _no_token(self, error: str) -> ProductError:
+        if error in _PASSING:
+            return Unavailable(f"the sign-in service gives no token now ({error})")
+        return self._not_signed_in(error)
 
     def _not_signed_in(self, why: str) -> Blocked:
         return Blocked(

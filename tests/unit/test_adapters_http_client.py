@@ -12,6 +12,7 @@ from shared.errors import Refused, Throttled, Unavailable
 from tests.unit.adapter_wire import NumberedCredential, Scripted, ScriptedTransport
 
 URL = "https://api.flow.microsoft.com/providers/x"
+NEXT = "https://emea.api.flow.microsoft.com/providers/x?$skiptoken=2"
 READ = Call(method="GET", url=URL)
 WRITE = Call(method="PATCH", url=URL, body={"a": 1})
 SIG = "s" * 43
@@ -141,23 +142,22 @@ async def test_a_used_up_budget_stops_the_call_before_it_goes_out() -> None:
 
 async def test_a_list_is_followed_to_its_last_page() -> None:
     """The next page's URL is taken as it is, without the first page's query."""
-    second = f"{URL}?$skiptoken=2"
     transport = ScriptedTransport(
-        Scripted(body={"value": [1, 2], "nextLink": second}), Scripted(body={"value": [3]})
+        Scripted(body={"value": [1, 2], "nextLink": NEXT}), Scripted(body={"value": [3]})
     )
     call = Call(method="GET", url=URL, params={"api-version": "1"}, headers={"Prefer": "x"})
 
     items = [item async for item in HttpClient(transport).items(service(), call)]
 
     assert items == [1, 2, 3]
-    assert transport.requests[1].url == second
+    assert transport.requests[1].url == NEXT
     assert transport.requests[1].headers["Prefer"] == "x"
 
 
 async def test_the_pages_of_a_list_wait_for_the_budget() -> None:
     """A list longer than a budget would never end if each refusal began it anew."""
     transport = ScriptedTransport(
-        Scripted(body={"value": [1], "nextLink": URL}), Scripted(body={"value": [2]})
+        Scripted(body={"value": [1], "nextLink": NEXT}), Scripted(body={"value": [2]})
     )
 
     items = [
@@ -172,13 +172,24 @@ async def test_a_list_that_is_always_refused_ends() -> None:
     """After four minutes of waiting the message is scheduled again."""
     refusal = Scripted(status=429, headers={"Retry-After": "100"})
     transport = ScriptedTransport(
-        Scripted(body={"value": [1], "nextLink": URL}), refusal, refusal, refusal
+        Scripted(body={"value": [1], "nextLink": NEXT}), refusal, refusal, refusal
     )
 
     with pytest.raises(Throttled):
         _ = [item async for item in HttpClient(transport).items(service(), READ)]
 
     assert transport.slept == [100.0, 100.0]
+
+
+@pytest.mark.parametrize("link", ["https://elsewhere.example/x", "https://xmicrosoft.com/", URL])
+async def test_a_list_that_leads_elsewhere_or_round_in_a_circle_is_not_followed(link: str) -> None:
+    """The access token goes with the call, so it stays in the service's own domain."""
+    transport = ScriptedTransport(Scripted(body={"value": [1], "nextLink": link}))
+
+    with pytest.raises(Unavailable):
+        _ = [item async for item in HttpClient(transport).items(service(), READ)]
+
+    assert len(transport.requests) == 1
 
 
 @pytest.mark.parametrize("body", [b"<html>", [1], {"items": []}])

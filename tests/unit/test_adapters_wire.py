@@ -82,7 +82,10 @@ async def test_reports_leave_out_shadows_and_deleted_flows() -> None:
     def flow(name: str, state: str = "Started") -> object:
         return {"name": name, "properties": {"displayName": name, "state": state}}
 
-    first = {"value": [flow("a"), flow("b-azshadow")], "nextLink": "https://x/2"}
+    first = {
+        "value": [flow("a"), flow("b-azshadow")],
+        "nextLink": "https://emea.api.flow.microsoft.com/2",
+    }
     http, service = scripted(first, {"value": [flow("a"), flow("c", "Deleted"), flow("d", "New")]})
 
     flows = await FlowServiceReports(http, service).list_flows("e")
