@@ -8,7 +8,7 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 
 from local_cloud.tenant.assumptions import Assumptions
-from local_cloud.tenant.environment import Environment, LinkStatus, Operation
+from local_cloud.tenant.environment import Environment, LinkStatus
 from local_cloud.tenant.flow import Flow, FlowState
 from local_cloud.tenant.power_platform import PowerPlatform
 
@@ -61,26 +61,28 @@ def settle_operation(platform: PowerPlatform, environment: Environment, now: dat
         environment.policy = operation.link
         environment.policy.status = LinkStatus.LINKED
         if not already:
-            start_migration(platform, environment, operation)
+            seconds = environment.migration_seconds
+            if seconds is None:
+                seconds = platform.assumptions.migration_seconds
+            start_migration(platform, environment, operation.ends, seconds)
 
 
-def start_migration(platform: PowerPlatform, environment: Environment, link: Operation) -> None:
+def start_migration(
+    platform: PowerPlatform, environment: Environment, linked: datetime, seconds: float
+) -> None:
     """Give each flow that can migrate its moment, spread evenly over the migration's length."""
-    assumptions = platform.assumptions
-    stay = held_back(environment, assumptions)
+    stay = held_back(environment, platform.assumptions)
     moving = [
         flow
         for flow in environment.order
         if flow.workflow_entity_id not in stay and flow.state != FlowState.DELETED
     ]
-    seconds = environment.migration_seconds
-    seconds = assumptions.migration_seconds if seconds is None else seconds
     for number, flow in enumerate(moving, start=1):
-        flow.protected_since = link.ends + timedelta(seconds=seconds * number / len(moving))
-        if assumptions.migration_changes_workflow_id:
+        flow.protected_since = linked + timedelta(seconds=seconds * number / len(moving))
+        if platform.assumptions.migration_changes_workflow_id:
             flow.workflow_id = flow.workflow_id[::-1]
             platform.register(environment, flow)
-    environment.migration_ends = link.ends + timedelta(seconds=seconds if moving else 0)
+    environment.migration_ends = linked + timedelta(seconds=seconds if moving else 0)
 
 
 def _return_to_microsoft(environment: Environment) -> None:

@@ -17,6 +17,7 @@ from local_cloud.tenant.directory import Directory, Principal, PrincipalType
 from local_cloud.tenant.environment import Environment
 from local_cloud.tenant.faults import Fault
 from local_cloud.tenant.flow import Flow
+from local_cloud.tenant.migration import start_migration
 from local_cloud.tenant.policies import find_policy
 from local_cloud.tenant.power_platform import PowerPlatform
 from local_cloud.tenant.seed_environment import seed_environment
@@ -136,4 +137,4 @@ def _link(tenant: Tenant, environment: Environment, system_id: str) -> None:
     if policy is None:
         raise ValueError(f"the policy '{system_id}' of '{environment.id}' is not in 'azure'")
     environment.policy = policy
-    environment.migration_ends = environment.created
+    start_migration(tenant.part(PowerPlatform), environment, environment.created, 0)

@@ -44,7 +44,7 @@ class TokenIssuer:
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
         self._refresh_tokens: dict[str, tuple[str, str]] = {}
-        self._not_before = 0
+        self._generation = 0
 
     def issue(self, caller: Caller) -> str:
         """An access token for a caller."""
@@ -61,6 +61,7 @@ class TokenIssuer:
             "tid": caller.tenant_id,
             "uti": secrets.token_hex(8),
             "ver": "1.0",
+            "xms_generation": self._generation,
         }
         claims |= {"scp": "user_impersonation"} if caller.is_delegated else {"idtyp": "app"}
         return self._sign(claims)
@@ -83,7 +84,7 @@ class TokenIssuer:
             raise ValueError("not a token of this tenant") from error
         if not hmac.compare_digest(signature, self._signature(head, body)):
             raise ValueError("the token's signature is not this tenant's")
-        if claims["exp"] <= time.time() or claims["iat"] < self._not_before:
+        if claims["exp"] <= time.time() or claims["xms_generation"] != self._generation:
             raise ValueError("the token has expired")
         return Caller(
             object_id=claims["oid"],
@@ -94,8 +95,8 @@ class TokenIssuer:
         )
 
     def expire_all(self) -> None:
-        """Refuse every token issued until now (to the second), as after a revocation."""
-        self._not_before = int(time.time()) + 1
+        """Refuse every access token issued until now, as after a revocation."""
+        self._generation += 1
 
     def remember_refresh_token(self, object_id: str, app_id: str) -> str:
         """A new refresh token for a user who signed in to an application."""
