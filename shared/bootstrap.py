@@ -217,6 +217,8 @@ class _Outside:
             environment_variables=DataverseEnvironmentVariables(dataverse),
             app_settings=SiteAppSettings(self.resources),
             secrets=VaultSecrets(self.vaults, self.resources),
+            variable_staleness=ground.settings.variable_staleness,
+            secret_staleness=ground.settings.secret_staleness,
         )
 
     def flow_access(self, secrets: "Secrets") -> "FlowAccess":

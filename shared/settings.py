@@ -50,6 +50,10 @@ class Settings(BaseSettings):
 
     #: How long an original must be without a run before it is retired.
     quiet_period: timedelta = timedelta(days=7)
+    #: How long apps may use the old value of a secret they refer to, and flows that of an
+    #: environment variable, after it was changed (contract §14.10, §14.3): part of being quiet.
+    secret_staleness: timedelta = timedelta(hours=24)
+    variable_staleness: timedelta = timedelta(hours=1)
     #: How long a swapped pair is watched before the original is retired.
     watch_period: timedelta = timedelta(days=1)
     #: How long after a key event the environments are checked again.

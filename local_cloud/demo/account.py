@@ -25,6 +25,8 @@ class Call:
     #: Kind of the error, where no answer came.
     problem: str = ""
     is_over: bool = False
+    #: The ledger was read after it was over.
+    is_noted: bool = False
     #: What the platform noted under this tracking id.
     entries: list[Json] = field(default_factory=list)
 
@@ -81,9 +83,15 @@ class Account:
             case _:
                 count.twice += 1
 
-    def noted(self, entries: Sequence[Json], following: int) -> None:
-        """Take entries of the platform's ledger."""
+    def over(self) -> list[Call]:
+        """Calls that have ended and are not settled yet."""
+        return [call for call in self.calls.values() if call.is_over and not call.is_noted]
+
+    def noted(self, entries: Sequence[Json], following: int, over: Sequence[Call]) -> None:
+        """Take entries of the platform's ledger, read when the calls `over` had ended."""
         self.ledger_next = following
+        for call in over:
+            call.is_noted = True
         for entry in entries:
             self.runs[entry["cause"]] += 1
             call = self.calls.get(entry["trackingId"])
@@ -98,7 +106,7 @@ class Account:
 
     def losses(self, user_agent: str) -> list[str]:
         """Why each lost call is lost; calls that are under way do not count yet."""
-        over = [call for call in self.calls.values() if call.is_over]
+        over = [call for call in self.calls.values() if call.is_noted]
         return [loss for call in over if (loss := call.loss(user_agent))] + self.others_lost
 
     def twice(self) -> int:

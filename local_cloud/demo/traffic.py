@@ -119,5 +119,6 @@ class Traffic:
         self.account.told(event.operation, len(answer["started"]))
 
     async def _read_ledger(self, _: None) -> None:
+        over = self.account.over()
         answer = await self._platform.control("GET", "/ledger", since=str(self.account.ledger_next))
-        self.account.noted(answer["entries"], answer["next"])
+        self.account.noted(answer["entries"], answer["next"], over)

@@ -1,11 +1,12 @@
 """The kinds of place that can hold a trigger URL or a flow id: one file and one line for each."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from shared.callers.app_setting import AppSettingCallers
-from shared.callers.environment_variable import EnvironmentVariableCallers
+from shared.callers.environment_variable import VARIABLE_STALENESS, EnvironmentVariableCallers
 from shared.callers.flow import FlowCallers
-from shared.callers.key_vault_secret import KeyVaultSecretCallers
+from shared.callers.key_vault_secret import REFERENCE_STALENESS, KeyVaultSecretCallers
 from shared.ports import (
     AppSettings,
     CallerKind,
@@ -25,6 +26,9 @@ class CallerPorts:
     environment_variables: EnvironmentVariables
     app_settings: AppSettings
     secrets: Secrets
+    #: How long an old value may still be in use after a write.
+    variable_staleness: timedelta = VARIABLE_STALENESS
+    secret_staleness: timedelta = REFERENCE_STALENESS
 
 
 def caller_kinds(ports: CallerPorts) -> dict[str, CallerKind]:
@@ -32,9 +36,12 @@ def caller_kinds(ports: CallerPorts) -> dict[str, CallerKind]:
     kinds: tuple[CallerKind, ...] = (
         FlowCallers(ports.workflows, ports.environments),
         EnvironmentVariableCallers(
-            ports.environment_variables, ports.workflows, ports.environments
+            ports.environment_variables,
+            ports.workflows,
+            ports.environments,
+            ports.variable_staleness,
         ),
         AppSettingCallers(ports.app_settings, ports.secrets),
-        KeyVaultSecretCallers(ports.secrets),
+        KeyVaultSecretCallers(ports.secrets, ports.secret_staleness),
     )
     return {kind.kind: kind for kind in kinds}

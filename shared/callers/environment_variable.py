@@ -18,6 +18,8 @@ from shared.errors import Conflict, NotFound
 from shared.ports import Environments, EnvironmentVariable, EnvironmentVariables, Workflows
 
 VALUE, DEFAULT = "value", "default"
+#: One page of the documents says up to an hour, another until a save, which a write makes (§14.3).
+VARIABLE_STALENESS = timedelta(hours=1)
 
 
 class EnvironmentVariableCallers:
@@ -25,16 +27,16 @@ class EnvironmentVariableCallers:
 
     kind = "environment_variable"
     is_json = False
-    #: One page of the documents says up to an hour, another until a save, which a write makes.
-    staleness = timedelta(hours=1)
 
     def __init__(
         self,
         variables: EnvironmentVariables,
         workflows: Workflows,
         environments: Environments,
+        staleness: timedelta = VARIABLE_STALENESS,
     ) -> None:
         """`workflows` are saved again after a write; `environments` tells where Dataverse is."""
+        self.staleness = staleness
         self._variables = variables
         self._workflows = workflows
         self._environments = environments

@@ -18,12 +18,14 @@ class KeyVaultSecretCallers:
 
     kind = "key_vault_secret"
     is_json = False
-    #: Any app, watched or not, may read a secret through a reference.
-    staleness = REFERENCE_STALENESS
 
-    def __init__(self, secrets: Secrets) -> None:
-        """`secrets` are those of the watched vaults."""
+    def __init__(self, secrets: Secrets, staleness: timedelta = REFERENCE_STALENESS) -> None:
+        """`secrets` are those of the watched vaults.
+
+        Any app, watched or not, may read a secret through a reference: hence the `staleness`.
+        """
         self._secrets = secrets
+        self.staleness = staleness
 
     async def find(self, environments: Sequence[Environment]) -> AsyncIterator[Caller]:  # noqa: ARG002 -- vaults lie outside them
         """Yield every secret whose current version has a trigger URL in it."""
