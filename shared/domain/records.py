@@ -29,8 +29,6 @@ class CallerRecord:
     state: CallerState = CallerState.FOUND
     #: Edits as JSON, with each signature replaced by its SHA-256 (caller_edit.py).
     edits: str = "[]"
-    #: SHA-256 of the whole old value.
-    old_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

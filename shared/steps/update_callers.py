@@ -1,6 +1,5 @@
 """Point every known caller at the copy. What each change was is noted before it is made."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -84,14 +83,14 @@ async def update_one(work: Work, record: CallerRecord, urls: Mapping[str, str]) 
                 value.text, is_json=kind.is_json, urls=urls, flow_ids=flow_ids
             )
             if rewritten.text == value.text:
+                if record.state is CallerState.WRITING:
+                    # A delivery that died wrote the value; what hangs on it may be missing.
+                    await work.permit_write()
+                    await kind.write(record.caller, value)
                 return await _keep(work, record, _state_without_edit(record, rewritten))
             if not await _permit_write(work, record.caller):
                 return await _keep(work, record, CallerState.MANUAL)
-            record = replace(
-                record,
-                edits=caller_edit.to_json(rewritten.edits),
-                old_digest=hashlib.sha256(value.text.encode()).hexdigest(),
-            )
+            record = replace(record, edits=caller_edit.to_json(rewritten.edits))
             record = await _keep(work, record, CallerState.WRITING)
             try:
                 await kind.write(record.caller, CallerValue(text=rewritten.text, etag=value.etag))
@@ -118,7 +117,7 @@ async def copied_elsewhere(work: Work, caller: Caller) -> FlowJob | None:
 
 def _state_without_edit(record: CallerRecord, rewritten: caller_edit.Rewrite) -> CallerState:
     if record.state is CallerState.WRITING:
-        return CallerState.UPDATED  # a delivery that died had written it
+        return CallerState.UPDATED
     return CallerState.MANUAL if rewritten.left else CallerState.UNNEEDED
 
 

@@ -100,15 +100,22 @@ async def wake(services: Services, environment_id: str, job_id: str, *, code: st
 
 
 async def send(services: Services, job: FlowJob) -> None:
-    """Send the message that makes somebody look at this row when it is due."""
-    if job.due is None:
+    """Send the message that makes somebody look at this row when it is due.
+
+    While somebody holds the row, that is when the lease ends: whoever holds it may be dead.
+    """
+    held = job.lease_until is not None and job.lease_until > services.now
+    due = job.lease_until if held else job.due
+    if due is None:
         return
-    soon = job.due <= services.now + timedelta(seconds=1)
+    soon = due <= services.now + timedelta(seconds=1)
+    # Not the id of the message that found the row held: the broker would drop it as a duplicate.
+    step = f"held/{job.lease}" if held else f"{job.state}/{job.attempt}"
     await services.messages.send(
         OutgoingMessage(
             queue=FLOW_JOBS,
-            message_id=f"{job.id}/{job.state}/{job.attempt}",
+            message_id=f"{job.id}/{step}",
             body={"environment": job.environment_id, "job": job.id},
-            due=None if soon else job.due,
+            due=None if soon else due,
         )
     )

@@ -61,8 +61,10 @@ async def cancel(services: Services, remediation_id: str) -> int:
                 services, job, None, EnvironmentJobState.CANCELLED, "Cancelled by order.", ""
             )
     jobs = await jobs_of(services, remediation_id)
-    unfinished = [job for job in jobs if job.state is not JobState.RETIRED]
-    return await _order(services, unfinished, Order.CANCEL)
+    unfinished = {job.id for job in jobs if job.state is not JobState.RETIRED}
+    # A retired parent's copy calls the copies of its children: it goes back with them.
+    with_parents = _with_parents(unfinished, jobs)
+    return await _order(services, [job for job in jobs if job.id in with_parents], Order.CANCEL)
 
 
 async def roll_back(services: Services, remediation_id: str, flow_ids: tuple[str, ...] = ()) -> int:
@@ -144,6 +146,18 @@ def _named(jobs: list[FlowJob], flow_ids: tuple[str, ...]) -> list[FlowJob]:
     if missing:
         message = f"This remediation has no job for {', '.join(sorted(missing))}."
         raise NotFound(message)
+    return found
+
+
+def _with_parents(wanted: set[str], jobs: list[FlowJob]) -> set[str]:
+    by_id = {job.id: job for job in jobs}
+    found: set[str] = set()
+    waiting = list(wanted)
+    while waiting:
+        job = by_id.get(waiting.pop())
+        if job and job.id not in found:
+            found.add(job.id)
+            waiting += job.parents
     return found
 
 

@@ -6,15 +6,16 @@ is swept, now and again a day later, since all services take up to 24 hours to n
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from shared.domain.environment import Environment
 from shared.domain.events import Event
-from shared.domain.key import EnterprisePolicy
+from shared.domain.key import EnterprisePolicy, Key, KeyVault
 from shared.domain.key_readiness import Finding, Level, assess_key
 from shared.domain.records import key_of
 from shared.domain.remediation import Origin, RemediationMode
-from shared.errors import NotFound
+from shared.errors import NotFound, Refused
 from shared.ports import OutgoingMessage
 from shared.services import KEY_EVENTS, Services
 from shared.use_cases.start_remediation import StartRemediation, start_remediation
@@ -65,14 +66,13 @@ async def verify_policy(
     now: datetime,
 ) -> tuple[Finding, ...]:
     """Check a policy's key, vault and environments; what is wrong is logged for a person."""
-    try:
+    vault: KeyVault | None = None
+    versions: list[Key] | None = None
+    # What cannot be read is a finding, not a reason to stop.
+    with suppress(NotFound, Refused):
         vault = await services.keys.vault(policy.vault_id)
         versions = await services.keys.key_versions(vault.url, policy.key_name)
-    except NotFound as err:
-        log.error("policy %s: its key or vault is gone: %s", policy.name, err)
-        return ()
-    on_policy = [env for env in environments if _is_on(env, policy)]
-    findings = assess_key(policy, vault, versions, now, on_policy)
+    findings = assess_key(policy, vault, versions, now, environments)
     for finding in findings:
         if finding.level is not Level.OK:
             level = logging.ERROR if finding.level is Level.PROBLEM else logging.WARNING

@@ -59,7 +59,7 @@ async def run_environment_job(services: Services, remediation_id: str, job_id: s
     if job.is_finished:
         return job.state
     if job.lease_until and job.lease_until > services.now:
-        await send_environment_job(services, replace(job, due=job.lease_until))
+        await send_environment_job(services, job)
         return job.state
     if job.due and job.due > services.now + EARLY:
         await send_environment_job(services, job)

@@ -86,7 +86,7 @@ async def run_flow_job(services: Services, environment_id: str, job_id: str) -> 
     if job.is_finished and job.requested is None:
         return job.state
     if job.lease_until and job.lease_until > services.now:
-        await send(services, replace(job, due=job.lease_until, state=JobState.WAITING))
+        await send(services, job)
         return job.state
     if job.due and job.due > services.now + EARLY:
         await send(services, job)
