@@ -1,0 +1,70 @@
+"""A process of its own reaches everything by its environment alone, and starts light."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.contract.adapter_world import adapters
+from tests.contract.tenant_world import APP_CLIENT, ENVIRONMENT
+
+ROOT = Path(__file__).parents[2]
+LIST_ENVIRONMENTS = f"""
+import asyncio
+from shared.adapters.http_client import HttpClient, Service, default_transport
+from shared.adapters.identity import application_credential
+from shared.adapters.power_platform_admin import SCOPE, PowerPlatformAdmin
+
+async def main():
+    http = HttpClient(default_transport())
+    credential = application_credential("{APP_CLIENT}")
+    service = Service(name="admin", scope=SCOPE, credential=credential)
+    for environment in await PowerPlatformAdmin(http, service).list():
+        print(environment.id)
+    await http.close()
+    await credential.close()
+
+asyncio.run(main())
+"""
+IMPORT_ALL = """
+import importlib, pathlib, sys
+for file in pathlib.Path("shared/adapters").glob("[a-z]*.py"):
+    importlib.import_module(f"shared.adapters.{file.stem}")
+print("\\n".join(sys.modules))
+"""
+
+
+async def run(code: str, **environment: str) -> str:
+    """Run code in a fresh interpreter and return what it prints."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        code,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0
+    return output.decode()
+
+
+async def test_proxy_certificates_and_identity_come_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No setting of ours says where the platform is."""
+    async with adapters(monkeypatch) as app:
+        printed = await run(LIST_ENVIRONMENTS, SSL_CERT_FILE=app.world.server.ca_file)
+
+    assert ENVIRONMENT in printed.split()
+
+
+async def test_importing_the_adapters_imports_no_heavy_library() -> None:
+    """What costs tens of milliseconds is imported by the factory that needs it."""
+    modules = set((await run(IMPORT_ALL)).split())
+
+    assert "shared.adapters.blob_archive" in modules
+    heavy = {"aiohttp", "azure.data.tables", "azure.identity", "azure.storage.blob", "msal"}
+    assert not heavy & modules
