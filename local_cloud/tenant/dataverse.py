@@ -136,11 +136,22 @@ async def patch_workflow(request: Request) -> Response:
         wanted_state = new.pop("statecode", None), new.pop("statuscode", None)
         _create_workflow(request, environment, actor, new)
         if wanted_state[0] == 1:
-            flow = environment.workflows[workflow_id]
-            update_workflow(tenant_of(request), environment, actor, flow, {"statecode": 1})
+            _turn_on_at_once(request, environment, actor, workflow_id)
     else:
         update_workflow(tenant_of(request), environment, actor, flow, body)
     return _written(request, environment, workflow_id)
+
+
+def _turn_on_at_once(
+    request: Request, environment: Environment, actor: Actor, workflow_id: str
+) -> None:
+    """Turn a flow on in the call that created it; a refusal takes the flow back too."""
+    flow = environment.workflows[workflow_id]
+    try:
+        update_workflow(tenant_of(request), environment, actor, flow, {"statecode": 1})
+    except PlatformError:
+        environment.forget_flow(flow)
+        raise
 
 
 async def remove_workflow(request: Request) -> Response:

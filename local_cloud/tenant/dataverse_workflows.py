@@ -35,6 +35,16 @@ from local_cloud.tenant.tenant import Tenant
 
 _STATE = {FlowState.STARTED: 1, FlowState.SUSPENDED: 2}
 _STATUS = {FlowState.STARTED: 2, FlowState.SUSPENDED: 3}
+#: What an update changes of a flow.
+_IN_TRANSACTION = (
+    "client_data",
+    "_facts",
+    "saved_variables",
+    "display_name",
+    "description",
+    "owner",
+    "next_due",
+)
 #: Columns that a create or an update may name.
 _WRITABLE = frozenset(
     {
@@ -125,7 +135,7 @@ def update_workflow(
     """Change a flow's columns, then its state."""
     require_right(flow, actor, to_write=True)
     _require_known(body)
-    with wrapped():
+    with wrapped(), undone_when_refused(flow):
         require_writable(tenant, environment)
         if "clientdata" in body:
             save(tenant, environment, flow, body["clientdata"])
@@ -171,6 +181,18 @@ def _owner(environment: Environment, body: dict[str, Any]) -> str | None:
     if reference is None:
         return None
     return object_id_of(environment, str(reference).rpartition("(")[2].rstrip(")"))
+
+
+@contextmanager
+def undone_when_refused(flow: Flow) -> Iterator[None]:
+    """Take back what a call changed before it was refused: Dataverse's calls are transactions."""
+    before = {name: getattr(flow, name) for name in _IN_TRANSACTION}
+    try:
+        yield
+    except PlatformError:
+        for name, value in before.items():
+            setattr(flow, name, value)
+        raise
 
 
 @contextmanager

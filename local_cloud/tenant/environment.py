@@ -134,12 +134,22 @@ class Environment:
         """Delete a flow: it leaves Dataverse, and goes to the flow service's recycle bin."""
         flow.state = FlowState.DELETED
         self.workflows.pop(flow.workflow_entity_id, None)
+        self._leave_solutions(flow)
 
     def forget_flow(self, flow: Flow) -> None:
         """Undo `add_flow`, for a create that is refused after all."""
         del self.flows[flow.name]
         del self.workflows[flow.workflow_entity_id]
         self.order.remove(flow)
+        self._leave_solutions(flow)
+
+    def _leave_solutions(self, flow: Flow) -> None:
+        components = self.table("solutioncomponents")
+        gone = [
+            key for key, row in components.items() if row["objectid"] == flow.workflow_entity_id
+        ]
+        for key in gone:
+            del components[key]
 
     def restore_flow(self, flow: Flow) -> None:
         """Take a flow out of the recycle bin; it is off."""

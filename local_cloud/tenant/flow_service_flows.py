@@ -14,7 +14,7 @@ from local_cloud.tenant.access import (
     tenant_of,
 )
 from local_cloud.tenant.environment import Environment
-from local_cloud.tenant.flow import FlowState
+from local_cloud.tenant.flow import Flow, FlowState
 from local_cloud.tenant.flow_bodies import client_data_of, full_body, lean_item
 from local_cloud.tenant.flow_lifecycle import (
     NewFlow,
@@ -60,17 +60,16 @@ async def create_flow(request: Request) -> Response:
     )
     try:
         require_connections(environment, flow, caller.object_id)
+        if properties.get("state", "Started") == "Started":
+            _start_if_licensed(request, environment, flow)
     except PlatformError:
         environment.forget_flow(flow)
         raise
-    if properties.get("state", "Started") == "Started":
-        _start_if_licensed(request, environment, flow.name)
     return JSONResponse(full_body(tenant, environment, flow), 201)
 
 
-def _start_if_licensed(request: Request, environment: Environment, name: str) -> None:
+def _start_if_licensed(request: Request, environment: Environment, flow: Flow) -> None:
     """A flow that needs a licence its owner lacks is saved, and stays off (§5.6)."""
-    flow = environment.flows[name]
     try:
         turn_on(tenant_of(request), environment, flow, flow.owner)
     except PlatformError as error:

@@ -287,6 +287,24 @@ async def test_a_definition_that_is_none_is_not_saved(world: TenantWorld) -> Non
     assert (await read(world, HTTP_FLOW))["clientdata"] == before
 
 
+async def test_a_refused_call_changes_nothing(world: TenantWorld) -> None:
+    """A call is a transaction: the new name does not stay when the activation is refused."""
+    data = client_data(definition(BUTTON), bound("cr1_missing"))
+    await create(world, new_workflow())
+    before = await read(world)
+
+    changed = await world.call(
+        "PATCH", f"{WORKFLOWS}({COPY})", {"name": "other", "clientdata": data, **ON}
+    )
+    after = await read(world)
+    await world.call("DELETE", f"{WORKFLOWS}({COPY})")
+    created = await create(world, new_workflow(data, **ON))
+    missing = await world.call("GET", f"{WORKFLOWS}({COPY})")
+
+    assert (changed.status, created.status, missing.status) == (400, 400, 404)
+    assert after == before
+
+
 async def test_an_unknown_column_is_refused(world: TenantWorld) -> None:
     """A slip in a name is no silent success."""
     answer = await world.call("PATCH", f"{WORKFLOWS}({HTTP_FLOW})", {"nmae": "x"})
