@@ -39,13 +39,6 @@ def tables_of_account(account: str, credential: AsyncTokenCredential) -> "TableS
     return TableServiceClient(endpoint, credential=credential)
 
 
-def tables_by_connection_string(connection: str) -> "TableServiceClient":
-    """Return a client for a connection string."""
-    from azure.data.tables.aio import TableServiceClient
-
-    return TableServiceClient.from_connection_string(connection)
-
-
 class TableStore(Store):
     """A `Store` in Azure Table storage."""
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from azure.data.tables.aio import TableServiceClient
 
 from shared.adapters.sqlite_store import SqliteStore
-from shared.adapters.table_store import TableStore, tables_by_connection_string
+from shared.adapters.table_store import TableStore
 from shared.errors import AlreadyExists, Conflict, NotFound
 from shared.ports import Condition, Delete, Insert, Operation, Replace, Row, Scalar, Store, Upsert
 from tests.twins.memory_store import MemoryStore
@@ -33,7 +34,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             yield sqlite
             await sqlite.close()
         case _:
-            tables = tables_by_connection_string(azurite())
+            tables = TableServiceClient.from_connection_string(azurite())
             for name in (JOBS, PLANS):
                 await tables.delete_table(name)
             yield TableStore(tables)
