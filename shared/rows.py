@@ -1,8 +1,10 @@
 """How the product's objects are kept as rows: one typed table for each, over the `Store` port."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import functools
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -39,7 +41,7 @@ class Table[T]:
         """`address` gives an item's partition and key; `columns` what can be searched."""
         self._store = store
         self._name = name
-        self._adapter = TypeAdapter(kind)
+        self._adapter: TypeAdapter[T] = _adapter(kind)
         self._address = address
         self._columns = columns
 
@@ -101,6 +103,12 @@ class Table[T]:
         chunks = int(row.columns["chunks"])
         text = "".join(str(row.columns[f"data{number}"]) for number in range(chunks))
         return Kept(self._adapter.validate_json(text), row.etag or "")
+
+
+@functools.cache
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+    """Building an adapter takes milliseconds: once for each type is enough."""
+    return TypeAdapter(kind)
 
 
 def instant(moment: datetime | None) -> str:

@@ -184,6 +184,14 @@ class FlowJob:
         return self.reached in PROVEN_OR_LATER
 
     @property
+    def has_original_back(self) -> bool:
+        """Say whether the original works as before: it was never stopped, or is on again."""
+        if self.reached is JobState.ROLLING_BACK:
+            return self.rollback_stage not in {None, RollbackStage.ORIGINAL_ON}
+        swapped_or_retired = {JobState.SWAPPING, JobState.WATCHED, JobState.RETIRED}
+        return self.reached not in swapped_or_retired
+
+    @property
     def is_copied(self) -> bool:
         """Say whether a copy stands, proven or not."""
         if self.state in {JobState.ROLLING_BACK, JobState.ROLLED_BACK, JobState.CANCELLED}:

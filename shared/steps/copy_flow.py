@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from shared.domain.caller_edit import rewrite
 from shared.domain.definition_comparison import definition_digest, same_definition
-from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, Workflow, WorkflowChange, WorkflowDraft
 from shared.domain.job import FlowJob, JobState, Pattern, moved
 from shared.domain.trigger_url import find_trigger_urls
 from shared.errors import AlreadyExists, Blocked, NotFound, Refused, Waiting
 from shared.ports import Condition
+from shared.steps.flow_names import flow_name_of
 from shared.steps.gate import settings_of
 from shared.steps.original import Original, read_original
 from shared.steps.trigger_address import read_trigger_url
@@ -33,6 +33,7 @@ async def begin(work: Work) -> FlowJob:
             code="managed",
         )
     check_unchanged(job, original)
+    await _wait_for_dispatch(work)
     await _wait_for_first_wave(work)
     for child in await work.related(job.children):
         if child.is_proven:
@@ -70,7 +71,10 @@ async def copy(work: Work) -> FlowJob:
     row = await _create(work, original, intended)
     if work.job.pattern is Pattern.CALLED:
         row = await turn_copy(work, row, FlowState.ON)
-    name = await _flow_name(work, environment, row)
+    name = await flow_name_of(services, environment.id, row.workflow_id)
+    if name is None:
+        until = services.now + services.settings.backoff_first
+        raise Waiting("The flow service does not show the copy yet.", until=until)
     job = replace(work.job, copy_flow_name=name, copy_digest=definition_digest(row.client_data))
     state = "on" if row.state is FlowState.ON else "off"
     text = f"The copy stands and is {state}."
@@ -183,20 +187,15 @@ async def _existing(work: Work) -> Workflow | None:
         return None
 
 
-async def _flow_name(work: Work, environment: Environment, row: Workflow) -> str:
-    """Return the copy's name in the flow service: activation may have changed it."""
-    reports = work.services.flow_reports
-    try:
-        flow = await reports.get_flow(environment.id, row.workflow_id)
-        if flow.workflow_id in {None, row.workflow_id}:
-            return flow.flow_name
-    except NotFound:
-        pass  # it goes by another name: look for the one that belongs to this row
-    for listed in await reports.list_flows(environment.id):
-        if listed.workflow_id == row.workflow_id:
-            return listed.flow_name
-    until = work.services.now + work.services.settings.backoff_first
-    raise Waiting("The flow service does not show the copy yet.", until=until)
+async def _wait_for_dispatch(work: Work) -> None:
+    """The rows of all relatives have to stand before one of them begins."""
+    job = work.job
+    kept = await work.services.tables.environment_jobs.get(
+        job.remediation_id, job.environment_job_id
+    )
+    if kept and not kept.item.is_dispatched:
+        until = work.services.now + work.services.settings.backoff_first
+        raise Waiting("The rest of the plan is being dispatched.", until=until)
 
 
 async def _wait_for_first_wave(work: Work) -> None:

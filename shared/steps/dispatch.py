@@ -1,4 +1,7 @@
-"""Make flow jobs of an approved plan, and announce each. Repeating it changes nothing."""
+"""Make flow jobs of an approved plan, then announce them. Repeating it changes nothing.
+
+All rows stand before the first is announced: a job decides by the rows of its relatives.
+"""
 
 from dataclasses import replace
 
@@ -12,13 +15,19 @@ from shared.steps.work import send
 
 
 async def dispatch(services: Services, environment_job: EnvironmentJob) -> int:
-    """Create or take up the jobs of the plan; returns how many there are."""
+    """Create or take up the rows of the plan's jobs; returns how many there are."""
     count = 0
     for item in await services.tables.plans.all(environment_job.id):
         if item.action.is_work or item.action is PlannedAction.ADOPT:
             await _dispatch_one(services, environment_job, item)
             count += 1
     return count
+
+
+async def announce(services: Services, jobs: list[FlowJob]) -> None:
+    """Send the message of every job that is due."""
+    for job in jobs:
+        await send(services, job)
 
 
 async def open_jobs(services: Services, environment_job: EnvironmentJob) -> list[FlowJob]:
@@ -37,26 +46,26 @@ async def _dispatch_one(
         kept = await table.get(planned.environment_id, planned.id)
         try:
             if kept is None:
-                job = (await table.insert(planned)).item
+                await table.insert(planned)
             else:
-                job = await _take_up(services, kept, planned, item)
+                await _take_up(services, kept, planned, item)
         except (AlreadyExists, Conflict):
             continue
-        await send(services, job)
         return
 
 
 async def _take_up(
     services: Services, kept: Kept[FlowJob], planned: FlowJob, item: PlanItem
-) -> FlowJob:
+) -> None:
     job = kept.item
     if job.environment_job_id == planned.environment_job_id:
-        return job  # this dispatch was here before
+        return  # this dispatch was here before
     table, now = services.tables.jobs, services.now
     if item.action is not PlannedAction.ADOPT:
         again = replace(planned, attempt=job.attempt + 1, history=job.history)
         again = moved(again, JobState.PLANNED, "Planned again.", now=now)
-        return (await table.replace(kept, again)).item
+        await table.replace(kept, again)
+        return
     adopted = replace(
         job,
         remediation_id=planned.remediation_id,
@@ -65,7 +74,7 @@ async def _take_up(
     if job.is_finished:
         text = "Taken up by a new remediation."
         adopted = replace(retried(adopted, text, now=now), attempt=job.attempt + 1)
-    return (await table.replace(kept, adopted)).item
+    await table.replace(kept, adopted)
 
 
 def _job(services: Services, environment_job: EnvironmentJob, item: PlanItem) -> FlowJob:

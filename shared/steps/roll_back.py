@@ -1,4 +1,7 @@
-"""Undo a job: original on and proven → callers back → copy quiet → copy off."""
+"""Undo a job: original on and proven → callers back → copy quiet → copy off.
+
+A family goes back whole: originals come on bottom-up, copies go off top-down.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -27,12 +30,12 @@ async def roll_back(work: Work) -> FlowJob:
         RollbackStage.COPY_QUIET: _copy_quiet,
         RollbackStage.COPY_OFF: _copy_off,
     }
-    await _wait_for_parents(work)
     return await stages[work.job.rollback_stage](work)
 
 
 async def _original_on(work: Work) -> FlowJob:
     """Bring the original back. Of a self-starting pair the copy goes off first."""
+    await _wait_for_children(work)
     job = work.job
     if job.pattern is Pattern.SWAP:
         await _turn_copy_off(work)
@@ -64,6 +67,7 @@ async def _callers_back(work: Work) -> FlowJob:
 
 async def _copy_quiet(work: Work) -> FlowJob:
     """Wait until the copy is not called any more, as for an original before it is retired."""
+    await _wait_for_parents(work)
     job, services = work.job, work.services
     if job.pattern is Pattern.CALLED and job.copy_flow_name and job.cut_over_at:
         since = services.now - timedelta(days=28)
@@ -136,6 +140,24 @@ async def _revert(work: Work, record: CallerRecord, signatures: dict[str, str]) 
 
 async def _reverted(work: Work, record: CallerRecord) -> None:
     await work.services.tables.callers.upsert(replace(record, state=CallerState.REVERTED))
+
+
+async def _wait_for_children(work: Work) -> None:
+    """The original runs the originals of its children: they come on first."""
+    for child in await work.related(work.job.children):
+        if child.has_original_back:
+            continue
+        if child.reached is JobState.ROLLING_BACK or child.requested:
+            raise Waiting(
+                f"The original of {child.display_name} comes back first.",
+                until=work.services.now + UNTIL_WOKEN,
+                code="child",
+            )
+        raise Blocked(
+            f"The original of the child flow {child.display_name} is not on.",
+            instruction=f"Roll {child.display_name} back too (or the whole remediation).",
+            code="child",
+        )
 
 
 async def _wait_for_parents(work: Work) -> None:

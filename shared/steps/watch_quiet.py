@@ -10,6 +10,7 @@ from shared.domain.job import JobState, Pattern
 from shared.domain.records import CallerRecord, CallerState, key_of
 from shared.errors import Blocked, NotFound, Waiting
 from shared.services import Services
+from shared.steps.flow_names import flow_name_of
 from shared.steps.update_callers import new_urls, update_one
 from shared.steps.work import UNTIL_WOKEN, Work
 
@@ -92,7 +93,8 @@ async def _wait_for_runs_of_callers(work: Work) -> None:
     flows = {parent.flow_name for parent in await work.related(job.parents)}
     for record in await services.tables.callers.all(job.id):
         if record.state is CallerState.UPDATED and record.caller.workflow_id:
-            flows.add(record.caller.workflow_id)
+            name = await flow_name_of(services, job.environment_id, record.caller.workflow_id)
+            flows |= {name} if name else set()
     for flow in sorted(flows):
         since = services.now - RUN_HISTORY
         try:

@@ -61,19 +61,18 @@ async def cancel(services: Services, remediation_id: str) -> int:
                 services, job, None, EnvironmentJobState.CANCELLED, "Cancelled by order.", ""
             )
     jobs = await jobs_of(services, remediation_id)
-    unfinished = {job.id for job in jobs if job.state is not JobState.RETIRED}
-    # A retired parent's copy calls the copies of its children: it goes back with them.
-    with_parents = _with_parents(unfinished, jobs)
-    return await _order(services, [job for job in jobs if job.id in with_parents], Order.CANCEL)
+    unfinished = [job for job in jobs if job.state is not JobState.RETIRED]
+    return await _order(services, _families(unfinished, jobs), Order.CANCEL)
 
 
 async def roll_back(services: Services, remediation_id: str, flow_ids: tuple[str, ...] = ()) -> int:
-    """Undo the jobs of these flows (none named: all). Returns how many.
+    """Undo the jobs of these flows and their families (none named: all). Returns how many.
 
     Raises `NotFound` if a flow that is named has no job here.
     """
     jobs = await jobs_of(services, remediation_id)
-    return await _order(services, _named(jobs, flow_ids), Order.ROLL_BACK)
+    named = _named(jobs, flow_ids)
+    return await _order(services, _families(named, jobs), Order.ROLL_BACK)
 
 
 async def retry(services: Services, remediation_id: str, flow_ids: tuple[str, ...] = ()) -> int:
@@ -149,16 +148,17 @@ def _named(jobs: list[FlowJob], flow_ids: tuple[str, ...]) -> list[FlowJob]:
     return found
 
 
-def _with_parents(wanted: set[str], jobs: list[FlowJob]) -> set[str]:
+def _families(wanted: list[FlowJob], jobs: list[FlowJob]) -> list[FlowJob]:
+    """A flow goes back with its family: originals run originals, copies run copies."""
     by_id = {job.id: job for job in jobs}
     found: set[str] = set()
-    waiting = list(wanted)
+    waiting = [job.id for job in wanted]
     while waiting:
         job = by_id.get(waiting.pop())
         if job and job.id not in found:
             found.add(job.id)
-            waiting += job.parents
-    return found
+            waiting += (*job.parents, *job.children)
+    return [job for job in jobs if job.id in found]
 
 
 async def _order(services: Services, jobs: list[FlowJob], order: Order) -> int:

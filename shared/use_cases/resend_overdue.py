@@ -59,6 +59,8 @@ async def _is_settled(services: Services, job: FlowJob) -> bool:
     rows = [await services.tables.jobs.get(job.environment_id, identity) for identity in related]
     jobs = [kept.item for kept in rows if kept]
     if job.code == "child":
+        if job.reached is JobState.ROLLING_BACK:
+            return all(child.has_original_back for child in jobs)
         return all(child.is_proven for child in jobs)
     ended = {JobState.RETIRED, JobState.ROLLED_BACK, JobState.CANCELLED}
     return all(parent.state in ended for parent in jobs)

@@ -29,7 +29,7 @@ from shared.errors import (
 from shared.rows import Kept
 from shared.services import Services
 from shared.steps.discover_flows import discover, has_migrated
-from shared.steps.dispatch import dispatch, open_jobs
+from shared.steps.dispatch import announce, dispatch, open_jobs
 from shared.steps.find_callers import find_callers
 from shared.steps.gate import settings_of
 from shared.steps.make_plan import complete, make_plan, network_findings
@@ -193,6 +193,7 @@ async def _dispatch(services: Services, job: EnvironmentJob) -> EnvironmentJob:
         return moved(job, EnvironmentJobState.DISPATCHED, text, now=services.now)
     left = await open_jobs(services, job)
     if left:
+        await announce(services, left)
         until = services.now + UNTIL_WOKEN
         return postponed(job, f"{len(left)} flow jobs go on.", until=until, now=services.now)
     text = "Every flow job has ended."

@@ -216,6 +216,9 @@ async def _let_go(services: Services, kept: Kept[FlowJob]) -> None:
 
 async def _tell_others(services: Services, before: FlowJob, after: FlowJob) -> None:
     """Wake the jobs that may have waited for this one."""
+    if after.has_original_back and not before.has_original_back:
+        for parent in after.parents:
+            await wake(services, after.environment_id, parent, code="child")
     if after.state is before.state:
         return
     if after.state is JobState.PROVEN:
