@@ -1,10 +1,10 @@
 """How the product's objects are kept as rows: one typed table for each, over the `Store` port."""
 
 import functools
-from collections.abc import AsyncIterator, Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from pydantic import TypeAdapter
 
@@ -41,7 +41,7 @@ class Table[T]:
         """`address` gives an item's partition and key; `columns` what can be searched."""
         self._store = store
         self._name = name
-        self._adapter: TypeAdapter[T] = _adapter(kind)
+        self._adapter: TypeAdapter[T] = _adapter(cast("Any", kind))
         self._address = address
         self._columns = columns
 
@@ -106,7 +106,7 @@ class Table[T]:
 
 
 @functools.cache
-def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     """Building an adapter takes milliseconds: once for each type is enough."""
     return TypeAdapter(kind)
 
