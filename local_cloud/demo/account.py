@@ -94,9 +94,8 @@ class Account:
             call.is_noted = True
         for entry in entries:
             self.runs[entry["cause"]] += 1
-            call = self.calls.get(entry["trackingId"])
-            if call is not None:
-                call.entries.append(entry)
+            if known := self.calls.get(entry["trackingId"]):
+                known.entries.append(entry)
             elif is_bad(entry):
                 self.others_lost.append(f"{entry['by']}: {_why(entry)}")
 

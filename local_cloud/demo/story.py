@@ -18,9 +18,9 @@ from local_cloud.demo.watcher import Watcher
 
 type Json = dict[str, Any]
 
-#: Flows that the first remediation of Operations may take on; the sweep after a rotation finds
-#: the rest.
-LIMIT = 20
+#: Flows that the administrator keeps out of the first remediation; the sweep after the key's
+#: rotation finds them.
+_LATER = sorted(flow_id(OPERATIONS.name, slug) for slug in ("old-host", "alerts", "keyword"))
 APPROVER = "change board"
 _PATIENCE = 240.0
 _OPEN = frozenset({"waiting_for_migration", "discovering", "planned"})
@@ -67,7 +67,7 @@ class Story:
 
     async def link(self) -> None:
         """Mode `approve`, then the link: nothing tells the app, it has to notice."""
-        settings = {"mode": "approve", "limit": LIMIT}
+        settings = {"mode": "approve", "excluded_flows": _LATER}
         await self._app.put(f"environments/{OPERATIONS.id}", settings)
         await self._platform.link(OPERATIONS.id, POLICY_SYSTEM_ID)
         self._progress.note("Operations is being linked to the policy cmk-europe.")
@@ -83,6 +83,8 @@ class Story:
 
     async def rotate(self) -> None:
         """A new version of the key; its event arrives over Service Bus."""
+        await self._app.put(f"environments/{OPERATIONS.id}", {"excluded_flows": []})
+        self._progress.note("The flows that were kept out before are let in.")
         await self._platform.rotate_key(KEY_VAULT, KEY)
         self._progress.note(f"The key {KEY} has a new version.")
         await self._run("key_event", OPERATIONS)

@@ -71,6 +71,12 @@ class Traffic:
         await asyncio.gather(*self._tasks)
         await self._read_ledger(None)
 
+    async def held(self, system: OutsideSystem) -> str:
+        """What stands at this moment where a system holds its URL."""
+        if system.secret:
+            return await self._platform.read_secret(APPLICATION_VAULT, system.secret)
+        return (await self._platform.running_settings(system.site_id))[system.setting_name]
+
     async def _repeat(self, seconds: float, act: Any, argument: Any) -> None:
         while not self._is_over.is_set():
             await act(argument)
@@ -82,7 +88,8 @@ class Traffic:
 
     async def _call(self, system: OutsideSystem) -> None:
         call = Call(tracking_id=str(uuid.uuid4()), caller=system.name)
-        url = await self._url(system)
+        held = await self.held(system)
+        url = str(json.loads(held)["url"]) if system.is_json else held
         headers = {"User-Agent": USER_AGENT, "x-ms-client-tracking-id": call.tracking_id}
         if system.has_token:
             headers["Authorization"] = f"Bearer {await self._platform.token(_AUDIENCE)}"
@@ -99,14 +106,6 @@ class Traffic:
         except (aiohttp.ClientError, TimeoutError) as error:
             call.problem = type(error).__name__  # its text may hold the URL
         call.is_over = True
-
-    async def _url(self, system: OutsideSystem) -> str:
-        if system.secret:
-            held = await self._platform.read_secret(APPLICATION_VAULT, system.secret)
-        else:
-            settings = await self._platform.running_settings(system.site_id)
-            held = settings[system.setting_name]
-        return str(json.loads(held)["url"]) if system.is_json else held
 
     async def _start_by_hand(self, started: StartedByHand) -> None:
         path = f"/environments/{started.environment}/flows/{started.flow}/run"

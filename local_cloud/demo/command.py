@@ -1,0 +1,59 @@
+"""The two commands: play the demo, or start everything and leave it running."""
+
+import asyncio
+from pathlib import Path
+
+from rich.console import Console
+
+from local_cloud.demo.progress import Progress
+from local_cloud.demo.report import Report, print_summary, write_reports
+from local_cloud.demo.run import DemoOptions, DemoRun
+from local_cloud.demo.view import show
+from local_cloud.stack import ROOT
+
+DEMO_FOLDER = ROOT / "var" / "demo"
+
+
+async def play_demo(folder: Path) -> int:
+    """Play the demo; 0 if no call was lost and each flow ended as it had to."""
+    console = Console(highlight=False)
+    console.print("Starting the local cloud and the app …")
+    async with DemoRun(DemoOptions(folder=folder)) as demo:
+        progress: Progress = demo.watcher.progress
+        outcome = await show(console, progress, demo.play())
+        report = Report(
+            outcome=outcome,
+            account=demo.traffic.account,
+            seconds=progress.seconds,
+            notes=progress.notes,
+        )
+    await asyncio.to_thread(write_reports, report, folder)
+    print_summary(console, report)
+    console.print(f"Reports: {folder / 'report.html'}, {folder / 'report.json'}", soft_wrap=True)
+    return 0 if report.has_succeeded else 1
+
+
+async def stay_up(folder: Path) -> int:
+    """Start everything with its traffic, say where it is, and wait for Ctrl-C."""
+    console = Console(highlight=False)
+    async with DemoRun(DemoOptions(folder=folder)) as demo:
+        demo.start_traffic()
+        tenant, app = demo.stack.tenant, demo.stack.app
+        lines = {
+            "The app's API": f"{app.url}/api",
+            "Its key (x-functions-key)": app.key,
+            "Proxy (HTTPS_PROXY)": tenant.proxy,
+            "Its certificates": tenant.ca_file,
+            "The tenant's control API": tenant.control,
+            "Service Bus": demo.stack.service_bus,
+            "Logs": str(folder),
+        }
+        for name, value in lines.items():
+            console.print(f"{name:26} {value}", soft_wrap=True)
+        console.print("Stop with Ctrl-C.")
+        try:
+            while True:
+                demo.stack.check()
+                await asyncio.sleep(1)
+        finally:
+            await demo.traffic.stop()

@@ -1,0 +1,215 @@
+"""What became of every flow, read from the app's answers and checked on the platform itself.
+
+The app's word is not enough: whether an original is off and its copy on, and which flow a caller's
+URL leads to, is read from the tenant.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from local_cloud.demo.app_client import App
+from local_cloud.demo.platform import Platform
+
+type Json = dict[str, Any]
+
+_WORKFLOW_ID = re.compile(r"/workflows/([0-9a-f]{32})/")
+_PLANNED_WORK = frozenset({"copy", "copy_with_family", "swap", "copy_off", "blocked"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowEnd:
+    """One flow at the end. `expected_ends.json` holds the first seven members of each."""
+
+    #: What the plan did with it; `none`: it was in no plan.
+    action: str
+    #: Why it stayed on Microsoft's key.
+    reasons: tuple[str, ...]
+    #: The job's state; `needs_person`: the plan stopped before it; `moved`: it moved by itself.
+    state: str
+    #: The job's reason code.
+    code: str
+    #: `on` or `off`, as the platform has it.
+    original: str
+    #: `on`, `off`, or `none` where there is no copy.
+    copy: str
+    #: Whether the flow that works now is under the customer's key.
+    is_protected: bool
+    environment: str = ""
+    title: str = ""
+    category: str = ""
+    explanation: str = ""
+    instruction: str = ""
+
+    def expectation(self) -> Json:
+        """What the table of expected ends says of a flow like this."""
+        members = ("action", "reasons", "state", "code", "original", "copy", "is_protected")
+        return {name: value for name, value in asdict(self).items() if name in members}
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """Everything that the summary and the reports say."""
+
+    flows: list[FlowEnd] = field(default_factory=list)
+    callers: Counter[str] = field(default_factory=Counter)
+    #: Firewall gaps: name, what is missing, what to do, and whether it still stands.
+    gaps: list[Json] = field(default_factory=list)
+    #: Calls to the platform, by service, without those of the demo's people.
+    platform_calls: Counter[str] = field(default_factory=Counter)
+    recheck_at: str = ""
+    remediations: list[Json] = field(default_factory=list)
+    #: What is not as it has to be; empty: the demo succeeded.
+    failures: list[str] = field(default_factory=list)
+
+    @property
+    def jobs(self) -> int:
+        """Flows that a job was made for."""
+        return sum(flow.action in _PLANNED_WORK - {"blocked"} for flow in self.flows)
+
+
+class Collector:
+    """Reads ends; made before the story begins, so that it knows how everything was."""
+
+    def __init__(self, platform: Platform, app: App, environments: dict[str, str]) -> None:
+        """`environments`: id → name."""
+        self._platform = platform
+        self._app = app
+        self._environments = environments
+        self._flows: dict[tuple[str, str], Json] = {}
+
+    async def look(self) -> None:
+        """Note how every flow is before anything happens."""
+        for environment in self._environments:
+            for flow in await self._brief(environment):
+                key = (environment, flow["workflowEntityId"])
+                self._flows[key] = await self._read(*key)
+
+    async def ends(self, jobs: dict[tuple[str, str], Json]) -> list[FlowEnd]:
+        """How every flow of before is now."""
+        planned = await self._planned()
+        now: dict[tuple[str, str], Json] = {}
+        for environment in self._environments:
+            for flow in await self._brief(environment):
+                now[environment, flow["workflowEntityId"]] = flow
+        return [
+            _end(
+                self._environments[key[0]],
+                flow,
+                now,
+                item=planned.get(key),
+                job=jobs.get(key),
+            )
+            for key, flow in self._flows.items()
+        ]
+
+    async def changed_flows(self, jobs: dict[tuple[str, str], Json]) -> Counter[str]:
+        """Callers inside Power Platform that lead elsewhere now: flows, environment variables."""
+        changed: Counter[str] = Counter()
+        variables: set[tuple[str, str]] = set()
+        for key, before in self._flows.items():
+            if key in jobs or not before["savedVariables"] | _held(before["clientData"]):
+                continue
+            after = await self._read(*key)
+            changed["flow"] += _held(before["clientData"]) != _held(after["clientData"])
+            for name, value in before["savedVariables"].items():
+                if after["savedVariables"].get(name) != value:
+                    variables.add((key[0], name))
+        changed["environment variable"] = len(variables)
+        return changed
+
+    async def _planned(self) -> dict[tuple[str, str], Json]:
+        """What plans said about each flow: the first word that was not `leave` or `adopt`."""
+        found: dict[tuple[str, str], Json] = {}
+        listed = (await self._app.get("remediations"))["items"]
+        for line in reversed(listed):
+            plans = await self._app.get(f"remediations/{line['remediation']['id']}/plan")
+            for plan in plans["items"]:
+                environment = plan["environment_job"]["environment_id"]
+                for item in plan["items"]:
+                    key = (environment, item["workflow_id"])
+                    known = found.get(key)
+                    if known is None or known["action"] not in _PLANNED_WORK:
+                        found[key] = item
+        return found
+
+    async def _brief(self, environment: str) -> list[Json]:
+        flows: list[Json] = await self._platform.control(
+            "GET", f"/environments/{environment}/flows"
+        )
+        return [flow for flow in flows if flow["state"] != "Deleted"]
+
+    async def _read(self, environment: str, flow: str) -> Json:
+        found: Json = await self._platform.control(
+            "GET", f"/environments/{environment}/flows/{flow}"
+        )
+        return found
+
+
+def _held(client_data: str) -> dict[str, None]:
+    """Ids of the trigger URLs that a definition holds."""
+    return dict.fromkeys(_WORKFLOW_ID.findall(client_data))
+
+
+def _end(
+    environment: str,
+    flow: Json,
+    now: dict[tuple[str, str], Json],
+    *,
+    item: Json | None,
+    job: Json | None,
+) -> FlowEnd:
+    by_id = {identity: found for (_, identity), found in now.items()}
+    original = by_id.get(flow["workflowEntityId"], {})
+    copy = by_id.get(job["copy_id"]) if job else None
+    takes_over = copy if job and job["state"] == "retired" else None
+    works = takes_over or original
+    return FlowEnd(
+        environment=environment,
+        title=flow["displayName"],
+        action=item["action"] if item else "none",
+        reasons=tuple(item["reasons"]) if item else (),
+        category=item["category"] if item else "",
+        state=_state(item, job, original),
+        code=job["code"] if job else "",
+        original=_on_or_off(original),
+        copy=_on_or_off(copy) if copy else "none",
+        is_protected=bool(works.get("isProtected")),
+        explanation=(job or {}).get("reason") or (item or {}).get("explanation", ""),
+        instruction=(job or {}).get("instruction") or (item or {}).get("instruction", ""),
+    )
+
+
+def _state(item: Json | None, job: Json | None, original: Json) -> str:
+    if job:
+        return str(job["state"])
+    if item:
+        return "needs_person" if item["action"] == "blocked" else str(item["action"])
+    return "moved" if original.get("isProtected") else "left"
+
+
+def _on_or_off(flow: Json) -> str:
+    return "on" if flow.get("state") == "Started" else "off"
+
+
+def differences(ends: Sequence[FlowEnd], expected: dict[str, dict[str, Json]]) -> list[str]:
+    """Where flows ended otherwise than the table (environment → title → end) says."""
+    found = []
+    seen: dict[str, set[str]] = {name: set() for name in expected}
+    for end in ends:
+        wanted = expected.get(end.environment, {}).get(end.title)
+        if wanted is None:
+            found.append(f"{end.environment} / {end.title}: the table of ends does not know it")
+            continue
+        seen[end.environment].add(end.title)
+        for name, value in end.expectation().items():
+            is_equal = list(value) == wanted[name] if name == "reasons" else value == wanted[name]
+            if not is_equal:
+                text = f"{name} is {value!r}, expected {wanted[name]!r}"
+                found.append(f"{end.environment} / {end.title}: {text}. {end.explanation}")
+    for environment, flows in expected.items():
+        missing = sorted(flows.keys() - seen[environment])
+        found += [f"{environment} / {title}: not there" for title in missing]
+    return found

@@ -1,0 +1,207 @@
+"""One run of the demo: start everything, play the story, judge it."""
+
+import asyncio
+import base64
+import json
+import secrets
+import shutil
+from collections import Counter
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from azure.servicebus.aio import ServiceBusClient
+
+from local_cloud.demo.app_client import App
+from local_cloud.demo.definitions import flow_id
+from local_cloud.demo.operator_sign_in import sign_in_operator
+from local_cloud.demo.outcome import Collector, Outcome, differences
+from local_cloud.demo.platform import Platform
+from local_cloud.demo.story import Story, StoryError
+from local_cloud.demo.systems import SYSTEMS, OutsideSystem
+from local_cloud.demo.tenant import ENVIRONMENTS, OPERATIONS, app_settings, demo_tenant
+from local_cloud.demo.traffic import USER_AGENT, RepeatedEvent, StartedByHand, Traffic
+from local_cloud.demo.watcher import Watcher
+from local_cloud.stack import Stack, StackOptions
+
+type Json = dict[str, Any]
+
+EXPECTED_ENDS = Path(__file__).with_name("expected_ends.json")
+_BY_HAND = ("send-parcel", "resend-order")
+_EVENTS = ("WebhookKeywordTrigger", "WebhookAtMentionTrigger", "OnNewChannelMessage")
+#: Routes that are not calls of the app: outside systems calling flows, and signing in.
+_NOT_THE_APP = ("trigger_endpoints", "entra")
+_KEY_EVENTS = "key-events"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """What to run, and where."""
+
+    #: Emptied first; state, logs and reports go there.
+    folder: Path
+
+
+class DemoRun:
+    """Entering starts everything; `play` plays the story and returns what became of it."""
+
+    stack: Stack
+    platform: Platform
+    app: App
+    traffic: Traffic
+    watcher: Watcher
+
+    def __init__(self, options: DemoOptions) -> None:
+        """Nothing starts before the block is entered."""
+        self._options = options
+        self._closing = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        folder = self._options.folder
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        archive_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+        settings = app_settings() | {"CMK_ARCHIVE_KEY": archive_key}
+        async with AsyncExitStack() as closing:
+            self.stack = await closing.enter_async_context(
+                Stack(StackOptions(folder=folder, seed=demo_tenant(), settings=settings))
+            )
+            self.platform = await closing.enter_async_context(Platform(self.stack.tenant))
+            await sign_in_operator(self.platform, self.stack.tenant)
+            await self.stack.start_app()
+            self._closing = closing.pop_all()
+        self.app = App(self.platform.session, lambda: self.stack.app)
+        self.traffic = Traffic(self.platform)
+        names = {environment.id: environment.title for environment in ENVIRONMENTS}
+        self.watcher = Watcher(self.app, self.platform, self.traffic, names)
+        self._collector = Collector(self.platform, self.app, names)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._closing.aclose()
+
+    def start_traffic(self) -> None:
+        """Let outside systems call, people start flows, connectors tell of events."""
+        self.traffic.start(
+            SYSTEMS,
+            [
+                StartedByHand(environment=OPERATIONS.id, flow=flow_id(OPERATIONS.name, slug))
+                for slug in _BY_HAND
+            ],
+            [RepeatedEvent(environment=OPERATIONS.id, operation=name) for name in _EVENTS],
+        )
+
+    async def play(self) -> Outcome:
+        """Play the story to its end; what went wrong is in the outcome."""
+        await self._collector.look()
+        held = {system.name: await self.traffic.held(system) for system in SYSTEMS}
+        self.start_traffic()
+        outcome = Outcome()
+        try:
+            await Story(self.platform, self.app, self.watcher).play()
+        except (StoryError, TimeoutError) as error:
+            outcome.failures.append(str(error) or "the app did not answer")
+        await self.traffic.stop()
+        await self._collect(outcome, held)
+        return outcome
+
+    async def _collect(self, outcome: Outcome, held: dict[str, str]) -> None:
+        progress = self.watcher.progress
+        await self.watcher.look()
+        outcome.flows = await self._collector.ends(progress.jobs)
+        outcome.remediations = self.watcher.remediations
+        outcome.callers = await self._collector.changed_flows(progress.jobs)
+        for system in SYSTEMS:
+            is_changed = await self.traffic.held(system) != held[system.name]
+            outcome.callers["secret" if system.secret else "app setting"] += is_changed
+        outcome.gaps = _gaps(self.watcher.remediations, progress.jobs)
+        outcome.platform_calls = await self._platform_calls()
+        outcome.recheck_at = await self._recheck_at()
+        outcome.failures += await self._failures(outcome, held)
+
+    async def _failures(self, outcome: Outcome, held: dict[str, str]) -> list[str]:
+        account = self.traffic.account
+        expected = json.loads(await asyncio.to_thread(EXPECTED_ENDS.read_text))
+        found = [f"lost: {loss}" for loss in account.losses(USER_AGENT)]
+        found += differences(outcome.flows, expected)
+        if not account.calls:
+            found.append("there was no traffic")
+        if account.by_hand["Succeeded"] != account.by_hand.total():
+            found.append(f"runs that people started: {dict(account.by_hand)}")
+        if account.twice():
+            found.append(f"{account.twice()} events were worked on twice")
+        if not outcome.recheck_at:
+            found.append("no re-check is scheduled after the key's rotation")
+        for system in SYSTEMS:
+            is_back = await self.traffic.held(system) == held[system.name]
+            if _is_rolled_back(system, outcome) and not is_back:
+                found.append(f"{system.name}: its value is not what it was before")
+        found += await self.crashes()
+        return found
+
+    async def crashes(self) -> list[str]:
+        """Defects of the app: messages it could not handle, exceptions that nobody expected."""
+        health = await self.app.get("health")
+        found = [
+            f"{number} dead: {queue}" for queue, number in health["dead_letters"].items() if number
+        ]
+        if health["parked"]:
+            found.append(f"{health['parked']} messages are parked")
+        lines = (await asyncio.to_thread(self.stack.log("app").read_text)).splitlines()
+        return found + [text for line in lines if (text := _defect(line))]
+
+    async def _platform_calls(self) -> Counter[str]:
+        routes: dict[str, int] = (await self.platform.control("GET", "/calls"))["routes"]
+        calls: Counter[str] = Counter()
+        for route, number in routes.items():
+            service = route.partition(".")[0]
+            if service not in _NOT_THE_APP:
+                calls[service] += number - self.platform.own_calls.get(route, 0)
+        return calls
+
+    async def _recheck_at(self) -> str:
+        """When the app looks again after the key event: a scheduled message says so."""
+        client = ServiceBusClient.from_connection_string(self.stack.service_bus)
+        async with client, client.get_queue_receiver(_KEY_EVENTS) as receiver:
+            waiting = await receiver.peek_messages(max_message_count=10)
+        times = [one.scheduled_enqueue_time_utc for one in waiting]
+        return max((f"{at:%Y-%m-%d %H:%M} UTC" for at in times if at), default="")
+
+
+def _is_rolled_back(system: OutsideSystem, outcome: Outcome) -> bool:
+    titles = {
+        flow.title
+        for environment in ENVIRONMENTS
+        if environment.name == system.environment
+        for flow in environment.flows
+        if flow.slug == system.flow
+    }
+    return any(end.title in titles and end.state == "rolled_back" for end in outcome.flows)
+
+
+def _gaps(remediations: list[Json], jobs: dict[tuple[str, str], Json]) -> list[Json]:
+    """Each firewall gap that a plan named, and whether flows are still stopped by it."""
+    open_texts = [job["reason"] for job in jobs.values() if job["code"] == "network_gap"]
+    found: dict[str, Json] = {}
+    for detail in remediations:
+        for job in detail["environment_jobs"]:
+            for gap in job["network"]:
+                stands = any(gap["name"] in text for text in open_texts)
+                found[gap["name"]] = gap | {"stands": stands}
+    return list(found.values())
+
+
+def _defect(line: str) -> str:
+    """A log line about an exception that nobody expected; else nothing."""
+    if not line.startswith("{"):
+        return f"app log: {line}"
+    record: Json = json.loads(line)
+    is_host = record["logger"].startswith("host") and record["level"] in ("ERROR", "CRITICAL")
+    is_defect = str(record["message"]).startswith("defect")
+    return f"app log: {record['message'][:300]}" if is_host or is_defect else ""

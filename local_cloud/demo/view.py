@@ -1,0 +1,111 @@
+"""Shows the demo while it runs: one live picture on a terminal, plain lines elsewhere."""
+
+import asyncio
+from collections.abc import Awaitable
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from local_cloud.demo.progress import Progress
+
+_NOTES = 6
+_PER_SECOND = 4
+_ORDER = (
+    "planned",
+    "copying",
+    "copied",
+    "proven",
+    "updating_callers",
+    "quiet",
+    "swapping",
+    "watched",
+    "retired",
+    "blocked",
+    "failed",
+    "rolling_back",
+    "rolled_back",
+    "cancelled",
+)
+_STYLES = {"retired": "green", "blocked": "yellow", "failed": "red", "rolled_back": "cyan"}
+
+
+async def show[T](console: Console, progress: Progress, work: Awaitable[T]) -> T:
+    """Await the work and show how far it is."""
+    if not console.is_terminal:
+        progress.listeners.append(
+            lambda text: console.print(f"{progress.seconds:6.1f} s  {text}", soft_wrap=True)
+        )
+        return await work
+    task = asyncio.ensure_future(work)
+    with Live(console=console, auto_refresh=False) as live:
+        while not task.done():
+            live.update(picture(progress), refresh=True)
+            await asyncio.wait([task], timeout=1 / _PER_SECOND)
+        live.update(picture(progress), refresh=True)
+    return await task
+
+
+def picture(progress: Progress) -> Group:
+    """The whole picture."""
+    return Group(
+        _steps(progress),
+        Table.grid(padding=(0, 2), expand=False)
+        if not progress.environments
+        else _middle(progress),
+        Panel(_notes(progress), title="What happens", border_style="dim"),
+    )
+
+
+def _steps(progress: Progress) -> Panel:
+    lines = Table.grid(padding=(0, 1))
+    for number, title in enumerate(progress.steps):
+        if number < progress.done:
+            lines.add_row(Text("✓", style="green"), Text(title, style="dim"))
+        elif number == progress.done:
+            lines.add_row(Text("▶", style="cyan"), Text(title, style="bold"))
+        else:
+            lines.add_row(" ", Text(title, style="dim"))
+    return Panel(lines, title=f"The story · {progress.seconds:.0f} s", border_style="cyan")
+
+
+def _middle(progress: Progress) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_row(_environments(progress), _jobs(progress), _traffic(progress))
+    return grid
+
+
+def _environments(progress: Progress) -> Table:
+    table = Table("Environment", "Policy", "On the customer's key", title="Environments")
+    for line in progress.environments:
+        migrating = " …" if line.is_migrating else ""
+        table.add_row(line.name, line.link_status, f"{line.protected} of {line.flows}{migrating}")
+    return table
+
+
+def _jobs(progress: Progress) -> Table:
+    states = progress.states()
+    table = Table("State", "Flows", title="Flow jobs")
+    for state in _ORDER:
+        if states[state]:
+            table.add_row(Text(state, style=_STYLES.get(state, "")), str(states[state]))
+    return table
+
+
+def _traffic(progress: Progress) -> Table:
+    account, lost = progress.account, len(progress.losses)
+    table = Table("Calls", "", title="Traffic")
+    table.add_row("sent", str(len(account.calls)))
+    table.add_row("answered", str(account.answered()))
+    table.add_row("lost", Text(str(lost), style="red bold" if lost else "green"))
+    table.add_row("runs by hand", str(account.by_hand.total()))
+    once = sum(count.once for count in account.events.values())
+    table.add_row("events", f"{once} once, {account.twice()} twice")
+    return table
+
+
+def _notes(progress: Progress) -> Text:
+    lines = [f"{at:6.1f} s  {text}" for at, text in progress.notes[-_NOTES:]]
+    return Text("\n".join(lines) or "Starting the local cloud and the app …")
