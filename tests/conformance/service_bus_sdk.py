@@ -33,7 +33,7 @@ _MODULES = {
     "devtools_testutils.py": "from tests.conformance.service_bus_shim import *\n",
     "servicebus_preparer.py": "from tests.conformance.service_bus_shim import *\n",
     "conftest.py": "from tests.conformance.service_bus_shim import bus, pytest_configure\n",
-    "pytest.ini": "[pytest]\nasyncio_mode = auto\n",
+    "pytest.ini": "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n",
 }
 
 
