@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from local_cloud.demo.command import DEMO_FOLDER, play_demo, stay_up
+from local_cloud.demo.run import DemoOptions
 from local_cloud.stack import StackError
 
 
@@ -17,10 +18,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local_cloud", description=__doc__)
     parser.add_argument("command", choices=("demo", "up"))
     parser.add_argument("--folder", type=Path, default=DEMO_FOLDER, help="for logs and reports")
+    parser.add_argument("--flows", type=Path, action="append", help="exported flows to add")
+    parser.add_argument("--hold", choices=("all",), help="the platform holds all of those back")
     arguments = parser.parse_args()
+    options = DemoOptions(
+        folder=arguments.folder,
+        flows=tuple(arguments.flows or ()),
+        hold_all=arguments.hold == "all",
+    )
     work = play_demo if arguments.command == "demo" else stay_up
     try:
-        return asyncio.run(_until_told(work(arguments.folder)))
+        return asyncio.run(_until_told(work(options)))
     except KeyboardInterrupt:
         return 130
     except StackError as error:

@@ -1,7 +1,6 @@
 """The two commands: play the demo, or start everything and leave it running."""
 
 import asyncio
-from pathlib import Path
 
 from rich.console import Console
 
@@ -14,11 +13,11 @@ from local_cloud.stack import ROOT
 DEMO_FOLDER = ROOT / "var" / "demo"
 
 
-async def play_demo(folder: Path) -> int:
+async def play_demo(options: DemoOptions) -> int:
     """Play the demo; 0 if no call was lost and each flow ended as it had to."""
     console = Console(highlight=False)
     console.print("Starting the local cloud and the app …")
-    async with DemoRun(DemoOptions(folder=folder)) as demo:
+    async with DemoRun(options) as demo:
         progress: Progress = demo.watcher.progress
         outcome = await show(console, progress, demo.play())
         report = Report(
@@ -27,16 +26,16 @@ async def play_demo(folder: Path) -> int:
             seconds=progress.seconds,
             notes=progress.notes,
         )
-    await asyncio.to_thread(write_reports, report, folder)
+    await asyncio.to_thread(write_reports, report, options.folder)
     print_summary(console, report)
-    console.print(f"Reports: {folder / 'report.html'}, {folder / 'report.json'}", soft_wrap=True)
+    console.print(f"Reports: {options.folder / 'report.html'}, and .json", soft_wrap=True)
     return 0 if report.has_succeeded else 1
 
 
-async def stay_up(folder: Path) -> int:
+async def stay_up(options: DemoOptions) -> int:
     """Start everything with its traffic, say where it is, and wait for Ctrl-C."""
     console = Console(highlight=False)
-    async with DemoRun(DemoOptions(folder=folder)) as demo:
+    async with DemoRun(options) as demo:
         demo.start_traffic()
         tenant, app = demo.stack.tenant, demo.stack.app
         lines = {
@@ -46,7 +45,7 @@ async def stay_up(folder: Path) -> int:
             "Its certificates": tenant.ca_file,
             "The tenant's control API": tenant.control,
             "Service Bus": demo.stack.service_bus,
-            "Logs": str(folder),
+            "Logs": str(options.folder),
         }
         for name, value in lines.items():
             console.print(f"{name:26} {value}", soft_wrap=True)

@@ -96,9 +96,12 @@ class Collector:
                 now[environment, flow["workflowEntityId"]] = flow
         return [
             _end(
-                self._environments[key[0]],
-                flow,
-                now,
+                _Sighting(
+                    environment=self._environments[key[0]],
+                    before=flow,
+                    original=now.get(key, {}),
+                    copy=now.get((key[0], jobs[key]["copy_id"])) if key in jobs else None,
+                ),
                 item=planned.get(key),
                 job=jobs.get(key),
             )
@@ -153,22 +156,23 @@ def _held(client_data: str) -> dict[str, None]:
     return dict.fromkeys(_WORKFLOW_ID.findall(client_data))
 
 
-def _end(
-    environment: str,
-    flow: Json,
-    now: dict[tuple[str, str], Json],
-    *,
-    item: Json | None,
-    job: Json | None,
-) -> FlowEnd:
-    by_id = {identity: found for (_, identity), found in now.items()}
-    original = by_id.get(flow["workflowEntityId"], {})
-    copy = by_id.get(job["copy_id"]) if job else None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sighting:
+    """A flow as the platform has it."""
+
+    environment: str
+    before: Json
+    original: Json
+    copy: Json | None
+
+
+def _end(seen: _Sighting, *, item: Json | None, job: Json | None) -> FlowEnd:
+    original, copy = seen.original, seen.copy
     takes_over = copy if job and job["state"] == "retired" else None
     works = takes_over or original
     return FlowEnd(
-        environment=environment,
-        title=flow["displayName"],
+        environment=seen.environment,
+        title=seen.before["displayName"],
         action=item["action"] if item else "none",
         reasons=tuple(item["reasons"]) if item else (),
         category=item["category"] if item else "",
@@ -192,6 +196,21 @@ def _state(item: Json | None, job: Json | None, original: Json) -> str:
 
 def _on_or_off(flow: Json) -> str:
     return "on" if flow.get("state") == "Started" else "off"
+
+
+def unsettled(ends: Sequence[FlowEnd]) -> list[str]:
+    """Flows, of which no table knows how they end, that ended without a word for a person."""
+    found = []
+    for end in ends:
+        match end.state:
+            case "retired" | "moved":
+                continue
+            case "blocked" | "needs_person" if end.instruction:
+                continue
+            case "failed" if end.explanation:
+                continue
+        found.append(f"{end.environment} / {end.title}: {end.state} {end.explanation}".rstrip())
+    return found
 
 
 def differences(ends: Sequence[FlowEnd], expected: dict[str, dict[str, Json]]) -> list[str]:

@@ -16,10 +16,11 @@ from azure.servicebus.aio import ServiceBusClient
 
 from local_cloud.demo.app_client import App
 from local_cloud.demo.definitions import flow_id
+from local_cloud.demo.flow_folder import ImportedFlows, read_folders
 from local_cloud.demo.operator_sign_in import sign_in_operator
-from local_cloud.demo.outcome import Collector, Outcome, differences
+from local_cloud.demo.outcome import Collector, Outcome, differences, unsettled
 from local_cloud.demo.platform import Platform
-from local_cloud.demo.story import Story, StoryError
+from local_cloud.demo.story import Place, Story, StoryError
 from local_cloud.demo.systems import SYSTEMS, OutsideSystem
 from local_cloud.demo.tenant import ENVIRONMENTS, OPERATIONS, app_settings, demo_tenant
 from local_cloud.demo.traffic import USER_AGENT, RepeatedEvent, StartedByHand, Traffic
@@ -32,7 +33,7 @@ EXPECTED_ENDS = Path(__file__).with_name("expected_ends.json")
 _BY_HAND = ("send-parcel", "resend-order")
 _EVENTS = ("WebhookKeywordTrigger", "WebhookAtMentionTrigger", "OnNewChannelMessage")
 #: Routes that are not calls of the app: outside systems calling flows, and signing in.
-_NOT_THE_APP = ("trigger_endpoints", "entra")
+_NOT_THE_APP = ("triggers", "entra")
 _KEY_EVENTS = "key-events"
 
 
@@ -42,6 +43,10 @@ class DemoOptions:
 
     #: Emptied first; state, logs and reports go there.
     folder: Path
+    #: Files or folders of exported flows to remediate beside the demo's own.
+    flows: tuple[Path, ...] = ()
+    #: The platform holds each of those back, whatever it is.
+    hold_all: bool = False
 
 
 class DemoRun:
@@ -52,6 +57,7 @@ class DemoRun:
     app: App
     traffic: Traffic
     watcher: Watcher
+    imported: ImportedFlows
 
     def __init__(self, options: DemoOptions) -> None:
         """Nothing starts before the block is entered."""
@@ -61,11 +67,15 @@ class DemoRun:
     async def __aenter__(self) -> Self:
         folder = self._options.folder
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        self.imported = await asyncio.to_thread(
+            read_folders, self._options.flows, hold_all=self._options.hold_all
+        )
+        seed = self.imported.add_to(demo_tenant())
         archive_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
         settings = app_settings() | {"CMK_ARCHIVE_KEY": archive_key}
         async with AsyncExitStack() as closing:
             self.stack = await closing.enter_async_context(
-                Stack(StackOptions(folder=folder, seed=demo_tenant(), settings=settings))
+                Stack(StackOptions(folder=folder, seed=seed, settings=settings))
             )
             self.platform = await closing.enter_async_context(Platform(self.stack.tenant))
             await sign_in_operator(self.platform, self.stack.tenant)
@@ -73,7 +83,8 @@ class DemoRun:
             self._closing = closing.pop_all()
         self.app = App(self.platform.session, lambda: self.stack.app)
         self.traffic = Traffic(self.platform)
-        names = {environment.id: environment.title for environment in ENVIRONMENTS}
+        places: tuple[Place, ...] = (*ENVIRONMENTS, *self.imported.environments)
+        names = {place.id: place.title for place in places}
         self.watcher = Watcher(self.app, self.platform, self.traffic, names)
         self._collector = Collector(self.platform, self.app, names)
         return self
@@ -104,7 +115,8 @@ class DemoRun:
         self.start_traffic()
         outcome = Outcome()
         try:
-            await Story(self.platform, self.app, self.watcher).play()
+            imported = self.imported.environments
+            await Story(self.platform, self.app, self.watcher, imported).play()
         except (StoryError, TimeoutError) as error:
             outcome.failures.append(str(error) or "the app did not answer")
         await self.traffic.stop()
@@ -129,7 +141,10 @@ class DemoRun:
         account = self.traffic.account
         expected = json.loads(await asyncio.to_thread(EXPECTED_ENDS.read_text))
         found = [f"lost: {loss}" for loss in account.losses(USER_AGENT)]
-        found += differences(outcome.flows, expected)
+        imported = {environment.title for environment in self.imported.environments}
+        found += differences([f for f in outcome.flows if f.environment not in imported], expected)
+        found += unsettled([f for f in outcome.flows if f.environment in imported])
+        found += [f"{path}: {why}" for path, why in self.imported.refused]
         if not account.calls:
             found.append("there was no traffic")
         if account.by_hand["Succeeded"] != account.by_hand.total():

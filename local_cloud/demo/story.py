@@ -5,15 +5,16 @@ what was waited for.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
 
 from local_cloud.demo.app_client import App, AppRefusal
 from local_cloud.demo.azure import KEY, KEY_VAULT, POLICY_SYSTEM_ID, PRICING_SITE, REGIONS
 from local_cloud.demo.definitions import flow_id
 from local_cloud.demo.platform import Platform
 from local_cloud.demo.progress import FINISHED
-from local_cloud.demo.tenant import CUSTOMER_CARE, OPERATIONS, DemoEnvironment
+from local_cloud.demo.tenant import CUSTOMER_CARE, OPERATIONS
 from local_cloud.demo.watcher import Watcher
 
 type Json = dict[str, Any]
@@ -22,7 +23,10 @@ type Json = dict[str, Any]
 #: rotation finds them.
 _LATER = sorted(flow_id(OPERATIONS.name, slug) for slug in ("old-host", "alerts", "keyword"))
 APPROVER = "change board"
-_PATIENCE = 240.0
+#: How long nothing may change while something is waited for.
+_PATIENCE = 120.0
+#: The least time between two looks, and how much longer than a look it is.
+_PAUSE, _PAUSES = 0.5, 3
 _OPEN = frozenset({"waiting_for_migration", "discovering", "planned"})
 _OVER = frozenset({"finished", "blocked", "failed", "cancelled"})
 #: Flows whose firewalls are settled while the demo runs.
@@ -35,28 +39,49 @@ class StoryError(Exception):
     """What was expected did not happen; the text says what."""
 
 
+class Place(Protocol):
+    """An environment that the story speaks of."""
+
+    @property
+    def id(self) -> str:
+        """The environment's id."""
+
+    @property
+    def title(self) -> str:
+        """What it is called."""
+
+
 class Story:
     """The acts of the demo, in order."""
 
-    def __init__(self, platform: Platform, app: App, watcher: Watcher) -> None:
-        """Act through `platform` and `app`, look through `watcher`."""
+    def __init__(
+        self, platform: Platform, app: App, watcher: Watcher, imported: Sequence[Place] = ()
+    ) -> None:
+        """Act through `platform` and `app`, look through `watcher`.
+
+        `imported` are environments of exported flows, remediated after all others.
+        """
         self._platform = platform
         self._app = app
         self._watcher = watcher
         self._progress = watcher.progress
+        self._imported = imported
         self._is_pricing_open = False
         self._waived: set[str] = set()
 
     @property
     def acts(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """The acts by title."""
-        return {
+        acts: dict[str, Callable[[], Awaitable[None]]] = {
             "An administrator opts Operations in and links it to the policy": self.link,
             "Operations: plan, approve, copy, prove, re-point callers, retire": self.remediate,
             "The key is rotated: verify, sweep, remediate the rest": self.rotate,
             "Customer care: a dry run, then the real one, by hand": self.order,
             "One flow of Customer care is rolled back": self.roll_back,
         }
+        if self._imported:
+            acts["Exported flows: link their environments and remediate them"] = self.import_flows
+        return acts
 
     async def play(self) -> None:
         """Play all acts; StoryError if one does not come to its end."""
@@ -112,13 +137,24 @@ class Story:
         )
         self._progress.note("Its original is on, its caller has the old URL again.")
 
+    async def import_flows(self) -> None:
+        """Environments of exported flows, all at once and without asking."""
+        for environment in self._imported:
+            settings = {"mode": "auto", "limit": 10_000}
+            await self._app.put(f"environments/{environment.id}", settings)
+            await self._platform.link(environment.id, POLICY_SYSTEM_ID)
+        self._progress.note(f"{len(self._imported)} environments of exported flows are linked.")
+        for environment in self._imported:
+            await self._run("policy_event", environment)
+            self._progress.note(f"{environment.title} has come to its end.")
+
     async def _order(self, mode: str) -> str:
         body = {"mode": mode, "environments": [CUSTOMER_CARE.id]}
         started = await self._app.post("remediations", body, key=f"demo-{mode}")
         self._progress.note(f"POST /api/remediations: {mode} for Customer care.")
         return str(started["id"])
 
-    async def _run(self, origin: str, environment: DemoEnvironment) -> None:
+    async def _run(self, origin: str, environment: Place) -> None:
         """Follow a remediation: approve its plan, settle firewalls, wait for every job's end."""
         detail = await self._until(
             lambda: self._watcher.find(origin, environment.id),
@@ -134,7 +170,7 @@ class Story:
             meanwhile=lambda: self._settle_firewalls(identity, environment),
         )
 
-    async def _planned(self, identity: str, environment: DemoEnvironment) -> Json:
+    async def _planned(self, identity: str, environment: Place) -> Json:
         def planned() -> Json | None:
             job = self._watcher.environment_job(identity, environment.id)
             return None if job["state"] in _OPEN else job
@@ -152,7 +188,7 @@ class Story:
                 raise  # 409: an answer was lost on the way, and the plan is approved already
         self._progress.note("The plan is approved.")
 
-    async def _settle_firewalls(self, identity: str, environment: DemoEnvironment) -> None:
+    async def _settle_firewalls(self, identity: str, environment: Place) -> None:
         """Open one firewall, waive one gap by its name; a third one stays as it is."""
         if environment is not OPERATIONS:
             return
@@ -172,13 +208,13 @@ class Story:
                 await self._app.post(where, {"gap": name, "reason": reason})
                 self._progress.note(f"The gap of {_LABELS_GROUP} is waived by name.")
 
-    def _is_over(self, identity: str, environment: DemoEnvironment) -> bool:
+    def _is_over(self, identity: str, environment: Place) -> bool:
         if self._watcher.environment_job(identity, environment.id)["state"] not in _OVER:
             return False
         jobs = [job for (where, _), job in self._progress.jobs.items() if where == environment.id]
         return all(job["state"] in FINISHED for job in jobs)
 
-    def _job(self, environment: DemoEnvironment, flow: str) -> Json:
+    def _job(self, environment: Place, flow: str) -> Json:
         return self._progress.jobs.get((environment.id, flow), {})
 
     async def _until[T](
@@ -188,15 +224,18 @@ class Story:
         *,
         meanwhile: Callable[[], Awaitable[None]] | None = None,
     ) -> T:
-        """Look until the observation is true; StoryError after too long."""
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                while True:
-                    await self._watcher.look()
-                    if found := observe():
-                        return found
-                    if meanwhile:
-                        await meanwhile()
-                    await asyncio.sleep(0.5)
-        except TimeoutError as error:
-            raise StoryError(f"not seen in {_PATIENCE:.0f} s: {what}") from error
+        """Look until the observation is true; StoryError if for too long nothing changes."""
+        picture: object = None
+        changed = time.monotonic()
+        while True:
+            began = time.monotonic()
+            await self._watcher.look()
+            if found := observe():
+                return found
+            if meanwhile:
+                await meanwhile()
+            if (now := self._watcher.picture()) != picture:
+                picture, changed = now, began
+            elif began - changed > _PATIENCE:
+                raise StoryError(f"nothing changed for {_PATIENCE:.0f} s: not seen: {what}")
+            await asyncio.sleep(max(_PAUSE, _PAUSES * (time.monotonic() - began)))

@@ -25,7 +25,7 @@ _COLLEAGUE = derived_id("colleague")
 
 #: Calls a minute that the demo's tenant answers, so that it ends in two or three minutes. The real
 #: flow service promises 5; the product reads its budgets from settings.
-CALLS_PER_MINUTE = 3000
+CALLS_PER_MINUTE = 30_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +121,18 @@ def app_settings() -> dict[str, str]:
     }
 
 
+def environment_seed(identity: str, title: str, host: str) -> Json:
+    """An environment without contents, in which the app may do its work."""
+    return {
+        "id": identity,
+        "displayName": title,
+        "location": "europe",
+        "azureRegion": "westeurope",
+        "orgHost": f"{host}.crm4.dynamics.com",
+        "members": [{"id": _APPLICATION, "isAdministrator": True, "mayImpersonate": True}],
+    }
+
+
 def _directory() -> Json:
     return {
         "tenantId": TENANT_ID,
@@ -145,13 +157,9 @@ def _directory() -> Json:
 def _environment(environment: DemoEnvironment) -> Json:
     flows = [flow.to_seed(environment.name, MAKER) for flow in environment.flows]
     connectors = sorted({key for flow in flows for key in flow["connectionReferences"]})
-    return {
-        "id": environment.id,
-        "displayName": environment.title,
-        "location": "europe",
+    host = f"contoso-{environment.name.replace('_', '-')}"
+    return environment_seed(environment.id, environment.title, host) | {
         "azureRegion": environment.region,
-        "orgHost": f"contoso-{environment.name.replace('_', '-')}.crm4.dynamics.com",
-        "members": [{"id": _APPLICATION, "isAdministrator": True, "mayImpersonate": True}],
         "connections": [_connection(connector) for connector in connectors],
         "connectionReferences": [
             {

@@ -1,6 +1,5 @@
-"""Reads, once a second, how far everything is, and keeps the picture (progress.py) current."""
+"""Reads how far everything is, and keeps the picture (progress.py) current."""
 
-import asyncio
 from typing import Any
 
 from local_cloud.demo.app_client import App
@@ -10,11 +9,9 @@ from local_cloud.demo.traffic import USER_AGENT, Traffic
 
 type Json = dict[str, Any]
 
-_SECONDS = 1.0
-
 
 class Watcher:
-    """Keeps the picture current; `look` does so at once."""
+    """Keeps the picture current with each look."""
 
     def __init__(
         self, app: App, platform: Platform, traffic: Traffic, environments: dict[str, str]
@@ -28,11 +25,11 @@ class Watcher:
         #: Remediations with their jobs, newest first, as the app showed them last.
         self.remediations: list[Json] = []
 
-    async def run(self) -> None:
-        """Look again and again, until cancelled."""
-        while True:
-            await self.look()
-            await asyncio.sleep(_SECONDS)
+    def picture(self) -> object:
+        """What can be seen to change: two looks that are equal saw the same."""
+        jobs = {key: (job["state"], job["reached"]) for key, job in self.progress.jobs.items()}
+        states = [job["state"] for each in self.remediations for job in each["environment_jobs"]]
+        return jobs, states, list(self.progress.environments)
 
     async def look(self) -> None:
         """Read everything once."""
