@@ -2,6 +2,12 @@
 
 import typer
 
+from cmkflow import (
+    environment_commands,
+    kill_switch_commands,
+    operator_commands,
+    remediation_commands,
+)
 from cmkflow.inspect_command import inspect
 
 app = typer.Typer(
@@ -12,6 +18,11 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.command("inspect")(inspect)
+app.add_typer(remediation_commands.app, name="remediation")
+app.add_typer(environment_commands.app, name="environment")
+app.add_typer(kill_switch_commands.app, name="kill-switch")
+app.add_typer(operator_commands.app, name="operator")
+kill_switch_commands.register_health(app)
 
 
 @app.callback()

@@ -1,0 +1,111 @@
+"""`cmkflow environment`: what the app may do in each environment."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from cmkflow.answer_tables import counted, facts, table
+from cmkflow.api_client import Api, ApiError, Call
+from cmkflow.api_command import api_command
+
+app = typer.Typer(no_args_is_help=True, help="What the app may do in each environment.")
+
+EnvironmentId = Annotated[str, typer.Argument(metavar="ENVIRONMENT", help="Its id.")]
+
+
+def _list(answer: Any) -> Table:
+    rows = [
+        (
+            item["display_name"],
+            item["id"],
+            item["geography"],
+            item["policy"]["status"] if item["policy"] else "no key of the customer",
+            item["settings"]["mode"],
+            str(item["settings"]["limit"]),
+        )
+        for item in answer["items"]
+    ]
+    return table(("Environment", "Id", "Geography", "Policy", "Mode", "Limit"), rows)
+
+
+def _one(answer: Any) -> Table:
+    settings, policy = answer["settings"], answer["policy"]
+    waived = [f"{gap}: {reason}" for gap, reason in settings["waived_gaps"].items()]
+    return facts(
+        {
+            "Environment": f"{answer['display_name']} ({answer['id']})",
+            "Where": f"{answer['geography']}, {answer['region']}",
+            "Policy": f"{policy['status']} {policy['policy_id']}" if policy else "none",
+            "Mode": settings["mode"],
+            "Limit": f"{settings['limit']} flows for each remediation",
+            "Maintenance window": settings["maintenance_window"] or "any time",
+            "First wave": "\n".join(settings["first_wave"]),
+            "Excluded flows": "\n".join(settings["excluded_flows"]),
+            "Waived gaps": "\n".join(waived),
+        }
+    )
+
+
+@api_command(app, "list", show=_list)
+def list_environments(api: Api) -> object:
+    """Show every environment of the tenant and its mode."""
+    return api.send(Call(method="GET", path=("environments",)))
+
+
+@api_command(app, "show", show=_one)
+def show_environment(api: Api, environment: EnvironmentId) -> object:
+    """Show one environment and its settings."""
+    return api.send(Call(method="GET", path=("environments", environment)))
+
+
+@api_command(app, "set", show=_one)
+def set_environment(
+    api: Api,
+    environment: EnvironmentId,
+    mode: Annotated[
+        str | None,
+        typer.Option(help="assess: read only; approve: write what was approved; auto: the plan."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Flows for each remediation.")] = None,
+    window: Annotated[
+        str | None, typer.Option(help="HH:MM-HH:MM in UTC in which writes are made; '': always.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(help="Workflow id never to touch; repeat it. Replaces the list; '': none."),
+    ] = None,
+    first: Annotated[
+        list[str] | None,
+        typer.Option(help="Workflow id that goes first; repeat it. Replaces the list; '': none."),
+    ] = None,
+) -> object:
+    """Set what the app may do; what is left out stays as it is."""
+    said = {
+        "mode": mode,
+        "limit": limit,
+        "maintenance_window": window,
+        "excluded_flows": _ids(exclude),
+        "first_wave": _ids(first),
+    }
+    body = {name: value for name, value in said.items() if value is not None}
+    if not body:
+        raise ApiError("Nothing is to be set: name at least one of the options (see --help).")
+    return api.send(Call(method="PUT", path=("environments", environment), body=body))
+
+
+@api_command(app, "waive", show=lambda answer: counted(answer["retried"], "job", "goes on"))
+def waive_gap(
+    api: Api,
+    environment: EnvironmentId,
+    gap: Annotated[str, typer.Argument(help="Its name, as the blocked job says it.")],
+    reason: Annotated[str, typer.Option(help="Why calls get through all the same.")],
+) -> object:
+    """Accept a firewall gap by its name, and go on with the jobs that it blocks."""
+    body = {"gap": gap, "reason": reason}
+    return api.send(Call(method="POST", path=("environments", environment, "waivers"), body=body))
+
+
+def _ids(given: list[str] | None) -> list[str] | None:
+    """Return what was given; a single empty text stands for the empty list."""
+    return None if given is None else [one for one in given if one]

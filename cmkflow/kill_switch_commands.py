@@ -1,0 +1,70 @@
+"""`cmkflow kill-switch`, which stops every write of the app, and `cmkflow health`."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from cmkflow.answer_tables import facts
+from cmkflow.api_client import Api, Call
+from cmkflow.api_command import api_command
+from cmkflow.person import Name
+
+app = typer.Typer(no_args_is_help=True, help="Stop every write of the app, or allow them again.")
+
+Reason = Annotated[str, typer.Option(help="Why; whoever looks at the switch reads it.")]
+
+
+def _switch(answer: Any) -> Text:
+    if not answer["at"]:
+        return Text("The kill switch is off; nobody has ever touched it.")
+    state = "on: nothing is written" if answer["on"] else "off: writes are allowed"
+    return Text(
+        f"The kill switch is {state}.\n{answer['by']}, {answer['at']}: {answer['reason']}",
+        style="bold red" if answer["on"] else "",
+    )
+
+
+def _health(answer: Any) -> Table:
+    dead = [f"{queue}: {count}" for queue, count in answer["dead_letters"].items() if count]
+    return facts(
+        {
+            "Store and broker": "answer",
+            "Kill switch": "on" if answer["kill_switch_on"] else "off",
+            "Parked messages": str(answer["parked"]),
+            "Dead letters": "\n".join(dead) or "0",
+        }
+    )
+
+
+@api_command(app, "show", show=_switch)
+def show_kill_switch(api: Api) -> object:
+    """Show whether writes are stopped, by whom and why."""
+    return api.send(Call(method="GET", path=("kill-switch",)))
+
+
+@api_command(app, "on", show=_switch)
+def turn_on(api: Api, reason: Reason, by: Name) -> object:
+    """Stop every write. What is being written at this moment is finished."""
+    return _turn(api, is_on=True, reason=reason, by=by)
+
+
+@api_command(app, "off", show=_switch)
+def turn_off(api: Api, reason: Reason, by: Name) -> object:
+    """Allow writes again. Jobs that wait look again within five minutes (CMK_WAIT_POLL)."""
+    return _turn(api, is_on=False, reason=reason, by=by)
+
+
+def register_health(group: typer.Typer) -> None:
+    """Add `health` to the top of the command line."""
+
+    @api_command(group, "health", show=_health)
+    def health(api: Api) -> object:
+        """Show whether the app can work, and what waits for a person."""
+        return api.send(Call(method="GET", path=("health",)))
+
+
+def _turn(api: Api, *, is_on: bool, reason: str, by: str) -> object:
+    body = {"on": is_on, "by": by, "reason": reason}
+    return api.send(Call(method="PUT", path=("kill-switch",), body=body))

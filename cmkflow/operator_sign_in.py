@@ -1,0 +1,64 @@
+"""Signs the operator in with the app's own credential class, so that the app reads what it keeps.
+
+Imported when the command runs: it brings azure-identity, msal and aiohttp along.
+"""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.identity.aio import AzureCliCredential
+
+from shared.adapters import flow_service, key_vault, resource_manager
+from shared.adapters.http_client import HttpClient, Service, default_transport
+from shared.adapters.identity import (
+    OperatorCredential,
+    OperatorSettings,
+    application_credential,
+)
+from shared.adapters.key_vault_secrets import VaultSecrets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaultIdentity:
+    """Who writes the secret."""
+
+    #: True: this machine's managed identity; False: the account of `az login`.
+    is_managed: bool
+    client_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """Whom to sign in, and where the token cache is kept."""
+
+    tenant_id: str
+    client_id: str
+    cache_secret: str
+    identity: VaultIdentity
+
+
+async def sign_in(order: SignIn, show: Callable[[str], None]) -> None:
+    """Sign a person in; `show` gets what to do. Raises `ProductError`, `ValueError`."""
+    async with AsyncExitStack() as closing:
+        credential: AsyncTokenCredential = (
+            application_credential(order.identity.client_id)
+            if order.identity.is_managed
+            else AzureCliCredential(tenant_id=order.tenant_id)
+        )
+        closing.push_async_callback(credential.close)
+        http = HttpClient(default_transport())
+        closing.push_async_callback(http.close)
+        vaults = Service(name="Key Vault", scope=key_vault.SCOPE, credential=credential)
+        arm = Service(
+            name="Azure Resource Manager", scope=resource_manager.SCOPE, credential=credential
+        )
+        secrets = VaultSecrets(
+            key_vault.VaultContents(http, vaults),
+            resource_manager.ResourceManager(http, arm, subscriptions=()),
+        )
+        settings = OperatorSettings(
+            tenant_id=order.tenant_id, client_id=order.client_id, cache_secret=order.cache_secret
+        )
+        await OperatorCredential(settings, secrets).sign_in(flow_service.SCOPE, show)

@@ -1,0 +1,128 @@
+"""`cmkflow remediation`: start remediations, follow them, decide about them."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from cmkflow.answer_tables import counted, plan_tables, remediation_detail, remediation_table
+from cmkflow.api_client import Api, Call
+from cmkflow.api_command import api_command
+from cmkflow.person import Name
+
+app = typer.Typer(no_args_is_help=True, help="Start remediations, follow and decide them.")
+
+RemediationId = Annotated[str, typer.Argument(metavar="REMEDIATION", help="Its id.")]
+Flows = Annotated[
+    list[str] | None,
+    typer.Option("--flow", help="Workflow id; repeat it. Left out: all of them."),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether it is meant.")]
+
+
+def _started(answer: Any) -> Text:
+    identity = answer["id"]
+    return Text(
+        f"Remediation {identity} has started ({answer['mode']}).\n"
+        f"Follow it: cmkflow remediation show {identity}"
+    )
+
+
+def _jobs(answer: Any) -> Text:
+    return counted(answer["jobs"], "job", "is on its way")
+
+
+@api_command(app, "start", show=_started)
+def start_remediation(
+    api: Api,
+    environments: Annotated[list[str], typer.Argument(metavar="ENVIRONMENT…", help="Ids.")],
+    by: Name,
+    mode: Annotated[
+        str,
+        typer.Option(help="assess: find and report; dry-run: show every write; apply: do it."),
+    ] = "dry-run",
+    flows: Flows = None,
+    order: Annotated[
+        str | None,
+        typer.Option(help="Your name for this order (Idempotency-Key): repeating it is harmless."),
+    ] = None,
+) -> object:
+    """Start a remediation; a dry run unless --mode says otherwise."""
+    body: dict[str, object] = {"mode": mode, "environments": environments, "by": by}
+    if flows:
+        body["flows"] = flows
+    headers = {"Idempotency-Key": order} if order else {}
+    return api.send(Call(method="POST", path=("remediations",), body=body, headers=headers))
+
+
+@api_command(app, "list", show=remediation_table)
+def list_remediations(
+    api: Api,
+    environment: Annotated[str | None, typer.Option(help="Of this environment only.")] = None,
+    state: Annotated[str | None, typer.Option(help="In this state only, such as stuck.")] = None,
+    limit: Annotated[int, typer.Option(help="At most so many.")] = 50,
+) -> object:
+    """Show remediations, the newest first."""
+    query = {"limit": limit, "environment": environment, "state": state}
+    return api.send(Call(method="GET", path=("remediations",), query=query))
+
+
+@api_command(app, "show", show=remediation_detail)
+def show_remediation(
+    api: Api,
+    remediation: RemediationId,
+    history: Annotated[
+        bool, typer.Option("--history", help="Add every step with its time.")
+    ] = False,
+) -> object:
+    """Show how far a remediation is, and what each flow of it waits for."""
+    query = {"history": "true" if history else None}
+    return api.send(Call(method="GET", path=("remediations", remediation), query=query))
+
+
+@api_command(app, "plan", show=plan_tables)
+def show_plan(
+    api: Api,
+    remediation: RemediationId,
+    environment: Annotated[str | None, typer.Option(help="Of this environment only.")] = None,
+) -> object:
+    """Show what is planned for each flow: why, its callers, every write."""
+    query = {"environment": environment}
+    return api.send(Call(method="GET", path=("remediations", remediation, "plan"), query=query))
+
+
+@api_command(app, "approve", show=_jobs)
+def approve_remediation(api: Api, remediation: RemediationId, by: Name) -> object:
+    """Approve every plan of a remediation that waits for it."""
+    return _decide(api, remediation, "approve", {"by": by})
+
+
+@api_command(app, "cancel", show=_jobs)
+def cancel_remediation(api: Api, remediation: RemediationId, yes: Yes = False) -> object:
+    """Cancel what has not begun; what has begun is rolled back."""
+    _ask(yes, "Cancel what has not begun and roll back what has?")
+    return _decide(api, remediation, "cancel", None)
+
+
+@api_command(app, "retry", show=_jobs)
+def retry_remediation(api: Api, remediation: RemediationId, flows: Flows = None) -> object:
+    """Go on with what is blocked or failed, after its instruction was followed."""
+    return _decide(api, remediation, "retry", {"flows": flows} if flows else None)
+
+
+@api_command(app, "roll-back", show=_jobs)
+def roll_back_remediation(
+    api: Api, remediation: RemediationId, flows: Flows = None, yes: Yes = False
+) -> object:
+    """Undo the work on some flows, or on all: originals on, callers back, copies off."""
+    _ask(yes or bool(flows), "Roll every flow of this remediation back?")
+    return _decide(api, remediation, "roll-back", {"flows": flows} if flows else None)
+
+
+def _ask(is_sure: bool, question: str) -> None:
+    if not is_sure:
+        typer.confirm(question, abort=True, err=True)
+
+
+def _decide(api: Api, remediation: str, order: str, body: dict[str, object] | None) -> object:
+    return api.send(Call(method="POST", path=("remediations", remediation, order), body=body))
