@@ -8,8 +8,8 @@ STAMP := .venv/.installed
 #: Folder of exported flows for the demo, and `all` to have the platform hold every one of them back.
 FLOWS ?=
 HOLD ?=
-#: More arguments for pytest, such as ARGS="-k traffic".
-ARGS ?=
+#: Arguments for pytest: two processes, or such as ARGS="-k traffic".
+ARGS ?= -n 2
 
 .DELETE_ON_ERROR:
 .PHONY: demo up test check format clean
