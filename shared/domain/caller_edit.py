@@ -6,12 +6,13 @@ text meanwhile stays.
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
-from shared.domain.json_literals import json_strings
+from shared.domain.json_literals import json_strings_around
 from shared.domain.trigger_url import (
     SignatureChanged,
     find_trigger_urls,
@@ -39,6 +40,8 @@ __all__ = [
 ]
 
 _CHILD_REFERENCE = "workflowReferenceName"
+#: Stands in every trigger URL (§7.2), or is the key of a child flow's id.
+_MENTIONING = re.compile(rf"{_CHILD_REFERENCE}|(?i:workflows)")
 
 
 class EditConflict(ValueError):
@@ -215,7 +218,7 @@ def _json_mentions(text: str) -> list[Mention]:
     # Most definitions mention nobody: one cheap look saves the walk over their strings.
     if _CHILD_REFERENCE not in text and "workflows" not in text.lower():
         return mentions
-    for string in json_strings(text):
+    for string in json_strings_around(text, _MENTIONING):
         if string.key == _CHILD_REFERENCE:
             bare = string.value.strip("{}")
             first = string.value.find(bare)

@@ -42,6 +42,8 @@ def is_list_flows_as_admin_v1(
     step: Mapping[str, object], connection_references: Mapping[str, object]
 ) -> bool:
     """Return whether an action is *List flows as Admin (V1)* (§7 actions, §14.6)."""
+    if not mapping_at(step, "inputs", "host"):
+        return False
     operation = operation_of(step, connection_references)
     if operation.connector != _MANAGEMENT_CONNECTOR:
         return False

@@ -5,7 +5,7 @@ The platform adds members of its own when it saves a flow; a copy is not wrong b
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection
 
 #: What the platform adds or rewrites on save, by the member that holds it. Nothing else is
 #: forgiven: a changed schema, authentication type or connection is a difference (§5.6).
@@ -25,42 +25,43 @@ def same_definition(a: str, b: str) -> bool:
     `properties`, and empty `outputs`, `metadata`, `runAfter`. Text that is not JSON, or
     nests without end, equals only itself.
     """
-    if a == b:
-        return True
-    try:
-        return bool(_normal(json.loads(a), None) == _normal(json.loads(b), None))
-    except (ValueError, RecursionError):
-        return False
+    return a == b or _canonical(a) == _canonical(b)
 
 
 def definition_digest(text: str) -> str:
     """Return a hash that two texts share exactly if `same_definition` holds for them."""
+    return hashlib.sha256(_canonical(text).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _canonical(text: str) -> str:
+    """Return one text for all that describe the same flow; what is no JSON stands for itself."""
     try:
-        normal = json.dumps(_normal(json.loads(text), None), sort_keys=True)
+        document = json.loads(text, object_hook=_without_additions, parse_float=_number)
+        if isinstance(document, dict) and "properties" in document:
+            document = _without(document, _ADDED_TO_DOCUMENT)
+        return json.dumps(document, sort_keys=True)
     except (ValueError, RecursionError):
-        normal = text
-    return hashlib.sha256(normal.encode()).hexdigest()
+        return text
 
 
-def _normal(value: object, holder: str | None) -> object:
-    if isinstance(value, list):
-        return [_normal(item, None) for item in value]
-    if not isinstance(value, Mapping):
-        # JSON tells 1 from true; Python's == does not.
-        return (type(value).__name__, value) if isinstance(value, bool) else value
-    kept = {
-        name: _normal(member, name)
-        for name, member in value.items()
-        if name not in _dropped(value, holder)
-    }
-    return {n: m for n, m in kept.items() if m != {} or n not in _EMPTY_BY_DEFAULT}
-
-
-def _dropped(value: Mapping[str, object], holder: str | None) -> frozenset[str]:
-    if holder == "metadata":
-        return _ADDED_METADATA
+def _without_additions(value: dict[str, object]) -> dict[str, object]:
+    """Take out of an object what the platform adds; the decoder calls it from the inside out."""
+    metadata = value.get("metadata")
+    if isinstance(metadata, dict) and not _ADDED_METADATA.isdisjoint(metadata):
+        value["metadata"] = _without(metadata, _ADDED_METADATA)
     if "triggers" in value and "actions" in value:
-        return _ADDED_TO_DEFINITION
-    if "properties" in value and holder is None:
-        return _ADDED_TO_DOCUMENT
-    return frozenset()
+        value = _without(value, _ADDED_TO_DEFINITION)
+    if not _EMPTY_BY_DEFAULT.isdisjoint(value):
+        empty = {name for name in _EMPTY_BY_DEFAULT if value.get(name) == {}}
+        value = _without(value, empty)
+    return value
+
+
+def _without(value: dict[str, object], names: Collection[str]) -> dict[str, object]:
+    return {name: member for name, member in value.items() if name not in names}
+
+
+def _number(text: str) -> int | float:
+    """JSON has one kind of number: `1.0` is 1."""
+    number = float(text)
+    return int(number) if number.is_integer() else number

@@ -29,26 +29,30 @@ def walk_actions(definition: Mapping[str, object]) -> Iterator[Step]:
     stack: list[tuple[str, str, object]] = _entries("", definition.get("actions"))
     while stack:
         name, path, raw = stack.pop()
-        if not isinstance(raw, Mapping):
+        if not isinstance(raw, dict):
             continue
-        step = Step(name=name, path=path, raw=raw)
-        yield step
-        for prefix, actions in reversed(list(_branches(step))):
-            stack.extend(_entries(prefix, actions))
+        yield Step(name=name, path=path, raw=raw)
+        if not _CONTAINING.isdisjoint(raw):
+            for prefix, actions in reversed(list(_branches(path, raw))):
+                stack.extend(_entries(prefix, actions))
 
 
-def _branches(step: Step) -> Iterator[tuple[str, object]]:
+#: Members that hold more actions; most actions have none of them.
+_CONTAINING = frozenset({"actions", "else", "cases", "default", "tools"})
+
+
+def _branches(path: str, raw: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     """Name the places where an action holds more actions (§7: If, Switch, Scope, Foreach, Until).
 
     `tools` is where an agent of Logic Apps keeps the actions that it may choose.
     """
-    yield step.path, step.raw.get("actions")
-    yield f"{step.path}/else", mapping_at(step.raw, "else").get("actions")
-    for name, case in mapping_at(step.raw, "cases").items():
-        yield f"{step.path}/case:{name}", as_mapping(case).get("actions")
-    yield f"{step.path}/default", mapping_at(step.raw, "default").get("actions")
-    for name, tool in mapping_at(step.raw, "tools").items():
-        yield f"{step.path}/tool:{name}", as_mapping(tool).get("actions")
+    yield path, raw.get("actions")
+    yield f"{path}/else", mapping_at(raw, "else").get("actions")
+    for name, case in mapping_at(raw, "cases").items():
+        yield f"{path}/case:{name}", as_mapping(case).get("actions")
+    yield f"{path}/default", mapping_at(raw, "default").get("actions")
+    for name, tool in mapping_at(raw, "tools").items():
+        yield f"{path}/tool:{name}", as_mapping(tool).get("actions")
 
 
 def _entries(prefix: str, actions: object) -> list[tuple[str, str, object]]:

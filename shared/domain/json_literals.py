@@ -39,6 +39,38 @@ class JsonString:
         return "".join(self._spelling.get(c) or json.dumps(c)[1:-1] for c in text)
 
 
+def json_strings_around(source: str, wanted: re.Pattern[str]) -> Iterator[JsonString]:
+    """Yield in order the string values that `wanted` is in, and those whose key it is in.
+
+    Looks at the literals around matches instead of at all of them. `source` has to be JSON: there
+    every match is inside a literal. A value's `key` is given only where `wanted` is in it.
+    """
+    position = 0
+    while found := wanted.search(source, position):
+        literal = _LITERAL.match(source, _opening(source, found.start()))
+        if literal is None:
+            return
+        position = max(literal.end(), found.end())
+        colon = _COLON.match(source, literal.end())
+        if colon is None:
+            yield _string(literal, None)
+        elif value := _LITERAL.match(source, colon.end()):
+            position = value.end()
+            yield _string(value, _string(literal, None).value)
+
+
+def _opening(source: str, inside: int) -> int:
+    """Return where the literal begins that a place is in: at a quote that nothing escapes."""
+    while (quote := source.rfind('"', 0, inside)) > 0:
+        escape = quote
+        while source[escape - 1] == "\\":
+            escape -= 1
+        if (quote - escape) % 2 == 0:
+            return quote
+        inside = quote
+    return max(quote, 0)
+
+
 def json_strings(source: str) -> Iterator[JsonString]:
     """Yield every string value in order, keys left out."""
     key: str | None = None

@@ -1,7 +1,8 @@
 """Reads from JSON whose shape nobody promises.
 
 Definitions come from fifteen years of designers: a missing or oddly typed member must read as
-absent, not raise in the middle of ten thousand flows.
+absent, not raise in the middle of ten thousand flows. `dict` is asked for, not `Mapping`: it is
+what `json` decodes to, and the test is five times as fast where it is made millions of times.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,13 +13,16 @@ _EMPTY: Mapping[str, object] = {}
 
 def as_mapping(value: object) -> Mapping[str, object]:
     """Return a JSON object as it is, anything else as an empty one."""
-    return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else _EMPTY
+    return cast("Mapping[str, object]", value) if isinstance(value, dict) else _EMPTY
 
 
 def mapping_at(value: Mapping[str, object], *names: str) -> Mapping[str, object]:
     """Return the object at a chain of member names, an empty one where the chain breaks."""
     for name in names:
-        value = as_mapping(value.get(name))
+        member = value.get(name)
+        if not isinstance(member, dict):
+            return _EMPTY
+        value = member
     return value
 
 
@@ -35,7 +39,7 @@ def texts_in(value: object) -> Iterator[str]:
         value = stack.pop()
         if isinstance(value, str):
             yield value
-        elif isinstance(value, Mapping):
+        elif isinstance(value, dict):
             stack += list(value.values())[::-1]
         elif isinstance(value, list):
             stack += value[::-1]
