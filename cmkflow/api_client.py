@@ -53,7 +53,8 @@ class Api:
             with build_opener(_NoRedirect).open(request, timeout=_SECONDS) as answer:
                 return json.load(answer)
         except HTTPError as err:
-            raise ApiError(_refusal(err)) from None
+            with err:
+                raise ApiError(_refusal(err)) from None
         except (URLError, http.client.HTTPException, OSError) as err:
             raise ApiError(self._unreachable(getattr(err, "reason", err))) from None
         except ValueError:

@@ -1,0 +1,86 @@
+"""The app's own HTTP functions on a real port, over twins: what the command line is tested on."""
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import azure.functions as func
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from click.testing import Result
+from typer.testing import CliRunner
+
+from cmkflow.__main__ import app as command_line
+from function_app import app
+
+KEY = "the-function-key"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandLine:
+    """Runs commands against one app."""
+
+    url: str
+    key: str = KEY
+
+    async def run(self, *arguments: str, key: str | None = None, answer: str = "") -> Result:
+        """Run `cmkflow`; `answer` is typed where it asks something."""
+        env = {
+            "CMKFLOW_API": self.url,
+            "CMKFLOW_KEY": self.key if key is None else key,
+            "CMKFLOW_BY": "admin@contoso.example",
+            "COLUMNS": "400",
+        }
+        # The command blocks, and the app answers in this loop.
+        return await asyncio.to_thread(
+            CliRunner().invoke, command_line, list(arguments), env=env, input=answer
+        )
+
+
+@asynccontextmanager
+async def served_app() -> AsyncIterator[CommandLine]:
+    """Serve every HTTP function of the app, as the host does, in the running loop."""
+    routes = web.Application()
+    for one in _functions():
+        trigger = one.get_trigger()
+        if trigger.get_binding_name() == "httpTrigger":
+            handler = _handler(one.get_user_function())
+            for method in trigger.methods:
+                routes.router.add_route(method.value, f"/api/{trigger.route}", handler)
+    async with TestServer(routes) as server:
+        yield CommandLine(url=str(server.make_url("")))
+
+
+@functools.cache
+def _functions() -> tuple[Any, ...]:
+    """Return the app's functions: it gives them out only once."""
+    return tuple(app.get_functions())
+
+
+def _handler(
+    function: Callable[..., Awaitable[func.HttpResponse]],
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        if request.headers.get("x-functions-key") != KEY:
+            return web.Response(status=401)
+        reply: Any = await function(
+            func.HttpRequest(
+                request.method,
+                str(request.url),
+                headers=dict(request.headers),
+                params=dict(request.query),
+                route_params=dict(request.match_info),
+                body=await request.read(),
+            )
+        )
+        return web.Response(
+            status=reply.status_code,
+            body=reply.get_body(),
+            content_type=reply.mimetype,
+            headers=dict(reply.headers),
+        )
+
+    return handle
