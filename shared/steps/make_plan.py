@@ -67,6 +67,8 @@ async def complete(services: Services, environment_id: str, item: PlanItem) -> P
     for holds in filter(None, (item.url_id, item.workflow_id)):
         async for kept in services.tables.places.query(holds):
             caller = kept.item.caller
+            if holds == item.workflow_id and caller.environment_id != environment_id:
+                continue  # the same solution, imported elsewhere
             callers[kept.item.id] = PlannedCaller(
                 kind=caller.kind, label=caller.label, manual=caller.manual
             )

@@ -29,6 +29,8 @@ async def begin(work: Work) -> FlowJob:
     for holds in filter(None, (job.original_url_id, job.original_id)):
         async for kept in tables.places.query(holds):
             caller = kept.item.caller
+            if holds == job.original_id and not is_family(job, caller):
+                continue
             other = await copied_elsewhere(work, caller)
             if other:
                 # Its copy is written against ours: it never needs the new URL itself.
@@ -72,7 +74,8 @@ async def new_urls(work: Work) -> dict[str, str]:
 async def update_one(work: Work, record: CallerRecord, urls: Mapping[str, str]) -> CallerRecord:
     """Write one caller: note the edit, write, read back. Returns the record as it was stored."""
     kind = work.services.callers[record.caller.kind]
-    flow_ids = {work.job.original_id: work.job.copy_id}
+    job = work.job
+    flow_ids = {job.original_id: job.copy_id} if is_family(job, record.caller) else {}
     async with hold_resource(work, record.caller.resource):
         for _ in range(TRIES):
             try:
@@ -103,6 +106,15 @@ async def update_one(work: Work, record: CallerRecord, urls: Mapping[str, str]) 
         instruction="Find out what resets this value and change it there, then retry.",
         code="caller",
     )
+
+
+def is_family(job: FlowJob, caller: Caller) -> bool:
+    """Say whether a child flow's id at the caller means this job's original.
+
+    A workflow keeps its id when its solution is imported elsewhere (contract §6.1), and a flow runs
+    child flows of its own environment only. A trigger URL means the same everywhere.
+    """
+    return caller.environment_id == job.environment_id
 
 
 async def copied_elsewhere(work: Work, caller: Caller) -> FlowJob | None:

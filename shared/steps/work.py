@@ -75,13 +75,15 @@ async def save(services: Services, kept: Kept[FlowJob], job: FlowJob) -> Kept[Fl
             job = replace(job, requested=fresh.item.requested, woken=fresh.item.woken)
 
 
-async def wake(services: Services, environment_id: str, job_id: str, *, code: str) -> None:
+async def wake(
+    services: Services, environment_id: str, job_id: str, *, code: str, even_blocked: bool = True
+) -> None:
     """Have a job looked at now if it waits, or is blocked, for the reason `code`."""
     while kept := await services.tables.jobs.get(environment_id, job_id):
         job = kept.item
         held = job.lease_until is not None and job.lease_until > services.now
         waits = job.due is not None
-        if not held and job.code != code:
+        if not held and (job.code != code or not (waits or even_blocked)):
             return
         if held:
             job = replace(job, woken=True)

@@ -54,10 +54,18 @@ async def _wake_settled(services: Services) -> int:
     return count
 
 
+def _is_stuck(job: FlowJob, other: FlowJob) -> bool:
+    """Say whether a job waits for one that does not go on by itself: it has to be told so."""
+    stuck = other.state in {JobState.BLOCKED, JobState.FAILED}
+    return stuck and not (job.code == "child" and other.is_proven)
+
+
 async def _is_settled(services: Services, job: FlowJob) -> bool:
     related = job.children if job.code == "child" else job.parents
     rows = [await services.tables.jobs.get(job.environment_id, identity) for identity in related]
     jobs = [kept.item for kept in rows if kept]
+    if job.state is JobState.WAITING and any(_is_stuck(job, other) for other in jobs):
+        return True
     if job.code == "child":
         if job.reached is JobState.ROLLING_BACK:
             return all(child.has_original_back for child in jobs)

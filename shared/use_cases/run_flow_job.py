@@ -221,11 +221,13 @@ async def _tell_others(services: Services, before: FlowJob, after: FlowJob) -> N
             await wake(services, after.environment_id, parent, code="child")
     if after.state is before.state:
         return
-    if after.state is JobState.PROVEN:
+    # A job that is stuck is told of too: whoever waits for it has to say so instead of waiting on.
+    is_proven = after.state is JobState.PROVEN
+    if is_proven or (after.is_finished and not after.is_proven):
         for parent in after.parents:
-            await wake(services, after.environment_id, parent, code="child")
-    if after.state in {JobState.RETIRED, JobState.ROLLED_BACK, JobState.CANCELLED}:
-        for child in after.children:
-            await wake(services, after.environment_id, child, code="parent")
+            await wake(services, after.environment_id, parent, code="child", even_blocked=is_proven)
     if after.is_finished:
+        has_ended = after.state not in {JobState.BLOCKED, JobState.FAILED}
+        for child in after.children:
+            await wake(services, after.environment_id, child, code="parent", even_blocked=has_ended)
         await wake_environment_job(services, after.environment_job_id, after.remediation_id)
