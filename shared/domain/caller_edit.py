@@ -40,8 +40,10 @@ __all__ = [
 ]
 
 _CHILD_REFERENCE = "workflowReferenceName"
-#: Stands in every trigger URL (§7.2), or is the key of a child flow's id.
-_MENTIONING = re.compile(rf"{_CHILD_REFERENCE}|(?i:workflows)")
+#: Stands in every trigger URL (§7.2).
+_URL_WORD = "workflows"
+_MENTIONING = re.compile(rf"{_CHILD_REFERENCE}|(?i:{_URL_WORD})")
+_MENTIONING_FLOWS = re.compile(_CHILD_REFERENCE)
 
 
 class EditConflict(ValueError):
@@ -216,9 +218,10 @@ def _url_mentions(text: str) -> list[Mention]:
 def _json_mentions(text: str) -> list[Mention]:
     mentions: list[Mention] = []
     # Most definitions mention nobody: one cheap look saves the walk over their strings.
-    if _CHILD_REFERENCE not in text and "workflows" not in text.lower():
+    has_urls = _URL_WORD in text.lower()
+    if not has_urls and _CHILD_REFERENCE not in text:
         return mentions
-    for string in json_strings_around(text, _MENTIONING):
+    for string in json_strings_around(text, _MENTIONING if has_urls else _MENTIONING_FLOWS):
         if string.key == _CHILD_REFERENCE:
             bare = string.value.strip("{}")
             first = string.value.find(bare)

@@ -15,10 +15,10 @@ class DependencyGraph:
     def __init__(self, children: Mapping[str, Iterable[str]]) -> None:
         """Take every known flow as a key; a called id that is no key is a missing child."""
         called = {flow: frozenset(ids) for flow, ids in sorted(children.items())}
-        self._children = {flow: ids & called.keys() for flow, ids in called.items()}
-        self.missing = {
-            flow: ids - called.keys() for flow, ids in called.items() if ids - called.keys()
-        }
+        # Not the dictionary's keys: an intersection with those walks over all of them.
+        known = frozenset(called)
+        self._children = {flow: ids & known for flow, ids in called.items()}
+        self.missing = {flow: ids - known for flow, ids in called.items() if not ids <= known}
         """Children that are no flow of this graph, by the flow that calls them."""
         parents: dict[str, set[str]] = {flow: set() for flow in called}
         for flow, ids in self._children.items():

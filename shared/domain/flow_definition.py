@@ -145,6 +145,11 @@ class FlowDefinition:
         return self.triggers[0].category if self.triggers else TriggerCategory.NONE
 
     @property
+    def trigger_categories(self) -> tuple[TriggerCategory, ...]:
+        """The category of each trigger."""
+        return tuple(trigger.category for trigger in self.triggers)
+
+    @property
     def is_self_starting(self) -> bool:
         """Whether any trigger starts the flow with nobody calling it."""
         return any(trigger.category.is_self_starting for trigger in self.triggers)

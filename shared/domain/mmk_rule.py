@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from shared.domain.dependency_graph import DependencyGraph
 from shared.domain.flow_definition import DefinitionFormat, FlowDefinition
+from shared.domain.flow_summary import FlowSummary
 from shared.domain.trigger_kinds import TriggerCategory
 
 
@@ -68,7 +69,7 @@ _STAYS = {
 
 
 def explain(
-    definition: FlowDefinition,
+    definition: FlowDefinition | FlowSummary,
     *,
     in_solution: bool | None,
     held_back_children: Collection[str] = (),
@@ -88,9 +89,9 @@ def explain(
     certain, in_doubt = _by_trigger(definition, in_solution)
     if definition.uses_list_flows_as_admin_v1:
         certain.append(MmkReason.LIST_FLOWS_AS_ADMIN_V1)
-    if not definition.children.isdisjoint(held_back_children):
+    if any(child in held_back_children for child in definition.children):
         certain.append(MmkReason.PARENT_OF_MMK_FLOW)
-    elif not definition.children.isdisjoint(unknown_children):
+    elif any(child in unknown_children for child in definition.children):
         in_doubt.append(MmkReason.PARENT_OF_MMK_FLOW)
     if certain:
         return _assessment(True, certain, _TEXTS)
@@ -99,7 +100,7 @@ def explain(
     return Assessment(stays_on_mmk=False, reasons=(), text="It moves to the new key by itself.")
 
 
-def explain_listed(definition: FlowDefinition, assessment: Assessment) -> Assessment:
+def explain_listed(definition: FlowDefinition | FlowSummary, assessment: Assessment) -> Assessment:
     """Return the assessment of a flow that the platform itself lists as not migrated.
 
     The list is the truth (§5.1): what was in doubt is settled, and a flow that the rule would let
@@ -149,11 +150,11 @@ def explain_all(
 
 
 def _by_trigger(
-    definition: FlowDefinition, in_solution: bool | None
+    definition: FlowDefinition | FlowSummary, in_solution: bool | None
 ) -> tuple[list[MmkReason], list[MmkReason]]:
     certain: list[MmkReason] = []
     in_doubt: list[MmkReason] = []
-    for category in dict.fromkeys(trigger.category for trigger in definition.triggers):
+    for category in dict.fromkeys(definition.trigger_categories):
         if category in _STAYS:
             certain.append(_STAYS[category])
         elif category is TriggerCategory.TEAMS_EVENT:

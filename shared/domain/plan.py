@@ -1,10 +1,11 @@
 """What to do about each flow that stays on Microsoft's key: pure rules over what was found."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from shared.domain.dependency_graph import DependencyGraph
-from shared.domain.flow_definition import DefinitionFormat, FlowDefinition
+from shared.domain.flow_definition import DefinitionFormat
+from shared.domain.flow_summary import FlowSummary
 from shared.domain.job import FlowJob, JobState, Pattern
 from shared.domain.mmk_rule import MmkReason, explain, explain_listed
 from shared.domain.remediation import PlanItem, PlannedAction
@@ -21,7 +22,7 @@ class Candidate:
     is_on: bool
     is_managed: bool
     in_solution: bool
-    definition: FlowDefinition | None = field(repr=False)
+    definition: FlowSummary | None
     problem: str
     digest: str
     #: The job that exists for it, if any.
@@ -79,8 +80,12 @@ def _families(
     by_id: Mapping[str, Candidate], graph: DependencyGraph
 ) -> tuple[tuple[str, ...], ...]:
     """Group the candidates by calls among themselves; flows that moved do not connect them."""
-    among = DependencyGraph({flow: graph.children_of(flow) & by_id.keys() for flow in by_id})
-    return among.families
+    among = {flow: _among(graph.children_of(flow), by_id) for flow in by_id}
+    return DependencyGraph(among).families
+
+
+def _among(flows: Iterable[str], by_id: Mapping[str, Candidate]) -> tuple[str, ...]:
+    return tuple(sorted(flow for flow in flows if flow in by_id))
 
 
 def _item(
@@ -91,8 +96,7 @@ def _item(
 ) -> PlanItem:
     definition = candidate.definition
     flow = candidate.workflow_id
-    trigger = definition.triggers[0] if definition and definition.triggers else None
-    category = trigger.category if trigger else TriggerCategory.NONE
+    category = definition.category if definition else TriggerCategory.NONE
     reasons: tuple[MmkReason, ...] = (MmkReason.UNEXPLAINED,)
     explanation = candidate.problem
     if definition:
@@ -109,14 +113,13 @@ def _item(
         pattern = Pattern.OFF
     else:
         pattern = Pattern.SWAP if category.is_self_starting else Pattern.CALLED
-    hosts = {action.host or "*" for action in definition.http_actions} if definition else set()
     return PlanItem(
         environment_job_id=request.environment_job_id,
         workflow_id=flow,
         flow_name=candidate.flow_name,
         display_name=candidate.display_name,
         category=category,
-        trigger_name=trigger.name if trigger else "",
+        trigger_name=definition.trigger_name if definition else "",
         has_trigger_url=category.has_callback_url,
         in_solution=candidate.in_solution,
         pattern=pattern,
@@ -125,9 +128,9 @@ def _item(
         action=PlannedAction.COPY,
         explanation=explanation,
         digest=candidate.digest,
-        children=tuple(sorted(graph.children_of(flow) & by_id.keys())),
-        parents=tuple(sorted(graph.parents_of(flow) & by_id.keys())),
-        http_hosts=tuple(sorted(hosts)),
+        children=_among(graph.children_of(flow), by_id),
+        parents=_among(graph.parents_of(flow), by_id),
+        http_hosts=definition.http_hosts if definition else (),
     )
 
 
@@ -183,7 +186,7 @@ def _refusal(
             "It is part of a managed solution.",
             "Copy it in the source environment, release the solution, then run again.",
         )
-    if definition.format is DefinitionFormat.LOGIC_APP or not definition.triggers:
+    if definition.format is DefinitionFormat.LOGIC_APP or not definition.trigger_categories:
         return (
             "It is not a cloud flow with a trigger.",
             "Look at the row in Dataverse: delete it if it is left over.",

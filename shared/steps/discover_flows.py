@@ -5,12 +5,13 @@ only where Dataverse has no row of it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from shared.domain.definition_comparison import definition_digest
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, ReportedFlow
 from shared.domain.flow_definition import FlowDefinition, UnreadableDefinition, parse_client_data
+from shared.domain.flow_summary import FlowSummary, summarise
 from shared.errors import NotFound
 from shared.services import Services
 
@@ -26,7 +27,7 @@ class HeldBackFlow:
     is_managed: bool
     in_solution: bool
     #: None: the definition cannot be read; `problem` says why.
-    definition: FlowDefinition | None = field(repr=False)
+    definition: FlowSummary | None
     problem: str
     digest: str
 
@@ -74,7 +75,7 @@ async def discover(services: Services, environment: Environment) -> Discovery:
                     is_on=row.state is FlowState.ON,
                     is_managed=row.is_managed,
                     in_solution=by_id[identity].workflow_id is not None,
-                    definition=definition,
+                    definition=summarise(definition) if definition else None,
                     problem=problem,
                     digest=definition_digest(row.client_data),
                 )
@@ -115,7 +116,7 @@ async def _read_alone(
         is_on=detail.state is FlowState.ON,
         is_managed=detail.is_managed,
         in_solution=flow.workflow_id is not None,
-        definition=definition,
+        definition=summarise(definition) if definition else None,
         problem=problem,
         digest=definition_digest(detail.client_data),
     )
