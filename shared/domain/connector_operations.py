@@ -42,11 +42,10 @@ def is_list_flows_as_admin_v1(
     step: Mapping[str, object], connection_references: Mapping[str, object]
 ) -> bool:
     """Return whether an action is *List flows as Admin (V1)* (§7 actions, §14.6)."""
-    if not mapping_at(step, "inputs", "host"):
+    host = mapping_at(step, "inputs", "host")
+    if not host or _connector(host, connection_references) != _MANAGEMENT_CONNECTOR:
         return False
     operation = operation_of(step, connection_references)
-    if operation.connector != _MANAGEMENT_CONNECTOR:
-        return False
     if operation.operation_id:
         return operation.operation_id == "ListFlowsInEnvironment"
     inputs = mapping_at(step, "inputs")

@@ -4,14 +4,13 @@ Real definitions nest twelve levels: the walk keeps its own stack instead of rec
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from shared.domain.json_values import as_mapping, mapping_at, text_at
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One action and where it stands."""
+class Step(NamedTuple):
+    """One action and where it stands. A tuple: an environment has hundreds of thousands."""
 
     name: str
     #: names from the top of the definition, with `else`, `case:<name>`, `default` between them
