@@ -152,10 +152,12 @@ class FlowJob:
     original_was_on: bool | None = None
     original_url_id: str = ""
     copy_url_id: str = ""
-    #: SHA-256 of the original URL's signature.
+    #: SHA-256 of the original URL's signature, `none` if it has none; empty: not read yet.
     signature_hash: str = ""
     #: Flows the operator was made co-owner of and has to leave.
     borrowed: tuple[str, ...] = ()
+    #: Callers (jobs of parents, workflow ids) without a run from before the cut-over that goes on.
+    drained: tuple[str, ...] = ()
     #: When every known caller had the new URL.
     cut_over_at: datetime | None = None
     quiet_for: timedelta | None = None

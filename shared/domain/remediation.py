@@ -178,6 +178,8 @@ class PlanItem:
     callers: tuple[PlannedCaller, ...] = ()
     #: Every write that will be made, in order, in words.
     writes: tuple[str, ...] = ()
+    #: Its URL's id, if any run shows it, and its callers were looked up.
+    is_complete: bool = False
 
 
 def environment_job_id(remediation_id: str, environment_id: str) -> str:

@@ -1,8 +1,10 @@
 """Which firewalls would refuse a flow once its calls come from the new outbound addresses."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from shared.domain.environment import Environment
+from shared.domain.firewall import Firewall
 from shared.domain.network_coverage import NetworkGap, gaps
 from shared.services import Services
 
@@ -10,13 +12,31 @@ from shared.services import Services
 ANY_HOST = "*"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """The firewalls of the watched subscriptions and the new addresses, as they were read."""
+
+    geography: str
+    firewalls: Sequence[Firewall]
+    prefixes: Mapping[str, Sequence[str]]
+
+    def gaps(self, hosts: Sequence[str]) -> list[NetworkGap]:
+        """Return the gaps that concern a flow which calls these hosts."""
+        called = [None if host == ANY_HOST else host for host in hosts]
+        return gaps(self.firewalls, self.geography, called, self.prefixes)
+
+
+async def read_network(services: Services, environment: Environment) -> Network:
+    """Read every firewall once."""
+    return Network(
+        geography=environment.geography,
+        firewalls=[fw for kind in services.firewalls.values() for fw in await kind.read()],
+        prefixes=await services.service_tags.prefixes(),
+    )
+
+
 async def network_gaps(
     services: Services, environment: Environment, hosts: Sequence[str]
 ) -> list[NetworkGap]:
     """Return the gaps that concern a flow which calls these hosts; no host, no call, no gap."""
-    if not hosts:
-        return []
-    firewalls = [fw for kind in services.firewalls.values() for fw in await kind.read()]
-    prefixes = await services.service_tags.prefixes()
-    called = [None if host == ANY_HOST else host for host in hosts]
-    return gaps(firewalls, environment.geography, called, prefixes)
+    return (await read_network(services, environment)).gaps(hosts) if hosts else []

@@ -16,8 +16,11 @@ async def settings_of(services: Services, environment_id: str) -> EnvironmentSet
     return kept.item if kept else EnvironmentSettings(environment_id=environment_id)
 
 
-async def permit_write(services: Services, environment_id: str) -> None:
-    """Return if a write is allowed at this moment; else raise `Waiting` or `Blocked`."""
+async def permit_write(services: Services, environment_id: str, *, anytime: bool = False) -> None:
+    """Return if a write is allowed at this moment; else raise `Waiting` or `Blocked`.
+
+    `anytime` leaves the maintenance window out of account.
+    """
     switch = await services.tables.flags.get("flag", KILL_SWITCH)
     if switch and switch.item.is_on:
         until = services.now + services.settings.wait_poll
@@ -31,7 +34,7 @@ async def permit_write(services: Services, environment_id: str) -> None:
         )
     window = settings.maintenance_window
     opening = opens_at(window, services.now)
-    if opening:
+    if opening and not anytime:
         raise Waiting(f"Outside the maintenance window {window} UTC.", until=opening)
 
 

@@ -16,7 +16,7 @@ from shared.domain.remediation import (
 )
 from shared.errors import NotFound
 from shared.services import Services
-from shared.steps.check_network import network_gaps
+from shared.steps.check_network import read_network
 from shared.steps.discover_flows import Discovery
 from shared.steps.gate import settings_of
 from shared.steps.watch_quiet import RUN_HISTORY
@@ -61,6 +61,8 @@ async def complete(services: Services, environment_id: str, item: PlanItem) -> P
 
     The id stands in the links of a run, which an administrator may read without being co-owner.
     """
+    if item.is_complete:
+        return item
     if item.has_trigger_url and not item.url_id and item.is_on:
         item = replace(item, url_id=await _url_id(services, environment_id, item))
     callers: dict[str, PlannedCaller] = {}
@@ -73,7 +75,7 @@ async def complete(services: Services, environment_id: str, item: PlanItem) -> P
                 kind=caller.kind, label=caller.label, manual=caller.manual
             )
     item = replace(item, callers=tuple(callers.values()))
-    return replace(item, writes=_writes(item))
+    return replace(item, writes=_writes(item), is_complete=True)
 
 
 async def network_findings(
@@ -85,8 +87,11 @@ async def network_findings(
     for item in items:
         if item.http_hosts and (item.action.is_work or item.action is PlannedAction.ADOPT):
             by_hosts.setdefault(item.http_hosts, []).append(item.workflow_id)
+    if not by_hosts:
+        return ()
+    network = await read_network(services, environment)
     for hosts, flows in by_hosts.items():
-        for gap in await network_gaps(services, environment, hosts):
+        for gap in network.gaps(hosts):
             known = found.get(gap.name)
             found[gap.name] = NetworkFinding(
                 name=gap.name,

@@ -8,8 +8,11 @@ from shared.domain.job import FlowJob, JobState, Pattern, moved
 from shared.errors import Blocked, NotFound
 from shared.steps.check_network import network_gaps
 from shared.steps.gate import settings_of
-from shared.steps.trigger_address import parsed, read_trigger_url
+from shared.steps.trigger_address import parsed, read_trigger_url, return_borrowed
 from shared.steps.work import Work
+
+#: Stands for the hash of a URL that carries no signature (contract §7.1).
+NO_SIGNATURE = "none"
 
 
 async def prove(work: Work) -> FlowJob:
@@ -18,11 +21,11 @@ async def prove(work: Work) -> FlowJob:
     Raises `Blocked` with what is missing.
     """
     await _check_copy(work)
+    await _read_urls(work)
     await _check_key(work)
     await _check_network(work)
-    job = await _read_urls(work)
     text = "The copy is proven: read back equal, under the key, its network open."
-    return moved(job, JobState.PROVEN, text, now=work.services.now)
+    return moved(work.job, JobState.PROVEN, text, now=work.services.now)
 
 
 async def _check_copy(work: Work) -> None:
@@ -81,22 +84,32 @@ async def _check_network(work: Work) -> None:
         )
 
 
-async def _read_urls(work: Work) -> FlowJob:
-    """Learn both trigger URLs and keep what identifies them, not the URLs."""
+async def _read_urls(work: Work) -> None:
+    """Learn both trigger URLs and keep what identifies them, not the URLs.
+
+    What was learnt is kept at once: the flow service's budget may allow only a few calls a minute.
+    """
     job = work.job
     if not job.has_trigger_url or job.pattern is Pattern.OFF:
-        return job
-    new = parsed(await read_trigger_url(work, job.copy_flow_name, job.trigger_name), "the copy")
-    old = parsed(await read_trigger_url(work, job.flow_name, job.trigger_name), job.display_name)
-    if new.workflow_id == old.workflow_id:
+        return
+    if not job.copy_url_id:
+        new = parsed(await read_trigger_url(work, job.copy_flow_name, job.trigger_name), "the copy")
+        await work.save(replace(work.job, copy_url_id=new.workflow_id))
+        await return_borrowed(work)
+    if not job.signature_hash:
+        url = await read_trigger_url(work, job.flow_name, job.trigger_name)
+        old = parsed(url, job.display_name)
+        await work.save(
+            replace(
+                work.job,
+                original_url_id=old.workflow_id,
+                signature_hash=old.signature_hash or NO_SIGNATURE,
+            )
+        )
+        await return_borrowed(work)
+    if work.job.original_url_id == work.job.copy_url_id:
         raise Blocked(
             f"The platform gives the copy of {job.display_name} the original's trigger URL.",
             instruction="Open a support ticket: the copy was not created as a flow of its own.",
             code="url",
         )
-    return replace(
-        work.job,
-        original_url_id=old.workflow_id,
-        signature_hash=old.signature_hash or "",
-        copy_url_id=new.workflow_id,
-    )

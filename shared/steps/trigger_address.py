@@ -1,19 +1,21 @@
 """Read a trigger URL as a co-owner for the moment it takes. The URL is a secret: never kept."""
 
+from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 
 from shared.domain.signatures import signatures_in
 from shared.domain.trigger_url import TriggerUrl, parse_trigger_url
-from shared.errors import Blocked, Refused
+from shared.errors import Blocked, NotFound, Refused
 from shared.steps.work import Work
 
 
 async def read_trigger_url(work: Work, flow_name: str, trigger: str) -> str:
     """Return the trigger URL of a flow of this environment.
 
-    The operator is made co-owner if it may not ask, and steps back. The row says so in between, so
-    that a later delivery returns what a dead one borrowed. Raises `Refused`, `Blocked`.
+    The operator is made co-owner if it may not ask, and steps back at the end of the step. The row
+    says so in between: a later delivery goes on where a dead or throttled one stopped, and returns
+    what that borrowed. Raises `Refused`, `Blocked`.
     """
     access, environment_id = work.services.flow_access, work.job.environment_id
     try:
@@ -22,20 +24,20 @@ async def read_trigger_url(work: Work, flow_name: str, trigger: str) -> str:
         if err.status != HTTPStatus.FORBIDDEN:
             raise
     await work.permit_write()
-    await work.save(replace(work.job, borrowed=(*work.job.borrowed, flow_name)))
+    if flow_name not in work.job.borrowed:
+        await work.save(replace(work.job, borrowed=(*work.job.borrowed, flow_name)))
     await access.add_operator(environment_id, flow_name)
-    try:
-        return await access.trigger_url(environment_id, flow_name, trigger)
-    finally:
-        await return_borrowed(work)
+    return await access.trigger_url(environment_id, flow_name, trigger)
 
 
 async def return_borrowed(work: Work) -> None:
-    """Take back every co-ownership that this job gave the operator."""
+    """Take back every co-ownership that this job gave the operator, at any hour of the day."""
     for flow_name in work.job.borrowed:
-        await work.services.flow_access.remove_operator(work.job.environment_id, flow_name)
-    if work.job.borrowed:
-        await work.save(replace(work.job, borrowed=()))
+        await work.permit_write(anytime=True)
+        with suppress(NotFound):  # the flow is gone, and the co-ownership with it
+            await work.services.flow_access.remove_operator(work.job.environment_id, flow_name)
+        left = tuple(name for name in work.job.borrowed if name != flow_name)
+        await work.save(replace(work.job, borrowed=left))
 
 
 def parsed(url: str, title: str) -> TriggerUrl:

@@ -57,7 +57,7 @@ async def update(work: Work) -> FlowJob:
             record = await update_one(work, record, urls)
         if record.state is CallerState.UPDATED:
             stale = max(stale, services.callers[record.caller.kind].staleness)
-    job = replace(work.job, cut_over_at=services.now, quiet_for=stale or None)
+    job = replace(work.job, cut_over_at=services.now, quiet_for=stale or None, drained=())
     updated = "Every known caller holds the new URL; now the original has to fall quiet."
     return moved(job, JobState.QUIET, updated, now=services.now)
 

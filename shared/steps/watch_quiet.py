@@ -1,5 +1,6 @@
 """Wait until nobody calls the original any more; only then may it be retired."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -88,24 +89,31 @@ async def _rewire_copies_of_parents(work: Work) -> None:
 
 
 async def _wait_for_runs_of_callers(work: Work) -> None:
-    """A run that began before its flow was re-pointed may still call the original."""
+    """A run that began before its flow was re-pointed may still call the original.
+
+    A caller without such a run never has one again: that is kept, caller by caller.
+    """
     job, services = work.job, work.services
-    flows = {parent.flow_name for parent in await work.related(job.parents)}
+    callers = {parent.id: parent.flow_name for parent in await work.related(job.parents)}
     for record in await services.tables.callers.all(job.id):
         if record.state is CallerState.UPDATED and record.caller.workflow_id:
-            name = await flow_name_of(services, job.environment_id, record.caller.workflow_id)
-            flows |= {name} if name else set()
-    for flow in sorted(flows):
-        since = services.now - RUN_HISTORY
-        try:
-            runs = await services.flow_reports.runs(job.environment_id, flow, since=since)
-        except NotFound:
-            continue
-        before = job.cut_over_at or services.now
-        if any(run.is_going and run.started <= before for run in runs):
-            raise Waiting(
-                "A run of a caller from before its change is going.", until=_soon(services)
-            )
+            callers[record.caller.workflow_id] = ""
+    for caller in sorted(callers.keys() - set(job.drained)):
+        flow = callers[caller] or await flow_name_of(services, job.environment_id, caller)
+        if flow and await _runs_from_before(work, flow):
+            reason = "A run of a caller from before its change is going."
+            raise Waiting(reason, until=_soon(services))
+        await work.save(replace(work.job, drained=(*work.job.drained, caller)))
+
+
+async def _runs_from_before(work: Work, flow: str) -> bool:
+    services, before = work.services, work.job.cut_over_at or work.services.now
+    since = services.now - RUN_HISTORY
+    try:
+        runs = await services.flow_reports.runs(work.job.environment_id, flow, since=since)
+    except NotFound:
+        return False
+    return any(run.is_going and run.started <= before for run in runs)
 
 
 def longest_gap(runs: list[Run]) -> timedelta:

@@ -43,9 +43,12 @@ class Work:
         self.kept = await save(self.services, self.kept, job)
         return self.kept.item
 
-    async def permit_write(self) -> None:
-        """Return if a write is allowed now; else raise `Waiting` or `Blocked`."""
-        await gate.permit_write(self.services, self.job.environment_id)
+    async def permit_write(self, *, anytime: bool = False) -> None:
+        """Return if a write is allowed now; else raise `Waiting` or `Blocked`.
+
+        `anytime`: what was begun in the maintenance window may be ended outside of it.
+        """
+        await gate.permit_write(self.services, self.job.environment_id, anytime=anytime)
 
     async def related(self, ids: Iterable[str]) -> list[FlowJob]:
         """Return the jobs of these ids; those that are gone are left out."""

@@ -26,6 +26,7 @@ from shared.errors import (
     Conflict,
     MigrationInProgress,
     NotFound,
+    ProductError,
     Refused,
     Throttled,
     Transient,
@@ -115,10 +116,11 @@ async def _step(services: Services, kept: Kept[FlowJob]) -> Kept[FlowJob]:
             work = Work(services, kept, environment)
             if job != before:
                 job = await work.save(job)
-            await return_borrowed(work)
             job = await STEPS[job.reached](work)
+            await return_borrowed(work)
             job = replace(job, borrowed=work.job.borrowed)
     except Exception as err:
+        err = await _step_back(work, err)
         now = work.job if work else job
         outcome = _outcome(services, now, err)
         if outcome is None:
@@ -147,6 +149,19 @@ async def _step(services: Services, kept: Kept[FlowJob]) -> Kept[FlowJob]:
         extra={"job": job.id, "environment": job.environment_id, "reason": job.reason},
     )
     return done
+
+
+async def _step_back(work: Work | None, err: Exception) -> Exception:
+    """Return what was borrowed before a job stands still; a service that is busy says when."""
+    if work is None or isinstance(err, Transient | Conflict) or not isinstance(err, ProductError):
+        return err
+    try:
+        await return_borrowed(work)
+    except (Waiting, Blocked):
+        return err  # nothing may be written now: the delivery that goes on returns it
+    except Transient as busy:
+        return busy
+    return err
 
 
 def _obey(job: FlowJob, services: Services) -> FlowJob:

@@ -1,17 +1,19 @@
 """One remediation on twins, from the order to its end, told in a few lines by the tests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.job import FlowJob
+from shared.domain.job import FlowJob, JobState
 from shared.domain.remediation import EnvironmentJob, Origin, PlanItem, Remediation, RemediationMode
 from shared.services import Services
+from shared.settings import Settings
 from shared.use_cases import decide_plan
 from shared.use_cases.start_remediation import StartRemediation, order_remediation
 from tests.twins.builder import Builder
 from tests.twins.driver import Driver
-from tests.twins.ports import Twins, twins_of
+from tests.twins.ports import Ports, Twins, twins_of
 from tests.twins.services import services_of
 from tests.twins.world import World
 
@@ -22,6 +24,9 @@ class Story:
 
     mode: Mode = Mode.APPROVE
     world: World = field(default_factory=World)
+    settings: Settings = field(default_factory=lambda: Settings(tenant_id="twins"))
+    #: What stands before the ports, such as a budget of calls.
+    around: Callable[[Ports], Ports] = lambda ports: ports
     build: Builder = field(init=False)
     twins: Twins = field(init=False)
     driver: Driver = field(init=False)
@@ -30,12 +35,16 @@ class Story:
     def __post_init__(self) -> None:
         self.build = Builder(self.world)
         self.twins = twins_of(self.world)
-        self.driver = Driver(twins=self.twins)
+        self.driver = Driver(twins=self.twins, make=self.make)
+
+    def make(self, ports: Ports) -> Services:
+        """Return what a process of the app is given."""
+        return services_of(self.around(ports), settings=self.settings)
 
     @property
     def services(self) -> Services:
         """Services without interruptions, for what a test looks at or decides itself."""
-        return services_of(self.twins.ports)
+        return services_of(self.twins.ports, settings=self.settings)
 
     async def opt_in(self, **settings: object) -> None:
         """Set the environment's mode, and whatever else an administrator decides."""
@@ -58,10 +67,37 @@ class Story:
         self.remediation = await self.driver.call(lambda s: order_remediation(s, order))
         await self.run(timedelta(minutes=30))
 
-    async def approve(self) -> None:
-        """Approve the plan and let time pass until nothing moves any more."""
+    async def approve(self, *, run: timedelta = timedelta(days=60)) -> None:
+        """Approve the plan and let time pass: by default until nothing moves any more."""
         await self.driver.call(lambda s: decide_plan.approve(s, self.remediation.id, by="tests"))
-        await self.run(timedelta(days=60))
+        await self.run(run)
+
+    async def retry(self, *, run: timedelta = timedelta(days=60)) -> None:
+        """Retry what is stuck and let time pass."""
+        await self.driver.call(lambda s: decide_plan.retry(s, self.remediation.id))
+        await self.run(run)
+
+    async def roll_back(self, *flow_ids: str, run: timedelta = timedelta(days=60)) -> None:
+        """Order a rollback and let time pass."""
+        await self.driver.call(lambda s: decide_plan.roll_back(s, self.remediation.id, flow_ids))
+        await self.run(run)
+
+    async def job(self, title: str) -> FlowJob:
+        """Return the flow job of one original."""
+        return (await self.jobs())[title]
+
+    async def until(self, title: str, *states: JobState, days: int = 30) -> FlowJob:
+        """Let time pass, a minute at a time and then more, until a job is in one of the states."""
+        for step in (
+            *[timedelta(0)] * 5,
+            *[timedelta(minutes=1)] * 5,
+            *[timedelta(hours=6)] * days * 4,
+        ):
+            job = (await self.jobs()).get(title)
+            if job and job.state in states:
+                return job
+            await self.run(step)
+        raise AssertionError(f"{title} never came to {states}: {await self.jobs()}")
 
     async def run(self, time: timedelta) -> None:
         """Let time pass."""
