@@ -1,0 +1,44 @@
+// Events of the vault's keys go to the queue key-events.
+// A vault has one system topic at most: where it has one, add the event subscription to it.
+param location string
+param tags object
+param token string
+param identityId string
+param queueId string
+param keyVaultId string
+
+resource topic 'Microsoft.EventGrid/systemTopics@2022-06-15' = {
+  name: 'evgt-keys-${token}'
+  location: location
+  tags: tags
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: { '${identityId}': {} }
+  }
+  properties: {
+    source: keyVaultId
+    topicType: 'Microsoft.KeyVault.vaults'
+  }
+}
+
+resource toQueue 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2022-06-15' = {
+  parent: topic
+  name: 'keys'
+  properties: {
+    eventDeliverySchema: 'CloudEventSchemaV1_0'
+    deliveryWithResourceIdentity: {
+      identity: { type: 'UserAssigned', userAssignedIdentity: identityId }
+      destination: {
+        endpointType: 'ServiceBusQueue'
+        properties: { resourceId: queueId }
+      }
+    }
+    filter: {
+      includedEventTypes: [
+        'Microsoft.KeyVault.KeyNewVersionCreated'
+        'Microsoft.KeyVault.KeyNearExpiry'
+        'Microsoft.KeyVault.KeyExpired'
+      ]
+    }
+  }
+}

@@ -1,0 +1,67 @@
+// The five queues. Their properties are what the app counts on: a message id is remembered for ten
+// minutes, a lock lasts a minute, ten deliveries are the end (then: dead letter).
+param location string
+param tags object
+param token string
+param appPrincipalId string
+param eventsPrincipalId string
+
+var dataOwner = '090c5cfd-751d-490a-894a-3ce6f1109419'
+var dataSender = '69a216fc-b8fb-44d8-bc22-1f3c2cd27a39'
+var queueNames = [
+  'key-events'
+  'policy-events'
+  'environment-jobs'
+  'flow-jobs'
+  'parked'
+]
+
+resource namespace 'Microsoft.ServiceBus/namespaces@2022-10-01-preview' = {
+  name: 'sb-${token}'
+  location: location
+  tags: tags
+  sku: { name: 'Standard', tier: 'Standard' }
+  properties: {
+    disableLocalAuth: true
+    minimumTlsVersion: '1.2'
+  }
+}
+
+resource queues 'Microsoft.ServiceBus/namespaces/queues@2022-10-01-preview' = [for name in queueNames: {
+  parent: namespace
+  name: name
+  properties: {
+    lockDuration: 'PT1M'
+    maxDeliveryCount: 10
+    requiresDuplicateDetection: true
+    duplicateDetectionHistoryTimeWindow: 'PT10M'
+    deadLetteringOnMessageExpiration: false
+    requiresSession: false
+  }
+}]
+
+// Owner, not receiver and sender: the scale controller reads the queues' lengths with it.
+resource appRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(namespace.id, appPrincipalId, dataOwner)
+  scope: namespace
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', dataOwner)
+    principalId: appPrincipalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+resource eventsRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(namespace.id, eventsPrincipalId, dataSender)
+  scope: namespace
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', dataSender)
+    principalId: eventsPrincipalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+output namespaceId string = namespace.id
+output namespace string = '${namespace.name}.servicebus.windows.net'
+output keyEventsQueueId string = resourceId('Microsoft.ServiceBus/namespaces/queues', namespace.name, 'key-events')
+output policyEventsQueueId string = resourceId('Microsoft.ServiceBus/namespaces/queues', namespace.name, 'policy-events')

@@ -1,0 +1,48 @@
+// Writes and deletions of enterprise policies in this subscription go to the queue policy-events.
+// A subscription has one system topic at most: where it has one, add the event subscription to it.
+param tags object
+param token string
+param identityId string
+param queueId string
+
+resource topic 'Microsoft.EventGrid/systemTopics@2022-06-15' = {
+  name: 'evgt-policies-${token}'
+  location: 'global'
+  tags: tags
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: { '${identityId}': {} }
+  }
+  properties: {
+    source: subscription().id
+    topicType: 'Microsoft.Resources.Subscriptions'
+  }
+}
+
+resource toQueue 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2022-06-15' = {
+  parent: topic
+  name: 'enterprise-policies'
+  properties: {
+    eventDeliverySchema: 'CloudEventSchemaV1_0'
+    deliveryWithResourceIdentity: {
+      identity: { type: 'UserAssigned', userAssignedIdentity: identityId }
+      destination: {
+        endpointType: 'ServiceBusQueue'
+        properties: { resourceId: queueId }
+      }
+    }
+    filter: {
+      includedEventTypes: [
+        'Microsoft.Resources.ResourceWriteSuccess'
+        'Microsoft.Resources.ResourceDeleteSuccess'
+      ]
+      advancedFilters: [
+        {
+          operatorType: 'StringContains'
+          key: 'subject'
+          values: ['/providers/Microsoft.PowerPlatform/enterprisePolicies/']
+        }
+      ]
+    }
+  }
+}
