@@ -18,6 +18,7 @@ from shared.domain.trigger_kinds import TriggerCategory, classify_trigger
 from shared.errors import Unreadable
 
 __all__ = [
+    "CHILD_REFERENCE",
     "ChildCall",
     "DefinitionFormat",
     "FlowDefinition",
@@ -28,6 +29,10 @@ __all__ = [
     "parse_client_data",
     "same_definition",
 ]
+
+
+#: Member of a child-flow action's host that holds the child's id (§7 actions).
+CHILD_REFERENCE = "workflowReferenceName"
 
 
 class DefinitionFormat(StrEnum):
@@ -248,7 +253,7 @@ def _format(document: Mapping[str, object], place: tuple[str, ...]) -> Definitio
 
 def _child_call(step: Step) -> ChildCall | None:
     host = mapping_at(step.raw, "inputs", "host")
-    reference = text_at(host, "workflowReferenceName")
+    reference = text_at(host, CHILD_REFERENCE)
     named = text_at(mapping_at(host, "workflow"), "id")
     raw_reference = reference or named
     if raw_reference is None:

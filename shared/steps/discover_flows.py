@@ -10,10 +10,17 @@ from dataclasses import dataclass
 from shared.domain.definition_comparison import definition_digest
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, ReportedFlow
-from shared.domain.flow_definition import FlowDefinition, UnreadableDefinition, parse_client_data
+from shared.domain.flow_definition import (
+    CHILD_REFERENCE,
+    FlowDefinition,
+    UnreadableDefinition,
+    parse_client_data,
+)
 from shared.domain.flow_summary import FlowSummary, summarise
 from shared.errors import NotFound
 from shared.services import Services
+
+_NO_CHILDREN: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +73,7 @@ async def discover(services: Services, environment: Environment) -> Discovery:
             identity = row.workflow_id.lower()
             definition, problem = _parsed(row.client_data)
             titles[identity] = row.name
-            children[identity] = definition.children if definition else frozenset()
+            children[identity] = _children(definition, row.client_data)
             if identity in by_id:
                 held_back[identity] = HeldBackFlow(
                     workflow_id=identity,
@@ -92,7 +99,7 @@ async def discover(services: Services, environment: Environment) -> Discovery:
             continue
         held_back[identity] = alone
         titles[identity] = alone.display_name
-        children[identity] = alone.definition.children if alone.definition else frozenset()
+        children[identity] = alone.definition.children if alone.definition else _NO_CHILDREN
     return Discovery(
         held_back=tuple(held_back.values()),
         children=children,
@@ -120,6 +127,13 @@ async def _read_alone(
         problem=problem,
         digest=definition_digest(detail.client_data),
     )
+
+
+def _children(definition: FlowDefinition | None, client_data: str) -> frozenset[str]:
+    # Few flows run others: one look at the text saves the walk over the actions of the rest.
+    if definition is None or CHILD_REFERENCE not in client_data:
+        return _NO_CHILDREN
+    return definition.children
 
 
 def _parsed(client_data: str) -> tuple[FlowDefinition | None, str]:

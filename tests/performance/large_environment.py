@@ -1,0 +1,170 @@
+"""An environment of ten thousand flows for the performance tests, without anything behind it.
+
+Definitions are those of `FLOW_CORPUS` where that is set, else made to the same shape: public flows
+have twelve kilobytes in the mean, twenty actions, a seventh of them a child flow.
+"""
+
+import json
+import os
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from shared.adapters.flow_files import read_flow_files
+from shared.callers.flow import FlowCallers
+from shared.domain.environment import Environment
+from shared.domain.flow import FlowDetail, FlowState, ReportedFlow, Run, Workflow
+from shared.services import Services
+from tests.twins.ports import twins_of
+from tests.twins.services import services_of
+from tests.twins.world import World
+
+FLOWS = 10_000
+HELD_BACK = 300
+ENVIRONMENT = Environment(
+    id="e0000000-0000-4000-8000-000000000001",
+    display_name="Large",
+    dataverse_url="https://large.crm4.dynamics.com",
+    geography="europe",
+    region="westeurope",
+    sku="Production",
+    is_managed=True,
+    is_enabled=True,
+    policy=None,
+)
+
+
+def id_of(number: int) -> str:
+    """Return the Dataverse id of a flow."""
+    return str(UUID(int=number, version=4))
+
+
+def definition_texts() -> list[str]:
+    """Return definitions of real shape as `clientdata`, each a few times smaller than a page."""
+    if "FLOW_CORPUS" in os.environ:
+        files = read_flow_files([Path(os.environ["FLOW_CORPUS"], "flows")])
+        found = [file.flow.definition for file in files if file.flow]
+        return [_text(one.definition, one.connection_references) for one in found]
+    return [_text(_definition(number), _REFERENCES) for number in range(300)]
+
+
+_REFERENCES = {
+    "shared_office365": {
+        "runtimeSource": "embedded",
+        "connection": {"connectionReferenceLogicalName": "cr1_office"},
+        "api": {"name": "shared_office365"},
+    }
+}
+
+
+def _text(definition: object, references: object) -> str:
+    properties = {"connectionReferences": references, "definition": definition}
+    return json.dumps({"properties": properties, "schemaVersion": "1.0.0.0"})
+
+
+def _definition(number: int) -> dict[str, Any]:
+    actions = {f"Step_{step}": _action(step) for step in range(10)}
+    if number % 7 == 0:
+        host = {"workflowReferenceName": id_of(number + 1)}
+        actions["Child"] = {"type": "Workflow", "inputs": {"host": host}, "runAfter": {}}
+    condition = {"type": "If", "actions": actions, "else": {"actions": actions}, "expression": {}}
+    kind = "Http" if number % 10 == 0 else "Button"
+    return {
+        "$schema": "https://schema.management.azure.com/schemas/2016-06-01/workflowdefinition.json#",
+        "contentVersion": "1.0.0.0",
+        "parameters": {"$connections": {"defaultValue": {}, "type": "Object"}},
+        "triggers": {"manual": {"type": "Request", "kind": kind, "inputs": {"schema": {}}}},
+        "actions": {"Condition": condition},
+    }
+
+
+def _action(step: int) -> dict[str, Any]:
+    return {
+        "type": "OpenApiConnection",
+        "runAfter": {f"Step_{step - 1}": ["Succeeded"]} if step else {},
+        "metadata": {"operationMetadataId": id_of(step)},
+        "inputs": {
+            "host": {
+                "apiId": "/providers/Microsoft.PowerApps/apis/shared_office365",
+                "connectionName": "shared_office365",
+                "operationId": "SendEmailV2",
+            },
+            "parameters": {
+                "emailMessage/To": "@outputs('Get_item')?['body/Author/Email']",
+                "emailMessage/Subject": f"Step {step}",
+                "emailMessage/Body": "<p>@{triggerBody()?['text']}</p>" * 4,
+            },
+            "authentication": "@parameters('$authentication')",
+        },
+    }
+
+
+class LargeWorkflows:
+    """The port `Workflows`, as far as a discovery reads it."""
+
+    def __init__(self, texts: Sequence[str], flows: int = FLOWS) -> None:
+        self._texts = texts
+        self._flows = flows
+
+    async def list(self, environment: Environment) -> AsyncIterator[Workflow]:
+        """Yield every flow; each text is a new object, as from the wire."""
+        for number in range(self._flows):
+            text = self._texts[number % len(self._texts)]
+            yield Workflow(
+                workflow_id=id_of(number),
+                name=f"Flow {number}",
+                state=FlowState.ON,
+                client_data=text[:1] + text[1:],
+                owner_id="owner",
+                is_managed=False,
+                description="",
+                etag="1",
+            )
+
+
+class LargeReports:
+    """The port `FlowReports`, as far as a discovery reads it."""
+
+    def __init__(self, held_back: int = HELD_BACK) -> None:
+        self._held_back = held_back
+
+    async def microsoft_key_flows(
+        self, environment_id: str, *, cannot_migrate_only: bool
+    ) -> list[ReportedFlow]:
+        """Return the flows that stay."""
+        return [
+            ReportedFlow(
+                flow_name=id_of(number),
+                display_name=f"Flow {number}",
+                workflow_id=id_of(number),
+                state=FlowState.ON,
+            )
+            for number in range(self._held_back)
+        ]
+
+    async def list_flows(self, environment_id: str) -> list[ReportedFlow]:
+        """Nobody asks."""
+        raise NotImplementedError
+
+    async def get_flow(self, environment_id: str, flow_name: str) -> FlowDetail:
+        """Nobody asks: Dataverse has them all."""
+        raise NotImplementedError
+
+    async def runs(
+        self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
+    ) -> list[Run]:
+        """Nobody has called."""
+        return []
+
+
+def services_for(workflows: Any, reports: Any) -> Services:
+    """Return services that read these flows; flows are the only callers."""
+    world = World()
+    twins = services_of(twins_of(world).ports)
+    flow_callers = FlowCallers(workflows, twins.environments)
+    return replace(
+        twins, workflows=workflows, flow_reports=reports, callers={flow_callers.kind: flow_callers}
+    )
