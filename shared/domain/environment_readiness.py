@@ -19,9 +19,9 @@ def assess_environments(
     """Yield a finding for every check of the environments on a policy; `environments` are all."""
     for environment in environments:
         if environment.policy and environment.policy.policy_id.lower() == policy.id.lower():
-            yield _geography(policy, environment)
-            yield _managed(environment)
-            yield _sku(environment)
+            yield geography_finding(policy, environment)
+            yield managed_finding(environment)
+            yield sku_finding(environment)
     count = sum(environment.policy is not None for environment in environments)
     text = f"{count} environments of the tenant are under customer-managed keys"
     if count < ENVIRONMENT_WARNING:
@@ -34,7 +34,8 @@ def assess_environments(
         )
 
 
-def _geography(policy: EnterprisePolicy, environment: Environment) -> Finding:
+def geography_finding(policy: EnterprisePolicy, environment: Environment) -> Finding:
+    """Return whether the environment lies where its policy does."""
     own, wanted = canonical(environment.geography), canonical(policy.location)
     code, subject = "environment_geography", environment.id
     if own and own == wanted:
@@ -45,7 +46,8 @@ def _geography(policy: EnterprisePolicy, environment: Environment) -> Finding:
     return problem(code, text, "Use a policy of the environment's geography.", subject)
 
 
-def _managed(environment: Environment) -> Finding:
+def managed_finding(environment: Environment) -> Finding:
+    """Return whether it is a Managed Environment: a key wants that."""
     code, subject = "environment_managed", environment.id
     if environment.is_managed:
         return ok(code, f"{environment.display_name} is a Managed Environment.", subject)
@@ -57,7 +59,8 @@ def _managed(environment: Environment) -> Finding:
     )
 
 
-def _sku(environment: Environment) -> Finding:
+def sku_finding(environment: Environment) -> Finding:
+    """Return whether environments of its type can have a key."""
     code, subject = "environment_type", environment.id
     text = f"{environment.display_name} is of the type {environment.sku or 'unknown'}."
     if not environment.sku:

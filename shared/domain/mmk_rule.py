@@ -115,7 +115,7 @@ def explain_listed(definition: FlowDefinition | FlowSummary, assessment: Assessm
 
 
 def explain_all(
-    definitions: Mapping[str, FlowDefinition],
+    definitions: Mapping[str, FlowDefinition | FlowSummary],
     *,
     in_solution: Mapping[str, bool | None],
     listed: Collection[str] = (),

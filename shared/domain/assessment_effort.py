@@ -1,0 +1,48 @@
+"""What a remediation is expected to take: calls, minutes, and a share of the tenant's pool.
+
+The calls of one copy are those that `tests/` count for a whole remediation of a called flow,
+rounded up; what a tenant's own answers cost beside them (second tries, waiting) is not in it.
+"""
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+
+from shared.domain.assessment import AssessedFlow, Effort
+
+#: Calls to the flow service: co-ownership twice, URL twice, reports, runs until it is quiet.
+FLOW_SERVICE_CALLS = 16
+#: Calls to Dataverse: create, read back, turn on, rename, retire, each read before and after.
+DATAVERSE_CALLS = 16
+#: Calls to change one caller and read it back.
+CALLER_CALLS = 3
+#: The smallest pool of an application user, for a tenant of Power Automate licences (§12).
+DAILY_POOL = 25_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """The app's own settings that decide how fast it goes."""
+
+    flow_service_calls_per_minute: int
+    quiet_period: timedelta
+
+
+def effort_of(flows: Collection[AssessedFlow], rates: Rates) -> Effort:
+    """Return what copying these flows takes; those in doubt count, managed ones do not."""
+    copied = [flow for flow in flows if not flow.is_managed]
+    callers = {(one.kind, one.label): one for flow in copied for one in flow.callers}
+    manual = sum(bool(caller.manual) for caller in callers.values())
+    flow_service = FLOW_SERVICE_CALLS * len(copied)
+    ours = len(callers) - manual
+    calls = flow_service + DATAVERSE_CALLS * len(copied) + CALLER_CALLS * ours
+    return Effort(
+        copies=len(copied),
+        callers=ours,
+        manual_callers=manual,
+        calls=calls,
+        minutes=math.ceil(flow_service / rates.flow_service_calls_per_minute),
+        quiet_days=math.ceil(rates.quiet_period / timedelta(days=1)) if copied else 0,
+        share_of_daily_pool=round(calls / DAILY_POOL, 4),
+    )
