@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import fcntl
 import json
 import secrets
 import shutil
@@ -10,7 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from azure.servicebus.aio import ServiceBusClient
 
@@ -25,7 +26,7 @@ from local_cloud.demo.systems import SYSTEMS, OutsideSystem
 from local_cloud.demo.tenant import ENVIRONMENTS, OPERATIONS, app_settings, demo_tenant
 from local_cloud.demo.traffic import USER_AGENT, RepeatedEvent, StartedByHand, Traffic
 from local_cloud.demo.watcher import Watcher
-from local_cloud.stack import Stack, StackOptions
+from local_cloud.stack import Stack, StackError, StackOptions
 
 type Json = dict[str, Any]
 
@@ -58,6 +59,7 @@ class DemoRun:
     traffic: Traffic
     watcher: Watcher
     imported: ImportedFlows
+    _lock: IO[bytes]
 
     def __init__(self, options: DemoOptions) -> None:
         """Nothing starts before the block is entered."""
@@ -66,6 +68,7 @@ class DemoRun:
 
     async def __aenter__(self) -> Self:
         folder = self._options.folder
+        self._lock = await asyncio.to_thread(_lock, folder)
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         self.imported = await asyncio.to_thread(
             read_folders, self._options.flows, hold_all=self._options.hold_all
@@ -95,7 +98,10 @@ class DemoRun:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._closing.aclose()
+        try:
+            await self._closing.aclose()
+        finally:
+            self._lock.close()
 
     def start_traffic(self) -> None:
         """Let outside systems call, people start flows, connectors tell of events."""
@@ -189,6 +195,18 @@ class DemoRun:
         return max((f"{at:%Y-%m-%d %H:%M} UTC" for at in times if at), default="")
 
 
+def _lock(folder: Path) -> IO[bytes]:
+    """Keep a second demo out of the folder; StackError if there is one."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    file = folder.with_name(f"{folder.name}.lock").open("wb")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise StackError(f"another demo is running in {folder}") from error
+    return file
+
+
 def _is_rolled_back(system: OutsideSystem, outcome: Outcome) -> bool:
     titles = {
         flow.title
@@ -214,9 +232,10 @@ def _gaps(remediations: list[Json], jobs: dict[tuple[str, str], Json]) -> list[J
 
 def _defect(line: str) -> str:
     """A log line about an exception that nobody expected; else nothing."""
-    if not line.startswith("{"):
-        return f"app log: {line}"
-    record: Json = json.loads(line)
+    try:
+        record: Json = json.loads(line)
+    except ValueError:
+        return ""  # a process that was killed had not finished its line
     is_host = record["logger"].startswith("host") and record["level"] in ("ERROR", "CRITICAL")
     is_defect = str(record["message"]).startswith("defect")
     return f"app log: {record['message'][:300]}" if is_host or is_defect else ""

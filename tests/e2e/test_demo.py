@@ -1,0 +1,32 @@
+"""The demo as a user runs it: one command, an exit code, two reports."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(600)
+async def test_the_demo_loses_no_call_and_ends_as_the_table_says(tmp_path: Path) -> None:
+    """It exits with 0, and its reports say what became of each flow and hold no signature."""
+    folder = tmp_path / "demo"
+
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "local_cloud", "demo", "--folder", str(folder),
+        cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    output, _ = await process.communicate()
+
+    assert process.returncode == 0, output.decode()
+    report = json.loads((folder / "report.json").read_text())
+    assert report["succeeded"]
+    assert report["traffic"]["lost"] == 0
+    assert report["traffic"]["answered"] == report["traffic"]["sent"] > 0
+    assert "Take orders" in (folder / "report.html").read_text()
+    for file in (*folder.glob("report.*"), folder / "app.log", folder / "state" / "state.db"):
+        assert b"sig=" not in file.read_bytes(), file.name

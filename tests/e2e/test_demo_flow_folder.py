@@ -1,0 +1,96 @@
+"""How exported flows become environments of the demo's tenant."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_cloud.demo.definitions import http
+from local_cloud.demo.flow_folder import read_folders
+
+WORKFLOW_ID = "0f8c5c1e-3a55-4f0e-9a1d-6a1f0c1b2d3e"
+
+
+def test_a_workflow_id_that_comes_again_goes_into_a_further_environment(tmp_path: Path) -> None:
+    """Two exports of one flow are that flow in two environments, each held back."""
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        file = tmp_path / folder / f"Orders-{WORKFLOW_ID.upper()}.json"
+        file.write_text(json.dumps(_client_data()), encoding="utf-16")
+
+    found = read_folders([tmp_path], hold_all=True)
+
+    assert [list(each.flows) for each in found.environments] == [[WORKFLOW_ID], [WORKFLOW_ID]]
+    assert len({each.id for each in found.environments}) == 2
+    assert all(each.flows[WORKFLOW_ID]["heldBack"] for each in found.environments)
+
+
+def test_the_connections_that_a_flow_names_are_made(tmp_path: Path) -> None:
+    """By their reference or by their own name; they belong to the maker who owns the flow."""
+    (tmp_path / "flow.json").write_text(json.dumps(_client_data()))
+
+    (environment,) = read_folders([tmp_path], hold_all=False).environments
+    seed = environment.to_seed()
+
+    (reference,) = seed["connectionReferences"]
+    assert reference["connectionreferencelogicalname"] == "cr_mail"
+    names = {connection["name"] for connection in seed["connections"]}
+    assert names == {reference["connectionid"], "shared-teams-1"}
+    assert {each["owner"] for each in seed["connections"]} == {seed["flows"][0]["owner"]}
+
+
+def test_a_logic_app_stays_one(tmp_path: Path) -> None:
+    """It is a resource of Azure and no flow."""
+    definition = _client_data()["properties"]["definition"]
+    (tmp_path / "workflow.json").write_text(
+        json.dumps({"definition": definition, "kind": "Stateful"})
+    )
+
+    found = read_folders([tmp_path], hold_all=True)
+
+    assert found.flows == 0
+    assert [app["type"] for app in found.logic_apps] == ["Microsoft.Logic/workflows"]
+
+
+def test_a_file_that_holds_no_flow_is_told_of(tmp_path: Path) -> None:
+    """A file that was named and cannot be read is no silence."""
+    file = tmp_path / "flow.json"
+    file.write_text("{")
+
+    found = read_folders([file], hold_all=False)
+
+    assert found.environments == []
+    assert [path for path, _ in found.refused] == [str(file)]
+
+
+@pytest.mark.corpus
+@pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
+def test_every_flow_of_the_corpus_can_be_seeded() -> None:
+    """Each file becomes a flow or a Logic App."""
+    found = read_folders([Path(os.environ["FLOW_CORPUS"]) / "flows"], hold_all=True)
+
+    assert found.refused == []
+    assert found.flows > 0
+    assert found.logic_apps
+
+
+def _client_data() -> dict[str, Any]:
+    references = {
+        "shared_office365": {
+            "runtimeSource": "embedded",
+            "connection": {"connectionReferenceLogicalName": "cr_mail"},
+            "api": {"name": "shared_office365"},
+        },
+        "shared_teams": {
+            "runtimeSource": "embedded",
+            "connection": {"name": "shared-teams-1"},
+            "api": {"name": "shared_teams"},
+        },
+    }
+    definition = {"parameters": {}, "triggers": {"manual": http()}, "actions": {}}
+    return {
+        "properties": {"connectionReferences": references, "definition": definition},
+        "schemaVersion": "1.0.0.0",
+    }

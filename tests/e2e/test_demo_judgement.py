@@ -1,0 +1,105 @@
+"""What the demo takes for a failure: its own rules, without a process."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from local_cloud.demo.account import Account, Call
+from local_cloud.demo.outcome import FlowEnd, differences, unsettled
+from local_cloud.demo.run import EXPECTED_ENDS
+from local_cloud.demo.tenant import ENVIRONMENTS
+from local_cloud.demo.traffic import USER_AGENT
+
+RETIRED = FlowEnd(
+    action="copy",
+    reasons=("http_trigger",),
+    state="retired",
+    code="",
+    original="off",
+    copy="on",
+    is_protected=True,
+    environment="Operations",
+    title="Take orders",
+)
+BLOCKED = replace(RETIRED, state="blocked", code="mode", instruction="Do this.", copy="none")
+
+
+def test_the_table_of_ends_knows_every_flow_of_the_demo() -> None:
+    """No flow ends without somebody having written down how it has to."""
+    table = json.loads(EXPECTED_ENDS.read_text())
+
+    for environment in ENVIRONMENTS:
+        titles = {flow.title for flow in environment.flows}
+        assert table[environment.title].keys() == titles
+
+
+def test_an_app_that_blocks_everything_fails_the_demo() -> None:
+    """A flow that is blocked with a fine instruction, but had to be retired, is a difference."""
+    table = {"Operations": {"Take orders": json.loads(json.dumps(RETIRED.expectation()))}}
+
+    assert differences([RETIRED], table) == []
+    assert any("state is 'blocked'" in text for text in differences([BLOCKED], table))
+    assert differences([], table) == ["Operations / Take orders: not there"]
+
+
+def test_a_flow_of_nobodys_table_has_to_end_with_a_word_for_a_person() -> None:
+    """Blocked without an instruction, or still waiting, is no end."""
+    waiting = replace(RETIRED, state="waiting")
+
+    assert unsettled([RETIRED, BLOCKED]) == []
+    assert len(unsettled([replace(BLOCKED, instruction=""), waiting])) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "entries", "is_lost"),
+    [
+        pytest.param(202, [{}], False, id="accepted, one run"),
+        pytest.param(400, [{}], True, id="refused"),
+        pytest.param(0, [], True, id="no answer"),
+        pytest.param(202, [], True, id="accepted, no run"),
+        pytest.param(202, [{}, {}], True, id="two runs"),
+        pytest.param(202, [{"runStatus": "Failed"}], True, id="its run failed"),
+        pytest.param(
+            202,
+            [{}, {"by": "flow:x", "accepted": False, "code": "WorkflowNotFound"}],
+            True,
+            id="its run called a flow that is gone",
+        ),
+    ],
+)
+def test_a_call_is_lost_by_what_the_caller_saw_and_the_platform_noted(
+    status: int, entries: list[dict[str, Any]], is_lost: bool
+) -> None:
+    """Accepted, exactly one run, and none of what it set going fails: else it is lost."""
+    account, call = Account(), Call(tracking_id="1", caller="shop")
+    account.sent(call)
+    call.status, call.is_over = status, True
+
+    account.noted([_entry(**entry) for entry in entries], len(entries), account.over())
+
+    assert bool(account.losses(USER_AGENT)) is is_lost
+
+
+def test_a_call_that_is_under_way_is_not_lost_yet() -> None:
+    """What the platform noted after its end decides, not what was read before."""
+    account, call = Account(), Call(tracking_id="1", caller="shop")
+    account.sent(call)
+
+    account.noted([], 0, account.over())
+
+    assert account.losses(USER_AGENT) == []
+
+
+def _entry(**changes: object) -> dict[str, Any]:
+    entry = {
+        "by": USER_AGENT,
+        "cause": "url",
+        "trackingId": "1",
+        "accepted": True,
+        "status": 202,
+        "code": "",
+        "runStatus": "Succeeded",
+    }
+    return entry | changes

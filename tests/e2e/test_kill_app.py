@@ -1,0 +1,49 @@
+"""The app's process ends in the middle of the demo, again and again: it ends as if it had not."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from local_cloud.demo.run import DemoOptions, DemoRun
+
+#: What the app's log says when its process is killed, one after the other: text and how often it
+#: has to stand there. Between two of them another process has taken over.
+POINTS = (
+    ("waiting_for_migration -> waiting_for_migration", 2),
+    (": planned -> copying", 4),
+    (": copied -> proven", 5),
+    (": updating_callers -> quiet", 4),
+    (": swapping -> watched", 3),
+    (": rolling_back -> ", 1),
+)
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(900)
+async def test_the_demo_ends_as_it_must_though_the_app_is_killed(tmp_path: Path) -> None:
+    """Killed before, while and after it copies, moves callers, swaps and rolls back: 0 lost."""
+    async with DemoRun(DemoOptions(folder=tmp_path / "demo")) as demo:
+        story = asyncio.create_task(demo.play())
+        kills = 0
+
+        for text, times in POINTS:
+            if await _is_logged(demo, story, text, times):
+                await demo.stack.kill_app()
+                kills += 1
+                await demo.stack.start_app()
+        outcome = await story
+
+    assert kills == len(POINTS)
+    assert outcome.failures == []
+    assert demo.traffic.account.answered() == len(demo.traffic.account.calls) > 0
+
+
+async def _is_logged(demo: DemoRun, story: asyncio.Task[object], text: str, times: int) -> bool:
+    """Wait until the app's log has a text so often; False if the story ends before."""
+    while not story.done():
+        log = await asyncio.to_thread(demo.stack.log("app").read_text)
+        if log.count(text) >= times:
+            return True
+        await asyncio.sleep(0.02)
+    return False
