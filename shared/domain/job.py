@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from shared.domain.trigger_kinds import TriggerCategory
+
 #: Ids of jobs, copies and remediations are derived inside this namespace.
 NAMESPACE = uuid.UUID("6f0a1d6e-8f3b-5a54-9d0a-2f6b7c1e9d11")
 #: A row keeps this many of its latest changes.
@@ -209,6 +211,13 @@ def job_id(environment_id: str, original_id: str, policy_id: str) -> str:
 def copy_id(environment_id: str, original_id: str, policy_id: str) -> str:
     """Return the Dataverse id of the one copy of this original under this policy."""
     return str(uuid.uuid5(NAMESPACE, f"copy/{environment_id}/{original_id}/{policy_id}".lower()))
+
+
+def pattern_of(category: TriggerCategory, *, is_on: bool) -> Pattern:
+    """Return how an original of this category gives way to its copy."""
+    if not is_on:
+        return Pattern.OFF
+    return Pattern.SWAP if category.is_self_starting else Pattern.CALLED
 
 
 def moved(job: FlowJob, state: JobState, text: str, *, now: datetime) -> FlowJob:

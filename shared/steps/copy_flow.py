@@ -13,6 +13,7 @@ from shared.ports import Condition
 from shared.steps.flow_names import flow_name_of
 from shared.steps.gate import settings_of
 from shared.steps.original import Original, read_original
+from shared.steps.take_original import archive_name, take
 from shared.steps.trigger_address import read_trigger_url
 from shared.steps.work import UNTIL_WOKEN, Work
 
@@ -32,7 +33,7 @@ async def begin(work: Work) -> FlowJob:
             instruction="Copy it in the source environment, release the solution, then run again.",
             code="managed",
         )
-    check_unchanged(job, original)
+    job = await take(work, original)
     await _wait_for_dispatch(work)
     await _wait_for_first_wave(work)
     for child in await work.related(job.children):
@@ -50,9 +51,6 @@ async def begin(work: Work) -> FlowJob:
             code="child",
         )
     await work.permit_write()
-    job = replace(work.job, original_was_on=original.is_on)
-    if not original.is_on:
-        job = replace(job, pattern=Pattern.OFF)
     return moved(job, JobState.COPYING, "The plan holds: the copy begins.", now=work.services.now)
 
 
@@ -60,13 +58,9 @@ async def copy(work: Work) -> FlowJob:
     """Create the copy, or take up the one that a dead process began; leave it on or off."""
     services, environment = work.services, work.environment
     original = await read_original(work)
-    check_unchanged(work.job, original)
-    digest = definition_digest(original.client_data)
-    where = await services.archive.put(
-        f"{work.job.environment_id}/{work.job.original_id}/{digest[:16]}.json",
-        original.client_data.encode(),
-    )
-    await work.save(replace(work.job, archive=where, original_digest=digest))
+    job = await take(work, original)
+    where = await services.archive.put(archive_name(job), original.client_data.encode())
+    await work.save(replace(job, archive=where))
     intended = await copied_definition(work, original.client_data)
     row = await _create(work, original, intended)
     if work.job.pattern is Pattern.CALLED:
@@ -79,21 +73,6 @@ async def copy(work: Work) -> FlowJob:
     state = "on" if row.state is FlowState.ON else "off"
     text = f"The copy stands and is {state}."
     return moved(job, JobState.COPIED, text, now=services.now)
-
-
-def check_unchanged(job: FlowJob, original: Original) -> None:
-    """Return if the original reads as it was planned; else raise `Blocked`.
-
-    A job without a digest takes the original as it is: an administrator said so by a retry.
-    """
-    if job.original_digest in {"", definition_digest(original.client_data)}:
-        return
-    raise Blocked(
-        f"{job.display_name} was edited after it was planned.",
-        instruction="Look at the edit (earlier definitions are in the archive); "
-        "retry the job to copy the flow as it is now.",
-        code="changed",
-    )
 
 
 async def copied_definition(work: Work, client_data: str) -> str:

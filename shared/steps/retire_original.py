@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from shared.domain.definition_comparison import definition_digest
 from shared.domain.job import FlowJob, JobState, Pattern, moved
-from shared.errors import Blocked
 from shared.steps.original import read_original, rename, turn_original
+from shared.steps.take_original import check_unchanged
 from shared.steps.watch_quiet import watch
 from shared.steps.work import Work
 
@@ -21,19 +21,14 @@ async def retire_when_quiet(work: Work) -> FlowJob:
 
 async def retire(work: Work) -> FlowJob:
     """Turn the original off and let the copy take its name."""
-    original = await read_original(work)
-    drifted = definition_digest(original.client_data) != work.job.original_digest
-    if drifted and work.job.pattern is not Pattern.SWAP:
-        if work.services.settings.on_drift == "copy_again":
-            text = "The original was edited after it was copied: it is copied again."
-            job = replace(work.job, original_digest="")
-            return moved(job, JobState.COPYING, text, now=work.services.now)
-        raise Blocked(
-            f"{work.job.display_name} was edited after it was copied.",
-            instruction="Compare it with the archived definition "
-            f"({work.job.archive}); retry the job to copy it again as it is now.",
-            code="changed",
-        )
+    job, original = work.job, await read_original(work)
+    if original.is_on and job.pattern is Pattern.OFF:
+        return _again(work, "The original was turned on meanwhile: so is its copy.")
+    drifted = job.original_digest not in {"", definition_digest(original.client_data)}
+    if drifted and job.pattern is not Pattern.SWAP and _copies_again(work):
+        await work.save(replace(job, original_digest=""))
+        return _again(work, "The original was edited after it was copied: it is copied again.")
+    await check_unchanged(work, original)
     await turn_original(work, on=False)
     title = work.job.display_name
     if work.job.in_solution and original.etag and not original.is_managed:
@@ -41,3 +36,11 @@ async def retire(work: Work) -> FlowJob:
     await rename(work, work.job.copy_id, title)
     text = "The original is off and the copy has its name."
     return moved(work.job, JobState.RETIRED, text, now=work.services.now)
+
+
+def _copies_again(work: Work) -> bool:
+    return work.services.settings.on_drift == "copy_again"
+
+
+def _again(work: Work, text: str) -> FlowJob:
+    return moved(work.job, JobState.COPYING, text, now=work.services.now)

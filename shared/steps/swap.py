@@ -3,15 +3,22 @@
 from dataclasses import replace
 
 from shared.domain.flow import FlowState
-from shared.domain.job import FlowJob, JobState, moved
+from shared.domain.job import FlowJob, JobState, Pattern, moved
 from shared.errors import Permanent, Waiting
 from shared.steps.copy_flow import turn_copy
-from shared.steps.original import turn_original
+from shared.steps.original import read_original, turn_original
+from shared.steps.take_original import check_unchanged
 from shared.steps.work import Work
 
 
 async def begin(work: Work) -> FlowJob:
-    """Note the intent to swap."""
+    """Note the intent to swap, unless the original was edited or turned off since it was copied."""
+    original = await read_original(work)
+    await check_unchanged(work, original)
+    if not original.is_on:
+        job = replace(work.job, pattern=Pattern.OFF, original_was_on=False)
+        text = "The original was turned off meanwhile: its copy stays off."
+        return moved(job, JobState.QUIET, text, now=work.services.now)
     await work.permit_write()
     text = "The original goes off, then the copy comes on."
     return moved(work.job, JobState.SWAPPING, text, now=work.services.now)

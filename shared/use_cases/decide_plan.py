@@ -98,8 +98,8 @@ async def retry_job(services: Services, job: FlowJob) -> None:
         if job.state not in {JobState.BLOCKED, JobState.FAILED, JobState.WAITING}:
             return
         if job.code == "changed":
-            later = job.reached not in {JobState.PLANNED, JobState.COPYING}
-            resume = JobState.COPYING if later else job.resume
+            stays = {JobState.PLANNED, JobState.COPYING, JobState.WATCHED}
+            resume = job.resume if job.reached in stays else JobState.COPYING
             job = replace(job, original_digest="", resume=resume)
         job = retried(job, "Retried by order.", now=services.now)
         job = replace(job, attempt=job.attempt + 1)

@@ -1,0 +1,226 @@
+"""Originals and copies that somebody edits or switches while the work is going on."""
+
+import json
+from datetime import timedelta
+
+from shared.domain.job import JobState, Pattern
+from tests.functional.remediation_story import Story
+from tests.twins import definition_builder as define
+from tests.twins.flow_service import turn_off, turn_on
+from tests.twins.invariants import pairs_on_together, watch
+from tests.twins.tenant import TwinFlow
+
+HOUR = timedelta(hours=1)
+
+
+def edit(flow: TwinFlow, action: dict[str, object] | None = None) -> None:
+    """Let the owner save the flow with one more action."""
+    text = json.dumps(action or {"type": "Compose", "inputs": 1})
+    extra = f'"Extra": {text}, "Lineage": {{'
+    flow.client_data = flow.client_data.replace('"Lineage": {', extra, 1)
+    flow.version += 1
+
+
+async def planned(story: Story) -> None:
+    """Link, opt in and plan."""
+    story.build.link()
+    story.build.share_connections()
+    await story.opt_in()
+    await story.order()
+
+
+async def test_an_edit_between_plan_and_copy_blocks_until_it_is_accepted() -> None:
+    """The block says that the flow was edited; a retry copies it as it is then."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    await planned(story)
+    edit(orders)
+
+    await story.approve(run=HOUR)
+    blocked = await story.job("Orders")
+    await story.retry()
+
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "changed")
+    job = await story.job("Orders")
+    assert job.state is JobState.RETIRED, job.history
+    assert "Extra" in story.world.workflow(orders.environment_id, job.copy_id).client_data
+
+
+async def test_an_edit_that_is_accepted_is_taken_with_all_it_brings() -> None:
+    """A host that the edit calls for the first time is held against the firewalls."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    await planned(story)
+    edit(orders, define.http_action("https://erp.contoso.example/orders"))
+
+    await story.approve(run=HOUR)
+    await story.retry(run=HOUR)
+
+    assert (await story.job("Orders")).http_hosts == ("erp.contoso.example",)
+
+
+async def test_an_edit_after_the_copy_blocks_the_retirement_and_names_the_places() -> None:
+    """The reason says where the definitions differ; the original stays on."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    await planned(story)
+    await story.approve(run=HOUR)
+    edit(orders)
+
+    await story.run(timedelta(days=20))
+    blocked = await story.job("Orders")
+    was_on = orders.is_on
+    await story.retry()
+
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "changed")
+    assert "/properties/definition/actions/Extra" in blocked.reason
+    assert was_on
+    job = await story.job("Orders")
+    assert job.state is JobState.RETIRED, job.history
+    assert "Extra" in story.world.workflow(orders.environment_id, job.copy_id).client_data
+
+
+async def test_an_edit_after_the_copy_is_copied_again_where_the_setting_says_so() -> None:
+    """With `copy_again` nobody has to do anything."""
+    story = Story()
+    story.settings = story.settings.model_copy(update={"on_drift": "copy_again"})
+    orders = story.build.http_flow("Orders")
+    story.build.app_setting_caller(orders)
+    await planned(story)
+    await story.approve(run=HOUR)
+    edit(orders)
+
+    await story.run(timedelta(days=40))
+
+    job = await story.job("Orders")
+    assert job.state is JobState.RETIRED, job.history
+    assert "Extra" in story.world.workflow(orders.environment_id, job.copy_id).client_data
+    assert story.world.traffic.lost == []
+
+
+async def test_an_edit_of_a_self_starting_flow_after_its_copy_stops_the_swap() -> None:
+    """A copy without the edit never takes over; after the retry it has the edit."""
+    story = Story()
+    keyword = story.build.keyword_flow("Keyword")
+    await planned(story)
+    watch(story.world)
+    await story.approve(run=timedelta(0))
+    await story.until("Keyword", JobState.PROVEN)
+    edit(keyword)
+
+    await story.run(HOUR)
+    blocked = await story.job("Keyword")
+    was_on = keyword.is_on
+    await story.retry()
+
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "changed")
+    assert was_on
+    job = await story.job("Keyword")
+    assert job.state is JobState.RETIRED, job.history
+    assert "Extra" in story.world.workflow(keyword.environment_id, job.copy_id).client_data
+    assert story.world.violations == []
+
+
+async def test_an_edit_of_a_swapped_original_is_for_a_person() -> None:
+    """The copy runs: the edit has to be made there, and a retry says that it was."""
+    story = Story()
+    keyword = story.build.keyword_flow("Keyword")
+    await planned(story)
+    await story.approve(run=HOUR)
+    edit(keyword)
+
+    await story.run(timedelta(days=3))
+    blocked = await story.job("Keyword")
+    await story.retry()
+
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "changed")
+    assert "in the copy too" in blocked.instruction
+    assert (await story.job("Keyword")).state is JobState.RETIRED
+
+
+async def test_an_original_that_is_turned_on_after_the_plan_is_not_cut_off() -> None:
+    """Planned as off, it is on when the copy is made: callers move and the quiet days count."""
+    story = Story()
+    form = story.build.off_flow("Form")
+    story.build.app_setting_caller(form)
+    await planned(story)
+    turn_on(story.world, form, story.build.owner)
+    story.world.traffic.beat(story.world)
+
+    await story.approve()
+    story.world.traffic.beat(story.world)
+
+    job = await story.job("Form")
+    assert (job.state, job.pattern) == (JobState.RETIRED, Pattern.CALLED), job.history
+    assert story.world.traffic.lost == []
+
+
+async def test_an_original_that_is_turned_on_after_its_copy_is_not_cut_off() -> None:
+    """Copied as off, it is on when it would retire: its copy is turned on and its callers move."""
+    story = Story()
+    child = story.build.off_flow("Form")
+    story.build.app_setting_caller(child)
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Form", JobState.PROVEN)
+    turn_on(story.world, child, story.build.owner)
+    story.world.traffic.beat(story.world)
+
+    await story.run(timedelta(days=60))
+    story.world.traffic.beat(story.world)
+
+    job = await story.job("Form")
+    assert (job.state, job.pattern) == (JobState.RETIRED, Pattern.CALLED), job.history
+    assert story.world.traffic.lost == []
+
+
+async def test_a_self_starting_flow_that_is_turned_off_before_the_swap_stays_off() -> None:
+    """Its owner wanted it off: the copy does not start by itself."""
+    story = Story()
+    keyword = story.build.keyword_flow("Keyword")
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Keyword", JobState.PROVEN)
+    turn_off(story.world, keyword)
+
+    await story.run(timedelta(days=60))
+
+    job = await story.job("Keyword")
+    assert (job.state, job.pattern) == (JobState.RETIRED, Pattern.OFF), job.history
+    assert not story.world.workflow(keyword.environment_id, job.copy_id).is_on
+    assert pairs_on_together(story.world) == []
+
+
+async def test_a_copy_that_is_edited_before_it_is_proven_is_for_a_person() -> None:
+    """No caller moves to a copy that is not what was copied."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    site = story.build.app_setting_caller(orders)
+    old_url = story.build.url_of(orders)
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    job = await story.until("Orders", JobState.COPIED)
+    edit(story.world.workflow(orders.environment_id, job.copy_id))
+
+    await story.run(timedelta(days=1))
+
+    job = await story.job("Orders")
+    assert (job.state, job.code) == (JobState.BLOCKED, "copy")
+    assert site.settings["FLOW_URL"] == old_url
+
+
+async def test_a_copy_that_is_deleted_before_it_is_proven_is_for_a_person() -> None:
+    """The block says so, and a cancel still ends the job."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    job = await story.until("Orders", JobState.COPIED)
+    story.world.workflow(orders.environment_id, job.copy_id).is_deleted = True
+
+    await story.run(timedelta(days=1))
+    blocked = await story.job("Orders")
+    await story.roll_back()
+
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "copy")
+    assert (await story.job("Orders")).state is JobState.ROLLED_BACK

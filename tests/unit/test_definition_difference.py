@@ -1,0 +1,31 @@
+"""Unit tests of what an administrator is told about an edit."""
+
+import json
+
+from shared.domain.definition_difference import MOST_PLACES, changed_places
+
+
+def test_places_are_named_and_values_are_not() -> None:
+    """A changed, an added and a removed member are given by their paths."""
+    old = json.dumps({"a": {"uri": "https://x?sig=secret", "gone": 1}, "same": [1]})
+    new = json.dumps({"a": {"uri": "https://y?sig=other"}, "same": [1], "new": 2})
+
+    places = changed_places(old, new)
+
+    assert places == ("/a/gone", "/a/uri", "/new")
+
+
+def test_a_long_list_is_cut() -> None:
+    """Nobody reads more places than a dozen."""
+    old, new = json.dumps({}), json.dumps({str(number): 1 for number in range(40)})
+
+    places = changed_places(old, new)
+
+    assert len(places) == MOST_PLACES
+
+
+def test_text_that_is_no_json_has_no_places() -> None:
+    """The digest tells that it differs; where, nobody can say."""
+    places = changed_places("{", "{}")
+
+    assert places == ()
