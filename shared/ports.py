@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from shared.domain.assessment_facts import CanvasApp, Connection
 from shared.domain.caller import Caller, CallerValue
 from shared.domain.environment import Environment
 from shared.domain.firewall import Firewall
@@ -206,8 +207,10 @@ class FlowSwitch(Protocol):
 class Workflows(Protocol):
     """Cloud flows as rows of Dataverse: the supported way to write them."""
 
-    def list(self, environment: Environment) -> AsyncIterator[Workflow]:
-        """Yield every cloud flow, 500 a call."""
+    def list(
+        self, environment: Environment, *, managed_only: bool = False
+    ) -> AsyncIterator[Workflow]:
+        """Yield every cloud flow, or just those of managed solutions, 500 a call."""
 
     async def get(self, environment: Environment, workflow_id: str) -> Workflow:
         """Return one; raises `NotFound`."""
@@ -338,6 +341,40 @@ class ResourceReader(Protocol):
         self, resource_id: str, api_version: str, suffix: str = ""
     ) -> Mapping[str, object]:
         """Return one resource, or what lies below it (`/config/web`); raises `NotFound`."""
+
+
+# --- assessment ----------------------------------------------------------------------------------
+
+
+class Connections(Protocol):
+    """Connections of an environment, as an administrator sees them (contract §11)."""
+
+    async def list(self, environment_id: str) -> list[Connection]:
+        """Return all of them; an empty list may mean that they are not shown to an application."""
+
+
+class CanvasApps(Protocol):
+    """Canvas apps of an environment, as an administrator sees them (contract §8)."""
+
+    async def list_with_flows(self, environment_id: str) -> list[CanvasApp]:
+        """Return the apps that use any flow, with the flows' ids."""
+
+
+class MachineGroups(Protocol):
+    """Machine groups for desktop flows (contract §11)."""
+
+    async def hosted(self, environment: Environment) -> list[str]:
+        """Return the titles of hosted groups."""
+
+
+class Organization(Protocol):
+    """The Dataverse organization of an environment: its settings and its people."""
+
+    async def creates_flows_in_solutions(self, environment: Environment) -> bool:
+        """Say whether new flows are made in a solution (contract §6.6)."""
+
+    async def names(self, environment: Environment, user_ids: Sequence[str]) -> dict[str, str]:
+        """Return names of users by `systemuserid`, in lower case; unknown ones are left out."""
 
 
 # --- kinds: one file each ------------------------------------------------------------------------

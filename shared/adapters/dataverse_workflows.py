@@ -62,9 +62,12 @@ class DataverseWorkflows(Workflows):
         """Call through `dataverse`."""
         self._dataverse = dataverse
 
-    async def list(self, environment: Environment) -> AsyncIterator[Workflow]:
-        """Yield every cloud flow, 500 a call."""
-        params = {"$filter": _CLOUD_FLOWS, "$select": _COLUMNS}
+    async def list(
+        self, environment: Environment, *, managed_only: bool = False
+    ) -> AsyncIterator[Workflow]:
+        """Yield every cloud flow, or just those of managed solutions, 500 a call."""
+        which = f"{_CLOUD_FLOWS} and ismanaged eq true" if managed_only else _CLOUD_FLOWS
+        params = {"$filter": which, "$select": _COLUMNS}
         async for row in self._dataverse.rows(environment, _TABLE, params):
             yield read_wire(WorkflowEntity, row).to_domain()
 

@@ -51,7 +51,7 @@ class EnvironmentVariableCallers:
                 for variable in await self._variables.list(environment)
                 if any(find_trigger_urls(text) for _, text in _texts(variable))
             ]
-            users = await self._users(environment) if holding else {}
+            users = await self._users(environment, managed_only=True) if holding else {}
             for variable in holding:
                 for caller in _callers(environment, variable, users.get(_key(variable), [])):
                     yield caller
@@ -93,10 +93,12 @@ class EnvironmentVariableCallers:
         except (Conflict, NotFound):
             return  # it was saved, or deleted, since the variable was written
 
-    async def _users(self, environment: Environment) -> dict[str, list[Workflow]]:
+    async def _users(
+        self, environment: Environment, *, managed_only: bool = False
+    ) -> dict[str, list[Workflow]]:
         """Return the flows that use each variable, by its schema name in lower case."""
         users: defaultdict[str, list[Workflow]] = defaultdict(list)
-        async for workflow in self._workflows.list(environment):
+        async for workflow in self._workflows.list(environment, managed_only=managed_only):
             for name in _variables_of(workflow):
                 users[name].append(workflow)
         return users
@@ -111,9 +113,9 @@ class EnvironmentVariableCallers:
 
 
 def _callers(
-    environment: Environment, variable: EnvironmentVariable, users: Iterable[Workflow]
+    environment: Environment, variable: EnvironmentVariable, managed_users: Iterable[Workflow]
 ) -> Iterator[Caller]:
-    managed = sorted(workflow.name for workflow in users if workflow.is_managed)
+    managed = sorted(workflow.name for workflow in managed_users)
     for part, text in _texts(variable):
         place = Caller(
             kind=EnvironmentVariableCallers.kind,

@@ -109,9 +109,11 @@ class LargeWorkflows:
         self._texts = texts
         self._flows = flows
 
-    async def list(self, environment: Environment) -> AsyncIterator[Workflow]:
-        """Yield every flow; each text is a new object, as from the wire."""
-        for number in range(self._flows):
+    async def list(
+        self, environment: Environment, *, managed_only: bool = False
+    ) -> AsyncIterator[Workflow]:
+        """Yield every flow, none of them managed; each text is a new object, as from the wire."""
+        for number in range(0 if managed_only else self._flows):
             text = self._texts[number % len(self._texts)]
             yield Workflow(
                 workflow_id=id_of(number),

@@ -18,10 +18,12 @@ class WorkflowsTwin:
         """Act on `world` as its application."""
         self._world = world
 
-    async def list(self, environment: Environment) -> AsyncIterator[Workflow]:
-        """Yield every cloud flow."""
+    async def list(
+        self, environment: Environment, *, managed_only: bool = False
+    ) -> AsyncIterator[Workflow]:
+        """Yield every cloud flow, or just those of managed solutions."""
         for flow in self._environment(environment).live_flows():
-            if self._has_row(flow):
+            if self._has_row(flow) and (flow.is_managed or not managed_only):
                 yield _row(flow)
 
     async def get(self, environment: Environment, workflow_id: str) -> Workflow:

@@ -1,0 +1,87 @@
+"""Run as a program: discovers 10,000 flows and prints how much memory that took, as JSON.
+
+The argument is how many of them stay on Microsoft's key. Rows come in pages of 500 that are decoded
+as a whole, as the adapter does it.
+"""
+
+import asyncio
+import json
+import resource
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+from shared.domain.environment import Environment
+from shared.domain.flow import FlowState, Workflow
+from shared.domain.remediation import EnvironmentJob, RemediationMode
+from shared.steps.discover_flows import discover
+from shared.steps.find_callers import find_callers
+from shared.steps.make_plan import make_plan
+from tests.performance.large_environment import (
+    ENVIRONMENT,
+    FLOWS,
+    LargeReports,
+    LargeWorkflows,
+    definition_texts,
+    services_for,
+)
+
+_PAGE = 500
+
+
+class PagedWorkflows(LargeWorkflows):
+    """The flows by pages, each decoded from one text."""
+
+    async def list(
+        self, environment: Environment, *, managed_only: bool = False
+    ) -> AsyncIterator[Workflow]:
+        """Yield every flow, a page at a time in memory."""
+        page: list[dict[str, Any]] = []
+        async for one in super().list(environment, managed_only=managed_only):
+            page.append({"id": one.workflow_id, "name": one.name, "clientdata": one.client_data})
+            if len(page) == _PAGE:
+                answer = json.dumps({"value": page}).encode()
+                page = []
+                for row in json.loads(answer)["value"]:
+                    yield Workflow(
+                        workflow_id=row["id"],
+                        name=row["name"],
+                        state=FlowState.ON,
+                        client_data=row["clientdata"],
+                        owner_id="owner",
+                        is_managed=False,
+                        description="",
+                        etag="1",
+                    )
+
+
+async def _plan(held_back: int, texts: list[str]) -> int:
+    services = services_for(PagedWorkflows(texts), LargeReports(held_back))
+    job = EnvironmentJob(
+        id="job",
+        remediation_id="remediation",
+        environment_id=ENVIRONMENT.id,
+        mode=RemediationMode.APPLY,
+    )
+    found = await discover(services, ENVIRONMENT)
+    await find_callers(services, [ENVIRONMENT])
+    items, _ = await make_plan(services, job, found)
+    return len(items)
+
+
+def _peak() -> int:
+    """Return the most memory this process has held so far, in bytes (Linux counts KiB)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def main() -> None:
+    """Measure, and print what was measured."""
+    texts = definition_texts()
+    before = _peak()
+    planned = asyncio.run(_plan(int(sys.argv[1]), texts))
+    size = sum(len(texts[number % len(texts)]) for number in range(FLOWS))
+    print(json.dumps({"planned": planned, "growth": _peak() - before, "definitions": size}))
+
+
+if __name__ == "__main__":
+    main()

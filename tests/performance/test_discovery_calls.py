@@ -1,0 +1,141 @@
+"""How many calls to the platform a discovery costs, counted on the wire.
+
+A tenant of 10,000 solution flows, of which 300 stay on Microsoft's key, answers over TLS; what is
+counted is what reached it.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from local_cloud.tenant.seed_environment import seed_flow
+from shared.callers import CallerPorts, caller_kinds
+from shared.domain.environment import Environment
+from shared.domain.remediation import EnvironmentJob, PlanItem, RemediationMode
+from shared.services import Services
+from shared.steps.discover_flows import discover, has_migrated
+from shared.steps.find_callers import find_callers
+from shared.steps.make_plan import make_plan
+from tests.contract.adapter_world import Adapters, adapters
+from tests.contract.tenant_world import BUTTON, ENVIRONMENT, HTTP, MAKER, child_action, definition
+from tests.performance.large_environment import FLOWS, HELD_BACK, id_of
+from tests.twins.ports import twins_of
+from tests.twins.services import services_of
+from tests.twins.world import World
+
+#: Reports, definitions, callers and plan; reading trigger URLs is counted apart.
+MOST_CALLS = 60
+#: Held-back flows that Dataverse does not have: each takes a call of its own.
+OUTSIDE = 7
+JOB = EnvironmentJob(
+    id="job", remediation_id="remediation", environment_id=ENVIRONMENT, mode=RemediationMode.APPLY
+)
+
+
+def _fill(platform: Adapters) -> None:
+    """Make it 10,000 solution flows, a tenth of those that stay parents, and a few My flows."""
+    world = platform.world
+    already = len(world.environment.flows)
+    parents = HELD_BACK // 10
+    children = HELD_BACK - parents
+    for number in range(FLOWS - already):
+        if number < children:
+            content = definition(HTTP)
+        elif number < children + parents:
+            content = definition(BUTTON, child_action(id_of(number - children)))
+        else:
+            content = definition(BUTTON)
+        _add(platform, number, content, in_solution=True)
+    for number in range(FLOWS, FLOWS + OUTSIDE):
+        _add(platform, number, definition(HTTP), in_solution=False)
+    world.platform.assumptions.my_flows_have_rows = False
+
+
+def _add(platform: Adapters, number: int, content: object, *, in_solution: bool) -> None:
+    seed_flow(
+        platform.world.tenant,
+        platform.world.environment,
+        {
+            "workflowEntityId": id_of(number),
+            "displayName": f"Flow {number}",
+            "definition": content,
+            "owner": MAKER,
+            "inSolution": in_solution,
+        },
+    )
+
+
+@pytest.fixture
+async def platform(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
+    """The tenant and the adapters."""
+    async with adapters(monkeypatch) as platform:
+        _fill(platform)
+        yield platform
+
+
+def _services(platform: Adapters) -> Services:
+    kinds = caller_kinds(
+        CallerPorts(
+            environments=platform.environments,
+            workflows=platform.workflows,
+            environment_variables=platform.variables,
+            app_settings=platform.settings,
+            secrets=platform.secrets,
+        )
+    )
+    return replace(
+        services_of(twins_of(World()).ports),
+        environments=platform.environments,
+        flow_reports=platform.reports,
+        workflows=platform.workflows,
+        callers=kinds,
+    )
+
+
+async def _plan(services: Services, environment: Environment) -> list[PlanItem]:
+    """Do what an environment job does up to its plan."""
+    assert await has_migrated(services, environment.id)
+    found = await discover(services, environment)
+    findings = await find_callers(services, await services.environments.list())
+    assert findings == []
+    items, _ = await make_plan(services, JOB, found)
+    return items
+
+
+async def test_flows_of_managed_solutions_are_listed_by_themselves(platform: Adapters) -> None:
+    """Who only needs those does not read ten thousand definitions: one call."""
+    environment = await platform.environment()
+    managed = list(platform.world.environment.order)[100:103]
+    for flow in managed:
+        flow.is_managed = True
+    platform.world.tenant.calls.reset()
+
+    found = [row async for row in platform.workflows.list(environment, managed_only=True)]
+
+    assert {row.workflow_id for row in found} == {flow.workflow_entity_id for flow in managed}
+    assert platform.world.tenant.calls.routes["dataverse.list_workflows"] == 1
+
+
+async def test_ten_thousand_flows_are_planned_within_sixty_calls(platform: Adapters) -> None:
+    """Both reports, every definition, every kind of caller; held-back My flows cost one each."""
+    await platform.world.migrate()
+    environment = await platform.environment()
+    services = _services(platform)
+    calls = platform.world.tenant.calls
+    calls.reset()
+
+    items = await _plan(services, environment)
+
+    alone = calls.routes.pop("flow_service.admin_get_flow")
+    counted = Counter({route: n for route, n in calls.routes.items() if _is_platform(route)})
+    assert len(items) >= HELD_BACK
+    assert alone == sum(1 for item in items if not item.in_solution)
+    assert counted.total() <= MOST_CALLS, counted
+    assert counted.total() * 100 <= FLOWS, "one flow at a time takes a call for each"
+
+
+def _is_platform(route: str) -> bool:
+    """Access tokens come from the identity service, and once for each audience."""
+    return not route.startswith(("entra.", "managed_identity."))
