@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from shared.services import Services
+from shared.services import AssessmentPorts, Services
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
         ),
         callers=caller_kinds(callers),
         firewalls=firewall_kinds(outside.resources),
+        assessment=outside.assessment_ports(),
     )
 
 
@@ -172,6 +173,7 @@ class _Outside:
     def __init__(self, ground: _Ground) -> None:
         from shared.adapters import flow_service, key_vault, power_platform_admin
         from shared.adapters import resource_manager as arm
+        from shared.adapters.dataverse import Dataverse
         from shared.adapters.http_client import Service
 
         settings = ground.settings
@@ -195,22 +197,36 @@ class _Outside:
         )
         vaults = Service(name="Key Vault", scope=key_vault.SCOPE, credential=ground.credential)
         self.vaults = key_vault.VaultContents(ground.http, vaults)
+        self.dataverse = Dataverse(ground.http, ground.credential, self._dataverse_budget)
         self.resources = arm.ResourceManager(
             ground.http, self.resource_manager, settings.subscription_ids
+        )
+
+    def assessment_ports(self) -> AssessmentPorts:
+        """Return what only an assessment asks."""
+        from shared.adapters.dataverse_machine_groups import DataverseMachineGroups
+        from shared.adapters.dataverse_organization import DataverseOrganization
+        from shared.adapters.power_apps_apps import PowerAppsCanvasApps
+        from shared.adapters.power_apps_connections import PowerAppsConnections
+
+        http = self._ground.http
+        return AssessmentPorts(
+            connections=PowerAppsConnections(http, self.power_platform),
+            canvas_apps=PowerAppsCanvasApps(http, self.power_platform),
+            machine_groups=DataverseMachineGroups(self.dataverse),
+            organization=DataverseOrganization(self.dataverse),
         )
 
     def caller_ports(self) -> "CallerPorts":
         """Return what the caller kinds need; other parts use the same."""
         from shared.adapters.app_settings import SiteAppSettings
-        from shared.adapters.dataverse import Dataverse
         from shared.adapters.dataverse_environment_variables import DataverseEnvironmentVariables
         from shared.adapters.dataverse_workflows import DataverseWorkflows
         from shared.adapters.key_vault_secrets import VaultSecrets
         from shared.adapters.power_platform_admin import PowerPlatformAdmin
         from shared.callers import CallerPorts
 
-        ground = self._ground
-        dataverse = Dataverse(ground.http, ground.credential, self._dataverse_budget)
+        ground, dataverse = self._ground, self.dataverse
         return CallerPorts(
             environments=PowerPlatformAdmin(ground.http, self.power_platform),
             workflows=DataverseWorkflows(dataverse),

@@ -7,14 +7,18 @@ from datetime import datetime
 from shared.ports import (
     Archive,
     CallerKind,
+    CanvasApps,
     Clock,
+    Connections,
     Environments,
     FirewallKind,
     FlowAccess,
     FlowReports,
     FlowSwitch,
     Keys,
+    MachineGroups,
     Messages,
+    Organization,
     ServiceTags,
     Workflows,
 )
@@ -26,6 +30,16 @@ POLICY_EVENTS = "policy-events"
 ENVIRONMENT_JOBS = "environment-jobs"
 FLOW_JOBS = "flow-jobs"
 PARKED = "parked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssessmentPorts:
+    """What only an assessment asks of the platform; all of it is read."""
+
+    connections: Connections
+    canvas_apps: CanvasApps
+    machine_groups: MachineGroups
+    organization: Organization
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +61,7 @@ class Services:
     #: By the name of the kind.
     callers: Mapping[str, CallerKind]
     firewalls: Mapping[str, FirewallKind]
+    assessment: AssessmentPorts
 
     @property
     def now(self) -> datetime:

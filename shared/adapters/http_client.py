@@ -52,7 +52,8 @@ class Service:
     name: str
     #: `https://service.flow.microsoft.com//.default`.
     scope: str
-    credential: AsyncTokenCredential
+    #: None: calls carry no token, as those to a signed address.
+    credential: AsyncTokenCredential | None
     budget: Budget | None = None
 
 
@@ -175,9 +176,11 @@ class HttpClient:
                 RequestIdPolicy(),
                 UserAgentPolicy(base_user_agent=_USER_AGENT),
                 SecondTry(self._transport.sleep),
-                AsyncBearerTokenCredentialPolicy(service.credential, service.scope),
                 CountedCalls(service.name, service.budget, self.calls),
             ]
+            if service.credential:
+                token = AsyncBearerTokenCredentialPolicy(service.credential, service.scope)
+                policies.insert(-1, token)
             self._pipelines[service] = AsyncPipeline(self._transport, policies=policies)
         return self._pipelines[service]
 

@@ -77,8 +77,7 @@ def _link(facts: EnvironmentFacts) -> Finding:
     if phase is Phase.AFTER:
         return ok(code, "The policy is in force, and what moves by itself has moved.")
     assert not isinstance(facts.reports, NoAnswer)
-    left = len(facts.reports.on_microsoft_key - facts.reports.staying)
-    text = f"{left} flows could move under the key by themselves and have not."
+    text = f"{facts.reports.movable} flows could move under the key by themselves and have not."
     since = facts.linked_since
     if since and facts.at - since > MIGRATION_LONGEST:
         return problem(
@@ -157,11 +156,17 @@ def canvas_app_findings(
                 "Add the flow to a solution: under the key an app cannot be given flows without.",
                 app.name,
             )
-        if app.gap:
+        if gap := _gap(app, by_id):
             found = True
-            yield unknown(code, app.gap, "Open the app and look which flows it calls.", app.name)
+            yield unknown(code, gap, "Open the app and look which flows it calls.", app.name)
     if not found:
         yield ok(code, f"{len(facts.canvas_apps)} canvas apps call flows; none calls one in doubt.")
+
+
+def _gap(app: CanvasApp, flows: Mapping[str, FlowFacts]) -> str:
+    if app.gap or app.flow_ids & flows.keys():
+        return app.gap
+    return f"The app {app.display_name} uses flows, but which ones cannot be read from it."
 
 
 def _outside_solution(app: CanvasApp, flows: Mapping[str, FlowFacts]) -> set[str]:

@@ -31,6 +31,8 @@ class Connection:
     display_name: str
     #: Who made it, as the platform names them; empty: not shown.
     owner: str
+    #: Whether it signs in by OAuth, which the key covers; None: the connector does not tell.
+    uses_oauth: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,7 @@ class CanvasApp:
     name: str
     display_name: str
     owner: str
-    #: Lower-case ids that stand where the app names its flows: of workflows, or flow names.
+    #: Lower-case ids that stand where the app names its flows, among others.
     flow_ids: frozenset[str]
     #: Why the ids may not be all; empty: they are.
     gap: str = ""
@@ -75,6 +77,10 @@ class KeyReports:
     on_microsoft_key: frozenset[str]
     #: Those of them that will stay there.
     staying: frozenset[str]
+    #: How many are on it and could move.
+    movable: int
+    #: Whether every listed flow is one of those that were read; else who is not listed may be.
+    is_joined: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +99,6 @@ class EnvironmentFacts:
     #: Differences between the sources, in words.
     differences: tuple[str, ...]
     connections: tuple[Connection, ...] | NoAnswer
-    #: Connector → whether its connections are OAuth ones; None: its definition does not tell.
-    oauth_connectors: Mapping[str, bool | None]
     canvas_apps: tuple[CanvasApp, ...] | NoAnswer
     #: Titles of hosted machine groups.
     hosted_machine_groups: tuple[str, ...] | NoAnswer

@@ -24,8 +24,7 @@ def phase_of(facts: EnvironmentFacts) -> Phase:
         return Phase.MIGRATING
     if isinstance(facts.reports, NoAnswer):
         return Phase.UNKNOWN
-    is_over = facts.reports.on_microsoft_key == facts.reports.staying
-    return Phase.AFTER if is_over else Phase.MIGRATING
+    return Phase.MIGRATING if facts.reports.movable else Phase.AFTER
 
 
 def assess_flows(facts: EnvironmentFacts) -> tuple[AssessedFlow, ...]:
@@ -111,6 +110,8 @@ def _reconciliation(facts: EnvironmentFacts, flows: Mapping[str, FlowFacts]) -> 
         )
         return
     differences = list(facts.differences)
+    if not facts.reports.is_joined:
+        differences.append("The list names flows that Dataverse does not have under these ids.")
     by_rule = _by_rule(flows, listed=())
     for flow in flows.values():
         answer, listed = by_rule[flow.workflow_id], _is_listed(facts, flow)
@@ -118,7 +119,7 @@ def _reconciliation(facts: EnvironmentFacts, flows: Mapping[str, FlowFacts]) -> 
             differences.append(
                 f"{flow.display_name} is listed as staying, but nothing in its definition says why."
             )
-        if not listed and answer.stays_on_mmk and not _is_protected(facts, flow):
+        if listed is False and answer.stays_on_mmk and not _is_protected(facts, flow):
             differences.append(
                 f"{flow.display_name} should stay by the documents ({answer.reasons[0]}), but is "
                 "not listed."
@@ -161,14 +162,16 @@ def _graph(flows: Mapping[str, FlowFacts]) -> DependencyGraph:
 def _is_listed(facts: EnvironmentFacts, flow: FlowFacts) -> bool | None:
     if isinstance(facts.reports, NoAnswer):
         return None
-    return flow.workflow_id in facts.reports.staying
+    if flow.workflow_id in facts.reports.staying:
+        return True
+    return False if facts.reports.is_joined else None
 
 
 def _is_protected(facts: EnvironmentFacts, flow: FlowFacts) -> bool:
     """Only under a policy: before it, a flow that is missing from the list is a difference."""
     if isinstance(facts.reports, NoAnswer) or not facts.environment.is_linked:
         return False
-    return flow.workflow_id not in facts.reports.on_microsoft_key
+    return facts.reports.is_joined and flow.workflow_id not in facts.reports.on_microsoft_key
 
 
 def _way_down(

@@ -41,19 +41,15 @@ def connection_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
             "Look at the connections in the portal.",
         )
         return
-    by_connector: dict[str, list[str]] = {}
-    for connection in facts.connections:
-        by_connector.setdefault(connection.connector, []).append(connection.display_name)
-    covered = 0
-    for connector, names in sorted(by_connector.items()):
-        is_oauth = facts.oauth_connectors.get(connector)
+    groups: dict[tuple[str, bool | None], list[str]] = {}
+    for one in facts.connections:
+        groups.setdefault((one.connector, one.uses_oauth), []).append(one.display_name)
+    for (connector, uses_oauth), names in groups.items():
         told = f"{_count(len(names), 'connection')} of {connector} ({', '.join(sorted(names)[:5])})"
-        if is_oauth is None:
-            text = f"How {told} sign in is not known."
+        if uses_oauth is None:
+            text = f"{told}: how they sign in is not known."
             yield unknown(code, text, "Look at the connections in the portal.", connector)
-        elif is_oauth:
-            covered += len(names)
-        else:
+        elif not uses_oauth:
             yield warning(
                 code,
                 f"{told}: no OAuth, so the secret stays on the Microsoft-managed key.",
@@ -61,6 +57,7 @@ def connection_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
                 "else accept it.",
                 connector,
             )
+    covered = sum(one.uses_oauth is True for one in facts.connections)
     if covered:
         yield ok(code, f"{_count(covered, 'connection')} by OAuth: the key covers them.")
 
@@ -136,7 +133,7 @@ def run_history_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
             "Ask for it in a support ticket at once: 30 days after the migration it is too late.",
         )
         return
-    # The migration ends after the link: counting from the link errs on the safe side.
+    # The app may have come later than the key: the day is the latest possible one.
     last = facts.linked_since + TICKET_WINDOW
     if facts.at > last:
         yield problem(
@@ -147,7 +144,7 @@ def run_history_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
         return
     yield warning(
         code,
-        f"{text} It can be asked for until {last:%Y-%m-%d}.",
+        f"{text} It can be asked for until {last:%Y-%m-%d} at the latest.",
         "Open a support ticket before that day if the history is needed.",
     )
 

@@ -7,7 +7,9 @@ from typing import Self
 from shared.ports import (
     AppSettings,
     Archive,
+    CanvasApps,
     Clock,
+    Connections,
     Environments,
     EnvironmentVariables,
     FirewallKind,
@@ -15,7 +17,9 @@ from shared.ports import (
     FlowReports,
     FlowSwitch,
     Keys,
+    MachineGroups,
     Messages,
+    Organization,
     ResourceReader,
     Secrets,
     ServiceTags,
@@ -23,6 +27,12 @@ from shared.ports import (
     Workflows,
 )
 from tests.twins.app_settings import AppSettingsTwin
+from tests.twins.assessment import (
+    CanvasAppsTwin,
+    ConnectionsTwin,
+    MachineGroupsTwin,
+    OrganizationTwin,
+)
 from tests.twins.crash import Plan, interrupting
 from tests.twins.environment_variables import EnvironmentVariablesTwin
 from tests.twins.environments import EnvironmentsTwin
@@ -60,6 +70,10 @@ class Ports:
     resources: ResourceReader
     network_security_groups: FirewallKind
     app_service_firewalls: FirewallKind
+    connections: Connections
+    canvas_apps: CanvasApps
+    machine_groups: MachineGroups
+    organization: Organization
 
     def under(self, plan: Plan) -> Self:
         """Return the same ports, with every call of any of them under `plan`."""
@@ -102,5 +116,9 @@ def twins_of(world: World, *, order: Random | None = None) -> Twins:
         resources=ResourceReaderTwin(world),
         network_security_groups=FirewallsTwin(world, "network_security_group"),
         app_service_firewalls=FirewallsTwin(world, "app_service"),
+        connections=ConnectionsTwin(world),
+        canvas_apps=CanvasAppsTwin(world),
+        machine_groups=MachineGroupsTwin(world),
+        organization=OrganizationTwin(world),
     )
     return Twins(world=world, store=store, archive=archive, messages=messages, ports=ports)

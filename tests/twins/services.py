@@ -2,7 +2,7 @@
 
 from shared.callers import CallerPorts, caller_kinds
 from shared.rows import Tables
-from shared.services import Services
+from shared.services import AssessmentPorts, Services
 from shared.settings import Settings
 from tests.twins.ports import Ports
 
@@ -33,4 +33,10 @@ def services_of(ports: Ports, *, settings: Settings | None = None) -> Services:
             )
         ),
         firewalls={kind.kind: kind for kind in firewalls},
+        assessment=AssessmentPorts(
+            connections=ports.connections,
+            canvas_apps=ports.canvas_apps,
+            machine_groups=ports.machine_groups,
+            organization=ports.organization,
+        ),
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from shared.domain.assessment_facts import CanvasApp
 from shared.domain.environment import Environment, PolicyLink
 from shared.domain.flow import FlowState
 
@@ -139,6 +140,9 @@ class TwinEnvironment:
     connection_references: dict[str, str] = field(default_factory=dict)
     #: By definition id.
     variables: dict[str, TwinVariable] = field(default_factory=dict)
+    canvas_apps: list[CanvasApp] = field(default_factory=list)
+    hosted_machine_groups: list[str] = field(default_factory=list)
+    creates_flows_in_solutions: bool = True
 
     def described(self) -> Environment:
         """Return it as the port shows it."""

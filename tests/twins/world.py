@@ -31,6 +31,8 @@ class World:
         self.reports_are_bare = False
         #: Whether the app has the right to act for another user in Dataverse (contract §14.1).
         self.may_act_on_behalf = True
+        #: Connector → whether its connections sign in by OAuth; a strange one does not tell.
+        self.oauth_connectors = {"shared_teams": True, "shared_sql": False}
         self.users: dict[str, TwinUser] = {}
         self.environments: dict[str, TwinEnvironment] = {}
         self.sites: dict[str, TwinSite] = {}

@@ -1,0 +1,90 @@
+"""Canvas apps of an environment by the Power Apps service, and the flows that they use (§8)."""
+
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from shared.adapters.canvas_app_document import FLOW_CONNECTOR, flow_ids_in, ids_in
+from shared.adapters.http_client import Call, HttpClient, Service
+from shared.adapters.power_apps_connections import BASE, VERSION, Creator
+from shared.adapters.wire import Wire, read_wire
+from shared.domain.assessment_facts import CanvasApp
+from shared.errors import NotFound, Refused, Transient, Unreadable
+from shared.ports import CanvasApps
+
+#: Carries its signature in the address: no token is sent.
+DOCUMENTS = Service(name="App documents", scope="", credential=None)
+
+
+class _Document(Wire):
+    #: A signed address: a secret.
+    readonly_value: str = Field("", repr=False)
+
+
+class _Uris(Wire):
+    document_uri: _Document | None = None
+
+
+class _Properties(Wire):
+    display_name: str = ""
+    owner: Creator = Creator()
+    connection_references: dict[str, Any] | None = None
+    app_uris: _Uris | None = None
+
+
+class _AppEntity(Wire):
+    name: str
+    properties: _Properties
+
+    @property
+    def uses_flows(self) -> bool:
+        references = (self.properties.connection_references or {}).values()
+        return any(
+            FLOW_CONNECTOR in str(reference.get("id", "")).lower()
+            for reference in references
+            if isinstance(reference, dict)
+        )
+
+    @property
+    def document(self) -> str:
+        uris = self.properties.app_uris
+        return uris.document_uri.readonly_value if uris and uris.document_uri else ""
+
+
+class PowerAppsCanvasApps(CanvasApps):
+    """`CanvasApps` by the Power Apps service, in an administrator's view."""
+
+    def __init__(self, http: HttpClient, service: Service) -> None:
+        """Call as the application; the audience is that of the admin API (§1.1)."""
+        self._http = http
+        self._service = service
+
+    async def list_with_flows(self, environment_id: str) -> list[CanvasApp]:
+        """Return the apps that use any flow; each of them costs one read of its document."""
+        call = Call(method="GET", url=f"{BASE}/{environment_id}/apps", params=VERSION)
+        apps = [read_wire(_AppEntity, item) async for item in self._http.items(self._service, call)]
+        return [await self._with_flows(app) for app in apps if app.uses_flows]
+
+    async def _with_flows(self, app: _AppEntity) -> CanvasApp:
+        properties, gap = app.properties, ""
+        title = properties.display_name or app.name
+        ids = ids_in(json.dumps(properties.connection_references))
+        try:
+            ids |= await self._ids_in_document(app.document)
+        except (NotFound, Refused, Transient, Unreadable) as err:
+            gap = f"The document of the app {title} could not be read ({type(err).__name__})."
+        return CanvasApp(
+            name=app.name,
+            display_name=title,
+            owner=properties.owner.name,
+            flow_ids=ids,
+            gap=gap,
+        )
+
+    async def _ids_in_document(self, address: str) -> frozenset[str]:
+        if urlsplit(address).scheme != "https":
+            raise Unreadable("The platform names no address of the document.")
+        answer = await self._http.send(DOCUMENTS, Call(method="GET", url=address))
+        return flow_ids_in(answer.body)

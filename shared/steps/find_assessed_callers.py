@@ -1,0 +1,134 @@
+"""Find who calls the flows that stay, for an assessment. Reads only, and within a deadline.
+
+Places hold trigger URLs, and a URL's id is known from an earlier plan or job, or from a run of the
+flow, which an administrator may read (contract §5.7). Where no id is known, or a search did not
+end, the flow's callers may be more than are shown, and the assessment says so.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from shared.domain.assessment import AssessedCaller, AssessedFlow
+from shared.domain.assessment_facts import CanvasApp, NoAnswer
+from shared.domain.caller import Caller
+from shared.domain.environment import Environment
+from shared.ports import CallerKind, Condition
+from shared.services import Services
+from shared.steps.ask import ask
+from shared.steps.watch_quiet import RUN_HISTORY
+
+_APPS = "An app is changed by its maker: no interface of the platform points it at another flow."
+_NO_RUN = "no run of the last 28 days shows its URL"
+
+
+async def find_assessed_callers(
+    services: Services,
+    environment: Environment,
+    everywhere: Sequence[Environment],
+    flows: Sequence[AssessedFlow],
+) -> list[AssessedFlow]:
+    """Return the flows with their callers of every kind but canvas apps."""
+    if not flows:
+        return []
+    (places, gaps), url_ids = await asyncio.gather(
+        _search(services, everywhere), _known_url_ids(services, environment.id)
+    )
+    found = []
+    silent: NoAnswer | None = None
+    for flow in flows:
+        url_id, why = url_ids.get(flow.workflow_id, ""), ""
+        if flow.has_trigger_url and not url_id and silent is None:
+            answer = await ask(_url_id(services, environment.id, flow))
+            if isinstance(answer, NoAnswer):
+                # One refusal is enough: the budget is the same for the others.
+                silent = answer
+            else:
+                url_id = answer
+        if flow.has_trigger_url and not url_id:
+            why = silent.why if silent else _NO_RUN
+        missing = [f"Callers by URL are not known: {why}."] if why else []
+        found.append(
+            replace(
+                flow,
+                callers=_callers(places, {flow.workflow_id, url_id} - {""}),
+                callers_gap=" ".join([*missing, *gaps]),
+            )
+        )
+    return found
+
+
+def with_canvas_apps(
+    flows: Sequence[AssessedFlow], apps: Sequence[CanvasApp] | NoAnswer
+) -> list[AssessedFlow]:
+    """Return the flows with the apps that call them."""
+    if isinstance(apps, NoAnswer):
+        return list(flows)
+    return [
+        replace(
+            flow,
+            callers=(
+                *flow.callers,
+                *(
+                    AssessedCaller(kind="canvas_app", label=f"app {one.display_name}", manual=_APPS)
+                    for one in apps
+                    if one.flow_ids & {flow.workflow_id, flow.flow_name}
+                ),
+            ),
+        )
+        for flow in flows
+    ]
+
+
+def _callers(
+    places: Mapping[str, Mapping[str, Caller]], holds: set[str]
+) -> tuple[AssessedCaller, ...]:
+    found = {place: one for held in holds for place, one in places.get(held, {}).items()}
+    shown = (
+        AssessedCaller(kind=one.kind, label=one.label, manual=one.manual) for one in found.values()
+    )
+    return tuple(sorted(shown, key=lambda one: (one.kind, one.label)))
+
+
+async def _search(
+    services: Services, everywhere: Sequence[Environment]
+) -> tuple[dict[str, dict[str, Caller]], list[str]]:
+    """Return what each URL's or flow's id is held by, and what was not searched."""
+    kinds = services.callers.values()
+    answers = await asyncio.gather(*(ask(_found(kind, everywhere)) for kind in kinds))
+    places: dict[str, dict[str, Caller]] = {}
+    gaps = []
+    for kind, answer in zip(kinds, answers, strict=True):
+        if isinstance(answer, NoAnswer):
+            gaps.append(f"Places of kind {kind.kind} were not all searched: {answer.why}.")
+            continue
+        for caller in answer:
+            for holds in caller.trigger_url_ids | caller.child_flow_ids:
+                places.setdefault(holds, {})[f"{caller.kind} {caller.address}"] = caller
+    return places, gaps
+
+
+async def _found(kind: CallerKind, everywhere: Sequence[Environment]) -> list[Caller]:
+    return [caller async for caller in kind.find(everywhere)]
+
+
+async def _known_url_ids(services: Services, environment_id: str) -> dict[str, str]:
+    """Return trigger URL ids that earlier jobs and plans found, by workflow id."""
+    known = {
+        job.original_id: job.original_url_id
+        for job in await services.tables.jobs.all(environment_id)
+        if job.original_url_id
+    }
+    where = [Condition("environment", "eq", environment_id)]
+    for job in await services.tables.environment_jobs.all(where=where):
+        for item in await services.tables.plans.all(job.id):
+            if item.url_id:
+                known.setdefault(item.workflow_id, item.url_id)
+    return known
+
+
+async def _url_id(services: Services, environment_id: str, flow: AssessedFlow) -> str:
+    since = services.now - RUN_HISTORY
+    name = flow.flow_name or flow.workflow_id
+    runs = await services.flow_reports.runs(environment_id, name, since=since, limit=1)
+    return next((run.trigger_url_id for run in runs if run.trigger_url_id), "")

@@ -1,0 +1,66 @@
+"""Twins of the ports that only an assessment uses."""
+
+from collections.abc import Sequence
+
+from shared.domain.assessment_facts import CanvasApp, Connection
+from shared.domain.environment import Environment
+from tests.twins.world import World
+
+
+class ConnectionsTwin:
+    """Connections of a world's environments."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def list(self, environment_id: str) -> list[Connection]:
+        """Return all of them, or none where an application is not shown any."""
+        environment = self._world.environment(environment_id)
+        return [
+            Connection(
+                name=one.name,
+                connector=one.connector,
+                display_name=one.name,
+                owner=self._world.user(one.owner_id).name,
+                uses_oauth=self._world.oauth_connectors.get(one.connector),
+            )
+            for one in environment.connections.values()
+        ]
+
+
+class CanvasAppsTwin:
+    """Canvas apps of a world's environments."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def list_with_flows(self, environment_id: str) -> list[CanvasApp]:
+        """Return the apps that use any flow."""
+        return list(self._world.environment(environment_id).canvas_apps)
+
+
+class MachineGroupsTwin:
+    """Hosted machine groups of a world's environments."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def hosted(self, environment: Environment) -> list[str]:
+        """Return their titles."""
+        return list(self._world.environment(environment.id).hosted_machine_groups)
+
+
+class OrganizationTwin:
+    """Organization settings and users of a world's environments."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def creates_flows_in_solutions(self, environment: Environment) -> bool:
+        """Return the setting."""
+        return self._world.environment(environment.id).creates_flows_in_solutions
+
+    async def names(self, environment: Environment, user_ids: Sequence[str]) -> dict[str, str]:
+        """Return the names of users; `environment` has all of them."""
+        users = self._world.users
+        return {one: users[one].name for one in user_ids if one in users}
