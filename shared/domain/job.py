@@ -188,6 +188,11 @@ class FlowJob:
         return self.reached in PROVEN_OR_LATER
 
     @property
+    def is_swapping(self) -> bool:
+        """Say whether the original may be off already and the copy is not known to be on."""
+        return self.reached is JobState.SWAPPING and self.gap_began is not None
+
+    @property
     def has_original_back(self) -> bool:
         """Say whether the original works as before: it was never stopped, or is on again."""
         if self.reached is JobState.ROLLING_BACK:

@@ -1,5 +1,7 @@
 """What to do about a refusal of the platform, by its code (contract §1.3, §5, §14)."""
 
+import re
+
 _INSTRUCTIONS = {
     "MissingAdequateQuotaPolicy": (
         "The owner has no licence for a premium trigger or action: assign a Power Automate "
@@ -30,6 +32,10 @@ _INSTRUCTIONS = {
         "The definition has the older connector shape that this environment refuses: save the "
         "original once in the designer, then retry."
     ),
+    "ChildFlowUnpublished": (
+        "A child flow that it runs is off or gone: turn that flow on, or take the call out of the "
+        "original; then retry."
+    ),
     "InvalidTemplate": (
         "The platform does not accept this definition any more: open the original in the "
         "designer, mend what its checker shows, then retry."
@@ -41,6 +47,18 @@ _DEFAULT = (
 )
 
 
-def instruction_for(code: str) -> str:
-    """Return what an administrator can do about a refusal with this code."""
+#: How the platform names the connection (contract §14.1).
+_CONNECTION = re.compile(r"[Cc]onnection '(?P<name>[^']+)'(?: to '(?P<connector>[^']+)')?")
+
+
+def instruction_for(code: str, message: str = "") -> str:
+    """Return what an administrator can do about a refusal with this code and text."""
+    named = _CONNECTION.search(message) if code == "ConnectionAuthorizationFailed" else None
+    if named:
+        connector = f" ({named['connector']})" if named["connector"] else ""
+        return (
+            f"Neither the flow's owner nor the app may use the connection {named['name']}"
+            f"{connector}: the connection's owner shares it with the app ('Can use') or turns the "
+            "copy on once; then retry."
+        )
     return _INSTRUCTIONS.get(code, _DEFAULT)

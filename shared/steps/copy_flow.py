@@ -1,12 +1,14 @@
 """Copy an original: archive it, create the copy once under an id of our choice, turn it on."""
 
 import contextlib
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from shared.domain.caller_edit import rewrite
 from shared.domain.definition_comparison import definition_digest, same_definition
 from shared.domain.flow import FlowState, Workflow, WorkflowChange, WorkflowDraft
 from shared.domain.job import FlowJob, JobState, Pattern, moved
+from shared.domain.remediation import EnvironmentJobState
 from shared.domain.trigger_url import find_trigger_urls
 from shared.errors import AlreadyExists, Blocked, NotFound, Refused, Waiting
 from shared.ports import Condition
@@ -22,6 +24,9 @@ COPY_SUFFIX = " (CMK)"
 #: Codes by which the platform says that the app may not act for the owner (contract §14.1).
 NOT_ON_BEHALF = frozenset({"0x80040220", "0x80042f09", "ImpersonationNotAllowed"})
 
+#: Whoever turns a flow on has to be allowed to use its connections: the owner, or the app.
+CONNECTION_REFUSED = "ConnectionAuthorizationFailed"
+
 
 async def begin(work: Work) -> FlowJob:
     """Check that the plan still holds and that the children are proven; note the intent to copy."""
@@ -34,7 +39,9 @@ async def begin(work: Work) -> FlowJob:
             code="managed",
         )
     job = await take(work, original)
-    await _wait_for_dispatch(work)
+    if await _is_cancelled(work):
+        text = "The remediation was cancelled while its plan was being dispatched."
+        return moved(job, JobState.CANCELLED, text, now=work.services.now)
     await _wait_for_first_wave(work)
     for child in await work.related(job.children):
         if child.is_proven:
@@ -112,7 +119,7 @@ async def turn_copy(work: Work, row: Workflow, state: FlowState) -> Workflow:
         behalf = replace(change, on_behalf_of=row.owner_id)
         await workflows.update(environment, row.workflow_id, behalf, etag=row.etag)
     except Refused as err:
-        if err.code not in NOT_ON_BEHALF:
+        if err.code not in {*NOT_ON_BEHALF, CONNECTION_REFUSED}:
             raise
         await workflows.update(environment, row.workflow_id, change, etag=row.etag)
     now = await workflows.get(environment, row.workflow_id)
@@ -166,15 +173,16 @@ async def _existing(work: Work) -> Workflow | None:
         return None
 
 
-async def _wait_for_dispatch(work: Work) -> None:
-    """The rows of all relatives have to stand before one of them begins."""
-    job = work.job
-    kept = await work.services.tables.environment_jobs.get(
-        job.remediation_id, job.environment_job_id
-    )
-    if kept and not kept.item.is_dispatched:
-        until = work.services.now + work.services.settings.backoff_first
-        raise Waiting("The rest of the plan is being dispatched.", until=until)
+async def _is_cancelled(work: Work) -> bool:
+    """Wait until the rows of all relatives stand; say whether the plan was cancelled before."""
+    job, table = work.job, work.services.tables.environment_jobs
+    kept = await table.get(job.remediation_id, job.environment_job_id)
+    if kept is None or kept.item.is_dispatched:
+        return False
+    if kept.item.state is EnvironmentJobState.CANCELLED:
+        return True
+    until = work.services.now + work.services.settings.backoff_first
+    raise Waiting("The rest of the plan is being dispatched.", until=until)
 
 
 async def _wait_for_first_wave(work: Work) -> None:
@@ -184,8 +192,28 @@ async def _wait_for_first_wave(work: Work) -> None:
     if not first or job.original_id in first:
         return
     where = [Condition("environment_job", "eq", job.environment_job_id)]
-    for other in await work.services.tables.jobs.all(job.environment_id, where=where):
-        past = {JobState.QUIET, JobState.WATCHED, JobState.RETIRED}
-        if other.original_id in first and other.reached not in past:
+    jobs = {
+        other.id: other
+        for other in await work.services.tables.jobs.all(job.environment_id, where=where)
+    }
+    wave = _with_children(jobs, {one.id for one in jobs.values() if one.original_id in first})
+    if job.id in wave:
+        return
+    past = {JobState.QUIET, JobState.WATCHED, JobState.RETIRED}
+    for other in wave:
+        if jobs[other].reached not in past:
             until = work.services.now + work.services.settings.wait_poll
-            raise Waiting(f"The first wave goes first: {other.display_name}.", until=until)
+            name, state = jobs[other].display_name, jobs[other].state
+            raise Waiting(f"The first wave goes first: {name} is {state}.", until=until)
+
+
+def _with_children(jobs: Mapping[str, FlowJob], wave: Collection[str]) -> list[str]:
+    """A parent cannot go before its children: they belong to the first wave too."""
+    found: dict[str, None] = {}
+    waiting = sorted(wave)
+    while waiting:
+        one = waiting.pop()
+        if one in jobs and one not in found:
+            found[one] = None
+            waiting += jobs[one].children
+    return list(found)

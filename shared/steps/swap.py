@@ -27,9 +27,10 @@ async def begin(work: Work) -> FlowJob:
 async def swap(work: Work) -> FlowJob:
     """Turn the original off, the copy on; the original comes back on if the copy will not."""
     services = work.services
-    await turn_original(work, on=False)
+    await work.permit_write()
     stopped = work.job.gap_began or services.now
     await work.save(replace(work.job, gap_began=stopped))
+    await turn_original(work, on=False)
     row = await services.workflows.get(work.environment, work.job.copy_id)
     try:
         await turn_copy(work, row, FlowState.ON)

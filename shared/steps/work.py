@@ -46,8 +46,10 @@ class Work:
     async def permit_write(self, *, anytime: bool = False) -> None:
         """Return if a write is allowed now; else raise `Waiting` or `Blocked`.
 
-        `anytime`: what was begun in the maintenance window may be ended outside of it.
+        `anytime`: what was begun in the maintenance window may be ended outside of it, above all a
+        swap of which neither flow may be on.
         """
+        anytime = anytime or self.job.is_swapping
         await gate.permit_write(self.services, self.job.environment_id, anytime=anytime)
 
     async def related(self, ids: Iterable[str]) -> list[FlowJob]:

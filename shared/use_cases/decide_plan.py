@@ -18,33 +18,39 @@ NOTHING_TO_UNDO = frozenset({JobState.ROLLED_BACK, JobState.CANCELLED})
 
 async def approve(services: Services, remediation_id: str, *, by: str) -> list[EnvironmentJob]:
     """Approve every plan of a remediation that waits for it; returns those environment jobs."""
-    approved = []
-    for job in await _environment_jobs(services, remediation_id):
-        if job.state is EnvironmentJobState.AWAITING_APPROVAL:
-            settings = await settings_of(services, job.environment_id)
-            if settings.mode is Mode.ASSESS:
-                raise Blocked(
-                    f"Environment {job.environment_id} is in mode assess.",
-                    instruction="Set its mode to approve or auto, then approve again.",
-                    code="mode",
-                )
-            text = f"Approved by {by}."
-            changed = await _change(
-                services,
-                job,
-                EnvironmentJobState.AWAITING_APPROVAL,
-                EnvironmentJobState.DISPATCHED,
-                text,
-                by,
-            )
-            approved.append(changed)
-    if not approved:
+    waiting = [
+        job
+        for job in await _environment_jobs(services, remediation_id)
+        if job.state is EnvironmentJobState.AWAITING_APPROVAL
+    ]
+    if not waiting:
         raise Blocked(
             "No plan of this remediation waits for approval.",
             instruction="Look at its state: it may be planning still, approved or expired.",
             code="state",
         )
-    return approved
+    for job in waiting:  # all of them or none
+        await _check_approval(services, job)
+    expected, then = EnvironmentJobState.AWAITING_APPROVAL, EnvironmentJobState.DISPATCHED
+    return [
+        await _change(services, job, expected, then, f"Approved by {by}.", by) for job in waiting
+    ]
+
+
+async def _check_approval(services: Services, job: EnvironmentJob) -> None:
+    settings = await settings_of(services, job.environment_id)
+    if settings.mode is Mode.ASSESS:
+        raise Blocked(
+            f"Environment {job.environment_id} is in mode assess.",
+            instruction="Set its mode to approve or auto, then approve again.",
+            code="mode",
+        )
+    if job.expires and job.expires <= services.now:
+        raise Blocked(
+            f"The plan of environment {job.environment_id} has expired.",
+            instruction="Order a new remediation: the tenant may have changed since.",
+            code="expired",
+        )
 
 
 async def cancel(services: Services, remediation_id: str) -> int:
@@ -56,7 +62,8 @@ async def cancel(services: Services, remediation_id: str) -> int:
         EnvironmentJobState.AWAITING_APPROVAL,
     }
     for job in await _environment_jobs(services, remediation_id):
-        if job.state in open_states:
+        undispatched = job.state is EnvironmentJobState.DISPATCHED and not job.is_dispatched
+        if job.state in open_states or undispatched:
             await _change(
                 services, job, None, EnvironmentJobState.CANCELLED, "Cancelled by order.", ""
             )
@@ -173,7 +180,15 @@ async def _order_one(services: Services, job: FlowJob, order: Order) -> bool:
         job = kept.item
         if job.state in NOTHING_TO_UNDO:
             return False
-        job = replace(job, requested=order, due=services.now, attempt=job.attempt + 1)
+        held = job.lease_until is not None and job.lease_until > services.now
+        job = replace(
+            job,
+            requested=order,
+            due=services.now,
+            attempt=job.attempt + 1,
+            # Whoever holds the row may be about to set a time that is days away.
+            woken=job.woken or held,
+        )
         try:
             await services.tables.jobs.replace(kept, job)
         except Conflict:

@@ -17,6 +17,7 @@ from shared.domain.remediation import (
     postponed,
     stopped,
 )
+from shared.domain.trigger_url import redact
 from shared.errors import (
     Blocked,
     Conflict,
@@ -224,16 +225,20 @@ def _outcome(services: Services, job: EnvironmentJob, err: Exception) -> Environ
     """Return the row after an expected error; None for a defect."""
     now, settings = services.now, services.settings
     blocked = EnvironmentJobState.BLOCKED
+    reason = redact(str(err))  # the platform may repeat what it was sent
     match err:
         case Waiting():
             return postponed(job, err.reason, until=max(err.until, now), now=now)
         case Blocked():
             return stopped(job, blocked, err.reason, err.instruction, now=now)
         case Refused():
-            return stopped(job, blocked, str(err), instruction_for(err.code), now=now)
+            return stopped(job, blocked, reason, instruction_for(err.code), now=now)
+        case NotFound():
+            remedy = "See whether the environment is well, then retry."
+            return stopped(job, blocked, reason, remedy, now=now)
         case Throttled():
             wait = err.retry_after or settings.backoff_first
-            return postponed(job, str(err), until=now + wait, now=now)
+            return postponed(job, reason, until=now + wait, now=now)
         case Transient() if job.failures < settings.backoff_tries:
             failures = job.failures + 1
             wait = wait_after(
@@ -242,10 +247,10 @@ def _outcome(services: Services, job: EnvironmentJob, err: Exception) -> Environ
                 longest=settings.backoff_longest,
                 asked=err.retry_after,
             )
-            later = postponed(job, f"Tried again: {err}", until=now + wait, now=now)
+            later = postponed(job, f"Tried again: {reason}", until=now + wait, now=now)
             return replace(later, failures=failures)
         case Transient():
             text = "See whether the service is well, then retry."
-            return stopped(job, EnvironmentJobState.FAILED, str(err), text, now=now)
+            return stopped(job, EnvironmentJobState.FAILED, reason, text, now=now)
         case _:
             return None

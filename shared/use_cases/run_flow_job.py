@@ -21,6 +21,7 @@ from shared.domain.job import (
     stopped,
 )
 from shared.domain.refusals import instruction_for
+from shared.domain.trigger_url import redact
 from shared.errors import (
     Blocked,
     Conflict,
@@ -138,7 +139,7 @@ async def _step(services: Services, kept: Kept[FlowJob]) -> Kept[FlowJob]:
         else held.item.requested,
     )
     done = await save(services, held, job)
-    if done.item.woken and done.item.due:
+    if done.item.woken and (done.item.due or done.item.requested):
         woken = replace(done.item, woken=False, due=services.now)
         done = await services.tables.jobs.replace(done, woken)
     log.info(
@@ -179,6 +180,7 @@ def _obey(job: FlowJob, services: Services) -> FlowJob:
 def _outcome(services: Services, job: FlowJob, err: Exception) -> FlowJob | None:
     """Return the row after an expected error; None for a defect."""
     now, settings = services.now, services.settings
+    text = redact(str(err))  # the platform may repeat what it was sent
     match err:
         case Conflict() if not job.lease:
             return None
@@ -193,35 +195,40 @@ def _outcome(services: Services, job: FlowJob, err: Exception) -> FlowJob | None
             )
         case Refused():
             return stopped(
-                job, JobState.BLOCKED, str(err), instruction_for(err.code), code=err.code, now=now
+                job,
+                JobState.BLOCKED,
+                text,
+                instruction_for(err.code, redact(err.detail)),
+                code=err.code,
+                now=now,
             )
         case Throttled():
             wait = err.retry_after or settings.backoff_first
-            return postponed(job, str(err), until=now + wait, now=now)
+            return postponed(job, text, until=now + wait, now=now)
         case Transient() | Conflict():
             return _try_again(services, job, err)
         case NotFound():
-            text = "Restore what is missing, then retry; or cancel the job."
-            return stopped(job, JobState.BLOCKED, str(err), text, code="gone", now=now)
+            remedy = "Restore what is missing, then retry; or cancel the job."
+            return stopped(job, JobState.BLOCKED, text, remedy, code="gone", now=now)
         case _:
             return None
 
 
 def _try_again(services: Services, job: FlowJob, err: Exception) -> FlowJob:
-    now, settings = services.now, services.settings
+    now, settings, reason = services.now, services.settings, redact(str(err))
     failures = job.failures + 1
     if failures <= settings.backoff_tries:
         asked = err.retry_after if isinstance(err, Transient) else None
         wait = wait_after(
             failures, first=settings.backoff_first, longest=settings.backoff_longest, asked=asked
         )
-        later = postponed(job, f"Tried again: {err}", until=now + wait, now=now)
+        later = postponed(job, f"Tried again: {reason}", until=now + wait, now=now)
         return replace(later, failures=failures)
     if job.reached is JobState.SWAPPING:
         # Neither flow may be on: the original has to come back.
-        return moved(job, JobState.ROLLING_BACK, f"The swap failed: {err}", now=now)
+        return moved(job, JobState.ROLLING_BACK, f"The swap failed: {reason}", now=now)
     text = "See whether the service is well, then retry."
-    return stopped(job, JobState.FAILED, str(err), text, code="transient", now=now)
+    return stopped(job, JobState.FAILED, reason, text, code="transient", now=now)
 
 
 async def _let_go(services: Services, kept: Kept[FlowJob]) -> None:

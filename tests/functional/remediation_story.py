@@ -1,7 +1,7 @@
 """One remediation on twins, from the order to its end, told in a few lines by the tests."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from shared.domain.environment import EnvironmentSettings, Mode
@@ -44,6 +44,10 @@ class Story:
     def make(self, ports: Ports) -> Services:
         """Return what a process of the app is given."""
         return services_of(self.around(ports), settings=self.settings)
+
+    def renew(self) -> None:
+        """Let the app start anew, with what stands around its ports by now."""
+        self.driver = replace(self.driver, _current=None)
 
     @property
     def services(self) -> Services:

@@ -1,0 +1,183 @@
+"""What an administrator orders of a running remediation, at any moment, even in mid-step."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.environment import EnvironmentSettings, Mode
+from shared.domain.job import JobState
+from shared.domain.remediation import EnvironmentJobState, Origin, RemediationMode
+from shared.errors import Blocked
+from shared.use_cases import decide_plan
+from shared.use_cases.start_remediation import StartRemediation, order_remediation
+from tests.functional.disturbance import disturb
+from tests.functional.remediation_story import Story
+from tests.twins.builder import Builder
+from tests.twins.crash import Plan
+from tests.twins.snapshot import differences, take_snapshot
+
+HOUR = timedelta(hours=1)
+ENDED = {JobState.CANCELLED, JobState.ROLLED_BACK}
+STAGES = [
+    JobState.COPYING,
+    JobState.COPIED,
+    JobState.PROVEN,
+    JobState.UPDATING_CALLERS,
+    JobState.QUIET,
+    JobState.SWAPPING,
+    JobState.WATCHED,
+]
+
+
+async def planned(story: Story, **settings: object) -> None:
+    """Link, opt in and plan."""
+    story.build.link()
+    story.build.share_connections()
+    await story.opt_in(**settings)
+    await story.order()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+async def test_a_cancel_at_any_stage_brings_everything_back(stage: JobState) -> None:
+    """Whatever was done by then is undone, and the job ends."""
+    story = Story()
+    swaps = stage in {JobState.SWAPPING, JobState.WATCHED}
+    title = "Keyword" if swaps else "Orders"
+    flow = story.build.keyword_flow(title) if swaps else story.build.http_flow(title)
+    if not swaps:
+        story.build.app_setting_caller(flow)
+        story.build.flow_caller(flow)
+    story.world.traffic.beat(story.world)
+    await planned(story)
+    before = take_snapshot(story.world)
+    await story.approve(run=timedelta(0))
+    await story.until(title, stage)
+
+    await story.driver.call(lambda s: decide_plan.cancel(s, story.remediation.id))
+    await story.run(timedelta(days=30))
+    story.world.traffic.beat(story.world)
+
+    assert (await story.job(title)).state in ENDED
+    assert differences(before, story.world) == []
+    assert story.world.traffic.lost == []
+
+
+async def test_an_order_that_comes_in_the_middle_of_a_step_is_obeyed_at_its_end() -> None:
+    """The step sets a time that is a week away: the order does not wait for it."""
+    story = Story()
+    story.build.http_flow("Orders")
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Orders", JobState.QUIET)
+
+    async def order() -> None:
+        await decide_plan.roll_back(story.services, story.remediation.id)
+
+    disturb(story, "flow_reports", "runs", order)
+    await story.run(HOUR)
+
+    assert (await story.job("Orders")).reached is JobState.ROLLING_BACK
+
+
+async def test_an_order_in_the_middle_of_the_last_step_is_obeyed_too() -> None:
+    """The original has just been retired when the order to roll back is seen."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    await planned(story)
+    await story.approve(run=HOUR)
+
+    async def order() -> None:
+        await decide_plan.roll_back(story.services, story.remediation.id)
+
+    disturb(story, "workflows", "update", order)
+    await story.run(timedelta(days=30))
+
+    assert (await story.job("Orders")).state is JobState.ROLLED_BACK
+    assert orders.is_on
+
+
+async def test_a_cancel_between_approval_and_dispatch_leaves_nothing_to_run() -> None:
+    """No job is made, and the remediation ends as cancelled."""
+    story = Story()
+    story.build.http_flow("Orders")
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    writes = len(story.world.writes)
+
+    await story.driver.call(lambda s: decide_plan.cancel(s, story.remediation.id))
+    await story.run(timedelta(days=30))
+
+    assert (await story.environment_job()).state is EnvironmentJobState.CANCELLED
+    assert await story.jobs() == {}
+    assert story.world.writes[writes:] == []
+
+
+async def test_a_cancel_while_the_plan_is_being_dispatched_cancels_what_stands() -> None:
+    """The process dies half-way through the rows: the ones that are there end as cancelled."""
+    story = Story()
+    for name in ("A", "B", "C"):
+        story.build.http_flow(name)
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    story.driver.plan = Plan(at=8)
+    story.renew()
+    await story.run(timedelta(0))
+    assert story.driver.plan.has_struck
+    assert not (await story.environment_job()).is_dispatched
+
+    await story.driver.call(lambda s: decide_plan.cancel(s, story.remediation.id))
+    await story.run(timedelta(days=30))
+
+    assert {job.state for job in (await story.jobs()).values()} <= {JobState.CANCELLED}
+    assert story.world.writes == []
+
+
+async def test_an_approval_is_for_all_environments_or_for_none() -> None:
+    """One environment in mode assess: the other's plan still waits after the refusal."""
+    story = Story()
+    story.build.http_flow("Orders")
+    story.build.link()
+    other = Builder(story.world, name="Other")
+    other.http_flow("Elsewhere")
+    other.link(name="cmk-eu")
+    tables = story.services.tables
+    ids = sorted([story.build.environment.id, other.environment.id])
+    for identity in ids:
+        row = EnvironmentSettings(environment_id=identity, mode=Mode.APPROVE)
+        await tables.environments.upsert(row)
+    order = StartRemediation(
+        mode=RemediationMode.APPLY,
+        origin=Origin.ORDER,
+        cause="both",
+        environment_ids=tuple(ids),
+    )
+    remediation = await order_remediation(story.services, order)
+    await story.run(HOUR)
+    for identity in ids:
+        row = EnvironmentSettings(environment_id=identity, mode=Mode.ASSESS)
+        await tables.environments.upsert(row)
+        with pytest.raises(Blocked):
+            await decide_plan.approve(story.services, remediation.id, by="tests")
+        row = EnvironmentSettings(environment_id=identity, mode=Mode.APPROVE)
+        await tables.environments.upsert(row)
+
+    jobs = await tables.environment_jobs.all(remediation.id)
+
+    assert {job.state for job in jobs} == {EnvironmentJobState.AWAITING_APPROVAL}
+
+
+async def test_a_plan_expires_and_cannot_be_approved_afterwards() -> None:
+    """After seven days it is cancelled; on the very moment it is refused already."""
+    story = Story()
+    story.build.http_flow("Orders")
+    await planned(story)
+    expires = (await story.environment_job()).expires
+    assert expires is not None
+    story.world.clock.advance_to(expires)
+
+    with pytest.raises(Blocked) as refusal:
+        await decide_plan.approve(story.services, story.remediation.id, by="tests")
+    await story.run(HOUR)
+
+    assert refusal.value.code == "expired"
+    assert (await story.environment_job()).state is EnvironmentJobState.CANCELLED
