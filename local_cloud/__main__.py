@@ -37,9 +37,10 @@ def main() -> int:
 
 
 async def _until_told(work: Coroutine[Any, Any, int]) -> int:
-    """Let SIGTERM end the work as Ctrl-C does, so that what was started is stopped."""
+    """Let a signal end the work as Ctrl-C does, so that what was started is stopped."""
     task = asyncio.ensure_future(work)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     try:
         return await task
     except asyncio.CancelledError:

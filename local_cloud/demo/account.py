@@ -5,6 +5,7 @@ its run fails. (No original of the demo would fail.) A call between flows that i
 too, whoever started it.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -61,12 +62,23 @@ class Account:
     ledger_next: int = 0
     #: Calls between flows, or runs that nobody of the traffic asked for, that went wrong.
     others_lost: list[str] = field(default_factory=list)
+    #: What each outside system held first, as a digest, and which hold something else now.
+    held_first: dict[str, str] = field(default_factory=dict)
+    moved: set[str] = field(default_factory=set)
     #: Runs by what started them.
     runs: Counter[str] = field(default_factory=Counter)
 
     def sent(self, call: Call) -> None:
         """Note a call before it is made."""
         self.calls[call.tracking_id] = call
+
+    def held(self, caller: str, text: str) -> None:
+        """Note what a system holds before it calls."""
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        if self.held_first.setdefault(caller, digest) == digest:
+            self.moved.discard(caller)
+        else:
+            self.moved.add(caller)
 
     def started_by_hand(self, run: Json) -> None:
         """Note a run that somebody started by hand."""

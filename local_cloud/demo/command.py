@@ -50,9 +50,6 @@ async def stay_up(options: DemoOptions) -> int:
         for name, value in lines.items():
             console.print(f"{name:26} {value}", soft_wrap=True)
         console.print("Stop with Ctrl-C.")
-        try:
-            while True:
-                demo.stack.check()
-                await asyncio.sleep(1)
-        finally:
-            await demo.traffic.stop()
+        while True:
+            demo.stack.check()
+            await asyncio.sleep(1)

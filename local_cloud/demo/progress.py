@@ -40,7 +40,6 @@ class Progress:
     account: Account = field(default_factory=Account)
     #: Calls of the traffic that are lost, and why.
     losses: list[str] = field(default_factory=list)
-    callers_updated: int = 0
     began: float = field(default_factory=time.monotonic)
     listeners: list[Callable[[str], None]] = field(default_factory=list)
 

@@ -99,6 +99,7 @@ class DemoRun:
         traceback: TracebackType | None,
     ) -> None:
         try:
+            await self.traffic.abandon()
             await self._closing.aclose()
         finally:
             self._lock.close()

@@ -71,6 +71,12 @@ class Traffic:
         await asyncio.gather(*self._tasks)
         await self._read_ledger(None)
 
+    async def abandon(self) -> None:
+        """Stop at once, whatever is under way."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
     async def held(self, system: OutsideSystem) -> str:
         """What stands at this moment where a system holds its URL."""
         if system.secret:
@@ -89,6 +95,7 @@ class Traffic:
     async def _call(self, system: OutsideSystem) -> None:
         call = Call(tracking_id=str(uuid.uuid4()), caller=system.name)
         held = await self.held(system)
+        self.account.held(system.name, held)
         url = str(json.loads(held)["url"]) if system.is_json else held
         headers = {"User-Agent": USER_AGENT, "x-ms-client-tracking-id": call.tracking_id}
         if system.has_token:

@@ -1,7 +1,8 @@
 """Shows the demo while it runs: one live picture on a terminal, plain lines elsewhere."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Coroutine
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -32,20 +33,21 @@ _ORDER = (
 _STYLES = {"retired": "green", "blocked": "yellow", "failed": "red", "rolled_back": "cyan"}
 
 
-async def show[T](console: Console, progress: Progress, work: Awaitable[T]) -> T:
+async def show[T](console: Console, progress: Progress, work: Coroutine[Any, Any, T]) -> T:
     """Await the work and show how far it is."""
     if not console.is_terminal:
         progress.listeners.append(
             lambda text: console.print(f"{progress.seconds:6.1f} s  {text}", soft_wrap=True)
         )
         return await work
-    task = asyncio.ensure_future(work)
-    with Live(console=console, auto_refresh=False) as live:
-        while not task.done():
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(work)
+        with Live(console=console, auto_refresh=False) as live:
+            while not task.done():
+                live.update(picture(progress), refresh=True)
+                await asyncio.wait([task], timeout=1 / _PER_SECOND)
             live.update(picture(progress), refresh=True)
-            await asyncio.wait([task], timeout=1 / _PER_SECOND)
-        live.update(picture(progress), refresh=True)
-    return await task
+    return task.result()
 
 
 def picture(progress: Progress) -> Group:
@@ -100,6 +102,8 @@ def _traffic(progress: Progress) -> Table:
     table.add_row("sent", str(len(account.calls)))
     table.add_row("answered", str(account.answered()))
     table.add_row("lost", Text(str(lost), style="red bold" if lost else "green"))
+    systems = f"{len(account.moved)} of {len(account.held_first)}"
+    table.add_row("systems with a new URL", systems)
     table.add_row("runs by hand", str(account.by_hand.total()))
     once = sum(count.once for count in account.events.values())
     table.add_row("events", f"{once} once, {account.twice()} twice")
