@@ -170,9 +170,15 @@ class FlowReports(Protocol):
         """Return one flow with its definition; raises `NotFound`."""
 
     async def runs(
-        self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
+        self,
+        environment_id: str,
+        flow_name: str,
+        *,
+        since: datetime,
+        until: datetime | None = None,
+        limit: int = 250,
     ) -> list[Run]:
-        """Return the newest runs that began at or after `since`, at most `limit`, newest first."""
+        """Return runs that began from `since` up to `until`, newest first, at most `limit`."""
 
 
 class FlowAccess(Protocol):

@@ -12,6 +12,7 @@ from shared.domain.environment import EnvironmentSettings
 from shared.domain.job import FlowJob
 from shared.domain.records import CallerRecord, Flag, LinkRecord, Place, ResourceLease
 from shared.domain.remediation import EnvironmentJob, PlanItem, Remediation
+from shared.domain.run_archive import RunArchive
 from shared.ports import Condition, Delete, Insert, Operation, Replace, Row, Scalar, Store, Upsert
 
 #: Characters of JSON in one property: Tables allow 64 KiB of UTF-16.
@@ -131,6 +132,7 @@ class Tables:
     links: Table[LinkRecord] = field(init=False)
     leases: Table[ResourceLease] = field(init=False)
     flags: Table[Flag] = field(init=False)
+    run_archives: Table[RunArchive] = field(init=False)
 
     def __post_init__(self) -> None:
         """Open the tables."""
@@ -181,3 +183,4 @@ class Tables:
         table("links", LinkRecord, lambda item: ("link", item.environment_id))
         table("leases", ResourceLease, lambda item: ("lease", item.id))
         table("flags", Flag, lambda item: ("flag", item.name))
+        table("run_archives", RunArchive, lambda item: (item.environment_id, item.job_id))

@@ -5,7 +5,7 @@ Microsoft does not support this API for customers, but the reports about the key
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.adapters.flow_service_wire import FlowEntity, RunEntity
 from shared.adapters.http_client import Call, HttpClient, Service, read_object
@@ -33,6 +33,14 @@ def admin_url(environment_id: str, path: str) -> str:
 def maker_url(environment_id: str, path: str) -> str:
     """Return a URL in a maker's view of an environment."""
     return f"{_BASE}/environments/{environment_id}/{path}"
+
+
+def _between(since: datetime, until: datetime | None) -> str:
+    """Return the filter for runs, to the second; what is too late is left out by the caller."""
+    text = f"startTime ge {since:%Y-%m-%dT%H:%M:%SZ}"
+    if until is None:
+        return text
+    return f"{text} and startTime le {until + timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}"
 
 
 class FlowServiceReports(FlowReports):
@@ -68,15 +76,21 @@ class FlowServiceReports(FlowReports):
         return read_wire(FlowEntity, answer).to_detail()
 
     async def runs(
-        self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
+        self,
+        environment_id: str,
+        flow_name: str,
+        *,
+        since: datetime,
+        until: datetime | None = None,
+        limit: int = 250,
     ) -> list[Run]:
-        """Return the newest runs that began at or after `since`, at most `limit` (§5.7)."""
+        """Return runs that began from `since` up to `until`, newest first, at most `limit`."""
         call = Call(
             method="GET",
             url=admin_url(environment_id, f"flows/{flow_name}/runs"),
             params={
                 **VERSION,
-                "$filter": f"startTime ge {since:%Y-%m-%dT%H:%M:%SZ}",
+                "$filter": _between(since, until),
                 "$top": str(min(limit, _PAGE)),
             },
         )
@@ -87,7 +101,8 @@ class FlowServiceReports(FlowReports):
                 # The platform gives the newest first; its filter is a request, not a promise.
                 if len(runs) == limit or run.started < since:
                     break
-                runs.append(run)
+                if until is None or run.started <= until:
+                    runs.append(run)
         return runs
 
     async def _report(self, url: str, params: Mapping[str, str]) -> list[ReportedFlow]:

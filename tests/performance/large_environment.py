@@ -156,7 +156,13 @@ class LargeReports:
         raise NotImplementedError
 
     async def runs(
-        self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
+        self,
+        environment_id: str,
+        flow_name: str,
+        *,
+        since: datetime,
+        until: datetime | None = None,
+        limit: int = 250,
     ) -> list[Run]:
         """Nobody has called."""
         return []

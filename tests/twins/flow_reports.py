@@ -48,11 +48,18 @@ class FlowReportsTwin:
         )
 
     async def runs(
-        self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
+        self,
+        environment_id: str,
+        flow_name: str,
+        *,
+        since: datetime,
+        until: datetime | None = None,
+        limit: int = 250,
     ) -> list[Run]:
-        """Return the newest runs that began at or after `since`, at most `limit`, newest first."""
+        """Return runs that began from `since` up to `until`, newest first, at most `limit`."""
         flow = self._world.flow(environment_id, flow_name)
-        shown = [self._run(run) for run in flow.runs if run.started >= since]
+        until = until or self._world.clock.now()
+        shown = [self._run(run) for run in flow.runs if since <= run.started <= until]
         return sorted(shown, key=lambda run: run.started, reverse=True)[:limit]
 
     def _reported(self, flow: TwinFlow) -> ReportedFlow:

@@ -1,0 +1,73 @@
+"""`cmkflow runs`: keep the run summaries of originals, which no copy takes over."""
+
+import time
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, Group, RenderableType
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from cmkflow.api_client import Api, Call
+from cmkflow.api_command import api_command
+from cmkflow.remediation_commands import Flows, RemediationId
+
+app = typer.Typer(no_args_is_help=True, help="Archive the run history of originals.")
+
+
+def archive_table(answer: Any) -> RenderableType:
+    """Return how far each archive is, and until when Microsoft's support can help."""
+    table = Table("Flow", "State", "Runs", "Oldest", "Parts")
+    for one in answer["archives"]:
+        parts = "\n".join(one["parts"])
+        oldest = (one["oldest"] or "")[:16]
+        table.add_row(one["display_name"], one["state"], str(one["runs"]), oldest, parts)
+    return Group(table, *(Text(_window(one)) for one in answer["ticket_windows"]))
+
+
+def _window(window: Any) -> str:
+    name = window["environment_name"] or window["environment_id"]
+    if window["closes"] is None:
+        return f"{name}: unknown when the migration ended; support can help for 30 days from there."
+    day = window["closes"][:10]
+    return f"{name}: runs from before the key: support ticket until {day} (30 days)."
+
+
+@api_command(app, "list", show=archive_table)
+def list_archives(api: Api, remediation: RemediationId) -> object:
+    """Show which run histories are archived, and the day on which the support's window closes."""
+    return api.send(Call(method="GET", path=("remediations", remediation, "run-archives")))
+
+
+@api_command(app, "archive", show=archive_table)
+def archive(
+    api: Api,
+    remediation: RemediationId,
+    flows: Flows = None,
+    pause: Annotated[
+        float, typer.Option(help="Seconds to wait at most where the platform wants a pause.")
+    ] = 60.0,
+) -> object:
+    """Archive the runs of a remediation's originals. Interrupted, it goes on where it was."""
+    call = Call(
+        method="POST",
+        path=("remediations", remediation, "run-archives"),
+        body={"flows": flows} if flows else {},
+    )
+    # On the error stream: the answer stays readable by programs.
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("Run summaries", total=None)
+        while True:
+            answer = api.send(call)
+            archives = answer["archives"]
+            runs = sum(one["runs"] for one in archives)
+            progress.update(
+                task,
+                description=f"{runs} run summaries",
+                total=len(archives),
+                completed=sum(one["share"] for one in archives),
+            )
+            if answer["is_finished"]:
+                return answer
+            time.sleep(min(answer["wait_seconds"], pause))

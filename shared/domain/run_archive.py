@@ -1,0 +1,91 @@
+"""How far the run summaries of one original are archived.
+
+A copy begins with an empty run history, and the platform keeps an original's runs for 28 days: who
+needs them later has to keep them elsewhere (customer-managed-keys.md; contract §5.7, §12).
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from shared.domain.flow import Run
+
+#: Runs of one flow that are kept at most, the newest ones.
+MOST_RUNS = 10_000
+#: How long the platform shows runs.
+RETENTION = timedelta(days=28)
+#: How long after the migration Microsoft's support can still get the older history (§5.7).
+TICKET_WINDOW = timedelta(days=30)
+
+
+class ArchiveState(StrEnum):
+    """How far it is."""
+
+    OPEN = "open"  #: older runs may be left
+    COMPLETE = "complete"
+    CAPPED = "capped"  #: there are more runs than are kept
+    GONE = "gone"  #: the original was deleted before all of it was archived
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunArchive:
+    """The row of one original's archive; it stands beside the flow job of the same id."""
+
+    environment_id: str
+    job_id: str
+    remediation_id: str
+    flow_name: str
+    display_name: str
+    #: Runs that began later are none of this archive's.
+    began: datetime
+    state: ArchiveState = ArchiveState.OPEN
+    runs: int = 0
+    #: Where each part stands: JSON Lines, the newest run first.
+    parts: tuple[str, ...] = ()
+    #: Start of the oldest run that is kept, and the runs that began at that very moment: together
+    #: they are where the next part goes on.
+    oldest: datetime | None = None
+    oldest_ids: tuple[str, ...] = ()
+
+    @property
+    def share(self) -> float:
+        """Return how much of the time that the platform remembers is covered, from 0 to 1."""
+        if self.state is not ArchiveState.OPEN:
+            return 1.0
+        if self.oldest is None:
+            return 0.0
+        return min((self.began - self.oldest) / RETENTION, 1.0)
+
+
+def with_part(archive: RunArchive, where: str, runs: list[Run], state: ArchiveState) -> RunArchive:
+    """Return the archive with a part of `runs` (not empty, newest first) that stands at `where`."""
+    oldest = runs[-1].started
+    ids = {run.run_id for run in runs if run.started == oldest}
+    if archive.oldest == oldest:
+        ids |= set(archive.oldest_ids)
+    return replace(
+        archive,
+        state=state,
+        runs=archive.runs + len(runs),
+        parts=(*archive.parts, where),
+        oldest=oldest,
+        oldest_ids=tuple(sorted(ids)),
+    )
+
+
+def to_json_lines(runs: Iterable[Run]) -> bytes:
+    """Return a part's content: of each run its id, its times (UTC) and its status, a line each."""
+    return b"".join(
+        json.dumps(
+            {
+                "run": run.run_id,
+                "started": run.started.isoformat(),
+                "ended": run.ended.isoformat() if run.ended else None,
+                "status": run.status,
+            }
+        ).encode()
+        + b"\n"
+        for run in runs
+    )

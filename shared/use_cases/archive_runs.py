@@ -1,0 +1,140 @@
+"""Archive the run summaries of a remediation's originals: by order, and before one is deleted.
+
+Nothing waits for it: copies are made, proven and cut over without it. A turn does a few parts and
+tells how far it is; whoever asked asks again. After a kill the next turn goes on by the rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.domain.job import FlowJob
+from shared.domain.remediation import EnvironmentJob, EnvironmentJobState, RemediationMode
+from shared.domain.run_archive import TICKET_WINDOW, ArchiveState, RunArchive
+from shared.errors import Blocked, Conflict, Throttled
+from shared.rows import Kept
+from shared.services import Services
+from shared.steps.archive_runs import archive_part
+from shared.use_cases.decide_plan import find, jobs_of
+
+#: Parts of one turn: so many calls or a few times as many, well within a request's time.
+PARTS = 5
+_UNTOLD_WAIT = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketWindow:
+    """Until when Microsoft's support can still get the history from before the key."""
+
+    environment_id: str
+    environment_name: str
+    #: None: this remediation did not see the migration end.
+    closes: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunArchives:
+    """The archives of one remediation."""
+
+    archives: tuple[RunArchive, ...]
+    ticket_windows: tuple[TicketWindow, ...]
+    #: How long to wait before the next turn; None: no need to.
+    wait: timedelta | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        """Say whether no archive is open."""
+        return all(archive.state is not ArchiveState.OPEN for archive in self.archives)
+
+
+async def show_run_archives(services: Services, remediation_id: str) -> RunArchives:
+    """Return what is archived so far; reads rows only. Raises `NotFound`."""
+    await find(services, remediation_id)
+    jobs = await services.tables.environment_jobs.all(remediation_id)
+    return RunArchives(
+        archives=tuple([kept.item for kept in await _kept(services, remediation_id, jobs)]),
+        ticket_windows=tuple(_ticket_window(job) for job in jobs),
+    )
+
+
+async def archive_runs(
+    services: Services, remediation_id: str, flow_ids: Sequence[str] = ()
+) -> RunArchives:
+    """Archive a few more parts of the named originals (none named: of all) and say how far it is.
+
+    Raises `NotFound`, and `Blocked` if a named flow is none of this remediation's.
+    """
+    await find(services, remediation_id)
+    for job in _chosen(await jobs_of(services, remediation_id), flow_ids):
+        if await services.tables.run_archives.get(job.environment_id, job.id) is None:
+            await services.tables.run_archives.upsert(_archive_of(services, job, remediation_id))
+    wait = await _work(services, remediation_id)
+    shown = await show_run_archives(services, remediation_id)
+    return RunArchives(archives=shown.archives, ticket_windows=shown.ticket_windows, wait=wait)
+
+
+async def _work(services: Services, remediation_id: str) -> timedelta | None:
+    """Do a turn; returns how long to wait where the budget of calls is used up."""
+    left = PARTS
+    jobs = await services.tables.environment_jobs.all(remediation_id)
+    for kept in await _kept(services, remediation_id, jobs):
+        while kept.item.state is ArchiveState.OPEN:
+            if left == 0:
+                return None
+            left -= 1
+            try:
+                part = await archive_part(services, kept.item)
+                kept = await services.tables.run_archives.replace(kept, part)
+            except Throttled as err:
+                return err.retry_after or _UNTOLD_WAIT
+            except Conflict:
+                break  # somebody else is at it
+    return None
+
+
+async def _kept(
+    services: Services, remediation_id: str, jobs: Sequence[EnvironmentJob]
+) -> list[Kept[RunArchive]]:
+    return [
+        kept
+        for job in jobs
+        async for kept in services.tables.run_archives.query(job.environment_id)
+        if kept.item.remediation_id == remediation_id
+    ]
+
+
+def _chosen(jobs: Sequence[FlowJob], flow_ids: Sequence[str]) -> list[FlowJob]:
+    wanted = {flow.lower() for flow in flow_ids}
+    chosen = [
+        job for job in jobs if not wanted or {job.original_id, job.flow_name.lower()} & wanted
+    ]
+    missing = wanted - {name for job in chosen for name in (job.original_id, job.flow_name.lower())}
+    if missing:
+        raise Blocked(
+            f"This remediation has no job on {', '.join(sorted(missing))}.",
+            instruction="Take the flows from its plan, by workflow id or flow name.",
+            code="not_in_remediation",
+        )
+    return chosen
+
+
+def _archive_of(services: Services, job: FlowJob, remediation_id: str) -> RunArchive:
+    return RunArchive(
+        environment_id=job.environment_id,
+        job_id=job.id,
+        remediation_id=remediation_id,
+        flow_name=job.flow_name,
+        display_name=job.display_name,
+        began=services.now,
+    )
+
+
+def _ticket_window(job: EnvironmentJob) -> TicketWindow:
+    """The migration was over when the job went on to discover."""
+    over = next((c.at for c in job.history if c.state == EnvironmentJobState.DISCOVERING), None)
+    is_known = over is not None and job.mode is RemediationMode.APPLY
+    return TicketWindow(
+        environment_id=job.environment_id,
+        environment_name=job.environment_name,
+        closes=over + TICKET_WINDOW if over and is_known else None,
+    )
