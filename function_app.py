@@ -12,6 +12,7 @@ from functions import (
     kill_switch_api,
     policy_events,
     remediations_api,
+    run_archives_api,
     timers,
 )
 from shared.logging_redaction import install_redaction
@@ -27,6 +28,7 @@ for _module in (
     timers,
     environments_api,
     remediations_api,
+    run_archives_api,
     decisions_api,
     kill_switch_api,
     health_api,

@@ -7,6 +7,7 @@ from cmkflow import (
     kill_switch_commands,
     operator_commands,
     remediation_commands,
+    runs,
 )
 from cmkflow.inspect_command import inspect
 
@@ -22,6 +23,7 @@ app.add_typer(remediation_commands.app, name="remediation")
 app.add_typer(environment_commands.app, name="environment")
 app.add_typer(kill_switch_commands.app, name="kill-switch")
 app.add_typer(operator_commands.app, name="operator")
+app.add_typer(runs.app, name="runs")
 kill_switch_commands.register_health(app)
 
 
