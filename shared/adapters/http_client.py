@@ -11,6 +11,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, cast
@@ -32,7 +33,7 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 from shared.adapters.http_errors import FailedAnswer, error_of
 from shared.adapters.http_policies import IS_REPEATABLE, Budget, CountedCalls, SecondTry
 from shared.domain.trigger_url import redact
-from shared.errors import Refused, Throttled, Unavailable
+from shared.errors import ProductError, Refused, Throttled, Unavailable
 
 _CALL_SECONDS = 20.0
 #: How long the pages of one list may wait for a budget, all together.
@@ -105,24 +106,38 @@ class HttpClient:
             json=call.body,
         )
         repeatable = call.method == "GET" if call.is_repeatable is None else call.is_repeatable
+        async with self.calling(service) as pipeline:
+            ran = await pipeline.run(request, **{IS_REPEATABLE: repeatable})
+        response = ran.http_response
+        if response.status_code < 400:
+            return Answer(
+                status=response.status_code, headers=response.headers, body=response.content
+            )
+        raise await self._error_of(service, response)
+
+    @asynccontextmanager
+    async def calling(
+        self, service: Service
+    ) -> AsyncGenerator[AsyncPipeline[HttpRequest, AsyncHttpResponse]]:
+        """Give the service's pipeline for one call, within its time, and translate what it raises.
+
+        An SDK's client that runs on this pipeline thus raises what `send` raises.
+        """
         try:
             async with asyncio.timeout(_CALL_SECONDS):
-                ran = await self._pipeline(service).run(request, **{IS_REPEATABLE: repeatable})
+                yield self._pipeline(service)
         except TimeoutError:
             raise Unavailable(f"{service.name}: no answer in time") from None
         except ClientAuthenticationError as err:
             text = redact(f"{service.name}: no access token: {err.message}")
             raise Refused(text, code="AuthenticationFailed", status=401) from None
         except HttpResponseError as err:
+            response = cast("AsyncHttpResponse | None", err.response)
+            if response is not None and response.status_code >= 400:
+                raise await self._error_of(service, response) from None
             raise Unavailable(redact(f"{service.name}: {err.message}")) from None
         except AzureError as err:  # no connection, or none that lasted; its text names the host
             raise Unavailable(redact(f"{service.name}: {err.message}")) from None
-        response = ran.http_response
-        if response.status_code < 400:
-            return Answer(
-                status=response.status_code, headers=response.headers, body=response.content
-            )
-        return await self._fail(service, call, response)
 
     async def items(
         self, service: Service, call: Call, *, member: str = "value", link: str = "nextLink"
@@ -155,12 +170,14 @@ class HttpClient:
             call = replace(call, url=following, params={})
             is_first = False
 
-    async def _fail(self, service: Service, call: Call, response: AsyncHttpResponse) -> Answer:
+    async def _error_of(self, service: Service, response: AsyncHttpResponse) -> ProductError:
+        """Return what an answer of 400 and above means; a wait it asks for counts for everybody."""
+        request = response.request
         error = error_of(
             FailedAnswer(
                 service=service.name,
-                method=call.method,
-                is_create=call.headers.get("If-None-Match") == "*",
+                method=request.method,
+                is_create=request.headers.get("If-None-Match") == "*",
                 status=response.status_code,
                 headers=response.headers,
                 body=response.content,
@@ -168,7 +185,7 @@ class HttpClient:
         )
         if isinstance(error, Throttled) and service.budget is not None and error.retry_after:
             await service.budget.pause(error.retry_after)
-        raise error
+        return error
 
     def _pipeline(self, service: Service) -> AsyncPipeline[HttpRequest, AsyncHttpResponse]:
         if service not in self._pipelines:

@@ -14,7 +14,7 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 _log = logging.getLogger(__name__)
 
-#: Name of the pipeline option that says whether a second try is harmless.
+#: Name of the pipeline option that says whether a second try is harmless; by default a GET is.
 IS_REPEATABLE = "is_repeatable"
 _PAUSE_SECONDS = 0.5
 _RETRIED = frozenset({500, 502, 503, 504})
@@ -47,7 +47,8 @@ class SecondTry(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
 
     async def send(self, request: _Request) -> _Response:
         """Send the request on, once or twice."""
-        is_repeatable = bool(request.context.options.pop(IS_REPEATABLE, False))
+        is_read = request.http_request.method == "GET"
+        is_repeatable = bool(request.context.options.pop(IS_REPEATABLE, is_read))
         try:
             response = await self.next.send(request)
         except (ServiceRequestError, ServiceResponseError) as err:

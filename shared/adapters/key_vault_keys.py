@@ -1,8 +1,7 @@
 """Keys, their vaults and the enterprise policies that name them (contract §3, §4)."""
 
-import base64
-import binascii
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from shared.adapters.key_vault import VAULTS_VERSION, VaultContents, VaultProperties
 from shared.adapters.resource_manager import ResourceManager
@@ -10,6 +9,9 @@ from shared.adapters.wire import Wire, read_wire
 from shared.domain.json_values import text_at
 from shared.domain.key import EnterprisePolicy, Key, KeyVault
 from shared.ports import Keys
+
+if TYPE_CHECKING:
+    from azure.keyvault.keys import KeyVaultKey
 
 _POLICIES_VERSION = "2020-10-30-preview"
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -108,27 +110,6 @@ class PolicyEntity(Wire):
         )
 
 
-class _KeyAttributes(Wire):
-    enabled: bool = True
-    nbf: int | None = None
-    exp: int | None = None
-    created: int | None = None
-
-
-class _KeyItem(Wire):
-    kid: str
-    attributes: _KeyAttributes = _KeyAttributes()
-
-
-class _KeyMaterial(Wire):
-    kty: str = ""
-    n: str | None = None
-
-
-class _KeyBundle(Wire):
-    key: _KeyMaterial = _KeyMaterial()
-
-
 class VaultKeys(Keys):
     """`Keys` by Azure Resource Manager and Key Vault's own API."""
 
@@ -153,39 +134,26 @@ class VaultKeys(Keys):
 
     async def key_versions(self, vault_url: str, name: str) -> list[Key]:
         """Return every version of a key, newest first. The list leaves out type and size."""
-        base = f"{vault_url.rstrip('/')}/keys/{name}"
+        async with self._contents.keys(vault_url) as client:
+            listed = [one async for one in client.list_properties_of_key_versions(name)]
         keys = []
-        async for item in self._contents.items(f"{base}/versions"):
-            listed = read_wire(_KeyItem, item)
-            version = listed.kid.rsplit("/", 1)[-1]
-            bundle = read_wire(_KeyBundle, await self._contents.read(f"{base}/{version}"))
-            keys.append(_key(name, version, listed.attributes, bundle.key))
+        for properties in listed:
+            async with self._contents.keys(vault_url) as client:
+                keys.append(_key(await client.get_key(name, properties.version)))
         return sorted(keys, key=lambda key: key.created or _NEVER, reverse=True)
 
 
-def _key(name: str, version: str, attributes: _KeyAttributes, material: _KeyMaterial) -> Key:
+def _key(found: "KeyVaultKey") -> Key:
+    properties = found.properties
+    modulus = found.key.n  # type: ignore[attr-defined]  # JsonWebKey sets its members itself
     return Key(
-        name=name,
-        version=version,
-        key_type=material.kty,
-        size=_bits(material.n),
-        is_enabled=attributes.enabled,
-        not_before=_moment(attributes.nbf),
-        expires=_moment(attributes.exp),
-        created=_moment(attributes.created),
+        name=found.name,
+        version=properties.version or "",
+        # An enum where the SDK knows the type, plain text where it does not.
+        key_type=str(getattr(found.key_type, "value", found.key_type)),
+        size=int.from_bytes(modulus).bit_length() if modulus else None,
+        is_enabled=properties.enabled is not False,
+        not_before=properties.not_before,
+        expires=properties.expires_on,
+        created=properties.created_on,
     )
-
-
-def _bits(modulus: str | None) -> int | None:
-    """Return the size of an RSA key, from its modulus in base64url."""
-    if modulus is None:
-        return None
-    try:
-        number = base64.urlsafe_b64decode(modulus + "=" * (-len(modulus) % 4))
-    except binascii.Error:
-        return None
-    return int.from_bytes(number).bit_length()
-
-
-def _moment(seconds: int | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from local_cloud.tenant.faults import Fault
 from shared.adapters.http_client import Call
-from shared.errors import NotFound, Refused
+from shared.errors import NotFound, Refused, Throttled
 from tests.contract.adapter_world import SITE_ID, SUBSCRIPTION, VAULT_URL, Adapters, adapters
 from tests.contract.tenant_world import HTTP_FLOW, POLICY_ID, VAULT_ID
 
@@ -99,6 +101,27 @@ async def test_a_keys_versions_come_newest_first(app: Adapters) -> None:
     assert newest.key_type.startswith("RSA")
     assert newest.size in (2048, 3072)
     assert newest.is_enabled
+
+
+async def test_keys_raise_what_everything_else_raises(app: Adapters) -> None:
+    """They are read by Microsoft's SDK, on our pipeline: counted, tried again, translated."""
+    faults = app.world.tenant.faults
+    faults.add(Fault(route="key_vault.*", status=503))
+    tried_again = await app.keys.key_versions(VAULT_URL, "pp-cmk")
+    calls = app.http.calls["Key Vault"]
+    faults.add(Fault(route="key_vault.*", status=429, headers={"Retry-After": "7"}))
+    with pytest.raises(Throttled) as throttled:
+        await app.keys.key_versions(VAULT_URL, "pp-cmk")
+    faults.add(Fault(route="key_vault.*", status=403, code="Forbidden"))
+    with pytest.raises(Refused) as refused:
+        await app.keys.key_versions(VAULT_URL, "pp-cmk")
+    with pytest.raises(NotFound):
+        await app.keys.key_versions(VAULT_URL, "no-such-key")
+
+    assert len(tried_again) == 1
+    assert calls == 3  # the list, twice, and its one version
+    assert throttled.value.retry_after == timedelta(seconds=7)
+    assert (refused.value.status, refused.value.code) == (403, "Forbidden")
 
 
 async def test_service_tags_are_read_over_all_pages(app: Adapters) -> None:
