@@ -3,6 +3,7 @@
 import azure.functions as func
 
 from functions import (
+    assessments_api,
     decisions_api,
     environment_jobs,
     environments_api,
@@ -27,6 +28,7 @@ for _module in (
     flow_jobs,
     timers,
     environments_api,
+    assessments_api,
     remediations_api,
     run_archives_api,
     decisions_api,

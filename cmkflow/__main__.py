@@ -9,6 +9,7 @@ from cmkflow import (
     remediation_commands,
     runs,
 )
+from cmkflow.assess import assess
 from cmkflow.inspect_command import inspect
 
 app = typer.Typer(
@@ -19,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.command("inspect")(inspect)
+app.command("assess")(assess)
 app.add_typer(remediation_commands.app, name="remediation")
 app.add_typer(environment_commands.app, name="environment")
 app.add_typer(kill_switch_commands.app, name="kill-switch")

@@ -35,6 +35,8 @@ class Call:
     query: Mapping[str, str | int | None] = field(default_factory=dict)
     body: Mapping[str, object] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    #: How long the app may take.
+    seconds: float = _SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,7 @@ class Api:
         request = self._request(call)
         try:
             # No other answer than the app's own is followed: the key goes with the request.
-            with build_opener(_NoRedirect).open(request, timeout=_SECONDS) as answer:
+            with build_opener(_NoRedirect).open(request, timeout=call.seconds) as answer:
                 return json.load(answer)
         except HTTPError as err:
             with err:

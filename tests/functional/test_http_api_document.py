@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from functions import problems
+from functions.assessments_api import AssessmentQuery
 from functions.environment_models import EnvironmentChange
 from functions.http_requests import Request
 from functions.kill_switch_api import KillSwitchChange
@@ -36,6 +37,7 @@ def test_every_route_is_documented() -> None:
 @pytest.mark.parametrize(
     "request_kind",
     [
+        AssessmentQuery,
         EnvironmentChange,
         KillSwitchChange,
         RemediationOrder,

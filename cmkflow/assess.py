@@ -1,0 +1,145 @@
+"""`cmkflow assess`: what a customer's key will do to environments, as a table, JSON or a page.
+
+Asks the app's API (docs/http-api.md); nothing is written to any environment.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+
+from cmkflow.answer_tables import facts, table
+from cmkflow.api_client import Api, ApiError, Call
+
+#: The host ends a request after 230 seconds.
+_SECONDS = 240
+_STYLES = {
+    "ok": "green",
+    "warning": "yellow",
+    "unknown": "bold magenta",
+    "problem": "bold red",
+}
+
+
+def assess(  # each is an option
+    api: Annotated[str, typer.Option("--api", envvar="CMKFLOW_API", help="Address of the app.")],
+    key: Annotated[str, typer.Option("--key", envvar="CMKFLOW_KEY", help="Its function key.")],
+    environments: Annotated[
+        list[str] | None,
+        typer.Option("--environment", metavar="ID", help="An environment; may be repeated."),
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every environment of the tenant, one after another.")
+    ] = False,
+    policy: Annotated[
+        str, typer.Option("--policy", help="Name or Azure id of the policy to be applied.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answers of the API.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a page to FILE.")
+    ] = None,
+) -> None:
+    """Show what stays on Microsoft's key and what else to do, before or after a key is applied.
+
+    Reads only. Exits with 1 when an environment could not be assessed; the others are shown.
+    """
+    if bool(environments) == every:
+        raise typer.BadParameter("Name --environment ID, or --all.")
+    app, found, failed = Api(url=api, key=key), [], False
+    try:
+        ids = environments or _all_ids(app)
+    except ApiError as err:
+        typer.echo(str(err), err=True)
+        raise typer.Exit(1) from None
+    for environment in ids:
+        try:
+            found.append(_assessment(app, environment, policy))
+        except ApiError as err:
+            typer.echo(f"{environment}: {err}", err=True)
+            failed = True
+    if html:
+        from cmkflow.assessment_page import page_of
+
+        html.write_text(page_of(found), encoding="utf-8")
+    if as_json:
+        typer.echo(json.dumps({"items": found}))
+    elif html:
+        typer.echo(f"Written to {html}.")
+    else:
+        Console().print(Group(*(_shown(one) for one in found)))
+    if failed:
+        raise typer.Exit(1)
+
+
+def _all_ids(api: Api) -> list[str]:
+    answer = api.send(Call(method="GET", path=("environments",)))
+    return [item["id"] for item in answer["items"]]
+
+
+def _assessment(api: Api, environment: str, policy: str) -> Any:
+    return api.send(
+        Call(
+            method="GET",
+            path=("environments", environment, "assessment"),
+            query={"policy": policy or None},
+            seconds=_SECONDS,
+        )
+    )
+
+
+def _shown(assessment: Any) -> RenderableType:
+    effort = assessment["effort"]
+    head = facts(
+        {
+            "Environment": f"{assessment['display_name']} ({assessment['environment_id']})",
+            "Key": assessment["phase"],
+            "Effort": (
+                f"{effort['copies']} flows to copy, {effort['callers']} callers to change, "
+                f"{effort['manual_callers']} by hand"
+            ),
+            "Calls": (
+                f"{effort['calls']} in about {effort['minutes']} minutes "
+                f"({effort['share_of_daily_pool']:.2%} of the daily pool), then "
+                f"{effort['quiet_days']} quiet days"
+            ),
+        }
+    )
+    flows = [_flow_row(flow) for flow in assessment["flows"]]
+    titles = ("Flow", "Stays", "Why", "Held back by", "Holds back", "Owner", "Callers", "To do")
+    lines = [
+        _finding(section["topic"], finding)
+        for section in assessment["sections"]
+        for finding in section["findings"]
+    ]
+    parts: list[RenderableType] = [head]
+    if flows:
+        parts.append(table(titles, flows))
+    return Group(*parts, *lines, Text())
+
+
+def _flow_row(flow: Any) -> tuple[str, ...]:
+    callers = [
+        f"{one['label']}" + (" (by hand)" if one["manual"] else "") for one in flow["callers"]
+    ]
+    return (
+        flow["display_name"],
+        "unknown" if flow["stays_on_mmk"] is None else "yes",
+        flow["explanation"],
+        " > ".join(flow["held_back_by"]),
+        ", ".join(flow["holds_back"]),
+        flow["owner"],
+        "\n".join([*callers, *([flow["callers_gap"]] if flow["callers_gap"] else [])]),
+        "\n".join(flow["advice"]),
+    )
+
+
+def _finding(topic: str, finding: Any) -> Text:
+    level = finding["level"]
+    text = Text(f"{level:8}", style=_STYLES[level])
+    text.append(f"{topic.replace('_', ' ')}: {finding['text']}", style="not bold default")
+    if finding["instruction"]:
+        text.append(f" {finding['instruction']}", style="dim not bold default")
+    return text

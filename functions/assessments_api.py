@@ -1,0 +1,102 @@
+"""HTTP: the assessment of an environment, before or after a key is applied. Reads only."""
+
+from datetime import datetime
+
+import azure.functions as func
+
+from functions.http_answers import Answer, answers, ok
+from functions.http_requests import Request, Text, read_query, route_id
+from shared.bootstrap import services
+from shared.domain.assessment import Phase, Topic
+from shared.domain.finding import Level
+from shared.use_cases.assess import assess
+
+blueprint = func.Blueprint()
+
+
+class AssessmentQuery(Request):
+    """What an assessment may be asked for."""
+
+    #: Name or Azure resource id of the policy that is to be applied.
+    policy: Text | None = None
+
+
+class CallerAnswer(Answer):
+    """A place that calls a flow."""
+
+    kind: str
+    label: str
+    manual: str
+
+
+class FlowAnswer(Answer):
+    """One flow that stays on Microsoft's key, or may."""
+
+    workflow_id: str
+    flow_name: str
+    display_name: str
+    owner: str
+    is_on: bool
+    is_managed: bool
+    in_solution: bool | None
+    category: str
+    stays_on_mmk: bool | None
+    is_listed: bool | None
+    reasons: tuple[str, ...]
+    explanation: str
+    held_back_by: tuple[str, ...]
+    holds_back: tuple[str, ...]
+    advice: tuple[str, ...]
+    callers: tuple[CallerAnswer, ...]
+    callers_gap: str
+
+
+class FindingAnswer(Answer):
+    """What one check found."""
+
+    level: Level
+    code: str
+    text: str
+    instruction: str
+    subject: str
+
+
+class SectionAnswer(Answer):
+    """Findings about one topic."""
+
+    topic: Topic
+    findings: tuple[FindingAnswer, ...]
+
+
+class EffortAnswer(Answer):
+    """What a remediation is expected to take."""
+
+    copies: int
+    callers: int
+    manual_callers: int
+    calls: int
+    minutes: int
+    quiet_days: int
+    share_of_daily_pool: float
+
+
+class AssessmentAnswer(Answer):
+    """All that is to be known of one environment."""
+
+    environment_id: str
+    display_name: str
+    at: datetime
+    phase: Phase
+    flow_count: int | None
+    flows: tuple[FlowAnswer, ...]
+    sections: tuple[SectionAnswer, ...]
+    effort: EffortAnswer
+
+
+@blueprint.route(route="environments/{id}/assessment", methods=["GET"])
+@answers
+async def show_assessment(req: func.HttpRequest) -> func.HttpResponse:
+    """Assess one environment now; nothing is written to it."""
+    query = read_query(req, AssessmentQuery)
+    found = await assess(services(), route_id(req), policy=query.policy or "")
+    return ok(AssessmentAnswer.model_validate(found))

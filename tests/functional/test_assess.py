@@ -1,0 +1,305 @@
+"""Assessments of a whole tenant in memory, before and after a key is applied."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from functions.assessments_api import show_assessment
+from shared.bootstrap import provide
+from shared.domain.assessment import AssessedFlow, EnvironmentAssessment, Phase, Topic
+from shared.domain.assessment_facts import CanvasApp
+from shared.domain.finding import Finding, Level
+from shared.domain.key import EnterprisePolicy
+from shared.errors import NotFound, Throttled
+from shared.services import Services
+from shared.use_cases.assess import assess
+from tests.functional.app_calls import call
+from tests.twins import definition_builder as define
+from tests.twins.builder import Builder
+from tests.twins.ports import Twins, twins_of
+from tests.twins.services import services_of
+from tests.twins.world import World
+
+
+@dataclass(slots=True)
+class Assessed:
+    """A tenant of one environment, and what an assessment says of it."""
+
+    world: World = field(default_factory=World)
+    build: Builder = field(init=False)
+    twins: Twins = field(init=False)
+    found: EnvironmentAssessment = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.build = Builder(self.world)
+        self.twins = twins_of(self.world)
+
+    @property
+    def services(self) -> Services:
+        """The app's services on the twins."""
+        return services_of(self.twins.ports)
+
+    async def assess(self, services: Services | None = None, **options: Any) -> None:
+        """Assess the environment."""
+        there = services or self.services
+        self.found = await assess(there, self.build.environment.id, **options)
+
+    @property
+    def flows(self) -> Mapping[str, AssessedFlow]:
+        """The flows that stay, by title."""
+        return {flow.display_name: flow for flow in self.found.flows}
+
+    def findings(self, topic: Topic, code: str = "") -> list[Finding]:
+        """The findings of a topic, or those of one check."""
+        (section,) = (one for one in self.found.sections if one.topic is topic)
+        return [one for one in section.findings if code in {"", one.code}]
+
+    def finding(self, topic: Topic, code: str) -> Finding:
+        """The one finding of a check."""
+        (one,) = self.findings(topic, code)
+        return one
+
+
+@pytest.fixture
+def tenant() -> Assessed:
+    """Return an empty tenant."""
+    return Assessed()
+
+
+async def test_before_a_policy_every_category_is_named_with_what_to_do(tenant: Assessed) -> None:
+    """Each category of the document, with its recommended way first; others are left out."""
+    tenant.build.http_flow("Orders")
+    tenant.build.teams_flow("Alerts")
+    tenant.build.power_apps_v1_flow("Old form")
+    tenant.build.admin_list_flow("Inventory")
+    tenant.build.polling_flow("Messages")
+
+    await tenant.assess()
+
+    assert tenant.found.phase is Phase.BEFORE
+    assert tenant.found.flow_count == 5
+    assert {name: flow.reasons for name, flow in tenant.flows.items()} == {
+        "Orders": ("http_trigger",),
+        "Alerts": ("teams_trigger",),
+        "Old form": ("power_apps_v1_outside_solution",),
+        "Inventory": ("list_flows_as_admin_v1",),
+    }
+    assert tenant.flows["Old form"].advice[0].startswith("Recommended: change its trigger")
+    assert "V2 before the key" in tenant.flows["Inventory"].advice[0]
+    assert tenant.flows["Orders"].owner == tenant.build.owner.name
+    assert tenant.finding(Topic.FLOWS, "report_reconciled").level is Level.OK
+    assert tenant.world.writes == []
+
+
+async def test_the_whole_chain_above_a_flow_is_shown(tenant: Assessed) -> None:
+    """A grandparent names the way down to the flow that stays for a reason of its own."""
+    child = tenant.build.http_flow("Child")
+    parent = tenant.build.parent("Parent", child)
+    tenant.build.parent("Grandparent", parent)
+
+    await tenant.assess()
+
+    assert tenant.flows["Grandparent"].held_back_by == ("Parent", "Child")
+    assert tenant.flows["Parent"].held_back_by == ("Child",)
+    assert set(tenant.flows["Child"].holds_back) == {"Parent", "Grandparent"}
+    assert [one.label for one in tenant.flows["Child"].callers] == ["flow Parent"]
+
+
+async def test_callers_by_url_are_found_where_a_run_shows_the_url(tenant: Assessed) -> None:
+    """Without a run the list may lack callers, and says so; with one it is complete."""
+    orders = tenant.build.http_flow("Orders")
+    tenant.build.http_flow("Silent")
+    tenant.build.app_setting_caller(orders)
+    tenant.build.secret_caller(orders)
+    tenant.world.traffic.beat(tenant.world)
+
+    await tenant.assess()
+
+    kinds = {one.kind for one in tenant.flows["Orders"].callers}
+    assert kinds == {"app_setting", "key_vault_secret"}
+    assert tenant.flows["Orders"].callers_gap == ""
+    assert "not known" in tenant.flows["Silent"].callers_gap
+
+
+async def test_a_copy_under_the_key_is_not_shown_and_its_original_is(tenant: Assessed) -> None:
+    """After the policy only flows on Microsoft's key are shown; the portal's warning is named."""
+    tenant.build.http_flow("Orders")
+    tenant.build.http_flow("Orders (CMK)").is_protected = True
+    tenant.build.link()
+
+    await tenant.assess()
+
+    assert tenant.found.phase is Phase.AFTER
+    assert set(tenant.flows) == {"Orders"}
+    assert tenant.flows["Orders"].advice[0].startswith("Copy it")
+    assert tenant.finding(Topic.FINISH_LINE, "finish_line").level is Level.WARNING
+
+
+async def test_movable_flows_of_a_linked_environment_point_to_the_ticket(tenant: Assessed) -> None:
+    """Either the migration goes on or the policy is older than the covering of flows."""
+    tenant.build.polling_flow("Messages")
+    tenant.build.link(migrated=False)
+
+    await tenant.assess()
+
+    assert tenant.found.phase is Phase.MIGRATING
+    finding = tenant.finding(Topic.ELIGIBILITY, "policy_link")
+    assert finding.level is Level.WARNING
+    assert "ticket" in finding.instruction
+
+
+class _SilentReports:
+    """A flow service that has no call left."""
+
+    async def microsoft_key_flows(self, *_: object, **__: object) -> list[Any]:
+        raise Throttled
+
+    async def runs(self, *_: object, **__: object) -> list[Any]:
+        raise Throttled
+
+
+async def test_a_list_without_an_answer_is_unknown_and_the_rule_speaks_alone(
+    tenant: Assessed,
+) -> None:
+    """Nothing is called ok because the platform was silent."""
+    tenant.build.http_flow("Orders")
+
+    await tenant.assess(replace(tenant.services, flow_reports=_SilentReports()))
+
+    assert tenant.flows["Orders"].is_listed is None
+    assert tenant.finding(Topic.FLOWS, "report_reconciled").level is Level.UNKNOWN
+    assert tenant.findings(Topic.FLOWS, "flows_staying")[0].level is Level.WARNING
+    assert "not known" in tenant.flows["Orders"].callers_gap
+
+
+async def test_bare_lists_are_joined_by_reading_the_flow(tenant: Assessed) -> None:
+    """A list that names no Dataverse id still finds its flow, and the gap is named."""
+    tenant.build.http_flow("Orders")
+    tenant.world.reports_are_bare = True
+
+    await tenant.assess()
+
+    assert tenant.flows["Orders"].is_listed is True
+    assert tenant.flows["Orders"].in_solution is True
+
+
+async def test_connections_are_sorted_by_how_they_sign_in(tenant: Assessed) -> None:
+    """OAuth is covered, others stay, a connector that does not tell is unknown."""
+    for connector in ("shared_teams", "shared_sql", "shared_strange"):
+        tenant.build.connection(connector, connector, owner=tenant.build.owner)
+
+    await tenant.assess()
+
+    levels = {one.subject: one.level for one in tenant.findings(Topic.CONNECTIONS)}
+    assert levels == {
+        "": Level.OK,
+        "shared_sql": Level.WARNING,
+        "shared_strange": Level.UNKNOWN,
+    }
+
+
+async def test_an_empty_list_of_connections_is_unknown(tenant: Assessed) -> None:
+    """Applications have been seen to get an empty list."""
+    await tenant.assess()
+
+    assert tenant.finding(Topic.CONNECTIONS, "connections").level is Level.UNKNOWN
+
+
+async def test_an_app_that_calls_a_flow_that_stays_is_a_task_for_its_maker(
+    tenant: Assessed,
+) -> None:
+    """The app is a caller that a person changes; one whose flows cannot be read is unknown."""
+    form = tenant.build.power_apps_v1_flow("Old form")
+    tenant.build.environment.canvas_apps += [
+        _app("Requests", form.workflow_id),
+        _app("Riddle", tenant.world.guid()),
+    ]
+
+    await tenant.assess()
+
+    caller = tenant.flows["Old form"].callers[0]
+    assert (caller.kind, bool(caller.manual)) == ("canvas_app", True)
+    found = {one.subject: one.level for one in tenant.findings(Topic.CANVAS_APPS, "canvas_apps")}
+    assert found == {"app-Requests": Level.PROBLEM, "app-Riddle": Level.UNKNOWN}
+
+
+def _app(name: str, flow_id: str) -> CanvasApp:
+    return CanvasApp(
+        name=f"app-{name}", display_name=name, owner="maker", flow_ids=frozenset({flow_id})
+    )
+
+
+async def test_settings_groups_and_skills_are_reported(tenant: Assessed) -> None:
+    """The solution setting with its fix, hosted groups to reprovision, invokers' connections."""
+    environment = tenant.build.environment
+    environment.creates_flows_in_solutions = False
+    environment.hosted_machine_groups = ["Night shift"]
+    skill = tenant.build.flow("Skill", define.request_trigger("Skills"))
+    skill.client_data = skill.client_data.replace(
+        '"connectionReferences": {}',
+        '"connectionReferences": {"a": {"runtimeSource": "invoker", "api": {"name": "shared_a"}}}',
+    )
+    assert "invoker" in skill.client_data
+
+    await tenant.assess()
+
+    setting = tenant.finding(Topic.SOLUTIONS, "auto_solution")
+    assert "enableflowsinsolutionbydefault" in setting.instruction
+    assert "Reprovision" in tenant.findings(Topic.HOSTED_MACHINES)[0].instruction
+    assert "Skill" in tenant.finding(Topic.COPILOT, "copilot_skills").text
+    assert len(tenant.findings(Topic.ANALYTICS)) == 7
+
+
+async def test_eligibility_compares_with_a_named_policy_and_counts(tenant: Assessed) -> None:
+    """Another geography is a problem; the twentieth environment is a warning; Trial is not."""
+    world = tenant.world
+    world.policies["p"] = EnterprisePolicy(
+        id="p",
+        name="cmk-us",
+        location="unitedstates",
+        system_id="s",
+        encryption_state="Enabled",
+        vault_id="v",
+        key_name="k",
+        key_version=None,
+        health="Healthy",
+        principal_id=None,
+    )
+    for number in range(19):
+        Builder(world, name=f"Other {number}").link()
+    tenant.build.environment.sku = "Trial"
+    tenant.build.environment.is_managed = False
+
+    await tenant.assess(policy="CMK-US")
+
+    levels = {one.code: one.level for one in tenant.findings(Topic.ELIGIBILITY)}
+    assert levels == {
+        "environment_managed": Level.PROBLEM,
+        "environment_type": Level.PROBLEM,
+        "environment_geography": Level.PROBLEM,
+        "environment_limit": Level.WARNING,
+        "policy_link": Level.OK,
+    }
+    with pytest.raises(NotFound):
+        await tenant.assess(policy="strange")
+
+
+async def test_over_http_the_answer_holds_no_signature(tenant: Assessed) -> None:
+    """The assessment as the API gives it: whole, and without any secret."""
+    orders = tenant.build.http_flow("Orders")
+    tenant.build.secret_caller(orders)
+    tenant.build.flow_caller(orders)
+    tenant.world.traffic.beat(tenant.world)
+    provide(tenant.services)
+
+    reply = await call(show_assessment, id=tenant.build.environment.id)
+    strange = await call(show_assessment, id="strange")
+    slip = await call(show_assessment, id=tenant.build.environment.id, query={"polcy": "x"})
+
+    assert (reply.status, strange.status, slip.status) == (200, 404, 400)
+    (flow,) = reply.document["flows"]
+    assert {one["kind"] for one in flow["callers"]} == {"key_vault_secret", "flow"}
+    assert reply.document["effort"]["copies"] == 1
+    assert "sig=" not in reply.text
