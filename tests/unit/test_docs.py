@@ -1,0 +1,315 @@
+"""The documents name everything there is, and name nothing that is not there."""
+
+import ast
+import inspect
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from unicodedata import normalize
+
+import pytest
+from typer import Typer
+from typer.main import get_command
+
+from cmkflow.__main__ import app as command_line
+from functions import problems
+from local_cloud.tenant.assumptions import Assumptions
+from shared import errors
+from shared.callers import __file__ as callers_file
+from shared.domain import events, refusals
+from shared.domain.job import JobState, Pattern, RollbackStage
+from shared.domain.remediation import EnvironmentJobState
+from shared.firewalls import __file__ as firewalls_file
+from shared.rows import Tables
+from shared.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"])
+
+
+def page(name: str) -> str:
+    """Return the text of a document."""
+    return (DOCS / name).read_text()
+
+
+def rows(text: str) -> list[str]:
+    """Return the first cell of each row of each table."""
+    return re.findall(r"^\| (.+?) \|", text, re.MULTILINE)
+
+
+def code_in(cells: list[str]) -> set[str]:
+    """Return everything that the cells set in code."""
+    return {word for cell in cells for word in re.findall(r"`([^`]+)`", cell)}
+
+
+# --- settings, commands, kinds --------------------------------------------------------------------
+
+
+def test_every_setting_is_documented_and_no_other() -> None:
+    """By the name that an administrator sets it with."""
+    text = page("settings.md")
+    ours, _, _ = text.partition("## Read by the Functions host")
+    names = {
+        str(field.validation_alias or f"CMK_{name.upper()}")
+        for name, field in Settings.model_fields.items()
+    }
+
+    assert code_in(rows(ours)) == names
+
+
+def test_every_default_is_documented() -> None:
+    """Numbers as they are, durations in ISO 8601."""
+    text = page("settings.md")
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.default, int):
+            assert re.search(rf"`CMK_{name.upper()}` \| {field.default} \|", text) or (
+                name == "backoff_tries" and f", {field.default} |" in text
+            )
+
+
+def test_every_schedule_is_documented() -> None:
+    """The timers' settings, which the host reads."""
+    source = (ROOT / "functions" / "timers.py").read_text()
+
+    schedules = set(re.findall(r"%(CMK_\w+)%", source))
+    assert schedules <= code_in(rows(page("settings.md")))
+
+
+def commands(group: Typer) -> Iterator[str]:
+    """Yield every command as it is typed."""
+
+    def walk(command: object, words: tuple[str, ...]) -> Iterator[str]:
+        below = getattr(command, "commands", None)
+        if below is None:
+            yield " ".join(words)
+            return
+        for name, one in below.items():
+            yield from walk(one, (*words, name))
+
+    yield from walk(get_command(group), ("cmkflow",))
+
+
+def test_every_command_is_documented_and_no_other() -> None:
+    """In the table of docs/command-line.md, by its words in small letters."""
+    cells = [cell.strip("`") for cell in rows(page("command-line.md")) if "cmkflow" in cell]
+    documented = {
+        " ".join(word for word in cell.split() if re.fullmatch(r"[a-z][a-z-]*", word))
+        for cell in cells
+    }
+
+    assert documented == set(commands(command_line))
+
+
+def kinds_in(package_file: str) -> set[str]:
+    """Return the `kind` of every class of a package of kinds."""
+    found = set()
+    for path in Path(package_file).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                found |= {
+                    part.value.value
+                    for part in node.body
+                    if isinstance(part, ast.Assign | ast.AnnAssign)
+                    and isinstance(part.value, ast.Constant)
+                    and ast.unparse(
+                        part.targets[0] if isinstance(part, ast.Assign) else part.target
+                    )
+                    == "kind"
+                }
+    return found
+
+
+@pytest.mark.parametrize(
+    ("package_file", "name"), [(callers_file, "callers.md"), (firewalls_file, "network.md")]
+)
+def test_every_kind_is_documented(package_file: str, name: str) -> None:
+    """Callers and firewalls, each with a row of its own."""
+    kinds = kinds_in(package_file)
+
+    assert kinds
+    assert kinds <= code_in(rows(page(name)))
+
+
+# --- errors, codes, states ------------------------------------------------------------------------
+
+
+def test_every_error_has_its_fate_documented() -> None:
+    """Each class of the tree, and no class that is not."""
+    tree = {
+        name
+        for module in (errors, events, problems)
+        for name, one in inspect.getmembers(module, inspect.isclass)
+        if issubclass(one, errors.ProductError)
+    }
+    _, _, section = page("operations.md").partition("## Errors of the product")
+
+    assert code_in(rows(section)) == tree
+
+
+def codes_in_source() -> set[str]:
+    """Return every `code=` that a job can be blocked or failed with."""
+    found = set()
+    for path in [*(ROOT / "shared").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in {"Blocked", "stopped"}:
+                found |= {
+                    keyword.value.value
+                    for keyword in node.keywords
+                    if keyword.arg == "code" and isinstance(keyword.value, ast.Constant)
+                }
+    return found
+
+
+def test_every_code_of_a_blocked_job_has_a_runbook() -> None:
+    """Ours in rows of their own, the platform's in the last one."""
+    section = page("operations.md").partition("## Blocked jobs")[2].partition("\n## ")[0]
+    documented = code_in(rows(section))
+    codes = codes_in_source()
+
+    assert len(codes) > 15
+    assert codes == documented
+    assert {code for code in refusals._INSTRUCTIONS if f"`{code}`" not in section} == set()
+
+
+def test_every_state_is_in_the_pictures() -> None:
+    """States of flow jobs and environment jobs, patterns, stages of a rollback, tables."""
+    text = page("architecture.md")
+    words = [*JobState, *Pattern, *RollbackStage, *EnvironmentJobState]
+    tables = [field.name.replace("_", "") for field in fields(Tables) if not field.init]
+
+    assert [word for word in [*words, *tables] if not re.search(rf"\b{word}\b", text)] == []
+
+
+def test_every_error_line_of_the_log_has_a_runbook() -> None:
+    """A line of level ERROR means that a person must act: its first words are in the table."""
+    section = page("operations.md").partition("## Log messages")[2].partition("\n## ")[0]
+    plain = re.sub(r"[`…]|NAME", "", section)
+    for path in [*(ROOT / "shared").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]:
+        for line in re.findall(r'log\.(?:error|exception)\(\s*"([^"]+)"', path.read_text()):
+            words = [part.strip(" :,") for part in line.split("%s")]
+            longest = max(words, key=len).partition(":")[0]
+            assert longest in plain, f"{path.name}: {line}"
+
+
+def test_every_alert_has_a_runbook() -> None:
+    """The names that infra/ gives them."""
+    source = (ROOT / "infra" / "modules" / "alerts.bicep").read_text()
+    names = re.findall(r"name: '([a-z-]+)-\$\{token\}'", source)
+
+    assert len(names) == 3
+    assert [name for name in names if f"`{name}`" not in page("operations.md")] == []
+
+
+def test_every_assumption_is_among_what_to_check() -> None:
+    """What the local tenant guesses is checked on a real one."""
+    text = page("verify-on-a-real-tenant.md")
+
+    assert [one.name for one in fields(Assumptions) if f"`{one.name}`" not in text] == []
+
+
+# --- dependencies ---------------------------------------------------------------------------------
+
+
+def named(requirements: str) -> set[str]:
+    """Return the packages that a requirements file names itself."""
+    lines = (ROOT / requirements).read_text().splitlines()
+    return {line.partition("==")[0] for line in lines if re.match(r"[A-Za-z]", line)}
+
+
+def test_every_dependency_is_documented_and_no_other() -> None:
+    """A package comes with the need for it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = named("requirements.txt") | named("requirements-dev.txt")
+    wanted |= set(project["optional-dependencies"]["cli"])
+    cells = rows(page("dependencies.md"))
+
+    documented = {one.lower() for cell in cells for one in cell.split(", ")} - {"package", "---"}
+    assert documented == {one.lower() for one in wanted}
+
+
+def test_the_app_requires_what_it_imports_and_nothing_else() -> None:
+    """Each package of requirements.txt is imported by the product, and the other way round."""
+    imported = set()
+    for path in [
+        ROOT / "function_app.py",
+        *(ROOT / "shared").rglob("*.py"),
+        *(ROOT / "functions").rglob("*.py"),
+    ]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module)
+
+    def modules_of(package: str) -> str:
+        return package.replace("-", "_" if not package.startswith("azure-") else ".").lower()
+
+    wanted = {modules_of(package) for package in named("requirements.txt")}
+    unused = {
+        one for one in wanted if not any(f"{name}.".startswith(f"{one}.") for name in imported)
+    }
+    # azure-core imports it: `AioHttpTransport` stands on it.
+    assert unused == {"aiohttp"}
+    outside = {name for name in imported if name.split(".")[0] not in sys.stdlib_module_names}
+    outside -= {name for name in outside if name.split(".")[0] in {"shared", "functions"}}
+    assert {
+        name for name in outside if not any(f"{name}.".startswith(f"{one}.") for one in wanted)
+    } == set()
+
+
+# --- links and commands ---------------------------------------------------------------------------
+
+
+def anchors(path: Path) -> set[str]:
+    """Return the anchors of a document's headings, as Markdown viewers make them."""
+    titles = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+    return {
+        re.sub(r"[^\w\- ]", "", normalize("NFKC", title).lower()).strip().replace(" ", "-")
+        for title in titles
+    }
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(path: Path) -> None:
+    """Files and headings of this repository."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
+        if "://" in target:
+            continue
+        name, _, anchor = target.partition("#")
+        there = (path.parent / name).resolve() if name else path
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(there), target
+
+
+def test_every_page_is_reached_from_the_first() -> None:
+    """By links, from README.md."""
+    reached, waiting = set[Path](), [ROOT / "README.md"]
+    while waiting:
+        here = waiting.pop()
+        if here in reached or not here.is_file():
+            continue
+        reached.add(here)
+        if here.suffix == ".md":
+            links = re.findall(r"\]\(([^)#\s]+)", here.read_text())
+            waiting += [(here.parent / link).resolve() for link in links if "://" not in link]
+            waiting += [
+                one / "README.md"
+                for one in [(here.parent / link).resolve() for link in links if "://" not in link]
+                if one.is_dir()
+            ]
+
+    assert set(PAGES) - reached == set()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_make_command_exists(path: Path) -> None:
+    """A document that says `make x` means a target of the Makefile."""
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    blocks = re.findall(r"`([^`]+)`", path.read_text())
+    said = {word for block in blocks for word in re.findall(r"(?:^|\$ |\n)make ([a-z]+)", block)}
+
+    assert said <= targets

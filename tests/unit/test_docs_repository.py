@@ -1,0 +1,66 @@
+"""What must stand nowhere in the repository: other machines, local modes, real signatures."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from shared.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+PRODUCT = ("function_app.py", "shared", "functions", "cmkflow")
+#: With a letter in brackets each, so that these lines do not match themselves.
+MACHINE = r"/[w]ork/|/[h]ome/[a-z]+/|/[U]sers/[A-Za-z]+/|/opt/[w]heels|[i]ndex-url|[f]ind-links"
+REGISTRY = r"[p]ypi\.org|[p]ythonhosted|[a]rtifactory|[r]egistry\.npmjs|[d]evpi"
+#: The base64url text of a signature is 43 characters long.
+SIGNATURE = r"sig=[A-Za-z0-9_-]{40,}"
+
+
+def hits(pattern: str, *where: str) -> list[str]:
+    """Return the lines of committed and new files that match, as `git grep` prints them."""
+    found = subprocess.run(
+        ["git", "grep", "--untracked", "-nIE", pattern, "--", *(where or (".",))],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode in (0, 1), found.stderr
+    return found.stdout.splitlines()
+
+
+@pytest.mark.parametrize("pattern", [MACHINE, REGISTRY])
+def test_no_file_names_a_machine_or_a_registry(pattern: str) -> None:
+    """The project is the same wherever it is checked out and installed."""
+    assert hits(pattern) == []
+
+
+def test_no_file_but_a_test_holds_a_signature() -> None:
+    """Whatever looks like a signed URL in a document or in code is one too many."""
+    assert hits(SIGNATURE, ".", ":!tests") == []
+
+
+def test_the_product_does_not_import_the_local_cloud() -> None:
+    """It knows of no other world than the one that its environment leads to."""
+    assert hits(r"(import|from) +local_cloud", *PRODUCT) == []
+
+
+def test_no_setting_and_no_switch_is_named_local_fake_or_simulate() -> None:
+    """The environment does the work; the product has no mode for it."""
+    word = re.compile("local|fake|simulat|emulat", re.IGNORECASE)
+
+    assert [name for name in Settings.model_fields if word.search(name)] == []
+    assert hits(r"\b(is|use|run|if)_(local|fake|simulat|emulat)", *PRODUCT) == []
+    assert hits(r"(fake|simulat|emulat)", *PRODUCT) == []
+
+
+def test_what_a_run_leaves_behind_is_not_committed() -> None:
+    """State, logs, settings with secrets, caches."""
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    left = re.compile(r"(^|/)(\.venv|var|__pycache__|build|\.\w+_cache)/|\.pyc$|\.egg-info/|\.db$")
+
+    assert [name for name in listed if left.search(name)] == []
+    assert "local.settings.json" not in listed
