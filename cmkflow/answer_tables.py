@@ -92,35 +92,31 @@ def remediation_detail(answer: Any) -> RenderableType:
     return Group(head, table(titles, jobs), *_history(answer))
 
 
-def plan_tables(answer: Any) -> RenderableType:
-    """Return what is planned for each flow, environment by environment."""
+def plan_blocks(answer: Any) -> RenderableType:
+    """Return what is planned, a block for each flow: why, its callers, every write in order."""
     parts: list[RenderableType] = []
     for plan in answer["items"]:
         job = plan["environment_job"]
         title = f"{job['environment_name'] or job['environment_id']}: {job['state']}"
-        parts.append(Text(title, style="bold"))
-        rows = [
-            (
-                item["display_name"],
-                item["action"],
-                item["explanation"],
-                "\n".join(_caller(caller) for caller in item["callers"]),
-                "\n".join(item["writes"]) or item["instruction"],
-            )
-            for item in plan["items"]
-        ]
-        parts.append(table(("Flow", "Action", "Why", "Callers", "Writes, in order"), rows))
-        parts += [Text(f"! {finding}", style="yellow") for finding in job["findings"]]
-        parts += [
-            Text(f"! {gap['name']}: {gap['instruction']}", style="yellow") for gap in job["network"]
-        ]
+        parts.append(Text(title, style="bold underline"))
+        for item in plan["items"]:
+            parts += [Text(), *_plan_item(item)]
+        warnings = [*job["findings"], *(f"{g['name']}: {g['instruction']}" for g in job["network"])]
+        parts += [Text(f"! {warning}", style="yellow") for warning in warnings]
     return Group(*parts) if parts else Text("There is no plan yet.")
 
 
-def _caller(caller: Any) -> str:
-    return f"{caller['kind']} {caller['label']}" + (
-        caller["manual"] and f" (by hand: {caller['manual']})"
-    )
+def _plan_item(item: Any) -> Iterable[Text]:
+    style = _STYLES.get(item["action"], "bold")
+    yield Text.assemble((item["display_name"], "bold"), "  ", (item["action"], style))
+    yield Text(f"  {item['explanation']}")
+    if item["instruction"]:
+        yield Text(f"  To do: {item['instruction']}", style="yellow")
+    for caller in item["callers"]:
+        by_hand = f" (by hand: {caller['manual']})" if caller["manual"] else ""
+        yield Text(f"  Caller: {caller['label']}{by_hand}")
+    for number, write in enumerate(item["writes"], start=1):
+        yield Text(f"  {number}. {write}")
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from cmkflow.answer_tables import counted, plan_tables, remediation_detail, remediation_table
+from cmkflow.answer_tables import counted, plan_blocks, remediation_detail, remediation_table
 from cmkflow.api_client import Api, Call
 from cmkflow.api_command import api_command
 from cmkflow.person import Name
@@ -80,7 +80,7 @@ def show_remediation(
     return api.send(Call(method="GET", path=("remediations", remediation), query=query))
 
 
-@api_command(app, "plan", show=plan_tables)
+@api_command(app, "plan", show=plan_blocks)
 def show_plan(
     api: Api,
     remediation: RemediationId,

@@ -5,10 +5,10 @@ ProductError
 │   ├── Throttled            the platform or our own budget says: later
 │   └── Unavailable          no answer, or an answer of the 5xx kind
 ├── Waiting              scheduled for a time, however often
-│   └── MigrationInProgress  the environment is still being moved under its key
 ├── Permanent            the row is blocked (a person can help) or failed (nobody can)
 │   ├── Blocked              what a person must do, in words
 │   └── Refused              the platform said no, with its code
+│       └── MigrationInProgress  not now: the environment is still being moved under its key
 ├── NotFound             the platform or the store has no such item
 ├── Conflict             somebody else changed the item: read again and decide again
 │   └── AlreadyExists        the item that was to be created is there
