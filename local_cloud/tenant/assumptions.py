@@ -18,6 +18,10 @@ DELEGATED_ONLY = frozenset(
 )
 
 
+#: Connectors whose connections hold a user name and a password (§11 tells how to recognise them).
+WITHOUT_OAUTH = frozenset({"shared_sql", "shared_sftpwithssh", "shared_ftp"})
+
+
 @dataclass(slots=True, kw_only=True)
 class Assumptions:
     """What the tenant assumes about the platform."""
@@ -74,6 +78,10 @@ class Assumptions:
     state_lag_seconds: float = 0.0
     #: Whether an administrator who is no co-owner gets a flow without its definition (§5.3).
     definitions_hidden_from_administrators: bool = False
+    #: Connectors whose connections do not sign in by OAuth.
+    connectors_without_oauth: set[str] = field(default_factory=lambda: set(WITHOUT_OAUTH))
+    #: Whether an application gets an empty list of connections (§11 heard so).
+    connections_hidden_from_applications: bool = False
     #: How many of the next links end as Failed.
     links_that_fail: int = 0
     #: Keep every flow on Microsoft's key when a policy is applied.

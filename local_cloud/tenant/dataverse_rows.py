@@ -82,6 +82,13 @@ TABLES = {
             },
         ),
         Table(
+            entity_set="flowmachinegroups",
+            logical_name="flowmachinegroup",
+            key="flowmachinegroupid",
+            columns={"name": None, "description": None, "managementtype": 0},
+            required=("name",),
+        ),
+        Table(
             entity_set="systemusers",
             logical_name="systemuser",
             key="systemuserid",

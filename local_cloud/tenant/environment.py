@@ -70,6 +70,19 @@ class Connection:
     shared_with: set[str] = field(default_factory=set)
 
 
+@dataclass(slots=True, kw_only=True)
+class CanvasApp:
+    """A canvas app that may run flows."""
+
+    name: str
+    display_name: str
+    owner: str
+    #: Dataverse ids of the flows that it runs.
+    flows: tuple[str, ...] = ()
+    #: False: its document cannot be read.
+    has_document: bool = True
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Environment:
     """One environment with its Dataverse."""
@@ -98,6 +111,7 @@ class Environment:
     #: Order in which flows were added: pages go by it. A deleted flow leaves a gap.
     order: list[Flow] = field(default_factory=list)
     connections: dict[str, Connection] = field(default_factory=dict)
+    canvas_apps: dict[str, CanvasApp] = field(default_factory=dict)
     #: Object id → row of `systemusers`.
     users: dict[str, Row] = field(default_factory=dict)
     #: Dataverse tables but `workflows`: entity set → row id → row.

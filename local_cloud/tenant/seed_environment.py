@@ -9,7 +9,7 @@ from local_cloud.tenant.dataverse_access import IS_ADMINISTRATOR, MAY_IMPERSONAT
 from local_cloud.tenant.dataverse_rows import TABLES, create_row
 from local_cloud.tenant.dataverse_sharing import add_to_solution
 from local_cloud.tenant.directory import Directory, Principal
-from local_cloud.tenant.environment import Connection, Environment
+from local_cloud.tenant.environment import CanvasApp, Connection, Environment
 from local_cloud.tenant.flow import Flow, FlowState, Role, Run
 from local_cloud.tenant.flow_lifecycle import grant_connections, read_variables
 from local_cloud.tenant.power_platform import PowerPlatform
@@ -44,6 +44,14 @@ def seed_environment(tenant: Tenant, description: Description) -> Environment:
             api=connection["api"],
             owner=connection["owner"],
             shared_with=set(connection.get("sharedWith") or []),
+        )
+    for app in description.get("canvasApps") or []:
+        environment.canvas_apps[app["name"]] = CanvasApp(
+            name=app["name"],
+            display_name=app.get("displayName", app["name"]),
+            owner=app["owner"],
+            flows=tuple(app.get("flows") or ()),
+            has_document=app.get("hasDocument", True),
         )
     for flow in description.get("flows") or []:
         seed_flow(tenant, environment, flow)
@@ -80,6 +88,7 @@ def _seed_rows(tenant: Tenant, environment: Environment, description: Descriptio
         ("solutions", "solutions"),
         ("connectionReferences", "connectionreferences"),
         ("serviceEndpoints", "serviceendpoints"),
+        ("machineGroups", "flowmachinegroups"),
     ):
         for row in description.get(member) or []:
             create_row(tenant, environment, TABLES[entity_set], row)

@@ -11,6 +11,7 @@ from local_cloud.tenant import (
     dataverse,
     entra,
     flow_service,
+    power_apps,
     trigger_endpoints,
 )
 from local_cloud.tenant.routing import Service
@@ -19,6 +20,7 @@ SERVICES: tuple[Service, ...] = (
     Service(name="entra", hosts=entra.HOSTS, routes=entra.routes),
     Service(name="bap", hosts=bap.HOSTS, routes=bap.routes),
     Service(name="flow_service", hosts=flow_service.HOSTS, routes=flow_service.routes),
+    Service(name="power_apps", hosts=power_apps.HOSTS, routes=power_apps.routes),
     Service(name="dataverse", hosts=dataverse.HOSTS, routes=dataverse.routes),
     Service(name="triggers", hosts=trigger_endpoints.HOSTS, routes=trigger_endpoints.routes),
     Service(

@@ -1,0 +1,76 @@
+"""`cmkflow assess` against the deployed app on the local cloud, before a key and after it."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from local_cloud.stack import Stack, StackOptions
+from tests.contract.tenant_world import ENVIRONMENT, HTTP_FLOW, PARENT_FLOW, TENANT_AUTH_FLOW
+from tests.contract.test_assessment_on_the_wire import description
+from tests.e2e.test_http_api_wire import SETTINGS, SIGNATURE
+
+pytestmark = pytest.mark.e2e
+ROOT = Path(__file__).parents[2]
+
+
+async def cmkflow(url: str, key: str, *arguments: str) -> str:
+    """Run the command line as a person does, and return what it prints."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "cmkflow",
+        *arguments,
+        cwd=ROOT,
+        env={**os.environ, "CMKFLOW_API": url, "CMKFLOW_KEY": key},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    return out.decode()
+
+
+async def test_an_assessment_reads_a_tenant_before_a_key_and_writes_nothing(
+    tmp_path: Path,
+) -> None:
+    """Real tokens, paging and addresses; the page holds no signature, the tenant is untouched."""
+    options = StackOptions(folder=tmp_path, seed=description(), settings=SETTINGS)
+    page = tmp_path / "assessment.html"
+    async with Stack(options) as stack:
+        app = await stack.start_app()
+        arguments = ("assess", "--environment", ENVIRONMENT, "--policy", "cmk-eu")
+        printed = await cmkflow(app.url, app.key, *arguments, "--json", "--html", str(page))
+        async with aiohttp.ClientSession() as session:
+            calls = await _calls(stack, session)
+        log = stack.log("app").read_text()
+
+    (found,) = json.loads(printed)["items"]
+    assert found["phase"] == "before"
+    flows = {flow["workflow_id"]: flow for flow in found["flows"]}
+    assert set(flows) == {HTTP_FLOW, PARENT_FLOW, TENANT_AUTH_FLOW}
+    assert flows[HTTP_FLOW]["owner"] == "Maker"
+    kinds = {one["kind"] for one in flows[HTTP_FLOW]["callers"]}
+    assert kinds == {"environment_variable", "key_vault_secret", "flow", "canvas_app"}
+    levels = {
+        one["code"]: one["level"] for section in found["sections"] for one in section["findings"]
+    }
+    assert levels["report_reconciled"] == "ok"
+    assert levels["environment_geography"] == "ok"
+    assert levels["auto_solution"] == "ok"
+    assert levels["hosted_machine_groups"] == "warning"
+    writes = ("patch_", "post_", "create_", "modify_", "start_", "stop_", "remove_", "delete_")
+    assert [name for name in calls if any(word in name for word in writes)] == []
+    for text in (printed, page.read_text(), log):
+        assert not SIGNATURE.search(text)
+
+
+async def _calls(stack: Stack, session: aiohttp.ClientSession) -> dict[str, Any]:
+    async with session.get(f"{stack.tenant.control}/calls") as reply:
+        answer: dict[str, Any] = await reply.json()
+    return answer["routes"]
