@@ -1,0 +1,46 @@
+"""Looking at the literals around matches finds what looking at all literals finds."""
+
+import json
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.json_literals import json_strings, json_strings_around
+
+_WANTED = re.compile(r"childReference|(?i:workflows)")
+_TEXT = st.lists(
+    st.sampled_from(["workflows", "/WorkFlows/", "x", '"', "\\", "\\\\", "é", "\n", ":", " "]),
+    max_size=5,
+).map("".join)
+_DOCUMENTS = st.recursive(
+    _TEXT | st.integers() | st.none(),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(_TEXT | st.just("childReference"), inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+@given(_DOCUMENTS, st.booleans(), st.sampled_from([None, 1]))
+def test_literals_around_matches_are_those_of_a_full_walk(
+    document: object, is_ascii: bool, indent: int | None
+) -> None:
+    """The same values at the same places, however the document is written."""
+    source = json.dumps(document, ensure_ascii=is_ascii, indent=indent)
+
+    found = list(json_strings_around(source, _WANTED))
+
+    everything = list(json_strings(source))
+    wanted = [
+        one
+        for one in everything
+        if _WANTED.search(one.value) or (one.key and _WANTED.search(one.key))
+    ]
+    assert [(one.value, one.source_span(0, len(one.value))) for one in found] == [
+        (one.value, one.source_span(0, len(one.value))) for one in wanted
+    ]
+    assert [one.value for one in found if one.key == "childReference"] == [
+        one.value for one in everything if one.key == "childReference"
+    ]

@@ -1,0 +1,52 @@
+"""What counts as a difference between two definitions, and that digests agree with it."""
+
+import json
+
+import pytest
+
+from shared.domain.definition_comparison import definition_digest, same_definition
+
+ACTION = {"type": "Compose", "inputs": {"value": 1, "is": True}, "runAfter": {}}
+FLOW = {
+    "properties": {
+        "definition": {"triggers": {"manual": {}}, "actions": {"Compose": ACTION}, "outputs": {}}
+    }
+}
+
+
+def _with(**inputs: object) -> str:
+    action = {**ACTION, "inputs": {**ACTION["inputs"], **inputs}}  # type: ignore[dict-item]
+    definition = {"triggers": {"manual": {}}, "actions": {"Compose": action}}
+    return json.dumps({"properties": {"definition": definition}})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(FLOW, indent=2),
+        json.dumps({**FLOW, "schemaVersion": "1.0.0.0", "statecode": 1}),
+        _with(),
+        _with(value=1.0),
+    ],
+)
+def test_what_the_platform_adds_or_spells_differently_is_no_difference(text: str) -> None:
+    """Whitespace, empty members, the version beside the properties, and 1.0 for 1."""
+    assert same_definition(json.dumps(FLOW), text)
+    assert definition_digest(json.dumps(FLOW)) == definition_digest(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        _with(value=2),
+        _with(value=True),
+        _with(**{"is": 1}),
+        _with(contentVersion="1"),
+        _with(list=[{"properties": {}, "statecode": 1}]),
+        "no JSON",
+    ],
+)
+def test_what_a_maker_wrote_is_a_difference(text: str) -> None:
+    """Also where it is called like something that the platform adds elsewhere."""
+    assert not same_definition(json.dumps(FLOW), text)
+    assert definition_digest(json.dumps(FLOW)) != definition_digest(text)
