@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -29,4 +30,5 @@ async def test_the_demo_loses_no_call_and_ends_as_the_table_says(tmp_path: Path)
     assert report["traffic"]["answered"] == report["traffic"]["sent"] > 0
     assert "Take orders" in (folder / "report.html").read_text()
     for file in (*folder.glob("report.*"), folder / "app.log", folder / "state" / "state.db"):
-        assert b"sig=" not in file.read_bytes(), file.name
+        # A signature that was masked reads `sig=«sig:sha256:…»`.
+        assert not re.search(rb"sig=[A-Za-z0-9_%-]{20,}", file.read_bytes()), file.name
