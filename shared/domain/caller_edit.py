@@ -9,7 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 
 from shared.domain.json_literals import json_strings_around
@@ -34,6 +34,7 @@ __all__ = [
     "from_json",
     "holds",
     "mentions_in",
+    "merge",
     "rewrite",
     "to_json",
     "undo",
@@ -169,10 +170,15 @@ def undo(text: str, edits: Sequence[Edit], signatures: Mapping[str, str]) -> str
     masked = [mask_signatures(text[mention.start : mention.end]) for mention in mentions]
     restored: dict[int, str] = {}
     undone = Counter(masked)
+    ours = Counter(edit.new for edit in edits)
+    olds = {new: {edit.old for edit in edits if edit.new == new} for new in ours}
     for edit in edits:
         standing = [index for index, found in enumerate(masked) if found == edit.new]
         if len(standing) == edit.count:
             restored[standing[edit.ordinal]] = unmask_signatures(edit.old, signatures)
+        elif standing and len(standing) < edit.count == ours[edit.new] and len(olds[edit.new]) == 1:
+            # Somebody put some of them back: each one that is left stands for the same.
+            restored |= dict.fromkeys(standing, unmask_signatures(edit.old, signatures))
         elif undone[edit.old] and not standing:
             undone[edit.old] -= 1
         else:
@@ -182,6 +188,26 @@ def undo(text: str, edits: Sequence[Edit], signatures: Mapping[str, str]) -> str
         pieces += [text[position : mentions[index].start], restored[index]]
         position = mentions[index].end
     return "".join([*pieces, text[position:]])
+
+
+def merge(earlier: Sequence[Edit], later: Sequence[Edit]) -> tuple[Edit, ...]:
+    """Return all edits of a text that was rewritten, partly put back or added to, and rewritten.
+
+    `later` was made on the text as it stood then: it tells how often each new text stands there.
+    """
+    merged: list[Edit] = []
+    by_new: dict[str, dict[Edit, None]] = {}
+    for edit in (*earlier, *later):
+        by_new.setdefault(edit.new, {})[edit] = None
+    counts = {edit.new: edit.count for edit in (*earlier, *later)}
+    for new, edits in by_new.items():
+        count = counts[new]
+        if len({edit.old for edit in edits}) == 1 and len(edits) >= count:
+            same = next(iter(edits))
+            merged += [replace(same, ordinal=number, count=count) for number in range(count)]
+        else:
+            merged += edits
+    return tuple(merged)
 
 
 def fits(url: str, limit: int | None) -> bool:

@@ -200,13 +200,6 @@ class FlowJob:
         swapped_or_retired = {JobState.SWAPPING, JobState.WATCHED, JobState.RETIRED}
         return self.reached not in swapped_or_retired
 
-    @property
-    def is_copied(self) -> bool:
-        """Say whether a copy stands, proven or not."""
-        if self.state in {JobState.ROLLING_BACK, JobState.ROLLED_BACK, JobState.CANCELLED}:
-            return False
-        return self.is_proven or self.reached is JobState.COPIED
-
 
 def job_id(environment_id: str, original_id: str, policy_id: str) -> str:
     """Return the id of the one job on this original under this policy."""

@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from shared.domain.caller import Caller
 
+#: Nothing was changed at a caller.
+NO_EDITS = "[]"
+
 
 class CallerState(StrEnum):
     """How far a caller's change is."""
@@ -28,7 +31,7 @@ class CallerRecord:
     caller: Caller
     state: CallerState = CallerState.FOUND
     #: Edits as JSON, with each signature replaced by its SHA-256 (caller_edit.py).
-    edits: str = "[]"
+    edits: str = NO_EDITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

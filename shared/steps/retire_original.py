@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from shared.domain.definition_comparison import definition_digest
 from shared.domain.job import FlowJob, JobState, Pattern, moved
+from shared.steps.note_callers import callers_left
 from shared.steps.original import read_original, rename, turn_original
 from shared.steps.take_original import check_unchanged
 from shared.steps.watch_quiet import watch
@@ -16,6 +17,9 @@ RETIRED_SUFFIX = " (retired, MMK)"
 async def retire_when_quiet(work: Work) -> FlowJob:
     """Retire a called original once it is quiet and still reads as it was copied."""
     await watch(work)
+    if work.job.pattern is not Pattern.OFF and await callers_left(work):
+        text = "A caller holds the original again, or was found since: it is updated first."
+        return moved(work.job, JobState.UPDATING_CALLERS, text, now=work.services.now)
     return await retire(work)
 
 

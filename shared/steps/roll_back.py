@@ -5,19 +5,22 @@ A family goes back whole: originals come on bottom-up, copies go off top-down.
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import NoReturn
 
 from shared.domain import caller_edit
 from shared.domain.caller import CallerValue
 from shared.domain.flow import FlowState
 from shared.domain.job import FlowJob, JobState, Pattern, RollbackStage, moved
-from shared.domain.records import CallerRecord, CallerState
+from shared.domain.records import NO_EDITS, CallerRecord, CallerState
+from shared.domain.relatives import in_the_way
 from shared.domain.signatures import SignatureChanged, signatures_in
 from shared.errors import Blocked, Conflict, NotFound, Waiting
 from shared.steps.copy_flow import COPY_SUFFIX, turn_copy
 from shared.steps.hold_resource import hold_resource
 from shared.steps.original import read_original, rename, turn_original
 from shared.steps.trigger_address import original_signatures
-from shared.steps.update_callers import TRIES
+from shared.steps.update_callers import TRIES, permit_caller
+from shared.steps.watch_quiet import RUN_HISTORY
 from shared.steps.work import UNTIL_WOKEN, Work
 
 
@@ -37,6 +40,7 @@ async def _original_on(work: Work) -> FlowJob:
     """Bring the original back. Of a self-starting pair the copy goes off first."""
     await _wait_for_children(work)
     job = work.job
+    await _wait_for_called_by_url(work, in_circle=False)
     if job.pattern is Pattern.SWAP:
         await _turn_copy_off(work)
     if job.original_was_on:
@@ -50,41 +54,50 @@ async def _original_on(work: Work) -> FlowJob:
 
 async def _callers_back(work: Work) -> FlowJob:
     """Put back exactly what was changed at each caller; a conflict is for a person."""
-    tables = work.services.tables
-    records = await tables.callers.all(work.job.id)
-    open_records = [
-        record for record in records if record.state in {CallerState.UPDATED, CallerState.WRITING}
-    ]
-    if open_records:
-        signatures = await original_signatures(work) if work.job.has_trigger_url else {}
-        for record in open_records:
+    await _wait_for_called_by_url(work, in_circle=True)
+    services = work.services
+    records = await services.tables.callers.all(work.job.id)
+    open_records = [record for record in records if record.edits != NO_EDITS]
+    signatures: dict[str, str] | None = None
+    for record in open_records:
+        if record.state not in {CallerState.REVERTED, CallerState.UNNEEDED}:
+            if signatures is None:
+                signatures = await original_signatures(work) if work.job.has_trigger_url else {}
             await _revert(work, record, signatures)
-    if work.job.cut_over_at:
+    if open_records or work.job.cut_over_at:
         # From now on the copy, not the original, has to fall quiet.
-        await work.save(replace(work.job, cut_over_at=work.services.now))
+        kinds = {record.caller.kind for record in open_records}
+        stale = max((services.callers[kind].staleness for kind in kinds), default=timedelta(0))
+        await work.save(replace(work.job, cut_over_at=services.now, quiet_for=stale or None))
     return _next(work, RollbackStage.COPY_QUIET, "Every caller is as it was.")
 
 
 async def _copy_quiet(work: Work) -> FlowJob:
     """Wait until the copy is not called any more, as for an original before it is retired."""
+    job = work.job
+    if job.pattern is Pattern.CALLED and job.copy_flow_name:
+        await _wait_until_copy_is_quiet(work)
     await _wait_for_parents(work)
-    job, services = work.job, work.services
-    if job.pattern is Pattern.CALLED and job.copy_flow_name and job.cut_over_at:
-        since = services.now - timedelta(days=28)
-        try:
-            runs = await services.flow_reports.runs(
-                job.environment_id, job.copy_flow_name, since=since
-            )
-        except NotFound:
-            runs = []
-        if any(run.is_going for run in runs):
-            until = services.now + services.settings.wait_poll
-            raise Waiting("A run of the copy is still going.", until=until)
-        last = max([job.cut_over_at, *(run.started for run in runs)])
-        until = last + services.settings.quiet_period
-        if until > services.now:
-            raise Waiting("The copy has to be quiet before it is turned off.", until=until)
     return _next(work, RollbackStage.COPY_OFF, "Nobody calls the copy any more.")
+
+
+async def _wait_until_copy_is_quiet(work: Work) -> None:
+    job, services = work.job, work.services
+    try:
+        runs = await services.flow_reports.runs(
+            job.environment_id, job.copy_flow_name, since=services.now - RUN_HISTORY
+        )
+    except NotFound:
+        return
+    if any(run.is_going for run in runs):
+        until = services.now + services.settings.wait_poll
+        raise Waiting("A run of the copy is still going.", until=until)
+    last = [run.started for run in runs] + ([job.cut_over_at] if job.cut_over_at else [])
+    if not last:
+        return  # nobody was ever told of it
+    until = max(last) + max(services.settings.quiet_period, job.quiet_for or timedelta(0))
+    if until > services.now:
+        raise Waiting("The copy has to be quiet before it is turned off.", until=until)
 
 
 async def _copy_off(work: Work) -> FlowJob:
@@ -124,7 +137,7 @@ async def _revert(work: Work, record: CallerRecord, signatures: dict[str, str]) 
                     instruction="Put the original's trigger URL back by hand, then retry.",
                     code="caller",
                 ) from err
-            await work.permit_write()
+            await permit_caller(work, record.caller)
             try:
                 await kind.write(record.caller, CallerValue(text=text, etag=value.etag))
             except Conflict:
@@ -145,38 +158,64 @@ async def _reverted(work: Work, record: CallerRecord) -> None:
 async def _wait_for_children(work: Work) -> None:
     """The original runs the originals of its children: they come on first."""
     for child in await work.related(work.job.children):
-        if child.has_original_back:
-            continue
-        if child.reached is JobState.ROLLING_BACK or child.requested:
-            raise Waiting(
-                f"The original of {child.display_name} comes back first.",
-                until=work.services.now + UNTIL_WOKEN,
-                code="child",
-            )
-        raise Blocked(
-            f"The original of the child flow {child.display_name} is not on.",
-            instruction=f"Roll {child.display_name} back too (or the whole remediation).",
+        if not child.has_original_back:
+            _wait_for(work, child)
+
+
+def _wait_for(work: Work, child: FlowJob) -> NoReturn:
+    if child.reached is JobState.ROLLING_BACK or child.requested:
+        raise Waiting(
+            f"The original of {child.display_name} comes back first.",
+            until=work.services.now + UNTIL_WOKEN,
             code="child",
         )
+    raise Blocked(
+        f"The original of {child.display_name}, which it calls, is not on.",
+        instruction=f"Roll {child.display_name} back too (or the whole remediation).",
+        code="child",
+    )
+
+
+async def _wait_for_called_by_url(work: Work, *, in_circle: bool) -> None:
+    """What the original calls by URL, itself or by a child, has to be back before it is called.
+
+    In a circle all of them come on (`in_circle` is false) before a caller of any goes back.
+    """
+    job, found = work.job, {work.job.id}
+    jobs = [
+        other
+        for other in await work.services.tables.jobs.all(job.environment_id)
+        if other.policy_id == job.policy_id
+    ]
+    while more := {one.id for one in jobs if one.id not in found and found & set(one.parents)}:
+        found |= more
+    circle = set() if in_circle else (await work.ancestors()).keys()
+    for called in jobs:
+        if called.id in found - {job.id} - circle and not called.has_original_back:
+            _wait_for(work, called)
 
 
 async def _wait_for_parents(work: Work) -> None:
     """The copy of a parent calls this copy: it goes first."""
-    settled = {JobState.ROLLED_BACK, JobState.CANCELLED, JobState.PLANNED}
-    for parent in await work.related(work.job.parents):
-        if parent.reached in settled and parent.state is not JobState.ROLLING_BACK:
-            continue
-        if parent.state is JobState.ROLLING_BACK or parent.requested:
-            raise Waiting(
-                f"{parent.display_name} is rolled back first.",
-                until=work.services.now + UNTIL_WOKEN,
-                code="parent",
-            )
-        raise Blocked(
-            f"The copy of {parent.display_name} calls this copy.",
-            instruction=f"Roll {parent.display_name} back too (or the whole remediation).",
+    parent = in_the_way(work.job, await work.ancestors(), _calls_no_more)
+    if parent is None:
+        return
+    if parent.state is JobState.ROLLING_BACK or parent.requested:
+        raise Waiting(
+            f"{parent.display_name} is rolled back first.",
+            until=work.services.now + UNTIL_WOKEN,
             code="parent",
         )
+    raise Blocked(
+        f"The copy of {parent.display_name} calls this copy.",
+        instruction=f"Roll {parent.display_name} back too (or the whole remediation).",
+        code="parent",
+    )
+
+
+def _calls_no_more(parent: FlowJob) -> bool:
+    settled = {JobState.ROLLED_BACK, JobState.CANCELLED, JobState.PLANNED}
+    return parent.reached in settled and parent.state is not JobState.ROLLING_BACK
 
 
 def _next(work: Work, stage: RollbackStage, text: str) -> FlowJob:

@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from shared.callers.search import FILLED_IN
 from shared.domain import caller_edit
 from shared.domain.caller import Caller, CallerValue
-from shared.domain.job import FlowJob, JobState, Pattern, job_id, moved
-from shared.domain.records import CallerRecord, CallerState, key_of
+from shared.domain.job import FlowJob, JobState, Pattern, moved
+from shared.domain.records import NO_EDITS, CallerRecord, CallerState
 from shared.errors import Blocked, Conflict, NotFound
 from shared.steps.gate import permit_write
 from shared.steps.hold_resource import hold_resource
+from shared.steps.note_callers import is_family, note_callers, why_by_hand
 from shared.steps.trigger_address import read_trigger_url
 from shared.steps.work import Work
 
@@ -20,35 +22,19 @@ TRIES = 4
 
 async def begin(work: Work) -> FlowJob:
     """Note every known caller, so that what is done to each can be undone."""
-    job, tables = work.job, work.services.tables
+    job = work.job
     if job.pattern is Pattern.OFF:
         text = "The original is off: its callers are listed, not changed."
         return moved(job, JobState.QUIET, text, now=work.services.now)
-    parents = set(job.parents)
-    known = {record.id for record in await tables.callers.all(job.id)}
-    for holds in filter(None, (job.original_url_id, job.original_id)):
-        async for kept in tables.places.query(holds):
-            caller = kept.item.caller
-            if holds == job.original_id and not is_family(job, caller):
-                continue
-            other = await copied_elsewhere(work, caller)
-            if other:
-                # Its copy is written against ours: it never needs the new URL itself.
-                parents.add(other.id)
-            elif (identity := key_of(caller.kind, caller.address)) not in known:
-                known.add(identity)
-                state = CallerState.MANUAL if caller.manual else CallerState.FOUND
-                record = CallerRecord(job_id=job.id, id=identity, caller=caller, state=state)
-                await tables.callers.upsert(record)
-    job = replace(work.job, parents=tuple(sorted(parents - {job.id})))
-    text = f"{len(known)} callers are to be updated."
-    return moved(job, JobState.UPDATING_CALLERS, text, now=work.services.now)
+    records = await note_callers(work)
+    text = f"{len(records)} callers are to be updated."
+    return moved(work.job, JobState.UPDATING_CALLERS, text, now=work.services.now)
 
 
 async def update(work: Work) -> FlowJob:
     """Write the new URL into every noted caller, one after the other."""
     services = work.services
-    stale = timedelta(0)
+    stale, by_hand = timedelta(0), []
     urls: Mapping[str, str] | None = None
     for record in await services.tables.callers.all(work.job.id):
         if record.state in {CallerState.FOUND, CallerState.WRITING}:
@@ -57,8 +43,18 @@ async def update(work: Work) -> FlowJob:
             record = await update_one(work, record, urls)
         if record.state is CallerState.UPDATED:
             stale = max(stale, services.callers[record.caller.kind].staleness)
-    job = replace(work.job, cut_over_at=services.now, quiet_for=stale or None, drained=())
+        if record.state is CallerState.MANUAL:
+            by_hand.append(f"For a person: {record.caller.label}.")
+    job = replace(
+        work.job,
+        cut_over_at=services.now,
+        quiet_for=stale or None,
+        drained=(),
+        notes=tuple(dict.fromkeys((*work.job.notes, *by_hand))),
+    )
     updated = "Every known caller holds the new URL; now the original has to fall quiet."
+    if by_hand:
+        updated = f"{len(by_hand)} callers are for a person; every other one holds the new URL."
     return moved(job, JobState.QUIET, updated, now=services.now)
 
 
@@ -85,15 +81,25 @@ async def update_one(work: Work, record: CallerRecord, urls: Mapping[str, str]) 
             rewritten = caller_edit.rewrite(
                 value.text, is_json=kind.is_json, urls=urls, flow_ids=flow_ids
             )
+            has_copy = _has_copy(work, value.text, is_json=kind.is_json)
             if rewritten.text == value.text:
-                if record.state is CallerState.WRITING:
+                state = _state_without_edit(record, rewritten, has_copy=has_copy)
+                if state is CallerState.UPDATED:
                     # A delivery that died wrote the value; what hangs on it may be missing.
-                    await work.permit_write()
+                    await permit_caller(work, record.caller)
                     await kind.write(record.caller, value)
-                return await _keep(work, record, _state_without_edit(record, rewritten))
-            if not await _permit_write(work, record.caller):
+                if state is CallerState.UNNEEDED:
+                    record = replace(record, edits=NO_EDITS)
+                if state is CallerState.MANUAL:
+                    record = replace(record, caller=replace(record.caller, manual=FILLED_IN))
+                return await _keep(work, record, state)
+            await work.permit_write()
+            if await why_by_hand(work, record.caller):
                 return await _keep(work, record, CallerState.MANUAL)
-            record = replace(record, edits=caller_edit.to_json(rewritten.edits))
+            # What was changed before and still stands is to be undone as well.
+            before = caller_edit.from_json(record.edits) if has_copy else ()
+            edits = caller_edit.merge(before, rewritten.edits)
+            record = replace(record, edits=caller_edit.to_json(edits))
             record = await _keep(work, record, CallerState.WRITING)
             try:
                 await kind.write(record.caller, CallerValue(text=rewritten.text, etag=value.etag))
@@ -108,42 +114,25 @@ async def update_one(work: Work, record: CallerRecord, urls: Mapping[str, str]) 
     )
 
 
-def is_family(job: FlowJob, caller: Caller) -> bool:
-    """Say whether a child flow's id at the caller means this job's original.
-
-    A workflow keeps its id when its solution is imported elsewhere (contract §6.1), and a flow runs
-    child flows of its own environment only. A trigger URL means the same everywhere.
-    """
-    return caller.environment_id == job.environment_id
+def _has_copy(work: Work, text: str, *, is_json: bool) -> bool:
+    job = work.job
+    ids = {job.copy_id}
+    return caller_edit.holds(text, is_json=is_json, urls={job.copy_url_id} - {""}, flow_ids=ids)
 
 
-async def copied_elsewhere(work: Work, caller: Caller) -> FlowJob | None:
-    """Return the job of the caller, if the caller is itself an original that is being copied."""
-    if not caller.workflow_id or caller.environment_id != work.job.environment_id:
-        return None
-    identity = job_id(work.job.environment_id, caller.workflow_id, work.job.policy_id)
-    kept = await work.services.tables.jobs.get(work.job.environment_id, identity)
-    ended = {JobState.CANCELLED, JobState.ROLLING_BACK, JobState.ROLLED_BACK}
-    return kept.item if kept and kept.item.state not in ended else None
-
-
-def _state_without_edit(record: CallerRecord, rewritten: caller_edit.Rewrite) -> CallerState:
-    if record.state is CallerState.WRITING:
+def _state_without_edit(
+    record: CallerRecord, rewritten: caller_edit.Rewrite, *, has_copy: bool
+) -> CallerState:
+    if record.edits != NO_EDITS and has_copy:
         return CallerState.UPDATED
     return CallerState.MANUAL if rewritten.left else CallerState.UNNEEDED
 
 
-async def _permit_write(work: Work, caller: Caller) -> bool:
-    """Say whether the caller may be written; in an environment not opted in, only by a person."""
+async def permit_caller(work: Work, caller: Caller) -> None:
+    """Return if the caller may be written now: its own environment has a say in it."""
     await work.permit_write()
-    elsewhere = caller.environment_id
-    if elsewhere is None or elsewhere == work.job.environment_id:
-        return True
-    try:
-        await permit_write(work.services, elsewhere)
-    except Blocked:
-        return False
-    return True
+    if caller.environment_id and caller.environment_id != work.job.environment_id:
+        await permit_write(work.services, caller.environment_id)
 
 
 async def _keep(work: Work, record: CallerRecord, state: CallerState) -> CallerRecord:

@@ -7,8 +7,9 @@ from itertools import pairwise
 from shared.domain.caller import flow_caller
 from shared.domain.caller_edit import holds
 from shared.domain.flow import Run
-from shared.domain.job import JobState, Pattern
+from shared.domain.job import FlowJob, JobState, Pattern
 from shared.domain.records import CallerRecord, CallerState, key_of
+from shared.domain.relatives import in_the_way
 from shared.errors import Blocked, NotFound, Waiting
 from shared.services import Services
 from shared.steps.flow_names import flow_name_of
@@ -51,20 +52,25 @@ async def _wait_until_quiet(work: Work) -> None:
 
 
 async def _wait_for_parents(work: Work) -> None:
-    for parent in await work.related(work.job.parents):
-        if parent.state in {JobState.RETIRED, JobState.ROLLED_BACK, JobState.CANCELLED}:
-            continue
-        if parent.is_finished:
-            raise Blocked(
-                f"{parent.display_name} still calls this original and is {parent.state}.",
-                instruction=f"Settle the job of {parent.display_name}; this one then goes on.",
-                code="parent",
-            )
-        raise Waiting(
-            f"{parent.display_name} retires first.",
-            until=work.services.now + UNTIL_WOKEN,
+    parent = in_the_way(work.job, await work.ancestors(), _calls_no_more)
+    if parent is None:
+        return
+    if parent.is_finished:
+        raise Blocked(
+            f"{parent.display_name} still calls this original and is {parent.state}.",
+            instruction=f"Settle the job of {parent.display_name}; this one then goes on.",
             code="parent",
         )
+    raise Waiting(
+        f"{parent.display_name} retires first.",
+        until=work.services.now + UNTIL_WOKEN,
+        code="parent",
+    )
+
+
+def _calls_no_more(parent: FlowJob) -> bool:
+    """A parent that came back to its original is a caller like any other by now."""
+    return parent.state in {JobState.RETIRED, JobState.ROLLED_BACK, JobState.CANCELLED}
 
 
 async def _rewire_copies_of_parents(work: Work) -> None:
@@ -74,7 +80,7 @@ async def _rewire_copies_of_parents(work: Work) -> None:
         return
     kind = work.services.callers["flow"]
     for parent in await work.related(job.parents):
-        if not parent.is_copied:
+        if not parent.is_proven:  # what is not proven must read as it was copied
             continue
         caller = flow_caller(job.environment_id, parent.copy_id, f"copy of {parent.display_name}")
         try:

@@ -57,6 +57,17 @@ class Work:
         rows = [await self.services.tables.jobs.get(self.job.environment_id, i) for i in ids]
         return [kept.item for kept in rows if kept]
 
+    async def ancestors(self) -> dict[str, FlowJob]:
+        """Return the jobs of all flows that reach this one by calls, by id."""
+        found: dict[str, FlowJob] = {}
+        waiting = list(self.job.parents)
+        while waiting:
+            missing = [one for one in dict.fromkeys(waiting) if one not in found]
+            related = [one for one in await self.related(missing) if one.id != self.job.id]
+            found |= {one.id: one for one in related}
+            waiting = [parent for one in related for parent in one.parents]
+        return found
+
 
 async def claim(services: Services, kept: Kept[FlowJob]) -> Kept[FlowJob]:
     """Return the row with a lease on it; raises `Conflict` if somebody was faster."""

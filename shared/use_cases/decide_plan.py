@@ -156,15 +156,21 @@ def _named(jobs: list[FlowJob], flow_ids: tuple[str, ...]) -> list[FlowJob]:
 
 
 def _families(wanted: list[FlowJob], jobs: list[FlowJob]) -> list[FlowJob]:
-    """A flow goes back with its family: originals run originals, copies run copies."""
-    by_id = {job.id: job for job in jobs}
+    """A flow goes back with its family: originals run originals, copies run copies.
+
+    A parent that calls by URL is known to the child only: the calls are followed both ways.
+    """
+    relatives: dict[str, set[str]] = {job.id: {*job.parents, *job.children} for job in jobs}
+    for job in jobs:
+        for other in relatives[job.id] & relatives.keys():
+            relatives[other].add(job.id)
     found: set[str] = set()
     waiting = [job.id for job in wanted]
     while waiting:
-        job = by_id.get(waiting.pop())
-        if job and job.id not in found:
-            found.add(job.id)
-            waiting += (*job.parents, *job.children)
+        one = waiting.pop()
+        if one in relatives and one not in found:
+            found.add(one)
+            waiting += relatives[one]
     return [job for job in jobs if job.id in found]
 
 

@@ -14,6 +14,7 @@ from shared.domain.caller_edit import (
     from_json,
     holds,
     mentions_in,
+    merge,
     rewrite,
     to_json,
     undo,
@@ -118,6 +119,30 @@ def test_an_undo_refuses_when_it_cannot_tell_two_places_apart() -> None:
 
     with pytest.raises(EditConflict):
         undo(f"{done.text} {done.text}", done.edits, signatures_in(old_url()))
+
+
+def test_places_that_somebody_put_back_are_undone_already() -> None:
+    """Two places were changed, one reads as before again: the other one is undone."""
+    text = f"first={old_url()} second={old_url()}"
+    done = rewrite(text, is_json=False, urls=URLS, flow_ids={})
+    first, _, second = done.text.partition(" second=")
+    put_back = f"first={old_url()} second={second}"
+
+    assert first != put_back
+    assert undo(put_back, done.edits, signatures_in(text)) == text
+
+
+@pytest.mark.parametrize("pattern", ["{old} {new}", "{new} {old}", "{new} {old} {old}"])
+def test_a_text_that_is_rewritten_twice_is_undone_at_once(pattern: str) -> None:
+    """Somebody added or put back places between two rewrites: all of them are undone."""
+    first = rewrite(old_url(), is_json=False, urls=URLS, flow_ids={})
+    between = pattern.format(old=old_url(), new=first.text)
+    second = rewrite(between, is_json=False, urls=URLS, flow_ids={})
+
+    edits = merge(first.edits, second.edits)
+
+    text = pattern.format(old=old_url(), new=old_url())
+    assert undo(second.text, edits, signatures_in(text)) == text
 
 
 def test_an_undo_refuses_a_signature_that_was_regenerated() -> None:

@@ -1,0 +1,36 @@
+"""Which relative of a flow has to go first. Calls by URL may go round in a circle."""
+
+from collections.abc import Callable, Mapping
+
+from shared.domain.job import FlowJob, JobState
+
+
+def in_the_way(
+    job: FlowJob, ancestors: Mapping[str, FlowJob], is_settled: Callable[[FlowJob], bool]
+) -> FlowJob | None:
+    """Return a parent that has to be settled before this job; None: it may go on.
+
+    `ancestors` are all that reach the job by calls. Flows that call one another in a circle cannot
+    each wait for the other: one of them goes on when its parents in the circle wait for nothing
+    else, and nobody from outside of it calls into it any more.
+    """
+    circle = {one for one in ancestors if job.id in _above(ancestors[one], ancestors)}
+    outside = [ancestors[one] for one in ancestors.keys() - circle]
+    is_left_alone = all(is_settled(one) for one in outside)
+    for parent in [ancestors[one] for one in job.parents if one in ancestors]:
+        waits_too = parent.state is JobState.WAITING and parent.code == "parent"
+        in_circle = parent.id in circle and is_left_alone and waits_too
+        if not is_settled(parent) and not in_circle:
+            return parent
+    return None
+
+
+def _above(job: FlowJob, jobs: Mapping[str, FlowJob]) -> set[str]:
+    found: set[str] = set()
+    waiting = list(job.parents)
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found.add(one)
+            waiting += jobs[one].parents if one in jobs else ()
+    return found

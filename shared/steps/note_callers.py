@@ -1,0 +1,121 @@
+"""Note every known caller of an original, so that what is done to each can be undone."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from shared.domain.caller import Caller, flow_caller
+from shared.domain.caller_edit import holds
+from shared.domain.job import FlowJob, JobState, job_id
+from shared.domain.records import CallerRecord, CallerState, key_of
+from shared.errors import Blocked, NotFound
+from shared.steps.gate import permit_write, settings_of
+from shared.steps.work import Work
+
+NOT_OPTED_IN = "Its environment is not opted in: set its mode, or change it by hand."
+EXCLUDED = "An administrator excluded it: change it by hand."
+
+
+async def note_callers(work: Work) -> list[CallerRecord]:
+    """Note the callers that the last search found, and the parents among them; return all."""
+    job, tables = work.job, work.services.tables
+    parents = set(job.parents)
+    records = {record.id: record for record in await tables.callers.all(job.id)}
+    async for caller in _found(work):
+        other = await copied_elsewhere(work, caller)
+        if other and other.id == job.id:
+            # It calls itself: so does its copy, which calls the original until it is re-pointed.
+            title = f"copy of {job.display_name}"
+            caller = flow_caller(job.environment_id, job.copy_id, title)
+        elif other:
+            # Its copy is written against ours: it never needs the new URL itself.
+            parents.add(other.id)
+            continue
+        identity = key_of(caller.kind, caller.address)
+        if identity in records and records[identity].state is not CallerState.REVERTED:
+            continue
+        state = CallerState.MANUAL if caller.manual else CallerState.FOUND
+        records[identity] = CallerRecord(job_id=job.id, id=identity, caller=caller, state=state)
+        await tables.callers.upsert(records[identity])
+    if parents - {job.id} != set(job.parents):
+        await work.save(replace(work.job, parents=tuple(sorted(parents - {job.id}))))
+    return list(records.values())
+
+
+async def callers_left(work: Work) -> bool:
+    """Say whether a caller has to be updated before the original may go.
+
+    Since the callers moved one may have been found, or somebody may have put an old value back.
+    Raises `Blocked` for one that only a person can change.
+    """
+    left = False
+    for record in await note_callers(work):
+        if record.state is not CallerState.FOUND:
+            if not await _holds_original(work, record.caller):
+                continue
+            reason = await why_by_hand(work, record.caller)
+            if reason:
+                raise Blocked(
+                    f"The {record.caller.label} still calls {work.job.display_name}.",
+                    instruction=f"{reason} Then retry.",
+                    code="manual_caller",
+                )
+            again = replace(record, state=CallerState.FOUND)
+            await work.services.tables.callers.upsert(again)
+        left = True
+    return left
+
+
+async def why_by_hand(work: Work, caller: Caller) -> str:
+    """Return why only a person may change a caller now; empty: the app may."""
+    environment_id = caller.environment_id
+    if caller.manual or environment_id is None:
+        return caller.manual
+    excluded = (await settings_of(work.services, environment_id)).excluded_flows
+    if caller.workflow_id and caller.workflow_id in excluded:
+        return EXCLUDED
+    if environment_id != work.job.environment_id:
+        try:
+            await permit_write(work.services, environment_id)
+        except Blocked:
+            return NOT_OPTED_IN
+    return ""
+
+
+def is_family(job: FlowJob, caller: Caller) -> bool:
+    """Say whether a child flow's id at the caller means this job's original.
+
+    A workflow keeps its id when its solution is imported elsewhere (contract §6.1), and a flow runs
+    child flows of its own environment only. A trigger URL means the same everywhere.
+    """
+    return caller.environment_id == job.environment_id
+
+
+async def copied_elsewhere(work: Work, caller: Caller) -> FlowJob | None:
+    """Return the job of the caller, if the caller is itself an original that is being copied."""
+    if not caller.workflow_id or caller.environment_id != work.job.environment_id:
+        return None
+    identity = job_id(work.job.environment_id, caller.workflow_id, work.job.policy_id)
+    kept = await work.services.tables.jobs.get(work.job.environment_id, identity)
+    ended = {JobState.CANCELLED, JobState.ROLLING_BACK, JobState.ROLLED_BACK}
+    return kept.item if kept and kept.item.state not in ended else None
+
+
+async def _found(work: Work) -> AsyncIterator[Caller]:
+    """Yield each caller that the last search found, by the original's URL or by its id."""
+    job = work.job
+    for held in filter(None, (job.original_url_id, job.original_id)):
+        async for kept in work.services.tables.places.query(held):
+            caller = kept.item.caller
+            if held == job.original_url_id or is_family(job, caller):
+                yield caller
+
+
+async def _holds_original(work: Work, caller: Caller) -> bool:
+    job, kind = work.job, work.services.callers[caller.kind]
+    try:
+        text = (await kind.read(caller)).text
+    except NotFound:
+        return False
+    urls = {job.original_url_id} - {""}
+    flow_ids = {job.original_id} if is_family(job, caller) else set()
+    return holds(text, is_json=kind.is_json, urls=urls, flow_ids=flow_ids)

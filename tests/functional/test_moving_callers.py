@@ -1,0 +1,340 @@
+"""Callers that are found late, put back, left alone, or that call in circles."""
+
+import json
+from datetime import timedelta
+
+from shared.domain.environment import EnvironmentSettings, Mode
+from shared.domain.job import JobState
+from shared.domain.remediation import RemediationMode
+from shared.use_cases import decide_plan
+from tests.functional.disturbance import disturb
+from tests.functional.remediation_story import Story
+from tests.twins import definition_builder as define
+from tests.twins.builder import Builder
+from tests.twins.invariants import watch
+from tests.twins.snapshot import differences, take_snapshot
+from tests.twins.tenant import TwinFlow
+
+HOUR = timedelta(hours=1)
+
+
+async def planned(story: Story, **settings: object) -> None:
+    """Link, opt in, watch and plan."""
+    story.build.link()
+    story.build.share_connections()
+    story.world.traffic.beat(story.world)
+    watch(story.world)
+    await story.opt_in(**settings)
+    await story.order()
+
+
+def assert_nothing_lost(story: Story) -> None:
+    """Let every system call once more, and hold all calls against what the originals did."""
+    story.world.traffic.beat(story.world)
+    assert story.world.violations == []
+    assert story.world.traffic.lost == []
+
+
+async def test_a_value_that_a_deployment_puts_back_is_updated_again_before_the_end() -> None:
+    """The app setting holds the old URL again on the third day: it never meets a stopped flow."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    site = story.build.app_setting_caller(orders)
+    old = story.build.url_of(orders)
+    await planned(story)
+    await story.approve(run=timedelta(days=3))
+    site.settings["FLOW_URL"] = old
+
+    await story.run(timedelta(days=60))
+
+    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert site.settings["FLOW_URL"] != old
+    assert_nothing_lost(story)
+
+
+async def test_a_rollback_undoes_what_was_updated_twice() -> None:
+    """After the value was put back and updated again the caller is byte for byte what it was."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    site = story.build.app_setting_caller(orders)
+    old = story.build.url_of(orders)
+    site.settings["FLOW_URL"] = f"{old};{old}"
+    await planned(story)
+    before = take_snapshot(story.world)
+    await story.approve(run=timedelta(days=3))
+    new = site.settings["FLOW_URL"].split(";")[0]
+    site.settings["FLOW_URL"] = f"{old};{new}"
+    await story.run(timedelta(days=60))
+
+    await story.roll_back()
+
+    assert (await story.job("Orders")).state is JobState.ROLLED_BACK
+    assert differences(before, story.world) == []
+
+
+async def test_a_caller_that_a_later_search_finds_is_updated_before_the_end() -> None:
+    """A new app comes with the old URL while the original falls quiet; a sweep finds it."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    await planned(story)
+    await story.approve(run=timedelta(days=2))
+    site = story.build.app_setting_caller(orders, site="late")
+    old = site.settings["FLOW_URL"]
+    await story.order(RemediationMode.ASSESS, cause="sweep")
+
+    await story.run(timedelta(days=60))
+
+    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert site.settings["FLOW_URL"] != old
+    assert_nothing_lost(story)
+
+
+async def test_a_remediation_after_a_rollback_updates_the_callers_again() -> None:
+    """What was put back is a caller like any other the next time."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    site = story.build.app_setting_caller(orders)
+    old = story.build.url_of(orders)
+    await planned(story)
+    await story.approve()
+    await story.roll_back()
+    assert site.settings["FLOW_URL"] == old
+
+    await story.order(RemediationMode.APPLY, orders.workflow_id, cause="again")
+    await story.approve()
+
+    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert site.settings["FLOW_URL"] != old
+    assert_nothing_lost(story)
+
+
+async def test_a_caller_in_an_environment_that_is_not_opted_in_is_for_a_person() -> None:
+    """Nothing is written there; the original stays on until its mode is set or it is changed."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    other = Builder(story.world, name="Other")
+    caller = other.flow_caller(orders, name="Elsewhere")
+    before = caller.client_data
+    await planned(story)
+
+    await story.approve()
+    blocked = await story.job("Orders")
+    untouched = caller.client_data == before
+    row = EnvironmentSettings(environment_id=other.environment.id, mode=Mode.AUTO)
+    await story.services.tables.environments.upsert(row)
+    await story.retry()
+
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "manual_caller")
+    assert "Elsewhere" in blocked.reason
+    assert blocked.notes == ("For a person: flow Elsewhere.",)
+    assert untouched
+    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert caller.client_data != before
+    assert_nothing_lost(story)
+
+
+async def test_a_caller_in_an_opted_in_environment_is_updated_and_put_back_only_there() -> None:
+    """Set back to assess before the rollback, that environment is not written."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    other = Builder(story.world, name="Other")
+    caller = other.flow_caller(orders, name="Elsewhere")
+    row = EnvironmentSettings(environment_id=other.environment.id, mode=Mode.AUTO)
+    await story.services.tables.environments.upsert(row)
+    before = caller.client_data
+    await planned(story)
+    await story.approve()
+    moved = caller.client_data
+    row = EnvironmentSettings(environment_id=other.environment.id, mode=Mode.ASSESS)
+    await story.services.tables.environments.upsert(row)
+
+    await story.roll_back()
+
+    job = await story.job("Orders")
+    assert (job.state, job.code) == (JobState.BLOCKED, "mode")
+    assert moved != before
+    assert caller.client_data == moved
+
+
+async def test_an_excluded_flow_is_not_touched_as_a_caller_either() -> None:
+    """Its owner changes it by hand; then the original retires."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    caller = story.build.flow_caller(orders)
+    before = caller.client_data
+    await planned(story, excluded_flows=frozenset({caller.workflow_id}))
+
+    await story.approve()
+    blocked = await story.job("Orders")
+    untouched = caller.client_data == before
+    new = story.build.url_of(story.world.workflow(orders.environment_id, blocked.copy_id))
+    caller.client_data = before.replace(story.build.url_of(orders), new)
+    await story.retry()
+
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "manual_caller")
+    assert untouched
+    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert_nothing_lost(story)
+
+
+async def test_a_caller_edited_between_read_and_write_keeps_the_edit_and_gets_the_url() -> None:
+    """Somebody saves the calling flow at that very moment."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    caller = story.build.flow_caller(orders)
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Orders", JobState.UPDATING_CALLERS)
+
+    async def edit() -> None:
+        caller.client_data = caller.client_data.replace('"number": 1', '"number": 2')
+        caller.version += 1
+
+    disturb(story, "workflows", "update", edit)
+    await story.run(timedelta(days=60))
+
+    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert '"number": 2' in caller.client_data
+    assert_nothing_lost(story)
+
+
+async def test_two_jobs_write_one_site_without_losing_a_setting() -> None:
+    """Both URLs stand in one app's settings, which are written as a whole."""
+    story = Story()
+    site = None
+    for name in ("A", "B"):
+        site = story.build.app_setting_caller(story.build.http_flow(name), setting=name)
+    assert site is not None
+    site.settings["OTHER"] = "stays"
+    old = dict(site.settings)
+    await planned(story)
+
+    await story.approve()
+
+    assert {job.state for job in (await story.jobs()).values()} == {JobState.RETIRED}
+    assert site.settings["OTHER"] == "stays"
+    assert all(site.settings[name] != old[name] for name in ("A", "B"))
+    assert_nothing_lost(story)
+
+
+async def test_a_variable_s_value_and_its_default_are_both_updated_and_its_flows_saved() -> None:
+    """A flow keeps the old value until it is saved: it is saved."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    variable, reader = story.build.variable_caller(orders)
+    variable.default_value = old = story.build.url_of(orders)
+    await planned(story)
+
+    await story.approve()
+
+    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert old not in {variable.value, variable.default_value}
+    assert old not in reader.variables.values()
+    assert_nothing_lost(story)
+
+
+# --- calls by URL between originals ---------------------------------------------------------------
+
+
+def with_call(flow: TwinFlow, url: str) -> str:
+    """Return the definition of a flow with an action that posts to a URL."""
+    document = json.loads(flow.client_data)
+    actions = document["properties"]["definition"]["actions"]
+    actions[f"Call_{len(actions)}"] = define.http_action(url) | {"runAfter": {}}
+    return json.dumps(document)
+
+
+async def test_a_flow_that_calls_itself_by_url_retires() -> None:
+    """Its copy calls the copy, or the original would never fall quiet."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    url = story.build.url_of(orders)
+    orders.client_data = with_call(orders, url)
+    await planned(story)
+
+    await story.approve()
+
+    job = await story.job("Orders")
+    assert job.state is JobState.RETIRED, (job.reason, job.history)
+    assert url not in story.world.workflow(orders.environment_id, job.copy_id).client_data
+    assert story.world.violations == []
+
+
+async def test_flows_that_call_one_another_by_url_all_retire() -> None:
+    """Three in a circle and one that calls into it: nobody waits for ever."""
+    story = Story()
+    flows = [story.build.http_flow(name) for name in ("A", "B", "C")]
+    for flow, called in zip(flows, [*flows[1:], flows[0]], strict=True):
+        flow.client_data = with_call(flow, story.build.url_of(called))
+    outside = story.build.http_flow("Outside")
+    outside.client_data = with_call(outside, story.build.url_of(flows[0]))
+    story.build.app_setting_caller(outside)
+    await planned(story)
+
+    await story.approve(run=timedelta(days=90))
+
+    jobs = await story.jobs()
+    assert {job.state for job in jobs.values()} == {JobState.RETIRED}, [
+        (job.display_name, job.state, job.reason) for job in jobs.values()
+    ]
+    story.world.traffic.beat(story.world)
+    assert story.world.traffic.lost == []
+
+
+async def test_a_circle_of_calls_by_url_is_rolled_back() -> None:
+    """Each one is as it was, byte for byte."""
+    story = Story()
+    first, second = story.build.http_flow("A"), story.build.http_flow("B")
+    first.client_data = with_call(first, story.build.url_of(second))
+    second.client_data = with_call(second, story.build.url_of(first))
+    story.build.app_setting_caller(story.build.http_flow("C"))
+    await planned(story)
+    before = take_snapshot(story.world)
+    await story.approve(run=timedelta(days=90))
+
+    await story.roll_back(run=timedelta(days=90))
+
+    jobs = await story.jobs()
+    assert {job.state for job in jobs.values()} == {JobState.ROLLED_BACK}, [
+        (job.display_name, job.state, job.reason) for job in jobs.values()
+    ]
+    assert differences(before, story.world) == []
+
+
+async def test_a_caller_by_url_takes_what_it_calls_back_with_it() -> None:
+    """Rolled back alone it would call an original that is off."""
+    story = Story()
+    called, caller = story.build.http_flow("Called"), story.build.http_flow("Caller")
+    caller.client_data = with_call(caller, story.build.url_of(called))
+    story.build.app_setting_caller(caller)
+    await planned(story)
+    before = take_snapshot(story.world)
+    await story.approve(run=timedelta(days=90))
+
+    await story.roll_back(caller.workflow_id, run=timedelta(days=90))
+
+    jobs = await story.jobs()
+    assert {job.state for job in jobs.values()} == {JobState.ROLLED_BACK}
+    assert differences(before, story.world) == []
+    assert_nothing_lost(story)
+
+
+async def test_a_copy_is_quiet_before_a_rollback_in_the_middle_of_the_callers_stops_it() -> None:
+    """One of two callers had moved: the system that still reads its old value is not lost."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    story.build.secret_caller(orders, name="first")
+    story.build.secret_caller(orders, name="second")
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Orders", JobState.UPDATING_CALLERS)
+
+    async def order() -> None:
+        await decide_plan.roll_back(story.services, story.remediation.id)
+
+    disturb(story, "secrets", "write", order, after=True)
+    await story.run(HOUR)
+
+    job = await story.job("Orders")
+    assert job.reached is JobState.ROLLING_BACK
+    assert story.world.workflow(orders.environment_id, job.copy_id).is_on
