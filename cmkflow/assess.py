@@ -13,6 +13,7 @@ from rich.text import Text
 
 from cmkflow.answer_tables import facts, table
 from cmkflow.api_client import Api, ApiError, Call
+from cmkflow.assessment_page import REASONS, page_of
 
 #: The host ends a request after 230 seconds.
 _SECONDS = 240
@@ -61,8 +62,6 @@ def assess(  # each is an option
             typer.echo(f"{environment}: {err}", err=True)
             failed = True
     if html:
-        from cmkflow.assessment_page import page_of
-
         html.write_text(page_of(found), encoding="utf-8")
     if as_json:
         typer.echo(json.dumps({"items": found}))
@@ -108,7 +107,7 @@ def _shown(assessment: Any) -> RenderableType:
         }
     )
     flows = [_flow_row(flow) for flow in assessment["flows"]]
-    titles = ("Flow", "Stays", "Why", "Held back by", "Holds back", "Owner", "Callers", "To do")
+    titles = ("Flow", "Why", "Held back by", "Holds back", "Callers", "Do first")
     lines = [
         _finding(section["topic"], finding)
         for section in assessment["sections"]
@@ -121,18 +120,17 @@ def _shown(assessment: Any) -> RenderableType:
 
 
 def _flow_row(flow: Any) -> tuple[str, ...]:
-    callers = [
-        f"{one['label']}" + (" (by hand)" if one["manual"] else "") for one in flow["callers"]
-    ]
+    """Return the short of it; `--json` and `--html` have the rest."""
+    callers = [one["label"] + (" (by hand)" if one["manual"] else "") for one in flow["callers"]]
+    more = ["perhaps more"] if flow["callers_gap"] else []
+    doubt = "may stay: " if flow["stays_on_mmk"] is None else ""
     return (
-        flow["display_name"],
-        "unknown" if flow["stays_on_mmk"] is None else "yes",
-        flow["explanation"],
+        "\n".join(filter(None, (flow["display_name"], flow["owner"]))),
+        doubt + ", ".join(REASONS.get(reason, reason) for reason in flow["reasons"]),
         " > ".join(flow["held_back_by"]),
         ", ".join(flow["holds_back"]),
-        flow["owner"],
-        "\n".join([*callers, *([flow["callers_gap"]] if flow["callers_gap"] else [])]),
-        "\n".join(flow["advice"]),
+        "\n".join([*callers, *more]),
+        flow["advice"][0] if flow["advice"] else "",
     )
 
 

@@ -9,7 +9,7 @@ from shared.domain.trigger_url import redact
 
 _TEMPLATE = "assessment.html.j2"
 #: By what the API calls a reason.
-_REASONS = {
+REASONS = {
     "http_trigger": "HTTP trigger",
     "teams_trigger": "Teams trigger",
     "power_apps_v1_outside_solution": "Power Apps V1, in no solution",
@@ -51,7 +51,7 @@ def page_of(assessments: Sequence[Any]) -> str:
     )
     page = environment.get_template(_TEMPLATE).render(
         assessments=[{**one, "levels": _levels(one)} for one in assessments],
-        reasons=_REASONS,
+        reasons=REASONS,
         topics=_TOPICS,
         phases=_PHASES,
     )

@@ -102,7 +102,11 @@ def network_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
         return
     hosts = {host for one in facts.flows.values() if one.summary for host in one.summary.http_hosts}
     if not hosts:
-        yield ok(code, "No flow sends HTTP requests of its own.")
+        yield (
+            ok(code, "No flow sends HTTP requests of its own.")
+            if facts.has_all_flows
+            else unknown(code, "Not all flows could be read for the hosts that they call.")
+        )
         return
     names = ", ".join(sorted(hosts - {"*"})[:20])
     more = " Some flows work out the host when they run." if "*" in hosts else ""

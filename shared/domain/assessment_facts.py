@@ -108,3 +108,10 @@ class EnvironmentFacts:
     network_gaps: tuple[NetworkGap, ...] | NoAnswer
     #: When the app first saw the environment linked; None: it has not, or does not know.
     linked_since: datetime | None
+
+    @property
+    def has_all_flows(self) -> bool:
+        """Say whether what no flow shows may be called absent: every listed flow was read."""
+        if isinstance(self.flows, NoAnswer):
+            return False
+        return isinstance(self.reports, NoAnswer) or self.reports.is_joined

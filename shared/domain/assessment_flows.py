@@ -70,6 +70,8 @@ def flow_findings(facts: EnvironmentFacts, flows: Collection[AssessedFlow]) -> I
     code = "flows_staying"
     if isinstance(facts.flows, NoAnswer):
         yield unknown(code, f"The flows could not be read: {facts.flows.why}", "Assess again.")
+        for text in facts.differences:
+            yield warning(code, text, "Why is not known: its definition could not be read.")
         return
     certain = sum(flow.stays_on_mmk is True for flow in flows)
     doubtful = len(flows) - certain
@@ -80,7 +82,7 @@ def flow_findings(facts: EnvironmentFacts, flows: Collection[AssessedFlow]) -> I
     if doubtful:
         text = f"Of {doubtful} {total} it is not known whether they stay."
         yield unknown(code, text, "See the list of flows, and assess again after the key.")
-    if not flows and not isinstance(facts.reports, NoAnswer):
+    if not flows and facts.has_all_flows and not isinstance(facts.reports, NoAnswer):
         yield ok(code, f"None {total} stays on the Microsoft-managed key.")
     yield from _reconciliation(facts, facts.flows)
     for cycle in _graph(facts.flows).cycles:
@@ -177,21 +179,23 @@ def _is_protected(facts: EnvironmentFacts, flow: FlowFacts) -> bool:
 def _way_down(
     flow: FlowFacts, graph: DependencyGraph, answers: Mapping[str, Assessment]
 ) -> tuple[str, ...]:
-    """Return the shortest way by calls to a flow that stays for a reason of its own."""
+    """Return the shortest way by calls to a flow that stays for reasons of its own alone."""
     if MmkReason.PARENT_OF_MMK_FLOW not in answers[flow.workflow_id].reasons:
         return ()
     ways: deque[tuple[str, ...]] = deque([(flow.workflow_id,)])
     seen = {flow.workflow_id}
+    in_a_circle: tuple[str, ...] = ()
     while ways:
         way = ways.popleft()
-        last = answers[way[-1]]
-        own = set(last.reasons) - {MmkReason.PARENT_OF_MMK_FLOW}
-        if len(way) > 1 and own and last.stays_on_mmk is not False:
-            return way[1:]
+        reasons = set(answers[way[-1]].reasons)
+        if len(way) > 1 and reasons - {MmkReason.PARENT_OF_MMK_FLOW}:
+            if MmkReason.PARENT_OF_MMK_FLOW not in reasons:
+                return way[1:]
+            in_a_circle = in_a_circle or way[1:]
         for child in sorted(graph.children_of(way[-1]) - seen):
             seen.add(child)
             ways.append((*way, child))
-    return tuple(sorted(graph.missing.get(flow.workflow_id, ())))
+    return in_a_circle or tuple(sorted(graph.missing.get(flow.workflow_id, ())))
 
 
 def _titles(flows: Mapping[str, FlowFacts], ids: Collection[str]) -> tuple[str, ...]:

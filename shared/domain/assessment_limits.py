@@ -82,7 +82,9 @@ def copilot_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
             "named in May 2025: try it after the key, or embed the connection.",
             flow.workflow_id,
         )
-    if not found:
+    if not facts.has_all_flows:
+        yield unknown(code, "Not all flows could be read.", "Assess again.")
+    elif not found:
         yield ok(code, f"{_count(len(skills), 'Copilot skill')}; none uses invokers' connections.")
 
 

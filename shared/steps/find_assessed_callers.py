@@ -13,12 +13,14 @@ from shared.domain.assessment import AssessedCaller, AssessedFlow
 from shared.domain.assessment_facts import CanvasApp, NoAnswer
 from shared.domain.caller import Caller
 from shared.domain.environment import Environment
+from shared.domain.trigger_kinds import TriggerCategory
 from shared.ports import CallerKind, Condition
 from shared.services import Services
 from shared.steps.ask import ask
 from shared.steps.watch_quiet import RUN_HISTORY
 
 _APPS = "An app is changed by its maker: no interface of the platform points it at another flow."
+_RUN_BY_APPS = frozenset({TriggerCategory.POWER_APPS_V1, TriggerCategory.POWER_APPS_V2})
 _NO_RUN = "no run of the last 28 days shows its URL"
 
 
@@ -63,7 +65,13 @@ def with_canvas_apps(
 ) -> list[AssessedFlow]:
     """Return the flows with the apps that call them."""
     if isinstance(apps, NoAnswer):
-        return list(flows)
+        why = f"Apps that call it are not known: {apps.why}."
+        return [
+            replace(flow, callers_gap=f"{flow.callers_gap} {why}".strip())
+            if flow.category in _RUN_BY_APPS
+            else flow
+            for flow in flows
+        ]
     return [
         replace(
             flow,

@@ -15,7 +15,7 @@ from shared.domain.flow_definition import FlowDefinition, UnreadableDefinition, 
 from shared.domain.flow_summary import FlowSummary, summarise
 from shared.domain.json_values import as_mapping
 from shared.services import Services
-from shared.steps.ask import ask
+from shared.steps.ask import ask, ask_patiently
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,18 +30,22 @@ class ReadFlows:
 
 async def read_flows(services: Services, environment: Environment) -> ReadFlows:
     """Return every cloud flow by its workflow id; `owner` is an id."""
+    ask_for = services.flow_reports.microsoft_key_flows
     everything, staying, rows = await asyncio.gather(
-        ask(services.flow_reports.microsoft_key_flows(environment.id, cannot_migrate_only=False)),
-        ask(services.flow_reports.microsoft_key_flows(environment.id, cannot_migrate_only=True)),
-        ask(_rows(services, environment)),
+        ask_patiently(lambda: ask_for(environment.id, cannot_migrate_only=False)),
+        ask_patiently(lambda: ask_for(environment.id, cannot_migrate_only=True)),
+        _rows(services, environment),
     )
     if isinstance(everything, NoAnswer) or isinstance(staying, NoAnswer):
         silent = everything if isinstance(everything, NoAnswer) else staying
         assert isinstance(silent, NoAnswer)
         return ReadFlows(flows=rows, reports=silent)
     if isinstance(rows, NoAnswer):
-        # Who stays is told by the list; of the others nothing is known.
-        return ReadFlows(flows=rows, reports=_joined(everything, staying, {}, {}))
+        return ReadFlows(
+            flows=rows,
+            reports=_joined(everything, staying, {}, {}),
+            differences=tuple(f"{flow.display_name} is listed as staying." for flow in staying),
+        )
     known = _with_report(rows, everything)
     alone, differences = await _read_alone(services, environment, staying, known)
     known |= {one.workflow_id: one for one in alone.values()}
@@ -52,9 +56,13 @@ async def read_flows(services: Services, environment: Environment) -> ReadFlows:
     )
 
 
-async def _rows(services: Services, environment: Environment) -> dict[str, FlowFacts]:
+async def _rows(services: Services, environment: Environment) -> dict[str, FlowFacts] | NoAnswer:
     if environment.dataverse_url is None:
-        return {}
+        return NoAnswer(why="the environment has no Dataverse")
+    return await ask(_read_rows(services, environment))
+
+
+async def _read_rows(services: Services, environment: Environment) -> dict[str, FlowFacts]:
     rows = [_of_row(row) async for row in services.workflows.list(environment)]
     return {row.workflow_id: row for row in rows}
 

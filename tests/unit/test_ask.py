@@ -1,0 +1,52 @@
+"""Questions whose answers may stay out."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.assessment_facts import NoAnswer
+from shared.errors import Refused, Throttled
+from shared.steps.ask import ask, ask_patiently
+
+
+async def _raise(err: Exception) -> str:
+    raise err
+
+
+async def test_a_refusal_is_no_answer_and_shows_no_signature() -> None:
+    """The reason is kept for people, and a trigger URL in it is redacted."""
+    url = f"https://x.example/workflows/{'0' * 32}/triggers/manual/paths/invoke?sig={'a' * 43}"
+
+    answer = await ask(_raise(Refused(f"no: {url}", code="Forbidden", status=403)))
+
+    assert isinstance(answer, NoAnswer)
+    assert "Forbidden" in answer.why
+    assert "a" * 43 not in answer.why
+
+
+async def test_silence_is_no_answer() -> None:
+    """A question has its seconds, and no more."""
+    answer = await ask(asyncio.Event().wait(), seconds=0.01)
+
+    assert isinstance(answer, NoAnswer)
+
+
+async def test_a_defect_is_raised() -> None:
+    """What is not the platform's doing is not swallowed."""
+    with pytest.raises(ZeroDivisionError):
+        await ask(_raise(ZeroDivisionError()))
+
+
+async def test_a_patient_question_is_asked_again_when_the_budget_allows() -> None:
+    """Once, after the wait that was named; where none was, not at all."""
+    answers = iter([Throttled(retry_after=timedelta(0)), "flows", Throttled(), "never"])
+
+    async def question() -> str:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert await ask_patiently(question) == "flows"
+    assert isinstance(await ask_patiently(question), NoAnswer)

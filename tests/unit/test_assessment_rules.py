@@ -1,0 +1,293 @@
+"""The rules of an assessment, on facts alone."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.domain.assessment import AssessedCaller, AssessedFlow, Phase
+from shared.domain.assessment_advice import advice_for
+from shared.domain.assessment_effort import Rates, effort_of
+from shared.domain.assessment_environment import eligibility_findings, network_findings
+from shared.domain.assessment_facts import EnvironmentFacts, FlowFacts, KeyReports, NoAnswer
+from shared.domain.assessment_flows import assess_flows, flow_findings, phase_of
+from shared.domain.assessment_limits import copilot_findings, run_history_findings
+from shared.domain.connector_sign_in import signs_in_by_oauth
+from shared.domain.environment import Environment, LinkStatus, PolicyLink
+from shared.domain.finding import Finding, Level
+from shared.domain.flow_definition import DefinitionFormat
+from shared.domain.flow_summary import FlowSummary
+from shared.domain.mmk_rule import MmkReason
+from shared.domain.trigger_kinds import TriggerCategory
+
+NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
+SILENT = NoAnswer(why="no answer")
+
+
+def flow(name: str, category: TriggerCategory, *children: str, **more: Any) -> FlowFacts:
+    """Return a flow in a solution whose id is its title in lower case."""
+    summary = FlowSummary(
+        format=DefinitionFormat.CLIENT_DATA,
+        trigger_name="manual",
+        trigger_categories=(category,),
+        children=frozenset(children),
+        http_hosts=(),
+        uses_list_flows_as_admin_v1=False,
+    )
+    facts = FlowFacts(
+        workflow_id=name.lower(),
+        flow_name=f"name-{name.lower()}",
+        display_name=name,
+        owner="maker",
+        is_on=True,
+        is_managed=False,
+        in_solution=True,
+        summary=summary,
+    )
+    return replace(facts, **more)
+
+
+def reports(*staying: str, movable: int = 0, is_joined: bool = True) -> KeyReports:
+    """Return lists on which these flows stay."""
+    ids = frozenset(staying)
+    return KeyReports(on_microsoft_key=ids, staying=ids, movable=movable, is_joined=is_joined)
+
+
+def facts(*flows: FlowFacts, status: LinkStatus | None = None, **more: Any) -> EnvironmentFacts:
+    """Return an environment with these flows; `status` None: under no policy."""
+    link = PolicyLink(policy_id="p", system_id="s", status=status) if status else None
+    environment = Environment(
+        id="e",
+        display_name="Contoso",
+        geography="europe",
+        region="westeurope",
+        sku="Production",
+        is_managed=True,
+        is_enabled=True,
+        policy=link,
+        dataverse_url="https://contoso.api.crm4.dynamics.com",
+    )
+    plain = EnvironmentFacts(
+        at=NOW,
+        environment=environment,
+        keyed_environments=1,
+        policy=None,
+        flows={one.workflow_id: one for one in flows},
+        reports=reports(),
+        differences=(),
+        connections=(),
+        canvas_apps=(),
+        hosted_machine_groups=(),
+        creates_flows_in_solutions=True,
+        network_gaps=(),
+        linked_since=None,
+    )
+    return replace(plain, **more)
+
+
+def by_code(findings: Iterable[Finding], code: str) -> Finding:
+    """Return the one finding of a check."""
+    (found,) = (one for one in findings if one.code == code)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("status", "lists", "phase"),
+    [
+        (None, reports(), Phase.BEFORE),
+        (LinkStatus.LINKING, reports(), Phase.MIGRATING),
+        (LinkStatus.LINKED, reports("a", movable=2), Phase.MIGRATING),
+        (LinkStatus.LINKED, reports("a"), Phase.AFTER),
+        (LinkStatus.LINKED, SILENT, Phase.UNKNOWN),
+    ],
+)
+def test_the_phase_comes_from_the_link_and_the_lists(
+    status: LinkStatus | None, lists: KeyReports | NoAnswer, phase: Phase
+) -> None:
+    """Linked is not the end of a migration, and silence is not either."""
+    assert phase_of(facts(status=status, reports=lists)) is phase
+
+
+def test_a_flow_that_is_listed_without_a_reason_is_named() -> None:
+    """The list decides; the difference is told."""
+    there = facts(flow("Daily", TriggerCategory.RECURRENCE), reports=reports("daily"))
+
+    (found,) = assess_flows(there)
+    told = by_code(flow_findings(there, [found]), "report_reconciled")
+
+    assert found.reasons == ("unexplained",)
+    assert "Daily is listed" in told.text
+
+
+def test_a_flow_that_should_stay_and_is_not_listed_is_named_before_the_key() -> None:
+    """It is shown with the doubt; under a policy it would be a copy, and be left out."""
+    orders = flow("Orders", TriggerCategory.HTTP)
+
+    (found,) = assess_flows(facts(orders))
+    told = by_code(flow_findings(facts(orders), [found]), "report_reconciled")
+
+    assert found.is_listed is False
+    assert "should stay" in told.text
+    assert assess_flows(facts(orders, status=LinkStatus.LINKED)) == ()
+
+
+def test_the_way_down_leads_to_a_flow_that_stays_for_its_own_reasons() -> None:
+    """Past a parent that has a reason of its own as well."""
+    there = facts(
+        flow("Child", TriggerCategory.HTTP),
+        flow("Middle", TriggerCategory.HTTP, "child"),
+        flow("Top", TriggerCategory.RECURRENCE, "middle"),
+        reports=reports("child", "middle", "top"),
+    )
+
+    ways = {one.display_name: one.held_back_by for one in assess_flows(there)}
+
+    assert ways == {"Child": (), "Middle": ("Child",), "Top": ("Middle", "Child")}
+
+
+def test_a_circle_is_a_finding_and_has_a_way_all_the_same() -> None:
+    """Two called flows that run each other hold each other back."""
+    there = facts(
+        flow("One", TriggerCategory.HTTP, "two"),
+        flow("Two", TriggerCategory.HTTP, "one"),
+        reports=reports("one", "two"),
+    )
+
+    found = assess_flows(there)
+
+    assert {one.display_name: one.held_back_by for one in found} == {
+        "One": ("Two",),
+        "Two": ("One",),
+    }
+    assert "One, Two" in by_code(flow_findings(there, found), "flow_cycle").text
+
+
+def test_a_child_that_is_not_here_leaves_its_parent_in_doubt() -> None:
+    """Another environment may have it."""
+    (found,) = assess_flows(facts(flow("Parent", TriggerCategory.BUTTON, "elsewhere")))
+
+    assert found.stays_on_mmk is None
+    assert found.held_back_by == ("elsewhere (not here)",)
+
+
+def test_an_unreadable_definition_is_unknown_unless_it_is_listed() -> None:
+    """The list knows it without a definition."""
+    broken = flow("Broken", TriggerCategory.HTTP, summary=None, problem="no JSON")
+
+    (open_,) = assess_flows(facts(broken))
+    (listed,) = assess_flows(facts(broken, reports=reports("broken")))
+
+    assert open_.stays_on_mmk is None
+    assert listed.stays_on_mmk is True
+
+
+def test_what_was_not_read_is_never_called_absent() -> None:
+    """Neither Copilot skills nor HTTP calls, if a listed flow is not among those read."""
+    there = facts(reports=reports("strange", is_joined=False))
+
+    levels = {one.level for one in [*copilot_findings(there), *network_findings(there)]}
+    unread = facts(flows=SILENT, differences=("Orders is listed as staying.",))
+    told = list(flow_findings(unread, []))
+
+    assert levels == {Level.UNKNOWN}
+    assert [one.level for one in told] == [Level.UNKNOWN, Level.WARNING]
+
+
+@pytest.mark.parametrize(
+    ("days", "level"), [(None, Level.WARNING), (3, Level.WARNING), (5, Level.PROBLEM)]
+)
+def test_movable_flows_long_after_the_link_are_a_case_for_support(
+    days: int | None, level: Level
+) -> None:
+    """A migration takes four days at most; who does not know the day waits first."""
+    since = None if days is None else NOW - timedelta(days=days)
+    there = facts(status=LinkStatus.LINKED, reports=reports(movable=1), linked_since=since)
+
+    found = by_code(eligibility_findings(there), "policy_link")
+
+    assert found.level is level
+    assert "support" in found.instruction
+
+
+@pytest.mark.parametrize(
+    ("days", "level", "text"),
+    [
+        (None, Level.UNKNOWN, "neither is the last day"),
+        (10, Level.WARNING, "until 2026-03-21 at the latest"),
+        (31, Level.PROBLEM, "ended about 2026-02-28"),
+    ],
+)
+def test_the_ticket_for_run_history_has_a_last_day(
+    days: int | None, level: Level, text: str
+) -> None:
+    """Thirty days after the key, and unknown where the app did not see it applied."""
+    since = None if days is None else NOW - timedelta(days=days)
+
+    (found,) = run_history_findings(facts(status=LinkStatus.LINKED, linked_since=since))
+
+    assert found.level is level
+    assert text in found.text
+
+
+@pytest.mark.parametrize("is_before", [True, False])
+@pytest.mark.parametrize("reason", list(MmkReason))
+def test_there_is_advice_for_every_reason(reason: MmkReason, *, is_before: bool) -> None:
+    """A managed flow's begins with its source environment."""
+    advice = advice_for([reason], is_before=is_before, is_managed=False)
+
+    managed = advice_for([reason], is_before=is_before, is_managed=True)
+    assert advice
+    assert managed[1:] == advice
+    assert "source environment" in managed[0]
+
+
+@pytest.mark.parametrize(
+    ("connector", "chosen", "answer"),
+    [
+        ({"connectionParameters": {"token": {"type": "oauthSetting"}}}, "", True),
+        ({"connectionParameters": {"password": {"type": "securestring"}}}, "", False),
+        ({"connectionParameters": {}}, "", False),
+        ({}, "", None),
+        ("sets", "entra", True),
+        ("sets", "basic", False),
+        ("sets", "", None),
+    ],
+)
+def test_a_connector_tells_how_its_connections_sign_in(
+    connector: Any, chosen: str, answer: bool | None
+) -> None:
+    """By its parameters, or by the set that the connection chose."""
+    sets = {
+        "connectionParameterSets": {
+            "values": [
+                {"name": "entra", "parameters": {"token": {"type": "oauthSetting"}}},
+                {"name": "basic", "parameters": {"password": {"type": "securestring"}}},
+            ]
+        }
+    }
+
+    assert signs_in_by_oauth(sets if connector == "sets" else connector, chosen) is answer
+
+
+def test_effort_counts_each_place_once_and_leaves_managed_flows_out() -> None:
+    """Minutes follow the flow service's budget."""
+    there = facts(
+        flow("Orders", TriggerCategory.HTTP),
+        flow("Bills", TriggerCategory.HTTP),
+        flow("Bought", TriggerCategory.HTTP, is_managed=True),
+        reports=reports("orders", "bills", "bought"),
+    )
+    callers = (
+        AssessedCaller(kind="app_setting", label="URL of shop"),
+        AssessedCaller(kind="canvas_app", label="app Shop", manual="by its maker"),
+    )
+    flows: list[AssessedFlow] = [replace(one, callers=callers) for one in assess_flows(there)]
+    rates = Rates(flow_service_calls_per_minute=4, quiet_period=timedelta(days=7))
+
+    effort = effort_of(flows, rates)
+
+    assert (effort.copies, effort.callers, effort.manual_callers) == (2, 1, 1)
+    assert (effort.calls, effort.minutes, effort.quiet_days) == (67, 8, 7)
+    assert effort.share_of_daily_pool == pytest.approx(0.0027)
