@@ -1,7 +1,7 @@
 """What a remediation is expected to take: calls, minutes, and a share of the tenant's pool.
 
-The calls of one copy are those that `tests/` count for a whole remediation of a called flow,
-rounded up; what a tenant's own answers cost beside them (second tries, waiting) is not in it.
+The calls of one flow are those that a whole remediation of a called flow takes, rounded up; a test
+holds them to it. What a tenant's own refusals cost beside them is not in it.
 """
 
 import math
@@ -12,9 +12,9 @@ from datetime import timedelta
 from shared.domain.assessment import AssessedFlow, Effort
 
 #: Calls to the flow service: co-ownership twice, URL twice, reports, runs until it is quiet.
-FLOW_SERVICE_CALLS = 16
+FLOW_SERVICE_CALLS = 20
 #: Calls to Dataverse: create, read back, turn on, rename, retire, each read before and after.
-DATAVERSE_CALLS = 16
+DATAVERSE_CALLS = 20
 #: Calls to change one caller and read it back.
 CALLER_CALLS = 3
 #: The smallest pool of an application user, for a tenant of Power Automate licences (§12).

@@ -289,5 +289,5 @@ def test_effort_counts_each_place_once_and_leaves_managed_flows_out() -> None:
     effort = effort_of(flows, rates)
 
     assert (effort.copies, effort.callers, effort.manual_callers) == (2, 1, 1)
-    assert (effort.calls, effort.minutes, effort.quiet_days) == (67, 8, 7)
-    assert effort.share_of_daily_pool == pytest.approx(0.0027)
+    assert (effort.calls, effort.minutes, effort.quiet_days) == (83, 10, 7)
+    assert effort.share_of_daily_pool == pytest.approx(0.0033)
