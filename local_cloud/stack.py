@@ -19,7 +19,7 @@ from typing import Any, Self
 ROOT = Path(__file__).parents[1]
 #: What the app may be given of the starter's environment; the rest could carry another proxy.
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "COVERAGE_PROCESS_START")
-_READY_SECONDS = 60.0
+_READY_SECONDS = 120.0
 _STOP_SECONDS = 10.0
 
 
@@ -176,7 +176,8 @@ class Stack:
         except TimeoutError:
             line = b""
         if not line:
-            raise StackError(f"{name} did not start: see {log}")
+            last = (await asyncio.to_thread(log.read_text)).splitlines()[-5:]
+            raise StackError("\n".join((f"{name} did not start; its log {log} ends with:", *last)))
         ready: dict[str, Any] = json.loads(line)
         return ready
 

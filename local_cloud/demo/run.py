@@ -69,6 +69,13 @@ class DemoRun:
     async def __aenter__(self) -> Self:
         folder = self._options.folder
         self._lock = await asyncio.to_thread(_lock, folder)
+        try:
+            return await self._start(folder)
+        except BaseException:
+            self._lock.close()
+            raise
+
+    async def _start(self, folder: Path) -> Self:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         self.imported = await asyncio.to_thread(
             read_folders, self._options.flows, hold_all=self._options.hold_all
