@@ -24,6 +24,8 @@ from shared.domain.trigger_kinds import TriggerCategory
 #: A migration takes up to four days (§2.3); who is linked longer and still has movable flows was
 #: linked before flows were covered.
 MIGRATION_LONGEST = timedelta(days=4)
+#: Where trigger URLs lie (§7.2): no firewall of a customer's is before them.
+_FLOW_HOSTS = (".api.powerplatform.com", ".logic.azure.com")
 _POWER_APPS = frozenset({TriggerCategory.POWER_APPS_V1, TriggerCategory.POWER_APPS_V2})
 
 
@@ -47,7 +49,8 @@ def eligibility_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
 
 def _limit(facts: EnvironmentFacts) -> Finding:
     count = facts.keyed_environments + (facts.environment.policy is None)
-    text = f"With this one, {count} environments of the tenant are under customer-managed keys"
+    are = "environment of the tenant is" if count == 1 else "environments of the tenant are"
+    text = f"With this one, {count} {are} under customer-managed keys"
     ticket = "Ask Microsoft's support to raise the limit before the next environment is added."
     if count > ENVIRONMENT_LIMIT:
         return problem("environment_limit", f"{text}: above {ENVIRONMENT_LIMIT}.", ticket)
@@ -100,10 +103,16 @@ def network_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
     if isinstance(facts.flows, NoAnswer):
         yield unknown(code, "Which hosts the flows call is not known.", "Assess again.")
         return
-    hosts = {host for one in facts.flows.values() if one.summary for host in one.summary.http_hosts}
+    hosts = {
+        host
+        for one in facts.flows.values()
+        if one.summary
+        for host in one.summary.http_hosts
+        if not host.endswith(_FLOW_HOSTS)
+    }
     if not hosts:
         yield (
-            ok(code, "No flow sends HTTP requests of its own.")
+            ok(code, "No flow sends HTTP requests but to other flows.")
             if facts.has_all_flows
             else unknown(code, "Not all flows could be read for the hosts that they call.")
         )
@@ -149,7 +158,8 @@ def canvas_app_findings(
                 f"The app {app.display_name} calls {', '.join(sorted(called))}, which stays.",
                 "When the flow has its copy, open the app, add the copy, take the old one out and "
                 "publish: no interface of the platform does it. A flow that is added to a solution "
-                "or changed to the V2 trigger before the key keeps its place in the app.",
+                "before the key should keep its place in the app; after a change to the V2 trigger "
+                "open the app and refresh the flow.",
                 app.name,
             )
         if outside:

@@ -11,7 +11,13 @@ import aiohttp
 import pytest
 
 from local_cloud.stack import Stack, StackOptions
-from tests.contract.tenant_world import ENVIRONMENT, HTTP_FLOW, PARENT_FLOW, TENANT_AUTH_FLOW
+from tests.contract.tenant_world import (
+    ENVIRONMENT,
+    HTTP_FLOW,
+    PARENT_FLOW,
+    POLICY_ID,
+    TENANT_AUTH_FLOW,
+)
 from tests.contract.test_assessment_on_the_wire import description
 from tests.e2e.test_http_api_wire import SETTINGS, SIGNATURE
 
@@ -36,7 +42,7 @@ async def cmkflow(url: str, key: str, *arguments: str) -> str:
     return out.decode()
 
 
-async def test_an_assessment_reads_a_tenant_before_a_key_and_writes_nothing(
+async def test_a_tenant_is_assessed_before_a_key_and_after_it_and_nothing_is_written(
     tmp_path: Path,
 ) -> None:
     """Real tokens, paging and addresses; the page holds no signature, the tenant is untouched."""
@@ -48,6 +54,8 @@ async def test_an_assessment_reads_a_tenant_before_a_key_and_writes_nothing(
         printed = await cmkflow(app.url, app.key, *arguments, "--json", "--html", str(page))
         async with aiohttp.ClientSession() as session:
             calls = await _calls(stack, session)
+            await _apply_key(stack, session)
+        linked = json.loads(await cmkflow(app.url, app.key, *arguments, "--json"))["items"][0]
         log = stack.log("app").read_text()
 
     (found,) = json.loads(printed)["items"]
@@ -66,11 +74,25 @@ async def test_an_assessment_reads_a_tenant_before_a_key_and_writes_nothing(
     assert levels["hosted_machine_groups"] == "warning"
     writes = ("patch_", "post_", "create_", "modify_", "start_", "stop_", "remove_", "delete_")
     assert [name for name in calls if any(word in name for word in writes)] == []
+    assert linked["phase"] == "after"
+    assert {flow["workflow_id"] for flow in linked["flows"]} == set(flows)
+    assert "order a remediation" in linked["flows"][0]["advice"][0]
     for text in (printed, page.read_text(), log):
         assert not SIGNATURE.search(text)
 
 
+async def _apply_key(stack: Stack, session: aiohttp.ClientSession) -> None:
+    """Link the environment, and let the link and the migration end."""
+    control = stack.tenant.control
+    link = {"systemId": POLICY_ID}
+    async with session.post(f"{control}/environments/{ENVIRONMENT}/link", json=link) as reply:
+        assert reply.status < 300, await reply.text()
+    for seconds in (20, 200):
+        async with session.post(f"{control}/clock/advance", json={"seconds": seconds}) as reply:
+            assert reply.status == 200
+
+
 async def _calls(stack: Stack, session: aiohttp.ClientSession) -> dict[str, Any]:
     async with session.get(f"{stack.tenant.control}/calls") as reply:
-        answer: dict[str, Any] = await reply.json()
-    return answer["routes"]
+        routes: dict[str, Any] = (await reply.json())["routes"]
+    return routes

@@ -166,7 +166,8 @@ async def test_a_list_without_an_answer_is_unknown_and_the_rule_speaks_alone(
     """Nothing is called ok because the platform was silent."""
     tenant.build.http_flow("Orders")
 
-    await tenant.assess(replace(tenant.services, flow_reports=_SilentReports()))
+    silent: Any = _SilentReports()
+    await tenant.assess(replace(tenant.services, flow_reports=silent))
 
     assert tenant.flows["Orders"].is_listed is None
     assert tenant.finding(Topic.FLOWS, "report_reconciled").level is Level.UNKNOWN

@@ -31,10 +31,10 @@ async def test_the_calls_that_are_expected_of_a_flow_are_those_that_it_takes() -
     def counted(ports: Ports) -> Services:
         services = services_of(ports)
         flow_service = ("flow_reports", "flow_access", "flow_switch")
-        behind = {
+        behind: dict[str, Any] = {
             name: _Counted(getattr(services, name), count, "flow service") for name in flow_service
         }
-        workflows = _Counted(services.workflows, count, "Dataverse")
+        workflows: Any = _Counted(services.workflows, count, "Dataverse")
         return replace(services, workflows=workflows, **behind)
 
     story = Story()

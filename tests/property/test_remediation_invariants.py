@@ -14,16 +14,18 @@ from hypothesis import strategies as st
 
 from shared.domain.environment import Mode
 from shared.domain.job import JobState
-from shared.errors import Blocked
+from shared.errors import Blocked, Unavailable
 from shared.services import Services
 from shared.use_cases import decide_plan
 from shared.use_cases.resend_overdue import resend_overdue
 from tests.functional.remediation_story import Story
 from tests.twins.crash import Moment, Plan, was_killed
+from tests.twins.definitions import lineage_of
 from tests.twins.driver import Driver
 from tests.twins.invariants import signatures_in_store, stopped_too_early, watch
 from tests.twins.ports import twins_of
 from tests.twins.snapshot import differences, take_snapshot
+from tests.twins.tenant import TwinFlow
 from tests.twins.world import World
 
 ENDED = {
@@ -53,6 +55,61 @@ INGREDIENTS = {
     ],
 }
 
+
+def edit_definition(story: Story, random: Random, *, copies: bool) -> None:
+    """Let an owner save a flow with one more step."""
+    flows = [
+        flow
+        for flow in story.world.flows()
+        if flow.made_by_app is copies and "Lineage" in flow.client_data
+    ]
+    if flows:
+        flow = random.choice(flows)
+        extra = f'"Extra_{random.randrange(1_000)}": {{"type": "Compose", "inputs": 1}}, '
+        flow.client_data = flow.client_data.replace('"Lineage": {', f'{extra}"Lineage": {{', 1)
+        flow.version += 1
+
+
+def edit_settings(story: Story, random: Random) -> None:
+    """Let a deployment set a setting of its own."""
+    for site in story.world.sites.values():
+        site.settings["DEPLOYED"] = str(random.randrange(1_000))
+
+
+def copy_of(story: Story, original: TwinFlow) -> TwinFlow | None:
+    """Return the copy of an original, if there is one."""
+    lineage = lineage_of(original.client_data)
+    return next(
+        (
+            flow
+            for flow in story.world.flows()
+            if flow.made_by_app and lineage_of(flow.client_data) == lineage
+        ),
+        None,
+    )
+
+
+def put_back_settings(story: Story, _: Random) -> None:
+    """Let a deployment put back the URL that it was made with, where that still works."""
+    for flow in list(story.world.flows()):
+        original = story.build.url_of(flow)
+        copy = copy_of(story, flow)
+        if flow.made_by_app or copy is None or not flow.is_on:
+            continue
+        for site in story.world.sites.values():
+            new = story.build.url_of(copy)
+            for name, value in site.settings.items():
+                site.settings[name] = value.replace(new, original)
+
+
+#: What somebody else may do at any moment.
+EDITS = {
+    "original": lambda story, random: edit_definition(story, random, copies=False),
+    "copy": lambda story, random: edit_definition(story, random, copies=True),
+    "settings": edit_settings,
+    "deployment": put_back_settings,
+}
+
 tenants = st.lists(st.sampled_from(sorted(INGREDIENTS)), min_size=1, max_size=3, unique=True)
 plans = st.builds(
     lambda at, moment: Plan(at=at, moment=moment),
@@ -69,18 +126,18 @@ def make_story(ingredients: list[str], seed: int, plan: Plan, unsettled: float) 
     story.build.link()
     story.build.share_connections()
     story.twins = twins_of(story.world, order=Random(seed))  # noqa: S311 -- repeatable
-    story.driver = Driver(twins=story.twins, plan=plan, unsettled=unsettled)
+    story.driver = Driver(twins=story.twins, make=story.make, plan=plan, unsettled=unsettled)
     story.world.traffic.beat(story.world)
     watch(story.world)
     return story
 
 
 async def until_done(story: Story, order: Callable[[], Awaitable[object]]) -> None:
-    """Give an order again if the process died over it, as a person or the timer would."""
+    """Give an order again if it was not answered, as a person or the timer would."""
     try:
         await order()
     except BaseException as error:
-        if not was_killed(error):
+        if not (was_killed(error) or isinstance(error, Unavailable)):
             raise
         await order()
 
@@ -171,5 +228,103 @@ def test_an_order_to_undo_at_any_moment_brings_everything_back(
             (job.display_name, job.state, job.reason) for job in jobs.values()
         ]
         assert differences(before, story.world) == []
+
+    asyncio.run(scenario())
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    ingredients=tenants,
+    seed=st.integers(0, 10_000),
+    at=st.integers(min_value=1, max_value=400),
+    moment=st.sampled_from(Moment),
+    unsettled=st.sampled_from([0.0, 0.3]),
+)
+def test_a_call_that_fails_changes_nothing_in_mode_auto(
+    ingredients: list[str], seed: int, at: int, moment: Moment, unsettled: float
+) -> None:
+    """A service gives no answer, done or not: in mode auto each job is retired all the same."""
+
+    async def scenario() -> None:
+        plan = Plan(at=at, moment=moment, failure=lambda: Unavailable("no answer"))
+        story = make_story(ingredients, seed, plan, unsettled)
+        story.mode = Mode.AUTO
+        await story.opt_in()
+        await until_done(story, story.order)
+        await settle(story)
+        check(story)
+        jobs = await story.jobs()
+        assert {job.state for job in jobs.values()} == {JobState.RETIRED}, [
+            (job.display_name, job.state, job.reason) for job in jobs.values()
+        ]
+        assert story.world.traffic.handled_twice == []
+
+    asyncio.run(scenario())
+
+
+edits = st.lists(
+    st.tuples(st.integers(0, 24 * 12 * 60), st.sampled_from(sorted(EDITS)), st.integers(0, 10_000)),
+    min_size=1,
+    max_size=3,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    ingredients=tenants,
+    seed=st.integers(0, 10_000),
+    plan=plans,
+    edits=edits,
+    undo=st.booleans(),
+    on_drift=st.sampled_from(["block", "copy_again"]),
+)
+def test_edits_by_somebody_else_at_any_moment_lose_no_call(
+    ingredients: list[str],
+    seed: int,
+    plan: Plan,
+    edits: list[tuple[int, str, int]],
+    undo: bool,
+    on_drift: str,
+) -> None:
+    """Originals, copies and callers are edited while the work goes on; what is stuck is retried.
+
+    Every job ends, or says what a person must do; an undo brings back what was there by then.
+    """
+
+    async def scenario() -> None:
+        story = make_story(ingredients, seed, plan, 0.2)
+        story.settings = story.settings.model_copy(update={"on_drift": on_drift})
+        await story.opt_in()
+        await until_done(story, story.order)
+        await approve(story)
+        passed = 0
+        for minute, edit, number in sorted(edits):
+            await story.run(timedelta(minutes=minute - passed))
+            passed = minute
+            EDITS[edit](story, Random(number))  # noqa: S311 -- repeatable
+        for _ in range(3):
+            await settle(story)
+            await until_done(
+                story,
+                lambda: story.driver.call(lambda s: decide_plan.retry(s, story.remediation.id)),
+            )
+        await settle(story)
+        check(story)
+        jobs = await story.jobs()
+        assert {job.state for job in jobs.values()} <= ENDED, [
+            (job.display_name, job.state, job.reason) for job in jobs.values()
+        ]
+        assert all(
+            job.instruction
+            for job in jobs.values()
+            if job.state in {JobState.BLOCKED, JobState.FAILED}
+        )
+        if undo:
+            await until_done(
+                story,
+                lambda: story.driver.call(lambda s: decide_plan.roll_back(s, story.remediation.id)),
+            )
+            await settle(story)
+            check(story)
 
     asyncio.run(scenario())

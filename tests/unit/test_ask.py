@@ -1,6 +1,7 @@
 """Questions whose answers may stay out."""
 
 import asyncio
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -40,7 +41,9 @@ async def test_a_defect_is_raised() -> None:
 
 async def test_a_patient_question_is_asked_again_when_the_budget_allows() -> None:
     """Once, after the wait that was named; where none was, not at all."""
-    answers = iter([Throttled(retry_after=timedelta(0)), "flows", Throttled(), "never"])
+    answers: Iterator[str | Exception] = iter(
+        [Throttled(retry_after=timedelta(0)), "flows", Throttled(), "never"]
+    )
 
     async def question() -> str:
         answer = next(answers)
