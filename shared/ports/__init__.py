@@ -1,0 +1,68 @@
+"""What the product needs of the world, as protocols. Adapters and the tests' twins implement them.
+
+Every method may raise `Transient` (try later), `Refused` (the platform says no), and where it names
+one item `NotFound`. Beyond that each says what it raises.
+"""
+
+from shared.ports.assessment import CanvasApps, Connections, MachineGroups, Organization
+from shared.ports.azure import AppSettings, Keys, ResourceReader, Secret, Secrets, ServiceTags, Site
+from shared.ports.clock import Clock
+from shared.ports.kinds import CallerKind, FirewallKind
+from shared.ports.messages import Messages, OutgoingMessage
+from shared.ports.power_platform import (
+    Environments,
+    EnvironmentVariable,
+    EnvironmentVariables,
+    FlowAccess,
+    FlowReports,
+    FlowSwitch,
+    Workflows,
+)
+from shared.ports.state import (
+    Archive,
+    Condition,
+    Delete,
+    Insert,
+    Operation,
+    Replace,
+    Row,
+    Scalar,
+    Store,
+    Upsert,
+)
+
+__all__ = [
+    "AppSettings",
+    "Archive",
+    "CallerKind",
+    "CanvasApps",
+    "Clock",
+    "Condition",
+    "Connections",
+    "Delete",
+    "EnvironmentVariable",
+    "EnvironmentVariables",
+    "Environments",
+    "FirewallKind",
+    "FlowAccess",
+    "FlowReports",
+    "FlowSwitch",
+    "Insert",
+    "Keys",
+    "MachineGroups",
+    "Messages",
+    "Operation",
+    "Organization",
+    "OutgoingMessage",
+    "Replace",
+    "ResourceReader",
+    "Row",
+    "Scalar",
+    "Secret",
+    "Secrets",
+    "ServiceTags",
+    "Site",
+    "Store",
+    "Upsert",
+    "Workflows",
+]

@@ -1,0 +1,38 @@
+"""What only an assessment asks of the platform; all of it is read."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from shared.domain.assessment_facts import CanvasApp, Connection
+from shared.domain.environment import Environment
+
+
+class Connections(Protocol):
+    """Connections of an environment, as an administrator sees them (contract §11)."""
+
+    async def list(self, environment_id: str) -> list[Connection]:
+        """Return all of them; an empty list may mean that they are not shown to an application."""
+
+
+class CanvasApps(Protocol):
+    """Canvas apps of an environment, as an administrator sees them (contract §8)."""
+
+    async def list_with_flows(self, environment_id: str) -> list[CanvasApp]:
+        """Return the apps that use any flow, with the flows' ids."""
+
+
+class MachineGroups(Protocol):
+    """Machine groups for desktop flows (contract §11)."""
+
+    async def hosted(self, environment: Environment) -> list[str]:
+        """Return the titles of hosted groups."""
+
+
+class Organization(Protocol):
+    """The Dataverse organization of an environment: its settings and its people."""
+
+    async def creates_flows_in_solutions(self, environment: Environment) -> bool:
+        """Say whether new flows are made in a solution (contract §6.6)."""
+
+    async def names(self, environment: Environment, user_ids: Sequence[str]) -> dict[str, str]:
+        """Return names of users by `systemuserid`, in lower case; unknown ones are left out."""

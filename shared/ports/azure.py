@@ -1,0 +1,90 @@
+"""Azure: sites, secrets, keys and networks."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from shared.domain.key import EnterprisePolicy, Key, KeyVault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One App Service or Functions app."""
+
+    id: str
+    name: str
+    #: Lower-case host names it answers to.
+    hosts: tuple[str, ...]
+
+
+class AppSettings(Protocol):
+    """Settings of App Service and Functions apps: written as a whole, no ETag (contract §8)."""
+
+    async def sites(self) -> list[Site]:
+        """Return every app of the watched subscriptions."""
+
+    async def read(self, site_id: str) -> dict[str, str]:
+        """Return all settings of an app."""
+
+    async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
+        """Replace all settings of an app; the app restarts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """One Key Vault secret. `value` is never logged or stored."""
+
+    vault_url: str
+    name: str
+    value: str = field(repr=False)
+    version: str
+    content_type: str | None
+    tags: Mapping[str, str]
+
+
+class Secrets(Protocol):
+    """Secrets of the watched vaults."""
+
+    def list(self) -> AsyncIterator[tuple[str, str]]:
+        """Yield vault URL and name of every enabled secret."""
+
+    async def read(self, vault_url: str, name: str) -> Secret:
+        """Return the current version; raises `NotFound`."""
+
+    async def write(self, secret: Secret, value: str) -> None:
+        """Add a version with `value`, keeping content type and tags."""
+
+
+class Keys(Protocol):
+    """Keys, vaults and the enterprise policies that name them."""
+
+    async def policies(self) -> list[EnterprisePolicy]:
+        """Return the encryption policies of the watched subscriptions."""
+
+    async def vault(self, vault_id: str) -> KeyVault:
+        """Return a vault by Azure resource id."""
+
+    async def key_versions(self, vault_url: str, name: str) -> list[Key]:
+        """Return every version of a key, newest first."""
+
+
+class ServiceTags(Protocol):
+    """Address ranges by service tag (contract §9.2)."""
+
+    async def prefixes(self) -> Mapping[str, Sequence[str]]:
+        """Return the address prefixes of each tag, by lower-case tag name."""
+
+
+class ResourceReader(Protocol):
+    """Reads any Azure resource through Azure Resource Manager (contract §9.4)."""
+
+    async def list(self, resource_type: str, api_version: str) -> list[Mapping[str, object]]:
+        """Return every resource of a type (`Microsoft.Network/networkSecurityGroups`).
+
+        Looks in all watched subscriptions and follows `nextLink`.
+        """
+
+    async def get(
+        self, resource_id: str, api_version: str, suffix: str = ""
+    ) -> Mapping[str, object]:
+        """Return one resource, or what lies below it (`/config/web`); raises `NotFound`."""

@@ -1,0 +1,38 @@
+"""Kinds that are one file each: places that hold trigger URLs, and firewalls."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from typing import Protocol
+
+from shared.domain.caller import Caller, CallerValue
+from shared.domain.environment import Environment
+from shared.domain.firewall import Firewall
+
+
+class CallerKind(Protocol):
+    """One kind of place that can hold a trigger URL or a flow id; one file of `shared/callers/`."""
+
+    #: The name of the kind, such as `app_setting`.
+    kind: str
+    #: Whether a value is JSON source (URLs and ids stand inside its string literals).
+    is_json: bool
+    #: How long after a write the old value may still be in use.
+    staleness: timedelta
+
+    def find(self, environments: Sequence[Environment]) -> AsyncIterator[Caller]:
+        """Yield every place that holds any trigger URL or child-flow id."""
+
+    async def read(self, caller: Caller) -> CallerValue:
+        """Return what stands there now; raises `NotFound`."""
+
+    async def write(self, caller: Caller, value: CallerValue) -> None:
+        """Put `value.text` there if it still has `value.etag`; raises `Conflict`."""
+
+
+class FirewallKind(Protocol):
+    """One kind of firewall; one file of `shared/firewalls/`."""
+
+    kind: str
+
+    async def read(self) -> list[Firewall]:
+        """Return every firewall of this kind in the watched subscriptions."""

@@ -1,0 +1,135 @@
+"""Power Platform: environments, the flow service and Dataverse."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from shared.domain.environment import Environment
+from shared.domain.flow import (
+    FlowDetail,
+    Permission,
+    ReportedFlow,
+    Run,
+    Workflow,
+    WorkflowChange,
+    WorkflowDraft,
+)
+
+
+class Environments(Protocol):
+    """Environments as the admin API (BAP) shows them."""
+
+    async def list(self) -> list[Environment]:
+        """Return all environments of the tenant."""
+
+    async def get(self, environment_id: str) -> Environment:
+        """Return one; raises `NotFound`."""
+
+
+class FlowReports(Protocol):
+    """What the flow service reports to an administrator."""
+
+    async def microsoft_key_flows(
+        self, environment_id: str, *, cannot_migrate_only: bool
+    ) -> list[ReportedFlow]:
+        """Return the flows on Microsoft's key, or just those that stay there (contract §5.1)."""
+
+    async def list_flows(self, environment_id: str) -> list[ReportedFlow]:
+        """Return every flow of the environment, lean, solution flows included."""
+
+    async def get_flow(self, environment_id: str, flow_name: str) -> FlowDetail:
+        """Return one flow with its definition; raises `NotFound`."""
+
+    async def runs(
+        self,
+        environment_id: str,
+        flow_name: str,
+        *,
+        since: datetime,
+        until: datetime | None = None,
+        limit: int = 250,
+    ) -> list[Run]:
+        """Return runs that began from `since` up to `until`, newest first, at most `limit`."""
+
+
+class FlowAccess(Protocol):
+    """What only a co-owner may ask of a flow. Every call is made as the operator or for it."""
+
+    async def permissions(self, environment_id: str, flow_name: str) -> list[Permission]:
+        """Return owners and co-owners."""
+
+    async def add_operator(self, environment_id: str, flow_name: str) -> None:
+        """Make the operator a co-owner; does nothing if it is one."""
+
+    async def remove_operator(self, environment_id: str, flow_name: str) -> None:
+        """Take the operator's co-ownership back; does nothing if it has none."""
+
+    async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
+        """Return the trigger URL: a secret. Raises `Refused` where the trigger has none."""
+
+    async def operator_id(self) -> str:
+        """Return the Entra object id of the operator."""
+
+
+class FlowSwitch(Protocol):
+    """Turns flows on and off by the flow service: for those that are in no solution."""
+
+    async def start(self, environment_id: str, flow_name: str) -> None:
+        """Turn a flow on; raises `NotFound`."""
+
+    async def stop(self, environment_id: str, flow_name: str) -> None:
+        """Turn a flow off; raises `NotFound`."""
+
+
+class Workflows(Protocol):
+    """Cloud flows as rows of Dataverse: the supported way to write them."""
+
+    def list(
+        self, environment: Environment, *, managed_only: bool = False
+    ) -> AsyncIterator[Workflow]:
+        """Yield every cloud flow, or just those of managed solutions, 500 a call."""
+
+    async def get(self, environment: Environment, workflow_id: str) -> Workflow:
+        """Return one; raises `NotFound`."""
+
+    async def create(self, environment: Environment, draft: WorkflowDraft) -> None:
+        """Create it, off, under the draft's id; raises `AlreadyExists`."""
+
+    async def update(
+        self, environment: Environment, workflow_id: str, change: WorkflowChange, *, etag: str
+    ) -> None:
+        """Change it if it still has `etag` (`*`: if it exists); raises `Conflict`, `NotFound`."""
+
+    async def delete(self, environment: Environment, workflow_id: str) -> None:
+        """Delete it; does nothing if it is gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentVariable:
+    """One Dataverse environment variable; `value_id` None: only the default is set."""
+
+    definition_id: str
+    schema_name: str
+    value_id: str | None
+    value: str | None
+    default_value: str | None
+    value_etag: str = ""
+    definition_etag: str = ""
+
+
+class EnvironmentVariables(Protocol):
+    """Environment variables of Dataverse (contract §6.7)."""
+
+    async def list(self, environment: Environment) -> list[EnvironmentVariable]:
+        """Return all of them."""
+
+    async def write_value(
+        self, environment: Environment, value_id: str, value: str, *, etag: str
+    ) -> None:
+        """Set a value; raises `Conflict`, `NotFound`."""
+
+    async def write_default(
+        self, environment: Environment, definition_id: str, value: str, *, etag: str
+    ) -> None:
+        """Set a default value; raises `Conflict`, `NotFound`."""
