@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from shared.adapters.call_budget import CallBudget
     from shared.adapters.http_client import HttpClient
     from shared.callers import CallerPorts
-    from shared.ports import Archive, Clock, FlowAccess, Messages, Secrets, Store
+    from shared.ports import Archive, CanvasApps, Clock, FlowAccess, Messages, Secrets, Store
 
 #: Of each event loop its own, since connections belong to a loop. An app has one loop.
 _by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Services] = WeakKeyDictionary()
@@ -73,7 +73,7 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
         ),
         callers=caller_kinds(callers),
         firewalls=firewall_kinds(outside.resources),
-        assessment=outside.assessment_ports(),
+        assessment=outside.assessment_ports(callers.canvas_apps),
     )
 
 
@@ -202,17 +202,16 @@ class _Outside:
             ground.http, self.resource_manager, settings.subscription_ids
         )
 
-    def assessment_ports(self) -> AssessmentPorts:
+    def assessment_ports(self, canvas_apps: "CanvasApps") -> AssessmentPorts:
         """Return what only an assessment asks."""
         from shared.adapters.dataverse_machine_groups import DataverseMachineGroups
         from shared.adapters.dataverse_organization import DataverseOrganization
-        from shared.adapters.power_apps_apps import PowerAppsCanvasApps
         from shared.adapters.power_apps_connections import PowerAppsConnections
 
         http = self._ground.http
         return AssessmentPorts(
             connections=PowerAppsConnections(http, self.power_platform),
-            canvas_apps=PowerAppsCanvasApps(http, self.power_platform),
+            canvas_apps=canvas_apps,
             machine_groups=DataverseMachineGroups(self.dataverse),
             organization=DataverseOrganization(self.dataverse),
         )
@@ -223,6 +222,7 @@ class _Outside:
         from shared.adapters.dataverse_environment_variables import DataverseEnvironmentVariables
         from shared.adapters.dataverse_workflows import DataverseWorkflows
         from shared.adapters.key_vault_secrets import VaultSecrets
+        from shared.adapters.power_apps_apps import PowerAppsCanvasApps
         from shared.adapters.power_platform_admin import PowerPlatformAdmin
         from shared.callers import CallerPorts
 
@@ -233,6 +233,7 @@ class _Outside:
             environment_variables=DataverseEnvironmentVariables(dataverse),
             app_settings=SiteAppSettings(self.resources),
             secrets=VaultSecrets(self.vaults, self.resources),
+            canvas_apps=PowerAppsCanvasApps(ground.http, self.power_platform),
             variable_staleness=ground.settings.variable_staleness,
             secret_staleness=ground.settings.secret_staleness,
         )

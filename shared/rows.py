@@ -10,7 +10,14 @@ from pydantic import TypeAdapter
 
 from shared.domain.environment import EnvironmentSettings
 from shared.domain.job import FlowJob
-from shared.domain.records import CallerRecord, Flag, LinkRecord, Place, ResourceLease
+from shared.domain.records import (
+    CallerRecord,
+    Flag,
+    LinkRecord,
+    Place,
+    ResourceLease,
+    SearchProgress,
+)
 from shared.domain.remediation import EnvironmentJob, PlanItem, Remediation
 from shared.domain.run_archive import RunArchive
 from shared.ports import Condition, Delete, Insert, Operation, Replace, Row, Scalar, Store, Upsert
@@ -128,6 +135,7 @@ class Tables:
     plans: Table[PlanItem] = field(init=False)
     callers: Table[CallerRecord] = field(init=False)
     places: Table[Place] = field(init=False)
+    searches: Table[SearchProgress] = field(init=False)
     environments: Table[EnvironmentSettings] = field(init=False)
     links: Table[LinkRecord] = field(init=False)
     leases: Table[ResourceLease] = field(init=False)
@@ -177,6 +185,7 @@ class Tables:
         table("plans", PlanItem, lambda item: (item.environment_job_id, item.workflow_id))
         table("callers", CallerRecord, lambda item: (item.job_id, item.id))
         table("places", Place, lambda item: (item.holds, item.id))
+        table("searches", SearchProgress, lambda item: (item.environment_job_id, item.kind))
         table(
             "environments", EnvironmentSettings, lambda item: ("environment", item.environment_id)
         )

@@ -1,6 +1,7 @@
 """Canvas apps of an environment by the Power Apps service, and the flows that they use (§8)."""
 
 import json
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -48,6 +49,14 @@ class _AppEntity(Wire):
         )
 
     @property
+    def title(self) -> str:
+        return self.properties.display_name or self.name
+
+    @property
+    def listed_ids(self) -> frozenset[str]:
+        return ids_in(json.dumps(self.properties.connection_references))
+
+    @property
     def document(self) -> str:
         uris = self.properties.app_uris
         return uris.document_uri.readonly_value if uris and uris.document_uri else ""
@@ -63,28 +72,42 @@ class PowerAppsCanvasApps(CanvasApps):
 
     async def list_with_flows(self, environment_id: str) -> list[CanvasApp]:
         """Return the apps that use any flow; each of them costs one read of its document."""
-        call = Call(method="GET", url=f"{BASE}/{environment_id}/apps", params=VERSION)
-        apps = [read_wire(_AppEntity, item) async for item in self._http.items(self._service, call)]
+        apps = await self._apps(environment_id)
         return [await self._with_flows(app) for app in apps if app.uses_flows]
 
-    async def _with_flows(self, app: _AppEntity) -> CanvasApp:
-        properties, gap = app.properties, ""
-        title = properties.display_name or app.name
-        ids = ids_in(json.dumps(properties.connection_references))
-        try:
-            ids |= await self._ids_in_document(app.document)
-        except (NotFound, Refused, Transient, Unreadable) as err:
-            gap = f"The document of the app {title} could not be read ({type(err).__name__})."
-        return CanvasApp(
-            name=app.name,
-            display_name=title,
-            owner=properties.owner.name,
-            flow_ids=ids,
-            gap=gap,
-        )
+    async def get(self, environment_id: str, name: str) -> CanvasApp:
+        """Return one app: the list is the only documented way to an app's document (§8)."""
+        for app in await self._apps(environment_id):
+            if app.name != name:
+                continue
+            try:
+                return _canvas_app(app, await self._ids(app) if app.uses_flows else frozenset())
+            except NotFound as err:
+                raise Unreadable("The app's document is not where the platform says.") from err
+        raise NotFound(f"There is no app {name} any more")
 
-    async def _ids_in_document(self, address: str) -> frozenset[str]:
-        if urlsplit(address).scheme != "https":
+    async def _apps(self, environment_id: str) -> list[_AppEntity]:
+        call = Call(method="GET", url=f"{BASE}/{environment_id}/apps", params=VERSION)
+        return [read_wire(_AppEntity, item) async for item in self._http.items(self._service, call)]
+
+    async def _with_flows(self, app: _AppEntity) -> CanvasApp:
+        try:
+            return _canvas_app(app, await self._ids(app))
+        except (NotFound, Refused, Transient, Unreadable) as err:
+            gap = f"The document of the app {app.title} could not be read ({type(err).__name__})."
+        return replace(_canvas_app(app, app.listed_ids), gap=gap)
+
+    async def _ids(self, app: _AppEntity) -> frozenset[str]:
+        if urlsplit(app.document).scheme != "https":
             raise Unreadable("The platform names no address of the document.")
-        answer = await self._http.send(DOCUMENTS, Call(method="GET", url=address))
-        return flow_ids_in(answer.body)
+        answer = await self._http.send(DOCUMENTS, Call(method="GET", url=app.document))
+        return app.listed_ids | flow_ids_in(answer.body)
+
+
+def _canvas_app(app: _AppEntity, ids: frozenset[str]) -> CanvasApp:
+    return CanvasApp(
+        name=app.name,
+        display_name=app.title,
+        owner=app.properties.owner.name,
+        flow_ids=ids,
+    )

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from shared.callers.search import Refusals, callers_in
 from shared.domain.caller import Caller, CallerValue
+from shared.domain.caller_search import Search
 from shared.domain.environment import Environment
 from shared.errors import Conflict, NotFound, Refused
 from shared.ports import AppSettings, Secrets, Site
@@ -44,20 +45,26 @@ class AppSettingCallers:
     is_json = False
     #: A write restarts the app.
     staleness = timedelta(0)
+    stays_home = False
 
     def __init__(self, settings: AppSettings, secrets: Secrets) -> None:
         """`secrets` tells what a reference that is pinned to a version holds."""
         self._settings = settings
         self._secrets = secrets
 
-    async def find(self, environments: Sequence[Environment]) -> AsyncIterator[Caller]:  # noqa: ARG002 -- apps lie outside them
+    async def find(
+        self,
+        environments: Sequence[Environment],  # noqa: ARG002 -- apps lie outside them
+        search: Search | None = None,
+    ) -> AsyncIterator[Caller]:
         """Yield every setting with a trigger URL in it, or pinned to a secret that has one.
 
         A reference that follows its secret is no caller: the secret is.
         """
-        refusals = Refusals(_ROLE)
+        search = search or Search()
+        refusals = Refusals(search, f"Give the app the role {_ROLE} there.")
         watched: dict[tuple[str, str], tuple[str, str]] | None = None
-        for site in await self._settings.sites():
+        for site in search.left(await self._settings.sites(), _site_id):
             try:
                 settings = await self._settings.read(site.id)
             except NotFound:
@@ -142,6 +149,10 @@ def read_reference(value: str) -> SecretReference | None:
         name=parts["secretname"],
         version=parts.get("secretversion", ""),
     )
+
+
+def _site_id(site: Site) -> str:
+    return site.id
 
 
 def _place(site: Site, name: str, reference: SecretReference | None) -> Caller:

@@ -8,13 +8,14 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import timedelta
 
-from shared.callers.search import callers_in
+from shared.callers.search import DATAVERSE_REMEDY, Refusals, callers_in, environment_id
 from shared.domain.caller import Caller, CallerValue
+from shared.domain.caller_search import Search
 from shared.domain.environment import Environment
 from shared.domain.flow import Workflow, WorkflowChange
 from shared.domain.flow_definition import UnreadableDefinition, parse_client_data
 from shared.domain.trigger_url import find_trigger_urls
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, NotFound, Refused
 from shared.ports import Environments, EnvironmentVariable, EnvironmentVariables, Workflows
 
 VALUE, DEFAULT = "value", "default"
@@ -27,6 +28,7 @@ class EnvironmentVariableCallers:
 
     kind = "environment_variable"
     is_json = False
+    stays_home = False
 
     def __init__(
         self,
@@ -41,20 +43,23 @@ class EnvironmentVariableCallers:
         self._workflows = workflows
         self._environments = environments
 
-    async def find(self, environments: Sequence[Environment]) -> AsyncIterator[Caller]:
+    async def find(
+        self,
+        environments: Sequence[Environment],
+        search: Search | None = None,
+    ) -> AsyncIterator[Caller]:
         """Yield every value and default with a trigger URL in it."""
-        for environment in environments:
+        search = search or Search()
+        refusals = Refusals(search, DATAVERSE_REMEDY)
+        for environment in search.left(environments, environment_id):
             if environment.dataverse_url is None:
                 continue
-            holding = [
-                variable
-                for variable in await self._variables.list(environment)
-                if any(find_trigger_urls(text) for _, text in _texts(variable))
-            ]
-            users = await self._users(environment, managed_only=True) if holding else {}
-            for variable in holding:
-                for caller in _callers(environment, variable, users.get(_key(variable), [])):
+            try:
+                for caller in await self._found(environment):
                     yield caller
+            except Refused as err:
+                refusals.add(f"environment {environment.display_name}", err)
+        refusals.tell()
 
     async def read(self, caller: Caller) -> CallerValue:
         """Return the value or default; raises `NotFound`."""
@@ -79,6 +84,19 @@ class EnvironmentVariableCallers:
                 )
         for workflow in (await self._users(environment)).get(_key(variable), []):
             await self._save(environment, workflow)
+
+    async def _found(self, environment: Environment) -> list[Caller]:
+        holding = [
+            variable
+            for variable in await self._variables.list(environment)
+            if any(find_trigger_urls(text) for _, text in _texts(variable))
+        ]
+        users = await self._users(environment, managed_only=True) if holding else {}
+        return [
+            caller
+            for variable in holding
+            for caller in _callers(environment, variable, users.get(_key(variable), []))
+        ]
 
     async def _save(self, environment: Environment, workflow: Workflow) -> None:
         if workflow.is_managed:

@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.callers.search import FILLED_IN
+from shared.callers.search import DATAVERSE_REMEDY, FILLED_IN, Refusals, environment_id
 from shared.domain.caller import Caller, CallerValue, flow_caller
 from shared.domain.caller_edit import Mention, MentionKind, mentions_in
+from shared.domain.caller_search import Search
 from shared.domain.environment import Environment
 from shared.domain.flow import Workflow, WorkflowChange
+from shared.errors import Refused
 from shared.ports import Environments, Workflows
 
 MANAGED = (
@@ -22,20 +24,31 @@ class FlowCallers:
     kind = "flow"
     is_json = True
     staleness = timedelta(0)
+    stays_home = False
 
     def __init__(self, workflows: Workflows, environments: Environments) -> None:
         """`environments` tells where an environment's Dataverse is."""
         self._workflows = workflows
         self._environments = environments
 
-    async def find(self, environments: Sequence[Environment]) -> AsyncIterator[Caller]:
+    async def find(
+        self,
+        environments: Sequence[Environment],
+        search: Search | None = None,
+    ) -> AsyncIterator[Caller]:
         """Yield every cloud flow with a trigger URL or a child flow in it."""
-        for environment in environments:
+        search = search or Search()
+        refusals = Refusals(search, DATAVERSE_REMEDY)
+        for environment in search.left(environments, environment_id):
             if environment.dataverse_url is None:
                 continue
-            async for workflow in self._workflows.list(environment):
-                for caller in _callers(environment, workflow):
-                    yield caller
+            try:
+                async for workflow in self._workflows.list(environment):
+                    for caller in _callers(environment, workflow):
+                        yield caller
+            except Refused as err:
+                refusals.add(f"environment {environment.display_name}", err)
+        refusals.tell()
 
     async def read(self, caller: Caller) -> CallerValue:
         """Return the definition; raises `NotFound`."""

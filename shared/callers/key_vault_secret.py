@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from shared.callers.search import Refusals, callers_in
 from shared.domain.caller import Caller, CallerValue
+from shared.domain.caller_search import Search
 from shared.domain.environment import Environment
 from shared.errors import Conflict, NotFound, Refused
 from shared.ports import Secrets
@@ -18,6 +19,7 @@ class KeyVaultSecretCallers:
 
     kind = "key_vault_secret"
     is_json = False
+    stays_home = False
 
     def __init__(self, secrets: Secrets, staleness: timedelta = REFERENCE_STALENESS) -> None:
         """`secrets` are those of the watched vaults.
@@ -27,10 +29,16 @@ class KeyVaultSecretCallers:
         self._secrets = secrets
         self.staleness = staleness
 
-    async def find(self, environments: Sequence[Environment]) -> AsyncIterator[Caller]:  # noqa: ARG002 -- vaults lie outside them
+    async def find(
+        self,
+        environments: Sequence[Environment],  # noqa: ARG002 -- vaults lie outside them
+        search: Search | None = None,
+    ) -> AsyncIterator[Caller]:
         """Yield every secret whose current version has a trigger URL in it."""
-        refusals = Refusals("Key Vault Secrets Officer")
-        async for vault_url, name in self._secrets.list():
+        search = search or Search()
+        refusals = Refusals(search, "Give the app the role Key Vault Secrets Officer there.")
+        secrets = [one async for one in self._secrets.list()]
+        for vault_url, name in search.left(secrets, "|".join):
             try:
                 secret = await self._secrets.read(vault_url, name)
             except NotFound:

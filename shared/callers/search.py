@@ -1,13 +1,22 @@
 """What all searches for callers share: what a place holds, and what could not be looked into."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from shared.domain.caller import Caller
+from shared.domain.caller_search import Search
+from shared.domain.environment import Environment
 from shared.domain.trigger_url import find_trigger_urls
 from shared.errors import Blocked, Refused
 
 FILLED_IN = "It fills in the signature, or all of the query, itself: change what it takes it from."
+
+DATAVERSE_REMEDY = "Add the app to the environment as an application user."
+
+
+def environment_id(environment: Environment) -> str:
+    """Return the key that a search goes through environments by."""
+    return environment.id
 
 
 def callers_in(text: str, place: Caller) -> Iterator[Caller]:
@@ -23,23 +32,27 @@ def callers_in(text: str, place: Caller) -> Iterator[Caller]:
             yield replace(place, trigger_url_ids=frozenset(ids), manual=reason)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Refusals:
-    """Places that refused to be read. The search goes on, and tells at its end."""
+    """Places that could not be read. The search goes on, and tells at its end."""
 
-    #: The role that would have let the app in, for the instruction.
-    role: str
-    places: list[str] = field(default_factory=list)
+    search: Search
+    #: What would have let the app in, for the instruction.
+    remedy: str
 
     def add(self, place: str, refusal: Refused) -> None:
         """Note a place and the platform's reason."""
-        self.places.append(f"{place} ({refusal.code})")
+        self.note(f"{place} ({refusal.code})")
+
+    def note(self, text: str) -> None:
+        """Note what was not searched, in words."""
+        self.search.refused.append(text)
 
     def tell(self) -> None:
-        """Raise `Blocked` if there was any refusal: the search is not complete."""
-        if self.places:
+        """Raise `Blocked` if anything was refused: the search is not complete."""
+        if self.search.refused:
             raise Blocked(
-                f"Not searched, because the platform refused: {', '.join(self.places)}",
-                instruction=f"Give the app the role {self.role} there, then search again.",
+                f"Not searched: {', '.join(self.search.refused)}",
+                instruction=f"{self.remedy} Then search again.",
                 code="callers_not_searched",
             )

@@ -24,6 +24,7 @@ from shared.domain.trigger_url import (
 )
 
 __all__ = [
+    "CHILD_REFERENCE",
     "Edit",
     "EditConflict",
     "Mention",
@@ -40,11 +41,12 @@ __all__ = [
     "undo",
 ]
 
-_CHILD_REFERENCE = "workflowReferenceName"
+#: The key under which an action names the child flow that it runs.
+CHILD_REFERENCE = "workflowReferenceName"
 #: Stands in every trigger URL (§7.2).
 _URL_WORD = "workflows"
-_MENTIONING = re.compile(rf"{_CHILD_REFERENCE}|(?i:{_URL_WORD})")
-_MENTIONING_FLOWS = re.compile(_CHILD_REFERENCE)
+_MENTIONING = re.compile(rf"{CHILD_REFERENCE}|(?i:{_URL_WORD})")
+_MENTIONING_FLOWS = re.compile(CHILD_REFERENCE)
 
 
 class EditConflict(ValueError):
@@ -245,10 +247,10 @@ def _json_mentions(text: str) -> list[Mention]:
     mentions: list[Mention] = []
     # Most definitions mention nobody: one cheap look saves the walk over their strings.
     has_urls = _URL_WORD in text.lower()
-    if not has_urls and _CHILD_REFERENCE not in text:
+    if not has_urls and CHILD_REFERENCE not in text:
         return mentions
     for string in json_strings_around(text, _MENTIONING if has_urls else _MENTIONING_FLOWS):
-        if string.key == _CHILD_REFERENCE:
+        if string.key == CHILD_REFERENCE:
             bare = string.value.strip("{}")
             first = string.value.find(bare)
             start, end = string.source_span(first, first + len(bare))

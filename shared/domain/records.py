@@ -46,6 +46,20 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SearchProgress:
+    """How far an environment job's search of one kind of caller is."""
+
+    environment_job_id: str
+    kind: str
+    #: As in `Search`.
+    after: str = ""
+    refused: tuple[str, ...] = ()
+    is_done: bool = False
+    #: What was not searched, in words.
+    findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceLease:
     """Who may write one caller's resource, and until when."""
 

@@ -20,6 +20,9 @@ class CanvasApps(Protocol):
     async def list_with_flows(self, environment_id: str) -> list[CanvasApp]:
         """Return the apps that use any flow, with the flows' ids."""
 
+    async def get(self, environment_id: str, name: str) -> CanvasApp:
+        """Return one app; raises `NotFound`, and `Unreadable` if its ids may not be all."""
+
 
 class MachineGroups(Protocol):
     """Machine groups for desktop flows (contract §11)."""

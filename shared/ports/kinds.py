@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from shared.domain.caller import Caller, CallerValue
+from shared.domain.caller_search import Search
 from shared.domain.environment import Environment
 from shared.domain.firewall import Firewall
 
@@ -18,9 +19,17 @@ class CallerKind(Protocol):
     is_json: bool
     #: How long after a write the old value may still be in use.
     staleness: timedelta
+    #: Whether such a place can only call flows of its own environment.
+    stays_home: bool
 
-    def find(self, environments: Sequence[Environment]) -> AsyncIterator[Caller]:
-        """Yield every place that holds any trigger URL or child-flow id."""
+    def find(
+        self, environments: Sequence[Environment], search: Search | None = None
+    ) -> AsyncIterator[Caller]:
+        """Yield every place that holds any trigger URL or child-flow id.
+
+        `search`: go on where an earlier one stopped. It moves on place by place; raises `Blocked`
+        at the end if a place could not be searched.
+        """
 
     async def read(self, caller: Caller) -> CallerValue:
         """Return what stands there now; raises `NotFound`."""

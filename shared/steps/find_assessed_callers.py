@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from shared.callers import canvas_app
 from shared.domain.assessment import AssessedCaller, AssessedFlow
 from shared.domain.assessment_facts import CanvasApp, NoAnswer
 from shared.domain.caller import Caller
@@ -102,7 +103,7 @@ async def _search(
     services: Services, everywhere: Sequence[Environment]
 ) -> tuple[dict[str, dict[str, Caller]], list[str]]:
     """Return what each URL's or flow's id is held by, and what was not searched."""
-    kinds = services.callers.values()
+    kinds = [kind for kind in services.callers.values() if kind.kind != canvas_app.KIND]
     answers = await asyncio.gather(*(ask(_found(kind, everywhere)) for kind in kinds))
     places: dict[str, dict[str, Caller]] = {}
     gaps = []

@@ -66,10 +66,11 @@ async def complete(services: Services, environment_id: str, item: PlanItem) -> P
     if item.has_trigger_url and not item.url_id and item.is_on:
         item = replace(item, url_id=await _url_id(services, environment_id, item))
     callers: dict[str, PlannedCaller] = {}
-    for holds in filter(None, (item.url_id, item.workflow_id)):
+    flow_ids = {item.workflow_id, item.flow_name.lower()}  # a canvas app may hold either
+    for holds in filter(None, (item.url_id, *sorted(flow_ids))):
         async for kept in services.tables.places.query(holds):
             caller = kept.item.caller
-            if holds == item.workflow_id and caller.environment_id != environment_id:
+            if holds in flow_ids and caller.environment_id != environment_id:
                 continue  # the same solution, imported elsewhere
             callers[kept.item.id] = PlannedCaller(
                 kind=caller.kind, label=caller.label, manual=caller.manual

@@ -8,6 +8,7 @@ from shared.domain.caller_edit import holds
 from shared.domain.job import FlowJob, JobState, job_id
 from shared.domain.records import CallerRecord, CallerState, key_of
 from shared.errors import Blocked, NotFound
+from shared.services import Services
 from shared.steps.gate import permit_write, settings_of
 from shared.steps.work import Work
 
@@ -50,9 +51,9 @@ async def callers_left(work: Work) -> bool:
     left = False
     for record in await note_callers(work):
         if record.state is not CallerState.FOUND:
-            if not await _holds_original(work, record.caller):
+            if not await holds_original(work.services, work.job, record.caller):
                 continue
-            reason = await why_by_hand(work, record.caller)
+            reason = await why_by_hand(work.services, work.job, record.caller)
             if reason:
                 raise Blocked(
                     f"The {record.caller.label} still calls {work.job.display_name}.",
@@ -65,17 +66,17 @@ async def callers_left(work: Work) -> bool:
     return left
 
 
-async def why_by_hand(work: Work, caller: Caller) -> str:
+async def why_by_hand(services: Services, job: FlowJob, caller: Caller) -> str:
     """Return why only a person may change a caller now; empty: the app may."""
     environment_id = caller.environment_id
     if caller.manual or environment_id is None:
         return caller.manual
-    excluded = (await settings_of(work.services, environment_id)).excluded_flows
+    excluded = (await settings_of(services, environment_id)).excluded_flows
     if caller.workflow_id and caller.workflow_id in excluded:
         return EXCLUDED
-    if environment_id != work.job.environment_id:
+    if environment_id != job.environment_id:
         try:
-            await permit_write(work.services, environment_id)
+            await permit_write(services, environment_id)
         except Blocked:
             return NOT_OPTED_IN
     return ""
@@ -103,19 +104,46 @@ async def copied_elsewhere(work: Work, caller: Caller) -> FlowJob | None:
 async def _found(work: Work) -> AsyncIterator[Caller]:
     """Yield each caller that the last search found, by the original's URL or by its id."""
     job = work.job
-    for held in filter(None, (job.original_url_id, job.original_id)):
+    for held in filter(None, (job.original_url_id, *sorted(flow_ids_of(job)))):
         async for kept in work.services.tables.places.query(held):
             caller = kept.item.caller
             if held == job.original_url_id or is_family(job, caller):
                 yield caller
 
 
-async def _holds_original(work: Work, caller: Caller) -> bool:
-    job, kind = work.job, work.services.callers[caller.kind]
+def flow_ids_of(job: FlowJob) -> set[str]:
+    """Return the ids of the original: a canvas app may name it as the flow service does."""
+    return {job.original_id, job.flow_name.lower()}
+
+
+async def holds_original(services: Services, job: FlowJob, caller: Caller) -> bool:
+    """Say whether the original's URL or id stands at a caller now."""
+    flow_ids = flow_ids_of(job) if is_family(job, caller) else set()
+    return await _holds(services, caller, {job.original_url_id}, flow_ids)
+
+
+async def holds_copy(work: Work, caller: Caller) -> bool:
+    """Say whether the copy's URL or id stands at a caller now."""
+    job = work.job
+    flow_ids = {job.copy_id, job.copy_flow_name.lower()} if is_family(job, caller) else set()
+    return await _holds(work.services, caller, {job.copy_url_id}, flow_ids)
+
+
+async def _holds(services: Services, caller: Caller, urls: set[str], flow_ids: set[str]) -> bool:
+    kind = services.callers[caller.kind]
     try:
         text = (await kind.read(caller)).text
     except NotFound:
         return False
-    urls = {job.original_url_id} - {""}
-    flow_ids = {job.original_id} if is_family(job, caller) else set()
-    return holds(text, is_json=kind.is_json, urls=urls, flow_ids=flow_ids)
+    return holds(text, is_json=kind.is_json, urls=urls - {""}, flow_ids=flow_ids - {""})
+
+
+async def waits_for_a_person(services: Services, job: FlowJob) -> bool:
+    """Say whether a caller that only a person can change still calls the original."""
+    for record in await services.tables.callers.all(job.id):
+        by_hand = record.state is CallerState.MANUAL and await why_by_hand(
+            services, job, record.caller
+        )
+        if by_hand and await holds_original(services, job, record.caller):
+            return True
+    return False

@@ -17,6 +17,7 @@ from shared.domain.signatures import SignatureChanged, signatures_in
 from shared.errors import Blocked, Conflict, NotFound, Waiting
 from shared.steps.copy_flow import COPY_SUFFIX, turn_copy
 from shared.steps.hold_resource import hold_resource
+from shared.steps.note_callers import holds_copy
 from shared.steps.original import read_original, rename, turn_original
 from shared.steps.trigger_address import original_signatures
 from shared.steps.update_callers import TRIES, permit_caller
@@ -77,6 +78,7 @@ async def _copy_quiet(work: Work) -> FlowJob:
     job = work.job
     if job.pattern is Pattern.CALLED and job.copy_flow_name:
         await _wait_until_copy_is_quiet(work)
+        await _check_manual_callers(work)
     await _wait_for_parents(work)
     return _next(work, RollbackStage.COPY_OFF, "Nobody calls the copy any more.")
 
@@ -98,6 +100,20 @@ async def _wait_until_copy_is_quiet(work: Work) -> None:
     until = max(last) + max(services.settings.quiet_period, job.quiet_for or timedelta(0))
     if until > services.now:
         raise Waiting("The copy has to be quiet before it is turned off.", until=until)
+
+
+async def _check_manual_callers(work: Work) -> None:
+    """What a person pointed at the copy only a person can put back: a rarely used app would break.
+
+    Raises `Blocked` with the caller.
+    """
+    for record in await work.services.tables.callers.all(work.job.id):
+        if record.state is CallerState.MANUAL and await holds_copy(work, record.caller):
+            raise Blocked(
+                f"The {record.caller.label} calls the copy of {work.job.display_name}.",
+                instruction="Point it at the original again by hand, then retry.",
+                code="manual_caller",
+            )
 
 
 async def _copy_off(work: Work) -> FlowJob:

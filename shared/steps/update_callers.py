@@ -94,7 +94,7 @@ async def update_one(work: Work, record: CallerRecord, urls: Mapping[str, str]) 
                     record = replace(record, caller=replace(record.caller, manual=FILLED_IN))
                 return await _keep(work, record, state)
             await work.permit_write()
-            if await why_by_hand(work, record.caller):
+            if await why_by_hand(work.services, job, record.caller):
                 return await _keep(work, record, CallerState.MANUAL)
             # What was changed before and still stands is to be undone as well.
             before = caller_edit.from_json(record.edits) if has_copy else ()

@@ -31,7 +31,7 @@ from shared.rows import Kept
 from shared.services import Services
 from shared.steps.discover_flows import discover, has_migrated
 from shared.steps.dispatch import announce, dispatch, open_jobs
-from shared.steps.find_callers import find_callers
+from shared.steps.find_callers import SearchRequest, find_callers
 from shared.steps.gate import settings_of
 from shared.steps.make_plan import complete, make_plan, network_findings
 from shared.steps.work import UNTIL_WOKEN
@@ -128,8 +128,12 @@ async def _wait_for_migration(services: Services, job: EnvironmentJob) -> Enviro
 async def _discover(services: Services, job: EnvironmentJob) -> EnvironmentJob:
     environment = await _environment(services, job)
     found = await discover(services, environment)
-    everywhere = await services.environments.list()
-    not_searched = await find_callers(services, everywhere)
+    request = SearchRequest(
+        environment_job_id=job.id,
+        environment=environment,
+        everywhere=await services.environments.list(),
+    )
+    not_searched = await find_callers(services, request)
     items, findings = await make_plan(services, job, found)
     stale = {item.workflow_id for item in await services.tables.plans.all(job.id)}
     stale -= {item.workflow_id for item in items}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from shared.domain.flow import FlowState
 from shared.domain.job import JobState
 from shared.domain.remediation import Origin, RemediationMode
-from shared.errors import NotFound
+from shared.errors import NotFound, Permanent
 from shared.ports import Condition
 from shared.services import (
     ENVIRONMENT_JOBS,
@@ -16,6 +16,7 @@ from shared.services import (
     POLICY_EVENTS,
     Services,
 )
+from shared.steps.note_callers import waits_for_a_person
 from shared.use_cases.decide_plan import retry_job
 from shared.use_cases.react_to_key_event import verify_policy
 from shared.use_cases.start_remediation import StartRemediation, start_remediation
@@ -63,7 +64,7 @@ async def sweep(services: Services, date: str) -> SweepResult:
             queue: await services.messages.count(queue, dead_letters=True) for queue in QUEUES
         },
         came_back=tuple(came_back),
-        retried=await _retry_network_gaps(services),
+        retried=await _retry_network_gaps(services) + await _retry_changed_callers(services),
     )
     if result.parked or any(result.dead_letters.values()):
         log.error(
@@ -100,3 +101,18 @@ async def _retry_network_gaps(services: Services) -> int:
     for job in jobs:
         await retry_job(services, job)
     return len(jobs)
+
+
+async def _retry_changed_callers(services: Services) -> int:
+    """A person may have changed the caller since, and need not tell: the job goes on by itself."""
+    where = [Condition("code", "eq", "manual_caller")]
+    count = 0
+    for job in await services.tables.jobs.all(where=where):
+        try:
+            if await waits_for_a_person(services, job):
+                continue
+        except Permanent:
+            continue  # it cannot be read: the job says so already
+        await retry_job(services, job)
+        count += 1
+    return count

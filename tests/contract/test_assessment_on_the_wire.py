@@ -14,13 +14,17 @@ from shared.adapters.dataverse_organization import DataverseOrganization
 from shared.adapters.identity import application_credential
 from shared.adapters.power_apps_apps import PowerAppsCanvasApps
 from shared.adapters.power_apps_connections import PowerAppsConnections
-from shared.errors import NotFound, Unreadable
+from shared.callers.canvas_app import CanvasAppCallers
+from shared.domain.caller import Caller
+from shared.errors import Blocked, NotFound, Unreadable
 from shared.services import AssessmentPorts
 from tests.contract import adapter_world
 from tests.contract.adapter_world import Adapters, adapters
 from tests.contract.tenant_world import APP_CLIENT, ENVIRONMENT, HTTP_FLOW, MAKER
 
+FIRST_APP = "d0000000-0000-4000-8000-000000000001"
 SECOND_APP = "d0000000-0000-4000-8000-000000000002"
+THIRD_APP = "d0000000-0000-4000-8000-000000000003"
 
 
 def description() -> dict[str, Any]:
@@ -32,7 +36,7 @@ def description() -> dict[str, Any]:
     )
     environment["canvasApps"] = [
         {
-            "name": "d0000000-0000-4000-8000-000000000001",
+            "name": FIRST_APP,
             "displayName": "Requests",
             "owner": MAKER,
             "flows": [HTTP_FLOW],
@@ -44,7 +48,7 @@ def description() -> dict[str, Any]:
             "flows": [HTTP_FLOW],
             "hasDocument": False,
         },
-        {"name": "d0000000-0000-4000-8000-000000000003", "displayName": "Plain", "owner": MAKER},
+        {"name": THIRD_APP, "displayName": "Plain", "owner": MAKER},
     ]
     environment["machineGroups"] = [
         {"name": "Own machines", "managementtype": 0},
@@ -112,6 +116,42 @@ async def test_apps_name_their_flows_or_say_why_not(ports: AssessmentPorts) -> N
     assert found["Requests"].gap == ""
     assert found["Broken"].gap
     assert "sig" not in str(found)
+
+
+async def test_an_app_is_read_alone_and_says_when_it_cannot_be(ports: AssessmentPorts) -> None:
+    """An app without flows uses none; one without a document is unreadable, never empty."""
+    apps = ports.canvas_apps
+
+    used = (await apps.get(ENVIRONMENT, FIRST_APP)).flow_ids
+    plain = (await apps.get(ENVIRONMENT, THIRD_APP)).flow_ids
+
+    assert HTTP_FLOW in used
+    assert plain == frozenset()
+    with pytest.raises(Unreadable):
+        await apps.get(ENVIRONMENT, SECOND_APP)
+    with pytest.raises(NotFound):
+        await apps.get(ENVIRONMENT, "strange")
+
+
+async def test_a_search_for_callers_finds_apps_and_names_those_it_cannot_read(
+    app: Adapters, ports: AssessmentPorts
+) -> None:
+    """An app is a caller for its maker; the one without a document ends the search as a gap."""
+    kind = CanvasAppCallers(ports.canvas_apps)
+    environment = await app.environment()
+    found: list[Caller] = []
+
+    async def search() -> None:
+        async for caller in kind.find([environment]):
+            found.append(caller)  # noqa: PERF401 -- what came before the error counts
+
+    with pytest.raises(Blocked, match="Broken"):
+        await search()
+
+    callers = {one.address: one for one in found if HTTP_FLOW in one.child_flow_ids}
+    caller = callers[f"{ENVIRONMENT}/{FIRST_APP}"]
+    assert "Studio" in caller.manual
+    assert HTTP_FLOW in (await kind.read(caller)).text
 
 
 async def test_only_hosted_groups_are_named(app: Adapters, ports: AssessmentPorts) -> None:

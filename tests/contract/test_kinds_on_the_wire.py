@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from local_cloud.tenant.azure_seed import seed_azure
+from shared.adapters.power_apps_apps import PowerAppsCanvasApps
 from shared.callers import CallerPorts, caller_kinds
 from shared.domain.caller import Caller, CallerValue
 from shared.domain.caller_edit import rewrite, undo
@@ -37,6 +38,7 @@ def kinds_of(app: Adapters) -> dict[str, CallerKind]:
             environment_variables=app.variables,
             app_settings=app.settings,
             secrets=app.secrets,
+            canvas_apps=PowerAppsCanvasApps(app.http, app.environments._service),
         )
     )
 

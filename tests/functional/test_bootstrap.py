@@ -69,6 +69,7 @@ async def test_every_kind_of_caller_and_firewall_is_there(environ: pytest.Monkey
         built = build_services(settings(), closing)
 
         callers = {"flow", "environment_variable", "app_setting", "key_vault_secret"}
+        callers |= {"canvas_app"}
         assert set(built.callers) == callers
         assert set(built.firewalls) == {"network_security_group", "app_service"}
 

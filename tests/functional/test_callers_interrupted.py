@@ -32,6 +32,7 @@ def kind_on(ports: Ports, kind: str) -> CallerKind:
             environment_variables=ports.environment_variables,
             app_settings=ports.app_settings,
             secrets=ports.secrets,
+            canvas_apps=ports.canvas_apps,
         )
     )[kind]
 

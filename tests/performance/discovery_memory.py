@@ -20,6 +20,7 @@ from shared.steps.make_plan import make_plan
 from tests.performance.large_environment import (
     ENVIRONMENT,
     FLOWS,
+    SEARCH,
     LargeReports,
     LargeWorkflows,
     definition_texts,
@@ -64,7 +65,7 @@ async def _plan(held_back: int, texts: list[str]) -> int:
         mode=RemediationMode.APPLY,
     )
     found = await discover(services, ENVIRONMENT)
-    await find_callers(services, [ENVIRONMENT])
+    await find_callers(services, SEARCH)
     items, _ = await make_plan(services, job, found)
     return len(items)
 

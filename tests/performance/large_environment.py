@@ -18,6 +18,7 @@ from shared.callers.flow import FlowCallers
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowDetail, FlowState, ReportedFlow, Run, Workflow
 from shared.services import Services
+from shared.steps.find_callers import SearchRequest
 from tests.twins.ports import twins_of
 from tests.twins.services import services_of
 from tests.twins.world import World
@@ -35,6 +36,8 @@ ENVIRONMENT = Environment(
     is_enabled=True,
     policy=None,
 )
+
+SEARCH = SearchRequest(environment_job_id="job", environment=ENVIRONMENT, everywhere=(ENVIRONMENT,))
 
 
 def id_of(number: int) -> str:

@@ -11,12 +11,13 @@ from dataclasses import replace
 import pytest
 
 from local_cloud.tenant.seed_environment import seed_flow
+from shared.adapters.power_apps_apps import PowerAppsCanvasApps
 from shared.callers import CallerPorts, caller_kinds
 from shared.domain.environment import Environment
 from shared.domain.remediation import EnvironmentJob, PlanItem, RemediationMode
 from shared.services import Services
 from shared.steps.discover_flows import discover, has_migrated
-from shared.steps.find_callers import find_callers
+from shared.steps.find_callers import SearchRequest, find_callers
 from shared.steps.make_plan import make_plan
 from tests.contract.adapter_world import Adapters, adapters
 from tests.contract.tenant_world import BUTTON, ENVIRONMENT, HTTP, MAKER, child_action, definition
@@ -83,6 +84,7 @@ def _services(platform: Adapters) -> Services:
             environment_variables=platform.variables,
             app_settings=platform.settings,
             secrets=platform.secrets,
+            canvas_apps=PowerAppsCanvasApps(platform.http, platform.environments._service),
         )
     )
     return replace(
@@ -98,7 +100,12 @@ async def _plan(services: Services, environment: Environment) -> list[PlanItem]:
     """Do what an environment job does up to its plan."""
     assert await has_migrated(services, environment.id)
     found = await discover(services, environment)
-    findings = await find_callers(services, await services.environments.list())
+    request = SearchRequest(
+        environment_job_id=JOB.id,
+        environment=environment,
+        everywhere=await services.environments.list(),
+    )
+    findings = await find_callers(services, request)
     assert findings == []
     items, _ = await make_plan(services, JOB, found)
     return items

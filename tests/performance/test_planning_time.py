@@ -14,6 +14,7 @@ from tests.performance.large_environment import (
     ENVIRONMENT,
     FLOWS,
     HELD_BACK,
+    SEARCH,
     LargeReports,
     LargeWorkflows,
     definition_texts,
@@ -37,7 +38,7 @@ JOB = EnvironmentJob(
 async def plan(services: Services) -> list[PlanItem]:
     """Do what an environment job does up to its plan."""
     found = await discover(services, ENVIRONMENT)
-    await find_callers(services, [ENVIRONMENT])
+    await find_callers(services, SEARCH)
     items, _ = await make_plan(services, JOB, found)
     return items
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from shared.domain.assessment_facts import CanvasApp, Connection
 from shared.domain.environment import Environment
+from shared.errors import NotFound, Unreadable
 from tests.twins.world import World
 
 
@@ -37,6 +38,15 @@ class CanvasAppsTwin:
     async def list_with_flows(self, environment_id: str) -> list[CanvasApp]:
         """Return the apps that use any flow."""
         return list(self._world.environment(environment_id).canvas_apps)
+
+    async def get(self, environment_id: str, name: str) -> CanvasApp:
+        """Return one app, with or without flows."""
+        for app in self._world.environment(environment_id).canvas_apps:
+            if app.name == name:
+                if app.gap:
+                    raise Unreadable(app.gap)
+                return app
+        raise NotFound(f"There is no app {name}")
 
 
 class MachineGroupsTwin:

@@ -30,6 +30,7 @@ def services_of(ports: Ports, *, settings: Settings | None = None) -> Services:
                 environment_variables=ports.environment_variables,
                 app_settings=ports.app_settings,
                 secrets=ports.secrets,
+                canvas_apps=ports.canvas_apps,
             )
         ),
         firewalls={kind.kind: kind for kind in firewalls},

@@ -1,0 +1,100 @@
+"""Canvas apps as callers. No interface points an app at another flow (contract §8): its maker does.
+
+An app names the flows that it runs by their ids. Which ones its document tells; whether the flow
+service's name of a flow or its Dataverse id stands there is not documented, so both are looked for.
+"""
+
+import json
+from collections.abc import AsyncIterator, Collection, Sequence
+from datetime import timedelta
+
+from shared.callers.search import Refusals, environment_id
+from shared.domain.assessment_facts import CanvasApp
+from shared.domain.caller import Caller, CallerValue
+from shared.domain.caller_edit import CHILD_REFERENCE
+from shared.domain.caller_search import Search
+from shared.domain.environment import Environment
+from shared.errors import Blocked, NotFound, Refused, Unreadable
+from shared.ports import CanvasApps
+
+KIND = "canvas_app"
+BY_ITS_MAKER = (
+    "Its maker opens the app in Power Apps Studio, removes the old flow, adds its copy (the flow of"
+    " the same name that ends in (CMK)), and publishes the app."
+)
+_REMEDY = "Register the app as an administrator of Power Platform."
+
+
+class CanvasAppCallers:
+    """Implements `CallerKind`. Addresses are `environment/app`; nothing is ever written."""
+
+    kind = KIND
+    #: What an app holds is told in the words in which a flow's definition calls a child flow.
+    is_json = True
+    staleness = timedelta(0)
+    stays_home = True
+
+    def __init__(self, apps: CanvasApps) -> None:
+        """`apps` are read in an administrator's view."""
+        self._apps = apps
+
+    async def find(
+        self,
+        environments: Sequence[Environment],
+        search: Search | None = None,
+    ) -> AsyncIterator[Caller]:
+        """Yield every app that uses any flow."""
+        search = search or Search()
+        refusals = Refusals(search, _REMEDY)
+        for environment in search.left(environments, environment_id):
+            try:
+                apps = await self._apps.list_with_flows(environment.id)
+            except Refused as err:
+                refusals.add(f"canvas apps of {environment.display_name}", err)
+                continue
+            except NotFound:
+                refusals.note(f"canvas apps of {environment.display_name} (no such list)")
+                continue
+            for app in apps:
+                if app.gap:
+                    refusals.note(app.gap)
+                yield _caller(environment.id, app)
+        refusals.tell()
+
+    async def read(self, caller: Caller) -> CallerValue:
+        """Return the flows that the app uses; raises `NotFound`, `Blocked` if they do not show."""
+        home, _, name = caller.address.partition("/")
+        try:
+            app = await self._apps.get(home, name)
+        except Unreadable as err:
+            raise Blocked(
+                f"Which flows the {caller.label} uses cannot be read: {err}",
+                instruction=f"{BY_ITS_MAKER} Then retry.",
+                code="manual_caller",
+            ) from err
+        return CallerValue(text=_calls(app.flow_ids))
+
+    async def write(self, caller: Caller, value: CallerValue) -> None:  # noqa: ARG002 -- nothing is written
+        """Refuse: an app cannot be written. Raises `Blocked`."""
+        raise Blocked(
+            f"The {caller.label} cannot be pointed at another flow by the platform's interfaces.",
+            instruction=f"{BY_ITS_MAKER} Then retry.",
+            code="manual_caller",
+        )
+
+
+def _caller(home: str, app: CanvasApp) -> Caller:
+    owner = f" of {app.owner}" if app.owner else ""
+    return Caller(
+        kind=KIND,
+        address=f"{home}/{app.name}",
+        label=f"canvas app {app.display_name}{owner}",
+        resource=f"{KIND}/{home}/{app.name}",
+        environment_id=home,
+        child_flow_ids=app.flow_ids,
+        manual=BY_ITS_MAKER,
+    )
+
+
+def _calls(flow_ids: Collection[str]) -> str:
+    return json.dumps([{CHILD_REFERENCE: one} for one in sorted(flow_ids)])

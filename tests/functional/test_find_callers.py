@@ -1,0 +1,110 @@
+"""The search for callers: it goes on where a used-up budget stopped it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.callers.app_setting import AppSettingCallers
+from shared.domain.caller import Caller
+from shared.errors import Blocked, Refused, Throttled
+from shared.ports import Site
+from shared.steps.find_callers import SearchRequest, find_callers
+from tests.functional.remediation_story import Story
+
+SITES = 25
+BUDGET = 4
+
+
+class ScarceSettings:
+    """Settings of many apps of which a few can be read before the budget is used up."""
+
+    def __init__(self, story: Story) -> None:
+        self._story = story
+        self.left = 0
+        self.read_ids: list[str] = []
+        self.closed = ""
+
+    async def sites(self) -> list[Site]:
+        """Return all apps, in no order."""
+        ids = [f"/sites/{number:03}" for number in range(SITES)]
+        self._story.world.random.shuffle(ids)
+        return [Site(id=one, name=one, hosts=()) for one in ids]
+
+    async def read(self, site_id: str) -> dict[str, str]:
+        """Return the settings, or say that there are no calls left."""
+        if self.left == 0:
+            raise Throttled("used up", retry_after=timedelta(minutes=1))
+        self.left -= 1
+        self.read_ids.append(site_id)
+        if site_id == self.closed:
+            raise Refused("no access", code="AuthorizationFailed", status=403)
+        flow = next(iter(self._story.build.environment.flows.values()))
+        return {"FLOW_URL": self._story.build.url_of(flow), "OTHER": "stays"}
+
+    async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
+        """Nobody writes."""
+        raise NotImplementedError
+
+
+async def test_a_search_of_more_apps_than_the_budget_reads_ends() -> None:
+    """Every app is read once, however often the search stops, and what is refused is told."""
+    story = Story()
+    flow = story.build.http_flow("Orders")
+    settings = ScarceSettings(story)
+    settings.closed = "/sites/003"
+    services = story.services
+    kind = AppSettingCallers(settings, story.twins.ports.secrets)
+    services = replace(services, callers={kind.kind: kind})
+    here = story.build.environment.described()
+    request = SearchRequest(environment_job_id="job", environment=here, everywhere=[here])
+
+    stops, findings = 0, None
+    while findings is None:
+        settings.left = BUDGET
+        try:
+            findings = await find_callers(services, request)
+        except Throttled:
+            stops += 1
+
+    found = await services.tables.places.all(flow.trigger_url_id)
+    assert stops == SITES // BUDGET
+    assert sorted(settings.read_ids) == sorted(set(settings.read_ids))
+    assert len(found) == SITES - 1
+    assert len(findings) == 1
+    assert "app /sites/003 (AuthorizationFailed)" in findings[0]
+    assert await services.tables.searches.all("job") == []
+
+
+async def test_an_environment_that_refuses_to_be_read_is_named_and_the_others_are_searched() -> (
+    None
+):
+    """One without the app's user among ten does not hide the callers in nine."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    story.build.flow_caller(orders)
+    whole = story.services.callers["flow"]
+    here = story.build.environment.described()
+    closed = replace(here, id="0-closed", display_name="Closed")
+
+    class OneIsClosed:
+        """Workflows, of which those of one environment are refused."""
+
+        def list(self, environment: object, *, managed_only: bool = False) -> object:
+            if environment is closed:
+                raise Refused("no user", code="0x80072560", status=403)
+            return story.twins.ports.workflows.list(here, managed_only=managed_only)
+
+    whole._workflows = OneIsClosed()  # type: ignore[attr-defined]  # the one port it reads
+
+    found: list[Caller] = []
+
+    async def search() -> None:
+        async for caller in whole.find([closed, here]):
+            found.append(caller)  # noqa: PERF401 -- what came before the error counts
+
+    with pytest.raises(Blocked, match="environment Closed"):
+        await search()
+
+    assert [one.label for one in found] == ["flow Caller"]
