@@ -46,6 +46,7 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
     What holds connections or files is pushed on `closing`. Raises `ValueError` for settings that
     cannot work.
     """
+    from shared.adapters.dataverse_connection_references import DataverseConnectionReferences
     from shared.adapters.flow_service import FlowServiceReports, FlowServiceSwitch
     from shared.adapters.key_vault_keys import VaultKeys
     from shared.adapters.service_tags import DiscoveredServiceTags
@@ -67,6 +68,7 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
         flow_access=outside.flow_access(callers.secrets),
         flow_switch=FlowServiceSwitch(ground.http, outside.flow_service),
         workflows=callers.workflows,
+        connection_references=DataverseConnectionReferences(outside.dataverse),
         keys=VaultKeys(outside.vaults, outside.resources),
         service_tags=DiscoveredServiceTags(
             ground.http, outside.resource_manager, settings.subscription_ids[0]

@@ -9,6 +9,7 @@ from shared.ports import (
     CallerKind,
     CanvasApps,
     Clock,
+    ConnectionReferences,
     Connections,
     Environments,
     FirewallKind,
@@ -56,6 +57,7 @@ class Services:
     flow_access: FlowAccess
     flow_switch: FlowSwitch
     workflows: Workflows
+    connection_references: ConnectionReferences
     keys: Keys
     service_tags: ServiceTags
     #: By the name of the kind.

@@ -65,6 +65,8 @@ class Assumptions:
     activation_changes_flow_name: bool = False
     #: Whether a flow that was never on has a callback URL (§6.2 says it comes with activation).
     callback_url_before_activation: bool = False
+    #: Whether saves in Dataverse refuse the older shapes of connector operations (§5.6).
+    older_host_shapes_refused: bool = False
     #: Answer to a call of a deleted flow: 400 as for a stopped one (§14.12), or 404.
     deleted_flow_status: int = 400
     #: Shape of the URL of a flow that the customer's key protects: `environment`, or

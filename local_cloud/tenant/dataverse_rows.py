@@ -24,6 +24,8 @@ class Table:
     #: Lookup columns: name → entity set of what they point to.
     lookups: dict[str, str] = field(default_factory=dict)
     is_read_only: bool = False
+    #: Every member of the environment may add rows, which are then theirs.
+    is_user_owned: bool = False
 
 
 TABLES = {
@@ -44,6 +46,7 @@ TABLES = {
                 "_ownerid_value": None,
             },
             required=("connectionreferencelogicalname", "connectorid"),
+            is_user_owned=True,
         ),
         Table(
             entity_set="environmentvariabledefinitions",

@@ -4,16 +4,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from local_cloud.tenant.access import tenant_of
+from local_cloud.tenant.connection_references import require_usable_connection
 from local_cloud.tenant.dataverse_access import (
     IS_ADMINISTRATOR,
     MAY_IMPERSONATE,
     Actor,
     missing_privilege,
     require_actor,
+    user_id_of,
 )
 from local_cloud.tenant.dataverse_answers import list_answer, row_answer, written_answer
 from local_cloud.tenant.dataverse_conditions import check_conditions, missing
 from local_cloud.tenant.dataverse_rows import TABLES, Table, create_row, update_row, wire_row
+from local_cloud.tenant.dataverse_workflows import wrapped
 from local_cloud.tenant.environment import Environment, Row
 from local_cloud.tenant.odata import select
 from local_cloud.tenant.platform_error import PlatformError
@@ -52,8 +55,8 @@ async def get_row(request: Request) -> Response:
 async def post_row(request: Request) -> Response:
     """Create a row."""
     environment, actor = require_actor(request)
-    table = _writable(request, actor)
-    body = _owned(table, actor, await request.json())
+    table = _table(request)
+    body = _new(request, environment, actor, await request.json())
     row = create_row(tenant_of(request), environment, table, body)
     return written_answer(request, environment, table.entity_set, _sent(row))
 
@@ -61,14 +64,17 @@ async def post_row(request: Request) -> Response:
 async def patch_row(request: Request) -> Response:
     """Change a row, or create it under the id given."""
     environment, actor = require_actor(request)
-    table, body, row_id = _writable(request, actor), await request.json(), _row_id(request)
+    table, body, row_id = _table(request), await request.json(), _row_id(request)
     row = environment.table(table.entity_set).get(row_id)
     version = row["versionnumber"] if row else None
     check_conditions(request, entity=table.logical_name, row_id=row_id, version=version)
     if row is None:
-        body = _owned(table, actor, body | {table.key: row_id})
+        body = _new(request, environment, actor, body | {table.key: row_id})
         row = create_row(tenant_of(request), environment, table, body)
     else:
+        _require_write(table, environment, actor, row)
+        if "connectionid" in body:
+            _require_content(table, environment, actor, row | body)
         update_row(tenant_of(request), table, row, body)
     return written_answer(request, environment, table.entity_set, _sent(row))
 
@@ -76,8 +82,9 @@ async def patch_row(request: Request) -> Response:
 async def remove_row(request: Request) -> Response:
     """Delete a row."""
     environment, actor = require_actor(request)
-    table = _writable(request, actor)
+    table = _table(request)
     row = _row(request, environment, table)
+    _require_write(table, environment, actor, row)
     check_conditions(
         request, entity=table.logical_name, row_id=row[table.key], version=row["versionnumber"]
     )
@@ -85,10 +92,14 @@ async def remove_row(request: Request) -> Response:
     return Response(status_code=204)
 
 
-def _owned(table: Table, actor: Actor, body: Row) -> Row:
-    return (
-        {"_ownerid_value": actor.object_id, **body} if "_ownerid_value" in table.columns else body
-    )
+def _new(request: Request, environment: Environment, actor: Actor, body: Row) -> Row:
+    """The content of a new row, if the actor may add one; theirs where rows have an owner."""
+    table = _table(request)
+    if not table.is_user_owned:
+        _require_write(table, environment, actor)
+    _require_content(table, environment, actor, body)
+    owner = {"_ownerid_value": user_id_of(environment, actor.object_id)}
+    return owner | body if "_ownerid_value" in table.columns else body
 
 
 def _table(request: Request) -> Table:
@@ -99,11 +110,22 @@ def _table(request: Request) -> Table:
     return TABLES[entity_set]
 
 
-def _writable(request: Request, actor: Actor) -> Table:
-    table = _table(request)
-    if table.is_read_only or not actor.is_administrator:
+def _require_write(
+    table: Table, environment: Environment, actor: Actor, row: Row | None = None
+) -> None:
+    is_theirs = (
+        table.is_user_owned
+        and row is not None
+        and row["_ownerid_value"] == user_id_of(environment, actor.object_id)
+    )
+    if table.is_read_only or not (actor.is_administrator or is_theirs):
         raise missing_privilege(actor.object_id, f"prvWrite{table.logical_name}")
-    return table
+
+
+def _require_content(table: Table, environment: Environment, actor: Actor, body: Row) -> None:
+    if table.entity_set == "connectionreferences":
+        with wrapped():
+            require_usable_connection(environment, actor, body)
 
 
 def _row_id(request: Request) -> str:

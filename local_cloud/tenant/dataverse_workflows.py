@@ -5,12 +5,13 @@ What the flow service refuses arrives wrapped in Dataverse's own error (contract
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 from local_cloud.tenant.clock import iso
+from local_cloud.tenant.connector_shapes import require_reference_hosts
 from local_cloud.tenant.dataverse_access import (
     Actor,
     missing_privilege,
@@ -20,6 +21,7 @@ from local_cloud.tenant.dataverse_access import (
 )
 from local_cloud.tenant.environment import Environment, Row
 from local_cloud.tenant.flow import Flow, FlowState
+from local_cloud.tenant.flow_facts import InvalidDefinitionError
 from local_cloud.tenant.flow_lifecycle import (
     NewFlow,
     create,
@@ -112,13 +114,15 @@ def create_workflow(tenant: Tenant, environment: Environment, actor: Actor, body
     workflow_id = str(body.get("workflowid") or uuid4()).lower()
     if workflow_id in environment.workflows:
         raise PlatformError(412, "0x80040237", "A record with matching key values already exists.")
+    client_data = str(body.get("clientdata") or "")
     with wrapped():
+        _require_shapes(tenant, client_data)
         create(
             tenant,
             environment,
             NewFlow(
                 display_name=str(body.get("name") or ""),
-                client_data=body.get("clientdata") or "",
+                client_data=client_data,
                 owner=_owner(environment, body) or actor.object_id,
                 on_behalf_by=actor.on_behalf_by,
                 workflow_entity_id=workflow_id,
@@ -138,6 +142,7 @@ def update_workflow(
     with wrapped(), undone_when_refused(flow):
         require_writable(tenant, environment)
         if "clientdata" in body:
+            _require_shapes(tenant, body["clientdata"])
             save(tenant, environment, flow, body["clientdata"])
         flow.display_name = body.get("name", flow.display_name)
         flow.description = body.get("description") or flow.description
@@ -167,6 +172,12 @@ def delete_workflow(tenant: Tenant, environment: Environment, actor: Actor, flow
         raise missing_privilege(actor.object_id, "prvDeleteWorkflow")
     with wrapped():
         delete(tenant, environment, flow)
+
+
+def _require_shapes(tenant: Tenant, client_data: str) -> None:
+    if tenant.part(PowerPlatform).assumptions.older_host_shapes_refused:
+        with suppress(InvalidDefinitionError):  # the save itself refuses what is no definition
+            require_reference_hosts(client_data)
 
 
 def _require_known(body: Row) -> None:

@@ -55,21 +55,27 @@ def is_list_flows_as_admin_v1(
     return is_read and bool(re.fullmatch(r"/scopes/admin/environments/[^/]+/flows/?", path))
 
 
-def _connector(
-    host: Mapping[str, object], connection_references: Mapping[str, object]
-) -> str | None:
-    if api_id := text_at(host, "apiId"):
-        return _last_segment(api_id)
+def connection_key(host: Mapping[str, object]) -> str | None:
+    """Return under which key of `connectionReferences` a host has its connection; None: none."""
     name = (
         text_at(host, "connectionReferenceName")
         or text_at(host, "connectionName")
         or text_at(mapping_at(host, "connection"), "referenceName")
     )
-    if name is None:
-        # Up to 2020 a step named its connection through a parameter (§5.6).
-        parameter = text_at(mapping_at(host, "connection"), "name") or ""
-        found = _CONNECTIONS_PARAMETER.search(parameter)
-        name = found[1] if found else None
+    if name is not None:
+        return name
+    # Up to 2020 a step named its connection through a parameter (§5.6).
+    parameter = text_at(mapping_at(host, "connection"), "name") or ""
+    found = _CONNECTIONS_PARAMETER.search(parameter)
+    return found[1] if found else None
+
+
+def _connector(
+    host: Mapping[str, object], connection_references: Mapping[str, object]
+) -> str | None:
+    if api_id := text_at(host, "apiId"):
+        return _last_segment(api_id)
+    name = connection_key(host)
     if name is None:
         return None
     return _referenced_connector(mapping_at(connection_references, name)) or _without_suffix(name)

@@ -2,6 +2,11 @@
 
 import re
 
+#: Whoever turns a flow on, or names a connection in a reference, has to be allowed to use it.
+CONNECTION_REFUSED = "ConnectionAuthorizationFailed"
+#: Codes by which the platform says that the app may not act for the owner (contract §14.1).
+NOT_ON_BEHALF = frozenset({"0x80040220", "0x80042f09", "ImpersonationNotAllowed"})
+
 _INSTRUCTIONS = {
     "MissingAdequateQuotaPolicy": (
         "The owner has no licence for a premium trigger or action: assign a Power Automate "
@@ -29,8 +34,16 @@ _INSTRUCTIONS = {
         "environment with the role System Administrator; then retry."
     ),
     "WorkflowRunActionInputsInvalidProperty": (
-        "The definition has the older connector shape that this environment refuses: save the "
-        "original once in the designer, then retry."
+        "The platform refuses how an action is written, in the older connector shape and in the "
+        "newer one: mend the action that it names in the designer, save the original, then retry."
+    ),
+    "WorkflowRunActionInputsMissingProperty": (
+        "The platform refuses how an action is written, in the older connector shape and in the "
+        "newer one: mend the action that it names in the designer, save the original, then retry."
+    ),
+    "ConnectionNotConfigured": (
+        "A connection reference of this flow leads to no connection: choose one for it in Power "
+        "Apps (Solutions, Connection references), then retry."
     ),
     "ChildFlowUnpublished": (
         "A child flow that it runs is off or gone: turn that flow on, or take the call out of the "

@@ -10,6 +10,7 @@ from shared.ports.clock import Clock
 from shared.ports.kinds import CallerKind, FirewallKind
 from shared.ports.messages import Messages, OutgoingMessage
 from shared.ports.power_platform import (
+    ConnectionReferences,
     Environments,
     EnvironmentVariable,
     EnvironmentVariables,
@@ -38,6 +39,7 @@ __all__ = [
     "CanvasApps",
     "Clock",
     "Condition",
+    "ConnectionReferences",
     "Connections",
     "Delete",
     "EnvironmentVariable",

@@ -1,10 +1,11 @@
 """Power Platform: environments, the flow service and Dataverse."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from shared.domain.connection_reference import ConnectionReference, ConnectionReferenceDraft
 from shared.domain.environment import Environment
 from shared.domain.flow import (
     FlowDetail,
@@ -133,3 +134,18 @@ class EnvironmentVariables(Protocol):
         self, environment: Environment, definition_id: str, value: str, *, etag: str
     ) -> None:
         """Set a default value; raises `Conflict`, `NotFound`."""
+
+
+class ConnectionReferences(Protocol):
+    """Connection references of Dataverse (contract §14.2)."""
+
+    async def find(
+        self, environment: Environment, connection_ids: Collection[str]
+    ) -> list[ConnectionReference]:
+        """Return those bound to any of these connections."""
+
+    async def get(self, environment: Environment, reference_id: str) -> ConnectionReference:
+        """Return one; raises `NotFound`."""
+
+    async def create(self, environment: Environment, draft: ConnectionReferenceDraft) -> None:
+        """Create it under the draft's id; raises `AlreadyExists`."""

@@ -1,17 +1,20 @@
 """Copy an original: archive it, create the copy once under an id of our choice, turn it on."""
 
 import contextlib
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 
 from shared.domain.caller_edit import rewrite
+from shared.domain.connector_hosts import SHAPE_REFUSED, with_reference_hosts
 from shared.domain.definition_comparison import definition_digest, same_definition
 from shared.domain.flow import FlowState, Workflow, WorkflowChange, WorkflowDraft
 from shared.domain.job import FlowJob, JobState, Pattern, moved
+from shared.domain.refusals import CONNECTION_REFUSED, NOT_ON_BEHALF
 from shared.domain.remediation import EnvironmentJobState
 from shared.domain.trigger_url import find_trigger_urls
 from shared.errors import AlreadyExists, Blocked, NotFound, Refused, Waiting
 from shared.ports import Condition
+from shared.steps.bind_connections import bind_connections
 from shared.steps.flow_names import flow_name_of
 from shared.steps.gate import settings_of
 from shared.steps.original import Original, read_original
@@ -21,11 +24,6 @@ from shared.steps.work import UNTIL_WOKEN, Work
 
 #: What a copy is called until it takes the original's name.
 COPY_SUFFIX = " (CMK)"
-#: Codes by which the platform says that the app may not act for the owner (contract §14.1).
-NOT_ON_BEHALF = frozenset({"0x80040220", "0x80042f09", "ImpersonationNotAllowed"})
-
-#: Whoever turns a flow on has to be allowed to use its connections: the owner, or the app.
-CONNECTION_REFUSED = "ConnectionAuthorizationFailed"
 
 
 async def begin(work: Work) -> FlowJob:
@@ -69,6 +67,7 @@ async def copy(work: Work) -> FlowJob:
     where = await services.archive.put(archive_name(job), original.client_data.encode())
     await work.save(replace(job, archive=where))
     intended = await copied_definition(work, original.client_data)
+    intended = await bind_connections(work, original, intended)
     row = await _create(work, original, intended)
     if work.job.pattern is Pattern.CALLED:
         row = await turn_copy(work, row, FlowState.ON)
@@ -136,27 +135,34 @@ async def turn_copy(work: Work, row: Workflow, state: FlowState) -> Workflow:
 
 async def _create(work: Work, original: Original, intended: str) -> Workflow:
     services, environment, job = work.services, work.environment, work.job
-    row = await _existing(work)
-    if row is None:
-        await work.permit_write()
+
+    async def create(client_data: str) -> None:
         draft = WorkflowDraft(
             workflow_id=job.copy_id,
             name=original.name + COPY_SUFFIX,
             description=original.description,
-            client_data=intended,
+            client_data=client_data,
             owner_id=original.owner_id,
             owner_is_entra_id=original.owner_is_entra_id,
         )
         # A delivery that died, or one that is slow, may have been first: compare what it made.
         with contextlib.suppress(AlreadyExists):
             await services.workflows.create(environment, draft)
+
+    row = await _existing(work)
+    if row is None:
+        await _write(work, intended, create)
         row = await services.workflows.get(environment, job.copy_id)
-    if not same_definition(row.client_data, intended):
-        await work.permit_write()
-        change = WorkflowChange(client_data=intended)
-        await services.workflows.update(environment, job.copy_id, change, etag=row.etag)
+    if not _stands(row, intended):
+        etag = row.etag
+
+        async def update(client_data: str) -> None:
+            change = WorkflowChange(client_data=client_data)
+            await services.workflows.update(environment, job.copy_id, change, etag=etag)
+
+        await _write(work, intended, update)
         row = await services.workflows.get(environment, job.copy_id)
-    if not same_definition(row.client_data, intended):
+    if not _stands(row, intended):
         raise Blocked(
             f"The platform stored the copy of {job.display_name} differently from what was sent.",
             instruction="Compare the original with the copy in Power Automate; save the copy as it "
@@ -164,6 +170,26 @@ async def _create(work: Work, original: Original, intended: str) -> Workflow:
             code="copy_differs",
         )
     return row
+
+
+async def _write(work: Work, intended: str, write: Callable[[str], Awaitable[None]]) -> None:
+    """Write the definition as it stands; where its older shapes are refused, in the newer ones."""
+    await work.permit_write()
+    try:
+        await write(intended)
+    except Refused as err:
+        converted = with_reference_hosts(intended)
+        if err.code not in SHAPE_REFUSED or converted == intended:
+            raise
+        await work.permit_write()
+        await write(converted)
+
+
+def _stands(row: Workflow, intended: str) -> bool:
+    """Say whether the copy is what was to be written, in either shape of its connector hosts."""
+    if same_definition(row.client_data, intended):
+        return True
+    return same_definition(row.client_data, with_reference_hosts(intended))
 
 
 async def _existing(work: Work) -> Workflow | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
+from local_cloud.tenant.connector_shapes import require_reference_hosts
 from local_cloud.tenant.flow_facts import (
     FlowFacts,
     InvalidDefinitionError,
@@ -13,6 +14,7 @@ from local_cloud.tenant.flow_facts import (
     read_facts,
     walk_actions,
 )
+from local_cloud.tenant.platform_error import PlatformError
 from shared.errors import Refused
 
 #: The action that a built flow carries into its copies, so that tests know the family.
@@ -45,6 +47,14 @@ def require_valid(client_data: str) -> None:
         raise Refused(str(error), code="InvalidTemplate", status=400) from error
 
 
+def require_newest_shapes(client_data: str) -> None:
+    """Raise `Refused` where a connector operation has one of the older shapes (contract §5.6)."""
+    try:
+        require_reference_hosts(client_data)
+    except PlatformError as error:
+        raise Refused(error.message, code=error.code, status=error.status) from error
+
+
 @lru_cache(maxsize=4096)
 def lineage_of(client_data: str) -> str | None:
     """Return what a built flow and its copies have in common; None: the flow was not built."""
@@ -63,7 +73,12 @@ def event_source(client_data: str) -> str | None:
     trigger = next(iter(properties_of(client_data)["definition"]["triggers"].values()))
     if not is_self_starting(client_data) or trigger["type"] == "Recurrence":
         return None
-    return json.dumps([trigger["type"], trigger.get("inputs", {})], sort_keys=True)
+    inputs = {
+        name: part for name, part in trigger.get("inputs", {}).items() if name != "authentication"
+    }
+    host = dict(inputs.get("host", {}))
+    host.pop("connectionReferenceName", None)
+    return json.dumps([trigger["type"], inputs | {"host": host}], sort_keys=True)
 
 
 def is_webhook(client_data: str) -> bool:

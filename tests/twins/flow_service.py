@@ -17,6 +17,7 @@ from tests.twins.definitions import (
     facts_of,
     is_self_starting,
     properties_of,
+    require_newest_shapes,
     require_valid,
 )
 from tests.twins.records import Switch
@@ -81,11 +82,18 @@ def _signed_path(flow: TwinFlow) -> str:
 def save(world: World, flow: TwinFlow, client_data: str, actor: TwinUser) -> None:
     """Store a definition; an on flow may only take connections that `actor` may use."""
     require_valid(client_data)
+    require_shapes(world, client_data)
     environment = world.environment(flow.environment_id)
     if flow.is_on:
         _check_connections(environment, flow, client_data, actor)
     flow.client_data = client_data
     _read_variables(environment, flow)
+
+
+def require_shapes(world: World, client_data: str) -> None:
+    """Raise `Refused` for older shapes of connector operations, if the platform refuses them."""
+    if world.assumptions.older_host_shapes_refused:
+        require_newest_shapes(client_data)
 
 
 def turn_on(world: World, flow: TwinFlow, actor: TwinUser) -> None:
@@ -181,7 +189,8 @@ def _connections(environment: TwinEnvironment, client_data: str) -> set[str]:
     for use in facts_of(client_data).connections:
         if use.is_invokers:
             continue
-        bound = environment.connection_references.get(use.logical_name or "")
+        reference = environment.connection_references.get(use.logical_name or "")
+        bound = reference.connection_id if reference else ""
         names.add(use.connection_name or bound or use.key)
     return names
 

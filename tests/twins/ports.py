@@ -9,6 +9,7 @@ from shared.ports import (
     Archive,
     CanvasApps,
     Clock,
+    ConnectionReferences,
     Connections,
     Environments,
     EnvironmentVariables,
@@ -33,6 +34,7 @@ from tests.twins.assessment import (
     MachineGroupsTwin,
     OrganizationTwin,
 )
+from tests.twins.connection_references import ConnectionReferencesTwin
 from tests.twins.crash import Plan, interrupting
 from tests.twins.environment_variables import EnvironmentVariablesTwin
 from tests.twins.environments import EnvironmentsTwin
@@ -62,6 +64,7 @@ class Ports:
     flow_access: FlowAccess
     flow_switch: FlowSwitch
     workflows: Workflows
+    connection_references: ConnectionReferences
     environment_variables: EnvironmentVariables
     app_settings: AppSettings
     secrets: Secrets
@@ -108,6 +111,7 @@ def twins_of(world: World, *, order: Random | None = None) -> Twins:
         flow_access=FlowAccessTwin(world),
         flow_switch=FlowSwitchTwin(world),
         workflows=WorkflowsTwin(world),
+        connection_references=ConnectionReferencesTwin(world),
         environment_variables=EnvironmentVariablesTwin(world),
         app_settings=AppSettingsTwin(world),
         secrets=SecretsTwin(world),

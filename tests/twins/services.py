@@ -21,6 +21,7 @@ def services_of(ports: Ports, *, settings: Settings | None = None) -> Services:
         flow_access=ports.flow_access,
         flow_switch=ports.flow_switch,
         workflows=ports.workflows,
+        connection_references=ports.connection_references,
         keys=ports.keys,
         service_tags=ports.service_tags,
         callers=caller_kinds(

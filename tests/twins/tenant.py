@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared.domain.assessment_facts import CanvasApp
+from shared.domain.connection_reference import ConnectionReference
 from shared.domain.environment import Environment, PolicyLink
 from shared.domain.flow import FlowState
 
@@ -136,8 +137,8 @@ class TwinEnvironment:
     flows: dict[str, TwinFlow] = field(default_factory=dict)
     #: By connection name.
     connections: dict[str, TwinConnection] = field(default_factory=dict)
-    #: Logical name of a connection reference → connection name.
-    connection_references: dict[str, str] = field(default_factory=dict)
+    #: By logical name.
+    connection_references: dict[str, ConnectionReference] = field(default_factory=dict)
     #: By definition id.
     variables: dict[str, TwinVariable] = field(default_factory=dict)
     canvas_apps: list[CanvasApp] = field(default_factory=list)

@@ -6,7 +6,13 @@ from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, Workflow, WorkflowChange, WorkflowDraft
 from shared.errors import AlreadyExists, Conflict, NotFound, Refused
 from tests.twins.definitions import require_valid
-from tests.twins.flow_service import refuse_while_migrating, save, turn_off, turn_on
+from tests.twins.flow_service import (
+    refuse_while_migrating,
+    require_shapes,
+    save,
+    turn_off,
+    turn_on,
+)
 from tests.twins.tenant import TwinEnvironment, TwinFlow, TwinUser
 from tests.twins.world import World
 
@@ -40,6 +46,7 @@ class WorkflowsTwin:
             raise AlreadyExists("A record with matching key values already exists.")
         refuse_while_migrating(world, twin)
         require_valid(draft.client_data)
+        require_shapes(world, draft.client_data)
         find = world.user_by_entra_id if draft.owner_is_entra_id else world.user
         owner = find(draft.owner_id)
         with world.writing(twin.id, "create workflow", workflow_id):

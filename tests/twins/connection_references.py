@@ -1,0 +1,75 @@
+"""Twin of the port `ConnectionReferences`: rows that lead a flow to a connection (§14.2)."""
+
+from collections.abc import Collection
+
+from shared.domain.connection_reference import ConnectionReference, ConnectionReferenceDraft
+from shared.domain.environment import Environment
+from shared.errors import AlreadyExists, NotFound, Refused
+from tests.twins.tenant import TwinEnvironment, TwinUser
+from tests.twins.world import World
+
+
+class ConnectionReferencesTwin:
+    """The connection references of a world."""
+
+    def __init__(self, world: World) -> None:
+        """Act on `world` as its application."""
+        self._world = world
+
+    async def find(
+        self, environment: Environment, connection_ids: Collection[str]
+    ) -> list[ConnectionReference]:
+        """Return those bound to any of these connections."""
+        wanted = {name.lower() for name in connection_ids}
+        return [row for row in self._rows(environment.id) if row.connection_id.lower() in wanted]
+
+    async def get(self, environment: Environment, reference_id: str) -> ConnectionReference:
+        """Return one; raises `NotFound`."""
+        for row in self._rows(environment.id):
+            if row.reference_id == reference_id:
+                return row
+        raise NotFound(f"connectionreference With Id = {reference_id} Does Not Exist")
+
+    async def create(self, environment: Environment, draft: ConnectionReferenceDraft) -> None:
+        """Create it under the draft's id; raises `AlreadyExists`."""
+        world, twin = self._world, self._world.environment(environment.id)
+        if any(row.reference_id == draft.reference_id for row in self._rows(twin.id)):
+            raise AlreadyExists("A record with matching key values already exists.")
+        actor = self._actor(draft)
+        if draft.connection_id:
+            _require_permission(twin, draft, actor)
+        with world.writing(twin.id, "create connection reference", draft.reference_id):
+            twin.connection_references[draft.logical_name] = ConnectionReference(
+                reference_id=draft.reference_id,
+                logical_name=draft.logical_name,
+                connector_id=draft.connector_id,
+                connection_id=draft.connection_id,
+                owner_id=actor.user_id,
+            )
+
+    def _rows(self, environment_id: str) -> list[ConnectionReference]:
+        return list(self._world.environment(environment_id).connection_references.values())
+
+    def _actor(self, draft: ConnectionReferenceDraft) -> TwinUser:
+        world = self._world
+        if not draft.owner_id:
+            return world.application
+        if not world.may_act_on_behalf:
+            raise Refused("Principal user is missing a privilege", code="0x80040220", status=403)
+        find = world.user_by_entra_id if draft.owner_is_entra_id else world.user
+        return find(draft.owner_id)
+
+
+def _require_permission(
+    environment: TwinEnvironment, draft: ConnectionReferenceDraft, actor: TwinUser
+) -> None:
+    """Only who owns a connection, or has it shared, may name it in a reference (§14.2)."""
+    connection = environment.connections.get(draft.connection_id)
+    if connection and actor.user_id in {connection.owner_id, *connection.shared_with}:
+        return
+    raise Refused(
+        f"The caller object id is '{actor.entra_id}'. Connection '{draft.connection_id}' to "
+        f"'{draft.connector_id.rpartition('/')[2]}' cannot be used.",
+        code="ConnectionAuthorizationFailed",
+        status=403,
+    )
