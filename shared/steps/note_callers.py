@@ -21,7 +21,7 @@ async def note_callers(work: Work) -> list[CallerRecord]:
     job, tables = work.job, work.services.tables
     parents = set(job.parents)
     records = {record.id: record for record in await tables.callers.all(job.id)}
-    async for caller in _found(work):
+    async for caller in found_callers(work):
         other = await copied_elsewhere(work, caller)
         if other and other.id == job.id:
             # It calls itself: so does its copy, which calls the original until it is re-pointed.
@@ -101,7 +101,7 @@ async def copied_elsewhere(work: Work, caller: Caller) -> FlowJob | None:
     return kept.item if kept and kept.item.state not in ended else None
 
 
-async def _found(work: Work) -> AsyncIterator[Caller]:
+async def found_callers(work: Work) -> AsyncIterator[Caller]:
     """Yield each caller that the last search found, by the original's URL or by its id."""
     job = work.job
     for held in filter(None, (job.original_url_id, *sorted(flow_ids_of(job)))):
