@@ -42,6 +42,10 @@ def start_remediation(
         typer.Option(help="assess: find and report; dry-run: show every write; apply: do it."),
     ] = "dry-run",
     flows: Flows = None,
+    reconcile: Annotated[
+        bool,
+        typer.Option("--reconcile", help="Compare all flows with the flow service's own list."),
+    ] = False,
     order: Annotated[
         str | None,
         typer.Option(help="Your name for this order (Idempotency-Key): repeating it is harmless."),
@@ -51,6 +55,8 @@ def start_remediation(
     body: dict[str, object] = {"mode": mode, "environments": environments, "by": by}
     if flows:
         body["flows"] = flows
+    if reconcile:
+        body["reconcile"] = True
     headers = {"Idempotency-Key": order} if order else {}
     return api.send(Call(method="POST", path=("remediations",), body=body, headers=headers))
 

@@ -32,6 +32,8 @@ class RemediationOrder(Request):
     environments: Annotated[Once[EnvironmentId], Field(min_length=1, max_length=1000)]
     #: Workflow ids or flow names; left out: all that stay on Microsoft's key.
     flows: Annotated[Once[FlowId], Field(max_length=1000)] = ()
+    #: Compare every flow with the flow service's list of all flows.
+    reconcile: bool = False
     by: Text | None = None
 
 
@@ -180,6 +182,7 @@ class RemediationAnswer(Answer):
     created: datetime
     environment_ids: tuple[str, ...]
     flow_ids: tuple[str, ...]
+    reconcile: bool
 
 
 class RemediationLine(Answer):

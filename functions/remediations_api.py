@@ -43,6 +43,7 @@ async def start_remediation(req: func.HttpRequest) -> func.HttpResponse:
             cause=_cause(req, order),
             environment_ids=order.environments,
             flow_ids=order.flows,
+            reconcile=order.reconcile,
         ),
     )
     _check_same(order, started)
@@ -107,8 +108,9 @@ def _cause(req: func.HttpRequest, order: RemediationOrder) -> str:
 
 def _check_same(order: RemediationOrder, started: Remediation) -> None:
     """Refuse a key that started something else: nobody would notice otherwise."""
-    asked = (order.mode, order.environments, order.flows)
-    if asked != (started.mode, started.environment_ids, started.flow_ids):
+    asked = (order.mode, order.environments, order.flows, order.reconcile)
+    there = (started.mode, started.environment_ids, started.flow_ids, started.reconcile)
+    if asked != there:
         raise Blocked(
             f"This {IDEMPOTENCY_KEY} has started remediation {started.id}, which is another one.",
             instruction="Send each new order with a key of its own.",

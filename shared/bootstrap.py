@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from shared.adapters.call_budget import CallBudget
     from shared.adapters.http_client import HttpClient
     from shared.callers import CallerPorts
-    from shared.ports import Archive, CanvasApps, Clock, FlowAccess, Messages, Secrets, Store
+    from shared.ports import (
+        Archive,
+        CanvasApps,
+        Clock,
+        FlowAccess,
+        FlowPages,
+        Messages,
+        Secrets,
+        Store,
+    )
 
 #: Of each event loop its own, since connections belong to a loop. An app has one loop.
 _by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Services] = WeakKeyDictionary()
@@ -65,6 +74,7 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
         messages=_messages(ground),
         environments=callers.environments,
         flow_reports=FlowServiceReports(ground.http, outside.flow_service),
+        flow_pages=outside.flow_pages(),
         flow_access=outside.flow_access(callers.secrets),
         flow_switch=FlowServiceSwitch(ground.http, outside.flow_service),
         workflows=callers.workflows,
@@ -180,11 +190,12 @@ class _Outside:
 
         settings = ground.settings
         self._ground = ground
+        self._flow_budget = ground.budget("flow-service", settings.flow_service_calls_per_minute)
         self.flow_service = Service(
             name="Flow service",
             scope=flow_service.SCOPE,
             credential=ground.credential,
-            budget=ground.budget("flow-service", settings.flow_service_calls_per_minute),
+            budget=self._flow_budget,
         )
         self.resource_manager = Service(
             name="Azure Resource Manager",
@@ -217,6 +228,16 @@ class _Outside:
             machine_groups=DataverseMachineGroups(self.dataverse),
             organization=DataverseOrganization(self.dataverse),
         )
+
+    def flow_pages(self) -> "FlowPages":
+        """Return the lists of flows by pages; those of the flow service have a small budget."""
+        from shared.adapters.flow_pages import OwnShare, ServiceFlowPages
+
+        ground, whole = self._ground, self.flow_service
+        calls = ground.settings.reconciliation_calls_per_minute
+        share = OwnShare(ground.budget("reconciliation", calls), self._flow_budget)
+        listing = replace(whole, budget=share)
+        return ServiceFlowPages(ground.http, self.dataverse, listing)
 
     def caller_ports(self) -> "CallerPorts":
         """Return what the caller kinds need; other parts use the same."""

@@ -2,12 +2,14 @@
 
 import functools
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
 from pydantic import TypeAdapter
 
+from shared.domain.discovery import DiscoveredPart
 from shared.domain.environment import EnvironmentSettings
 from shared.domain.job import FlowJob
 from shared.domain.records import (
@@ -20,6 +22,7 @@ from shared.domain.records import (
 )
 from shared.domain.remediation import EnvironmentJob, PlanItem, Remediation
 from shared.domain.run_archive import RunArchive
+from shared.errors import NotFound
 from shared.ports import Condition, Delete, Insert, Operation, Replace, Row, Scalar, Store, Upsert
 
 #: Characters of JSON in one property: Tables allow 64 KiB of UTF-16.
@@ -79,6 +82,13 @@ class Table[T]:
     async def delete(self, kept: Kept[T]) -> None:
         """Remove the item; raises `Conflict` if it changed, `NotFound` if it is gone."""
         await self._store.write(Delete(self._row(kept.item, kept.etag)))
+
+    async def clear(self, partition: str, *, where: Sequence[Condition] = ()) -> None:
+        """Remove the items of a partition, or those that fit; what is gone meanwhile is fine."""
+        rows = [row async for row in self._store.query(self._name, partition, where=where)]
+        for row in rows:
+            with suppress(NotFound):
+                await self._store.write(Delete(replace(row, etag=None)))
 
     async def query(
         self, partition: str | None = None, *, where: Sequence[Condition] = ()
@@ -141,6 +151,7 @@ class Tables:
     leases: Table[ResourceLease] = field(init=False)
     flags: Table[Flag] = field(init=False)
     run_archives: Table[RunArchive] = field(init=False)
+    discoveries: Table[DiscoveredPart] = field(init=False)
 
     def __post_init__(self) -> None:
         """Open the tables."""
@@ -192,4 +203,10 @@ class Tables:
         table("links", LinkRecord, lambda item: ("link", item.environment_id))
         table("leases", ResourceLease, lambda item: ("lease", item.id))
         table("flags", Flag, lambda item: ("flag", item.name))
+        table(
+            "discoveries",
+            DiscoveredPart,
+            lambda part: (part.environment_job_id, f"{part.source}-{part.number:06}"),
+            lambda part: {"source": part.source},
+        )
         table("run_archives", RunArchive, lambda item: (item.environment_id, item.job_id))

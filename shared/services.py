@@ -14,6 +14,7 @@ from shared.ports import (
     Environments,
     FirewallKind,
     FlowAccess,
+    FlowPages,
     FlowReports,
     FlowSwitch,
     Keys,
@@ -54,6 +55,7 @@ class Services:
     messages: Messages
     environments: Environments
     flow_reports: FlowReports
+    flow_pages: FlowPages
     flow_access: FlowAccess
     flow_switch: FlowSwitch
     workflows: Workflows

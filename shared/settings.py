@@ -43,6 +43,8 @@ class Settings(BaseSettings):
 
     #: Calls a minute to the flow service (contract §5.10: 5 is known to be safe).
     flow_service_calls_per_minute: int = 5
+    #: Calls a minute of them that a full reconciliation may take.
+    reconciliation_calls_per_minute: int = 2
     #: Calls a minute to each Dataverse environment (contract §12: 6,000 in 5 minutes).
     dataverse_calls_per_minute: int = 1000
     #: Calls a minute to Azure Resource Manager.

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from azure.core.credentials_async import AsyncTokenCredential
 
-from shared.adapters.http_client import Answer, Call, HttpClient, Service, read_object
+from shared.adapters.http_client import Answer, Call, HttpClient, Service, check_next, read_object
 from shared.adapters.http_policies import Budget
 from shared.domain.environment import Environment
 from shared.errors import Refused
@@ -13,6 +13,7 @@ from shared.errors import Refused
 _PATH = "/api/data/v9.2/"
 #: Rows a page holds at most: ten thousand definitions in twenty calls.
 _PAGE = 500
+_LINK = "@odata.nextLink"
 _HEADERS = {"OData-Version": "4.0", "OData-MaxVersion": "4.0"}
 
 
@@ -44,17 +45,19 @@ class Dataverse:
         self, environment: Environment, table: str, params: Mapping[str, str]
     ) -> AsyncIterator[object]:
         """Yield the rows of a table set, as JSON objects."""
-        call = Call(
-            method="GET",
-            url=table,
-            params=params,
-            headers={"Prefer": f"odata.maxpagesize={_PAGE}"},
-        )
-        return self._http.items(
-            self._service(environment),
-            self._absolute(environment, call),
-            link="@odata.nextLink",
-        )
+        call = self._absolute(environment, _list_of(table, params))
+        return self._http.items(self._service(environment), call, link=_LINK)
+
+    async def page(
+        self, environment: Environment, table: str, params: Mapping[str, str], cursor: str = ""
+    ) -> tuple[list[object], str]:
+        """Return the rows of one page, and the next one's cursor; empty: it was the last."""
+        service = self._service(environment)
+        call = self._absolute(environment, _list_of(table, params))
+        if cursor:
+            check_next(service, call.url, cursor)
+            call = replace(call, url=cursor, params={})
+        return await self._http.page(service, call, link=_LINK)
 
     def _absolute(self, environment: Environment, call: Call) -> Call:
         url = f"{_url(environment)}{_PATH}{call.url}"
@@ -70,6 +73,12 @@ class Dataverse:
                 budget=self._budget(url) if self._budget else None,
             )
         return self._services[url]
+
+
+def _list_of(table: str, params: Mapping[str, str]) -> Call:
+    return Call(
+        method="GET", url=table, params=params, headers={"Prefer": f"odata.maxpagesize={_PAGE}"}
+    )
 
 
 def _url(environment: Environment) -> str:

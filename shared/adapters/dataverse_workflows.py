@@ -18,9 +18,9 @@ from shared.domain.flow import FlowState, Workflow, WorkflowChange, WorkflowDraf
 from shared.errors import NotFound
 from shared.ports import Workflows
 
-_TABLE = "workflows"
-_CLOUD_FLOWS = "category eq 5 and type eq 1"
-_COLUMNS = "workflowid,name,statecode,clientdata,_ownerid_value,ismanaged,description"
+TABLE = "workflows"
+CLOUD_FLOWS = "category eq 5 and type eq 1"
+COLUMNS = "workflowid,name,statecode,clientdata,_ownerid_value,ismanaged,description"
 _STATES = {0: FlowState.OFF, 1: FlowState.ON, 2: FlowState.SUSPENDED}
 #: Always written together (§14.1).
 _CODES = {
@@ -66,14 +66,14 @@ class DataverseWorkflows(Workflows):
         self, environment: Environment, *, managed_only: bool = False
     ) -> AsyncIterator[Workflow]:
         """Yield every cloud flow, or just those of managed solutions, 500 a call."""
-        which = f"{_CLOUD_FLOWS} and ismanaged eq true" if managed_only else _CLOUD_FLOWS
-        params = {"$filter": which, "$select": _COLUMNS}
-        async for row in self._dataverse.rows(environment, _TABLE, params):
+        which = f"{CLOUD_FLOWS} and ismanaged eq true" if managed_only else CLOUD_FLOWS
+        params = {"$filter": which, "$select": COLUMNS}
+        async for row in self._dataverse.rows(environment, TABLE, params):
             yield read_wire(WorkflowEntity, row).to_domain()
 
     async def get(self, environment: Environment, workflow_id: str) -> Workflow:
         """Return one; raises `NotFound`."""
-        call = Call(method="GET", url=_row(workflow_id), params={"$select": _COLUMNS})
+        call = Call(method="GET", url=_row(workflow_id), params={"$select": COLUMNS})
         document = await self._dataverse.read(environment, call)
         return read_wire(WorkflowEntity, document).to_domain()
 
@@ -120,7 +120,7 @@ class DataverseWorkflows(Workflows):
 
 
 def _row(workflow_id: str) -> str:
-    return f"{_TABLE}({workflow_id})"
+    return f"{TABLE}({workflow_id})"
 
 
 def _body(change: WorkflowChange) -> dict[str, object]:

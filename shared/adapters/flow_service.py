@@ -3,7 +3,7 @@
 Microsoft does not support this API for customers, but the reports about the key exist nowhere else.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
 from datetime import datetime, timedelta
 
@@ -25,6 +25,10 @@ _DELETED = "Deleted"
 _SHADOW = "-azshadow"
 
 
+#: Path and query of the list of every flow (§5.2).
+ALL_FLOWS = ("v2/flows", {"$top": str(_PAGE), "include": "includeSolutionCloudFlows"})
+
+
 def admin_url(environment_id: str, path: str) -> str:
     """Return a URL in an administrator's view of an environment."""
     return f"{_BASE}/scopes/admin/environments/{environment_id}/{path}"
@@ -33,6 +37,15 @@ def admin_url(environment_id: str, path: str) -> str:
 def maker_url(environment_id: str, path: str) -> str:
     """Return a URL in a maker's view of an environment."""
     return f"{_BASE}/environments/{environment_id}/{path}"
+
+
+def reported(flows: Iterable[FlowEntity]) -> list[ReportedFlow]:
+    """Return flows as lines of a report, without those that are deleted and shadow rows."""
+    return [
+        flow.to_report()
+        for flow in flows
+        if flow.properties.state != _DELETED and not flow.name.endswith(_SHADOW)
+    ]
 
 
 def _between(since: datetime, until: datetime | None) -> str:
@@ -60,10 +73,8 @@ class FlowServiceReports(FlowReports):
 
     async def list_flows(self, environment_id: str) -> list[ReportedFlow]:
         """Return every flow of the environment, lean, solution flows included (§5.2)."""
-        return await self._report(
-            admin_url(environment_id, "v2/flows"),
-            {"$top": str(_PAGE), "include": "includeSolutionCloudFlows"},
-        )
+        path, params = ALL_FLOWS
+        return await self._report(admin_url(environment_id, path), params)
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowDetail:
         """Return one flow with its definition; raises `NotFound`."""
@@ -108,11 +119,7 @@ class FlowServiceReports(FlowReports):
     async def _report(self, url: str, params: Mapping[str, str]) -> list[ReportedFlow]:
         """Read a report; a flow that stands on two pages is given once."""
         flows = {flow.name: flow async for flow in self._flows(url, params)}
-        return [
-            flow.to_report()
-            for flow in flows.values()
-            if flow.properties.state != _DELETED and not flow.name.endswith(_SHADOW)
-        ]
+        return reported(flows.values())
 
     async def _flows(self, url: str, params: Mapping[str, str]) -> AsyncIterator[FlowEntity]:
         call = Call(method="GET", url=url, params={**VERSION, **params})

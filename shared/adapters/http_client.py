@@ -150,7 +150,7 @@ class HttpClient:
         is_first = True
         while True:
             try:
-                page = read_object(service, await self.send(service, call))
+                items, following = await self.page(service, call, member=member, link=link)
             except Throttled as err:
                 wait = err.retry_after or _UNTOLD_WAIT
                 waited += wait
@@ -158,17 +158,26 @@ class HttpClient:
                     raise
                 await self._transport.sleep(wait.total_seconds())
                 continue
-            items = page.get(member)
-            if not isinstance(items, list):
-                raise Unavailable(f"{service.name}: the answer holds no list")
             for item in items:
                 yield item
-            following = page.get(link)
-            if not isinstance(following, str) or not following:
+            if not following:
                 return
-            _check_next(service, call.url, following)
             call = replace(call, url=following, params={})
             is_first = False
+
+    async def page(
+        self, service: Service, call: Call, *, member: str = "value", link: str = "nextLink"
+    ) -> tuple[list[object], str]:
+        """Return the items of one page of a list, and the next page's URL; empty: there is none."""
+        page = read_object(service, await self.send(service, call))
+        items = page.get(member)
+        if not isinstance(items, list):
+            raise Unavailable(f"{service.name}: the answer holds no list")
+        following = page.get(link)
+        if not isinstance(following, str) or not following:
+            return items, ""
+        check_next(service, call.url, following)
+        return items, following
 
     async def _error_of(self, service: Service, response: AsyncHttpResponse) -> ProductError:
         """Return what an answer of 400 and above means; a wait it asks for counts for everybody."""
@@ -202,7 +211,7 @@ class HttpClient:
         return self._pipelines[service]
 
 
-def _check_next(service: Service, url: str, following: str) -> None:
+def check_next(service: Service, url: str, following: str) -> None:
     """Raise `Unavailable` for a link that leads elsewhere or nowhere.
 
     A next page may lie on another host (regional ones, or Resource Manager's, as recorded answers

@@ -63,6 +63,15 @@ class Workflow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KnownFlow:
+    """A row of Dataverse without its definition: what is compared with the flow service."""
+
+    workflow_id: str
+    name: str
+    state: FlowState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowDraft:
     """A cloud flow to be created in Dataverse, off, under an id of our choice."""
 

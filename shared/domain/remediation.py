@@ -38,6 +38,8 @@ class Remediation:
     environment_ids: tuple[str, ...]
     #: Workflow ids or flow names; empty: all that stay on Microsoft's key.
     flow_ids: tuple[str, ...] = ()
+    #: Whether every flow is compared with the flow service's list of all flows.
+    reconcile: bool = False
 
 
 class EnvironmentJobState(StrEnum):
@@ -90,6 +92,7 @@ class EnvironmentJob:
     #: What is done here: what was asked for, or less where the environment's mode says so.
     mode: RemediationMode
     flow_ids: tuple[str, ...] = ()
+    reconcile: bool = False
     policy_id: str = ""
 
     state: EnvironmentJobState = EnvironmentJobState.WAITING_FOR_MIGRATION

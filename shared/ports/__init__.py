@@ -15,8 +15,10 @@ from shared.ports.power_platform import (
     EnvironmentVariable,
     EnvironmentVariables,
     FlowAccess,
+    FlowPages,
     FlowReports,
     FlowSwitch,
+    Page,
     Workflows,
 )
 from shared.ports.state import (
@@ -47,6 +49,7 @@ __all__ = [
     "Environments",
     "FirewallKind",
     "FlowAccess",
+    "FlowPages",
     "FlowReports",
     "FlowSwitch",
     "Insert",
@@ -56,6 +59,7 @@ __all__ = [
     "Operation",
     "Organization",
     "OutgoingMessage",
+    "Page",
     "Replace",
     "ResourceReader",
     "Row",

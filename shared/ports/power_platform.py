@@ -107,6 +107,28 @@ class Workflows(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Page[T]:
+    """One page of a list."""
+
+    items: tuple[T, ...]
+    #: Where the list goes on, to be given back as it is; empty: it ends here.
+    cursor: str
+
+
+class FlowPages(Protocol):
+    """Lists of flows a page at a time: who reads one can go on where another had to stop.
+
+    A cursor that the platform takes no more is `Refused` (status 400 or 410) or `NotFound`.
+    """
+
+    async def workflows(self, environment: Environment, cursor: str = "") -> Page[Workflow]:
+        """Return cloud flows as Dataverse has them, up to 500."""
+
+    async def flows(self, environment_id: str, cursor: str = "") -> Page[ReportedFlow]:
+        """Return flows as the flow service lists them, lean; within a budget of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentVariable:
     """One Dataverse environment variable; `value_id` None: only the default is set."""
 

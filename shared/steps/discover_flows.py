@@ -1,54 +1,41 @@
 """Find the flows that stay on Microsoft's key, and what the plan needs to know of each. Reads only.
 
-Bulk first: two reports and one Dataverse query of 500 definitions a call; a flow is read by itself
-only where Dataverse has no row of it.
+Bulk first: a report and one Dataverse query of 500 definitions a call; a flow is read by itself
+only where Dataverse has no row of it. Every page is kept before the next one is asked for: a
+process that dies, and a budget that is used up, cost one page (discovery_parts.py).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import batched
 
 from shared.domain.definition_comparison import definition_digest
+from shared.domain.discovery import (
+    FLOWS_IN_A_ROW,
+    DiscoveredPart,
+    Discovery,
+    HeldBackFlow,
+    Source,
+    assembled,
+    known_in,
+    reported_in,
+)
 from shared.domain.environment import Environment
-from shared.domain.flow import FlowState, ReportedFlow
+from shared.domain.flow import FlowDetail, FlowState, KnownFlow, ReportedFlow, Workflow
 from shared.domain.flow_definition import (
     CHILD_REFERENCE,
     FlowDefinition,
     UnreadableDefinition,
     parse_client_data,
 )
-from shared.domain.flow_summary import FlowSummary, summarise
-from shared.errors import NotFound
+from shared.domain.flow_summary import summarise
+from shared.errors import NotFound, Refused, Unavailable
+from shared.ports import Page
 from shared.services import Services
+from shared.steps.discovery_parts import DiscoveryParts
 
-_NO_CHILDREN: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldBackFlow:
-    """A flow that the platform will not move under the key."""
-
-    workflow_id: str
-    flow_name: str
-    display_name: str
-    is_on: bool
-    is_managed: bool
-    in_solution: bool
-    #: None: the definition cannot be read; `problem` says why.
-    definition: FlowSummary | None
-    problem: str
-    digest: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Discovery:
-    """What was found in one environment."""
-
-    held_back: tuple[HeldBackFlow, ...]
-    #: Child flows that each flow of the environment runs, by Dataverse id.
-    children: Mapping[str, frozenset[str]]
-    titles: Mapping[str, str]
-    #: Differences between the sources.
-    findings: tuple[str, ...]
+#: Answers to a cursor that is not taken any more.
+_EXPIRED = frozenset({400, 410})
 
 
 async def has_migrated(services: Services, environment_id: str) -> bool:
@@ -59,62 +46,143 @@ async def has_migrated(services: Services, environment_id: str) -> bool:
     return {flow.flow_name for flow in everything} == {flow.flow_name for flow in staying}
 
 
-async def discover(services: Services, environment: Environment) -> Discovery:
-    """Return the flows that stay on Microsoft's key and the calls between all flows."""
+async def discover(
+    services: Services, environment: Environment, job_id: str, *, reconcile: bool = False
+) -> Discovery:
+    """Return the flows that stay on Microsoft's key and the calls between all flows.
+
+    Goes on with what a discovery of the same job has kept. `reconcile`: compare every flow with
+    the flow service's list of all flows, which takes many calls of a small budget.
+    """
+    parts = DiscoveryParts(services, job_id)
+    await parts.open()
+    await _read_report(services, environment, parts)
+    if environment.dataverse_url:
+        await _read_workflows(services, environment, parts)
+    await _read_alone(services, environment, parts)
+    if reconcile:
+        await _read_list(services, environment, parts)
+    return assembled(await parts.all())
+
+
+async def _read_report(services: Services, environment: Environment, parts: DiscoveryParts) -> None:
+    if parts.at(Source.REPORT).is_read:
+        return
     listed = await services.flow_reports.microsoft_key_flows(
         environment.id, cannot_migrate_only=True
     )
-    by_id = {(flow.workflow_id or flow.flow_name).lower(): flow for flow in listed}
-    held_back: dict[str, HeldBackFlow] = {}
-    children: dict[str, frozenset[str]] = {}
-    titles: dict[str, str] = {}
-    if environment.dataverse_url:
-        async for row in services.workflows.list(environment):
-            identity = row.workflow_id.lower()
-            definition, problem = _parsed(row.client_data)
-            titles[identity] = row.name
-            children[identity] = _children(definition, row.client_data)
-            if identity in by_id:
-                held_back[identity] = HeldBackFlow(
+    await parts.keep(_rows_of_report(parts.part(Source.REPORT), listed))
+
+
+async def _read_workflows(
+    services: Services, environment: Environment, parts: DiscoveryParts
+) -> None:
+    if parts.at(Source.DATAVERSE).is_read:
+        return
+    reported = reported_in(await parts.all(), Source.REPORT)
+    empty = parts.part(Source.DATAVERSE)
+
+    def rows(flows: Sequence[Workflow]) -> list[DiscoveredPart]:
+        return [
+            _part_of(replace(empty, read=services.now), some, reported) for some in _batches(flows)
+        ]
+
+    await _read_pages(
+        parts,
+        Source.DATAVERSE,
+        lambda cursor: services.flow_pages.workflows(environment, cursor),
+        rows,
+    )
+
+
+async def _read_alone(services: Services, environment: Environment, parts: DiscoveryParts) -> None:
+    """Read the reported flows that Dataverse does not have, a row for each."""
+    kept = await parts.all()
+    known = known_in(kept)
+    missing = [
+        (identity, flow)
+        for identity, flow in reported_in(kept, Source.REPORT).items()
+        if identity not in known
+    ]
+    for identity, flow in missing[parts.at(Source.ALONE).number :]:
+        try:
+            detail = await services.flow_reports.get_flow(environment.id, flow.flow_name)
+        except NotFound:
+            held_back: tuple[HeldBackFlow, ...] = ()
+        else:
+            held_back = (_of_detail(identity, flow, detail),)
+        children = {one.workflow_id: one.definition.children for one in held_back if one.definition}
+        part = replace(parts.part(Source.ALONE), held_back=held_back, children=children)
+        await parts.keep([part])
+
+
+async def _read_list(services: Services, environment: Environment, parts: DiscoveryParts) -> None:
+    empty = parts.part(Source.FLOW_SERVICE)
+    await _read_pages(
+        parts,
+        Source.FLOW_SERVICE,
+        lambda cursor: services.flow_pages.flows(environment.id, cursor),
+        lambda flows: _rows_of_report(replace(empty, read=services.now), flows),
+    )
+
+
+async def _read_pages[T](
+    parts: DiscoveryParts,
+    source: Source,
+    read: Callable[[str], Awaitable[Page[T]]],
+    rows: Callable[[Sequence[T]], list[DiscoveredPart]],
+) -> None:
+    while not (at := parts.at(source)).is_read:
+        try:
+            page = await read(at.cursor)
+        except (Refused, NotFound) as err:
+            if not at.cursor or (isinstance(err, Refused) and err.status not in _EXPIRED):
+                raise
+            await parts.restart(source)
+            raise Unavailable(f"the list could not be read on, and begins anew: {err}") from err
+        await parts.keep(rows(page.items), cursor=page.cursor)
+
+
+def _batches[T](items: Iterable[T]) -> list[tuple[T, ...]]:
+    """Return rows' worth of items; of none, one that is empty: a page was read all the same."""
+    return list(batched(items, FLOWS_IN_A_ROW, strict=False)) or [()]
+
+
+def _rows_of_report(empty: DiscoveredPart, flows: Sequence[ReportedFlow]) -> list[DiscoveredPart]:
+    return [replace(empty, reported=some) for some in _batches(flows)]
+
+
+def _part_of(
+    empty: DiscoveredPart, flows: Sequence[Workflow], reported: Mapping[str, ReportedFlow]
+) -> DiscoveredPart:
+    known, held_back, children = [], [], {}
+    for row in flows:
+        identity = row.workflow_id.lower()
+        known.append(KnownFlow(workflow_id=identity, name=row.name, state=row.state))
+        runs_others = CHILD_REFERENCE in row.client_data
+        if identity not in reported and not runs_others:
+            continue  # most flows: one look at the text saves reading the definition
+        definition, problem = _parsed(row.client_data)
+        if definition and runs_others and (found := definition.children):
+            children[identity] = found
+        if identity in reported:
+            held_back.append(
+                HeldBackFlow(
                     workflow_id=identity,
-                    flow_name=by_id[identity].flow_name,
+                    flow_name=reported[identity].flow_name,
                     display_name=row.name,
                     is_on=row.state is FlowState.ON,
                     is_managed=row.is_managed,
-                    in_solution=by_id[identity].workflow_id is not None,
+                    in_solution=reported[identity].workflow_id is not None,
                     definition=summarise(definition) if definition else None,
                     problem=problem,
                     digest=definition_digest(row.client_data),
                 )
-    findings: list[str] = []
-    for identity, flow in by_id.items():
-        if identity in held_back:
-            continue
-        alone = await _read_alone(services, environment, identity, flow)
-        if alone is None:
-            findings.append(
-                f"{flow.display_name} is reported on Microsoft's key, but neither Dataverse nor "
-                "the flow service has it: deleted meanwhile?"
             )
-            continue
-        held_back[identity] = alone
-        titles[identity] = alone.display_name
-        children[identity] = alone.definition.children if alone.definition else _NO_CHILDREN
-    return Discovery(
-        held_back=tuple(held_back.values()),
-        children=children,
-        titles=titles,
-        findings=tuple(findings),
-    )
+    return replace(empty, known=tuple(known), held_back=tuple(held_back), children=children)
 
 
-async def _read_alone(
-    services: Services, environment: Environment, identity: str, flow: ReportedFlow
-) -> HeldBackFlow | None:
-    try:
-        detail = await services.flow_reports.get_flow(environment.id, flow.flow_name)
-    except NotFound:
-        return None
+def _of_detail(identity: str, flow: ReportedFlow, detail: FlowDetail) -> HeldBackFlow:
     definition, problem = _parsed(detail.client_data)
     return HeldBackFlow(
         workflow_id=identity,
@@ -127,13 +195,6 @@ async def _read_alone(
         problem=problem,
         digest=definition_digest(detail.client_data),
     )
-
-
-def _children(definition: FlowDefinition | None, client_data: str) -> frozenset[str]:
-    # Few flows run others: one look at the text saves the walk over the actions of the rest.
-    if definition is None or CHILD_REFERENCE not in client_data:
-        return _NO_CHILDREN
-    return definition.children
 
 
 def _parsed(client_data: str) -> tuple[FlowDefinition | None, str]:

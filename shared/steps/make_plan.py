@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from shared.domain.dependency_graph import DependencyGraph
+from shared.domain.discovery import Discovery
 from shared.domain.environment import Environment
 from shared.domain.job import Pattern, job_id
 from shared.domain.plan import Candidate, Request
@@ -17,7 +18,6 @@ from shared.domain.remediation import (
 from shared.errors import NotFound
 from shared.services import Services
 from shared.steps.check_network import read_network
-from shared.steps.discover_flows import Discovery
 from shared.steps.gate import settings_of
 from shared.steps.watch_quiet import RUN_HISTORY
 

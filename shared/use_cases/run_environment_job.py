@@ -30,6 +30,7 @@ from shared.errors import (
 from shared.rows import Kept
 from shared.services import Services
 from shared.steps.discover_flows import discover, has_migrated
+from shared.steps.discovery_parts import forget_discovery
 from shared.steps.dispatch import announce, dispatch, open_jobs
 from shared.steps.find_callers import SearchRequest, find_callers
 from shared.steps.gate import settings_of
@@ -127,7 +128,7 @@ async def _wait_for_migration(services: Services, job: EnvironmentJob) -> Enviro
 
 async def _discover(services: Services, job: EnvironmentJob) -> EnvironmentJob:
     environment = await _environment(services, job)
-    found = await discover(services, environment)
+    found = await discover(services, environment, job.id, reconcile=job.reconcile)
     request = SearchRequest(
         environment_job_id=job.id,
         environment=environment,
@@ -153,6 +154,7 @@ async def _discover(services: Services, job: EnvironmentJob) -> EnvironmentJob:
 
 async def _complete_plan(services: Services, job: EnvironmentJob) -> EnvironmentJob:
     """Fill in callers and the network, flow by flow, so that a used-up budget loses nothing."""
+    await forget_discovery(services, job.id)
     environment = await _environment(services, job)
     items = []
     for item in await services.tables.plans.all(job.id):

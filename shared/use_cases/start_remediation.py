@@ -29,6 +29,8 @@ class StartRemediation:
     cause: str
     environment_ids: tuple[str, ...]
     flow_ids: tuple[str, ...] = ()
+    #: Compare every flow with the flow service's list of all flows, at a small budget of its own.
+    reconcile: bool = False
 
 
 async def order_remediation(services: Services, order: StartRemediation) -> Remediation:
@@ -63,6 +65,7 @@ async def start_remediation(services: Services, order: StartRemediation) -> Reme
         created=services.now,
         environment_ids=order.environment_ids,
         flow_ids=order.flow_ids,
+        reconcile=order.reconcile,
     )
     try:
         await services.tables.remediations.insert(remediation)
@@ -88,6 +91,7 @@ async def _start_environment(
         environment_id=environment_id,
         mode=mode,
         flow_ids=remediation.flow_ids,
+        reconcile=remediation.reconcile,
     )
     text = f"Started by {remediation.origin}: {remediation.cause}"
     job = moved(job, EnvironmentJobState.WAITING_FOR_MIGRATION, text, now=services.now)

@@ -19,6 +19,7 @@ from shared.adapters.dataverse import Dataverse
 from shared.adapters.dataverse_environment_variables import DataverseEnvironmentVariables
 from shared.adapters.dataverse_workflows import DataverseWorkflows
 from shared.adapters.flow_access import FlowServiceAccess
+from shared.adapters.flow_pages import ServiceFlowPages
 from shared.adapters.flow_service import FlowServiceReports, FlowServiceSwitch
 from shared.adapters.http_client import HttpClient, Service
 from shared.adapters.identity import (
@@ -82,6 +83,7 @@ class Adapters:
     http: HttpClient
     environments: PowerPlatformAdmin
     reports: FlowServiceReports
+    pages: ServiceFlowPages
     switch: FlowServiceSwitch
     access: FlowServiceAccess
     workflows: DataverseWorkflows
@@ -141,6 +143,7 @@ def _built(world: TenantWorld, http: HttpClient, application: Any) -> Adapters:
         http=http,
         environments=PowerPlatformAdmin(http, admin),
         reports=FlowServiceReports(http, flows),
+        pages=ServiceFlowPages(http, dataverse, flows),
         switch=FlowServiceSwitch(http, flows),
         access=FlowServiceAccess(http, flows, as_operator, operator),
         workflows=DataverseWorkflows(dataverse),

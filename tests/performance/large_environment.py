@@ -17,6 +17,7 @@ from shared.adapters.flow_files import read_flow_files
 from shared.callers.flow import FlowCallers
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowDetail, FlowState, ReportedFlow, Run, Workflow
+from shared.ports import Page
 from shared.services import Services
 from shared.steps.find_callers import SearchRequest
 from tests.twins.ports import twins_of
@@ -25,6 +26,8 @@ from tests.twins.world import World
 
 FLOWS = 10_000
 HELD_BACK = 300
+#: Rows a page.
+PAGE = 500
 ENVIRONMENT = Environment(
     id="e0000000-0000-4000-8000-000000000001",
     display_name="Large",
@@ -115,8 +118,14 @@ class LargeWorkflows:
     async def list(
         self, environment: Environment, *, managed_only: bool = False
     ) -> AsyncIterator[Workflow]:
-        """Yield every flow, none of them managed; each text is a new object, as from the wire."""
-        for number in range(0 if managed_only else self._flows):
+        """Yield every flow, none of them managed."""
+        for start in range(0, 0 if managed_only else self._flows, PAGE):
+            async for row in self.rows(environment, start, PAGE):
+                yield row
+
+    async def rows(self, _: Environment, start: int, count: int) -> AsyncIterator[Workflow]:
+        """Yield a page of flows; each text is a new object, as from the wire."""
+        for number in range(start, min(start + count, self._flows)):
             text = self._texts[number % len(self._texts)]
             yield Workflow(
                 workflow_id=id_of(number),
@@ -128,6 +137,23 @@ class LargeWorkflows:
                 description="",
                 etag="1",
             )
+
+
+class LargePages:
+    """The port `FlowPages`, as far as a discovery reads it: the same flows, 500 a page."""
+
+    def __init__(self, workflows: LargeWorkflows) -> None:
+        self._workflows = workflows
+
+    async def workflows(self, environment: Environment, cursor: str = "") -> Page[Workflow]:
+        """Return the page that a number names."""
+        start = int(cursor or 0)
+        rows = tuple([row async for row in self._workflows.rows(environment, start, PAGE)])
+        return Page(items=rows, cursor=str(start + PAGE) if len(rows) == PAGE else "")
+
+    async def flows(self, environment_id: str, cursor: str = "") -> Page[ReportedFlow]:
+        """Nobody asks: no reconciliation is ordered."""
+        raise NotImplementedError
 
 
 class LargeReports:
@@ -177,5 +203,9 @@ def services_for(workflows: Any, reports: Any) -> Services:
     twins = services_of(twins_of(world).ports)
     flow_callers = FlowCallers(workflows, twins.environments)
     return replace(
-        twins, workflows=workflows, flow_reports=reports, callers={flow_callers.kind: flow_callers}
+        twins,
+        workflows=workflows,
+        flow_reports=reports,
+        flow_pages=LargePages(workflows),
+        callers={flow_callers.kind: flow_callers},
     )

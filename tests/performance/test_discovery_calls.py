@@ -91,6 +91,7 @@ def _services(platform: Adapters) -> Services:
         services_of(twins_of(World()).ports),
         environments=platform.environments,
         flow_reports=platform.reports,
+        flow_pages=platform.pages,
         workflows=platform.workflows,
         callers=kinds,
     )
@@ -99,7 +100,7 @@ def _services(platform: Adapters) -> Services:
 async def _plan(services: Services, environment: Environment) -> list[PlanItem]:
     """Do what an environment job does up to its plan."""
     assert await has_migrated(services, environment.id)
-    found = await discover(services, environment)
+    found = await discover(services, environment, JOB.id)
     request = SearchRequest(
         environment_job_id=JOB.id,
         environment=environment,

@@ -37,7 +37,7 @@ JOB = EnvironmentJob(
 
 async def plan(services: Services) -> list[PlanItem]:
     """Do what an environment job does up to its plan."""
-    found = await discover(services, ENVIRONMENT)
+    found = await discover(services, ENVIRONMENT, JOB.id)
     await find_callers(services, SEARCH)
     items, _ = await make_plan(services, JOB, found)
     return items

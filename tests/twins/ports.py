@@ -15,6 +15,7 @@ from shared.ports import (
     EnvironmentVariables,
     FirewallKind,
     FlowAccess,
+    FlowPages,
     FlowReports,
     FlowSwitch,
     Keys,
@@ -39,6 +40,7 @@ from tests.twins.crash import Plan, interrupting
 from tests.twins.environment_variables import EnvironmentVariablesTwin
 from tests.twins.environments import EnvironmentsTwin
 from tests.twins.flow_access import FlowAccessTwin
+from tests.twins.flow_pages import FlowPagesTwin
 from tests.twins.flow_reports import FlowReportsTwin
 from tests.twins.flow_switch import FlowSwitchTwin
 from tests.twins.keys import FirewallsTwin, KeysTwin, ServiceTagsTwin
@@ -61,6 +63,7 @@ class Ports:
     messages: Messages
     environments: Environments
     flow_reports: FlowReports
+    flow_pages: FlowPages
     flow_access: FlowAccess
     flow_switch: FlowSwitch
     workflows: Workflows
@@ -108,6 +111,7 @@ def twins_of(world: World, *, order: Random | None = None) -> Twins:
         messages=messages,
         environments=EnvironmentsTwin(world),
         flow_reports=FlowReportsTwin(world),
+        flow_pages=FlowPagesTwin(world),
         flow_access=FlowAccessTwin(world),
         flow_switch=FlowSwitchTwin(world),
         workflows=WorkflowsTwin(world),

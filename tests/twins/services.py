@@ -18,6 +18,7 @@ def services_of(ports: Ports, *, settings: Settings | None = None) -> Services:
         messages=ports.messages,
         environments=ports.environments,
         flow_reports=ports.flow_reports,
+        flow_pages=ports.flow_pages,
         flow_access=ports.flow_access,
         flow_switch=ports.flow_switch,
         workflows=ports.workflows,

@@ -29,6 +29,8 @@ class World:
         self.assumptions = Assumptions()
         #: Reports name no Dataverse id and no state: all that Microsoft's module reads (§5.1).
         self.reports_are_bare = False
+        #: Cursors of lists are not taken back: the pages begin anew.
+        self.cursors_expired = False
         #: Whether the app has the right to act for another user in Dataverse (contract §14.1).
         self.may_act_on_behalf = True
         #: Connector → whether its connections sign in by OAuth; a strange one does not tell.

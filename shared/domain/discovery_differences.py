@@ -1,0 +1,114 @@
+"""Where the sources of a discovery tell different things about a flow, in words.
+
+The report decides what is copied (contract §5.1); a difference is for a person. Each kind of
+difference is one text, however many flows it is about: ten thousand would fit no row.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from shared.domain.flow import KnownFlow, ReportedFlow
+
+#: Flows that are named of one kind of difference; the rest is counted.
+NAMED = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """What the flow service tells of an environment, by the id that a flow has in Dataverse."""
+
+    #: Its list of flows that stay on Microsoft's key.
+    reported: Mapping[str, ReportedFlow]
+    #: Of these, the ones that Dataverse does not have and the flow service could show.
+    alone: Collection[str] = ()
+    #: Its list of every flow; None: it was not asked (a full reconciliation is opt-in).
+    everything: Mapping[str, ReportedFlow] | None = None
+
+
+def differences(known: Mapping[str, KnownFlow], listed: Listed) -> tuple[str, ...]:
+    """Return the differences between Dataverse (`known`, by workflow id) and the flow service."""
+    reported = listed.reported
+    gone = [
+        flow
+        for identity, flow in reported.items()
+        if identity not in known and identity not in listed.alone
+    ]
+    found = [
+        *_text("reported on Microsoft's key, but in no source: deleted meanwhile?", gone),
+        *_text(
+            "reported under a workflow id that Dataverse does not have; read by the flow service",
+            [
+                reported[one]
+                for one in listed.alone
+                if one in reported and reported[one].workflow_id
+            ],
+        ),
+    ]
+    if listed.everything is None:
+        return (*found, *_between(known, reported, "the report of flows on Microsoft's key"))
+    everything = listed.everything
+    here = {flow.flow_name.lower() for flow in everything.values()} | everything.keys()
+    return (
+        *found,
+        *_text(
+            "in the flow service, but not in Dataverse",
+            [flow for identity, flow in everything.items() if identity not in known],
+        ),
+        *_text(
+            "in Dataverse, but not in the flow service",
+            [flow for identity, flow in known.items() if identity not in here],
+        ),
+        *_text(
+            "reported on Microsoft's key, but not in the flow service's list of all flows",
+            [flow for identity, flow in reported.items() if identity not in everything],
+        ),
+        *_between(known, everything, "the flow service"),
+        *_text(
+            "under another flow name than workflow id (nothing is wrong; both are used)",
+            [
+                flow
+                for flow in everything.values()
+                if flow.workflow_id and flow.workflow_id.lower() != flow.flow_name.lower()
+            ],
+        ),
+    )
+
+
+def _between(
+    known: Mapping[str, KnownFlow], listed: Mapping[str, ReportedFlow], by: str
+) -> Iterator[str]:
+    both = [(known[identity], flow) for identity, flow in listed.items() if identity in known]
+    yield from _text(
+        f"in another state by Dataverse than by {by}",
+        [flow for row, flow in both if flow.state and flow.state is not row.state],
+        {row.workflow_id: f"{row.state}, {flow.state}" for row, flow in both},
+    )
+    yield from _text(
+        f"under another title in Dataverse than in {by}",
+        [flow for row, flow in both if flow.display_name and flow.display_name != row.name],
+        {row.workflow_id: row.name for row, _ in both},
+    )
+
+
+def _text(
+    what: str,
+    flows: Collection[ReportedFlow | KnownFlow],
+    details: Mapping[str, str] | None = None,
+) -> Iterator[str]:
+    """Yield one sentence for all the flows, if there are any."""
+    if not flows:
+        return
+    names = sorted(_name(flow, details or {}) for flow in flows)
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    count = "1 flow is" if len(names) == 1 else f"{len(names)} flows are"
+    yield f"{count} {what}: {', '.join(names[:NAMED])}{more}."
+
+
+def _name(flow: ReportedFlow | KnownFlow, details: Mapping[str, str]) -> str:
+    if isinstance(flow, KnownFlow):
+        return f"{flow.name} (workflow {flow.workflow_id})"
+    ids = f"flow {flow.flow_name}"
+    if flow.workflow_id and flow.workflow_id.lower() != flow.flow_name.lower():
+        ids = f"{ids}, workflow {flow.workflow_id}"
+    detail = details.get((flow.workflow_id or flow.flow_name).lower())
+    return f"{flow.display_name} ({ids}{': ' + detail if detail else ''})"

@@ -1,0 +1,61 @@
+"""Keep what a discovery has read, page by page, so that it goes on where a process died."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from shared.domain.discovery import DiscoveredPart, Position, Source, is_stale, position_of
+from shared.ports import Condition
+from shared.services import Services
+
+
+@dataclass(slots=True)
+class DiscoveryParts:
+    """The rows of one environment job's discovery."""
+
+    services: Services
+    job_id: str
+    _positions: dict[Source, Position] = field(default_factory=dict)
+
+    async def open(self) -> None:
+        """See how far it got; what is too old to go on with is removed."""
+        parts = await self.all()
+        if is_stale(parts, self.services.now):
+            await self.services.tables.discoveries.clear(self.job_id)
+            parts = []
+        self._positions = {source: position_of(parts, source) for source in Source}
+
+    async def all(self) -> list[DiscoveredPart]:
+        """Return every row."""
+        return await self.services.tables.discoveries.all(self.job_id)
+
+    def at(self, source: Source) -> Position:
+        """Return where to go on with a source."""
+        return self._positions[source]
+
+    def part(self, source: Source) -> DiscoveredPart:
+        """Return an empty row, to be filled."""
+        now = self.services.now
+        return DiscoveredPart(
+            environment_job_id=self.job_id, source=source, number=0, read=now, ends_page=False
+        )
+
+    async def keep(self, page: Sequence[DiscoveredPart], *, cursor: str = "") -> None:
+        """Store a page, which may take several rows; `cursor` says where its source goes on."""
+        source, first = page[0].source, self.at(page[0].source).number
+        rows = [replace(part, number=first + place) for place, part in enumerate(page)]
+        rows[-1] = replace(rows[-1], ends_page=True, cursor=cursor)
+        await self.services.tables.discoveries.upsert(*rows)
+        self._positions[source] = Position(
+            number=first + len(rows), cursor=cursor, is_read=not cursor
+        )
+
+    async def restart(self, source: Source) -> None:
+        """Forget what was read of a source."""
+        where = [Condition("source", "eq", source)]
+        await self.services.tables.discoveries.clear(self.job_id, where=where)
+        self._positions[source] = Position()
+
+
+async def forget_discovery(services: Services, job_id: str) -> None:
+    """Remove the rows: the plan is made."""
+    await services.tables.discoveries.clear(job_id)

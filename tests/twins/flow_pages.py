@@ -1,0 +1,36 @@
+"""Twin of the port `FlowPages`: lists of a world's flows, a few a page."""
+
+from shared.domain.environment import Environment
+from shared.domain.flow import ReportedFlow, Workflow
+from shared.errors import Refused
+from shared.ports import Page
+from tests.twins.flow_reports import FlowReportsTwin
+from tests.twins.workflows import WorkflowsTwin
+from tests.twins.world import World
+
+#: Flows a page: small, so that most environments of the tests have several.
+SIZE = 3
+
+
+class FlowPagesTwin:
+    """The lists of a world by pages; a cursor is a place in the list."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._workflows = WorkflowsTwin(world)
+        self._reports = FlowReportsTwin(world)
+
+    async def workflows(self, environment: Environment, cursor: str = "") -> Page[Workflow]:
+        """Return cloud flows as Dataverse has them."""
+        return self._page([one async for one in self._workflows.list(environment)], cursor)
+
+    async def flows(self, environment_id: str, cursor: str = "") -> Page[ReportedFlow]:
+        """Return flows as the flow service lists them."""
+        return self._page(await self._reports.list_flows(environment_id), cursor)
+
+    def _page[T](self, items: list[T], cursor: str) -> Page[T]:
+        if cursor and self._world.cursors_expired:
+            raise Refused("The paging cookie has expired.", code="0x80040216", status=400)
+        start = int(cursor or 0)
+        following = str(start + SIZE) if start + SIZE < len(items) else ""
+        return Page(items=tuple(items[start : start + SIZE]), cursor=following)
