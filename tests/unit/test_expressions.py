@@ -1,0 +1,98 @@
+"""Unit tests of what expressions read."""
+
+import pytest
+
+from shared.domain.expressions import Reference, references_in, whole_reference
+
+
+def _read(text: str) -> list[tuple[str, str | None, list[str | None]]]:
+    return [
+        (found.function, found.argument, [key.name for key in found.keys])
+        for found in references_in(text)
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "@triggerBody()?['Name_Value']",
+        "@triggerBody()['Name_Value']",
+        "@TRIGGERBODY()?.Name_Value",
+        "Dear @{triggerBody()?['Name_Value']}, hello",
+    ],
+)
+def test_a_path_is_read_however_it_is_written(text: str) -> None:
+    """Brackets, dots, question marks and interpolation mean the same."""
+    found = _read(text)
+
+    assert found == [("triggerbody", "", ["Name_Value"])]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Call triggerBody()['X'] yourself",
+        "@@{triggerBody()['X']}",
+        "@@triggerBody()['X']",
+        "@concat('triggerBody()[''X'']')",
+        "someone@example.com",
+    ],
+)
+def test_literal_text_is_no_expression(text: str) -> None:
+    """Prose, escaped signs and texts inside an expression read nothing."""
+    found = [function for function, _, _ in _read(text) if function != "concat"]
+
+    assert found == []
+
+
+def test_a_path_may_go_on_behind_a_function_that_gives_one_of_a_list() -> None:
+    """`first(…)?['name']` reads the name of an item."""
+    (_, found) = list(references_in("@first(body('List')?['value'])?['name']"))
+
+    assert (found.function, found.argument) == ("body", "List")
+    assert [(key.name, key.is_index) for key in found.keys] == [
+        ("value", False),
+        (None, True),
+        ("name", False),
+    ]
+
+
+def test_what_only_a_run_knows_is_said_to_be_unknown() -> None:
+    """A key or an argument that is itself an expression has no name."""
+    found = _read("@triggerBody()?[variables('key')]")
+
+    assert found == [("triggerbody", "", [None]), ("variables", "key", [])]
+
+
+def test_the_function_around_a_reference_is_known() -> None:
+    """`length(…)` of a list asks for nothing inside of it."""
+    found = {one.function: one.inside for one in references_in("@length(body('List'))")}
+
+    assert found["body"] == "length"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_whole"),
+    [
+        ("@body('List')?['value']", True),
+        ("@{body('List')?['value']}", False),
+        ("@concat(body('List'), '')", True),
+        ("@body('List')?['value'][0] ", True),
+        ("body('List')", False),
+    ],
+)
+def test_a_value_is_a_reference_only_as_a_whole(text: str, is_whole: bool) -> None:
+    """Interpolation makes a text of it."""
+    found: Reference | None = whole_reference(text)
+
+    assert (found is not None) is is_whole
+
+
+@pytest.mark.parametrize(
+    "text", ["@body('List'", "@{body('List)", "@", "@{", "@body(", "@a[", "@a."]
+)
+def test_a_broken_expression_does_no_harm(text: str) -> None:
+    """The platform refuses to save it; whoever looks at it must not fall over it."""
+    found = list(references_in(text))
+
+    assert len(found) <= 1

@@ -1,0 +1,172 @@
+"""Unit tests of converting *List flows as Admin (V1)* to V2."""
+
+import json
+from typing import Any
+
+import pytest
+
+from shared.domain.flow_definition import parse_client_data
+from shared.domain.list_flows_action import convert_list_flows
+
+_LIST = {
+    "type": "OpenApiConnection",
+    "inputs": {
+        "host": {
+            "apiId": "/providers/Microsoft.PowerApps/apis/shared_flowmanagement",
+            "connectionName": "shared_flowmanagement",
+            "operationId": "ListFlowsInEnvironment",
+        },
+        "parameters": {"environmentName": "@parameters('Environment')"},
+    },
+}
+_FLOWS = "@outputs('List')?['body/value']"
+
+
+def _flow(**actions: Any) -> str:
+    definition = {
+        "triggers": {"manual": {"type": "Recurrence"}},
+        "actions": {"List": json.loads(json.dumps(_LIST)), **actions},
+    }
+    return json.dumps({"properties": {"definition": definition}, "schemaVersion": "1.0.0.0"})
+
+
+def _loop(inside: object, over: str = _FLOWS) -> dict[str, object]:
+    actions = {"Use": {"type": "Compose", "inputs": inside}}
+    return {"type": "Foreach", "foreach": over, "actions": actions}
+
+
+def _query(where: str, source: str = _FLOWS) -> dict[str, object]:
+    return {"type": "Query", "inputs": {"from": source, "where": where}}
+
+
+@pytest.mark.parametrize(
+    "actions",
+    [
+        {},
+        {"Loop": _loop("@items('Loop')?['properties/displayName']")},
+        {"Loop": _loop("@item()?['properties']?['state']")},
+        {"Loop": _loop("@items('Loop')?['name']", "@body('List')?['value']")},
+        {"Filter": _query("@equals(item()?['name'], 'x')")},
+        {"Count": {"type": "Compose", "inputs": "@length(body('List')?['value'])"}},
+        {"First": {"type": "Compose", "inputs": "@{first(body('List')?['value'])?['name']}"}},
+        {"Status": {"type": "Compose", "inputs": "@outputs('List')?['statusCode']"}},
+        {"Other": {"type": "Compose", "inputs": "@body('Another')?['definitionSummary']"}},
+        {
+            "Filter": _query("@not(equals(item()?['properties/state'], 'Stopped'))"),
+            "Loop": _loop("@items('Loop')?['name']", "@body('Filter')"),
+        },
+    ],
+)
+def test_an_answer_of_which_v2_has_all_that_is_read_is_swapped(actions: Any) -> None:
+    """Names, titles, states and times are there in V2 too."""
+    before = _flow(**actions)
+
+    after = convert_list_flows(before)
+
+    assert after.obstacles == ()
+    assert not parse_client_data(after.client_data).uses_list_flows_as_admin_v1
+    changed = before.replace('"ListFlowsInEnvironment"', '"ListFlowsInEnvironment_V2"')
+    assert json.loads(after.client_data) == json.loads(changed)
+    assert convert_list_flows(after.client_data).client_data == after.client_data
+
+
+@pytest.mark.parametrize(
+    "actions",
+    [
+        {"Loop": _loop("@items('Loop')?['properties']?['connectionReferences']")},
+        {"Loop": _loop("@items('Loop')?['properties/definitionSummary/actions']")},
+        {"Loop": _loop("@item()?['properties']?['creator']?['objectId']")},
+        {"Loop": _loop({"url": "@{items('Loop')?['properties']?['flowTriggerUri']}"})},
+        {"Loop": _loop("@items('Loop')?['id']")},
+        {"Loop": _loop("@items('Loop')?[variables('x')]")},
+        {"Filter": _query("@equals(item()?['properties/creator/userId'], 'x')")},
+        {
+            "Loop": _loop("@items('Loop')", _FLOWS),
+            "Read": {"type": "Compose", "inputs": "@outputs('Use')?['properties']?['creator']"},
+        },
+        {
+            "Loop": {
+                "type": "Foreach",
+                "foreach": _FLOWS,
+                "actions": {
+                    "Inner": _query("@true", "@item()?['properties/connectionReferences']")
+                },
+            }
+        },
+        {
+            "Filter": _query("@true"),
+            "Loop": _loop("@items('Loop')?['properties']?['creator']", "@body('Filter')"),
+        },
+        {
+            "Parse": {"type": "ParseJson", "inputs": {"content": "@body('List')", "schema": {}}},
+            "Loop": _loop("@items('Loop')?['properties/creator']", "@body('Parse')?['value']"),
+        },
+        {"Post": {"type": "Http", "inputs": {"body": "@body('List')"}}},
+        {"Post": {"type": "Http", "inputs": {"body": "@{outputs('List')}"}}},
+        {"Table": {"type": "Table", "inputs": {"from": _FLOWS, "format": "CSV"}}},
+        {"Keep": {"type": "SetVariable", "inputs": {"name": "x", "value": _FLOWS}}},
+        {"Look": {"type": "Compose", "inputs": "@actions('List')['outputs']['body']['x']"}},
+    ],
+)
+def test_an_answer_of_which_more_is_read_is_left_alone(actions: Any) -> None:
+    """However the missing part is reached, or if the whole goes where nobody can follow."""
+    before = _flow(**actions)
+
+    after = convert_list_flows(before)
+
+    assert after.client_data == before
+    assert after.obstacles != ()
+
+
+def test_the_obstacle_names_action_and_expression() -> None:
+    """A person finds the place without searching."""
+    before = _flow(Loop=_loop("Owner: @{items('Loop')?['properties']?['creator']}"))
+
+    after = convert_list_flows(before)
+
+    (obstacle,) = after.obstacles
+    assert "Use" in obstacle
+    assert "items('Loop')?['properties']?['creator']" in obstacle
+
+
+def test_results_of_a_scope_around_the_list_are_an_obstacle() -> None:
+    """`result('Scope')` holds the outputs of all that is inside."""
+    scope = {"type": "Scope", "actions": {"List": json.loads(json.dumps(_LIST))}}
+    before = _flow(List=scope, Read={"type": "Compose", "inputs": "@result('List')"})
+
+    after = convert_list_flows(before)
+
+    assert after.obstacles != ()
+
+
+def test_the_older_connector_shape_is_left_to_the_designer() -> None:
+    """It names a path, and no source tells the path of V2."""
+    older = {
+        "type": "ApiConnection",
+        "metadata": {"flowSystemMetadata": {"swaggerOperationId": "ListFlowsInEnvironment"}},
+        "inputs": {
+            "host": {
+                "connection": {
+                    "name": "@parameters('$connections')['shared_flowmanagement']['connectionId']"
+                }
+            },
+            "method": "get",
+            "path": "/scopes/admin/environments/x/flows",
+        },
+    }
+    before = _flow(List=older)
+
+    after = convert_list_flows(before)
+
+    assert "designer" in after.obstacles[0]
+
+
+def test_a_parameter_of_its_own_is_an_obstacle() -> None:
+    """V2 may understand it otherwise."""
+    strange = json.loads(json.dumps(_LIST))
+    strange["inputs"]["parameters"]["$filter"] = "x"
+    before = _flow(List=strange)
+
+    after = convert_list_flows(before)
+
+    assert after.obstacles != ()
