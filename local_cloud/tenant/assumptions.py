@@ -59,6 +59,9 @@ class Assumptions:
     flows_per_owner: int = 600
     #: Whether a parent refuses to be turned on while a child is off (§14.1).
     children_must_be_on: bool = True
+    #: Whether a flow that a data policy forbids is refused when it is turned on; else the platform
+    #: accepts it and suspends it (both were seen, §5.2).
+    data_policy_refuses_activation: bool = True
     #: Whether `CallerObjectId` reaches the flow service on activation (§14.1).
     impersonation_reaches_flow_service: bool = True
     #: Whether the flow's name in the flow service changes when it is first turned on (§6.1).

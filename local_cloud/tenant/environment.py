@@ -111,6 +111,8 @@ class Environment:
     #: Order in which flows were added: pages go by it. A deleted flow leaves a gap.
     order: list[Flow] = field(default_factory=list)
     connections: dict[str, Connection] = field(default_factory=dict)
+    #: Connectors that a data policy of the tenant forbids here.
+    blocked_connectors: set[str] = field(default_factory=set)
     canvas_apps: dict[str, CanvasApp] = field(default_factory=dict)
     #: Object id → row of `systemusers`.
     users: dict[str, Row] = field(default_factory=dict)

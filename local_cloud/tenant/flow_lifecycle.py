@@ -124,6 +124,11 @@ def turn_on(tenant: Tenant, environment: Environment, flow: Flow, activator: str
     _require_licence(tenant, flow)
     _require_children(platform, environment, flow)
     names = require_connections(environment, flow, activator)
+    if blocked := sorted(
+        {use.api for use in flow.facts().connections} & environment.blocked_connectors
+    ):
+        _meet_data_policy(platform, flow, blocked)
+        return
     if platform.assumptions.activations_that_do_not_stick > 0:
         platform.assumptions.activations_that_do_not_stick -= 1
         return
@@ -131,6 +136,14 @@ def turn_on(tenant: Tenant, environment: Environment, flow: Flow, activator: str
         name for name in names if environment.connections[name].owner == activator
     )
     _start(tenant, environment, flow)
+
+
+def _meet_data_policy(platform: PowerPlatform, flow: Flow, blocked: list[str]) -> None:
+    if platform.assumptions.data_policy_refuses_activation:
+        apis = ", ".join(f"/providers/Microsoft.PowerApps/apis/{one}" for one in blocked)
+        message = f"Admin data policy 'Tenant policy' restricts use of these apis: {apis}."
+        raise PlatformError(403, "DlpViolation", message)
+    flow.state, flow.suspension_reason = FlowState.SUSPENDED, "CompanyDlpViolation"
 
 
 def _start(tenant: Tenant, environment: Environment, flow: Flow) -> None:
@@ -197,7 +210,11 @@ def _require_children(platform: PowerPlatform, environment: Environment, flow: F
     for child_id in flow.facts().children:
         child = environment.workflows.get(child_id)
         if child is None or child.state != FlowState.STARTED:
-            message = f"The child flow '{child_id}' is not published or not turned on."
+            message = (
+                f"The workflow with id '{child_id}' cannot be used as a child workflow because it "
+                "has never been published. Child workflows need to be published at least once "
+                "before they can be included in a published parent workflow."
+            )
             raise PlatformError(400, "ChildFlowNeverPublished", message)
 
 
@@ -219,9 +236,9 @@ def _require_connection(
     if connection is None:
         raise PlatformError(
             400,
-            "ConnectionNotConfigured",
-            f"The connection reference '{use.logical_name or use.key}' to '{use.api}' has no "
-            "connection.",
+            "XrmConnectionReferenceMissingConnection",
+            "Connection Id missing for connection reference logical name "
+            f"'{use.logical_name or use.key}'.",
         )
     may_use = {connection.owner, *connection.shared_with}
     if activator not in may_use and connection.name not in flow.granted_connections:

@@ -34,6 +34,7 @@ def seed_environment(tenant: Tenant, description: Description) -> Environment:
         created=now - timedelta(days=description.get("createdDaysAgo", 400)),
         org_host=description.get("orgHost"),
         migration_seconds=description.get("migrationSeconds"),
+        blocked_connectors=set(description.get("blockedConnectors") or ()),
     )
     tenant.part(PowerPlatform).add_environment(environment)
     _seed_members(tenant.part(Directory), environment, description)

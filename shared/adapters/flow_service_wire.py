@@ -27,6 +27,7 @@ class _Creator(Wire):
 class _FlowProperties(Wire):
     display_name: str = ""
     state: str | None = None
+    flow_suspension_reason: str | None = None
     workflow_entity_id: str | None = None
     parent_solution_id: str | None = None
     creator: _Creator = _Creator()
@@ -64,6 +65,7 @@ class FlowEntity(Wire):
             display_name=properties.display_name,
             workflow_id=_lower(properties.workflow_entity_id),
             state=_STATES.get(properties.state or "", FlowState.OFF),
+            suspension_reason=properties.flow_suspension_reason or "",
             client_data=self._client_data(properties.definition),
             owner_id=properties.creator.object_id,
             is_managed=properties.is_managed,

@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from shared.domain.json_values import as_mapping, mapping_at, text_at
+from shared.domain.refusals import code_for
 from shared.domain.trigger_url import redact
 from shared.errors import (
     AlreadyExists,
@@ -90,11 +91,14 @@ def _transient(answer: FailedAnswer, reason: _Reason, text: str) -> Transient | 
     return None
 
 
-def _refusal(answer: FailedAnswer, reason: _Reason, text: str) -> Refused:
+def _refusal(answer: FailedAnswer, reason: _Reason, text: str) -> Refused | Conflict:
     # The code of this refusal is not published: on a write, any of these three counts (§1.3).
-    may_wait = answer.method in _WRITES and bool({answer.status, reason.status} & {403, 409, 423})
-    kind = MigrationInProgress if may_wait and reason.says_migration else Refused
-    return kind(text, code=reason.code, status=reason.status)
+    statuses = {answer.status, reason.status}
+    if answer.method in _WRITES and statuses & {403, 409, 423} and reason.says_migration:
+        return MigrationInProgress(text, code=reason.code, status=reason.status)
+    if 409 in statuses:  # somebody else is saving the same (§1.3)
+        return Conflict(f"{text} ({reason.code})")
+    return Refused(text, code=reason.code, status=reason.status)
 
 
 def retry_after(headers: Mapping[str, str]) -> timedelta | None:
@@ -116,11 +120,8 @@ def _reason(answer: FailedAnswer) -> _Reason:
         inner_code, inner_message = _envelope(wrapped["json"].encode())
         code, message = inner_code or code, inner_message or message
         status = _status_named(wrapped["status"]) or status
-    return _Reason(
-        status,
-        code or f"Http{status}",
-        redact(message)[:_LONGEST_MESSAGE] or "the service gave no reason",
-    )
+    text = redact(message)[:_LONGEST_MESSAGE] or "the service gave no reason"
+    return _Reason(status, code_for(code or f"Http{status}", text), text)
 
 
 def _envelope(body: bytes) -> tuple[str, str]:
@@ -132,7 +133,17 @@ def _envelope(body: bytes) -> tuple[str, str]:
     error = mapping_at(document, "error") or document
     code = text_at(error, "code") or text_at(error, "Code") or ""
     message = text_at(error, "message") or text_at(error, "Message") or ""
-    return code, message
+    return _first_detail(error) or (code, message)
+
+
+def _first_detail(error: Mapping[str, object]) -> tuple[str, str] | None:
+    """Return what the first of several errors says (`MultipleErrorsOccurred`), and the others."""
+    listed = error.get("details")
+    details = [as_mapping(one) for one in listed] if isinstance(listed, list) else []
+    codes = [code for one in details if (code := text_at(one, "code"))]
+    if not codes:
+        return None
+    return codes[0], " ".join(text_at(one, "message") or "" for one in details)
 
 
 def _request_id(headers: Mapping[str, str]) -> str:

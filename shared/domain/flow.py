@@ -37,6 +37,8 @@ class FlowDetail:
     display_name: str
     workflow_id: str | None
     state: FlowState
+    #: Why the platform suspended it, as a code (§5.2); `None` or empty: it did not.
+    suspension_reason: str = ""
     #: JSON text in the shape of Dataverse's `clientdata`.
     client_data: str
     #: Entra object id of the creator.

@@ -1,77 +1,224 @@
-"""What to do about a refusal of the platform, by its code (contract §1.3, §5, §14)."""
+"""What each refusal of the platform means and what an administrator does about it.
+
+Contract §1.3, §5, §6.5, §14. docs/operations.md shows the same table. The platform wraps errors in
+others (`InvalidOpenApiFlow` quotes the code of what is wrong inside its message), writes messages
+in the language of the environment, and has refusals whose code no source publishes. So a refusal
+is known by its code, by a known code that its message quotes, or by the message's words.
+"""
 
 import re
+from dataclasses import dataclass
 
 #: Whoever turns a flow on, or names a connection in a reference, has to be allowed to use it.
 CONNECTION_REFUSED = "ConnectionAuthorizationFailed"
 #: Codes by which the platform says that the app may not act for the owner (contract §14.1).
 NOT_ON_BEHALF = frozenset({"0x80040220", "0x80042f09", "ImpersonationNotAllowed"})
 
-_INSTRUCTIONS = {
-    "MissingAdequateQuotaPolicy": (
-        "The owner has no licence for a premium trigger or action: assign a Power Automate "
-        "Premium (or a Process) licence, then retry."
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """One kind of refusal."""
+
+    code: str
+    #: Other codes for the same, such as reasons why the platform suspends a flow (§5.2).
+    aliases: tuple[str, ...] = ()
+    means: str
+    instruction: str
+    #: Words of the message, for services that give another code, or none.
+    words: str = ""
+    #: False: no source publishes the code; docs/verify-on-a-real-tenant.md has a line for it.
+    is_published: bool = True
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Return all codes."""
+        return (self.code, *self.aliases)
+
+
+REFUSALS = (
+    Refusal(
+        code="MissingAdequateQuotaPolicy",
+        aliases=("MissingPremiumLicense",),
+        means="the owner has no licence for a premium trigger or action",
+        instruction="Assign the owner a Power Automate Premium (or the flow a Process) licence, "
+        "then retry.",
     ),
-    "ConnectionAuthorizationFailed": (
-        "A connection of this flow may not be used by the one who turns the copy on: its owner "
-        "shares it with the app ('Can use') or turns the copy on once; then retry."
+    Refusal(
+        code="NonCompliantServicePrincipalFlow",
+        means="a flow that an application owns has no licence of its own",
+        instruction="Assign the flow a Process licence, then retry.",
     ),
-    "NonCompliantServicePrincipalFlow": (
-        "A flow owned by an application needs a Process licence: assign one, then retry."
+    Refusal(
+        code=CONNECTION_REFUSED,
+        means="neither the flow's owner nor the app may use a connection of the flow",
+        instruction="Have the connection's owner share it with the app ('Can use') or turn the "
+        "copy on once, then retry.",
+        words="cannot be used to activate this flow",
     ),
-    "CompanyDlpViolation": (
-        "A data policy of the tenant forbids a combination of connectors in this flow: change "
-        "the policy or the flow, then retry."
+    Refusal(
+        code="NoCoOwner",
+        means="the operator may not ask for the flow's URL, although it was made a co-owner",
+        instruction="Wait some minutes, since rights take time to arrive, then retry; if it stays "
+        "so, see that the operator has a licence and is a user of the environment.",
+        words="under Api 'shared_logicflows'",
+        is_published=False,
     ),
-    "ListCallbackUrlOperationBlocked": (
-        "The platform gives no URL for this trigger: re-point its callers by hand, then retry."
+    Refusal(
+        code="XrmConnectionReferenceMissingConnection",
+        means="a connection reference of the flow has no connection",
+        instruction="Choose a connection for the reference in Power Automate (Solutions, "
+        "Connection references), then retry.",
     ),
-    "FlowLimitReached": (
-        "The owner has 600 flows outside solutions: move some into a solution, then retry."
+    Refusal(
+        code="XrmEnvironmentVariableAttributeNotFound",
+        means="an environment variable that the flow reads has no value",
+        instruction="Give the environment variable a value, then retry.",
     ),
-    "EnvironmentAccessDenied": (
-        "Register the app with New-PowerAppManagementApp and make it an application user of the "
-        "environment with the role System Administrator; then retry."
+    Refusal(
+        code="DlpViolation",
+        aliases=("CompanyDlpViolation", "ApiPolicyEndpointViolation"),
+        means="a data policy forbids a connector of the flow, an address, or a combination",
+        instruction="Change the data policy or exempt the environment from it, or change the "
+        "flow; then retry.",
+        words=r"admin data policy|admin API policies",
     ),
-    "WorkflowRunActionInputsInvalidProperty": (
-        "The platform refuses how an action is written, in the older connector shape and in the "
-        "newer one: mend the action that it names in the designer, save the original, then retry."
+    Refusal(
+        code="ListCallbackUrlOperationBlocked",
+        means="the platform gives no URL for this trigger",
+        instruction="Roll this job back, re-point the flow's callers by hand to a flow with an "
+        "HTTP trigger, and exclude this one.",
     ),
-    "WorkflowRunActionInputsMissingProperty": (
-        "The platform refuses how an action is written, in the older connector shape and in the "
-        "newer one: mend the action that it names in the designer, save the original, then retry."
+    Refusal(
+        code="WorkflowTriggerIsNotEnabled",
+        means="the flow is off, or was never on, so that its trigger has no URL",
+        instruction="Turn the flow on in Power Automate, then retry.",
     ),
-    "ConnectionNotConfigured": (
-        "A connection reference of this flow leads to no connection: choose one for it in Power "
-        "Apps (Solutions, Connection references), then retry."
+    Refusal(
+        code="FlowCountLimitExceeded",
+        means="the owner has as many flows outside solutions as one may have (600)",
+        instruction="Move some of the owner's flows into a solution or delete some, then retry.",
+        words=r"limit of \d+ flows|(maximum|allowed) number of flows",
+        is_published=False,
     ),
-    "ChildFlowUnpublished": (
-        "A child flow that it runs is off or gone: turn that flow on, or take the call out of the "
-        "original; then retry."
+    Refusal(
+        code="ChildFlowNeverPublished",
+        means="a child flow that it runs was never on, or is gone",
+        instruction="Turn the child flow on once (where it is itself copied: its copy), or take "
+        "the call out of the original; then retry.",
     ),
-    "InvalidTemplate": (
-        "The platform does not accept this definition any more: open the original in the "
-        "designer, mend what its checker shows, then retry."
+    Refusal(
+        code="ChildFlowUnsupportedForInvokerConnections",
+        means="a child flow that it runs uses connections of whoever runs it",
+        instruction="In the child flow's run-only settings choose 'Use this connection' for each "
+        "connection, then retry.",
     ),
-}
-_DEFAULT = (
-    "Read the platform's message, mend what it names in the flow, its connections or the app's "
-    "rights; then retry."
+    Refusal(
+        code="WorkflowRunActionInputsMissingProperty",
+        aliases=("WorkflowRunActionInputsInvalidProperty",),
+        means="how an action is written is refused, in the older connector shape and in the newer",
+        instruction="Mend the action that the message names in the designer, save the original, "
+        "then retry.",
+    ),
+    Refusal(
+        code="InvalidTemplate",
+        aliases=("InvalidOpenApiFlow",),
+        means="the platform does not accept this definition any more",
+        instruction="Open the original in the designer, mend what its flow checker shows, save "
+        "it, then retry.",
+    ),
+    Refusal(
+        code="DefinitionNotShown",
+        means="the flow service does not show the definition to an administrator",
+        instruction="Make the app a co-owner of the flow, or add the flow to a solution, then "
+        "retry.",
+    ),
+    Refusal(
+        code="EnvironmentAccessDenied",
+        means="the app may not administer the environment's flows",
+        instruction="Register the app with New-PowerAppManagementApp, then retry.",
+    ),
+    Refusal(
+        code="UserMissingRequiredPermission",
+        means="the app is not registered as an administrator of Power Platform",
+        instruction="Register the app with New-PowerAppManagementApp, then retry.",
+    ),
+    Refusal(
+        code="0x80072560",
+        means="the app (or the flow's owner) is no user of the environment's Dataverse",
+        instruction="Add the app as an application user with the role System Administrator (or "
+        "give the flow an owner who is a user), then retry.",
+    ),
+    Refusal(
+        code="0x80040220",
+        means="the app (or the flow's owner) lacks a privilege in Dataverse, which the message "
+        "names",
+        instruction="Give the app the role System Administrator and the flow's owner the role "
+        "Environment Maker, then retry.",
+    ),
+    Refusal(
+        code="ApplicationTokenNotSupported",
+        means="this operation is closed to applications: only a person may call it",
+        instruction="Nothing can be done in the environment: report the operation to the project. "
+        "Until then make this copy by hand.",
+        words=r"not (available|supported|allowed) (to|for) (application|service principal)",
+        is_published=False,
+    ),
+    Refusal(
+        code="AuthenticationFailed",
+        aliases=("InvalidAuthenticationToken", "ExpiredAuthenticationToken", "Http401"),
+        means="a service does not accept the app's access token, or there is none",
+        instruction="See that the app's managed identity exists and is the one in CMK_CLIENT_ID, "
+        "then retry.",
+    ),
+)
+OTHER = Refusal(
+    code="other",
+    means="any other code: the platform's message says what it refuses",
+    instruction="Read the platform's message, mend what it names in the flow, its connections or "
+    "the app's rights; then retry.",
 )
 
+_BY_CODE = {code: refusal for refusal in REFUSALS for code in refusal.codes}
+#: Codes that leave it to the message what is wrong: it quotes another code, or says it in words.
+_VAGUE = frozenset(
+    {"InvalidOpenApiFlow", "InvalidTemplate", "XrmApiRequestFailed"}
+    | {CONNECTION_REFUSED}  # of a connection, and of a flow (§1.3)
+)
+_WORD = re.compile(r"\w+")
+#: How the platform names a connection: bare, or by its resource id (§14.1).
+_CONNECTION = re.compile(r"[Cc]onnection '(?:[^']*/)?(?P<name>[^'/]+)'(?: to '(?P<of>[^']+)')?")
+_ID = re.compile(r"'(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})'", re.IGNORECASE)
 
-#: How the platform names the connection (contract §14.1).
-_CONNECTION = re.compile(r"[Cc]onnection '(?P<name>[^']+)'(?: to '(?P<connector>[^']+)')?")
+
+def refusal_of(code: str, message: str = "") -> Refusal:
+    """Return the kind of a refusal with this code and text; `OTHER` where it is none of ours."""
+    if code in _BY_CODE and code not in _VAGUE:
+        return _BY_CODE[code]
+    for word in _WORD.findall(message):
+        if word in _BY_CODE and word not in _VAGUE:
+            return _BY_CODE[word]
+    by_words = (one for one in REFUSALS if one.words and re.search(one.words, message, re.I))
+    return next(by_words, _BY_CODE.get(code, OTHER))
 
 
 def instruction_for(code: str, message: str = "") -> str:
     """Return what an administrator can do about a refusal with this code and text."""
-    named = _CONNECTION.search(message) if code == "ConnectionAuthorizationFailed" else None
-    if named:
-        connector = f" ({named['connector']})" if named["connector"] else ""
-        return (
-            f"Neither the flow's owner nor the app may use the connection {named['name']}"
-            f"{connector}: the connection's owner shares it with the app ('Can use') or turns the "
-            "copy on once; then retry."
-        )
-    return _INSTRUCTIONS.get(code, _DEFAULT)
+    return refusal_of(code, message).instruction
+
+
+def code_for(code: str, message: str = "") -> str:
+    """Return the code that says most: the platform's own, or what its message is about."""
+    refusal = refusal_of(code, message)
+    return code if refusal is OTHER or code in refusal.codes else refusal.code
+
+
+def connection_in(message: str) -> tuple[str, str]:
+    """Return the connection that a refusal names and its connector; empty where it does not."""
+    named = _CONNECTION.search(message)
+    return (named["name"], named["of"] or "") if named else ("", "")
+
+
+def id_in(message: str) -> str:
+    """Return the first id in quotes of a message, in lower case; empty if there is none."""
+    named = _ID.search(message)
+    return named["id"].lower() if named else ""

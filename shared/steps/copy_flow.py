@@ -15,6 +15,7 @@ from shared.domain.trigger_url import find_trigger_urls
 from shared.errors import AlreadyExists, Blocked, NotFound, Refused, Waiting
 from shared.ports import Condition
 from shared.steps.bind_connections import bind_connections
+from shared.steps.explain_refusal import explain_state
 from shared.steps.flow_names import flow_name_of
 from shared.steps.gate import settings_of
 from shared.steps.original import Original, read_original
@@ -123,13 +124,7 @@ async def turn_copy(work: Work, row: Workflow, state: FlowState) -> Workflow:
         await workflows.update(environment, row.workflow_id, change, etag=row.etag)
     now = await workflows.get(environment, row.workflow_id)
     if now.state is not state:
-        raise Blocked(
-            f"The platform accepted to turn the copy of {work.job.display_name} {state}, "
-            f"but it is {now.state}.",
-            instruction="Open the copy in Power Automate, read the flow checker's message, mend it "
-            f"and turn the flow {state}; then retry.",
-            code="state",
-        )
+        raise await explain_state(work, now, state)
     return now
 
 

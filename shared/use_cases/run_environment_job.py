@@ -238,7 +238,7 @@ def _outcome(services: Services, job: EnvironmentJob, err: Exception) -> Environ
         case Blocked():
             return stopped(job, blocked, err.reason, err.instruction, now=now)
         case Refused():
-            return stopped(job, blocked, reason, instruction_for(err.code), now=now)
+            return stopped(job, blocked, reason, instruction_for(err.code, err.detail), now=now)
         case NotFound():
             remedy = "See whether the environment is well, then retry."
             return stopped(job, blocked, reason, remedy, now=now)

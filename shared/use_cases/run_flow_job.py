@@ -36,6 +36,7 @@ from shared.errors import (
 from shared.rows import Kept
 from shared.services import Services
 from shared.steps import copy_flow, prove_copy, retire_original, roll_back, swap, update_callers
+from shared.steps.explain_refusal import explain
 from shared.steps.gate import linked_environment
 from shared.steps.trigger_address import return_borrowed
 from shared.steps.work import Work, claim, save, send, wake
@@ -156,9 +157,11 @@ async def _step_back(work: Work | None, err: Exception) -> Exception:
     """Return what was borrowed before a job stands still; a service that is busy says when."""
     if work is None or isinstance(err, Transient | Conflict) or not isinstance(err, ProductError):
         return err
+    if isinstance(err, Refused) and not isinstance(err, MigrationInProgress):
+        err = await explain(work, err)
     try:
         await return_borrowed(work)
-    except (Waiting, Blocked):
+    except (Waiting, Blocked, Refused):
         return err  # nothing may be written now: the delivery that goes on returns it
     except Transient as busy:
         return busy
@@ -193,15 +196,9 @@ def _outcome(services: Services, job: FlowJob, err: Exception) -> FlowJob | None
             return stopped(
                 job, JobState.BLOCKED, err.reason, err.instruction, code=err.code, now=now
             )
-        case Refused():
-            return stopped(
-                job,
-                JobState.BLOCKED,
-                text,
-                instruction_for(err.code, redact(err.detail)),
-                code=err.code,
-                now=now,
-            )
+        case Refused():  # before the work began: of the environment, not of the flow
+            remedy = instruction_for(err.code, err.detail)
+            return stopped(job, JobState.BLOCKED, text, remedy, code=err.code, now=now)
         case Throttled():
             wait = err.retry_after or settings.backoff_first
             return postponed(job, text, until=now + wait, now=now)

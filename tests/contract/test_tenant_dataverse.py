@@ -238,7 +238,7 @@ async def test_a_reference_without_a_connection_cannot_be_activated(world: Tenan
 
     answer = await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)
 
-    assert inner_error(answer)["code"] == "ConnectionNotConfigured"
+    assert inner_error(answer)["code"] == "XrmConnectionReferenceMissingConnection"
 
 
 async def test_a_premium_flow_needs_its_owners_licence(world: TenantWorld) -> None:

@@ -227,6 +227,6 @@ def _check_children(world: World, environment: TwinEnvironment, flow: TwinFlow) 
         if child is None or not child.is_on:
             raise Refused(
                 f"The child flow '{child_id}' is not published.",
-                code="ChildFlowUnpublished",
+                code="ChildFlowNeverPublished",
                 status=400,
             )

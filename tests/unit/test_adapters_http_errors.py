@@ -44,7 +44,7 @@ def wrapped(name: str, code: str, message: str = "inner") -> str:
         (403, Refused),
         (404, NotFound),
         (408, Unavailable),
-        (409, Refused),
+        (409, Conflict),
         (412, Conflict),
         (423, Refused),
         (425, Unavailable),
@@ -80,7 +80,7 @@ def test_a_write_that_meets_a_migration_waits(status: int) -> None:
     """The code is not published, so a word in the code or the message is enough (§1.3)."""
     assert type(failed(status, "EnvironmentMigrationInProgress")) is MigrationInProgress
     assert type(failed(status, "X", "The environment is being migrated.")) is MigrationInProgress
-    assert type(failed(status, "X", "being migrated", method="GET")) is Refused
+    assert type(failed(status, "X", "being migrated", method="GET")) is not MigrationInProgress
 
 
 def test_dataverse_wraps_the_flow_services_error() -> None:
@@ -109,6 +109,17 @@ def test_a_wrapped_error_is_judged_by_what_is_inside(
 ) -> None:
     """A 400 may hide a throttle; a wrapped 404 is not the row that is missing."""
     assert type(failed(400, "0x80060467", wrapped(name, code))) is kind
+
+
+def test_of_several_errors_the_first_one_counts() -> None:
+    """`MultipleErrorsOccurred` says nothing by itself; every message is kept."""
+    several = [{"code": "ChildFlowNeverPublished", "message": text} for text in ("one", "two")]
+    body = {"error": {"code": "MultipleErrorsOccurred", "message": "see", "details": several}}
+
+    error = failed(400, body=json.dumps(body).encode())
+
+    assert isinstance(error, Refused)
+    assert (error.code, error.detail) == ("ChildFlowNeverPublished", "Dataverse: one two")
 
 
 def test_another_operation_on_the_resource_passes() -> None:

@@ -172,7 +172,29 @@ def test_every_code_of_a_blocked_job_has_a_runbook() -> None:
 
     assert len(codes) > 15
     assert codes == documented
-    assert {code for code in refusals._INSTRUCTIONS if f"`{code}`" not in section} == set()
+
+
+def test_every_refusal_of_the_platform_is_in_the_table_as_it_is_told() -> None:
+    """Codes, meaning and instruction, word for word: what a job says is what stands there."""
+    section = page("operations.md").partition("## Refusals of the platform")[2]
+    section = section.partition("\n## ")[0]
+
+    rows_told = [
+        f"| {', '.join(f'`{code}`' for code in one.codes)} | {one.means} | {one.instruction} |"
+        for one in refusals.REFUSALS
+    ]
+    assert [row for row in rows_told if row not in section] == []
+    told = {code for one in refusals.REFUSALS for code in one.codes}
+    assert code_in(rows(section)) == told
+    assert refusals.OTHER.instruction in section
+
+
+def test_every_refusal_without_a_published_code_is_among_what_to_check() -> None:
+    """Each is a guess, whether of the code or of the words."""
+    text = page("verify-on-a-real-tenant.md")
+    guesses = {one.code for one in refusals.REFUSALS if not one.is_published}
+
+    assert {code for code in guesses if f"`{code}`" not in text} == set()
 
 
 def test_every_state_is_in_the_pictures() -> None:

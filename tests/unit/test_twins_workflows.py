@@ -193,7 +193,7 @@ async def test_a_child_must_be_on_before_its_parent(tenant: Tenant) -> None:
     )
     update, environment = tenant.ports.workflows.update, tenant.environment
 
-    with pytest.raises(Refused, match="ChildFlowUnpublished"):
+    with pytest.raises(Refused, match="ChildFlowNeverPublished"):
         await update(environment, parent.workflow_id, TURN_ON, etag="*")
     await update(environment, child.workflow_id, TURN_ON, etag="*")
     await update(environment, parent.workflow_id, TURN_ON, etag="*")
