@@ -10,11 +10,13 @@ from dataclasses import replace
 
 import pytest
 
+from local_cloud.tenant.faults import Fault, FaultKind
 from local_cloud.tenant.seed_environment import seed_flow
 from shared.adapters.power_apps_apps import PowerAppsCanvasApps
 from shared.callers import CallerPorts, caller_kinds
 from shared.domain.environment import Environment
 from shared.domain.remediation import EnvironmentJob, PlanItem, RemediationMode
+from shared.errors import Unavailable
 from shared.services import Services
 from shared.steps.discover_flows import discover, has_migrated
 from shared.steps.find_callers import SearchRequest, find_callers
@@ -30,6 +32,8 @@ from tests.twins.world import World
 MOST_CALLS = 60
 #: Held-back flows that Dataverse does not have: each takes a call of its own.
 OUTSIDE = 7
+PAGES = "dataverse.list_workflows"
+LISTS = "flow_service.admin_list_flows"
 JOB = EnvironmentJob(
     id="job", remediation_id="remediation", environment_id=ENVIRONMENT, mode=RemediationMode.APPLY
 )
@@ -142,6 +146,47 @@ async def test_ten_thousand_flows_are_planned_within_sixty_calls(platform: Adapt
     assert alone == sum(1 for item in items if not item.in_solution)
     assert counted.total() <= MOST_CALLS, counted
     assert counted.total() * 100 <= FLOWS, "one flow at a time takes a call for each"
+
+
+@pytest.mark.parametrize("read", [7, 19])
+async def test_a_discovery_killed_after_a_page_reads_only_the_pages_that_are_left(
+    platform: Adapters, read: int
+) -> None:
+    """Twenty pages of 500: what was read is not read again, nor is the report."""
+    await platform.world.migrate()
+    environment = await platform.environment()
+    services = _services(platform)
+    tenant = platform.world.tenant
+    tenant.faults.add(Fault(route=PAGES, kind=FaultKind.DROP_BEFORE, skip=read, times=None))
+    with pytest.raises(Unavailable):
+        await discover(services, environment, JOB.id)
+    tenant.faults.clear()
+    tenant.calls.reset()
+
+    found = await discover(services, environment, JOB.id)
+
+    assert tenant.calls.routes[PAGES] == FLOWS // 500 - read
+    assert tenant.calls.routes["flow_service.admin_microsoft_key_flows"] == 0
+    assert len(found.held_back) >= HELD_BACK
+
+
+async def test_a_full_reconciliation_costs_a_call_for_each_page(platform: Adapters) -> None:
+    """Only where it is asked for; sources that agree but for My flows yield that difference."""
+    await platform.world.migrate()
+    environment = await platform.environment()
+    services = _services(platform)
+    calls = platform.world.tenant.calls
+    calls.reset()
+    found = await discover(services, environment, JOB.id)
+    assert (calls.routes[LISTS], found.findings) == (0, ())
+
+    reconciled = await discover(services, environment, JOB.id, reconcile=True)
+
+    size = platform.world.platform.assumptions.flow_page
+    assert calls.routes[LISTS] == -(-len(platform.world.environment.flows) // size)
+    assert calls.routes[PAGES] == FLOWS // 500, "what was read of Dataverse is not read again"
+    (difference,) = reconciled.findings
+    assert "in the flow service, but not in Dataverse" in difference
 
 
 def _is_platform(route: str) -> bool:
