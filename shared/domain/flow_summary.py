@@ -5,6 +5,7 @@ A definition takes a hundred kilobytes decoded; an environment may hold ten thou
 
 from dataclasses import dataclass
 
+from shared.domain.connection_reference import embedded_connections
 from shared.domain.flow_definition import DefinitionFormat, FlowDefinition
 from shared.domain.trigger_kinds import TriggerCategory
 
@@ -22,6 +23,8 @@ class FlowSummary:
     #: hosts that its HTTP actions call, sorted; `*` where an expression decides
     http_hosts: tuple[str, ...]
     uses_list_flows_as_admin_v1: bool
+    #: labels of the connections that it names without a connection reference
+    embedded_connections: tuple[str, ...] = ()
 
     @property
     def category(self) -> TriggerCategory:
@@ -38,4 +41,7 @@ def summarise(definition: FlowDefinition) -> FlowSummary:
         children=definition.children,
         http_hosts=tuple(sorted({action.host or "*" for action in definition.http_actions})),
         uses_list_flows_as_admin_v1=definition.uses_list_flows_as_admin_v1,
+        embedded_connections=tuple(
+            one.label for one in embedded_connections(definition.connection_references)
+        ),
     )

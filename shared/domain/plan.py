@@ -129,6 +129,7 @@ def _item(
         explanation=explanation,
         digest=candidate.digest,
         children=_among(graph.children_of(flow), by_id),
+        embedded_connections=definition.embedded_connections if definition else (),
         parents=_among(graph.parents_of(flow), by_id),
         http_hosts=definition.http_hosts if definition else (),
     )

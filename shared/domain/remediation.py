@@ -176,6 +176,8 @@ class PlanItem:
     children: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
     http_hosts: tuple[str, ...] = ()
+    #: Connections that get a connection reference for the copy, where none leads to them yet.
+    embedded_connections: tuple[str, ...] = ()
     #: 32-hex id of the trigger URL; empty: not known before the operator reads it.
     url_id: str = ""
     callers: tuple[PlannedCaller, ...] = ()

@@ -118,6 +118,10 @@ async def _url_id(services: Services, environment_id: str, item: PlanItem) -> st
 def _writes(item: PlanItem) -> tuple[str, ...]:
     if not item.action.is_work:
         return ()
+    references = (
+        f"make a connection reference for the connection {label}, unless one leads to it"
+        for label in item.embedded_connections
+    )
     title = item.display_name
     writes = [f"create the flow {title} (CMK), off, for the original's owner"]
     if item.has_trigger_url and item.pattern is Pattern.CALLED:
@@ -132,7 +136,7 @@ def _writes(item: PlanItem) -> tuple[str, ...]:
     if item.in_solution:
         writes.append(f"rename {title} to {title} (retired, MMK)")
     writes.append(f"rename the copy to {title}")
-    return tuple(writes)
+    return (*references, *writes)
 
 
 def _findings(
