@@ -179,7 +179,9 @@ class Tables:
                 "environment_job": job.environment_job_id,
                 "remediation": job.remediation_id,
                 "original": job.original_id,
+                "copy": job.copy_id,
                 "url": job.original_url_id,
+                "abroad": "yes" if any("/" in parent for parent in job.parents) else "",
             },
         )
         table(

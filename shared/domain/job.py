@@ -123,7 +123,8 @@ class FlowJob:
     original_digest: str
     #: Hosts the flow's HTTP actions call; an expression counts as `*`.
     http_hosts: tuple[str, ...] = ()
-    #: Jobs of the child flows it runs, and of the flows that run it.
+    #: Jobs of the child flows it runs, and of the flows that run it or call its URL; those of
+    #: another environment as `environment/job`.
     children: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
 
@@ -156,7 +157,7 @@ class FlowJob:
     copy_url_id: str = ""
     #: SHA-256 of the original URL's signature, `none` if it has none; empty: not read yet.
     signature_hash: str = ""
-    #: Flows the operator was made co-owner of and has to leave.
+    #: Flows the operator was made co-owner of and has to leave; `environment/flow` elsewhere.
     borrowed: tuple[str, ...] = ()
     #: Callers (jobs of parents, workflow ids) without a run from before the cut-over that goes on.
     drained: tuple[str, ...] = ()
@@ -181,6 +182,20 @@ class FlowJob:
         return self.resume or self.state
 
     @property
+    def parent_ids(self) -> tuple[str, ...]:
+        """Return the bare ids of the parents, wherever they are."""
+        return tuple(parent.rpartition("/")[2] for parent in self.parents)
+
+    @property
+    def is_live(self) -> bool:
+        """Say whether it is being copied, or was: it is neither cancelled nor on its way back."""
+        return self.reached not in {
+            JobState.CANCELLED,
+            JobState.ROLLING_BACK,
+            JobState.ROLLED_BACK,
+        }
+
+    @property
     def is_proven(self) -> bool:
         """Say whether the copy has been proven and still stands."""
         if self.state in {JobState.ROLLING_BACK, JobState.ROLLED_BACK, JobState.CANCELLED}:
@@ -199,6 +214,17 @@ class FlowJob:
             return self.rollback_stage not in {None, RollbackStage.ORIGINAL_ON}
         swapped_or_retired = {JobState.SWAPPING, JobState.WATCHED, JobState.RETIRED}
         return self.reached not in swapped_or_retired
+
+
+def reference(job: FlowJob, environment_id: str) -> str:
+    """Return how a job of this environment names `job` among its relatives."""
+    return job.id if job.environment_id == environment_id else f"{job.environment_id}/{job.id}"
+
+
+def located(name: str, environment_id: str) -> tuple[str, str]:
+    """Return environment and id of what something in `environment_id` names so."""
+    home, _, identity = name.rpartition("/")
+    return home or environment_id, identity
 
 
 def job_id(environment_id: str, original_id: str, policy_id: str) -> str:

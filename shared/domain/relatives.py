@@ -17,7 +17,7 @@ def in_the_way(
     circle = {one for one in ancestors if job.id in _above(ancestors[one], ancestors)}
     outside = [ancestors[one] for one in ancestors.keys() - circle]
     is_left_alone = all(is_settled(one) for one in outside)
-    for parent in [ancestors[one] for one in job.parents if one in ancestors]:
+    for parent in [ancestors[one] for one in job.parent_ids if one in ancestors]:
         waits_too = parent.state is JobState.WAITING and parent.code == "parent"
         in_circle = parent.id in circle and is_left_alone and waits_too
         if not is_settled(parent) and not in_circle:
@@ -27,10 +27,10 @@ def in_the_way(
 
 def _above(job: FlowJob, jobs: Mapping[str, FlowJob]) -> set[str]:
     found: set[str] = set()
-    waiting = list(job.parents)
+    waiting = list(job.parent_ids)
     while waiting:
         one = waiting.pop()
         if one not in found:
             found.add(one)
-            waiting += jobs[one].parents if one in jobs else ()
+            waiting += jobs[one].parent_ids if one in jobs else ()
     return found

@@ -93,15 +93,22 @@ async def copied_definition(work: Work, client_data: str) -> str:
     for url_id in sorted({match.url.workflow_id for match in find_trigger_urls(client_data)}):
         called = await job_of_url(work, url_id)
         if called and called.is_proven and called.id != work.job.id:
-            urls[url_id] = await read_trigger_url(work, called.copy_flow_name, called.trigger_name)
+            urls[url_id] = await read_trigger_url(
+                work, called.copy_flow_name, called.trigger_name, called.environment_id
+            )
     return rewrite(client_data, is_json=True, urls=urls, flow_ids=flow_ids).text
 
 
 async def job_of_url(work: Work, url_id: str) -> FlowJob | None:
-    """Return the job of the original whose trigger URL has this id, if there is one."""
+    """Return the job of the original whose trigger URL has this id, in whichever environment."""
     where = [Condition("url", "eq", url_id)]
-    found = await work.services.tables.jobs.all(work.job.environment_id, where=where)
-    return next((job for job in found if job.policy_id == work.job.policy_id), None)
+    found = [
+        job
+        for job in await work.services.tables.jobs.all(where=where)
+        if job.environment_id != work.job.environment_id or job.policy_id == work.job.policy_id
+    ]
+    # There are several where an environment was moved to another policy.
+    return max(found, key=lambda job: (job.is_proven, job.is_live), default=None)
 
 
 async def turn_copy(work: Work, row: Workflow, state: FlowState) -> Workflow:

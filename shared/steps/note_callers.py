@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from shared.domain.caller import Caller, flow_caller
 from shared.domain.caller_edit import holds
-from shared.domain.job import FlowJob, JobState, job_id
+from shared.domain.job import FlowJob, reference
 from shared.domain.records import CallerRecord, CallerState, key_of
 from shared.errors import Blocked, NotFound
+from shared.ports import Condition
 from shared.services import Services
 from shared.steps.gate import permit_write, settings_of
 from shared.steps.work import Work
@@ -22,14 +23,14 @@ async def note_callers(work: Work) -> list[CallerRecord]:
     parents = set(job.parents)
     records = {record.id: record for record in await tables.callers.all(job.id)}
     async for caller in found_callers(work):
-        other = await copied_elsewhere(work, caller)
+        other = await job_of_flow(work, caller)
         if other and other.id == job.id:
             # It calls itself: so does its copy, which calls the original until it is re-pointed.
             title = f"copy of {job.display_name}"
             caller = flow_caller(job.environment_id, job.copy_id, title)
         elif other:
             # Its copy is written against ours: it never needs the new URL itself.
-            parents.add(other.id)
+            parents.add(reference(other, job.environment_id))
             continue
         identity = key_of(caller.kind, caller.address)
         if identity in records and records[identity].state is not CallerState.REVERTED:
@@ -50,6 +51,9 @@ async def callers_left(work: Work) -> bool:
     """
     left = False
     for record in await note_callers(work):
+        other = await copied_elsewhere(work, record.caller)
+        if other and other.id != work.job.id:
+            continue  # a parent by now: this original goes after it
         if record.state is not CallerState.FOUND:
             if not await holds_original(work.services, work.job, record.caller):
                 continue
@@ -93,12 +97,24 @@ def is_family(job: FlowJob, caller: Caller) -> bool:
 
 async def copied_elsewhere(work: Work, caller: Caller) -> FlowJob | None:
     """Return the job of the caller, if the caller is itself an original that is being copied."""
-    if not caller.workflow_id or caller.environment_id != work.job.environment_id:
+    return await _live_job(work, caller, "original")
+
+
+async def job_of_flow(work: Work, caller: Caller) -> FlowJob | None:
+    """Return the job of which the caller is the original or the copy, in its own environment."""
+    original = await _live_job(work, caller, "original")
+    return original or await _live_job(work, caller, "copy")
+
+
+async def _live_job(work: Work, caller: Caller, column: str) -> FlowJob | None:
+    if not caller.workflow_id or not caller.environment_id:
         return None
-    identity = job_id(work.job.environment_id, caller.workflow_id, work.job.policy_id)
-    kept = await work.services.tables.jobs.get(work.job.environment_id, identity)
-    ended = {JobState.CANCELLED, JobState.ROLLING_BACK, JobState.ROLLED_BACK}
-    return kept.item if kept and kept.item.state not in ended else None
+    is_here = caller.environment_id == work.job.environment_id
+    where = [Condition(column, "eq", caller.workflow_id)]
+    for job in await work.services.tables.jobs.all(caller.environment_id, where=where):
+        if job.is_live and (not is_here or job.policy_id == work.job.policy_id):
+            return job
+    return None
 
 
 async def found_callers(work: Work) -> AsyncIterator[Caller]:

@@ -15,9 +15,10 @@ from shared.domain.records import NO_EDITS, CallerRecord, CallerState
 from shared.domain.relatives import in_the_way
 from shared.domain.signatures import SignatureChanged, signatures_in
 from shared.errors import Blocked, Conflict, NotFound, Waiting
+from shared.ports import Condition
 from shared.steps.copy_flow import COPY_SUFFIX, turn_copy
 from shared.steps.hold_resource import hold_resource
-from shared.steps.note_callers import holds_copy
+from shared.steps.note_callers import copied_elsewhere, holds_copy
 from shared.steps.original import read_original, rename, turn_original
 from shared.steps.trigger_address import original_signatures
 from shared.steps.update_callers import TRIES, permit_caller
@@ -136,6 +137,13 @@ async def _turn_copy_off(work: Work) -> bool:
 
 
 async def _revert(work: Work, record: CallerRecord, signatures: dict[str, str]) -> None:
+    other = await copied_elsewhere(work, record.caller)
+    if other and other.id != work.job.id:
+        raise Blocked(
+            f"The {record.caller.label} was copied after it was pointed at this copy.",
+            instruction=f"Roll {other.display_name} back first, then retry.",
+            code="parent",
+        )
     kind = work.services.callers[record.caller.kind]
     edits = caller_edit.from_json(record.edits)
     async with hold_resource(work, record.caller.resource):
@@ -198,17 +206,25 @@ async def _wait_for_called_by_url(work: Work, *, in_circle: bool) -> None:
     In a circle all of them come on (`in_circle` is false) before a caller of any goes back.
     """
     job, found = work.job, {work.job.id}
-    jobs = [
-        other
-        for other in await work.services.tables.jobs.all(job.environment_id)
-        if other.policy_id == job.policy_id
-    ]
-    while more := {one.id for one in jobs if one.id not in found and found & set(one.parents)}:
+    jobs = await _jobs_of_callers(work)
+    while more := {one.id for one in jobs if one.id not in found and found & set(one.parent_ids)}:
         found |= more
     circle = set() if in_circle else (await work.ancestors()).keys()
     for called in jobs:
         if called.id in found - {job.id} - circle and not called.has_original_back:
             _wait_for(work, called)
+
+
+async def _jobs_of_callers(work: Work) -> list[FlowJob]:
+    """Return the jobs of this environment, and of those with an original that is called from afar.
+
+    Those are few or none, and found without reading every job of the tenant.
+    """
+    job, table = work.job, work.services.tables.jobs
+    abroad = await table.all(where=[Condition("abroad", "eq", "yes")])
+    elsewhere = {one.environment_id for one in abroad} - {job.environment_id}
+    here = [one for one in await table.all(job.environment_id) if one.policy_id == job.policy_id]
+    return here + [one for home in sorted(elsewhere) for one in await table.all(home)]
 
 
 async def _wait_for_parents(work: Work) -> None:

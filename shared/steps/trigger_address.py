@@ -4,39 +4,49 @@ from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 
+from shared.domain.job import located
 from shared.domain.signatures import signatures_in
 from shared.domain.trigger_url import TriggerUrl, parse_trigger_url
 from shared.errors import Blocked, NotFound, Refused
+from shared.steps.gate import permit_write
 from shared.steps.work import Work
 
 
-async def read_trigger_url(work: Work, flow_name: str, trigger: str) -> str:
-    """Return the trigger URL of a flow of this environment.
+async def read_trigger_url(
+    work: Work, flow_name: str, trigger: str, environment_id: str = ""
+) -> str:
+    """Return the trigger URL of a flow, of this environment unless another is named.
 
     The operator is made co-owner if it may not ask, and steps back at the end of the step. The row
     says so in between: a later delivery goes on where a dead or throttled one stopped, and returns
     what that borrowed. Raises `Refused`, `Blocked`.
     """
-    access, environment_id = work.services.flow_access, work.job.environment_id
+    access, home = work.services.flow_access, work.job.environment_id
+    environment_id = environment_id or home
     try:
         return await access.trigger_url(environment_id, flow_name, trigger)
     except Refused as err:
         if err.status != HTTPStatus.FORBIDDEN:
             raise
     await work.permit_write()
-    if flow_name not in work.job.borrowed:
-        await work.save(replace(work.job, borrowed=(*work.job.borrowed, flow_name)))
+    name = flow_name
+    if environment_id != home:
+        await permit_write(work.services, environment_id)
+        name = f"{environment_id}/{flow_name}"
+    if name not in work.job.borrowed:
+        await work.save(replace(work.job, borrowed=(*work.job.borrowed, name)))
     await access.add_operator(environment_id, flow_name)
     return await access.trigger_url(environment_id, flow_name, trigger)
 
 
 async def return_borrowed(work: Work) -> None:
     """Take back every co-ownership that this job gave the operator, at any hour of the day."""
-    for flow_name in work.job.borrowed:
-        await work.permit_write(anytime=True)
+    for borrowed in work.job.borrowed:
+        environment_id, flow_name = located(borrowed, work.job.environment_id)
+        await permit_write(work.services, environment_id, anytime=True)
         with suppress(NotFound):  # the flow is gone, and the co-ownership with it
-            await work.services.flow_access.remove_operator(work.job.environment_id, flow_name)
-        left = tuple(name for name in work.job.borrowed if name != flow_name)
+            await work.services.flow_access.remove_operator(environment_id, flow_name)
+        left = tuple(name for name in work.job.borrowed if name != borrowed)
         await work.save(replace(work.job, borrowed=left))
 
 

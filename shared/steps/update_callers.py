@@ -7,12 +7,19 @@ from datetime import timedelta
 from shared.callers.search import FILLED_IN
 from shared.domain import caller_edit
 from shared.domain.caller import Caller, CallerValue
-from shared.domain.job import FlowJob, JobState, Pattern, moved
+from shared.domain.job import FlowJob, JobState, Pattern, moved, reference
 from shared.domain.records import NO_EDITS, CallerRecord, CallerState
 from shared.errors import Blocked, Conflict, NotFound
 from shared.steps.gate import permit_write
 from shared.steps.hold_resource import hold_resource
-from shared.steps.note_callers import is_family, note_callers, why_by_hand
+from shared.steps.note_callers import (
+    holds_original,
+    is_family,
+    job_of_flow,
+    note_callers,
+    why_by_hand,
+)
+from shared.steps.open_plans import open_plans
 from shared.steps.trigger_address import read_trigger_url
 from shared.steps.work import Work
 
@@ -36,8 +43,12 @@ async def update(work: Work) -> FlowJob:
     services = work.services
     stale, by_hand = timedelta(0), []
     urls: Mapping[str, str] | None = None
+    plans = await open_plans(services)
     for record in await services.tables.callers.all(work.job.id):
         if record.state in {CallerState.FOUND, CallerState.WRITING}:
+            await plans.wait_for(record.caller)
+            if await _is_copied_by_now(work, record):
+                continue
             if urls is None:
                 urls = await new_urls(work)
             record = await update_one(work, record, urls)
@@ -56,6 +67,24 @@ async def update(work: Work) -> FlowJob:
     if by_hand:
         updated = f"{len(by_hand)} callers are for a person; every other one holds the new URL."
     return moved(job, JobState.QUIET, updated, now=services.now)
+
+
+async def _is_copied_by_now(work: Work, record: CallerRecord) -> bool:
+    """Leave a caller alone whose own job has begun since it was noted: that writes its copy.
+
+    Says whether it was left. A copy that is proven is written like any other caller.
+    """
+    other = await job_of_flow(work, record.caller)
+    if other is None or other.id == work.job.id:
+        return False
+    if record.caller.workflow_id == other.copy_id and other.is_proven:
+        return False
+    if not await holds_original(work.services, work.job, record.caller):
+        return False
+    name = reference(other, work.job.environment_id)
+    await work.save(replace(work.job, parents=tuple(sorted({*work.job.parents, name}))))
+    await _keep(work, record, CallerState.UNNEEDED)
+    return True
 
 
 async def new_urls(work: Work) -> dict[str, str]:

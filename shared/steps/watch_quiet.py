@@ -13,6 +13,7 @@ from shared.domain.relatives import in_the_way
 from shared.errors import Blocked, NotFound, Waiting
 from shared.services import Services
 from shared.steps.flow_names import flow_name_of
+from shared.steps.note_callers import is_family
 from shared.steps.update_callers import new_urls, update_one
 from shared.steps.work import UNTIL_WOKEN, Work
 
@@ -82,12 +83,15 @@ async def _rewire_copies_of_parents(work: Work) -> None:
     for parent in await work.related(job.parents):
         if not parent.is_proven:  # what is not proven must read as it was copied
             continue
-        caller = flow_caller(job.environment_id, parent.copy_id, f"copy of {parent.display_name}")
+        caller = flow_caller(
+            parent.environment_id, parent.copy_id, f"copy of {parent.display_name}"
+        )
         try:
             text = (await kind.read(caller)).text
         except NotFound:
             continue
-        if holds(text, is_json=True, urls={job.original_url_id}, flow_ids={job.original_id}):
+        flow_ids = {job.original_id} if is_family(job, caller) else set()
+        if holds(text, is_json=True, urls={job.original_url_id}, flow_ids=flow_ids):
             identity = key_of(caller.kind, caller.address)
             kept = await work.services.tables.callers.get(job.id, identity)
             record = kept.item if kept else CallerRecord(job_id=job.id, id=identity, caller=caller)
@@ -100,23 +104,28 @@ async def _wait_for_runs_of_callers(work: Work) -> None:
     A caller without such a run never has one again: that is kept, caller by caller.
     """
     job, services = work.job, work.services
-    callers = {parent.id: parent.flow_name for parent in await work.related(job.parents)}
+    callers = {
+        parent.id: (parent.environment_id, parent.flow_name)
+        for parent in await work.related(job.parents)
+    }
     for record in await services.tables.callers.all(job.id):
         if record.state is CallerState.UPDATED and record.caller.workflow_id:
-            callers[record.caller.workflow_id] = ""
+            home = record.caller.environment_id or job.environment_id
+            callers[record.caller.workflow_id] = (home, "")
     for caller in sorted(callers.keys() - set(job.drained)):
-        flow = callers[caller] or await flow_name_of(services, job.environment_id, caller)
-        if flow and await _runs_from_before(work, flow):
+        home, flow = callers[caller]
+        flow = flow or await flow_name_of(services, home, caller) or ""
+        if flow and await _runs_from_before(work, home, flow):
             reason = "A run of a caller from before its change is going."
             raise Waiting(reason, until=_soon(services))
         await work.save(replace(work.job, drained=(*work.job.drained, caller)))
 
 
-async def _runs_from_before(work: Work, flow: str) -> bool:
+async def _runs_from_before(work: Work, environment_id: str, flow: str) -> bool:
     services, before = work.services, work.job.cut_over_at or work.services.now
     since = services.now - RUN_HISTORY
     try:
-        runs = await services.flow_reports.runs(work.job.environment_id, flow, since=since)
+        runs = await services.flow_reports.runs(environment_id, flow, since=since)
     except NotFound:
         return False
     return any(run.is_going and run.started <= before for run in runs)

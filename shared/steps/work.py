@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.domain.environment import Environment
-from shared.domain.job import FlowJob, retried
+from shared.domain.job import FlowJob, located, retried
 from shared.errors import Conflict
 from shared.ports import OutgoingMessage
 from shared.rows import Kept
@@ -53,20 +53,27 @@ class Work:
         await gate.permit_write(self.services, self.job.environment_id, anytime=anytime)
 
     async def related(self, ids: Iterable[str]) -> list[FlowJob]:
-        """Return the jobs of these ids; those that are gone are left out."""
-        rows = [await self.services.tables.jobs.get(self.job.environment_id, i) for i in ids]
-        return [kept.item for kept in rows if kept]
+        """Return the jobs that this one names so; those that are gone are left out."""
+        return await self._at(located(one, self.job.environment_id) for one in ids)
 
     async def ancestors(self) -> dict[str, FlowJob]:
         """Return the jobs of all flows that reach this one by calls, by id."""
         found: dict[str, FlowJob] = {}
-        waiting = list(self.job.parents)
-        while waiting:
-            missing = [one for one in dict.fromkeys(waiting) if one not in found]
-            related = [one for one in await self.related(missing) if one.id != self.job.id]
-            found |= {one.id: one for one in related}
-            waiting = [parent for one in related for parent in one.parents]
+        related = await self.related(self.job.parents)
+        while related:
+            found |= {one.id: one for one in related if one.id != self.job.id}
+            above = [
+                located(parent, one.environment_id) for one in related for parent in one.parents
+            ]
+            known = {*found, self.job.id}
+            related = await self._at(
+                place for place in dict.fromkeys(above) if place[1] not in known
+            )
         return found
+
+    async def _at(self, places: Iterable[tuple[str, str]]) -> list[FlowJob]:
+        rows = [await self.services.tables.jobs.get(*place) for place in places]
+        return [kept.item for kept in rows if kept]
 
 
 async def claim(services: Services, kept: Kept[FlowJob]) -> Kept[FlowJob]:

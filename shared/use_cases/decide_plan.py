@@ -160,7 +160,7 @@ def _families(wanted: list[FlowJob], jobs: list[FlowJob]) -> list[FlowJob]:
 
     A parent that calls by URL is known to the child only: the calls are followed both ways.
     """
-    relatives: dict[str, set[str]] = {job.id: {*job.parents, *job.children} for job in jobs}
+    relatives: dict[str, set[str]] = {job.id: {*job.parent_ids, *job.children} for job in jobs}
     for job in jobs:
         for other in relatives[job.id] & relatives.keys():
             relatives[other].add(job.id)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from shared.domain.job import FlowJob, JobState
+from shared.domain.job import FlowJob, JobState, located
 from shared.domain.remediation import EnvironmentJobState
 from shared.errors import Conflict
 from shared.ports import Condition
@@ -62,7 +62,8 @@ def _is_stuck(job: FlowJob, other: FlowJob) -> bool:
 
 async def _is_settled(services: Services, job: FlowJob) -> bool:
     related = job.children if job.code == "child" else job.parents
-    rows = [await services.tables.jobs.get(job.environment_id, identity) for identity in related]
+    places = [located(name, job.environment_id) for name in related]
+    rows = [await services.tables.jobs.get(*place) for place in places]
     jobs = [kept.item for kept in rows if kept]
     if job.state is JobState.WAITING and any(_is_stuck(job, other) for other in jobs):
         return True

@@ -16,6 +16,7 @@ from shared.domain.job import (
     JobState,
     Order,
     Pattern,
+    located,
     moved,
     postponed,
     stopped,
@@ -237,14 +238,15 @@ async def _tell_others(services: Services, before: FlowJob, after: FlowJob) -> N
     """Wake the jobs that may have waited for this one."""
     if after.has_original_back and not before.has_original_back:
         for parent in after.parents:
-            await wake(services, after.environment_id, parent, code="child")
+            await wake(services, *located(parent, after.environment_id), code="child")
     if after.state is before.state:
         return
     # A job that is stuck is told of too: whoever waits for it has to say so instead of waiting on.
     is_proven = after.state is JobState.PROVEN
     if is_proven or (after.is_finished and not after.is_proven):
         for parent in after.parents:
-            await wake(services, after.environment_id, parent, code="child", even_blocked=is_proven)
+            place = located(parent, after.environment_id)
+            await wake(services, *place, code="child", even_blocked=is_proven)
     if after.is_finished:
         has_ended = after.state not in {JobState.BLOCKED, JobState.FAILED}
         for child in after.children:

@@ -1,0 +1,48 @@
+"""Flows that a plan is about to copy: changed now, they would not be what was planned any more."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from shared.domain.caller import Caller
+from shared.domain.remediation import EnvironmentJob, EnvironmentJobState, RemediationMode
+from shared.errors import Waiting
+from shared.ports import Condition
+from shared.services import Services
+
+#: What the column `due` holds where nothing happens by itself any more sorts after this.
+_NEVER = "~"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPlans:
+    """Environment jobs that are to apply a plan and have not made their flow jobs yet."""
+
+    services: Services
+    by_environment: dict[str, list[EnvironmentJob]]
+
+    async def wait_for(self, caller: Caller) -> None:
+        """Return if no open plan copies this caller; else raise `Waiting`.
+
+        A plan that waits for approval ends by it or by its expiry; until then both flows are on.
+        """
+        if not caller.workflow_id or not caller.environment_id:
+            return
+        for job in self.by_environment.get(caller.environment_id, []):
+            is_being_made = job.state is EnvironmentJobState.DISCOVERING
+            kept = await self.services.tables.plans.get(job.id, caller.workflow_id)
+            if is_being_made or (kept and kept.item.action.is_work):
+                until = self.services.now + self.services.settings.wait_poll
+                raise Waiting(
+                    f"A plan of its environment is about to copy the {caller.label}.", until=until
+                )
+
+
+async def open_plans(services: Services) -> OpenPlans:
+    """Return the plans as they are now."""
+    found: defaultdict[str, list[EnvironmentJob]] = defaultdict(list)
+    where = [Condition("due", "lt", _NEVER)]
+    for job in await services.tables.environment_jobs.all(where=where):
+        is_to_come = job.state is not EnvironmentJobState.WAITING_FOR_MIGRATION
+        if job.mode is RemediationMode.APPLY and is_to_come and not job.is_dispatched:
+            found[job.environment_id].append(job)
+    return OpenPlans(services, dict(found))

@@ -1,0 +1,64 @@
+"""Originals that call each other across environments: killed, doubled, undone at any moment."""
+
+import asyncio
+from datetime import timedelta
+from random import Random
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.domain.job import JobState
+from shared.use_cases import decide_plan
+from tests.functional.two_environments import TwoEnvironments
+from tests.property.test_remediation_invariants import check, plans, settle, until_done
+from tests.twins.crash import Plan
+from tests.twins.driver import Driver
+from tests.twins.invariants import watch
+from tests.twins.ports import twins_of
+from tests.twins.snapshot import differences, take_snapshot
+from tests.twins.world import World
+
+
+def make_story(seed: int, plan: Plan) -> TwoEnvironments:
+    """Build both environments; what is delivered comes in random order, some of it twice."""
+    story = TwoEnvironments(world=World(seed=seed))
+    _, shop = story.called_across()
+    story.other.app_setting_caller(shop)
+    story.prepare()
+    story.twins = twins_of(story.world, order=Random(seed))  # noqa: S311 -- repeatable
+    story.driver = Driver(twins=story.twins, make=story.make, plan=plan, unsettled=0.2)
+    story.world.traffic.beat(story.world)
+    watch(story.world)
+    return story
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 10_000), plan=plans, hours=st.integers(0, 24 * 20), undo=st.booleans())
+def test_a_killed_process_or_an_undo_loses_no_call_across_environments(
+    seed: int, plan: Plan, hours: int, undo: bool
+) -> None:
+    """Each job is retired, or every caller is byte for byte what it was and no copy is on."""
+
+    async def scenario() -> None:
+        story = make_story(seed, plan)
+        before = take_snapshot(story.world)
+        await story.opt_in_both()
+        await until_done(story, lambda: story.order_of(story.build, story.other))
+        ended = {JobState.RETIRED}
+        if undo:
+            await story.run(timedelta(hours=hours))
+            await until_done(
+                story,
+                lambda: story.driver.call(lambda s: decide_plan.roll_back(s, story.remediation.id)),
+            )
+            ended = {JobState.ROLLED_BACK, JobState.CANCELLED}
+        await settle(story)
+        check(story)
+        jobs = await story.everywhere()
+        assert {job.state for job in jobs.values()} <= ended, [
+            (job.display_name, job.state, job.reason) for job in jobs.values()
+        ]
+        if undo:
+            assert differences(before, story.world) == []
+
+    asyncio.run(scenario())
