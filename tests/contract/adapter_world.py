@@ -16,6 +16,7 @@ from local_cloud.tenant.tenant import Tenant
 from shared.adapters import flow_service, key_vault, power_platform_admin, resource_manager
 from shared.adapters.app_settings import SiteAppSettings
 from shared.adapters.dataverse import Dataverse
+from shared.adapters.dataverse_connection_references import DataverseConnectionReferences
 from shared.adapters.dataverse_environment_variables import DataverseEnvironmentVariables
 from shared.adapters.dataverse_workflows import DataverseWorkflows
 from shared.adapters.flow_access import FlowServiceAccess
@@ -87,6 +88,7 @@ class Adapters:
     switch: FlowServiceSwitch
     access: FlowServiceAccess
     workflows: DataverseWorkflows
+    references: DataverseConnectionReferences
     variables: DataverseEnvironmentVariables
     resources: ResourceManager
     settings: SiteAppSettings
@@ -147,6 +149,7 @@ def _built(world: TenantWorld, http: HttpClient, application: Any) -> Adapters:
         switch=FlowServiceSwitch(http, flows),
         access=FlowServiceAccess(http, flows, as_operator, operator),
         workflows=DataverseWorkflows(dataverse),
+        references=DataverseConnectionReferences(dataverse),
         variables=DataverseEnvironmentVariables(dataverse),
         resources=resources,
         settings=SiteAppSettings(resources),
