@@ -6,6 +6,7 @@ from cmkflow import (
     environment_commands,
     kill_switch_commands,
     operator_commands,
+    plan_commands,
     remediation_commands,
     runs,
 )
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.command("inspect")(inspect)
 app.command("assess")(assess)
 app.add_typer(remediation_commands.app, name="remediation")
+app.add_typer(plan_commands.app, name="plan")
 app.add_typer(environment_commands.app, name="environment")
 app.add_typer(kill_switch_commands.app, name="kill-switch")
 app.add_typer(operator_commands.app, name="operator")

@@ -41,7 +41,11 @@ def facts(items: Mapping[str, str]) -> Table:
 
 def counted(number: int, noun: str, verb: str) -> Text:
     """Return a sentence such as `3 jobs go on.`; `verb` is in the singular."""
-    plural = {"goes on": "go on", "is on its way": "are on their way"}
+    plural = {
+        "goes on": "go on",
+        "is on its way": "are on their way",
+        "is approved": "are approved",
+    }
     return Text(f"1 {noun} {verb}." if number == 1 else f"{number} {noun}s {plural[verb]}.")
 
 
@@ -90,33 +94,6 @@ def remediation_detail(answer: Any) -> RenderableType:
     ]
     titles = ("Environment / flow", "State", "Reached", "Why", "What to do", "Note")
     return Group(head, table(titles, jobs), *_history(answer))
-
-
-def plan_blocks(answer: Any) -> RenderableType:
-    """Return what is planned, a block for each flow: why, its callers, every write in order."""
-    parts: list[RenderableType] = []
-    for plan in answer["items"]:
-        job = plan["environment_job"]
-        title = f"{job['environment_name'] or job['environment_id']}: {job['state']}"
-        parts.append(Text(title, style="bold underline"))
-        for item in plan["items"]:
-            parts += [Text(), *_plan_item(item)]
-        warnings = [*job["findings"], *(f"{g['name']}: {g['instruction']}" for g in job["network"])]
-        parts += [Text(f"! {warning}", style="yellow") for warning in warnings]
-    return Group(*parts) if parts else Text("There is no plan yet.")
-
-
-def _plan_item(item: Any) -> Iterable[Text]:
-    style = _STYLES.get(item["action"], "bold")
-    yield Text.assemble((item["display_name"], "bold"), "  ", (item["action"], style))
-    yield Text(f"  {item['explanation']}")
-    if item["instruction"]:
-        yield Text(f"  To do: {item['instruction']}", style="yellow")
-    for caller in item["callers"]:
-        by_hand = f" (by hand: {caller['manual']})" if caller["manual"] else ""
-        yield Text(f"  Caller: {caller['label']}{by_hand}")
-    for number, write in enumerate(item["writes"], start=1):
-        yield Text(f"  {number}. {write}")
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from cmkflow.answer_tables import counted, plan_blocks, remediation_detail, remediation_table
+from cmkflow.answer_tables import counted, remediation_detail, remediation_table
 from cmkflow.api_client import Api, Call
 from cmkflow.api_command import api_command
 from cmkflow.person import Name
@@ -84,23 +84,6 @@ def show_remediation(
     """Show how far a remediation is, and what each flow of it waits for."""
     query = {"history": "true" if history else None}
     return api.send(Call(method="GET", path=("remediations", remediation), query=query))
-
-
-@api_command(app, "plan", show=plan_blocks)
-def show_plan(
-    api: Api,
-    remediation: RemediationId,
-    environment: Annotated[str | None, typer.Option(help="Of this environment only.")] = None,
-) -> object:
-    """Show what is planned for each flow: why, its callers, every write."""
-    query = {"environment": environment}
-    return api.send(Call(method="GET", path=("remediations", remediation, "plan"), query=query))
-
-
-@api_command(app, "approve", show=_jobs)
-def approve_remediation(api: Api, remediation: RemediationId, by: Name) -> object:
-    """Approve every plan of a remediation that waits for it."""
-    return _decide(api, remediation, "approve", {"by": by})
 
 
 @api_command(app, "cancel", show=_jobs)

@@ -4,9 +4,10 @@ import azure.functions as func
 
 from functions.http_answers import answers, ok
 from functions.http_requests import NoQuery, caller_of, read_body, read_query, route_id
-from functions.remediation_models import Approval, FlowChoice, NoBody, OrderAnswer
+from functions.remediation_models import ApprovalOrder, FlowChoice, NoBody, OrderAnswer
 from shared.bootstrap import services
 from shared.use_cases import decide_plan
+from shared.use_cases.approve_plan import Approval, approve
 
 blueprint = func.Blueprint()
 
@@ -14,10 +15,13 @@ blueprint = func.Blueprint()
 @blueprint.route(route="remediations/{id}/approve", methods=["POST"])
 @answers
 async def approve_remediation(req: func.HttpRequest) -> func.HttpResponse:
-    """Approve every plan of a remediation that waits for it."""
+    """Approve plans of a remediation by the version that was shown."""
     read_query(req, NoQuery)
-    by = caller_of(req, read_body(req, Approval).by)
-    approved = await decide_plan.approve(services(), route_id(req).lower(), by=by)
+    body = read_body(req, ApprovalOrder)
+    approval = Approval(
+        versions=body.versions, except_flows=body.except_flows, by=caller_of(req, body.by)
+    )
+    approved = await approve(services(), route_id(req).lower(), approval)
     return ok(OrderAnswer(jobs=len(approved)), status=202)
 
 

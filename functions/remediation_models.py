@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
 from functions.environment_models import FlowId
 from functions.http_answers import Answer
@@ -19,6 +19,7 @@ from shared.domain.remediation import (
 )
 
 type EnvironmentId = Annotated[Id, AfterValidator(environment_identifier)]
+type PlanVersion = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 type Once[T] = Annotated[tuple[T, ...], AfterValidator(lambda items: tuple(dict.fromkeys(items)))]
 
 
@@ -60,9 +61,13 @@ class PlanQuery(Request):
     environment: EnvironmentId | None = None
 
 
-class Approval(Request):
-    """Approves every plan that waits."""
+class ApprovalOrder(Request):
+    """Approves plans as they were shown."""
 
+    #: Versions of plans; each is the plan of one environment.
+    versions: Annotated[Once[PlanVersion], Field(min_length=1, max_length=1000)]
+    #: Workflow ids or flow names that are left as they are, with all that runs them.
+    except_flows: Annotated[Once[FlowId], Field(max_length=1000)] = ()
     by: Text | None = None
 
 
@@ -157,6 +162,10 @@ class EnvironmentJobAnswer(JobAnswer):
     planned_at: datetime | None
     expires: datetime | None
     approved_by: str
+    #: The version that was approved last; empty: none.
+    approved_version: str
+    #: Flows that wait for an approval.
+    awaiting: int
     counts: dict[str, int] | None
     findings: tuple[str, ...]
     network: tuple[NetworkFindingAnswer, ...]
@@ -236,6 +245,10 @@ class PlanItemAnswer(Answer):
     http_hosts: tuple[str, ...]
     callers: tuple[PlannedCallerAnswer, ...]
     writes: tuple[str, ...]
+    #: Of its definition: another one says that it was edited.
+    digest: str
+    #: What has changed since it was approved.
+    changed: tuple[str, ...]
 
 
 class PlanAnswer(Answer):
@@ -244,6 +257,10 @@ class PlanAnswer(Answer):
     environment_job: Annotated[
         EnvironmentJobAnswer, AfterValidator(EnvironmentJobAnswer.without_history)
     ]
+    #: What an approval of this plan has to name; it changes with all that is shown.
+    version: str
+    #: Workflow ids of the flows that such an approval is about.
+    awaiting: tuple[str, ...]
     items: tuple[PlanItemAnswer, ...]
 
 

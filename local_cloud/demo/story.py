@@ -181,12 +181,17 @@ class Story:
         return job
 
     async def _approve(self, identity: str) -> None:
+        plans = await self._app.get(f"remediations/{identity}/plan")
+        versions = [plan["version"] for plan in plans["items"] if plan["awaiting"]]
+        if not versions:
+            return
         try:
-            await self._app.post(f"remediations/{identity}/approve", {"by": APPROVER})
+            order = {"versions": versions, "by": APPROVER}
+            await self._app.post(f"remediations/{identity}/approve", order)
         except AppRefusal as refusal:
             if refusal.status != 409:
                 raise  # 409: an answer was lost on the way, and the plan is approved already
-        self._progress.note("The plan is approved.")
+        self._progress.note(f"The plan is approved: version {', '.join(versions)}.")
 
     async def _settle_firewalls(self, identity: str, environment: Place) -> None:
         """Open one firewall, waive one gap by its name; a third one stays as it is."""

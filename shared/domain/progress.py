@@ -17,6 +17,8 @@ _PLANNING = frozenset(
     }
 )
 
+_RUNNING = frozenset({EnvironmentJobState.APPROVED, EnvironmentJobState.DISPATCHED})
+
 
 class RemediationState(StrEnum):
     """How far a remediation is."""
@@ -45,9 +47,13 @@ class Progress:
 
 def progress_of(environment_jobs: Sequence[EnvironmentJob], jobs: Sequence[FlowJob]) -> Progress:
     """Return the progress of a remediation with these jobs."""
-    # A dispatched environment job only watches its flow jobs.
-    planning = [job for job in environment_jobs if job.state is not EnvironmentJobState.DISPATCHED]
-    dues = [job.due for job in planning if job.due] + [job.due for job in jobs if job.due]
+    # A dispatched environment job only watches its flow jobs, and what waits for approval expires.
+    planning = [
+        job.due if job.state is not EnvironmentJobState.DISPATCHED else job.expires
+        for job in environment_jobs
+        if job.state is not EnvironmentJobState.DISPATCHED or job.awaits_approval
+    ]
+    dues = [due for due in (*planning, *(job.due for job in jobs)) if due]
     bad = {EnvironmentJobState.BLOCKED, EnvironmentJobState.FAILED}
     bad_flow = {JobState.BLOCKED, JobState.FAILED}
     stuck = sum(job.state in bad for job in environment_jobs)
@@ -65,9 +71,9 @@ def _state(
     environment_jobs: Sequence[EnvironmentJob], jobs: Sequence[FlowJob], *, stuck: int
 ) -> RemediationState:
     states = {job.state for job in environment_jobs}
-    if EnvironmentJobState.AWAITING_APPROVAL in states:
+    if any(job.awaits_approval for job in environment_jobs):
         return RemediationState.AWAITING_APPROVAL
-    if EnvironmentJobState.DISPATCHED in states or any(not job.is_finished for job in jobs):
+    if states & _RUNNING or any(not job.is_finished for job in jobs):
         return RemediationState.RUNNING
     if states & _PLANNING or not states:
         return RemediationState.PLANNING

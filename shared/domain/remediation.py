@@ -49,6 +49,7 @@ class EnvironmentJobState(StrEnum):
     DISCOVERING = "discovering"
     PLANNED = "planned"
     AWAITING_APPROVAL = "awaiting_approval"
+    APPROVED = "approved"  #: the tenant is compared with what was approved
     DISPATCHED = "dispatched"
     FINISHED = "finished"
     BLOCKED = "blocked"
@@ -109,6 +110,13 @@ class EnvironmentJob:
     planned_at: datetime | None = None
     expires: datetime | None = None
     approved_by: str = ""
+    #: How often a plan of this environment was approved, and which version the last time.
+    approvals: int = 0
+    approved_version: str = ""
+    #: Flows that the last approval left out.
+    left_out: tuple[str, ...] = ()
+    #: Flows of the plan that wait for an approval.
+    awaiting: int = 0
     is_dispatched: bool = False
     network: tuple[NetworkFinding, ...] = ()
     #: What the administrator should know: cycles, missing children, differences between sources.
@@ -120,6 +128,13 @@ class EnvironmentJob:
     def is_finished(self) -> bool:
         """Say whether nothing more happens by itself."""
         return self.state in ENVIRONMENT_FINISHED
+
+    @property
+    def awaits_approval(self) -> bool:
+        """Say whether there is something to approve, be it the rest of a plan under way."""
+        if self.state is EnvironmentJobState.DISPATCHED:
+            return self.is_dispatched and self.awaiting > 0
+        return self.state is EnvironmentJobState.AWAITING_APPROVAL
 
 
 class PlannedAction(StrEnum):
@@ -142,6 +157,11 @@ class PlannedAction(StrEnum):
             PlannedAction.SWAP,
             PlannedAction.COPY_OFF,
         }
+
+    @property
+    def has_job(self) -> bool:
+        """Say whether a flow job stands for it, a new one or one that goes on."""
+        return self.is_work or self is PlannedAction.ADOPT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +205,15 @@ class PlanItem:
     writes: tuple[str, ...] = ()
     #: Its URL's id, if any run shows it, and its callers were looked up.
     is_complete: bool = False
+    #: Number of the approval that decided on it; 0: none did.
+    decided: int = 0
+    #: What has changed since that approval: it waits for another. Empty: nothing.
+    changed: tuple[str, ...] = ()
+
+    @property
+    def awaits_approval(self) -> bool:
+        """Say whether the next approval of its plan decides on it."""
+        return self.action.has_job and (self.decided == 0 or bool(self.changed))
 
 
 def environment_job_id(remediation_id: str, environment_id: str) -> str:

@@ -15,13 +15,20 @@ from shared.steps.work import send
 
 
 async def dispatch(services: Services, environment_job: EnvironmentJob) -> int:
-    """Create or take up the rows of the plan's jobs; returns how many there are."""
-    count = 0
-    for item in await services.tables.plans.all(environment_job.id):
-        if item.action.is_work or item.action is PlannedAction.ADOPT:
-            await _dispatch_one(services, environment_job, item)
-            count += 1
-    return count
+    """Create or take up the rows of the jobs that may begin; returns how many there are."""
+    work = await planned_work(services, environment_job)
+    for item in work:
+        await _dispatch_one(services, environment_job, item)
+    return len(work)
+
+
+async def planned_work(services: Services, environment_job: EnvironmentJob) -> list[PlanItem]:
+    """Return the items that the last approval let begin; without any, all that need a job."""
+    return [
+        item
+        for item in await services.tables.plans.all(environment_job.id)
+        if item.action.has_job and item.decided == environment_job.approvals and not item.changed
+    ]
 
 
 async def announce(services: Services, jobs: list[FlowJob]) -> None:

@@ -23,9 +23,12 @@ from shared.steps.watch_quiet import RUN_HISTORY
 
 
 async def make_plan(
-    services: Services, job: EnvironmentJob, discovery: Discovery
+    services: Services, job: EnvironmentJob, discovery: Discovery, *, is_limited: bool = True
 ) -> tuple[list[PlanItem], list[str]]:
-    """Return the plan's items and what the administrator should know beside them."""
+    """Return the plan's items and what the administrator should know beside them.
+
+    `is_limited=False`: whatever the environment's limit is, nothing is left for the next plan.
+    """
     settings = await settings_of(services, job.environment_id)
     graph = DependencyGraph(discovery.children)
     candidates = []
@@ -50,7 +53,7 @@ async def make_plan(
         environment_job_id=job.id,
         flow_ids=frozenset(flow.lower() for flow in job.flow_ids),
         excluded=frozenset(flow.lower() for flow in settings.excluded_flows),
-        limit=settings.limit,
+        limit=settings.limit if is_limited else len(candidates),
     )
     items = decide(request, candidates, graph)
     return items, _findings(items, graph, discovery, request)
@@ -65,6 +68,20 @@ async def complete(services: Services, environment_id: str, item: PlanItem) -> P
         return item
     if item.has_trigger_url and not item.url_id and item.is_on:
         item = replace(item, url_id=await _url_id(services, environment_id, item))
+    return await with_callers(services, environment_id, item)
+
+
+async def with_callers(
+    services: Services,
+    environment_id: str,
+    item: PlanItem,
+    *,
+    but_not: frozenset[str] = frozenset(),
+) -> PlanItem:
+    """Return the item with the callers that the last search found, and its writes.
+
+    `but_not` are Dataverse ids of flows that do not count as callers.
+    """
     callers: dict[str, PlannedCaller] = {}
     flow_ids = {item.workflow_id, item.flow_name.lower()}  # a canvas app may hold either
     for holds in filter(None, (item.url_id, *sorted(flow_ids))):
@@ -72,6 +89,8 @@ async def complete(services: Services, environment_id: str, item: PlanItem) -> P
             caller = kept.item.caller
             if holds in flow_ids and caller.environment_id != environment_id:
                 continue  # the same solution, imported elsewhere
+            if caller.workflow_id in but_not:
+                continue
             callers[kept.item.id] = PlannedCaller(
                 kind=caller.kind, label=caller.label, manual=caller.manual
             )

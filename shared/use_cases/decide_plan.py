@@ -1,56 +1,17 @@
-"""What an administrator decides about remediations and jobs: approve, cancel, retry, roll back."""
+"""What an administrator decides about remediations and jobs: cancel, retry, roll back."""
 
 from dataclasses import replace
 
-from shared.domain.environment import Mode
 from shared.domain.job import FlowJob, JobState, Order, retried
 from shared.domain.remediation import EnvironmentJob, EnvironmentJobState, Remediation, moved
-from shared.errors import Blocked, Conflict, NotFound
+from shared.errors import Conflict, NotFound
 from shared.ports import Condition
 from shared.services import Services
-from shared.steps.gate import settings_of
 from shared.steps.work import send
 from shared.use_cases.environment_job_rows import send_environment_job
 
 #: Jobs that a rollback can do nothing for.
 NOTHING_TO_UNDO = frozenset({JobState.ROLLED_BACK, JobState.CANCELLED})
-
-
-async def approve(services: Services, remediation_id: str, *, by: str) -> list[EnvironmentJob]:
-    """Approve every plan of a remediation that waits for it; returns those environment jobs."""
-    waiting = [
-        job
-        for job in await _environment_jobs(services, remediation_id)
-        if job.state is EnvironmentJobState.AWAITING_APPROVAL
-    ]
-    if not waiting:
-        raise Blocked(
-            "No plan of this remediation waits for approval.",
-            instruction="Look at its state: it may be planning still, approved or expired.",
-            code="state",
-        )
-    for job in waiting:  # all of them or none
-        await _check_approval(services, job)
-    expected, then = EnvironmentJobState.AWAITING_APPROVAL, EnvironmentJobState.DISPATCHED
-    return [
-        await _change(services, job, expected, then, f"Approved by {by}.", by) for job in waiting
-    ]
-
-
-async def _check_approval(services: Services, job: EnvironmentJob) -> None:
-    settings = await settings_of(services, job.environment_id)
-    if settings.mode is Mode.ASSESS:
-        raise Blocked(
-            f"Environment {job.environment_id} is in mode assess.",
-            instruction="Set its mode to approve or auto, then approve again.",
-            code="mode",
-        )
-    if job.expires and job.expires <= services.now:
-        raise Blocked(
-            f"The plan of environment {job.environment_id} has expired.",
-            instruction="Order a new remediation: the tenant may have changed since.",
-            code="expired",
-        )
 
 
 async def cancel(services: Services, remediation_id: str) -> int:
@@ -60,13 +21,12 @@ async def cancel(services: Services, remediation_id: str) -> int:
         EnvironmentJobState.DISCOVERING,
         EnvironmentJobState.PLANNED,
         EnvironmentJobState.AWAITING_APPROVAL,
+        EnvironmentJobState.APPROVED,
     }
     for job in await _environment_jobs(services, remediation_id):
         undispatched = job.state is EnvironmentJobState.DISPATCHED and not job.is_dispatched
-        if job.state in open_states or undispatched:
-            await _change(
-                services, job, None, EnvironmentJobState.CANCELLED, "Cancelled by order.", ""
-            )
+        if job.state in open_states or undispatched or job.awaits_approval:
+            await _change(services, job, EnvironmentJobState.CANCELLED, "Cancelled by order.")
     jobs = await jobs_of(services, remediation_id)
     unfinished = [job for job in jobs if job.state is not JobState.RETIRED]
     return await _order(services, _families(unfinished, jobs), Order.CANCEL)
@@ -78,7 +38,7 @@ async def roll_back(services: Services, remediation_id: str, flow_ids: tuple[str
     Raises `NotFound` if a flow that is named has no job here.
     """
     jobs = await jobs_of(services, remediation_id)
-    named = _named(jobs, flow_ids)
+    named = named_jobs(jobs, flow_ids)
     return await _order(services, _families(named, jobs), Order.ROLL_BACK)
 
 
@@ -89,9 +49,9 @@ async def retry(services: Services, remediation_id: str, flow_ids: tuple[str, ..
         stuck = {EnvironmentJobState.BLOCKED, EnvironmentJobState.FAILED}
         if environment_job.state in stuck and not flow_ids:
             back = environment_job.resume or EnvironmentJobState.WAITING_FOR_MIGRATION
-            await _change(services, environment_job, None, back, "Retried by order.", "")
+            await _change(services, environment_job, back, "Retried by order.")
             count += 1
-    for job in _named(await jobs_of(services, remediation_id), flow_ids):
+    for job in named_jobs(await jobs_of(services, remediation_id), flow_ids):
         if job.state in {JobState.BLOCKED, JobState.FAILED, JobState.WAITING}:
             await retry_job(services, job)
             count += 1
@@ -143,7 +103,8 @@ async def _environment_jobs(services: Services, remediation_id: str) -> list[Env
     return await services.tables.environment_jobs.all(remediation_id)
 
 
-def _named(jobs: list[FlowJob], flow_ids: tuple[str, ...]) -> list[FlowJob]:
+def named_jobs(jobs: list[FlowJob], flow_ids: tuple[str, ...]) -> list[FlowJob]:
+    """Return the jobs of these flows (none named: all); raises `NotFound` for a missing one."""
     wanted = {flow.lower() for flow in flow_ids}
     if not wanted:
         return jobs
@@ -205,30 +166,16 @@ async def _order_one(services: Services, job: FlowJob, order: Order) -> bool:
 
 
 async def _change(
-    services: Services,
-    job: EnvironmentJob,
-    expected: EnvironmentJobState | None,
-    state: EnvironmentJobState,
-    text: str,
-    by: str,
-) -> EnvironmentJob:
+    services: Services, job: EnvironmentJob, state: EnvironmentJobState, text: str
+) -> None:
     """Move an environment job by order; a race with a delivery is decided by the row."""
     table = services.tables.environment_jobs
     while kept := await table.get(job.remediation_id, job.id):
-        if expected is not None and kept.item.state is not expected:
-            return kept.item
         changed = moved(kept.item, state, text, now=services.now)
-        changed = replace(
-            changed,
-            approved_by=by or kept.item.approved_by,
-            lease="",
-            lease_until=None,
-            attempt=kept.item.attempt + 1,
-        )
+        changed = replace(changed, lease="", lease_until=None, attempt=kept.item.attempt + 1)
         try:
             await table.replace(kept, changed)
         except Conflict:
             continue
         await send_environment_job(services, changed)
-        return changed
-    return job
+        return

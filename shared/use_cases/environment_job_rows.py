@@ -13,13 +13,15 @@ from shared.services import ENVIRONMENT_JOBS, Services
 #: Longer than a function may run (host.json). A discovery takes minutes: with a shorter lease each
 #: delivery would take it over from the one before, and none would ever end.
 DISCOVERY_LEASE = timedelta(minutes=11)
+#: States in which a delivery reads the whole environment.
+READING = frozenset({EnvironmentJobState.DISCOVERING, EnvironmentJobState.APPROVED})
 
 
 async def claim_environment_job(
     services: Services, kept: Kept[EnvironmentJob]
 ) -> Kept[EnvironmentJob]:
     """Return the row with a lease on it; raises `Conflict` if somebody was faster."""
-    reading = kept.item.state is EnvironmentJobState.DISCOVERING
+    reading = kept.item.state in READING
     until = services.now + (DISCOVERY_LEASE if reading else services.settings.job_lease)
     job = replace(kept.item, lease=str(uuid.uuid4()), lease_until=until, woken=False)
     return await services.tables.environment_jobs.replace(kept, job)

@@ -35,7 +35,8 @@ async def resend_overdue(services: Services) -> int:
         count += 1
     dispatched = [Condition("state", "eq", EnvironmentJobState.DISPATCHED)]
     for environment_job in await services.tables.environment_jobs.all(where=dispatched):
-        if environment_job.is_dispatched and not await open_jobs(services, environment_job):
+        has_begun = environment_job.is_dispatched and not environment_job.awaits_approval
+        if has_begun and not await open_jobs(services, environment_job):
             await wake_environment_job(services, environment_job.id, environment_job.remediation_id)
     for environment_job in await services.tables.environment_jobs.all(where=overdue):
         await wake_environment_job(services, environment_job.id, environment_job.remediation_id)

@@ -1,4 +1,4 @@
-"""Run one step of an environment job: wait for the migration, discover, plan, approve, dispatch."""
+"""Run one step of an environment job: wait for the migration, discover, plan, compare, dispatch."""
 
 import logging
 from collections import Counter
@@ -11,7 +11,7 @@ from shared.domain.refusals import instruction_for
 from shared.domain.remediation import (
     EnvironmentJob,
     EnvironmentJobState,
-    PlannedAction,
+    PlanItem,
     RemediationMode,
     moved,
     postponed,
@@ -29,9 +29,10 @@ from shared.errors import (
 )
 from shared.rows import Kept
 from shared.services import Services
+from shared.steps.compare_plan import hold_what_changed, leave_unapproved
 from shared.steps.discover_flows import discover, has_migrated
 from shared.steps.discovery_parts import forget_discovery
-from shared.steps.dispatch import announce, dispatch, open_jobs
+from shared.steps.dispatch import announce, dispatch, open_jobs, planned_work
 from shared.steps.find_callers import SearchRequest, find_callers
 from shared.steps.gate import settings_of
 from shared.steps.make_plan import complete, make_plan, network_findings
@@ -127,15 +128,7 @@ async def _wait_for_migration(services: Services, job: EnvironmentJob) -> Enviro
 
 
 async def _discover(services: Services, job: EnvironmentJob) -> EnvironmentJob:
-    environment = await _environment(services, job)
-    found = await discover(services, environment, job.id, reconcile=job.reconcile)
-    request = SearchRequest(
-        environment_job_id=job.id,
-        environment=environment,
-        everywhere=await services.environments.list(),
-    )
-    not_searched = await find_callers(services, request)
-    items, findings = await make_plan(services, job, found)
+    items, findings = await _plan_now(services, job, await _environment(services, job))
     stale = {item.workflow_id for item in await services.tables.plans.all(job.id)}
     stale -= {item.workflow_id for item in items}
     for workflow_id in stale:
@@ -143,13 +136,26 @@ async def _discover(services: Services, job: EnvironmentJob) -> EnvironmentJob:
         if kept:
             await services.tables.plans.delete(kept)
     await services.tables.plans.upsert(*items)
-    job = replace(
-        job,
-        findings=(*findings, *not_searched),
-        counts=dict(Counter(str(item.action) for item in items)),
-    )
+    job = replace(job, findings=findings, counts=dict(Counter(str(item.action) for item in items)))
     text = f"{len(items)} flows stay on Microsoft's key."
     return moved(job, EnvironmentJobState.PLANNED, text, now=services.now)
+
+
+async def _plan_now(
+    services: Services, job: EnvironmentJob, environment: Environment, *, is_limited: bool = True
+) -> tuple[list[PlanItem], tuple[str, ...]]:
+    """Discover, search for callers and plan. Returns the items and the findings."""
+    # Once is enough: what an approval is compared with is the report and Dataverse.
+    reconcile = job.reconcile and job.state is EnvironmentJobState.DISCOVERING
+    found = await discover(services, environment, job.id, reconcile=reconcile)
+    request = SearchRequest(
+        environment_job_id=job.id,
+        environment=environment,
+        everywhere=await services.environments.list(),
+    )
+    not_searched = await find_callers(services, request)
+    items, findings = await make_plan(services, job, found, is_limited=is_limited)
+    return items, (*findings, *not_searched)
 
 
 async def _complete_plan(services: Services, job: EnvironmentJob) -> EnvironmentJob:
@@ -168,7 +174,7 @@ async def _complete_plan(services: Services, job: EnvironmentJob) -> Environment
         planned_at=services.now,
         expires=services.now + services.settings.plan_expires,
     )
-    work = [item for item in items if item.action.is_work or item.action is PlannedAction.ADOPT]
+    work = [item for item in items if item.action.has_job]
     if job.mode is not RemediationMode.APPLY:
         text = "The plan is made; nothing was written."
         return moved(job, EnvironmentJobState.FINISHED, text, now=services.now)
@@ -180,7 +186,12 @@ async def _complete_plan(services: Services, job: EnvironmentJob) -> Environment
         text = "The environment is in mode auto: no approval is needed."
         job = replace(job, approved_by="mode auto")
         return moved(job, EnvironmentJobState.DISPATCHED, text, now=services.now)
-    text = f"{len(work)} flows wait for approval until {job.expires:%Y-%m-%d %H:%M} UTC."
+    return _awaiting(services, replace(job, awaiting=len(work)))
+
+
+def _awaiting(services: Services, job: EnvironmentJob) -> EnvironmentJob:
+    until = f" until {job.expires:%Y-%m-%d %H:%M} UTC" if job.expires else ""
+    text = f"{job.awaiting} flows wait for approval{until}."
     job = moved(job, EnvironmentJobState.AWAITING_APPROVAL, text, now=services.now)
     return replace(job, due=job.expires)
 
@@ -192,16 +203,36 @@ async def _expire(services: Services, job: EnvironmentJob) -> EnvironmentJob:
     return moved(job, EnvironmentJobState.CANCELLED, text, now=services.now)
 
 
+async def _compare(services: Services, job: EnvironmentJob) -> EnvironmentJob:
+    """Days may have passed since the plan was made: only what is as it was approved goes on."""
+    environment = await _environment(services, job)
+    now = await _plan_now(services, job, environment, is_limited=False)
+    job = await hold_what_changed(services, job, environment, now)
+    await forget_discovery(services, job.id)
+    goes = await planned_work(services, job)
+    if job.awaiting and not goes and not await open_jobs(services, job):
+        return _awaiting(services, job)
+    text = f"{len(goes)} flows are as they were approved"
+    text += f", {job.awaiting} have changed and wait for approval." if job.awaiting else "."
+    job = moved(job, EnvironmentJobState.DISPATCHED, text, now=services.now)
+    return replace(job, is_dispatched=False)
+
+
 async def _dispatch(services: Services, job: EnvironmentJob) -> EnvironmentJob:
     if not job.is_dispatched:
         count = await dispatch(services, job)
         job = replace(job, is_dispatched=True)
         text = f"{count} flow jobs are on their way."
         return moved(job, EnvironmentJobState.DISPATCHED, text, now=services.now)
+    if job.awaiting and job.expires and job.expires <= services.now:
+        job = await leave_unapproved(services, job)
     left = await open_jobs(services, job)
+    await announce(services, left)
+    until = services.now + UNTIL_WOKEN
+    if job.awaiting and job.expires:
+        text = f"{job.awaiting} flows have changed and wait for approval; {len(left)} jobs go on."
+        return postponed(job, text, until=min(until, job.expires), now=services.now)
     if left:
-        await announce(services, left)
-        until = services.now + UNTIL_WOKEN
         return postponed(job, f"{len(left)} flow jobs go on.", until=until, now=services.now)
     text = "Every flow job has ended."
     return moved(job, EnvironmentJobState.FINISHED, text, now=services.now)
@@ -212,6 +243,7 @@ STEPS: dict[EnvironmentJobState, Step] = {
     EnvironmentJobState.DISCOVERING: _discover,
     EnvironmentJobState.PLANNED: _complete_plan,
     EnvironmentJobState.AWAITING_APPROVAL: _expire,
+    EnvironmentJobState.APPROVED: _compare,
     EnvironmentJobState.DISPATCHED: _dispatch,
 }
 

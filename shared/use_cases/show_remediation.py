@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from shared.domain.job import FlowJob
+from shared.domain.plan_approval import plan_version
 from shared.domain.progress import Progress, progress_of
 from shared.domain.remediation import EnvironmentJob, PlanItem, Remediation
 from shared.services import Services
@@ -26,6 +27,18 @@ class ShownPlan:
 
     environment_job: EnvironmentJob
     items: tuple[PlanItem, ...]
+
+    @property
+    def version(self) -> str:
+        """Return what an approval of it has to name."""
+        return plan_version(self.environment_job, self.items)
+
+    @property
+    def awaiting(self) -> tuple[str, ...]:
+        """Return the ids of the flows that an approval would be about."""
+        if not self.environment_job.awaits_approval:
+            return ()
+        return tuple(item.workflow_id for item in self.items if item.awaits_approval)
 
 
 async def list_remediations(services: Services) -> list[ShownRemediation]:

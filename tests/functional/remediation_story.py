@@ -10,12 +10,22 @@ from shared.domain.remediation import EnvironmentJob, Origin, PlanItem, Remediat
 from shared.services import Services
 from shared.settings import Settings
 from shared.use_cases import decide_plan
+from shared.use_cases.approve_plan import Approval, approve
+from shared.use_cases.show_remediation import show_plan
 from shared.use_cases.start_remediation import StartRemediation, order_remediation
 from tests.twins.builder import Builder
 from tests.twins.driver import Driver
 from tests.twins.ports import Ports, Twins, twins_of
 from tests.twins.services import services_of
 from tests.twins.world import World
+
+
+async def approve_shown(services: Services, remediation_id: str, *except_flows: str) -> None:
+    """Approve every plan that waits as it is shown at this moment."""
+    plans = await show_plan(services, remediation_id)
+    versions = tuple(plan.version for plan in plans if plan.environment_job.awaits_approval)
+    approval = Approval(versions=versions, by="tests", except_flows=except_flows)
+    await approve(services, remediation_id, approval)
 
 
 class _ReachedError(Exception):
@@ -75,9 +85,9 @@ class Story:
         self.remediation = await self.driver.call(lambda s: order_remediation(s, order))
         await self.run(timedelta(minutes=30))
 
-    async def approve(self, *, run: timedelta = timedelta(days=60)) -> None:
+    async def approve(self, *except_flows: str, run: timedelta = timedelta(days=60)) -> None:
         """Approve the plan and let time pass: by default until nothing moves any more."""
-        await self.driver.call(lambda s: decide_plan.approve(s, self.remediation.id, by="tests"))
+        await self.driver.call(lambda s: approve_shown(s, self.remediation.id, *except_flows))
         if run:
             await self.run(run)
 

@@ -86,8 +86,8 @@ async def test_a_remediation_is_started_planned_approved_and_rolled_back(
     identity = await started(story, cli)
     outputs = [
         await cli.run("remediation", "list"),
-        await cli.run("remediation", "plan", identity),
-        await cli.run("remediation", "approve", identity),
+        await cli.run("plan", "show", identity),
+        await cli.run("plan", "approve", identity, "--yes"),
     ]
     await pass_time(story, timedelta(days=30))
     outputs.append(await cli.run("remediation", "show", identity, "--history"))
@@ -100,7 +100,8 @@ async def test_a_remediation_is_started_planned_approved_and_rolled_back(
     assert "awaiting_approval" in listed
     assert re.search(r"Caller: setting .+ of the app", plan)
     assert re.search(r"\d\. turn the copy on", plan)
-    assert approved == rolled == "1 job is on its way.\n"
+    assert approved == "1 plan is approved.\n"
+    assert rolled == "1 job is on its way.\n"
     assert "retired" in shown
     assert "admin@contoso.example" in shown
     assert job.state is JobState.ROLLED_BACK

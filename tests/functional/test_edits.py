@@ -29,14 +29,16 @@ async def planned(story: Story) -> None:
     await story.order()
 
 
-async def test_an_edit_between_plan_and_copy_blocks_until_it_is_accepted() -> None:
+async def test_an_edit_between_dispatch_and_copy_blocks_until_it_is_accepted() -> None:
     """The block says that the flow was edited; a retry copies it as it is then."""
     story = Story()
     orders = story.build.http_flow("Orders")
     await planned(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Orders", JobState.COPYING)
     edit(orders)
 
-    await story.approve(run=HOUR)
+    await story.run(HOUR)
     blocked = await story.job("Orders")
     await story.retry()
 
@@ -51,9 +53,11 @@ async def test_an_edit_that_is_accepted_is_taken_with_all_it_brings() -> None:
     story = Story()
     orders = story.build.http_flow("Orders")
     await planned(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Orders", JobState.COPYING)
     edit(orders, define.http_action("https://erp.contoso.example/orders"))
 
-    await story.approve(run=HOUR)
+    await story.run(HOUR)
     await story.retry(run=HOUR)
 
     assert (await story.job("Orders")).http_hosts == ("erp.contoso.example",)
@@ -138,16 +142,18 @@ async def test_an_edit_of_a_swapped_original_is_for_a_person() -> None:
     assert (await story.job("Keyword")).state is JobState.RETIRED
 
 
-async def test_an_original_that_is_turned_on_after_the_plan_is_not_cut_off() -> None:
+async def test_an_original_that_is_turned_on_after_the_dispatch_is_not_cut_off() -> None:
     """Planned as off, it is on when the copy is made: callers move and the quiet days count."""
     story = Story()
     form = story.build.off_flow("Form")
     story.build.app_setting_caller(form)
     await planned(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Form", JobState.COPYING)
     turn_on(story.world, form, story.build.owner)
     story.world.traffic.beat(story.world)
 
-    await story.approve()
+    await story.run(timedelta(days=60))
     story.world.traffic.beat(story.world)
 
     job = await story.job("Form")

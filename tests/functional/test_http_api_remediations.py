@@ -41,6 +41,13 @@ async def start(story: Story, *, key: str | None = None, **body: Any) -> Reply:
     return reply
 
 
+async def approve(identity: str, **body: Any) -> Reply:
+    """Approve every plan of a remediation as it is shown."""
+    plans = (await call(remediations_api.show_plan, id=identity)).document["items"]
+    order = {"versions": [plan["version"] for plan in plans], **body}
+    return await call(decisions_api.approve_remediation, order, id=identity)
+
+
 async def shown(reply: Reply, **query: str) -> Any:
     """Return the detail of the remediation that an answer names."""
     identity = reply.document["id"]
@@ -54,7 +61,7 @@ async def test_a_remediation_is_started_planned_approved_and_followed(story: Sto
     identity = started.document["id"]
     planned = await shown(started)
     plan = await call(remediations_api.show_plan, id=identity)
-    approved = await call(decisions_api.approve_remediation, {"by": "admin"}, id=identity)
+    approved = await approve(identity, by="admin")
     await story.run(timedelta(hours=1))
     running = await shown(started)
     await story.run(timedelta(days=30))
@@ -194,9 +201,11 @@ async def test_approval_needs_a_name(story: Story) -> None:
     """App Service's header or `by`; with neither nothing is approved."""
     identity = (await start(story)).document["id"]
 
-    nobody = await call(decisions_api.approve_remediation, id=identity)
+    (plan,) = (await call(remediations_api.show_plan, id=identity)).document["items"]
+    order = {"versions": [plan["version"]]}
+    nobody = await call(decisions_api.approve_remediation, order, id=identity)
     headers = {PRINCIPAL: "admin@contoso.example"}
-    somebody = await call(decisions_api.approve_remediation, id=identity, headers=headers)
+    somebody = await call(decisions_api.approve_remediation, order, id=identity, headers=headers)
 
     assert nobody.status == 400
     assert somebody.status == 202
@@ -208,8 +217,8 @@ async def test_approving_twice_is_refused_with_a_reason(story: Story) -> None:
     """The second administrator learns that nothing waits any more."""
     identity = (await start(story)).document["id"]
 
-    await call(decisions_api.approve_remediation, {"by": "a"}, id=identity)
-    reply = await call(decisions_api.approve_remediation, {"by": "b"}, id=identity)
+    await approve(identity, by="a")
+    reply = await approve(identity, by="b")
 
     assert reply.status == 409
     assert reply.document["code"] == "state"
@@ -249,7 +258,7 @@ async def test_named_flows_are_rolled_back(story: Story) -> None:
     """The original comes back and the caller gets its old value; an unknown flow is not found."""
     started = await start(story)
     identity = started.document["id"]
-    await call(decisions_api.approve_remediation, {"by": "admin"}, id=identity)
+    await approve(identity, by="admin")
     await story.run(timedelta(hours=1))
     provide(story.services)
 

@@ -11,7 +11,7 @@ from shared.errors import Blocked
 from shared.use_cases import decide_plan
 from shared.use_cases.start_remediation import StartRemediation, order_remediation
 from tests.functional.disturbance import disturb
-from tests.functional.remediation_story import Story
+from tests.functional.remediation_story import Story, approve_shown
 from tests.twins.builder import Builder
 from tests.twins.crash import Plan
 from tests.twins.snapshot import differences, take_snapshot
@@ -157,7 +157,7 @@ async def test_an_approval_is_for_all_environments_or_for_none() -> None:
         row = EnvironmentSettings(environment_id=identity, mode=Mode.ASSESS)
         await tables.environments.upsert(row)
         with pytest.raises(Blocked):
-            await decide_plan.approve(story.services, remediation.id, by="tests")
+            await approve_shown(story.services, remediation.id)
         row = EnvironmentSettings(environment_id=identity, mode=Mode.APPROVE)
         await tables.environments.upsert(row)
 
@@ -176,7 +176,7 @@ async def test_a_plan_expires_and_cannot_be_approved_afterwards() -> None:
     story.world.clock.advance_to(expires)
 
     with pytest.raises(Blocked) as refusal:
-        await decide_plan.approve(story.services, story.remediation.id, by="tests")
+        await approve_shown(story.services, story.remediation.id)
     await story.run(HOUR)
 
     assert refusal.value.code == "expired"

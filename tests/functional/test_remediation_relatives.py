@@ -4,8 +4,7 @@ from datetime import timedelta
 
 from shared.domain.environment import EnvironmentSettings, Mode
 from shared.domain.job import JobState
-from shared.use_cases import decide_plan
-from tests.functional.remediation_story import Story
+from tests.functional.remediation_story import Story, approve_shown
 from tests.twins import definition_builder as define
 from tests.twins.builder import Builder
 
@@ -28,7 +27,7 @@ async def test_a_parent_that_waits_for_a_child_learns_that_it_is_stuck() -> None
     await story.opt_in()
     await story.order()
 
-    await decide_plan.approve(story.services, story.remediation.id, by="tests")
+    await approve_shown(story.services, story.remediation.id)
     await story.run(timedelta(hours=1))
 
     jobs = await story.jobs()

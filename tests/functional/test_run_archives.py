@@ -12,11 +12,10 @@ from shared.domain import run_archive
 from shared.domain.run_archive import ArchiveState
 from shared.errors import Blocked, Throttled
 from shared.steps import archive_runs as step
-from shared.use_cases import decide_plan
 from shared.use_cases.archive_runs import archive_runs, show_run_archives
 from tests.functional.app_calls import call
 from tests.functional.cli_app import served_app
-from tests.functional.remediation_story import Story
+from tests.functional.remediation_story import Story, approve_shown
 from tests.twins.crash import Killed, Moment, Plan
 from tests.twins.services import services_of
 from tests.twins.tenant import TwinFlow, TwinRun
@@ -48,7 +47,7 @@ async def story() -> Story:
     story.build.link()
     await story.opt_in()
     await story.order()
-    await story.driver.call(lambda s: decide_plan.approve(s, story.remediation.id, by="tests"))
+    await story.driver.call(lambda s: approve_shown(s, story.remediation.id))
     await story.run(timedelta(minutes=10))
     _run_often(story, busy)
     return story

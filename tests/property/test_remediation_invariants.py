@@ -18,7 +18,7 @@ from shared.errors import Blocked, Unavailable
 from shared.services import Services
 from shared.use_cases import decide_plan
 from shared.use_cases.resend_overdue import resend_overdue
-from tests.functional.remediation_story import Story
+from tests.functional.remediation_story import Story, approve_shown
 from tests.twins.crash import Moment, Plan, was_killed
 from tests.twins.definitions import lineage_of
 from tests.twins.driver import Driver
@@ -148,7 +148,7 @@ async def approve(story: Story) -> None:
         await until_done(
             story,
             lambda: story.driver.call(
-                lambda s: decide_plan.approve(s, story.remediation.id, by="tests")
+                lambda s: approve_shown(s, story.remediation.id)
             ),
         )
 

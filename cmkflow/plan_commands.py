@@ -1,0 +1,91 @@
+"""`cmkflow plan`: show what a remediation will do, and approve it as it was shown."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from cmkflow.answer_tables import counted
+from cmkflow.api_client import Api, ApiError, Call
+from cmkflow.api_command import api_command
+from cmkflow.person import Name
+from cmkflow.plan_text import plan_blocks, summary
+from cmkflow.remediation_commands import RemediationId, Yes
+
+app = typer.Typer(no_args_is_help=True, help="Show plans, and approve them as they are shown.")
+
+Environment = Annotated[
+    list[str] | None, typer.Option("--environment", help="Of this environment only; repeat it.")
+]
+
+
+@api_command(app, "show", show=plan_blocks)
+def show_plan(api: Api, remediation: RemediationId, environments: Environment = None) -> object:
+    """Show what is planned for each flow: why, its callers, every write in order."""
+    return _plans(api, remediation, environments)
+
+
+def _approved(answer: Any) -> Text:
+    return counted(answer["jobs"], "plan", "is approved")
+
+
+@api_command(app, "approve", show=_approved)
+def approve_plan(
+    api: Api,
+    remediation: RemediationId,
+    by: Name,
+    versions: Annotated[
+        list[str] | None,
+        typer.Option("--version", help="Version that was shown; repeat it. Nothing is asked."),
+    ] = None,
+    environments: Environment = None,
+    except_flows: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--except", help="Workflow id that is left as it is, with all that runs it; repeat it."
+        ),
+    ] = None,
+    yes: Yes = False,
+) -> object:
+    """Approve plans: those of the versions that are named, or those that it shows and asks about.
+
+    `--yes` takes the versions that the plans have now, and says which.
+    """
+    if not versions:
+        versions = _ask(_plans(api, remediation, environments), yes=yes)
+    body: dict[str, object] = {"versions": versions, "by": by}
+    if except_flows:
+        body["except_flows"] = except_flows
+    return api.send(Call(method="POST", path=("remediations", remediation, "approve"), body=body))
+
+
+def _plans(api: Api, remediation: str, environments: list[str] | None) -> Any:
+    path = ("remediations", remediation, "plan")
+    wanted: list[str | None] = [*environments] if environments else [None]
+    answers = [
+        api.send(Call(method="GET", path=path, query={"environment": one})) for one in wanted
+    ]
+    return {"items": [plan for answer in answers for plan in answer["items"]]}
+
+
+def _ask(plans: Any, *, yes: bool) -> list[str]:
+    """Return the versions of the plans that wait, after a look at them; stdout stays clean."""
+    waiting = [plan for plan in plans["items"] if plan["awaiting"]]
+    if not waiting:
+        raise ApiError("No plan waits for approval here: see cmkflow remediation show.")
+    console = Console(stderr=True)
+    if not yes:
+        console.print(plan_blocks({"items": waiting}), Text())
+    for plan in waiting:
+        job = plan["environment_job"]
+        name = job["environment_name"] or job["environment_id"]
+        console.print(Text(f"{name}: version {plan['version']}, {summary(plan)}."))
+    if not yes:
+        typer.confirm(f"Approve {_flows(waiting)}?", abort=True, err=True)
+    return [plan["version"] for plan in waiting]
+
+
+def _flows(plans: Any) -> str:
+    number = sum(len(plan["awaiting"]) for plan in plans)
+    return "the work on 1 flow" if number == 1 else f"the work on {number} flows"

@@ -1,0 +1,100 @@
+"""Plans as text for a terminal. Texts come from a tenant: as `Text`, none is taken for markup."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from cmkflow.answer_tables import facts
+
+#: What the plan does with a flow, as one says it, in the order in which it is shown.
+ACTIONS = {
+    "blocked": "a person first",
+    "copy": "copy",
+    "copy_with_family": "copy with its family",
+    "swap": "swap for its copy",
+    "copy_off": "copy, off",
+    "adopt": "its job goes on",
+    "leave": "leave as it is",
+}
+_STYLES = {"blocked": "bold red", "adopt": "green", "leave": "dim"}
+
+
+def plan_blocks(answer: Any) -> RenderableType:
+    """Return each environment's plan: what an approval names, totals, then flow after flow."""
+    parts = [part for plan in answer["items"] for part in (*_plan(plan), Text())]
+    return Group(*parts[:-1]) if parts else Text("There is no plan yet.")
+
+
+def in_order(items: Any) -> list[Any]:
+    """Return a plan's items by what is done with them, those that need somebody first."""
+    ranks = {action: rank for rank, action in enumerate(ACTIONS)}
+    return sorted(
+        items,
+        key=lambda item: (
+            not item["changed"],
+            ranks.get(item["action"], 1),
+            item["display_name"].lower(),
+        ),
+    )
+
+
+def summary(plan: Any) -> str:
+    """Return how many flows there are of each action."""
+    counts = Counter(item["action"] for item in in_order(plan["items"]))
+    ranked = [*ACTIONS, *(action for action in counts if action not in ACTIONS)]
+    words = [
+        f"{counts[action]} {ACTIONS.get(action, action)}" for action in ranked if counts[action]
+    ]
+    return ", ".join(words) or "no flow stays on Microsoft's key"
+
+
+def _plan(plan: Any) -> Iterator[RenderableType]:
+    job = plan["environment_job"]
+    yield Text(job["environment_name"] or job["environment_id"], style="bold underline")
+    approved = ""
+    if job["approved_by"]:
+        version = f", version {job['approved_version']}" if job["approved_version"] else ""
+        approved = f"by {job['approved_by']}{version}"
+    yield facts(
+        {
+            "Version": plan["version"],
+            "State": job["state"],
+            "Flows": summary(plan),
+            "Wait for approval": str(len(plan["awaiting"]) or ""),
+            "Until": job["expires"] if plan["awaiting"] else "",
+            "Approved": approved,
+        }
+    )
+    for item in in_order(plan["items"]):
+        yield Text()
+        yield from _item(item, is_awaiting=item["workflow_id"] in plan["awaiting"])
+    yield from _network(job["network"])
+    yield from (Text(f"! {finding}", style="yellow") for finding in job["findings"])
+
+
+def _item(item: Any, *, is_awaiting: bool) -> Iterator[Text]:
+    action = ACTIONS.get(item["action"], item["action"])
+    style = _STYLES.get(item["action"], "bold")
+    mark = ("  waits for approval", "yellow") if is_awaiting else ""
+    yield Text.assemble((item["display_name"], "bold"), "  ", (action, style), mark)
+    for change in item["changed"]:
+        yield Text(f"  Changed since it was approved: {change}", style="bold yellow")
+    yield Text(f"  {item['explanation']}")
+    if item["instruction"]:
+        yield Text(f"  To do: {item['instruction']}", style="yellow")
+    for caller in item["callers"]:
+        by_hand = f" (by hand: {caller['manual']})" if caller["manual"] else ""
+        yield Text(f"  Caller: {caller['label']}{by_hand}")
+    for number, write in enumerate(item["writes"], start=1):
+        yield Text(f"  {number}. {write}")
+
+
+def _network(gaps: Any) -> Iterator[Text]:
+    for gap in gaps:
+        yield Text()
+        flows = f"{len(gap['workflow_ids'])} flows" if gap["workflow_ids"] else "no flow"
+        yield Text(f"! Firewall {gap['firewall']} holds up {flows}: {gap['name']}", style="yellow")
+        yield Text(f"  To do: {gap['instruction']}")

@@ -1,0 +1,155 @@
+"""Approve plans by the version that was shown: what nobody has seen is approved by nobody."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from shared.domain.environment import Mode
+from shared.domain.plan_approval import plan_version, unknown_flows
+from shared.domain.remediation import EnvironmentJob, EnvironmentJobState, PlanItem, moved
+from shared.errors import Blocked, Conflict, NotFound
+from shared.rows import Kept
+from shared.services import Services
+from shared.steps.gate import settings_of
+from shared.use_cases.decide_plan import find
+from shared.use_cases.environment_job_rows import send_environment_job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """What an administrator approves."""
+
+    #: Versions of plans, as they were shown; each is the plan of one environment.
+    versions: tuple[str, ...]
+    by: str
+    #: Workflow ids or flow names that are left as they are, with all that runs them.
+    except_flows: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """A plan that waits for approval."""
+
+    kept: Kept[EnvironmentJob]
+    items: list[PlanItem]
+
+    @property
+    def job(self) -> EnvironmentJob:
+        return self.kept.item
+
+    @property
+    def version(self) -> str:
+        return plan_version(self.job, self.items)
+
+    @property
+    def title(self) -> str:
+        return self.job.environment_name or self.job.environment_id
+
+
+async def approve(
+    services: Services, remediation_id: str, approval: Approval
+) -> list[EnvironmentJob]:
+    """Approve the plans of these versions, all or none; returns their environment jobs.
+
+    Raises `Blocked` (code `state`: nothing waits; `stale`: a plan is another one by now; `mode`,
+    `expired`), `NotFound` for a remediation or an excepted flow that is not there.
+    """
+    await find(services, remediation_id)
+    while True:
+        waiting = await _waiting(services, remediation_id)
+        plans = _named(waiting, approval.versions)
+        for plan in plans:
+            await _check(services, plan.job)
+        _check_exceptions(plans, approval)
+        try:
+            return [await _approve_one(services, plan, approval) for plan in plans]
+        except Conflict:  # a delivery, or somebody else, was faster: look again
+            approval = replace(approval, versions=await _left(services, remediation_id, approval))
+
+
+async def _waiting(services: Services, remediation_id: str) -> list[_Plan]:
+    plans = []
+    async for kept in services.tables.environment_jobs.query(remediation_id):
+        if kept.item.awaits_approval:
+            items = await services.tables.plans.all(kept.item.id)
+            plans.append(_Plan(kept=kept, items=items))
+    if not plans:
+        raise Blocked(
+            "No plan of this remediation waits for approval.",
+            instruction="Look at its state: it may be planning still, approved or expired.",
+            code="state",
+        )
+    return plans
+
+
+def _named(waiting: Sequence[_Plan], versions: Sequence[str]) -> list[_Plan]:
+    """Return the plans of these versions; raises `Blocked` if one is not shown any more."""
+    by_version = {plan.version: plan for plan in waiting}
+    stale = [version for version in versions if version not in by_version]
+    if stale:
+        raise Blocked(
+            f"No plan that waits for approval has version {', '.join(stale)}. "
+            + " ".join(_news(version, plan) for version, plan in by_version.items()),
+            instruction="Look at the plan again, then approve the version that it shows.",
+            code="stale",
+        )
+    return [by_version[version] for version in dict.fromkeys(versions)]
+
+
+def _news(version: str, plan: _Plan) -> str:
+    changed = [
+        f"{item.display_name}: {', '.join(item.changed)}" for item in plan.items if item.changed
+    ]
+    since = f", changed since it was approved ({'; '.join(changed)})" if changed else ""
+    return f"{plan.title} has version {version} now{since}."
+
+
+async def _check(services: Services, job: EnvironmentJob) -> None:
+    settings = await settings_of(services, job.environment_id)
+    if settings.mode is Mode.ASSESS:
+        raise Blocked(
+            f"Environment {job.environment_id} is in mode assess.",
+            instruction="Set its mode to approve or auto, then approve again.",
+            code="mode",
+        )
+    if job.expires and job.expires <= services.now:
+        raise Blocked(
+            f"The plan of environment {job.environment_id} has expired.",
+            instruction="Order a new remediation: the tenant may have changed since.",
+            code="expired",
+        )
+
+
+def _check_exceptions(plans: Sequence[_Plan], approval: Approval) -> None:
+    """Refuse an exception that excepts nothing: what was mistyped would be copied."""
+    open_items = [item for plan in plans for item in plan.items if item.awaits_approval]
+    unknown = unknown_flows(open_items, [flow.lower() for flow in approval.except_flows])
+    if unknown:
+        raise NotFound(f"No flow that waits for approval here is {', '.join(unknown)}.")
+
+
+async def _approve_one(services: Services, plan: _Plan, approval: Approval) -> EnvironmentJob:
+    """Note the approval in the row; the ETag says that the plan is the one that was looked at."""
+    left_out = tuple(sorted(flow.lower() for flow in approval.except_flows))
+    text = f"Approved by {approval.by}: version {plan.version}"
+    text += f", except {', '.join(left_out)}." if left_out else "."
+    job = replace(
+        moved(plan.job, EnvironmentJobState.APPROVED, text, now=services.now),
+        approved_by=approval.by,
+        approved_version=plan.version,
+        approvals=plan.job.approvals + 1,
+        left_out=left_out,
+        awaiting=0,
+        lease="",
+        lease_until=None,
+        attempt=plan.job.attempt + 1,
+    )
+    await services.tables.environment_jobs.replace(plan.kept, job)
+    await send_environment_job(services, job)
+    return job
+
+
+async def _left(services: Services, remediation_id: str, approval: Approval) -> tuple[str, ...]:
+    """Return the versions that are not noted as approved yet."""
+    jobs = await services.tables.environment_jobs.all(remediation_id)
+    done = {job.approved_version for job in jobs if job.approved_by == approval.by}
+    return tuple(version for version in approval.versions if version not in done)
