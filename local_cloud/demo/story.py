@@ -14,7 +14,7 @@ from local_cloud.demo.azure import KEY, KEY_VAULT, POLICY_SYSTEM_ID, PRICING_SIT
 from local_cloud.demo.definitions import flow_id
 from local_cloud.demo.platform import Platform
 from local_cloud.demo.progress import FINISHED
-from local_cloud.demo.tenant import CUSTOMER_CARE, OPERATIONS
+from local_cloud.demo.tenant import CUSTOMER_CARE, OLD_APP, OPERATIONS
 from local_cloud.demo.watcher import Watcher
 
 type Json = dict[str, Any]
@@ -32,6 +32,9 @@ _OVER = frozenset({"finished", "blocked", "failed", "cancelled"})
 #: Flows whose firewalls are settled while the demo runs.
 _PRICING = flow_id(OPERATIONS.name, "pricing")
 _LABELS_GROUP = "nsg-labels"
+_OLD_APP_FLOW = flow_id(OPERATIONS.name, "old-app")
+#: Why a job waits for a person who changes a caller.
+_BY_HAND = "manual_caller"
 _FEEDBACK = flow_id(CUSTOMER_CARE.name, "feedback")
 
 
@@ -67,6 +70,7 @@ class Story:
         self._progress = watcher.progress
         self._imported = imported
         self._is_pricing_open = False
+        self._is_app_published = False
         self._waived: set[str] = set()
 
     @property
@@ -167,7 +171,7 @@ class Story:
         await self._until(
             lambda: self._is_over(identity, environment),
             f"every flow job of {environment.title} comes to an end",
-            meanwhile=lambda: self._settle_firewalls(identity, environment),
+            meanwhile=lambda: self._settle(identity, environment),
         )
 
     async def _planned(self, identity: str, environment: Place) -> Json:
@@ -193,10 +197,25 @@ class Story:
                 raise  # 409: an answer was lost on the way, and the plan is approved already
         self._progress.note(f"The plan is approved: version {', '.join(versions)}.")
 
-    async def _settle_firewalls(self, identity: str, environment: Place) -> None:
-        """Open one firewall, waive one gap by its name; a third one stays as it is."""
-        if environment is not OPERATIONS:
+    async def _settle(self, identity: str, environment: Place) -> None:
+        """Do what only people can do in *Operations* while the app works there."""
+        if environment is OPERATIONS:
+            await self._settle_firewalls(identity)
+            await self._settle_app(identity)
+
+    async def _settle_app(self, identity: str) -> None:
+        """The maker points the canvas app at the copy once the app asks for it."""
+        job = self._job(OPERATIONS, _OLD_APP_FLOW)
+        if job.get("code") != _BY_HAND or self._is_app_published:
             return
+        self._is_app_published = True
+        where = f"/environments/{OPERATIONS.id}/canvasApps/{OLD_APP}"
+        await self._platform.control("PATCH", where, {"flows": [job["copy_id"]]})
+        await self._app.post(f"remediations/{identity}/retry", {"flows": [_OLD_APP_FLOW]})
+        self._progress.note("The maker of the app Requests has put the copy in and published it.")
+
+    async def _settle_firewalls(self, identity: str) -> None:
+        """Open one firewall, waive one gap by its name; a third one stays as it is."""
         pricing = self._job(OPERATIONS, _PRICING)
         if pricing.get("code") == "network_gap" and not self._is_pricing_open:
             self._is_pricing_open = True
@@ -217,7 +236,7 @@ class Story:
         if self._watcher.environment_job(identity, environment.id)["state"] not in _OVER:
             return False
         jobs = [job for (where, _), job in self._progress.jobs.items() if where == environment.id]
-        return all(job["state"] in FINISHED for job in jobs)
+        return all(job["state"] in FINISHED and job["code"] != _BY_HAND for job in jobs)
 
     def _job(self, environment: Place, flow: str) -> Json:
         return self._progress.jobs.get((environment.id, flow), {})

@@ -10,7 +10,7 @@ from local_cloud.demo.azure import (
     POLICY_SYSTEM_ID,
     azure,
 )
-from local_cloud.demo.definitions import DemoFlow, derived_id, reference_name, url_of
+from local_cloud.demo.definitions import DemoFlow, derived_id, flow_id, reference_name, url_of
 from local_cloud.demo.systems import APPLICATION_VAULT, SUBSCRIPTION
 
 type Json = dict[str, Any]
@@ -22,6 +22,8 @@ _APPLICATION = derived_id("application")
 _OPERATOR = derived_id("operator")
 MAKER = derived_id("maker")
 _COLLEAGUE = derived_id("colleague")
+#: A canvas app that runs a flow: its maker has to point it at the copy.
+OLD_APP = derived_id("app", "requests")
 
 #: Calls a minute that the demo's tenant answers, so that it ends in two or three minutes. The real
 #: flow service promises 5; the product reads its budgets from settings.
@@ -72,6 +74,14 @@ def demo_tenant() -> Json:
         "environments": [
             _environment(OPERATIONS)
             | {
+                "canvasApps": [
+                    {
+                        "name": OLD_APP,
+                        "displayName": "Requests",
+                        "owner": MAKER,
+                        "flows": [flow_id(operations.NAME, "old-app")],
+                    }
+                ],
                 "environmentVariables": [
                     {
                         "schemaName": "contoso_Warehouse",
@@ -83,7 +93,7 @@ def demo_tenant() -> Json:
                         "displayName": "Carrier",
                         "defaultValue": url_of(operations.NAME, "carrier"),
                     },
-                ]
+                ],
             },
             _environment(CUSTOMER_CARE) | {"policy": POLICY_SYSTEM_ID},
         ],

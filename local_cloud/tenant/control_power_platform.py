@@ -40,6 +40,7 @@ def control_routes() -> list[Route]:
         Route(_ENVIRONMENT + "/unlink", unlink_environment, methods=["POST"]),
         Route(_ENVIRONMENT + "/events", emit_event, methods=["POST"]),
         Route(_ENVIRONMENT + "/connections/{connection}", share_connection, methods=["PATCH"]),
+        Route(_ENVIRONMENT + "/canvasApps/{app}", publish_app, methods=["PATCH"]),
         Route(_ENVIRONMENT + "/flows", list_flows),
         Route(_FLOW, read_flow, methods=["GET"]),
         Route(_FLOW, edit_flow, methods=["PATCH"]),
@@ -159,6 +160,15 @@ async def share_connection(request: Request) -> Response:
     if connection is None:
         raise PlatformError(404, "ConnectionNotFound", "There is no such connection.")
     connection.shared_with = set((await request.json())["sharedWith"])
+    return Response(status_code=204)
+
+
+async def publish_app(request: Request) -> Response:
+    """Body `{"flows": [id]}`: its maker publishes a canvas app with these flows."""
+    app = _environment(request).canvas_apps.get(request.path_params["app"])
+    if app is None:
+        raise PlatformError(404, "AppNotFound", "There is no such app.")
+    app.flows = tuple((await request.json())["flows"])
     return Response(status_code=204)
 
 
