@@ -55,6 +55,11 @@ class FaultPlan:
         """Forget all orders."""
         self._faults.clear()
 
+    @property
+    def is_empty(self) -> bool:
+        """True when every order has been carried out, or there is none."""
+        return not self._faults
+
     def take(self, route: str) -> Fault | None:
         """The fault that this call of a route meets, if any; counts it as used."""
         for fault in self._faults:

@@ -4,10 +4,12 @@ The platform names ids; whoever has to act needs names. They are asked for when 
 refused, and left out where nobody tells.
 """
 
+import contextlib
+
 from shared.domain.flow import FlowState, Workflow
 from shared.domain.refusals import connection_in, id_in, instruction_for, refusal_of
 from shared.domain.trigger_url import redact
-from shared.errors import Blocked, NotFound, Refused
+from shared.errors import Blocked, NotFound, ProductError, Refused
 from shared.steps.ask import ask
 from shared.steps.bind_connections import owner_of_connection
 from shared.steps.flow_names import flow_name_of
@@ -21,8 +23,25 @@ _CHILD = "ChildFlowNeverPublished"
 _NO_REASON = frozenset({"", "None"})
 
 
-async def explain(work: Work, refused: Refused) -> Blocked:
-    """Return what the flow's row is to say of a refusal."""
+async def explain(work: Work, err: Refused | NotFound) -> Blocked:
+    """Return what the flow's row is to say of a refusal, or of something that is gone."""
+    return await _refused(work, err) if isinstance(err, Refused) else await _gone(work, err)
+
+
+async def _gone(work: Work, err: NotFound) -> Blocked:
+    with contextlib.suppress(ProductError):
+        try:
+            await read_original(work)
+        except Blocked as gone:
+            return gone
+    return Blocked(
+        f"{work.job.display_name}: {redact(str(err))}",
+        instruction="Restore what is missing, then retry; or cancel the job.",
+        code="gone",
+    )
+
+
+async def _refused(work: Work, refused: Refused) -> Blocked:
     message = redact(refused.detail)  # the platform may repeat what it was sent
     item = await _item(work, refusal_of(refused.code, message).code, message)
     return Blocked(
@@ -76,7 +95,7 @@ async def _item(work: Work, kind: str, message: str) -> str:
 async def _owner(work: Work) -> str:
     try:
         owner = (await read_original(work)).owner_id
-    except (Blocked, Refused):
+    except ProductError:
         return ""
     names = await ask(work.services.assessment.organization.names(work.environment, [owner]))
     return names.get(owner.lower(), "") if isinstance(names, dict) else ""

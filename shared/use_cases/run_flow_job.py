@@ -158,7 +158,7 @@ async def _step_back(work: Work | None, err: Exception) -> Exception:
     """Return what was borrowed before a job stands still; a service that is busy says when."""
     if work is None or isinstance(err, Transient | Conflict) or not isinstance(err, ProductError):
         return err
-    if isinstance(err, Refused) and not isinstance(err, MigrationInProgress):
+    if isinstance(err, Refused | NotFound) and not isinstance(err, MigrationInProgress):
         err = await explain(work, err)
     try:
         await return_borrowed(work)
@@ -205,9 +205,6 @@ def _outcome(services: Services, job: FlowJob, err: Exception) -> FlowJob | None
             return postponed(job, text, until=now + wait, now=now)
         case Transient() | Conflict():
             return _try_again(services, job, err)
-        case NotFound():
-            remedy = "Restore what is missing, then retry; or cancel the job."
-            return stopped(job, JobState.BLOCKED, text, remedy, code="gone", now=now)
         case _:
             return None
 

@@ -10,14 +10,8 @@ import pytest
 from shared.domain.job import JobState
 from tests.contract.tenant_world import APP, MAKER, bound, definition
 from tests.functional.test_copied_definitions import ACTIONS, TRIGGER
-from tests.functional.wire_story import (
-    COLLEAGUE,
-    ORDERS,
-    WireStory,
-    orders,
-    tenant_seed,
-    wire_story,
-)
+from tests.functional.wire_seed import COLLEAGUE, ORDERS, orders, tenant_seed
+from tests.functional.wire_story import WireStory, wire_story
 
 CONNECTOR = "shared_office365"
 SHORT = timedelta(hours=1)

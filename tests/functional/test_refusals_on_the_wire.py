@@ -7,7 +7,6 @@ be given one; by its fault plan where it cannot. Every story ends retired once t
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,49 +14,21 @@ import pytest
 
 from local_cloud.tenant.directory import Directory
 from local_cloud.tenant.faults import Fault
-from local_cloud.tenant.flow import FlowState
-from shared.domain.job import FlowJob, JobState
-from shared.domain.refusals import instruction_for
 from tests.contract.tenant_world import (
     APP,
-    MAKER,
-    bound,
 )
-from tests.functional.wire_story import (
+from tests.functional.wire_seed import (
+    CHILD,
     COLLEAGUE,
-    ORDERS,
     TRAINEE,
-    WireStory,
+    mail,
+    mailing_orders,
     orders,
     tenant_seed,
-    wire_story,
 )
-
-CHILD = "f0000000-0000-4000-8000-0000000000c1"
-PARENT = "f0000000-0000-4000-8000-0000000000b1"
-_SHORT = timedelta(hours=1)
+from tests.functional.wire_story import SHORT, WireStory, refused, retired, wire_story
 
 type Step = Callable[[WireStory], object]
-
-
-def mail(owner: str = MAKER, **more: Any) -> dict[str, Any]:
-    """Return what an environment has for flows that send mail by a connection of this owner."""
-    name, api = "mail-1", "shared_office365"
-    return {
-        "connections": [{"name": name, "api": api, "owner": owner}],
-        "connectionReferences": [
-            {
-                "connectionreferencelogicalname": "cr1_mail",
-                "connectorid": f"/providers/Microsoft.PowerApps/apis/{api}",
-                "connectionid": name,
-            }
-        ],
-    } | more
-
-
-def mailing_orders() -> dict[str, Any]:
-    """Return the orders' flow, bound to that connection."""
-    return orders(connectionReferences=bound("cr1_mail"))
 
 
 def wrapped(status: str, code: str, message: str) -> dict[str, Any]:
@@ -130,11 +101,6 @@ def close_to_applications(story: WireStory) -> None:
 def open_to_applications(story: WireStory) -> None:
     """Open it again."""
     story.assumptions.delegated_only.discard("flow_service.admin_list_permissions")
-
-
-def forbid_impersonation(story: WireStory) -> None:
-    """Take the right to act for others, and let the connection's owner share nothing."""
-    story.environment.users[APP]["mayimpersonate"] = False
 
 
 CASES = {
@@ -273,24 +239,6 @@ CASES = {
 }
 
 
-async def refused(story: WireStory, code: str, *names: str, flow_id: str = ORDERS) -> FlowJob:
-    """Check that a flow's job stands blocked and says what to do, and that its callers work."""
-    job = await story.job(flow_id)
-    assert (job.state, job.code) == (JobState.BLOCKED, code), job
-    assert job.instruction == instruction_for(code)
-    for name in (job.display_name, *names):
-        assert name in job.reason
-    assert story.flow(flow_id).state == FlowState.STARTED
-    return job
-
-
-async def retired(story: WireStory, flow_id: str = ORDERS) -> None:
-    """Check that a job has come to its end."""
-    job = await story.job(flow_id)
-    assert job.state is JobState.RETIRED, job
-    assert story.flow(job.copy_id).state == FlowState.STARTED
-
-
 @pytest.mark.parametrize("name", CASES)
 async def test_a_refusal_is_told_on_the_flow_and_a_retry_goes_on(
     name: str,
@@ -305,7 +253,7 @@ async def test_a_refusal_is_told_on_the_flow_and_a_retry_goes_on(
         url = story.url_of()
         case.cause(story)
 
-        await story.order(run=_SHORT)
+        await story.order(run=SHORT)
 
         job = await refused(story, case.code, *case.names)
         assert await story.post(url) == 202

@@ -7,7 +7,7 @@ tenant's and can be moved.
 
 import base64
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ from azure.core.pipeline.transport import AioHttpTransport
 from local_cloud.tenant.assumptions import Assumptions
 from local_cloud.tenant.clock import Clock
 from local_cloud.tenant.environment import Environment
-from local_cloud.tenant.flow import Flow
+from local_cloud.tenant.flow import Flow, FlowState
 from local_cloud.tenant.power_platform import PowerPlatform
 from local_cloud.tenant.seed import seed
 from local_cloud.tenant.self_starting import tick
@@ -34,7 +34,8 @@ from shared.adapters.identity import OperatorCredential, OperatorSettings
 from shared.adapters.system_clock import SystemClock
 from shared.bootstrap import build_services
 from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.job import FlowJob
+from shared.domain.job import FlowJob, JobState
+from shared.domain.refusals import instruction_for
 from shared.domain.remediation import EnvironmentJob, Origin, Remediation, RemediationMode
 from shared.services import Services
 from shared.settings import Settings
@@ -42,94 +43,21 @@ from shared.use_cases import decide_plan
 from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.start_remediation import StartRemediation, order_remediation
 from tests.contract.tenant_world import (
-    APP,
     APP_CLIENT,
     ENVIRONMENT,
-    GROUP,
-    HTTP,
-    MAKER,
-    POLICY_ID,
     TENANT_ID,
-    VAULT_ID,
-    definition,
 )
+from tests.functional.wire_seed import ORDERS, SUBSCRIPTION
 from tests.twins.driver import MOST_AT_ONCE, USE_CASES, NeverEndsError
 from tests.twins.messages import Delivered, Delivery, MessagesTwin
 
-COLLEAGUE = "b0000000-0000-4000-8000-0000000000c0"
-TRAINEE = "b0000000-0000-4000-8000-000000000003"
-OPERATOR = "b0000000-0000-4000-8000-0000000000e0"
 OPERATOR_CLIENT = "a0000000-0000-4000-8000-0000000000e1"
 CACHE_SECRET = "https://kv-cmk.vault.azure.net/secrets/operator-token-cache"
-SUBSCRIPTION = GROUP.split("/")[2]
-ORDERS = "f0000000-0000-4000-8000-0000000000a1"
+#: Long enough for all that does not wait for days.
+SHORT = timedelta(hours=1)
 #: More calls a minute than any test makes.
 PLENTY = 1_000_000
 _BUS = "Endpoint=sb://localhost:9;SharedAccessKeyName=x;SharedAccessKey=eA==;UseDevelopmentEmulator=true;"
-
-
-def flow_seed(flow_id: str, title: str, content: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """Return one flow of a seed, the maker's unless said otherwise."""
-    named = {"workflowEntityId": flow_id, "displayName": title, "definition": content}
-    return named | {"owner": MAKER} | more
-
-
-def orders(**more: Any) -> dict[str, Any]:
-    """Return an HTTP flow that outside systems call."""
-    return flow_seed(ORDERS, "Take orders", definition(HTTP), **more)
-
-
-def tenant_seed(
-    *flows: dict[str, Any], assumptions: dict[str, Any] | None = None, **environment: Any
-) -> dict[str, Any]:
-    """Return a tenant of one environment that is under the key, with these flows in it."""
-    azure_policy = {
-        "id": POLICY_ID,
-        "location": "europe",
-        "kind": "Encryption",
-        "identity": {"type": "SystemAssigned"},
-        "properties": {"encryption": {"keyVault": {"id": VAULT_ID, "key": {"name": "pp-cmk"}}}},
-    }
-    return {
-        "assumptions": {"link_start_seconds": 0, "link_seconds": 10} | (assumptions or {}),
-        "directory": _directory(),
-        "environments": [
-            {
-                "id": ENVIRONMENT,
-                "displayName": "Contoso Prod",
-                "orgHost": "contoso.crm4.dynamics.com",
-                "policy": POLICY_ID,
-                "members": [{"id": APP, "isAdministrator": True, "mayImpersonate": True}],
-                "flows": list(flows),
-            }
-            | environment
-        ],
-        "azure": {
-            "subscriptions": [{"subscriptionId": SUBSCRIPTION, "displayName": "Integration"}],
-            "vaults": [
-                {"id": VAULT_ID, "keys": [{"name": "pp-cmk", "versions": [{"createdDaysAgo": 9}]}]}
-            ],
-            "enterprisePolicies": [azure_policy],
-        },
-    }
-
-
-def _directory() -> dict[str, Any]:
-    return {
-        "tenantId": TENANT_ID,
-        "users": [
-            {"id": MAKER, "name": "Maker", "upn": "maker@contoso.example"},
-            {"id": COLLEAGUE, "name": "Colleague", "upn": "colleague@contoso.example"},
-            {"id": TRAINEE, "name": "Trainee", "upn": "trainee@contoso.example"}
-            | {"hasPremium": False},
-            {"id": OPERATOR, "name": "Operator", "upn": "operator@contoso.example"},
-        ],
-        "applications": [
-            {"id": APP, "clientId": APP_CLIENT, "name": "Remediation", "isAdmin": True}
-        ],
-        "managedIdentity": APP_CLIENT,
-        "deviceCodeUser": OPERATOR,
-    }
 
 
 @dataclass(slots=True, kw_only=True)
@@ -142,6 +70,8 @@ class WireStory:
     messages: MessagesTwin
     session: aiohttp.ClientSession
     folder: Path
+    #: Called once, between an order and its first delivery.
+    between: Callable[[], object] = lambda: None
     remediation: Remediation = field(init=False)
 
     # --- the tenant ---------------------------------------------------------------------------
@@ -197,6 +127,7 @@ class WireStory:
             flow_ids=flow_ids,
         )
         self.remediation = await order_remediation(self.services, order)
+        self.between()
         await self.run(run)
 
     async def retry(self, *, run: timedelta = timedelta(days=40)) -> None:
@@ -323,3 +254,24 @@ async def _opt_in(services: Services, environment_ids: Iterable[str]) -> None:
     for identity in environment_ids:
         row = EnvironmentSettings(environment_id=identity, mode=Mode.AUTO, limit=PLENTY)
         await services.tables.environments.upsert(row)
+
+
+# --- what stories look for ------------------------------------------------------------------------
+
+
+async def refused(story: WireStory, code: str, *names: str, flow_id: str = ORDERS) -> FlowJob:
+    """Check that a flow's job stands blocked and says what to do, and that its callers work."""
+    job = await story.job(flow_id)
+    assert (job.state, job.code) == (JobState.BLOCKED, code), job
+    assert job.instruction == instruction_for(code)
+    for name in (job.display_name, *names):
+        assert name in job.reason
+    assert story.flow(flow_id).state == FlowState.STARTED
+    return job
+
+
+async def retired(story: WireStory, flow_id: str = ORDERS) -> None:
+    """Check that a job has come to its end."""
+    job = await story.job(flow_id)
+    assert job.state is JobState.RETIRED, job
+    assert story.flow(job.copy_id).state == FlowState.STARTED

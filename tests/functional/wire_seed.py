@@ -1,0 +1,108 @@
+"""Describes tenants for stories on the wire: an environment under the key, people, an HTTP flow."""
+
+from typing import Any
+
+from tests.contract.tenant_world import (
+    APP,
+    APP_CLIENT,
+    ENVIRONMENT,
+    GROUP,
+    HTTP,
+    MAKER,
+    POLICY_ID,
+    TENANT_ID,
+    VAULT_ID,
+    bound,
+    definition,
+)
+
+COLLEAGUE = "b0000000-0000-4000-8000-0000000000c0"
+TRAINEE = "b0000000-0000-4000-8000-000000000003"
+OPERATOR = "b0000000-0000-4000-8000-0000000000e0"
+SUBSCRIPTION = GROUP.split("/")[2]
+ORDERS = "f0000000-0000-4000-8000-0000000000a1"
+CHILD = "f0000000-0000-4000-8000-0000000000c1"
+
+
+def flow_seed(flow_id: str, title: str, content: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return one flow of a seed, the maker's unless said otherwise."""
+    named = {"workflowEntityId": flow_id, "displayName": title, "definition": content}
+    return named | {"owner": MAKER} | more
+
+
+def orders(**more: Any) -> dict[str, Any]:
+    """Return an HTTP flow that outside systems call."""
+    return flow_seed(ORDERS, "Take orders", definition(HTTP), **more)
+
+
+def tenant_seed(
+    *flows: dict[str, Any], assumptions: dict[str, Any] | None = None, **environment: Any
+) -> dict[str, Any]:
+    """Return a tenant of one environment that is under the key, with these flows in it."""
+    azure_policy = {
+        "id": POLICY_ID,
+        "location": "europe",
+        "kind": "Encryption",
+        "identity": {"type": "SystemAssigned"},
+        "properties": {"encryption": {"keyVault": {"id": VAULT_ID, "key": {"name": "pp-cmk"}}}},
+    }
+    return {
+        "assumptions": {"link_start_seconds": 0, "link_seconds": 10} | (assumptions or {}),
+        "directory": _directory(),
+        "environments": [
+            {
+                "id": ENVIRONMENT,
+                "displayName": "Contoso Prod",
+                "orgHost": "contoso.crm4.dynamics.com",
+                "policy": POLICY_ID,
+                "members": [{"id": APP, "isAdministrator": True, "mayImpersonate": True}],
+                "flows": list(flows),
+            }
+            | environment
+        ],
+        "azure": {
+            "subscriptions": [{"subscriptionId": SUBSCRIPTION, "displayName": "Integration"}],
+            "vaults": [
+                {"id": VAULT_ID, "keys": [{"name": "pp-cmk", "versions": [{"createdDaysAgo": 9}]}]}
+            ],
+            "enterprisePolicies": [azure_policy],
+        },
+    }
+
+
+def _directory() -> dict[str, Any]:
+    return {
+        "tenantId": TENANT_ID,
+        "users": [
+            {"id": MAKER, "name": "Maker", "upn": "maker@contoso.example"},
+            {"id": COLLEAGUE, "name": "Colleague", "upn": "colleague@contoso.example"},
+            {"id": TRAINEE, "name": "Trainee", "upn": "trainee@contoso.example"}
+            | {"hasPremium": False},
+            {"id": OPERATOR, "name": "Operator", "upn": "operator@contoso.example"},
+        ],
+        "applications": [
+            {"id": APP, "clientId": APP_CLIENT, "name": "Remediation", "isAdmin": True}
+        ],
+        "managedIdentity": APP_CLIENT,
+        "deviceCodeUser": OPERATOR,
+    }
+
+
+def mail(owner: str = MAKER, **more: Any) -> dict[str, Any]:
+    """Return what an environment has for flows that send mail by a connection of this owner."""
+    name, api = "mail-1", "shared_office365"
+    return {
+        "connections": [{"name": name, "api": api, "owner": owner}],
+        "connectionReferences": [
+            {
+                "connectionreferencelogicalname": "cr1_mail",
+                "connectorid": f"/providers/Microsoft.PowerApps/apis/{api}",
+                "connectionid": name,
+            }
+        ],
+    } | more
+
+
+def mailing_orders() -> dict[str, Any]:
+    """Return the orders' flow, bound to that connection."""
+    return orders(connectionReferences=bound("cr1_mail"))
