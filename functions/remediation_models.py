@@ -244,6 +244,7 @@ class PlanItemAnswer(Answer):
     parents: tuple[str, ...]
     http_hosts: tuple[str, ...]
     callers: tuple[PlannedCallerAnswer, ...]
+    notes: tuple[str, ...]
     writes: tuple[str, ...]
     #: Of its definition: another one says that it was edited.
     digest: str

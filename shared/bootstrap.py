@@ -56,6 +56,9 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
     cannot work.
     """
     from shared.adapters.dataverse_connection_references import DataverseConnectionReferences
+    from shared.adapters.dataverse_principals import DataversePrincipals
+    from shared.adapters.dataverse_sharing import DataverseSharing
+    from shared.adapters.dataverse_solutions import DataverseSolutions
     from shared.adapters.flow_service import FlowServiceReports, FlowServiceSwitch
     from shared.adapters.key_vault_keys import VaultKeys
     from shared.adapters.service_tags import DiscoveredServiceTags
@@ -79,6 +82,9 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
         flow_switch=FlowServiceSwitch(ground.http, outside.flow_service),
         workflows=callers.workflows,
         connection_references=DataverseConnectionReferences(outside.dataverse),
+        flow_sharing=DataverseSharing(outside.dataverse),
+        principals=DataversePrincipals(outside.dataverse),
+        solutions=DataverseSolutions(outside.dataverse),
         keys=VaultKeys(outside.vaults, outside.resources),
         service_tags=DiscoveredServiceTags(
             ground.http, outside.resource_manager, settings.subscription_ids[0]

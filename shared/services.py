@@ -16,12 +16,15 @@ from shared.ports import (
     FlowAccess,
     FlowPages,
     FlowReports,
+    FlowSharing,
     FlowSwitch,
     Keys,
     MachineGroups,
     Messages,
     Organization,
+    Principals,
     ServiceTags,
+    Solutions,
     Workflows,
 )
 from shared.rows import Tables
@@ -60,6 +63,9 @@ class Services:
     flow_switch: FlowSwitch
     workflows: Workflows
     connection_references: ConnectionReferences
+    flow_sharing: FlowSharing
+    principals: Principals
+    solutions: Solutions
     keys: Keys
     service_tags: ServiceTags
     #: By the name of the kind.

@@ -37,7 +37,7 @@ def routes(_: Tenant) -> list[Route]:
     workflows, rows = f"{BASE}/workflows", f"{BASE}/{{entity_set}}"
     return [
         Route(f"{BASE}/GrantAccess", sharing.grant_access, methods=["POST"]),
-        Route(f"{BASE}/ModifyAccess", sharing.grant_access, methods=["POST"]),
+        Route(f"{BASE}/ModifyAccess", sharing.modify_access, methods=["POST"]),
         Route(f"{BASE}/RevokeAccess", sharing.revoke_access, methods=["POST"]),
         Route(f"{BASE}/AddSolutionComponent", sharing.add_solution_component, methods=["POST"]),
         Route(f"{BASE}/RetrieveSharedPrincipalsAndAccess(Target=@t)", sharing.list_access),

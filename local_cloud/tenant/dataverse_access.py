@@ -60,6 +60,8 @@ def _impersonate(request: Request, environment: Environment, user: Row) -> Actor
         other = environment.table("systemusers").get((other_user or "").lower())
     if other is None:
         raise PlatformError(403, "0x80072560", "The impersonated user does not exist.")
+    if other["isdisabled"]:
+        raise PlatformError(403, "0x80040225", "The specified user is disabled.")
     if not user.get(MAY_IMPERSONATE):
         raise missing_privilege(caller_id, "prvActOnBehalfOfAnotherUser")
     return Actor(

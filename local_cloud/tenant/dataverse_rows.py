@@ -105,6 +105,19 @@ TABLES = {
             is_read_only=True,
         ),
         Table(
+            entity_set="teams",
+            logical_name="team",
+            key="teamid",
+            columns={
+                "name": None,
+                "azureactivedirectoryobjectid": None,
+                "teamtype": 0,
+                "membershiptype": 0,
+                "isdefault": False,
+            },
+            required=("name",),
+        ),
+        Table(
             entity_set="solutions",
             logical_name="solution",
             key="solutionid",

@@ -14,36 +14,57 @@ from local_cloud.tenant.dataverse_access import (
 )
 from local_cloud.tenant.dataverse_conditions import missing
 from local_cloud.tenant.dataverse_rows import TABLES
-from local_cloud.tenant.environment import Environment
+from local_cloud.tenant.environment import Environment, Row
 from local_cloud.tenant.flow import Flow, Role
 from local_cloud.tenant.platform_error import PlatformError
 
 _WORKFLOW_COMPONENT = 29
-_READ = "ReadAccess"
-_EDIT = "ReadAccess,WriteAccess,AppendAccess,AppendToAccess,DeleteAccess,ShareAccess,AssignAccess"
+_READ = frozenset({"ReadAccess"})
+_EDIT = _READ | {
+    "WriteAccess",
+    "AppendAccess",
+    "AppendToAccess",
+    "DeleteAccess",
+    "ShareAccess",
+    "AssignAccess",
+}
 
 
 async def grant_access(request: Request) -> Response:
-    """GrantAccess and ModifyAccess: give a user a right on a flow."""
+    """GrantAccess: give a user or a team rights on a flow, beside those that it has."""
+    return await _give_access(request, beside=True)
+
+
+async def modify_access(request: Request) -> Response:
+    """ModifyAccess: give a user or a team rights in place of those that it has."""
+    return await _give_access(request, beside=False)
+
+
+async def _give_access(request: Request, *, beside: bool) -> Response:
     environment, actor = require_actor(request)
     body = await request.json()
     flow = _target(environment, body)
     require_right(flow, actor, to_write=True)
     access = body["PrincipalAccess"]
-    object_id = object_id_of(environment, access["Principal"]["systemuserid"])
-    can_edit = "WriteAccess" in access["AccessMask"]
-    if object_id != flow.owner:
-        flow.roles[object_id] = Role.CAN_EDIT if can_edit else Role.CAN_VIEW
+    holder = _holder(environment, access["Principal"])
+    rights = frozenset(name.strip() for name in access["AccessMask"].split(","))
+    if unknown := rights - _EDIT:
+        message = f"The string '{min(unknown)}' is not a valid enumeration type constant."
+        raise PlatformError(400, "0x80048d19", message)
+    if beside:
+        rights |= _rights_of(flow, holder)
+    role = Role.CAN_EDIT if "WriteAccess" in rights else Role.CAN_VIEW
+    flow.share(holder, role, rights)
     return Response(status_code=204)
 
 
 async def revoke_access(request: Request) -> Response:
-    """RevokeAccess: take a user's right away."""
+    """RevokeAccess: take a user's or a team's rights away."""
     environment, actor = require_actor(request)
     body = await request.json()
     flow = _target(environment, body)
     require_right(flow, actor, to_write=True)
-    flow.roles.pop(object_id_of(environment, body["Revokee"]["systemuserid"]), None)
+    flow.unshare(_holder(environment, body["Revokee"]))
     return Response(status_code=204)
 
 
@@ -58,16 +79,42 @@ async def list_access(request: Request) -> Response:
     require_right(flow, actor, to_write=False)
     shared = [
         {
-            "AccessMask": _READ if role == Role.CAN_VIEW else _EDIT,
-            "Principal": {
-                "@odata.type": "#Microsoft.Dynamics.CRM.systemuser",
-                "systemuserid": user_id_of(environment, object_id),
-                "ownerid": user_id_of(environment, object_id),
-            },
+            "AccessMask": ", ".join(sorted(_rights_of(flow, holder))),
+            "Principal": _principal(environment, holder),
         }
-        for object_id, role in flow.roles.items()
+        for holder in flow.roles
     ]
     return JSONResponse({"PrincipalAccesses": shared})
+
+
+def _rights_of(flow: Flow, holder: str) -> frozenset[str]:
+    role = flow.roles.get(holder)
+    if role is None:
+        return frozenset()
+    return flow.rights.get(holder, _READ if role == Role.CAN_VIEW else _EDIT)
+
+
+def _holder(environment: Environment, principal: dict[str, Any]) -> str:
+    """The key by which a flow keeps a principal that a body names; PlatformError for none."""
+    table = str(principal["@odata.type"]).rpartition(".")[2]
+    row_id = str(principal.get("ownerid") or principal[f"{table}id"]).lower()
+    if table != "team":
+        if environment.table("systemusers").get(row_id, {}).get("isdisabled"):
+            raise PlatformError(403, "0x80040225", "The specified user is disabled.")
+        return object_id_of(environment, row_id)
+    team = environment.table("teams").get(row_id)
+    if team is None:
+        raise missing("team", row_id)
+    return str(team["azureactivedirectoryobjectid"] or row_id)
+
+
+def _principal(environment: Environment, holder: str) -> dict[str, Any]:
+    """A holder as Dataverse's answers name it: by its type and its `ownerid` alone."""
+    for row in environment.table("teams").values():
+        if holder in (row["azureactivedirectoryobjectid"], row["teamid"]):
+            return {"@odata.type": "#Microsoft.Dynamics.CRM.team", "ownerid": row["teamid"]}
+    user_id = user_id_of(environment, holder)
+    return {"@odata.type": "#Microsoft.Dynamics.CRM.systemuser", "ownerid": user_id}
 
 
 async def add_solution_component(request: Request) -> Response:
@@ -81,20 +128,18 @@ async def add_solution_component(request: Request) -> Response:
     if flow is None:
         raise missing("workflow", str(body["ComponentId"]))
     require_right(flow, actor, to_write=True)
-    row_id = add_to_solution(environment, flow, str(body["SolutionUniqueName"]))
+    name = str(body["SolutionUniqueName"])
+    if any(r["uniquename"] == name and r["ismanaged"] for r in _solutions(environment)):
+        message = f"The solution '{name}' is managed: components cannot be added to it."
+        raise PlatformError(400, "0x80048033", message)
+    row_id = add_to_solution(environment, flow, name)
     return JSONResponse({"id": row_id})
 
 
 def add_to_solution(environment: Environment, flow: Flow, unique_name: str) -> str:
     """Put a flow into a solution; the id of the component row, also when it is there already."""
-    solution = next(
-        (
-            row
-            for row in environment.table("solutions").values()
-            if row["uniquename"] == unique_name
-        ),
-        None,
-    )
+    named = [row for row in _solutions(environment) if row["uniquename"] == unique_name]
+    solution = named[0] if named else None
     if solution is None:
         message = f"The solution '{unique_name}' was not found."
         raise PlatformError(404, "0x80040217", message)
@@ -116,6 +161,10 @@ def add_to_solution(environment: Environment, flow: Flow, unique_name: str) -> s
         "versionnumber": 1,
     }
     return row_id
+
+
+def _solutions(environment: Environment) -> list[Row]:
+    return list(environment.table("solutions").values())
 
 
 def _target(environment: Environment, body: dict[str, Any]) -> Flow:

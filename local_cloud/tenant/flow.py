@@ -84,8 +84,10 @@ class Flow:
     is_in_solution: bool = True
     #: Unique names of the unmanaged solutions it was added to.
     solutions: set[str] = field(default_factory=set)
-    #: Object id → role, without the owner's.
+    #: Object id (of a team without a group: the team's id) → role, without the owner's.
     roles: dict[str, Role] = field(default_factory=dict)
+    #: The same holders' rights in Dataverse, where they were given one by one.
+    rights: dict[str, frozenset[str]] = field(default_factory=dict)
     version: int = 1
     #: Internal 32-hex id, the one in trigger URLs.
     workflow_id: str = field(default_factory=lambda: secrets.token_hex(16))
@@ -147,6 +149,19 @@ class Flow:
     def is_protected(self, now: datetime) -> bool:
         """True when the customer's key protects it."""
         return self.protected_since is not None and self.protected_since <= now
+
+    def share(self, holder: str, role: Role, rights: frozenset[str] | None = None) -> None:
+        """Give a holder a role; without rights given one by one those that stand for it."""
+        if holder != self.owner:
+            self.roles[holder] = role
+            self.rights.pop(holder, None)
+            if rights is not None:
+                self.rights[holder] = rights
+
+    def unshare(self, holder: str) -> bool:
+        """Take a holder's role away; False if it has none."""
+        self.rights.pop(holder, None)
+        return self.roles.pop(holder, None) is not None
 
     def signature(self) -> str:
         """`sig` of the trigger URL: of the key, the trigger and its path, so a save keeps it."""

@@ -69,6 +69,7 @@ def full_body(tenant: Tenant, environment: Environment, flow: Flow) -> dict[str,
             "actions": [
                 {"type": action.get("type")} for action in saved["definition"]["actions"].values()
             ],
+            **({"description": flow.description} if flow.description else {}),
         },
         "plan": "NotSpecified",
         "installationStatus": "Installed",

@@ -56,7 +56,7 @@ async def modify_permissions(request: Request) -> Response:
         _put(tenant_of(request).part(Directory), flow, put["properties"])
     for entry in body.get("delete") or []:
         object_id = str(entry.get("id", "")).rpartition("/")[2]
-        if flow.roles.pop(object_id, None) is None:
+        if not flow.unshare(object_id):
             message = f"The permission '{object_id}' was not found on the flow."
             raise PlatformError(404, "PermissionNotFound", message)
     return JSONResponse({"put": body.get("put") or [], "delete": body.get("delete") or []})
@@ -71,8 +71,7 @@ def _put(directory: Directory, flow: Flow, properties: dict[str, Any]) -> None:
     if object_id not in directory.principals:
         message = f"The principal '{object_id}' was not found in the tenant."
         raise PlatformError(404, "PrincipalNotFound", message)
-    if object_id != flow.owner:
-        flow.roles[object_id] = Role(role)
+    flow.share(object_id, Role(role))
 
 
 async def list_triggers(request: Request) -> Response:

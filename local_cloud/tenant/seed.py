@@ -70,6 +70,14 @@ def _seed_directory(directory: Directory, description: Description) -> None:
                 has_premium=user.get("hasPremium", True),
             )
         )
+    for group in description.get("groups") or []:
+        directory.add(
+            Principal(
+                object_id=group["id"],
+                name=group.get("name", group["id"]),
+                type=PrincipalType.GROUP,
+            )
+        )
     for application in description.get("applications") or []:
         directory.add(
             Principal(

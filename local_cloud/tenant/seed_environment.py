@@ -8,7 +8,7 @@ from uuid import uuid4
 from local_cloud.tenant.dataverse_access import IS_ADMINISTRATOR, MAY_IMPERSONATE
 from local_cloud.tenant.dataverse_rows import TABLES, create_row
 from local_cloud.tenant.dataverse_sharing import add_to_solution
-from local_cloud.tenant.directory import Directory, Principal
+from local_cloud.tenant.directory import Directory, Principal, PrincipalType
 from local_cloud.tenant.environment import CanvasApp, Connection, Environment
 from local_cloud.tenant.flow import Flow, FlowState, Role, Run
 from local_cloud.tenant.flow_lifecycle import grant_connections, read_variables
@@ -60,9 +60,11 @@ def seed_environment(tenant: Tenant, description: Description) -> Environment:
 
 
 def _seed_members(directory: Directory, environment: Environment, description: Description) -> None:
-    """Everybody of the directory is a member; `members` says who may do more."""
+    """Everybody of the directory is a member, but no group; `members` says who may do more."""
     rights = {member["id"]: member for member in description.get("members") or []}
     for principal in directory.principals.values():
+        if principal.type is PrincipalType.GROUP:
+            continue
         member = rights.get(principal.object_id, {})
         environment.add_user(_user_row(principal, member))
 
@@ -74,7 +76,7 @@ def _user_row(principal: Principal, member: Description) -> dict[str, Any]:
         "domainname": principal.upn,
         "azureactivedirectoryobjectid": principal.object_id,
         "applicationid": principal.client_id or None,
-        "isdisabled": False,
+        "isdisabled": member.get("isDisabled", False),
         "versionnumber": 1,
         IS_ADMINISTRATOR: member.get("isAdministrator", principal.is_admin),
         MAY_IMPERSONATE: member.get("mayImpersonate", False),
@@ -87,6 +89,7 @@ def _seed_rows(tenant: Tenant, environment: Environment, description: Descriptio
     create_row(tenant, environment, TABLES["organizations"], organization)
     for member, entity_set in (
         ("solutions", "solutions"),
+        ("teams", "teams"),
         ("connectionReferences", "connectionreferences"),
         ("serviceEndpoints", "serviceendpoints"),
         ("machineGroups", "flowmachinegroups"),

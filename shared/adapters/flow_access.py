@@ -27,6 +27,7 @@ class Operator(Protocol):
 
 class _Principal(Wire):
     id: str = ""
+    type: str = ""
 
 
 class _PermissionProperties(Wire):
@@ -46,6 +47,7 @@ class PermissionEntity(Wire):
             permission_id=self.name,
             principal_id=self.properties.principal.id or self.name,
             role=self.properties.role_name,
+            principal_type=self.properties.principal.type,
         )
 
 

@@ -24,6 +24,11 @@ class _Creator(Wire):
     object_id: str = ""
 
 
+class _Summary(Wire):
+    #: Where clients of this service read a flow's description; no other place of it is known.
+    description: str | None = None
+
+
 class _FlowProperties(Wire):
     display_name: str = ""
     state: str | None = None
@@ -33,6 +38,7 @@ class _FlowProperties(Wire):
     creator: _Creator = _Creator()
     is_managed: bool = False
     definition: _Object | None = None
+    definition_summary: _Summary = _Summary()
     connection_references: dict[str, _Object] | None = None
 
 
@@ -72,6 +78,7 @@ class FlowEntity(Wire):
             # Only flows in a solution name their Dataverse row (§5.2).
             in_solution=properties.workflow_entity_id is not None
             or properties.parent_solution_id is not None,
+            description=properties.definition_summary.description or "",
         )
 
     def _client_data(self, definition: _Object) -> str:

@@ -46,6 +46,7 @@ class FlowDetail:
     is_managed: bool
     #: None: the answer does not tell.
     in_solution: bool | None
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,3 +123,10 @@ class Permission:
     permission_id: str
     principal_id: str
     role: str
+    #: `User`, `Group`, `ServicePrincipal`; empty: the answer does not tell.
+    principal_type: str = ""
+
+    @property
+    def is_group(self) -> bool:
+        """Say whether it is the permission of an Entra group."""
+        return self.principal_type.lower() == "group"

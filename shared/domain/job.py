@@ -152,6 +152,8 @@ class FlowJob:
     copy_flow_name: str = ""
     copy_digest: str = ""
     archive: str = ""
+    #: Whom the copy was shared with, as texts name them: to see who was taken from the original.
+    shared_with: tuple[str, ...] = ()
     original_was_on: bool | None = None
     original_url_id: str = ""
     copy_url_id: str = ""
@@ -257,6 +259,11 @@ def moved(job: FlowJob, state: JobState, text: str, *, now: datetime) -> FlowJob
         due=None if state in FINISHED else now,
         history=_with(job, state, text, now),
     )
+
+
+def noted(job: FlowJob, *notes: str) -> FlowJob:
+    """Return the job with these notes after those that it has, each of them once."""
+    return replace(job, notes=tuple(dict.fromkeys((*job.notes, *notes))))
 
 
 def postponed(

@@ -201,6 +201,12 @@ class PlanItem:
     #: 32-hex id of the trigger URL; empty: not known before the operator reads it.
     url_id: str = ""
     callers: tuple[PlannedCaller, ...] = ()
+    #: How many the copy is shared with beside its owner; None: not known before it is made.
+    co_owners: int | None = None
+    #: Titles of the solutions that the copy joins.
+    solutions: tuple[str, ...] = ()
+    #: What is left to a person once the copy is there.
+    notes: tuple[str, ...] = ()
     #: Every write that will be made, in order, in words.
     writes: tuple[str, ...] = ()
     #: Its URL's id, if any run shows it, and its callers were looked up.

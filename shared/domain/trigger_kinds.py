@@ -58,6 +58,11 @@ class TriggerCategory(StrEnum):
         return self in _CALLED
 
     @property
+    def can_have_run_only_users(self) -> bool:
+        """Whether people may be let run it who are not its owners: a list of its own (§14.5)."""
+        return self in _RUN_BY_PEOPLE
+
+    @property
     def is_teams(self) -> bool:
         """Whether the Teams connector owns the trigger."""
         return self.value.startswith("teams_")
@@ -77,6 +82,15 @@ _SELF_STARTING = frozenset(
         # What is not known may start itself: never run original and copy together on a guess.
         TriggerCategory.LOGIC_APP_OTHER,
         TriggerCategory.UNKNOWN,
+    }
+)
+_RUN_BY_PEOPLE = frozenset(
+    {
+        TriggerCategory.BUTTON,
+        TriggerCategory.CONNECTOR_REQUEST,
+        TriggerCategory.TEAMS_MESSAGE_ACTION,
+        TriggerCategory.POWER_APPS_V1,
+        TriggerCategory.POWER_APPS_V2,
     }
 )
 _CALLED = frozenset(TriggerCategory) - _SELF_STARTING - {TriggerCategory.NONE}

@@ -21,6 +21,7 @@ from shared.ports.power_platform import (
     Page,
     Workflows,
 )
+from shared.ports.sharing import FlowSharing, Principals, Solutions
 from shared.ports.state import (
     Archive,
     Condition,
@@ -51,6 +52,7 @@ __all__ = [
     "FlowAccess",
     "FlowPages",
     "FlowReports",
+    "FlowSharing",
     "FlowSwitch",
     "Insert",
     "Keys",
@@ -60,6 +62,7 @@ __all__ = [
     "Organization",
     "OutgoingMessage",
     "Page",
+    "Principals",
     "Replace",
     "ResourceReader",
     "Row",
@@ -68,6 +71,7 @@ __all__ = [
     "Secrets",
     "ServiceTags",
     "Site",
+    "Solutions",
     "Store",
     "Upsert",
     "Workflows",

@@ -58,6 +58,9 @@ def _as_read(item: PlanItem, known: PlanItem) -> PlanItem:
     return replace(
         item,
         url_id=known.url_id,
+        co_owners=known.co_owners,
+        solutions=known.solutions,
+        notes=known.notes,
     )
 
 

@@ -12,13 +12,23 @@ from shared.domain.job import FlowJob, JobState, Pattern, moved
 from shared.domain.refusals import CONNECTION_REFUSED, NOT_ON_BEHALF
 from shared.domain.remediation import EnvironmentJobState
 from shared.domain.trigger_url import find_trigger_urls
-from shared.errors import AlreadyExists, Blocked, NotFound, Refused, Waiting
+from shared.errors import (
+    AlreadyExists,
+    Blocked,
+    MigrationInProgress,
+    NotFound,
+    Refused,
+    Waiting,
+)
 from shared.ports import Condition
 from shared.steps.bind_connections import bind_connections
 from shared.steps.explain_refusal import explain_state
 from shared.steps.flow_names import flow_name_of
 from shared.steps.gate import settings_of
 from shared.steps.original import Original, read_original
+from shared.steps.owner_refusal import explain_refusal
+from shared.steps.place_copy import place_copy
+from shared.steps.share_copy import share_copy
 from shared.steps.take_original import archive_name, take
 from shared.steps.trigger_address import read_trigger_url
 from shared.steps.work import UNTIL_WOKEN, Work
@@ -70,13 +80,15 @@ async def copy(work: Work) -> FlowJob:
     intended = await copied_definition(work, original.client_data)
     intended = await bind_connections(work, original, intended)
     row = await _create(work, original, intended)
-    if work.job.pattern is Pattern.CALLED:
+    await place_copy(work)
+    job = await share_copy(work, original)
+    if job.pattern is Pattern.CALLED:
         row = await turn_copy(work, row, FlowState.ON)
     name = await flow_name_of(services, environment.id, row.workflow_id)
     if name is None:
         until = services.now + services.settings.backoff_first
         raise Waiting("The flow service does not show the copy yet.", until=until)
-    job = replace(work.job, copy_flow_name=name, copy_digest=definition_digest(row.client_data))
+    job = replace(job, copy_flow_name=name, copy_digest=definition_digest(row.client_data))
     state = "on" if row.state is FlowState.ON else "off"
     text = f"The copy stands and is {state}."
     return moved(job, JobState.COPIED, text, now=services.now)
@@ -149,7 +161,7 @@ async def _create(work: Work, original: Original, intended: str) -> Workflow:
         )
         # A delivery that died, or one that is slow, may have been first: compare what it made.
         with contextlib.suppress(AlreadyExists):
-            await services.workflows.create(environment, draft)
+            await _create_for_owner(work, original, draft)
 
     row = await _existing(work)
     if row is None:
@@ -192,6 +204,17 @@ def _stands(row: Workflow, intended: str) -> bool:
     if same_definition(row.client_data, intended):
         return True
     return same_definition(row.client_data, with_reference_hosts(intended))
+
+
+async def _create_for_owner(work: Work, original: Original, draft: WorkflowDraft) -> None:
+    try:
+        await work.services.workflows.create(work.environment, draft)
+    except MigrationInProgress:
+        raise
+    except (Refused, NotFound) as err:
+        if explained := await explain_refusal(work, original, err):
+            raise explained from err
+        raise
 
 
 async def _existing(work: Work) -> Workflow | None:

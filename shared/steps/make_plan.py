@@ -15,10 +15,13 @@ from shared.domain.remediation import (
     PlannedAction,
     PlannedCaller,
 )
-from shared.errors import NotFound
+from shared.domain.trigger_kinds import TriggerCategory
+from shared.errors import NotFound, Refused
 from shared.services import Services
 from shared.steps.check_network import read_network
 from shared.steps.gate import settings_of
+from shared.steps.place_copy import solutions_to_join
+from shared.steps.share_copy import RUN_ONLY_NOTE
 from shared.steps.watch_quiet import RUN_HISTORY
 
 
@@ -59,16 +62,18 @@ async def make_plan(
     return items, _findings(items, graph, discovery, request)
 
 
-async def complete(services: Services, environment_id: str, item: PlanItem) -> PlanItem:
-    """Return the item with its trigger URL's id, where a run shows it (read only), and its callers.
+async def complete(services: Services, environment: Environment, item: PlanItem) -> PlanItem:
+    """Return the item with its trigger URL's id, its callers, co-owners and solutions. Reads only.
 
     The id stands in the links of a run, which an administrator may read without being co-owner.
     """
     if item.is_complete:
         return item
     if item.has_trigger_url and not item.url_id and item.is_on:
-        item = replace(item, url_id=await _url_id(services, environment_id, item))
-    return await with_callers(services, environment_id, item)
+        item = replace(item, url_id=await _url_id(services, environment.id, item))
+    if item.action.is_work:
+        item = await _with_company(services, environment, item)
+    return await with_callers(services, environment.id, item)
 
 
 async def with_callers(
@@ -96,6 +101,24 @@ async def with_callers(
             )
     item = replace(item, callers=tuple(callers.values()))
     return replace(item, writes=_writes(item), is_complete=True)
+
+
+async def _with_company(services: Services, environment: Environment, item: PlanItem) -> PlanItem:
+    """Return the item with whom its copy is shared with and the solutions that the copy joins.
+
+    Of a flow in no solution only the flow service tells, a call of its small budget: not asked.
+    """
+    is_run_by_people = TriggerCategory(item.category).can_have_run_only_users
+    item = replace(item, notes=(RUN_ONLY_NOTE,) if is_run_by_people else ())
+    if not item.in_solution:
+        return item
+    try:
+        shares = await services.flow_sharing.list(environment, item.workflow_id)
+        solutions = await solutions_to_join(services, environment, item.workflow_id)
+    except (Refused, NotFound):
+        return item  # the job says what is missing, when it is its turn
+    titles = tuple(solution.title for solution in solutions)
+    return replace(item, co_owners=len(shares), solutions=titles)
 
 
 async def network_findings(
@@ -143,6 +166,12 @@ def _writes(item: PlanItem) -> tuple[str, ...]:
     )
     title = item.display_name
     writes = [f"create the flow {title} (CMK), off, for the original's owner"]
+    writes += [f"add the copy to the solution {solution}" for solution in item.solutions]
+    if item.co_owners is None:
+        writes.append(f"share the copy as {title} is shared")
+    elif item.co_owners:
+        many = "s" if item.co_owners > 1 else ""
+        writes.append(f"share the copy with {item.co_owners} co-owner{many} of {title}")
     if item.has_trigger_url and item.pattern is Pattern.CALLED:
         writes.append(f"make the operator co-owner of {title} and of its copy to read their URLs")
     if item.pattern is Pattern.CALLED:

@@ -55,7 +55,7 @@ async def read_original(work: Work) -> Original:
         ) from err
     return Original(
         name=flow.display_name,
-        description="",
+        description=flow.description,
         state=flow.state,
         client_data=flow.client_data,
         owner_id=flow.owner_id,

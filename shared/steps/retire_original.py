@@ -6,6 +6,8 @@ from shared.domain.definition_comparison import definition_digest
 from shared.domain.job import FlowJob, JobState, Pattern, moved
 from shared.steps.note_callers import callers_left
 from shared.steps.original import read_original, rename, turn_original
+from shared.steps.place_copy import place_copy
+from shared.steps.share_copy import share_copy
 from shared.steps.take_original import check_unchanged
 from shared.steps.watch_quiet import watch
 from shared.steps.work import Work
@@ -24,7 +26,7 @@ async def retire_when_quiet(work: Work) -> FlowJob:
 
 
 async def retire(work: Work) -> FlowJob:
-    """Turn the original off and let the copy take its name."""
+    """Turn the original off and let the copy take its name, with whoever joined meanwhile."""
     job, original = work.job, await read_original(work)
     if original.is_on and job.pattern is Pattern.OFF:
         return _again(work, "The original was turned on meanwhile: so is its copy.")
@@ -33,6 +35,8 @@ async def retire(work: Work) -> FlowJob:
         await work.save(replace(job, original_digest=""))
         return _again(work, "The original was edited after it was copied: it is copied again.")
     await check_unchanged(work, original)
+    await place_copy(work)
+    await work.save(await share_copy(work, original))
     await turn_original(work, on=False)
     title = work.job.display_name
     if work.job.in_solution and original.etag and not original.is_managed:

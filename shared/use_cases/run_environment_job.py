@@ -164,7 +164,7 @@ async def _complete_plan(services: Services, job: EnvironmentJob) -> Environment
     environment = await _environment(services, job)
     items = []
     for item in await services.tables.plans.all(job.id):
-        completed = await complete(services, job.environment_id, item)
+        completed = await complete(services, environment, item)
         if completed != item:
             await services.tables.plans.upsert(completed)
         items.append(completed)

@@ -355,7 +355,7 @@ async def test_rights_on_a_flow_are_granted_listed_and_revoked(world: TenantWorl
     revoked = await world.call("GET", listing, query=query)
 
     principal = granted.body["PrincipalAccesses"][0]["Principal"]
-    assert principal["systemuserid"] == user["systemuserid"]
+    assert principal["ownerid"] == user["systemuserid"]
     assert {each["name"] for each in permissions.body["value"]} == {MAKER, ADMIN}
     assert revoked.body["PrincipalAccesses"] == []
 

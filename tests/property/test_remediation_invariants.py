@@ -49,6 +49,7 @@ INGREDIENTS = {
     "family": lambda b: b.family("Billing"),
     "off": lambda b: b.off_flow("Off"),
     "v1": lambda b: b.power_apps_v1_flow("App"),
+    "team": lambda b: b.app_setting_caller(b.team_flow("Team"), setting="TEAM_URL"),
     "two": lambda b: [
         b.app_setting_caller(b.http_flow("A"), setting="A"),
         b.app_setting_caller(b.http_flow("B"), setting="B"),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from shared.domain.environment import LinkStatus, PolicyLink
+from shared.domain.sharing import TEAMS, USERS, Principal, rights_of
 from tests.twins import definition_builder as define
 from tests.twins.definition_builder import Json
 from tests.twins.definitions import properties_of
@@ -14,6 +15,8 @@ from tests.twins.tenant import (
     TwinFlow,
     TwinSecret,
     TwinSite,
+    TwinSolution,
+    TwinTeam,
     TwinUser,
     TwinVariable,
 )
@@ -132,6 +135,38 @@ class Builder:
         child = self.http_flow(f"{name} child", {"Answer": define.response_action()})
         parent = self.parent(f"{name} parent", child, trigger=define.http_trigger())
         return child, parent, self.parent(f"{name} grandparent", parent)
+
+    # --- whom flows belong to ----------------------------------------------------------------
+
+    def share(self, flow: TwinFlow, holder: TwinUser | TwinTeam, role: str = "CanEdit") -> None:
+        """Share a flow of a solution, with the rights that stand for a role."""
+        if isinstance(holder, TwinUser):
+            principal = Principal(table=USERS, id=holder.user_id)
+        else:
+            principal = Principal(table=TEAMS, id=holder.team_id)
+        flow.shares[principal] = rights_of(role)
+
+    def solution(
+        self, unique_name: str, *flows: TwinFlow, is_managed: bool = False
+    ) -> TwinSolution:
+        """Add a solution with these flows in it."""
+        solution = TwinSolution(
+            solution_id=self.world.guid(),
+            unique_name=unique_name,
+            title=f"{unique_name} title",
+            is_managed=is_managed,
+            flows={flow.workflow_id for flow in flows},
+        )
+        self.environment.solutions[solution.solution_id] = solution
+        return solution
+
+    def team_flow(self, name: str) -> TwinFlow:
+        """Add an HTTP flow with a co-owner, a team that may read it, and a solution."""
+        flow = self.http_flow(name)
+        self.share(flow, self.world.add_user(f"{name} co-owner"))
+        self.share(flow, self.world.add_team(f"{name} team"), "CanView")
+        self.solution(f"{name}Solution", flow)
+        return flow
 
     # --- callers -----------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from shared.domain.flow import Permission
 from shared.errors import NotFound, Refused
 from tests.twins.definitions import facts_of
 from tests.twins.flow_service import trigger_url
+from tests.twins.sharing import permissions_of
 from tests.twins.world import World
 
 
@@ -17,12 +18,7 @@ class FlowAccessTwin:
     async def permissions(self, environment_id: str, flow_name: str) -> list[Permission]:
         """Return owners and co-owners."""
         flow = self._world.flow(environment_id, flow_name)
-        owner = self._world.user(flow.owner_id).entra_id
-        roles = flow.co_owners | {owner: "Owner"}
-        return [
-            Permission(permission_id=who, principal_id=who, role=role)
-            for who, role in roles.items()
-        ]
+        return permissions_of(self._world, flow)
 
     async def add_operator(self, environment_id: str, flow_name: str) -> None:
         """Make the operator a co-owner; does nothing if it is one."""

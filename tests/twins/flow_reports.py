@@ -45,6 +45,7 @@ class FlowReportsTwin:
             owner_id=self._world.user(flow.owner_id).entra_id,
             is_managed=flow.is_managed,
             in_solution=flow.in_solution,
+            description=flow.description,
         )
 
     async def runs(

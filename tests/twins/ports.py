@@ -17,14 +17,17 @@ from shared.ports import (
     FlowAccess,
     FlowPages,
     FlowReports,
+    FlowSharing,
     FlowSwitch,
     Keys,
     MachineGroups,
     Messages,
     Organization,
+    Principals,
     ResourceReader,
     Secrets,
     ServiceTags,
+    Solutions,
     Store,
     Workflows,
 )
@@ -49,6 +52,8 @@ from tests.twins.memory_store import MemoryStore
 from tests.twins.messages import MessagesTwin
 from tests.twins.resource_reader import ResourceReaderTwin
 from tests.twins.secrets import SecretsTwin
+from tests.twins.sharing import FlowSharingTwin, PrincipalsTwin
+from tests.twins.solutions import SolutionsTwin
 from tests.twins.workflows import WorkflowsTwin
 from tests.twins.world import World
 
@@ -68,6 +73,9 @@ class Ports:
     flow_switch: FlowSwitch
     workflows: Workflows
     connection_references: ConnectionReferences
+    flow_sharing: FlowSharing
+    principals: Principals
+    solutions: Solutions
     environment_variables: EnvironmentVariables
     app_settings: AppSettings
     secrets: Secrets
@@ -116,6 +124,9 @@ def twins_of(world: World, *, order: Random | None = None) -> Twins:
         flow_switch=FlowSwitchTwin(world),
         workflows=WorkflowsTwin(world),
         connection_references=ConnectionReferencesTwin(world),
+        flow_sharing=FlowSharingTwin(world),
+        principals=PrincipalsTwin(world),
+        solutions=SolutionsTwin(world),
         environment_variables=EnvironmentVariablesTwin(world),
         app_settings=AppSettingsTwin(world),
         secrets=SecretsTwin(world),

@@ -54,6 +54,7 @@ def _flow_texts(flow: TwinFlow) -> dict[str, str]:
         f"{about} state": flow.state,
         f"{about} owner": flow.owner_id,
         f"{about} co-owners": str(sorted(flow.co_owners.items())),
+        f"{about} shares": str(sorted((str(who), sorted(r)) for who, r in flow.shares.items())),
         f"{about} variables": str(
             sorted(item for item in flow.variables.items() if item[0] in flow.client_data)
         ),

@@ -7,6 +7,7 @@ from shared.domain.assessment_facts import CanvasApp
 from shared.domain.connection_reference import ConnectionReference
 from shared.domain.environment import Environment, PolicyLink
 from shared.domain.flow import FlowState
+from shared.domain.sharing import Principal
 
 
 @dataclass(slots=True, kw_only=True)
@@ -20,6 +21,29 @@ class TwinUser:
     name: str
     #: Without it a flow with HTTP in or out cannot be turned on (contract §1.3).
     has_premium: bool = True
+    is_disabled: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class TwinTeam:
+    """A team of Dataverse, of an Entra group or of its own."""
+
+    team_id: str
+    name: str
+    #: Object id of its Entra group; None: it has none.
+    entra_id: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class TwinSolution:
+    """A solution of one environment."""
+
+    solution_id: str
+    unique_name: str
+    title: str
+    is_managed: bool = False
+    #: By `workflow_id`.
+    flows: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,6 +102,8 @@ class TwinFlow:
     policy_id: str = ""
     #: Entra object id → role.
     co_owners: dict[str, str] = field(default_factory=dict)
+    #: Whom Dataverse shares it with beside them, and the rights (contract §6.4).
+    shares: dict[Principal, frozenset[str]] = field(default_factory=dict)
     #: Connections the flow itself may use since their owner turned it on (contract §14.1).
     granted_connections: set[str] = field(default_factory=set)
     #: Environment variables as they were at the last save or activation (contract §14.3).
@@ -141,6 +167,8 @@ class TwinEnvironment:
     connection_references: dict[str, ConnectionReference] = field(default_factory=dict)
     #: By definition id.
     variables: dict[str, TwinVariable] = field(default_factory=dict)
+    #: By id.
+    solutions: dict[str, TwinSolution] = field(default_factory=dict)
     canvas_apps: list[CanvasApp] = field(default_factory=list)
     hosted_machine_groups: list[str] = field(default_factory=list)
     creates_flows_in_solutions: bool = True

@@ -49,6 +49,11 @@ class WorkflowsTwin:
         require_shapes(world, draft.client_data)
         find = world.user_by_entra_id if draft.owner_is_entra_id else world.user
         owner = find(draft.owner_id)
+        if not self._world.may_act_on_behalf:
+            message = "Principal user is missing prvActOnBehalfOfAnotherUser privilege."
+            raise Refused(message, code="0x80040220", status=403)
+        if owner.is_disabled:
+            raise Refused("The specified user is disabled.", code="0x80040225", status=403)
         with world.writing(twin.id, "create workflow", workflow_id):
             flow = world.add_flow(self._new_flow(twin, draft, owner))
             save(world, flow, draft.client_data, world.application)

@@ -15,7 +15,7 @@ from shared.domain.key import EnterprisePolicy, Key, KeyVault
 from shared.errors import NotFound, Refused
 from tests.twins.clock import ManualClock
 from tests.twins.records import Switch, Write
-from tests.twins.tenant import TwinEnvironment, TwinFlow, TwinSecret, TwinSite, TwinUser
+from tests.twins.tenant import TwinEnvironment, TwinFlow, TwinSecret, TwinSite, TwinTeam, TwinUser
 from tests.twins.traffic import Traffic
 
 
@@ -36,6 +36,11 @@ class World:
         #: Connector → whether its connections sign in by OAuth; a strange one does not tell.
         self.oauth_connectors = {"shared_teams": True, "shared_sql": False}
         self.users: dict[str, TwinUser] = {}
+        #: By `teamid`.
+        self.teams: dict[str, TwinTeam] = {}
+        #: Whether the app may share flows and change solutions of which it is not the owner.
+        self.may_share = True
+        self.may_change_solutions = True
         self.environments: dict[str, TwinEnvironment] = {}
         self.sites: dict[str, TwinSite] = {}
         #: By vault URL and name.
@@ -78,6 +83,13 @@ class World:
         )
         self.users[user.user_id] = user
         return user
+
+    def add_team(self, name: str, *, of_group: bool = True) -> TwinTeam:
+        """Add a team, by default of an Entra group."""
+        entra_id = self.guid() if of_group else None
+        team = TwinTeam(team_id=self.guid(), name=name, entra_id=entra_id)
+        self.teams[team.team_id] = team
+        return team
 
     def add_flow(self, flow: TwinFlow) -> TwinFlow:
         """Put a flow into its environment."""

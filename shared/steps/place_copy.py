@@ -1,0 +1,75 @@
+"""Put a copy into the solutions of its original, so that it is exported and released with them."""
+
+from collections.abc import Collection
+
+from shared.domain.environment import Environment
+from shared.domain.solution import Solution, to_join
+from shared.errors import Blocked, MigrationInProgress, NotFound, Refused
+from shared.services import Services
+from shared.steps.work import Work
+
+
+async def place_copy(work: Work) -> None:
+    """Let the copy join every unmanaged solution that holds the original.
+
+    Raises `Blocked` if the platform refuses that, or does not keep it. A flow in no solution has
+    nothing to join: where the environment makes new flows in a solution, the platform sees to it.
+    """
+    job = work.job
+    if not job.in_solution:
+        return
+    missing = await _missing(work)
+    for solution in missing:
+        await _join(work, solution)
+    if missing and (left := await _missing(work)):
+        raise Blocked(
+            f"The platform accepted the copy of {job.display_name} into the solution "
+            f"{left[0].title}, but it is not in it.",
+            instruction=_by_hand(left[0]),
+            code="solution",
+        )
+
+
+async def solutions_to_join(
+    services: Services, environment: Environment, workflow_id: str
+) -> list[Solution]:
+    """Return the solutions that a copy of this flow joins."""
+    held = await services.solutions.holding(environment, [workflow_id])
+    return await _described(services, environment, held[workflow_id])
+
+
+async def _missing(work: Work) -> list[Solution]:
+    """Look at both flows in one call: what holds the original alone is what is missing."""
+    original, copy = work.job.original_id, work.job.copy_id
+    held = await work.services.solutions.holding(work.environment, [original, copy])
+    return await _described(work.services, work.environment, held[original] - held[copy])
+
+
+async def _described(
+    services: Services, environment: Environment, solution_ids: Collection[str]
+) -> list[Solution]:
+    if not solution_ids:
+        return []
+    return to_join(await services.solutions.get(environment, solution_ids))
+
+
+async def _join(work: Work, solution: Solution) -> None:
+    await work.permit_write()
+    try:
+        await work.services.solutions.add_flow(work.environment, solution, work.job.copy_id)
+    except MigrationInProgress:
+        raise
+    except (Refused, NotFound) as err:
+        raise Blocked(
+            f"The copy of {work.job.display_name} cannot join the solution {solution.title}: {err}",
+            instruction=_by_hand(solution),
+            code="solution",
+        ) from err
+
+
+def _by_hand(solution: Solution) -> str:
+    return (
+        f"Add the copy to the solution {solution.title} by hand (Solutions → Add existing → "
+        "Automation → Cloud flow), or give the app's application user the role System "
+        "Administrator; then retry."
+    )

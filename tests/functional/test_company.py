@@ -1,0 +1,378 @@
+"""A copy keeps its original's owner, description, co-owners and solutions."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.job import FlowJob, JobState
+from shared.domain.remediation import RemediationMode
+from shared.domain.sharing import TEAMS, USERS, Principal, rights_of
+from tests.functional.remediation_story import Story
+from tests.twins.crash import Moment, Plan
+from tests.twins.driver import Driver
+from tests.twins.sharing import user_row
+from tests.twins.tenant import TwinFlow, TwinSolution
+
+
+def copy_of(story: Story, job: FlowJob) -> TwinFlow:
+    """Return the copy that a job made."""
+    return story.world.workflow(job.environment_id, job.copy_id)
+
+
+def solution_named(story: Story, unique_name: str) -> TwinSolution:
+    """Return a solution of the environment."""
+    solutions = story.build.environment.solutions.values()
+    return next(one for one in solutions if one.unique_name == unique_name)
+
+
+def story_of_a_team() -> tuple[Story, TwinFlow]:
+    """Return a story with one called flow that is shared and in a solution."""
+    story = Story()
+    flow = story.build.team_flow("Orders")
+    flow.description = "What the shop sends"
+    story.build.app_setting_caller(flow)
+    story.world.traffic.beat(story.world)
+    story.build.link()
+    return story, flow
+
+
+async def test_a_copy_keeps_owner_description_sharing_and_solution() -> None:
+    """The same people and teams have the same rights, and the solution holds both."""
+    story, original = story_of_a_team()
+    before = dict(original.shares)
+    await story.opt_in()
+
+    await story.order()
+    await story.approve()
+
+    job = await story.job("Orders")
+    copy = copy_of(story, job)
+    assert job.state is JobState.RETIRED, (job.reason, job.history)
+    assert (copy.owner_id, copy.description) == (original.owner_id, "What the shop sends")
+    assert copy.shares == before == original.shares
+    assert len(job.shared_with) == 2
+    held = {original.workflow_id, copy.workflow_id}
+    assert solution_named(story, "OrdersSolution").flows == held
+    assert job.notes == ()
+
+
+@pytest.mark.parametrize("moment", Moment)
+async def test_killed_at_any_call_nothing_is_lost_and_nothing_done_twice(moment: Moment) -> None:
+    """A process that dies anywhere in copying or retiring is finished by the next one."""
+    at, struck = 0, True
+    while struck:
+        at += 1
+        story, original = story_of_a_team()
+        plan = Plan(at=at, moment=moment)
+        story.settings = story.settings.model_copy(update={"quiet_period": timedelta(hours=1)})
+        await story.opt_in()
+        await story.order()
+        await story.approve(run=timedelta(0))
+        story.driver = Driver(twins=story.twins, make=story.make, plan=plan)
+        await story.run(timedelta(days=2))
+
+        job = await story.job("Orders")
+        copy = copy_of(story, job)
+        assert job.state is JobState.RETIRED, (at, job.reason, job.history)
+        assert copy.shares == original.shares, at
+        assert copy.workflow_id in solution_named(story, "OrdersSolution").flows, at
+        assert sum(flow.made_by_app for flow in story.world.flows()) == 1
+        struck = plan.has_struck
+
+
+async def test_what_is_there_already_is_not_written_again() -> None:
+    """Each share and each membership is written once in the whole remediation."""
+    story, _ = story_of_a_team()
+    await story.opt_in()
+
+    await story.order()
+    await story.approve()
+
+    writes = Counter(write.what for write in story.world.writes)
+    assert writes["share workflow"] == 2
+    assert writes["add to solution"] == 1
+
+
+async def test_the_app_and_the_borrowed_operator_are_not_carried_over() -> None:
+    """Who is on the original for the app's own sake has no place on the copy."""
+    story, original = story_of_a_team()
+    story.build.share(original, story.world.application)
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(0))
+    job = await story.until("Orders", JobState.COPYING)
+    # A delivery that read the URL died before it could step back.
+    kept = await story.services.tables.jobs.get(job.environment_id, job.id)
+    assert kept is not None
+    await story.services.tables.jobs.replace(kept, replace(kept.item, borrowed=(job.flow_name,)))
+    original.co_owners[story.world.operator.entra_id] = "CanEdit"
+
+    await story.run(timedelta(days=60))
+
+    copy = copy_of(story, await story.job("Orders"))
+    assert len(copy.shares) == 2
+    own = {user_row(story.world.application), user_row(story.world.operator)}
+    assert not own & copy.shares.keys()
+    assert copy.co_owners == {}
+
+
+async def test_an_operator_that_is_a_co_owner_by_right_is_carried_over() -> None:
+    """It was not the app that put it there."""
+    story, original = story_of_a_team()
+    story.build.share(original, story.world.operator)
+    await story.opt_in()
+
+    await story.order()
+    await story.approve()
+
+    copy = copy_of(story, await story.job("Orders"))
+    assert user_row(story.world.operator) in copy.shares
+
+
+async def test_other_rights_on_the_copy_are_replaced() -> None:
+    """The original decides: a reader who may write there may write here."""
+    story, original = story_of_a_team()
+    reader = story.world.add_user("Reader")
+    story.build.share(original, reader, "CanView")
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(0))
+    await story.until("Orders", JobState.QUIET)
+    story.build.share(original, reader, "CanEdit")
+
+    await story.run(timedelta(days=60))
+
+    copy = copy_of(story, await story.job("Orders"))
+    assert copy.shares[user_row(reader)] == rights_of("CanEdit")
+
+
+async def test_who_joins_in_the_quiet_days_is_added_when_the_original_retires() -> None:
+    """So is a solution; who left is named, for the app takes nothing from anybody."""
+    story, original = story_of_a_team()
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(0))
+    await story.until("Orders", JobState.QUIET)
+    late = story.world.add_user("Late")
+    left = next(who for who in original.shares if who.table == USERS)
+    del original.shares[left]
+    story.build.share(original, late)
+    story.build.solution("Late", original)
+
+    await story.run(timedelta(days=60))
+
+    job = await story.job("Orders")
+    copy = copy_of(story, job)
+    assert job.state is JobState.RETIRED
+    assert user_row(late) in copy.shares
+    assert left in copy.shares
+    assert [note for note in job.notes if left.id in note and "not shared" in note]
+    assert copy.workflow_id in solution_named(story, "Late").flows
+
+
+async def test_co_owners_of_a_flow_in_no_solution_are_found_in_dataverse() -> None:
+    """People and groups by their Entra ids; who has no row is named, and what to do."""
+    story = Story()
+    flow = story.build.power_apps_v1_flow("App flow")
+    flow.description = "For the app"
+    person, group = story.world.add_user("Person"), story.world.add_team("Group")
+    stranger = story.world.guid()
+    flow.co_owners |= {person.entra_id: "CanEdit", str(group.entra_id): "CanView"}
+    flow.co_owners[stranger] = "CanEdit"
+    story.build.link()
+    await story.opt_in()
+
+    await story.order()
+    await story.approve()
+
+    job = await story.job("App flow")
+    copy = copy_of(story, job)
+    assert job.state is JobState.RETIRED, (job.reason, job.history)
+    assert copy.description == "For the app"
+    assert copy.shares == {
+        user_row(person): rights_of("CanEdit"),
+        Principal(table=TEAMS, id=group.team_id): rights_of("CanView"),
+    }
+    [note] = [note for note in job.notes if stranger in note]
+    assert "add it to the environment" in note
+
+
+async def test_a_flow_without_any_row_keeps_its_company_too() -> None:
+    """Where Dataverse has no row of it, owner, description and co-owners come by Entra id."""
+    story = Story()
+    story.world.assumptions.my_flows_have_rows = False
+    flow = story.build.power_apps_v1_flow("App flow")
+    flow.description = "For the app"
+    person = story.world.add_user("Person")
+    flow.co_owners[person.entra_id] = "CanEdit"
+    story.build.link()
+    await story.opt_in()
+
+    await story.order()
+    await story.approve()
+
+    copy = copy_of(story, await story.job("App flow"))
+    assert (copy.owner_id, copy.description) == (flow.owner_id, "For the app")
+    assert copy.shares == {user_row(person): rights_of("CanEdit")}
+
+
+async def test_a_co_owner_who_is_disabled_is_named_and_stops_nothing() -> None:
+    """Leavers stay on flows for years."""
+    story, original = story_of_a_team()
+    leaver = story.world.add_user("Leaver")
+    story.build.share(original, leaver)
+    leaver.is_disabled = True
+    await story.opt_in()
+
+    await story.order()
+    await story.approve()
+
+    job = await story.job("Orders")
+    assert job.state is JobState.RETIRED
+    assert user_row(leaver) not in copy_of(story, job).shares
+    assert [note for note in job.notes if leaver.user_id in note and "disabled" in note]
+
+
+async def test_a_refusal_to_share_says_what_to_do_and_a_retry_goes_on() -> None:
+    """The copy stays off and nothing moves to it meanwhile."""
+    story, original = story_of_a_team()
+    story.world.may_share = False
+    await story.opt_in()
+    await story.order()
+    await story.approve()
+    blocked = await story.job("Orders")
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "sharing")
+    assert "System Administrator" in blocked.instruction
+    assert not copy_of(story, blocked).is_on
+
+    story.world.may_share = True
+    await story.retry()
+
+    job = await story.job("Orders")
+    assert job.state is JobState.RETIRED
+    assert copy_of(story, job).shares == original.shares
+
+
+async def test_a_solution_that_refuses_the_copy_blocks_with_its_name() -> None:
+    """A person adds the copy by hand; a retry finds it there and goes on."""
+    story, _ = story_of_a_team()
+    story.world.may_change_solutions = False
+    await story.opt_in()
+    await story.order()
+    await story.approve()
+    blocked = await story.job("Orders")
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "solution")
+    assert "OrdersSolution title" in blocked.instruction
+
+    solution_named(story, "OrdersSolution").flows.add(blocked.copy_id)
+    await story.retry()
+
+    assert (await story.job("Orders")).state is JobState.RETIRED
+
+
+async def test_built_in_and_managed_solutions_are_left_alone() -> None:
+    """The platform keeps the ones, and the others are changed where they are made."""
+    story, original = story_of_a_team()
+    for name in ("Default", "Active", "Basic"):
+        story.build.solution(name, original)
+    story.build.solution("Bought", original, is_managed=True)
+    await story.opt_in()
+
+    await story.order()
+    await story.approve()
+
+    job = await story.job("Orders")
+    assert job.state is JobState.RETIRED
+    joined = [
+        one.unique_name
+        for one in story.build.environment.solutions.values()
+        if job.copy_id in one.flows
+    ]
+    assert joined == ["OrdersSolution"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says", "remedy"),
+    [
+        ("disabled", "Contoso maker, is disabled", "Primary owner"),
+        ("gone", "is no user of this environment", "Add that person"),
+        ("delegate", "for its owner, Contoso maker", "prvActOnBehalfOfAnotherUser"),
+    ],
+)
+async def test_an_owner_that_cannot_be_acted_for_blocks_with_who_and_what_to_do(
+    wrong: str, says: str, remedy: str
+) -> None:
+    """Nothing is created; once a person has settled it, a retry makes the owner's copy."""
+    story, original = story_of_a_team()
+    owner = story.build.owner
+    if wrong == "disabled":
+        owner.is_disabled = True
+    elif wrong == "gone":
+        del story.world.users[owner.user_id]
+    else:
+        story.world.may_act_on_behalf = False
+    await story.opt_in()
+    await story.order()
+    await story.approve()
+    blocked = await story.job("Orders")
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "owner")
+    assert says in blocked.reason
+    assert remedy in blocked.instruction
+    assert not [flow for flow in story.world.flows() if flow.made_by_app]
+
+    story.world.may_act_on_behalf, owner.is_disabled = True, False
+    story.world.users[owner.user_id] = owner
+    await story.retry()
+
+    assert copy_of(story, await story.job("Orders")).owner_id == original.owner_id
+
+
+async def test_run_only_users_are_left_to_a_person_in_plan_and_job() -> None:
+    """No interface reads that list: whoever approves is told, and whoever looks at the job."""
+    story = Story()
+    story.build.power_apps_v1_flow("App flow")
+    story.build.http_flow("Orders")
+    story.build.link()
+    await story.opt_in()
+
+    await story.order()
+    plan = await story.plan()
+    await story.approve()
+
+    assert "run-only users" in " ".join(plan["App flow"].notes)
+    assert plan["Orders"].notes == ()
+    assert "run-only users" in " ".join((await story.job("App flow")).notes)
+    assert (await story.job("Orders")).notes == ()
+
+
+async def test_the_plan_names_co_owners_and_solutions() -> None:
+    """As far as they are known before anything is written."""
+    story, _ = story_of_a_team()
+    story.build.power_apps_v1_flow("App flow")
+    before = len(story.world.writes)
+
+    await story.order(RemediationMode.DRY_RUN)
+
+    plan = await story.plan()
+    assert "share the copy with 2 co-owners of Orders" in plan["Orders"].writes
+    assert "add the copy to the solution OrdersSolution title" in plan["Orders"].writes
+    assert "share the copy as App flow is shared" in plan["App flow"].writes
+    assert len(story.world.writes) == before
+
+
+async def test_a_rollback_takes_nothing_from_the_original() -> None:
+    """Its shares and its solution are what they were; the copy is off and keeps its own."""
+    story, original = story_of_a_team()
+    before = dict(original.shares)
+    await story.opt_in()
+    await story.order()
+    await story.approve()
+
+    await story.roll_back()
+
+    job = await story.job("Orders")
+    assert job.state is JobState.ROLLED_BACK, (job.reason, job.history)
+    assert original.shares == before == copy_of(story, job).shares
+    assert original.workflow_id in solution_named(story, "OrdersSolution").flows
