@@ -5,6 +5,7 @@ import azure.functions as func
 from functions import (
     assessments_api,
     decisions_api,
+    deletions_api,
     environment_jobs,
     environments_api,
     flow_jobs,
@@ -32,6 +33,7 @@ for _module in (
     remediations_api,
     run_archives_api,
     decisions_api,
+    deletions_api,
     kill_switch_api,
     health_api,
 ):

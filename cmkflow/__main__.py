@@ -6,6 +6,7 @@ from cmkflow import (
     environment_commands,
     kill_switch_commands,
     operator_commands,
+    originals,
     plan_commands,
     remediation_commands,
     runs,
@@ -28,6 +29,7 @@ app.add_typer(environment_commands.app, name="environment")
 app.add_typer(kill_switch_commands.app, name="kill-switch")
 app.add_typer(operator_commands.app, name="operator")
 app.add_typer(runs.app, name="runs")
+app.add_typer(originals.app, name="originals")
 kill_switch_commands.register_health(app)
 
 

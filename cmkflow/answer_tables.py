@@ -7,6 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cmkflow.finish_tables import finish_lines
+
 _STYLES = {
     "blocked": "bold red",
     "failed": "bold red",
@@ -93,7 +95,7 @@ def remediation_detail(answer: Any) -> RenderableType:
         for job in [*answer["environment_jobs"], *answer["jobs"]]
     ]
     titles = ("Environment / flow", "State", "Reached", "Why", "What to do", "Note")
-    return Group(head, table(titles, jobs), *_history(answer))
+    return Group(head, table(titles, jobs), *finish_lines(answer), *_history(answer))
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from cmkflow.api_client import Api, Call
 from cmkflow.api_command import api_command
+from cmkflow.finish_tables import window_text
 from cmkflow.remediation_commands import Flows, RemediationId
 
 app = typer.Typer(no_args_is_help=True, help="Archive the run history of originals.")
@@ -23,15 +24,7 @@ def archive_table(answer: Any) -> RenderableType:
         parts = "\n".join(one["parts"])
         oldest = (one["oldest"] or "")[:16]
         table.add_row(one["display_name"], one["state"], str(one["runs"]), oldest, parts)
-    return Group(table, *(Text(_window(one)) for one in answer["ticket_windows"]))
-
-
-def _window(window: Any) -> str:
-    name = window["environment_name"] or window["environment_id"]
-    if window["closes"] is None:
-        return f"{name}: unknown when the migration ended; support can help for 30 days from there."
-    day = window["closes"][:10]
-    return f"{name}: runs from before the key: support ticket until {day} (30 days)."
+    return Group(table, *(Text(window_text(one)) for one in answer["ticket_windows"]))
 
 
 @api_command(app, "list", show=archive_table)

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
 from functions.environment_models import FlowId
+from functions.finish_models import DeletionAnswer, RunArchiveAnswer, TicketWindowAnswer
 from functions.http_answers import Answer
 from functions.http_requests import Id, Request, Text
 from shared.domain.identifiers import environment_identifier
@@ -128,6 +129,8 @@ class FlowJobAnswer(JobAnswer):
     due: datetime | None
     requested: Order | None
     copy_id: str
+    #: Where its definition before the copy is archived.
+    archive: str
     children: tuple[str, ...]
     parents: tuple[str, ...]
     original_was_on: bool | None
@@ -209,6 +212,9 @@ class RemediationDetail(RemediationLine):
 
     environment_jobs: tuple[EnvironmentJobAnswer, ...]
     jobs: tuple[FlowJobAnswer, ...]
+    run_archives: tuple[RunArchiveAnswer, ...]
+    ticket_windows: tuple[TicketWindowAnswer, ...]
+    deletions: tuple[DeletionAnswer, ...]
 
     def without_history(self) -> Self:
         """Return it shorter."""

@@ -1,40 +1,15 @@
 """HTTP: archive the run summaries of a remediation's originals, and see what is archived."""
 
-from datetime import datetime
-
 import azure.functions as func
 
+from functions.finish_models import RunArchiveAnswer, TicketWindowAnswer
 from functions.http_answers import Answer, answers, ok
 from functions.http_requests import NoQuery, read_body, read_query, route_id
 from functions.remediation_models import FlowChoice
 from shared.bootstrap import services
-from shared.domain.run_archive import ArchiveState
 from shared.use_cases.archive_runs import RunArchives, archive_runs, show_run_archives
 
 blueprint = func.Blueprint()
-
-
-class RunArchiveAnswer(Answer):
-    """How far one original's archive is."""
-
-    environment_id: str
-    job_id: str
-    flow_name: str
-    display_name: str
-    state: ArchiveState
-    runs: int
-    oldest: datetime | None
-    #: How much of the platform's 28 days is covered, from 0 to 1.
-    share: float
-    parts: tuple[str, ...]
-
-
-class TicketWindowAnswer(Answer):
-    """Until when Microsoft's support can get the history from before the key."""
-
-    environment_id: str
-    environment_name: str
-    closes: datetime | None
 
 
 class RunArchivesAnswer(Answer):

@@ -10,6 +10,7 @@ import azure.functions as func
 
 from functions.outcomes import without_secrets
 from shared.bootstrap import services
+from shared.use_cases.delete_originals import delete_originals as delete
 from shared.use_cases.poll_environments import poll_environments as poll
 from shared.use_cases.resend_overdue import resend_overdue as resend
 from shared.use_cases.sweep import sweep
@@ -42,3 +43,11 @@ async def resend_overdue(timer: func.TimerRequest) -> None:
     with without_secrets():
         sent = await resend(services())
     log.info("sent overdue rows again: %s", sent, extra={"past_due": timer.past_due})
+
+
+@blueprint.timer_trigger(schedule="%CMK_DELETE_SCHEDULE%", arg_name="timer", run_on_startup=False)
+async def delete_originals(timer: func.TimerRequest) -> None:
+    """Go on with every delete of a retired original whose approved date has come."""
+    with without_secrets():
+        done = await delete(services())
+    log.info("looked at deletes: %s", done, extra={"past_due": timer.past_due})

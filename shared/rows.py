@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter
 
+from shared.domain.deletion import Deletion
 from shared.domain.discovery import DiscoveredPart
 from shared.domain.environment import EnvironmentSettings
 from shared.domain.job import FlowJob
@@ -151,6 +152,7 @@ class Tables:
     leases: Table[ResourceLease] = field(init=False)
     flags: Table[Flag] = field(init=False)
     run_archives: Table[RunArchive] = field(init=False)
+    deletions: Table[Deletion] = field(init=False)
     discoveries: Table[DiscoveredPart] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -212,3 +214,9 @@ class Tables:
             lambda part: {"source": part.source},
         )
         table("run_archives", RunArchive, lambda item: (item.environment_id, item.job_id))
+        table(
+            "deletions",
+            Deletion,
+            lambda item: (item.environment_id, item.job_id),
+            lambda item: {"state": item.state, "due": instant(item.due)},
+        )

@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     #: environment variable, after it was changed (contract §14.10, §14.3): part of being quiet.
     secret_staleness: timedelta = timedelta(hours=24)
     variable_staleness: timedelta = timedelta(hours=1)
+    #: How long a retired original stands at least before it may be deleted, by an order of its own.
+    deletion_delay: timedelta = timedelta(days=7)
     #: How long a swapped pair is watched before the original is retired.
     watch_period: timedelta = timedelta(days=1)
     #: How long after a key event the environments are checked again.

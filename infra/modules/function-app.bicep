@@ -78,6 +78,7 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
     CMK_POLL_SCHEDULE: '0 */5 * * * *'
     CMK_SWEEP_SCHEDULE: '0 0 2 * * *'
     CMK_RESEND_SCHEDULE: '30 * * * * *'
+    CMK_DELETE_SCHEDULE: '15 */5 * * * *'
   }
 }
 

@@ -127,6 +127,8 @@ def app_settings() -> dict[str, str]:
         "CMK_POLL_SCHEDULE": "*/2 * * * * *",
         "CMK_SWEEP_SCHEDULE": "0 0 2 * * *",
         "CMK_RESEND_SCHEDULE": "*/3 * * * * *",
+        "CMK_DELETE_SCHEDULE": "*/4 * * * * *",
+        "CMK_DELETION_DELAY": "PT20S",
         "AzureFunctionsJobHost__extensions__serviceBus__maxConcurrentCalls": "8",
     }
 

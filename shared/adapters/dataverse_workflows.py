@@ -110,9 +110,9 @@ class DataverseWorkflows(Workflows):
             Call(method="PATCH", url=_row(workflow_id), headers=headers, body=_body(change)),
         )
 
-    async def delete(self, environment: Environment, workflow_id: str) -> None:
-        """Delete it; does nothing if it is gone."""
-        call = Call(method="DELETE", url=_row(workflow_id))
+    async def delete(self, environment: Environment, workflow_id: str, *, etag: str = "*") -> None:
+        """Delete it if it still has `etag`; does nothing if it is gone. Raises `Conflict`."""
+        call = Call(method="DELETE", url=_row(workflow_id), headers={"If-Match": etag})
         try:
             await self._dataverse.send(environment, call)
         except NotFound:

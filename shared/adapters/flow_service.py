@@ -4,13 +4,14 @@ Microsoft does not support this API for customers, but the reports about the key
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 
 from shared.adapters.flow_service_wire import FlowEntity, RunEntity
 from shared.adapters.http_client import Call, HttpClient, Service, read_object
 from shared.adapters.wire import read_wire
 from shared.domain.flow import FlowDetail, ReportedFlow, Run
+from shared.errors import NotFound
 from shared.ports import FlowReports, FlowSwitch
 
 #: The audience ends in a slash, which the scope keeps (contract §7.1).
@@ -84,7 +85,11 @@ class FlowServiceReports(FlowReports):
             params={**VERSION, "$expand": "properties.connectionreferences.apidefinition"},
         )
         answer = read_object(self._service, await self._http.send(self._service, call))
-        return read_wire(FlowEntity, answer).to_detail()
+        flow = read_wire(FlowEntity, answer)
+        if flow.properties.state == _DELETED:
+            message = f"Flow {flow_name} is in the recycle bin."
+            raise NotFound(message)
+        return flow.to_detail()
 
     async def runs(
         self,
@@ -142,6 +147,16 @@ class FlowServiceSwitch(FlowSwitch):
     async def stop(self, environment_id: str, flow_name: str) -> None:
         """Turn a flow off; raises `NotFound`."""
         await self._post(environment_id, flow_name, "stop")
+
+    async def delete(self, environment_id: str, flow_name: str) -> None:
+        """Delete a flow; does nothing if it is gone."""
+        url = admin_url(environment_id, f"flows/{flow_name}")
+        with suppress(NotFound):
+            await self._http.send(self._service, Call(method="DELETE", url=url, params=VERSION))
+
+    async def restore(self, environment_id: str, flow_name: str) -> None:
+        """Take a flow out of the recycle bin, off; raises `NotFound` if it is not there."""
+        await self._post(environment_id, flow_name, "restore")
 
     async def _post(self, environment_id: str, flow_name: str, verb: str) -> None:
         url = admin_url(environment_id, f"flows/{flow_name}/{verb}")

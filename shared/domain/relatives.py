@@ -14,7 +14,7 @@ def in_the_way(
     each wait for the other: one of them goes on when its parents in the circle wait for nothing
     else, and nobody from outside of it calls into it any more.
     """
-    circle = {one for one in ancestors if job.id in _above(ancestors[one], ancestors)}
+    circle = {one for one in ancestors if job.id in above(ancestors[one], ancestors)}
     outside = [ancestors[one] for one in ancestors.keys() - circle]
     is_left_alone = all(is_settled(one) for one in outside)
     for parent in [ancestors[one] for one in job.parent_ids if one in ancestors]:
@@ -25,7 +25,8 @@ def in_the_way(
     return None
 
 
-def _above(job: FlowJob, jobs: Mapping[str, FlowJob]) -> set[str]:
+def above(job: FlowJob, jobs: Mapping[str, FlowJob]) -> set[str]:
+    """Return the ids of all that reach this job by calls, as far as `jobs` knows them."""
     found: set[str] = set()
     waiting = list(job.parent_ids)
     while waiting:

@@ -48,6 +48,20 @@ class RunArchive:
     #: they are where the next part goes on.
     oldest: datetime | None = None
     oldest_ids: tuple[str, ...] = ()
+    #: Earlier runs are in parts of an earlier archive of this flow; None: this is the first.
+    since: datetime | None = None
+    #: Runs of those earlier parts.
+    earlier_runs: int = 0
+
+    @property
+    def begins(self) -> datetime:
+        """Return the start of the time that this archive covers."""
+        return self.since or self.began - RETENTION
+
+    @property
+    def own_runs(self) -> int:
+        """Return the runs in parts of its own."""
+        return self.runs - self.earlier_runs
 
     @property
     def share(self) -> float:
@@ -56,7 +70,7 @@ class RunArchive:
             return 1.0
         if self.oldest is None:
             return 0.0
-        return min((self.began - self.oldest) / RETENTION, 1.0)
+        return min((self.began - self.oldest) / (self.began - self.begins), 1.0)
 
 
 def with_part(archive: RunArchive, where: str, runs: list[Run], state: ArchiveState) -> RunArchive:
@@ -72,6 +86,19 @@ def with_part(archive: RunArchive, where: str, runs: list[Run], state: ArchiveSt
         parts=(*archive.parts, where),
         oldest=oldest,
         oldest_ids=tuple(sorted(ids)),
+    )
+
+
+def continued(archive: RunArchive, *, now: datetime) -> RunArchive:
+    """Return a finished archive open again, for the runs that began after it."""
+    return replace(
+        archive,
+        state=ArchiveState.OPEN,
+        began=now,
+        since=archive.began + timedelta(microseconds=1),
+        earlier_runs=archive.runs,
+        oldest=None,
+        oldest_ids=(),
     )
 
 

@@ -74,13 +74,19 @@ class FlowAccess(Protocol):
 
 
 class FlowSwitch(Protocol):
-    """Turns flows on and off by the flow service: for those that are in no solution."""
+    """Flows that are in no solution: on, off, into the recycle bin and back (contract §5.4)."""
 
     async def start(self, environment_id: str, flow_name: str) -> None:
         """Turn a flow on; raises `NotFound`."""
 
     async def stop(self, environment_id: str, flow_name: str) -> None:
         """Turn a flow off; raises `NotFound`."""
+
+    async def delete(self, environment_id: str, flow_name: str) -> None:
+        """Delete a flow; does nothing if it is gone."""
+
+    async def restore(self, environment_id: str, flow_name: str) -> None:
+        """Take a flow out of the recycle bin, off; raises `NotFound` if it is not there."""
 
 
 class Workflows(Protocol):
@@ -102,8 +108,8 @@ class Workflows(Protocol):
     ) -> None:
         """Change it if it still has `etag` (`*`: if it exists); raises `Conflict`, `NotFound`."""
 
-    async def delete(self, environment: Environment, workflow_id: str) -> None:
-        """Delete it; does nothing if it is gone."""
+    async def delete(self, environment: Environment, workflow_id: str, *, etag: str = "*") -> None:
+        """Delete it if it still has `etag`; does nothing if it is gone. Raises `Conflict`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass, field, replace
 
+from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, WorkflowChange
+from shared.domain.job import FlowJob
 from shared.errors import Blocked, NotFound
+from shared.services import Services
 from shared.steps.work import Work
 
 
@@ -29,10 +32,23 @@ class Original:
 
 async def read_original(work: Work) -> Original:
     """Return the original; raises `Blocked` if it is gone."""
-    job, services = work.job, work.services
+    found = await find_original(work.services, work.environment, work.job)
+    if found is None:
+        raise Blocked(
+            f"The original {work.job.display_name} is gone.",
+            instruction="Restore it in Power Automate (21 days), then retry; or cancel the job.",
+            code="original",
+        )
+    return found
+
+
+async def find_original(
+    services: Services, environment: Environment, job: FlowJob
+) -> Original | None:
+    """Return the original of a job, None if it is gone."""
     try:
-        if work.environment.dataverse_url:
-            row = await services.workflows.get(work.environment, job.original_id)
+        if environment.dataverse_url:
+            row = await services.workflows.get(environment, job.original_id)
             return Original(
                 name=row.name,
                 description=row.description,
@@ -47,12 +63,8 @@ async def read_original(work: Work) -> Original:
         pass  # a flow that is in no solution may have no row: ask the flow service
     try:
         flow = await services.flow_reports.get_flow(job.environment_id, job.flow_name)
-    except NotFound as err:
-        raise Blocked(
-            f"The original {job.display_name} is gone.",
-            instruction="Restore it in Power Automate (21 days), then retry; or cancel the job.",
-            code="original",
-        ) from err
+    except NotFound:
+        return None
     return Original(
         name=flow.display_name,
         description=flow.description,

@@ -20,6 +20,7 @@ from shared.steps.copy_flow import COPY_SUFFIX, turn_copy
 from shared.steps.hold_resource import hold_resource
 from shared.steps.note_callers import copied_elsewhere, holds_copy
 from shared.steps.original import read_original, rename, turn_original
+from shared.steps.restore_original import restore
 from shared.steps.trigger_address import original_signatures
 from shared.steps.update_callers import TRIES, permit_caller
 from shared.steps.watch_quiet import RUN_HISTORY
@@ -40,6 +41,8 @@ async def roll_back(work: Work) -> FlowJob:
 
 async def _original_on(work: Work) -> FlowJob:
     """Bring the original back. Of a self-starting pair the copy goes off first."""
+    if given_up := await restore(work):
+        return given_up
     await _wait_for_children(work)
     job = work.job
     await _wait_for_called_by_url(work, in_circle=False)

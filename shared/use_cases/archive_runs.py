@@ -67,7 +67,7 @@ async def archive_runs(
     await find(services, remediation_id)
     for job in _chosen(await jobs_of(services, remediation_id), flow_ids):
         if await services.tables.run_archives.get(job.environment_id, job.id) is None:
-            await services.tables.run_archives.upsert(_archive_of(services, job, remediation_id))
+            await services.tables.run_archives.upsert(archive_of(services, job, remediation_id))
     wait = await _work(services, remediation_id)
     shown = await show_run_archives(services, remediation_id)
     return RunArchives(archives=shown.archives, ticket_windows=shown.ticket_windows, wait=wait)
@@ -118,7 +118,8 @@ def _chosen(jobs: Sequence[FlowJob], flow_ids: Sequence[str]) -> list[FlowJob]:
     return chosen
 
 
-def _archive_of(services: Services, job: FlowJob, remediation_id: str) -> RunArchive:
+def archive_of(services: Services, job: FlowJob, remediation_id: str) -> RunArchive:
+    """Return a new archive of the runs of a job's original that began up to now."""
     return RunArchive(
         environment_id=job.environment_id,
         job_id=job.id,

@@ -8,6 +8,7 @@ from shared.errors import Conflict, NotFound
 from shared.ports import Condition
 from shared.services import Services
 from shared.steps.work import send
+from shared.use_cases.deletion_rows import cancel_deletion
 from shared.use_cases.environment_job_rows import send_environment_job
 
 #: Jobs that a rollback can do nothing for.
@@ -143,6 +144,7 @@ async def _order(services: Services, jobs: list[FlowJob], order: Order) -> int:
 
 
 async def _order_one(services: Services, job: FlowJob, order: Order) -> bool:
+    await cancel_deletion(services, job, "Cancelled: the job is rolled back.")
     while kept := await services.tables.jobs.get(job.environment_id, job.id):
         job = kept.item
         if job.state in NOTHING_TO_UNDO:

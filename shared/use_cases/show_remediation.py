@@ -1,13 +1,17 @@
 """Show remediations, how far they are and what they plan. Reads rows only, never the platform."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from shared.domain.deletion import Deletion
 from shared.domain.job import FlowJob
 from shared.domain.plan_approval import plan_version
 from shared.domain.progress import Progress, progress_of
 from shared.domain.remediation import EnvironmentJob, PlanItem, Remediation
+from shared.domain.run_archive import RunArchive
 from shared.services import Services
+from shared.use_cases.archive_runs import TicketWindow, show_run_archives
 from shared.use_cases.decide_plan import find, jobs_of
+from shared.use_cases.deletion_rows import deletions_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +23,11 @@ class ShownRemediation:
     #: Empty in a list of remediations.
     jobs: tuple[FlowJob, ...]
     progress: Progress
+    #: Empty in a list, as are those below: run summaries that are archived.
+    run_archives: tuple[RunArchive, ...] = ()
+    #: Until when Microsoft's support can still get the history from before the key.
+    ticket_windows: tuple[TicketWindow, ...] = ()
+    deletions: tuple[Deletion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +61,17 @@ async def list_remediations(services: Services) -> list[ShownRemediation]:
 
 
 async def show_remediation(services: Services, remediation_id: str) -> ShownRemediation:
-    """Return one with its jobs; raises `NotFound`. One query for each of its environments."""
+    """Return one with its jobs; raises `NotFound`. A few queries for each of its environments."""
     remediation = await find(services, remediation_id)
     environment_jobs = await services.tables.environment_jobs.all(remediation_id)
     jobs = await jobs_of(services, remediation_id)
-    return _shown(remediation, environment_jobs, jobs)
+    archived = await show_run_archives(services, remediation_id)
+    return replace(
+        _shown(remediation, environment_jobs, jobs),
+        run_archives=archived.archives,
+        ticket_windows=archived.ticket_windows,
+        deletions=tuple((await deletions_of(services, jobs)).values()),
+    )
 
 
 async def show_plan(services: Services, remediation_id: str) -> list[ShownPlan]:

@@ -25,6 +25,7 @@ SETTINGS = {
     "CMK_POLL_SCHEDULE": NEVER,
     "CMK_SWEEP_SCHEDULE": NEVER,
     "CMK_RESEND_SCHEDULE": NEVER,
+    "CMK_DELETE_SCHEDULE": NEVER,
 }
 SIGNATURE = re.compile(r"sig(=|%3D)[A-Za-z0-9_-]{20}")
 pytestmark = pytest.mark.e2e

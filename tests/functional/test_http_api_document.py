@@ -8,6 +8,7 @@ import pytest
 
 from functions import problems
 from functions.assessments_api import AssessmentQuery
+from functions.deletion_models import DeletionRequest, KeepRequest
 from functions.environment_models import EnvironmentChange
 from functions.http_requests import Request
 from functions.kill_switch_api import KillSwitchChange
@@ -18,6 +19,7 @@ from functions.remediation_models import (
     RemediationOrder,
     RemediationQuery,
 )
+from shared.domain.deletion import DeletionState
 from shared.domain.environment import Mode
 from shared.domain.progress import RemediationState
 from shared.domain.remediation import Origin, RemediationMode
@@ -45,6 +47,8 @@ def test_every_route_is_documented() -> None:
         DetailQuery,
         PlanQuery,
         FlowChoice,
+        DeletionRequest,
+        KeepRequest,
     ],
 )
 def test_every_member_of_a_request_is_documented(request_kind: type[Request]) -> None:
@@ -56,7 +60,7 @@ def test_every_member_of_a_request_is_documented(request_kind: type[Request]) ->
     assert missing == []
 
 
-@pytest.mark.parametrize("kind", [Mode, RemediationMode, Origin, RemediationState])
+@pytest.mark.parametrize("kind", [Mode, RemediationMode, Origin, RemediationState, DeletionState])
 def test_every_word_of_the_api_is_documented(kind: type[StrEnum]) -> None:
     """Whoever meets a state or a mode in an answer finds it here."""
     assert [word for word in kind if f"`{word}`" not in TEXT] == []

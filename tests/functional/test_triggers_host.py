@@ -18,6 +18,7 @@ FUNCTIONS = {
     "poll_environments",
     "sweep_environments",
     "resend_overdue",
+    "delete_originals",
     "list_environments",
     "show_environment",
     "change_environment",
@@ -29,6 +30,9 @@ FUNCTIONS = {
     "show_plan",
     "approve_remediation",
     "archive_more_runs",
+    "approve_deletions",
+    "cancel_deletions",
+    "list_deletions",
     "list_run_archives",
     "cancel_remediation",
     "retry_remediation",
@@ -53,6 +57,9 @@ ROUTES = {
     ("post", "remediations/a/roll-back"),
     ("get", "remediations/a/run-archives"),
     ("post", "remediations/a/run-archives"),
+    ("get", "remediations/a/deletions"),
+    ("post", "remediations/a/deletions"),
+    ("post", "remediations/a/deletions/cancel"),
     ("get", "kill-switch"),
     ("put", "kill-switch"),
     ("get", "health"),
@@ -68,6 +75,7 @@ def _settings(folder: Path) -> dict[str, str]:
         "CMK_POLL_SCHEDULE": NEVER,
         "CMK_SWEEP_SCHEDULE": NEVER,
         "CMK_RESEND_SCHEDULE": NEVER,
+        "CMK_DELETE_SCHEDULE": NEVER,
         "IDENTITY_ENDPOINT": "http://127.0.0.1:9/token",
         "IDENTITY_HEADER": "x",
     }
@@ -127,5 +135,5 @@ def test_every_schedule_has_a_default() -> None:
 
     source = (ROOT / "functions" / "timers.py").read_text()
     named = {part.split('%"')[0] for part in source.split('schedule="%')[1:]}
-    assert len(named) == 3
+    assert len(named) == 4
     assert {name: len(values[name].split()) for name in named} == dict.fromkeys(named, 6)

@@ -128,6 +128,16 @@ def turn_off(world: World, flow: TwinFlow) -> None:
         _switch(world, flow, FlowState.OFF)
 
 
+def delete(world: World, flow: TwinFlow) -> None:
+    """Put a flow into the recycle bin; runs that are going are ended (contract §14.12)."""
+    now = world.clock.now()
+    turn_off(world, flow)
+    for run in flow.runs:
+        if run.ends > now:
+            run.ends, run.failed, run.error = now, True, "ended by a delete"
+    flow.is_deleted, flow.deleted_at = True, now
+
+
 def stays_on_microsoft_key(environment: TwinEnvironment, flow: TwinFlow) -> bool:
     """Say whether migration leaves the flow behind: categories a to d of contract §5.1."""
     return _stays(environment, flow, set())

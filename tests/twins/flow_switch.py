@@ -1,6 +1,8 @@
-"""Twin of the port `FlowSwitch`: on and off by the flow service, for flows in no solution."""
+"""Twin of the port `FlowSwitch`: flows in no solution, on, off, deleted and restored."""
 
-from tests.twins.flow_service import refuse_while_migrating, turn_off, turn_on
+from shared.domain.deletion import RECYCLE_BIN
+from shared.errors import NotFound
+from tests.twins.flow_service import delete, refuse_while_migrating, turn_off, turn_on
 from tests.twins.tenant import TwinFlow
 from tests.twins.world import World
 
@@ -25,6 +27,26 @@ class FlowSwitchTwin:
         with self._world.writing(environment_id, "stop flow", flow_name):
             turn_off(self._world, flow)
             flow.version += 1
+
+    async def delete(self, environment_id: str, flow_name: str) -> None:
+        """Delete a flow; does nothing if it is gone."""
+        try:
+            flow = self._changeable(environment_id, flow_name)
+        except NotFound:
+            return
+        with self._world.writing(environment_id, "delete flow", flow_name):
+            delete(self._world, flow)
+
+    async def restore(self, environment_id: str, flow_name: str) -> None:
+        """Take a flow out of the recycle bin, off; raises `NotFound` if it is not there."""
+        now = self._world.clock.now()
+        for flow in self._world.environment(environment_id).flows.values():
+            deleted = flow.deleted_at
+            if flow.flow_name == flow_name and deleted and now < deleted + RECYCLE_BIN:
+                with self._world.writing(environment_id, "restore flow", flow_name):
+                    flow.is_deleted, flow.deleted_at = False, None
+                return
+        raise NotFound(f"Could not find the deleted flow '{flow_name}'.")
 
     def _changeable(self, environment_id: str, flow_name: str) -> TwinFlow:
         flow = self._world.flow(environment_id, flow_name)

@@ -96,6 +96,7 @@ class TwinFlow:
     version: int = 1
     was_ever_on: bool = False
     is_deleted: bool = False
+    deleted_at: datetime | None = None
     #: Created through the port `Workflows`: a copy.
     made_by_app: bool = False
     #: Policy of the environment when it was created; empty: none.

@@ -7,6 +7,7 @@ from shared.domain.flow import FlowState, Workflow, WorkflowChange, WorkflowDraf
 from shared.errors import AlreadyExists, Conflict, NotFound, Refused
 from tests.twins.definitions import require_valid
 from tests.twins.flow_service import (
+    delete,
     refuse_while_migrating,
     require_shapes,
     save,
@@ -84,15 +85,14 @@ class WorkflowsTwin:
             flow.name = flow.name if change.name is None else change.name
             flow.version += 1
 
-    async def delete(self, environment: Environment, workflow_id: str) -> None:
-        """Delete it; does nothing if it is gone."""
+    async def delete(self, environment: Environment, workflow_id: str, *, etag: str = "*") -> None:
+        """Delete it if it still has `etag`; does nothing if it is gone. Raises `Conflict`."""
         twin = self._environment(environment)
         flow = twin.flows.get(workflow_id.lower())
         if flow is None or flow.is_deleted:
             return
         with self._world.writing(twin.id, "delete workflow", flow.workflow_id):
-            turn_off(self._world, flow)
-            flow.is_deleted = True
+            delete(self._world, flow)
 
     def _environment(self, environment: Environment) -> TwinEnvironment:
         twin = self._world.environment(environment.id)

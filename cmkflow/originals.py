@@ -1,0 +1,133 @@
+"""`cmkflow originals`: delete retired originals on a date, or keep them."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+
+from cmkflow.answer_tables import table
+from cmkflow.api_client import Api, ApiError, Call
+from cmkflow.api_command import api_command
+from cmkflow.person import Name
+from cmkflow.remediation_commands import Flows, RemediationId, Yes
+from cmkflow.runs import archive_table
+
+app = typer.Typer(no_args_is_help=True, help="Delete retired originals on a date, or keep them.")
+
+FINISH_LINE = (
+    "Originals that are off but stand may still count as protected by Microsoft's key: the "
+    "warning in the admin center can stay until they are deleted."
+)
+
+
+def deletion_table(items: Iterable[Any]) -> RenderableType:
+    """Return one line for each delete: its date, who approved it, what became of it."""
+    titles = (
+        "Flow",
+        "Delete",
+        "Not before (UTC)",
+        "Approved by",
+        "Why",
+        "What to do",
+        "Restorable until",
+        "On Microsoft's list",
+    )
+    rows = [
+        (
+            one["display_name"],
+            one["state"],
+            _minute(one["on"]),
+            one["approved_by"],
+            one["reason"],
+            one["instruction"],
+            _minute(one["restorable_until"]),
+            {True: "still", False: "no", None: ""}[one["is_listed"]],
+        )
+        for one in items
+    ]
+    return table(titles, rows)
+
+
+def _listed(answer: Any) -> RenderableType:
+    parts: list[RenderableType] = []
+    if answer["items"]:
+        parts.append(deletion_table(answer["items"]))
+    if answer["candidates"]:
+        parts.append(Text("Retired originals that stand:", style="bold"))
+        parts += _candidates(answer["candidates"])
+        parts.append(Text(FINISH_LINE, style="yellow"))
+    if not parts:
+        parts.append(Text("No original of this remediation is retired yet."))
+    archived = {"archives": answer["run_archives"], "ticket_windows": answer["ticket_windows"]}
+    return Group(*parts, archive_table(archived))
+
+
+def _candidates(candidates: Iterable[Any]) -> Iterable[Text]:
+    for one in candidates:
+        yield Text.assemble(
+            (one["display_name"], "bold"), f"  not before {_minute(one['earliest'])} UTC"
+        )
+        if one["archive"]:
+            yield Text(f"  Definition: {one['archive']}")
+        yield from (Text(f"  {sentence}") for sentence in one["ends"])
+
+
+@api_command(app, "list", show=_listed)
+def list_originals(api: Api, remediation: RemediationId) -> object:
+    """Show deletes, originals that stand, what is archived, and the last day for a ticket."""
+    return api.send(Call(method="GET", path=("remediations", remediation, "deletions")))
+
+
+@api_command(app, "delete", show=lambda answer: deletion_table(answer["items"]))
+def delete_originals(
+    api: Api,
+    remediation: RemediationId,
+    on: Annotated[
+        str, typer.Option("--on", help="YYYY-MM-DD (from its beginning, UTC), or a time with zone.")
+    ],
+    by: Name,
+    flows: Flows = None,
+    yes: Yes = False,
+) -> object:
+    """Approve the delete of retired originals on a date; names them and asks first."""
+    shown = api.send(Call(method="GET", path=("remediations", remediation, "deletions")))
+    chosen = _chosen(shown, flows)
+    if not yes:
+        Console(stderr=True).print(Group(*_candidates(chosen)))
+        names = ", ".join(one["display_name"] for one in chosen)
+        typer.confirm(f"Delete {names} on {on}?", abort=True, err=True)
+    body = {"on": on, "by": by, "flows": [one["original_id"] for one in chosen]}
+    return api.send(Call(method="POST", path=("remediations", remediation, "deletions"), body=body))
+
+
+@api_command(app, "keep", show=lambda answer: Text(f"Cancelled: {answer['cancelled']}."))
+def keep_originals(api: Api, remediation: RemediationId, by: Name, flows: Flows = None) -> object:
+    """Cancel deletes that stand: the originals are kept."""
+    body: dict[str, object] = {"by": by}
+    if flows:
+        body["flows"] = flows
+    path = ("remediations", remediation, "deletions", "cancel")
+    return api.send(Call(method="POST", path=path, body=body))
+
+
+def _chosen(shown: Any, flows: list[str] | None) -> list[Any]:
+    """Return the originals that are meant: what is confirmed is what is ordered."""
+    standing = shown["candidates"]
+    if not flows:
+        if not standing:
+            raise ApiError("This remediation has no retired original without a delete.")
+        return list(standing)
+    wanted = {flow.lower() for flow in flows}
+    chosen = [one for one in standing if wanted & {one["original_id"], one["flow_name"].lower()}]
+    named = {name for one in chosen for name in (one["original_id"], one["flow_name"].lower())}
+    if missing := sorted(wanted - named):
+        raise ApiError(
+            f"Not retired, or ordered already: {', '.join(missing)}. See `cmkflow originals list`."
+        )
+    return chosen
+
+
+def _minute(moment: str | None) -> str:
+    return (moment or "")[:16].replace("T", " ")

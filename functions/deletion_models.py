@@ -1,0 +1,68 @@
+"""What the API says about deletes of retired originals, and what may be ordered."""
+
+from datetime import UTC, date, datetime, time
+
+from pydantic import AwareDatetime
+
+from functions.finish_models import DeletionAnswer, RunArchiveAnswer, TicketWindowAnswer
+from functions.http_answers import Answer
+from functions.http_requests import Text
+from functions.remediation_models import ChangeAnswer, FlowChoice
+
+
+class DeletionRequest(FlowChoice):
+    """Approves the delete of retired originals."""
+
+    #: A day (its beginning in UTC), or a time with its zone.
+    on: date | AwareDatetime
+    by: Text | None = None
+
+    @property
+    def moment(self) -> datetime:
+        """Return when the delete may be made, in UTC."""
+        if isinstance(self.on, datetime):
+            return self.on.astimezone(UTC)
+        return datetime.combine(self.on, time.min, UTC)
+
+
+class KeepRequest(FlowChoice):
+    """Cancels deletes that stand."""
+
+    by: Text | None = None
+
+
+class DeletionDetail(DeletionAnswer):
+    """The delete of one original, step by step."""
+
+    history: tuple[ChangeAnswer, ...]
+
+
+class CandidateAnswer(Answer):
+    """A retired original that stands."""
+
+    environment_id: str
+    job_id: str
+    original_id: str
+    flow_name: str
+    display_name: str
+    #: The first moment for which its delete may be ordered.
+    earliest: datetime
+    #: What a delete ends, a sentence each.
+    ends: tuple[str, ...]
+    #: Where its definition before the copy is archived.
+    archive: str
+
+
+class DeletionsAnswer(Answer):
+    """The deletes of a remediation, what may be ordered, and what is archived."""
+
+    items: tuple[DeletionDetail, ...]
+    candidates: tuple[CandidateAnswer, ...]
+    run_archives: tuple[RunArchiveAnswer, ...]
+    ticket_windows: tuple[TicketWindowAnswer, ...]
+
+
+class KeptAnswer(Answer):
+    """How many deletes were cancelled."""
+
+    cancelled: int
