@@ -70,6 +70,8 @@ class Assumptions:
     callback_url_before_activation: bool = False
     #: Whether saves in Dataverse refuse the older shapes of connector operations (§5.6).
     older_host_shapes_refused: bool = False
+    #: Whether a saved definition names the connection beside its connection reference (§6.2).
+    saves_name_connections: bool = False
     #: Answer to a call of a deleted flow: 400 as for a stopped one (§14.12), or 404.
     deleted_flow_status: int = 400
     #: Shape of the URL of a flow that the customer's key protects: `environment`, or

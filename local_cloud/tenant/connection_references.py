@@ -1,7 +1,11 @@
-"""Who may name a connection in a connection reference: whoever may use the connection (§14.2)."""
+"""Connection references: who may name a connection (§14.2), and what a save makes of them."""
+
+import json
 
 from local_cloud.tenant.dataverse_access import Actor
 from local_cloud.tenant.environment import Environment, Row
+from local_cloud.tenant.flow_facts import parse_client_data, read_facts
+from local_cloud.tenant.flow_lifecycle import connection_name
 from local_cloud.tenant.platform_error import PlatformError
 
 
@@ -20,3 +24,14 @@ def require_usable_connection(environment: Environment, actor: Actor, body: Row)
         f"The caller object id is '{actor.object_id}'. Connection '{name}' to '{connector}' "
         "cannot be used: it is not a valid connection, or not one you have access permission for.",
     )
+
+
+def with_connection_names(environment: Environment, client_data: str) -> str:
+    """A definition in which each entry with a connection reference names its connection too."""
+    document = json.loads(client_data)
+    for use in read_facts(parse_client_data(client_data)).connections:
+        name = connection_name(environment, use)
+        if use.logical_name and name:
+            entry = document["properties"]["connectionReferences"][use.key]
+            entry.setdefault("connection", {})["name"] = name
+    return json.dumps(document)

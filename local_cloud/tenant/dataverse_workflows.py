@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from local_cloud.tenant.clock import iso
+from local_cloud.tenant.connection_references import with_connection_names
 from local_cloud.tenant.connector_shapes import require_reference_hosts
 from local_cloud.tenant.dataverse_access import (
     Actor,
@@ -116,7 +117,7 @@ def create_workflow(tenant: Tenant, environment: Environment, actor: Actor, body
         raise PlatformError(412, "0x80040237", "A record with matching key values already exists.")
     client_data = str(body.get("clientdata") or "")
     with wrapped():
-        _require_shapes(tenant, client_data)
+        client_data = _taken(tenant, environment, client_data)
         create(
             tenant,
             environment,
@@ -142,8 +143,7 @@ def update_workflow(
     with wrapped(), undone_when_refused(flow):
         require_writable(tenant, environment)
         if "clientdata" in body:
-            _require_shapes(tenant, body["clientdata"])
-            save(tenant, environment, flow, body["clientdata"])
+            save(tenant, environment, flow, _taken(tenant, environment, body["clientdata"]))
         flow.display_name = body.get("name", flow.display_name)
         flow.description = body.get("description") or flow.description
         flow.owner = _owner(environment, body) or flow.owner
@@ -174,10 +174,15 @@ def delete_workflow(tenant: Tenant, environment: Environment, actor: Actor, flow
         delete(tenant, environment, flow)
 
 
-def _require_shapes(tenant: Tenant, client_data: str) -> None:
-    if tenant.part(PowerPlatform).assumptions.older_host_shapes_refused:
-        with suppress(InvalidDefinitionError):  # the save itself refuses what is no definition
+def _taken(tenant: Tenant, environment: Environment, client_data: str) -> str:
+    """What is stored of a definition; PlatformError for one whose shapes are refused."""
+    assumptions = tenant.part(PowerPlatform).assumptions
+    with suppress(InvalidDefinitionError):  # the save itself refuses what is no definition
+        if assumptions.older_host_shapes_refused:
             require_reference_hosts(client_data)
+        if assumptions.saves_name_connections:
+            return with_connection_names(environment, client_data)
+    return client_data
 
 
 def _require_known(body: Row) -> None:

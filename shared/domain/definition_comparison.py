@@ -22,8 +22,9 @@ def same_definition(a: str, b: str) -> bool:
 
     Key order, whitespace and escapes do not count, nor does what the platform adds: ids in
     `metadata`, `contentVersion` and `$schema` of the definition, `schemaVersion` and state beside
-    `properties`, and empty `outputs`, `metadata`, `runAfter`. Text that is not JSON, or
-    nests without end, equals only itself.
+    `properties`, the connection's name beside that of its connection reference, and empty
+    `outputs`, `metadata`, `runAfter`. Text that is not JSON, or nests without end, equals only
+    itself.
     """
     return a == b or _canonical(a) == _canonical(b)
 
@@ -39,6 +40,7 @@ def _canonical(text: str) -> str:
         document = json.loads(text, object_hook=_without_additions, parse_float=_number)
         if isinstance(document, dict) and "properties" in document:
             document = _without(document, _ADDED_TO_DOCUMENT)
+            _forget_names(document["properties"])
         return json.dumps(document, sort_keys=True)
     except (ValueError, RecursionError):
         return text
@@ -55,6 +57,15 @@ def _without_additions(value: dict[str, object]) -> dict[str, object]:
         empty = {name for name in _EMPTY_BY_DEFAULT if value.get(name) == {}}
         value = _without(value, empty)
     return value
+
+
+def _forget_names(properties: object) -> None:
+    """Leave out which connection a reference leads to now: it may stand beside the name (§6.2)."""
+    references = properties.get("connectionReferences") if isinstance(properties, dict) else None
+    for entry in references.values() if isinstance(references, dict) else ():
+        connection = entry.get("connection") if isinstance(entry, dict) else None
+        if isinstance(connection, dict) and connection.get("connectionReferenceLogicalName"):
+            connection.pop("name", None)
 
 
 def _without(value: dict[str, object], names: Collection[str]) -> dict[str, object]:

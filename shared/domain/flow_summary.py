@@ -25,6 +25,8 @@ class FlowSummary:
     uses_list_flows_as_admin_v1: bool
     #: labels of the connections that it names without a connection reference
     embedded_connections: tuple[str, ...] = ()
+    #: those of them that are of custom connectors
+    custom_connections: tuple[str, ...] = ()
 
     @property
     def category(self) -> TriggerCategory:
@@ -34,6 +36,7 @@ class FlowSummary:
 
 def summarise(definition: FlowDefinition) -> FlowSummary:
     """Return what a plan needs of a definition."""
+    embedded = embedded_connections(definition.connection_references)
     return FlowSummary(
         format=definition.format,
         trigger_name=definition.triggers[0].name if definition.triggers else "",
@@ -41,7 +44,6 @@ def summarise(definition: FlowDefinition) -> FlowSummary:
         children=definition.children,
         http_hosts=tuple(sorted({action.host or "*" for action in definition.http_actions})),
         uses_list_flows_as_admin_v1=definition.uses_list_flows_as_admin_v1,
-        embedded_connections=tuple(
-            one.label for one in embedded_connections(definition.connection_references)
-        ),
+        embedded_connections=tuple(one.label for one in embedded),
+        custom_connections=tuple(one.label for one in embedded if one.is_custom),
     )

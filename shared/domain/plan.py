@@ -129,10 +129,18 @@ def _item(
         explanation=explanation,
         digest=candidate.digest,
         children=_among(graph.children_of(flow), by_id),
-        embedded_connections=definition.embedded_connections if definition else (),
+        embedded_connections=_bindable(definition),
         parents=_among(graph.parents_of(flow), by_id),
         http_hosts=definition.http_hosts if definition else (),
     )
+
+
+def _bindable(definition: FlowSummary | None) -> tuple[str, ...]:
+    """Name the embedded connections that the app can make a reference for."""
+    if definition is None:
+        return ()
+    custom = definition.custom_connections
+    return tuple(label for label in definition.embedded_connections if label not in custom)
 
 
 def _decide(

@@ -1,5 +1,6 @@
 """Make the plan of one environment: what was found, the rules, and the writes in words."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from shared.domain.dependency_graph import DependencyGraph
@@ -203,4 +204,16 @@ def _findings(
         f"{asked} was asked for, but does not stay on Microsoft's key here."
         for asked in sorted(request.flow_ids - known)
     ]
-    return findings
+    return findings + _by_hand(planned, discovery)
+
+
+def _by_hand(planned: Mapping[str, PlanItem], discovery: Discovery) -> list[str]:
+    """Name the connections that need a reference which only a person can make."""
+    return [
+        f"{planned[flow.workflow_id].display_name} embeds the connection {label} of a custom "
+        "connector: its copy needs a connection reference for it that somebody made."
+        for flow in discovery.held_back
+        if flow.definition and flow.workflow_id in planned
+        for label in flow.definition.custom_connections
+        if planned[flow.workflow_id].action.is_work
+    ]

@@ -185,6 +185,9 @@ async def test_a_custom_connector_needs_a_reference_that_somebody_made() -> None
 
     job = await approved(story)
 
+    (finding,) = (await story.environment_job()).findings
+    assert finding.startswith("Orders embeds the connection mail-1")
+    assert not any("connection reference" in text for text in (await story.plan())["Orders"].writes)
     assert (job.state, job.code) == (JobState.BLOCKED, "custom_connector")
     assert "mail-1" in job.instruction
 

@@ -85,6 +85,19 @@ async def test_older_shapes_are_converted_where_saves_refuse_them(
         assert after == before
 
 
+async def test_a_platform_that_names_the_connection_beside_the_reference_is_no_difference(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What it stores is read back as what was sent."""
+    seed = described(settled_orders(), saves_name_connections=True)
+    async with wire_story(monkeypatch, tmp_path, seed) as story:
+        after = await copied(story)
+
+        connection = after["connectionReferences"][CONNECTOR]["connection"]
+        assert connection["name"] == "mail-1"
+        assert connection["connectionReferenceLogicalName"].startswith("cmk_")
+
+
 async def test_a_definition_that_names_references_is_the_same_byte_for_byte(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -148,9 +148,7 @@ async def approve(story: Story) -> None:
     with suppress(Blocked):
         await until_done(
             story,
-            lambda: story.driver.call(
-                lambda s: approve_shown(s, story.remediation.id)
-            ),
+            lambda: story.driver.call(lambda s: approve_shown(s, story.remediation.id)),
         )
 
 

@@ -35,6 +35,21 @@ def test_what_the_platform_adds_or_spells_differently_is_no_difference(text: str
     assert definition_digest(json.dumps(FLOW)) == definition_digest(text)
 
 
+def _bound(**connection: str) -> str:
+    entry = {"runtimeSource": "embedded", "connection": connection}
+    return json.dumps({"properties": {"connectionReferences": {"mail": entry}, "definition": {}}})
+
+
+def test_the_connection_that_a_reference_leads_to_is_no_difference() -> None:
+    """The platform may name it beside the reference; without a reference it is what counts."""
+    bare = _bound(connectionReferenceLogicalName="cr1_mail")
+
+    assert same_definition(bare, _bound(connectionReferenceLogicalName="cr1_mail", name="mail-1"))
+    assert not same_definition(bare, _bound(connectionReferenceLogicalName="cr1_other"))
+    assert not same_definition(bare, _bound(name="mail-1"))
+    assert not same_definition(_bound(name="mail-1"), _bound(name="mail-2"))
+
+
 @pytest.mark.parametrize(
     "text",
     [
