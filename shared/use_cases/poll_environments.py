@@ -1,9 +1,11 @@
 """Notice environments that were linked to a policy: no event tells (contract §10.3)."""
 
+from dataclasses import replace
+
 from shared.domain.environment import Environment
 from shared.domain.records import LinkRecord, key_of
 from shared.ports import OutgoingMessage
-from shared.rows import Kept, instant
+from shared.rows import instant
 from shared.services import POLICY_EVENTS, Services
 from shared.use_cases.react_to_policy_event import LINKED, STATUS_CHANGED, UNLINKED
 
@@ -11,17 +13,21 @@ from shared.use_cases.react_to_policy_event import LINKED, STATUS_CHANGED, UNLIN
 async def poll_environments(services: Services) -> int:
     """Publish an event for each environment whose link has changed; returns how many.
 
-    The event goes out before the row is written: after a crash it goes out again, with the same id.
+    The change is written before its event goes out: after a crash the row tells the same event
+    again, so that one link never has two ids and never starts two remediations.
     """
-    changed = 0
+    table, changed = services.tables.links, 0
     for environment in await services.environments.list():
-        kept = await services.tables.links.get("link", environment.id)
-        if _now(environment) == (_then(kept)):
-            continue
-        record = _record(services, environment, kept)
-        await services.messages.send(_event(record, kept))
-        await services.tables.links.upsert(record)
-        changed += 1
+        kept = await table.get("link", environment.id)
+        then = kept.item if kept else None
+        if then and not then.is_told:
+            then = await _tell(services, then)
+            changed += 1
+        if _now(environment) != ((then.policy_id, then.status) if then else ("", "")):
+            record = _changed(services, environment, then)
+            await table.upsert(record)
+            await _tell(services, record)
+            changed += 1
     return changed
 
 
@@ -30,33 +36,39 @@ def _now(environment: Environment) -> tuple[str, str]:
     return (link.policy_id.lower(), str(link.status)) if link else ("", "")
 
 
-def _then(kept: Kept[LinkRecord] | None) -> tuple[str, str]:
-    return (kept.item.policy_id, kept.item.status) if kept else ("", "")
-
-
-def _record(
-    services: Services, environment: Environment, kept: Kept[LinkRecord] | None
-) -> LinkRecord:
+def _changed(services: Services, environment: Environment, then: LinkRecord | None) -> LinkRecord:
     policy, status = _now(environment)
-    same = kept is not None and kept.item.policy_id == policy
+    same = then is not None and then.policy_id == policy
     return LinkRecord(
         environment_id=environment.id,
         policy_id=policy,
         status=status,
-        observed=kept.item.observed if kept and same else services.now,
+        observed=then.observed if then and same else services.now,
+        changed=services.now,
+        previous_policy_id=then.policy_id if then else "",
+        previous_status=then.status if then else "",
+        is_told=False,
     )
 
 
-def _event(record: LinkRecord, kept: Kept[LinkRecord] | None) -> OutgoingMessage:
-    previous_policy, previous = _then(kept)
+async def _tell(services: Services, record: LinkRecord) -> LinkRecord:
+    await services.messages.send(_event(record))
+    told = replace(record, is_told=True)
+    await services.tables.links.upsert(told)
+    return told
+
+
+def _event(record: LinkRecord) -> OutgoingMessage:
+    """Return the event of a change: the same for the same row."""
     if not record.policy_id:
         kind = UNLINKED
     else:
-        kind = STATUS_CHANGED if previous_policy == record.policy_id else LINKED
+        kind = STATUS_CHANGED if record.previous_policy_id == record.policy_id else LINKED
     since = instant(record.observed)
-    identity = "/".join(
-        (record.environment_id, record.policy_id.rsplit("/", 1)[-1], previous, record.status, since)
-    )
+    policy = record.policy_id.rsplit("/", 1)[-1]
+    at = instant(record.changed or record.observed)
+    change = (record.previous_status, record.status, at)
+    identity = "/".join((record.environment_id, policy, *change))
     return OutgoingMessage(
         queue=POLICY_EVENTS,
         message_id=f"link/{key_of(identity)}",
@@ -66,11 +78,11 @@ def _event(record: LinkRecord, kept: Kept[LinkRecord] | None) -> OutgoingMessage
             "type": kind,
             "source": "/providers/Microsoft.BusinessAppPlatform/scopes/admin/environments/"
             + record.environment_id,
-            "time": since,
+            "time": at,
             "data": {
                 "environmentId": record.environment_id,
                 "policyId": record.policy_id,
-                "previousLinkStatus": previous,
+                "previousLinkStatus": record.previous_status,
                 "linkStatus": record.status,
                 "linkedSince": since,
             },
