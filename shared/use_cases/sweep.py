@@ -3,10 +3,11 @@
 import logging
 from dataclasses import dataclass
 
+from shared.domain.environment import Environment
 from shared.domain.flow import FlowState
-from shared.domain.job import JobState
+from shared.domain.job import FlowJob, JobState
 from shared.domain.remediation import Origin, RemediationMode
-from shared.errors import NotFound, Permanent
+from shared.errors import NotFound, Permanent, Transient
 from shared.ports import Condition
 from shared.services import (
     ENVIRONMENT_JOBS,
@@ -83,15 +84,52 @@ async def _retired_but_on(services: Services, environment_id: str) -> list[str]:
     if not retired:
         return []
     environment = await services.environments.get(environment_id)
-    found = []
+    found, without_row = [], []
     for job in retired:
-        try:
-            row = await services.workflows.get(environment, job.original_id)
-        except NotFound:
-            continue
-        if row.state is FlowState.ON:
+        state = await _state_in_dataverse(services, environment, job)
+        if state is None:
+            without_row.append(job)
+        elif state is FlowState.ON:
             found.append(job.display_name)
-    return found
+    return found + await _on_in_flow_service(services, environment, without_row)
+
+
+async def _state_in_dataverse(
+    services: Services, environment: Environment, job: FlowJob
+) -> FlowState | None:
+    if environment.dataverse_url is None:
+        return None
+    try:
+        return (await services.workflows.get(environment, job.original_id)).state
+    except NotFound:
+        return None
+
+
+async def _on_in_flow_service(
+    services: Services, environment: Environment, jobs: list[FlowJob]
+) -> list[str]:
+    """Name those that are on and that Dataverse has no row of: one list tells of them all.
+
+    A service that is busy holds up no sweep: tomorrow's looks again.
+    """
+    if not jobs:
+        return []
+    try:
+        listed = await services.flow_reports.list_flows(environment.id)
+        states = {flow.flow_name: flow.state for flow in listed}
+        for job in jobs:
+            if job.flow_name in states and states[job.flow_name] is None:  # a list may be bare
+                detail = await services.flow_reports.get_flow(environment.id, job.flow_name)
+                states[job.flow_name] = detail.state
+    except (Transient, NotFound) as err:
+        log.warning(
+            "whether %s retired originals of %s are on again is not known: %s",
+            len(jobs),
+            environment.display_name,
+            err,
+        )
+        return []
+    return [job.display_name for job in jobs if states.get(job.flow_name) is FlowState.ON]
 
 
 async def _retry_network_gaps(services: Services) -> int:
