@@ -111,7 +111,7 @@ def embedded_connections(references: Mapping[str, object]) -> tuple[EmbeddedConn
 
 def embedded_in(client_data: str) -> tuple[EmbeddedConnection, ...]:
     """Return the embedded connections of a definition; of what is none, nothing."""
-    return embedded_connections(_references(json.loads(client_data)))
+    return embedded_connections(_references(_decoded(client_data)))
 
 
 def with_references(client_data: str, logical_names: Mapping[str, str]) -> str:
@@ -121,7 +121,7 @@ def with_references(client_data: str, logical_names: Mapping[str, str]) -> str:
     """
     if not logical_names:
         return client_data
-    document = json.loads(client_data)
+    document = _decoded(client_data)
     references = _references(document)
     for key, logical_name in logical_names.items():
         entry = references[key]
@@ -159,6 +159,10 @@ def logical_name(connection: EmbeddedConnection, reference: str) -> str:
 
 def _logical_name(holder: Mapping[str, object]) -> str | None:
     return text_at(holder, "connectionReferenceLogicalName")
+
+
+def _decoded(client_data: str) -> object:
+    return json.loads(client_data.removeprefix("\ufeff"))
 
 
 def _references(document: object) -> dict[str, dict[str, object]]:

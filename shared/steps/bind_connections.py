@@ -35,8 +35,10 @@ async def bind_connections(work: Work, original: Original, client_data: str) -> 
     found = await references.find(work.environment, names) if names else []
     bound: dict[str, str] = {}
     for connection in embedded:
-        existing = _existing(work, original, connection, found)
-        bound[connection.key] = existing or await _make(work, original, connection)
+        row = _existing(work, original, connection, found)
+        row = row or await _make(work, original, connection)
+        await _note(work, row, connection)
+        bound[connection.key] = row.logical_name
     return with_references(client_data, bound)
 
 
@@ -45,8 +47,8 @@ def _existing(
     original: Original,
     connection: EmbeddedConnection,
     found: list[ConnectionReference],
-) -> str | None:
-    """Return the name of a reference that leads to the connection: this job's, the owner's, any."""
+) -> ConnectionReference | None:
+    """Return a reference that leads to the connection: this job's, else the owner's, else any."""
     if not connection.connection_id:
         return None  # an unbound reference of somebody else is not for us
     ours = reference_id(work.job, connection)
@@ -64,11 +66,13 @@ def _existing(
             row.logical_name,
         )
     )
-    return fitting[0].logical_name if fitting else None
+    return fitting[0] if fitting else None
 
 
-async def _make(work: Work, original: Original, connection: EmbeddedConnection) -> str:
-    """Make a reference once, or take up the one that a dead process made; return its name."""
+async def _make(
+    work: Work, original: Original, connection: EmbeddedConnection
+) -> ConnectionReference:
+    """Make a reference once, or take up the one that a dead process made; return it as read."""
     job = work.job
     if connection.is_custom:
         raise Blocked(
@@ -89,11 +93,6 @@ async def _make(work: Work, original: Original, connection: EmbeddedConnection) 
         owner_id=original.owner_id,
         owner_is_entra_id=original.owner_is_entra_id,
     )
-    note = (
-        f"The connection reference {draft.logical_name} was made for the connection "
-        f"{connection.label}. It stays if the copy goes."
-    )
-    await work.save(replace(job, notes=tuple(dict.fromkeys((*job.notes, note)))))
     with contextlib.suppress(AlreadyExists):
         await _create(work, connection, draft)
     row = await work.services.connection_references.get(work.environment, identity)
@@ -106,7 +105,18 @@ async def _make(work: Work, original: Original, connection: EmbeddedConnection) 
             "retry.",
             code="connection_reference",
         )
-    return row.logical_name
+    return row
+
+
+async def _note(work: Work, row: ConnectionReference, connection: EmbeddedConnection) -> None:
+    """Note a reference that this job made, in this delivery or in one that died."""
+    job = work.job
+    if row.reference_id == reference_id(job, connection):
+        note = (
+            f"The connection reference {row.logical_name} was made for the connection "
+            f"{connection.label}. It stays if the copy goes."
+        )
+        await work.save(replace(job, notes=tuple(dict.fromkeys((*job.notes, note)))))
 
 
 async def _create(

@@ -456,3 +456,30 @@ async def test_dataverse_throttles_in_its_own_words(world: TenantWorld) -> None:
 
     assert (answer.status, answer.code) == (429, "0x80072322")
     assert int(answer.headers["Retry-After"]) > 0
+
+
+async def test_a_member_may_add_connection_references_and_change_their_own(
+    world: TenantWorld,
+) -> None:
+    """Rows of others stay theirs; a connection is named only by who may use it."""
+    table = f"{ORG_API}/connectionreferences"
+    row = f"{table}(d0000000-0000-4000-8000-000000000001)"
+    body = {
+        "connectionreferencelogicalname": "cr1_mine",
+        "connectorid": "/providers/Microsoft.PowerApps/apis/shared_office365",
+        "connectionid": "office-maker",
+    }
+    others = next(iter(world.environment.table("connectionreferences")))
+
+    as_app = await world.call("PATCH", row, body)
+    added = await world.call("PATCH", row, body, headers=AS_MAKER)
+    renamed = await world.call(
+        "PATCH", row, {"connectionreferencedisplayname": "Mine"}, headers=AS_MAKER
+    )
+    foreign = await world.call(
+        "PATCH", f"{table}({others})", {"connectionid": "office-maker"}, headers=AS_MAKER
+    )
+
+    assert as_app.status == 400
+    assert inner_error(as_app)["code"] == "ConnectionAuthorizationFailed"
+    assert (added.status, renamed.status, foreign.status) == (204, 204, 403)

@@ -47,6 +47,7 @@ INGREDIENTS = {
     "variable": lambda b: b.variable_caller(b.http_flow("Variable")),
     "keyword": lambda b: b.keyword_flow("Keyword"),
     "family": lambda b: b.family("Billing"),
+    "mail": lambda b: b.app_setting_caller(b.mail_flow("Mail"), setting="MAIL"),
     "off": lambda b: b.off_flow("Off"),
     "v1": lambda b: b.power_apps_v1_flow("App"),
     "team": lambda b: b.app_setting_caller(b.team_flow("Team"), setting="TEAM_URL"),

@@ -84,6 +84,16 @@ class Builder:
         """Add an HTTP flow that was never on."""
         return self.flow(name, define.http_trigger(), is_on=False)
 
+    def mail_flow(self, name: str) -> TwinFlow:
+        """Add an HTTP flow outside solutions that sends mail over a connection it embeds."""
+        return self.flow(
+            name,
+            define.http_trigger(),
+            {"Send": define.connector_action("shared_office365", "SendEmailV2")},
+            connections={f"shared-office365-{self.world.hex_id()[:8]}": "shared_office365"},
+            in_solution=False,
+        )
+
     def teams_flow(self, name: str) -> TwinFlow:
         """Add a Teams webhook flow, called by URL."""
         trigger = define.request_trigger("TeamsWebhook", triggerAuthenticationType="All")

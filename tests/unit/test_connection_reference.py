@@ -106,6 +106,14 @@ def test_without_embedded_connections_not_a_byte_changes() -> None:
     assert with_references(text, {}) is text
 
 
+def test_a_byte_order_mark_is_no_part_of_the_definition() -> None:
+    """Files have one, and what was imported from a file may."""
+    text = "\ufeff" + client_data(mail=entry(name="mail-1"))
+
+    assert len(embedded_in(text)) == 1
+    assert embedded_in(with_references(text, {"mail": "cmk_mail"})) == ()
+
+
 def test_a_logical_name_is_one_that_dataverse_takes() -> None:
     """A prefix, lower-case letters and digits, 100 characters at most."""
     (found,) = embedded_in(
