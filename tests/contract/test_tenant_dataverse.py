@@ -181,6 +181,16 @@ async def test_impersonation_needs_its_privilege(world: TenantWorld) -> None:
     assert (answer.status, answer.code) == (403, "0x80040220")
 
 
+async def test_nobody_acts_for_a_user_that_is_disabled(world: TenantWorld) -> None:
+    """The copy of a leaver's flow is not created."""
+    world.environment.users[MAKER]["isdisabled"] = True
+    headers = {"CallerObjectId": MAKER}
+
+    answer = await world.call("POST", f"{ORG_API}/workflows", new_workflow(), headers=headers)
+
+    assert (answer.status, answer.code) == (403, "0x80040225")
+
+
 async def test_an_owner_can_be_assigned(world: TenantWorld) -> None:
     """`ownerid@odata.bind` names a user row."""
     owner = (await read(world, HTTP_FLOW))["_ownerid_value"]

@@ -34,8 +34,11 @@ async def test_the_calls_that_are_expected_of_a_flow_are_those_that_it_takes() -
         behind: dict[str, Any] = {
             name: _Counted(getattr(services, name), count, "flow service") for name in flow_service
         }
-        workflows: Any = _Counted(services.workflows, count, "Dataverse")
-        return replace(services, workflows=workflows, **behind)
+        dataverse = ("workflows", "flow_sharing", "principals", "solutions")
+        behind |= {
+            name: _Counted(getattr(services, name), count, "Dataverse") for name in dataverse
+        }
+        return replace(services, **behind)
 
     story = Story()
     story.driver.make = counted

@@ -82,6 +82,29 @@ async def test_killed_at_any_call_nothing_is_lost_and_nothing_done_twice(moment:
         struck = plan.has_struck
 
 
+@pytest.mark.parametrize(("is_shared", "most"), [(False, 6), (True, 17)])
+async def test_the_calls_for_a_flows_company_are_few(*, is_shared: bool, most: int) -> None:
+    """Plan, copy and retirement look twice each; two co-owners and a solution take 11 more."""
+    if is_shared:
+        story, _ = story_of_a_team()
+    else:
+        story = Story()
+        story.build.http_flow("Orders")
+        story.world.traffic.beat(story.world)
+        story.build.link()
+    plan = Plan(trace=[])
+    story.driver = Driver(twins=story.twins, make=story.make, plan=plan)
+    await story.opt_in()
+
+    await story.order()
+    await story.approve()
+
+    ports = ("FlowSharingTwin.", "PrincipalsTwin.", "SolutionsTwin.")
+    calls = [name for name in plan.trace or () if name.startswith(ports)]
+    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert len(calls) == most, Counter(calls)
+
+
 async def test_what_is_there_already_is_not_written_again() -> None:
     """Each share and each membership is written once in the whole remediation."""
     story, _ = story_of_a_team()
