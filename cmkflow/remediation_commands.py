@@ -39,7 +39,10 @@ def start_remediation(
     by: Name,
     mode: Annotated[
         str,
-        typer.Option(help="assess: find and report; dry-run: show every write; apply: do it."),
+        typer.Option(
+            help="assess: find and report; dry-run: show every write; prepare: before a key is "
+            "applied, do what spares copies; apply: copy what stays."
+        ),
     ] = "dry-run",
     flows: Flows = None,
     reconcile: Annotated[

@@ -9,6 +9,7 @@ from functions.environment_models import FlowId
 from functions.finish_models import DeletionAnswer, RunArchiveAnswer, TicketWindowAnswer
 from functions.http_answers import Answer
 from functions.http_requests import Id, Request, Text
+from shared.domain.conversion import Edit
 from shared.domain.identifiers import environment_identifier
 from shared.domain.job import JobState, Order, Pattern, RollbackStage
 from shared.domain.progress import RemediationState
@@ -253,6 +254,10 @@ class PlanItemAnswer(Answer):
     notes: tuple[str, ...]
     writes: tuple[str, ...]
     #: Of its definition: another one says that it was edited.
+    #: What could be converted to a second version, whatever is done with the flow.
+    edits: tuple[Edit, ...]
+    #: The converted definition as a unified difference, or why there is none.
+    proposal: str
     digest: str
     #: What has changed since it was approved.
     changed: tuple[str, ...]

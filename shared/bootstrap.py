@@ -59,6 +59,7 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
     from shared.adapters.dataverse_principals import DataversePrincipals
     from shared.adapters.dataverse_sharing import DataverseSharing
     from shared.adapters.dataverse_solutions import DataverseSolutions
+    from shared.adapters.flow_placement import FlowServicePlacement
     from shared.adapters.flow_service import FlowServiceReports, FlowServiceSwitch
     from shared.adapters.key_vault_keys import VaultKeys
     from shared.adapters.service_tags import DiscoveredServiceTags
@@ -80,6 +81,7 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
         flow_pages=outside.flow_pages(),
         flow_access=outside.flow_access(callers.secrets),
         flow_switch=FlowServiceSwitch(ground.http, outside.flow_service),
+        flow_placement=FlowServicePlacement(ground.http, outside.flow_service),
         workflows=callers.workflows,
         connection_references=DataverseConnectionReferences(outside.dataverse),
         flow_sharing=DataverseSharing(outside.dataverse),

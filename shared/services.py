@@ -15,6 +15,7 @@ from shared.ports import (
     FirewallKind,
     FlowAccess,
     FlowPages,
+    FlowPlacement,
     FlowReports,
     FlowSharing,
     FlowSwitch,
@@ -61,6 +62,7 @@ class Services:
     flow_pages: FlowPages
     flow_access: FlowAccess
     flow_switch: FlowSwitch
+    flow_placement: FlowPlacement
     workflows: Workflows
     connection_references: ConnectionReferences
     flow_sharing: FlowSharing

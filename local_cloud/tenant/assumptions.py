@@ -91,5 +91,8 @@ class Assumptions:
     connections_hidden_from_applications: bool = False
     #: How many of the next links end as Failed.
     links_that_fail: int = 0
+    #: Whether a flow moves to the key by itself once an edit, or a solution, has taken away what
+    #: held it back; with it the parents that it alone held back (§5.1 category d).
+    edited_flows_migrate: bool = True
     #: Keep every flow on Microsoft's key when a policy is applied.
     hold_all_flows: bool = False

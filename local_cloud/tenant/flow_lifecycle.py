@@ -11,6 +11,7 @@ from local_cloud.tenant.directory import Directory
 from local_cloud.tenant.environment import Environment
 from local_cloud.tenant.flow import Flow, FlowState
 from local_cloud.tenant.flow_facts import ConnectionUse, InvalidDefinitionError
+from local_cloud.tenant.migration import releasing
 from local_cloud.tenant.platform_error import PlatformError
 from local_cloud.tenant.power_platform import PowerPlatform
 from local_cloud.tenant.recurrence import first_due
@@ -77,7 +78,8 @@ def create(tenant: Tenant, environment: Environment, new: NewFlow) -> Flow:
 def save(tenant: Tenant, environment: Environment, flow: Flow, client_data: str) -> None:
     """Replace a flow's definition; environment variables are read anew (§14.3)."""
     require_writable(tenant, environment)
-    _save(environment, flow, client_data)
+    with releasing(tenant.part(PowerPlatform), environment, tenant.clock.now()):
+        _save(environment, flow, client_data)
     if flow.state == FlowState.STARTED:
         flow.next_due = first_due(flow, tenant.clock.now(), is_new=False)
 

@@ -21,10 +21,12 @@ from local_cloud.tenant.flow_lifecycle import (
     create,
     delete,
     require_connections,
+    require_writable,
     save,
     turn_off,
     turn_on,
 )
+from local_cloud.tenant.migration import releasing
 from local_cloud.tenant.platform_error import PlatformError
 
 #: Flows that one call may move into a solution (§5.9).
@@ -153,7 +155,10 @@ async def move_into_solution(request: Request) -> Response:
     if len(names) > _BATCH:
         message = f"At most {_BATCH} flows can be migrated in one call."
         raise PlatformError(400, "InvalidRequestContent", message)
-    for name in names:
-        if flow := environment.flows.get(str(name).lower()):
-            flow.is_in_solution = True
+    tenant = tenant_of(request)
+    require_writable(tenant, environment)
+    with releasing(platform_of(request), environment, tenant.clock.now()):
+        for name in names:
+            if flow := environment.flows.get(str(name).lower()):
+                flow.is_in_solution = True
     return JSONResponse({}, 202)

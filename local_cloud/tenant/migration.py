@@ -5,6 +5,8 @@ asks compares it with the clock.
 """
 
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from local_cloud.tenant.assumptions import Assumptions
@@ -83,6 +85,20 @@ def start_migration(
             flow.workflow_id = flow.workflow_id[::-1]
             platform.register(environment, flow)
     environment.migration_ends = linked + timedelta(seconds=seconds if moving else 0)
+
+
+@contextmanager
+def releasing(platform: PowerPlatform, environment: Environment, now: datetime) -> Iterator[None]:
+    """Let the flows move that what is done inside no longer holds back, with their parents."""
+    has_key = environment.migration_ends is not None and now >= environment.migration_ends
+    if not has_key or not platform.assumptions.edited_flows_migrate:
+        yield
+        return
+    before = held_back(environment, platform.assumptions)
+    yield
+    for workflow_id in before - held_back(environment, platform.assumptions):
+        flow = environment.workflows[workflow_id]
+        flow.protected_since = flow.protected_since or now
 
 
 def _return_to_microsoft(environment: Environment) -> None:

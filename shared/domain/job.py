@@ -3,6 +3,7 @@
 Called flows      planned → copying → copied → proven → updating_callers → quiet → retired
 Self-starting     planned → copying → copied → proven → swapping → watched → retired
 Flows that are off planned → copying → copied → proven → retired
+Without a copy     planned → preparing → prepared (added to a solution, or edited)
 Any open state    → waiting | blocked | failed | cancelled | rolling_back → rolled_back
 """
 
@@ -11,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from shared.domain.conversion import Edit
 from shared.domain.trigger_kinds import TriggerCategory
 
 #: Ids of jobs, copies and remediations are derived inside this namespace.
@@ -31,6 +33,8 @@ class JobState(StrEnum):
     SWAPPING = "swapping"
     WATCHED = "watched"
     RETIRED = "retired"
+    PREPARING = "preparing"
+    PREPARED = "prepared"
     WAITING = "waiting"
     BLOCKED = "blocked"
     FAILED = "failed"
@@ -43,6 +47,7 @@ class JobState(StrEnum):
 FINISHED = frozenset(
     {
         JobState.RETIRED,
+        JobState.PREPARED,
         JobState.BLOCKED,
         JobState.FAILED,
         JobState.CANCELLED,
@@ -70,6 +75,13 @@ class Pattern(StrEnum):
     CALLED = "called"  #: both on until nobody calls the original
     SWAP = "swap"  #: never both on: it starts by itself
     OFF = "off"  #: the original is off, and so is the copy
+    ADD_TO_SOLUTION = "add_to_solution"  #: no copy: it moves to the key by itself from a solution
+    EDIT = "edit"  #: no copy: its definition is changed to what moves by itself
+
+    @property
+    def has_copy(self) -> bool:
+        """Say whether a copy takes the original's place."""
+        return self not in {Pattern.ADD_TO_SOLUTION, Pattern.EDIT}
 
 
 class Order(StrEnum):
@@ -170,6 +182,10 @@ class FlowJob:
     gap: timedelta | None = None
     gap_began: datetime | None = None
     rollback_stage: RollbackStage | None = None
+    #: For a pattern without a copy: what is converted.
+    edits: tuple[Edit, ...] = ()
+    #: When the platform was asked to put it, with its batch, into a solution.
+    asked_at: datetime | None = None
     notes: tuple[str, ...] = ()
     history: tuple[Change, ...] = ()
 

@@ -3,13 +3,21 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from shared.domain.conversion import Edit
 from shared.domain.dependency_graph import DependencyGraph
 from shared.domain.flow_definition import DefinitionFormat
 from shared.domain.flow_summary import FlowSummary
 from shared.domain.job import FlowJob, JobState, Pattern
 from shared.domain.mmk_rule import MmkReason, explain, explain_listed
+from shared.domain.preparation import edited, prepared, to_be_named
+from shared.domain.proposal import possible_edits
 from shared.domain.remediation import PlanItem, PlannedAction
 from shared.domain.trigger_kinds import TriggerCategory
+
+#: A job that ended here does not stand in the way of another one for the same flow.
+_PLANNED_ANEW = frozenset(
+    {JobState.PLANNED, JobState.ROLLED_BACK, JobState.CANCELLED, JobState.PREPARED}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +46,8 @@ class Request:
     flow_ids: frozenset[str] = frozenset()
     excluded: frozenset[str] = frozenset()
     limit: int = 100
+    #: No key is applied yet: only what spares a copy is planned.
+    is_preparation: bool = False
 
 
 def make_plan(
@@ -45,7 +55,8 @@ def make_plan(
 ) -> list[PlanItem]:
     """Return one item for each candidate in scope, children before parents.
 
-    A flow comes with its family: parents and children that stay on Microsoft's key as well.
+    A flow comes with its family: parents and children that stay on Microsoft's key as well. To
+    prepare, no flow needs another.
     """
     by_id = {candidate.workflow_id: candidate for candidate in candidates}
     scope = _scope(request, by_id, graph)
@@ -71,6 +82,8 @@ def _scope(
         for candidate in by_id.values()
         if {candidate.workflow_id, candidate.flow_name.lower()} & request.flow_ids
     }
+    if request.is_preparation:
+        return frozenset(named)
     return frozenset(
         member for family in _families(by_id, graph) if named & set(family) for member in family
     )
@@ -132,6 +145,7 @@ def _item(
         embedded_connections=_bindable(definition),
         parents=_among(graph.parents_of(flow), by_id),
         http_hosts=definition.http_hosts if definition else (),
+        edits=possible_edits(definition, in_solution=candidate.in_solution) if definition else (),
     )
 
 
@@ -158,17 +172,22 @@ def _decide(
         return _leave(item, f"Its copy is in place and the original is retired.{back}")
     if job and job.state in {JobState.ROLLED_BACK, JobState.CANCELLED} and not named:
         return _leave(item, f"Its job was {job.state}; name the flow to start again.")
-    if job and not (
-        job.is_finished
-        and job.reached in {JobState.PLANNED, JobState.ROLLED_BACK, JobState.CANCELLED}
-    ):
-        return replace(item, action=PlannedAction.ADOPT, explanation="Its job goes on.")
-    refusal = _refusal(candidate, item, in_cycle, by_id)
+    if job and not (job.is_finished and job.reached in _PLANNED_ANEW):
+        pattern = item.pattern if job.pattern.has_copy else job.pattern
+        return replace(
+            item, action=PlannedAction.ADOPT, pattern=pattern, explanation="Its job goes on."
+        )
+    refusal = _refusal(candidate, {} if request.is_preparation else in_cycle, by_id)
     if refusal:
         explanation, instruction = refusal
         return replace(
             item, action=PlannedAction.BLOCKED, explanation=explanation, instruction=instruction
         )
+    if request.is_preparation:
+        return prepared(item, is_named=named)
+    if Edit.LIST_FLOWS_ACTION in item.edits:
+        only_action = replace(item, edits=(Edit.LIST_FLOWS_ACTION,))
+        return edited(only_action) if named else to_be_named(item)
     if item.pattern is Pattern.OFF:
         return replace(item, action=PlannedAction.COPY_OFF)
     if item.pattern is Pattern.SWAP:
@@ -179,7 +198,6 @@ def _decide(
 
 def _refusal(
     candidate: Candidate,
-    item: PlanItem,
     in_cycle: Mapping[str, tuple[str, ...]],
     by_id: Mapping[str, Candidate],
 ) -> tuple[str, str] | None:
@@ -209,11 +227,6 @@ def _refusal(
             f"These flows run one another in a circle: {members}.",
             "Take one of the calls out of the circle, then run again.",
         )
-    if definition.uses_list_flows_as_admin_v1:
-        return (
-            item.explanation,
-            "Change the action List flows as Admin to V2 (or delete it), then run again.",
-        )
     return None
 
 
@@ -221,13 +234,13 @@ def _blocked_by_child(
     item: PlanItem, items: Mapping[str, PlanItem], by_id: Mapping[str, Candidate]
 ) -> PlanItem:
     """A parent cannot be written against the copy of a child that is not copied."""
-    if not item.action.is_work:
+    if not item.action.is_copy:
         return item
     for child in item.children:
         planned = items.get(child)
         job = by_id[child].job
         goes = planned is not None and (
-            planned.action.is_work or planned.action is PlannedAction.ADOPT
+            planned.action.is_copy or planned.action is PlannedAction.ADOPT
         )
         if not goes and not (job and job.is_proven):
             return replace(

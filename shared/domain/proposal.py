@@ -10,7 +10,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from shared.domain.conversion import Conversion, Edit
-from shared.domain.flow_definition import FlowDefinition, UnreadableDefinition, parse_client_data
+from shared.domain.flow_definition import FlowDefinition, parse_client_data
+from shared.domain.flow_summary import FlowSummary
 from shared.domain.list_flows_action import convert_list_flows
 from shared.domain.power_apps_trigger import convert_power_apps_trigger
 from shared.domain.signatures import mask_signatures
@@ -29,13 +30,14 @@ _CONVERTERS = {
 class Proposal:
     """What a plan shows of a conversion."""
 
-    edits: tuple[Edit, ...]
     #: unified difference of the two definitions, signatures masked; empty: see `obstacles`
     difference: str = ""
     obstacles: tuple[str, ...] = ()
 
 
-def possible_edits(definition: FlowDefinition, *, in_solution: bool) -> tuple[Edit, ...]:
+def possible_edits(
+    definition: FlowDefinition | FlowSummary, *, in_solution: bool
+) -> tuple[Edit, ...]:
     """Return what of a flow keeps it on Microsoft's key and has a second version (§5.1)."""
     edits = []
     if definition.category is TriggerCategory.POWER_APPS_V1 and not in_solution:
@@ -58,18 +60,12 @@ def convert(client_data: str, edits: Collection[Edit]) -> Conversion:
     return Conversion(client_data=text)
 
 
-def propose(client_data: str, *, in_solution: bool) -> Proposal | None:
-    """Return what a plan shows of a flow's conversion; None: there is nothing to convert."""
-    try:
-        edits = possible_edits(parse_client_data(client_data), in_solution=in_solution)
-    except UnreadableDefinition:
-        return None
-    if not edits:
-        return None
+def propose(client_data: str, edits: Collection[Edit]) -> Proposal:
+    """Return what a plan shows of these edits of a flow."""
     conversion = convert(client_data, edits)
     if conversion.obstacles:
-        return Proposal(edits=edits, obstacles=conversion.obstacles)
-    return Proposal(edits=edits, difference=difference(client_data, conversion.client_data))
+        return Proposal(obstacles=conversion.obstacles)
+    return Proposal(difference=difference(client_data, conversion.client_data))
 
 
 def difference(old: str, new: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from shared.domain.conversion import Edit
 from shared.domain.job import NAMESPACE, Change, Pattern
 
 
@@ -13,7 +14,13 @@ class RemediationMode(StrEnum):
 
     ASSESS = "assess"  #: find and report
     DRY_RUN = "dry-run"  #: plan, and show every write
+    PREPARE = "prepare"  #: before a key is applied: do what spares a copy; else as `apply`
     APPLY = "apply"  #: plan, ask where the environment says so, and do
+
+    @property
+    def writes(self) -> bool:
+        """Say whether anything is written, where the environment allows it."""
+        return self in {RemediationMode.PREPARE, RemediationMode.APPLY}
 
 
 class Origin(StrEnum):
@@ -144,6 +151,9 @@ class PlannedAction(StrEnum):
     COPY_WITH_FAMILY = "copy_with_family"
     SWAP = "swap"
     COPY_OFF = "copy_off"
+    ADD_TO_SOLUTION = "add_to_solution"  #: then it moves to the key by itself
+    CONVERT_TRIGGER = "convert_trigger"  #: Power Apps (V1) to V2
+    EDIT_ACTION = "edit_action"  #: List flows as Admin (V1) to V2
     ADOPT = "adopt"  #: an open job does it already
     LEAVE = "leave"  #: nothing is done; the reason says why
     BLOCKED = "blocked"  #: a person has to do something first
@@ -151,6 +161,15 @@ class PlannedAction(StrEnum):
     @property
     def is_work(self) -> bool:
         """Say whether a flow job is made of it."""
+        return self.is_copy or self in {
+            PlannedAction.ADD_TO_SOLUTION,
+            PlannedAction.CONVERT_TRIGGER,
+            PlannedAction.EDIT_ACTION,
+        }
+
+    @property
+    def is_copy(self) -> bool:
+        """Say whether a copy takes the original's place."""
         return self in {
             PlannedAction.COPY,
             PlannedAction.COPY_WITH_FAMILY,
@@ -207,6 +226,10 @@ class PlanItem:
     solutions: tuple[str, ...] = ()
     #: What is left to a person once the copy is there.
     notes: tuple[str, ...] = ()
+    #: What could be converted to a second version, whatever is done with it.
+    edits: tuple[Edit, ...] = ()
+    #: The converted definition as a unified difference, or why there is none. No signatures.
+    proposal: str = ""
     #: Every write that will be made, in order, in words.
     writes: tuple[str, ...] = ()
     #: Its URL's id, if any run shows it, and its callers were looked up.

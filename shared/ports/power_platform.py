@@ -1,6 +1,6 @@
 """Power Platform: environments, the flow service and Dataverse."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -71,6 +71,13 @@ class FlowAccess(Protocol):
 
     async def operator_id(self) -> str:
         """Return the Entra object id of the operator."""
+
+
+class FlowPlacement(Protocol):
+    """Puts flows into a solution (contract §5.9)."""
+
+    async def add_to_solution(self, environment_id: str, flow_names: Sequence[str]) -> None:
+        """Ask for at most 20 flows to be put into the default solution; some may come later."""
 
 
 class FlowSwitch(Protocol):

@@ -48,7 +48,7 @@ async def begin(work: Work) -> FlowJob:
             code="managed",
         )
     job = await take(work, original)
-    if await _is_cancelled(work):
+    if await is_cancelled(work):
         text = "The remediation was cancelled while its plan was being dispatched."
         return moved(job, JobState.CANCELLED, text, now=work.services.now)
     await _wait_for_first_wave(work)
@@ -224,7 +224,7 @@ async def _existing(work: Work) -> Workflow | None:
         return None
 
 
-async def _is_cancelled(work: Work) -> bool:
+async def is_cancelled(work: Work) -> bool:
     """Wait until the rows of all relatives stand; say whether the plan was cancelled before."""
     job, table = work.job, work.services.tables.environment_jobs
     kept = await table.get(job.remediation_id, job.environment_job_id)
@@ -250,7 +250,7 @@ async def _wait_for_first_wave(work: Work) -> None:
     wave = _with_children(jobs, {one.id for one in jobs.values() if one.original_id in first})
     if job.id in wave:
         return
-    past = {JobState.QUIET, JobState.WATCHED, JobState.RETIRED}
+    past = {JobState.QUIET, JobState.WATCHED, JobState.RETIRED, JobState.PREPARED}
     for other in wave:
         if jobs[other].reached not in past:
             until = work.services.now + work.services.settings.wait_poll

@@ -107,5 +107,6 @@ def _job(services: Services, environment_job: EnvironmentJob, item: PlanItem) ->
         parents=tuple(job_id(original_id=parent, **identity) for parent in item.parents),
         copy_id=copy_id(environment, item.workflow_id, policy),
         original_url_id=item.url_id,
+        edits=item.edits,
     )
     return moved(job, JobState.PLANNED, item.explanation, now=services.now)

@@ -42,14 +42,7 @@ async def linked_environment(
     services: Services, environment_id: str, policy_id: str
 ) -> Environment:
     """Return the environment if it is still linked to this policy; else raise `Waiting`."""
-    try:
-        environment = await services.environments.get(environment_id)
-    except NotFound as err:
-        raise Blocked(
-            f"Environment {environment_id} is gone.",
-            instruction="Nothing is left to do there: cancel the job.",
-            code="environment",
-        ) from err
+    environment = await _existing(services, environment_id)
     later = _later(services)
     link = environment.policy
     if link is None:
@@ -59,6 +52,35 @@ async def linked_environment(
     if not environment.is_linked:
         raise Waiting(f"The environment's policy is {link.status}.", until=later)
     return environment
+
+
+async def environment_without_key(
+    services: Services, environment_id: str, *, even_linked: bool
+) -> Environment:
+    """Return the environment of a job that prepares it for a key.
+
+    Raises `Blocked` once a policy is linked, unless what was done is to be undone (`even_linked`).
+    """
+    environment = await _existing(services, environment_id)
+    if environment.policy is not None and not even_linked:
+        raise Blocked(
+            f"{environment.display_name} was linked to an encryption policy meanwhile.",
+            instruction="Cancel this job; what stays on Microsoft's key is copied by a remediation "
+            "in mode apply.",
+            code="linked",
+        )
+    return environment
+
+
+async def _existing(services: Services, environment_id: str) -> Environment:
+    try:
+        return await services.environments.get(environment_id)
+    except NotFound as err:
+        raise Blocked(
+            f"Environment {environment_id} is gone.",
+            instruction="Nothing is left to do there: cancel the job.",
+            code="environment",
+        ) from err
 
 
 def _later(services: Services) -> datetime:

@@ -6,17 +6,22 @@ from dataclasses import replace
 from shared.domain.dependency_graph import DependencyGraph
 from shared.domain.discovery import Discovery
 from shared.domain.environment import Environment
+from shared.domain.flow_definition import UnreadableDefinition
 from shared.domain.job import Pattern, job_id
 from shared.domain.plan import Candidate, Request
 from shared.domain.plan import make_plan as decide
+from shared.domain.preparation import not_convertible, writes_of
+from shared.domain.proposal import Proposal, propose
 from shared.domain.remediation import (
     EnvironmentJob,
     NetworkFinding,
     PlanItem,
     PlannedAction,
     PlannedCaller,
+    RemediationMode,
 )
 from shared.domain.trigger_kinds import TriggerCategory
+from shared.domain.trigger_url import redact
 from shared.errors import NotFound, Refused
 from shared.services import Services
 from shared.steps.check_network import read_network
@@ -58,6 +63,7 @@ async def make_plan(
         flow_ids=frozenset(flow.lower() for flow in job.flow_ids),
         excluded=frozenset(flow.lower() for flow in settings.excluded_flows),
         limit=settings.limit if is_limited else len(candidates),
+        is_preparation=job.mode is RemediationMode.PREPARE,
     )
     items = decide(request, candidates, graph)
     return items, _findings(items, graph, discovery, request)
@@ -72,9 +78,48 @@ async def complete(services: Services, environment: Environment, item: PlanItem)
         return item
     if item.has_trigger_url and not item.url_id and item.is_on:
         item = replace(item, url_id=await _url_id(services, environment.id, item))
-    if item.action.is_work:
+    if item.edits:
+        item = await _with_proposal(services, environment, item)
+    if item.action.is_copy:
         item = await _with_company(services, environment, item)
     return await with_callers(services, environment.id, item)
+
+
+async def _with_proposal(services: Services, environment: Environment, item: PlanItem) -> PlanItem:
+    """Return the item with its converted definition; blocked where it was to be converted."""
+    try:
+        try:
+            row = await services.workflows.get(environment, item.workflow_id)
+            client_data = row.client_data
+        except NotFound:
+            flow = await services.flow_reports.get_flow(environment.id, item.flow_name)
+            client_data = flow.client_data
+        found = propose(client_data, item.edits)
+    except (Refused, NotFound, UnreadableDefinition) as err:
+        found = Proposal(obstacles=(f"The definition cannot be read: {redact(str(err))}",))
+    if not found.obstacles:
+        return replace(item, proposal=found.difference)
+    is_edit = item.action in {PlannedAction.CONVERT_TRIGGER, PlannedAction.EDIT_ACTION}
+    item = not_convertible(item, found.obstacles) if is_edit else item
+    return replace(item, proposal="\n".join(("It cannot be converted surely.", *found.obstacles)))
+
+
+async def _with_company(services: Services, environment: Environment, item: PlanItem) -> PlanItem:
+    """Return the item with whom its copy is shared with and the solutions that the copy joins.
+
+    Of a flow in no solution only the flow service tells, a call of its small budget: not asked.
+    """
+    is_run_by_people = TriggerCategory(item.category).can_have_run_only_users
+    item = replace(item, notes=(RUN_ONLY_NOTE,) if is_run_by_people else ())
+    if not item.in_solution:
+        return item
+    try:
+        shares = await services.flow_sharing.list(environment, item.workflow_id)
+        solutions = await solutions_to_join(services, environment, item.workflow_id)
+    except (Refused, NotFound):
+        return item  # the job says what is missing, when it is its turn
+    titles = tuple(solution.title for solution in solutions)
+    return replace(item, co_owners=len(shares), solutions=titles)
 
 
 async def with_callers(
@@ -104,24 +149,6 @@ async def with_callers(
     return replace(item, writes=_writes(item), is_complete=True)
 
 
-async def _with_company(services: Services, environment: Environment, item: PlanItem) -> PlanItem:
-    """Return the item with whom its copy is shared with and the solutions that the copy joins.
-
-    Of a flow in no solution only the flow service tells, a call of its small budget: not asked.
-    """
-    is_run_by_people = TriggerCategory(item.category).can_have_run_only_users
-    item = replace(item, notes=(RUN_ONLY_NOTE,) if is_run_by_people else ())
-    if not item.in_solution:
-        return item
-    try:
-        shares = await services.flow_sharing.list(environment, item.workflow_id)
-        solutions = await solutions_to_join(services, environment, item.workflow_id)
-    except (Refused, NotFound):
-        return item  # the job says what is missing, when it is its turn
-    titles = tuple(solution.title for solution in solutions)
-    return replace(item, co_owners=len(shares), solutions=titles)
-
-
 async def network_findings(
     services: Services, environment: Environment, items: list[PlanItem]
 ) -> tuple[NetworkFinding, ...]:
@@ -129,7 +156,8 @@ async def network_findings(
     found: dict[str, NetworkFinding] = {}
     by_hosts: dict[tuple[str, ...], list[str]] = {}
     for item in items:
-        if item.http_hosts and (item.action.is_work or item.action is PlannedAction.ADOPT):
+        is_copied = item.action.is_copy or item.action is PlannedAction.ADOPT
+        if item.http_hosts and is_copied and item.pattern.has_copy:
             by_hosts.setdefault(item.http_hosts, []).append(item.workflow_id)
     if not by_hosts:
         return ()
@@ -165,6 +193,8 @@ def _writes(item: PlanItem) -> tuple[str, ...]:
         f"make a connection reference for the connection {label}, unless one leads to it"
         for label in item.embedded_connections
     )
+    if not item.action.is_copy:
+        return writes_of(item)
     title = item.display_name
     writes = [f"create the flow {title} (CMK), off, for the original's owner"]
     writes += [f"add the copy to the solution {solution}" for solution in item.solutions]
@@ -174,10 +204,14 @@ def _writes(item: PlanItem) -> tuple[str, ...]:
         many = "s" if item.co_owners > 1 else ""
         writes.append(f"share the copy with {item.co_owners} co-owner{many} of {title}")
     if item.has_trigger_url and item.pattern is Pattern.CALLED:
-        writes.append(f"make the operator co-owner of {title} and of its copy to read their URLs")
+        writes += [
+            f"make the operator co-owner of {title} and of its copy to read their URLs",
+            "take the operator's co-ownership of both back, each time they were read",
+        ]
     if item.pattern is Pattern.CALLED:
         writes.append("turn the copy on")
         writes += [f"update {caller.label}" for caller in item.callers if not caller.manual]
+        writes.append("update callers that are found until then")
     if item.pattern is Pattern.SWAP:
         writes += [f"turn {title} off", "turn the copy on"]
     if item.pattern is Pattern.CALLED:

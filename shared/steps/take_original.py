@@ -84,7 +84,7 @@ async def _children(work: Work, summary: FlowSummary) -> tuple[str, ...]:
     """Return the jobs of the children that stay on Microsoft's key: the others have none."""
     job = work.job
     ids = [job_id(job.environment_id, child, job.policy_id) for child in sorted(summary.children)]
-    return tuple(child.id for child in await work.related(ids))
+    return tuple(child.id for child in await work.related(ids) if child.pattern.has_copy)
 
 
 async def _places(work: Work, original: Original) -> str:

@@ -29,7 +29,8 @@ async def cancel(services: Services, remediation_id: str) -> int:
         if job.state in open_states or undispatched or job.awaits_approval:
             await _change(services, job, EnvironmentJobState.CANCELLED, "Cancelled by order.")
     jobs = await jobs_of(services, remediation_id)
-    unfinished = [job for job in jobs if job.state is not JobState.RETIRED]
+    done = {JobState.RETIRED, JobState.PREPARED}
+    unfinished = [job for job in jobs if job.state not in done]
     return await _order(services, _families(unfinished, jobs), Order.CANCEL)
 
 
@@ -68,6 +69,7 @@ async def retry_job(services: Services, job: FlowJob) -> None:
         if job.code == "changed":
             stays = {JobState.PLANNED, JobState.COPYING, JobState.WATCHED}
             resume = job.resume if job.reached in stays else JobState.COPYING
+            resume = resume if job.pattern.has_copy else JobState.PLANNED
             job = replace(job, original_digest="", resume=resume)
         job = retried(job, "Retried by order.", now=services.now)
         job = replace(job, attempt=job.attempt + 1)

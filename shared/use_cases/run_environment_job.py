@@ -110,11 +110,19 @@ async def _wait_for_migration(services: Services, job: EnvironmentJob) -> Enviro
         environment_name=environment.display_name,
         policy_id=link.policy_id.lower() if link else "",
     )
+    if job.mode is RemediationMode.PREPARE and link is not None:
+        raise Blocked(
+            f"{environment.display_name} is linked to an encryption policy: it is too late to "
+            "prepare it.",
+            instruction="Start a remediation in mode apply: what stays is copied.",
+            code="linked",
+        )
     if job.mode is RemediationMode.APPLY:
         if link is None:
             raise Blocked(
                 f"{environment.display_name} is not linked to an encryption policy.",
-                instruction="Link it to a policy first; until then only assess or dry-run it.",
+                instruction="Link it to a policy first; until then only assess, dry-run or prepare "
+                "it.",
                 code="not_linked",
             )
         until = services.now + services.settings.migration_poll
@@ -123,8 +131,14 @@ async def _wait_for_migration(services: Services, job: EnvironmentJob) -> Enviro
         if not await has_migrated(services, environment.id):
             text = "The environment's flows are still being moved under the key."
             return postponed(job, text, until=until, now=services.now)
-    text = "The migration is over." if job.mode is RemediationMode.APPLY else "Read only."
+    text = _STARTS.get(job.mode, "Read only.")
     return moved(job, EnvironmentJobState.DISCOVERING, text, now=services.now)
+
+
+_STARTS = {
+    RemediationMode.APPLY: "The migration is over.",
+    RemediationMode.PREPARE: "No key is applied yet.",
+}
 
 
 async def _discover(services: Services, job: EnvironmentJob) -> EnvironmentJob:
@@ -175,7 +189,7 @@ async def _complete_plan(services: Services, job: EnvironmentJob) -> Environment
         expires=services.now + services.settings.plan_expires,
     )
     work = [item for item in items if item.action.has_job]
-    if job.mode is not RemediationMode.APPLY:
+    if not job.mode.writes:
         text = "The plan is made; nothing was written."
         return moved(job, EnvironmentJobState.FINISHED, text, now=services.now)
     if not work:

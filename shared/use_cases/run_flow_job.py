@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.domain.backoff import wait_after
+from shared.domain.environment import Environment
 from shared.domain.job import (
     UNTOUCHED,
     FlowJob,
@@ -36,9 +37,17 @@ from shared.errors import (
 )
 from shared.rows import Kept
 from shared.services import Services
-from shared.steps import copy_flow, prove_copy, retire_original, roll_back, swap, update_callers
+from shared.steps import (
+    copy_flow,
+    prepare_original,
+    prove_copy,
+    retire_original,
+    roll_back,
+    swap,
+    update_callers,
+)
 from shared.steps.explain_refusal import explain
-from shared.steps.gate import linked_environment
+from shared.steps.gate import environment_without_key, linked_environment
 from shared.steps.trigger_address import return_borrowed
 from shared.steps.work import Work, claim, save, send, wake
 from shared.use_cases.environment_job_rows import wake_environment_job
@@ -51,12 +60,19 @@ type Step = Callable[[Work], Awaitable[FlowJob]]
 EARLY = timedelta(seconds=1)
 
 
+async def _begin(work: Work) -> FlowJob:
+    has_copy = work.job.pattern.has_copy
+    return await (copy_flow.begin(work) if has_copy else prepare_original.begin(work))
+
+
 async def _after_proof(work: Work) -> FlowJob:
-    match work.job.pattern:
-        case Pattern.SWAP:
-            return await swap.begin(work)
-        case Pattern.CALLED | Pattern.OFF:
-            return await update_callers.begin(work)
+    is_swap = work.job.pattern is Pattern.SWAP
+    return await (swap.begin(work) if is_swap else update_callers.begin(work))
+
+
+async def _undo(work: Work) -> FlowJob:
+    has_copy = work.job.pattern.has_copy
+    return await (roll_back.roll_back(work) if has_copy else prepare_original.undo(work))
 
 
 async def _after_watch(work: Work) -> FlowJob:
@@ -65,7 +81,8 @@ async def _after_watch(work: Work) -> FlowJob:
 
 
 STEPS: dict[JobState, Step] = {
-    JobState.PLANNED: copy_flow.begin,
+    JobState.PLANNED: _begin,
+    JobState.PREPARING: prepare_original.prepare,
     JobState.COPYING: copy_flow.copy,
     JobState.COPIED: prove_copy.prove,
     JobState.PROVEN: _after_proof,
@@ -73,7 +90,7 @@ STEPS: dict[JobState, Step] = {
     JobState.QUIET: retire_original.retire_when_quiet,
     JobState.SWAPPING: swap.swap,
     JobState.WATCHED: _after_watch,
-    JobState.ROLLING_BACK: roll_back.roll_back,
+    JobState.ROLLING_BACK: _undo,
 }
 
 
@@ -115,7 +132,7 @@ async def _step(services: Services, kept: Kept[FlowJob]) -> Kept[FlowJob]:
     work: Work | None = None
     try:
         if not job.is_finished:
-            environment = await linked_environment(services, job.environment_id, job.policy_id)
+            environment = await _environment_of(services, job)
             work = Work(services, kept, environment)
             if job != before:
                 job = await work.save(job)
@@ -152,6 +169,13 @@ async def _step(services: Services, kept: Kept[FlowJob]) -> Kept[FlowJob]:
         extra={"job": job.id, "environment": job.environment_id, "reason": job.reason},
     )
     return done
+
+
+async def _environment_of(services: Services, job: FlowJob) -> Environment:
+    if job.policy_id:
+        return await linked_environment(services, job.environment_id, job.policy_id)
+    undone = job.reached is JobState.ROLLING_BACK
+    return await environment_without_key(services, job.environment_id, even_linked=undone)
 
 
 async def _step_back(work: Work | None, err: Exception) -> Exception:

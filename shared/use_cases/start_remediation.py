@@ -36,7 +36,7 @@ class StartRemediation:
 async def order_remediation(services: Services, order: StartRemediation) -> Remediation:
     """Start what an administrator asks for.
 
-    Raises `NotFound` for an unknown environment and `Blocked` where `apply` is not allowed.
+    Raises `NotFound` for an unknown environment and `Blocked` where writes are not allowed.
     """
     for environment_id in order.environment_ids:
         try:
@@ -45,7 +45,7 @@ async def order_remediation(services: Services, order: StartRemediation) -> Reme
             message = f"There is no environment {environment_id}, or the app may not see it."
             raise NotFound(message) from err
         settings = await settings_of(services, environment_id)
-        if order.mode is RemediationMode.APPLY and settings.mode is Mode.ASSESS:
+        if order.mode.writes and settings.mode is Mode.ASSESS:
             raise Blocked(
                 f"Environment {environment_id} is in mode assess: nothing may be written there.",
                 instruction=f"PUT /api/environments/{environment_id} with mode approve or auto, or "
@@ -83,7 +83,7 @@ async def _start_environment(
 ) -> None:
     mode = remediation.mode
     settings = await settings_of(services, environment_id)
-    if mode is RemediationMode.APPLY and settings.mode is Mode.ASSESS:
+    if mode.writes and settings.mode is Mode.ASSESS:
         mode = RemediationMode.ASSESS
     job = EnvironmentJob(
         id=environment_job_id(remediation.id, environment_id),

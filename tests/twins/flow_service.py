@@ -87,6 +87,9 @@ def save(world: World, flow: TwinFlow, client_data: str, actor: TwinUser) -> Non
     if flow.is_on:
         _check_connections(environment, flow, client_data, actor)
     flow.client_data = client_data
+    has_key = environment.policy is not None and world.assumptions.edited_flows_migrate
+    if has_key and not stays_on_microsoft_key(environment, flow):
+        flow.is_protected = True
     _read_variables(environment, flow)
 
 

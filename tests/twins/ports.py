@@ -16,6 +16,7 @@ from shared.ports import (
     FirewallKind,
     FlowAccess,
     FlowPages,
+    FlowPlacement,
     FlowReports,
     FlowSharing,
     FlowSwitch,
@@ -44,6 +45,7 @@ from tests.twins.environment_variables import EnvironmentVariablesTwin
 from tests.twins.environments import EnvironmentsTwin
 from tests.twins.flow_access import FlowAccessTwin
 from tests.twins.flow_pages import FlowPagesTwin
+from tests.twins.flow_placement import FlowPlacementTwin
 from tests.twins.flow_reports import FlowReportsTwin
 from tests.twins.flow_switch import FlowSwitchTwin
 from tests.twins.keys import FirewallsTwin, KeysTwin, ServiceTagsTwin
@@ -71,6 +73,7 @@ class Ports:
     flow_pages: FlowPages
     flow_access: FlowAccess
     flow_switch: FlowSwitch
+    flow_placement: FlowPlacement
     workflows: Workflows
     connection_references: ConnectionReferences
     flow_sharing: FlowSharing
@@ -122,6 +125,7 @@ def twins_of(world: World, *, order: Random | None = None) -> Twins:
         flow_pages=FlowPagesTwin(world),
         flow_access=FlowAccessTwin(world),
         flow_switch=FlowSwitchTwin(world),
+        flow_placement=FlowPlacementTwin(world),
         workflows=WorkflowsTwin(world),
         connection_references=ConnectionReferencesTwin(world),
         flow_sharing=FlowSharingTwin(world),

@@ -21,6 +21,7 @@ def services_of(ports: Ports, *, settings: Settings | None = None) -> Services:
         flow_pages=ports.flow_pages,
         flow_access=ports.flow_access,
         flow_switch=ports.flow_switch,
+        flow_placement=ports.flow_placement,
         workflows=ports.workflows,
         connection_references=ports.connection_references,
         flow_sharing=ports.flow_sharing,

@@ -9,8 +9,13 @@ import pytest
 from shared.adapters.flow_files import read_flow_files
 from shared.domain.conversion import Edit
 from shared.domain.flow_definition import parse_client_data
-from shared.domain.proposal import LONGEST_DIFFERENCE, convert, difference, propose
-from shared.domain.trigger_kinds import TriggerCategory
+from shared.domain.proposal import (
+    LONGEST_DIFFERENCE,
+    convert,
+    difference,
+    possible_edits,
+    propose,
+)
 from tests.twins.definition_builder import (
     client_data,
     connector_action,
@@ -28,9 +33,8 @@ def test_a_proposal_shows_old_and_new_without_signatures() -> None:
     action = http_action(f"https://x/workflows/{'0' * 32}?sp=%2F&sig={_SIGNATURE}")
     text = client_data("a", request_trigger("PowerApp"), {"Post": action})
 
-    shown = propose(text, in_solution=False)
+    shown = propose(text, [Edit.POWER_APPS_TRIGGER])
 
-    assert shown is not None
     assert '-      "kind": "PowerApp",' in shown.difference
     assert '+      "kind": "PowerAppV2",' in shown.difference
     assert _SIGNATURE not in str(shown)
@@ -42,9 +46,8 @@ def test_a_proposal_that_cannot_be_made_says_why_instead() -> None:
     action["inputs"]["parameters"] = {"body": "@triggerBody()"}
     text = client_data("a", request_trigger("PowerApp"), {"Post": action})
 
-    shown = propose(text, in_solution=False)
+    shown = propose(text, [Edit.POWER_APPS_TRIGGER])
 
-    assert shown is not None
     assert (shown.difference, len(shown.obstacles)) == ("", 1)
 
 
@@ -53,36 +56,27 @@ def test_both_edits_of_a_flow_are_proposed_together() -> None:
     actions = {"List": connector_action("shared_flowmanagement", "ListFlowsInEnvironment")}
     text = client_data("a", request_trigger("PowerApp"), actions)
 
-    proposal = propose(text, in_solution=False)
+    edits = possible_edits(parse_client_data(text), in_solution=False)
 
-    assert proposal is not None
-    assert proposal.edits == (Edit.POWER_APPS_TRIGGER, Edit.LIST_FLOWS_ACTION)
-    both = parse_client_data(convert(text, proposal.edits).client_data)
-    assert both.category is TriggerCategory.POWER_APPS_V2
-    assert not both.uses_list_flows_as_admin_v1
+    assert edits == (Edit.POWER_APPS_TRIGGER, Edit.LIST_FLOWS_ACTION)
+    shown = propose(text, edits).difference
+    assert "PowerAppV2" in shown
+    assert "ListFlowsInEnvironment_V2" in shown
+    both = parse_client_data(convert(text, edits).client_data)
+    assert possible_edits(both, in_solution=False) == ()
 
 
 @pytest.mark.parametrize(
-    "text",
-    [
-        client_data("a", http_trigger(), {}),
-        "no JSON",
-    ],
+    ("trigger", "in_solution"),
+    [(http_trigger(), False), (request_trigger("PowerApp"), True)],
 )
-def test_what_has_no_second_version_gets_no_proposal(text: str) -> None:
-    """An HTTP trigger is copied; what cannot be read is said elsewhere."""
-    proposal = propose(text, in_solution=False)
+def test_what_needs_no_edit_gets_none(trigger: dict[str, object], in_solution: bool) -> None:
+    """An HTTP trigger is copied; from a solution a Power Apps flow moves by itself."""
+    text = client_data("a", trigger, {})
 
-    assert proposal is None
+    edits = possible_edits(parse_client_data(text), in_solution=in_solution)
 
-
-def test_a_trigger_in_a_solution_needs_no_edit() -> None:
-    """It moves to the new key by itself."""
-    text = client_data("a", request_trigger("PowerApp"), {})
-
-    proposal = propose(text, in_solution=True)
-
-    assert proposal is None
+    assert edits == ()
 
 
 def test_a_long_difference_is_cut_and_says_so() -> None:
@@ -103,22 +97,23 @@ def test_conversions_of_real_flows_are_whole_or_not_made() -> None:
     files = read_flow_files([Path(os.environ["FLOW_CORPUS"]) / "flows"])
     texts = [json.dumps(file.flow.resource) for file in files if file.flow]
 
-    proposals = {text: propose(text, in_solution=False) for text in texts}
+    edits = {
+        text: possible_edits(parse_client_data(text), in_solution=False)
+        for text in dict.fromkeys(texts)
+    }
 
-    made = {text: one for text, one in proposals.items() if one}
-    edits = {edit for one in made.values() for edit in one.edits}
-    assert edits == set(Edit)
-    for text, one in made.items():
-        converted = convert(text, one.edits)
+    wanted = {text: some for text, some in edits.items() if some}
+    assert {edit for some in wanted.values() for edit in some} == set(Edit)
+    converted = {text: convert(text, some) for text, some in wanted.items()}
+    for text, one in converted.items():
         if one.obstacles:
-            assert converted.client_data == text
+            assert one.client_data == text
             continue
-        after = parse_client_data(converted.client_data)
-        assert after.category is not TriggerCategory.POWER_APPS_V1
-        assert not after.uses_list_flows_as_admin_v1
-        assert convert(converted.client_data, one.edits).client_data == converted.client_data
-        assert _without_edits(converted.client_data) == _without_edits(text)
-    assert sum(not one.obstacles for one in made.values()) >= len(made) // 2
+        after = parse_client_data(one.client_data)
+        assert possible_edits(after, in_solution=False) == ()
+        assert convert(one.client_data, list(Edit)).client_data == one.client_data
+        assert _without_edits(one.client_data) == _without_edits(text)
+    assert sum(not one.obstacles for one in converted.values()) >= len(converted) // 2
 
 
 def _without_edits(text: str) -> object:

@@ -1,0 +1,30 @@
+"""Twin of the port `FlowPlacement`: flows are put into a solution, up to twenty a call."""
+
+from collections.abc import Sequence
+
+from shared.errors import Refused
+from tests.twins.flow_service import refuse_while_migrating
+from tests.twins.world import World
+
+_MOST = 20
+
+
+class FlowPlacementTwin:
+    """The way of a world's flows into its default solution."""
+
+    def __init__(self, world: World) -> None:
+        """Act on `world` as its application."""
+        self._world = world
+
+    async def add_to_solution(self, environment_id: str, flow_names: Sequence[str]) -> None:
+        """Put flows into a solution; what is there already, or gone, is passed over."""
+        world = self._world
+        environment = world.environment(environment_id)
+        refuse_while_migrating(world, environment)
+        if len(flow_names) > _MOST:
+            raise Refused("too many flows", code="InvalidRequestContent", status=400)
+        with world.writing(environment_id, "add to solution", ",".join(flow_names)):
+            for flow in environment.live_flows():
+                if flow.flow_name in flow_names and not flow.in_solution:
+                    flow.in_solution = True
+                    flow.version += 1
