@@ -186,7 +186,8 @@ class _Turn:
     async def _report(self, kept: Kept[FlowJob]) -> Deletion:
         """Say in the job that its original is deleted, and see whether it left the list."""
         services, deletion, job = self._services, self.deletion, kept.item
-        told = _told(job, deletion)
+        # With the lease of a look that died after the delete.
+        told = replace(_told(job, deletion), lease="", lease_until=None)
         if told != job and rules.retired_at(job) == deletion.retired_at:
             await services.tables.jobs.replace(kept, told)
         is_listed, until = await step.is_listed(services, job), deletion.restorable_until

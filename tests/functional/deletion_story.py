@@ -1,6 +1,8 @@
 """A remediation whose originals are retired, and the deletes that are ordered after it."""
 
+import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.domain.deletion import OPEN, Deletion
@@ -21,15 +23,18 @@ async def retired(story: Story) -> None:
     story.build.share_connections()
     await story.opt_in()
     await story.order()
-    await story.approve()
+    await story.approve(run=25 * DAY)
 
 
-async def retired_story(build: Callable[[Story], object] | None = None) -> Story:
+async def retired_story(
+    build: Callable[[Story], object] | None = None, *, story: Story | None = None
+) -> Story:
     """Return a story whose originals are retired: one of the title *Orders* unless said."""
-    story = Story()
+    is_built = story is not None
+    story = story or Story()
     if build:
         build(story)
-    else:
+    elif not is_built:
         story.build.http_flow("Orders")
     await retired(story)
     return story
@@ -66,19 +71,40 @@ async def at_its_date(story: Story) -> None:
     await turns(story)
 
 
-def ran(story: Story, flow: TwinFlow, count: int, *, ago: timedelta = timedelta(hours=1)) -> None:
-    """Let a flow have run `count` times, an hour apart, the last time `ago`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runs:
+    """What runs of a flow are like."""
+
+    name: str = "run"
+    #: When the last one began, how long one is from the next, and how long each lasts.
+    ago: timedelta = timedelta(hours=1)
+    apart: timedelta = timedelta(hours=1)
+    lasts: timedelta = timedelta(seconds=2)
+
+
+ORDINARY = Runs()
+
+
+def ran(story: Story, flow: TwinFlow, count: int, runs: Runs = ORDINARY) -> None:
+    """Let a flow have run `count` times."""
     now = story.world.clock.now()
     for number in range(count):
-        started = now - ago - number * timedelta(hours=1)
+        started = now - runs.ago - number * runs.apart
         flow.runs.append(
             TwinRun(
-                run_id=f"run-{number:05}",
+                run_id=f"{runs.name}-{number:05}",
                 started=started,
-                ends=started + timedelta(seconds=2),
+                ends=started + runs.lasts,
                 trigger_url_id=flow.trigger_url_id,
             )
         )
+
+
+def kept_runs(story: Story) -> list[str]:
+    """Return the ids of all runs in the archive, part by part."""
+    contents = story.twins.archive.contents
+    names = sorted(name for name in contents if name.startswith("runs/"))
+    return [json.loads(line)["run"] for name in names for line in contents[name].splitlines()]
 
 
 def deletes(story: Story) -> list[str]:
