@@ -22,7 +22,8 @@ async def explain_refusal(
     owner, title = await _owner(work, original), work.job.display_name
     if owner is None:
         return _blocked(
-            f"The owner of {title} ({original.owner_id}) is no user of this environment.",
+            f"The owner of {title} ({original.owner_id}) is no user of this environment: somebody "
+            "who left, or a team.",
             "Add that person to the environment, or make the original a user's who is in it "
             "(Power Automate → the flow → Details → Primary owner); then retry.",
         )

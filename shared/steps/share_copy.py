@@ -32,6 +32,10 @@ RUN_ONLY_NOTE = (
 )
 
 
+#: How the notes begin that say whom the copy could not be shared with.
+_NOT_SHARED = "The copy is not shared with the "
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wanted:
     shares: tuple[Share, ...]
@@ -68,7 +72,9 @@ async def share_copy(work: Work, original: Original) -> FlowJob:
         for name in work.job.shared_with
         if name not in names and name not in map(str, unable)
     ]
-    return noted(replace(work.job, shared_with=names), *notes)
+    # What stood in the way when the copy was made may have been settled since.
+    others = tuple(note for note in work.job.notes if not note.startswith(_NOT_SHARED))
+    return noted(replace(work.job, shared_with=names, notes=others), *notes)
 
 
 async def _wanted(work: Work, original: Original) -> _Wanted:
@@ -117,7 +123,7 @@ async def _as_rows(work: Work, others: list[Permission]) -> _Wanted:
         kind = "group" if one.is_group else (one.principal_type or "user").lower()
         remedy = "make a team of it" if one.is_group else "add it to the environment"
         notes.append(
-            f"The copy is not shared with the {kind} {one.principal_id} ({one.role} of the "
+            f"{_NOT_SHARED}{kind} {one.principal_id} ({one.role} of the "
             f"original), which this environment's Dataverse does not know: {remedy}, then share "
             "the copy with it."
         )
@@ -143,7 +149,7 @@ async def _give(work: Work, missing: Lacking) -> str:
     except (Refused, NotFound) as err:
         if await _has_left(work, share.principal):
             return (
-                f"The copy is not shared with the {share.principal}, a co-owner of the original "
+                f"{_NOT_SHARED}{share.principal}, a co-owner of the original "
                 "who is disabled or gone."
             )
         raise Blocked(

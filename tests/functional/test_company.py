@@ -6,36 +6,14 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.job import FlowJob, JobState
+from shared.domain.job import JobState
 from shared.domain.remediation import RemediationMode
 from shared.domain.sharing import TEAMS, USERS, Principal, rights_of
+from tests.functional.company_story import copy_of, solution_named, story_of_a_team
 from tests.functional.remediation_story import Story
 from tests.twins.crash import Moment, Plan
 from tests.twins.driver import Driver
 from tests.twins.sharing import user_row
-from tests.twins.tenant import TwinFlow, TwinSolution
-
-
-def copy_of(story: Story, job: FlowJob) -> TwinFlow:
-    """Return the copy that a job made."""
-    return story.world.workflow(job.environment_id, job.copy_id)
-
-
-def solution_named(story: Story, unique_name: str) -> TwinSolution:
-    """Return a solution of the environment."""
-    solutions = story.build.environment.solutions.values()
-    return next(one for one in solutions if one.unique_name == unique_name)
-
-
-def story_of_a_team() -> tuple[Story, TwinFlow]:
-    """Return a story with one called flow that is shared and in a solution."""
-    story = Story()
-    flow = story.build.team_flow("Orders")
-    flow.description = "What the shop sends"
-    story.build.app_setting_caller(flow)
-    story.world.traffic.beat(story.world)
-    story.build.link()
-    return story, flow
 
 
 async def test_a_copy_keeps_owner_description_sharing_and_solution() -> None:
@@ -241,60 +219,6 @@ async def test_a_flow_without_any_row_keeps_its_company_too() -> None:
     assert copy.shares == {user_row(person): rights_of("CanEdit")}
 
 
-async def test_a_co_owner_who_is_disabled_is_named_and_stops_nothing() -> None:
-    """Leavers stay on flows for years."""
-    story, original = story_of_a_team()
-    leaver = story.world.add_user("Leaver")
-    story.build.share(original, leaver)
-    leaver.is_disabled = True
-    await story.opt_in()
-
-    await story.order()
-    await story.approve()
-
-    job = await story.job("Orders")
-    assert job.state is JobState.RETIRED
-    assert user_row(leaver) not in copy_of(story, job).shares
-    assert [note for note in job.notes if leaver.user_id in note and "disabled" in note]
-
-
-async def test_a_refusal_to_share_says_what_to_do_and_a_retry_goes_on() -> None:
-    """The copy stays off and nothing moves to it meanwhile."""
-    story, original = story_of_a_team()
-    story.world.may_share = False
-    await story.opt_in()
-    await story.order()
-    await story.approve()
-    blocked = await story.job("Orders")
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "sharing")
-    assert "System Administrator" in blocked.instruction
-    assert not copy_of(story, blocked).is_on
-
-    story.world.may_share = True
-    await story.retry()
-
-    job = await story.job("Orders")
-    assert job.state is JobState.RETIRED
-    assert copy_of(story, job).shares == original.shares
-
-
-async def test_a_solution_that_refuses_the_copy_blocks_with_its_name() -> None:
-    """A person adds the copy by hand; a retry finds it there and goes on."""
-    story, _ = story_of_a_team()
-    story.world.may_change_solutions = False
-    await story.opt_in()
-    await story.order()
-    await story.approve()
-    blocked = await story.job("Orders")
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "solution")
-    assert "OrdersSolution title" in blocked.instruction
-
-    solution_named(story, "OrdersSolution").flows.add(blocked.copy_id)
-    await story.retry()
-
-    assert (await story.job("Orders")).state is JobState.RETIRED
-
-
 async def test_built_in_and_managed_solutions_are_left_alone() -> None:
     """The platform keeps the ones, and the others are changed where they are made."""
     story, original = story_of_a_team()
@@ -314,60 +238,6 @@ async def test_built_in_and_managed_solutions_are_left_alone() -> None:
         if job.copy_id in one.flows
     ]
     assert joined == ["OrdersSolution"]
-
-
-@pytest.mark.parametrize(
-    ("wrong", "says", "remedy"),
-    [
-        ("disabled", "Contoso maker, is disabled", "Primary owner"),
-        ("gone", "is no user of this environment", "Add that person"),
-        ("delegate", "for its owner, Contoso maker", "prvActOnBehalfOfAnotherUser"),
-    ],
-)
-async def test_an_owner_that_cannot_be_acted_for_blocks_with_who_and_what_to_do(
-    wrong: str, says: str, remedy: str
-) -> None:
-    """Nothing is created; once a person has settled it, a retry makes the owner's copy."""
-    story, original = story_of_a_team()
-    owner = story.build.owner
-    if wrong == "disabled":
-        owner.is_disabled = True
-    elif wrong == "gone":
-        del story.world.users[owner.user_id]
-    else:
-        story.world.may_act_on_behalf = False
-    await story.opt_in()
-    await story.order()
-    await story.approve()
-    blocked = await story.job("Orders")
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "owner")
-    assert says in blocked.reason
-    assert remedy in blocked.instruction
-    assert not [flow for flow in story.world.flows() if flow.made_by_app]
-
-    story.world.may_act_on_behalf, owner.is_disabled = True, False
-    story.world.users[owner.user_id] = owner
-    await story.retry()
-
-    assert copy_of(story, await story.job("Orders")).owner_id == original.owner_id
-
-
-async def test_run_only_users_are_left_to_a_person_in_plan_and_job() -> None:
-    """No interface reads that list: whoever approves is told, and whoever looks at the job."""
-    story = Story()
-    story.build.power_apps_v1_flow("App flow")
-    story.build.http_flow("Orders")
-    story.build.link()
-    await story.opt_in()
-
-    await story.order()
-    plan = await story.plan()
-    await story.approve()
-
-    assert "run-only users" in " ".join(plan["App flow"].notes)
-    assert plan["Orders"].notes == ()
-    assert "run-only users" in " ".join((await story.job("App flow")).notes)
-    assert (await story.job("Orders")).notes == ()
 
 
 async def test_the_plan_names_co_owners_and_solutions() -> None:
