@@ -6,7 +6,7 @@ A problem document becomes an `ApiError` whose text says what went wrong and wha
 import http.client
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode, urlsplit
@@ -49,21 +49,37 @@ class Api:
 
     def send(self, call: Call) -> Any:
         """Return the answer's JSON document; raises `ApiError`."""
+        try:
+            return json.loads(self._answer(call))
+        except ValueError:
+            raise self._stranger("JSON") from None
+
+    def page(self, call: Call) -> str:
+        """Return the answer as a page that a browser shows; raises `ApiError`."""
+        text = self._answer(replace(call, headers={**call.headers, "Accept": "text/html"}))
+        page = text.decode(errors="replace")
+        if not page.startswith("<!doctype html>"):
+            raise self._stranger("a page of its own")
+        return page
+
+    def _answer(self, call: Call) -> bytes:
         request = self._request(call)
         try:
             # No other answer than the app's own is followed: the key goes with the request.
             with build_opener(_NoRedirect).open(request, timeout=call.seconds) as answer:
-                return json.load(answer)
+                content: bytes = answer.read()
+                return content
         except HTTPError as err:
             with err:
                 raise ApiError(_refusal(err)) from None
         except (URLError, http.client.HTTPException, OSError) as err:
             raise ApiError(self._unreachable(getattr(err, "reason", err))) from None
-        except ValueError:
-            raise ApiError(
-                f"{self._host} answers, but not with JSON: is CMKFLOW_API (--api) the address of "
-                "the remediation app?"
-            ) from None
+
+    def _stranger(self, what: str) -> ApiError:
+        return ApiError(
+            f"{self._host} answers, but not with {what}: is CMKFLOW_API (--api) the address of "
+            "the remediation app?"
+        )
 
     def _request(self, call: Call) -> Request:
         parts = urlsplit(self.url)

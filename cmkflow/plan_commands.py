@@ -1,5 +1,6 @@
 """`cmkflow plan`: show what a remediation will do, and approve it as it was shown."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,15 +16,26 @@ from cmkflow.remediation_commands import RemediationId, Yes
 
 app = typer.Typer(no_args_is_help=True, help="Show plans, and approve them as they are shown.")
 
-Environment = Annotated[
-    list[str] | None, typer.Option("--environment", help="Of this environment only; repeat it.")
-]
+Environment = Annotated[str | None, typer.Option("--environment", help="Of this environment only.")]
 
 
 @api_command(app, "show", show=plan_blocks)
-def show_plan(api: Api, remediation: RemediationId, environments: Environment = None) -> object:
+def show_plan(
+    api: Api,
+    remediation: RemediationId,
+    environment: Environment = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write a page to FILE, and print nothing."),
+    ] = None,
+) -> object:
     """Show what is planned for each flow: why, its callers, every write in order."""
-    return _plans(api, remediation, environments)
+    call = _call(remediation, environment)
+    if html is None:
+        return api.send(call)
+    html.write_text(api.page(call), encoding="utf-8")
+    typer.echo(f"Written to {html}.", err=True)
+    raise typer.Exit
 
 
 def _approved(answer: Any) -> Text:
@@ -39,7 +51,7 @@ def approve_plan(
         list[str] | None,
         typer.Option("--version", help="Version that was shown; repeat it. Nothing is asked."),
     ] = None,
-    environments: Environment = None,
+    environment: Environment = None,
     except_flows: Annotated[
         list[str] | None,
         typer.Option(
@@ -53,20 +65,16 @@ def approve_plan(
     `--yes` takes the versions that the plans have now, and says which.
     """
     if not versions:
-        versions = _ask(_plans(api, remediation, environments), yes=yes)
+        versions = _ask(api.send(_call(remediation, environment)), yes=yes)
     body: dict[str, object] = {"versions": versions, "by": by}
     if except_flows:
         body["except_flows"] = except_flows
     return api.send(Call(method="POST", path=("remediations", remediation, "approve"), body=body))
 
 
-def _plans(api: Api, remediation: str, environments: list[str] | None) -> Any:
+def _call(remediation: str, environment: str | None) -> Call:
     path = ("remediations", remediation, "plan")
-    wanted: list[str | None] = [*environments] if environments else [None]
-    answers = [
-        api.send(Call(method="GET", path=path, query={"environment": one})) for one in wanted
-    ]
-    return {"items": [plan for answer in answers for plan in answer["items"]]}
+    return Call(method="GET", path=path, query={"environment": environment})
 
 
 def _ask(plans: Any, *, yes: bool) -> list[str]:

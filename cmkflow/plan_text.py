@@ -8,17 +8,10 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cmkflow.answer_tables import facts
+from shared.domain.plan_words import ACTION_WORDS
 
-#: What the plan does with a flow, as one says it, in the order in which it is shown.
-ACTIONS = {
-    "blocked": "a person first",
-    "copy": "copy",
-    "copy_with_family": "copy with its family",
-    "swap": "swap for its copy",
-    "copy_off": "copy, off",
-    "adopt": "its job goes on",
-    "leave": "leave as it is",
-}
+#: By what the API calls an action, in the order in which flows are shown.
+ACTIONS = {str(action): words for action, words in ACTION_WORDS.items()}
 _STYLES = {"blocked": "bold red", "adopt": "green", "leave": "dim"}
 
 

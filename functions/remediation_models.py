@@ -1,7 +1,7 @@
 """What the API says about remediations, and what may be said to it."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
@@ -58,9 +58,11 @@ class DetailQuery(Request):
 
 
 class PlanQuery(Request):
-    """Which plan to show."""
+    """Which plan to show, and how."""
 
     environment: EnvironmentId | None = None
+    #: Left out: a page for whoever accepts `text/html`, as browsers do.
+    format: Literal["json", "html"] | None = None
 
 
 class ApprovalOrder(Request):

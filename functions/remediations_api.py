@@ -4,8 +4,9 @@ import uuid
 
 import azure.functions as func
 
-from functions.http_answers import ItemList, answers, ok
+from functions.http_answers import ItemList, answers, ok, page
 from functions.http_requests import NoQuery, caller_or_none, read_body, read_query, route_id
+from functions.plan_page import plan_page
 from functions.problems import BadRequest, FieldError
 from functions.remediation_models import (
     DetailQuery,
@@ -81,14 +82,17 @@ async def show_remediation(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.route(route="remediations/{id}/plan", methods=["GET"])
 @answers
 async def show_plan(req: func.HttpRequest) -> func.HttpResponse:
-    """Return what is planned for each flow: why, every write, every known caller."""
-    query = read_query(req, PlanQuery)
-    plans = await shown.show_plan(services(), route_id(req).lower())
+    """Return what is planned for each flow, as JSON or a page: why, every write, every caller."""
+    query, identity = read_query(req, PlanQuery), route_id(req).lower()
+    plans = await shown.show_plan(services(), identity)
     found = [
         PlanAnswer.model_validate(plan)
         for plan in plans
         if query.environment in (None, plan.environment_job.environment_id)
     ]
+    is_page = "text/html" in req.headers.get("Accept", "")
+    if (query.format or ("html" if is_page else "json")) == "html":
+        return page(plan_page(identity, found))
     return ok(ItemList[PlanAnswer](items=tuple(found)))
 
 

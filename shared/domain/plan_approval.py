@@ -5,6 +5,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
+from shared.domain.plan_words import ACTION_WORDS
 from shared.domain.remediation import EnvironmentJob, PlanItem, PlannedAction
 
 #: Fields of an item that say nothing to whoever approves it.
@@ -49,7 +50,8 @@ def changes_since(approved: PlanItem, now: PlanItem) -> tuple[str, ...]:
         return ()
     found = []
     if now.action is not approved.action:
-        found.append(f"it is to be {_words(now.action)}, not {_words(approved.action)}")
+        words = f"{ACTION_WORDS[now.action]}, not {ACTION_WORDS[approved.action]}"
+        found.append(f"what is to be done: {words}")
     if now.digest != approved.digest:
         found.append("its definition was edited")
     if now.is_on != approved.is_on:
@@ -165,21 +167,3 @@ def _goes(item: PlanItem) -> bool:
 
 def _names(item: PlanItem) -> set[str]:
     return {item.workflow_id, item.flow_name.lower()}
-
-
-def _words(action: PlannedAction) -> str:
-    """Return the action as one says it of a flow."""
-    match action:
-        case PlannedAction.LEAVE:
-            return "left as it is"
-        case PlannedAction.BLOCKED:
-            return "settled by a person first"
-        case PlannedAction.COPY_WITH_FAMILY:
-            return "copied with its family"
-        case PlannedAction.COPY_OFF:
-            return "copied, off"
-        case PlannedAction.COPY:
-            return "copied"
-        case PlannedAction.SWAP:
-            return "swapped for its copy"
-    return str(action)

@@ -12,7 +12,7 @@ from shared.domain.job import copy_id
 from shared.domain.plan_approval import Decision, expire, hold
 from shared.domain.remediation import EnvironmentJob, PlanItem
 from shared.services import Services
-from shared.steps.make_plan import network_findings, with_callers
+from shared.steps.make_plan import complete, network_findings, with_callers
 
 
 async def hold_what_changed(
@@ -30,7 +30,10 @@ async def hold_what_changed(
     now_items, findings = now
     decision = Decision(number=job.approvals, by=job.approved_by, left_out=frozenset(job.left_out))
     found = await _with_callers(services, job, planned, now_items)
-    decided = hold(planned, found, decision)
+    decided = [
+        await _anew(services, environment, item) if item.awaits_approval else item
+        for item in hold(planned, found, decision)
+    ]
     await services.tables.plans.upsert(*decided)
     items = {item.workflow_id: item for item in (*planned, *decided)}
     awaiting = sum(item.awaits_approval for item in items.values())
@@ -51,6 +54,11 @@ async def leave_unapproved(services: Services, job: EnvironmentJob) -> Environme
     expired = expire(await services.tables.plans.all(job.id))
     await services.tables.plans.upsert(*expired)
     return replace(job, awaiting=0)
+
+
+async def _anew(services: Services, environment: Environment, item: PlanItem) -> PlanItem:
+    """Return a changed item with all that a plan reads of its flow alone."""
+    return await complete(services, environment, replace(item, is_complete=False))
 
 
 def _as_read(item: PlanItem, known: PlanItem) -> PlanItem:

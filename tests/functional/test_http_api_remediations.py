@@ -291,6 +291,41 @@ async def test_an_unknown_remediation_is_not_found(story: Story, handler: Any) -
     assert (await call(handler, id="a/b")).status == 400
 
 
+async def test_a_plan_is_a_page_for_a_browser(story: Story) -> None:
+    """By what it accepts, unless the query says otherwise; the page may load and run nothing."""
+    identity = (await start(story)).document["id"]
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+    page = await call(remediations_api.show_plan, id=identity, headers=browser)
+    asked = await call(remediations_api.show_plan, id=identity, query={"format": "html"})
+    plain = await call(
+        remediations_api.show_plan, id=identity, headers=browser, query={"format": "json"}
+    )
+    unknown = await call(remediations_api.show_plan, id=identity, query={"format": "pdf"})
+
+    assert page.media_type == asked.media_type == "text/html"
+    assert page.text == asked.text
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert "Orders" in page.text
+    assert plain.document["items"][0]["version"] in page.text
+    assert unknown.status == 400
+
+
+async def test_a_version_that_is_no_longer_the_plans_is_a_conflict(story: Story) -> None:
+    """409 with what to do; without any version it is no approval, and no other word is taken."""
+    identity = (await start(story)).document["id"]
+    order = decisions_api.approve_remediation
+
+    stale = await call(order, {"by": "a", "versions": ["0" * 16]}, id=identity)
+    none = await call(order, {"by": "a"}, id=identity)
+    empty = await call(order, {"by": "a", "versions": []}, id=identity)
+    wrong = await call(order, {"by": "a", "versions": ["LATEST"]}, id=identity)
+
+    assert (stale.status, stale.document["code"]) == (409, "stale")
+    assert "Look at the plan again" in stale.document["instruction"]
+    assert {none.status, empty.status, wrong.status} == {400}
+
+
 async def test_a_plan_can_be_narrowed_to_one_environment(story: Story) -> None:
     """Another environment has no plan in this remediation."""
     identity = (await start(story)).document["id"]

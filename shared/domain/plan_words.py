@@ -1,0 +1,14 @@
+"""What a plan does with a flow, as all who show it say it."""
+
+from shared.domain.remediation import PlannedAction
+
+#: In the order in which a plan is shown: what needs somebody first, what is left alone last.
+ACTION_WORDS = {
+    PlannedAction.BLOCKED: "a person first",
+    PlannedAction.COPY: "copy",
+    PlannedAction.COPY_WITH_FAMILY: "copy with its family",
+    PlannedAction.SWAP: "swap for its copy",
+    PlannedAction.COPY_OFF: "copy, off",
+    PlannedAction.ADOPT: "its job goes on",
+    PlannedAction.LEAVE: "leave as it is",
+}

@@ -1,0 +1,213 @@
+"""Versions of plans, and what counts as a change of what was approved."""
+
+from collections.abc import Callable
+from dataclasses import MISSING, fields, replace
+from typing import Any
+
+import pytest
+
+from shared.domain.job import Pattern
+from shared.domain.plan_approval import Decision, changes_since, hold, plan_version
+from shared.domain.plan_words import ACTION_WORDS
+from shared.domain.remediation import (
+    EnvironmentJob,
+    NetworkFinding,
+    PlanItem,
+    PlannedAction,
+    PlannedCaller,
+    RemediationMode,
+)
+
+JOB = EnvironmentJob(
+    id="job", remediation_id="r", environment_id="environment", mode=RemediationMode.APPLY
+)
+SETTING = PlannedCaller(kind="app_setting", label="setting URL of the app shop")
+GAP = NetworkFinding(
+    name="erp", kind="app_service", firewall="erp", missing=(), instruction="", workflow_ids=()
+)
+
+
+def item(workflow_id: str = "a", **more: Any) -> PlanItem:
+    """Return an item of a plan: an HTTP flow that is to be copied."""
+    base = PlanItem(
+        environment_job_id="job",
+        workflow_id=workflow_id,
+        flow_name=f"name-{workflow_id}",
+        display_name=f"Flow {workflow_id}",
+        category="http",
+        trigger_name="manual",
+        has_trigger_url=True,
+        in_solution=True,
+        pattern=Pattern.CALLED,
+        is_on=True,
+        reasons=("http_trigger",),
+        action=PlannedAction.COPY,
+        explanation="It starts from an HTTP request.",
+        digest="1",
+        writes=("turn the copy on",),
+    )
+    return replace(base, **more)
+
+
+# --- versions -------------------------------------------------------------------------------------
+
+
+def test_a_version_is_the_same_in_any_order() -> None:
+    """Rows come in the order of their keys, findings in that of the search."""
+    first, second = item("a"), item("b")
+    job = replace(JOB, findings=("x", "y"), network=(GAP, replace(GAP, name="crm")))
+    turned = replace(job, findings=("y", "x"), network=tuple(reversed(job.network)))
+
+    assert plan_version(job, [first, second]) == plan_version(turned, [second, first])
+
+
+def other(value: object) -> object:
+    """Return another value of the same kind."""
+    match value:
+        case bool():
+            return not value
+        case PlannedAction():
+            return PlannedAction.SWAP
+        case Pattern():
+            return Pattern.OFF
+        case str():
+            return f"{value}!"
+        case int():
+            return value + 1
+        case tuple():
+            return (*value, "one more")
+    return 7
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        field.name
+        for field in fields(PlanItem)
+        if field.name not in {"environment_job_id", "is_complete", "url_id"}
+    ],
+)
+def test_a_version_changes_with_every_field_of_an_item(name: str) -> None:
+    """Also with those that are added later: whoever leaves one out has to say so."""
+    one = item()
+
+    changed = replace(one, **{name: other(getattr(one, name))})
+
+    assert plan_version(JOB, [one]) != plan_version(JOB, [changed])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda job: replace(job, environment_id="another"),
+        lambda job: replace(job, findings=("A cycle.",)),
+        lambda job: replace(job, network=(GAP,)),
+    ],
+)
+def test_a_version_changes_with_what_is_shown_beside_the_items(
+    change: Callable[[EnvironmentJob], EnvironmentJob],
+) -> None:
+    """The environment, a finding, a firewall."""
+    assert plan_version(JOB, [item()]) != plan_version(change(JOB), [item()])
+
+
+def test_a_version_does_not_change_with_how_far_the_job_is() -> None:
+    """Its state, its lease, when it is due: nobody approves these."""
+    leased = replace(JOB, lease="x", attempt=7, reason="Tried again.")
+
+    assert plan_version(JOB, [item()]) == plan_version(leased, [item()])
+
+
+def test_every_action_has_its_words() -> None:
+    """Those who show plans need them."""
+    assert set(ACTION_WORDS) == set(PlannedAction)
+
+
+# --- changes --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, ()),
+        ({"action": PlannedAction.ADOPT, "digest": "2"}, ()),
+        ({"explanation": "In other words."}, ()),
+        ({"callers": (), "writes": ()}, ()),
+        ({"digest": "2"}, ("its definition was edited",)),
+        ({"is_on": False, "pattern": Pattern.OFF}, ("it was turned off",)),
+        ({"pattern": Pattern.SWAP}, ("it starts in another way",)),
+        (
+            {"action": PlannedAction.BLOCKED, "writes": ()},
+            ("what is to be done: a person first, not copy",),
+        ),
+        ({"display_name": "Other"}, ("it was called Flow a",)),
+        (
+            {
+                "callers": (SETTING, replace(SETTING, label="the new one")),
+                "writes": ("turn the copy on", "update the new one"),
+            },
+            ("a new caller: the new one",),
+        ),
+        ({"writes": ("turn the copy on", "dance")}, ("a new write: dance",)),
+    ],
+)
+def test_only_what_asks_for_more_is_a_change(
+    changes: dict[str, Any], said: tuple[str, ...]
+) -> None:
+    """Another action, an edit, on or off, a new name, a new caller, a new write; in words."""
+    approved = item(callers=(SETTING,))
+
+    assert changes_since(approved, replace(approved, **changes)) == said
+
+
+def test_parents_wait_with_a_child_however_far_up() -> None:
+    """And nobody else: siblings and children of the one that changed go on."""
+    child, sibling = item("child"), item("sibling")
+    parent = item("parent", children=("child", "sibling"))
+    top = item("top", children=("parent",))
+    items = [child, sibling, parent, top]
+    now = {one.workflow_id: one for one in items} | {"child": replace(child, digest="2")}
+
+    decided = hold(items, now, Decision(number=1, by="me"))
+
+    waiting = {one.workflow_id: one.changed for one in decided if one.changed}
+    assert waiting == {
+        "child": ("its definition was edited",),
+        "parent": ("it runs Flow child, which has changed",),
+        "top": ("it runs Flow parent, which has changed",),
+    }
+    assert {one.decided for one in decided} == {1}
+
+
+def test_a_decision_that_was_interrupted_comes_to_the_same_end() -> None:
+    """Whichever rows of it were written: the others are decided on as if all had been at once."""
+    items = [item("child"), item("parent", children=("child",)), item("left"), item("free")]
+    items.append(item("above", children=("left",)))
+    now = {one.workflow_id: one for one in items} | {"child": item("child", digest="2")}
+    decision = Decision(number=1, by="me", left_out=frozenset({"name-left"}))
+    whole = {one.workflow_id: one for one in hold(items, now, decision)}
+
+    for number in range(2 ** len(items)):
+        written = [
+            whole[one.workflow_id] if number >> place & 1 else one
+            for place, one in enumerate(items)
+        ]
+        rest = {one.workflow_id: one for one in hold(written, now, decision)}
+        assert {one.workflow_id: rest.get(one.workflow_id, one) for one in written} == whole
+
+
+def test_a_second_approval_decides_on_what_waits_only() -> None:
+    """What is under way is not looked at, though it is not what it was by now."""
+    under_way, held = item("a", decided=1), item("b", decided=1, changed=("edited",))
+    now = {"a": item("a", digest="9"), "b": item("b")}
+
+    decided = hold([under_way, held], now, Decision(number=2, by="me"))
+
+    assert [(one.workflow_id, one.decided, one.changed) for one in decided] == [("b", 2, ())]
+
+
+def test_rows_from_before_stay_readable() -> None:
+    """Fields about approvals have defaults."""
+    names = {"decided", "changed"}
+
+    assert all(field.default is not MISSING for field in fields(PlanItem) if field.name in names)
