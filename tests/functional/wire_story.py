@@ -117,10 +117,15 @@ class WireStory:
 
     # --- the app ------------------------------------------------------------------------------
 
-    async def order(self, *flow_ids: str, run: timedelta = timedelta(days=40)) -> None:
+    async def order(
+        self,
+        *flow_ids: str,
+        mode: RemediationMode = RemediationMode.APPLY,
+        run: timedelta = timedelta(days=40),
+    ) -> None:
         """Order a remediation, which needs no approval here, and let time pass."""
         order = StartRemediation(
-            mode=RemediationMode.APPLY,
+            mode=mode,
             origin=Origin.ORDER,
             cause="order-1",
             environment_ids=tuple(self.platform.environments),
