@@ -12,6 +12,7 @@ from shared.domain.plan_words import ACTION_WORDS
 
 #: By what the API calls an action, in the order in which flows are shown.
 ACTIONS = {str(action): words for action, words in ACTION_WORDS.items()}
+_COPIES = ("copy", "swap")
 _STYLES = {"blocked": "bold red", "adopt": "green", "leave": "dim"}
 
 
@@ -83,6 +84,9 @@ def _item(item: Any, *, is_awaiting: bool) -> Iterator[Text]:
         yield Text(f"  Caller: {caller['label']}{by_hand}")
     for number, write in enumerate(item["writes"], start=1):
         yield Text(f"  {number}. {write}")
+    yield from (Text(f"  Afterwards: {note}") for note in item["notes"])
+    if not item["action"].startswith(_COPIES):  # a copy takes the definition as it is
+        yield from (Text(f"  | {line}", style="dim") for line in item["proposal"].splitlines())
 
 
 def _network(gaps: Any) -> Iterator[Text]:

@@ -255,11 +255,11 @@ class PlanItemAnswer(Answer):
     callers: tuple[PlannedCallerAnswer, ...]
     notes: tuple[str, ...]
     writes: tuple[str, ...]
-    #: Of its definition: another one says that it was edited.
     #: What could be converted to a second version, whatever is done with the flow.
     edits: tuple[Edit, ...]
     #: The converted definition as a unified difference, or why there is none.
     proposal: str
+    #: Of its definition: another one says that it was edited.
     digest: str
     #: What has changed since it was approved.
     changed: tuple[str, ...]

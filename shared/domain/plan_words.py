@@ -9,6 +9,9 @@ ACTION_WORDS = {
     PlannedAction.COPY_WITH_FAMILY: "copy with its family",
     PlannedAction.SWAP: "swap for its copy",
     PlannedAction.COPY_OFF: "copy, off",
+    PlannedAction.ADD_TO_SOLUTION: "add to a solution",
+    PlannedAction.CONVERT_TRIGGER: "convert its trigger",
+    PlannedAction.EDIT_ACTION: "edit its action",
     PlannedAction.ADOPT: "its job goes on",
     PlannedAction.LEAVE: "leave as it is",
 }
