@@ -4,6 +4,7 @@ Asks the app's API (docs/http-api.md); nothing is written to any environment.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,7 +50,8 @@ def assess(  # each is an option
     """
     if bool(environments) == every:
         raise typer.BadParameter("Name --environment ID, or --all.")
-    app, found, failed = Api(url=api, key=key), [], False
+    app, failed = Api(url=api, key=key), False
+    found: list[Any] = []
     try:
         ids = environments or _all_ids(app)
     except ApiError as err:
@@ -57,7 +59,7 @@ def assess(  # each is an option
         raise typer.Exit(1) from None
     for environment in ids:
         try:
-            found.append(_assessment(app, environment, policy))
+            found.append(_assessment(app, environment, policy, _search_in(found)))
         except ApiError as err:
             typer.echo(f"{environment}: {err}", err=True)
             failed = True
@@ -78,12 +80,17 @@ def _all_ids(api: Api) -> list[str]:
     return [item["id"] for item in answer["items"]]
 
 
-def _assessment(api: Api, environment: str, policy: str) -> Any:
+def _search_in(assessments: Sequence[Any]) -> str | None:
+    """Return when callers were searched for the first of them: once is enough for all."""
+    return next(filter(None, (one["callers_searched"] for one in assessments)), None)
+
+
+def _assessment(api: Api, environment: str, policy: str, callers_since: str | None) -> Any:
     return api.send(
         Call(
             method="GET",
             path=("environments", environment, "assessment"),
-            query={"policy": policy or None},
+            query={"policy": policy or None, "callers_since": callers_since},
             seconds=_SECONDS,
         )
     )
@@ -104,6 +111,7 @@ def _shown(assessment: Any) -> RenderableType:
                 f"({effort['share_of_daily_pool']:.2%} of the daily pool), then "
                 f"{effort['quiet_days']} quiet days"
             ),
+            **({"Perhaps more": effort["gap"]} if effort["gap"] else {}),
         }
     )
     flows = [_flow_row(flow) for flow in assessment["flows"]]
@@ -125,9 +133,9 @@ def _flow_row(flow: Any) -> tuple[str, ...]:
     more = ["perhaps more"] if flow["callers_gap"] else []
     doubt = "may stay: " if flow["stays_on_mmk"] is None else ""
     return (
-        "\n".join(filter(None, (flow["display_name"], flow["owner"]))),
+        "\n".join(filter(None, (flow["display_name"], flow["owner"], *flow["co_owners"]))),
         doubt + ", ".join(REASONS.get(reason, reason) for reason in flow["reasons"]),
-        " > ".join(flow["held_back_by"]),
+        "\n".join(" > ".join(chain) for chain in flow["chains"]),
         ", ".join(flow["holds_back"]),
         "\n".join([*callers, *more]),
         flow["advice"][0] if flow["advice"] else "",

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 import azure.functions as func
+from pydantic import AwareDatetime
 
 from functions.http_answers import Answer, answers, ok
 from functions.http_requests import Request, Text, read_query, route_id
@@ -19,6 +20,8 @@ class AssessmentQuery(Request):
 
     #: Name or Azure resource id of the policy that is to be applied.
     policy: Text | None = None
+    #: `callers_searched` of an earlier answer: its search for callers is used again.
+    callers_since: AwareDatetime | None = None
 
 
 class CallerAnswer(Answer):
@@ -49,6 +52,10 @@ class FlowAnswer(Answer):
     advice: tuple[str, ...]
     callers: tuple[CallerAnswer, ...]
     callers_gap: str
+    chains: tuple[tuple[str, ...], ...]
+    co_owners: tuple[str, ...]
+    co_owners_gap: str
+    run_only_users: str
 
 
 class FindingAnswer(Answer):
@@ -78,6 +85,8 @@ class EffortAnswer(Answer):
     minutes: int
     quiet_days: int
     share_of_daily_pool: float
+    sharing_calls: int
+    gap: str
 
 
 class AssessmentAnswer(Answer):
@@ -91,6 +100,7 @@ class AssessmentAnswer(Answer):
     flows: tuple[FlowAnswer, ...]
     sections: tuple[SectionAnswer, ...]
     effort: EffortAnswer
+    callers_searched: datetime | None
 
 
 @blueprint.route(route="environments/{id}/assessment", methods=["GET"])
@@ -98,5 +108,10 @@ class AssessmentAnswer(Answer):
 async def show_assessment(req: func.HttpRequest) -> func.HttpResponse:
     """Assess one environment now; nothing is written to it."""
     query = read_query(req, AssessmentQuery)
-    found = await assess(services(), route_id(req), policy=query.policy or "")
+    found = await assess(
+        services(),
+        route_id(req),
+        policy=query.policy or "",
+        callers_since=query.callers_since,
+    )
     return ok(AssessmentAnswer.model_validate(found))

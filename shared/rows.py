@@ -20,6 +20,7 @@ from shared.domain.records import (
     Place,
     ResourceLease,
     SearchProgress,
+    WholeSearch,
 )
 from shared.domain.remediation import EnvironmentJob, PlanItem, Remediation
 from shared.domain.run_archive import RunArchive
@@ -147,6 +148,7 @@ class Tables:
     callers: Table[CallerRecord] = field(init=False)
     places: Table[Place] = field(init=False)
     searches: Table[SearchProgress] = field(init=False)
+    whole_searches: Table[WholeSearch] = field(init=False)
     environments: Table[EnvironmentSettings] = field(init=False)
     links: Table[LinkRecord] = field(init=False)
     leases: Table[ResourceLease] = field(init=False)
@@ -201,6 +203,7 @@ class Tables:
         table("callers", CallerRecord, lambda item: (item.job_id, item.id))
         table("places", Place, lambda item: (item.holds, item.id))
         table("searches", SearchProgress, lambda item: (item.environment_job_id, item.kind))
+        table("whole_searches", WholeSearch, lambda item: ("search", item.kind))
         table(
             "environments", EnvironmentSettings, lambda item: ("environment", item.environment_id)
         )

@@ -1,6 +1,7 @@
-"""The organization row and the users of a Dataverse (contract §6.6)."""
+"""The organization row, the users and the teams of a Dataverse (contract §6.6)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from itertools import batched
 
 from pydantic import Field
@@ -8,6 +9,7 @@ from pydantic import Field
 from shared.adapters.dataverse import Dataverse
 from shared.adapters.wire import Wire, read_wire
 from shared.domain.environment import Environment
+from shared.domain.json_values import as_mapping, text_at
 from shared.errors import Unavailable
 from shared.ports import Organization
 
@@ -19,9 +21,17 @@ class _Organization(Wire):
     flows_in_solution: bool | None = Field(None, alias="enableflowsinsolutionbydefault")
 
 
-class _User(Wire):
-    id: str = Field(alias="systemuserid")
-    name: str | None = Field(None, alias="fullname")
+@dataclass(frozen=True, slots=True)
+class _People:
+    """A table of those who can own a flow or be given rights on it."""
+
+    table: str
+    key: str
+    name: str
+
+
+_USERS = _People("systemusers", "systemuserid", "fullname")
+_TEAMS = _People("teams", "teamid", "name")
 
 
 class DataverseOrganization(Organization):
@@ -40,15 +50,23 @@ class DataverseOrganization(Organization):
                 return setting
         raise Unavailable("Dataverse does not tell enableflowsinsolutionbydefault")
 
-    async def names(self, environment: Environment, user_ids: Sequence[str]) -> dict[str, str]:
-        """Return names of users by `systemuserid`; unknown ones are left out."""
+    async def names(self, environment: Environment, ids: Sequence[str]) -> dict[str, str]:
+        """Return names of users and teams by their ids; others are left out."""
+        names = await self._names(environment, _USERS, ids)
+        others = {one.lower() for one in ids} - names.keys()
+        return names | await self._names(environment, _TEAMS, others)
+
+    async def _names(
+        self, environment: Environment, table: _People, ids: Collection[str]
+    ) -> dict[str, str]:
         names: dict[str, str] = {}
-        for ids in batched(sorted(set(user_ids)), _IDS, strict=False):
+        for some in batched(sorted(set(ids)), _IDS, strict=False):
             query = {
-                "$select": "systemuserid,fullname",
-                "$filter": " or ".join(f"systemuserid eq {one}" for one in ids),
+                "$select": f"{table.key},{table.name}",
+                "$filter": " or ".join(f"{table.key} eq {one}" for one in some),
             }
-            async for row in self._dataverse.rows(environment, "systemusers", query):
-                user = read_wire(_User, row)
-                names[user.id.lower()] = user.name or user.id
+            async for row in self._dataverse.rows(environment, table.table, query):
+                columns = as_mapping(row)
+                if identity := text_at(columns, table.key):
+                    names[identity.lower()] = text_at(columns, table.name) or identity
         return names

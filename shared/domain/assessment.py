@@ -48,7 +48,8 @@ class AssessedFlow:
     is_listed: bool | None
     reasons: tuple[str, ...]
     explanation: str
-    #: Titles from this flow's child down to a flow that stays for a reason of its own.
+    #: Titles from this flow's child down to a flow that stays for a reason of its own: the first
+    #: of `chains`.
     held_back_by: tuple[str, ...]
     #: Titles of all flows that it holds back in turn, however far up.
     holds_back: tuple[str, ...]
@@ -57,6 +58,15 @@ class AssessedFlow:
     callers: tuple[AssessedCaller, ...] = ()
     #: Why callers may be missing from the list; empty: it is complete as far as the app can look.
     callers_gap: str = ""
+    #: One way down, by title, to each flow below that stays for a reason of its own: all of them
+    #: have to be settled before this one can move. The nearest comes first.
+    chains: tuple[tuple[str, ...], ...] = ()
+    #: Whom Dataverse shares it with: by name, with what they may do.
+    co_owners: tuple[str, ...] = ()
+    #: Why co-owners may be missing; empty: these are all.
+    co_owners_gap: str = "Co-owners were not asked for."
+    #: What is known of people who may only run it.
+    run_only_users: str = ""
 
 
 class Topic(StrEnum):
@@ -100,6 +110,10 @@ class Effort:
     quiet_days: int
     #: Part of the tenant's daily request pool, 1.0 being all of it.
     share_of_daily_pool: float
+    #: Calls to Dataverse that this assessment took to read co-owners, one for each flow.
+    sharing_calls: int = 0
+    #: Why it may take more; empty: all that is known to stay is counted with all its callers.
+    gap: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,3 +129,5 @@ class EnvironmentAssessment:
     flows: tuple[AssessedFlow, ...]
     sections: tuple[Section, ...]
     effort: Effort
+    #: When the places that may call flows were searched; None: no flow stays, none was searched.
+    callers_searched: datetime | None = None

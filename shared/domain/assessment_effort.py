@@ -30,8 +30,13 @@ class Rates:
     quiet_period: timedelta
 
 
-def effort_of(flows: Collection[AssessedFlow], rates: Rates) -> Effort:
-    """Return what copying these flows takes; those in doubt count, managed ones do not."""
+def effort_of(
+    flows: Collection[AssessedFlow], rates: Rates, *, has_read_all: bool = True
+) -> Effort:
+    """Return what copying these flows takes; those in doubt count, managed ones do not.
+
+    `has_read_all` False: there may be flows that stay and were not read.
+    """
     copied = [flow for flow in flows if not flow.is_managed]
     callers = {(one.kind, one.label): one for flow in copied for one in flow.callers}
     manual = sum(bool(caller.manual) for caller in callers.values())
@@ -46,4 +51,15 @@ def effort_of(flows: Collection[AssessedFlow], rates: Rates) -> Effort:
         minutes=math.ceil(flow_service / rates.flow_service_calls_per_minute),
         quiet_days=math.ceil(rates.quiet_period / timedelta(days=1)) if copied else 0,
         share_of_daily_pool=round(calls / DAILY_POOL, 4),
+        gap=_gap(copied, has_read_all=has_read_all),
     )
+
+
+def _gap(copied: Collection[AssessedFlow], *, has_read_all: bool) -> str:
+    if not has_read_all:
+        return "Not all flows could be read: it may take more."
+    doubtful = sum(bool(flow.callers_gap) for flow in copied)
+    if not doubtful:
+        return ""
+    flows = "1 flow" if doubtful == 1 else f"{doubtful} flows"
+    return f"Of {flows} not all callers are known: it may take more."

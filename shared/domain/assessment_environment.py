@@ -206,6 +206,8 @@ def solution_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
             fix,
         )
     if isinstance(facts.flows, NoAnswer):
+        text = f"Power Apps flows in no solution are not known: {facts.flows.why}"
+        yield unknown("power_apps_flow_outside_solution", text, "Assess again.")
         return
     for flow in facts.flows.values():
         if flow.summary and flow.summary.category in _POWER_APPS and flow.in_solution is not True:

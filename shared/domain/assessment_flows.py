@@ -15,6 +15,16 @@ from shared.domain.finding import Finding, ok, problem, unknown, warning
 from shared.domain.mmk_rule import Assessment, MmkReason, explain_all
 from shared.domain.trigger_kinds import TriggerCategory
 
+#: §14.5: their list is a maker's, without an administrator's variant; no document names an API.
+_RUN_ONLY_UNKNOWN = (
+    "Unknown: the platform has no interface that shows run-only users to an application. Look at "
+    "'Run only users' on the flow's page: a copy has none."
+)
+_RUN_ONLY_UNLIKELY = (
+    "Unknown: the platform has no interface for it. Only flows that people start have any; this is "
+    "none of them."
+)
+
 
 def phase_of(facts: EnvironmentFacts) -> Phase:
     """Return where the environment is on its way under the key."""
@@ -40,6 +50,7 @@ def assess_flows(facts: EnvironmentFacts) -> tuple[AssessedFlow, ...]:
         if answer.stays_on_mmk is False or _is_protected(facts, flow):
             continue
         summary = flow.summary
+        chains = [_titles(facts.flows, chain) for chain in _chains(flow, graph, answers)]
         ancestors = graph.ancestors_of(flow.workflow_id) - {flow.workflow_id}
         found.append(
             AssessedFlow(
@@ -56,8 +67,10 @@ def assess_flows(facts: EnvironmentFacts) -> tuple[AssessedFlow, ...]:
                 is_listed=_is_listed(facts, flow),
                 reasons=tuple(str(reason) for reason in answer.reasons),
                 explanation=answer.text,
-                held_back_by=_titles(facts.flows, _way_down(flow, graph, answers)),
+                held_back_by=chains[0] if chains else (),
+                chains=tuple(chains),
                 holds_back=_titles(facts.flows, sorted(ancestors)),
+                run_only_users=_run_only_users(summary.category if summary else None),
                 advice=advice_for(answer.reasons, is_before=is_before, is_managed=flow.is_managed),
             )
         )
@@ -176,26 +189,39 @@ def _is_protected(facts: EnvironmentFacts, flow: FlowFacts) -> bool:
     return facts.reports.is_joined and flow.workflow_id not in facts.reports.on_microsoft_key
 
 
-def _way_down(
+def _chains(
     flow: FlowFacts, graph: DependencyGraph, answers: Mapping[str, Assessment]
-) -> tuple[str, ...]:
-    """Return the shortest way by calls to a flow that stays for reasons of its own alone."""
+) -> list[tuple[str, ...]]:
+    """Return the shortest way by calls to each flow that stays for a reason of its own.
+
+    One that a child of its own holds back as well comes after those that nothing else does: while
+    it waits for them, it is not the end of the chain. Children that are not here come last.
+    """
     if MmkReason.PARENT_OF_MMK_FLOW not in answers[flow.workflow_id].reasons:
-        return ()
+        return []
     ways: deque[tuple[str, ...]] = deque([(flow.workflow_id,)])
     seen = {flow.workflow_id}
-    in_a_circle: tuple[str, ...] = ()
+    last: list[tuple[str, ...]] = []
+    on_the_way: list[tuple[str, ...]] = []
+    missing: list[tuple[str, ...]] = []
     while ways:
         way = ways.popleft()
         reasons = set(answers[way[-1]].reasons)
         if len(way) > 1 and reasons - {MmkReason.PARENT_OF_MMK_FLOW}:
-            if MmkReason.PARENT_OF_MMK_FLOW not in reasons:
-                return way[1:]
-            in_a_circle = in_a_circle or way[1:]
+            found = on_the_way if MmkReason.PARENT_OF_MMK_FLOW in reasons else last
+            found.append(way[1:])
+        missing += [(*way[1:], one) for one in sorted(graph.missing.get(way[-1], ()))]
         for child in sorted(graph.children_of(way[-1]) - seen):
             seen.add(child)
             ways.append((*way, child))
-    return in_a_circle or tuple(sorted(graph.missing.get(flow.workflow_id, ())))
+    return [*last, *on_the_way, *missing]
+
+
+def _run_only_users(category: TriggerCategory | None) -> str:
+    """Return what can be said of people who may only run a flow: the platform does not tell."""
+    if category is None or category is TriggerCategory.UNKNOWN or category.can_have_run_only_users:
+        return _RUN_ONLY_UNKNOWN
+    return _RUN_ONLY_UNLIKELY
 
 
 def _titles(flows: Mapping[str, FlowFacts], ids: Collection[str]) -> tuple[str, ...]:

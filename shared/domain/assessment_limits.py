@@ -125,7 +125,8 @@ def run_history_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
         yield warning(
             code,
             f"{text} A support ticket can ask for it up to 30 days after the migration.",
-            "Export what you need before, or plan the ticket.",
+            "Export what you need before, or plan the ticket. Once flows have copies, cmkflow runs "
+            "archive REMEDIATION keeps a summary of each run of their originals.",
         )
         return
     if facts.linked_since is None:
@@ -151,18 +152,24 @@ def run_history_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
     )
 
 
-def finish_line_findings(flows: Collection[AssessedFlow]) -> Iterator[Finding]:
+def finish_line_findings(
+    facts: EnvironmentFacts, flows: Collection[AssessedFlow]
+) -> Iterator[Finding]:
     """Yield what may be left when all is done: the warning of the portal."""
     code = "finish_line"
     if not flows:
-        yield ok(code, "No original will be left behind.")
+        if facts.has_all_flows:
+            yield ok(code, "No original will be left behind.")
+        else:
+            yield unknown(code, "Not all flows could be read.", "Assess again.")
         return
     yield warning(
         code,
         "An original that was stopped, but not deleted, may keep the portal's warning 'Power "
         "Automate flows are still protected with the Microsoft Managed Key'.",
-        "When its copy has proven itself and its runs are archived, delete the original, with an "
-        "approval and a date. Deleting cannot be undone after 21 days.",
+        "When its copy has proven itself and its runs are archived, order its delete, with an "
+        "approval and a date: cmkflow originals delete REMEDIATION --on DATE. Deleting cannot be "
+        "undone after 21 days.",
     )
 
 

@@ -38,7 +38,7 @@ def assessment_of(
         Topic.HOSTED_MACHINES: hosted_machine_findings(facts),
         Topic.ANALYTICS: analytics_findings(),
         Topic.RUN_HISTORY: run_history_findings(facts),
-        Topic.FINISH_LINE: finish_line_findings(flows),
+        Topic.FINISH_LINE: finish_line_findings(facts, flows),
     }
     return EnvironmentAssessment(
         environment_id=facts.environment.id,
@@ -50,5 +50,5 @@ def assessment_of(
         sections=tuple(
             Section(topic=topic, findings=tuple(findings)) for topic, findings in topics.items()
         ),
-        effort=effort_of(flows, rates),
+        effort=effort_of(flows, rates, has_read_all=facts.has_all_flows),
     )

@@ -60,6 +60,17 @@ class SearchProgress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WholeSearch:
+    """A search of one kind of caller that came to its end: later assessments may use its places."""
+
+    kind: str
+    #: Its places were seen from then on.
+    began: datetime
+    #: Environments that it covers.
+    environment_ids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceLease:
     """Who may write one caller's resource, and until when."""
 

@@ -37,5 +37,5 @@ class Organization(Protocol):
     async def creates_flows_in_solutions(self, environment: Environment) -> bool:
         """Say whether new flows are made in a solution (contract §6.6)."""
 
-    async def names(self, environment: Environment, user_ids: Sequence[str]) -> dict[str, str]:
-        """Return names of users by `systemuserid`, in lower case; unknown ones are left out."""
+    async def names(self, environment: Environment, ids: Sequence[str]) -> dict[str, str]:
+        """Return names of users and teams by their ids, in lower case; others are left out."""

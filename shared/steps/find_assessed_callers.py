@@ -5,19 +5,17 @@ flow, which an administrator may read (contract §5.7). Where no id is known, or
 end, the flow's callers may be more than are shown, and the assessment says so.
 """
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from shared.callers import canvas_app
 from shared.domain.assessment import AssessedCaller, AssessedFlow
 from shared.domain.assessment_facts import CanvasApp, NoAnswer
-from shared.domain.caller import Caller
 from shared.domain.environment import Environment
 from shared.domain.trigger_kinds import TriggerCategory
-from shared.ports import CallerKind, Condition
+from shared.ports import Condition
 from shared.services import Services
 from shared.steps.ask import ask
+from shared.steps.search_callers import Searched
 from shared.steps.watch_quiet import RUN_HISTORY
 
 _APPS = "An app is changed by its maker: no interface of the platform points it at another flow."
@@ -28,15 +26,11 @@ _NO_RUN = "no run of the last 28 days shows its URL"
 async def find_assessed_callers(
     services: Services,
     environment: Environment,
-    everywhere: Sequence[Environment],
+    searched: Searched,
     flows: Sequence[AssessedFlow],
 ) -> list[AssessedFlow]:
     """Return the flows with their callers of every kind but canvas apps."""
-    if not flows:
-        return []
-    (places, gaps), url_ids = await asyncio.gather(
-        _search(services, everywhere), _known_url_ids(services, environment.id)
-    )
+    url_ids = await _known_url_ids(services, environment.id)
     found = []
     silent: NoAnswer | None = None
     for flow in flows:
@@ -54,8 +48,8 @@ async def find_assessed_callers(
         found.append(
             replace(
                 flow,
-                callers=_callers(places, {flow.workflow_id, url_id} - {""}),
-                callers_gap=" ".join([*missing, *gaps]),
+                callers=await _callers(services, environment, searched, (flow.workflow_id, url_id)),
+                callers_gap=" ".join([*missing, *searched.gaps]),
             )
         )
     return found
@@ -89,36 +83,23 @@ def with_canvas_apps(
     ]
 
 
-def _callers(
-    places: Mapping[str, Mapping[str, Caller]], holds: set[str]
+async def _callers(
+    services: Services, environment: Environment, searched: Searched, holds: Collection[str]
 ) -> tuple[AssessedCaller, ...]:
-    found = {place: one for held in holds for place, one in places.get(held, {}).items()}
-    shown = (
-        AssessedCaller(kind=one.kind, label=one.label, manual=one.manual) for one in found.values()
-    )
-    return tuple(sorted(shown, key=lambda one: (one.kind, one.label)))
-
-
-async def _search(
-    services: Services, everywhere: Sequence[Environment]
-) -> tuple[dict[str, dict[str, Caller]], list[str]]:
-    """Return what each URL's or flow's id is held by, and what was not searched."""
-    kinds = [kind for kind in services.callers.values() if kind.kind != canvas_app.KIND]
-    answers = await asyncio.gather(*(ask(_found(kind, everywhere)) for kind in kinds))
-    places: dict[str, dict[str, Caller]] = {}
-    gaps = []
-    for kind, answer in zip(kinds, answers, strict=True):
-        if isinstance(answer, NoAnswer):
-            gaps.append(f"Places of kind {kind.kind} were not all searched: {answer.why}.")
-            continue
-        for caller in answer:
-            for holds in caller.trigger_url_ids | caller.child_flow_ids:
-                places.setdefault(holds, {})[f"{caller.kind} {caller.address}"] = caller
-    return places, gaps
-
-
-async def _found(kind: CallerKind, everywhere: Sequence[Environment]) -> list[Caller]:
-    return [caller async for caller in kind.find(everywhere)]
+    """Return the places that the search found for a flow's id (the first) and its URL's."""
+    flow_id = next(iter(holds))
+    found: dict[str, AssessedCaller] = {}
+    for held in filter(None, holds):
+        async for kept in services.tables.places.query(held):
+            place, caller = kept.item, kept.item.caller
+            if not searched.covers(place):
+                continue
+            if held == flow_id and caller.environment_id != environment.id:
+                continue  # the same solution, imported elsewhere
+            found[place.id] = AssessedCaller(
+                kind=caller.kind, label=caller.label, manual=caller.manual
+            )
+    return tuple(sorted(found.values(), key=lambda one: (one.kind, one.label)))
 
 
 async def _known_url_ids(services: Services, environment_id: str) -> dict[str, str]:

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared.domain.assessment_facts import FlowFacts, KeyReports, NoAnswer
+from shared.domain.discovery_differences import Listed, differences
 from shared.domain.environment import Environment
-from shared.domain.flow import FlowState, ReportedFlow, Workflow
+from shared.domain.flow import FlowState, KnownFlow, ReportedFlow, Workflow
 from shared.domain.flow_definition import FlowDefinition, UnreadableDefinition, parse_client_data
 from shared.domain.flow_summary import FlowSummary, summarise
 from shared.domain.json_values import as_mapping
@@ -31,7 +32,7 @@ class ReadFlows:
 async def read_flows(services: Services, environment: Environment) -> ReadFlows:
     """Return every cloud flow by its workflow id; `owner` is an id."""
     ask_for = services.flow_reports.microsoft_key_flows
-    everything, staying, rows = await asyncio.gather(
+    everything, staying, read = await asyncio.gather(
         ask_patiently(lambda: ask_for(environment.id, cannot_migrate_only=False)),
         ask_patiently(lambda: ask_for(environment.id, cannot_migrate_only=True)),
         _rows(services, environment),
@@ -39,32 +40,58 @@ async def read_flows(services: Services, environment: Environment) -> ReadFlows:
     if isinstance(everything, NoAnswer) or isinstance(staying, NoAnswer):
         silent = everything if isinstance(everything, NoAnswer) else staying
         assert isinstance(silent, NoAnswer)
+        rows = read if isinstance(read, NoAnswer) else _facts_of(read)
         return ReadFlows(flows=rows, reports=silent)
-    if isinstance(rows, NoAnswer):
+    if isinstance(read, NoAnswer):
         return ReadFlows(
-            flows=rows,
+            flows=read,
             reports=_joined(everything, staying, {}, {}),
             differences=tuple(f"{flow.display_name} is listed as staying." for flow in staying),
         )
-    known = _with_report(rows, everything)
-    alone, differences = await _read_alone(services, environment, staying, known)
+    known = _with_report(_facts_of(read), everything)
+    alone, unread = await _read_alone(services, environment, staying, known)
     known |= {one.workflow_id: one for one in alone.values()}
+    reported = {_identity(flow): flow for flow in staying}
+    told = Listed(
+        reported={one: flow for one, flow in reported.items() if one not in unread},
+        alone=alone.keys(),
+    )
     return ReadFlows(
         flows=known,
         reports=_joined(everything, staying, known, alone),
-        differences=tuple(differences),
+        differences=(
+            *unread.values(),
+            *differences({one.row.workflow_id: one.row for one in read}, told),
+        ),
     )
 
 
-async def _rows(services: Services, environment: Environment) -> dict[str, FlowFacts] | NoAnswer:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """A row of Dataverse, summed up."""
+
+    row: KnownFlow
+    facts: FlowFacts
+
+
+def _facts_of(read: list[_Read]) -> dict[str, FlowFacts]:
+    return {one.facts.workflow_id: one.facts for one in read}
+
+
+async def _rows(services: Services, environment: Environment) -> list[_Read] | NoAnswer:
     if environment.dataverse_url is None:
         return NoAnswer(why="the environment has no Dataverse")
     return await ask(_read_rows(services, environment))
 
 
-async def _read_rows(services: Services, environment: Environment) -> dict[str, FlowFacts]:
-    rows = [_of_row(row) async for row in services.workflows.list(environment)]
-    return {row.workflow_id: row for row in rows}
+async def _read_rows(services: Services, environment: Environment) -> list[_Read]:
+    return [
+        _Read(
+            row=KnownFlow(workflow_id=row.workflow_id.lower(), name=row.name, state=row.state),
+            facts=_of_row(row),
+        )
+        async for row in services.workflows.list(environment)
+    ]
 
 
 def _of_row(row: Workflow) -> FlowFacts:
@@ -105,17 +132,20 @@ async def _read_alone(
     environment: Environment,
     staying: Sequence[ReportedFlow],
     known: Mapping[str, FlowFacts],
-) -> tuple[dict[str, FlowFacts], list[str]]:
-    """Read those that Dataverse does not have under the listed id, by what the list calls them."""
+) -> tuple[dict[str, FlowFacts], dict[str, str]]:
+    """Read those that Dataverse does not have under the listed id, by what the list calls them.
+
+    Returns what was read, and in words what could not be, both by the listed id.
+    """
     found: dict[str, FlowFacts] = {}
-    differences: list[str] = []
+    unread: dict[str, str] = {}
     for flow in staying:
         identity = _identity(flow)
         if identity in known:
             continue
         read = await ask(_of_detail(services, environment, flow))
         if isinstance(read, NoAnswer):
-            differences.append(
+            unread[identity] = (
                 f"{flow.display_name} is listed, but not in Dataverse, and could not be read: "
                 f"{read.why}"
             )
@@ -124,7 +154,7 @@ async def _read_alone(
         found[identity] = (
             replace(row, flow_name=read.flow_name, in_solution=read.in_solution) if row else read
         )
-    return found, differences
+    return found, unread
 
 
 async def _of_detail(services: Services, environment: Environment, flow: ReportedFlow) -> FlowFacts:

@@ -1,6 +1,8 @@
 """Assess an environment: read only, before or after a key is applied to it."""
 
+import asyncio
 from dataclasses import replace
+from datetime import datetime
 
 from shared.domain.assessment import AssessedFlow, EnvironmentAssessment
 from shared.domain.assessment_effort import Rates
@@ -14,15 +16,22 @@ from shared.services import Services
 from shared.steps.ask import ask
 from shared.steps.collect_assessment_facts import Question, collect
 from shared.steps.find_assessed_callers import find_assessed_callers, with_canvas_apps
+from shared.steps.read_co_owners import ReadShares, read_shares, with_co_owners
+from shared.steps.search_callers import search_callers
 
 
 async def assess(
-    services: Services, environment_id: str, *, policy: str = ""
+    services: Services,
+    environment_id: str,
+    *,
+    policy: str = "",
+    callers_since: datetime | None = None,
 ) -> EnvironmentAssessment:
     """Return all that is to be known; raises `NotFound` for a strange environment or policy.
 
     `policy` is the name or the Azure resource id of the policy that is to be applied; without it
-    the environment's own counts, if it has one.
+    the environment's own counts, if it has one. `callers_since`: use a search for callers that
+    another assessment has made since then (its `callers_searched`).
     """
     environment = await services.environments.get(environment_id)
     everywhere = tuple(await services.environments.list())
@@ -32,14 +41,29 @@ async def assess(
         policy=await _policy(services, environment, policy),
     )
     facts = await collect(services, question)
-    flows = await find_assessed_callers(services, environment, everywhere, assess_flows(facts))
-    flows = await _with_owners(services, environment, with_canvas_apps(flows, facts.canvas_apps))
     settings = services.settings
     rates = Rates(
         flow_service_calls_per_minute=settings.flow_service_calls_per_minute,
         quiet_period=settings.quiet_period,
     )
-    return assessment_of(facts, flows, rates)
+    flows: list[AssessedFlow] = [*assess_flows(facts)]
+    if not flows:
+        return assessment_of(facts, flows, rates)
+    searched, shares = await asyncio.gather(
+        search_callers(services, everywhere, since=callers_since),
+        read_shares(services, environment, flows),
+    )
+    flows = await find_assessed_callers(services, environment, searched, flows)
+    flows = with_canvas_apps(flows, facts.canvas_apps)
+    names = await _names(services, environment, {flow.owner for flow in flows}, shares)
+    flows = with_co_owners(flows, shares, names)
+    flows = [replace(flow, owner=names.get(flow.owner, flow.owner)) for flow in flows]
+    found = assessment_of(facts, flows, rates)
+    return replace(
+        found,
+        callers_searched=searched.at,
+        effort=replace(found.effort, sharing_calls=shares.calls),
+    )
 
 
 async def _policy(
@@ -57,14 +81,12 @@ async def _policy(
     return None
 
 
-async def _with_owners(
-    services: Services, environment: Environment, flows: list[AssessedFlow]
-) -> list[AssessedFlow]:
-    """Put names where Dataverse knows them; an id is left as it is."""
-    ids = sorted({flow.owner for flow in flows if flow.owner})
+async def _names(
+    services: Services, environment: Environment, owners: set[str], shares: ReadShares
+) -> dict[str, str]:
+    """Return names where Dataverse knows them; an id is left as it is."""
+    ids = sorted((owners | shares.principal_ids) - {""})
     if not ids or environment.dataverse_url is None:
-        return flows
+        return {}
     names = await ask(services.assessment.organization.names(environment, ids))
-    if isinstance(names, NoAnswer):
-        return flows
-    return [replace(flow, owner=names.get(flow.owner, flow.owner)) for flow in flows]
+    return {} if isinstance(names, NoAnswer) else names

@@ -23,6 +23,7 @@ from tests.contract.adapter_world import Adapters, adapters
 from tests.contract.tenant_world import APP_CLIENT, ENVIRONMENT, HTTP_FLOW, MAKER
 
 FIRST_APP = "d0000000-0000-4000-8000-000000000001"
+TEAM = "f0000000-0000-4000-8000-000000000009"
 SECOND_APP = "d0000000-0000-4000-8000-000000000002"
 THIRD_APP = "d0000000-0000-4000-8000-000000000003"
 
@@ -162,14 +163,19 @@ async def test_only_hosted_groups_are_named(app: Adapters, ports: AssessmentPort
     assert await ports.organization.creates_flows_in_solutions(environment) is True
 
 
-async def test_people_are_named_by_their_row(app: Adapters, ports: AssessmentPorts) -> None:
+async def test_people_and_teams_are_named_by_their_rows(
+    app: Adapters, ports: AssessmentPorts
+) -> None:
     """A strange id is left out."""
     environment = await app.environment()
     row = app.world.environment.users[MAKER]["systemuserid"]
 
-    names = await ports.organization.names(environment, [row, SECOND_APP])
+    team = app.world.environment.table("teams")
+    team[TEAM] = {"teamid": TEAM, "name": "Integration", "versionnumber": 1}
 
-    assert names == {row: "Maker"}
+    names = await ports.organization.names(environment, [row, TEAM, SECOND_APP])
+
+    assert names == {row: "Maker", TEAM: "Integration"}
 
 
 async def test_an_environment_that_is_strange_is_refused(ports: AssessmentPorts) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cmkflow.assessment_page import page_of
 from shared.bootstrap import provide
 from tests.functional.cli_app import CommandLine, served_app
 from tests.twins.builder import Builder
@@ -93,3 +94,49 @@ async def test_it_has_to_be_said_which_environments(cli: CommandLine) -> None:
     """Nothing, and both at once, are refused."""
     assert (await cli.run("assess")).exit_code == 2
     assert (await cli.run("assess", "--all", "--environment", "x")).exit_code == 2
+
+
+async def test_several_environments_are_searched_for_callers_once(
+    cli: CommandLine, build: Builder
+) -> None:
+    """The second assessment uses the search of the first: the answers name one time."""
+    other = Builder(build.world, name="Second")
+    other.http_flow("Invoices")
+
+    done = await cli.run("assess", "--all", "--json")
+
+    items = json.loads(done.output)["items"]
+    assert len(items) == 2
+    assert len({item["callers_searched"] for item in items}) == 1
+
+
+def test_a_page_of_an_environment_that_could_not_be_read_shows_no_zero() -> None:
+    """A question mark where a number would look like good news."""
+    effort = {
+        "copies": 0,
+        "callers": 0,
+        "manual_callers": 0,
+        "calls": 0,
+        "minutes": 0,
+        "quiet_days": 0,
+        "share_of_daily_pool": 0.0,
+        "sharing_calls": 0,
+        "gap": "Not all flows could be read: it may take more.",
+    }
+    assessment = {
+        "environment_id": "e",
+        "display_name": "Silent",
+        "at": "2026-03-02T09:00:00Z",
+        "phase": "unknown",
+        "flow_count": None,
+        "flows": [],
+        "sections": [],
+        "effort": effort,
+        "callers_searched": None,
+    }
+
+    page = page_of([assessment])
+
+    assert "could not be read" in page
+    assert "? min" in page
+    assert "nothing to copy" not in page

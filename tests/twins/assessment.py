@@ -70,7 +70,7 @@ class OrganizationTwin:
         """Return the setting."""
         return self._world.environment(environment.id).creates_flows_in_solutions
 
-    async def names(self, environment: Environment, user_ids: Sequence[str]) -> dict[str, str]:
-        """Return the names of users; `environment` has all of them."""
-        users = self._world.users
-        return {one: users[one].name for one in user_ids if one in users}
+    async def names(self, environment: Environment, ids: Sequence[str]) -> dict[str, str]:
+        """Return the names of users and teams; `environment` has all of them."""
+        everybody = {**self._world.users, **self._world.teams}
+        return {one: everybody[one].name for one in ids if one in everybody}

@@ -9,7 +9,14 @@ import pytest
 
 from shared.domain.assessment import AssessedCaller, AssessedFlow, Phase
 from shared.domain.assessment_advice import advice_for
-from shared.domain.assessment_effort import Rates, effort_of
+from shared.domain.assessment_effort import (
+    CALLER_CALLS,
+    DAILY_POOL,
+    DATAVERSE_CALLS,
+    FLOW_SERVICE_CALLS,
+    Rates,
+    effort_of,
+)
 from shared.domain.assessment_environment import eligibility_findings, network_findings
 from shared.domain.assessment_facts import EnvironmentFacts, FlowFacts, KeyReports, NoAnswer
 from shared.domain.assessment_flows import assess_flows, flow_findings, phase_of
@@ -145,6 +152,35 @@ def test_the_way_down_leads_to_a_flow_that_stays_for_its_own_reasons() -> None:
     ways = {one.display_name: one.held_back_by for one in assess_flows(there)}
 
     assert ways == {"Child": (), "Middle": ("Child",), "Top": ("Middle", "Child")}
+
+
+def test_every_flow_below_that_stays_is_the_end_of_a_chain() -> None:
+    """Settling one of them does not let the parent go: each is shown, with the way to it."""
+    there = facts(
+        flow("Near", TriggerCategory.HTTP),
+        flow("Far", TriggerCategory.TEAMS_WEBHOOK),
+        flow("Middle", TriggerCategory.RECURRENCE, "far", "gone"),
+        flow("Top", TriggerCategory.RECURRENCE, "near", "middle"),
+        reports=reports("near", "far", "middle", "top"),
+    )
+
+    chains = {one.display_name: one.chains for one in assess_flows(there)}
+
+    assert chains["Near"] == ()
+    assert chains["Middle"] == (("Far",), ("gone (not here)",))
+    assert chains["Top"] == (("Near",), ("Middle", "Far"), ("Middle", "gone (not here)"))
+
+
+def test_effort_says_why_it_may_be_more() -> None:
+    """A flow whose callers are not all known, or flows that nobody could read."""
+    rates = Rates(flow_service_calls_per_minute=5, quiet_period=timedelta(days=7))
+    there = facts(flow("Orders", TriggerCategory.HTTP), reports=reports("orders"))
+    (known,) = assess_flows(there)
+    doubtful = replace(known, callers_gap="Places were not searched.")
+
+    assert effort_of([known], rates).gap == ""
+    assert "Of 1 flow" in effort_of([doubtful], rates).gap
+    assert "could be read" in effort_of([], rates, has_read_all=False).gap
 
 
 def test_a_circle_is_a_finding_and_has_a_way_all_the_same() -> None:
@@ -289,5 +325,6 @@ def test_effort_counts_each_place_once_and_leaves_managed_flows_out() -> None:
     effort = effort_of(flows, rates)
 
     assert (effort.copies, effort.callers, effort.manual_callers) == (2, 1, 1)
-    assert (effort.calls, effort.minutes, effort.quiet_days) == (83, 10, 7)
-    assert effort.share_of_daily_pool == pytest.approx(0.0033)
+    calls = 2 * (FLOW_SERVICE_CALLS + DATAVERSE_CALLS) + CALLER_CALLS
+    assert (effort.calls, effort.minutes, effort.quiet_days) == (calls, 10, 7)
+    assert effort.share_of_daily_pool == round(calls / DAILY_POOL, 4)
