@@ -4,7 +4,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from shared.domain.caller import Caller
-from shared.domain.remediation import EnvironmentJob, EnvironmentJobState, RemediationMode
+from shared.domain.remediation import (
+    EnvironmentJob,
+    EnvironmentJobState,
+    PlanItem,
+    RemediationMode,
+)
 from shared.errors import Waiting
 from shared.ports import Condition
 from shared.services import Services
@@ -15,7 +20,7 @@ _NEVER = "~"
 
 @dataclass(frozen=True, slots=True)
 class OpenPlans:
-    """Environment jobs that are to apply a plan and have not made their flow jobs yet."""
+    """Environment jobs that are to apply a plan and have not made all of its flow jobs yet."""
 
     services: Services
     by_environment: dict[str, list[EnvironmentJob]]
@@ -30,11 +35,16 @@ class OpenPlans:
         for job in self.by_environment.get(caller.environment_id, []):
             is_being_made = job.state is EnvironmentJobState.DISCOVERING
             kept = await self.services.tables.plans.get(job.id, caller.workflow_id)
-            if is_being_made or (kept and kept.item.action.is_work):
+            if is_being_made or (kept and _is_to_come(job, kept.item)):
                 until = self.services.now + self.services.settings.wait_poll
                 raise Waiting(
                     f"A plan of its environment is about to copy the {caller.label}.", until=until
                 )
+
+
+def _is_to_come(job: EnvironmentJob, item: PlanItem) -> bool:
+    """Say whether a flow job is yet to be made of it; some are, where the rest has changed."""
+    return item.awaits_approval if job.is_dispatched else item.action.is_work
 
 
 async def open_plans(services: Services) -> OpenPlans:
@@ -43,6 +53,11 @@ async def open_plans(services: Services) -> OpenPlans:
     where = [Condition("due", "lt", _NEVER)]
     for job in await services.tables.environment_jobs.all(where=where):
         is_to_come = job.state is not EnvironmentJobState.WAITING_FOR_MIGRATION
-        if job.mode is RemediationMode.APPLY and is_to_come and not job.is_dispatched:
+        has_begun = job.is_dispatched and job.state is not EnvironmentJobState.APPROVED
+        if (
+            job.mode is RemediationMode.APPLY
+            and is_to_come
+            and (not has_begun or job.awaits_approval)
+        ):
             found[job.environment_id].append(job)
     return OpenPlans(services, dict(found))

@@ -20,6 +20,7 @@ from shared.use_cases.show_remediation import ShownPlan, show_plan, show_remedia
 from shared.use_cases.start_remediation import StartRemediation, order_remediation
 from tests.functional.remediation_story import Story, approve_shown
 from tests.functional.test_edits import edit
+from tests.twins import definition_builder as define
 from tests.twins.builder import Builder
 from tests.twins.crash import Moment, Plan
 from tests.twins.flow_service import turn_off
@@ -245,6 +246,29 @@ async def test_a_caller_that_is_gone_holds_nothing() -> None:
     await story.approve()
 
     assert (await story.job("Orders")).state is JobState.RETIRED
+
+
+async def test_a_flow_that_waits_for_an_approval_is_not_changed_as_a_caller() -> None:
+    """It would be another flow than the one that is shown: the flow it calls waits for it."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    url = story.build.url_of(orders)
+    shop = story.build.flow("Shop", define.http_trigger(), {"Order": define.http_action(url)})
+    story.world.traffic.beat(story.world)
+    await planned(story)
+    await story.approve(run=NOW)
+    edit(shop)
+
+    await story.run(timedelta(days=2))
+    waiting, held, text = await story.job("Orders"), await story.plan(), shop.client_data
+    await story.approve()
+
+    assert "is about to copy" in waiting.reason
+    assert held["Shop"].changed == ("its definition was edited",)
+    assert url in text
+    jobs = await story.jobs()
+    assert {job.state for job in jobs.values()} == {JobState.RETIRED}, jobs
+    assert set(jobs) == {"Orders", "Shop"}
 
 
 @pytest.mark.parametrize("is_renamed", [True, False])
