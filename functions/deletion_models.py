@@ -1,8 +1,9 @@
 """What the API says about deletes of retired originals, and what may be ordered."""
 
 from datetime import UTC, date, datetime, time
+from typing import Annotated
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BeforeValidator
 
 from functions.finish_models import DeletionAnswer, RunArchiveAnswer, TicketWindowAnswer
 from functions.http_answers import Answer
@@ -10,11 +11,18 @@ from functions.http_requests import Text
 from functions.remediation_models import ChangeAnswer, FlowChoice
 
 
+def _text(given: object) -> object:
+    """Take no number for a time: nobody means seconds since 1970."""
+    if not isinstance(given, str):
+        raise ValueError("a day as YYYY-MM-DD, or a time with its zone")
+    return given
+
+
 class DeletionRequest(FlowChoice):
     """Approves the delete of retired originals."""
 
     #: A day (its beginning in UTC), or a time with its zone.
-    on: date | AwareDatetime
+    on: Annotated[date | AwareDatetime, BeforeValidator(_text)]
     by: Text | None = None
 
     @property

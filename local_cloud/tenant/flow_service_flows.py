@@ -1,5 +1,6 @@
 """One flow of the flow service: read, create, change, start, stop, delete (§5.3 to §5.6)."""
 
+from datetime import timedelta
 from typing import Any
 
 from starlette.requests import Request
@@ -29,6 +30,8 @@ from local_cloud.tenant.flow_lifecycle import (
 from local_cloud.tenant.migration import releasing
 from local_cloud.tenant.platform_error import PlatformError
 
+#: How long a deleted flow can be restored (§5.2).
+_RECYCLE_BIN = timedelta(days=21)
 #: Flows that one call may move into a solution (§5.9).
 _BATCH = 20
 
@@ -122,13 +125,14 @@ async def delete_flow(request: Request) -> Response:
 
 async def restore_flow(request: Request) -> Response:
     """Take a flow out of the recycle bin, off."""
-    caller = require_flow_caller(request)
+    caller, now = require_flow_caller(request), tenant_of(request).clock.now()
     environment = require_environment(request)
     flow = environment.flows.get(request.path_params["flow"].lower())
-    if flow is None or not is_admin_scope(request) or flow.state != FlowState.DELETED:
+    is_binned = flow is not None and flow.state == FlowState.DELETED
+    if flow is None or not is_binned or now >= flow.modified + _RECYCLE_BIN:
         raise PlatformError(404, "FlowNotFound", "Could not find the deleted flow.")
     environment.restore_flow(flow)
-    flow.touch(caller.object_id, tenant_of(request).clock.now())
+    flow.touch(caller.object_id, now)
     return Response(status_code=200)
 
 

@@ -1,0 +1,175 @@
+"""The rules of a dated delete: when it may be, what an approval is about, what it says."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared.domain.deletion import (
+    Approval,
+    Deletion,
+    DeletionState,
+    begun,
+    blocked,
+    cancelled,
+    earliest,
+    ended,
+    noted,
+    ordered,
+    postponed,
+    retired_at,
+    what_it_ends,
+)
+from shared.domain.job import Change, FlowJob, JobState, Pattern, moved
+from shared.domain.run_archive import ArchiveState, RunArchive, continued
+
+NOW = datetime(2026, 3, 9, 9, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+APPROVAL = Approval(on=NOW + 10 * DAY, by="admin@contoso.example", at=NOW)
+
+
+def job_of(state: JobState = JobState.RETIRED) -> FlowJob:
+    """Return a job that came into this state just now."""
+    job = FlowJob(
+        id="job",
+        environment_id="environment",
+        policy_id="policy",
+        remediation_id="remediation",
+        environment_job_id="environment-job",
+        original_id="original",
+        flow_name="flow",
+        display_name="Orders",
+        category="http",
+        trigger_name="manual",
+        has_trigger_url=True,
+        in_solution=True,
+        pattern=Pattern.CALLED,
+        original_digest="digest",
+        copy_id="copy",
+    )
+    return moved(job, state, "So it is.", now=NOW)
+
+
+def deletion_of(job: FlowJob | None = None) -> Deletion:
+    """Return a delete that was ordered just now."""
+    return ordered(job or job_of(), APPROVAL, None)
+
+
+def test_a_job_was_retired_when_its_last_retirement_began() -> None:
+    """Lines that were added to its history since do not count, nor do earlier retirements."""
+    job = job_of()
+    lines = (
+        Change(at=NOW - 9 * DAY, state=JobState.RETIRED, text="before a rollback"),
+        Change(at=NOW - 8 * DAY, state=JobState.ROLLED_BACK, text="rolled back"),
+        *job.history,
+        Change(at=NOW + DAY, state=JobState.RETIRED, text="a note"),
+    )
+
+    assert retired_at(replace(job, history=lines)) == NOW
+
+
+@pytest.mark.parametrize("state", sorted(set(JobState) - {JobState.RETIRED}))
+def test_what_is_not_retired_has_no_date(state: JobState) -> None:
+    """Whatever else its history says."""
+    assert retired_at(job_of(state)) is None
+    assert earliest(job_of(state), delay=DAY, quiet=DAY) is None
+
+
+@pytest.mark.parametrize(
+    ("delay", "quiet", "own", "days"), [(7, 3, 0, 7), (7, 9, 0, 9), (7, 3, 12, 12)]
+)
+def test_the_longest_of_delay_and_quiet_periods_counts(
+    delay: int, quiet: int, own: int, days: int
+) -> None:
+    """The setting, the quiet period, and that of the job's own callers."""
+    job = replace(job_of(), quiet_for=own * DAY or None)
+
+    assert earliest(job, delay=delay * DAY, quiet=quiet * DAY) == NOW + days * DAY
+
+
+def test_an_approval_is_about_one_retirement() -> None:
+    """It notes which, by whom and for when, and is due at its date."""
+    deletion = deletion_of()
+
+    assert (deletion.state, deletion.due) == (DeletionState.SCHEDULED, APPROVAL.on)
+    assert (deletion.approved_by, deletion.retired_at) == (APPROVAL.by, NOW)
+    assert APPROVAL.by in deletion.history[-1].text
+
+
+@pytest.mark.parametrize(("code", "accepts"), [("changed", True), ("came_back", False)])
+def test_only_what_an_edit_has_blocked_accepts_edits_when_ordered_anew(
+    code: str, *, accepts: bool
+) -> None:
+    """Who orders anew after another reason has not seen an edit. The history goes on."""
+    earlier = blocked(deletion_of(), "why", "what to do", code=code, now=NOW)
+
+    again = ordered(job_of(), APPROVAL, earlier)
+
+    assert again.accepts_edits is accepts
+    assert again.history[: len(earlier.history)] == earlier.history
+
+
+def test_the_bin_is_counted_from_the_first_intent() -> None:
+    """A retry after a crash does not promise days that the first call may have begun."""
+    first = noted(begun(deletion_of(), now=NOW), now=NOW)
+    second = noted(first, now=NOW + DAY)
+
+    assert second.restorable_until == NOW + 21 * DAY
+    assert ended(second, now=NOW + DAY).state is DeletionState.DELETED
+
+
+def test_what_was_blocked_was_not_deleted() -> None:
+    """An intent that came to nothing promises no restore; nothing is due by itself."""
+    row = blocked(noted(deletion_of(), now=NOW), "why", "what", code="mode", now=NOW)
+
+    assert (row.restorable_until, row.due, row.is_open) == (None, None, False)
+
+
+def test_who_found_it_gone_does_not_claim_the_delete() -> None:
+    """Without an intent somebody else has done it."""
+    row = ended(begun(deletion_of(), now=NOW), now=NOW)
+
+    assert "somebody else" in row.reason
+    assert row.restorable_until is None
+
+
+def test_waiting_for_the_same_again_adds_no_line() -> None:
+    """The history is for what changes; a failure that passes is forgotten with it."""
+    row = postponed(deletion_of(), "A run goes.", until=NOW + DAY, now=NOW, code="x")
+    again = postponed(row, "A run goes.", until=NOW + 2 * DAY, now=NOW, code="y")
+
+    assert again.history == row.history
+    assert (again.due, again.code) == (NOW + 2 * DAY, "y")
+    assert cancelled(again, "kept", now=NOW).due is None
+
+
+def test_what_a_delete_ends_depends_on_the_flow() -> None:
+    """Only a flow with a URL loses one; only a flow outside solutions is restored by the app."""
+    called = what_it_ends(job_of())
+    outside = what_it_ends(replace(job_of(), has_trigger_url=False, in_solution=False))
+
+    assert any("trigger URL" in one for one in called)
+    assert not any("trigger URL" in one for one in outside)
+    assert any("The app can restore it" in one for one in outside)
+
+
+def test_a_continued_archive_begins_where_the_first_ended() -> None:
+    """It has its own count for the cap, and covers what began since."""
+    first = RunArchive(
+        environment_id="e",
+        job_id="j",
+        remediation_id="r",
+        flow_name="f",
+        display_name="d",
+        began=NOW,
+        state=ArchiveState.COMPLETE,
+        runs=7,
+        parts=("one",),
+    )
+
+    second = continued(first, now=NOW + DAY)
+
+    assert first.begins == NOW - 28 * DAY
+    assert NOW < second.begins < NOW + timedelta(seconds=1)
+    assert (second.state, second.own_runs, second.parts) == (ArchiveState.OPEN, 0, ("one",))
+    assert second.share == 0
