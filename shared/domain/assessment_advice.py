@@ -6,8 +6,15 @@ from shared.domain.mmk_rule import MmkReason
 
 _BEFORE = {
     MmkReason.POWER_APPS_V1_OUTSIDE_SOLUTION: (
-        "Recommended: change its trigger to Power Apps (V2) before the key is applied.",
-        "Or add it to a solution before the key is applied.",
+        (
+            "Recommended: change its trigger to Power Apps (V2) before the key is applied, "
+            "together with the makers of its apps. The app changes it where the flow is named: "
+            "cmkflow remediation start ENVIRONMENT --mode prepare --flow ID."
+        ),
+        (
+            "Or have the app add it to a solution before the key is applied, which changes neither "
+            "flow nor app: cmkflow remediation start ENVIRONMENT --mode prepare."
+        ),
         (
             "Or let the app copy it after the key is applied, and let the apps that run it use "
             "the copy."
@@ -27,8 +34,10 @@ _BEFORE = {
     ),
     MmkReason.LIST_FLOWS_AS_ADMIN_V1: (
         (
-            "Change the action List flows as Admin (V1) to V2 before the key is applied. "
-            "V2 returns fewer fields: check the actions that read its answer."
+            "Change the action List flows as Admin (V1) to V2 before the key is applied. V2 "
+            "returns fewer fields: the app shows the change, and makes it where nothing misses "
+            "them and the flow is named: "
+            "cmkflow remediation start ENVIRONMENT --mode prepare --flow ID."
         ),
         "Or delete the action.",
     ),
@@ -58,8 +67,9 @@ _AFTER = {
     ),
     MmkReason.LIST_FLOWS_AS_ADMIN_V1: (
         (
-            "Change the action List flows as Admin (V1) to V2. V2 returns fewer fields: check the "
-            "actions that read its answer."
+            "Change the action List flows as Admin (V1) to V2. V2 returns fewer fields: the app "
+            "shows the change, and makes it where nothing misses them and the flow is named: "
+            "cmkflow remediation start ENVIRONMENT --mode apply --flow ID."
         ),
         "Or delete the action.",
     ),

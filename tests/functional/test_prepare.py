@@ -1,5 +1,6 @@
 """What is done before a key is applied: adding to a solution, converting, undoing it."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -378,6 +379,77 @@ async def test_a_flow_that_never_arrives_in_a_solution_is_blocked() -> None:
     assert (blocked.state, blocked.code) == (JobState.BLOCKED, "not_in_solution")
     assert (await story.job("App")).state is JobState.PREPARED
     assert len(asked(story)) == 2
+
+
+async def test_parents_wait_for_the_flows_that_they_run() -> None:
+    """A parent stays only as long as its child does: nothing is done with it."""
+    story = Story()
+    child = story.build.power_apps_v1_flow("Child")
+    story.build.parent("Parent", child)
+    await story.opt_in()
+    await story.order(PREPARE)
+    plan = await story.plan()
+
+    await story.approve(run=HOUR)
+
+    assert plan["Parent"].action is PlannedAction.LEAVE
+    assert await listed(story) == set()
+
+
+async def test_a_flow_with_both_gets_both_edits_or_none() -> None:
+    """In a solution it would still stay for its action: unnamed, it is left to be named."""
+    story = Story()
+    app = story.build.flow(
+        "Both",
+        define.request_trigger("PowerApp"),
+        {"List": define.connector_action("shared_flowmanagement", "ListFlowsInEnvironment")},
+        in_solution=False,
+        connections={"shared-flowmanagement-1": "shared_flowmanagement"},
+    )
+    await story.opt_in()
+    await story.order(PREPARE)
+    unnamed = (await story.plan())["Both"]
+
+    await story.order(PREPARE, app.workflow_id, cause="named")
+    await story.approve(run=HOUR)
+
+    assert unnamed.action is PlannedAction.BLOCKED
+    assert (await story.job("Both")).state is JobState.PREPARED
+    assert await listed(story) == set()
+
+
+async def test_managed_and_excluded_flows_are_left_and_the_limit_holds() -> None:
+    """As for copies."""
+    story = Story()
+    managed = story.build.admin_list_flow("Managed")
+    managed.is_managed = True
+    excluded = story.build.power_apps_v1_flow("Excluded")
+    for number in range(3):
+        story.build.power_apps_v1_flow(f"App {number}")
+    await story.opt_in(excluded_flows=frozenset({excluded.workflow_id}), limit=2)
+
+    await story.order(PREPARE)
+
+    actions = {name: item.action for name, item in (await story.plan()).items()}
+    assert actions["Managed"] is PlannedAction.BLOCKED
+    assert actions["Excluded"] is PlannedAction.LEAVE
+    assert list(actions.values()).count(PlannedAction.ADD_TO_SOLUTION) == 2
+
+
+async def test_messages_that_come_twice_and_in_any_order_change_nothing() -> None:
+    """No batch is asked for twice, and every definition is written once."""
+    story = Story(mode=Mode.AUTO)
+    named = [input_flow(story, f"App {number}") for number in range(30)]
+    await story.opt_in()
+    story.driver.unsettled = 0.4
+
+    await story.order(PREPARE, *(flow.workflow_id for flow in named))
+    await story.run(2 * HOUR)
+
+    jobs = await story.jobs()
+    assert {job.state for job in jobs.values()} == {JobState.PREPARED}
+    assert len(asked(story)) == 2
+    assert Counter(write.what for write in story.world.writes)["update workflow"] == 30
 
 
 @pytest.mark.parametrize("failure", [Killed, lambda: Unavailable("busy")])
