@@ -8,6 +8,7 @@ from typing import Any
 from local_cloud.demo.definitions import (
     DemoFlow,
     compose,
+    derived_id,
     http,
     operation,
     polling,
@@ -21,6 +22,17 @@ from local_cloud.demo.definitions import (
     url_of,
 )
 
+#: Beside the maker: a co-owner of a flow, and the Entra group that may read it.
+COLLEAGUE = derived_id("colleague")
+SALES = derived_id("sales")
+#: What Operations has for them in Dataverse.
+COMPANY: dict[str, Any] = {
+    "teams": [{"name": "Sales", "azureactivedirectoryobjectid": SALES, "teamtype": 2}],
+    "solutions": [
+        {"uniquename": "Shop", "friendlyname": "Shop"},
+        {"uniquename": "Default", "friendlyname": "Default Solution"},
+    ],
+}
 #: Short name of the environment in ids and in the table of expected ends.
 NAME = "operations"
 
@@ -41,7 +53,17 @@ _APP_SCHEMA: dict[str, Any] = {
 
 #: HTTP flows with outside callers: copied, proven, callers moved, quiet, retired.
 CALLED = (
-    DemoFlow(slug="orders", title="Take orders", trigger=http(), actions=_WORK),
+    DemoFlow(
+        slug="orders",
+        title="Take orders",
+        trigger=http(),
+        actions=_WORK,
+        extra={
+            "description": "What the shop sends",
+            "coOwners": {COLLEAGUE: "CanEdit", SALES: "CanView"},
+            "solutions": ["Shop", "Default"],
+        },
+    ),
     DemoFlow(
         slug="old-host",
         title="Take returns (URL on the old host)",

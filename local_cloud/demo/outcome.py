@@ -108,6 +108,15 @@ class Collector:
             for key, flow in self._flows.items()
         ]
 
+    async def lost_company(self, jobs: dict[tuple[str, str], Json]) -> list[str]:
+        """Copies that have taken over without their originals' people, description, solutions."""
+        lost = []
+        for (environment, flow), before in self._flows.items():
+            job = jobs.get((environment, flow))
+            if job and job["state"] == "retired":
+                lost += other_company(before, await self._read(environment, job["copy_id"]))
+        return lost
+
     async def changed_flows(self, jobs: dict[tuple[str, str], Json]) -> Counter[str]:
         """Callers inside Power Platform that lead elsewhere now: flows, environment variables."""
         changed: Counter[str] = Counter()
@@ -149,6 +158,17 @@ class Collector:
             "GET", f"/environments/{environment}/flows/{flow}"
         )
         return found
+
+
+def other_company(original: Json, copy: Json) -> list[str]:
+    """What belongs to an original and not to its copy, in words."""
+    # Dataverse keeps the solution Default by itself: nobody adds to it.
+    kept = original | {"solutions": [one for one in original["solutions"] if one != "Default"]}
+    return [
+        f"{original['displayName']}: {name} of its copy is {copy[name]!r}, not {kept[name]!r}"
+        for name in ("owner", "description", "coOwners", "solutions")
+        if copy[name] != kept[name]
+    ]
 
 
 def _held(client_data: str) -> dict[str, None]:

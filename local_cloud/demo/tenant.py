@@ -21,7 +21,6 @@ OPERATOR_CLIENT_ID = derived_id("operator", "client")
 _APPLICATION = derived_id("application")
 _OPERATOR = derived_id("operator")
 MAKER = derived_id("maker")
-_COLLEAGUE = derived_id("colleague")
 #: A canvas app that runs a flow: its maker has to point it at the copy.
 OLD_APP = derived_id("app", "requests")
 
@@ -73,6 +72,7 @@ def demo_tenant() -> Json:
         },
         "environments": [
             _environment(OPERATIONS)
+            | operations.COMPANY
             | {
                 "canvasApps": [
                     {
@@ -156,9 +156,10 @@ def _directory() -> Json:
                 "isAdmin": True,
             }
         ],
+        "groups": [{"id": operations.SALES, "name": "Sales"}],
         "users": [
             {"id": MAKER, "name": "Maker", "upn": "maker@contoso.example"},
-            {"id": _COLLEAGUE, "name": "Colleague", "upn": "colleague@contoso.example"},
+            {"id": operations.COLLEAGUE, "name": "Colleague", "upn": "colleague@contoso.example"},
             {"id": _OPERATOR, "name": "Flow operator", "upn": "operator@contoso.example"},
         ],
         "managedIdentity": APPLICATION_CLIENT_ID,
@@ -188,5 +189,5 @@ def _environment(environment: DemoEnvironment) -> Json:
 
 def _connection(connector: str) -> Json:
     """The maker's own connections; mail goes out through a colleague's, who has not shared it."""
-    owner = _COLLEAGUE if connector == "shared_sendmail" else MAKER
+    owner = operations.COLLEAGUE if connector == "shared_sendmail" else MAKER
     return {"name": f"{connector}-{derived_id(connector)[:8]}", "api": connector, "owner": owner}

@@ -200,6 +200,7 @@ async def read_flow(request: Request) -> Response:
         "clientData": flow.client_data,
         "modified": iso(flow.modified),
         "modifiedBy": flow.modified_by,
+        "description": flow.description,
         "coOwners": flow.roles,
         "solutions": sorted(flow.solutions),
         "savedVariables": flow.saved_variables,

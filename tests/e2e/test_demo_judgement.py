@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from local_cloud.demo.account import Account, Call
-from local_cloud.demo.outcome import FlowEnd, differences, unsettled
+from local_cloud.demo.outcome import FlowEnd, differences, other_company, unsettled
 from local_cloud.demo.run import EXPECTED_ENDS
 from local_cloud.demo.tenant import ENVIRONMENTS
 from local_cloud.demo.traffic import USER_AGENT
@@ -50,6 +50,19 @@ def test_a_flow_of_nobodys_table_has_to_end_with_a_word_for_a_person() -> None:
 
     assert unsettled([RETIRED, BLOCKED]) == []
     assert len(unsettled([replace(BLOCKED, instruction=""), waiting])) == 2
+
+
+def test_a_copy_without_its_originals_people_fails_the_demo() -> None:
+    """Nor may it lack the solution or the description; Dataverse's own solution does not count."""
+    original = {"displayName": "Take orders", "owner": "maker", "description": "Orders"} | {
+        "coOwners": {"colleague": "CanEdit"},
+        "solutions": ["Default", "Shop"],
+    }
+    copy = original | {"solutions": ["Shop"]}
+
+    assert other_company(original, copy) == []
+    [found] = other_company(original, copy | {"coOwners": {}})
+    assert "coOwners of its copy" in found
 
 
 @pytest.mark.parametrize(
