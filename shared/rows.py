@@ -85,8 +85,8 @@ class Table[T]:
         """Remove the item; raises `Conflict` if it changed, `NotFound` if it is gone."""
         await self._store.write(Delete(self._row(kept.item, kept.etag)))
 
-    async def clear(self, partition: str, *, where: Sequence[Condition] = ()) -> None:
-        """Remove the items of a partition, or those that fit; what is gone meanwhile is fine."""
+    async def clear(self, partition: str | None = None, *, where: Sequence[Condition] = ()) -> None:
+        """Remove what a query finds; what is gone meanwhile is fine."""
         rows = [row async for row in self._store.query(self._name, partition, where=where)]
         for row in rows:
             with suppress(NotFound):
@@ -214,7 +214,7 @@ class Tables:
             "discoveries",
             DiscoveredPart,
             lambda part: (part.environment_job_id, f"{part.source}-{part.number:06}"),
-            lambda part: {"source": part.source},
+            lambda part: {"source": part.source, "read": instant(part.read)},
         )
         table("run_archives", RunArchive, lambda item: (item.environment_id, item.job_id))
         table(

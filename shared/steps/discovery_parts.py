@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from shared.domain.discovery import DiscoveredPart, Position, Source, is_stale, position_of
+from shared.domain.discovery import LONGEST, DiscoveredPart, Position, Source, is_stale, position_of
 from shared.ports import Condition
+from shared.rows import instant
 from shared.services import Services
 
 
@@ -54,6 +55,12 @@ class DiscoveryParts:
         where = [Condition("source", "eq", source)]
         await self.services.tables.discoveries.clear(self.job_id, where=where)
         self._positions[source] = Position()
+
+
+async def forget_stale_discoveries(services: Services) -> None:
+    """Remove rows that no discovery would go on with: their job was cancelled, or is stuck."""
+    where = [Condition("read", "lt", instant(services.now - LONGEST))]
+    await services.tables.discoveries.clear(where=where)
 
 
 async def forget_discovery(services: Services, job_id: str) -> None:

@@ -15,6 +15,7 @@ from shared.ports import Page
 from shared.services import Services
 from shared.steps.discover_flows import discover
 from shared.steps.discovery_parts import forget_discovery
+from shared.use_cases.sweep import sweep
 from tests.functional.remediation_story import Story
 from tests.twins.crash import Killed, Moment, Plan
 from tests.twins.flow_pages import SIZE
@@ -174,6 +175,19 @@ async def test_a_discovery_that_stood_still_begins_anew(tenant: Tenant) -> None:
     await tenant.discover(tenant.made())
 
     assert len(tenant.pages.asked) == PAGES
+
+
+async def test_the_sweep_removes_what_no_discovery_would_go_on_with(tenant: Tenant) -> None:
+    """The job was cancelled: nobody comes back for its rows."""
+    with pytest.raises(Killed):
+        await tenant.discover(tenant.made(fails_at=3))
+    await sweep(tenant.services, "day-1")
+    young = await tenant.services.tables.discoveries.all(JOB)
+    tenant.story.world.clock.advance(timedelta(hours=25))
+    await sweep(tenant.services, "day-2")
+
+    assert len(young) > 0
+    assert await tenant.services.tables.discoveries.all(JOB) == []
 
 
 async def test_flows_that_dataverse_lacks_are_read_once_each_across_kills(tenant: Tenant) -> None:
