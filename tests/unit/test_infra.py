@@ -126,7 +126,7 @@ def test_every_setting_that_the_app_cannot_do_without_is_deployed() -> None:
     source = "".join(path.read_text() for path in (ROOT / "functions").glob("*.py"))
     schedules = set(re.findall(r'schedule="%(\w+)%"', source))
 
-    assert len(schedules) == 3
+    assert len(schedules) == 4
     deployed = set(app_settings())
     assert required | schedules <= deployed
     assert {
