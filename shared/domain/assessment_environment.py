@@ -34,17 +34,28 @@ def eligibility_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
     environment = facts.environment
     yield managed_finding(environment)
     yield sku_finding(environment)
-    if facts.policy:
-        yield geography_finding(facts.policy, environment)
-    else:
-        yield unknown(
-            "environment_geography",
-            f"{environment.display_name} lies in '{environment.geography}'; no policy was named.",
-            "Name the policy to have its geography compared: both must be the same.",
-            environment.id,
-        )
+    yield _geography(facts)
     yield _limit(facts)
     yield _link(facts)
+
+
+def _geography(facts: EnvironmentFacts) -> Finding:
+    environment, policy = facts.environment, facts.policy
+    code = "environment_geography"
+    lies = f"{environment.display_name} lies in '{environment.geography}'"
+    match policy:
+        case NoAnswer():
+            text = f"{lies}; the policies could not be read: {policy.why}"
+            remedy = "Give the app the role Reader where the policies are; then assess again."
+        case None if environment.policy:
+            text = f"{lies}; its policy is in none of the watched subscriptions."
+            remedy = "Add the policy's subscription to CMK_SUBSCRIPTION_IDS, or compare by hand."
+        case None:
+            text = f"{lies}; no policy was named."
+            remedy = "Name the policy to have its geography compared: both must be the same."
+        case _:
+            return geography_finding(policy, environment)
+    return unknown(code, text, remedy, environment.id)
 
 
 def _limit(facts: EnvironmentFacts) -> Finding:

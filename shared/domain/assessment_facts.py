@@ -91,8 +91,8 @@ class EnvironmentFacts:
     environment: Environment
     #: Every environment of the tenant that is under a customer-managed key.
     keyed_environments: int
-    #: The policy that is, or is to be, applied; None: none was named.
-    policy: EnterprisePolicy | None
+    #: The policy that is, or is to be, applied; None: none was named, or it lies elsewhere.
+    policy: EnterprisePolicy | NoAnswer | None
     #: By workflow id.
     flows: Mapping[str, FlowFacts] | NoAnswer
     reports: KeyReports | NoAnswer

@@ -21,7 +21,7 @@ class Question:
     environment: Environment
     #: Every environment of the tenant.
     everywhere: tuple[Environment, ...]
-    policy: EnterprisePolicy | None
+    policy: EnterprisePolicy | NoAnswer | None
 
 
 async def collect(services: Services, question: Question) -> EnvironmentFacts:

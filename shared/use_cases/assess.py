@@ -68,12 +68,14 @@ async def assess(
 
 async def _policy(
     services: Services, environment: Environment, named: str
-) -> EnterprisePolicy | None:
+) -> EnterprisePolicy | NoAnswer | None:
     wanted = named.lower() or (environment.policy.policy_id if environment.policy else "")
     if not wanted:
         return None
     policies = await ask(services.keys.policies())
-    for policy in () if isinstance(policies, NoAnswer) else policies:
+    if isinstance(policies, NoAnswer):
+        return policies
+    for policy in policies:
         if wanted in {policy.id.lower(), policy.name.lower()}:
             return policy
     if named:

@@ -261,6 +261,20 @@ async def test_flows_that_could_not_be_read_leave_nothing_ok(build: Builder) -> 
     assert Level.OK not in levels(found, Topic.FINISH_LINE) | levels(found, Topic.FLOWS)
 
 
+async def test_policies_that_could_not_be_read_are_not_called_missing(build: Builder) -> None:
+    """A named policy that nobody could look up is unknown, not an error of who asked."""
+    build.http_flow("Orders")
+
+    class Silent:
+        async def policies(self) -> Any:
+            raise Unavailable
+
+    keys: Any = Silent()
+    found = await assess(services(build, keys=keys), build.environment.id, policy="cmk-eu")
+
+    assert Level.UNKNOWN in levels(found, Topic.ELIGIBILITY)
+
+
 async def test_sources_that_tell_different_states_are_named(build: Builder) -> None:
     """The report says on, Dataverse says off: a person is told, by title and id."""
     orders = build.http_flow("Orders")

@@ -154,6 +154,26 @@ def test_the_way_down_leads_to_a_flow_that_stays_for_its_own_reasons() -> None:
     assert ways == {"Child": (), "Middle": ("Child",), "Top": ("Middle", "Child")}
 
 
+@pytest.mark.parametrize(
+    ("policy", "status", "text"),
+    [
+        (None, None, "no policy was named"),
+        (None, LinkStatus.LINKED, "none of the watched subscriptions"),
+        (SILENT, LinkStatus.LINKED, "could not be read: no answer"),
+    ],
+)
+def test_a_geography_that_cannot_be_compared_is_unknown_and_says_why(
+    policy: NoAnswer | None, status: LinkStatus | None, text: str
+) -> None:
+    """A policy that could not be read is not one that nobody named."""
+    there = facts(policy=policy, status=status)
+
+    found = by_code(eligibility_findings(there), "environment_geography")
+
+    assert found.level is Level.UNKNOWN
+    assert text in found.text
+
+
 def test_every_flow_below_that_stays_is_the_end_of_a_chain() -> None:
     """Settling one of them does not let the parent go: each is shown, with the way to it."""
     there = facts(
