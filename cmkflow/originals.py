@@ -31,6 +31,7 @@ def deletion_table(items: Iterable[Any]) -> RenderableType:
         "Approved by",
         "Why",
         "What to do",
+        "Note",
         "Restorable until",
         "On Microsoft's list",
     )
@@ -42,6 +43,7 @@ def deletion_table(items: Iterable[Any]) -> RenderableType:
             one["approved_by"],
             one["reason"],
             one["instruction"],
+            "\n".join(one["notes"]),
             _minute(one["restorable_until"]),
             {True: "still", False: "no", None: ""}[one["is_listed"]],
         )

@@ -155,6 +155,15 @@ def noted(deletion: Deletion, *, now: datetime) -> Deletion:
     return replace(changed, deleted_at=deletion.deleted_at or now)
 
 
+def not_made(deletion: Deletion, *, now: datetime) -> Deletion:
+    """Return it back at the checks: the intent was noted, but the original is still there.
+
+    The moment of the intent stays: the platform may have taken the call and lag behind.
+    """
+    text = "The original is still there: everything is checked again."
+    return _changed(deletion, DeletionState.ARCHIVING, text, now, due=now)
+
+
 def ended(deletion: Deletion, *, now: datetime) -> Deletion:
     """Return it deleted; the platform's list is asked next."""
     text = "The original is deleted."
@@ -173,7 +182,8 @@ def blocked(
 
 def cancelled(deletion: Deletion, text: str, *, now: datetime) -> Deletion:
     """Return it cancelled: the original is kept."""
-    return _changed(deletion, DeletionState.CANCELLED, text, now, due=None)
+    changed = _changed(deletion, DeletionState.CANCELLED, text, now, due=None)
+    return replace(changed, deleted_at=None)
 
 
 def postponed(

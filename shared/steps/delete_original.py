@@ -15,6 +15,7 @@ from shared.domain.records import key_of
 from shared.domain.relatives import above
 from shared.domain.run_archive import ArchiveState, RunArchive
 from shared.errors import Blocked, NotFound, Waiting
+from shared.rows import instant
 from shared.services import Services
 from shared.steps.find_callers import SearchRequest, find_callers
 from shared.steps.gate import settings_of
@@ -29,17 +30,22 @@ SEARCH_LASTS = timedelta(days=1)
 
 
 async def search_callers(work: Work, deletion: Deletion) -> Deletion:
-    """Return the deletion with a fresh search for callers noted; raises `Transient`: goes on."""
-    services = work.services
-    if deletion.searched and services.now < deletion.searched + SEARCH_LASTS:
-        return deletion
+    """Return the deletion with a recent search for callers noted; raises `Transient`: goes on.
+
+    One search is enough for all originals of an environment that go on one day.
+    """
+    services, now = work.services, work.services.now
+    others = await services.tables.deletions.all(deletion.environment_id)
+    latest = max(others, key=lambda one: instant(one.searched) if one.searched else "")
+    if latest.searched and now < latest.searched + SEARCH_LASTS:
+        return replace(deletion, searched=latest.searched, notes=latest.notes)
     request = SearchRequest(
-        environment_job_id=deletion.job_id,
+        environment_job_id=deletion.environment_id,
         environment=work.environment,
         everywhere=await services.environments.list(),
     )
     notes = await find_callers(services, request)
-    return replace(deletion, searched=services.now, notes=tuple(notes))
+    return replace(deletion, searched=now, notes=tuple(notes))
 
 
 async def check(work: Work, deletion: Deletion, archive: RunArchive | None) -> Original | None:
@@ -166,7 +172,7 @@ async def _wait_for(work: Work, parent: FlowJob) -> None:
     in_circle = job.id in above(parent, await work.ancestors())
     if in_circle and kept.item.code == "parent":
         return
-    until = services.now + services.settings.wait_poll
+    until = max(services.now + services.settings.wait_poll, kept.item.on)
     raise Waiting(f"{parent.display_name} is deleted first.", until=until, code="parent")
 
 

@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 MOST = 50
 #: How often a deleted original is looked for in the platform's list, until the bin is emptied.
 _LISTED_AGAIN = timedelta(days=1)
+#: What is said of jobs, and what a person does about a delete.
+_ANEW = ("then retry", "then order the delete anew")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,9 @@ async def delete_originals(services: Services) -> DeletionRound:
         if after is None:
             continue
         deleted += after.state is DeletionState.DELETED is not before
-        stuck += after.state is DeletionState.BLOCKED
+        if after.state is DeletionState.BLOCKED:
+            stuck += 1
+            log.error("the delete of %s is blocked: %s", after.display_name, after.reason)
         log.info(
             "deletion %s: %s -> %s",
             after.job_id,
@@ -125,6 +129,8 @@ class _Turn:
         work = Work(services, kept, environment)
         if job.requested or rules.retired_at(job) != deletion.retired_at:
             return await self._give_up(work)
+        if deletion.state is DeletionState.DELETING and await self._stands(work):
+            await self.keep(rules.not_made(deletion, now=services.now))
         if deletion.state is DeletionState.SCHEDULED:
             await work.permit_write()
             await step.check_runs(work)
@@ -141,11 +147,13 @@ class _Turn:
     async def _give_up(self, work: Work) -> Deletion:
         """The job goes back, or was retired anew: an approval is for one retirement only."""
         now = self._services.now
-        if self.deletion.state is DeletionState.DELETING:
-            found = await find_original(work.services, work.environment, work.job)
-            if found is None:
-                return await self.keep(rules.ended(self.deletion, now=now))
+        if self.deletion.state is DeletionState.DELETING and not await self._stands(work):
+            return await self.keep(rules.ended(self.deletion, now=now))
         return await self.keep(self._cancelled("Its job is not retired as it was approved."))
+
+    async def _stands(self, work: Work) -> bool:
+        found = await find_original(work.services, work.environment, work.job)
+        return found is not None
 
     async def _archive_runs(self, job: FlowJob) -> bool:
         """Archive a few more parts of the run summaries; says whether this has come to an end."""
@@ -237,9 +245,10 @@ def _outcome(services: Services, deletion: Deletion, err: ProductError) -> Delet
             reason = "The environment is being migrated."
             return rules.postponed(deletion, reason, until=now + settings.migration_poll, now=now)
         case Blocked():
-            return rules.blocked(deletion, err.reason, err.instruction, code=err.code, now=now)
+            remedy = err.instruction.replace(*_ANEW)
+            return rules.blocked(deletion, err.reason, remedy, code=err.code, now=now)
         case Refused():
-            remedy = instruction_for(err.code, redact(err.detail))
+            remedy = instruction_for(err.code, redact(err.detail)).replace(*_ANEW)
             return rules.blocked(deletion, text, remedy, code=err.code, now=now)
         case Throttled():
             until = now + (err.retry_after or settings.backoff_first)

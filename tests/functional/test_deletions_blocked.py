@@ -7,6 +7,7 @@ from shared.domain.flow import FlowState
 from shared.domain.job import JobState
 from tests.functional.deletion_story import (
     DAY,
+    MINUTE,
     at_its_date,
     deletes,
     deletions,
@@ -17,6 +18,7 @@ from tests.functional.deletion_story import (
 )
 from tests.functional.remediation_story import Story
 from tests.twins import definition_builder as define
+from tests.twins.crash import Plan
 from tests.twins.tenant import TwinFlow
 
 
@@ -126,6 +128,20 @@ async def test_a_caller_that_came_since_is_found_before_the_delete() -> None:
     row = await blocked_at_its_date(story, "manual_caller")
 
     assert "new-app" in row.reason
+
+
+async def test_one_search_is_enough_for_all_that_go_on_one_day() -> None:
+    """Three originals, one look at every app and vault of the tenant."""
+    story = await retired_story(lambda s: s.build.family("Billing"))
+    await order(story)
+    plan = Plan(trace=[])
+    await story.run(DAY + MINUTE)
+    await turns(story, story.make(story.twins.ports.under(plan)))
+
+    assert len(deletes(story)) == 3
+    assert plan.trace is not None
+    assert plan.trace.count("SecretsTwin.list") <= 1
+    assert plan.trace.count("EnvironmentsTwin.list") == 1
 
 
 async def test_an_original_of_a_managed_solution_is_left_to_where_it_is_made() -> None:

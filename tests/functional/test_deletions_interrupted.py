@@ -6,7 +6,7 @@ import pytest
 
 from shared.domain.deletion import DeletionState
 from shared.domain.job import JobState
-from shared.errors import Unavailable
+from shared.errors import Conflict, Unavailable
 from shared.use_cases import decide_plan
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.order_deletions import keep_originals
@@ -185,10 +185,35 @@ async def test_an_edit_in_the_middle_of_the_checks_is_not_deleted_unseen() -> No
         orders.client_data = orders.client_data.replace("Orders", "Edited")
 
     disturb(story, "workflows", "delete", edit)
-    await delete_originals(story.make(story.around(story.twins.ports)))
+    await delete_originals(story.make(story.twins.ports))
 
     assert deletes(story) == []
     assert not orders.is_deleted
+
+
+async def test_a_call_that_never_came_through_can_still_be_cancelled() -> None:
+    """The intent stands, the flow too: the next look says so, and the original may be kept."""
+    story = await due_story()
+
+    async def fail() -> None:
+        raise Unavailable("no answer")
+
+    disturb(story, "workflows", "delete", fail)
+    await delete_originals(story.make(story.twins.ports))
+    noted = (await deletions(story))["Orders"]
+    with pytest.raises(Conflict):
+        await keep_originals(story.services, story.remediation.id, (), by="keeper")
+    await set_kill_switch(story.services, is_on=True, by="tests", reason="audit")
+    await story.run(5 * MINUTE)
+    await delete_originals(story.services)
+    waiting = (await deletions(story))["Orders"]
+    await keep_originals(story.services, story.remediation.id, (), by="keeper")
+
+    row = (await deletions(story))["Orders"]
+    assert noted.state is DeletionState.DELETING
+    assert (waiting.state, deletes(story)) == (DeletionState.ARCHIVING, [])
+    assert "kill switch" in waiting.reason
+    assert (row.state, row.restorable_until) == (DeletionState.CANCELLED, None)
 
 
 # --- undone --------------------------------------------------------------------------------------
