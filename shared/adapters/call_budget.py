@@ -5,6 +5,9 @@ one window, and a new one is given only while those remembered leave room: in *n
 window's length are there more calls than the budget, wherever the span begins. A slice is to be
 used within a twentieth of the window, and a lease counts for that much longer, so about 95 % of
 the budget can be used.
+
+Whoever is refused is told when to come again: the row remembers how many were told so, and a long
+line is not called all at once for the few calls of the next window.
 """
 
 import asyncio
@@ -21,6 +24,10 @@ _KEY = "leases"
 _USE_SHARE = 1 / 20
 #: Slices a whole budget is cut into at most.
 _SLICES = 40
+#: Who is refused is told when to come again: so many for each call that there is then.
+_CROWD = 4
+#: Those who wait in line at most; whoever comes later is told the end of it.
+_LONGEST_LINE = 400
 _TRIES = 10  # races for the row that are lost in a row before a call is refused
 
 
@@ -75,7 +82,10 @@ class CallBudget:
                 raise self._refusal(leases.paused_until - now)
             room = self._limit.calls - sum(count for _, count in leases.given)
             if room < 1:
-                raise self._refusal(leases.given[0][0] - now)
+                turn = leases.next_turn(self._limit.window)
+                if await self._wrote(row, replace(leases, turns=(*leases.turns, turn))):
+                    raise self._refusal(turn - now)
+                continue
             count = min(self._slice, room)
             use = self._limit.window * _USE_SHARE
             given = (*leases.given, (now + use + self._limit.window, count))
@@ -95,8 +105,9 @@ class CallBudget:
         row = await self._store.get(_TABLE, self._limit.name, _KEY)
         leases = _Leases.from_row(row)
         now = self._clock.now()
-        still = tuple(lease for lease in leases.given if lease[0] > now)
-        return row, replace(leases, given=still)
+        given = tuple(lease for lease in leases.given if lease[0] > now)
+        turns = tuple(turn for turn in leases.turns if turn > now)
+        return row, replace(leases, given=given, turns=turns)
 
     async def _wrote(self, row: Row | None, leases: "_Leases") -> bool:
         """Write the leases; False if another instance was faster."""
@@ -118,6 +129,17 @@ class _Leases:
 
     given: tuple[tuple[datetime, int], ...]
     paused_until: datetime
+    #: When those who were refused were told to come again.
+    turns: tuple[datetime, ...] = ()
+
+    def next_turn(self, window: timedelta) -> datetime:
+        """Return when whoever is refused now is to come: there is a call then for the one before.
+
+        Some use more than one call, some none: `_CROWD` come for each call.
+        """
+        free = [until for until, count in self.given for _ in range(count)]
+        rounds, place = divmod(min(len(self.turns), _LONGEST_LINE) // _CROWD, len(free))
+        return free[place] + rounds * window
 
     @classmethod
     def from_row(cls, row: Row | None) -> "_Leases":
@@ -127,8 +149,13 @@ class _Leases:
         return cls(
             tuple((datetime.fromisoformat(until), count) for until, count in given),
             datetime.fromisoformat(str(row.columns["paused_until"])),
+            tuple(map(datetime.fromisoformat, json.loads(str(row.columns.get("turns", "[]"))))),
         )
 
     def columns(self) -> dict[str, str]:
         given = [(until.isoformat(), count) for until, count in self.given]
-        return {"given": json.dumps(given), "paused_until": self.paused_until.isoformat()}
+        return {
+            "given": json.dumps(given),
+            "paused_until": self.paused_until.isoformat(),
+            "turns": json.dumps([turn.isoformat() for turn in self.turns[-_LONGEST_LINE:]]),
+        }

@@ -1,6 +1,12 @@
 """How long to wait after a failure."""
 
+import hashlib
 from datetime import timedelta
+
+#: Share of a wait by which those who wait together are spread.
+_SPREAD = 0.1
+#: A wait that is shorter may be over before it began: clocks differ.
+_LEAST = timedelta(seconds=2)
 
 
 def wait_after(
@@ -12,3 +18,12 @@ def wait_after(
     """
     doubled = first * 2 ** min(failures - 1, 30) if failures > 0 else first
     return max(min(doubled, longest), asked or timedelta(0))
+
+
+def spread(wait: timedelta, key: str) -> timedelta:
+    """Return a wait that is longer by up to a tenth, always by the same for the same key.
+
+    What waits for the same thing then does not come back at the same moment.
+    """
+    fraction = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4]) / 2**32
+    return max(wait, _LEAST) + wait * _SPREAD * fraction

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.domain.backoff import wait_after
+from shared.domain.backoff import spread, wait_after
 from shared.domain.environment import Environment
 from shared.domain.job import (
     UNTOUCHED,
@@ -225,7 +225,7 @@ def _outcome(services: Services, job: FlowJob, err: Exception) -> FlowJob | None
             remedy = instruction_for(err.code, err.detail)
             return stopped(job, JobState.BLOCKED, text, remedy, code=err.code, now=now)
         case Throttled():
-            wait = err.retry_after or settings.backoff_first
+            wait = spread(err.retry_after or settings.backoff_first, f"{job.id}/{job.attempt}")
             return postponed(job, text, until=now + wait, now=now)
         case Transient() | Conflict():
             return _try_again(services, job, err)

@@ -1,0 +1,22 @@
+"""How long to wait after a failure, and how those who wait together are spread."""
+
+from datetime import timedelta
+
+from shared.domain.backoff import spread
+
+MINUTE = timedelta(minutes=1)
+
+
+def test_those_who_wait_together_come_apart() -> None:
+    """A hundred jobs are spread over a tenth of the wait, each always to the same place."""
+    waits = [spread(MINUTE, f"job-{number}") for number in range(100)]
+
+    assert waits == [spread(MINUTE, f"job-{number}") for number in range(100)]
+    assert len(set(waits)) == 100
+    assert MINUTE <= min(waits) < MINUTE * 1.02
+    assert MINUTE * 1.08 < max(waits) <= MINUTE * 1.1
+
+
+def test_a_short_wait_is_long_enough_to_be_one() -> None:
+    """A message may come a second early: a wait of less would be none."""
+    assert spread(timedelta(0), "job") >= timedelta(seconds=2)
