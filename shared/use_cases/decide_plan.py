@@ -11,23 +11,23 @@ from shared.steps.work import send
 from shared.use_cases.deletion_rows import cancel_deletion
 from shared.use_cases.environment_job_rows import send_environment_job
 
-#: Jobs that a rollback can do nothing for.
-NOTHING_TO_UNDO = frozenset({JobState.ROLLED_BACK, JobState.CANCELLED})
-
-
-async def cancel(services: Services, remediation_id: str) -> int:
-    """Cancel what has not been done: jobs that began are rolled back. Returns how many jobs."""
-    open_states = {
+#: States of an environment job before any flow job of its plan is made.
+NOT_DISPATCHED = frozenset(
+    {
         EnvironmentJobState.WAITING_FOR_MIGRATION,
         EnvironmentJobState.DISCOVERING,
         EnvironmentJobState.PLANNED,
         EnvironmentJobState.AWAITING_APPROVAL,
         EnvironmentJobState.APPROVED,
     }
-    for job in await _environment_jobs(services, remediation_id):
-        undispatched = job.state is EnvironmentJobState.DISPATCHED and not job.is_dispatched
-        if job.state in open_states or undispatched or job.awaits_approval:
-            await _change(services, job, EnvironmentJobState.CANCELLED, "Cancelled by order.")
+)
+#: Jobs that a rollback can do nothing for.
+NOTHING_TO_UNDO = frozenset({JobState.ROLLED_BACK, JobState.CANCELLED})
+
+
+async def cancel(services: Services, remediation_id: str) -> int:
+    """Cancel what has not been done: jobs that began are rolled back. Returns how many jobs."""
+    await _begin_no_more(services, remediation_id)
     jobs = await jobs_of(services, remediation_id)
     done = {JobState.RETIRED, JobState.PREPARED}
     unfinished = [job for job in jobs if job.state not in done]
@@ -37,11 +37,22 @@ async def cancel(services: Services, remediation_id: str) -> int:
 async def roll_back(services: Services, remediation_id: str, flow_ids: tuple[str, ...] = ()) -> int:
     """Undo the jobs of these flows and their families (none named: all). Returns how many.
 
-    Raises `NotFound` if a flow that is named has no job here.
+    Where none is named, nothing more begins either. Raises `NotFound` if a flow that is named has
+    no job here.
     """
+    if not flow_ids:
+        await _begin_no_more(services, remediation_id)
     jobs = await jobs_of(services, remediation_id)
     named = named_jobs(jobs, flow_ids)
     return await _order(services, _families(named, jobs), Order.ROLL_BACK)
+
+
+async def _begin_no_more(services: Services, remediation_id: str) -> None:
+    """Cancel the environment jobs of which something has not been dispatched."""
+    for job in await _environment_jobs(services, remediation_id):
+        undispatched = job.state is EnvironmentJobState.DISPATCHED and not job.is_dispatched
+        if job.state in NOT_DISPATCHED or undispatched or job.awaits_approval:
+            await _change(services, job, EnvironmentJobState.CANCELLED, "Cancelled by order.")
 
 
 async def retry(services: Services, remediation_id: str, flow_ids: tuple[str, ...] = ()) -> int:

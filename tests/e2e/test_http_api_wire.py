@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import re
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,16 @@ class Client:
             self.answers += text
             return await reply.json()
 
+    async def page(self, path: str) -> str:
+        """Return the page that a browser is shown; fails if it may load or run anything."""
+        accept = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+        async with self._session.get(f"{self._url}/api/{path}", headers=accept) as reply:
+            text = await reply.text()
+            assert reply.headers["Content-Type"].replace(" ", "") == "text/html;charset=utf-8"
+            assert "default-src 'none'" in reply.headers["Content-Security-Policy"]
+            self.answers += text
+            return text
+
     async def ended(self, path: str) -> Any:
         """Return the remediation when nothing happens any more."""
         async with asyncio.timeout(60):
@@ -73,6 +84,7 @@ async def test_a_dry_run_finds_the_flows_and_their_callers_and_tells_no_secret(
             started = await client.call("POST", "remediations", order)
             ended = await client.ended(f"remediations/{started['id']}")
             plan = await client.call("GET", f"remediations/{started['id']}/plan")
+            page = await client.page(f"remediations/{started['id']}/plan")
 
     assert ENVIRONMENT in [item["id"] for item in listed["items"]]
     assert health["parked"] == 0
@@ -81,6 +93,8 @@ async def test_a_dry_run_finds_the_flows_and_their_callers_and_tells_no_secret(
     items = {item["workflow_id"]: item for item in plan["items"][0]["items"]}
     kinds = {caller["kind"] for caller in items[HTTP_FLOW]["callers"]}
     assert kinds == {"environment_variable", "key_vault_secret", "flow"}
+    assert plan["items"][0]["version"] in page
+    assert all(item["display_name"] in unescape(page) for item in items.values())
     state = b"".join(path.read_bytes() for path in (tmp_path / "state").rglob("*.db*"))
     assert len(state) > 0
     for text in (client.answers, stack.log("app").read_text(), state.decode("latin-1")):

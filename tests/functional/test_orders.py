@@ -1,5 +1,6 @@
 """What an administrator orders of a running remediation, at any moment, even in mid-step."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from shared.domain.environment import EnvironmentSettings, Mode
 from shared.domain.job import JobState
 from shared.domain.remediation import EnvironmentJobState, Origin, RemediationMode
 from shared.errors import Blocked
+from shared.services import Services
 from shared.use_cases import decide_plan
 from shared.use_cases.start_remediation import StartRemediation, order_remediation
 from tests.functional.disturbance import disturb
@@ -15,6 +17,8 @@ from tests.functional.remediation_story import Story, approve_shown
 from tests.twins.builder import Builder
 from tests.twins.crash import Plan
 from tests.twins.snapshot import differences, take_snapshot
+
+type Undo = Callable[[Services, str], Awaitable[int]]
 
 HOUR = timedelta(hours=1)
 ENDED = {JobState.CANCELLED, JobState.ROLLED_BACK}
@@ -96,7 +100,8 @@ async def test_an_order_in_the_middle_of_the_last_step_is_obeyed_too() -> None:
     assert orders.is_on
 
 
-async def test_a_cancel_between_approval_and_dispatch_leaves_nothing_to_run() -> None:
+@pytest.mark.parametrize("order", [decide_plan.cancel, decide_plan.roll_back])
+async def test_an_undo_between_approval_and_dispatch_leaves_nothing_to_run(order: Undo) -> None:
     """No job is made, and the remediation ends as cancelled."""
     story = Story()
     story.build.http_flow("Orders")
@@ -104,7 +109,7 @@ async def test_a_cancel_between_approval_and_dispatch_leaves_nothing_to_run() ->
     await story.approve(run=timedelta(0))
     writes = len(story.world.writes)
 
-    await story.driver.call(lambda s: decide_plan.cancel(s, story.remediation.id))
+    await story.driver.call(lambda s: order(s, story.remediation.id))
     await story.run(timedelta(days=30))
 
     assert (await story.environment_job()).state is EnvironmentJobState.CANCELLED

@@ -304,6 +304,7 @@ def test_edits_by_somebody_else_at_any_moment_lose_no_call(
             EDITS[edit](story, Random(number))  # noqa: S311 -- repeatable
         for _ in range(3):
             await settle(story)
+            await approve(story)  # what was edited before it was dispatched
             await until_done(
                 story,
                 lambda: story.driver.call(lambda s: decide_plan.retry(s, story.remediation.id)),
