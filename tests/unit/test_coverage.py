@@ -1,0 +1,63 @@
+"""docs/coverage.md: each demand of Microsoft's document has tests, and they exist."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+class Demand(NamedTuple):
+    """One row: what the document says, what the app does about it, and the tests that prove it."""
+
+    says: str
+    does: str
+    tests: tuple[str, ...]
+
+
+def demands() -> list[Demand]:
+    """Return the rows of every table of the page."""
+    found = []
+    for line in (ROOT / "docs" / "coverage.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if not line.startswith("|") or set(line) <= set("|- ") or cells[-1] == "Proof":
+            continue
+        says, does, proof = cells
+        found.append(Demand(says, does, tuple(re.findall(r"`([^`]+)`", proof))))
+    return found
+
+
+@cache
+def names_of_tests(path: str) -> frozenset[str]:
+    """Return the names of a file's tests."""
+    tree = ast.parse((ROOT / "tests" / path).read_text())
+    return frozenset(
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test_")
+    )
+
+
+@pytest.mark.parametrize("demand", demands(), ids=lambda demand: demand.says[:40])
+def test_each_demand_is_met_and_proven(demand: Demand) -> None:
+    """A row says what the app does and names at least one test; each of them is there."""
+    assert demand.does
+    assert demand.tests, f"no test for: {demand.says}"
+
+    for test in demand.tests:
+        path, _, name = test.partition("::")
+        assert (ROOT / "tests" / path).is_file(), test
+        assert name in names_of_tests(path), test
+
+
+def test_no_demand_stands_twice() -> None:
+    """And the page is not empty."""
+    quotes = [demand.says for demand in demands()]
+
+    assert len(quotes) > 20
+    assert len(set(quotes)) == len(quotes)
