@@ -16,6 +16,7 @@ _STYLES = {
     "awaiting_approval": "bold yellow",
     "waiting": "yellow",
     "retired": "green",
+    "prepared": "green",
     "finished": "green",
 }
 

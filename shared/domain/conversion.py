@@ -39,7 +39,7 @@ def same_steps(a: str, b: str) -> bool:
 
 
 def _steps(client_data: str) -> object:
-    document = json.loads(client_data)
+    document = json.loads(client_data.removeprefix("\ufeff"))
     definition = mapping_at(document, *(definition_place(document) or ()))
     return _without_connections({name: definition.get(name) for name in ("triggers", "actions")})
 

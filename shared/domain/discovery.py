@@ -12,6 +12,7 @@ from enum import StrEnum
 from shared.domain.discovery_differences import Listed, differences
 from shared.domain.flow import KnownFlow, ReportedFlow
 from shared.domain.flow_summary import FlowSummary
+from shared.domain.proposal import Proposal
 
 #: Flows in one row: each takes up to two kilobytes, and a row holds a megabyte of UTF-16.
 FLOWS_IN_A_ROW = 100
@@ -47,6 +48,8 @@ class HeldBackFlow:
     definition: FlowSummary | None
     problem: str
     digest: str
+    #: What a conversion would change, of a flow that was read by itself; else the plan reads it.
+    proposal: Proposal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,7 +57,7 @@ class _Flow(NamedTuple):
 
 def convert_list_flows(client_data: str) -> Conversion:
     """Return the definition with V2 actions; one without a V1 action as it is."""
-    document: dict[str, Any] = json.loads(client_data)
+    document: dict[str, Any] = json.loads(client_data.removeprefix("\ufeff"))
     place = definition_place(document) or ()
     definition = mapping_at(document, *place)
     references = mapping_at(mapping_at(document, *place[:-1]), "connectionReferences")

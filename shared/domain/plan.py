@@ -9,15 +9,10 @@ from shared.domain.flow_definition import DefinitionFormat
 from shared.domain.flow_summary import FlowSummary
 from shared.domain.job import FlowJob, JobState, Pattern
 from shared.domain.mmk_rule import MmkReason, explain, explain_listed
-from shared.domain.preparation import edited, prepared, to_be_named
-from shared.domain.proposal import possible_edits
+from shared.domain.preparation import edited, prepared, to_be_named, with_proposal
+from shared.domain.proposal import Proposal, possible_edits
 from shared.domain.remediation import PlanItem, PlannedAction
 from shared.domain.trigger_kinds import TriggerCategory
-
-#: A job that ended here does not stand in the way of another one for the same flow.
-_PLANNED_ANEW = frozenset(
-    {JobState.PLANNED, JobState.ROLLED_BACK, JobState.CANCELLED, JobState.PREPARED}
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +30,8 @@ class Candidate:
     digest: str
     #: The job that exists for it, if any.
     job: FlowJob | None
+    #: What a conversion would change, where that is known already.
+    proposal: Proposal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +65,7 @@ def make_plan(
         candidate = by_id[workflow_id]
         item = _item(request, candidate, graph, by_id)
         item = _decide(request, candidate, item, in_cycle, by_id)
+        item = with_proposal(item, candidate.proposal) if candidate.proposal else item
         items[workflow_id] = _blocked_by_child(item, items, by_id)
     return _limited(request, items, graph)
 
@@ -172,7 +170,7 @@ def _decide(
         return _leave(item, f"Its copy is in place and the original is retired.{back}")
     if job and job.state in {JobState.ROLLED_BACK, JobState.CANCELLED} and not named:
         return _leave(item, f"Its job was {job.state}; name the flow to start again.")
-    if job and not (job.is_finished and job.reached in _PLANNED_ANEW):
+    if job and not job.can_be_planned_anew:
         pattern = item.pattern if job.pattern.has_copy else job.pattern
         return replace(
             item, action=PlannedAction.ADOPT, pattern=pattern, explanation="Its job goes on."

@@ -41,7 +41,7 @@ class _Obstacle(Exception):
 def convert_power_apps_trigger(client_data: str) -> Conversion:
     """Return the definition with a V2 trigger; one without a V1 trigger as it is."""
     try:
-        document: _Json = json.loads(client_data)
+        document: _Json = json.loads(client_data.removeprefix("\ufeff"))
         definition: Any = mapping_at(document, *(definition_place(document) or ()))
         every: _Json = definition.get("triggers") or {}
         triggers = [one for one in every.values() if _is_v1(one)]
@@ -85,7 +85,7 @@ def _convert_trigger(trigger: _Json) -> dict[str, str]:
             **kept,
         }
     required = schema.get("required") or []
-    if not isinstance(required, list) or not set(required) <= names.keys():
+    if not isinstance(required, list) or any(str(name) not in names for name in required):
         raise _Obstacle("The trigger requires an input that it does not declare.")
     trigger["kind"] = "PowerAppV2"
     trigger["inputs"] = {
@@ -94,7 +94,7 @@ def _convert_trigger(trigger: _Json) -> dict[str, str]:
             **schema,
             "type": "object",
             "properties": converted,
-            "required": [names[name] for name in required],
+            "required": [names[str(name)] for name in required],
         },
     }
     return names

@@ -12,6 +12,7 @@ from dataclasses import replace
 from shared.domain.conversion import Edit
 from shared.domain.job import Pattern
 from shared.domain.mmk_rule import MmkReason
+from shared.domain.proposal import Proposal
 from shared.domain.remediation import PlanItem, PlannedAction
 
 RECONNECT_APPS = (
@@ -56,8 +57,14 @@ def to_be_named(item: PlanItem) -> PlanItem:
     )
 
 
-def not_convertible(item: PlanItem, obstacles: tuple[str, ...]) -> PlanItem:
-    """Return an item that was to be edited blocked by what stands in the way."""
+def with_proposal(item: PlanItem, proposal: Proposal) -> PlanItem:
+    """Return the item with what a conversion would change; blocked where it was to be made."""
+    if not proposal.obstacles:
+        return replace(item, proposal=proposal.difference)
+    text = "\n".join(("It cannot be converted surely.", *proposal.obstacles))
+    item = replace(item, proposal=text)
+    if item.action not in {PlannedAction.CONVERT_TRIGGER, PlannedAction.EDIT_ACTION}:
+        return item
     instruction = "Change it to V2 in the designer, and what reads the answer with it."
     if item.action is PlannedAction.CONVERT_TRIGGER:
         instruction = (
@@ -67,7 +74,7 @@ def not_convertible(item: PlanItem, obstacles: tuple[str, ...]) -> PlanItem:
     return replace(
         item,
         action=PlannedAction.BLOCKED,
-        explanation=f"It cannot be converted surely. {' '.join(obstacles)}",
+        explanation=text.replace("\n", " "),
         instruction=instruction,
     )
 

@@ -29,6 +29,7 @@ from shared.domain.flow_definition import (
     parse_client_data,
 )
 from shared.domain.flow_summary import summarise
+from shared.domain.proposal import possible_edits, propose
 from shared.errors import NotFound, Refused, Unavailable
 from shared.ports import Page
 from shared.services import Services
@@ -62,7 +63,7 @@ async def discover(
     await _read_alone(services, environment, parts)
     if reconcile:
         await _read_list(services, environment, parts)
-    return assembled(await parts.all())
+    return assembled(parts.parts)
 
 
 async def _read_report(services: Services, environment: Environment, parts: DiscoveryParts) -> None:
@@ -79,7 +80,7 @@ async def _read_workflows(
 ) -> None:
     if parts.at(Source.DATAVERSE).is_read:
         return
-    reported = reported_in(await parts.all(), Source.REPORT)
+    reported = reported_in(parts.parts, Source.REPORT)
     empty = parts.part(Source.DATAVERSE)
 
     def rows(flows: Sequence[Workflow]) -> list[DiscoveredPart]:
@@ -97,11 +98,10 @@ async def _read_workflows(
 
 async def _read_alone(services: Services, environment: Environment, parts: DiscoveryParts) -> None:
     """Read the reported flows that Dataverse does not have, a row for each."""
-    kept = await parts.all()
-    known = known_in(kept)
+    known = known_in(parts.parts)
     missing = [
         (identity, flow)
-        for identity, flow in reported_in(kept, Source.REPORT).items()
+        for identity, flow in reported_in(parts.parts, Source.REPORT).items()
         if identity not in known
     ]
     for identity, flow in missing[parts.at(Source.ALONE).number :]:
@@ -184,16 +184,19 @@ def _part_of(
 
 def _of_detail(identity: str, flow: ReportedFlow, detail: FlowDetail) -> HeldBackFlow:
     definition, problem = _parsed(detail.client_data)
+    in_solution = flow.workflow_id is not None
+    edits = possible_edits(definition, in_solution=in_solution) if definition else ()
     return HeldBackFlow(
         workflow_id=identity,
         flow_name=detail.flow_name,
         display_name=detail.display_name,
         is_on=detail.state is FlowState.ON,
         is_managed=detail.is_managed,
-        in_solution=flow.workflow_id is not None,
+        in_solution=in_solution,
         definition=summarise(definition) if definition else None,
         problem=problem,
         digest=definition_digest(detail.client_data),
+        proposal=propose(detail.client_data, edits) if edits else None,
     )
 
 

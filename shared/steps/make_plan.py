@@ -10,7 +10,7 @@ from shared.domain.flow_definition import UnreadableDefinition
 from shared.domain.job import Pattern, job_id
 from shared.domain.plan import Candidate, Request
 from shared.domain.plan import make_plan as decide
-from shared.domain.preparation import not_convertible, writes_of
+from shared.domain.preparation import with_proposal, writes_of
 from shared.domain.proposal import Proposal, propose
 from shared.domain.remediation import (
     EnvironmentJob,
@@ -56,6 +56,7 @@ async def make_plan(
                 problem=flow.problem,
                 digest=flow.digest,
                 job=kept.item if kept else None,
+                proposal=flow.proposal,
             )
         )
     request = Request(
@@ -78,7 +79,7 @@ async def complete(services: Services, environment: Environment, item: PlanItem)
         return item
     if item.has_trigger_url and not item.url_id and item.is_on:
         item = replace(item, url_id=await _url_id(services, environment.id, item))
-    if item.edits:
+    if item.edits and not item.proposal:
         item = await _with_proposal(services, environment, item)
     if item.action.is_copy:
         item = await _with_company(services, environment, item)
@@ -86,22 +87,13 @@ async def complete(services: Services, environment: Environment, item: PlanItem)
 
 
 async def _with_proposal(services: Services, environment: Environment, item: PlanItem) -> PlanItem:
-    """Return the item with its converted definition; blocked where it was to be converted."""
+    """Return the item with what a conversion of its definition would change."""
     try:
-        try:
-            row = await services.workflows.get(environment, item.workflow_id)
-            client_data = row.client_data
-        except NotFound:
-            flow = await services.flow_reports.get_flow(environment.id, item.flow_name)
-            client_data = flow.client_data
-        found = propose(client_data, item.edits)
+        row = await services.workflows.get(environment, item.workflow_id)
+        found = propose(row.client_data, item.edits)
     except (Refused, NotFound, UnreadableDefinition) as err:
         found = Proposal(obstacles=(f"The definition cannot be read: {redact(str(err))}",))
-    if not found.obstacles:
-        return replace(item, proposal=found.difference)
-    is_edit = item.action in {PlannedAction.CONVERT_TRIGGER, PlannedAction.EDIT_ACTION}
-    item = not_convertible(item, found.obstacles) if is_edit else item
-    return replace(item, proposal="\n".join(("It cannot be converted surely.", *found.obstacles)))
+    return with_proposal(item, found)
 
 
 async def _with_company(services: Services, environment: Environment, item: PlanItem) -> PlanItem:

@@ -1,0 +1,98 @@
+"""Conversions of definitions that nobody expects: made whole, or not at all; never an error."""
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.conversion import Edit
+from shared.domain.expressions import references_in
+from shared.domain.flow_definition import parse_client_data
+from shared.domain.proposal import convert, difference, possible_edits
+
+_EXPRESSIONS = st.sampled_from(
+    [
+        "@triggerBody()?['A_Value']",
+        "@{triggerBody()['A_Value']} and @{body('List')?['value']}",
+        "@triggerOutputs()?['body/B_Value']",
+        "@body('List')?['value']",
+        "@first(outputs('List')?['body/value'])?['properties/creator']",
+        "@items('Loop')?['name']",
+        "@item()?['properties']?['state']",
+        "@length(body('Filter'))",
+        "@triggerBody(",
+        "plain",
+    ]
+)
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=4) | _EXPRESSIONS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["inputs", "host", "from", "foreach", "type", "schema", "required"])
+            | st.text(max_size=3),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=8,
+)
+_LIST = {
+    "type": "OpenApiConnection",
+    "inputs": {
+        "host": {
+            "apiId": "/providers/Microsoft.PowerApps/apis/shared_flowmanagement",
+            "operationId": "ListFlowsInEnvironment",
+        }
+    },
+}
+_KINDS = st.sampled_from(
+    ["Foreach", "Query", "Select", "Table", "Compose", "ParseJson", "Http", "If"]
+)
+
+
+@st.composite
+def actions(draw: st.DrawFn) -> dict[str, Any]:
+    """Return actions around a list, of which some read it and most make no sense."""
+    found: dict[str, Any] = {"List": json.loads(json.dumps(_LIST))}
+    for name in draw(st.lists(st.sampled_from(["Loop", "Filter", "Use"]), unique=True)):
+        strange = draw(st.dictionaries(st.sampled_from(["inputs", "foreach"]), _JSON))
+        found[name] = {"type": draw(_KINDS)} | strange
+        if draw(st.booleans()):
+            found[name]["actions"] = {f"In_{name}": {"type": draw(_KINDS), "inputs": draw(_JSON)}}
+    return found
+
+
+@st.composite
+def definitions(draw: st.DrawFn) -> str:
+    """Return a flow with both versions' triggers and actions."""
+    properties = draw(st.dictionaries(st.sampled_from(["A_Value", "B_Value"]), _JSON))
+    for name in draw(st.sets(st.sampled_from(["A_Value", "B_Value"]))):
+        properties[name] = {"type": draw(st.sampled_from(["string", "boolean", "number"]))}
+    schema = {"properties": properties, "required": draw(st.just(list(properties)) | _JSON)}
+    trigger = {"type": "Request", "kind": "PowerApp", "inputs": {"schema": schema}}
+    definition = {"triggers": {"manual": trigger}, "actions": draw(actions())}
+    return json.dumps({"properties": {"definition": definition}, "schemaVersion": "1.0.0.0"})
+
+
+@given(definitions())
+def test_a_conversion_is_whole_or_not_made(text: str) -> None:
+    """With an obstacle the text is as it was; without, nothing is left to convert."""
+    edits = possible_edits(parse_client_data(text), in_solution=False)
+
+    converted = convert(text, edits)
+
+    if converted.obstacles:
+        assert converted.client_data == text
+        return
+    assert possible_edits(parse_client_data(converted.client_data), in_solution=False) == ()
+    assert convert(converted.client_data, list(Edit)).client_data == converted.client_data
+    assert difference(text, converted.client_data) != ""
+
+
+@given(st.text(alphabet="@{}()[]?.,'abtriggerBody01 ", max_size=40))
+def test_any_text_can_be_searched_for_expressions(text: str) -> None:
+    """Whatever stands there; each reference is a piece of it."""
+    for found in references_in(text):
+        assert text[found.start : found.end] == found.text
