@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from shared.domain.discovery import LONGEST, DiscoveredPart, Position, Source, is_stale, position_of
+from shared.domain.discovery import (
+    LONGEST,
+    DiscoveredPart,
+    Position,
+    Source,
+    is_stale,
+    position_of,
+    whole_pages,
+)
 from shared.ports import Condition
 from shared.rows import instant
 from shared.services import Services
@@ -11,23 +19,23 @@ from shared.services import Services
 
 @dataclass(slots=True)
 class DiscoveryParts:
-    """The rows of one environment job's discovery."""
+    """What one environment job's discovery has read: in rows, and here as well."""
 
     services: Services
     job_id: str
+    #: Whole pages only.
+    parts: list[DiscoveredPart] = field(default_factory=list)
     _positions: dict[Source, Position] = field(default_factory=dict)
 
     async def open(self) -> None:
         """See how far it got; what is too old to go on with is removed."""
-        parts = await self.all()
-        if is_stale(parts, self.services.now):
-            await self.services.tables.discoveries.clear(self.job_id)
-            parts = []
-        self._positions = {source: position_of(parts, source) for source in Source}
-
-    async def all(self) -> list[DiscoveredPart]:
-        """Return every row."""
-        return await self.services.tables.discoveries.all(self.job_id)
+        table = self.services.tables.discoveries
+        found = await table.all(self.job_id)
+        if is_stale(found, self.services.now):
+            await table.clear(self.job_id)
+            found = []
+        self.parts = [part for source in Source for part in whole_pages(found, source)]
+        self._positions = {source: position_of(found, source) for source in Source}
 
     def at(self, source: Source) -> Position:
         """Return where to go on with a source."""
@@ -46,6 +54,7 @@ class DiscoveryParts:
         rows = [replace(part, number=first + place) for place, part in enumerate(page)]
         rows[-1] = replace(rows[-1], ends_page=True, cursor=cursor)
         await self.services.tables.discoveries.upsert(*rows)
+        self.parts += rows
         self._positions[source] = Position(
             number=first + len(rows), cursor=cursor, is_read=not cursor
         )
@@ -54,6 +63,7 @@ class DiscoveryParts:
         """Forget what was read of a source."""
         where = [Condition("source", "eq", source)]
         await self.services.tables.discoveries.clear(self.job_id, where=where)
+        self.parts = [part for part in self.parts if part.source is not source]
         self._positions[source] = Position()
 
 
