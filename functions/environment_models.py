@@ -93,7 +93,7 @@ class EnvironmentAnswer(Answer):
     geography: str
     region: str
     sku: str
-    is_managed: bool
+    is_managed: bool | None
     is_enabled: bool
     has_dataverse: bool
     #: None: it is not under a customer-managed key.

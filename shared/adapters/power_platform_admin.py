@@ -67,6 +67,7 @@ class EnvironmentEntity(Wire):
         dataverse = properties.linked_environment_metadata
         url = dataverse.instance_api_url if dataverse else None
         policy = properties.enterprise_policies.customer_managed_keys
+        level = properties.governance_configuration.protection_level.lower()
         return Environment(
             id=self.name,
             display_name=properties.display_name,
@@ -74,8 +75,7 @@ class EnvironmentEntity(Wire):
             region=properties.azure_region.lower(),
             sku=properties.environment_sku,
             # `Basic` is the level of every environment that is not managed.
-            is_managed=properties.governance_configuration.protection_level.lower()
-            not in ("", "basic"),
+            is_managed=level != "basic" if level else None,
             is_enabled=properties.states.runtime.id.lower() != "disabled",
             policy=PolicyLink(
                 policy_id=policy.id.lower(),

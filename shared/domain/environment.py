@@ -38,7 +38,8 @@ class Environment:
     region: str
     #: `Production`, `Sandbox`, `Trial`, `Teams`, `Developer`, `Default`.
     sku: str
-    is_managed: bool
+    #: Whether it is a Managed Environment; None: the platform does not tell.
+    is_managed: bool | None
     is_enabled: bool
     #: None: the environment is not under a customer-managed key.
     policy: PolicyLink | None

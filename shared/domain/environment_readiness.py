@@ -51,6 +51,13 @@ def managed_finding(environment: Environment) -> Finding:
     code, subject = "environment_managed", environment.id
     if environment.is_managed:
         return ok(code, f"{environment.display_name} is a Managed Environment.", subject)
+    if environment.is_managed is None:
+        return unknown(
+            code,
+            f"Whether {environment.display_name} is a Managed Environment is not told.",
+            "Look at the environment in the admin center: a key wants a Managed Environment.",
+            subject,
+        )
     return problem(
         code,
         f"{environment.display_name} is not a Managed Environment.",

@@ -56,9 +56,9 @@ def test_an_environment_without_an_encryption_policy_has_none(policies: object) 
     assert read_wire(EnvironmentEntity, environment(policies)).to_domain().policy is None
 
 
-@pytest.mark.parametrize(("level", "managed"), [("Standard", True), ("Basic", False), ("", False)])
-def test_a_managed_environment_is_known_by_its_level(level: str, managed: bool) -> None:
-    """`Basic` is the level of all others."""
+@pytest.mark.parametrize(("level", "managed"), [("Standard", True), ("Basic", False), ("", None)])
+def test_a_managed_environment_is_known_by_its_level(level: str, managed: bool | None) -> None:
+    """`Basic` is the level of all others; an answer without one does not tell."""
     entity = environment({}, governanceConfiguration={"protectionLevel": level})
 
     assert read_wire(EnvironmentEntity, entity).to_domain().is_managed is managed

@@ -142,6 +142,7 @@ def _environment(**changes: object) -> Callable[[], tuple[Finding, ...]]:
         (_environment(geography="asia"), "environment_geography", Level.PROBLEM),
         (_environment(geography="atlantis"), "environment_geography", Level.UNKNOWN),
         (_environment(is_managed=False), "environment_managed", Level.PROBLEM),
+        (_environment(is_managed=None), "environment_managed", Level.UNKNOWN),
         (_environment(sku="Trial"), "environment_type", Level.PROBLEM),
         (_environment(sku="Teams"), "environment_type", Level.PROBLEM),
         (_environment(sku=""), "environment_type", Level.UNKNOWN),
