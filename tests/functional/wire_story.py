@@ -48,13 +48,15 @@ from tests.contract.tenant_world import (
     TENANT_ID,
 )
 from tests.functional.wire_seed import ORDERS, SUBSCRIPTION
-from tests.twins.driver import MOST_AT_ONCE, USE_CASES, NeverEndsError
+from tests.twins.driver import USE_CASES, NeverEndsError
 from tests.twins.messages import Delivered, Delivery, MessagesTwin
 
 OPERATOR_CLIENT = "a0000000-0000-4000-8000-0000000000e1"
 CACHE_SECRET = "https://kv-cmk.vault.azure.net/secrets/operator-token-cache"
 #: Long enough for all that does not wait for days.
 SHORT = timedelta(hours=1)
+#: More deliveries than any story needs without time passing.
+_MOST_AT_ONCE = 20_000
 #: More calls a minute than any test makes.
 PLENTY = 1_000_000
 _BUS = "Endpoint=sb://localhost:9;SharedAccessKeyName=x;SharedAccessKey=eA==;UseDevelopmentEmulator=true;"
@@ -158,7 +160,7 @@ class WireStory:
         """Deliver what is due for this long; where nothing is, time jumps to what comes next."""
         until = self.services.now + time
         at_once = 0
-        while at_once < MOST_AT_ONCE * len(self.environment.order or [None]):
+        while at_once < _MOST_AT_ONCE:
             if await self._deliver():
                 at_once += 1
                 continue
@@ -239,10 +241,23 @@ def _point_at(monkeypatch: pytest.MonkeyPatch, server: TenantServer, clock: Cloc
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", server.ca_file)
     monkeypatch.setenv("IDENTITY_ENDPOINT", server.identity_endpoint)
     monkeypatch.setenv("IDENTITY_HEADER", server.identity_header)
-    # aiohttp reads SSL_CERT_FILE when it is imported: too early for a test.
-    transport = AioHttpTransport(connection_verify=server.ca_file)
-    monkeypatch.setattr(http_client, "default_transport", lambda: transport)
+    monkeypatch.setattr(http_client, "default_transport", lambda: _transport(server.ca_file))
     monkeypatch.setattr(SystemClock, "now", lambda _: clock.now())
+
+
+def _transport(ca_file: str) -> AioHttpTransport:
+    """Return the product's transport, with a trust that aiohttp would read when it is imported.
+
+    By the connector, which keeps connections: `connection_verify` would make one for each call.
+    """
+    trust = ssl.create_default_context(cafile=ca_file)
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=trust),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=True,
+        auto_decompress=False,
+    )
+    return AioHttpTransport(session=session)
 
 
 async def _sign_in(services: Services) -> None:
