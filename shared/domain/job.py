@@ -68,6 +68,9 @@ PROVEN_OR_LATER = frozenset(
 #: No copy was begun.
 UNTOUCHED = frozenset({JobState.PLANNED, JobState.CANCELLED})
 
+#: A job that ended here left nothing behind.
+_PLANNED_ANEW = frozenset({*UNTOUCHED, JobState.ROLLED_BACK, JobState.PREPARED})
+
 
 class Pattern(StrEnum):
     """How an original gives way to its copy."""
@@ -212,6 +215,11 @@ class FlowJob:
             JobState.ROLLING_BACK,
             JobState.ROLLED_BACK,
         }
+
+    @property
+    def can_be_planned_anew(self) -> bool:
+        """Say whether it does not stand in the way of another job for the same flow."""
+        return self.is_finished and self.reached in _PLANNED_ANEW
 
     @property
     def is_proven(self) -> bool:

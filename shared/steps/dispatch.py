@@ -68,7 +68,8 @@ async def _take_up(
     if job.environment_job_id == planned.environment_job_id:
         return  # this dispatch was here before
     table, now = services.tables.jobs, services.now
-    if item.action is not PlannedAction.ADOPT:
+    # Another remediation may have made the job since the plan was compared.
+    if item.action is not PlannedAction.ADOPT and job.can_be_planned_anew:
         again = replace(planned, attempt=job.attempt + 1, history=job.history)
         again = moved(again, JobState.PLANNED, "Planned again.", now=now)
         await table.replace(kept, again)

@@ -381,6 +381,30 @@ async def test_a_cancel_ends_what_waits_for_another_approval_too() -> None:
     assert refusal.value.code == "state"
 
 
+async def test_two_remediations_that_are_approved_together_share_one_job() -> None:
+    """Both were planned before either had a job: the second takes up what the first has begun."""
+    story = Story()
+    story.build.app_setting_caller(story.build.http_flow("Orders"))
+    await planned(story)
+    first = story.remediation
+    await story.order(cause="order-2")
+    await approve_shown(story.services, first.id)
+    await approve_shown(story.services, story.remediation.id)
+
+    await story.until("Orders", JobState.COPIED)
+    await story.run(timedelta(days=60))
+
+    job = await story.job("Orders")
+    assert job.state is JobState.RETIRED, job.history
+    assert [line.state for line in job.history].count("planned") == 1
+    states = {
+        one.state
+        for identity in (first.id, story.remediation.id)
+        for one in await story.services.tables.environment_jobs.all(identity)
+    }
+    assert states == {EnvironmentJobState.FINISHED}
+
+
 # --- killed at any call ---------------------------------------------------------------------------
 
 
