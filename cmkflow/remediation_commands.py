@@ -17,6 +17,13 @@ Flows = Annotated[
     list[str] | None,
     typer.Option("--flow", help="Workflow id; repeat it. Left out: all of them."),
 ]
+Replay = Annotated[
+    bool,
+    typer.Option(
+        "--replay-backlog",
+        help="Accept that polling flows process again what came since they were swapped.",
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether it is meant.")]
 
 
@@ -30,6 +37,13 @@ def _started(answer: Any) -> Text:
 
 def _jobs(answer: Any) -> Text:
     return counted(answer["jobs"], "job", "is on its way")
+
+
+def _undone(answer: Any) -> Text:
+    text = _jobs(answer)
+    for replay in answer["replays"]:
+        text.append(f"\n{replay['display_name']} replays what came since {replay['since']}.")
+    return text
 
 
 @api_command(app, "start", show=_started)
@@ -89,11 +103,13 @@ def show_remediation(
     return api.send(Call(method="GET", path=("remediations", remediation), query=query))
 
 
-@api_command(app, "cancel", show=_jobs)
-def cancel_remediation(api: Api, remediation: RemediationId, yes: Yes = False) -> object:
+@api_command(app, "cancel", show=_undone)
+def cancel_remediation(
+    api: Api, remediation: RemediationId, replay: Replay = False, yes: Yes = False
+) -> object:
     """Cancel what has not begun; what has begun is rolled back."""
     _ask(yes, "Cancel what has not begun and roll back what has?")
-    return _decide(api, remediation, "cancel", None)
+    return _decide(api, remediation, "cancel", {"replay": True} if replay else None)
 
 
 @api_command(app, "retry", show=_jobs)
@@ -102,13 +118,20 @@ def retry_remediation(api: Api, remediation: RemediationId, flows: Flows = None)
     return _decide(api, remediation, "retry", {"flows": flows} if flows else None)
 
 
-@api_command(app, "roll-back", show=_jobs)
+@api_command(app, "roll-back", show=_undone)
 def roll_back_remediation(
-    api: Api, remediation: RemediationId, flows: Flows = None, yes: Yes = False
+    api: Api,
+    remediation: RemediationId,
+    flows: Flows = None,
+    replay: Replay = False,
+    yes: Yes = False,
 ) -> object:
     """Undo the work on some flows, or on all: originals on, callers back, copies off."""
     _ask(yes or bool(flows), "Roll every flow of this remediation back?")
-    return _decide(api, remediation, "roll-back", {"flows": flows} if flows else None)
+    body: dict[str, object] = {"flows": flows} if flows else {}
+    if replay:
+        body["replay"] = True
+    return _decide(api, remediation, "roll-back", body or None)
 
 
 def _ask(is_sure: bool, question: str) -> None:

@@ -4,7 +4,14 @@ import azure.functions as func
 
 from functions.http_answers import answers, ok
 from functions.http_requests import NoQuery, caller_of, read_body, read_query, route_id
-from functions.remediation_models import ApprovalOrder, FlowChoice, NoBody, OrderAnswer
+from functions.remediation_models import (
+    ApprovalOrder,
+    CancelOrder,
+    FlowChoice,
+    OrderAnswer,
+    RollBackOrder,
+    UndoAnswer,
+)
 from shared.bootstrap import services
 from shared.use_cases import decide_plan
 from shared.use_cases.approve_plan import Approval, approve
@@ -30,9 +37,9 @@ async def approve_remediation(req: func.HttpRequest) -> func.HttpResponse:
 async def cancel_remediation(req: func.HttpRequest) -> func.HttpResponse:
     """Cancel what has not been done; what has begun is rolled back."""
     read_query(req, NoQuery)
-    read_body(req, NoBody)
-    count = await decide_plan.cancel(services(), route_id(req).lower())
-    return ok(OrderAnswer(jobs=count), status=202)
+    body = read_body(req, CancelOrder)
+    done = await decide_plan.cancel(services(), route_id(req).lower(), replay=body.replay)
+    return ok(UndoAnswer.model_validate(done), status=202)
 
 
 @blueprint.route(route="remediations/{id}/retry", methods=["POST"])
@@ -50,6 +57,8 @@ async def retry_remediation(req: func.HttpRequest) -> func.HttpResponse:
 async def roll_back_remediation(req: func.HttpRequest) -> func.HttpResponse:
     """Undo the jobs of some or all flows."""
     read_query(req, NoQuery)
-    flows = read_body(req, FlowChoice).flows
-    count = await decide_plan.roll_back(services(), route_id(req).lower(), flows)
-    return ok(OrderAnswer(jobs=count), status=202)
+    body = read_body(req, RollBackOrder)
+    done = await decide_plan.roll_back(
+        services(), route_id(req).lower(), body.flows, replay=body.replay
+    )
+    return ok(UndoAnswer.model_validate(done), status=202)

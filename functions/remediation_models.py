@@ -88,8 +88,18 @@ class FlowChoice(Request):
         return flows
 
 
-class NoBody(Request):
-    """Nothing is to be said."""
+class CancelOrder(Request):
+    """How to cancel."""
+
+    #: Accepts that polling originals which are turned on again replay their backlog.
+    replay: bool = False
+
+
+class RollBackOrder(FlowChoice):
+    """What to undo, and how."""
+
+    #: Accepts that polling originals which are turned on again replay their backlog.
+    replay: bool = False
 
 
 # --- answers -------------------------------------------------------------------------------------
@@ -282,3 +292,17 @@ class OrderAnswer(Answer):
     """What an order set going: so many jobs."""
 
     jobs: int
+
+
+class ReplayAnswer(Answer):
+    """A polling original that will process what has been pending since it was stopped."""
+
+    workflow_id: str
+    display_name: str
+    since: datetime
+
+
+class UndoAnswer(OrderAnswer):
+    """What an order to undo set going."""
+
+    replays: tuple[ReplayAnswer, ...]

@@ -185,6 +185,8 @@ class FlowJob:
     gap: timedelta | None = None
     gap_began: datetime | None = None
     rollback_stage: RollbackStage | None = None
+    #: Whoever ordered the rollback accepts that a polling original replays its backlog.
+    may_replay: bool = False
     #: For a pattern without a copy: what is converted.
     edits: tuple[Edit, ...] = ()
     #: When the platform was asked to put it, with its batch, into a solution.

@@ -53,6 +53,11 @@ class TriggerCategory(StrEnum):
         return self in _SELF_STARTING
 
     @property
+    def replays_backlog(self) -> bool:
+        """Whether, turned on again, it processes what came while it was off (§14.7)."""
+        return self in _REPLAYS_BACKLOG
+
+    @property
     def is_called(self) -> bool:
         """Whether a person, an app, a system or a parent flow invokes it."""
         return self in _CALLED
@@ -80,6 +85,17 @@ _SELF_STARTING = frozenset(
         TriggerCategory.HTTP_WEBHOOK,
         TriggerCategory.SERVICE_PROVIDER,
         # What is not known may start itself: never run original and copy together on a guess.
+        TriggerCategory.LOGIC_APP_OTHER,
+        TriggerCategory.UNKNOWN,
+    }
+)
+#: One of Microsoft's pages counts recurrences too, another says that missed ones are not made up.
+_REPLAYS_BACKLOG = frozenset(
+    {
+        TriggerCategory.TEAMS_POLLING,
+        TriggerCategory.CONNECTOR_POLLING,
+        TriggerCategory.HTTP_POLLING,
+        TriggerCategory.SERVICE_PROVIDER,
         TriggerCategory.LOGIC_APP_OTHER,
         TriggerCategory.UNKNOWN,
     }

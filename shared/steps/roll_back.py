@@ -10,9 +10,10 @@ from typing import NoReturn
 from shared.domain import caller_edit
 from shared.domain.caller import CallerValue
 from shared.domain.flow import FlowState
-from shared.domain.job import FlowJob, JobState, Pattern, RollbackStage, moved
+from shared.domain.job import FlowJob, JobState, Pattern, RollbackStage, moved, noted
 from shared.domain.records import NO_EDITS, CallerRecord, CallerState
 from shared.domain.relatives import in_the_way
+from shared.domain.replay import replay_of, warning
 from shared.domain.signatures import SignatureChanged, signatures_in
 from shared.errors import Blocked, Conflict, NotFound, Waiting
 from shared.ports import Condition
@@ -46,6 +47,7 @@ async def _original_on(work: Work) -> FlowJob:
     await _wait_for_children(work)
     job = work.job
     await _wait_for_called_by_url(work, in_circle=False)
+    await _accept_replay(work)
     if job.pattern is Pattern.SWAP:
         await _turn_copy_off(work)
     if job.original_was_on:
@@ -55,6 +57,25 @@ async def _original_on(work: Work) -> FlowJob:
         if original.etag and not original.is_managed and original.name != job.display_name:
             await rename(work, job.original_id, job.display_name)
     return _next(work, RollbackStage.CALLERS_BACK, "The original is as it was.")
+
+
+async def _accept_replay(work: Work) -> None:
+    """Note what the original will replay; raises `Blocked` if nobody has accepted that.
+
+    It may have been stopped since the order was given. A swap that failed has to bring the original
+    back whatever comes of it: nobody ordered that.
+    """
+    job, now = work.job, work.services.now
+    replay = replay_of(job)
+    if replay is None:
+        return
+    if job.requested and not job.may_replay:
+        raise Blocked(
+            warning([replay], now),
+            instruction='Order the rollback again with "replay": true (--replay-backlog).',
+            code="replay",
+        )
+    await work.save(noted(job, f"Replays what is pending: {replay.text(now)}."))
 
 
 async def _callers_back(work: Work) -> FlowJob:

@@ -1,10 +1,11 @@
 """What an administrator decides about remediations and jobs: cancel, retry, roll back."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from shared.domain.job import FlowJob, JobState, Order, retried
 from shared.domain.remediation import EnvironmentJob, EnvironmentJobState, Remediation, moved
-from shared.errors import Conflict, NotFound
+from shared.domain.replay import Replay, replays_of, warning
+from shared.errors import Blocked, Conflict, NotFound
 from shared.ports import Condition
 from shared.services import Services
 from shared.steps.work import send
@@ -25,26 +26,70 @@ NOT_DISPATCHED = frozenset(
 NOTHING_TO_UNDO = frozenset({JobState.ROLLED_BACK, JobState.CANCELLED})
 
 
-async def cancel(services: Services, remediation_id: str) -> int:
-    """Cancel what has not been done: jobs that began are rolled back. Returns how many jobs."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UndoOrder:
+    """What an order to undo set going."""
+
+    jobs: int
+    #: Originals that will replay their backlog, as the order accepts.
+    replays: tuple[Replay, ...]
+
+
+async def cancel(services: Services, remediation_id: str, *, replay: bool = False) -> UndoOrder:
+    """Cancel what has not been done: jobs that began are rolled back.
+
+    Raises `Blocked`, and cancels nothing, if an original would replay its backlog and `replay` does
+    not accept that.
+    """
+    _check_replay(services, await _unfinished(services, remediation_id), replay=replay)
     await _begin_no_more(services, remediation_id)
-    jobs = await jobs_of(services, remediation_id)
-    done = {JobState.RETIRED, JobState.PREPARED}
-    unfinished = [job for job in jobs if job.state not in done]
-    return await _order(services, _families(unfinished, jobs), Order.CANCEL)
+    unfinished = await _unfinished(services, remediation_id)
+    return await _undo(services, unfinished, Order.CANCEL, replay=replay)
 
 
-async def roll_back(services: Services, remediation_id: str, flow_ids: tuple[str, ...] = ()) -> int:
-    """Undo the jobs of these flows and their families (none named: all). Returns how many.
+async def roll_back(
+    services: Services,
+    remediation_id: str,
+    flow_ids: tuple[str, ...] = (),
+    *,
+    replay: bool = False,
+) -> UndoOrder:
+    """Undo the jobs of these flows and their families (none named: all).
 
     Where none is named, nothing more begins either. Raises `NotFound` if a flow that is named has
-    no job here.
+    no job here; `Blocked`, and undoes nothing, if an original would replay its backlog and `replay`
+    does not accept that.
     """
+    _check_replay(services, await _family(services, remediation_id, flow_ids), replay=replay)
     if not flow_ids:
         await _begin_no_more(services, remediation_id)
+    family = await _family(services, remediation_id, flow_ids)
+    return await _undo(services, family, Order.ROLL_BACK, replay=replay)
+
+
+async def _unfinished(services: Services, remediation_id: str) -> list[FlowJob]:
     jobs = await jobs_of(services, remediation_id)
-    named = named_jobs(jobs, flow_ids)
-    return await _order(services, _families(named, jobs), Order.ROLL_BACK)
+    done = {JobState.RETIRED, JobState.PREPARED}
+    return _families([job for job in jobs if job.state not in done], jobs)
+
+
+async def _family(
+    services: Services, remediation_id: str, flow_ids: tuple[str, ...]
+) -> list[FlowJob]:
+    jobs = await jobs_of(services, remediation_id)
+    return _families(named_jobs(jobs, flow_ids), jobs)
+
+
+def _check_replay(services: Services, jobs: list[FlowJob], *, replay: bool) -> tuple[Replay, ...]:
+    found = replays_of(jobs)
+    if found and not replay:
+        raise Blocked(
+            warning(found, services.now),
+            instruction='Order it again with "replay": true (--replay-backlog) to accept that, or'
+            " leave these flows out.",
+            code="replay",
+        )
+    return found
 
 
 async def _begin_no_more(services: Services, remediation_id: str) -> None:
@@ -149,14 +194,17 @@ def _families(wanted: list[FlowJob], jobs: list[FlowJob]) -> list[FlowJob]:
     return [job for job in jobs if job.id in found]
 
 
-async def _order(services: Services, jobs: list[FlowJob], order: Order) -> int:
+async def _undo(
+    services: Services, jobs: list[FlowJob], order: Order, *, replay: bool
+) -> UndoOrder:
+    replays = _check_replay(services, jobs, replay=replay)
     count = 0
     for job in jobs:
-        count += await _order_one(services, job, order)
-    return count
+        count += await _order_one(services, job, order, replay=replay)
+    return UndoOrder(jobs=count, replays=replays)
 
 
-async def _order_one(services: Services, job: FlowJob, order: Order) -> bool:
+async def _order_one(services: Services, job: FlowJob, order: Order, *, replay: bool) -> bool:
     await cancel_deletion(services, job, "Cancelled: the job is rolled back.")
     while kept := await services.tables.jobs.get(job.environment_id, job.id):
         job = kept.item
@@ -166,6 +214,7 @@ async def _order_one(services: Services, job: FlowJob, order: Order) -> bool:
         job = replace(
             job,
             requested=order,
+            may_replay=replay,
             due=services.now,
             attempt=job.attempt + 1,
             # Whoever holds the row may be about to set a time that is days away.

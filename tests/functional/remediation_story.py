@@ -96,9 +96,13 @@ class Story:
         await self.driver.call(lambda s: decide_plan.retry(s, self.remediation.id))
         await self.run(run)
 
-    async def roll_back(self, *flow_ids: str, run: timedelta = timedelta(days=60)) -> None:
+    async def roll_back(
+        self, *flow_ids: str, run: timedelta = timedelta(days=60), replay: bool = False
+    ) -> None:
         """Order a rollback and let time pass."""
-        await self.driver.call(lambda s: decide_plan.roll_back(s, self.remediation.id, flow_ids))
+        await self.driver.call(
+            lambda s: decide_plan.roll_back(s, self.remediation.id, flow_ids, replay=replay)
+        )
         await self.run(run)
 
     async def job(self, title: str) -> FlowJob:

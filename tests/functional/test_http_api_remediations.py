@@ -271,7 +271,7 @@ async def test_named_flows_are_rolled_back(story: Story) -> None:
     assert unknown.status == 404
     assert "nope" in unknown.document["detail"]
     assert empty.status == 400
-    assert (reply.status, reply.document) == (202, {"jobs": 1})
+    assert (reply.status, reply.document) == (202, {"jobs": 1, "replays": []})
     assert (await story.jobs())["Orders"].state is JobState.ROLLED_BACK
 
 
