@@ -244,7 +244,7 @@ async def _dispatch(services: Services, job: EnvironmentJob) -> EnvironmentJob:
     await announce(services, left)
     until = services.now + UNTIL_WOKEN
     if job.awaiting and job.expires:
-        text = f"{job.awaiting} flows have changed and wait for approval; {len(left)} jobs go on."
+        text = f"Waiting for approval since they changed: {job.awaiting}. Going on: {len(left)}."
         return postponed(job, text, until=min(until, job.expires), now=services.now)
     if left:
         return postponed(job, f"{len(left)} flow jobs go on.", until=until, now=services.now)
