@@ -12,7 +12,7 @@ from shared.adapters.folder_archive import FolderArchive
 from shared.adapters.sqlite_store import SqliteStore
 from shared.adapters.table_store import TableStore
 from shared.bootstrap import build_services, provide, services
-from shared.errors import Blocked
+from shared.errors import Blocked, Throttled
 from shared.services import PARKED
 from shared.settings import Settings
 from tests.functional.remediation_story import Story
@@ -150,3 +150,24 @@ async def test_a_loop_has_one_set_of_services() -> None:
 
     assert services() is mine
     assert await services().messages.count(PARKED) == 0
+
+
+async def test_a_reconciliation_takes_no_more_than_its_share_of_the_flow_services_calls(
+    environ: pytest.MonkeyPatch,
+) -> None:
+    """What can wait has a budget of its own within the one that all share."""
+    environ.setenv("CMK_FLOW_SERVICE_CALLS_PER_MINUTE", "5")
+    environ.setenv("CMK_RECONCILIATION_CALLS_PER_MINUTE", "2")
+    async with AsyncExitStack() as closing:
+        built: Any = build_services(settings(), closing)
+        share = built.flow_pages._flow_service.budget
+        whole = built.flow_reports._service.budget
+
+        for _ in range(2):
+            await share.take()
+        with pytest.raises(Throttled):
+            await share.take()
+        for _ in range(3):
+            await whole.take()
+        with pytest.raises(Throttled):
+            await whole.take()
