@@ -4,8 +4,8 @@ import azure.functions as func
 
 from functions.http_answers import answers, ok
 from functions.http_requests import NoQuery, caller_of, read_body, read_query, route_id
+from functions.plan_models import ApprovalOrder
 from functions.remediation_models import (
-    ApprovalOrder,
     CancelOrder,
     FlowChoice,
     OrderAnswer,

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from functions.remediation_models import PlanAnswer, PlanItemAnswer
+from functions.plan_models import PlanAnswer, PlanItemAnswer
 from shared.domain.plan_words import ACTION_WORDS
 from shared.domain.trigger_url import redact
 

@@ -1,27 +1,24 @@
 """What the API says about remediations, and what may be said to it."""
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from functions.environment_models import FlowId
 from functions.finish_models import DeletionAnswer, RunArchiveAnswer, TicketWindowAnswer
 from functions.http_answers import Answer
 from functions.http_requests import Id, Request, Text
-from shared.domain.conversion import Edit
 from shared.domain.identifiers import environment_identifier
 from shared.domain.job import JobState, Order, Pattern, RollbackStage
 from shared.domain.progress import RemediationState
 from shared.domain.remediation import (
     EnvironmentJobState,
     Origin,
-    PlannedAction,
     RemediationMode,
 )
 
 type EnvironmentId = Annotated[Id, AfterValidator(environment_identifier)]
-type PlanVersion = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 type Once[T] = Annotated[tuple[T, ...], AfterValidator(lambda items: tuple(dict.fromkeys(items)))]
 
 
@@ -55,24 +52,6 @@ class DetailQuery(Request):
 
     #: Add the history of every job.
     history: bool = False
-
-
-class PlanQuery(Request):
-    """Which plan to show, and how."""
-
-    environment: EnvironmentId | None = None
-    #: Left out: a page for whoever accepts `text/html`, as browsers do.
-    format: Literal["json", "html"] | None = None
-
-
-class ApprovalOrder(Request):
-    """Approves plans as they were shown."""
-
-    #: Versions of plans; each is the plan of one environment.
-    versions: Annotated[Once[PlanVersion], Field(min_length=1, max_length=1000)]
-    #: Workflow ids or flow names that are left as they are, with all that runs them.
-    except_flows: Annotated[Once[FlowId], Field(max_length=1000)] = ()
-    by: Text | None = None
 
 
 class FlowChoice(Request):
@@ -234,58 +213,6 @@ class RemediationDetail(RemediationLine):
         environment_jobs = tuple(job.without_history() for job in self.environment_jobs)
         jobs = tuple(job.without_history() for job in self.jobs)
         return self.model_copy(update={"environment_jobs": environment_jobs, "jobs": jobs})
-
-
-class PlannedCallerAnswer(Answer):
-    """A known caller of an original."""
-
-    kind: str
-    label: str
-    #: Why the app cannot change it; empty: it can.
-    manual: str
-
-
-class PlanItemAnswer(Answer):
-    """What the plan says about one flow."""
-
-    workflow_id: str
-    flow_name: str
-    display_name: str
-    category: str
-    pattern: Pattern
-    is_on: bool
-    in_solution: bool
-    reasons: tuple[str, ...]
-    action: PlannedAction
-    explanation: str
-    instruction: str
-    children: tuple[str, ...]
-    parents: tuple[str, ...]
-    http_hosts: tuple[str, ...]
-    callers: tuple[PlannedCallerAnswer, ...]
-    notes: tuple[str, ...]
-    writes: tuple[str, ...]
-    #: What could be converted to a second version, whatever is done with the flow.
-    edits: tuple[Edit, ...]
-    #: The converted definition as a unified difference, or why there is none.
-    proposal: str
-    #: Of its definition: another one says that it was edited.
-    digest: str
-    #: What has changed since it was approved.
-    changed: tuple[str, ...]
-
-
-class PlanAnswer(Answer):
-    """The plan of one environment."""
-
-    environment_job: Annotated[
-        EnvironmentJobAnswer, AfterValidator(EnvironmentJobAnswer.without_history)
-    ]
-    #: What an approval of this plan has to name; it changes with all that is shown.
-    version: str
-    #: Workflow ids of the flows that such an approval is about.
-    awaiting: tuple[str, ...]
-    items: tuple[PlanItemAnswer, ...]
 
 
 class OrderAnswer(Answer):

@@ -6,12 +6,11 @@ import azure.functions as func
 
 from functions.http_answers import ItemList, answers, ok, page
 from functions.http_requests import NoQuery, caller_or_none, read_body, read_query, route_id
+from functions.plan_models import PlanAnswer, PlanQuery
 from functions.plan_page import plan_page
 from functions.problems import BadRequest, FieldError
 from functions.remediation_models import (
     DetailQuery,
-    PlanAnswer,
-    PlanQuery,
     RemediationAnswer,
     RemediationDetail,
     RemediationLine,

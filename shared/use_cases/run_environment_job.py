@@ -1,4 +1,4 @@
-"""Run one step of an environment job: wait for the migration, discover, plan, compare, dispatch."""
+"""Run one step of an environment job: wait for the migration, discover, plan; then carry it out."""
 
 import logging
 from collections import Counter
@@ -6,12 +6,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from shared.domain.backoff import wait_after
-from shared.domain.environment import Environment, Mode
+from shared.domain.environment import Mode
 from shared.domain.refusals import instruction_for
 from shared.domain.remediation import (
     EnvironmentJob,
     EnvironmentJobState,
-    PlanItem,
     RemediationMode,
     moved,
     postponed,
@@ -29,14 +28,12 @@ from shared.errors import (
 )
 from shared.rows import Kept
 from shared.services import Services
-from shared.steps.compare_plan import hold_what_changed, leave_unapproved
-from shared.steps.discover_flows import discover, has_migrated
+from shared.steps.discover_flows import has_migrated
 from shared.steps.discovery_parts import forget_discovery
-from shared.steps.dispatch import announce, dispatch, open_jobs, planned_work
-from shared.steps.find_callers import SearchRequest, find_callers
 from shared.steps.gate import settings_of
-from shared.steps.make_plan import complete, make_plan, network_findings
-from shared.steps.work import UNTIL_WOKEN
+from shared.steps.make_plan import complete, network_findings
+from shared.steps.plan_environment import environment_of, plan_now
+from shared.use_cases.carry_out_plan import await_approval, carry_out, compare, expire
 from shared.use_cases.environment_job_rows import (
     claim_environment_job,
     save_environment_job,
@@ -103,7 +100,7 @@ async def _step(services: Services, kept: Kept[EnvironmentJob]) -> Kept[Environm
 
 async def _wait_for_migration(services: Services, job: EnvironmentJob) -> EnvironmentJob:
     """`Linked` is not the end: the two reports have to agree (design §2.4)."""
-    environment = await _environment(services, job)
+    environment = await environment_of(services, job)
     link = environment.policy
     job = replace(
         job,
@@ -142,7 +139,7 @@ _STARTS = {
 
 
 async def _discover(services: Services, job: EnvironmentJob) -> EnvironmentJob:
-    items, findings = await _plan_now(services, job, await _environment(services, job))
+    items, findings = await plan_now(services, job, await environment_of(services, job))
     stale = {item.workflow_id for item in await services.tables.plans.all(job.id)}
     stale -= {item.workflow_id for item in items}
     for workflow_id in stale:
@@ -155,27 +152,10 @@ async def _discover(services: Services, job: EnvironmentJob) -> EnvironmentJob:
     return moved(job, EnvironmentJobState.PLANNED, text, now=services.now)
 
 
-async def _plan_now(
-    services: Services, job: EnvironmentJob, environment: Environment, *, is_limited: bool = True
-) -> tuple[list[PlanItem], tuple[str, ...]]:
-    """Discover, search for callers and plan. Returns the items and the findings."""
-    # Once is enough: what an approval is compared with is the report and Dataverse.
-    reconcile = job.reconcile and job.state is EnvironmentJobState.DISCOVERING
-    found = await discover(services, environment, job.id, reconcile=reconcile)
-    request = SearchRequest(
-        environment_job_id=job.id,
-        environment=environment,
-        everywhere=await services.environments.list(),
-    )
-    not_searched = await find_callers(services, request)
-    items, findings = await make_plan(services, job, found, is_limited=is_limited)
-    return items, (*findings, *not_searched)
-
-
 async def _complete_plan(services: Services, job: EnvironmentJob) -> EnvironmentJob:
     """Fill in callers and the network, flow by flow, so that a used-up budget loses nothing."""
     await forget_discovery(services, job.id)
-    environment = await _environment(services, job)
+    environment = await environment_of(services, job)
     items = []
     for item in await services.tables.plans.all(job.id):
         completed = await complete(services, environment, item)
@@ -200,77 +180,17 @@ async def _complete_plan(services: Services, job: EnvironmentJob) -> Environment
         text = "The environment is in mode auto: no approval is needed."
         job = replace(job, approved_by="mode auto")
         return moved(job, EnvironmentJobState.DISPATCHED, text, now=services.now)
-    return _awaiting(services, replace(job, awaiting=len(work)))
-
-
-def _awaiting(services: Services, job: EnvironmentJob) -> EnvironmentJob:
-    until = f" until {job.expires:%Y-%m-%d %H:%M} UTC" if job.expires else ""
-    text = f"{job.awaiting} flows wait for approval{until}."
-    job = moved(job, EnvironmentJobState.AWAITING_APPROVAL, text, now=services.now)
-    return replace(job, due=job.expires)
-
-
-async def _expire(services: Services, job: EnvironmentJob) -> EnvironmentJob:
-    if job.expires and job.expires > services.now:
-        return replace(job, due=job.expires)
-    text = "Nobody approved the plan before it expired."
-    return moved(job, EnvironmentJobState.CANCELLED, text, now=services.now)
-
-
-async def _compare(services: Services, job: EnvironmentJob) -> EnvironmentJob:
-    """Days may have passed since the plan was made: only what is as it was approved goes on."""
-    environment = await _environment(services, job)
-    now = await _plan_now(services, job, environment, is_limited=False)
-    job = await hold_what_changed(services, job, environment, now)
-    await forget_discovery(services, job.id)
-    goes = await planned_work(services, job)
-    if job.awaiting and not goes and not await open_jobs(services, job):
-        return _awaiting(services, job)
-    text = f"{len(goes)} flows are as they were approved"
-    text += f", {job.awaiting} have changed and wait for approval." if job.awaiting else "."
-    job = moved(job, EnvironmentJobState.DISPATCHED, text, now=services.now)
-    return replace(job, is_dispatched=False)
-
-
-async def _dispatch(services: Services, job: EnvironmentJob) -> EnvironmentJob:
-    if not job.is_dispatched:
-        count = await dispatch(services, job)
-        job = replace(job, is_dispatched=True)
-        text = f"{count} flow jobs are on their way."
-        return moved(job, EnvironmentJobState.DISPATCHED, text, now=services.now)
-    if job.awaiting and job.expires and job.expires <= services.now:
-        job = await leave_unapproved(services, job)
-    left = await open_jobs(services, job)
-    await announce(services, left)
-    until = services.now + UNTIL_WOKEN
-    if job.awaiting and job.expires:
-        text = f"Waiting for approval since they changed: {job.awaiting}. Going on: {len(left)}."
-        return postponed(job, text, until=min(until, job.expires), now=services.now)
-    if left:
-        return postponed(job, f"{len(left)} flow jobs go on.", until=until, now=services.now)
-    text = "Every flow job has ended."
-    return moved(job, EnvironmentJobState.FINISHED, text, now=services.now)
+    return await_approval(services, replace(job, awaiting=len(work)))
 
 
 STEPS: dict[EnvironmentJobState, Step] = {
     EnvironmentJobState.WAITING_FOR_MIGRATION: _wait_for_migration,
     EnvironmentJobState.DISCOVERING: _discover,
     EnvironmentJobState.PLANNED: _complete_plan,
-    EnvironmentJobState.AWAITING_APPROVAL: _expire,
-    EnvironmentJobState.APPROVED: _compare,
-    EnvironmentJobState.DISPATCHED: _dispatch,
+    EnvironmentJobState.AWAITING_APPROVAL: expire,
+    EnvironmentJobState.APPROVED: compare,
+    EnvironmentJobState.DISPATCHED: carry_out,
 }
-
-
-async def _environment(services: Services, job: EnvironmentJob) -> Environment:
-    try:
-        return await services.environments.get(job.environment_id)
-    except NotFound as err:
-        raise Blocked(
-            f"There is no environment {job.environment_id}.",
-            instruction="Check the id; the app may also lack the right to see it.",
-            code="environment",
-        ) from err
 
 
 def _outcome(services: Services, job: EnvironmentJob, err: Exception) -> EnvironmentJob | None:

@@ -12,10 +12,10 @@ from functions.deletion_models import DeletionRequest, KeepRequest
 from functions.environment_models import EnvironmentChange
 from functions.http_requests import Request
 from functions.kill_switch_api import KillSwitchChange
+from functions.plan_models import ApprovalOrder, PlanQuery
 from functions.remediation_models import (
     DetailQuery,
     FlowChoice,
-    PlanQuery,
     RemediationOrder,
     RemediationQuery,
 )
@@ -46,6 +46,7 @@ def test_every_route_is_documented() -> None:
         RemediationQuery,
         DetailQuery,
         PlanQuery,
+        ApprovalOrder,
         FlowChoice,
         DeletionRequest,
         KeepRequest,

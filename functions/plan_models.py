@@ -1,0 +1,91 @@
+"""What the API says about plans, and how they are approved."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from functions.environment_models import FlowId
+from functions.http_answers import Answer
+from functions.http_requests import Request, Text
+from functions.remediation_models import EnvironmentId, EnvironmentJobAnswer, Once
+from shared.domain.conversion import Edit
+from shared.domain.job import Pattern
+from shared.domain.remediation import PlannedAction
+
+type PlanVersion = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+
+
+# --- requests ------------------------------------------------------------------------------------
+
+
+class PlanQuery(Request):
+    """Which plan to show, and how."""
+
+    environment: EnvironmentId | None = None
+    #: Left out: a page for whoever accepts `text/html`, as browsers do.
+    format: Literal["json", "html"] | None = None
+
+
+class ApprovalOrder(Request):
+    """Approves plans as they were shown."""
+
+    #: Versions of plans; each is the plan of one environment.
+    versions: Annotated[Once[PlanVersion], Field(min_length=1, max_length=1000)]
+    #: Workflow ids or flow names that are left as they are, with all that runs them.
+    except_flows: Annotated[Once[FlowId], Field(max_length=1000)] = ()
+    by: Text | None = None
+
+
+# --- answers -------------------------------------------------------------------------------------
+
+
+class PlannedCallerAnswer(Answer):
+    """A known caller of an original."""
+
+    kind: str
+    label: str
+    #: Why the app cannot change it; empty: it can.
+    manual: str
+
+
+class PlanItemAnswer(Answer):
+    """What the plan says about one flow."""
+
+    workflow_id: str
+    flow_name: str
+    display_name: str
+    category: str
+    pattern: Pattern
+    is_on: bool
+    in_solution: bool
+    reasons: tuple[str, ...]
+    action: PlannedAction
+    explanation: str
+    instruction: str
+    children: tuple[str, ...]
+    parents: tuple[str, ...]
+    http_hosts: tuple[str, ...]
+    callers: tuple[PlannedCallerAnswer, ...]
+    notes: tuple[str, ...]
+    writes: tuple[str, ...]
+    #: What could be converted to a second version, whatever is done with the flow.
+    edits: tuple[Edit, ...]
+    #: The converted definition as a unified difference, or why there is none.
+    proposal: str
+    #: Of its definition: another one says that it was edited.
+    digest: str
+    #: What has changed since it was approved.
+    changed: tuple[str, ...]
+
+
+class PlanAnswer(Answer):
+    """The plan of one environment."""
+
+    environment_job: Annotated[
+        EnvironmentJobAnswer, AfterValidator(EnvironmentJobAnswer.without_history)
+    ]
+    #: What an approval of this plan has to name; it changes with all that is shown.
+    version: str
+    #: Workflow ids of the flows that such an approval is about.
+    awaiting: tuple[str, ...]
+    items: tuple[PlanItemAnswer, ...]

@@ -1,0 +1,63 @@
+"""From the approval to the end: wait for it, compare with what was approved, dispatch, watch."""
+
+from dataclasses import replace
+
+from shared.domain.remediation import EnvironmentJob, EnvironmentJobState, moved, postponed
+from shared.services import Services
+from shared.steps.compare_plan import hold_what_changed, leave_unapproved
+from shared.steps.discovery_parts import forget_discovery
+from shared.steps.dispatch import announce, dispatch, open_jobs, planned_work
+from shared.steps.plan_environment import environment_of, plan_now
+from shared.steps.work import UNTIL_WOKEN
+
+
+def await_approval(services: Services, job: EnvironmentJob) -> EnvironmentJob:
+    """Let the job wait for its approval until its plan expires."""
+    until = f" until {job.expires:%Y-%m-%d %H:%M} UTC" if job.expires else ""
+    text = f"{job.awaiting} flows wait for approval{until}."
+    job = moved(job, EnvironmentJobState.AWAITING_APPROVAL, text, now=services.now)
+    return replace(job, due=job.expires)
+
+
+async def expire(services: Services, job: EnvironmentJob) -> EnvironmentJob:
+    """Cancel a plan that nobody approved in time."""
+    if job.expires and job.expires > services.now:
+        return replace(job, due=job.expires)
+    text = "Nobody approved the plan before it expired."
+    return moved(job, EnvironmentJobState.CANCELLED, text, now=services.now)
+
+
+async def compare(services: Services, job: EnvironmentJob) -> EnvironmentJob:
+    """Days may have passed since the plan was made: only what is as it was approved goes on."""
+    environment = await environment_of(services, job)
+    now = await plan_now(services, job, environment, is_limited=False)
+    job = await hold_what_changed(services, job, environment, now)
+    await forget_discovery(services, job.id)
+    goes = await planned_work(services, job)
+    if job.awaiting and not goes and not await open_jobs(services, job):
+        return await_approval(services, job)
+    text = f"{len(goes)} flows are as they were approved"
+    text += f", {job.awaiting} have changed and wait for approval." if job.awaiting else "."
+    job = moved(job, EnvironmentJobState.DISPATCHED, text, now=services.now)
+    return replace(job, is_dispatched=False)
+
+
+async def carry_out(services: Services, job: EnvironmentJob) -> EnvironmentJob:
+    """Make the flow jobs, then wait for their end, and for the approval of what has changed."""
+    if not job.is_dispatched:
+        count = await dispatch(services, job)
+        job = replace(job, is_dispatched=True)
+        text = f"{count} flow jobs are on their way."
+        return moved(job, EnvironmentJobState.DISPATCHED, text, now=services.now)
+    if job.awaiting and job.expires and job.expires <= services.now:
+        job = await leave_unapproved(services, job)
+    left = await open_jobs(services, job)
+    await announce(services, left)
+    until = services.now + UNTIL_WOKEN
+    if job.awaiting and job.expires:
+        text = f"Waiting for approval since they changed: {job.awaiting}. Going on: {len(left)}."
+        return postponed(job, text, until=min(until, job.expires), now=services.now)
+    if left:
+        return postponed(job, f"{len(left)} flow jobs go on.", until=until, now=services.now)
+    text = "Every flow job has ended."
+    return moved(job, EnvironmentJobState.FINISHED, text, now=services.now)
