@@ -101,7 +101,7 @@ class Stack:
         """Start the app, for the first time or after `kill_app`; StackError if it does not run."""
         ready = await self._start(
             "app", "local_cloud.functions_host", str(self.options.app_dir),
-            "--port", "0", "--function-key", self._function_key,
+            "--port", "0", f"--function-key={self._function_key}",  # it may begin with a dash
             environment=self.app_environment(),
         )  # fmt: skip
         self.app = AppAddress(url=ready["listening"], key=ready["function_key"])
