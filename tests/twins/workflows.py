@@ -91,6 +91,9 @@ class WorkflowsTwin:
         flow = twin.flows.get(workflow_id.lower())
         if flow is None or flow.is_deleted:
             return
+        if etag not in ("*", flow.etag):
+            raise Conflict("The version of the existing record doesn't match the RowVersion.")
+        refuse_while_migrating(self._world, twin)
         with self._world.writing(twin.id, "delete workflow", flow.workflow_id):
             delete(self._world, flow)
 
