@@ -34,14 +34,32 @@ if TYPE_CHECKING:
 
 #: Of each event loop its own, since connections belong to a loop. An app has one loop.
 _by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Services] = WeakKeyDictionary()
+#: A loop holds its tasks weakly.
+_closers: set[asyncio.Task[None]] = set()
 
 
 def services() -> Services:
     """Return the services of the running loop, built from the environment at the first call."""
     loop = asyncio.get_running_loop()
     if loop not in _by_loop:
-        _by_loop[loop] = build_services(Settings(), AsyncExitStack())
+        closing = AsyncExitStack()
+        _by_loop[loop] = build_services(Settings(), closing)
+        closer = loop.create_task(_close_with_loop(closing), name="close services")
+        _closers.add(closer)
+        closer.add_done_callback(_closers.discard)
     return _by_loop[loop]
+
+
+async def _close_with_loop(closing: AsyncExitStack) -> None:
+    """Close what was opened when the loop ends.
+
+    The worker has no hook for its end, but its loop is run by `asyncio.run`, which cancels every
+    task and waits for it. A process that is killed closes nothing, and nothing depends on it.
+    """
+    try:
+        await asyncio.get_running_loop().create_future()
+    finally:
+        await closing.aclose()
 
 
 def provide(those: Services) -> None:

@@ -1,11 +1,19 @@
 """Every setting of the product, read from the environment once. Nothing else reads it."""
 
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class OnDrift(StrEnum):
+    """What to do with an original that was edited after it was copied."""
+
+    BLOCK = "block"  #: a person compares, and retries
+    COPY_AGAIN = "copy_again"  #: the edit is taken over
 
 
 class Settings(BaseSettings):
@@ -78,7 +86,7 @@ class Settings(BaseSettings):
     #: A row overdue by this much gets its message again.
     overdue_after: timedelta = timedelta(minutes=1)
     #: What to do with an original that was edited after it was copied: `block` or `copy_again`.
-    on_drift: str = "block"
+    on_drift: OnDrift = OnDrift.BLOCK
 
     @field_validator("subscription_ids", mode="before")
     @classmethod

@@ -111,10 +111,19 @@ class Worker:
 
     def stop(self) -> None:
         """End the worker's threads; only when nothing is running any more."""
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         runtime.stop_threadpool_executor()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    async def _end(self) -> None:
+        """End the loop as `asyncio.run` does in the real worker: the app closes what it opened."""
+        tasks = asyncio.all_tasks(self._loop) - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._loop.shutdown_asyncgens()
 
     async def _on_worker_loop[T](self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the worker's loop and wait for it on this one."""

@@ -31,7 +31,6 @@ __all__ = [
     "MentionKind",
     "Rewrite",
     "SignatureChanged",
-    "fits",
     "from_json",
     "holds",
     "mentions_in",
@@ -210,14 +209,6 @@ def merge(earlier: Sequence[Edit], later: Sequence[Edit]) -> tuple[Edit, ...]:
         else:
             merged += edits
     return tuple(merged)
-
-
-def fits(url: str, limit: int | None) -> bool:
-    """Say whether a URL fits into a field of `limit` characters (None: any length).
-
-    New trigger URLs may exceed 255 characters where classic ones never did (contract §14.11).
-    """
-    return limit is None or len(url) <= limit
 
 
 def to_json(edits: Iterable[Edit]) -> str:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from shared.domain.definition_comparison import definition_digest
 from shared.domain.job import FlowJob, JobState, Pattern, moved
+from shared.settings import OnDrift
 from shared.steps.note_callers import callers_left
 from shared.steps.original import read_original, rename, turn_original
 from shared.steps.place_copy import place_copy
@@ -47,7 +48,7 @@ async def retire(work: Work) -> FlowJob:
 
 
 def _copies_again(work: Work) -> bool:
-    return work.services.settings.on_drift == "copy_again"
+    return work.services.settings.on_drift is OnDrift.COPY_AGAIN
 
 
 def _again(work: Work, text: str) -> FlowJob:

@@ -28,6 +28,8 @@ async def test_the_demo_loses_no_call_and_ends_as_the_table_says(tmp_path: Path)
     assert report["succeeded"]
     assert report["traffic"]["lost"] == 0
     assert report["traffic"]["answered"] == report["traffic"]["sent"] > 0
+    # What the app opened it has closed at its end.
+    assert '"logger": "asyncio"' not in (folder / "app.log").read_text()
     assert "Take orders" in (folder / "report.html").read_text()
     for file in (*folder.glob("report.*"), folder / "app.log", folder / "state" / "state.db"):
         # A signature that was masked reads `sig=«sig:sha256:…»`.

@@ -1,5 +1,6 @@
 """Settings become services: each port has its adapter, and nothing is called yet."""
 
+import asyncio
 import base64
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -7,14 +8,15 @@ from typing import Any
 
 import pytest
 
+from shared import bootstrap
 from shared.adapters.blob_archive import BlobArchive
 from shared.adapters.folder_archive import FolderArchive
 from shared.adapters.sqlite_store import SqliteStore
 from shared.adapters.table_store import TableStore
 from shared.bootstrap import build_services, provide, services
 from shared.errors import Blocked, Throttled
-from shared.services import PARKED
-from shared.settings import Settings
+from shared.services import PARKED, Services
+from shared.settings import OnDrift, Settings
 from tests.functional.remediation_story import Story
 
 BUS = "Endpoint=sb://localhost:9;SharedAccessKeyName=x;SharedAccessKey=eA==;UseDevelopmentEmulator=true;"
@@ -39,6 +41,39 @@ def environ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPat
 def settings() -> Settings:
     """Read the environment."""
     return Settings()
+
+
+def test_what_was_opened_is_closed_when_the_loop_ends(environ: pytest.MonkeyPatch) -> None:
+    """The worker has no hook for its end; the end of its loop is one."""
+    closed: list[str] = []
+
+    def build(settings: Settings, closing: AsyncExitStack) -> Services:
+        built = build_services(settings, closing)
+        closing.callback(closed.append, "all")
+        return built
+
+    environ.setattr(bootstrap, "build_services", build)
+
+    async def use() -> bool:
+        return services() is services()
+
+    with asyncio.Runner() as runner:
+        assert runner.run(use())
+        assert closed == []
+
+    assert closed == ["all"]
+
+
+async def test_a_word_that_is_none_of_the_settings_is_refused_at_the_start(
+    environ: pytest.MonkeyPatch,
+) -> None:
+    """`copy-again` for `copy_again` would otherwise block for ever without a word."""
+    environ.setenv("CMK_ON_DRIFT", "copy_again")
+    assert settings().on_drift is OnDrift.COPY_AGAIN
+
+    environ.setenv("CMK_ON_DRIFT", "copy-again")
+    with pytest.raises(ValueError, match="block"):
+        settings()
 
 
 async def test_subscriptions_are_text_with_commas(environ: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 
 from shared.domain.job import JobState, Pattern
+from shared.settings import OnDrift
 from tests.functional.remediation_story import Story
 from tests.twins import definition_builder as define
 from tests.twins.flow_service import turn_off, turn_on
@@ -87,7 +88,7 @@ async def test_an_edit_after_the_copy_blocks_the_retirement_and_names_the_places
 async def test_an_edit_after_the_copy_is_copied_again_where_the_setting_says_so() -> None:
     """With `copy_again` nobody has to do anything."""
     story = Story()
-    story.settings = story.settings.model_copy(update={"on_drift": "copy_again"})
+    story.settings = story.settings.model_copy(update={"on_drift": OnDrift.COPY_AGAIN})
     orders = story.build.http_flow("Orders")
     story.build.app_setting_caller(orders)
     await planned(story)

@@ -16,6 +16,7 @@ from shared.domain.environment import Mode
 from shared.domain.job import JobState
 from shared.errors import Blocked, Unavailable
 from shared.services import Services
+from shared.settings import OnDrift
 from shared.use_cases import decide_plan
 from shared.use_cases.resend_overdue import resend_overdue
 from tests.functional.remediation_story import Story, approve_shown
@@ -276,7 +277,7 @@ edits = st.lists(
     plan=plans,
     edits=edits,
     undo=st.booleans(),
-    on_drift=st.sampled_from(["block", "copy_again"]),
+    on_drift=st.sampled_from(OnDrift),
 )
 def test_edits_by_somebody_else_at_any_moment_lose_no_call(
     ingredients: list[str],
@@ -284,7 +285,7 @@ def test_edits_by_somebody_else_at_any_moment_lose_no_call(
     plan: Plan,
     edits: list[tuple[int, str, int]],
     undo: bool,
-    on_drift: str,
+    on_drift: OnDrift,
 ) -> None:
     """Originals, copies and callers are edited while the work goes on; what is stuck is retried.
 

@@ -10,7 +10,6 @@ from shared.domain.caller_edit import (
     EditConflict,
     MentionKind,
     SignatureChanged,
-    fits,
     from_json,
     holds,
     mentions_in,
@@ -168,14 +167,6 @@ def test_a_text_is_not_shown_in_a_representation() -> None:
 
     assert OLD_SIGNATURE not in repr(done)
     assert NEW_SIGNATURE not in repr(done)
-
-
-@pytest.mark.parametrize(("limit", "expected"), [(None, True), (400, True), (255, False)])
-def test_a_long_url_does_not_fit_a_short_field(limit: int | None, expected: bool) -> None:
-    """New URLs may exceed 255 characters."""
-    url = NEW_URL + "x" * (300 - len(NEW_URL))
-
-    assert fits(url, limit) is expected
 
 
 def _text_of(path: Path) -> str:
