@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from shared.domain.environment import Environment
-from shared.domain.flow import FlowState, WorkflowChange
+from shared.domain.flow import FlowState, Workflow, WorkflowChange
 from shared.domain.job import FlowJob
 from shared.errors import Blocked, NotFound
 from shared.services import Services
@@ -77,11 +77,14 @@ async def find_original(
     )
 
 
-async def turn_original(work: Work, *, on: bool) -> None:
-    """Turn the original on or off, and read back that it is; raises `Blocked` if it is not."""
-    original = await read_original(work)
+async def turn_original(work: Work, *, on: bool, seen: Original | None = None) -> Original:
+    """Turn the original on or off and return it as read back; raises `Blocked` if it did not turn.
+
+    `seen` is the original as it was looked at: an edit since then raises `Conflict`.
+    """
+    original = seen or await read_original(work)
     if original.is_on == on:
-        return
+        return original
     await work.permit_write()
     job, services = work.job, work.services
     if job.in_solution and original.etag:
@@ -93,18 +96,22 @@ async def turn_original(work: Work, *, on: bool) -> None:
         await services.flow_switch.start(job.environment_id, job.flow_name)
     else:
         await services.flow_switch.stop(job.environment_id, job.flow_name)
-    if (await read_original(work)).is_on != on:
+    now = await read_original(work)
+    if now.is_on != on:
         word = "on" if on else "off"
         raise Blocked(
             f"The platform accepted to turn {job.display_name} {word}, but it is not.",
             instruction=f"Turn the flow {word} in Power Automate, then retry.",
             code="state",
         )
+    return now
 
 
-async def rename(work: Work, workflow_id: str, name: str) -> None:
-    """Give a flow this name, unless it has it."""
-    row = await work.services.workflows.get(work.environment, workflow_id)
+async def rename(
+    work: Work, workflow_id: str, name: str, *, seen: Original | Workflow | None = None
+) -> None:
+    """Give a flow this name, unless it has it; `seen` is its row as it was read last."""
+    row = seen or await work.services.workflows.get(work.environment, workflow_id)
     if row.name == name:
         return
     await work.permit_write()

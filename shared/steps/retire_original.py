@@ -38,10 +38,10 @@ async def retire(work: Work) -> FlowJob:
     await check_unchanged(work, original)
     await place_copy(work)
     await work.save(await share_copy(work, original))
-    await turn_original(work, on=False)
+    original = await turn_original(work, on=False, seen=original)
     title = work.job.display_name
     if work.job.in_solution and original.etag and not original.is_managed:
-        await rename(work, work.job.original_id, title + RETIRED_SUFFIX)
+        await rename(work, work.job.original_id, title + RETIRED_SUFFIX, seen=original)
     await rename(work, work.job.copy_id, title)
     text = "The original is off and the copy has its name."
     return moved(work.job, JobState.RETIRED, text, now=work.services.now)

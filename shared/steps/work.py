@@ -133,7 +133,7 @@ async def send(services: Services, job: FlowJob) -> None:
     due = job.lease_until if held else job.due
     if due is None:
         return
-    soon = due <= services.now + timedelta(seconds=1)
+    soon = due <= services.now
     # Not the id of the message that found the row held: the broker would drop it as a duplicate.
     step = f"held/{job.lease}" if held else f"{job.state}/{job.attempt}"
     await services.messages.send(

@@ -14,7 +14,7 @@ from tests.functional.remediation_story import Story
 from tests.twins.ports import Ports
 
 #: Changes of permissions read them first: two calls to the flow service.
-WEIGHTS = {"add_operator": 2, "remove_operator": 2}
+WEIGHTS = {"remove_operator": 2}
 
 
 @dataclass(slots=True, kw_only=True)
