@@ -26,7 +26,7 @@ from local_cloud.demo.definitions import (
 COLLEAGUE = derived_id("colleague")
 SALES = derived_id("sales")
 #: What Operations has for them in Dataverse.
-COMPANY: dict[str, Any] = {
+SHARING: dict[str, Any] = {
     "teams": [{"name": "Sales", "azureactivedirectoryobjectid": SALES, "teamtype": 2}],
     "solutions": [
         {"uniquename": "Shop", "friendlyname": "Shop"},

@@ -108,13 +108,13 @@ class Collector:
             for key, flow in self._flows.items()
         ]
 
-    async def lost_company(self, jobs: dict[tuple[str, str], Json]) -> list[str]:
+    async def lost_ownership(self, jobs: dict[tuple[str, str], Json]) -> list[str]:
         """Copies that have taken over without their originals' people, description, solutions."""
         lost = []
         for (environment, flow), before in self._flows.items():
             job = jobs.get((environment, flow))
             if job and job["state"] == "retired":
-                lost += other_company(before, await self._read(environment, job["copy_id"]))
+                lost += other_ownership(before, await self._read(environment, job["copy_id"]))
         return lost
 
     async def changed_flows(self, jobs: dict[tuple[str, str], Json]) -> Counter[str]:
@@ -160,7 +160,7 @@ class Collector:
         return found
 
 
-def other_company(original: Json, copy: Json) -> list[str]:
+def other_ownership(original: Json, copy: Json) -> list[str]:
     """What belongs to an original and not to its copy, in words."""
     # Dataverse keeps the solution Default by itself: nobody adds to it.
     kept = original | {"solutions": [one for one in original["solutions"] if one != "Default"]}

@@ -159,7 +159,7 @@ class DemoRun:
         found += differences([f for f in outcome.flows if f.environment not in imported], expected)
         found += unsettled([f for f in outcome.flows if f.environment in imported])
         found += [f"{path}: {why}" for path, why in self.imported.refused]
-        found += await self._collector.lost_company(self.watcher.progress.jobs)
+        found += await self._collector.lost_ownership(self.watcher.progress.jobs)
         if not account.calls:
             found.append("there was no traffic")
         if account.by_hand["Succeeded"] != account.by_hand.total():

@@ -72,7 +72,7 @@ def demo_tenant() -> Json:
         },
         "environments": [
             _environment(OPERATIONS)
-            | operations.COMPANY
+            | operations.SHARING
             | {
                 "canvasApps": [
                     {

@@ -82,7 +82,7 @@ async def complete(services: Services, environment: Environment, item: PlanItem)
     if item.edits and not item.proposal:
         item = await _with_proposal(services, environment, item)
     if item.action.is_copy:
-        item = await _with_company(services, environment, item)
+        item = await _with_sharing(services, environment, item)
     return await with_callers(services, environment.id, item)
 
 
@@ -96,7 +96,7 @@ async def _with_proposal(services: Services, environment: Environment, item: Pla
     return with_proposal(item, found)
 
 
-async def _with_company(services: Services, environment: Environment, item: PlanItem) -> PlanItem:
+async def _with_sharing(services: Services, environment: Environment, item: PlanItem) -> PlanItem:
     """Return the item with whom its copy is shared with and the solutions that the copy joins.
 
     Of a flow in no solution only the flow service tells, a call of its small budget: not asked.

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from local_cloud.demo.account import Account, Call
-from local_cloud.demo.outcome import FlowEnd, differences, other_company, unsettled
+from local_cloud.demo.outcome import FlowEnd, differences, other_ownership, unsettled
 from local_cloud.demo.run import EXPECTED_ENDS
 from local_cloud.demo.tenant import ENVIRONMENTS
 from local_cloud.demo.traffic import USER_AGENT
@@ -60,8 +60,8 @@ def test_a_copy_without_its_originals_people_fails_the_demo() -> None:
     }
     copy = original | {"solutions": ["Shop"]}
 
-    assert other_company(original, copy) == []
-    [found] = other_company(original, copy | {"coOwners": {}})
+    assert other_ownership(original, copy) == []
+    [found] = other_ownership(original, copy | {"coOwners": {}})
     assert "coOwners of its copy" in found
 
 

@@ -16,7 +16,7 @@ TEAM = "70000000-0000-4000-8000-0000000000a1"
 
 
 def shared_orders(**environment: Any) -> dict[str, Any]:
-    """Return a tenant with one flow that has company."""
+    """Return a tenant with one flow that is shared and in a solution."""
     flow = orders(
         description="What the shop sends",
         solutions=["Orders", "Default"],
@@ -30,13 +30,13 @@ def shared_orders(**environment: Any) -> dict[str, Any]:
     )
 
 
-async def company_of(story: WireStory) -> tuple[str, str, dict[str, Role], set[str]]:
+async def sharing_of(story: WireStory) -> tuple[str, str, dict[str, Role], set[str]]:
     """Return owner, description, co-owners and solutions of the copy."""
     copy = story.flow((await story.job()).copy_id)
     return copy.owner, copy.description, copy.roles, copy.solutions
 
 
-async def test_a_copy_has_its_originals_company(
+async def test_a_copy_is_shared_as_its_original(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """All of it by the platform's own calls; the app and the operator are not among them."""
@@ -44,7 +44,7 @@ async def test_a_copy_has_its_originals_company(
         await story.order()
 
         await retired(story)
-        assert await company_of(story) == (
+        assert await sharing_of(story) == (
             MAKER,
             "What the shop sends",
             {COLLEAGUE: Role.CAN_EDIT, TEAM: Role.CAN_VIEW},
@@ -54,7 +54,7 @@ async def test_a_copy_has_its_originals_company(
         assert (await story.job()).notes == ()
 
 
-async def test_a_flow_outside_solutions_keeps_its_company(
+async def test_a_flow_outside_solutions_keeps_its_sharing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Its co-owners come by Entra ids, its description from the flow service."""
@@ -65,7 +65,7 @@ async def test_a_flow_outside_solutions_keeps_its_company(
         await story.order()
 
         await retired(story)
-        owner, text, roles, _ = await company_of(story)
+        owner, text, roles, _ = await sharing_of(story)
         assert (owner, text, roles) == (MAKER, "By hand", {COLLEAGUE: Role.CAN_VIEW})
         assert "run-only users" in " ".join((await story.job()).notes)
 
@@ -112,5 +112,5 @@ async def test_a_disabled_owner_blocks_before_anything_is_written(
         await story.retry()
 
         await retired(story)
-        owner, _, roles, _ = await company_of(story)
+        owner, _, roles, _ = await sharing_of(story)
         assert (owner, roles) == (COLLEAGUE, {TRAINEE: Role.CAN_VIEW})

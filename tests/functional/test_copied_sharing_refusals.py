@@ -1,4 +1,4 @@
-"""What keeps a copy from its original's company: who is told, and what goes on after it."""
+"""What keeps a copy from being shared as its original is: who is told, what goes on."""
 
 from datetime import timedelta
 
@@ -7,8 +7,8 @@ import pytest
 from shared.domain.job import JobState
 from shared.domain.sharing import rights_of
 from shared.use_cases import switch_writes
-from tests.functional.company_story import copy_of, solution_named, story_of_a_team
 from tests.functional.remediation_story import Story
+from tests.functional.sharing_story import copy_of, solution_named, story_of_a_team
 from tests.twins.crash import Moment, Plan
 from tests.twins.driver import Driver
 from tests.twins.sharing import user_row

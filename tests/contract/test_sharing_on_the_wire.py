@@ -65,7 +65,7 @@ def description() -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Company:
+class Sharing:
     """The adapters and the environment they are asked about."""
 
     app: Adapters
@@ -81,14 +81,14 @@ class Company:
 
 
 @pytest.fixture
-async def company(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Company]:
+async def on_wire(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Sharing]:
     """Give the adapters on a tenant of this test's own."""
     seed = description()
     monkeypatch.setattr(adapter_world, "description", lambda: seed)
     async with adapters(monkeypatch) as app:
         credential = application_credential(APP_CLIENT)
         dataverse = Dataverse(app.http, credential)
-        yield Company(
+        yield Sharing(
             app=app,
             environment=await app.environment(),
             sharing=DataverseSharing(dataverse),
@@ -98,120 +98,124 @@ async def company(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Company]:
         await credential.close()
 
 
-async def test_users_and_teams_get_rights_and_show_them(company: Company) -> None:
+async def test_users_and_teams_get_rights_and_show_them(on_wire: Sharing) -> None:
     """Granted twice is granted once; a team may have no group behind it."""
-    user = Share(principal=company.row(ADMIN), rights=rights_of("CanEdit"))
+    user = Share(principal=on_wire.row(ADMIN), rights=rights_of("CanEdit"))
     team = Share(principal=Principal(table=TEAMS, id=OWN_TEAM), rights=rights_of("CanView"))
 
     for share in (user, user, team):
-        await company.sharing.grant(company.environment, HTTP_FLOW, share)
+        await on_wire.sharing.grant(on_wire.environment, HTTP_FLOW, share)
 
-    found = await company.sharing.list(company.environment, HTTP_FLOW)
+    found = await on_wire.sharing.list(on_wire.environment, HTTP_FLOW)
     assert sorted(found, key=str) == sorted([user, team], key=str)
-    assert await company.sharing.list(company.environment, DAILY_FLOW) == []
+    assert await on_wire.sharing.list(on_wire.environment, DAILY_FLOW) == []
 
 
-async def test_a_grant_adds_rights_and_a_modification_replaces_them(company: Company) -> None:
+async def test_a_grant_adds_rights_and_a_modification_replaces_them(
+    on_wire: Sharing,
+) -> None:
     """Hence the second where a copy has other rights already."""
-    reader = Share(principal=company.row(ADMIN), rights=rights_of("CanView"))
-    sharer = Share(principal=company.row(ADMIN), rights=frozenset({"ShareAccess"}))
-    where = company.environment, HTTP_FLOW
+    reader = Share(principal=on_wire.row(ADMIN), rights=rights_of("CanView"))
+    sharer = Share(principal=on_wire.row(ADMIN), rights=frozenset({"ShareAccess"}))
+    where = on_wire.environment, HTTP_FLOW
 
-    await company.sharing.grant(*where, reader)
-    await company.sharing.grant(*where, sharer)
-    [both] = await company.sharing.list(*where)
-    await company.sharing.modify(*where, reader)
-    [one] = await company.sharing.list(*where)
+    await on_wire.sharing.grant(*where, reader)
+    await on_wire.sharing.grant(*where, sharer)
+    [both] = await on_wire.sharing.list(*where)
+    await on_wire.sharing.modify(*where, reader)
+    [one] = await on_wire.sharing.list(*where)
 
     assert both.rights == {"ReadAccess", "ShareAccess"}
     assert one == reader
 
 
-async def test_a_share_shows_as_co_ownership(company: Company) -> None:
+async def test_a_share_shows_as_co_ownership(on_wire: Sharing) -> None:
     """The flow service and Dataverse tell of the same people."""
     share = Share(principal=Principal(table=TEAMS, id=GROUP_TEAM), rights=rights_of("CanEdit"))
 
-    await company.sharing.grant(company.environment, HTTP_FLOW, share)
+    await on_wire.sharing.grant(on_wire.environment, HTTP_FLOW, share)
 
-    held = await company.app.access.permissions(ENVIRONMENT, HTTP_FLOW)
+    held = await on_wire.app.access.permissions(ENVIRONMENT, HTTP_FLOW)
     assert (
         Permission(permission_id=GROUP, principal_id=GROUP, role="CanEdit", principal_type="Group")
         in held
     )
 
 
-async def test_what_cannot_be_shared_is_an_error(company: Company) -> None:
+async def test_what_cannot_be_shared_is_an_error(on_wire: Sharing) -> None:
     """With a disabled user, with nobody, or a flow that is gone."""
-    disabled = Share(principal=company.row(UNLICENSED), rights=rights_of("CanView"))
+    disabled = Share(principal=on_wire.row(UNLICENSED), rights=rights_of("CanView"))
     nobody = Share(principal=Principal(table=USERS, id=STRANGER), rights=rights_of("CanView"))
 
     with pytest.raises(Refused):
-        await company.sharing.grant(company.environment, HTTP_FLOW, disabled)
+        await on_wire.sharing.grant(on_wire.environment, HTTP_FLOW, disabled)
     with pytest.raises(NotFound):
-        await company.sharing.grant(company.environment, HTTP_FLOW, nobody)
+        await on_wire.sharing.grant(on_wire.environment, HTTP_FLOW, nobody)
     with pytest.raises(NotFound):
-        await company.sharing.list(company.environment, STRANGER)
+        await on_wire.sharing.list(on_wire.environment, STRANGER)
 
 
-async def test_people_and_groups_are_found_by_what_entra_calls_them(company: Company) -> None:
+async def test_people_and_groups_are_found_by_what_entra_calls_them(
+    on_wire: Sharing,
+) -> None:
     """Strangers are left out; of a group's teams the one of all its members counts."""
-    users = await company.principals.users(
-        company.environment, [MAKER.upper(), UNLICENSED, STRANGER]
+    users = await on_wire.principals.users(
+        on_wire.environment, [MAKER.upper(), UNLICENSED, STRANGER]
     )
-    teams = await company.principals.teams(company.environment, [GROUP, STRANGER])
+    teams = await on_wire.principals.teams(on_wire.environment, [GROUP, STRANGER])
 
     assert {who: user.is_disabled for who, user in users.items()} == {
         MAKER: False,
         UNLICENSED: True,
     }
-    assert (users[MAKER].principal, users[MAKER].name) == (company.row(MAKER), "Maker")
+    assert (users[MAKER].principal, users[MAKER].name) == (on_wire.row(MAKER), "Maker")
     assert teams == {GROUP: Principal(table=TEAMS, id=GROUP_TEAM)}
 
 
-async def test_a_user_is_found_by_its_row_and_a_team_is_none(company: Company) -> None:
+async def test_a_user_is_found_by_its_row_and_a_team_is_none(on_wire: Sharing) -> None:
     """The owner of a flow may be either."""
-    maker = await company.principals.user(company.environment, company.row(MAKER).id)
+    maker = await on_wire.principals.user(on_wire.environment, on_wire.row(MAKER).id)
 
     assert maker is not None
     assert maker.name == "Maker"
-    assert await company.principals.user(company.environment, OWN_TEAM) is None
+    assert await on_wire.principals.user(on_wire.environment, OWN_TEAM) is None
 
 
-async def test_the_app_knows_its_own_user(company: Company) -> None:
+async def test_the_app_knows_its_own_user(on_wire: Sharing) -> None:
     """Which is not carried over to copies."""
-    assert await company.principals.application(company.environment) == company.row(APP)
+    assert await on_wire.principals.application(on_wire.environment) == on_wire.row(APP)
 
 
-async def test_a_flow_joins_the_solutions_of_another(company: Company) -> None:
+async def test_a_flow_joins_the_solutions_of_another(on_wire: Sharing) -> None:
     """Built-in and managed ones are left alone; joining may be repeated."""
-    where, both = company.environment, [HTTP_FLOW, DAILY_FLOW]
-    held = await company.solutions.holding(where, both)
-    found = to_join(await company.solutions.get(where, held[HTTP_FLOW]))
+    where, both = on_wire.environment, [HTTP_FLOW, DAILY_FLOW]
+    held = await on_wire.solutions.holding(where, both)
+    found = to_join(await on_wire.solutions.get(where, held[HTTP_FLOW]))
     assert [solution.unique_name for solution in found] == ["Orders"]
 
     for _ in range(2):
-        await company.solutions.add_flow(where, found[0], DAILY_FLOW)
+        await on_wire.solutions.add_flow(where, found[0], DAILY_FLOW)
 
-    held = await company.solutions.holding(where, both)
+    held = await on_wire.solutions.holding(where, both)
     assert held[DAILY_FLOW] == {found[0].id} < held[HTTP_FLOW]
 
 
-async def test_a_managed_solution_takes_nothing(company: Company) -> None:
+async def test_a_managed_solution_takes_nothing(on_wire: Sharing) -> None:
     """The platform refuses, should anybody ask."""
-    held = await company.solutions.holding(company.environment, [HTTP_FLOW])
-    solutions = await company.solutions.get(company.environment, held[HTTP_FLOW])
+    held = await on_wire.solutions.holding(on_wire.environment, [HTTP_FLOW])
+    solutions = await on_wire.solutions.get(on_wire.environment, held[HTTP_FLOW])
     [bought] = [one for one in solutions if one.is_managed]
 
     with pytest.raises(Refused):
-        await company.solutions.add_flow(company.environment, bought, DAILY_FLOW)
+        await on_wire.solutions.add_flow(on_wire.environment, bought, DAILY_FLOW)
 
 
 async def test_a_flow_in_no_solution_tells_its_description_and_co_owners(
-    company: Company,
+    on_wire: Sharing,
 ) -> None:
     """Where Dataverse has no row of it, that is all there is to go by."""
-    detail = await company.app.reports.get_flow(ENVIRONMENT, BUTTON_FLOW)
-    held = await company.app.access.permissions(ENVIRONMENT, BUTTON_FLOW)
+    detail = await on_wire.app.reports.get_flow(ENVIRONMENT, BUTTON_FLOW)
+    held = await on_wire.app.access.permissions(ENVIRONMENT, BUTTON_FLOW)
 
     assert detail.description == "Press it"
     assert {(one.principal_id, one.role, one.is_group) for one in held} == {

@@ -9,8 +9,8 @@ import pytest
 from shared.domain.job import JobState
 from shared.domain.remediation import RemediationMode
 from shared.domain.sharing import TEAMS, USERS, Principal, rights_of
-from tests.functional.company_story import copy_of, solution_named, story_of_a_team
 from tests.functional.remediation_story import Story
+from tests.functional.sharing_story import copy_of, solution_named, story_of_a_team
 from tests.twins.crash import Moment, Plan
 from tests.twins.driver import Driver
 from tests.twins.sharing import user_row
@@ -61,7 +61,7 @@ async def test_killed_at_any_call_nothing_is_lost_and_nothing_done_twice(moment:
 
 
 @pytest.mark.parametrize(("is_shared", "most"), [(False, 6), (True, 17)])
-async def test_the_calls_for_a_flows_company_are_few(*, is_shared: bool, most: int) -> None:
+async def test_the_calls_for_sharing_a_copy_are_few(*, is_shared: bool, most: int) -> None:
     """Plan, copy and retirement look twice each; two co-owners and a solution take 11 more."""
     if is_shared:
         story, _ = story_of_a_team()
@@ -200,7 +200,7 @@ async def test_co_owners_of_a_flow_in_no_solution_are_found_in_dataverse() -> No
     assert "add it to the environment" in note
 
 
-async def test_a_flow_without_any_row_keeps_its_company_too() -> None:
+async def test_a_flow_without_any_row_keeps_its_sharing_too() -> None:
     """Where Dataverse has no row of it, owner, description and co-owners come by Entra id."""
     story = Story()
     story.world.assumptions.my_flows_have_rows = False
