@@ -1,0 +1,112 @@
+"""Deletes of originals, killed and raced by rollbacks at any moment: what must never be seen."""
+
+import asyncio
+from datetime import timedelta
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.domain.deletion import DeletionState
+from shared.domain.job import JobState, Pattern
+from shared.services import Services
+from shared.use_cases import decide_plan
+from shared.use_cases.delete_originals import delete_originals
+from shared.use_cases.order_deletions import DeletionOrder, order_deletions
+from shared.use_cases.resend_overdue import resend_overdue
+from tests.functional.remediation_story import Story
+from tests.property.test_remediation_invariants import (
+    approve,
+    check,
+    make_story,
+    plans,
+    settle,
+    tenants,
+    until_done,
+)
+from tests.twins.crash import Plan
+from tests.twins.definitions import facts_of
+from tests.twins.world import World
+
+DAY = timedelta(days=1)
+
+
+async def timers(services: Services) -> None:
+    """Both of the app's timers that matter here."""
+    await resend_overdue(services)
+    await delete_originals(services)
+
+
+def deleted_unfit(world: World) -> list[str]:
+    """Say what is wrong with a delete that was just made: its copy is off, or a parent stands."""
+    write = world.writes[-1]
+    if not write.what.startswith("delete "):
+        return []
+    flows = [flow for one in world.environments.values() for flow in one.flows.values()]
+    (gone,) = [flow for flow in flows if write.target in {flow.workflow_id, flow.flow_name}]
+    parents = [
+        flow.name
+        for flow in flows
+        if gone.workflow_id in facts_of(flow.client_data).children and not flow.is_deleted
+    ]
+    wrong = [f"{gone.name} went before {name}" for name in parents]
+    return wrong + ([f"the copy {gone.name} was deleted"] if gone.made_by_app else [])
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    ingredients=tenants,
+    seed=st.integers(0, 10_000),
+    plan=plans,
+    undo=st.none() | st.integers(-48, 24 * 30),
+)
+def test_a_kill_or_a_rollback_at_any_moment_deletes_nothing_unfit(
+    ingredients: list[str], seed: int, plan: Plan, undo: int | None
+) -> None:
+    """Each original is deleted once, or it is back; what cannot be brought back says so.
+
+    `undo`: hours from the date of the deletes to the order to roll back; None: no such order.
+    """
+
+    async def scenario() -> None:
+        story = make_story(ingredients, seed, Plan(), 0.2)
+        await story.opt_in()
+        await until_done(story, story.order)
+        await approve(story)
+        await settle(story)
+        story.world.watchers.append(deleted_unfit)
+        story.driver.timer, story.driver.plan = timers, plan
+        story.renew()
+        date = story.world.clock.now() + 3 * DAY
+        approval = DeletionOrder(on=date, by="tests")
+        identity = story.remediation.id
+        await until_done(
+            story, lambda: story.driver.call(lambda s: order_deletions(s, identity, approval))
+        )
+        if undo is not None:
+            await story.run(3 * DAY + timedelta(hours=undo))
+            await until_done(
+                story, lambda: story.driver.call(lambda s: decide_plan.roll_back(s, identity))
+            )
+        await settle(story)
+        check(story)
+        await ended_well(story, is_undone=undo is not None)
+
+    asyncio.run(scenario())
+
+
+async def ended_well(story: Story, *, is_undone: bool) -> None:
+    """Hold the rows and the tenant against each other."""
+    targets = [write.target for write in story.world.writes if write.what.startswith("delete ")]
+    assert len(targets) == len(set(targets))
+    environment = story.build.environment
+    for row in await story.services.tables.deletions.all(environment.id):
+        flow, job = environment.flows[row.original_id], await story.job(row.display_name)
+        assert flow.is_deleted is (row.state is DeletionState.DELETED), row
+        if not is_undone:
+            assert (row.state, job.state) == (DeletionState.DELETED, JobState.RETIRED), row
+        if job.state is JobState.RETIRED:
+            copy = story.world.workflow(environment.id, job.copy_id)
+            assert copy.is_on is (job.pattern is not Pattern.OFF), job
+        elif job.state is not JobState.ROLLED_BACK:
+            # Only a person can restore it, or what it calls, or what calls it.
+            assert job.code in {"deleted", "child", "parent"}, (job.state, job.code, job.reason)
