@@ -86,9 +86,12 @@ class Table[T]:
         await self._store.write(Delete(self._row(kept.item, kept.etag)))
 
     async def clear(self, partition: str | None = None, *, where: Sequence[Condition] = ()) -> None:
-        """Remove what a query finds; what is gone meanwhile is fine."""
+        """Remove what a query finds, the last first; what is gone meanwhile is fine.
+
+        Whoever dies in the middle leaves the beginning of a list, never one with a hole in it.
+        """
         rows = [row async for row in self._store.query(self._name, partition, where=where)]
-        for row in rows:
+        for row in reversed(rows):
             with suppress(NotFound):
                 await self._store.write(Delete(replace(row, etag=None)))
 

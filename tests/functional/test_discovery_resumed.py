@@ -157,6 +157,25 @@ async def test_a_cursor_that_is_not_taken_begins_the_source_anew(tenant: Tenant)
     assert len(found.held_back) == FLOWS
 
 
+async def test_killed_while_pages_are_dropped_it_still_finds_every_flow(tenant: Tenant) -> None:
+    """Whatever is left of them is a beginning, from which the list goes on, or none."""
+    whole = await tenant.discover(tenant.services)
+    for at in range(1, 3 * PAGES):
+        await forget_discovery(tenant.services, JOB)
+        with pytest.raises(Killed):
+            await tenant.discover(tenant.made(fails_at=PAGES))
+        tenant.story.world.cursors_expired = True
+        plan = Plan(at=at)
+        with pytest.raises((Killed, Unavailable)):
+            await tenant.discover(services_of(tenant.twins.ports.under(plan)))
+        tenant.story.world.cursors_expired = False
+
+        found = await tenant.discover(tenant.services)
+
+        assert found.held_back == whole.held_back
+        assert found.children == whole.children
+
+
 async def test_a_refusal_that_is_not_about_the_cursor_is_passed_on(tenant: Tenant) -> None:
     """A right that was taken away is for a person; what was read is kept."""
     no = Refused("no", code="0x80040220", status=403)
