@@ -67,7 +67,10 @@ async def test_flows_are_added_to_a_solution_twenty_a_call(
         assert {job.state for job in jobs.values()} == {JobState.PREPARED}, jobs
         assert len(jobs) == 45
         assert await staying(story) == {"Take orders"}
-        assert story.tenant.calls.routes["flow_service.admin_move_into_solution"] == 3
+        routes = story.tenant.calls.routes
+        assert routes["flow_service.admin_move_into_solution"] == 3
+        # Each flow is read back once, and the first of each batch was looked at before.
+        assert routes["flow_service.admin_get_flow"] == 45 + 3
 
 
 async def test_a_named_flow_is_converted_and_put_back(
