@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from shared.domain.caller import Caller, flow_caller
 from shared.domain.caller_edit import holds
-from shared.domain.job import FlowJob, reference
+from shared.domain.job import FlowJob, JobState, reference
 from shared.domain.records import CallerRecord, CallerState, key_of
 from shared.errors import Blocked, NotFound
 from shared.ports import Condition
@@ -138,11 +138,10 @@ async def holds_original(services: Services, job: FlowJob, caller: Caller) -> bo
     return await _holds(services, caller, {job.original_url_id}, flow_ids)
 
 
-async def holds_copy(work: Work, caller: Caller) -> bool:
+async def holds_copy(services: Services, job: FlowJob, caller: Caller) -> bool:
     """Say whether the copy's URL or id stands at a caller now."""
-    job = work.job
     flow_ids = {job.copy_id, job.copy_flow_name.lower()} if is_family(job, caller) else set()
-    return await _holds(work.services, caller, {job.copy_url_id}, flow_ids)
+    return await _holds(services, caller, {job.copy_url_id}, flow_ids)
 
 
 async def _holds(services: Services, caller: Caller, urls: set[str], flow_ids: set[str]) -> bool:
@@ -154,8 +153,22 @@ async def _holds(services: Services, caller: Caller, urls: set[str], flow_ids: s
     return holds(text, is_json=kind.is_json, urls=urls - {""}, flow_ids=flow_ids - {""})
 
 
+async def manual_caller_of_copy(services: Services, job: FlowJob) -> Caller | None:
+    """Return a caller that a person pointed at the copy, which only a person can put back."""
+    for record in await services.tables.callers.all(job.id):
+        is_manual = record.state is CallerState.MANUAL
+        if is_manual and await holds_copy(services, job, record.caller):
+            return record.caller
+    return None
+
+
 async def waits_for_a_person(services: Services, job: FlowJob) -> bool:
-    """Say whether a caller that only a person can change still calls the original."""
+    """Say whether a caller that only a person can change still calls what is to go.
+
+    That is the original; in a rollback it is the copy.
+    """
+    if job.reached is JobState.ROLLING_BACK:
+        return await manual_caller_of_copy(services, job) is not None
     for record in await services.tables.callers.all(job.id):
         by_hand = record.state is CallerState.MANUAL and await why_by_hand(
             services, job, record.caller

@@ -19,7 +19,7 @@ from shared.errors import Blocked, Conflict, NotFound, Waiting
 from shared.ports import Condition
 from shared.steps.copy_flow import COPY_SUFFIX, turn_copy
 from shared.steps.hold_resource import hold_resource
-from shared.steps.note_callers import copied_elsewhere, holds_copy
+from shared.steps.note_callers import copied_elsewhere, manual_caller_of_copy
 from shared.steps.original import read_original, rename, turn_original
 from shared.steps.restore_original import restore
 from shared.steps.trigger_address import original_signatures
@@ -132,13 +132,13 @@ async def _check_manual_callers(work: Work) -> None:
 
     Raises `Blocked` with the caller.
     """
-    for record in await work.services.tables.callers.all(work.job.id):
-        if record.state is CallerState.MANUAL and await holds_copy(work, record.caller):
-            raise Blocked(
-                f"The {record.caller.label} calls the copy of {work.job.display_name}.",
-                instruction="Point it at the original again by hand, then retry.",
-                code="manual_caller",
-            )
+    caller = await manual_caller_of_copy(work.services, work.job)
+    if caller:
+        raise Blocked(
+            f"The {caller.label} calls the copy of {work.job.display_name}.",
+            instruction="Point it at the original again by hand, then retry.",
+            code="manual_caller",
+        )
 
 
 async def _copy_off(work: Work) -> FlowJob:

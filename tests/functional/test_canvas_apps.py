@@ -136,10 +136,15 @@ async def test_a_rollback_waits_for_the_maker_before_it_stops_the_copy() -> None
     await story.roll_back()
     blocked = await story.job("Old form")
     copy_was_on = story.world.workflow(form.environment_id, copy_id).is_on
+    await story.driver.call(lambda services: sweep(services, "before"))
+    await story.run(DAY)
+    still = await story.job("Old form")
     point_at(story, form.workflow_id)
-    await story.retry()
+    await story.driver.call(lambda services: sweep(services, "after"))
+    await story.run(DAY)
 
     assert (blocked.state, blocked.code) == (JobState.BLOCKED, "manual_caller")
+    assert still.history == blocked.history
     assert copy_was_on
     assert form.is_on
     assert (await story.job("Old form")).state is JobState.ROLLED_BACK
