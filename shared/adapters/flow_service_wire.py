@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from shared.adapters.wire import Wire
 from shared.domain.flow import FlowDetail, FlowState, ReportedFlow, Run
 from shared.domain.json_values import mapping_at, text_at
+from shared.domain.refusals import DEFINITION_NOT_SHOWN
 from shared.errors import Refused
 
 _STATES = {
@@ -63,7 +64,7 @@ class FlowEntity(Wire):
         if properties.definition is None:
             raise Refused(
                 f"the definition of flow {self.name} is not shown",
-                code="DefinitionNotShown",
+                code=DEFINITION_NOT_SHOWN,
                 status=200,
             )
         return FlowDetail(

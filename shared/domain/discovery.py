@@ -34,6 +34,10 @@ class Source(StrEnum):
     FLOW_SERVICE = "flow_service"  #: every flow by the flow service; only to reconcile
 
 
+#: Problem of a flow whose definition the platform keeps from the app (contract §5.3).
+NOT_SHOWN = "it is not shown to the app"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldBackFlow:
     """A flow that the platform will not move under the key."""

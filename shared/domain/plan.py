@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 
 from shared.domain.conversion import Edit
 from shared.domain.dependency_graph import DependencyGraph
+from shared.domain.discovery import NOT_SHOWN
 from shared.domain.flow_definition import DefinitionFormat
 from shared.domain.flow_summary import FlowSummary
 from shared.domain.job import FlowJob, JobState, Pattern
 from shared.domain.mmk_rule import MmkReason, explain, explain_listed
 from shared.domain.preparation import edited, prepared, to_be_named, with_proposal
 from shared.domain.proposal import Proposal, possible_edits
+from shared.domain.refusals import DEFINITION_NOT_SHOWN, instruction_for
 from shared.domain.remediation import PlanItem, PlannedAction
 from shared.domain.trigger_kinds import TriggerCategory
 
@@ -202,10 +204,10 @@ def _refusal(
     """Return why a person has to act first, and what to do; None: the app can do it."""
     definition = candidate.definition
     if definition is None:
-        return (
-            f"Its definition cannot be read: {candidate.problem}",
-            "Open the flow in Power Automate and save it once; then run again.",
-        )
+        remedy = "Open the flow in Power Automate and save it once; then run again."
+        if candidate.problem == NOT_SHOWN:
+            remedy = instruction_for(DEFINITION_NOT_SHOWN)
+        return (f"Its definition cannot be read: {candidate.problem}", remedy)
     if candidate.is_managed:
         return (
             "It is part of a managed solution.",

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 #: Whoever turns a flow on, or names a connection in a reference, has to be allowed to use it.
 CONNECTION_REFUSED = "ConnectionAuthorizationFailed"
+#: The flow service answers, and leaves the definition out (§5.3).
+DEFINITION_NOT_SHOWN = "DefinitionNotShown"
 #: Codes by which the platform says that the app may not act for the owner (contract §14.1).
 NOT_ON_BEHALF = frozenset({"0x80040220", "0x80042f09", "ImpersonationNotAllowed"})
 
@@ -127,7 +129,7 @@ REFUSALS = (
         "it, then retry.",
     ),
     Refusal(
-        code="DefinitionNotShown",
+        code=DEFINITION_NOT_SHOWN,
         means="the flow service does not show the definition to an administrator",
         instruction="Make the app a co-owner of the flow, or add the flow to a solution, then "
         "retry.",

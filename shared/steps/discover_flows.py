@@ -12,6 +12,7 @@ from itertools import batched
 from shared.domain.definition_comparison import definition_digest
 from shared.domain.discovery import (
     FLOWS_IN_A_ROW,
+    NOT_SHOWN,
     DiscoveredPart,
     Discovery,
     HeldBackFlow,
@@ -30,6 +31,7 @@ from shared.domain.flow_definition import (
 )
 from shared.domain.flow_summary import summarise
 from shared.domain.proposal import possible_edits, propose
+from shared.domain.refusals import DEFINITION_NOT_SHOWN
 from shared.errors import NotFound, Refused, Unavailable
 from shared.ports import Page
 from shared.services import Services
@@ -109,6 +111,10 @@ async def _read_alone(services: Services, environment: Environment, parts: Disco
             detail = await services.flow_reports.get_flow(environment.id, flow.flow_name)
         except NotFound:
             held_back: tuple[HeldBackFlow, ...] = ()
+        except Refused as err:
+            if err.code != DEFINITION_NOT_SHOWN:
+                raise
+            held_back = (_not_shown(identity, flow),)
         else:
             held_back = (_of_detail(identity, flow, detail),)
         children = {one.workflow_id: one.definition.children for one in held_back if one.definition}
@@ -180,6 +186,21 @@ def _part_of(
                 )
             )
     return replace(empty, known=tuple(known), held_back=tuple(held_back), children=children)
+
+
+def _not_shown(identity: str, flow: ReportedFlow) -> HeldBackFlow:
+    """Return a flow whose definition is kept from the app: it is in the plan, for a person."""
+    return HeldBackFlow(
+        workflow_id=identity,
+        flow_name=flow.flow_name,
+        display_name=flow.display_name,
+        is_on=flow.state is FlowState.ON,
+        is_managed=False,
+        in_solution=flow.workflow_id is not None,
+        definition=None,
+        problem=NOT_SHOWN,
+        digest="",
+    )
 
 
 def _of_detail(identity: str, flow: ReportedFlow, detail: FlowDetail) -> HeldBackFlow:

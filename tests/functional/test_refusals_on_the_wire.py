@@ -14,6 +14,7 @@ import pytest
 
 from local_cloud.tenant.directory import Directory
 from local_cloud.tenant.faults import Fault
+from shared.domain.refusals import REFUSALS, refusal_of
 from tests.contract.tenant_world import (
     APP,
 )
@@ -186,6 +187,20 @@ CASES = {
         ),
         code="ListCallbackUrlOperationBlocked",
     ),
+    "the trigger has no URL yet": Case(
+        cause=fault(
+            "flow_service.list_callback_url",
+            status=400,
+            code="WorkflowTriggerIsNotEnabled",
+            message="The trigger 'manual' is not enabled.",
+        ),
+        code="WorkflowTriggerIsNotEnabled",
+        names=("'manual'",),
+    ),
+    "an application's flow has no licence": Case(
+        cause=on_create("Forbidden", "NonCompliantServicePrincipalFlow", "No Process licence."),
+        code="NonCompliantServicePrincipalFlow",
+    ),
     "the operator may not ask for the URL": Case(
         cause=fault(
             "flow_service.list_callback_url",
@@ -261,3 +276,11 @@ async def test_a_refusal_is_told_on_the_flow_and_a_retry_goes_on(
         await story.retry()
         await retired(story)
         assert story.secrets_seen(caplog.text, str(job)) == []
+
+
+def test_each_refusal_is_played() -> None:
+    """Here, or as a story of its own in the tests of setbacks."""
+    elsewhere = {"ChildFlowNeverPublished", "UserMissingRequiredPermission", "DefinitionNotShown"}
+    played = {refusal_of(case.code).code for case in CASES.values()}
+
+    assert played | elsewhere == {refusal.code for refusal in REFUSALS}

@@ -15,7 +15,7 @@ from local_cloud.tenant.flow import FlowState
 from local_cloud.tenant.flow_lifecycle import delete, turn_on
 from shared.domain.job import JobState
 from shared.domain.refusals import instruction_for
-from shared.domain.remediation import EnvironmentJobState
+from shared.domain.remediation import EnvironmentJobState, PlannedAction
 from tests.contract.tenant_world import (
     APP,
     BUTTON,
@@ -138,6 +138,23 @@ async def test_an_app_that_loses_its_registration_is_told_before_anything_is_pla
         assert job.instruction == instruction_for("UserMissingRequiredPermission")
         app.is_admin = True
         await story.retry()
+        await retired(story)
+
+
+async def test_a_flow_that_is_not_shown_holds_back_no_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is in the plan with what to do; the flows beside it are copied."""
+    hidden = flow_seed(CHILD, "Hidden", definition(HTTP), inSolution=False)
+    assumed = {"my_flows_have_rows": False, "definitions_hidden_from_administrators": True}
+    description = tenant_seed(orders(), hidden, assumptions=assumed)
+    async with wire_story(monkeypatch, tmp_path, description) as story:
+        await story.order()
+
+        items = await story.services.tables.plans.all((await story.environment_job()).id)
+        (item,) = [one for one in items if one.workflow_id == CHILD]
+        assert item.action is PlannedAction.BLOCKED
+        assert item.instruction == instruction_for("DefinitionNotShown")
         await retired(story)
 
 
