@@ -210,7 +210,22 @@ async def _wait_for_children(work: Work) -> None:
             _wait_for(work, child)
 
 
+def _check_not_stuck(relative: FlowJob, *, code: str) -> None:
+    """A relative that a person has to help is not waited for; its end wakes who is blocked by it.
+
+    Raises `Blocked` if its rollback stands still.
+    """
+    stands_still = relative.state in {JobState.BLOCKED, JobState.FAILED}
+    if stands_still and relative.reached is JobState.ROLLING_BACK:
+        raise Blocked(
+            f"The rollback of {relative.display_name}, which goes first, is {relative.state}.",
+            instruction=f"Settle the job of {relative.display_name}; this one then goes on.",
+            code=code,
+        )
+
+
 def _wait_for(work: Work, child: FlowJob) -> NoReturn:
+    _check_not_stuck(child, code="child")
     if child.reached is JobState.ROLLING_BACK or child.requested:
         raise Waiting(
             f"The original of {child.display_name} comes back first.",
@@ -256,6 +271,7 @@ async def _wait_for_parents(work: Work) -> None:
     parent = in_the_way(work.job, await work.ancestors(), _calls_no_more)
     if parent is None:
         return
+    _check_not_stuck(parent, code="parent")
     if parent.state is JobState.ROLLING_BACK or parent.requested:
         raise Waiting(
             f"{parent.display_name} is rolled back first.",

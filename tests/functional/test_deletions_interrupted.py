@@ -304,3 +304,25 @@ async def test_a_rollback_after_a_delete_goes_on_after_a_kill(moment: Moment) ->
         assert button.is_on
         restores = [write for write in story.world.writes if write.what == "restore flow"]
         assert len(restores) == 1
+
+
+async def test_a_family_that_is_half_deleted_goes_back_when_a_person_has_restored_it() -> None:
+    """The child is blocked by its parents, without a message in vain; their end wakes it."""
+    story = await retired_story(lambda s: s.build.family("Billing"))
+    titles = ("Billing grandparent", "Billing parent")
+    await order(story, *(original(story, title).workflow_id for title in titles))
+    await at_its_date(story)
+
+    await story.roll_back(run=30 * DAY)
+    child = await story.job("Billing child")
+    deliveries = story.driver.deliveries
+    await story.run(10 * DAY)
+    in_vain = story.driver.deliveries - deliveries
+    for title in titles:
+        original(story, title).is_deleted = False
+    await story.driver.call(lambda s: decide_plan.retry(s, story.remediation.id))
+    await story.run(60 * DAY)
+
+    assert (child.state, child.code, in_vain) == (JobState.BLOCKED, "parent", 0)
+    jobs = await story.jobs()
+    assert {job.state for job in jobs.values()} == {JobState.ROLLED_BACK}, jobs
