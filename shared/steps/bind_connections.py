@@ -19,8 +19,9 @@ from shared.domain.connection_reference import (
     with_references,
 )
 from shared.domain.refusals import CONNECTION_REFUSED, NOT_ON_BEHALF
-from shared.errors import AlreadyExists, Blocked, NotFound, Refused
+from shared.errors import AlreadyExists, Blocked, MigrationInProgress, NotFound, Refused
 from shared.steps.original import Original
+from shared.steps.owner_refusal import explain_refusal
 from shared.steps.work import Work
 
 
@@ -94,7 +95,7 @@ async def _make(
         owner_is_entra_id=original.owner_is_entra_id,
     )
     with contextlib.suppress(AlreadyExists):
-        await _create(work, connection, draft)
+        await _create(work, original, connection, draft)
     row = await work.services.connection_references.get(work.environment, identity)
     if not draft.is_stored_as(row):
         raise Blocked(
@@ -120,16 +121,24 @@ async def _note(work: Work, row: ConnectionReference, connection: EmbeddedConnec
 
 
 async def _create(
-    work: Work, connection: EmbeddedConnection, draft: ConnectionReferenceDraft
+    work: Work,
+    original: Original,
+    connection: EmbeddedConnection,
+    draft: ConnectionReferenceDraft,
 ) -> None:
-    """Create it on the owner's behalf, or as the app where the platform refuses that (§14.1)."""
+    """Create it on the owner's behalf; as the app where the owner may not name it (§14.1)."""
     references, environment = work.services.connection_references, work.environment
     await work.permit_write()
     try:
         await references.create(environment, draft)
         return
-    except Refused as err:
-        if err.code not in {*NOT_ON_BEHALF, CONNECTION_REFUSED}:
+    except MigrationInProgress:
+        raise
+    except (Refused, NotFound) as err:
+        # Where the owner cannot be acted for there will be no copy: nothing is made for it.
+        if explained := await explain_refusal(work, original, err):
+            raise explained from err
+        if not isinstance(err, Refused) or err.code not in {*NOT_ON_BEHALF, CONNECTION_REFUSED}:
             raise
     try:
         await work.permit_write()

@@ -1,12 +1,11 @@
 """Copy an original: archive it, create the copy once under an id of our choice, turn it on."""
 
 import contextlib
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from shared.domain.caller_edit import rewrite
-from shared.domain.connector_hosts import SHAPE_REFUSED, with_reference_hosts
-from shared.domain.definition_comparison import definition_digest, same_definition
+from shared.domain.definition_comparison import definition_digest
 from shared.domain.flow import FlowState, Workflow, WorkflowChange, WorkflowDraft
 from shared.domain.job import FlowJob, JobState, Pattern, moved
 from shared.domain.refusals import CONNECTION_REFUSED, NOT_ON_BEHALF
@@ -26,12 +25,13 @@ from shared.steps.explain_refusal import explain_state
 from shared.steps.flow_names import flow_name_of
 from shared.steps.gate import settings_of
 from shared.steps.original import Original, read_original
-from shared.steps.owner_refusal import explain_refusal
+from shared.steps.owner_refusal import explain_copys_owner, explain_refusal
 from shared.steps.place_copy import place_copy
 from shared.steps.share_copy import share_copy
 from shared.steps.take_original import archive_name, take
 from shared.steps.trigger_address import read_trigger_url
 from shared.steps.work import UNTIL_WOKEN, Work
+from shared.steps.write_definition import stands, write_definition
 
 #: What a copy is called until it takes the original's name.
 COPY_SUFFIX = " (CMK)"
@@ -137,14 +137,38 @@ async def turn_copy(work: Work, row: Workflow, state: FlowState) -> Workflow:
     try:
         behalf = replace(change, on_behalf_of=row.owner_id)
         await workflows.update(environment, row.workflow_id, behalf, etag=row.etag)
-    except Refused as err:
-        if err.code not in {*NOT_ON_BEHALF, CONNECTION_REFUSED}:
-            raise
-        await workflows.update(environment, row.workflow_id, change, etag=row.etag)
+    except MigrationInProgress:
+        raise
+    except (Refused, NotFound) as err:
+        await _turn_as_app(work, row, change, err)
     now = await workflows.get(environment, row.workflow_id)
     if now.state is not state:
         raise await explain_state(work, now, state)
     return now
+
+
+async def _turn_as_app(
+    work: Work, row: Workflow, change: WorkflowChange, refusal: Refused | NotFound
+) -> None:
+    """Turn the copy as the app, where its owner cannot be acted for, or may not use a connection.
+
+    Raises the refusal again where it has another cause.
+    """
+    owner_is_gone = await explain_copys_owner(work, row)
+    code = refusal.code if isinstance(refusal, Refused) else ""
+    if not owner_is_gone and code not in {*NOT_ON_BEHALF, CONNECTION_REFUSED}:
+        raise refusal
+    await work.permit_write()
+    try:
+        await work.services.workflows.update(
+            work.environment, row.workflow_id, change, etag=row.etag
+        )
+    except MigrationInProgress:
+        raise
+    except Refused as err:
+        if owner_is_gone and err.code == CONNECTION_REFUSED:
+            raise owner_is_gone from err
+        raise
 
 
 async def _create(work: Work, original: Original, intended: str) -> Workflow:
@@ -165,18 +189,18 @@ async def _create(work: Work, original: Original, intended: str) -> Workflow:
 
     row = await _existing(work)
     if row is None:
-        await _write(work, intended, create)
+        await write_definition(work, intended, create)
         row = await services.workflows.get(environment, job.copy_id)
-    if not _stands(row, intended):
+    if not stands(row.client_data, intended):
         etag = row.etag
 
         async def update(client_data: str) -> None:
             change = WorkflowChange(client_data=client_data)
             await services.workflows.update(environment, job.copy_id, change, etag=etag)
 
-        await _write(work, intended, update)
+        await write_definition(work, intended, update)
         row = await services.workflows.get(environment, job.copy_id)
-    if not _stands(row, intended):
+    if not stands(row.client_data, intended):
         raise Blocked(
             f"The platform stored the copy of {job.display_name} differently from what was sent.",
             instruction="Compare the original with the copy in Power Automate; save the copy as it "
@@ -184,26 +208,6 @@ async def _create(work: Work, original: Original, intended: str) -> Workflow:
             code="copy_differs",
         )
     return row
-
-
-async def _write(work: Work, intended: str, write: Callable[[str], Awaitable[None]]) -> None:
-    """Write the definition as it stands; where its older shapes are refused, in the newer ones."""
-    await work.permit_write()
-    try:
-        await write(intended)
-    except Refused as err:
-        converted = with_reference_hosts(intended)
-        if err.code not in SHAPE_REFUSED or converted == intended:
-            raise
-        await work.permit_write()
-        await write(converted)
-
-
-def _stands(row: Workflow, intended: str) -> bool:
-    """Say whether the copy is what was to be written, in either shape of its connector hosts."""
-    if same_definition(row.client_data, intended):
-        return True
-    return same_definition(row.client_data, with_reference_hosts(intended))
 
 
 async def _create_for_owner(work: Work, original: Original, draft: WorkflowDraft) -> None:

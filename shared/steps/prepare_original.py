@@ -17,6 +17,7 @@ from shared.steps.copy_flow import is_cancelled
 from shared.steps.original import read_original
 from shared.steps.take_original import archive_name
 from shared.steps.work import Work
+from shared.steps.write_definition import stands, write_definition
 
 STAYS_IN_SOLUTION = "It stays in the solution: no API takes it out again."
 
@@ -67,7 +68,7 @@ async def _convert(work: Work, workflow_id: str) -> None:
     row = await work.services.workflows.get(work.environment, workflow_id)
     archived = (await work.services.archive.get(archive_name(work.job))).decode()
     edits = work.job.edits
-    if same_definition(row.client_data, convert(archived, edits).client_data):
+    if stands(row.client_data, convert(archived, edits).client_data):
         return
     if not same_definition(row.client_data, archived):
         if work.job.in_solution or not same_steps(row.client_data, archived):
@@ -88,7 +89,7 @@ async def _write_back(work: Work, workflow_id: str) -> None:
     if convert(row.client_data, work.job.edits).client_data != row.client_data:
         return  # it is V1: nothing was written, or it was written back
     archived = (await work.services.archive.get(archive_name(work.job))).decode()
-    if not same_definition(row.client_data, convert(archived, work.job.edits).client_data):
+    if not stands(row.client_data, convert(archived, work.job.edits).client_data):
         raise Blocked(
             f"{work.job.display_name} was edited after it was converted to V2.",
             instruction="Put back by hand what is to be put back, then retry. "
@@ -99,12 +100,15 @@ async def _write_back(work: Work, workflow_id: str) -> None:
 
 
 async def _write(work: Work, row: Workflow, client_data: str) -> None:
-    await work.permit_write()
     workflows, environment = work.services.workflows, work.environment
-    change = WorkflowChange(client_data=client_data)
-    await workflows.update(environment, row.workflow_id, change, etag=row.etag)
+
+    async def update(text: str) -> None:
+        change = WorkflowChange(client_data=text)
+        await workflows.update(environment, row.workflow_id, change, etag=row.etag)
+
+    await write_definition(work, client_data, update)
     now = await workflows.get(environment, row.workflow_id)
-    if not same_definition(now.client_data, client_data):
+    if not stands(now.client_data, client_data):
         raise Blocked(
             f"The platform stored {work.job.display_name} differently from what was sent.",
             instruction="Compare the flow with its archived definition in Power Automate, save it "

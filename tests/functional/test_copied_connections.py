@@ -143,12 +143,37 @@ async def test_a_connection_of_whoever_runs_the_flow_gets_an_unbound_reference()
     assert entry["connection"] == {"connectionReferenceLogicalName": row.logical_name}
 
 
-async def test_where_the_app_may_not_act_for_the_owner_it_names_the_connection_itself() -> None:
-    """It needs the connection shared with it; what becomes of the copy is another matter."""
+@pytest.mark.parametrize("in_solution", [True, False])
+@pytest.mark.parametrize("is_disabled", [True, False])
+async def test_no_reference_is_made_where_the_owner_cannot_be_acted_for(
+    *, is_disabled: bool, in_solution: bool
+) -> None:
+    """There would be no copy to use it: the job says so before anything is written."""
+    story = Story()
+    mail_flow(story, in_solution=in_solution)
+    story.build.share_connections()
+    story.world.may_act_on_behalf = is_disabled
+    story.build.owner.is_disabled = is_disabled
+
+    job = await approved(story)
+
+    assert (job.state, job.code) == (JobState.BLOCKED, "owner")
+    assert "Contoso maker" in job.reason
+    assert story.world.writes == []
+
+    story.world.may_act_on_behalf, story.build.owner.is_disabled = True, False
+    await story.retry()
+
+    assert (await story.job("Orders")).state is JobState.RETIRED
+
+
+async def test_the_app_names_a_connection_that_the_owner_may_not_use() -> None:
+    """It needs the connection shared with it."""
     story = Story()
     mail_flow(story)
     story.build.share_connections()
-    story.world.may_act_on_behalf = False
+    connection = story.build.environment.connections["mail-1"]
+    connection.owner_id = story.world.add_user("Colleague").user_id
 
     await approved(story)
 

@@ -9,6 +9,7 @@ from shared.domain.sharing import rights_of
 from shared.use_cases import switch_writes
 from tests.functional.remediation_story import Story
 from tests.functional.sharing_story import copy_of, solution_named, story_of_a_team
+from tests.twins import definition_builder as define
 from tests.twins.crash import Moment, Plan
 from tests.twins.driver import Driver
 from tests.twins.sharing import user_row
@@ -181,6 +182,70 @@ async def test_an_owner_that_cannot_be_acted_for_blocks_with_who_and_what_to_do(
     await story.retry()
 
     assert copy_of(story, await story.job("Orders")).owner_id == original.owner_id
+
+
+async def story_killed_before_activation(*, is_disabled: bool) -> Story:
+    """Return a story whose copy is made and off when its owner goes: disabled, or deleted."""
+    story = Story()
+    story.build.flow(
+        "Orders",
+        define.http_trigger(),
+        {"Send": define.connector_action("shared_office365", "SendEmailV2")},
+        connections={"mail-1": "shared_office365"},
+    )
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(0))
+    await story.until("Orders", JobState.COPYING)
+    plan = kill_after(story, "WorkflowsTwin.create")
+    await story.run(timedelta(0))
+    assert plan.has_struck
+    owner = story.build.owner
+    owner.is_disabled = is_disabled
+    if not is_disabled:
+        del story.world.users[owner.user_id]
+    return story
+
+
+@pytest.mark.parametrize(("is_disabled", "says"), [(True, "is disabled"), (False, "is no user")])
+async def test_an_owner_who_leaves_before_the_copy_is_on_is_named(
+    *, is_disabled: bool, says: str
+) -> None:
+    """Neither may use the connection then: who has to do what is said; a retry goes on."""
+    story = await story_killed_before_activation(is_disabled=is_disabled)
+    await story.run(timedelta(days=60))
+    blocked = await story.job("Orders")
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "owner")
+    assert "The owner of the copy of Orders" in blocked.reason
+    assert says in blocked.reason
+    assert "Primary owner" in blocked.instruction
+    assert not copy_of(story, blocked).is_on
+
+    if is_disabled:
+        story.build.share_connections()
+    else:
+        story.world.users[story.build.owner.user_id] = story.build.owner
+    await story.retry()
+
+    job = await story.job("Orders")
+    assert job.state is JobState.RETIRED, (job.reason, job.history)
+
+
+async def test_a_rollback_turns_the_copy_off_whose_owner_has_left() -> None:
+    """It needs no connection: the app does it itself."""
+    story, original = story_of_a_team()
+    await story.opt_in()
+    await story.order()
+    await story.approve()
+    story.build.owner.is_disabled = True
+
+    await story.roll_back()
+
+    job = await story.job("Orders")
+    assert job.state is JobState.ROLLED_BACK, (job.reason, job.history)
+    assert not copy_of(story, job).is_on
+    assert original.is_on
 
 
 async def test_run_only_users_are_left_to_a_person_in_plan_and_job() -> None:

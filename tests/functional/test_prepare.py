@@ -11,6 +11,7 @@ from shared.domain.environment import Mode
 from shared.domain.job import JobState, Pattern
 from shared.domain.remediation import EnvironmentJobState, PlannedAction, RemediationMode
 from shared.errors import Blocked, Unavailable
+from shared.steps.write_definition import stands
 from shared.use_cases import decide_plan
 from tests.functional.disturbance import disturb
 from tests.functional.remediation_story import Story
@@ -270,6 +271,35 @@ async def test_a_rollback_writes_the_definition_back() -> None:
     assert job.state is JobState.ROLLED_BACK, job.history
     assert "stays in the solution" in job.history[-1].text
     assert differences(before, story.world) == []
+
+
+async def test_older_shapes_are_converted_where_the_platform_refuses_them() -> None:
+    """As for a copy; a rollback writes the old definition in the shape that is taken."""
+    story = Story()
+    older = define.connector_action("shared_flowmanagement", "ListFlowsInEnvironment")
+    older["inputs"]["authentication"] = "@parameters('$authentication')"
+    admin = story.build.flow(
+        "Admin",
+        define.recurrence_trigger(),
+        {"List": older},
+        connections={"shared-flowmanagement-1": "shared_flowmanagement"},
+    )
+    before = admin.client_data
+    story.world.assumptions.older_host_shapes_refused = True
+    await story.opt_in()
+    await story.order(PREPARE, admin.workflow_id)
+
+    await story.approve(run=HOUR)
+
+    job = await story.job("Admin")
+    assert job.state is JobState.PREPARED, (job.reason, job.history)
+    assert "ListFlowsInEnvironment_V2" in admin.client_data
+    assert "$authentication')" not in admin.client_data
+
+    await story.roll_back(run=HOUR)
+
+    assert (await story.job("Admin")).state is JobState.ROLLED_BACK
+    assert stands(admin.client_data, before)
 
 
 async def test_a_rollback_of_adding_to_a_solution_says_that_it_stays() -> None:

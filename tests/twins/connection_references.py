@@ -54,10 +54,10 @@ class ConnectionReferencesTwin:
         world = self._world
         if not draft.owner_id:
             return world.application
-        if not world.may_act_on_behalf:
-            raise Refused("Principal user is missing a privilege", code="0x80040220", status=403)
         find = world.user_by_entra_id if draft.owner_is_entra_id else world.user
-        return find(draft.owner_id)
+        owner = find(draft.owner_id)
+        world.require_acting_for(owner)
+        return owner
 
 
 def _require_permission(

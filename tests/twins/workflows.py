@@ -50,11 +50,7 @@ class WorkflowsTwin:
         require_shapes(world, draft.client_data)
         find = world.user_by_entra_id if draft.owner_is_entra_id else world.user
         owner = find(draft.owner_id)
-        if not self._world.may_act_on_behalf:
-            message = "Principal user is missing prvActOnBehalfOfAnotherUser privilege."
-            raise Refused(message, code="0x80040220", status=403)
-        if owner.is_disabled:
-            raise Refused("The specified user is disabled.", code="0x80040225", status=403)
+        world.require_acting_for(owner)
         with world.writing(twin.id, "create workflow", workflow_id):
             flow = world.add_flow(self._new_flow(twin, draft, owner))
             save(world, flow, draft.client_data, world.application)
@@ -117,8 +113,7 @@ class WorkflowsTwin:
         if on_behalf_of is None:
             return self._world.application
         user = self._world.user(on_behalf_of)
-        if not self._world.may_act_on_behalf:
-            raise Refused("Principal user is missing a privilege", code="0x80040220", status=403)
+        self._world.require_acting_for(user)
         reaches = self._world.assumptions.impersonation_reaches_flow_service
         return user if reaches else self._world.application
 

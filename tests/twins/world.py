@@ -120,6 +120,14 @@ class World:
                 return user
         raise Refused("no such user", code="0x80040217", status=400)
 
+    def require_acting_for(self, user: TwinUser) -> None:
+        """Raise `Refused` if the app may not act for this user now."""
+        if not self.may_act_on_behalf:
+            message = "Principal user is missing prvActOnBehalfOfAnotherUser privilege."
+            raise Refused(message, code="0x80040220", status=403)
+        if user.is_disabled:
+            raise Refused("The specified user is disabled.", code="0x80040225", status=403)
+
     def workflow(self, environment_id: str, workflow_id: str) -> TwinFlow:
         """Return a flow by Dataverse id; raises `NotFound`."""
         flow = self.environment(environment_id).flows.get(workflow_id.lower())
