@@ -5,12 +5,11 @@ customer-managed-keys.md, platform-contract.md §4, §6.6, §8.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from datetime import timedelta
 
 from shared.domain.assessment import AssessedFlow, Phase
 from shared.domain.assessment_facts import CanvasApp, EnvironmentFacts, FlowFacts, NoAnswer
 from shared.domain.assessment_flows import phase_of
-from shared.domain.environment import LinkStatus
+from shared.domain.environment import MIGRATION_LONGEST, LinkStatus
 from shared.domain.environment_readiness import (
     ENVIRONMENT_LIMIT,
     ENVIRONMENT_WARNING,
@@ -21,9 +20,6 @@ from shared.domain.environment_readiness import (
 from shared.domain.finding import Finding, ok, problem, unknown, warning
 from shared.domain.trigger_kinds import TriggerCategory
 
-#: A migration takes up to four days (§2.3); who is linked longer and still has movable flows was
-#: linked before flows were covered.
-MIGRATION_LONGEST = timedelta(days=4)
 #: Where trigger URLs lie (§7.2): no firewall of a customer's is before them.
 _FLOW_HOSTS = (".api.powerplatform.com", ".logic.azure.com")
 _POWER_APPS = frozenset({TriggerCategory.POWER_APPS_V1, TriggerCategory.POWER_APPS_V2})

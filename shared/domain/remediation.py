@@ -114,6 +114,8 @@ class EnvironmentJob:
     lease_until: datetime | None = None
     woken: bool = False
 
+    #: Since when it has waited for the migration of its environment.
+    migrating_since: datetime | None = None
     planned_at: datetime | None = None
     expires: datetime | None = None
     approved_by: str = ""

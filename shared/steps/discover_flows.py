@@ -36,17 +36,28 @@ from shared.errors import NotFound, Refused, Unavailable
 from shared.ports import Page
 from shared.services import Services
 from shared.steps.discovery_parts import DiscoveryParts
+from shared.steps.gate import settings_of
 
 #: Answers to a cursor that is not taken any more.
 _EXPIRED = frozenset({400, 410})
 
 
-async def has_migrated(services: Services, environment_id: str) -> bool:
-    """Say whether the migration is over: nothing is left that could move by itself."""
+async def still_to_move(services: Services, environment_id: str) -> list[ReportedFlow]:
+    """Return the flows that the migration has yet to move; none: it is over (design §2.4).
+
+    Nobody waits for flows that an administrator has excluded.
+    """
     reports = services.flow_reports
     everything = await reports.microsoft_key_flows(environment_id, cannot_migrate_only=False)
     staying = await reports.microsoft_key_flows(environment_id, cannot_migrate_only=True)
-    return {flow.flow_name for flow in everything} == {flow.flow_name for flow in staying}
+    excluded = (await settings_of(services, environment_id)).excluded_flows
+    left_out = {flow.flow_name for flow in staying}
+    return [
+        flow
+        for flow in everything
+        if flow.flow_name not in left_out
+        and not {flow.flow_name.lower(), (flow.workflow_id or "").lower()} & excluded
+    ]
 
 
 async def discover(

@@ -18,7 +18,7 @@ from shared.domain.environment import Environment
 from shared.domain.remediation import EnvironmentJob, PlanItem, RemediationMode
 from shared.errors import Unavailable
 from shared.services import Services
-from shared.steps.discover_flows import discover, has_migrated
+from shared.steps.discover_flows import discover, still_to_move
 from shared.steps.find_callers import SearchRequest, find_callers
 from shared.steps.make_plan import make_plan
 from tests.contract.adapter_world import Adapters, adapters
@@ -103,7 +103,7 @@ def _services(platform: Adapters) -> Services:
 
 async def _plan(services: Services, environment: Environment) -> list[PlanItem]:
     """Do what an environment job does up to its plan."""
-    assert await has_migrated(services, environment.id)
+    assert not await still_to_move(services, environment.id)
     found = await discover(services, environment, JOB.id)
     request = SearchRequest(
         environment_job_id=JOB.id,
