@@ -13,7 +13,8 @@ from shared.domain.conversion import Conversion
 from shared.domain.definition_steps import Step, walk_actions
 from shared.domain.expressions import Key, Reference, references_in, whole_reference
 from shared.domain.flow_definition import definition_place
-from shared.domain.json_values import as_mapping, mapping_at, text_at, texts_in
+from shared.domain.json_values import as_mapping, mapping_at, texts_in
+from shared.domain.older_list_flows_action import NEWER_TYPE, has_older_shape, newer_inputs
 
 V2_OPERATION = "ListFlowsInEnvironment_V2"
 
@@ -77,6 +78,8 @@ def convert_list_flows(client_data: str) -> Conversion:
 
 def _swap(step: Step) -> None:
     raw: Any = step.raw
+    if has_older_shape(raw):
+        raw["type"], raw["inputs"] = NEWER_TYPE, newer_inputs(raw, V2_OPERATION)
     raw["inputs"]["host"]["operationId"] = V2_OPERATION
     system = mapping_at(raw, "metadata", "flowSystemMetadata")
     if "swaggerOperationId" in system:
@@ -85,11 +88,12 @@ def _swap(step: Step) -> None:
 
 def _strange(step: Step) -> Iterator[str]:
     """Yield why an action cannot be converted whatever reads it."""
-    if text_at(mapping_at(step.raw, "inputs", "host"), "operationId") is None:
-        yield (
-            f"The action {step.name} has the older connector shape, for which no source tells V2: "
-            "save the flow once in the designer."
-        )
+    if has_older_shape(step.raw):
+        if newer_inputs(step.raw, V2_OPERATION) is None:
+            yield (
+                f"The action {step.name} has the older connector shape, and a path or members of "
+                "its own."
+            )
     elif mapping_at(step.raw, "inputs", "parameters").keys() - {"environmentName"}:
         yield f"The action {step.name} has parameters of its own."
 

@@ -139,26 +139,78 @@ def test_results_of_a_scope_around_the_list_are_an_obstacle() -> None:
     assert after.obstacles != ()
 
 
-def test_the_older_connector_shape_is_left_to_the_designer() -> None:
-    """It names a path, and no source tells the path of V2."""
-    older = {
+def _older(path: str, **inputs: Any) -> dict[str, Any]:
+    connection = "@parameters('$connections')['shared_flowmanagement_1']['connectionId']"
+    return {
         "type": "ApiConnection",
         "metadata": {"flowSystemMetadata": {"swaggerOperationId": "ListFlowsInEnvironment"}},
         "inputs": {
-            "host": {
-                "connection": {
-                    "name": "@parameters('$connections')['shared_flowmanagement']['connectionId']"
-                }
-            },
+            "host": {"connection": {"name": connection}},
             "method": "get",
-            "path": "/scopes/admin/environments/x/flows",
+            "path": path,
+            "authentication": "@parameters('$authentication')",
+            **inputs,
         },
+        "runAfter": {},
     }
+
+
+@pytest.mark.parametrize(
+    ("environment", "parameter"),
+    [
+        ("@{encodeURIComponent(items('Each')?['name'])}", "@items('Each')?['name']"),
+        ("@{encodeURIComponent('Default-1')}", "Default-1"),
+        ("@{encodeUriComponent( 'O''Neil' )}", "O'Neil"),
+        ("@{encodeURIComponent('@odd')}", "@'@odd'"),
+        ("@{encodeURIComponent(concat(')}/', body('A/B')))}", "@concat(')}/', body('A/B'))"),
+        ("Default%2D1", "Default-1"),
+    ],
+)
+def test_the_older_connector_shape_becomes_the_newer_one(environment: str, parameter: str) -> None:
+    """The path has no known V2; the newer shape names operation and parameter, which are known."""
+    retries = {"type": "exponential", "count": 10, "interval": "PT10S"}
+    older = _older(f"/scopes/admin/environments/{environment}/flows", retryPolicy=retries)
     before = _flow(List=older)
 
     after = convert_list_flows(before)
 
-    assert "designer" in after.obstacles[0]
+    assert after.obstacles == ()
+    action = json.loads(after.client_data)["properties"]["definition"]["actions"]["List"]
+    assert action["type"] == "OpenApiConnection"
+    assert action["inputs"] == {
+        "host": {
+            "connectionName": "shared_flowmanagement_1",
+            "operationId": "ListFlowsInEnvironment_V2",
+            "apiId": "/providers/Microsoft.PowerApps/apis/shared_flowmanagement",
+        },
+        "parameters": {"environmentName": parameter},
+        "authentication": "@parameters('$authentication')",
+        "retryPolicy": retries,
+    }
+    assert not parse_client_data(after.client_data).uses_list_flows_as_admin_v1
+    assert convert_list_flows(after.client_data).client_data == after.client_data
+
+
+@pytest.mark.parametrize(
+    "older",
+    [
+        _older("/scopes/admin/environments/x/flows", queries={"$top": 5}),
+        _older("/scopes/admin/environments/@{items('Each')?['name']}/flows"),
+        _older(
+            "/scopes/admin/environments/@{encodeURIComponent('a')}@{encodeURIComponent('b')}/flows"
+        ),
+        _older("@concat('/scopes/admin/environments/', 'x', '/flows')"),
+        _older("/scopes/admin/environments/x/flows") | {"type": "Http"},
+    ],
+)
+def test_an_older_shape_that_holds_more_is_an_obstacle(older: Any) -> None:
+    """What cannot be said in the newer shape surely is for its maker."""
+    before = _flow(List=older)
+
+    after = convert_list_flows(before)
+
+    assert after.client_data == before
+    assert "older connector shape" in after.obstacles[0]
 
 
 def test_a_parameter_of_its_own_is_an_obstacle() -> None:
