@@ -5,7 +5,9 @@ compares them with the flows that there are: no other thing of an app has a flow
 """
 
 import re
+import zlib
 from io import BytesIO
+from lzma import LZMAError
 from zipfile import BadZipFile, ZipFile
 
 from shared.errors import Unreadable
@@ -14,6 +16,8 @@ FLOW_CONNECTOR = "shared_logicflows"
 _FILES = ("connections.json", "datasources.json")
 #: More than any app's list of connections takes; a ZIP file can hold far more than it weighs.
 _LARGEST = 16 * 1024 * 1024
+#: What reading a damaged archive raises: each method of compression has an error of its own.
+_DAMAGED = (BadZipFile, zlib.error, LZMAError, EOFError, OSError, RuntimeError, ValueError)
 _GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 
 
@@ -27,7 +31,7 @@ def flow_ids_in(document: bytes) -> frozenset[str]:
                 if re.split(r"[\\/]", info.filename.lower())[-1] in _FILES
                 and info.file_size <= _LARGEST
             ]
-    except (BadZipFile, ValueError, RuntimeError, NotImplementedError) as err:
+    except _DAMAGED as err:
         raise Unreadable(f"The app's document cannot be read: {type(err).__name__}") from None
     return frozenset(one for text in texts for one in ids_in(text))
 

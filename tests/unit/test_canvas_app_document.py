@@ -1,0 +1,42 @@
+"""A canvas app's document: a ZIP file from outside, so anything may be wrong with it."""
+
+from contextlib import suppress
+from io import BytesIO
+from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZIP_STORED, ZipFile
+
+import pytest
+
+from shared.adapters.canvas_app_document import flow_ids_in
+from shared.errors import Unreadable
+
+FLOW = "0f3c6f4e-5f0c-4a8f-9d52-2b7c1f0a9e11"
+SOURCES = f'{{"{FLOW}": "/providers/microsoft.powerapps/apis/shared_logicflows"}}' * 20
+
+
+def document(compression: int) -> bytes:
+    """Return a document that names one flow."""
+    file = BytesIO()
+    with ZipFile(file, "w", compression) as archive:
+        archive.writestr("References\\DataSources.json", SOURCES)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("compression", [ZIP_STORED, ZIP_DEFLATED, ZIP_BZIP2, ZIP_LZMA])
+def test_a_document_that_is_damaged_anywhere_is_unreadable_and_no_defect(compression: int) -> None:
+    """Whichever byte is wrong: the ids that are there, or an error that the search can name."""
+    whole = document(compression)
+    assert flow_ids_in(whole) == {FLOW}
+
+    for place in range(len(whole)):
+        for wrong in (0x00, 0x55, 0xFF):
+            damaged = whole[:place] + bytes([wrong]) + whole[place + 1 :]
+            with suppress(Unreadable):
+                flow_ids_in(damaged)
+
+
+def test_a_document_that_ends_too_early_is_unreadable() -> None:
+    """A download that broke off is told apart from an app without flows."""
+    whole = document(ZIP_DEFLATED)
+    for end in range(len(whole)):
+        with pytest.raises(Unreadable):
+            flow_ids_in(whole[:end])
