@@ -1,5 +1,6 @@
 """All adapters on a tenant behind TLS and a tunnel, with Azure's own identity libraries."""
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from copy import deepcopy
@@ -108,6 +109,20 @@ class Adapters:
         await self.operator.sign_in(flow_service.SCOPE, lambda _: None)
 
 
+def trusting_transport(ca_file: str) -> AioHttpTransport:
+    """Return the product's transport, with a trust that aiohttp would read when it is imported.
+
+    By the connector, which keeps connections: `connection_verify` would make one for each call.
+    """
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=ca_file)),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=True,
+        auto_decompress=False,
+    )
+    return AioHttpTransport(session=session)
+
+
 @asynccontextmanager
 async def adapters(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
     """Start a tenant and point all that goes out at it, by the environment alone."""
@@ -118,8 +133,7 @@ async def adapters(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", server.ca_file)
         monkeypatch.setenv("IDENTITY_ENDPOINT", server.identity_endpoint)
         monkeypatch.setenv("IDENTITY_HEADER", server.identity_header)
-        # aiohttp reads SSL_CERT_FILE when it is imported: too early for a test.
-        http = HttpClient(AioHttpTransport(connection_verify=server.ca_file))
+        http = HttpClient(trusting_transport(server.ca_file))
         credential = application_credential(APP_CLIENT)
         yield _built(TenantWorld(tenant=tenant, server=server, session=session), http, credential)
         await http.close()

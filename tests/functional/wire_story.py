@@ -17,7 +17,6 @@ from typing import Any
 import aiohttp
 import pytest
 import yarl
-from azure.core.pipeline.transport import AioHttpTransport
 
 from local_cloud.tenant.assumptions import Assumptions
 from local_cloud.tenant.clock import Clock
@@ -42,6 +41,7 @@ from shared.settings import Settings
 from shared.use_cases import decide_plan
 from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.start_remediation import StartRemediation, order_remediation
+from tests.contract.adapter_world import trusting_transport
 from tests.contract.tenant_world import (
     APP_CLIENT,
     ENVIRONMENT,
@@ -241,23 +241,10 @@ def _point_at(monkeypatch: pytest.MonkeyPatch, server: TenantServer, clock: Cloc
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", server.ca_file)
     monkeypatch.setenv("IDENTITY_ENDPOINT", server.identity_endpoint)
     monkeypatch.setenv("IDENTITY_HEADER", server.identity_header)
-    monkeypatch.setattr(http_client, "default_transport", lambda: _transport(server.ca_file))
-    monkeypatch.setattr(SystemClock, "now", lambda _: clock.now())
-
-
-def _transport(ca_file: str) -> AioHttpTransport:
-    """Return the product's transport, with a trust that aiohttp would read when it is imported.
-
-    By the connector, which keeps connections: `connection_verify` would make one for each call.
-    """
-    trust = ssl.create_default_context(cafile=ca_file)
-    session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=trust),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=True,
-        auto_decompress=False,
+    monkeypatch.setattr(
+        http_client, "default_transport", lambda: trusting_transport(server.ca_file)
     )
-    return AioHttpTransport(session=session)
+    monkeypatch.setattr(SystemClock, "now", lambda _: clock.now())
 
 
 async def _sign_in(services: Services) -> None:
