@@ -100,8 +100,12 @@ class Discovery:
 
 
 def whole_pages(parts: Iterable[DiscoveredPart], source: Source) -> list[DiscoveredPart]:
-    """Return the parts of a source up to the last whole page; what follows is read again."""
+    """Return the parts of a source up to the last whole page; what follows is read again.
+
+    So is what follows a part that is gone: the sweep may have taken it for too old meanwhile.
+    """
     ours = sorted((one for one in parts if one.source is source), key=lambda one: one.number)
+    ours = [part for place, part in enumerate(ours) if part.number == place]
     ends = [place for place, part in enumerate(ours) if part.ends_page]
     return ours[: ends[-1] + 1] if ends else []
 

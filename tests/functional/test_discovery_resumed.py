@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.discovery import FLOWS_IN_A_ROW, Discovery, Source
+from shared.domain.discovery import FLOWS_IN_A_ROW, LONGEST, Discovery, Source
 from shared.domain.environment import Environment
 from shared.domain.flow import ReportedFlow, Workflow
 from shared.domain.remediation import RemediationMode
@@ -207,6 +207,25 @@ async def test_the_sweep_removes_what_no_discovery_would_go_on_with(tenant: Tena
 
     assert len(young) > 0
     assert await tenant.services.tables.discoveries.all(JOB) == []
+
+
+async def test_a_sweep_in_the_middle_of_a_long_discovery_makes_no_hole_in_it(
+    tenant: Tenant,
+) -> None:
+    """Its first pages are a day old and go; whoever follows a kill reads them again."""
+    whole = await tenant.discover(tenant.services)
+    await forget_discovery(tenant.services, JOB)
+    with pytest.raises(Killed):
+        await tenant.discover(tenant.made(fails_at=4))
+    table = tenant.services.tables.discoveries
+    old = next(one for one in await table.all(JOB) if one.source is Source.DATAVERSE)
+    await table.upsert(replace(old, read=old.read - LONGEST - timedelta(minutes=1)))
+
+    await sweep(tenant.services, "day-1")
+    found = await tenant.discover(tenant.made())
+
+    assert found.held_back == whole.held_back
+    assert len(tenant.pages.asked) == PAGES
 
 
 async def test_flows_that_dataverse_lacks_are_read_once_each_across_kills(tenant: Tenant) -> None:
