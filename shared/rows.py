@@ -205,7 +205,12 @@ class Tables:
         table("plans", PlanItem, lambda item: (item.environment_job_id, item.workflow_id))
         table("callers", CallerRecord, lambda item: (item.job_id, item.id))
         table("places", Place, lambda item: (item.holds, item.id))
-        table("searches", SearchProgress, lambda item: (item.environment_job_id, item.kind))
+        table(
+            "searches",
+            SearchProgress,
+            lambda item: (item.environment_job_id, item.kind),
+            lambda item: {"noted": instant(item.noted)},
+        )
         table("whole_searches", WholeSearch, lambda item: ("search", item.kind))
         table(
             "environments", EnvironmentSettings, lambda item: ("environment", item.environment_id)

@@ -45,8 +45,9 @@ class Refusals:
         self.note(f"{place} ({refusal.code})")
 
     def note(self, text: str) -> None:
-        """Note what was not searched, in words."""
-        self.search.refused.append(text)
+        """Note what was not searched, in words; a place that is searched again tells it once."""
+        if text not in self.search.refused:
+            self.search.refused.append(text)
 
     def tell(self) -> None:
         """Raise `Blocked` if anything was refused: the search is not complete."""

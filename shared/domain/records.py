@@ -57,6 +57,8 @@ class SearchProgress:
     is_done: bool = False
     #: What was not searched, in words.
     findings: tuple[str, ...] = ()
+    #: When this was written.
+    noted: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from shared.domain.caller import Caller
 from shared.domain.caller_edit import holds
@@ -17,16 +17,13 @@ from shared.domain.run_archive import ArchiveState, RunArchive
 from shared.errors import Blocked, NotFound, Waiting
 from shared.rows import instant
 from shared.services import Services
-from shared.steps.find_callers import SearchRequest, find_callers
+from shared.steps.find_callers import SEARCH_LASTS, SearchRequest, find_callers
 from shared.steps.gate import settings_of
 from shared.steps.note_callers import copied_elsewhere, flow_ids_of, found_callers, holds_original
 from shared.steps.original import Original, find_original
 from shared.steps.take_original import archive_name
 from shared.steps.watch_quiet import RUN_HISTORY
 from shared.steps.work import Work
-
-#: How old a search for callers may be.
-SEARCH_LASTS = timedelta(days=1)
 
 
 async def search_callers(work: Work, deletion: Deletion) -> Deletion:

@@ -6,17 +6,21 @@ places than one budget reads.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from shared.domain.caller import Caller
 from shared.domain.caller_search import Search
 from shared.domain.environment import Environment
 from shared.domain.records import Place, SearchProgress, key_of
 from shared.errors import Permanent, Transient
-from shared.ports import CallerKind
+from shared.ports import CallerKind, Condition
+from shared.rows import instant
 from shared.services import Services
 
 #: Places found since the progress was last kept: what a dead process searched for nothing.
 _KEEP_AFTER = 500
+#: How old a search for callers may be.
+SEARCH_LASTS = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +47,14 @@ async def find_callers(services: Services, request: SearchRequest) -> list[str]:
         if not progress.is_done:
             progress = await _search(services, request, kind, progress)
         findings += progress.findings
-    async for kept in table.query(job_id):
-        await table.delete(kept)
+    await table.clear(job_id)
     return findings
+
+
+async def forget_stale_searches(services: Services) -> None:
+    """Remove how far searches were that nobody goes on with: what they found is too old by now."""
+    where = [Condition("noted", "lt", instant(services.now - SEARCH_LASTS))]
+    await services.tables.searches.clear(where=where)
 
 
 async def _search(
@@ -64,6 +73,7 @@ async def _search(
             refused=tuple(search.refused),
             is_done=is_done,
             findings=findings,
+            noted=services.now,
         )
         await services.tables.searches.upsert(now)
         return now

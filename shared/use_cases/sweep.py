@@ -18,6 +18,7 @@ from shared.services import (
     Services,
 )
 from shared.steps.discovery_parts import forget_stale_discoveries
+from shared.steps.find_callers import forget_stale_searches
 from shared.steps.note_callers import waits_for_a_person
 from shared.use_cases.decide_plan import retry_job
 from shared.use_cases.react_to_key_event import verify_policy
@@ -43,6 +44,7 @@ class SweepResult:
 async def sweep(services: Services, date: str) -> SweepResult:
     """Sweep every linked environment once a `date`, and report what waits for a person."""
     await forget_stale_discoveries(services)
+    await forget_stale_searches(services)
     environments = await services.environments.list()
     for policy in await services.keys.policies():
         await verify_policy(services, policy, environments, services.now)

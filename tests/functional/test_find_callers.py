@@ -7,10 +7,13 @@ from datetime import timedelta
 import pytest
 
 from shared.callers.app_setting import AppSettingCallers
+from shared.domain.assessment_facts import CanvasApp
 from shared.domain.caller import Caller
+from shared.domain.caller_search import Search
 from shared.errors import Blocked, Refused, Throttled
 from shared.ports import Site
 from shared.steps.find_callers import SearchRequest, find_callers
+from shared.use_cases.sweep import sweep
 from tests.functional.remediation_story import Story
 
 SITES = 25
@@ -74,6 +77,45 @@ async def test_a_search_of_more_apps_than_the_budget_reads_ends() -> None:
     assert len(found) == SITES - 1
     assert len(findings) == 1
     assert "app /sites/003 (AuthorizationFailed)" in findings[0]
+    assert await services.tables.searches.all("job") == []
+
+
+async def test_what_is_refused_twice_in_a_search_that_stopped_is_told_once() -> None:
+    """The app's list of canvas apps was read again after the budget was used up."""
+    story = Story()
+    gap = "The document of the app Requests could not be read (Refused)."
+    app = CanvasApp(name="app", display_name="Requests", owner="", flow_ids=frozenset("x"), gap=gap)
+    story.build.environment.canvas_apps.append(app)
+    kind = story.services.callers["canvas_app"]
+    here, search = story.build.environment.described(), Search()
+
+    for _ in range(2):
+        search.after = ""
+        with pytest.raises(Blocked):
+            [one async for one in kind.find([here], search)]
+
+    assert search.refused == [gap]
+
+
+async def test_the_sweep_removes_a_search_that_nobody_goes_on_with() -> None:
+    """The job was cancelled, or stood still for days: then a search begins anew."""
+    story = Story()
+    story.build.http_flow("Orders")
+    settings = ScarceSettings(story)
+    kind = AppSettingCallers(settings, story.twins.ports.secrets)
+    services = replace(story.services, callers={kind.kind: kind})
+    here = story.build.environment.described()
+    request = SearchRequest(environment_job_id="job", environment=here, everywhere=[here])
+    settings.left = BUDGET
+    with pytest.raises(Throttled):
+        await find_callers(services, request)
+
+    await sweep(story.services, "day-1")
+    young = await services.tables.searches.all("job")
+    story.world.clock.advance(timedelta(hours=25))
+    await sweep(story.services, "day-2")
+
+    assert [one.after for one in young] == [f"/sites/{BUDGET - 1:03}"]
     assert await services.tables.searches.all("job") == []
 
 
