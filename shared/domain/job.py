@@ -167,6 +167,8 @@ class FlowJob:
     copy_flow_name: str = ""
     copy_digest: str = ""
     archive: str = ""
+    #: The copy's owner when it was made, named as the original's is: `systemuserid` or Entra id.
+    copy_owner: str = ""
     #: Whom the copy was shared with, as texts name them: to see who was taken from the original.
     shared_with: tuple[str, ...] = ()
     original_was_on: bool | None = None

@@ -80,6 +80,10 @@ async def copy(work: Work) -> FlowJob:
     intended = await copied_definition(work, original.client_data)
     intended = await bind_connections(work, original, intended)
     row = await _create(work, original, intended)
+    # Named as the original's owner is: who of them was changed later is seen without a look.
+    asked_for = work.job.copy_owner or original.owner_id
+    owner = asked_for if original.owner_is_entra_id else row.owner_id
+    await work.save(replace(work.job, copy_owner=owner))
     await place_copy(work)
     job = await share_copy(work, original)
     if job.pattern is Pattern.CALLED:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from shared.domain.flow import Permission
 from shared.domain.job import FlowJob, noted
 from shared.domain.sharing import (
+    TEAMS,
     USERS,
     Lacking,
     Principal,
@@ -80,6 +81,7 @@ async def share_copy(work: Work, original: Original) -> FlowJob:
 async def _wanted(work: Work, original: Original) -> _Wanted:
     """Return what the copy is to be shared with: not its owner, and nobody the app put there."""
     services, environment, job = work.services, work.environment, work.job
+    owner = job.copy_owner or original.owner_id
     # The operator is co-owner for the moment it reads the URL, and has to leave (§14.9).
     is_borrowed = job.flow_name in job.borrowed
     operator = await services.flow_access.operator_id() if is_borrowed else ""
@@ -89,17 +91,42 @@ async def _wanted(work: Work, original: Original) -> _Wanted:
         found = _Wanted(shares=tuple(shares))
     else:
         permissions = await services.flow_access.permissions(environment.id, job.flow_name)
-        owner = original.owner_id if original.owner_is_entra_id else ""
-        found = await _as_rows(work, others_than(permissions, owner, operator))
+        known = owner if original.owner_is_entra_id else ""
+        found = await _as_rows(work, others_than(permissions, known, operator))
+    if owner.lower() != original.owner_id.lower():
+        found = await _with_new_owner(work, original, found)
     if not found.shares:
         return found
     left_out = {await services.principals.application(environment)}
     if not original.owner_is_entra_id:
-        left_out.add(Principal(table=USERS, id=original.owner_id.lower()))
+        left_out.add(Principal(table=USERS, id=owner.lower()))
     if operator:
         users = await services.principals.users(environment, [operator])
         left_out |= {user.principal for user in users.values()}
     return replace(found, shares=carried(found.shares, left_out))
+
+
+async def _with_new_owner(work: Work, original: Original, found: _Wanted) -> _Wanted:
+    """Add whom the original was given after it was copied: the copy stays its first owner's."""
+    services, environment, owner = work.services, work.environment, original.owner_id.lower()
+    if original.owner_is_entra_id:
+        row = (await services.principals.users(environment, [owner])).get(owner)
+    else:
+        row = await services.principals.user(environment, owner)
+    if row is None and original.owner_is_entra_id:
+        return found  # the note of a co-owner whom Dataverse does not know says so
+    principal = row.principal if row else Principal(table=TEAMS, id=owner)
+    copy = await services.workflows.get(environment, work.job.copy_id)
+    if copy.owner_id.lower() == principal.id:
+        others = tuple(share for share in found.shares if share.principal != principal)
+        return replace(found, shares=others)
+    note = (
+        f"The original was given to the {principal} after it was copied. The copy is shared with "
+        "them and stays its first owner's: make it theirs (Power Automate → the flow → Details → "
+        "Primary owner)."
+    )
+    share = Share(principal=principal, rights=rights_of("Owner"))
+    return _Wanted(shares=(*found.shares, share), notes=(*found.notes, note))
 
 
 async def _as_rows(work: Work, others: list[Permission]) -> _Wanted:

@@ -11,6 +11,7 @@ from shared.domain.remediation import RemediationMode
 from shared.domain.sharing import TEAMS, USERS, Principal, rights_of
 from tests.functional.remediation_story import Story
 from tests.functional.sharing_story import copy_of, solution_named, story_of_a_team
+from tests.twins import definition_builder as define
 from tests.twins.crash import Moment, Plan
 from tests.twins.driver import Driver
 from tests.twins.sharing import user_row
@@ -171,6 +172,30 @@ async def test_who_joins_in_the_quiet_days_is_added_when_the_original_retires() 
     assert left in copy.shares
     assert [note for note in job.notes if left.id in note and "not shared" in note]
     assert copy.workflow_id in solution_named(story, "Late").flows
+
+
+@pytest.mark.parametrize("in_solution", [True, False])
+async def test_who_is_given_the_original_in_the_quiet_days_keeps_the_flow(
+    *, in_solution: bool
+) -> None:
+    """The copy stays its first owner's and is shared with the new one; a note says what is left."""
+    story = Story()
+    original = story.build.flow("Orders", define.http_trigger(), {}, in_solution=in_solution)
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(0))
+    await story.until("Orders", JobState.QUIET)
+    heir = story.world.add_user("Heir")
+    original.owner_id = heir.user_id
+
+    await story.run(timedelta(days=60))
+
+    job = await story.job("Orders")
+    assert job.state is JobState.RETIRED, (job.reason, job.history)
+    assert copy_of(story, job).owner_id == story.build.owner.user_id
+    assert copy_of(story, job).shares == {user_row(heir): rights_of("Owner")}
+    assert [note for note in job.notes if heir.user_id in note and "Primary owner" in note]
 
 
 async def test_co_owners_of_a_flow_in_no_solution_are_found_in_dataverse() -> None:
