@@ -88,6 +88,8 @@ async def copy(work: Work) -> FlowJob:
     job = await share_copy(work, original)
     if job.pattern is Pattern.CALLED:
         row = await turn_copy(work, row, FlowState.ON)
+    elif row.state is FlowState.ON:  # a delivery that died turned it on, then its original went off
+        row = await turn_copy(work, row, FlowState.OFF)
     name = await flow_name_of(services, environment.id, row.workflow_id)
     if name is None:
         until = services.now + services.settings.backoff_first
@@ -196,6 +198,7 @@ async def _create(work: Work, original: Original, intended: str) -> Workflow:
         await write_definition(work, intended, create)
         row = await services.workflows.get(environment, job.copy_id)
     if not stands(row.client_data, intended):
+        _check_unedited(work, row)
         etag = row.etag
 
         async def update(client_data: str) -> None:
@@ -212,6 +215,19 @@ async def _create(work: Work, original: Original, intended: str) -> Workflow:
             code="copy_differs",
         )
     return row
+
+
+def _check_unedited(work: Work, row: Workflow) -> None:
+    """Raise `Blocked` if writing the copy again would undo what somebody has edited in it."""
+    job = work.job
+    if job.copy_digest in {"", definition_digest(row.client_data)}:
+        return
+    raise Blocked(
+        f"The copy of {job.display_name} was edited, and is to be written again from the original.",
+        instruction="Make the copy's edit in the original too, then retry: the copy is written as "
+        "the original is then.",
+        code="copy_edited",
+    )
 
 
 async def _create_for_owner(work: Work, original: Original, draft: WorkflowDraft) -> None:

@@ -117,7 +117,7 @@ async def retry(services: Services, remediation_id: str, flow_ids: tuple[str, ..
 
 
 async def retry_job(services: Services, job: FlowJob) -> None:
-    """Go on with one job. An edit that blocked it is accepted: the flow is copied as it is now."""
+    """Go on with one job. An edit that blocked it is accepted: the original is copied as it is."""
     while kept := await services.tables.jobs.get(job.environment_id, job.id):
         job = kept.item
         if job.state not in {JobState.BLOCKED, JobState.FAILED, JobState.WAITING}:
@@ -127,6 +127,8 @@ async def retry_job(services: Services, job: FlowJob) -> None:
             resume = job.resume if job.reached in stays else JobState.COPYING
             resume = resume if job.pattern.has_copy else JobState.PLANNED
             job = replace(job, original_digest="", resume=resume)
+        if job.code == "copy_edited":
+            job = replace(job, copy_digest="")
         job = retried(job, "Retried by order.", now=services.now)
         job = replace(job, attempt=job.attempt + 1)
         try:

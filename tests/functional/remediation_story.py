@@ -14,6 +14,7 @@ from shared.use_cases.approve_plan import Approval, approve
 from shared.use_cases.show_remediation import show_plan
 from shared.use_cases.start_remediation import StartRemediation, order_remediation
 from tests.twins.builder import Builder
+from tests.twins.crash import Moment, Plan
 from tests.twins.driver import Driver
 from tests.twins.ports import Ports, Twins, twins_of
 from tests.twins.services import services_of
@@ -146,3 +147,17 @@ class Story:
         job = await self.environment_job()
         items = await self.services.tables.plans.all(job.id)
         return {item.display_name: item for item in items}
+
+
+def kill_after(story: Story, call: str) -> Plan:
+    """Let the process die when this call has been made, and return the plan of it."""
+
+    class _Plan(Plan):
+        def enter(self, name: str) -> int:
+            if name == call and self.at is None:
+                self.at = self.calls + 1
+            return Plan.enter(self, name)
+
+    plan = _Plan(moment=Moment.AFTER)
+    story.driver = Driver(twins=story.twins, make=story.make, plan=plan)
+    return plan

@@ -7,26 +7,10 @@ import pytest
 from shared.domain.job import JobState
 from shared.domain.sharing import rights_of
 from shared.use_cases import switch_writes
-from tests.functional.remediation_story import Story
+from tests.functional.remediation_story import Story, kill_after
 from tests.functional.sharing_story import copy_of, solution_named, story_of_a_team
 from tests.twins import definition_builder as define
-from tests.twins.crash import Moment, Plan
-from tests.twins.driver import Driver
 from tests.twins.sharing import user_row
-
-
-def kill_after(story: Story, call: str) -> Plan:
-    """Let the process die when this call has been made, and return the plan of it."""
-
-    class _Plan(Plan):
-        def enter(self, name: str) -> int:
-            if name == call and self.at is None:
-                self.at = self.calls + 1
-            return Plan.enter(self, name)
-
-    plan = _Plan(moment=Moment.AFTER)
-    story.driver = Driver(twins=story.twins, make=story.make, plan=plan)
-    return plan
 
 
 async def test_a_note_goes_when_what_it_names_is_settled() -> None:

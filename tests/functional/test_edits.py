@@ -3,9 +3,11 @@
 import json
 from datetime import timedelta
 
+import pytest
+
 from shared.domain.job import JobState, Pattern
 from shared.settings import OnDrift
-from tests.functional.remediation_story import Story
+from tests.functional.remediation_story import Story, kill_after
 from tests.twins import definition_builder as define
 from tests.twins.flow_service import turn_off, turn_on
 from tests.twins.invariants import pairs_on_together, watch
@@ -103,6 +105,33 @@ async def test_an_edit_after_the_copy_is_copied_again_where_the_setting_says_so(
     assert story.world.traffic.lost == []
 
 
+@pytest.mark.parametrize("on_drift", list(OnDrift))
+async def test_an_edit_of_the_copy_is_not_undone_unasked(on_drift: OnDrift) -> None:
+    """Callers use the copy: somebody mended it there. The original decides after a retry only."""
+    story = Story()
+    story.settings = story.settings.model_copy(update={"on_drift": on_drift})
+    orders = story.build.http_flow("Orders")
+    await planned(story)
+    await story.approve(run=HOUR)
+    copy = story.world.workflow(orders.environment_id, (await story.job("Orders")).copy_id)
+    edit(copy, {"type": "Compose", "inputs": "mended"})
+    edit(orders)
+
+    await story.run(timedelta(days=20))
+    if on_drift is OnDrift.BLOCK:
+        await story.retry()
+    blocked = await story.job("Orders")
+    text = copy.client_data
+    await story.retry()
+
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "copy_edited")
+    assert "mended" in text
+    job = await story.job("Orders")
+    assert job.state is JobState.RETIRED, (job.reason, job.history)
+    assert "mended" not in copy.client_data
+    assert "Extra" in copy.client_data
+
+
 async def test_an_edit_of_a_self_starting_flow_after_its_copy_stops_the_swap() -> None:
     """A copy without the edit never takes over; after the retry it has the edit."""
     story = Story()
@@ -160,6 +189,29 @@ async def test_an_original_that_is_turned_on_after_the_dispatch_is_not_cut_off()
     job = await story.job("Form")
     assert (job.state, job.pattern) == (JobState.RETIRED, Pattern.CALLED), job.history
     assert story.world.traffic.lost == []
+
+
+async def test_an_original_that_goes_off_while_its_copy_comes_on_takes_the_copy_along() -> None:
+    """The process died when it had turned the copy on; the next delivery turns it off again."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Orders", JobState.COPYING)
+    plan = kill_after(story, "WorkflowsTwin.update")
+    await story.run(timedelta(0))
+    job = await story.job("Orders")
+    copy = story.world.workflow(orders.environment_id, job.copy_id)
+    assert plan.has_struck
+    assert copy.is_on
+    turn_off(story.world, orders)
+
+    await story.run(timedelta(days=60))
+
+    job = await story.job("Orders")
+    assert job.state is JobState.RETIRED, (job.reason, job.history)
+    assert job.pattern is Pattern.OFF
+    assert not copy.is_on
 
 
 async def test_an_original_that_is_turned_on_after_its_copy_is_not_cut_off() -> None:
