@@ -1,13 +1,16 @@
 """Once a day: look at every environment under a policy, and at what got stuck."""
 
 import logging
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState
 from shared.domain.job import FlowJob, JobState
 from shared.domain.remediation import Origin, RemediationMode
-from shared.errors import NotFound, Permanent, Transient
+from shared.domain.trigger_url import redact
+from shared.errors import NotFound, ProductError
 from shared.ports import Condition
 from shared.services import (
     ENVIRONMENT_JOBS,
@@ -42,16 +45,15 @@ class SweepResult:
 
 
 async def sweep(services: Services, date: str) -> SweepResult:
-    """Sweep every linked environment once a `date`, and report what waits for a person."""
+    """Sweep every linked environment once a `date`, and report what waits for a person.
+
+    What gives no answer today is logged, and holds up nothing else: the next sweep asks again.
+    """
     await forget_stale_discoveries(services)
     await forget_stale_searches(services)
     environments = await services.environments.list()
-    for policy in await services.keys.policies():
-        await verify_policy(services, policy, environments, services.now)
     linked = [env for env in environments if env.is_linked]
-    came_back: list[str] = []
     for environment in linked:
-        came_back += await _retired_but_on(services, environment.id)
         # An environment is its own remediation: what blocks one does not hold up the others.
         await start_remediation(
             services,
@@ -62,6 +64,12 @@ async def sweep(services: Services, date: str) -> SweepResult:
                 environment_ids=(environment.id,),
             ),
         )
+    await _verify_policies(services, environments)
+    came_back: list[str] = []
+    for environment in linked:
+        with _told(f"whether retired originals of {environment.display_name} are on again"):
+            async for title in _retired_but_on(services, environment):
+                came_back.append(title)  # noqa: PERF401 -- what was found before an error counts
     result = SweepResult(
         environments=len(linked),
         parked=await services.messages.count(PARKED),
@@ -82,20 +90,34 @@ async def sweep(services: Services, date: str) -> SweepResult:
     return result
 
 
-async def _retired_but_on(services: Services, environment_id: str) -> list[str]:
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Log what is not known where the platform gives no answer, and go on."""
+    try:
+        yield
+    except ProductError as err:
+        log.warning("%s is not known: %s", what, redact(str(err)))
+
+
+async def _verify_policies(services: Services, environments: Sequence[Environment]) -> None:
+    with _told("whether the keys of the encryption policies are well"):
+        for policy in await services.keys.policies():
+            with _told(f"whether the key of policy {policy.name} is well"):
+                await verify_policy(services, policy, environments, services.now)
+
+
+async def _retired_but_on(services: Services, environment: Environment) -> AsyncIterator[str]:
+    """Yield the titles of retired originals that are on again."""
     where = [Condition("state", "eq", JobState.RETIRED)]
-    retired = await services.tables.jobs.all(environment_id, where=where)
-    if not retired:
-        return []
-    environment = await services.environments.get(environment_id)
-    found, without_row = [], []
-    for job in retired:
+    without_row = []
+    for job in await services.tables.jobs.all(environment.id, where=where):
         state = await _state_in_dataverse(services, environment, job)
         if state is None:
             without_row.append(job)
         elif state is FlowState.ON:
-            found.append(job.display_name)
-    return found + await _on_in_flow_service(services, environment, without_row)
+            yield job.display_name
+    for job in await _on_in_flow_service(services, environment, without_row):
+        yield job.display_name
 
 
 async def _state_in_dataverse(
@@ -111,29 +133,18 @@ async def _state_in_dataverse(
 
 async def _on_in_flow_service(
     services: Services, environment: Environment, jobs: list[FlowJob]
-) -> list[str]:
-    """Name those that are on and that Dataverse has no row of: one list tells of them all.
-
-    A service that is busy holds up no sweep: tomorrow's looks again.
-    """
+) -> list[FlowJob]:
+    """Return those that are on and that Dataverse has no row of: one list tells of them all."""
     if not jobs:
         return []
-    try:
-        listed = await services.flow_reports.list_flows(environment.id)
-        states = {flow.flow_name: flow.state for flow in listed}
-        for job in jobs:
-            if job.flow_name in states and states[job.flow_name] is None:  # a list may be bare
+    listed = await services.flow_reports.list_flows(environment.id)
+    states = {flow.flow_name: flow.state for flow in listed}
+    for job in jobs:
+        if job.flow_name in states and states[job.flow_name] is None:  # a list may be bare
+            with suppress(NotFound):  # deleted since it was listed
                 detail = await services.flow_reports.get_flow(environment.id, job.flow_name)
                 states[job.flow_name] = detail.state
-    except (Transient, NotFound) as err:
-        log.warning(
-            "whether %s retired originals of %s are on again is not known: %s",
-            len(jobs),
-            environment.display_name,
-            err,
-        )
-        return []
-    return [job.display_name for job in jobs if states.get(job.flow_name) is FlowState.ON]
+    return [job for job in jobs if states.get(job.flow_name) is FlowState.ON]
 
 
 async def _retry_network_gaps(services: Services) -> int:
@@ -150,11 +161,8 @@ async def _retry_changed_callers(services: Services) -> int:
     where = [Condition("code", "eq", "manual_caller")]
     count = 0
     for job in await services.tables.jobs.all(where=where):
-        try:
-            if await waits_for_a_person(services, job):
-                continue
-        except Permanent:
-            continue  # it cannot be read: the job says so already
-        await retry_job(services, job)
-        count += 1
+        with _told(f"whether a caller of {job.display_name} was changed by hand"):
+            if not await waits_for_a_person(services, job):
+                await retry_job(services, job)
+                count += 1
     return count

@@ -1,6 +1,7 @@
-"""The daily sweep: retired originals that are on again."""
+"""The daily sweep: retired originals that are on again, and what gives no answer."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,10 +9,12 @@ import pytest
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, ReportedFlow, Workflow
 from shared.domain.job import JobState
-from shared.errors import NotFound, Throttled
+from shared.domain.key import EnterprisePolicy, KeyVault
+from shared.errors import NotFound, ProductError, Refused, Throttled, Unavailable
 from shared.services import Services
 from shared.use_cases.sweep import sweep
 from tests.functional.remediation_story import Story
+from tests.functional.two_environments import TwoEnvironments
 
 
 class NoRow:
@@ -30,6 +33,39 @@ class NoRow:
             raise NotFound("no row")
         row: Workflow = await self._workflows.get(environment, workflow_id)
         return row
+
+
+class ClosedIn:
+    """Dataverse that gives no answer in one environment."""
+
+    def __init__(self, services: Services, environment_id: str, error: ProductError) -> None:
+        self._workflows: Any = services.workflows
+        self._closed = environment_id
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._workflows, name)
+
+    async def get(self, environment: Environment, workflow_id: str) -> Workflow:
+        """Return a row of another environment."""
+        if environment.id == self._closed:
+            raise self._error
+        row: Workflow = await self._workflows.get(environment, workflow_id)
+        return row
+
+
+class SilentVault:
+    """Keys whose vault does not answer."""
+
+    def __init__(self, services: Services) -> None:
+        self._keys: Any = services.keys
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._keys, name)
+
+    async def vault(self, vault_id: str) -> KeyVault:
+        """Give no answer."""
+        raise Unavailable(f"no answer from {vault_id}")
 
 
 class Lists:
@@ -85,6 +121,59 @@ async def test_a_busy_flow_service_holds_up_no_sweep(caplog: pytest.LogCaptureFi
 
     assert result.came_back == ()
     assert "is not known" in caplog.text
+    assert len(await story.services.tables.remediations.all()) == before + 1
+
+
+@pytest.mark.parametrize("silent", [Throttled("used up"), Refused("no", code="403", status=403)])
+async def test_an_environment_that_gives_no_answer_holds_up_no_other(
+    caplog: pytest.LogCaptureFixture, silent: ProductError
+) -> None:
+    """Each is swept, and what is on again in the others is reported."""
+    story = TwoEnvironments()
+    flows = [
+        build.http_flow(f"Orders of {build.environment.display_name}") for build in story.builders
+    ]
+    story.prepare()
+    await story.opt_in_both()
+    await story.order_of(*story.builders)
+    await story.run(timedelta(days=30))
+    for flow in flows:
+        flow.state = FlowState.ON
+    closed = story.build.environment
+    services = replace(story.services, workflows=ClosedIn(story.services, closed.id, silent))
+    before = len(await services.tables.remediations.all())
+
+    result = await sweep(services, "today")
+
+    assert result.came_back == (f"Orders of {story.other.environment.display_name}",)
+    assert f"originals of {closed.display_name} are on again is not known" in caplog.text
+    assert len(await services.tables.remediations.all()) == before + 2
+
+
+async def test_a_vault_that_does_not_answer_holds_up_no_sweep(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A vault behind a firewall is silent every day; the environments are swept every day."""
+    story, services = await retired()
+    story.world.policies["cmk-eu"] = EnterprisePolicy(
+        id="cmk-eu",
+        name="cmk-eu",
+        location="europe",
+        system_id="system",
+        encryption_state="Enabled",
+        vault_id="vault",
+        key_name="key",
+        key_version=None,
+        health="Healthy",
+        principal_id=None,
+    )
+    services = replace(services, keys=SilentVault(services))
+    before = len(await story.services.tables.remediations.all())
+
+    result = await sweep(services, "today")
+
+    assert result.came_back == ("Old form",)
+    assert "whether the key of policy cmk-eu is well is not known" in caplog.text
     assert len(await story.services.tables.remediations.all()) == before + 1
 
 
