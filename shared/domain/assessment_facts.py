@@ -19,6 +19,8 @@ class NoAnswer:
 
     #: For people; without any secret.
     why: str
+    #: The service has no time: it would say so of the next question too.
+    is_busy: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,9 +20,9 @@ async def ask[T](question: Awaitable[T], *, seconds: float = PATIENCE) -> T | No
         async with asyncio.timeout(seconds):
             return await question
     except ProductError as err:
-        return NoAnswer(why=redact(str(err)))
+        return NoAnswer(why=redact(str(err)), is_busy=isinstance(err, Throttled))
     except TimeoutError:
-        return NoAnswer(why=f"no answer within {seconds:.0f} seconds")
+        return NoAnswer(why=f"no answer within {seconds:.0f} seconds", is_busy=True)
 
 
 async def ask_patiently[T](question: Callable[[], Awaitable[T]]) -> T | NoAnswer:

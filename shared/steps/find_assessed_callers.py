@@ -12,6 +12,7 @@ from shared.domain.assessment import AssessedCaller, AssessedFlow
 from shared.domain.assessment_facts import CanvasApp, NoAnswer
 from shared.domain.environment import Environment
 from shared.domain.trigger_kinds import TriggerCategory
+from shared.errors import NotFound
 from shared.ports import Condition
 from shared.services import Services
 from shared.steps.ask import ask
@@ -120,5 +121,8 @@ async def _known_url_ids(services: Services, environment_id: str) -> dict[str, s
 async def _url_id(services: Services, environment_id: str, flow: AssessedFlow) -> str:
     since = services.now - RUN_HISTORY
     name = flow.flow_name or flow.workflow_id
-    runs = await services.flow_reports.runs(environment_id, name, since=since, limit=1)
+    try:
+        runs = await services.flow_reports.runs(environment_id, name, since=since, limit=1)
+    except NotFound:
+        return ""  # deleted since it was listed
     return next((run.trigger_url_id for run in runs if run.trigger_url_id), "")

@@ -139,12 +139,15 @@ async def _read_alone(
     """
     found: dict[str, FlowFacts] = {}
     unread: dict[str, str] = {}
+    busy: NoAnswer | None = None
     for flow in staying:
         identity = _identity(flow)
         if identity in known:
             continue
-        read = await ask(_of_detail(services, environment, flow))
+        # Who asks on is put in the line of those who wait for a call, before jobs that need one.
+        read = busy if busy else await ask(_of_detail(services, environment, flow))
         if isinstance(read, NoAnswer):
+            busy = read if read.is_busy else None
             unread[identity] = (
                 f"{flow.display_name} is listed, but not in Dataverse, and could not be read: "
                 f"{read.why}"

@@ -175,6 +175,63 @@ async def test_a_list_without_an_answer_is_unknown_and_the_rule_speaks_alone(
     assert "not known" in tenant.flows["Orders"].callers_gap
 
 
+class _Reports:
+    """A flow service that gives no answer to one question, and counts how often it is asked."""
+
+    def __init__(self, reports: object, method: str, *errors: Exception) -> None:
+        self._reports = reports
+        self._method = method
+        self._errors = list(errors)
+        self.asked = 0
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._reports, name)
+        return self._count(attribute) if name == self._method else attribute
+
+    def _count(self, method: Any) -> Any:
+        async def counted(*arguments: Any, **named: Any) -> Any:
+            self.asked += 1
+            if self._errors:
+                raise self._errors.pop(0)
+            return await method(*arguments, **named)
+
+        return counted
+
+
+async def test_a_used_up_budget_is_asked_once_for_flows_that_dataverse_lacks(
+    tenant: Assessed,
+) -> None:
+    """Each question more would stand in the line before a job; all of the flows are named."""
+    tenant.world.reports_are_bare = True
+    names = {"A", "B", "C"}
+    for name in names:
+        tenant.build.http_flow(name)
+    refused = [Throttled("used up")] * len(names)
+    reports: Any = _Reports(tenant.services.flow_reports, "get_flow", *refused)
+
+    await tenant.assess(replace(tenant.services, flow_reports=reports))
+
+    texts = [one.text for one in tenant.findings(Topic.FLOWS) if "used up" in one.text]
+    assert reports.asked == 1
+    assert len(texts) == len(names)
+
+
+async def test_a_flow_that_is_deleted_meanwhile_hides_no_callers_of_the_others(
+    tenant: Assessed,
+) -> None:
+    """It has no runs to ask for; the next one's are asked for all the same."""
+    for name in ("A", "B"):
+        tenant.build.http_flow(name)
+    reports: Any = _Reports(tenant.services.flow_reports, "runs", NotFound("no such flow"))
+
+    await tenant.assess(replace(tenant.services, flow_reports=reports))
+
+    assert reports.asked == 2
+    assert {flow.callers_gap for flow in tenant.found.flows} == {
+        "Callers by URL are not known: no run of the last 28 days shows its URL."
+    }
+
+
 async def test_bare_lists_are_joined_by_reading_the_flow(tenant: Assessed) -> None:
     """A list that names no Dataverse id still finds its flow, and the gap is named."""
     tenant.build.http_flow("Orders")
