@@ -9,7 +9,7 @@ from shared.domain.job import JobState, Pattern
 from shared.settings import OnDrift
 from tests.functional.remediation_story import Story, kill_after
 from tests.twins import definition_builder as define
-from tests.twins.flow_service import turn_off, turn_on
+from tests.twins.flow_service import delete, turn_off, turn_on
 from tests.twins.invariants import pairs_on_together, watch
 from tests.twins.tenant import TwinFlow
 
@@ -283,3 +283,35 @@ async def test_a_copy_that_is_deleted_before_it_is_proven_is_for_a_person() -> N
 
     assert (blocked.state, blocked.code) == (JobState.BLOCKED, "copy")
     assert (await story.job("Orders")).state is JobState.ROLLED_BACK
+
+
+@pytest.mark.parametrize("is_deleted", [True, False])
+async def test_an_original_is_not_stopped_while_its_copy_is_off_or_gone(
+    *, is_deleted: bool
+) -> None:
+    """Callers hold the copy's URL: with the original on, a rollback brings them back."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    story.build.app_setting_caller(orders)
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    job = await story.until("Orders", JobState.QUIET)
+    copy = story.world.workflow(orders.environment_id, job.copy_id)
+    if is_deleted:
+        delete(story.world, copy)
+    else:
+        turn_off(story.world, copy)
+
+    await story.run(timedelta(days=60))
+
+    blocked = await story.job("Orders")
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "copy" if is_deleted else "state")
+    assert (orders.is_on, orders.name) == (True, "Orders")
+
+    if is_deleted:
+        await story.roll_back()
+        assert (await story.job("Orders")).state is JobState.ROLLED_BACK
+    else:
+        turn_on(story.world, copy, story.build.owner)
+        await story.retry()
+        assert (await story.job("Orders")).state is JobState.RETIRED
