@@ -5,7 +5,7 @@ The platform adds members of its own when it saves a flow; a copy is not wrong b
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Iterable
 
 #: What the platform adds or rewrites on save, by the member that holds it. Nothing else is
 #: forgiven: a changed schema, authentication type or connection is a difference (§5.6).
@@ -15,6 +15,8 @@ _ADDED_METADATA = frozenset(
 _ADDED_TO_DEFINITION = frozenset({"contentVersion", "$schema"})
 _ADDED_TO_DOCUMENT = frozenset({"schemaVersion", "statecode", "statuscode", "templateName"})
 _EMPTY_BY_DEFAULT = frozenset({"outputs", "metadata", "runAfter", "impersonation"})
+#: Members by which an object shows that there may be something to take out.
+_TOUCHED = _EMPTY_BY_DEFAULT | {"triggers"}
 
 
 def same_definition(a: str, b: str) -> bool:
@@ -39,7 +41,7 @@ def _canonical(text: str) -> str:
     try:
         document = json.loads(text, object_hook=_without_additions, parse_float=_number)
         if isinstance(document, dict) and "properties" in document:
-            document = _without(document, _ADDED_TO_DOCUMENT)
+            _drop(document, _ADDED_TO_DOCUMENT)
             _forget_names(document["properties"])
         return json.dumps(document, sort_keys=True)
     except (ValueError, RecursionError):
@@ -48,14 +50,16 @@ def _canonical(text: str) -> str:
 
 def _without_additions(value: dict[str, object]) -> dict[str, object]:
     """Take out of an object what the platform adds; the decoder calls it from the inside out."""
+    if _TOUCHED.isdisjoint(value):
+        return value  # most objects: a definition has hundreds
     metadata = value.get("metadata")
-    if isinstance(metadata, dict) and not _ADDED_METADATA.isdisjoint(metadata):
-        value["metadata"] = _without(metadata, _ADDED_METADATA)
+    if isinstance(metadata, dict):
+        _drop(metadata, _ADDED_METADATA)
     if "triggers" in value and "actions" in value:
-        value = _without(value, _ADDED_TO_DEFINITION)
-    if not _EMPTY_BY_DEFAULT.isdisjoint(value):
-        empty = {name for name in _EMPTY_BY_DEFAULT if value.get(name) == {}}
-        value = _without(value, empty)
+        _drop(value, _ADDED_TO_DEFINITION)
+    for name in _EMPTY_BY_DEFAULT:
+        if value.get(name) == {}:
+            del value[name]
     return value
 
 
@@ -68,8 +72,9 @@ def _forget_names(properties: object) -> None:
             connection.pop("name", None)
 
 
-def _without(value: dict[str, object], names: Collection[str]) -> dict[str, object]:
-    return {name: member for name, member in value.items() if name not in names}
+def _drop(value: dict[str, object], names: Iterable[str]) -> None:
+    for name in names:
+        value.pop(name, None)
 
 
 def _number(text: str) -> int | float:
