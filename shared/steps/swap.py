@@ -1,10 +1,11 @@
 """Swap a self-starting flow: the original goes off before the copy comes on. Never both."""
 
+import contextlib
 from dataclasses import replace
 
 from shared.domain.flow import FlowState
 from shared.domain.job import FlowJob, JobState, Pattern, moved
-from shared.errors import Permanent, Waiting
+from shared.errors import NotFound, Permanent, Waiting
 from shared.steps.copy_flow import turn_copy
 from shared.steps.original import read_original, turn_original
 from shared.steps.take_original import check_unchanged
@@ -30,21 +31,27 @@ async def swap(work: Work) -> FlowJob:
     await work.permit_write()
     stopped = work.job.gap_began or services.now
     await work.save(replace(work.job, gap_began=stopped))
-    await turn_original(work, on=False)
-    row = await services.workflows.get(work.environment, work.job.copy_id)
     try:
-        await turn_copy(work, row, FlowState.ON)
-    except Permanent:
-        # The copy may be on all the same: make sure that it is not before the original runs again.
         row = await services.workflows.get(work.environment, work.job.copy_id)
-        await turn_copy(work, row, FlowState.OFF)
-        await turn_original(work, on=True)
-        await work.save(replace(work.job, gap_began=None))
+        await turn_original(work, on=False)
+        await turn_copy(work, row, FlowState.ON)
+    except (Permanent, NotFound):
+        await _bring_original_back(work)
         raise
     gap = services.now - stopped
     job = replace(work.job, gap=gap, cut_over_at=services.now)
     text = f"The copy is on. Neither flow was on for {gap}."
     return moved(job, JobState.WATCHED, text, now=services.now)
+
+
+async def _bring_original_back(work: Work) -> None:
+    """Turn the original on; the copy may be on although it was refused, and goes off first."""
+    workflows = work.services.workflows
+    with contextlib.suppress(NotFound):
+        row = await workflows.get(work.environment, work.job.copy_id)
+        await turn_copy(work, row, FlowState.OFF)
+    await turn_original(work, on=True)
+    await work.save(replace(work.job, gap_began=None))
 
 
 async def watched(work: Work) -> None:

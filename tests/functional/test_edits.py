@@ -315,3 +315,27 @@ async def test_an_original_is_not_stopped_while_its_copy_is_off_or_gone(
         turn_on(story.world, copy, story.build.owner)
         await story.retry()
         assert (await story.job("Orders")).state is JobState.RETIRED
+
+
+@pytest.mark.parametrize("was_stopped", [True, False])
+async def test_a_self_starting_original_stays_on_whose_copy_is_deleted_before_the_swap(
+    *, was_stopped: bool
+) -> None:
+    """Also where the process died when it had stopped the original: it comes back on."""
+    story = Story()
+    keyword = story.build.keyword_flow("Keyword")
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    job = await story.until("Keyword", JobState.SWAPPING)
+    if was_stopped:
+        plan = kill_after(story, "WorkflowsTwin.update")
+        await story.run(timedelta(0))
+        assert plan.has_struck
+    assert keyword.is_on is not was_stopped
+    delete(story.world, story.world.workflow(keyword.environment_id, job.copy_id))
+
+    await story.run(timedelta(days=1))
+
+    job = await story.job("Keyword")
+    assert job.state is JobState.BLOCKED
+    assert keyword.is_on
