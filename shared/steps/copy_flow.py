@@ -8,7 +8,6 @@ from shared.domain.caller_edit import rewrite
 from shared.domain.definition_comparison import definition_digest
 from shared.domain.flow import FlowState, Workflow, WorkflowChange, WorkflowDraft
 from shared.domain.job import FlowJob, JobState, Pattern, moved
-from shared.domain.refusals import CONNECTION_REFUSED, NOT_ON_BEHALF
 from shared.domain.remediation import EnvironmentJobState
 from shared.domain.trigger_url import find_trigger_urls
 from shared.errors import (
@@ -21,15 +20,15 @@ from shared.errors import (
 )
 from shared.ports import Condition
 from shared.steps.bind_connections import bind_connections
-from shared.steps.explain_refusal import explain_state
 from shared.steps.flow_names import flow_name_of
 from shared.steps.gate import settings_of
 from shared.steps.original import Original, read_original
-from shared.steps.owner_refusal import explain_copys_owner, explain_refusal
+from shared.steps.owner_refusal import explain_refusal
 from shared.steps.place_copy import place_copy
 from shared.steps.share_copy import share_copy
 from shared.steps.take_original import archive_name, take
 from shared.steps.trigger_address import read_trigger_url
+from shared.steps.turn_copy import turn_copy
 from shared.steps.work import UNTIL_WOKEN, Work
 from shared.steps.write_definition import stands, write_definition
 
@@ -127,54 +126,6 @@ async def job_of_url(work: Work, url_id: str) -> FlowJob | None:
     ]
     # There are several where an environment was moved to another policy.
     return max(found, key=lambda job: (job.is_proven, job.is_live), default=None)
-
-
-async def turn_copy(work: Work, row: Workflow, state: FlowState) -> Workflow:
-    """Turn the copy on or off and return it as read back; raises `Blocked` if it did not turn.
-
-    Activation checks the connections of whoever activates (contract §14.1): on the owner's behalf
-    where the platform lets the app act so, else as the app.
-    """
-    if row.state is state:
-        return row
-    await work.permit_write()
-    workflows, environment = work.services.workflows, work.environment
-    change = WorkflowChange(state=state)
-    try:
-        behalf = replace(change, on_behalf_of=row.owner_id)
-        await workflows.update(environment, row.workflow_id, behalf, etag=row.etag)
-    except MigrationInProgress:
-        raise
-    except (Refused, NotFound) as err:
-        await _turn_as_app(work, row, change, err)
-    now = await workflows.get(environment, row.workflow_id)
-    if now.state is not state:
-        raise await explain_state(work, now, state)
-    return now
-
-
-async def _turn_as_app(
-    work: Work, row: Workflow, change: WorkflowChange, refusal: Refused | NotFound
-) -> None:
-    """Turn the copy as the app, where its owner cannot be acted for, or may not use a connection.
-
-    Raises the refusal again where it has another cause.
-    """
-    owner_is_gone = await explain_copys_owner(work, row)
-    code = refusal.code if isinstance(refusal, Refused) else ""
-    if not owner_is_gone and code not in {*NOT_ON_BEHALF, CONNECTION_REFUSED}:
-        raise refusal
-    await work.permit_write()
-    try:
-        await work.services.workflows.update(
-            work.environment, row.workflow_id, change, etag=row.etag
-        )
-    except MigrationInProgress:
-        raise
-    except Refused as err:
-        if owner_is_gone and err.code == CONNECTION_REFUSED:
-            raise owner_is_gone from err
-        raise
 
 
 async def _create(work: Work, original: Original, intended: str) -> Workflow:

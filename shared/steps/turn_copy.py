@@ -1,0 +1,58 @@
+"""Turn a copy on or off: for its owner where that can be, else as the app."""
+
+from dataclasses import replace
+
+from shared.domain.flow import FlowState, Workflow, WorkflowChange
+from shared.domain.refusals import CONNECTION_REFUSED, NOT_ON_BEHALF
+from shared.errors import MigrationInProgress, NotFound, Refused
+from shared.steps.explain_refusal import explain_state
+from shared.steps.owner_refusal import explain_copys_owner
+from shared.steps.work import Work
+
+
+async def turn_copy(work: Work, row: Workflow, state: FlowState) -> Workflow:
+    """Turn the copy on or off and return it as read back; raises `Blocked` if it did not turn.
+
+    Activation checks the connections of whoever activates (contract §14.1): on the owner's behalf
+    where the platform lets the app act so, else as the app.
+    """
+    if row.state is state:
+        return row
+    await work.permit_write()
+    workflows, environment = work.services.workflows, work.environment
+    change = WorkflowChange(state=state)
+    try:
+        behalf = replace(change, on_behalf_of=row.owner_id)
+        await workflows.update(environment, row.workflow_id, behalf, etag=row.etag)
+    except MigrationInProgress:
+        raise
+    except (Refused, NotFound) as err:
+        await _turn_as_app(work, row, change, err)
+    now = await workflows.get(environment, row.workflow_id)
+    if now.state is not state:
+        raise await explain_state(work, now, state)
+    return now
+
+
+async def _turn_as_app(
+    work: Work, row: Workflow, change: WorkflowChange, refusal: Refused | NotFound
+) -> None:
+    """Turn the copy as the app, where its owner cannot be acted for, or may not use a connection.
+
+    Raises the refusal again where it has another cause.
+    """
+    owner_is_gone = await explain_copys_owner(work, row)
+    code = refusal.code if isinstance(refusal, Refused) else ""
+    if not owner_is_gone and code not in {*NOT_ON_BEHALF, CONNECTION_REFUSED}:
+        raise refusal
+    await work.permit_write()
+    try:
+        await work.services.workflows.update(
+            work.environment, row.workflow_id, change, etag=row.etag
+        )
+    except MigrationInProgress:
+        raise
+    except Refused as err:
+        if owner_is_gone and err.code == CONNECTION_REFUSED:
+            raise owner_is_gone from err
+        raise
