@@ -10,7 +10,7 @@ from shared.domain.flow import FlowState
 from shared.domain.job import FlowJob, JobState, Pattern, RollbackStage, moved, noted
 from shared.domain.replay import replay_of, warning
 from shared.errors import Blocked, NotFound, Waiting
-from shared.steps.copy_flow import COPY_SUFFIX, turn_copy
+from shared.steps.copy_flow import COPY_SUFFIX
 from shared.steps.original import read_original, rename, turn_original
 from shared.steps.restore_original import restore
 from shared.steps.revert_callers import check_manual_callers, revert_callers
@@ -19,6 +19,7 @@ from shared.steps.rollback_order import (
     wait_for_children,
     wait_for_parents,
 )
+from shared.steps.turn_copy import turn_copy
 from shared.steps.watch_quiet import RUN_HISTORY
 from shared.steps.work import Work
 
