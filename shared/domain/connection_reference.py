@@ -15,8 +15,9 @@ from shared.domain.job import NAMESPACE, FlowJob
 from shared.domain.json_values import as_mapping, mapping_at, text_at
 
 _APIS = "/providers/Microsoft.PowerApps/apis/"
-#: Names of custom connectors end so: an escaped underscore and the connector's own hex id.
-_CUSTOM = re.compile(r"-5f[0-9a-f]{16,}$", re.IGNORECASE)
+#: Names of custom connectors end so: an escaped underscore and the connector's own hex id, of one
+#: part or of two with an escaped hyphen between them.
+_CUSTOM = re.compile(r"-5f[0-9a-f]{12,}(-2d[0-9a-f]{12,})?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,6 +77,7 @@ def test_an_entry_that_names_nothing_has_nothing_to_bind() -> None:
     [
         {"name": "shared_orders-5f7fc9343cf45734fe", "logicalName": "admin_5Forders"},
         {"name": "shared_cat-5forders-5f21dec655d73f3a8c"},
+        {"name": "shared_orders-20demo-5feca8e1ea20c64f-2de1df1a592ec41e"},
     ],
 )
 def test_a_custom_connector_is_told_by_its_logical_name_or_its_own_id(api: dict[str, str]) -> None:
