@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from shared.domain.flow import FlowState
 from shared.domain.job import FlowJob, JobState, Pattern, RollbackStage, moved, noted
+from shared.domain.records import CallerState
 from shared.domain.replay import replay_of, warning
 from shared.errors import Blocked, NotFound, Waiting
 from shared.steps.copy_flow import COPY_SUFFIX
@@ -20,7 +21,7 @@ from shared.steps.rollback_order import (
     wait_for_parents,
 )
 from shared.steps.turn_copy import turn_copy
-from shared.steps.watch_quiet import RUN_HISTORY
+from shared.steps.watch_quiet import RUN_HISTORY, Calling, calling_flows, wait_for_runs
 from shared.steps.work import Work
 
 
@@ -83,17 +84,21 @@ async def _callers_back(work: Work) -> FlowJob:
         # From now on the copy, not the original, has to fall quiet.
         kinds = {record.caller.kind for record in changed}
         stale = max((services.callers[kind].staleness for kind in kinds), default=timedelta(0))
-        await work.save(replace(work.job, cut_over_at=services.now, quiet_for=stale or None))
+        job = replace(work.job, cut_over_at=services.now, quiet_for=stale or None, drained=())
+        await work.save(job)
     return _next(work, RollbackStage.COPY_QUIET, "Every caller is as it was.")
 
 
 async def _copy_quiet(work: Work) -> FlowJob:
     """Wait until the copy is not called any more, as for an original before it is retired."""
     job = work.job
-    if job.pattern is Pattern.CALLED and job.copy_flow_name:
+    is_called = job.pattern is Pattern.CALLED and bool(job.copy_flow_name)
+    if is_called:
         await _wait_until_copy_is_quiet(work)
         await check_manual_callers(work)
     await wait_for_parents(work)
+    if is_called:
+        await _wait_for_runs_of_callers(work)
     return _next(work, RollbackStage.COPY_OFF, "Nobody calls the copy any more.")
 
 
@@ -114,6 +119,21 @@ async def _wait_until_copy_is_quiet(work: Work) -> None:
     until = max(last) + max(services.settings.quiet_period, job.quiet_for or timedelta(0))
     if until > services.now:
         raise Waiting("The copy has to be quiet before it is turned off.", until=until)
+
+
+async def _wait_for_runs_of_callers(work: Work) -> None:
+    """A run that began before its flow was put back, or of a parent's copy, may call the copy."""
+    copies = [
+        Calling(
+            id=one.id,
+            environment_id=one.environment_id,
+            flow_name=one.copy_flow_name,
+            began_by=work.services.now,
+        )
+        for one in await work.related(work.job.parents)
+        if one.copy_flow_name
+    ]
+    await wait_for_runs(work, [*copies, *await calling_flows(work, CallerState.REVERTED)])
 
 
 async def _copy_off(work: Work) -> FlowJob:

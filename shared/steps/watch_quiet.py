@@ -1,6 +1,7 @@
 """Wait until nobody calls the original any more; only then may it be retired."""
 
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -99,36 +100,71 @@ async def _rewire_copies_of_parents(work: Work) -> None:
 
 
 async def _wait_for_runs_of_callers(work: Work) -> None:
-    """A run that began before its flow was re-pointed may still call the original.
+    """A run that began before its flow was re-pointed, or retired, may still call the original."""
+    now = work.services.now
+    began_by = work.job.cut_over_at or now
+    parents = [
+        Calling(
+            id=one.id,
+            environment_id=one.environment_id,
+            flow_name=one.flow_name,
+            # Its original ran the original until it was stopped, whatever became of callers.
+            began_by=now if one.state is JobState.RETIRED else began_by,
+        )
+        for one in await work.related(work.job.parents)
+    ]
+    await wait_for_runs(work, [*parents, *await calling_flows(work, CallerState.UPDATED)])
 
-    A caller without such a run never has one again: that is kept, caller by caller.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calling:
+    """A flow of which runs that began by some time may still call what is to go."""
+
+    id: str
+    environment_id: str
+    #: Empty: found by the id, which is a workflow's.
+    flow_name: str = ""
+    began_by: datetime
+
+
+async def calling_flows(work: Work, state: CallerState) -> list[Calling]:
+    """Return the flows among the noted callers in this state: they call no more since then."""
+    job = work.job
+    return [
+        Calling(
+            id=record.caller.workflow_id,
+            environment_id=record.caller.environment_id or job.environment_id,
+            began_by=job.cut_over_at or work.services.now,
+        )
+        for record in await work.services.tables.callers.all(job.id)
+        if record.state is state and record.caller.workflow_id
+    ]
+
+
+async def wait_for_runs(work: Work, flows: Iterable[Calling]) -> None:
+    """Return when none of these runs goes on; else raise `Waiting`.
+
+    A flow without such a run never has one again: that is kept, flow by flow.
     """
-    job, services = work.job, work.services
-    callers = {
-        parent.id: (parent.environment_id, parent.flow_name)
-        for parent in await work.related(job.parents)
-    }
-    for record in await services.tables.callers.all(job.id):
-        if record.state is CallerState.UPDATED and record.caller.workflow_id:
-            home = record.caller.environment_id or job.environment_id
-            callers[record.caller.workflow_id] = (home, "")
-    for caller in sorted(callers.keys() - set(job.drained)):
-        home, flow = callers[caller]
-        flow = flow or await flow_name_of(services, home, caller) or ""
-        if flow and await _runs_from_before(work, home, flow):
+    services, drained = work.services, set(work.job.drained)
+    for flow in sorted(flows, key=lambda one: one.id):
+        if flow.id in drained:
+            continue
+        home = flow.environment_id
+        name = flow.flow_name or await flow_name_of(services, home, flow.id)
+        if name and await _has_run_from_before(services, replace(flow, flow_name=name)):
             reason = "A run of a caller from before its change is going."
             raise Waiting(reason, until=_soon(services))
-        await work.save(replace(work.job, drained=(*work.job.drained, caller)))
+        await work.save(replace(work.job, drained=(*work.job.drained, flow.id)))
 
 
-async def _runs_from_before(work: Work, environment_id: str, flow: str) -> bool:
-    services, before = work.services, work.job.cut_over_at or work.services.now
+async def _has_run_from_before(services: Services, flow: Calling) -> bool:
     since = services.now - RUN_HISTORY
     try:
-        runs = await services.flow_reports.runs(environment_id, flow, since=since)
+        runs = await services.flow_reports.runs(flow.environment_id, flow.flow_name, since=since)
     except NotFound:
         return False
-    return any(run.is_going and run.started <= before for run in runs)
+    return any(run.is_going and run.started <= flow.began_by for run in runs)
 
 
 def longest_gap(runs: list[Run]) -> timedelta:

@@ -7,6 +7,7 @@ from shared.domain.job import JobState
 from tests.functional.remediation_story import Story, approve_shown
 from tests.twins import definition_builder as define
 from tests.twins.builder import Builder
+from tests.twins.tenant import TwinRun
 
 
 async def test_a_parent_that_waits_for_a_child_learns_that_it_is_stuck() -> None:
@@ -57,3 +58,28 @@ async def test_the_same_solution_in_another_environment_is_left_alone() -> None:
     assert (await story.jobs())["Child"].state is JobState.RETIRED
     assert planned.callers == ()
     assert twin.client_data == before
+
+
+async def test_a_child_stays_on_while_a_run_of_its_stopped_parent_goes_on() -> None:
+    """It began after the child's callers had moved, before the parent was swapped."""
+    story = Story()
+    child = story.build.http_flow("Child")
+    nightly = story.build.parent("Nightly", child)
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(0))
+    await story.until("Nightly", JobState.SWAPPING)
+    assert (await story.job("Child")).cut_over_at is not None
+    story.world.clock.advance(timedelta(minutes=1))
+    now, long = story.world.clock.now(), timedelta(days=20)
+    assert nightly.is_on
+    nightly.runs.append(TwinRun(run_id="long", started=now, ends=now + long))
+
+    await story.run(long - timedelta(hours=1))
+    was_on, reason = child.is_on, (await story.job("Child")).reason
+    await story.run(timedelta(days=1))
+
+    assert was_on
+    assert "from before its change" in reason
+    assert (await story.job("Child")).state is JobState.RETIRED
