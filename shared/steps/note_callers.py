@@ -100,19 +100,27 @@ async def copied_elsewhere(work: Work, caller: Caller) -> FlowJob | None:
     return await _live_job(work, caller, "original")
 
 
+async def copied_or_undone(work: Work, caller: Caller) -> FlowJob | None:
+    """Return the job of the caller if the caller is an original whose copy may stand."""
+    return await _live_job(work, caller, "original", even_undone=True)
+
+
 async def job_of_flow(work: Work, caller: Caller) -> FlowJob | None:
     """Return the job of which the caller is the original or the copy, in its own environment."""
     original = await _live_job(work, caller, "original")
     return original or await _live_job(work, caller, "copy")
 
 
-async def _live_job(work: Work, caller: Caller, column: str) -> FlowJob | None:
+async def _live_job(
+    work: Work, caller: Caller, column: str, *, even_undone: bool = False
+) -> FlowJob | None:
     if not caller.workflow_id or not caller.environment_id:
         return None
     is_here = caller.environment_id == work.job.environment_id
     where = [Condition(column, "eq", caller.workflow_id)]
     for job in await work.services.tables.jobs.all(caller.environment_id, where=where):
-        if job.is_live and (not is_here or job.policy_id == work.job.policy_id):
+        is_meant = job.is_live or (even_undone and job.reached is JobState.ROLLING_BACK)
+        if is_meant and (not is_here or job.policy_id == work.job.policy_id):
             return job
     return None
 

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 from shared.domain import caller_edit
 from shared.domain.caller import CallerValue
+from shared.domain.job import reference
 from shared.domain.records import NO_EDITS, CallerRecord, CallerState
 from shared.domain.signatures import SignatureChanged, signatures_in
 from shared.errors import Blocked, Conflict, NotFound
 from shared.steps.hold_resource import hold_resource
-from shared.steps.note_callers import copied_elsewhere, manual_caller_of_copy
+from shared.steps.note_callers import copied_or_undone, manual_caller_of_copy
 from shared.steps.trigger_address import original_signatures
 from shared.steps.update_callers import TRIES, permit_caller
 from shared.steps.work import Work
@@ -45,13 +46,7 @@ async def check_manual_callers(work: Work) -> None:
 
 
 async def _revert(work: Work, record: CallerRecord, signatures: dict[str, str]) -> None:
-    other = await copied_elsewhere(work, record.caller)
-    if other and other.id != work.job.id:
-        raise Blocked(
-            f"The {record.caller.label} was copied after it was pointed at this copy.",
-            instruction=f"Roll {other.display_name} back first, then retry.",
-            code="parent",
-        )
+    await _check_not_copied(work, record)
     kind = work.services.callers[record.caller.kind]
     edits = caller_edit.from_json(record.edits)
     async with hold_resource(work, record.caller.resource):
@@ -81,6 +76,25 @@ async def _revert(work: Work, record: CallerRecord, signatures: dict[str, str]) 
         instruction="Find out what writes this value, put the original's URL back, then retry.",
         code="caller",
     )
+
+
+async def _check_not_copied(work: Work, record: CallerRecord) -> None:
+    """What was copied after it was pointed at this copy has a copy that calls this one: a parent.
+
+    Raises `Blocked` if nobody has ordered to undo that.
+    """
+    other = await copied_or_undone(work, record.caller)
+    if other is None or other.id == work.job.id:
+        return
+    name = reference(other, work.job.environment_id)
+    if name not in work.job.parents:
+        await work.save(replace(work.job, parents=tuple(sorted({*work.job.parents, name}))))
+    if other.is_live and other.requested is None:
+        raise Blocked(
+            f"The {record.caller.label} was copied after it was pointed at this copy.",
+            instruction=f"Roll {other.display_name} back; this one then goes on.",
+            code="parent",
+        )
 
 
 async def _reverted(work: Work, record: CallerRecord) -> None:

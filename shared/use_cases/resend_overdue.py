@@ -72,5 +72,7 @@ async def _is_settled(services: Services, job: FlowJob) -> bool:
         if job.reached is JobState.ROLLING_BACK:
             return all(child.has_original_back for child in jobs)
         return all(child.is_proven for child in jobs)
-    ended = {JobState.RETIRED, JobState.ROLLED_BACK, JobState.CANCELLED}
+    ended = {JobState.ROLLED_BACK, JobState.CANCELLED}
+    if job.reached is not JobState.ROLLING_BACK:
+        ended.add(JobState.RETIRED)  # in a rollback its copy is what still calls
     return all(parent.state in ended for parent in jobs)

@@ -10,7 +10,7 @@ from shared.use_cases import decide_plan
 from tests.functional.two_environments import TwoEnvironments
 from tests.twins.invariants import stopped_too_early, watch
 from tests.twins.snapshot import differences, take_snapshot
-from tests.twins.tenant import TwinFlow
+from tests.twins.tenant import TwinFlow, TwinRun
 
 LONG = timedelta(days=90)
 
@@ -178,4 +178,56 @@ async def test_the_called_one_does_not_go_back_before_the_copy_that_calls_its_co
     assert {job.state for job in jobs.values()} == {JobState.ROLLED_BACK}, [
         (job.display_name, job.state, job.reason) for job in jobs.values()
     ]
+    assert_whole(story)
+
+
+async def test_a_rollback_that_the_copy_of_a_retired_caller_blocks_waits_for_an_order() -> None:
+    """It is blocked once, not again every minute; the other's rollback lets it go on."""
+    story, orders, _ = ready()
+    before = take_snapshot(story.world)
+    await story.opt_in_both()
+    await story.order_of(story.other, cause="there")
+    there = story.remediation
+    await story.order_of(story.build, cause="here")
+    await story.run(LONG)
+    await assert_retired(story)
+
+    await story.roll_back(run=timedelta(days=15))
+    blocked = (await story.everywhere())["Orders"]
+    await story.run(timedelta(days=1))
+    later = (await story.everywhere())["Orders"]
+    await story.driver.call(lambda s: decide_plan.roll_back(s, there.id))
+    await story.run(LONG)
+
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "parent")
+    assert later.attempt == blocked.attempt
+    assert {job.state for job in (await story.everywhere()).values()} == {JobState.ROLLED_BACK}
+    assert orders.is_on
+    assert differences(before, story.world) == []
+    assert_whole(story)
+
+
+async def test_a_copy_stays_on_for_the_copy_of_a_caller_that_was_copied_later() -> None:
+    """It was pointed at the copy before its own plan was made, and its copy is still running."""
+    story, orders, shop = ready()
+    before = take_snapshot(story.world)
+    await story.opt_in_both()
+    await story.order_of(story.build, cause="here")
+    here = story.remediation.id
+    await story.order_of(story.other, cause="there")
+    jobs = await story.everywhere()
+    new = story.world.workflow(orders.environment_id, jobs["Orders"].copy_id)
+    running = story.world.workflow(shop.environment_id, jobs["Shop"].copy_id)
+    now, long = story.world.clock.now(), timedelta(days=20)
+    running.runs.append(TwinRun(run_id="long", started=now, ends=now + long))
+
+    await story.roll_back(run=timedelta(minutes=1))
+    await story.driver.call(lambda s: decide_plan.roll_back(s, here))
+    await story.run(long - timedelta(hours=1))
+    was_on = new.is_on
+    await story.run(LONG)
+
+    assert was_on
+    assert {job.state for job in (await story.everywhere()).values()} == {JobState.ROLLED_BACK}
+    assert differences(before, story.world) == []
     assert_whole(story)
