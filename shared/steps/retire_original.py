@@ -3,14 +3,13 @@
 from dataclasses import replace
 
 from shared.domain.definition_comparison import definition_digest
-from shared.domain.flow import FlowState, Workflow
 from shared.domain.job import FlowJob, JobState, Pattern, moved
-from shared.errors import Blocked, NotFound
 from shared.settings import OnDrift
 from shared.steps.note_callers import callers_left
 from shared.steps.original import read_original, rename, turn_original
 from shared.steps.place_copy import place_copy
 from shared.steps.share_copy import share_copy
+from shared.steps.standing_copy import standing_copy
 from shared.steps.take_original import check_unchanged
 from shared.steps.watch_quiet import watch
 from shared.steps.work import Work
@@ -38,7 +37,7 @@ async def retire(work: Work) -> FlowJob:
         await work.save(replace(job, original_digest=""))
         return _again(work, "The original was edited after it was copied: it is copied again.")
     await check_unchanged(work, original)
-    copy = await _standing_copy(work)
+    copy = await standing_copy(work)
     await place_copy(work)
     await work.save(await share_copy(work, original))
     original = await turn_original(work, on=False, seen=original)
@@ -48,31 +47,6 @@ async def retire(work: Work) -> FlowJob:
     await rename(work, work.job.copy_id, title, seen=copy)
     text = "The original is off and the copy has its name."
     return moved(work.job, JobState.RETIRED, text, now=work.services.now)
-
-
-async def _standing_copy(work: Work) -> Workflow:
-    """Return the copy, which has to be there, and on, before its original is stopped.
-
-    Raises `Blocked` if somebody, or the platform, has turned it off or deleted it since its proof.
-    """
-    job = work.job
-    try:
-        copy = await work.services.workflows.get(work.environment, job.copy_id)
-    except NotFound as err:
-        raise Blocked(
-            f"The copy of {job.display_name} was deleted.",
-            instruction="Roll this job back, so that the original's callers call it again; then "
-            "start a new remediation for the flow.",
-            code="copy",
-        ) from err
-    if job.pattern is not Pattern.OFF and copy.state is not FlowState.ON:
-        raise Blocked(
-            f"The copy of {job.display_name} is {copy.state}: its original is not stopped.",
-            instruction="Find out who or what turned the copy off, turn it on in Power Automate, "
-            "then retry; or roll this job back.",
-            code="state",
-        )
-    return copy
 
 
 def _copies_again(work: Work) -> bool:

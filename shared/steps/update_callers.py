@@ -20,6 +20,7 @@ from shared.steps.note_callers import (
     why_by_hand,
 )
 from shared.steps.open_plans import open_plans
+from shared.steps.standing_copy import standing_copy
 from shared.steps.trigger_address import read_trigger_url
 from shared.steps.work import Work
 
@@ -88,7 +89,11 @@ async def _is_copied_by_now(work: Work, record: CallerRecord) -> bool:
 
 
 async def new_urls(work: Work) -> dict[str, str]:
-    """Return the copy's trigger URL by the id in the original's; empty where there is none."""
+    """Return the copy's trigger URL by the id in the original's; empty where there is none.
+
+    Raises `Blocked` if the copy does not stand: no caller may be pointed at it.
+    """
+    await standing_copy(work)
     job = work.job
     if not job.original_url_id:
         return {}

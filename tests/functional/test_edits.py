@@ -286,6 +286,37 @@ async def test_a_copy_that_is_deleted_before_it_is_proven_is_for_a_person() -> N
 
 
 @pytest.mark.parametrize("is_deleted", [True, False])
+async def test_no_caller_is_pointed_at_a_copy_that_is_off_or_gone(*, is_deleted: bool) -> None:
+    """It was proven, and is not what it was when its callers' turn comes: no call is lost."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    story.build.app_setting_caller(orders)
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    job = await story.until("Orders", JobState.UPDATING_CALLERS)
+    copy = story.world.workflow(orders.environment_id, job.copy_id)
+    if is_deleted:
+        delete(story.world, copy)
+    else:
+        turn_off(story.world, copy)
+
+    await story.run(timedelta(days=2))
+
+    blocked = await story.job("Orders")
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "copy" if is_deleted else "state")
+    assert story.world.traffic.lost == []
+
+    if is_deleted:
+        await story.roll_back()
+    else:
+        turn_on(story.world, copy, story.build.owner)
+        await story.retry()
+    end = JobState.ROLLED_BACK if is_deleted else JobState.RETIRED
+    assert (await story.job("Orders")).state is end
+    assert story.world.traffic.lost == []
+
+
+@pytest.mark.parametrize("is_deleted", [True, False])
 async def test_an_original_is_not_stopped_while_its_copy_is_off_or_gone(
     *, is_deleted: bool
 ) -> None:
