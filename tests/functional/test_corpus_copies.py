@@ -18,6 +18,7 @@ from local_cloud.demo.tenant import MAKER as DEMO_MAKER
 from local_cloud.tenant.environment import Environment
 from local_cloud.tenant.flow import Flow, FlowState
 from local_cloud.tenant.flow_lifecycle import connection_name
+from shared.domain.connection_reference import embedded_in
 from shared.domain.job import FlowJob, JobState, Pattern
 from shared.domain.remediation import EnvironmentJobState, PlanItem, PlannedAction
 from tests.contract.tenant_world import APP, MAKER, POLICY_ID
@@ -61,6 +62,20 @@ def bind(environment: dict[str, Any]) -> None:
                 }
             )
             environment["connections"].append({"name": name, "api": connector, "owner": MAKER})
+        refer_to_custom_connectors(environment, flow)
+
+
+def refer_to_custom_connectors(environment: dict[str, Any], flow: dict[str, Any]) -> None:
+    """Make the connection references that only a person can make: the jobs find and use them."""
+    for one in embedded_in(json.dumps(flow["clientData"])):
+        if one.is_custom and one.connection_id:
+            environment["connectionReferences"].append(
+                {
+                    "connectionreferencelogicalname": f"by_hand_{one.connection_id}",
+                    "connectorid": one.connector_id,
+                    "connectionid": one.connection_id,
+                }
+            )
 
 
 def with_originals(text: str, originals: Mapping[str, str]) -> str:
