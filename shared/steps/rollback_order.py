@@ -4,9 +4,10 @@ Originals come on bottom-up, copies go off top-down. Whoever is waited for and s
 is for a person: then the one that waits says so.
 """
 
+from dataclasses import replace
 from typing import NoReturn
 
-from shared.domain.job import FlowJob, JobState
+from shared.domain.job import FlowJob, JobState, reference
 from shared.domain.relatives import in_the_way
 from shared.errors import Blocked, Waiting
 from shared.ports import Condition
@@ -61,7 +62,15 @@ async def wait_for_called_by_url(work: Work, *, in_circle: bool) -> None:
     circle = set() if in_circle else (await work.ancestors()).keys()
     for called in jobs:
         if called.id in found - {job.id} - circle and not called.has_original_back:
+            await _note_called(work, called)
             _wait_for(work, called)
+
+
+async def _note_called(work: Work, called: FlowJob) -> None:
+    """Keep what is waited for in the row, as a child: by it the timer sees when that has ended."""
+    name = reference(called, work.job.environment_id)
+    if name not in work.job.children:
+        await work.save(replace(work.job, children=(*work.job.children, name)))
 
 
 async def _jobs_of_callers(work: Work) -> list[FlowJob]:

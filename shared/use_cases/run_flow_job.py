@@ -271,5 +271,6 @@ async def _tell_others(services: Services, before: FlowJob, after: FlowJob) -> N
     if after.is_finished:
         has_ended = after.state not in {JobState.BLOCKED, JobState.FAILED}
         for child in after.children:
-            await wake(services, after.environment_id, child, code="parent", even_blocked=has_ended)
+            place = located(child, after.environment_id)
+            await wake(services, *place, code="parent", even_blocked=has_ended)
         await wake_environment_job(services, after.environment_job_id, after.remediation_id)

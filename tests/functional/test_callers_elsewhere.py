@@ -207,6 +207,32 @@ async def test_a_rollback_that_the_copy_of_a_retired_caller_blocks_waits_for_an_
     assert_whole(story)
 
 
+async def test_a_rollback_of_what_calls_a_stopped_original_waits_for_an_order() -> None:
+    """It is blocked once, not again every minute; the called one's rollback lets it go on."""
+    story, orders, _ = ready()
+    before = take_snapshot(story.world)
+    await story.opt_in_both()
+    await story.order_of(story.build, cause="here")
+    here = story.remediation
+    await story.order_of(story.other, cause="there")
+    await story.run(LONG)
+    await assert_retired(story)
+
+    await story.roll_back(run=timedelta(hours=1))
+    blocked = (await story.everywhere())["Shop"]
+    await story.run(timedelta(days=1))
+    later = (await story.everywhere())["Shop"]
+    await story.driver.call(lambda s: decide_plan.roll_back(s, here.id))
+    await story.run(LONG)
+
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "child")
+    assert later.attempt == blocked.attempt
+    assert {job.state for job in (await story.everywhere()).values()} == {JobState.ROLLED_BACK}
+    assert orders.is_on
+    assert differences(before, story.world) == []
+    assert_whole(story)
+
+
 async def test_a_copy_stays_on_for_the_copy_of_a_caller_that_was_copied_later() -> None:
     """It was pointed at the copy before its own plan was made, and its copy is still running."""
     story, orders, shop = ready()
