@@ -20,6 +20,7 @@ from shared.errors import (
 )
 from shared.ports import Condition
 from shared.steps.bind_connections import bind_connections
+from shared.steps.change_copy import change_copy, turn_copy
 from shared.steps.flow_names import flow_name_of
 from shared.steps.gate import settings_of
 from shared.steps.original import Original, read_original
@@ -28,7 +29,6 @@ from shared.steps.place_copy import place_copy
 from shared.steps.share_copy import share_copy
 from shared.steps.take_original import archive_name, take
 from shared.steps.trigger_address import read_trigger_url
-from shared.steps.turn_copy import turn_copy
 from shared.steps.work import UNTIL_WOKEN, Work
 from shared.steps.write_definition import stands, write_definition
 
@@ -150,11 +150,10 @@ async def _create(work: Work, original: Original, intended: str) -> Workflow:
         row = await services.workflows.get(environment, job.copy_id)
     if not stands(row.client_data, intended):
         _check_unedited(work, row)
-        etag = row.etag
+        found = row
 
         async def update(client_data: str) -> None:
-            change = WorkflowChange(client_data=client_data)
-            await services.workflows.update(environment, job.copy_id, change, etag=etag)
+            await change_copy(work, found, WorkflowChange(client_data=client_data))
 
         await write_definition(work, intended, update)
         row = await services.workflows.get(environment, job.copy_id)

@@ -11,6 +11,7 @@ from shared.domain.job import FlowJob, JobState, Pattern, RollbackStage, moved, 
 from shared.domain.records import CallerState
 from shared.domain.replay import replay_of, warning
 from shared.errors import Blocked, NotFound, Waiting
+from shared.steps.change_copy import turn_copy
 from shared.steps.copy_flow import COPY_SUFFIX
 from shared.steps.original import read_original, rename, turn_original
 from shared.steps.restore_original import restore
@@ -20,7 +21,6 @@ from shared.steps.rollback_order import (
     wait_for_children,
     wait_for_parents,
 )
-from shared.steps.turn_copy import turn_copy
 from shared.steps.watch_quiet import RUN_HISTORY, Calling, calling_flows, wait_for_runs
 from shared.steps.work import Work
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from shared.domain.flow import FlowState
 from shared.domain.job import FlowJob, JobState, Pattern, moved
 from shared.errors import NotFound, Permanent, Waiting
+from shared.steps.change_copy import turn_copy
 from shared.steps.original import read_original, turn_original
 from shared.steps.take_original import check_unchanged
-from shared.steps.turn_copy import turn_copy
 from shared.steps.work import Work
 
 

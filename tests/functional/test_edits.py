@@ -105,6 +105,33 @@ async def test_an_edit_after_the_copy_is_copied_again_where_the_setting_says_so(
     assert story.world.traffic.lost == []
 
 
+async def test_an_edit_that_brings_a_connection_is_written_for_the_owner() -> None:
+    """A flow that is on takes only connections of whoever saves it: the app has none."""
+    story = Story()
+    story.settings = story.settings.model_copy(update={"on_drift": OnDrift.COPY_AGAIN})
+    orders = story.build.http_flow("Orders")
+    await planned(story)
+    await story.approve(run=HOUR)
+    story.build.connection("mail-1", "shared_office365", owner=story.build.owner)
+    edit(orders, define.connector_action("shared_office365", "SendEmailV2"))
+    entry = {
+        "runtimeSource": "embedded",
+        "connection": {"name": "mail-1"},
+        "api": {"name": "shared_office365"},
+    }
+    document = json.loads(orders.client_data)
+    document["properties"]["connectionReferences"]["shared_office365"] = entry
+    orders.client_data = json.dumps(document)
+
+    await story.run(timedelta(days=40))
+
+    job = await story.job("Orders")
+    assert job.state is JobState.RETIRED, (job.reason, job.history)
+    copy = story.world.workflow(orders.environment_id, job.copy_id)
+    assert "SendEmailV2" in copy.client_data
+    assert copy.is_on
+
+
 @pytest.mark.parametrize("on_drift", list(OnDrift))
 async def test_an_edit_of_the_copy_is_not_undone_unasked(on_drift: OnDrift) -> None:
     """Callers use the copy: somebody mended it there. The original decides after a retry only."""

@@ -1,4 +1,8 @@
-"""Turn a copy on or off: for its owner where that can be, else as the app."""
+"""Change a copy, or turn it on or off: for its owner where that can be, else as the app.
+
+The platform checks the connections of whoever turns a flow on, and of whoever saves one that is on
+(contract §14.1).
+"""
 
 from dataclasses import replace
 
@@ -11,33 +15,37 @@ from shared.steps.work import Work
 
 
 async def turn_copy(work: Work, row: Workflow, state: FlowState) -> Workflow:
-    """Turn the copy on or off and return it as read back; raises `Blocked` if it did not turn.
-
-    Activation checks the connections of whoever activates (contract §14.1): on the owner's behalf
-    where the platform lets the app act so, else as the app.
-    """
+    """Turn the copy on or off and return it as read back; raises `Blocked` if it did not turn."""
     if row.state is state:
         return row
     await work.permit_write()
-    workflows, environment = work.services.workflows, work.environment
-    change = WorkflowChange(state=state)
-    try:
-        behalf = replace(change, on_behalf_of=row.owner_id)
-        await workflows.update(environment, row.workflow_id, behalf, etag=row.etag)
-    except MigrationInProgress:
-        raise
-    except (Refused, NotFound) as err:
-        await _turn_as_app(work, row, change, err)
-    now = await workflows.get(environment, row.workflow_id)
+    await change_copy(work, row, WorkflowChange(state=state))
+    now = await work.services.workflows.get(work.environment, row.workflow_id)
     if now.state is not state:
         raise await explain_state(work, now, state)
     return now
 
 
-async def _turn_as_app(
+async def change_copy(work: Work, row: Workflow, change: WorkflowChange) -> None:
+    """Make a change that is permitted, if the copy still is what `row` says.
+
+    Raises `Conflict` if it is not, `Blocked` if neither its owner nor the app may make it.
+    """
+    behalf = replace(change, on_behalf_of=row.owner_id)
+    try:
+        await work.services.workflows.update(
+            work.environment, row.workflow_id, behalf, etag=row.etag
+        )
+    except MigrationInProgress:
+        raise
+    except (Refused, NotFound) as err:
+        await _change_as_app(work, row, change, err)
+
+
+async def _change_as_app(
     work: Work, row: Workflow, change: WorkflowChange, refusal: Refused | NotFound
 ) -> None:
-    """Turn the copy as the app, where its owner cannot be acted for, or may not use a connection.
+    """Make it as the app, where the copy's owner cannot be acted for, or may not use a connection.
 
     Raises the refusal again where it has another cause.
     """
