@@ -10,8 +10,8 @@ from shared.errors import Blocked, Conflict, NotFound
 from shared.rows import Kept
 from shared.services import Services
 from shared.steps.gate import settings_of
-from shared.use_cases.decide_plan import find
 from shared.use_cases.environment_job_rows import send_environment_job
+from shared.use_cases.remediation_rows import find
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from shared.errors import Blocked, Conflict, Throttled
 from shared.rows import Kept
 from shared.services import Services
 from shared.steps.archive_runs import archive_part
-from shared.use_cases.decide_plan import find, jobs_of
+from shared.use_cases.remediation_rows import find, jobs_of
 
 #: Parts of one turn: so many calls or a few times as many, well within a request's time.
 PARTS = 5

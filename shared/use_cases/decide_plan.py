@@ -1,16 +1,17 @@
 """What an administrator decides about remediations and jobs: cancel, retry, roll back."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from shared.domain.job import FlowJob, JobState, Order, retried
-from shared.domain.remediation import EnvironmentJob, EnvironmentJobState, Remediation, moved
+from shared.domain.remediation import EnvironmentJob, EnvironmentJobState, moved
 from shared.domain.replay import Replay, replays_of, warning
-from shared.errors import Blocked, Conflict, NotFound
-from shared.ports import Condition
+from shared.errors import Blocked, Conflict
 from shared.services import Services
 from shared.steps.work import send
 from shared.use_cases.deletion_rows import cancel_deletion
 from shared.use_cases.environment_job_rows import send_environment_job
+from shared.use_cases.remediation_rows import environment_jobs_of, jobs_of, named_jobs
 
 #: States of an environment job before any flow job of its plan is made.
 NOT_DISPATCHED = frozenset(
@@ -22,6 +23,8 @@ NOT_DISPATCHED = frozenset(
         EnvironmentJobState.APPROVED,
     }
 )
+#: States of an environment job that goes on by an order only.
+STUCK = frozenset({EnvironmentJobState.BLOCKED, EnvironmentJobState.FAILED})
 #: Jobs that a rollback can do nothing for.
 NOTHING_TO_UNDO = frozenset({JobState.ROLLED_BACK, JobState.CANCELLED})
 
@@ -94,21 +97,31 @@ def _check_replay(services: Services, jobs: list[FlowJob], *, replay: bool) -> t
 
 async def _begin_no_more(services: Services, remediation_id: str) -> None:
     """Cancel the environment jobs of which something has not been dispatched."""
-    for job in await _environment_jobs(services, remediation_id):
+
+    def cancelled(job: EnvironmentJob) -> EnvironmentJob | None:
         undispatched = job.state is EnvironmentJobState.DISPATCHED and not job.is_dispatched
-        if job.state in NOT_DISPATCHED or undispatched or job.awaits_approval:
-            await _change(services, job, EnvironmentJobState.CANCELLED, "Cancelled by order.")
+        if job.state in NOT_DISPATCHED | STUCK or undispatched or job.awaits_approval:
+            text = "Cancelled by order."
+            return moved(job, EnvironmentJobState.CANCELLED, text, now=services.now)
+        return None
+
+    for job in await environment_jobs_of(services, remediation_id):
+        await _change(services, job, cancelled)
 
 
 async def retry(services: Services, remediation_id: str, flow_ids: tuple[str, ...] = ()) -> int:
     """Go on with blocked and failed jobs (none named: all), and environment jobs likewise."""
+
+    def retried_anew(job: EnvironmentJob) -> EnvironmentJob | None:
+        if job.state not in STUCK:
+            return None
+        back = job.resume or EnvironmentJobState.WAITING_FOR_MIGRATION
+        return moved(job, back, "Retried by order.", now=services.now)
+
     count = 0
-    for environment_job in await _environment_jobs(services, remediation_id):
-        stuck = {EnvironmentJobState.BLOCKED, EnvironmentJobState.FAILED}
-        if environment_job.state in stuck and not flow_ids:
-            back = environment_job.resume or EnvironmentJobState.WAITING_FOR_MIGRATION
-            await _change(services, environment_job, back, "Retried by order.")
-            count += 1
+    for environment_job in await environment_jobs_of(services, remediation_id):
+        if not flow_ids:
+            count += await _change(services, environment_job, retried_anew)
     for job in named_jobs(await jobs_of(services, remediation_id), flow_ids):
         if job.state in {JobState.BLOCKED, JobState.FAILED, JobState.WAITING}:
             await retry_job(services, job)
@@ -137,44 +150,6 @@ async def retry_job(services: Services, job: FlowJob) -> None:
             continue
         await send(services, job)
         return
-
-
-async def jobs_of(services: Services, remediation_id: str) -> list[FlowJob]:
-    """Return the flow jobs of a remediation; raises `NotFound`."""
-    remediation = await find(services, remediation_id)
-    where = [Condition("remediation", "eq", remediation_id)]
-    return [
-        job
-        for environment_id in remediation.environment_ids
-        for job in await services.tables.jobs.all(environment_id, where=where)
-    ]
-
-
-async def find(services: Services, remediation_id: str) -> Remediation:
-    """Return a remediation; raises `NotFound`."""
-    kept = await services.tables.remediations.get("remediation", remediation_id)
-    if kept is None:
-        message = f"There is no remediation {remediation_id}."
-        raise NotFound(message)
-    return kept.item
-
-
-async def _environment_jobs(services: Services, remediation_id: str) -> list[EnvironmentJob]:
-    await find(services, remediation_id)
-    return await services.tables.environment_jobs.all(remediation_id)
-
-
-def named_jobs(jobs: list[FlowJob], flow_ids: tuple[str, ...]) -> list[FlowJob]:
-    """Return the jobs of these flows (none named: all); raises `NotFound` for a missing one."""
-    wanted = {flow.lower() for flow in flow_ids}
-    if not wanted:
-        return jobs
-    found = [job for job in jobs if {job.original_id, job.flow_name.lower()} & wanted]
-    missing = wanted - {job.original_id for job in found} - {j.flow_name.lower() for j in found}
-    if missing:
-        message = f"This remediation has no job for {', '.join(sorted(missing))}."
-        raise NotFound(message)
-    return found
 
 
 def _families(wanted: list[FlowJob], jobs: list[FlowJob]) -> list[FlowJob]:
@@ -232,16 +207,24 @@ async def _order_one(services: Services, job: FlowJob, order: Order, *, replay: 
 
 
 async def _change(
-    services: Services, job: EnvironmentJob, state: EnvironmentJobState, text: str
-) -> None:
-    """Move an environment job by order; a race with a delivery is decided by the row."""
+    services: Services,
+    job: EnvironmentJob,
+    ordered: Callable[[EnvironmentJob], EnvironmentJob | None],
+) -> bool:
+    """Write what an order makes of an environment job, None: nothing. Says whether it was changed.
+
+    A race with a delivery is decided by the row, which is looked at anew.
+    """
     table = services.tables.environment_jobs
     while kept := await table.get(job.remediation_id, job.id):
-        changed = moved(kept.item, state, text, now=services.now)
+        changed = ordered(kept.item)
+        if changed is None:
+            return False
         changed = replace(changed, lease="", lease_until=None, attempt=kept.item.attempt + 1)
         try:
             await table.replace(kept, changed)
         except Conflict:
             continue
         await send_environment_job(services, changed)
-        return
+        return True
+    return False

@@ -18,8 +18,8 @@ from shared.domain.job import FlowJob
 from shared.errors import Blocked, Conflict
 from shared.services import Services
 from shared.steps.gate import settings_of
-from shared.use_cases.decide_plan import jobs_of, named_jobs
 from shared.use_cases.deletion_rows import cancel_deletion, deletions_of
+from shared.use_cases.remediation_rows import jobs_of, named_jobs
 
 #: Nothing can be ordered or cancelled any more.
 OVER = frozenset({DeletionState.DELETING, DeletionState.DELETED})

@@ -10,8 +10,8 @@ from shared.domain.remediation import EnvironmentJob, PlanItem, Remediation
 from shared.domain.run_archive import RunArchive
 from shared.services import Services
 from shared.use_cases.archive_runs import TicketWindow, show_run_archives
-from shared.use_cases.decide_plan import find, jobs_of
 from shared.use_cases.deletion_rows import deletions_of
+from shared.use_cases.remediation_rows import find, jobs_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

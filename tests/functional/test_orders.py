@@ -1,7 +1,9 @@
 """What an administrator orders of a running remediation, at any moment, even in mid-step."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,7 @@ from tests.functional.disturbance import disturb
 from tests.functional.remediation_story import Story, approve_shown
 from tests.twins.builder import Builder
 from tests.twins.crash import Plan
+from tests.twins.services import services_of
 from tests.twins.snapshot import differences, take_snapshot
 
 type Undo = Callable[[Services, str], Awaitable[int]]
@@ -31,6 +34,25 @@ STAGES = [
     JobState.SWAPPING,
     JobState.WATCHED,
 ]
+
+
+class BeforeLook:
+    """A store: before a row of one table is first looked at, something happens."""
+
+    def __init__(self, store: object, table: str, deed: Callable[[], Awaitable[object]]) -> None:
+        self._store: Any = store
+        self._table = table
+        self._deed: Callable[[], Awaitable[object]] | None = deed
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def get(self, table: str, partition: str, key: str) -> object:
+        """Return a row, after the deed."""
+        if table == self._table and self._deed:
+            deed, self._deed = self._deed, None
+            await deed()
+        return await self._store.get(table, partition, key)
 
 
 async def planned(story: Story, **settings: object) -> None:
@@ -115,6 +137,40 @@ async def test_an_undo_between_approval_and_dispatch_leaves_nothing_to_run(order
     assert (await story.environment_job()).state is EnvironmentJobState.CANCELLED
     assert await story.jobs() == {}
     assert story.world.writes[writes:] == []
+
+
+@pytest.mark.parametrize("order", [decide_plan.cancel, decide_plan.roll_back])
+async def test_an_undo_of_a_blocked_environment_ends_it(order: Undo) -> None:
+    """The instruction may be to cancel it; a retry that comes later begins nothing."""
+    story = Story()
+    story.build.http_flow("Orders")
+    await story.opt_in()
+    await story.order()
+    blocked = (await story.environment_job()).state
+
+    await story.driver.call(lambda s: order(s, story.remediation.id))
+    story.build.link()
+    await story.retry()
+
+    assert blocked is EnvironmentJobState.BLOCKED
+    assert (await story.environment_job()).state is EnvironmentJobState.CANCELLED
+    assert await story.jobs() == {}
+
+
+async def test_an_order_that_meets_a_job_which_has_gone_on_changes_nothing() -> None:
+    """Two people retry at once: the later order finds the job planned, and leaves it so."""
+    story = Story()
+    story.build.http_flow("Orders")
+    await story.opt_in()
+    await story.order()
+    story.build.link()
+    store: Any = BeforeLook(story.services.tables.store, "environmentjobs", story.retry)
+    late = services_of(replace(story.twins.ports, store=store))
+
+    count = await decide_plan.retry(late, story.remediation.id)
+
+    assert count == 0
+    assert (await story.environment_job()).state is EnvironmentJobState.CANCELLED  # it expired
 
 
 async def test_a_cancel_while_the_plan_is_being_dispatched_cancels_what_stands() -> None:
