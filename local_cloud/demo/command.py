@@ -23,6 +23,7 @@ async def play_demo(options: DemoOptions) -> int:
         report = Report(
             outcome=outcome,
             account=demo.traffic.account,
+            meter=demo.meter,
             seconds=progress.seconds,
             notes=progress.notes,
         )

@@ -268,6 +268,30 @@ SPECIAL = (
     ),
 )
 
+#: What is prepared before the key: added to a solution, or converted to V2 because it is named.
+PREPARED = (
+    DemoFlow(
+        slug="visitors",
+        title="Register a visitor (V1)",
+        trigger=request("PowerApp", schema=_APP_SCHEMA),
+        actions=_WORK,
+        extra={"inSolution": False},
+    ),
+    DemoFlow(
+        slug="damage",
+        title="Report damage (V1)",
+        trigger=request("PowerApp", schema=_APP_SCHEMA),
+        actions={"Note": compose("@triggerBody()?['Number_Value']")},
+        extra={"inSolution": False},
+    ),
+    DemoFlow(
+        slug="night-list",
+        title="List flows at night (V1)",
+        trigger=recurrence(3600),
+        actions={"List": operation(_MANAGEMENT, "ListFlowsInEnvironment")},
+    ),
+)
+
 #: Flows that move under the customer's key by themselves: nothing is to be done.
 MOVING = (
     DemoFlow(
@@ -308,4 +332,4 @@ MOVING = (
     ),
 )
 
-FLOWS = (*CALLED, *CALLING, *GUARDED, *FAMILY, *TEAMS, *SPECIAL, *MOVING)
+FLOWS = (*CALLED, *CALLING, *GUARDED, *FAMILY, *TEAMS, *SPECIAL, *PREPARED, *MOVING)

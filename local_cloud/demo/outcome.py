@@ -16,7 +16,8 @@ from local_cloud.demo.platform import Platform
 type Json = dict[str, Any]
 
 _WORKFLOW_ID = re.compile(r"/workflows/([0-9a-f]{32})/")
-_PLANNED_WORK = frozenset({"copy", "copy_with_family", "swap", "copy_off", "blocked"})
+_COPIED = frozenset({"copy", "copy_with_family", "swap", "copy_off"})
+_PREPARED = frozenset({"add_to_solution", "convert_trigger", "edit_action"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,7 @@ class FlowEnd:
     state: str
     #: The job's reason code.
     code: str
-    #: `on` or `off`, as the platform has it.
+    #: `on`, `off` or `deleted`, as the platform has it.
     original: str
     #: `on`, `off`, or `none` where there is no copy.
     copy: str
@@ -57,17 +58,22 @@ class Outcome:
     callers: Counter[str] = field(default_factory=Counter)
     #: Firewall gaps: name, what is missing, what to do, and whether it still stands.
     gaps: list[Json] = field(default_factory=list)
-    #: Calls to the platform, by service, without those of the demo's people.
-    platform_calls: Counter[str] = field(default_factory=Counter)
+    #: Deletes that were ordered: flow, state, whether Microsoft's list names it, runs archived.
+    deletions: list[Json] = field(default_factory=list)
     recheck_at: str = ""
     remediations: list[Json] = field(default_factory=list)
     #: What is not as it has to be; empty: the demo succeeded.
     failures: list[str] = field(default_factory=list)
 
     @property
-    def jobs(self) -> int:
-        """Flows that a job was made for."""
-        return sum(flow.action in _PLANNED_WORK - {"blocked"} for flow in self.flows)
+    def copied(self) -> int:
+        """Flows that were to be copied."""
+        return sum(flow.action in _COPIED for flow in self.flows)
+
+    @property
+    def prepared(self) -> int:
+        """Flows that were prepared before the key, and need no copy."""
+        return sum(flow.state == "prepared" for flow in self.flows)
 
 
 class Collector:
@@ -133,7 +139,7 @@ class Collector:
         return changed
 
     async def _planned(self) -> dict[tuple[str, str], Json]:
-        """What plans said about each flow: the first word that was not `leave` or `adopt`."""
+        """What plans said about each flow: the first that does something, else one that blocks."""
         found: dict[tuple[str, str], Json] = {}
         listed = (await self._app.get("remediations"))["items"]
         for line in reversed(listed):
@@ -143,7 +149,7 @@ class Collector:
                 for item in plan["items"]:
                     key = (environment, item["workflow_id"])
                     known = found.get(key)
-                    if known is None or known["action"] not in _PLANNED_WORK:
+                    if known is None or _weight(item) > _weight(known):
                         found[key] = item
         return found
 
@@ -206,6 +212,11 @@ def _end(seen: _Sighting, *, item: Json | None, job: Json | None) -> FlowEnd:
     )
 
 
+def _weight(item: Json) -> int:
+    """How much a plan's word on a flow says: work, then `blocked`, then `leave` and `adopt`."""
+    return 2 if item["action"] in _COPIED | _PREPARED else int(item["action"] == "blocked")
+
+
 def _state(item: Json | None, job: Json | None, original: Json) -> str:
     if job:
         return str(job["state"])
@@ -215,6 +226,8 @@ def _state(item: Json | None, job: Json | None, original: Json) -> str:
 
 
 def _on_or_off(flow: Json) -> str:
+    if not flow:
+        return "deleted"
     return "on" if flow.get("state") == "Started" else "off"
 
 
@@ -223,7 +236,7 @@ def unsettled(ends: Sequence[FlowEnd]) -> list[str]:
     found = []
     for end in ends:
         match end.state:
-            case "retired" | "moved":
+            case "retired" | "moved" | "prepared":
                 continue
             case "blocked" | "needs_person" if end.instruction:
                 continue

@@ -11,7 +11,7 @@ from local_cloud.demo.account import Account
 type Json = dict[str, Any]
 
 #: States in which a flow job does nothing more by itself.
-FINISHED = frozenset({"retired", "blocked", "failed", "cancelled", "rolled_back"})
+FINISHED = frozenset({"retired", "prepared", "blocked", "failed", "cancelled", "rolled_back"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,3 @@ class Progress:
             job["reached"] if job["state"] == "waiting" else job["state"]
             for job in self.jobs.values()
         )
-
-    def is_settled(self) -> bool:
-        """True if no flow job does anything more by itself."""
-        return all(job["state"] in FINISHED for job in self.jobs.values())

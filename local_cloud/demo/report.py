@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from rich.table import Table
 
 from local_cloud.demo.account import Account
 from local_cloud.demo.outcome import Outcome
+from local_cloud.demo.platform_calls import CallMeter
 from local_cloud.demo.traffic import USER_AGENT
 from shared.domain.trigger_url import redact
 
@@ -26,6 +28,7 @@ class Report:
 
     outcome: Outcome
     account: Account
+    meter: CallMeter
     seconds: float
     notes: list[tuple[float, str]]
 
@@ -53,9 +56,12 @@ class Report:
                 "runs": dict(account.runs),
             },
             "firewall_gaps": outcome.gaps,
-            "platform_calls": dict(outcome.platform_calls),
-            "platform_calls_per_flow": _per_flow(outcome),
-            "flow_jobs": outcome.jobs,
+            "platform_calls": {part: dict(calls) for part, calls in self.meter.parts.items()},
+            "platform_calls_per_flow": self.meter.per_flow(),
+            "flows_measured": self.meter.flows,
+            "flows_prepared": outcome.prepared,
+            "flows_copied": outcome.copied,
+            "deletions": outcome.deletions,
             "recheck_at": outcome.recheck_at,
             "notes": [{"seconds": round(at, 1), "text": text} for at, text in self.notes],
         }
@@ -88,13 +94,15 @@ def print_summary(console: Console, report: Report) -> None:
     facts.add_row("Traffic", f"{traffic['sent']} sent, {traffic['answered']} answered, "
                   f"{traffic['lost']} lost")  # fmt: skip
     updated = ", ".join(f"{number} {kind}" for kind, number in report.outcome.callers.items())
+    updated = ", ".join(f"{number} {kind}s" for kind, number in report.outcome.callers.items())
     facts.add_row("Callers updated", updated)
     for gap in document["firewall_gaps"]:
         state = "still stands" if gap["stands"] else "settled"
         facts.add_row("Firewall gap", f"{gap['firewall']}: {state}")
-    facts.add_row("Re-check", document["recheck_at"] or "not scheduled")
-    calls = document["platform_calls_per_flow"]
-    facts.add_row("Platform calls", f"{calls} for each of {document['flow_jobs']} flows")
+    facts.add_row("Prepared", f"{document['flows_prepared']} flows before the key: no copy needed")
+    facts.add_row("Originals deleted", _deleted(report.outcome.deletions))
+    facts.add_row("Re-check of key", document["recheck_at"] or "not scheduled")
+    facts.add_row("Platform calls", _calls(report.meter))
     facts.add_row("Time", f"{document['seconds']} s")
     console.print(facts)
     for failure in document["failures"]:
@@ -114,5 +122,21 @@ def _ends(outcome: Outcome) -> list[Json]:
     ]
 
 
-def _per_flow(outcome: Outcome) -> float:
-    return round(outcome.platform_calls.total() / max(outcome.jobs, 1), 1)
+def _deleted(deletions: Sequence[Json]) -> str:
+    """What became of the deletes that were ordered, in words."""
+    deleted = [one for one in deletions if one["state"] == "deleted"]
+    runs = sum(one["runs"] for one in deleted)
+    text = f"{len(deleted)}, run summaries archived ({runs})"
+    kept = sum(one["state"] == "cancelled" for one in deletions)
+    return f"{text}; {kept} kept" if kept else text
+
+
+def _calls(meter: CallMeter) -> str:
+    """What one flow costs, and what all of it came to."""
+    per_flow = meter.per_flow()
+    services = ", ".join(f"{name} {number}" for name, number in per_flow.items())
+    total = sum(calls.total() for calls in meter.parts.values())
+    return (
+        f"{sum(per_flow.values()):.0f} a flow from the approved plan to its end in Operations "
+        f"({services}); {total} in the whole story"
+    )

@@ -6,7 +6,6 @@ import fcntl
 import json
 import secrets
 import shutil
-from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,9 @@ from local_cloud.demo.flow_folder import ImportedFlows, read_folders
 from local_cloud.demo.operator_sign_in import sign_in_operator
 from local_cloud.demo.outcome import Collector, Outcome, differences, unsettled
 from local_cloud.demo.platform import Platform
-from local_cloud.demo.story import Place, Story, StoryError
+from local_cloud.demo.platform_calls import CallMeter
+from local_cloud.demo.stage import Place, Stage, StoryError
+from local_cloud.demo.story import Story
 from local_cloud.demo.systems import SYSTEMS, OutsideSystem
 from local_cloud.demo.tenant import ENVIRONMENTS, OPERATIONS, app_settings, demo_tenant
 from local_cloud.demo.traffic import USER_AGENT, RepeatedEvent, StartedByHand, Traffic
@@ -31,10 +32,8 @@ from local_cloud.stack import Stack, StackError, StackOptions
 type Json = dict[str, Any]
 
 EXPECTED_ENDS = Path(__file__).with_name("expected_ends.json")
-_BY_HAND = ("send-parcel", "resend-order")
+_BY_HAND = ("send-parcel", "resend-order", "visitors")
 _EVENTS = ("WebhookKeywordTrigger", "WebhookAtMentionTrigger", "OnNewChannelMessage")
-#: Routes that are not calls of the app: outside systems calling flows, and signing in.
-_NOT_THE_APP = ("triggers", "entra")
 _KEY_EVENTS = "key-events"
 
 
@@ -96,6 +95,7 @@ class DemoRun:
         places: tuple[Place, ...] = (*ENVIRONMENTS, *self.imported.environments)
         names = {place.id: place.title for place in places}
         self.watcher = Watcher(self.app, self.platform, self.traffic, names)
+        self._stage = Stage(self.platform, self.app, self.watcher)
         self._collector = Collector(self.platform, self.app, names)
         return self
 
@@ -110,6 +110,11 @@ class DemoRun:
             await self._closing.aclose()
         finally:
             self._lock.close()
+
+    @property
+    def meter(self) -> CallMeter:
+        """What the app asked of the platform."""
+        return self._stage.meter
 
     def start_traffic(self) -> None:
         """Let outside systems call, people start flows, connectors tell of events."""
@@ -129,11 +134,11 @@ class DemoRun:
         self.start_traffic()
         outcome = Outcome()
         try:
-            imported = self.imported.environments
-            await Story(self.platform, self.app, self.watcher, imported).play()
+            await Story(self._stage, self.imported.environments).play()
         except (StoryError, TimeoutError) as error:
             outcome.failures.append(str(error) or "the app did not answer")
         await self.traffic.stop()
+        await self.meter.mark("everything else")
         await self._collect(outcome, held)
         return outcome
 
@@ -147,7 +152,7 @@ class DemoRun:
             is_changed = await self.traffic.held(system) != held[system.name]
             outcome.callers["secret" if system.secret else "app setting"] += is_changed
         outcome.gaps = _gaps(self.watcher.remediations, progress.jobs)
-        outcome.platform_calls = await self._platform_calls()
+        outcome.deletions = _deletions(self.watcher.remediations)
         outcome.recheck_at = await self._recheck_at()
         outcome.failures += await self._failures(outcome, held)
 
@@ -160,6 +165,11 @@ class DemoRun:
         found += unsettled([f for f in outcome.flows if f.environment in imported])
         found += [f"{path}: {why}" for path, why in self.imported.refused]
         found += await self._collector.lost_ownership(self.watcher.progress.jobs)
+        found += [
+            f"{one['flow']}: deleted, but {one['runs']} runs are archived"
+            for one in outcome.deletions
+            if one["state"] == "deleted" and not one["runs"]
+        ]
         if not account.calls:
             found.append("there was no traffic")
         if account.by_hand["Succeeded"] != account.by_hand.total():
@@ -185,15 +195,6 @@ class DemoRun:
             found.append(f"{health['parked']} messages are parked")
         lines = (await asyncio.to_thread(self.stack.log("app").read_text)).splitlines()
         return found + [text for line in lines if (text := _defect(line))]
-
-    async def _platform_calls(self) -> Counter[str]:
-        routes: dict[str, int] = (await self.platform.control("GET", "/calls"))["routes"]
-        calls: Counter[str] = Counter()
-        for route, number in routes.items():
-            service = route.partition(".")[0]
-            if service not in _NOT_THE_APP:
-                calls[service] += number - self.platform.own_calls.get(route, 0)
-        return calls
 
     async def _recheck_at(self) -> str:
         """When the app looks again after the key event: a scheduled message says so."""
@@ -225,6 +226,20 @@ def _is_rolled_back(system: OutsideSystem, outcome: Outcome) -> bool:
         if flow.slug == system.flow
     }
     return any(end.title in titles and end.state == "rolled_back" for end in outcome.flows)
+
+
+def _deletions(remediations: list[Json]) -> list[Json]:
+    """What became of each delete that was ordered, and how many run summaries are archived."""
+    return [
+        {
+            "flow": one["display_name"],
+            "state": one["state"],
+            "is_listed": one["is_listed"],
+            "runs": sum(a["runs"] for a in detail["run_archives"] if a["job_id"] == one["job_id"]),
+        }
+        for detail in remediations
+        for one in detail["deletions"]
+    ]
 
 
 def _gaps(remediations: list[Json], jobs: dict[tuple[str, str], Json]) -> list[Json]:

@@ -16,6 +16,8 @@ _NOTES = 6
 _PER_SECOND = 4
 _ORDER = (
     "planned",
+    "preparing",
+    "prepared",
     "copying",
     "copied",
     "proven",
@@ -30,7 +32,13 @@ _ORDER = (
     "rolled_back",
     "cancelled",
 )
-_STYLES = {"retired": "green", "blocked": "yellow", "failed": "red", "rolled_back": "cyan"}
+_STYLES = {
+    "retired": "green",
+    "prepared": "green",
+    "blocked": "yellow",
+    "failed": "red",
+    "rolled_back": "cyan",
+}
 
 
 async def show[T](console: Console, progress: Progress, work: Coroutine[Any, Any, T]) -> T:

@@ -69,12 +69,17 @@ class Watcher:
                 return detail
         return None
 
-    def environment_job(self, remediation_id: str, environment: str) -> Json:
-        """The job of one environment in a remediation; KeyError if there is none."""
+    def detail(self, remediation_id: str) -> Json:
+        """A remediation with its jobs and deletes; KeyError if there is none."""
         for detail in self.remediations:
             if detail["remediation"]["id"] == remediation_id:
-                for job in detail["environment_jobs"]:
-                    if job["environment_id"] == environment:
-                        found: Json = job
-                        return found
+                return detail
+        raise KeyError(remediation_id)
+
+    def environment_job(self, remediation_id: str, environment: str) -> Json:
+        """The job of one environment in a remediation; KeyError if there is none."""
+        for job in self.detail(remediation_id)["environment_jobs"]:
+            if job["environment_id"] == environment:
+                found: Json = job
+                return found
         raise KeyError(remediation_id)

@@ -1,0 +1,53 @@
+"""The first act: what is known, and what is done, before the key is applied to *Operations*.
+
+Every flow that is prepared here moves under the key by itself later on and needs no copy.
+"""
+
+from local_cloud.demo.definitions import flow_id
+from local_cloud.demo.stage import Stage
+from local_cloud.demo.tenant import OPERATIONS
+from local_cloud.demo.wording import assessment_in_words
+
+#: Flows whose makers agreed to a conversion: an administrator names them.
+_NAMED = tuple(flow_id(OPERATIONS.name, slug) for slug in ("damage", "night-list"))
+#: Its app's maker is away: the approver leaves it out, and it is copied after the key.
+_LEFT_OUT = flow_id(OPERATIONS.name, "old-app")
+_IS_OVER = "finished"
+
+
+async def assess(stage: Stage) -> None:
+    """Ask what the key would do; nothing is written."""
+    found = await stage.app.get(f"environments/{OPERATIONS.id}/assessment")
+    stage.note(f"Assessment of Operations: {assessment_in_words(found)}")
+
+
+async def prepare(stage: Stage) -> None:
+    """Convert the flows that are named, then add the others to a solution."""
+    await stage.app.put(f"environments/{OPERATIONS.id}", {"mode": "approve"})
+    stage.note(
+        "Operations is opted in: from now on the app may write there what somebody approves."
+    )
+    stage.note("Two flows whose makers agreed are named, to be converted to V2 before the key.")
+    await _carry_out(stage, await stage.order("prepare", OPERATIONS, _NAMED))
+    stage.note("Everything else that can be prepared without a decision is ordered.")
+    identity = await stage.order("prepare", OPERATIONS)
+    await _carry_out(stage, identity, except_flows=(_LEFT_OUT,))
+    await stage.meter.mark("Operations before the key: assess and prepare")
+
+
+async def _carry_out(stage: Stage, identity: str, except_flows: tuple[str, ...] = ()) -> None:
+    await stage.planned(identity, OPERATIONS)
+    if except_flows:
+        stage.note("The maker of Answer the old app is away: it is left out of the approval.")
+    await stage.approve(identity, except_flows)
+
+    def is_over() -> bool:
+        return bool(stage.watcher.environment_job(identity, OPERATIONS.id)["state"] == _IS_OVER)
+
+    await stage.until(is_over, "the end of the preparation of Operations")
+    titles = [
+        job["display_name"]
+        for job in stage.watcher.detail(identity)["jobs"]
+        if job["state"] == "prepared"
+    ]
+    stage.note(f"Prepared: {', '.join(sorted(titles)) or 'nothing'}.")
