@@ -2,17 +2,15 @@
 
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from shared.domain.backoff import wait_after
-from shared.domain.environment import MIGRATION_LONGEST, Mode
-from shared.domain.flow import ReportedFlow
+from shared.domain.environment import Mode
 from shared.domain.refusals import instruction_for
 from shared.domain.remediation import (
     EnvironmentJob,
     EnvironmentJobState,
-    RemediationMode,
     moved,
     postponed,
     stopped,
@@ -29,11 +27,11 @@ from shared.errors import (
 )
 from shared.rows import Kept
 from shared.services import Services
-from shared.steps.discover_flows import still_to_move
 from shared.steps.discovery_parts import forget_discovery
 from shared.steps.gate import settings_of
 from shared.steps.make_plan import complete, network_findings
 from shared.steps.plan_environment import environment_of, plan_now
+from shared.steps.wait_for_migration import wait_for_migration
 from shared.use_cases.carry_out_plan import await_approval, carry_out, compare, expire
 from shared.use_cases.environment_job_rows import (
     claim_environment_job,
@@ -99,71 +97,6 @@ async def _step(services: Services, kept: Kept[EnvironmentJob]) -> Kept[Environm
     return done
 
 
-async def _wait_for_migration(services: Services, job: EnvironmentJob) -> EnvironmentJob:
-    """`Linked` is not the end: no flow may be left that has yet to move (design §2.4)."""
-    environment = await environment_of(services, job)
-    link = environment.policy
-    job = replace(
-        job,
-        environment_name=environment.display_name,
-        policy_id=link.policy_id.lower() if link else "",
-    )
-    if job.mode is RemediationMode.PREPARE and link is not None:
-        raise Blocked(
-            f"{environment.display_name} is linked to an encryption policy: it is too late to "
-            "prepare it.",
-            instruction="Start a remediation in mode apply: what stays is copied.",
-            code="linked",
-        )
-    if job.mode is RemediationMode.APPLY:
-        if link is None:
-            raise Blocked(
-                f"{environment.display_name} is not linked to an encryption policy.",
-                instruction="Link it to a policy first; until then only assess, dry-run or prepare "
-                "it.",
-                code="not_linked",
-            )
-        until = services.now + services.settings.migration_poll
-        if not environment.is_linked:
-            return postponed(job, f"The policy is {link.status}.", until=until, now=services.now)
-        if left := await still_to_move(services, environment.id):
-            return _migrating(services, job, left)
-        job = replace(job, migrating_since=None)
-    text = _STARTS.get(job.mode, "Read only.")
-    return moved(job, EnvironmentJobState.DISCOVERING, text, now=services.now)
-
-
-def _migrating(
-    services: Services, job: EnvironmentJob, left: Sequence[ReportedFlow]
-) -> EnvironmentJob:
-    """Wait as long as a migration may take, then say which flows it has not moved."""
-    since = job.migrating_since or services.now
-    if services.now - since < MIGRATION_LONGEST:
-        text = "The environment's flows are still being moved under the key."
-        until = services.now + services.settings.migration_poll
-        job = replace(job, migrating_since=since)
-        return postponed(job, text, until=until, now=services.now)
-    names = ", ".join(f"{flow.display_name} ({flow.flow_name})" for flow in left[:_NAMED])
-    more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
-    return stopped(
-        replace(job, migrating_since=None),  # a retry waits anew
-        EnvironmentJobState.BLOCKED,
-        f"Flows that move under the key by themselves have not for {MIGRATION_LONGEST.days} days: "
-        f"{names}{more}.",
-        "Ask Microsoft's support, in a ticket, to move them, then retry. To go on with the other "
-        "flows meanwhile, exclude these in the environment's settings, then retry.",
-        now=services.now,
-    )
-
-
-#: A reason names so many flows; the admin center's list has all of them.
-_NAMED = 20
-_STARTS = {
-    RemediationMode.APPLY: "The migration is over.",
-    RemediationMode.PREPARE: "No key is applied yet.",
-}
-
-
 async def _discover(services: Services, job: EnvironmentJob) -> EnvironmentJob:
     items, findings = await plan_now(services, job, await environment_of(services, job))
     stale = {item.workflow_id for item in await services.tables.plans.all(job.id)}
@@ -210,7 +143,7 @@ async def _complete_plan(services: Services, job: EnvironmentJob) -> Environment
 
 
 STEPS: dict[EnvironmentJobState, Step] = {
-    EnvironmentJobState.WAITING_FOR_MIGRATION: _wait_for_migration,
+    EnvironmentJobState.WAITING_FOR_MIGRATION: wait_for_migration,
     EnvironmentJobState.DISCOVERING: _discover,
     EnvironmentJobState.PLANNED: _complete_plan,
     EnvironmentJobState.AWAITING_APPROVAL: expire,
