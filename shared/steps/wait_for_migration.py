@@ -1,4 +1,4 @@
-"""Wait until the platform has moved what moves under the key by itself; only then copies may be made.
+"""Wait until the platform has moved what moves by itself; only then copies may be made.
 
 `Linked` is not the end: no flow may be left that has yet to move (contract §5.1).
 """
