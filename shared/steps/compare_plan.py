@@ -4,13 +4,14 @@ Between the approval and the first write may lie days. Reads the platform only.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from shared.domain.environment import Environment
 from shared.domain.job import copy_id
 from shared.domain.plan_approval import Decision, expire, hold
 from shared.domain.remediation import EnvironmentJob, PlanItem
+from shared.errors import Throttled
 from shared.services import Services
 from shared.steps.make_plan import complete, network_findings, with_callers
 
@@ -30,10 +31,7 @@ async def hold_what_changed(
     now_items, findings = now
     decision = Decision(number=job.approvals, by=job.approved_by, left_out=frozenset(job.left_out))
     found = await _with_callers(services, job, planned, now_items)
-    decided = [
-        await _anew(services, environment, item) if item.awaits_approval else item
-        for item in hold(planned, found, decision)
-    ]
+    decided = await _completed(services, environment, hold(planned, found, decision))
     await services.tables.plans.upsert(*decided)
     items = {item.workflow_id: item for item in (*planned, *decided)}
     awaiting = sum(item.awaits_approval for item in items.values())
@@ -56,9 +54,28 @@ async def leave_unapproved(services: Services, job: EnvironmentJob) -> Environme
     return replace(job, awaiting=0)
 
 
-async def _anew(services: Services, environment: Environment, item: PlanItem) -> PlanItem:
-    """Return a changed item with all that a plan reads of its flow alone."""
-    return await complete(services, environment, replace(item, is_complete=False))
+async def _completed(
+    services: Services, environment: Environment, items: Iterable[PlanItem]
+) -> list[PlanItem]:
+    """Return the items; a changed one with all that a plan reads of its flow alone.
+
+    Nothing is kept before all is decided. So a used-up budget is not waited for: it would be used
+    up again. An id of a URL that stays unknown is read by the flow's job, as one without any run.
+    """
+    done: list[PlanItem] = []
+    asks_for_url = True
+    for item in items:
+        if item.awaits_approval:
+            item = replace(item, is_complete=False)
+            try:
+                item = await complete(services, environment, item, asks_for_url=asks_for_url)
+            except Throttled:
+                if not asks_for_url:
+                    raise
+                asks_for_url = False
+                item = await complete(services, environment, item, asks_for_url=False)
+        done.append(item)
+    return done
 
 
 def _as_read(item: PlanItem, known: PlanItem) -> PlanItem:

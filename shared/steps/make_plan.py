@@ -70,14 +70,17 @@ async def make_plan(
     return items, _findings(items, graph, discovery, request)
 
 
-async def complete(services: Services, environment: Environment, item: PlanItem) -> PlanItem:
+async def complete(
+    services: Services, environment: Environment, item: PlanItem, *, asks_for_url: bool = True
+) -> PlanItem:
     """Return the item with its trigger URL's id, its callers, co-owners and solutions. Reads only.
 
-    The id stands in the links of a run, which an administrator may read without being co-owner.
+    The id stands in the links of a run, which an administrator may read without being co-owner: a
+    call of the flow service's small budget, unless `asks_for_url` is false.
     """
     if item.is_complete:
         return item
-    if item.has_trigger_url and not item.url_id and item.is_on:
+    if asks_for_url and item.has_trigger_url and not item.url_id and item.is_on:
         item = replace(item, url_id=await _url_id(services, environment.id, item))
     if item.edits and not item.proposal:
         item = await _with_proposal(services, environment, item)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from shared.domain.job import JobState
-from shared.domain.remediation import RemediationMode
+from shared.domain.remediation import EnvironmentJobState, RemediationMode
 from shared.errors import Throttled
 from tests.functional.remediation_story import Story
+from tests.functional.test_edits import edit
 from tests.twins.ports import Ports
 
 #: Changes of permissions read them first: two calls to the flow service.
@@ -72,6 +73,24 @@ def story() -> Story:
     budget = FlowServiceBudget(now=story.world.clock.now)
     story.around = budget.around
     return story
+
+
+async def test_more_flows_that_changed_than_a_minute_has_calls_are_held_for_approval(
+    story: Story,
+) -> None:
+    """A solution was imported after the approval: the comparison ends, whatever the budget is."""
+    for number in range(12):
+        story.build.http_flow(f"Flow {number}")
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    for flow in list(story.world.flows()):
+        edit(flow)
+
+    await story.approve(run=timedelta(minutes=30))
+
+    job = await story.environment_job()
+    assert (job.state, job.awaiting) == (EnvironmentJobState.AWAITING_APPROVAL, 12)
 
 
 async def test_a_flow_is_retired_with_five_calls_a_minute(story: Story) -> None:
