@@ -1,7 +1,7 @@
 """Once a day: look at every environment under a policy, and at what got stuck."""
 
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -116,8 +116,9 @@ async def _retired_but_on(services: Services, environment: Environment) -> Async
             without_row.append(job)
         elif state is FlowState.ON:
             yield job.display_name
-    for job in await _on_in_flow_service(services, environment, without_row):
-        yield job.display_name
+    if without_row:
+        async for title in _on_in_flow_service(services, environment, without_row):
+            yield title
 
 
 async def _state_in_dataverse(
@@ -132,19 +133,18 @@ async def _state_in_dataverse(
 
 
 async def _on_in_flow_service(
-    services: Services, environment: Environment, jobs: list[FlowJob]
-) -> list[FlowJob]:
-    """Return those that are on and that Dataverse has no row of: one list tells of them all."""
-    if not jobs:
-        return []
+    services: Services, environment: Environment, jobs: Iterable[FlowJob]
+) -> AsyncIterator[str]:
+    """Yield those that are on and that Dataverse has no row of: one list tells of them all."""
     listed = await services.flow_reports.list_flows(environment.id)
     states = {flow.flow_name: flow.state for flow in listed}
     for job in jobs:
-        if job.flow_name in states and states[job.flow_name] is None:  # a list may be bare
+        state = states.get(job.flow_name)
+        if state is None and job.flow_name in states:  # a list may be bare
             with suppress(NotFound):  # deleted since it was listed
-                detail = await services.flow_reports.get_flow(environment.id, job.flow_name)
-                states[job.flow_name] = detail.state
-    return [job for job in jobs if states.get(job.flow_name) is FlowState.ON]
+                state = (await services.flow_reports.get_flow(environment.id, job.flow_name)).state
+        if state is FlowState.ON:
+            yield job.display_name
 
 
 async def _retry_network_gaps(services: Services) -> int:
