@@ -18,18 +18,16 @@ _IS_OVER = "finished"
 async def assess(stage: Stage) -> None:
     """Ask what the key would do; nothing is written."""
     found = await stage.app.get(f"environments/{OPERATIONS.id}/assessment")
-    stage.note(f"Assessment of Operations: {assessment_in_words(found)}")
+    stage.note(f"Before the key, Operations is assessed: {assessment_in_words(found)}")
 
 
 async def prepare(stage: Stage) -> None:
     """Convert the flows that are named, then add the others to a solution."""
     await stage.app.put(f"environments/{OPERATIONS.id}", {"mode": "approve"})
-    stage.note(
-        "Operations is opted in: from now on the app may write there what somebody approves."
-    )
-    stage.note("Two flows whose makers agreed are named, to be converted to V2 before the key.")
+    stage.note("Operations is opted in (mode approve): the app may write what somebody approves.")
+    stage.note("The makers of two of them agree to V2: a conversion is ordered by their names.")
     await _carry_out(stage, await stage.order("prepare", OPERATIONS, _NAMED))
-    stage.note("Everything else that can be prepared without a decision is ordered.")
+    stage.note("The rest is ordered without names: what no maker has to agree to is prepared.")
     identity = await stage.order("prepare", OPERATIONS)
     await _carry_out(stage, identity, except_flows=(_LEFT_OUT,))
     await stage.meter.mark("Operations before the key: assess and prepare")

@@ -11,6 +11,15 @@ from local_cloud.demo.platform import Platform
 
 #: Routes that are not calls of the app: outside systems calling flows, and signing in.
 _NOT_THE_APP = ("triggers", "entra")
+#: Services in the order of docs/performance.md, by the tenant's names of them.
+_SERVICES = {
+    "flow_service": "flow service",
+    "dataverse": "Dataverse",
+    "resource_manager": "Resource Manager",
+    "key_vault": "Key Vault",
+    "bap": "admin API",
+    "power_apps": "Power Apps",
+}
 #: The part that is measured for each flow: from the approved plan to the last job's end.
 REMEDIATING = "Operations, from the approved plan to the last flow's end"
 
@@ -36,7 +45,8 @@ class CallMeter:
         calls = self.parts.get(REMEDIATING, Counter())
         if not self.flows:
             return {}
-        return {name: round(number / self.flows, 1) for name, number in sorted(calls.items())}
+        names = [*_SERVICES.values(), *(calls.keys() - _SERVICES.values())]
+        return {name: round(calls[name] / self.flows, 1) for name in names if calls[name]}
 
     async def _until_now(self) -> Counter[str]:
         """Calls since the tenant was started, without those of the demo's people."""
@@ -45,5 +55,6 @@ class CallMeter:
         for route, number in routes.items():
             service = route.partition(".")[0]
             if service not in _NOT_THE_APP:
-                calls[service] += number - self.platform.own_calls.get(route, 0)
+                own = self.platform.own_calls.get(route, 0)
+                calls[_SERVICES.get(service, service)] += number - own
         return calls

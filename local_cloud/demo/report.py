@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from local_cloud.demo.account import Account
-from local_cloud.demo.outcome import Outcome
+from local_cloud.demo.outcome import FlowEnd, Outcome
 from local_cloud.demo.platform_calls import CallMeter
 from local_cloud.demo.traffic import USER_AGENT
+from local_cloud.demo.wording import flows
 from shared.domain.trigger_url import redact
 
 type Json = dict[str, Any]
@@ -87,21 +88,21 @@ def print_summary(console: Console, report: Report) -> None:
     document = report.document()
     ends = Table("Category", "End", "Flows", title="What became of the flows")
     for line in document["ends"]:
-        ends.add_row(line["category"], line["end"], str(line["flows"]))
+        ends.add_row(line["category"].replace("_", " "), line["end"], str(line["flows"]))
     console.print(ends)
     facts = Table.grid(padding=(0, 2))
     traffic = document["traffic"]
     facts.add_row("Traffic", f"{traffic['sent']} sent, {traffic['answered']} answered, "
                   f"{traffic['lost']} lost")  # fmt: skip
-    updated = ", ".join(f"{number} {kind}" for kind, number in report.outcome.callers.items())
-    updated = ", ".join(f"{number} {kind}s" for kind, number in report.outcome.callers.items())
+    callers = report.outcome.callers.items()
+    updated = ", ".join(f"{n} {kind if n == 1 else kind + 's'}" for kind, n in callers)
     facts.add_row("Callers updated", updated)
     for gap in document["firewall_gaps"]:
         state = "still stands" if gap["stands"] else "settled"
         facts.add_row("Firewall gap", f"{gap['firewall']}: {state}")
-    facts.add_row("Prepared", f"{document['flows_prepared']} flows before the key: no copy needed")
+    facts.add_row("Prepared", f"{flows(document['flows_prepared'])} before the key, without a copy")
     facts.add_row("Originals deleted", _deleted(report.outcome.deletions))
-    facts.add_row("Re-check of key", document["recheck_at"] or "not scheduled")
+    facts.add_row("Key looked at again", document["recheck_at"] or "not scheduled")
     facts.add_row("Platform calls", _calls(report.meter))
     facts.add_row("Time", f"{document['seconds']} s")
     console.print(facts)
@@ -112,14 +113,15 @@ def print_summary(console: Console, report: Report) -> None:
 
 
 def _ends(outcome: Outcome) -> list[Json]:
-    counted = Counter(
-        (flow.category or "moves by itself", f"{flow.state} {flow.code}".strip())
-        for flow in outcome.flows
-    )
+    counted = Counter((flow.category or "moves by itself", _end(flow)) for flow in outcome.flows)
     return [
         {"category": category, "end": end, "flows": number}
         for (category, end), number in sorted(counted.items())
     ]
+
+
+def _end(flow: FlowEnd) -> str:
+    return f"{flow.state.replace('_', ' ')} {flow.code}".strip()
 
 
 def _deleted(deletions: Sequence[Json]) -> str:
@@ -132,11 +134,10 @@ def _deleted(deletions: Sequence[Json]) -> str:
 
 
 def _calls(meter: CallMeter) -> str:
-    """What one flow costs, and what all of it came to."""
+    """What one flow costs, as docs/performance.md counts it, and what all of it came to."""
     per_flow = meter.per_flow()
-    services = ", ".join(f"{name} {number}" for name, number in per_flow.items())
     total = sum(calls.total() for calls in meter.parts.values())
     return (
-        f"{sum(per_flow.values()):.0f} a flow from the approved plan to its end in Operations "
-        f"({services}); {total} in the whole story"
+        f"{sum(per_flow.values()):.0f} a flow, from the approved plan to its end "
+        f"({meter.flows} of Operations); {total} in all"
     )

@@ -47,6 +47,8 @@ class Stage:
         self.app = app
         self.watcher = watcher
         self.meter = CallMeter(platform)
+        #: What is told as soon as it is seen, whichever act is being played.
+        self.observers: list[Callable[[], None]] = []
 
     @property
     def progress(self) -> Progress:
@@ -80,8 +82,7 @@ class Stage:
             return None if job["state"] in _PLANNING else job
 
         job = await self.until(planned, f"the plan for {environment.title}")
-        words = plan_in_words(job["counts"] or {})
-        self.note(f"Plan for {environment.title}, number of flows: {words}.")
+        self.note(f"Plan for {environment.title}: {plan_in_words(job['counts'] or {})}.")
         return job
 
     async def approve(self, identity: str, except_flows: Sequence[str] = ()) -> None:
@@ -96,7 +97,7 @@ class Stage:
         except AppRefusal as refusal:
             if refusal.status != 409:
                 raise  # 409: an answer was lost on the way, and the plan is approved already
-        self.note(f"The {APPROVER} approves this plan: version {', '.join(versions)}.")
+        self.note(f"The {APPROVER} approves this version of the plan: {', '.join(versions)}.")
 
     async def until[T](
         self,
@@ -111,6 +112,8 @@ class Stage:
         while True:
             began = time.monotonic()
             await self.watcher.look()
+            for tell in self.observers:
+                tell()
             if found := observe():
                 return found
             if meanwhile:

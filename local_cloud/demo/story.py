@@ -6,9 +6,10 @@ what was waited for.
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from local_cloud.demo import before_key, finish_line
+from local_cloud.demo import before_key
 from local_cloud.demo.azure import KEY, KEY_VAULT, POLICY_SYSTEM_ID, PRICING_SITE, REGIONS
 from local_cloud.demo.definitions import flow_id
+from local_cloud.demo.finish_line import FinishLine
 from local_cloud.demo.platform_calls import REMEDIATING
 from local_cloud.demo.progress import FINISHED
 from local_cloud.demo.stage import Place, Stage
@@ -35,11 +36,10 @@ class Story:
         """`imported` are environments of exported flows, remediated after all others."""
         self._stage = stage
         self._imported = imported
+        self._finish_line = FinishLine(stage)
         self._is_pricing_open = False
         self._is_app_published = False
         self._waived: set[str] = set()
-        #: The remediation of Operations that the link started.
-        self._linked = ""
 
     @property
     def acts(self) -> dict[str, Callable[[], Awaitable[None]]]:
@@ -85,8 +85,7 @@ class Story:
 
     async def remediate(self) -> None:
         """The remediation that the link started, and the order to delete what it retires."""
-        self._linked = await self._run("policy_event", OPERATIONS)
-        await finish_line.order(self._stage, self._linked)
+        await self._finish_line.order(await self._run("policy_event", OPERATIONS))
 
     async def rotate(self) -> None:
         """A new version of the key; its event arrives over Service Bus."""
@@ -116,16 +115,16 @@ class Story:
         )
         where = f"remediations/{detail['remediation']['id']}/roll-back"
         await stage.app.post(where, {"flows": [_FEEDBACK]})
-        stage.note("A mind is changed: Take feedback is to be rolled back.")
+        stage.note("Somebody wants Take feedback back as it was: its rollback is ordered.")
         await stage.until(
             lambda: stage.job(CUSTOMER_CARE, _FEEDBACK).get("state") == "rolled_back",
             "the rollback of Take feedback",
         )
-        stage.note("It is: its original is on, its caller has the old URL again, its copy is off.")
+        stage.note("Take feedback: original on, old URL back with its caller, copy off.")
 
     async def finish(self) -> None:
         """The deletes that were ordered when Operations was done."""
-        await finish_line.cross(self._stage, self._linked)
+        await self._finish_line.cross()
 
     async def import_flows(self) -> None:
         """Environments of exported flows, all at once and without asking."""
@@ -165,7 +164,7 @@ class Story:
             await stage.meter.mark(REMEDIATING)
             stage.meter.flows = len(own)
         words = ends_in_words(job["state"] for job in own)
-        stage.note(f"{environment.title} is done, number of flows: {words}.")
+        stage.note(f"{environment.title} has come to its end: {words}.")
         return identity
 
     async def _settle(self, identity: str, environment: Place) -> None:
