@@ -56,7 +56,7 @@ def assessment_in_words(assessment: Json) -> str:
     number = sum(bool(_PREPARABLE & set(flow["reasons"])) for flow in staying)
     return (
         f"{len(staying)} of {flows(assessment['flow_count'])} would stay on Microsoft's key: "
-        f"{_counted(why, _REASONS)}. {number} of them can be prepared, and then need no copy."
+        f"{_counted(why, _REASONS)}. {number} of them can be prepared, which spares the copy."
     )
 
 

@@ -10,11 +10,13 @@ from local_cloud.demo.run import DemoOptions, DemoRun
 #: What the app's log says when its process is killed, one after the other: text and how often it
 #: has to stand there. Between two of them another process has taken over.
 POINTS = (
+    (": planned -> preparing", 1),
     ("waiting_for_migration -> waiting_for_migration", 2),
     (": planned -> copying", 4),
     (": copied -> proven", 5),
     (": updating_callers -> quiet", 4),
     (": swapping -> watched", 3),
+    (": scheduled -> deleted", 1),
     (": rolling_back -> ", 1),
 )
 
@@ -22,7 +24,7 @@ POINTS = (
 @pytest.mark.e2e
 @pytest.mark.timeout(900)
 async def test_the_demo_ends_as_it_must_though_the_app_is_killed(tmp_path: Path) -> None:
-    """Killed before, while and after it copies, moves callers, swaps and rolls back: 0 lost."""
+    """Killed while it prepares, copies, moves callers, swaps, deletes and rolls back: 0 lost."""
     async with DemoRun(DemoOptions(folder=tmp_path / "demo")) as demo:
         story = asyncio.create_task(demo.play())
         kills = 0

@@ -1,0 +1,66 @@
+"""How the demo tells in words, and counts in calls, what happens."""
+
+from typing import Any
+
+from local_cloud.demo.platform_calls import REMEDIATING, CallMeter
+from local_cloud.demo.wording import assessment_in_words, ends_in_words, plan_in_words
+
+
+class CountingTenant:
+    """Stands for the tenant: answers how often each of its routes was called."""
+
+    def __init__(self) -> None:
+        """Nobody has called yet."""
+        self.routes: dict[str, int] = {}
+        self.own_calls: dict[str, int] = {}
+
+    async def control(self, method: str, path: str) -> dict[str, Any]:
+        """Answer `GET /calls`."""
+        assert (method, path) == ("GET", "/calls")
+        return {"routes": self.routes}
+
+
+def test_a_plan_is_told_in_words_and_in_the_order_of_its_work() -> None:
+    """Only the first number names the flows; what has no words keeps its own name."""
+    counts = {"blocked": 4, "copy": 1, "swap": 0, "leave": 2, "new_action": 3}
+
+    told = plan_in_words(counts)
+
+    assert told == (
+        "1 flow to copy, 2 to leave as they are, 4 for a person to settle first, 3 new_action"
+    )
+    assert plan_in_words({}) == "no flow"
+    assert ends_in_words(["retired", "blocked", "retired"]) == (
+        "2 flows replaced by their copies, 1 waiting for a person"
+    )
+
+
+def test_an_assessment_counts_each_flow_that_stays_once() -> None:
+    """A flow with a reason of its own is not counted with the parents."""
+    reasons = [["parent_of_mmk_flow", "http_trigger"], ["list_flows_as_admin_v1"]]
+    flows = [{"stays_on_mmk": True, "reasons": each} for each in reasons]
+    moving = {"stays_on_mmk": False, "reasons": []}
+
+    told = assessment_in_words({"flow_count": 9, "flows": [*flows, moving]})
+
+    assert told == (
+        "2 of 9 flows would stay on Microsoft's key: 1 flow with an HTTP trigger, "
+        "1 with List flows as Admin (V1). 1 of them can be prepared, which spares the copy."
+    )
+
+
+async def test_calls_belong_to_the_part_in_which_they_were_made() -> None:
+    """Those of the demo's people, of outside systems and of signing in do not count."""
+    tenant = CountingTenant()
+    meter = CallMeter(tenant)  # type: ignore[arg-type]  # all that it calls
+
+    tenant.routes = {"bap.list": 2, "triggers.call": 7, "entra.token": 1}
+    await meter.mark("planning")
+    tenant.routes = {"bap.list": 3, "triggers.call": 9, "key_vault.get": 5}
+    tenant.own_calls = {"key_vault.get": 1}
+    await meter.mark(REMEDIATING)
+
+    assert meter.per_flow() == {}
+    meter.flows = 2
+    assert dict(meter.parts["planning"]) == {"admin API": 2}
+    assert meter.per_flow() == {"Key Vault": 2.0, "admin API": 0.5}
