@@ -1,4 +1,4 @@
-"""The last act: retired originals are deleted on the first day allowed, so that no list names them.
+"""The finish line: retired originals are deleted on the first day allowed; then no list names them.
 
 The deletes are ordered as soon as the originals are retired, and made while the story goes on.
 """

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from local_cloud.demo.progress import Progress
 
-_NOTES = 6
+_NOTES = 5
 _PER_SECOND = 4
 _ORDER = (
     "planned",
@@ -118,6 +118,11 @@ def _traffic(progress: Progress) -> Table:
     return table
 
 
-def _notes(progress: Progress) -> Text:
-    lines = [f"{at:6.1f} s  {text}" for at, text in progress.notes[-_NOTES:]]
-    return Text("\n".join(lines) or "Starting the local cloud and the app …")
+def _notes(progress: Progress) -> Table | Text:
+    if not progress.notes:
+        return Text("Starting the local cloud and the app …")
+    lines = Table.grid(padding=(0, 2))
+    lines.add_column(justify="right", no_wrap=True, style="dim")
+    for at, text in progress.notes[-_NOTES:]:
+        lines.add_row(f"{at:.1f} s", Text(text))
+    return lines

@@ -8,8 +8,8 @@ type Json = dict[str, Any]
 
 _ACTIONS = {
     "copy": "to copy",
-    "copy_with_family": "to copy together with the flows that run them",
-    "swap": "to swap with a copy (they start by themselves)",
+    "copy_with_family": "to copy with parents and children",
+    "swap": "to swap with a copy (self-starting)",
     "copy_off": "to copy switched off",
     "add_to_solution": "to add to a solution",
     "convert_trigger": "to convert to the V2 trigger",
@@ -19,7 +19,7 @@ _ACTIONS = {
     "blocked": "for a person to settle first",
 }
 _STATES = {
-    "retired": "replaced by their copies",
+    "retired": "copied and retired",
     "prepared": "prepared",
     "blocked": "waiting for a person",
     "failed": "failed",

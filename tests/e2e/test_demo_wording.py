@@ -31,7 +31,7 @@ def test_a_plan_is_told_in_words_and_in_the_order_of_its_work() -> None:
     )
     assert plan_in_words({}) == "no flow"
     assert ends_in_words(["retired", "blocked", "retired"]) == (
-        "2 flows replaced by their copies, 1 waiting for a person"
+        "2 flows copied and retired, 1 waiting for a person"
     )
 
 
