@@ -207,7 +207,7 @@ def _end(seen: _Sighting, *, item: Json | None, job: Json | None) -> FlowEnd:
         original=_on_or_off(original),
         copy=_on_or_off(copy) if copy else "none",
         is_protected=bool(works.get("isProtected")),
-        explanation=(job or {}).get("reason") or (item or {}).get("explanation", ""),
+        explanation=_explanation(item, job),
         instruction=(job or {}).get("instruction") or (item or {}).get("instruction", ""),
     )
 
@@ -223,6 +223,12 @@ def _state(item: Json | None, job: Json | None, original: Json) -> str:
     if item:
         return "needs_person" if item["action"] == "blocked" else str(item["action"])
     return "moved" if original.get("isProtected") else "left"
+
+
+def _explanation(item: Json | None, job: Json | None) -> str:
+    if job and job["state"] == "prepared":
+        return "It was prepared before the key, and moved by itself."
+    return str((job or {}).get("reason") or (item or {}).get("explanation", ""))
 
 
 def _on_or_off(flow: Json) -> str:
