@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from shared.domain.trigger_url import redact
+from shared.domain.trigger_urls.trigger_url import redact
 
 _TEMPLATE = "assessment.html.j2"
 #: By what the API calls a reason.

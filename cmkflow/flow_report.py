@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from shared.adapters.flow_files import FlowFile
-from shared.domain.flow_definition import FlowDefinition
-from shared.domain.flow_documents import FoundFlow
-from shared.domain.json_values import texts_in
-from shared.domain.mmk_rule import Assessment, explain_all
-from shared.domain.trigger_url import TriggerUrl, find_trigger_urls
+from shared.domain.definitions.flow_definition import FlowDefinition
+from shared.domain.definitions.flow_documents import FoundFlow
+from shared.domain.definitions.json_values import texts_in
+from shared.domain.plans.mmk_rule import Assessment, explain_all
+from shared.domain.trigger_urls.trigger_url import TriggerUrl, find_trigger_urls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cmkflow.answer_tables import facts
-from shared.domain.plan_words import ACTION_WORDS
+from shared.domain.plans.words import ACTION_WORDS
 
 #: By what the API calls an action, in the order in which flows are shown.
 ACTIONS = {str(action): words for action, words in ACTION_WORDS.items()}

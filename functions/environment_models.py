@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 from functions.http_answers import Answer
 from functions.http_requests import Id, Request, Text
 from shared.domain.environment import Mode
-from shared.domain.maintenance import is_window
+from shared.domain.jobs.maintenance import is_window
 from shared.use_cases.change_environment import ShownEnvironment
 
 

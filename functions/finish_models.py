@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from functions.http_answers import Answer
-from shared.domain.deletion import DeletionState
-from shared.domain.run_archive import ArchiveState
+from shared.domain.jobs.deletion import DeletionState
+from shared.domain.jobs.run_archive import ArchiveState
 
 
 class RunArchiveAnswer(Answer):

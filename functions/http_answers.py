@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from functions.problems import defect, problem_of
 from shared.bootstrap import services
-from shared.domain.trigger_url import redact
+from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import ProductError
 
 log = logging.getLogger(__name__)

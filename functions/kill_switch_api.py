@@ -7,7 +7,7 @@ import azure.functions as func
 from functions.http_answers import Answer, answers, ok
 from functions.http_requests import NoQuery, Request, Text, caller_of, read_body, read_query
 from shared.bootstrap import services
-from shared.domain.records import Flag
+from shared.domain.callers.records import Flag
 from shared.use_cases.switch_writes import kill_switch, set_kill_switch
 
 blueprint = func.Blueprint()

@@ -23,8 +23,8 @@ from datetime import datetime
 
 import azure.functions as func
 
-from shared.domain.backoff import wait_after
-from shared.domain.trigger_url import redact
+from shared.domain.jobs.backoff import wait_after
+from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import Conflict, ProductError, Throttled, Transient, Unreadable, Waiting
 from shared.ports import OutgoingMessage
 from shared.services import Services

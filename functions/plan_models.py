@@ -8,9 +8,9 @@ from functions.environment_models import FlowId
 from functions.http_answers import Answer
 from functions.http_requests import Request, Text
 from functions.remediation_models import EnvironmentId, EnvironmentJobAnswer, Once
-from shared.domain.conversion import Edit
-from shared.domain.job import Pattern
-from shared.domain.remediation import PlannedAction
+from shared.domain.conversions.conversion import Edit
+from shared.domain.jobs.job import Pattern
+from shared.domain.plans.remediation import PlannedAction
 
 type PlanVersion = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from functions.plan_models import PlanAnswer, PlanItemAnswer
-from shared.domain.plan_words import ACTION_WORDS
-from shared.domain.trigger_url import redact
+from shared.domain.plans.words import ACTION_WORDS
+from shared.domain.trigger_urls.trigger_url import redact
 
 _TEMPLATE = "plan.html.j2"
 

@@ -7,8 +7,8 @@ from datetime import datetime
 import azure.functions as func
 from pydantic import BaseModel, ConfigDict
 
-from shared.domain.refusals import instruction_for
-from shared.domain.trigger_url import redact
+from shared.domain.jobs.refusals import instruction_for
+from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
     Blocked,
     Conflict,

@@ -10,9 +10,9 @@ from functions.finish_models import DeletionAnswer, RunArchiveAnswer, TicketWind
 from functions.http_answers import Answer
 from functions.http_requests import Id, Request, Text
 from shared.domain.identifiers import environment_identifier
-from shared.domain.job import JobState, Order, Pattern, RollbackStage
-from shared.domain.progress import RemediationState
-from shared.domain.remediation import (
+from shared.domain.jobs.job import JobState, Order, Pattern, RollbackStage
+from shared.domain.jobs.progress import RemediationState
+from shared.domain.plans.remediation import (
     EnvironmentJobState,
     Origin,
     RemediationMode,

@@ -18,7 +18,7 @@ from functions.remediation_models import (
     RemediationQuery,
 )
 from shared.bootstrap import services
-from shared.domain.remediation import Origin, Remediation
+from shared.domain.plans.remediation import Origin, Remediation
 from shared.errors import Blocked
 from shared.use_cases import show_remediation as shown
 from shared.use_cases.start_remediation import StartRemediation, order_remediation

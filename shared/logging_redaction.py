@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from shared.domain.trigger_url import redact
+from shared.domain.trigger_urls.trigger_url import redact
 
 
 def install_redaction() -> None:

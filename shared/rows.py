@@ -9,11 +9,7 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter
 
-from shared.domain.deletion import Deletion
-from shared.domain.discovery import DiscoveredPart
-from shared.domain.environment import EnvironmentSettings
-from shared.domain.job import FlowJob
-from shared.domain.records import (
+from shared.domain.callers.records import (
     CallerRecord,
     Flag,
     LinkRecord,
@@ -22,8 +18,12 @@ from shared.domain.records import (
     SearchProgress,
     WholeSearch,
 )
-from shared.domain.remediation import EnvironmentJob, PlanItem, Remediation
-from shared.domain.run_archive import RunArchive
+from shared.domain.environment import EnvironmentSettings
+from shared.domain.jobs.deletion import Deletion
+from shared.domain.jobs.job import FlowJob
+from shared.domain.jobs.run_archive import RunArchive
+from shared.domain.plans.discovery import DiscoveredPart
+from shared.domain.plans.remediation import EnvironmentJob, PlanItem, Remediation
 from shared.errors import NotFound
 from shared.ports import Condition, Delete, Insert, Operation, Replace, Row, Scalar, Store, Upsert
 

@@ -11,7 +11,10 @@ from pydantic import Field
 from shared.adapters.dataverse import Dataverse
 from shared.adapters.http_client import Call
 from shared.adapters.wire import Wire, read_wire
-from shared.domain.connection_reference import ConnectionReference, ConnectionReferenceDraft
+from shared.domain.definitions.connection_reference import (
+    ConnectionReference,
+    ConnectionReferenceDraft,
+)
 from shared.domain.environment import Environment
 from shared.ports import ConnectionReferences
 

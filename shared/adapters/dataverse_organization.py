@@ -8,8 +8,8 @@ from pydantic import Field
 
 from shared.adapters.dataverse import Dataverse
 from shared.adapters.wire import Wire, read_wire
+from shared.domain.definitions.json_values import as_mapping, text_at
 from shared.domain.environment import Environment
-from shared.domain.json_values import as_mapping, text_at
 from shared.errors import Unavailable
 from shared.ports import Organization
 

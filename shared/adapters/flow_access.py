@@ -9,8 +9,8 @@ from typing import Protocol
 from shared.adapters.flow_service import VERSION, admin_url, maker_url
 from shared.adapters.http_client import Call, HttpClient, Service, read_object
 from shared.adapters.wire import Wire, read_wire
+from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.flow import Permission
-from shared.domain.json_values import mapping_at, text_at
 from shared.errors import Unavailable
 from shared.ports import FlowAccess
 

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from shared.domain.flow_definition import DefinitionFormat
-from shared.domain.flow_documents import FoundFlow, find_flows
+from shared.domain.definitions.flow_definition import DefinitionFormat
+from shared.domain.definitions.flow_documents import FoundFlow, find_flows
 
 _GUID_AT_END = re.compile(
     r"^(?P<name>.*?)-?(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$", re.IGNORECASE

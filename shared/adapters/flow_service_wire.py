@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pydantic import JsonValue
 
 from shared.adapters.wire import Wire
+from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.flow import FlowDetail, FlowState, ReportedFlow, Run
-from shared.domain.json_values import mapping_at, text_at
-from shared.domain.refusals import DEFINITION_NOT_SHOWN
+from shared.domain.jobs.refusals import DEFINITION_NOT_SHOWN
 from shared.errors import Refused
 
 _STATES = {

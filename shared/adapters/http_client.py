@@ -32,7 +32,7 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from shared.adapters.http_errors import FailedAnswer, error_of
 from shared.adapters.http_policies import IS_REPEATABLE, Budget, CountedCalls, SecondTry
-from shared.domain.trigger_url import redact
+from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import ProductError, Refused, Throttled, Unavailable
 
 _CALL_SECONDS = 20.0

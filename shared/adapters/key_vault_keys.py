@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from shared.adapters.key_vault import VAULTS_VERSION, VaultContents, VaultProperties
 from shared.adapters.resource_manager import ResourceManager
 from shared.adapters.wire import Wire, read_wire
-from shared.domain.json_values import text_at
-from shared.domain.key import EnterprisePolicy, Key, KeyVault
+from shared.domain.definitions.json_values import text_at
+from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
 from shared.ports import Keys
 
 if TYPE_CHECKING:

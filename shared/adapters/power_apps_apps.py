@@ -11,7 +11,7 @@ from shared.adapters.canvas_app_document import FLOW_CONNECTOR, flow_ids_in, ids
 from shared.adapters.http_client import Call, HttpClient, Service
 from shared.adapters.power_apps_connections import BASE, VERSION, Creator
 from shared.adapters.wire import Wire, read_wire
-from shared.domain.assessment_facts import CanvasApp
+from shared.domain.assessment.facts import CanvasApp
 from shared.errors import NotFound, Refused, Transient, Unreadable
 from shared.ports import CanvasApps
 

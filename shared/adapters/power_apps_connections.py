@@ -6,9 +6,9 @@ from pydantic import Field
 
 from shared.adapters.http_client import Call, HttpClient, Service, read_object
 from shared.adapters.wire import Wire, read_wire
-from shared.domain.assessment_facts import Connection
-from shared.domain.connector_sign_in import signs_in_by_oauth
-from shared.domain.json_values import mapping_at
+from shared.domain.assessment.facts import Connection
+from shared.domain.definitions.connector_sign_in import signs_in_by_oauth
+from shared.domain.definitions.json_values import mapping_at
 from shared.errors import NotFound, Refused
 from shared.ports import Connections
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from shared.adapters.http_client import Call, HttpClient, Service, read_object
-from shared.domain.json_values import as_mapping
+from shared.domain.definitions.json_values import as_mapping
 from shared.ports import ResourceReader
 
 BASE = "https://management.azure.com"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from shared.adapters.http_client import Call, HttpClient, Service
 from shared.adapters.resource_manager import BASE
 from shared.adapters.wire import Wire, read_wire
-from shared.domain.json_values import as_mapping
+from shared.domain.definitions.json_values import as_mapping
 from shared.errors import Unreadable
 from shared.ports import ServiceTags
 

@@ -13,8 +13,8 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from shared.callers.search import Refusals, callers_in
-from shared.domain.caller import Caller, CallerValue
-from shared.domain.caller_search import Search
+from shared.domain.callers.caller import Caller, CallerValue
+from shared.domain.callers.search import Search
 from shared.domain.environment import Environment
 from shared.errors import Conflict, NotFound, Refused
 from shared.ports import AppSettings, Secrets, Site

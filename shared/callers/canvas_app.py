@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import timedelta
 
 from shared.callers.search import Refusals, environment_id
-from shared.domain.assessment_facts import CanvasApp
-from shared.domain.caller import Caller, CallerValue
-from shared.domain.caller_edit import CHILD_REFERENCE
-from shared.domain.caller_search import Search
+from shared.domain.assessment.facts import CanvasApp
+from shared.domain.callers.caller import Caller, CallerValue
+from shared.domain.callers.edit import CHILD_REFERENCE
+from shared.domain.callers.search import Search
 from shared.domain.environment import Environment
 from shared.errors import Blocked, NotFound, Refused, Unreadable
 from shared.ports import CanvasApps

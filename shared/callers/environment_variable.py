@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import timedelta
 
 from shared.callers.search import DATAVERSE_REMEDY, Refusals, callers_in, environment_id
-from shared.domain.caller import Caller, CallerValue
-from shared.domain.caller_search import Search
+from shared.domain.callers.caller import Caller, CallerValue
+from shared.domain.callers.search import Search
+from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
 from shared.domain.environment import Environment
 from shared.domain.flow import Workflow, WorkflowChange
-from shared.domain.flow_definition import UnreadableDefinition, parse_client_data
-from shared.domain.trigger_url import find_trigger_urls
+from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from shared.errors import Conflict, NotFound, Refused
 from shared.ports import Environments, EnvironmentVariable, EnvironmentVariables, Workflows
 

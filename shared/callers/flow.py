@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.callers.search import DATAVERSE_REMEDY, FILLED_IN, Refusals, environment_id
-from shared.domain.caller import Caller, CallerValue, flow_caller
-from shared.domain.caller_edit import Mention, MentionKind, mentions_in
-from shared.domain.caller_search import Search
+from shared.domain.callers.caller import Caller, CallerValue, flow_caller
+from shared.domain.callers.edit import Mention, MentionKind, mentions_in
+from shared.domain.callers.search import Search
 from shared.domain.environment import Environment
 from shared.domain.flow import Workflow, WorkflowChange
 from shared.errors import Refused

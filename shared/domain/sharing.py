@@ -1,6 +1,6 @@
 """Who a flow is shared with, as Dataverse keeps it, and what of that a copy still lacks.
 
-Pure rules; the reads and the writes are in `steps/share_copy.py`.
+Pure rules; the reads and the writes are in `steps/copying/share_copy.py`.
 """
 
 from collections.abc import Collection, Iterable

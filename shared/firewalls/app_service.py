@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from shared.domain.firewall import Access, Firewall, FirewallRule
-from shared.domain.json_values import as_mapping, mapping_at, text_at
+from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
+from shared.domain.network.firewall import Access, Firewall, FirewallRule
 from shared.errors import NotFound
 from shared.ports import ResourceReader
 

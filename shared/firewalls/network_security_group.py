@@ -7,9 +7,9 @@ A group does not say which hosts stand behind it. The tag `cmkflow-hosts` on the
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from shared.domain.address_ranges import AddressRanges
-from shared.domain.firewall import Access, Firewall, FirewallRule
-from shared.domain.json_values import as_mapping, mapping_at, text_at
+from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
+from shared.domain.network.address_ranges import AddressRanges
+from shared.domain.network.firewall import Access, Firewall, FirewallRule
 from shared.ports import ResourceReader
 
 RESOURCE_TYPE = "Microsoft.Network/networkSecurityGroups"

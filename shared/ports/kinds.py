@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Protocol
 
-from shared.domain.caller import Caller, CallerValue
-from shared.domain.caller_search import Search
+from shared.domain.callers.caller import Caller, CallerValue
+from shared.domain.callers.search import Search
 from shared.domain.environment import Environment
-from shared.domain.firewall import Firewall
+from shared.domain.network.firewall import Firewall
 
 
 class CallerKind(Protocol):

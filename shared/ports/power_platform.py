@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from shared.domain.connection_reference import ConnectionReference, ConnectionReferenceDraft
+from shared.domain.definitions.connection_reference import (
+    ConnectionReference,
+    ConnectionReferenceDraft,
+)
 from shared.domain.environment import Environment
 from shared.domain.flow import (
     FlowDetail,

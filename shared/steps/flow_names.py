@@ -1,6 +1,6 @@
 """A flow's name in the flow service, by its Dataverse id: activation may have changed it."""
 
-from shared.domain.refusals import DEFINITION_NOT_SHOWN
+from shared.domain.jobs.refusals import DEFINITION_NOT_SHOWN
 from shared.errors import NotFound, Refused
 from shared.services import Services
 

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from shared.domain.environment import Environment, EnvironmentSettings, Mode
-from shared.domain.maintenance import opens_at
+from shared.domain.jobs.maintenance import opens_at
 from shared.errors import Blocked, NotFound, Waiting
 from shared.services import Services
 

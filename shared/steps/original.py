@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, Workflow, WorkflowChange
-from shared.domain.job import FlowJob
+from shared.domain.jobs.job import FlowJob
 from shared.errors import Blocked, NotFound
 from shared.services import Services
 from shared.steps.work import Work

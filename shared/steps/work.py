@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.domain.environment import Environment
-from shared.domain.job import FlowJob, located, retried
+from shared.domain.jobs.job import FlowJob, located, retried
 from shared.errors import Conflict
 from shared.ports import OutgoingMessage
 from shared.rows import Kept

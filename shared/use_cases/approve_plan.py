@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from shared.domain.environment import Mode
-from shared.domain.plan_approval import plan_version, unknown_flows
-from shared.domain.remediation import EnvironmentJob, EnvironmentJobState, PlanItem, moved
+from shared.domain.plans.approval import plan_version, unknown_flows
+from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState, PlanItem, moved
 from shared.errors import Blocked, Conflict, NotFound
 from shared.rows import Kept
 from shared.services import Services

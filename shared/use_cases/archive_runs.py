@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.domain.job import FlowJob
-from shared.domain.remediation import EnvironmentJob, EnvironmentJobState, RemediationMode
-from shared.domain.run_archive import TICKET_WINDOW, ArchiveState, RunArchive
+from shared.domain.jobs.job import FlowJob
+from shared.domain.jobs.run_archive import TICKET_WINDOW, ArchiveState, RunArchive
+from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState, RemediationMode
 from shared.errors import Blocked, Conflict, Throttled
 from shared.rows import Kept
 from shared.services import Services
-from shared.steps.archive_runs import archive_part
+from shared.steps.ending.archive_runs import archive_part
 from shared.use_cases.remediation_rows import find, jobs_of
 
 #: Parts of one turn: so many calls or a few times as many, well within a request's time.

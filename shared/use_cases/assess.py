@@ -4,20 +4,20 @@ import asyncio
 from dataclasses import replace
 from datetime import datetime
 
-from shared.domain.assessment import AssessedFlow, EnvironmentAssessment
-from shared.domain.assessment_effort import Rates
-from shared.domain.assessment_facts import NoAnswer
-from shared.domain.assessment_flows import assess_flows
-from shared.domain.assessment_report import assessment_of
+from shared.domain.assessment.assessment import AssessedFlow, EnvironmentAssessment
+from shared.domain.assessment.effort import Rates
+from shared.domain.assessment.facts import NoAnswer
+from shared.domain.assessment.flows import assess_flows
+from shared.domain.assessment.report import assessment_of
 from shared.domain.environment import Environment
-from shared.domain.key import EnterprisePolicy
+from shared.domain.keys.key import EnterprisePolicy
 from shared.errors import NotFound
 from shared.services import Services
-from shared.steps.ask import ask
-from shared.steps.collect_assessment_facts import Question, collect
-from shared.steps.find_assessed_callers import find_assessed_callers, with_canvas_apps
-from shared.steps.read_co_owners import ReadShares, read_shares, with_co_owners
-from shared.steps.search_callers import search_callers
+from shared.steps.assessing.ask import ask
+from shared.steps.assessing.collect_assessment_facts import Question, collect
+from shared.steps.assessing.find_assessed_callers import find_assessed_callers, with_canvas_apps
+from shared.steps.assessing.read_co_owners import ReadShares, read_shares, with_co_owners
+from shared.steps.moving_callers.search_callers import search_callers
 
 
 async def assess(

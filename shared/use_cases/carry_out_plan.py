@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from shared.domain.remediation import EnvironmentJob, EnvironmentJobState, moved, postponed
+from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState, moved, postponed
 from shared.services import Services
-from shared.steps.compare_plan import hold_what_changed, leave_unapproved
-from shared.steps.discovery_parts import forget_discovery
-from shared.steps.dispatch import announce, dispatch, open_jobs, planned_work
-from shared.steps.plan_environment import environment_of, plan_now
+from shared.steps.planning.compare_plan import hold_what_changed, leave_unapproved
+from shared.steps.planning.discovery_parts import forget_discovery
+from shared.steps.planning.dispatch import announce, dispatch, open_jobs, planned_work
+from shared.steps.planning.plan_environment import environment_of, plan_now
 from shared.steps.work import UNTIL_WOKEN
 
 

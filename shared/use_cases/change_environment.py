@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.domain.environment import Environment, EnvironmentSettings
-from shared.domain.job import JobState
+from shared.domain.jobs.job import JobState
 from shared.errors import AlreadyExists, Conflict
 from shared.ports import Condition
 from shared.services import Services

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from shared.domain.job import FlowJob, JobState, Order, retried
-from shared.domain.remediation import EnvironmentJob, EnvironmentJobState, moved
-from shared.domain.replay import Replay, replays_of, warning
+from shared.domain.jobs.job import FlowJob, JobState, Order, retried
+from shared.domain.jobs.replay import Replay, replays_of, warning
+from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState, moved
 from shared.errors import Blocked, Conflict
 from shared.services import Services
 from shared.steps.work import send

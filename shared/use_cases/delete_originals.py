@@ -9,13 +9,13 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from shared.domain import deletion as rules
-from shared.domain.backoff import wait_after
-from shared.domain.deletion import Deletion, DeletionState
-from shared.domain.job import HISTORY_LENGTH, Change, FlowJob, JobState
-from shared.domain.refusals import instruction_for
-from shared.domain.run_archive import ArchiveState, continued
-from shared.domain.trigger_url import redact
+from shared.domain.jobs import deletion as rules
+from shared.domain.jobs.backoff import wait_after
+from shared.domain.jobs.deletion import Deletion, DeletionState
+from shared.domain.jobs.job import HISTORY_LENGTH, Change, FlowJob, JobState
+from shared.domain.jobs.refusals import instruction_for
+from shared.domain.jobs.run_archive import ArchiveState, continued
+from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
     Blocked,
     Conflict,
@@ -29,8 +29,8 @@ from shared.errors import (
 from shared.ports import Condition
 from shared.rows import Kept, instant
 from shared.services import Services
-from shared.steps import delete_original as step
-from shared.steps.archive_runs import archive_part
+from shared.steps.ending import delete_original as step
+from shared.steps.ending.archive_runs import archive_part
 from shared.steps.gate import linked_environment
 from shared.steps.original import find_original
 from shared.steps.work import Work, claim, save, send

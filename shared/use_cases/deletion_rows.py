@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from shared.domain.deletion import Deletion, DeletionState, cancelled
-from shared.domain.job import FlowJob
+from shared.domain.jobs.deletion import Deletion, DeletionState, cancelled
+from shared.domain.jobs.job import FlowJob
 from shared.errors import Conflict
 from shared.services import Services
 

@@ -4,7 +4,7 @@ import uuid
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.domain.remediation import EnvironmentJob, EnvironmentJobState
+from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState
 from shared.errors import Conflict
 from shared.ports import OutgoingMessage
 from shared.rows import Kept

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.deletion import (
+from shared.domain.environment import Mode
+from shared.domain.jobs.deletion import (
     Approval,
     Deletion,
     DeletionState,
@@ -13,8 +14,7 @@ from shared.domain.deletion import (
     retired_at,
     what_it_ends,
 )
-from shared.domain.environment import Mode
-from shared.domain.job import FlowJob
+from shared.domain.jobs.job import FlowJob
 from shared.errors import Blocked, Conflict
 from shared.services import Services
 from shared.steps.gate import settings_of

@@ -3,8 +3,8 @@
 import hashlib
 import logging
 
-from shared.domain.records import key_of
-from shared.domain.trigger_url import redact
+from shared.domain.callers.records import key_of
+from shared.domain.trigger_urls.trigger_url import redact
 from shared.ports import OutgoingMessage
 from shared.services import PARKED, Services
 

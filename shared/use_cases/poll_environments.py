@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from shared.domain.callers.records import LinkRecord, key_of
 from shared.domain.environment import Environment
-from shared.domain.records import LinkRecord, key_of
 from shared.ports import OutgoingMessage
 from shared.rows import instant
 from shared.services import POLICY_EVENTS, Services

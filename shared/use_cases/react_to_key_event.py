@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 
+from shared.domain.callers.records import key_of
 from shared.domain.environment import Environment
 from shared.domain.events import Event
-from shared.domain.key import EnterprisePolicy, Key, KeyVault
-from shared.domain.key_readiness import Finding, Level, assess_key
-from shared.domain.records import key_of
-from shared.domain.remediation import Origin, RemediationMode
+from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
+from shared.domain.keys.key_readiness import Finding, Level, assess_key
+from shared.domain.plans.remediation import Origin, RemediationMode
 from shared.errors import NotFound, Refused
 from shared.ports import OutgoingMessage
 from shared.services import KEY_EVENTS, Services

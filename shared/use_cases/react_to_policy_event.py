@@ -4,7 +4,7 @@ import logging
 
 from shared.domain.environment import LinkStatus
 from shared.domain.events import Event
-from shared.domain.remediation import Origin, RemediationMode
+from shared.domain.plans.remediation import Origin, RemediationMode
 from shared.services import Services
 from shared.use_cases.react_to_key_event import verify_policy
 from shared.use_cases.start_remediation import StartRemediation, start_remediation

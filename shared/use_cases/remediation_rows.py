@@ -1,7 +1,7 @@
 """Find a remediation and the rows that belong to it."""
 
-from shared.domain.job import FlowJob
-from shared.domain.remediation import EnvironmentJob, Remediation
+from shared.domain.jobs.job import FlowJob
+from shared.domain.plans.remediation import EnvironmentJob, Remediation
 from shared.errors import NotFound
 from shared.ports import Condition
 from shared.services import Services

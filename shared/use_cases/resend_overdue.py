@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from shared.domain.job import FlowJob, JobState, located
-from shared.domain.remediation import EnvironmentJobState
+from shared.domain.jobs.job import FlowJob, JobState, located
+from shared.domain.plans.remediation import EnvironmentJobState
 from shared.errors import Conflict
 from shared.ports import Condition
 from shared.rows import instant
 from shared.services import Services
-from shared.steps.dispatch import open_jobs
+from shared.steps.planning.dispatch import open_jobs
 from shared.steps.work import send, wake
 from shared.use_cases.environment_job_rows import wake_environment_job
 

@@ -5,17 +5,17 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from shared.domain.backoff import wait_after
 from shared.domain.environment import Mode
-from shared.domain.refusals import instruction_for
-from shared.domain.remediation import (
+from shared.domain.jobs.backoff import wait_after
+from shared.domain.jobs.refusals import instruction_for
+from shared.domain.plans.remediation import (
     EnvironmentJob,
     EnvironmentJobState,
     moved,
     postponed,
     stopped,
 )
-from shared.domain.trigger_url import redact
+from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
     Blocked,
     Conflict,
@@ -27,11 +27,11 @@ from shared.errors import (
 )
 from shared.rows import Kept
 from shared.services import Services
-from shared.steps.discovery_parts import forget_discovery
 from shared.steps.gate import settings_of
-from shared.steps.make_plan import complete, network_findings
-from shared.steps.plan_environment import environment_of, plan_now
-from shared.steps.wait_for_migration import wait_for_migration
+from shared.steps.planning.discovery_parts import forget_discovery
+from shared.steps.planning.make_plan import complete, network_findings
+from shared.steps.planning.plan_environment import environment_of, plan_now
+from shared.steps.planning.wait_for_migration import wait_for_migration
 from shared.use_cases.carry_out_plan import await_approval, carry_out, compare, expire
 from shared.use_cases.environment_job_rows import (
     claim_environment_job,

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.domain.backoff import spread, wait_after
 from shared.domain.environment import Environment
-from shared.domain.job import (
+from shared.domain.jobs.backoff import spread, wait_after
+from shared.domain.jobs.job import (
     UNTOUCHED,
     FlowJob,
     JobState,
@@ -22,8 +22,8 @@ from shared.domain.job import (
     postponed,
     stopped,
 )
-from shared.domain.refusals import instruction_for
-from shared.domain.trigger_url import redact
+from shared.domain.jobs.refusals import instruction_for
+from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
     Blocked,
     Conflict,
@@ -37,18 +37,13 @@ from shared.errors import (
 )
 from shared.rows import Kept
 from shared.services import Services
-from shared.steps import (
-    copy_flow,
-    prepare_original,
-    prove_copy,
-    retire_original,
-    roll_back,
-    swap,
-    update_callers,
-)
-from shared.steps.explain_refusal import explain
+from shared.steps.copying import copy_flow, prove_copy
+from shared.steps.copying.explain_refusal import explain
+from shared.steps.ending import retire_original, roll_back, swap
 from shared.steps.gate import environment_without_key, linked_environment
-from shared.steps.trigger_address import return_borrowed
+from shared.steps.moving_callers import update_callers
+from shared.steps.moving_callers.trigger_address import return_borrowed
+from shared.steps.preparing import prepare_original
 from shared.steps.work import Work, claim, save, send, wake
 from shared.use_cases.environment_job_rows import wake_environment_job
 

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, replace
 
-from shared.domain.deletion import Deletion
-from shared.domain.job import FlowJob
-from shared.domain.plan_approval import plan_version
-from shared.domain.progress import Progress, progress_of
-from shared.domain.remediation import EnvironmentJob, PlanItem, Remediation
-from shared.domain.run_archive import RunArchive
+from shared.domain.jobs.deletion import Deletion
+from shared.domain.jobs.job import FlowJob
+from shared.domain.jobs.progress import Progress, progress_of
+from shared.domain.jobs.run_archive import RunArchive
+from shared.domain.plans.approval import plan_version
+from shared.domain.plans.remediation import EnvironmentJob, PlanItem, Remediation
 from shared.services import Services
 from shared.use_cases.archive_runs import TicketWindow, show_run_archives
 from shared.use_cases.deletion_rows import deletions_of

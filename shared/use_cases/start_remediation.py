@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from shared.domain.environment import Mode
-from shared.domain.remediation import (
+from shared.domain.plans.remediation import (
     EnvironmentJob,
     EnvironmentJobState,
     Origin,

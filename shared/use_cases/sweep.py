@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState
-from shared.domain.job import FlowJob, JobState
-from shared.domain.remediation import Origin, RemediationMode
-from shared.domain.trigger_url import redact
+from shared.domain.jobs.job import FlowJob, JobState
+from shared.domain.plans.remediation import Origin, RemediationMode
+from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import NotFound, ProductError
 from shared.ports import Condition
 from shared.services import (
@@ -20,9 +20,9 @@ from shared.services import (
     POLICY_EVENTS,
     Services,
 )
-from shared.steps.discovery_parts import forget_stale_discoveries
-from shared.steps.find_callers import forget_stale_searches
-from shared.steps.note_callers import waits_for_a_person
+from shared.steps.moving_callers.find_callers import forget_stale_searches
+from shared.steps.moving_callers.note_callers import waits_for_a_person
+from shared.steps.planning.discovery_parts import forget_stale_discoveries
 from shared.use_cases.decide_plan import retry_job
 from shared.use_cases.react_to_key_event import verify_policy
 from shared.use_cases.start_remediation import StartRemediation, start_remediation

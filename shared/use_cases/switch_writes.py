@@ -2,7 +2,7 @@
 
 import logging
 
-from shared.domain.records import Flag
+from shared.domain.callers.records import Flag
 from shared.services import Services
 from shared.steps.gate import KILL_SWITCH
 

@@ -15,7 +15,7 @@ from shared.adapters.identity import application_credential
 from shared.adapters.power_apps_apps import PowerAppsCanvasApps
 from shared.adapters.power_apps_connections import PowerAppsConnections
 from shared.callers.canvas_app import CanvasAppCallers
-from shared.domain.caller import Caller
+from shared.domain.callers.caller import Caller
 from shared.errors import Blocked, NotFound, Unreadable
 from shared.services import AssessmentPorts
 from tests.contract import adapter_world

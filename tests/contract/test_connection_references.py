@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from shared.domain.connection_reference import ConnectionReferenceDraft
+from shared.domain.definitions.connection_reference import ConnectionReferenceDraft
 from shared.domain.environment import Environment
 from shared.errors import AlreadyExists, NotFound, Refused
 from shared.ports import ConnectionReferences

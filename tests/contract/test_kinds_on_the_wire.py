@@ -7,10 +7,10 @@ import pytest
 from local_cloud.tenant.azure_seed import seed_azure
 from shared.adapters.power_apps_apps import PowerAppsCanvasApps
 from shared.callers import CallerPorts, caller_kinds
-from shared.domain.caller import Caller, CallerValue
-from shared.domain.caller_edit import rewrite, undo
-from shared.domain.network_coverage import gaps
-from shared.domain.trigger_url import find_trigger_urls, signatures_in
+from shared.domain.callers.caller import Caller, CallerValue
+from shared.domain.callers.edit import rewrite, undo
+from shared.domain.network.coverage import gaps
+from shared.domain.trigger_urls.trigger_url import find_trigger_urls, signatures_in
 from shared.firewalls import firewall_kinds
 from shared.ports import CallerKind
 from tests.contract.adapter_world import SITE_ID, VAULT_URL, Adapters, adapters

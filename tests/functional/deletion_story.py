@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from shared.domain.deletion import OPEN, Deletion
+from shared.domain.jobs.deletion import OPEN, Deletion
 from shared.services import Services
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.order_deletions import DeletionOrder, order_deletions

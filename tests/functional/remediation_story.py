@@ -5,8 +5,14 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.job import FlowJob, JobState
-from shared.domain.remediation import EnvironmentJob, Origin, PlanItem, Remediation, RemediationMode
+from shared.domain.jobs.job import FlowJob, JobState
+from shared.domain.plans.remediation import (
+    EnvironmentJob,
+    Origin,
+    PlanItem,
+    Remediation,
+    RemediationMode,
+)
 from shared.services import Services
 from shared.settings import Settings
 from shared.use_cases import decide_plan

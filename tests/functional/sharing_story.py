@@ -1,6 +1,6 @@
 """Stories about what belongs to a flow: one that is shared and in a solution, and its copy."""
 
-from shared.domain.job import FlowJob
+from shared.domain.jobs.job import FlowJob
 from tests.functional.remediation_story import Story
 from tests.twins.tenant import TwinFlow, TwinSolution
 

@@ -8,10 +8,10 @@ import pytest
 
 from functions.assessments_api import show_assessment
 from shared.bootstrap import provide
-from shared.domain.assessment import AssessedFlow, EnvironmentAssessment, Phase, Topic
-from shared.domain.assessment_facts import CanvasApp
-from shared.domain.finding import Finding, Level
-from shared.domain.key import EnterprisePolicy
+from shared.domain.assessment.assessment import AssessedFlow, EnvironmentAssessment, Phase, Topic
+from shared.domain.assessment.facts import CanvasApp
+from shared.domain.assessment.finding import Finding, Level
+from shared.domain.keys.key import EnterprisePolicy
 from shared.errors import NotFound, Throttled
 from shared.services import Services
 from shared.use_cases.assess import assess

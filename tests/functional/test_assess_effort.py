@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from shared.domain.assessment_effort import DATAVERSE_CALLS, FLOW_SERVICE_CALLS
+from shared.domain.assessment.effort import DATAVERSE_CALLS, FLOW_SERVICE_CALLS
 from shared.services import Services
 from tests.functional.remediation_story import Story
 from tests.twins.ports import Ports

@@ -8,13 +8,13 @@ import pytest
 
 from functions.assessments_api import show_assessment
 from shared.bootstrap import provide
-from shared.domain.assessment import EnvironmentAssessment, Topic
-from shared.domain.finding import Level
+from shared.domain.assessment.assessment import EnvironmentAssessment, Topic
+from shared.domain.assessment.finding import Level
 from shared.domain.flow import FlowState
 from shared.domain.sharing import TEAMS, USERS, Principal
 from shared.errors import Refused, Unavailable
 from shared.services import Services
-from shared.steps import read_co_owners
+from shared.steps.assessing import read_co_owners
 from shared.use_cases.assess import assess
 from tests.functional.app_calls import call
 from tests.twins.builder import Builder

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from shared.domain.job import JobState
-from shared.domain.remediation import EnvironmentJobState, RemediationMode
+from shared.domain.jobs.job import JobState
+from shared.domain.plans.remediation import EnvironmentJobState, RemediationMode
 from shared.errors import Throttled
 from tests.functional.remediation_story import Story
 from tests.functional.test_edits import edit

@@ -7,9 +7,9 @@ import pytest
 
 from shared.callers import CallerPorts, caller_kinds, canvas_app
 from shared.callers.app_setting import read_reference
-from shared.domain.caller import Caller, CallerValue
-from shared.domain.caller_edit import rewrite, undo
-from shared.domain.trigger_url import signatures_in
+from shared.domain.callers.caller import Caller, CallerValue
+from shared.domain.callers.edit import rewrite, undo
+from shared.domain.trigger_urls.trigger_url import signatures_in
 from shared.errors import Blocked, Conflict, NotFound, Refused
 from shared.ports import CallerKind, Secret
 from tests.twins.builder import Builder

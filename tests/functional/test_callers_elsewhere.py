@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.job import JobState
+from shared.domain.jobs.job import JobState
 from shared.use_cases import decide_plan
 from tests.functional.two_environments import TwoEnvironments
 from tests.twins.invariants import stopped_too_early, watch

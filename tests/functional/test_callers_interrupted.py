@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from shared.callers import CallerPorts, caller_kinds
-from shared.domain.caller import CallerValue
-from shared.domain.caller_edit import rewrite
+from shared.domain.callers.caller import CallerValue
+from shared.domain.callers.edit import rewrite
 from shared.errors import Conflict
 from shared.ports import CallerKind
 from tests.twins.builder import Builder

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.assessment_facts import CanvasApp
-from shared.domain.caller import CallerValue
-from shared.domain.job import JobState
+from shared.domain.assessment.facts import CanvasApp
+from shared.domain.callers.caller import CallerValue
+from shared.domain.jobs.job import JobState
 from shared.errors import Blocked
 from shared.use_cases.sweep import sweep
 from tests.functional.remediation_story import Story

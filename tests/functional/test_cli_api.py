@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 from click.testing import Result
 
 from shared.bootstrap import provide
-from shared.domain.job import JobState
+from shared.domain.jobs.job import JobState
 from tests.functional.app_calls import TRIGGERS
 from tests.functional.cli_app import CommandLine, served_app
 from tests.functional.remediation_story import Story

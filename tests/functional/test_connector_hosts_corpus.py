@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 
 from local_cloud.tenant.connector_shapes import require_reference_hosts
-from shared.domain.connector_hosts import with_reference_hosts
-from shared.domain.connector_operations import operation_of
-from shared.domain.definition_steps import walk_actions
-from shared.domain.flow_definition import DefinitionFormat, FlowDefinition, parse_client_data
-from shared.domain.json_values import as_mapping, mapping_at
+from shared.domain.definitions.connector_hosts import with_reference_hosts
+from shared.domain.definitions.connector_operations import operation_of
+from shared.domain.definitions.flow_definition import (
+    DefinitionFormat,
+    FlowDefinition,
+    parse_client_data,
+)
+from shared.domain.definitions.json_values import as_mapping, mapping_at
+from shared.domain.definitions.steps import walk_actions
 
 pytestmark = [
     pytest.mark.corpus,

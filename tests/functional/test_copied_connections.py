@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from shared.domain.connection_reference import ConnectionReference
-from shared.domain.job import FlowJob, JobState
-from shared.domain.remediation import RemediationMode
+from shared.domain.definitions.connection_reference import ConnectionReference
+from shared.domain.jobs.job import FlowJob, JobState
+from shared.domain.plans.remediation import RemediationMode
 from tests.functional.remediation_story import Story
 from tests.twins import definition_builder as define
 from tests.twins.crash import Moment, Plan

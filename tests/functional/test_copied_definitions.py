@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.domain.flow import FlowState
-from shared.domain.job import FlowJob, JobState
+from shared.domain.jobs.job import FlowJob, JobState
 from tests.functional.remediation_story import Story
 from tests.twins.flow_service import turn_on
 from tests.twins.tenant import TwinFlow

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.job import JobState
-from shared.domain.remediation import RemediationMode
+from shared.domain.jobs.job import JobState
+from shared.domain.plans.remediation import RemediationMode
 from shared.domain.sharing import TEAMS, USERS, Principal, rights_of
 from tests.functional.remediation_story import Story
 from tests.functional.sharing_story import copy_of, solution_named, story_of_a_team

@@ -7,7 +7,7 @@ import pytest
 
 from local_cloud.tenant.faults import Fault
 from local_cloud.tenant.flow import Role
-from shared.domain.job import JobState
+from shared.domain.jobs.job import JobState
 from tests.contract.tenant_world import APP, BUTTON, MAKER, definition
 from tests.functional.wire_seed import COLLEAGUE, ORDERS, TRAINEE, orders, tenant_seed
 from tests.functional.wire_story import WireStory, retired, wire_story

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.job import JobState
+from shared.domain.jobs.job import JobState
 from shared.domain.sharing import rights_of
 from shared.use_cases import switch_writes
 from tests.functional.remediation_story import Story, kill_after

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.job import JobState
+from shared.domain.jobs.job import JobState
 from tests.contract.tenant_world import APP, MAKER, bound, definition
 from tests.functional.test_copied_definitions import ACTIONS, TRIGGER
 from tests.functional.wire_seed import COLLEAGUE, ORDERS, orders, tenant_seed

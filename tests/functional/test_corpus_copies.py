@@ -18,9 +18,9 @@ from local_cloud.demo.tenant import MAKER as DEMO_MAKER
 from local_cloud.tenant.environment import Environment
 from local_cloud.tenant.flow import Flow, FlowState
 from local_cloud.tenant.flow_lifecycle import connection_name
-from shared.domain.connection_reference import embedded_in
-from shared.domain.job import FlowJob, JobState, Pattern
-from shared.domain.remediation import EnvironmentJobState, PlanItem, PlannedAction
+from shared.domain.definitions.connection_reference import embedded_in
+from shared.domain.jobs.job import FlowJob, JobState, Pattern
+from shared.domain.plans.remediation import EnvironmentJobState, PlanItem, PlannedAction
 from tests.contract.tenant_world import APP, MAKER, POLICY_ID
 from tests.functional.wire_seed import tenant_seed
 from tests.functional.wire_story import WireStory, wire_story

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.deletion import DeletionState
 from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.job import JobState
-from shared.domain.remediation import RemediationMode
-from shared.domain.run_archive import ArchiveState
+from shared.domain.jobs.deletion import DeletionState
+from shared.domain.jobs.job import JobState
+from shared.domain.jobs.run_archive import ArchiveState
+from shared.domain.plans.remediation import RemediationMode
 from shared.errors import Blocked, NotFound
 from shared.use_cases.archive_runs import archive_runs
 from shared.use_cases.delete_originals import delete_originals

@@ -2,9 +2,9 @@
 
 import pytest
 
-from shared.domain.deletion import Deletion, DeletionState
 from shared.domain.flow import FlowState
-from shared.domain.job import JobState
+from shared.domain.jobs.deletion import Deletion, DeletionState
+from shared.domain.jobs.job import JobState
 from tests.functional.deletion_story import (
     DAY,
     MINUTE,

@@ -4,8 +4,8 @@ from contextlib import suppress
 
 import pytest
 
-from shared.domain.deletion import DeletionState
-from shared.domain.job import JobState
+from shared.domain.jobs.deletion import DeletionState
+from shared.domain.jobs.job import JobState
 from shared.errors import Conflict, Unavailable
 from shared.use_cases import decide_plan
 from shared.use_cases.delete_originals import delete_originals

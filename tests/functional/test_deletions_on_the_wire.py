@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from local_cloud.tenant.flow import FlowState
-from shared.domain.deletion import Deletion, DeletionState
-from shared.domain.job import JobState
+from shared.domain.jobs.deletion import Deletion, DeletionState
+from shared.domain.jobs.job import JobState
 from shared.use_cases import decide_plan
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.order_deletions import DeletionOrder, order_deletions

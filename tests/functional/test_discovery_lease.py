@@ -4,7 +4,7 @@ import json
 from datetime import timedelta
 from pathlib import Path
 
-from shared.domain.remediation import EnvironmentJob, EnvironmentJobState, RemediationMode
+from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState, RemediationMode
 from shared.use_cases.environment_job_rows import DISCOVERY_LEASE, claim_environment_job
 from tests.functional.remediation_story import Story
 

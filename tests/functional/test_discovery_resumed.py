@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from shared.domain.discovery import FLOWS_IN_A_ROW, LONGEST, Discovery, Source
 from shared.domain.environment import Environment
 from shared.domain.flow import ReportedFlow, Workflow
-from shared.domain.remediation import RemediationMode
+from shared.domain.plans.discovery import FLOWS_IN_A_ROW, LONGEST, Discovery, Source
+from shared.domain.plans.remediation import RemediationMode
 from shared.errors import Refused, Throttled, Unavailable
 from shared.ports import Page
 from shared.services import Services
-from shared.steps.discover_flows import discover
-from shared.steps.discovery_parts import forget_discovery
+from shared.steps.planning.discover_flows import discover
+from shared.steps.planning.discovery_parts import forget_discovery
 from shared.use_cases.sweep import sweep
 from tests.functional.remediation_story import Story
 from tests.twins.crash import Killed, Moment, Plan

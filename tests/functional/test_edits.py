@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.job import JobState, Pattern
+from shared.domain.jobs.job import JobState, Pattern
 from shared.settings import OnDrift
 from tests.functional.remediation_story import Story, kill_after
 from tests.twins import definition_builder as define

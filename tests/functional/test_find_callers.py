@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 
 from shared.callers.app_setting import AppSettingCallers
-from shared.domain.assessment_facts import CanvasApp
-from shared.domain.caller import Caller
-from shared.domain.caller_search import Search
+from shared.domain.assessment.facts import CanvasApp
+from shared.domain.callers.caller import Caller
+from shared.domain.callers.search import Search
 from shared.errors import Blocked, Refused, Throttled
 from shared.ports import Site
-from shared.steps.find_callers import SearchRequest, find_callers
+from shared.steps.moving_callers.find_callers import SearchRequest, find_callers
 from shared.use_cases.sweep import sweep
 from tests.functional.remediation_story import Story
 

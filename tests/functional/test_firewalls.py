@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from shared.domain.firewall import Access, Firewall
-from shared.domain.json_values import as_mapping
-from shared.domain.network_coverage import gaps
+from shared.domain.definitions.json_values import as_mapping
+from shared.domain.network.coverage import gaps
+from shared.domain.network.firewall import Access, Firewall
 from shared.firewalls import firewall_kinds
 from shared.firewalls.app_service import read_site
 from shared.firewalls.network_security_group import read_group

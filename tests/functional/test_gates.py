@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.firewall import Access, Firewall, FirewallRule
-from shared.domain.job import JobState
+from shared.domain.jobs.job import JobState
+from shared.domain.network.firewall import Access, Firewall, FirewallRule
 from shared.use_cases.change_environment import waive_gap
 from shared.use_cases.switch_writes import set_kill_switch
 from tests.functional.disturbance import disturb

@@ -19,10 +19,10 @@ from functions.remediation_models import (
     RemediationOrder,
     RemediationQuery,
 )
-from shared.domain.deletion import DeletionState
 from shared.domain.environment import Mode
-from shared.domain.progress import RemediationState
-from shared.domain.remediation import Origin, RemediationMode
+from shared.domain.jobs.deletion import DeletionState
+from shared.domain.jobs.progress import RemediationState
+from shared.domain.plans.remediation import Origin, RemediationMode
 from tests.functional.test_triggers_host import ROUTES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "http-api.md").read_text()

@@ -9,9 +9,9 @@ from functions import decisions_api, remediations_api
 from functions.http_requests import PRINCIPAL
 from shared.bootstrap import provide
 from shared.domain.environment import Mode
-from shared.domain.job import JobState
-from shared.domain.remediation import EnvironmentJobState, stopped
-from shared.domain.trigger_url import find_trigger_urls
+from shared.domain.jobs.job import JobState
+from shared.domain.plans.remediation import EnvironmentJobState, stopped
+from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from tests.functional.app_calls import TRIGGERS, Reply, call
 from tests.functional.remediation_story import Story
 

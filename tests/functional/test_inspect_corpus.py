@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cmkflow.__main__ import app
-from shared.domain.trigger_url import find_trigger_urls, parse_trigger_url
+from shared.domain.trigger_urls.trigger_url import find_trigger_urls, parse_trigger_url
 
 pytestmark = [
     pytest.mark.corpus,

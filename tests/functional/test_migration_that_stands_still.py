@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from shared.domain.job import JobState
-from shared.domain.remediation import EnvironmentJobState, PlannedAction, RemediationMode
+from shared.domain.jobs.job import JobState
+from shared.domain.plans.remediation import EnvironmentJobState, PlannedAction, RemediationMode
 from tests.functional.remediation_story import Story
 from tests.twins.tenant import TwinFlow
 

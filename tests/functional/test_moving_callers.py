@@ -4,8 +4,8 @@ import json
 from datetime import timedelta
 
 from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.job import JobState
-from shared.domain.remediation import RemediationMode
+from shared.domain.jobs.job import JobState
+from shared.domain.plans.remediation import RemediationMode
 from shared.use_cases import decide_plan
 from tests.functional.disturbance import disturb
 from tests.functional.remediation_story import Story

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.job import JobState
-from shared.domain.remediation import EnvironmentJobState, Origin, RemediationMode
+from shared.domain.jobs.job import JobState
+from shared.domain.plans.remediation import EnvironmentJobState, Origin, RemediationMode
 from shared.errors import Blocked
 from shared.services import Services
 from shared.use_cases import decide_plan

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.job import JobState
-from shared.domain.remediation import (
+from shared.domain.jobs.job import JobState
+from shared.domain.plans.remediation import (
     EnvironmentJobState,
     Origin,
     PlannedAction,

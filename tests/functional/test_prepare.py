@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.conversion import Edit
+from shared.domain.conversions.conversion import Edit
 from shared.domain.environment import Mode
-from shared.domain.job import JobState, Pattern
-from shared.domain.remediation import EnvironmentJobState, PlannedAction, RemediationMode
+from shared.domain.jobs.job import JobState, Pattern
+from shared.domain.plans.remediation import EnvironmentJobState, PlannedAction, RemediationMode
 from shared.errors import Blocked, Unavailable
-from shared.steps.write_definition import stands
+from shared.steps.copying.write_definition import stands
 from shared.use_cases import decide_plan
 from tests.functional.disturbance import disturb
 from tests.functional.remediation_story import Story

@@ -5,7 +5,7 @@ import json
 from functions.remediations_api import start_remediation
 from shared.bootstrap import provide
 from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.remediation import Origin, RemediationMode
+from shared.domain.plans.remediation import Origin, RemediationMode
 from shared.use_cases.start_remediation import StartRemediation, order_remediation
 from tests.functional.app_calls import call
 from tests.functional.cli_app import served_app

@@ -14,7 +14,7 @@ import pytest
 
 from local_cloud.tenant.directory import Directory
 from local_cloud.tenant.faults import Fault
-from shared.domain.refusals import REFUSALS, refusal_of
+from shared.domain.jobs.refusals import REFUSALS, refusal_of
 from tests.contract.tenant_world import (
     APP,
 )

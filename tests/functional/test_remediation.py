@@ -1,7 +1,7 @@
 """Whole remediations on twins: what becomes of each kind of flow, and of those who call it."""
 
-from shared.domain.job import JobState
-from shared.domain.remediation import EnvironmentJobState, PlannedAction, RemediationMode
+from shared.domain.jobs.job import JobState
+from shared.domain.plans.remediation import EnvironmentJobState, PlannedAction, RemediationMode
 from tests.functional.remediation_story import Story
 
 

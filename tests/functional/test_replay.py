@@ -6,7 +6,7 @@ import pytest
 
 from functions import decisions_api
 from shared.bootstrap import provide
-from shared.domain.job import JobState
+from shared.domain.jobs.job import JobState
 from shared.errors import Blocked
 from shared.use_cases import decide_plan
 from tests.functional.app_calls import call

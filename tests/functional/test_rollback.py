@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from shared.domain.job import JobState
+from shared.domain.jobs.job import JobState
 from shared.use_cases import decide_plan
 from tests.functional.remediation_story import Story
 from tests.twins.snapshot import differences, take_snapshot

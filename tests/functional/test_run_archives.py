@@ -8,10 +8,10 @@ import pytest
 
 from functions import run_archives_api
 from shared.bootstrap import provide
-from shared.domain import run_archive
-from shared.domain.run_archive import ArchiveState
+from shared.domain.jobs import run_archive
+from shared.domain.jobs.run_archive import ArchiveState
 from shared.errors import Blocked, Throttled
-from shared.steps import archive_runs as step
+from shared.steps.ending import archive_runs as step
 from shared.use_cases.archive_runs import archive_runs, show_run_archives
 from tests.functional.app_calls import call
 from tests.functional.cli_app import served_app

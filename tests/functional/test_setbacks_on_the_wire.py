@@ -13,9 +13,9 @@ from local_cloud.tenant.directory import Directory
 from local_cloud.tenant.faults import Fault, FaultKind
 from local_cloud.tenant.flow import FlowState
 from local_cloud.tenant.flow_lifecycle import delete, turn_on
-from shared.domain.job import JobState
-from shared.domain.refusals import instruction_for
-from shared.domain.remediation import EnvironmentJobState, PlannedAction
+from shared.domain.jobs.job import JobState
+from shared.domain.jobs.refusals import instruction_for
+from shared.domain.plans.remediation import EnvironmentJobState, PlannedAction
 from tests.contract.tenant_world import (
     APP,
     BUTTON,

@@ -8,8 +8,8 @@ import pytest
 
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, ReportedFlow, Workflow
-from shared.domain.job import JobState
-from shared.domain.key import EnterprisePolicy, KeyVault
+from shared.domain.jobs.job import JobState
+from shared.domain.keys.key import EnterprisePolicy, KeyVault
 from shared.errors import NotFound, ProductError, Refused, Throttled, Unavailable
 from shared.services import Services
 from shared.use_cases.sweep import sweep

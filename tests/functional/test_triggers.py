@@ -8,8 +8,8 @@ import pytest
 
 from functions import environment_jobs, flow_jobs, key_events, policy_events, timers
 from shared.bootstrap import provide
-from shared.domain.job import JobState
-from shared.domain.remediation import Origin, RemediationMode
+from shared.domain.jobs.job import JobState
+from shared.domain.plans.remediation import Origin, RemediationMode
 from shared.services import ENVIRONMENT_JOBS, FLOW_JOBS, PARKED, POLICY_EVENTS
 from shared.use_cases.start_remediation import StartRemediation, start_remediation
 from tests.functional.app_calls import TRIGGERS, message_of

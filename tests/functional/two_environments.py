@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.job import FlowJob
-from shared.domain.remediation import Origin, RemediationMode
+from shared.domain.jobs.job import FlowJob
+from shared.domain.plans.remediation import Origin, RemediationMode
 from shared.use_cases.start_remediation import StartRemediation, order_remediation
 from tests.functional.remediation_story import Story
 from tests.twins import definition_builder as define

@@ -33,9 +33,9 @@ from shared.adapters.identity import OperatorCredential, OperatorSettings
 from shared.adapters.system_clock import SystemClock
 from shared.bootstrap import build_services
 from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.job import FlowJob, JobState
-from shared.domain.refusals import instruction_for
-from shared.domain.remediation import EnvironmentJob, Origin, Remediation, RemediationMode
+from shared.domain.jobs.job import FlowJob, JobState
+from shared.domain.jobs.refusals import instruction_for
+from shared.domain.plans.remediation import EnvironmentJob, Origin, Remediation, RemediationMode
 from shared.services import Services
 from shared.settings import Settings
 from shared.use_cases import decide_plan

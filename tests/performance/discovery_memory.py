@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator
 
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, Workflow
-from shared.domain.remediation import EnvironmentJob, RemediationMode
-from shared.steps.discover_flows import discover
-from shared.steps.find_callers import find_callers
-from shared.steps.make_plan import make_plan
+from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
+from shared.steps.moving_callers.find_callers import find_callers
+from shared.steps.planning.discover_flows import discover
+from shared.steps.planning.make_plan import make_plan
 from tests.performance.large_environment import (
     ENVIRONMENT,
     FLOWS,

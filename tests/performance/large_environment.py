@@ -19,7 +19,7 @@ from shared.domain.environment import Environment
 from shared.domain.flow import FlowDetail, FlowState, ReportedFlow, Run, Workflow
 from shared.ports import Page
 from shared.services import Services
-from shared.steps.find_callers import SearchRequest
+from shared.steps.moving_callers.find_callers import SearchRequest
 from tests.twins.ports import twins_of
 from tests.twins.services import services_of
 from tests.twins.world import World

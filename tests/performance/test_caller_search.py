@@ -2,7 +2,7 @@
 
 import json
 
-from shared.domain.caller_edit import holds, rewrite
+from shared.domain.callers.edit import holds, rewrite
 from tests.performance.processor_time import least_time
 
 WANTED = 1000

@@ -15,12 +15,12 @@ from local_cloud.tenant.seed_environment import seed_flow
 from shared.adapters.power_apps_apps import PowerAppsCanvasApps
 from shared.callers import CallerPorts, caller_kinds
 from shared.domain.environment import Environment
-from shared.domain.remediation import EnvironmentJob, PlanItem, RemediationMode
+from shared.domain.plans.remediation import EnvironmentJob, PlanItem, RemediationMode
 from shared.errors import Unavailable
 from shared.services import Services
-from shared.steps.discover_flows import discover, still_to_move
-from shared.steps.find_callers import SearchRequest, find_callers
-from shared.steps.make_plan import make_plan
+from shared.steps.moving_callers.find_callers import SearchRequest, find_callers
+from shared.steps.planning.discover_flows import discover, still_to_move
+from shared.steps.planning.make_plan import make_plan
 from tests.contract.adapter_world import Adapters, adapters
 from tests.contract.tenant_world import BUTTON, ENVIRONMENT, HTTP, MAKER, child_action, definition
 from tests.performance.large_environment import FLOWS, HELD_BACK, id_of

@@ -5,12 +5,12 @@ import json
 
 import pytest
 
-from shared.domain.remediation import EnvironmentJob, PlanItem, RemediationMode
+from shared.domain.plans.remediation import EnvironmentJob, PlanItem, RemediationMode
 from shared.services import Services
-from shared.steps.discover_flows import discover
-from shared.steps.discovery_parts import forget_discovery
-from shared.steps.find_callers import find_callers
-from shared.steps.make_plan import make_plan
+from shared.steps.moving_callers.find_callers import find_callers
+from shared.steps.planning.discover_flows import discover
+from shared.steps.planning.discovery_parts import forget_discovery
+from shared.steps.planning.make_plan import make_plan
 from tests.performance.large_environment import (
     ENVIRONMENT,
     FLOWS,

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.connector_hosts import with_reference_hosts
+from shared.domain.definitions.connector_hosts import with_reference_hosts
 from tests.twins.definitions import walk_actions
 
 _AUTHENTICATION = "@parameters('$authentication')"

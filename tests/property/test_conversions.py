@@ -6,10 +6,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.conversion import Edit
-from shared.domain.expressions import references_in
-from shared.domain.flow_definition import parse_client_data
-from shared.domain.proposal import convert, difference, possible_edits
+from shared.domain.conversions.conversion import Edit
+from shared.domain.conversions.proposal import convert, difference, possible_edits
+from shared.domain.definitions.expressions import references_in
+from shared.domain.definitions.flow_definition import parse_client_data
 
 _EXPRESSIONS = st.sampled_from(
     [

@@ -6,8 +6,8 @@ from datetime import timedelta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.domain.deletion import DeletionState
-from shared.domain.job import JobState, Pattern
+from shared.domain.jobs.deletion import DeletionState
+from shared.domain.jobs.job import JobState, Pattern
 from shared.services import Services
 from shared.use_cases import decide_plan
 from shared.use_cases.delete_originals import delete_originals

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.dependency_graph import DependencyGraph
+from shared.domain.plans.dependency_graph import DependencyGraph
 
 _IDS = st.sampled_from("abcdefghij")
 _GRAPHS = st.dictionaries(_IDS, st.frozensets(_IDS, max_size=4), max_size=10)

@@ -6,7 +6,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.json_literals import json_strings, json_strings_around
+from shared.domain.definitions.json_literals import json_strings, json_strings_around
 
 _WANTED = re.compile(r"childReference|(?i:workflows)")
 _TEXT = st.lists(

@@ -5,9 +5,9 @@ from ipaddress import ip_address, ip_network
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.address_ranges import AddressRanges
-from shared.domain.firewall import Access, Firewall, FirewallRule
-from shared.domain.network_coverage import uncovered
+from shared.domain.network.address_ranges import AddressRanges
+from shared.domain.network.coverage import uncovered
+from shared.domain.network.firewall import Access, Firewall, FirewallRule
 
 #: A neighbourhood small enough to ask about each address, in both versions.
 V4 = st.builds(lambda host, bits: f"10.0.0.{host}/{bits}", st.integers(0, 31), st.integers(27, 32))

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.trigger_url import (
+from shared.domain.trigger_urls.trigger_url import (
     find_trigger_urls,
     hash_signature,
     mask_signatures,

@@ -7,7 +7,7 @@ from random import Random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.domain.job import JobState
+from shared.domain.jobs.job import JobState
 from shared.use_cases import decide_plan
 from tests.functional.two_environments import TwoEnvironments
 from tests.property.test_remediation_invariants import check, plans, settle, until_done

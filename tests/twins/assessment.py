@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from shared.domain.assessment_facts import CanvasApp, Connection
+from shared.domain.assessment.facts import CanvasApp, Connection
 from shared.domain.environment import Environment
 from shared.errors import NotFound, Unreadable
 from tests.twins.world import World

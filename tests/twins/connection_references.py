@@ -2,7 +2,10 @@
 
 from collections.abc import Collection
 
-from shared.domain.connection_reference import ConnectionReference, ConnectionReferenceDraft
+from shared.domain.definitions.connection_reference import (
+    ConnectionReference,
+    ConnectionReferenceDraft,
+)
 from shared.domain.environment import Environment
 from shared.errors import AlreadyExists, NotFound, Refused
 from tests.twins.tenant import TwinEnvironment, TwinUser

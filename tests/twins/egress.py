@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING
 
-from shared.domain.firewall import Access, Firewall
+from shared.domain.network.firewall import Access, Firewall
 from tests.twins.tenant import TwinFlow
 
 if TYPE_CHECKING:

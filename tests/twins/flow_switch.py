@@ -1,6 +1,6 @@
 """Twin of the port `FlowSwitch`: flows in no solution, on, off, deleted and restored."""
 
-from shared.domain.deletion import RECYCLE_BIN
+from shared.domain.jobs.deletion import RECYCLE_BIN
 from shared.errors import NotFound
 from tests.twins.flow_service import delete, refuse_while_migrating, turn_off, turn_on
 from tests.twins.tenant import TwinFlow

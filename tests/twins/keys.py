@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from shared.domain.firewall import Firewall
-from shared.domain.key import EnterprisePolicy, Key, KeyVault
+from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
+from shared.domain.network.firewall import Firewall
 from shared.errors import NotFound
 from tests.twins.world import World
 

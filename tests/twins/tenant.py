@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from shared.domain.assessment_facts import CanvasApp
-from shared.domain.connection_reference import ConnectionReference
+from shared.domain.assessment.facts import CanvasApp
+from shared.domain.definitions.connection_reference import ConnectionReference
 from shared.domain.environment import Environment, PolicyLink
 from shared.domain.flow import FlowState
 from shared.domain.sharing import Principal

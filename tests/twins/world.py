@@ -10,8 +10,8 @@ from random import Random
 from uuid import UUID
 
 from local_cloud.tenant.assumptions import Assumptions
-from shared.domain.firewall import Firewall
-from shared.domain.key import EnterprisePolicy, Key, KeyVault
+from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
+from shared.domain.network.firewall import Firewall
 from shared.errors import NotFound, Refused
 from tests.twins.clock import ManualClock
 from tests.twins.records import Switch, Write

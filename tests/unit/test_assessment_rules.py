@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from shared.domain.assessment import AssessedCaller, AssessedFlow, Phase
-from shared.domain.assessment_advice import advice_for
-from shared.domain.assessment_effort import (
+from shared.domain.assessment.advice import advice_for
+from shared.domain.assessment.assessment import AssessedCaller, AssessedFlow, Phase
+from shared.domain.assessment.effort import (
     CALLER_CALLS,
     DAILY_POOL,
     DATAVERSE_CALLS,
@@ -17,17 +17,17 @@ from shared.domain.assessment_effort import (
     Rates,
     effort_of,
 )
-from shared.domain.assessment_environment import eligibility_findings, network_findings
-from shared.domain.assessment_facts import EnvironmentFacts, FlowFacts, KeyReports, NoAnswer
-from shared.domain.assessment_flows import assess_flows, flow_findings, phase_of
-from shared.domain.assessment_limits import copilot_findings, run_history_findings
-from shared.domain.connector_sign_in import signs_in_by_oauth
+from shared.domain.assessment.environment_findings import eligibility_findings, network_findings
+from shared.domain.assessment.facts import EnvironmentFacts, FlowFacts, KeyReports, NoAnswer
+from shared.domain.assessment.finding import Finding, Level
+from shared.domain.assessment.flows import assess_flows, flow_findings, phase_of
+from shared.domain.assessment.limits import copilot_findings, run_history_findings
+from shared.domain.definitions.connector_sign_in import signs_in_by_oauth
+from shared.domain.definitions.flow_definition import DefinitionFormat
+from shared.domain.definitions.flow_summary import FlowSummary
+from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment, LinkStatus, PolicyLink
-from shared.domain.finding import Finding, Level
-from shared.domain.flow_definition import DefinitionFormat
-from shared.domain.flow_summary import FlowSummary
-from shared.domain.mmk_rule import MmkReason
-from shared.domain.trigger_kinds import TriggerCategory
+from shared.domain.plans.mmk_rule import MmkReason
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
 SILENT = NoAnswer(why="no answer")

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from shared.domain.backoff import spread
+from shared.domain.jobs.backoff import spread
 
 MINUTE = timedelta(minutes=1)
 

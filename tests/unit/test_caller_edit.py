@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.domain.caller_edit import (
+from shared.domain.callers.edit import (
     EditConflict,
     MentionKind,
     SignatureChanged,
@@ -18,7 +18,7 @@ from shared.domain.caller_edit import (
     to_json,
     undo,
 )
-from shared.domain.trigger_url import signatures_in
+from shared.domain.trigger_urls.trigger_url import signatures_in
 
 OLD_ID, NEW_ID = "0" * 31 + "a", "0" * 31 + "b"
 CHILD, CHILD_COPY = "1111aaaa-0000-0000-0000-000000000001", "2222bbbb-0000-0000-0000-000000000002"

@@ -5,7 +5,11 @@ from typing import Any
 
 import pytest
 
-from shared.domain.connection_reference import embedded_in, logical_name, with_references
+from shared.domain.definitions.connection_reference import (
+    embedded_in,
+    logical_name,
+    with_references,
+)
 
 
 def client_data(**references: Any) -> str:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from shared.domain.definition_comparison import definition_digest, same_definition
+from shared.domain.definitions.comparison import definition_digest, same_definition
 
 ACTION = {"type": "Compose", "inputs": {"value": 1, "is": True}, "runAfter": {}}
 FLOW = {

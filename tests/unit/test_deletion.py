@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.domain.deletion import (
+from shared.domain.jobs.deletion import (
     Approval,
     Deletion,
     DeletionState,
@@ -20,8 +20,8 @@ from shared.domain.deletion import (
     retired_at,
     what_it_ends,
 )
-from shared.domain.job import Change, FlowJob, JobState, Pattern, moved
-from shared.domain.run_archive import ArchiveState, RunArchive, continued
+from shared.domain.jobs.job import Change, FlowJob, JobState, Pattern, moved
+from shared.domain.jobs.run_archive import ArchiveState, RunArchive, continued
 
 NOW = datetime(2026, 3, 9, 9, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

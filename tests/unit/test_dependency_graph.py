@@ -1,6 +1,6 @@
 """Families of flows in the shapes that makers build."""
 
-from shared.domain.dependency_graph import DependencyGraph
+from shared.domain.plans.dependency_graph import DependencyGraph
 
 
 def test_children_are_copied_before_their_parents() -> None:

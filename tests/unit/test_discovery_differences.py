@@ -1,7 +1,7 @@
 """Differences between the sources of a discovery are named, grouped, and bounded."""
 
-from shared.domain.discovery_differences import NAMED, Listed, differences
 from shared.domain.flow import FlowState, KnownFlow, ReportedFlow
+from shared.domain.plans.discovery_differences import NAMED, Listed, differences
 
 ON, OFF = FlowState.ON, FlowState.OFF
 

@@ -19,9 +19,10 @@ from functions import problems
 from local_cloud.tenant.assumptions import Assumptions
 from shared import errors
 from shared.callers import __file__ as callers_file
-from shared.domain import events, refusals
-from shared.domain.job import JobState, Pattern, RollbackStage
-from shared.domain.remediation import EnvironmentJobState
+from shared.domain import events
+from shared.domain.jobs import refusals
+from shared.domain.jobs.job import JobState, Pattern, RollbackStage
+from shared.domain.plans.remediation import EnvironmentJobState
 from shared.firewalls import __file__ as firewalls_file
 from shared.rows import Tables
 from shared.settings import Settings

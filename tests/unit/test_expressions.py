@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.domain.expressions import Reference, references_in, whole_reference
+from shared.domain.definitions.expressions import Reference, references_in, whole_reference
 
 
 def _read(text: str) -> list[tuple[str, str | None, list[str | None]]]:

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from shared.domain.flow_definition import (
+from shared.domain.definitions.flow_definition import (
     DefinitionFormat,
     UnreadableDefinition,
     parse_client_data,
     same_definition,
 )
-from shared.domain.trigger_kinds import TriggerCategory
+from shared.domain.definitions.trigger_kinds import TriggerCategory
 
 BUTTON = {"manual": {"type": "Request", "kind": "Button", "inputs": {"schema": {}}}}
 CHILD = "4ada345e-9007-eb11-a813-000d3aa3e751"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.domain.geographies import UnknownGeography, canonical, geographies, regions_of
+from shared.domain.network.geographies import UnknownGeography, canonical, geographies, regions_of
 
 
 def test_a_geography_names_its_regions() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from shared.domain.environment import Environment, LinkStatus, PolicyLink
-from shared.domain.key import EnterprisePolicy, Key, KeyVault
-from shared.domain.key_readiness import Finding, Level, assess_key, worst
+from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
+from shared.domain.keys.key_readiness import Finding, Level, assess_key, worst
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

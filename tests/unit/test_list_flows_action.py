@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.domain.flow_definition import parse_client_data
-from shared.domain.list_flows_action import convert_list_flows
+from shared.domain.conversions.list_flows_action import convert_list_flows
+from shared.domain.definitions.flow_definition import parse_client_data
 
 _LIST = {
     "type": "OpenApiConnection",

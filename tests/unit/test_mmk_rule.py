@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from shared.domain.flow_definition import FlowDefinition, parse_client_data
-from shared.domain.mmk_rule import MmkReason, explain, explain_all, explain_listed
+from shared.domain.definitions.flow_definition import FlowDefinition, parse_client_data
+from shared.domain.plans.mmk_rule import MmkReason, explain, explain_all, explain_listed
 
 
 def flow(kind: str = "Button", *, calls: tuple[str, ...] = (), **trigger: Any) -> FlowDefinition:

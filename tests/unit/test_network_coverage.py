@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.domain.address_ranges import AddressRanges
-from shared.domain.firewall import Access, Firewall, FirewallRule
-from shared.domain.geographies import geographies, regions_of
-from shared.domain.network_coverage import gaps, unchecked_hosts, uncovered
+from shared.domain.network.address_ranges import AddressRanges
+from shared.domain.network.coverage import gaps, unchecked_hosts, uncovered
+from shared.domain.network.firewall import Access, Firewall, FirewallRule
+from shared.domain.network.geographies import geographies, regions_of
 
 WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
 TAGS: Mapping[str, Sequence[str]] = {

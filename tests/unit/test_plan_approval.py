@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from shared.domain.job import Pattern
-from shared.domain.plan_approval import Decision, changes_since, hold, plan_version
-from shared.domain.plan_words import ACTION_WORDS
-from shared.domain.remediation import (
+from shared.domain.jobs.job import Pattern
+from shared.domain.plans.approval import Decision, changes_since, hold, plan_version
+from shared.domain.plans.remediation import (
     EnvironmentJob,
     NetworkFinding,
     PlanItem,
@@ -17,6 +16,7 @@ from shared.domain.remediation import (
     PlannedCaller,
     RemediationMode,
 )
+from shared.domain.plans.words import ACTION_WORDS
 
 JOB = EnvironmentJob(
     id="job", remediation_id="r", environment_id="environment", mode=RemediationMode.APPLY

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from shared.domain.flow_definition import parse_client_data
-from shared.domain.power_apps_trigger import convert_power_apps_trigger
-from shared.domain.trigger_kinds import TriggerCategory
+from shared.domain.conversions.power_apps_trigger import convert_power_apps_trigger
+from shared.domain.definitions.flow_definition import parse_client_data
+from shared.domain.definitions.trigger_kinds import TriggerCategory
 
 
 def _flow(properties: dict[str, Any], inputs: object, **schema: Any) -> str:

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.domain.job import FlowJob, JobState, Pattern
-from shared.domain.progress import progress_of
-from shared.domain.remediation import EnvironmentJob, EnvironmentJobState, RemediationMode
+from shared.domain.jobs.job import FlowJob, JobState, Pattern
+from shared.domain.jobs.progress import progress_of
+from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState, RemediationMode
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ENVIRONMENT_JOB = EnvironmentJob(

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from shared.adapters.flow_files import read_flow_files
-from shared.domain.conversion import Edit
-from shared.domain.definition_steps import walk_actions
-from shared.domain.flow_definition import parse_client_data
-from shared.domain.proposal import (
+from shared.domain.conversions.conversion import Edit
+from shared.domain.conversions.proposal import (
     LONGEST_DIFFERENCE,
     convert,
     difference,
     possible_edits,
     propose,
 )
+from shared.domain.definitions.flow_definition import parse_client_data
+from shared.domain.definitions.steps import walk_actions
 from tests.twins.definition_builder import (
     client_data,
     connector_action,

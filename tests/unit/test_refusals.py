@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.domain.refusals import (
+from shared.domain.jobs.refusals import (
     OTHER,
     REFUSALS,
     code_for,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.flow import Permission
 from shared.domain.sharing import (
     TEAMS,
@@ -14,7 +15,6 @@ from shared.domain.sharing import (
     rights_of,
 )
 from shared.domain.solution import Solution, to_join
-from shared.domain.trigger_kinds import TriggerCategory
 
 ANN = Principal(table=USERS, id="a")
 BEN = Principal(table=USERS, id="b")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.domain.trigger_kinds import TriggerCategory, classify_trigger
+from shared.domain.definitions.trigger_kinds import TriggerCategory, classify_trigger
 
 _DOCUMENT = Path(__file__).parents[2] / "docs" / "trigger-kinds.md"
 

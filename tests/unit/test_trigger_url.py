@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from shared.domain.trigger_url import (
+from shared.domain.trigger_urls.trigger_url import (
     SignatureChanged,
     TriggerUrlForm,
     find_trigger_urls,

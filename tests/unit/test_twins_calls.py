@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain.firewall import Access, Firewall, FirewallRule
 from shared.domain.flow import FlowState, WorkflowChange
-from shared.domain.trigger_url import find_trigger_urls, parse_trigger_url
+from shared.domain.network.firewall import Access, Firewall, FirewallRule
+from shared.domain.trigger_urls.trigger_url import find_trigger_urls, parse_trigger_url
 from tests.twins import definition_builder as define
 from tests.twins.builder import Builder
 from tests.twins.flow_service import turn_off

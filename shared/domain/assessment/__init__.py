@@ -1,0 +1,1 @@
+"""What a key means for an environment, before and after it."""

@@ -1,0 +1,228 @@
+"""Which flows stay on Microsoft's key, what holds each back, and what to do first.
+
+The rule of the documents (mmk_rule.py) and the platform's list (§5.1) are put side by side: the
+list is the truth where it speaks, the rule tells why, and where they differ a person is told.
+"""
+
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
+
+from shared.domain.assessment.advice import advice_for
+from shared.domain.assessment.assessment import AssessedFlow, Phase
+from shared.domain.assessment.facts import EnvironmentFacts, FlowFacts, NoAnswer
+from shared.domain.assessment.finding import Finding, ok, problem, unknown, warning
+from shared.domain.definitions.trigger_kinds import TriggerCategory
+from shared.domain.plans.dependency_graph import DependencyGraph
+from shared.domain.plans.mmk_rule import Assessment, MmkReason, explain_all
+
+#: §14.5: their list is a maker's, without an administrator's variant; no document names an API.
+_RUN_ONLY_UNKNOWN = (
+    "Unknown: the platform has no interface that shows run-only users to an application. Look at "
+    "'Run only users' on the flow's page: a copy has none."
+)
+_RUN_ONLY_UNLIKELY = (
+    "Unknown: the platform has no interface for it. Only flows that people start have any; this is "
+    "none of them."
+)
+
+
+def phase_of(facts: EnvironmentFacts) -> Phase:
+    """Return where the environment is on its way under the key."""
+    if facts.environment.policy is None:
+        return Phase.BEFORE
+    if not facts.environment.is_linked:
+        return Phase.MIGRATING
+    if isinstance(facts.reports, NoAnswer):
+        return Phase.UNKNOWN
+    return Phase.MIGRATING if facts.reports.movable else Phase.AFTER
+
+
+def assess_flows(facts: EnvironmentFacts) -> tuple[AssessedFlow, ...]:
+    """Return every flow that stays or may stay, those that certainly do first."""
+    if isinstance(facts.flows, NoAnswer):
+        return ()
+    answers = _answers(facts, facts.flows)
+    graph = _graph(facts.flows)
+    is_before = phase_of(facts) is Phase.BEFORE
+    found = []
+    for flow in facts.flows.values():
+        answer = answers[flow.workflow_id]
+        if answer.stays_on_mmk is False or _is_protected(facts, flow):
+            continue
+        summary = flow.summary
+        chains = [_titles(facts.flows, chain) for chain in _chains(flow, graph, answers)]
+        ancestors = graph.ancestors_of(flow.workflow_id) - {flow.workflow_id}
+        found.append(
+            AssessedFlow(
+                workflow_id=flow.workflow_id,
+                flow_name=flow.flow_name,
+                display_name=flow.display_name,
+                owner=flow.owner,
+                is_on=flow.is_on,
+                is_managed=flow.is_managed,
+                in_solution=flow.in_solution,
+                category=summary.category if summary else TriggerCategory.UNKNOWN,
+                has_trigger_url=bool(summary and summary.category.has_callback_url),
+                stays_on_mmk=answer.stays_on_mmk,
+                is_listed=_is_listed(facts, flow),
+                reasons=tuple(str(reason) for reason in answer.reasons),
+                explanation=answer.text,
+                held_back_by=chains[0] if chains else (),
+                chains=tuple(chains),
+                holds_back=_titles(facts.flows, sorted(ancestors)),
+                run_only_users=_run_only_users(summary.category if summary else None),
+                advice=advice_for(answer.reasons, is_before=is_before, is_managed=flow.is_managed),
+            )
+        )
+    found.sort(key=lambda one: (one.stays_on_mmk is None, one.display_name.lower()))
+    return tuple(found)
+
+
+def flow_findings(facts: EnvironmentFacts, flows: Collection[AssessedFlow]) -> Iterator[Finding]:
+    """Yield what is to be said of the flows as a whole: counts, gaps, differences, circles."""
+    code = "flows_staying"
+    if isinstance(facts.flows, NoAnswer):
+        yield unknown(code, f"The flows could not be read: {facts.flows.why}", "Assess again.")
+        for text in facts.differences:
+            yield warning(code, text, "Why is not known: its definition could not be read.")
+        return
+    certain = sum(flow.stays_on_mmk is True for flow in flows)
+    doubtful = len(flows) - certain
+    total = f"of {len(facts.flows)} cloud flows"
+    if certain:
+        text = f"{certain} {total} stay on the Microsoft-managed key."
+        yield warning(code, text, "See the list of flows for what to do with each.")
+    if doubtful:
+        text = f"Of {doubtful} {total} it is not known whether they stay."
+        yield unknown(code, text, "See the list of flows, and assess again after the key.")
+    if not flows and facts.has_all_flows and not isinstance(facts.reports, NoAnswer):
+        yield ok(code, f"None {total} stays on the Microsoft-managed key.")
+    yield from _reconciliation(facts, facts.flows)
+    for cycle in _graph(facts.flows).cycles:
+        names = ", ".join(_titles(facts.flows, cycle))
+        yield problem(
+            "flow_cycle",
+            f"These flows run one another in a circle: {names}.",
+            "Take one of the calls out before a copy is made.",
+        )
+    for flow in facts.flows.values():
+        if flow.summary is None:
+            yield unknown(
+                "definition",
+                f"The definition of {flow.display_name} cannot be read: {flow.problem}",
+                "Open the flow in Power Automate and save it once; then assess again.",
+                flow.workflow_id,
+            )
+
+
+def _reconciliation(facts: EnvironmentFacts, flows: Mapping[str, FlowFacts]) -> Iterator[Finding]:
+    code = "report_reconciled"
+    if isinstance(facts.reports, NoAnswer):
+        yield unknown(
+            code,
+            f"The platform's list of flows that stay gave no answer: {facts.reports.why}",
+            "What is said of the flows comes from the documents' rule alone. Assess again.",
+        )
+        return
+    differences = list(facts.differences)
+    if not facts.reports.is_joined:
+        differences.append("The list names flows that Dataverse does not have under these ids.")
+    by_rule = _by_rule(flows, listed=())
+    for flow in flows.values():
+        answer, listed = by_rule[flow.workflow_id], _is_listed(facts, flow)
+        if listed and answer.stays_on_mmk is False:
+            differences.append(
+                f"{flow.display_name} is listed as staying, but nothing in its definition says why."
+            )
+        if listed is False and answer.stays_on_mmk and not _is_protected(facts, flow):
+            differences.append(
+                f"{flow.display_name} should stay by the documents ({answer.reasons[0]}), but is "
+                "not listed."
+            )
+    for text in differences:
+        yield warning(code, text, "Look at the flow; the platform's list decides.")
+    if not differences:
+        yield ok(code, "The platform's list and the documents' rule name the same flows.")
+
+
+def _answers(facts: EnvironmentFacts, flows: Mapping[str, FlowFacts]) -> dict[str, Assessment]:
+    listed = () if isinstance(facts.reports, NoAnswer) else facts.reports.staying
+    return _by_rule(flows, listed=listed)
+
+
+def _by_rule(flows: Mapping[str, FlowFacts], *, listed: Collection[str]) -> dict[str, Assessment]:
+    summaries = {key: flow.summary for key, flow in flows.items() if flow.summary}
+    answers = explain_all(
+        summaries,
+        in_solution={key: flow.in_solution for key, flow in flows.items()},
+        listed=listed,
+    )
+    for key, flow in flows.items():
+        if flow.summary is None:
+            is_listed = key in listed
+            answers[key] = Assessment(
+                stays_on_mmk=True if is_listed else None,
+                reasons=(MmkReason.UNEXPLAINED,),
+                text=f"Its definition cannot be read: {flow.problem}",
+            )
+    return answers
+
+
+def _graph(flows: Mapping[str, FlowFacts]) -> DependencyGraph:
+    return DependencyGraph(
+        {key: flow.summary.children if flow.summary else () for key, flow in flows.items()}
+    )
+
+
+def _is_listed(facts: EnvironmentFacts, flow: FlowFacts) -> bool | None:
+    if isinstance(facts.reports, NoAnswer):
+        return None
+    if flow.workflow_id in facts.reports.staying:
+        return True
+    return False if facts.reports.is_joined else None
+
+
+def _is_protected(facts: EnvironmentFacts, flow: FlowFacts) -> bool:
+    """Only under a policy: before it, a flow that is missing from the list is a difference."""
+    if isinstance(facts.reports, NoAnswer) or not facts.environment.is_linked:
+        return False
+    return facts.reports.is_joined and flow.workflow_id not in facts.reports.on_microsoft_key
+
+
+def _chains(
+    flow: FlowFacts, graph: DependencyGraph, answers: Mapping[str, Assessment]
+) -> list[tuple[str, ...]]:
+    """Return the shortest way by calls to each flow that stays for a reason of its own.
+
+    One that a child of its own holds back as well comes after those that nothing else does: while
+    it waits for them, it is not the end of the chain. Children that are not here come last.
+    """
+    if MmkReason.PARENT_OF_MMK_FLOW not in answers[flow.workflow_id].reasons:
+        return []
+    ways: deque[tuple[str, ...]] = deque([(flow.workflow_id,)])
+    seen = {flow.workflow_id}
+    last: list[tuple[str, ...]] = []
+    on_the_way: list[tuple[str, ...]] = []
+    missing: list[tuple[str, ...]] = []
+    while ways:
+        way = ways.popleft()
+        reasons = set(answers[way[-1]].reasons)
+        if len(way) > 1 and reasons - {MmkReason.PARENT_OF_MMK_FLOW}:
+            found = on_the_way if MmkReason.PARENT_OF_MMK_FLOW in reasons else last
+            found.append(way[1:])
+        missing += [(*way[1:], one) for one in sorted(graph.missing.get(way[-1], ()))]
+        for child in sorted(graph.children_of(way[-1]) - seen):
+            seen.add(child)
+            ways.append((*way, child))
+    return [*last, *on_the_way, *missing]
+
+
+def _run_only_users(category: TriggerCategory | None) -> str:
+    """Return what can be said of people who may only run a flow: the platform does not tell."""
+    if category is None or category is TriggerCategory.UNKNOWN or category.can_have_run_only_users:
+        return _RUN_ONLY_UNKNOWN
+    return _RUN_ONLY_UNLIKELY
+
+
+def _titles(flows: Mapping[str, FlowFacts], ids: Collection[str]) -> tuple[str, ...]:
+    return tuple(flows[one].display_name if one in flows else f"{one} (not here)" for one in ids)

@@ -1,0 +1,114 @@
+"""Small rows beside the jobs: callers and what was changed there, places, leases, switches."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from shared.domain.callers.caller import Caller
+
+#: Nothing was changed at a caller.
+NO_EDITS = "[]"
+
+
+class CallerState(StrEnum):
+    """How far a caller's change is."""
+
+    FOUND = "found"
+    WRITING = "writing"  #: the change is noted and may or may not be there
+    UPDATED = "updated"
+    UNNEEDED = "unneeded"  #: nothing of the original stood there any more
+    MANUAL = "manual"  #: only a person can change it
+    REVERTED = "reverted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerRecord:
+    """A caller of one original, what was changed there, and how to put it back."""
+
+    job_id: str
+    id: str
+    caller: Caller
+    state: CallerState = CallerState.FOUND
+    #: Edits as JSON, with each signature replaced by its SHA-256 (caller_edit.py).
+    edits: str = NO_EDITS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A caller found by the last search, by what it holds: a trigger URL's id or a flow's id."""
+
+    holds: str
+    id: str
+    caller: Caller
+    #: Which search found it: older ones may be gone.
+    seen: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchProgress:
+    """How far an environment job's search of one kind of caller is."""
+
+    environment_job_id: str
+    kind: str
+    #: As in `Search`.
+    after: str = ""
+    refused: tuple[str, ...] = ()
+    is_done: bool = False
+    #: What was not searched, in words.
+    findings: tuple[str, ...] = ()
+    #: When this was written.
+    noted: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeSearch:
+    """A search of one kind of caller that came to its end: later assessments may use its places."""
+
+    kind: str
+    #: Its places were seen from then on.
+    began: datetime
+    #: Environments that it covers.
+    environment_ids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceLease:
+    """Who may write one caller's resource, and until when."""
+
+    id: str
+    holder: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkRecord:
+    """How an environment was linked when it was last polled."""
+
+    environment_id: str
+    policy_id: str
+    status: str
+    #: When it was first seen under this policy.
+    observed: datetime
+    #: When it was first seen with this status, and what it was before.
+    changed: datetime | None = None
+    previous_policy_id: str = ""
+    previous_status: str = ""
+    #: Whether the event of this change was sent.
+    is_told: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flag:
+    """A switch: `kill-switch` on stops every write."""
+
+    name: str
+    is_on: bool
+    by: str
+    at: datetime
+    reason: str = ""
+
+
+def key_of(*parts: str) -> str:
+    """Return a key that any store takes, the same for the same parts."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:40]

@@ -1,0 +1,244 @@
+"""Converts the action *List flows as Admin (V1)* into V2 where nothing misses what V2 leaves out.
+
+V2 returns `name` and four properties of each flow (platform-contract.md §14.6); V1 returned all of
+it. So what becomes of the answer is followed through the flow: by expressions, loops, filters.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from shared.domain.conversions.conversion import Conversion
+from shared.domain.conversions.older_list_flows_action import (
+    NEWER_TYPE,
+    has_older_shape,
+    newer_inputs,
+)
+from shared.domain.definitions.connector_operations import is_list_flows_as_admin_v1
+from shared.domain.definitions.expressions import Key, Reference, references_in, whole_reference
+from shared.domain.definitions.flow_definition import definition_place
+from shared.domain.definitions.json_values import as_mapping, mapping_at, texts_in
+from shared.domain.definitions.steps import Step, walk_actions
+
+V2_OPERATION = "ListFlowsInEnvironment_V2"
+
+#: What V2 returns, as a shape: an object is a dict, a list is a list of one, None is a value that
+#: can be used in any way.
+type _Shape = list[Any] | dict[str, Any] | None
+_PROPERTIES: _Shape = dict.fromkeys(("displayName", "state", "createdTime", "lastModifiedTime"))
+_FLOWS: _Shape = [{"name": None, "properties": _PROPERTIES}]
+_BODY: _Shape = {"value": _FLOWS, "nextLink": None, "@odata.nextLink": None}
+_OUTPUTS: _Shape = {"body": _BODY, "headers": None, "statusCode": None}
+#: Not of the answer; of the answer, but not of V2's. Told apart by what they are, not by content.
+_FOREIGN: _Shape = {}
+_MISSING: _Shape = {}
+
+#: An obstacle shows this much of an expression.
+_LONGEST = 160
+
+#: Functions of a whole list that ask for nothing inside it.
+_COUNTING = frozenset({"length", "empty"})
+#: Actions that do something to each item of a list, and where they name it.
+_LISTS_OVER = {"Query": "from", "Select": "from", "Table": "from"}
+_NESTED = frozenset({"actions", "else", "cases", "default", "tools"})
+
+
+class _Result(NamedTuple):
+    """What `outputs()` and `body()` of an action return, as far as it comes from the answer."""
+
+    outputs: _Shape
+    body: _Shape
+
+
+class _Flow(NamedTuple):
+    """Where the answer was found so far, by action in lower case."""
+
+    results: dict[str, _Result]
+    #: item of a loop
+    items: dict[str, _Shape]
+    #: every loop, whatever it goes over
+    loops: frozenset[str]
+
+
+def convert_list_flows(client_data: str) -> Conversion:
+    """Return the definition with V2 actions; one without a V1 action as it is."""
+    document: dict[str, Any] = json.loads(client_data.removeprefix("\ufeff"))
+    place = definition_place(document) or ()
+    definition = mapping_at(document, *place)
+    references = mapping_at(mapping_at(document, *place[:-1]), "connectionReferences")
+    steps = list(walk_actions(definition))
+    lists = [step for step in steps if is_list_flows_as_admin_v1(step.raw, references)]
+    if not lists:
+        return Conversion(client_data=client_data)
+    obstacles = [found for step in lists for found in _strange(step)]
+    obstacles += _misses(definition, steps, lists)
+    if obstacles:
+        return Conversion(client_data=client_data, obstacles=tuple(dict.fromkeys(obstacles)))
+    for step in lists:
+        _swap(step)
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return Conversion(client_data=text)
+
+
+def _swap(step: Step) -> None:
+    raw: Any = step.raw
+    if has_older_shape(raw):
+        raw["type"], raw["inputs"] = NEWER_TYPE, newer_inputs(raw, V2_OPERATION)
+    raw["inputs"]["host"]["operationId"] = V2_OPERATION
+    system = mapping_at(raw, "metadata", "flowSystemMetadata")
+    if "swaggerOperationId" in system:
+        raw["metadata"]["flowSystemMetadata"]["swaggerOperationId"] = V2_OPERATION
+
+
+def _strange(step: Step) -> Iterator[str]:
+    """Yield why an action cannot be converted whatever reads it."""
+    if has_older_shape(step.raw):
+        if newer_inputs(step.raw, V2_OPERATION) is None:
+            yield (
+                f"The action {step.name} has the older connector shape, and a path or members of "
+                "its own."
+            )
+    elif mapping_at(step.raw, "inputs", "parameters").keys() - {"environmentName"}:
+        yield f"The action {step.name} has parameters of its own."
+
+
+def _misses(
+    definition: Mapping[str, object], steps: list[Step], lists: list[Step]
+) -> Iterator[str]:
+    """Yield the expressions that read what V2 does not return."""
+    flow = _followed(steps, lists)
+    around = {name.lower() for step in lists for name in step.path.split("/")[:-1]}
+    for step in steps:
+        for text in _own_texts(step):
+            for found in references_in(text):
+                if not _is_fine(found, text, step, flow):
+                    yield f"{step.name} reads what V2 leaves out: {found.text[:_LONGEST]}"
+                elif found.function == "result" and (found.argument or "").lower() in around:
+                    yield f"{step.name} reads all results around it: {found.text[:_LONGEST]}"
+    for text in texts_in(definition.get("outputs")):
+        for found in references_in(text):
+            if _shape_of(found, flow, _FOREIGN) is not _FOREIGN:
+                yield f"The flow's outputs hold the list: {found.text[:_LONGEST]}"
+
+
+def _own_texts(step: Step) -> Iterator[str]:
+    """Yield the texts of an action, those of the actions inside it left out."""
+    for member, value in step.raw.items():
+        if member not in _NESTED:
+            yield from texts_in(value)
+
+
+def _followed(steps: list[Step], lists: list[Step]) -> _Flow:
+    """Follow the answer from action to action until nothing new is found."""
+    loops = frozenset(step.name.lower() for step in steps if step.type == "Foreach")
+    flow = _Flow({step.name.lower(): _Result(_OUTPUTS, _BODY) for step in lists}, {}, loops)
+    known = -1
+    while known != len(flow.results) + len(flow.items):
+        known = len(flow.results) + len(flow.items)
+        for step in steps:
+            _follow(step, flow)
+    return flow
+
+
+def _follow(step: Step, flow: _Flow) -> None:
+    """Note what an action makes of the answer."""
+    shape = _handed_shape(step, flow)
+    if shape is _FOREIGN:
+        return
+    name = step.name.lower()
+    match step.type:
+        case "Foreach" | "Select" | "Table" if isinstance(shape, list):
+            flow.items[name] = shape[0]
+        case "Query" if isinstance(shape, list):
+            flow.items[name] = shape[0]
+            flow.results[name] = _Result({"body": shape}, shape)
+        case "Compose":
+            flow.results[name] = _Result(shape, shape)
+        case "ParseJson":
+            flow.results[name] = _Result({"body": shape}, shape)
+
+
+def _handed_on(step: Step) -> object:
+    """Return the value that an action takes as a whole, to give it on inside the flow."""
+    inputs = mapping_at(step.raw, "inputs")
+    match step.type:
+        case "Foreach":
+            return step.raw.get("foreach")
+        case "Query" | "Select" | "Table":
+            return inputs.get(_LISTS_OVER[step.type])
+        case "Compose":
+            return step.raw.get("inputs")
+        case "ParseJson":
+            return inputs.get("content")
+    return None
+
+
+def _handed_shape(step: Step, flow: _Flow) -> _Shape:
+    found = whole_reference(_handed_on(step))
+    shape = _shape_of(found, flow, _around(step, flow)) if found else _FOREIGN
+    if found is None or shape is _FOREIGN:
+        return _FOREIGN
+    reached = _reach(shape, found.keys)
+    return _FOREIGN if reached is _MISSING else reached
+
+
+def _is_fine(found: Reference, text: str, step: Step, flow: _Flow) -> bool:
+    handed_on = _handed_on(step)
+    item = _around(step, flow) if text == handed_on else _own_item(step, flow)
+    shape = _shape_of(found, flow, item)
+    if shape is _FOREIGN:
+        return True
+    reached = _reach(shape, found.keys)
+    if reached is None:
+        return True
+    if reached is _MISSING:
+        return False
+    # The whole list or flow is used: fine where that is followed further, or only counted.
+    if isinstance(reached, list) and found.inside in _COUNTING:
+        return True
+    is_auto_table = step.type == "Table" and not mapping_at(step.raw, "inputs").get("columns")
+    return text == handed_on and whole_reference(text) is not None and not is_auto_table
+
+
+def _shape_of(found: Reference, flow: _Flow, item: _Shape) -> _Shape:
+    """Return the shape of what a function returns; `item` is what `item()` means there."""
+    name = (found.argument or "").lower()
+    match found.function:
+        case "body" if name in flow.results:
+            return flow.results[name].body
+        case "outputs" if name in flow.results:
+            return flow.results[name].outputs
+        case "actions" if name in flow.results:
+            outputs = flow.results[name].outputs
+            return {"outputs": outputs, **dict.fromkeys(("status", "code", "startTime", "endTime"))}
+        case "items" if name in flow.items:
+            return flow.items[name]
+        case "item":
+            return item
+    return _FOREIGN
+
+
+def _own_item(step: Step, flow: _Flow) -> _Shape:
+    """Return the item that `item()` means inside an action: its own, or that of the loop around."""
+    if step.type in _LISTS_OVER:
+        return flow.items.get(step.name.lower(), _FOREIGN)
+    return _around(step, flow)
+
+
+def _around(step: Step, flow: _Flow) -> _Shape:
+    around = [name.lower() for name in step.path.split("/")[:-1]]
+    loop = next((name for name in reversed(around) if name in flow.loops), None)
+    return flow.items.get(loop, _FOREIGN) if loop else _FOREIGN
+
+
+def _reach(shape: _Shape, keys: tuple[Key, ...]) -> _Shape:
+    """Return the shape at the end of a path; `_MISSING` where V2 has nothing there."""
+    for key in keys:
+        if isinstance(shape, list):
+            shape = shape[0] if key.is_index else _MISSING
+            continue
+        for name in (key.name or "").split("/"):
+            if shape is None:
+                return None
+            shape = as_mapping(shape).get(name, _MISSING)  # type: ignore[assignment]  # our own
+    return shape

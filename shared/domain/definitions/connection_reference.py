@@ -1,0 +1,173 @@
+"""Connection references: how a flow in a solution names its connections (contract §6.2, §14.2).
+
+A flow outside a solution, and some in one, embed the connection itself. A copy is a solution flow:
+each embedded connection gets a connection reference, and the copy names that.
+"""
+
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.domain.definitions.flow_definition import definition_place
+from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
+from shared.domain.jobs.job import NAMESPACE, FlowJob
+
+_APIS = "/providers/Microsoft.PowerApps/apis/"
+#: Names of custom connectors end so: an escaped underscore and the connector's own hex id, of one
+#: part or of two with an escaped hyphen between them.
+_CUSTOM = re.compile(r"-5f[0-9a-f]{12,}(-2d[0-9a-f]{12,})?$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionReference:
+    """One row of the table `connectionreference`."""
+
+    reference_id: str
+    logical_name: str
+    #: `/providers/Microsoft.PowerApps/apis/shared_office365`.
+    connector_id: str
+    #: Name of the connection; empty: the reference is not bound to one.
+    connection_id: str
+    #: `systemuserid` of the owner.
+    owner_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionReferenceDraft:
+    """A connection reference to be created under an id of our choice."""
+
+    reference_id: str
+    logical_name: str
+    display_name: str
+    description: str
+    connector_id: str
+    #: Empty: whoever runs the flow brings the connection.
+    connection_id: str
+    #: Whom it is created for; empty: the app itself.
+    owner_id: str
+    #: True: `owner_id` is an Entra object id, not a `systemuserid`.
+    owner_is_entra_id: bool = False
+
+    def is_stored_as(self, row: ConnectionReference) -> bool:
+        """Say whether a row is what this draft makes."""
+        return row.logical_name.lower() == self.logical_name and leads_to(
+            row, connector_id=self.connector_id, connection_id=self.connection_id
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddedConnection:
+    """A connection that a flow uses without a connection reference."""
+
+    #: Of the entry in `connectionReferences`.
+    key: str
+    #: `shared_office365`.
+    connector: str
+    #: Name of the connection; empty: whoever runs the flow brings it.
+    connection_id: str
+    #: Made in this tenant, not by Microsoft or a partner.
+    is_custom: bool
+
+    @property
+    def connector_id(self) -> str:
+        """Return the connector as `connectorid` names it."""
+        return _APIS + self.connector
+
+    @property
+    def label(self) -> str:
+        """Return what an administrator finds the connection by."""
+        return f"{self.connection_id or 'of whoever runs the flow'} ({self.connector})"
+
+
+def embedded_connections(references: Mapping[str, object]) -> tuple[EmbeddedConnection, ...]:
+    """Return the entries of `connectionReferences` that have no connection reference, in order.
+
+    An entry that names nothing at all (exports of old solutions hold such) is left out: there is
+    nothing to bind, and turning the flow on will say so.
+    """
+    found = []
+    for key, value in references.items():
+        entry = as_mapping(value)
+        connection, api = mapping_at(entry, "connection"), mapping_at(entry, "api")
+        name = text_at(connection, "name") or text_at(entry, "connectionName") or ""
+        source = text_at(entry, "runtimeSource") or text_at(entry, "source") or "embedded"
+        is_invokers = source.lower() == "invoker"
+        is_referenced = _logical_name(entry) or _logical_name(connection)
+        if is_referenced or not (name or is_invokers):
+            continue
+        connector = text_at(api, "name") or text_at(api, "id") or text_at(entry, "id") or key
+        connector = connector.rstrip("/").rpartition("/")[2]
+        found.append(
+            EmbeddedConnection(
+                key=key,
+                connector=connector,
+                connection_id="" if is_invokers else name,
+                is_custom=bool(text_at(api, "logicalName") or _CUSTOM.search(connector)),
+            )
+        )
+    return tuple(found)
+
+
+def embedded_in(client_data: str) -> tuple[EmbeddedConnection, ...]:
+    """Return the embedded connections of a definition; of what is none, nothing."""
+    return embedded_connections(_references(_decoded(client_data)))
+
+
+def with_references(client_data: str, logical_names: Mapping[str, str]) -> str:
+    """Return a definition whose entries use these connection references, given by entry key.
+
+    Nothing else changes; without any entry to change the text comes back byte for byte.
+    """
+    if not logical_names:
+        return client_data
+    document = _decoded(client_data)
+    references = _references(document)
+    for key, logical_name in logical_names.items():
+        entry = references[key]
+        entry.pop("connectionName", None)
+        entry["connection"] = {"connectionReferenceLogicalName": logical_name}
+    return json.dumps(document, separators=(",", ":"))
+
+
+def leads_to(row: ConnectionReference, *, connector_id: str, connection_id: str) -> bool:
+    """Say whether a reference is bound to this connection of this connector."""
+    connector = row.connector_id.rstrip("/").rpartition("/")[2]
+    wanted = connector_id.rstrip("/").rpartition("/")[2]
+    return (connector.lower(), row.connection_id.lower()) == (
+        wanted.lower(),
+        connection_id.lower(),
+    )
+
+
+def reference_id(job: FlowJob, connection: EmbeddedConnection) -> str:
+    """Return the id of the one reference that this job makes for this connection."""
+    place = f"{job.environment_id}/{job.original_id}/{job.policy_id}"
+    which = connection.connection_id or f"invoker/{connection.key}"
+    name = f"reference/{place}/{connection.connector}/{which}"
+    return str(uuid.uuid5(NAMESPACE, name.lower()))
+
+
+def logical_name(connection: EmbeddedConnection, reference: str) -> str:
+    """Return the logical name of a reference that is made: a prefix, the connector, a part of id.
+
+    A name has a customization prefix and at most 200 characters (§14.2).
+    """
+    connector = re.sub(r"[^a-z0-9]", "", connection.connector.lower())[:60]
+    return f"cmk_{connector}_{reference.replace('-', '')[:12]}"
+
+
+def _logical_name(holder: Mapping[str, object]) -> str | None:
+    return text_at(holder, "connectionReferenceLogicalName")
+
+
+def _decoded(client_data: str) -> object:
+    return json.loads(client_data.removeprefix("\ufeff"))
+
+
+def _references(document: object) -> dict[str, dict[str, object]]:
+    """Return `connectionReferences`, the one that stands beside the definition."""
+    place = definition_place(as_mapping(document)) or ()
+    found = mapping_at(as_mapping(document), *place[:-1], "connectionReferences")
+    return {key: value for key, value in found.items() if isinstance(value, dict)}

@@ -1,0 +1,97 @@
+"""Which connector and which of its operations a trigger or an action uses.
+
+A definition says so in four ways, depending on its age and on who wrote it; every rule that asks
+for an operation asks here.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.domain.definitions.json_values import mapping_at, text_at
+
+_CONNECTIONS_PARAMETER = re.compile(r"parameters\('\$connections'\)\['([^']+)'\]")
+_MANAGEMENT_CONNECTOR = "shared_flowmanagement"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectorOperation:
+    """A connector's name (`shared_teams`; Logic Apps: `office365`) and an operation id of it."""
+
+    connector: str | None
+    operation_id: str | None
+
+
+def operation_of(
+    step: Mapping[str, object], connection_references: Mapping[str, object]
+) -> ConnectorOperation:
+    """Return what a trigger or action calls; both fields None for one that uses no connector."""
+    inputs = mapping_at(step, "inputs")
+    host = mapping_at(inputs, "host")
+    metadata = mapping_at(step, "metadata", "flowSystemMetadata")
+    return ConnectorOperation(
+        connector=_connector(host, connection_references),
+        # Older connector steps keep the operation id in their metadata only (§7).
+        operation_id=text_at(host, "operationId")
+        or text_at(inputs, "operationId")
+        or text_at(metadata, "swaggerOperationId"),
+    )
+
+
+def is_list_flows_as_admin_v1(
+    step: Mapping[str, object], connection_references: Mapping[str, object]
+) -> bool:
+    """Return whether an action is *List flows as Admin (V1)* (§7 actions, §14.6)."""
+    host = mapping_at(step, "inputs", "host")
+    if not host or _connector(host, connection_references) != _MANAGEMENT_CONNECTOR:
+        return False
+    operation = operation_of(step, connection_references)
+    if operation.operation_id:
+        return operation.operation_id == "ListFlowsInEnvironment"
+    inputs = mapping_at(step, "inputs")
+    is_read = (text_at(inputs, "method") or "get").lower() == "get"
+    # A nested expression of the path may hold slashes: what follows the environment decides.
+    path = re.sub(r"@\{[^}]*\}", "x", text_at(inputs, "path") or "")
+    return is_read and bool(re.fullmatch(r"/scopes/admin/environments/[^/]+/flows/?", path))
+
+
+def connection_key(host: Mapping[str, object]) -> str | None:
+    """Return under which key of `connectionReferences` a host has its connection; None: none."""
+    name = (
+        text_at(host, "connectionReferenceName")
+        or text_at(host, "connectionName")
+        or text_at(mapping_at(host, "connection"), "referenceName")
+    )
+    if name is not None:
+        return name
+    # Up to 2020 a step named its connection through a parameter (§5.6).
+    parameter = text_at(mapping_at(host, "connection"), "name") or ""
+    found = _CONNECTIONS_PARAMETER.search(parameter)
+    return found[1] if found else None
+
+
+def _connector(
+    host: Mapping[str, object], connection_references: Mapping[str, object]
+) -> str | None:
+    if api_id := text_at(host, "apiId"):
+        return _last_segment(api_id)
+    name = connection_key(host)
+    if name is None:
+        return None
+    return _referenced_connector(mapping_at(connection_references, name)) or _without_suffix(name)
+
+
+def _referenced_connector(reference: Mapping[str, object]) -> str | None:
+    """Read the connector from an entry of `connectionReferences`: clientdata, flow, Logic App."""
+    api = mapping_at(reference, "api")
+    api_id = text_at(reference, "id") or text_at(api, "id")
+    return text_at(api, "name") or (_last_segment(api_id) if api_id else None)
+
+
+def _without_suffix(name: str) -> str:
+    """`shared_commondataservice_4` → `shared_commondataservice`; Logic Apps add `-2`."""
+    return re.sub(r"[-_]\d+$", "", name)
+
+
+def _last_segment(resource_id: str) -> str:
+    return resource_id.rstrip("/").rsplit("/", 1)[-1]

@@ -1,0 +1,49 @@
+"""What a plan needs to know of a flow, without its definition.
+
+A definition takes a hundred kilobytes decoded; an environment may hold ten thousand of them.
+"""
+
+from dataclasses import dataclass
+
+from shared.domain.definitions.connection_reference import embedded_connections
+from shared.domain.definitions.flow_definition import DefinitionFormat, FlowDefinition
+from shared.domain.definitions.trigger_kinds import TriggerCategory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowSummary:
+    """A flow's definition in a few words."""
+
+    format: DefinitionFormat
+    #: of the first trigger; empty: there is none
+    trigger_name: str
+    trigger_categories: tuple[TriggerCategory, ...]
+    #: Dataverse ids of the flows it runs, in lower case
+    children: frozenset[str]
+    #: hosts that its HTTP actions call, sorted; `*` where an expression decides
+    http_hosts: tuple[str, ...]
+    uses_list_flows_as_admin_v1: bool
+    #: labels of the connections that it names without a connection reference
+    embedded_connections: tuple[str, ...] = ()
+    #: those of them that are of custom connectors
+    custom_connections: tuple[str, ...] = ()
+
+    @property
+    def category(self) -> TriggerCategory:
+        """The category of the first trigger."""
+        return self.trigger_categories[0] if self.trigger_categories else TriggerCategory.NONE
+
+
+def summarise(definition: FlowDefinition) -> FlowSummary:
+    """Return what a plan needs of a definition."""
+    embedded = embedded_connections(definition.connection_references)
+    return FlowSummary(
+        format=definition.format,
+        trigger_name=definition.triggers[0].name if definition.triggers else "",
+        trigger_categories=definition.trigger_categories,
+        children=definition.children,
+        http_hosts=tuple(sorted({action.host or "*" for action in definition.http_actions})),
+        uses_list_flows_as_admin_v1=definition.uses_list_flows_as_admin_v1,
+        embedded_connections=tuple(one.label for one in embedded),
+        custom_connections=tuple(one.label for one in embedded if one.is_custom),
+    )

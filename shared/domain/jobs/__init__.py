@@ -1,0 +1,1 @@
+"""The work on one original: its states, its relatives, its end."""

@@ -1,0 +1,337 @@
+"""A flow job: the work on one original. The row is the truth; a message only says "look at it".
+
+Called flows      planned → copying → copied → proven → updating_callers → quiet → retired
+Self-starting     planned → copying → copied → proven → swapping → watched → retired
+Flows that are off planned → copying → copied → proven → retired
+Without a copy     planned → preparing → prepared (added to a solution, or edited)
+Any open state    → waiting | blocked | failed | cancelled | rolling_back → rolled_back
+"""
+
+import uuid
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from shared.domain.conversions.conversion import Edit
+from shared.domain.definitions.trigger_kinds import TriggerCategory
+
+#: Ids of jobs, copies and remediations are derived inside this namespace.
+NAMESPACE = uuid.UUID("6f0a1d6e-8f3b-5a54-9d0a-2f6b7c1e9d11")
+#: A row keeps this many of its latest changes.
+HISTORY_LENGTH = 40
+
+
+class JobState(StrEnum):
+    """How far a flow job is."""
+
+    PLANNED = "planned"
+    COPYING = "copying"
+    COPIED = "copied"
+    PROVEN = "proven"
+    UPDATING_CALLERS = "updating_callers"
+    QUIET = "quiet"
+    SWAPPING = "swapping"
+    WATCHED = "watched"
+    RETIRED = "retired"
+    PREPARING = "preparing"
+    PREPARED = "prepared"
+    WAITING = "waiting"
+    BLOCKED = "blocked"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    ROLLING_BACK = "rolling_back"
+    ROLLED_BACK = "rolled_back"
+
+
+#: Nothing more happens by itself.
+FINISHED = frozenset(
+    {
+        JobState.RETIRED,
+        JobState.PREPARED,
+        JobState.BLOCKED,
+        JobState.FAILED,
+        JobState.CANCELLED,
+        JobState.ROLLED_BACK,
+    }
+)
+#: The copy is proven: parents may be written against it.
+PROVEN_OR_LATER = frozenset(
+    {
+        JobState.PROVEN,
+        JobState.UPDATING_CALLERS,
+        JobState.QUIET,
+        JobState.SWAPPING,
+        JobState.WATCHED,
+        JobState.RETIRED,
+    }
+)
+#: No copy was begun.
+UNTOUCHED = frozenset({JobState.PLANNED, JobState.CANCELLED})
+
+#: A job that ended here left nothing behind.
+_PLANNED_ANEW = frozenset({*UNTOUCHED, JobState.ROLLED_BACK, JobState.PREPARED})
+
+
+class Pattern(StrEnum):
+    """How an original gives way to its copy."""
+
+    CALLED = "called"  #: both on until nobody calls the original
+    SWAP = "swap"  #: never both on: it starts by itself
+    OFF = "off"  #: the original is off, and so is the copy
+    ADD_TO_SOLUTION = "add_to_solution"  #: no copy: it moves to the key by itself from a solution
+    EDIT = "edit"  #: no copy: its definition is changed to what moves by itself
+
+    @property
+    def has_copy(self) -> bool:
+        """Say whether a copy takes the original's place."""
+        return self not in {Pattern.ADD_TO_SOLUTION, Pattern.EDIT}
+
+
+class Order(StrEnum):
+    """What an administrator asks of a running job."""
+
+    CANCEL = "cancel"
+    ROLL_BACK = "roll_back"
+
+
+class RollbackStage(StrEnum):
+    """How far a rollback is."""
+
+    ORIGINAL_ON = "original_on"
+    CALLERS_BACK = "callers_back"
+    COPY_QUIET = "copy_quiet"
+    COPY_OFF = "copy_off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One line of a job's history."""
+
+    at: datetime
+    state: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowJob:
+    """The row of one original under one policy."""
+
+    id: str
+    environment_id: str
+    #: Azure resource id of the policy the environment had when the job was planned.
+    policy_id: str
+    remediation_id: str
+    environment_job_id: str
+
+    #: The original: its Dataverse id, its name in the flow service, its title.
+    original_id: str
+    flow_name: str
+    display_name: str
+    #: A `TriggerCategory`, and the name of the trigger in the definition.
+    category: str
+    trigger_name: str
+    has_trigger_url: bool
+    #: False: it is in no solution, and only the flow service may change it.
+    in_solution: bool
+    pattern: Pattern
+    #: Digest of the definition that was planned and, later, copied.
+    original_digest: str
+    #: Hosts the flow's HTTP actions call; an expression counts as `*`.
+    http_hosts: tuple[str, ...] = ()
+    #: Jobs of the child flows it runs, and of the flows that run it or call its URL; those of
+    #: another environment as `environment/job`.
+    children: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
+
+    state: JobState = JobState.PLANNED
+    #: Where a waiting, blocked or failed job goes on.
+    resume: JobState | None = None
+    reason: str = ""
+    instruction: str = ""
+    #: Groups reasons, so that what ends one can wake all its jobs: `child`, `network_gap`, ….
+    code: str = ""
+    #: When to look again; None: not by itself.
+    due: datetime | None = None
+    #: Counts the messages that were sent for this row; part of their ids.
+    attempt: int = 0
+    #: Transient failures in a row.
+    failures: int = 0
+    #: Who works on the row, and until when.
+    lease: str = ""
+    lease_until: datetime | None = None
+    requested: Order | None = None
+    #: Somebody changed what this job waits for while it was being worked on.
+    woken: bool = False
+
+    copy_id: str
+    copy_flow_name: str = ""
+    copy_digest: str = ""
+    archive: str = ""
+    #: The copy's owner when it was made, named as the original's is: `systemuserid` or Entra id.
+    copy_owner: str = ""
+    #: Whom the copy was shared with, as texts name them: to see who was taken from the original.
+    shared_with: tuple[str, ...] = ()
+    original_was_on: bool | None = None
+    original_url_id: str = ""
+    copy_url_id: str = ""
+    #: SHA-256 of the original URL's signature, `none` if it has none; empty: not read yet.
+    signature_hash: str = ""
+    #: Flows the operator was made co-owner of and has to leave; `environment/flow` elsewhere.
+    borrowed: tuple[str, ...] = ()
+    #: Callers (jobs of parents, workflow ids) without a run from before the cut-over that goes on.
+    drained: tuple[str, ...] = ()
+    #: When every known caller had the new URL.
+    cut_over_at: datetime | None = None
+    quiet_for: timedelta | None = None
+    #: For a swap: how long neither flow was on.
+    gap: timedelta | None = None
+    gap_began: datetime | None = None
+    rollback_stage: RollbackStage | None = None
+    #: Whoever ordered the rollback accepts that a polling original replays its backlog.
+    may_replay: bool = False
+    #: For a pattern without a copy: what is converted.
+    edits: tuple[Edit, ...] = ()
+    #: When the platform was asked to put it, with its batch, into a solution.
+    asked_at: datetime | None = None
+    notes: tuple[str, ...] = ()
+    history: tuple[Change, ...] = ()
+
+    @property
+    def is_finished(self) -> bool:
+        """Say whether nothing more happens by itself."""
+        return self.state in FINISHED
+
+    @property
+    def reached(self) -> JobState:
+        """Return how far the work got, whatever it waits for."""
+        return self.resume or self.state
+
+    @property
+    def parent_ids(self) -> tuple[str, ...]:
+        """Return the bare ids of the parents, wherever they are."""
+        return tuple(parent.rpartition("/")[2] for parent in self.parents)
+
+    @property
+    def is_live(self) -> bool:
+        """Say whether it is being copied, or was: it is neither cancelled nor on its way back."""
+        return self.reached not in {
+            JobState.CANCELLED,
+            JobState.ROLLING_BACK,
+            JobState.ROLLED_BACK,
+        }
+
+    @property
+    def can_be_planned_anew(self) -> bool:
+        """Say whether it does not stand in the way of another job for the same flow."""
+        return self.is_finished and self.reached in _PLANNED_ANEW
+
+    @property
+    def is_proven(self) -> bool:
+        """Say whether the copy has been proven and still stands."""
+        if self.state in {JobState.ROLLING_BACK, JobState.ROLLED_BACK, JobState.CANCELLED}:
+            return False
+        return self.reached in PROVEN_OR_LATER
+
+    @property
+    def is_swapping(self) -> bool:
+        """Say whether the original may be off already and the copy is not known to be on."""
+        return self.reached is JobState.SWAPPING and self.gap_began is not None
+
+    @property
+    def has_original_back(self) -> bool:
+        """Say whether the original works as before: it was never stopped, or is on again."""
+        if self.reached is JobState.ROLLING_BACK:
+            return self.rollback_stage not in {None, RollbackStage.ORIGINAL_ON}
+        swapped_or_retired = {JobState.SWAPPING, JobState.WATCHED, JobState.RETIRED}
+        return self.reached not in swapped_or_retired
+
+
+def reference(job: FlowJob, environment_id: str) -> str:
+    """Return how a job of this environment names `job` among its relatives."""
+    return job.id if job.environment_id == environment_id else f"{job.environment_id}/{job.id}"
+
+
+def located(name: str, environment_id: str) -> tuple[str, str]:
+    """Return environment and id of what something in `environment_id` names so."""
+    home, _, identity = name.rpartition("/")
+    return home or environment_id, identity
+
+
+def job_id(environment_id: str, original_id: str, policy_id: str) -> str:
+    """Return the id of the one job on this original under this policy."""
+    return str(uuid.uuid5(NAMESPACE, f"job/{environment_id}/{original_id}/{policy_id}".lower()))
+
+
+def copy_id(environment_id: str, original_id: str, policy_id: str) -> str:
+    """Return the Dataverse id of the one copy of this original under this policy."""
+    return str(uuid.uuid5(NAMESPACE, f"copy/{environment_id}/{original_id}/{policy_id}".lower()))
+
+
+def pattern_of(category: TriggerCategory, *, is_on: bool) -> Pattern:
+    """Return how an original of this category gives way to its copy."""
+    if not is_on:
+        return Pattern.OFF
+    return Pattern.SWAP if category.is_self_starting else Pattern.CALLED
+
+
+def moved(job: FlowJob, state: JobState, text: str, *, now: datetime) -> FlowJob:
+    """Return the job in its next state, due at once (finished states: never)."""
+    return replace(
+        job,
+        state=state,
+        resume=None,
+        reason="",
+        instruction="",
+        code="",
+        failures=0,
+        due=None if state in FINISHED else now,
+        history=_with(job, state, text, now),
+    )
+
+
+def noted(job: FlowJob, *notes: str) -> FlowJob:
+    """Return the job with these notes after those that it has, each of them once."""
+    return replace(job, notes=tuple(dict.fromkeys((*job.notes, *notes))))
+
+
+def postponed(
+    job: FlowJob, reason: str, *, until: datetime, now: datetime, code: str = ""
+) -> FlowJob:
+    """Return the job waiting for `until`, to go on where it is."""
+    same = bool(job.history) and job.history[-1].text == reason
+    return replace(
+        job,
+        state=JobState.WAITING,
+        resume=job.reached,
+        reason=reason,
+        instruction="",
+        code=code,
+        due=until,
+        history=job.history if same else _with(job, JobState.WAITING, reason, now),
+    )
+
+
+def stopped(
+    job: FlowJob, state: JobState, reason: str, instruction: str, *, code: str, now: datetime
+) -> FlowJob:
+    """Return the job blocked or failed, to be retried from where it is."""
+    return replace(
+        job,
+        state=state,
+        resume=job.reached,
+        reason=reason,
+        instruction=instruction,
+        code=code,
+        due=None,
+        failures=0,
+        history=_with(job, state, reason, now),
+    )
+
+
+def retried(job: FlowJob, text: str, *, now: datetime) -> FlowJob:
+    """Return a blocked, failed or waiting job back where it was, due at once."""
+    return moved(job, job.reached, text, now=now)
+
+
+def _with(job: FlowJob, state: str, text: str, now: datetime) -> tuple[Change, ...]:
+    return (*job.history, Change(at=now, state=state, text=text))[-HISTORY_LENGTH:]

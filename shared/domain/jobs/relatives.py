@@ -1,0 +1,37 @@
+"""Which relative of a flow has to go first. Calls by URL may go round in a circle."""
+
+from collections.abc import Callable, Mapping
+
+from shared.domain.jobs.job import FlowJob, JobState
+
+
+def in_the_way(
+    job: FlowJob, ancestors: Mapping[str, FlowJob], is_settled: Callable[[FlowJob], bool]
+) -> FlowJob | None:
+    """Return a parent that has to be settled before this job; None: it may go on.
+
+    `ancestors` are all that reach the job by calls. Flows that call one another in a circle cannot
+    each wait for the other: one of them goes on when its parents in the circle wait for nothing
+    else, and nobody from outside of it calls into it any more.
+    """
+    circle = {one for one in ancestors if job.id in above(ancestors[one], ancestors)}
+    outside = [ancestors[one] for one in ancestors.keys() - circle]
+    is_left_alone = all(is_settled(one) for one in outside)
+    for parent in [ancestors[one] for one in job.parent_ids if one in ancestors]:
+        waits_too = parent.state is JobState.WAITING and parent.code == "parent"
+        in_circle = parent.id in circle and is_left_alone and waits_too
+        if not is_settled(parent) and not in_circle:
+            return parent
+    return None
+
+
+def above(job: FlowJob, jobs: Mapping[str, FlowJob]) -> set[str]:
+    """Return the ids of all that reach this job by calls, as far as `jobs` knows them."""
+    found: set[str] = set()
+    waiting = list(job.parent_ids)
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found.add(one)
+            waiting += jobs[one].parent_ids if one in jobs else ()
+    return found

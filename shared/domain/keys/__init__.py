@@ -1,0 +1,1 @@
+"""Whether a key, its policy and its environments are fit."""

@@ -1,0 +1,172 @@
+"""What a discovery finds in one environment, and how it is kept while it is going on.
+
+Each page of a source is kept as rows before the next one is asked for, so that a process that dies
+loses one page. The three ids of a flow stay apart: flow.py.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from shared.domain.conversions.proposal import Proposal
+from shared.domain.definitions.flow_summary import FlowSummary
+from shared.domain.flow import KnownFlow, ReportedFlow
+from shared.domain.plans.discovery_differences import Listed, differences
+
+#: Flows in one row: each takes up to two kilobytes, and a row holds a megabyte of UTF-16.
+FLOWS_IN_A_ROW = 100
+#: A discovery that began longer ago is begun anew: its pages would show no moment of the
+#: environment. A reconciliation of 100,000 flows, 50 a page, takes 17 hours at its own budget.
+LONGEST = timedelta(hours=24)
+#: One that stood still for so long was stopped by somebody, who may have changed things meanwhile.
+#: A process that died is followed after eleven minutes.
+STANDSTILL = timedelta(minutes=30)
+_NO_CHILDREN: frozenset[str] = frozenset()
+
+
+class Source(StrEnum):
+    """Where a discovery reads flows, in the order in which it does."""
+
+    REPORT = "report"  #: the flow service's list of flows that stay on Microsoft's key
+    DATAVERSE = "dataverse"
+    ALONE = "alone"  #: one flow of the report that Dataverse does not have
+    FLOW_SERVICE = "flow_service"  #: every flow by the flow service; only to reconcile
+
+
+#: Problem of a flow whose definition the platform keeps from the app (contract §5.3).
+NOT_SHOWN = "it is not shown to the app"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldBackFlow:
+    """A flow that the platform will not move under the key."""
+
+    workflow_id: str
+    flow_name: str
+    display_name: str
+    is_on: bool
+    is_managed: bool
+    in_solution: bool
+    #: None: the definition cannot be read; `problem` says why.
+    definition: FlowSummary | None
+    problem: str
+    digest: str
+    #: What a conversion would change, of a flow that was read by itself; else the plan reads it.
+    proposal: Proposal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscoveredPart:
+    """A row of a discovery that goes on: a page of a source, or a part of one."""
+
+    environment_job_id: str
+    source: Source
+    #: Counts the parts of a source from 0.
+    number: int
+    read: datetime
+    #: False: more rows of the same page follow. A page without its last row is read again.
+    ends_page: bool
+    #: Where the source goes on after this page, in the platform's own words; empty: it ends here.
+    cursor: str = ""
+    reported: tuple[ReportedFlow, ...] = ()
+    known: tuple[KnownFlow, ...] = ()
+    held_back: tuple[HeldBackFlow, ...] = ()
+    #: Child flows that a flow of the page runs, by Dataverse id; those that run none are left out.
+    children: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """How far a source has been read."""
+
+    #: Of the part that comes next.
+    number: int = 0
+    cursor: str = ""
+    is_read: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discovery:
+    """What was found in one environment."""
+
+    #: When the first of it was read.
+    begun: datetime
+    held_back: tuple[HeldBackFlow, ...]
+    #: Child flows that each flow of the environment runs, by Dataverse id.
+    children: Mapping[str, frozenset[str]]
+    #: Differences between the sources.
+    findings: tuple[str, ...]
+
+
+def whole_pages(parts: Iterable[DiscoveredPart], source: Source) -> list[DiscoveredPart]:
+    """Return the parts of a source up to the last whole page; what follows is read again.
+
+    So is what follows a part that is gone: the sweep may have taken it for too old meanwhile.
+    """
+    ours = sorted((one for one in parts if one.source is source), key=lambda one: one.number)
+    ours = [part for place, part in enumerate(ours) if part.number == place]
+    ends = [place for place, part in enumerate(ours) if part.ends_page]
+    return ours[: ends[-1] + 1] if ends else []
+
+
+def position_of(parts: Iterable[DiscoveredPart], source: Source) -> Position:
+    """Return where to go on with a source."""
+    read = whole_pages(parts, source)
+    if not read:
+        return Position()
+    last = read[-1]
+    return Position(number=last.number + 1, cursor=last.cursor, is_read=not last.cursor)
+
+
+def is_stale(parts: Iterable[DiscoveredPart], now: datetime) -> bool:
+    """Say whether a discovery is too old to go on with it."""
+    times = [part.read for part in parts]
+    return bool(times) and (now - min(times) > LONGEST or now - max(times) > STANDSTILL)
+
+
+def reported_in(parts: Iterable[DiscoveredPart], source: Source) -> dict[str, ReportedFlow]:
+    """Return the flows that a source of the flow service lists, by `identity_of`."""
+    pages = whole_pages(parts, source)
+    return {identity_of(flow): flow for part in pages for flow in part.reported}
+
+
+def identity_of(flow: ReportedFlow) -> str:
+    """Return the id to look for in Dataverse: flows outside solutions name no row (§5.2)."""
+    return (flow.workflow_id or flow.flow_name).lower()
+
+
+def known_in(parts: Iterable[DiscoveredPart]) -> dict[str, KnownFlow]:
+    """Return the flows that Dataverse has, by their id."""
+    pages = whole_pages(parts, Source.DATAVERSE)
+    return {flow.workflow_id: flow for part in pages for flow in part.known}
+
+
+def assembled(parts: Sequence[DiscoveredPart]) -> Discovery:
+    """Put together what all sources told; there is at least the report."""
+    alone = whole_pages(parts, Source.ALONE)
+    pages = [*whole_pages(parts, Source.DATAVERSE), *alone]
+    known = known_in(parts)
+    children = dict.fromkeys(known, _NO_CHILDREN)
+    held_back: dict[str, HeldBackFlow] = {}
+    for part in pages:
+        children |= part.children
+        held_back |= {flow.workflow_id: flow for flow in part.held_back}
+    for part in alone:
+        for flow in part.held_back:
+            children.setdefault(flow.workflow_id, _NO_CHILDREN)
+    listed = reported_in(parts, Source.FLOW_SERVICE)
+    has_listed = position_of(parts, Source.FLOW_SERVICE).is_read
+    return Discovery(
+        begun=min(part.read for part in parts),
+        held_back=tuple(held_back.values()),
+        children=children,
+        findings=differences(
+            known,
+            Listed(
+                reported=reported_in(parts, Source.REPORT),
+                alone=frozenset(flow.workflow_id for part in alone for flow in part.held_back),
+                everything=listed if has_listed else None,
+            ),
+        ),
+    )

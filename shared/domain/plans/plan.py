@@ -1,0 +1,277 @@
+"""What to do about each flow that stays on Microsoft's key: pure rules over what was found."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from shared.domain.conversions.conversion import Edit
+from shared.domain.conversions.proposal import Proposal, possible_edits
+from shared.domain.definitions.flow_definition import DefinitionFormat
+from shared.domain.definitions.flow_summary import FlowSummary
+from shared.domain.definitions.trigger_kinds import TriggerCategory
+from shared.domain.jobs.job import FlowJob, JobState, Pattern
+from shared.domain.jobs.refusals import DEFINITION_NOT_SHOWN, instruction_for
+from shared.domain.plans.dependency_graph import DependencyGraph
+from shared.domain.plans.discovery import NOT_SHOWN
+from shared.domain.plans.mmk_rule import MmkReason, explain, explain_listed
+from shared.domain.plans.preparation import edited, prepared, to_be_named, with_proposal
+from shared.domain.plans.remediation import PlanItem, PlannedAction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One flow that stays on Microsoft's key, as it was found."""
+
+    workflow_id: str
+    flow_name: str
+    display_name: str
+    is_on: bool
+    is_managed: bool
+    in_solution: bool
+    definition: FlowSummary | None
+    problem: str
+    digest: str
+    #: The job that exists for it, if any.
+    job: FlowJob | None
+    #: What a conversion would change, where that is known already.
+    proposal: Proposal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the plan is for."""
+
+    environment_job_id: str
+    #: Flows asked for by id or name; empty: all.
+    flow_ids: frozenset[str] = frozenset()
+    excluded: frozenset[str] = frozenset()
+    limit: int = 100
+    #: No key is applied yet: only what spares a copy is planned.
+    is_preparation: bool = False
+
+
+def make_plan(
+    request: Request, candidates: Collection[Candidate], graph: DependencyGraph
+) -> list[PlanItem]:
+    """Return one item for each candidate in scope, children before parents.
+
+    A flow comes with its family: parents and children that stay on Microsoft's key as well. To
+    prepare, no flow needs another.
+    """
+    by_id = {candidate.workflow_id: candidate for candidate in candidates}
+    scope = _scope(request, by_id, graph)
+    in_cycle = {flow: cycle for cycle in graph.cycles for flow in cycle}
+    items: dict[str, PlanItem] = {}
+    for workflow_id in graph.leaves_first:
+        if workflow_id not in scope:
+            continue
+        candidate = by_id[workflow_id]
+        item = _item(request, candidate, graph, by_id)
+        item = _decide(request, candidate, item, in_cycle, by_id)
+        item = with_proposal(item, candidate.proposal) if candidate.proposal else item
+        items[workflow_id] = _blocked_by_child(item, items, by_id)
+    return _limited(request, items, graph)
+
+
+def _scope(
+    request: Request, by_id: Mapping[str, Candidate], graph: DependencyGraph
+) -> frozenset[str]:
+    if not request.flow_ids:
+        return frozenset(by_id)
+    named = {
+        candidate.workflow_id
+        for candidate in by_id.values()
+        if {candidate.workflow_id, candidate.flow_name.lower()} & request.flow_ids
+    }
+    if request.is_preparation:
+        return frozenset(named)
+    return frozenset(
+        member for family in _families(by_id, graph) if named & set(family) for member in family
+    )
+
+
+def _families(
+    by_id: Mapping[str, Candidate], graph: DependencyGraph
+) -> tuple[tuple[str, ...], ...]:
+    """Group the candidates by calls among themselves; flows that moved do not connect them."""
+    among = {flow: _among(graph.children_of(flow), by_id) for flow in by_id}
+    return DependencyGraph(among).families
+
+
+def _among(flows: Iterable[str], by_id: Mapping[str, Candidate]) -> tuple[str, ...]:
+    return tuple(sorted(flow for flow in flows if flow in by_id))
+
+
+def _item(
+    request: Request,
+    candidate: Candidate,
+    graph: DependencyGraph,
+    by_id: Mapping[str, Candidate],
+) -> PlanItem:
+    definition = candidate.definition
+    flow = candidate.workflow_id
+    category = definition.category if definition else TriggerCategory.NONE
+    reasons: tuple[MmkReason, ...] = (MmkReason.UNEXPLAINED,)
+    explanation = candidate.problem
+    if definition:
+        assessment = explain_listed(
+            definition,
+            explain(
+                definition,
+                in_solution=candidate.in_solution,
+                held_back_children=by_id.keys(),
+            ),
+        )
+        reasons, explanation = assessment.reasons, assessment.text
+    if not candidate.is_on:
+        pattern = Pattern.OFF
+    else:
+        pattern = Pattern.SWAP if category.is_self_starting else Pattern.CALLED
+    return PlanItem(
+        environment_job_id=request.environment_job_id,
+        workflow_id=flow,
+        flow_name=candidate.flow_name,
+        display_name=candidate.display_name,
+        category=category,
+        trigger_name=definition.trigger_name if definition else "",
+        has_trigger_url=category.has_callback_url,
+        in_solution=candidate.in_solution,
+        pattern=pattern,
+        is_on=candidate.is_on,
+        reasons=tuple(str(reason) for reason in reasons),
+        action=PlannedAction.COPY,
+        explanation=explanation,
+        digest=candidate.digest,
+        children=_among(graph.children_of(flow), by_id),
+        embedded_connections=_bindable(definition),
+        parents=_among(graph.parents_of(flow), by_id),
+        http_hosts=definition.http_hosts if definition else (),
+        edits=possible_edits(definition, in_solution=candidate.in_solution) if definition else (),
+    )
+
+
+def _bindable(definition: FlowSummary | None) -> tuple[str, ...]:
+    """Name the embedded connections that the app can make a reference for."""
+    if definition is None:
+        return ()
+    custom = definition.custom_connections
+    return tuple(label for label in definition.embedded_connections if label not in custom)
+
+
+def _decide(
+    request: Request,
+    candidate: Candidate,
+    item: PlanItem,
+    in_cycle: Mapping[str, tuple[str, ...]],
+    by_id: Mapping[str, Candidate],
+) -> PlanItem:
+    job, named = candidate.job, _is_named(request, candidate)
+    if candidate.workflow_id in request.excluded:
+        return _leave(item, "An administrator excluded it.")
+    if job and job.state is JobState.RETIRED:
+        back = " Its original was turned on again: turn it off." if candidate.is_on else ""
+        return _leave(item, f"Its copy is in place and the original is retired.{back}")
+    if job and job.state in {JobState.ROLLED_BACK, JobState.CANCELLED} and not named:
+        return _leave(item, f"Its job was {job.state}; name the flow to start again.")
+    if job and not job.can_be_planned_anew:
+        pattern = item.pattern if job.pattern.has_copy else job.pattern
+        return replace(
+            item, action=PlannedAction.ADOPT, pattern=pattern, explanation="Its job goes on."
+        )
+    refusal = _refusal(candidate, {} if request.is_preparation else in_cycle, by_id)
+    if refusal:
+        explanation, instruction = refusal
+        return replace(
+            item, action=PlannedAction.BLOCKED, explanation=explanation, instruction=instruction
+        )
+    if request.is_preparation:
+        return prepared(item, is_named=named)
+    if Edit.LIST_FLOWS_ACTION in item.edits:
+        only_action = replace(item, edits=(Edit.LIST_FLOWS_ACTION,))
+        return edited(only_action) if named else to_be_named(item)
+    if item.pattern is Pattern.OFF:
+        return replace(item, action=PlannedAction.COPY_OFF)
+    if item.pattern is Pattern.SWAP:
+        return replace(item, action=PlannedAction.SWAP)
+    family = item.children or item.parents
+    return replace(item, action=PlannedAction.COPY_WITH_FAMILY if family else PlannedAction.COPY)
+
+
+def _refusal(
+    candidate: Candidate,
+    in_cycle: Mapping[str, tuple[str, ...]],
+    by_id: Mapping[str, Candidate],
+) -> tuple[str, str] | None:
+    """Return why a person has to act first, and what to do; None: the app can do it."""
+    definition = candidate.definition
+    if definition is None:
+        remedy = "Open the flow in Power Automate and save it once; then run again."
+        if candidate.problem == NOT_SHOWN:
+            remedy = instruction_for(DEFINITION_NOT_SHOWN)
+        return (f"Its definition cannot be read: {candidate.problem}", remedy)
+    if candidate.is_managed:
+        return (
+            "It is part of a managed solution.",
+            "Copy it in the source environment, release the solution, then run again.",
+        )
+    if definition.format is DefinitionFormat.LOGIC_APP or not definition.trigger_categories:
+        return (
+            "It is not a cloud flow with a trigger.",
+            "Look at the row in Dataverse: delete it if it is left over.",
+        )
+    if candidate.workflow_id in in_cycle:
+        members = ", ".join(
+            by_id[flow].display_name if flow in by_id else flow
+            for flow in in_cycle[candidate.workflow_id]
+        )
+        return (
+            f"These flows run one another in a circle: {members}.",
+            "Take one of the calls out of the circle, then run again.",
+        )
+    return None
+
+
+def _blocked_by_child(
+    item: PlanItem, items: Mapping[str, PlanItem], by_id: Mapping[str, Candidate]
+) -> PlanItem:
+    """A parent cannot be written against the copy of a child that is not copied."""
+    if not item.action.is_copy:
+        return item
+    for child in item.children:
+        planned = items.get(child)
+        job = by_id[child].job
+        goes = planned is not None and (
+            planned.action.is_copy or planned.action is PlannedAction.ADOPT
+        )
+        if not goes and not (job and job.is_proven):
+            return replace(
+                item,
+                action=PlannedAction.BLOCKED,
+                explanation=f"Its child flow {by_id[child].display_name} is not copied.",
+                instruction=f"Settle {by_id[child].display_name} first, then run again.",
+            )
+    return item
+
+
+def _limited(
+    request: Request, items: Mapping[str, PlanItem], graph: DependencyGraph
+) -> list[PlanItem]:
+    """Leave what is beyond the limit for the next remediation; children never before parents."""
+    left: set[str] = set()
+    count = 0
+    result: list[PlanItem] = []
+    for workflow_id, item in items.items():
+        if item.action.is_work:
+            count += 1
+            if count > request.limit or graph.descendants_of(workflow_id) & left:
+                left.add(workflow_id)
+                item = _leave(item, f"Beyond the limit of {request.limit} flows a remediation.")
+        result.append(item)
+    return result
+
+
+def _leave(item: PlanItem, why: str) -> PlanItem:
+    return replace(item, action=PlannedAction.LEAVE, explanation=why)
+
+
+def _is_named(request: Request, candidate: Candidate) -> bool:
+    return bool({candidate.workflow_id, candidate.flow_name.lower()} & request.flow_ids)

@@ -1,0 +1,106 @@
+"""What can be done before a key is applied, so that a flow moves by itself and needs no copy.
+
+The document's first choice for a Power Apps (V1) flow outside a solution is V2. Adding it to a
+solution takes it out of the category too (platform-contract.md §5.9) and changes neither the flow
+nor an app: so that is done for all, and the conversion only where a flow is named. The action *List
+flows as Admin (V1)* has to be changed, before or after the key, and so only where a flow is named.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from shared.domain.conversions.conversion import Edit
+from shared.domain.conversions.proposal import Proposal
+from shared.domain.jobs.job import Pattern
+from shared.domain.plans.mmk_rule import MmkReason
+from shared.domain.plans.remediation import PlanItem, PlannedAction
+
+RECONNECT_APPS = (
+    "Afterwards have the makers of the apps that run it take the flow out of the app and add it "
+    "again: the inputs of V2 are named otherwise."
+)
+_COPIED_AFTERWARDS = {
+    MmkReason.HTTP_TRIGGER: "Its URL changes with the key: it is copied after the key is applied.",
+    MmkReason.TEAMS_TRIGGER: "Teams starts it: it is copied after the key is applied.",
+    MmkReason.UNEXPLAINED: "Nothing says why it stays: it is copied after the key is applied.",
+}
+
+
+def prepared(item: PlanItem, *, is_named: bool) -> PlanItem:
+    """Return the item with what can be done with its flow before a key is applied."""
+    if Edit.LIST_FLOWS_ACTION in item.edits:
+        return edited(item) if is_named else to_be_named(item)
+    if Edit.POWER_APPS_TRIGGER in item.edits:
+        return edited(item) if is_named else _added(item)
+    why = [_COPIED_AFTERWARDS[reason] for reason in _COPIED_AFTERWARDS if reason in item.reasons]
+    text = "It runs flows that stay: it moves with them, or is copied with them afterwards."
+    return replace(item, action=PlannedAction.LEAVE, explanation=why[0] if why else text)
+
+
+def edited(item: PlanItem) -> PlanItem:
+    """Return the item as an edit of the flow's definition."""
+    is_trigger = Edit.POWER_APPS_TRIGGER in item.edits
+    action = PlannedAction.CONVERT_TRIGGER if is_trigger else PlannedAction.EDIT_ACTION
+    instruction = RECONNECT_APPS if is_trigger else ""
+    return _alone(replace(item, action=action, pattern=Pattern.EDIT, instruction=instruction))
+
+
+def to_be_named(item: PlanItem) -> PlanItem:
+    """Return the item blocked until somebody asks for the edit of its action by name."""
+    return replace(
+        item,
+        action=PlannedAction.BLOCKED,
+        instruction=(
+            "Look at the proposal; then name the flow to have the app make that change "
+            f"(cmkflow remediation start … --flow {item.workflow_id}), or make it yourself."
+        ),
+    )
+
+
+def with_proposal(item: PlanItem, proposal: Proposal) -> PlanItem:
+    """Return the item with what a conversion would change; blocked where it was to be made."""
+    if not proposal.obstacles:
+        return replace(item, proposal=proposal.difference)
+    text = "\n".join(("It cannot be converted surely.", *proposal.obstacles))
+    item = replace(item, proposal=text)
+    if item.action not in {PlannedAction.CONVERT_TRIGGER, PlannedAction.EDIT_ACTION}:
+        return item
+    instruction = "Change it to V2 in the designer, and what reads the answer with it."
+    if item.action is PlannedAction.CONVERT_TRIGGER:
+        instruction = (
+            "Change the trigger to V2 in the designer; or run again without naming the flow: then "
+            "it is added to a solution."
+        )
+    return replace(
+        item,
+        action=PlannedAction.BLOCKED,
+        explanation=text.replace("\n", " "),
+        instruction=instruction,
+    )
+
+
+def writes_of(item: PlanItem) -> tuple[str, ...]:
+    """Return in words what is written where no copy is made."""
+    title, writes = item.display_name, []
+    if not item.in_solution:
+        writes.append(f"add {title} to a solution, which the app cannot undo")
+    if item.action is not PlannedAction.ADD_TO_SOLUTION:
+        writes += [_EDITS[edit].format(title=title) for edit in item.edits]
+    return tuple(writes)
+
+
+_EDITS: Mapping[Edit, str] = {
+    Edit.POWER_APPS_TRIGGER: "change the trigger of {title} from Power Apps (V1) to V2",
+    Edit.LIST_FLOWS_ACTION: "change the action List flows as Admin of {title} from V1 to V2",
+}
+
+
+def _added(item: PlanItem) -> PlanItem:
+    return _alone(
+        replace(item, action=PlannedAction.ADD_TO_SOLUTION, pattern=Pattern.ADD_TO_SOLUTION)
+    )
+
+
+def _alone(item: PlanItem) -> PlanItem:
+    """Without a copy no relative has to be waited for."""
+    return replace(item, children=(), parents=())

@@ -1,0 +1,301 @@
+"""A remediation: one run over one or more environments; and its environment jobs and plans."""
+
+import uuid
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from shared.domain.conversions.conversion import Edit
+from shared.domain.jobs.job import NAMESPACE, Change, Pattern
+
+
+class RemediationMode(StrEnum):
+    """What was asked for. What an environment allows may be less."""
+
+    ASSESS = "assess"  #: find and report
+    DRY_RUN = "dry-run"  #: plan, and show every write
+    PREPARE = "prepare"  #: before a key is applied: do what spares a copy; else as `apply`
+    APPLY = "apply"  #: plan, ask where the environment says so, and do
+
+    @property
+    def writes(self) -> bool:
+        """Say whether anything is written, where the environment allows it."""
+        return self in {RemediationMode.PREPARE, RemediationMode.APPLY}
+
+
+class Origin(StrEnum):
+    """Who started a remediation."""
+
+    KEY_EVENT = "key_event"
+    POLICY_EVENT = "policy_event"
+    SWEEP = "sweep"
+    ORDER = "order"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remediation:
+    """What was asked for, by whom and why."""
+
+    id: str
+    mode: RemediationMode
+    origin: Origin
+    #: Id of the event, name of the caller, or the timer's date.
+    cause: str
+    created: datetime
+    environment_ids: tuple[str, ...]
+    #: Workflow ids or flow names; empty: all that stay on Microsoft's key.
+    flow_ids: tuple[str, ...] = ()
+    #: Whether every flow is compared with the flow service's list of all flows.
+    reconcile: bool = False
+
+
+class EnvironmentJobState(StrEnum):
+    """How far the work in one environment is."""
+
+    WAITING_FOR_MIGRATION = "waiting_for_migration"
+    DISCOVERING = "discovering"
+    PLANNED = "planned"
+    AWAITING_APPROVAL = "awaiting_approval"
+    APPROVED = "approved"  #: the tenant is compared with what was approved
+    DISPATCHED = "dispatched"
+    FINISHED = "finished"
+    BLOCKED = "blocked"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+#: Nothing more happens by itself.
+ENVIRONMENT_FINISHED = frozenset(
+    {
+        EnvironmentJobState.FINISHED,
+        EnvironmentJobState.BLOCKED,
+        EnvironmentJobState.FAILED,
+        EnvironmentJobState.CANCELLED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkFinding:
+    """A firewall that does not yet admit the new outbound addresses."""
+
+    #: What an administrator waives it by.
+    name: str
+    kind: str
+    firewall: str
+    missing: tuple[str, ...]
+    instruction: str
+    #: Originals whose cut-over it blocks.
+    workflow_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentJob:
+    """The row of one environment in one remediation."""
+
+    id: str
+    remediation_id: str
+    environment_id: str
+    environment_name: str = ""
+    #: What is done here: what was asked for, or less where the environment's mode says so.
+    mode: RemediationMode
+    flow_ids: tuple[str, ...] = ()
+    reconcile: bool = False
+    policy_id: str = ""
+
+    state: EnvironmentJobState = EnvironmentJobState.WAITING_FOR_MIGRATION
+    resume: EnvironmentJobState | None = None
+    reason: str = ""
+    instruction: str = ""
+    due: datetime | None = None
+    attempt: int = 0
+    failures: int = 0
+    lease: str = ""
+    lease_until: datetime | None = None
+    woken: bool = False
+
+    #: Since when it has waited for the migration of its environment.
+    migrating_since: datetime | None = None
+    planned_at: datetime | None = None
+    expires: datetime | None = None
+    approved_by: str = ""
+    #: How often a plan of this environment was approved, and which version the last time.
+    approvals: int = 0
+    approved_version: str = ""
+    #: Flows that the last approval left out.
+    left_out: tuple[str, ...] = ()
+    #: Flows of the plan that wait for an approval.
+    awaiting: int = 0
+    is_dispatched: bool = False
+    network: tuple[NetworkFinding, ...] = ()
+    #: What the administrator should know: cycles, missing children, differences between sources.
+    findings: tuple[str, ...] = ()
+    counts: dict[str, int] | None = None
+    history: tuple[Change, ...] = ()
+
+    @property
+    def is_finished(self) -> bool:
+        """Say whether nothing more happens by itself."""
+        return self.state in ENVIRONMENT_FINISHED
+
+    @property
+    def awaits_approval(self) -> bool:
+        """Say whether there is something to approve, be it the rest of a plan under way."""
+        if self.state is EnvironmentJobState.DISPATCHED:
+            return self.is_dispatched and self.awaiting > 0
+        return self.state is EnvironmentJobState.AWAITING_APPROVAL
+
+
+class PlannedAction(StrEnum):
+    """What the plan does with one flow."""
+
+    COPY = "copy"
+    COPY_WITH_FAMILY = "copy_with_family"
+    SWAP = "swap"
+    COPY_OFF = "copy_off"
+    ADD_TO_SOLUTION = "add_to_solution"  #: then it moves to the key by itself
+    CONVERT_TRIGGER = "convert_trigger"  #: Power Apps (V1) to V2
+    EDIT_ACTION = "edit_action"  #: List flows as Admin (V1) to V2
+    ADOPT = "adopt"  #: an open job does it already
+    LEAVE = "leave"  #: nothing is done; the reason says why
+    BLOCKED = "blocked"  #: a person has to do something first
+
+    @property
+    def is_work(self) -> bool:
+        """Say whether a flow job is made of it."""
+        return self.is_copy or self in {
+            PlannedAction.ADD_TO_SOLUTION,
+            PlannedAction.CONVERT_TRIGGER,
+            PlannedAction.EDIT_ACTION,
+        }
+
+    @property
+    def is_copy(self) -> bool:
+        """Say whether a copy takes the original's place."""
+        return self in {
+            PlannedAction.COPY,
+            PlannedAction.COPY_WITH_FAMILY,
+            PlannedAction.SWAP,
+            PlannedAction.COPY_OFF,
+        }
+
+    @property
+    def has_job(self) -> bool:
+        """Say whether a flow job stands for it, a new one or one that goes on."""
+        return self.is_work or self is PlannedAction.ADOPT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedCaller:
+    """A known caller of an original."""
+
+    kind: str
+    label: str
+    manual: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanItem:
+    """What the plan says about one flow that stays on Microsoft's key."""
+
+    environment_job_id: str
+    workflow_id: str
+    flow_name: str
+    display_name: str
+    category: str
+    trigger_name: str
+    has_trigger_url: bool
+    #: False: it is in no solution, and only the flow service may change it.
+    in_solution: bool
+    pattern: Pattern
+    is_on: bool
+    reasons: tuple[str, ...]
+    action: PlannedAction
+    explanation: str
+    instruction: str = ""
+    digest: str = ""
+    children: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
+    http_hosts: tuple[str, ...] = ()
+    #: Connections that get a connection reference for the copy, where none leads to them yet.
+    embedded_connections: tuple[str, ...] = ()
+    #: 32-hex id of the trigger URL; empty: not known before the operator reads it.
+    url_id: str = ""
+    callers: tuple[PlannedCaller, ...] = ()
+    #: How many the copy is shared with beside its owner; None: not known before it is made.
+    co_owners: int | None = None
+    #: Titles of the solutions that the copy joins.
+    solutions: tuple[str, ...] = ()
+    #: What is left to a person once the copy is there.
+    notes: tuple[str, ...] = ()
+    #: What could be converted to a second version, whatever is done with it.
+    edits: tuple[Edit, ...] = ()
+    #: The converted definition as a unified difference, or why there is none. No signatures.
+    proposal: str = ""
+    #: Every write that will be made, in order, in words.
+    writes: tuple[str, ...] = ()
+    #: Its URL's id, if any run shows it, and its callers were looked up.
+    is_complete: bool = False
+    #: Number of the approval that decided on it; 0: none did.
+    decided: int = 0
+    #: What has changed since that approval: it waits for another. Empty: nothing.
+    changed: tuple[str, ...] = ()
+
+    @property
+    def awaits_approval(self) -> bool:
+        """Say whether the next approval of its plan decides on it."""
+        return self.action.has_job and (self.decided == 0 or bool(self.changed))
+
+
+def environment_job_id(remediation_id: str, environment_id: str) -> str:
+    """Return the id of the one job on this environment in this remediation."""
+    return str(uuid.uuid5(NAMESPACE, f"environment/{remediation_id}/{environment_id}".lower()))
+
+
+def remediation_id(origin: Origin, cause: str) -> str:
+    """Return the id of the one remediation that this cause starts."""
+    return str(uuid.uuid5(NAMESPACE, f"remediation/{origin}/{cause}"))
+
+
+def moved(
+    job: EnvironmentJob, state: EnvironmentJobState, text: str, *, now: datetime
+) -> EnvironmentJob:
+    """Return the job in its next state, due at once (finished states: never)."""
+    return replace(
+        job,
+        state=state,
+        resume=None,
+        reason="",
+        instruction="",
+        failures=0,
+        due=None if state in ENVIRONMENT_FINISHED else now,
+        history=_with(job, state, text, now),
+    )
+
+
+def postponed(
+    job: EnvironmentJob, reason: str, *, until: datetime, now: datetime
+) -> EnvironmentJob:
+    """Return the job, in the same state, to be looked at again at `until`."""
+    same = bool(job.history) and job.history[-1].text == reason
+    history = job.history if same else _with(job, job.state, reason, now)
+    return replace(job, reason=reason, due=until, history=history)
+
+
+def stopped(
+    job: EnvironmentJob, state: EnvironmentJobState, reason: str, instruction: str, *, now: datetime
+) -> EnvironmentJob:
+    """Return the job blocked or failed, to be retried from where it is."""
+    return replace(
+        job,
+        state=state,
+        resume=job.resume or job.state,
+        reason=reason,
+        instruction=instruction,
+        due=None,
+        history=_with(job, state, reason, now),
+    )
+
+
+def _with(job: EnvironmentJob, state: str, text: str, now: datetime) -> tuple[Change, ...]:
+    return (*job.history, Change(at=now, state=state, text=text))[-40:]

@@ -1,0 +1,17 @@
+"""What a plan does with a flow, as all who show it say it."""
+
+from shared.domain.plans.remediation import PlannedAction
+
+#: In the order in which a plan is shown: what needs somebody first, what is left alone last.
+ACTION_WORDS = {
+    PlannedAction.BLOCKED: "a person first",
+    PlannedAction.COPY: "copy",
+    PlannedAction.COPY_WITH_FAMILY: "copy with its family",
+    PlannedAction.SWAP: "swap for its copy",
+    PlannedAction.COPY_OFF: "copy, off",
+    PlannedAction.ADD_TO_SOLUTION: "add to a solution",
+    PlannedAction.CONVERT_TRIGGER: "convert its trigger",
+    PlannedAction.EDIT_ACTION: "edit its action",
+    PlannedAction.ADOPT: "its job goes on",
+    PlannedAction.LEAVE: "leave as it is",
+}

@@ -1,0 +1,1 @@
+"""Trigger URLs, which are secrets: found in any text, replaced, put back."""

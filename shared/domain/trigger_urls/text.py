@@ -1,0 +1,216 @@
+"""Where trigger URLs stand in a text, and where their parts stand in them.
+
+Callers write the same URL plainly, JSON-escaped, XML-escaped, percent-encoded inside another URL,
+with expressions of their own in the middle. Nothing is decoded here: a URL is found and taken
+apart where it stands, so that a change can leave every other byte alone.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from shared.domain.trigger_urls.signatures import SIGNATURE_VALUE
+
+#: Through `/paths/invoke`, or `/run` as until 2016: §7.2. The host is any: new ones appear.
+_HEAD = re.compile(
+    r"""
+    https(?P<colon>:|%(?:25)*3A)
+    (?P<slash>/|\\+/|%(?:25)*2F)(?P=slash)
+    (?P<host>[A-Z0-9][A-Z0-9.-]{0,252})
+    (?:(?P=colon)[0-9]{1,5})?
+    (?P<prefix>(?:(?P=slash)[A-Z0-9_.~-]+){0,12}?)
+    (?P=slash)workflows(?P=slash)(?P<id>[0-9A-F]{32})
+    (?P=slash)triggers(?P=slash)
+    (?P<trigger>(?:(?!(?P=slash))(?:[A-Z0-9_.~!$()*:@-]|%[0-9A-F]{2}))+)
+    (?P=slash)(?:paths(?P=slash)invoke|run)
+    (?![A-Z0-9_-])
+    """,
+    re.VERBOSE | re.IGNORECASE | re.ASCII,
+)
+#: What a caller's own system fills in: `@{…}` of a flow, `{id}`, `{{named-value}}`, `${VARIABLE}`.
+_OPAQUE = r"@\{(?:[^{}'\"\\]|'[^'\"]*'|\\.)*\}|\{\{?[\w.$ -]+\}?\}"
+_PLAIN_REST = re.compile(
+    rf"(?:{_OPAQUE}"
+    r"|\\+u00(?:26|2[BbFf]|3[DdFf])|\\+/"
+    r"|[,;](?!https?[:%])"  # a list of URLs: the next one is not part of this one
+    r"|[A-Za-z0-9._~:/?#\[\]@!$&()*+=%-])*"
+)
+_OPAQUE_PART = re.compile(_OPAQUE)
+_SENTENCE_END = ".,;:!?)]"
+_SIGNATURE = re.compile(SIGNATURE_VALUE)
+_OTHER_VALUE = re.compile(r"[A-Za-z0-9_.~%/-]*")
+#: Parameters that the platform signs or chooses; all others are the caller's.
+PLATFORM_PARAMETERS = frozenset({"api-version", "sp", "sv", "sig", "se"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One query parameter; offsets count from the start of the text."""
+
+    name: str
+    #: of the separator before it; `start` where it is the first
+    joined_at: int
+    start: int
+    #: of what the platform wrote: a caller's text may go on behind it without a separator
+    end: int
+    value_start: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """A trigger URL taken apart where it stands; offsets count from the start of the text."""
+
+    start: int
+    #: behind `/invoke` or `/run`
+    head_end: int
+    #: behind the caller's relative path
+    path_end: int
+    #: behind the question mark, `path_end` where there is none
+    query_start: int
+    end: int
+    parameters: tuple[Parameter, ...]
+    #: how this text writes the separators
+    slash: str
+    ampersand: str
+    equals: str
+    #: how often the URL is percent-encoded as a whole
+    level: int
+    #: whether its percent-encoding has lower-case hex digits
+    is_lower_case: bool
+    host: str
+    prefix: str
+    workflow_id: str
+    trigger: str
+    #: False where a part that has to change is somewhere else
+    is_replaceable: bool
+
+    def parameter(self, name: str) -> Parameter | None:
+        """Return the first parameter of that name."""
+        return next((one for one in self.parameters if one.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Syntax:
+    """How the separators of a URL's second half are written at one percent-encoding level."""
+
+    rest: re.Pattern[str]
+    question: re.Pattern[str]
+    ampersand: re.Pattern[str]
+    equals: re.Pattern[str]
+    fragment: re.Pattern[str]
+
+
+_PLAIN = _Syntax(
+    rest=_PLAIN_REST,
+    question=re.compile(r"\?|\\+u003[Ff]"),
+    ampersand=re.compile(r"&(?:amp;)+|&#38;|&#x26;|\\+u0026|&"),
+    equals=re.compile(r"=|\\+u003[Dd]"),
+    fragment=re.compile("#"),
+)
+
+
+@lru_cache(maxsize=8)
+def _percent_syntax(level: int) -> _Syntax:
+    percent = "%" + "25" * (level - 1)
+    # An encoded blank, quote, bracket, bar or line end closes the URL at the level of its own text.
+    closing = r"(?:2[027]|3[CcEe]|0[9AaDd]|5[Cc]|7[Cc]|(?:2[Cc]|3[Bb])https)"
+    return _Syntax(
+        rest=re.compile(rf"(?:[A-Za-z0-9_.~*!()/-]|(?!{percent}{closing})%[0-9A-Fa-f]{{2}})*"),
+        question=re.compile(rf"{percent}3[Ff]"),
+        ampersand=re.compile(rf"{percent}26"),
+        equals=re.compile(rf"{percent}3[Dd]"),
+        fragment=re.compile(rf"{percent}23"),
+    )
+
+
+def find_layouts(text: str) -> Iterator[Layout]:
+    """Yield every trigger URL of a text in one pass, in order, without overlaps."""
+    # Nearly every document has none: one cheap look saves the search.
+    if "workflows" not in text.lower():
+        return
+    position = 0
+    while head := _HEAD.search(text, position):
+        layout = _layout(text, head)
+        yield layout
+        position = layout.end
+
+
+def _layout(text: str, head: re.Match[str]) -> Layout:
+    colon = head["colon"]
+    level = 0 if colon == ":" else (len(colon) - 1) // 2
+    syntax = _percent_syntax(level) if level else _PLAIN
+    end = head.end() + len(_rest(text, head.end(), syntax))
+    # Same length, so that offsets stay; a question mark inside an expression starts no query.
+    shadow = _OPAQUE_PART.sub(lambda part: "\0" * len(part[0]), text[head.end() : end])
+    fragment = syntax.fragment.search(shadow)
+    query_end = fragment.start() if fragment else len(shadow)
+    question = syntax.question.search(shadow, 0, query_end)
+    path_end, query_start = question.span() if question else (query_end, query_end)
+    parameters = tuple(_parameters(shadow[:query_end], query_start, head.end(), syntax))
+    if parameters and parameters[-1].name in PLATFORM_PARAMETERS and not fragment:
+        end = parameters[-1].end
+    ampersand = syntax.ampersand.search(shadow, query_start, query_end)
+    equals = syntax.equals.search(shadow, query_start, query_end)
+    percent = "%" + "25" * (level - 1)
+    return Layout(
+        start=head.start(),
+        head_end=head.end(),
+        path_end=head.end() + path_end,
+        query_start=head.end() + query_start,
+        end=end,
+        parameters=parameters,
+        slash=head["slash"],
+        ampersand=ampersand[0] if ampersand else f"{percent}26" if level else "&",
+        equals=equals[0] if equals else f"{percent}3D" if level else "=",
+        level=level,
+        is_lower_case=level > 0 and colon.endswith("a"),
+        host=head["host"].lower(),
+        prefix=head["prefix"].replace(head["slash"], "/"),
+        workflow_id=head["id"].lower(),
+        trigger=head["trigger"],
+        is_replaceable=_is_replaceable(parameters) and not text.startswith("{", end),
+    )
+
+
+def _is_replaceable(parameters: tuple[Parameter, ...]) -> bool:
+    """Tell a whole URL from the beginning of one that an expression or a template completes.
+
+    Every trigger URL has an `api-version`, and a signature goes with `sp` and `sv` (§7.2).
+    """
+    filled = {one.name for one in parameters if one.end > one.value_start}
+    signed = {one.name for one in parameters} & {"sp", "sv", "sig"}
+    return "api-version" in filled and (not signed or "sig" in filled)
+
+
+def _rest(text: str, start: int, syntax: _Syntax) -> str:
+    """Return what follows `/invoke`; a path or query begins with its separator or not at all."""
+    found = syntax.rest.match(text, start)
+    rest = found[0] if found else ""
+    if rest[:1] not in {"/", "?", "#", "\\", "%"}:
+        return ""
+    return rest.rstrip(_SENTENCE_END) if syntax is _PLAIN else rest
+
+
+def _parameters(query: str, start: int, offset: int, syntax: _Syntax) -> Iterator[Parameter]:
+    joined_at = start
+    while start < len(query):
+        separator = syntax.ampersand.search(query, start)
+        end = separator.start() if separator else len(query)
+        equals = syntax.equals.search(query, start, end)
+        name_end, value_start = equals.span() if equals else (end, end)
+        name = query[start:name_end].lower()
+        value_end = end
+        if name in PLATFORM_PARAMETERS:
+            pattern = _SIGNATURE if name == "sig" else _OTHER_VALUE
+            value = pattern.match(query, value_start, end)
+            value_end = value.end() if value else value_start
+        yield Parameter(
+            name=name,
+            joined_at=offset + joined_at,
+            start=offset + start,
+            end=offset + value_end,
+            value_start=offset + value_start,
+        )
+        joined_at = end
+        start = separator.end() if separator else len(query)

@@ -1,0 +1,1 @@
+"""Read what an assessment says; nothing is written."""

@@ -1,0 +1,40 @@
+"""Ask a question whose answer may stay out: the work goes on without it, and says so."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from shared.domain.assessment.facts import NoAnswer
+from shared.domain.trigger_urls.trigger_url import redact
+from shared.errors import ProductError, Throttled
+
+#: Seconds that one question may take. The host ends an HTTP request after 230 seconds, and an
+#: assessment asks four questions one after another beside a patient one.
+PATIENCE = 40.0
+#: Seconds for a question that waits for the next minute's budget of calls.
+LONG_PATIENCE = 65.0
+
+
+async def ask[T](question: Awaitable[T], *, seconds: float = PATIENCE) -> T | NoAnswer:
+    """Return the answer, or why there is none. A defect of ours is raised all the same."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await question
+    except ProductError as err:
+        return NoAnswer(why=redact(str(err)), is_busy=isinstance(err, Throttled))
+    except TimeoutError:
+        return NoAnswer(why=f"no answer within {seconds:.0f} seconds", is_busy=True)
+
+
+async def ask_patiently[T](question: Callable[[], Awaitable[T]]) -> T | NoAnswer:
+    """Return the answer; where a budget of calls is used up, wait and ask once more."""
+
+    async def asked() -> T:
+        try:
+            return await question()
+        except Throttled as err:
+            if err.retry_after is None:
+                raise
+            await asyncio.sleep(err.retry_after.total_seconds())
+            return await question()
+
+    return await ask(asked(), seconds=LONG_PATIENCE)

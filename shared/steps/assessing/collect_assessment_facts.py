@@ -1,0 +1,78 @@
+"""Read what an assessment is made of. Reads only; what gives no answer is noted as such."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.domain.assessment.facts import EnvironmentFacts, FlowFacts, NoAnswer
+from shared.domain.environment import Environment, LinkStatus
+from shared.domain.keys.key import EnterprisePolicy
+from shared.domain.network.coverage import NetworkGap
+from shared.services import Services
+from shared.steps.assessing.ask import ask
+from shared.steps.assessing.read_flow_facts import read_flows
+from shared.steps.planning.check_network import network_gaps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What an assessment is about."""
+
+    environment: Environment
+    #: Every environment of the tenant.
+    everywhere: tuple[Environment, ...]
+    policy: EnterprisePolicy | NoAnswer | None
+
+
+async def collect(services: Services, question: Question) -> EnvironmentFacts:
+    """Return all facts of one environment."""
+    environment, ports = question.environment, services.assessment
+    flows, connections, apps, groups, setting = await asyncio.gather(
+        read_flows(services, environment),
+        ask(ports.connections.list(environment.id)),
+        ask(ports.canvas_apps.list_with_flows(environment.id)),
+        _hosted_groups(services, environment),
+        _auto_solution(services, environment),
+    )
+    link = await services.tables.links.get("link", environment.id)
+    is_in_force = link is not None and link.item.status == LinkStatus.LINKED
+    return EnvironmentFacts(
+        at=services.now,
+        environment=environment,
+        keyed_environments=sum(one.policy is not None for one in question.everywhere),
+        policy=question.policy,
+        flows=flows.flows,
+        reports=flows.reports,
+        differences=flows.differences,
+        connections=connections if isinstance(connections, NoAnswer) else tuple(connections),
+        canvas_apps=apps if isinstance(apps, NoAnswer) else tuple(apps),
+        hosted_machine_groups=groups,
+        creates_flows_in_solutions=setting,
+        network_gaps=await _gaps(services, environment, flows.flows),
+        linked_since=link.item.observed if link and is_in_force else None,
+    )
+
+
+async def _hosted_groups(
+    services: Services, environment: Environment
+) -> tuple[str, ...] | NoAnswer:
+    if environment.dataverse_url is None:
+        return ()  # desktop flows live in Dataverse
+    groups = await ask(services.assessment.machine_groups.hosted(environment))
+    return groups if isinstance(groups, NoAnswer) else tuple(groups)
+
+
+async def _auto_solution(services: Services, environment: Environment) -> bool | NoAnswer:
+    if environment.dataverse_url is None:
+        return NoAnswer(why="the environment has no Dataverse, and without it no solutions")
+    return await ask(services.assessment.organization.creates_flows_in_solutions(environment))
+
+
+async def _gaps(
+    services: Services, environment: Environment, flows: Mapping[str, FlowFacts] | NoAnswer
+) -> tuple[NetworkGap, ...] | NoAnswer:
+    if isinstance(flows, NoAnswer):
+        return flows
+    hosts = {host for one in flows.values() if one.summary for host in one.summary.http_hosts}
+    gaps = await ask(network_gaps(services, environment, sorted(hosts)))
+    return gaps if isinstance(gaps, NoAnswer) else tuple(gaps)

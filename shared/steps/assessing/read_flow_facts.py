@@ -1,0 +1,222 @@
+"""Read every cloud flow of an environment for its assessment, and the platform's two lists.
+
+Bulk first: two reports and one Dataverse query of 500 definitions a call; a flow is read by itself
+only where Dataverse has no row of it. A definition is dropped as soon as it is summed up.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from shared.domain.assessment.facts import FlowFacts, KeyReports, NoAnswer
+from shared.domain.definitions.flow_definition import (
+    FlowDefinition,
+    UnreadableDefinition,
+    parse_client_data,
+)
+from shared.domain.definitions.flow_summary import FlowSummary, summarise
+from shared.domain.definitions.json_values import as_mapping
+from shared.domain.environment import Environment
+from shared.domain.flow import FlowState, KnownFlow, ReportedFlow, Workflow
+from shared.domain.plans.discovery_differences import Listed, differences
+from shared.services import Services
+from shared.steps.assessing.ask import ask, ask_patiently
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadFlows:
+    """The flows and lists of one environment."""
+
+    flows: Mapping[str, FlowFacts] | NoAnswer
+    reports: KeyReports | NoAnswer
+    #: Differences between the sources, in words.
+    differences: tuple[str, ...] = ()
+
+
+async def read_flows(services: Services, environment: Environment) -> ReadFlows:
+    """Return every cloud flow by its workflow id; `owner` is an id."""
+    ask_for = services.flow_reports.microsoft_key_flows
+    everything, staying, read = await asyncio.gather(
+        ask_patiently(lambda: ask_for(environment.id, cannot_migrate_only=False)),
+        ask_patiently(lambda: ask_for(environment.id, cannot_migrate_only=True)),
+        _rows(services, environment),
+    )
+    if isinstance(everything, NoAnswer) or isinstance(staying, NoAnswer):
+        silent = everything if isinstance(everything, NoAnswer) else staying
+        assert isinstance(silent, NoAnswer)
+        rows = read if isinstance(read, NoAnswer) else _facts_of(read)
+        return ReadFlows(flows=rows, reports=silent)
+    if isinstance(read, NoAnswer):
+        return ReadFlows(
+            flows=read,
+            reports=_joined(everything, staying, {}, {}),
+            differences=tuple(f"{flow.display_name} is listed as staying." for flow in staying),
+        )
+    known = _with_report(_facts_of(read), everything)
+    alone, unread = await _read_alone(services, environment, staying, known)
+    known |= {one.workflow_id: one for one in alone.values()}
+    reported = {_identity(flow): flow for flow in staying}
+    told = Listed(
+        reported={one: flow for one, flow in reported.items() if one not in unread},
+        alone=alone.keys(),
+    )
+    return ReadFlows(
+        flows=known,
+        reports=_joined(everything, staying, known, alone),
+        differences=(
+            *unread.values(),
+            *differences({one.row.workflow_id: one.row for one in read}, told),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """A row of Dataverse, summed up."""
+
+    row: KnownFlow
+    facts: FlowFacts
+
+
+def _facts_of(read: list[_Read]) -> dict[str, FlowFacts]:
+    return {one.facts.workflow_id: one.facts for one in read}
+
+
+async def _rows(services: Services, environment: Environment) -> list[_Read] | NoAnswer:
+    if environment.dataverse_url is None:
+        return NoAnswer(why="the environment has no Dataverse")
+    return await ask(_read_rows(services, environment))
+
+
+async def _read_rows(services: Services, environment: Environment) -> list[_Read]:
+    return [
+        _Read(
+            row=KnownFlow(workflow_id=row.workflow_id.lower(), name=row.name, state=row.state),
+            facts=_of_row(row),
+        )
+        async for row in services.workflows.list(environment)
+    ]
+
+
+def _of_row(row: Workflow) -> FlowFacts:
+    summary, problem, invokers = _summed_up(row.client_data)
+    return FlowFacts(
+        workflow_id=row.workflow_id.lower(),
+        flow_name="",
+        display_name=row.name,
+        owner=row.owner_id.lower(),
+        is_on=row.state is FlowState.ON,
+        is_managed=row.is_managed,
+        in_solution=None,
+        summary=summary,
+        problem=problem,
+        uses_invokers_connections=invokers,
+    )
+
+
+def _with_report(
+    rows: Mapping[str, FlowFacts], report: Sequence[ReportedFlow]
+) -> dict[str, FlowFacts]:
+    """Add flow names, and whether a flow is in a solution: only those name their row (§5.2)."""
+    known = dict(rows)
+    names_rows = any(flow.workflow_id for flow in report)
+    for flow in report:
+        identity = _identity(flow)
+        if identity in known:
+            known[identity] = replace(
+                known[identity],
+                flow_name=flow.flow_name.lower(),
+                in_solution=flow.workflow_id is not None if names_rows else None,
+            )
+    return known
+
+
+async def _read_alone(
+    services: Services,
+    environment: Environment,
+    staying: Sequence[ReportedFlow],
+    known: Mapping[str, FlowFacts],
+) -> tuple[dict[str, FlowFacts], dict[str, str]]:
+    """Read those that Dataverse does not have under the listed id, by what the list calls them.
+
+    Returns what was read, and in words what could not be, both by the listed id.
+    """
+    found: dict[str, FlowFacts] = {}
+    unread: dict[str, str] = {}
+    busy: NoAnswer | None = None
+    for flow in staying:
+        identity = _identity(flow)
+        if identity in known:
+            continue
+        # Who asks on is put in the line of those who wait for a call, before jobs that need one.
+        read = busy if busy else await ask(_of_detail(services, environment, flow))
+        if isinstance(read, NoAnswer):
+            busy = read if read.is_busy else None
+            unread[identity] = (
+                f"{flow.display_name} is listed, but not in Dataverse, and could not be read: "
+                f"{read.why}"
+            )
+            continue
+        row = known.get(read.workflow_id)
+        found[identity] = (
+            replace(row, flow_name=read.flow_name, in_solution=read.in_solution) if row else read
+        )
+    return found, unread
+
+
+async def _of_detail(services: Services, environment: Environment, flow: ReportedFlow) -> FlowFacts:
+    detail = await services.flow_reports.get_flow(environment.id, flow.flow_name)
+    summary, problem, invokers = _summed_up(detail.client_data)
+    in_solution = detail.in_solution
+    return FlowFacts(
+        workflow_id=(detail.workflow_id or detail.flow_name).lower(),
+        flow_name=detail.flow_name.lower(),
+        display_name=detail.display_name,
+        owner=detail.owner_id.lower(),
+        is_on=detail.state is FlowState.ON,
+        is_managed=detail.is_managed,
+        in_solution=True if flow.workflow_id else in_solution,
+        summary=summary,
+        problem=problem,
+        uses_invokers_connections=invokers,
+    )
+
+
+def _joined(
+    everything: Sequence[ReportedFlow],
+    staying: Sequence[ReportedFlow],
+    known: Mapping[str, FlowFacts],
+    alone: Mapping[str, FlowFacts],
+) -> KeyReports:
+    """Bring both lists to workflow ids."""
+
+    def ids(flows: Sequence[ReportedFlow]) -> frozenset[str]:
+        found = (_identity(flow) for flow in flows)
+        return frozenset(alone[one].workflow_id if one in alone else one for one in found)
+
+    every, stay = ids(everything), ids(staying)
+    return KeyReports(
+        on_microsoft_key=every,
+        staying=stay,
+        movable=len({one.flow_name for one in everything} - {one.flow_name for one in staying}),
+        is_joined=every <= known.keys(),
+    )
+
+
+def _summed_up(client_data: str) -> tuple[FlowSummary | None, str, bool]:
+    try:
+        definition = parse_client_data(client_data)
+    except UnreadableDefinition as err:
+        return None, err.reason, False
+    return summarise(definition), "", _uses_invokers(definition)
+
+
+def _uses_invokers(definition: FlowDefinition) -> bool:
+    """`runtimeSource` in Dataverse (§6.2), `source` in the flow service (§5.3)."""
+    references = map(as_mapping, definition.connection_references.values())
+    sources = (one.get("runtimeSource") or one.get("source") for one in references)
+    return any(str(source).lower() == "invoker" for source in sources)
+
+
+def _identity(flow: ReportedFlow) -> str:
+    return (flow.workflow_id or flow.flow_name).lower()

@@ -1,0 +1,166 @@
+"""Give each connection that an original embeds a connection reference, for the copy to name.
+
+A copy is a solution flow: it uses connections through references. An existing one is used again;
+where there is none it is made on behalf of the original's owner, who may use the connection. A
+reference that was made stays, whatever becomes of the job: the job's notes name it.
+"""
+
+import contextlib
+from dataclasses import replace
+
+from shared.domain.definitions.connection_reference import (
+    ConnectionReference,
+    ConnectionReferenceDraft,
+    EmbeddedConnection,
+    embedded_in,
+    leads_to,
+    logical_name,
+    reference_id,
+    with_references,
+)
+from shared.domain.jobs.refusals import CONNECTION_REFUSED, NOT_ON_BEHALF
+from shared.errors import AlreadyExists, Blocked, MigrationInProgress, NotFound, Refused
+from shared.steps.copying.owner_refusal import explain_refusal
+from shared.steps.original import Original
+from shared.steps.work import Work
+
+
+async def bind_connections(work: Work, original: Original, client_data: str) -> str:
+    """Return the definition with a connection reference in the place of each embedded connection.
+
+    Raises `Blocked` where no reference leads to a connection and none can be made.
+    """
+    embedded = embedded_in(client_data)
+    names = sorted({one.connection_id for one in embedded if one.connection_id})
+    references = work.services.connection_references
+    found = await references.find(work.environment, names) if names else []
+    bound: dict[str, str] = {}
+    for connection in embedded:
+        row = _existing(work, original, connection, found)
+        row = row or await _make(work, original, connection)
+        await _note(work, row, connection)
+        bound[connection.key] = row.logical_name
+    return with_references(client_data, bound)
+
+
+def _existing(
+    work: Work,
+    original: Original,
+    connection: EmbeddedConnection,
+    found: list[ConnectionReference],
+) -> ConnectionReference | None:
+    """Return a reference that leads to the connection: this job's, else the owner's, else any."""
+    if not connection.connection_id:
+        return None  # an unbound reference of somebody else is not for us
+    ours = reference_id(work.job, connection)
+    fitting = [
+        row
+        for row in found
+        if leads_to(
+            row, connector_id=connection.connector_id, connection_id=connection.connection_id
+        )
+    ]
+    fitting.sort(
+        key=lambda row: (
+            row.reference_id != ours,
+            row.owner_id != original.owner_id,
+            row.logical_name,
+        )
+    )
+    return fitting[0] if fitting else None
+
+
+async def _make(
+    work: Work, original: Original, connection: EmbeddedConnection
+) -> ConnectionReference:
+    """Make a reference once, or take up the one that a dead process made; return it as read."""
+    job = work.job
+    if connection.is_custom:
+        raise Blocked(
+            f"{job.display_name} uses the connection {connection.label} of a custom connector, and "
+            "no connection reference leads to it.",
+            instruction="Add the custom connector to a solution and make a connection reference "
+            f"for the connection {connection.label} there; then retry: it is found and used.",
+            code="custom_connector",
+        )
+    identity = reference_id(job, connection)
+    draft = ConnectionReferenceDraft(
+        reference_id=identity,
+        logical_name=logical_name(connection, identity),
+        display_name=f"{connection.connector} of {job.display_name}"[:200],
+        description="Made for the copy of a flow that embeds its connection.",
+        connector_id=connection.connector_id,
+        connection_id=connection.connection_id,
+        owner_id=original.owner_id,
+        owner_is_entra_id=original.owner_is_entra_id,
+    )
+    with contextlib.suppress(AlreadyExists):
+        await _create(work, original, connection, draft)
+    row = await work.services.connection_references.get(work.environment, identity)
+    if not draft.is_stored_as(row):
+        raise Blocked(
+            f"The connection reference {row.logical_name} was made for the connection "
+            f"{connection.label}, but does not lead to it.",
+            instruction="Choose this connection for the reference in Power Apps (Solutions, "
+            "Default solution, Connection references), or make another reference for it; then "
+            "retry.",
+            code="connection_reference",
+        )
+    return row
+
+
+async def _note(work: Work, row: ConnectionReference, connection: EmbeddedConnection) -> None:
+    """Note a reference that this job made, in this delivery or in one that died."""
+    job = work.job
+    if row.reference_id == reference_id(job, connection):
+        note = (
+            f"The connection reference {row.logical_name} was made for the connection "
+            f"{connection.label}. It stays if the copy goes."
+        )
+        await work.save(replace(job, notes=tuple(dict.fromkeys((*job.notes, note)))))
+
+
+async def _create(
+    work: Work,
+    original: Original,
+    connection: EmbeddedConnection,
+    draft: ConnectionReferenceDraft,
+) -> None:
+    """Create it on the owner's behalf; as the app where the owner may not name it (§14.1)."""
+    references, environment = work.services.connection_references, work.environment
+    await work.permit_write()
+    try:
+        await references.create(environment, draft)
+        return
+    except MigrationInProgress:
+        raise
+    except (Refused, NotFound) as err:
+        # Where the owner cannot be acted for there will be no copy: nothing is made for it.
+        if explained := await explain_refusal(work, original, err):
+            raise explained from err
+        if not isinstance(err, Refused) or err.code not in {*NOT_ON_BEHALF, CONNECTION_REFUSED}:
+            raise
+    try:
+        await work.permit_write()
+        await references.create(environment, replace(draft, owner_id=""))
+    except Refused as err:
+        if err.code != CONNECTION_REFUSED:
+            raise
+        whose = await owner_of_connection(work, connection.connection_id)
+        raise Blocked(
+            f"No connection reference can be made for the connection {connection.label} of "
+            f"{whose}: neither the owner of {work.job.display_name} nor the app may use it.",
+            instruction=f"{whose} shares the connection with the app ('Can use'), or makes a "
+            "connection reference for it in this environment; then retry.",
+            code=err.code,
+        ) from err
+
+
+async def owner_of_connection(work: Work, connection_id: str) -> str:
+    """Return whose a connection is, as far as the app is shown it: for a person to read."""
+    try:
+        listed = await work.services.assessment.connections.list(work.environment.id)
+    except (NotFound, Refused):
+        listed = []
+    owners = (one.owner for one in listed if one.name.lower() == connection_id.lower())
+    return next(filter(None, owners), "its owner")

@@ -1,0 +1,244 @@
+"""Copy an original: archive it, create the copy once under an id of our choice, turn it on."""
+
+import contextlib
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from shared.domain.callers.edit import rewrite
+from shared.domain.definitions.comparison import definition_digest
+from shared.domain.flow import FlowState, Workflow, WorkflowChange, WorkflowDraft
+from shared.domain.jobs.job import FlowJob, JobState, Pattern, moved
+from shared.domain.plans.remediation import EnvironmentJobState
+from shared.domain.trigger_urls.trigger_url import find_trigger_urls
+from shared.errors import (
+    AlreadyExists,
+    Blocked,
+    MigrationInProgress,
+    NotFound,
+    Refused,
+    Waiting,
+)
+from shared.ports import Condition
+from shared.steps.copying.bind_connections import bind_connections
+from shared.steps.copying.change_copy import change_copy, turn_copy
+from shared.steps.copying.owner_refusal import explain_refusal
+from shared.steps.copying.place_copy import place_copy
+from shared.steps.copying.share_copy import share_copy
+from shared.steps.copying.take_original import archive_name, take
+from shared.steps.copying.write_definition import stands, write_definition
+from shared.steps.flow_names import flow_name_of
+from shared.steps.gate import settings_of
+from shared.steps.moving_callers.trigger_address import read_trigger_url
+from shared.steps.original import Original, read_original
+from shared.steps.work import UNTIL_WOKEN, Work
+
+#: What a copy is called until it takes the original's name.
+COPY_SUFFIX = " (CMK)"
+
+
+async def begin(work: Work) -> FlowJob:
+    """Check that the plan still holds and that the children are proven; note the intent to copy."""
+    job = work.job
+    original = await read_original(work)
+    if original.is_managed:
+        raise Blocked(
+            f"{job.display_name} is part of a managed solution.",
+            instruction="Copy it in the source environment, release the solution, then run again.",
+            code="managed",
+        )
+    job = await take(work, original)
+    if await is_cancelled(work):
+        text = "The remediation was cancelled while its plan was being dispatched."
+        return moved(job, JobState.CANCELLED, text, now=work.services.now)
+    await _wait_for_first_wave(work)
+    for child in await work.related(job.children):
+        if child.is_proven:
+            continue
+        if child.is_finished:
+            raise Blocked(
+                f"The child flow {child.display_name} is {child.state}: {child.reason}",
+                instruction=f"Settle the job of {child.display_name} first; this one then goes on.",
+                code="child",
+            )
+        raise Waiting(
+            f"The copy of the child flow {child.display_name} is to come.",
+            until=work.services.now + UNTIL_WOKEN,
+            code="child",
+        )
+    await work.permit_write()
+    return moved(job, JobState.COPYING, "The plan holds: the copy begins.", now=work.services.now)
+
+
+async def copy(work: Work) -> FlowJob:
+    """Create the copy, or take up the one that a dead process began; leave it on or off."""
+    services, environment = work.services, work.environment
+    original = await read_original(work)
+    job = await take(work, original)
+    where = await services.archive.put(archive_name(job), original.client_data.encode())
+    await work.save(replace(job, archive=where))
+    intended = await copied_definition(work, original.client_data)
+    intended = await bind_connections(work, original, intended)
+    row = await _create(work, original, intended)
+    # Named as the original's owner is: who of them was changed later is seen without a look.
+    asked_for = work.job.copy_owner or original.owner_id
+    owner = asked_for if original.owner_is_entra_id else row.owner_id
+    await work.save(replace(work.job, copy_owner=owner))
+    await place_copy(work)
+    job = await share_copy(work, original)
+    if job.pattern is Pattern.CALLED:
+        row = await turn_copy(work, row, FlowState.ON)
+    elif row.state is FlowState.ON:  # a delivery that died turned it on, then its original went off
+        row = await turn_copy(work, row, FlowState.OFF)
+    name = await flow_name_of(services, environment.id, row.workflow_id)
+    if name is None:
+        until = services.now + services.settings.backoff_first
+        raise Waiting("The flow service does not show the copy yet.", until=until)
+    job = replace(job, copy_flow_name=name, copy_digest=definition_digest(row.client_data))
+    state = "on" if row.state is FlowState.ON else "off"
+    text = f"The copy stands and is {state}."
+    return moved(job, JobState.COPIED, text, now=services.now)
+
+
+async def copied_definition(work: Work, client_data: str) -> str:
+    """Return the original's definition written against the copies of the flows it calls."""
+    flow_ids = {
+        child.original_id: child.copy_id
+        for child in await work.related(work.job.children)
+        if child.is_proven
+    }
+    urls: dict[str, str] = {}
+    for url_id in sorted({match.url.workflow_id for match in find_trigger_urls(client_data)}):
+        called = await job_of_url(work, url_id)
+        if called and called.is_proven and called.id != work.job.id:
+            urls[url_id] = await read_trigger_url(
+                work, called.copy_flow_name, called.trigger_name, called.environment_id
+            )
+    return rewrite(client_data, is_json=True, urls=urls, flow_ids=flow_ids).text
+
+
+async def job_of_url(work: Work, url_id: str) -> FlowJob | None:
+    """Return the job of the original whose trigger URL has this id, in whichever environment."""
+    where = [Condition("url", "eq", url_id)]
+    found = [
+        job
+        for job in await work.services.tables.jobs.all(where=where)
+        if job.environment_id != work.job.environment_id or job.policy_id == work.job.policy_id
+    ]
+    # There are several where an environment was moved to another policy.
+    return max(found, key=lambda job: (job.is_proven, job.is_live), default=None)
+
+
+async def _create(work: Work, original: Original, intended: str) -> Workflow:
+    services, environment, job = work.services, work.environment, work.job
+
+    async def create(client_data: str) -> None:
+        draft = WorkflowDraft(
+            workflow_id=job.copy_id,
+            name=original.name + COPY_SUFFIX,
+            description=original.description,
+            client_data=client_data,
+            owner_id=original.owner_id,
+            owner_is_entra_id=original.owner_is_entra_id,
+        )
+        # A delivery that died, or one that is slow, may have been first: compare what it made.
+        with contextlib.suppress(AlreadyExists):
+            await _create_for_owner(work, original, draft)
+
+    row = await _existing(work)
+    if row is None:
+        await write_definition(work, intended, create)
+        row = await services.workflows.get(environment, job.copy_id)
+    if not stands(row.client_data, intended):
+        _check_unedited(work, row)
+        found = row
+
+        async def update(client_data: str) -> None:
+            await change_copy(work, found, WorkflowChange(client_data=client_data))
+
+        await write_definition(work, intended, update)
+        row = await services.workflows.get(environment, job.copy_id)
+    if not stands(row.client_data, intended):
+        raise Blocked(
+            f"The platform stored the copy of {job.display_name} differently from what was sent.",
+            instruction="Compare the original with the copy in Power Automate; save the copy as it "
+            "should be and report the difference to the project.",
+            code="copy_differs",
+        )
+    return row
+
+
+def _check_unedited(work: Work, row: Workflow) -> None:
+    """Raise `Blocked` if writing the copy again would undo what somebody has edited in it."""
+    job = work.job
+    if job.copy_digest in {"", definition_digest(row.client_data)}:
+        return
+    raise Blocked(
+        f"The copy of {job.display_name} was edited, and is to be written again from the original.",
+        instruction="Make the copy's edit in the original too, then retry: the copy is written as "
+        "the original is then.",
+        code="copy_edited",
+    )
+
+
+async def _create_for_owner(work: Work, original: Original, draft: WorkflowDraft) -> None:
+    try:
+        await work.services.workflows.create(work.environment, draft)
+    except MigrationInProgress:
+        raise
+    except (Refused, NotFound) as err:
+        if explained := await explain_refusal(work, original, err):
+            raise explained from err
+        raise
+
+
+async def _existing(work: Work) -> Workflow | None:
+    try:
+        return await work.services.workflows.get(work.environment, work.job.copy_id)
+    except NotFound:
+        return None
+
+
+async def is_cancelled(work: Work) -> bool:
+    """Wait until the rows of all relatives stand; say whether the plan was cancelled before."""
+    job, table = work.job, work.services.tables.environment_jobs
+    kept = await table.get(job.remediation_id, job.environment_job_id)
+    if kept is None or kept.item.is_dispatched:
+        return False
+    if kept.item.state is EnvironmentJobState.CANCELLED:
+        return True
+    until = work.services.now + work.services.settings.backoff_first
+    raise Waiting("The rest of the plan is being dispatched.", until=until)
+
+
+async def _wait_for_first_wave(work: Work) -> None:
+    """Let the first wave pass its cut-over before the rest begins."""
+    job = work.job
+    first = (await settings_of(work.services, job.environment_id)).first_wave
+    if not first or job.original_id in first:
+        return
+    where = [Condition("environment_job", "eq", job.environment_job_id)]
+    jobs = {
+        other.id: other
+        for other in await work.services.tables.jobs.all(job.environment_id, where=where)
+    }
+    wave = _with_children(jobs, {one.id for one in jobs.values() if one.original_id in first})
+    if job.id in wave:
+        return
+    past = {JobState.QUIET, JobState.WATCHED, JobState.RETIRED, JobState.PREPARED}
+    for other in wave:
+        if jobs[other].reached not in past:
+            until = work.services.now + work.services.settings.wait_poll
+            name, state = jobs[other].display_name, jobs[other].state
+            raise Waiting(f"The first wave goes first: {name} is {state}.", until=until)
+
+
+def _with_children(jobs: Mapping[str, FlowJob], wave: Collection[str]) -> list[str]:
+    """A parent cannot go before its children: they belong to the first wave too."""
+    found: dict[str, None] = {}
+    waiting = sorted(wave)
+    while waiting:
+        one = waiting.pop()
+        if one in jobs and one not in found:
+            found[one] = None
+            waiting += jobs[one].children
+    return list(found)

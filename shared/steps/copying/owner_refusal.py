@@ -1,0 +1,85 @@
+"""Say why a copy cannot be created or turned on for its owner: the platform names neither.
+
+It is not created as the app and assigned afterwards instead: the app would own it for a moment, a
+premium flow of an application needs another licence (contract §1.2), and an owner who cannot be
+acted for could not keep it running either. A person gives the original another owner.
+"""
+
+from shared.domain.flow import Workflow
+from shared.domain.jobs.refusals import NOT_ON_BEHALF
+from shared.domain.sharing import User
+from shared.errors import Blocked, NotFound, Refused
+from shared.steps.original import Original
+from shared.steps.work import Work
+
+_ANY_PRIVILEGE = "0x80040220"
+_TO_ACT = "prvActOnBehalfOfAnotherUser"
+
+
+async def explain_refusal(
+    work: Work, original: Original, error: Refused | NotFound
+) -> Blocked | None:
+    """Return what to say in place of a refusal to create for the owner; None: not about that."""
+    owner, title = await _owner(work, original), work.job.display_name
+    if owner is None:
+        return _blocked(
+            f"The owner of {title} ({original.owner_id}) is no user of this environment: somebody "
+            "who left, or a team.",
+            "Add that person to the environment, or make the original a user's who is in it "
+            "(Power Automate → the flow → Details → Primary owner); then retry.",
+        )
+    if owner.is_disabled:
+        return _blocked(
+            f"The owner of {title}, {owner.name}, is disabled.",
+            "Make the original another user's (Power Automate → the flow → Details → Primary "
+            "owner), or enable the account; then retry.",
+        )
+    if isinstance(error, Refused) and _is_about_acting(error):
+        return _blocked(
+            f"The app may not create the copy of {title} for its owner, {owner.name}: "
+            f"{error.detail}",
+            "Give the app's application user the security roles System Administrator and "
+            "Delegate (prvActOnBehalfOfAnotherUser) in this environment; then retry.",
+        )
+    return None
+
+
+async def explain_copys_owner(work: Work, copy: Workflow) -> Blocked | None:
+    """Return what to say where the copy's owner cannot be acted for; None: the owner is there.
+
+    Owners leave while a copy is made, and in its quiet days.
+    """
+    owner = await work.services.principals.user(work.environment, copy.owner_id)
+    if owner and not owner.is_disabled:
+        return None
+    title = work.job.display_name
+    why = (
+        f"The owner of the copy of {title}, {owner.name}, is disabled"
+        if owner
+        else f"The owner of the copy of {title} ({copy.owner_id}) is no user of this environment"
+    )
+    return _blocked(
+        f"{why}, and the app may not use a connection of it.",
+        "Bring the owner back; or make original and copy another user's who may use their "
+        "connections (Power Automate → the flow → Details → Primary owner); or have the "
+        "connections shared with the app ('Can use'). Then retry.",
+    )
+
+
+def _is_about_acting(error: Refused) -> bool:
+    """0x80040220 is any privilege that is missing, the owner's own too; its message names it."""
+    if error.code == _ANY_PRIVILEGE:
+        return _TO_ACT in error.detail
+    return error.code in NOT_ON_BEHALF
+
+
+async def _owner(work: Work, original: Original) -> User | None:
+    principals, environment = work.services.principals, work.environment
+    if not original.owner_is_entra_id:
+        return await principals.user(environment, original.owner_id)
+    users = await principals.users(environment, [original.owner_id])
+    return users.get(original.owner_id.lower())
+
+
+def _blocked(reason: str, instruction: str) -> Blocked:
+    return Blocked(reason, instruction=instruction, code="owner")

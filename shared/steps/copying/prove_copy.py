@@ -1,0 +1,115 @@
+"""Prove a copy before any caller moves to it."""
+
+from dataclasses import replace
+
+from shared.domain.definitions.comparison import definition_digest
+from shared.domain.flow import FlowState
+from shared.domain.jobs.job import FlowJob, JobState, Pattern, moved
+from shared.errors import Blocked, NotFound
+from shared.steps.gate import settings_of
+from shared.steps.moving_callers.trigger_address import parsed, read_trigger_url, return_borrowed
+from shared.steps.planning.check_network import network_gaps
+from shared.steps.work import Work
+
+#: Stands for the hash of a URL that carries no signature (contract §7.1).
+NO_SIGNATURE = "none"
+
+
+async def prove(work: Work) -> FlowJob:
+    """Prove that the copy reads as copied, runs, is under the key, is known and can reach out.
+
+    Raises `Blocked` with what is missing.
+    """
+    await _check_copy(work)
+    await _read_urls(work)
+    await _check_key(work)
+    await _check_network(work)
+    text = "The copy is proven: read back equal, under the key, its network open."
+    return moved(work.job, JobState.PROVEN, text, now=work.services.now)
+
+
+async def _check_copy(work: Work) -> None:
+    job = work.job
+    try:
+        row = await work.services.workflows.get(work.environment, job.copy_id)
+    except NotFound as err:
+        raise Blocked(
+            f"The copy of {job.display_name} was deleted.",
+            instruction="Cancel this job and start a new remediation for the flow.",
+            code="copy",
+        ) from err
+    if definition_digest(row.client_data) != job.copy_digest:
+        raise Blocked(
+            f"The copy of {job.display_name} was edited before it was proven.",
+            instruction="Keep the edit and make it in the original too, or roll this job back; "
+            "then start a new remediation for the flow.",
+            code="copy",
+        )
+    expected = FlowState.ON if job.pattern is Pattern.CALLED else FlowState.OFF
+    if row.state is not expected:
+        raise Blocked(
+            f"The copy of {job.display_name} is {row.state}, not {expected}.",
+            instruction=f"Turn the copy {expected} in Power Automate, then retry.",
+            code="state",
+        )
+
+
+async def _check_key(work: Work) -> None:
+    """The full list is the authority: a copy that stands there is not under the key."""
+    job = work.job
+    listed = await work.services.flow_reports.microsoft_key_flows(
+        job.environment_id, cannot_migrate_only=False
+    )
+    for flow in listed:
+        if job.copy_id == flow.workflow_id or job.copy_flow_name == flow.flow_name:
+            raise Blocked(
+                f"The copy of {job.display_name} is itself on Microsoft's key.",
+                instruction="Check in the admin center that the environment's migration has "
+                "ended, then retry; if the copy stays listed, open a support ticket.",
+                code="not_protected",
+            )
+
+
+async def _check_network(work: Work) -> None:
+    gaps = await network_gaps(work.services, work.environment, work.job.http_hosts)
+    waived = (await settings_of(work.services, work.job.environment_id)).waived_gaps
+    open_gaps = [gap for gap in gaps if gap.name not in waived]
+    if open_gaps:
+        names = ", ".join(gap.name for gap in open_gaps)
+        raise Blocked(
+            f"The copy of {work.job.display_name} would be refused by: {names}",
+            instruction=" ".join(gap.instruction for gap in open_gaps)
+            + " Then retry; or waive the gap by its name.",
+            code="network_gap",
+        )
+
+
+async def _read_urls(work: Work) -> None:
+    """Learn both trigger URLs and keep what identifies them, not the URLs.
+
+    What was learnt is kept at once: the flow service's budget may allow only a few calls a minute.
+    """
+    job = work.job
+    if not job.has_trigger_url or job.pattern is Pattern.OFF:
+        return
+    if not job.copy_url_id:
+        new = parsed(await read_trigger_url(work, job.copy_flow_name, job.trigger_name), "the copy")
+        await work.save(replace(work.job, copy_url_id=new.workflow_id))
+        await return_borrowed(work)
+    if not job.signature_hash:
+        url = await read_trigger_url(work, job.flow_name, job.trigger_name)
+        old = parsed(url, job.display_name)
+        await work.save(
+            replace(
+                work.job,
+                original_url_id=old.workflow_id,
+                signature_hash=old.signature_hash or NO_SIGNATURE,
+            )
+        )
+        await return_borrowed(work)
+    if work.job.original_url_id == work.job.copy_url_id:
+        raise Blocked(
+            f"The platform gives the copy of {job.display_name} the original's trigger URL.",
+            instruction="Open a support ticket: the copy was not created as a flow of its own.",
+            code="url",
+        )

@@ -1,0 +1,34 @@
+"""See that a copy still is what callers can rely on, before anything is built on it.
+
+Between its proof and its original's retirement lie days: a person or the platform may turn it off.
+"""
+
+from shared.domain.flow import FlowState, Workflow
+from shared.domain.jobs.job import Pattern
+from shared.errors import Blocked, NotFound
+from shared.steps.work import Work
+
+
+async def standing_copy(work: Work) -> Workflow:
+    """Return the copy as it is now; it is on, unless its original is off too.
+
+    Raises `Blocked` if it was turned off or deleted since its proof.
+    """
+    job = work.job
+    try:
+        copy = await work.services.workflows.get(work.environment, job.copy_id)
+    except NotFound as err:
+        raise Blocked(
+            f"The copy of {job.display_name} was deleted.",
+            instruction="Roll this job back, so that every caller calls the original; then start "
+            "a new remediation for the flow.",
+            code="copy",
+        ) from err
+    if job.pattern is not Pattern.OFF and copy.state is not FlowState.ON:
+        raise Blocked(
+            f"The copy of {job.display_name} is {copy.state}: nothing may rely on it.",
+            instruction="Find out who or what turned the copy off, turn it on in Power Automate, "
+            "then retry; or roll this job back.",
+            code="state",
+        )
+    return copy

@@ -1,0 +1,255 @@
+"""Delete a retired original: what has to hold before the call, the call, and what is read back."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import datetime
+
+from shared.domain.callers.caller import Caller
+from shared.domain.callers.edit import holds
+from shared.domain.callers.records import key_of
+from shared.domain.definitions.comparison import definition_digest
+from shared.domain.flow import FlowState
+from shared.domain.jobs.deletion import Deletion
+from shared.domain.jobs.job import FlowJob, Pattern
+from shared.domain.jobs.relatives import above
+from shared.domain.jobs.run_archive import ArchiveState, RunArchive
+from shared.errors import Blocked, NotFound, Waiting
+from shared.rows import instant
+from shared.services import Services
+from shared.steps.copying.take_original import archive_name
+from shared.steps.ending.watch_quiet import RUN_HISTORY
+from shared.steps.gate import settings_of
+from shared.steps.moving_callers.find_callers import SEARCH_LASTS, SearchRequest, find_callers
+from shared.steps.moving_callers.note_callers import (
+    copied_elsewhere,
+    flow_ids_of,
+    found_callers,
+    holds_original,
+)
+from shared.steps.original import Original, find_original
+from shared.steps.work import Work
+
+
+async def search_callers(work: Work, deletion: Deletion) -> Deletion:
+    """Return the deletion with a recent search for callers noted; raises `Transient`: goes on.
+
+    One search is enough for all originals of an environment that go on one day.
+    """
+    services, now = work.services, work.services.now
+    others = await services.tables.deletions.all(deletion.environment_id)
+    latest = max(others, key=lambda one: instant(one.searched) if one.searched else "")
+    if latest.searched and now < latest.searched + SEARCH_LASTS:
+        return replace(deletion, searched=latest.searched, notes=latest.notes)
+    request = SearchRequest(
+        environment_job_id=deletion.environment_id,
+        environment=work.environment,
+        everywhere=await services.environments.list(),
+    )
+    notes = await find_callers(services, request)
+    return replace(deletion, searched=now, notes=tuple(notes))
+
+
+async def check(work: Work, deletion: Deletion, archive: RunArchive | None) -> Original | None:
+    """Return the original if everything fits for its delete, None if it is gone already.
+
+    Raises `Waiting`, or `Blocked` with what a person has to settle.
+    """
+    original = await find_original(work.services, work.environment, work.job)
+    if original is None:
+        return None
+    if archive is None or archive.state not in {ArchiveState.COMPLETE, ArchiveState.CAPPED}:
+        raise Blocked(
+            f"The platform shows {work.job.display_name}, but not its runs.",
+            instruction="See in Power Automate whether it has any, then order the delete anew.",
+            code="archive",
+        )
+    await _check_original(work, deletion, original)
+    await _check_copy(work)
+    await check_runs(work, archive.began)
+    await _check_parents(work)
+    await _check_callers(work)
+    return original
+
+
+async def _check_original(work: Work, deletion: Deletion, original: Original) -> None:
+    job = work.job
+    excluded = (await settings_of(work.services, job.environment_id)).excluded_flows
+    if {job.original_id, job.flow_name.lower()} & excluded:
+        raise Blocked(
+            f"{job.display_name} is excluded: the app does not touch it.",
+            instruction="Take it out of the excluded flows, or leave it.",
+            code="excluded",
+        )
+    if original.state is not FlowState.OFF:
+        raise Blocked(
+            f"The retired original {job.display_name} is on again.",
+            instruction="Find out who turned it on; turn it off, then order the delete anew.",
+            code="came_back",
+        )
+    if original.is_managed:
+        raise Blocked(
+            f"{job.display_name} is part of a managed solution.",
+            instruction="Delete it where the solution is made, and release that.",
+            code="managed",
+        )
+    is_as_copied = job.original_digest in {"", definition_digest(original.client_data)}
+    if not is_as_copied and not deletion.accepts_edits:
+        raise Blocked(
+            f"{job.display_name} was edited after it was copied.",
+            instruction="Make the edit in the copy too if it is wanted. Ordering the delete anew "
+            f"accepts it: the flow is archived and deleted as it is then. Archive: {job.archive}",
+            code="changed",
+        )
+
+
+async def _check_copy(work: Work) -> None:
+    """The copy does the work: there, and on if the original was."""
+    job = work.job
+    try:
+        state = (await work.services.workflows.get(work.environment, job.copy_id)).state
+    except NotFound:
+        state = None
+    if state is FlowState.ON or (state is FlowState.OFF and job.pattern is Pattern.OFF):
+        return
+    raise Blocked(
+        f"The copy of {job.display_name} is {state or 'gone'}: nothing would do its work.",
+        instruction="Turn the copy on, or roll the job back. Not needed any more: delete both.",
+        code="copy",
+    )
+
+
+async def check_runs(work: Work, archived_to: datetime | None = None) -> None:
+    """A delete ends the runs that still go (contract §14.12); raises `Waiting` while one does.
+
+    A run may begin although the flow is off: somebody resubmits an earlier one.
+    """
+    job, services = work.job, work.services
+    since = services.now - RUN_HISTORY
+    try:
+        runs = await services.flow_reports.runs(job.environment_id, job.flow_name, since=since)
+    except NotFound:
+        return
+    until = services.now + services.settings.wait_poll
+    if any(run.is_going for run in runs):
+        raise Waiting("A run of the original is still going: a delete would end it.", until=until)
+    if archived_to and any(run.started > archived_to for run in runs):
+        reason = "The original has run since its runs were archived."
+        raise Waiting(reason, until=until, code="runs")
+
+
+async def _check_parents(work: Work) -> None:
+    """A child goes after its parents' originals: they could not be turned on without it."""
+    for parent in await work.related(work.job.parents):
+        if parent.id != work.job.id and await _calls(work, parent):
+            await _wait_for(work, parent)
+
+
+async def _calls(work: Work, parent: FlowJob) -> bool:
+    """Say whether the parent's original is still there and reads as a caller of this one."""
+    job, services, home = work.job, work.services, work.environment
+    is_here = parent.environment_id == job.environment_id
+    try:
+        home = home if is_here else await services.environments.get(parent.environment_id)
+    except NotFound:
+        return False
+    original = await find_original(services, home, parent)
+    if original is None:
+        return False
+    # A workflow's id means nothing elsewhere, a trigger URL means the same everywhere.
+    urls, flow_ids = {job.original_url_id} - {""}, flow_ids_of(job) if is_here else set()
+    return holds(original.client_data, is_json=True, urls=urls, flow_ids=flow_ids)
+
+
+async def _wait_for(work: Work, parent: FlowJob) -> None:
+    """Raise unless the two call one another and nothing but that is in the parent's way."""
+    job, services = work.job, work.services
+    kept = await services.tables.deletions.get(parent.environment_id, parent.id)
+    if kept is None or not kept.item.is_open:
+        raise Blocked(
+            f"The original of {parent.display_name} still calls this one.",
+            instruction=f"Order the delete of {parent.display_name} too, then this one anew.",
+            code="parent",
+        )
+    in_circle = job.id in above(parent, await work.ancestors())
+    if in_circle and kept.item.code == "parent":
+        return
+    until = max(services.now + services.settings.wait_poll, kept.item.on)
+    raise Waiting(f"{parent.display_name} is deleted first.", until=until, code="parent")
+
+
+async def _check_callers(work: Work) -> None:
+    """Nobody whom the app knows may still hold the original's URL or id."""
+    job = work.job
+    async with aclosing(_known_callers(work)) as callers:
+        async for caller in callers:
+            other = await copied_elsewhere(work, caller)
+            if other and other.id == job.id:
+                continue  # it calls itself
+            if not await holds_original(work.services, job, caller):
+                continue
+            if other:
+                await _wait_for(work, other)
+                continue
+            raise Blocked(
+                f"The {caller.label} still holds the URL or id of {job.display_name}.",
+                instruction="Point it at the copy, or take it out; then order the delete anew.",
+                code="manual_caller",
+            )
+
+
+async def _known_callers(work: Work) -> AsyncGenerator[Caller]:
+    """Yield each caller that was noted or that the last search found, once."""
+    seen = set()
+    for record in await work.services.tables.callers.all(work.job.id):
+        seen.add(record.id)
+        yield record.caller
+    async for caller in found_callers(work):
+        identity = key_of(caller.kind, caller.address)
+        if identity not in seen:
+            seen.add(identity)
+            yield caller
+
+
+async def archive_definition(work: Work, original: Original) -> str:
+    """Keep the definition as it is now, read it back, and return where it stands.
+
+    Raises `Blocked` if the archive does not give it back.
+    """
+    archive, digest = work.services.archive, definition_digest(original.client_data)
+    name = archive_name(replace(work.job, original_digest=digest))
+    where = await archive.put(name, original.client_data.encode())
+    try:
+        is_kept = definition_digest((await archive.get(name)).decode()) == digest
+    except NotFound:
+        is_kept = False
+    if not is_kept:
+        raise Blocked(
+            f"The archive does not give back the definition of {work.job.display_name}.",
+            instruction=f"See what became of {where}, then order the delete anew.",
+            code="archive",
+        )
+    return where
+
+
+async def delete(work: Work, original: Original) -> None:
+    """Delete the original as it was read, and read back that it is gone.
+
+    Raises `Conflict` if it was changed since, `Waiting` if it is still there.
+    """
+    job, services = work.job, work.services
+    if job.in_solution and original.etag:
+        await services.workflows.delete(work.environment, job.original_id, etag=original.etag)
+    else:
+        await services.flow_switch.delete(job.environment_id, job.flow_name)
+    if await find_original(services, work.environment, job):
+        reason = "The platform accepted the delete, but the flow is still there."
+        raise Waiting(reason, until=services.now + services.settings.wait_poll)
+
+
+async def is_listed(services: Services, job: FlowJob) -> bool:
+    """Say whether the platform still counts the original among flows on Microsoft's key (§5.1)."""
+    flows = await services.flow_reports.microsoft_key_flows(
+        job.environment_id, cannot_migrate_only=False
+    )
+    return any(job.flow_name == f.flow_name or job.original_id == f.workflow_id for f in flows)

@@ -1,0 +1,59 @@
+"""Bring a deleted original back before its job is rolled back, where and while that is possible."""
+
+from dataclasses import replace
+
+from shared.domain.jobs.deletion import Deletion, DeletionState, cancelled
+from shared.domain.jobs.job import FlowJob, JobState, moved
+from shared.errors import Blocked, NotFound, Waiting
+from shared.rows import Kept
+from shared.steps.original import find_original
+from shared.steps.work import Work
+
+
+async def restore(work: Work) -> FlowJob | None:
+    """Return None if the original is there, by now; else the job, retired again for good.
+
+    The app restores a flow outside solutions (contract §5.4). Raises `Blocked` with the last day
+    where only a person can.
+    """
+    job, services = work.job, work.services
+    kept = await services.tables.deletions.get(job.environment_id, job.id)
+    if kept is None or kept.item.state not in {DeletionState.DELETING, DeletionState.DELETED}:
+        return None
+    if await find_original(services, work.environment, job):
+        await _note(work, kept)
+        return None
+    until = kept.item.restorable_until
+    if until and until <= services.now:
+        await work.save(replace(job, requested=None, rollback_stage=None))
+        text = f"Not rolled back: since {until:%Y-%m-%d} the original cannot be restored."
+        return moved(work.job, JobState.RETIRED, f"{text} The copy works on.", now=services.now)
+    if not job.in_solution:
+        await work.permit_write()
+        try:
+            await services.flow_switch.restore(job.environment_id, job.flow_name)
+        except NotFound:
+            raise _by_hand(job, kept.item) from None
+        if await find_original(services, work.environment, job):
+            await _note(work, kept)
+            return None
+        reason = "The platform accepted to restore the original, but it is not there yet."
+        raise Waiting(reason, until=services.now + services.settings.wait_poll)
+    raise _by_hand(job, kept.item)
+
+
+async def _note(work: Work, kept: Kept[Deletion]) -> None:
+    text = "The original was restored: its job is rolled back."
+    row = cancelled(kept.item, text, now=work.services.now)
+    await work.services.tables.deletions.replace(kept, row)
+
+
+def _by_hand(job: FlowJob, deletion: Deletion) -> Blocked:
+    until = deletion.restorable_until
+    last = f"until {until:%Y-%m-%d %H:%M} UTC" if until else "within 21 days of its delete"
+    return Blocked(
+        f"The original {job.display_name} was deleted, as {deletion.approved_by} had approved.",
+        instruction=f"Restore flow {job.flow_name} in Power Automate, or by POST …/restore of the "
+        f"flow service, {last}; then retry. The copy works meanwhile.",
+        code="deleted",
+    )

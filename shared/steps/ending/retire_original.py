@@ -1,0 +1,57 @@
+"""Retire an original: off, out of the way by name, its copy in its place."""
+
+from dataclasses import replace
+
+from shared.domain.definitions.comparison import definition_digest
+from shared.domain.jobs.job import FlowJob, JobState, Pattern, moved
+from shared.settings import OnDrift
+from shared.steps.copying.place_copy import place_copy
+from shared.steps.copying.share_copy import share_copy
+from shared.steps.copying.standing_copy import standing_copy
+from shared.steps.copying.take_original import check_unchanged
+from shared.steps.ending.watch_quiet import watch
+from shared.steps.moving_callers.note_callers import callers_left
+from shared.steps.original import read_original, rename, turn_original
+from shared.steps.work import Work
+
+#: What a retired original is called from then on.
+RETIRED_SUFFIX = " (retired, MMK)"
+
+
+async def retire_when_quiet(work: Work) -> FlowJob:
+    """Retire a called original once it is quiet and still reads as it was copied."""
+    await watch(work)
+    if work.job.pattern is not Pattern.OFF and await callers_left(work):
+        text = "A caller holds the original again, or was found since: it is updated first."
+        return moved(work.job, JobState.UPDATING_CALLERS, text, now=work.services.now)
+    return await retire(work)
+
+
+async def retire(work: Work) -> FlowJob:
+    """Turn the original off and let the copy take its name, with whoever joined meanwhile."""
+    job, original = work.job, await read_original(work)
+    if original.is_on and job.pattern is Pattern.OFF:
+        return _again(work, "The original was turned on meanwhile: so is its copy.")
+    drifted = job.original_digest not in {"", definition_digest(original.client_data)}
+    if drifted and job.pattern is not Pattern.SWAP and _copies_again(work):
+        await work.save(replace(job, original_digest=""))
+        return _again(work, "The original was edited after it was copied: it is copied again.")
+    await check_unchanged(work, original)
+    copy = await standing_copy(work)
+    await place_copy(work)
+    await work.save(await share_copy(work, original))
+    original = await turn_original(work, on=False, seen=original)
+    title = work.job.display_name
+    if work.job.in_solution and original.etag and not original.is_managed:
+        await rename(work, work.job.original_id, title + RETIRED_SUFFIX, seen=original)
+    await rename(work, work.job.copy_id, title, seen=copy)
+    text = "The original is off and the copy has its name."
+    return moved(work.job, JobState.RETIRED, text, now=work.services.now)
+
+
+def _copies_again(work: Work) -> bool:
+    return work.services.settings.on_drift is OnDrift.COPY_AGAIN
+
+
+def _again(work: Work, text: str) -> FlowJob:
+    return moved(work.job, JobState.COPYING, text, now=work.services.now)

@@ -1,0 +1,101 @@
+"""Put callers back: exactly what was changed at each of them, and nothing else."""
+
+from dataclasses import replace
+
+from shared.domain.callers import edit as caller_edit
+from shared.domain.callers.caller import CallerValue
+from shared.domain.callers.records import NO_EDITS, CallerRecord, CallerState
+from shared.domain.jobs.job import reference
+from shared.domain.trigger_urls.signatures import SignatureChanged, signatures_in
+from shared.errors import Blocked, Conflict, NotFound
+from shared.steps.moving_callers.hold_resource import hold_resource
+from shared.steps.moving_callers.note_callers import copied_or_undone, manual_caller_of_copy
+from shared.steps.moving_callers.trigger_address import original_signatures
+from shared.steps.moving_callers.update_callers import TRIES, permit_caller
+from shared.steps.work import Work
+
+
+async def revert_callers(work: Work) -> list[CallerRecord]:
+    """Put back every caller that was changed, and return their records.
+
+    Raises `Blocked` where somebody else changed the same place: a conflict is for a person.
+    """
+    records = await work.services.tables.callers.all(work.job.id)
+    changed = [record for record in records if record.edits != NO_EDITS]
+    signatures: dict[str, str] | None = None
+    for record in changed:
+        if record.state not in {CallerState.REVERTED, CallerState.UNNEEDED}:
+            if signatures is None:
+                signatures = await original_signatures(work) if work.job.has_trigger_url else {}
+            await _revert(work, record, signatures)
+    return changed
+
+
+async def check_manual_callers(work: Work) -> None:
+    """What a person pointed at the copy only a person can put back: a rarely used app would break.
+
+    Raises `Blocked` with the caller.
+    """
+    caller = await manual_caller_of_copy(work.services, work.job)
+    if caller:
+        raise Blocked(
+            f"The {caller.label} calls the copy of {work.job.display_name}.",
+            instruction="Point it at the original again by hand, then retry.",
+            code="manual_caller",
+        )
+
+
+async def _revert(work: Work, record: CallerRecord, signatures: dict[str, str]) -> None:
+    await _check_not_copied(work, record)
+    kind = work.services.callers[record.caller.kind]
+    edits = caller_edit.from_json(record.edits)
+    async with hold_resource(work, record.caller.resource):
+        for _ in range(TRIES):
+            try:
+                value = await kind.read(record.caller)
+            except NotFound:
+                return await _reverted(work, record)
+            known = {**signatures_in(value.text), **signatures}
+            try:
+                text = caller_edit.undo(value.text, edits, known)
+            except (SignatureChanged, caller_edit.EditConflict) as err:
+                raise Blocked(
+                    f"{record.caller.label} cannot be put back by itself: {err}",
+                    instruction="Put the original's trigger URL back by hand, then retry.",
+                    code="caller",
+                ) from err
+            await permit_caller(work, record.caller)
+            try:
+                await kind.write(record.caller, CallerValue(text=text, etag=value.etag))
+            except Conflict:
+                continue
+            if (await kind.read(record.caller)).text == text:
+                return await _reverted(work, record)
+    raise Blocked(
+        f"{record.caller.label} does not keep its old value: something else writes it.",
+        instruction="Find out what writes this value, put the original's URL back, then retry.",
+        code="caller",
+    )
+
+
+async def _check_not_copied(work: Work, record: CallerRecord) -> None:
+    """What was copied after it was pointed at this copy has a copy that calls this one: a parent.
+
+    Raises `Blocked` if nobody has ordered to undo that.
+    """
+    other = await copied_or_undone(work, record.caller)
+    if other is None or other.id == work.job.id:
+        return
+    name = reference(other, work.job.environment_id)
+    if name not in work.job.parents:
+        await work.save(replace(work.job, parents=tuple(sorted({*work.job.parents, name}))))
+    if other.is_live and other.requested is None:
+        raise Blocked(
+            f"The {record.caller.label} was copied after it was pointed at this copy.",
+            instruction=f"Roll {other.display_name} back; this one then goes on.",
+            code="parent",
+        )
+
+
+async def _reverted(work: Work, record: CallerRecord) -> None:
+    await work.services.tables.callers.upsert(replace(record, state=CallerState.REVERTED))

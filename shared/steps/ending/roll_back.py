@@ -1,0 +1,160 @@
+"""Undo a job: original on and proven → callers back → copy quiet → copy off.
+
+A family goes back whole, in an order of its own (rollback_order.py).
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from shared.domain.callers.records import CallerState
+from shared.domain.flow import FlowState
+from shared.domain.jobs.job import FlowJob, JobState, Pattern, RollbackStage, moved, noted
+from shared.domain.jobs.replay import replay_of, warning
+from shared.errors import Blocked, NotFound, Waiting
+from shared.steps.copying.change_copy import turn_copy
+from shared.steps.copying.copy_flow import COPY_SUFFIX
+from shared.steps.ending.restore_original import restore
+from shared.steps.ending.revert_callers import check_manual_callers, revert_callers
+from shared.steps.ending.rollback_order import (
+    wait_for_called_by_url,
+    wait_for_children,
+    wait_for_parents,
+)
+from shared.steps.ending.watch_quiet import RUN_HISTORY, Calling, calling_flows, wait_for_runs
+from shared.steps.original import read_original, rename, turn_original
+from shared.steps.work import Work
+
+
+async def roll_back(work: Work) -> FlowJob:
+    """Do the next stage of the rollback; repeated until the job is rolled back."""
+    stages = {
+        None: _original_on,
+        RollbackStage.ORIGINAL_ON: _original_on,
+        RollbackStage.CALLERS_BACK: _callers_back,
+        RollbackStage.COPY_QUIET: _copy_quiet,
+        RollbackStage.COPY_OFF: _copy_off,
+    }
+    return await stages[work.job.rollback_stage](work)
+
+
+async def _original_on(work: Work) -> FlowJob:
+    """Bring the original back. Of a self-starting pair the copy goes off first."""
+    if given_up := await restore(work):
+        return given_up
+    await wait_for_children(work)
+    job = work.job
+    await wait_for_called_by_url(work, in_circle=False)
+    await _accept_replay(work)
+    if job.pattern is Pattern.SWAP:
+        await _turn_copy_off(work)
+    if job.original_was_on:
+        await turn_original(work, on=True)
+    if job.in_solution and work.environment.dataverse_url:
+        original = await read_original(work)
+        if original.etag and not original.is_managed and original.name != job.display_name:
+            await rename(work, job.original_id, job.display_name)
+    return _next(work, RollbackStage.CALLERS_BACK, "The original is as it was.")
+
+
+async def _accept_replay(work: Work) -> None:
+    """Note what the original will replay; raises `Blocked` if nobody has accepted that.
+
+    It may have been stopped since the order was given. A swap that failed has to bring the original
+    back whatever comes of it: nobody ordered that.
+    """
+    job, now = work.job, work.services.now
+    replay = replay_of(job)
+    if replay is None:
+        return
+    if job.requested and not job.may_replay:
+        raise Blocked(
+            warning([replay], now),
+            instruction='Order the rollback again with "replay": true (--replay-backlog).',
+            code="replay",
+        )
+    await work.save(noted(job, f"Replays what is pending: {replay.text(now)}."))
+
+
+async def _callers_back(work: Work) -> FlowJob:
+    """Put back exactly what was changed at each caller; a conflict is for a person."""
+    await wait_for_called_by_url(work, in_circle=True)
+    services = work.services
+    changed = await revert_callers(work)
+    if changed or work.job.cut_over_at:
+        # From now on the copy, not the original, has to fall quiet.
+        kinds = {record.caller.kind for record in changed}
+        stale = max((services.callers[kind].staleness for kind in kinds), default=timedelta(0))
+        job = replace(work.job, cut_over_at=services.now, quiet_for=stale or None, drained=())
+        await work.save(job)
+    return _next(work, RollbackStage.COPY_QUIET, "Every caller is as it was.")
+
+
+async def _copy_quiet(work: Work) -> FlowJob:
+    """Wait until the copy is not called any more, as for an original before it is retired."""
+    job = work.job
+    is_called = job.pattern is Pattern.CALLED and bool(job.copy_flow_name)
+    if is_called:
+        await _wait_until_copy_is_quiet(work)
+        await check_manual_callers(work)
+    await wait_for_parents(work)
+    if is_called:
+        await _wait_for_runs_of_callers(work)
+    return _next(work, RollbackStage.COPY_OFF, "Nobody calls the copy any more.")
+
+
+async def _wait_until_copy_is_quiet(work: Work) -> None:
+    job, services = work.job, work.services
+    try:
+        runs = await services.flow_reports.runs(
+            job.environment_id, job.copy_flow_name, since=services.now - RUN_HISTORY
+        )
+    except NotFound:
+        return
+    if any(run.is_going for run in runs):
+        until = services.now + services.settings.wait_poll
+        raise Waiting("A run of the copy is still going.", until=until)
+    last = [run.started for run in runs] + ([job.cut_over_at] if job.cut_over_at else [])
+    if not last:
+        return  # nobody was ever told of it
+    until = max(last) + max(services.settings.quiet_period, job.quiet_for or timedelta(0))
+    if until > services.now:
+        raise Waiting("The copy has to be quiet before it is turned off.", until=until)
+
+
+async def _wait_for_runs_of_callers(work: Work) -> None:
+    """A run that began before its flow was put back, or of a parent's copy, may call the copy."""
+    copies = [
+        Calling(
+            id=one.id,
+            environment_id=one.environment_id,
+            flow_name=one.copy_flow_name,
+            began_by=work.services.now,
+        )
+        for one in await work.related(work.job.parents)
+        if one.copy_flow_name
+    ]
+    await wait_for_runs(work, [*copies, *await calling_flows(work, CallerState.REVERTED)])
+
+
+async def _copy_off(work: Work) -> FlowJob:
+    """Turn the copy off and give it the name it had as a copy."""
+    row = await _turn_copy_off(work)
+    if row:
+        await rename(work, work.job.copy_id, work.job.display_name + COPY_SUFFIX)
+    job = replace(work.job, requested=None, cut_over_at=None, rollback_stage=None)
+    text = "Rolled back: the original works as before and the copy is off."
+    return moved(job, JobState.ROLLED_BACK, text, now=work.services.now)
+
+
+async def _turn_copy_off(work: Work) -> bool:
+    try:
+        row = await work.services.workflows.get(work.environment, work.job.copy_id)
+    except NotFound:
+        return False
+    await turn_copy(work, row, FlowState.OFF)
+    return True
+
+
+def _next(work: Work, stage: RollbackStage, text: str) -> FlowJob:
+    job = replace(work.job, rollback_stage=stage)
+    return moved(job, JobState.ROLLING_BACK, text, now=work.services.now)

@@ -1,0 +1,109 @@
+"""Which relative goes first when a family is rolled back.
+
+Originals come on bottom-up, copies go off top-down. Whoever is waited for and stands still itself
+is for a person: then the one that waits says so.
+"""
+
+from dataclasses import replace
+from typing import NoReturn
+
+from shared.domain.jobs.job import FlowJob, JobState, reference
+from shared.domain.jobs.relatives import in_the_way
+from shared.errors import Blocked, Waiting
+from shared.ports import Condition
+from shared.steps.work import UNTIL_WOKEN, Work
+
+
+async def wait_for_children(work: Work) -> None:
+    """The original runs the originals of its children: they come on first."""
+    for child in await work.related(work.job.children):
+        if not child.has_original_back:
+            _wait_for(work, child)
+
+
+def _check_not_stuck(relative: FlowJob, *, code: str) -> None:
+    """A relative that a person has to help is not waited for; its end wakes who is blocked by it.
+
+    Raises `Blocked` if its rollback stands still.
+    """
+    stands_still = relative.state in {JobState.BLOCKED, JobState.FAILED}
+    if stands_still and relative.reached is JobState.ROLLING_BACK:
+        raise Blocked(
+            f"The rollback of {relative.display_name}, which goes first, is {relative.state}.",
+            instruction=f"Settle the job of {relative.display_name}; this one then goes on.",
+            code=code,
+        )
+
+
+def _wait_for(work: Work, child: FlowJob) -> NoReturn:
+    _check_not_stuck(child, code="child")
+    if child.reached is JobState.ROLLING_BACK or child.requested:
+        raise Waiting(
+            f"The original of {child.display_name} comes back first.",
+            until=work.services.now + UNTIL_WOKEN,
+            code="child",
+        )
+    raise Blocked(
+        f"The original of {child.display_name}, which it calls, is not on.",
+        instruction=f"Roll {child.display_name} back too (or the whole remediation).",
+        code="child",
+    )
+
+
+async def wait_for_called_by_url(work: Work, *, in_circle: bool) -> None:
+    """What the original calls by URL, itself or by a child, has to be back before it is called.
+
+    In a circle all of them come on (`in_circle` is false) before a caller of any goes back.
+    """
+    job, found = work.job, {work.job.id}
+    jobs = await _jobs_of_callers(work)
+    while more := {one.id for one in jobs if one.id not in found and found & set(one.parent_ids)}:
+        found |= more
+    circle = set() if in_circle else (await work.ancestors()).keys()
+    for called in jobs:
+        if called.id in found - {job.id} - circle and not called.has_original_back:
+            await _note_called(work, called)
+            _wait_for(work, called)
+
+
+async def _note_called(work: Work, called: FlowJob) -> None:
+    """Keep what is waited for in the row, as a child: by it the timer sees when that has ended."""
+    name = reference(called, work.job.environment_id)
+    if name not in work.job.children:
+        await work.save(replace(work.job, children=(*work.job.children, name)))
+
+
+async def _jobs_of_callers(work: Work) -> list[FlowJob]:
+    """Return the jobs of this environment, and of those with an original that is called from afar.
+
+    Those are few or none, and found without reading every job of the tenant.
+    """
+    job, table = work.job, work.services.tables.jobs
+    abroad = await table.all(where=[Condition("abroad", "eq", "yes")])
+    elsewhere = {one.environment_id for one in abroad} - {job.environment_id}
+    here = [one for one in await table.all(job.environment_id) if one.policy_id == job.policy_id]
+    return here + [one for home in sorted(elsewhere) for one in await table.all(home)]
+
+
+async def wait_for_parents(work: Work) -> None:
+    """The copy of a parent calls this copy: it goes first."""
+    parent = in_the_way(work.job, await work.ancestors(), _calls_no_more)
+    if parent is None:
+        return
+    _check_not_stuck(parent, code="parent")
+    if parent.state is JobState.ROLLING_BACK or parent.requested:
+        raise Waiting(
+            f"{parent.display_name} is rolled back first.",
+            until=work.services.now + UNTIL_WOKEN,
+            code="parent",
+        )
+    raise Blocked(
+        f"The copy of {parent.display_name} calls this copy.",
+        instruction=f"Roll {parent.display_name} back too (or the whole remediation).",
+        code="parent",
+    )
+
+
+def _calls_no_more(parent: FlowJob) -> bool:
+    settled = {JobState.ROLLED_BACK, JobState.CANCELLED, JobState.PLANNED}
+    return parent.reached in settled and parent.state is not JobState.ROLLING_BACK

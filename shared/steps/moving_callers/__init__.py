@@ -1,0 +1,1 @@
+"""Find who calls an original, and point each at its copy."""

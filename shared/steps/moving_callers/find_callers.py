@@ -1,0 +1,100 @@
+"""Search every kind of caller once and note what each place holds.
+
+Where a budget of calls runs out the search goes on later where it stopped: there may be more
+places than one budget reads.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from shared.domain.callers.caller import Caller
+from shared.domain.callers.records import Place, SearchProgress, key_of
+from shared.domain.callers.search import Search
+from shared.domain.environment import Environment
+from shared.errors import Permanent, Transient
+from shared.ports import CallerKind, Condition
+from shared.rows import instant
+from shared.services import Services
+
+#: Places found since the progress was last kept: what a dead process searched for nothing.
+_KEEP_AFTER = 500
+#: How old a search for callers may be.
+SEARCH_LASTS = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchRequest:
+    """Where to look for callers, and for whom."""
+
+    environment_job_id: str
+    #: The one whose flows are called.
+    environment: Environment
+    everywhere: Sequence[Environment]
+
+
+async def find_callers(services: Services, request: SearchRequest) -> list[str]:
+    """Note every place that holds a trigger URL or a child flow's id, by what it holds.
+
+    Returns what could not be searched, in words: a caller there would go unnoticed until the
+    original is seen not to fall quiet. Raises `Transient`: called again, it goes on.
+    """
+    table, job_id = services.tables.searches, request.environment_job_id
+    findings: list[str] = []
+    for kind in services.callers.values():
+        kept = await table.get(job_id, kind.kind)
+        progress = kept.item if kept else SearchProgress(environment_job_id=job_id, kind=kind.kind)
+        if not progress.is_done:
+            progress = await _search(services, request, kind, progress)
+        findings += progress.findings
+    await table.clear(job_id)
+    return findings
+
+
+async def forget_stale_searches(services: Services) -> None:
+    """Remove how far searches were that nobody goes on with: what they found is too old by now."""
+    where = [Condition("noted", "lt", instant(services.now - SEARCH_LASTS))]
+    await services.tables.searches.clear(where=where)
+
+
+async def _search(
+    services: Services, request: SearchRequest, kind: CallerKind, progress: SearchProgress
+) -> SearchProgress:
+    where = [request.environment] if kind.stays_home else request.everywhere
+    search = Search(after=progress.after, refused=list(progress.refused))
+    places: list[Place] = []
+
+    async def keep(*findings: str, is_done: bool = False) -> SearchProgress:
+        await services.tables.places.upsert(*places)
+        places.clear()
+        now = replace(
+            progress,
+            after=search.after,
+            refused=tuple(search.refused),
+            is_done=is_done,
+            findings=findings,
+            noted=services.now,
+        )
+        await services.tables.searches.upsert(now)
+        return now
+
+    try:
+        async for caller in kind.find(where, search):
+            places += _places(services, caller)
+            if len(places) >= _KEEP_AFTER:
+                await keep()
+    except Permanent as err:
+        text = f"Callers of kind {kind.kind} were not all searched: {err}"
+        return await keep(text, is_done=True)
+    except Transient:
+        await keep()
+        raise
+    return await keep(is_done=True)
+
+
+def _places(services: Services, caller: Caller) -> list[Place]:
+    identity = key_of(caller.kind, caller.address)
+    return [
+        Place(holds=holds, id=identity, caller=caller, seen=services.now)
+        for holds in sorted(caller.trigger_url_ids | caller.child_flow_ids)
+    ]

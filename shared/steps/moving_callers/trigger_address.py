@@ -1,0 +1,67 @@
+"""Read a trigger URL as a co-owner for the moment it takes. The URL is a secret: never kept."""
+
+from contextlib import suppress
+from dataclasses import replace
+from http import HTTPStatus
+
+from shared.domain.jobs.job import located
+from shared.domain.trigger_urls.signatures import signatures_in
+from shared.domain.trigger_urls.trigger_url import TriggerUrl, parse_trigger_url
+from shared.errors import Blocked, NotFound, Refused
+from shared.steps.gate import permit_write
+from shared.steps.work import Work
+
+
+async def read_trigger_url(
+    work: Work, flow_name: str, trigger: str, environment_id: str = ""
+) -> str:
+    """Return the trigger URL of a flow, of this environment unless another is named.
+
+    The operator is made co-owner if it may not ask, and steps back at the end of the step. The row
+    says so in between: a later delivery goes on where a dead or throttled one stopped, and returns
+    what that borrowed. Raises `Refused`, `Blocked`.
+    """
+    access, home = work.services.flow_access, work.job.environment_id
+    environment_id = environment_id or home
+    try:
+        return await access.trigger_url(environment_id, flow_name, trigger)
+    except Refused as err:
+        if err.status != HTTPStatus.FORBIDDEN:
+            raise
+    await work.permit_write()
+    name = flow_name
+    if environment_id != home:
+        await permit_write(work.services, environment_id)
+        name = f"{environment_id}/{flow_name}"
+    if name not in work.job.borrowed:
+        await work.save(replace(work.job, borrowed=(*work.job.borrowed, name)))
+    await access.add_operator(environment_id, flow_name)
+    return await access.trigger_url(environment_id, flow_name, trigger)
+
+
+async def return_borrowed(work: Work) -> None:
+    """Take back every co-ownership that this job gave the operator, at any hour of the day."""
+    for borrowed in work.job.borrowed:
+        environment_id, flow_name = located(borrowed, work.job.environment_id)
+        await permit_write(work.services, environment_id, anytime=True)
+        with suppress(NotFound):  # the flow is gone, and the co-ownership with it
+            await work.services.flow_access.remove_operator(environment_id, flow_name)
+        left = tuple(name for name in work.job.borrowed if name != borrowed)
+        await work.save(replace(work.job, borrowed=left))
+
+
+def parsed(url: str, title: str) -> TriggerUrl:
+    """Return the parts of a URL that the platform gave; raises `Blocked` for an unknown shape."""
+    found = parse_trigger_url(url)
+    if found is None:
+        raise Blocked(
+            f"The platform gave a trigger URL of an unknown shape for {title}.",
+            instruction="Report the shape of the URL (without its signature) to the project.",
+            code="url_shape",
+        )
+    return found
+
+
+async def original_signatures(work: Work) -> dict[str, str]:
+    """Return the original's signature by its SHA-256, as the platform gives it now."""
+    return signatures_in(await read_trigger_url(work, work.job.flow_name, work.job.trigger_name))

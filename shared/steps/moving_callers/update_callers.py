@@ -1,0 +1,175 @@
+"""Point every known caller at the copy. What each change was is noted before it is made."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+from shared.callers.search import FILLED_IN
+from shared.domain.callers import edit as caller_edit
+from shared.domain.callers.caller import Caller, CallerValue
+from shared.domain.callers.records import NO_EDITS, CallerRecord, CallerState
+from shared.domain.jobs.job import FlowJob, JobState, Pattern, moved, reference
+from shared.errors import Blocked, Conflict, NotFound
+from shared.steps.copying.standing_copy import standing_copy
+from shared.steps.gate import permit_write
+from shared.steps.moving_callers.hold_resource import hold_resource
+from shared.steps.moving_callers.note_callers import (
+    holds_original,
+    is_family,
+    job_of_flow,
+    note_callers,
+    why_by_hand,
+)
+from shared.steps.moving_callers.trigger_address import read_trigger_url
+from shared.steps.planning.open_plans import open_plans
+from shared.steps.work import Work
+
+#: Times a caller that somebody else is editing is read and written again in one delivery.
+TRIES = 4
+
+
+async def begin(work: Work) -> FlowJob:
+    """Note every known caller, so that what is done to each can be undone."""
+    job = work.job
+    if job.pattern is Pattern.OFF:
+        text = "The original is off: its callers are listed, not changed."
+        return moved(job, JobState.QUIET, text, now=work.services.now)
+    records = await note_callers(work)
+    text = f"{len(records)} callers are to be updated."
+    return moved(work.job, JobState.UPDATING_CALLERS, text, now=work.services.now)
+
+
+async def update(work: Work) -> FlowJob:
+    """Write the new URL into every noted caller, one after the other."""
+    services = work.services
+    stale, by_hand = timedelta(0), []
+    urls: Mapping[str, str] | None = None
+    plans = await open_plans(services)
+    for record in await services.tables.callers.all(work.job.id):
+        if record.state in {CallerState.FOUND, CallerState.WRITING}:
+            await plans.wait_for(record.caller)
+            if await _is_copied_by_now(work, record):
+                continue
+            if urls is None:
+                urls = await new_urls(work)
+            record = await update_one(work, record, urls)
+        if record.state is CallerState.UPDATED:
+            stale = max(stale, services.callers[record.caller.kind].staleness)
+        if record.state is CallerState.MANUAL:
+            by_hand.append(f"For a person: {record.caller.label}.")
+    job = replace(
+        work.job,
+        cut_over_at=services.now,
+        quiet_for=stale or None,
+        drained=(),
+        notes=tuple(dict.fromkeys((*work.job.notes, *by_hand))),
+    )
+    updated = "Every known caller holds the new URL; now the original has to fall quiet."
+    if by_hand:
+        updated = f"{len(by_hand)} callers are for a person; every other one holds the new URL."
+    return moved(job, JobState.QUIET, updated, now=services.now)
+
+
+async def _is_copied_by_now(work: Work, record: CallerRecord) -> bool:
+    """Leave a caller alone whose own job has begun since it was noted: that writes its copy.
+
+    Says whether it was left. A copy that is proven is written like any other caller.
+    """
+    other = await job_of_flow(work, record.caller)
+    if other is None or other.id == work.job.id:
+        return False
+    if record.caller.workflow_id == other.copy_id and other.is_proven:
+        return False
+    if not await holds_original(work.services, work.job, record.caller):
+        return False
+    name = reference(other, work.job.environment_id)
+    await work.save(replace(work.job, parents=tuple(sorted({*work.job.parents, name}))))
+    await _keep(work, record, CallerState.UNNEEDED)
+    return True
+
+
+async def new_urls(work: Work) -> dict[str, str]:
+    """Return the copy's trigger URL by the id in the original's; empty where there is none.
+
+    Raises `Blocked` if the copy does not stand: no caller may be pointed at it.
+    """
+    await standing_copy(work)
+    job = work.job
+    if not job.original_url_id:
+        return {}
+    url = await read_trigger_url(work, job.copy_flow_name, job.trigger_name)
+    return {job.original_url_id: url}
+
+
+async def update_one(work: Work, record: CallerRecord, urls: Mapping[str, str]) -> CallerRecord:
+    """Write one caller: note the edit, write, read back. Returns the record as it was stored."""
+    kind = work.services.callers[record.caller.kind]
+    job = work.job
+    flow_ids = {job.original_id: job.copy_id} if is_family(job, record.caller) else {}
+    async with hold_resource(work, record.caller.resource):
+        for _ in range(TRIES):
+            try:
+                value = await kind.read(record.caller)
+            except NotFound:
+                return await _keep(work, record, CallerState.UNNEEDED)
+            rewritten = caller_edit.rewrite(
+                value.text, is_json=kind.is_json, urls=urls, flow_ids=flow_ids
+            )
+            has_copy = _has_copy(work, value.text, is_json=kind.is_json)
+            if rewritten.text == value.text:
+                state = _state_without_edit(record, rewritten, has_copy=has_copy)
+                if state is CallerState.UPDATED:
+                    # A delivery that died wrote the value; what hangs on it may be missing.
+                    await permit_caller(work, record.caller)
+                    await kind.write(record.caller, value)
+                if state is CallerState.UNNEEDED:
+                    record = replace(record, edits=NO_EDITS)
+                if state is CallerState.MANUAL:
+                    record = replace(record, caller=replace(record.caller, manual=FILLED_IN))
+                return await _keep(work, record, state)
+            await work.permit_write()
+            if await why_by_hand(work.services, job, record.caller):
+                return await _keep(work, record, CallerState.MANUAL)
+            # What was changed before and still stands is to be undone as well.
+            before = caller_edit.from_json(record.edits) if has_copy else ()
+            edits = caller_edit.merge(before, rewritten.edits)
+            record = replace(record, edits=caller_edit.to_json(edits))
+            record = await _keep(work, record, CallerState.WRITING)
+            try:
+                await kind.write(record.caller, CallerValue(text=rewritten.text, etag=value.etag))
+            except Conflict:
+                continue
+            if (await kind.read(record.caller)).text == rewritten.text:
+                return await _keep(work, record, CallerState.UPDATED)
+    raise Blocked(
+        f"{record.caller.label} does not keep the new URL: something else writes it.",
+        instruction="Find out what resets this value and change it there, then retry.",
+        code="caller",
+    )
+
+
+def _has_copy(work: Work, text: str, *, is_json: bool) -> bool:
+    job = work.job
+    ids = {job.copy_id}
+    return caller_edit.holds(text, is_json=is_json, urls={job.copy_url_id} - {""}, flow_ids=ids)
+
+
+def _state_without_edit(
+    record: CallerRecord, rewritten: caller_edit.Rewrite, *, has_copy: bool
+) -> CallerState:
+    if record.edits != NO_EDITS and has_copy:
+        return CallerState.UPDATED
+    return CallerState.MANUAL if rewritten.left else CallerState.UNNEEDED
+
+
+async def permit_caller(work: Work, caller: Caller) -> None:
+    """Return if the caller may be written now: its own environment has a say in it."""
+    await work.permit_write()
+    if caller.environment_id and caller.environment_id != work.job.environment_id:
+        await permit_write(work.services, caller.environment_id)
+
+
+async def _keep(work: Work, record: CallerRecord, state: CallerState) -> CallerRecord:
+    record = replace(record, state=state)
+    await work.services.tables.callers.upsert(record)
+    return record

@@ -1,0 +1,1 @@
+"""From an environment to approved flow jobs: discover, plan, compare, dispatch."""

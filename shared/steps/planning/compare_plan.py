@@ -1,0 +1,113 @@
+"""Compare the tenant with what was approved: what has changed since waits for another approval.
+
+Between the approval and the first write may lie days. Reads the platform only.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from shared.domain.environment import Environment
+from shared.domain.jobs.job import copy_id
+from shared.domain.plans.approval import Decision, expire, hold
+from shared.domain.plans.remediation import EnvironmentJob, PlanItem
+from shared.errors import Throttled
+from shared.services import Services
+from shared.steps.planning.make_plan import complete, network_findings, with_callers
+
+
+async def hold_what_changed(
+    services: Services,
+    job: EnvironmentJob,
+    environment: Environment,
+    now: tuple[Sequence[PlanItem], Sequence[str]],
+) -> EnvironmentJob:
+    """Decide on every item that was approved, and return the job with what still waits.
+
+    `now` is the plan as it would be made now, and its findings. An item that asks for more than
+    was approved takes the place of the approved one and is not dispatched (`PlanItem.changed`).
+    """
+    planned = await services.tables.plans.all(job.id)
+    now_items, findings = now
+    decision = Decision(number=job.approvals, by=job.approved_by, left_out=frozenset(job.left_out))
+    found = await _with_callers(services, job, planned, now_items)
+    decided = await _completed(services, environment, hold(planned, found, decision))
+    await services.tables.plans.upsert(*decided)
+    items = {item.workflow_id: item for item in (*planned, *decided)}
+    awaiting = sum(item.awaits_approval for item in items.values())
+    if awaiting:
+        job = replace(
+            job,
+            findings=tuple(findings),
+            network=await network_findings(services, environment, list(items.values())),
+            planned_at=services.now,
+            expires=services.now + services.settings.plan_expires,
+        )
+    counts = Counter(str(item.action) for item in items.values())
+    return replace(job, awaiting=awaiting, counts=dict(counts))
+
+
+async def leave_unapproved(services: Services, job: EnvironmentJob) -> EnvironmentJob:
+    """Leave what changed after its approval as it is: nobody approved the change in time."""
+    expired = expire(await services.tables.plans.all(job.id))
+    await services.tables.plans.upsert(*expired)
+    return replace(job, awaiting=0)
+
+
+async def _completed(
+    services: Services, environment: Environment, items: Iterable[PlanItem]
+) -> list[PlanItem]:
+    """Return the items; a changed one with all that a plan reads of its flow alone.
+
+    Nothing is kept before all is decided. So a used-up budget is not waited for: it would be used
+    up again. An id of a URL that stays unknown is read by the flow's job, as one without any run.
+    """
+    done: list[PlanItem] = []
+    asks_for_url = True
+    for item in items:
+        if item.awaits_approval:
+            item = replace(item, is_complete=False)
+            try:
+                item = await complete(services, environment, item, asks_for_url=asks_for_url)
+            except Throttled:
+                if not asks_for_url:
+                    raise
+                asks_for_url = False
+                item = await complete(services, environment, item, asks_for_url=False)
+        done.append(item)
+    return done
+
+
+def _as_read(item: PlanItem, known: PlanItem) -> PlanItem:
+    """Return the item with what was read of its flow alone: again, it would cost calls for each."""
+    return replace(
+        item,
+        url_id=known.url_id,
+        co_owners=known.co_owners,
+        solutions=known.solutions,
+        notes=known.notes,
+    )
+
+
+async def _with_callers(
+    services: Services,
+    job: EnvironmentJob,
+    planned: Sequence[PlanItem],
+    now: Sequence[PlanItem],
+) -> Mapping[str, PlanItem]:
+    """Return the items of now that were approved, with their callers.
+
+    Copies that this app made meanwhile are no callers that an approval could know.
+    """
+    approved = {item.workflow_id: item for item in planned if item.awaits_approval}
+    copies = frozenset(
+        copy_id(job.environment_id, item.workflow_id, job.policy_id) for item in planned
+    )
+    found = {}
+    for item in now:
+        if known := approved.get(item.workflow_id):
+            item = _as_read(item, known)
+            found[item.workflow_id] = await with_callers(
+                services, job.environment_id, item, but_not=copies
+            )
+    return found

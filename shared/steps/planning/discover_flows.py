@@ -1,0 +1,239 @@
+"""Find the flows that stay on Microsoft's key, and what the plan needs to know of each. Reads only.
+
+Bulk first: a report and one Dataverse query of 500 definitions a call; a flow is read by itself
+only where Dataverse has no row of it. Every page is kept before the next one is asked for: a
+process that dies, and a budget that is used up, cost one page (discovery_parts.py).
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import batched
+
+from shared.domain.conversions.proposal import possible_edits, propose
+from shared.domain.definitions.comparison import definition_digest
+from shared.domain.definitions.flow_definition import (
+    CHILD_REFERENCE,
+    FlowDefinition,
+    UnreadableDefinition,
+    parse_client_data,
+)
+from shared.domain.definitions.flow_summary import summarise
+from shared.domain.environment import Environment
+from shared.domain.flow import FlowDetail, FlowState, KnownFlow, ReportedFlow, Workflow
+from shared.domain.jobs.refusals import DEFINITION_NOT_SHOWN
+from shared.domain.plans.discovery import (
+    FLOWS_IN_A_ROW,
+    NOT_SHOWN,
+    DiscoveredPart,
+    Discovery,
+    HeldBackFlow,
+    Source,
+    assembled,
+    known_in,
+    reported_in,
+)
+from shared.errors import NotFound, Refused, Unavailable
+from shared.ports import Page
+from shared.services import Services
+from shared.steps.gate import settings_of
+from shared.steps.planning.discovery_parts import DiscoveryParts
+
+#: Answers to a cursor that is not taken any more.
+_EXPIRED = frozenset({400, 410})
+
+
+async def still_to_move(services: Services, environment_id: str) -> list[ReportedFlow]:
+    """Return the flows that the migration has yet to move; none: it is over (design §2.4).
+
+    Nobody waits for flows that an administrator has excluded.
+    """
+    reports = services.flow_reports
+    everything = await reports.microsoft_key_flows(environment_id, cannot_migrate_only=False)
+    staying = await reports.microsoft_key_flows(environment_id, cannot_migrate_only=True)
+    excluded = (await settings_of(services, environment_id)).excluded_flows
+    left_out = {flow.flow_name for flow in staying}
+    return [
+        flow
+        for flow in everything
+        if flow.flow_name not in left_out
+        and not {flow.flow_name.lower(), (flow.workflow_id or "").lower()} & excluded
+    ]
+
+
+async def discover(
+    services: Services, environment: Environment, job_id: str, *, reconcile: bool = False
+) -> Discovery:
+    """Return the flows that stay on Microsoft's key and the calls between all flows.
+
+    Goes on with what a discovery of the same job has kept. `reconcile`: compare every flow with
+    the flow service's list of all flows, which takes many calls of a small budget.
+    """
+    parts = DiscoveryParts(services, job_id)
+    await parts.open()
+    await _read_report(services, environment, parts)
+    if environment.dataverse_url:
+        await _read_workflows(services, environment, parts)
+    await _read_alone(services, environment, parts)
+    if reconcile:
+        await _read_list(services, environment, parts)
+    return assembled(parts.parts)
+
+
+async def _read_report(services: Services, environment: Environment, parts: DiscoveryParts) -> None:
+    if parts.at(Source.REPORT).is_read:
+        return
+    listed = await services.flow_reports.microsoft_key_flows(
+        environment.id, cannot_migrate_only=True
+    )
+    await parts.keep(_rows_of_report(parts.part(Source.REPORT), listed))
+
+
+async def _read_workflows(
+    services: Services, environment: Environment, parts: DiscoveryParts
+) -> None:
+    if parts.at(Source.DATAVERSE).is_read:
+        return
+    reported = reported_in(parts.parts, Source.REPORT)
+    empty = parts.part(Source.DATAVERSE)
+
+    def rows(flows: Sequence[Workflow]) -> list[DiscoveredPart]:
+        return [
+            _part_of(replace(empty, read=services.now), some, reported) for some in _batches(flows)
+        ]
+
+    await _read_pages(
+        parts,
+        Source.DATAVERSE,
+        lambda cursor: services.flow_pages.workflows(environment, cursor),
+        rows,
+    )
+
+
+async def _read_alone(services: Services, environment: Environment, parts: DiscoveryParts) -> None:
+    """Read the reported flows that Dataverse does not have, a row for each."""
+    known = known_in(parts.parts)
+    missing = [
+        (identity, flow)
+        for identity, flow in reported_in(parts.parts, Source.REPORT).items()
+        if identity not in known
+    ]
+    for identity, flow in missing[parts.at(Source.ALONE).number :]:
+        try:
+            detail = await services.flow_reports.get_flow(environment.id, flow.flow_name)
+        except NotFound:
+            held_back: tuple[HeldBackFlow, ...] = ()
+        except Refused as err:
+            if err.code != DEFINITION_NOT_SHOWN:
+                raise
+            held_back = (_not_shown(identity, flow),)
+        else:
+            held_back = (_of_detail(identity, flow, detail),)
+        children = {one.workflow_id: one.definition.children for one in held_back if one.definition}
+        part = replace(parts.part(Source.ALONE), held_back=held_back, children=children)
+        await parts.keep([part])
+
+
+async def _read_list(services: Services, environment: Environment, parts: DiscoveryParts) -> None:
+    empty = parts.part(Source.FLOW_SERVICE)
+    await _read_pages(
+        parts,
+        Source.FLOW_SERVICE,
+        lambda cursor: services.flow_pages.flows(environment.id, cursor),
+        lambda flows: _rows_of_report(replace(empty, read=services.now), flows),
+    )
+
+
+async def _read_pages[T](
+    parts: DiscoveryParts,
+    source: Source,
+    read: Callable[[str], Awaitable[Page[T]]],
+    rows: Callable[[Sequence[T]], list[DiscoveredPart]],
+) -> None:
+    while not (at := parts.at(source)).is_read:
+        try:
+            page = await read(at.cursor)
+        except (Refused, NotFound) as err:
+            if not at.cursor or (isinstance(err, Refused) and err.status not in _EXPIRED):
+                raise
+            await parts.restart(source)
+            raise Unavailable(f"the list could not be read on, and begins anew: {err}") from err
+        await parts.keep(rows(page.items), cursor=page.cursor)
+
+
+def _batches[T](items: Iterable[T]) -> list[tuple[T, ...]]:
+    """Return rows' worth of items; of none, one that is empty: a page was read all the same."""
+    return list(batched(items, FLOWS_IN_A_ROW, strict=False)) or [()]
+
+
+def _rows_of_report(empty: DiscoveredPart, flows: Sequence[ReportedFlow]) -> list[DiscoveredPart]:
+    return [replace(empty, reported=some) for some in _batches(flows)]
+
+
+def _part_of(
+    empty: DiscoveredPart, flows: Sequence[Workflow], reported: Mapping[str, ReportedFlow]
+) -> DiscoveredPart:
+    known, held_back, children = [], [], {}
+    for row in flows:
+        identity = row.workflow_id.lower()
+        known.append(KnownFlow(workflow_id=identity, name=row.name, state=row.state))
+        runs_others = CHILD_REFERENCE in row.client_data
+        if identity not in reported and not runs_others:
+            continue  # most flows: one look at the text saves reading the definition
+        definition, problem = _parsed(row.client_data)
+        if definition and runs_others and (found := definition.children):
+            children[identity] = found
+        if identity in reported:
+            held_back.append(
+                HeldBackFlow(
+                    workflow_id=identity,
+                    flow_name=reported[identity].flow_name,
+                    display_name=row.name,
+                    is_on=row.state is FlowState.ON,
+                    is_managed=row.is_managed,
+                    in_solution=reported[identity].workflow_id is not None,
+                    definition=summarise(definition) if definition else None,
+                    problem=problem,
+                    digest=definition_digest(row.client_data),
+                )
+            )
+    return replace(empty, known=tuple(known), held_back=tuple(held_back), children=children)
+
+
+def _not_shown(identity: str, flow: ReportedFlow) -> HeldBackFlow:
+    """Return a flow whose definition is kept from the app: it is in the plan, for a person."""
+    return HeldBackFlow(
+        workflow_id=identity,
+        flow_name=flow.flow_name,
+        display_name=flow.display_name,
+        is_on=flow.state is FlowState.ON,
+        is_managed=False,
+        in_solution=flow.workflow_id is not None,
+        definition=None,
+        problem=NOT_SHOWN,
+        digest="",
+    )
+
+
+def _of_detail(identity: str, flow: ReportedFlow, detail: FlowDetail) -> HeldBackFlow:
+    definition, problem = _parsed(detail.client_data)
+    in_solution = flow.workflow_id is not None
+    edits = possible_edits(definition, in_solution=in_solution) if definition else ()
+    return HeldBackFlow(
+        workflow_id=identity,
+        flow_name=detail.flow_name,
+        display_name=detail.display_name,
+        is_on=detail.state is FlowState.ON,
+        is_managed=detail.is_managed,
+        in_solution=in_solution,
+        definition=summarise(definition) if definition else None,
+        problem=problem,
+        digest=definition_digest(detail.client_data),
+        proposal=propose(detail.client_data, edits) if edits else None,
+    )
+
+
+def _parsed(client_data: str) -> tuple[FlowDefinition | None, str]:
+    try:
+        return parse_client_data(client_data), ""
+    except UnreadableDefinition as err:
+        return None, str(err)

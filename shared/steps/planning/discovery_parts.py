@@ -1,0 +1,78 @@
+"""Keep what a discovery has read, page by page, so that it goes on where a process died."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from shared.domain.plans.discovery import (
+    LONGEST,
+    DiscoveredPart,
+    Position,
+    Source,
+    is_stale,
+    position_of,
+    whole_pages,
+)
+from shared.ports import Condition
+from shared.rows import instant
+from shared.services import Services
+
+
+@dataclass(slots=True)
+class DiscoveryParts:
+    """What one environment job's discovery has read: in rows, and here as well."""
+
+    services: Services
+    job_id: str
+    #: Whole pages only.
+    parts: list[DiscoveredPart] = field(default_factory=list)
+    _positions: dict[Source, Position] = field(default_factory=dict)
+
+    async def open(self) -> None:
+        """See how far it got; what is too old to go on with is removed."""
+        table = self.services.tables.discoveries
+        found = await table.all(self.job_id)
+        if is_stale(found, self.services.now):
+            await table.clear(self.job_id)
+            found = []
+        self.parts = [part for source in Source for part in whole_pages(found, source)]
+        self._positions = {source: position_of(found, source) for source in Source}
+
+    def at(self, source: Source) -> Position:
+        """Return where to go on with a source."""
+        return self._positions[source]
+
+    def part(self, source: Source) -> DiscoveredPart:
+        """Return an empty row, to be filled."""
+        now = self.services.now
+        return DiscoveredPart(
+            environment_job_id=self.job_id, source=source, number=0, read=now, ends_page=False
+        )
+
+    async def keep(self, page: Sequence[DiscoveredPart], *, cursor: str = "") -> None:
+        """Store a page, which may take several rows; `cursor` says where its source goes on."""
+        source, first = page[0].source, self.at(page[0].source).number
+        rows = [replace(part, number=first + place) for place, part in enumerate(page)]
+        rows[-1] = replace(rows[-1], ends_page=True, cursor=cursor)
+        await self.services.tables.discoveries.upsert(*rows)
+        self.parts += rows
+        self._positions[source] = Position(
+            number=first + len(rows), cursor=cursor, is_read=not cursor
+        )
+
+    async def restart(self, source: Source) -> None:
+        """Forget what was read of a source."""
+        where = [Condition("source", "eq", source)]
+        await self.services.tables.discoveries.clear(self.job_id, where=where)
+        self.parts = [part for part in self.parts if part.source is not source]
+        self._positions[source] = Position()
+
+
+async def forget_stale_discoveries(services: Services) -> None:
+    """Remove rows that no discovery would go on with: their job was cancelled, or is stuck."""
+    where = [Condition("read", "lt", instant(services.now - LONGEST))]
+    await services.tables.discoveries.clear(where=where)
+
+
+async def forget_discovery(services: Services, job_id: str) -> None:
+    """Remove the rows: the plan is made."""
+    await services.tables.discoveries.clear(job_id)

@@ -1,0 +1,113 @@
+"""Make flow jobs of an approved plan, then announce them. Repeating it changes nothing.
+
+All rows stand before the first is announced: a job decides by the rows of its relatives.
+"""
+
+from dataclasses import replace
+
+from shared.domain.jobs.job import FlowJob, JobState, copy_id, job_id, moved, retried
+from shared.domain.plans.remediation import EnvironmentJob, PlanItem, PlannedAction
+from shared.errors import AlreadyExists, Conflict
+from shared.ports import Condition
+from shared.rows import Kept
+from shared.services import Services
+from shared.steps.work import send
+
+
+async def dispatch(services: Services, environment_job: EnvironmentJob) -> int:
+    """Create or take up the rows of the jobs that may begin; returns how many there are."""
+    work = await planned_work(services, environment_job)
+    for item in work:
+        await _dispatch_one(services, environment_job, item)
+    return len(work)
+
+
+async def planned_work(services: Services, environment_job: EnvironmentJob) -> list[PlanItem]:
+    """Return the items that the last approval let begin; without any, all that need a job."""
+    return [
+        item
+        for item in await services.tables.plans.all(environment_job.id)
+        if item.action.has_job and item.decided == environment_job.approvals and not item.changed
+    ]
+
+
+async def announce(services: Services, jobs: list[FlowJob]) -> None:
+    """Send the message of every job that is due."""
+    for job in jobs:
+        await send(services, job)
+
+
+async def open_jobs(services: Services, environment_job: EnvironmentJob) -> list[FlowJob]:
+    """Return the jobs of this environment job in which something still happens by itself."""
+    where = [Condition("environment_job", "eq", environment_job.id)]
+    jobs = await services.tables.jobs.all(environment_job.environment_id, where=where)
+    return [job for job in jobs if not job.is_finished]
+
+
+async def _dispatch_one(
+    services: Services, environment_job: EnvironmentJob, item: PlanItem
+) -> None:
+    table = services.tables.jobs
+    planned = _job(services, environment_job, item)
+    while True:
+        kept = await table.get(planned.environment_id, planned.id)
+        try:
+            if kept is None:
+                await table.insert(planned)
+            else:
+                await _take_up(services, kept, planned, item)
+        except (AlreadyExists, Conflict):
+            continue
+        return
+
+
+async def _take_up(
+    services: Services, kept: Kept[FlowJob], planned: FlowJob, item: PlanItem
+) -> None:
+    job = kept.item
+    if job.environment_job_id == planned.environment_job_id:
+        return  # this dispatch was here before
+    table, now = services.tables.jobs, services.now
+    # Another remediation may have made the job since the plan was compared.
+    if item.action is not PlannedAction.ADOPT and job.can_be_planned_anew:
+        again = replace(planned, attempt=job.attempt + 1, history=job.history)
+        again = moved(again, JobState.PLANNED, "Planned again.", now=now)
+        await table.replace(kept, again)
+        return
+    adopted = replace(
+        job,
+        remediation_id=planned.remediation_id,
+        environment_job_id=planned.environment_job_id,
+    )
+    if job.is_finished:
+        text = "Taken up by a new remediation."
+        adopted = replace(retried(adopted, text, now=now), attempt=job.attempt + 1)
+    await table.replace(kept, adopted)
+
+
+def _job(services: Services, environment_job: EnvironmentJob, item: PlanItem) -> FlowJob:
+    environment, policy = environment_job.environment_id, environment_job.policy_id
+    identity = {"environment_id": environment, "policy_id": policy}
+    job = FlowJob(
+        id=job_id(environment, item.workflow_id, policy),
+        environment_id=environment,
+        policy_id=policy,
+        remediation_id=environment_job.remediation_id,
+        environment_job_id=environment_job.id,
+        original_id=item.workflow_id,
+        flow_name=item.flow_name,
+        display_name=item.display_name,
+        category=item.category,
+        trigger_name=item.trigger_name,
+        has_trigger_url=item.has_trigger_url,
+        in_solution=item.in_solution,
+        pattern=item.pattern,
+        original_digest=item.digest,
+        http_hosts=item.http_hosts,
+        children=tuple(job_id(original_id=child, **identity) for child in item.children),
+        parents=tuple(job_id(original_id=parent, **identity) for parent in item.parents),
+        copy_id=copy_id(environment, item.workflow_id, policy),
+        original_url_id=item.url_id,
+        edits=item.edits,
+    )
+    return moved(job, JobState.PLANNED, item.explanation, now=services.now)

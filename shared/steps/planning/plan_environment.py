@@ -1,0 +1,38 @@
+"""Plan an environment as it is now: what stays on Microsoft's key, who calls it, what to do."""
+
+from shared.domain.environment import Environment
+from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState, PlanItem
+from shared.errors import Blocked, NotFound
+from shared.services import Services
+from shared.steps.moving_callers.find_callers import SearchRequest, find_callers
+from shared.steps.planning.discover_flows import discover
+from shared.steps.planning.make_plan import make_plan
+
+
+async def plan_now(
+    services: Services, job: EnvironmentJob, environment: Environment, *, is_limited: bool = True
+) -> tuple[list[PlanItem], tuple[str, ...]]:
+    """Discover, search for callers and plan. Returns the items and the findings."""
+    # Once is enough: what an approval is compared with is the report and Dataverse.
+    reconcile = job.reconcile and job.state is EnvironmentJobState.DISCOVERING
+    found = await discover(services, environment, job.id, reconcile=reconcile)
+    request = SearchRequest(
+        environment_job_id=job.id,
+        environment=environment,
+        everywhere=await services.environments.list(),
+    )
+    not_searched = await find_callers(services, request)
+    items, findings = await make_plan(services, job, found, is_limited=is_limited)
+    return items, (*findings, *not_searched)
+
+
+async def environment_of(services: Services, job: EnvironmentJob) -> Environment:
+    """Return the environment of a job as it is now; raises `Blocked` if it is gone."""
+    try:
+        return await services.environments.get(job.environment_id)
+    except NotFound as err:
+        raise Blocked(
+            f"There is no environment {job.environment_id}.",
+            instruction="Check the id; the app may also lack the right to see it.",
+            code="environment",
+        ) from err

@@ -1,0 +1,86 @@
+"""Wait until the platform has moved what moves by itself; only then copies may be made.
+
+`Linked` is not the end: no flow may be left that has yet to move (contract §5.1).
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from shared.domain.environment import MIGRATION_LONGEST
+from shared.domain.flow import ReportedFlow
+from shared.domain.plans.remediation import (
+    EnvironmentJob,
+    EnvironmentJobState,
+    RemediationMode,
+    moved,
+    postponed,
+    stopped,
+)
+from shared.errors import Blocked
+from shared.services import Services
+from shared.steps.planning.discover_flows import still_to_move
+from shared.steps.planning.plan_environment import environment_of
+
+#: A reason names so many flows; the admin center's list has all of them.
+_NAMED = 20
+_STARTS = {
+    RemediationMode.APPLY: "The migration is over.",
+    RemediationMode.PREPARE: "No key is applied yet.",
+}
+
+
+async def wait_for_migration(services: Services, job: EnvironmentJob) -> EnvironmentJob:
+    """Return the job to be discovered, or to be looked at again; raises `Blocked`."""
+    environment = await environment_of(services, job)
+    link = environment.policy
+    job = replace(
+        job,
+        environment_name=environment.display_name,
+        policy_id=link.policy_id.lower() if link else "",
+    )
+    if job.mode is RemediationMode.PREPARE and link is not None:
+        raise Blocked(
+            f"{environment.display_name} is linked to an encryption policy: it is too late to "
+            "prepare it.",
+            instruction="Start a remediation in mode apply: what stays is copied.",
+            code="linked",
+        )
+    if job.mode is RemediationMode.APPLY:
+        if link is None:
+            raise Blocked(
+                f"{environment.display_name} is not linked to an encryption policy.",
+                instruction="Link it to a policy first; until then only assess, dry-run or prepare "
+                "it.",
+                code="not_linked",
+            )
+        until = services.now + services.settings.migration_poll
+        if not environment.is_linked:
+            return postponed(job, f"The policy is {link.status}.", until=until, now=services.now)
+        if left := await still_to_move(services, environment.id):
+            return _migrating(services, job, left)
+        job = replace(job, migrating_since=None)
+    text = _STARTS.get(job.mode, "Read only.")
+    return moved(job, EnvironmentJobState.DISCOVERING, text, now=services.now)
+
+
+def _migrating(
+    services: Services, job: EnvironmentJob, left: Sequence[ReportedFlow]
+) -> EnvironmentJob:
+    """Wait as long as a migration may take, then say which flows it has not moved."""
+    since = job.migrating_since or services.now
+    if services.now - since < MIGRATION_LONGEST:
+        text = "The environment's flows are still being moved under the key."
+        until = services.now + services.settings.migration_poll
+        job = replace(job, migrating_since=since)
+        return postponed(job, text, until=until, now=services.now)
+    names = ", ".join(f"{flow.display_name} ({flow.flow_name})" for flow in left[:_NAMED])
+    more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
+    return stopped(
+        replace(job, migrating_since=None),  # a retry waits anew
+        EnvironmentJobState.BLOCKED,
+        f"Flows that move under the key by themselves have not for {MIGRATION_LONGEST.days} days: "
+        f"{names}{more}.",
+        "Ask Microsoft's support, in a ticket, to move them, then retry. To go on with the other "
+        "flows meanwhile, exclude these in the environment's settings, then retry.",
+        now=services.now,
+    )

@@ -1,0 +1,1 @@
+"""What spares an original its copy."""

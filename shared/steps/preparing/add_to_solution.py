@@ -1,0 +1,103 @@
+"""Put originals into a solution: a Power Apps (V1) flow in one moves to the key by itself.
+
+The platform takes twenty flows a call (platform-contract.md §5.9), and few calls. So the jobs of an
+environment job form batches: the first open job of a batch asks for all of it, and each job reads
+back that its own flow is there. It cannot be undone by the API; the flow stays as it is.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import NoReturn
+
+from shared.domain.jobs.job import FlowJob, JobState
+from shared.errors import Blocked, NotFound, Waiting
+from shared.ports import Condition
+from shared.steps.work import Work, wake
+
+#: Flows that the platform takes in one call.
+BATCH = 20
+#: What a job that waits for the first of its batch is woken by.
+BATCH_CODE = "batch"
+#: So long after it was accepted a flow may still not be in a solution.
+PATIENCE = timedelta(hours=1)
+_TO_BE_ADDED = frozenset({JobState.PLANNED, JobState.PREPARING})
+
+
+async def add_to_solution(work: Work) -> str:
+    """Return the Dataverse id of the original once it is in a solution; else raise `Waiting`.
+
+    Raises `Blocked` if the platform accepted to put it there and did not.
+    """
+    batch = await _batch(work)
+    leader = next(job for job in batch if _is_to_be_added(job) or job.id == work.job.id)
+    is_first = leader.id == work.job.id
+    asked = max((job.asked_at for job in batch if job.asked_at), default=None)
+    if asked is None and not is_first:
+        raise _wait(work, f"It is added to a solution together with {leader.display_name}.")
+    found = await solution_id(work)
+    is_due = asked is None or work.services.now - asked >= PATIENCE
+    if found is None and is_first and is_due:
+        if work.job.asked_at:
+            await _give_up(work)
+        await _ask(work, batch)
+        found = await solution_id(work)
+    if found is None:
+        raise _wait(work, "The platform has not put it into a solution yet.")
+    return found
+
+
+async def solution_id(work: Work) -> str | None:
+    """Return the Dataverse id of the original if it is in a solution, else None."""
+    job = work.job
+    try:
+        flow = await work.services.flow_reports.get_flow(job.environment_id, job.flow_name)
+    except NotFound as err:
+        raise Blocked(
+            f"The original {job.display_name} is gone.",
+            instruction="Restore it in Power Automate (21 days), then retry; or cancel the job.",
+            code="original",
+        ) from err
+    return (flow.workflow_id or job.original_id) if flow.in_solution else None
+
+
+async def _ask(work: Work, batch: tuple[FlowJob, ...]) -> None:
+    """Ask for all of a batch that is open. Asked twice, the platform finds nothing to do."""
+    await work.permit_write()
+    jobs = [job for job in batch if _is_to_be_added(job) or job.id == work.job.id]
+    names = [job.flow_name for job in jobs]
+    await work.services.flow_placement.add_to_solution(work.job.environment_id, names)
+    await work.save(replace(work.job, asked_at=work.services.now))
+    for job in jobs:
+        if job.id != work.job.id:
+            await wake(work.services, job.environment_id, job.id, code=BATCH_CODE)
+
+
+async def _batch(work: Work) -> tuple[FlowJob, ...]:
+    """Return the jobs that are asked for together: they stay so, whatever becomes of them."""
+    where = [Condition("environment_job", "eq", work.job.environment_job_id)]
+    jobs = await work.services.tables.jobs.all(work.job.environment_id, where=where)
+    candidates = sorted(
+        (job for job in jobs if not job.pattern.has_copy and not job.in_solution),
+        key=lambda job: job.id,
+    )
+    place = [job.id for job in candidates].index(work.job.id) // BATCH * BATCH
+    return tuple(candidates[place : place + BATCH])
+
+
+def _is_to_be_added(job: FlowJob) -> bool:
+    return job.requested is None and not job.is_finished and job.reached in _TO_BE_ADDED
+
+
+async def _give_up(work: Work) -> NoReturn:
+    job = await work.save(replace(work.job, asked_at=None))  # a retry asks again
+    raise Blocked(
+        f"The platform accepted to add {job.display_name} to a solution, but it is in none.",
+        instruction="Add it to a solution in Power Automate (Solutions › Add existing › Automation "
+        "› Cloud flow › Outside Dataverse), then retry.",
+        code="not_in_solution",
+    )
+
+
+def _wait(work: Work, reason: str) -> Waiting:
+    until = work.services.now + work.services.settings.wait_poll
+    return Waiting(reason, until=until, code=BATCH_CODE)

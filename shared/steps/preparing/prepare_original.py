@@ -1,0 +1,138 @@
+"""Do with an original what spares it a copy: add it to a solution, convert what holds it back.
+
+The definition as it was is archived before it is changed, so that an undo can write it back.
+"""
+
+from dataclasses import replace
+from typing import NoReturn
+
+from shared.domain.conversions.conversion import same_steps
+from shared.domain.conversions.proposal import convert
+from shared.domain.definitions.comparison import definition_digest, same_definition
+from shared.domain.flow import Workflow, WorkflowChange
+from shared.domain.jobs.job import FlowJob, JobState, Pattern, moved
+from shared.errors import Blocked
+from shared.steps.copying.copy_flow import is_cancelled
+from shared.steps.copying.take_original import archive_name
+from shared.steps.copying.write_definition import stands, write_definition
+from shared.steps.original import read_original
+from shared.steps.preparing.add_to_solution import add_to_solution, solution_id
+from shared.steps.work import Work
+
+STAYS_IN_SOLUTION = "It stays in the solution: no API takes it out again."
+
+
+async def begin(work: Work) -> FlowJob:
+    """Check that the plan still holds; note the intent."""
+    if await is_cancelled(work):
+        text = "The remediation was cancelled while its plan was being dispatched."
+        return moved(work.job, JobState.CANCELLED, text, now=work.services.now)
+    if work.job.pattern is Pattern.EDIT:
+        original = await read_original(work)
+        digest = definition_digest(original.client_data)
+        if work.job.original_digest not in {"", digest}:
+            _refuse_edited(work)
+        await _archive(work, original.client_data)
+    await work.permit_write()
+    text = "The plan holds: the work begins."
+    return moved(work.job, JobState.PREPARING, text, now=work.services.now)
+
+
+async def prepare(work: Work) -> FlowJob:
+    """Do it and read it back; waits until the platform has put the flow into a solution."""
+    job = work.job
+    workflow_id = job.original_id if job.in_solution else await add_to_solution(work)
+    text = "It is in a solution: it moves to the customer's key by itself."
+    if job.pattern is Pattern.EDIT:
+        await _convert(work, workflow_id)
+        text = "Its definition is changed to V2, which does not hold it back."
+    return moved(work.job, JobState.PREPARED, text, now=work.services.now)
+
+
+async def undo(work: Work) -> FlowJob:
+    """Write the archived definition back, if the flow still is what was written."""
+    job = work.job
+    workflow_id: str | None = job.original_id
+    text = "Rolled back: the flow's definition is as it was."
+    if not job.in_solution:
+        workflow_id = await solution_id(work)
+        text = f"{text} {STAYS_IN_SOLUTION}" if workflow_id else text
+    if job.pattern is Pattern.EDIT and workflow_id:
+        await _write_back(work, workflow_id)
+    job = replace(work.job, requested=None, asked_at=None)
+    return moved(job, JobState.ROLLED_BACK, text, now=work.services.now)
+
+
+async def _convert(work: Work, workflow_id: str) -> None:
+    """Convert the row once: what a delivery that died has written is taken up."""
+    row = await work.services.workflows.get(work.environment, workflow_id)
+    archived = (await work.services.archive.get(archive_name(work.job))).decode()
+    edits = work.job.edits
+    if stands(row.client_data, convert(archived, edits).client_data):
+        return
+    if not same_definition(row.client_data, archived):
+        if work.job.in_solution or not same_steps(row.client_data, archived):
+            _refuse_edited(work)
+        await _archive(work, row.client_data)  # the move has named its connections otherwise
+    conversion = convert(row.client_data, edits)
+    if conversion.obstacles:
+        raise Blocked(
+            f"{work.job.display_name} cannot be converted surely. {' '.join(conversion.obstacles)}",
+            instruction="Change it to V2 in the designer, then retry; or cancel the job.",
+            code="conversion",
+        )
+    await _write(work, row, conversion.client_data)
+
+
+async def _write_back(work: Work, workflow_id: str) -> None:
+    row = await work.services.workflows.get(work.environment, workflow_id)
+    if convert(row.client_data, work.job.edits).client_data != row.client_data:
+        return  # it is V1: nothing was written, or it was written back
+    archived = (await work.services.archive.get(archive_name(work.job))).decode()
+    if not stands(row.client_data, convert(archived, work.job.edits).client_data):
+        raise Blocked(
+            f"{work.job.display_name} was edited after it was converted to V2.",
+            instruction="Put back by hand what is to be put back, then retry. "
+            f"The definition as it was: {work.job.archive}",
+            code="edited",
+        )
+    await _write(work, row, archived)
+
+
+async def _write(work: Work, row: Workflow, client_data: str) -> None:
+    workflows, environment = work.services.workflows, work.environment
+
+    async def update(text: str) -> None:
+        change = WorkflowChange(client_data=text)
+        await workflows.update(environment, row.workflow_id, change, etag=row.etag)
+
+    await write_definition(work, client_data, update)
+    now = await workflows.get(environment, row.workflow_id)
+    if not stands(now.client_data, client_data):
+        raise Blocked(
+            f"The platform stored {work.job.display_name} differently from what was sent.",
+            instruction="Compare the flow with its archived definition in Power Automate, save it "
+            f"as it should be, then retry. Archive: {work.job.archive}",
+            code="edit_differs",
+        )
+    if now.state is not row.state:
+        raise Blocked(
+            f"{work.job.display_name} was {row.state}; since its definition was changed, it is "
+            f"{now.state}.",
+            instruction=f"Turn the flow {row.state} in Power Automate, then retry.",
+            code="state",
+        )
+
+
+async def _archive(work: Work, client_data: str) -> None:
+    job = replace(work.job, original_digest=definition_digest(client_data))
+    where = await work.services.archive.put(archive_name(job), client_data.encode())
+    await work.save(replace(job, archive=where))
+
+
+def _refuse_edited(work: Work) -> NoReturn:
+    raise Blocked(
+        f"{work.job.display_name} was edited after it was planned.",
+        instruction="Look at the edit, then retry: the definition is converted as it is now.",
+        code="changed",
+    )
