@@ -19,8 +19,8 @@ from local_cloud.tenant.flow_facts import (
     read_facts,
 )
 from shared.adapters.flow_files import FlowFile, read_flow_files
-from shared.domain.flow_definition import DefinitionFormat, definition_place
-from shared.domain.json_values import mapping_at
+from shared.domain.definitions.flow_definition import DefinitionFormat, definition_place
+from shared.domain.definitions.json_values import mapping_at
 
 type Json = dict[str, Any]
 

@@ -16,7 +16,7 @@ from local_cloud.demo.outcome import FlowEnd, Outcome
 from local_cloud.demo.platform_calls import CallMeter
 from local_cloud.demo.traffic import USER_AGENT
 from local_cloud.demo.wording import flows
-from shared.domain.trigger_url import redact
+from shared.domain.trigger_urls.trigger_url import redact
 
 type Json = dict[str, Any]
 
