@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState
 from shared.domain.jobs.job import FlowJob, JobState
-from shared.domain.plans.remediation import Origin, RemediationMode
+from shared.domain.plans.remediation import EnvironmentJobState, Origin, RemediationMode
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import NotFound, ProductError
 from shared.ports import Condition
@@ -29,6 +29,13 @@ from shared.use_cases.start_remediation import StartRemediation, start_remediati
 
 log = logging.getLogger(__name__)
 
+#: States of an environment job in which nothing has been decided on.
+BEFORE_APPROVAL = (
+    EnvironmentJobState.WAITING_FOR_MIGRATION,
+    EnvironmentJobState.DISCOVERING,
+    EnvironmentJobState.PLANNED,
+    EnvironmentJobState.AWAITING_APPROVAL,
+)
 QUEUES = (KEY_EVENTS, POLICY_EVENTS, ENVIRONMENT_JOBS, FLOW_JOBS)
 
 
@@ -47,13 +54,18 @@ class SweepResult:
 async def sweep(services: Services, date: str) -> SweepResult:
     """Sweep every linked environment once a `date`, and report what waits for a person.
 
+    One whose plan nobody has decided on yet gets no second plan.
+
     What gives no answer today is logged, and holds up nothing else: the next sweep asks again.
     """
     await forget_stale_discoveries(services)
     await forget_stale_searches(services)
     environments = await services.environments.list()
     linked = [env for env in environments if env.is_linked]
+    undecided = await _undecided(services)
     for environment in linked:
+        if environment.id in undecided:
+            continue
         # An environment is its own remediation: what blocks one does not hold up the others.
         await start_remediation(
             services,
@@ -88,6 +100,21 @@ async def sweep(services: Services, date: str) -> SweepResult:
     for title in came_back:
         log.error("the retired original %s is on again: turn it off, or roll its job back", title)
     return result
+
+
+async def _undecided(services: Services) -> set[str]:
+    """Return environments whose whole plan is being made, or waits for somebody to approve it.
+
+    Another plan of the same flows beside it, each day, would bury the one to decide on.
+    """
+    return {
+        job.environment_id
+        for state in BEFORE_APPROVAL
+        for job in await services.tables.environment_jobs.all(
+            where=[Condition("state", "eq", state)]
+        )
+        if job.mode is RemediationMode.APPLY and not job.flow_ids
+    }
 
 
 @contextmanager

@@ -10,11 +10,13 @@ from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, ReportedFlow, Workflow
 from shared.domain.jobs.job import JobState
 from shared.domain.keys.key import EnterprisePolicy, KeyVault
+from shared.domain.plans.remediation import EnvironmentJobState, RemediationMode
 from shared.errors import NotFound, ProductError, Refused, Throttled, Unavailable
 from shared.services import Services
 from shared.use_cases.sweep import sweep
 from tests.functional.remediation_story import Story
 from tests.functional.two_environments import TwoEnvironments
+from tests.twins import definition_builder as define
 
 
 class NoRow:
@@ -188,3 +190,37 @@ async def test_an_original_without_a_row_that_is_off_or_deleted_is_not_reported(
     gone = (await sweep(services, "tomorrow")).came_back
 
     assert off == gone == ()
+
+
+async def test_a_plan_that_waits_for_approval_gets_no_second_one_beside_it() -> None:
+    """The next sweep plans anew when it has expired or was decided on."""
+    story = Story()
+    story.build.flow("Orders", define.http_trigger(), {})
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+
+    await sweep(story.services, "2026-11-02")
+    (before,) = await story.services.tables.remediations.all()
+    await story.run(timedelta(days=8))
+    await sweep(story.services, "2026-11-10")
+    await story.run(timedelta(hours=1))
+
+    after = await story.services.tables.remediations.all()
+    assert before == story.remediation
+    assert len(after) == 2
+    states = {job.state for job in await story.services.tables.environment_jobs.all()}
+    assert states == {EnvironmentJobState.CANCELLED, EnvironmentJobState.AWAITING_APPROVAL}
+
+
+async def test_an_order_for_one_flow_does_not_keep_the_others_from_the_sweep() -> None:
+    """Its plan is about that flow alone."""
+    story = Story()
+    flow = story.build.flow("Orders", define.http_trigger(), {})
+    story.build.link()
+    await story.opt_in()
+    await story.order(RemediationMode.APPLY, flow.workflow_id)
+
+    await sweep(story.services, "2026-11-02")
+
+    assert len(await story.services.tables.remediations.all()) == 2
