@@ -3,6 +3,7 @@
 import json
 from datetime import timedelta
 
+from shared.domain.callers.records import ResourceLease, key_of
 from shared.domain.environment import EnvironmentSettings, Mode
 from shared.domain.jobs.job import JobState
 from shared.domain.plans.remediation import RemediationMode
@@ -214,6 +215,32 @@ async def test_two_jobs_write_one_site_without_losing_a_setting() -> None:
     assert {job.state for job in (await story.jobs()).values()} == {JobState.RETIRED}
     assert site.settings["OTHER"] == "stays"
     assert all(site.settings[name] != old[name] for name in ("A", "B"))
+    assert_nothing_lost(story)
+
+
+async def test_a_job_that_finds_a_site_taken_looks_again_soon_and_reads_no_url_meanwhile() -> None:
+    """The holder's lease has a minute and a half to go; it lets go after a moment."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    site = story.build.app_setting_caller(orders)
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Orders", JobState.UPDATING_CALLERS)
+    (record,) = await story.services.tables.callers.all((await story.job("Orders")).id)
+    now, resource = story.services.now, key_of(record.caller.resource)
+    lease = ResourceLease(id=resource, holder="another", until=now + timedelta(seconds=90))
+    kept = await story.services.tables.leases.insert(lease)
+    before = len(story.world.writes)
+
+    await story.run(timedelta(seconds=20))
+    waiting, written = await story.job("Orders"), story.world.writes[before:]
+    await story.services.tables.leases.delete(kept)
+    await story.run(timedelta(seconds=20))
+
+    assert waiting.state is JobState.WAITING
+    assert written == []  # the operator is made no co-owner to read a URL that has to wait
+    assert (await story.job("Orders")).reached is JobState.QUIET
+    assert site.settings["FLOW_URL"] != story.build.url_of(orders)
     assert_nothing_lost(story)
 
 

@@ -8,7 +8,7 @@ from shared.domain.callers.records import NO_EDITS, CallerRecord, CallerState
 from shared.domain.jobs.job import reference
 from shared.domain.trigger_urls.signatures import SignatureChanged, signatures_in
 from shared.errors import Blocked, Conflict, NotFound
-from shared.steps.moving_callers.hold_resource import hold_resource
+from shared.steps.moving_callers.hold_resource import hold_resource, require_free
 from shared.steps.moving_callers.note_callers import copied_or_undone, manual_caller_of_copy
 from shared.steps.moving_callers.trigger_address import original_signatures
 from shared.steps.moving_callers.update_callers import TRIES, permit_caller
@@ -26,6 +26,7 @@ async def revert_callers(work: Work) -> list[CallerRecord]:
     for record in changed:
         if record.state not in {CallerState.REVERTED, CallerState.UNNEEDED}:
             if signatures is None:
+                await require_free(work, record.caller.resource)
                 signatures = await original_signatures(work) if work.job.has_trigger_url else {}
             await _revert(work, record, signatures)
     return changed

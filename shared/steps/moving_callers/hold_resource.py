@@ -21,6 +21,16 @@ async def hold_resource(work: Work, resource: str) -> AsyncIterator[None]:
             await work.services.tables.leases.delete(kept)
 
 
+async def require_free(work: Work, resource: str) -> None:
+    """Return if nobody else writes the resource; else raise `Waiting`.
+
+    Asked before trigger URLs are read: those calls are scarce, and looking at a lease is not.
+    """
+    kept = await work.services.tables.leases.get("lease", key_of(resource))
+    if kept and kept.item.holder != work.job.id and kept.item.until > work.services.now:
+        raise _taken(work, kept)
+
+
 async def _take(work: Work, resource: str) -> Kept[ResourceLease]:
     services, identity = work.services, key_of(resource)
     leases = services.tables.leases
@@ -34,5 +44,11 @@ async def _take(work: Work, resource: str) -> Kept[ResourceLease]:
             return await leases.replace(kept, lease)
     except (AlreadyExists, Conflict):
         kept = await leases.get("lease", identity)
-    again = kept.item.until if kept else services.now
-    raise Waiting("Another job is writing the same resource.", until=again)
+    raise _taken(work, kept)
+
+
+def _taken(work: Work, kept: Kept[ResourceLease] | None) -> Waiting:
+    """Look again soon: a write takes a moment, and the lease only ends where its holder died."""
+    soon = work.services.now + work.services.settings.backoff_first
+    until = min(kept.item.until, soon) if kept else work.services.now
+    return Waiting("Another job is writing the same resource.", until=until)

@@ -12,7 +12,7 @@ from shared.domain.jobs.job import FlowJob, JobState, Pattern, moved, reference
 from shared.errors import Blocked, Conflict, NotFound
 from shared.steps.copying.standing_copy import standing_copy
 from shared.steps.gate import permit_write
-from shared.steps.moving_callers.hold_resource import hold_resource
+from shared.steps.moving_callers.hold_resource import hold_resource, require_free
 from shared.steps.moving_callers.note_callers import (
     holds_original,
     is_family,
@@ -51,6 +51,7 @@ async def update(work: Work) -> FlowJob:
             if await _is_copied_by_now(work, record):
                 continue
             if urls is None:
+                await require_free(work, record.caller.resource)
                 urls = await new_urls(work)
             record = await update_one(work, record, urls)
         if record.state is CallerState.UPDATED:
