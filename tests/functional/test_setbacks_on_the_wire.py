@@ -203,6 +203,14 @@ PASSING = {
         message="Rate limit is exceeded.",
         headers={"Retry-After": "60"},
     ),
+    "a co-ownership that takes some minutes to arrive": Fault(
+        route="flow_service.list_callback_url",
+        times=7,
+        status=403,
+        code="ConnectionAuthorizationFailed",
+        message="The caller with object id 'a' does not have permission for connection 'b' under "
+        "Api 'shared_logicflows'.",
+    ),
     "a service that is down": Fault(route="flow_service.*", skip=6, times=5),
     "a write without an answer": Fault(
         route="dataverse.patch_workflow", kind=FaultKind.DROP_AFTER, times=2

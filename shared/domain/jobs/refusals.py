@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 #: Whoever turns a flow on, or names a connection in a reference, has to be allowed to use it.
 CONNECTION_REFUSED = "ConnectionAuthorizationFailed"
+#: Our own name: the operator is a co-owner, and may not ask for the URL (yet).
+NO_CO_OWNER = "NoCoOwner"
 #: The flow service answers, and leaves the definition out (§5.3).
 DEFINITION_NOT_SHOWN = "DefinitionNotShown"
 #: Codes by which the platform says that the app may not act for the owner (contract §14.1).
@@ -58,10 +60,10 @@ REFUSALS = (
         words="cannot be used to activate this flow",
     ),
     Refusal(
-        code="NoCoOwner",
+        code=NO_CO_OWNER,
         means="the operator may not ask for the flow's URL, although it was made a co-owner",
-        instruction="Wait some minutes, since rights take time to arrive, then retry; if it stays "
-        "so, see that the operator has a licence and is a user of the environment.",
+        instruction="The app has waited for the right to arrive. See that the operator has a "
+        "licence and is a user of the environment, then retry.",
         words="under Api 'shared_logicflows'",
         is_published=False,
     ),

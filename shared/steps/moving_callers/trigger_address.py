@@ -5,9 +5,10 @@ from dataclasses import replace
 from http import HTTPStatus
 
 from shared.domain.jobs.job import located
+from shared.domain.jobs.refusals import NO_CO_OWNER, refusal_of
 from shared.domain.trigger_urls.signatures import signatures_in
 from shared.domain.trigger_urls.trigger_url import TriggerUrl, parse_trigger_url
-from shared.errors import Blocked, NotFound, Refused
+from shared.errors import Blocked, NotFound, Refused, Unavailable
 from shared.steps.gate import permit_write
 from shared.steps.work import Work
 
@@ -19,7 +20,7 @@ async def read_trigger_url(
 
     The operator is made co-owner if it may not ask, and steps back at the end of the step. The row
     says so in between: a later delivery goes on where a dead or throttled one stopped, and returns
-    what that borrowed. Raises `Refused`, `Blocked`.
+    what that borrowed. Raises `Refused`, `Blocked`; `Unavailable` while a new right is on its way.
     """
     access, home = work.services.flow_access, work.job.environment_id
     environment_id = environment_id or home
@@ -36,7 +37,15 @@ async def read_trigger_url(
     if name not in work.job.borrowed:
         await work.save(replace(work.job, borrowed=(*work.job.borrowed, name)))
     await access.add_operator(environment_id, flow_name)
-    return await access.trigger_url(environment_id, flow_name, trigger)
+    try:
+        return await access.trigger_url(environment_id, flow_name, trigger)
+    except Refused as err:
+        is_early = refusal_of(err.code, err.detail).code == NO_CO_OWNER
+        if is_early and work.job.failures < work.services.settings.backoff_tries:
+            # Rights take time to arrive: the co-ownership stays while the job waits for them.
+            text = f"The operator is co-owner of the flow {flow_name} and may not ask for its URL."
+            raise Unavailable(text) from err
+        raise
 
 
 async def return_borrowed(work: Work) -> None:
