@@ -36,7 +36,7 @@ class Work:
         return self.kept.item
 
     async def save(self, job: FlowJob) -> FlowJob:
-        """Write the row. An order or a wake-up that came meanwhile is kept.
+        """Write the row. What came meanwhile is kept: an order, a wake-up, a new remediation.
 
         Raises `Conflict` if another delivery has taken the row over.
         """
@@ -93,9 +93,22 @@ async def save(services: Services, kept: Kept[FlowJob], job: FlowJob) -> Kept[Fl
             fresh = await services.tables.jobs.get(job.environment_id, job.id)
             if fresh is None or fresh.item.lease != kept.item.lease:
                 raise
-            # Only orders and wake-ups are written into a row that somebody holds.
-            kept = fresh
-            job = replace(job, requested=fresh.item.requested, woken=fresh.item.woken)
+            kept, job = fresh, _with_what_came(job, fresh.item)
+
+
+def _with_what_came(job: FlowJob, fresh: FlowJob) -> FlowJob:
+    """Return `job` with all that may be written into a row which somebody else holds.
+
+    That is an order, a wake-up, or the remediation that has taken the job up.
+    """
+    return replace(
+        job,
+        requested=fresh.requested,
+        may_replay=fresh.may_replay,
+        woken=fresh.woken,
+        remediation_id=fresh.remediation_id,
+        environment_job_id=fresh.environment_job_id,
+    )
 
 
 async def wake(

@@ -50,20 +50,27 @@ async def approve(
 ) -> list[EnvironmentJob]:
     """Approve the plans of these versions, all or none; returns their environment jobs.
 
+    What the same person has approved already counts: an answer may have got lost.
     Raises `Blocked` (code `state`: nothing waits; `stale`: a plan is another one by now; `mode`,
     `expired`), `NotFound` for a remediation or an excepted flow that is not there.
     """
     await find(services, remediation_id)
     while True:
+        noted = await _noted(services, remediation_id, approval)
+        left = [version for version in approval.versions if version not in noted]
+        if noted and not left:
+            return list(noted.values())
         waiting = await _waiting(services, remediation_id)
-        plans = _named(waiting, approval.versions)
+        plans = _named(waiting, left)
         for plan in plans:
             await _check(services, plan.job)
         _check_exceptions(plans, approval)
         try:
-            return [await _approve_one(services, plan, approval) for plan in plans]
+            for plan in plans:
+                noted[plan.version] = await _approve_one(services, plan, approval)
         except Conflict:  # a delivery, or somebody else, was faster: look again
-            approval = replace(approval, versions=await _left(services, remediation_id, approval))
+            continue
+        return list(noted.values())
 
 
 async def _waiting(services: Services, remediation_id: str) -> list[_Plan]:
@@ -129,7 +136,7 @@ def _check_exceptions(plans: Sequence[_Plan], approval: Approval) -> None:
 
 async def _approve_one(services: Services, plan: _Plan, approval: Approval) -> EnvironmentJob:
     """Note the approval in the row; the ETag says that the plan is the one that was looked at."""
-    left_out = tuple(sorted(flow.lower() for flow in approval.except_flows))
+    left_out = _left_out(approval)
     text = f"Approved by {approval.by}: version {plan.version}"
     text += f", except {', '.join(left_out)}." if left_out else "."
     job = replace(
@@ -148,8 +155,20 @@ async def _approve_one(services: Services, plan: _Plan, approval: Approval) -> E
     return job
 
 
-async def _left(services: Services, remediation_id: str, approval: Approval) -> tuple[str, ...]:
-    """Return the versions that are not noted as approved yet."""
-    jobs = await services.tables.environment_jobs.all(remediation_id)
-    done = {job.approved_version for job in jobs if job.approved_by == approval.by}
-    return tuple(version for version in approval.versions if version not in done)
+async def _noted(
+    services: Services, remediation_id: str, approval: Approval
+) -> dict[str, EnvironmentJob]:
+    """Return the environment jobs whose rows hold this very approval already, by version."""
+    return {
+        job.approved_version: job
+        for job in await services.tables.environment_jobs.all(remediation_id)
+        if job.approved_version in approval.versions
+        and job.approved_by == approval.by
+        and job.left_out == _left_out(approval)
+        and job.state is not EnvironmentJobState.CANCELLED
+        and not job.awaits_approval
+    }
+
+
+def _left_out(approval: Approval) -> tuple[str, ...]:
+    return tuple(sorted(flow.lower() for flow in approval.except_flows))

@@ -2,12 +2,20 @@
 
 from dataclasses import replace
 
-from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState, moved, postponed
+from shared.domain.environment import Environment
+from shared.domain.plans.remediation import (
+    EnvironmentJob,
+    EnvironmentJobState,
+    RemediationMode,
+    moved,
+    postponed,
+)
 from shared.services import Services
+from shared.steps.gate import environment_without_key, linked_environment
 from shared.steps.planning.compare_plan import hold_what_changed, leave_unapproved
 from shared.steps.planning.discovery_parts import forget_discovery
 from shared.steps.planning.dispatch import announce, dispatch, open_jobs, planned_work
-from shared.steps.planning.plan_environment import environment_of, plan_now
+from shared.steps.planning.plan_environment import plan_now
 from shared.steps.work import UNTIL_WOKEN
 
 
@@ -29,7 +37,7 @@ async def expire(services: Services, job: EnvironmentJob) -> EnvironmentJob:
 
 async def compare(services: Services, job: EnvironmentJob) -> EnvironmentJob:
     """Days may have passed since the plan was made: only what is as it was approved goes on."""
-    environment = await environment_of(services, job)
+    environment = await _as_planned(services, job)
     now = await plan_now(services, job, environment, is_limited=False)
     job = await hold_what_changed(services, job, environment, now)
     await forget_discovery(services, job.id)
@@ -40,6 +48,17 @@ async def compare(services: Services, job: EnvironmentJob) -> EnvironmentJob:
     text += f", {job.awaiting} have changed and wait for approval." if job.awaiting else "."
     job = moved(job, EnvironmentJobState.DISPATCHED, text, now=services.now)
     return replace(job, is_dispatched=False)
+
+
+async def _as_planned(services: Services, job: EnvironmentJob) -> Environment:
+    """Return the environment if it has the policy, or none, that its plan was made for.
+
+    Elsewhere nothing is listed on Microsoft's key: each flow would seem to be gone. Raises
+    `Waiting` or `Blocked`.
+    """
+    if job.mode is RemediationMode.PREPARE:
+        return await environment_without_key(services, job.environment_id, even_linked=False)
+    return await linked_environment(services, job.environment_id, job.policy_id)
 
 
 async def carry_out(services: Services, job: EnvironmentJob) -> EnvironmentJob:

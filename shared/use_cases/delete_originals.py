@@ -56,14 +56,23 @@ class DeletionRound:
 
 
 async def delete_originals(services: Services) -> DeletionRound:
-    """Look at every deletion that is due; what has to wait is looked at again by a later round."""
+    """Look at every deletion that is due; what has to wait is looked at again by a later round.
+
+    A defect keeps no other row from its turn: it is raised when the round is over.
+    """
     where = [Condition("due", "lt", instant(services.now + timedelta(seconds=1)))]
     due = [kept async for kept in services.tables.deletions.query(where=where)]
     due.sort(key=lambda kept: (kept.item.due or services.now, kept.item.job_id))
     deleted = stuck = looked_at = 0
+    defects: list[Exception] = []
     for kept in due[:MOST]:
         before, looked_at = kept.item.state, looked_at + 1
-        after = await _turn(services, kept)
+        try:
+            after = await _turn(services, kept)
+        except Exception as err:
+            log.exception("defect in the delete of job %s", kept.item.job_id)
+            defects.append(err)
+            continue
         if after is None:
             continue
         deleted += after.state is DeletionState.DELETED is not before
@@ -77,6 +86,8 @@ async def delete_originals(services: Services) -> DeletionRound:
             after.state,
             extra={"job": after.job_id, "environment": after.environment_id},
         )
+    if defects:
+        raise defects[0]
     return DeletionRound(looked_at=looked_at, deleted=deleted, blocked=stuck)
 
 

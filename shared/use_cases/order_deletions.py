@@ -93,16 +93,19 @@ async def keep_originals(
 ) -> int:
     """Cancel the deletes of these originals (none named: of all); returns how many.
 
-    Raises `NotFound`, and `Conflict` if one is being deleted at this moment.
+    Raises `NotFound`, and `Conflict` once all that stand are cancelled, if for some it is too late.
     """
     jobs = named_jobs(await jobs_of(services, remediation_id), flow_ids)
-    count = 0
+    count, too_late = 0, []
     for job in jobs:
         count += await cancel_deletion(services, job, f"Cancelled by {by}: the original is kept.")
         kept = await services.tables.deletions.get(job.environment_id, job.id)
         if kept and kept.item.state is DeletionState.DELETING:
-            message = f"{job.display_name} is being deleted at this moment."
-            raise Conflict(message)
+            too_late.append(job.display_name)
+    if too_late:
+        names = ", ".join(sorted(too_late))
+        message = f"{count} deletes are cancelled; being deleted at this moment: {names}."
+        raise Conflict(message)
     return count
 
 
