@@ -21,13 +21,20 @@ _STYLES = {
 }
 
 
+#: Columns that are never broken: what is copied from them goes into the next command.
+_WHOLE = {"Remediation", "Id", "Mode", "State"}
+#: Longer causes are cut in the list: `remediation show` has the whole of it.
+_CAUSE_LENGTH = 24
+
+
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     """Return a table; a column without content is left out."""
     kept = list(rows)
     shown = [i for i in range(len(titles)) if not kept or any(row[i] for row in kept)]
     drawn = Table(header_style="bold")
     for column in shown:
-        drawn.add_column(titles[column], overflow="fold")
+        title = titles[column]
+        drawn.add_column(title, overflow="fold", no_wrap=title in _WHOLE)
     for row in kept:
         drawn.add_row(*(Text(row[column], style=_STYLES.get(row[column], "")) for column in shown))
     return drawn
@@ -36,6 +43,8 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
 def facts(items: Mapping[str, str]) -> Table:
     """Return names and values, one a line; what is empty is left out."""
     grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
     for name, value in items.items():
         if value:
             grid.add_row(Text(name, style="bold"), Text(value, style=_STYLES.get(value, "")))
@@ -48,8 +57,14 @@ def counted(number: int, noun: str, verb: str) -> Text:
         "goes on": "go on",
         "is on its way": "are on their way",
         "is approved": "are approved",
+        "is cancelled": "are cancelled",
     }
     return Text(f"1 {noun} {verb}." if number == 1 else f"{number} {noun}s {plural[verb]}.")
+
+
+def minute(moment: str | None) -> str:
+    """Return a time of an answer to the minute; nothing for none."""
+    return (moment or "")[:16].replace("T", " ")
 
 
 def remediation_table(answer: Any) -> Table:
@@ -60,43 +75,80 @@ def remediation_table(answer: Any) -> Table:
         rows.append(
             (
                 remediation["id"],
-                remediation["created"][:16].replace("T", " "),
+                minute(remediation["created"]),
                 remediation["mode"],
-                remediation["origin"],
-                remediation["cause"],
+                _cause(remediation),
                 progress["state"],
             )
         )
-    return table(("Remediation", "Created (UTC)", "Mode", "Origin", "Cause", "State"), rows)
+    return table(("Remediation", "Created (UTC)", "Mode", "Cause", "State"), rows)
+
+
+def _cause(remediation: Any) -> str:
+    """Return the name of an order, else what set the app going: events have long ids."""
+    cause, origin = str(remediation["cause"]), str(remediation["origin"])
+    if origin != "order":
+        return origin.replace("_", " ")
+    return cause if len(cause) <= _CAUSE_LENGTH else f"{cause[: _CAUSE_LENGTH - 1]}…"
 
 
 def remediation_detail(answer: Any) -> RenderableType:
-    """Return how far a remediation is: totals, environments, flows with what each waits for."""
+    """Return how far a remediation is: totals, environments and flows, what a person has to do."""
     remediation, progress = answer["remediation"], answer["progress"]
+    due = progress["next_due"]
     head = facts(
         {
             "Remediation": remediation["id"],
-            "Asked for": f"{remediation['mode']} by {remediation['origin']}",
+            "Asked for": f"{remediation['mode']} by {remediation['origin'].replace('_', ' ')}",
             "Cause": remediation["cause"],
             "State": progress["state"],
             "Flows": _counts(progress["flows"]),
             "Need a person": str(progress["stuck"] or ""),
-            "Next step": progress["next_due"] or "none by itself",
+            "Next step": f"{minute(due)} UTC" if due else "none by itself",
         }
     )
+    every = [*answer["environment_jobs"], *answer["jobs"]]
     jobs = [
         (
-            job.get("display_name") or job["environment_name"] or job["environment_id"],
+            _name(job),
+            job.get("original_id") or job["environment_id"],
             job["state"],
             _reached(job),
-            job["reason"],
-            job["instruction"],
+            "see below" if job["instruction"] else job["reason"],
             *_findings(job),
         )
-        for job in [*answer["environment_jobs"], *answer["jobs"]]
+        for job in every
     ]
-    titles = ("Environment / flow", "State", "Reached", "Why", "What to do", "Note")
-    return Group(head, table(titles, jobs), *finish_lines(answer), *_history(answer))
+    titles = ("Environment / flow", "Id", "State", "Reached", "Why", "Note")
+    return Group(
+        head,
+        table(titles, jobs),
+        *(Text(line) for job in every if job["instruction"] for line in _need(job)),
+        *_commands(remediation["id"], progress),
+        *finish_lines(answer),
+        *_history(answer),
+    )
+
+
+def _name(job: Any) -> str:
+    return str(job.get("display_name") or job["environment_name"] or job["environment_id"])
+
+
+def _need(job: Any) -> tuple[str, ...]:
+    code = f" ({job['code']})" if job.get("code") else ""
+    return (
+        f"{_name(job)}: {job['state']}{code}",
+        f"  Why: {job['reason']}",
+        f"  To do: {job['instruction']}",
+    )
+
+
+def _commands(remediation: str, progress: Any) -> Iterable[Text]:
+    """Yield the commands that come next, for whoever was woken."""
+    if progress["state"] == "awaiting_approval":
+        yield Text(f"Look at the plan and approve it: cmkflow plan approve {remediation}")
+    if progress["stuck"]:
+        yield Text(f"When that is done: cmkflow remediation retry {remediation}")
 
 
 def _counts(counts: Mapping[str, int]) -> str:
@@ -115,9 +167,8 @@ def _findings(job: Any) -> tuple[str]:
 def _history(answer: Any) -> list[RenderableType]:
     lines: list[RenderableType] = []
     for job in [*answer["environment_jobs"], *answer["jobs"]]:
-        name = job.get("display_name") or job["environment_id"]
         lines += [
-            Text(f"{change['at']}  {name}  {change['state']}: {change['text']}")
+            Text(f"{change['at']}  {_name(job)}  {change['state']}: {change['text']}")
             for change in job["history"]
         ]
     return lines

@@ -15,6 +15,7 @@ from rich.text import Text
 from cmkflow.answer_tables import facts, table
 from cmkflow.api_client import Api, ApiError, Call
 from cmkflow.assessment_page import REASONS, page_of
+from cmkflow.finish_tables import number_of
 
 #: The host ends a request after 230 seconds.
 _SECONDS = 240
@@ -103,19 +104,20 @@ def _shown(assessment: Any) -> RenderableType:
             "Environment": f"{assessment['display_name']} ({assessment['environment_id']})",
             "Key": assessment["phase"],
             "Effort": (
-                f"{effort['copies']} flows to copy, {effort['callers']} callers to change, "
+                f"{number_of(effort['copies'], 'flow')} to copy, "
+                f"{number_of(effort['callers'], 'caller')} to change, "
                 f"{effort['manual_callers']} by hand"
             ),
             "Calls": (
-                f"{effort['calls']} in about {effort['minutes']} minutes "
+                f"{effort['calls']} in about {number_of(effort['minutes'], 'minute')} "
                 f"({effort['share_of_daily_pool']:.2%} of the daily pool), then "
-                f"{effort['quiet_days']} quiet days"
+                f"{number_of(effort['quiet_days'], 'quiet day')}"
             ),
             **({"Perhaps more": effort["gap"]} if effort["gap"] else {}),
         }
     )
     flows = [_flow_row(flow) for flow in assessment["flows"]]
-    titles = ("Flow", "Why", "Held back by", "Holds back", "Callers", "Do first")
+    titles = ("Flow", "Why", "Held back by", "Holds back", "Callers")
     lines = [
         _finding(section["topic"], finding)
         for section in assessment["sections"]
@@ -124,6 +126,7 @@ def _shown(assessment: Any) -> RenderableType:
     parts: list[RenderableType] = [head]
     if flows:
         parts.append(table(titles, flows))
+        parts += _first_steps(assessment["flows"])
     return Group(*parts, *lines, Text())
 
 
@@ -138,8 +141,20 @@ def _flow_row(flow: Any) -> tuple[str, ...]:
         "\n".join(" > ".join(chain) for chain in flow["chains"]),
         ", ".join(flow["holds_back"]),
         "\n".join([*callers, *more]),
-        flow["advice"][0] if flow["advice"] else "",
     )
+
+
+def _first_steps(flows: Sequence[Any]) -> list[Text]:
+    """Return each advice once, with the flows that it is for and the ids that commands take."""
+    groups: dict[str, list[Any]] = {}
+    for flow in flows:
+        groups.setdefault(flow["advice"][0] if flow["advice"] else "", []).append(flow)
+    groups.pop("", None)
+    lines = [Text("What to do first", style="bold")] if groups else []
+    for advice, advised in groups.items():
+        lines.append(Text(advice))
+        lines += [Text(f"  {one['workflow_id']}  {one['display_name']}") for one in advised]
+    return lines
 
 
 def _finding(topic: str, finding: Any) -> Text:

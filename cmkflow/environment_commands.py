@@ -19,14 +19,20 @@ def _list(answer: Any) -> Table:
         (
             item["display_name"],
             item["id"],
-            item["geography"],
-            item["policy"]["status"] if item["policy"] else "no key of the customer",
+            _policy(item["policy"]),
             item["settings"]["mode"],
             str(item["settings"]["limit"]),
         )
         for item in answer["items"]
     ]
-    return table(("Environment", "Id", "Geography", "Policy", "Mode", "Limit"), rows)
+    return table(("Environment", "Id", "Policy", "Mode", "Limit"), rows)
+
+
+def _policy(policy: Any) -> str:
+    """Return the policy's name and the state of its link."""
+    if not policy:
+        return "none"
+    return f"{policy['policy_id'].rsplit('/', 1)[-1]} ({policy['status']})"
 
 
 def _one(answer: Any) -> Table:

@@ -24,8 +24,8 @@ def finish_lines(answer: Any) -> Iterable[RenderableType]:
     archived = sum(one["state"] in {"complete", "capped"} for one in answer["run_archives"])
     definitions = sum(bool(job["archive"]) for job in answer["jobs"])
     yield Text(
-        f"Archived: {_of(definitions, 'definition')}, run summaries of {_of(archived, 'original')} "
-        "(cmkflow originals list says where)."
+        f"Archived: {number_of(definitions, 'definition')}, "
+        f"run summaries of {number_of(archived, 'original')} (cmkflow originals list says where)."
     )
     yield from (Text(window_text(one)) for one in answer["ticket_windows"])
     counts = Counter(one["state"] for one in answer["deletions"])
@@ -34,5 +34,6 @@ def finish_lines(answer: Any) -> Iterable[RenderableType]:
     yield Text(f"Deletes of originals: {deletes or none}.")
 
 
-def _of(number: int, noun: str) -> str:
+def number_of(number: int, noun: str) -> str:
+    """Return such as `1 flow` or `2 flows`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

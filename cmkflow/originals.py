@@ -7,7 +7,7 @@ import typer
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from cmkflow.answer_tables import table
+from cmkflow.answer_tables import counted, minute, table
 from cmkflow.api_client import Api, ApiError, Call
 from cmkflow.api_command import api_command
 from cmkflow.person import Name
@@ -39,12 +39,12 @@ def deletion_table(items: Iterable[Any]) -> RenderableType:
         (
             one["display_name"],
             one["state"],
-            _minute(one["on"]),
+            minute(one["on"]),
             one["approved_by"],
             one["reason"],
             one["instruction"],
             "\n".join(one["notes"]),
-            _minute(one["restorable_until"]),
+            minute(one["restorable_until"]),
             {True: "still", False: "no", None: ""}[one["is_listed"]],
         )
         for one in items
@@ -69,7 +69,8 @@ def _listed(answer: Any) -> RenderableType:
 def _candidates(candidates: Iterable[Any]) -> Iterable[Text]:
     for one in candidates:
         yield Text.assemble(
-            (one["display_name"], "bold"), f"  not before {_minute(one['earliest'])} UTC"
+            (one["display_name"], "bold"),
+            f"  {one['original_id']}  not before {minute(one['earliest'])} UTC",
         )
         if one["archive"]:
             yield Text(f"  Definition: {one['archive']}")
@@ -104,7 +105,9 @@ def delete_originals(
     return api.send(Call(method="POST", path=("remediations", remediation, "deletions"), body=body))
 
 
-@api_command(app, "keep", show=lambda answer: Text(f"Cancelled: {answer['cancelled']}."))
+@api_command(
+    app, "keep", show=lambda answer: counted(answer["cancelled"], "delete", "is cancelled")
+)
 def keep_originals(api: Api, remediation: RemediationId, by: Name, flows: Flows = None) -> object:
     """Cancel deletes that stand: the originals are kept."""
     body: dict[str, object] = {"by": by}
@@ -129,7 +132,3 @@ def _chosen(shown: Any, flows: list[str] | None) -> list[Any]:
             f"Not retired, or ordered already: {', '.join(missing)}. See `cmkflow originals list`."
         )
     return chosen
-
-
-def _minute(moment: str | None) -> str:
-    return (moment or "")[:16].replace("T", " ")

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cmkflow.answer_tables import facts
+from cmkflow.answer_tables import facts, minute
 from shared.domain.plans.words import ACTION_WORDS
 
 #: By what the API calls an action, in the order in which flows are shown.
@@ -58,7 +58,7 @@ def _plan(plan: Any) -> Iterator[RenderableType]:
             "State": job["state"],
             "Flows": summary(plan),
             "Wait for approval": str(len(plan["awaiting"]) or ""),
-            "Until": job["expires"] if plan["awaiting"] else "",
+            "Until": f"{minute(job['expires'])} UTC" if plan["awaiting"] else "",
             "Approved": approved,
         }
     )
@@ -74,6 +74,7 @@ def _item(item: Any, *, is_awaiting: bool) -> Iterator[Text]:
     style = _STYLES.get(item["action"], "bold")
     mark = ("  waits for approval", "yellow") if is_awaiting else ""
     yield Text.assemble((item["display_name"], "bold"), "  ", (action, style), mark)
+    yield Text(f"  {item['workflow_id']}", style="dim")
     for change in item["changed"]:
         yield Text(f"  Changed since it was approved: {change}", style="bold yellow")
     yield Text(f"  {item['explanation']}")

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console, Group, RenderableType
 from rich.progress import Progress
-from rich.table import Table
 from rich.text import Text
 
+from cmkflow.answer_tables import minute, table
 from cmkflow.api_client import Api, Call
 from cmkflow.api_command import api_command
 from cmkflow.finish_tables import window_text
@@ -19,12 +19,19 @@ app = typer.Typer(no_args_is_help=True, help="Archive the run history of origina
 
 def archive_table(answer: Any) -> RenderableType:
     """Return how far each archive is, and until when Microsoft's support can help."""
-    table = Table("Flow", "State", "Runs", "Oldest", "Parts")
-    for one in answer["archives"]:
-        parts = "\n".join(one["parts"])
-        oldest = (one["oldest"] or "")[:16]
-        table.add_row(one["display_name"], one["state"], str(one["runs"]), oldest, parts)
-    return Group(table, *(Text(window_text(one)) for one in answer["ticket_windows"]))
+    titles = ("Flow", "State", "Runs", "Oldest (UTC)", "Parts")
+    rows = [
+        (
+            one["display_name"],
+            one["state"],
+            str(one["runs"]),
+            minute(one["oldest"]),
+            "\n".join(one["parts"]),
+        )
+        for one in answer["archives"]
+    ]
+    shown = table(titles, rows) if rows else Text("No run history is archived yet.")
+    return Group(shown, *(Text(window_text(one)) for one in answer["ticket_windows"]))
 
 
 @api_command(app, "list", show=archive_table)

@@ -61,6 +61,12 @@ class Problem(BaseModel):
     errors: tuple[FieldError, ...] = ()
 
 
+_ID = (
+    "See which ids there are: cmkflow environment list, cmkflow remediation list, "
+    "cmkflow plan show REMEDIATION for flows."
+)
+
+
 def problem_of(err: ProductError, *, instance: str, now: datetime) -> func.HttpResponse:
     """Return the answer to a request that ended with this error."""
     text = str(err)
@@ -72,7 +78,7 @@ def problem_of(err: ProductError, *, instance: str, now: datetime) -> func.HttpR
         case Unreadable():
             problem = _problem("bad-request", 400, text, "Correct the request and send it again.")
         case NotFound():
-            problem = _problem("not-found", 404, text, "Look for the right id in a list.")
+            problem = _problem("not-found", 404, text, _ID)
         case Blocked():
             problem = _problem("blocked", 409, err.reason, err.instruction, err.code)
         case Conflict():

@@ -48,8 +48,8 @@ async def order_remediation(services: Services, order: StartRemediation) -> Reme
         if order.mode.writes and settings.mode is Mode.ASSESS:
             raise Blocked(
                 f"Environment {environment_id} is in mode assess: nothing may be written there.",
-                instruction=f"PUT /api/environments/{environment_id} with mode approve or auto, or "
-                "ask for mode assess or dry-run.",
+                instruction=f"Opt it in (cmkflow environment set {environment_id} --mode approve), "
+                "or ask for mode assess or dry-run.",
                 code="mode",
             )
     return await start_remediation(services, order)

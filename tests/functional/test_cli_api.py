@@ -108,6 +108,40 @@ async def test_a_remediation_is_started_planned_approved_and_rolled_back(
     assert not any("sig=" in one.stdout for one in outputs)
 
 
+async def test_ids_that_commands_take_are_shown_whole_with_the_next_command(
+    story: Story, cli: CommandLine
+) -> None:
+    """Even on a narrow terminal: an id that is broken over lines cannot be copied."""
+    identity = await started(story, cli)
+    listed = await cli.run("remediation", "list")
+    waiting = await cli.run("remediation", "show", identity)
+    plan = await cli.run("plan", "show", identity)
+    await cli.run("plan", "approve", identity, "--yes")
+    await pass_time(story, timedelta(days=30))
+    (job,) = (await story.jobs()).values()
+    shown = await cli.run("remediation", "show", identity)
+    retired = await cli.run("originals", "list", identity)
+
+    assert identity in listed.stdout
+    assert f"cmkflow plan approve {identity}" in " ".join(waiting.stdout.split())
+    for output in (plan, shown, retired):
+        assert job.original_id in output.stdout
+
+
+async def test_what_needs_a_person_is_told_with_its_code(story: Story, cli: CommandLine) -> None:
+    """The code is what the runbook is sorted by; the command that comes after is there too."""
+    identity = await started(story, cli)
+    await cli.run("plan", "approve", identity, "--yes")
+    await cli.run("environment", "set", story.build.environment.id, "--mode", "assess")
+    await pass_time(story, timedelta(days=30))
+    shown = await cli.run("remediation", "show", identity)
+
+    text = " ".join(shown.stdout.split())
+    assert "Orders: blocked (mode)" in text
+    assert "To do: " in text
+    assert f"cmkflow remediation retry {identity}" in text
+
+
 async def test_one_order_is_one_remediation_however_often_it_is_given(
     story: Story, cli: CommandLine
 ) -> None:

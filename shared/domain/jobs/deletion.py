@@ -213,7 +213,7 @@ def _changed(
 
 def what_it_ends(job: FlowJob) -> tuple[str, ...]:
     """Return what a delete of this job's original ends, a sentence each, for who approves it."""
-    url = "Its trigger URL stops for good: calls are refused as those of a deleted flow (§14.12)."
+    url = "Its trigger URL stops for good: calls are refused as those of a deleted flow."
     undo = "The app can restore it for 21 days; then a rollback is over for good."
     if job.in_solution:
         undo = "Only a person can restore it, if at all (21 days): then a rollback is over."
