@@ -50,8 +50,8 @@ async def test_the_table_names_flows_reasons_and_what_to_do(
     for text in (NAME, "Nightly", "needs a copy with a new URL", "flows to copy"):
         assert text in done.output
     for flow in build.world.flows():
-        if flow.display_name in (NAME, "Nightly"):  # `--flow` takes the id
-            assert f"{flow.workflow_id}  {flow.display_name}" in done.output
+        if flow.name in (NAME, "Nightly"):  # `--flow` takes the id
+            assert f"{flow.workflow_id}  {flow.name}" in done.output
 
 
 async def test_the_page_is_self_contained_escaped_and_without_secrets(
