@@ -93,6 +93,7 @@ def _item(item: Any, *, is_awaiting: bool) -> Iterator[Text]:
 def _network(gaps: Any) -> Iterator[Text]:
     for gap in gaps:
         yield Text()
-        flows = f"{len(gap['workflow_ids'])} flows" if gap["workflow_ids"] else "no flow"
+        count = max(gap["flows"], len(gap["workflow_ids"]))
+        flows = f"{count} flows" if count else "no flow"
         yield Text(f"! Firewall {gap['firewall']} holds up {flows}: {gap['name']}", style="yellow")
         yield Text(f"  To do: {gap['instruction']}")

@@ -139,7 +139,9 @@ class NetworkFindingAnswer(Answer):
     firewall: str
     missing: tuple[str, ...]
     instruction: str
+    #: The first of the originals whose cut-over it blocks, and how many there are in all.
     workflow_ids: tuple[str, ...]
+    flows: int
 
 
 class EnvironmentJobAnswer(JobAnswer):

@@ -1,7 +1,7 @@
 """How the product's objects are kept as rows: one typed table for each, over the `Store` port."""
 
 import functools
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -25,10 +25,13 @@ from shared.domain.jobs.run_archive import RunArchive
 from shared.domain.plans.discovery import DiscoveredPart
 from shared.domain.plans.remediation import EnvironmentJob, PlanItem, Remediation
 from shared.errors import NotFound
-from shared.ports import Condition, Delete, Insert, Operation, Replace, Row, Scalar, Store, Upsert
+from shared.ports import Condition, Delete, Insert, Replace, Row, Scalar, Store, Upsert
 
-#: Characters of JSON in one property: Tables allow 64 KiB of UTF-16.
-CHUNK = 30_000
+#: Characters of JSON in one property: Tables allow 64 KiB of UTF-16, and a character may take 4.
+CHUNK = 16_000
+#: Rows, and characters of JSON, in one batch: Tables allow 4 MiB of UTF-8 in all.
+BATCH_ROWS = 20
+BATCH_CHARACTERS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +76,13 @@ class Table[T]:
 
     async def upsert(self, *items: T) -> None:
         """Store items whatever is there, a batch a partition at a time."""
-        batches: dict[str, list[Operation]] = {}
+        partitions: dict[str, list[Row]] = {}
         for item in items:
             row = self._row(item)
-            batches.setdefault(row.partition, []).append(Upsert(row))
-        for operations in batches.values():
-            for start in range(0, len(operations), 20):
-                await self._store.write(*operations[start : start + 20])
+            partitions.setdefault(row.partition, []).append(row)
+        for rows in partitions.values():
+            for batch in _batches(rows):
+                await self._store.write(*map(Upsert, batch))
 
     async def delete(self, kept: Kept[T]) -> None:
         """Remove the item; raises `Conflict` if it changed, `NotFound` if it is gone."""
@@ -126,6 +129,21 @@ class Table[T]:
         chunks = int(row.columns["chunks"])
         text = "".join(str(row.columns[f"data{number}"]) for number in range(chunks))
         return Kept(self._adapter.validate_json(text), row.etag or "")
+
+
+def _batches(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Split rows so that each request is as small as Tables want it."""
+    batch: list[Row] = []
+    room = BATCH_CHARACTERS
+    for row in rows:
+        size = sum(len(str(value)) for value in row.columns.values())
+        if batch and (len(batch) == BATCH_ROWS or size > room):
+            yield batch
+            batch, room = [], BATCH_CHARACTERS
+        batch.append(row)
+        room -= size
+    if batch:
+        yield batch
 
 
 @functools.cache

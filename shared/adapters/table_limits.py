@@ -5,6 +5,7 @@ fits the tables of a storage account
 (learn.microsoft.com, "Understanding the Table service data model").
 """
 
+import json
 import re
 from collections.abc import Sequence
 
@@ -14,6 +15,7 @@ LONGEST_TEXT = 32 * 1024  # UTF-16 units: 64 KiB
 LONGEST_KEY = 512  # UTF-16 units: 1 KiB
 LARGEST_ROW = 1024 * 1024  # bytes
 LARGEST_BATCH = 100  # rows
+LARGEST_REQUEST = 4 * 1024 * 1024  # bytes of a batch as it is sent
 MOST_COLUMNS = 252
 
 _TABLE = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}")
@@ -34,6 +36,8 @@ def check_batch(operations: Sequence[Operation]) -> None:
         raise ValueError("a batch stays in one partition of one table")
     if len({row.key for row in rows}) < len(rows):
         raise ValueError("a batch names each row once")
+    if len(rows) > 1 and sum(map(_bytes_sent, rows)) > LARGEST_REQUEST:
+        raise ValueError("a batch takes at most 4 MiB")
     for operation in operations:
         check_key(operation.row.table, operation.row.partition, operation.row.key)
         if isinstance(operation, Replace) and not operation.row.etag:
@@ -51,6 +55,10 @@ def check_key(table: str, partition: str, key: str | None = None) -> None:
             raise ValueError(f"the key {text!r} holds a character that Table storage refuses")
         if _units(text) > LONGEST_KEY:
             raise ValueError(f"a key holds at most {LONGEST_KEY} characters")
+
+
+def _bytes_sent(row: Row) -> int:
+    return len(json.dumps(dict(row.columns), ensure_ascii=False).encode("utf-8", "surrogatepass"))
 
 
 def check_conditions(where: Sequence[Condition]) -> None:

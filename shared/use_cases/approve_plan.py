@@ -138,7 +138,7 @@ async def _approve_one(services: Services, plan: _Plan, approval: Approval) -> E
     """Note the approval in the row; the ETag says that the plan is the one that was looked at."""
     left_out = _left_out(approval)
     text = f"Approved by {approval.by}: version {plan.version}"
-    text += f", except {', '.join(left_out)}." if left_out else "."
+    text += f", without {len(left_out)} that are left out." if left_out else "."
     job = replace(
         moved(plan.job, EnvironmentJobState.APPROVED, text, now=services.now),
         approved_by=approval.by,

@@ -15,6 +15,7 @@ from shared.domain.plans.remediation import (
     postponed,
     stopped,
 )
+from shared.domain.plans.what_fits import fitting_findings, with_network
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
     Blocked,
@@ -106,7 +107,11 @@ async def _discover(services: Services, job: EnvironmentJob) -> EnvironmentJob:
         if kept:
             await services.tables.plans.delete(kept)
     await services.tables.plans.upsert(*items)
-    job = replace(job, findings=findings, counts=dict(Counter(str(item.action) for item in items)))
+    job = replace(
+        job,
+        findings=fitting_findings(findings),
+        counts=dict(Counter(str(item.action) for item in items)),
+    )
     text = f"{len(items)} flows stay on Microsoft's key."
     return moved(job, EnvironmentJobState.PLANNED, text, now=services.now)
 
@@ -121,9 +126,9 @@ async def _complete_plan(services: Services, job: EnvironmentJob) -> Environment
         if completed != item:
             await services.tables.plans.upsert(completed)
         items.append(completed)
+    job = with_network(job, await network_findings(services, environment, items))
     job = replace(
         job,
-        network=await network_findings(services, environment, items),
         planned_at=services.now,
         expires=services.now + services.settings.plan_expires,
     )

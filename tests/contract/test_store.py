@@ -324,3 +324,14 @@ async def test_of_many_writers_at_once_one_wins_each_round(store: Store) -> None
     found = await store.get(JOBS, "p", "k")
     assert found is not None
     assert found.columns["n"] == 10
+
+
+async def test_a_batch_of_more_than_4_mib_is_refused(store: Store) -> None:
+    """However few rows it has: the request would be too large for Tables."""
+    columns = {f"data{number}": "x" * 30_000 for number in range(15)}
+    rows = [with_columns(columns, key=f"k{number}") for number in range(10)]
+
+    with pytest.raises(ValueError, match="4 MiB"):
+        await store.write(*map(Upsert, rows))
+
+    assert await keys(store) == []

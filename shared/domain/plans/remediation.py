@@ -85,8 +85,9 @@ class NetworkFinding:
     firewall: str
     missing: tuple[str, ...]
     instruction: str
-    #: Originals whose cut-over it blocks.
+    #: Originals whose cut-over it blocks: the first of them, and how many there are in all.
     workflow_ids: tuple[str, ...]
+    flows: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from shared.domain.environment import Environment
 from shared.domain.jobs.job import copy_id
 from shared.domain.plans.approval import Decision, expire, hold
 from shared.domain.plans.remediation import EnvironmentJob, PlanItem
+from shared.domain.plans.what_fits import fitting_findings, with_network
 from shared.errors import Throttled
 from shared.services import Services
 from shared.steps.planning.make_plan import complete, network_findings, with_callers
@@ -36,10 +37,10 @@ async def hold_what_changed(
     items = {item.workflow_id: item for item in (*planned, *decided)}
     awaiting = sum(item.awaits_approval for item in items.values())
     if awaiting:
+        job = replace(job, findings=fitting_findings(findings))
+        gaps = await network_findings(services, environment, list(items.values()))
         job = replace(
-            job,
-            findings=tuple(findings),
-            network=await network_findings(services, environment, list(items.values())),
+            with_network(job, gaps),
             planned_at=services.now,
             expires=services.now + services.settings.plan_expires,
         )

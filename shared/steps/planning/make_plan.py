@@ -21,6 +21,7 @@ from shared.domain.plans.remediation import (
     PlannedCaller,
     RemediationMode,
 )
+from shared.domain.plans.what_fits import fitting_callers
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import NotFound, Refused
 from shared.services import Services
@@ -140,7 +141,7 @@ async def with_callers(
             callers[kept.item.id] = PlannedCaller(
                 kind=caller.kind, label=caller.label, manual=caller.manual
             )
-    item = replace(item, callers=tuple(callers.values()))
+    item = replace(item, callers=fitting_callers(tuple(callers.values())))
     return replace(item, writes=_writes(item), is_complete=True)
 
 

@@ -1,0 +1,124 @@
+"""Plans of large tenants fit the rows that hold them: what is left out is counted."""
+
+from dataclasses import replace
+
+import pytest
+
+from shared.domain.plans.remediation import EnvironmentJob, NetworkFinding, PlanItem, PlannedCaller
+from shared.domain.plans.what_fits import (
+    MOST_CALLERS,
+    MOST_FLOWS_OF_A_GAP,
+    MOST_GAPS,
+    fitting_callers,
+    fitting_findings,
+    with_network,
+)
+from shared.rows import Tables
+from tests.twins.memory_store import MemoryStore
+from tests.unit.test_plan_approval import JOB, item
+
+#: Longer than names usually are, in characters that take two places of UTF-16.
+LONG = "\N{GRINNING FACE}" * 60
+
+
+def gap(number: int, flows: int) -> NetworkFinding:
+    """Return a gap of a firewall that stands in the way of so many flows."""
+    return NetworkFinding(
+        name=f"gap {number:04} {'n' * 100}",
+        kind="app_service",
+        firewall="f" * 60,
+        missing=("203.0.113.128/25",) * 50,
+        instruction="i" * 300,
+        workflow_ids=tuple(f"{flow:08}-0000-4000-8000-000000000001" for flow in range(flows)),
+    )
+
+
+def callers(count: int) -> tuple[PlannedCaller, ...]:
+    """Return callers with long names."""
+    return tuple(
+        PlannedCaller(kind="app_setting", label=f"setting {'S' * 80} of the app {number:05}")
+        for number in range(count)
+    )
+
+
+async def stored_job(job: EnvironmentJob) -> EnvironmentJob:
+    """Return the job as it reads back from a store with the limits of Tables."""
+    table = Tables(MemoryStore()).environment_jobs
+    await table.insert(job)
+    (stored,) = await table.all()
+    return stored
+
+
+async def stored_items(items: list[PlanItem]) -> list[PlanItem]:
+    """Return items as they read back from a store with the limits of Tables."""
+    table = Tables(MemoryStore()).plans
+    await table.upsert(*items)
+    return await table.all()
+
+
+async def test_an_environment_job_with_many_gaps_and_findings_can_be_kept() -> None:
+    """A thousand firewalls before a thousand flows each, and 10,000 findings, fit one row."""
+    findings = fitting_findings(f"finding {number} {'x' * 200}" for number in range(10_000))
+    job = replace(
+        with_network(replace(JOB, findings=findings), [gap(n, 1000) for n in range(1000)]),
+        flow_ids=tuple(f"{n:08}-0000-4000-8000-000000000001" for n in range(1000)),
+        left_out=tuple(f"{n:08}-0000-4000-8000-000000000001" for n in range(1000)),
+    )
+
+    stored = await stored_job(job)
+
+    assert stored == job
+    assert len(stored.network) == MOST_GAPS
+    assert {(one.flows, len(one.workflow_ids)) for one in stored.network} == {
+        (1000, MOST_FLOWS_OF_A_GAP)
+    }
+    assert "950 more firewalls" in stored.findings[-1]
+    assert "more findings are left out" in stored.findings[-2]
+
+
+def test_what_fits_is_shown_as_it_is() -> None:
+    """Nothing is counted where nothing is left out."""
+    few = callers(3)
+
+    assert fitting_findings(["a", "b"]) == ("a", "b")
+    assert fitting_callers(few) == few
+    assert with_network(JOB, [gap(1, 2)]).network == (replace(gap(1, 2), flows=2),)
+    assert with_network(JOB, [gap(1, 2)]).findings == ()
+
+
+def test_the_gaps_of_the_most_flows_are_shown() -> None:
+    """Those are opened first."""
+    gaps = [gap(number, number % 7) for number in range(MOST_GAPS + 20)]
+
+    shown = with_network(JOB, gaps).network
+
+    assert shown[0].flows == 6
+    assert min(one.flows for one in shown) >= 1
+
+
+async def test_500_items_with_many_callers_and_a_long_proposal_are_kept_in_small_requests() -> None:
+    """A batch of Tables takes 4 MiB, whatever its rows hold."""
+    many = fitting_callers(callers(5000))
+    items = [
+        item(
+            f"{number:04}",
+            callers=many,
+            writes=tuple(f"update {caller.label}" for caller in many),
+            proposal="x" * 16_000,
+        )
+        for number in range(500)
+    ]
+
+    stored = await stored_items(items)
+
+    assert stored == items
+    assert len(many) == MOST_CALLERS + 1
+    assert many[-1].label == "4500 more callers"
+
+
+@pytest.mark.parametrize("text", [LONG, "\N{GRINNING FACE}" * 16_000])
+async def test_characters_that_take_two_places_fit_as_well(text: str) -> None:
+    """Table storage counts UTF-16, of which an emoji takes two."""
+    one = item("a", display_name=text, proposal=text)
+
+    assert await stored_items([one]) == [one]
