@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, time
 from typing import Annotated
 
-from pydantic import AwareDatetime, BeforeValidator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 from functions.finish_models import DeletionAnswer, RunArchiveAnswer, TicketWindowAnswer
 from functions.http_answers import Answer
@@ -18,18 +18,25 @@ def _text(given: object) -> object:
     return given
 
 
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a time that there is in UTC") from None
+
+
 class DeletionRequest(FlowChoice):
     """Approves the delete of retired originals."""
 
     #: A day (its beginning in UTC), or a time with its zone.
-    on: Annotated[date | AwareDatetime, BeforeValidator(_text)]
+    on: Annotated[date | Annotated[AwareDatetime, AfterValidator(_in_utc)], BeforeValidator(_text)]
     by: Text | None = None
 
     @property
     def moment(self) -> datetime:
         """Return when the delete may be made, in UTC."""
         if isinstance(self.on, datetime):
-            return self.on.astimezone(UTC)
+            return self.on
         return datetime.combine(self.on, time.min, UTC)
 
 

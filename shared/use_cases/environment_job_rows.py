@@ -11,10 +11,17 @@ from shared.rows import Kept
 from shared.services import ENVIRONMENT_JOBS, Services
 
 #: Longer than a function may run (host.json). A discovery takes minutes: with a shorter lease each
-#: delivery would take it over from the one before, and none would ever end.
+#: delivery would take it over from the one before, and none would ever end. Nor may a delivery that
+#: was given up write items of a plan which is shown, or approved, by then.
 DISCOVERY_LEASE = timedelta(minutes=11)
-#: States in which a delivery reads the whole environment.
-READING = frozenset({EnvironmentJobState.DISCOVERING, EnvironmentJobState.APPROVED})
+#: States in which a delivery reads the whole environment, and writes items of the plan.
+READING = frozenset(
+    {
+        EnvironmentJobState.DISCOVERING,
+        EnvironmentJobState.PLANNED,
+        EnvironmentJobState.APPROVED,
+    }
+)
 
 
 async def claim_environment_job(

@@ -97,12 +97,12 @@ async def test_a_time_with_its_zone_is_taken_as_it_is(story: Story) -> None:
         await call(
             deletions_api.approve_deletions, {"on": on, "by": "tests"}, id=story.remediation.id
         )
-        for on in (moment.isoformat(), "tomorrow", "", None, 5)
+        for on in (moment.isoformat(), "tomorrow", "", None, 5, "9999-12-31T23:59:00-12:00")
     ]
 
     expected = (moment - timedelta(hours=2)).isoformat()
     assert {one["on"] for one in reply.document["items"]} == {f"{expected}Z"}
-    assert [one.status for one in answers] == [400] * 5
+    assert [one.status for one in answers] == [400] * 6
 
 
 async def test_nobody_and_too_early_are_refused(story: Story) -> None:

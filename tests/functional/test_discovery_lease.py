@@ -19,12 +19,17 @@ def test_a_discoverys_lease_outlasts_the_function() -> None:
     assert longest < DISCOVERY_LEASE
 
 
-async def test_only_a_discovery_holds_its_row_for_so_long() -> None:
+async def test_only_what_writes_the_plan_holds_its_row_for_so_long() -> None:
     """A process that dies in another state is followed after the usual time."""
     story = Story()
     table = story.services.tables.environment_jobs
     leases = {}
-    for state in (EnvironmentJobState.DISCOVERING, EnvironmentJobState.DISPATCHED):
+    reading = (
+        EnvironmentJobState.DISCOVERING,
+        EnvironmentJobState.PLANNED,
+        EnvironmentJobState.APPROVED,
+    )
+    for state in (*reading, EnvironmentJobState.DISPATCHED):
         job = EnvironmentJob(
             id=state,
             remediation_id="remediation",
@@ -36,5 +41,5 @@ async def test_only_a_discovery_holds_its_row_for_so_long() -> None:
         assert held.item.lease_until is not None
         leases[state] = held.item.lease_until - story.world.clock.now()
 
-    assert leases[EnvironmentJobState.DISCOVERING] == DISCOVERY_LEASE
+    assert {leases[state] for state in reading} == {DISCOVERY_LEASE}
     assert leases[EnvironmentJobState.DISPATCHED] == story.services.settings.job_lease
