@@ -24,7 +24,7 @@ _STYLES = {
 #: Columns that are never broken: what is copied from them goes into the next command.
 _WHOLE = {"Remediation", "Id", "Mode", "State"}
 #: Longer causes are cut in the list: `remediation show` has the whole of it.
-_CAUSE_LENGTH = 24
+_CAUSE_LENGTH = 18
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
@@ -115,16 +115,16 @@ def remediation_detail(answer: Any) -> RenderableType:
             job["state"],
             _reached(job),
             "see below" if job["instruction"] else job["reason"],
-            *_findings(job),
         )
         for job in every
     ]
-    titles = ("Environment / flow", "Id", "State", "Reached", "Why", "Note")
+    titles = ("Environment / flow", "Id", "State", "Reached", "Why")
     return Group(
         head,
         table(titles, jobs),
         *(Text(line) for job in every if job["instruction"] for line in _need(job)),
         *_commands(remediation["id"], progress),
+        *_notes(every),
         *finish_lines(answer),
         *_history(answer),
     )
@@ -160,8 +160,13 @@ def _reached(job: Any) -> str:
     return "" if reached == job["state"] else str(reached)
 
 
-def _findings(job: Any) -> tuple[str]:
-    return ("\n".join(job.get("notes") or job.get("findings") or ()),)
+def _notes(jobs: Iterable[Any]) -> Iterable[Text]:
+    """Yield each note once, with those that it is about: many flows share one."""
+    about: dict[str, list[str]] = {}
+    for job in jobs:
+        for note in job.get("notes") or job.get("findings") or ():
+            about.setdefault(note, []).append(_name(job))
+    yield from (Text(f"Note: {note} [{', '.join(names)}]") for note, names in about.items())
 
 
 def _history(answer: Any) -> list[RenderableType]:
