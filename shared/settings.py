@@ -8,6 +8,10 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+#: Nothing is awaited backwards: with a negative quiet period an original would go at once.
+type Duration = Annotated[timedelta, Field(ge=timedelta(0))]
+type Count = Annotated[int, Field(ge=1)]
+
 
 class OnDrift(StrEnum):
     """What to do with an original that was edited after it was copied."""
@@ -50,41 +54,41 @@ class Settings(BaseSettings):
     archive_key: str = Field("", repr=False)
 
     #: Calls a minute to the flow service (contract §5.10: 5 is known to be safe).
-    flow_service_calls_per_minute: int = 5
+    flow_service_calls_per_minute: Count = 5
     #: Calls a minute of them that a full reconciliation may take.
-    reconciliation_calls_per_minute: int = 2
+    reconciliation_calls_per_minute: Count = 2
     #: Calls a minute to each Dataverse environment (contract §12: 6,000 in 5 minutes).
-    dataverse_calls_per_minute: int = 1000
+    dataverse_calls_per_minute: Count = 1000
     #: Calls a minute to Azure Resource Manager.
-    resource_manager_calls_per_minute: int = 200
+    resource_manager_calls_per_minute: Count = 200
 
     #: How long an original must be without a run before it is retired.
-    quiet_period: timedelta = timedelta(days=7)
+    quiet_period: Duration = timedelta(days=7)
     #: How long apps may use the old value of a secret they refer to, and flows that of an
     #: environment variable, after it was changed (contract §14.10, §14.3): part of being quiet.
-    secret_staleness: timedelta = timedelta(hours=24)
-    variable_staleness: timedelta = timedelta(hours=1)
+    secret_staleness: Duration = timedelta(hours=24)
+    variable_staleness: Duration = timedelta(hours=1)
     #: How long a retired original stands at least before it may be deleted, by an order of its own.
-    deletion_delay: timedelta = timedelta(days=7)
+    deletion_delay: Duration = timedelta(days=7)
     #: How long a swapped pair is watched before the original is retired.
-    watch_period: timedelta = timedelta(days=1)
+    watch_period: Duration = timedelta(days=1)
     #: How long after a key event the environments are checked again.
-    recheck_after: timedelta = timedelta(hours=24)
+    recheck_after: Duration = timedelta(hours=24)
     #: How long to wait before asking again whether a migration has ended.
-    migration_poll: timedelta = timedelta(minutes=10)
+    migration_poll: Duration = timedelta(minutes=10)
     #: How long a job that waits for another job, a window or a switch waits before it looks again.
-    wait_poll: timedelta = timedelta(minutes=5)
+    wait_poll: Duration = timedelta(minutes=5)
     #: How long a plan can be approved.
-    plan_expires: timedelta = timedelta(days=7)
+    plan_expires: Duration = timedelta(days=7)
     #: First and longest wait after a transient failure, and how many before the job fails.
-    backoff_first: timedelta = timedelta(seconds=5)
-    backoff_longest: timedelta = timedelta(minutes=10)
-    backoff_tries: int = 8
+    backoff_first: Duration = timedelta(seconds=5)
+    backoff_longest: Duration = timedelta(minutes=10)
+    backoff_tries: Count = 8
     #: How long one delivery may hold a job's row, and a caller's resource.
-    job_lease: timedelta = timedelta(minutes=2)
-    caller_lease: timedelta = timedelta(seconds=90)
+    job_lease: Duration = timedelta(minutes=2)
+    caller_lease: Duration = timedelta(seconds=90)
     #: A row overdue by this much gets its message again.
-    overdue_after: timedelta = timedelta(minutes=1)
+    overdue_after: Duration = timedelta(minutes=1)
     #: What to do with an original that was edited after it was copied: `block` or `copy_again`.
     on_drift: OnDrift = OnDrift.BLOCK
 

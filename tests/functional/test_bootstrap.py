@@ -136,7 +136,14 @@ async def test_a_setting_that_is_missing_is_named(
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("CMK_BACKOFF_TRIES", "many"), ("CMK_TENANT_ID", None)]
+    ("name", "value"),
+    [
+        ("CMK_BACKOFF_TRIES", "many"),
+        ("CMK_TENANT_ID", None),
+        ("CMK_QUIET_PERIOD", "-P7D"),
+        ("CMK_QUIET_PERIOD", "7"),
+        ("CMK_FLOW_SERVICE_CALLS_PER_MINUTE", "0"),
+    ],
 )
 def test_bad_settings_are_told_without_secrets(
     environ: pytest.MonkeyPatch, name: str, value: str | None

@@ -164,7 +164,7 @@ async def test_an_environment_that_was_not_opted_in_is_not_written(story: Story)
 
     assert refused.status == 409
     assert refused.document["code"] == "mode"
-    assert "PUT /api/environments/" in refused.document["instruction"]
+    assert "cmkflow environment set" in refused.document["instruction"]
     assert allowed.status == 202
 
 
