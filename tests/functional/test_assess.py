@@ -1,65 +1,17 @@
 """Assessments of a whole tenant in memory, before and after a key is applied."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from functions.assessments_api import show_assessment
 from shared.bootstrap import provide
-from shared.domain.assessment.assessment import AssessedFlow, EnvironmentAssessment, Phase, Topic
-from shared.domain.assessment.facts import CanvasApp
-from shared.domain.assessment.finding import Finding, Level
-from shared.domain.keys.key import EnterprisePolicy
+from shared.domain.assessment.assessment import Phase, Topic
+from shared.domain.assessment.finding import Level
 from shared.errors import NotFound, Throttled
-from shared.services import Services
-from shared.use_cases.assess import assess
 from tests.functional.app_calls import call
-from tests.twins import definition_builder as define
-from tests.twins.builder import Builder
-from tests.twins.ports import Twins, twins_of
-from tests.twins.services import services_of
-from tests.twins.world import World
-
-
-@dataclass(slots=True)
-class Assessed:
-    """A tenant of one environment, and what an assessment says of it."""
-
-    world: World = field(default_factory=World)
-    build: Builder = field(init=False)
-    twins: Twins = field(init=False)
-    found: EnvironmentAssessment = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.build = Builder(self.world)
-        self.twins = twins_of(self.world)
-
-    @property
-    def services(self) -> Services:
-        """The app's services on the twins."""
-        return services_of(self.twins.ports)
-
-    async def assess(self, services: Services | None = None, **options: Any) -> None:
-        """Assess the environment."""
-        there = services or self.services
-        self.found = await assess(there, self.build.environment.id, **options)
-
-    @property
-    def flows(self) -> Mapping[str, AssessedFlow]:
-        """The flows that stay, by title."""
-        return {flow.display_name: flow for flow in self.found.flows}
-
-    def findings(self, topic: Topic, code: str = "") -> list[Finding]:
-        """The findings of a topic, or those of one check."""
-        (section,) = (one for one in self.found.sections if one.topic is topic)
-        return [one for one in section.findings if code in {"", one.code}]
-
-    def finding(self, topic: Topic, code: str) -> Finding:
-        """The one finding of a check."""
-        (one,) = self.findings(topic, code)
-        return one
+from tests.functional.assessed_tenant import Assessed
 
 
 @pytest.fixture
@@ -241,107 +193,6 @@ async def test_bare_lists_are_joined_by_reading_the_flow(tenant: Assessed) -> No
 
     assert tenant.flows["Orders"].is_listed is True
     assert tenant.flows["Orders"].in_solution is True
-
-
-async def test_connections_are_sorted_by_how_they_sign_in(tenant: Assessed) -> None:
-    """OAuth is covered, others stay, a connector that does not tell is unknown."""
-    for connector in ("shared_teams", "shared_sql", "shared_strange"):
-        tenant.build.connection(connector, connector, owner=tenant.build.owner)
-
-    await tenant.assess()
-
-    levels = {one.subject: one.level for one in tenant.findings(Topic.CONNECTIONS)}
-    assert levels == {
-        "": Level.OK,
-        "shared_sql": Level.WARNING,
-        "shared_strange": Level.UNKNOWN,
-    }
-
-
-async def test_an_empty_list_of_connections_is_unknown(tenant: Assessed) -> None:
-    """Applications have been seen to get an empty list."""
-    await tenant.assess()
-
-    assert tenant.finding(Topic.CONNECTIONS, "connections").level is Level.UNKNOWN
-
-
-async def test_an_app_that_calls_a_flow_that_stays_is_a_task_for_its_maker(
-    tenant: Assessed,
-) -> None:
-    """The app is a caller that a person changes; one whose flows cannot be read is unknown."""
-    form = tenant.build.power_apps_v1_flow("Old form")
-    tenant.build.environment.canvas_apps += [
-        _app("Requests", form.workflow_id),
-        _app("Riddle", tenant.world.guid()),
-    ]
-
-    await tenant.assess()
-
-    caller = tenant.flows["Old form"].callers[0]
-    assert (caller.kind, bool(caller.manual)) == ("canvas_app", True)
-    found = {one.subject: one.level for one in tenant.findings(Topic.CANVAS_APPS, "canvas_apps")}
-    assert found == {"app-Requests": Level.PROBLEM, "app-Riddle": Level.UNKNOWN}
-
-
-def _app(name: str, flow_id: str) -> CanvasApp:
-    return CanvasApp(
-        name=f"app-{name}", display_name=name, owner="maker", flow_ids=frozenset({flow_id})
-    )
-
-
-async def test_settings_groups_and_skills_are_reported(tenant: Assessed) -> None:
-    """The solution setting with its fix, hosted groups to reprovision, invokers' connections."""
-    environment = tenant.build.environment
-    environment.creates_flows_in_solutions = False
-    environment.hosted_machine_groups = ["Night shift"]
-    skill = tenant.build.flow("Skill", define.request_trigger("Skills"))
-    skill.client_data = skill.client_data.replace(
-        '"connectionReferences": {}',
-        '"connectionReferences": {"a": {"runtimeSource": "invoker", "api": {"name": "shared_a"}}}',
-    )
-    assert "invoker" in skill.client_data
-
-    await tenant.assess()
-
-    setting = tenant.finding(Topic.SOLUTIONS, "auto_solution")
-    assert "enableflowsinsolutionbydefault" in setting.instruction
-    assert "Reprovision" in tenant.findings(Topic.HOSTED_MACHINES)[0].instruction
-    assert "Skill" in tenant.finding(Topic.COPILOT, "copilot_skills").text
-    assert len(tenant.findings(Topic.ANALYTICS)) == 7
-
-
-async def test_eligibility_compares_with_a_named_policy_and_counts(tenant: Assessed) -> None:
-    """Another geography is a problem; the twentieth environment is a warning; Trial is not."""
-    world = tenant.world
-    world.policies["p"] = EnterprisePolicy(
-        id="p",
-        name="cmk-us",
-        location="unitedstates",
-        system_id="s",
-        encryption_state="Enabled",
-        vault_id="v",
-        key_name="k",
-        key_version=None,
-        health="Healthy",
-        principal_id=None,
-    )
-    for number in range(19):
-        Builder(world, name=f"Other {number}").link()
-    tenant.build.environment.sku = "Trial"
-    tenant.build.environment.is_managed = False
-
-    await tenant.assess(policy="CMK-US")
-
-    levels = {one.code: one.level for one in tenant.findings(Topic.ELIGIBILITY)}
-    assert levels == {
-        "environment_managed": Level.PROBLEM,
-        "environment_type": Level.PROBLEM,
-        "environment_geography": Level.PROBLEM,
-        "environment_limit": Level.WARNING,
-        "policy_link": Level.OK,
-    }
-    with pytest.raises(NotFound):
-        await tenant.assess(policy="strange")
 
 
 async def test_over_http_the_answer_holds_no_signature(tenant: Assessed) -> None:

@@ -74,6 +74,8 @@ async def test_an_app_keeps_its_flow_until_its_maker_has_changed_it(name: object
     assert was_on
     assert (await story.job("Old form")).state is JobState.RETIRED
     assert not form.is_on
+    assert not form.in_solution
+    assert story.world.workflow(blocked.environment_id, blocked.copy_id).in_solution
 
 
 async def test_the_sweep_goes_on_by_itself_once_the_app_was_changed() -> None:

@@ -29,6 +29,7 @@ async def test_a_copy_keeps_owner_description_sharing_and_solution() -> None:
     job = await story.job("Orders")
     copy = copy_of(story, job)
     assert job.state is JobState.RETIRED, (job.reason, job.history)
+    assert copy.name == "Orders"
     assert (copy.owner_id, copy.description) == (original.owner_id, "What the shop sends")
     assert copy.shares == before == original.shares
     assert len(job.shared_with) == 2

@@ -1,0 +1,53 @@
+"""A tenant in memory, and what an assessment says of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.domain.assessment.assessment import AssessedFlow, EnvironmentAssessment, Topic
+from shared.domain.assessment.finding import Finding
+from shared.services import Services
+from shared.use_cases.assess import assess
+from tests.twins.builder import Builder
+from tests.twins.ports import Twins, twins_of
+from tests.twins.services import services_of
+from tests.twins.world import World
+
+
+@dataclass(slots=True)
+class Assessed:
+    """A tenant of one environment, and what an assessment says of it."""
+
+    world: World = field(default_factory=World)
+    build: Builder = field(init=False)
+    twins: Twins = field(init=False)
+    found: EnvironmentAssessment = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.build = Builder(self.world)
+        self.twins = twins_of(self.world)
+
+    @property
+    def services(self) -> Services:
+        """The app's services on the twins."""
+        return services_of(self.twins.ports)
+
+    async def assess(self, services: Services | None = None, **options: Any) -> None:
+        """Assess the environment."""
+        there = services or self.services
+        self.found = await assess(there, self.build.environment.id, **options)
+
+    @property
+    def flows(self) -> Mapping[str, AssessedFlow]:
+        """The flows that stay, by title."""
+        return {flow.display_name: flow for flow in self.found.flows}
+
+    def findings(self, topic: Topic, code: str = "") -> list[Finding]:
+        """The findings of a topic, or those of one check."""
+        (section,) = (one for one in self.found.sections if one.topic is topic)
+        return [one for one in section.findings if code in {"", one.code}]
+
+    def finding(self, topic: Topic, code: str) -> Finding:
+        """The one finding of a check."""
+        (one,) = self.findings(topic, code)
+        return one
