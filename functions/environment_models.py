@@ -30,7 +30,7 @@ class EnvironmentChange(Request):
     mode: Mode | None = None
     #: Flows per remediation.
     limit: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    #: Workflow ids.
+    #: Workflow ids or flow names.
     excluded_flows: frozenset[FlowId] | None = None
     first_wave: frozenset[FlowId] | None = None
     maintenance_window: Annotated[str, AfterValidator(_window)] | None = None

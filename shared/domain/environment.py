@@ -74,9 +74,9 @@ class EnvironmentSettings:
     mode: Mode = Mode.ASSESS
     #: Flows per remediation.
     limit: int = 100
-    #: Workflow ids that are never touched.
+    #: Workflow ids or flow names that are never touched.
     excluded_flows: frozenset[str] = frozenset()
-    #: Workflow ids that go first; the rest waits until all of them are past their cut-over.
+    #: Workflow ids or flow names that go first; the rest waits until they are past their cut-over.
     first_wave: frozenset[str] = frozenset()
     #: `HH:MM-HH:MM` in UTC; empty: any time.
     maintenance_window: str = ""

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from shared.domain.environment import Environment, EnvironmentSettings, Mode
+from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.maintenance import opens_at
 from shared.errors import Blocked, NotFound, Waiting
 from shared.services import Services
@@ -36,6 +37,17 @@ async def permit_write(services: Services, environment_id: str, *, anytime: bool
     opening = opens_at(window, services.now)
     if opening and not anytime:
         raise Waiting(f"Outside the maintenance window {window} UTC.", until=opening)
+
+
+async def refuse_excluded(services: Services, job: FlowJob) -> None:
+    """Raise `Blocked` if an administrator has excluded the original of this job."""
+    settings = await settings_of(services, job.environment_id)
+    if job.names & settings.excluded_flows:
+        raise Blocked(
+            f"{job.display_name} is excluded: the app does not touch it.",
+            instruction="Leave it; or take it out of the excluded flows, then retry.",
+            code="excluded",
+        )
 
 
 async def linked_environment(

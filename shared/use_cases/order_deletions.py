@@ -17,7 +17,7 @@ from shared.domain.jobs.deletion import (
 from shared.domain.jobs.job import FlowJob
 from shared.errors import Blocked, Conflict
 from shared.services import Services
-from shared.steps.gate import settings_of
+from shared.steps.gate import refuse_excluded, settings_of
 from shared.use_cases.deletion_rows import cancel_deletion, deletions_of
 from shared.use_cases.remediation_rows import jobs_of, named_jobs
 
@@ -158,12 +158,7 @@ async def _check(
             instruction="Set its mode to approve or auto, then order it again.",
             code="mode",
         )
-    if {job.original_id, job.flow_name.lower()} & settings.excluded_flows:
-        raise Blocked(
-            f"{job.display_name} is excluded: the app does not touch it.",
-            instruction="Take it out of the excluded flows, or leave it.",
-            code="excluded",
-        )
+    await refuse_excluded(services, job)
 
 
 async def _schedule(services: Services, job: FlowJob, order: DeletionOrder) -> Deletion:

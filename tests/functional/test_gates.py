@@ -2,9 +2,12 @@
 
 from datetime import timedelta
 
+import pytest
+
 from shared.domain.environment import EnvironmentSettings, Mode
 from shared.domain.jobs.job import JobState
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
+from shared.domain.plans.remediation import PlannedAction
 from shared.use_cases.change_environment import waive_gap
 from shared.use_cases.switch_writes import set_kill_switch
 from tests.functional.disturbance import disturb
@@ -140,12 +143,14 @@ async def test_a_swap_that_was_begun_is_ended_after_the_window_has_closed() -> N
     assert story.world.workflow(keyword.environment_id, job.copy_id).is_on
 
 
-async def test_the_rest_waits_until_the_first_wave_has_cut_over() -> None:
+@pytest.mark.parametrize("name", ["workflow_id", "flow_name"])
+async def test_the_rest_waits_until_the_first_wave_has_cut_over(name: str) -> None:
     """The canary is copied at once, the other flow when the canary is quiet."""
     story = Story()
     canary, rest = story.build.http_flow("Canary"), story.build.http_flow("Rest")
+    canary.flow_name = "0d5c9a4e-0000-4000-8000-00000000abcd"
     site = story.build.app_setting_caller(canary)
-    await planned(story, first_wave=frozenset({canary.workflow_id}))
+    await planned(story, first_wave=frozenset({getattr(canary, name)}))
     await story.approve(run=timedelta(0))
 
     await story.until("Rest", JobState.COPYING)
@@ -153,6 +158,36 @@ async def test_the_rest_waits_until_the_first_wave_has_cut_over() -> None:
     assert (await story.job("Canary")).reached is JobState.QUIET
     assert rest.is_on
     assert "invoke" in site.settings["FLOW_URL"]
+
+
+@pytest.mark.parametrize("name", ["workflow_id", "flow_name"])
+async def test_a_flow_that_is_excluded_before_its_turn_is_not_begun(name: str) -> None:
+    """Its job stood before the switch when somebody excluded it, by either of its names."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    orders.flow_name = "0d5c9a4e-0000-4000-8000-00000000abcd"
+    await planned(story)
+    await set_kill_switch(story.services, is_on=True, by="tests", reason="look first")
+    await story.approve(run=HOUR)
+    await story.opt_in(excluded_flows=frozenset({getattr(orders, name)}))
+    await set_kill_switch(story.services, is_on=False, by="tests", reason="looked")
+
+    await story.run(timedelta(days=60))
+
+    job = await story.job("Orders")
+    assert (job.state, job.code) == (JobState.BLOCKED, "excluded")
+    assert story.world.writes == []
+
+
+async def test_a_flow_is_excluded_by_its_flow_name_too() -> None:
+    """Messages about a migration name flows so."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    orders.flow_name = "0d5c9a4e-0000-4000-8000-00000000abcd"
+
+    await planned(story, excluded_flows=frozenset({orders.flow_name}))
+
+    assert (await story.plan())["Orders"].action is PlannedAction.LEAVE
 
 
 async def test_a_first_wave_takes_its_children_along() -> None:

@@ -207,6 +207,11 @@ class FlowJob:
         return self.resume or self.state
 
     @property
+    def names(self) -> frozenset[str]:
+        """Return what an administrator may name the original by, in small letters."""
+        return frozenset({self.original_id.lower(), self.flow_name.lower()})
+
+    @property
     def parent_ids(self) -> tuple[str, ...]:
         """Return the bare ids of the parents, wherever they are."""
         return tuple(parent.rpartition("/")[2] for parent in self.parents)

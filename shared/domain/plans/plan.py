@@ -165,7 +165,7 @@ def _decide(
     by_id: Mapping[str, Candidate],
 ) -> PlanItem:
     job, named = candidate.job, _is_named(request, candidate)
-    if candidate.workflow_id in request.excluded:
+    if {candidate.workflow_id, candidate.flow_name.lower()} & request.excluded:
         return _leave(item, "An administrator excluded it.")
     if job and job.state is JobState.RETIRED:
         back = " Its original was turned on again: turn it off." if candidate.is_on else ""

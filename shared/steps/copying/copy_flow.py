@@ -27,7 +27,7 @@ from shared.steps.copying.share_copy import share_copy
 from shared.steps.copying.take_original import archive_name, take
 from shared.steps.copying.write_definition import stands, write_definition
 from shared.steps.flow_names import flow_name_of
-from shared.steps.gate import settings_of
+from shared.steps.gate import refuse_excluded, settings_of
 from shared.steps.moving_callers.trigger_address import read_trigger_url
 from shared.steps.original import Original, read_original
 from shared.steps.work import UNTIL_WOKEN, Work
@@ -39,6 +39,7 @@ COPY_SUFFIX = " (CMK)"
 async def begin(work: Work) -> FlowJob:
     """Check that the plan still holds and that the children are proven; note the intent to copy."""
     job = work.job
+    await refuse_excluded(work.services, job)
     original = await read_original(work)
     if original.is_managed:
         raise Blocked(
@@ -214,14 +215,14 @@ async def _wait_for_first_wave(work: Work) -> None:
     """Let the first wave pass its cut-over before the rest begins."""
     job = work.job
     first = (await settings_of(work.services, job.environment_id)).first_wave
-    if not first or job.original_id in first:
+    if not first or job.names & first:
         return
     where = [Condition("environment_job", "eq", job.environment_job_id)]
     jobs = {
         other.id: other
         for other in await work.services.tables.jobs.all(job.environment_id, where=where)
     }
-    wave = _with_children(jobs, {one.id for one in jobs.values() if one.original_id in first})
+    wave = _with_children(jobs, {one.id for one in jobs.values() if one.names & first})
     if job.id in wave:
         return
     past = {JobState.QUIET, JobState.WATCHED, JobState.RETIRED, JobState.PREPARED}

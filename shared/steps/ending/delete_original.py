@@ -19,7 +19,7 @@ from shared.rows import instant
 from shared.services import Services
 from shared.steps.copying.take_original import archive_name
 from shared.steps.ending.watch_quiet import RUN_HISTORY
-from shared.steps.gate import settings_of
+from shared.steps.gate import refuse_excluded
 from shared.steps.moving_callers.find_callers import SEARCH_LASTS, SearchRequest, find_callers
 from shared.steps.moving_callers.note_callers import (
     copied_elsewhere,
@@ -74,13 +74,7 @@ async def check(work: Work, deletion: Deletion, archive: RunArchive | None) -> O
 
 async def _check_original(work: Work, deletion: Deletion, original: Original) -> None:
     job = work.job
-    excluded = (await settings_of(work.services, job.environment_id)).excluded_flows
-    if {job.original_id, job.flow_name.lower()} & excluded:
-        raise Blocked(
-            f"{job.display_name} is excluded: the app does not touch it.",
-            instruction="Take it out of the excluded flows, or leave it.",
-            code="excluded",
-        )
+    await refuse_excluded(work.services, job)
     if original.state is not FlowState.OFF:
         raise Blocked(
             f"The retired original {job.display_name} is on again.",

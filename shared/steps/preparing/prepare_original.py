@@ -15,6 +15,7 @@ from shared.errors import Blocked
 from shared.steps.copying.copy_flow import is_cancelled
 from shared.steps.copying.take_original import archive_name
 from shared.steps.copying.write_definition import stands, write_definition
+from shared.steps.gate import refuse_excluded
 from shared.steps.original import read_original
 from shared.steps.preparing.add_to_solution import add_to_solution, solution_id
 from shared.steps.work import Work
@@ -27,6 +28,7 @@ async def begin(work: Work) -> FlowJob:
     if await is_cancelled(work):
         text = "The remediation was cancelled while its plan was being dispatched."
         return moved(work.job, JobState.CANCELLED, text, now=work.services.now)
+    await refuse_excluded(work.services, work.job)
     if work.job.pattern is Pattern.EDIT:
         original = await read_original(work)
         digest = definition_digest(original.client_data)
