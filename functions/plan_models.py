@@ -10,7 +10,7 @@ from functions.http_requests import Request, Text
 from functions.remediation_models import EnvironmentId, EnvironmentJobAnswer, Once
 from shared.domain.conversions.conversion import Edit
 from shared.domain.jobs.job import Pattern
-from shared.domain.plans.remediation import PlannedAction
+from shared.domain.plans.plan_item import PlannedAction
 
 type PlanVersion = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 

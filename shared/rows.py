@@ -23,7 +23,8 @@ from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.run_archive import RunArchive
 from shared.domain.plans.discovery import DiscoveredPart
-from shared.domain.plans.remediation import EnvironmentJob, PlanItem, Remediation
+from shared.domain.plans.plan_item import PlanItem
+from shared.domain.plans.remediation import EnvironmentJob, Remediation
 from shared.errors import NotFound
 from shared.ports import Condition, Delete, Insert, Replace, Row, Scalar, Store, Upsert
 

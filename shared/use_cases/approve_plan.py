@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 from shared.domain.environment import Mode
 from shared.domain.plans.approval import plan_version, unknown_flows
-from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState, PlanItem, moved
+from shared.domain.plans.plan_item import PlanItem
+from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState, moved
 from shared.errors import Blocked, Conflict, NotFound
 from shared.rows import Kept
 from shared.services import Services

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from shared.domain.jobs.job import FlowJob, JobState, Order, retried
+from shared.domain.jobs.job import FlowJob, JobState, Order
 from shared.domain.jobs.replay import Replay, replays_of, warning
+from shared.domain.jobs.transitions import retried
 from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState, moved
 from shared.errors import Blocked, Conflict
 from shared.services import Services

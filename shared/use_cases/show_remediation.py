@@ -7,7 +7,8 @@ from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.progress import Progress, progress_of
 from shared.domain.jobs.run_archive import RunArchive
 from shared.domain.plans.approval import plan_version
-from shared.domain.plans.remediation import EnvironmentJob, PlanItem, Remediation
+from shared.domain.plans.plan_item import PlanItem
+from shared.domain.plans.remediation import EnvironmentJob, Remediation
 from shared.services import Services
 from shared.use_cases.archive_runs import TicketWindow, show_run_archives
 from shared.use_cases.deletion_rows import deletions_of

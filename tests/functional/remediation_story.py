@@ -6,13 +6,8 @@ from datetime import timedelta
 
 from shared.domain.environment import EnvironmentSettings, Mode
 from shared.domain.jobs.job import FlowJob, JobState
-from shared.domain.plans.remediation import (
-    EnvironmentJob,
-    Origin,
-    PlanItem,
-    Remediation,
-    RemediationMode,
-)
+from shared.domain.plans.plan_item import PlanItem
+from shared.domain.plans.remediation import EnvironmentJob, Origin, Remediation, RemediationMode
 from shared.services import Services
 from shared.settings import Settings
 from shared.use_cases import decide_plan

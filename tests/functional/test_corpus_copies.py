@@ -20,7 +20,8 @@ from local_cloud.tenant.flow import Flow, FlowState
 from local_cloud.tenant.flow_lifecycle import connection_name
 from shared.domain.definitions.connection_reference import embedded_in
 from shared.domain.jobs.job import FlowJob, JobState, Pattern
-from shared.domain.plans.remediation import EnvironmentJobState, PlanItem, PlannedAction
+from shared.domain.plans.plan_item import PlanItem, PlannedAction
+from shared.domain.plans.remediation import EnvironmentJobState
 from tests.contract.tenant_world import APP, MAKER, POLICY_ID
 from tests.functional.wire_seed import tenant_seed
 from tests.functional.wire_story import WireStory, wire_story

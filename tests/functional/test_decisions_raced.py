@@ -8,12 +8,8 @@ import pytest
 from shared.domain.environment import EnvironmentSettings, Mode
 from shared.domain.jobs.deletion import DeletionState
 from shared.domain.jobs.job import JobState, Order
-from shared.domain.plans.remediation import (
-    EnvironmentJobState,
-    Origin,
-    PlannedAction,
-    RemediationMode,
-)
+from shared.domain.plans.plan_item import PlannedAction
+from shared.domain.plans.remediation import EnvironmentJobState, Origin, RemediationMode
 from shared.errors import Conflict
 from shared.steps.planning.dispatch import dispatch
 from shared.steps.work import claim, save

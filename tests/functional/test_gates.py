@@ -7,7 +7,7 @@ import pytest
 from shared.domain.environment import EnvironmentSettings, Mode
 from shared.domain.jobs.job import JobState
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
-from shared.domain.plans.remediation import PlannedAction
+from shared.domain.plans.plan_item import PlannedAction
 from shared.use_cases.change_environment import waive_gap
 from shared.use_cases.switch_writes import set_kill_switch
 from tests.functional.disturbance import disturb

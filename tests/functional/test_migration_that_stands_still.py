@@ -3,7 +3,8 @@
 from datetime import timedelta
 
 from shared.domain.jobs.job import JobState
-from shared.domain.plans.remediation import EnvironmentJobState, PlannedAction, RemediationMode
+from shared.domain.plans.plan_item import PlannedAction
+from shared.domain.plans.remediation import EnvironmentJobState, RemediationMode
 from tests.functional.remediation_story import Story
 from tests.twins.tenant import TwinFlow
 

@@ -6,12 +6,8 @@ import pytest
 
 from shared.domain.environment import EnvironmentSettings, Mode
 from shared.domain.jobs.job import JobState
-from shared.domain.plans.remediation import (
-    EnvironmentJobState,
-    Origin,
-    PlannedAction,
-    RemediationMode,
-)
+from shared.domain.plans.plan_item import PlannedAction
+from shared.domain.plans.remediation import EnvironmentJobState, Origin, RemediationMode
 from shared.errors import Blocked, NotFound
 from shared.services import Services
 from shared.use_cases.approve_plan import Approval, approve

@@ -9,7 +9,8 @@ import pytest
 from shared.domain.conversions.conversion import Edit
 from shared.domain.environment import Mode
 from shared.domain.jobs.job import JobState, Pattern
-from shared.domain.plans.remediation import EnvironmentJobState, PlannedAction, RemediationMode
+from shared.domain.plans.plan_item import PlannedAction
+from shared.domain.plans.remediation import EnvironmentJobState, RemediationMode
 from shared.errors import Blocked, Unavailable
 from shared.steps.copying.write_definition import stands
 from shared.use_cases import decide_plan

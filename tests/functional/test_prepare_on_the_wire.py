@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from shared.domain.jobs.job import JobState
-from shared.domain.plans.remediation import PlannedAction, RemediationMode
+from shared.domain.plans.plan_item import PlannedAction
+from shared.domain.plans.remediation import RemediationMode
 from shared.use_cases import decide_plan
 from tests.contract.tenant_world import ENVIRONMENT, definition
 from tests.functional.wire_seed import flow_seed, orders, tenant_seed

@@ -1,7 +1,8 @@
 """Whole remediations on twins: what becomes of each kind of flow, and of those who call it."""
 
 from shared.domain.jobs.job import JobState
-from shared.domain.plans.remediation import EnvironmentJobState, PlannedAction, RemediationMode
+from shared.domain.plans.plan_item import PlannedAction
+from shared.domain.plans.remediation import EnvironmentJobState, RemediationMode
 from tests.functional.remediation_story import Story
 
 

@@ -15,7 +15,8 @@ from local_cloud.tenant.flow import FlowState
 from local_cloud.tenant.flow_lifecycle import delete, turn_on
 from shared.domain.jobs.job import JobState
 from shared.domain.jobs.refusals import instruction_for
-from shared.domain.plans.remediation import EnvironmentJobState, PlannedAction
+from shared.domain.plans.plan_item import PlannedAction
+from shared.domain.plans.remediation import EnvironmentJobState
 from tests.contract.tenant_world import (
     APP,
     BUTTON,

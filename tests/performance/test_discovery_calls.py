@@ -15,7 +15,8 @@ from local_cloud.tenant.seed_environment import seed_flow
 from shared.adapters.power_apps_apps import PowerAppsCanvasApps
 from shared.callers import CallerPorts, caller_kinds
 from shared.domain.environment import Environment
-from shared.domain.plans.remediation import EnvironmentJob, PlanItem, RemediationMode
+from shared.domain.plans.plan_item import PlanItem
+from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.errors import Unavailable
 from shared.services import Services
 from shared.steps.moving_callers.find_callers import SearchRequest, find_callers

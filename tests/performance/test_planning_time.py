@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from shared.domain.plans.remediation import EnvironmentJob, PlanItem, RemediationMode
+from shared.domain.plans.plan_item import PlanItem
+from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.services import Services
 from shared.steps.moving_callers.find_callers import find_callers
 from shared.steps.planning.discover_flows import discover

@@ -20,8 +20,9 @@ from shared.domain.jobs.deletion import (
     retired_at,
     what_it_ends,
 )
-from shared.domain.jobs.job import Change, FlowJob, JobState, Pattern, moved
+from shared.domain.jobs.job import Change, FlowJob, JobState, Pattern
 from shared.domain.jobs.run_archive import ArchiveState, RunArchive, continued
+from shared.domain.jobs.transitions import moved
 
 NOW = datetime(2026, 3, 9, 9, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -8,14 +8,8 @@ import pytest
 
 from shared.domain.jobs.job import Pattern
 from shared.domain.plans.approval import Decision, changes_since, hold, plan_version
-from shared.domain.plans.remediation import (
-    EnvironmentJob,
-    NetworkFinding,
-    PlanItem,
-    PlannedAction,
-    PlannedCaller,
-    RemediationMode,
-)
+from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
+from shared.domain.plans.remediation import EnvironmentJob, NetworkFinding, RemediationMode
 from shared.domain.plans.words import ACTION_WORDS
 
 JOB = EnvironmentJob(

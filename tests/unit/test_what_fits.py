@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain.plans.remediation import EnvironmentJob, NetworkFinding, PlanItem, PlannedCaller
+from shared.domain.plans.plan_item import PlanItem, PlannedCaller
+from shared.domain.plans.remediation import EnvironmentJob, NetworkFinding
 from shared.domain.plans.what_fits import (
     MOST_CALLERS,
     MOST_FLOWS_OF_A_GAP,

@@ -7,16 +7,13 @@ Without a copy     planned → preparing → prepared (added to a solution, or e
 Any open state    → waiting | blocked | failed | cancelled | rolling_back → rolled_back
 """
 
-import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.domain.conversions.conversion import Edit
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 
-#: Ids of jobs, copies and remediations are derived inside this namespace.
-NAMESPACE = uuid.UUID("6f0a1d6e-8f3b-5a54-9d0a-2f6b7c1e9d11")
 #: A row keeps this many of its latest changes.
 HISTORY_LENGTH = 40
 
@@ -251,92 +248,8 @@ class FlowJob:
         return self.reached not in swapped_or_retired
 
 
-def reference(job: FlowJob, environment_id: str) -> str:
-    """Return how a job of this environment names `job` among its relatives."""
-    return job.id if job.environment_id == environment_id else f"{job.environment_id}/{job.id}"
-
-
-def located(name: str, environment_id: str) -> tuple[str, str]:
-    """Return environment and id of what something in `environment_id` names so."""
-    home, _, identity = name.rpartition("/")
-    return home or environment_id, identity
-
-
-def job_id(environment_id: str, original_id: str, policy_id: str) -> str:
-    """Return the id of the one job on this original under this policy."""
-    return str(uuid.uuid5(NAMESPACE, f"job/{environment_id}/{original_id}/{policy_id}".lower()))
-
-
-def copy_id(environment_id: str, original_id: str, policy_id: str) -> str:
-    """Return the Dataverse id of the one copy of this original under this policy."""
-    return str(uuid.uuid5(NAMESPACE, f"copy/{environment_id}/{original_id}/{policy_id}".lower()))
-
-
 def pattern_of(category: TriggerCategory, *, is_on: bool) -> Pattern:
     """Return how an original of this category gives way to its copy."""
     if not is_on:
         return Pattern.OFF
     return Pattern.SWAP if category.is_self_starting else Pattern.CALLED
-
-
-def moved(job: FlowJob, state: JobState, text: str, *, now: datetime) -> FlowJob:
-    """Return the job in its next state, due at once (finished states: never)."""
-    return replace(
-        job,
-        state=state,
-        resume=None,
-        reason="",
-        instruction="",
-        code="",
-        failures=0,
-        due=None if state in FINISHED else now,
-        history=_with(job, state, text, now),
-    )
-
-
-def noted(job: FlowJob, *notes: str) -> FlowJob:
-    """Return the job with these notes after those that it has, each of them once."""
-    return replace(job, notes=tuple(dict.fromkeys((*job.notes, *notes))))
-
-
-def postponed(
-    job: FlowJob, reason: str, *, until: datetime, now: datetime, code: str = ""
-) -> FlowJob:
-    """Return the job waiting for `until`, to go on where it is."""
-    same = bool(job.history) and job.history[-1].text == reason
-    return replace(
-        job,
-        state=JobState.WAITING,
-        resume=job.reached,
-        reason=reason,
-        instruction="",
-        code=code,
-        due=until,
-        history=job.history if same else _with(job, JobState.WAITING, reason, now),
-    )
-
-
-def stopped(
-    job: FlowJob, state: JobState, reason: str, instruction: str, *, code: str, now: datetime
-) -> FlowJob:
-    """Return the job blocked or failed, to be retried from where it is."""
-    return replace(
-        job,
-        state=state,
-        resume=job.reached,
-        reason=reason,
-        instruction=instruction,
-        code=code,
-        due=None,
-        failures=0,
-        history=_with(job, state, reason, now),
-    )
-
-
-def retried(job: FlowJob, text: str, *, now: datetime) -> FlowJob:
-    """Return a blocked, failed or waiting job back where it was, due at once."""
-    return moved(job, job.reached, text, now=now)
-
-
-def _with(job: FlowJob, state: str, text: str, now: datetime) -> tuple[Change, ...]:
-    return (*job.history, Change(at=now, state=state, text=text))[-HISTORY_LENGTH:]

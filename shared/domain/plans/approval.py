@@ -5,7 +5,8 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from shared.domain.plans.remediation import EnvironmentJob, PlanItem, PlannedAction
+from shared.domain.plans.plan_item import PlanItem, PlannedAction
+from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.words import ACTION_WORDS
 
 #: Fields of an item that say nothing to whoever approves it.

@@ -13,7 +13,7 @@ from shared.domain.conversions.conversion import Edit
 from shared.domain.conversions.proposal import Proposal
 from shared.domain.jobs.job import Pattern
 from shared.domain.plans.mmk_rule import MmkReason
-from shared.domain.plans.remediation import PlanItem, PlannedAction
+from shared.domain.plans.plan_item import PlanItem, PlannedAction
 
 RECONNECT_APPS = (
     "Afterwards have the makers of the apps that run it take the flow out of the app and add it "

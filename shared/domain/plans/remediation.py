@@ -1,12 +1,12 @@
-"""A remediation: one run over one or more environments; and its environment jobs and plans."""
+"""A remediation: one run over one or more environments; and its environment jobs."""
 
 import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from shared.domain.conversions.conversion import Edit
-from shared.domain.jobs.job import NAMESPACE, Change, Pattern
+from shared.domain.jobs.identity import NAMESPACE
+from shared.domain.jobs.job import Change
 
 
 class RemediationMode(StrEnum):
@@ -145,107 +145,6 @@ class EnvironmentJob:
         if self.state is EnvironmentJobState.DISPATCHED:
             return self.is_dispatched and self.awaiting > 0
         return self.state is EnvironmentJobState.AWAITING_APPROVAL
-
-
-class PlannedAction(StrEnum):
-    """What the plan does with one flow."""
-
-    COPY = "copy"
-    COPY_WITH_FAMILY = "copy_with_family"
-    SWAP = "swap"
-    COPY_OFF = "copy_off"
-    ADD_TO_SOLUTION = "add_to_solution"  #: then it moves to the key by itself
-    CONVERT_TRIGGER = "convert_trigger"  #: Power Apps (V1) to V2
-    EDIT_ACTION = "edit_action"  #: List flows as Admin (V1) to V2
-    ADOPT = "adopt"  #: an open job does it already
-    LEAVE = "leave"  #: nothing is done; the reason says why
-    BLOCKED = "blocked"  #: a person has to do something first
-
-    @property
-    def is_work(self) -> bool:
-        """Say whether a flow job is made of it."""
-        return self.is_copy or self in {
-            PlannedAction.ADD_TO_SOLUTION,
-            PlannedAction.CONVERT_TRIGGER,
-            PlannedAction.EDIT_ACTION,
-        }
-
-    @property
-    def is_copy(self) -> bool:
-        """Say whether a copy takes the original's place."""
-        return self in {
-            PlannedAction.COPY,
-            PlannedAction.COPY_WITH_FAMILY,
-            PlannedAction.SWAP,
-            PlannedAction.COPY_OFF,
-        }
-
-    @property
-    def has_job(self) -> bool:
-        """Say whether a flow job stands for it, a new one or one that goes on."""
-        return self.is_work or self is PlannedAction.ADOPT
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedCaller:
-    """A known caller of an original."""
-
-    kind: str
-    label: str
-    manual: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanItem:
-    """What the plan says about one flow that stays on Microsoft's key."""
-
-    environment_job_id: str
-    workflow_id: str
-    flow_name: str
-    display_name: str
-    category: str
-    trigger_name: str
-    has_trigger_url: bool
-    #: False: it is in no solution, and only the flow service may change it.
-    in_solution: bool
-    pattern: Pattern
-    is_on: bool
-    reasons: tuple[str, ...]
-    action: PlannedAction
-    explanation: str
-    instruction: str = ""
-    digest: str = ""
-    children: tuple[str, ...] = ()
-    parents: tuple[str, ...] = ()
-    http_hosts: tuple[str, ...] = ()
-    #: Connections that get a connection reference for the copy, where none leads to them yet.
-    embedded_connections: tuple[str, ...] = ()
-    #: 32-hex id of the trigger URL; empty: not known before the operator reads it.
-    url_id: str = ""
-    callers: tuple[PlannedCaller, ...] = ()
-    #: How many the copy is shared with beside its owner; None: not known before it is made.
-    co_owners: int | None = None
-    #: Titles of the solutions that the copy joins.
-    solutions: tuple[str, ...] = ()
-    #: What is left to a person once the copy is there.
-    notes: tuple[str, ...] = ()
-    #: What could be converted to a second version, whatever is done with it.
-    edits: tuple[Edit, ...] = ()
-    #: The converted definition as a unified difference, or why there is none. No signatures.
-    proposal: str = ""
-    #: Every write that will be made, in order, in words.
-    writes: tuple[str, ...] = ()
-    #: Its URL's id, if any run shows it, and its callers were looked up.
-    is_complete: bool = False
-    #: Number of the approval that decided on it; 0: none did.
-    decided: int = 0
-    #: What has changed since that approval: it waits for another. Empty: nothing.
-    changed: tuple[str, ...] = ()
-
-    @property
-    def awaits_approval(self) -> bool:
-        """Say whether the next approval of its plan decides on it."""
-        return self.action.has_job and (self.decided == 0 or bool(self.changed))
 
 
 def environment_job_id(remediation_id: str, environment_id: str) -> str:

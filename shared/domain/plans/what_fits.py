@@ -7,7 +7,8 @@ firewall gaps and callers itself before it changes anything.
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from shared.domain.plans.remediation import EnvironmentJob, NetworkFinding, PlannedCaller
+from shared.domain.plans.plan_item import PlannedCaller
+from shared.domain.plans.remediation import EnvironmentJob, NetworkFinding
 
 #: Characters of all findings of an environment job together.
 LONGEST_FINDINGS = 80_000

@@ -1,6 +1,6 @@
 """What a plan does with a flow, as all who show it say it."""
 
-from shared.domain.plans.remediation import PlannedAction
+from shared.domain.plans.plan_item import PlannedAction
 
 #: In the order in which a plan is shown: what needs somebody first, what is left alone last.
 ACTION_WORDS = {

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.flow import Permission
-from shared.domain.jobs.job import FlowJob, noted
+from shared.domain.jobs.job import FlowJob
+from shared.domain.jobs.transitions import noted
 from shared.domain.sharing import (
     TEAMS,
     USERS,

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from shared.domain.jobs.deletion import Deletion, DeletionState, cancelled
-from shared.domain.jobs.job import FlowJob, JobState, moved
+from shared.domain.jobs.job import FlowJob, JobState
+from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked, NotFound, Waiting
 from shared.rows import Kept
 from shared.steps.original import find_original

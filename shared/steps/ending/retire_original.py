@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from shared.domain.definitions.comparison import definition_digest
-from shared.domain.jobs.job import FlowJob, JobState, Pattern, moved
+from shared.domain.jobs.job import FlowJob, JobState, Pattern
+from shared.domain.jobs.transitions import moved
 from shared.settings import OnDrift
 from shared.steps.copying.place_copy import place_copy
 from shared.steps.copying.share_copy import share_copy

@@ -8,8 +8,9 @@ from datetime import timedelta
 
 from shared.domain.callers.records import CallerState
 from shared.domain.flow import FlowState
-from shared.domain.jobs.job import FlowJob, JobState, Pattern, RollbackStage, moved, noted
+from shared.domain.jobs.job import FlowJob, JobState, Pattern, RollbackStage
 from shared.domain.jobs.replay import replay_of, warning
+from shared.domain.jobs.transitions import moved, noted
 from shared.errors import Blocked, NotFound, Waiting
 from shared.steps.copying.change_copy import turn_copy
 from shared.steps.copying.copy_flow import COPY_SUFFIX

@@ -4,7 +4,8 @@ import contextlib
 from dataclasses import replace
 
 from shared.domain.flow import FlowState
-from shared.domain.jobs.job import FlowJob, JobState, Pattern, moved
+from shared.domain.jobs.job import FlowJob, JobState, Pattern
+from shared.domain.jobs.transitions import moved
 from shared.errors import NotFound, Permanent, Waiting
 from shared.steps.copying.change_copy import turn_copy
 from shared.steps.copying.take_original import check_unchanged

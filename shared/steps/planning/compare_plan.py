@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from shared.domain.environment import Environment
-from shared.domain.jobs.job import copy_id
+from shared.domain.jobs.identity import copy_id
 from shared.domain.plans.approval import Decision, expire, hold
-from shared.domain.plans.remediation import EnvironmentJob, PlanItem
+from shared.domain.plans.plan_item import PlanItem
+from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.what_fits import fitting_findings, with_network
 from shared.errors import Throttled
 from shared.services import Services

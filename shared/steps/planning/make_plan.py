@@ -7,20 +7,15 @@ from shared.domain.conversions.proposal import Proposal, propose
 from shared.domain.definitions.flow_definition import UnreadableDefinition
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment
-from shared.domain.jobs.job import Pattern, job_id
+from shared.domain.jobs.identity import job_id
+from shared.domain.jobs.job import Pattern
 from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.discovery import Discovery
 from shared.domain.plans.plan import Candidate, Request
 from shared.domain.plans.plan import make_plan as decide
+from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
 from shared.domain.plans.preparation import with_proposal, writes_of
-from shared.domain.plans.remediation import (
-    EnvironmentJob,
-    NetworkFinding,
-    PlanItem,
-    PlannedAction,
-    PlannedCaller,
-    RemediationMode,
-)
+from shared.domain.plans.remediation import EnvironmentJob, NetworkFinding, RemediationMode
 from shared.domain.plans.what_fits import fitting_callers
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import NotFound, Refused

@@ -4,12 +4,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from shared.domain.callers.caller import Caller
-from shared.domain.plans.remediation import (
-    EnvironmentJob,
-    EnvironmentJobState,
-    PlanItem,
-    RemediationMode,
-)
+from shared.domain.plans.plan_item import PlanItem
+from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState, RemediationMode
 from shared.errors import Waiting
 from shared.ports import Condition
 from shared.services import Services

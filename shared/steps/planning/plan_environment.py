@@ -1,7 +1,8 @@
 """Plan an environment as it is now: what stays on Microsoft's key, who calls it, what to do."""
 
 from shared.domain.environment import Environment
-from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState, PlanItem
+from shared.domain.plans.plan_item import PlanItem
+from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState
 from shared.errors import Blocked, NotFound
 from shared.services import Services
 from shared.steps.moving_callers.find_callers import SearchRequest, find_callers

@@ -10,7 +10,8 @@ from shared.domain.conversions.conversion import same_steps
 from shared.domain.conversions.proposal import convert
 from shared.domain.definitions.comparison import definition_digest, same_definition
 from shared.domain.flow import Workflow, WorkflowChange
-from shared.domain.jobs.job import FlowJob, JobState, Pattern, moved
+from shared.domain.jobs.job import FlowJob, JobState, Pattern
+from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked
 from shared.steps.copying.copy_flow import is_cancelled
 from shared.steps.copying.take_original import archive_name

@@ -1,0 +1,29 @@
+"""How jobs and copies are named: the same flow under the same policy has the same ids for ever."""
+
+import uuid
+
+from shared.domain.jobs.job import FlowJob
+
+#: Ids of jobs, copies and remediations are derived inside this namespace.
+NAMESPACE = uuid.UUID("6f0a1d6e-8f3b-5a54-9d0a-2f6b7c1e9d11")
+
+
+def reference(job: FlowJob, environment_id: str) -> str:
+    """Return how a job of this environment names `job` among its relatives."""
+    return job.id if job.environment_id == environment_id else f"{job.environment_id}/{job.id}"
+
+
+def located(name: str, environment_id: str) -> tuple[str, str]:
+    """Return environment and id of what something in `environment_id` names so."""
+    home, _, identity = name.rpartition("/")
+    return home or environment_id, identity
+
+
+def job_id(environment_id: str, original_id: str, policy_id: str) -> str:
+    """Return the id of the one job on this original under this policy."""
+    return str(uuid.uuid5(NAMESPACE, f"job/{environment_id}/{original_id}/{policy_id}".lower()))
+
+
+def copy_id(environment_id: str, original_id: str, policy_id: str) -> str:
+    """Return the Dataverse id of the one copy of this original under this policy."""
+    return str(uuid.uuid5(NAMESPACE, f"copy/{environment_id}/{original_id}/{policy_id}".lower()))
