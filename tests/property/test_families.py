@@ -1,0 +1,149 @@
+"""Whole remediations of any family: copied bottom-up, retired top-down, never waiting for ever."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.domain.environment import Mode
+from shared.domain.jobs.job import FlowJob, JobState
+from shared.domain.plans.dependency_graph import DependencyGraph
+from shared.domain.plans.plan_item import PlannedAction
+from tests.functional.remediation_story import Story
+from tests.twins import definition_builder as define
+from tests.twins.invariants import watch
+from tests.twins.tenant import TwinFlow
+
+TRIGGERS = {
+    "http": define.http_trigger(),
+    "button": define.request_trigger("Button"),
+    "recurrence": define.recurrence_trigger(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Flows by number: what starts each, and which earlier ones it runs."""
+
+    triggers: tuple[str, ...]
+    children: tuple[frozenset[int], ...]
+
+    @property
+    def graph(self) -> DependencyGraph:
+        """The calls by title."""
+        return DependencyGraph(
+            {str(one): frozenset(map(str, below)) for one, below in enumerate(self.children)}
+        )
+
+    @property
+    def staying(self) -> set[str]:
+        """Titles of the flows that stay on Microsoft's key: HTTP flows and all that run them."""
+        http = [str(one) for one, trigger in enumerate(self.triggers) if trigger == "http"]
+        return set(http) | self.graph.ancestors_of(*http)
+
+
+@st.composite
+def families(draw: st.DrawFn) -> Family:
+    """Draw up to seven flows without circles; what starts by itself is nobody's child."""
+    triggers = draw(st.lists(st.sampled_from(sorted(TRIGGERS)), min_size=1, max_size=7))
+    children = []
+    for one in range(len(triggers)):
+        called = [other for other in range(one) if triggers[other] != "recurrence"]
+        below = st.frozensets(st.sampled_from(called), max_size=3) if called else st.just([])
+        children.append(frozenset(draw(below)))
+    return Family(tuple(triggers), tuple(children))
+
+
+def build(story: Story, family: Family) -> list[TwinFlow]:
+    """Add the flows, children first."""
+    flows: list[TwinFlow] = []
+    for title, (trigger, below) in enumerate(zip(family.triggers, family.children, strict=True)):
+        children = [flows[one] for one in sorted(below)]
+        flows.append(story.build.parent(str(title), *children, trigger=TRIGGERS[trigger]))
+    return flows
+
+
+async def remediate(story: Story) -> None:
+    """Let the app do all it can; the watchers look at the tenant after every write."""
+    story.build.link()
+    story.build.share_connections()
+    watch(story.world)
+    await story.opt_in()
+    await story.order()
+    await story.approve()
+    assert story.world.violations == []
+
+
+def when(job: FlowJob, state: JobState) -> datetime:
+    """Return when a job first came to a state."""
+    return min(change.at for change in job.history if change.state == state)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(families())
+def test_any_family_is_copied_bottom_up_and_retired_top_down(family: Family) -> None:
+    """Every flow that stays is planned once and retired, whatever runs what."""
+
+    async def scenario() -> None:
+        story = Story(mode=Mode.APPROVE)
+        build(story, family)
+        if not family.staying:
+            return
+        await remediate(story)
+
+        jobs = await story.jobs()
+        assert set(await story.plan()) == set(jobs) == family.staying
+        assert {job.state for job in jobs.values()} == {JobState.RETIRED}
+        for parent, job in jobs.items():
+            for child in family.graph.children_of(parent) & jobs.keys():
+                assert when(jobs[child], JobState.PROVEN) <= when(job, JobState.COPYING)
+                assert when(job, JobState.RETIRED) <= when(jobs[child], JobState.RETIRED)
+
+    asyncio.run(scenario())
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(families(), st.data())
+def test_a_circle_holds_up_its_members_and_what_runs_them_and_nobody_else(
+    family: Family, data: st.DataObject
+) -> None:
+    """The plan names the circle; every other flow is retired, and no job waits for ever."""
+    graph = family.graph
+    pairs = [
+        (low, high)
+        for low in sorted(family.staying)
+        for high in sorted({low} | graph.ancestors_of(low))
+        if family.triggers[int(high)] != "recurrence"
+    ]
+    if not pairs:
+        return
+    low, high = data.draw(st.sampled_from(pairs))
+
+    async def scenario() -> None:
+        story = Story(mode=Mode.APPROVE)
+        flows = build(story, family)
+        document = json.loads(flows[int(low)].client_data)
+        actions = document["properties"]["definition"]["actions"]
+        actions["Back"] = define.child_flow_action(flows[int(high)].workflow_id) | {"runAfter": {}}
+        flows[int(low)].client_data = json.dumps(document)
+        circle = {high} | (graph.descendants_of(high) & (graph.ancestors_of(low) | {low}))
+        above = {one for one in family.staying if graph.descendants_of(one) & circle}
+        story.build.link()
+        story.build.share_connections()
+        await story.opt_in()
+        await story.order()
+
+        plan, free = await story.plan(), family.staying - circle - above
+        assert {title for title, item in plan.items() if item.action.is_work} == free
+        assert {plan[one].action for one in circle} == {PlannedAction.BLOCKED}
+        assert all(other in plan[one].explanation for one in circle for other in circle)
+        if free:
+            await story.approve()
+        assert {title: job.state for title, job in (await story.jobs()).items()} == dict.fromkeys(
+            free, JobState.RETIRED
+        )
+
+    asyncio.run(scenario())
