@@ -13,6 +13,8 @@ from shared.domain.plans.words import ACTION_WORDS
 #: By what the API calls an action, in the order in which flows are shown.
 ACTIONS = {str(action): words for action, words in ACTION_WORDS.items()}
 _COPIES = ("copy", "swap")
+#: There is no copy to point a caller at: nobody has to change one by hand.
+_KEEPS_CALLERS = "add_to_solution"
 _STYLES = {"blocked": "bold red", "adopt": "green", "leave": "dim"}
 
 
@@ -81,7 +83,8 @@ def _item(item: Any, *, is_awaiting: bool) -> Iterator[Text]:
     if item["instruction"]:
         yield Text(f"  To do: {item['instruction']}", style="yellow")
     for caller in item["callers"]:
-        by_hand = f" (by hand: {caller['manual']})" if caller["manual"] else ""
+        needs_person = caller["manual"] and item["action"] != _KEEPS_CALLERS
+        by_hand = f" (by hand: {caller['manual']})" if needs_person else ""
         yield Text(f"  Caller: {caller['label']}{by_hand}")
     for number, write in enumerate(item["writes"], start=1):
         yield Text(f"  {number}. {write}")

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from shared.domain.environment import Mode
 from tests.functional.app_calls import TRIGGERS
 from tests.functional.cli_app import CommandLine, served_app
 from tests.functional.remediation_story import Story
+from tests.functional.test_canvas_apps import app_on
 from tests.functional.test_prepare import input_flow
 from tests.twins.definitions import facts_of
 
@@ -63,6 +65,24 @@ async def test_a_named_flow_is_shown_approved_converted_and_put_back(
     assert "1 convert its trigger" in shown.stdout
     assert "prepared" in done.stdout
     assert (kind, facts_of(app.client_data).trigger_kind) == ("PowerAppV2", "PowerApp")
+
+
+async def test_an_app_of_a_flow_that_is_added_to_a_solution_is_left_to_nobody(
+    story: Story, cli: CommandLine, tmp_path: Path
+) -> None:
+    """There is no copy that its maker could take: the app is named, without an instruction."""
+    form = story.build.power_apps_v1_flow("Old form")
+    app_on(story, form.workflow_id)
+
+    await cli.run("remediation", "start", story.build.environment.id, *_MODE)
+    identity = await pass_time(story)
+    shown = await cli.run("plan", "show", identity)
+    page = tmp_path / "plan.html"
+    await cli.run("plan", "show", identity, "--html", str(page))
+
+    for text in (shown.stdout, page.read_text()):
+        assert "canvas app Requests" in text
+        assert "by hand" not in text
 
 
 async def test_an_environment_of_mode_assess_is_refused_with_the_command(
