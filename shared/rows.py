@@ -220,7 +220,12 @@ class Tables:
                 "environment": job.environment_id,
             },
         )
-        table("remediations", Remediation, lambda item: ("remediation", item.id))
+        table(
+            "remediations",
+            Remediation,
+            lambda item: ("remediation", item.id),
+            lambda item: {"created": instant(item.created)},
+        )
         table("plans", PlanItem, lambda item: (item.environment_job_id, item.workflow_id))
         table("callers", CallerRecord, lambda item: (item.job_id, item.id))
         table("places", Place, lambda item: (item.holds, item.id))

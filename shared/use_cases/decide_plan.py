@@ -12,7 +12,8 @@ from shared.services import Services
 from shared.steps.work import send
 from shared.use_cases.deletion_rows import cancel_deletion
 from shared.use_cases.environment_job_rows import send_environment_job
-from shared.use_cases.remediation_rows import environment_jobs_of, jobs_of, named_jobs
+from shared.use_cases.remediation_rows import environment_jobs_of, find, jobs_of, named_jobs
+from shared.use_cases.start_remediation import complete_start
 
 #: States of an environment job before any flow job of its plan is made.
 NOT_DISPATCHED = frozenset(
@@ -97,7 +98,10 @@ def _check_replay(services: Services, jobs: list[FlowJob], *, replay: bool) -> t
 
 
 async def _begin_no_more(services: Services, remediation_id: str) -> None:
-    """Cancel the environment jobs of which something has not been dispatched."""
+    """Cancel the environment jobs of which something has not been dispatched.
+
+    Those that are still missing are made before, so that no start goes on afterwards.
+    """
 
     def cancelled(job: EnvironmentJob) -> EnvironmentJob | None:
         undispatched = job.state is EnvironmentJobState.DISPATCHED and not job.is_dispatched
@@ -106,6 +110,7 @@ async def _begin_no_more(services: Services, remediation_id: str) -> None:
             return moved(job, EnvironmentJobState.CANCELLED, text, now=services.now)
         return None
 
+    await complete_start(services, await find(services, remediation_id))
     for job in await environment_jobs_of(services, remediation_id):
         await _change(services, job, cancelled)
 

@@ -12,13 +12,14 @@ from shared.services import Services
 from shared.steps.planning.dispatch import open_jobs
 from shared.steps.work import send, wake
 from shared.use_cases.environment_job_rows import wake_environment_job
+from shared.use_cases.start_remediation import complete_starts
 
 #: What ends each of these waits is another job: its wake-up may have died with a process.
 ENDED_BY_A_JOB = ("child", "parent")
 
 
 async def resend_overdue(services: Services) -> int:
-    """Announce overdue rows anew; returns how many there were."""
+    """Announce overdue rows anew, and make those that are missing; returns how many there were."""
     late = instant(services.now - services.settings.overdue_after)
     overdue = [Condition("due", "lt", late)]
     count = 0
@@ -42,7 +43,7 @@ async def resend_overdue(services: Services) -> int:
     for environment_job in await services.tables.environment_jobs.all(where=overdue):
         await wake_environment_job(services, environment_job.id, environment_job.remediation_id)
         count += 1
-    return count + await _wake_settled(services)
+    return count + await complete_starts(services) + await _wake_settled(services)
 
 
 async def _wake_settled(services: Services) -> int:

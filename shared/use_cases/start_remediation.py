@@ -1,6 +1,7 @@
 """Start a remediation: one row, one row an environment, one message each. Once per cause."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from shared.domain.environment import Mode
 from shared.domain.plans.remediation import (
@@ -14,9 +15,15 @@ from shared.domain.plans.remediation import (
     remediation_id,
 )
 from shared.errors import AlreadyExists, Blocked, NotFound
+from shared.ports import Condition
+from shared.rows import instant
 from shared.services import Services
 from shared.steps.gate import settings_of
 from shared.use_cases.environment_job_rows import send_environment_job
+from shared.use_cases.remediation_rows import environment_jobs_of
+
+#: So long after a start that died it is completed: the timer comes every minute.
+_LATE_START = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +83,25 @@ async def start_remediation(services: Services, order: StartRemediation) -> Reme
     for environment_id in remediation.environment_ids:
         await _start_environment(services, remediation, environment_id)
     return remediation
+
+
+async def complete_start(services: Services, remediation: Remediation) -> int:
+    """Make the environment jobs that are missing; returns how many that were.
+
+    Whoever started the remediation may have died before the last of them.
+    """
+    there = {job.environment_id for job in await environment_jobs_of(services, remediation.id)}
+    missing = [one for one in remediation.environment_ids if one not in there]
+    for environment_id in missing:
+        await _start_environment(services, remediation, environment_id)
+    return len(missing)
+
+
+async def complete_starts(services: Services) -> int:
+    """Do so for every remediation of the last hour; returns how many jobs were missing."""
+    where = [Condition("created", "gt", instant(services.now - _LATE_START))]
+    recent = await services.tables.remediations.all("remediation", where=where)
+    return sum([await complete_start(services, remediation) for remediation in recent])
 
 
 async def _start_environment(

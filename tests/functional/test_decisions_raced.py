@@ -9,14 +9,20 @@ from shared.domain.environment import EnvironmentSettings, Mode
 from shared.domain.jobs.deletion import DeletionState
 from shared.domain.jobs.job import JobState, Order
 from shared.domain.plans.plan_item import PlannedAction
-from shared.domain.plans.remediation import EnvironmentJobState, Origin, RemediationMode
+from shared.domain.plans.remediation import (
+    EnvironmentJobState,
+    Origin,
+    Remediation,
+    RemediationMode,
+)
 from shared.errors import Conflict
 from shared.steps.planning.dispatch import dispatch
 from shared.steps.work import claim, save
 from shared.use_cases.approve_plan import Approval, approve
-from shared.use_cases.decide_plan import roll_back
+from shared.use_cases.decide_plan import cancel, roll_back
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.order_deletions import keep_originals
+from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.show_remediation import show_plan
 from shared.use_cases.start_remediation import StartRemediation, order_remediation
 from tests.functional.deletion_story import DAY, MINUTE, deletions, order, retired_story
@@ -32,6 +38,51 @@ async def planned(story: Story, mode: RemediationMode = RemediationMode.APPLY) -
     story.build.share_connections()
     await story.opt_in()
     await story.order(mode)
+
+
+async def test_a_start_that_died_after_its_first_row_is_completed() -> None:
+    """Nobody sends a sweep or an order again: the timer makes the rows that are missing."""
+    story = Story()
+    story.build.http_flow("Orders")
+    story.build.link()
+    story.build.share_connections()
+    await story.opt_in()
+    row = await half_started(story)
+
+    await resend_overdue(story.services)
+    await story.run(HOUR)
+
+    (job,) = await story.services.tables.environment_jobs.all(row.id)
+    assert job.state is EnvironmentJobState.AWAITING_APPROVAL
+
+
+async def test_a_start_that_died_can_be_cancelled_and_stays_so() -> None:
+    """The rows that are missing are made cancelled."""
+    story = Story()
+    story.build.http_flow("Orders")
+    story.build.link()
+    await story.opt_in()
+    row = await half_started(story)
+
+    await cancel(story.services, row.id)
+    await story.run(HOUR)
+
+    (job,) = await story.services.tables.environment_jobs.all(row.id)
+    assert job.state is EnvironmentJobState.CANCELLED
+
+
+async def half_started(story: Story) -> Remediation:
+    """Store the row of a remediation without any of its environment jobs."""
+    row = Remediation(
+        id="5a0e8c1e-0000-4000-8000-000000000001",
+        mode=RemediationMode.APPLY,
+        origin=Origin.SWEEP,
+        cause="a day",
+        created=story.world.clock.now(),
+        environment_ids=(story.build.environment.id,),
+    )
+    await story.services.tables.remediations.insert(row)
+    return row
 
 
 async def test_a_job_that_is_taken_up_in_mid_step_stays_with_its_new_remediation() -> None:
