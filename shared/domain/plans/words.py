@@ -8,7 +8,7 @@ ACTION_WORDS = {
     PlannedAction.COPY: "copy",
     PlannedAction.COPY_WITH_FAMILY: "copy with its family",
     PlannedAction.SWAP: "swap for its copy",
-    PlannedAction.COPY_OFF: "copy, off",
+    PlannedAction.COPY_OFF: "copy that stays off",
     PlannedAction.ADD_TO_SOLUTION: "add to a solution",
     PlannedAction.CONVERT_TRIGGER: "convert its trigger",
     PlannedAction.EDIT_ACTION: "edit its action",
