@@ -79,9 +79,11 @@ def remediation_table(answer: Any) -> Table:
                 remediation["mode"],
                 _cause(remediation),
                 progress["state"],
+                str(progress["stuck"] or ""),
             )
         )
-    return table(("Remediation", "Created (UTC)", "Mode", "Cause", "State"), rows)
+    titles = ("Remediation", "Created (UTC)", "Mode", "Cause", "State", "Need a person")
+    return table(titles, rows)
 
 
 def _cause(remediation: Any) -> str:

@@ -3,16 +3,20 @@
 from dataclasses import dataclass, replace
 
 from shared.domain.jobs.deletion import Deletion
-from shared.domain.jobs.job import FlowJob
+from shared.domain.jobs.job import FlowJob, JobState
 from shared.domain.jobs.progress import Progress, progress_of
 from shared.domain.jobs.run_archive import RunArchive
 from shared.domain.plans.approval import plan_version
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, Remediation
+from shared.ports import Condition
 from shared.services import Services
 from shared.use_cases.archive_runs import TicketWindow, show_run_archives
 from shared.use_cases.deletion_rows import deletions_of
 from shared.use_cases.remediation_rows import find, jobs_of
+
+#: States in which nothing is left to do, by nobody.
+_ENDS = (JobState.RETIRED, JobState.PREPARED, JobState.CANCELLED, JobState.ROLLED_BACK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +25,7 @@ class ShownRemediation:
 
     remediation: Remediation
     environment_jobs: tuple[EnvironmentJob, ...]
-    #: Empty in a list of remediations.
+    #: In a list of remediations: those that have not come to their end.
     jobs: tuple[FlowJob, ...]
     progress: Progress
     #: Empty in a list, as are those below: run summaries that are archived.
@@ -52,13 +56,24 @@ class ShownPlan:
 
 
 async def list_remediations(services: Services) -> list[ShownRemediation]:
-    """Return every remediation, newest first; two scans, however many there are."""
+    """Return every remediation, newest first; three scans, however many there are.
+
+    Of the flow jobs only those that have not come to their end are read: they decide how far a
+    remediation is, and the others are many.
+    """
     by_remediation: dict[str, list[EnvironmentJob]] = {}
     for job in await services.tables.environment_jobs.all():
         by_remediation.setdefault(job.remediation_id, []).append(job)
+    open_jobs: dict[str, list[FlowJob]] = {}
+    where = [Condition("state", "ne", state) for state in _ENDS]
+    for flow_job in await services.tables.jobs.all(where=where):
+        open_jobs.setdefault(flow_job.remediation_id, []).append(flow_job)
     remediations = await services.tables.remediations.all("remediation")
     remediations.sort(key=lambda item: (item.created, item.id), reverse=True)
-    return [_shown(item, by_remediation.get(item.id, []), []) for item in remediations]
+    return [
+        _shown(item, by_remediation.get(item.id, []), open_jobs.get(item.id, []))
+        for item in remediations
+    ]
 
 
 async def show_remediation(services: Services, remediation_id: str) -> ShownRemediation:

@@ -135,9 +135,11 @@ async def test_what_needs_a_person_is_told_with_its_code(story: Story, cli: Comm
     await cli.run("environment", "set", story.build.environment.id, "--mode", "assess")
     await pass_time(story, timedelta(days=30))
     shown = await cli.run("remediation", "show", identity)
+    listed = await cli.run("remediation", "list", "--state", "stuck")
 
     text = " ".join(shown.stdout.split())
     assert "Orders: blocked (mode)" in text
+    assert re.search(rf"{identity} .+ stuck .+ 1 +│", listed.stdout)
     assert "To do: " in text
     assert f"cmkflow remediation retry {identity}" in text
 
