@@ -116,7 +116,7 @@ def remediation_detail(answer: Any) -> RenderableType:
             job.get("original_id") or job["environment_id"],
             job["state"],
             _reached(job),
-            "see below" if job["instruction"] else job["reason"],
+            _why(job, remediation["mode"]),
         )
         for job in every
     ]
@@ -134,6 +134,15 @@ def remediation_detail(answer: Any) -> RenderableType:
 
 def _name(job: Any) -> str:
     return str(job.get("display_name") or job["environment_name"] or job["environment_id"])
+
+
+def _why(job: Any, asked: str) -> str:
+    """Return why a job waits, or why an environment got less than was asked for."""
+    if job["instruction"]:
+        return "see below"
+    if job.get("mode", asked) != asked:
+        return f"only in mode {job['mode']}, which is all that its environment allows"
+    return str(job["reason"])
 
 
 def _need(job: Any) -> tuple[str, ...]:

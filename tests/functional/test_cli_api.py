@@ -13,6 +13,8 @@ from click.testing import Result
 
 from shared.bootstrap import provide
 from shared.domain.jobs.job import JobState
+from shared.domain.plans.remediation import Origin, RemediationMode
+from shared.use_cases.start_remediation import StartRemediation, start_remediation
 from tests.functional.app_calls import TRIGGERS
 from tests.functional.cli_app import CommandLine, served_app
 from tests.functional.remediation_story import Story
@@ -142,6 +144,25 @@ async def test_what_needs_a_person_is_told_with_its_code(story: Story, cli: Comm
     assert re.search(rf"{identity} .+ stuck .+ 1 +│", listed.stdout)
     assert "To do: " in text
     assert f"cmkflow remediation retry {identity}" in text
+
+
+async def test_an_environment_that_allows_no_writes_is_said_to_be_assessed_only(
+    story: Story, cli: CommandLine
+) -> None:
+    """What the app starts by itself is to be applied; *finished* alone would say that it was."""
+    order = StartRemediation(
+        mode=RemediationMode.APPLY,
+        origin=Origin.SWEEP,
+        cause="2026-03-02",
+        environment_ids=(story.build.environment.id,),
+    )
+    remediation = await start_remediation(story.services, order)
+    await pass_time(story, timedelta(hours=1))
+
+    shown = await cli.run("remediation", "show", remediation.id)
+
+    assert "apply by sweep" in shown.stdout
+    assert "only in mode assess" in shown.stdout
 
 
 async def test_one_order_is_one_remediation_however_often_it_is_given(
