@@ -19,6 +19,7 @@ from functions.remediation_models import (
 )
 from shared.bootstrap import services
 from shared.domain.plans.remediation import Origin, Remediation
+from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import Blocked
 from shared.use_cases import show_remediation as shown
 from shared.use_cases.start_remediation import StartRemediation, order_remediation
@@ -106,7 +107,7 @@ def _cause(req: func.HttpRequest, order: RemediationOrder) -> str:
         raise BadRequest(
             "The header is not as it should be.", [FieldError(field=IDEMPOTENCY_KEY, message=text)]
         )
-    return key
+    return redact(key)  # it is kept in rows
 
 
 def _check_same(order: RemediationOrder, started: Remediation) -> None:

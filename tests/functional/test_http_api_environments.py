@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from functions import environments_api, health_api, kill_switch_api
+from functions import environments_api, health_api, kill_switch_api, remediations_api
 from functions.http_requests import PRINCIPAL
 from shared.bootstrap import provide
 from shared.domain.jobs.job import JobState
@@ -205,6 +205,28 @@ async def test_a_waiver_is_kept_and_lets_the_blocked_jobs_go_on(story: Story) ->
     }
     states = {job.id: job.state for job in await table.all(environment)}
     assert states == {blocked.id: JobState.COPIED, "other": JobState.BLOCKED}
+
+
+async def test_a_trigger_url_in_a_reason_or_a_key_leaves_no_signature_in_a_row(
+    story: Story,
+) -> None:
+    """Somebody pastes what a log of another system shows: the rest of the text stays."""
+    url = story.build.url_of(story.build.http_flow("Orders"))
+    secret = url.partition("sig=")[2]
+    environment = story.build.environment.id
+
+    await call(environments_api.waive_gap, {"gap": "erp", "reason": f"ok: {url}"}, id=environment)
+    await call(kill_switch_api.turn_kill_switch, {"on": True, "by": url, "reason": url})
+    await call(
+        remediations_api.start_remediation,
+        {"mode": "assess", "environments": [environment]},
+        headers={"Idempotency-Key": f"change?sig={secret}"},
+    )
+
+    rows = str(list(story.twins.store.rows.values()))
+    assert secret not in rows
+    assert "ok: https://" in rows
+    assert "remediations" in rows
 
 
 async def test_the_kill_switch_is_off_until_somebody_turns_it(story: Story) -> None:
