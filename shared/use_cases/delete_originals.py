@@ -55,6 +55,21 @@ class DeletionRound:
     blocked: int
 
 
+class _Listed:
+    """The platform's lists of flows on Microsoft's key: one read in a round tells of all rows."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._names: dict[str, frozenset[str]] = {}
+
+    async def has(self, job: FlowJob) -> bool:
+        """Say whether the platform still counts the original of this job."""
+        home = job.environment_id
+        if home not in self._names:
+            self._names[home] = await step.listed_names(self._services, home)
+        return bool({job.flow_name, job.original_id} & self._names[home])
+
+
 async def delete_originals(services: Services) -> DeletionRound:
     """Look at every deletion that is due; what has to wait is looked at again by a later round.
 
@@ -65,10 +80,11 @@ async def delete_originals(services: Services) -> DeletionRound:
     due.sort(key=lambda kept: (kept.item.due or services.now, kept.item.job_id))
     deleted = stuck = looked_at = 0
     defects: list[Exception] = []
+    listed = _Listed(services)
     for kept in due[:MOST]:
         before, looked_at = kept.item.state, looked_at + 1
         try:
-            after = await _turn(services, kept)
+            after = await _turn(services, kept, listed)
         except Exception as err:
             log.exception("defect in the delete of job %s", kept.item.job_id)
             defects.append(err)
@@ -91,9 +107,9 @@ async def delete_originals(services: Services) -> DeletionRound:
     return DeletionRound(looked_at=looked_at, deleted=deleted, blocked=stuck)
 
 
-async def _turn(services: Services, kept: Kept[Deletion]) -> Deletion | None:
+async def _turn(services: Services, kept: Kept[Deletion], listed: _Listed) -> Deletion | None:
     """Do what fits now and return the row as it was written; None: somebody else has it."""
-    turn = _Turn(services, kept)
+    turn = _Turn(services, kept, listed)
     try:
         try:
             return await turn.take()
@@ -110,8 +126,9 @@ async def _turn(services: Services, kept: Kept[Deletion]) -> Deletion | None:
 class _Turn:
     """One look at one deletion."""
 
-    def __init__(self, services: Services, kept: Kept[Deletion]) -> None:
+    def __init__(self, services: Services, kept: Kept[Deletion], listed: _Listed) -> None:
         self._services = services
+        self._listed = listed
         self._kept = kept
         self._work: Work | None = None
 
@@ -209,7 +226,7 @@ class _Turn:
         told = replace(_told(job, deletion), lease="", lease_until=None)
         if told != job and rules.retired_at(job) == deletion.retired_at:
             await services.tables.jobs.replace(kept, told)
-        is_listed, until = await step.is_listed(services, job), deletion.restorable_until
+        is_listed, until = await self._listed.has(job), deletion.restorable_until
         asks_again = is_listed and until is not None and services.now < until
         again = services.now + _LISTED_AGAIN if asks_again else None
         return await self.keep(replace(deletion, is_listed=is_listed, due=again, failures=0))

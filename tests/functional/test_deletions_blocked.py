@@ -1,10 +1,13 @@
 """What keeps a retired original from being deleted, and what a person does about it."""
 
+from dataclasses import replace
+
 import pytest
 
 from shared.domain.flow import FlowState
 from shared.domain.jobs.deletion import Deletion, DeletionState
 from shared.domain.jobs.job import JobState
+from shared.use_cases.delete_originals import delete_originals
 from tests.functional.deletion_story import (
     DAY,
     MINUTE,
@@ -246,3 +249,31 @@ async def test_flows_that_call_one_another_are_deleted_together() -> None:
 
     rows = await deletions(story)
     assert {row.state for row in rows.values()} == {DeletionState.DELETED}, rows
+
+
+async def test_one_list_tells_of_all_that_were_deleted() -> None:
+    """The list costs a call of the flow service's small budget: not one for each original."""
+
+    def build(story: Story) -> None:
+        for title in ("Bills", "Invoices", "Orders"):
+            story.build.http_flow(title)
+
+    story = await retired_story(build)
+    await order(story)
+    await at_its_date(story)
+    table = story.services.tables.deletions
+    async for kept in table.query(story.build.environment.id):
+        await table.replace(kept, replace(kept.item, is_listed=None, due=kept.item.deleted_at))
+    calls: list[str] = []
+    services = story.services
+    read = services.flow_reports.microsoft_key_flows
+
+    async def counted(environment_id: str, *, cannot_migrate_only: bool) -> object:
+        calls.append(environment_id)
+        return await read(environment_id, cannot_migrate_only=cannot_migrate_only)
+
+    services.flow_reports.microsoft_key_flows = counted  # type: ignore[method-assign]
+    await delete_originals(services)
+
+    assert [row.is_listed for row in (await deletions(story)).values()] == [False] * 3
+    assert len(calls) == 1

@@ -241,9 +241,9 @@ async def delete(work: Work, original: Original) -> None:
         raise Waiting(reason, until=services.now + services.settings.wait_poll)
 
 
-async def is_listed(services: Services, job: FlowJob) -> bool:
-    """Say whether the platform still counts the original among flows on Microsoft's key (§5.1)."""
+async def listed_names(services: Services, environment_id: str) -> frozenset[str]:
+    """Return the ids and names of flows that the platform counts on Microsoft's key (§5.1)."""
     flows = await services.flow_reports.microsoft_key_flows(
-        job.environment_id, cannot_migrate_only=False
+        environment_id, cannot_migrate_only=False
     )
-    return any(job.flow_name == f.flow_name or job.original_id == f.workflow_id for f in flows)
+    return frozenset(name for flow in flows for name in (flow.flow_name, flow.workflow_id) if name)
