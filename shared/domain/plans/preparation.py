@@ -51,8 +51,8 @@ def to_be_named(item: PlanItem) -> PlanItem:
         item,
         action=PlannedAction.BLOCKED,
         instruction=(
-            "Look at the proposal; then name the flow to have the app make that change "
-            f"(cmkflow remediation start … --flow {item.workflow_id}), or make it yourself."
+            "Look at the proposal; then order the same again for this flow by its id, to have the "
+            f"app make that change (--flow {item.workflow_id}), or make it yourself."
         ),
     )
 
