@@ -4,6 +4,7 @@ from shared.domain.jobs.job import JobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import EnvironmentJobState, RemediationMode
 from tests.functional.remediation_story import Story
+from tests.twins import definition_builder as define
 
 
 async def test_a_called_flow_gives_way_to_its_copy_without_a_lost_call() -> None:
@@ -99,3 +100,20 @@ async def test_an_original_that_is_off_is_copied_and_stays_off() -> None:
     assert job.state is JobState.RETIRED, (job.reason, job.history)
     assert not off.is_on
     assert not story.world.workflow(off.environment_id, job.copy_id).is_on
+
+
+async def test_an_environment_without_dataverse_is_told_in_the_plan() -> None:
+    """Flows are copied by Dataverse: no job is begun that could not end."""
+    story = Story()
+    story.build.flow("Orders", define.http_trigger(), in_solution=False)
+    story.build.link()
+    await story.opt_in()
+    story.world.environments[story.build.environment.id].dataverse_url = None
+
+    await story.order()
+
+    item = (await story.plan())["Orders"]
+    assert item.action is PlannedAction.BLOCKED
+    assert "no Dataverse" in item.explanation
+    assert "Add a Dataverse database" in item.instruction
+    assert await story.jobs() == {}

@@ -97,6 +97,7 @@ class Discovery:
     children: Mapping[str, frozenset[str]]
     #: Differences between the sources.
     findings: tuple[str, ...]
+    has_dataverse: bool = True
 
 
 def whole_pages(parts: Iterable[DiscoveredPart], source: Source) -> list[DiscoveredPart]:

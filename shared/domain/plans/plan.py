@@ -47,6 +47,8 @@ class Request:
     limit: int = 100
     #: No key is applied yet: only what spares a copy is planned.
     is_preparation: bool = False
+    #: Flows are written as rows of Dataverse.
+    has_dataverse: bool = True
 
 
 def make_plan(
@@ -177,7 +179,7 @@ def _decide(
         return replace(
             item, action=PlannedAction.ADOPT, pattern=pattern, explanation="Its job goes on."
         )
-    refusal = _refusal(candidate, {} if request.is_preparation else in_cycle, by_id)
+    refusal = _refusal(request, candidate, in_cycle, by_id)
     if refusal:
         explanation, instruction = refusal
         return replace(
@@ -197,6 +199,7 @@ def _decide(
 
 
 def _refusal(
+    request: Request,
     candidate: Candidate,
     in_cycle: Mapping[str, tuple[str, ...]],
     by_id: Mapping[str, Candidate],
@@ -218,7 +221,12 @@ def _refusal(
             "It is not a cloud flow with a trigger.",
             "Look at the row in Dataverse: delete it if it is left over.",
         )
-    if candidate.workflow_id in in_cycle:
+    if not request.has_dataverse:
+        return (
+            "Its environment has no Dataverse, by which flows are copied and changed.",
+            "Add a Dataverse database to the environment, then run again; or copy it by hand.",
+        )
+    if candidate.workflow_id in in_cycle and not request.is_preparation:
         members = ", ".join(
             by_id[flow].display_name if flow in by_id else flow
             for flow in in_cycle[candidate.workflow_id]

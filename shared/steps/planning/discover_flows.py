@@ -76,7 +76,8 @@ async def discover(
     await _read_alone(services, environment, parts)
     if reconcile:
         await _read_list(services, environment, parts)
-    return assembled(parts.parts)
+    has_dataverse = environment.dataverse_url is not None
+    return replace(assembled(parts.parts), has_dataverse=has_dataverse)
 
 
 async def _read_report(services: Services, environment: Environment, parts: DiscoveryParts) -> None:

@@ -61,6 +61,7 @@ async def make_plan(
         excluded=frozenset(flow.lower() for flow in settings.excluded_flows),
         limit=settings.limit if is_limited else len(candidates),
         is_preparation=job.mode is RemediationMode.PREPARE,
+        has_dataverse=discovery.has_dataverse,
     )
     items = decide(request, candidates, graph)
     return items, _findings(items, graph, discovery, request)
