@@ -1,5 +1,6 @@
 """One remediation on twins, from the order to its end, told in a few lines by the tests."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -19,6 +20,7 @@ from tests.twins.crash import Moment, Plan
 from tests.twins.driver import Driver
 from tests.twins.ports import Ports, Twins, twins_of
 from tests.twins.services import services_of
+from tests.twins.tenant import TwinFlow
 from tests.twins.world import World
 
 
@@ -162,3 +164,19 @@ def kill_after(story: Story, call: str) -> Plan:
     plan = _Plan(moment=Moment.AFTER)
     story.driver = Driver(twins=story.twins, make=story.make, plan=plan)
     return plan
+
+
+async def planned(story: Story) -> None:
+    """Link, opt in and plan."""
+    story.build.link()
+    story.build.share_connections()
+    await story.opt_in()
+    await story.order()
+
+
+def edit(flow: TwinFlow, action: dict[str, object] | None = None) -> None:
+    """Let the owner save the flow with one more action."""
+    text = json.dumps(action or {"type": "Compose", "inputs": 1})
+    extra = f'"Extra": {text}, "Lineage": {{'
+    flow.client_data = flow.client_data.replace('"Lineage": {', extra, 1)
+    flow.version += 1

@@ -10,8 +10,7 @@ import pytest
 from shared.domain.jobs.job import JobState
 from shared.domain.plans.remediation import EnvironmentJobState, RemediationMode
 from shared.errors import Throttled
-from tests.functional.remediation_story import Story
-from tests.functional.test_edits import edit
+from tests.functional.remediation_story import Story, edit
 from tests.twins.ports import Ports
 
 #: Changes of permissions read them first: two calls to the flow service.

@@ -11,8 +11,7 @@ import pytest
 from shared.bootstrap import provide
 from tests.functional.app_calls import TRIGGERS
 from tests.functional.cli_app import CommandLine, served_app
-from tests.functional.remediation_story import Story
-from tests.functional.test_edits import edit
+from tests.functional.remediation_story import Story, edit
 
 
 @pytest.fixture

@@ -14,8 +14,7 @@ from shared.use_cases.approve_plan import Approval, approve
 from shared.use_cases.decide_plan import cancel
 from shared.use_cases.show_remediation import ShownPlan, show_plan, show_remediation
 from shared.use_cases.start_remediation import StartRemediation, order_remediation
-from tests.functional.remediation_story import Story, approve_shown
-from tests.functional.test_edits import edit
+from tests.functional.remediation_story import Story, approve_shown, edit
 from tests.twins import definition_builder as define
 from tests.twins.builder import Builder
 from tests.twins.crash import Moment, Plan

@@ -15,8 +15,7 @@ from shared.errors import Blocked, Unavailable
 from shared.steps.copying.write_definition import stands
 from shared.use_cases import decide_plan
 from tests.functional.disturbance import disturb
-from tests.functional.remediation_story import Story
-from tests.functional.test_edits import edit
+from tests.functional.remediation_story import Story, edit
 from tests.twins import definition_builder as define
 from tests.twins.crash import Killed, Moment, Plan
 from tests.twins.definitions import facts_of
