@@ -10,9 +10,9 @@ from shared.bootstrap import provide
 from shared.domain.environment import Mode
 from tests.functional.app_calls import TRIGGERS
 from tests.functional.cli_app import CommandLine, served_app
+from tests.functional.prepare_story import input_flow
 from tests.functional.remediation_story import Story
 from tests.functional.test_canvas_apps import app_on
-from tests.functional.test_prepare import input_flow
 from tests.twins.definitions import facts_of
 
 _MODE = ("--mode", "prepare")
