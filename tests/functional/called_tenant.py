@@ -1,0 +1,81 @@
+"""A tenant in memory whose original has callers: they are found, changed and put back."""
+
+from collections.abc import Mapping
+
+from shared.callers import CallerPorts, caller_kinds
+from shared.domain.callers.caller import Caller, CallerValue
+from shared.domain.callers.edit import rewrite, undo
+from shared.domain.trigger_urls.trigger_url import signatures_in
+from shared.ports import CallerKind
+from tests.twins.builder import Builder
+from tests.twins.ports import Ports, twins_of
+from tests.twins.world import World
+
+
+class Tenant:
+    """A tenant with one original, one copy of it, and the kinds that look for callers."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.builder = Builder(self.world)
+        self.original = self.builder.http_flow("Original")
+        self.copy = self.builder.http_flow("Copy")
+        self.ports: Ports = twins_of(self.world).ports
+        self.kinds = self.kinds_on(self.ports)
+
+    @staticmethod
+    def kinds_on(ports: Ports) -> Mapping[str, CallerKind]:
+        """Return the kinds on these ports."""
+        return caller_kinds(
+            CallerPorts(
+                environments=ports.environments,
+                workflows=ports.workflows,
+                environment_variables=ports.environment_variables,
+                app_settings=ports.app_settings,
+                secrets=ports.secrets,
+                canvas_apps=ports.canvas_apps,
+            )
+        )
+
+    async def found(self, kind: str) -> list[Caller]:
+        """Return the callers of a kind that hold the original."""
+        environments = await self.ports.environments.list()
+        return [
+            caller
+            async for caller in self.kinds[kind].find(environments)
+            if self.original.trigger_url_id in caller.trigger_url_ids
+            or self.original.workflow_id in caller.child_flow_ids
+        ]
+
+    async def move(self, caller: Caller) -> CallerValue:
+        """Point a caller at the copy and return its old value."""
+        kind = self.kinds[caller.kind]
+        value = await kind.read(caller)
+        new = self._rewritten(kind, value.text)
+        await kind.write(caller, CallerValue(text=new, etag=value.etag))
+        assert (await kind.read(caller)).text == new != value.text
+        return value
+
+    async def move_back(self, caller: Caller, old: CallerValue) -> None:
+        """Undo what `move` did."""
+        kind = self.kinds[caller.kind]
+        urls = {self.original.trigger_url_id: self.builder.url_of(self.copy)}
+        flow_ids = {self.original.workflow_id: self.copy.workflow_id}
+        edits = rewrite(old.text, is_json=kind.is_json, urls=urls, flow_ids=flow_ids).edits
+        value = await kind.read(caller)
+        text = undo(value.text, edits, signatures_in(old.text))
+        await kind.write(caller, CallerValue(text=text, etag=value.etag))
+
+    def _rewritten(self, kind: CallerKind, text: str) -> str:
+        return rewrite(
+            text,
+            is_json=kind.is_json,
+            urls={self.original.trigger_url_id: self.builder.url_of(self.copy)},
+            flow_ids={self.original.workflow_id: self.copy.workflow_id},
+        ).text
+
+    def runs_after_a_beat(self) -> tuple[int, int]:
+        """Let every system call once; return the runs of the original and of the copy."""
+        self.world.traffic.beat(self.world)
+        assert self.world.traffic.lost == []
+        return len(self.original.runs), len(self.copy.runs)
