@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.environment import EnvironmentSettings, Mode
+from shared.domain.environment import Mode
 from shared.domain.jobs.deletion import DeletionState
 from shared.domain.jobs.job import JobState, Order
 from shared.domain.plans.plan_item import PlannedAction
@@ -24,10 +24,9 @@ from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.order_deletions import keep_originals
 from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.show_remediation import show_plan
-from shared.use_cases.start_remediation import StartRemediation, order_remediation
 from tests.functional.deletion_story import DAY, MINUTE, deletions, order, retired_story
 from tests.functional.remediation_story import Story
-from tests.twins.builder import Builder
+from tests.functional.two_environments import TwoEnvironments
 
 HOUR = timedelta(hours=1)
 NOW = timedelta(0)
@@ -169,21 +168,12 @@ async def test_an_approved_preparation_stops_once_a_key_is_applied() -> None:
 
 async def test_an_approval_that_is_sent_again_is_the_same_approval() -> None:
     """The answer got lost: the second one counts the same environments, nothing is done twice."""
-    story = Story()
-    story.build.http_flow("Orders")
-    story.build.link()
-    other = Builder(story.world, name="Other")
-    other.http_flow("Orders")
-    other.link()
-    ids = (story.build.environment.id, other.environment.id)
-    for identity in ids:
-        row = EnvironmentSettings(environment_id=identity, mode=Mode.APPROVE)
-        await story.services.tables.environments.upsert(row)
-    asked = StartRemediation(
-        mode=RemediationMode.APPLY, origin=Origin.ORDER, cause="both", environment_ids=ids
-    )
-    story.remediation = await order_remediation(story.services, asked)
-    await story.run(HOUR)
+    story = TwoEnvironments()
+    for build in story.builders:
+        build.http_flow("Orders")
+    story.prepare()
+    await story.opt_in_both(Mode.APPROVE)
+    await story.order_of(*story.builders)
     plans = await show_plan(story.services, story.remediation.id)
     versions = tuple(plan.version for plan in plans)
     one = Approval(versions=versions[:1], by="tests")

@@ -47,8 +47,8 @@ class ScarceSettings:
         return {"FLOW_URL": self._story.build.url_of(flow), "OTHER": "stays"}
 
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
-        """Nobody writes."""
-        raise NotImplementedError
+        """Fail: a search only reads."""
+        raise AssertionError(f"{site_id} was written")
 
 
 async def test_a_search_of_more_apps_than_the_budget_reads_ends() -> None:

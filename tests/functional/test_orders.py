@@ -9,14 +9,13 @@ import pytest
 
 from shared.domain.environment import EnvironmentSettings, Mode
 from shared.domain.jobs.job import JobState
-from shared.domain.plans.remediation import EnvironmentJobState, Origin, RemediationMode
+from shared.domain.plans.remediation import EnvironmentJobState
 from shared.errors import Blocked
 from shared.services import Services
 from shared.use_cases import decide_plan
-from shared.use_cases.start_remediation import StartRemediation, order_remediation
 from tests.functional.disturbance import disturb
 from tests.functional.remediation_story import Story, approve_shown
-from tests.twins.builder import Builder
+from tests.functional.two_environments import TwoEnvironments
 from tests.twins.crash import Plan
 from tests.twins.services import services_of
 from tests.twins.snapshot import differences, take_snapshot
@@ -195,34 +194,21 @@ async def test_a_cancel_while_the_plan_is_being_dispatched_cancels_what_stands()
 
 async def test_an_approval_is_for_all_environments_or_for_none() -> None:
     """One environment in mode assess: the other's plan still waits after the refusal."""
-    story = Story()
-    story.build.http_flow("Orders")
-    story.build.link()
-    other = Builder(story.world, name="Other")
-    other.http_flow("Elsewhere")
-    other.link(name="cmk-eu")
+    story = TwoEnvironments()
+    for build in story.builders:
+        build.http_flow("Orders")
+    story.prepare()
+    await story.opt_in_both(Mode.APPROVE)
+    await story.order_of(*story.builders)
     tables = story.services.tables
-    ids = sorted([story.build.environment.id, other.environment.id])
-    for identity in ids:
-        row = EnvironmentSettings(environment_id=identity, mode=Mode.APPROVE)
-        await tables.environments.upsert(row)
-    order = StartRemediation(
-        mode=RemediationMode.APPLY,
-        origin=Origin.ORDER,
-        cause="both",
-        environment_ids=tuple(ids),
-    )
-    remediation = await order_remediation(story.services, order)
-    await story.run(HOUR)
-    for identity in ids:
-        row = EnvironmentSettings(environment_id=identity, mode=Mode.ASSESS)
+    for build in story.builders:
+        row = EnvironmentSettings(environment_id=build.environment.id, mode=Mode.ASSESS)
         await tables.environments.upsert(row)
         with pytest.raises(Blocked):
-            await approve_shown(story.services, remediation.id)
-        row = EnvironmentSettings(environment_id=identity, mode=Mode.APPROVE)
-        await tables.environments.upsert(row)
+            await approve_shown(story.services, story.remediation.id)
+        await story.opt_in_both(Mode.APPROVE)
 
-    jobs = await tables.environment_jobs.all(remediation.id)
+    jobs = await tables.environment_jobs.all(story.remediation.id)
 
     assert {job.state for job in jobs} == {EnvironmentJobState.AWAITING_APPROVAL}
 

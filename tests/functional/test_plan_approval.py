@@ -4,17 +4,16 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.environment import EnvironmentSettings, Mode
+from shared.domain.environment import Mode
 from shared.domain.jobs.job import JobState
 from shared.domain.plans.plan_item import PlannedAction
-from shared.domain.plans.remediation import EnvironmentJobState, Origin, RemediationMode
+from shared.domain.plans.remediation import EnvironmentJobState
 from shared.errors import Blocked, NotFound
 from shared.services import Services
 from shared.use_cases.approve_plan import Approval, approve
 from shared.use_cases.show_remediation import ShownPlan, show_plan
-from shared.use_cases.start_remediation import StartRemediation, order_remediation
 from tests.functional.remediation_story import Story, approve_shown, edit, planned
-from tests.twins.builder import Builder
+from tests.functional.two_environments import TwoEnvironments
 
 HOUR = timedelta(hours=1)
 
@@ -81,21 +80,13 @@ async def test_an_unchanged_plan_keeps_its_version() -> None:
 
 async def test_one_environment_is_approved_at_a_time() -> None:
     """The other one's plan waits on; its version is its own although its flow is of equal kind."""
-    story = Story()
-    story.build.http_flow("Orders")
-    story.build.link()
-    other = Builder(story.world, name="Other")
-    other.http_flow("Orders")
-    other.link()
-    ids = (story.build.environment.id, other.environment.id)
-    for identity in ids:
-        row = EnvironmentSettings(environment_id=identity, mode=Mode.APPROVE)
-        await story.services.tables.environments.upsert(row)
-    order = StartRemediation(
-        mode=RemediationMode.APPLY, origin=Origin.ORDER, cause="both", environment_ids=ids
-    )
-    story.remediation = await order_remediation(story.services, order)
-    await story.run(HOUR)
+    story = TwoEnvironments()
+    for build in story.builders:
+        build.http_flow("Orders")
+    story.prepare()
+    await story.opt_in_both(Mode.APPROVE)
+    await story.order_of(*story.builders)
+    ids = [build.environment.id for build in story.builders]
     plans = {
         plan.environment_job.environment_id: plan
         for plan in await show_plan(story.services, story.remediation.id)

@@ -10,14 +10,15 @@ from tests.twins.flow_service import delete, turn_off, turn_on
 from tests.twins.invariants import pairs_on_together
 
 
-async def test_an_original_that_is_turned_on_after_the_dispatch_is_not_cut_off() -> None:
-    """Planned as off, it is on when the copy is made: callers move and the quiet days count."""
+@pytest.mark.parametrize("reached", [JobState.COPYING, JobState.PROVEN])
+async def test_an_original_that_is_turned_on_meanwhile_is_not_cut_off(reached: JobState) -> None:
+    """Planned or copied as off, it is on: so is its copy, callers move, the quiet days count."""
     story = Story()
     form = story.build.off_flow("Form")
     story.build.app_setting_caller(form)
     await planned(story)
     await story.approve(run=timedelta(0))
-    await story.until("Form", JobState.COPYING)
+    await story.until("Form", reached)
     turn_on(story.world, form, story.build.owner)
     story.world.traffic.beat(story.world)
 
@@ -50,25 +51,6 @@ async def test_an_original_that_goes_off_while_its_copy_comes_on_takes_the_copy_
     assert job.state is JobState.RETIRED, (job.reason, job.history)
     assert job.pattern is Pattern.OFF
     assert not copy.is_on
-
-
-async def test_an_original_that_is_turned_on_after_its_copy_is_not_cut_off() -> None:
-    """Copied as off, it is on when it would retire: its copy is turned on and its callers move."""
-    story = Story()
-    child = story.build.off_flow("Form")
-    story.build.app_setting_caller(child)
-    await planned(story)
-    await story.approve(run=timedelta(0))
-    await story.until("Form", JobState.PROVEN)
-    turn_on(story.world, child, story.build.owner)
-    story.world.traffic.beat(story.world)
-
-    await story.run(timedelta(days=60))
-    story.world.traffic.beat(story.world)
-
-    job = await story.job("Form")
-    assert (job.state, job.pattern) == (JobState.RETIRED, Pattern.CALLED), job.history
-    assert story.world.traffic.lost == []
 
 
 async def test_a_self_starting_flow_that_is_turned_off_before_the_swap_stays_off() -> None:
