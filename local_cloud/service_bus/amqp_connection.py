@@ -1,41 +1,68 @@
-"""One client's connection: proton's protocol engine between a socket and the broker's links."""
+"""One client's connection: protocol headers, sign-in, sessions, and which link leads where."""
 
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
-from proton import (
-    Collector,
-    Connection,
-    Delivery,
-    Link,
-    Receiver,
-    Sender,
-    Session,
-    Terminus,
-    Transport,
-)
-
 from local_cloud.service_bus import management
+from local_cloud.service_bus.amqp_frames import (
+    AMQP_HEADER,
+    EMPTY_FRAME,
+    MAX_FRAME_SIZE,
+    MIN_MAX_FRAME_SIZE,
+    SASL_HEADER,
+    Frame,
+    FrameReader,
+    MalformedFrame,
+    Performative,
+    write_frame,
+)
 from local_cloud.service_bus.amqp_links import (
+    MAX_MESSAGE_SIZE,
     Answer,
-    BrokerLink,
     ReceiveLink,
     ReplyLink,
     RequestLink,
     SendLink,
-    accept,
     accept_any_token,
-    refuse,
+)
+from local_cloud.service_bus.amqp_session import (
+    LinkEnd,
+    ReceivingEnd,
+    SendingEnd,
+    Session,
+    error_value,
+)
+from local_cloud.service_bus.amqp_types import (
+    NULL,
+    MalformedValue,
+    Symbol,
+    array_of,
+    content,
+    decode,
+    described_value,
+    elements,
+    entries,
+    string,
+    symbol,
+    ubyte,
+    uint,
+    ushort,
 )
 from local_cloud.service_bus.namespace import EntityNotFound, Namespace
 
 _CBS_NODE = "$cbs"
 _MANAGEMENT_SUFFIX = "/$management"
 _SESSION_FILTER = "com.microsoft:session-filter"
-_MAX_FRAME_SIZE = 65_536
+_COORDINATOR = 0x30
+#: How clients may sign in, without saying who they are. Azure's client for .NET insists on the
+#: first; those for Python and JavaScript on the second.
+_MECHANISMS = (Symbol("MSSBCBS"), Symbol("ANONYMOUS"))
+_SASL_OK, _SASL_REFUSED = 0, 1
+
+BrokerLink = SendLink | ReceiveLink | RequestLink | ReplyLink
 
 
 class Turns(Protocol):
@@ -57,26 +84,16 @@ class AmqpConnection(asyncio.Protocol):
     def __init__(self, namespace: Namespace, turns: Turns) -> None:
         self._namespace = namespace
         self._turns = turns
-        self._links: dict[Link, BrokerLink] = {}
-        self._collector = Collector()
-        self._connection = Connection()
-        self._connection.collect(self._collector)
-        self._engine = Transport(Transport.SERVER)
-        self._engine.max_frame_size = _MAX_FRAME_SIZE
-        self._engine.sasl().allowed_mechs("ANONYMOUS")
-        self._engine.require_auth(False)
-        self._engine.bind(self._connection)
-        #: What is done on an event, by its name; each is called with what the event is about.
-        self._handlers: dict[str, Callable[[Any], None]] = {
-            "on_connection_remote_open": self._open_connection,
-            "on_connection_remote_close": Connection.close,
-            "on_session_remote_open": Session.open,
-            "on_session_remote_close": self._close_session,
-            "on_link_remote_open": self._attach,
-            "on_link_remote_close": self._detach,
-            "on_link_remote_detach": self._detach,
-            "on_delivery": self._take_delivery,
-        }
+        self._reader = FrameReader()
+        self._pending = bytearray()
+        #: Reads on as far as it can: first a header, then the frames of its protocol.
+        self._read: Callable[[], None] = self._read_header
+        self._sessions: dict[int, Session] = {}
+        self._links: dict[LinkEnd, BrokerLink] = {}
+        self._max_frame_size = MIN_MAX_FRAME_SIZE
+        self._heartbeat_seconds: float | None = None
+        self._written_at = 0.0
+        self._is_over = False
 
     # --- what asyncio calls
 
@@ -87,105 +104,169 @@ class AmqpConnection(asyncio.Protocol):
         self._turns.connection_opened(self)
 
     def data_received(self, data: bytes) -> None:
-        """Hands received bytes to the engine, and what it makes of them to the links."""
-        remaining = memoryview(data)
-        while remaining:
-            capacity = self._engine.capacity()
-            if capacity <= 0:  # the engine has closed: a protocol error, which it tells the client
-                break
-            self._engine.push(bytes(remaining[:capacity]))
-            remaining = remaining[capacity:]
-            self._dispatch()
+        """Does what the client says, as far as it has arrived."""
+        if self._is_over:
+            return
+        self._reader.feed(data)
+        try:
+            self._read()
+        except (MalformedFrame, MalformedValue) as error:
+            self._close("amqp:decode-error", str(error))
         self._turns.end_turn_soon()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio names it
         """Forgets the links; the locks of their messages stay until they expire."""
         self._turns.connection_closed(self)
+        self._is_over = True
+        self._sessions.clear()
         self._links.clear()
-        self._handlers.clear()
-        self._engine.unbind()
-        self._collector.release()
 
     # --- what the server calls
 
-    def receive_links(self) -> list[ReceiveLink]:
-        """Returns the links that hand messages out."""
-        return [link for link in self._links.values() if isinstance(link, ReceiveLink)]
+    def delivering_links(self) -> list[ReceiveLink | ReplyLink]:
+        """Returns the links that hand messages or replies out."""
+        return [link for link in self._links.values() if isinstance(link, ReceiveLink | ReplyLink)]
 
     def write(self, now: float) -> None:
-        """Writes what the engine holds; *now* is monotonic, in seconds, for heartbeats."""
-        self._engine.tick(now)
-        while (pending := self._engine.pending()) > 0:
-            self._socket.write(self._engine.peek(pending) or b"")
-            self._engine.pop(pending)
-        self._dispatch()
-        if pending < 0:
+        """Writes what has gathered; *now* is monotonic, in seconds, for heartbeats."""
+        if not self._pending and self._heartbeat_seconds is not None:
+            if now - self._written_at < self._heartbeat_seconds:
+                return
+            self._pending += EMPTY_FRAME
+        if self._pending:
+            self._socket.write(bytes(self._pending))
+            self._pending.clear()
+            self._written_at = now
+        if self._is_over:
             self._socket.close()
 
     def close(self) -> None:
         """Drops the connection at once, whether or not the client still reads."""
         self._socket.abort()
 
-    # --- what the engine reports
+    # --- how a connection begins and ends
 
-    def _dispatch(self) -> None:
-        while (event := self._collector.peek()) is not None:
-            handler = self._handlers.get(event.type.method)
-            if handler is not None:
-                handler(event.context)
-            self._collector.pop()
-
-    def _open_connection(self, connection: Connection) -> None:
-        connection.container = "local-service-bus"
-        connection.open()
-
-    def _close_session(self, session: Session) -> None:
-        for link in [link for link in self._links if link.session == session]:
-            self._forget(link)
-        session.close()
-        session.free()
-
-    def _detach(self, link: Link) -> None:
-        self._forget(link)
-        link.close()
-        link.free()
-
-    def _forget(self, link: Link) -> None:
-        self._links.pop(link, None)
-        for peer in self._links.values():
-            if isinstance(peer, RequestLink) and peer.reply_link == link:
-                peer.reply_link = None
-
-    def _take_delivery(self, delivery: Delivery) -> None:
-        link = self._links.get(delivery.link)
-        if link is not None:
-            link.on_delivery(delivery)
-
-    def _attach(self, link: Sender | Receiver) -> None:
-        if link.remote_target.type == Terminus.COORDINATOR:
-            refuse(link, "amqp:not-implemented", "Transactions are not offered here.")
+    def _read_header(self) -> None:
+        header = self._reader.protocol_header()
+        if header is None:
             return
-        node = _node_of(link)
-        try:
-            if node == _CBS_NODE:
-                self._attach_node(link, node, accept_any_token)
-            elif node.endswith(_MANAGEMENT_SUFFIX):
-                queue = self._namespace.queue(node.removesuffix(_MANAGEMENT_SUFFIX))
-                self._attach_node(link, node, partial(management.answer, queue))
-            elif isinstance(link, Sender):
-                self._attach_receiver(link, node)
-            else:
-                self._attach_sender(link, node)
-        except EntityNotFound as error:
-            refuse(link, "amqp:not-found", str(error))
+        if header == SASL_HEADER:
+            self._pending += SASL_HEADER + write_frame(
+                Performative.SASL_MECHANISMS,
+                sasl_server_mechanisms=array_of([symbol(name) for name in _MECHANISMS], 0xA3),
+            )
+            self._read = self._read_sign_in
+        elif header == AMQP_HEADER:
+            self._pending += AMQP_HEADER
+            self._read = self._read_frames
+        else:  # as the standard has it: say what is spoken here, and hang up
+            self._pending += AMQP_HEADER
+            self._is_over = True
+            return
+        self._read()
 
-    def _attach_node(self, link: Sender | Receiver, node: str, answer: Answer) -> None:
-        accept(link)
-        if isinstance(link, Sender):
-            self._links[link] = ReplyLink(link)
+    def _read_sign_in(self) -> None:
+        for frame in self._reader.frames():
+            if frame.performative is not Performative.SASL_INIT:
+                raise MalformedFrame(f"{frame.performative.name} in place of SASL_INIT")
+            is_known = frame.value("mechanism") in _MECHANISMS
+            code = ubyte(_SASL_OK if is_known else _SASL_REFUSED)
+            self._pending += write_frame(Performative.SASL_OUTCOME, code=code)
+            self._is_over = not is_known
+            self._read = self._read_header
+            if is_known:
+                self._read()
+            return
+
+    def _read_frames(self) -> None:
+        for frame in self._reader.frames():
+            match frame.performative:
+                case Performative.OPEN:
+                    self._open(frame)
+                case Performative.BEGIN:
+                    self._sessions[frame.channel] = Session(
+                        frame, self._pending.extend, self._max_frame_size, self._attach
+                    )
+                case Performative.END:
+                    self._end(frame.channel)
+                case Performative.CLOSE:
+                    self._close()
+                    return
+                case _:
+                    self._take(frame)
+
+    def _open(self, frame: Frame) -> None:
+        offered = frame.value("max_frame_size", MAX_FRAME_SIZE)
+        self._max_frame_size = max(MIN_MAX_FRAME_SIZE, min(offered, MAX_FRAME_SIZE))
+        idle_milliseconds = frame.value("idle_timeout", 0)
+        # Half of what the client bears, as the standard advises.
+        self._heartbeat_seconds = idle_milliseconds / 2000 if idle_milliseconds else None
+        self._pending += write_frame(
+            Performative.OPEN,
+            container_id=string("local-service-bus"),
+            max_frame_size=uint(MAX_FRAME_SIZE),
+            channel_max=ushort(frame.value("channel_max", 0xFFFF)),
+        )
+
+    def _close(self, condition: str | None = None, description: str = "") -> None:
+        error = NULL if condition is None else error_value(condition, description)
+        self._pending += write_frame(Performative.CLOSE, error=error)
+        self._is_over = True
+
+    def _end(self, channel: int) -> None:
+        session = self._sessions.pop(channel, None)
+        if session is not None:
+            self._forget_detached()
+            self._pending += write_frame(Performative.END, channel=channel)
+
+    def _take(self, frame: Frame) -> None:
+        session = self._sessions.get(frame.channel)
+        if session is None:
+            raise MalformedFrame(f"{frame.performative.name} on channel {frame.channel}, not begun")
+        session.take(frame)
+        if frame.performative is Performative.DETACH:
+            self._forget_detached()
+
+    def _forget_detached(self) -> None:
+        attached = {end for session in self._sessions.values() for end in session.links.values()}
+        self._links = {end: link for end, link in self._links.items() if end in attached}
+        for link in self._links.values():
+            if isinstance(link, RequestLink) and link.replies not in self._links.values():
+                link.replies = None
+
+    # --- which link leads where
+
+    def _attach(self, end: LinkEnd) -> None:
+        try:
+            self._lead(end)
+        except EntityNotFound as error:
+            end.session.refuse(end, "amqp:not-found", str(error))
+
+    def _lead(self, end: LinkEnd) -> None:
+        terminus = end.attach.encoded("source" if isinstance(end, SendingEnd) else "target")
+        descriptor, fields = (0, NULL) if terminus == NULL else described_value(terminus)
+        if descriptor == _COORDINATOR:
+            text = "Transactions are not offered here."
+            end.session.refuse(end, "amqp:not-implemented", text)
+            return
+        node = _node(elements(fields))
+        if node == _CBS_NODE:
+            self._attach_node(end, node, accept_any_token)
+        elif node.endswith(_MANAGEMENT_SUFFIX):
+            queue = self._namespace.queue(node.removesuffix(_MANAGEMENT_SUFFIX))
+            self._attach_node(end, node, partial(management.answer, queue))
+        elif isinstance(end, SendingEnd):
+            self._attach_receiver(end, node, elements(fields))
         else:
-            self._links[link] = RequestLink(link, answer)
-        self._pair(link.session, node)
+            self._attach_sender(end, node)
+
+    def _attach_node(self, end: LinkEnd, node: str, answer: Answer) -> None:
+        end.session.accept(end, MAX_MESSAGE_SIZE)
+        if isinstance(end, SendingEnd):
+            self._links[end] = ReplyLink(end, node)
+        else:
+            self._links[end] = RequestLink(end, node, answer)
+        self._pair(end.session, node)
 
     def _pair(self, session: Session, node: str) -> None:
         """Gives each request link of a node its reply link.
@@ -193,38 +274,35 @@ class AmqpConnection(asyncio.Protocol):
         The reply-to of a request is the node, and the SDK's threads may attach several pairs in
         one session; the order in which they are attached tells which links belong together.
         """
-        peers = [
-            peer
-            for link, peer in self._links.items()
-            if link.session == session and _node_of(link) == node
-        ]
-        requests = [peer for peer in peers if isinstance(peer, RequestLink)]
-        replies = [peer for peer in peers if isinstance(peer, ReplyLink)]
+        peers = [link for end, link in self._links.items() if end.session is session]
+        requests = [each for each in peers if isinstance(each, RequestLink) and each.node == node]
+        replies = [each for each in peers if isinstance(each, ReplyLink) and each.node == node]
         for request, reply in zip(requests, replies, strict=False):
-            request.reply_link = reply.link
+            request.replies = reply
 
-    def _attach_receiver(self, link: Sender, node: str) -> None:
+    def _attach_receiver(self, end: SendingEnd, node: str, source: list[bytes]) -> None:
         queue = self._namespace.queue(node)
-        filters = link.remote_source.filter
-        filters.rewind()
-        wanted = filters.get_object() if filters.next() else None
-        if isinstance(wanted, dict) and _SESSION_FILTER in wanted:
-            refuse(link, "amqp:not-allowed", "Sessions are not offered here.")
+        filters = source[7] if len(source) > 7 else NULL
+        if _SESSION_FILTER in entries(filters):
+            end.session.refuse(end, "amqp:not-allowed", "Sessions are not offered here.")
             return
-        accept(link)
-        self._links[link] = ReceiveLink(link, queue)
+        end.session.accept(end, MAX_MESSAGE_SIZE)
+        self._links[end] = ReceiveLink(end, queue)
 
-    def _attach_sender(self, link: Receiver, node: str) -> None:
+    def _attach_sender(self, end: ReceivingEnd, node: str) -> None:
         queue = self._namespace.queue(node)
         if queue.dead_letters is None:
-            refuse(link, "amqp:not-allowed", "Nothing can be sent to a dead-letter queue.")
+            text = "Nothing can be sent to a dead-letter queue."
+            end.session.refuse(end, "amqp:not-allowed", text)
             return
-        accept(link)
-        self._links[link] = SendLink(link, queue)
+        end.session.accept(end, MAX_MESSAGE_SIZE)
+        self._links[end] = SendLink(end, queue)
 
 
-def _node_of(link: Link) -> str:
+def _node(terminus: list[bytes]) -> str:
     """Returns the node that a link is for: clients send whole URLs, and in any case."""
-    terminus = link.remote_source if isinstance(link, Sender) else link.remote_target
-    address = terminus.address or ""
-    return (urlsplit(address).path if "://" in address else address).strip("/").lower()
+    address = decode(terminus[0]) if terminus else None
+    if address is None:
+        return ""
+    text = content(terminus[0]).decode(errors="replace")
+    return (urlsplit(text).path if "://" in text else text).strip("/").lower()

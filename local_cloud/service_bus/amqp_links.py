@@ -1,112 +1,123 @@
-"""The links that a client may attach: requests and their replies, sending, receiving.
+"""What the links are for that a client may attach: requests and replies, sending, receiving."""
 
-Each class is the broker's end of one link. None of them writes to the network: proton keeps the
-frames until the server's turn has committed.
-"""
-
+from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
 from uuid import UUID, uuid4
 
-from proton import (
-    Condition,
-    Delivery,
-    Disposition,
-    Link,
-    Message,
-    MessageException,
-    Receiver,
-    Sender,
-    int32,
-    symbol,
+from local_cloud.service_bus.amqp_message import (
+    AmqpRequest,
+    MalformedMessage,
+    read_request,
+    unpack,
+    with_properties,
+    write_delivery,
+    write_message,
 )
-
-from local_cloud.service_bus.amqp_message import MalformedMessage, unpack, write_delivery
-from local_cloud.service_bus.queue_messages import DeadLettering, MessageLockLost
+from local_cloud.service_bus.amqp_session import (
+    ACCEPTED,
+    Delivery,
+    Outcome,
+    OutcomeCode,
+    ReceivingEnd,
+    SendingEnd,
+    rejected,
+)
+from local_cloud.service_bus.amqp_types import (
+    NULL,
+    MalformedValue,
+    decode,
+    described_value,
+    elements,
+    entries,
+    int32,
+    string,
+)
+from local_cloud.service_bus.queue_messages import Amendment, DeadLettering, MessageLockLost
 from local_cloud.service_bus.queue_model import Queue
 
 #: The limit of the Standard tier, in bytes.
 MAX_MESSAGE_SIZE = 262_144
 _SEND_CREDIT = 1000
+_SETTLED = 1
 
-
-#: Makes the reply to a request.
-Answer = Callable[[Message], Message]
-
-
-class BrokerLink(Protocol):
-    """The broker's end of a link."""
-
-    def on_delivery(self, delivery: Delivery) -> None:
-        """Takes in a transfer, or the other side's settlement of one."""
+#: Makes the reply to a request, encoded.
+Answer = Callable[[AmqpRequest], bytes]
 
 
 class RequestLink:
     """Receives requests for a node and answers each on the reply link that belongs to it."""
 
-    def __init__(self, link: Receiver, answer: Answer) -> None:
-        self._link = link
-        self._answer = answer
+    def __init__(self, end: ReceivingEnd, node: str, answer: Answer) -> None:
+        self.node = node
         #: Set when the client has attached it, None again when it has detached it.
-        self.reply_link: Sender | None = None
-        link.flow(_SEND_CREDIT)
+        self.replies: ReplyLink | None = None
+        self._end = end
+        self._answer = answer
+        end.on_delivery = self._take
+        end.keep_credit(_SEND_CREDIT)
 
-    def on_delivery(self, delivery: Delivery) -> None:
-        """Answers one request."""
-        payload = _payload(self._link, delivery)
-        if payload is None:
-            return
-        if self.reply_link is None:
-            _reject(delivery, "amqp:precondition-failed", "no link is attached for the reply")
-            return
+    def _take(self, delivery: Delivery) -> None:
+        self._end.settle(delivery, self._reply(delivery.payload))
+        self._end.keep_credit(_SEND_CREDIT)
+
+    def _reply(self, payload: bytes) -> Outcome:
+        if self.replies is None:
+            return rejected("amqp:precondition-failed", "no link is attached for the reply")
         try:
-            request = Message()
-            request.decode(payload)
-        except MessageException as error:
-            _reject(delivery, "amqp:decode-error", str(error))
-            return
-        _settle(delivery, Disposition.ACCEPTED)
-        _send(self.reply_link, uuid4(), self._answer(request).encode()).settle()
-        _top_up(self._link)
+            reply = self._answer(read_request(payload))
+        except MalformedMessage as error:
+            return rejected("amqp:decode-error", str(error))
+        self.replies.waiting.append(reply)
+        return ACCEPTED
 
 
 class ReplyLink:
-    """Carries the replies of a node; what the client says to them is of no interest."""
+    """Carries the replies of a node, which need no settlement."""
 
-    def __init__(self, link: Sender) -> None:
-        self.link = link
+    def __init__(self, end: SendingEnd, node: str) -> None:
+        self.node = node
+        #: Encoded replies for which the client has not given credit yet.
+        self.waiting: deque[bytes] = deque()
+        self._end = end
 
-    def on_delivery(self, delivery: Delivery) -> None:
-        """Forgets a reply that the client has settled."""
-        delivery.settle()
+    def deliver_one(self) -> bool:
+        """Sends the next reply if there is one and the client has room for it."""
+        if not (self.waiting and self._end.can_deliver):
+            return False
+        self._end.deliver(uuid4().bytes, self.waiting.popleft(), is_settled=True)
+        return True
+
+    def finish_drain(self) -> None:
+        """Gives unused credit back, if the client has asked for it."""
+        self._end.finish_drain()
 
 
 class SendLink:
     """Takes messages into a queue."""
 
-    def __init__(self, link: Receiver, queue: Queue) -> None:
-        self._link = link
+    def __init__(self, end: ReceivingEnd, queue: Queue) -> None:
+        self._end = end
         self._queue = queue
-        link.flow(_SEND_CREDIT)
+        end.on_delivery = self._take
+        end.keep_credit(_SEND_CREDIT)
 
-    def on_delivery(self, delivery: Delivery) -> None:
-        """Enqueues a message, or all messages of a batch, and accepts the transfer."""
-        payload = _payload(self._link, delivery)
-        if payload is None:
-            return
-        _top_up(self._link)
-        if len(payload) > MAX_MESSAGE_SIZE:
-            text = f"The message of {len(payload)} bytes is over {MAX_MESSAGE_SIZE} bytes."
-            _reject(delivery, "amqp:link:message-size-exceeded", text)
-            return
+    def _take(self, delivery: Delivery) -> None:
+        self._end.settle(delivery, self._enqueue(delivery))
+        self._end.keep_credit(_SEND_CREDIT)
+
+    def _enqueue(self, delivery: Delivery) -> Outcome:
+        """Enqueues a message, or all messages of a batch."""
+        size = len(delivery.payload)
+        if size > MAX_MESSAGE_SIZE:
+            text = f"The message of {size} bytes is over {MAX_MESSAGE_SIZE} bytes."
+            return rejected("amqp:link:message-size-exceeded", text)
         try:
-            messages = unpack(payload)
+            messages = unpack(delivery.payload, delivery.message_format)
         except MalformedMessage as error:
-            _reject(delivery, "amqp:decode-error", str(error))
-            return
+            return rejected("amqp:decode-error", str(error))
         for message in messages:
             self._queue.enqueue(message)
-        _settle(delivery, Disposition.ACCEPTED)
+        return ACCEPTED
 
 
 class ReceiveLink:
@@ -115,139 +126,91 @@ class ReceiveLink:
     The locks belong to the queue, not to the link: they outlive it until they expire.
     """
 
-    def __init__(self, link: Sender, queue: Queue) -> None:
-        self._link = link
-        self.queue = queue
-        self._deletes_on_delivery = link.remote_snd_settle_mode == Link.SND_SETTLED
+    def __init__(self, end: SendingEnd, queue: Queue) -> None:
+        self._end = end
+        self._queue = queue
+        self._deletes_on_delivery = end.attach.value("snd_settle_mode") == _SETTLED
+        end.on_outcome = self._settle
 
     def deliver_one(self) -> bool:
-        """Sends the next message if there is one and the client has given credit for it."""
-        if self._link.credit <= 0:
+        """Sends the next message if there is one and the client has room for it."""
+        if not self._end.can_deliver:
             return False
         if self._deletes_on_delivery:
-            message = self.queue.receive_and_delete()
-            if message is None:
-                return False
-            _send(self._link, uuid4(), write_delivery(message)).settle()
-            return True
-        received = self.queue.receive()
+            message = self._queue.receive_and_delete()
+            if message is not None:
+                self._end.deliver(uuid4().bytes, write_delivery(message), is_settled=True)
+            return message is not None
+        received = self._queue.receive()
         if received is None:
             return False
         message, lock = received
-        delivery = _send(self._link, lock.token, write_delivery(message, lock))
-        delivery.lock_token = lock.token
+        # The SDK reads the lock token from the tag, written as .NET writes a GUID.
+        payload = write_delivery(message, lock)
+        self._end.deliver(lock.token.bytes_le, payload, is_settled=False)
         return True
 
     def finish_drain(self) -> None:
         """Gives unused credit back, if the client has asked for it."""
-        if self._link.drain_mode:
-            self._link.drained()
+        self._end.finish_drain()
 
-    def on_delivery(self, delivery: Delivery) -> None:
+    def _settle(self, tag: bytes, outcome: Outcome) -> Outcome:
         """Settles a message as the client says and confirms with the same outcome.
 
         Since 7.15 the SDK waits for that confirmation; a refusal is `rejected` with an error.
         """
-        outcome = delivery.remote_state
-        if not (outcome or delivery.settled):
-            return
         try:
-            is_settled = self._apply(outcome, delivery)
+            self._apply(UUID(bytes_le=tag), outcome)
         except MessageLockLost as error:
-            _reject(delivery, "com.microsoft:message-lock-lost", f"The lock is lost: {error}.")
-            return
-        if is_settled:
-            _settle(delivery, outcome)
-        else:
-            text = f"the outcome {outcome!r} (deferral?) is not offered here"
-            _reject(delivery, "amqp:not-implemented", text)
+            return rejected("com.microsoft:message-lock-lost", f"The lock is lost: {error}.")
+        return Outcome(code=outcome.code)
 
-    def _apply(self, outcome: int, delivery: Delivery) -> bool:
-        token: UUID = delivery.lock_token
-        match outcome:
-            case Disposition.ACCEPTED:
-                self.queue.complete(token)
-            case Disposition.REJECTED:
-                self.queue.dead_letter(token, _dead_lettering(delivery.remote.condition))
-            case Disposition.RELEASED:
-                self.queue.release(token)
-            case Disposition.MODIFIED if not delivery.remote.undeliverable:
-                self.queue.abandon(token)
-            case _:
-                return False
-        return True
+    def _apply(self, token: UUID, outcome: Outcome) -> None:
+        match outcome.code:
+            case OutcomeCode.ACCEPTED:
+                self._queue.complete(token)
+            case OutcomeCode.RELEASED:
+                self._queue.release(token)
+            case OutcomeCode.REJECTED:
+                dead_lettering, amend = _dead_lettering(outcome.field(0))
+                self._queue.dead_letter(token, dead_lettering, amend)
+            case OutcomeCode.MODIFIED:
+                is_undeliverable_here = decode(outcome.field(1))
+                settle = self._queue.defer if is_undeliverable_here else self._queue.abandon
+                settle(token, amendment(entries(outcome.field(2))))
 
 
-def accept(link: Link) -> None:
-    """Attaches *link* as the client asked; the SDK wants its source and target echoed."""
-    link.source.copy(link.remote_source)
-    link.target.copy(link.remote_target)
-    link.snd_settle_mode = link.remote_snd_settle_mode
-    link.rcv_settle_mode = link.remote_rcv_settle_mode
-    if link.is_receiver:
-        link.max_message_size = MAX_MESSAGE_SIZE
-    link.open()
+def amendment(properties: dict[str, bytes]) -> Amendment | None:
+    """Returns what changes the application properties that a receiver names, or None."""
+    if not properties:
+        return None
+    return lambda payload: with_properties(payload, properties)
 
 
-def refuse(link: Link, condition: str, description: str) -> None:
-    """Detaches *link* with an error, after an attach without termini, as the standard has it."""
-    link.source.type = link.source.UNSPECIFIED
-    link.target.type = link.target.UNSPECIFIED
-    link.open()
-    link.condition = _error(condition, description)
-    link.close()
-
-
-def accept_any_token(request: Message) -> Message:
+def accept_any_token(request: AmqpRequest) -> bytes:
     """Answers a request to `$cbs`: every token is good, which is why only this machine gets in."""
-    properties = {"status-code": int32(200), "status-description": "OK"}
-    return Message(body=None, correlation_id=request.id, properties=properties)
-
-
-def _payload(link: Receiver, delivery: Delivery) -> bytes | None:
-    if delivery.aborted:
-        delivery.settle()
-        return None
-    if not delivery.readable or delivery.partial:
-        return None
-    payload = link.recv(delivery.pending)
-    link.advance()
-    return bytes(payload or b"")
-
-
-def _top_up(link: Receiver) -> None:
-    if link.credit <= _SEND_CREDIT // 2:
-        link.flow(_SEND_CREDIT - link.credit)
-
-
-def _send(link: Sender, token: UUID, payload: bytes) -> Delivery:
-    # The SDK reads the lock token from the tag, written as .NET writes a GUID.
-    delivery = link.delivery(token.bytes_le)  # type: ignore[arg-type]  # bytes serve as well
-    link.stream(payload)
-    link.advance()
-    return delivery
-
-
-def _settle(delivery: Delivery, outcome: int) -> None:
-    delivery.update(outcome)
-    delivery.settle()
-
-
-def _reject(delivery: Delivery, condition: str, description: str) -> None:
-    delivery.local.condition = _error(condition, description)
-    _settle(delivery, Disposition.REJECTED)
-
-
-def _error(name: str, description: str) -> Condition:
-    # The SDK reads all three fields of a rejection's error, and proton leaves out an empty one.
-    info: dict[Any, Any] = {symbol("com.microsoft:origin"): "local"}
-    return Condition(name, description, info)
-
-
-def _dead_lettering(condition: Condition | None) -> DeadLettering:
-    info = condition.info if condition else None
-    texts = {str(name): str(text) for name, text in info.items()} if isinstance(info, dict) else {}
-    return DeadLettering(
-        reason=texts.get("DeadLetterReason"),
-        description=texts.get("DeadLetterErrorDescription"),
+    return write_message(
+        correlation_id=request.message_id,
+        properties={"status-code": int32(200), "status-description": string("OK")},
+        body=NULL,
     )
+
+
+def _dead_lettering(error: bytes) -> tuple[DeadLettering, Amendment | None]:
+    """Reads the reason, and what else the client wants said, from the error of a rejection."""
+    if error == NULL:
+        return DeadLettering(reason=None, description=None), None
+    _, fields = described_value(error)
+    _, _, info, *_ = [*elements(fields), NULL, NULL, NULL]
+    named = entries(info)
+    reason, description = (
+        _text(named.pop(name, NULL)) for name in ("DeadLetterReason", "DeadLetterErrorDescription")
+    )
+    return DeadLettering(reason=reason, description=description), amendment(named)
+
+
+def _text(encoded: bytes) -> str | None:
+    value = decode(encoded)
+    if not isinstance(value, str | None):
+        raise MalformedValue(f"{value!r} is not a text")
+    return value

@@ -1,19 +1,38 @@
 """Reads and writes the few parts of an encoded AMQP 1.0 message that a broker may touch.
 
 An encoded message is a row of sections (AMQP 1.0, part 3, 3.2). The broker reads some of them,
-renews the header and the message annotations on delivery, adds two application properties to a
-dead letter, and hands the rest on byte for byte.
+renews the header and the annotations on delivery, adds to the application properties what a
+receiver wants changed, and hands the rest on byte for byte. Entries that it adds to stay encoded
+as they came, so that no type is lost.
 """
 
-import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Any
 
-from proton import Data, DataException, int32, symbol, timestamp, ubyte, uint
-
+from local_cloud.service_bus.amqp_types import (
+    NULL,
+    MalformedValue,
+    boolean,
+    content,
+    decode,
+    described,
+    described_value,
+    elements,
+    end_of,
+    entries,
+    int32,
+    list_of,
+    long,
+    map_of,
+    string,
+    symbol,
+    timestamp,
+    uint,
+    uuid,
+)
 from local_cloud.service_bus.queue_messages import (
     DeadLettering,
     Lock,
@@ -21,11 +40,11 @@ from local_cloud.service_bus.queue_messages import (
     QueuedMessage,
     SentMessage,
 )
-from local_cloud.service_bus.queue_model import state_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SCHEDULED_ENQUEUE_TIME = symbol("x-opt-scheduled-enqueue-time")
-_STATE_NUMBERS = {MessageState.ACTIVE: 0, MessageState.SCHEDULED: 2}
+_BATCH_FORMAT = 0x80013700
+_SCHEDULED_ENQUEUE_TIME = "x-opt-scheduled-enqueue-time"
+_STATE_NUMBERS = {MessageState.ACTIVE: 0, MessageState.DEFERRED: 1, MessageState.SCHEDULED: 2}
 
 
 class MalformedMessage(ValueError):
@@ -33,7 +52,7 @@ class MalformedMessage(ValueError):
 
 
 class _Code(IntEnum):
-    """The descriptors of the sections."""
+    """The descriptors of the sections, in the order that the standard gives them."""
 
     HEADER = 0x70
     DELIVERY_ANNOTATIONS = 0x71
@@ -46,41 +65,43 @@ class _Code(IntEnum):
     FOOTER = 0x78
 
 
-_BODY = {_Code.DATA, _Code.SEQUENCE, _Code.VALUE}
-# Bytes after a constructor, by its upper half (AMQP 1.0, part 1, 1.2).
-_FIXED_WIDTHS = {0x4: 0, 0x5: 1, 0x6: 2, 0x7: 4, 0x8: 8, 0x9: 16}
-_SIZED_BY_ONE_BYTE = {0xA, 0xC, 0xE}
-_SIZED_BY_FOUR_BYTES = {0xB, 0xD, 0xF}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Section:
     code: _Code
-    #: Descriptor and value.
-    encoded: bytes
-    #: The value alone.
+    #: Encoded, without the descriptor.
     value: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AmqpRequest:
+    """A request to a node such as `$management`."""
+
+    #: Encoded, for the reply to be recognized by; null if there is none.
+    message_id: bytes
+    #: The application properties.
+    properties: dict[Any, Any]
+    #: Encoded; null if there is none.
+    body: bytes
 
 
 def read_sent(payload: bytes) -> SentMessage:
     """Returns *payload* with what the broker must know of it. Raises `MalformedMessage`."""
-    header: list[Any] = []
-    annotations: dict[str, Any] = {}
-    properties: list[Any] = []
+    message_id = time_to_live = scheduled_for = None
     for section in _sections(payload):
-        match section.code:
-            case _Code.HEADER:
-                header = _list(section)
-            case _Code.MESSAGE_ANNOTATIONS:
-                annotations = _map(section)
-            case _Code.PROPERTIES:
-                properties = _list(section)
-            case _Code.APPLICATION_PROPERTIES | _Code.DELIVERY_ANNOTATIONS:
-                _map(section)  # it will be written anew, so it must be readable
-    message_id = properties[0] if properties else None
-    scheduled_for = annotations.get(_SCHEDULED_ENQUEUE_TIME)
+        try:
+            match section.code:
+                case _Code.HEADER:
+                    time_to_live = decode(_header(section.value)[2])
+                case _Code.PROPERTIES:
+                    message_id = decode(next(iter(elements(section.value)), NULL))
+                case _Code.MESSAGE_ANNOTATIONS:
+                    annotations = entries(section.value)
+                    scheduled_for = decode(annotations.get(_SCHEDULED_ENQUEUE_TIME, NULL))
+                case _Code.APPLICATION_PROPERTIES | _Code.DELIVERY_ANNOTATIONS:
+                    entries(section.value)  # it may be written anew, so it must be readable
+        except MalformedValue as error:
+            raise MalformedMessage(f"{section.code.name}: {error}") from error
     try:
-        _, _, time_to_live, *_ = _renewed_header(header, delivery_count=0)
         return SentMessage(
             payload=payload,
             message_id=None if message_id is None else str(message_id),
@@ -91,50 +112,75 @@ def read_sent(payload: bytes) -> SentMessage:
         raise MalformedMessage(f"a field has an impossible value: {error}") from error
 
 
-def unpack(payload: bytes) -> list[SentMessage]:
+def unpack(payload: bytes, message_format: int = 0) -> list[SentMessage]:
     """Returns the messages in a transfer: those of a batch, or the one message that it is.
 
-    A batch is a message whose Data sections are messages. Its message-format says so
-    (0x80013700), but proton keeps that to itself; so a transfer without application properties,
-    all of whose Data sections parse as complete messages, is taken for a batch.
-    Raises `MalformedMessage`.
+    The format of a transfer says which it is; a batch is a message whose Data sections are
+    messages. Raises `MalformedMessage`.
     """
-    sections = list(_sections(payload))
-    bodies = [section for section in sections if section.code in _BODY]
-    may_be_batch = all(section.code is _Code.DATA for section in bodies) and not any(
-        section.code is _Code.APPLICATION_PROPERTIES for section in sections
+    if message_format != _BATCH_FORMAT:
+        return [read_sent(payload)]
+    try:
+        return [
+            read_sent(content(section.value))
+            for section in _sections(payload)
+            if section.code is _Code.DATA
+        ]
+    except MalformedValue as error:
+        raise MalformedMessage(f"the batch cannot be read: {error}") from error
+
+
+def read_request(payload: bytes) -> AmqpRequest:
+    """Returns the request that *payload* is. Raises `MalformedMessage`."""
+    sections = {section.code: section.value for section in _sections(payload)}
+    try:
+        return AmqpRequest(
+            message_id=next(iter(elements(sections.get(_Code.PROPERTIES, NULL))), NULL),
+            properties=_decoded(sections.get(_Code.APPLICATION_PROPERTIES, NULL)),
+            body=sections.get(_Code.VALUE, NULL),
+        )
+    except MalformedValue as error:
+        raise MalformedMessage(f"the request cannot be read: {error}") from error
+
+
+def write_message(*, correlation_id: bytes, properties: Mapping[str, bytes], body: bytes) -> bytes:
+    """Returns the reply to a request; identifier, property values and body are encoded."""
+    return b"".join(
+        (
+            described(_Code.PROPERTIES, list_of([*[NULL] * 5, correlation_id])),
+            described(_Code.APPLICATION_PROPERTIES, map_of(_named(properties))),
+            described(_Code.VALUE, body),
+        )
     )
-    if bodies and may_be_batch:
-        try:
-            return [read_sent(_binary(section)) for section in bodies]
-        except MalformedMessage:
-            pass  # the Data sections hold something else: it is a plain message
-    return [read_sent(payload)]
+
+
+def with_properties(payload: bytes, properties: Mapping[str, bytes]) -> bytes:
+    """Returns the message with these application properties added or changed.
+
+    Their values are encoded; all other bytes stay.
+    """
+    parts = _parts(payload)
+    known = parts.get(_Code.APPLICATION_PROPERTIES, [])
+    merged = dict[str, bytes]()
+    for value in known:
+        merged |= entries(value)
+    merged |= properties
+    parts[_Code.APPLICATION_PROPERTIES] = [map_of(_named(merged))]
+    return _joined(parts)
 
 
 def write_delivery(message: QueuedMessage, lock: Lock | None = None) -> bytes:
     """Returns *message* as a receiver gets it: the sender's bytes with the broker's marks."""
-    parts: dict[_Code, bytes] = {}
-    header: list[Any] = []
-    renewed: dict[_Code, Any] = {_Code.DELIVERY_ANNOTATIONS: {}, _Code.MESSAGE_ANNOTATIONS: {}}
+    payload = message.sent.payload
     if message.dead_lettering is not None:
-        renewed[_Code.APPLICATION_PROPERTIES] = {}
-    for section in _sections(message.sent.payload):
-        if section.code is _Code.HEADER:
-            header = _list(section)
-        elif section.code in renewed:
-            renewed[section.code] = _map(section)
-        else:
-            parts[section.code] = parts.get(section.code, b"") + section.encoded
-    renewed[_Code.MESSAGE_ANNOTATIONS] |= _marks(message, lock)
+        payload = with_properties(payload, _reasons(message.dead_lettering))
+    parts = _parts(payload)
+    header = next(iter(parts.get(_Code.HEADER, [])), NULL)
+    parts[_Code.HEADER] = [_renewed_header(header, message.delivery_count)]
+    _annotate(parts, _Code.MESSAGE_ANNOTATIONS, _marks(message, lock))
     if lock is not None:
-        renewed[_Code.DELIVERY_ANNOTATIONS][symbol("x-opt-lock-token")] = lock.token
-    if message.dead_lettering is not None:
-        renewed[_Code.APPLICATION_PROPERTIES] |= _reasons(message.dead_lettering)
-    parts[_Code.HEADER] = _described(_Code.HEADER, _renewed_header(header, message.delivery_count))
-    parts |= {code: _described(code, entries) for code, entries in renewed.items() if entries}
-    # The codes sort as the standard orders the sections; the SDK sends one of them out of place.
-    return b"".join(parts[code] for code in sorted(parts))
+        _annotate(parts, _Code.DELIVERY_ANNOTATIONS, {"x-opt-lock-token": uuid(lock.token)})
+    return _joined(parts)
 
 
 def moment(milliseconds: int) -> datetime:
@@ -142,137 +188,83 @@ def moment(milliseconds: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
-def amqp_timestamp(at: datetime) -> timestamp:
+def amqp_timestamp(at: datetime) -> bytes:
     """Returns *at* as an AMQP timestamp: milliseconds since 1970."""
     return timestamp((at - _EPOCH) // timedelta(milliseconds=1))
 
 
-def _renewed_header(header: list[Any], delivery_count: int) -> list[Any]:
-    durable, priority, time_to_live, *_ = [*header, None, None, None]
+def _parts(payload: bytes) -> dict[_Code, list[bytes]]:
+    """Returns the values of the sections, by their code; a body may have several of one."""
+    parts: dict[_Code, list[bytes]] = {}
+    for section in _sections(payload):
+        parts.setdefault(section.code, []).append(section.value)
+    return parts
+
+
+def _joined(parts: Mapping[_Code, list[bytes]]) -> bytes:
+    # The codes sort as the standard orders the sections; the SDK sends one of them out of place.
+    return b"".join(described(code, value) for code in sorted(parts) for value in parts[code])
+
+
+def _annotate(parts: dict[_Code, list[bytes]], code: _Code, marks: Mapping[str, bytes]) -> None:
+    annotations: dict[bytes, bytes] = {}
+    for value in parts.get(code, []):
+        encoded = elements(value)
+        annotations |= dict(zip(encoded[::2], encoded[1::2], strict=True))
+    parts[code] = [map_of(annotations | {symbol(name): value for name, value in marks.items()})]
+
+
+def _header(encoded: bytes) -> list[bytes]:
+    header = [*elements(encoded), *[NULL] * 5][:5]
+    time_to_live = decode(header[2])
+    if not isinstance(time_to_live, int | None):
+        raise MalformedValue(f"{time_to_live!r} is no time to live")
+    return header
+
+
+def _renewed_header(header: bytes, delivery_count: int) -> bytes:
+    durable, priority, time_to_live, _, _ = _header(header)
     has_been_delivered = delivery_count > 0
-    return [
-        durable,
-        None if priority is None else ubyte(priority),
-        None if time_to_live is None else uint(time_to_live),
-        not has_been_delivered,
-        uint(delivery_count),
-    ]
+    first_acquirer = boolean(not has_been_delivered)
+    return list_of([durable, priority, time_to_live, first_acquirer, uint(delivery_count)])
 
 
-def _reasons(dead_lettering: DeadLettering) -> dict[str, str]:
+def _reasons(dead_lettering: DeadLettering) -> dict[str, bytes]:
     reasons = {
         "DeadLetterReason": dead_lettering.reason,
         "DeadLetterErrorDescription": dead_lettering.description,
     }
-    return {name: text for name, text in reasons.items() if text is not None}
+    return {name: string(text) for name, text in reasons.items() if text is not None}
 
 
-def _marks(message: QueuedMessage, lock: Lock | None) -> dict[Any, Any]:
-    marks: dict[Any, Any] = {
-        symbol("x-opt-enqueued-time"): amqp_timestamp(message.enqueued_at),
-        symbol("x-opt-sequence-number"): message.sequence_number,
-        symbol("x-opt-enqueue-sequence-number"): message.enqueued_sequence_number,
-        symbol("x-opt-message-state"): int32(_STATE_NUMBERS[state_of(message)]),
+def _marks(message: QueuedMessage, lock: Lock | None) -> dict[str, bytes]:
+    marks = {
+        "x-opt-enqueued-time": amqp_timestamp(message.enqueued_at),
+        "x-opt-sequence-number": long(message.sequence_number),
+        "x-opt-enqueue-sequence-number": long(message.enqueued_sequence_number),
+        "x-opt-message-state": int32(_STATE_NUMBERS[message.state]),
     }
     if lock is not None:
-        marks[symbol("x-opt-locked-until")] = amqp_timestamp(lock.locked_until)
+        marks["x-opt-locked-until"] = amqp_timestamp(lock.locked_until)
     return marks
+
+
+def _named(properties: Mapping[Any, bytes]) -> dict[bytes, bytes]:
+    return {string(str(name)): value for name, value in properties.items()}
+
+
+def _decoded(encoded: bytes) -> dict[Any, Any]:
+    return {key: decode(value) for key, value in entries(encoded).items()}
 
 
 def _sections(encoded: bytes) -> Iterator[_Section]:
     position = 0
     try:
         while position < len(encoded):
-            start = position
-            code, value_start = _descriptor(encoded, start)
-            position = _end_of_value(encoded, value_start)
-            yield _Section(
-                code=code,
-                encoded=encoded[start:position],
-                value=encoded[value_start:position],
-            )
-    except (IndexError, KeyError, ValueError, struct.error) as error:
-        raise MalformedMessage(f"not an AMQP message at byte {position}") from error
+            start, position = position, end_of(encoded, position)
+            code, value = described_value(encoded[start:position])
+            yield _Section(code=_Code(code), value=value)
+    except ValueError as error:
+        raise MalformedMessage(f"not an AMQP message at byte {position}: {error}") from error
     if position == 0:
         raise MalformedMessage("the message is empty")
-
-
-def _descriptor(encoded: bytes, start: int) -> tuple[_Code, int]:
-    if encoded[start] != 0x00:
-        raise ValueError("a section starts with a descriptor")
-    constructor = encoded[start + 1]
-    if constructor == 0x53:
-        return _Code(encoded[start + 2]), start + 3
-    if constructor == 0x80:
-        return _Code(int.from_bytes(encoded[start + 2 : start + 10])), start + 10
-    raise ValueError("the descriptor of a section is a number")
-
-
-def _end_of_value(encoded: bytes, start: int) -> int:
-    constructor = encoded[start]
-    if constructor == 0x00:  # a described value: its descriptor, then itself
-        return _end_of_value(encoded, _end_of_value(encoded, start + 1))
-    kind = constructor >> 4
-    if kind in _SIZED_BY_ONE_BYTE:
-        end = start + 2 + encoded[start + 1]
-    elif kind in _SIZED_BY_FOUR_BYTES:
-        end = start + 5 + int(struct.unpack_from(">I", encoded, start + 1)[0])
-    else:
-        end = start + 1 + _FIXED_WIDTHS[kind]
-    if end > len(encoded):
-        raise ValueError("the value is cut off")
-    return end
-
-
-def _decoded(encoded: bytes) -> Any:
-    data = Data()
-    try:
-        data.decode(encoded)
-        data.rewind()
-        data.next()
-        return _owned(data.get_object())
-    except (DataException, UnicodeDecodeError, TypeError) as error:
-        raise MalformedMessage("a value cannot be decoded") from error
-
-
-def _owned(value: Any) -> Any:
-    """Copies binaries, which proton leaves in memory that goes with the `Data`."""
-    match value:
-        case memoryview():
-            return bytes(value)
-        case dict():
-            return {_owned(key): _owned(item) for key, item in value.items()}
-        case list():
-            return [_owned(item) for item in value]
-        case _:
-            return value
-
-
-def _binary(section: _Section) -> bytes:
-    has_short_size = section.value[0] >> 4 in _SIZED_BY_ONE_BYTE
-    return section.value[2:] if has_short_size else section.value[5:]
-
-
-def _list(section: _Section) -> list[Any]:
-    value = _decoded(section.value)
-    if not isinstance(value, list):
-        raise MalformedMessage(f"{section.code.name} is not a list")
-    return value
-
-
-def _map(section: _Section) -> dict[Any, Any]:
-    value = _decoded(section.value)
-    if not isinstance(value, dict):
-        raise MalformedMessage(f"{section.code.name} is not a map")
-    return value
-
-
-def encode(value: Any) -> bytes:
-    """Returns *value* as an AMQP value."""
-    data = Data()
-    data.put_object(value)
-    return bytes(data.encode())
-
-
-def _described(code: _Code, value: Any) -> bytes:
-    return bytes((0x00, 0x53, code)) + encode(value)

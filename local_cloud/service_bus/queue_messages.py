@@ -1,5 +1,6 @@
 """The values that the queue model works with; the payload stays the bytes that were sent."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -30,6 +31,20 @@ class DeadLettering:
     description: str | None
 
 
+#: Changes the payload of a message as its receiver wants it changed.
+Amendment = Callable[[bytes], bytes]
+
+
+class MessageState(StrEnum):
+    """Where a message stands, as a look without a lock (peek) reports it."""
+
+    #: Also while it is locked.
+    ACTIVE = "active"
+    SCHEDULED = "scheduled"
+    #: Set aside; handed out by its sequence number only.
+    DEFERRED = "deferred"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedMessage:
     """A message with all that a queue keeps of it."""
@@ -48,15 +63,17 @@ class QueuedMessage:
     scheduled_for: datetime | None = None
     #: Deliveries that ended without success.
     delivery_count: int = 0
+    #: Whether a receiver has set it aside.
+    is_deferred: bool = False
     #: Set in a dead-letter queue.
     dead_lettering: DeadLettering | None = None
 
-
-class MessageState(StrEnum):
-    """Where a message stands, as a look without a lock (peek) reports it."""
-
-    ACTIVE = "active"
-    SCHEDULED = "scheduled"
+    @property
+    def state(self) -> MessageState:
+        """What a peek reports: a locked message counts as active."""
+        if self.scheduled_for is not None:
+            return MessageState.SCHEDULED
+        return MessageState.DEFERRED if self.is_deferred else MessageState.ACTIVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +93,15 @@ class QueueCounts:
     """How many messages a queue holds."""
 
     #: Ready to be received.
-    active: int
+    active: int = 0
     #: In the hands of receivers.
-    locked: int
+    locked: int = 0
     #: Waiting for their time.
-    scheduled: int
+    scheduled: int = 0
+    #: Set aside, and not in the hands of a receiver.
+    deferred: int = 0
     #: In the dead-letter queue.
-    dead_letter: int
+    dead_letter: int = 0
 
 
 class MessageLockLost(LookupError):
@@ -90,4 +109,4 @@ class MessageLockLost(LookupError):
 
 
 class MessageNotFound(LookupError):
-    """The queue has no scheduled message of that sequence number."""
+    """The queue has no such message of that sequence number."""

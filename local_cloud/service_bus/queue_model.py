@@ -6,7 +6,8 @@ that was locked can be received again, and its delivery count is what it was.
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
@@ -14,6 +15,7 @@ from uuid import UUID, uuid4
 
 from local_cloud.service_bus.duplicate_history import DuplicateHistory, HistoryJournal
 from local_cloud.service_bus.queue_messages import (
+    Amendment,
     DeadLettering,
     Lock,
     MessageLockLost,
@@ -109,15 +111,7 @@ class Queue:
     def receive(self) -> tuple[QueuedMessage, Lock] | None:
         """Locks the oldest message that can be received and returns it, or None."""
         message = self._take()
-        if message is None:
-            return None
-        lock = Lock(
-            sequence_number=message.sequence_number,
-            token=uuid4(),
-            locked_until=self._now() + self.settings.lock_duration,
-        )
-        self._hold(lock)
-        return message, lock
+        return None if message is None else (message, self.lock(message))
 
     def receive_and_delete(self) -> QueuedMessage | None:
         """Removes the oldest message that can be received and returns it, or None."""
@@ -125,6 +119,36 @@ class Queue:
         if message is not None:
             self._drop(message.sequence_number)
         return message
+
+    def receive_deferred(self, sequence_numbers: Sequence[int]) -> list[QueuedMessage]:
+        """Returns the deferred messages of these numbers, for `lock` or `delete` to take.
+
+        One whose time is up expires now: until somebody asks for it, a deferred message stays.
+        Raises `MessageNotFound` if one of them is not there, is not deferred or is locked.
+        """
+        self.advance()
+        found = [self._messages.get(number) for number in sequence_numbers]
+        for number, message in zip(sequence_numbers, found, strict=True):
+            if message is not None and self._has_expired(message):
+                self._expire(number)
+                message = None
+            if message is None or not message.is_deferred or number in self._locked:
+                raise MessageNotFound(f"no deferred message has the number {number}")
+        return [message for message in found if message is not None]
+
+    def lock(self, message: QueuedMessage) -> Lock:
+        """Locks a message of `receive_deferred`."""
+        lock = Lock(
+            sequence_number=message.sequence_number,
+            token=uuid4(),
+            locked_until=self._now() + self.settings.lock_duration,
+        )
+        self._hold(lock)
+        return lock
+
+    def delete(self, message: QueuedMessage) -> None:
+        """Removes a message of `receive_deferred`."""
+        self._drop(message.sequence_number)
 
     def renew_lock(self, token: UUID) -> datetime:
         """Starts the lock's time again and returns its new end. Raises `MessageLockLost`."""
@@ -140,20 +164,38 @@ class Queue:
         """Removes the locked message. Raises `MessageLockLost`."""
         self._drop(self._unlock(token))
 
-    def abandon(self, token: UUID) -> None:
-        """Gives the locked message back as a failed delivery. Raises `MessageLockLost`."""
-        self._fail(self._unlock(token))
+    def abandon(self, token: UUID, amend: Amendment | None = None) -> None:
+        """Gives the locked message back as a failed delivery. Raises `MessageLockLost`.
+
+        A message that was deferred is deferred again.
+        """
+        number = self._unlock(token)
+        self._amend(number, amend)
+        self._fail(number)
+
+    def defer(self, token: UUID, amend: Amendment | None = None) -> None:
+        """Sets the locked message aside, to be received by its number only.
+
+        Raises `MessageLockLost`.
+        """
+        number = self._unlock(token)
+        self._amend(number, amend)
+        self._save(replace(self._messages[number], is_deferred=True))
 
     def release(self, token: UUID) -> None:
         """Gives the locked message back as if never delivered. Raises `MessageLockLost`."""
         self._give_back(self._unlock(token))
 
-    def dead_letter(self, token: UUID, dead_lettering: DeadLettering) -> None:
+    def dead_letter(
+        self, token: UUID, dead_lettering: DeadLettering, amend: Amendment | None = None
+    ) -> None:
         """Moves the locked message to the dead-letter queue. Raises `MessageLockLost`.
 
         In a dead-letter queue the message stays and takes the new reason.
         """
-        self._bury(self._unlock(token), dead_lettering)
+        number = self._unlock(token)
+        self._amend(number, amend)
+        self._bury(number, dead_lettering)
 
     # --- looking
 
@@ -166,11 +208,16 @@ class Queue:
     def counts(self) -> QueueCounts:
         """Returns how many messages are where."""
         self.advance()
-        scheduled = sum(m.scheduled_for is not None for m in self._messages.values())
+        states = Counter(
+            message.state
+            for number, message in self._messages.items()
+            if number not in self._locked
+        )
         return QueueCounts(
-            active=len(self._messages) - scheduled - len(self._locked),
+            active=states[MessageState.ACTIVE],
             locked=len(self._locked),
-            scheduled=scheduled,
+            scheduled=states[MessageState.SCHEDULED],
+            deferred=states[MessageState.DEFERRED],
             dead_letter=len(self.dead_letters._messages) if self.dead_letters else 0,
         )
 
@@ -187,7 +234,8 @@ class Queue:
                 self._forget_lock(lock)
                 self._fail(lock.sequence_number)
         for number in _due(self._expiries, now):
-            if number in self._messages and number not in self._locked:
+            message = self._messages.get(number)
+            if message is not None and not message.is_deferred and number not in self._locked:
                 self._expire(number)
 
     def next_change(self) -> datetime | None:
@@ -221,6 +269,8 @@ class Queue:
         self._messages[number] = message
         if message.scheduled_for is not None:
             heapq.heappush(self._schedule, (message.scheduled_for, number))
+            return
+        if message.is_deferred:
             return
         if message.expires_at is not None:
             heapq.heappush(self._expiries, (message.expires_at, number))
@@ -275,8 +325,7 @@ class Queue:
     def _fail(self, number: int) -> None:
         message = self._messages[number]
         failed = replace(message, delivery_count=message.delivery_count + 1)
-        self._messages[number] = failed
-        self._journal.save(self.name, failed)
+        self._save(failed)
         limit = self.settings.max_delivery_count
         if self.dead_letters is not None and failed.delivery_count >= limit:
             reason = DeadLettering(
@@ -288,11 +337,26 @@ class Queue:
             self._give_back(number)
 
     def _give_back(self, number: int) -> None:
-        expires_at = self._messages[number].expires_at
-        if expires_at is not None and expires_at <= self._now():
+        message = self._messages[number]
+        if message.is_deferred:
+            return
+        if self._has_expired(message):
             self._expire(number)
         else:
             heapq.heappush(self._ready, number)
+
+    def _has_expired(self, message: QueuedMessage) -> bool:
+        return message.expires_at is not None and message.expires_at <= self._now()
+
+    def _amend(self, number: int, amend: Amendment | None) -> None:
+        if amend is not None:
+            message = self._messages[number]
+            sent = replace(message.sent, payload=amend(message.sent.payload))
+            self._save(replace(message, sent=sent))
+
+    def _save(self, message: QueuedMessage) -> None:
+        self._messages[message.sequence_number] = message
+        self._journal.save(self.name, message)
 
     def _expire(self, number: int) -> None:
         if self.settings.dead_letters_expired_messages:
@@ -308,18 +372,13 @@ class Queue:
         message = self._messages[number]
         self._drop(number)
         grave = self.dead_letters or self
-        dead = replace(message, expires_at=None, dead_lettering=dead_lettering)
+        dead = replace(message, expires_at=None, is_deferred=False, dead_lettering=dead_lettering)
         self._journal.save(grave.name, dead)
         grave._admit(dead)
 
     def _drop(self, number: int) -> None:
         del self._messages[number]
         self._journal.remove(self.name, number)
-
-
-def state_of(message: QueuedMessage) -> MessageState:
-    """Returns the state that a peek reports: a locked message counts as active."""
-    return MessageState.ACTIVE if message.scheduled_for is None else MessageState.SCHEDULED
 
 
 def _due[Item](heap: list[tuple[datetime, Item]], now: datetime) -> Iterator[Item]:

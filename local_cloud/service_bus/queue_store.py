@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS message (
     expires_at REAL,
     scheduled_for REAL,
     delivery_count INTEGER NOT NULL,
+    is_deferred INTEGER NOT NULL,
     is_dead_letter INTEGER NOT NULL,
     dead_letter_reason TEXT,
     dead_letter_description TEXT,
@@ -104,7 +105,7 @@ class SqliteQueueStore:
             [key for key, message in self._messages.items() if message is None],
         )
         execute_many(
-            "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [_row(queue, m) for (queue, _), m in self._messages.items() if m is not None],
         )
         execute_many(
@@ -173,6 +174,7 @@ def _row(queue: str, message: QueuedMessage) -> tuple[Any, ...]:
         _seconds(message.expires_at),
         _seconds(message.scheduled_for),
         message.delivery_count,
+        message.is_deferred,
         dead is not None,
         dead.reason if dead else None,
         dead.description if dead else None,
@@ -181,7 +183,8 @@ def _row(queue: str, message: QueuedMessage) -> tuple[Any, ...]:
 
 def _message(row: tuple[Any, ...]) -> QueuedMessage:
     (_, number, enqueued_number, payload, message_id, time_to_live, requested_for) = row[:7]
-    (enqueued_at, expires_at, scheduled_for, delivery_count, is_dead, reason, description) = row[7:]
+    (enqueued_at, expires_at, scheduled_for, delivery_count, is_deferred) = row[7:12]
+    (is_dead, reason, description) = row[12:]
     return QueuedMessage(
         sequence_number=number,
         enqueued_sequence_number=enqueued_number,
@@ -195,6 +198,7 @@ def _message(row: tuple[Any, ...]) -> QueuedMessage:
         expires_at=None if expires_at is None else _moment(expires_at),
         scheduled_for=None if scheduled_for is None else _moment(scheduled_for),
         delivery_count=delivery_count,
+        is_deferred=bool(is_deferred),
         dead_lettering=DeadLettering(reason=reason, description=description) if is_dead else None,
     )
 

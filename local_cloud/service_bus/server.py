@@ -74,7 +74,7 @@ class ServiceBusServer:
     def _deliver(self) -> None:
         """Gives each receiver one message after the other, another one first each turn."""
         self._connections.rotate(-1)
-        links = [link for each in self._connections for link in each.receive_links()]
+        links = [link for each in self._connections for link in each.delivering_links()]
         hungry = links
         while hungry:
             hungry = [link for link in hungry if link.deliver_one()]

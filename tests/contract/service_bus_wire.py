@@ -11,7 +11,7 @@ from local_cloud.service_bus.queue_messages import QueueCounts
 from local_cloud.service_bus.queue_settings import QueueSettings
 
 LOCK_SECONDS = 30
-EMPTY = QueueCounts(active=0, locked=0, scheduled=0, dead_letter=0)
+EMPTY = QueueCounts()
 WIRED_QUEUES = [
     QueueSettings(
         name=f"Queue-{number}",

@@ -60,11 +60,6 @@ async def send_to_the_dead_letters(client: ServiceBusClient) -> None:
         await sender.send_messages(ServiceBusMessage("a"))
 
 
-async def receive_a_deferred_message(client: ServiceBusClient) -> None:
-    async with client.get_queue_receiver("parked") as receiver:
-        await receiver.receive_deferred_messages(1)
-
-
 @pytest.mark.parametrize(
     ("attempt", "error", "words"),
     [
@@ -73,7 +68,6 @@ async def receive_a_deferred_message(client: ServiceBusClient) -> None:
         (receive_from_a_subscription, MessagingEntityNotFoundError, "topic"),
         (receive_a_session, ServiceBusError, "Sessions are not offered"),
         (send_to_the_dead_letters, ServiceBusError, "dead-letter queue"),
-        (receive_a_deferred_message, ServiceBusError, "not offered"),
     ],
 )
 async def test_what_is_not_offered_is_refused(
@@ -82,23 +76,6 @@ async def test_what_is_not_offered_is_refused(
     """The SDK gets an AMQP error that it maps and shows, at once."""
     with pytest.raises(error, match=words):
         await asyncio.wait_for(attempt(client), 20)
-
-
-async def test_a_deferral_is_refused_and_the_message_stays(
-    client: ServiceBusClient, bus: LocalServiceBus
-) -> None:
-    """The receiver keeps the lock and can settle the message in another way."""
-    async with (
-        client.get_queue_sender("policy-events") as sender,
-        client.get_queue_receiver("policy-events") as receiver,
-    ):
-        await sender.send_messages(ServiceBusMessage("a"))
-        [message] = await receiver.receive_messages(1, max_wait_time=10)
-
-        with pytest.raises(ServiceBusError, match="not offered"):
-            await receiver.defer_message(message)
-
-    assert bus.counts("policy-events").locked == 1
 
 
 async def test_a_message_that_is_too_large_is_refused_by_the_broker(

@@ -1,0 +1,173 @@
+"""The frames of AMQP 1.0: what one side of a connection says to the other, and how it is framed.
+
+Names, codes and the order of fields are those of the standard (part 2, "Transport", and part 5,
+"Security"). Trailing fields of which nothing is made here are left out of the lists.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from local_cloud.service_bus.amqp_types import (
+    NULL,
+    MalformedValue,
+    decode,
+    described,
+    described_value,
+    elements,
+    end_of,
+    list_of,
+)
+
+AMQP_HEADER = b"AMQP\x00\x01\x00\x00"
+SASL_HEADER = b"AMQP\x03\x01\x00\x00"
+EMPTY_FRAME = b"\x00\x00\x00\x08\x02\x00\x00\x00"
+#: What this side takes and sends at most, in bytes.
+MAX_FRAME_SIZE = 65_536
+#: Every peer takes as much.
+MIN_MAX_FRAME_SIZE = 512
+_FRAME_HEADER_SIZE = 8
+
+
+class MalformedFrame(ValueError):
+    """The bytes are not a frame that this side takes; nothing behind it can be read either."""
+
+
+class Performative(IntEnum):
+    """What a frame says, under the code that describes it."""
+
+    OPEN = 0x10
+    BEGIN = 0x11
+    ATTACH = 0x12
+    FLOW = 0x13
+    TRANSFER = 0x14
+    DISPOSITION = 0x15
+    DETACH = 0x16
+    END = 0x17
+    CLOSE = 0x18
+    SASL_MECHANISMS = 0x40
+    SASL_INIT = 0x41
+    SASL_OUTCOME = 0x44
+
+
+_FIELDS: dict[Performative, Sequence[str]] = {
+    performative: names.split()
+    for performative, names in {
+        Performative.OPEN: "container_id hostname max_frame_size channel_max idle_timeout",
+        Performative.BEGIN: (
+            "remote_channel next_outgoing_id incoming_window outgoing_window handle_max"
+        ),
+        Performative.ATTACH: (
+            "name handle role snd_settle_mode rcv_settle_mode source target unsettled "
+            "incomplete_unsettled initial_delivery_count max_message_size"
+        ),
+        Performative.FLOW: (
+            "next_incoming_id incoming_window next_outgoing_id outgoing_window "
+            "handle delivery_count link_credit available drain echo"
+        ),
+        Performative.TRANSFER: (
+            "handle delivery_id delivery_tag message_format settled more "
+            "rcv_settle_mode state resume aborted"
+        ),
+        Performative.DISPOSITION: "role first last settled state",
+        Performative.DETACH: "handle closed error",
+        Performative.END: "error",
+        Performative.CLOSE: "error",
+        Performative.SASL_MECHANISMS: "sasl_server_mechanisms",
+        Performative.SASL_INIT: "mechanism initial_response hostname",
+        Performative.SASL_OUTCOME: "code additional_data",
+    }.items()
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """A frame that was received."""
+
+    performative: Performative
+    channel: int
+    #: The fields that were sent, still encoded; those behind them have their default.
+    fields: list[bytes]
+    payload: bytes
+
+    def encoded(self, name: str) -> bytes:
+        """Returns the field *name* as it was sent. `ValueError` if the frame has no such field."""
+        index = _FIELDS[self.performative].index(name)
+        return self.fields[index] if index < len(self.fields) else NULL
+
+    def value(self, name: str, default: Any = None) -> Any:
+        """Returns the field *name*, or *default* if it was left out.
+
+        Raises `MalformedValue`.
+        """
+        value = decode(self.encoded(name))
+        return default if value is None else value
+
+
+class FrameReader:
+    """Cuts a stream of bytes into frames."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> None:
+        """Takes in what has arrived."""
+        self._buffer += data
+
+    def protocol_header(self) -> bytes | None:
+        """Takes the eight bytes that come before the frames of a protocol, when all are there."""
+        return self._take(8) if len(self._buffer) >= 8 else None
+
+    def frames(self) -> Iterator[Frame]:
+        """Yields the frames that are complete; the caller may stop in between.
+
+        Heartbeats, which have no content, are passed over. Raises `MalformedFrame`.
+        """
+        while len(self._buffer) >= _FRAME_HEADER_SIZE:
+            size = int.from_bytes(self._buffer[:4])
+            offset = 4 * self._buffer[4]
+            if not _FRAME_HEADER_SIZE <= offset <= size <= MAX_FRAME_SIZE:
+                raise MalformedFrame(f"a frame of {size} bytes with a header of {offset}")
+            if len(self._buffer) < size:
+                return
+            frame = self._take(size)
+            if size > offset:
+                yield _read(frame, offset)
+
+    def _take(self, size: int) -> bytes:
+        taken = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return taken
+
+
+def write_frame(
+    performative: Performative, *, channel: int = 0, payload: bytes = b"", **fields: bytes
+) -> bytes:
+    """Returns a frame with these encoded *fields*; what is not named is null, so its default.
+
+    `ValueError` if the performative has no such field.
+    """
+    names = _FIELDS[performative]
+    values = [NULL] * (1 + max((names.index(name) for name in fields), default=-1))
+    for name, value in fields.items():
+        values[names.index(name)] = value
+    body = described(performative, list_of(values)) + payload
+    is_sasl = performative >= Performative.SASL_MECHANISMS
+    size = _FRAME_HEADER_SIZE + len(body)
+    return size.to_bytes(4) + bytes([2, is_sasl]) + channel.to_bytes(2) + body
+
+
+def _read(frame: bytes, offset: int) -> Frame:
+    body = frame[offset:]
+    try:
+        end = end_of(body)
+        code, fields = described_value(body[:end])
+        return Frame(
+            performative=Performative(code),
+            channel=int.from_bytes(frame[6:8]),
+            fields=elements(fields),
+            payload=body[end:],
+        )
+    except (MalformedValue, ValueError) as error:
+        raise MalformedFrame(f"a frame cannot be read: {error}") from error

@@ -1,0 +1,404 @@
+"""A session of an AMQP connection, and the ends of its links: windows, credit, deliveries.
+
+The standard's rules (part 2, "Transport") and nothing of a broker: what the links are for, the
+broker tells them by the callbacks that it sets. Nothing is written to the network here; `send`
+gathers the frames until the turn of the event loop has been committed.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from local_cloud.service_bus.amqp_frames import MAX_FRAME_SIZE, Frame, Performative, write_frame
+from local_cloud.service_bus.amqp_types import (
+    NULL,
+    Constructor,
+    binary,
+    boolean,
+    described,
+    described_value,
+    elements,
+    list_of,
+    map_of,
+    number,
+    string,
+    symbol,
+    uint,
+    ushort,
+)
+
+# What a client may send before it hears of us again; each grant of credit renews it.
+_INCOMING_WINDOW = 2**31 - 1
+# Sequence numbers of 32 bits begin again at 0 ("RFC 1982").
+_SERIAL = 0xFFFF_FFFF
+# What frame and transfer take of a frame, at most.
+_TRANSFER_OVERHEAD = 128
+_ERROR = 0x1D
+
+
+class OutcomeCode(IntEnum):
+    """How a delivery ended, under the code that describes it."""
+
+    ACCEPTED = 0x24
+    REJECTED = 0x25
+    RELEASED = 0x26
+    MODIFIED = 0x27
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """An outcome with its fields, which are still encoded."""
+
+    code: OutcomeCode
+    fields: tuple[bytes, ...] = ()
+
+    def field(self, index: int) -> bytes:
+        """Returns a field; null if it was left out."""
+        return self.fields[index] if index < len(self.fields) else NULL
+
+    def encoded(self) -> bytes:
+        """Returns the delivery state that says so."""
+        return described(self.code, list_of(self.fields))
+
+
+ACCEPTED = Outcome(code=OutcomeCode.ACCEPTED)
+
+
+def rejected(condition: str, description: str) -> Outcome:
+    """Returns the outcome of what is refused, with why."""
+    return Outcome(code=OutcomeCode.REJECTED, fields=(error_value(condition, description),))
+
+
+def error_value(condition: str, description: str) -> bytes:
+    """Returns an encoded error. The SDK reads all three fields of one, so none is left out."""
+    info = map_of({symbol("com.microsoft:origin"): string("local")})
+    return described(_ERROR, list_of([symbol(condition), string(description), info]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A message that has arrived whole."""
+
+    delivery_id: int
+    message_format: int
+    is_settled: bool
+    payload: bytes
+
+
+class ReceivingEnd:
+    """This side's end of a link on which the client sends."""
+
+    def __init__(self, session: "Session", attach: Frame) -> None:
+        self.session = session
+        self.attach = attach
+        #: What is done with a message; set before any credit is granted.
+        self.on_delivery: Callable[[Delivery], None]
+        self._handle = attach.encoded("handle")
+        self._credit = 0
+        self._delivery_count: int = attach.value("initial_delivery_count", 0)
+        self._first: Frame | None = None
+        self._parts: list[bytes] = []
+
+    def keep_credit(self, credit: int) -> None:
+        """Lets the client send up to *credit* messages, once half of that is used up."""
+        if self._credit <= credit // 2:
+            self._credit = credit
+            self.session.send_flow(
+                handle=self._handle,
+                delivery_count=uint(self._delivery_count),
+                link_credit=uint(credit),
+            )
+
+    def settle(self, delivery: Delivery, outcome: Outcome) -> None:
+        """Tells the client what has become of its message, unless it does not want to know."""
+        if not delivery.is_settled:
+            self.session.send(
+                Performative.DISPOSITION,
+                role=boolean(True),
+                first=uint(delivery.delivery_id),
+                last=uint(delivery.delivery_id),
+                settled=boolean(True),
+                state=outcome.encoded(),
+            )
+
+    def take_transfer(self, frame: Frame) -> None:
+        """Takes in a message or a part of one."""
+        first = self._first = self._first or frame
+        self._parts.append(frame.payload)
+        if frame.value("aborted", False) or not frame.value("more", False):
+            payload = b"".join(self._parts)
+            self._first, self._parts = None, []
+            self._credit -= 1
+            self._delivery_count = (self._delivery_count + 1) & _SERIAL
+            if not frame.value("aborted", False):
+                self.on_delivery(
+                    Delivery(
+                        delivery_id=first.value("delivery_id", 0),
+                        message_format=first.value("message_format", 0),
+                        is_settled=frame.value("settled", first.value("settled", False)),
+                        payload=payload,
+                    )
+                )
+
+
+class SendingEnd:
+    """This side's end of a link on which the client receives."""
+
+    def __init__(self, session: "Session", attach: Frame) -> None:
+        self.session = session
+        self.attach = attach
+        #: Called with the tag of a delivery and the client's outcome; returns the answer to that.
+        self.on_outcome: Callable[[bytes, Outcome], Outcome] = lambda _, outcome: outcome
+        self.credit = 0
+        self._handle = attach.encoded("handle")
+        self._delivery_count = 0
+        self._must_drain = False
+
+    @property
+    def can_deliver(self) -> bool:
+        """Whether the client wants a message, and its session has room for one."""
+        return self.credit > 0 and self.session.has_room
+
+    def deliver(self, tag: bytes, payload: bytes, *, is_settled: bool) -> None:
+        """Sends a message, in as many frames as it takes; *tag* comes back with its outcome."""
+        self.credit -= 1
+        self._delivery_count = (self._delivery_count + 1) & _SERIAL
+        self.session.transfer(self, self._handle, tag, payload, is_settled=is_settled)
+
+    def take_flow(self, frame: Frame) -> None:
+        """Takes in what the client grants."""
+        granted_at = frame.value("delivery_count", 0)
+        used = (self._delivery_count - granted_at) & _SERIAL
+        self.credit = max(0, frame.value("link_credit", 0) - used)
+        self._must_drain = frame.value("drain", False)
+        if frame.value("echo", False) and not self._must_drain:
+            self._send_flow()
+
+    def finish_drain(self) -> None:
+        """Gives unused credit back, if the client has asked for it."""
+        if self._must_drain:
+            self._must_drain = False
+            self._delivery_count = (self._delivery_count + self.credit) & _SERIAL
+            self.credit = 0
+            self._send_flow(drain=boolean(True))
+
+    def _send_flow(self, **more: bytes) -> None:
+        self.session.send_flow(
+            handle=self._handle,
+            delivery_count=uint(self._delivery_count),
+            link_credit=uint(self.credit),
+            available=uint(0),
+            **more,
+        )
+
+
+LinkEnd = ReceivingEnd | SendingEnd
+
+
+class Session:
+    """The server's side of a session. It uses the client's numbers for channel and handles."""
+
+    def __init__(
+        self,
+        begin: Frame,
+        write: Callable[[bytes], None],
+        max_frame_size: int,
+        on_attach: Callable[[LinkEnd], None],
+    ) -> None:
+        self._channel = begin.channel
+        self._write = write
+        self._payload_size = min(max_frame_size, MAX_FRAME_SIZE) - _TRANSFER_OVERHEAD
+        self._on_attach = on_attach
+        #: The ends of its links, by the handle of the client.
+        self.links: dict[int, LinkEnd] = {}
+        self._next_incoming_id: int = begin.value("next_outgoing_id", 0)
+        self._next_outgoing_id = 0
+        self._next_delivery_id = 0
+        self._client_window: int = begin.value("incoming_window", 0)
+        self._unsettled: dict[int, tuple[SendingEnd, bytes]] = {}
+        # Transfers that the client's window has no room for.
+        self._waiting: deque[bytes] = deque()
+        self.send(
+            Performative.BEGIN,
+            remote_channel=ushort(begin.channel),
+            next_outgoing_id=uint(self._next_outgoing_id),
+            incoming_window=uint(_INCOMING_WINDOW),
+            outgoing_window=uint(_INCOMING_WINDOW),
+            handle_max=uint(_SERIAL),
+        )
+
+    # --- what the ends of links ask for
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a transfer would go out at once."""
+        return self._client_window > 0 and not self._waiting
+
+    def send(self, performative: Performative, *, payload: bytes = b"", **fields: bytes) -> None:
+        """Sends a frame on this session's channel."""
+        self._write(write_frame(performative, channel=self._channel, payload=payload, **fields))
+
+    def send_flow(self, **fields: bytes) -> None:
+        """Sends the state of the session, and that of a link."""
+        self.send(
+            Performative.FLOW,
+            next_incoming_id=uint(self._next_incoming_id),
+            incoming_window=uint(_INCOMING_WINDOW),
+            next_outgoing_id=uint(self._next_outgoing_id),
+            outgoing_window=uint(_INCOMING_WINDOW),
+            **fields,
+        )
+
+    def transfer(
+        self, end: SendingEnd, handle: bytes, tag: bytes, payload: bytes, *, is_settled: bool
+    ) -> None:
+        """Sends a message, or what of it the client's window has room for; the rest follows."""
+        delivery_id = self._next_delivery_id
+        self._next_delivery_id = (delivery_id + 1) & _SERIAL
+        if not is_settled:
+            self._unsettled[delivery_id] = end, tag
+        for start in range(0, max(len(payload), 1), self._payload_size):
+            part = payload[start : start + self._payload_size]
+            self._waiting.append(
+                write_frame(
+                    Performative.TRANSFER,
+                    channel=self._channel,
+                    payload=part,
+                    handle=handle,
+                    delivery_id=uint(delivery_id),
+                    delivery_tag=binary(tag),
+                    message_format=uint(0),
+                    settled=boolean(is_settled),
+                    more=boolean(start + len(part) < len(payload)),
+                )
+            )
+        self._send_waiting()
+
+    def accept(self, end: LinkEnd, max_message_size: int) -> None:
+        """Attaches a link as the client asked: clients look for the termini that they named.
+
+        *max_message_size* in bytes, of what the client sends.
+        """
+        attach = end.attach
+        echoed = ("snd_settle_mode", "rcv_settle_mode", "source", "target")
+        self._send_attach(
+            end,
+            **{name: attach.encoded(name) for name in echoed},
+            max_message_size=number(Constructor.ULONG, max_message_size),
+        )
+
+    def refuse(self, end: LinkEnd, condition: str, description: str) -> None:
+        """Detaches a link with an error, after an attach without termini, as the standard has it.
+
+        What the client has already sent on it is passed over.
+        """
+        self.links.pop(end.attach.value("handle"), None)
+        self._send_attach(end, source=NULL, target=NULL)
+        self.send(
+            Performative.DETACH,
+            handle=end.attach.encoded("handle"),
+            closed=boolean(True),
+            error=error_value(condition, description),
+        )
+
+    # --- what the connection has read
+
+    def take(self, frame: Frame) -> None:
+        """Takes in a frame of this session. Raises `MalformedValue`.
+
+        What names a link that is not there belongs to one that was refused or detached a moment
+        ago.
+        """
+        match frame.performative:
+            case Performative.ATTACH:
+                self._attach(frame)
+            case Performative.FLOW:
+                self._flow(frame)
+            case Performative.TRANSFER:
+                self._next_incoming_id = (self._next_incoming_id + 1) & _SERIAL
+                end = self.links.get(frame.value("handle"))
+                if isinstance(end, ReceivingEnd):
+                    end.take_transfer(frame)
+            case Performative.DISPOSITION:
+                self._disposition(frame)
+            case Performative.DETACH:
+                self._detach(frame)
+
+    def _attach(self, frame: Frame) -> None:
+        kind = SendingEnd if frame.value("role", False) else ReceivingEnd
+        end = self.links[frame.value("handle")] = kind(self, frame)
+        self._on_attach(end)
+
+    def _detach(self, frame: Frame) -> None:
+        end = self.links.pop(frame.value("handle"), None)
+        if end is None:
+            return
+        self._unsettled = {
+            delivery_id: (its_end, tag)
+            for delivery_id, (its_end, tag) in self._unsettled.items()
+            if its_end is not end
+        }
+        self.send(
+            Performative.DETACH, handle=frame.encoded("handle"), closed=frame.encoded("closed")
+        )
+
+    def _flow(self, frame: Frame) -> None:
+        known_to_client = frame.value("next_incoming_id", 0)
+        used = (self._next_outgoing_id - known_to_client) & _SERIAL
+        self._client_window = frame.value("incoming_window", 0) - used
+        self._send_waiting()
+        end = self.links.get(frame.value("handle", -1))
+        if isinstance(end, SendingEnd):
+            end.take_flow(frame)
+
+    def _send_waiting(self) -> None:
+        while self._waiting and self._client_window > 0:
+            self._write(self._waiting.popleft())
+            self._client_window -= 1
+            self._next_outgoing_id = (self._next_outgoing_id + 1) & _SERIAL
+
+    def _disposition(self, frame: Frame) -> None:
+        outcome = _outcome(frame.encoded("state"))
+        if not frame.value("role", False) or outcome is None:
+            return  # the client's word on its own messages, or none on ours: the locks stay
+        for delivery_id in list(self._deliveries(frame)):
+            end, tag = self._unsettled.pop(delivery_id)
+            answer = end.on_outcome(tag, outcome)
+            if not frame.value("settled", False):
+                self.send(
+                    Performative.DISPOSITION,
+                    role=boolean(False),
+                    first=uint(delivery_id),
+                    last=uint(delivery_id),
+                    settled=boolean(True),
+                    state=answer.encoded(),
+                )
+
+    def _deliveries(self, frame: Frame) -> Iterator[int]:
+        first = frame.value("first")
+        length = (frame.value("last", first) - first) & _SERIAL
+        if length == 0:
+            return iter([first] if first in self._unsettled else [])
+        return (each for each in self._unsettled if (each - first) & _SERIAL <= length)
+
+    def _send_attach(self, end: LinkEnd, **fields: bytes) -> None:
+        is_sender = isinstance(end, SendingEnd)
+        if is_sender:
+            fields["initial_delivery_count"] = uint(0)
+        self.send(
+            Performative.ATTACH,
+            name=end.attach.encoded("name"),
+            handle=end.attach.encoded("handle"),
+            role=boolean(not is_sender),
+            **fields,
+        )
+
+
+def _outcome(state: bytes) -> Outcome | None:
+    if state == NULL:
+        return None
+    code, fields = described_value(state)
+    if code not in set(OutcomeCode):
+        return None
+    return Outcome(code=OutcomeCode(code), fields=tuple(elements(fields)))

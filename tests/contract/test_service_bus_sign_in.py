@@ -1,0 +1,129 @@
+"""How a client begins a connection to the local Service Bus: headers, sign-in, and bad manners.
+
+The client's side is written by the codec of Microsoft's Python client, not by the broker's own.
+"""
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from azure.servicebus._pyamqp._decode import decode_frame
+from azure.servicebus._pyamqp._encode import encode_frame
+from azure.servicebus._pyamqp.performatives import OpenFrame, SASLInit
+
+from local_cloud.service_bus import PRODUCT_QUEUES, LocalServiceBus
+
+AMQP, SASL = b"AMQP\x00\x01\x00\x00", b"AMQP\x03\x01\x00\x00"
+OPEN, CLOSE, MECHANISMS, OUTCOME = 0x10, 0x18, 0x40, 0x44
+
+
+@pytest.fixture(scope="module")
+def bus() -> Iterator[LocalServiceBus]:
+    with LocalServiceBus(PRODUCT_QUEUES) as bus:
+        yield bus
+
+
+def open_frame(**fields: Any) -> Any:
+    return OpenFrame(**(dict.fromkeys(OpenFrame._fields) | {"container_id": "client"} | fields))
+
+
+class RawClient:
+    """A socket that speaks frames."""
+
+    def __init__(self, bus: LocalServiceBus) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", bus.port), timeout=10)
+
+    def __enter__(self) -> "RawClient":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def send(self, performative: Any, frame_type: bytes = b"\x00") -> None:
+        header, body = encode_frame(performative, frame_type)
+        self.socket.sendall(header + b"\x00\x00" + (body or b""))
+
+    def read(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size and (part := self.socket.recv(size - len(data))):
+            data += part
+        return data
+
+    def frame(self) -> tuple[int, list[Any]]:
+        size = int.from_bytes(self.read(4))
+        return decode_frame(memoryview(self.read(size - 4))[4:])
+
+    def heartbeat(self) -> bytes:
+        return self.read(8)
+
+
+@pytest.mark.parametrize("mechanism", ["MSSBCBS", "ANONYMOUS"])
+def test_clients_find_the_mechanism_that_they_insist_on(
+    bus: LocalServiceBus, mechanism: str
+) -> None:
+    """.NET's wants the first, Python's and JavaScript's the second; an answer to it is ignored."""
+    with RawClient(bus) as client:
+        client.socket.sendall(SASL)
+        assert client.read(8) == SASL
+        code, fields = client.frame()
+        assert (code, mechanism.encode() in fields[0]) == (MECHANISMS, True)
+
+        client.send(SASLInit(mechanism, b"whoever", "localhost"), b"\x01")
+
+        assert client.frame() == (OUTCOME, [0, None])
+        client.socket.sendall(AMQP)
+        assert client.read(8) == AMQP
+        client.send(open_frame())
+        assert client.frame()[0] == OPEN
+
+
+def test_another_mechanism_is_refused(bus: LocalServiceBus) -> None:
+    """With the outcome for it, and the connection ends."""
+    with RawClient(bus) as client:
+        client.socket.sendall(SASL)
+        client.read(8)
+        client.frame()
+        client.send(SASLInit("PLAIN", b"\0user\0secret", "localhost"), b"\x01")
+
+        assert client.frame() == (OUTCOME, [1, None])
+        assert client.read(1) == b""
+
+
+def test_another_protocol_is_told_what_is_spoken_here(bus: LocalServiceBus) -> None:
+    """As the standard has it: the header of this protocol, and the end."""
+    with RawClient(bus) as client:
+        client.socket.sendall(b"GET / HTTP/1.1\r\n\r\n")
+
+        assert client.read(9) == AMQP
+
+
+@pytest.mark.parametrize(
+    "nonsense", [b"\xff" * 8, b"\x00\x00\x00\x0c\x02\x00\x00\x00\xff\xff\xff\xff"]
+)
+def test_what_is_no_frame_ends_the_connection_in_words(
+    bus: LocalServiceBus, nonsense: bytes
+) -> None:
+    """The client is told; the broker and its other connections go on."""
+    with RawClient(bus) as client, RawClient(bus) as other:
+        for each in (client, other):
+            each.socket.sendall(AMQP)
+            each.read(8)
+        client.socket.sendall(nonsense)
+
+        code, fields = client.frame()
+        assert (code, fields[0][0]) == (CLOSE, b"amqp:decode-error")
+        assert client.read(1) == b""
+        other.send(open_frame())
+        assert other.frame()[0] == OPEN
+
+
+def test_a_client_that_asks_for_heartbeats_gets_them(bus: LocalServiceBus) -> None:
+    """At half of the time that it bears to hear nothing."""
+    with RawClient(bus) as client:
+        client.socket.sendall(AMQP)
+        client.read(8)
+        client.send(open_frame(idle_timeout=400))
+        client.frame()
+
+        assert client.heartbeat() == b"\x00\x00\x00\x08\x02\x00\x00\x00"

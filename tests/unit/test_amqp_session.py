@@ -1,0 +1,265 @@
+"""Frames, windows and credit of the local Service Bus, where a client's are narrow."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local_cloud.service_bus.amqp_frames import (
+    AMQP_HEADER,
+    EMPTY_FRAME,
+    Frame,
+    FrameReader,
+    MalformedFrame,
+    Performative,
+    write_frame,
+)
+from local_cloud.service_bus.amqp_session import (
+    ACCEPTED,
+    Delivery,
+    LinkEnd,
+    Outcome,
+    OutcomeCode,
+    ReceivingEnd,
+    SendingEnd,
+    Session,
+)
+from local_cloud.service_bus.amqp_types import boolean, string, uint
+
+LAST_SERIAL = 2**32 - 1
+HANDLE = uint(7)
+
+
+def read(data: bytes) -> list[Frame]:
+    reader = FrameReader()
+    reader.feed(data)
+    return list(reader.frames())
+
+
+class Client:
+    """A client of one session: what it says goes in as frames, what it hears is kept."""
+
+    def __init__(self, *, window: int = 100, max_frame_size: int = 65_536, first: int = 0) -> None:
+        self._heard = bytearray()
+        self.ends: list[LinkEnd] = []
+        self._max_frame_size = max_frame_size
+        begin = write_frame(
+            Performative.BEGIN, next_outgoing_id=uint(first), incoming_window=uint(window)
+        )
+        self.session = Session(read(begin)[0], self._heard.extend, max_frame_size, self.ends.append)
+
+    def says(self, performative: Performative, *, payload: bytes = b"", **fields: bytes) -> None:
+        for frame in read(write_frame(performative, payload=payload, **fields)):
+            self.session.take(frame)
+
+    def heard(self, performative: Performative) -> Sequence[Frame]:
+        return [each for each in read(bytes(self._heard)) if each.performative is performative]
+
+    def receives(self, *, credit: int) -> SendingEnd:
+        self.says(Performative.ATTACH, name=string("in"), handle=HANDLE, role=boolean(True))
+        self.grants(credit)
+        [end] = self.ends
+        assert isinstance(end, SendingEnd)
+        return end
+
+    def sends(self) -> tuple[ReceivingEnd, list[Delivery]]:
+        self.says(Performative.ATTACH, name=string("out"), handle=HANDLE, role=boolean(False))
+        [end] = self.ends
+        assert isinstance(end, ReceivingEnd)
+        taken: list[Delivery] = []
+        end.on_delivery = taken.append
+        return end, taken
+
+    def grants(self, credit: int, **fields: bytes) -> None:
+        self.says(
+            Performative.FLOW,
+            next_incoming_id=uint(len(self.heard(Performative.TRANSFER))),
+            incoming_window=uint(100),
+            handle=HANDLE,
+            link_credit=uint(credit),
+            **fields,
+        )
+
+    def payloads(self) -> list[bytes]:
+        """The messages that have arrived whole."""
+        parts: dict[int, bytes] = {}
+        whole: list[bytes] = []
+        for frame in self.heard(Performative.TRANSFER):
+            delivery_id = frame.value("delivery_id")
+            parts[delivery_id] = parts.get(delivery_id, b"") + frame.payload
+            if not frame.value("more"):
+                whole.append(parts[delivery_id])
+        return whole
+
+
+def test_a_message_goes_in_frames_that_the_client_can_take() -> None:
+    """The smallest that the standard allows; not one byte more."""
+    client = Client(max_frame_size=512)
+    end = client.receives(credit=1)
+
+    end.deliver(b"tag", b"x" * 5000, is_settled=False)
+
+    frames = client.heard(Performative.TRANSFER)
+    sizes = [len(write_frame(f.performative, payload=f.payload)) for f in frames]
+    assert len(frames) > 5000 // 512
+    assert max(sizes) <= 512
+    assert client.payloads() == [b"x" * 5000]
+
+
+def test_a_session_waits_for_the_window_of_the_client() -> None:
+    """What does not fit goes out when the client says that it has room; nothing overtakes it."""
+    client = Client(window=2, max_frame_size=512)
+    end = client.receives(credit=10)
+    client.says(Performative.FLOW, next_incoming_id=uint(0), incoming_window=uint(2))
+
+    end.deliver(b"1", b"x" * 2000, is_settled=True)
+    assert not end.can_deliver
+    end.deliver(b"2", b"y", is_settled=True)
+
+    assert len(client.heard(Performative.TRANSFER)) == 2
+    while len(client.payloads()) < 2:
+        sent = len(client.heard(Performative.TRANSFER))
+        client.says(Performative.FLOW, next_incoming_id=uint(sent), incoming_window=uint(2))
+    assert client.payloads() == [b"x" * 2000, b"y"]
+    assert end.can_deliver
+
+
+def test_credit_counts_from_what_the_client_has_seen() -> None:
+    """A grant that was on its way while a message was sent is not a grant for one more."""
+    client = Client()
+    end = client.receives(credit=2)
+    end.deliver(b"1", b"a", is_settled=True)
+
+    client.grants(2, delivery_count=uint(0))
+    assert end.credit == 1
+    client.grants(2, delivery_count=uint(1))
+    assert end.credit == 2
+
+
+def test_drained_credit_is_gone_and_the_client_is_told() -> None:
+    """Even where there was none left: the client waits for the word. Told once, not each turn."""
+    client = Client()
+    end = client.receives(credit=5)
+    for credit in (5, 0):
+        client.grants(credit, drain=boolean(True))
+        end.finish_drain()
+        end.finish_drain()
+
+    told = client.heard(Performative.FLOW)
+    assert [(f.value("delivery_count"), f.value("link_credit")) for f in told] == [(5, 0), (5, 0)]
+    assert all(frame.value("drain") for frame in told)
+    assert not end.can_deliver
+
+
+def test_sequence_numbers_begin_again() -> None:
+    """A client may start shortly before the last one."""
+    client = Client(first=LAST_SERIAL)
+    end, taken = client.sends()
+    for delivery_id in (LAST_SERIAL, 0):
+        client.says(
+            Performative.TRANSFER,
+            payload=b"x",
+            handle=HANDLE,
+            delivery_id=uint(delivery_id),
+        )
+        end.settle(taken[-1], ACCEPTED)
+    end.keep_credit(100)
+
+    settled = [frame.value("first") for frame in client.heard(Performative.DISPOSITION)]
+    assert settled == [LAST_SERIAL, 0]
+    assert client.heard(Performative.FLOW)[-1].value("next_incoming_id") == 1
+
+
+def test_a_message_in_parts_is_taken_whole_and_an_aborted_one_not_at_all() -> None:
+    """Only the first part names it."""
+    client = Client()
+    _, taken = client.sends()
+
+    def part(payload: bytes, **fields: bytes) -> None:
+        client.says(Performative.TRANSFER, payload=payload, handle=HANDLE, **fields)
+
+    part(b"lost", delivery_id=uint(0), more=boolean(True))
+    part(b"", aborted=boolean(True))
+    part(b"a", delivery_id=uint(1), message_format=uint(5), more=boolean(True))
+    part(b"b", more=boolean(True))
+    part(b"c")
+
+    assert [(each.delivery_id, each.message_format, each.payload) for each in taken] == [
+        (1, 5, b"abc")
+    ]
+
+
+@pytest.mark.parametrize(("first", "last", "settled"), [(0, 2, 3), (1, 1, 1), (2, 9, 1), (5, 6, 0)])
+def test_a_disposition_settles_what_it_names(first: int, last: int, settled: int) -> None:
+    """One delivery or a range of them, each answered; unknown ones are passed over."""
+    client = Client()
+    end = client.receives(credit=10)
+    asked: list[bytes] = []
+
+    def answer(tag: bytes, outcome: Outcome) -> Outcome:
+        asked.append(tag)
+        return outcome
+
+    end.on_outcome = answer
+    for tag in (b"0", b"1", b"2"):
+        end.deliver(tag, b"x", is_settled=False)
+    for _ in range(2):  # settled is settled: a second one finds nothing
+        client.says(
+            Performative.DISPOSITION,
+            role=boolean(True),
+            first=uint(first),
+            last=uint(last),
+            state=Outcome(code=OutcomeCode.RELEASED).encoded(),
+        )
+
+    assert len(asked) == settled
+    assert len(client.heard(Performative.DISPOSITION)) == settled
+
+
+def test_what_comes_for_a_refused_link_is_passed_over() -> None:
+    """The client had sent it before it heard of the refusal."""
+    client = Client()
+    end, taken = client.sends()
+    client.session.refuse(end, "amqp:not-found", "no such queue")
+
+    client.says(Performative.TRANSFER, payload=b"x", handle=HANDLE, delivery_id=uint(0))
+    client.says(Performative.DETACH, handle=HANDLE, closed=boolean(True))
+
+    assert not taken
+    assert len(client.heard(Performative.DETACH)) == 1
+
+
+@given(st.lists(st.binary(max_size=300), max_size=5), st.integers(1, 50))
+def test_a_stream_is_cut_into_frames_wherever_it_breaks(payloads: list[bytes], size: int) -> None:
+    """Heartbeats between them are nothing."""
+    stream = b"".join(
+        write_frame(Performative.TRANSFER, payload=payload, handle=HANDLE) + EMPTY_FRAME
+        for payload in payloads
+    )
+    reader = FrameReader()
+    frames: list[Frame] = []
+    for start in range(0, len(stream), size):
+        reader.feed(stream[start : start + size])
+        frames += reader.frames()
+
+    assert [frame.payload for frame in frames] == payloads
+
+
+@given(st.binary(max_size=100))
+def test_no_bytes_do_worse_than_being_a_malformed_frame(content: bytes) -> None:
+    """Behind a plausible size or without one."""
+    for data in (content, (len(content) + 8).to_bytes(4) + b"\x02\x00\x00\x00" + content):
+        try:
+            read(data)
+        except MalformedFrame:
+            continue
+
+
+def test_a_frame_that_is_too_large_is_refused_before_it_has_arrived() -> None:
+    """The standard header of HTTP is such a frame."""
+    with pytest.raises(MalformedFrame):
+        read(b"GET / HTTP/1.1\r\n")
+    reader = FrameReader()
+    reader.feed(AMQP_HEADER[:4])
+    assert reader.protocol_header() is None

@@ -1,0 +1,188 @@
+"""The local Service Bus's AMQP values, held to the codec that Microsoft's client carries."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from azure.servicebus._pyamqp._decode import _DECODE_BY_CONSTRUCTOR
+from azure.servicebus._pyamqp._encode import encode_value
+from azure.servicebus._pyamqp.types import TYPE, VALUE, AMQPTypes
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local_cloud.service_bus import amqp_types
+from local_cloud.service_bus.amqp_types import (
+    Constructor,
+    MalformedValue,
+    Symbol,
+    array_of,
+    binary,
+    boolean,
+    content,
+    decode,
+    described,
+    described_value,
+    elements,
+    entries,
+    list_of,
+    map_of,
+    string,
+    symbol,
+    uuid,
+)
+
+
+def theirs(kind: str | None, value: Any) -> bytes:
+    """A value as Microsoft's codec writes it."""
+    output = bytearray()
+    encode_value(output, {TYPE: kind, VALUE: value})
+    return bytes(output)
+
+
+def read_by_them(encoded: bytes) -> Any:
+    """What Microsoft's codec makes of a value; texts are bytes to it."""
+    rest, value = _DECODE_BY_CONSTRUCTOR[encoded[0]](memoryview(encoded)[1:])
+    assert not rest
+    return value
+
+
+signed = {bits: st.integers(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)}
+unsigned = {bits: st.integers(0, 2**bits - 1) for bits in (8, 16, 32, 64)}
+long_text = st.text(max_size=400)
+names = st.text(st.characters(codec="ascii"), max_size=300)
+WRITTEN_BY_THEM = {
+    AMQPTypes.null: st.none(),
+    AMQPTypes.boolean: st.booleans(),
+    AMQPTypes.ubyte: unsigned[8],
+    AMQPTypes.ushort: unsigned[16],
+    AMQPTypes.uint: unsigned[32],
+    AMQPTypes.ulong: unsigned[64],
+    AMQPTypes.byte: signed[8],
+    AMQPTypes.short: signed[16],
+    AMQPTypes.int: signed[32],
+    AMQPTypes.long: signed[64],
+    AMQPTypes.double: st.floats(allow_nan=False),
+    AMQPTypes.timestamp: signed[64],
+    AMQPTypes.uuid: st.uuids(),
+    AMQPTypes.binary: st.binary(max_size=400),
+    AMQPTypes.string: long_text,
+    AMQPTypes.symbol: names,
+}
+
+
+@pytest.mark.parametrize("kind", WRITTEN_BY_THEM)
+@given(data=st.data())
+def test_what_they_write_is_read(kind: str, data: st.DataObject) -> None:
+    """Each type, small or large, and in a list, a map, an array and behind a descriptor."""
+    value = data.draw(WRITTEN_BY_THEM[kind])
+    typed = {TYPE: kind, VALUE: value}
+
+    assert decode(theirs(kind, value)) == value
+    assert decode(theirs(AMQPTypes.list, [typed, typed])) == [value, value]
+    assert decode(theirs(AMQPTypes.map, {"k": typed})) == {"k": value}
+    described = ({TYPE: AMQPTypes.ulong, VALUE: 0x77}, typed)
+    assert decode(theirs(AMQPTypes.described, described)) == (0x77, value)
+    if kind not in {AMQPTypes.null, AMQPTypes.boolean}:  # which they write wrongly in arrays
+        assert decode(theirs(AMQPTypes.array, [typed, typed])) == [value, value]
+
+
+WRITTEN_BY_US: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
+    "boolean": (boolean, st.booleans()),
+    "ubyte": (amqp_types.ubyte, unsigned[8]),
+    "ushort": (amqp_types.ushort, unsigned[16]),
+    "uint": (amqp_types.uint, unsigned[32]),
+    "int32": (amqp_types.int32, signed[32]),
+    "long": (amqp_types.long, signed[64]),
+    "timestamp": (amqp_types.timestamp, signed[64]),
+    "uuid": (uuid, st.uuids()),
+    "binary": (binary, st.binary(max_size=400)),
+    "string": (string, long_text),
+    "symbol": (symbol, names),
+}
+
+
+@pytest.mark.parametrize("kind", WRITTEN_BY_US)
+@given(data=st.data())
+def test_what_is_written_they_read(kind: str, data: st.DataObject) -> None:
+    """As it was meant, alone and in lists, maps and arrays of any size."""
+    write, values = WRITTEN_BY_US[kind]
+    given = data.draw(st.lists(values, min_size=1, max_size=100))
+    meant = [value.encode() if isinstance(value, str) else value for value in given]
+    encoded = [write(value) for value in given]
+
+    assert read_by_them(encoded[0]) == meant[0]
+    assert read_by_them(list_of(encoded)) == meant
+    assert read_by_them(map_of({string("k"): list_of(encoded)})) == {b"k": meant}
+    same = [value for value in encoded if value[0] == encoded[0][0]]
+    assert len(read_by_them(array_of(same, same[0][0]))) == len(same)
+
+
+def test_types_that_look_alike_are_told_apart() -> None:
+    """Python's codec loses them; here a symbol stays one, and so does a binary."""
+    assert isinstance(decode(symbol("x")), Symbol)
+    assert not isinstance(decode(string("x")), Symbol)
+    assert decode(binary(b"x")) == b"x"
+
+
+def test_elements_stay_as_they_were_encoded() -> None:
+    """So that what is passed on keeps its width: a small number is not made a large one."""
+    small, large = b"\x54\x05", b"\x71\x00\x00\x00\x05"
+
+    assert elements(list_of([small, large])) == [small, large]
+    assert entries(map_of({string("a"): small, string("b"): large})) == {"a": small, "b": large}
+
+
+def test_a_described_value_gives_its_descriptor_and_itself() -> None:
+    """Numeric descriptors only; a symbolic one is refused by name."""
+    assert described_value(described(0x24, list_of([]))) == (0x24, list_of([]))
+    with pytest.raises(MalformedValue, match="amqp:accepted:list"):
+        described_value(b"\x00" + symbol("amqp:accepted:list") + b"\x45")
+
+
+def test_decimals_and_characters_are_read_too() -> None:
+    """.NET's client sends them as properties; decimals stay bytes."""
+    assert decode(b"\x73\x00\x00\x00\xfc") == "ü"
+    assert decode(b"\x94" + bytes(16)) == bytes(16)
+
+
+def test_a_number_that_does_not_fit_is_refused() -> None:
+    """Rather than sent as another one."""
+    with pytest.raises(ValueError, match="256 is no ubyte"):
+        amqp_types.ubyte(256)
+    with pytest.raises(ValueError, match="0x70"):
+        array_of([amqp_types.int32(1)], Constructor.UINT)
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_do_worse_than_being_malformed(encoded: bytes) -> None:
+    """Whatever a client sends: a value, or `MalformedValue`, from every way of reading."""
+    for read in (decode, elements, entries, described_value, content):
+        try:
+            read(encoded)
+        except MalformedValue:
+            continue
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        b"\x00" * 5000,
+        b"\x00\x53\x24" * 5000,
+        b"\xd0\x00\x01\x00\x00\x00\x00\x00\x01" * 2000,
+        b"\xf0\x00\x00\x00\x05\xff\xff\xff\xff\x40",
+        b"\xd0\x00\x00\x00\x05\xff\xff\xff\xff\x40",
+    ],
+    ids=["descriptors", "described", "nested", "array of nothing", "list of too many"],
+)
+def test_a_value_made_to_exhaust_is_malformed(encoded: bytes) -> None:
+    """Neither the stack nor the memory of the broker goes to a client's arithmetic."""
+    with pytest.raises(MalformedValue):
+        decode(encoded)
+
+
+def test_a_moment_survives() -> None:
+    """In milliseconds, as Microsoft's codec reckons them."""
+    at = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    assert decode(theirs(AMQPTypes.timestamp, at)) == at.timestamp() * 1000
+    assert decode(uuid(UUID(int=7))) == UUID(int=7)
