@@ -1,0 +1,117 @@
+"""`pip install .` as an administrator does it: into an environment of its own, from elsewhere."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from shared.bootstrap import provide
+from tests.command_tree import command_tree
+from tests.functional.cli_app import KEY, served_app
+from tests.functional.remediation_story import Story
+
+ROOT = Path(__file__).parents[2]
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
+FLOW = {
+    "properties": {
+        "definition": {"triggers": {"manual": {"type": "Request", "kind": "Http"}}, "actions": {}}
+    }
+}
+pytestmark = pytest.mark.e2e
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """`cmkflow` in a fresh environment; nothing of the checkout is in reach of it."""
+
+    venv: Path
+    #: The folder that it is run in.
+    home: Path
+    environ: dict[str, str] = field(default_factory=dict)
+
+    async def run(self, *arguments: str) -> tuple[int | None, str]:
+        """Return the exit code and all that it printed."""
+        process = await asyncio.create_subprocess_exec(
+            self.venv / "bin" / "cmkflow", *arguments,
+            cwd=self.home, env={"HOME": str(self.home), "COLUMNS": "200", **self.environ},
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        output, _ = await process.communicate()
+        return process.returncode, output.decode()
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel that pip builds of the checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run([*PIP, "wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT)], check=True)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture
+def installed(wheel: Path, tmp_path: Path) -> Installed:
+    """The wheel and what it says it needs, in the versions that all the other tests run with."""
+    venv, home = tmp_path / "venv", tmp_path / "home"
+    home.mkdir()
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    pip = [*PIP, "--python", str(venv / "bin" / "python"), "install", "--no-compile"]
+    subprocess.run([*pip, "-c", str(ROOT / "constraints.txt"), str(wheel)], check=True)
+    return Installed(venv=venv, home=home)
+
+
+def test_the_wheel_holds_every_file_of_two_packages_and_no_other(wheel: Path) -> None:
+    """Templates too; `functions` and `local_cloud` are nobody's to import in site-packages."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "cmkflow", "shared"],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+
+    names = set(zipfile.ZipFile(wheel).namelist())
+
+    assert {name.split("/")[0] for name in names} == {
+        "cmkflow",
+        "shared",
+        "-".join(wheel.name.split("-")[:2]) + ".dist-info",
+    }
+    assert {name for name in names if ".dist-info/" not in name} == set(listed.stdout.split())
+
+
+async def test_an_installed_command_line_does_its_work(installed: Installed) -> None:
+    """Every command explains itself, files are read offline, and the app answers over HTTP."""
+    helps = {words: await installed.run(*words, "--help") for words in command_tree()}
+    (installed.home / "flow.json").write_text(json.dumps(FLOW))
+    inspected = await installed.run("inspect", "flow.json")
+    # What signing in imports, up to the Azure CLI: there is none on this path.
+    signed_in = await installed.run(
+        *("operator", "sign-in", "--tenant", "contoso", "--client-id", "operator"),
+        *("--secret", "https://operator.vault.azure.net/secrets/cache"),
+    )
+    story = Story()
+    story.build.http_flow("Orders")
+    provide(story.services)
+    async with served_app() as app:
+        online = Installed(
+            venv=installed.venv,
+            home=installed.home,
+            environ={"CMKFLOW_API": app.url, "CMKFLOW_KEY": KEY},
+        )
+        listed = await online.run("environment", "list")
+        page = await online.run("assess", "--all", "--html", "page.html")
+
+    assert {
+        words: said for words, said in helps.items() if said[0] or "Usage:" not in said[1]
+    } == {}
+    assert inspected[0] == 0, inspected
+    assert "1 stay on the Microsoft-managed key" in inspected[1]
+    assert signed_in[0] == 1
+    assert "Azure CLI" in signed_in[1]
+    assert listed[0] == 0, listed
+    assert story.build.environment.id in listed[1]
+    assert page[0] == 0, page
+    assert "Orders" in (installed.home / "page.html").read_text()
