@@ -16,6 +16,8 @@ from cmkflow.runs import archive_table
 
 app = typer.Typer(no_args_is_help=True, help="Delete retired originals on a date, or keep them.")
 
+#: States of a delete that a new order gives another date.
+_DATED = frozenset({"scheduled", "archiving"})
 FINISH_LINE = (
     "Originals that are off but stand may still count as protected by Microsoft's key: the "
     "warning in the admin center can stay until they are deleted."
@@ -66,12 +68,17 @@ def _listed(answer: Any) -> RenderableType:
     return Group(*parts, archive_table(archived))
 
 
-def _candidates(candidates: Iterable[Any]) -> Iterable[Text]:
+def _candidates(candidates: Iterable[Any], replaced: Iterable[Any] = ()) -> Iterable[Text]:
+    """Yield what each is and what its delete ends; `replaced`: deletes that a new order moves."""
+    ordered = {one["job_id"]: one for one in replaced}
     for one in candidates:
         yield Text.assemble(
             (one["display_name"], "bold"),
             f"  {one['original_id']}  not before {minute(one['earliest'])} UTC",
         )
+        if earlier := ordered.get(one["job_id"]):
+            on, by = minute(earlier["on"]), earlier["approved_by"]
+            yield Text(f"  In place of the delete on {on} UTC, approved by {by}.")
         if one["archive"]:
             yield Text(f"  Definition: {one['archive']}")
         yield from (Text(f"  {sentence}") for sentence in one["ends"])
@@ -94,11 +101,15 @@ def delete_originals(
     flows: Flows = None,
     yes: Yes = False,
 ) -> object:
-    """Approve the delete of retired originals on a date; names them and asks first."""
+    """Approve the delete of retired originals on a date; names them and asks first.
+
+    An order for one that has a date already replaces that date.
+    """
     shown = api.send(Call(method="GET", path=("remediations", remediation, "deletions")))
     chosen = _chosen(shown, flows)
     if not yes:
-        Console(stderr=True).print(Group(*_candidates(chosen)))
+        replaced = [one for one in shown["items"] if one["state"] in _DATED]
+        Console(stderr=True).print(Group(*_candidates(chosen, replaced)))
         names = ", ".join(one["display_name"] for one in chosen)
         typer.confirm(f"Delete {names} on {on}?", abort=True, err=True)
     body = {"on": on, "by": by, "flows": [one["original_id"] for one in chosen]}
@@ -122,13 +133,13 @@ def _chosen(shown: Any, flows: list[str] | None) -> list[Any]:
     standing = shown["candidates"]
     if not flows:
         if not standing:
-            raise ApiError("This remediation has no retired original without a delete.")
+            raise ApiError("This remediation has no retired original that stands.")
         return list(standing)
     wanted = {flow.lower() for flow in flows}
     chosen = [one for one in standing if wanted & {one["original_id"], one["flow_name"].lower()}]
     named = {name for one in chosen for name in (one["original_id"], one["flow_name"].lower())}
     if missing := sorted(wanted - named):
         raise ApiError(
-            f"Not retired, or ordered already: {', '.join(missing)}. See `cmkflow originals list`."
+            f"Not retired, or deleted already: {', '.join(missing)}. See `cmkflow originals list`."
         )
     return chosen

@@ -53,7 +53,7 @@ class DeletionDetail(DeletionAnswer):
 
 
 class CandidateAnswer(Answer):
-    """A retired original that stands."""
+    """A retired original that stands, whether its delete is ordered or not."""
 
     environment_id: str
     job_id: str

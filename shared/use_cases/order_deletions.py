@@ -53,7 +53,7 @@ class DeletionCandidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deletions:
-    """The deletions of one remediation, and the originals that have none."""
+    """The deletions of one remediation, and the originals that may be ordered, once more too."""
 
     deletions: tuple[Deletion, ...]
     candidates: tuple[DeletionCandidate, ...]
@@ -63,12 +63,10 @@ async def show_deletions(services: Services, remediation_id: str) -> Deletions:
     """Return the deletions of a remediation; reads rows only. Raises `NotFound`."""
     jobs = await jobs_of(services, remediation_id)
     found = await deletions_of(services, jobs)
-    standing = {DeletionState.CANCELLED, DeletionState.BLOCKED}
     candidates = [
         _candidate(services, job, first)
-        for job in jobs
-        if (job.id not in found or found[job.id].state in standing)
-        and (first := _earliest(services, job))
+        for job in _standing(jobs, found)
+        if (first := _earliest(services, job))
     ]
     return Deletions(deletions=tuple(found.values()), candidates=tuple(candidates))
 
@@ -114,11 +112,7 @@ def _chosen(
 ) -> Sequence[FlowJob]:
     if flow_ids:
         return named_jobs(jobs, flow_ids)
-    chosen = [
-        job
-        for job in jobs
-        if retired_at(job) and not (job.id in earlier and earlier[job.id].state in OVER)
-    ]
+    chosen = _standing(jobs, earlier)
     if not chosen:
         raise Blocked(
             "This remediation has no retired original that stands.",
@@ -126,6 +120,15 @@ def _chosen(
             code="not_retired",
         )
     return chosen
+
+
+def _standing(jobs: list[FlowJob], earlier: dict[str, Deletion]) -> list[FlowJob]:
+    """Return the retired originals that are neither deleted nor being deleted."""
+    return [
+        job
+        for job in jobs
+        if retired_at(job) and not (job.id in earlier and earlier[job.id].state in OVER)
+    ]
 
 
 async def _check(

@@ -156,7 +156,7 @@ async def test_what_is_deleted_cannot_be_ordered_again() -> None:
 
 
 async def test_what_may_be_ordered_says_what_it_ends() -> None:
-    """Of each original that stands: from when on, what a delete ends, where its definition is."""
+    """Of each original that stands, dated or not: from when on, what it ends, where it is kept."""
     story = await retired_story()
 
     (candidate,) = (await show_deletions(story.services, story.remediation.id)).candidates
@@ -166,7 +166,7 @@ async def test_what_may_be_ordered_says_what_it_ends() -> None:
     assert candidate.display_name == "Orders"
     assert any("trigger URL" in sentence for sentence in candidate.ends)
     assert candidate.archive
-    assert (len(after.deletions), after.candidates) == (1, ())
+    assert (len(after.deletions), after.candidates) == (1, (candidate,))
 
 
 # --- what it waits for ---------------------------------------------------------------------------

@@ -163,18 +163,43 @@ async def test_the_command_names_what_goes_and_asks(story: Story, cli: CommandLi
 async def test_the_commands_keep_list_and_refuse(story: Story, cli: CommandLine) -> None:
     """Originals that stand are listed with their date, and the warning is explained."""
     identity, flow = story.remediation.id, original(story, "Orders").workflow_id
-    order = ("originals", "delete", identity, "--on", day(story), "--flow", flow, "--yes")
+    order = ("originals", "delete", identity, "--on", day(story), "--yes", "--flow")
 
     standing = await cli.run("originals", "list", identity)
-    await cli.run(*order)
-    again = await cli.run(*order)
+    await cli.run(*order, flow)
+    strange = await cli.run(*order, "nobody")
     kept = await cli.run("originals", "keep", identity, "--flow", flow, "--json")
     remediation = await cli.run("remediation", "show", identity)
 
     assert "not before" in standing.stdout
     assert "warning in the admin center" in standing.stdout
-    assert again.exit_code == 1
-    assert "ordered already" in again.stderr
+    assert strange.exit_code == 1
+    assert "Not retired, or deleted already: nobody" in strange.stderr
     assert json.loads(kept.stdout) == {"cancelled": 1}
     assert "Deletes of originals: 1 cancelled" in remediation.stdout
     assert "Archived: 2 definitions" in remediation.stdout
+
+
+async def test_ordering_again_replaces_the_date_after_saying_so(
+    story: Story, cli: CommandLine
+) -> None:
+    """As over the API: of one that is named, and of all that stand if none is."""
+    identity, flow = story.remediation.id, original(story, "Orders").workflow_id
+    order = ("originals", "delete", identity, "--on")
+    first = day(story)
+    await cli.run(*order, first, "--flow", flow, "--yes")
+
+    named = await cli.run(*order, day(story, 3), "--flow", flow, answer="y\n")
+    every = await cli.run(*order, day(story, 4), "--yes", "--json")
+    listed = await cli.run("originals", "list", identity)
+    await come(story, 5)
+    rest = await cli.run(*order, day(story), "--yes")
+
+    assert f"In place of the delete on {first} 00:00 UTC" in named.stderr
+    assert "trigger URL" in named.stderr
+    dates = {one["display_name"]: one["on"] for one in json.loads(every.stdout)["items"]}
+    assert set(dates) == {"Orders", "Bills"}
+    assert len(set(dates.values())) == 1
+    assert flow in listed.stdout  # what --flow takes
+    assert len(deletes(story)) == 2
+    assert (rest.exit_code, "no retired original that stands" in rest.stderr) == (1, True)
