@@ -5,16 +5,12 @@ import inspect
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from unicodedata import normalize
 
 import pytest
-from typer import Typer
-from typer.main import get_command
 
-from cmkflow.__main__ import app as command_line
 from functions import problems
 from local_cloud.tenant.assumptions import Assumptions
 from shared import errors
@@ -26,6 +22,7 @@ from shared.domain.plans.remediation import EnvironmentJobState
 from shared.firewalls import __file__ as firewalls_file
 from shared.rows import Tables
 from shared.settings import Settings
+from tests.command_tree import command_tree, is_group
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -80,20 +77,6 @@ def test_every_schedule_is_documented() -> None:
     assert schedules <= code_in(rows(page("settings.md")))
 
 
-def commands(group: Typer) -> Iterator[str]:
-    """Yield every command as it is typed."""
-
-    def walk(command: object, words: tuple[str, ...]) -> Iterator[str]:
-        below = getattr(command, "commands", None)
-        if below is None:
-            yield " ".join(words)
-            return
-        for name, one in below.items():
-            yield from walk(one, (*words, name))
-
-    yield from walk(get_command(group), ("cmkflow",))
-
-
 def test_every_command_is_documented_and_no_other() -> None:
     """In the table of docs/command-line.md, by its words in small letters."""
     cells = [cell.strip("`") for cell in rows(page("command-line.md")) if "cmkflow" in cell]
@@ -102,7 +85,8 @@ def test_every_command_is_documented_and_no_other() -> None:
         for cell in cells
     }
 
-    assert documented == set(commands(command_line))
+    commands = {words for words, one in command_tree().items() if not is_group(one)}
+    assert documented == {" ".join(("cmkflow", *words)) for words in commands}
 
 
 def kinds_in(package_file: str) -> set[str]:
@@ -284,7 +268,7 @@ def test_the_app_requires_what_it_imports_and_nothing_else() -> None:
     } == set()
 
 
-# --- links and commands ---------------------------------------------------------------------------
+# --- links ---------------------------------------------------------------------------------------
 
 
 def anchors(path: Path) -> set[str]:
@@ -326,13 +310,3 @@ def test_every_page_is_reached_from_the_first() -> None:
             ]
 
     assert set(PAGES) - reached == set()
-
-
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_every_make_command_exists(path: Path) -> None:
-    """A document that says `make x` means a target of the Makefile."""
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    blocks = re.findall(r"`([^`]+)`", path.read_text())
-    said = {word for block in blocks for word in re.findall(r"(?:^|\$ |\n)make ([a-z]+)", block)}
-
-    assert said <= targets

@@ -1,0 +1,109 @@
+"""Every command that README.md and docs/ tell somebody to type, and what they say it needs.
+
+A command stands on a line of a fenced block, or in inline code with a word after its name: `az`
+alone names a program. *Needs Azure* in the text marks all commands of the section that it stands
+in, and of those below it; `# needs Azure` behind a command marks that one.
+"""
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+_PROGRAMS = r"(?:cmkflow|make|pip|pipx|uv|git|curl|az|azd|func)\s+\S|python\s+(?:-m|\S+\.py)\s"
+#: Of PowerShell, with the verbs that Power Platform's modules use.
+_CMDLET = r"(?:Add|Get|New|Remove|Set)-[A-Z]\w+"
+_COMMAND = re.compile(rf"{_PROGRAMS}|{_CMDLET}|.*\$\(")
+_OF_AZURE = re.compile(rf"(?:^|\$\()(?:azd?|func)\s|^{_CMDLET}")
+_MARK = "needs azure"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One command of a document."""
+
+    page: str
+    line: int
+    #: As it is typed, without prompt and path of the environment; it may go over several lines.
+    text: str
+    #: False: it stands in a sentence, where a command's name alone may stand for the command.
+    is_fenced: bool
+    #: The document says that it needs Azure.
+    is_marked: bool
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words that a shell makes of it, with those in brackets, which may be left out."""
+        return tuple(shlex.split(re.sub(r"[][]", "", self.text), comments=True))
+
+    @property
+    def needs_azure(self) -> bool:
+        """Whether it calls a program of Azure or of Power Platform, itself or in `$(…)`."""
+        return bool(_OF_AZURE.search(self.text))
+
+    def __str__(self) -> str:
+        """Return where it stands: `docs/demo.md:9`."""
+        return f"{self.page}:{self.line}"
+
+
+def documented_commands() -> list[Command]:
+    """Return the commands of all pages, as they come."""
+    return [command for path in PAGES for command in _Reader(path).commands()]
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Reads one page from its top."""
+
+    path: Path
+    #: For the text before any heading, then for each level of headings down to here.
+    marks: list[bool] = field(default_factory=lambda: [False])
+
+    def commands(self) -> Iterator[Command]:
+        fence, block = None, ""
+        for number, line in enumerate(self.path.read_text().splitlines(), start=1):
+            if opened := re.match(r" *```(\w*)", line):
+                fence = opened[1] if fence is None else None
+            elif fence is None:
+                self._look_for_mark(line)
+                for code in re.findall(r"`([^`]+)`", line):
+                    if _COMMAND.match(text := _typed(code)):
+                        yield self._command(number, text, is_fenced=False)
+            elif fence in {"", "sh", "powershell"}:
+                block = f"{block}\n{line}" if block else _typed(line)
+                if fence == "" and not _COMMAND.match(block):
+                    block = ""  # what a command prints
+                elif block and _is_whole(block):
+                    yield self._command(number, block, is_fenced=True)
+                    block = ""
+
+    def _look_for_mark(self, line: str) -> None:
+        if heading := re.match(r"#+ ", line):
+            above = self.marks[: len(heading[0]) - 1]
+            self.marks = [*above, *[False] * (len(heading[0]) - len(above))]
+        self.marks[-1] |= _MARK in line.lower()
+
+    def _command(self, line: int, text: str, *, is_fenced: bool) -> Command:
+        return Command(
+            page=str(self.path.relative_to(ROOT)),
+            line=line,
+            text=text,
+            is_fenced=is_fenced,
+            is_marked=any(self.marks) or f"# {_MARK}" in text.lower(),
+        )
+
+
+def _typed(code: str) -> str:
+    return code.strip().removeprefix("$ ").removeprefix(".venv/bin/")
+
+
+def _is_whole(block: str) -> bool:
+    """Say whether every quotation that the block opens is closed."""
+    try:
+        shlex.split(block, comments=True)
+    except ValueError:
+        return False
+    return True

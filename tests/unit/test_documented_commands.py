@@ -1,0 +1,111 @@
+"""A command of a document is run by a test, or the document says that it needs Azure.
+
+`cmkflow` and calls of the API are run by `functional/test_documented_calls.py`, the others here.
+"""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.command_tree import command_tree, is_group
+from tests.documented_commands import ROOT, Command, documented_commands
+
+COMMANDS = documented_commands()
+COMMAND_LINE = (ROOT / "docs" / "command-line.md").read_text()
+_INSTALLED = "tests/e2e/test_installed_command.py"
+#: What commands begin with that are run elsewhere, and where.
+RUN_BY = {
+    "pip install .": _INSTALLED,
+    # Both make an environment and have the same wheel built and installed.
+    "pipx install .": _INSTALLED,
+    "uv tool install .": _INSTALLED,
+    "curl -x $PROXY --cacert $CA_FILE": "tests/contract/test_tenant_wire.py",
+    'curl -X POST "http://127.0.0.1:7071/admin/': "tests/contract/test_functions_host_start.py",
+}
+
+
+def of(program: str) -> list[Command]:
+    """Return the commands of one program."""
+    return [one for one in COMMANDS if one.words[0] == program]
+
+
+def run(*command: str) -> tuple[int, str]:
+    """Run a program in the checkout; return its exit code and all that it printed."""
+    done = subprocess.run(
+        command, cwd=ROOT, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    return done.returncode, done.stdout
+
+
+def test_what_needs_azure_is_marked_in_its_document() -> None:
+    """Whoever reads on knows before typing it."""
+    needing = [one for one in COMMANDS if one.needs_azure and one.page != "README.md"]
+
+    assert needing
+    assert [str(one) for one in needing if not one.is_marked] == []
+
+
+def test_every_other_command_is_run_by_a_test() -> None:
+    """A program that is new in the documents needs a test that runs it."""
+    here = {"cmkflow", "make", "python", "export"}  # the last only names what the next ones read
+    others = [one for one in COMMANDS if not one.needs_azure and one.words[0] not in here]
+    others = [one for one in others if "$APP/api/" not in one.text]
+
+    told = {str(one): [start for start in RUN_BY if one.text.startswith(start)] for one in others}
+
+    assert {where: starts for where, starts in told.items() if len(starts) != 1} == {}
+    assert {start for starts in told.values() for start in starts} == set(RUN_BY)
+    assert all((ROOT / test).exists() for test in RUN_BY.values())
+
+
+@pytest.mark.parametrize("command", of("cmkflow"), ids=str)
+def test_a_named_command_exists(command: Command) -> None:
+    """In a sentence a group may be named too."""
+    tree = command_tree()
+    names = [command.words[1 : 1 + length] for length in (1, 2)]
+    found = [tree[name] for name in names if name in tree]
+
+    assert found, command.text
+    assert not is_group(found[-1]) or (command.words[1:] in tree and not command.is_fenced)
+
+
+def test_every_option_is_in_the_row_of_its_command_and_no_other() -> None:
+    """In docs/command-line.md, but for those that all commands of the API have."""
+    everywhere = {"--api", "--key", "--json", "--by"}
+    tree = command_tree()
+    commands = {" ".join(words): one for words, one in tree.items() if not is_group(one)}
+    for name, command in commands.items():
+        row = re.search(rf"^\| `cmkflow {name}\b.*", COMMAND_LINE, re.MULTILINE)
+        options = {option for one in command.params if not one.hidden for option in one.opts}
+
+        assert row, name
+        said = set(re.findall(r"--[a-z-]+", row[0]))
+        assert said - everywhere == {one for one in options if one[:2] == "--"} - everywhere, name
+
+
+@pytest.mark.parametrize("command", of("make"), ids=str)
+def test_a_make_command_is_one(command: Command) -> None:
+    """The target is there, and the Makefile reads the variables that are set."""
+    variables = {word.partition("=")[0] for word in command.words if "=" in word}
+    source = (ROOT / "Makefile").read_text()
+
+    code, output = run("make", "--dry-run", *command.words[1:])
+
+    assert code == 0, output
+    assert {name for name in variables if f"$({name})" not in source} == set()
+
+
+@pytest.mark.parametrize("command", of("python"), ids=str)
+def test_a_python_command_takes_what_is_given_to_it(command: Command) -> None:
+    """A module says in its help which options it has; a script is there."""
+    if command.words[1] != "-m":
+        assert (ROOT / command.words[1]).is_file()
+        return
+
+    code, output = run(sys.executable, *command.words[1:3], "--help")
+
+    assert code == 0, output
+    options = {word for word in command.words if word.startswith("--")}
+    assert {option for option in options if f"{option} " not in output} == set()
