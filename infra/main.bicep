@@ -23,15 +23,35 @@ param keyVaultId string = ''
 @description('Region of that vault: an Event Grid system topic lies where its source lies.')
 param keyVaultLocation string = ''
 
-@description('Whether the app may read and write app settings and secrets in the watched subscriptions. Needed to find and update those callers.')
-param canUpdateCallers bool = false
+@description('Resource groups, as ids separated by commas, whose app settings and secrets the app may read and write. Empty: callers there are neither found nor updated.')
+param callerResourceGroupIds string = ''
+
+@description('Whether to make the system topic of this subscription. It can have one only: false where it has one.')
+param createPolicyTopic bool = true
+
+@allowed([
+  'Standard_LRS'
+  'Standard_ZRS'
+  'Standard_GRS'
+  'Standard_GZRS'
+  'Standard_RAGRS'
+  'Standard_RAGZRS'
+])
+@description('Redundancy of the storage account. Not every region has zones.')
+param storageRedundancy string = 'Standard_LRS'
+
+@description('Settings of docs/settings.md by their names. An empty one is left to its default.')
+param tunables object = {}
 
 @description('Resource id of an action group that alerts go to. Empty: alerts are raised and sent to nobody.')
 param actionGroupId string = ''
 
-var token = toLower(uniqueString(subscription().id, environmentName, location))
+var token = uniqueString(subscription().id, environmentName, location)
 var tags = { 'azd-env-name': environmentName }
-var watched = empty(watchedSubscriptionIds) ? [subscription().subscriptionId] : split(replace(watchedSubscriptionIds, ' ', ''), ',')
+var watched = empty(watchedSubscriptionIds)
+  ? [subscription().subscriptionId]
+  : split(replace(watchedSubscriptionIds, ' ', ''), ',')
+var callerGroups = empty(callerResourceGroupIds) ? [] : split(replace(callerResourceGroupIds, ' ', ''), ',')
 
 resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
   name: 'rg-${environmentName}'
@@ -72,6 +92,7 @@ module state 'modules/state.bicep' = {
     tags: tags
     token: token
     principalId: identities.outputs.appPrincipalId
+    redundancy: storageRedundancy
   }
 }
 
@@ -80,7 +101,6 @@ module operatorVault 'modules/operator-vault.bicep' = {
   params: {
     location: location
     tags: tags
-    token: token
     principalId: identities.outputs.appPrincipalId
   }
 }
@@ -89,7 +109,7 @@ module app 'modules/function-app.bicep' = {
   scope: group
   params: {
     location: location
-    tags: union(tags, { 'azd-service-name': 'app' })
+    tags: tags
     token: token
     identityId: identities.outputs.appId
     identityClientId: identities.outputs.appClientId
@@ -99,11 +119,12 @@ module app 'modules/function-app.bicep' = {
     insightsConnectionString: monitoring.outputs.connectionString
     subscriptionIds: join(watched, ',')
     operatorClientId: operatorClientId
-    operatorTokenCacheSecret: operatorVault.outputs.tokenCacheSecret
+    operatorTokenCacheUrl: operatorVault.outputs.tokenCacheUrl
+    tunables: tunables
   }
 }
 
-module policyEvents 'modules/policy-events.bicep' = {
+module policyEvents 'modules/policy-events.bicep' = if (createPolicyTopic) {
   scope: group
   params: {
     tags: tags
@@ -125,13 +146,19 @@ module keyEvents 'modules/key-events.bicep' = if (!empty(keyVaultId)) {
   }
 }
 
-module watchedRights 'modules/watched-subscription.bicep' = [for id in watched: {
-  scope: subscription(id)
-  params: {
-    principalId: identities.outputs.appPrincipalId
-    canUpdateCallers: canUpdateCallers
+module watchedRights 'modules/watched-subscription.bicep' = [
+  for id in watched: {
+    scope: subscription(id)
+    params: { principalId: identities.outputs.appPrincipalId }
   }
-}]
+]
+
+module callerRights 'modules/caller-group.bicep' = [
+  for id in callerGroups: {
+    scope: resourceGroup(split(id, '/')[2], split(id, '/')[4])
+    params: { token: token, principalId: identities.outputs.appPrincipalId }
+  }
+]
 
 module alerts 'modules/alerts.bicep' = {
   scope: group
@@ -148,4 +175,4 @@ module alerts 'modules/alerts.bicep' = {
 output AZURE_FUNCTION_APP string = app.outputs.name
 output CMKFLOW_API string = app.outputs.url
 output CMK_CLIENT_ID string = identities.outputs.appClientId
-output CMK_OPERATOR_TOKEN_CACHE_SECRET string = operatorVault.outputs.tokenCacheSecret
+output CMK_OPERATOR_TOKEN_CACHE_SECRET string = operatorVault.outputs.tokenCacheUrl

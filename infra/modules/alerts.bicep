@@ -6,6 +6,25 @@ param namespaceId string
 param insightsId string
 param actionGroupId string
 
+// The host reports a failed run as an error too, in these categories of its own; one failure of a
+// timer is made good by the next run and needs nobody. What fails again is the alert `failing`.
+var loggedErrors = '''
+union traces, exceptions
+| where severityLevel >= 3
+| extend category = tostring(customDimensions.Category)
+| where category != 'Host.Results' and (category !startswith 'Function.' or category endswith '.User')
+'''
+
+// Of two days, so that the daily sweep has two runs in it. Calls of the API have a URL, and a caller
+// who sees the failure.
+var failedTwice = '''
+requests
+| where isempty(url)
+| partition hint.strategy=native by operation_Name (top 2 by timestamp desc)
+| summarize failed = countif(success == false) by operation_Name
+| where failed == 2
+'''
+
 var groups = empty(actionGroupId) ? [] : [actionGroupId]
 
 resource parked 'Microsoft.Insights/metricAlerts@2018-03-01' = {
@@ -79,7 +98,32 @@ resource errors 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
     criteria: {
       allOf: [
         {
-          query: 'union traces, exceptions | where severityLevel >= 3'
+          query: loggedErrors
+          timeAggregation: 'Count'
+          operator: 'GreaterThan'
+          threshold: 0
+        }
+      ]
+    }
+    actions: { actionGroups: groups }
+  }
+}
+
+resource failing 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
+  name: 'failing-${token}'
+  location: location
+  tags: tags
+  properties: {
+    description: 'The last two runs of a function failed: docs/operations.md, Log messages.'
+    severity: 2
+    enabled: true
+    scopes: [insightsId]
+    evaluationFrequency: 'PT15M'
+    windowSize: 'P2D'
+    criteria: {
+      allOf: [
+        {
+          query: failedTwice
           timeAggregation: 'Count'
           operator: 'GreaterThan'
           threshold: 0

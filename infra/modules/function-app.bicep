@@ -1,5 +1,5 @@
-// The app itself on Flex Consumption. Every setting of shared/settings.py without a default that
-// works in Azure is set here; docs/settings.md says what the others mean.
+// The app itself on Flex Consumption. A deployment replaces all of its settings: those that say where
+// things lie are made here, the others come from the azd environment (docs/settings.md).
 param location string
 param tags object
 param token string
@@ -11,7 +11,36 @@ param serviceBusNamespace string
 param insightsConnectionString string
 param subscriptionIds string
 param operatorClientId string
-param operatorTokenCacheSecret string
+param operatorTokenCacheUrl string
+param tunables object
+
+var places = {
+  AzureWebJobsStorage__accountName: storageAccount
+  AzureWebJobsStorage__credential: 'managedidentity'
+  AzureWebJobsStorage__clientId: identityClientId
+  ServiceBusConnection__fullyQualifiedNamespace: serviceBusNamespace
+  ServiceBusConnection__credential: 'managedidentity'
+  ServiceBusConnection__clientId: identityClientId
+  APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
+  APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
+  CMK_TENANT_ID: tenant().tenantId
+  CMK_SUBSCRIPTION_IDS: subscriptionIds
+  CMK_CLIENT_ID: identityClientId
+  CMK_OPERATOR_CLIENT_ID: operatorClientId
+  CMK_OPERATOR_TOKEN_CACHE_SECRET: operatorTokenCacheUrl
+  CMK_STORAGE_ACCOUNT: storageAccount
+}
+
+// The host reads these, and the app has no default for them.
+var schedules = {
+  CMK_POLL_SCHEDULE: '0 */5 * * * *'
+  CMK_SWEEP_SCHEDULE: '0 0 2 * * *'
+  CMK_RESEND_SCHEDULE: '30 * * * * *'
+  CMK_DELETE_SCHEDULE: '15 */5 * * * *'
+}
+
+// An empty value is left out, so that each default is written down once: in shared/settings.py.
+var chosen = filter(items(tunables), tunable => !empty(tunable.value))
 
 resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
   name: 'plan-${token}'
@@ -25,7 +54,8 @@ resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
 resource app 'Microsoft.Web/sites@2024-04-01' = {
   name: 'func-${token}'
   location: location
-  tags: tags
+  // azd deploys to the one resource that has this tag.
+  tags: union(tags, { 'azd-service-name': 'app' })
   kind: 'functionapp,linux'
   identity: {
     type: 'UserAssigned'
@@ -35,10 +65,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
     serverFarmId: plan.id
     httpsOnly: true
     keyVaultReferenceIdentity: identityId
-    siteConfig: {
-      minTlsVersion: '1.2'
-      ftpsState: 'Disabled'
-    }
+    siteConfig: { minTlsVersion: '1.2' }
     functionAppConfig: {
       deployment: {
         storage: {
@@ -60,34 +87,21 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
 resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
   parent: app
   name: 'appsettings'
-  properties: {
-    AzureWebJobsStorage__accountName: storageAccount
-    AzureWebJobsStorage__credential: 'managedidentity'
-    AzureWebJobsStorage__clientId: identityClientId
-    ServiceBusConnection__fullyQualifiedNamespace: serviceBusNamespace
-    ServiceBusConnection__credential: 'managedidentity'
-    ServiceBusConnection__clientId: identityClientId
-    APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
-    APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
-    CMK_TENANT_ID: tenant().tenantId
-    CMK_SUBSCRIPTION_IDS: subscriptionIds
-    CMK_CLIENT_ID: identityClientId
-    CMK_OPERATOR_CLIENT_ID: operatorClientId
-    CMK_OPERATOR_TOKEN_CACHE_SECRET: operatorTokenCacheSecret
-    CMK_STORAGE_ACCOUNT: storageAccount
-    CMK_POLL_SCHEDULE: '0 */5 * * * *'
-    CMK_SWEEP_SCHEDULE: '0 0 2 * * *'
-    CMK_RESEND_SCHEDULE: '30 * * * * *'
-    CMK_DELETE_SCHEDULE: '15 */5 * * * *'
-  }
+  properties: union(places, schedules, toObject(chosen, tunable => tunable.key, tunable => tunable.value))
 }
 
 // Only identities may publish the app.
-resource publishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = [for name in ['scm', 'ftp']: {
+resource scmPublishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = {
   parent: app
-  name: name
+  name: 'scm'
   properties: { allow: false }
-}]
+}
+
+resource ftpPublishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = {
+  parent: app
+  name: 'ftp'
+  properties: { allow: false }
+}
 
 output name string = app.name
 output url string = 'https://${app.properties.defaultHostName}'

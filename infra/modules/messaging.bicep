@@ -8,13 +8,16 @@ param eventsPrincipalId string
 
 var dataOwner = '090c5cfd-751d-490a-894a-3ce6f1109419'
 var dataSender = '69a216fc-b8fb-44d8-bc22-1f3c2cd27a39'
-var queueNames = [
+var eventQueueNames = [
   'key-events'
   'policy-events'
+]
+var jobQueueNames = [
   'environment-jobs'
   'flow-jobs'
   'parked'
 ]
+var queueNames = concat(eventQueueNames, jobQueueNames)
 
 resource namespace 'Microsoft.ServiceBus/namespaces@2022-10-01-preview' = {
   name: 'sb-${token}'
@@ -27,18 +30,20 @@ resource namespace 'Microsoft.ServiceBus/namespaces@2022-10-01-preview' = {
   }
 }
 
-resource queues 'Microsoft.ServiceBus/namespaces/queues@2022-10-01-preview' = [for name in queueNames: {
-  parent: namespace
-  name: name
-  properties: {
-    lockDuration: 'PT1M'
-    maxDeliveryCount: 10
-    requiresDuplicateDetection: true
-    duplicateDetectionHistoryTimeWindow: 'PT10M'
-    deadLetteringOnMessageExpiration: false
-    requiresSession: false
+resource queues 'Microsoft.ServiceBus/namespaces/queues@2022-10-01-preview' = [
+  for name in queueNames: {
+    parent: namespace
+    name: name
+    properties: {
+      lockDuration: 'PT1M'
+      maxDeliveryCount: 10
+      requiresDuplicateDetection: true
+      duplicateDetectionHistoryTimeWindow: 'PT10M'
+      deadLetteringOnMessageExpiration: false
+      requiresSession: false
+    }
   }
-}]
+]
 
 // Owner, not receiver and sender: the scale controller reads the queues' lengths with it.
 resource appRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
@@ -51,17 +56,21 @@ resource appRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-resource eventsRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(namespace.id, eventsPrincipalId, dataSender)
-  scope: namespace
-  properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', dataSender)
-    principalId: eventsPrincipalId
-    principalType: 'ServicePrincipal'
+// Event Grid sends to the queues of events; it may announce no job and park nothing.
+resource eventsRoles 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for (name, index) in eventQueueNames: {
+    name: guid(namespace.id, name, eventsPrincipalId, dataSender)
+    scope: queues[index]
+    properties: {
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', dataSender)
+      principalId: eventsPrincipalId
+      principalType: 'ServicePrincipal'
+    }
   }
-}
+]
 
 output namespaceId string = namespace.id
 output namespace string = '${namespace.name}.servicebus.windows.net'
-output keyEventsQueueId string = resourceId('Microsoft.ServiceBus/namespaces/queues', namespace.name, 'key-events')
-output policyEventsQueueId string = resourceId('Microsoft.ServiceBus/namespaces/queues', namespace.name, 'policy-events')
+// As they stand in eventQueueNames.
+output keyEventsQueueId string = queues[0].id
+output policyEventsQueueId string = queues[1].id

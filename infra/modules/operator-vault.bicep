@@ -1,13 +1,14 @@
 // A vault for one secret: the operator's token cache. Who may read it can act as the operator.
 param location string
 param tags object
-param token string
 param principalId string
 
 var secretsOfficer = 'b86a8fe4-44ce-4948-aee5-eccb2c155cd7'
 
+// A deleted vault keeps its name for ninety days, and purge protection has nobody free it sooner. With
+// the identity in it, the name is another one when all is taken away and made anew.
 resource vault 'Microsoft.KeyVault/vaults@2023-07-01' = {
-  name: 'kv-${token}'
+  name: 'kv-${uniqueString(principalId)}'
   location: location
   tags: tags
   properties: {
@@ -29,4 +30,4 @@ resource role 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-output tokenCacheSecret string = '${vault.properties.vaultUri}secrets/operator-token-cache'
+output tokenCacheUrl string = '${vault.properties.vaultUri}secrets/operator-token-cache'

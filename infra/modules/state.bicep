@@ -2,8 +2,13 @@
 // `archive`, the host's own leases, and the app's package. No account key works.
 param location string
 param tags object
+
+// Long enough for the name of a storage account, which has three characters at least.
+@minLength(13)
 param token string
+
 param principalId string
+param redundancy string
 
 var blobDataOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
 var tableDataContributor = '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
@@ -13,7 +18,7 @@ resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
   location: location
   tags: tags
   kind: 'StorageV2'
-  sku: { name: 'Standard_ZRS' }
+  sku: { name: redundancy }
   properties: {
     allowSharedKeyAccess: false
     allowBlobPublicAccess: false
@@ -41,15 +46,17 @@ resource package 'Microsoft.Storage/storageAccounts/blobServices/containers@2023
   name: 'app-package'
 }
 
-resource roles 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for role in [blobDataOwner, tableDataContributor]: {
-  name: guid(account.id, principalId, role)
-  scope: account
-  properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role)
-    principalId: principalId
-    principalType: 'ServicePrincipal'
+resource roles 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for role in [blobDataOwner, tableDataContributor]: {
+    name: guid(account.id, principalId, role)
+    scope: account
+    properties: {
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role)
+      principalId: principalId
+      principalType: 'ServicePrincipal'
+    }
   }
-}]
+]
 
 output accountName string = account.name
 output packageContainer string = '${account.properties.primaryEndpoints.blob}${package.name}'

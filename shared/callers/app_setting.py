@@ -24,7 +24,8 @@ _SECRET_URI = re.compile(
     r"SecretUri=https://(?P<vault>[^/.]+)[^/]*/secrets/(?P<name>[^/;\s]+)/?(?P<version>[^/;\s]*)/?",
     re.IGNORECASE,
 )
-_ROLE = "Website Contributor"
+#: What lets the app in: infra/modules/caller-group.bicep.
+_MEND = "Add its resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ class AppSettingCallers:
         A reference that follows its secret is no caller: the secret is.
         """
         search = search or Search()
-        refusals = Refusals(search, f"Give the app the role {_ROLE} there.")
+        refusals = Refusals(search, _MEND)
         watched: dict[tuple[str, str], tuple[str, str]] | None = None
         for site in search.left(await self._settings.sites(), _site_id):
             try:

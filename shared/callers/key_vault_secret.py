@@ -13,6 +13,12 @@ from shared.ports import Secrets
 #: App Service fetches a version-less Key Vault reference again after 24 hours (§14.10).
 REFERENCE_STALENESS = timedelta(hours=24)
 
+#: What lets the app in: infra/modules/caller-group.bicep, or the vault's access policies.
+_MEND = (
+    "Add the vault's resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again,"
+    " or give the app Get, List and Set on secrets where the vault has access policies."
+)
+
 
 class KeyVaultSecretCallers:
     """Implements `CallerKind`. Addresses are `vault URL|name`; the ETag is the version."""
@@ -36,7 +42,7 @@ class KeyVaultSecretCallers:
     ) -> AsyncIterator[Caller]:
         """Yield every secret whose current version has a trigger URL in it."""
         search = search or Search()
-        refusals = Refusals(search, "Give the app the role Key Vault Secrets Officer there.")
+        refusals = Refusals(search, _MEND)
         secrets = [one async for one in self._secrets.list()]
         for vault_url, name in search.left(secrets, "|".join):
             try:

@@ -1,25 +1,34 @@
-"""What `azd up` deploys: parses, sets what the app needs, and has the queues the app counts on.
+"""What `azd up` deploys: parses, is formatted, and has the queues and alerts the app counts on.
 
-Types and API versions cannot be checked without Azure; hence plain resources, no registry modules.
+Types and API versions are checked by Microsoft's compiler only, which `make infra` runs; hence
+plain resources, no registry modules.
 """
 
 import json
 import re
-import subprocess
-from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from tree_sitter import Language, Node, Parser
-from tree_sitter_bicep import language
 
 from shared import services
-from shared.settings import Settings
+from tests.unit.bicep_source import (
+    FILES,
+    INFRA,
+    PARSER,
+    ROOT,
+    member,
+    members,
+    nodes,
+    parameters,
+    properties_of,
+    resources,
+    strings,
+    text,
+    tree,
+    variable,
+)
 
-ROOT = Path(__file__).parents[2]
-INFRA = ROOT / "infra"
-FILES = sorted(INFRA.rglob("*.bicep"))
-PARSER = Parser(Language(language()))
 QUEUES = {
     services.KEY_EVENTS,
     services.POLICY_EVENTS,
@@ -27,54 +36,10 @@ QUEUES = {
     services.FLOW_JOBS,
     services.PARKED,
 }
+HOST = json.loads((ROOT / "host.json").read_text())
 
 
-def nodes(node: Node, kind: str) -> Iterator[Node]:
-    """Yield every node of a kind below one."""
-    if node.type == kind:
-        yield node
-    for child in node.children:
-        yield from nodes(child, kind)
-
-
-def tree(path: str) -> Node:
-    """Return the syntax tree of a file of infra/."""
-    return PARSER.parse((INFRA / path).read_bytes()).root_node
-
-
-def text(node: Node) -> str:
-    """Return the source of a node, without quotes."""
-    assert node.text is not None
-    return node.text.decode().strip("'")
-
-
-def properties_of(resource_type: str, path: str) -> dict[str, str]:
-    """Return the source of each member of `properties` of the resource with this type."""
-    for resource in nodes(tree(path), "resource_declaration"):
-        kind = text(next(nodes(resource, "string"))).partition("@")[0]
-        if kind == resource_type:
-            for member in nodes(resource, "object_property"):
-                if text(member.children[0]) == "properties":
-                    return members(member.children[-1])
-    raise AssertionError(f"{path} has no {resource_type}")
-
-
-def members(node: Node) -> dict[str, str]:
-    """Return the source of each member of an object."""
-    pairs = [child for child in node.children if child.type == "object_property"]
-    return {text(pair.children[0]): text(pair.children[-1]) for pair in pairs}
-
-
-def app_settings() -> dict[str, str]:
-    """Return the application settings that the deployment makes."""
-    return properties_of("Microsoft.Web/sites/config", "modules/function-app.bicep")
-
-
-def sample_settings() -> dict[str, str]:
-    """Return the settings that a local host starts with."""
-    document = json.loads((ROOT / "local.settings.sample.json").read_text())
-    values: dict[str, str] = document["Values"]
-    return values
+# --- the language ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -83,12 +48,25 @@ def test_every_file_is_bicep(path: Path) -> None:
     assert not PARSER.parse(path.read_bytes()).root_node.has_error
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_every_file_is_laid_out_as_the_formatter_does(path: Path) -> None:
+    """What can be held without `bicep format`: lines, indents, loops on lines of their own."""
+    source = path.read_text()
+    lines = source.splitlines()
+    code = [line for line in lines if not line.startswith(("//", "@description("))]
+
+    assert source.endswith("\n")
+    assert not source.endswith("\n\n")
+    assert [line for line in lines if line != line.rstrip() or "\t" in line] == []
+    assert [line for line in code if len(line) > 120] == []
+    assert [line for line in lines if (len(line) - len(line.lstrip(" "))) % 2] == []
+    assert [line for line, after in pairwise(lines) if not line and not after] == []
+    assert [line for line in code if re.search(r"\[for .*[{(\[]$", line)] == []
+
+
 def test_every_module_is_a_file_of_ours() -> None:
     """Nothing comes from a registry, and no file is left over."""
-    named = {
-        text(next(nodes(module, "string")))
-        for module in nodes(tree("main.bicep"), "module_declaration")
-    }
+    named = {strings(module)[0] for module in nodes(tree("main.bicep"), "module_declaration")}
 
     assert {INFRA / name for name in named} == set(FILES) - {INFRA / "main.bicep"}
 
@@ -96,83 +74,80 @@ def test_every_module_is_a_file_of_ours() -> None:
 def test_every_parameter_of_a_module_is_given_and_known() -> None:
     """Bicep would find it, but not without Azure's tools."""
     for module in nodes(tree("main.bicep"), "module_declaration"):
-        path = text(next(nodes(module, "string")))
-        wanted = {
-            text(declared.children[1])
-            for declared in nodes(tree(path), "parameter_declaration")
-            if "=" not in text(declared)
-        }
-        given = next(
-            members(member.children[-1])
-            for member in nodes(module, "object_property")
-            if text(member.children[0]) == "params"
-        )
-        assert set(given) == wanted, path
+        path = strings(module)[0]
+        wanted = {name for name, has_default in parameters(path).items() if not has_default}
+
+        assert set(members(member(module, "params"))) == wanted, path
+
+
+def test_every_parameter_is_used() -> None:
+    """One that leads nowhere is a promise to whoever sets it."""
+    for path in FILES:
+        source = path.read_text()
+        for name in parameters(str(path.relative_to(INFRA))):
+            assert len(re.findall(rf"\b{name}\b", source)) > 1, (path.name, name)
 
 
 def test_every_parameter_of_the_azd_environment_exists() -> None:
     """And each that has no default is filled in."""
-    declared = {
-        text(one.children[1]): "=" in text(one)
-        for one in nodes(tree("main.bicep"), "parameter_declaration")
-    }
-    document = json.loads((INFRA / "main.parameters.json").read_text())
-    given = set(document["parameters"])
+    declared = parameters("main.bicep")
+    given = set(json.loads((INFRA / "main.parameters.json").read_text())["parameters"])
 
-    assert given <= set(declared)
-    assert {name for name, has_default in declared.items() if not has_default} <= given
+    assert given == set(declared)
 
 
-def test_every_setting_that_the_app_cannot_do_without_is_deployed() -> None:
-    """Those without a default, those that bootstrap insists on, the timers' schedules."""
-    required = {
-        f"CMK_{name.upper()}"
-        for name, field in Settings.model_fields.items()
-        if field.is_required()
-    }
-    source = "".join(path.read_text() for path in (ROOT / "functions").glob("*.py"))
-    schedules = set(re.findall(r'schedule="%(\w+)%"', source))
-
-    assert schedules == {name for name in sample_settings() if name.endswith("_SCHEDULE")}
-    deployed = set(app_settings())
-    assert required | schedules <= deployed
-    assert {
-        "CMK_SUBSCRIPTION_IDS",
-        "CMK_STORAGE_ACCOUNT",
-        "CMK_CLIENT_ID",
-        "ServiceBusConnection__fullyQualifiedNamespace",
-    } <= deployed
+def test_nothing_has_the_name_of_a_secret() -> None:
+    """Parameters hold where a secret lies; the linter wants `@secure()` on what is one."""
+    for path in FILES:
+        for name in parameters(str(path.relative_to(INFRA))):
+            assert not re.search("secret|password|key$", name, re.IGNORECASE), (path.name, name)
 
 
-def test_every_setting_of_ours_that_is_deployed_exists() -> None:
-    """A slip of the pen would leave a default in force."""
-    known = {f"CMK_{name.upper()}" for name in Settings.model_fields}
-    ours = {name for name in app_settings() if name.startswith("CMK_")}
-
-    assert {name for name in ours - known if not name.endswith("_SCHEDULE")} == set()
+def test_a_name_is_long_enough_whatever_its_parts_are() -> None:
+    """A storage account's has three characters at least, which the compiler wants to see."""
+    assert "@minLength(13)\nparam token string" in (INFRA / "modules/state.bicep").read_text()
+    assert "\nvar token = uniqueString(" in (INFRA / "main.bicep").read_text()
 
 
-def test_the_schedules_are_those_of_the_sample() -> None:
-    """local.settings.sample.json and the deployment agree."""
-    sample = sample_settings()
-    deployed = app_settings()
+# --- the app --------------------------------------------------------------------------------------
 
-    schedules = {name: value for name, value in sample.items() if name.endswith("_SCHEDULE")}
-    assert {name: deployed[name] for name in schedules} == schedules
+
+def test_azd_finds_the_app_by_its_tag_and_nothing_else() -> None:
+    """One resource alone has the name of the service of azure.yaml: with two, azd stops."""
+    services_section = (ROOT / "azure.yaml").read_text().partition("services:\n")[2]
+    name = services_section.strip().partition(":")[0]
+    tagged = [path.name for path in FILES if "azd-service-name" in path.read_text()]
+    (site,) = resources("Microsoft.Web/sites", "modules/function-app.bicep")
+
+    assert tagged == ["function-app.bicep"]
+    assert text(member(site, "tags")) == f"union(tags, {{ 'azd-service-name': '{name}' }})"
+
+
+def test_nothing_is_set_that_flex_consumption_refuses() -> None:
+    """No compiler knows: the platform says so when it is deployed."""
+    (site,) = resources("Microsoft.Web/sites", "modules/function-app.bicep")
+    refused = {"ftpsState", "linuxFxVersion", "alwaysOn", "FUNCTIONS_WORKER_RUNTIME"}
+    refused |= {"WEBSITE_RUN_FROM_PACKAGE", "SCM_DO_BUILD_DURING_DEPLOYMENT", "ENABLE_ORYX_BUILD"}
+    source = (INFRA / "modules/function-app.bicep").read_text()
+
+    assert "FlexConsumption" in source
+    assert members(member(site, "siteConfig")) == {"minTlsVersion": "1.2"}
+    assert [name for name in refused if name in source] == []
+
+
+# --- queues ---------------------------------------------------------------------------------------
 
 
 def test_the_queues_are_those_of_the_app_and_of_the_local_service_bus() -> None:
     """By name and by every property."""
-    (names,) = (
-        variable
-        for variable in nodes(tree("modules/messaging.bicep"), "variable_declaration")
-        if text(variable.children[1]) == "queueNames"
-    )
-    deployed = {text(one) for one in nodes(names, "string")}
-    properties = properties_of("Microsoft.ServiceBus/namespaces/queues", "modules/messaging.bicep")
+    path = "modules/messaging.bicep"
+    events = strings(variable(path, "eventQueueNames"))
+    deployed = {*events, *strings(variable(path, "jobQueueNames"))}
+    properties = properties_of("Microsoft.ServiceBus/namespaces/queues", path)
     emulated = json.loads((ROOT / "local_cloud/service_bus/queues.json").read_text())
     (namespace,) = emulated["UserConfig"]["Namespaces"]
 
+    assert events == [services.KEY_EVENTS, services.POLICY_EVENTS], "the outputs count on the order"
     assert deployed == QUEUES == {queue["Name"] for queue in namespace["Queues"]}
     for queue in namespace["Queues"]:
         local = {
@@ -182,34 +157,38 @@ def test_the_queues_are_those_of_the_app_and_of_the_local_service_bus() -> None:
         assert {name: str(value) for name, value in local.items()} == properties
 
 
-def test_no_account_key_and_no_connection_string_works() -> None:
-    """Everything is reached with an identity."""
-    storage = properties_of("Microsoft.Storage/storageAccounts", "modules/state.bicep")
-    bus = properties_of("Microsoft.ServiceBus/namespaces", "modules/messaging.bicep")
+def test_a_message_is_held_for_as_long_as_its_function_may_run() -> None:
+    """Otherwise another instance gets it while the first one still works on it."""
+    renewed = HOST["extensions"]["serviceBus"]["maxAutoLockRenewalDuration"]
 
-    assert storage["allowSharedKeyAccess"] == "false"
-    assert storage["allowBlobPublicAccess"] == "false"
-    assert bus["disableLocalAuth"] == "true"
+    assert re.fullmatch(r"\d\d:\d\d:\d\d", renewed)
+    assert renewed >= HOST["functionTimeout"]
 
 
-def test_azd_finds_the_app_by_its_tag() -> None:
-    """The service of azure.yaml and the tag of the site have one name."""
-    services_section = (ROOT / "azure.yaml").read_text().partition("services:\n")[2]
-    name = services_section.strip().partition(":")[0]
-
-    assert f"'azd-service-name': '{name}'" in (INFRA / "main.bicep").read_text()
+# --- alerts ---------------------------------------------------------------------------------------
 
 
-def test_the_package_leaves_out_what_the_app_does_not_need() -> None:
-    """Whatever the repository holds is part of the app, or named in .funcignore."""
-    ignored = (ROOT / ".funcignore").read_text().split()
-    needed = {"function_app.py", "functions", "shared", "host.json"}
-    needed |= {"requirements.txt", "constraints.txt"}
-    listed = subprocess.run(
-        ["git", "ls-files"], cwd=ROOT, capture_output=True, check=True, text=True
-    )
-    top = {Path(line).parts[0] for line in listed.stdout.splitlines()}
-    kept = {one for one in top if not any(Path(one).match(pattern) for pattern in ignored)}
+def queries() -> dict[str, str]:
+    """Return the log queries of the alerts by their variable."""
+    path = "modules/alerts.bicep"
+    return {name: text(variable(path, name)) for name in ("loggedErrors", "failedTwice")}
 
-    assert needed <= kept
-    assert kept - needed <= {"LICENSE", "azure.yaml", ".funcignore"}
+
+def test_sampling_drops_nothing_that_an_alert_looks_at() -> None:
+    """Each table of the queries is a type of telemetry that is never sampled."""
+    kinds = {"traces": "Trace", "exceptions": "Exception", "requests": "Request"}
+    sampling = HOST["logging"]["applicationInsights"]["samplingSettings"]
+    kept = set(sampling["excludedTypes"].split(";"))
+    words = set(re.findall(r"\w+", " ".join(queries().values())))
+
+    assert kept == {kind for table, kind in kinds.items() if table in words}
+
+
+def test_one_failure_of_a_timer_raises_no_alert() -> None:
+    """What the host says of a failed run does not count as an error; two in a row do."""
+    errors, twice = queries()["loggedErrors"], queries()["failedTwice"]
+
+    assert "category !startswith 'Function.' or category endswith '.User'" in errors
+    assert "category != 'Host.Results'" in errors
+    assert "top 2 by timestamp" in twice
+    assert "where failed == 2" in twice

@@ -1,0 +1,99 @@
+"""The app's settings: code, documents, azd environment and template agree on them."""
+
+import json
+import re
+
+from shared.settings import Settings
+from tests.unit.bicep_source import INFRA, ROOT, members, text, variable
+
+TEMPLATE = "modules/function-app.bicep"
+#: Fields that say where things lie: the template knows, so nobody has to say.
+PLACES = {
+    "tenant_id",
+    "subscription_ids",
+    "client_id",
+    "operator_client_id",
+    "operator_token_cache_secret",
+    "service_bus_namespace",
+    "storage_account",
+}
+#: Fields for a state in a folder and a bus with a connection string, which no deployment has.
+NOT_IN_AZURE = {"service_bus_connection", "state_folder", "archive_key"}
+
+
+def sample_settings() -> dict[str, str]:
+    """Return the settings that a local host starts with."""
+    document = json.loads((ROOT / "local.settings.sample.json").read_text())
+    values: dict[str, str] = document["Values"]
+    return values
+
+
+def schedules() -> set[str]:
+    """Return the settings that the timers name."""
+    return set(re.findall(r'schedule="%(\w+)%"', (ROOT / "functions/timers.py").read_text()))
+
+
+def setting_of(field: str) -> str:
+    """Return the application setting of a field."""
+    return str(Settings.model_fields[field].validation_alias or f"CMK_{field.upper()}")
+
+
+def tunables() -> dict[str, str]:
+    """Return what the azd environment may set, with where each value comes from."""
+    document = json.loads((INFRA / "main.parameters.json").read_text())
+    values: dict[str, str] = document["parameters"]["tunables"]["value"]
+    return values
+
+
+def places() -> dict[str, str]:
+    """Return the settings that the template makes itself."""
+    return members(variable(TEMPLATE, "places"))
+
+
+def test_every_tunable_survives_the_next_deployment() -> None:
+    """A deployment replaces all settings: each tunable of the code is one of azd's too."""
+    fields = set(Settings.model_fields) - PLACES - NOT_IN_AZURE
+
+    assert set(tunables()) == {setting_of(field) for field in fields} | schedules()
+
+
+def test_a_tunable_is_set_in_azd_by_the_name_that_the_documents_give_it() -> None:
+    """And has no default there: an empty one is left to the code."""
+    assert tunables() == {name: f"${{{name}=}}" for name in tunables()}
+    documented = re.findall(r"`([A-Z]\w+)`", (ROOT / "docs/settings.md").read_text())
+    assert set(tunables()) <= set(documented)
+
+
+def test_what_the_azd_environment_sets_wins_over_the_schedules_of_the_template() -> None:
+    """The last argument of a union has the last word."""
+    source = (INFRA / TEMPLATE).read_text()
+
+    assert "properties: union(places, schedules, toObject(chosen, " in source
+    assert text(variable(TEMPLATE, "chosen")).startswith("filter(items(tunables), ")
+
+
+def test_every_place_is_made_by_the_template() -> None:
+    """Nothing that the app cannot do without is left to whoever deploys it."""
+    ours = {name for name in places() if name.startswith("CMK_")}
+    ours |= {"ServiceBusConnection__fullyQualifiedNamespace"} & set(places())
+
+    assert ours == {setting_of(field) for field in PLACES}
+
+
+def test_the_schedules_are_those_of_the_timers_and_of_the_sample() -> None:
+    """A timer whose setting is missing keeps the whole app from starting."""
+    deployed = {
+        name: value.strip("'") for name, value in members(variable(TEMPLATE, "schedules")).items()
+    }
+    sample = {name: value for name, value in sample_settings().items() if name in deployed}
+
+    assert set(deployed) == schedules()
+    assert deployed == sample
+
+
+def test_settings_of_the_host_are_documented() -> None:
+    """Those that the template makes and the code does not read."""
+    page = (ROOT / "docs/settings.md").read_text().partition("## Read by the Functions host")[2]
+    hosts = set(places()) - {setting_of(field) for field in PLACES}
+
+    assert hosts <= set(re.findall(r"`([^`]+)`", page))
