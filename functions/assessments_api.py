@@ -9,7 +9,7 @@ from functions.http_answers import Answer, answers, ok
 from functions.http_requests import Request, Text, read_query, route_id
 from shared.bootstrap import services
 from shared.domain.assessment.assessment import Phase, Topic
-from shared.domain.assessment.finding import Level
+from shared.domain.finding import Level
 from shared.use_cases.assess import assess
 
 blueprint = func.Blueprint()

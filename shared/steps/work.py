@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.domain.environment import Environment
-from shared.domain.jobs.identity import located
 from shared.domain.jobs.job import FlowJob
+from shared.domain.jobs.relatives import located
 from shared.domain.jobs.transitions import retried
 from shared.errors import Conflict
 from shared.ports import OutgoingMessage

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from shared.domain.jobs.identity import located
 from shared.domain.jobs.job import FlowJob, JobState
+from shared.domain.jobs.relatives import located
 from shared.domain.plans.remediation import EnvironmentJobState
 from shared.errors import Conflict
 from shared.ports import Condition

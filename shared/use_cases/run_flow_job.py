@@ -11,9 +11,9 @@ from datetime import timedelta
 
 from shared.domain.environment import Environment
 from shared.domain.jobs.backoff import spread, wait_after
-from shared.domain.jobs.identity import located
 from shared.domain.jobs.job import UNTOUCHED, FlowJob, JobState, Order, Pattern
 from shared.domain.jobs.refusals import instruction_for
+from shared.domain.jobs.relatives import located
 from shared.domain.jobs.transitions import moved, postponed, stopped
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (

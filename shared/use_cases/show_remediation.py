@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.job import FlowJob, JobState
-from shared.domain.jobs.progress import Progress, progress_of
 from shared.domain.jobs.run_archive import RunArchive
 from shared.domain.plans.approval import plan_version
 from shared.domain.plans.plan_item import PlanItem
+from shared.domain.plans.progress import Progress, progress_of
 from shared.domain.plans.remediation import EnvironmentJob, Remediation
 from shared.ports import Condition
 from shared.services import Services

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.domain.assessment.assessment import AssessedFlow, EnvironmentAssessment, Topic
-from shared.domain.assessment.finding import Finding
+from shared.domain.finding import Finding
 from shared.services import Services
 from shared.use_cases.assess import assess
 from tests.twins.builder import Builder

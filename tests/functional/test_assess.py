@@ -8,7 +8,7 @@ import pytest
 from functions.assessments_api import show_assessment
 from shared.bootstrap import provide
 from shared.domain.assessment.assessment import Phase, Topic
-from shared.domain.assessment.finding import Level
+from shared.domain.finding import Level
 from shared.errors import NotFound, Throttled
 from tests.functional.app_calls import call
 from tests.functional.assessed_tenant import Assessed

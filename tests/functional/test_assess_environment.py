@@ -4,7 +4,7 @@ import pytest
 
 from shared.domain.assessment.assessment import Topic
 from shared.domain.assessment.facts import CanvasApp
-from shared.domain.assessment.finding import Level
+from shared.domain.finding import Level
 from shared.domain.keys.key import EnterprisePolicy
 from shared.errors import NotFound
 from tests.functional.assessed_tenant import Assessed

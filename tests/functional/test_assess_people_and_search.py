@@ -9,7 +9,7 @@ import pytest
 from functions.assessments_api import show_assessment
 from shared.bootstrap import provide
 from shared.domain.assessment.assessment import EnvironmentAssessment, Topic
-from shared.domain.assessment.finding import Level
+from shared.domain.finding import Level
 from shared.domain.flow import FlowState
 from shared.domain.sharing import TEAMS, USERS, Principal
 from shared.errors import Refused, Unavailable

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.domain.jobs.job import FlowJob, JobState, Pattern
-from shared.domain.jobs.progress import progress_of
+from shared.domain.plans.progress import progress_of
 from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState, RemediationMode
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from shared.domain.assessment.finding import Finding
+from shared.domain.finding import Finding
 
 
 class Phase(StrEnum):

@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterator, Mapping
 
 from shared.domain.assessment.assessment import AssessedFlow, Phase
 from shared.domain.assessment.facts import CanvasApp, EnvironmentFacts, FlowFacts, NoAnswer
-from shared.domain.assessment.finding import Finding, ok, problem, unknown, warning
 from shared.domain.assessment.flows import phase_of
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import MIGRATION_LONGEST, LinkStatus
+from shared.domain.finding import Finding, ok, problem, unknown, warning
 from shared.domain.keys.environment_readiness import (
     ENVIRONMENT_LIMIT,
     ENVIRONMENT_WARNING,

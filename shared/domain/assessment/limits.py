@@ -9,9 +9,9 @@ from datetime import timedelta
 
 from shared.domain.assessment.assessment import AssessedFlow, Phase
 from shared.domain.assessment.facts import EnvironmentFacts, NoAnswer
-from shared.domain.assessment.finding import Finding, ok, problem, unknown, warning
 from shared.domain.assessment.flows import phase_of
 from shared.domain.definitions.trigger_kinds import TriggerCategory
+from shared.domain.finding import Finding, ok, problem, unknown, warning
 
 #: Run history can be asked for in a support ticket for so long after the migration.
 TICKET_WINDOW = timedelta(days=30)

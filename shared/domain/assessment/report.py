@@ -11,7 +11,6 @@ from shared.domain.assessment.environment_findings import (
     solution_findings,
 )
 from shared.domain.assessment.facts import EnvironmentFacts, NoAnswer
-from shared.domain.assessment.finding import Finding
 from shared.domain.assessment.flows import flow_findings, phase_of
 from shared.domain.assessment.limits import (
     analytics_findings,
@@ -21,6 +20,7 @@ from shared.domain.assessment.limits import (
     hosted_machine_findings,
     run_history_findings,
 )
+from shared.domain.finding import Finding
 
 
 def assessment_of(

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 from shared.domain.definitions.flow_definition import definition_place
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
-from shared.domain.jobs.identity import NAMESPACE
-from shared.domain.jobs.job import FlowJob
+from shared.domain.identity import NAMESPACE
 
 _APIS = "/providers/Microsoft.PowerApps/apis/"
 #: Names of custom connectors end so: an escaped underscore and the connector's own hex id, of one
@@ -142,9 +141,11 @@ def leads_to(row: ConnectionReference, *, connector_id: str, connection_id: str)
     )
 
 
-def reference_id(job: FlowJob, connection: EmbeddedConnection) -> str:
-    """Return the id of the one reference that this job makes for this connection."""
-    place = f"{job.environment_id}/{job.original_id}/{job.policy_id}"
+def reference_id(
+    environment_id: str, original_id: str, policy_id: str, connection: EmbeddedConnection
+) -> str:
+    """Return the id of the one reference that a copy under this policy has for a connection."""
+    place = f"{environment_id}/{original_id}/{policy_id}"
     which = connection.connection_id or f"invoker/{connection.key}"
     name = f"reference/{place}/{connection.connector}/{which}"
     return str(uuid.uuid5(NAMESPACE, name.lower()))

@@ -1,8 +1,22 @@
-"""Which relative of a flow has to go first. Calls by URL may go round in a circle."""
+"""A job's relatives: how they are named, and which has to go first.
+
+Calls by URL may go round in a circle.
+"""
 
 from collections.abc import Callable, Mapping
 
 from shared.domain.jobs.job import FlowJob, JobState
+
+
+def reference(job: FlowJob, environment_id: str) -> str:
+    """Return how a job of this environment names `job` among its relatives."""
+    return job.id if job.environment_id == environment_id else f"{job.environment_id}/{job.id}"
+
+
+def located(name: str, environment_id: str) -> tuple[str, str]:
+    """Return environment and id of what something in `environment_id` names so."""
+    home, _, identity = name.rpartition("/")
+    return home or environment_id, identity
 
 
 def in_the_way(

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from shared.domain.assessment.finding import Finding, ok, problem, unknown, warning
 from shared.domain.environment import Environment
+from shared.domain.finding import Finding, ok, problem, unknown, warning
 from shared.domain.keys.key import EnterprisePolicy
 from shared.domain.network.geographies import canonical, geographies
 

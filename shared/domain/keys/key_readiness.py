@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from shared.domain.assessment.finding import Finding, Level, ok, problem, unknown, warning, worst
 from shared.domain.environment import Environment
+from shared.domain.finding import Finding, Level, ok, problem, unknown, warning, worst
 from shared.domain.keys.environment_readiness import assess_environments
 from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from shared.domain.jobs.identity import NAMESPACE
+from shared.domain.identity import NAMESPACE
 from shared.domain.jobs.job import Change
 
 

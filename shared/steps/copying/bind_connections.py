@@ -18,6 +18,7 @@ from shared.domain.definitions.connection_reference import (
     reference_id,
     with_references,
 )
+from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.refusals import CONNECTION_REFUSED, NOT_ON_BEHALF
 from shared.errors import AlreadyExists, Blocked, MigrationInProgress, NotFound, Refused
 from shared.steps.copying.owner_refusal import explain_refusal
@@ -52,7 +53,7 @@ def _existing(
     """Return a reference that leads to the connection: this job's, else the owner's, else any."""
     if not connection.connection_id:
         return None  # an unbound reference of somebody else is not for us
-    ours = reference_id(work.job, connection)
+    ours = _reference_id(work.job, connection)
     fitting = [
         row
         for row in found
@@ -83,7 +84,7 @@ async def _make(
             f"for the connection {connection.label} there; then retry: it is found and used.",
             code="custom_connector",
         )
-    identity = reference_id(job, connection)
+    identity = _reference_id(job, connection)
     draft = ConnectionReferenceDraft(
         reference_id=identity,
         logical_name=logical_name(connection, identity),
@@ -112,7 +113,7 @@ async def _make(
 async def _note(work: Work, row: ConnectionReference, connection: EmbeddedConnection) -> None:
     """Note a reference that this job made, in this delivery or in one that died."""
     job = work.job
-    if row.reference_id == reference_id(job, connection):
+    if row.reference_id == _reference_id(job, connection):
         note = (
             f"The connection reference {row.logical_name} was made for the connection "
             f"{connection.label}. It stays if the copy goes."
@@ -164,3 +165,7 @@ async def owner_of_connection(work: Work, connection_id: str) -> str:
         listed = []
     owners = (one.owner for one in listed if one.name.lower() == connection_id.lower())
     return next(filter(None, owners), "its owner")
+
+
+def _reference_id(job: FlowJob, connection: EmbeddedConnection) -> str:
+    return reference_id(job.environment_id, job.original_id, job.policy_id, connection)

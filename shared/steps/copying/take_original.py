@@ -7,7 +7,7 @@ from shared.domain.definitions.difference import changed_places
 from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
 from shared.domain.definitions.flow_summary import FlowSummary, summarise
 from shared.domain.definitions.trigger_kinds import TriggerCategory
-from shared.domain.jobs.identity import job_id
+from shared.domain.identity import job_id
 from shared.domain.jobs.job import FlowJob, JobState, pattern_of
 from shared.errors import Blocked, NotFound
 from shared.steps.original import Original

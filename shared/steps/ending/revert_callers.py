@@ -5,7 +5,7 @@ from dataclasses import replace
 from shared.domain.callers import edit as caller_edit
 from shared.domain.callers.caller import CallerValue
 from shared.domain.callers.records import NO_EDITS, CallerRecord, CallerState
-from shared.domain.jobs.identity import reference
+from shared.domain.jobs.relatives import reference
 from shared.domain.trigger_urls.signatures import SignatureChanged, signatures_in
 from shared.errors import Blocked, Conflict, NotFound
 from shared.steps.moving_callers.hold_resource import hold_resource, require_free

@@ -7,9 +7,8 @@ is for a person: then the one that waits says so.
 from dataclasses import replace
 from typing import NoReturn
 
-from shared.domain.jobs.identity import reference
 from shared.domain.jobs.job import FlowJob, JobState
-from shared.domain.jobs.relatives import in_the_way
+from shared.domain.jobs.relatives import in_the_way, reference
 from shared.errors import Blocked, Waiting
 from shared.ports import Condition
 from shared.steps.work import UNTIL_WOKEN, Work

@@ -6,8 +6,8 @@ from dataclasses import replace
 from shared.domain.callers.caller import Caller, flow_caller
 from shared.domain.callers.edit import holds
 from shared.domain.callers.records import CallerRecord, CallerState, key_of
-from shared.domain.jobs.identity import reference
 from shared.domain.jobs.job import FlowJob, JobState
+from shared.domain.jobs.relatives import reference
 from shared.errors import Blocked, NotFound
 from shared.ports import Condition
 from shared.services import Services

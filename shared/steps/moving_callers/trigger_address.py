@@ -4,8 +4,8 @@ from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 
-from shared.domain.jobs.identity import located
 from shared.domain.jobs.refusals import NO_CO_OWNER, refusal_of
+from shared.domain.jobs.relatives import located
 from shared.domain.trigger_urls.signatures import signatures_in
 from shared.domain.trigger_urls.trigger_url import TriggerUrl, parse_trigger_url
 from shared.errors import Blocked, NotFound, Refused, Unavailable

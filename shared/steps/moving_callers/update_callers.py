@@ -8,8 +8,8 @@ from shared.callers.search import FILLED_IN
 from shared.domain.callers import edit as caller_edit
 from shared.domain.callers.caller import Caller, CallerValue
 from shared.domain.callers.records import NO_EDITS, CallerRecord, CallerState
-from shared.domain.jobs.identity import reference
 from shared.domain.jobs.job import FlowJob, JobState, Pattern
+from shared.domain.jobs.relatives import reference
 from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked, Conflict, NotFound
 from shared.steps.copying.standing_copy import standing_copy

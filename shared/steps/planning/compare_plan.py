@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from shared.domain.environment import Environment
-from shared.domain.jobs.identity import copy_id
+from shared.domain.identity import copy_id
 from shared.domain.plans.approval import Decision, expire, hold
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob

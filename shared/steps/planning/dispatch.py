@@ -5,7 +5,7 @@ All rows stand before the first is announced: a job decides by the rows of its r
 
 from dataclasses import replace
 
-from shared.domain.jobs.identity import copy_id, job_id
+from shared.domain.identity import copy_id, job_id
 from shared.domain.jobs.job import FlowJob, JobState
 from shared.domain.jobs.transitions import moved, retried
 from shared.domain.plans.plan_item import PlanItem, PlannedAction

@@ -7,7 +7,7 @@ from shared.domain.conversions.proposal import Proposal, propose
 from shared.domain.definitions.flow_definition import UnreadableDefinition
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment
-from shared.domain.jobs.identity import job_id
+from shared.domain.identity import job_id
 from shared.domain.jobs.job import Pattern
 from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.discovery import Discovery

@@ -2,21 +2,8 @@
 
 import uuid
 
-from shared.domain.jobs.job import FlowJob
-
 #: Ids of jobs, copies and remediations are derived inside this namespace.
 NAMESPACE = uuid.UUID("6f0a1d6e-8f3b-5a54-9d0a-2f6b7c1e9d11")
-
-
-def reference(job: FlowJob, environment_id: str) -> str:
-    """Return how a job of this environment names `job` among its relatives."""
-    return job.id if job.environment_id == environment_id else f"{job.environment_id}/{job.id}"
-
-
-def located(name: str, environment_id: str) -> tuple[str, str]:
-    """Return environment and id of what something in `environment_id` names so."""
-    home, _, identity = name.rpartition("/")
-    return home or environment_id, identity
 
 
 def job_id(environment_id: str, original_id: str, policy_id: str) -> str:
