@@ -6,8 +6,11 @@
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+
+#: How far back the platform keeps runs (contract §12).
+RUN_HISTORY = timedelta(days=28)
 
 
 class FlowState(StrEnum):

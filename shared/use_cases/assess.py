@@ -13,7 +13,7 @@ from shared.domain.environment import Environment
 from shared.domain.keys.key import EnterprisePolicy
 from shared.errors import NotFound
 from shared.services import Services
-from shared.steps.assessing.ask import ask
+from shared.steps.ask import ask
 from shared.steps.assessing.collect_assessment_facts import Question, collect
 from shared.steps.assessing.find_assessed_callers import find_assessed_callers, with_canvas_apps
 from shared.steps.assessing.read_co_owners import ReadShares, read_shares, with_co_owners

@@ -31,8 +31,8 @@ from shared.rows import Kept, instant
 from shared.services import Services
 from shared.steps.ending import delete_original as step
 from shared.steps.ending.archive_runs import archive_part
+from shared.steps.flows.original import find_original
 from shared.steps.gate import linked_environment
-from shared.steps.original import find_original
 from shared.steps.work import Work, claim, save, send
 from shared.use_cases.archive_runs import PARTS, archive_of
 

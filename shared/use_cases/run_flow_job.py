@@ -32,9 +32,9 @@ from shared.services import Services
 from shared.steps.copying import copy_flow, prove_copy
 from shared.steps.copying.explain_refusal import explain
 from shared.steps.ending import retire_original, roll_back, swap
+from shared.steps.flows.trigger_address import return_borrowed
 from shared.steps.gate import environment_without_key, linked_environment
 from shared.steps.moving_callers import update_callers
-from shared.steps.moving_callers.trigger_address import return_borrowed
 from shared.steps.preparing import prepare_original
 from shared.steps.work import Work, claim, save, send, wake
 from shared.use_cases.environment_job_rows import wake_environment_job

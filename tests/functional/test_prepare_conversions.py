@@ -6,7 +6,7 @@ from shared.domain.conversions.conversion import Edit
 from shared.domain.jobs.job import JobState, Pattern
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import RemediationMode
-from shared.steps.copying.write_definition import stands
+from shared.steps.flows.write_definition import stands
 from tests.functional.prepare_story import PREPARE, input_flow, listed
 from tests.functional.remediation_story import Story
 from tests.twins import definition_builder as define

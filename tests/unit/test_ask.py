@@ -8,7 +8,7 @@ import pytest
 
 from shared.domain.assessment.facts import NoAnswer
 from shared.errors import Refused, Throttled
-from shared.steps.assessing.ask import ask, ask_patiently
+from shared.steps.ask import ask, ask_patiently
 
 
 async def _raise(err: Exception) -> str:

@@ -9,9 +9,9 @@ from shared.domain.environment import Environment, LinkStatus
 from shared.domain.keys.key import EnterprisePolicy
 from shared.domain.network.coverage import NetworkGap
 from shared.services import Services
-from shared.steps.assessing.ask import ask
+from shared.steps.ask import ask
 from shared.steps.assessing.read_flow_facts import read_flows
-from shared.steps.planning.check_network import network_gaps
+from shared.steps.flows.check_network import network_gaps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,11 +12,11 @@ from shared.domain.assessment.assessment import AssessedCaller, AssessedFlow
 from shared.domain.assessment.facts import CanvasApp, NoAnswer
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment
+from shared.domain.flow import RUN_HISTORY
 from shared.errors import NotFound
 from shared.ports import Condition
 from shared.services import Services
-from shared.steps.assessing.ask import ask
-from shared.steps.ending.watch_quiet import RUN_HISTORY
+from shared.steps.ask import ask
 from shared.steps.moving_callers.search_callers import Searched
 
 _APPS = "An app is changed by its maker: no interface of the platform points it at another flow."

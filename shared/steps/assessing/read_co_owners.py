@@ -9,7 +9,7 @@ from shared.domain.assessment.facts import NoAnswer
 from shared.domain.environment import Environment
 from shared.domain.sharing import USERS, Share
 from shared.services import Services
-from shared.steps.assessing.ask import ask
+from shared.steps.ask import ask
 
 #: Flows that are asked for in one assessment; the others say that they were not.
 MOST = 300

@@ -20,7 +20,7 @@ from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, KnownFlow, ReportedFlow, Workflow
 from shared.domain.plans.discovery_differences import Listed, differences
 from shared.services import Services
-from shared.steps.assessing.ask import ask, ask_patiently
+from shared.steps.ask import ask, ask_patiently
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

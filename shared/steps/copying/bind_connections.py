@@ -22,7 +22,7 @@ from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.refusals import CONNECTION_REFUSED, NOT_ON_BEHALF
 from shared.errors import AlreadyExists, Blocked, MigrationInProgress, NotFound, Refused
 from shared.steps.copying.owner_refusal import explain_refusal
-from shared.steps.original import Original
+from shared.steps.flows.original import Original
 from shared.steps.work import Work
 
 

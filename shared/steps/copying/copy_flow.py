@@ -9,7 +9,6 @@ from shared.domain.definitions.comparison import definition_digest
 from shared.domain.flow import FlowState, Workflow, WorkflowChange, WorkflowDraft
 from shared.domain.jobs.job import FlowJob, JobState, Pattern
 from shared.domain.jobs.transitions import moved
-from shared.domain.plans.remediation import EnvironmentJobState
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from shared.errors import (
     AlreadyExists,
@@ -25,12 +24,13 @@ from shared.steps.copying.change_copy import change_copy, turn_copy
 from shared.steps.copying.owner_refusal import explain_refusal
 from shared.steps.copying.place_copy import place_copy
 from shared.steps.copying.share_copy import share_copy
-from shared.steps.copying.take_original import archive_name, take
-from shared.steps.copying.write_definition import stands, write_definition
-from shared.steps.flow_names import flow_name_of
+from shared.steps.flows.flow_names import flow_name_of
+from shared.steps.flows.open_plans import is_cancelled
+from shared.steps.flows.original import Original, read_original
+from shared.steps.flows.take_original import archive_name, take
+from shared.steps.flows.trigger_address import read_trigger_url
+from shared.steps.flows.write_definition import stands, write_definition
 from shared.steps.gate import refuse_excluded, settings_of
-from shared.steps.moving_callers.trigger_address import read_trigger_url
-from shared.steps.original import Original, read_original
 from shared.steps.work import UNTIL_WOKEN, Work
 
 #: What a copy is called until it takes the original's name.
@@ -198,18 +198,6 @@ async def _existing(work: Work) -> Workflow | None:
         return await work.services.workflows.get(work.environment, work.job.copy_id)
     except NotFound:
         return None
-
-
-async def is_cancelled(work: Work) -> bool:
-    """Wait until the rows of all relatives stand; say whether the plan was cancelled before."""
-    job, table = work.job, work.services.tables.environment_jobs
-    kept = await table.get(job.remediation_id, job.environment_job_id)
-    if kept is None or kept.item.is_dispatched:
-        return False
-    if kept.item.state is EnvironmentJobState.CANCELLED:
-        return True
-    until = work.services.now + work.services.settings.backoff_first
-    raise Waiting("The rest of the plan is being dispatched.", until=until)
 
 
 async def _wait_for_first_wave(work: Work) -> None:

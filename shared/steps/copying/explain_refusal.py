@@ -10,10 +10,10 @@ from shared.domain.flow import FlowState, Workflow
 from shared.domain.jobs.refusals import connection_in, id_in, instruction_for, refusal_of
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import Blocked, NotFound, ProductError, Refused
-from shared.steps.assessing.ask import ask
+from shared.steps.ask import ask
 from shared.steps.copying.bind_connections import owner_of_connection
-from shared.steps.flow_names import flow_name_of
-from shared.steps.original import read_original
+from shared.steps.flows.flow_names import flow_name_of
+from shared.steps.flows.original import read_original
 from shared.steps.work import Work
 
 _LICENCE = "MissingAdequateQuotaPolicy"

@@ -9,7 +9,7 @@ from shared.domain.flow import Workflow
 from shared.domain.jobs.refusals import NOT_ON_BEHALF
 from shared.domain.sharing import User
 from shared.errors import Blocked, NotFound, Refused
-from shared.steps.original import Original
+from shared.steps.flows.original import Original
 from shared.steps.work import Work
 
 _ANY_PRIVILEGE = "0x80040220"

@@ -7,9 +7,9 @@ from shared.domain.flow import FlowState
 from shared.domain.jobs.job import FlowJob, JobState, Pattern
 from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked, NotFound
+from shared.steps.flows.check_network import network_gaps
+from shared.steps.flows.trigger_address import parsed, read_trigger_url, return_borrowed
 from shared.steps.gate import settings_of
-from shared.steps.moving_callers.trigger_address import parsed, read_trigger_url, return_borrowed
-from shared.steps.planning.check_network import network_gaps
 from shared.steps.work import Work
 
 #: Stands for the hash of a URL that carries no signature (contract §7.1).

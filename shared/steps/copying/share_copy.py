@@ -23,7 +23,7 @@ from shared.domain.sharing import (
     rights_of,
 )
 from shared.errors import Blocked, MigrationInProgress, NotFound, Refused
-from shared.steps.original import Original
+from shared.steps.flows.original import Original
 from shared.steps.work import Work
 
 #: There is no interface to read or write that list (contract §14.5), so a person has to.

@@ -9,7 +9,7 @@ from shared.domain.callers.caller import Caller
 from shared.domain.callers.edit import holds
 from shared.domain.callers.records import key_of
 from shared.domain.definitions.comparison import definition_digest
-from shared.domain.flow import FlowState
+from shared.domain.flow import RUN_HISTORY, FlowState
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.relatives import above
@@ -17,8 +17,8 @@ from shared.domain.jobs.run_archive import ArchiveState, RunArchive
 from shared.errors import Blocked, NotFound, Waiting
 from shared.rows import instant
 from shared.services import Services
-from shared.steps.copying.take_original import archive_name
-from shared.steps.ending.watch_quiet import RUN_HISTORY
+from shared.steps.flows.original import Original, find_original
+from shared.steps.flows.take_original import archive_name
 from shared.steps.gate import refuse_excluded
 from shared.steps.moving_callers.find_callers import SEARCH_LASTS, SearchRequest, find_callers
 from shared.steps.moving_callers.note_callers import (
@@ -27,7 +27,6 @@ from shared.steps.moving_callers.note_callers import (
     found_callers,
     holds_original,
 )
-from shared.steps.original import Original, find_original
 from shared.steps.work import Work
 
 

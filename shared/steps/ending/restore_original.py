@@ -7,7 +7,7 @@ from shared.domain.jobs.job import FlowJob, JobState
 from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked, NotFound, Waiting
 from shared.rows import Kept
-from shared.steps.original import find_original
+from shared.steps.flows.original import find_original
 from shared.steps.work import Work
 
 

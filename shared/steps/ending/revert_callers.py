@@ -8,9 +8,9 @@ from shared.domain.callers.records import NO_EDITS, CallerRecord, CallerState
 from shared.domain.jobs.relatives import reference
 from shared.domain.trigger_urls.signatures import SignatureChanged, signatures_in
 from shared.errors import Blocked, Conflict, NotFound
+from shared.steps.flows.trigger_address import original_signatures
 from shared.steps.moving_callers.hold_resource import hold_resource, require_free
 from shared.steps.moving_callers.note_callers import copied_or_undone, manual_caller_of_copy
-from shared.steps.moving_callers.trigger_address import original_signatures
 from shared.steps.moving_callers.update_callers import TRIES, permit_caller
 from shared.steps.work import Work
 

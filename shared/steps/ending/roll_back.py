@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.domain.callers.records import CallerState
-from shared.domain.flow import FlowState
+from shared.domain.flow import RUN_HISTORY, FlowState
 from shared.domain.jobs.job import FlowJob, JobState, Pattern, RollbackStage
 from shared.domain.jobs.replay import replay_of, warning
 from shared.domain.jobs.transitions import moved, noted
@@ -21,8 +21,8 @@ from shared.steps.ending.rollback_order import (
     wait_for_children,
     wait_for_parents,
 )
-from shared.steps.ending.watch_quiet import RUN_HISTORY, Calling, calling_flows, wait_for_runs
-from shared.steps.original import read_original, rename, turn_original
+from shared.steps.ending.watch_quiet import Calling, calling_flows, wait_for_runs
+from shared.steps.flows.original import read_original, rename, turn_original
 from shared.steps.work import Work
 
 

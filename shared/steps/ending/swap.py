@@ -8,8 +8,8 @@ from shared.domain.jobs.job import FlowJob, JobState, Pattern
 from shared.domain.jobs.transitions import moved
 from shared.errors import NotFound, Permanent, Waiting
 from shared.steps.copying.change_copy import turn_copy
-from shared.steps.copying.take_original import check_unchanged
-from shared.steps.original import read_original, turn_original
+from shared.steps.flows.original import read_original, turn_original
+from shared.steps.flows.take_original import check_unchanged
 from shared.steps.work import Work
 
 

@@ -8,18 +8,15 @@ from itertools import pairwise
 from shared.domain.callers.caller import flow_caller
 from shared.domain.callers.edit import holds
 from shared.domain.callers.records import CallerRecord, CallerState, key_of
-from shared.domain.flow import Run
+from shared.domain.flow import RUN_HISTORY, Run
 from shared.domain.jobs.job import FlowJob, JobState, Pattern
 from shared.domain.jobs.relatives import in_the_way
 from shared.errors import Blocked, NotFound, Waiting
 from shared.services import Services
-from shared.steps.flow_names import flow_name_of
+from shared.steps.flows.flow_names import flow_name_of
 from shared.steps.moving_callers.note_callers import is_family
 from shared.steps.moving_callers.update_callers import new_urls, update_one
 from shared.steps.work import UNTIL_WOKEN, Work
-
-#: How far back the platform keeps runs (contract §12).
-RUN_HISTORY = timedelta(days=28)
 
 
 async def watch(work: Work) -> None:

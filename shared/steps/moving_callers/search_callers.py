@@ -15,7 +15,7 @@ from shared.domain.callers.records import Place, WholeSearch, key_of
 from shared.domain.environment import Environment
 from shared.ports import CallerKind
 from shared.services import Services
-from shared.steps.assessing.ask import ask
+from shared.steps.ask import ask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

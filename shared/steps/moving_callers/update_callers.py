@@ -12,7 +12,9 @@ from shared.domain.jobs.job import FlowJob, JobState, Pattern
 from shared.domain.jobs.relatives import reference
 from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked, Conflict, NotFound
-from shared.steps.copying.standing_copy import standing_copy
+from shared.steps.flows.open_plans import open_plans
+from shared.steps.flows.standing_copy import standing_copy
+from shared.steps.flows.trigger_address import read_trigger_url
 from shared.steps.gate import permit_write
 from shared.steps.moving_callers.hold_resource import hold_resource, require_free
 from shared.steps.moving_callers.note_callers import (
@@ -22,8 +24,6 @@ from shared.steps.moving_callers.note_callers import (
     note_callers,
     why_by_hand,
 )
-from shared.steps.moving_callers.trigger_address import read_trigger_url
-from shared.steps.planning.open_plans import open_plans
 from shared.steps.work import Work
 
 #: Times a caller that somebody else is editing is read and written again in one delivery.

@@ -7,6 +7,7 @@ from shared.domain.conversions.proposal import Proposal, propose
 from shared.domain.definitions.flow_definition import UnreadableDefinition
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment
+from shared.domain.flow import RUN_HISTORY
 from shared.domain.identity import job_id
 from shared.domain.jobs.job import Pattern
 from shared.domain.plans.dependency_graph import DependencyGraph
@@ -22,9 +23,8 @@ from shared.errors import NotFound, Refused
 from shared.services import Services
 from shared.steps.copying.place_copy import solutions_to_join
 from shared.steps.copying.share_copy import RUN_ONLY_NOTE
-from shared.steps.ending.watch_quiet import RUN_HISTORY
+from shared.steps.flows.check_network import read_network
 from shared.steps.gate import settings_of
-from shared.steps.planning.check_network import read_network
 
 
 async def make_plan(

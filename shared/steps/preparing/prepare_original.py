@@ -13,11 +13,11 @@ from shared.domain.flow import Workflow, WorkflowChange
 from shared.domain.jobs.job import FlowJob, JobState, Pattern
 from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked
-from shared.steps.copying.copy_flow import is_cancelled
-from shared.steps.copying.take_original import archive_name
-from shared.steps.copying.write_definition import stands, write_definition
+from shared.steps.flows.open_plans import is_cancelled
+from shared.steps.flows.original import read_original
+from shared.steps.flows.take_original import archive_name
+from shared.steps.flows.write_definition import stands, write_definition
 from shared.steps.gate import refuse_excluded
-from shared.steps.original import read_original
 from shared.steps.preparing.add_to_solution import add_to_solution, solution_id
 from shared.steps.work import Work
 

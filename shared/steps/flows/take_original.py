@@ -10,7 +10,7 @@ from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.identity import job_id
 from shared.domain.jobs.job import FlowJob, JobState, pattern_of
 from shared.errors import Blocked, NotFound
-from shared.steps.original import Original
+from shared.steps.flows.original import Original
 from shared.steps.work import Work
 
 

@@ -9,6 +9,7 @@ from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState,
 from shared.errors import Waiting
 from shared.ports import Condition
 from shared.services import Services
+from shared.steps.work import Work
 
 #: What the column `due` holds where nothing happens by itself any more sorts after this.
 _NEVER = "~"
@@ -57,3 +58,15 @@ async def open_plans(services: Services) -> OpenPlans:
         ):
             found[job.environment_id].append(job)
     return OpenPlans(services, dict(found))
+
+
+async def is_cancelled(work: Work) -> bool:
+    """Wait until the rows of all relatives stand; say whether the plan was cancelled before."""
+    job, table = work.job, work.services.tables.environment_jobs
+    kept = await table.get(job.remediation_id, job.environment_job_id)
+    if kept is None or kept.item.is_dispatched:
+        return False
+    if kept.item.state is EnvironmentJobState.CANCELLED:
+        return True
+    until = work.services.now + work.services.settings.backoff_first
+    raise Waiting("The rest of the plan is being dispatched.", until=until)

@@ -1,0 +1,1 @@
+"""What several phases of the work read or write of a flow."""
