@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.identity.aio import AzureCliCredential
 
-from shared.adapters import flow_service, key_vault, resource_manager
-from shared.adapters.http_client import HttpClient, Service, default_transport
-from shared.adapters.identity import (
+from shared.adapters.azure import key_vault, resource_manager
+from shared.adapters.azure.key_vault_secrets import VaultSecrets
+from shared.adapters.entra.identity import (
     OperatorCredential,
     OperatorSettings,
     application_credential,
 )
-from shared.adapters.key_vault_secrets import VaultSecrets
+from shared.adapters.flow_service import flows as flow_service
+from shared.adapters.http.client import HttpClient, Service, default_transport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,8 @@ from shared.settings import Settings
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
-    from shared.adapters.call_budget import CallBudget
-    from shared.adapters.http_client import HttpClient
+    from shared.adapters.http.client import HttpClient
+    from shared.adapters.state.call_budget import CallBudget
     from shared.callers import CallerPorts
     from shared.ports import (
         Archive,
@@ -73,14 +73,14 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
     What holds connections or files is pushed on `closing`. Raises `ValueError` for settings that
     cannot work.
     """
-    from shared.adapters.dataverse_connection_references import DataverseConnectionReferences
-    from shared.adapters.dataverse_principals import DataversePrincipals
-    from shared.adapters.dataverse_sharing import DataverseSharing
-    from shared.adapters.dataverse_solutions import DataverseSolutions
-    from shared.adapters.flow_placement import FlowServicePlacement
-    from shared.adapters.flow_service import FlowServiceReports, FlowServiceSwitch
-    from shared.adapters.key_vault_keys import VaultKeys
-    from shared.adapters.service_tags import DiscoveredServiceTags
+    from shared.adapters.azure.key_vault_keys import VaultKeys
+    from shared.adapters.azure.service_tags import DiscoveredServiceTags
+    from shared.adapters.dataverse.connection_references import DataverseConnectionReferences
+    from shared.adapters.dataverse.principals import DataversePrincipals
+    from shared.adapters.dataverse.sharing import DataverseSharing
+    from shared.adapters.dataverse.solutions import DataverseSolutions
+    from shared.adapters.flow_service.flows import FlowServiceReports, FlowServiceSwitch
+    from shared.adapters.flow_service.placement import FlowServicePlacement
     from shared.callers import caller_kinds
     from shared.firewalls import firewall_kinds
     from shared.rows import Tables
@@ -128,15 +128,15 @@ class _Ground:
 
     def budget(self, name: str, calls_per_minute: int) -> "CallBudget":
         """Return this instance's share of a budget that all instances keep together."""
-        from shared.adapters.call_budget import BudgetLimit, CallBudget
+        from shared.adapters.state.call_budget import BudgetLimit, CallBudget
 
         limit = BudgetLimit(name=name, calls=calls_per_minute, window=timedelta(minutes=1))
         return CallBudget(self.store, self.clock, limit)
 
 
 def _ground(settings: Settings, closing: AsyncExitStack) -> _Ground:
-    from shared.adapters.http_client import HttpClient, default_transport
-    from shared.adapters.identity import application_credential
+    from shared.adapters.entra.identity import application_credential
+    from shared.adapters.http.client import HttpClient, default_transport
     from shared.adapters.system_clock import SystemClock
 
     if not settings.subscription_ids:
@@ -159,12 +159,12 @@ def _store(
     settings: Settings, credential: "AsyncTokenCredential", closing: AsyncExitStack
 ) -> "Store":
     if settings.storage_account:
-        from shared.adapters.table_store import TableStore, tables_of_account
+        from shared.adapters.state.table_store import TableStore, tables_of_account
 
         tables = TableStore(tables_of_account(settings.storage_account, credential))
         closing.push_async_callback(tables.close)
         return tables
-    from shared.adapters.sqlite_store import SqliteStore
+    from shared.adapters.state.sqlite_store import SqliteStore
 
     file = SqliteStore(settings.state_folder / "state.db")
     closing.push_async_callback(file.close)
@@ -174,12 +174,12 @@ def _store(
 def _archive(ground: _Ground) -> "Archive":
     settings = ground.settings
     if settings.storage_account:
-        from shared.adapters.blob_archive import BlobArchive, blob_container
+        from shared.adapters.archive.blob import BlobArchive, blob_container
 
         blobs = BlobArchive(blob_container(settings.storage_account, ground.credential))
         ground.closing.push_async_callback(blobs.close)
         return blobs
-    from shared.adapters.folder_archive import FolderArchive
+    from shared.adapters.archive.folder import FolderArchive
 
     if not settings.archive_key:
         raise ValueError("CMK_ARCHIVE_KEY is needed where CMK_STORAGE_ACCOUNT is not set")
@@ -187,7 +187,7 @@ def _archive(ground: _Ground) -> "Archive":
 
 
 def _messages(ground: _Ground) -> "Messages":
-    from shared.adapters.service_bus import (
+    from shared.adapters.bus.service_bus import (
         ServiceBusMessages,
         client_by_connection_string,
         client_by_identity,
@@ -209,10 +209,12 @@ class _Outside:
     """The services of Microsoft that the adapters share, each with its audience and its budget."""
 
     def __init__(self, ground: _Ground) -> None:
-        from shared.adapters import flow_service, key_vault, power_platform_admin
-        from shared.adapters import resource_manager as arm
-        from shared.adapters.dataverse import Dataverse
-        from shared.adapters.http_client import Service
+        from shared.adapters.azure import key_vault
+        from shared.adapters.azure import resource_manager as arm
+        from shared.adapters.dataverse.web_api import Dataverse
+        from shared.adapters.flow_service import flows as flow_service
+        from shared.adapters.http.client import Service
+        from shared.adapters.power_platform import admin as power_platform_admin
 
         settings = ground.settings
         self._ground = ground
@@ -243,9 +245,9 @@ class _Outside:
 
     def assessment_ports(self, canvas_apps: "CanvasApps") -> AssessmentPorts:
         """Return what only an assessment asks."""
-        from shared.adapters.dataverse_machine_groups import DataverseMachineGroups
-        from shared.adapters.dataverse_organization import DataverseOrganization
-        from shared.adapters.power_apps_connections import PowerAppsConnections
+        from shared.adapters.dataverse.machine_groups import DataverseMachineGroups
+        from shared.adapters.dataverse.organization import DataverseOrganization
+        from shared.adapters.power_apps.connections import PowerAppsConnections
 
         http = self._ground.http
         return AssessmentPorts(
@@ -257,7 +259,7 @@ class _Outside:
 
     def flow_pages(self) -> "FlowPages":
         """Return the lists of flows by pages; those of the flow service have a small budget."""
-        from shared.adapters.flow_pages import OwnShare, ServiceFlowPages
+        from shared.adapters.flow_service.pages import OwnShare, ServiceFlowPages
 
         ground, whole = self._ground, self.flow_service
         calls = ground.settings.reconciliation_calls_per_minute
@@ -267,12 +269,12 @@ class _Outside:
 
     def caller_ports(self) -> "CallerPorts":
         """Return what the caller kinds need; other parts use the same."""
-        from shared.adapters.app_settings import SiteAppSettings
-        from shared.adapters.dataverse_environment_variables import DataverseEnvironmentVariables
-        from shared.adapters.dataverse_workflows import DataverseWorkflows
-        from shared.adapters.key_vault_secrets import VaultSecrets
-        from shared.adapters.power_apps_apps import PowerAppsCanvasApps
-        from shared.adapters.power_platform_admin import PowerPlatformAdmin
+        from shared.adapters.azure.app_settings import SiteAppSettings
+        from shared.adapters.azure.key_vault_secrets import VaultSecrets
+        from shared.adapters.dataverse.environment_variables import DataverseEnvironmentVariables
+        from shared.adapters.dataverse.workflows import DataverseWorkflows
+        from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
+        from shared.adapters.power_platform.admin import PowerPlatformAdmin
         from shared.callers import CallerPorts
 
         ground, dataverse = self._ground, self.dataverse
@@ -289,9 +291,9 @@ class _Outside:
 
     def flow_access(self, secrets: "Secrets") -> "FlowAccess":
         """Return the access to flows: the application's, and the operator's if there is one."""
-        from shared.adapters.flow_access import FlowServiceAccess
-        from shared.adapters.identity import OperatorCredential, OperatorSettings
-        from shared.adapters.no_operator import NoOperator
+        from shared.adapters.entra.identity import OperatorCredential, OperatorSettings
+        from shared.adapters.entra.no_operator import NoOperator
+        from shared.adapters.flow_service.access import FlowServiceAccess
 
         settings = self._ground.settings
         operator: OperatorCredential | NoOperator = NoOperator()

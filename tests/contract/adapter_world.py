@@ -14,27 +14,29 @@ from azure.core.pipeline.transport import AioHttpTransport
 from local_cloud.tenant.seed import seed
 from local_cloud.tenant.server import TenantServer
 from local_cloud.tenant.tenant import Tenant
-from shared.adapters import flow_service, key_vault, power_platform_admin, resource_manager
-from shared.adapters.app_settings import SiteAppSettings
-from shared.adapters.dataverse import Dataverse
-from shared.adapters.dataverse_connection_references import DataverseConnectionReferences
-from shared.adapters.dataverse_environment_variables import DataverseEnvironmentVariables
-from shared.adapters.dataverse_workflows import DataverseWorkflows
-from shared.adapters.flow_access import FlowServiceAccess
-from shared.adapters.flow_pages import ServiceFlowPages
-from shared.adapters.flow_service import FlowServiceReports, FlowServiceSwitch
-from shared.adapters.http_client import HttpClient, Service
-from shared.adapters.identity import (
+from shared.adapters.azure import key_vault, resource_manager
+from shared.adapters.azure.app_settings import SiteAppSettings
+from shared.adapters.azure.key_vault import VaultContents
+from shared.adapters.azure.key_vault_keys import VaultKeys
+from shared.adapters.azure.key_vault_secrets import VaultSecrets
+from shared.adapters.azure.resource_manager import ResourceManager
+from shared.adapters.azure.service_tags import DiscoveredServiceTags
+from shared.adapters.dataverse.connection_references import DataverseConnectionReferences
+from shared.adapters.dataverse.environment_variables import DataverseEnvironmentVariables
+from shared.adapters.dataverse.web_api import Dataverse
+from shared.adapters.dataverse.workflows import DataverseWorkflows
+from shared.adapters.entra.identity import (
     OperatorCredential,
     OperatorSettings,
     application_credential,
 )
-from shared.adapters.key_vault import VaultContents
-from shared.adapters.key_vault_keys import VaultKeys
-from shared.adapters.key_vault_secrets import VaultSecrets
-from shared.adapters.power_platform_admin import PowerPlatformAdmin
-from shared.adapters.resource_manager import ResourceManager
-from shared.adapters.service_tags import DiscoveredServiceTags
+from shared.adapters.flow_service import flows as flow_service
+from shared.adapters.flow_service.access import FlowServiceAccess
+from shared.adapters.flow_service.flows import FlowServiceReports, FlowServiceSwitch
+from shared.adapters.flow_service.pages import ServiceFlowPages
+from shared.adapters.http.client import HttpClient, Service
+from shared.adapters.power_platform import admin as power_platform_admin
+from shared.adapters.power_platform.admin import PowerPlatformAdmin
 from shared.domain.environment import Environment
 from tests.contract.tenant_world import (
     APP_CLIENT,

@@ -13,9 +13,9 @@ from tests.contract.tenant_world import APP_CLIENT, ENVIRONMENT
 ROOT = Path(__file__).parents[2]
 LIST_ENVIRONMENTS = f"""
 import asyncio
-from shared.adapters.http_client import HttpClient, Service, default_transport
-from shared.adapters.identity import application_credential
-from shared.adapters.power_platform_admin import SCOPE, PowerPlatformAdmin
+from shared.adapters.http.client import HttpClient, Service, default_transport
+from shared.adapters.entra.identity import application_credential
+from shared.adapters.power_platform.admin import SCOPE, PowerPlatformAdmin
 
 async def main():
     http = HttpClient(default_transport())
@@ -29,9 +29,10 @@ async def main():
 asyncio.run(main())
 """
 IMPORT_ALL = """
-import importlib, pathlib, sys
-for file in pathlib.Path("shared/adapters").glob("[a-z]*.py"):
-    importlib.import_module(f"shared.adapters.{file.stem}")
+import importlib, pkgutil, sys
+import shared.adapters
+for module in pkgutil.walk_packages(shared.adapters.__path__, "shared.adapters."):
+    importlib.import_module(module.name)
 print("\\n".join(sys.modules))
 """
 
@@ -65,6 +66,6 @@ async def test_importing_the_adapters_imports_no_heavy_library() -> None:
     """What costs tens of milliseconds is imported by the factory that needs it."""
     modules = set((await run(IMPORT_ALL)).split())
 
-    assert "shared.adapters.blob_archive" in modules
+    assert "shared.adapters.archive.blob" in modules
     heavy = {"aiohttp", "azure.data.tables", "azure.identity", "azure.storage.blob", "msal"}
     assert not heavy & modules

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.adapters.blob_archive import BlobArchive
-from shared.adapters.folder_archive import FolderArchive
+from shared.adapters.archive.blob import BlobArchive
+from shared.adapters.archive.folder import FolderArchive
 from shared.errors import NotFound, Unreadable
 from shared.ports import Archive
 from tests.twins.memory_archive import MemoryArchive

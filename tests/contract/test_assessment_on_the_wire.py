@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from local_cloud.tenant.faults import Fault, FaultKind
-from shared.adapters.canvas_app_document import flow_ids_in
-from shared.adapters.dataverse import Dataverse
-from shared.adapters.dataverse_machine_groups import DataverseMachineGroups
-from shared.adapters.dataverse_organization import DataverseOrganization
-from shared.adapters.identity import application_credential
-from shared.adapters.power_apps_apps import PowerAppsCanvasApps
-from shared.adapters.power_apps_connections import PowerAppsConnections
+from shared.adapters.dataverse.machine_groups import DataverseMachineGroups
+from shared.adapters.dataverse.organization import DataverseOrganization
+from shared.adapters.dataverse.web_api import Dataverse
+from shared.adapters.entra.identity import application_credential
+from shared.adapters.power_apps.canvas_app_document import flow_ids_in
+from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
+from shared.adapters.power_apps.connections import PowerAppsConnections
 from shared.callers.canvas_app import CanvasAppCallers
 from shared.domain.callers.caller import Caller
 from shared.errors import Blocked, NotFound, Unreadable

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from local_cloud.tenant.faults import Fault
-from shared.adapters.http_client import Call
+from shared.adapters.http.client import Call
 from shared.errors import NotFound, Refused, Throttled
 from tests.contract.adapter_world import SITE_ID, SUBSCRIPTION, VAULT_URL, Adapters, adapters
 from tests.contract.tenant_world import HTTP_FLOW, POLICY_ID, VAULT_ID

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.adapters.flow_service_wire import FlowEntity
+from shared.adapters.flow_service.wire import FlowEntity
 from shared.domain.flow import FlowState
 from shared.errors import Conflict, NotFound, Refused
 from tests.contract.adapter_world import Adapters, adapters
@@ -77,7 +77,7 @@ async def test_a_flow_that_is_shown_from_the_bin_counts_as_gone(
     shown = FlowEntity.model_validate(
         {"name": BUTTON_FLOW, "properties": {"displayName": "x", "state": "Deleted"}}
     )
-    monkeypatch.setattr("shared.adapters.flow_service.read_wire", lambda *_: shown)
+    monkeypatch.setattr("shared.adapters.flow_service.flows.read_wire", lambda *_: shown)
 
     with pytest.raises(NotFound):
         await app.reports.get_flow(ENVIRONMENT, BUTTON_FLOW)

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from local_cloud.tenant.faults import Fault
-from shared.adapters.call_budget import BudgetLimit, CallBudget
-from shared.adapters.flow_pages import OwnShare
+from shared.adapters.flow_service.pages import OwnShare
+from shared.adapters.state.call_budget import BudgetLimit, CallBudget
 from shared.errors import Refused, Throttled, Unavailable
 from tests.contract.adapter_world import Adapters, adapters
 from tests.contract.tenant_world import BUTTON_FLOW, ENVIRONMENT

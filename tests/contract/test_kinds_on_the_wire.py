@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from local_cloud.tenant.azure_seed import seed_azure
-from shared.adapters.power_apps_apps import PowerAppsCanvasApps
+from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
 from shared.callers import CallerPorts, caller_kinds
 from shared.domain.callers.caller import Caller, CallerValue
 from shared.domain.callers.edit import rewrite, undo

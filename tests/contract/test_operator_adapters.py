@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from shared.adapters import flow_service
-from shared.adapters.identity import OperatorCredential
+from shared.adapters.entra.identity import OperatorCredential
+from shared.adapters.flow_service import flows as flow_service
 from shared.errors import Blocked, Refused
 from tests.contract.adapter_world import OPERATOR, Adapters, adapters
 from tests.contract.tenant_world import APP, BUTTON_FLOW, ENVIRONMENT, HTTP_FLOW, MAKER

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from shared.adapters.flow_access import PermissionEntity
-from shared.adapters.flow_service_wire import FlowEntity, RunEntity
-from shared.adapters.power_platform_admin import EnvironmentEntity
-from shared.adapters.service_tags import read_published_file
-from shared.adapters.wire import Wire, read_wire
+from shared.adapters.azure.service_tags import read_published_file
+from shared.adapters.flow_service.access import PermissionEntity
+from shared.adapters.flow_service.wire import FlowEntity, RunEntity
+from shared.adapters.http.wire import Wire, read_wire
+from shared.adapters.power_platform.admin import EnvironmentEntity
 from shared.domain.environment import LinkStatus
 from shared.domain.flow import Run
 

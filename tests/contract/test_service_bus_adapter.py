@@ -10,7 +10,7 @@ from azure.servicebus import ServiceBusReceivedMessage
 
 from local_cloud.service_bus import LocalServiceBus
 from local_cloud.service_bus.queue_settings import QueueSettings
-from shared.adapters.service_bus import ServiceBusMessages, client_by_connection_string
+from shared.adapters.bus.service_bus import ServiceBusMessages, client_by_connection_string
 from shared.errors import NotFound, Refused, Unavailable
 from shared.ports import OutgoingMessage
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from shared.adapters.dataverse import Dataverse
-from shared.adapters.dataverse_principals import DataversePrincipals
-from shared.adapters.dataverse_sharing import DataverseSharing
-from shared.adapters.dataverse_solutions import DataverseSolutions
-from shared.adapters.identity import application_credential
+from shared.adapters.dataverse.principals import DataversePrincipals
+from shared.adapters.dataverse.sharing import DataverseSharing
+from shared.adapters.dataverse.solutions import DataverseSolutions
+from shared.adapters.dataverse.web_api import Dataverse
+from shared.adapters.entra.identity import application_credential
 from shared.domain.environment import Environment
 from shared.domain.flow import Permission
 from shared.domain.sharing import TEAMS, USERS, Principal, Share, rights_of

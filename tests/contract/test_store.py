@@ -10,8 +10,8 @@ from uuid import uuid4
 import pytest
 from azure.data.tables.aio import TableServiceClient
 
-from shared.adapters.sqlite_store import SqliteStore
-from shared.adapters.table_store import TableStore
+from shared.adapters.state.sqlite_store import SqliteStore
+from shared.adapters.state.table_store import TableStore
 from shared.errors import AlreadyExists, Conflict, NotFound
 from shared.ports import Condition, Delete, Insert, Operation, Replace, Row, Scalar, Store, Upsert
 from tests.twins.memory_store import MemoryStore

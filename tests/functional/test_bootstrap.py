@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from shared import bootstrap
-from shared.adapters.blob_archive import BlobArchive
-from shared.adapters.folder_archive import FolderArchive
-from shared.adapters.sqlite_store import SqliteStore
-from shared.adapters.table_store import TableStore
+from shared.adapters.archive.blob import BlobArchive
+from shared.adapters.archive.folder import FolderArchive
+from shared.adapters.state.sqlite_store import SqliteStore
+from shared.adapters.state.table_store import TableStore
 from shared.bootstrap import build_services, provide, services
 from shared.errors import Blocked, Throttled
 from shared.services import PARKED, Services

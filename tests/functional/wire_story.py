@@ -28,8 +28,9 @@ from local_cloud.tenant.self_starting import tick
 from local_cloud.tenant.server import TenantServer
 from local_cloud.tenant.tenant import Tenant
 from local_cloud.tenant.trigger_urls import callback
-from shared.adapters import flow_service, http_client
-from shared.adapters.identity import OperatorCredential, OperatorSettings
+from shared.adapters.entra.identity import OperatorCredential, OperatorSettings
+from shared.adapters.flow_service import flows as flow_service
+from shared.adapters.http import client as http_client
 from shared.adapters.system_clock import SystemClock
 from shared.bootstrap import build_services
 from shared.domain.environment import EnvironmentSettings, Mode

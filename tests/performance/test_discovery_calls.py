@@ -12,7 +12,7 @@ import pytest
 
 from local_cloud.tenant.faults import Fault, FaultKind
 from local_cloud.tenant.seed_environment import seed_flow
-from shared.adapters.power_apps_apps import PowerAppsCanvasApps
+from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
 from shared.callers import CallerPorts, caller_kinds
 from shared.domain.environment import Environment
 from shared.domain.plans.plan_item import PlanItem

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from shared.adapters.call_budget import BudgetLimit, CallBudget
+from shared.adapters.state.call_budget import BudgetLimit, CallBudget
 from shared.domain.environment import Mode
 from shared.domain.jobs.job import JobState
 from shared.errors import Throttled

@@ -6,7 +6,7 @@ from itertools import count
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
-from shared.adapters.table_limits import check_batch, check_conditions, check_key
+from shared.adapters.state.table_limits import check_batch, check_conditions, check_key
 from shared.errors import AlreadyExists, Conflict, NotFound
 from shared.ports import Condition, Delete, Insert, Operation, Replace, Row, Scalar, Upsert
 

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from shared.adapters.call_budget import BudgetLimit, CallBudget
+from shared.adapters.state.call_budget import BudgetLimit, CallBudget
 from shared.errors import Throttled
 from shared.ports import Operation, Row
 from tests.twins.clock import ManualClock

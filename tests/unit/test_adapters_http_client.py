@@ -7,7 +7,7 @@ import pytest
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
-from shared.adapters.http_client import Call, HttpClient, Service
+from shared.adapters.http.client import Call, HttpClient, Service
 from shared.errors import Refused, Throttled, Unavailable
 from tests.unit.adapter_wire import NumberedCredential, Scripted, ScriptedTransport
 

@@ -6,7 +6,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from shared.adapters.http_errors import FailedAnswer, error_of, retry_after
+from shared.adapters.http.errors import FailedAnswer, error_of, retry_after
 from shared.errors import (
     AlreadyExists,
     Conflict,

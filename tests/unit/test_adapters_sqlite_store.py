@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.adapters.sqlite_store import SqliteStore
+from shared.adapters.state.sqlite_store import SqliteStore
 from shared.errors import Unavailable
 from shared.ports import Insert, Row
 
@@ -15,7 +15,7 @@ _COUNT = """
 import asyncio, sys
 from dataclasses import replace
 from pathlib import Path
-from shared.adapters.sqlite_store import SqliteStore
+from shared.adapters.state.sqlite_store import SqliteStore
 from shared.errors import Conflict
 from shared.ports import Replace
 

@@ -4,20 +4,20 @@ import json
 
 import pytest
 
-from shared.adapters.app_settings import SiteEntity
-from shared.adapters.dataverse_workflows import WorkflowEntity
-from shared.adapters.flow_access import FlowServiceAccess
-from shared.adapters.flow_service import FlowServiceReports
-from shared.adapters.flow_service_wire import FlowEntity, RunEntity
-from shared.adapters.http_client import HttpClient, Service
-from shared.adapters.key_vault import VaultContents
-from shared.adapters.key_vault_keys import PolicyEntity, VaultEntity
-from shared.adapters.key_vault_secrets import VaultSecrets
-from shared.adapters.no_operator import NoOperator
-from shared.adapters.power_platform_admin import EnvironmentEntity
-from shared.adapters.resource_manager import ResourceManager
-from shared.adapters.service_tags import read_published_file
-from shared.adapters.wire import Wire, read_wire
+from shared.adapters.azure.app_settings import SiteEntity
+from shared.adapters.azure.key_vault import VaultContents
+from shared.adapters.azure.key_vault_keys import PolicyEntity, VaultEntity
+from shared.adapters.azure.key_vault_secrets import VaultSecrets
+from shared.adapters.azure.resource_manager import ResourceManager
+from shared.adapters.azure.service_tags import read_published_file
+from shared.adapters.dataverse.workflows import WorkflowEntity
+from shared.adapters.entra.no_operator import NoOperator
+from shared.adapters.flow_service.access import FlowServiceAccess
+from shared.adapters.flow_service.flows import FlowServiceReports
+from shared.adapters.flow_service.wire import FlowEntity, RunEntity
+from shared.adapters.http.client import HttpClient, Service
+from shared.adapters.http.wire import Wire, read_wire
+from shared.adapters.power_platform.admin import EnvironmentEntity
 from shared.domain.environment import LinkStatus
 from shared.domain.flow import FlowState
 from shared.errors import Refused, Unavailable, Unreadable

@@ -6,7 +6,7 @@ from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZIP_STORED, ZipFile
 
 import pytest
 
-from shared.adapters.canvas_app_document import flow_ids_in
+from shared.adapters.power_apps.canvas_app_document import flow_ids_in
 from shared.errors import Unreadable
 
 FLOW = "0f3c6f4e-5f0c-4a8f-9d52-2b7c1f0a9e11"

@@ -1,0 +1,60 @@
+"""Settings of App Service and Functions apps (contract §8): read and written as a whole."""
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from shared.adapters.azure.resource_manager import ResourceManager
+from shared.adapters.http.wire import Wire, read_wire
+from shared.ports import AppSettings, Site
+
+_VERSION = "2024-11-01"
+
+
+class _SiteProperties(Wire):
+    default_host_name: str | None = None
+    host_names: tuple[str, ...] | None = None
+
+
+class SiteEntity(Wire):
+    """One app of the list of sites."""
+
+    id: str
+    name: str
+    properties: _SiteProperties = _SiteProperties()
+
+    def to_domain(self) -> Site:
+        """Return what the product keeps of it."""
+        names = [self.properties.default_host_name, *(self.properties.host_names or ())]
+        hosts = dict.fromkeys(name.lower() for name in names if name)
+        return Site(id=self.id, name=self.name, hosts=tuple(hosts))
+
+
+class _Settings(Wire):
+    #: Values are never quoted: `Wire` hides input in errors.
+    properties: dict[str, str] | None = Field(None, repr=False)
+
+
+class SiteAppSettings(AppSettings):
+    """`AppSettings` by Azure Resource Manager."""
+
+    def __init__(self, resources: ResourceManager) -> None:
+        """Look in the subscriptions that `resources` watches."""
+        self._resources = resources
+
+    async def sites(self) -> list[Site]:
+        """Return every app of the watched subscriptions."""
+        return [
+            read_wire(SiteEntity, item).to_domain()
+            async for item in self._resources.each("Microsoft.Web/sites", _VERSION)
+        ]
+
+    async def read(self, site_id: str) -> dict[str, str]:
+        """Return all settings of an app."""
+        answer = await self._resources.send("POST", f"{site_id}/config/appsettings/list", _VERSION)
+        return read_wire(_Settings, answer).properties or {}
+
+    async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
+        """Replace all settings of an app; the app restarts."""
+        body = {"properties": dict(settings)}
+        await self._resources.send("PUT", f"{site_id}/config/appsettings", _VERSION, body=body)

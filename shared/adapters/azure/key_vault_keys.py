@@ -1,0 +1,159 @@
+"""Keys, their vaults and the enterprise policies that name them (contract §3, §4)."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from shared.adapters.azure.key_vault import VAULTS_VERSION, VaultContents, VaultProperties
+from shared.adapters.azure.resource_manager import ResourceManager
+from shared.adapters.http.wire import Wire, read_wire
+from shared.domain.definitions.json_values import text_at
+from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
+from shared.ports import Keys
+
+if TYPE_CHECKING:
+    from azure.keyvault.keys import KeyVaultKey
+
+_POLICIES_VERSION = "2020-10-30-preview"
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+class _Grants(Wire):
+    keys: tuple[str, ...] | None = None
+
+
+class _AccessPolicy(Wire):
+    object_id: str
+    permissions: _Grants = _Grants()
+
+
+class _Vault(VaultProperties):
+    enable_soft_delete: bool | None = None
+    enable_purge_protection: bool | None = None
+    enable_rbac_authorization: bool | None = None
+    access_policies: tuple[_AccessPolicy, ...] | None = None
+
+
+class VaultEntity(Wire):
+    """A vault with its protection."""
+
+    id: str
+    properties: _Vault
+
+    def to_domain(self) -> KeyVault:
+        """Return what the product keeps of it."""
+        vault = self.properties
+        return KeyVault(
+            id=self.id.lower(),
+            url=vault.vault_uri.rstrip("/"),
+            # Absent means on: vaults without soft delete can no longer be made.
+            soft_delete=vault.enable_soft_delete is not False,
+            purge_protection=vault.enable_purge_protection is True,
+            uses_rbac=vault.enable_rbac_authorization is True,
+            key_permissions={
+                grant.object_id.lower(): frozenset(
+                    permission.lower() for permission in grant.permissions.keys or ()
+                )
+                for grant in vault.access_policies or ()
+            },
+        )
+
+
+class _KeyName(Wire):
+    name: str = ""
+    version: str | None = None
+
+
+class _KeyVaultReference(Wire):
+    id: str = ""
+    key: _KeyName = _KeyName()
+
+
+class _Encryption(Wire):
+    state: str = "NotConfigured"
+    key_vault: _KeyVaultReference | None = None
+
+
+class _PolicyProperties(Wire):
+    system_id: str = ""
+    encryption: _Encryption | None = None
+    health_status: str = "Undetermined"
+
+
+class PolicyEntity(Wire):
+    """An enterprise policy of any kind."""
+
+    id: str
+    name: str
+    location: str = ""
+    kind: str = ""
+    properties: _PolicyProperties = _PolicyProperties()
+    identity: dict[str, str | None] | None = None
+
+    def to_domain(self) -> EnterprisePolicy:
+        """Return what the product keeps of an encryption policy."""
+        encryption = self.properties.encryption or _Encryption()
+        vault = encryption.key_vault or _KeyVaultReference()
+        identity = self.identity or {}
+        return EnterprisePolicy(
+            id=self.id.lower(),
+            name=self.name,
+            location=self.location.lower(),
+            system_id=self.properties.system_id,
+            encryption_state=encryption.state,
+            vault_id=vault.id.lower(),
+            key_name=vault.key.name,
+            key_version=vault.key.version or None,
+            health=self.properties.health_status,
+            # Both spellings are in use (§3).
+            principal_id=text_at(identity, "principalId")
+            or text_at(identity, "systemAssignedIdentityPrincipalId"),
+        )
+
+
+class VaultKeys(Keys):
+    """`Keys` by Azure Resource Manager and Key Vault's own API."""
+
+    def __init__(self, contents: VaultContents, resources: ResourceManager) -> None:
+        """Look in the subscriptions that `resources` watches."""
+        self._contents = contents
+        self._resources = resources
+
+    async def policies(self) -> list[EnterprisePolicy]:
+        """Return the encryption policies of the watched subscriptions."""
+        kind = "Microsoft.PowerPlatform/enterprisePolicies"
+        entities = [
+            read_wire(PolicyEntity, item)
+            async for item in self._resources.each(kind, _POLICIES_VERSION)
+        ]
+        return [entity.to_domain() for entity in entities if entity.kind.lower() == "encryption"]
+
+    async def vault(self, vault_id: str) -> KeyVault:
+        """Return a vault by Azure resource id; raises `NotFound`."""
+        answer = await self._resources.get(vault_id, VAULTS_VERSION)
+        return read_wire(VaultEntity, answer).to_domain()
+
+    async def key_versions(self, vault_url: str, name: str) -> list[Key]:
+        """Return every version of a key, newest first. The list leaves out type and size."""
+        async with self._contents.keys(vault_url) as client:
+            listed = [one async for one in client.list_properties_of_key_versions(name)]
+        keys = []
+        for properties in listed:
+            async with self._contents.keys(vault_url) as client:
+                keys.append(_key(await client.get_key(name, properties.version)))
+        return sorted(keys, key=lambda key: key.created or _NEVER, reverse=True)
+
+
+def _key(found: "KeyVaultKey") -> Key:
+    properties = found.properties
+    modulus = found.key.n  # type: ignore[attr-defined]  # JsonWebKey sets its members itself
+    return Key(
+        name=found.name,
+        version=properties.version or "",
+        # An enum where the SDK knows the type, plain text where it does not.
+        key_type=str(getattr(found.key_type, "value", found.key_type)),
+        size=int.from_bytes(modulus).bit_length() if modulus else None,
+        is_enabled=properties.enabled is not False,
+        not_before=properties.not_before,
+        expires=properties.expires_on,
+        created=properties.created_on,
+    )

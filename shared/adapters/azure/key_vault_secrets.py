@@ -1,0 +1,66 @@
+"""Secrets of the watched vaults (contract §8): a list shows ids only, each value is one call."""
+
+from collections.abc import AsyncIterator
+
+from pydantic import Field
+
+from shared.adapters.azure.key_vault import VAULTS_VERSION, VaultContents, VaultEntity
+from shared.adapters.azure.resource_manager import ResourceManager
+from shared.adapters.http.wire import Wire, read_wire
+from shared.ports import Secret, Secrets
+
+
+class _Attributes(Wire):
+    enabled: bool = True
+
+
+class _SecretItem(Wire):
+    id: str
+    attributes: _Attributes = _Attributes()
+    #: True: the secret half of a certificate, which nobody may write.
+    managed: bool = False
+
+
+class _SecretBundle(Wire):
+    id: str
+    value: str = Field("", repr=False)
+    content_type: str | None = None
+    tags: dict[str, str] | None = None
+
+
+class VaultSecrets(Secrets):
+    """`Secrets` by Key Vault's own API."""
+
+    def __init__(self, contents: VaultContents, resources: ResourceManager) -> None:
+        """Look in the vaults of the subscriptions that `resources` watches."""
+        self._contents = contents
+        self._resources = resources
+
+    async def list(self) -> AsyncIterator[tuple[str, str]]:
+        """Yield vault URL and name of every enabled secret."""
+        async for vault in self._resources.each("Microsoft.KeyVault/vaults", VAULTS_VERSION):
+            url = read_wire(VaultEntity, vault).properties.vault_uri.rstrip("/")
+            async for item in self._contents.items(f"{url}/secrets"):
+                secret = read_wire(_SecretItem, item)
+                if secret.attributes.enabled and not secret.managed:
+                    yield url, secret.id.rstrip("/").rsplit("/", 1)[-1]
+
+    async def read(self, vault_url: str, name: str) -> Secret:
+        """Return the current version; raises `NotFound`."""
+        answer = await self._contents.read(f"{vault_url}/secrets/{name}")
+        bundle = read_wire(_SecretBundle, answer)
+        return Secret(
+            vault_url=vault_url,
+            name=name,
+            value=bundle.value,
+            version=bundle.id.rstrip("/").rsplit("/", 1)[-1],
+            content_type=bundle.content_type,
+            tags=bundle.tags or {},
+        )
+
+    async def write(self, secret: Secret, value: str) -> None:
+        """Add a version with `value`, keeping content type and tags."""
+        body: dict[str, object] = {"value": value, "tags": dict(secret.tags)}
+        if secret.content_type is not None:
+            body["contentType"] = secret.content_type
+        await self._contents.put(f"{secret.vault_url}/secrets/{secret.name}", body)

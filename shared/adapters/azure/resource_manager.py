@@ -1,0 +1,53 @@
+"""Reads Azure resources of any type: what the firewall kinds and the Azure adapters share."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from shared.adapters.http.client import Call, HttpClient, Service, read_object
+from shared.domain.definitions.json_values import as_mapping
+from shared.ports import ResourceReader
+
+BASE = "https://management.azure.com"
+SCOPE = "https://management.azure.com/.default"
+
+
+class ResourceManager(ResourceReader):
+    """`ResourceReader` over the watched subscriptions; other adapters use it too."""
+
+    def __init__(self, http: HttpClient, service: Service, subscriptions: Sequence[str]) -> None:
+        """Read with the credential of `service`; `subscriptions` are ids."""
+        self._http = http
+        self._service = service
+        self.subscriptions = tuple(subscriptions)
+
+    async def list(self, resource_type: str, api_version: str) -> list[Mapping[str, object]]:
+        """Return every resource of a type in the watched subscriptions."""
+        return [resource async for resource in self.each(resource_type, api_version)]
+
+    async def each(
+        self, resource_type: str, api_version: str
+    ) -> AsyncIterator[Mapping[str, object]]:
+        """Yield every resource of a type in the watched subscriptions."""
+        for subscription in self.subscriptions:
+            path = f"/subscriptions/{subscription}/providers/{resource_type}"
+            call = Call(method="GET", url=BASE + path, params={"api-version": api_version})
+            async for item in self._http.items(self._service, call):
+                yield as_mapping(item)
+
+    async def get(
+        self, resource_id: str, api_version: str, suffix: str = ""
+    ) -> Mapping[str, object]:
+        """Return one resource, or what lies below it (`/config/web`); raises `NotFound`."""
+        return await self.send("GET", resource_id + suffix, api_version)
+
+    async def send(
+        self, method: str, path: str, api_version: str, *, body: object = None
+    ) -> Mapping[str, object]:
+        """Make a call on a resource's path. A POST is one that only reads (`…/list`)."""
+        call = Call(
+            method=method,
+            url=BASE + path,
+            params={"api-version": api_version},
+            body=body,
+            is_repeatable=method in ("GET", "POST"),
+        )
+        return read_object(self._service, await self._http.send(self._service, call))

@@ -1,0 +1,88 @@
+"""Connection references as rows of Dataverse (contract §14.2).
+
+A reference is created *on the flow owner's behalf*, as the copy is: only somebody with a permission
+on the connection may name it, and the owner of the reference is whoever creates it.
+"""
+
+from collections.abc import Collection
+
+from pydantic import Field
+
+from shared.adapters.dataverse.web_api import Dataverse
+from shared.adapters.http.client import Call
+from shared.adapters.http.wire import Wire, read_wire
+from shared.domain.definitions.connection_reference import (
+    ConnectionReference,
+    ConnectionReferenceDraft,
+)
+from shared.domain.environment import Environment
+from shared.ports import ConnectionReferences
+
+_TABLE = "connectionreferences"
+_COLUMNS = (
+    "connectionreferenceid,connectionreferencelogicalname,connectorid,connectionid,_ownerid_value"
+)
+
+
+class _Reference(Wire):
+    connectionreferenceid: str
+    connectionreferencelogicalname: str
+    connectorid: str | None = None
+    connectionid: str | None = None
+    owner: str | None = Field(None, alias="_ownerid_value")
+
+    def to_domain(self) -> ConnectionReference:
+        return ConnectionReference(
+            reference_id=self.connectionreferenceid.lower(),
+            logical_name=self.connectionreferencelogicalname,
+            connector_id=self.connectorid or "",
+            connection_id=self.connectionid or "",
+            owner_id=self.owner or "",
+        )
+
+
+class DataverseConnectionReferences(ConnectionReferences):
+    """`ConnectionReferences` by Dataverse's Web API."""
+
+    def __init__(self, dataverse: Dataverse) -> None:
+        """Call through `dataverse`."""
+        self._dataverse = dataverse
+
+    async def find(
+        self, environment: Environment, connection_ids: Collection[str]
+    ) -> list[ConnectionReference]:
+        """Return those bound to any of these connections."""
+        names = (name.replace("'", "''") for name in connection_ids)
+        wanted = " or ".join(f"connectionid eq '{name}'" for name in names)
+        params = {"$filter": wanted, "$select": _COLUMNS}
+        return [
+            read_wire(_Reference, row).to_domain()
+            async for row in self._dataverse.rows(environment, _TABLE, params)
+        ]
+
+    async def get(self, environment: Environment, reference_id: str) -> ConnectionReference:
+        """Return one; raises `NotFound`."""
+        call = Call(method="GET", url=_row(reference_id), params={"$select": _COLUMNS})
+        return read_wire(_Reference, await self._dataverse.read(environment, call)).to_domain()
+
+    async def create(self, environment: Environment, draft: ConnectionReferenceDraft) -> None:
+        """Create it under the draft's id; raises `AlreadyExists`."""
+        body = {
+            "connectionreferencelogicalname": draft.logical_name,
+            "connectionreferencedisplayname": draft.display_name,
+            "description": draft.description,
+            "connectorid": draft.connector_id,
+        }
+        if draft.connection_id:
+            body["connectionid"] = draft.connection_id
+        headers = {"If-None-Match": "*"}
+        if draft.owner_id:
+            caller = "CallerObjectId" if draft.owner_is_entra_id else "MSCRMCallerID"
+            headers[caller] = draft.owner_id
+        row = _row(draft.reference_id)
+        call = Call(method="PATCH", url=row, headers=headers, body=body)
+        await self._dataverse.send(environment, call)
+
+
+def _row(reference_id: str) -> str:
+    return f"{_TABLE}({reference_id})"

@@ -1,0 +1,81 @@
+"""Environment variables: definitions with a default, and at most one value each (contract §6.7)."""
+
+from pydantic import Field
+
+from shared.adapters.dataverse.web_api import Dataverse
+from shared.adapters.http.client import Call
+from shared.adapters.http.wire import Wire, read_wire
+from shared.domain.environment import Environment
+from shared.ports import EnvironmentVariable, EnvironmentVariables
+
+_DEFINITIONS = "environmentvariabledefinitions"
+_VALUES = "environmentvariablevalues"
+
+
+class _Definition(Wire):
+    id: str = Field(alias="environmentvariabledefinitionid")
+    schemaname: str
+    defaultvalue: str | None = None
+    etag: str = Field("", alias="@odata.etag")
+
+
+class _Value(Wire):
+    id: str = Field(alias="environmentvariablevalueid")
+    value: str | None = None
+    definition: str = Field("", alias="_environmentvariabledefinitionid_value")
+    etag: str = Field("", alias="@odata.etag")
+
+
+class DataverseEnvironmentVariables(EnvironmentVariables):
+    """`EnvironmentVariables` by Dataverse's Web API."""
+
+    def __init__(self, dataverse: Dataverse) -> None:
+        """Call through `dataverse`."""
+        self._dataverse = dataverse
+
+    async def list(self, environment: Environment) -> list[EnvironmentVariable]:
+        """Return all of them. Two lists instead of one with `$expand`, for both ETags."""
+        select = {
+            "$select": "environmentvariablevalueid,value,_environmentvariabledefinitionid_value"
+        }
+        values = {}
+        async for row in self._dataverse.rows(environment, _VALUES, select):
+            value = read_wire(_Value, row)
+            values[value.definition.lower()] = value
+        select = {"$select": "environmentvariabledefinitionid,schemaname,defaultvalue"}
+        variables = []
+        async for row in self._dataverse.rows(environment, _DEFINITIONS, select):
+            definition = read_wire(_Definition, row)
+            variables.append(_variable(definition, values.get(definition.id.lower())))
+        return variables
+
+    async def write_value(
+        self, environment: Environment, value_id: str, value: str, *, etag: str
+    ) -> None:
+        """Set a value; raises `Conflict`, `NotFound`."""
+        await self._write(environment, f"{_VALUES}({value_id})", {"value": value}, etag)
+
+    async def write_default(
+        self, environment: Environment, definition_id: str, value: str, *, etag: str
+    ) -> None:
+        """Set a default value; raises `Conflict`, `NotFound`."""
+        row = f"{_DEFINITIONS}({definition_id})"
+        await self._write(environment, row, {"defaultvalue": value}, etag)
+
+    async def _write(
+        self, environment: Environment, row: str, body: dict[str, str], etag: str
+    ) -> None:
+        call = Call(method="PATCH", url=row, headers={"If-Match": etag or "*"}, body=body)
+        await self._dataverse.send(environment, call)
+
+
+def _variable(definition: _Definition, value: _Value | None) -> EnvironmentVariable:
+    return EnvironmentVariable(
+        definition_id=definition.id.lower(),
+        schema_name=definition.schemaname,
+        value_id=value.id.lower() if value else None,
+        value=value.value if value else None,
+        default_value=definition.defaultvalue,
+        value_etag=value.etag if value else "",
+        definition_etag=definition.etag,
+    )

@@ -1,0 +1,72 @@
+"""The organization row, the users and the teams of a Dataverse (contract §6.6)."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import batched
+
+from pydantic import Field
+
+from shared.adapters.dataverse.web_api import Dataverse
+from shared.adapters.http.wire import Wire, read_wire
+from shared.domain.definitions.json_values import as_mapping, text_at
+from shared.domain.environment import Environment
+from shared.errors import Unavailable
+from shared.ports import Organization
+
+#: Ids in one filter: its address stays below 2,000 characters.
+_IDS = 25
+
+
+class _Organization(Wire):
+    flows_in_solution: bool | None = Field(None, alias="enableflowsinsolutionbydefault")
+
+
+@dataclass(frozen=True, slots=True)
+class _People:
+    """A table of those who can own a flow or be given rights on it."""
+
+    table: str
+    key: str
+    name: str
+
+
+_USERS = _People("systemusers", "systemuserid", "fullname")
+_TEAMS = _People("teams", "teamid", "name")
+
+
+class DataverseOrganization(Organization):
+    """`Organization` by Dataverse's Web API."""
+
+    def __init__(self, dataverse: Dataverse) -> None:
+        """Call through `dataverse`."""
+        self._dataverse = dataverse
+
+    async def creates_flows_in_solutions(self, environment: Environment) -> bool:
+        """Say whether new flows are made in a solution; raises `Unavailable` if it is not told."""
+        select = {"$select": "organizationid,enableflowsinsolutionbydefault"}
+        async for row in self._dataverse.rows(environment, "organizations", select):
+            setting = read_wire(_Organization, row).flows_in_solution
+            if setting is not None:
+                return setting
+        raise Unavailable("Dataverse does not tell enableflowsinsolutionbydefault")
+
+    async def names(self, environment: Environment, ids: Sequence[str]) -> dict[str, str]:
+        """Return names of users and teams by their ids; others are left out."""
+        names = await self._names(environment, _USERS, ids)
+        others = {one.lower() for one in ids} - names.keys()
+        return names | await self._names(environment, _TEAMS, others)
+
+    async def _names(
+        self, environment: Environment, table: _People, ids: Collection[str]
+    ) -> dict[str, str]:
+        names: dict[str, str] = {}
+        for some in batched(sorted(set(ids)), _IDS, strict=False):
+            query = {
+                "$select": f"{table.key},{table.name}",
+                "$filter": " or ".join(f"{table.key} eq {one}" for one in some),
+            }
+            async for row in self._dataverse.rows(environment, table.table, query):
+                columns = as_mapping(row)
+                if identity := text_at(columns, table.key):
+                    names[identity.lower()] = text_at(columns, table.name) or identity
+        return names

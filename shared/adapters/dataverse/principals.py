@@ -1,0 +1,104 @@
+"""Users and teams of a Dataverse, found by what Entra calls them."""
+
+from collections.abc import AsyncIterator, Sequence
+from itertools import batched
+
+from pydantic import Field
+
+from shared.adapters.dataverse.web_api import Dataverse
+from shared.adapters.http.client import Call
+from shared.adapters.http.wire import Wire, read_wire
+from shared.domain.environment import Environment
+from shared.domain.sharing import TEAMS, USERS, Principal, User
+from shared.errors import NotFound
+from shared.ports import Principals
+
+_ENTRA_ID = "azureactivedirectoryobjectid"
+_USER_COLUMNS = f"systemuserid,{_ENTRA_ID},fullname,isdisabled"
+_TEAM_COLUMNS = f"teamid,{_ENTRA_ID},membershiptype"
+#: Ids in one filter: its address stays below 2,000 characters.
+_IDS = 25
+
+
+class _User(Wire):
+    id: str = Field(alias="systemuserid")
+    entra_id: str | None = Field(None, alias=_ENTRA_ID)
+    name: str | None = Field(None, alias="fullname")
+    is_disabled: bool = Field(False, alias="isdisabled")
+
+    def to_domain(self) -> User:
+        return User(
+            principal=Principal(table=USERS, id=self.id.lower()),
+            name=self.name or self.id,
+            is_disabled=self.is_disabled,
+        )
+
+
+class _Team(Wire):
+    id: str = Field(alias="teamid")
+    entra_id: str = Field("", alias=_ENTRA_ID)
+    #: 0: members and guests, 1: members, 2: owners, 3: guests of the group.
+    membership: int | None = Field(None, alias="membershiptype")
+
+
+class _WhoAmI(Wire):
+    user_id: str = Field(alias="UserId")
+
+
+class DataversePrincipals(Principals):
+    """`Principals` by Dataverse's Web API."""
+
+    def __init__(self, dataverse: Dataverse) -> None:
+        """Call through `dataverse`."""
+        self._dataverse = dataverse
+
+    async def users(self, environment: Environment, entra_ids: Sequence[str]) -> dict[str, User]:
+        """Return users by Entra object id, in lower case; who has no row is left out."""
+        found: dict[str, User] = {}
+        async for row in self._rows(environment, "systemusers", _USER_COLUMNS, entra_ids):
+            user = read_wire(_User, row)
+            found[(user.entra_id or "").lower()] = user.to_domain()
+        return found
+
+    async def teams(
+        self, environment: Environment, entra_ids: Sequence[str]
+    ) -> dict[str, Principal]:
+        """Return the teams of Entra groups by object id, in lower case.
+
+        One group may have a team for its owners and one for its guests beside that of its members:
+        the widest counts, for a flow is shared with the whole group.
+        """
+        teams = [
+            read_wire(_Team, row)
+            async for row in self._rows(environment, "teams", _TEAM_COLUMNS, entra_ids)
+        ]
+        widest_last = sorted(teams, key=lambda team: team.membership or 0, reverse=True)
+        return {
+            team.entra_id.lower(): Principal(table=TEAMS, id=team.id.lower())
+            for team in widest_last
+        }
+
+    async def user(self, environment: Environment, user_id: str) -> User | None:
+        """Return a user by `systemuserid`; None: there is none, as for a team's id."""
+        call = Call(method="GET", url=f"systemusers({user_id})", params={"$select": _USER_COLUMNS})
+        try:
+            document = await self._dataverse.read(environment, call)
+        except NotFound:
+            return None
+        return read_wire(_User, document).to_domain()
+
+    async def application(self, environment: Environment) -> Principal:
+        """Return the application user that the app acts as."""
+        document = await self._dataverse.read(environment, Call(method="GET", url="WhoAmI"))
+        return Principal(table=USERS, id=read_wire(_WhoAmI, document).user_id.lower())
+
+    async def _rows(
+        self, environment: Environment, table: str, columns: str, entra_ids: Sequence[str]
+    ) -> AsyncIterator[object]:
+        for ids in batched(sorted({one.lower() for one in entra_ids}), _IDS, strict=False):
+            query = {
+                "$select": columns,
+                "$filter": " or ".join(f"{_ENTRA_ID} eq {one}" for one in ids),
+            }
+            async for row in self._dataverse.rows(environment, table, query):
+                yield row

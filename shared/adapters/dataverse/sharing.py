@@ -1,0 +1,80 @@
+"""Sharing of flows by Dataverse's own functions and actions (contract §6.4).
+
+A principal is named by its `ownerid`, as Microsoft's page on flows in code does: users and teams
+have one alike, and the answers name no other id.
+"""
+
+from pydantic import Field
+
+from shared.adapters.dataverse.web_api import Dataverse
+from shared.adapters.http.client import Call
+from shared.adapters.http.wire import Wire, read_wire
+from shared.domain.environment import Environment
+from shared.domain.sharing import Principal, Share
+from shared.ports import FlowSharing
+
+_TYPE = "Microsoft.Dynamics.CRM."
+_NO_RIGHTS = "None"
+
+
+class _Principal(Wire):
+    type: str = Field(alias="@odata.type")
+    id: str = Field(alias="ownerid")
+
+
+class _Access(Wire):
+    #: Names with commas between them: a set of flags, as OData writes it.
+    mask: str = Field(alias="AccessMask")
+    principal: _Principal = Field(alias="Principal")
+
+    def to_domain(self) -> Share:
+        names = {name.strip() for name in self.mask.split(",")}
+        return Share(
+            principal=Principal(
+                table=self.principal.type.rpartition(".")[2], id=self.principal.id.lower()
+            ),
+            rights=frozenset(names - {"", _NO_RIGHTS}),
+        )
+
+
+class _Accesses(Wire):
+    items: tuple[_Access, ...] = Field(alias="PrincipalAccesses")
+
+
+class DataverseSharing(FlowSharing):
+    """`FlowSharing` by Dataverse's Web API."""
+
+    def __init__(self, dataverse: Dataverse) -> None:
+        """Call through `dataverse`."""
+        self._dataverse = dataverse
+
+    async def list(self, environment: Environment, workflow_id: str) -> list[Share]:
+        """Return every share of a flow; raises `NotFound`."""
+        call = Call(
+            method="GET",
+            url="RetrieveSharedPrincipalsAndAccess(Target=@t)",
+            params={"@t": f"{{'@odata.id':'workflows({workflow_id})'}}"},
+        )
+        document = await self._dataverse.read(environment, call)
+        return [one.to_domain() for one in read_wire(_Accesses, document).items]
+
+    async def grant(self, environment: Environment, workflow_id: str, share: Share) -> None:
+        """Give a principal rights that it has none of yet; may be repeated."""
+        await self._change(environment, "GrantAccess", workflow_id, share)
+
+    async def modify(self, environment: Environment, workflow_id: str, share: Share) -> None:
+        """Give a principal these rights in place of those it has; may be repeated."""
+        await self._change(environment, "ModifyAccess", workflow_id, share)
+
+    async def _change(
+        self, environment: Environment, action: str, workflow_id: str, share: Share
+    ) -> None:
+        principal = share.principal
+        body = {
+            "Target": {"@odata.type": f"{_TYPE}workflow", "workflowid": workflow_id},
+            "PrincipalAccess": {
+                "Principal": {"@odata.type": _TYPE + principal.table, "ownerid": principal.id},
+                "AccessMask": ",".join(sorted(share.rights)),
+            },
+        }
+        await self._dataverse.send(environment, Call(method="POST", url=action, body=body))

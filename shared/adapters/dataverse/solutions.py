@@ -1,0 +1,88 @@
+"""Solutions of a Dataverse, and the flows in them (contract §6.3)."""
+
+from collections.abc import Collection
+from itertools import batched
+
+from pydantic import Field
+
+from shared.adapters.dataverse.web_api import Dataverse
+from shared.adapters.http.client import Call
+from shared.adapters.http.wire import Wire, read_wire
+from shared.domain.environment import Environment
+from shared.domain.solution import Solution
+from shared.ports import Solutions
+
+#: Component type of a row of `workflow`.
+_WORKFLOW = 29
+#: Ids in one filter: its address stays below 2,000 characters.
+_IDS = 25
+
+
+class _Component(Wire):
+    flow: str = Field(alias="objectid")
+    solution: str = Field("", alias="_solutionid_value")
+
+
+class _Solution(Wire):
+    id: str = Field(alias="solutionid")
+    unique_name: str = Field(alias="uniquename")
+    title: str | None = Field(None, alias="friendlyname")
+    is_managed: bool = Field(False, alias="ismanaged")
+
+
+class DataverseSolutions(Solutions):
+    """`Solutions` by Dataverse's Web API."""
+
+    def __init__(self, dataverse: Dataverse) -> None:
+        """Call through `dataverse`."""
+        self._dataverse = dataverse
+
+    async def holding(
+        self, environment: Environment, workflow_ids: Collection[str]
+    ) -> dict[str, frozenset[str]]:
+        """Return the ids of all solutions that hold each flow, by workflow id."""
+        found: dict[str, set[str]] = {one.lower(): set() for one in workflow_ids}
+        for ids in batched(sorted(found), _IDS, strict=False):
+            which = " or ".join(f"objectid eq {one}" for one in ids)
+            query = {
+                "$select": "objectid,_solutionid_value",
+                "$filter": f"componenttype eq {_WORKFLOW} and ({which})",
+            }
+            async for row in self._dataverse.rows(environment, "solutioncomponents", query):
+                component = read_wire(_Component, row)
+                found[component.flow.lower()].add(component.solution.lower())
+        return {flow: frozenset(solutions) for flow, solutions in found.items()}
+
+    async def get(self, environment: Environment, solution_ids: Collection[str]) -> list[Solution]:
+        """Return these solutions; those that are gone are left out."""
+        solutions = []
+        for ids in batched(sorted(set(solution_ids)), _IDS, strict=False):
+            query = {
+                "$select": "solutionid,uniquename,friendlyname,ismanaged",
+                "$filter": " or ".join(f"solutionid eq {one}" for one in ids),
+            }
+            async for row in self._dataverse.rows(environment, "solutions", query):
+                found = read_wire(_Solution, row)
+                solutions.append(
+                    Solution(
+                        id=found.id.lower(),
+                        unique_name=found.unique_name,
+                        title=found.title or found.unique_name,
+                        is_managed=found.is_managed,
+                    )
+                )
+        return solutions
+
+    async def add_flow(
+        self, environment: Environment, solution: Solution, workflow_id: str
+    ) -> None:
+        """Put a flow into an unmanaged solution; does nothing if it is in it."""
+        body = {
+            "ComponentId": workflow_id,
+            "ComponentType": _WORKFLOW,
+            "SolutionUniqueName": solution.unique_name,
+            "AddRequiredComponents": False,
+        }
+        await self._dataverse.send(
+            environment, Call(method="POST", url="AddSolutionComponent", body=body)
+        )

@@ -1,0 +1,136 @@
+"""Cloud flows as rows of Dataverse: the supported way to write them (contract §6, §14.1, §14.4).
+
+A copy is created *on its owner's behalf* (`MSCRMCallerID`, or `CallerObjectId` for an Entra id), so
+that it belongs to the owner from the start. The other way, creating it as the app and assigning it,
+has a moment in which the app owns it and needs the privilege to assign besides.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Literal
+
+from pydantic import Field
+
+from shared.adapters.dataverse.web_api import Dataverse
+from shared.adapters.http.client import Call
+from shared.adapters.http.wire import Wire, read_wire
+from shared.domain.environment import Environment
+from shared.domain.flow import FlowState, Workflow, WorkflowChange, WorkflowDraft
+from shared.errors import NotFound
+from shared.ports import Workflows
+
+TABLE = "workflows"
+CLOUD_FLOWS = "category eq 5 and type eq 1"
+COLUMNS = "workflowid,name,statecode,clientdata,_ownerid_value,ismanaged,description"
+_STATES = {0: FlowState.OFF, 1: FlowState.ON, 2: FlowState.SUSPENDED}
+#: Always written together (§14.1).
+_CODES = {
+    FlowState.OFF: {"statecode": 0, "statuscode": 1},
+    FlowState.ON: {"statecode": 1, "statuscode": 2},
+}
+
+
+class WorkflowEntity(Wire):
+    """One row of the table `workflow`."""
+
+    workflowid: str
+    name: str | None = None
+    statecode: Literal[0, 1, 2]
+    clientdata: str | None = None
+    owner: str = Field("", alias="_ownerid_value")
+    ismanaged: bool = False
+    description: str | None = None
+    etag: str = Field("", alias="@odata.etag")
+
+    def to_domain(self) -> Workflow:
+        """Return what the product keeps of it."""
+        return Workflow(
+            workflow_id=self.workflowid.lower(),
+            name=self.name or "",
+            state=_STATES[self.statecode],
+            client_data=self.clientdata or "",
+            owner_id=self.owner,
+            is_managed=self.ismanaged,
+            description=self.description or "",
+            etag=self.etag,
+        )
+
+
+class DataverseWorkflows(Workflows):
+    """`Workflows` by Dataverse's Web API."""
+
+    def __init__(self, dataverse: Dataverse) -> None:
+        """Call through `dataverse`."""
+        self._dataverse = dataverse
+
+    async def list(
+        self, environment: Environment, *, managed_only: bool = False
+    ) -> AsyncIterator[Workflow]:
+        """Yield every cloud flow, or just those of managed solutions, 500 a call."""
+        which = f"{CLOUD_FLOWS} and ismanaged eq true" if managed_only else CLOUD_FLOWS
+        params = {"$filter": which, "$select": COLUMNS}
+        async for row in self._dataverse.rows(environment, TABLE, params):
+            yield read_wire(WorkflowEntity, row).to_domain()
+
+    async def get(self, environment: Environment, workflow_id: str) -> Workflow:
+        """Return one; raises `NotFound`."""
+        call = Call(method="GET", url=_row(workflow_id), params={"$select": COLUMNS})
+        document = await self._dataverse.read(environment, call)
+        return read_wire(WorkflowEntity, document).to_domain()
+
+    async def create(self, environment: Environment, draft: WorkflowDraft) -> None:
+        """Create it, off, under the draft's id; raises `AlreadyExists`."""
+        body = {
+            "category": 5,
+            "type": 1,
+            "primaryentity": "none",
+            "name": draft.name,
+            "description": draft.description,
+            "clientdata": draft.client_data,
+        }
+        caller = "CallerObjectId" if draft.owner_is_entra_id else "MSCRMCallerID"
+        await self._dataverse.send(
+            environment,
+            Call(
+                method="PATCH",
+                url=_row(draft.workflow_id),
+                headers={"If-None-Match": "*", caller: draft.owner_id},
+                body=body,
+            ),
+        )
+
+    async def update(
+        self, environment: Environment, workflow_id: str, change: WorkflowChange, *, etag: str
+    ) -> None:
+        """Change it if it still has `etag` (`*`: if it exists); raises `Conflict`, `NotFound`."""
+        headers = {"If-Match": etag}
+        if change.on_behalf_of is not None:
+            headers["MSCRMCallerID"] = change.on_behalf_of
+        await self._dataverse.send(
+            environment,
+            Call(method="PATCH", url=_row(workflow_id), headers=headers, body=_body(change)),
+        )
+
+    async def delete(self, environment: Environment, workflow_id: str, *, etag: str = "*") -> None:
+        """Delete it if it still has `etag`; does nothing if it is gone. Raises `Conflict`."""
+        call = Call(method="DELETE", url=_row(workflow_id), headers={"If-Match": etag})
+        try:
+            await self._dataverse.send(environment, call)
+        except NotFound:
+            return
+
+
+def _row(workflow_id: str) -> str:
+    return f"{TABLE}({workflow_id})"
+
+
+def _body(change: WorkflowChange) -> dict[str, object]:
+    body: dict[str, object] = {}
+    if change.name is not None:
+        body["name"] = change.name
+    if change.client_data is not None:
+        body["clientdata"] = change.client_data
+    if change.state is not None:
+        if change.state not in _CODES:
+            raise ValueError("only the platform suspends a flow")
+        body |= _CODES[change.state]
+    return body

@@ -1,0 +1,130 @@
+"""Co-ownership of flows, and the trigger URLs that only a co-owner may ask for.
+
+Contract §5.5, §5.7. Permissions are read and changed as the application, in an administrator's
+view (§14.9); the URL is asked for as the operator, in a maker's view.
+"""
+
+from typing import Protocol
+
+from shared.adapters.flow_service.flows import VERSION, admin_url, maker_url
+from shared.adapters.http.client import Call, HttpClient, Service, read_object
+from shared.adapters.http.wire import Wire, read_wire
+from shared.domain.definitions.json_values import mapping_at, text_at
+from shared.domain.flow import Permission
+from shared.errors import Unavailable
+from shared.ports import FlowAccess
+
+_CO_OWNER = "CanEdit"
+_OWNER = "Owner"
+
+
+class Operator(Protocol):
+    """Who the operator is."""
+
+    async def object_id(self) -> str:
+        """Return the Entra object id."""
+
+
+class _Principal(Wire):
+    id: str = ""
+    type: str = ""
+
+
+class _PermissionProperties(Wire):
+    role_name: str = ""
+    principal: _Principal = _Principal()
+
+
+class PermissionEntity(Wire):
+    """One item of a flow's permissions."""
+
+    name: str
+    properties: _PermissionProperties
+
+    def to_domain(self) -> Permission:
+        """Return what the product keeps of it."""
+        return Permission(
+            permission_id=self.name,
+            principal_id=self.properties.principal.id or self.name,
+            role=self.properties.role_name,
+            principal_type=self.properties.principal.type,
+        )
+
+
+class FlowServiceAccess(FlowAccess):
+    """`FlowAccess` by the flow service."""
+
+    def __init__(
+        self, http: HttpClient, application: Service, as_operator: Service, operator: Operator
+    ) -> None:
+        """Call as the application, and as `operator` through the service `as_operator`."""
+        self._http = http
+        self._application = application
+        self._as_operator = as_operator
+        self._operator = operator
+
+    async def operator_id(self) -> str:
+        """Return the Entra object id of the operator."""
+        return await self._operator.object_id()
+
+    async def permissions(self, environment_id: str, flow_name: str) -> list[Permission]:
+        """Return owners and co-owners."""
+        call = Call(
+            method="GET",
+            url=admin_url(environment_id, f"flows/{flow_name}/permissions"),
+            params=VERSION,
+        )
+        return [
+            read_wire(PermissionEntity, item).to_domain()
+            async for item in self._http.items(self._application, call)
+        ]
+
+    async def add_operator(self, environment_id: str, flow_name: str) -> None:
+        """Make the operator a co-owner; changes nothing if it is one, or the owner.
+
+        No look before it: who asks was refused the URL, and giving a role twice is giving it once.
+        """
+        principal = {"id": await self.operator_id(), "type": "User"}
+        change = {"put": [{"properties": {"principal": principal, "roleName": _CO_OWNER}}]}
+        await self._modify(environment_id, flow_name, change)
+
+    async def remove_operator(self, environment_id: str, flow_name: str) -> None:
+        """Take the operator's co-ownership back; does nothing if it has none, or owns the flow."""
+        operator = await self.operator_id()
+        held = await self._held(environment_id, flow_name, operator)
+        ids = [{"id": item.permission_id} for item in held if item.role != _OWNER]
+        if ids:
+            await self._modify(environment_id, flow_name, {"delete": ids})
+
+    async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
+        """Return the trigger URL: a secret. Raises `Refused` where the trigger has none."""
+        path = f"flows/{flow_name}/triggers/{trigger}/listCallbackUrl"
+        call = Call(
+            method="POST",
+            url=maker_url(environment_id, path),
+            params=VERSION,
+            body={},
+            is_repeatable=True,
+        )
+        answer = read_object(self._as_operator, await self._http.send(self._as_operator, call))
+        # Both shapes are in use (§5.7).
+        url = text_at(mapping_at(answer, "response"), "value") or text_at(answer, "value")
+        if url is None:
+            raise Unavailable(f"{self._as_operator.name}: the answer holds no trigger URL")
+        return url
+
+    async def _held(
+        self, environment_id: str, flow_name: str, principal_id: str
+    ) -> list[Permission]:
+        wanted = principal_id.lower()
+        return [
+            permission
+            for permission in await self.permissions(environment_id, flow_name)
+            if permission.principal_id.lower() == wanted
+        ]
+
+    async def _modify(self, environment_id: str, flow_name: str, change: object) -> None:
+        url = admin_url(environment_id, f"flows/{flow_name}/modifyPermissions")
+        await self._http.send(
+            self._application, Call(method="POST", url=url, params=VERSION, body=change)
+        )

@@ -1,0 +1,68 @@
+"""Lists of flows a page at a time, by Dataverse and by the flow service (contract §5.2, §6.1).
+
+The cursor is the platform's own next link. It is kept in a row meanwhile, so where it leads is
+checked again before a token goes there.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from shared.adapters.dataverse.web_api import Dataverse
+from shared.adapters.dataverse.workflows import CLOUD_FLOWS, COLUMNS, TABLE, WorkflowEntity
+from shared.adapters.flow_service.flows import ALL_FLOWS, VERSION, admin_url, reported
+from shared.adapters.flow_service.wire import FlowEntity
+from shared.adapters.http.client import Call, HttpClient, Service, check_next
+from shared.adapters.http.policies import Budget
+from shared.adapters.http.wire import read_wire
+from shared.domain.environment import Environment
+from shared.domain.flow import ReportedFlow, Workflow
+from shared.ports import FlowPages, Page
+
+
+class ServiceFlowPages(FlowPages):
+    """`FlowPages` by both services."""
+
+    def __init__(self, http: HttpClient, dataverse: Dataverse, flow_service: Service) -> None:
+        """Call as the application."""
+        self._http = http
+        self._dataverse = dataverse
+        self._flow_service = flow_service
+
+    async def workflows(self, environment: Environment, cursor: str = "") -> Page[Workflow]:
+        """Return cloud flows as Dataverse has them, up to 500."""
+        params = {"$filter": CLOUD_FLOWS, "$select": COLUMNS}
+        rows, following = await self._dataverse.page(environment, TABLE, params, cursor)
+        flows = (read_wire(WorkflowEntity, row).to_domain() for row in rows)
+        return Page(items=tuple(flows), cursor=following)
+
+    async def flows(self, environment_id: str, cursor: str = "") -> Page[ReportedFlow]:
+        """Return flows as the flow service lists them, lean (§5.2)."""
+        path, params = ALL_FLOWS
+        call = Call(method="GET", url=admin_url(environment_id, path), params={**VERSION, **params})
+        if cursor:
+            check_next(self._flow_service, call.url, cursor)
+            call = replace(call, url=cursor, params={})
+        rows, following = await self._http.page(self._flow_service, call)
+        flows = reported(read_wire(FlowEntity, row) for row in rows)
+        return Page(items=tuple(flows), cursor=following)
+
+
+class OwnShare:
+    """A budget within another one: its calls count in both, and it never takes more than its own.
+
+    So what can wait leaves the rest to what cannot.
+    """
+
+    def __init__(self, share: Budget, whole: Budget) -> None:
+        """`share` is asked first: while it is used up, nothing is taken from `whole`."""
+        self._share = share
+        self._whole = whole
+
+    async def take(self) -> None:
+        """Take one call of both; raises `Throttled` when either has none left now."""
+        await self._share.take()
+        await self._whole.take()
+
+    async def pause(self, wait: timedelta) -> None:
+        """Let nobody call for a while: the service is the same for all."""
+        await self._whole.pause(wait)

@@ -1,0 +1,250 @@
+"""HTTP to the platform: one azure-core transport, and one pipeline per service.
+
+A service is an audience with a credential and a budget. The transport honours `HTTPS_PROXY` and
+`SSL_CERT_FILE`. A read is tried twice, quickly; a write once, because every message is delivered
+again anyway and each step looks before it acts. Nothing waits here for long: a call ends within 20
+seconds, and a refusal for being too many comes back as `Throttled` at once, save between the pages
+of one list, which would otherwise never end.
+"""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+from azure.core.pipeline import AsyncPipeline
+from azure.core.pipeline.policies import (
+    AsyncBearerTokenCredentialPolicy,
+    AsyncHTTPPolicy,
+    RequestIdPolicy,
+    SansIOHTTPPolicy,
+    UserAgentPolicy,
+)
+from azure.core.pipeline.transport import AsyncHttpTransport
+from azure.core.rest import AsyncHttpResponse, HttpRequest
+
+from shared.adapters.http.errors import FailedAnswer, error_of
+from shared.adapters.http.policies import IS_REPEATABLE, Budget, CountedCalls, SecondTry
+from shared.domain.trigger_urls.trigger_url import redact
+from shared.errors import ProductError, Refused, Throttled, Unavailable
+
+_CALL_SECONDS = 20.0
+#: How long the pages of one list may wait for a budget, all together.
+_PATIENCE = timedelta(minutes=4)
+_MICROSOFT = ("azure.com", "azure.net", "dynamics.com", "microsoft.com", "powerplatform.com")
+_USER_AGENT = "cmk-flow-remediation"
+_UNTOLD_WAIT = timedelta(seconds=10)  # where a refusal names no time
+
+type _Policy = AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse] | SansIOHTTPPolicy[Any, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """One service as the adapters call it."""
+
+    #: For people and for counting: `Flow service`.
+    name: str
+    #: `https://service.flow.microsoft.com//.default`.
+    scope: str
+    #: None: calls carry no token, as those to a signed address.
+    credential: AsyncTokenCredential | None
+    budget: Budget | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request."""
+
+    method: str
+    url: str
+    #: Added to the URL's query.
+    params: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    #: Sent as JSON; None: no body.
+    body: object = None
+    #: Whether a second try inside the call is harmless; None: if it is a GET.
+    is_repeatable: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An answer below 400. Its body may hold a secret."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+class HttpClient:
+    """Sends calls to services; shared by all adapters of a process."""
+
+    def __init__(self, transport: AsyncHttpTransport[HttpRequest, AsyncHttpResponse]) -> None:
+        """Use `transport`, which this object closes."""
+        self._transport = transport
+        self._pipelines: dict[Service, AsyncPipeline[HttpRequest, AsyncHttpResponse]] = {}
+        #: Requests that went out, by service.
+        self.calls: Counter[str] = Counter()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._transport.close()
+
+    async def send(self, service: Service, call: Call) -> Answer:
+        """Make a call; raises what errors.py says, `Unavailable` if there is no answer."""
+        request = HttpRequest(
+            call.method,
+            call.url,
+            params=dict(call.params),
+            headers={"Accept": "application/json", **call.headers},
+            json=call.body,
+        )
+        repeatable = call.method == "GET" if call.is_repeatable is None else call.is_repeatable
+        async with self.calling(service) as pipeline:
+            ran = await pipeline.run(request, **{IS_REPEATABLE: repeatable})
+        response = ran.http_response
+        if response.status_code < 400:
+            return Answer(
+                status=response.status_code, headers=response.headers, body=response.content
+            )
+        raise await self._error_of(service, response)
+
+    @asynccontextmanager
+    async def calling(
+        self, service: Service
+    ) -> AsyncGenerator[AsyncPipeline[HttpRequest, AsyncHttpResponse]]:
+        """Give the service's pipeline for one call, within its time, and translate what it raises.
+
+        An SDK's client that runs on this pipeline thus raises what `send` raises.
+        """
+        try:
+            async with asyncio.timeout(_CALL_SECONDS):
+                yield self._pipeline(service)
+        except TimeoutError:
+            raise Unavailable(f"{service.name}: no answer in time") from None
+        except ClientAuthenticationError as err:
+            text = redact(f"{service.name}: no access token: {err.message}")
+            raise Refused(text, code="AuthenticationFailed", status=401) from None
+        except HttpResponseError as err:
+            response = cast("AsyncHttpResponse | None", err.response)
+            if response is not None and response.status_code >= 400:
+                raise await self._error_of(service, response) from None
+            raise Unavailable(redact(f"{service.name}: {err.message}")) from None
+        except AzureError as err:  # no connection, or none that lasted; its text names the host
+            raise Unavailable(redact(f"{service.name}: {err.message}")) from None
+
+    async def items(
+        self, service: Service, call: Call, *, member: str = "value", link: str = "nextLink"
+    ) -> AsyncGenerator[object]:
+        """Yield the items of a paged list; `member` holds them, `link` the next page's URL.
+
+        After the first page a budget that is used up is waited for, up to four minutes in all.
+        """
+        waited = timedelta(0)
+        is_first = True
+        while True:
+            try:
+                items, following = await self.page(service, call, member=member, link=link)
+            except Throttled as err:
+                wait = err.retry_after or _UNTOLD_WAIT
+                waited += wait
+                if is_first or waited > _PATIENCE:
+                    raise
+                await self._transport.sleep(wait.total_seconds())
+                continue
+            for item in items:
+                yield item
+            if not following:
+                return
+            call = replace(call, url=following, params={})
+            is_first = False
+
+    async def page(
+        self, service: Service, call: Call, *, member: str = "value", link: str = "nextLink"
+    ) -> tuple[list[object], str]:
+        """Return the items of one page of a list, and the next page's URL; empty: there is none."""
+        page = read_object(service, await self.send(service, call))
+        items = page.get(member)
+        if not isinstance(items, list):
+            raise Unavailable(f"{service.name}: the answer holds no list")
+        following = page.get(link)
+        if not isinstance(following, str) or not following:
+            return items, ""
+        check_next(service, call.url, following)
+        return items, following
+
+    async def _error_of(self, service: Service, response: AsyncHttpResponse) -> ProductError:
+        """Return what an answer of 400 and above means; a wait it asks for counts for everybody."""
+        request = response.request
+        error = error_of(
+            FailedAnswer(
+                service=service.name,
+                method=request.method,
+                is_create=request.headers.get("If-None-Match") == "*",
+                status=response.status_code,
+                headers=response.headers,
+                body=response.content,
+            )
+        )
+        if isinstance(error, Throttled) and service.budget is not None and error.retry_after:
+            await service.budget.pause(error.retry_after)
+        return error
+
+    def _pipeline(self, service: Service) -> AsyncPipeline[HttpRequest, AsyncHttpResponse]:
+        if service not in self._pipelines:
+            policies: list[_Policy] = [
+                RequestIdPolicy(),
+                UserAgentPolicy(base_user_agent=_USER_AGENT),
+                SecondTry(self._transport.sleep),
+                CountedCalls(service.name, service.budget, self.calls),
+            ]
+            if service.credential:
+                token = AsyncBearerTokenCredentialPolicy(service.credential, service.scope)
+                policies.insert(-1, token)
+            self._pipelines[service] = AsyncPipeline(self._transport, policies=policies)
+        return self._pipelines[service]
+
+
+def check_next(service: Service, url: str, following: str) -> None:
+    """Raise `Unavailable` for a link that leads elsewhere or nowhere.
+
+    A next page may lie on another host (regional ones, or Resource Manager's, as recorded answers
+    of Power Apps show), but on one of Microsoft's: the access token goes with the call.
+    """
+    domain = _domain(following)
+    if following == url or domain not in (_domain(url), *_MICROSOFT):
+        raise Unavailable(f"{service.name}: the list does not go on where it should")
+
+
+def _domain(url: str) -> str:
+    return ".".join((urlsplit(url).hostname or "").split(".")[-2:])
+
+
+def default_transport() -> AsyncHttpTransport[HttpRequest, AsyncHttpResponse]:
+    """Return a transport that takes proxy and certificates from the environment.
+
+    It imports aiohttp, which costs 80 ms, when the first transport is made.
+    """
+    from azure.core.pipeline.transport import AioHttpTransport
+
+    return cast(
+        "AsyncHttpTransport[HttpRequest, AsyncHttpResponse]",
+        AioHttpTransport(connection_timeout=10, read_timeout=_CALL_SECONDS),
+    )
+
+
+def read_object(service: Service, answer: Answer) -> Mapping[str, object]:
+    """Return the JSON object of an answer; raises `Unavailable` if it is none."""
+    try:
+        document = json.loads(answer.body)
+    except ValueError:
+        raise Unavailable(f"{service.name}: the answer is no JSON") from None
+    if not isinstance(document, dict):
+        raise Unavailable(f"{service.name}: the answer is no JSON object")
+    return cast("Mapping[str, object]", document)

@@ -1,0 +1,113 @@
+"""Canvas apps of an environment by the Power Apps service, and the flows that they use (§8)."""
+
+import json
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from shared.adapters.http.client import Call, HttpClient, Service
+from shared.adapters.http.wire import Wire, read_wire
+from shared.adapters.power_apps.canvas_app_document import FLOW_CONNECTOR, flow_ids_in, ids_in
+from shared.adapters.power_apps.connections import BASE, VERSION, Creator
+from shared.domain.assessment.facts import CanvasApp
+from shared.errors import NotFound, Refused, Transient, Unreadable
+from shared.ports import CanvasApps
+
+#: Carries its signature in the address: no token is sent.
+DOCUMENTS = Service(name="App documents", scope="", credential=None)
+
+
+class _Document(Wire):
+    #: A signed address: a secret.
+    readonly_value: str = Field("", repr=False)
+
+
+class _Uris(Wire):
+    document_uri: _Document | None = None
+
+
+class _Properties(Wire):
+    display_name: str = ""
+    owner: Creator = Creator()
+    connection_references: dict[str, Any] | None = None
+    app_uris: _Uris | None = None
+
+
+class _AppEntity(Wire):
+    name: str
+    properties: _Properties
+
+    @property
+    def uses_flows(self) -> bool:
+        references = (self.properties.connection_references or {}).values()
+        return any(
+            FLOW_CONNECTOR in str(reference.get("id", "")).lower()
+            for reference in references
+            if isinstance(reference, dict)
+        )
+
+    @property
+    def title(self) -> str:
+        return self.properties.display_name or self.name
+
+    @property
+    def listed_ids(self) -> frozenset[str]:
+        return ids_in(json.dumps(self.properties.connection_references))
+
+    @property
+    def document(self) -> str:
+        uris = self.properties.app_uris
+        return uris.document_uri.readonly_value if uris and uris.document_uri else ""
+
+
+class PowerAppsCanvasApps(CanvasApps):
+    """`CanvasApps` by the Power Apps service, in an administrator's view."""
+
+    def __init__(self, http: HttpClient, service: Service) -> None:
+        """Call as the application; the audience is that of the admin API (§1.1)."""
+        self._http = http
+        self._service = service
+
+    async def list_with_flows(self, environment_id: str) -> list[CanvasApp]:
+        """Return the apps that use any flow; each of them costs one read of its document."""
+        apps = await self._apps(environment_id)
+        return [await self._with_flows(app) for app in apps if app.uses_flows]
+
+    async def get(self, environment_id: str, name: str) -> CanvasApp:
+        """Return one app: the list is the only documented way to an app's document (§8)."""
+        for app in await self._apps(environment_id):
+            if app.name != name:
+                continue
+            try:
+                return _canvas_app(app, await self._ids(app) if app.uses_flows else frozenset())
+            except NotFound as err:
+                raise Unreadable("The app's document is not where the platform says.") from err
+        raise NotFound(f"There is no app {name} any more")
+
+    async def _apps(self, environment_id: str) -> list[_AppEntity]:
+        call = Call(method="GET", url=f"{BASE}/{environment_id}/apps", params=VERSION)
+        return [read_wire(_AppEntity, item) async for item in self._http.items(self._service, call)]
+
+    async def _with_flows(self, app: _AppEntity) -> CanvasApp:
+        try:
+            return _canvas_app(app, await self._ids(app))
+        except (NotFound, Refused, Transient, Unreadable) as err:
+            gap = f"The document of the app {app.title} could not be read ({type(err).__name__})."
+        return replace(_canvas_app(app, app.listed_ids), gap=gap)
+
+    async def _ids(self, app: _AppEntity) -> frozenset[str]:
+        if urlsplit(app.document).scheme != "https":
+            raise Unreadable("The platform names no address of the document.")
+        answer = await self._http.send(DOCUMENTS, Call(method="GET", url=app.document))
+        return app.listed_ids | flow_ids_in(answer.body)
+
+
+def _canvas_app(app: _AppEntity, ids: frozenset[str]) -> CanvasApp:
+    return CanvasApp(
+        name=app.name,
+        display_name=app.title,
+        owner=app.properties.owner.name,
+        flow_ids=ids,
+    )

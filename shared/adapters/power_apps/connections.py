@@ -1,0 +1,91 @@
+"""Connections of an environment by the Power Apps service (contract §11)."""
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from shared.adapters.http.client import Call, HttpClient, Service, read_object
+from shared.adapters.http.wire import Wire, read_wire
+from shared.domain.assessment.facts import Connection
+from shared.domain.definitions.connector_sign_in import signs_in_by_oauth
+from shared.domain.definitions.json_values import mapping_at
+from shared.errors import NotFound, Refused
+from shared.ports import Connections
+
+BASE = "https://api.powerapps.com/providers/Microsoft.PowerApps/scopes/admin/environments"
+VERSION = {"api-version": "2016-11-01"}
+
+
+class Creator(Wire):
+    """Who made something."""
+
+    display_name: str | None = None
+    user_principal_name: str | None = None
+    email: str | None = None
+    id: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What people call them."""
+        return self.display_name or self.user_principal_name or self.email or self.id or ""
+
+
+class _ParameterSet(Wire):
+    name: str = ""
+
+
+class _Properties(Wire):
+    api_id: str = ""
+    display_name: str | None = None
+    created_by: Creator = Creator()
+    connection_parameters_set: _ParameterSet | None = None
+
+
+class _ConnectionEntity(Wire):
+    name: str
+    properties: _Properties = Field(default_factory=_Properties)
+
+    @property
+    def connector(self) -> str:
+        return self.properties.api_id.rpartition("/")[2]
+
+    def to_domain(self, connector: Mapping[str, object]) -> Connection:
+        chosen = self.properties.connection_parameters_set
+        return Connection(
+            name=self.name,
+            connector=self.connector,
+            display_name=self.properties.display_name or self.name,
+            owner=self.properties.created_by.name,
+            uses_oauth=signs_in_by_oauth(connector, chosen.name if chosen else ""),
+        )
+
+
+class PowerAppsConnections(Connections):
+    """`Connections` by the Power Apps service, in an administrator's view."""
+
+    def __init__(self, http: HttpClient, service: Service) -> None:
+        """Call as the application; the audience is that of the admin API (§1.1)."""
+        self._http = http
+        self._service = service
+
+    async def list(self, environment_id: str) -> list[Connection]:
+        """Return all connections; a connector is read once, however many connections it has."""
+        call = Call(method="GET", url=f"{BASE}/{environment_id}/connections", params=VERSION)
+        found = [
+            read_wire(_ConnectionEntity, item)
+            async for item in self._http.items(self._service, call)
+        ]
+        connectors = {
+            name: await self._connector(environment_id, name)
+            for name in sorted({one.connector for one in found if one.connector})
+        }
+        return [one.to_domain(connectors.get(one.connector, {})) for one in found]
+
+    async def _connector(self, environment_id: str, name: str) -> Mapping[str, object]:
+        """Return a connector's properties; none where it is not shown, as a custom one may be."""
+        call = Call(method="GET", url=f"{BASE}/{environment_id}/apis/{name}", params=VERSION)
+        try:
+            answer = read_object(self._service, await self._http.send(self._service, call))
+        except (NotFound, Refused):
+            return {}
+        return mapping_at(answer, "properties")

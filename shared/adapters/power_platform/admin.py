@@ -1,0 +1,111 @@
+"""Environments as the admin API of Power Platform (BAP) shows them (contract §2.1)."""
+
+from pydantic import Field, field_validator
+
+from shared.adapters.http.client import Call, HttpClient, Service, read_object
+from shared.adapters.http.wire import Wire, read_wire
+from shared.domain.environment import Environment, LinkStatus, PolicyLink
+from shared.ports import Environments
+
+SCOPE = "https://service.powerapps.com/.default"
+_BASE = "https://api.bap.microsoft.com/providers/Microsoft.BusinessAppPlatform/scopes/admin/environments"
+_VERSION = {"api-version": "2023-06-01"}
+
+
+class _LinkedPolicy(Wire):
+    id: str
+    system_id: str
+    link_status: LinkStatus
+
+
+class _Policies(Wire):
+    customer_managed_keys: _LinkedPolicy | None = Field(None, alias="customermanagedkeys")
+
+
+class _Dataverse(Wire):
+    instance_api_url: str | None = None
+
+
+class _State(Wire):
+    id: str = ""
+
+
+class _States(Wire):
+    runtime: _State = _State()
+
+
+class _Governance(Wire):
+    protection_level: str = ""
+
+
+class _Properties(Wire):
+    display_name: str = ""
+    azure_region: str = ""
+    environment_sku: str = ""
+    linked_environment_metadata: _Dataverse | None = None
+    states: _States = _States()
+    governance_configuration: _Governance = _Governance()
+    enterprise_policies: _Policies = _Policies()
+
+    @field_validator("enterprise_policies", mode="before")
+    @classmethod
+    def _ignore_case(cls, value: object) -> object:
+        """Microsoft's scripts read these names in any case, and so they may come (§2.1)."""
+        return {k.lower(): v for k, v in value.items()} if isinstance(value, dict) else {}
+
+
+class EnvironmentEntity(Wire):
+    """One item of the environment list."""
+
+    name: str
+    location: str = ""
+    properties: _Properties
+
+    def to_domain(self) -> Environment:
+        """Return what the product keeps of it."""
+        properties = self.properties
+        dataverse = properties.linked_environment_metadata
+        url = dataverse.instance_api_url if dataverse else None
+        policy = properties.enterprise_policies.customer_managed_keys
+        level = properties.governance_configuration.protection_level.lower()
+        return Environment(
+            id=self.name,
+            display_name=properties.display_name,
+            geography=self.location.lower(),
+            region=properties.azure_region.lower(),
+            sku=properties.environment_sku,
+            # `Basic` is the level of every environment that is not managed.
+            is_managed=level != "basic" if level else None,
+            is_enabled=properties.states.runtime.id.lower() != "disabled",
+            policy=PolicyLink(
+                policy_id=policy.id.lower(),
+                system_id=policy.system_id,
+                status=policy.link_status,
+            )
+            if policy
+            else None,
+            dataverse_url=url.rstrip("/") if url else None,
+        )
+
+
+class PowerPlatformAdmin(Environments):
+    """`Environments` by the admin API."""
+
+    def __init__(self, http: HttpClient, service: Service) -> None:
+        """Call as the application; `service` has `SCOPE`."""
+        self._http = http
+        self._service = service
+
+    async def list(self) -> list[Environment]:
+        """Return all environments of the tenant."""
+        call = Call(method="GET", url=_BASE, params=_VERSION)
+        return [
+            read_wire(EnvironmentEntity, item).to_domain()
+            async for item in self._http.items(self._service, call)
+        ]
+
+    async def get(self, environment_id: str) -> Environment:
+        """Return one; raises `NotFound`."""
+        call = Call(method="GET", url=f"{_BASE}/{environment_id}", params=_VERSION)
+        answer = await self._http.send(self._service, call)
+        return read_wire(EnvironmentEntity, read_object(self._service, answer)).to_domain()

@@ -1,0 +1,179 @@
+"""State in a SQLite file: the default where no storage account is named.
+
+Several processes of one machine may use the file at once. WAL mode lets them read while one
+writes, `BEGIN IMMEDIATE` makes a check and its write one step, and `synchronous=FULL` keeps an
+intent that was written before a power cut. Blocking calls run on the thread pool.
+"""
+
+import asyncio
+import json
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+from shared.adapters.state.table_limits import check_batch, check_conditions, check_key
+from shared.errors import AlreadyExists, Conflict, NotFound, Unavailable
+from shared.ports import Condition, Delete, Insert, Operation, Replace, Row, Scalar, Store, Upsert
+
+_PAGE = 500  # rows a query reads in one go
+_BUSY = 10.0  # seconds to wait for another process's write
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS entity (
+    tbl TEXT NOT NULL, partition TEXT NOT NULL, key TEXT NOT NULL,
+    etag TEXT NOT NULL, columns TEXT NOT NULL,
+    PRIMARY KEY (tbl, partition, key)
+) WITHOUT ROWID
+"""
+_SELECT = "SELECT tbl, partition, key, etag, columns FROM entity WHERE "
+_THIS = "(tbl, partition, key) = (?, ?, ?)"
+_ORDER = f" ORDER BY partition, key LIMIT {_PAGE}"
+_SQL = {"eq": "=", "ne": "<>", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+
+
+class SqliteStore(Store):
+    """A `Store` in one SQLite file."""
+
+    def __init__(self, file: Path) -> None:
+        """Open `file`, and create it and its folder where they are missing."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._database = sqlite3.connect(
+            file, timeout=_BUSY, isolation_level=None, check_same_thread=False
+        )
+        with self._translated():
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=FULL")
+            self._database.execute(_SCHEMA)
+
+    async def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._database.close()
+
+    async def get(self, table: str, partition: str, key: str) -> Row | None:
+        """Return the row, or None."""
+        check_key(table, partition, key)
+        rows = await self._run(lambda: self._select(_SELECT + _THIS, [table, partition, key]))
+        return rows[0] if rows else None
+
+    async def write(self, *operations: Operation) -> list[Row]:
+        """Do all operations, or none; see the port."""
+        check_batch(operations)
+        return await self._run(lambda: self._write(operations))
+
+    async def query(
+        self, table: str, partition: str | None = None, *, where: Sequence[Condition] = ()
+    ) -> AsyncIterator[Row]:
+        """Yield rows in the order of partition and key, a page at a time."""
+        check_key(table, partition or "")
+        check_conditions(where)
+        sql, values = _query(table, partition, where)
+        after: tuple[str, ...] = ()
+        while True:
+            page = sql + (" AND (partition, key) > (?, ?)" if after else "") + _ORDER
+            rows = await self._run(partial(self._select, page, [*values, *after]))
+            for row in rows:
+                yield row
+            if len(rows) < _PAGE:
+                return
+            after = (rows[-1].partition, rows[-1].key)
+
+    async def _run[T](self, work: Callable[[], T]) -> T:
+        def locked() -> T:
+            with self._lock, self._translated():
+                return work()
+
+        return await asyncio.to_thread(locked)
+
+    def _select(self, sql: str, values: Sequence[Scalar]) -> list[Row]:
+        found = self._database.execute(sql, values)
+        return [
+            Row(table=table, partition=partition, key=key, etag=etag, columns=json.loads(columns))
+            for table, partition, key, etag, columns in found
+        ]
+
+    def _write(self, operations: Sequence[Operation]) -> list[Row]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            rows = [self._do(operation) for operation in operations]
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+        return rows
+
+    def _do(self, operation: Operation) -> Row:
+        row = operation.row
+        where = (row.table, row.partition, row.key)
+        found = self._database.execute(
+            f"SELECT etag FROM entity WHERE {_THIS}",  # noqa: S608  # fixed text
+            where,
+        ).fetchone()
+        _check(operation, found[0] if found else None)
+        if isinstance(operation, Delete):
+            self._database.execute(f"DELETE FROM entity WHERE {_THIS}", where)  # noqa: S608
+            return row
+        stored = replace(row, etag=uuid4().hex)
+        columns = json.dumps(dict(row.columns), allow_nan=False, separators=(",", ":"))
+        self._database.execute(
+            "INSERT OR REPLACE INTO entity VALUES (?, ?, ?, ?, ?)", (*where, stored.etag, columns)
+        )
+        return stored
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as err:
+            raise Unavailable(f"the state database cannot be used now: {err}") from err
+
+
+def _check(operation: Operation, stored: str | None) -> None:
+    """Raise what the port says if the stored ETag (None: no row) does not allow the operation."""
+    row = operation.row
+    name = f"{row.table} {row.partition} {row.key}"
+    match operation:
+        case Insert() if stored is not None:
+            raise AlreadyExists(f"the row {name} exists")
+        case Replace() if stored != row.etag:
+            raise Conflict(f"the row {name} was changed since it was read")
+        case Delete() if stored is None:
+            raise NotFound(f"the row {name} does not exist")
+        case Delete() if row.etag not in (None, stored):
+            raise Conflict(f"the row {name} was changed since it was read")
+        case Insert() | Replace() | Upsert() | Delete():
+            pass
+
+
+def _query(
+    table: str, partition: str | None, where: Sequence[Condition]
+) -> tuple[str, list[Scalar]]:
+    """Return the SELECT and its values. A row without the column fits no condition."""
+    parts = ["tbl = ?"]
+    values: list[Scalar] = [table]
+    if partition is not None:
+        parts.append("partition = ?")
+        values.append(partition)
+    for condition in where:
+        path = f"'$.{condition.column}'"  # the name was checked: letters, digits, underscores
+        parts.append(f"json_type(columns, {path}) IN ({_types(condition.value)})")
+        parts.append(f"json_extract(columns, {path}) {_SQL[condition.op]} ?")
+        values.append(condition.value)
+    # Values are bound; only checked names and fixed text are written into the statement.
+    return _SELECT + " AND ".join(parts), values
+
+
+def _types(value: Scalar) -> str:
+    """Return SQLite's names of the JSON types that compare with a value."""
+    match value:
+        case bool():
+            return "'true','false'"
+        case str():
+            return "'text'"
+        case _:
+            return "'integer','real'"

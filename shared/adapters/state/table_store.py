@@ -1,0 +1,193 @@
+"""State in the tables of a storage account.
+
+azure-data-tables is imported when a store is made: an app that keeps its state in SQLite never pays
+for it. Every write is a transaction, even of one row, so that there is one path to get right.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+
+from shared.adapters.http.errors import retry_after
+from shared.adapters.state.table_limits import check_batch, check_conditions, check_key
+from shared.errors import (
+    AlreadyExists,
+    Conflict,
+    NotFound,
+    ProductError,
+    Refused,
+    Throttled,
+    Unavailable,
+)
+from shared.ports import Condition, Delete, Insert, Operation, Replace, Row, Scalar, Store, Upsert
+
+if TYPE_CHECKING:
+    from azure.data.tables.aio import TableServiceClient
+
+_NO_TABLE = "TableNotFound"
+
+
+def tables_of_account(account: str, credential: AsyncTokenCredential) -> "TableServiceClient":
+    """Return a client of a storage account, by the account's name."""
+    from azure.data.tables.aio import TableServiceClient
+
+    endpoint = f"https://{account}.table.core.windows.net"
+    return TableServiceClient(endpoint, credential=credential)
+
+
+class TableStore(Store):
+    """A `Store` in Azure Table storage."""
+
+    def __init__(self, service: "TableServiceClient") -> None:
+        """Use `service`, which this object closes. Tables are created when first written."""
+        self._service = service
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._service.close()
+
+    async def get(self, table: str, partition: str, key: str) -> Row | None:
+        """Return the row, or None."""
+        check_key(table, partition, key)
+        with _translated(table):
+            try:
+                entity = await self._service.get_table_client(table).get_entity(partition, key)
+            except ResourceNotFoundError:
+                return None
+        return _row(table, entity)
+
+    async def write(self, *operations: Operation) -> list[Row]:
+        """Do all operations, or none; see the port."""
+        check_batch(operations)
+        table = operations[0].row.table
+        batch = [_wire(operation) for operation in operations]
+        client = self._service.get_table_client(table)
+        with _translated(table, operations):
+            try:
+                done = await client.submit_transaction(batch)
+            except HttpResponseError as err:
+                if _code(err) != _NO_TABLE:
+                    raise
+                await self._service.create_table_if_not_exists(table)
+                done = await client.submit_transaction(batch)
+        return [
+            operation.row
+            if isinstance(operation, Delete)
+            else replace(operation.row, etag=str(result["etag"]))
+            for operation, result in zip(operations, done, strict=True)
+        ]
+
+    async def query(
+        self, table: str, partition: str | None = None, *, where: Sequence[Condition] = ()
+    ) -> AsyncIterator[Row]:
+        """Yield rows in the order of partition and key."""
+        check_key(table, partition or "")
+        check_conditions(where)
+        parts = [] if partition is None else [f"PartitionKey eq {_literal(partition)}"]
+        parts += [f"{each.column} {each.op} {_literal(each.value)}" for each in where]
+        found = self._service.get_table_client(table).query_entities(" and ".join(parts))
+        with _translated(table):
+            try:
+                async for entity in found:
+                    yield _row(table, entity)
+            except ResourceNotFoundError:
+                return
+
+
+def _wire(operation: Operation) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Return an operation as the SDK takes it."""
+    from azure.core import MatchConditions
+    from azure.data.tables import EdmType, EntityProperty, UpdateMode
+
+    row = operation.row
+    entity: dict[str, Any] = {"PartitionKey": row.partition, "RowKey": row.key}
+    if not isinstance(operation, Delete):
+        for name, value in row.columns.items():
+            # Whole numbers are always 64 bits wide, so that a comparison finds all of them.
+            is_whole = isinstance(value, int) and not isinstance(value, bool)
+            entity[name] = EntityProperty(value, EdmType.INT64) if is_whole else value
+    same = {"etag": row.etag, "match_condition": MatchConditions.IfNotModified}
+    match operation:
+        case Insert():
+            return "create", entity, {}
+        case Replace():
+            return "update", entity, {"mode": UpdateMode.REPLACE, **same}
+        case Upsert():
+            return "upsert", entity, {"mode": UpdateMode.REPLACE}
+        case Delete():
+            return "delete", entity, same if row.etag else {}
+
+
+def _row(table: str, entity: Mapping[str, Any]) -> Row:
+    from azure.data.tables import EntityProperty
+
+    metadata = entity.metadata  # type: ignore[attr-defined]  # a TableEntity, typed as a mapping
+    columns = {
+        name: value.value if isinstance(value, EntityProperty) else value
+        for name, value in entity.items()
+        if name not in ("PartitionKey", "RowKey", "Timestamp")
+    }
+    return Row(
+        table=table,
+        partition=str(entity["PartitionKey"]),
+        key=str(entity["RowKey"]),
+        columns=columns,
+        etag=str(metadata["etag"]),
+    )
+
+
+def _literal(value: Scalar) -> str:
+    """Return a value as OData writes it."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return f"{value}L"
+        case float():
+            return repr(value)
+        case _:
+            return "'" + value.replace("'", "''") + "'"
+
+
+def _code(err: HttpResponseError) -> str:
+    """Return the service's own error code."""
+    code = getattr(err, "error_code", "")
+    return str(getattr(code, "value", code) or "")
+
+
+@contextmanager
+def _translated(table: str, operations: Sequence[Operation] = ()) -> Iterator[None]:
+    """Turn the SDK's errors into what the port says."""
+    try:
+        yield
+    except HttpResponseError as err:
+        raise _error(table, operations, err) from err
+    except AzureError as err:
+        raise Unavailable(f"table {table} cannot be reached: {err.message}") from err
+
+
+def _error(table: str, operations: Sequence[Operation], err: HttpResponseError) -> ProductError:
+    status = err.status_code or 0
+    index = int(getattr(err, "index", 0))
+    operation = operations[index] if index < len(operations) else None
+    name = f"{table} {operation.row.partition} {operation.row.key}" if operation else table
+    match status:
+        case 409 if isinstance(operation, Insert):
+            return AlreadyExists(f"the row {name} exists")
+        case 404 if isinstance(operation, Delete):
+            return NotFound(f"the row {name} does not exist")
+        case 404 | 412:
+            return Conflict(f"the row {name} was changed since it was read")
+        case 429:
+            wait = retry_after(getattr(err.response, "headers", {}))
+            return Throttled(f"table {table} is busy", retry_after=wait)
+        case 0 | 408:
+            return Unavailable(f"table {table} gave no answer")
+        case _ if status >= 500:
+            return Unavailable(f"table {table} is busy")
+        case _:
+            return Refused(f"table {table}: {err.reason}", code=_code(err), status=status)
