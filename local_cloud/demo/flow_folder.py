@@ -13,7 +13,7 @@ from typing import Any
 from local_cloud.demo.definitions import derived_id
 from local_cloud.demo.systems import GROUP
 from local_cloud.demo.tenant import MAKER, environment_seed
-from local_cloud.tenant.flow_facts import (
+from local_cloud.tenant.environments.flow_facts import (
     FlowFacts,
     InvalidDefinitionError,
     read_facts,

@@ -8,10 +8,10 @@ import signal
 import sys
 from pathlib import Path
 
-from local_cloud.tenant.seed import seed
-from local_cloud.tenant.server import TenantServer
-from local_cloud.tenant.service_bus import ServiceBusPublisher
-from local_cloud.tenant.tenant import Tenant
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.seed.tenant import seed
+from local_cloud.tenant.serving.server import TenantServer
+from local_cloud.tenant.serving.service_bus import ServiceBusPublisher
 
 
 def main() -> None:

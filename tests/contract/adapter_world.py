@@ -11,9 +11,9 @@ import aiohttp
 import pytest
 from azure.core.pipeline.transport import AioHttpTransport
 
-from local_cloud.tenant.seed import seed
-from local_cloud.tenant.server import TenantServer
-from local_cloud.tenant.tenant import Tenant
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.seed.tenant import seed
+from local_cloud.tenant.serving.server import TenantServer
 from shared.adapters.azure import key_vault, resource_manager
 from shared.adapters.azure.app_settings import SiteAppSettings
 from shared.adapters.azure.key_vault import VaultContents

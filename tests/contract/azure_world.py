@@ -10,11 +10,11 @@ from typing import Any
 import aiohttp
 from azure.core.credentials import AccessToken
 
-from local_cloud.tenant.azure_seed import seed_azure
-from local_cloud.tenant.azure_state import Azure
-from local_cloud.tenant.server import TenantServer
-from local_cloud.tenant.tenant import Tenant
-from local_cloud.tenant.tokens import Caller
+from local_cloud.tenant.azure.state import Azure
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.core.tokens import Caller
+from local_cloud.tenant.seed.azure import seed_azure
+from local_cloud.tenant.serving.server import TenantServer
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 GROUP = "rg-integration"

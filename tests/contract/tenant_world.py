@@ -10,13 +10,13 @@ from typing import Any
 import aiohttp
 import yarl
 
-from local_cloud.tenant.directory import Directory
-from local_cloud.tenant.entra import application_token, user_token
-from local_cloud.tenant.environment import Environment
-from local_cloud.tenant.power_platform import PowerPlatform
-from local_cloud.tenant.seed import seed
-from local_cloud.tenant.server import TenantServer
-from local_cloud.tenant.tenant import Tenant
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.entra.directory import Directory
+from local_cloud.tenant.entra.endpoints import application_token, user_token
+from local_cloud.tenant.environments.environment import Environment
+from local_cloud.tenant.environments.power_platform import PowerPlatform
+from local_cloud.tenant.seed.tenant import seed
+from local_cloud.tenant.serving.server import TenantServer
 
 TENANT_ID = "72f00000-0000-4000-8000-000000000001"
 APP_CLIENT = "a0000000-0000-4000-8000-00000000c11e"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local_cloud.tenant.faults import Fault, FaultKind
+from local_cloud.tenant.core.faults import Fault, FaultKind
 from shared.adapters.dataverse.machine_groups import DataverseMachineGroups
 from shared.adapters.dataverse.organization import DataverseOrganization
 from shared.adapters.dataverse.web_api import Dataverse

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from local_cloud.tenant.faults import Fault
+from local_cloud.tenant.core.faults import Fault
 from shared.adapters.http.client import Call
 from shared.errors import NotFound, Refused, Throttled
 from tests.contract.adapter_world import SITE_ID, SUBSCRIPTION, VAULT_URL, Adapters, adapters

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from local_cloud.tenant.faults import Fault
+from local_cloud.tenant.core.faults import Fault
 from shared.adapters.flow_service.pages import OwnShare
 from shared.adapters.state.call_budget import BudgetLimit, CallBudget
 from shared.errors import Refused, Throttled, Unavailable

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from local_cloud.tenant.azure_seed import seed_azure
+from local_cloud.tenant.seed.azure import seed_azure
 from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
 from shared.callers import CallerPorts, caller_kinds
 from shared.domain.callers.caller import Caller, CallerValue

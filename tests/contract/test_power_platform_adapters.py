@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from local_cloud.tenant.faults import Fault, FaultKind
+from local_cloud.tenant.core.faults import Fault, FaultKind
 from shared.domain.environment import LinkStatus
 from shared.domain.flow import FlowState
 from shared.errors import AlreadyExists, NotFound, Refused, Throttled, Unavailable

@@ -16,7 +16,7 @@ from azure.servicebus.exceptions import MessageLockLostError, ServiceBusError
 
 from local_cloud.service_bus import LocalServiceBus
 from local_cloud.service_bus.queue_messages import QueueCounts
-from local_cloud.tenant.clock import Clock
+from local_cloud.tenant.core.clock import Clock
 from tests.contract.service_bus_wire import EMPTY, LOCK_SECONDS, WIRED_QUEUES, Wire, text
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

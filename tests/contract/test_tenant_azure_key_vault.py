@@ -10,8 +10,8 @@ from azure.keyvault.keys import KeyRotationPolicy
 from azure.keyvault.keys.aio import KeyClient
 from azure.keyvault.secrets.aio import SecretClient
 
-from local_cloud.tenant.azure_key_health import lock_reason
-from local_cloud.tenant.azure_state import EpochForm, EventSchema
+from local_cloud.tenant.azure.key_health import lock_reason
+from local_cloud.tenant.azure.state import EpochForm, EventSchema
 from tests.contract.azure_world import POLICY_ID, VAULT_ID, AzureWorld, azure_world
 
 URL = "https://kv-cmk.vault.azure.net"

@@ -9,7 +9,7 @@ import pytest
 from azure.mgmt.network.aio import NetworkManagementClient
 from azure.mgmt.network.models import SecurityRule
 
-from local_cloud.tenant.azure_service_tags import read_service_tags
+from local_cloud.tenant.azure.service_tags import read_service_tags
 from tests.contract.azure_world import GROUP, SUBSCRIPTION, AzureWorld, azure_world
 
 

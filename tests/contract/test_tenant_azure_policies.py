@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from local_cloud.tenant.environment import Environment, LinkStatus, PolicyLink
-from local_cloud.tenant.power_platform import PowerPlatform
+from local_cloud.tenant.environments.environment import Environment, LinkStatus, PolicyLink
+from local_cloud.tenant.environments.power_platform import PowerPlatform
 from tests.contract.azure_world import (
     GROUP_ID,
     POLICY_ID,

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from local_cloud.tenant.azure_network import security_rule
-from local_cloud.tenant.azure_reachability import REFUSED, FlowOrigin, find_refusal
-from local_cloud.tenant.azure_seed import seed_azure
-from local_cloud.tenant.azure_site_runtime import put_configuration
-from local_cloud.tenant.azure_state import SECURITY_GROUPS, Azure
-from local_cloud.tenant.tenant import Tenant
+from local_cloud.tenant.azure.network import security_rule
+from local_cloud.tenant.azure.reachability import REFUSED, FlowOrigin, find_refusal
+from local_cloud.tenant.azure.site_runtime import put_configuration
+from local_cloud.tenant.azure.state import SECURITY_GROUPS, Azure
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.seed.azure import seed_azure
 from tests.contract.azure_world import GROUP_OF_RULES_ID, SEED, SITE_ID
 
 ERP = "erp.contoso.example"

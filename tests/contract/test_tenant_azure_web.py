@@ -7,7 +7,7 @@ import pytest
 from azure.mgmt.web.aio import WebSiteManagementClient
 from azure.mgmt.web.models import SiteConfigResource, StringDictionary
 
-from local_cloud.tenant.azure_site_runtime import running_settings
+from local_cloud.tenant.azure.site_runtime import running_settings
 from tests.contract.azure_world import GROUP, SITE_ID, SUBSCRIPTION, AzureWorld, azure_world
 
 

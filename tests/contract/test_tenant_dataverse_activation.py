@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from local_cloud.tenant.directory import Directory
+from local_cloud.tenant.entra.directory import Directory
 from tests.contract.dataverse_flow import (
     AS_MAKER,
     COPY,

@@ -5,8 +5,8 @@ import json
 from azure.servicebus.aio import ServiceBusClient
 
 from local_cloud.service_bus import PRODUCT_QUEUES, LocalServiceBus
-from local_cloud.tenant.events import QueueMessage
-from local_cloud.tenant.service_bus import ServiceBusPublisher
+from local_cloud.tenant.core.events import QueueMessage
+from local_cloud.tenant.serving.service_bus import ServiceBusPublisher
 from tests.contract.tenant_world import TenantWorld, tenant_world
 
 

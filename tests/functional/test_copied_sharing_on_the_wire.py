@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from local_cloud.tenant.faults import Fault
-from local_cloud.tenant.flow import Role
+from local_cloud.tenant.core.faults import Fault
+from local_cloud.tenant.environments.flow import Role
 from shared.domain.jobs.job import JobState
 from tests.contract.tenant_world import APP, BUTTON, MAKER, definition
 from tests.functional.wire_seed import COLLEAGUE, ORDERS, TRAINEE, orders, tenant_seed

@@ -15,9 +15,9 @@ import pytest
 from local_cloud.demo.definitions import derived_id
 from local_cloud.demo.flow_folder import read_folders
 from local_cloud.demo.tenant import MAKER as DEMO_MAKER
-from local_cloud.tenant.environment import Environment
-from local_cloud.tenant.flow import Flow, FlowState
-from local_cloud.tenant.flow_lifecycle import connection_name
+from local_cloud.tenant.environments.environment import Environment
+from local_cloud.tenant.environments.flow import Flow, FlowState
+from local_cloud.tenant.flows.lifecycle import connection_name
 from shared.domain.definitions.connection_reference import embedded_in
 from shared.domain.jobs.job import FlowJob, JobState, Pattern
 from shared.domain.plans.plan_item import PlanItem, PlannedAction

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from local_cloud.tenant.flow import FlowState
+from local_cloud.tenant.environments.flow import FlowState
 from shared.domain.jobs.deletion import Deletion, DeletionState
 from shared.domain.jobs.job import JobState
 from shared.use_cases import decide_plan

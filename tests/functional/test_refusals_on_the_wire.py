@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from local_cloud.tenant.directory import Directory
-from local_cloud.tenant.faults import Fault
+from local_cloud.tenant.core.faults import Fault
+from local_cloud.tenant.entra.directory import Directory
 from shared.domain.jobs.refusals import REFUSALS, refusal_of
 from tests.contract.tenant_world import (
     APP,

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from local_cloud.tenant.directory import Directory
-from local_cloud.tenant.faults import Fault, FaultKind
-from local_cloud.tenant.flow import FlowState
-from local_cloud.tenant.flow_lifecycle import delete, turn_on
+from local_cloud.tenant.core.faults import Fault, FaultKind
+from local_cloud.tenant.entra.directory import Directory
+from local_cloud.tenant.environments.flow import FlowState
+from local_cloud.tenant.flows.lifecycle import delete, turn_on
 from shared.domain.jobs.job import JobState
 from shared.domain.jobs.refusals import instruction_for
 from shared.domain.plans.plan_item import PlannedAction

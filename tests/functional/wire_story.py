@@ -18,16 +18,16 @@ import aiohttp
 import pytest
 import yarl
 
-from local_cloud.tenant.assumptions import Assumptions
-from local_cloud.tenant.clock import Clock
-from local_cloud.tenant.environment import Environment
-from local_cloud.tenant.flow import Flow, FlowState
-from local_cloud.tenant.power_platform import PowerPlatform
-from local_cloud.tenant.seed import seed
-from local_cloud.tenant.self_starting import tick
-from local_cloud.tenant.server import TenantServer
-from local_cloud.tenant.tenant import Tenant
-from local_cloud.tenant.trigger_urls import callback
+from local_cloud.tenant.core.assumptions import Assumptions
+from local_cloud.tenant.core.clock import Clock
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.environments.environment import Environment
+from local_cloud.tenant.environments.flow import Flow, FlowState
+from local_cloud.tenant.environments.power_platform import PowerPlatform
+from local_cloud.tenant.flows.self_starting import tick
+from local_cloud.tenant.flows.trigger_urls import callback
+from local_cloud.tenant.seed.tenant import seed
+from local_cloud.tenant.serving.server import TenantServer
 from shared.adapters.entra.identity import OperatorCredential, OperatorSettings
 from shared.adapters.flow_service import flows as flow_service
 from shared.adapters.http import client as http_client

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from local_cloud.tenant.faults import Fault, FaultKind
-from local_cloud.tenant.seed_environment import seed_flow
+from local_cloud.tenant.core.faults import Fault, FaultKind
+from local_cloud.tenant.seed.environment import seed_flow
 from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
 from shared.callers import CallerPorts, caller_kinds
 from shared.domain.environment import Environment

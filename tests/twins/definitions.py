@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from local_cloud.tenant.connector_shapes import require_reference_hosts
-from local_cloud.tenant.flow_facts import (
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.dataverse.connector_shapes import require_reference_hosts
+from local_cloud.tenant.environments.flow_facts import (
     FlowFacts,
     InvalidDefinitionError,
     parse_client_data,
     read_facts,
     walk_actions,
 )
-from local_cloud.tenant.platform_error import PlatformError
 from shared.errors import Refused
 
 #: The action that a built flow carries into its copies, so that tests know the family.

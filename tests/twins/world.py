@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from random import Random
 from uuid import UUID
 
-from local_cloud.tenant.assumptions import Assumptions
+from local_cloud.tenant.core.assumptions import Assumptions
 from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
 from shared.domain.network.firewall import Firewall
 from shared.errors import NotFound, Refused

@@ -12,7 +12,7 @@ from unicodedata import normalize
 import pytest
 
 from functions import problems
-from local_cloud.tenant.assumptions import Assumptions
+from local_cloud.tenant.core.assumptions import Assumptions
 from shared import errors
 from shared.callers import __file__ as callers_file
 from shared.domain import events

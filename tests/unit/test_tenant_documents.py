@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from local_cloud.tenant.assumptions import Assumptions
-from local_cloud.tenant.control import control_application
-from local_cloud.tenant.faults import Fault, FaultKind
-from local_cloud.tenant.routing import Service
-from local_cloud.tenant.services import SERVICES
-from local_cloud.tenant.tenant import Tenant
+from local_cloud.tenant.control.api import control_application
+from local_cloud.tenant.core.assumptions import Assumptions
+from local_cloud.tenant.core.faults import Fault, FaultKind
+from local_cloud.tenant.core.routing import Service
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.serving.services import SERVICES
 
 DOCUMENTS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCUMENTS / "local-tenant.md").read_text() + (

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local_cloud.tenant.flow_facts import (
+from local_cloud.tenant.environments.flow_facts import (
     InvalidDefinitionError,
     parse_client_data,
     read_facts,

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from local_cloud.tenant.assumptions import Assumptions
-from local_cloud.tenant.environment import Environment
-from local_cloud.tenant.flow import Flow
-from local_cloud.tenant.migration import held_back
-from local_cloud.tenant.recurrence import first_due, next_due
+from local_cloud.tenant.core.assumptions import Assumptions
+from local_cloud.tenant.environments.environment import Environment
+from local_cloud.tenant.environments.flow import Flow
+from local_cloud.tenant.environments.migration import held_back
+from local_cloud.tenant.flows.recurrence import first_due, next_due
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 BUTTON = {"type": "Request", "kind": "Button"}

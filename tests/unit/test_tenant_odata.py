@@ -2,8 +2,8 @@
 
 import pytest
 
-from local_cloud.tenant.odata import parse_filter, select, sort_key
-from local_cloud.tenant.platform_error import PlatformError
+from local_cloud.tenant.core.odata import parse_filter, select, sort_key
+from local_cloud.tenant.core.platform_error import PlatformError
 
 ROW = {
     "startTime": "2026-07-01T10:00:00.1234560Z",

@@ -7,15 +7,15 @@ from urllib.parse import unquote
 
 import pytest
 
-from local_cloud.tenant.azure_site_runtime import running_settings
-from local_cloud.tenant.azure_state import Azure
-from local_cloud.tenant.environment import Environment, LinkStatus
-from local_cloud.tenant.flow_lifecycle import current_variables
-from local_cloud.tenant.migration import report
-from local_cloud.tenant.power_platform import PowerPlatform
-from local_cloud.tenant.seed import seed
-from local_cloud.tenant.tenant import Tenant
-from local_cloud.tenant.trigger_urls import callback
+from local_cloud.tenant.azure.site_runtime import running_settings
+from local_cloud.tenant.azure.state import Azure
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.environments.environment import Environment, LinkStatus
+from local_cloud.tenant.environments.migration import report
+from local_cloud.tenant.environments.power_platform import PowerPlatform
+from local_cloud.tenant.flows.lifecycle import current_variables
+from local_cloud.tenant.flows.trigger_urls import callback
+from local_cloud.tenant.seed.tenant import seed
 from tests.contract.tenant_world import (
     ENVIRONMENT,
     GROUP,

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from local_cloud.tenant.tokens import Caller, TokenIssuer, same_audience
+from local_cloud.tenant.core.tokens import Caller, TokenIssuer, same_audience
 
 CALLER = Caller(
     object_id="o", app_id="a", is_delegated=True, audience="https://x.example/", tenant_id="t"

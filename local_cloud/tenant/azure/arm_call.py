@@ -1,0 +1,155 @@
+"""What every call to Resource Manager has in common: token, api-version, scope, paging, refusals.
+
+A handler takes an ArmCall and returns a document or a Response; `arm_route` does the rest.
+"""
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from local_cloud.tenant.azure.resources import JsonObject, ResourceScope, resource_id
+from local_cloud.tenant.azure.state import Azure
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.routing import AnyCaseRoute
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.core.tokens import Caller, require_token
+from local_cloud.tenant.entra.directory import Directory
+
+HOST = "management.azure.com"
+#: Resource Manager takes tokens for either of its names.
+AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
+
+SUBSCRIPTION = "/subscriptions/{subscription}"
+GROUP = f"{SUBSCRIPTION}/resourceGroups/{{group}}"
+
+_API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z]+)?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmCall:
+    """One accepted call."""
+
+    request: Request
+    tenant: Tenant
+    caller: Caller
+
+    @property
+    def azure(self) -> Azure:
+        """The state of the Azure side."""
+        return self.tenant.part(Azure)
+
+    @property
+    def tenant_id(self) -> str:
+        """The Entra tenant of the subscriptions."""
+        return self.tenant.part(Directory).tenant_id
+
+    @property
+    def scope(self) -> ResourceScope:
+        """The subscription of the path, and its resource group where it names one."""
+        parameters = self.request.path_params
+        return ResourceScope(subscription=parameters["subscription"], group=parameters.get("group"))
+
+    def path(self, name: str) -> str:
+        """Return a named part of the path."""
+        value: str = self.request.path_params[name]
+        return value
+
+    def resource_id(self, resource_type: str, *names: str) -> str:
+        """Build the id of a resource in the scope of the path."""
+        return resource_id(self.scope, resource_type, *names)
+
+    def existing(self, resource_type: str, *names: str) -> JsonObject:
+        """Return a resource in the scope of the path; PlatformError 404 when it is not there."""
+        wanted = self.resource_id(resource_type, *names)
+        document = self.azure.resources.find(resource_type, wanted)
+        if document is None:
+            name = "/".join(names)
+            raise PlatformError(
+                404,
+                "ResourceNotFound",
+                f"The Resource '{resource_type}/{name}' under resource group "
+                f"'{self.scope.group}' was not found. For more details please go to "
+                "https://aka.ms/ARMResourceNotFoundFix",
+            )
+        return document
+
+    async def json(self) -> JsonObject:
+        """Return the body; PlatformError 400 unless it is a JSON object."""
+        try:
+            document = await self.request.json()
+        except json.JSONDecodeError as error:
+            raise _bad_body() from error
+        if not isinstance(document, dict):
+            raise _bad_body()
+        return document
+
+    def page(self, items: Sequence[Any], member: str = "value") -> JsonObject:
+        """Return one page of a list, with `nextLink` when there is more.
+
+        `$skipToken` in the query is the position that the page starts at.
+        """
+        start = self._skipped()
+        end = start + self.azure.page_size
+        page: JsonObject = {member: list(items[start:end])}
+        if end < len(items):
+            next_url = self.request.url.include_query_params(**{"$skipToken": end})
+            page["nextLink"] = str(next_url.replace(scheme="https"))
+        return page
+
+    def _skipped(self) -> int:
+        token = self.request.query_params.get("$skipToken", "0")
+        if not token.isdecimal():
+            raise PlatformError(400, "InvalidSkipToken", f"The skip token '{token}' is invalid.")
+        return int(token)
+
+
+type ArmHandler = Callable[[ArmCall], Awaitable[JsonObject | Response]]
+
+
+def arm_route(method: str, path: str, handler: ArmHandler) -> AnyCaseRoute:
+    """Serve a path of Resource Manager with a handler, named as the handler is."""
+
+    async def endpoint(request: Request) -> Response:
+        caller = require_token(request, *AUDIENCES)
+        _require_api_version(request)
+        call = ArmCall(request=request, tenant=request.app.state.tenant, caller=caller)
+        _require_subscription(call)
+        answer = await handler(call)
+        return answer if isinstance(answer, Response) else JSONResponse(answer)
+
+    return AnyCaseRoute(path, endpoint, methods=[method], name=handler.__name__)
+
+
+def _require_api_version(request: Request) -> None:
+    version = request.query_params.get("api-version")
+    if not version:
+        raise PlatformError(
+            400,
+            "MissingApiVersionParameter",
+            "The api-version query parameter (?api-version=) is required for all requests.",
+        )
+    if not _API_VERSION.fullmatch(version):
+        raise PlatformError(
+            400, "InvalidApiVersionParameter", f"The api-version '{version}' is invalid."
+        )
+
+
+def _require_subscription(call: ArmCall) -> None:
+    subscription = call.request.path_params.get("subscription")
+    if subscription is not None and subscription.lower() not in call.azure.subscriptions:
+        raise PlatformError(
+            404,
+            "SubscriptionNotFound",
+            f"The subscription '{subscription}' could not be found.",
+        )
+
+
+def _bad_body() -> PlatformError:
+    return PlatformError(
+        400, "InvalidRequestContent", "The request content was invalid and could not be read."
+    )

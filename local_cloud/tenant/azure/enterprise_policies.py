@@ -1,0 +1,196 @@
+"""`Microsoft.PowerPlatform/enterprisePolicies` (platform-contract.md §3)."""
+
+import uuid
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from local_cloud.tenant.azure.arm_call import GROUP, SUBSCRIPTION, ArmCall, arm_route
+from local_cloud.tenant.azure.events import PolicyChange, PolicyOperation, publish_policy_event
+from local_cloud.tenant.azure.key_health import key_problem
+from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.state import POLICIES
+from local_cloud.tenant.core.clock import iso
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.environments.power_platform import PowerPlatform
+
+KINDS = ("Lockbox", "PrivateEndpoint", "Encryption", "NetworkInjection", "Identity")
+
+#: Geographies, not regions: a policy's location equals that of its environments.
+LOCATIONS = (
+    *("unitedstates", "canada", "brazil", "europe", "uk", "france", "germany", "switzerland"),
+    *("norway", "sweden", "uae", "southafrica", "asia", "singapore", "japan", "korea", "india"),
+    "australia",
+)
+
+_COLLECTION = f"{GROUP}/providers/{POLICIES}"
+_POLICY = f"{_COLLECTION}/{{name}}"
+
+
+def routes() -> list[Route]:
+    """Return the routes of enterprise policies."""
+    return [
+        arm_route("GET", f"{SUBSCRIPTION}/providers/{POLICIES}", list_policies),
+        arm_route("GET", _COLLECTION, list_policies),
+        arm_route("GET", _POLICY, get_policy),
+        arm_route("PUT", _POLICY, put_policy),
+        arm_route("PATCH", _POLICY, patch_policy),
+        arm_route("DELETE", _POLICY, delete_policy),
+    ]
+
+
+async def list_policies(call: ArmCall) -> JsonObject:
+    """List the policies of a subscription or a resource group."""
+    policies = call.azure.resources.within(POLICIES, call.scope)
+    return call.page([_with_health(call, policy) for policy in policies])
+
+
+async def get_policy(call: ArmCall) -> JsonObject:
+    """Return one policy."""
+    return _with_health(call, call.existing(POLICIES, call.path("name")))
+
+
+async def put_policy(call: ArmCall) -> Response:
+    """Create or replace a policy; 409 while an environment is on it."""
+    body = await call.json()
+    policy_id = call.resource_id(POLICIES, call.path("name"))
+    existing = call.azure.resources.find(POLICIES, policy_id)
+    if existing is not None:
+        _refuse_if_in_use(call, existing)
+    policy = new_policy(policy_id, body, call.tenant_id)
+    if existing is not None:
+        _keep_what_outlives_a_replacement(policy, existing)
+    _stamp(call, policy)
+    call.azure.resources.put(policy)
+    await _announce(call, policy, PolicyOperation.WRITE)
+    return JSONResponse(_with_health(call, policy), 201 if existing is None else 200)
+
+
+async def patch_policy(call: ArmCall) -> JsonObject:
+    """Change tags, identity or properties; 409 while an environment is on it."""
+    body = await call.json()
+    policy = call.existing(POLICIES, call.path("name"))
+    _refuse_if_in_use(call, policy)
+    changed = policy | {k: body[k] for k in ("tags", "identity") if k in body}
+    changed["properties"] = policy["properties"] | _properties(body)
+    changed["identity"] = _identity(changed["identity"], call.tenant_id)
+    _stamp(call, changed)
+    call.azure.resources.put(changed)
+    await _announce(call, changed, PolicyOperation.WRITE)
+    return _with_health(call, changed)
+
+
+async def delete_policy(call: ArmCall) -> Response:
+    """Delete a policy; 204 when there is none, 409 while an environment is on it."""
+    policy_id = call.resource_id(POLICIES, call.path("name"))
+    policy = call.azure.resources.find(POLICIES, policy_id)
+    if policy is None:
+        return Response(status_code=204)
+    _refuse_if_in_use(call, policy)
+    call.azure.resources.remove(POLICIES, policy_id)
+    await _announce(call, policy, PolicyOperation.DELETE)
+    return Response(status_code=200)
+
+
+def new_policy(policy_id: str, body: JsonObject, tenant_id: str) -> JsonObject:
+    """Build a policy's document from the body of a request; PlatformError 400 if it is wrong."""
+    location, kind = body.get("location", ""), body.get("kind", "")
+    if location not in LOCATIONS:
+        raise PlatformError(
+            400, "LocationNotAvailableForResourceType", f"'{location}' is no location of policies."
+        )
+    if kind not in KINDS:
+        raise PlatformError(400, "InvalidRequestContent", f"'{kind}' is no kind of policy.")
+    system_id = (
+        f"/regions/{location}/providers/Microsoft.PowerPlatform/enterprisePolicies/{uuid.uuid4()}"
+    )
+    properties = {"systemId": system_id, "lockbox": None, "networkInjection": None}
+    return {
+        "id": policy_id,
+        "name": policy_id.rpartition("/")[2],
+        "type": POLICIES,
+        "location": location,
+        "kind": kind,
+        "tags": body.get("tags", {}),
+        "identity": _identity(body.get("identity", {"type": "None"}), tenant_id),
+        "properties": properties | _properties(body),
+    }
+
+
+def _properties(body: JsonObject) -> JsonObject:
+    given = dict(body.get("properties", {}))
+    # What the service decides is not the request's to say.
+    given.pop("healthStatus", None)
+    if encryption := given.get("encryption"):
+        vault = encryption.get("keyVault", {})
+        key = vault.get("key", {})
+        if not vault.get("id") or not key.get("name"):
+            raise PlatformError(
+                400, "InvalidRequestContent", "An Encryption policy names a vault and a key."
+            )
+        given["encryption"] = {
+            "state": encryption.get("state", "Enabled"),
+            "keyVault": {
+                "id": vault["id"],
+                "key": {"name": key["name"], "version": key.get("version")},
+            },
+        }
+    return given
+
+
+def _identity(given: JsonObject, tenant_id: str) -> JsonObject:
+    """Give a system-assigned identity its principal."""
+    if given.get("type") != "SystemAssigned" or "principalId" in given:
+        return given
+    return given | {"principalId": str(uuid.uuid4()), "tenantId": tenant_id}
+
+
+def _keep_what_outlives_a_replacement(policy: JsonObject, existing: JsonObject) -> None:
+    policy["properties"]["systemId"] = existing["properties"]["systemId"]
+    policy["systemData"] = existing["systemData"]
+    if policy["identity"].get("type") == existing["identity"].get("type"):
+        policy["identity"] = existing["identity"]
+
+
+def _stamp(call: ArmCall, policy: JsonObject) -> None:
+    kind = "User" if call.caller.is_delegated else "Application"
+    by, at = call.caller.object_id, iso(call.tenant.clock.now())
+    created = policy.get("systemData") or {"createdBy": by, "createdByType": kind, "createdAt": at}
+    policy["systemData"] = created | {
+        "lastModifiedBy": by,
+        "lastModifiedByType": kind,
+        "lastModifiedAt": at,
+    }
+
+
+def _with_health(call: ArmCall, policy: JsonObject) -> JsonObject:
+    is_healthy = key_problem(call.azure, policy, call.tenant.clock.now()) is None
+    health = {"healthStatus": "Healthy" if is_healthy else "Unhealthy"}
+    return policy | {"properties": policy["properties"] | health}
+
+
+def _refuse_if_in_use(call: ArmCall, policy: JsonObject) -> None:
+    """Update and delete fail while associated; the code is not published, so it is ours (§3)."""
+    environments = [
+        environment
+        for environment in call.tenant.part(PowerPlatform).environments.values()
+        if environment.policy and environment.policy.id.lower() == policy["id"].lower()
+    ]
+    if environments:
+        raise PlatformError(
+            409,
+            "EnterprisePolicyInUse",
+            f"The enterprise policy '{policy['name']}' is associated with "
+            f"{len(environments)} environment(s).",
+        )
+
+
+async def _announce(call: ArmCall, policy: JsonObject, operation: PolicyOperation) -> None:
+    change = PolicyChange(
+        policy=policy,
+        operation=operation,
+        method=call.request.method,
+        url=str(call.request.url.replace(scheme="https")),
+        object_id=call.caller.object_id,
+    )
+    await publish_policy_event(call.tenant, change)

@@ -1,0 +1,61 @@
+"""Can the platform still use the key of an enterprise policy?
+
+When it cannot, every environment on the policy is locked (platform-contract.md §4). The answer is
+worked out from the vault each time, so enabling the key again unlocks the environments.
+"""
+
+from datetime import datetime, timedelta
+
+from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.state import POLICIES, Azure
+from local_cloud.tenant.azure.vault_contents import Key, KeyVersion
+
+#: How long a version must stay enabled after its successor was made.
+RETENTION = timedelta(days=28)
+
+
+def lock_reason(azure: Azure, policy_id: str, now: datetime) -> str | None:
+    """Say why the environments on a policy are locked, None when they are not.
+
+    A policy that does not exist (any more) locks them too.
+    """
+    policy = azure.resources.find(POLICIES, policy_id)
+    if policy is None:
+        return f"The enterprise policy '{policy_id}' does not exist."
+    return key_problem(azure, policy, now)
+
+
+def key_problem(azure: Azure, policy: JsonObject, now: datetime) -> str | None:
+    """Say what is wrong with the key that a policy document names, None when it can be used."""
+    encryption = policy["properties"].get("encryption")
+    if encryption is None:
+        return None
+    vault_name = encryption["keyVault"]["id"].rpartition("/")[2]
+    name, pinned = encryption["keyVault"]["key"]["name"], encryption["keyVault"]["key"]["version"]
+    vault = azure.vault(vault_name)
+    key = None if vault is None else vault.key(name)
+    if key is None:
+        return f"The key '{name}' does not exist in the vault '{vault_name}'."
+    version = key.find(pinned or "")
+    if version is None:
+        return f"The key '{name}' has no version '{pinned}'."
+    if not version.attributes.is_usable(now):
+        return f"Version '{version.version}' of the key '{name}' is disabled, expired or not begun."
+    if azure.is_early_disabling_fatal and not pinned:
+        return _disabled_too_early(key, now)
+    return None
+
+
+def _disabled_too_early(key: Key, now: datetime) -> str | None:
+    for version in key.versions:
+        if _is_still_needed(key, version, now) and not version.attributes.enabled:
+            return (
+                f"Version '{version.version}' of the key '{key.name}' was disabled within "
+                f"{RETENTION.days} days of its successor."
+            )
+    return None
+
+
+def _is_still_needed(key: Key, version: KeyVersion, now: datetime) -> bool:
+    superseded_at = key.superseded_at(version)
+    return superseded_at is None or now < superseded_at + RETENTION

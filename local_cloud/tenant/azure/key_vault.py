@@ -1,0 +1,18 @@
+"""`{vault}.vault.azure.net`: the data plane of Key Vault (platform-contract.md §4, §8).
+
+A call without a token is answered with the challenge that Microsoft's clients wait for before they
+send a body.
+"""
+
+from starlette.routing import Route
+
+from local_cloud.tenant.azure import vault_keys, vault_secrets
+from local_cloud.tenant.core.tenant import Tenant
+
+HOSTS = (".vault.azure.net",)
+
+
+def routes(tenant: Tenant) -> list[Route]:
+    """Return the routes of keys and secrets."""
+    del tenant  # Handlers find it in the request.
+    return [*vault_keys.routes(), *vault_secrets.routes()]

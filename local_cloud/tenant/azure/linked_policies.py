@@ -1,0 +1,32 @@
+"""Enterprise policies as Power Platform sees them: Resource Manager's resources, by system id."""
+
+from local_cloud.tenant.azure.key_health import lock_reason
+from local_cloud.tenant.azure.state import POLICIES, Azure
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.environments.environment import Environment, LinkStatus, PolicyLink
+
+
+def find_policy(tenant: Tenant, system_id: str) -> PolicyLink | None:
+    """The Encryption policy with a system id (or resource id), as a link to it will look."""
+    for resource in tenant.part(Azure).resources.of_type(POLICIES):
+        known: str = resource["properties"]["systemId"]
+        names = {known.lower(), resource["id"].lower()}
+        if system_id.lower() in names and resource.get("kind") == "Encryption":
+            return PolicyLink(
+                policy_id=known.rpartition("/")[2],
+                location=resource["location"],
+                id=resource["id"],
+                system_id=known,
+                status=LinkStatus.LINKED,
+            )
+    return None
+
+
+def is_locked(tenant: Tenant, environment: Environment) -> bool:
+    """True when an environment is disabled: by an administrator, or for want of its key (§4)."""
+    if environment.is_locked:
+        return True
+    policy, now = environment.policy, tenant.clock.now()
+    if policy is None or policy.status != LinkStatus.LINKED:
+        return False
+    return lock_reason(tenant.part(Azure), policy.id, now) is not None

@@ -1,0 +1,154 @@
+"""Network security groups: their rules can be changed one by one (platform-contract.md §9.4)."""
+
+import uuid
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, arm_route
+from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.state import SECURITY_GROUPS
+from local_cloud.tenant.core.platform_error import PlatformError
+
+_RULE = f"{GROUP}/providers/{SECURITY_GROUPS}/{{parent}}/securityRules/{{name}}"
+_RULE_TYPE = f"{SECURITY_GROUPS}/securityRules"
+
+#: Inbound rules that every group ends with: name, access, priority, source.
+_DEFAULT_RULES = (
+    ("AllowVnetInBound", "Allow", 65000, "VirtualNetwork"),
+    ("AllowAzureLoadBalancerInBound", "Allow", 65001, "AzureLoadBalancer"),
+    ("DenyAllInBound", "Deny", 65500, "*"),
+)
+
+_RULE_DEFAULTS: JsonObject = {
+    "provisioningState": "Succeeded",
+    "protocol": "*",
+    "sourcePortRange": "*",
+    "destinationPortRange": "*",
+    "sourceAddressPrefix": "*",
+    "destinationAddressPrefix": "*",
+    "sourcePortRanges": [],
+    "destinationPortRanges": [],
+    "sourceAddressPrefixes": [],
+    "destinationAddressPrefixes": [],
+}
+
+#: An answer holds the plural or the singular of these, never both.
+_EITHER_OR = (
+    "sourcePortRange",
+    "destinationPortRange",
+    "sourceAddressPrefix",
+    "destinationAddressPrefix",
+)
+
+
+def routes() -> list[Route]:
+    """Return the routes of security rules; groups are among the readable resources."""
+    return [
+        arm_route("GET", _RULE, get_security_rule),
+        arm_route("PUT", _RULE, put_security_rule),
+        arm_route("DELETE", _RULE, delete_security_rule),
+    ]
+
+
+async def get_security_rule(call: ArmCall) -> JsonObject:
+    """Return one rule."""
+    rules = _rules(call)
+    return rules[_position(call, rules)]
+
+
+async def put_security_rule(call: ArmCall) -> Response:
+    """Create or replace a rule."""
+    group, rules = call.existing(SECURITY_GROUPS, call.path("parent")), _rules(call)
+    body = await call.json() | {"name": call.path("name")}
+    rule = security_rule(group["id"], body)
+    same = [each for each in rules if each["name"].lower() == rule["name"].lower()]
+    clash = [each for each in rules if each not in same and _sorting(each) == _sorting(rule)]
+    if clash:
+        raise PlatformError(
+            400,
+            "SecurityRuleConflict",
+            f"Security rule {rule['name']} conflicts with rule {clash[0]['name']}. Rules cannot "
+            "have the same Priority and Direction.",
+        )
+    rules[:] = [*(each for each in rules if each not in same), rule]
+    return JSONResponse(rule, 200 if same else 201)
+
+
+async def delete_security_rule(call: ArmCall) -> Response:
+    """Delete a rule."""
+    rules = _rules(call)
+    del rules[_position(call, rules)]
+    return Response(status_code=200)
+
+
+def security_group(group_id: str, description: JsonObject) -> JsonObject:
+    """Build the document of a group from a seed: `location`, `tags`, `securityRules`."""
+    rules = [security_rule(group_id, rule) for rule in description.get("securityRules", [])]
+    defaults = [
+        security_rule(
+            group_id,
+            {
+                "name": name,
+                "properties": {
+                    "access": access,
+                    "priority": priority,
+                    "sourceAddressPrefix": source,
+                    "direction": "Inbound",
+                },
+            },
+        )
+        for name, access, priority, source in _DEFAULT_RULES
+    ]
+    return {
+        "id": group_id,
+        "name": group_id.rpartition("/")[2],
+        "type": SECURITY_GROUPS,
+        "location": description.get("location", "westeurope"),
+        "tags": description.get("tags", {}),
+        "properties": {
+            "provisioningState": "Succeeded",
+            "resourceGuid": str(uuid.uuid4()),
+            "securityRules": rules,
+            "defaultSecurityRules": defaults,
+        },
+    }
+
+
+def security_rule(group_id: str, body: JsonObject) -> JsonObject:
+    """Build a rule's document; PlatformError 400 when it lacks what a rule must have."""
+    given = body.get("properties", {})
+    missing = [key for key in ("access", "priority", "direction") if key not in given]
+    if missing:
+        raise PlatformError(
+            400, "InvalidRequestFormat", f"A security rule needs {', '.join(missing)}."
+        )
+    properties = _RULE_DEFAULTS | given
+    for singular in _EITHER_OR:
+        plural = f"{singular}es" if singular.endswith("Prefix") else f"{singular}s"
+        if properties[plural]:
+            del properties[singular]
+    return {
+        "id": f"{group_id}/securityRules/{body['name']}",
+        "name": body["name"],
+        "type": _RULE_TYPE,
+        "properties": properties,
+    }
+
+
+def _rules(call: ArmCall) -> list[JsonObject]:
+    group = call.existing(SECURITY_GROUPS, call.path("parent"))
+    rules: list[JsonObject] = group["properties"]["securityRules"]
+    return rules
+
+
+def _position(call: ArmCall, rules: list[JsonObject]) -> int:
+    name = call.path("name").lower()
+    for position, rule in enumerate(rules):
+        if rule["name"].lower() == name:
+            return position
+    raise PlatformError(404, "NotFound", f"Security rule {call.path('name')} was not found.")
+
+
+def _sorting(rule: JsonObject) -> tuple[str, int]:
+    return rule["properties"]["direction"], rule["properties"]["priority"]

@@ -1,0 +1,176 @@
+"""Does a flow's outbound call get through to a customer's host?
+
+A flow calls out from the ranges of a service tag of its region: `LogicApps` while it is on the
+Microsoft-managed key, `PowerPlatformPlex` once it runs in CMK-protected infrastructure
+(platform-contract.md §9.1). What stands before the host is a network security group or the access
+restrictions of an App Service site. One range that is not let in is enough for a refusal: nobody
+can say from which of them a call will come.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from local_cloud.tenant.azure.addresses import (
+    EVERY_ADDRESS,
+    Range,
+    Ranges,
+    join,
+    parse_ranges,
+    subtract,
+)
+from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.service_tags import ServiceTags
+from local_cloud.tenant.azure.site_restrictions import effective_restrictions
+from local_cloud.tenant.azure.site_runtime import configuration
+from local_cloud.tenant.azure.state import SECURITY_GROUPS, SITES, SLOTS, Azure
+
+#: The text of a run's failed action, as the documents give it (customer-managed-keys.md).
+REFUSED = (
+    "Http request failed as there is an error: 'No connection could be made because the target "
+    "machine actively refused it'."
+)
+
+#: Names in rules that mean every address on the internet; `AzureCloud` holds all of Azure's.
+_EVERYTHING = frozenset(("*", "any", "internet", "azurecloud"))
+#: Names in rules that no flow calls from.
+_ELSEWHERE = frozenset(("virtualnetwork", "azureloadbalancer"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowOrigin:
+    """Where a flow runs."""
+
+    #: Azure region, `westeurope`.
+    region: str
+    is_protected: bool
+
+    @property
+    def service_tag(self) -> str:
+        """The tag whose ranges in the region the flow calls out from."""
+        return "PowerPlatformPlex" if self.is_protected else "LogicApps"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A call that does not get through."""
+
+    #: Id of the network security group or the site that refuses it.
+    resource_id: str
+    message: str = REFUSED
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    sources: Ranges
+    is_allowing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    address: str
+    port: int
+
+
+def find_refusal(azure: Azure, host: str, origin: FlowOrigin, port: int = 443) -> Refusal | None:
+    """Return what refuses a call of a flow to a host, None when it gets through.
+
+    A host that nothing in the tenant stands before is open.
+    """
+    tag = azure.service_tags.regional(origin.service_tag, origin.region)
+    sources = () if tag is None else tag.ranges
+    for resource_id, rules in _barriers(azure, host.lower(), port):
+        if not _is_let_in(sources, rules):
+            return Refusal(resource_id=resource_id)
+    return None
+
+
+def _barriers(azure: Azure, host: str, port: int) -> Iterator[tuple[str, list[_Rule]]]:
+    if guarded := azure.guarded_hosts.get(host):
+        group = azure.resources.find(SECURITY_GROUPS, guarded.group_id)
+        if group is not None:
+            target = _Target(guarded.address, port)
+            yield guarded.group_id, _group_rules(azure.service_tags, group, target)
+    for site in (*azure.resources.of_type(SITES), *azure.resources.of_type(SLOTS)):
+        if host in (name.lower() for name in site["properties"]["hostNames"]):
+            web = site["properties"] | configuration(azure, site["id"], "web")
+            yield site["id"], _site_rules(azure.service_tags, web)
+
+
+def _is_let_in(sources: Ranges, rules: Iterable[_Rule]) -> bool:
+    """Let each part of the sources meet the first rule that speaks about it."""
+    for rule in rules:
+        remaining = subtract(sources, rule.sources)
+        if remaining != sources and not rule.is_allowing:
+            return False
+        sources = remaining
+    return not sources
+
+
+def _group_rules(tags: ServiceTags, group: JsonObject, target: _Target) -> list[_Rule]:
+    properties = group["properties"]
+    every = [
+        rule["properties"]
+        for rule in (*properties["securityRules"], *properties["defaultSecurityRules"])
+    ]
+    relevant = [
+        rule
+        for rule in every
+        if rule["direction"].lower() == "inbound"
+        and rule["protocol"].lower() in ("*", "tcp")
+        and _has_port(rule, target.port)
+        and _leads_to(rule, target.address)
+    ]
+    relevant.sort(key=lambda rule: int(rule["priority"]))
+    return [
+        _Rule(
+            _sources(tags, rule.get("sourceAddressPrefixes") or [rule["sourceAddressPrefix"]]),
+            rule["access"].lower() == "allow",
+        )
+        for rule in relevant
+    ]
+
+
+def _has_port(rule: JsonObject, port: int) -> bool:
+    for text in rule.get("destinationPortRanges") or [rule["destinationPortRange"]]:
+        first, _, last = str(text).partition("-")
+        if first == "*" or int(first) <= port <= int(last or first):
+            return True
+    return False
+
+
+def _leads_to(rule: JsonObject, address: str) -> bool:
+    """Say whether the rule's destination holds the address; an application group never does."""
+    if rule.get("destinationApplicationSecurityGroups"):
+        return False
+    inside = parse_ranges([address])
+    for prefix in rule.get("destinationAddressPrefixes") or [rule["destinationAddressPrefix"]]:
+        lowered = prefix.lower()
+        if lowered in _EVERYTHING or lowered == "virtualnetwork":
+            return True
+        if lowered[:1].isdecimal() and not subtract(inside, parse_ranges([lowered])):
+            return True
+    return False
+
+
+def _site_rules(tags: ServiceTags, web: JsonObject) -> list[_Rule]:
+    if str(web.get("publicNetworkAccess")).lower() == "disabled":
+        return []
+    return [
+        _Rule(_sources(tags, each["ipAddress"].split(",")), each["action"].lower() == "allow")
+        for each in effective_restrictions(web)
+        # A rule on a subnet, or on headers that a flow does not send, speaks of nobody here.
+        if each.get("ipAddress") and not each.get("headers")
+    ]
+
+
+def _sources(tags: ServiceTags, names: Iterable[str]) -> Ranges:
+    ranges: list[Range] = []
+    for name in names:
+        lowered = name.strip().lower()
+        if lowered in _EVERYTHING or lowered.startswith("azurecloud."):
+            return EVERY_ADDRESS
+        if tag := tags.find(lowered):
+            ranges.extend(tag.ranges)
+        elif lowered not in _ELSEWHERE:
+            ranges.extend(parse_ranges([lowered]))
+    return join(ranges)

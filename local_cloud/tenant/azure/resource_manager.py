@@ -1,0 +1,70 @@
+"""`management.azure.com`: subscriptions, lists of resources, and the providers beside this file."""
+
+from starlette.routing import Route
+
+from local_cloud.tenant.azure import (
+    enterprise_policies,
+    network,
+    readable_resources,
+    service_tags_api,
+    site_settings,
+)
+from local_cloud.tenant.azure.arm_call import GROUP, HOST, SUBSCRIPTION, ArmCall, arm_route
+from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.core.tenant import Tenant
+
+HOSTS = (HOST,)
+
+#: What a list of resources shows of each; the rest takes a GET of its own.
+_LISTED = ("id", "name", "type", "kind", "location", "tags", "identity")
+
+
+def routes(tenant: Tenant) -> list[Route]:
+    """Return every route of Resource Manager."""
+    del tenant  # Handlers find it in the request.
+    return [
+        arm_route("GET", "/subscriptions", list_subscriptions),
+        arm_route("GET", SUBSCRIPTION, get_subscription),
+        arm_route("GET", f"{SUBSCRIPTION}/resources", list_resources),
+        arm_route("GET", f"{GROUP}/resources", list_resources),
+        *enterprise_policies.routes(),
+        *readable_resources.routes(),
+        *site_settings.routes(),
+        *network.routes(),
+        *service_tags_api.routes(),
+    ]
+
+
+async def list_subscriptions(call: ArmCall) -> JsonObject:
+    """List the subscriptions of the tenant."""
+    return call.page([_subscription(call, each) for each in call.azure.subscriptions])
+
+
+async def get_subscription(call: ArmCall) -> JsonObject:
+    """Return one subscription."""
+    return _subscription(call, call.path("subscription").lower())
+
+
+async def list_resources(call: ArmCall) -> JsonObject:
+    """List resources; `$filter=resourceType eq 'Microsoft.Web/sites'` is the filter understood."""
+    documents = call.azure.resources.top_level(call.scope)
+    wanted = _filtered_type(call.request.query_params.get("$filter", ""))
+    if wanted is not None:
+        documents = [each for each in documents if each["type"].lower() == wanted]
+    return call.page([{k: each[k] for k in _LISTED if k in each} for each in documents])
+
+
+def _filtered_type(text: str) -> str | None:
+    name, _, value = text.partition(" eq ")
+    return value.strip(" '").lower() if name.strip().lower() == "resourcetype" else None
+
+
+def _subscription(call: ArmCall, subscription: str) -> JsonObject:
+    return {
+        "id": f"/subscriptions/{subscription}",
+        "subscriptionId": subscription,
+        "tenantId": call.tenant_id,
+        "displayName": call.azure.subscriptions[subscription],
+        "state": "Enabled",
+        "authorizationSource": "RoleBased",
+    }

@@ -1,0 +1,135 @@
+"""Service tags: the names that stand for Microsoft's own address ranges in firewall rules.
+
+The tenant answers `Microsoft.Network/locations/{l}/serviceTags` from them, and resolves the rules
+of its own network security groups and access restrictions with them (platform-contract.md §9).
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from local_cloud.tenant.azure.addresses import Ranges, parse_ranges
+from local_cloud.tenant.azure.published_ranges import PUBLISHED_RANGES
+
+#: The number of the list that PUBLISHED_RANGES was taken from.
+PUBLISHED_CHANGE_NUMBER = "376"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceTag:
+    """One entry of the list: a tag as a whole (no region) or its ranges in one region."""
+
+    #: `PowerPlatformPlex` or `PowerPlatformPlex.WestEurope`.
+    name: str
+    change_number: str
+    system_service: str
+    #: Lower case, as in `location`; empty for the tag as a whole.
+    region: str
+    address_prefixes: tuple[str, ...]
+
+    @cached_property
+    def ranges(self) -> Ranges:
+        """The IPv4 prefixes, parsed and joined."""
+        return parse_ranges(self.address_prefixes)
+
+    def as_resource(self) -> dict[str, Any]:
+        """Return the entry as Resource Manager lists it: every number is a string (§9.2)."""
+        return {
+            "name": self.name,
+            "id": self.name,
+            "serviceTagChangeNumber": self.change_number,
+            "properties": {
+                "changeNumber": self.change_number,
+                "region": self.region,
+                "state": "GA",
+                "systemService": self.system_service,
+                "addressPrefixes": list(self.address_prefixes),
+            },
+        }
+
+
+@dataclass(slots=True)
+class ServiceTags:
+    """One edition of the list, found by name without regard to case."""
+
+    change_number: str
+    _by_name: dict[str, ServiceTag] = field(default_factory=dict)
+
+    def add(self, tag: ServiceTag) -> None:
+        """Add an entry, or replace the one of its name."""
+        self._by_name[tag.name.lower()] = tag
+
+    def find(self, name: str) -> ServiceTag | None:
+        """Return the entry with this name (rules may spell `PowerPlatformPlex.westeurope`)."""
+        return self._by_name.get(name.strip().lower())
+
+    def __iter__(self) -> Iterator[ServiceTag]:
+        """Walk through the entries in their order in the list."""
+        return iter(self._by_name.values())
+
+    def __len__(self) -> int:
+        """Count the entries."""
+        return len(self._by_name)
+
+    def regional(self, service: str, region: str) -> ServiceTag | None:
+        """Return a service's ranges in one region; where none is listed, those of the whole tag."""
+        return self.find(f"{service}.{region}") or self.find(service)
+
+
+def published_service_tags() -> ServiceTags:
+    """Build the list that the tenant carries itself: four tags, four regions."""
+    tags = ServiceTags(PUBLISHED_CHANGE_NUMBER)
+    for service, regions in PUBLISHED_RANGES.items():
+        entries = [
+            ServiceTag(
+                name=f"{service}.{region}",
+                change_number=number,
+                system_service=service,
+                region=region.lower(),
+                address_prefixes=tuple(prefixes.split()),
+            )
+            for region, (number, prefixes) in regions.items()
+        ]
+        tags.add(_whole_tag(service, entries))
+        for entry in entries:
+            tags.add(entry)
+    return tags
+
+
+def read_service_tags(path: Path) -> ServiceTags:
+    """Read a downloaded `ServiceTags_Public_*.json`, whose numbers are integers (§9.3).
+
+    Raise OSError when the file cannot be read, ValueError when it is not such a list.
+    """
+    document = json.loads(path.read_text(encoding="utf-8-sig"))
+    try:
+        tags = ServiceTags(str(document["changeNumber"]))
+        for entry in document["values"]:
+            properties = entry["properties"]
+            tags.add(
+                ServiceTag(
+                    name=entry["name"],
+                    change_number=str(properties["changeNumber"]),
+                    system_service=properties["systemService"],
+                    region=properties["region"],
+                    address_prefixes=tuple(properties["addressPrefixes"]),
+                )
+            )
+    except (KeyError, TypeError) as error:
+        message = f"{path.name} is not a list of service tags as Microsoft publishes it"
+        raise ValueError(message) from error
+    return tags
+
+
+def _whole_tag(service: str, regional: list[ServiceTag]) -> ServiceTag:
+    prefixes = [prefix for entry in regional for prefix in entry.address_prefixes]
+    return ServiceTag(
+        name=service,
+        change_number=max((entry.change_number for entry in regional), key=int),
+        system_service=service,
+        region="",
+        address_prefixes=tuple(prefixes),
+    )

@@ -1,0 +1,47 @@
+"""`Microsoft.Network/locations/{l}/serviceTags`: the discovery API (platform-contract.md §9.2)."""
+
+from starlette.routing import Route
+
+from local_cloud.tenant.azure.arm_call import SUBSCRIPTION, ArmCall, arm_route
+from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.core.platform_error import PlatformError
+
+_LOCATION = f"{SUBSCRIPTION}/providers/Microsoft.Network/locations/{{location}}"
+
+
+def routes() -> list[Route]:
+    """Return the routes of the discovery API."""
+    return [
+        arm_route("GET", f"{_LOCATION}/serviceTags", list_service_tags),
+        arm_route("GET", f"{_LOCATION}/serviceTagDetails", list_service_tag_details),
+    ]
+
+
+async def list_service_tags(call: ArmCall) -> JsonObject:
+    """List every tag of the cloud: the location only selects a stamp."""
+    tags = call.azure.service_tags
+    head = {
+        "name": "Public",
+        "id": f"/subscriptions/{call.scope.subscription}"
+        "/providers/Microsoft.Network/serviceTags/Public",
+        "type": "Microsoft.Network/serviceTags",
+        # A string here, an integer in the downloaded file (§9.3).
+        "changeNumber": tags.change_number,
+        "cloud": "Public",
+    }
+    return head | call.page([tag.as_resource() for tag in tags], member="values")
+
+
+async def list_service_tag_details(call: ArmCall) -> JsonObject:
+    """List the tags, one of them with `tagName`, without ranges with `noAddressPrefixes`."""
+    tags = list(call.azure.service_tags)
+    if name := call.request.query_params.get("tagName"):
+        tag = call.azure.service_tags.find(name)
+        if tag is None:
+            raise PlatformError(400, "InvalidServiceTagName", f"No service tag is named '{name}'.")
+        tags = [tag]
+    entries = [tag.as_resource() for tag in tags]
+    if call.request.query_params.get("noAddressPrefixes", "").lower() == "true":
+        for entry in entries:
+            del entry["properties"]["addressPrefixes"]
+    return call.page(entries)

@@ -1,0 +1,103 @@
+"""What the code of a running site reads from its settings.
+
+A site resolves its Key Vault references when it starts, and again every 24 hours where they name no
+version (platform-contract.md §14.10): a new secret alone does not reach it before that.
+"""
+
+from datetime import datetime, timedelta
+
+from local_cloud.tenant.azure.references import (
+    KeyVaultReference,
+    ResolvedReference,
+    is_reference,
+    parse_reference,
+)
+from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.state import Azure
+
+#: Type of the documents that hold a site's or a slot's configuration, by `{site id}/config/{name}`.
+CONFIG = "Microsoft.Web/sites/config"
+
+#: How long a site keeps the value of a reference without version.
+REFETCH_AFTER = timedelta(hours=24)
+
+
+def configuration(azure: Azure, site_id: str, name: str) -> JsonObject:
+    """Return the properties of `appsettings`, `connectionstrings` or `web`; empty if never set."""
+    document = azure.resources.find(CONFIG, f"{site_id}/config/{name}")
+    return {} if document is None else document["properties"]
+
+
+def put_configuration(azure: Azure, site_id: str, name: str, properties: JsonObject) -> JsonObject:
+    """Replace one part of a site's configuration; return it as a document."""
+    document = {
+        "id": f"{site_id}/config/{name}",
+        "name": name,
+        "type": CONFIG,
+        "properties": properties,
+    }
+    azure.resources.put(document)
+    return document
+
+
+def restart(azure: Azure, site_id: str, now: datetime) -> None:
+    """Start the site again, as every change of its settings does."""
+    azure.restarts[site_id.lower()] += 1
+    resolve_references(azure, site_id, now)
+
+
+def resolve_references(azure: Azure, site_id: str, now: datetime) -> None:
+    """Fetch every reference of the site's settings anew."""
+    settings = configuration(azure, site_id, "appsettings")
+    azure.references[site_id.lower()] = {
+        name: _resolve(azure, value, now) for name, value in settings.items() if is_reference(value)
+    }
+
+
+def running_settings(azure: Azure, site_id: str, now: datetime) -> dict[str, str]:
+    """Return the environment of the site's code at this moment."""
+    return configuration(azure, site_id, "appsettings") | {
+        name: reference.value for name, reference in references(azure, site_id, now).items()
+    }
+
+
+def references(azure: Azure, site_id: str, now: datetime) -> dict[str, ResolvedReference]:
+    """Return what the site knows of its references; those past 24 hours are fetched first."""
+    known = azure.references.setdefault(site_id.lower(), {})
+    for name, resolved in known.items():
+        reference = resolved.reference
+        is_pinned = reference is not None and bool(reference.version)
+        if not is_pinned and now - resolved.fetched_at >= REFETCH_AFTER:
+            known[name] = _resolve(azure, resolved.text, now)
+    return known
+
+
+def _resolve(azure: Azure, text: str, now: datetime) -> ResolvedReference:
+    try:
+        reference = parse_reference(text)
+    except ValueError:
+        return ResolvedReference(
+            text=text, reference=None, status="InvalidSyntax", fetched_at=now, value=text
+        )
+    status, value, version = _fetch(azure, reference)
+    return ResolvedReference(
+        text=text,
+        reference=reference,
+        status=status,
+        fetched_at=now,
+        value=text if value is None else value,
+        active_version=version,
+    )
+
+
+def _fetch(azure: Azure, reference: KeyVaultReference) -> tuple[str, str | None, str | None]:
+    vault = azure.vault(reference.vault)
+    if vault is None:
+        return "VaultNotFound", None, None
+    secret = vault.secret(reference.secret)
+    if secret is None:
+        return "SecretNotFound", None, None
+    version = secret.find(reference.version)
+    if version is None or not version.attributes.enabled:
+        return "SecretVersionNotFound", None, None
+    return "Resolved", version.value, version.version

@@ -1,0 +1,154 @@
+"""The configuration of App Service sites and their slots (platform-contract.md §8, §14.10).
+
+Settings are read with POST and written as a whole dictionary, without ETag: what a PUT leaves out
+is gone, and each PUT restarts the site.
+"""
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, arm_route
+from local_cloud.tenant.azure.references import ResolvedReference
+from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.site_restrictions import effective_restrictions
+from local_cloud.tenant.azure.site_runtime import (
+    configuration,
+    put_configuration,
+    references,
+    resolve_references,
+    restart,
+)
+from local_cloud.tenant.azure.state import SITES, SLOTS
+from local_cloud.tenant.core.platform_error import PlatformError
+
+_SITE = f"{GROUP}/providers/{SITES}/{{site}}"
+_REFERENCES = "config/configreferences/appsettings"
+
+
+def routes() -> list[Route]:
+    """Return the routes of sites, and the same for their slots."""
+    return [
+        arm_route(method, f"{base}/{path}", handler)
+        for base in (_SITE, f"{_SITE}/slots/{{slot}}")
+        for method, path, handler in (
+            ("POST", "config/appsettings/list", list_application_settings),
+            ("PUT", "config/appsettings", update_application_settings),
+            ("POST", "config/connectionstrings/list", list_connection_strings),
+            ("PUT", "config/connectionstrings", update_connection_strings),
+            ("GET", "config/web", get_web_configuration),
+            ("PATCH", "config/web", update_web_configuration),
+            ("GET", _REFERENCES, list_setting_references),
+            ("POST", f"{_REFERENCES}/refresh", refresh_setting_references),
+            ("POST", "restart", restart_site),
+        )
+    ]
+
+
+async def list_application_settings(call: ArmCall) -> JsonObject:
+    """Return the whole dictionary of settings."""
+    return _document(call, "appsettings")
+
+
+async def update_application_settings(call: ArmCall) -> JsonObject:
+    """Replace the whole dictionary of settings, and restart the site."""
+    return await _replace(call, "appsettings")
+
+
+async def list_connection_strings(call: ArmCall) -> JsonObject:
+    """Return the whole dictionary of connection strings: name → `{value, type}`."""
+    return _document(call, "connectionstrings")
+
+
+async def update_connection_strings(call: ArmCall) -> JsonObject:
+    """Replace the whole dictionary of connection strings, and restart the site."""
+    return await _replace(call, "connectionstrings")
+
+
+async def get_web_configuration(call: ArmCall) -> JsonObject:
+    """Return the site's configuration, its access restrictions among it."""
+    return _with_restrictions(_document(call, "web"))
+
+
+async def update_web_configuration(call: ArmCall) -> JsonObject:
+    """Change members of the site's configuration; lists are replaced as a whole."""
+    site_id = _site_id(call)
+    changes = (await call.json()).get("properties", {})
+    current = configuration(call.azure, site_id, "web")
+    document = put_configuration(call.azure, site_id, "web", current | changes)
+    return _with_restrictions(document)
+
+
+async def list_setting_references(call: ArmCall) -> JsonObject:
+    """List the Key Vault references of the settings with their status."""
+    site_id = _site_id(call)
+    known = references(call.azure, site_id, call.tenant.clock.now())
+    return call.page(
+        [_reference(site_id, name, resolved) for name, resolved in sorted(known.items())]
+    )
+
+
+async def refresh_setting_references(call: ArmCall) -> Response:
+    """Fetch all references at once."""
+    resolve_references(call.azure, _site_id(call), call.tenant.clock.now())
+    return Response(status_code=200)
+
+
+async def restart_site(call: ArmCall) -> Response:
+    """Restart the site."""
+    restart(call.azure, _site_id(call), call.tenant.clock.now())
+    return Response(status_code=200)
+
+
+def _site_id(call: ArmCall) -> str:
+    site, slot = call.path("site"), call.request.path_params.get("slot")
+    document = call.existing(SITES, site) if slot is None else call.existing(SLOTS, site, slot)
+    site_id: str = document["id"]
+    return site_id
+
+
+def _document(call: ArmCall, name: str) -> JsonObject:
+    site_id = _site_id(call)
+    return {
+        "id": f"{site_id}/config/{name}",
+        "name": name,
+        "type": "Microsoft.Web/sites/config",
+        "properties": configuration(call.azure, site_id, name),
+    }
+
+
+async def _replace(call: ArmCall, name: str) -> JsonObject:
+    site_id = _site_id(call)
+    properties = (await call.json()).get("properties") or {}
+    if not isinstance(properties, dict):
+        raise PlatformError(400, "BadRequest", "The parameter properties has an invalid value.")
+    document = put_configuration(call.azure, site_id, name, properties)
+    restart(call.azure, site_id, call.tenant.clock.now())
+    return document
+
+
+def _with_restrictions(web: JsonObject) -> JsonObject:
+    properties = web["properties"]
+    shown = {"ipSecurityRestrictions": effective_restrictions(properties)}
+    return web | {"properties": properties | shown}
+
+
+def _reference(site_id: str, name: str, resolved: ResolvedReference) -> JsonObject:
+    properties: JsonObject = {
+        "reference": resolved.text,
+        "status": resolved.status,
+        "source": "KeyVault",
+    }
+    if resolved.reference is not None:
+        properties |= {
+            "vaultName": resolved.reference.vault,
+            "secretName": resolved.reference.secret,
+            "secretVersion": resolved.reference.version or None,
+            "activeVersion": resolved.active_version,
+            "identityType": {"type": "SystemAssigned"},
+        }
+    return {
+        "id": f"{site_id}/{_REFERENCES}/{name}",
+        "name": name,
+        "type": "Microsoft.Web/sites/config/configreferences",
+        "properties": properties,
+    }

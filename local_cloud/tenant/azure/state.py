@@ -1,0 +1,85 @@
+"""Everything the Azure side of the tenant remembers, in one place.
+
+Resource Manager's documents are in `resources`; what no document holds (contents of vaults,
+restarts, which host a network security group stands before) is beside them. A service reaches it
+with `tenant.part(Azure)`.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from local_cloud.tenant.azure.references import ResolvedReference
+from local_cloud.tenant.azure.resources import ResourceStore
+from local_cloud.tenant.azure.service_tags import ServiceTags, published_service_tags
+from local_cloud.tenant.azure.vault_contents import VaultContents
+
+POLICIES = "Microsoft.PowerPlatform/enterprisePolicies"
+VAULTS = "Microsoft.KeyVault/vaults"
+SITES = "Microsoft.Web/sites"
+SLOTS = "Microsoft.Web/sites/slots"
+SECURITY_GROUPS = "Microsoft.Network/networkSecurityGroups"
+
+
+class EventSchema(StrEnum):
+    """`eventDeliverySchema` of the event subscriptions."""
+
+    EVENT_GRID = "EventGridSchema"
+    CLOUD_EVENTS = "CloudEventSchemaV1_0"
+
+
+class EpochForm(StrEnum):
+    """How a key event writes `NBF` and `EXP`; Microsoft's samples show both (§10.1)."""
+
+    NUMBER = "number"
+    STRING = "string"
+
+
+@dataclass(slots=True, kw_only=True)
+class EventSettings:
+    """How Event Grid delivers, and which of its quirks show."""
+
+    schema: EventSchema = EventSchema.EVENT_GRID
+    epoch_form: EpochForm = EpochForm.NUMBER
+    #: Write `"ObjectName "` and `" <version>"`, with blanks, as Microsoft's own sample does.
+    has_stray_blanks: bool = False
+    #: How often each event arrives: delivery is at least once.
+    copies: int = 1
+    key_queue: str = "key-events"
+    policy_queue: str = "policy-events"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardedHost:
+    """A customer's host behind a network security group."""
+
+    group_id: str
+    #: Its address inside the network, which rules may name as their destination.
+    address: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Azure:
+    """The state behind `management.azure.com` and `*.vault.azure.net`."""
+
+    #: Id → display name.
+    subscriptions: dict[str, str] = field(default_factory=dict)
+    resources: ResourceStore = field(default_factory=ResourceStore)
+    #: By lower-case name.
+    vaults: dict[str, VaultContents] = field(default_factory=dict)
+    service_tags: ServiceTags = field(default_factory=published_service_tags)
+    events: EventSettings = field(default_factory=EventSettings)
+    #: Site or slot id in lower case → how often a configuration change restarted it.
+    restarts: Counter[str] = field(default_factory=Counter)
+    #: Site or slot id in lower case → setting → what the running site knows of its reference.
+    references: dict[str, dict[str, ResolvedReference]] = field(default_factory=dict)
+    #: Host name → what stands before it.
+    guarded_hosts: dict[str, GuardedHost] = field(default_factory=dict)
+    #: Whether disabling a key version within 28 days of its successor locks environments (§4).
+    is_early_disabling_fatal: bool = True
+    #: Items per page of every list.
+    page_size: int = 100
+
+    def vault(self, name: str) -> VaultContents | None:
+        """Return the contents of a vault."""
+        return self.vaults.get(name.lower())

@@ -1,0 +1,122 @@
+"""What every call to a vault has in common: challenge, api-version, paging, refusals."""
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.state import VAULTS, Azure
+from local_cloud.tenant.azure.vault_contents import Attributes, VaultContents
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.routing import AnyCaseRoute
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.core.tokens import require_token
+from local_cloud.tenant.entra.directory import Directory
+
+AUDIENCE = "https://vault.azure.net"
+
+#: A page of a vault holds 25 items unless `maxresults` says less.
+_PAGE_SIZE = 25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaultCall:
+    """One accepted call."""
+
+    request: Request
+    tenant: Tenant
+    vault: VaultContents
+
+    @property
+    def now(self) -> datetime:
+        """The tenant's time."""
+        return self.tenant.clock.now()
+
+    @property
+    def url(self) -> str:
+        """The vault's address, without a slash at its end."""
+        return f"https://{self.vault.name}.vault.azure.net"
+
+    def path(self, name: str) -> str:
+        """Return a named part of the path, empty when the route has no such part."""
+        value: str = self.request.path_params.get(name, "")
+        return value
+
+    async def json(self) -> JsonObject:
+        """Return the body; PlatformError 400 unless it is a JSON object."""
+        try:
+            document = await self.request.json()
+        except json.JSONDecodeError as error:
+            raise bad_parameter("The request body is not JSON.") from error
+        if not isinstance(document, dict):
+            raise bad_parameter("The request body is not an object.")
+        return document
+
+    def attributes(self, attributes: Attributes) -> JsonObject:
+        """Return attributes with what the vault says about recovery."""
+        azure = self.tenant.part(Azure)
+        document = azure.resources.find(VAULTS, self.vault.resource_id)
+        properties = {} if document is None else document["properties"]
+        is_purge_protected = properties.get("enablePurgeProtection") is True
+        return attributes.as_wire() | {
+            "recoveryLevel": "Recoverable" if is_purge_protected else "Recoverable+Purgeable",
+            "recoverableDays": properties.get("softDeleteRetentionInDays", 90),
+        }
+
+    def page(self, items: Sequence[JsonObject]) -> JsonObject:
+        """Return one page of a list; `nextLink` is null on the last."""
+        query = self.request.query_params
+        start, size = query.get("$skiptoken", "0"), query.get("maxresults", str(_PAGE_SIZE))
+        if not start.isdecimal() or not size.isdecimal() or not 1 <= int(size) <= _PAGE_SIZE:
+            raise bad_parameter("maxresults or $skiptoken is invalid.")
+        end = int(start) + int(size)
+        next_url = self.request.url.include_query_params(**{"$skiptoken": end})
+        return {
+            "value": list(items[int(start) : end]),
+            "nextLink": str(next_url.replace(scheme="https")) if end < len(items) else None,
+        }
+
+
+type VaultHandler = Callable[[VaultCall], Awaitable[JsonObject]]
+
+
+def vault_route(method: str, path: str, handler: VaultHandler) -> Route:
+    """Serve a path of every vault with a handler, named as the handler is."""
+
+    async def endpoint(request: Request) -> Response:
+        tenant: Tenant = request.app.state.tenant
+        _challenge(request, tenant.part(Directory).tenant_id)
+        if not request.query_params.get("api-version"):
+            raise bad_parameter("The api-version query parameter is required.")
+        name = (request.url.hostname or "").partition(".")[0]
+        vault = tenant.part(Azure).vault(name)
+        if vault is None:
+            raise PlatformError(404, "VaultNotFound", f"There is no vault named '{name}'.")
+        call = VaultCall(request=request, tenant=tenant, vault=vault)
+        return JSONResponse(await handler(call))
+
+    return AnyCaseRoute(path, endpoint, methods=[method], name=handler.__name__)
+
+
+def bad_parameter(message: str) -> PlatformError:
+    """Make the refusal of a request that is wrong in itself."""
+    return PlatformError(400, "BadParameter", message)
+
+
+def _challenge(request: Request, tenant_id: str) -> None:
+    """Refuse a call without a token for Key Vault; say where to get one."""
+    try:
+        require_token(request, AUDIENCE)
+    except PlatformError as error:
+        challenge = (
+            f'Bearer authorization="https://login.microsoftonline.com/{tenant_id}", '
+            f'resource="{AUDIENCE}"'
+        )
+        raise PlatformError(
+            401, "Unauthorized", error.message, headers={"WWW-Authenticate": challenge}
+        ) from error

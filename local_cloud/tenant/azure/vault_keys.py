@@ -1,0 +1,210 @@
+"""Keys of a vault: read, rotate, switch versions on and off (platform-contract.md §4)."""
+
+from starlette.routing import Route
+
+from local_cloud.tenant.azure.events import KeyEvent, KeyNews, publish_key_event
+from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.vault_call import VaultCall, bad_parameter, vault_route
+from local_cloud.tenant.azure.vault_contents import (
+    Attributes,
+    Key,
+    KeyVersion,
+    rotate,
+    to_epoch,
+)
+from local_cloud.tenant.core.platform_error import PlatformError
+
+_OPERATIONS = ["encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey"]
+_KEY_TYPES = ("RSA", "RSA-HSM")
+_KEY_SIZES = (2048, 3072, 4096)
+
+
+def routes() -> list[Route]:
+    """Return the routes of keys; fixed last parts come before `{version}`."""
+    key = "/keys/{name}"
+    return [
+        vault_route("GET", "/keys", list_keys),
+        vault_route("POST", f"{key}/create", create_key),
+        vault_route("POST", f"{key}/rotate", rotate_key),
+        vault_route("GET", f"{key}/rotationpolicy", get_rotation_policy),
+        vault_route("PUT", f"{key}/rotationpolicy", update_rotation_policy),
+        vault_route("GET", f"{key}/versions", list_key_versions),
+        vault_route("GET", key, get_key),
+        vault_route("GET", f"{key}/", get_key),
+        vault_route("GET", f"{key}/{{version}}", get_key),
+        vault_route("PATCH", f"{key}/", update_key),
+        vault_route("PATCH", f"{key}/{{version}}", update_key),
+        vault_route("DELETE", key, delete_key),
+        vault_route("GET", "/deletedkeys/{name}", get_deleted_key),
+        vault_route("POST", "/deletedkeys/{name}/recover", recover_deleted_key),
+    ]
+
+
+async def list_keys(call: VaultCall) -> JsonObject:
+    """List the keys, without their material."""
+    return call.page(
+        [
+            {
+                "kid": f"{call.url}/keys/{key.name}",
+                "attributes": call.attributes(key.latest.attributes),
+                "tags": key.latest.tags,
+            }
+            for key in call.vault.keys.values()
+        ]
+    )
+
+
+async def list_key_versions(call: VaultCall) -> JsonObject:
+    """List the versions of a key, without their material."""
+    key = _existing_key(call)
+    return call.page(
+        [
+            {
+                "kid": _kid(call, key, version),
+                "attributes": call.attributes(version.attributes),
+                "tags": version.tags,
+            }
+            for version in key.versions
+        ]
+    )
+
+
+async def get_key(call: VaultCall) -> JsonObject:
+    """Return a version of a key, the current one when none is named."""
+    key = _existing_key(call)
+    return _bundle(call, key, _existing_version(call, key))
+
+
+async def create_key(call: VaultCall) -> JsonObject:
+    """Create a key, or a new version of it."""
+    body, name = await call.json(), call.path("name")
+    kind, size = body.get("kty", ""), body.get("key_size") or 2048
+    if kind not in _KEY_TYPES or size not in _KEY_SIZES:
+        raise bad_parameter(f"A key of type '{kind}' with {size} bits is not supported.")
+    if name.lower() in call.vault.deleted_keys:
+        raise PlatformError(
+            409,
+            "Conflict",
+            f"Key {name} is currently in a deleted but recoverable state, and its name cannot be "
+            "reused; in this state, the key can only be recovered or purged.",
+            innererror={"code": "ObjectIsDeletedButRecoverable"},
+        )
+    attributes = Attributes(created=call.now, updated=call.now)
+    attributes.change(body.get("attributes") or {}, call.now)
+    key = call.vault.keys.setdefault(name.lower(), Key(name=name, key_type=kind, size=size))
+    return await _announce(call, key, key.add_version(attributes))
+
+
+async def rotate_key(call: VaultCall) -> JsonObject:
+    """Make a new current version by the key's rotation policy."""
+    key = _existing_key(call)
+    return await _announce(call, key, rotate(key, call.now))
+
+
+async def get_rotation_policy(call: VaultCall) -> JsonObject:
+    """Return the rotation policy of a key."""
+    return _rotation_policy(call, _existing_key(call))
+
+
+async def update_rotation_policy(call: VaultCall) -> JsonObject:
+    """Replace the rotation policy of a key."""
+    key, body, now = _existing_key(call), await call.json(), to_epoch(call.now)
+    created = key.rotation_policy.get("attributes", {}).get("created", now)
+    key.rotation_policy = {
+        "lifetimeActions": body.get("lifetimeActions") or [],
+        "attributes": (body.get("attributes") or {}) | {"created": created, "updated": now},
+    }
+    return _rotation_policy(call, key)
+
+
+async def update_key(call: VaultCall) -> JsonObject:
+    """Change attributes or tags of a version: this is how one is disabled."""
+    key, body = _existing_key(call), await call.json()
+    version = _existing_version(call, key)
+    version.attributes.change(body.get("attributes") or {}, call.now)
+    if body.get("tags") is not None:
+        version.tags = body["tags"]
+    return _bundle(call, key, version)
+
+
+async def delete_key(call: VaultCall) -> JsonObject:
+    """Delete a key with all its versions; soft delete keeps it in the vault's bin."""
+    key = _existing_key(call)
+    call.vault.deleted_keys[key.name.lower()] = call.vault.keys.pop(key.name.lower())
+    return _deleted_bundle(call, key)
+
+
+async def get_deleted_key(call: VaultCall) -> JsonObject:
+    """Return a key from the vault's bin."""
+    return _deleted_bundle(call, _deleted_key(call))
+
+
+async def recover_deleted_key(call: VaultCall) -> JsonObject:
+    """Take a key out of the vault's bin, with all its versions."""
+    key = _deleted_key(call)
+    call.vault.keys[key.name.lower()] = call.vault.deleted_keys.pop(key.name.lower())
+    return _bundle(call, key, key.latest)
+
+
+def _existing_key(call: VaultCall) -> Key:
+    key = call.vault.key(call.path("name"))
+    if key is None:
+        raise _key_not_found(call)
+    return key
+
+
+def _deleted_key(call: VaultCall) -> Key:
+    key = call.vault.deleted_keys.get(call.path("name").lower())
+    if key is None:
+        raise _key_not_found(call)
+    return key
+
+
+def _existing_version(call: VaultCall, key: Key) -> KeyVersion:
+    version = key.find(call.path("version"))
+    if version is None:
+        raise _key_not_found(call)
+    return version
+
+
+def _key_not_found(call: VaultCall) -> PlatformError:
+    name = "/".join(part for part in (call.path("name"), call.path("version")) if part)
+    return PlatformError(
+        404,
+        "KeyNotFound",
+        f"A key with (name/id) {name} was not found in this key vault. If you recently deleted "
+        "this key you may be able to recover it using the correct recovery command.",
+    )
+
+
+async def _announce(call: VaultCall, key: Key, version: KeyVersion) -> JsonObject:
+    news = KeyNews(kind=KeyEvent.NEW_VERSION, vault=call.vault, key_name=key.name, version=version)
+    await publish_key_event(call.tenant, news)
+    return _bundle(call, key, version)
+
+
+def _kid(call: VaultCall, key: Key, version: KeyVersion) -> str:
+    return f"{call.url}/keys/{key.name}/{version.version}"
+
+
+def _bundle(call: VaultCall, key: Key, version: KeyVersion) -> JsonObject:
+    return {
+        "key": {
+            "kid": _kid(call, key, version),
+            "kty": key.key_type,
+            "key_ops": _OPERATIONS,
+            "n": version.modulus,
+            "e": "AQAB",
+        },
+        "attributes": call.attributes(version.attributes),
+        "tags": version.tags,
+    }
+
+
+def _deleted_bundle(call: VaultCall, key: Key) -> JsonObject:
+    return _bundle(call, key, key.latest) | {"recoveryId": f"{call.url}/deletedkeys/{key.name}"}
+
+
+def _rotation_policy(call: VaultCall, key: Key) -> JsonObject:
+    policy = {"lifetimeActions": [], "attributes": {}} | key.rotation_policy
+    return {"id": f"{call.url}/keys/{key.name}/rotationpolicy"} | policy

@@ -1,0 +1,125 @@
+"""Secrets of a vault: ids in lists, values one by one, a new version per write (§8)."""
+
+from starlette.routing import Route
+
+from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.vault_call import VaultCall, bad_parameter, vault_route
+from local_cloud.tenant.azure.vault_contents import (
+    Attributes,
+    Secret,
+    SecretVersion,
+    new_version_id,
+)
+from local_cloud.tenant.core.platform_error import PlatformError
+
+
+def routes() -> list[Route]:
+    """Return the routes of secrets; `versions` comes before `{version}`."""
+    secret = "/secrets/{name}"
+    return [
+        vault_route("GET", "/secrets", list_secrets),
+        vault_route("PUT", secret, set_secret),
+        vault_route("GET", f"{secret}/versions", list_secret_versions),
+        vault_route("GET", secret, get_secret),
+        vault_route("GET", f"{secret}/", get_secret),
+        vault_route("GET", f"{secret}/{{version}}", get_secret),
+        vault_route("PATCH", f"{secret}/", update_secret),
+        vault_route("PATCH", f"{secret}/{{version}}", update_secret),
+    ]
+
+
+async def list_secrets(call: VaultCall) -> JsonObject:
+    """List the secrets, without their values."""
+    secrets = call.vault.secrets.values()
+    return call.page(
+        [_item(call, f"{call.url}/secrets/{secret.name}", secret.latest) for secret in secrets]
+    )
+
+
+async def list_secret_versions(call: VaultCall) -> JsonObject:
+    """List the versions of a secret, without their values."""
+    secret = _existing_secret(call)
+    return call.page(
+        [_item(call, _id(call, secret, version), version) for version in secret.versions]
+    )
+
+
+async def get_secret(call: VaultCall) -> JsonObject:
+    """Return a version with its value; a disabled one is refused."""
+    secret = _existing_secret(call)
+    version = _existing_version(call, secret)
+    if not version.attributes.enabled:
+        raise PlatformError(
+            403,
+            "Forbidden",
+            "Operation get is not allowed on a disabled secret.",
+            innererror={"code": "SecretDisabled"},
+        )
+    return _bundle(call, secret, version)
+
+
+async def set_secret(call: VaultCall) -> JsonObject:
+    """Write a value: a new version becomes the current one."""
+    body, name = await call.json(), call.path("name")
+    if not isinstance(body.get("value"), str):
+        raise bad_parameter("A secret needs a value.")
+    attributes = Attributes(created=call.now, updated=call.now)
+    attributes.change(body.get("attributes") or {}, call.now)
+    version = SecretVersion(
+        version=new_version_id(),
+        value=body["value"],
+        attributes=attributes,
+        content_type=body.get("contentType"),
+        tags=body.get("tags") or {},
+    )
+    return _bundle(call, call.vault.put_secret(name, version), version)
+
+
+async def update_secret(call: VaultCall) -> JsonObject:
+    """Change attributes, content type or tags of a version; the answer has no value."""
+    secret, body = _existing_secret(call), await call.json()
+    version = _existing_version(call, secret)
+    version.attributes.change(body.get("attributes") or {}, call.now)
+    version.content_type = body.get("contentType", version.content_type)
+    if body.get("tags") is not None:
+        version.tags = body["tags"]
+    return _item(call, _id(call, secret, version), version)
+
+
+def _existing_secret(call: VaultCall) -> Secret:
+    secret = call.vault.secret(call.path("name"))
+    if secret is None:
+        raise _secret_not_found(call)
+    return secret
+
+
+def _existing_version(call: VaultCall, secret: Secret) -> SecretVersion:
+    version = secret.find(call.path("version"))
+    if version is None:
+        raise _secret_not_found(call)
+    return version
+
+
+def _secret_not_found(call: VaultCall) -> PlatformError:
+    name = "/".join(part for part in (call.path("name"), call.path("version")) if part)
+    return PlatformError(
+        404,
+        "SecretNotFound",
+        f"A secret with (name/id) {name} was not found in this key vault. If you recently deleted "
+        "this secret you may be able to recover it using the correct recovery command.",
+    )
+
+
+def _id(call: VaultCall, secret: Secret, version: SecretVersion) -> str:
+    return f"{call.url}/secrets/{secret.name}/{version.version}"
+
+
+def _item(call: VaultCall, secret_id: str, version: SecretVersion) -> JsonObject:
+    item: JsonObject = {"id": secret_id, "attributes": call.attributes(version.attributes)}
+    if version.content_type is not None:
+        item["contentType"] = version.content_type
+    return item | {"tags": version.tags}
+
+
+def _bundle(call: VaultCall, secret: Secret, version: SecretVersion) -> JsonObject:
+    return _item(call, _id(call, secret, version), version) | {"value": version.value}

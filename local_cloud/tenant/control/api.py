@@ -1,0 +1,116 @@
+"""The control API: plain HTTP on a loopback port, for tests and for the demo.
+
+It is no part of the platform. Each operation is described in docs/local-tenant.md.
+"""
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from local_cloud.tenant.control import azure, power_platform
+from local_cloud.tenant.core.calls import Budget
+from local_cloud.tenant.core.clock import iso
+from local_cloud.tenant.core.faults import Fault
+from local_cloud.tenant.core.platform_error import PlatformError, render_platform_error
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.entra.managed_identity import issue_identity_token
+from local_cloud.tenant.flows.self_starting import tick
+
+
+def control_application(tenant: Tenant, identity_header: str) -> Starlette:
+    """The application of the control port."""
+    app = Starlette(
+        routes=[
+            Route("/msi/token", issue_identity_token),
+            Route("/clock", read_clock),
+            Route("/clock/advance", advance_clock, methods=["POST"]),
+            Route("/refused-hosts", read_refused_hosts),
+            Route("/calls", read_calls),
+            Route("/calls/reset", reset_calls, methods=["POST"]),
+            Route("/budgets", set_budgets, methods=["PUT"]),
+            Route("/faults", add_fault, methods=["POST"]),
+            Route("/faults", clear_faults, methods=["DELETE"]),
+            *azure.control_routes(),
+            *power_platform.control_routes(),
+        ],
+        exception_handlers={
+            PlatformError: render_platform_error,
+            KeyError: _bad_request,
+            TypeError: _bad_request,
+            ValueError: _bad_request,
+        },
+    )
+    app.state.tenant = tenant
+    app.state.identity_header = identity_header
+    return app
+
+
+def tenant_of(request: Request) -> Tenant:
+    """The tenant that a control request is about."""
+    tenant: Tenant = request.app.state.tenant
+    return tenant
+
+
+async def _bad_request(_: Request, error: Exception) -> Response:
+    body = PlatformError(400, "BadControlRequest", f"{type(error).__name__}: {error}").body()
+    return JSONResponse(body, 400)
+
+
+async def read_clock(request: Request) -> Response:
+    """The tenant's time."""
+    return JSONResponse({"now": iso(tenant_of(request).clock.now())})
+
+
+async def advance_clock(request: Request) -> Response:
+    """Body `{"seconds": n}`: let n seconds pass at once."""
+    tenant_of(request).clock.advance(float((await request.json())["seconds"]))
+    await tick(tenant_of(request))
+    return await read_clock(request)
+
+
+async def read_refused_hosts(request: Request) -> Response:
+    """Hosts that clients asked the tunnel for and that the tenant does not serve."""
+    return JSONResponse(request.app.state.refused_hosts)
+
+
+async def read_calls(request: Request) -> Response:
+    """How often each route and each capability was called or throttled."""
+    calls = tenant_of(request).calls
+    return JSONResponse(
+        {
+            "routes": dict(calls.routes),
+            "capabilities": dict(calls.capabilities),
+            "throttled": dict(calls.throttled),
+        }
+    )
+
+
+async def reset_calls(request: Request) -> Response:
+    """Set all counts to zero."""
+    tenant_of(request).calls.reset()
+    return Response(status_code=204)
+
+
+async def set_budgets(request: Request) -> Response:
+    """Body `{"flow_service": {"calls": 5, "seconds": 60}}`; null takes a budget away."""
+    budgets = tenant_of(request).calls.budgets
+    for name, budget in (await request.json()).items():
+        budgets.pop(name, None)
+        if budget is not None:
+            budgets[name] = Budget(**budget)
+    return Response(status_code=204)
+
+
+async def add_fault(request: Request) -> Response:
+    """Body: a `Fault` (faults.py) as JSON, or a list of them."""
+    orders = await request.json()
+    for order in orders if isinstance(orders, list) else [orders]:
+        tenant_of(request).faults.add(Fault.from_json(order))
+    return Response(status_code=204)
+
+
+async def clear_faults(request: Request) -> Response:
+    """Forget all faults."""
+    tenant_of(request).faults.clear()
+    return Response(status_code=204)

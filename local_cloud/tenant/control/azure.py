@@ -1,0 +1,83 @@
+"""The Azure part of the control API: what only the inside of a tenant can see or cause.
+
+What an administrator does (rotate a key, open a firewall, change a setting) is done through the
+platform's own operations; docs/local-tenant-azure.md describes both.
+"""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from local_cloud.tenant.azure.events import KeyEvent, KeyNews, publish_key_event
+from local_cloud.tenant.azure.key_health import lock_reason
+from local_cloud.tenant.azure.reachability import FlowOrigin, find_refusal
+from local_cloud.tenant.azure.site_runtime import running_settings
+from local_cloud.tenant.azure.state import POLICIES, SITES, SLOTS, Azure
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.seed.azure import seed_azure
+
+
+def control_routes() -> list[Route]:
+    """Return the routes for the control application."""
+    return [
+        Route("/azure/seed", seed, methods=["POST"]),
+        Route("/azure/site", read_site),
+        Route("/azure/locks", read_locks),
+        Route("/azure/reachability", read_reachability),
+        Route("/azure/key-events", publish, methods=["POST"]),
+    ]
+
+
+async def seed(request: Request) -> Response:
+    """Body: a description as seed/azure.py reads it; added to what is there."""
+    seed_azure(_tenant(request), await request.json())
+    return Response(status_code=204)
+
+
+async def read_site(request: Request) -> Response:
+    """`?id=`: what the code of a site or slot reads now, and how often the site was restarted."""
+    site_id = request.query_params.get("id", "")
+    azure = _azure(request)
+    if not any(azure.resources.find(kind, site_id) for kind in (SITES, SLOTS)):
+        raise PlatformError(404, "NotFound", f"There is no site or slot '{site_id}'.")
+    settings = running_settings(azure, site_id, _tenant(request).clock.now())
+    return JSONResponse({"settings": settings, "restarts": azure.restarts[site_id.lower()]})
+
+
+async def read_locks(request: Request) -> Response:
+    """Per policy id: why its environments are locked, null where they are not."""
+    azure, now = _azure(request), _tenant(request).clock.now()
+    policies = azure.resources.of_type(POLICIES)
+    return JSONResponse(
+        {policy["id"]: lock_reason(azure, policy["id"], now) for policy in policies}
+    )
+
+
+async def read_reachability(request: Request) -> Response:
+    """`?host=&region=&isProtected=true`: what refuses a flow's call, null when it gets through."""
+    query = request.query_params
+    origin = FlowOrigin(region=query["region"], is_protected=query.get("isProtected") == "true")
+    refusal = find_refusal(_azure(request), query["host"], origin)
+    return JSONResponse({"refusedBy": refusal.resource_id if refusal else None})
+
+
+async def publish(request: Request) -> Response:
+    """Body `{"vault", "key", "kind"}`: publish a key event, e.g. `…KeyNearExpiry`."""
+    order = await request.json()
+    vault = _azure(request).vault(order["vault"])
+    key = vault.key(order["key"]) if vault else None
+    if vault is None or key is None:
+        raise PlatformError(404, "NotFound", f"There is no key '{order['vault']}/{order['key']}'.")
+    news = KeyNews(kind=KeyEvent(order["kind"]), vault=vault, key_name=key.name, version=key.latest)
+    await publish_key_event(_tenant(request), news)
+    return Response(status_code=204)
+
+
+def _tenant(request: Request) -> Tenant:
+    tenant: Tenant = request.app.state.tenant
+    return tenant
+
+
+def _azure(request: Request) -> Azure:
+    return _tenant(request).part(Azure)

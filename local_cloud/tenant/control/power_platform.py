@@ -1,0 +1,239 @@
+"""Control operations on environments and flows: what people do outside the product's sight."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from local_cloud.tenant.azure.linked_policies import is_locked
+from local_cloud.tenant.core.clock import iso
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.environments.environment import Environment
+from local_cloud.tenant.environments.flow import Flow, FlowState
+from local_cloud.tenant.environments.migration import settle_operation
+from local_cloud.tenant.environments.power_platform import PowerPlatform
+from local_cloud.tenant.flows.ledger import Cause, Ledger, run_json
+from local_cloud.tenant.flows.lifecycle import save, turn_off, turn_on
+from local_cloud.tenant.flows.runtime import Start, start_run
+from local_cloud.tenant.flows.self_starting import emit
+from local_cloud.tenant.flows.trigger_urls import callback
+from local_cloud.tenant.power_platform.links import start_link, start_unlink
+from local_cloud.tenant.seed.tenant import assume, seed
+
+_ENVIRONMENT = "/environments/{environment}"
+_FLOW = _ENVIRONMENT + "/flows/{flow}"
+
+
+def control_routes() -> list[Route]:
+    """Operations that docs/local-tenant.md describes."""
+    return [
+        Route("/seed", add_seed, methods=["POST"]),
+        Route("/assumptions", change_assumptions, methods=["PUT"]),
+        Route("/ledger", read_ledger),
+        Route("/tokens/expire", expire_tokens, methods=["POST"]),
+        Route("/outbox", read_outbox),
+        Route(_ENVIRONMENT, read_environment, methods=["GET"]),
+        Route(_ENVIRONMENT, change_environment, methods=["PATCH"]),
+        Route(_ENVIRONMENT + "/link", link_environment, methods=["POST"]),
+        Route(_ENVIRONMENT + "/unlink", unlink_environment, methods=["POST"]),
+        Route(_ENVIRONMENT + "/events", emit_event, methods=["POST"]),
+        Route(_ENVIRONMENT + "/connections/{connection}", share_connection, methods=["PATCH"]),
+        Route(_ENVIRONMENT + "/canvasApps/{app}", publish_app, methods=["PATCH"]),
+        Route(_ENVIRONMENT + "/flows", list_flows),
+        Route(_FLOW, read_flow, methods=["GET"]),
+        Route(_FLOW, edit_flow, methods=["PATCH"]),
+        Route(_FLOW + "/run", run_flow, methods=["POST"]),
+    ]
+
+
+def _tenant(request: Request) -> Tenant:
+    tenant: Tenant = request.app.state.tenant
+    return tenant
+
+
+def _environment(request: Request) -> Environment:
+    platform, name = _tenant(request).part(PowerPlatform), request.path_params["environment"]
+    environment = platform.environments.get(name)
+    if environment is None:
+        raise PlatformError(404, "EnvironmentNotFound", f"There is no environment '{name}'.")
+    settle_operation(platform, environment, _tenant(request).clock.now())
+    return environment
+
+
+def _flow(request: Request) -> tuple[Environment, Flow]:
+    environment, name = _environment(request), request.path_params["flow"].lower()
+    flow = environment.flows.get(name) or environment.workflows.get(name)
+    if flow is None:
+        raise PlatformError(404, "FlowNotFound", f"There is no flow '{name}'.")
+    return environment, flow
+
+
+async def add_seed(request: Request) -> Response:
+    """Body: a description as seed/tenant.py takes it; adds to what is there."""
+    seed(_tenant(request), await request.json())
+    return Response(status_code=204)
+
+
+async def change_assumptions(request: Request) -> Response:
+    """Body: assumption → value."""
+    assume(_tenant(request), await request.json())
+    return Response(status_code=204)
+
+
+async def read_ledger(request: Request) -> Response:
+    """All calls of flows from entry `?since=` on, and the next value of `since`."""
+    tenant = _tenant(request)
+    ledger, since = tenant.part(Ledger), int(request.query_params.get("since", "0"))
+    entries = ledger.to_json(since, tenant.clock.now())
+    return JSONResponse({"entries": entries, "next": since + len(entries)})
+
+
+async def expire_tokens(request: Request) -> Response:
+    """Refuse all tokens issued so far."""
+    _tenant(request).tokens.expire_all()
+    return Response(status_code=204)
+
+
+async def read_outbox(request: Request) -> Response:
+    """Events published while no Service Bus was joined."""
+    messages = _tenant(request).outbox.messages
+    return JSONResponse(
+        [
+            {"queue": message.queue, "body": message.body, "properties": message.properties}
+            for message in messages
+        ]
+    )
+
+
+async def read_environment(request: Request) -> Response:
+    """An environment's policy, and how far its migration is."""
+    environment, now = _environment(request), _tenant(request).clock.now()
+    present = [flow for flow in environment.order if flow.state != FlowState.DELETED]
+    return JSONResponse(
+        {
+            "id": environment.id,
+            "linkStatus": environment.policy.status if environment.policy else None,
+            "systemId": environment.policy.system_id if environment.policy else None,
+            "isMigrating": environment.is_migrating(now),
+            "isLocked": is_locked(_tenant(request), environment),
+            "flows": len(present),
+            "protectedFlows": sum(flow.is_protected(now) for flow in present),
+        }
+    )
+
+
+async def change_environment(request: Request) -> Response:
+    """Body `{"isLocked": true, "isManaged": …, "sku": …}`: what an administrator changes."""
+    environment, body = _environment(request), await request.json()
+    environment.is_locked = body.get("isLocked", environment.is_locked)
+    environment.is_managed = body.get("isManaged", environment.is_managed)
+    environment.sku = body.get("sku", environment.sku)
+    return await read_environment(request)
+
+
+async def link_environment(request: Request) -> Response:
+    """Body `{"systemId": …}`: link as an administrator does in the admin center."""
+    system_id = (await request.json())["systemId"]
+    start_link(_tenant(request), _environment(request), system_id, "administrator")
+    return await read_environment(request)
+
+
+async def unlink_environment(request: Request) -> Response:
+    """Take the environment off its policy."""
+    environment = _environment(request)
+    system_id = environment.policy.system_id if environment.policy else ""
+    start_unlink(_tenant(request), environment, system_id, "administrator")
+    return await read_environment(request)
+
+
+async def emit_event(request: Request) -> Response:
+    """Body `{"operationId": …}`: an event of a connector; names of the flows that it started."""
+    started = emit(_tenant(request), _environment(request), await request.json())
+    return JSONResponse({"started": started})
+
+
+async def share_connection(request: Request) -> Response:
+    """Body `{"sharedWith": [object id]}`: its owner shares a connection, or stops to."""
+    connection = _environment(request).connections.get(request.path_params["connection"])
+    if connection is None:
+        raise PlatformError(404, "ConnectionNotFound", "There is no such connection.")
+    connection.shared_with = set((await request.json())["sharedWith"])
+    return Response(status_code=204)
+
+
+async def publish_app(request: Request) -> Response:
+    """Body `{"flows": [id]}`: its maker publishes a canvas app with these flows."""
+    app = _environment(request).canvas_apps.get(request.path_params["app"])
+    if app is None:
+        raise PlatformError(404, "AppNotFound", "There is no such app.")
+    app.flows = tuple((await request.json())["flows"])
+    return Response(status_code=204)
+
+
+async def list_flows(request: Request) -> Response:
+    """All flows in brief, deleted ones too."""
+    environment, now = _environment(request), _tenant(request).clock.now()
+    return JSONResponse([_brief(flow, now) for flow in environment.order])
+
+
+def _brief(flow: Flow, now: Any) -> dict[str, Any]:
+    return {
+        "name": flow.name,
+        "workflowEntityId": flow.workflow_entity_id,
+        "workflowId": flow.workflow_id,
+        "displayName": flow.display_name,
+        "state": flow.state,
+        "owner": flow.owner,
+        "isProtected": flow.is_protected(now),
+        "inSolution": flow.is_in_solution,
+    }
+
+
+async def read_flow(request: Request) -> Response:
+    """Everything about a flow, its trigger URL with the signature and its runs included."""
+    environment, flow = _flow(request)
+    now = _tenant(request).clock.now()
+    has_url = flow.facts().has_callback_url
+    body = _brief(flow, now) | {
+        "clientData": flow.client_data,
+        "modified": iso(flow.modified),
+        "modifiedBy": flow.modified_by,
+        "description": flow.description,
+        "coOwners": flow.roles,
+        "solutions": sorted(flow.solutions),
+        "savedVariables": flow.saved_variables,
+        "triggerUrl": callback(environment, flow)["value"] if has_url else None,
+        "runs": [run_json(run, now) for run in flow.runs],
+    }
+    return JSONResponse(body)
+
+
+async def edit_flow(request: Request) -> Response:
+    """Body `{"by": object id, "clientData"|"displayName"|"state"|"runSeconds": …}`."""
+    environment, flow = _flow(request)
+    tenant, body = _tenant(request), await request.json()
+    by = body.get("by", flow.owner)
+    if "clientData" in body:
+        save(tenant, environment, flow, body["clientData"])
+    flow.display_name = body.get("displayName", flow.display_name)
+    flow.run_seconds = body.get("runSeconds", flow.run_seconds)
+    if body.get("state") == FlowState.STARTED:
+        turn_on(tenant, environment, flow, by)
+    elif body.get("state") == FlowState.STOPPED:
+        turn_off(tenant, environment, flow)
+    flow.touch(by, tenant.clock.now())
+    return await read_flow(request)
+
+
+async def run_flow(request: Request) -> Response:
+    """Start a flow by hand; 409 when it is off. Body `{"by": …}` is optional."""
+    environment, flow = _flow(request)
+    if flow.state != FlowState.STARTED:
+        raise PlatformError(409, "FlowIsOff", "The flow is not turned on.")
+    tenant = _tenant(request)
+    body = await request.json() if await request.body() else {}
+    start = Start(cause=Cause.MANUAL, by=body.get("by", "somebody"))
+    run = start_run(tenant, environment, flow, start)
+    return JSONResponse(run_json(run, tenant.clock.now()))

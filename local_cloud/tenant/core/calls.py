@@ -1,0 +1,72 @@
+"""Counts each call that reaches the tenant, and throttles a service above its budget."""
+
+import math
+from collections import Counter, defaultdict, deque
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from local_cloud.tenant.core.clock import Clock
+from local_cloud.tenant.core.platform_error import PlatformError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How many calls a capability answers in a sliding window."""
+
+    calls: int
+    seconds: float
+
+
+class CallLog:
+    """How often each route (`flow_service.get_flow`) and each capability was called.
+
+    A capability is a service's reads or its writes: `flow_service.read`, `dataverse.write`.
+    A budget is set for a capability or for a whole service (`flow_service`).
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.routes: Counter[str] = Counter()
+        self.capabilities: Counter[str] = Counter()
+        self.throttled: Counter[str] = Counter()
+        self.budgets: dict[str, Budget] = {}
+        self._recent: defaultdict[str, deque[datetime]] = defaultdict(deque)
+
+    def count(self, route: str, method: str) -> None:
+        """Note a call; PlatformError 429 with `Retry-After` when a budget is used up."""
+        service = route.partition(".")[0]
+        capability = f"{service}.{'read' if method in ('GET', 'HEAD') else 'write'}"
+        self.routes[route] += 1
+        self.capabilities[capability] += 1
+        for name in (capability, service):
+            if budget := self.budgets.get(name):
+                self._spend(name, budget)
+
+    def _spend(self, name: str, budget: Budget) -> None:
+        now, window = self._clock.now(), timedelta(seconds=budget.seconds)
+        recent = self._recent[name]
+        while recent and recent[0] <= now - window:
+            recent.popleft()
+        if len(recent) >= budget.calls:
+            self.throttled[name] += 1
+            wait = max(1, math.ceil((recent[0] + window - now).total_seconds()))
+            raise throttled(name, budget, wait)
+        recent.append(now)
+
+    def reset(self) -> None:
+        """Set all counts to zero; budgets stay."""
+        for counter in (self.routes, self.capabilities, self.throttled):
+            counter.clear()
+
+
+def throttled(name: str, budget: Budget, wait: int) -> PlatformError:
+    """The 429 of the service that a budget belongs to (contract §12)."""
+    headers = {"Retry-After": str(wait)}
+    if name.startswith("dataverse"):
+        message = (
+            f"Number of requests exceeded the limit of {budget.calls} "
+            f"over time window of {budget.seconds:.0f} seconds."
+        )
+        return PlatformError(429, "0x80072322", message, headers=headers)
+    message = f"Rate limit is exceeded. Try again in {wait} seconds."
+    return PlatformError(429, "TooManyRequests", message, headers=headers)

@@ -1,0 +1,169 @@
+"""The part of OData that callers of Dataverse and of run lists use.
+
+Filters: `eq ne gt ge lt le`, `and or not`, parentheses, `contains startswith endswith`, and
+literals (text, number, true/false, null, GUID, date). What is not understood is refused, never
+ignored.
+"""
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from local_cloud.tenant.core.platform_error import PlatformError
+
+type Row = Mapping[str, Any]
+type Predicate = Callable[[Row], bool]
+
+_TOKEN = re.compile(
+    r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<mark>[(),])|(?P<word>[^\s(),']+))",
+)
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
+_ORDERS: dict[str, Callable[[Any, Any], bool]] = {
+    "gt": operator.gt,
+    "ge": operator.ge,
+    "lt": operator.lt,
+    "le": operator.le,
+}
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+_FUNCTIONS: dict[str, Callable[[str, str], bool]] = {
+    "contains": lambda value, part: part in value,
+    "startswith": str.startswith,
+    "endswith": str.endswith,
+}
+
+
+def parse_filter(text: str) -> Predicate:
+    """A predicate over rows; PlatformError 400 for what is not understood."""
+    parser = _Parser(text)
+    predicate = parser.alternatives()
+    parser.require_end()
+    return predicate
+
+
+def select(row: Row, names: str | None) -> dict[str, Any]:
+    """A row with the properties of `$select` only; etags and the like stay."""
+    if not names:
+        return dict(row)
+    wanted = {name.strip() for name in names.split(",")}
+    unknown = wanted - row.keys()
+    if unknown:
+        raise invalid(f"Could not find a property named '{min(unknown)}'.")
+    return {key: value for key, value in row.items() if key in wanted or "@" in key}
+
+
+def sort_key(clause: str) -> tuple[Callable[[Row], Any], bool]:
+    """Key function and direction (True: descending) of an `$orderby` of one property."""
+    name, _, direction = clause.strip().partition(" ")
+    return (lambda row: (row.get(name) is not None, row.get(name))), direction.strip() == "desc"
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = self._split(text)
+        self._at = 0
+
+    def _split(self, text: str) -> list[str]:
+        tokens, place = [], 0
+        while text[place:].strip():
+            match = _TOKEN.match(text, place)
+            if match is None:
+                raise invalid(f"Syntax error in '{self._text}'.")
+            tokens.append(match.group().strip())
+            place = match.end()
+        return tokens
+
+    def _next(self) -> str:
+        if self._at >= len(self._tokens):
+            raise invalid(f"Syntax error at the end of '{self._text}'.")
+        self._at += 1
+        return self._tokens[self._at - 1]
+
+    def _take(self, *tokens: str) -> bool:
+        if self._at < len(self._tokens) and self._tokens[self._at] in tokens:
+            self._at += 1
+            return True
+        return False
+
+    def _expect(self, token: str) -> None:
+        if not self._take(token):
+            raise invalid(f"'{token}' expected in '{self._text}'.")
+
+    def require_end(self) -> None:
+        """Refuse what follows a complete filter."""
+        if self._at < len(self._tokens):
+            raise invalid(f"Syntax error at '{self._tokens[self._at]}' in '{self._text}'.")
+
+    def alternatives(self) -> Predicate:
+        """Terms joined by `or`."""
+        terms = [self._terms()]
+        while self._take("or"):
+            terms.append(self._terms())
+        return terms[0] if len(terms) == 1 else lambda row: any(term(row) for term in terms)
+
+    def _terms(self) -> Predicate:
+        factors = [self._factor()]
+        while self._take("and"):
+            factors.append(self._factor())
+        if len(factors) == 1:
+            return factors[0]
+        return lambda row: all(factor(row) for factor in factors)
+
+    def _factor(self) -> Predicate:
+        if self._take("not"):
+            inner = self._factor()
+            return lambda row: not inner(row)
+        if self._take("("):
+            grouped = self.alternatives()
+            self._expect(")")
+            return grouped
+        name = self._next()
+        return self._function(name) if self._take("(") else self._comparison(name)
+
+    def _function(self, name: str) -> Predicate:
+        if name not in _FUNCTIONS:
+            raise invalid(f"An unknown function with name '{name}' was found.")
+        column = self._next()
+        self._expect(",")
+        part = _literal(self._next())
+        self._expect(")")
+        function = _FUNCTIONS[name]
+        return lambda row: function(str(row.get(column) or "").lower(), str(part).lower())
+
+    def _comparison(self, column: str) -> Predicate:
+        name, value = self._next(), _literal(self._next())
+        if name in ("eq", "ne"):
+            return lambda row: _same(_like(row.get(column), value), value) is (name == "eq")
+        if name not in _ORDERS:
+            raise invalid(f"'{name}' is no operator in '{self._text}'.")
+        compare = _ORDERS[name]
+        return lambda row: row.get(column) is not None and compare(_like(row[column], value), value)
+
+
+def _literal(token: str) -> Any:
+    if token.startswith("'"):
+        return token[1:-1].replace("''", "'")
+    if token in ("true", "false", "null"):
+        return {"true": True, "false": False, "null": None}[token]
+    if _NUMBER.fullmatch(token):
+        return float(token) if "." in token else int(token)
+    return datetime.fromisoformat(token) if _MOMENT.fullmatch(token) else token
+
+
+def _like(value: Any, literal: Any) -> Any:
+    """A row's value in the form in which it compares with a literal: times as times."""
+    is_time = isinstance(literal, datetime) and isinstance(value, str)
+    return datetime.fromisoformat(value) if is_time else value
+
+
+def _same(left: Any, right: Any) -> bool:
+    if isinstance(left, str) and isinstance(right, str):
+        return left.lower() == right.lower()
+    return bool(left == right)
+
+
+def invalid(message: str) -> PlatformError:
+    """A query that OData refuses."""
+    return PlatformError(400, "0x80060888", message)

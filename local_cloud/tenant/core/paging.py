@@ -1,0 +1,39 @@
+"""Pages of a list: `nextLink` carries where the next page begins."""
+
+from collections.abc import Sequence
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+
+from local_cloud.tenant.core.platform_error import PlatformError
+
+#: Query parameter that holds the place of the next page.
+TOKEN = "$skiptoken"
+
+
+def page[Item](request: Request, items: Sequence[Item], size: int) -> tuple[list[Item], str | None]:
+    """The page that a request asks for, and the absolute link to the next one."""
+    start = start_of(request)
+    chosen = list(items[start : start + size])
+    return chosen, link(request, start + size) if start + size < len(items) else None
+
+
+def start_of(request: Request) -> int:
+    """The place that a request's skip token names, 0 without one."""
+    token = request.query_params.get(TOKEN, "0")
+    if not token.isdigit():
+        raise PlatformError(400, "InvalidSkipToken", "The skip token is not valid.")
+    return int(token)
+
+
+def link(request: Request, start: int) -> str:
+    """The request's own URL with another skip token."""
+    host = request.headers["host"].removesuffix(":443")
+    query = [(key, value) for key, value in request.query_params.multi_items() if key != TOKEN]
+    return f"https://{host}{request.url.path}?{urlencode([*query, (TOKEN, str(start))])}"
+
+
+def top(request: Request, default: int) -> int:
+    """`$top` of a request, at most the default."""
+    asked = request.query_params.get("$top", "")
+    return min(int(asked), default) if asked.isdigit() and int(asked) > 0 else default

@@ -1,0 +1,154 @@
+"""Which host is served by which service, and what happens around every route.
+
+A service module has `HOSTS` (exact names, or suffixes that start with a dot) and
+`routes(tenant) -> list[Route]`. A route's name (`Route(..., name="get_flow")`, by default the
+endpoint's function name) is what counts, budgets and faults go by: `flow_service.get_flow`.
+"""
+
+import asyncio
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from local_cloud.tenant.core.faults import Fault, FaultKind
+from local_cloud.tenant.core.platform_error import PlatformError, render_platform_error
+from local_cloud.tenant.core.tenant import Tenant
+
+#: Closes the connection that a scope arrived on; the server knows how.
+Abort = Callable[[Scope], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """One service of the platform."""
+
+    name: str
+    #: Exact host names, or suffixes with a leading dot.
+    hosts: tuple[str, ...]
+    routes: Callable[[Tenant], list[Route]]
+
+
+class AnyCaseRoute(Route):
+    """A route whose path matches whatever its case, as Azure's resource ids do."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        self.path_regex = re.compile(self.path_regex.pattern, re.IGNORECASE)
+
+
+class HostTable:
+    """Finds the service of a host name."""
+
+    def __init__(self, tenant: Tenant, services: Sequence[Service], abort: Abort) -> None:
+        self._exact: dict[str, ASGIApp] = {}
+        self._suffixes: list[tuple[str, ASGIApp]] = []
+        for service in services:
+            app = _application(tenant, service, abort)
+            for host in service.hosts:
+                if host.startswith("."):
+                    self._suffixes.append((host, app))
+                else:
+                    self._exact[host] = app
+        self._suffixes.sort(key=lambda entry: len(entry[0]), reverse=True)
+
+    def find(self, host: str) -> ASGIApp | None:
+        """The application that serves a host (without port), None when the tenant does not."""
+        host = host.lower()
+        if app := self._exact.get(host):
+            return app
+        return next((app for suffix, app in self._suffixes if host.endswith(suffix)), None)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request by its Host header."""
+        host = dict(scope["headers"]).get(b"host", b"").decode().rpartition(":")
+        name = host[0] if host[2].isdigit() and host[0] else "".join(host)
+        app = self.find(name) or JSONResponse(
+            PlatformError(421, "MisdirectedRequest", f"'{name}' is not served here.").body(), 421
+        )
+        await app(scope, receive, send)
+
+
+def _application(tenant: Tenant, service: Service, abort: Abort) -> ASGIApp:
+    routes = service.routes(tenant)
+    for route in routes:
+        route.app = _Instrumented(tenant, f"{service.name}.{route.name}", route.app, abort)
+    app = Starlette(
+        routes=routes,
+        exception_handlers={
+            PlatformError: render_platform_error,
+            404: _no_such_route,
+            **dict.fromkeys((ValueError, KeyError, TypeError), _unreadable),
+        },
+    )
+    app.router.redirect_slashes = False
+    app.state.tenant = tenant
+    return app
+
+
+async def _unreadable(_: Request, error: Exception) -> Response:
+    """A body that no endpoint could read."""
+    message = f"The request content is invalid: {type(error).__name__}: {error}."
+    return JSONResponse(PlatformError(400, "InvalidRequestContent", message).body(), 400)
+
+
+async def _no_such_route(request: Request, _: Exception) -> Response:
+    message = f"No route matches {request.method} {request.url.path}."
+    return JSONResponse(PlatformError(404, "ResourceNotFound", message).body(), 404)
+
+
+class _Instrumented:
+    """Counts a route's calls, throttles them, and lets them meet their faults."""
+
+    def __init__(self, tenant: Tenant, name: str, app: ASGIApp, abort: Abort) -> None:
+        self._tenant = tenant
+        self._name = name
+        self._app = app
+        self._abort = abort
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._tenant.calls.count(self._name, scope["method"])
+        fault = self._tenant.faults.take(self._name)
+        if fault is not None:
+            await self._meet(fault, scope, receive, send)
+        else:
+            await self._app(scope, receive, _with_request_id(send))
+
+    async def _meet(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
+        match fault.kind:
+            case FaultKind.FAIL:
+                raise PlatformError(fault.status, fault.code, fault.message, headers=fault.headers)
+            case FaultKind.DELAY:
+                await asyncio.sleep(fault.delay)
+                await self._app(scope, receive, _with_request_id(send))
+            case FaultKind.DROP_BEFORE:
+                await self._drop(scope, receive)
+            case FaultKind.DROP_AFTER:
+                await self._app(scope, receive, _swallow)
+                await self._drop(scope, receive)
+
+    async def _drop(self, scope: Scope, receive: Receive) -> None:
+        self._abort(scope)
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+async def _swallow(message: Message) -> None:
+    """An answer that nobody gets."""
+
+
+def _with_request_id(send: Send) -> Send:
+    async def stamped(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            request_id = secrets.token_hex(16).encode()
+            message["headers"] = [*message["headers"], (b"x-ms-request-id", request_id)]
+        await send(message)
+
+    return stamped

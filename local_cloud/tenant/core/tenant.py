@@ -1,0 +1,32 @@
+"""The tenant: all that its services share. It holds state and knows no network."""
+
+from typing import cast
+
+from local_cloud.tenant.core.calls import CallLog
+from local_cloud.tenant.core.clock import Clock
+from local_cloud.tenant.core.events import EventPublisher, Outbox
+from local_cloud.tenant.core.faults import FaultPlan
+from local_cloud.tenant.core.tokens import TokenIssuer
+
+
+class Tenant:
+    """One Entra tenant with its Power Platform and its Azure subscriptions."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.tokens = TokenIssuer()
+        self.faults = FaultPlan()
+        self.calls = CallLog(self.clock)
+        self.outbox = Outbox()
+        #: Publishes an event to a Service Bus queue: `await tenant.events(QueueMessage(...))`.
+        self.events: EventPublisher = self.outbox
+        self._parts: dict[type, object] = {}
+
+    def part[State](self, kind: type[State]) -> State:
+        """A service's own state, made on first use: `tenant.part(AzureState)`.
+
+        So each service keeps its state class beside its routes, and this file knows none of them.
+        """
+        if kind not in self._parts:
+            self._parts[kind] = kind()
+        return cast("State", self._parts[kind])

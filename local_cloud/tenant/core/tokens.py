@@ -1,0 +1,152 @@
+"""Access tokens: who calls, for which audience, and as an application or on a person's behalf.
+
+Tokens look like Entra's (three base64url parts, claims `aud iss tid oid appid idtyp|scp`). They are
+signed with a secret of this process, so that nobody but the tenant can make one, and they expire by
+the time of the machine, not by the tenant's clock: clients cache them by the former.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+
+from local_cloud.tenant.core.platform_error import PlatformError
+
+#: Seconds that a token lasts.
+LIFETIME = 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who a token speaks for."""
+
+    #: Entra object id of the user, or of the application's service principal.
+    object_id: str
+    #: Client id of the application that asked for the token.
+    app_id: str
+    #: True for a user's token, False for one that an application got for itself.
+    is_delegated: bool
+    #: Audience as the token carries it.
+    audience: str
+    tenant_id: str
+
+
+class TokenIssuer:
+    """Makes tokens and reads them back."""
+
+    def __init__(self) -> None:
+        self._secret = secrets.token_bytes(32)
+        self._refresh_tokens: dict[str, tuple[str, str]] = {}
+        self._generation = 0
+
+    def issue(self, caller: Caller) -> str:
+        """An access token for a caller."""
+        now = int(time.time())
+        claims: dict[str, Any] = {
+            "aud": caller.audience,
+            "iss": f"https://sts.windows.net/{caller.tenant_id}/",
+            "iat": now,
+            "nbf": now,
+            "exp": now + LIFETIME,
+            "appid": caller.app_id,
+            "oid": caller.object_id,
+            "sub": caller.object_id,
+            "tid": caller.tenant_id,
+            "uti": secrets.token_hex(8),
+            "ver": "1.0",
+            "xms_generation": self._generation,
+        }
+        claims |= {"scp": "user_impersonation"} if caller.is_delegated else {"idtyp": "app"}
+        return self._sign(claims)
+
+    def _sign(self, claims: dict[str, Any]) -> str:
+        head = _encode(json.dumps({"typ": "JWT", "alg": "HS256"}).encode())
+        body = _encode(json.dumps(claims).encode())
+        return f"{head}.{body}.{self._signature(head, body)}"
+
+    def id_token(self, claims: dict[str, Any]) -> str:
+        """An OpenID identity token with the claims given; msal decodes it, unverified."""
+        return self._sign(claims)
+
+    def read(self, token: str) -> Caller:
+        """The caller of a token; ValueError when it is not ours, broken or expired."""
+        try:
+            head, body, signature = token.split(".")
+            claims = json.loads(_decode(body))
+        except (ValueError, binascii.Error) as error:
+            raise ValueError("not a token of this tenant") from error
+        if not hmac.compare_digest(signature, self._signature(head, body)):
+            raise ValueError("the token's signature is not this tenant's")
+        if claims["exp"] <= time.time() or claims["xms_generation"] != self._generation:
+            raise ValueError("the token has expired")
+        return Caller(
+            object_id=claims["oid"],
+            app_id=claims["appid"],
+            is_delegated="scp" in claims,
+            audience=claims["aud"],
+            tenant_id=claims["tid"],
+        )
+
+    def expire_all(self) -> None:
+        """Refuse every access token issued until now, as after a revocation."""
+        self._generation += 1
+
+    def remember_refresh_token(self, object_id: str, app_id: str) -> str:
+        """A new refresh token for a user who signed in to an application."""
+        token = secrets.token_urlsafe(32)
+        self._refresh_tokens[token] = (object_id, app_id)
+        return token
+
+    def redeem_refresh_token(self, token: str) -> tuple[str, str] | None:
+        """(object id, client id) of a refresh token, None for an unknown one."""
+        return self._refresh_tokens.get(token)
+
+    def _signature(self, head: str, body: str) -> str:
+        return _encode(hmac.digest(self._secret, f"{head}.{body}".encode(), hashlib.sha256))
+
+
+def require_token(request: Request, *audiences: str) -> Caller:
+    """The caller of a request whose bearer token has one of the audiences, else a 401.
+
+    Audiences are compared without their final slashes and without regard to case, as the platform
+    does for its own APIs.
+    """
+    issuer: TokenIssuer = request.app.state.tenant.tokens
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise _unauthenticated("AuthenticationFailed", "The 'Authorization' header is missing.")
+    try:
+        caller = issuer.read(token)
+    except ValueError as error:
+        code = "ExpiredAuthenticationToken" if "expired" in str(error) else "AuthenticationFailed"
+        raise _unauthenticated(code, f"The access token is invalid: {error}.") from error
+    if same_audience(caller.audience) not in map(same_audience, audiences):
+        raise _unauthenticated(
+            "InvalidAuthenticationToken",
+            f"The access token is for the audience '{caller.audience}', which is not accepted.",
+        )
+    return caller
+
+
+def same_audience(audience: str) -> str:
+    """An audience in the form in which two spellings of it are equal."""
+    return audience.lower().rstrip("/")
+
+
+def _unauthenticated(code: str, message: str) -> PlatformError:
+    return PlatformError(401, code, message, headers={"WWW-Authenticate": "Bearer"})
+
+
+def _encode(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _decode(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -1,0 +1,103 @@
+"""Who acts in Dataverse: the caller's user row, impersonation, and rights on flows (§14.1)."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.tokens import require_token
+from local_cloud.tenant.environments.access import tenant_of
+from local_cloud.tenant.environments.environment import Environment, Row
+from local_cloud.tenant.environments.flow import Flow, Role
+from local_cloud.tenant.environments.migration import settle_operation
+from local_cloud.tenant.environments.power_platform import PowerPlatform
+
+#: Column of a user row that is not sent: holds System Administrator.
+IS_ADMINISTRATOR = "isadministrator"
+#: Column of a user row that is not sent: holds prvActOnBehalfOfAnotherUser.
+MAY_IMPERSONATE = "mayimpersonate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who a request acts as."""
+
+    #: Object id of whoever the change counts for.
+    object_id: str
+    #: Object id of the caller, when it acts for somebody else.
+    on_behalf_by: str | None
+    #: May change everybody's rows (of both, when one acts for another).
+    is_administrator: bool
+
+
+def require_actor(request: Request) -> tuple[Environment, Actor]:
+    """The environment of the host, and who acts in it."""
+    tenant = tenant_of(request)
+    host = request.headers["host"].partition(":")[0]
+    environment = tenant.part(PowerPlatform).environment_of_host(host)
+    if environment is None:
+        raise PlatformError(404, "0x80048d02", f"No organization is found at '{host}'.")
+    audiences = (f"https://{environment.org_host}", f"https://{environment.api_host}")
+    caller = require_token(request, *audiences)
+    settle_operation(tenant.part(PowerPlatform), environment, tenant.clock.now())
+    user = environment.users.get(caller.object_id.lower())
+    if user is None:
+        message = f"The user {caller.object_id} is not a member of the organization."
+        raise PlatformError(403, "0x80072560", message)
+    return environment, _impersonate(request, environment, user)
+
+
+def _impersonate(request: Request, environment: Environment, user: Row) -> Actor:
+    caller_id = user["azureactivedirectoryobjectid"]
+    other_object = request.headers.get("CallerObjectId")
+    other_user = request.headers.get("MSCRMCallerID")
+    if not other_object and not other_user:
+        is_administrator = bool(user.get(IS_ADMINISTRATOR))
+        return Actor(object_id=caller_id, on_behalf_by=None, is_administrator=is_administrator)
+    if other_object:
+        other = environment.users.get(other_object.lower())
+    else:
+        other = environment.table("systemusers").get((other_user or "").lower())
+    if other is None:
+        raise PlatformError(403, "0x80072560", "The impersonated user does not exist.")
+    if other["isdisabled"]:
+        raise PlatformError(403, "0x80040225", "The specified user is disabled.")
+    if not user.get(MAY_IMPERSONATE):
+        raise missing_privilege(caller_id, "prvActOnBehalfOfAnotherUser")
+    return Actor(
+        object_id=other["azureactivedirectoryobjectid"],
+        on_behalf_by=caller_id,
+        is_administrator=bool(user.get(IS_ADMINISTRATOR) and other.get(IS_ADMINISTRATOR)),
+    )
+
+
+def require_right(flow: Flow, actor: Actor, *, to_write: bool) -> None:
+    """Refuse who has no right on a flow's row; of an impersonation both need it."""
+    if actor.is_administrator:
+        return
+    role = flow.role_of(actor.object_id)
+    if role is None or (to_write and role == Role.CAN_VIEW):
+        raise missing_privilege(
+            actor.object_id, "prvWriteWorkflow" if to_write else "prvReadWorkflow"
+        )
+
+
+def missing_privilege(object_id: str, privilege: str) -> PlatformError:
+    """Dataverse's refusal of a missing privilege."""
+    message = f"Principal user (Id={object_id}) is missing {privilege} privilege."
+    return PlatformError(403, "0x80040220", message)
+
+
+def user_id_of(environment: Environment, object_id: str | None) -> str | None:
+    """The `systemuserid` of a person or application; None for none."""
+    user = environment.users.get((object_id or "").lower())
+    return user["systemuserid"] if user else None
+
+
+def object_id_of(environment: Environment, user_id: str) -> str:
+    """The object id behind a `systemuserid`; PlatformError 404 for none."""
+    user = environment.table("systemusers").get(user_id.lower())
+    if user is None:
+        message = f"systemuser With Id = {user_id} Does Not Exist"
+        raise PlatformError(404, "0x80040217", message)
+    return str(user["azureactivedirectoryobjectid"])

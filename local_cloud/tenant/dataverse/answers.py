@@ -1,0 +1,68 @@
+"""Answers of Dataverse's Web API: lists by query option and page, rows written, plain rows."""
+
+from collections.abc import Sequence
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from local_cloud.tenant.core.odata import parse_filter, select, sort_key
+from local_cloud.tenant.core.paging import link, start_of
+from local_cloud.tenant.dataverse.rows import TABLES
+from local_cloud.tenant.environments.access import platform_of
+from local_cloud.tenant.environments.environment import Environment, Row
+
+#: Entity set → key column.
+KEYS = {"workflows": "workflowid"} | {name: table.key for name, table in TABLES.items()}
+BASE = "/api/data/v9.2"
+
+
+def list_answer(request: Request, rows: Sequence[Row]) -> Response:
+    """A page of the rows that match; the next link names the place where it goes on."""
+    query = request.query_params
+    if order := query.get("$orderby"):
+        key, descending = sort_key(order)
+        rows = sorted(rows, key=key, reverse=descending)
+    matches = parse_filter(query["$filter"]) if "$filter" in query else None
+    size, place = _page_size(request), start_of(request)
+    chosen: list[Row] = []
+    while place < len(rows) and len(chosen) < size:
+        row = rows[place]
+        place += 1
+        if matches is None or matches(row):
+            chosen.append(select(row, _select_with_lookups(query.get("$select"), row)))
+    body: Row = {"@odata.context": f"{request.url.path}#rows", "value": chosen}
+    limited = query.get("$top", "").isdigit()
+    if place < len(rows) and not limited:
+        body["@odata.nextLink"] = link(request, place)
+    return row_answer(body)
+
+
+def _select_with_lookups(names: str | None, row: Row) -> str | None:
+    expanded = [name for name in TABLES["environmentvariablevalues"].lookups if name in row]
+    return ",".join([names, *expanded]) if names else None
+
+
+def _page_size(request: Request) -> int:
+    limit = platform_of(request).assumptions.dataverse_page
+    asked = request.query_params.get("$top", "")
+    if not asked.isdigit():
+        prefer = request.headers.get("Prefer", "").replace(" ", "")
+        asked = prefer.partition("odata.maxpagesize=")[2].partition(",")[0]
+    return min(limit, int(asked)) if asked.isdigit() and int(asked) > 0 else limit
+
+
+def written_answer(
+    request: Request, environment: Environment, entity_set: str, row: Row
+) -> Response:
+    """What a create or change answers: 204, or the row if `return=representation` asks for it."""
+    row_id = row[KEYS[entity_set]]
+    url = f"https://{environment.api_host}{BASE}/{entity_set}({row_id})"
+    headers = {"OData-EntityId": url, "OData-Version": "4.0"}
+    if "return=representation" not in request.headers.get("Prefer", ""):
+        return Response(status_code=204, headers=headers)
+    return JSONResponse(row, 201 if request.method == "POST" else 200, headers=headers)
+
+
+def row_answer(body: Row) -> Response:
+    """A row, or a page of rows."""
+    return JSONResponse(body, headers={"OData-Version": "4.0"})

@@ -1,0 +1,25 @@
+"""`If-Match` and `If-None-Match` on Dataverse rows (contract §14.4)."""
+
+from starlette.requests import Request
+
+from local_cloud.tenant.core.platform_error import PlatformError
+
+
+def check_conditions(request: Request, *, entity: str, row_id: str, version: int | None) -> None:
+    """Refuse a write whose condition does not hold; `version` is None when there is no row."""
+    wanted = request.headers.get("If-Match")
+    if version is None and wanted is not None:
+        raise missing(entity, row_id)
+    if version is not None and request.headers.get("If-None-Match") == "*":
+        message = "A record with matching key values already exists."
+        raise PlatformError(412, "0x80040237", message)
+    if version is not None and wanted not in (None, "*", f'W/"{version}"'):
+        message = (
+            "The version of the existing record doesn't match the RowVersion property provided."
+        )
+        raise PlatformError(412, "0x80060882", message)
+
+
+def missing(entity: str, row_id: str) -> PlatformError:
+    """Dataverse's 404."""
+    return PlatformError(404, "0x80040217", f"{entity} With Id = {row_id} Does Not Exist")

@@ -1,0 +1,37 @@
+"""Connection references: who may name a connection (§14.2), and what a save makes of them."""
+
+import json
+
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.dataverse.access import Actor
+from local_cloud.tenant.environments.environment import Environment, Row
+from local_cloud.tenant.environments.flow_facts import parse_client_data, read_facts
+from local_cloud.tenant.flows.lifecycle import connection_name
+
+
+def require_usable_connection(environment: Environment, actor: Actor, body: Row) -> None:
+    """Refuse a row that names a connection which the actor neither owns nor has been shared."""
+    name = body.get("connectionid")
+    if not name:
+        return  # a reference may stay unbound
+    connection = environment.connections.get(str(name))
+    if connection and actor.object_id in {connection.owner, *connection.shared_with}:
+        return
+    connector = str(body.get("connectorid") or "").rpartition("/")[2]
+    raise PlatformError(
+        403,
+        "ConnectionAuthorizationFailed",
+        f"The caller object id is '{actor.object_id}'. Connection '{name}' to '{connector}' "
+        "cannot be used: it is not a valid connection, or not one you have access permission for.",
+    )
+
+
+def with_connection_names(environment: Environment, client_data: str) -> str:
+    """A definition in which each entry with a connection reference names its connection too."""
+    document = json.loads(client_data)
+    for use in read_facts(parse_client_data(client_data)).connections:
+        name = connection_name(environment, use)
+        if use.logical_name and name:
+            entry = document["properties"]["connectionReferences"][use.key]
+            entry.setdefault("connection", {})["name"] = name
+    return json.dumps(document)

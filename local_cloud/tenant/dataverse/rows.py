@@ -1,0 +1,198 @@
+"""Dataverse's tables but `workflows`: shapes, and what creating or changing a row brings about."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from local_cloud.tenant.core.clock import iso
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.environments.environment import Environment, Row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """How one table looks."""
+
+    entity_set: str
+    logical_name: str
+    key: str
+    #: Columns with their defaults; a row has no others.
+    columns: dict[str, Any]
+    #: Columns that a create must name.
+    required: tuple[str, ...] = ()
+    #: Lookup columns: name → entity set of what they point to.
+    lookups: dict[str, str] = field(default_factory=dict)
+    is_read_only: bool = False
+    #: Every member of the environment may add rows, which are then theirs.
+    is_user_owned: bool = False
+
+
+TABLES = {
+    table.entity_set: table
+    for table in (
+        Table(
+            entity_set="connectionreferences",
+            logical_name="connectionreference",
+            key="connectionreferenceid",
+            columns={
+                "connectionreferencelogicalname": None,
+                "connectionreferencedisplayname": None,
+                "connectorid": None,
+                "connectionid": None,
+                "description": None,
+                "promptingbehavior": 0,
+                "statecode": 0,
+                "_ownerid_value": None,
+            },
+            required=("connectionreferencelogicalname", "connectorid"),
+            is_user_owned=True,
+        ),
+        Table(
+            entity_set="environmentvariabledefinitions",
+            logical_name="environmentvariabledefinition",
+            key="environmentvariabledefinitionid",
+            columns={
+                "schemaname": None,
+                "displayname": None,
+                "defaultvalue": None,
+                "type": 100000000,
+                "ismanaged": False,
+            },
+            required=("schemaname",),
+        ),
+        Table(
+            entity_set="environmentvariablevalues",
+            logical_name="environmentvariablevalue",
+            key="environmentvariablevalueid",
+            columns={
+                "schemaname": None,
+                "value": None,
+                "_environmentvariabledefinitionid_value": None,
+            },
+            required=("value", "_environmentvariabledefinitionid_value"),
+            lookups={"EnvironmentVariableDefinitionId": "environmentvariabledefinitions"},
+        ),
+        Table(
+            entity_set="organizations",
+            logical_name="organization",
+            key="organizationid",
+            columns={
+                "name": None,
+                "enableflowsinsolutionbydefault": False,
+                "enablecanvasappsinsolutionsbydefault": False,
+                "enableflowsinsolutionbydefaultgraceperiod": None,
+            },
+        ),
+        Table(
+            entity_set="flowmachinegroups",
+            logical_name="flowmachinegroup",
+            key="flowmachinegroupid",
+            columns={"name": None, "description": None, "managementtype": 0},
+            required=("name",),
+        ),
+        Table(
+            entity_set="systemusers",
+            logical_name="systemuser",
+            key="systemuserid",
+            columns={
+                "fullname": None,
+                "domainname": None,
+                "azureactivedirectoryobjectid": None,
+                "applicationid": None,
+                "isdisabled": False,
+            },
+            is_read_only=True,
+        ),
+        Table(
+            entity_set="teams",
+            logical_name="team",
+            key="teamid",
+            columns={
+                "name": None,
+                "azureactivedirectoryobjectid": None,
+                "teamtype": 0,
+                "membershiptype": 0,
+                "isdefault": False,
+            },
+            required=("name",),
+        ),
+        Table(
+            entity_set="solutions",
+            logical_name="solution",
+            key="solutionid",
+            columns={
+                "uniquename": None,
+                "friendlyname": None,
+                "version": "1.0.0.0",
+                "ismanaged": False,
+                "isvisible": True,
+            },
+            required=("uniquename",),
+        ),
+        Table(
+            entity_set="solutioncomponents",
+            logical_name="solutioncomponent",
+            key="solutioncomponentid",
+            columns={"objectid": None, "componenttype": 29, "_solutionid_value": None},
+            is_read_only=True,
+        ),
+        Table(
+            entity_set="serviceendpoints",
+            logical_name="serviceendpoint",
+            key="serviceendpointid",
+            columns={"name": None, "url": None, "authtype": 4, "contract": 8, "description": None},
+            required=("name", "contract"),
+        ),
+    )
+}
+
+
+def create_row(tenant: Tenant, environment: Environment, table: Table, body: Row) -> Row:
+    """Add a row, and return it; the body may choose its id."""
+    values = read_body(table, body)
+    missing = [name for name in table.required if values.get(name) is None]
+    if missing:
+        message = f"Attribute '{missing[0]}' cannot be NULL."
+        raise PlatformError(400, "0x80040203", message)
+    row_id = str(body.get(table.key) or uuid4()).lower()
+    rows = environment.table(table.entity_set)
+    if row_id in rows:
+        raise PlatformError(412, "0x80040237", "A record with matching key values already exists.")
+    now = iso(tenant.clock.now())
+    rows[row_id] = {
+        table.key: row_id,
+        **table.columns,
+        **values,
+        "createdon": now,
+        "modifiedon": now,
+        "versionnumber": 1,
+    }
+    return rows[row_id]
+
+
+def update_row(tenant: Tenant, table: Table, row: Row, body: Row) -> None:
+    """Change a row's columns."""
+    row |= read_body(table, body)
+    row["modifiedon"] = iso(tenant.clock.now())
+    row["versionnumber"] += 1
+
+
+def read_body(table: Table, body: Row) -> Row:
+    """Columns of a body, lookups resolved; PlatformError 400 for an unknown property."""
+    values: Row = {}
+    for name, value in body.items():
+        if name.endswith("@odata.bind"):
+            column = f"_{name.partition('@')[0].lower()}_value"
+            values[column] = str(value).rpartition("(")[2].rstrip(")").lower()
+        elif name in table.columns:
+            values[name] = value
+        elif name != table.key and "@odata" not in name:
+            message = f"An undeclared property '{name}' which only has property annotations."
+            raise PlatformError(400, "0x80048d19", message)
+    return values
+
+
+def wire_row(row: Row) -> Row:
+    """A row as it is sent, with its etag."""
+    return {"@odata.etag": f'W/"{row["versionnumber"]}"', **row}

@@ -1,0 +1,175 @@
+"""Dataverse actions on flows: sharing, and membership in solutions (contract §6.3, §6.4)."""
+
+from typing import Any
+from uuid import uuid4
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.dataverse.access import (
+    object_id_of,
+    require_actor,
+    require_right,
+    user_id_of,
+)
+from local_cloud.tenant.dataverse.conditions import missing
+from local_cloud.tenant.dataverse.rows import TABLES
+from local_cloud.tenant.environments.environment import Environment, Row
+from local_cloud.tenant.environments.flow import Flow, Role
+
+_WORKFLOW_COMPONENT = 29
+_READ = frozenset({"ReadAccess"})
+_EDIT = _READ | {
+    "WriteAccess",
+    "AppendAccess",
+    "AppendToAccess",
+    "DeleteAccess",
+    "ShareAccess",
+    "AssignAccess",
+}
+
+
+async def grant_access(request: Request) -> Response:
+    """GrantAccess: give a user or a team rights on a flow, beside those that it has."""
+    return await _give_access(request, beside=True)
+
+
+async def modify_access(request: Request) -> Response:
+    """ModifyAccess: give a user or a team rights in place of those that it has."""
+    return await _give_access(request, beside=False)
+
+
+async def _give_access(request: Request, *, beside: bool) -> Response:
+    environment, actor = require_actor(request)
+    body = await request.json()
+    flow = _target(environment, body)
+    require_right(flow, actor, to_write=True)
+    access = body["PrincipalAccess"]
+    holder = _holder(environment, access["Principal"])
+    rights = frozenset(name.strip() for name in access["AccessMask"].split(","))
+    if unknown := rights - _EDIT:
+        message = f"The string '{min(unknown)}' is not a valid enumeration type constant."
+        raise PlatformError(400, "0x80048d19", message)
+    if beside:
+        rights |= _rights_of(flow, holder)
+    role = Role.CAN_EDIT if "WriteAccess" in rights else Role.CAN_VIEW
+    flow.share(holder, role, rights)
+    return Response(status_code=204)
+
+
+async def revoke_access(request: Request) -> Response:
+    """RevokeAccess: take a user's or a team's rights away."""
+    environment, actor = require_actor(request)
+    body = await request.json()
+    flow = _target(environment, body)
+    require_right(flow, actor, to_write=True)
+    flow.unshare(_holder(environment, body["Revokee"]))
+    return Response(status_code=204)
+
+
+async def list_access(request: Request) -> Response:
+    """RetrieveSharedPrincipalsAndAccess: who a flow is shared with."""
+    environment, actor = require_actor(request)
+    target = request.query_params.get("@t") or request.query_params.get("@target") or ""
+    workflow_id = target.rpartition("(")[2].partition(")")[0].strip("'\" ").lower()
+    flow = environment.workflows.get(workflow_id)
+    if flow is None:
+        raise missing("workflow", workflow_id)
+    require_right(flow, actor, to_write=False)
+    shared = [
+        {
+            "AccessMask": ", ".join(sorted(_rights_of(flow, holder))),
+            "Principal": _principal(environment, holder),
+        }
+        for holder in flow.roles
+    ]
+    return JSONResponse({"PrincipalAccesses": shared})
+
+
+def _rights_of(flow: Flow, holder: str) -> frozenset[str]:
+    role = flow.roles.get(holder)
+    if role is None:
+        return frozenset()
+    return flow.rights.get(holder, _READ if role == Role.CAN_VIEW else _EDIT)
+
+
+def _holder(environment: Environment, principal: dict[str, Any]) -> str:
+    """The key by which a flow keeps a principal that a body names; PlatformError for none."""
+    table = str(principal["@odata.type"]).rpartition(".")[2]
+    row_id = str(principal.get("ownerid") or principal[f"{table}id"]).lower()
+    if table != "team":
+        if environment.table("systemusers").get(row_id, {}).get("isdisabled"):
+            raise PlatformError(403, "0x80040225", "The specified user is disabled.")
+        return object_id_of(environment, row_id)
+    team = environment.table("teams").get(row_id)
+    if team is None:
+        raise missing("team", row_id)
+    return str(team["azureactivedirectoryobjectid"] or row_id)
+
+
+def _principal(environment: Environment, holder: str) -> dict[str, Any]:
+    """A holder as Dataverse's answers name it: by its type and its `ownerid` alone."""
+    for row in environment.table("teams").values():
+        if holder in (row["azureactivedirectoryobjectid"], row["teamid"]):
+            return {"@odata.type": "#Microsoft.Dynamics.CRM.team", "ownerid": row["teamid"]}
+    user_id = user_id_of(environment, holder)
+    return {"@odata.type": "#Microsoft.Dynamics.CRM.systemuser", "ownerid": user_id}
+
+
+async def add_solution_component(request: Request) -> Response:
+    """AddSolutionComponent: put a flow into an unmanaged solution."""
+    environment, actor = require_actor(request)
+    body = await request.json()
+    if body.get("ComponentType") != _WORKFLOW_COMPONENT:
+        message = f"The component type {body.get('ComponentType')} is not supported here."
+        raise PlatformError(400, "0x80048d19", message)
+    flow = environment.workflows.get(str(body["ComponentId"]).lower())
+    if flow is None:
+        raise missing("workflow", str(body["ComponentId"]))
+    require_right(flow, actor, to_write=True)
+    name = str(body["SolutionUniqueName"])
+    if any(r["uniquename"] == name and r["ismanaged"] for r in _solutions(environment)):
+        message = f"The solution '{name}' is managed: components cannot be added to it."
+        raise PlatformError(400, "0x80048033", message)
+    row_id = add_to_solution(environment, flow, name)
+    return JSONResponse({"id": row_id})
+
+
+def add_to_solution(environment: Environment, flow: Flow, unique_name: str) -> str:
+    """Put a flow into a solution; the id of the component row, also when it is there already."""
+    named = [row for row in _solutions(environment) if row["uniquename"] == unique_name]
+    solution = named[0] if named else None
+    if solution is None:
+        message = f"The solution '{unique_name}' was not found."
+        raise PlatformError(404, "0x80040217", message)
+    flow.solutions.add(unique_name)
+    flow.is_in_solution = True
+    components = environment.table("solutioncomponents")
+    values: dict[str, Any] = {
+        "objectid": flow.workflow_entity_id,
+        "componenttype": _WORKFLOW_COMPONENT,
+        "_solutionid_value": solution["solutionid"],
+    }
+    for row_id, row in components.items():
+        if values.items() <= row.items():
+            return row_id
+    row_id = str(uuid4())
+    components[row_id] = {
+        TABLES["solutioncomponents"].key: row_id,
+        **values,
+        "versionnumber": 1,
+    }
+    return row_id
+
+
+def _solutions(environment: Environment) -> list[Row]:
+    return list(environment.table("solutions").values())
+
+
+def _target(environment: Environment, body: dict[str, Any]) -> Flow:
+    workflow_id = str(body["Target"]["workflowid"]).lower()
+    flow = environment.workflows.get(workflow_id)
+    if flow is None:
+        raise missing("workflow", workflow_id)
+    return flow

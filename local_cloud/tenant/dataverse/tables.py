@@ -1,0 +1,156 @@
+"""Endpoints of all tables but `workflows`; what a row is, rows.py says."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from local_cloud.tenant.core.odata import select
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.dataverse.access import (
+    IS_ADMINISTRATOR,
+    MAY_IMPERSONATE,
+    Actor,
+    missing_privilege,
+    require_actor,
+    user_id_of,
+)
+from local_cloud.tenant.dataverse.answers import list_answer, row_answer, written_answer
+from local_cloud.tenant.dataverse.conditions import check_conditions, missing
+from local_cloud.tenant.dataverse.connection_references import require_usable_connection
+from local_cloud.tenant.dataverse.rows import TABLES, Table, create_row, update_row, wire_row
+from local_cloud.tenant.dataverse.workflows import wrapped
+from local_cloud.tenant.environments.access import tenant_of
+from local_cloud.tenant.environments.environment import Environment, Row
+
+
+async def describe_table(request: Request) -> Response:
+    """What a client may ask of a table's definition: whether its rows have etags (§14.4)."""
+    require_actor(request)
+    names = {"workflow", *(table.logical_name for table in TABLES.values())}
+    name = request.path_params["table"]
+    if name not in names:
+        raise PlatformError(404, "0x80060888", f"Could not find an entity with name {name}.")
+    return row_answer({"LogicalName": name, "IsOptimisticConcurrencyEnabled": True})
+
+
+async def list_rows(request: Request) -> Response:
+    """Rows of a table."""
+    environment, _ = require_actor(request)
+    table = _table(request)
+    rows = [
+        _expand(request, environment, table, _sent(row))
+        for row in environment.table(table.entity_set).values()
+    ]
+    return list_answer(request, rows)
+
+
+async def get_row(request: Request) -> Response:
+    """One row."""
+    environment, _ = require_actor(request)
+    table = _table(request)
+    row = _sent(_row(request, environment, table))
+    chosen = select(row, request.query_params.get("$select"))
+    return row_answer(_expand(request, environment, table, chosen))
+
+
+async def post_row(request: Request) -> Response:
+    """Create a row."""
+    environment, actor = require_actor(request)
+    table = _table(request)
+    body = _new(request, environment, actor, await request.json())
+    row = create_row(tenant_of(request), environment, table, body)
+    return written_answer(request, environment, table.entity_set, _sent(row))
+
+
+async def patch_row(request: Request) -> Response:
+    """Change a row, or create it under the id given."""
+    environment, actor = require_actor(request)
+    table, body, row_id = _table(request), await request.json(), _row_id(request)
+    row = environment.table(table.entity_set).get(row_id)
+    version = row["versionnumber"] if row else None
+    check_conditions(request, entity=table.logical_name, row_id=row_id, version=version)
+    if row is None:
+        body = _new(request, environment, actor, body | {table.key: row_id})
+        row = create_row(tenant_of(request), environment, table, body)
+    else:
+        _require_write(table, environment, actor, row)
+        if "connectionid" in body:
+            _require_content(table, environment, actor, row | body)
+        update_row(tenant_of(request), table, row, body)
+    return written_answer(request, environment, table.entity_set, _sent(row))
+
+
+async def remove_row(request: Request) -> Response:
+    """Delete a row."""
+    environment, actor = require_actor(request)
+    table = _table(request)
+    row = _row(request, environment, table)
+    _require_write(table, environment, actor, row)
+    check_conditions(
+        request, entity=table.logical_name, row_id=row[table.key], version=row["versionnumber"]
+    )
+    del environment.table(table.entity_set)[row[table.key]]
+    return Response(status_code=204)
+
+
+def _new(request: Request, environment: Environment, actor: Actor, body: Row) -> Row:
+    """The content of a new row, if the actor may add one; theirs where rows have an owner."""
+    table = _table(request)
+    if not table.is_user_owned:
+        _require_write(table, environment, actor)
+    _require_content(table, environment, actor, body)
+    owner = {"_ownerid_value": user_id_of(environment, actor.object_id)}
+    return owner | body if "_ownerid_value" in table.columns else body
+
+
+def _table(request: Request) -> Table:
+    entity_set = request.path_params["entity_set"]
+    if entity_set not in TABLES:
+        message = f"Resource not found for the segment '{entity_set}'."
+        raise PlatformError(404, "0x8006088a", message)
+    return TABLES[entity_set]
+
+
+def _require_write(
+    table: Table, environment: Environment, actor: Actor, row: Row | None = None
+) -> None:
+    is_theirs = (
+        table.is_user_owned
+        and row is not None
+        and row["_ownerid_value"] == user_id_of(environment, actor.object_id)
+    )
+    if table.is_read_only or not (actor.is_administrator or is_theirs):
+        raise missing_privilege(actor.object_id, f"prvWrite{table.logical_name}")
+
+
+def _require_content(table: Table, environment: Environment, actor: Actor, body: Row) -> None:
+    if table.entity_set == "connectionreferences":
+        with wrapped():
+            require_usable_connection(environment, actor, body)
+
+
+def _row_id(request: Request) -> str:
+    return str(request.path_params["row_id"]).lower()
+
+
+def _row(request: Request, environment: Environment, table: Table) -> Row:
+    row = environment.table(table.entity_set).get(_row_id(request))
+    if row is None:
+        raise missing(table.logical_name, _row_id(request))
+    return row
+
+
+def _sent(row: Row) -> Row:
+    sent = wire_row(row)
+    for hidden in (IS_ADMINISTRATOR, MAY_IMPERSONATE):
+        sent.pop(hidden, None)
+    return sent
+
+
+def _expand(request: Request, environment: Environment, table: Table, row: Row) -> Row:
+    """`$expand` of a lookup, whole: its own `$select` is honoured by sending no less."""
+    asked = request.query_params.get("$expand", "")
+    for name, entity_set in table.lookups.items():
+        if asked.startswith(name):
+            target = row.get(f"_{name.lower()}_value")
+            row[name] = environment.table(entity_set).get(target or "")
+    return row

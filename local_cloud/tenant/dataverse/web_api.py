@@ -1,0 +1,175 @@
+"""Dataverse's Web API: one host per environment, tables and a few actions (contract §6)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from local_cloud.tenant.core.odata import select
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.dataverse import sharing, tables
+from local_cloud.tenant.dataverse.access import Actor, require_actor, require_right
+from local_cloud.tenant.dataverse.answers import BASE, list_answer, row_answer, written_answer
+from local_cloud.tenant.dataverse.conditions import check_conditions, missing
+from local_cloud.tenant.dataverse.workflows import (
+    create_workflow,
+    delete_workflow,
+    flow_row,
+    update_workflow,
+    visible_flows,
+)
+from local_cloud.tenant.environments.access import tenant_of
+from local_cloud.tenant.environments.environment import Environment, Row
+from local_cloud.tenant.environments.flow import Flow
+
+HOSTS = (".dynamics.com",)
+
+_ID = "({row_id})"
+
+
+def routes(_: Tenant) -> list[Route]:
+    """Actions first, then workflows, then all other tables."""
+    workflows, rows = f"{BASE}/workflows", f"{BASE}/{{entity_set}}"
+    return [
+        Route(f"{BASE}/GrantAccess", sharing.grant_access, methods=["POST"]),
+        Route(f"{BASE}/ModifyAccess", sharing.modify_access, methods=["POST"]),
+        Route(f"{BASE}/RevokeAccess", sharing.revoke_access, methods=["POST"]),
+        Route(f"{BASE}/AddSolutionComponent", sharing.add_solution_component, methods=["POST"]),
+        Route(f"{BASE}/RetrieveSharedPrincipalsAndAccess(Target=@t)", sharing.list_access),
+        Route(f"{BASE}/RetrieveSharedPrincipalsAndAccess(Target=@target)", sharing.list_access),
+        Route(f"{BASE}/WhoAmI", who_am_i),
+        Route(f"{BASE}/WhoAmI()", who_am_i),
+        Route(workflows, list_workflows, methods=["GET"]),
+        Route(workflows, post_workflow, methods=["POST"]),
+        Route(workflows + _ID, get_workflow, methods=["GET"]),
+        Route(workflows + _ID, patch_workflow, methods=["PATCH"]),
+        Route(workflows + _ID, remove_workflow, methods=["DELETE"]),
+        Route(f"{BASE}/EntityDefinitions(LogicalName='{{table}}')", tables.describe_table),
+        Route(rows + _ID, tables.get_row, methods=["GET"]),
+        Route(rows + _ID, tables.patch_row, methods=["PATCH"]),
+        Route(rows + _ID, tables.remove_row, methods=["DELETE"]),
+        Route(rows, tables.list_rows, methods=["GET"]),
+        Route(rows, tables.post_row, methods=["POST"]),
+    ]
+
+
+async def who_am_i(request: Request) -> Response:
+    """The caller's user row."""
+    environment, actor = require_actor(request)
+    mine = environment.users[actor.object_id.lower()]
+    body = {"UserId": mine["systemuserid"], "OrganizationId": environment.org_id}
+    return JSONResponse(body)
+
+
+async def list_workflows(request: Request) -> Response:
+    """Flows with `$filter`, `$select`, `$orderby`; pages as `odata.maxpagesize` asks."""
+    environment, actor = require_actor(request)
+    tenant = tenant_of(request)
+    flows = visible_flows(tenant, environment, actor)
+    rows = _Lazily(environment, flows, tenant.clock.now())
+    return list_answer(request, rows)
+
+
+class _Lazily(Sequence[Row]):
+    """Flows as rows, made when they are looked at: a page of 500 costs 500 rows, not 10,000."""
+
+    def __init__(self, environment: Environment, flows: list[Flow], now: datetime) -> None:
+        self._environment = environment
+        self._flows = flows
+        self._now = now
+
+    def __len__(self) -> int:
+        return len(self._flows)
+
+    def __getitem__(self, place: Any) -> Any:
+        return flow_row(self._environment, self._flows[place], self._now)
+
+
+async def post_workflow(request: Request) -> Response:
+    """Create a flow."""
+    environment, actor = require_actor(request)
+    workflow_id = _create_workflow(request, environment, actor, await request.json())
+    return _written(request, environment, workflow_id)
+
+
+def _create_workflow(request: Request, environment: Environment, actor: Actor, body: Row) -> str:
+    solution = request.headers.get("MSCRM.SolutionUniqueName")
+    known = {row["uniquename"] for row in environment.table("solutions").values()}
+    if solution and solution not in known:
+        raise PlatformError(404, "0x80040217", f"The solution '{solution}' was not found.")
+    tenant = tenant_of(request)
+    workflow_id = create_workflow(tenant, environment, actor, body | {"solution": solution})
+    if solution:
+        sharing.add_to_solution(environment, environment.workflows[workflow_id], solution)
+    return workflow_id
+
+
+async def get_workflow(request: Request) -> Response:
+    """One flow."""
+    environment, actor = require_actor(request)
+    workflow_id = _row_id(request)
+    flow = environment.workflows.get(workflow_id)
+    if flow is None:
+        raise missing("workflow", workflow_id)
+    require_right(flow, actor, to_write=False)
+    row = select(
+        flow_row(environment, flow, tenant_of(request).clock.now()),
+        request.query_params.get("$select"),
+    )
+    return row_answer(row)
+
+
+async def patch_workflow(request: Request) -> Response:
+    """Change a flow, or create it under the id given."""
+    environment, actor = require_actor(request)
+    workflow_id, body = _row_id(request), await request.json()
+    flow = environment.workflows.get(workflow_id)
+    version = flow.version if flow else None
+    check_conditions(request, entity="workflow", row_id=workflow_id, version=version)
+    if flow is None:
+        new = {"category": 5, **body, "workflowid": workflow_id}
+        wanted_state = new.pop("statecode", None), new.pop("statuscode", None)
+        _create_workflow(request, environment, actor, new)
+        if wanted_state[0] == 1:
+            _turn_on_at_once(request, environment, actor, workflow_id)
+    else:
+        update_workflow(tenant_of(request), environment, actor, flow, body)
+    return _written(request, environment, workflow_id)
+
+
+def _turn_on_at_once(
+    request: Request, environment: Environment, actor: Actor, workflow_id: str
+) -> None:
+    """Turn a flow on in the call that created it; a refusal takes the flow back too."""
+    flow = environment.workflows[workflow_id]
+    try:
+        update_workflow(tenant_of(request), environment, actor, flow, {"statecode": 1})
+    except PlatformError:
+        environment.forget_flow(flow)
+        raise
+
+
+async def remove_workflow(request: Request) -> Response:
+    """Delete a flow."""
+    environment, actor = require_actor(request)
+    workflow_id = _row_id(request)
+    flow = environment.workflows.get(workflow_id)
+    if flow is None:
+        raise missing("workflow", workflow_id)
+    check_conditions(request, entity="workflow", row_id=workflow_id, version=flow.version)
+    delete_workflow(tenant_of(request), environment, actor, flow)
+    return Response(status_code=204)
+
+
+def _row_id(request: Request) -> str:
+    return str(request.path_params["row_id"]).lower()
+
+
+def _written(request: Request, environment: Environment, workflow_id: str) -> Response:
+    now = tenant_of(request).clock.now()
+    row = flow_row(environment, environment.workflows[workflow_id], now)
+    return written_answer(request, environment, "workflows", row)

@@ -1,0 +1,227 @@
+"""The table `workflows`: flows as Dataverse rows, with everything a save or activation brings.
+
+What the flow service refuses arrives wrapped in Dataverse's own error (contract §6.5).
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from local_cloud.tenant.core.clock import iso
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.dataverse.access import (
+    Actor,
+    missing_privilege,
+    object_id_of,
+    require_right,
+    user_id_of,
+)
+from local_cloud.tenant.dataverse.connection_references import with_connection_names
+from local_cloud.tenant.dataverse.connector_shapes import require_reference_hosts
+from local_cloud.tenant.environments.environment import Environment, Row
+from local_cloud.tenant.environments.flow import Flow, FlowState
+from local_cloud.tenant.environments.flow_facts import InvalidDefinitionError
+from local_cloud.tenant.environments.power_platform import PowerPlatform
+from local_cloud.tenant.flows.lifecycle import (
+    NewFlow,
+    create,
+    delete,
+    require_writable,
+    save,
+    turn_off,
+    turn_on,
+)
+
+_STATE = {FlowState.STARTED: 1, FlowState.SUSPENDED: 2}
+_STATUS = {FlowState.STARTED: 2, FlowState.SUSPENDED: 3}
+#: What an update changes of a flow.
+_IN_TRANSACTION = (
+    "client_data",
+    "_facts",
+    "saved_variables",
+    "display_name",
+    "description",
+    "owner",
+    "next_due",
+)
+#: Columns that a create or an update may name.
+_WRITABLE = frozenset(
+    {
+        "workflowid",
+        "category",
+        "type",
+        "primaryentity",
+        "name",
+        "description",
+        "clientdata",
+        "statecode",
+        "statuscode",
+        "ownerid@odata.bind",
+    }
+)
+
+
+def flow_row(environment: Environment, flow: Flow, now: datetime) -> Row:
+    """A flow as a row of `workflows`."""
+    state = flow.shown_state(now)
+    return {
+        "@odata.etag": f'W/"{flow.version}"',
+        "workflowid": flow.workflow_entity_id,
+        "workflowidunique": flow.workflow_entity_id,
+        "name": flow.display_name,
+        "description": flow.description,
+        "category": 5,
+        "type": 1,
+        "primaryentity": "none",
+        "statecode": _STATE.get(state, 0),
+        "statuscode": _STATUS.get(state, 1),
+        "ismanaged": flow.is_managed,
+        "clientdata": flow.client_data,
+        "createdon": iso(flow.created),
+        "modifiedon": iso(flow.modified),
+        "versionnumber": flow.version,
+        "_ownerid_value": user_id_of(environment, flow.owner),
+        "_createdby_value": user_id_of(environment, flow.created_by),
+        "_createdonbehalfby_value": user_id_of(environment, flow.created_on_behalf_by),
+        "_modifiedby_value": user_id_of(environment, flow.modified_by),
+    }
+
+
+def visible_flows(tenant: Tenant, environment: Environment, actor: Actor) -> list[Flow]:
+    """Flows that have a row and that the actor may read, in the order of creation."""
+    my_flows = tenant.part(PowerPlatform).assumptions.my_flows_have_rows
+    return [
+        flow
+        for flow in environment.order
+        if flow.state != FlowState.DELETED
+        and (flow.is_in_solution or my_flows)
+        and (actor.is_administrator or flow.role_of(actor.object_id) is not None)
+    ]
+
+
+def create_workflow(tenant: Tenant, environment: Environment, actor: Actor, body: Row) -> str:
+    """Add a flow, off; its id, which the body may choose. Its owner is the actor, or who is named.
+
+    `MSCRM.SolutionUniqueName` arrives as the body's `solution`.
+    """
+    solution = body.pop("solution", None)
+    _require_known(body)
+    if body.get("category") != 5:
+        raise PlatformError(400, "0x80045044", "Only cloud flows (category 5) are created here.")
+    workflow_id = str(body.get("workflowid") or uuid4()).lower()
+    if workflow_id in environment.workflows:
+        raise PlatformError(412, "0x80040237", "A record with matching key values already exists.")
+    client_data = str(body.get("clientdata") or "")
+    with wrapped():
+        client_data = _taken(tenant, environment, client_data)
+        create(
+            tenant,
+            environment,
+            NewFlow(
+                display_name=str(body.get("name") or ""),
+                client_data=client_data,
+                owner=_owner(environment, body) or actor.object_id,
+                on_behalf_by=actor.on_behalf_by,
+                workflow_entity_id=workflow_id,
+                description=str(body.get("description") or ""),
+                solutions=frozenset({solution} if solution else ()),
+            ),
+        )
+    return workflow_id
+
+
+def update_workflow(
+    tenant: Tenant, environment: Environment, actor: Actor, flow: Flow, body: Row
+) -> None:
+    """Change a flow's columns, then its state."""
+    require_right(flow, actor, to_write=True)
+    _require_known(body)
+    with wrapped(), undone_when_refused(flow):
+        require_writable(tenant, environment)
+        if "clientdata" in body:
+            save(tenant, environment, flow, _taken(tenant, environment, body["clientdata"]))
+        flow.display_name = body.get("name", flow.display_name)
+        flow.description = body.get("description") or flow.description
+        flow.owner = _owner(environment, body) or flow.owner
+        _change_state(tenant, environment, actor, flow, body.get("statecode"))
+    flow.touch(actor.object_id, tenant.clock.now())
+
+
+def _change_state(
+    tenant: Tenant, environment: Environment, actor: Actor, flow: Flow, state: int | None
+) -> None:
+    """Turn a flow on or off. On: for the actor, or for the caller where it cannot stand in."""
+    if state == 0:
+        turn_off(tenant, environment, flow)
+    elif state == 1:
+        assumptions = tenant.part(PowerPlatform).assumptions
+        activator = actor.object_id
+        if actor.on_behalf_by and not assumptions.impersonation_reaches_flow_service:
+            activator = actor.on_behalf_by
+        turn_on(tenant, environment, flow, activator)
+
+
+def delete_workflow(tenant: Tenant, environment: Environment, actor: Actor, flow: Flow) -> None:
+    """Delete a flow."""
+    require_right(flow, actor, to_write=True)
+    if flow.is_managed:
+        raise missing_privilege(actor.object_id, "prvDeleteWorkflow")
+    with wrapped():
+        delete(tenant, environment, flow)
+
+
+def _taken(tenant: Tenant, environment: Environment, client_data: str) -> str:
+    """What is stored of a definition; PlatformError for one whose shapes are refused."""
+    assumptions = tenant.part(PowerPlatform).assumptions
+    with suppress(InvalidDefinitionError):  # the save itself refuses what is no definition
+        if assumptions.older_host_shapes_refused:
+            require_reference_hosts(client_data)
+        if assumptions.saves_name_connections:
+            return with_connection_names(environment, client_data)
+    return client_data
+
+
+def _require_known(body: Row) -> None:
+    for name in body:
+        if name not in _WRITABLE and not name.startswith("@"):
+            message = f"An undeclared property '{name}' which only has property annotations."
+            raise PlatformError(400, "0x80048d19", message)
+
+
+def _owner(environment: Environment, body: dict[str, Any]) -> str | None:
+    reference = body.get("ownerid@odata.bind")
+    if reference is None:
+        return None
+    return object_id_of(environment, str(reference).rpartition("(")[2].rstrip(")"))
+
+
+@contextmanager
+def undone_when_refused(flow: Flow) -> Iterator[None]:
+    """Take back what a call changed before it was refused: Dataverse's calls are transactions."""
+    before = {name: getattr(flow, name) for name in _IN_TRANSACTION}
+    try:
+        yield
+    except PlatformError:
+        for name, value in before.items():
+            setattr(flow, name, value)
+        raise
+
+
+@contextmanager
+def wrapped() -> Iterator[None]:
+    """Wrap the flow service's refusals; a migrating environment's stays as it is (§1.3)."""
+    try:
+        yield
+    except PlatformError as error:
+        if error.status == 409 or error.code.startswith("0x"):
+            raise
+        reason = "Forbidden" if error.status == 403 else "BadRequest"
+        message = (
+            f'Flow client error returned with status code "{reason}" and details '
+            f'"{json.dumps(error.body())}".'
+        )
+        raise PlatformError(400, "0x80060467", message) from error

@@ -1,0 +1,71 @@
+"""Who exists in the tenant: people, applications, and what they may do."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from uuid import uuid4
+
+from local_cloud.tenant.core.tokens import Caller
+
+
+class PrincipalType(StrEnum):
+    """Types as the flow service's permissions name them."""
+
+    USER = "User"
+    SERVICE_PRINCIPAL = "ServicePrincipal"
+    GROUP = "Group"
+
+
+@dataclass(slots=True, kw_only=True)
+class Principal:
+    """A person or an application's service principal."""
+
+    object_id: str
+    name: str
+    type: PrincipalType = PrincipalType.USER
+    #: User principal name, of a person.
+    upn: str = ""
+    #: Client id, of an application.
+    client_id: str = ""
+    #: Client secret of an application; None: it only has a managed identity.
+    secret: str | None = None
+    #: Power Platform administrator (a person), or registered in `adminApplications`.
+    is_admin: bool = False
+    #: Holds a premium (or Process) licence.
+    has_premium: bool = True
+
+
+@dataclass(slots=True)
+class Directory:
+    """All principals of the tenant."""
+
+    tenant_id: str = field(default_factory=lambda: str(uuid4()))
+    principals: dict[str, Principal] = field(default_factory=dict)
+    #: Object id of the application whose managed identity the identity endpoint gives out.
+    managed_identity: str | None = None
+    #: Object id of the user who signs in when a device code is asked for.
+    device_code_user: str | None = None
+    _clients: dict[str, Principal] = field(default_factory=dict)
+
+    def add(self, principal: Principal) -> None:
+        """Add or replace a principal."""
+        self.principals[principal.object_id] = principal
+        if principal.client_id:
+            self._clients[principal.client_id.lower()] = principal
+
+    def client(self, client_id: str) -> Principal | None:
+        """The application with a client id."""
+        return self._clients.get(client_id.lower())
+
+    def applications(self) -> list[Principal]:
+        """All applications."""
+        return list(self._clients.values())
+
+    def is_admin(self, caller: Caller) -> bool:
+        """True when the caller may use administrative operations of Power Platform."""
+        principal = self.principals.get(caller.object_id)
+        return principal is not None and principal.is_admin
+
+    def has_premium(self, object_id: str) -> bool:
+        """True when premium flows of this owner may run."""
+        principal = self.principals.get(object_id)
+        return principal is None or principal.has_premium

@@ -1,0 +1,224 @@
+"""Entra ID: what msal and azure-identity need to get tokens, unmodified."""
+
+import base64
+import json
+import secrets
+import time
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.core.tokens import LIFETIME, Caller
+from local_cloud.tenant.entra.directory import Directory, PrincipalType
+
+HOSTS = ("login.microsoftonline.com", "login.windows.net", "login.microsoft.com")
+
+_AUTHORITY = "https://login.microsoftonline.com"
+_DEVICE_CODE_LIFETIME = 900
+
+
+def routes(_: Tenant) -> list[Route]:
+    """Discovery, tokens and device codes."""
+    return [
+        Route("/common/discovery/instance", discover_instance),
+        Route("/{tenant_id}/v2.0/.well-known/openid-configuration", openid_configuration),
+        Route("/{tenant_id}/.well-known/openid-configuration", openid_configuration),
+        Route("/{tenant_id}/oauth2/v2.0/token", issue_token, methods=["POST"]),
+        Route("/{tenant_id}/oauth2/v2.0/devicecode", start_device_code, methods=["POST"]),
+    ]
+
+
+async def discover_instance(_: Request) -> Response:
+    """Which hosts are one cloud; msal asks before it trusts an authority."""
+    discovery = f"{_AUTHORITY}/common/v2.0/.well-known/openid-configuration"
+    return JSONResponse(
+        {
+            "tenant_discovery_endpoint": discovery,
+            "api-version": "1.1",
+            "metadata": [
+                {
+                    "preferred_network": "login.microsoftonline.com",
+                    "preferred_cache": "login.windows.net",
+                    "aliases": list(HOSTS),
+                }
+            ],
+        }
+    )
+
+
+async def openid_configuration(request: Request) -> Response:
+    """Where the endpoints of a tenant are."""
+    base = f"{_AUTHORITY}/{request.path_params['tenant_id']}"
+    return JSONResponse(
+        {
+            "token_endpoint": f"{base}/oauth2/v2.0/token",
+            "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
+            "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
+            "issuer": f"{base}/v2.0",
+            "jwks_uri": f"{base}/discovery/v2.0/keys",
+            "response_types_supported": ["code", "id_token", "token"],
+            "subject_types_supported": ["pairwise"],
+            "id_token_signing_alg_values_supported": ["HS256"],
+            "tenant_region_scope": "EU",
+            "cloud_instance_name": "microsoftonline.com",
+        }
+    )
+
+
+async def start_device_code(request: Request) -> Response:
+    """A device code; the directory's `device_code_user` is taken to have entered it at once."""
+    form = await _read_form(request)
+    code = secrets.token_urlsafe(16)
+    _device_codes(request)[code] = (form.get("client_id", ""), form.get("scope", ""))
+    user_code = secrets.token_hex(4).upper()
+    return JSONResponse(
+        {
+            "user_code": user_code,
+            "device_code": code,
+            "verification_uri": "https://microsoft.com/devicelogin",
+            "expires_in": _DEVICE_CODE_LIFETIME,
+            "interval": 1,
+            "message": "To sign in, open https://microsoft.com/devicelogin and enter " + user_code,
+        }
+    )
+
+
+async def issue_token(request: Request) -> Response:
+    """Tokens for client_credentials, refresh_token and device_code grants."""
+    form = await _read_form(request)
+    match form.get("grant_type"):
+        case "client_credentials":
+            return _for_application(request, form)
+        case "refresh_token":
+            return _for_refresh_token(request, form)
+        case "urn:ietf:params:oauth:grant-type:device_code" | "device_code":
+            return _for_device_code(request, form)
+        case other:
+            return _refuse("unsupported_grant_type", f"AADSTS70003: grant '{other}' is unknown.")
+
+
+async def _read_form(request: Request) -> dict[str, str]:
+    return dict(parse_qsl((await request.body()).decode()))
+
+
+def _for_application(request: Request, form: dict[str, str]) -> Response:
+    tenant: Tenant = request.app.state.tenant
+    client = tenant.part(Directory).client(form.get("client_id", ""))
+    if client is None:
+        return _refuse(
+            "unauthorized_client", "AADSTS700016: the application is not in the directory."
+        )
+    if client.secret is None or not secrets.compare_digest(
+        client.secret, form.get("client_secret", "")
+    ):
+        return _refuse("invalid_client", "AADSTS7000215: Invalid client secret provided.", 401)
+    audience = audience_of(form.get("scope", ""))
+    token = application_token(tenant, client.object_id, audience)
+    return JSONResponse(
+        {"token_type": "Bearer", "expires_in": LIFETIME, "ext_expires_in": LIFETIME}
+        | {"access_token": token}
+    )
+
+
+def application_token(tenant: Tenant, object_id: str, audience: str) -> str:
+    """An app-only token for an application of the directory."""
+    directory = tenant.part(Directory)
+    caller = Caller(
+        object_id=object_id,
+        app_id=directory.principals[object_id].client_id,
+        is_delegated=False,
+        audience=audience,
+        tenant_id=directory.tenant_id,
+    )
+    return tenant.tokens.issue(caller)
+
+
+def user_token(tenant: Tenant, object_id: str, audience: str, client_id: str = "") -> str:
+    """A token on behalf of a person."""
+    caller = Caller(
+        object_id=object_id,
+        app_id=client_id,
+        is_delegated=True,
+        audience=audience,
+        tenant_id=tenant.part(Directory).tenant_id,
+    )
+    return tenant.tokens.issue(caller)
+
+
+def _for_refresh_token(request: Request, form: dict[str, str]) -> Response:
+    tenant: Tenant = request.app.state.tenant
+    found = tenant.tokens.redeem_refresh_token(form.get("refresh_token", ""))
+    if found is None or found[1] != form.get("client_id"):
+        return _refuse("invalid_grant", "AADSTS700082: The refresh token has expired.")
+    return _delegated(tenant, found[0], form)
+
+
+def _for_device_code(request: Request, form: dict[str, str]) -> Response:
+    tenant: Tenant = request.app.state.tenant
+    started = _device_codes(request).pop(form.get("device_code", ""), None)
+    user = tenant.part(Directory).device_code_user
+    if started is None or user is None:
+        return _refuse("expired_token", "AADSTS70019: Verification code expired.")
+    return _delegated(tenant, user, {"scope": started[1], **form})
+
+
+def _delegated(tenant: Tenant, object_id: str, form: dict[str, str]) -> Response:
+    directory, client_id = tenant.part(Directory), form.get("client_id", "")
+    user = directory.principals.get(object_id)
+    if user is None or user.type != PrincipalType.USER:
+        return _refuse("invalid_grant", "AADSTS50034: The user account does not exist.")
+    scope = form.get("scope", "")
+    claims = {
+        "aud": client_id,
+        "iss": f"{_AUTHORITY}/{directory.tenant_id}/v2.0",
+        "iat": int(time.time()),
+        "exp": int(time.time()) + LIFETIME,
+        "oid": object_id,
+        "sub": object_id,
+        "tid": directory.tenant_id,
+        "preferred_username": user.upn,
+        "name": user.name,
+    }
+    answer: dict[str, Any] = {
+        "token_type": "Bearer",
+        "scope": scope,
+        "expires_in": LIFETIME,
+        "access_token": user_token(tenant, object_id, audience_of(scope), client_id),
+        "refresh_token": tenant.tokens.remember_refresh_token(object_id, client_id),
+        "id_token": tenant.tokens.id_token(claims),
+        "client_info": _client_info(object_id, directory.tenant_id),
+    }
+    return JSONResponse(answer)
+
+
+def audience_of(scope: str) -> str:
+    """The audience that a scope asks for: `https://host//.default` keeps one of its slashes."""
+    for part in scope.split():
+        if "://" in part:
+            return part.rpartition("/")[0]
+    return "00000003-0000-0000-c000-000000000000"
+
+
+def _client_info(object_id: str, tenant_id: str) -> str:
+    data = json.dumps({"uid": object_id, "utid": tenant_id}).encode()
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _device_codes(request: Request) -> dict[str, tuple[str, str]]:
+    tenant: Tenant = request.app.state.tenant
+    return tenant.part(_DeviceCodes).pending
+
+
+class _DeviceCodes:
+    """Device codes handed out and not yet redeemed: code → (client id, scope)."""
+
+    def __init__(self) -> None:
+        self.pending: dict[str, tuple[str, str]] = {}
+
+
+def _refuse(error: str, description: str, status: int = 400) -> Response:
+    return JSONResponse({"error": error, "error_description": description}, status)

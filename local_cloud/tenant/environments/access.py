@@ -1,0 +1,104 @@
+"""Who may use which operation of Power Platform: audiences, administrators, delegated calls."""
+
+from starlette.requests import Request
+
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.core.tokens import Caller, require_token
+from local_cloud.tenant.entra.directory import Directory
+from local_cloud.tenant.environments.environment import Environment
+from local_cloud.tenant.environments.flow import Flow, FlowState, Role
+from local_cloud.tenant.environments.migration import settle_operation
+from local_cloud.tenant.environments.power_platform import PowerPlatform
+
+#: Audience of BAP (contract §1.1).
+BAP_AUDIENCE = "https://service.powerapps.com/"
+#: Audiences of the flow service; it takes Resource Manager's too.
+FLOW_AUDIENCES = (
+    "https://service.flow.microsoft.com/",
+    "https://management.azure.com/",
+    "https://management.core.windows.net/",
+)
+
+
+def tenant_of(request: Request) -> Tenant:
+    """The tenant that a request reached."""
+    tenant: Tenant = request.app.state.tenant
+    return tenant
+
+
+def platform_of(request: Request) -> PowerPlatform:
+    """The Power Platform that a request reached."""
+    return tenant_of(request).part(PowerPlatform)
+
+
+def require_bap_admin(request: Request) -> Caller:
+    """The caller of BAP, who must be a Power Platform administrator."""
+    caller = require_token(request, BAP_AUDIENCE)
+    _require_api_version(request)
+    if not tenant_of(request).part(Directory).is_admin(caller):
+        message = "The caller does not have the permission that the operation requires."
+        raise PlatformError(403, "UserMissingRequiredPermission", message)
+    return caller
+
+
+def require_flow_caller(request: Request) -> Caller:
+    """The caller of the flow service: audience, kind of token, and rights for the admin scope."""
+    caller = require_token(request, *FLOW_AUDIENCES)
+    _require_api_version(request)
+    operation = f"flow_service.{request.scope['route'].name}"
+    if not caller.is_delegated and operation in platform_of(request).assumptions.delegated_only:
+        message = f"The operation '{operation}' is not available to application tokens."
+        raise PlatformError(403, "ApplicationTokenNotSupported", message)
+    if is_admin_scope(request) and not tenant_of(request).part(Directory).is_admin(caller):
+        raise environment_denied(request.path_params.get("environment", ""))
+    return caller
+
+
+def is_admin_scope(request: Request) -> bool:
+    """True for the administrators' form of a path."""
+    return "/scopes/admin/" in request.url.path.lower()
+
+
+def require_environment(request: Request) -> Environment:
+    """The environment that a path names, as it is now; 403 for an unknown one, as for no rights."""
+    platform = platform_of(request)
+    name = request.path_params["environment"]
+    environment = platform.environments.get(name) or platform.environments.get(name.lower())
+    if environment is None:
+        raise environment_denied(name)
+    settle_operation(platform, environment, tenant_of(request).clock.now())
+    return environment
+
+
+def require_flow(request: Request, caller: Caller) -> tuple[Environment, Flow]:
+    """The flow that a path names, if the caller may edit it (or comes as an administrator)."""
+    environment = require_environment(request)
+    name = request.path_params["flow"].lower()
+    flow = environment.flows.get(name)
+    if is_admin_scope(request):
+        if flow is None or flow.state == FlowState.DELETED:
+            raise PlatformError(404, "FlowNotFound", f"Could not find flow '{name}'.")
+        return environment, flow
+    may_edit = flow is not None and flow.role_of(caller.object_id) in (Role.OWNER, Role.CAN_EDIT)
+    if flow is None or not may_edit:
+        message = (
+            f"The caller with object id '{caller.object_id}' does not have permission for "
+            f"connection '{name}' under Api 'shared_logicflows'."
+        )
+        raise PlatformError(403, "ConnectionAuthorizationFailed", message)
+    if flow.state == FlowState.DELETED:
+        raise PlatformError(404, "FlowNotFound", f"Could not find flow '{name}'.")
+    return environment, flow
+
+
+def environment_denied(name: str) -> PlatformError:
+    """The flow service's answer to no rights and to no environment alike."""
+    message = f"Access to the environment '{name}' is denied."
+    return PlatformError(403, "EnvironmentAccessDenied", message)
+
+
+def _require_api_version(request: Request) -> None:
+    if not request.query_params.get("api-version"):
+        message = "The api-version query parameter (?api-version=) is required for all requests."
+        raise PlatformError(400, "MissingApiVersionParameter", message)

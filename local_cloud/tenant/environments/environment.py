@@ -1,0 +1,183 @@
+"""An environment: its flows, its Dataverse rows, its people, and the policy it is linked to."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import uuid4
+
+from local_cloud.tenant.environments.flow import Flow, FlowState
+
+type Row = dict[str, Any]
+
+
+class LinkStatus(StrEnum):
+    """Values of an enterprise policy's `linkStatus` (contract §2.1)."""
+
+    LINKING = "Linking"
+    UNLINKING = "Unlinking"
+    LINKED = "Linked"
+    FAILED = "Failed"
+
+
+@dataclass(slots=True, kw_only=True)
+class PolicyLink:
+    """An environment's Encryption policy."""
+
+    policy_id: str
+    location: str
+    #: ARM resource id.
+    id: str
+    system_id: str
+    status: LinkStatus
+
+
+@dataclass(slots=True, kw_only=True)
+class Operation:
+    """A lifecycle operation on an environment."""
+
+    id: str
+    type: str
+    environment: str
+    requested_by: str
+    created: datetime
+    starts: datetime
+    ends: datetime
+    #: What it fails with, if it does.
+    error: dict[str, str] | None = None
+    #: The policy to be linked, None for an unlink.
+    link: PolicyLink | None = None
+    is_settled: bool = False
+
+    def state(self, now: datetime) -> str:
+        """`NotStarted`, `Running`, `Succeeded` or `Failed`, at a moment."""
+        if now < self.starts:
+            return "NotStarted"
+        if now < self.ends:
+            return "Running"
+        return "Failed" if self.error else "Succeeded"
+
+
+@dataclass(slots=True, kw_only=True)
+class Connection:
+    """A connection of a person or an application."""
+
+    name: str
+    #: Connector, e.g. `shared_office365`.
+    api: str
+    owner: str
+    #: Object ids of those who may use it beside its owner.
+    shared_with: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True, kw_only=True)
+class CanvasApp:
+    """A canvas app that may run flows."""
+
+    name: str
+    display_name: str
+    owner: str
+    #: Dataverse ids of the flows that it runs.
+    flows: tuple[str, ...] = ()
+    #: False: its document cannot be read.
+    has_document: bool = True
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Environment:
+    """One environment with its Dataverse."""
+
+    id: str
+    display_name: str
+    #: Geography, e.g. `europe`; must equal a policy's location.
+    location: str = "europe"
+    azure_region: str = "westeurope"
+    sku: str = "Production"
+    is_managed: bool = True
+    is_default: bool = False
+    created: datetime
+    #: Host of `instanceUrl`, e.g. `contoso.crm4.dynamics.com`; None: no Dataverse.
+    org_host: str | None = None
+    org_id: str = field(default_factory=lambda: str(uuid4()))
+    policy: PolicyLink | None = None
+    operation: Operation | None = None
+    #: Disabled by an administrator, or because its key is not usable.
+    is_locked: bool = False
+    #: When the last automatic migration of flows ends, once linked.
+    migration_ends: datetime | None = None
+    migration_seconds: float | None = None
+    flows: dict[str, Flow] = field(default_factory=dict)
+    workflows: dict[str, Flow] = field(default_factory=dict)
+    #: Order in which flows were added: pages go by it. A deleted flow leaves a gap.
+    order: list[Flow] = field(default_factory=list)
+    connections: dict[str, Connection] = field(default_factory=dict)
+    #: Connectors that a data policy of the tenant forbids here.
+    blocked_connectors: set[str] = field(default_factory=set)
+    canvas_apps: dict[str, CanvasApp] = field(default_factory=dict)
+    #: Object id → row of `systemusers`.
+    users: dict[str, Row] = field(default_factory=dict)
+    #: Dataverse tables but `workflows`: entity set → row id → row.
+    tables: dict[str, dict[str, Row]] = field(default_factory=dict)
+
+    @property
+    def api_host(self) -> str:
+        """Host of `instanceApiUrl`, e.g. `contoso.api.crm4.dynamics.com`."""
+        name, _, rest = (self.org_host or "").partition(".")
+        return f"{name}.api.{rest}"
+
+    def table(self, entity_set: str) -> dict[str, Row]:
+        """The rows of a table by id."""
+        return self.tables.setdefault(entity_set, {})
+
+    def add_user(self, user: Row) -> None:
+        """Add a row to `systemusers`."""
+        self.table("systemusers")[user["systemuserid"]] = user
+        self.users[user["azureactivedirectoryobjectid"].lower()] = user
+
+    def add_flow(self, flow: Flow) -> None:
+        """Add a flow."""
+        self.flows[flow.name] = flow
+        self.workflows[flow.workflow_entity_id] = flow
+        self.order.append(flow)
+
+    def rename_flow(self, flow: Flow, name: str) -> None:
+        """Give a flow another name in the flow service; its Dataverse id stays."""
+        del self.flows[flow.name]
+        flow.name = name
+        self.flows[name] = flow
+
+    def remove_flow(self, flow: Flow) -> None:
+        """Delete a flow: it leaves Dataverse, and goes to the flow service's recycle bin."""
+        flow.state = FlowState.DELETED
+        self.workflows.pop(flow.workflow_entity_id, None)
+        self._leave_solutions(flow)
+
+    def forget_flow(self, flow: Flow) -> None:
+        """Undo `add_flow`, for a create that is refused after all."""
+        del self.flows[flow.name]
+        del self.workflows[flow.workflow_entity_id]
+        self.order.remove(flow)
+        self._leave_solutions(flow)
+
+    def _leave_solutions(self, flow: Flow) -> None:
+        components = self.table("solutioncomponents")
+        gone = [
+            key for key, row in components.items() if row["objectid"] == flow.workflow_entity_id
+        ]
+        for key in gone:
+            del components[key]
+
+    def restore_flow(self, flow: Flow) -> None:
+        """Take a flow out of the recycle bin; it is off."""
+        flow.state = FlowState.STOPPED
+        self.workflows[flow.workflow_entity_id] = flow
+
+    def is_linked(self) -> bool:
+        """True when a customer's key is applied."""
+        return self.policy is not None and self.policy.status == LinkStatus.LINKED
+
+    def is_migrating(self, now: datetime) -> bool:
+        """True from the start of a link until the last flow has moved: writes are refused."""
+        if self.operation and self.operation.state(now) in ("NotStarted", "Running"):
+            return True
+        return self.migration_ends is not None and now < self.migration_ends

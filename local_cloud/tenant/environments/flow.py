@@ -1,0 +1,175 @@
+"""A cloud flow as the tenant keeps it: one object behind flow service, Dataverse and URL."""
+
+import hashlib
+import hmac
+import secrets
+from base64 import urlsafe_b64encode
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from local_cloud.tenant.environments.flow_facts import (
+    FlowFacts,
+    InvalidDefinitionError,
+    parse_client_data,
+    read_facts,
+)
+
+#: Runs kept per flow; the platform keeps them for 30 days.
+RUNS_KEPT = 500
+
+
+class FlowState(StrEnum):
+    """States as the flow service names them."""
+
+    STARTED = "Started"
+    STOPPED = "Stopped"
+    SUSPENDED = "Suspended"
+    DELETED = "Deleted"
+
+
+class Role(StrEnum):
+    """Roles on a flow."""
+
+    OWNER = "Owner"
+    CAN_EDIT = "CanEdit"
+    CAN_VIEW = "CanView"
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """One run. Its status before `ends` is Running, after it `outcome`."""
+
+    name: str
+    started: datetime
+    ends: datetime
+    trigger_name: str
+    outcome: str = "Succeeded"
+    error: dict[str, str] | None = None
+    client_tracking_id: str = ""
+    #: Action name → status, code, error: as `properties.actions` of a run.
+    actions: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def status(self, now: datetime) -> str:
+        """`Running` or the outcome, at a moment."""
+        return "Running" if now < self.ends else self.outcome
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Flow:
+    """A flow with everything that hangs on it."""
+
+    #: Name in the flow service; for most flows equal to the Dataverse id.
+    name: str
+    #: Dataverse `workflowid`.
+    workflow_entity_id: str
+    display_name: str
+    client_data: str
+    #: Object id of the owner.
+    owner: str
+    created: datetime
+    modified: datetime
+    created_by: str = ""
+    modified_by: str = ""
+    #: Object id of the application that created it on somebody's behalf.
+    created_on_behalf_by: str | None = None
+    description: str = ""
+    state: FlowState = FlowState.STOPPED
+    suspension_reason: str = "None"
+    #: Until when reads still show another state, and which.
+    stale_state: tuple[datetime, FlowState] | None = None
+    is_managed: bool = False
+    is_in_solution: bool = True
+    #: Unique names of the unmanaged solutions it was added to.
+    solutions: set[str] = field(default_factory=set)
+    #: Object id (of a team without a group: the team's id) → role, without the owner's.
+    roles: dict[str, Role] = field(default_factory=dict)
+    #: The same holders' rights in Dataverse, where they were given one by one.
+    rights: dict[str, frozenset[str]] = field(default_factory=dict)
+    version: int = 1
+    #: Internal 32-hex id, the one in trigger URLs.
+    workflow_id: str = field(default_factory=lambda: secrets.token_hex(16))
+    access_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    #: `classic`, `environment` or `capacity_unit`.
+    url_form: str = "environment"
+    #: Whether it was ever turned on (before that it has no URL).
+    was_on: bool = False
+    #: On the customer's key since when; None: on Microsoft's.
+    protected_since: datetime | None = None
+    #: Kept on Microsoft's key whatever its definition says.
+    is_held_back: bool = False
+    #: Connections that the flow may use whoever turns it on (§14.1).
+    granted_connections: set[str] = field(default_factory=set)
+    #: Environment variables as of the last save or activation (§14.3).
+    saved_variables: dict[str, str] = field(default_factory=dict)
+    runs: deque[Run] = field(default_factory=lambda: deque(maxlen=RUNS_KEPT))
+    #: Seconds that a run lasts.
+    run_seconds: float = 0.0
+    #: When a recurrence is next due.
+    next_due: datetime | None = None
+    #: Events that a polling trigger has not seen, because the flow was off.
+    backlog: list[dict[str, Any]] = field(default_factory=list)
+    _facts: FlowFacts | None = None
+
+    def facts(self) -> FlowFacts:
+        """What the platform reads from the definition; kept until the next save."""
+        if self._facts is None:
+            self._facts = read_facts(self.properties())
+        return self._facts
+
+    def properties(self) -> dict[str, Any]:
+        """`definition` and `connectionReferences`, parsed anew."""
+        return parse_client_data(self.client_data)
+
+    def save(self, client_data: str) -> None:
+        """Replace the definition; InvalidDefinitionError leaves the flow as it was."""
+        try:
+            facts = read_facts(parse_client_data(client_data))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InvalidDefinitionError(f"The template is not valid: {error!r}.") from error
+        self.client_data, self._facts = client_data, facts
+
+    def shown_state(self, now: datetime) -> FlowState:
+        """The state that reads show, which may lag behind."""
+        if self.stale_state is not None and now < self.stale_state[0]:
+            return self.stale_state[1]
+        return self.state
+
+    def touch(self, by: str, now: datetime) -> None:
+        """Note a change: who, when, and a new row version."""
+        self.modified, self.modified_by = now, by
+        self.version += 1
+
+    def role_of(self, object_id: str) -> Role | None:
+        """A principal's role on the flow."""
+        return Role.OWNER if object_id == self.owner else self.roles.get(object_id)
+
+    def is_protected(self, now: datetime) -> bool:
+        """True when the customer's key protects it."""
+        return self.protected_since is not None and self.protected_since <= now
+
+    def share(self, holder: str, role: Role, rights: frozenset[str] | None = None) -> None:
+        """Give a holder a role; without rights given one by one those that stand for it."""
+        if holder != self.owner:
+            self.roles[holder] = role
+            self.rights.pop(holder, None)
+            if rights is not None:
+                self.rights[holder] = rights
+
+    def unshare(self, holder: str) -> bool:
+        """Take a holder's role away; False if it has none."""
+        self.rights.pop(holder, None)
+        return self.roles.pop(holder, None) is not None
+
+    def signature(self) -> str:
+        """`sig` of the trigger URL: of the key, the trigger and its path, so a save keeps it."""
+        facts = self.facts()
+        signed = f"{self.workflow_id}/{facts.trigger_name}/{facts.relative_path}"
+        digest = hmac.digest(self.access_key, signed.encode(), hashlib.sha256)
+        return urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+    def run_named(self, name: str) -> Run | None:
+        """One of its runs."""
+        return next((run for run in self.runs if run.name == name), None)

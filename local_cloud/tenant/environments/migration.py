@@ -1,0 +1,131 @@
+"""What a customer's key does to an environment's flows (contract §5.1, §13.3, §13.4).
+
+Nothing here runs in the background: each flow gets the moment at which it is protected, and whoever
+asks compares it with the clock.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from local_cloud.tenant.core.assumptions import Assumptions
+from local_cloud.tenant.environments.environment import Environment, LinkStatus
+from local_cloud.tenant.environments.flow import Flow, FlowState
+from local_cloud.tenant.environments.power_platform import PowerPlatform
+
+
+def stays_by_itself(flow: Flow) -> bool:
+    """True for the categories that never migrate, their parents not counted."""
+    if flow.is_held_back:
+        return True
+    facts = flow.facts()
+    return (
+        facts.is_http
+        or facts.is_teams
+        or facts.lists_flows_as_admin_v1
+        or (facts.is_power_apps_v1 and not flow.is_in_solution)
+    )
+
+
+def held_back(environment: Environment, assumptions: Assumptions) -> set[str]:
+    """Dataverse ids of the flows that cannot migrate: those above, and all their parents."""
+    flows = [flow for flow in environment.order if flow.state != FlowState.DELETED]
+    if assumptions.hold_all_flows:
+        return {flow.workflow_entity_id for flow in flows}
+    parents: defaultdict[str, list[str]] = defaultdict(list)
+    for flow in flows:
+        for child in flow.facts().children:
+            parents[child].append(flow.workflow_entity_id)
+    stay = {flow.workflow_entity_id for flow in flows if stays_by_itself(flow)}
+    frontier = list(stay)
+    while frontier:
+        for parent in parents[frontier.pop()]:
+            if parent not in stay:
+                stay.add(parent)
+                frontier.append(parent)
+    return stay
+
+
+def settle_operation(platform: PowerPlatform, environment: Environment, now: datetime) -> None:
+    """Let an operation that has ended take effect, as of the moment it ended."""
+    operation = environment.operation
+    if operation is None or operation.is_settled or now < operation.ends:
+        return
+    operation.is_settled = True
+    if operation.error:
+        if environment.policy:
+            environment.policy.status = LinkStatus.FAILED
+    elif operation.link is None:
+        _return_to_microsoft(environment)
+    else:
+        already = environment.migration_ends is not None
+        environment.policy = operation.link
+        environment.policy.status = LinkStatus.LINKED
+        if not already:
+            seconds = environment.migration_seconds
+            if seconds is None:
+                seconds = platform.assumptions.migration_seconds
+            start_migration(platform, environment, operation.ends, seconds)
+
+
+def start_migration(
+    platform: PowerPlatform, environment: Environment, linked: datetime, seconds: float
+) -> None:
+    """Give each flow that can migrate its moment, spread evenly over the migration's length."""
+    stay = held_back(environment, platform.assumptions)
+    moving = [
+        flow
+        for flow in environment.order
+        if flow.workflow_entity_id not in stay and flow.state != FlowState.DELETED
+    ]
+    for number, flow in enumerate(moving, start=1):
+        flow.protected_since = linked + timedelta(seconds=seconds * number / len(moving))
+        if platform.assumptions.migration_changes_workflow_id:
+            flow.workflow_id = flow.workflow_id[::-1]
+            platform.register(environment, flow)
+    environment.migration_ends = linked + timedelta(seconds=seconds if moving else 0)
+
+
+@contextmanager
+def releasing(platform: PowerPlatform, environment: Environment, now: datetime) -> Iterator[None]:
+    """Let the flows move that what is done inside no longer holds back, with their parents."""
+    has_key = environment.migration_ends is not None and now >= environment.migration_ends
+    if not has_key or not platform.assumptions.edited_flows_migrate:
+        yield
+        return
+    before = held_back(environment, platform.assumptions)
+    yield
+    for workflow_id in before - held_back(environment, platform.assumptions):
+        flow = environment.workflows[workflow_id]
+        flow.protected_since = flow.protected_since or now
+
+
+def _return_to_microsoft(environment: Environment) -> None:
+    environment.policy = None
+    environment.migration_ends = None
+    for flow in environment.order:
+        flow.protected_since = None
+
+
+def report(
+    platform: PowerPlatform, environment: Environment, now: datetime, *, only_stuck: bool
+) -> list[Flow]:
+    """Flows on Microsoft's key; `only_stuck`: without those that still migrate by themselves.
+
+    Before a policy is applied the latter is what *would* stay; afterwards, what does.
+    """
+    assumptions = platform.assumptions
+    listed = [
+        flow
+        for flow in environment.order
+        if flow.state != FlowState.DELETED
+        and not flow.is_protected(now)
+        and (assumptions.stopped_flows_stay_listed or flow.state == FlowState.STARTED)
+    ]
+    if not only_stuck:
+        return listed
+    if environment.migration_ends is not None:
+        return [flow for flow in listed if flow.protected_since is None]
+    stay = held_back(environment, assumptions)
+    return [flow for flow in listed if flow.workflow_entity_id in stay]

@@ -1,0 +1,156 @@
+"""Flows, runs and connections as the flow service writes them in JSON (contract §5.2 to §5.7)."""
+
+import json
+from typing import Any
+
+from local_cloud.tenant.core.clock import iso
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.entra.directory import Directory
+from local_cloud.tenant.environments.environment import Environment
+from local_cloud.tenant.environments.flow import Flow, Run
+from local_cloud.tenant.environments.flow_facts import parse_client_data
+from local_cloud.tenant.flows.trigger_urls import callback
+
+PROVIDER = "/providers/Microsoft.ProcessSimple"
+_APIS = "/providers/Microsoft.PowerApps/apis"
+
+
+def lean_item(tenant: Tenant, environment: Environment, flow: Flow) -> dict[str, Any]:
+    """A flow as administrators' lists have it: no definition, an empty summary."""
+    properties: dict[str, Any] = {
+        "apiId": f"{_APIS}/shared_logicflows",
+        "displayName": flow.display_name,
+        "state": flow.shown_state(tenant.clock.now()),
+        "createdTime": iso(flow.created),
+        "lastModifiedTime": iso(flow.modified),
+        "flowSuspensionReason": flow.suspension_reason,
+        "environment": {
+            "name": environment.id,
+            "type": "Microsoft.ProcessSimple/environments",
+            "id": f"{PROVIDER}/environments/{environment.id}",
+        },
+        "definitionSummary": {"triggers": [], "actions": []},
+        "creator": {
+            "tenantId": tenant.part(Directory).tenant_id,
+            "objectId": flow.owner,
+            "userId": flow.owner,
+            "userType": "ActiveDirectory",
+        },
+        "flowFailureAlertSubscribed": False,
+        "isManaged": flow.is_managed,
+    }
+    if flow.is_in_solution:
+        properties["workflowEntityId"] = flow.workflow_entity_id
+    return {
+        "name": flow.name,
+        "id": f"{PROVIDER}/environments/{environment.id}/flows/{flow.name}",
+        "type": "Microsoft.ProcessSimple/environments/flows",
+        "properties": properties,
+    }
+
+
+def full_body(tenant: Tenant, environment: Environment, flow: Flow) -> dict[str, Any]:
+    """A flow with its definition."""
+    body = lean_item(tenant, environment, flow)
+    saved, facts = flow.properties(), flow.facts()
+    trigger = {"type": facts.trigger_type} | (
+        {"kind": facts.trigger_kind} if facts.trigger_kind else {}
+    )
+    body["properties"] |= {
+        "userType": "Owner",
+        "definition": saved["definition"],
+        "connectionReferences": {
+            key: _connection_out(key, reference)
+            for key, reference in (saved.get("connectionReferences") or {}).items()
+        },
+        "definitionSummary": {
+            "triggers": [trigger],
+            "actions": [
+                {"type": action.get("type")} for action in saved["definition"]["actions"].values()
+            ],
+            **({"description": flow.description} if flow.description else {}),
+        },
+        "plan": "NotSpecified",
+        "installationStatus": "Installed",
+        "provisioningMethod": "FromDefinition",
+        "referencedResources": [],
+    }
+    if facts.trigger_type == "Request":
+        # The connector's run endpoint, not the callback URL (contract §5.3).
+        compact = flow.name.replace("-", "").upper()
+        body["properties"]["flowTriggerUri"] = (
+            f"https://{environment.location}-002.azure-apim.net:443/apim/logicflows/{compact}-"
+            f"{flow.workflow_id[:16].upper()}/triggers/{facts.trigger_name}/run"
+            "?api-version=2016-06-01"
+        )
+    return body
+
+
+def _connection_out(key: str, reference: dict[str, Any]) -> dict[str, Any]:
+    connection = reference.get("connection") or {}
+    api = (reference.get("api") or {}).get("name") or key
+    out = {
+        "connectionName": connection.get("name") or "",
+        "source": str(reference.get("runtimeSource") or "embedded").capitalize(),
+        "id": f"{_APIS}/{api}",
+        "tier": "NotSpecified",
+        "apiName": api.removeprefix("shared_"),
+    }
+    if logical_name := connection.get("connectionReferenceLogicalName"):
+        out["connectionReferenceLogicalName"] = logical_name
+    return out
+
+
+def client_data_of(properties: dict[str, Any]) -> str:
+    """`clientdata` from the `properties` of a flow service call; PlatformError 400 for none."""
+    references = {}
+    for key, reference in (properties.get("connectionReferences") or {}).items():
+        connection: dict[str, Any] = {"name": reference.get("connectionName", "")}
+        if logical_name := reference.get("connectionReferenceLogicalName"):
+            connection["connectionReferenceLogicalName"] = logical_name
+        references[key] = {
+            "runtimeSource": str(reference.get("source") or "embedded").lower(),
+            "connection": connection,
+            "api": {"name": str(reference.get("id") or key).rpartition("/")[2]},
+        }
+    saved = {"connectionReferences": references, "definition": properties.get("definition")}
+    text = json.dumps({"properties": saved, "schemaVersion": "1.0.0.0"})
+    try:
+        parse_client_data(text)
+    except ValueError as error:
+        raise PlatformError(400, "InvalidTemplate", str(error)) from error
+    return text
+
+
+def run_body(environment: Environment, flow: Flow, run: Run, tenant: Tenant) -> dict[str, Any]:
+    """A run as run lists have it."""
+    now = tenant.clock.now()
+    status = run.status(now)
+    properties: dict[str, Any] = {
+        "startTime": iso(run.started),
+        "status": status,
+        "correlation": {"clientTrackingId": run.client_tracking_id},
+        "isAborted": False,
+        "trigger": {
+            "name": run.trigger_name,
+            "status": "Succeeded",
+            "startTime": iso(run.started),
+            "endTime": iso(run.started),
+            "originHistoryName": run.name,
+        },
+    }
+    if flow.facts().trigger_type == "Request":
+        host = callback(environment, flow)["basePath"].partition("/workflows/")[0]
+        uri = f"{host}/workflows/{flow.workflow_id}/runs/{run.name}/contents/TriggerInputs"
+        properties["trigger"]["inputsLink"] = {"uri": f"{uri}?api-version=2016-06-01"}
+    if status != "Running":
+        properties |= {"endTime": iso(run.ends), "code": status}
+        if run.error:
+            properties["error"] = run.error
+    return {
+        "name": run.name,
+        "id": f"{PROVIDER}/environments/{environment.id}/flows/{flow.name}/runs/{run.name}",
+        "type": "Microsoft.ProcessSimple/environments/flows/runs",
+        "properties": properties,
+    }

@@ -1,0 +1,168 @@
+"""One flow of the flow service: read, create, change, start, stop, delete (§5.3 to §5.6)."""
+
+from datetime import timedelta
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.environments.access import (
+    is_admin_scope,
+    platform_of,
+    require_environment,
+    require_flow,
+    require_flow_caller,
+    tenant_of,
+)
+from local_cloud.tenant.environments.environment import Environment
+from local_cloud.tenant.environments.flow import Flow, FlowState
+from local_cloud.tenant.environments.migration import releasing
+from local_cloud.tenant.flow_service.bodies import client_data_of, full_body, lean_item
+from local_cloud.tenant.flows.lifecycle import (
+    NewFlow,
+    create,
+    delete,
+    require_connections,
+    require_writable,
+    save,
+    turn_off,
+    turn_on,
+)
+
+#: How long a deleted flow can be restored (§5.2).
+_RECYCLE_BIN = timedelta(days=21)
+#: Flows that one call may move into a solution (§5.9).
+_BATCH = 20
+
+
+async def get_flow(request: Request) -> Response:
+    """A flow with its definition."""
+    caller = require_flow_caller(request)
+    environment, flow = require_flow(request, caller)
+    assumptions = platform_of(request).assumptions
+    is_stranger = is_admin_scope(request) and flow.role_of(caller.object_id) is None
+    if is_stranger and assumptions.definitions_hidden_from_administrators:
+        return JSONResponse(lean_item(tenant_of(request), environment, flow))
+    return JSONResponse(full_body(tenant_of(request), environment, flow))
+
+
+async def create_flow(request: Request) -> Response:
+    """Create a flow that the caller owns. Not repeatable: each call makes another one."""
+    caller = require_flow_caller(request)
+    tenant, environment = tenant_of(request), require_environment(request)
+    properties = (await request.json())["properties"]
+    flow = create(
+        tenant,
+        environment,
+        NewFlow(
+            display_name=properties["displayName"],
+            client_data=client_data_of(properties),
+            owner=caller.object_id,
+            description=properties.get("description") or "",
+            is_in_solution=_goes_into_solution(environment),
+        ),
+    )
+    try:
+        require_connections(environment, flow, caller.object_id)
+        if properties.get("state", "Started") == "Started":
+            _start_if_licensed(request, environment, flow)
+    except PlatformError:
+        environment.forget_flow(flow)
+        raise
+    return JSONResponse(full_body(tenant, environment, flow), 201)
+
+
+def _start_if_licensed(request: Request, environment: Environment, flow: Flow) -> None:
+    """A flow that needs a licence its owner lacks is saved, and stays off (§5.6)."""
+    try:
+        turn_on(tenant_of(request), environment, flow, flow.owner)
+    except PlatformError as error:
+        if error.code != "MissingAdequateQuotaPolicy":
+            raise
+
+
+def _goes_into_solution(environment: Environment) -> bool:
+    organizations = environment.table("organizations").values()
+    return any(row.get("enableflowsinsolutionbydefault") for row in organizations)
+
+
+async def update_flow(request: Request) -> Response:
+    """Change a flow's definition, name or state."""
+    caller = require_flow_caller(request)
+    environment, flow = require_flow(request, caller)
+    tenant = tenant_of(request)
+    properties: dict[str, Any] = (await request.json()).get("properties") or {}
+    if "definition" in properties:
+        _require_solution_shape(flow.is_in_solution, properties)
+        save(tenant, environment, flow, client_data_of(properties))
+    flow.display_name = properties.get("displayName", flow.display_name)
+    if properties.get("state") == FlowState.STARTED:
+        turn_on(tenant, environment, flow, caller.object_id)
+    elif properties.get("state") == FlowState.STOPPED:
+        turn_off(tenant, environment, flow)
+    flow.touch(caller.object_id, tenant.clock.now())
+    return JSONResponse(full_body(tenant, environment, flow))
+
+
+def _require_solution_shape(is_in_solution: bool, properties: dict[str, Any]) -> None:
+    """Updates of solution flows go through Dataverse, which names connections otherwise (§5.6)."""
+    if not is_in_solution:
+        return
+    for action in properties["definition"].get("actions", {}).values():
+        host = (action.get("inputs") or {}).get("host") if "OpenApi" in action["type"] else None
+        if host is not None and "connectionReferenceName" not in host:
+            message = "Property 'host.connectionReferenceName' is missing."
+            raise PlatformError(400, "WorkflowRunActionInputsMissingProperty", message)
+
+
+async def delete_flow(request: Request) -> Response:
+    """Delete a flow; it can be restored for 21 days."""
+    environment, flow = require_flow(request, require_flow_caller(request))
+    delete(tenant_of(request), environment, flow)
+    return Response(status_code=204)
+
+
+async def restore_flow(request: Request) -> Response:
+    """Take a flow out of the recycle bin, off."""
+    caller, now = require_flow_caller(request), tenant_of(request).clock.now()
+    environment = require_environment(request)
+    flow = environment.flows.get(request.path_params["flow"].lower())
+    is_binned = flow is not None and flow.state == FlowState.DELETED
+    if flow is None or not is_binned or now >= flow.modified + _RECYCLE_BIN:
+        raise PlatformError(404, "FlowNotFound", "Could not find the deleted flow.")
+    environment.restore_flow(flow)
+    flow.touch(caller.object_id, now)
+    return Response(status_code=200)
+
+
+async def start_flow(request: Request) -> Response:
+    """Turn a flow on, as the caller."""
+    caller = require_flow_caller(request)
+    environment, flow = require_flow(request, caller)
+    turn_on(tenant_of(request), environment, flow, caller.object_id)
+    return Response(status_code=200)
+
+
+async def stop_flow(request: Request) -> Response:
+    """Turn a flow off."""
+    environment, flow = require_flow(request, require_flow_caller(request))
+    turn_off(tenant_of(request), environment, flow)
+    return Response(status_code=200)
+
+
+async def move_into_solution(request: Request) -> Response:
+    """`migrateFlows`: put flows into a solution, up to twenty a call."""
+    require_flow_caller(request)
+    environment = require_environment(request)
+    names = (await request.json()).get("flowsToMigrate") or []
+    if len(names) > _BATCH:
+        message = f"At most {_BATCH} flows can be migrated in one call."
+        raise PlatformError(400, "InvalidRequestContent", message)
+    tenant = tenant_of(request)
+    require_writable(tenant, environment)
+    with releasing(platform_of(request), environment, tenant.clock.now()):
+        for name in names:
+            if flow := environment.flows.get(str(name).lower()):
+                flow.is_in_solution = True
+    return JSONResponse({}, 202)

@@ -1,0 +1,75 @@
+"""The flow service (Microsoft.ProcessSimple): which path leads to which operation (contract §5).
+
+Most operations exist twice, for administrators (`scopes/admin`) and for makers. The routes of the
+former are named `admin_…`.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from local_cloud.tenant.core.routing import AnyCaseRoute
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.flow_service import flows, lists, runs, sharing
+
+HOSTS = ("api.flow.microsoft.com", ".api.flow.microsoft.com")
+
+_MAKER = "/providers/Microsoft.ProcessSimple/environments/{environment}"
+_ADMIN = "/providers/Microsoft.ProcessSimple/scopes/admin/environments/{environment}"
+
+type Endpoint = Callable[[Request], Awaitable[Response]]
+
+#: Operations on one flow that both scopes have: method, path below the flow, endpoint.
+_BOTH: tuple[tuple[str, str, Endpoint], ...] = (
+    ("GET", "", flows.get_flow),
+    ("DELETE", "", flows.delete_flow),
+    ("POST", "/start", flows.start_flow),
+    ("POST", "/stop", flows.stop_flow),
+    ("GET", "/permissions", sharing.list_permissions),
+    ("POST", "/modifyPermissions", sharing.modify_permissions),
+    ("GET", "/runs", runs.list_runs),
+    ("GET", "/runs/{run}", runs.get_run),
+    ("POST", "/runs/{run}/cancel", runs.cancel_run),
+)
+#: Operations on one flow for its owners.
+_MAKERS: tuple[tuple[str, str, Endpoint], ...] = (
+    ("PATCH", "", flows.update_flow),
+    ("GET", "/triggers", sharing.list_triggers),
+    ("POST", "/triggers/{trigger}/listCallbackUrl", sharing.list_callback_url),
+    ("POST", "/regenerateAccessKey", sharing.regenerate_access_key),
+)
+#: Operations on an environment for administrators.
+_ADMINS: tuple[tuple[str, str, Endpoint], ...] = (
+    ("GET", "/v2/flows", lists.list_flows),
+    ("GET", "/nonCmkMigratedFlows", lists.list_flows_on_microsoft_key),
+    ("GET", "/httpActionFlows", lists.list_http_action_flows),
+    ("GET", "/flowsWithMigratingTriggerUrl", lists.list_migrating_url_flows),
+    ("POST", "/migrateFlows", flows.move_into_solution),
+    ("POST", "/flows/{flow}/restore", flows.restore_flow),
+)
+
+
+def routes(_: Tenant) -> list[Route]:
+    """All operations."""
+    table = [(method, _ADMIN + path, endpoint, True) for method, path, endpoint in _ADMINS]
+    for method, path, endpoint in _BOTH:
+        table.append((method, f"{_ADMIN}/flows/{{flow}}{path}", endpoint, True))
+        table.append((method, f"{_MAKER}/flows/{{flow}}{path}", endpoint, False))
+    for method, path, endpoint in _MAKERS:
+        table.append((method, f"{_MAKER}/flows/{{flow}}{path}", endpoint, False))
+    table += [
+        ("GET", f"{_MAKER}/cmkstatus", lists.read_cmk_status, False),
+        ("GET", f"{_MAKER}/flows", lists.list_own_flows, False),
+        ("POST", f"{_MAKER}/flows", flows.create_flow, False),
+    ]
+    return [
+        AnyCaseRoute(path, endpoint, methods=[method], name=_name(endpoint, is_admin))
+        for method, path, endpoint, is_admin in table
+    ]
+
+
+def _name(endpoint: Endpoint, is_admin: bool) -> str:
+    name: str = getattr(endpoint, "__name__")  # noqa: B009
+    return f"admin_{name}" if is_admin else name

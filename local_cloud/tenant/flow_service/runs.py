@@ -1,0 +1,68 @@
+"""Runs of a flow (contract §5.7)."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from local_cloud.tenant.core.odata import parse_filter
+from local_cloud.tenant.core.paging import page, top
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.environments.access import (
+    platform_of,
+    require_flow,
+    require_flow_caller,
+    tenant_of,
+)
+from local_cloud.tenant.environments.flow import Flow, Run
+from local_cloud.tenant.flow_service.bodies import run_body
+
+
+async def list_runs(request: Request) -> Response:
+    """Runs, newest first. Those before a flow moved under the customer's key are gone."""
+    environment, flow = require_flow(request, require_flow_caller(request))
+    tenant = tenant_of(request)
+    now = tenant.clock.now()
+    moved = flow.protected_since if flow.is_protected(now) else None
+    bodies = [
+        run_body(environment, flow, run, tenant)
+        for run in flow.runs
+        if moved is None or run.started >= moved
+    ]
+    bodies.sort(key=lambda body: str(body["properties"]["startTime"]), reverse=True)
+    if text := request.query_params.get("$filter"):
+        matches = parse_filter(text)
+        bodies = [body for body in bodies if matches(_filterable(body["properties"]))]
+    size = top(request, platform_of(request).assumptions.run_page)
+    chosen, next_link = page(request, bodies, size)
+    return JSONResponse({"value": chosen} | ({"nextLink": next_link} if next_link else {}))
+
+
+def _filterable(properties: dict[str, str]) -> dict[str, str]:
+    lowered = {"status": properties["status"], "startTime": properties["startTime"]}
+    return lowered | {"Status": lowered["status"], "StartTime": lowered["startTime"]}
+
+
+async def get_run(request: Request) -> Response:
+    """One run, with its actions when `$expand` asks for them."""
+    environment, flow = require_flow(request, require_flow_caller(request))
+    run = _require_run(flow, request.path_params["run"])
+    body = run_body(environment, flow, run, tenant_of(request))
+    if "actions" in request.query_params.get("$expand", "").lower():
+        body["properties"]["actions"] = run.actions
+    return JSONResponse(body)
+
+
+async def cancel_run(request: Request) -> Response:
+    """End a run that is still going."""
+    _, flow = require_flow(request, require_flow_caller(request))
+    run = _require_run(flow, request.path_params["run"])
+    now = tenant_of(request).clock.now()
+    if now < run.ends:
+        run.ends, run.outcome = now, "Cancelled"
+    return Response(status_code=200)
+
+
+def _require_run(flow: Flow, name: str) -> Run:
+    run = flow.run_named(name)
+    if run is None:
+        raise PlatformError(404, "WorkflowRunNotFound", f"The run '{name}' could not be found.")
+    return run

@@ -1,0 +1,110 @@
+"""Who may do what with a flow: permissions, callback URLs, access keys (contract §5.5, §5.7)."""
+
+import secrets
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.entra.directory import Directory, PrincipalType
+from local_cloud.tenant.environments.access import (
+    platform_of,
+    require_flow,
+    require_flow_caller,
+    tenant_of,
+)
+from local_cloud.tenant.environments.environment import Environment
+from local_cloud.tenant.environments.flow import Flow, FlowState, Role
+from local_cloud.tenant.flow_service.bodies import PROVIDER
+from local_cloud.tenant.flows.trigger_urls import callback
+
+
+async def list_permissions(request: Request) -> Response:
+    """Owner and co-owners of a flow."""
+    environment, flow = require_flow(request, require_flow_caller(request))
+    directory = tenant_of(request).part(Directory)
+    holders = {flow.owner: Role.OWNER} | flow.roles
+    value = [_permission(directory, environment, flow, each) for each in holders.items()]
+    return JSONResponse({"value": value})
+
+
+def _permission(
+    directory: Directory, environment: Environment, flow: Flow, holder: tuple[str, Role]
+) -> dict[str, Any]:
+    object_id, role = holder
+    principal = directory.principals.get(object_id)
+    kind = principal.type if principal else PrincipalType.USER
+    path = f"{PROVIDER}/environments/{environment.id}/flows/{flow.name}/permissions/{object_id}"
+    return {
+        "name": object_id,
+        "id": path,
+        "type": "/providers/Microsoft.ProcessSimple/environments/flows/permissions",
+        "properties": {
+            "roleName": role,
+            "permissionType": "Principal",
+            "principal": {"id": object_id, "type": kind},
+        },
+    }
+
+
+async def modify_permissions(request: Request) -> Response:
+    """Add or take away co-owners. The owner's role is not given this way."""
+    _, flow = require_flow(request, require_flow_caller(request))
+    body = await request.json()
+    for put in body.get("put") or []:
+        _put(tenant_of(request).part(Directory), flow, put["properties"])
+    for entry in body.get("delete") or []:
+        object_id = str(entry.get("id", "")).rpartition("/")[2]
+        if not flow.unshare(object_id):
+            message = f"The permission '{object_id}' was not found on the flow."
+            raise PlatformError(404, "PermissionNotFound", message)
+    return JSONResponse({"put": body.get("put") or [], "delete": body.get("delete") or []})
+
+
+def _put(directory: Directory, flow: Flow, properties: dict[str, Any]) -> None:
+    role = properties.get("roleName")
+    if role not in (Role.CAN_EDIT, Role.CAN_VIEW):
+        message = f"The role '{role}' cannot be assigned to a flow."
+        raise PlatformError(400, "InvalidRoleName", message)
+    object_id = str(properties["principal"]["id"])
+    if object_id not in directory.principals:
+        message = f"The principal '{object_id}' was not found in the tenant."
+        raise PlatformError(404, "PrincipalNotFound", message)
+    flow.share(object_id, Role(role))
+
+
+async def list_triggers(request: Request) -> Response:
+    """The flow's triggers by name."""
+    environment, flow = require_flow(request, require_flow_caller(request))
+    name = flow.facts().trigger_name
+    path = f"{PROVIDER}/environments/{environment.id}/flows/{flow.name}/triggers/{name}"
+    state = "Enabled" if flow.state == FlowState.STARTED else "Disabled"
+    return JSONResponse({"value": [{"name": name, "id": path, "properties": {"state": state}}]})
+
+
+async def list_callback_url(request: Request) -> Response:
+    """The trigger URL, with its signature, for triggers that have one."""
+    environment, flow = require_flow(request, require_flow_caller(request))
+    facts = flow.facts()
+    trigger = request.path_params["trigger"]
+    if trigger != facts.trigger_name:
+        message = f"The workflow trigger '{trigger}' could not be found."
+        raise PlatformError(404, "WorkflowTriggerNotFound", message)
+    if not facts.has_callback_url:
+        message = (
+            "The list callback url operation is blocked for triggers of type "
+            f"'{facts.trigger_type}'."
+        )
+        raise PlatformError(400, "ListCallbackUrlOperationBlocked", message)
+    if not flow.was_on and not platform_of(request).assumptions.callback_url_before_activation:
+        message = f"The trigger '{trigger}' has no URL: the flow was never turned on."
+        raise PlatformError(400, "WorkflowTriggerIsNotEnabled", message)
+    return JSONResponse({"response": callback(environment, flow)})
+
+
+async def regenerate_access_key(request: Request) -> Response:
+    """A new key: every URL signed with the old one is dead."""
+    _, flow = require_flow(request, require_flow_caller(request))
+    flow.access_key = secrets.token_bytes(32)
+    return Response(status_code=200)

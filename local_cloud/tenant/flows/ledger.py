@@ -1,0 +1,80 @@
+"""A book of every time a flow was called or started, for the traffic's own accounts."""
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from local_cloud.tenant.core.clock import iso
+from local_cloud.tenant.environments.flow import Run
+
+
+class Cause(StrEnum):
+    """What started a run."""
+
+    #: A call of the trigger URL.
+    URL = "url"
+    #: A parent's child-flow action.
+    PARENT = "parent"
+    RECURRENCE = "recurrence"
+    #: An event of a connector.
+    EVENT = "event"
+    #: A person, through the control API.
+    MANUAL = "manual"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One call. It was accepted if it has a run."""
+
+    at: datetime
+    cause: Cause
+    #: Who called: the caller's User-Agent, or `flow:<name>`.
+    by: str
+    #: `x-ms-client-tracking-id` of the call.
+    tracking_id: str
+    environment: str
+    #: Internal 32-hex id that was called.
+    workflow_id: str
+    #: Name of the flow, empty for an id that no flow has.
+    flow: str
+    status: int
+    #: Error code of a refusal.
+    code: str = ""
+    run: Run | None = None
+
+
+@dataclass(slots=True)
+class Ledger:
+    """All calls, oldest first."""
+
+    entries: list[Entry] = field(default_factory=list)
+
+    def to_json(self, since: int, now: datetime) -> list[dict[str, Any]]:
+        """Entries from a place on; the run as its name and its status now."""
+        return [_entry(entry, now) for entry in self.entries[since:]]
+
+
+def _entry(entry: Entry, now: datetime) -> dict[str, Any]:
+    run = entry.run
+    return {
+        "at": iso(entry.at),
+        "cause": entry.cause,
+        "by": entry.by,
+        "trackingId": entry.tracking_id,
+        "environment": entry.environment,
+        "workflowId": entry.workflow_id,
+        "flow": entry.flow,
+        "accepted": run is not None,
+        "status": entry.status,
+        "code": entry.code,
+        "run": run.name if run else None,
+        "runStatus": run.status(now) if run else None,
+        "runError": run.error if run else None,
+    }
+
+
+def run_json(run: Run, now: datetime) -> dict[str, Any]:
+    """A run, for the control API."""
+    body = asdict(run) | {"status": run.status(now)}
+    return body | {"started": iso(run.started), "ends": iso(run.ends)}

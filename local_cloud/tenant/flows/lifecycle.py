@@ -1,0 +1,269 @@
+"""Creating, saving, turning on and off, deleting: the rules that hold whichever API asks.
+
+Refusals are the flow service's own (PlatformError). Dataverse wraps them (dataverse/workflows.py).
+"""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import uuid4
+
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.entra.directory import Directory
+from local_cloud.tenant.environments.environment import Environment
+from local_cloud.tenant.environments.flow import Flow, FlowState
+from local_cloud.tenant.environments.flow_facts import ConnectionUse, InvalidDefinitionError
+from local_cloud.tenant.environments.migration import releasing
+from local_cloud.tenant.environments.power_platform import PowerPlatform
+from local_cloud.tenant.flows.recurrence import first_due
+from local_cloud.tenant.flows.self_starting import replay_backlog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewFlow:
+    """What a create call asks for."""
+
+    display_name: str
+    client_data: str
+    owner: str
+    #: The caller, when it acts on the owner's behalf.
+    on_behalf_by: str | None = None
+    workflow_entity_id: str = field(default_factory=lambda: str(uuid4()))
+    description: str = ""
+    is_in_solution: bool = True
+    solutions: frozenset[str] = frozenset()
+
+
+def require_writable(tenant: Tenant, environment: Environment) -> None:
+    """Refuse while the environment's flows migrate (contract §0 and §1.3)."""
+    assumptions = tenant.part(PowerPlatform).assumptions
+    if environment.is_migrating(tenant.clock.now()):
+        raise PlatformError(
+            assumptions.migration_blocked_status,
+            assumptions.migration_blocked_code,
+            f"Flows of the environment '{environment.id}' cannot be created or changed while "
+            "a customer-managed key is applied to it.",
+        )
+
+
+def create(tenant: Tenant, environment: Environment, new: NewFlow) -> Flow:
+    """Add a flow, off. In a linked environment it is born under the customer's key."""
+    platform, now = tenant.part(PowerPlatform), tenant.clock.now()
+    require_writable(tenant, environment)
+    if not new.is_in_solution:
+        _require_room(platform, environment, new.owner)
+    is_protected = environment.migration_ends is not None
+    flow = Flow(
+        name=new.workflow_entity_id,
+        workflow_entity_id=new.workflow_entity_id,
+        display_name=new.display_name,
+        client_data="",
+        owner=new.owner,
+        created=now,
+        modified=now,
+        created_by=new.owner,
+        modified_by=new.owner,
+        created_on_behalf_by=new.on_behalf_by,
+        description=new.description,
+        is_in_solution=new.is_in_solution,
+        solutions=set(new.solutions),
+        protected_since=now if is_protected else None,
+        url_form=platform.assumptions.protected_url_form if is_protected else "environment",
+    )
+    _save(environment, flow, new.client_data)
+    platform.add_flow(environment, flow)
+    return flow
+
+
+def save(tenant: Tenant, environment: Environment, flow: Flow, client_data: str) -> None:
+    """Replace a flow's definition; environment variables are read anew (§14.3)."""
+    require_writable(tenant, environment)
+    with releasing(tenant.part(PowerPlatform), environment, tenant.clock.now()):
+        _save(environment, flow, client_data)
+    if flow.state == FlowState.STARTED:
+        flow.next_due = first_due(flow, tenant.clock.now(), is_new=False)
+
+
+def _save(environment: Environment, flow: Flow, client_data: str) -> None:
+    try:
+        flow.save(client_data)
+    except InvalidDefinitionError as error:
+        raise PlatformError(400, "InvalidTemplate", str(error)) from error
+    read_variables(environment, flow)
+
+
+def read_variables(environment: Environment, flow: Flow) -> None:
+    """Take the environment variables' present values into the flow."""
+    values = current_variables(environment)
+    flow.saved_variables = {
+        parameter: values[schema]
+        for parameter, schema in flow.facts().variables
+        if schema in values
+    }
+
+
+def current_variables(environment: Environment) -> dict[str, str]:
+    """Schema name → value (or default) of each environment variable."""
+    definitions = environment.table("environmentvariabledefinitions")
+    values = {
+        row["schemaname"]: row["defaultvalue"]
+        for row in definitions.values()
+        if row.get("defaultvalue") is not None
+    }
+    for row in environment.table("environmentvariablevalues").values():
+        definition = definitions.get(row.get("_environmentvariabledefinitionid_value") or "")
+        if definition is not None:
+            values[definition["schemaname"]] = row["value"]
+    return values
+
+
+def turn_on(tenant: Tenant, environment: Environment, flow: Flow, activator: str) -> None:
+    """Start a flow for a person or application (object id), if all it needs may be used."""
+    require_writable(tenant, environment)
+    platform = tenant.part(PowerPlatform)
+    if flow.state == FlowState.STARTED:
+        return
+    _require_licence(tenant, flow)
+    _require_children(platform, environment, flow)
+    names = require_connections(environment, flow, activator)
+    if blocked := sorted(
+        {use.api for use in flow.facts().connections} & environment.blocked_connectors
+    ):
+        _meet_data_policy(platform, flow, blocked)
+        return
+    if platform.assumptions.activations_that_do_not_stick > 0:
+        platform.assumptions.activations_that_do_not_stick -= 1
+        return
+    flow.granted_connections.update(
+        name for name in names if environment.connections[name].owner == activator
+    )
+    _start(tenant, environment, flow)
+
+
+def _meet_data_policy(platform: PowerPlatform, flow: Flow, blocked: list[str]) -> None:
+    if platform.assumptions.data_policy_refuses_activation:
+        apis = ", ".join(f"/providers/Microsoft.PowerApps/apis/{one}" for one in blocked)
+        message = f"Admin data policy 'Tenant policy' restricts use of these apis: {apis}."
+        raise PlatformError(403, "DlpViolation", message)
+    flow.state, flow.suspension_reason = FlowState.SUSPENDED, "CompanyDlpViolation"
+
+
+def _start(tenant: Tenant, environment: Environment, flow: Flow) -> None:
+    platform = tenant.part(PowerPlatform)
+    is_new = not flow.was_on
+    _let_reads_lag(tenant, flow)
+    flow.state, flow.suspension_reason, flow.was_on = FlowState.STARTED, "None", True
+    read_variables(environment, flow)
+    flow.next_due = first_due(flow, tenant.clock.now(), is_new=is_new)
+    replay_backlog(tenant, environment, flow)
+    if is_new and platform.assumptions.activation_changes_flow_name:
+        environment.rename_flow(flow, str(uuid4()))
+
+
+def turn_off(tenant: Tenant, environment: Environment, flow: Flow) -> None:
+    """Stop a flow. Its runs go on; calls of its URL are refused from now on."""
+    require_writable(tenant, environment)
+    if flow.state == FlowState.DELETED:
+        return
+    if flow.state != FlowState.STOPPED:
+        _let_reads_lag(tenant, flow)
+    flow.state, flow.next_due = FlowState.STOPPED, None
+
+
+def _let_reads_lag(tenant: Tenant, flow: Flow) -> None:
+    seconds = tenant.part(PowerPlatform).assumptions.state_lag_seconds
+    flow.stale_state = (tenant.clock.now() + timedelta(seconds=seconds), flow.state)
+
+
+def delete(tenant: Tenant, environment: Environment, flow: Flow) -> None:
+    """Delete a flow; its current runs end."""
+    require_writable(tenant, environment)
+    now = tenant.clock.now()
+    for run in flow.runs:
+        if run.ends > now:
+            run.ends, run.outcome = now, "Cancelled"
+    environment.remove_flow(flow)
+    flow.modified, flow.next_due = now, None
+
+
+def _require_room(platform: PowerPlatform, environment: Environment, owner: str) -> None:
+    mine = sum(
+        flow.owner == owner and not flow.is_in_solution and flow.state != FlowState.DELETED
+        for flow in environment.order
+    )
+    if mine >= platform.assumptions.flows_per_owner:
+        message = f"The user has reached the limit of {mine} flows."
+        raise PlatformError(403, "FlowCountLimitExceeded", message)
+
+
+def _require_licence(tenant: Tenant, flow: Flow) -> None:
+    if flow.facts().is_premium and not tenant.part(Directory).has_premium(flow.owner):
+        raise PlatformError(
+            403,
+            "MissingAdequateQuotaPolicy",
+            f"The user '{flow.owner}' does not have a service plan adequate for the non-Standard "
+            "connection 'Http'. A license is required.",
+        )
+
+
+def _require_children(platform: PowerPlatform, environment: Environment, flow: Flow) -> None:
+    if not platform.assumptions.children_must_be_on:
+        return
+    for child_id in flow.facts().children:
+        child = environment.workflows.get(child_id)
+        if child is None or child.state != FlowState.STARTED:
+            message = (
+                f"The workflow with id '{child_id}' cannot be used as a child workflow because it "
+                "has never been published. Child workflows need to be published at least once "
+                "before they can be included in a published parent workflow."
+            )
+            raise PlatformError(400, "ChildFlowNeverPublished", message)
+
+
+def _embedded(flow: Flow) -> list[ConnectionUse]:
+    return [use for use in flow.facts().connections if not use.is_invokers]
+
+
+def require_connections(environment: Environment, flow: Flow, activator: str) -> list[str]:
+    """Names of the connections that the flow brings itself, if the activator may use them all."""
+    return [_require_connection(environment, flow, use, activator) for use in _embedded(flow)]
+
+
+def _require_connection(
+    environment: Environment, flow: Flow, use: ConnectionUse, activator: str
+) -> str:
+    """The name of the connection that an entry means, if the activator may use it (§14.1)."""
+    name = connection_name(environment, use)
+    connection = environment.connections.get(name or "")
+    if connection is None:
+        raise PlatformError(
+            400,
+            "XrmConnectionReferenceMissingConnection",
+            "Connection Id missing for connection reference logical name "
+            f"'{use.logical_name or use.key}'.",
+        )
+    may_use = {connection.owner, *connection.shared_with}
+    if activator not in may_use and connection.name not in flow.granted_connections:
+        raise PlatformError(
+            403,
+            "ConnectionAuthorizationFailed",
+            f"The caller object id is '{activator}'. Connection '{connection.name}' to "
+            f"'{use.api}' cannot be used to activate this flow, either because this is not a "
+            "valid connection or because it is not a connection you have access permission for.",
+        )
+    return connection.name
+
+
+def connection_name(environment: Environment, use: ConnectionUse) -> str | None:
+    """The connection behind an entry: through its connection reference, or named directly."""
+    if use.logical_name:
+        for row in environment.table("connectionreferences").values():
+            if row["connectionreferencelogicalname"] == use.logical_name:
+                return row.get("connectionid")
+    return use.connection_name
+
+
+def grant_connections(environment: Environment, flow: Flow) -> None:
+    """Note that the flow's connections were granted to it, as for a flow found on."""
+    names = (connection_name(environment, use) for use in _embedded(flow))
+    flow.granted_connections.update(name for name in names if name)

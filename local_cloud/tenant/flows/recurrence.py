@@ -1,0 +1,51 @@
+"""When flows that start themselves are due (contract §14.7)."""
+
+from datetime import datetime, timedelta
+
+from local_cloud.tenant.environments.flow import Flow
+
+_SECONDS = {
+    "second": 1,
+    "minute": 60,
+    "hour": 3600,
+    "day": 86400,
+    "week": 604800,
+    "month": 2592000,
+    "year": 31536000,
+}
+
+
+def interval(flow: Flow) -> timedelta | None:
+    """The time between two runs of a recurrence trigger; None for other triggers."""
+    trigger = next(iter(flow.properties()["definition"]["triggers"].values()))
+    if str(trigger.get("type")).lower() != "recurrence":
+        return None
+    recurrence = trigger.get("recurrence") or {}
+    seconds = _SECONDS.get(str(recurrence.get("frequency", "Day")).lower(), 86400)
+    return timedelta(seconds=seconds * int(recurrence.get("interval", 1)))
+
+
+def first_due(flow: Flow, now: datetime, *, is_new: bool) -> datetime | None:
+    """When a flow that is turned on or saved runs first.
+
+    Without a start time that is at once for a new flow; a flow turned on again waits for its next
+    slot. A start time in the past means the next slot after now.
+    """
+    step = interval(flow)
+    if step is None:
+        return None
+    trigger = next(iter(flow.properties()["definition"]["triggers"].values()))
+    start = (trigger.get("recurrence") or {}).get("startTime")
+    if start is None:
+        return now if is_new else next_due(flow.next_due or now, now, step)
+    begins = datetime.fromisoformat(start)
+    if begins.tzinfo is None:
+        begins = begins.replace(tzinfo=now.tzinfo)
+    return begins if begins > now else next_due(begins, now, step)
+
+
+def next_due(last: datetime, now: datetime, step: timedelta) -> datetime:
+    """The first slot after now; slots missed while off are not made up."""
+    if last > now:
+        return last
+    return last + step * ((now - last) // step + 1)

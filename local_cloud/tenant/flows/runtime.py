@@ -1,0 +1,281 @@
+"""Runs flows: just enough of the workflow engine to prove that a call does its work.
+
+Executed are `Http`, child flows (`Workflow`) and `Response`, in the order of the definition, inside
+scopes, loops (once) and the first branch of conditions. Other actions succeed without doing
+anything. Nothing leaves the tenant: a call to a trigger URL reaches the flow behind it, a call to
+any other host gets through or is refused as the host's network rules say.
+"""
+
+import re
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from local_cloud.tenant.azure.reachability import FlowOrigin, find_refusal
+from local_cloud.tenant.azure.state import Azure
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.environments.environment import Environment
+from local_cloud.tenant.environments.flow import Flow, FlowState, Run
+from local_cloud.tenant.flows.ledger import Cause, Entry, Ledger
+from local_cloud.tenant.flows.trigger_calls import CALL_PATH, TriggerCall, admit
+
+#: How deep flows may call each other.
+_DEPTH = 20
+_PARAMETER = re.compile(r"@\{?parameters\('((?:[^']|'')+)'\)\}?")
+_NESTING = frozenset({"scope", "foreach", "until", "if"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Why a run begins."""
+
+    cause: Cause
+    by: str
+    tracking_id: str = ""
+    depth: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class _Execution:
+    """A run with what it was started with: a later save does not change it."""
+
+    environment: Environment
+    flow: Flow
+    run: Run
+    definition: dict[str, Any]
+    variables: dict[str, str]
+    depth: int
+    response: dict[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class Runtime:
+    """Runs whose actions are still to come."""
+
+    pending: list[_Execution] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a trigger URL answers."""
+
+    status: int
+    run: Run
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def call_url(tenant: Tenant, call: TriggerCall, start: Start) -> Answer:
+    """Call a trigger URL; PlatformError when the call is refused. Either way the ledger has it."""
+    try:
+        environment, flow = admit(tenant, call)
+    except PlatformError as error:
+        _record_refusal(tenant, call, start, error)
+        raise
+    execution = _begin(tenant, environment, flow, start)
+    run = execution.run
+    headers = {"x-ms-workflow-run-id": run.name, "x-ms-client-tracking-id": run.client_tracking_id}
+    if not flow.facts().has_response:
+        return Answer(status=202, run=run, headers=headers)
+    if execution.response is None:
+        raise PlatformError(
+            502, "NoResponse", "The server did not receive a response from an upstream server."
+        )
+    return Answer(
+        status=int(execution.response.get("statusCode", 200)),
+        run=run,
+        body=execution.response.get("body"),
+        headers=headers,
+    )
+
+
+def start_run(tenant: Tenant, environment: Environment, flow: Flow, start: Start) -> Run:
+    """Start a flow by other means than its URL; it must be on."""
+    return _begin(tenant, environment, flow, start).run
+
+
+def settle_runs(tenant: Tenant) -> None:
+    """Let runs that have lasted long enough do their work."""
+    runtime, now = tenant.part(Runtime), tenant.clock.now()
+    due = [execution for execution in runtime.pending if execution.run.ends <= now]
+    runtime.pending = [execution for execution in runtime.pending if execution.run.ends > now]
+    for execution in due:
+        if execution.run.outcome != "Cancelled":
+            _execute(tenant, execution)
+
+
+def _begin(tenant: Tenant, environment: Environment, flow: Flow, start: Start) -> _Execution:
+    now = tenant.clock.now()
+    run = Run(
+        name=run_name(now),
+        started=now,
+        ends=now + timedelta(seconds=flow.run_seconds),
+        trigger_name=flow.facts().trigger_name,
+        client_tracking_id=start.tracking_id or f"{secrets.token_hex(13).upper()}CU24",
+    )
+    flow.runs.append(run)
+    _record(tenant, environment, flow, start, run)
+    execution = _Execution(
+        environment=environment,
+        flow=flow,
+        run=run,
+        definition=flow.properties()["definition"],
+        variables=dict(flow.saved_variables),
+        depth=start.depth,
+    )
+    if flow.run_seconds > 0 and not flow.facts().has_response:
+        tenant.part(Runtime).pending.append(execution)
+    else:
+        _execute(tenant, execution)
+    return execution
+
+
+def run_name(now: datetime) -> str:
+    """A run's name as the platform writes it: later runs sort first."""
+    ticks = int(now.timestamp() * 10_000_000) + 621_355_968_000_000_000
+    return f"{9_223_372_036_854_775_807 - ticks:020d}{secrets.randbelow(10**9):09d}CU24"
+
+
+def _execute(tenant: Tenant, execution: _Execution) -> None:
+    failed = _perform_all(tenant, execution, execution.definition.get("actions") or {})
+    if failed:
+        execution.run.outcome = "Failed"
+        execution.run.error = {
+            "code": "ActionFailed",
+            "message": "An action failed. No dependent actions succeeded.",
+        }
+
+
+def _perform_all(tenant: Tenant, execution: _Execution, actions: dict[str, Any]) -> bool:
+    """Perform actions until one fails; True then."""
+    for name, action in actions.items():
+        kind = str(action.get("type")).lower()
+        if kind in _NESTING:
+            if _perform_all(tenant, execution, action.get("actions") or {}):
+                return True
+            continue
+        error = _perform(tenant, execution, kind, action)
+        status = "Failed" if error else "Succeeded"
+        record: dict[str, Any] = {"status": status, "code": error["code"] if error else "OK"}
+        execution.run.actions[name] = record | ({"error": error} if error else {})
+        if error:
+            return True
+    return False
+
+
+def _perform(
+    tenant: Tenant, execution: _Execution, kind: str, action: dict[str, Any]
+) -> dict[str, str] | None:
+    """Perform one action; its error, if it fails."""
+    inputs = action.get("inputs")
+    if not isinstance(inputs, dict):
+        return None
+    match kind:
+        case "http":
+            return _call_out(tenant, execution, _resolve(execution, str(inputs.get("uri") or "")))
+        case "workflow":
+            return _call_child(tenant, execution, inputs["host"]["workflowReferenceName"])
+        case "response":
+            execution.response = inputs
+    return None
+
+
+def _resolve(execution: _Execution, text: str) -> str:
+    """Replace `parameters('…')` by its value as of the last save."""
+    parameters = execution.definition.get("parameters") or {}
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1].replace("''", "'")
+        default = (parameters.get(name) or {}).get("defaultValue")
+        return str(execution.variables.get(name, default))
+
+    return _PARAMETER.sub(value, text)
+
+
+def _call_out(tenant: Tenant, execution: _Execution, uri: str) -> dict[str, str] | None:
+    parts = urlsplit(uri)
+    if parts.scheme not in ("http", "https"):
+        return None  # an expression that only a real run could resolve
+    if match := CALL_PATH.fullmatch(parts.path):
+        call = TriggerCall(
+            host=parts.hostname or "",
+            workflow_id=match["workflow"],
+            trigger=match["trigger"],
+            query=dict(parse_qsl(parts.query)),
+        )
+        return _call_flow(tenant, execution, call)
+    environment, now = execution.environment, tenant.clock.now()
+    origin = FlowOrigin(
+        region=environment.azure_region, is_protected=execution.flow.is_protected(now)
+    )
+    refusal = find_refusal(tenant.part(Azure), parts.hostname or "", origin, parts.port or 443)
+    return {"code": "BadRequest", "message": refusal.message} if refusal else None
+
+
+def _call_flow(tenant: Tenant, execution: _Execution, call: TriggerCall) -> dict[str, str] | None:
+    try:
+        start = _start_from(execution, Cause.URL)
+        answer = call_url(tenant, call, start)
+    except PlatformError as error:
+        return {"code": error.code, "message": error.message}
+    if answer.status >= 400:
+        return {"code": str(answer.status), "message": "The called flow answered with an error."}
+    return None
+
+
+def _call_child(tenant: Tenant, execution: _Execution, reference: str) -> dict[str, str] | None:
+    child = execution.environment.workflows.get(reference.lower().strip("{}"))
+    if child is None or child.state != FlowState.STARTED:
+        message = f"The child flow '{reference}' is not found or not turned on."
+        return {"code": "ChildFlowNotAvailable", "message": message}
+    start = _start_from(execution, Cause.PARENT)
+    if start.depth > _DEPTH:
+        return {"code": "NestedTooDeep", "message": "Flows call each other without an end."}
+    start_run(tenant, execution.environment, child, start)
+    return None
+
+
+def _start_from(execution: _Execution, cause: Cause) -> Start:
+    if execution.depth >= _DEPTH:
+        raise PlatformError(429, "NestedTooDeep", "Flows call each other without an end.")
+    return Start(
+        cause=cause,
+        by=f"flow:{execution.flow.name}",
+        tracking_id=execution.run.client_tracking_id,
+        depth=execution.depth + 1,
+    )
+
+
+def _record(tenant: Tenant, environment: Environment, flow: Flow, start: Start, run: Run) -> None:
+    tenant.part(Ledger).entries.append(
+        Entry(
+            at=run.started,
+            cause=start.cause,
+            by=start.by,
+            tracking_id=start.tracking_id,
+            environment=environment.id,
+            workflow_id=flow.workflow_id,
+            flow=flow.name,
+            status=202,
+            run=run,
+        )
+    )
+
+
+def _record_refusal(tenant: Tenant, call: TriggerCall, start: Start, error: PlatformError) -> None:
+    tenant.part(Ledger).entries.append(
+        Entry(
+            at=tenant.clock.now(),
+            cause=start.cause,
+            by=start.by,
+            tracking_id=start.tracking_id,
+            environment="",
+            workflow_id=call.workflow_id,
+            flow="",
+            status=error.status,
+            code=error.code,
+        )
+    )

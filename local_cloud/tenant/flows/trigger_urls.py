@@ -1,0 +1,52 @@
+"""Trigger URLs: how the platform writes them (contract §7.2). Only the tenant may build one."""
+
+from typing import Any
+from urllib.parse import quote
+
+from local_cloud.tenant.environments.environment import Environment
+from local_cloud.tenant.environments.flow import Flow
+from local_cloud.tenant.environments.power_platform import environment_host
+
+#: Stamp of the old hosts (`prod-NN`) and of the newer paths (`/cu/NN/`).
+_STAMP = "24"
+
+
+def callback(environment: Environment, flow: Flow) -> dict[str, Any]:
+    """What `listCallbackUrl` answers in its `response`: value, method, basePath, queries."""
+    facts = flow.facts()
+    base = f"https://{_host(environment, flow)}:443{_prefix(flow)}/workflows/{flow.workflow_id}"
+    base += f"/triggers/{quote(facts.trigger_name)}/paths/invoke"
+    queries = {"api-version": "2016-06-01" if flow.url_form == "classic" else "1"}
+    if facts.authentication == "All":
+        queries |= {"sp": f"/triggers/{facts.trigger_name}/run", "sv": "1.0"}
+        queries["sig"] = flow.signature()
+    relative = f"/{facts.relative_path.lstrip('/')}" if facts.relative_path else ""
+    query = "&".join(f"{name}={quote(value, safe='')}" for name, value in queries.items())
+    return {
+        "value": f"{base}{relative}?{query}",
+        "method": _method(flow),
+        "basePath": base,
+        "relativePath": relative,
+        "queries": queries,
+    }
+
+
+def _host(environment: Environment, flow: Flow) -> str:
+    if flow.url_form == "classic":
+        return f"prod-{_STAMP}.{environment.azure_region}.logic.azure.com"
+    return environment_host(environment.id)
+
+
+def _prefix(flow: Flow) -> str:
+    match flow.url_form:
+        case "classic":
+            return ""
+        case "capacity_unit":
+            return f"/powerautomate/automations/direct/cu/{_STAMP}"
+        case _:
+            return "/powerautomate/automations/direct"
+
+
+def _method(flow: Flow) -> str:
+    trigger = next(iter(flow.properties()["definition"]["triggers"].values()))
+    return str((trigger.get("inputs") or {}).get("method") or "POST")

@@ -1,0 +1,191 @@
+"""Business Application Platform: environments and administrators' applications (contract §2)."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from local_cloud.tenant.azure.linked_policies import is_locked
+from local_cloud.tenant.core.clock import iso
+from local_cloud.tenant.core.paging import page, top
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.routing import AnyCaseRoute
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.entra.directory import Directory
+from local_cloud.tenant.environments.access import require_bap_admin, tenant_of
+from local_cloud.tenant.environments.environment import Environment
+from local_cloud.tenant.environments.migration import settle_operation
+from local_cloud.tenant.environments.power_platform import PowerPlatform
+from local_cloud.tenant.power_platform.links import link_routes, operation_body
+
+HOSTS = ("api.bap.microsoft.com", ".api.bap.microsoft.com")
+PROVIDER = "/providers/Microsoft.BusinessAppPlatform"
+
+_REGION_OF_FLOW = {"europe": "emea", "unitedstates": "unitedstates", "uk": "uk"}
+
+
+def routes(tenant: Tenant) -> list[Route]:
+    """Environments, their policy links, lifecycle operations, registered applications."""
+    admin = f"{PROVIDER}/scopes/admin/environments"
+    return [
+        AnyCaseRoute(admin, list_environments),
+        AnyCaseRoute(admin + "/{environment}", get_environment),
+        AnyCaseRoute(
+            f"{PROVIDER}/environments/{{environment}}", get_environment, name="get_as_maker"
+        ),
+        AnyCaseRoute(f"{PROVIDER}/lifecycleOperations/{{operation}}", get_operation),
+        AnyCaseRoute(f"{PROVIDER}/adminApplications", list_admin_applications),
+        AnyCaseRoute(
+            f"{PROVIDER}/adminApplications/{{client_id}}",
+            register_admin_application,
+            methods=["PUT"],
+        ),
+        AnyCaseRoute(
+            f"{PROVIDER}/adminApplications/{{client_id}}",
+            remove_admin_application,
+            methods=["DELETE"],
+        ),
+        *link_routes(tenant, PROVIDER),
+    ]
+
+
+async def list_environments(request: Request) -> Response:
+    """All environments, in pages, for an administrator."""
+    require_bap_admin(request)
+    tenant = tenant_of(request)
+    platform = tenant.part(PowerPlatform)
+    size = top(request, platform.assumptions.environment_page)
+    chosen, next_link = page(request, list(platform.environments.values()), size)
+    body: dict[str, Any] = {"value": [_environment_body(tenant, each) for each in chosen]}
+    return JSONResponse(body | ({"nextLink": next_link} if next_link else {}))
+
+
+async def get_environment(request: Request) -> Response:
+    """One environment, for an administrator."""
+    require_bap_admin(request)
+    tenant = tenant_of(request)
+    name = request.path_params["environment"]
+    environment = tenant.part(PowerPlatform).environments.get(name)
+    if environment is None:
+        message = f"The environment '{name}' could not be found in the tenant."
+        raise PlatformError(404, "EnvironmentNotFound", message)
+    return JSONResponse(_environment_body(tenant, environment))
+
+
+async def get_operation(request: Request) -> Response:
+    """A lifecycle operation, as its poller sees it."""
+    require_bap_admin(request)
+    tenant = tenant_of(request)
+    operation = tenant.part(PowerPlatform).operations.get(request.path_params["operation"])
+    if operation is None:
+        raise PlatformError(404, "LifecycleOperationNotFound", "The operation was not found.")
+    environment = tenant.part(PowerPlatform).environments[operation.environment]
+    settle_operation(tenant.part(PowerPlatform), environment, tenant.clock.now())
+    return JSONResponse(operation_body(tenant, operation))
+
+
+async def list_admin_applications(request: Request) -> Response:
+    """Applications that act as administrators."""
+    require_bap_admin(request)
+    registered = [
+        {"applicationId": each.client_id}
+        for each in tenant_of(request).part(Directory).applications()
+        if each.is_admin
+    ]
+    return JSONResponse({"value": registered})
+
+
+async def register_admin_application(request: Request) -> Response:
+    """Let an application act as an administrator; only a person may say so (§1.2)."""
+    caller = require_bap_admin(request)
+    if not caller.is_delegated:
+        message = "A service principal cannot register an application."
+        raise PlatformError(403, "UserMissingRequiredPermission", message)
+    return _set_admin(request, is_admin=True)
+
+
+async def remove_admin_application(request: Request) -> Response:
+    """Take an application's rights away."""
+    require_bap_admin(request)
+    return _set_admin(request, is_admin=False)
+
+
+def _set_admin(request: Request, *, is_admin: bool) -> Response:
+    client_id = request.path_params["client_id"]
+    application = tenant_of(request).part(Directory).client(client_id)
+    if application is None:
+        message = f"The application '{client_id}' was not found in the tenant."
+        raise PlatformError(404, "ApplicationNotFound", message)
+    application.is_admin = is_admin
+    return JSONResponse({"applicationId": client_id})
+
+
+def _environment_body(tenant: Tenant, environment: Environment) -> dict[str, Any]:
+    now = tenant.clock.now()
+    settle_operation(tenant.part(PowerPlatform), environment, now)
+    is_busy = environment.operation is not None and environment.operation.state(now) == "Running"
+    runtime = "Disabled" if is_busy or is_locked(tenant, environment) else "Enabled"
+    flow_region = _REGION_OF_FLOW.get(environment.location, environment.location)
+    properties: dict[str, Any] = {
+        "tenantId": tenant.part(Directory).tenant_id,
+        "azureRegion": environment.azure_region,
+        "displayName": environment.display_name,
+        "createdTime": iso(environment.created),
+        "provisioningState": "Succeeded",
+        "creationType": "User",
+        "environmentSku": environment.sku,
+        "isDefault": environment.is_default,
+        "databaseType": "CommonDataService" if environment.org_host else "None",
+        "runtimeEndpoints": {
+            "microsoft.BusinessAppPlatform": f"https://{environment.location}.api.bap.microsoft.com",
+            "microsoft.PowerApps": f"https://{environment.location}.api.powerapps.com",
+            "microsoft.Flow": f"https://{flow_region}.api.flow.microsoft.com",
+        },
+        "states": {
+            "management": {"id": "Ready"},
+            "runtime": {"id": runtime, "runtimeReasonCode": "NotSpecified"},
+        },
+        "protectionStatus": {"keyManagedBy": "Microsoft"},
+        "governanceConfiguration": {
+            "protectionLevel": "Standard" if environment.is_managed else "Basic"
+        },
+    }
+    if environment.org_host:
+        properties["linkedEnvironmentMetadata"] = _dataverse(environment)
+    if environment.policy:
+        properties["enterprisePolicies"] = {"customerManagedKeys": _policy(environment)}
+    return {
+        "id": f"{PROVIDER}/scopes/admin/environments/{environment.id}",
+        "type": "Microsoft.BusinessAppPlatform/scopes/environments",
+        "location": environment.location,
+        "name": environment.id,
+        "properties": properties,
+    }
+
+
+def _dataverse(environment: Environment) -> dict[str, Any]:
+    host = environment.org_host or ""
+    return {
+        "resourceId": environment.org_id,
+        "uniqueName": f"unq{environment.org_id.replace('-', '')}",
+        "domainName": host.partition(".")[0],
+        "friendlyName": environment.display_name,
+        "instanceUrl": f"https://{host}/",
+        "instanceApiUrl": f"https://{environment.api_host}",
+        "baseLanguage": 1033,
+        "instanceState": "Ready",
+        "backgroundOperationsState": "Enabled",
+    }
+
+
+def _policy(environment: Environment) -> dict[str, Any]:
+    policy = environment.policy
+    assert policy is not None
+    return {
+        "policyId": policy.policy_id,
+        "location": policy.location,
+        "id": policy.id,
+        "systemId": policy.system_id,
+        "linkStatus": policy.status,
+    }

@@ -1,0 +1,178 @@
+"""Linking an environment to an Encryption policy, and taking it off (contract §2.2, §2.3)."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from local_cloud.tenant.azure.linked_policies import find_policy
+from local_cloud.tenant.core.assumptions import Assumptions
+from local_cloud.tenant.core.clock import iso
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.routing import AnyCaseRoute
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.environments.access import require_bap_admin, tenant_of
+from local_cloud.tenant.environments.environment import (
+    Environment,
+    LinkStatus,
+    Operation,
+    PolicyLink,
+)
+from local_cloud.tenant.environments.migration import settle_operation
+from local_cloud.tenant.environments.power_platform import PowerPlatform
+
+_REFUSED_SKUS = frozenset({"Trial", "Teams"})
+
+
+def link_routes(_: Tenant, provider: str) -> list[Route]:
+    """The two operations on an environment's Encryption policy."""
+    base = f"{provider}/environments/{{environment}}/enterprisePolicies/Encryption"
+    return [
+        AnyCaseRoute(f"{base}/link", link_environment, methods=["POST"]),
+        AnyCaseRoute(f"{base}/unlink", unlink_environment, methods=["POST"]),
+    ]
+
+
+async def link_environment(request: Request) -> Response:
+    """Apply a policy's key to an environment; with another policy's id, swap the key."""
+    return await _change(request, is_link=True)
+
+
+async def unlink_environment(request: Request) -> Response:
+    """Return an environment to Microsoft's key."""
+    return await _change(request, is_link=False)
+
+
+async def _change(request: Request, *, is_link: bool) -> Response:
+    caller = require_bap_admin(request)
+    tenant = tenant_of(request)
+    name = request.path_params["environment"]
+    environment = tenant.part(PowerPlatform).environments.get(name)
+    if environment is None:
+        message = f"The environment '{name}' could not be found in the tenant."
+        raise PlatformError(404, "EnvironmentNotFound", message)
+    body = {str(key).lower(): value for key, value in (await request.json()).items()}
+    system_id = str(body.get("systemid") or "")
+    start = start_link if is_link else start_unlink
+    operation = start(tenant, environment, system_id, caller.object_id)
+    host = request.headers["host"].removesuffix(":443")
+    path = f"/providers/Microsoft.BusinessAppPlatform/lifecycleOperations/{operation.id}"
+    headers = {
+        "operation-location": f"https://{host}{path}?api-version=2019-10-01",
+        "Retry-After": str(tenant.part(PowerPlatform).assumptions.link_retry_after),
+    }
+    return Response(status_code=202, headers=headers)
+
+
+def start_link(tenant: Tenant, environment: Environment, system_id: str, by: str) -> Operation:
+    """Begin to link; PlatformError for what the platform refuses."""
+    _require_idle(tenant, environment)
+    policy = find_policy(tenant, system_id)
+    if policy is None:
+        message = f"The enterprise policy '{system_id}' could not be found."
+        raise PlatformError(404, "EnterprisePolicyNotFound", message)
+    _require_fit(tenant, environment, policy)
+    if environment.is_linked() and environment.policy.system_id == policy.system_id:  # type: ignore[union-attr]  # is_linked
+        message = "The environment is already linked to this enterprise policy."
+        raise PlatformError(409, "EnterprisePolicyAlreadyLinked", message)
+    environment.policy = replace(policy, status=LinkStatus.LINKING)
+    return _begin(tenant, environment, by, replace(policy, status=LinkStatus.LINKED))
+
+
+def start_unlink(tenant: Tenant, environment: Environment, system_id: str, by: str) -> Operation:
+    """Begin to unlink; PlatformError when the environment has no such policy."""
+    _require_idle(tenant, environment)
+    policy = environment.policy
+    if policy is None or policy.system_id.lower() != system_id.lower():
+        message = f"The environment is not linked to the enterprise policy '{system_id}'."
+        raise PlatformError(400, "EnterprisePolicyNotLinked", message)
+    policy.status = LinkStatus.UNLINKING
+    return _begin(tenant, environment, by, None)
+
+
+def _begin(tenant: Tenant, environment: Environment, by: str, link: PolicyLink | None) -> Operation:
+    platform, now = tenant.part(PowerPlatform), tenant.clock.now()
+    assumptions = platform.assumptions
+    starts = now + timedelta(seconds=assumptions.link_start_seconds)
+    operation = Operation(
+        id=str(uuid4()),
+        type=assumptions.link_operation_type if link else assumptions.unlink_operation_type,
+        environment=environment.id,
+        requested_by=by,
+        created=now,
+        starts=starts,
+        ends=starts + timedelta(seconds=assumptions.link_seconds),
+        link=link,
+        error=_failure(assumptions) if link else None,
+    )
+    environment.operation = operation
+    platform.operations[operation.id] = operation
+    settle_operation(platform, environment, now)
+    return operation
+
+
+def _failure(assumptions: Assumptions) -> dict[str, str] | None:
+    """Why a link is to end as Failed, if it is; it can be ordered again then (§2.3)."""
+    if assumptions.links_that_fail <= 0:
+        return None
+    assumptions.links_that_fail -= 1
+    return {"code": "EncryptionFailed", "message": "Some data could not be encrypted."}
+
+
+def _require_idle(tenant: Tenant, environment: Environment) -> None:
+    settle_operation(tenant.part(PowerPlatform), environment, tenant.clock.now())
+    if environment.operation is not None and not environment.operation.is_settled:
+        message = "Another lifecycle operation is running on the environment."
+        raise PlatformError(409, "ConcurrentLifecycleOperation", message)
+
+
+def _require_fit(tenant: Tenant, environment: Environment, policy: PolicyLink) -> None:
+    """Region, Managed Environment, type, and the tenant's limit (contract §4)."""
+    if environment.location.lower() != policy.location.lower():
+        message = (
+            f"The environment is in '{environment.location}', the policy in '{policy.location}'."
+        )
+        raise PlatformError(400, "EnterprisePolicyRegionMismatch", message)
+    if not environment.is_managed:
+        message = "The environment is not a Managed Environment."
+        raise PlatformError(400, "EnvironmentNotManaged", message)
+    if environment.sku in _REFUSED_SKUS:
+        message = f"Environments of the type '{environment.sku}' cannot be encrypted."
+        raise PlatformError(400, "EnvironmentSkuNotSupported", message)
+    platform = tenant.part(PowerPlatform)
+    linked = sum(
+        other.policy is not None for other in platform.environments.values() if other != environment
+    )
+    if linked >= platform.assumptions.linked_environments_limit:
+        message = f"The tenant already has {linked} environments with a customer-managed key."
+        raise PlatformError(400, "CustomerManagedKeyEnvironmentLimitReached", message)
+
+
+def operation_body(tenant: Tenant, operation: Operation) -> dict[str, Any]:
+    """A lifecycle operation as its poller reads it."""
+    now = tenant.clock.now()
+    provider = "/providers/Microsoft.BusinessAppPlatform"
+    state = operation.state(now)
+    last = min(now, operation.ends)
+    body: dict[str, Any] = {
+        "id": operation.id,
+        "links": {
+            "self": {"path": f"{provider}/lifecycleOperations/{operation.id}"},
+            "environment": {"path": f"{provider}/environments/{operation.environment}"},
+        },
+        "type": {"id": operation.type},
+        "typeDisplayName": "Update Customer Managed Key",
+        "state": {"id": state},
+        "createdDateTime": iso(operation.created),
+        "lastActionDateTime": iso(last),
+        "requestedBy": {"id": operation.requested_by, "displayName": "ServicePrincipal"},
+        "stages": [
+            {"id": stage, "name": stage, "state": {"id": state}}
+            for stage in ("Validate", "Prepare", "Run", "Finalize")
+        ],
+    }
+    return body | ({"error": operation.error} if operation.error and state == "Failed" else {})

@@ -1,0 +1,171 @@
+"""Power Apps: connections, connectors and canvas apps, for administrators (contract §8, §11)."""
+
+import hashlib
+import hmac
+import json
+from io import BytesIO
+from typing import Any
+from zipfile import ZipFile
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from local_cloud.tenant.core.paging import page, top
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.routing import AnyCaseRoute
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.entra.directory import Directory
+from local_cloud.tenant.environments.access import require_bap_admin, tenant_of
+from local_cloud.tenant.environments.environment import CanvasApp, Connection, Environment
+from local_cloud.tenant.environments.power_platform import PowerPlatform
+
+#: Where apps' documents lie: the address carries a signature, and no token is taken.
+DOCUMENT_HOST = "pafeblobprodlocal.blob.core.windows.net"
+HOSTS = ("api.powerapps.com", ".api.powerapps.com", DOCUMENT_HOST)
+_ADMIN = "/providers/Microsoft.PowerApps/scopes/admin/environments/{environment}"
+_API = "/providers/Microsoft.PowerApps/apis"
+_PAGE = 50
+
+
+def routes(tenant: Tenant) -> list[Route]:  # noqa: ARG001  # what every service module has
+    """Lists for administrators, and the documents of apps."""
+    return [
+        AnyCaseRoute(f"{_ADMIN}/connections", list_connections),
+        AnyCaseRoute(f"{_ADMIN}/apis/{{connector}}", get_connector),
+        AnyCaseRoute(f"{_ADMIN}/apps", list_apps),
+        Route("/{environment}/{app}/document.msapp", get_app_document),
+    ]
+
+
+async def list_connections(request: Request) -> Response:
+    """All connections of an environment, or none where an application is not shown any."""
+    caller = require_bap_admin(request)
+    environment = _environment(request)
+    hidden = _platform(request).assumptions.connections_hidden_from_applications
+    shown = [] if hidden and not caller.is_delegated else list(environment.connections.values())
+    return _list(request, [_connection_body(request, environment, one) for one in shown])
+
+
+async def get_connector(request: Request) -> Response:
+    """A connector's definition, as far as it tells how connections sign in."""
+    require_bap_admin(request)
+    _environment(request)
+    name = request.path_params["connector"]
+    is_basic = name in _platform(request).assumptions.connectors_without_oauth
+    parameters: dict[str, Any] = (
+        {"username": {"type": "string"}, "password": {"type": "securestring"}}
+        if is_basic
+        else {"token": {"type": "oauthSetting", "oAuthSettings": {"identityProvider": "aad"}}}
+    )
+    properties = {"displayName": name, "connectionParameters": parameters}
+    return JSONResponse({"name": name, "id": f"{_API}/{name}", "properties": properties})
+
+
+async def list_apps(request: Request) -> Response:
+    """All canvas apps of an environment."""
+    require_bap_admin(request)
+    environment = _environment(request)
+    apps = environment.canvas_apps.values()
+    return _list(request, [_app_body(request, environment, one) for one in apps])
+
+
+async def get_app_document(request: Request) -> Response:
+    """The document of an app, for whoever has its signed address."""
+    environment, app = _environment(request), request.path_params["app"]
+    found = environment.canvas_apps.get(app)
+    if found is None or not found.has_document:
+        raise PlatformError(404, "BlobNotFound", "The specified blob does not exist.")
+    if "authorization" in request.headers:
+        raise PlatformError(403, "AuthenticationFailed", "A token and a signature were sent.")
+    if request.query_params.get("sig") != _signature(environment, found):
+        raise PlatformError(403, "AuthenticationFailed", "Signature did not match.")
+    return Response(_document(found), media_type="application/octet-stream")
+
+
+def _list(request: Request, items: list[dict[str, Any]]) -> Response:
+    chosen, next_link = page(request, items, top(request, _PAGE))
+    return JSONResponse({"value": chosen} | ({"nextLink": next_link} if next_link else {}))
+
+
+def _platform(request: Request) -> PowerPlatform:
+    return tenant_of(request).part(PowerPlatform)
+
+
+def _environment(request: Request) -> Environment:
+    name = request.path_params["environment"]
+    found = _platform(request).environments.get(name)
+    if found is None:
+        message = f"The environment '{name}' could not be found in the tenant."
+        raise PlatformError(404, "EnvironmentNotFound", message)
+    return found
+
+
+def _person(request: Request, object_id: str) -> dict[str, Any]:
+    found = tenant_of(request).part(Directory).principals.get(object_id)
+    name = {"displayName": found.name, "email": found.upn} if found else {}
+    return {"id": object_id, "type": "User", **name}
+
+
+def _connection_body(
+    request: Request, environment: Environment, connection: Connection
+) -> dict[str, Any]:
+    return {
+        "name": connection.name,
+        "id": f"{_API}/{connection.api}/connections/{connection.name}",
+        "type": "Microsoft.PowerApps/apis/connections",
+        "properties": {
+            "apiId": f"{_API}/{connection.api}",
+            "displayName": connection.name,
+            "createdBy": _person(request, connection.owner),
+            "environment": {"name": environment.id},
+            "statuses": [{"status": "Connected"}],
+        },
+    }
+
+
+def _app_body(request: Request, environment: Environment, app: CanvasApp) -> dict[str, Any]:
+    address = (
+        f"https://{DOCUMENT_HOST}/{environment.id}/{app.name}/document.msapp"
+        f"?sv=2018-03-28&sr=b&sig={_signature(environment, app)}&sp=r"
+    )
+    return {
+        "name": app.name,
+        "id": f"/providers/Microsoft.PowerApps/apps/{app.name}",
+        "type": "Microsoft.PowerApps/apps",
+        "properties": {
+            "displayName": app.display_name,
+            "owner": _person(request, app.owner),
+            "connectionReferences": {
+                f"reference-{number}": {
+                    "id": f"{_API}/shared_logicflows",
+                    "displayName": "Logic flows",
+                    "dataSources": [f"Flow{number}"],
+                }
+                for number, _ in enumerate(app.flows)
+            },
+            "appUris": {"documentUri": {"value": address, "readonlyValue": address}},
+            "almMode": "Environment",
+        },
+    }
+
+
+def _signature(environment: Environment, app: CanvasApp) -> str:
+    return hmac.digest(environment.id.encode(), app.name.encode(), hashlib.sha256).hex()
+
+
+def _document(app: CanvasApp) -> bytes:
+    """A `.msapp`: its names are written with backslashes, as the designer does."""
+    connections = {
+        f"reference-{number}": {
+            "connectionRef": {"id": f"{_API}/shared_logicflows"},
+            "dataSources": [f"Flow{number}"],
+            "workflowEntityId": flow,
+        }
+        for number, flow in enumerate(app.flows)
+    }
+    content = BytesIO()
+    with ZipFile(content, "w") as archive:
+        archive.writestr("Connections\\Connections.json", json.dumps(connections))
+        archive.writestr("Header.json", json.dumps({"DocVersion": "1.346"}))
+    return content.getvalue()

@@ -1,0 +1,213 @@
+"""Builds the Azure side of the tenant from a plain description.
+
+The description is JSON: resources carry Resource Manager's own names and an `id`; what no resource
+document holds (contents of vaults, settings of sites, guarded hosts) is beside them. Times are days
+relative to the tenant's clock. docs/local-tenant-azure.md describes each member.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from local_cloud.tenant.azure.enterprise_policies import new_policy
+from local_cloud.tenant.azure.network import security_group
+from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.service_tags import ServiceTag, read_service_tags
+from local_cloud.tenant.azure.site_runtime import put_configuration, resolve_references
+from local_cloud.tenant.azure.state import (
+    SITES,
+    SLOTS,
+    VAULTS,
+    Azure,
+    EpochForm,
+    EventSchema,
+    EventSettings,
+    GuardedHost,
+)
+from local_cloud.tenant.azure.vault_contents import (
+    Attributes,
+    Key,
+    SecretVersion,
+    VaultContents,
+    new_version_id,
+)
+from local_cloud.tenant.core.clock import iso
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.entra.directory import Directory
+
+
+def seed_azure(tenant: Tenant, description: JsonObject) -> None:
+    """Add what a description names to the tenant; what is there already and not named stays.
+
+    Raise KeyError, ValueError or PlatformError when the description cannot be understood, OSError
+    when the file of service tags cannot be read.
+    """
+    azure, now = tenant.part(Azure), tenant.clock.now()
+    for subscription in description.get("subscriptions", ()):
+        identifier = subscription["subscriptionId"]
+        azure.subscriptions[identifier.lower()] = subscription.get("displayName", identifier)
+    _seed_service_tags(azure, description)
+    for vault in description.get("vaults", ()):
+        _seed_vault(tenant, vault)
+    for policy in description.get("enterprisePolicies", ()):
+        _seed_policy(tenant, policy)
+    for site in description.get("sites", ()):
+        _seed_site(azure, site, now)
+    for group in description.get("networkSecurityGroups", ()):
+        azure.resources.put(security_group(group["id"], group))
+        for host, address in group.get("guards", {}).items():
+            guarded = GuardedHost(group_id=group["id"], address=address)
+            azure.guarded_hosts[host.lower()] = guarded
+    for document in description.get("resources", ()):
+        azure.resources.put(document | {"name": document["id"].rpartition("/")[2]})
+    if "events" in description:
+        azure.events = _event_settings(description["events"])
+    azure.page_size = description.get("pageSize", azure.page_size)
+
+
+def _seed_service_tags(azure: Azure, description: JsonObject) -> None:
+    if path := description.get("serviceTagsFile"):
+        azure.service_tags = read_service_tags(Path(path))
+    for entry in description.get("serviceTags", ()):
+        service, _, region = entry["name"].partition(".")
+        tag = ServiceTag(
+            name=entry["name"],
+            change_number=str(entry.get("changeNumber", "1")),
+            system_service=service,
+            region=region.lower(),
+            address_prefixes=tuple(entry["addressPrefixes"]),
+        )
+        azure.service_tags.add(tag)
+
+
+def _seed_vault(tenant: Tenant, description: JsonObject) -> None:
+    azure, now = tenant.part(Azure), tenant.clock.now()
+    vault_id = description["id"]
+    name = vault_id.rpartition("/")[2]
+    properties = {
+        "tenantId": tenant.part(Directory).tenant_id,
+        "sku": {"family": "A", "name": "premium"},
+        "vaultUri": f"https://{name}.vault.azure.net/",
+        "enableSoftDelete": True,
+        "softDeleteRetentionInDays": 90,
+        "enablePurgeProtection": True,
+        "enableRbacAuthorization": True,
+        "accessPolicies": [],
+        "publicNetworkAccess": "Enabled",
+        "provisioningState": "Succeeded",
+    }
+    azure.resources.put(
+        {
+            "id": vault_id,
+            "name": name,
+            "type": VAULTS,
+            "location": description.get("location", "westeurope"),
+            "tags": description.get("tags", {}),
+            "properties": properties | description.get("properties", {}),
+        }
+    )
+    contents = VaultContents(name=name, resource_id=vault_id)
+    azure.vaults[name.lower()] = contents
+    for key in description.get("keys", ()):
+        contents.keys[key["name"].lower()] = _key(key, now)
+    for secret in description.get("secrets", ()):
+        contents.put_secret(secret["name"], _secret_version(secret, now))
+
+
+def _key(description: JsonObject, now: datetime) -> Key:
+    key = Key(
+        name=description["name"],
+        key_type=description.get("kty", "RSA"),
+        size=description.get("keySize", 2048),
+        rotation_policy=description.get("rotationPolicy", {}),
+    )
+    for version in description.get("versions", [{}]):
+        key.add_version(_attributes(version, now), version.get("version"))
+    return key
+
+
+def _secret_version(description: JsonObject, now: datetime) -> SecretVersion:
+    return SecretVersion(
+        version=description.get("version") or new_version_id(),
+        value=description["value"],
+        attributes=_attributes(description, now),
+        content_type=description.get("contentType"),
+        tags=description.get("tags", {}),
+    )
+
+
+def _attributes(description: JsonObject, now: datetime) -> Attributes:
+    """Read `enabled`, `createdDaysAgo`, `notBeforeInDays` and `expiresInDays`."""
+    created = now - timedelta(days=description.get("createdDaysAgo", 0))
+    return Attributes(
+        created=created,
+        updated=created,
+        enabled=description.get("enabled", True),
+        not_before=_in_days(now, description.get("notBeforeInDays")),
+        expires=_in_days(now, description.get("expiresInDays")),
+    )
+
+
+def _in_days(now: datetime, days: float | None) -> datetime | None:
+    return None if days is None else now + timedelta(days=days)
+
+
+def _seed_policy(tenant: Tenant, description: JsonObject) -> None:
+    policy = new_policy(description["id"], description, tenant.part(Directory).tenant_id)
+    at = iso(tenant.clock.now())
+    policy["systemData"] = {
+        "createdBy": "seed",
+        "createdByType": "User",
+        "createdAt": at,
+        "lastModifiedBy": "seed",
+        "lastModifiedByType": "User",
+        "lastModifiedAt": at,
+    }
+    tenant.part(Azure).resources.put(policy)
+
+
+def _seed_site(azure: Azure, description: JsonObject, now: datetime) -> None:
+    site_id = description["id"]
+    is_slot = "/slots/" in site_id.lower()
+    name = site_id.rpartition("/sites/")[2].replace("/slots/", "/")
+    host = f"{name.replace('/', '-')}.azurewebsites.net"
+    azure.resources.put(
+        {
+            "id": site_id,
+            "name": name,
+            "type": SLOTS if is_slot else SITES,
+            "kind": description.get("kind", "app"),
+            "location": description.get("location", "West Europe"),
+            "tags": description.get("tags", {}),
+            "properties": {
+                "state": "Running",
+                "enabled": True,
+                "httpsOnly": True,
+                "defaultHostName": host,
+                "hostNames": [host, *description.get("hostNames", ())],
+                "resourceGroup": site_id.split("/")[4],
+            }
+            | description.get("properties", {}),
+        }
+    )
+    parts: Iterable[tuple[str, Any]] = (
+        ("appsettings", description.get("appSettings", {})),
+        ("connectionstrings", description.get("connectionStrings", {})),
+        ("web", description.get("web", {})),
+    )
+    for part, properties in parts:
+        put_configuration(azure, site_id, part, properties)
+    resolve_references(azure, site_id, now)
+    for slot in description.get("slots", ()):
+        _seed_site(azure, slot | {"id": f"{site_id}/slots/{slot['name']}"}, now)
+
+
+def _event_settings(description: JsonObject) -> EventSettings:
+    settings = EventSettings()
+    return EventSettings(
+        schema=EventSchema(description.get("schema", settings.schema)),
+        epoch_form=EpochForm(description.get("epochForm", settings.epoch_form)),
+        has_stray_blanks=description.get("hasStrayBlanks", settings.has_stray_blanks),
+        copies=description.get("copies", settings.copies),
+    )

@@ -1,0 +1,148 @@
+"""Builds a tenant from a plain description (JSON). docs/local-tenant.md describes each member.
+
+Wherever a text of the description needs a flow's trigger URL, it says `{{trigger_url:NAME}}` (name
+or Dataverse id of a flow), `{{trigger_url:NAME|json}}` for the form with `\\u0026`, or
+`{{trigger_url:NAME|percent}}` for the percent-encoded one.
+"""
+
+import json
+import re
+from typing import Any
+from urllib.parse import quote
+
+from local_cloud.tenant.azure.linked_policies import find_policy
+from local_cloud.tenant.core.assumptions import Assumptions
+from local_cloud.tenant.core.calls import Budget
+from local_cloud.tenant.core.faults import Fault
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.entra.directory import Directory, Principal, PrincipalType
+from local_cloud.tenant.environments.environment import Environment
+from local_cloud.tenant.environments.flow import Flow
+from local_cloud.tenant.environments.migration import start_migration
+from local_cloud.tenant.environments.power_platform import PowerPlatform
+from local_cloud.tenant.flows.trigger_urls import callback
+from local_cloud.tenant.seed.azure import seed_azure
+from local_cloud.tenant.seed.environment import seed_environment
+
+type Description = dict[str, Any]
+
+_PLACEHOLDER = re.compile(r"\{\{trigger_url:([^}|]+)(?:\|(json|percent))?\}\}")
+
+
+def seed(tenant: Tenant, description: Description) -> None:
+    """Add what a description names; KeyError, TypeError or ValueError for what it cannot mean."""
+    _seed_directory(tenant.part(Directory), description.get("directory") or {})
+    assume(tenant, description.get("assumptions") or {})
+    for name, budget in (description.get("budgets") or {}).items():
+        tenant.calls.budgets[name] = Budget(**budget)
+    for fault in description.get("faults") or []:
+        tenant.faults.add(Fault.from_json(fault))
+    added = [
+        (seed_environment(tenant, each), each) for each in description.get("environments") or []
+    ]
+    urls = _Urls(tenant.part(PowerPlatform))
+    for environment, _ in added:
+        _fill_in(environment, urls)
+    seed_azure(tenant, json.loads(urls.fill(json.dumps(description.get("azure") or {}))))
+    for environment, each in added:
+        if each.get("policy"):
+            _link(tenant, environment, each["policy"])
+
+
+def assume(tenant: Tenant, changes: Description) -> None:
+    """Change assumptions by name; ValueError for one that does not exist."""
+    assumptions = tenant.part(PowerPlatform).assumptions
+    for name, value in changes.items():
+        if name not in Assumptions.__slots__:
+            raise ValueError(f"there is no assumption '{name}'")
+        setattr(assumptions, name, set(value) if name == "delegated_only" else value)
+
+
+def _seed_directory(directory: Directory, description: Description) -> None:
+    directory.tenant_id = description.get("tenantId", directory.tenant_id)
+    for user in description.get("users") or []:
+        directory.add(
+            Principal(
+                object_id=user["id"],
+                name=user.get("name", user["id"]),
+                upn=user.get("upn", ""),
+                is_admin=user.get("isAdmin", False),
+                has_premium=user.get("hasPremium", True),
+            )
+        )
+    for group in description.get("groups") or []:
+        directory.add(
+            Principal(
+                object_id=group["id"],
+                name=group.get("name", group["id"]),
+                type=PrincipalType.GROUP,
+            )
+        )
+    for application in description.get("applications") or []:
+        directory.add(
+            Principal(
+                object_id=application["id"],
+                name=application.get("name", application["clientId"]),
+                type=PrincipalType.SERVICE_PRINCIPAL,
+                client_id=application["clientId"],
+                secret=application.get("secret"),
+                is_admin=application.get("isAdmin", False),
+                has_premium=application.get("hasPremium", True),
+            )
+        )
+    if client_id := description.get("managedIdentity"):
+        identity = directory.client(client_id)
+        if identity is None:
+            raise ValueError(f"the managed identity '{client_id}' is no application")
+        directory.managed_identity = identity.object_id
+    directory.device_code_user = description.get("deviceCodeUser", directory.device_code_user)
+
+
+class _Urls:
+    """Fills the trigger URLs of all flows into texts."""
+
+    def __init__(self, platform: PowerPlatform) -> None:
+        self._flows: dict[str, tuple[Environment, Flow]] = {}
+        for environment in platform.environments.values():
+            for flow in environment.order:
+                self._flows[flow.name] = (environment, flow)
+                self._flows[flow.workflow_entity_id] = (environment, flow)
+
+    def fill(self, text: str) -> str:
+        """The text with each placeholder replaced; KeyError for a flow that does not exist."""
+        return _PLACEHOLDER.sub(self._url, text) if "{{trigger_url:" in text else text
+
+    def _url(self, match: re.Match[str]) -> str:
+        url: str = callback(*self._flows[match[1]])["value"]
+        match match[2]:
+            case "json":
+                return url.replace("&", "\\u0026")
+            case "percent":
+                return quote(url, safe="")
+            case _:
+                return url
+
+
+def _fill_in(environment: Environment, urls: _Urls) -> None:
+    for entity_set, column in (
+        ("environmentvariabledefinitions", "defaultvalue"),
+        ("environmentvariablevalues", "value"),
+        ("serviceendpoints", "url"),
+    ):
+        for row in environment.table(entity_set).values():
+            if isinstance(row[column], str):
+                row[column] = urls.fill(row[column])
+    for flow in environment.order:
+        flow.client_data = urls.fill(flow.client_data)
+        flow.saved_variables = {
+            name: urls.fill(value) for name, value in flow.saved_variables.items()
+        }
+
+
+def _link(tenant: Tenant, environment: Environment, system_id: str) -> None:
+    """Take an environment as linked for long: all that migrates has migrated."""
+    policy = find_policy(tenant, system_id)
+    if policy is None:
+        raise ValueError(f"the policy '{system_id}' of '{environment.id}' is not in 'azure'")
+    environment.policy = policy
+    start_migration(tenant.part(PowerPlatform), environment, environment.created, 0)

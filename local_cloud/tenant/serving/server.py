@@ -1,0 +1,153 @@
+"""Puts a tenant on the wire: a TLS port, the tunnel that leads to it, and a control port.
+
+All three listen on free ports of 127.0.0.1 only.
+"""
+
+import asyncio
+import contextlib
+import secrets
+import socket
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+from starlette.types import ASGIApp, Scope
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from local_cloud.tenant.control.api import control_application
+from local_cloud.tenant.core.routing import HostTable, Service
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.flows.self_starting import tick
+from local_cloud.tenant.serving.certificates import Certificates
+from local_cloud.tenant.serving.services import SERVICES
+from local_cloud.tenant.serving.tunnel import Tunnel
+
+_TICK_SECONDS = 0.5
+
+
+class TenantServer:
+    """`async with TenantServer(tenant) as server:` serves a tenant for the length of the block."""
+
+    def __init__(self, tenant: Tenant, services: Sequence[Service] = SERVICES) -> None:
+        self.tenant = tenant
+        self._folder = tempfile.TemporaryDirectory(prefix="local-tenant-", delete=True)
+        certificates = Certificates()
+        #: Path of the certificate authority to trust, for SSL_CERT_FILE and REQUESTS_CA_BUNDLE.
+        self.ca_file = str(Path(self._folder.name) / "ca.pem")
+        certificates.write_ca_file(Path(self.ca_file))
+        #: What IDENTITY_HEADER must be for the managed identity.
+        self.identity_header = secrets.token_hex(16)
+        self._hosts = HostTable(tenant, services, self._abort)
+        self._tls = _Server(self._hosts, certificates)
+        control = control_application(tenant, self.identity_header)
+        self._control = _Server(control)
+        self._tunnel = Tunnel(
+            serves=lambda host: self._hosts.find(host) is not None, tls_port=self._tls.port
+        )
+        control.state.refused_hosts = self._tunnel.refused
+        self._tunnel_port = 0
+        self._ticker: asyncio.Task[None] | None = None
+
+    @property
+    def proxy_url(self) -> str:
+        """For HTTPS_PROXY."""
+        return f"http://127.0.0.1:{self._tunnel_port}"
+
+    @property
+    def control_url(self) -> str:
+        """Where the control API answers."""
+        return f"http://127.0.0.1:{self._control.port}"
+
+    @property
+    def identity_endpoint(self) -> str:
+        """For IDENTITY_ENDPOINT, as on App Service."""
+        return f"{self.control_url}/msi/token"
+
+    @property
+    def refused_hosts(self) -> list[str]:
+        """What clients asked for and the tunnel refused."""
+        return self._tunnel.refused
+
+    async def __aenter__(self) -> Self:
+        await self._tls.start()
+        await self._control.start()
+        self._tunnel_port = await self._tunnel.start()
+        self._ticker = asyncio.create_task(self._tick())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._ticker is not None:
+            self._ticker.cancel()
+            await asyncio.gather(self._ticker, return_exceptions=True)
+        await self._tunnel.stop()
+        await asyncio.gather(self._control.stop(), self._tls.stop())
+        self._folder.cleanup()
+
+    async def _tick(self) -> None:
+        """Let time do its work: runs end, recurrences start."""
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            await tick(self.tenant)
+
+    def _abort(self, scope: Scope) -> None:
+        """Cut the connection of a request, for a fault that drops it."""
+        for protocol in list(self._tls.server_state.connections):
+            assert isinstance(protocol, H11Protocol)
+            if protocol.client == scope["client"]:
+                protocol.transport.abort()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn inside a running loop: no signal handlers, a port known before it starts."""
+
+    def __init__(self, app: ASGIApp, certificates: Certificates | None = None) -> None:
+        context = certificates.server_context if certificates else None
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http="h11",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=120,
+                timeout_graceful_shutdown=1,
+                ssl_context_factory=(lambda _config, _default: context) if context else None,
+            )
+        )
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=512)
+        # asyncio does so only for sockets whose protocol is named; without, answers wait 40 ms.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.port: int = self._socket.getsockname()[1]
+        self._task: asyncio.Task[None] | None = None
+        self._ready = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the process."""
+        yield
+
+    async def start(self) -> None:
+        """Accept connections."""
+        self._task = asyncio.create_task(self.serve(sockets=[self._socket]))
+        await self._ready.wait()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn does, and say when it is done."""
+        await super().startup(sockets)
+        self._ready.set()
+
+    async def stop(self) -> None:
+        """Close the port; running requests get a second."""
+        self.should_exit = True
+        if self._task is not None:
+            await self._task
+        self._socket.close()

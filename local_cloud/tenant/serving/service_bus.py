@@ -1,0 +1,45 @@
+"""Joins the tenant to a Service Bus: what Event Grid would deliver is sent there."""
+
+from types import TracebackType
+from typing import Self
+
+from azure.servicebus import ServiceBusMessage
+from azure.servicebus.aio import ServiceBusClient, ServiceBusSender
+
+from local_cloud.tenant.core.events import QueueMessage
+
+
+class ServiceBusPublisher:
+    """Sends messages to queues; usable as `tenant.events`."""
+
+    def __init__(self, connection_string: str) -> None:
+        self._client = ServiceBusClient.from_connection_string(connection_string)
+        self._senders: dict[str, ServiceBusSender] = {}
+
+    async def __aenter__(self) -> Self:
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for sender in self._senders.values():
+            await sender.close()
+        await self._client.close()
+
+    async def __call__(self, message: QueueMessage) -> None:
+        """Send a message to its queue."""
+        sender = self._senders.get(message.queue)
+        if sender is None:
+            sender = self._senders[message.queue] = self._client.get_queue_sender(message.queue)
+        await sender.send_messages(
+            ServiceBusMessage(
+                message.body,
+                content_type=message.content_type,
+                message_id=message.message_id,
+                application_properties=dict(message.properties.items()),
+            )
+        )
