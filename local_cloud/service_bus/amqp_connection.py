@@ -1,6 +1,7 @@
 """One client's connection: protocol headers, sign-in, sessions, and which link leads where."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
@@ -91,7 +92,7 @@ class AmqpConnection(asyncio.Protocol):
         self._sessions: dict[int, Session] = {}
         self._links: dict[LinkEnd, BrokerLink] = {}
         self._max_frame_size = MIN_MAX_FRAME_SIZE
-        self._heartbeat_seconds: float | None = None
+        self._heartbeat_seconds = math.inf
         self._written_at = 0.0
         self._is_over = False
 
@@ -127,11 +128,13 @@ class AmqpConnection(asyncio.Protocol):
         """Returns the links that hand messages or replies out."""
         return [link for link in self._links.values() if isinstance(link, ReceiveLink | ReplyLink)]
 
+    def seconds_to_heartbeat(self, now: float) -> float:
+        """Returns how long it may be silent from *now* on (monotonic, in seconds), or infinity."""
+        return self._written_at + self._heartbeat_seconds - now
+
     def write(self, now: float) -> None:
-        """Writes what has gathered; *now* is monotonic, in seconds, for heartbeats."""
-        if not self._pending and self._heartbeat_seconds is not None:
-            if now - self._written_at < self._heartbeat_seconds:
-                return
+        """Writes what has gathered, or a heartbeat if it is time for one."""
+        if not self._pending and self.seconds_to_heartbeat(now) <= 0:
             self._pending += EMPTY_FRAME
         if self._pending:
             self._socket.write(bytes(self._pending))
@@ -196,16 +199,16 @@ class AmqpConnection(asyncio.Protocol):
                     self._take(frame)
 
     def _open(self, frame: Frame) -> None:
-        offered = frame.value("max_frame_size", MAX_FRAME_SIZE)
+        offered = frame.number("max_frame_size", MAX_FRAME_SIZE)
         self._max_frame_size = max(MIN_MAX_FRAME_SIZE, min(offered, MAX_FRAME_SIZE))
-        idle_milliseconds = frame.value("idle_timeout", 0)
+        idle_milliseconds = frame.number("idle_timeout")
         # Half of what the client bears, as the standard advises.
-        self._heartbeat_seconds = idle_milliseconds / 2000 if idle_milliseconds else None
+        self._heartbeat_seconds = idle_milliseconds / 2000 or math.inf
         self._pending += write_frame(
             Performative.OPEN,
             container_id=string("local-service-bus"),
             max_frame_size=uint(MAX_FRAME_SIZE),
-            channel_max=ushort(frame.value("channel_max", 0xFFFF)),
+            channel_max=ushort(frame.number("channel_max", 0xFFFF)),
         )
 
     def _close(self, condition: str | None = None, description: str = "") -> None:

@@ -51,7 +51,8 @@ class Performative(IntEnum):
     SASL_OUTCOME = 0x44
 
 
-_FIELDS: dict[Performative, Sequence[str]] = {
+#: The fields of each, in their order.
+FIELDS: dict[Performative, Sequence[str]] = {
     performative: names.split()
     for performative, names in {
         Performative.OPEN: "container_id hostname max_frame_size channel_max idle_timeout",
@@ -93,7 +94,7 @@ class Frame:
 
     def encoded(self, name: str) -> bytes:
         """Returns the field *name* as it was sent. `ValueError` if the frame has no such field."""
-        index = _FIELDS[self.performative].index(name)
+        index = FIELDS[self.performative].index(name)
         return self.fields[index] if index < len(self.fields) else NULL
 
     def value(self, name: str, default: Any = None) -> Any:
@@ -103,6 +104,17 @@ class Frame:
         """
         value = decode(self.encoded(name))
         return default if value is None else value
+
+    def number(self, name: str, default: int = 0) -> int:
+        """Returns the field *name*, which is a number. Raises `MalformedValue`."""
+        value = self.value(name, default)
+        if not isinstance(value, int):
+            raise MalformedValue(f"{name} is {value!r}, not a number")
+        return value
+
+    def flag(self, name: str) -> bool:
+        """Returns the field *name*, which is true or false; left out, it is false."""
+        return bool(self.value(name, default=False))
 
 
 class FrameReader:
@@ -148,7 +160,7 @@ def write_frame(
 
     `ValueError` if the performative has no such field.
     """
-    names = _FIELDS[performative]
+    names = FIELDS[performative]
     values = [NULL] * (1 + max((names.index(name) for name in fields), default=-1))
     for name, value in fields.items():
         values[names.index(name)] = value

@@ -24,13 +24,13 @@ from local_cloud.service_bus.amqp_session import (
 )
 from local_cloud.service_bus.amqp_types import (
     NULL,
-    MalformedValue,
     decode,
     described_value,
     elements,
     entries,
     int32,
     string,
+    text,
 )
 from local_cloud.service_bus.queue_messages import Amendment, DeadLettering, MessageLockLost
 from local_cloud.service_bus.queue_model import Queue
@@ -109,8 +109,8 @@ class SendLink:
         """Enqueues a message, or all messages of a batch."""
         size = len(delivery.payload)
         if size > MAX_MESSAGE_SIZE:
-            text = f"The message of {size} bytes is over {MAX_MESSAGE_SIZE} bytes."
-            return rejected("amqp:link:message-size-exceeded", text)
+            why = f"The message of {size} bytes is over {MAX_MESSAGE_SIZE} bytes."
+            return rejected("amqp:link:message-size-exceeded", why)
         try:
             messages = unpack(delivery.payload, delivery.message_format)
         except MalformedMessage as error:
@@ -204,13 +204,6 @@ def _dead_lettering(error: bytes) -> tuple[DeadLettering, Amendment | None]:
     _, _, info, *_ = [*elements(fields), NULL, NULL, NULL]
     named = entries(info)
     reason, description = (
-        _text(named.pop(name, NULL)) for name in ("DeadLetterReason", "DeadLetterErrorDescription")
+        text(named.pop(name, NULL)) for name in ("DeadLetterReason", "DeadLetterErrorDescription")
     )
     return DeadLettering(reason=reason, description=description), amendment(named)
-
-
-def _text(encoded: bytes) -> str | None:
-    value = decode(encoded)
-    if not isinstance(value, str | None):
-        raise MalformedValue(f"{value!r} is not a text")
-    return value

@@ -96,7 +96,7 @@ class ReceivingEnd:
         self.on_delivery: Callable[[Delivery], None]
         self._handle = attach.encoded("handle")
         self._credit = 0
-        self._delivery_count: int = attach.value("initial_delivery_count", 0)
+        self._delivery_count: int = attach.number("initial_delivery_count")
         self._first: Frame | None = None
         self._parts: list[bytes] = []
 
@@ -126,17 +126,17 @@ class ReceivingEnd:
         """Takes in a message or a part of one."""
         first = self._first = self._first or frame
         self._parts.append(frame.payload)
-        if frame.value("aborted", False) or not frame.value("more", False):
+        if frame.flag("aborted") or not frame.flag("more"):
             payload = b"".join(self._parts)
             self._first, self._parts = None, []
             self._credit -= 1
             self._delivery_count = (self._delivery_count + 1) & _SERIAL
-            if not frame.value("aborted", False):
+            if not frame.flag("aborted"):
                 self.on_delivery(
                     Delivery(
-                        delivery_id=first.value("delivery_id", 0),
-                        message_format=first.value("message_format", 0),
-                        is_settled=frame.value("settled", first.value("settled", False)),
+                        delivery_id=first.number("delivery_id"),
+                        message_format=first.number("message_format"),
+                        is_settled=frame.flag("settled") or first.flag("settled"),
                         payload=payload,
                     )
                 )
@@ -168,11 +168,11 @@ class SendingEnd:
 
     def take_flow(self, frame: Frame) -> None:
         """Takes in what the client grants."""
-        granted_at = frame.value("delivery_count", 0)
+        granted_at = frame.number("delivery_count")
         used = (self._delivery_count - granted_at) & _SERIAL
-        self.credit = max(0, frame.value("link_credit", 0) - used)
-        self._must_drain = frame.value("drain", False)
-        if frame.value("echo", False) and not self._must_drain:
+        self.credit = max(0, frame.number("link_credit") - used)
+        self._must_drain = frame.flag("drain")
+        if frame.flag("echo") and not self._must_drain:
             self._send_flow()
 
     def finish_drain(self) -> None:
@@ -212,10 +212,10 @@ class Session:
         self._on_attach = on_attach
         #: The ends of its links, by the handle of the client.
         self.links: dict[int, LinkEnd] = {}
-        self._next_incoming_id: int = begin.value("next_outgoing_id", 0)
+        self._next_incoming_id: int = begin.number("next_outgoing_id")
         self._next_outgoing_id = 0
         self._next_delivery_id = 0
-        self._client_window: int = begin.value("incoming_window", 0)
+        self._client_window: int = begin.number("incoming_window")
         self._unsettled: dict[int, tuple[SendingEnd, bytes]] = {}
         # Transfers that the client's window has no room for.
         self._waiting: deque[bytes] = deque()
@@ -293,7 +293,7 @@ class Session:
 
         What the client has already sent on it is passed over.
         """
-        self.links.pop(end.attach.value("handle"), None)
+        self.links.pop(end.attach.number("handle"), None)
         self._send_attach(end, source=NULL, target=NULL)
         self.send(
             Performative.DETACH,
@@ -317,7 +317,7 @@ class Session:
                 self._flow(frame)
             case Performative.TRANSFER:
                 self._next_incoming_id = (self._next_incoming_id + 1) & _SERIAL
-                end = self.links.get(frame.value("handle"))
+                end = self.links.get(frame.number("handle"))
                 if isinstance(end, ReceivingEnd):
                     end.take_transfer(frame)
             case Performative.DISPOSITION:
@@ -326,12 +326,12 @@ class Session:
                 self._detach(frame)
 
     def _attach(self, frame: Frame) -> None:
-        kind = SendingEnd if frame.value("role", False) else ReceivingEnd
-        end = self.links[frame.value("handle")] = kind(self, frame)
+        kind = SendingEnd if frame.flag("role") else ReceivingEnd
+        end = self.links[frame.number("handle")] = kind(self, frame)
         self._on_attach(end)
 
     def _detach(self, frame: Frame) -> None:
-        end = self.links.pop(frame.value("handle"), None)
+        end = self.links.pop(frame.number("handle"), None)
         if end is None:
             return
         self._unsettled = {
@@ -344,11 +344,11 @@ class Session:
         )
 
     def _flow(self, frame: Frame) -> None:
-        known_to_client = frame.value("next_incoming_id", 0)
+        known_to_client = frame.number("next_incoming_id")
         used = (self._next_outgoing_id - known_to_client) & _SERIAL
-        self._client_window = frame.value("incoming_window", 0) - used
+        self._client_window = frame.number("incoming_window") - used
         self._send_waiting()
-        end = self.links.get(frame.value("handle", -1))
+        end = self.links.get(frame.number("handle", -1))
         if isinstance(end, SendingEnd):
             end.take_flow(frame)
 
@@ -360,12 +360,12 @@ class Session:
 
     def _disposition(self, frame: Frame) -> None:
         outcome = _outcome(frame.encoded("state"))
-        if not frame.value("role", False) or outcome is None:
+        if not frame.flag("role") or outcome is None:
             return  # the client's word on its own messages, or none on ours: the locks stay
         for delivery_id in list(self._deliveries(frame)):
             end, tag = self._unsettled.pop(delivery_id)
             answer = end.on_outcome(tag, outcome)
-            if not frame.value("settled", False):
+            if not frame.flag("settled"):
                 self.send(
                     Performative.DISPOSITION,
                     role=boolean(False),
@@ -376,8 +376,8 @@ class Session:
                 )
 
     def _deliveries(self, frame: Frame) -> Iterator[int]:
-        first = frame.value("first")
-        length = (frame.value("last", first) - first) & _SERIAL
+        first = frame.number("first")
+        length = (frame.number("last", first) - first) & _SERIAL
         if length == 0:
             return iter([first] if first in self._unsettled else [])
         return (each for each in self._unsettled if (each - first) & _SERIAL <= length)

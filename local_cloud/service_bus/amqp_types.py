@@ -147,6 +147,14 @@ def described_value(encoded: bytes) -> tuple[int, bytes]:
     return descriptor, encoded[end:]
 
 
+def text(encoded: bytes) -> str | None:
+    """Returns an encoded string or symbol, or None for null. Raises `MalformedValue`."""
+    value = decode(encoded)
+    if not isinstance(value, str | None):
+        raise MalformedValue(f"{value!r} is not a text")
+    return value
+
+
 def content(encoded: bytes) -> bytes:
     """Returns the bytes of an encoded binary, string or symbol. Raises `MalformedValue`."""
     width = _SIZE_WIDTHS.get(encoded[0] >> 4) if encoded else None

@@ -10,7 +10,6 @@ from typing import Any
 from local_cloud.service_bus.amqp_links import amendment
 from local_cloud.service_bus.amqp_message import (
     AmqpRequest,
-    MalformedMessage,
     amqp_timestamp,
     read_sent,
     write_delivery,
@@ -19,7 +18,6 @@ from local_cloud.service_bus.amqp_message import (
 from local_cloud.service_bus.amqp_types import (
     NULL,
     Constructor,
-    MalformedValue,
     array_of,
     binary,
     decode,
@@ -31,6 +29,7 @@ from local_cloud.service_bus.amqp_types import (
     map_of,
     string,
     symbol,
+    text,
     uuid,
 )
 from local_cloud.service_bus.queue_messages import DeadLettering, MessageLockLost, MessageNotFound
@@ -63,9 +62,9 @@ def answer(queue: Queue, request: AmqpRequest) -> bytes:
         return _refusal(request, 410, "com.microsoft:message-lock-lost", str(error))
     except MessageNotFound as error:
         return _refusal(request, 404, "com.microsoft:message-not-found", str(error))
-    except (MalformedMessage, MalformedValue, KeyError, TypeError) as error:
-        text = f"the request of {operation} cannot be read: {error!r}"
-        return _refusal(request, 400, "com.microsoft:argument-error", text)
+    except (KeyError, TypeError, ValueError) as error:
+        why = f"the request of {operation} cannot be read: {error!r}"
+        return _refusal(request, 400, "com.microsoft:argument-error", why)
     if body is None:
         return _reply(request, 204, "No Content", {})
     return _reply(request, 200, "OK", body)
@@ -146,8 +145,8 @@ def _update_disposition(queue: Queue, request: _Request) -> _Reply:
                 queue.defer(token, amend)
         case "suspended":
             dead_lettering = DeadLettering(
-                reason=decode(request.get("deadletter-reason", NULL)),
-                description=decode(request.get("deadletter-description", NULL)),
+                reason=text(request.get("deadletter-reason", NULL)),
+                description=text(request.get("deadletter-description", NULL)),
             )
             for token in tokens:
                 queue.dead_letter(token, dead_lettering, amend)

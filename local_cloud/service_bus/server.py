@@ -1,6 +1,7 @@
 """Serves the namespace on 127.0.0.1, one event loop, and commits once per turn of it."""
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ from local_cloud.service_bus.queue_store import SqliteQueueStore
 
 #: Every token is accepted, so no other machine may reach it.
 HOST = "127.0.0.1"
-# Often enough for the heartbeats that clients ask for.
+# The clock of the queues may be moved, or set, while the loop sleeps.
 _LONGEST_SLEEP_SECONDS = 5.0
 
 
@@ -84,11 +85,12 @@ class ServiceBusServer:
     def _set_alarm(self) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
-        sleep = _LONGEST_SLEEP_SECONDS
+        now = self._loop.time()
+        waits = [connection.seconds_to_heartbeat(now) for connection in self._connections]
         next_change = self.namespace.next_change()
         if next_change is not None:
-            until_change = (next_change - self._clock()).total_seconds()
-            sleep = min(sleep, max(until_change, 0.0))
+            waits.append((next_change - self._clock()).total_seconds())
+        sleep = min(max(min(waits, default=math.inf), 0.0), _LONGEST_SLEEP_SECONDS)
         self._alarm = self._loop.call_later(sleep, self.end_turn_soon)
 
 

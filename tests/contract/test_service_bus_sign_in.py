@@ -123,7 +123,7 @@ def test_a_client_that_asks_for_heartbeats_gets_them(bus: LocalServiceBus) -> No
     with RawClient(bus) as client:
         client.socket.sendall(AMQP)
         client.read(8)
-        client.send(open_frame(idle_timeout=400))
+        client.send(open_frame(idle_timeout=1000))
         client.frame()
 
         assert client.heartbeat() == b"\x00\x00\x00\x08\x02\x00\x00\x00"

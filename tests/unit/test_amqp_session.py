@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from local_cloud.service_bus.amqp_frames import (
     AMQP_HEADER,
     EMPTY_FRAME,
+    FIELDS,
     Frame,
     FrameReader,
     MalformedFrame,
@@ -25,7 +26,14 @@ from local_cloud.service_bus.amqp_session import (
     SendingEnd,
     Session,
 )
-from local_cloud.service_bus.amqp_types import boolean, string, uint
+from local_cloud.service_bus.amqp_types import (
+    NULL,
+    MalformedValue,
+    boolean,
+    list_of,
+    string,
+    uint,
+)
 
 LAST_SERIAL = 2**32 - 1
 HANDLE = uint(7)
@@ -254,6 +262,33 @@ def test_no_bytes_do_worse_than_being_a_malformed_frame(content: bytes) -> None:
             read(data)
         except MalformedFrame:
             continue
+
+
+values = st.one_of(
+    st.just(NULL),
+    st.booleans().map(boolean),
+    st.integers(0, LAST_SERIAL).map(uint),
+    st.text(max_size=5).map(string),
+    st.lists(st.just(uint(1)), max_size=2).map(list_of),
+    st.just(Outcome(code=OutcomeCode.MODIFIED).encoded()),
+)
+
+
+@given(
+    st.sampled_from([p for p in Performative if Performative.ATTACH <= p <= Performative.DETACH]),
+    st.data(),
+)
+def test_no_field_does_worse_than_being_malformed(
+    performative: Performative, data: st.DataObject
+) -> None:
+    """A value of another type than the standard's, or none where one has to be."""
+    client = Client()
+    client.receives(credit=1).deliver(b"tag", b"x", is_settled=False)
+    fields = data.draw(st.dictionaries(st.sampled_from(FIELDS[performative]), values))
+    try:
+        client.says(performative, **fields)
+    except MalformedValue:
+        return
 
 
 def test_a_frame_that_is_too_large_is_refused_before_it_has_arrived() -> None:
