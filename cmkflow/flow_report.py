@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from shared.adapters.flow_files import FlowFile
+from cmkflow.flow_files import FlowFile
 from shared.domain.definitions.flow_definition import FlowDefinition
 from shared.domain.definitions.flow_documents import FoundFlow
 from shared.domain.definitions.json_values import texts_in

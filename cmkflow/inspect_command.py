@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from cmkflow.flow_files import read_flow_files
 from cmkflow.flow_report import Inspection, inspect_flows
 from cmkflow.flow_table import flow_table, summary
-from shared.adapters.flow_files import read_flow_files
 
 
 def inspect(

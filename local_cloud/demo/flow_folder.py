@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cmkflow.flow_files import FlowFile, read_flow_files
 from local_cloud.demo.definitions import derived_id
 from local_cloud.demo.systems import GROUP
 from local_cloud.demo.tenant import MAKER, environment_seed
@@ -18,7 +19,6 @@ from local_cloud.tenant.environments.flow_facts import (
     InvalidDefinitionError,
     read_facts,
 )
-from shared.adapters.flow_files import FlowFile, read_flow_files
 from shared.domain.definitions.flow_definition import DefinitionFormat, definition_place
 from shared.domain.definitions.json_values import mapping_at
 

@@ -47,6 +47,7 @@ class AppSettingCallers:
     #: A write restarts the app.
     staleness = timedelta(0)
     stays_home = False
+    assessed_apart = False
 
     def __init__(self, settings: AppSettings, secrets: Secrets) -> None:
         """`secrets` tells what a reference that is pinned to a version holds."""

@@ -33,6 +33,7 @@ class CanvasAppCallers:
     is_json = True
     staleness = timedelta(0)
     stays_home = True
+    assessed_apart = True
 
     def __init__(self, apps: CanvasApps) -> None:
         """`apps` are read in an administrator's view."""

@@ -29,6 +29,7 @@ class EnvironmentVariableCallers:
     kind = "environment_variable"
     is_json = False
     stays_home = False
+    assessed_apart = False
 
     def __init__(
         self,

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.callers.search import DATAVERSE_REMEDY, FILLED_IN, Refusals, environment_id
-from shared.domain.callers.caller import Caller, CallerValue, flow_caller
+from shared.callers.search import DATAVERSE_REMEDY, Refusals, environment_id
+from shared.domain.callers.caller import FILLED_IN, Caller, CallerValue, flow_caller
 from shared.domain.callers.edit import Mention, MentionKind, mentions_in
 from shared.domain.callers.search import Search
 from shared.domain.environment import Environment
@@ -25,6 +25,7 @@ class FlowCallers:
     is_json = True
     staleness = timedelta(0)
     stays_home = False
+    assessed_apart = False
 
     def __init__(self, workflows: Workflows, environments: Environments) -> None:
         """`environments` tells where an environment's Dataverse is."""

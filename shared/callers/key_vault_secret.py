@@ -26,6 +26,7 @@ class KeyVaultSecretCallers:
     kind = "key_vault_secret"
     is_json = False
     stays_home = False
+    assessed_apart = False
 
     def __init__(self, secrets: Secrets, staleness: timedelta = REFERENCE_STALENESS) -> None:
         """`secrets` are those of the watched vaults.

@@ -3,13 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from shared.domain.callers.caller import Caller
+from shared.domain.callers.caller import FILLED_IN, Caller
 from shared.domain.callers.search import Search
 from shared.domain.environment import Environment
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from shared.errors import Blocked, Refused
-
-FILLED_IN = "It fills in the signature, or all of the query, itself: change what it takes it from."
 
 DATAVERSE_REMEDY = "Add the app to the environment as an application user."
 

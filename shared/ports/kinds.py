@@ -21,6 +21,8 @@ class CallerKind(Protocol):
     staleness: timedelta
     #: Whether such a place can only call flows of its own environment.
     stays_home: bool
+    #: Whether an assessment reads such places by itself: its search for callers leaves them out.
+    assessed_apart: bool
 
     def find(
         self, environments: Sequence[Environment], search: Search | None = None

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.domain.assessment.assessment import AssessedFlow, EnvironmentAssessment
+from shared.domain.assessment.canvas_apps import with_canvas_apps
 from shared.domain.assessment.effort import Rates
 from shared.domain.assessment.facts import NoAnswer
 from shared.domain.assessment.flows import assess_flows
@@ -15,7 +16,7 @@ from shared.errors import NotFound
 from shared.services import Services
 from shared.steps.ask import ask
 from shared.steps.assessing.collect_assessment_facts import Question, collect
-from shared.steps.assessing.find_assessed_callers import find_assessed_callers, with_canvas_apps
+from shared.steps.assessing.find_assessed_callers import find_assessed_callers
 from shared.steps.assessing.read_co_owners import ReadShares, read_shares, with_co_owners
 from shared.steps.moving_callers.search_callers import search_callers
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from shared.adapters.flow_files import read_flow_files
+from cmkflow.flow_files import read_flow_files
 from shared.callers.flow import FlowCallers
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowDetail, FlowState, ReportedFlow, Run, Workflow

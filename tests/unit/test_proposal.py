@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.adapters.flow_files import read_flow_files
+from cmkflow.flow_files import read_flow_files
 from shared.domain.conversions.conversion import Edit
 from shared.domain.conversions.proposal import (
     LONGEST_DIFFERENCE,

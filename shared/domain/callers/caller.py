@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+#: Why a person has to change a caller that builds the URL: `Caller.manual`.
+FILLED_IN = "It fills in the signature, or all of the query, itself: change what it takes it from."
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:

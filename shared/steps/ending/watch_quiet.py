@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from shared.domain.callers.caller import flow_caller
-from shared.domain.callers.edit import holds
 from shared.domain.callers.records import CallerRecord, CallerState, key_of
 from shared.domain.flow import RUN_HISTORY, Run
 from shared.domain.jobs.job import FlowJob, JobState, Pattern
@@ -14,7 +13,7 @@ from shared.domain.jobs.relatives import in_the_way
 from shared.errors import Blocked, NotFound, Waiting
 from shared.services import Services
 from shared.steps.flows.flow_names import flow_name_of
-from shared.steps.moving_callers.note_callers import is_family
+from shared.steps.moving_callers.note_callers import holds_original
 from shared.steps.moving_callers.update_callers import new_urls, update_one
 from shared.steps.work import UNTIL_WOKEN, Work
 
@@ -77,19 +76,13 @@ async def _rewire_copies_of_parents(work: Work) -> None:
     job = work.job
     if not job.original_url_id:
         return
-    kind = work.services.callers["flow"]
     for parent in await work.related(job.parents):
         if not parent.is_proven:  # what is not proven must read as it was copied
             continue
         caller = flow_caller(
             parent.environment_id, parent.copy_id, f"copy of {parent.display_name}"
         )
-        try:
-            text = (await kind.read(caller)).text
-        except NotFound:
-            continue
-        flow_ids = {job.original_id} if is_family(job, caller) else set()
-        if holds(text, is_json=True, urls={job.original_url_id}, flow_ids=flow_ids):
+        if await holds_original(work.services, job, caller):
             identity = key_of(caller.kind, caller.address)
             kept = await work.services.tables.callers.get(job.id, identity)
             record = kept.item if kept else CallerRecord(job_id=job.id, id=identity, caller=caller)

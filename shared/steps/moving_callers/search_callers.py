@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.callers import canvas_app
 from shared.domain.assessment.facts import NoAnswer
 from shared.domain.callers.records import Place, WholeSearch, key_of
 from shared.domain.environment import Environment
@@ -41,12 +40,11 @@ class Searched:
 async def search_callers(
     services: Services, everywhere: Sequence[Environment], *, since: datetime | None = None
 ) -> Searched:
-    """Search every kind in all environments; `since`: use what was searched from then on.
+    """Search every kind in all environments but those that an assessment reads by itself.
 
-    Canvas apps are not among them: they call flows of their own environment, and an assessment
-    reads them anyway.
+    `since`: use what was searched from then on.
     """
-    kinds = [kind for kind in services.callers.values() if kind.kind != canvas_app.KIND]
+    kinds = [kind for kind in services.callers.values() if not kind.assessed_apart]
     answers = await asyncio.gather(
         *(_searched(services, kind, everywhere, since) for kind in kinds)
     )

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.callers.search import FILLED_IN
 from shared.domain.callers import edit as caller_edit
-from shared.domain.callers.caller import Caller, CallerValue
+from shared.domain.callers.caller import FILLED_IN, Caller, CallerValue
 from shared.domain.callers.records import NO_EDITS, CallerRecord, CallerState
 from shared.domain.jobs.job import FlowJob, JobState, Pattern
 from shared.domain.jobs.relatives import reference
