@@ -12,8 +12,8 @@ import pytest
 
 from shared.bootstrap import provide
 from tests.command_tree import command_tree
-from tests.functional.cli_app import KEY, served_app
-from tests.functional.remediation_story import Story
+from tests.functional.cli.cli_app import KEY, served_app
+from tests.functional.stories.remediation_story import Story
 
 ROOT = Path(__file__).parents[2]
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")

@@ -23,9 +23,9 @@ from tests.contract.tenant_world import (
     child_action,
     definition,
 )
-from tests.functional.remediation_story import approve_shown
-from tests.functional.wire_seed import CHILD, ORDERS, flow_seed, orders, tenant_seed
-from tests.functional.wire_story import PLENTY, SHORT, WireStory, wire_story
+from tests.functional.stories.remediation_story import approve_shown
+from tests.functional.wire.wire_seed import CHILD, ORDERS, flow_seed, orders, tenant_seed
+from tests.functional.wire.wire_story import PLENTY, SHORT, WireStory, wire_story
 
 MANY = 50
 #: Columns of the table: services of the local tenant.

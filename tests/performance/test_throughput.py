@@ -14,7 +14,7 @@ from shared.domain.jobs.job import JobState
 from shared.errors import Throttled
 from shared.services import Services
 from shared.settings import Settings
-from tests.functional.remediation_story import Story
+from tests.functional.stories.remediation_story import Story
 from tests.twins.ports import Ports
 from tests.twins.services import services_of
 

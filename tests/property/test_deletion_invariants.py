@@ -13,7 +13,7 @@ from shared.use_cases import decide_plan
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.order_deletions import DeletionOrder, order_deletions
 from shared.use_cases.resend_overdue import resend_overdue
-from tests.functional.remediation_story import Story
+from tests.functional.stories.remediation_story import Story
 from tests.property.test_remediation_invariants import (
     approve,
     check,

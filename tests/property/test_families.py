@@ -12,7 +12,7 @@ from shared.domain.environment import Mode
 from shared.domain.jobs.job import FlowJob, JobState
 from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.plan_item import PlannedAction
-from tests.functional.remediation_story import Story
+from tests.functional.stories.remediation_story import Story
 from tests.twins import definition_builder as define
 from tests.twins.invariants import watch
 from tests.twins.tenant import TwinFlow

@@ -19,7 +19,7 @@ from shared.services import Services
 from shared.settings import OnDrift
 from shared.use_cases import decide_plan
 from shared.use_cases.resend_overdue import resend_overdue
-from tests.functional.remediation_story import Story, approve_shown
+from tests.functional.stories.remediation_story import Story, approve_shown
 from tests.twins.crash import Moment, Plan, was_killed
 from tests.twins.definitions import lineage_of
 from tests.twins.driver import Driver

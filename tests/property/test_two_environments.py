@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shared.domain.jobs.job import JobState
 from shared.use_cases import decide_plan
-from tests.functional.two_environments import TwoEnvironments
+from tests.functional.stories.two_environments import TwoEnvironments
 from tests.property.test_remediation_invariants import check, plans, settle, until_done
 from tests.twins.crash import Plan
 from tests.twins.driver import Driver

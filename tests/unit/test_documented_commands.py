@@ -1,6 +1,7 @@
 """A command of a document is run by a test, or the document says that it needs Azure.
 
-`cmkflow` and calls of the API are run by `functional/test_documented_calls.py`, the others here.
+`cmkflow` and calls of the API are run by `functional/cli/test_documented_calls.py`, the others
+here.
 """
 
 import re

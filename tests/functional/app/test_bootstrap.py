@@ -1,0 +1,215 @@
+"""Settings become services: each port has its adapter, and nothing is called yet."""
+
+import asyncio
+import base64
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared import bootstrap
+from shared.adapters.archive.blob import BlobArchive
+from shared.adapters.archive.folder import FolderArchive
+from shared.adapters.state.sqlite_store import SqliteStore
+from shared.adapters.state.table_store import TableStore
+from shared.bootstrap import build_services, provide, services
+from shared.errors import Blocked, Throttled
+from shared.services import PARKED, Services
+from shared.settings import OnDrift, Settings
+from tests.functional.stories.remediation_story import Story
+
+BUS = "Endpoint=sb://localhost:9;SharedAccessKeyName=x;SharedAccessKey=eA==;UseDevelopmentEmulator=true;"
+
+
+@pytest.fixture
+def environ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """Set what every app needs, as application settings are set."""
+    for name, value in {
+        "CMK_TENANT_ID": "tenant",
+        "CMK_SUBSCRIPTION_IDS": " one, two,",
+        "CMK_STATE_FOLDER": str(tmp_path),
+        "CMK_ARCHIVE_KEY": base64.urlsafe_b64encode(bytes(32)).decode(),
+        "ServiceBusConnection": BUS,
+        "IDENTITY_ENDPOINT": "http://127.0.0.1:9/token",
+        "IDENTITY_HEADER": "x",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def settings() -> Settings:
+    """Read the environment."""
+    return Settings()
+
+
+def test_what_was_opened_is_closed_when_the_loop_ends(environ: pytest.MonkeyPatch) -> None:
+    """The worker has no hook for its end; the end of its loop is one."""
+    closed: list[str] = []
+
+    def build(settings: Settings, closing: AsyncExitStack) -> Services:
+        built = build_services(settings, closing)
+        closing.callback(closed.append, "all")
+        return built
+
+    environ.setattr(bootstrap, "build_services", build)
+
+    async def use() -> bool:
+        return services() is services()
+
+    with asyncio.Runner() as runner:
+        assert runner.run(use())
+        assert closed == []
+
+    assert closed == ["all"]
+
+
+async def test_a_word_that_is_none_of_the_settings_is_refused_at_the_start(
+    environ: pytest.MonkeyPatch,
+) -> None:
+    """`copy-again` for `copy_again` would otherwise block for ever without a word."""
+    environ.setenv("CMK_ON_DRIFT", "copy_again")
+    assert settings().on_drift is OnDrift.COPY_AGAIN
+
+    environ.setenv("CMK_ON_DRIFT", "copy-again")
+    with pytest.raises(ValueError, match="block"):
+        settings()
+
+
+async def test_subscriptions_are_text_with_commas(environ: pytest.MonkeyPatch) -> None:
+    """Application settings are plain text, so nobody has to write JSON into one."""
+    assert settings().subscription_ids == ("one", "two")
+
+
+async def test_state_is_kept_in_a_folder_unless_an_account_is_named(
+    environ: pytest.MonkeyPatch,
+) -> None:
+    """SQLite and sealed files in a folder, or Tables and Blobs; it works without any call."""
+    async with AsyncExitStack() as closing:
+        embedded = build_services(settings(), closing)
+        assert isinstance(embedded.tables.store, SqliteStore)
+        assert isinstance(embedded.archive, FolderArchive)
+        assert await embedded.archive.put("a/b", b"text")
+        assert await embedded.archive.get("a/b") == b"text"
+
+        environ.setenv("CMK_STORAGE_ACCOUNT", "contosoflows")
+        in_azure = build_services(settings(), closing)
+        assert isinstance(in_azure.tables.store, TableStore)
+        assert isinstance(in_azure.archive, BlobArchive)
+
+
+async def test_every_kind_of_caller_and_firewall_is_there(environ: pytest.MonkeyPatch) -> None:
+    """A kind that is not listed would leave its callers behind."""
+    async with AsyncExitStack() as closing:
+        built = build_services(settings(), closing)
+
+        callers = {"flow", "environment_variable", "app_setting", "key_vault_secret"}
+        callers |= {"canvas_app"}
+        assert set(built.callers) == callers
+        assert set(built.firewalls) == {"network_security_group", "app_service"}
+
+
+async def test_without_an_operator_it_is_said_what_to_set_up(environ: pytest.MonkeyPatch) -> None:
+    """Nothing fails at the start; the job that needs the operator is blocked with what to do."""
+    async with AsyncExitStack() as closing:
+        built = build_services(settings(), closing)
+
+        with pytest.raises(Blocked) as caught:
+            await built.flow_access.operator_id()
+
+    assert "CMK_OPERATOR_CLIENT_ID" in caught.value.instruction
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("CMK_SUBSCRIPTION_IDS", ""), ("CMK_ARCHIVE_KEY", ""), ("ServiceBusConnection", "")],
+)
+async def test_a_setting_that_is_missing_is_named(
+    environ: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """The text of the error is what an administrator reads in the log."""
+    environ.setenv(name, value)
+
+    async with AsyncExitStack() as closing:
+        with pytest.raises(ValueError, match=name):
+            build_services(settings(), closing)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CMK_BACKOFF_TRIES", "many"),
+        ("CMK_TENANT_ID", None),
+        ("CMK_QUIET_PERIOD", "-P7D"),
+        ("CMK_QUIET_PERIOD", "7"),
+        ("CMK_FLOW_SERVICE_CALLS_PER_MINUTE", "0"),
+    ],
+)
+def test_bad_settings_are_told_without_secrets(
+    environ: pytest.MonkeyPatch, name: str, value: str | None
+) -> None:
+    """The error goes to the log, so it may not repeat what other settings hold."""
+    environ.setenv("ServiceBusConnection", f"{BUS}hunter2")
+    environ.setenv("CMK_ARCHIVE_KEY", "hunter2")
+    if value is None:
+        environ.delenv(name)
+    else:
+        environ.setenv(name, value)
+
+    with pytest.raises(ValueError, match=name.removeprefix("CMK_").lower()) as caught:
+        settings()
+
+    assert "hunter2" not in str(caught.value)
+
+
+def test_settings_show_no_secret(environ: pytest.MonkeyPatch) -> None:
+    """They may end in a log line as a whole."""
+    environ.setenv("ServiceBusConnection", f"{BUS}hunter2")
+    environ.setenv("CMK_ARCHIVE_KEY", "hunter2")
+
+    assert "hunter2" not in repr(settings())
+
+
+async def test_a_namespace_counts_more_than_a_connection_string(
+    environ: pytest.MonkeyPatch,
+) -> None:
+    """In Azure the app's identity reaches the namespace, whatever else is set."""
+    environ.setenv("ServiceBusConnection__fullyQualifiedNamespace", "contoso.servicebus.example")
+
+    async with AsyncExitStack() as closing:
+        built: Any = build_services(settings(), closing)
+
+        client = built.messages._client
+        assert client.fully_qualified_namespace == "contoso.servicebus.example"
+
+
+async def test_a_loop_has_one_set_of_services() -> None:
+    """Connections belong to a loop, so all functions of a process share one set."""
+    story = Story()
+    mine = story.services
+
+    provide(mine)
+
+    assert services() is mine
+    assert await services().messages.count(PARKED) == 0
+
+
+async def test_a_reconciliation_takes_no_more_than_its_share_of_the_flow_services_calls(
+    environ: pytest.MonkeyPatch,
+) -> None:
+    """What can wait has a budget of its own within the one that all share."""
+    environ.setenv("CMK_FLOW_SERVICE_CALLS_PER_MINUTE", "5")
+    environ.setenv("CMK_RECONCILIATION_CALLS_PER_MINUTE", "2")
+    async with AsyncExitStack() as closing:
+        built: Any = build_services(settings(), closing)
+        share = built.flow_pages._flow_service.budget
+        whole = built.flow_reports._service.budget
+
+        for _ in range(2):
+            await share.take()
+        with pytest.raises(Throttled):
+            await share.take()
+        for _ in range(3):
+            await whole.take()
+        with pytest.raises(Throttled):
+            await whole.take()

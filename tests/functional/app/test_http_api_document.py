@@ -1,0 +1,74 @@
+"""docs/http-api.md names every route, member, parameter, state and problem; and no others."""
+
+import re
+from enum import StrEnum
+from pathlib import Path
+
+import pytest
+
+from functions import problems
+from functions.assessments_api import AssessmentQuery
+from functions.deletion_models import DeletionRequest, KeepRequest
+from functions.environment_models import EnvironmentChange
+from functions.http_requests import Request
+from functions.kill_switch_api import KillSwitchChange
+from functions.plan_models import ApprovalOrder, PlanQuery
+from functions.remediation_models import (
+    DetailQuery,
+    FlowChoice,
+    RemediationOrder,
+    RemediationQuery,
+)
+from shared.domain.environment import Mode
+from shared.domain.jobs.deletion import DeletionState
+from shared.domain.plans.progress import RemediationState
+from shared.domain.plans.remediation import Origin, RemediationMode
+from tests.functional.app.test_triggers_host import ROUTES
+
+TEXT = (Path(__file__).parents[3] / "docs" / "http-api.md").read_text()
+
+
+def test_every_route_is_documented() -> None:
+    """The table has the routes that the worker indexes, and no other."""
+    rows = re.findall(r"^\| `([A-Z]+) /api/([^`]+)` \|", TEXT, re.MULTILINE)
+
+    documented = {(method.lower(), route.replace("{id}", "a")) for method, route in rows}
+    assert documented == ROUTES
+
+
+@pytest.mark.parametrize(
+    "request_kind",
+    [
+        AssessmentQuery,
+        EnvironmentChange,
+        KillSwitchChange,
+        RemediationOrder,
+        RemediationQuery,
+        DetailQuery,
+        PlanQuery,
+        ApprovalOrder,
+        FlowChoice,
+        DeletionRequest,
+        KeepRequest,
+    ],
+)
+def test_every_member_of_a_request_is_documented(request_kind: type[Request]) -> None:
+    """By its name in code, in an example or after a question mark."""
+    missing = [
+        name for name in request_kind.model_fields if not re.search(rf'(`|"|\?){name}(`|"|=)', TEXT)
+    ]
+
+    assert missing == []
+
+
+@pytest.mark.parametrize("kind", [Mode, RemediationMode, Origin, RemediationState, DeletionState])
+def test_every_word_of_the_api_is_documented(kind: type[StrEnum]) -> None:
+    """Whoever meets a state or a mode in an answer finds it here."""
+    assert [word for word in kind if f"`{word}`" not in TEXT] == []
+
+
+def test_every_problem_is_documented() -> None:
+    """Each `type` that an answer can have stands in the table of errors."""
+    documented = set(re.findall(r"^\| \d{3} \| `([a-z-]+)` \|", TEXT, re.MULTILINE))
+
+    assert documented == set(problems.TITLES)

@@ -1,0 +1,283 @@
+"""The HTTP API about environments, the kill switch and health."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from functions import environments_api, health_api, kill_switch_api, remediations_api
+from functions.http_requests import PRINCIPAL
+from shared.bootstrap import provide
+from shared.domain.jobs.job import JobState
+from shared.errors import Unavailable
+from shared.ports import OutgoingMessage
+from shared.services import PARKED
+from shared.steps.gate import settings_of
+from tests.functional.stories.app_calls import Reply, call
+from tests.functional.stories.remediation_story import Story
+
+NOWHERE = "00000000-0000-4000-8000-00000000dead"
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A tenant of one environment, the app's services provided to its functions."""
+    story = Story()
+    provide(story.services)
+    return story
+
+
+async def put(story: Story, body: object) -> Reply:
+    """Change the environment's settings."""
+    return await call(environments_api.change_environment, body, id=story.build.environment.id)
+
+
+async def test_every_environment_is_listed_and_read_only_at_first(story: Story) -> None:
+    """One nobody decided about shows the defaults; the policy shows where there is one."""
+    link = story.build.link()
+
+    reply = await call(environments_api.list_environments)
+
+    (item,) = reply.document["items"]
+    assert reply.status == 200
+    assert item["id"] == story.build.environment.id
+    assert item["policy"] == {"policy_id": link.policy_id, "status": "Linked"}
+    assert item["settings"] == {
+        "mode": "assess",
+        "limit": 100,
+        "excluded_flows": [],
+        "first_wave": [],
+        "maintenance_window": "",
+        "waived_gaps": {},
+    }
+
+
+async def test_what_is_left_out_of_a_change_stays(story: Story) -> None:
+    """Two changes of different settings add up, and both are kept."""
+    await put(story, {"excluded_flows": ["AAAA-1"], "maintenance_window": "22:00-04:00"})
+    reply = await put(story, {"mode": "approve", "limit": 5, "first_wave": ["b-2"]})
+
+    shown = await call(environments_api.show_environment, id=story.build.environment.id)
+    assert reply.document == shown.document
+    assert shown.document["settings"] == {
+        "mode": "approve",
+        "limit": 5,
+        "excluded_flows": ["aaaa-1"],
+        "first_wave": ["b-2"],
+        "maintenance_window": "22:00-04:00",
+        "waived_gaps": {},
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "says"),
+    [
+        ({"mode": "yolo"}, "mode", "'assess', 'approve' or 'auto'"),
+        ({"limit": 0}, "limit", "greater than or equal to 1"),
+        ({"limit": "many"}, "limit", "integer"),
+        ({"maintenance_window": "nine to five"}, "maintenance_window", "HH:MM-HH:MM"),
+        ({"excluded_flows": ["a/b"]}, "excluded_flows.0", "pattern"),
+        ({"modus": "auto"}, "modus", "Extra inputs are not permitted"),
+        ({"mode": None}, "", "leave it out"),
+        ({}, "", "name at least one of"),
+        ([], "", "object"),
+        (b"{", "", "JSON"),
+        (b"\xff", "", "JSON"),
+        (b"", "", "name at least one of"),
+        (b" " * 300_000, "", ""),
+    ],
+)
+async def test_a_bad_change_says_which_field_and_what_is_allowed(
+    story: Story, body: Any, field: str, says: str
+) -> None:
+    """It is answered 400 as a problem document, and nothing is kept."""
+    reply = await put(story, body)
+
+    assert reply.status == 400
+    assert reply.media_type == "application/problem+json"
+    assert reply.document["type"].endswith(":bad-request")
+    assert reply.document["instance"] == "/api/here"
+    assert "the-function-key" not in reply.text
+    errors = reply.document.get("errors", [{"field": "", "message": ""}])
+    assert (errors[0]["field"], says in errors[0]["message"]) == (field, True), reply.document
+    assert await story.services.tables.environments.all() == []
+
+
+async def test_what_was_sent_is_not_repeated(story: Story) -> None:
+    """A secret pasted into the wrong member does not come back, and so stays out of logs."""
+    reply = await put(story, {"mode": "hunter2", "hunter2": 1, "limit": "hunter2"})
+
+    assert reply.status == 400
+    assert "hunter2" not in str([error["message"] for error in reply.document["errors"]])
+
+
+@pytest.mark.parametrize("bad", ["a/b", "a%2fb", "..", "", "a#b", "x" * 81, "a b"])
+async def test_an_id_that_is_none_is_refused(story: Story, bad: str) -> None:
+    """It reaches neither the store nor a URL of the platform."""
+    reply = await call(environments_api.show_environment, id=bad)
+
+    assert reply.status == 400
+    assert reply.document["errors"][0]["field"] == "id"
+
+
+async def test_an_unknown_environment_is_not_found(story: Story) -> None:
+    """Reading and changing it are both answered 404."""
+    shown = await call(environments_api.show_environment, id=NOWHERE)
+    changed = await call(environments_api.change_environment, {"mode": "auto"}, id=NOWHERE)
+
+    assert (shown.status, changed.status) == (404, 404)
+    assert shown.document["instruction"]
+    assert await story.services.tables.environments.all() == []
+
+
+async def test_a_service_that_is_down_is_told_with_a_time_to_try_again(story: Story) -> None:
+    """The answer is 503 with Retry-After, as a problem document."""
+
+    async def fail(environment_id: str) -> None:
+        raise Unavailable(f"no answer about {environment_id}")
+
+    story.twins.ports.environments.get = fail  # type: ignore[method-assign, assignment]  # down
+    provide(story.services)
+
+    reply = await call(environments_api.show_environment, id=NOWHERE)
+
+    assert reply.status == 503
+    assert int(reply.headers["Retry-After"]) > 0
+    assert reply.document["type"].endswith(":unavailable")
+
+
+async def test_a_defect_tells_nothing_of_itself(
+    story: Story, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The answer is 500 without the exception's text, which stands in the log."""
+
+    async def fail() -> None:
+        raise ZeroDivisionError("details of the inside")
+
+    story.twins.ports.environments.list = fail  # type: ignore[method-assign, assignment]  # broken
+    provide(story.services)
+
+    reply = await call(environments_api.list_environments)
+
+    assert reply.status == 500
+    assert "inside" not in reply.text
+    assert "details of the inside" in caplog.text
+
+
+async def test_an_unknown_query_parameter_is_refused(story: Story) -> None:
+    """A misspelt filter must not show everything; the function key is no parameter."""
+    reply = await call(environments_api.list_environments, query={"environmnt": "a"})
+
+    assert reply.status == 400
+    assert reply.document["errors"][0]["field"] == "environmnt"
+
+
+async def test_a_waiver_is_kept_and_lets_the_blocked_jobs_go_on(story: Story) -> None:
+    """The gap's name and the reason stand in the settings; only jobs of that kind are retried."""
+    story.build.http_flow("Orders")
+    story.build.link()
+    await story.opt_in(maintenance_window="")
+    await story.order()
+    await story.approve()
+    table = story.services.tables.jobs
+    environment = story.build.environment.id
+    (kept,) = [one async for one in table.query(environment)]
+    blocked = replace(
+        kept.item, state=JobState.BLOCKED, resume=JobState.COPIED, code="network_gap", due=None
+    )
+    other = replace(blocked, id="other", code="changed")
+    await table.upsert(blocked, other)
+
+    reply = await call(
+        environments_api.waive_gap,
+        {"gap": "network_security_group:/subscriptions/s/nsg", "reason": "closes on Monday"},
+        id=environment,
+    )
+
+    assert reply.status == 200
+    assert reply.document == {
+        "gap": "network_security_group:/subscriptions/s/nsg",
+        "retried": 1,
+    }
+    settings = await settings_of(story.services, environment)
+    assert settings.waived_gaps == {
+        "network_security_group:/subscriptions/s/nsg": "closes on Monday"
+    }
+    states = {job.id: job.state for job in await table.all(environment)}
+    assert states == {blocked.id: JobState.COPIED, "other": JobState.BLOCKED}
+
+
+async def test_a_trigger_url_in_a_reason_or_a_key_leaves_no_signature_in_a_row(
+    story: Story,
+) -> None:
+    """Somebody pastes what a log of another system shows: the rest of the text stays."""
+    url = story.build.url_of(story.build.http_flow("Orders"))
+    secret = url.partition("sig=")[2]
+    environment = story.build.environment.id
+
+    await call(environments_api.waive_gap, {"gap": "erp", "reason": f"ok: {url}"}, id=environment)
+    await call(kill_switch_api.turn_kill_switch, {"on": True, "by": url, "reason": url})
+    await call(
+        remediations_api.start_remediation,
+        {"mode": "assess", "environments": [environment]},
+        headers={"Idempotency-Key": f"change?sig={secret}"},
+    )
+
+    rows = str(list(story.twins.store.rows.values()))
+    assert secret not in rows
+    assert "ok: https://" in rows
+    assert "remediations" in rows
+
+
+async def test_the_kill_switch_is_off_until_somebody_turns_it(story: Story) -> None:
+    """Who turned it, when and why is kept."""
+    before = await call(kill_switch_api.show_kill_switch)
+    turned = await call(
+        kill_switch_api.turn_kill_switch, {"on": True, "by": "duty", "reason": "odd runs"}
+    )
+    after = await call(kill_switch_api.show_kill_switch)
+
+    assert before.document == {"on": False, "by": "", "reason": "", "at": None}
+    assert turned.document == after.document
+    assert (after.document["on"], after.document["by"]) == (True, "duty")
+    assert after.document["reason"] == "odd runs"
+    assert after.document["at"]
+
+
+async def test_who_is_signed_in_counts_more_than_who_is_named(story: Story) -> None:
+    """App Service's header names the caller; without it and without `by` nobody decides."""
+    signed = await call(
+        kill_switch_api.turn_kill_switch,
+        {"on": True, "by": "somebody", "reason": "odd runs"},
+        headers={PRINCIPAL: "admin@contoso.example"},
+    )
+    nobody = await call(kill_switch_api.turn_kill_switch, {"on": False, "reason": "all is well"})
+
+    assert signed.document["by"] == "admin@contoso.example"
+    assert nobody.status == 400
+    assert nobody.document["errors"][0]["field"] == "by"
+    assert (await call(kill_switch_api.show_kill_switch)).document["on"] is True
+
+
+async def test_health_counts_what_waits_for_a_person(story: Story) -> None:
+    """A parked message and the kill switch show."""
+    await story.twins.messages.send(OutgoingMessage(queue=PARKED, message_id="p", body={}))
+    await call(kill_switch_api.turn_kill_switch, {"on": True, "by": "duty", "reason": "odd runs"})
+
+    reply = await call(health_api.show_health)
+
+    assert reply.status == 200
+    assert reply.document["parked"] == 1
+    assert reply.document["kill_switch_on"] is True
+    assert set(reply.document["dead_letters"].values()) == {0}
+
+
+async def test_health_is_503_while_the_broker_does_not_answer(story: Story) -> None:
+    """A monitor sees it without reading the answer."""
+
+    async def fail(queue: str, *, dead_letters: bool = False) -> int:
+        raise Unavailable(f"queue {queue} cannot be reached")
+
+    story.twins.messages.count = fail  # type: ignore[method-assign]  # the broker is gone
+
+    assert (await call(health_api.show_health)).status == 503

@@ -1,0 +1,340 @@
+"""The HTTP API about remediations: start, follow, decide."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from functions import decisions_api, remediations_api
+from functions.http_requests import PRINCIPAL
+from shared.bootstrap import provide
+from shared.domain.environment import Mode
+from shared.domain.jobs.job import JobState
+from shared.domain.plans.remediation import EnvironmentJobState, stopped
+from shared.domain.trigger_urls.trigger_url import find_trigger_urls
+from tests.functional.stories.app_calls import TRIGGERS, Reply, call
+from tests.functional.stories.remediation_story import Story
+
+NOWHERE = "00000000-0000-4000-8000-00000000dead"
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A tenant of one linked environment with one flow and a caller, opted in."""
+    story = Story()
+    story.driver.use_cases = TRIGGERS
+    orders = story.build.http_flow("Orders")
+    story.build.app_setting_caller(orders)
+    story.build.link()
+    await story.opt_in()
+    provide(story.services)
+    return story
+
+
+async def start(story: Story, *, key: str | None = None, **body: Any) -> Reply:
+    """Start a remediation of the environment, `apply` unless said, and let it plan."""
+    order = {"mode": "apply", "environments": [story.build.environment.id], **body}
+    headers = {remediations_api.IDEMPOTENCY_KEY: key} if key is not None else {}
+    reply = await call(remediations_api.start_remediation, order, headers=headers)
+    await story.run(timedelta(minutes=5))
+    provide(story.services)
+    return reply
+
+
+async def approve(identity: str, **body: Any) -> Reply:
+    """Approve every plan of a remediation as it is shown."""
+    plans = (await call(remediations_api.show_plan, id=identity)).document["items"]
+    order = {"versions": [plan["version"] for plan in plans], **body}
+    return await call(decisions_api.approve_remediation, order, id=identity)
+
+
+async def shown(reply: Reply, **query: str) -> Any:
+    """Return the detail of the remediation that an answer names."""
+    identity = reply.document["id"]
+    return (await call(remediations_api.show_remediation, id=identity, query=query)).document
+
+
+async def test_a_remediation_is_started_planned_approved_and_followed(story: Story) -> None:
+    """The whole story over the API: order, plan, approval, progress, end; no URL in any answer."""
+    story.world.traffic.beat(story.world)  # a run shows the plan which trigger URL to look for
+    started = await start(story)
+    identity = started.document["id"]
+    planned = await shown(started)
+    plan = await call(remediations_api.show_plan, id=identity)
+    approved = await approve(identity, by="admin")
+    await story.run(timedelta(hours=1))
+    running = await shown(started)
+    await story.run(timedelta(days=30))
+    ended = await shown(started, history="true")
+
+    assert started.status == 202
+    assert started.headers["Location"] == f"/api/remediations/{identity}"
+    assert planned["progress"]["state"] == "awaiting_approval"
+    (item,) = plan.document["items"][0]["items"]
+    assert item["display_name"] == "Orders"
+    assert item["callers"][0]["kind"] == "app_setting"
+    assert any("turn the copy on" in write for write in item["writes"])
+    assert (approved.status, approved.document) == (202, {"jobs": 1})
+    assert running["progress"]["state"] == "running"
+    assert running["progress"]["flows"] == {"waiting": 1}
+    assert running["progress"]["next_due"] == running["jobs"][0]["due"]
+    assert running["jobs"][0]["reached"] == "quiet"
+    assert running["jobs"][0]["history"] == []
+    assert ended["progress"] == {
+        "state": "finished",
+        "environments": {"finished": 1},
+        "flows": {"retired": 1},
+        "stuck": 0,
+        "next_due": None,
+    }
+    assert [line["state"] for line in ended["jobs"][0]["history"]][-1] == "retired"
+    assert ended["environment_jobs"][0]["approved_by"] == "admin"
+    for answer in (planned, plan.document, running, ended):
+        assert not find_trigger_urls(str(answer))
+        assert "sig=" not in str(answer)
+        assert "signature" not in str(answer)
+
+
+async def test_the_same_key_starts_the_same_remediation(story: Story) -> None:
+    """A repeated request changes nothing; another order under the same key is refused."""
+    first = await start(story, key="monday")
+    again = await start(story, key="monday")
+    other = await start(story, key="monday", mode="assess")
+    new = await start(story, key="tuesday", mode="assess")
+
+    assert first.document["id"] == again.document["id"] != new.document["id"]
+    assert other.status == 409
+    assert other.document["code"] == "idempotency_key"
+    assert len((await call(remediations_api.list_remediations)).document["items"]) == 2
+
+
+async def test_without_a_key_each_order_is_its_own(story: Story) -> None:
+    """Who asked stands in the cause."""
+    first = await start(story, mode="assess", by="night shift")
+    second = await start(story, mode="assess", by="night shift")
+
+    assert first.document["id"] != second.document["id"]
+    assert first.document["cause"].startswith("night shift ")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"mode": "apply-now"}, "mode"),
+        ({"environments": []}, "environments"),
+        ({"environments": ["a/b"]}, "environments.0"),
+        ({"environments": "all"}, "environments"),
+        ({"flows": [7]}, "flows.0"),
+        ({"flow": ["a"]}, "flow"),
+    ],
+)
+async def test_a_bad_order_says_which_field(story: Story, body: Any, field: str) -> None:
+    """Nothing is started."""
+    reply = await start(story, **body)
+
+    assert reply.status == 400
+    assert reply.document["errors"][0]["field"] == field
+    assert await story.services.tables.remediations.all() == []
+
+
+@pytest.mark.parametrize("key", ["", " ", "x" * 201, "a\x00b"])
+async def test_a_key_that_is_none_is_refused(story: Story, key: str) -> None:
+    """Nothing is started under a key that would be cut or lost."""
+    reply = await start(story, key=key)
+
+    assert reply.status == 400
+    assert reply.document["errors"][0]["field"] == "Idempotency-Key"
+
+
+async def test_an_order_for_an_unknown_environment_is_not_found(story: Story) -> None:
+    """The answer says which one."""
+    reply = await start(story, environments=[NOWHERE])
+
+    assert reply.status == 404
+    assert NOWHERE in reply.document["detail"]
+
+
+async def test_an_environment_that_was_not_opted_in_is_not_written(story: Story) -> None:
+    """Apply is refused there with what to do; a dry run is not."""
+    story.mode = Mode.ASSESS
+    await story.opt_in()
+
+    refused = await start(story)
+    allowed = await start(story, mode="dry-run")
+
+    assert refused.status == 409
+    assert refused.document["code"] == "mode"
+    assert "cmkflow environment set" in refused.document["instruction"]
+    assert allowed.status == 202
+
+
+async def test_remediations_are_listed_newest_first_and_filtered(story: Story) -> None:
+    """Limit, mode, environment, origin and state narrow the list."""
+    await start(story, mode="assess", key="first")
+    await start(story, mode="dry-run", key="second")
+
+    async def ids(**query: str) -> list[str]:
+        reply = await call(remediations_api.list_remediations, query=query)
+        return [item["remediation"]["cause"] for item in reply.document["items"]]
+
+    assert await ids() == ["second", "first"]
+    assert await ids(limit="1") == ["second"]
+    assert await ids(mode="assess") == ["first"]
+    assert await ids(environment=story.build.environment.id.upper()) == ["second", "first"]
+    assert await ids(environment=NOWHERE) == []
+    assert await ids(origin="sweep") == []
+    assert await ids(state="finished") == ["second", "first"]
+
+
+@pytest.mark.parametrize(
+    "query", [{"limit": "0"}, {"limit": "x"}, {"mode": "x"}, {"state": "x"}, {"page": "2"}]
+)
+async def test_a_bad_filter_is_refused(story: Story, query: dict[str, str]) -> None:
+    """It must not look as if there were nothing."""
+    reply = await call(remediations_api.list_remediations, query=query)
+
+    assert reply.status == 400
+    assert reply.document["errors"][0]["field"] == next(iter(query))
+
+
+async def test_approval_needs_a_name(story: Story) -> None:
+    """App Service's header or `by`; with neither nothing is approved."""
+    identity = (await start(story)).document["id"]
+
+    (plan,) = (await call(remediations_api.show_plan, id=identity)).document["items"]
+    order = {"versions": [plan["version"]]}
+    nobody = await call(decisions_api.approve_remediation, order, id=identity)
+    headers = {PRINCIPAL: "admin@contoso.example"}
+    somebody = await call(decisions_api.approve_remediation, order, id=identity, headers=headers)
+
+    assert nobody.status == 400
+    assert somebody.status == 202
+    (job,) = await story.services.tables.environment_jobs.all(identity)
+    assert job.approved_by == "admin@contoso.example"
+
+
+async def test_approving_twice_is_refused_with_a_reason(story: Story) -> None:
+    """The second administrator learns that nothing waits any more."""
+    identity = (await start(story)).document["id"]
+
+    await approve(identity, by="a")
+    reply = await approve(identity, by="b")
+
+    assert reply.status == 409
+    assert reply.document["code"] == "state"
+
+
+async def test_cancelling_ends_a_plan_that_waits(story: Story) -> None:
+    """The remediation is cancelled and nothing was written."""
+    started = await start(story)
+
+    reply = await call(decisions_api.cancel_remediation, id=started.document["id"])
+
+    assert reply.status == 202
+    assert (await shown(started))["progress"]["state"] == "cancelled"
+
+
+async def test_a_blocked_environment_is_shown_as_stuck_and_can_be_retried(story: Story) -> None:
+    """The reason and what to do stand on it; after a retry it goes on."""
+    started = await start(story)
+    table = story.services.tables.environment_jobs
+    (kept,) = [one async for one in table.query(started.document["id"])]
+    blocked = stopped(
+        kept.item, EnvironmentJobState.BLOCKED, "No.", "Do this.", now=story.services.now
+    )
+    await table.replace(kept, blocked)
+
+    stuck = await shown(started)
+    reply = await call(decisions_api.retry_remediation, id=started.document["id"])
+    after = await shown(started)
+
+    assert stuck["progress"]["state"] == "stuck"
+    assert stuck["environment_jobs"][0]["instruction"] == "Do this."
+    assert reply.document == {"jobs": 1}
+    assert after["environment_jobs"][0]["state"] == EnvironmentJobState.AWAITING_APPROVAL
+
+
+async def test_named_flows_are_rolled_back(story: Story) -> None:
+    """The original comes back and the caller gets its old value; an unknown flow is not found."""
+    started = await start(story)
+    identity = started.document["id"]
+    await approve(identity, by="admin")
+    await story.run(timedelta(hours=1))
+    provide(story.services)
+
+    unknown = await call(decisions_api.roll_back_remediation, {"flows": ["nope"]}, id=identity)
+    empty = await call(decisions_api.roll_back_remediation, {"flows": []}, id=identity)
+    flow = (await story.jobs())["Orders"].original_id.upper()
+    reply = await call(decisions_api.roll_back_remediation, {"flows": [flow]}, id=identity)
+    await story.run(timedelta(days=30))
+
+    assert unknown.status == 404
+    assert "nope" in unknown.document["detail"]
+    assert empty.status == 400
+    assert (reply.status, reply.document) == (202, {"jobs": 1, "replays": []})
+    assert (await story.jobs())["Orders"].state is JobState.ROLLED_BACK
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        remediations_api.show_remediation,
+        remediations_api.show_plan,
+        decisions_api.cancel_remediation,
+        decisions_api.retry_remediation,
+        decisions_api.roll_back_remediation,
+    ],
+)
+async def test_an_unknown_remediation_is_not_found(story: Story, handler: Any) -> None:
+    """Whatever is asked of it; and an id that is none is refused."""
+    assert (await call(handler, id=NOWHERE)).status == 404
+    assert (await call(handler, id="a/b")).status == 400
+
+
+async def test_a_plan_is_a_page_for_a_browser(story: Story) -> None:
+    """By what it accepts, unless the query says otherwise; the page may load and run nothing."""
+    identity = (await start(story)).document["id"]
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+    page = await call(remediations_api.show_plan, id=identity, headers=browser)
+    asked = await call(remediations_api.show_plan, id=identity, query={"format": "html"})
+    plain = await call(
+        remediations_api.show_plan, id=identity, headers=browser, query={"format": "json"}
+    )
+    unknown = await call(remediations_api.show_plan, id=identity, query={"format": "pdf"})
+
+    assert page.media_type == asked.media_type == "text/html"
+    assert page.text == asked.text
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert "Orders" in page.text
+    assert plain.document["items"][0]["version"] in page.text
+    assert unknown.status == 400
+
+
+async def test_a_version_that_is_no_longer_the_plans_is_a_conflict(story: Story) -> None:
+    """409 with what to do; without any version it is no approval, and no other word is taken."""
+    identity = (await start(story)).document["id"]
+    order = decisions_api.approve_remediation
+
+    stale = await call(order, {"by": "a", "versions": ["0" * 16]}, id=identity)
+    none = await call(order, {"by": "a"}, id=identity)
+    empty = await call(order, {"by": "a", "versions": []}, id=identity)
+    wrong = await call(order, {"by": "a", "versions": ["LATEST"]}, id=identity)
+
+    assert (stale.status, stale.document["code"]) == (409, "stale")
+    assert "Look at the plan again" in stale.document["instruction"]
+    assert {none.status, empty.status, wrong.status} == {400}
+
+
+async def test_a_plan_can_be_narrowed_to_one_environment(story: Story) -> None:
+    """Another environment has no plan in this remediation."""
+    identity = (await start(story)).document["id"]
+
+    here = await call(
+        remediations_api.show_plan, id=identity, query={"environment": story.build.environment.id}
+    )
+    elsewhere = await call(remediations_api.show_plan, id=identity, query={"environment": NOWHERE})
+
+    (plan,) = here.document["items"]
+    assert plan["environment_job"]["history"] == []
+    assert elsewhere.document["items"] == []

@@ -1,0 +1,181 @@
+"""The triggers: what is read of a message, and which use case it reaches."""
+
+import json
+from datetime import timedelta
+
+import azure.functions as func
+import pytest
+
+from functions import environment_jobs, flow_jobs, key_events, policy_events, timers
+from shared.bootstrap import provide
+from shared.domain.jobs.job import JobState
+from shared.domain.plans.remediation import Origin, RemediationMode
+from shared.services import ENVIRONMENT_JOBS, FLOW_JOBS, PARKED, POLICY_EVENTS
+from shared.use_cases.start_remediation import StartRemediation, start_remediation
+from tests.functional.stories.app_calls import TRIGGERS, message_of
+from tests.functional.stories.remediation_story import Story
+
+
+class _Tick(func.TimerRequest):
+    """An occurrence that is on time."""
+
+    @property
+    def past_due(self) -> bool:
+        """Say no."""
+        return False
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A tenant of one environment, the app's services provided to its functions."""
+    story = Story()
+    provide(story.services)
+    return story
+
+
+async def test_a_whole_remediation_runs_through_the_triggers(story: Story) -> None:
+    """From the order to the retired original, each message goes through the app's functions."""
+    orders = story.build.http_flow("Orders")
+    site = story.build.app_setting_caller(orders)
+    old_url = story.build.url_of(orders)
+    story.build.link()
+    story.driver.use_cases = TRIGGERS
+    await story.opt_in()
+
+    await story.order()
+    await story.approve()
+
+    assert (await story.jobs())["Orders"].state is JobState.RETIRED
+    assert site.settings["FLOW_URL"] != old_url
+    assert story.twins.messages.waiting(PARKED) == []
+
+
+async def test_linking_an_environment_starts_a_remediation(story: Story) -> None:
+    """The poll finds the link and publishes an event, and its trigger starts the work."""
+    story.build.http_flow("Orders")
+    story.build.link()
+    story.driver.use_cases = TRIGGERS
+
+    await timers.poll_environments(_Tick())
+    await story.run(timedelta(minutes=5))
+
+    (remediation,) = await story.services.tables.remediations.all()
+    assert remediation.origin is Origin.POLICY_EVENT
+    assert remediation.environment_ids == (story.build.environment.id,)
+
+
+async def test_each_event_of_a_list_is_reacted_to(story: Story) -> None:
+    """Two link events in one message start two remediations."""
+    story.build.link()
+    events = [
+        {
+            "specversion": "1.0",
+            "id": f"event-{since}",
+            "type": "PowerPlatformCmk.EnvironmentPolicyLinked",
+            "source": "/here",
+            "data": {
+                "environmentId": story.build.environment.id,
+                "policyId": "policy",
+                "linkStatus": "Linked",
+                "linkedSince": since,
+            },
+        }
+        for since in ("monday", "tuesday")
+    ]
+
+    await policy_events.on_policy_event(message_of(events))
+
+    assert len(await story.services.tables.remediations.all()) == 2
+
+
+async def test_an_event_of_no_concern_is_completed(story: Story) -> None:
+    """An event of another type starts nothing and is not parked."""
+    event = {"id": "1", "eventType": "Microsoft.KeyVault.SecretExpired", "topic": "/v", "data": {}}
+
+    await key_events.on_key_event(message_of(event))
+
+    assert await story.services.tables.remediations.all() == []
+    assert story.twins.messages.waiting(PARKED) == []
+
+
+async def test_the_sweep_starts_one_remediation_a_day(story: Story) -> None:
+    """Two sweeps on one day are one, on the next day there is another."""
+    story.build.link()
+
+    await timers.sweep_environments(_Tick())
+    await timers.sweep_environments(_Tick())
+    story.world.clock.advance(timedelta(days=1))
+    await timers.sweep_environments(_Tick())
+
+    origins = [item.origin for item in await story.services.tables.remediations.all()]
+    assert origins == [Origin.SWEEP, Origin.SWEEP]
+
+
+async def test_overdue_rows_get_their_message_again(story: Story) -> None:
+    """A job whose message was lost is announced by the timer."""
+    story.build.link()
+    order = StartRemediation(
+        mode=RemediationMode.ASSESS,
+        origin=Origin.ORDER,
+        cause="order",
+        environment_ids=(story.build.environment.id,),
+    )
+    await start_remediation(story.services, order)
+    (lost,) = story.twins.messages.waiting(ENVIRONMENT_JOBS)
+    story.world.clock.advance(timedelta(minutes=5))
+
+    await timers.resend_overdue(_Tick())
+
+    sent = story.twins.messages.waiting(ENVIRONMENT_JOBS)
+    assert [one.body for one in sent if one.message_id != lost.message_id] == [lost.body]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\xff\xfe",
+        b"{",
+        b"[]",
+        b'"text"',
+        b'{"job": "a"}',
+        b'{"environment": "a", "job": 7}',
+        b'{"environment": "a/b", "job": "c"}',
+        b'{"environment": "", "job": "c"}',
+        b"[" * 100_000,
+    ],
+    ids=["bytes", "open", "list", "text", "one", "number", "slash", "empty", "deep"],
+)
+async def test_a_job_message_that_cannot_be_read_is_parked(story: Story, body: bytes) -> None:
+    """It is completed, and stands in `parked` with its body and a reason."""
+    await flow_jobs.run_flow_job(message_of(body, message_id="m-7"))
+
+    (parked,) = story.twins.messages.waiting(PARKED)
+    assert parked.body["queue"] == FLOW_JOBS
+    assert parked.body["message_id"] == "m-7"
+    assert parked.body["reason"]
+    assert parked.body["length"] == len(body.decode("utf-8", "replace"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"no json", b"[]", b"{}", b'[{"id": "1"}]', b'{"id": "1", "eventType": 5}'],
+    ids=["text", "nothing", "no event", "list without type", "type is a number"],
+)
+async def test_an_event_that_cannot_be_read_is_parked(story: Story, body: bytes) -> None:
+    """It is completed, and stands in `parked` with its body and a reason."""
+    await policy_events.on_policy_event(message_of(body))
+
+    (parked,) = story.twins.messages.waiting(PARKED)
+    assert parked.body["queue"] == POLICY_EVENTS
+    assert parked.body["body"] == body.decode()
+
+
+async def test_a_message_for_a_row_that_is_not_there_is_parked(story: Story) -> None:
+    """Nobody can act on it, so a person gets to see it."""
+    body = {"remediation": "r-1", "job": "j-1"}
+
+    await environment_jobs.run_environment_job(message_of(body))
+
+    (parked,) = story.twins.messages.waiting(PARKED)
+    assert "There is no environment job j-1" in str(parked.body["reason"])
+    assert json.loads(str(parked.body["body"])) == body

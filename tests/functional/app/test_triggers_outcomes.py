@@ -1,0 +1,164 @@
+"""What becomes of a message when reacting to it fails: sent again, parked or given back."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+
+from functions.outcomes import delivery_of, settle
+from shared.bootstrap import provide
+from shared.errors import (
+    Blocked,
+    Conflict,
+    NotFound,
+    Refused,
+    Throttled,
+    Transient,
+    Unavailable,
+    Waiting,
+)
+from shared.services import KEY_EVENTS, PARKED
+from tests.functional.stories.app_calls import message_of
+from tests.functional.stories.remediation_story import Story
+from tests.twins.messages import Delivered
+
+URL = (
+    "https://prod-01.westeurope.logic.azure.com:443/workflows/0123456789abcdef0123456789abcdef"
+    "/triggers/manual/paths/invoke?api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0"
+    "&sig=abcDEF0123456789abcDEF0123456789abcDEF01234"
+)
+BODY = {"id": "event-1", "eventType": "Some.Type"}
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A tenant with the app's services provided."""
+    story = Story()
+    provide(story.services)
+    return story
+
+
+def failing(error: Exception) -> Callable[[], Awaitable[object]]:
+    """Return work that fails."""
+
+    async def act() -> object:
+        raise error
+
+    return act
+
+
+async def deliver(story: Story, error: Exception, message: Delivered | None = None) -> None:
+    """Deliver a message (the first time: a new one) whose work fails."""
+    received = message_of(BODY)
+    if message:
+        received = message_of(
+            message.body, message_id=message.message_id, properties=message.properties
+        )
+    await settle(story.services, delivery_of(received, KEY_EVENTS), failing(error))
+
+
+@pytest.mark.parametrize("error", [Unavailable(), Conflict()], ids=["transient", "conflict"])
+async def test_a_passing_failure_is_tried_again_with_a_growing_wait(
+    story: Story, error: Exception
+) -> None:
+    """The content comes back after 5, 10, 20 … seconds, at most 10 minutes, then is parked."""
+    start = story.world.clock.now()
+    waits: list[timedelta] = []
+
+    await deliver(story, error)
+    while len(waits) < 8:
+        message = max(story.twins.messages.waiting(KEY_EVENTS), key=lambda one: one.due)
+        assert message.body == BODY
+        waits.append(message.due - start)
+        await deliver(story, error, message)
+
+    assert waits == [timedelta(seconds=seconds) for seconds in (5, 10, 20, 40, 80, 160, 320, 600)]
+    assert len(story.twins.messages.waiting(KEY_EVENTS)) == 8
+    (parked,) = story.twins.messages.waiting(PARKED)
+    assert "Tried 9 times" in str(parked.body["reason"])
+    assert parked.body["message_id"] == "m-1"
+
+
+async def test_the_wait_that_the_other_side_asks_for_is_kept(story: Story) -> None:
+    """`Retry-After` is the least that is waited."""
+    await deliver(story, Transient("later", retry_after=timedelta(minutes=30)))
+
+    (message,) = story.twins.messages.waiting(KEY_EVENTS)
+    assert message.due - story.world.clock.now() == timedelta(minutes=30)
+
+
+@pytest.mark.parametrize("kind", ["waiting", "throttled"])
+async def test_waiting_is_no_failure(story: Story, kind: str) -> None:
+    """However often it happens, the message is not parked."""
+    later = story.world.clock.now() + timedelta(hours=1)
+    error = Waiting("not yet", until=later) if kind == "waiting" else Throttled()
+    message: Delivered | None = None
+
+    for _ in range(20):
+        await deliver(story, error, message)
+        messages = story.twins.messages.waiting(KEY_EVENTS)
+        message = max(messages, key=lambda one: int(one.properties["again"]))
+
+    assert len(story.twins.messages.waiting(KEY_EVENTS)) == 20
+    assert story.twins.messages.waiting(PARKED) == []
+
+
+async def test_a_redelivered_message_is_sent_again_once(story: Story) -> None:
+    """A process that dies before the message is completed leaves one copy, not two."""
+    await deliver(story, Unavailable())
+    await deliver(story, Unavailable())
+
+    assert len(story.twins.messages.waiting(KEY_EVENTS)) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Blocked("a person has to act", instruction="Do this."),
+        Refused("no", code="Forbidden", status=403),
+        NotFound("nothing there"),
+    ],
+    ids=["blocked", "refused", "not found"],
+)
+async def test_what_no_repetition_changes_is_parked(story: Story, error: Exception) -> None:
+    """The reason stands on the parked message, and the message is completed."""
+    await deliver(story, error)
+
+    (parked,) = story.twins.messages.waiting(PARKED)
+    assert parked.body["reason"] == str(error)
+    assert story.twins.messages.waiting(KEY_EVENTS) == []
+
+
+async def test_a_defect_gives_the_message_back(story: Story) -> None:
+    """An exception that nobody expected reaches the host, which abandons the message."""
+    with pytest.raises(ZeroDivisionError):
+        await deliver(story, ZeroDivisionError("a defect"))
+
+    assert story.twins.messages.waiting(KEY_EVENTS) == []
+    assert story.twins.messages.waiting(PARKED) == []
+
+
+async def test_a_defect_tells_the_host_no_trigger_url(story: Story) -> None:
+    """The host logs what it gets, so a URL in an exception or its cause is taken out."""
+    defect = RuntimeError(f"cannot call {URL}")
+    defect.__cause__ = ValueError(f"bad address {URL}")
+
+    with pytest.raises(RuntimeError) as caught:
+        await deliver(story, defect)
+
+    assert "sig=abc" not in str(caught.value)
+    assert "cannot call https://prod-01.westeurope.logic.azure.com/" in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+async def test_a_broker_that_takes_nothing_keeps_the_message(story: Story) -> None:
+    """If the copy cannot be sent, the original message must not be completed."""
+
+    async def refuse(*messages: object) -> None:
+        raise Unavailable("no broker")
+
+    story.twins.messages.send = refuse  # type: ignore[method-assign]  # the broker is gone
+
+    with pytest.raises(Unavailable, match="no broker"):
+        await deliver(story, Unavailable("no platform"))

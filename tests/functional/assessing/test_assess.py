@@ -1,0 +1,214 @@
+"""Assessments of a whole tenant in memory, before and after a key is applied."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from functions.assessments_api import show_assessment
+from shared.bootstrap import provide
+from shared.domain.assessment.assessment import Phase, Topic
+from shared.domain.finding import Level
+from shared.errors import NotFound, Throttled
+from tests.functional.assessing.assessed_tenant import Assessed
+from tests.functional.stories.app_calls import call
+
+
+@pytest.fixture
+def tenant() -> Assessed:
+    """Return an empty tenant."""
+    return Assessed()
+
+
+async def test_before_a_policy_every_category_is_named_with_what_to_do(tenant: Assessed) -> None:
+    """Each category of the document, with its recommended way first; others are left out."""
+    tenant.build.http_flow("Orders")
+    tenant.build.teams_flow("Alerts")
+    tenant.build.power_apps_v1_flow("Old form")
+    tenant.build.admin_list_flow("Inventory")
+    tenant.build.polling_flow("Messages")
+
+    await tenant.assess()
+
+    assert tenant.found.phase is Phase.BEFORE
+    assert tenant.found.flow_count == 5
+    assert {name: flow.reasons for name, flow in tenant.flows.items()} == {
+        "Orders": ("http_trigger",),
+        "Alerts": ("teams_trigger",),
+        "Old form": ("power_apps_v1_outside_solution",),
+        "Inventory": ("list_flows_as_admin_v1",),
+    }
+    assert tenant.flows["Old form"].advice[0].startswith("Recommended: change its trigger")
+    assert "V2 before the key" in tenant.flows["Inventory"].advice[0]
+    assert tenant.flows["Orders"].owner == tenant.build.owner.name
+    assert tenant.finding(Topic.FLOWS, "report_reconciled").level is Level.OK
+    assert tenant.world.writes == []
+
+
+async def test_the_whole_chain_above_a_flow_is_shown(tenant: Assessed) -> None:
+    """A grandparent names the way down to the flow that stays for a reason of its own."""
+    child = tenant.build.http_flow("Child")
+    parent = tenant.build.parent("Parent", child)
+    tenant.build.parent("Grandparent", parent)
+
+    await tenant.assess()
+
+    assert tenant.flows["Grandparent"].held_back_by == ("Parent", "Child")
+    assert tenant.flows["Parent"].held_back_by == ("Child",)
+    assert set(tenant.flows["Child"].holds_back) == {"Parent", "Grandparent"}
+    assert [one.label for one in tenant.flows["Child"].callers] == ["flow Parent"]
+
+
+async def test_callers_by_url_are_found_where_a_run_shows_the_url(tenant: Assessed) -> None:
+    """Without a run the list may lack callers, and says so; with one it is complete."""
+    orders = tenant.build.http_flow("Orders")
+    tenant.build.http_flow("Silent")
+    tenant.build.app_setting_caller(orders)
+    tenant.build.secret_caller(orders)
+    tenant.world.traffic.beat(tenant.world)
+
+    await tenant.assess()
+
+    kinds = {one.kind for one in tenant.flows["Orders"].callers}
+    assert kinds == {"app_setting", "key_vault_secret"}
+    assert tenant.flows["Orders"].callers_gap == ""
+    assert "not known" in tenant.flows["Silent"].callers_gap
+
+
+async def test_a_copy_under_the_key_is_not_shown_and_its_original_is(tenant: Assessed) -> None:
+    """After the policy only flows on Microsoft's key are shown; the portal's warning is named."""
+    tenant.build.http_flow("Orders")
+    tenant.build.http_flow("Orders (CMK)").is_protected = True
+    tenant.build.link()
+
+    await tenant.assess()
+
+    assert tenant.found.phase is Phase.AFTER
+    assert set(tenant.flows) == {"Orders"}
+    assert tenant.flows["Orders"].advice[0].startswith("Copy it")
+    assert tenant.finding(Topic.FINISH_LINE, "finish_line").level is Level.WARNING
+
+
+async def test_movable_flows_of_a_linked_environment_point_to_the_ticket(tenant: Assessed) -> None:
+    """Either the migration goes on or the policy is older than the covering of flows."""
+    tenant.build.polling_flow("Messages")
+    tenant.build.link(migrated=False)
+
+    await tenant.assess()
+
+    assert tenant.found.phase is Phase.MIGRATING
+    finding = tenant.finding(Topic.ELIGIBILITY, "policy_link")
+    assert finding.level is Level.WARNING
+    assert "ticket" in finding.instruction
+
+
+class _SilentReports:
+    """A flow service that has no call left."""
+
+    async def microsoft_key_flows(self, *_: object, **__: object) -> list[Any]:
+        raise Throttled
+
+    async def runs(self, *_: object, **__: object) -> list[Any]:
+        raise Throttled
+
+
+async def test_a_list_without_an_answer_is_unknown_and_the_rule_speaks_alone(
+    tenant: Assessed,
+) -> None:
+    """Nothing is called ok because the platform was silent."""
+    tenant.build.http_flow("Orders")
+
+    silent: Any = _SilentReports()
+    await tenant.assess(replace(tenant.services, flow_reports=silent))
+
+    assert tenant.flows["Orders"].is_listed is None
+    assert tenant.finding(Topic.FLOWS, "report_reconciled").level is Level.UNKNOWN
+    assert tenant.findings(Topic.FLOWS, "flows_staying")[0].level is Level.WARNING
+    assert "not known" in tenant.flows["Orders"].callers_gap
+
+
+class _Reports:
+    """A flow service that gives no answer to one question, and counts how often it is asked."""
+
+    def __init__(self, reports: object, method: str, *errors: Exception) -> None:
+        self._reports = reports
+        self._method = method
+        self._errors = list(errors)
+        self.asked = 0
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._reports, name)
+        return self._count(attribute) if name == self._method else attribute
+
+    def _count(self, method: Any) -> Any:
+        async def counted(*arguments: Any, **named: Any) -> Any:
+            self.asked += 1
+            if self._errors:
+                raise self._errors.pop(0)
+            return await method(*arguments, **named)
+
+        return counted
+
+
+async def test_a_used_up_budget_is_asked_once_for_flows_that_dataverse_lacks(
+    tenant: Assessed,
+) -> None:
+    """Each question more would stand in the line before a job; all of the flows are named."""
+    tenant.world.reports_are_bare = True
+    names = {"A", "B", "C"}
+    for name in names:
+        tenant.build.http_flow(name)
+    refused = [Throttled("used up")] * len(names)
+    reports: Any = _Reports(tenant.services.flow_reports, "get_flow", *refused)
+
+    await tenant.assess(replace(tenant.services, flow_reports=reports))
+
+    texts = [one.text for one in tenant.findings(Topic.FLOWS) if "used up" in one.text]
+    assert reports.asked == 1
+    assert len(texts) == len(names)
+
+
+async def test_a_flow_that_is_deleted_meanwhile_hides_no_callers_of_the_others(
+    tenant: Assessed,
+) -> None:
+    """It has no runs to ask for; the next one's are asked for all the same."""
+    for name in ("A", "B"):
+        tenant.build.http_flow(name)
+    reports: Any = _Reports(tenant.services.flow_reports, "runs", NotFound("no such flow"))
+
+    await tenant.assess(replace(tenant.services, flow_reports=reports))
+
+    assert reports.asked == 2
+    assert {flow.callers_gap for flow in tenant.found.flows} == {
+        "Callers by URL are not known: no run of the last 28 days shows its URL."
+    }
+
+
+async def test_bare_lists_are_joined_by_reading_the_flow(tenant: Assessed) -> None:
+    """A list that names no Dataverse id still finds its flow, and the gap is named."""
+    tenant.build.http_flow("Orders")
+    tenant.world.reports_are_bare = True
+
+    await tenant.assess()
+
+    assert tenant.flows["Orders"].is_listed is True
+    assert tenant.flows["Orders"].in_solution is True
+
+
+async def test_over_http_the_answer_holds_no_signature(tenant: Assessed) -> None:
+    """The assessment as the API gives it: whole, and without any secret."""
+    orders = tenant.build.http_flow("Orders")
+    tenant.build.secret_caller(orders)
+    tenant.build.flow_caller(orders)
+    tenant.world.traffic.beat(tenant.world)
+    provide(tenant.services)
+
+    reply = await call(show_assessment, id=tenant.build.environment.id)
+    strange = await call(show_assessment, id="strange")
+    slip = await call(show_assessment, id=tenant.build.environment.id, query={"polcy": "x"})
+
+    assert (reply.status, strange.status, slip.status) == (200, 404, 400)
+    (flow,) = reply.document["flows"]
+    assert {one["kind"] for one in flow["callers"]} == {"key_vault_secret", "flow"}
+    assert reply.document["effort"]["copies"] == 1
+    assert "sig=" not in reply.text

@@ -1,0 +1,55 @@
+"""What an assessment expects of a remediation, held against one on twins."""
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+from shared.domain.assessment.effort import DATAVERSE_CALLS, FLOW_SERVICE_CALLS
+from shared.services import Services
+from tests.functional.stories.remediation_story import Story
+from tests.twins.ports import Ports
+from tests.twins.services import services_of
+
+FLOWS = 10
+
+
+class _Counted:
+    """Stands before a port, all of whose methods are calls."""
+
+    def __init__(self, port: object, count: Counter[str], name: str) -> None:
+        self._port, self._count, self._name = port, count, name
+
+    def __getattr__(self, name: str) -> Any:
+        self._count[self._name] += 1
+        return getattr(self._port, name)
+
+
+async def test_the_calls_that_are_expected_of_a_flow_are_those_that_it_takes() -> None:
+    """Ten called flows with a caller each: the estimate is never short, nor twice too much."""
+    count: Counter[str] = Counter()
+
+    def counted(ports: Ports) -> Services:
+        services = services_of(ports)
+        flow_service = ("flow_reports", "flow_access", "flow_switch")
+        behind: dict[str, Any] = {
+            name: _Counted(getattr(services, name), count, "flow service") for name in flow_service
+        }
+        dataverse = ("workflows", "flow_sharing", "principals", "solutions")
+        behind |= {
+            name: _Counted(getattr(services, name), count, "Dataverse") for name in dataverse
+        }
+        return replace(services, **behind)
+
+    story = Story()
+    story.driver.make = counted
+    for number in range(FLOWS):
+        flow = story.build.http_flow(f"Flow {number}")
+        story.build.app_setting_caller(flow, setting=f"URL_{number}")
+    story.world.traffic.beat(story.world)
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await story.approve()
+
+    assert count["flow service"] <= FLOW_SERVICE_CALLS * FLOWS < 2 * count["flow service"]
+    assert count["Dataverse"] <= DATAVERSE_CALLS * FLOWS < 2 * count["Dataverse"]

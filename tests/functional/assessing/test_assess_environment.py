@@ -1,0 +1,151 @@
+"""What an assessment says of an environment beside its flows."""
+
+import pytest
+
+from shared.domain.assessment.assessment import Topic
+from shared.domain.assessment.facts import CanvasApp
+from shared.domain.finding import Level
+from shared.domain.keys.key import EnterprisePolicy
+from shared.errors import NotFound
+from tests.functional.assessing.assessed_tenant import Assessed
+from tests.twins import definition_builder as define
+from tests.twins.builder import Builder
+
+
+@pytest.fixture
+def tenant() -> Assessed:
+    """Return an empty tenant."""
+    return Assessed()
+
+
+async def test_connections_are_sorted_by_how_they_sign_in(tenant: Assessed) -> None:
+    """OAuth is covered, others stay, a connector that does not tell is unknown."""
+    for connector in ("shared_teams", "shared_sql", "shared_strange"):
+        tenant.build.connection(connector, connector, owner=tenant.build.owner)
+
+    await tenant.assess()
+
+    levels = {one.subject: one.level for one in tenant.findings(Topic.CONNECTIONS)}
+    assert levels == {
+        "": Level.OK,
+        "shared_sql": Level.WARNING,
+        "shared_strange": Level.UNKNOWN,
+    }
+
+
+async def test_an_empty_list_of_connections_is_unknown(tenant: Assessed) -> None:
+    """Applications have been seen to get an empty list."""
+    await tenant.assess()
+
+    assert tenant.finding(Topic.CONNECTIONS, "connections").level is Level.UNKNOWN
+
+
+async def test_an_app_that_calls_a_flow_that_stays_is_a_task_for_its_maker(
+    tenant: Assessed,
+) -> None:
+    """The app is a caller that a person changes; one whose flows cannot be read is unknown."""
+    form = tenant.build.power_apps_v1_flow("Old form")
+    tenant.build.environment.canvas_apps += [
+        _app("Requests", form.workflow_id),
+        _app("Riddle", tenant.world.guid()),
+    ]
+
+    await tenant.assess()
+
+    caller = tenant.flows["Old form"].callers[0]
+    assert (caller.kind, bool(caller.manual)) == ("canvas_app", True)
+    found = {one.subject: one.level for one in tenant.findings(Topic.CANVAS_APPS, "canvas_apps")}
+    assert found == {"app-Requests": Level.PROBLEM, "app-Riddle": Level.UNKNOWN}
+
+
+def _app(name: str, flow_id: str) -> CanvasApp:
+    return CanvasApp(
+        name=f"app-{name}", display_name=name, owner="maker", flow_ids=frozenset({flow_id})
+    )
+
+
+async def test_settings_groups_and_skills_are_reported(tenant: Assessed) -> None:
+    """The solution setting with its fix, hosted groups to reprovision, invokers' connections."""
+    environment = tenant.build.environment
+    environment.creates_flows_in_solutions = False
+    environment.hosted_machine_groups = ["Night shift"]
+    skill = tenant.build.flow("Skill", define.request_trigger("Skills"))
+    skill.client_data = skill.client_data.replace(
+        '"connectionReferences": {}',
+        '"connectionReferences": {"a": {"runtimeSource": "invoker", "api": {"name": "shared_a"}}}',
+    )
+    assert "invoker" in skill.client_data
+
+    await tenant.assess()
+
+    setting = tenant.finding(Topic.SOLUTIONS, "auto_solution")
+    assert "enableflowsinsolutionbydefault" in setting.instruction
+    (group,) = tenant.findings(Topic.HOSTED_MACHINES)
+    assert "Night shift" in group.text
+    assert "Reprovision" in group.instruction
+    assert "cannot be under a customer's key" in group.instruction
+    assert "Skill" in tenant.finding(Topic.COPILOT, "copilot_skills").text
+
+
+async def test_each_feature_without_data_under_the_key_is_named(tenant: Assessed) -> None:
+    """The seven of the document of October 2024, none left out."""
+    await tenant.assess()
+
+    told = " ".join(one.text for one in tenant.findings(Topic.ANALYTICS))
+    features = (
+        "tenant-wide reporting",
+        "data export to Data Lake",
+        "run history of the automation center",
+        "mobile app and its notifications",
+        "activity page",
+        "failure e-mails",
+        "failure digest e-mails",
+    )
+    assert [one for one in features if one not in told] == []
+    assert len(tenant.findings(Topic.ANALYTICS)) == len(features)
+
+
+async def test_a_power_apps_flow_in_no_solution_is_named(tenant: Assessed) -> None:
+    """No further app can be given it under the key; one in a solution is left out."""
+    tenant.build.power_apps_v1_flow("Old form")
+    tenant.build.power_apps_v1_flow("Settled form").in_solution = True
+
+    await tenant.assess()
+
+    told = " ".join(one.text for one in tenant.findings(Topic.SOLUTIONS))
+    assert "Old form" in told
+    assert "Settled form" not in told
+
+
+async def test_eligibility_compares_with_a_named_policy_and_counts(tenant: Assessed) -> None:
+    """Another geography is a problem; the twentieth environment is a warning; Trial is not."""
+    world = tenant.world
+    world.policies["p"] = EnterprisePolicy(
+        id="p",
+        name="cmk-us",
+        location="unitedstates",
+        system_id="s",
+        encryption_state="Enabled",
+        vault_id="v",
+        key_name="k",
+        key_version=None,
+        health="Healthy",
+        principal_id=None,
+    )
+    for number in range(19):
+        Builder(world, name=f"Other {number}").link()
+    tenant.build.environment.sku = "Trial"
+    tenant.build.environment.is_managed = False
+
+    await tenant.assess(policy="CMK-US")
+
+    levels = {one.code: one.level for one in tenant.findings(Topic.ELIGIBILITY)}
+    assert levels == {
+        "environment_managed": Level.PROBLEM,
+        "environment_type": Level.PROBLEM,
+        "environment_geography": Level.PROBLEM,
+        "environment_limit": Level.WARNING,
+        "policy_link": Level.OK,
+    }
+    with pytest.raises(NotFound):
+        await tenant.assess(policy="strange")

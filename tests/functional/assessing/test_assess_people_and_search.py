@@ -1,0 +1,299 @@
+"""An assessment of who owns what stays, and of several environments by one search for callers."""
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from functions.assessments_api import show_assessment
+from shared.bootstrap import provide
+from shared.domain.assessment.assessment import EnvironmentAssessment, Topic
+from shared.domain.finding import Level
+from shared.domain.flow import FlowState
+from shared.domain.sharing import TEAMS, USERS, Principal
+from shared.errors import Refused, Unavailable
+from shared.services import Services
+from shared.steps.assessing import read_co_owners
+from shared.use_cases.assess import assess
+from tests.functional.stories.app_calls import call
+from tests.twins.builder import Builder
+from tests.twins.ports import twins_of
+from tests.twins.services import services_of
+from tests.twins.tenant import TwinFlow
+from tests.twins.world import World
+
+EDIT = frozenset({"ReadAccess", "WriteAccess"})
+
+
+@pytest.fixture
+def build() -> Builder:
+    """Return a tenant of one environment."""
+    return Builder(World())
+
+
+def services(build: Builder, **ports: Any) -> Services:
+    """Return the app's services on the tenant, with some ports exchanged."""
+    return replace(services_of(twins_of(build.world).ports), **ports)
+
+
+def levels(found: EnvironmentAssessment, topic: Topic) -> set[Level]:
+    """Return the levels of a topic's findings."""
+    (section,) = (one for one in found.sections if one.topic is topic)
+    return {one.level for one in section.findings}
+
+
+def share(flow: TwinFlow, table: str, identity: str, rights: frozenset[str]) -> None:
+    """Share a flow in Dataverse."""
+    flow.shares[Principal(table=table, id=identity)] = rights
+
+
+# --- people ---------------------------------------------------------------------------------------
+
+
+async def test_co_owners_are_named_with_what_they_may_do(build: Builder) -> None:
+    """Users and teams by name; who may only read is told apart; a call for each flow is counted."""
+    orders = build.http_flow("Orders")
+    build.http_flow("Alone")
+    team = build.world.add_team("Integration")
+    share(orders, USERS, build.world.add_user("Reviewer").user_id, frozenset({"ReadAccess"}))
+    share(orders, TEAMS, team.team_id, EDIT)
+
+    found = await assess(services(build), build.environment.id)
+
+    flows = {flow.display_name: flow for flow in found.flows}
+    assert flows["Orders"].co_owners == ("Integration (team)", "Reviewer: may read")
+    assert flows["Orders"].co_owners_gap == ""
+    assert (flows["Alone"].co_owners, flows["Alone"].co_owners_gap) == ((), "")
+    assert found.effort.sharing_calls == 2
+
+
+async def test_co_owners_of_a_flow_in_no_solution_are_unknown(build: Builder) -> None:
+    """Dataverse's empty list would look like nobody: the flow service has them, at a price."""
+    build.power_apps_v1_flow("Form")
+    build.http_flow("Orders")
+
+    found = await assess(services(build), build.environment.id)
+
+    gaps = {flow.display_name: flow.co_owners_gap for flow in found.flows}
+    assert "not known: it is in no solution" in gaps["Form"]
+    assert gaps["Orders"] == ""
+    assert found.effort.sharing_calls == 1
+
+
+async def test_a_refusal_leaves_co_owners_unknown_and_the_rest_as_it_is(build: Builder) -> None:
+    """No right to read shares: the assessment says so at each flow."""
+    build.http_flow("Orders")
+
+    class Silent:
+        async def list(self, *_: object) -> list[Any]:
+            raise Refused("no right", code="0x80040220", status=403)
+
+    sharing: Any = Silent()
+    found = await assess(services(build, flow_sharing=sharing), build.environment.id)
+
+    (flow,) = found.flows
+    assert "not known: 0x80040220" in flow.co_owners_gap
+    assert flow.owner == build.owner.name
+
+
+async def test_more_flows_than_may_be_asked_for_say_that_they_were_not(
+    build: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The calls of an assessment are bounded."""
+    monkeypatch.setattr(read_co_owners, "MOST", 2)
+    for number in range(3):
+        build.http_flow(f"Flow {number}")
+
+    found = await assess(services(build), build.environment.id)
+
+    assert found.effort.sharing_calls == 2
+    assert [bool(flow.co_owners_gap) for flow in found.flows] == [False, False, True]
+
+
+async def test_run_only_users_are_unknown_for_every_flow(build: Builder) -> None:
+    """No interface lists them; of flows that nobody starts by hand that is no loss."""
+    build.http_flow("Orders")
+    build.power_apps_v1_flow("Form")
+
+    found = await assess(services(build), build.environment.id)
+
+    texts = {flow.display_name: flow.run_only_users for flow in found.flows}
+    assert all(text.startswith("Unknown") for text in texts.values())
+    assert "Run only users" in texts["Form"]
+    assert "none of them" in texts["Orders"]
+
+
+# --- one search for several environments ----------------------------------------------------------
+
+
+class _CountedKind:
+    """Counts the searches of one kind of caller."""
+
+    def __init__(self, kind: Any, count: Counter[str], *, fails: bool = False) -> None:
+        self._kind, self._count, self._fails = kind, count, fails
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._kind, name)
+
+    async def find(self, *arguments: Any) -> Any:
+        self._count[self._kind.kind] += 1
+        if self._fails:
+            raise Unavailable
+        async for caller in self._kind.find(*arguments):
+            yield caller
+
+
+def counted(there: Services, count: Counter[str], *failing: str) -> Services:
+    """Return services whose searches are counted."""
+    kinds: dict[str, Any] = {
+        name: _CountedKind(kind, count, fails=name in failing)
+        for name, kind in there.callers.items()
+    }
+    return replace(there, callers=kinds)
+
+
+async def test_assessments_of_several_environments_share_one_search(build: Builder) -> None:
+    """Callers lie anywhere: the whole tenant is read once, and each environment finds its own."""
+    other = Builder(build.world, name="Other")
+    build.flow_caller(build.http_flow("Orders"))
+    other.app_setting_caller(other.http_flow("Invoices"))
+    build.world.traffic.beat(build.world)
+    count: Counter[str] = Counter()
+    there = counted(services(build), count)
+
+    first = await assess(there, build.environment.id)
+    second = await assess(there, other.environment.id, callers_since=first.callers_searched)
+
+    assert set(count.values()) == {1}
+    assert [one.kind for flow in first.flows for one in flow.callers] == ["flow"]
+    assert [one.kind for flow in second.flows for one in flow.callers] == ["app_setting"]
+    assert second.callers_searched == first.callers_searched
+
+
+async def test_an_assessment_by_itself_searches_anew(build: Builder) -> None:
+    """Who has changed a caller and assesses again sees the change, and what is gone is gone."""
+    orders = build.http_flow("Orders")
+    build.app_setting_caller(orders)
+    build.world.traffic.beat(build.world)
+    count: Counter[str] = Counter()
+    there = counted(services(build), count)
+
+    before = await assess(there, build.environment.id)
+    for site in build.world.sites.values():
+        site.settings.clear()
+    build.world.clock.advance(there.settings.overdue_after)
+    after = await assess(there, build.environment.id)
+
+    assert [len(flow.callers) for flow in before.flows] == [1]
+    assert [len(flow.callers) for flow in after.flows] == [0]
+    assert set(count.values()) == {2}
+
+
+async def test_a_kind_that_gave_no_answer_is_searched_again_by_the_next(build: Builder) -> None:
+    """What was searched whole is used again; what was not stays a gap, and is tried once more."""
+    build.http_flow("Orders")
+    count: Counter[str] = Counter()
+    there = services(build)
+
+    first = await assess(counted(there, count, "key_vault_secret"), build.environment.id)
+    since = first.callers_searched
+    second = await assess(counted(there, count), build.environment.id, callers_since=since)
+
+    assert "key_vault_secret were not all searched" in first.flows[0].callers_gap
+    assert "key_vault_secret" not in second.flows[0].callers_gap
+    assert {kind: n for kind, n in count.items() if n > 1} == {"key_vault_secret": 2}
+
+
+async def test_a_child_call_of_another_environment_is_no_caller(build: Builder) -> None:
+    """A workflow keeps its id when its solution is imported elsewhere; its parents are others."""
+    other = Builder(build.world, name="Other")
+    build.world.assumptions.children_must_be_on = False
+    orders = build.http_flow("Orders")
+    other.parent("Elsewhere", orders)
+    build.parent("Here", orders)
+
+    found = await assess(services(build), build.environment.id)
+
+    callers = {flow.display_name: flow.callers for flow in found.flows}
+    assert [one.label for one in callers["Orders"]] == ["flow Here"]
+
+
+async def test_over_http_an_answer_says_when_callers_were_searched(build: Builder) -> None:
+    """That time, given back, spares the next search; a time without a zone is refused."""
+    build.http_flow("Orders")
+    count: Counter[str] = Counter()
+    provide(counted(services(build), count))
+    identity = build.environment.id
+
+    first = await call(show_assessment, id=identity)
+    since = first.document["callers_searched"]
+    second = await call(show_assessment, id=identity, query={"callers_since": since})
+    slip = await call(show_assessment, id=identity, query={"callers_since": "2026-03-02T09:00:00"})
+
+    assert set(count.values()) == {1}
+    assert second.document["callers_searched"] == since
+    assert slip.status == 400
+
+
+# --- silence is not a good sign -------------------------------------------------------------------
+
+
+class _SilentWorkflows:
+    """A Dataverse that does not answer."""
+
+    async def list(self, *_: object, **__: object) -> Any:
+        raise Unavailable
+        yield
+
+
+async def test_flows_that_could_not_be_read_leave_nothing_ok(build: Builder) -> None:
+    """Effort, finish line, solutions: each says that it does not know."""
+    build.http_flow("Orders")
+    silent: Any = _SilentWorkflows()
+
+    found = await assess(services(build, workflows=silent), build.environment.id)
+
+    assert found.flow_count is None
+    assert "may take more" in found.effort.gap
+    for topic in (Topic.FLOWS, Topic.FINISH_LINE, Topic.SOLUTIONS, Topic.NETWORK, Topic.COPILOT):
+        assert Level.UNKNOWN in levels(found, topic), topic
+    assert Level.OK not in levels(found, Topic.FINISH_LINE) | levels(found, Topic.FLOWS)
+
+
+async def test_policies_that_could_not_be_read_are_not_called_missing(build: Builder) -> None:
+    """A named policy that nobody could look up is unknown, not an error of who asked."""
+    build.http_flow("Orders")
+
+    class Silent:
+        async def policies(self) -> Any:
+            raise Unavailable
+
+    keys: Any = Silent()
+    found = await assess(services(build, keys=keys), build.environment.id, policy="cmk-eu")
+
+    assert Level.UNKNOWN in levels(found, Topic.ELIGIBILITY)
+
+
+async def test_sources_that_tell_different_states_are_named(build: Builder) -> None:
+    """The report says on, Dataverse says off: a person is told, by title and id."""
+    orders = build.http_flow("Orders")
+    there = services(build)
+    reported = await there.flow_reports.microsoft_key_flows(
+        build.environment.id, cannot_migrate_only=False
+    )
+
+    class Lagging:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(there.flow_reports, name)
+
+        async def microsoft_key_flows(self, *_: object, **__: object) -> Any:
+            return [replace(flow, state=FlowState.OFF) for flow in reported]
+
+    reports: Any = Lagging()
+    found = await assess(replace(there, flow_reports=reports), build.environment.id)
+
+    (section,) = (one for one in found.sections if one.topic is Topic.FLOWS)
+    (told,) = (one.text for one in section.findings if one.code == "report_reconciled")
+    assert "in another state by Dataverse than by the report" in told
+    assert orders.workflow_id in told

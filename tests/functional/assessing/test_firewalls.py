@@ -1,0 +1,347 @@
+"""Firewalls as Azure Resource Manager writes them, read into rules; real files among them."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.domain.definitions.json_values import as_mapping
+from shared.domain.network.coverage import gaps
+from shared.domain.network.firewall import Access, Firewall
+from shared.firewalls import firewall_kinds
+from shared.firewalls.app_service import read_site
+from shared.firewalls.network_security_group import read_group
+from tests.twins.ports import twins_of
+from tests.twins.world import World
+
+type Json = dict[str, Any]
+
+WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
+TAGS = {
+    WEST.lower(): ["20.61.88.128/26"],
+    NORTH.lower(): ["4.207.189.192/26"],
+    "logicapps": ["13.69.71.0/25", "52.146.139.220/31"],
+    "logicapps.westeurope": ["13.69.71.0/25"],
+}
+
+
+def security_rule(name: str, priority: int, **properties: object) -> Json:
+    """Return a rule that allows HTTPS from anywhere unless said otherwise."""
+    return {
+        "name": name,
+        "properties": {
+            "protocol": "Tcp",
+            "sourcePortRange": "*",
+            "destinationPortRange": "443",
+            "sourceAddressPrefix": "*",
+            "destinationAddressPrefix": "*",
+            "access": "Allow",
+            "priority": priority,
+            "direction": "Inbound",
+            **properties,
+        },
+    }
+
+
+def security_group(*rules: Json, tags: Json | None = None) -> Json:
+    """Return a network security group as a list of them holds it."""
+    return {
+        "id": "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network"
+        "/networkSecurityGroups/edge",
+        "name": "edge",
+        "type": "Microsoft.Network/networkSecurityGroups",
+        "tags": tags or {},
+        "properties": {
+            "securityRules": list(rules),
+            "defaultSecurityRules": [
+                security_rule("AllowVnetInBound", 65000, sourceAddressPrefix="VirtualNetwork"),
+                security_rule("DenyAllInBound", 65500, access="Deny"),
+            ],
+        },
+    }
+
+
+def site(name: str = "orders-api", **properties: object) -> Json:
+    """Return a site as a list of them holds it."""
+    return {
+        "id": f"/subscriptions/s/resourceGroups/rg/providers/Microsoft.Web/sites/{name}",
+        "name": name,
+        "type": "Microsoft.Web/sites",
+        "properties": {
+            "defaultHostName": f"{name}.azurewebsites.net",
+            "hostNames": [f"{name}.azurewebsites.net", "API.Contoso.example"],
+            **properties,
+        },
+    }
+
+
+def restriction(address: str, priority: int, action: str = "Allow", **more: object) -> Json:
+    """Return one access restriction."""
+    return {"ipAddress": address, "priority": priority, "action": action, "name": address, **more}
+
+
+def web_config(*restrictions: Json, **properties: object) -> Json:
+    """Return `config/web` with these restrictions."""
+    return {"properties": {"ipSecurityRestrictions": list(restrictions), **properties}}
+
+
+def missing(*firewalls: Firewall, host: str | None = "api.contoso.example") -> list[str]:
+    """Return the tags that a European flow lacks."""
+    found = gaps(firewalls, "europe", [host], TAGS)
+    return [tag for gap in found for tag in gap.missing_tags]
+
+
+def names(firewall: Firewall) -> list[str]:
+    """Return the names of a firewall's rules."""
+    return [rule.name for rule in firewall.rules]
+
+
+def test_rules_of_a_group_come_by_priority() -> None:
+    """The lowest number is the first, wherever it stands in the list."""
+    [firewall] = read_group(
+        security_group(security_rule("second", 200), security_rule("first", 100, access="Deny"))
+    )
+
+    assert names(firewall) == ["first", "second", "AllowVnetInBound", "DenyAllInBound"]
+    assert firewall.rules[0].access is Access.DENY
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"direction": "Outbound"},
+        {"protocol": "Udp"},
+        {"destinationPortRange": "22"},
+        {"destinationPortRange": None, "destinationPortRanges": ["80", "8080-8090"]},
+    ],
+)
+def test_rules_about_other_traffic_are_left_out(properties: Json) -> None:
+    """Only inbound HTTPS counts."""
+    [firewall] = read_group(security_group(security_rule("other", 100, **properties)))
+
+    assert "other" not in names(firewall)
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"protocol": "*"},
+        {"destinationPortRange": "*"},
+        {"destinationPortRange": "400-500"},
+        {"destinationPortRange": "", "destinationPortRanges": ["80", "443"]},
+    ],
+)
+def test_rules_that_include_https_count(properties: Json) -> None:
+    """Ranges, lists and wildcards hold port 443."""
+    [firewall] = read_group(security_group(security_rule("ours", 100, **properties)))
+
+    assert firewall.rules[0].name == "ours"
+    assert firewall.rules[0].is_certain
+
+
+def test_a_group_that_admits_the_old_ranges_only_is_a_gap() -> None:
+    """So most groups look on the day a key is applied."""
+    old = security_rule("flows", 100, sourceAddressPrefix="LogicApps")
+    new = security_rule("plex", 110, sourceAddressPrefixes=[WEST, NORTH], sourceAddressPrefix="")
+
+    assert missing(*read_group(security_group(old))) == [NORTH, WEST]
+    assert missing(*read_group(security_group(old, new))) == []
+
+
+def test_a_denying_rule_before_the_allowing_one_is_a_gap() -> None:
+    """Order decides, not the presence of a rule."""
+    allow = security_rule("plex", 200, sourceAddressPrefix="PowerPlatformPlex")
+    deny = security_rule("block", 100, sourceAddressPrefix="20.61.88.128/25", access="Deny")
+    flows = security_rule("flows", 150, sourceAddressPrefix="LogicApps")
+
+    assert missing(*read_group(security_group(allow, deny, flows))) == [WEST]
+
+
+def test_each_destination_of_a_group_is_a_firewall_of_its_own() -> None:
+    """What is open towards one system says nothing about its neighbour."""
+    firewalls = read_group(
+        security_group(
+            security_rule(
+                "a-old",
+                100,
+                sourceAddressPrefix="LogicApps",
+                destinationAddressPrefix="10.0.1.0/24",
+            ),
+            security_rule(
+                "a-new",
+                110,
+                sourceAddressPrefix="PowerPlatformPlex",
+                destinationAddressPrefix="10.0.0.0/16",
+            ),
+            security_rule(
+                "b-old", 120, sourceAddressPrefix="LogicApps", destinationAddressPrefix="10.9.0.4"
+            ),
+            security_rule("web", 130, destinationAddressPrefix="10.8.0.4"),
+        )
+    )
+
+    found = gaps(firewalls, "europe", ["api.contoso.example"], TAGS)
+
+    assert [gap.firewall_name for gap in found] == ["edge → 10.9.0.4"]
+    assert found[0].is_certain
+    assert found[0].name.endswith("/networksecuritygroups/edge#10.9.0.4")
+
+
+def test_the_hosts_of_a_group_come_from_its_tag() -> None:
+    """A group cannot say what stands behind it; an administrator can."""
+    group = security_group(tags={"CmkFlow-Hosts": "API.contoso.example, *.shop.example"})
+
+    [firewall] = read_group(group)
+
+    assert firewall.hosts == {"api.contoso.example", "*.shop.example"}
+    assert missing(firewall) == [NORTH, WEST]
+    assert missing(firewall, host="eu.shop.example") == [NORTH, WEST]
+    assert missing(firewall, host="other.example") == []
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"destinationAddressPrefix": "10.0.0.4"},
+        {"sourcePortRange": "1024-2048"},
+        {"destinationPortRange": "[parameters('port')]"},
+        {"sourceAddressPrefix": "[parameters('allowed')]"},
+        {"access": "[parameters('access')]"},
+    ],
+)
+def test_what_a_rule_leaves_open_is_a_doubt(properties: Json) -> None:
+    """Such a rule neither opens nor closes anything for certain."""
+    rule = security_rule("half", 100, **{"sourceAddressPrefix": "*", **properties})
+    [firewall] = read_group(security_group(rule, tags={"cmkflow-hosts": "api.contoso.example"}))
+
+    [gap] = gaps([firewall], "europe", ["api.contoso.example"], TAGS)
+
+    assert gap.missing_tags == (NORTH, WEST)
+    assert gap.is_certain == ("access" in properties)
+
+
+def test_a_site_claims_its_hosts_and_is_open_without_restrictions() -> None:
+    """An open site is in nobody's way, but its hosts lie behind no group."""
+    firewall = read_site(site(), web_config(restriction("Any", 2147483647)))
+
+    assert firewall.hosts == {"orders-api.azurewebsites.net", "api.contoso.example"}
+    assert missing(firewall) == []
+
+
+def test_a_site_with_a_rule_denies_all_others() -> None:
+    """The first restriction closes the site to everybody it does not name."""
+    firewall = read_site(site(), web_config(restriction("203.0.113.0/24", 100)))
+
+    assert firewall.default is Access.DENY
+    assert missing(firewall) == [NORTH, WEST]
+
+
+def test_the_default_action_of_a_site_counts_as_written() -> None:
+    """A list of denied sources may come with everybody else allowed."""
+    config = web_config(
+        restriction("20.61.88.128/26", 100, "Deny"), ipSecurityRestrictionsDefaultAction="Allow"
+    )
+
+    assert missing(read_site(site(), config)) == [WEST]
+
+
+def test_a_site_lets_service_tags_and_lists_of_prefixes_in() -> None:
+    """A restriction names one tag, or several prefixes with commas between."""
+    config = web_config(
+        restriction("PowerPlatformPlex.westeurope", 100, tag="ServiceTag"),
+        restriction("4.207.189.192/27,4.207.189.224/27", 110),
+    )
+
+    assert missing(read_site(site(), config)) == []
+
+
+def test_restrictions_that_no_flow_can_match_let_nobody_in() -> None:
+    """A subnet is inside a network; a header is one that flows do not send."""
+    config = web_config(
+        {"vnetSubnetResourceId": "/subnets/s", "priority": 100, "action": "Allow", "name": "net"},
+        restriction("AzureFrontDoor.Backend", 110, headers={"x-azure-fdid": ["1"]}),
+    )
+
+    assert missing(read_site(site(), config)) == [NORTH, WEST]
+
+
+def test_a_site_closed_to_the_public_lets_nobody_in() -> None:
+    """With public access off no restriction matters."""
+    config = web_config(restriction("Any", 100), publicNetworkAccess="Disabled")
+
+    assert missing(read_site(site(), config)) == [NORTH, WEST]
+
+
+async def test_all_firewalls_of_the_subscriptions_are_read() -> None:
+    """Both kinds, by their names; a site deleted meanwhile is no error."""
+    world = World()
+    group, living, gone = security_group(), site("living"), site("gone")
+    world.resources |= {one["id"].lower(): one for one in (group, living, gone)}
+    world.resources[f"{living['id']}/config/web".lower()] = web_config()
+
+    kinds = firewall_kinds(twins_of(world).ports.resources)
+    read = {name: await kind.read() for name, kind in kinds.items()}
+
+    assert {name: [one.name for one in firewalls] for name, firewalls in read.items()} == {
+        "network_security_group": ["edge"],
+        "app_service": ["living"],
+    }
+    assert all(one.kind == name for name, firewalls in read.items() for one in firewalls)
+
+
+def _objects(value: object) -> Iterator[Mapping[str, object]]:
+    """Yield every JSON object of a document."""
+    if isinstance(value, dict):
+        yield value
+        for member in value.values():
+            yield from _objects(member)
+    if isinstance(value, list):
+        for item in value:
+            yield from _objects(item)
+
+
+@pytest.mark.corpus
+@pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
+def test_every_real_group_can_be_read() -> None:
+    """Templates with open parameters and recorded answers: all rules come out, none is invented."""
+    folder = Path(os.environ["FLOW_CORPUS"], "firewall")
+    groups = [
+        group
+        for path in sorted(folder.rglob("*.json"))
+        for group in _objects(json.loads(path.read_text(encoding="utf-8-sig")))
+        if "securityRules" in as_mapping(group.get("properties"))
+    ]
+
+    firewalls = {str(group["name"]): read_group(group) for group in groups}
+
+    assert len(groups) == 9
+    assert names(firewalls["c7n-nsg"][0])[-1] == "DenyAllInBound"
+    found = [gap for read in firewalls.values() for gap in gaps(read, "europe", [None], TAGS)]
+    assert all(gap.missing_tags for gap in found)
+
+
+@pytest.mark.corpus
+@pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
+def test_a_real_group_open_to_the_internet_is_no_gap() -> None:
+    """A bastion's group lets HTTPS in from the Internet before it denies the rest."""
+    folder = Path(os.environ["FLOW_CORPUS"], "firewall", "azure-network-security")
+    [path] = folder.glob("*DNS_Proxy_in_Hub_and_Spoke*")
+    [group] = [
+        group
+        for group in _objects(json.loads(path.read_text(encoding="utf-8-sig")))
+        if as_mapping(group.get("properties")).get("securityRules")
+    ]
+
+    assert missing(*read_group(group)) == []
+
+
+def test_every_kind_is_documented() -> None:
+    """docs/network.md has a row for each."""
+    text = Path(__file__).parents[3].joinpath("docs/network.md").read_text(encoding="utf-8")
+
+    assert all(
+        f"| `{kind}` |" in text for kind in firewall_kinds(twins_of(World()).ports.resources)
+    )

@@ -1,0 +1,195 @@
+"""App settings and secrets that hold a URL: found, changed, left to a person."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from shared.callers import CallerPorts, caller_kinds
+from shared.callers.app_setting import read_reference
+from shared.domain.callers.caller import CallerValue
+from shared.errors import Blocked, Conflict, Refused
+from shared.ports import Secret
+from tests.functional.callers.called_tenant import Tenant
+from tests.twins.world import World
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    """Return a tenant without callers."""
+    return Tenant()
+
+
+async def test_one_setting_changes_and_all_others_stay(tenant: Tenant) -> None:
+    """All settings are written at once, so all others must be written as they were."""
+    site = tenant.builder.app_setting_caller(tenant.original)
+    site.settings |= {"AzureWebJobsStorage": "secret", "EMPTY": ""}
+
+    [caller] = await tenant.found("app_setting")
+    await tenant.move(caller)
+
+    assert tenant.runs_after_a_beat() == (0, 1)
+    assert site.settings == {
+        "FLOW_URL": tenant.builder.url_of(tenant.copy),
+        "AzureWebJobsStorage": "secret",
+        "EMPTY": "",
+    }
+    assert site.restarts == 1
+
+
+async def test_a_setting_that_reads_as_wanted_is_not_written_again(tenant: Tenant) -> None:
+    """A repeated delivery does not restart the app."""
+    site = tenant.builder.app_setting_caller(tenant.original)
+    [caller] = await tenant.found("app_setting")
+    await tenant.move(caller)
+
+    new = await tenant.kinds["app_setting"].read(caller)
+    await tenant.kinds["app_setting"].write(caller, new)
+
+    assert site.restarts == 1
+
+
+async def test_a_setting_that_was_changed_meanwhile_is_a_conflict(tenant: Tenant) -> None:
+    """The digest of what was read takes the place of the ETag that the platform does not have."""
+    site = tenant.builder.app_setting_caller(tenant.original)
+    [caller] = await tenant.found("app_setting")
+    value = await tenant.kinds["app_setting"].read(caller)
+    site.settings["FLOW_URL"] = "https://elsewhere.example"
+
+    with pytest.raises(Conflict):
+        await tenant.kinds["app_setting"].write(caller, CallerValue(text="x", etag=value.etag))
+
+    assert site.settings["FLOW_URL"] == "https://elsewhere.example"
+
+
+async def test_another_writer_of_the_same_app_is_noticed(tenant: Tenant) -> None:
+    """What comes back after the write has to be what was written."""
+    site = tenant.builder.app_setting_caller(tenant.original)
+    [caller] = await tenant.found("app_setting")
+    value = await tenant.kinds["app_setting"].read(caller)
+
+    def deploy(world: World) -> list[str]:
+        site.settings["DEPLOYED"] = "now"
+        return []
+
+    tenant.world.watchers.append(deploy)
+
+    with pytest.raises(Conflict, match="somebody else"):
+        await tenant.kinds["app_setting"].write(caller, CallerValue(text="x", etag=value.etag))
+
+
+async def test_a_setting_that_follows_its_secret_is_no_caller(tenant: Tenant) -> None:
+    """The secret is the caller, and its staleness counts the day the app takes to follow."""
+    site = tenant.builder.app_setting_caller(tenant.original)
+    secret = tenant.builder.secret_caller(tenant.original)
+    reference = f"SecretUri={secret.vault_url}secrets/{secret.name}/"
+    site.settings["FLOW_URL"] = f"@Microsoft.KeyVault({reference})"
+
+    assert await tenant.found("app_setting") == []
+    assert len(await tenant.found("key_vault_secret")) == 1
+    assert tenant.kinds["key_vault_secret"].staleness.days == 1
+
+
+async def test_a_setting_pinned_to_a_version_is_left_to_a_person(tenant: Tenant) -> None:
+    """A new version of the secret would never reach the app."""
+    site = tenant.builder.app_setting_caller(tenant.original)
+    secret = tenant.builder.secret_caller(tenant.original)
+    version = secret.versions[0][0]
+    uri = f"{secret.vault_url}secrets/{secret.name}/{version}"
+    site.settings["FLOW_URL"] = f"@Microsoft.KeyVault(SecretUri={uri})"
+
+    [caller] = await tenant.found("app_setting")
+
+    assert "pinned" in caller.manual
+
+
+async def test_a_reference_to_an_unknown_vault_is_not_followed(tenant: Tenant) -> None:
+    """Whoever can write a setting must not be able to send the app's token to an address."""
+    site = tenant.builder.app_setting_caller(tenant.original)
+    uri = "https://elsewhere.example/secrets/flow-url/1a2b"
+    site.settings["FLOW_URL"] = f"@Microsoft.KeyVault(SecretUri={uri})"
+
+    assert await tenant.found("app_setting") == []
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/n/)", ("n", "")),
+        ("@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/n/1a2b)", ("n", "1a2b")),
+        ("@microsoft.keyvault(VaultName=v;SecretName=n)", ("n", "")),
+        ("@Microsoft.KeyVault(VaultName=v;SecretName=n;SecretVersion=1a2b)", ("n", "1a2b")),
+        ("@Microsoft.AppConfiguration(Endpoint=https://c.azconfig.io; Key=k)", None),
+        ("https://v.vault.azure.net/secrets/n", None),
+    ],
+)
+def test_both_forms_of_a_reference_are_read(value: str, expected: tuple[str, str] | None) -> None:
+    """App Service knows two ways to name a secret."""
+    reference = read_reference(value)
+
+    assert (reference and (reference.name, reference.version)) == expected
+    assert reference is None or reference.vault == "v"
+
+
+async def test_a_secret_gets_a_version_and_keeps_the_rest(tenant: Tenant) -> None:
+    """Content type and tags stay, the old version stays too."""
+    secret = tenant.builder.secret_caller(tenant.original)
+
+    [caller] = await tenant.found("key_vault_secret")
+    await tenant.move(caller)
+
+    assert tenant.runs_after_a_beat() == (0, 1)
+    assert len(secret.versions) == 2
+    assert (secret.content_type, secret.tags) == ("text/uri", {"team": "integration"})
+
+
+async def test_a_secret_with_a_newer_version_is_a_conflict(tenant: Tenant) -> None:
+    """Somebody else's version stays the current one."""
+    secret = tenant.builder.secret_caller(tenant.original)
+    [caller] = await tenant.found("key_vault_secret")
+    value = await tenant.kinds["key_vault_secret"].read(caller)
+    secret.versions.append(("2", "https://elsewhere.example"))
+
+    with pytest.raises(Conflict):
+        await tenant.kinds["key_vault_secret"].write(caller, CallerValue(text="x", etag=value.etag))
+
+
+async def test_a_refused_secret_is_told_after_the_others_were_searched(tenant: Tenant) -> None:
+    """One closed vault must not hide the callers in the others, nor pass for an empty one."""
+    tenant.builder.secret_caller(tenant.original, name="b-open")
+
+    class OneIsClosed:
+        """The secrets, one of which the app may not read."""
+
+        async def list(self) -> AsyncIterator[tuple[str, str]]:
+            yield "https://closed.vault.azure.net/", "a-closed"
+            async for place in tenant.ports.secrets.list():
+                yield place
+
+        async def read(self, vault_url: str, name: str) -> Secret:
+            if name == "a-closed":
+                raise Refused("no access", code="Forbidden", status=403)
+            return await tenant.ports.secrets.read(vault_url, name)
+
+        async def write(self, secret: Secret, value: str) -> None:
+            await tenant.ports.secrets.write(secret, value)
+
+    kinds = caller_kinds(
+        CallerPorts(
+            environments=tenant.ports.environments,
+            workflows=tenant.ports.workflows,
+            environment_variables=tenant.ports.environment_variables,
+            app_settings=tenant.ports.app_settings,
+            secrets=OneIsClosed(),
+            canvas_apps=tenant.ports.canvas_apps,
+        )
+    )
+    found: list[str] = []
+
+    async def search() -> None:
+        async for caller in kinds["key_vault_secret"].find([]):
+            found.append(caller.label)  # noqa: PERF401 -- what came before the error counts
+
+    with pytest.raises(Blocked, match="a-closed"):
+        await search()
+
+    assert len(found) == 1

@@ -1,0 +1,134 @@
+"""Flows and environment variables that hold a URL: found, changed, left to a person."""
+
+import pytest
+
+from shared.domain.callers.caller import CallerValue
+from shared.errors import Conflict
+from tests.functional.callers.called_tenant import Tenant
+from tests.twins.definition_builder import http_action
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    """Return a tenant without callers."""
+    return Tenant()
+
+
+async def test_a_flow_is_found_by_the_url_in_its_http_action(tenant: Tenant) -> None:
+    """Its whole definition is one value, in its own environment."""
+    holder = tenant.builder.flow_caller(tenant.original)
+
+    [caller] = await tenant.found("flow")
+
+    assert caller.workflow_id == holder.workflow_id
+    assert caller.environment_id == tenant.builder.environment.id
+    assert caller.trigger_url_ids == {tenant.original.trigger_url_id}
+    assert caller.manual == ""
+
+
+async def test_a_parent_is_found_by_its_child_flow(tenant: Tenant) -> None:
+    """A child call is a caller too."""
+    parent = tenant.builder.parent("Parent", tenant.original)
+
+    [caller] = await tenant.found("flow")
+    await tenant.move(caller)
+
+    assert caller.child_flow_ids == {tenant.original.workflow_id}
+    assert tenant.copy.workflow_id in parent.client_data
+
+
+async def test_a_flow_of_a_managed_solution_is_left_to_a_person(tenant: Tenant) -> None:
+    """Changing it would unhook it from its solution."""
+    tenant.builder.flow_caller(tenant.original).is_managed = True
+
+    [caller] = await tenant.found("flow")
+
+    assert "managed solution" in caller.manual
+
+
+async def test_a_flow_that_fills_in_the_signature_is_split(tenant: Tenant) -> None:
+    """What the app can replace in a flow is not held up by what only a person can."""
+    other = tenant.builder.http_flow("Other")
+    address = tenant.builder.url_of(tenant.original).partition("&sig=")[0]
+    url = f"{address}&sig=@{{variables('sig')}}"
+    tenant.builder.flow(
+        "Mixed",
+        {"type": "Request", "kind": "Button", "inputs": {}},
+        {"One": http_action(url), "Two": http_action(tenant.builder.url_of(other))},
+        is_on=False,
+    )
+
+    environments = await tenant.ports.environments.list()
+    found = [caller async for caller in tenant.kinds["flow"].find(environments)]
+
+    reasons = {next(iter(caller.trigger_url_ids)): caller.manual for caller in found}
+    assert reasons[other.trigger_url_id] == ""
+    assert "fills in the signature" in reasons[tenant.original.trigger_url_id]
+
+
+async def test_an_environment_without_dataverse_has_no_callers(tenant: Tenant) -> None:
+    """There is nothing to search, and that is no error."""
+    tenant.builder.environment.dataverse_url = None
+
+    assert await tenant.found("flow") == []
+    assert await tenant.found("environment_variable") == []
+
+
+async def test_flows_follow_an_environment_variable_at_once(tenant: Tenant) -> None:
+    """The write saves the flows that use it: the next call goes to the copy, none is lost."""
+    tenant.builder.variable_caller(tenant.original)
+    before = tenant.runs_after_a_beat()
+
+    [caller] = await tenant.found("environment_variable")
+    await tenant.move(caller)
+
+    assert (before, tenant.runs_after_a_beat()) == ((1, 0), (1, 1))
+
+
+async def test_an_interrupted_write_of_a_variable_is_finished_by_the_same_write(
+    tenant: Tenant,
+) -> None:
+    """The value stands there already; the flows are saved again."""
+    variable, _ = tenant.builder.variable_caller(tenant.original)
+    [caller] = await tenant.found("environment_variable")
+    variable.value = tenant.builder.url_of(tenant.copy)
+
+    stale = tenant.runs_after_a_beat()
+    await tenant.kinds[caller.kind].write(caller, CallerValue(text=variable.value, etag="old"))
+
+    assert (stale, tenant.runs_after_a_beat()) == ((1, 0), (1, 1))
+
+
+async def test_the_default_of_a_variable_is_a_place_of_its_own(tenant: Tenant) -> None:
+    """Both are found, and each is changed by itself."""
+    variable, _ = tenant.builder.variable_caller(tenant.original)
+    variable.default_value = f"{tenant.builder.url_of(tenant.original)}&from=default"
+
+    callers = await tenant.found("environment_variable")
+    for caller in callers:
+        await tenant.move(caller)
+
+    assert [caller.label.split()[0] for caller in callers] == ["value", "default"]
+    assert {caller.resource for caller in callers} == {callers[0].resource}
+    assert variable.default_value == f"{tenant.builder.url_of(tenant.copy)}&from=default"
+
+
+async def test_a_variable_that_managed_flows_use_is_left_to_a_person(tenant: Tenant) -> None:
+    """They would keep the old value, so the app does not pretend to have changed it."""
+    _, reader = tenant.builder.variable_caller(tenant.original)
+    reader.is_managed = True
+
+    [caller] = await tenant.found("environment_variable")
+
+    assert reader.name in caller.manual
+
+
+async def test_a_variable_that_was_changed_meanwhile_is_a_conflict(tenant: Tenant) -> None:
+    """Somebody else's value is not overwritten."""
+    variable, _ = tenant.builder.variable_caller(tenant.original)
+    [caller] = await tenant.found("environment_variable")
+    value = await tenant.kinds[caller.kind].read(caller)
+    variable.value, variable.value_version = "elsewhere", 2
+
+    with pytest.raises(Conflict):
+        await tenant.kinds[caller.kind].write(caller, CallerValue(text="new", etag=value.etag))

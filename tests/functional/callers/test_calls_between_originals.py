@@ -1,0 +1,94 @@
+"""Originals that call themselves or one another by URL, in circles too."""
+
+import json
+from datetime import timedelta
+
+from shared.domain.jobs.job import JobState
+from tests.functional.stories.remediation_story import Story
+from tests.functional.stories.watched_story import assert_nothing_lost, planned
+from tests.twins import definition_builder as define
+from tests.twins.snapshot import differences, take_snapshot
+from tests.twins.tenant import TwinFlow
+
+
+def with_call(flow: TwinFlow, url: str) -> str:
+    """Return the definition of a flow with an action that posts to a URL."""
+    document = json.loads(flow.client_data)
+    actions = document["properties"]["definition"]["actions"]
+    actions[f"Call_{len(actions)}"] = define.http_action(url) | {"runAfter": {}}
+    return json.dumps(document)
+
+
+async def test_a_flow_that_calls_itself_by_url_retires() -> None:
+    """Its copy calls the copy, or the original would never fall quiet."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    url = story.build.url_of(orders)
+    orders.client_data = with_call(orders, url)
+    await planned(story)
+
+    await story.approve()
+
+    job = await story.job("Orders")
+    assert job.state is JobState.RETIRED, (job.reason, job.history)
+    assert url not in story.world.workflow(orders.environment_id, job.copy_id).client_data
+    assert story.world.violations == []
+
+
+async def test_flows_that_call_one_another_by_url_all_retire() -> None:
+    """Three in a circle and one that calls into it: nobody waits for ever."""
+    story = Story()
+    flows = [story.build.http_flow(name) for name in ("A", "B", "C")]
+    for flow, called in zip(flows, [*flows[1:], flows[0]], strict=True):
+        flow.client_data = with_call(flow, story.build.url_of(called))
+    outside = story.build.http_flow("Outside")
+    outside.client_data = with_call(outside, story.build.url_of(flows[0]))
+    story.build.app_setting_caller(outside)
+    await planned(story)
+
+    await story.approve(run=timedelta(days=90))
+
+    jobs = await story.jobs()
+    assert {job.state for job in jobs.values()} == {JobState.RETIRED}, [
+        (job.display_name, job.state, job.reason) for job in jobs.values()
+    ]
+    story.world.traffic.beat(story.world)
+    assert story.world.traffic.lost == []
+
+
+async def test_a_circle_of_calls_by_url_is_rolled_back() -> None:
+    """Each one is as it was, byte for byte."""
+    story = Story()
+    first, second = story.build.http_flow("A"), story.build.http_flow("B")
+    first.client_data = with_call(first, story.build.url_of(second))
+    second.client_data = with_call(second, story.build.url_of(first))
+    story.build.app_setting_caller(story.build.http_flow("C"))
+    await planned(story)
+    before = take_snapshot(story.world)
+    await story.approve(run=timedelta(days=90))
+
+    await story.roll_back(run=timedelta(days=90))
+
+    jobs = await story.jobs()
+    assert {job.state for job in jobs.values()} == {JobState.ROLLED_BACK}, [
+        (job.display_name, job.state, job.reason) for job in jobs.values()
+    ]
+    assert differences(before, story.world) == []
+
+
+async def test_a_caller_by_url_takes_what_it_calls_back_with_it() -> None:
+    """Rolled back alone it would call an original that is off."""
+    story = Story()
+    called, caller = story.build.http_flow("Called"), story.build.http_flow("Caller")
+    caller.client_data = with_call(caller, story.build.url_of(called))
+    story.build.app_setting_caller(caller)
+    await planned(story)
+    before = take_snapshot(story.world)
+    await story.approve(run=timedelta(days=90))
+
+    await story.roll_back(caller.workflow_id, run=timedelta(days=90))
+
+    jobs = await story.jobs()
+    assert {job.state for job in jobs.values()} == {JobState.ROLLED_BACK}
+    assert differences(before, story.world) == []
+    assert_nothing_lost(story)

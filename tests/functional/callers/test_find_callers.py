@@ -1,0 +1,152 @@
+"""The search for callers: it goes on where a used-up budget stopped it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.callers.app_setting import AppSettingCallers
+from shared.domain.assessment.facts import CanvasApp
+from shared.domain.callers.caller import Caller
+from shared.domain.callers.search import Search
+from shared.errors import Blocked, Refused, Throttled
+from shared.ports import Site
+from shared.steps.moving_callers.find_callers import SearchRequest, find_callers
+from shared.use_cases.sweep import sweep
+from tests.functional.stories.remediation_story import Story
+
+SITES = 25
+BUDGET = 4
+
+
+class ScarceSettings:
+    """Settings of many apps of which a few can be read before the budget is used up."""
+
+    def __init__(self, story: Story) -> None:
+        self._story = story
+        self.left = 0
+        self.read_ids: list[str] = []
+        self.closed = ""
+
+    async def sites(self) -> list[Site]:
+        """Return all apps, in no order."""
+        ids = [f"/sites/{number:03}" for number in range(SITES)]
+        self._story.world.random.shuffle(ids)
+        return [Site(id=one, name=one, hosts=()) for one in ids]
+
+    async def read(self, site_id: str) -> dict[str, str]:
+        """Return the settings, or say that there are no calls left."""
+        if self.left == 0:
+            raise Throttled("used up", retry_after=timedelta(minutes=1))
+        self.left -= 1
+        self.read_ids.append(site_id)
+        if site_id == self.closed:
+            raise Refused("no access", code="AuthorizationFailed", status=403)
+        flow = next(iter(self._story.build.environment.flows.values()))
+        return {"FLOW_URL": self._story.build.url_of(flow), "OTHER": "stays"}
+
+    async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
+        """Fail: a search only reads."""
+        raise AssertionError(f"{site_id} was written")
+
+
+async def test_a_search_of_more_apps_than_the_budget_reads_ends() -> None:
+    """Every app is read once, however often the search stops, and what is refused is told."""
+    story = Story()
+    flow = story.build.http_flow("Orders")
+    settings = ScarceSettings(story)
+    settings.closed = "/sites/003"
+    services = story.services
+    kind = AppSettingCallers(settings, story.twins.ports.secrets)
+    services = replace(services, callers={kind.kind: kind})
+    here = story.build.environment.described()
+    request = SearchRequest(environment_job_id="job", environment=here, everywhere=[here])
+
+    stops, findings = 0, None
+    while findings is None:
+        settings.left = BUDGET
+        try:
+            findings = await find_callers(services, request)
+        except Throttled:
+            stops += 1
+
+    found = await services.tables.places.all(flow.trigger_url_id)
+    assert stops == SITES // BUDGET
+    assert sorted(settings.read_ids) == sorted(set(settings.read_ids))
+    assert len(found) == SITES - 1
+    assert len(findings) == 1
+    assert "app /sites/003 (AuthorizationFailed)" in findings[0]
+    assert await services.tables.searches.all("job") == []
+
+
+async def test_what_is_refused_twice_in_a_search_that_stopped_is_told_once() -> None:
+    """The app's list of canvas apps was read again after the budget was used up."""
+    story = Story()
+    gap = "The document of the app Requests could not be read (Refused)."
+    app = CanvasApp(name="app", display_name="Requests", owner="", flow_ids=frozenset("x"), gap=gap)
+    story.build.environment.canvas_apps.append(app)
+    kind = story.services.callers["canvas_app"]
+    here, search = story.build.environment.described(), Search()
+
+    for _ in range(2):
+        search.after = ""
+        with pytest.raises(Blocked):
+            [one async for one in kind.find([here], search)]
+
+    assert search.refused == [gap]
+
+
+async def test_the_sweep_removes_a_search_that_nobody_goes_on_with() -> None:
+    """The job was cancelled, or stood still for days: then a search begins anew."""
+    story = Story()
+    story.build.http_flow("Orders")
+    settings = ScarceSettings(story)
+    kind = AppSettingCallers(settings, story.twins.ports.secrets)
+    services = replace(story.services, callers={kind.kind: kind})
+    here = story.build.environment.described()
+    request = SearchRequest(environment_job_id="job", environment=here, everywhere=[here])
+    settings.left = BUDGET
+    with pytest.raises(Throttled):
+        await find_callers(services, request)
+
+    await sweep(story.services, "day-1")
+    young = await services.tables.searches.all("job")
+    story.world.clock.advance(timedelta(hours=25))
+    await sweep(story.services, "day-2")
+
+    assert [one.after for one in young] == [f"/sites/{BUDGET - 1:03}"]
+    assert await services.tables.searches.all("job") == []
+
+
+async def test_an_environment_that_refuses_to_be_read_is_named_and_the_others_are_searched() -> (
+    None
+):
+    """One without the app's user among ten does not hide the callers in nine."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    story.build.flow_caller(orders)
+    whole = story.services.callers["flow"]
+    here = story.build.environment.described()
+    closed = replace(here, id="0-closed", display_name="Closed")
+
+    class OneIsClosed:
+        """Workflows, of which those of one environment are refused."""
+
+        def list(self, environment: object, *, managed_only: bool = False) -> object:
+            if environment is closed:
+                raise Refused("no user", code="0x80072560", status=403)
+            return story.twins.ports.workflows.list(here, managed_only=managed_only)
+
+    whole._workflows = OneIsClosed()  # type: ignore[attr-defined]  # the one port it reads
+
+    found: list[Caller] = []
+
+    async def search() -> None:
+        async for caller in whole.find([closed, here]):
+            found.append(caller)  # noqa: PERF401 -- what came before the error counts
+
+    with pytest.raises(Blocked, match="environment Closed"):
+        await search()
+
+    assert [one.label for one in found] == ["flow Caller"]

@@ -1,0 +1,261 @@
+"""Callers that are found late, put back, left alone, or changed by others at the same time."""
+
+from datetime import timedelta
+
+from shared.domain.callers.records import ResourceLease, key_of
+from shared.domain.environment import EnvironmentSettings, Mode
+from shared.domain.jobs.job import JobState
+from shared.domain.plans.remediation import RemediationMode
+from shared.use_cases import decide_plan
+from tests.functional.stories.disturbance import disturb
+from tests.functional.stories.remediation_story import Story
+from tests.functional.stories.watched_story import assert_nothing_lost, planned
+from tests.twins.builder import Builder
+from tests.twins.snapshot import differences, take_snapshot
+
+HOUR = timedelta(hours=1)
+
+
+async def test_a_value_that_a_deployment_puts_back_is_updated_again_before_the_end() -> None:
+    """The app setting holds the old URL again on the third day: it never meets a stopped flow."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    site = story.build.app_setting_caller(orders)
+    old = story.build.url_of(orders)
+    await planned(story)
+    await story.approve(run=timedelta(days=3))
+    site.settings["FLOW_URL"] = old
+
+    await story.run(timedelta(days=60))
+
+    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert site.settings["FLOW_URL"] != old
+    assert_nothing_lost(story)
+
+
+async def test_a_rollback_undoes_what_was_updated_twice() -> None:
+    """After the value was put back and updated again the caller is byte for byte what it was."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    site = story.build.app_setting_caller(orders)
+    old = story.build.url_of(orders)
+    site.settings["FLOW_URL"] = f"{old};{old}"
+    await planned(story)
+    before = take_snapshot(story.world)
+    await story.approve(run=timedelta(days=3))
+    new = site.settings["FLOW_URL"].split(";")[0]
+    site.settings["FLOW_URL"] = f"{old};{new}"
+    await story.run(timedelta(days=60))
+
+    await story.roll_back()
+
+    assert (await story.job("Orders")).state is JobState.ROLLED_BACK
+    assert differences(before, story.world) == []
+
+
+async def test_a_caller_that_a_later_search_finds_is_updated_before_the_end() -> None:
+    """A new app comes with the old URL while the original falls quiet; a sweep finds it."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    await planned(story)
+    await story.approve(run=timedelta(days=2))
+    site = story.build.app_setting_caller(orders, site="late")
+    old = site.settings["FLOW_URL"]
+    await story.order(RemediationMode.ASSESS, cause="sweep")
+
+    await story.run(timedelta(days=60))
+
+    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert site.settings["FLOW_URL"] != old
+    assert_nothing_lost(story)
+
+
+async def test_a_remediation_after_a_rollback_updates_the_callers_again() -> None:
+    """What was put back is a caller like any other the next time."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    site = story.build.app_setting_caller(orders)
+    old = story.build.url_of(orders)
+    await planned(story)
+    await story.approve()
+    await story.roll_back()
+    assert site.settings["FLOW_URL"] == old
+
+    await story.order(RemediationMode.APPLY, orders.workflow_id, cause="again")
+    await story.approve()
+
+    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert site.settings["FLOW_URL"] != old
+    assert_nothing_lost(story)
+
+
+async def test_a_caller_in_an_environment_that_is_not_opted_in_is_for_a_person() -> None:
+    """Nothing is written there; the original stays on until its mode is set or it is changed."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    other = Builder(story.world, name="Other")
+    caller = other.flow_caller(orders, name="Elsewhere")
+    before = caller.client_data
+    await planned(story)
+
+    await story.approve()
+    blocked = await story.job("Orders")
+    untouched = caller.client_data == before
+    row = EnvironmentSettings(environment_id=other.environment.id, mode=Mode.AUTO)
+    await story.services.tables.environments.upsert(row)
+    await story.retry()
+
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "manual_caller")
+    assert "Elsewhere" in blocked.reason
+    assert blocked.notes == ("For a person: flow Elsewhere.",)
+    assert untouched
+    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert caller.client_data != before
+    assert_nothing_lost(story)
+
+
+async def test_a_caller_in_an_opted_in_environment_is_updated_and_put_back_only_there() -> None:
+    """Set back to assess before the rollback, that environment is not written."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    other = Builder(story.world, name="Other")
+    caller = other.flow_caller(orders, name="Elsewhere")
+    row = EnvironmentSettings(environment_id=other.environment.id, mode=Mode.AUTO)
+    await story.services.tables.environments.upsert(row)
+    before = caller.client_data
+    await planned(story)
+    await story.approve()
+    moved = caller.client_data
+    row = EnvironmentSettings(environment_id=other.environment.id, mode=Mode.ASSESS)
+    await story.services.tables.environments.upsert(row)
+
+    await story.roll_back()
+
+    job = await story.job("Orders")
+    assert (job.state, job.code) == (JobState.BLOCKED, "mode")
+    assert moved != before
+    assert caller.client_data == moved
+
+
+async def test_an_excluded_flow_is_not_touched_as_a_caller_either() -> None:
+    """Its owner changes it by hand; then the original retires."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    caller = story.build.flow_caller(orders)
+    before = caller.client_data
+    await planned(story, excluded_flows=frozenset({caller.workflow_id}))
+
+    await story.approve()
+    blocked = await story.job("Orders")
+    untouched = caller.client_data == before
+    new = story.build.url_of(story.world.workflow(orders.environment_id, blocked.copy_id))
+    caller.client_data = before.replace(story.build.url_of(orders), new)
+    await story.retry()
+
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "manual_caller")
+    assert untouched
+    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert_nothing_lost(story)
+
+
+async def test_a_caller_edited_between_read_and_write_keeps_the_edit_and_gets_the_url() -> None:
+    """Somebody saves the calling flow at that very moment."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    caller = story.build.flow_caller(orders)
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Orders", JobState.UPDATING_CALLERS)
+
+    async def edit() -> None:
+        caller.client_data = caller.client_data.replace('"number": 1', '"number": 2')
+        caller.version += 1
+
+    disturb(story, "workflows", "update", edit)
+    await story.run(timedelta(days=60))
+
+    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert '"number": 2' in caller.client_data
+    assert_nothing_lost(story)
+
+
+async def test_two_jobs_write_one_site_without_losing_a_setting() -> None:
+    """Both URLs stand in one app's settings, which are written as a whole."""
+    story = Story()
+    site = None
+    for name in ("A", "B"):
+        site = story.build.app_setting_caller(story.build.http_flow(name), setting=name)
+    assert site is not None
+    site.settings["OTHER"] = "stays"
+    old = dict(site.settings)
+    await planned(story)
+
+    await story.approve()
+
+    assert {job.state for job in (await story.jobs()).values()} == {JobState.RETIRED}
+    assert site.settings["OTHER"] == "stays"
+    assert all(site.settings[name] != old[name] for name in ("A", "B"))
+    assert_nothing_lost(story)
+
+
+async def test_a_job_that_finds_a_site_taken_looks_again_soon_and_reads_no_url_meanwhile() -> None:
+    """The holder's lease has a minute and a half to go; it lets go after a moment."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    site = story.build.app_setting_caller(orders)
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Orders", JobState.UPDATING_CALLERS)
+    (record,) = await story.services.tables.callers.all((await story.job("Orders")).id)
+    now, resource = story.services.now, key_of(record.caller.resource)
+    lease = ResourceLease(id=resource, holder="another", until=now + timedelta(seconds=90))
+    kept = await story.services.tables.leases.insert(lease)
+    before = len(story.world.writes)
+
+    await story.run(timedelta(seconds=20))
+    waiting, written = await story.job("Orders"), story.world.writes[before:]
+    await story.services.tables.leases.delete(kept)
+    await story.run(timedelta(seconds=20))
+
+    assert waiting.state is JobState.WAITING
+    assert written == []  # the operator is made no co-owner to read a URL that has to wait
+    assert (await story.job("Orders")).reached is JobState.QUIET
+    assert site.settings["FLOW_URL"] != story.build.url_of(orders)
+    assert_nothing_lost(story)
+
+
+async def test_a_variable_s_value_and_its_default_are_both_updated_and_its_flows_saved() -> None:
+    """A flow keeps the old value until it is saved: it is saved."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    variable, reader = story.build.variable_caller(orders)
+    variable.default_value = old = story.build.url_of(orders)
+    await planned(story)
+
+    await story.approve()
+
+    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert old not in {variable.value, variable.default_value}
+    assert old not in reader.variables.values()
+    assert_nothing_lost(story)
+
+
+async def test_a_copy_is_quiet_before_a_rollback_in_the_middle_of_the_callers_stops_it() -> None:
+    """One of two callers had moved: the system that still reads its old value is not lost."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    story.build.secret_caller(orders, name="first")
+    story.build.secret_caller(orders, name="second")
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Orders", JobState.UPDATING_CALLERS)
+
+    async def order() -> None:
+        await decide_plan.roll_back(story.services, story.remediation.id)
+
+    disturb(story, "secrets", "write", order, after=True)
+    await story.run(HOUR)
+
+    job = await story.job("Orders")
+    assert job.reached is JobState.ROLLING_BACK
+    assert story.world.workflow(orders.environment_id, job.copy_id).is_on

@@ -1,0 +1,291 @@
+"""The commands that talk to the API: against the app's own handlers, over twins."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from click.testing import Result
+
+from shared.bootstrap import provide
+from shared.domain.jobs.job import JobState
+from shared.domain.plans.remediation import Origin, RemediationMode
+from shared.use_cases.start_remediation import StartRemediation, start_remediation
+from tests.functional.cli.cli_app import CommandLine, served_app
+from tests.functional.stories.app_calls import TRIGGERS
+from tests.functional.stories.remediation_story import Story
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A tenant of one linked environment with one flow and a caller; nothing is opted in."""
+    story = Story()
+    story.driver.use_cases = TRIGGERS
+    story.build.app_setting_caller(story.build.http_flow("Orders"))
+    story.build.link()
+    provide(story.services)
+    return story
+
+
+@pytest.fixture
+async def cli(story: Story) -> AsyncIterator[CommandLine]:
+    """The command line in front of the app."""
+    async with served_app() as served:
+        yield served
+
+
+async def pass_time(story: Story, time: timedelta) -> None:
+    """Let the app work; the driver leaves its own services behind."""
+    await story.run(time)
+    provide(story.services)
+
+
+def document(result: Result) -> Any:
+    """Return what a command with `--json` printed."""
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+async def started(story: Story, cli: CommandLine) -> str:
+    """Opt the environment in, order a remediation, let it plan; return its id."""
+    environment = story.build.environment.id
+    await cli.run("environment", "set", environment, "--mode", "approve")
+    order = ("remediation", "start", environment, "--mode", "apply", "--json")
+    identity: str = document(await cli.run(*order))["id"]
+    await pass_time(story, timedelta(minutes=30))
+    return identity
+
+
+async def test_an_environment_is_listed_shown_and_set(story: Story, cli: CommandLine) -> None:
+    """What is left out stays; an empty text empties a list."""
+    environment = story.build.environment.id
+    listed = await cli.run("environment", "list")
+    flow = "8c2e3f7a-0000-4000-8000-000000000001"
+    first = await cli.run(
+        "environment", "set", environment, "--mode", "approve", "--first", flow, "--limit", "7"
+    )
+    second = await cli.run("environment", "set", environment, "--first", "", "--json")
+    shown = await cli.run("environment", "show", environment)
+
+    assert listed.exit_code == first.exit_code == 0
+    assert environment in listed.stdout
+    assert "assess" in listed.stdout
+    assert flow in first.stdout
+    settings = document(second)["settings"]
+    assert (settings["mode"], settings["limit"], settings["first_wave"]) == ("approve", 7, [])
+    assert "7 flows for each remediation" in shown.stdout
+
+
+async def test_a_remediation_is_started_planned_approved_and_rolled_back(
+    story: Story, cli: CommandLine
+) -> None:
+    """The whole story from the command line; no signature in anything it prints."""
+    story.world.traffic.beat(story.world)  # a run shows the plan which trigger URL to look for
+    identity = await started(story, cli)
+    outputs = [
+        await cli.run("remediation", "list"),
+        await cli.run("plan", "show", identity),
+        await cli.run("plan", "approve", identity, "--yes"),
+    ]
+    await pass_time(story, timedelta(days=30))
+    outputs.append(await cli.run("remediation", "show", identity, "--history"))
+    outputs.append(await cli.run("remediation", "roll-back", identity, "--yes"))
+    await pass_time(story, timedelta(days=30))
+    (job,) = (await story.jobs()).values()
+
+    assert [one.exit_code for one in outputs] == [0] * 5, outputs
+    listed, plan, approved, shown, rolled = (one.stdout for one in outputs)
+    assert "awaiting_approval" in listed
+    assert re.search(r"Caller: setting .+ of the app", plan)
+    assert re.search(r"\d\. turn the copy on", plan)
+    assert approved == "1 plan is approved.\n"
+    assert rolled == "1 job is on its way.\n"
+    assert "retired" in shown
+    assert "admin@contoso.example" in shown
+    assert job.state is JobState.ROLLED_BACK
+    assert not any("sig=" in one.stdout for one in outputs)
+
+
+async def test_ids_that_commands_take_are_shown_whole_with_the_next_command(
+    story: Story, cli: CommandLine
+) -> None:
+    """Even on a narrow terminal: an id that is broken over lines cannot be copied."""
+    identity = await started(story, cli)
+    listed = await cli.run("remediation", "list")
+    waiting = await cli.run("remediation", "show", identity)
+    plan = await cli.run("plan", "show", identity)
+    await cli.run("plan", "approve", identity, "--yes")
+    await pass_time(story, timedelta(days=30))
+    (job,) = (await story.jobs()).values()
+    shown = await cli.run("remediation", "show", identity)
+    retired = await cli.run("originals", "list", identity)
+
+    assert identity in listed.stdout
+    assert f"cmkflow plan approve {identity}" in " ".join(waiting.stdout.split())
+    for output in (plan, shown, retired):
+        assert job.original_id in output.stdout
+
+
+async def test_what_needs_a_person_is_told_with_its_code(story: Story, cli: CommandLine) -> None:
+    """The code is what the runbook is sorted by; the command that comes after is there too."""
+    identity = await started(story, cli)
+    await cli.run("plan", "approve", identity, "--yes")
+    await cli.run("environment", "set", story.build.environment.id, "--mode", "assess")
+    await pass_time(story, timedelta(days=30))
+    shown = await cli.run("remediation", "show", identity)
+    listed = await cli.run("remediation", "list", "--state", "stuck")
+
+    text = " ".join(shown.stdout.split())
+    assert "Orders: blocked (mode)" in text
+    assert re.search(rf"{identity} .+ stuck .+ 1 +│", listed.stdout)
+    assert "To do: " in text
+    assert f"cmkflow remediation retry {identity}" in text
+
+
+async def test_an_environment_that_allows_no_writes_is_said_to_be_assessed_only(
+    story: Story, cli: CommandLine
+) -> None:
+    """What the app starts by itself is to be applied; *finished* alone would say that it was."""
+    order = StartRemediation(
+        mode=RemediationMode.APPLY,
+        origin=Origin.SWEEP,
+        cause="2026-03-02",
+        environment_ids=(story.build.environment.id,),
+    )
+    remediation = await start_remediation(story.services, order)
+    await pass_time(story, timedelta(hours=1))
+
+    shown = await cli.run("remediation", "show", remediation.id)
+
+    assert "apply by sweep" in shown.stdout
+    assert "only in mode assess" in shown.stdout
+
+
+async def test_one_order_is_one_remediation_however_often_it_is_given(
+    story: Story, cli: CommandLine
+) -> None:
+    """`--order` names it; the answer got lost, the command is run again."""
+    order = ("remediation", "start", story.build.environment.id, "--order", "change-7", "--json")
+    first, again = await cli.run(*order), await cli.run(*order)
+
+    assert document(first)["id"] == document(again)["id"]
+    assert document(first)["mode"] == "dry-run"
+
+
+async def test_a_job_is_retried_and_a_remediation_cancelled(story: Story, cli: CommandLine) -> None:
+    """Cancelling asks first, and does nothing if the answer is no."""
+    identity = await started(story, cli)
+    refused = await cli.run("remediation", "cancel", identity, answer="n\n")
+    retried = await cli.run("remediation", "retry", identity)
+    cancelled = await cli.run("remediation", "cancel", identity, answer="y\n")
+    await pass_time(story, timedelta(hours=1))
+    listed = document(await cli.run("remediation", "list", "--state", "cancelled", "--json"))
+
+    assert refused.exit_code == 1
+    assert retried.stdout == "0 jobs are on their way.\n"
+    assert cancelled.exit_code == 0
+    assert [item["remediation"]["id"] for item in listed["items"]] == [identity]
+
+
+async def test_the_kill_switch_is_turned_and_shown(cli: CommandLine) -> None:
+    """With who and why; health shows it too."""
+    before = await cli.run("kill-switch", "show")
+    await cli.run("kill-switch", "on", "--reason", "change freeze")
+    during = await cli.run("kill-switch", "show")
+    health = await cli.run("health")
+    after = await cli.run("kill-switch", "off", "--reason", "over")
+
+    assert "nobody has ever touched it" in before.stdout
+    assert "on: nothing is written" in during.stdout
+    assert "admin@contoso.example" in during.stdout
+    assert "change freeze" in during.stdout
+    assert health.stdout.splitlines()[1].split() == ["Kill", "switch", "on"]
+    assert "off: writes are allowed" in after.stdout
+
+
+async def test_a_gap_is_waived(story: Story, cli: CommandLine) -> None:
+    """By its name, with a reason; nothing waits for it here."""
+    environment = story.build.environment.id
+    waived = await cli.run("environment", "waive", environment, "nsg-erp", "--reason", "own proxy")
+    shown = await cli.run("environment", "show", environment)
+
+    assert waived.stdout == "0 jobs go on.\n"
+    assert "nsg-erp: own proxy" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("environment", "show", "nowhere"), "There is no such item"),
+        (("environment", "set", "ENVIRONMENT", "--mode", "perhaps"), "mode: Input should be"),
+        (("environment", "set", "ENVIRONMENT"), "name at least one of the options"),
+        (("remediation", "start", "ENVIRONMENT", "--mode", "apply"), "(mode): "),
+        (("remediation", "show", "a/../b"), "An id is 1 to 80 letters"),
+    ],
+)
+async def test_a_refusal_says_what_and_what_next(
+    story: Story, cli: CommandLine, arguments: tuple[str, ...], said: str
+) -> None:
+    """Problem documents become text on stderr and exit code 1."""
+    environment = story.build.environment.id
+    result = await cli.run(
+        *(environment if one == "ENVIRONMENT" else one for one in arguments), "--json"
+    )
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert said in result.stderr
+
+
+async def test_a_wrong_key_is_told(cli: CommandLine) -> None:
+    """The host answers 401 without a word; the command says where keys come from."""
+    result = await cli.run("health", key="wrong")
+
+    assert result.exit_code == 1
+    assert "CMKFLOW_KEY" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://127.0.0.1:9", "cannot be reached"),
+        ("app.example", "is no address"),
+        ("", "is no address"),
+        ("file:///etc/hosts", "is no address"),
+    ],
+)
+async def test_an_app_that_is_not_there_is_told(url: str, said: str) -> None:
+    """With what to look at; the key is not in the text."""
+    result = await CommandLine(url=url, key="secret-key").run("health")
+
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert "CMKFLOW_API" in result.stderr
+    assert "secret-key" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (web.Response(text="<html>"), "not with JSON"),
+        (web.Response(status=404, text="nothing"), "404 Not Found"),
+        (web.Response(status=500), "500 Internal Server Error"),
+        (web.Response(status=302, headers={"Location": "https://b.example/"}), "b.example"),
+    ],
+)
+async def test_another_server_is_told_from_the_app(answer: web.Response, said: str) -> None:
+    """No redirection is followed: the key would go with it."""
+
+    async def handle(_: web.Request) -> web.Response:
+        return answer
+
+    routes = web.Application()
+    routes.router.add_get("/api/health", handle)
+    async with TestServer(routes) as server:
+        result = await CommandLine(url=str(server.make_url(""))).run("health")
+
+    assert result.exit_code == 1
+    assert said in result.stderr

@@ -1,0 +1,145 @@
+"""`cmkflow assess` in front of the app's own handlers: table, JSON, page, and what it refuses."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from html import escape
+from pathlib import Path
+
+import pytest
+
+from cmkflow.assessment_page import page_of
+from shared.bootstrap import provide
+from tests.functional.cli.cli_app import CommandLine, served_app
+from tests.twins.builder import Builder
+from tests.twins.ports import twins_of
+from tests.twins.services import services_of
+from tests.twins.world import World
+
+NAME = "Orders <script>alert(1)</script>"
+
+
+@pytest.fixture
+async def build() -> Builder:
+    """A tenant of one environment with a called flow that has a parent and two callers."""
+    world = World()
+    build = Builder(world)
+    orders = build.http_flow(NAME)
+    build.parent("Nightly", orders)
+    build.secret_caller(orders)
+    build.flow_caller(orders)
+    world.traffic.beat(world)
+    provide(services_of(twins_of(world).ports))
+    return build
+
+
+@pytest.fixture
+async def cli(build: Builder) -> AsyncIterator[CommandLine]:
+    """The command line in front of the app."""
+    async with served_app() as served:
+        yield served
+
+
+async def test_the_table_names_flows_reasons_and_what_to_do(
+    cli: CommandLine, build: Builder
+) -> None:
+    """Names from the tenant are shown as they are, never as markup."""
+    done = await cli.run("assess", "--environment", build.environment.id)
+
+    assert done.exit_code == 0, done.output
+    for text in (NAME, "Nightly", "needs a copy with a new URL", "flows to copy"):
+        assert text in done.output
+    for flow in build.world.flows():
+        if flow.name in (NAME, "Nightly"):  # `--flow` takes the id
+            assert f"{flow.workflow_id}  {flow.name}" in done.output
+
+
+async def test_the_page_is_self_contained_escaped_and_without_secrets(
+    cli: CommandLine, tmp_path: Path
+) -> None:
+    """One file, no address outside, no script of a maker, no signature."""
+    file = tmp_path / "assessment.html"
+
+    done = await cli.run("assess", "--all", "--html", str(file))
+
+    assert done.exit_code == 0, done.output
+    page = file.read_text()
+    assert escape(NAME) in page
+    assert "<script" not in page
+    assert not re.search(r"(src|href)=\"(?!#)", page)
+    assert "sig=" not in page
+    assert "paths/invoke" not in page
+
+
+async def test_json_is_one_document_of_all_environments(cli: CommandLine, build: Builder) -> None:
+    """As the API answered, under `items`."""
+    done = await cli.run("assess", "--all", "--json")
+
+    (item,) = json.loads(done.output)["items"]
+    assert item["environment_id"] == build.environment.id
+    assert [flow["display_name"] for flow in item["flows"]] == ["Nightly", NAME]
+
+
+async def test_an_environment_that_is_not_there_ends_with_1_and_the_others_are_shown(
+    cli: CommandLine, build: Builder
+) -> None:
+    """One slip in a list does not hide the rest."""
+    done = await cli.run(
+        "assess", "--environment", "strange", "--environment", build.environment.id
+    )
+
+    assert done.exit_code == 1
+    assert "strange" in done.output
+    assert NAME in done.output
+
+
+async def test_it_has_to_be_said_which_environments(cli: CommandLine) -> None:
+    """Nothing, and both at once, are refused."""
+    assert (await cli.run("assess")).exit_code == 2
+    assert (await cli.run("assess", "--all", "--environment", "x")).exit_code == 2
+
+
+async def test_several_environments_are_searched_for_callers_once(
+    cli: CommandLine, build: Builder
+) -> None:
+    """The second assessment uses the search of the first: the answers name one time."""
+    other = Builder(build.world, name="Second")
+    other.http_flow("Invoices")
+
+    done = await cli.run("assess", "--all", "--json")
+
+    items = json.loads(done.output)["items"]
+    assert len(items) == 2
+    assert len({item["callers_searched"] for item in items}) == 1
+
+
+def test_a_page_of_an_environment_that_could_not_be_read_shows_no_zero() -> None:
+    """A question mark where a number would look like good news."""
+    effort = {
+        "copies": 0,
+        "callers": 0,
+        "manual_callers": 0,
+        "calls": 0,
+        "minutes": 0,
+        "quiet_days": 0,
+        "share_of_daily_pool": 0.0,
+        "sharing_calls": 0,
+        "gap": "Not all flows could be read: it may take more.",
+    }
+    assessment = {
+        "environment_id": "e",
+        "display_name": "Silent",
+        "at": "2026-03-02T09:00:00Z",
+        "phase": "unknown",
+        "flow_count": None,
+        "flows": [],
+        "sections": [],
+        "effort": effort,
+        "callers_searched": None,
+    }
+
+    page = page_of([assessment])
+
+    assert "could not be read" in page
+    assert "? min" in page
+    assert "nothing to copy" not in page

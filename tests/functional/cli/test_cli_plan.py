@@ -1,0 +1,144 @@
+"""`cmkflow plan`: shows what will be done, and approves what it showed."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from shared.bootstrap import provide
+from tests.functional.cli.cli_app import CommandLine, served_app
+from tests.functional.stories.app_calls import TRIGGERS
+from tests.functional.stories.remediation_story import Story, edit
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A tenant with a plan that waits: two flows, one of them with a caller."""
+    story = Story()
+    story.driver.use_cases = TRIGGERS
+    story.build.app_setting_caller(story.build.http_flow("Orders"))
+    story.build.http_flow("<b>Invoices</b>")
+    story.build.link()
+    await story.opt_in()
+    story.world.traffic.beat(story.world)
+    await story.order()
+    provide(story.services)
+    return story
+
+
+@pytest.fixture
+async def cli(story: Story) -> AsyncIterator[CommandLine]:
+    """The command line in front of the app."""
+    async with served_app() as served:
+        yield served
+
+
+async def version_of(story: Story, cli: CommandLine) -> str:
+    """Return the version that `plan show --json` tells."""
+    shown = await cli.run("plan", "show", story.remediation.id, "--json")
+    (plan,) = json.loads(shown.stdout)["items"]
+    return str(plan["version"])
+
+
+async def pass_time(story: Story, time: timedelta) -> None:
+    """Let the app work; the driver leaves its own services behind."""
+    await story.run(time)
+    provide(story.services)
+
+
+async def test_a_plan_is_shown_with_its_version_at_the_head(story: Story, cli: CommandLine) -> None:
+    """The version, the totals, the flows with callers and numbered writes."""
+    shown = await cli.run("plan", "show", story.remediation.id)
+
+    lines = [line.strip() for line in shown.stdout.splitlines()]
+    assert lines[0] == "Contoso"
+    assert lines[1].split() == ["Version", await version_of(story, cli)]
+    assert "2 copy" in shown.stdout
+    assert "Orders  copy  waits for approval" in shown.stdout
+    assert "make the operator co-owner of Orders" in shown.stdout
+    assert "Caller: setting" in shown.stdout
+
+
+async def test_a_plan_is_approved_after_it_was_shown_and_a_yes(
+    story: Story, cli: CommandLine
+) -> None:
+    """A no approves nothing; a yes approves the version that was printed."""
+    refused = await cli.run("plan", "approve", story.remediation.id, answer="n\n")
+    before = (await story.environment_job()).approved_version
+    approved = await cli.run("plan", "approve", story.remediation.id, "--json", answer="y\n")
+
+    job = await story.environment_job()
+    assert refused.exit_code == 1
+    assert before == ""
+    assert json.loads(approved.stdout.splitlines()[-1]) == {"jobs": 1}
+    assert f"version {job.approved_version}" in approved.stderr
+    assert "update setting" in approved.stderr
+    assert "Approve the work on 2 flows?" in approved.stderr
+
+
+async def test_a_script_approves_a_version_or_what_is_there_now(
+    story: Story, cli: CommandLine
+) -> None:
+    """A version that is not shown is refused with what to do; `--yes` says what it took."""
+    stale = await cli.run("plan", "approve", story.remediation.id, "--version", "0" * 16)
+    version = await version_of(story, cli)
+    taken = await cli.run("plan", "approve", story.remediation.id, "--yes")
+
+    assert stale.exit_code == 1
+    assert "Look at the plan again" in stale.stderr
+    assert taken.stdout == "1 plan is approved.\n"
+    assert version in taken.stderr
+
+
+async def test_flows_are_left_out_of_an_approval(story: Story, cli: CommandLine) -> None:
+    """By `--except`, with the version that was looked at."""
+    version = await version_of(story, cli)
+    flow = (await story.plan())["Orders"].workflow_id
+
+    await cli.run(
+        "plan", "approve", story.remediation.id, "--version", version, "--except", flow
+    )  # fmt: skip
+    await pass_time(story, timedelta(hours=1))
+
+    assert set(await story.jobs()) == {"<b>Invoices</b>"}
+
+
+async def test_what_changed_after_the_approval_is_shown_first(
+    story: Story, cli: CommandLine
+) -> None:
+    """With what has changed; the approval of the rest names the new version."""
+    await cli.run("plan", "approve", story.remediation.id, "--yes")
+    edit(next(flow for flow in story.world.flows() if flow.name == "Orders"))
+    await pass_time(story, timedelta(hours=1))
+
+    shown = await cli.run("plan", "show", story.remediation.id)
+    again = await cli.run("plan", "approve", story.remediation.id, answer="y\n")
+    await pass_time(story, timedelta(days=30))
+    nothing = await cli.run("plan", "approve", story.remediation.id)
+
+    assert "Changed since it was approved: its definition was edited" in shown.stdout
+    assert shown.stdout.index("Orders  copy") < shown.stdout.index("Invoices</b>  copy")
+    assert "Approve the work on 1 flow?" in again.stderr
+    assert len(await story.jobs()) == 2
+    assert nothing.exit_code == 1
+    assert "No plan waits for approval here" in nothing.stderr
+
+
+async def test_a_plan_is_written_as_a_page(story: Story, cli: CommandLine, tmp_path: Path) -> None:
+    """One file that loads nothing, with names as text and every write in it."""
+    file = tmp_path / "plan.html"
+    written = await cli.run("plan", "show", story.remediation.id, "--html", str(file))
+    shown = json.loads((await cli.run("plan", "show", story.remediation.id, "--json")).stdout)
+
+    page = file.read_text()
+    assert (written.exit_code, written.stdout) == (0, "")
+    assert "&lt;b&gt;Invoices&lt;/b&gt;" in page
+    assert "<b>Invoices" not in page
+    assert not any(word in page for word in ("http://", "https://", "<script", "src=", "sig="))
+    (plan,) = shown["items"]
+    assert f"--version {plan['version']}" in page
+    item = next(item for item in plan["items"] if item["display_name"] == "Orders")
+    assert all(write in unescape(page) for write in item["writes"])

@@ -1,0 +1,98 @@
+"""Preparing an environment by `cmkflow`: ordered, shown as a difference, approved, put back."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from shared.bootstrap import provide
+from shared.domain.environment import Mode
+from tests.functional.callers.test_canvas_apps import app_on
+from tests.functional.cli.cli_app import CommandLine, served_app
+from tests.functional.preparing.prepare_story import input_flow
+from tests.functional.stories.app_calls import TRIGGERS
+from tests.functional.stories.remediation_story import Story
+from tests.twins.definitions import facts_of
+
+_MODE = ("--mode", "prepare")
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A tenant without a key."""
+    story = Story()
+    story.driver.use_cases = TRIGGERS
+    await story.opt_in()
+    provide(story.services)
+    return story
+
+
+@pytest.fixture
+async def cli(story: Story) -> AsyncIterator[CommandLine]:
+    """The command line in front of the app."""
+    async with served_app() as served:
+        yield served
+
+
+async def pass_time(story: Story) -> str:
+    """Let the app work; returns the id of the newest remediation."""
+    await story.run(timedelta(hours=1))
+    provide(story.services)
+    remediations = await story.services.tables.remediations.all("remediation")
+    return max(remediations, key=lambda one: one.created).id
+
+
+async def test_a_named_flow_is_shown_approved_converted_and_put_back(
+    story: Story, cli: CommandLine
+) -> None:
+    """The plan prints the change before anybody has to approve it."""
+    app = input_flow(story)
+    environment = story.build.environment.id
+
+    started = await cli.run("remediation", "start", environment, *_MODE, "--flow", app.workflow_id)
+    identity = await pass_time(story)
+    shown = await cli.run("plan", "show", identity)
+    await cli.run("plan", "approve", identity, "--yes")
+    await pass_time(story)
+    done = await cli.run("remediation", "show", identity)
+    kind = facts_of(app.client_data).trigger_kind
+    await cli.run("remediation", "roll-back", identity, "--yes")
+    await pass_time(story)
+
+    assert "has started (prepare)" in started.stdout
+    assert '| +      "kind": "PowerAppV2"' in shown.stdout
+    assert "1 convert its trigger" in shown.stdout
+    assert "prepared" in done.stdout
+    assert (kind, facts_of(app.client_data).trigger_kind) == ("PowerAppV2", "PowerApp")
+
+
+async def test_an_app_of_a_flow_that_is_added_to_a_solution_is_left_to_nobody(
+    story: Story, cli: CommandLine, tmp_path: Path
+) -> None:
+    """There is no copy that its maker could take: the app is named, without an instruction."""
+    form = story.build.power_apps_v1_flow("Old form")
+    app_on(story, form.workflow_id)
+
+    await cli.run("remediation", "start", story.build.environment.id, *_MODE)
+    identity = await pass_time(story)
+    shown = await cli.run("plan", "show", identity)
+    page = tmp_path / "plan.html"
+    await cli.run("plan", "show", identity, "--html", str(page))
+
+    for text in (shown.stdout, page.read_text()):
+        assert "canvas app Requests" in text
+        assert "by hand" not in text
+
+
+async def test_an_environment_of_mode_assess_is_refused_with_the_command(
+    story: Story, cli: CommandLine
+) -> None:
+    """Nothing is written where nobody has opted in."""
+    story.mode = Mode.ASSESS
+    await story.opt_in()
+
+    refused = await cli.run("remediation", "start", story.build.environment.id, *_MODE)
+
+    assert refused.exit_code == 1
+    assert "cmkflow environment set" in refused.stderr

@@ -1,0 +1,141 @@
+"""The documents' `cmkflow` and curl commands, as they stand there, on the app in memory.
+
+What stands for something, such as ENVIRONMENT, is filled in. A command has to succeed at one stage
+of a remediation: `plan approve` while the plan waits, `originals delete` when all is done.
+"""
+
+import shlex
+from argparse import ArgumentParser
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from shared.bootstrap import provide
+from shared.domain.environment import PolicyLink
+from shared.domain.keys.key import EnterprisePolicy
+from tests.command_tree import command_tree
+from tests.documented_commands import Command, documented_commands
+from tests.functional.cli.cli_app import served_app
+from tests.functional.stories.remediation_story import Story
+from tests.twins import definition_builder as define
+
+#: Signs a person in at Entra: `test_cli_operator.py` runs it on the local tenant.
+_ELSEWHERE = ("operator", "sign-in")
+#: The options of curl that the documents use.
+_CURL = ArgumentParser()
+_CURL.add_argument("-X", dest="method", default="GET")
+_CURL.add_argument("-H", dest="header", action="append")
+_CURL.add_argument("-d", dest="data")
+_CURL.add_argument("url")
+
+
+def _commands() -> list[Command]:
+    """Return each command once, without those that a sentence only names."""
+    found = {
+        one.words: one
+        for one in documented_commands()
+        if one.words[0] == "cmkflow"
+        and one.words[1:] != _ELSEWHERE
+        and (one.is_fenced or one.words[1:] not in command_tree())
+    }
+    return list(found.values())
+
+
+def _calls() -> list[Command]:
+    return [one for one in documented_commands() if "$APP/api/" in one.text]
+
+
+def _watch_policy(story: Story, link: PolicyLink) -> None:
+    """Let the policy of a link lie in a subscription that the app reads."""
+    story.world.policies[link.policy_id] = EnterprisePolicy(
+        id=link.policy_id,
+        name=link.policy_id.rpartition("/")[2],
+        location="europe",
+        system_id=link.system_id,
+        encryption_state="Enabled",
+        vault_id="/subscriptions/s/resourcegroups/rg/providers/microsoft.keyvault/vaults/v",
+        key_name="cmk",
+        key_version=None,
+        health="Healthy",
+        principal_id=None,
+    )
+
+
+async def _succeeds(attempt: Callable[[Story], Awaitable[str]]) -> None:
+    """Try a command while a plan waits, then when the original is retired; "" is success."""
+    story = Story()
+    story.build.app_setting_caller(story.build.http_flow("Orders"))
+    _watch_policy(story, story.build.link(name="cmk-eu"))
+    await story.opt_in()
+    await story.order()
+    provide(story.services)
+    if while_planned := await attempt(story):
+        await story.approve(run=timedelta(days=25))
+        provide(story.services)
+        when_retired = await attempt(story)
+        assert when_retired == "", while_planned
+
+
+def _filled_in(words: tuple[str, ...], story: Story) -> list[str]:
+    """Return the words with an example in the place of what stands for something."""
+    flow = next(iter(story.build.environment.flows))
+    environment = story.build.environment.id
+    examples = {
+        "ENVIRONMENT": environment,
+        "ENV": environment,
+        "REMEDIATION": story.remediation.id,
+        "DATE": f"{story.world.clock.now() + timedelta(days=10):%Y-%m-%d}",
+        "MODE": "approve",
+        "PATH": "flow.json",
+    }
+    return [
+        (flow if before == "--flow" else environment)
+        if word == "ID"
+        else examples.get(word.rstrip("…"), word)
+        for before, word in zip(("", *words), words, strict=False)
+    ]
+
+
+@pytest.mark.parametrize("command", _commands(), ids=str)
+async def test_a_documented_command_succeeds(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it is written; where it asks, the answer is yes."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "flow.json").write_text(define.client_data("orders", define.http_trigger(), {}))
+
+    async def attempt(story: Story) -> str:
+        async with served_app() as cli:
+            done = await cli.run(*_filled_in(command.words[1:], story), answer="y\n")
+        return "" if done.exit_code == 0 else done.output
+
+    await _succeeds(attempt)
+
+
+@pytest.mark.parametrize("command", _calls(), ids=str)
+async def test_a_documented_call_succeeds(command: Command) -> None:
+    """What curl would send, with the ids of the examples replaced by those of the story."""
+
+    async def attempt(story: Story) -> str:
+        ids = {
+            "a6f2c1de-0000-4000-8000-000000000003": story.build.environment.id,
+            "8c2e3f7a-0000-4000-8000-000000000001": next(iter(story.build.environment.flows)),
+            "$ENVIRONMENT": story.build.environment.id,
+            "$REMEDIATION": story.remediation.id,
+        }
+        async with served_app() as cli:
+            text = command.text.replace("$APP", cli.url.rstrip("/")).replace("$KEY", cli.key)
+            for example, identity in ids.items():
+                text = text.replace(example, identity)
+            options = _CURL.parse_args(shlex.split(text)[1:])
+            headers = dict(header.split(": ", 1) for header in options.header)
+            async with (
+                aiohttp.ClientSession(headers=headers) as session,
+                session.request(options.method, options.url, data=options.data) as reply,
+            ):
+                return "" if reply.status < 400 else await reply.text()
+
+    await _succeeds(attempt)

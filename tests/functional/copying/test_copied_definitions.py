@@ -1,0 +1,176 @@
+"""What of an original's definition its copy keeps: all of it, in the shape the platform takes."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.domain.flow import FlowState
+from shared.domain.jobs.job import FlowJob, JobState
+from tests.functional.stories.remediation_story import Story
+from tests.twins.flow_service import turn_on
+from tests.twins.tenant import TwinFlow
+
+HOUR = timedelta(hours=1)
+EXPRESSION = "@parameters('$connections')['shared_office365']['connectionId']"
+AUTHENTICATION = "@parameters('$authentication')"
+
+#: A trigger with every setting that a maker can give it (contract §7, §7.1).
+TRIGGER = {
+    "type": "Request",
+    "kind": "Http",
+    "description": "Called by the shop",
+    "inputs": {
+        "triggerAuthenticationType": "TenantUser",
+        "triggerAllowedUsers": "shop@contoso.example;6c3f9d10-0000-4000-8000-000000000001",
+        "method": "PUT",
+        "relativePath": "orders/{id}",
+        "schema": {"type": "object", "properties": {"number": {"type": "number", "minimum": 1.50}}},
+    },
+    "operationOptions": "EnableSchemaValidation",
+    "runtimeConfiguration": {
+        "concurrency": {"runs": 5, "maximumWaitingRuns": 20},
+        "secureData": {"properties": ["inputs", "outputs"]},
+    },
+    "conditions": [{"expression": "@not(empty(triggerBody()))"}],
+    "splitOn": "@triggerBody()?['lines']",
+    "correlation": {"clientTrackingId": "@triggerBody()?['id']"},
+}
+
+
+def send(**host: Any) -> dict[str, Any]:
+    """Return an action that sends mail, with settings of its own, on this host."""
+    return {
+        "type": "OpenApiConnection",
+        "description": "Tells the shop",
+        "inputs": {
+            "host": host,
+            "parameters": {"emailMessage/To": "shop@contoso.example"},
+            "authentication": AUTHENTICATION,
+            "retryPolicy": {"type": "exponential", "count": 2, "interval": "PT20S"},
+        },
+        "operationOptions": "DisableAsyncPattern",
+        "runtimeConfiguration": {"secureData": {"properties": ["inputs"]}},
+        "limit": {"timeout": "PT1H"},
+        "metadata": {"operationMetadataId": "8d8b2b1c-0000-4000-8000-000000000001"},
+    }
+
+
+#: The two older shapes, one at the top and one inside a loop (contract §5.6).
+ACTIONS = {
+    "Send": send(
+        apiId="/providers/Microsoft.PowerApps/apis/shared_office365",
+        connectionName="shared_office365",
+        operationId="SendEmailV2",
+    ),
+    "Each": {
+        "type": "Foreach",
+        "foreach": "@triggerBody()",
+        "actions": {"Old": send(connection={"name": EXPRESSION}) | {"type": "ApiConnection"}},
+        "runtimeConfiguration": {"concurrency": {"repetitions": 1}},
+    },
+}
+
+
+def settled_flow(story: Story, *, is_on: bool = True) -> TwinFlow:
+    """Add a flow with everything set, over a connection that it embeds."""
+    actions = json.loads(json.dumps(ACTIONS))
+    connections = {"mail-1": "shared_office365"}
+    return story.build.flow("Orders", TRIGGER, actions, is_on=is_on, connections=connections)
+
+
+async def copied(story: Story) -> FlowJob:
+    """Apply the key and let the flow be copied and proven, and retired."""
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await story.approve()
+    return await story.job("Orders")
+
+
+def definition_of(flow: TwinFlow) -> dict[str, Any]:
+    """Return a flow's definition."""
+    document = json.loads(flow.client_data)
+    definition: dict[str, Any] = document["properties"]["definition"]
+    return definition
+
+
+async def test_everything_of_a_definition_survives_in_the_copy() -> None:
+    """Authentication, allowed users, path, method, schema, concurrency, retries, options, texts."""
+    story = Story()
+    original = settled_flow(story)
+    before = definition_of(original)
+
+    job = await copied(story)
+
+    assert job.state is JobState.RETIRED, job.history
+    copy = story.world.workflow(job.environment_id, job.copy_id)
+    assert definition_of(copy) == before
+    assert definition_of(copy)["triggers"]["manual"] == TRIGGER
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+async def test_a_copy_is_on_exactly_if_the_original_was(*, is_on: bool) -> None:
+    """A flow that is off is copied off, and stays so."""
+    story = Story()
+    settled_flow(story, is_on=is_on)
+
+    job = await copied(story)
+
+    assert job.state is JobState.RETIRED, job.history
+    copy = story.world.workflow(job.environment_id, job.copy_id)
+    assert (copy.state is FlowState.ON) == is_on
+
+
+async def test_older_shapes_are_converted_where_the_platform_refuses_them() -> None:
+    """Only hosts and the platform's own authentication change; the job ends as any other."""
+    story = Story()
+    original = settled_flow(story)
+    before = definition_of(original)
+    story.world.assumptions.older_host_shapes_refused = True
+
+    job = await copied(story)
+
+    assert job.state is JobState.RETIRED, (job.reason, job.history)
+    after = definition_of(story.world.workflow(job.environment_id, job.copy_id))
+    for action in (before["actions"]["Send"], before["actions"]["Each"]["actions"]["Old"]):
+        action["inputs"]["host"]["connectionReferenceName"] = "shared_office365"
+        del action["inputs"]["authentication"]
+    assert after == before
+
+
+async def test_a_later_delivery_takes_up_the_converted_copy() -> None:
+    """It was written, but the flow service did not show it: nothing is written again."""
+    story = Story()
+    settled_flow(story)
+    story.world.assumptions.older_host_shapes_refused = True
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(0))
+    job = await story.until("Orders", JobState.COPIED)
+    version = story.world.workflow(job.environment_id, job.copy_id).version
+    kept = await story.services.tables.jobs.get(job.environment_id, job.id)
+    assert kept is not None
+
+    await story.services.tables.jobs.replace(kept, replace(job, state=JobState.COPYING))
+    await story.until("Orders", JobState.PROVEN)
+
+    assert story.world.workflow(job.environment_id, job.copy_id).version == version
+
+
+async def test_what_is_refused_in_both_shapes_is_for_a_person() -> None:
+    """The same code has other causes: the job is blocked with the platform's own words."""
+    story = Story()
+    original = settled_flow(story)
+    original.client_data = original.client_data.replace(AUTHENTICATION, "@parameters('own')")
+    turn_on(story.world, original, story.build.owner)
+    story.world.assumptions.older_host_shapes_refused = True
+
+    job = await copied(story)
+
+    assert (job.state, job.code) == (JobState.BLOCKED, "WorkflowRunActionInputsInvalidProperty")
+    assert "should not have the property 'authentication'" in job.reason
+    assert job.copy_id not in story.build.environment.flows

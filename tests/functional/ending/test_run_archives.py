@@ -1,0 +1,165 @@
+"""Run summaries of originals: kept in parts, however often it is interrupted."""
+
+import json
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+
+from functions import run_archives_api
+from shared.bootstrap import provide
+from shared.domain.jobs import run_archive
+from shared.domain.jobs.run_archive import ArchiveState
+from shared.errors import Blocked, Throttled
+from shared.steps.ending import archive_runs as step
+from shared.use_cases.archive_runs import archive_runs, show_run_archives
+from tests.functional.cli.cli_app import served_app
+from tests.functional.stories.app_calls import call
+from tests.functional.stories.remediation_story import Story, approve_shown
+from tests.twins.crash import Killed, Moment, Plan
+from tests.twins.services import services_of
+from tests.twins.tenant import TwinFlow, TwinRun
+
+RUNS = 450
+
+
+def _run_often(story: Story, flow: TwinFlow, count: int = RUNS) -> None:
+    """Let a flow have run every hour, and twice at the same moment each tenth time."""
+    now = story.world.clock.now()
+    for number in range(count):
+        hours = number - number % 10 // 9
+        started = now - timedelta(hours=hours, seconds=1)
+        flow.runs.append(
+            TwinRun(
+                run_id=f"run-{number:05}",
+                started=started,
+                ends=started + timedelta(seconds=2),
+                trigger_url_id=flow.trigger_url_id,
+            )
+        )
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A planned and dispatched remediation of two flows, one of which has run often."""
+    story = Story()
+    busy, _ = story.build.http_flow("Orders"), story.build.http_flow("Idle")
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await story.driver.call(lambda s: approve_shown(s, story.remediation.id))
+    await story.run(timedelta(minutes=10))
+    _run_often(story, busy)
+    return story
+
+
+async def _archive_all(story: Story) -> list[run_archive.RunArchive]:
+    """Ask until all is archived."""
+    for _ in range(100):
+        found = await archive_runs(story.services, story.remediation.id)
+        if found.is_finished:
+            return list(found.archives)
+    pytest.fail("the archive does not end")
+
+
+def _kept_runs(story: Story) -> list[str]:
+    """Return the ids of all runs in the archive, part by part."""
+    contents = story.twins.archive.contents
+    names = sorted(name for name in contents if name.startswith("runs/"))
+    return [json.loads(line)["run"] for name in names for line in contents[name].splitlines()]
+
+
+async def test_every_run_is_kept_once_in_parts(story: Story) -> None:
+    """450 runs, some of them begun at the same moment, stand in three parts as JSON Lines."""
+    archives = {one.display_name: one for one in await _archive_all(story)}
+
+    assert archives["Orders"].state is ArchiveState.COMPLETE
+    assert archives["Orders"].runs == RUNS
+    assert len(archives["Orders"].parts) == 3
+    assert (archives["Idle"].state, archives["Idle"].runs) == (ArchiveState.COMPLETE, 0)
+    kept = _kept_runs(story)
+    assert len(kept) == len(set(kept)) == RUNS
+
+
+@pytest.mark.parametrize("moment", Moment)
+@pytest.mark.parametrize("number", range(1, 25, 3))
+async def test_an_archive_goes_on_after_a_kill(story: Story, number: int, moment: Moment) -> None:
+    """Whatever call the process dies before or after, each run is kept, and once."""
+    plan = Plan(at=number, moment=moment)
+    with suppress(Killed):
+        await archive_runs(services_of(story.twins.ports.under(plan)), story.remediation.id)
+
+    await _archive_all(story)
+
+    assert plan.has_struck
+    kept = _kept_runs(story)
+    assert len(kept) == len(set(kept)) == RUNS
+
+
+async def test_only_the_newest_runs_are_kept_where_there_are_too_many(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cap ends an archive, and the row says so."""
+    monkeypatch.setattr(step, "MOST_RUNS", 210)
+
+    archives = {one.display_name: one for one in await _archive_all(story)}
+
+    assert archives["Orders"].state is ArchiveState.CAPPED
+    assert archives["Orders"].runs == 210
+    assert _kept_runs(story)[0] == "run-00000"
+
+
+async def test_a_copy_waits_for_no_archive(story: Story) -> None:
+    """Nobody asked for one: the jobs end as they always do."""
+    await story.run(timedelta(days=60))
+
+    assert {job.state for job in (await story.jobs()).values()} == {"retired"}
+    assert (await show_run_archives(story.services, story.remediation.id)).archives == ()
+
+
+async def test_the_report_names_the_day_on_which_the_supports_window_closes(story: Story) -> None:
+    """Thirty days after the migration was seen to be over."""
+    shown = await show_run_archives(story.services, story.remediation.id)
+
+    (window,) = shown.ticket_windows
+    assert window.closes is not None
+    left = window.closes - story.world.clock.now()
+    assert timedelta(days=29) < left <= timedelta(days=30)
+
+
+async def test_a_used_up_budget_ends_the_turn_and_says_how_long_to_wait(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is archived stays; the answer tells when to ask again."""
+
+    async def throttled(*_: object) -> None:
+        raise Throttled("too many", retry_after=timedelta(seconds=42))
+
+    services = story.services
+    monkeypatch.setattr("shared.use_cases.archive_runs.archive_part", throttled)
+    provide(services)
+
+    reply = await call(run_archives_api.archive_more_runs, id=story.remediation.id)
+
+    assert reply.status == 200
+    assert reply.document["wait_seconds"] == 42
+    assert not reply.document["is_finished"]
+
+
+async def test_a_flow_of_another_remediation_is_refused(story: Story) -> None:
+    """A slip must not look like an empty history."""
+    with pytest.raises(Blocked):
+        await archive_runs(story.services, story.remediation.id, ["nobody"])
+
+
+async def test_the_command_archives_all_and_shows_it(story: Story) -> None:
+    """`cmkflow runs archive` asks until it is done; `runs list` shows it again."""
+    provide(story.services)
+    async with served_app() as command_line:
+        done = await command_line.run("runs", "archive", story.remediation.id)
+        listed = await command_line.run("runs", "list", story.remediation.id, "--json")
+
+    assert done.exit_code == 0, done.output
+    assert str(RUNS) in done.stdout
+    assert "support ticket until" in done.stdout
+    assert json.loads(listed.stdout)["is_finished"]

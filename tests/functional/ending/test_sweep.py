@@ -1,0 +1,226 @@
+"""The daily sweep: retired originals that are on again, and what gives no answer."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.domain.environment import Environment
+from shared.domain.flow import FlowState, ReportedFlow, Workflow
+from shared.domain.jobs.job import JobState
+from shared.domain.keys.key import EnterprisePolicy, KeyVault
+from shared.domain.plans.remediation import EnvironmentJobState, RemediationMode
+from shared.errors import NotFound, ProductError, Refused, Throttled, Unavailable
+from shared.services import Services
+from shared.use_cases.sweep import sweep
+from tests.functional.stories.remediation_story import Story
+from tests.functional.stories.two_environments import TwoEnvironments
+from tests.twins import definition_builder as define
+
+
+class NoRow:
+    """Dataverse without the row of one flow."""
+
+    def __init__(self, services: Services, workflow_id: str) -> None:
+        self._workflows: Any = services.workflows
+        self._missing = workflow_id
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._workflows, name)
+
+    async def get(self, environment: Environment, workflow_id: str) -> Workflow:
+        """Return a row, but not that one."""
+        if workflow_id == self._missing:
+            raise NotFound("no row")
+        row: Workflow = await self._workflows.get(environment, workflow_id)
+        return row
+
+
+class ClosedIn:
+    """Dataverse that gives no answer in one environment."""
+
+    def __init__(self, services: Services, environment_id: str, error: ProductError) -> None:
+        self._workflows: Any = services.workflows
+        self._closed = environment_id
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._workflows, name)
+
+    async def get(self, environment: Environment, workflow_id: str) -> Workflow:
+        """Return a row of another environment."""
+        if environment.id == self._closed:
+            raise self._error
+        row: Workflow = await self._workflows.get(environment, workflow_id)
+        return row
+
+
+class SilentVault:
+    """Keys whose vault does not answer."""
+
+    def __init__(self, services: Services) -> None:
+        self._keys: Any = services.keys
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._keys, name)
+
+    async def vault(self, vault_id: str) -> KeyVault:
+        """Give no answer."""
+        raise Unavailable(f"no answer from {vault_id}")
+
+
+class Lists:
+    """The flow service, whose list is bare or refused."""
+
+    def __init__(self, services: Services, *, is_busy: bool = False) -> None:
+        self._reports: Any = services.flow_reports
+        self._is_busy = is_busy
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reports, name)
+
+    async def list_flows(self, environment_id: str) -> list[ReportedFlow]:
+        """Return the flows without their states."""
+        if self._is_busy:
+            raise Throttled("used up")
+        return [replace(one, state=None) for one in await self._reports.list_flows(environment_id)]
+
+
+async def retired() -> tuple[Story, Services]:
+    """Return a story whose original in no solution is retired and on again, and no row shows it."""
+    story = Story()
+    form = story.build.power_apps_v1_flow("Old form")
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await story.approve()
+    assert (await story.job("Old form")).state is JobState.RETIRED
+    form.state = FlowState.ON
+    services = story.services
+    return story, replace(services, workflows=NoRow(services, form.workflow_id))
+
+
+@pytest.mark.parametrize("is_bare", [False, True])
+async def test_an_original_without_a_row_that_is_on_again_is_reported(is_bare: bool) -> None:
+    """The flow service is asked where Dataverse knows nothing; a bare list is no answer."""
+    _, services = await retired()
+    if is_bare:
+        services = replace(services, flow_reports=Lists(services))
+
+    result = await sweep(services, "today")
+
+    assert result.came_back == ("Old form",)
+
+
+async def test_a_busy_flow_service_holds_up_no_sweep(caplog: pytest.LogCaptureFixture) -> None:
+    """What was not seen is said, and the environment is swept all the same."""
+    story, services = await retired()
+    services = replace(services, flow_reports=Lists(services, is_busy=True))
+    before = len(await story.services.tables.remediations.all())
+
+    result = await sweep(services, "today")
+
+    assert result.came_back == ()
+    assert "is not known" in caplog.text
+    assert len(await story.services.tables.remediations.all()) == before + 1
+
+
+@pytest.mark.parametrize("silent", [Throttled("used up"), Refused("no", code="403", status=403)])
+async def test_an_environment_that_gives_no_answer_holds_up_no_other(
+    caplog: pytest.LogCaptureFixture, silent: ProductError
+) -> None:
+    """Each is swept, and what is on again in the others is reported."""
+    story = TwoEnvironments()
+    flows = [
+        build.http_flow(f"Orders of {build.environment.display_name}") for build in story.builders
+    ]
+    story.prepare()
+    await story.opt_in_both()
+    await story.order_of(*story.builders)
+    await story.run(timedelta(days=30))
+    for flow in flows:
+        flow.state = FlowState.ON
+    closed = story.build.environment
+    services = replace(story.services, workflows=ClosedIn(story.services, closed.id, silent))
+    before = len(await services.tables.remediations.all())
+
+    result = await sweep(services, "today")
+
+    assert result.came_back == (f"Orders of {story.other.environment.display_name}",)
+    assert f"originals of {closed.display_name} are on again is not known" in caplog.text
+    assert len(await services.tables.remediations.all()) == before + 2
+
+
+async def test_a_vault_that_does_not_answer_holds_up_no_sweep(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A vault behind a firewall is silent every day; the environments are swept every day."""
+    story, services = await retired()
+    story.world.policies["cmk-eu"] = EnterprisePolicy(
+        id="cmk-eu",
+        name="cmk-eu",
+        location="europe",
+        system_id="system",
+        encryption_state="Enabled",
+        vault_id="vault",
+        key_name="key",
+        key_version=None,
+        health="Healthy",
+        principal_id=None,
+    )
+    services = replace(services, keys=SilentVault(services))
+    before = len(await story.services.tables.remediations.all())
+
+    result = await sweep(services, "today")
+
+    assert result.came_back == ("Old form",)
+    assert "whether the key of policy cmk-eu is well is not known" in caplog.text
+    assert len(await story.services.tables.remediations.all()) == before + 1
+
+
+async def test_an_original_without_a_row_that_is_off_or_deleted_is_not_reported() -> None:
+    """Only what is on runs."""
+    story, services = await retired()
+    form = next(one for one in story.world.flows() if one.name.startswith("Old form"))
+    form.state = FlowState.OFF
+
+    off = (await sweep(services, "today")).came_back
+    form.is_deleted = True
+    gone = (await sweep(services, "tomorrow")).came_back
+
+    assert off == gone == ()
+
+
+async def test_a_plan_that_waits_for_approval_gets_no_second_one_beside_it() -> None:
+    """The next sweep plans anew when it has expired or was decided on."""
+    story = Story()
+    story.build.flow("Orders", define.http_trigger(), {})
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+
+    await sweep(story.services, "2026-11-02")
+    (before,) = await story.services.tables.remediations.all()
+    await story.run(timedelta(days=8))
+    await sweep(story.services, "2026-11-10")
+    await story.run(timedelta(hours=1))
+
+    after = await story.services.tables.remediations.all()
+    assert before == story.remediation
+    assert len(after) == 2
+    states = {job.state for job in await story.services.tables.environment_jobs.all()}
+    assert states == {EnvironmentJobState.CANCELLED, EnvironmentJobState.AWAITING_APPROVAL}
+
+
+async def test_an_order_for_one_flow_does_not_keep_the_others_from_the_sweep() -> None:
+    """Its plan is about that flow alone."""
+    story = Story()
+    flow = story.build.flow("Orders", define.http_trigger(), {})
+    story.build.link()
+    await story.opt_in()
+    await story.order(RemediationMode.APPLY, flow.workflow_id)
+
+    await sweep(story.services, "2026-11-02")
+
+    assert len(await story.services.tables.remediations.all()) == 2

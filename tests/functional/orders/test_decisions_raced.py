@@ -1,0 +1,244 @@
+"""Decisions that meet a delivery, one another, or an environment that is no longer as it was."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.environment import Mode
+from shared.domain.jobs.deletion import DeletionState
+from shared.domain.jobs.job import JobState, Order
+from shared.domain.plans.plan_item import PlannedAction
+from shared.domain.plans.remediation import (
+    EnvironmentJobState,
+    Origin,
+    Remediation,
+    RemediationMode,
+)
+from shared.errors import Conflict
+from shared.steps.planning.dispatch import dispatch
+from shared.steps.work import claim, save
+from shared.use_cases.approve_plan import Approval, approve
+from shared.use_cases.decide_plan import cancel, roll_back
+from shared.use_cases.delete_originals import delete_originals
+from shared.use_cases.order_deletions import keep_originals
+from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.show_remediation import show_plan
+from tests.functional.ending.deletion_story import DAY, MINUTE, deletions, order, retired_story
+from tests.functional.stories.remediation_story import Story
+from tests.functional.stories.two_environments import TwoEnvironments
+
+HOUR = timedelta(hours=1)
+NOW = timedelta(0)
+
+
+async def planned(story: Story, mode: RemediationMode = RemediationMode.APPLY) -> None:
+    """Opt in and plan."""
+    story.build.share_connections()
+    await story.opt_in()
+    await story.order(mode)
+
+
+async def test_a_start_that_died_after_its_first_row_is_completed() -> None:
+    """Nobody sends a sweep or an order again: the timer makes the rows that are missing."""
+    story = Story()
+    story.build.http_flow("Orders")
+    story.build.link()
+    story.build.share_connections()
+    await story.opt_in()
+    row = await half_started(story)
+
+    await resend_overdue(story.services)
+    await story.run(HOUR)
+
+    (job,) = await story.services.tables.environment_jobs.all(row.id)
+    assert job.state is EnvironmentJobState.AWAITING_APPROVAL
+
+
+async def test_a_start_that_died_can_be_cancelled_and_stays_so() -> None:
+    """The rows that are missing are made cancelled."""
+    story = Story()
+    story.build.http_flow("Orders")
+    story.build.link()
+    await story.opt_in()
+    row = await half_started(story)
+
+    await cancel(story.services, row.id)
+    await story.run(HOUR)
+
+    (job,) = await story.services.tables.environment_jobs.all(row.id)
+    assert job.state is EnvironmentJobState.CANCELLED
+
+
+async def half_started(story: Story) -> Remediation:
+    """Store the row of a remediation without any of its environment jobs."""
+    row = Remediation(
+        id="5a0e8c1e-0000-4000-8000-000000000001",
+        mode=RemediationMode.APPLY,
+        origin=Origin.SWEEP,
+        cause="a day",
+        created=story.world.clock.now(),
+        environment_ids=(story.build.environment.id,),
+    )
+    await story.services.tables.remediations.insert(row)
+    return row
+
+
+async def test_a_job_that_is_taken_up_in_mid_step_stays_with_its_new_remediation() -> None:
+    """The delivery that holds the row writes its outcome, not whose job it was before."""
+    story = Story()
+    story.build.http_flow("Orders")
+    story.build.link()
+    await planned(story)
+    await story.approve(run=NOW)
+    await story.until("Orders", JobState.COPIED)
+    await story.order(cause="order-2")
+    kept = await story.services.tables.jobs.get(
+        story.build.environment.id, (await story.job("Orders")).id
+    )
+    assert kept is not None
+    held = await claim(story.services, kept)
+
+    await dispatch(story.services, await story.environment_job())
+    await save(story.services, held, replace(held.item, lease="", lease_until=None))
+
+    job = await story.job("Orders")
+    assert job.remediation_id == story.remediation.id
+    assert job.environment_job_id == (await story.environment_job()).id
+
+
+async def test_an_order_in_mid_step_keeps_what_it_accepts() -> None:
+    """A rollback that accepts a replay is not asked about it again."""
+    story = Story()
+    story.build.http_flow("Orders")
+    story.build.link()
+    await planned(story)
+    await story.approve(run=NOW)
+    await story.until("Orders", JobState.COPIED)
+    kept = await story.services.tables.jobs.get(
+        story.build.environment.id, (await story.job("Orders")).id
+    )
+    assert kept is not None
+    held = await claim(story.services, kept)
+
+    await roll_back(story.services, story.remediation.id, replay=True)
+    await save(story.services, held, replace(held.item, lease="", lease_until=None))
+
+    job = await story.job("Orders")
+    assert (job.requested, job.may_replay) == (Order.ROLL_BACK, True)
+
+
+async def test_an_approved_plan_waits_while_the_environment_is_off_its_policy() -> None:
+    """No flow counts as moved because nothing is listed; linked again, the plan is carried out."""
+    story = Story()
+    story.build.http_flow("Orders")
+    story.build.link()
+    await planned(story)
+    await story.approve(run=NOW)
+    story.build.unlink()
+    await story.run(HOUR)
+    held = await story.environment_job()
+    items = await story.plan()
+
+    story.build.link()
+    await story.run(60 * DAY)
+
+    assert held.state is EnvironmentJobState.APPROVED
+    assert "policy" in held.reason
+    assert items["Orders"].action is PlannedAction.COPY
+    assert (await story.job("Orders")).state is JobState.RETIRED
+
+
+async def test_an_approved_preparation_stops_once_a_key_is_applied() -> None:
+    """It is too late to prepare: nothing is added to a solution, and the row says what to do."""
+    story = Story()
+    story.build.power_apps_v1_flow("Asked by an app")
+    await planned(story, RemediationMode.PREPARE)
+    await story.approve(run=NOW)
+    story.build.link()
+
+    await story.run(HOUR)
+
+    job = await story.environment_job()
+    assert job.state is EnvironmentJobState.BLOCKED
+    assert "linked" in job.reason
+    assert job.instruction
+    assert await story.jobs() == {}
+
+
+async def test_an_approval_that_is_sent_again_is_the_same_approval() -> None:
+    """The answer got lost: the second one counts the same environments, nothing is done twice."""
+    story = TwoEnvironments()
+    for build in story.builders:
+        build.http_flow("Orders")
+    story.prepare()
+    await story.opt_in_both(Mode.APPROVE)
+    await story.order_of(*story.builders)
+    plans = await show_plan(story.services, story.remediation.id)
+    versions = tuple(plan.version for plan in plans)
+    one = Approval(versions=versions[:1], by="tests")
+    both = replace(one, versions=versions)
+    await approve(story.services, story.remediation.id, one)
+
+    first = await approve(story.services, story.remediation.id, both)
+    second = await approve(story.services, story.remediation.id, both)
+
+    assert {job.approved_version for job in first} == set(versions)
+    assert {job.approved_version for job in second} == set(versions)
+    assert {job.approvals for job in second} == {1}
+
+
+async def test_one_original_that_is_being_deleted_does_not_keep_others_from_being_kept() -> None:
+    """Every delete that stands is cancelled; the refusal names the one that came too late."""
+
+    def build(story: Story) -> None:
+        for title in ("Invoices", "Orders", "Returns"):
+            story.build.http_flow(title)
+
+    story = await retired_story(build)
+    await order(story)
+    rows = await deletions(story)
+    ids = sorted(row.job_id for row in rows.values())
+    table = story.services.tables.deletions
+    late = await table.get(story.build.environment.id, ids[0])
+    assert late is not None
+    await table.replace(late, replace(late.item, state=DeletionState.DELETING))
+
+    with pytest.raises(Conflict, match=late.item.display_name):
+        await keep_originals(story.services, story.remediation.id, (), by="keeper")
+
+    states = [row.state for row in (await deletions(story)).values()]
+    assert sorted(states) == [
+        DeletionState.CANCELLED,
+        DeletionState.CANCELLED,
+        DeletionState.DELETING,
+    ]
+
+
+async def test_a_delete_that_meets_a_defect_does_not_hold_up_the_others() -> None:
+    """The round looks at every row that is due, then fails: the host logs it and alerts."""
+
+    def build(story: Story) -> None:
+        story.build.http_flow("Invoices")
+        story.build.http_flow("Orders")
+
+    story = await retired_story(build)
+    await order(story)
+    ids = sorted(row.job_id for row in (await deletions(story)).values())
+    await story.run(DAY + MINUTE)
+    services = story.services
+    get = services.tables.jobs.get
+
+    async def broken(partition: str, key: str) -> object:
+        if key == ids[0]:
+            raise ZeroDivisionError
+        return await get(partition, key)
+
+    services.tables.jobs.get = broken  # type: ignore[method-assign]
+    for _ in range(12):
+        with pytest.raises(ZeroDivisionError):
+            await delete_originals(services)
+        await story.run(5 * MINUTE)
+
+    states = {row.job_id: row.state for row in (await deletions(story)).values()}
+    assert states == {ids[0]: DeletionState.SCHEDULED, ids[1]: DeletionState.DELETED}

@@ -1,0 +1,273 @@
+"""A discovery that is killed, throttled or given an old cursor goes on with the next page."""
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.domain.environment import Environment
+from shared.domain.flow import ReportedFlow, Workflow
+from shared.domain.plans.discovery import FLOWS_IN_A_ROW, LONGEST, Discovery, Source
+from shared.domain.plans.remediation import RemediationMode
+from shared.errors import Refused, Throttled, Unavailable
+from shared.ports import Page
+from shared.services import Services
+from shared.steps.planning.discover_flows import discover
+from shared.steps.planning.discovery_parts import forget_discovery
+from shared.use_cases.sweep import sweep
+from tests.functional.stories.remediation_story import Story
+from tests.twins.crash import Killed, Moment, Plan
+from tests.twins.flow_pages import SIZE
+from tests.twins.ports import Twins
+from tests.twins.services import services_of
+
+JOB = "job"
+FLOWS = 4 * SIZE + 1
+PAGES = 5
+
+
+@dataclass(slots=True)
+class Watched:
+    """The pages of a tenant, with the cursors that were asked for, and a fault at one of them."""
+
+    pages: Any
+    #: Which call fails, counted from 1; 0: none.
+    fails_at: int = 0
+    failure: BaseException = field(default_factory=Killed)
+    asked: list[str] = field(default_factory=list)
+
+    async def workflows(self, environment: Environment, cursor: str = "") -> Page[Workflow]:
+        """Return a page of Dataverse's."""
+        self._count(cursor)
+        page: Page[Workflow] = await self.pages.workflows(environment, cursor)
+        return page
+
+    async def flows(self, environment_id: str, cursor: str = "") -> Page[ReportedFlow]:
+        """Return a page of the flow service's."""
+        self._count(cursor)
+        page: Page[ReportedFlow] = await self.pages.flows(environment_id, cursor)
+        return page
+
+    def _count(self, cursor: str) -> None:
+        self.asked.append(cursor)
+        if len(self.asked) == self.fails_at:
+            raise self.failure
+
+
+@dataclass(slots=True)
+class Tenant:
+    """A tenant of several pages of flows, and discoveries of it, each by a new process."""
+
+    story: Story = field(default_factory=Story)
+    pages: Watched = field(init=False)
+    services: Services = field(init=False)
+
+    def __post_init__(self) -> None:
+        for number in range(FLOWS):
+            self.story.build.http_flow(f"Flow {number}")
+        self.services = self.made()
+
+    @property
+    def twins(self) -> Twins:
+        """The twins, whose rows outlive a process."""
+        return self.story.twins
+
+    def made(self, fails_at: int = 0, failure: BaseException | None = None) -> Services:
+        """Return the services of a new process; its calls are counted from 1 again."""
+        services = services_of(self.twins.ports)
+        self.pages = Watched(services.flow_pages, fails_at, failure or Killed())
+        return replace(services, flow_pages=self.pages)
+
+    async def environment(self) -> Environment:
+        """Return the environment as the platform shows it."""
+        return await self.services.environments.get(self.story.build.environment.id)
+
+    async def discover(self, services: Services, *, reconcile: bool = False) -> Discovery:
+        """Discover, or go on."""
+        return await discover(services, await self.environment(), JOB, reconcile=reconcile)
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    """Return a tenant of five pages."""
+    return Tenant()
+
+
+@pytest.mark.parametrize("page", range(1, PAGES + 1))
+async def test_a_killed_discovery_reads_only_the_pages_that_are_left(
+    tenant: Tenant, page: int
+) -> None:
+    """Killed while it asks for page N: the next process asks for N and what follows, once each."""
+    whole = await tenant.discover(tenant.services)
+    await forget_discovery(tenant.services, JOB)
+
+    with pytest.raises(Killed):
+        await tenant.discover(tenant.made(fails_at=page))
+    resumed = await tenant.discover(tenant.made())
+
+    assert len(tenant.pages.asked) == PAGES - page + 1
+    assert resumed.held_back == whole.held_back
+    assert resumed.children == whole.children
+    assert len(resumed.held_back) == FLOWS
+
+
+async def test_killed_between_any_two_calls_it_finds_the_same(tenant: Tenant) -> None:
+    """Before and after each call of any port, store included, a kill costs no flow and no row."""
+    whole = await tenant.discover(tenant.services, reconcile=True)
+    rows = await tenant.services.tables.discoveries.all(JOB)
+    calls = Plan()
+    await forget_discovery(tenant.services, JOB)
+    await tenant.discover(services_of(tenant.twins.ports.under(calls)), reconcile=True)
+    assert calls.calls > 2 * PAGES
+
+    for at in range(1, calls.calls + 1):
+        for moment in Moment:
+            await forget_discovery(tenant.services, JOB)
+            plan = Plan(at=at, moment=moment)
+            with pytest.raises(Killed):
+                await tenant.discover(services_of(tenant.twins.ports.under(plan)), reconcile=True)
+            resumed = await tenant.discover(tenant.services, reconcile=True)
+            assert (resumed.held_back, resumed.findings) == (whole.held_back, whole.findings)
+            assert await tenant.services.tables.discoveries.all(JOB) == rows
+
+
+async def test_a_used_up_budget_loses_nothing(tenant: Tenant) -> None:
+    """Throttled at the third page: the next delivery asks for the third page."""
+    with pytest.raises(Throttled):
+        await tenant.discover(tenant.made(fails_at=3, failure=Throttled()))
+    found = await tenant.discover(tenant.made())
+
+    assert tenant.pages.asked[0] == str(2 * SIZE)
+    assert len(found.held_back) == FLOWS
+
+
+async def test_a_cursor_that_is_not_taken_begins_the_source_anew(tenant: Tenant) -> None:
+    """Expired: the pages of that source are dropped, and read again from the first."""
+    with pytest.raises(Killed):
+        await tenant.discover(tenant.made(fails_at=3))
+    tenant.story.world.cursors_expired = True
+    with pytest.raises(Unavailable):
+        await tenant.discover(tenant.made())
+    tenant.story.world.cursors_expired = False
+    found = await tenant.discover(tenant.made())
+
+    assert tenant.pages.asked[0] == ""
+    assert len(tenant.pages.asked) == PAGES
+    assert len(found.held_back) == FLOWS
+
+
+async def test_killed_while_pages_are_dropped_it_still_finds_every_flow(tenant: Tenant) -> None:
+    """Whatever is left of them is a beginning, from which the list goes on, or none."""
+    whole = await tenant.discover(tenant.services)
+    for at in range(1, 3 * PAGES):
+        await forget_discovery(tenant.services, JOB)
+        with pytest.raises(Killed):
+            await tenant.discover(tenant.made(fails_at=PAGES))
+        tenant.story.world.cursors_expired = True
+        plan = Plan(at=at)
+        with pytest.raises((Killed, Unavailable)):
+            await tenant.discover(services_of(tenant.twins.ports.under(plan)))
+        tenant.story.world.cursors_expired = False
+
+        found = await tenant.discover(tenant.services)
+
+        assert found.held_back == whole.held_back
+        assert found.children == whole.children
+
+
+async def test_a_refusal_that_is_not_about_the_cursor_is_passed_on(tenant: Tenant) -> None:
+    """A right that was taken away is for a person; what was read is kept."""
+    no = Refused("no", code="0x80040220", status=403)
+    with pytest.raises(Refused):
+        await tenant.discover(tenant.made(fails_at=3, failure=no))
+
+    parts = await tenant.services.tables.discoveries.all(JOB)
+    assert sum(part.source is Source.DATAVERSE for part in parts) == 2
+
+
+async def test_a_discovery_that_stood_still_begins_anew(tenant: Tenant) -> None:
+    """What was read before somebody stopped it is not mixed with what is read now."""
+    with pytest.raises(Killed):
+        await tenant.discover(tenant.made(fails_at=3))
+    tenant.story.world.clock.advance(timedelta(minutes=31))
+    await tenant.discover(tenant.made())
+
+    assert len(tenant.pages.asked) == PAGES
+
+
+async def test_the_sweep_removes_what_no_discovery_would_go_on_with(tenant: Tenant) -> None:
+    """The job was cancelled: nobody comes back for its rows."""
+    with pytest.raises(Killed):
+        await tenant.discover(tenant.made(fails_at=3))
+    await sweep(tenant.services, "day-1")
+    young = await tenant.services.tables.discoveries.all(JOB)
+    tenant.story.world.clock.advance(timedelta(hours=25))
+    await sweep(tenant.services, "day-2")
+
+    assert len(young) > 0
+    assert await tenant.services.tables.discoveries.all(JOB) == []
+
+
+async def test_a_sweep_in_the_middle_of_a_long_discovery_makes_no_hole_in_it(
+    tenant: Tenant,
+) -> None:
+    """Its first pages are a day old and go; whoever follows a kill reads them again."""
+    whole = await tenant.discover(tenant.services)
+    await forget_discovery(tenant.services, JOB)
+    with pytest.raises(Killed):
+        await tenant.discover(tenant.made(fails_at=4))
+    table = tenant.services.tables.discoveries
+    old = next(one for one in await table.all(JOB) if one.source is Source.DATAVERSE)
+    await table.upsert(replace(old, read=old.read - LONGEST - timedelta(minutes=1)))
+
+    await sweep(tenant.services, "day-1")
+    found = await tenant.discover(tenant.made())
+
+    assert found.held_back == whole.held_back
+    assert len(tenant.pages.asked) == PAGES
+
+
+async def test_flows_that_dataverse_lacks_are_read_once_each_across_kills(tenant: Tenant) -> None:
+    """Each such flow is a call of the small budget: none is read twice."""
+    world = tenant.story.world
+    world.assumptions.my_flows_have_rows = False
+    for number in range(3):
+        tenant.story.build.http_flow(f"Mine {number}").in_solution = False
+    read: list[str] = []
+
+    class Reports:
+        """Counts flows that are read alone; dies at the second, once."""
+
+        def __init__(self, reports: Any) -> None:
+            self.reports = reports
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.reports, name)
+
+        async def get_flow(self, environment_id: str, flow_name: str) -> Any:
+            read.append(flow_name)
+            if len(read) == 2:
+                raise Throttled
+            return await self.reports.get_flow(environment_id, flow_name)
+
+    reports: Any = Reports(tenant.services.flow_reports)
+    services = replace(tenant.services, flow_reports=reports)
+    with pytest.raises(Throttled):
+        await tenant.discover(services)
+    found = await tenant.discover(services)
+
+    assert len(read) == 4  # the second is asked for again, since no answer came
+    assert len(found.held_back) == FLOWS + 3
+
+
+async def test_the_rows_are_gone_when_the_plan_is_made() -> None:
+    """Nothing of a discovery is kept once its plan is."""
+    story = Story()
+    for number in range(FLOWS_IN_A_ROW + 1):
+        story.build.http_flow(f"Flow {number}")
+    story.build.link()
+    await story.order(RemediationMode.ASSESS)
+
+    assert len(await story.plan()) == FLOWS_IN_A_ROW + 1
+    assert await story.services.tables.discoveries.all() == []

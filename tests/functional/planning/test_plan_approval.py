@@ -1,0 +1,162 @@
+"""Plans are approved as they were shown, in the version that is named, with its exceptions."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.environment import Mode
+from shared.domain.jobs.job import JobState
+from shared.domain.plans.plan_item import PlannedAction
+from shared.domain.plans.remediation import EnvironmentJobState
+from shared.errors import Blocked, NotFound
+from shared.services import Services
+from shared.use_cases.approve_plan import Approval, approve
+from shared.use_cases.show_remediation import ShownPlan, show_plan
+from tests.functional.stories.remediation_story import Story, approve_shown, edit, planned
+from tests.functional.stories.two_environments import TwoEnvironments
+
+HOUR = timedelta(hours=1)
+
+
+async def shown(services: Services, remediation_id: str) -> ShownPlan:
+    """Return the plan of the one environment."""
+    (plan,) = await show_plan(services, remediation_id)
+    return plan
+
+
+async def approve_version(story: Story, version: str, *except_flows: str) -> None:
+    """Approve one version, whether it is shown or not."""
+    approval = Approval(versions=(version,), by="tests", except_flows=except_flows)
+    await approve(story.services, story.remediation.id, approval)
+
+
+# --- versions -------------------------------------------------------------------------------------
+
+
+async def test_a_version_that_is_not_the_plans_is_refused() -> None:
+    """The refusal names the version that the plan has, and nothing is approved."""
+    story = Story()
+    story.build.http_flow("Orders")
+    await planned(story)
+    version = (await shown(story.services, story.remediation.id)).version
+
+    with pytest.raises(Blocked) as refusal:
+        await approve_version(story, "0" * 16)
+
+    assert refusal.value.code == "stale"
+    assert version in refusal.value.reason
+    assert (await story.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL
+
+
+async def test_a_version_is_stale_once_the_plan_has_changed_and_the_refusal_says_how() -> None:
+    """Approved, changed, approved again as it was: the edit is named, nothing begins."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    await planned(story)
+    version = (await shown(story.services, story.remediation.id)).version
+    edit(orders)
+    await approve_version(story, version)
+    await story.run(HOUR)
+
+    with pytest.raises(Blocked) as refusal:
+        await approve_version(story, version)
+
+    assert refusal.value.code == "stale"
+    assert "Orders: its definition was edited" in refusal.value.reason
+    assert story.world.writes == []
+
+
+async def test_an_unchanged_plan_keeps_its_version() -> None:
+    """Looking at it again, however much later, shows the same one."""
+    story = Story()
+    story.build.app_setting_caller(story.build.http_flow("Orders"))
+    await planned(story)
+    version = (await shown(story.services, story.remediation.id)).version
+
+    await story.run(timedelta(days=3))
+
+    assert (await shown(story.services, story.remediation.id)).version == version
+
+
+async def test_one_environment_is_approved_at_a_time() -> None:
+    """The other one's plan waits on; its version is its own although its flow is of equal kind."""
+    story = TwoEnvironments()
+    for build in story.builders:
+        build.http_flow("Orders")
+    story.prepare()
+    await story.opt_in_both(Mode.APPROVE)
+    await story.order_of(*story.builders)
+    ids = [build.environment.id for build in story.builders]
+    plans = {
+        plan.environment_job.environment_id: plan
+        for plan in await show_plan(story.services, story.remediation.id)
+    }
+
+    await approve_version(story, plans[ids[1]].version)
+    await story.run(HOUR)
+
+    jobs = await story.services.tables.environment_jobs.all(story.remediation.id)
+    states = {job.environment_id: job.state for job in jobs}
+    assert states == {
+        ids[0]: EnvironmentJobState.AWAITING_APPROVAL,
+        ids[1]: EnvironmentJobState.DISPATCHED,
+    }
+
+
+async def test_two_remediations_that_are_approved_together_share_one_job() -> None:
+    """Both were planned before either had a job: the second takes up what the first has begun."""
+    story = Story()
+    story.build.app_setting_caller(story.build.http_flow("Orders"))
+    await planned(story)
+    first = story.remediation
+    await story.order(cause="order-2")
+    await approve_shown(story.services, first.id)
+    await approve_shown(story.services, story.remediation.id)
+
+    await story.until("Orders", JobState.COPIED)
+    await story.run(timedelta(days=60))
+
+    job = await story.job("Orders")
+    assert job.state is JobState.RETIRED, job.history
+    assert [line.state for line in job.history].count("planned") == 1
+    states = {
+        one.state
+        for identity in (first.id, story.remediation.id)
+        for one in await story.services.tables.environment_jobs.all(identity)
+    }
+    assert states == {EnvironmentJobState.FINISHED}
+
+
+# --- exceptions -----------------------------------------------------------------------------------
+
+
+async def test_an_excepted_flow_is_left_with_all_that_runs_it() -> None:
+    """Child excepted: parent and grandparent are left too, the flow beside them is done."""
+    story = Story()
+    child, parent, grandparent = story.build.family("Billing")
+    story.build.http_flow("Orders")
+    await planned(story)
+
+    await story.approve(child.workflow_id.upper(), run=HOUR)
+
+    assert set(await story.jobs()) == {"Orders"}
+    plan = await story.plan()
+    assert {plan[flow.name].action for flow in (child, parent, grandparent)} == {
+        PlannedAction.LEAVE
+    }
+    assert plan[child.name].explanation == "tests left it out of the approval."
+    assert plan[parent.name].explanation == "It runs Billing child, which the approval left out."
+    assert plan[grandparent.name].writes == ()
+
+
+async def test_an_exception_that_excepts_nothing_is_refused() -> None:
+    """What was mistyped would be copied."""
+    story = Story()
+    story.build.http_flow("Orders")
+    await planned(story)
+    version = (await shown(story.services, story.remediation.id)).version
+
+    with pytest.raises(NotFound, match="orders-flow"):
+        await approve_version(story, version, "orders-flow")
+
+    assert (await story.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL

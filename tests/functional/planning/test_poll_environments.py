@@ -1,0 +1,96 @@
+"""The poll for links: one link is one event, whatever dies in between."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.environment import LinkStatus
+from shared.services import POLICY_EVENTS
+from shared.use_cases.poll_environments import poll_environments
+from tests.functional.stories.remediation_story import Story
+from tests.twins.crash import Moment, Plan, was_killed
+from tests.twins.services import services_of
+
+MINUTE = timedelta(minutes=1)
+
+
+async def poll(story: Story, plan: Plan | None = None) -> bool:
+    """Poll once; says whether it was killed before its end."""
+    ports = story.twins.ports
+    services = services_of(ports.under(plan) if plan else ports, settings=story.settings)
+    try:
+        await poll_environments(services)
+    except BaseException as error:
+        if not was_killed(error):
+            raise
+        return True
+    return False
+
+
+def events(story: Story) -> list[dict[str, object]]:
+    """Return the events that were sent, with those that the broker would drop as duplicates."""
+    waiting = story.twins.messages.waiting(POLICY_EVENTS)
+    return [dict(one.body) for one in waiting]
+
+
+@pytest.mark.parametrize("moment", Moment)
+async def test_a_link_has_one_event_id_whenever_the_poll_dies(moment: Moment) -> None:
+    """Killed at each call in turn, and polled again a minute later, it tells the same event."""
+    at, struck = 0, True
+    while struck:
+        at += 1
+        story = Story()
+        story.build.link()
+
+        struck = await poll(story, Plan(at=at, moment=moment))
+        story.world.clock.advance(MINUTE)
+        await poll(story)
+        story.world.clock.advance(MINUTE)
+        await poll(story)
+
+        told = events(story)
+        assert len({str(one["id"]) for one in told}) == 1, at
+        assert len({str(one["data"]) for one in told}) == 1, at
+    assert at > 1
+
+
+async def test_a_link_that_came_and_went_and_came_again_is_a_new_one() -> None:
+    """The same policy and status as before, at another time, is another event."""
+    story = Story()
+    link = story.build.link()
+
+    await poll(story)
+    story.world.clock.advance(MINUTE)
+    story.build.environment.policy = None
+    await poll(story)
+    story.world.clock.advance(MINUTE)
+    story.build.environment.policy = link
+    await poll(story)
+    await poll(story)
+
+    told = events(story)
+    assert [str(one["type"]).rsplit(".", 1)[-1] for one in told] == [
+        "EnvironmentPolicyLinked",
+        "EnvironmentPolicyUnlinked",
+        "EnvironmentPolicyLinked",
+    ]
+    assert len({str(one["id"]) for one in told}) == 3
+
+
+async def test_a_status_that_comes_back_under_one_policy_is_told_again() -> None:
+    """It starts no second remediation: the link is the same, and says since when."""
+    story = Story()
+    story.build.link()
+    policy = story.build.environment.policy
+    assert policy is not None
+
+    for status in (LinkStatus.LINKED, LinkStatus.LINKING, LinkStatus.LINKED):
+        story.build.environment.policy = type(policy)(
+            policy_id=policy.policy_id, system_id=policy.system_id, status=status
+        )
+        await poll(story)
+        story.world.clock.advance(MINUTE)
+
+    told = events(story)
+    assert len({str(one["id"]) for one in told}) == 3
+    assert len({str(one["data"]["linkedSince"]) for one in told}) == 1  # type: ignore[index]

@@ -1,0 +1,82 @@
+"""A full reconciliation: ordered by name, it compares every flow with the flow service's list."""
+
+import json
+
+from functions.remediations_api import start_remediation
+from shared.bootstrap import provide
+from shared.domain.environment import EnvironmentSettings, Mode
+from shared.domain.plans.remediation import Origin, RemediationMode
+from shared.use_cases.start_remediation import StartRemediation, order_remediation
+from tests.functional.cli.cli_app import served_app
+from tests.functional.stories.app_calls import call
+from tests.functional.stories.remediation_story import Story
+
+LACKING = "in the flow service, but not in Dataverse"
+
+
+async def _findings(story: Story, *, reconcile: bool) -> str:
+    """Order an assessment and return what its environment job found."""
+    order = StartRemediation(
+        mode=RemediationMode.ASSESS,
+        origin=Origin.ORDER,
+        cause=f"order-{reconcile}",
+        environment_ids=(story.build.environment.id,),
+        reconcile=reconcile,
+    )
+    started = await order_remediation(story.services, order)
+    await story.run(story.settings.migration_poll)
+    (job,) = await story.services.tables.environment_jobs.all(started.id)
+    assert job.state == "finished"
+    assert job.reconcile is reconcile
+    return "\n".join(job.findings)
+
+
+def _story() -> Story:
+    """Return a tenant with a movable flow that Dataverse does not have: no report names it."""
+    story = Story()
+    story.build.http_flow("Orders")
+    story.build.polling_flow("Mine").in_solution = False
+    story.world.assumptions.my_flows_have_rows = False
+    story.build.link()
+    return story
+
+
+async def test_what_only_the_full_list_shows_is_found_only_on_request() -> None:
+    """Without it the flow that one source lacks goes unnoticed: nothing reports it."""
+    assert LACKING not in await _findings(_story(), reconcile=False)
+    found = await _findings(_story(), reconcile=True)
+
+    assert f"1 flow is {LACKING}: Mine" in found
+
+
+async def test_an_order_keeps_its_wish_and_a_sweep_has_none() -> None:
+    """The list's small budget is not spent by timers."""
+    story = _story()
+    settings = EnvironmentSettings(environment_id=story.build.environment.id, mode=Mode.ASSESS)
+    await story.services.tables.environments.upsert(settings)
+    order = StartRemediation(
+        mode=RemediationMode.ASSESS,
+        origin=Origin.SWEEP,
+        cause="2026-03-02",
+        environment_ids=(story.build.environment.id,),
+    )
+
+    assert (await order_remediation(story.services, order)).reconcile is False
+
+
+async def test_it_is_ordered_over_http_and_by_the_command_line() -> None:
+    """The answer says so; the same key without the wish is another order, and is refused."""
+    story = _story()
+    provide(story.services)
+    order = {"mode": "assess", "environments": [story.build.environment.id]}
+    headers = {"Idempotency-Key": "monday"}
+
+    started = await call(start_remediation, {**order, "reconcile": True}, headers=headers)
+    other = await call(start_remediation, order, headers=headers)
+    async with served_app() as cli:
+        words = ("remediation", "start", story.build.environment.id, "--reconcile", "--json")
+        typed = json.loads((await cli.run(*words)).stdout)
+
+    assert (started.status, started.document["reconcile"]) == (202, True)
+    assert (other.status, other.document["code"]) == (409, "idempotency_key")
+    assert typed["reconcile"] is True

@@ -1,0 +1,34 @@
+"""What the tests of preparing an environment for its key share: a flow, and what to look at."""
+
+from shared.domain.plans.remediation import RemediationMode
+from tests.functional.stories.remediation_story import Story
+from tests.twins import definition_builder as define
+from tests.twins.tenant import TwinFlow
+
+PREPARE = RemediationMode.PREPARE
+
+
+async def listed(story: Story) -> set[str]:
+    """Return the titles of the flows that would stay on Microsoft's key."""
+    flows = await story.services.flow_reports.microsoft_key_flows(
+        story.build.environment.id, cannot_migrate_only=True
+    )
+    return {flow.display_name for flow in flows}
+
+
+def asked(story: Story) -> list[str]:
+    """Return the flows of each call that moves flows into a solution."""
+    return [write.target for write in story.world.writes if write.what == "add to solution"]
+
+
+def input_flow(story: Story, name: str = "App") -> TwinFlow:
+    """Add a Power Apps (V1) flow outside a solution that reads an input."""
+    schema = {
+        "type": "object",
+        "properties": {"Name_Value": {"type": "string"}},
+        "required": ["Name_Value"],
+    }
+    trigger = define.request_trigger("PowerApp", schema=schema)
+    action = define.http_action("https://erp.contoso.example/x")
+    action["inputs"]["body"] = "@triggerBody()?['Name_Value']"
+    return story.build.flow(name, trigger, {"Post": action}, in_solution=False)

@@ -1,0 +1,147 @@
+"""What is done before a key is applied: whose turn it is, and adding flows to a solution."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.environment import Mode
+from shared.domain.jobs.job import JobState
+from shared.domain.plans.plan_item import PlannedAction
+from shared.domain.plans.remediation import EnvironmentJobState
+from shared.errors import Blocked
+from tests.functional.preparing.prepare_story import PREPARE, asked, listed
+from tests.functional.stories.remediation_story import Story
+from tests.twins.snapshot import differences, take_snapshot
+
+HOUR = timedelta(hours=1)
+
+
+async def test_every_category_gets_what_can_be_done_before_the_key() -> None:
+    """Power Apps (V1) goes into a solution; HTTP waits for the key; List flows waits for a name."""
+    story = Story()
+    story.build.power_apps_v1_flow("App")
+    story.build.http_flow("Orders")
+    story.build.keyword_flow("Keyword")
+    story.build.admin_list_flow("Admin")
+    await story.opt_in()
+
+    await story.order(PREPARE)
+
+    plan = await story.plan()
+    assert {name: item.action for name, item in plan.items()} == {
+        "App": PlannedAction.ADD_TO_SOLUTION,
+        "Orders": PlannedAction.LEAVE,
+        "Keyword": PlannedAction.LEAVE,
+        "Admin": PlannedAction.BLOCKED,
+    }
+    assert "after the key is applied" in plan["Orders"].explanation
+    assert f"--flow {plan['Admin'].workflow_id}" in plan["Admin"].instruction
+    assert "cannot undo" in plan["App"].writes[0]
+    assert "ListFlowsInEnvironment_V2" in plan["Admin"].proposal
+    assert "PowerAppV2" in plan["App"].proposal
+
+
+async def test_an_approved_flow_is_added_to_a_solution_and_moves_by_itself() -> None:
+    """Nothing else of it changes, and it is gone from the list of those that stay."""
+    story = Story()
+    app = story.build.power_apps_v1_flow("App")
+    before = take_snapshot(story.world)
+    await story.opt_in()
+    await story.order(PREPARE)
+
+    await story.approve(run=HOUR)
+
+    job = await story.job("App")
+    assert job.state is JobState.PREPARED, job.history
+    assert app.in_solution
+    assert differences(before, story.world) == []
+    assert await listed(story) == set()
+    assert (await story.environment_job()).state is EnvironmentJobState.FINISHED
+
+
+async def test_forty_five_flows_take_three_calls() -> None:
+    """The platform takes twenty flows a call."""
+    story = Story()
+    flows = [story.build.power_apps_v1_flow(f"App {number}") for number in range(45)]
+    await story.opt_in()
+    await story.order(PREPARE)
+
+    await story.approve(run=HOUR)
+
+    assert all(flow.in_solution for flow in flows)
+    assert [len(names.split(",")) for names in asked(story)] == [20, 20, 5]
+    jobs = await story.jobs()
+    assert {job.state for job in jobs.values()} == {JobState.PREPARED}
+
+
+async def test_a_linked_environment_is_not_prepared() -> None:
+    """Copying is the way there, and the instruction says so."""
+    story = Story()
+    story.build.power_apps_v1_flow("App")
+    story.build.link()
+    await story.opt_in()
+
+    await story.order(PREPARE)
+
+    job = await story.environment_job()
+    assert job.state is EnvironmentJobState.BLOCKED
+    assert "mode apply" in job.instruction
+
+
+async def test_an_environment_that_was_not_opted_in_is_not_prepared() -> None:
+    """Mode assess means read only, whatever is asked for."""
+    story = Story(mode=Mode.ASSESS)
+    story.build.power_apps_v1_flow("App")
+    await story.opt_in()
+
+    with pytest.raises(Blocked) as refused:
+        await story.order(PREPARE)
+
+    assert refused.value.code == "mode"
+    assert story.world.writes == []
+
+
+async def test_a_key_that_is_applied_meanwhile_stops_what_has_not_begun() -> None:
+    """From then on the flow has to be copied."""
+    story = Story()
+    story.build.power_apps_v1_flow("App")
+    await story.opt_in()
+    await story.order(PREPARE)
+    story.build.link()
+
+    await story.approve(run=HOUR)
+
+    assert asked(story) == []
+
+
+async def test_parents_wait_for_the_flows_that_they_run() -> None:
+    """A parent stays only as long as its child does: nothing is done with it."""
+    story = Story()
+    child = story.build.power_apps_v1_flow("Child")
+    story.build.parent("Parent", child)
+    await story.opt_in()
+    await story.order(PREPARE)
+    plan = await story.plan()
+
+    await story.approve(run=HOUR)
+
+    assert plan["Parent"].action is PlannedAction.LEAVE
+    assert await listed(story) == set()
+
+
+async def test_managed_and_excluded_flows_are_left_and_the_limit_holds() -> None:
+    """As for copies."""
+    story = Story()
+    managed = story.build.admin_list_flow("Managed")
+    managed.is_managed = True
+    excluded = story.build.power_apps_v1_flow("Excluded")
+    for number in range(3):
+        story.build.power_apps_v1_flow(f"App {number}")
+    await story.opt_in(excluded_flows=frozenset({excluded.workflow_id}), limit=2)
+
+    await story.order(PREPARE)
+
+    actions = {name: item.action for name, item in (await story.plan()).items()}
+    assert actions["Managed"] is PlannedAction.BLOCKED
+    assert actions["Excluded"] is PlannedAction.LEAVE
+    assert list(actions.values()).count(PlannedAction.ADD_TO_SOLUTION) == 2

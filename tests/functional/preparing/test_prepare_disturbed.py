@@ -1,0 +1,163 @@
+"""Preparing for a key while people edit, the platform takes its time and the process dies."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.environment import Mode
+from shared.domain.jobs.job import JobState
+from shared.domain.plans.plan_item import PlannedAction
+from shared.errors import Unavailable
+from shared.use_cases import decide_plan
+from tests.functional.preparing.prepare_story import PREPARE, asked, input_flow
+from tests.functional.stories.disturbance import disturb
+from tests.functional.stories.remediation_story import Story, edit
+from tests.twins.crash import Killed, Moment, Plan
+from tests.twins.definitions import facts_of
+from tests.twins.invariants import signatures_in_store, writes_outside
+
+HOUR = timedelta(hours=1)
+
+
+async def test_an_edit_after_the_plan_blocks_until_it_is_accepted() -> None:
+    """A retry converts the definition as it is then."""
+    story = Story()
+    admin = story.build.admin_list_flow("Admin")
+    await story.opt_in()
+    await story.order(PREPARE, admin.workflow_id)
+    await story.approve(run=timedelta(0))
+    await story.until("Admin", JobState.PREPARING)
+    edit(admin)
+
+    await story.run(HOUR)
+    blocked = await story.job("Admin")
+    await story.retry(run=HOUR)
+
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "changed")
+    assert (await story.job("Admin")).state is JobState.PREPARED
+    assert "Extra" in admin.client_data
+    assert "ListFlowsInEnvironment_V2" in admin.client_data
+
+
+async def test_a_prepared_flow_that_stays_all_the_same_is_planned_anew() -> None:
+    """Somebody has put V1 back since."""
+    story = Story()
+    admin = story.build.admin_list_flow("Admin")
+    before = admin.client_data
+    await story.opt_in()
+    await story.order(PREPARE, admin.workflow_id)
+    await story.approve(run=HOUR)
+    admin.client_data = before
+
+    await story.order(PREPARE, admin.workflow_id, cause="again")
+    item = (await story.plan())["Admin"]
+    await story.approve(run=HOUR)
+
+    assert item.action is PlannedAction.EDIT_ACTION
+    assert (await story.job("Admin")).state is JobState.PREPARED
+    assert "ListFlowsInEnvironment_V2" in admin.client_data
+
+
+async def test_a_platform_that_takes_its_time_is_waited_for() -> None:
+    """Accepted is not done: each flow is read back, and nobody asks twice meanwhile."""
+    story = Story()
+    flows = [story.build.power_apps_v1_flow(name) for name in ("A", "B")]
+    await story.opt_in()
+    await story.order(PREPARE)
+    await story.approve(run=timedelta(0))
+
+    async def forget() -> None:
+        for flow in flows:
+            flow.in_solution = False
+
+    disturb(story, "flow_placement", "add_to_solution", forget, after=True)
+    await story.run(timedelta(minutes=20))
+    states = {job.state for job in (await story.jobs()).values()}
+    flows[0].in_solution = flows[1].in_solution = True
+    await story.run(timedelta(minutes=20))
+
+    assert states == {JobState.WAITING}
+    assert len(asked(story)) == 1
+    assert {job.state for job in (await story.jobs()).values()} == {JobState.PREPARED}
+
+
+async def test_a_flow_that_never_arrives_in_a_solution_is_blocked() -> None:
+    """After an hour a person is told how to add it by hand; a retry asks again."""
+    story = Story()
+    app = story.build.power_apps_v1_flow("App")
+    await story.opt_in()
+    await story.order(PREPARE)
+    await story.approve(run=timedelta(0))
+
+    async def forget() -> None:
+        app.in_solution = False
+
+    disturb(story, "flow_placement", "add_to_solution", forget, after=True)
+    await story.run(2 * HOUR)
+    blocked = await story.job("App")
+    await story.retry(run=HOUR)
+
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "not_in_solution")
+    assert (await story.job("App")).state is JobState.PREPARED
+    assert len(asked(story)) == 2
+
+
+async def test_messages_that_come_twice_and_in_any_order_change_nothing() -> None:
+    """No batch is asked for twice, and every definition is written once."""
+    story = Story(mode=Mode.AUTO)
+    named = [input_flow(story, f"App {number}") for number in range(30)]
+    await story.opt_in()
+    story.driver.unsettled = 0.4
+
+    await story.order(PREPARE, *(flow.workflow_id for flow in named))
+    await story.run(2 * HOUR)
+
+    jobs = await story.jobs()
+    assert {job.state for job in jobs.values()} == {JobState.PREPARED}
+    assert len(asked(story)) == 2
+    assert Counter(write.what for write in story.world.writes)["update workflow"] == 30
+
+
+@pytest.mark.parametrize("failure", [Killed, lambda: Unavailable("busy")])
+@pytest.mark.parametrize("moment", Moment)
+@pytest.mark.parametrize("undo", [False, True])
+async def test_a_process_may_die_at_any_call(
+    failure: Callable[[], BaseException], moment: Moment, undo: bool
+) -> None:
+    """Whichever call it dies at, the flow is converted once, or is as it was after an undo."""
+    whole = await _played(Plan(), undo=undo)
+    assert whole.driver.plan.calls > 30
+
+    for at in range(1, whole.driver.plan.calls + 1):
+        story = await _played(Plan(at=at, moment=moment, failure=failure), undo=undo)
+
+        jobs = await story.jobs()
+        expected = JobState.ROLLED_BACK if undo else JobState.PREPARED
+        assert {job.state for job in jobs.values()} == {expected}, (at, jobs)
+        kinds = {facts_of(flow.client_data).trigger_kind for flow in story.world.flows()}
+        assert kinds == {"PowerApp" if undo else "PowerAppV2"}, at
+        edits = [write for write in story.world.writes if write.what == "update workflow"]
+        assert len(edits) == (4 if undo else 2), at
+        assert signatures_in_store(story.world, story.twins.store) == []
+        assert writes_outside(story.world, {story.build.environment.id}) == []
+
+
+async def _played(plan: Plan, *, undo: bool) -> Story:
+    """Convert two flows under a plan that kills; with `undo` that is rolled back under it."""
+    story = Story()
+    flows = [input_flow(story, name) for name in ("A", "B")]
+    await story.opt_in()
+    await story.order(PREPARE, *(flow.workflow_id for flow in flows))
+    if undo:
+        await story.approve(run=HOUR)
+        story.driver.plan = plan
+        story.renew()
+        await decide_plan.roll_back(story.services, story.remediation.id)
+    else:
+        await story.approve(run=timedelta(0))
+        story.driver.plan = plan
+        story.renew()
+    await story.run(2 * HOUR)
+    return story

@@ -1,0 +1,74 @@
+"""Preparations for a key that are rolled back or cancelled."""
+
+from datetime import timedelta
+
+from shared.domain.jobs.job import JobState
+from shared.use_cases import decide_plan
+from tests.functional.preparing.prepare_story import PREPARE, input_flow
+from tests.functional.stories.remediation_story import Story
+from tests.twins.snapshot import differences, take_snapshot
+
+HOUR = timedelta(hours=1)
+
+
+async def test_a_rollback_writes_the_definition_back() -> None:
+    """Byte for byte; that it stays in the solution is said."""
+    story = Story()
+    app = input_flow(story)
+    before = take_snapshot(story.world)
+    await story.opt_in()
+    await story.order(PREPARE, app.workflow_id)
+    await story.approve(run=HOUR)
+
+    await story.roll_back(run=HOUR)
+
+    job = await story.job("App")
+    assert job.state is JobState.ROLLED_BACK, job.history
+    assert "stays in the solution" in job.history[-1].text
+    assert differences(before, story.world) == []
+
+
+async def test_a_rollback_of_adding_to_a_solution_says_that_it_stays() -> None:
+    """There is nothing else to undo."""
+    story = Story()
+    app = story.build.power_apps_v1_flow("App")
+    await story.opt_in()
+    await story.order(PREPARE)
+    await story.approve(run=HOUR)
+
+    await story.roll_back(run=HOUR)
+
+    assert "stays in the solution" in (await story.job("App")).history[-1].text
+    assert app.in_solution
+
+
+async def test_an_edit_after_the_conversion_is_a_conflict_for_a_person() -> None:
+    """Writing the old definition back would undo the edit."""
+    story = Story()
+    admin = story.build.admin_list_flow("Admin")
+    await story.opt_in()
+    await story.order(PREPARE, admin.workflow_id)
+    await story.approve(run=HOUR)
+    extra = '"Extra":{"type":"Compose","inputs":1},"Lineage":{'
+    admin.client_data = admin.client_data.replace('"Lineage":{', extra, 1)
+
+    await story.roll_back(run=HOUR)
+
+    job = await story.job("Admin")
+    assert (job.state, job.code) == (JobState.BLOCKED, "edited")
+    assert job.archive in job.instruction
+    assert "Extra" in admin.client_data
+
+
+async def test_cancelling_leaves_what_is_done_as_it_is() -> None:
+    """Cancelling is for what was not done."""
+    story = Story()
+    admin = story.build.admin_list_flow("Admin")
+    await story.opt_in()
+    await story.order(PREPARE, admin.workflow_id)
+    await story.approve(run=HOUR)
+
+    await story.driver.call(lambda s: decide_plan.cancel(s, story.remediation.id))
+    await story.run(HOUR)
+
+    assert (await story.job("Admin")).state is JobState.PREPARED

@@ -1,0 +1,116 @@
+"""A whole remediation of a flow that is shared and in a solution, over the wire."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_cloud.tenant.core.faults import Fault
+from local_cloud.tenant.environments.flow import Role
+from shared.domain.jobs.job import JobState
+from tests.contract.tenant_world import APP, BUTTON, MAKER, definition
+from tests.functional.wire.wire_seed import COLLEAGUE, ORDERS, TRAINEE, orders, tenant_seed
+from tests.functional.wire.wire_story import WireStory, retired, wire_story
+
+TEAM = "70000000-0000-4000-8000-0000000000a1"
+
+
+def shared_orders(**environment: Any) -> dict[str, Any]:
+    """Return a tenant with one flow that is shared and in a solution."""
+    flow = orders(
+        description="What the shop sends",
+        solutions=["Orders", "Default"],
+        coOwners={COLLEAGUE: "CanEdit", TEAM: "CanView"},
+    )
+    return tenant_seed(
+        flow,
+        teams=[{"teamid": TEAM, "name": "Night shift"}],
+        solutions=[{"uniquename": "Orders", "friendlyname": "Orders"}, {"uniquename": "Default"}],
+        **environment,
+    )
+
+
+async def sharing_of(story: WireStory) -> tuple[str, str, dict[str, Role], set[str]]:
+    """Return owner, description, co-owners and solutions of the copy."""
+    copy = story.flow((await story.job()).copy_id)
+    return copy.owner, copy.description, copy.roles, copy.solutions
+
+
+async def test_a_copy_is_shared_as_its_original(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """All of it by the platform's own calls; the app and the operator are not among them."""
+    async with wire_story(monkeypatch, tmp_path, shared_orders()) as story:
+        await story.order()
+
+        await retired(story)
+        assert await sharing_of(story) == (
+            MAKER,
+            "What the shop sends",
+            {COLLEAGUE: Role.CAN_EDIT, TEAM: Role.CAN_VIEW},
+            {"Orders"},
+        )
+        assert story.flow().roles.keys() == {COLLEAGUE, TEAM}
+        assert (await story.job()).notes == ()
+
+
+async def test_a_flow_outside_solutions_keeps_its_sharing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its co-owners come by Entra ids, its description from the flow service."""
+    flow = orders(description="By hand", inSolution=False, coOwners={COLLEAGUE: "CanView"})
+    flow["definition"] = definition(BUTTON | {"kind": "PowerApp"})
+    description = tenant_seed(flow, assumptions={"my_flows_have_rows": False})
+    async with wire_story(monkeypatch, tmp_path, description) as story:
+        await story.order()
+
+        await retired(story)
+        owner, text, roles, _ = await sharing_of(story)
+        assert (owner, text, roles) == (MAKER, "By hand", {COLLEAGUE: Role.CAN_VIEW})
+        assert "run-only users" in " ".join((await story.job()).notes)
+
+
+@pytest.mark.parametrize(
+    ("route", "code"),
+    [("dataverse.grant_access", "sharing"), ("dataverse.add_solution_component", "solution")],
+)
+async def test_a_refusal_blocks_and_a_retry_goes_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, route: str, code: str
+) -> None:
+    """The original goes on meanwhile, and nobody calls a copy that lacks its people."""
+    async with wire_story(monkeypatch, tmp_path, shared_orders()) as story:
+        story.tenant.faults.add(
+            Fault(route=route, status=403, code="0x80040220", message="prvShareWorkflow")
+        )
+        await story.order()
+        job = await story.job()
+        assert (job.state, job.code) == (JobState.BLOCKED, code)
+        assert "prvShareWorkflow" in job.reason
+
+        await story.retry()
+
+        await retired(story)
+
+
+async def test_a_disabled_owner_blocks_before_anything_is_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Who, and what to do; with another owner a retry goes on."""
+    members = [
+        {"id": APP, "isAdministrator": True, "mayImpersonate": True},
+        {"id": MAKER, "isDisabled": True},
+    ]
+    async with wire_story(monkeypatch, tmp_path, shared_orders(members=members)) as story:
+        await story.order()
+        job = await story.job()
+        assert (job.state, job.code) == (JobState.BLOCKED, "owner")
+        assert "Maker, is disabled" in job.reason
+        assert [flow.workflow_entity_id for flow in story.environment.order] == [ORDERS]
+
+        story.flow().owner = COLLEAGUE
+        story.flow().roles = {TRAINEE: Role.CAN_VIEW}
+        await story.retry()
+
+        await retired(story)
+        owner, _, roles, _ = await sharing_of(story)
+        assert (owner, roles) == (COLLEAGUE, {TRAINEE: Role.CAN_VIEW})

@@ -1,0 +1,152 @@
+"""A copy by the product's own services on the tenant over TLS: what it keeps, what it names."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.domain.jobs.job import JobState
+from tests.contract.tenant_world import APP, MAKER, bound, definition
+from tests.functional.copying.test_copied_definitions import ACTIONS, TRIGGER
+from tests.functional.wire.wire_seed import COLLEAGUE, ORDERS, orders, tenant_seed
+from tests.functional.wire.wire_story import WireStory, wire_story
+
+CONNECTOR = "shared_office365"
+SHORT = timedelta(hours=1)
+EMBEDDED = {
+    CONNECTOR: {
+        "runtimeSource": "embedded",
+        "connection": {"name": "mail-1"},
+        "api": {"name": CONNECTOR},
+    }
+}
+
+
+def settled_orders(**more: Any) -> dict[str, Any]:
+    """Return the orders' flow with everything set that a maker can set."""
+    flow = {"definition": definition(TRIGGER, ACTIONS), "connectionReferences": EMBEDDED}
+    return orders(**{**flow, **more})
+
+
+def described(*flows: dict[str, Any], owner: str = MAKER, **assumptions: Any) -> dict[str, Any]:
+    """Return a tenant whose one connection belongs to `owner`."""
+    connection = {"name": "mail-1", "api": CONNECTOR, "owner": owner}
+    return tenant_seed(*flows, assumptions=assumptions, connections=[connection])
+
+
+async def copied(story: WireStory, *, run: timedelta = timedelta(days=40)) -> dict[str, Any]:
+    """Let the original be copied and retired; return the copy's `properties`."""
+    await story.order(run=run)
+    job = await story.job()
+    assert job.state is JobState.RETIRED, (job.reason, job.instruction)
+    copy = story.flow(job.copy_id)
+    properties: dict[str, Any] = json.loads(copy.client_data)["properties"]
+    return properties
+
+
+@pytest.mark.parametrize("state", ["Started", "Stopped"])
+@pytest.mark.parametrize("in_solution", [True, False])
+async def test_a_copy_keeps_everything_and_names_a_reference(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, state: str, *, in_solution: bool
+) -> None:
+    """Of a flow in a solution and of one outside, on or off."""
+    seed = described(settled_orders(state=state, inSolution=in_solution))
+    async with wire_story(monkeypatch, tmp_path, seed) as story:
+        before = json.loads(story.flow().client_data)["properties"]
+
+        after = await copied(story)
+
+        (reference,) = story.environment.table("connectionreferences").values()
+        assert after["definition"] == before["definition"]
+        assert after["connectionReferences"][CONNECTOR]["connection"] == {
+            "connectionReferenceLogicalName": reference["connectionreferencelogicalname"]
+        }
+        assert reference["connectionid"] == "mail-1"
+        assert reference["_ownerid_value"] == story.environment.users[MAKER]["systemuserid"]
+        copy = story.flow((await story.job()).copy_id)
+        assert (copy.state, copy.owner) == (state, MAKER)
+
+
+async def test_older_shapes_are_converted_where_saves_refuse_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each operation names its reference and brings no authentication; nothing else changes."""
+    seed = described(settled_orders(), older_host_shapes_refused=True)
+    async with wire_story(monkeypatch, tmp_path, seed) as story:
+        before = json.loads(story.flow().client_data)["properties"]["definition"]
+
+        after = (await copied(story))["definition"]
+
+        for action in (before["actions"]["Send"], before["actions"]["Each"]["actions"]["Old"]):
+            action["inputs"]["host"]["connectionReferenceName"] = CONNECTOR
+            del action["inputs"]["authentication"]
+        assert after == before
+
+
+async def test_a_platform_that_names_the_connection_beside_the_reference_is_no_difference(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What it stores is read back as what was sent."""
+    seed = described(settled_orders(), saves_name_connections=True)
+    async with wire_story(monkeypatch, tmp_path, seed) as story:
+        after = await copied(story)
+
+        connection = after["connectionReferences"][CONNECTOR]["connection"]
+        assert connection["name"] == "mail-1"
+        assert connection["connectionReferenceLogicalName"].startswith("cmk_")
+
+
+async def test_a_definition_that_names_references_is_the_same_byte_for_byte(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The text is not decoded and written anew: spaces, escapes and numbers stay."""
+    seed = described(orders(connectionReferences=bound("cr1_mail")))
+    (environment,) = seed["environments"]
+    connector = f"/providers/Microsoft.PowerApps/apis/{CONNECTOR}"
+    environment["connectionReferences"] = [
+        {"connectionreferencelogicalname": "cr1_mail", "connectorid": connector}
+        | {"connectionid": "mail-1"}
+    ]
+    (flow,) = environment["flows"]
+    text = json.dumps(
+        {
+            "properties": {
+                "definition": flow.pop("definition"),
+                "connectionReferences": flow.pop("connectionReferences"),
+            },
+            "schemaVersion": "1.0.0.0",
+        },
+        indent=3,
+    )
+    flow["clientData"] = text.replace("done", "d\\u006fne \\u00e9 é")
+    async with wire_story(monkeypatch, tmp_path, seed) as story:
+        await story.order()
+
+        job = await story.job()
+        assert job.state is JobState.RETIRED, job.reason
+        assert story.flow(job.copy_id).client_data == flow["clientData"]
+
+
+async def test_a_connection_that_nobody_here_may_use_blocks_until_it_is_shared(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The row says which connection, whose it is, and who has to share it."""
+    seed = described(settled_orders(state="Stopped"), owner=COLLEAGUE)
+    async with wire_story(monkeypatch, tmp_path, seed) as story:
+        await story.order(run=SHORT)
+
+        job = await story.job()
+        assert (job.state, job.code) == (JobState.BLOCKED, "ConnectionAuthorizationFailed")
+        assert "mail-1 (shared_office365) of Colleague" in job.reason
+        assert "Colleague shares the connection with the app" in job.instruction
+        assert story.environment.table("connectionreferences") == {}
+
+        story.environment.connections["mail-1"].shared_with.add(APP)
+        await story.retry()
+
+        job = await story.job(ORDERS)
+        assert job.state is JobState.RETIRED, (job.reason, job.instruction)
+        (reference,) = story.environment.table("connectionreferences").values()
+        assert reference["_ownerid_value"] == story.environment.users[APP]["systemuserid"]

@@ -1,0 +1,90 @@
+"""Deletes of retired originals by the app's own adapters, over the wire: made, listed, undone."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from local_cloud.tenant.environments.flow import FlowState
+from shared.domain.jobs.deletion import Deletion, DeletionState
+from shared.domain.jobs.job import JobState
+from shared.use_cases import decide_plan
+from shared.use_cases.delete_originals import delete_originals
+from shared.use_cases.order_deletions import DeletionOrder, order_deletions
+from tests.contract.tenant_world import ENVIRONMENT
+from tests.functional.wire.wire_seed import ORDERS, orders, tenant_seed
+from tests.functional.wire.wire_story import WireStory, retired, wire_story
+
+DAY = timedelta(days=1)
+
+
+async def deleted_on_its_date(story: WireStory) -> Deletion:
+    """Remediate, order all deletes for a day ahead, let the day come; return the one row."""
+    await story.order(run=20 * DAY)
+    await retired(story)
+    approval = DeletionOrder(on=story.services.now + DAY, by="admin@contoso.example")
+    await order_deletions(story.services, story.remediation.id, approval)
+    await story.run(DAY + timedelta(minutes=1))
+    for _ in range(3):
+        await delete_originals(story.services)
+        await story.run(timedelta(minutes=5))
+    (row,) = await story.services.tables.deletions.all(ENVIRONMENT)
+    return row
+
+
+@pytest.mark.parametrize("in_solution", [True, False])
+@pytest.mark.parametrize("has_row", [True, False])
+async def test_an_original_goes_and_leaves_the_list(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, in_solution: bool, has_row: bool
+) -> None:
+    """In a solution or outside, with a row of its own or without: archived, then in the bin."""
+    assumptions = {"my_flows_have_rows": has_row}
+    description = tenant_seed(orders(inSolution=in_solution), assumptions=assumptions)
+    async with wire_story(monkeypatch, tmp_path, description) as story:
+        url = story.url_of()
+        original = story.flow()
+        await story.post(url)
+
+        row = await deleted_on_its_date(story)
+
+        assert row.state is DeletionState.DELETED, row
+        assert row.is_listed is False
+        assert original.state == FlowState.DELETED
+        assert await story.post(url) == 400
+        (archive,) = await story.services.tables.run_archives.all(ENVIRONMENT)
+        assert archive.runs == 1
+        assert story.secrets_seen() == []
+
+
+async def test_a_flow_outside_solutions_comes_back_with_its_url(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The rollback restores it from the recycle bin; its callers never changed."""
+    description = tenant_seed(orders(inSolution=False))
+    async with wire_story(monkeypatch, tmp_path, description) as story:
+        url = story.url_of()
+        row = await deleted_on_its_date(story)
+
+        await decide_plan.roll_back(story.services, story.remediation.id)
+        await story.run(timedelta(days=30))
+
+        job = await story.job()
+        assert row.state is DeletionState.DELETED
+        assert job.state is JobState.ROLLED_BACK, (job.reason, job.instruction)
+        assert await story.post(url) < 300
+        assert story.flow(ORDERS).state == FlowState.STARTED
+
+
+async def test_a_flow_that_left_the_bin_cannot_be_restored(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """After 21 days the platform knows nothing of it; the job is retired again."""
+    description = tenant_seed(orders(inSolution=False))
+    async with wire_story(monkeypatch, tmp_path, description) as story:
+        await deleted_on_its_date(story)
+        await story.run(timedelta(days=22))
+
+        await decide_plan.roll_back(story.services, story.remediation.id)
+        await story.run(timedelta(days=30))
+
+        await retired(story)

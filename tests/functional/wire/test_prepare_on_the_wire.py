@@ -1,0 +1,140 @@
+"""What is done before a key is applied, by the product's own services, over TLS."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.domain.jobs.job import JobState
+from shared.domain.plans.plan_item import PlannedAction
+from shared.domain.plans.remediation import RemediationMode
+from shared.use_cases import decide_plan
+from tests.contract.tenant_world import ENVIRONMENT, definition
+from tests.functional.wire.wire_seed import flow_seed, orders, tenant_seed
+from tests.functional.wire.wire_story import SHORT, WireStory, wire_story
+
+ADMIN = "f0000000-0000-4000-8000-0000000000ad"
+PREPARE = RemediationMode.PREPARE
+_MANAGEMENT = "shared_flowmanagement"
+
+
+def app_flow(number: int = 1, *, name: str = "") -> dict[str, Any]:
+    """Return a Power Apps (V1) flow outside a solution that reads an input."""
+    flow_id = f"f0000000-0000-4000-8000-0000000001{number:02d}"
+    schema = {"properties": {"Name_Value": {"type": "string"}}, "required": ["Name_Value"]}
+    trigger = {"type": "Request", "kind": "PowerApp", "inputs": {"schema": schema}}
+    actions = {"Use": {"type": "Compose", "inputs": "@triggerBody()?['Name_Value']"}}
+    more = {"name": name} if name else {}
+    content = definition(trigger, actions)
+    return flow_seed(flow_id, f"App {number}", content, inSolution=False, **more)
+
+
+def admin_flow() -> dict[str, Any]:
+    """Return a recurrence with *List flows as Admin (V1)*, in a solution."""
+    host = {
+        "apiId": f"/providers/Microsoft.PowerApps/apis/{_MANAGEMENT}",
+        "connectionName": _MANAGEMENT,
+        "operationId": "ListFlowsInEnvironment",
+    }
+    action = {
+        "type": "OpenApiConnection",
+        "inputs": {"host": host, "parameters": {"environmentName": "x"}},
+    }
+    trigger = {"type": "Recurrence", "recurrence": {"frequency": "Day", "interval": 1}}
+    return flow_seed(ADMIN, "Admin", definition(trigger, {"List": action}))
+
+
+async def staying(story: WireStory) -> set[str]:
+    """Return the titles of the flows that stay, or would stay, on Microsoft's key."""
+    flows = await story.services.flow_reports.microsoft_key_flows(
+        ENVIRONMENT, cannot_migrate_only=True
+    )
+    return {flow.display_name for flow in flows}
+
+
+async def test_flows_are_added_to_a_solution_twenty_a_call(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Forty-five flows take three calls; none of them stays any more, and the HTTP flow does."""
+    seed = tenant_seed(*(app_flow(number) for number in range(45)), orders(), policy=None)
+    async with wire_story(monkeypatch, tmp_path, seed) as story:
+        before = await staying(story)
+
+        await story.order(mode=PREPARE, run=SHORT)
+
+        jobs = await story.jobs()
+        assert len(before) == 46
+        assert {job.state for job in jobs.values()} == {JobState.PREPARED}, jobs
+        assert len(jobs) == 45
+        assert await staying(story) == {"Take orders"}
+        routes = story.tenant.calls.routes
+        assert routes["flow_service.admin_move_into_solution"] == 3
+        # Each flow is read back once, and the first of each batch was looked at before.
+        assert routes["flow_service.admin_get_flow"] == 45 + 3
+
+
+async def test_a_named_flow_is_converted_and_put_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its name in the flow service is not its Dataverse id, as with real flows."""
+    name = "e0000000-0000-4000-8000-0000000000f1"
+    async with wire_story(monkeypatch, tmp_path, tenant_seed(app_flow(name=name), policy=None)) as (
+        story
+    ):
+        (flow,) = story.environment.order
+        before = flow.client_data
+
+        await story.order(name, mode=PREPARE, run=SHORT)
+        (job,) = (await story.jobs()).values()
+        converted = flow.client_data
+        stays = await staying(story)
+        await decide_plan.roll_back(story.services, story.remediation.id)
+        await story.run(SHORT)
+
+        assert job.state is JobState.PREPARED, job
+        assert stays == set()
+        text = json.dumps(json.loads(converted))
+        assert '"kind": "PowerAppV2"' in text
+        assert "triggerBody()?['text']" in text
+        (job,) = (await story.jobs()).values()
+        assert job.state is JobState.ROLLED_BACK, job
+        assert json.loads(flow.client_data) == json.loads(before)
+        assert flow.is_in_solution
+
+
+async def test_an_action_is_changed_under_a_key_where_the_flow_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Then it is gone from both lists: the next remediation has no migration to wait for."""
+    async with wire_story(monkeypatch, tmp_path, tenant_seed(admin_flow())) as story:
+        before = await staying(story)
+
+        await story.order(ADMIN, run=SHORT)
+
+        (item,) = await story.services.tables.plans.all((await story.environment_job()).id)
+        assert before == {"Admin"}
+        assert item.action is PlannedAction.EDIT_ACTION
+        assert "+" in item.proposal
+        assert (await story.job(ADMIN)).state is JobState.PREPARED
+        assert "ListFlowsInEnvironment_V2" in story.flow(ADMIN).client_data
+        everything = await story.services.flow_reports.microsoft_key_flows(
+            ENVIRONMENT, cannot_migrate_only=False
+        )
+        assert everything == []
+
+
+async def test_an_application_that_is_not_let_in_is_told_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whether the platform takes this call from an application is unproven."""
+    async with wire_story(monkeypatch, tmp_path, tenant_seed(app_flow(), policy=None)) as story:
+        (flow,) = story.environment.order
+        story.assumptions.delegated_only.add("flow_service.admin_move_into_solution")
+
+        await story.order(mode=PREPARE, run=SHORT)
+
+        (job,) = (await story.jobs()).values()
+        assert job.state is JobState.BLOCKED
+        assert job.instruction
+        assert not flow.is_in_solution

@@ -1,0 +1,247 @@
+"""What stops a flow job without a refusal, or passes by itself, played over the wire.
+
+Answers that lie, names that change, relatives, deletions, migrations, throttles, lost answers.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from local_cloud.tenant.core.faults import Fault, FaultKind
+from local_cloud.tenant.entra.directory import Directory
+from local_cloud.tenant.environments.flow import FlowState
+from local_cloud.tenant.flows.lifecycle import delete, turn_on
+from shared.domain.jobs.job import JobState
+from shared.domain.jobs.refusals import instruction_for
+from shared.domain.plans.plan_item import PlannedAction
+from shared.domain.plans.remediation import EnvironmentJobState
+from tests.contract.tenant_world import (
+    APP,
+    BUTTON,
+    DAILY,
+    ENVIRONMENT,
+    HTTP,
+    MAKER,
+    POLICY_ID,
+    bound,
+    child_action,
+    definition,
+)
+from tests.functional.wire.wire_seed import (
+    CHILD,
+    COLLEAGUE,
+    ORDERS,
+    flow_seed,
+    mail,
+    orders,
+    tenant_seed,
+)
+from tests.functional.wire.wire_story import SHORT, refused, retired, wire_story
+
+
+async def test_an_activation_that_did_nothing_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The platform says 204 and leaves the copy off; the next try turns it on."""
+    description = tenant_seed(orders(), assumptions={"activations_that_do_not_stick": 1})
+    async with wire_story(monkeypatch, tmp_path, description) as story:
+        await story.order(run=SHORT)
+
+        job = await story.job()
+        assert (job.state, job.code) == (JobState.BLOCKED, "state")
+        assert "Take orders on, but it is off" in job.reason
+        assert "turn the flow on; then retry" in job.instruction
+        await story.retry()
+        await retired(story)
+
+
+async def test_a_flow_name_that_changes_on_activation_is_found_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By the Dataverse id, which stays; nobody has to do anything."""
+    description = tenant_seed(orders(), assumptions={"activation_changes_flow_name": True})
+    async with wire_story(monkeypatch, tmp_path, description) as story:
+        await story.order()
+
+        job = await story.job()
+        assert job.copy_flow_name != job.copy_id
+        await retired(story)
+
+
+async def test_a_child_that_was_never_on_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The parent's copy runs the child's copy, which stays off because its original is off."""
+    child = flow_seed(CHILD, "Book", definition(BUTTON), state="Stopped", heldBack=True)
+    parent = flow_seed(ORDERS, "Take orders", definition(HTTP, child_action(CHILD)))
+    async with wire_story(monkeypatch, tmp_path, tenant_seed(child, parent)) as story:
+        await story.order(run=SHORT)
+
+        await refused(story, "ChildFlowNeverPublished", "Child flow: Book (CMK).")
+        copy = story.flow((await story.job(CHILD)).copy_id)
+        turn_on(story.tenant, story.environment, copy, MAKER)
+        await story.retry()
+        await retired(story)
+        assert (await story.job(CHILD)).state is JobState.RETIRED
+
+
+async def test_a_copy_that_cannot_take_over_leaves_the_original_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A self-starting flow is back on when its copy may not use the connection."""
+    daily = flow_seed(ORDERS, "Daily mail", definition(DAILY), heldBack=True)
+    daily["connectionReferences"] = bound("cr1_mail")
+    async with wire_story(monkeypatch, tmp_path, tenant_seed(daily, **mail(COLLEAGUE))) as story:
+        await story.order(run=SHORT)
+
+        job = await refused(story, "ConnectionAuthorizationFailed", "mail-1", "of Colleague")
+        assert story.flow(job.copy_id).state == FlowState.STOPPED
+        story.environment.connections["mail-1"].shared_with.add(APP)
+        await story.retry()
+        await retired(story)
+        assert story.flow().state == FlowState.STOPPED
+
+
+async def test_an_original_that_was_deleted_can_be_restored(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The job says what to restore and until when; then it goes on."""
+    async with wire_story(monkeypatch, tmp_path, tenant_seed(orders())) as story:
+        await story.order(run=timedelta(minutes=5))
+        original = story.flow()
+        delete(story.tenant, story.environment, original)
+
+        await story.run(timedelta(days=9))
+
+        job = await story.job()
+        assert (job.state, job.code) == (JobState.BLOCKED, "original")
+        assert job.reason == "The original Take orders is gone."
+        assert "Restore it in Power Automate (21 days)" in job.instruction
+        story.environment.restore_flow(original)
+        await story.retry()
+        await retired(story)
+
+
+async def test_an_app_that_loses_its_registration_is_told_before_anything_is_planned(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The environment's job is blocked with what to register; a retry plans and copies."""
+    async with wire_story(monkeypatch, tmp_path, tenant_seed(orders())) as story:
+        app = story.tenant.part(Directory).principals[APP]
+        story.between = lambda: setattr(app, "is_admin", False)
+        await story.order(run=SHORT)
+
+        job = await story.environment_job()
+        assert job.state is EnvironmentJobState.BLOCKED
+        assert "UserMissingRequiredPermission" in job.reason
+        assert job.instruction == instruction_for("UserMissingRequiredPermission")
+        app.is_admin = True
+        await story.retry()
+        await retired(story)
+
+
+async def test_a_flow_that_is_not_shown_holds_back_no_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is in the plan with what to do; the flows beside it are copied."""
+    hidden = flow_seed(CHILD, "Hidden", definition(HTTP), inSolution=False)
+    assumed = {"my_flows_have_rows": False, "definitions_hidden_from_administrators": True}
+    description = tenant_seed(orders(), hidden, assumptions=assumed)
+    async with wire_story(monkeypatch, tmp_path, description) as story:
+        await story.order()
+
+        items = await story.services.tables.plans.all((await story.environment_job()).id)
+        (item,) = [one for one in items if one.workflow_id == CHILD]
+        assert item.action is PlannedAction.BLOCKED
+        assert item.instruction == instruction_for("DefinitionNotShown")
+        await retired(story)
+
+
+async def test_a_migration_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The link, then each flow that moves by itself; only then is anything copied."""
+    moving = flow_seed(CHILD, "Daily", definition(DAILY))
+    description = tenant_seed(orders(), moving, policy=None, migrationSeconds=3 * 86_400)
+    async with wire_story(monkeypatch, tmp_path, description) as story:
+        control = f"{story.server.control_url}/environments/{ENVIRONMENT}/link"
+        async with story.session.post(control, json={"systemId": POLICY_ID}) as answer:
+            assert answer.status < 300
+        await story.order(run=timedelta(days=2))
+        assert (await story.environment_job()).state is EnvironmentJobState.WAITING_FOR_MIGRATION
+        assert await story.jobs() == {}
+
+        await story.run(timedelta(days=40))
+
+        assert set(await story.jobs()) == {ORDERS}
+        await retired(story)
+
+
+PASSING = {
+    "a write that meets a migration": Fault(
+        route="dataverse.patch_workflow",
+        status=409,
+        code="EnvironmentMigrationInProgress",
+        message="A key is being applied.",
+    ),
+    "a save at the same time": Fault(
+        route="dataverse.patch_workflow", status=409, code="Conflict", message="Being saved."
+    ),
+    "a row that was changed": Fault(
+        route="dataverse.patch_workflow", skip=1, status=412, code="0x80060882", message="Changed."
+    ),
+    "a token that has expired": Fault(
+        route="dataverse.patch_workflow",
+        status=401,
+        code="ExpiredAuthenticationToken",
+        message="Expired.",
+    ),
+    "too many calls": Fault(
+        route="flow_service.*",
+        times=3,
+        status=429,
+        code="TooManyRequests",
+        message="Rate limit is exceeded.",
+        headers={"Retry-After": "60"},
+    ),
+    "a co-ownership that takes some minutes to arrive": Fault(
+        route="flow_service.list_callback_url",
+        times=7,
+        status=403,
+        code="ConnectionAuthorizationFailed",
+        message="The caller with object id 'a' does not have permission for connection 'b' under "
+        "Api 'shared_logicflows'.",
+    ),
+    "a service that is down": Fault(route="flow_service.*", skip=6, times=5),
+    "a write without an answer": Fault(
+        route="dataverse.patch_workflow", kind=FaultKind.DROP_AFTER, times=2
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PASSING)
+async def test_what_passes_needs_nobody(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The job looks again by itself, is never blocked, and ends retired."""
+    async with wire_story(monkeypatch, tmp_path, tenant_seed(orders())) as story:
+        story.tenant.faults.add(replace(PASSING[name]))
+
+        await story.order()
+
+        assert story.tenant.faults.is_empty
+        job = await story.job()
+        assert {JobState.BLOCKED, JobState.FAILED}.isdisjoint(one.state for one in job.history)
+        await retired(story)
+
+
+async def test_a_tenant_that_throttles_is_obeyed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its budget is below the app's own: every wait is as long as it asks for, none is counted."""
+    description = tenant_seed(orders()) | {"budgets": {"flow_service": {"calls": 5, "seconds": 60}}}
+    async with wire_story(monkeypatch, tmp_path, description) as story:
+        await story.order()
+
+        assert story.tenant.calls.throttled["flow_service"] > 0
+        await retired(story)

@@ -1,0 +1,285 @@
+"""One remediation by the product's own services, against a tenant behind TLS and a tunnel.
+
+Everything is what runs in Azure (`build_services`, adapters, Azure's identity libraries, the store
+in a folder) but for the queues, which deliver in this process, and the clock, which is the
+tenant's and can be moved.
+"""
+
+import base64
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import yarl
+
+from local_cloud.tenant.core.assumptions import Assumptions
+from local_cloud.tenant.core.clock import Clock
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.environments.environment import Environment
+from local_cloud.tenant.environments.flow import Flow, FlowState
+from local_cloud.tenant.environments.power_platform import PowerPlatform
+from local_cloud.tenant.flows.self_starting import tick
+from local_cloud.tenant.flows.trigger_urls import callback
+from local_cloud.tenant.seed.tenant import seed
+from local_cloud.tenant.serving.server import TenantServer
+from shared.adapters.entra.identity import OperatorCredential, OperatorSettings
+from shared.adapters.flow_service import flows as flow_service
+from shared.adapters.http import client as http_client
+from shared.adapters.system_clock import SystemClock
+from shared.bootstrap import build_services
+from shared.domain.environment import EnvironmentSettings, Mode
+from shared.domain.jobs.job import FlowJob, JobState
+from shared.domain.jobs.refusals import instruction_for
+from shared.domain.plans.remediation import EnvironmentJob, Origin, Remediation, RemediationMode
+from shared.services import Services
+from shared.settings import Settings
+from shared.use_cases import decide_plan
+from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.start_remediation import StartRemediation, order_remediation
+from tests.contract.adapter_world import trusting_transport
+from tests.contract.tenant_world import (
+    APP_CLIENT,
+    ENVIRONMENT,
+    TENANT_ID,
+)
+from tests.functional.wire.wire_seed import ORDERS, SUBSCRIPTION
+from tests.twins.driver import USE_CASES, NeverEndsError
+from tests.twins.messages import Delivered, Delivery, MessagesTwin
+
+OPERATOR_CLIENT = "a0000000-0000-4000-8000-0000000000e1"
+CACHE_SECRET = "https://kv-cmk.vault.azure.net/secrets/operator-token-cache"
+#: Long enough for all that does not wait for days.
+SHORT = timedelta(hours=1)
+#: More deliveries than any story needs without time passing.
+_MOST_AT_ONCE = 20_000
+#: More calls a minute than any test makes.
+PLENTY = 1_000_000
+_BUS = "Endpoint=sb://localhost:9;SharedAccessKeyName=x;SharedAccessKey=eA==;UseDevelopmentEmulator=true;"
+
+
+@dataclass(slots=True, kw_only=True)
+class WireStory:
+    """The tenant, the app's services on it, and the queues between them."""
+
+    tenant: Tenant
+    server: TenantServer
+    services: Services
+    messages: MessagesTwin
+    session: aiohttp.ClientSession
+    folder: Path
+    #: Called once, between an order and its first delivery.
+    between: Callable[[], object] = lambda: None
+    remediation: Remediation = field(init=False)
+
+    # --- the tenant ---------------------------------------------------------------------------
+
+    @property
+    def platform(self) -> PowerPlatform:
+        """The tenant's Power Platform."""
+        return self.tenant.part(PowerPlatform)
+
+    @property
+    def assumptions(self) -> Assumptions:
+        """What the tenant assumes about the platform."""
+        return self.platform.assumptions
+
+    @property
+    def environment(self) -> Environment:
+        """The environment under the key."""
+        return self.platform.environments[ENVIRONMENT]
+
+    def flow(self, flow_id: str = ORDERS) -> Flow:
+        """Return a flow of the tenant by its Dataverse id."""
+        return self.environment.workflows[flow_id]
+
+    def url_of(self, flow_id: str = ORDERS) -> str:
+        """Return a flow's trigger URL."""
+        return str(callback(self.environment, self.flow(flow_id))["value"])
+
+    async def post(self, url: str) -> int:
+        """Call a trigger URL as an outside system does, and return the status."""
+        proxy = self.server.proxy_url
+        async with self.session.post(yarl.URL(url, encoded=True), json={}, proxy=proxy) as answer:
+            return answer.status
+
+    def secrets_seen(self, *texts: str) -> list[str]:
+        """Return the flows whose signature stands in the state or in one of these texts."""
+        state = b"".join(path.read_bytes() for path in self.folder.glob("state.db*"))
+        seen = [*(text.encode() for text in texts), state]
+        return [
+            flow.display_name
+            for flow in self.environment.order
+            if any(flow.signature().encode() in text for text in seen)
+        ]
+
+    # --- the app ------------------------------------------------------------------------------
+
+    async def order(
+        self,
+        *flow_ids: str,
+        mode: RemediationMode = RemediationMode.APPLY,
+        run: timedelta = timedelta(days=40),
+    ) -> None:
+        """Order a remediation, which needs no approval here, and let time pass."""
+        order = StartRemediation(
+            mode=mode,
+            origin=Origin.ORDER,
+            cause="order-1",
+            environment_ids=tuple(self.platform.environments),
+            flow_ids=flow_ids,
+        )
+        self.remediation = await order_remediation(self.services, order)
+        self.between()
+        await self.run(run)
+
+    async def retry(self, *, run: timedelta = timedelta(days=40)) -> None:
+        """Retry what is stuck and let time pass."""
+        await decide_plan.retry(self.services, self.remediation.id)
+        await self.run(run)
+
+    async def job(self, flow_id: str = ORDERS) -> FlowJob:
+        """Return the job of one original."""
+        return (await self.jobs())[flow_id]
+
+    async def jobs(self, environment_id: str = ENVIRONMENT) -> dict[str, FlowJob]:
+        """Return an environment's jobs by the original's id."""
+        jobs = await self.services.tables.jobs.all(environment_id)
+        return {job.original_id: job for job in jobs}
+
+    async def environment_job(self) -> EnvironmentJob:
+        """Return the remediation's one environment job."""
+        (job,) = await self.services.tables.environment_jobs.all(self.remediation.id)
+        return job
+
+    async def run(self, time: timedelta) -> None:
+        """Deliver what is due for this long; where nothing is, time jumps to what comes next."""
+        until = self.services.now + time
+        at_once = 0
+        while at_once < _MOST_AT_ONCE:
+            if await self._deliver():
+                at_once += 1
+                continue
+            if self.services.now >= until:
+                return
+            at_once = 0
+            await self._pass_time(until)
+        raise NeverEndsError(f"{at_once} deliveries at one moment and still more")
+
+    async def _pass_time(self, until: datetime) -> None:
+        due = min(self.messages.next_due(*USE_CASES) or until, until)
+        self.tenant.clock.advance(max(0.0, (due - self.services.now).total_seconds()))
+        await tick(self.tenant)
+        await resend_overdue(self.services)
+
+    async def _deliver(self) -> bool:
+        for queue, use_case in USE_CASES.items():
+
+            async def handle(message: Delivered, use_case: Any = use_case) -> None:
+                await use_case(self.services, message)
+
+            outcome = await self.messages.deliver_next(queue, handle)
+            if outcome is not Delivery.NOTHING_DUE:
+                return True
+        return False
+
+
+def settings_of(folder: Path) -> Settings:
+    """Return the app's settings: its own defaults but for what names things, and the budgets."""
+    named: dict[str, Any] = {"ServiceBusConnection": _BUS}
+    return Settings(
+        tenant_id=TENANT_ID,
+        subscription_ids=(SUBSCRIPTION,),
+        client_id=APP_CLIENT,
+        operator_client_id=OPERATOR_CLIENT,
+        operator_token_cache_secret=CACHE_SECRET,
+        state_folder=folder,
+        archive_key=base64.urlsafe_b64encode(bytes(32)).decode(),
+        flow_service_calls_per_minute=PLENTY,
+        dataverse_calls_per_minute=PLENTY,
+        resource_manager_calls_per_minute=PLENTY,
+        **named,
+    )
+
+
+@asynccontextmanager
+async def wire_story(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, description: dict[str, Any]
+) -> AsyncIterator[WireStory]:
+    """Serve a tenant and give the app's services on it, the operator signed in, mode auto."""
+    tenant = Tenant()
+    seed(tenant, description)
+    async with TenantServer(tenant) as server, AsyncExitStack() as closing:
+        _point_at(monkeypatch, server, tenant.clock)
+        built = build_services(settings_of(folder), closing)
+        messages = MessagesTwin(built.clock)
+        services = replace(built, messages=messages)
+        trust = ssl.create_default_context(cafile=server.ca_file)
+        session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust))
+        await closing.enter_async_context(session)
+        story = WireStory(
+            tenant=tenant,
+            server=server,
+            services=services,
+            messages=messages,
+            session=session,
+            folder=folder,
+        )
+        await _sign_in(services)
+        await _opt_in(services, tenant.part(PowerPlatform).environments)
+        tenant.calls.reset()
+        yield story
+
+
+def _point_at(monkeypatch: pytest.MonkeyPatch, server: TenantServer, clock: Clock) -> None:
+    """Point all that goes out at the tenant, by the environment; the time is the tenant's."""
+    monkeypatch.setenv("HTTPS_PROXY", server.proxy_url)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", server.ca_file)
+    monkeypatch.setenv("IDENTITY_ENDPOINT", server.identity_endpoint)
+    monkeypatch.setenv("IDENTITY_HEADER", server.identity_header)
+    monkeypatch.setattr(
+        http_client, "default_transport", lambda: trusting_transport(server.ca_file)
+    )
+    monkeypatch.setattr(SystemClock, "now", lambda _: clock.now())
+
+
+async def _sign_in(services: Services) -> None:
+    """Sign the operator in, as the command line does: the app finds the token cache."""
+    secrets = services.callers["key_vault_secret"]._secrets  # type: ignore[attr-defined]
+    operator = OperatorCredential(
+        OperatorSettings(tenant_id=TENANT_ID, client_id=OPERATOR_CLIENT, cache_secret=CACHE_SECRET),
+        secrets,
+    )
+    await operator.sign_in(flow_service.SCOPE, lambda _: None)
+
+
+async def _opt_in(services: Services, environment_ids: Iterable[str]) -> None:
+    for identity in environment_ids:
+        row = EnvironmentSettings(environment_id=identity, mode=Mode.AUTO, limit=PLENTY)
+        await services.tables.environments.upsert(row)
+
+
+# --- what stories look for ------------------------------------------------------------------------
+
+
+async def refused(story: WireStory, code: str, *names: str, flow_id: str = ORDERS) -> FlowJob:
+    """Check that a flow's job stands blocked and says what to do, and that its callers work."""
+    job = await story.job(flow_id)
+    assert (job.state, job.code) == (JobState.BLOCKED, code), job
+    assert job.instruction == instruction_for(code)
+    for name in (job.display_name, *names):
+        assert name in job.reason
+    assert story.flow(flow_id).state == FlowState.STARTED
+    return job
+
+
+async def retired(story: WireStory, flow_id: str = ORDERS) -> None:
+    """Check that a job has come to its end."""
+    job = await story.job(flow_id)
+    assert job.state is JobState.RETIRED, job
+    assert story.flow(job.copy_id).state == FlowState.STARTED
