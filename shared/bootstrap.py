@@ -8,6 +8,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -20,16 +21,19 @@ if TYPE_CHECKING:
 
     from shared.adapters.http.client import HttpClient
     from shared.adapters.state.call_budget import CallBudget
-    from shared.callers import CallerPorts
     from shared.ports import (
+        AppSettings,
         Archive,
         CanvasApps,
         Clock,
+        Environments,
+        EnvironmentVariables,
         FlowAccess,
         FlowPages,
         Messages,
         Secrets,
         Store,
+        Workflows,
     )
 
 #: Of each event loop its own, since connections belong to a loop. An app has one loop.
@@ -87,20 +91,19 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
 
     ground = _ground(settings, closing)
     outside = _Outside(ground)
-    callers = outside.caller_ports()
     return Services(
         settings=settings,
         clock=ground.clock,
         tables=Tables(ground.store),
         archive=_archive(ground),
         messages=_messages(ground),
-        environments=callers.environments,
+        environments=outside.environments,
         flow_reports=FlowServiceReports(ground.http, outside.flow_service),
         flow_pages=outside.flow_pages(),
-        flow_access=outside.flow_access(callers.secrets),
+        flow_access=outside.flow_access(),
         flow_switch=FlowServiceSwitch(ground.http, outside.flow_service),
         flow_placement=FlowServicePlacement(ground.http, outside.flow_service),
-        workflows=callers.workflows,
+        workflows=outside.workflows,
         connection_references=DataverseConnectionReferences(outside.dataverse),
         flow_sharing=DataverseSharing(outside.dataverse),
         principals=DataversePrincipals(outside.dataverse),
@@ -109,9 +112,9 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
         service_tags=DiscoveredServiceTags(
             ground.http, outside.resource_manager, settings.subscription_ids[0]
         ),
-        callers=caller_kinds(callers),
-        firewalls=firewall_kinds(outside.resources),
-        assessment=outside.assessment_ports(callers.canvas_apps),
+        callers=caller_kinds(outside, settings),
+        firewalls=firewall_kinds(outside, settings),
+        assessment=outside.assessment_ports(),
     )
 
 
@@ -243,7 +246,7 @@ class _Outside:
             ground.http, self.resource_manager, settings.subscription_ids
         )
 
-    def assessment_ports(self, canvas_apps: "CanvasApps") -> AssessmentPorts:
+    def assessment_ports(self) -> AssessmentPorts:
         """Return what only an assessment asks."""
         from shared.adapters.dataverse.machine_groups import DataverseMachineGroups
         from shared.adapters.dataverse.organization import DataverseOrganization
@@ -252,7 +255,7 @@ class _Outside:
         http = self._ground.http
         return AssessmentPorts(
             connections=PowerAppsConnections(http, self.power_platform),
-            canvas_apps=canvas_apps,
+            canvas_apps=self.canvas_apps,
             machine_groups=DataverseMachineGroups(self.dataverse),
             organization=DataverseOrganization(self.dataverse),
         )
@@ -267,29 +270,43 @@ class _Outside:
         listing = replace(whole, budget=share)
         return ServiceFlowPages(ground.http, self.dataverse, listing)
 
-    def caller_ports(self) -> "CallerPorts":
-        """Return what the caller kinds need; other parts use the same."""
-        from shared.adapters.azure.app_settings import SiteAppSettings
-        from shared.adapters.azure.key_vault_secrets import VaultSecrets
-        from shared.adapters.dataverse.environment_variables import DataverseEnvironmentVariables
-        from shared.adapters.dataverse.workflows import DataverseWorkflows
-        from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
+    @cached_property
+    def environments(self) -> "Environments":
         from shared.adapters.power_platform.admin import PowerPlatformAdmin
-        from shared.callers import CallerPorts
 
-        ground, dataverse = self._ground, self.dataverse
-        return CallerPorts(
-            environments=PowerPlatformAdmin(ground.http, self.power_platform),
-            workflows=DataverseWorkflows(dataverse),
-            environment_variables=DataverseEnvironmentVariables(dataverse),
-            app_settings=SiteAppSettings(self.resources),
-            secrets=VaultSecrets(self.vaults, self.resources),
-            canvas_apps=PowerAppsCanvasApps(ground.http, self.power_platform),
-            variable_staleness=ground.settings.variable_staleness,
-            secret_staleness=ground.settings.secret_staleness,
-        )
+        return PowerPlatformAdmin(self._ground.http, self.power_platform)
 
-    def flow_access(self, secrets: "Secrets") -> "FlowAccess":
+    @cached_property
+    def workflows(self) -> "Workflows":
+        from shared.adapters.dataverse.workflows import DataverseWorkflows
+
+        return DataverseWorkflows(self.dataverse)
+
+    @cached_property
+    def environment_variables(self) -> "EnvironmentVariables":
+        from shared.adapters.dataverse.environment_variables import DataverseEnvironmentVariables
+
+        return DataverseEnvironmentVariables(self.dataverse)
+
+    @cached_property
+    def app_settings(self) -> "AppSettings":
+        from shared.adapters.azure.app_settings import SiteAppSettings
+
+        return SiteAppSettings(self.resources)
+
+    @cached_property
+    def secrets(self) -> "Secrets":
+        from shared.adapters.azure.key_vault_secrets import VaultSecrets
+
+        return VaultSecrets(self.vaults, self.resources)
+
+    @cached_property
+    def canvas_apps(self) -> "CanvasApps":
+        from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
+
+        return PowerAppsCanvasApps(self._ground.http, self.power_platform)
+
+    def flow_access(self) -> "FlowAccess":
         """Return the access to flows: the application's, and the operator's if there is one."""
         from shared.adapters.entra.identity import OperatorCredential, OperatorSettings
         from shared.adapters.entra.no_operator import NoOperator
@@ -303,7 +320,7 @@ class _Outside:
                 client_id=settings.operator_client_id,
                 cache_secret=settings.operator_token_cache_secret,
             )
-            operator = OperatorCredential(chosen, secrets)
+            operator = OperatorCredential(chosen, self.secrets)
         as_operator = replace(self.flow_service, credential=operator)
         return FlowServiceAccess(self._ground.http, self.flow_service, as_operator, operator)
 

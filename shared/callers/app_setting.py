@@ -49,9 +49,9 @@ class AppSettingCallers:
     stays_home = False
     assessed_apart = False
 
-    def __init__(self, settings: AppSettings, secrets: Secrets) -> None:
+    def __init__(self, app_settings: AppSettings, secrets: Secrets) -> None:
         """`secrets` tells what a reference that is pinned to a version holds."""
-        self._settings = settings
+        self._settings = app_settings
         self._secrets = secrets
 
     async def find(

@@ -35,9 +35,9 @@ class CanvasAppCallers:
     stays_home = True
     assessed_apart = True
 
-    def __init__(self, apps: CanvasApps) -> None:
-        """`apps` are read in an administrator's view."""
-        self._apps = apps
+    def __init__(self, canvas_apps: CanvasApps) -> None:
+        """`canvas_apps` are read in an administrator's view."""
+        self._apps = canvas_apps
 
     async def find(
         self,

@@ -6,7 +6,6 @@ before every flow that uses the variable has been saved again, unchanged.
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from datetime import timedelta
 
 from shared.callers.search import DATAVERSE_REMEDY, Refusals, callers_in, environment_id
 from shared.domain.callers.caller import Caller, CallerValue
@@ -17,10 +16,9 @@ from shared.domain.flow import Workflow, WorkflowChange
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from shared.errors import Conflict, NotFound, Refused
 from shared.ports import Environments, EnvironmentVariable, EnvironmentVariables, Workflows
+from shared.settings import Settings
 
 VALUE, DEFAULT = "value", "default"
-#: One page of the documents says up to an hour, another until a save, which a write makes (§14.3).
-VARIABLE_STALENESS = timedelta(hours=1)
 
 
 class EnvironmentVariableCallers:
@@ -33,14 +31,14 @@ class EnvironmentVariableCallers:
 
     def __init__(
         self,
-        variables: EnvironmentVariables,
+        environment_variables: EnvironmentVariables,
         workflows: Workflows,
         environments: Environments,
-        staleness: timedelta = VARIABLE_STALENESS,
+        settings: Settings,
     ) -> None:
         """`workflows` are saved again after a write; `environments` tells where Dataverse is."""
-        self.staleness = staleness
-        self._variables = variables
+        self.staleness = settings.variable_staleness
+        self._variables = environment_variables
         self._workflows = workflows
         self._environments = environments
 

@@ -1,7 +1,6 @@
 """Key Vault secrets as callers: a write is a new version, content type and tags stay (§8)."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
 
 from shared.callers.search import Refusals, callers_in
 from shared.domain.callers.caller import Caller, CallerValue
@@ -9,9 +8,7 @@ from shared.domain.callers.search import Search
 from shared.domain.environment import Environment
 from shared.errors import Conflict, NotFound, Refused
 from shared.ports import Secrets
-
-#: App Service fetches a version-less Key Vault reference again after 24 hours (§14.10).
-REFERENCE_STALENESS = timedelta(hours=24)
+from shared.settings import Settings
 
 #: What lets the app in: infra/modules/caller-group.bicep, or the vault's access policies.
 _MEND = (
@@ -28,13 +25,13 @@ class KeyVaultSecretCallers:
     stays_home = False
     assessed_apart = False
 
-    def __init__(self, secrets: Secrets, staleness: timedelta = REFERENCE_STALENESS) -> None:
+    def __init__(self, secrets: Secrets, settings: Settings) -> None:
         """`secrets` are those of the watched vaults.
 
         Any app, watched or not, may read a secret through a reference: hence the `staleness`.
         """
         self._secrets = secrets
-        self.staleness = staleness
+        self.staleness = settings.secret_staleness
 
     async def find(
         self,

@@ -1,14 +1,10 @@
-"""The kinds of firewall that the network check reads: one file and one line here for each."""
+"""The kinds of firewall that the network check reads: one file for each."""
 
-from shared.firewalls.app_service import AppServices
-from shared.firewalls.network_security_group import NetworkSecurityGroups
-from shared.ports import FirewallKind, ResourceReader
+from shared.kinds import KindPorts, build_kinds
+from shared.ports import FirewallKind
+from shared.settings import Settings
 
 
-def firewall_kinds(resources: ResourceReader) -> dict[str, FirewallKind]:
-    """Return every kind by its name, reading through `resources`."""
-    kinds: tuple[FirewallKind, ...] = (
-        NetworkSecurityGroups(resources),
-        AppServices(resources),
-    )
-    return {kind.kind: kind for kind in kinds}
+def firewall_kinds(ports: KindPorts, settings: Settings) -> dict[str, FirewallKind]:
+    """Return every kind by its name."""
+    return build_kinds(__name__, ports, settings)

@@ -35,6 +35,7 @@ from shared.adapters.flow_service.access import FlowServiceAccess
 from shared.adapters.flow_service.flows import FlowServiceReports, FlowServiceSwitch
 from shared.adapters.flow_service.pages import ServiceFlowPages
 from shared.adapters.http.client import HttpClient, Service
+from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
 from shared.adapters.power_platform import admin as power_platform_admin
 from shared.adapters.power_platform.admin import PowerPlatformAdmin
 from shared.domain.environment import Environment
@@ -92,10 +93,11 @@ class Adapters:
     access: FlowServiceAccess
     workflows: DataverseWorkflows
     references: DataverseConnectionReferences
-    variables: DataverseEnvironmentVariables
+    environment_variables: DataverseEnvironmentVariables
     resources: ResourceManager
-    settings: SiteAppSettings
+    app_settings: SiteAppSettings
     secrets: VaultSecrets
+    canvas_apps: PowerAppsCanvasApps
     keys: VaultKeys
     tags: DiscoveredServiceTags
     operator: OperatorCredential
@@ -166,10 +168,11 @@ def _built(world: TenantWorld, http: HttpClient, application: Any) -> Adapters:
         access=FlowServiceAccess(http, flows, as_operator, operator),
         workflows=DataverseWorkflows(dataverse),
         references=DataverseConnectionReferences(dataverse),
-        variables=DataverseEnvironmentVariables(dataverse),
+        environment_variables=DataverseEnvironmentVariables(dataverse),
         resources=resources,
-        settings=SiteAppSettings(resources),
+        app_settings=SiteAppSettings(resources),
         secrets=secrets,
+        canvas_apps=PowerAppsCanvasApps(http, admin),
         keys=VaultKeys(contents, resources),
         tags=DiscoveredServiceTags(http, arm, SUBSCRIPTION),
         operator=operator,

@@ -22,23 +22,23 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 
 async def test_an_apps_settings_are_replaced_as_a_whole(app: Adapters) -> None:
     """What is not written again is gone."""
-    [site] = await app.settings.sites()
-    read = await app.settings.read(site.id)
-    await app.settings.write(site.id, {**read, "URL": "https://x.example/?a=1&b=2"})
-    more = await app.settings.read(site.id)
-    await app.settings.write(site.id, {"ONLY": "this"})
+    [site] = await app.app_settings.sites()
+    read = await app.app_settings.read(site.id)
+    await app.app_settings.write(site.id, {**read, "URL": "https://x.example/?a=1&b=2"})
+    more = await app.app_settings.read(site.id)
+    await app.app_settings.write(site.id, {"ONLY": "this"})
 
     assert site.id.lower() == SITE_ID.lower()
     assert "shop.contoso.example" in site.hosts
     assert read == {"COLOUR": "blue"}
     assert more == {"COLOUR": "blue", "URL": "https://x.example/?a=1&b=2"}
-    assert await app.settings.read(site.id) == {"ONLY": "this"}
+    assert await app.app_settings.read(site.id) == {"ONLY": "this"}
 
 
 async def test_a_site_that_does_not_exist_is_not_found(app: Adapters) -> None:
     """Resource Manager answers 404."""
     with pytest.raises(NotFound):
-        await app.settings.read(SITE_ID + "-gone")
+        await app.app_settings.read(SITE_ID + "-gone")
 
 
 async def test_secrets_are_listed_read_and_written_with_what_they_carry(app: Adapters) -> None:
@@ -150,6 +150,6 @@ async def test_an_unknown_kind_of_resource_is_no_empty_list(app: Adapters) -> No
 
 async def test_calls_are_counted_by_service(app: Adapters) -> None:
     """A list of one page is one call."""
-    await app.settings.sites()
+    await app.app_settings.sites()
 
     assert app.http.calls == {"Azure Resource Manager": 1}

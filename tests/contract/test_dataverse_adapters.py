@@ -146,19 +146,19 @@ async def test_an_environment_without_dataverse_is_a_refusal(app: Adapters) -> N
 async def test_environment_variables_are_read_and_written(app: Adapters) -> None:
     """With the ETag of the row that is written."""
     environment = await app.environment()
-    [variable] = await app.variables.list(environment)
+    [variable] = await app.environment_variables.list(environment)
     assert variable.value_id is not None
     assert variable.value == await app.world.url_of(HTTP_FLOW)
-    write = app.variables.write_value
+    write = app.environment_variables.write_value
 
     await write(environment, variable.value_id, "new", etag=variable.value_etag)
     with pytest.raises(Conflict):
         await write(environment, variable.value_id, "late", etag=variable.value_etag)
-    await app.variables.write_default(
+    await app.environment_variables.write_default(
         environment, variable.definition_id, "default", etag=variable.definition_etag
     )
 
-    [after] = await app.variables.list(environment)
+    [after] = await app.environment_variables.list(environment)
     assert (after.schema_name, after.value, after.default_value) == (
         "cr1_ordersurl",
         "new",

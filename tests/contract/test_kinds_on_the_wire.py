@@ -5,16 +5,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from local_cloud.tenant.seed.azure import seed_azure
-from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
-from shared.callers import CallerPorts, caller_kinds
 from shared.domain.callers.caller import Caller, CallerValue
 from shared.domain.callers.edit import rewrite, undo
 from shared.domain.network.coverage import gaps
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls, signatures_in
 from shared.firewalls import firewall_kinds
-from shared.ports import CallerKind
 from tests.contract.adapter_world import SITE_ID, VAULT_URL, Adapters, adapters
 from tests.contract.tenant_world import GROUP, HTTP_FLOW, PARENT_FLOW
+from tests.twins.services import kinds_on, twin_settings
 
 COPY_ID = "c" * 32
 COPY_FLOW = "c0000000-0000-4000-8000-00000000000c"
@@ -29,29 +27,15 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
         yield made
 
 
-def kinds_of(app: Adapters) -> dict[str, CallerKind]:
-    """Return the caller kinds on the adapters."""
-    return caller_kinds(
-        CallerPorts(
-            environments=app.environments,
-            workflows=app.workflows,
-            environment_variables=app.variables,
-            app_settings=app.settings,
-            secrets=app.secrets,
-            canvas_apps=PowerAppsCanvasApps(app.http, app.environments._service),
-        )
-    )
-
-
 async def callers_of(app: Adapters) -> tuple[str, list[Caller]]:
     """Put the URL into a setting too; return it and every caller of the HTTP flow."""
     url = (await app.secrets.read(VAULT_URL, "orders-url")).value
-    await app.settings.write(SITE_ID, {"COLOUR": "blue", "FLOW_URL": f"{url}&from=shop"})
+    await app.app_settings.write(SITE_ID, {"COLOUR": "blue", "FLOW_URL": f"{url}&from=shop"})
     url_id = find_trigger_urls(url)[0].url.workflow_id
     environments = await app.environments.list()
     found = [
         caller
-        for kind in kinds_of(app).values()
+        for kind in kinds_on(app).values()
         async for caller in kind.find(environments)
         if url_id in caller.trigger_url_ids or HTTP_FLOW in caller.child_flow_ids
     ]
@@ -79,7 +63,7 @@ async def test_every_caller_moves_and_comes_back_byte_for_byte(app: Adapters) ->
     urls = {old_id: url.replace(old_id, COPY_ID)}
 
     for caller in found:
-        kind = kinds_of(app)[caller.kind]
+        kind = kinds_on(app)[caller.kind]
         before = await kind.read(caller)
         done = rewrite(
             before.text, is_json=kind.is_json, urls=urls, flow_ids={HTTP_FLOW: COPY_FLOW}
@@ -92,13 +76,13 @@ async def test_every_caller_moves_and_comes_back_byte_for_byte(app: Adapters) ->
 
         assert moved.text == done.text != before.text
         assert (await kind.read(caller)).text == before.text
-    assert (await app.settings.read(SITE_ID))["COLOUR"] == "blue"
+    assert (await app.app_settings.read(SITE_ID))["COLOUR"] == "blue"
     assert (await app.secrets.read(VAULT_URL, "orders-url")).tags == {"team": "orders"}
 
 
 async def test_firewalls_and_ranges_are_read_on_the_wire(app: Adapters) -> None:
     """A group opened for the old ranges lacks the new ones until a rule for the tag is added."""
-    firewalls = firewall_kinds(app.resources)
+    firewalls = firewall_kinds(app, twin_settings())
     old = _rule("flows", 100, "LogicApps")
     seed_azure(app.world.tenant, {"networkSecurityGroups": [_group(old)]})
     prefixes = await app.tags.prefixes()

@@ -12,8 +12,6 @@ import pytest
 
 from local_cloud.tenant.core.faults import Fault, FaultKind
 from local_cloud.tenant.seed.environment import seed_flow
-from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
-from shared.callers import CallerPorts, caller_kinds
 from shared.domain.environment import Environment
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
@@ -26,7 +24,7 @@ from tests.contract.adapter_world import Adapters, adapters
 from tests.contract.tenant_world import BUTTON, ENVIRONMENT, HTTP, MAKER, child_action, definition
 from tests.performance.large_environment import FLOWS, HELD_BACK, id_of
 from tests.twins.ports import twins_of
-from tests.twins.services import services_of
+from tests.twins.services import kinds_on, services_of
 from tests.twins.world import World
 
 #: Reports, definitions, callers and plan; reading trigger URLs is counted apart.
@@ -82,23 +80,13 @@ async def platform(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 
 
 def _services(platform: Adapters) -> Services:
-    kinds = caller_kinds(
-        CallerPorts(
-            environments=platform.environments,
-            workflows=platform.workflows,
-            environment_variables=platform.variables,
-            app_settings=platform.settings,
-            secrets=platform.secrets,
-            canvas_apps=PowerAppsCanvasApps(platform.http, platform.environments._service),
-        )
-    )
     return replace(
         services_of(twins_of(World()).ports),
         environments=platform.environments,
         flow_reports=platform.reports,
         flow_pages=platform.pages,
         workflows=platform.workflows,
-        callers=kinds,
+        callers=kinds_on(platform),
     )
 
 

@@ -47,13 +47,13 @@ class ServiceTagsTwin:
 
 
 class FirewallsTwin:
-    """The firewalls of one kind in a world."""
+    """The firewalls of a world, whatever their kind."""
 
-    def __init__(self, world: World, kind: str) -> None:
-        """Read the firewalls of `kind`."""
+    kind = "any"
+
+    def __init__(self, world: World) -> None:
         self._world = world
-        self.kind = kind
 
     async def read(self) -> list[Firewall]:
-        """Return every firewall of this kind."""
-        return [firewall for firewall in self._world.firewalls if firewall.kind == self.kind]
+        """Return every firewall."""
+        return list(self._world.firewalls)

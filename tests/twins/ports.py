@@ -85,8 +85,7 @@ class Ports:
     keys: Keys
     service_tags: ServiceTags
     resources: ResourceReader
-    network_security_groups: FirewallKind
-    app_service_firewalls: FirewallKind
+    firewalls: FirewallKind
     connections: Connections
     canvas_apps: CanvasApps
     machine_groups: MachineGroups
@@ -137,8 +136,7 @@ def twins_of(world: World, *, order: Random | None = None) -> Twins:
         keys=KeysTwin(world),
         service_tags=ServiceTagsTwin(world),
         resources=ResourceReaderTwin(world),
-        network_security_groups=FirewallsTwin(world, "network_security_group"),
-        app_service_firewalls=FirewallsTwin(world, "app_service"),
+        firewalls=FirewallsTwin(world),
         connections=ConnectionsTwin(world),
         canvas_apps=CanvasAppsTwin(world),
         machine_groups=MachineGroupsTwin(world),

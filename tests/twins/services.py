@@ -1,17 +1,29 @@
 """The product's own bundle of ports, filled with twins."""
 
-from shared.callers import CallerPorts, caller_kinds
+from shared.callers import caller_kinds
+from shared.kinds import KindPorts
+from shared.ports import CallerKind
 from shared.rows import Tables
 from shared.services import AssessmentPorts, Services
 from shared.settings import Settings
 from tests.twins.ports import Ports
 
 
+def twin_settings() -> Settings:
+    """Return the defaults: nothing of a twin's depends on where it is."""
+    return Settings(tenant_id="twins")
+
+
+def kinds_on(ports: KindPorts) -> dict[str, CallerKind]:
+    """Return the caller kinds on these ports, as a new process builds them."""
+    return caller_kinds(ports, twin_settings())
+
+
 def services_of(ports: Ports, *, settings: Settings | None = None) -> Services:
     """Return services on these ports: make them anew after a kill, as a new process would."""
-    firewalls = (ports.network_security_groups, ports.app_service_firewalls)
+    settings = settings or twin_settings()
     return Services(
-        settings=settings or Settings(tenant_id="twins"),
+        settings=settings,
         clock=ports.clock,
         tables=Tables(ports.store),
         archive=ports.archive,
@@ -29,17 +41,8 @@ def services_of(ports: Ports, *, settings: Settings | None = None) -> Services:
         solutions=ports.solutions,
         keys=ports.keys,
         service_tags=ports.service_tags,
-        callers=caller_kinds(
-            CallerPorts(
-                environments=ports.environments,
-                workflows=ports.workflows,
-                environment_variables=ports.environment_variables,
-                app_settings=ports.app_settings,
-                secrets=ports.secrets,
-                canvas_apps=ports.canvas_apps,
-            )
-        ),
-        firewalls={kind.kind: kind for kind in firewalls},
+        callers=caller_kinds(ports, settings),
+        firewalls={"any": ports.firewalls},
         assessment=AssessmentPorts(
             connections=ports.connections,
             canvas_apps=ports.canvas_apps,

@@ -14,12 +14,11 @@ import pytest
 from functions import problems
 from local_cloud.tenant.core.assumptions import Assumptions
 from shared import errors
-from shared.callers import __file__ as callers_file
 from shared.domain import events
 from shared.domain.jobs import refusals
 from shared.domain.jobs.job import JobState, Pattern, RollbackStage
 from shared.domain.plans.remediation import EnvironmentJobState
-from shared.firewalls import __file__ as firewalls_file
+from shared.kinds import kinds_in
 from shared.rows import Tables
 from shared.settings import Settings
 from tests.command_tree import command_tree, is_group
@@ -89,31 +88,12 @@ def test_every_command_is_documented_and_no_other() -> None:
     assert documented == {" ".join(("cmkflow", *words)) for words in commands}
 
 
-def kinds_in(package_file: str) -> set[str]:
-    """Return the `kind` of every class of a package of kinds."""
-    found = set()
-    for path in Path(package_file).parent.glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ClassDef):
-                found |= {
-                    part.value.value
-                    for part in node.body
-                    if isinstance(part, ast.Assign | ast.AnnAssign)
-                    and isinstance(part.value, ast.Constant)
-                    and ast.unparse(
-                        part.targets[0] if isinstance(part, ast.Assign) else part.target
-                    )
-                    == "kind"
-                }
-    return found
-
-
 @pytest.mark.parametrize(
-    ("package_file", "name"), [(callers_file, "callers.md"), (firewalls_file, "network.md")]
+    ("package", "name"), [("shared.callers", "callers.md"), ("shared.firewalls", "network.md")]
 )
-def test_every_kind_is_documented(package_file: str, name: str) -> None:
+def test_every_kind_is_documented(package: str, name: str) -> None:
     """Callers and firewalls, each with a row of its own."""
-    kinds = kinds_in(package_file)
+    kinds = {kind.kind for kind in kinds_in(package)}
 
     assert kinds
     assert kinds <= code_in(rows(page(name)))

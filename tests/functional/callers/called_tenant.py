@@ -1,14 +1,12 @@
 """A tenant in memory whose original has callers: they are found, changed and put back."""
 
-from collections.abc import Mapping
-
-from shared.callers import CallerPorts, caller_kinds
 from shared.domain.callers.caller import Caller, CallerValue
 from shared.domain.callers.edit import rewrite, undo
 from shared.domain.trigger_urls.trigger_url import signatures_in
 from shared.ports import CallerKind
 from tests.twins.builder import Builder
 from tests.twins.ports import Ports, twins_of
+from tests.twins.services import kinds_on
 from tests.twins.world import World
 
 
@@ -21,21 +19,7 @@ class Tenant:
         self.original = self.builder.http_flow("Original")
         self.copy = self.builder.http_flow("Copy")
         self.ports: Ports = twins_of(self.world).ports
-        self.kinds = self.kinds_on(self.ports)
-
-    @staticmethod
-    def kinds_on(ports: Ports) -> Mapping[str, CallerKind]:
-        """Return the kinds on these ports."""
-        return caller_kinds(
-            CallerPorts(
-                environments=ports.environments,
-                workflows=ports.workflows,
-                environment_variables=ports.environment_variables,
-                app_settings=ports.app_settings,
-                secrets=ports.secrets,
-                canvas_apps=ports.canvas_apps,
-            )
-        )
+        self.kinds = kinds_on(self.ports)
 
     async def found(self, kind: str) -> list[Caller]:
         """Return the callers of a kind that hold the original."""

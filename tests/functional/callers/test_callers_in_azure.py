@@ -1,15 +1,16 @@
 """App settings and secrets that hold a URL: found, changed, left to a person."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
-from shared.callers import CallerPorts, caller_kinds
 from shared.callers.app_setting import read_reference
 from shared.domain.callers.caller import CallerValue
 from shared.errors import Blocked, Conflict, Refused
 from shared.ports import Secret
 from tests.functional.callers.called_tenant import Tenant
+from tests.twins.services import kinds_on
 from tests.twins.world import World
 
 
@@ -173,16 +174,7 @@ async def test_a_refused_secret_is_told_after_the_others_were_searched(tenant: T
         async def write(self, secret: Secret, value: str) -> None:
             await tenant.ports.secrets.write(secret, value)
 
-    kinds = caller_kinds(
-        CallerPorts(
-            environments=tenant.ports.environments,
-            workflows=tenant.ports.workflows,
-            environment_variables=tenant.ports.environment_variables,
-            app_settings=tenant.ports.app_settings,
-            secrets=OneIsClosed(),
-            canvas_apps=tenant.ports.canvas_apps,
-        )
-    )
+    kinds = kinds_on(replace(tenant.ports, secrets=OneIsClosed()))
     found: list[str] = []
 
     async def search() -> None:

@@ -4,14 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.callers import CallerPorts, caller_kinds
 from shared.domain.callers.caller import CallerValue
 from shared.domain.callers.edit import rewrite
 from shared.errors import Conflict
-from shared.ports import CallerKind
 from tests.twins.builder import Builder
 from tests.twins.crash import Killed, Moment, Plan
-from tests.twins.ports import Ports, twins_of
+from tests.twins.ports import twins_of
+from tests.twins.services import kinds_on
 from tests.twins.tenant import TwinFlow
 from tests.twins.world import World
 
@@ -21,20 +20,6 @@ CALLERS: dict[str, Callable[[Builder, TwinFlow], object]] = {
     "app_setting": Builder.app_setting_caller,
     "key_vault_secret": Builder.secret_caller,
 }
-
-
-def kind_on(ports: Ports, kind: str) -> CallerKind:
-    """Return a fresh kind, as a new process builds it."""
-    return caller_kinds(
-        CallerPorts(
-            environments=ports.environments,
-            workflows=ports.workflows,
-            environment_variables=ports.environment_variables,
-            app_settings=ports.app_settings,
-            secrets=ports.secrets,
-            canvas_apps=ports.canvas_apps,
-        )
-    )[kind]
 
 
 @pytest.mark.parametrize("moment", Moment)
@@ -60,7 +45,7 @@ async def _moved_after_a_crash(kind: str, plan: Plan) -> TwinFlow:
     original, copy = builder.http_flow("Original"), builder.http_flow("Copy")
     CALLERS[kind](builder, original)
     ports = twins_of(world).ports
-    whole = kind_on(ports, kind)
+    whole = kinds_on(ports)[kind]
     environments = await ports.environments.list()
     [caller] = [caller async for caller in whole.find(environments)]
     urls = {original.trigger_url_id: builder.url_of(copy)}
@@ -68,7 +53,7 @@ async def _moved_after_a_crash(kind: str, plan: Plan) -> TwinFlow:
     try:
         old = await whole.read(caller)
         text = rewrite(old.text, is_json=whole.is_json, urls=urls, flow_ids={}).text
-        await kind_on(ports.under(plan), kind).write(caller, CallerValue(text=text, etag=old.etag))
+        await kinds_on(ports.under(plan))[kind].write(caller, CallerValue(text=text, etag=old.etag))
     except Killed:
         value = await whole.read(caller)
         text = rewrite(value.text, is_json=whole.is_json, urls=urls, flow_ids={}).text
@@ -85,7 +70,7 @@ async def test_two_writers_of_one_setting_do_not_both_win() -> None:
     world = World()
     builder = Builder(world)
     builder.app_setting_caller(builder.http_flow("Original"))
-    kind = kind_on(twins_of(world).ports, "app_setting")
+    kind = kinds_on(twins_of(world).ports)["app_setting"]
     [caller] = [caller async for caller in kind.find([])]
     value = await kind.read(caller)
 

@@ -1,0 +1,79 @@
+"""Kinds of callers and firewalls: found by their files, built on the ports that they name."""
+
+import ast
+import pkgutil
+from collections import Counter
+from importlib import import_module
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+
+import shared
+from shared.kinds import KindPorts, build_kinds, kinds_in
+from tests.twins.ports import twins_of
+from tests.twins.services import twin_settings
+from tests.twins.world import World
+
+PACKAGES = ("shared.callers", "shared.firewalls")
+KINDS = [(package, kind) for package in PACKAGES for kind in kinds_in(package)]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_kind_of_a_package_is_built_by_its_name(package: str) -> None:
+    """On the twins' ports and the default settings."""
+    built = build_kinds(package, twins_of(World()).ports, twin_settings())
+
+    assert built
+    assert all(one.kind == name for name, one in built.items())
+    assert len(built) == len([*kinds_in(package)])
+
+
+@pytest.mark.parametrize(("package", "kind"), KINDS)
+def test_a_kind_stands_in_the_file_of_its_name(package: str, kind: type[Any]) -> None:
+    """One file, one kind: whoever reads its name in a row or a report knows where to look."""
+    assert kind.__module__ == f"{package}.{kind.kind}"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_file_of_a_package_is_a_kind_or_what_kinds_share(package: str) -> None:
+    """A file whose class has no name of a kind would never be found."""
+    files = {one.name for one in pkgutil.iter_modules(import_module(package).__path__)}
+
+    assert files - {kind.kind for kind in kinds_in(package)} <= {"search"}
+    assert Counter(kind.kind for kind in kinds_in(package)).most_common(1)[0][1] == 1
+
+
+@pytest.mark.parametrize(("package", "kind"), KINDS)
+def test_a_kind_names_ports_as_what_they_are(package: str, kind: type[Any]) -> None:
+    """Each parameter of its constructor is a port of `KindPorts`, by that name, of that type."""
+    offered = {
+        name: get_type_hints(one.fget)["return"]
+        for name, one in vars(KindPorts).items()
+        if isinstance(one, property)
+    }
+    needs = get_type_hints(kind.__init__)
+    del needs["return"]
+
+    wrong = {
+        name: needed
+        for name, needed in needs.items()
+        if needed is not offered.get(name, type(twin_settings()) if name == "settings" else None)
+    }
+
+    assert wrong == {}, f"{package}: KindPorts offers {sorted(offered)}"
+
+
+def test_no_step_and_no_use_case_spells_the_name_of_a_kind() -> None:
+    """What they do holds for every kind: what differs is an attribute of the kind."""
+    names = {kind.kind for _, kind in KINDS}
+    root = Path(shared.__path__[0])
+    spelled = [
+        f"{path.relative_to(root)}: {node.value}"
+        for folder in ("steps", "use_cases")
+        for path in sorted(root.joinpath(folder).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and node.value in names
+    ]
+
+    assert spelled == []
