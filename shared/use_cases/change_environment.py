@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.domain.environment import Environment, EnvironmentSettings
-from shared.domain.jobs.job import JobState
 from shared.errors import AlreadyExists, Conflict
 from shared.ports import Condition
 from shared.services import Services
@@ -66,7 +65,7 @@ async def waive_gap(services: Services, environment_id: str, gap: str, reason: s
     )
     where = [Condition("code", "eq", "network_gap")]
     jobs = await services.tables.jobs.all(environment.id, where=where)
-    blocked = [job for job in jobs if job.state is JobState.BLOCKED]
+    blocked = [job for job in jobs if job.is_stuck]
     for job in blocked:
         await retry_job(services, job)
     return len(blocked)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from shared.domain.jobs.job import FlowJob, JobState, Order
+from shared.domain.jobs.job import FlowJob, Order
 from shared.domain.jobs.replay import Replay, replays_of, warning
 from shared.domain.jobs.transitions import retried
 from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState, moved
@@ -27,8 +27,6 @@ NOT_DISPATCHED = frozenset(
 )
 #: States of an environment job that goes on by an order only.
 STUCK = frozenset({EnvironmentJobState.BLOCKED, EnvironmentJobState.FAILED})
-#: Jobs that a rollback can do nothing for.
-NOTHING_TO_UNDO = frozenset({JobState.ROLLED_BACK, JobState.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +72,7 @@ async def roll_back(
 
 async def _unfinished(services: Services, remediation_id: str) -> list[FlowJob]:
     jobs = await jobs_of(services, remediation_id)
-    done = {JobState.RETIRED, JobState.PREPARED}
-    return _families([job for job in jobs if job.state not in done], jobs)
+    return _families([job for job in jobs if not job.is_done], jobs)
 
 
 async def _family(
@@ -129,7 +126,7 @@ async def retry(services: Services, remediation_id: str, flow_ids: tuple[str, ..
         if not flow_ids:
             count += await _change(services, environment_job, retried_anew)
     for job in named_jobs(await jobs_of(services, remediation_id), flow_ids):
-        if job.state in {JobState.BLOCKED, JobState.FAILED, JobState.WAITING}:
+        if job.is_paused:
             await retry_job(services, job)
             count += 1
     return count
@@ -139,13 +136,10 @@ async def retry_job(services: Services, job: FlowJob) -> None:
     """Go on with one job. An edit that blocked it is accepted: the original is copied as it is."""
     while kept := await services.tables.jobs.get(job.environment_id, job.id):
         job = kept.item
-        if job.state not in {JobState.BLOCKED, JobState.FAILED, JobState.WAITING}:
+        if not job.is_paused:
             return
         if job.code == "changed":
-            stays = {JobState.PLANNED, JobState.COPYING, JobState.WATCHED}
-            resume = job.resume if job.reached in stays else JobState.COPYING
-            resume = resume if job.pattern.has_copy else JobState.PLANNED
-            job = replace(job, original_digest="", resume=resume)
+            job = replace(job, original_digest="", resume=job.facts.after_edit or job.reached)
         if job.code == "copy_edited":
             job = replace(job, copy_digest="")
         job = retried(job, "Retried by order.", now=services.now)
@@ -191,7 +185,7 @@ async def _order_one(services: Services, job: FlowJob, order: Order, *, replay: 
     await cancel_deletion(services, job, "Cancelled: the job is rolled back.")
     while kept := await services.tables.jobs.get(job.environment_id, job.id):
         job = kept.item
-        if job.state in NOTHING_TO_UNDO:
+        if job.is_undone:
             return False
         held = job.lease_until is not None and job.lease_until > services.now
         job = replace(

@@ -59,8 +59,7 @@ async def _wake_settled(services: Services) -> int:
 
 def _is_stuck(job: FlowJob, other: FlowJob) -> bool:
     """Say whether a job waits for one that does not go on by itself: it has to be told so."""
-    stuck = other.state in {JobState.BLOCKED, JobState.FAILED}
-    return stuck and not (job.code == "child" and other.is_proven)
+    return other.is_stuck and not (job.code == "child" and other.is_proven)
 
 
 async def _is_settled(services: Services, job: FlowJob) -> bool:
@@ -71,10 +70,9 @@ async def _is_settled(services: Services, job: FlowJob) -> bool:
     if job.state is JobState.WAITING and any(_is_stuck(job, other) for other in jobs):
         return True
     if job.code == "child":
-        if job.reached is JobState.ROLLING_BACK:
+        if job.is_rolling_back:
             return all(child.has_original_back for child in jobs)
         return all(child.is_proven for child in jobs)
-    ended = {JobState.ROLLED_BACK, JobState.CANCELLED}
-    if job.reached is not JobState.ROLLING_BACK:
-        ended.add(JobState.RETIRED)  # in a rollback its copy is what still calls
-    return all(parent.state in ended for parent in jobs)
+    if job.is_rolling_back:
+        return all(parent.facts.is_copy_off for parent in jobs)
+    return all(parent.facts.is_settled for parent in jobs)

@@ -3,8 +3,10 @@
 from dataclasses import dataclass, replace
 
 from shared.domain.jobs.deletion import Deletion
-from shared.domain.jobs.job import FlowJob, JobState
+from shared.domain.jobs.flow_states import FLOW_STATES
+from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.run_archive import RunArchive
+from shared.domain.jobs.state_table import Actor
 from shared.domain.plans.approval import plan_version
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.progress import Progress, progress_of
@@ -16,7 +18,8 @@ from shared.use_cases.deletion_rows import deletions_of
 from shared.use_cases.remediation_rows import find, jobs_of
 
 #: States in which nothing is left to do, by nobody.
-_ENDS = (JobState.RETIRED, JobState.PREPARED, JobState.CANCELLED, JobState.ROLLED_BACK)
+#: States of a flow job that has come to its end.
+_ENDS = tuple(state for state, facts in FLOW_STATES.items() if facts.acts is Actor.NOBODY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

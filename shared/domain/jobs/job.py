@@ -1,11 +1,4 @@
-"""A flow job: the work on one original. The row is the truth; a message only says "look at it".
-
-Called flows      planned → copying → copied → proven → updating_callers → quiet → retired
-Self-starting     planned → copying → copied → proven → swapping → watched → retired
-Flows that are off planned → copying → copied → proven → retired
-Without a copy     planned → preparing → prepared (added to a solution, or edited)
-Any open state    → waiting | blocked | failed | cancelled | rolling_back → rolled_back
-"""
+"""A flow job: the work on one original. The row is the truth; a message only says "look at it"."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,60 +6,14 @@ from enum import StrEnum
 
 from shared.domain.conversions.conversion import Edit
 from shared.domain.definitions.trigger_kinds import TriggerCategory
+from shared.domain.jobs.flow_states import FLOW_STATES, FlowFacts, Standing
+from shared.domain.jobs.flow_states import JobState as JobState  # for who works with jobs
+from shared.domain.jobs.state_table import Actor
 
+FINISHED = frozenset(state for state, facts in FLOW_STATES.items() if facts.is_finished)
+UNTOUCHED = frozenset({JobState.PLANNED, JobState.CANCELLED})
 #: A row keeps this many of its latest changes.
 HISTORY_LENGTH = 40
-
-
-class JobState(StrEnum):
-    """How far a flow job is."""
-
-    PLANNED = "planned"
-    COPYING = "copying"
-    COPIED = "copied"
-    PROVEN = "proven"
-    UPDATING_CALLERS = "updating_callers"
-    QUIET = "quiet"
-    SWAPPING = "swapping"
-    WATCHED = "watched"
-    RETIRED = "retired"
-    PREPARING = "preparing"
-    PREPARED = "prepared"
-    WAITING = "waiting"
-    BLOCKED = "blocked"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    ROLLING_BACK = "rolling_back"
-    ROLLED_BACK = "rolled_back"
-
-
-#: Nothing more happens by itself.
-FINISHED = frozenset(
-    {
-        JobState.RETIRED,
-        JobState.PREPARED,
-        JobState.BLOCKED,
-        JobState.FAILED,
-        JobState.CANCELLED,
-        JobState.ROLLED_BACK,
-    }
-)
-#: The copy is proven: parents may be written against it.
-PROVEN_OR_LATER = frozenset(
-    {
-        JobState.PROVEN,
-        JobState.UPDATING_CALLERS,
-        JobState.QUIET,
-        JobState.SWAPPING,
-        JobState.WATCHED,
-        JobState.RETIRED,
-    }
-)
-#: No copy was begun.
-UNTOUCHED = frozenset({JobState.PLANNED, JobState.CANCELLED})
-
-#: A job that ended here left nothing behind.
-_PLANNED_ANEW = frozenset({*UNTOUCHED, JobState.ROLLED_BACK, JobState.PREPARED})
 
 
 class Pattern(StrEnum):
@@ -194,14 +141,39 @@ class FlowJob:
     history: tuple[Change, ...] = ()
 
     @property
-    def is_finished(self) -> bool:
-        """Say whether nothing more happens by itself."""
-        return self.state in FINISHED
-
-    @property
     def reached(self) -> JobState:
         """Return how far the work got, whatever it waits for."""
         return self.resume or self.state
+
+    @property
+    def facts(self) -> FlowFacts:
+        """Return what is true where the work got to."""
+        return FLOW_STATES[self.reached]
+
+    @property
+    def is_paused(self) -> bool:
+        """Say whether it waits, is blocked or failed: it goes on where it was."""
+        return FLOW_STATES[self.state].is_pause
+
+    @property
+    def is_stuck(self) -> bool:
+        """Say whether a person has to do something first."""
+        return FLOW_STATES[self.state].is_stuck
+
+    @property
+    def is_finished(self) -> bool:
+        """Say whether nothing more happens by itself."""
+        return FLOW_STATES[self.state].is_finished
+
+    @property
+    def is_done(self) -> bool:
+        """Say whether it has come to the end that it was made for."""
+        return self.facts.acts is Actor.NOBODY and self.is_live
+
+    @property
+    def is_undone(self) -> bool:
+        """Say whether it was cancelled or rolled back."""
+        return self.facts.acts is Actor.NOBODY and not self.is_live
 
     @property
     def names(self) -> frozenset[str]:
@@ -216,23 +188,22 @@ class FlowJob:
     @property
     def is_live(self) -> bool:
         """Say whether it is being copied, or was: it is neither cancelled nor on its way back."""
-        return self.reached not in {
-            JobState.CANCELLED,
-            JobState.ROLLING_BACK,
-            JobState.ROLLED_BACK,
-        }
+        return self.facts.is_live
 
     @property
     def can_be_planned_anew(self) -> bool:
         """Say whether it does not stand in the way of another job for the same flow."""
-        return self.is_finished and self.reached in _PLANNED_ANEW
+        return self.is_finished and self.facts.leaves_nothing
 
     @property
     def is_proven(self) -> bool:
         """Say whether the copy has been proven and still stands."""
-        if self.state in {JobState.ROLLING_BACK, JobState.ROLLED_BACK, JobState.CANCELLED}:
-            return False
-        return self.reached in PROVEN_OR_LATER
+        return self.facts.is_proven
+
+    @property
+    def is_rolling_back(self) -> bool:
+        """Say whether it is on its way back, or stopped on it."""
+        return self.reached is JobState.ROLLING_BACK
 
     @property
     def is_swapping(self) -> bool:
@@ -242,10 +213,9 @@ class FlowJob:
     @property
     def has_original_back(self) -> bool:
         """Say whether the original works as before: it was never stopped, or is on again."""
-        if self.reached is JobState.ROLLING_BACK:
+        if self.is_rolling_back:
             return self.rollback_stage not in {None, RollbackStage.ORIGINAL_ON}
-        swapped_or_retired = {JobState.SWAPPING, JobState.WATCHED, JobState.RETIRED}
-        return self.reached not in swapped_or_retired
+        return self.facts.original is Standing.AS_IT_WAS
 
 
 def pattern_of(category: TriggerCategory, *, is_on: bool) -> Pattern:

@@ -9,11 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.definitions.trigger_kinds import TriggerCategory
-from shared.domain.jobs.job import FlowJob, JobState, RollbackStage
-
-_OFF_BY_THEN = frozenset({JobState.SWAPPING, JobState.WATCHED, JobState.RETIRED})
-#: Where the original of a rollback is not on again yet.
-_STILL_OFF = frozenset({None, RollbackStage.ORIGINAL_ON})
+from shared.domain.jobs.job import FlowJob
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +30,7 @@ class Replay:
 
 def replay_of(job: FlowJob) -> Replay | None:
     """Return what turning the job's original on again would replay; None: nothing."""
-    is_off = job.reached in _OFF_BY_THEN or (
-        job.reached is JobState.ROLLING_BACK and job.rollback_stage in _STILL_OFF
-    )
-    if not is_off or job.gap_began is None or not job.original_was_on:
+    if job.has_original_back or job.gap_began is None or not job.original_was_on:
         return None
     if not TriggerCategory(job.category).replays_backlog:
         return None

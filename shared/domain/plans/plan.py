@@ -172,7 +172,7 @@ def _decide(
     if job and job.state is JobState.RETIRED:
         back = " Its original was turned on again: turn it off." if candidate.is_on else ""
         return _leave(item, f"Its copy is in place and the original is retired.{back}")
-    if job and job.state in {JobState.ROLLED_BACK, JobState.CANCELLED} and not named:
+    if job and job.is_undone and not named:
         return _leave(item, f"Its job was {job.state}; name the flow to start again.")
     if job and not job.can_be_planned_anew:
         pattern = item.pattern if job.pattern.has_copy else job.pattern

@@ -214,9 +214,8 @@ async def _wait_for_first_wave(work: Work) -> None:
     wave = _with_children(jobs, {one.id for one in jobs.values() if one.names & first})
     if job.id in wave:
         return
-    past = {JobState.QUIET, JobState.WATCHED, JobState.RETIRED, JobState.PREPARED}
     for other in wave:
-        if jobs[other].reached not in past:
+        if not jobs[other].facts.is_past_cut_over:
             until = work.services.now + work.services.settings.wait_poll
             name, state = jobs[other].display_name, jobs[other].state
             raise Waiting(f"The first wave goes first: {name} is {state}.", until=until)

@@ -7,7 +7,7 @@ is for a person: then the one that waits says so.
 from dataclasses import replace
 from typing import NoReturn
 
-from shared.domain.jobs.job import FlowJob, JobState
+from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.relatives import in_the_way, reference
 from shared.errors import Blocked, Waiting
 from shared.ports import Condition
@@ -26,8 +26,7 @@ def _check_not_stuck(relative: FlowJob, *, code: str) -> None:
 
     Raises `Blocked` if its rollback stands still.
     """
-    stands_still = relative.state in {JobState.BLOCKED, JobState.FAILED}
-    if stands_still and relative.reached is JobState.ROLLING_BACK:
+    if relative.is_stuck and relative.is_rolling_back:
         raise Blocked(
             f"The rollback of {relative.display_name}, which goes first, is {relative.state}.",
             instruction=f"Settle the job of {relative.display_name}; this one then goes on.",
@@ -37,7 +36,7 @@ def _check_not_stuck(relative: FlowJob, *, code: str) -> None:
 
 def _wait_for(work: Work, child: FlowJob) -> NoReturn:
     _check_not_stuck(child, code="child")
-    if child.reached is JobState.ROLLING_BACK or child.requested:
+    if child.is_rolling_back or child.requested:
         raise Waiting(
             f"The original of {child.display_name} comes back first.",
             until=work.services.now + UNTIL_WOKEN,
@@ -91,7 +90,7 @@ async def wait_for_parents(work: Work) -> None:
     if parent is None:
         return
     _check_not_stuck(parent, code="parent")
-    if parent.state is JobState.ROLLING_BACK or parent.requested:
+    if parent.is_rolling_back or parent.requested:
         raise Waiting(
             f"{parent.display_name} is rolled back first.",
             until=work.services.now + UNTIL_WOKEN,
@@ -105,5 +104,4 @@ async def wait_for_parents(work: Work) -> None:
 
 
 def _calls_no_more(parent: FlowJob) -> bool:
-    settled = {JobState.ROLLED_BACK, JobState.CANCELLED, JobState.PLANNED}
-    return parent.reached in settled and parent.state is not JobState.ROLLING_BACK
+    return parent.facts.is_copy_off

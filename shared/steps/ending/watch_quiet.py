@@ -68,7 +68,7 @@ async def _wait_for_parents(work: Work) -> None:
 
 def _calls_no_more(parent: FlowJob) -> bool:
     """A parent that came back to its original is a caller like any other by now."""
-    return parent.state in {JobState.RETIRED, JobState.ROLLED_BACK, JobState.CANCELLED}
+    return parent.facts.is_settled
 
 
 async def _rewire_copies_of_parents(work: Work) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from shared.domain.callers.caller import Caller, flow_caller
 from shared.domain.callers.edit import holds
 from shared.domain.callers.records import CallerRecord, CallerState, key_of
-from shared.domain.jobs.job import FlowJob, JobState
+from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.relatives import reference
 from shared.errors import Blocked, NotFound
 from shared.ports import Condition
@@ -120,7 +120,7 @@ async def _live_job(
     is_here = caller.environment_id == work.job.environment_id
     where = [Condition(column, "eq", caller.workflow_id)]
     for job in await work.services.tables.jobs.all(caller.environment_id, where=where):
-        is_meant = job.is_live or (even_undone and job.reached is JobState.ROLLING_BACK)
+        is_meant = job.is_live or (even_undone and job.is_rolling_back)
         if is_meant and (not is_here or job.policy_id == work.job.policy_id):
             return job
     return None
@@ -176,7 +176,7 @@ async def waits_for_a_person(services: Services, job: FlowJob) -> bool:
 
     That is the original; in a rollback it is the copy.
     """
-    if job.reached is JobState.ROLLING_BACK:
+    if job.is_rolling_back:
         return await manual_caller_of_copy(services, job) is not None
     for record in await services.tables.callers.all(job.id):
         by_hand = record.state is CallerState.MANUAL and await why_by_hand(

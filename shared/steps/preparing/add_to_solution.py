@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import NoReturn
 
-from shared.domain.jobs.job import FlowJob, JobState
+from shared.domain.jobs.job import FlowJob
 from shared.errors import Blocked, NotFound, Waiting
 from shared.ports import Condition
 from shared.steps.work import Work, wake
@@ -20,7 +20,6 @@ BATCH = 20
 BATCH_CODE = "batch"
 #: So long after it was accepted a flow may still not be in a solution.
 PATIENCE = timedelta(hours=1)
-_TO_BE_ADDED = frozenset({JobState.PLANNED, JobState.PREPARING})
 
 
 async def add_to_solution(work: Work) -> str:
@@ -85,7 +84,7 @@ async def _batch(work: Work) -> tuple[FlowJob, ...]:
 
 
 def _is_to_be_added(job: FlowJob) -> bool:
-    return job.requested is None and not job.is_finished and job.reached in _TO_BE_ADDED
+    return job.requested is None and not job.is_finished and job.is_live
 
 
 async def _give_up(work: Work) -> NoReturn:

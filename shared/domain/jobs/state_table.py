@@ -1,0 +1,54 @@
+"""What every table of states answers, and that no row goes where its table does not let it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Actor(StrEnum):
+    """Who acts next."""
+
+    APP = "app"
+    PERSON = "person"
+    NOBODY = "nobody"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateFacts[S: StrEnum]:
+    """What is true in a state. No answer has a default: a forgotten one is a type error."""
+
+    #: Where the work goes on to; any state in which the work is open may be followed by a pause.
+    next: frozenset[S]
+    acts: Actor
+    #: Work that goes on where it was, once what it waits for has come.
+    is_pause: bool
+
+    @property
+    def is_stuck(self) -> bool:
+        """Say whether it goes on by an order only, once a person has done something."""
+        return self.is_pause and self.acts is Actor.PERSON
+
+    @property
+    def is_finished(self) -> bool:
+        """Say whether nothing more happens by itself."""
+        return self.is_stuck or self.acts is Actor.NOBODY
+
+    def leads_to(self, after: S) -> bool:
+        """Say whether the work may go on to `after`."""
+        return after in self.next
+
+
+class ForbiddenTransition(Exception):
+    """A row was to go where its table of states does not let it: a defect of ours."""
+
+    def __init__(self, before: StrEnum, after: StrEnum) -> None:
+        """Name both states."""
+        super().__init__(f"{type(before).__name__}: {before} -> {after}")
+
+
+def check_transition[S: StrEnum](table: Mapping[S, StateFacts[S]], before: S, after: S) -> None:
+    """Raise `ForbiddenTransition` unless work that got to `before` may be in `after` next."""
+    facts = table[before]
+    pauses = table[after].is_pause and not facts.is_finished
+    if not (after is before or pauses or facts.leads_to(after)):
+        raise ForbiddenTransition(before, after)
