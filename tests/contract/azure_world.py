@@ -111,6 +111,12 @@ class Credential:
         await self.close()
 
 
+def present[T](member: T | None) -> T:
+    """Return a member of an answer, each of which Microsoft's models allow to be absent."""
+    assert member is not None
+    return member
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a call without a client library got."""

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from azure.mgmt.network.aio import NetworkManagementClient
-from azure.mgmt.network.models import SecurityRule
+from azure.mgmt.network.models import SecurityRule, SecurityRulePropertiesFormat
 
 from local_cloud.tenant.azure.service_tags import read_service_tags
-from tests.contract.azure_world import GROUP, SUBSCRIPTION, AzureWorld, azure_world
+from tests.contract.azure_world import GROUP, SUBSCRIPTION, AzureWorld, azure_world, present
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ async def test_security_groups_show_their_rules_and_the_default_ones(
 
 async def test_a_rule_can_be_added(network: NetworkManagementClient) -> None:
     """An administrator opens a group for the new ranges."""
-    rule = SecurityRule(
+    properties = SecurityRulePropertiesFormat(
         access="Allow",
         priority=110,
         direction="Inbound",
@@ -55,7 +55,7 @@ async def test_a_rule_can_be_added(network: NetworkManagementClient) -> None:
     )
 
     poller = await network.security_rules.begin_create_or_update(
-        GROUP, "nsg-erp", "allow-plex", rule
+        GROUP, "nsg-erp", "allow-plex", SecurityRule(properties=properties)
     )
     await poller.result()
 
@@ -73,12 +73,13 @@ async def test_service_tags_come_in_pages_with_numbers_as_strings(
     world.azure.page_size = 3
 
     first = await network.service_tags.list("westeurope")
-    second = await world.call("GET", first.next_link)
+    second = await world.call("GET", present(first.next_link))
 
-    plex = {tag.name: tag for tag in first.values_property}["PowerPlatformPlex.WestEurope"]
+    plex = {tag.name: tag for tag in present(first.values_property)}
+    properties = present(plex["PowerPlatformPlex.WestEurope"].properties)
     assert first.change_number == "376"
-    assert plex.properties.region == "westeurope"
-    assert "20.61.88.128/26" in plex.properties.address_prefixes
+    assert properties.region == "westeurope"
+    assert "20.61.88.128/26" in present(properties.address_prefixes)
     assert len(second.body["values"]) == 3
 
 
@@ -89,8 +90,9 @@ async def test_one_tag_can_be_asked_for(network: NetworkManagementClient) -> Non
     )
 
     [tag] = [each async for each in details]
-    assert tag.properties.system_service == "PowerPlatformPlex"
-    assert tag.properties.address_prefixes is None
+    properties = present(tag.properties)
+    assert properties.system_service == "PowerPlatformPlex"
+    assert properties.address_prefixes is None
 
 
 def test_a_downloaded_list_is_read_with_its_integers(tmp_path: Path) -> None:

@@ -8,7 +8,14 @@ from azure.mgmt.web.aio import WebSiteManagementClient
 from azure.mgmt.web.models import SiteConfigResource, StringDictionary
 
 from local_cloud.tenant.azure.site_runtime import running_settings
-from tests.contract.azure_world import GROUP, SITE_ID, SUBSCRIPTION, AzureWorld, azure_world
+from tests.contract.azure_world import (
+    GROUP,
+    SITE_ID,
+    SUBSCRIPTION,
+    AzureWorld,
+    azure_world,
+    present,
+)
 
 
 @pytest.fixture
@@ -43,7 +50,7 @@ async def test_settings_are_replaced_as_a_whole_and_the_site_restarts(
 ) -> None:
     """What a PUT leaves out is gone."""
     settings = await web.web_apps.list_application_settings(GROUP, "SHOP")
-    assert settings.properties["COLOUR"] == "blue"
+    assert present(settings.properties)["COLOUR"] == "blue"
 
     await web.web_apps.update_application_settings(
         GROUP, "shop", StringDictionary(properties={"SIZE": "10"})
@@ -65,8 +72,8 @@ async def test_connection_strings_carry_value_and_type(web: WebSiteManagementCli
     """Connection strings are pairs, settings are plain strings."""
     strings = await web.web_apps.list_connection_strings(GROUP, "shop")
 
-    assert strings.properties["db"].value == "Server=db"
-    assert strings.properties["db"].type == "SQLAzure"
+    database = present(strings.properties)["db"]
+    assert (database.value, database.type) == ("Server=db", "SQLAzure")
 
 
 async def test_access_restrictions_are_part_of_the_web_configuration(
@@ -79,8 +86,8 @@ async def test_access_restrictions_are_part_of_the_web_configuration(
     await web.web_apps.update_configuration(GROUP, "shop", patch)
 
     configuration = await web.web_apps.get_configuration(GROUP, "shop")
-    rule, last = configuration.properties.ip_security_restrictions
-    assert (rule.ip_address, rule.action) == ("PowerPlatformPlex", "Allow")
+    first, last = present(present(configuration.properties).ip_security_restrictions)
+    assert (first.ip_address, first.action) == ("PowerPlatformPlex", "Allow")
     assert (last.name, last.ip_address, last.priority) == ("Deny all", "Any", 2147483647)
 
 
@@ -90,7 +97,7 @@ async def test_a_site_without_restrictions_shows_that_it_allows_all(
     """The rule for everybody else is always shown."""
     configuration = await web.web_apps.get_configuration(GROUP, "shop")
 
-    [last] = configuration.properties.ip_security_restrictions
+    [last] = present(present(configuration.properties).ip_security_restrictions)
     assert (last.name, last.action) == ("Allow all", "Allow")
 
 
@@ -104,8 +111,8 @@ async def test_a_reference_to_a_secret_is_reported_as_resolved(
 
     [reference] = references
     assert reference.name == "ORDERS_URL"
-    assert reference.properties.status == "Resolved"
-    assert reference.properties.secret_name == "orders-url"
+    resolved = present(reference.properties)
+    assert (resolved.status, resolved.secret_name) == ("Resolved", "orders-url")
 
 
 async def test_a_new_secret_reaches_a_running_site_after_a_day(world: AzureWorld) -> None:

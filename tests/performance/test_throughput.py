@@ -83,7 +83,9 @@ async def test_nine_tenths_of_a_budget_are_used_while_jobs_wait() -> None:
         budget = CallBudget(ports.store, ports.clock, limit)
         services = services_of(ports)
         names = ("flow_reports", "flow_access", "flow_switch")
-        behind = {name: Metered(getattr(services, name), budget, meter, ports) for name in names}
+        behind: dict[str, Any] = {
+            name: Metered(getattr(services, name), budget, meter, ports) for name in names
+        }
         return replace(services, **behind)
 
     story = Story(mode=Mode.AUTO)

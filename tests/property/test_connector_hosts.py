@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local_cloud.tenant.environments.flow_facts import walk_actions
 from shared.domain.definitions.connector_hosts import with_reference_hosts
-from tests.twins.definitions import walk_actions
 
 _AUTHENTICATION = "@parameters('$authentication')"
 _EXPRESSION = "@parameters('$connections')['{}']['connectionId']"

@@ -45,6 +45,9 @@ class Family:
         return set(http) | self.graph.ancestors_of(*http)
 
 
+_CHILDLESS: st.SearchStrategy[frozenset[int]] = st.just(frozenset())
+
+
 @st.composite
 def families(draw: st.DrawFn) -> Family:
     """Draw up to seven flows without circles; what starts by itself is nobody's child."""
@@ -52,8 +55,8 @@ def families(draw: st.DrawFn) -> Family:
     children = []
     for one in range(len(triggers)):
         called = [other for other in range(one) if triggers[other] != "recurrence"]
-        below = st.frozensets(st.sampled_from(called), max_size=3) if called else st.just([])
-        children.append(frozenset(draw(below)))
+        below = st.frozensets(st.sampled_from(called), max_size=3) if called else _CHILDLESS
+        children.append(draw(below))
     return Family(tuple(triggers), tuple(children))
 
 

@@ -20,6 +20,7 @@ from shared.settings import OnDrift
 from shared.use_cases import decide_plan
 from shared.use_cases.resend_overdue import resend_overdue
 from tests.functional.stories.remediation_story import Story, approve_shown
+from tests.twins.builder import Builder
 from tests.twins.crash import Moment, Plan, was_killed
 from tests.twins.definitions import lineage_of
 from tests.twins.driver import Driver
@@ -41,7 +42,7 @@ QUIET = timedelta(days=7)
 type Undo = Callable[[Services, str], Awaitable[object]]
 
 #: What a tenant is made of; each adds flows and those who call them.
-INGREDIENTS = {
+INGREDIENTS: dict[str, Callable[[Builder], object]] = {
     "http": lambda b: b.app_setting_caller(b.http_flow("Orders")),
     "secret": lambda b: b.secret_caller(b.http_flow("Invoices")),
     "flow": lambda b: b.flow_caller(b.http_flow("Hook")),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from shared.domain.assessment.facts import CanvasApp, Connection
 from shared.domain.environment import Environment
 from shared.errors import NotFound, Unreadable
+from tests.twins.tenant import TwinTeam, TwinUser
 from tests.twins.world import World
 
 
@@ -72,5 +73,5 @@ class OrganizationTwin:
 
     async def names(self, environment: Environment, ids: Sequence[str]) -> dict[str, str]:
         """Return the names of users and teams; `environment` has all of them."""
-        everybody = {**self._world.users, **self._world.teams}
+        everybody: dict[str, TwinUser | TwinTeam] = {**self._world.users, **self._world.teams}
         return {one: everybody[one].name for one in ids if one in everybody}

@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from random import Random
 
-from shared.ports import OutgoingMessage
-from tests.twins.clock import ManualClock
+from shared.ports import Clock, OutgoingMessage
 from tests.twins.crash import was_killed
 
 DUPLICATE_WINDOW = timedelta(minutes=10)
@@ -56,7 +55,7 @@ class _Queue:
 class MessagesTwin:
     """The port `Messages`, and the broker's other side for tests."""
 
-    def __init__(self, clock: ManualClock, *, order: Random | None = None) -> None:
+    def __init__(self, clock: Clock, *, order: Random | None = None) -> None:
         """Deliver in the order of sending, or in a random one drawn from `order`."""
         self._clock = clock
         self._order = order

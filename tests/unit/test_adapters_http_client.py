@@ -18,16 +18,6 @@ WRITE = Call(method="PATCH", url=URL, body={"a": 1})
 SIG = "s" * 43
 
 
-def service(**extra: object) -> Service:
-    """Return a service with a credential of its own."""
-    return Service(
-        name="Flow service",
-        scope="https://service.flow.microsoft.com//.default",
-        credential=NumberedCredential(),
-        **extra,  # type: ignore[arg-type]  # a budget, in some tests
-    )
-
-
 class TightBudget:
     """A budget that lets a number of calls through."""
 
@@ -47,18 +37,31 @@ class TightBudget:
         self.pauses.append(wait)
 
 
+def service(
+    budget: TightBudget | None = None, credential: NumberedCredential | None = None
+) -> Service:
+    """Return a service with a credential of its own."""
+    return Service(
+        name="Flow service",
+        scope="https://service.flow.microsoft.com//.default",
+        credential=credential or NumberedCredential(),
+        budget=budget,
+    )
+
+
 async def test_a_call_carries_a_token_for_its_audience() -> None:
     """Each service gets tokens of its own scope, and one token serves many calls."""
     transport = ScriptedTransport(Scripted(), Scripted())
     http = HttpClient(transport)
-    flow_service = service()
+    credential = NumberedCredential()
+    flow_service = service(credential=credential)
 
     await http.send(flow_service, READ)
     await http.send(flow_service, READ)
 
     assert transport.requests[1].headers["Authorization"] == "Bearer token-1"
     assert "cmk-flow-remediation" in transport.requests[0].headers["User-Agent"]
-    assert flow_service.credential.asked == [flow_service.scope]  # type: ignore[attr-defined]
+    assert credential.asked == [flow_service.scope]
     assert http.calls == {"Flow service": 2}
 
 

@@ -58,7 +58,7 @@ class Client:
         self.session = Session(read(begin)[0], self._heard.extend, max_frame_size, self.ends.append)
 
     def says(self, performative: Performative, *, payload: bytes = b"", **fields: bytes) -> None:
-        for frame in read(write_frame(performative, payload=payload, **fields)):
+        for frame in read(write_frame(performative, channel=0, payload=payload, **fields)):
             self.session.take(frame)
 
     def heard(self, performative: Performative) -> Sequence[Frame]:

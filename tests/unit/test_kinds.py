@@ -69,7 +69,7 @@ def test_no_step_and_no_use_case_spells_the_name_of_a_kind() -> None:
     names = {kind.kind for _, kind in KINDS}
     root = Path(shared.__path__[0])
     spelled = [
-        f"{path.relative_to(root)}: {node.value}"
+        f"{path.relative_to(root)}: {node.value!r}"
         for folder in ("steps", "use_cases")
         for path in sorted(root.joinpath(folder).rglob("*.py"))
         for node in ast.walk(ast.parse(path.read_text()))

@@ -85,7 +85,8 @@ def test_a_version_changes_with_every_field_of_an_item(name: str) -> None:
     """Also with those that are added later: whoever leaves one out has to say so."""
     one = item()
 
-    changed = replace(one, **{name: other(getattr(one, name))})
+    change: dict[str, Any] = {name: other(getattr(one, name))}
+    changed = replace(one, **change)
 
     assert plan_version(JOB, [one]) != plan_version(JOB, [changed])
 

@@ -48,8 +48,8 @@ async def run(*command: str | Path) -> str:
 
 async def indexed(app: Path, *paths: Path) -> dict[str, Any]:
     """Return the functions that the worker finds in an app, and the modules that it took."""
-    command = (sys.executable, "-I", "-S", INDEXER, app, MESSAGES, *paths)
-    found: dict[str, Any] = json.loads((await run(*command)).splitlines()[-1])
+    printed = await run(sys.executable, "-I", "-S", INDEXER, app, MESSAGES, *paths)
+    found: dict[str, Any] = json.loads(printed.splitlines()[-1])
     return found
 
 

@@ -10,8 +10,7 @@ from typing import Any
 import azure.functions as func
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from cmkflow.__main__ import app as command_line
 from function_app import app
@@ -36,7 +35,7 @@ class CommandLine:
         }
         # The command blocks, and the app answers in this loop.
         return await asyncio.to_thread(
-            CliRunner().invoke, command_line, list(arguments), env=env, input=answer
+            lambda: CliRunner().invoke(command_line, list(arguments), env=env, input=answer)
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from click.testing import Result
+from typer.testing import Result
 
 from shared.bootstrap import provide
 from shared.domain.jobs.job import JobState

@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -126,7 +127,7 @@ def test_a_page_of_an_environment_that_could_not_be_read_shows_no_zero() -> None
         "sharing_calls": 0,
         "gap": "Not all flows could be read: it may take more.",
     }
-    assessment = {
+    assessment: dict[str, Any] = {
         "environment_id": "e",
         "display_name": "Silent",
         "at": "2026-03-02T09:00:00Z",

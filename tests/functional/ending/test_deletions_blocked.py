@@ -272,7 +272,7 @@ async def test_one_list_tells_of_all_that_were_deleted() -> None:
         calls.append(environment_id)
         return await read(environment_id, cannot_migrate_only=cannot_migrate_only)
 
-    services.flow_reports.microsoft_key_flows = counted  # type: ignore[method-assign]
+    services.flow_reports.microsoft_key_flows = counted  # type: ignore[assignment, method-assign]
     await delete_originals(services)
 
     assert [row.is_listed for row in (await deletions(story)).values()] == [False] * 3

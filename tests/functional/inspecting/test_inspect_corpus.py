@@ -98,7 +98,7 @@ def _set(rows: list[dict[str, Any]], *members: str) -> list[list[str]]:
     return sorted([str(row[member]) for member in members] for row in rows)
 
 
-_BY_RULE = {
+_BY_RULE: dict[str, set[bool | str]] = {
     "no": {False},
     "not_applicable(logic app)": {False},
     "direct:http": {True},

@@ -234,7 +234,7 @@ async def test_a_delete_that_meets_a_defect_does_not_hold_up_the_others() -> Non
             raise ZeroDivisionError
         return await get(partition, key)
 
-    services.tables.jobs.get = broken  # type: ignore[method-assign]
+    services.tables.jobs.get = broken  # type: ignore[assignment, method-assign]
     for _ in range(12):
         with pytest.raises(ZeroDivisionError):
             await delete_originals(services)

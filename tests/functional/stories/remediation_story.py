@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Any
 
 from shared.domain.environment import EnvironmentSettings, Mode
 from shared.domain.jobs.job import FlowJob, JobState
@@ -68,7 +69,7 @@ class Story:
         """Services without interruptions, for what a test looks at or decides itself."""
         return services_of(self.twins.ports, settings=self.settings)
 
-    async def opt_in(self, **settings: object) -> None:
+    async def opt_in(self, **settings: Any) -> None:
         """Set the environment's mode, and whatever else an administrator decides."""
         row = EnvironmentSettings(
             environment_id=self.build.environment.id, mode=self.mode, **settings
