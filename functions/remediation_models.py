@@ -155,6 +155,7 @@ class EnvironmentJobAnswer(JobAnswer):
     state: EnvironmentJobState
     reason: str
     instruction: str
+    code: str
     due: datetime | None
     planned_at: datetime | None
     expires: datetime | None

@@ -11,7 +11,8 @@ ProductError
 │       └── MigrationInProgress  not now: the environment is still being moved under its key
 ├── NotFound             the platform or the store has no such item
 ├── Conflict             somebody else changed the item: read again and decide again
-│   └── AlreadyExists        the item that was to be created is there
+│   ├── AlreadyExists        the item that was to be created is there
+│   └── LeaseLost            another delivery, or an order, has taken the row over: leave it
 └── Unreadable           an input nobody can read: parked with this reason
 """
 
@@ -94,6 +95,10 @@ class Conflict(ProductError):
 
 class AlreadyExists(Conflict):
     """The item that was to be created exists."""
+
+
+class LeaseLost(Conflict):
+    """Another delivery, or an order, has taken the row over."""
 
 
 class Unreadable(ProductError):

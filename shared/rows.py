@@ -25,7 +25,7 @@ from shared.domain.jobs.run_archive import RunArchive
 from shared.domain.plans.discovery import DiscoveredPart
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, Remediation
-from shared.errors import NotFound
+from shared.errors import Conflict, NotFound
 from shared.ports import Condition, Delete, Insert, Replace, Row, Scalar, Store, Upsert
 
 #: Characters of JSON in one property: Tables allow 64 KiB of UTF-16, and a character may take 4.
@@ -62,6 +62,10 @@ class Table[T]:
         self._address = address
         self._columns = columns
 
+    def address(self, item: T) -> tuple[str, str]:
+        """Return the partition and the key of an item."""
+        return self._address(item)
+
     async def get(self, partition: str, key: str) -> Kept[T] | None:
         """Return the item, or None."""
         row = await self._store.get(self._name, partition, key)
@@ -74,6 +78,21 @@ class Table[T]:
     async def replace(self, kept: Kept[T], item: T) -> Kept[T]:
         """Store `item` in place of `kept`; raises `Conflict`."""
         return await self._one(Replace(self._row(item, kept.etag)), item)
+
+    async def change(
+        self, partition: str, key: str, change: Callable[[T | None], T | None]
+    ) -> Kept[T] | None:
+        """Store what `change` makes of an item, or of none; None: nothing is to be changed.
+
+        It is asked again with what stands there by then until nobody was faster.
+        """
+        while True:
+            kept = await self.get(partition, key)
+            item = change(kept.item if kept else None)
+            if item is None:
+                return None
+            with suppress(Conflict):
+                return await (self.replace(kept, item) if kept else self.insert(item))
 
     async def upsert(self, *items: T) -> None:
         """Store items whatever is there, a batch a partition at a time."""

@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from shared.domain.environment import Mode
+from shared.domain.jobs.durable import taken_over
+from shared.domain.jobs.transitions import moved
 from shared.domain.plans.approval import plan_version, unknown_flows
 from shared.domain.plans.plan_item import PlanItem
-from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState, moved
+from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState
 from shared.errors import Blocked, Conflict, NotFound
+from shared.jobs.kinds import ENVIRONMENT
 from shared.rows import Kept
 from shared.services import Services
 from shared.steps.gate import settings_of
-from shared.use_cases.environment_job_rows import send_environment_job
 from shared.use_cases.remediation_rows import find
 
 
@@ -147,12 +149,11 @@ async def _approve_one(services: Services, plan: _Plan, approval: Approval) -> E
         approvals=plan.job.approvals + 1,
         left_out=left_out,
         awaiting=0,
-        lease="",
-        lease_until=None,
         attempt=plan.job.attempt + 1,
     )
+    job = taken_over(job)
     await services.tables.environment_jobs.replace(plan.kept, job)
-    await send_environment_job(services, job)
+    await ENVIRONMENT.send(services, job)
     return job
 
 

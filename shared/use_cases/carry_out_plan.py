@@ -3,20 +3,19 @@
 from dataclasses import replace
 
 from shared.domain.environment import Environment
+from shared.domain.jobs.transitions import moved, postponed
 from shared.domain.plans.remediation import (
     EnvironmentJob,
     EnvironmentJobState,
     RemediationMode,
-    moved,
-    postponed,
 )
+from shared.jobs.engine import UNTIL_WOKEN
 from shared.services import Services
 from shared.steps.gate import environment_without_key, linked_environment
 from shared.steps.planning.compare_plan import hold_what_changed, leave_unapproved
 from shared.steps.planning.discovery_parts import forget_discovery
 from shared.steps.planning.dispatch import announce, dispatch, open_jobs, planned_work
 from shared.steps.planning.plan_environment import plan_now
-from shared.steps.work import UNTIL_WOKEN
 
 
 def await_approval(services: Services, job: EnvironmentJob) -> EnvironmentJob:

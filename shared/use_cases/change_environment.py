@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.domain.environment import Environment, EnvironmentSettings
-from shared.errors import AlreadyExists, Conflict
 from shared.ports import Condition
 from shared.services import Services
 from shared.steps.gate import settings_of
@@ -77,16 +76,13 @@ async def _change(
     change: Callable[[EnvironmentSettings], EnvironmentSettings],
 ) -> EnvironmentSettings:
     """Change the row as it is at that moment: two administrators do not undo each other's work."""
-    table = services.tables.environments
-    while True:
-        kept = await table.get("environment", environment_id)
-        new = change(kept.item if kept else EnvironmentSettings(environment_id=environment_id))
-        try:
-            if kept is None:
-                await table.insert(new)
-            else:
-                await table.replace(kept, new)
-        except (AlreadyExists, Conflict):
-            continue
-        log.info("settings of environment %s: %s", environment_id, new)
+    new = EnvironmentSettings(environment_id=environment_id)
+
+    def changed(old: EnvironmentSettings | None) -> EnvironmentSettings:
+        nonlocal new
+        new = change(old or EnvironmentSettings(environment_id=environment_id))
         return new
+
+    await services.tables.environments.change("environment", environment_id, changed)
+    log.info("settings of environment %s: %s", environment_id, new)
+    return new

@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 
 from shared.domain.jobs.job import FlowJob, Order
 from shared.domain.jobs.replay import Replay, replays_of, warning
-from shared.domain.jobs.transitions import retried
-from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState, moved
-from shared.errors import Blocked, Conflict
+from shared.domain.jobs.transitions import moved, retried
+from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState
+from shared.errors import Blocked
+from shared.jobs.kinds import ENVIRONMENT, FLOW
 from shared.services import Services
-from shared.steps.work import send
 from shared.use_cases.deletion_rows import cancel_deletion
-from shared.use_cases.environment_job_rows import send_environment_job
 from shared.use_cases.remediation_rows import environment_jobs_of, find, jobs_of, named_jobs
 from shared.use_cases.start_remediation import complete_start
 
@@ -134,22 +133,17 @@ async def retry(services: Services, remediation_id: str, flow_ids: tuple[str, ..
 
 async def retry_job(services: Services, job: FlowJob) -> None:
     """Go on with one job. An edit that blocked it is accepted: the original is copied as it is."""
-    while kept := await services.tables.jobs.get(job.environment_id, job.id):
-        job = kept.item
+
+    def anew(job: FlowJob) -> FlowJob | None:
         if not job.is_paused:
-            return
+            return None
         if job.code == "changed":
             job = replace(job, original_digest="", resume=job.facts.after_edit or job.reached)
         if job.code == "copy_edited":
             job = replace(job, copy_digest="")
-        job = retried(job, "Retried by order.", now=services.now)
-        job = replace(job, attempt=job.attempt + 1)
-        try:
-            await services.tables.jobs.replace(kept, job)
-        except Conflict:
-            continue
-        await send(services, job)
-        return
+        return retried(job, "Retried by order.", now=services.now)
+
+    await FLOW.order(services, (job.environment_id, job.id), anew)
 
 
 def _families(wanted: list[FlowJob], jobs: list[FlowJob]) -> list[FlowJob]:
@@ -182,28 +176,20 @@ async def _undo(
 
 
 async def _order_one(services: Services, job: FlowJob, order: Order, *, replay: bool) -> bool:
-    await cancel_deletion(services, job, "Cancelled: the job is rolled back.")
-    while kept := await services.tables.jobs.get(job.environment_id, job.id):
-        job = kept.item
+    def ordered(job: FlowJob) -> FlowJob | None:
         if job.is_undone:
-            return False
-        held = job.lease_until is not None and job.lease_until > services.now
-        job = replace(
+            return None
+        return replace(
             job,
             requested=order,
             may_replay=replay,
             due=services.now,
-            attempt=job.attempt + 1,
             # Whoever holds the row may be about to set a time that is days away.
-            woken=job.woken or held,
+            woken=job.woken or job.is_held(services.now),
         )
-        try:
-            await services.tables.jobs.replace(kept, job)
-        except Conflict:
-            continue
-        await send(services, job)
-        return True
-    return False
+
+    await cancel_deletion(services, job, "Cancelled: the job is rolled back.")
+    return await FLOW.order(services, (job.environment_id, job.id), ordered) is not None
 
 
 async def _change(
@@ -211,20 +197,6 @@ async def _change(
     job: EnvironmentJob,
     ordered: Callable[[EnvironmentJob], EnvironmentJob | None],
 ) -> bool:
-    """Write what an order makes of an environment job, None: nothing. Says whether it was changed.
-
-    A race with a delivery is decided by the row, which is looked at anew.
-    """
-    table = services.tables.environment_jobs
-    while kept := await table.get(job.remediation_id, job.id):
-        changed = ordered(kept.item)
-        if changed is None:
-            return False
-        changed = replace(changed, lease="", lease_until=None, attempt=kept.item.attempt + 1)
-        try:
-            await table.replace(kept, changed)
-        except Conflict:
-            continue
-        await send_environment_job(services, changed)
-        return True
-    return False
+    """Write what an order makes of an environment job; says whether it was changed."""
+    place = (job.remediation_id, job.id)
+    return await ENVIRONMENT.order(services, place, ordered, takes_over=True) is not None

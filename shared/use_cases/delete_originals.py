@@ -5,27 +5,20 @@ the original is checked and deleted, so that a rollback cannot turn it on in bet
 comes meanwhile is obeyed afterwards. After a kill the next turn finds out what was done.
 """
 
+import functools
 import logging
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from shared.domain.jobs import deletion as rules
-from shared.domain.jobs.backoff import wait_after
 from shared.domain.jobs.deletion import Deletion, DeletionState
-from shared.domain.jobs.job import HISTORY_LENGTH, Change, FlowJob, JobState
-from shared.domain.jobs.refusals import instruction_for
+from shared.domain.jobs.job import FlowJob, JobState
 from shared.domain.jobs.run_archive import ArchiveState, continued
-from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import (
-    Blocked,
-    Conflict,
-    MigrationInProgress,
-    ProductError,
-    Refused,
-    Throttled,
-    Transient,
-    Waiting,
-)
+from shared.domain.jobs.transitions import postponed, told
+from shared.errors import Conflict, ProductError, Transient, Waiting
+from shared.jobs.engine import Held
+from shared.jobs.kinds import DELETION, FLOW
+from shared.jobs.outcome import after_error
 from shared.ports import Condition
 from shared.rows import Kept, instant
 from shared.services import Services
@@ -33,7 +26,7 @@ from shared.steps.ending import delete_original as step
 from shared.steps.ending.archive_runs import archive_part
 from shared.steps.flows.original import find_original
 from shared.steps.gate import linked_environment
-from shared.steps.work import Work, claim, save, send
+from shared.steps.work import Work
 from shared.use_cases.archive_runs import PARTS, archive_of
 
 log = logging.getLogger(__name__)
@@ -42,8 +35,6 @@ log = logging.getLogger(__name__)
 MOST = 50
 #: How often a deleted original is looked for in the platform's list, until the bin is emptied.
 _LISTED_AGAIN = timedelta(days=1)
-#: What is said of jobs, and what a person does about a delete.
-_ANEW = ("then retry", "then order the delete anew")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,85 +67,70 @@ async def delete_originals(services: Services) -> DeletionRound:
     A defect keeps no other row from its turn: it is raised when the round is over.
     """
     where = [Condition("due", "lt", instant(services.now + timedelta(seconds=1)))]
-    due = [kept async for kept in services.tables.deletions.query(where=where)]
-    due.sort(key=lambda kept: (kept.item.due or services.now, kept.item.job_id))
+    due = await services.tables.deletions.all(where=where)
+    due.sort(key=lambda deletion: (deletion.due or services.now, deletion.job_id))
     deleted = stuck = looked_at = 0
     defects: list[Exception] = []
     listed = _Listed(services)
-    for kept in due[:MOST]:
-        before, looked_at = kept.item.state, looked_at + 1
+    for deletion in due[:MOST]:
+        looked_at += 1
+        place = (deletion.environment_id, deletion.job_id)
+        turn = functools.partial(_turn, listed=listed)
         try:
-            after = await _turn(services, kept, listed)
+            before, after = await DELETION.deliver(services, place, turn, outcome=_outcome)
         except Exception as err:
-            log.exception("defect in the delete of job %s", kept.item.job_id)
+            log.exception("defect in the delete of job %s", deletion.job_id)
             defects.append(err)
             continue
-        if after is None:
-            continue
-        deleted += after.state is DeletionState.DELETED is not before
-        if after.state is DeletionState.BLOCKED:
+        deleted += after.state is DeletionState.DELETED is not before.state
+        if after.state is DeletionState.BLOCKED is not before.state:
             stuck += 1
             log.error("the delete of %s is blocked: %s", after.display_name, after.reason)
-        log.info(
-            "deletion %s: %s -> %s",
-            after.job_id,
-            before,
-            after.state,
-            extra={"job": after.job_id, "environment": after.environment_id},
-        )
     if defects:
         raise defects[0]
     return DeletionRound(looked_at=looked_at, deleted=deleted, blocked=stuck)
 
 
-async def _turn(services: Services, kept: Kept[Deletion], listed: _Listed) -> Deletion | None:
-    """Do what fits now and return the row as it was written; None: somebody else has it."""
-    turn = _Turn(services, kept, listed)
+async def _turn(held: Held[Deletion], *, listed: _Listed) -> Deletion:
+    """Do what fits now and return the row as it is to be written."""
+    turn = _Turn(held, listed)
     try:
-        try:
-            return await turn.take()
-        except Conflict:
-            return None  # the row, its job or the flow was changed meanwhile: looked at again
-        except ProductError as err:
-            return await turn.keep(_outcome(services, turn.deletion, err))
-        finally:
-            await turn.let_go()
-    except Conflict:
-        return None
+        return await turn.take()
+    finally:
+        await turn.let_go()
 
 
 class _Turn:
     """One look at one deletion."""
 
-    def __init__(self, services: Services, kept: Kept[Deletion], listed: _Listed) -> None:
-        self._services = services
+    def __init__(self, held: Held[Deletion], listed: _Listed) -> None:
+        self._services = held.services
         self._listed = listed
-        self._kept = kept
+        self._held = held
         self._work: Work | None = None
 
     @property
     def deletion(self) -> Deletion:
         """Return the row as it was last written."""
-        return self._kept.item
+        return self._held.job
 
     async def keep(self, deletion: Deletion) -> Deletion:
-        """Write the row; raises `Conflict` if somebody has changed it."""
-        self._kept = await self._services.tables.deletions.replace(self._kept, deletion)
-        return deletion
+        """Write the row; raises `LeaseLost` if it was cancelled, or ordered anew."""
+        return await self._held.save(deletion)
 
-    async def take(self) -> Deletion | None:
+    async def take(self) -> Deletion:
         """Go on where the row stands."""
         services, deletion = self._services, self.deletion
         kept = await services.tables.jobs.get(deletion.environment_id, deletion.job_id)
         if kept is None:
-            return await self.keep(self._cancelled("Its flow job is gone."))
+            return self._cancelled("Its flow job is gone.")
         job = kept.item
-        if job.lease_until and job.lease_until > services.now:
-            return None
+        if job.is_held(services.now):
+            return deletion  # looked at again in the next round
         if deletion.state is DeletionState.DELETED:
             return await self._report(kept)
         environment = await linked_environment(services, job.environment_id, job.policy_id)
-        work = Work(services, kept, environment)
+        work = Work(Held(FLOW, services, kept), environment)
         if job.requested or rules.retired_at(job) != deletion.retired_at:
             return await self._give_up(work)
         if deletion.state is DeletionState.DELETING and await self._stands(work):
@@ -166,18 +142,17 @@ class _Turn:
         if not await self._archive_runs(job):
             text = "Run summaries are being archived."
             later = services.now + timedelta(seconds=1)
-            now = services.now
-            return await self.keep(rules.postponed(self.deletion, text, until=later, now=now))
+            return postponed(self.deletion, text, until=later, now=services.now)
         await self.keep(await step.search_callers(work, self.deletion))
-        self._work = Work(services, await claim(services, kept), environment)
+        self._work = Work(await FLOW.claim(services, kept), environment)
         return await self._delete(self._work)
 
     async def _give_up(self, work: Work) -> Deletion:
         """The job goes back, or was retired anew: an approval is for one retirement only."""
         now = self._services.now
         if self.deletion.state is DeletionState.DELETING and not await self._stands(work):
-            return await self.keep(rules.ended(self.deletion, now=now))
-        return await self.keep(self._cancelled("Its job is not retired as it was approved."))
+            return rules.ended(self.deletion, now=now)
+        return self._cancelled("Its job is not retired as it was approved.")
 
     async def _stands(self, work: Work) -> bool:
         found = await find_original(work.services, work.environment, work.job)
@@ -217,19 +192,19 @@ class _Turn:
             if work.job.requested:
                 raise Waiting("Its job is rolled back.", until=services.now)
             await step.delete(work, original)
-        return await self.keep(rules.ended(self.deletion, now=services.now))
+        return rules.ended(self.deletion, now=services.now)
 
     async def _report(self, kept: Kept[FlowJob]) -> Deletion:
         """Say in the job that its original is deleted, and see whether it left the list."""
         services, deletion, job = self._services, self.deletion, kept.item
         # With the lease of a look that died after the delete.
-        told = replace(_told(job, deletion), lease="", lease_until=None)
-        if told != job and rules.retired_at(job) == deletion.retired_at:
-            await services.tables.jobs.replace(kept, told)
+        tells = replace(_told(job, deletion), lease_until=None)
+        if tells != job and rules.retired_at(job) == deletion.retired_at:
+            await services.tables.jobs.replace(kept, tells)
         is_listed, until = await self._listed.has(job), deletion.restorable_until
         asks_again = is_listed and until is not None and services.now < until
         again = services.now + _LISTED_AGAIN if asks_again else None
-        return await self.keep(replace(deletion, is_listed=is_listed, due=again, failures=0))
+        return replace(deletion, is_listed=is_listed, due=again, failures=0)
 
     def _cancelled(self, text: str) -> Deletion:
         return rules.cancelled(self.deletion, text, now=self._services.now)
@@ -238,13 +213,9 @@ class _Turn:
         """Give the job's row back; an order that came meanwhile is announced."""
         if self._work is None:
             return
-        services, work = self._services, self._work
-        kept = await save(services, work.kept, replace(work.job, lease="", lease_until=None))
-        if kept.item.requested:
-            attempt = kept.item.attempt + 1
-            again = replace(kept.item, woken=False, due=services.now, attempt=attempt)
-            await services.tables.jobs.replace(kept, again)
-            await send(services, again)
+        job = await self._work.held.end(self._work.job)
+        if job.requested:
+            await FLOW.send(self._services, job)
 
 
 def _told(job: FlowJob, deletion: Deletion) -> FlowJob:
@@ -253,45 +224,22 @@ def _told(job: FlowJob, deletion: Deletion) -> FlowJob:
     if any(change.text == text for change in job.history):
         return job
     at = deletion.deleted_at or deletion.on
-    line = Change(at=at, state=JobState.RETIRED, text=text)
-    return replace(job, history=(*job.history, line)[-HISTORY_LENGTH:])
+    return told(job, JobState.RETIRED, text, now=at)
 
 
-def _outcome(services: Services, deletion: Deletion, err: ProductError) -> Deletion:
-    """Return the row after an expected error."""
-    now, settings, text = services.now, services.settings, redact(str(err))
-    if deletion.state is DeletionState.DELETED:
+def _outcome(services: Services, deletion: Deletion, err: Exception) -> Deletion | None:
+    """Return the row after an error; None for a defect."""
+    now = services.now
+    if isinstance(err, Conflict):
+        return deletion  # the job or the flow was changed meanwhile: looked at again
+    if deletion.state is DeletionState.DELETED and isinstance(err, ProductError):
         # It stays deleted, whatever keeps the app from looking at the list.
         passes = isinstance(err, Transient | Waiting)
-        return replace(deletion, due=now + settings.backoff_longest if passes else None)
-    match err:
-        case Waiting():
-            until = max(err.until, now)
-            later = rules.postponed(deletion, err.reason, until=until, now=now, code=err.code)
-            return replace(later, archive_from=now) if err.code == "runs" else later
-        case MigrationInProgress():
-            reason = "The environment is being migrated."
-            return rules.postponed(deletion, reason, until=now + settings.migration_poll, now=now)
-        case Blocked():
-            remedy = err.instruction.replace(*_ANEW)
-            return rules.blocked(deletion, err.reason, remedy, code=err.code, now=now)
-        case Refused():
-            remedy = instruction_for(err.code, redact(err.detail)).replace(*_ANEW)
-            return rules.blocked(deletion, text, remedy, code=err.code, now=now)
-        case Throttled():
-            until = now + (err.retry_after or settings.backoff_first)
-            return rules.postponed(deletion, text, until=until, now=now)
-        case Transient() if deletion.failures < settings.backoff_tries:
-            failures = deletion.failures + 1
-            wait = wait_after(
-                failures,
-                first=settings.backoff_first,
-                longest=settings.backoff_longest,
-                asked=err.retry_after,
-            )
-            later = rules.postponed(deletion, f"Tried again: {text}", until=now + wait, now=now)
-            return replace(later, failures=failures)
-        case _:
-            remedy = "See whether the service is well, then order the delete anew."
-            code = "transient" if isinstance(err, Transient) else "gone"
-            return rules.blocked(deletion, text, remedy, code=code, now=now)
+        again = now + services.settings.backoff_longest
+        return replace(deletion, due=again if passes else None)
+    after = after_error(services, deletion, err)
+    if after and after.state is DeletionState.BLOCKED:
+        return rules.blocked(after)
+    if after and isinstance(err, Waiting) and err.code == "runs":
+        return replace(after, archive_from=now)
+    return after

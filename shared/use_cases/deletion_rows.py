@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from shared.domain.jobs.deletion import Deletion, DeletionState, cancelled
 from shared.domain.jobs.job import FlowJob
-from shared.errors import Conflict
+from shared.jobs.kinds import DELETION
 from shared.services import Services
 
 
@@ -24,14 +24,11 @@ async def cancel_deletion(services: Services, job: FlowJob, text: str) -> bool:
 
     One whose call may have been made already (`deleting`) is left to find out.
     """
-    table = services.tables.deletions
-    while kept := await table.get(job.environment_id, job.id):
-        stands = {DeletionState.SCHEDULED, DeletionState.ARCHIVING, DeletionState.BLOCKED}
-        if kept.item.state not in stands:
-            return False
-        try:
-            await table.replace(kept, cancelled(kept.item, text, now=services.now))
-        except Conflict:
-            continue
-        return True
-    return False
+    stands = {DeletionState.SCHEDULED, DeletionState.ARCHIVING, DeletionState.BLOCKED}
+
+    def ordered(deletion: Deletion) -> Deletion | None:
+        is_standing = deletion.state in stands
+        return cancelled(deletion, text, now=services.now) if is_standing else None
+
+    place = (job.environment_id, job.id)
+    return await DELETION.order(services, place, ordered, takes_over=True) is not None

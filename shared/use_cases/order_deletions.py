@@ -166,19 +166,18 @@ async def _check(
 
 async def _schedule(services: Services, job: FlowJob, order: DeletionOrder) -> Deletion:
     """Write the row; a race with the delete itself is decided by the row."""
-    table = services.tables.deletions
-    approval = Approval(on=order.on, by=order.by, at=services.now)
-    while True:
-        kept = await table.get(job.environment_id, job.id)
-        if kept and kept.item.state in OVER:
-            message = f"{job.display_name} is {kept.item.state} already."
+    new = ordered(job, Approval(on=order.on, by=order.by, at=services.now), None)
+
+    def scheduled(earlier: Deletion | None) -> Deletion:
+        nonlocal new
+        if earlier and earlier.state in OVER:
+            message = f"{job.display_name} is {earlier.state} already."
             raise Conflict(message)
-        new = ordered(job, approval, kept.item if kept else None)
-        try:
-            written = await (table.replace(kept, new) if kept else table.insert(new))
-        except Conflict:
-            continue
-        return written.item
+        new = ordered(job, Approval(on=order.on, by=order.by, at=services.now), earlier)
+        return new
+
+    await services.tables.deletions.change(job.environment_id, job.id, scheduled)
+    return new
 
 
 def _earliest(services: Services, job: FlowJob) -> datetime | None:

@@ -1,17 +1,13 @@
 """Send the message of every row that should have moved: a process died, a message was lost."""
 
-from dataclasses import replace
-
 from shared.domain.jobs.job import FlowJob, JobState
 from shared.domain.jobs.relatives import located
-from shared.domain.plans.remediation import EnvironmentJobState
-from shared.errors import Conflict
+from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState
+from shared.jobs.kinds import ENVIRONMENT, FLOW
 from shared.ports import Condition
 from shared.rows import instant
 from shared.services import Services
 from shared.steps.planning.dispatch import open_jobs
-from shared.steps.work import send, wake
-from shared.use_cases.environment_job_rows import wake_environment_job
 from shared.use_cases.start_remediation import complete_starts
 
 #: What ends each of these waits is another job: its wake-up may have died with a process.
@@ -23,27 +19,30 @@ async def resend_overdue(services: Services) -> int:
     late = instant(services.now - services.settings.overdue_after)
     overdue = [Condition("due", "lt", late)]
     count = 0
-    async for kept in services.tables.jobs.query(where=overdue):
-        held = kept.item.lease_until and kept.item.lease_until > services.now
-        if held:
-            continue
-        # A new attempt: the message with the old id may have been used up.
-        job = replace(kept.item, attempt=kept.item.attempt + 1)
-        try:
-            await services.tables.jobs.replace(kept, job)
-        except Conflict:
-            continue
-        await send(services, job)
-        count += 1
+    for job in await services.tables.jobs.all(where=overdue):
+        count += await _resend(services, job)
     dispatched = [Condition("state", "eq", EnvironmentJobState.DISPATCHED)]
     for environment_job in await services.tables.environment_jobs.all(where=dispatched):
         has_begun = environment_job.is_dispatched and not environment_job.awaits_approval
         if has_begun and not await open_jobs(services, environment_job):
-            await wake_environment_job(services, environment_job.id, environment_job.remediation_id)
+            await _wake(services, environment_job)
     for environment_job in await services.tables.environment_jobs.all(where=overdue):
-        await wake_environment_job(services, environment_job.id, environment_job.remediation_id)
+        await _wake(services, environment_job)
         count += 1
     return count + await complete_starts(services) + await _wake_settled(services)
+
+
+async def _resend(services: Services, job: FlowJob) -> bool:
+    """Announce one row unless somebody is at it; a new attempt: the old id may be used up."""
+
+    def late(job: FlowJob) -> FlowJob | None:
+        return job if job.due and not job.is_held(services.now) else None
+
+    return await FLOW.order(services, (job.environment_id, job.id), late) is not None
+
+
+async def _wake(services: Services, job: EnvironmentJob) -> None:
+    await ENVIRONMENT.wake(services, (job.remediation_id, job.id))
 
 
 async def _wake_settled(services: Services) -> int:
@@ -52,7 +51,8 @@ async def _wake_settled(services: Services) -> int:
         where = [Condition("code", "eq", code)]
         for job in await services.tables.jobs.all(where=where):
             if await _is_settled(services, job):
-                await wake(services, job.environment_id, job.id, code=code)
+                place = (job.environment_id, job.id)
+                await FLOW.wake(services, place, code=code, even_blocked=True)
                 count += 1
     return count
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.domain.environment import Mode
+from shared.domain.jobs.transitions import moved
 from shared.domain.plans.remediation import (
     EnvironmentJob,
     EnvironmentJobState,
@@ -11,15 +12,14 @@ from shared.domain.plans.remediation import (
     Remediation,
     RemediationMode,
     environment_job_id,
-    moved,
     remediation_id,
 )
 from shared.errors import AlreadyExists, Blocked, NotFound
+from shared.jobs.kinds import ENVIRONMENT
 from shared.ports import Condition
 from shared.rows import instant
 from shared.services import Services
 from shared.steps.gate import settings_of
-from shared.use_cases.environment_job_rows import send_environment_job
 from shared.use_cases.remediation_rows import environment_jobs_of
 
 #: So long after a start that died it is completed: the timer comes every minute.
@@ -127,4 +127,4 @@ async def _start_environment(
         kept = await services.tables.environment_jobs.get(job.remediation_id, job.id)
         job = kept.item if kept else job
     if not job.is_finished:
-        await send_environment_job(services, job)
+        await ENVIRONMENT.send(services, job)

@@ -16,13 +16,13 @@ from shared.domain.jobs.deletion import (
     ended,
     noted,
     ordered,
-    postponed,
     retired_at,
     what_it_ends,
 )
-from shared.domain.jobs.job import Change, FlowJob, JobState, Pattern
+from shared.domain.jobs.durable import Change
+from shared.domain.jobs.job import FlowJob, JobState, Pattern
 from shared.domain.jobs.run_archive import ArchiveState, RunArchive, continued
-from shared.domain.jobs.transitions import moved
+from shared.domain.jobs.transitions import moved, postponed, stopped
 
 NOW = datetime(2026, 3, 9, 9, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -102,7 +102,7 @@ def test_only_what_an_edit_has_blocked_accepts_edits_when_ordered_anew(
     code: str, *, accepts: bool
 ) -> None:
     """Who orders anew after another reason has not seen an edit. The history goes on."""
-    earlier = blocked(deletion_of(), "why", "what to do", code=code, now=NOW)
+    earlier = stopped(deletion_of(), DeletionState.BLOCKED, "why", "what to do", code=code, now=NOW)
 
     again = ordered(job_of(), APPROVAL, earlier)
 
@@ -121,8 +121,11 @@ def test_the_bin_is_counted_from_the_first_intent() -> None:
 
 def test_what_was_blocked_was_not_deleted() -> None:
     """An intent that came to nothing promises no restore; nothing is due by itself."""
-    row = blocked(noted(deletion_of(), now=NOW), "why", "what", code="mode", now=NOW)
+    made = noted(deletion_of(), now=NOW)
+    text = "Allow it, then retry."
+    row = blocked(stopped(made, DeletionState.BLOCKED, "why", text, code="mode", now=NOW))
 
+    assert row.instruction == "Allow it, then order the delete anew."
     assert (row.restorable_until, row.due, row.is_open) == (None, None, False)
 
 

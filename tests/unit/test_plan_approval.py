@@ -108,7 +108,7 @@ def test_a_version_changes_with_what_is_shown_beside_the_items(
 
 def test_a_version_does_not_change_with_how_far_the_job_is() -> None:
     """Its state, its lease, when it is due: nobody approves these."""
-    leased = replace(JOB, lease="x", attempt=7, reason="Tried again.")
+    leased = replace(JOB, lease_number=3, attempt=7, reason="Tried again.")
 
     assert plan_version(JOB, [item()]) == plan_version(leased, [item()])
 

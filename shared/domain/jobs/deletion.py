@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from shared.domain.jobs.job import HISTORY_LENGTH, Change, FlowJob, JobState
+from shared.domain.jobs.durable import DurableJob
+from shared.domain.jobs.job import FlowJob, JobState
+from shared.domain.jobs.transitions import moved
 
 #: How long a deleted flow can be restored (contract §5.2).
 RECYCLE_BIN = timedelta(days=21)
@@ -32,10 +34,13 @@ OPEN = frozenset({DeletionState.SCHEDULED, DeletionState.ARCHIVING, DeletionStat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deletion:
+class Deletion(DurableJob[DeletionState]):
     """The row of one deletion; it stands beside the flow job of the same id."""
 
-    environment_id: str
+    finished_states = frozenset({DeletionState.BLOCKED, DeletionState.CANCELLED})
+    blocked_state = DeletionState.BLOCKED
+    failed_state = DeletionState.BLOCKED
+
     job_id: str
     remediation_id: str
     original_id: str
@@ -54,13 +59,7 @@ class Deletion:
     accepts_edits: bool = False
 
     state: DeletionState = DeletionState.SCHEDULED
-    #: When to look at it again; None: not by itself.
-    due: datetime | None = None
-    reason: str = ""
-    instruction: str = ""
-    code: str = ""
-    #: Transient failures in a row.
-    failures: int = 0
+    resume: DeletionState | None = None
     #: Run summaries have to reach up to this moment.
     archive_from: datetime | None = None
     #: When callers were last searched for this deletion.
@@ -72,7 +71,6 @@ class Deletion:
     #: Whether the platform still lists it on Microsoft's key; None: not asked since.
     is_listed: bool | None = None
     notes: tuple[str, ...] = ()
-    history: tuple[Change, ...] = ()
 
     @property
     def restorable_until(self) -> datetime | None:
@@ -137,6 +135,8 @@ def ordered(job: FlowJob, approval: Approval, earlier: Deletion | None) -> Delet
         retired_at=retired_at(job),
         accepts_edits=earlier is not None and earlier.code == "changed",
         history=earlier.history if earlier else (),
+        # Whoever works on the earlier one may not write this one.
+        lease_number=earlier.lease_number + 1 if earlier else 0,
     )
     text = f"Approved by {approval.by}: not before {approval.on:%Y-%m-%d %H:%M} UTC."
     return _changed(deletion, DeletionState.SCHEDULED, text, approval.at, due=approval.on)
@@ -172,12 +172,10 @@ def ended(deletion: Deletion, *, now: datetime) -> Deletion:
     return _changed(deletion, DeletionState.DELETED, text, now, due=now)
 
 
-def blocked(
-    deletion: Deletion, reason: str, instruction: str, *, code: str, now: datetime
-) -> Deletion:
-    """Return it stopped until a person has settled something and orders it anew."""
-    changed = _changed(deletion, DeletionState.BLOCKED, reason, now, due=None)
-    return replace(changed, instruction=instruction, code=code, deleted_at=None)
+def blocked(deletion: Deletion) -> Deletion:
+    """Return one that stopped as a delete does: it is ordered anew, and nothing is deleted."""
+    instruction = deletion.instruction.replace("then retry", "then order the delete anew")
+    return replace(deletion, instruction=instruction, deleted_at=None)
 
 
 def cancelled(deletion: Deletion, text: str, *, now: datetime) -> Deletion:
@@ -186,29 +184,11 @@ def cancelled(deletion: Deletion, text: str, *, now: datetime) -> Deletion:
     return replace(changed, deleted_at=None)
 
 
-def postponed(
-    deletion: Deletion, reason: str, *, until: datetime, now: datetime, code: str = ""
-) -> Deletion:
-    """Return it waiting where it is."""
-    same = deletion.reason == reason
-    changed = _changed(deletion, deletion.state, reason, now, due=until)
-    return replace(changed, code=code, history=deletion.history if same else changed.history)
-
-
 def _changed(
     deletion: Deletion, state: DeletionState, text: str, now: datetime, *, due: datetime | None
 ) -> Deletion:
-    line = Change(at=now, state=state, text=text)
-    return replace(
-        deletion,
-        state=state,
-        due=due,
-        reason=text,
-        instruction="",
-        code="",
-        failures=0,
-        history=(*deletion.history, line)[-HISTORY_LENGTH:],
-    )
+    """Say where it stands in its reason as well."""
+    return replace(moved(deletion, state, text, now=now), due=due, reason=text)
 
 
 def what_it_ends(job: FlowJob) -> tuple[str, ...]:

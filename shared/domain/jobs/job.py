@@ -6,14 +6,13 @@ from enum import StrEnum
 
 from shared.domain.conversions.conversion import Edit
 from shared.domain.definitions.trigger_kinds import TriggerCategory
+from shared.domain.jobs.durable import DurableJob
 from shared.domain.jobs.flow_states import FLOW_STATES, FlowFacts, Standing
 from shared.domain.jobs.flow_states import JobState as JobState  # for who works with jobs
 from shared.domain.jobs.state_table import Actor
 
 FINISHED = frozenset(state for state, facts in FLOW_STATES.items() if facts.is_finished)
 UNTOUCHED = frozenset({JobState.PLANNED, JobState.CANCELLED})
-#: A row keeps this many of its latest changes.
-HISTORY_LENGTH = 40
 
 
 class Pattern(StrEnum):
@@ -48,20 +47,15 @@ class RollbackStage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One line of a job's history."""
-
-    at: datetime
-    state: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlowJob:
+class FlowJob(DurableJob[JobState]):
     """The row of one original under one policy."""
 
+    finished_states = FINISHED
+    waiting_state = JobState.WAITING
+    blocked_state = JobState.BLOCKED
+    failed_state = JobState.FAILED
+
     id: str
-    environment_id: str
     #: Azure resource id of the policy the environment had when the job was planned.
     policy_id: str
     remediation_id: str
@@ -88,24 +82,8 @@ class FlowJob:
     parents: tuple[str, ...] = ()
 
     state: JobState = JobState.PLANNED
-    #: Where a waiting, blocked or failed job goes on.
     resume: JobState | None = None
-    reason: str = ""
-    instruction: str = ""
-    #: Groups reasons, so that what ends one can wake all its jobs: `child`, `network_gap`, ….
-    code: str = ""
-    #: When to look again; None: not by itself.
-    due: datetime | None = None
-    #: Counts the messages that were sent for this row; part of their ids.
-    attempt: int = 0
-    #: Transient failures in a row.
-    failures: int = 0
-    #: Who works on the row, and until when.
-    lease: str = ""
-    lease_until: datetime | None = None
     requested: Order | None = None
-    #: Somebody changed what this job waits for while it was being worked on.
-    woken: bool = False
 
     copy_id: str
     copy_flow_name: str = ""
@@ -138,12 +116,6 @@ class FlowJob:
     #: When the platform was asked to put it, with its batch, into a solution.
     asked_at: datetime | None = None
     notes: tuple[str, ...] = ()
-    history: tuple[Change, ...] = ()
-
-    @property
-    def reached(self) -> JobState:
-        """Return how far the work got, whatever it waits for."""
-        return self.resume or self.state
 
     @property
     def facts(self) -> FlowFacts:
@@ -159,11 +131,6 @@ class FlowJob:
     def is_stuck(self) -> bool:
         """Say whether a person has to do something first."""
         return FLOW_STATES[self.state].is_stuck
-
-    @property
-    def is_finished(self) -> bool:
-        """Say whether nothing more happens by itself."""
-        return FLOW_STATES[self.state].is_finished
 
     @property
     def is_done(self) -> bool:

@@ -1,23 +1,25 @@
-"""How a flow job goes from state to state: what each change leaves in its row."""
+"""How a durable job goes from state to state: what each change leaves in its row."""
 
 from dataclasses import replace
 from datetime import datetime
+from enum import StrEnum
+from typing import Any
 
-from shared.domain.jobs.job import FINISHED, HISTORY_LENGTH, Change, FlowJob, JobState
+from shared.domain.jobs.durable import HISTORY_LENGTH, Change, DurableJob
+from shared.domain.jobs.job import FlowJob
 
 
-def moved(job: FlowJob, state: JobState, text: str, *, now: datetime) -> FlowJob:
+def moved[J: DurableJob[Any]](job: J, state: StrEnum, text: str, *, now: datetime) -> J:
     """Return the job in its next state, due at once (finished states: never)."""
     return replace(
-        job,
+        told(job, state, text, now=now),
         state=state,
         resume=None,
         reason="",
         instruction="",
         code="",
         failures=0,
-        due=None if state in FINISHED else now,
-        history=_with(job, state, text, now),
+        due=None if state in job.finished_states else now,
     )
 
 
@@ -26,29 +28,29 @@ def noted(job: FlowJob, *notes: str) -> FlowJob:
     return replace(job, notes=tuple(dict.fromkeys((*job.notes, *notes))))
 
 
-def postponed(
-    job: FlowJob, reason: str, *, until: datetime, now: datetime, code: str = ""
-) -> FlowJob:
+def postponed[J: DurableJob[Any]](
+    job: J, reason: str, *, until: datetime, now: datetime, code: str = ""
+) -> J:
     """Return the job waiting for `until`, to go on where it is."""
+    state = job.waiting_state or job.state
     same = bool(job.history) and job.history[-1].text == reason
     return replace(
-        job,
-        state=JobState.WAITING,
-        resume=job.reached,
+        job if same else told(job, state, reason, now=now),
+        state=state,
+        resume=job.reached if job.waiting_state else None,
         reason=reason,
         instruction="",
         code=code,
         due=until,
-        history=job.history if same else _with(job, JobState.WAITING, reason, now),
     )
 
 
-def stopped(
-    job: FlowJob, state: JobState, reason: str, instruction: str, *, code: str, now: datetime
-) -> FlowJob:
+def stopped[J: DurableJob[Any]](
+    job: J, state: StrEnum, reason: str, instruction: str, *, code: str, now: datetime
+) -> J:
     """Return the job blocked or failed, to be retried from where it is."""
     return replace(
-        job,
+        told(job, state, reason, now=now),
         state=state,
         resume=job.reached,
         reason=reason,
@@ -56,14 +58,15 @@ def stopped(
         code=code,
         due=None,
         failures=0,
-        history=_with(job, state, reason, now),
     )
 
 
-def retried(job: FlowJob, text: str, *, now: datetime) -> FlowJob:
+def retried[J: DurableJob[Any]](job: J, text: str, *, now: datetime) -> J:
     """Return a blocked, failed or waiting job back where it was, due at once."""
     return moved(job, job.reached, text, now=now)
 
 
-def _with(job: FlowJob, state: str, text: str, now: datetime) -> tuple[Change, ...]:
-    return (*job.history, Change(at=now, state=state, text=text))[-HISTORY_LENGTH:]
+def told[J: DurableJob[Any]](job: J, state: str, text: str, *, now: datetime) -> J:
+    """Return the job with one more line of history; the oldest one makes room."""
+    line = Change(at=now, state=state, text=text)
+    return replace(job, history=(*job.history, line)[-HISTORY_LENGTH:])

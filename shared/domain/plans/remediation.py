@@ -1,12 +1,12 @@
 """A remediation: one run over one or more environments; and its environment jobs."""
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from shared.domain.identity import NAMESPACE
-from shared.domain.jobs.job import Change
+from shared.domain.jobs.durable import DurableJob
 
 
 class RemediationMode(StrEnum):
@@ -91,12 +91,15 @@ class NetworkFinding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EnvironmentJob:
+class EnvironmentJob(DurableJob[EnvironmentJobState]):
     """The row of one environment in one remediation."""
+
+    finished_states = ENVIRONMENT_FINISHED
+    blocked_state = EnvironmentJobState.BLOCKED
+    failed_state = EnvironmentJobState.FAILED
 
     id: str
     remediation_id: str
-    environment_id: str
     environment_name: str = ""
     #: What is done here: what was asked for, or less where the environment's mode says so.
     mode: RemediationMode
@@ -106,14 +109,6 @@ class EnvironmentJob:
 
     state: EnvironmentJobState = EnvironmentJobState.WAITING_FOR_MIGRATION
     resume: EnvironmentJobState | None = None
-    reason: str = ""
-    instruction: str = ""
-    due: datetime | None = None
-    attempt: int = 0
-    failures: int = 0
-    lease: str = ""
-    lease_until: datetime | None = None
-    woken: bool = False
 
     #: Since when it has waited for the migration of its environment.
     migrating_since: datetime | None = None
@@ -132,12 +127,6 @@ class EnvironmentJob:
     #: What the administrator should know: cycles, missing children, differences between sources.
     findings: tuple[str, ...] = ()
     counts: dict[str, int] | None = None
-    history: tuple[Change, ...] = ()
-
-    @property
-    def is_finished(self) -> bool:
-        """Say whether nothing more happens by itself."""
-        return self.state in ENVIRONMENT_FINISHED
 
     @property
     def awaits_approval(self) -> bool:
@@ -155,47 +144,3 @@ def environment_job_id(remediation_id: str, environment_id: str) -> str:
 def remediation_id(origin: Origin, cause: str) -> str:
     """Return the id of the one remediation that this cause starts."""
     return str(uuid.uuid5(NAMESPACE, f"remediation/{origin}/{cause}"))
-
-
-def moved(
-    job: EnvironmentJob, state: EnvironmentJobState, text: str, *, now: datetime
-) -> EnvironmentJob:
-    """Return the job in its next state, due at once (finished states: never)."""
-    return replace(
-        job,
-        state=state,
-        resume=None,
-        reason="",
-        instruction="",
-        failures=0,
-        due=None if state in ENVIRONMENT_FINISHED else now,
-        history=_with(job, state, text, now),
-    )
-
-
-def postponed(
-    job: EnvironmentJob, reason: str, *, until: datetime, now: datetime
-) -> EnvironmentJob:
-    """Return the job, in the same state, to be looked at again at `until`."""
-    same = bool(job.history) and job.history[-1].text == reason
-    history = job.history if same else _with(job, job.state, reason, now)
-    return replace(job, reason=reason, due=until, history=history)
-
-
-def stopped(
-    job: EnvironmentJob, state: EnvironmentJobState, reason: str, instruction: str, *, now: datetime
-) -> EnvironmentJob:
-    """Return the job blocked or failed, to be retried from where it is."""
-    return replace(
-        job,
-        state=state,
-        resume=job.resume or job.state,
-        reason=reason,
-        instruction=instruction,
-        due=None,
-        history=_with(job, state, reason, now),
-    )
-
-
-def _with(job: EnvironmentJob, state: str, text: str, now: datetime) -> tuple[Change, ...]:
-    return (*job.history, Change(at=now, state=state, text=text))[-40:]

@@ -18,6 +18,7 @@ from shared.errors import (
     Refused,
     Waiting,
 )
+from shared.jobs.engine import UNTIL_WOKEN
 from shared.ports import Condition
 from shared.steps.copying.bind_connections import bind_connections
 from shared.steps.copying.change_copy import change_copy, turn_copy
@@ -31,7 +32,7 @@ from shared.steps.flows.take_original import archive_name, take
 from shared.steps.flows.trigger_address import read_trigger_url
 from shared.steps.flows.write_definition import stands, write_definition
 from shared.steps.gate import refuse_excluded, settings_of
-from shared.steps.work import UNTIL_WOKEN, Work
+from shared.steps.work import Work
 
 #: What a copy is called until it takes the original's name.
 COPY_SUFFIX = " (CMK)"

@@ -10,8 +10,9 @@ from typing import NoReturn
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.relatives import in_the_way, reference
 from shared.errors import Blocked, Waiting
+from shared.jobs.engine import UNTIL_WOKEN
 from shared.ports import Condition
-from shared.steps.work import UNTIL_WOKEN, Work
+from shared.steps.work import Work
 
 
 async def wait_for_children(work: Work) -> None:

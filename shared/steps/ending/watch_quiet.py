@@ -11,11 +11,12 @@ from shared.domain.flow import RUN_HISTORY, Run
 from shared.domain.jobs.job import FlowJob, JobState, Pattern
 from shared.domain.jobs.relatives import in_the_way
 from shared.errors import Blocked, NotFound, Waiting
+from shared.jobs.engine import UNTIL_WOKEN
 from shared.services import Services
 from shared.steps.flows.flow_names import flow_name_of
 from shared.steps.moving_callers.note_callers import holds_original
 from shared.steps.moving_callers.update_callers import new_urls, update_one
-from shared.steps.work import UNTIL_WOKEN, Work
+from shared.steps.work import Work
 
 
 async def watch(work: Work) -> None:

@@ -11,10 +11,10 @@ from shared.domain.jobs.transitions import moved, retried
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import AlreadyExists, Conflict
+from shared.jobs.kinds import FLOW
 from shared.ports import Condition
 from shared.rows import Kept
 from shared.services import Services
-from shared.steps.work import send
 
 
 async def dispatch(services: Services, environment_job: EnvironmentJob) -> int:
@@ -37,7 +37,7 @@ async def planned_work(services: Services, environment_job: EnvironmentJob) -> l
 async def announce(services: Services, jobs: list[FlowJob]) -> None:
     """Send the message of every job that is due."""
     for job in jobs:
-        await send(services, job)
+        await FLOW.send(services, job)
 
 
 async def open_jobs(services: Services, environment_job: EnvironmentJob) -> list[FlowJob]:
@@ -74,6 +74,7 @@ async def _take_up(
     # Another remediation may have made the job since the plan was compared.
     if item.action is not PlannedAction.ADOPT and job.can_be_planned_anew:
         again = replace(planned, attempt=job.attempt + 1, history=job.history)
+        again = replace(again, lease_number=job.lease_number + 1)
         again = moved(again, JobState.PLANNED, "Planned again.", now=now)
         await table.replace(kept, again)
         return

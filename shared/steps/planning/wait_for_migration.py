@@ -8,13 +8,11 @@ from dataclasses import replace
 
 from shared.domain.environment import MIGRATION_LONGEST
 from shared.domain.flow import ReportedFlow
+from shared.domain.jobs.transitions import moved, postponed, stopped
 from shared.domain.plans.remediation import (
     EnvironmentJob,
     EnvironmentJobState,
     RemediationMode,
-    moved,
-    postponed,
-    stopped,
 )
 from shared.errors import Blocked
 from shared.services import Services
@@ -82,5 +80,6 @@ def _migrating(
         f"{names}{more}.",
         "Ask Microsoft's support, in a ticket, to move them, then retry. To go on with the other "
         "flows meanwhile, exclude these in the environment's settings, then retry.",
+        code="migration",
         now=services.now,
     )

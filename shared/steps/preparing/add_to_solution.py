@@ -11,8 +11,9 @@ from typing import NoReturn
 
 from shared.domain.jobs.job import FlowJob
 from shared.errors import Blocked, NotFound, Waiting
+from shared.jobs.kinds import FLOW
 from shared.ports import Condition
-from shared.steps.work import Work, wake
+from shared.steps.work import Work
 
 #: Flows that the platform takes in one call.
 BATCH = 20
@@ -68,7 +69,8 @@ async def _ask(work: Work, batch: tuple[FlowJob, ...]) -> None:
     await work.save(replace(work.job, asked_at=work.services.now))
     for job in jobs:
         if job.id != work.job.id:
-            await wake(work.services, job.environment_id, job.id, code=BATCH_CODE)
+            place = (job.environment_id, job.id)
+            await FLOW.wake(work.services, place, code=BATCH_CODE, even_blocked=True)
 
 
 async def _batch(work: Work) -> tuple[FlowJob, ...]:

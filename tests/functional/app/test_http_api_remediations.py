@@ -10,7 +10,8 @@ from functions.http_requests import PRINCIPAL
 from shared.bootstrap import provide
 from shared.domain.environment import Mode
 from shared.domain.jobs.job import JobState
-from shared.domain.plans.remediation import EnvironmentJobState, stopped
+from shared.domain.jobs.transitions import stopped
+from shared.domain.plans.remediation import EnvironmentJobState
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from tests.functional.stories.app_calls import TRIGGERS, Reply, call
 from tests.functional.stories.remediation_story import Story
@@ -240,7 +241,12 @@ async def test_a_blocked_environment_is_shown_as_stuck_and_can_be_retried(story:
     table = story.services.tables.environment_jobs
     (kept,) = [one async for one in table.query(started.document["id"])]
     blocked = stopped(
-        kept.item, EnvironmentJobState.BLOCKED, "No.", "Do this.", now=story.services.now
+        kept.item,
+        EnvironmentJobState.BLOCKED,
+        "No.",
+        "Do this.",
+        code="mode",
+        now=story.services.now,
     )
     await table.replace(kept, blocked)
 
@@ -250,6 +256,7 @@ async def test_a_blocked_environment_is_shown_as_stuck_and_can_be_retried(story:
 
     assert stuck["progress"]["state"] == "stuck"
     assert stuck["environment_jobs"][0]["instruction"] == "Do this."
+    assert stuck["environment_jobs"][0]["code"] == "mode"
     assert reply.document == {"jobs": 1}
     assert after["environment_jobs"][0]["state"] == EnvironmentJobState.AWAITING_APPROVAL
 

@@ -16,8 +16,8 @@ from shared.domain.plans.remediation import (
     RemediationMode,
 )
 from shared.errors import Conflict
+from shared.jobs.kinds import FLOW
 from shared.steps.planning.dispatch import dispatch
-from shared.steps.work import claim, save
 from shared.use_cases.approve_plan import Approval, approve
 from shared.use_cases.decide_plan import cancel, roll_back
 from shared.use_cases.delete_originals import delete_originals
@@ -97,10 +97,10 @@ async def test_a_job_that_is_taken_up_in_mid_step_stays_with_its_new_remediation
         story.build.environment.id, (await story.job("Orders")).id
     )
     assert kept is not None
-    held = await claim(story.services, kept)
+    held = await FLOW.claim(story.services, kept)
 
     await dispatch(story.services, await story.environment_job())
-    await save(story.services, held, replace(held.item, lease="", lease_until=None))
+    await held.end(held.job)
 
     job = await story.job("Orders")
     assert job.remediation_id == story.remediation.id
@@ -119,10 +119,10 @@ async def test_an_order_in_mid_step_keeps_what_it_accepts() -> None:
         story.build.environment.id, (await story.job("Orders")).id
     )
     assert kept is not None
-    held = await claim(story.services, kept)
+    held = await FLOW.claim(story.services, kept)
 
     await roll_back(story.services, story.remediation.id, replay=True)
-    await save(story.services, held, replace(held.item, lease="", lease_until=None))
+    await held.end(held.job)
 
     job = await story.job("Orders")
     assert (job.requested, job.may_replay) == (Order.ROLL_BACK, True)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState, RemediationMode
-from shared.use_cases.environment_job_rows import DISCOVERY_LEASE, claim_environment_job
+from shared.jobs.kinds import DISCOVERY_LEASE, ENVIRONMENT
 from tests.functional.stories.remediation_story import Story
 
 HOST = Path(__file__).parents[3] / "host.json"
@@ -37,9 +37,9 @@ async def test_only_what_writes_the_plan_holds_its_row_for_so_long() -> None:
             mode=RemediationMode.APPLY,
             state=state,
         )
-        held = await claim_environment_job(story.services, await table.insert(job))
-        assert held.item.lease_until is not None
-        leases[state] = held.item.lease_until - story.world.clock.now()
+        held = await ENVIRONMENT.claim(story.services, await table.insert(job))
+        assert held.job.lease_until is not None
+        leases[state] = held.job.lease_until - story.world.clock.now()
 
     assert {leases[state] for state in reading} == {DISCOVERY_LEASE}
     assert leases[EnvironmentJobState.DISPATCHED] == story.services.settings.job_lease

@@ -1,0 +1,72 @@
+"""What the row of every durable job holds: how far it is, what it waits for, who works on it."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+#: A row keeps this many of its latest changes.
+HISTORY_LENGTH = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One line of a job's history."""
+
+    at: datetime
+    state: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DurableJob[S: StrEnum]:
+    """The part of a row that the engine reads and writes; each kind of job adds its own."""
+
+    #: Nothing more happens by itself.
+    finished_states: ClassVar[frozenset[StrEnum]]
+    #: The state of a job that waits; None: it waits in the state it is in.
+    waiting_state: ClassVar[StrEnum | None] = None
+    #: A person has to do something; and: trying again did not help.
+    blocked_state: ClassVar[StrEnum]
+    failed_state: ClassVar[StrEnum]
+
+    environment_id: str
+    state: S
+    #: Where a waiting, blocked or failed job goes on.
+    resume: S | None = None
+    reason: str = ""
+    instruction: str = ""
+    #: Groups reasons, so that what ends one can wake all its jobs: `child`, `network_gap`, ….
+    code: str = ""
+    #: When to look again; None: not by itself.
+    due: datetime | None = None
+    #: Counts the messages that were sent for this row; part of their ids.
+    attempt: int = 0
+    #: Transient failures in a row.
+    failures: int = 0
+    #: Counts the deliveries that took the row: who has a lower number has lost it.
+    lease_number: int = 0
+    #: Until when a delivery holds the row; None: nobody does.
+    lease_until: datetime | None = None
+    #: Somebody changed what this job waits for while it was being worked on.
+    woken: bool = False
+    history: tuple[Change, ...] = ()
+
+    @property
+    def is_finished(self) -> bool:
+        """Say whether nothing more happens by itself."""
+        return self.state in self.finished_states
+
+    @property
+    def reached(self) -> S:
+        """Return how far the work got, whatever it waits for."""
+        return self.resume or self.state
+
+    def is_held(self, now: datetime) -> bool:
+        """Say whether a delivery works on the row."""
+        return self.lease_until is not None and self.lease_until > now
+
+
+def taken_over[J: DurableJob[Any]](job: J) -> J:
+    """Return the row held by nobody: whoever held it may not write it any more."""
+    return replace(job, lease_number=job.lease_number + 1, lease_until=None)

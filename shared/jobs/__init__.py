@@ -1,0 +1,1 @@
+"""Durable jobs: rows that are the truth, messages that only say "look at this row"."""

@@ -1,0 +1,64 @@
+"""What becomes of a row after an error: the one place where that is decided."""
+
+from dataclasses import replace
+from typing import Any
+
+from shared.domain.jobs.backoff import spread, wait_after
+from shared.domain.jobs.durable import DurableJob
+from shared.domain.jobs.refusals import instruction_for
+from shared.domain.jobs.transitions import postponed, stopped
+from shared.domain.trigger_urls.trigger_url import redact
+from shared.errors import (
+    Blocked,
+    Conflict,
+    MigrationInProgress,
+    NotFound,
+    Refused,
+    Throttled,
+    Transient,
+    Waiting,
+)
+from shared.services import Services
+
+
+def after_error[J: DurableJob[Any]](services: Services, job: J, err: Exception) -> J | None:
+    """Return the row after an expected error; None for a defect."""
+    now, settings, blocked = services.now, services.settings, job.blocked_state
+    text = redact(str(err))  # the platform may repeat what it was sent
+    match err:
+        case Waiting():
+            return postponed(job, err.reason, until=max(err.until, now), now=now, code=err.code)
+        case MigrationInProgress():
+            until = now + settings.migration_poll
+            return postponed(job, "The environment is being migrated.", until=until, now=now)
+        case Blocked():
+            return stopped(job, blocked, err.reason, err.instruction, code=err.code, now=now)
+        case Refused():  # before the work began: of the environment, not of the flow
+            remedy = instruction_for(err.code, redact(err.detail))
+            return stopped(job, blocked, text, remedy, code=err.code, now=now)
+        case NotFound():
+            remedy = "See whether the environment is well, then retry."
+            return stopped(job, blocked, text, remedy, code="gone", now=now)
+        case Throttled():
+            wait = spread(err.retry_after or settings.backoff_first, repr(job))
+            return postponed(job, text, until=now + wait, now=now)
+        case Transient() | Conflict():
+            return _try_again(services, job, err, text)
+        case _:
+            return None
+
+
+def _try_again[J: DurableJob[Any]](
+    services: Services, job: J, err: Transient | Conflict, text: str
+) -> J:
+    now, settings = services.now, services.settings
+    failures = job.failures + 1
+    if failures > settings.backoff_tries:
+        remedy = "See whether the service is well, then retry."
+        return stopped(job, job.failed_state, text, remedy, code="transient", now=now)
+    asked = err.retry_after if isinstance(err, Transient) else None
+    wait = wait_after(
+        failures, first=settings.backoff_first, longest=settings.backoff_longest, asked=asked
+    )
+    later = postponed(job, f"Tried again: {text}", until=now + wait, now=now)
+    return replace(later, failures=failures)
