@@ -33,7 +33,7 @@ class StackOptions:
 
     #: For state, logs and the description of the tenant.
     folder: Path
-    #: The tenant, as docs/local-tenant.md describes it.
+    #: The tenant, as local_cloud/tenant/README.md describes it.
     seed: Mapping[str, Any]
     #: Settings of the app beside those that say where everything is.
     settings: Mapping[str, str] = field(default_factory=dict)

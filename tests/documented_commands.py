@@ -1,4 +1,4 @@
-"""Every command that README.md and docs/ tell somebody to type, and what they say it needs.
+"""Every command that the documents tell somebody to type, and what they say it needs.
 
 A command stands on a line of a fenced block, or in inline code with a word after its name: `az`
 alone names a program. *Needs Azure* in the text marks all commands of the section that it stands
@@ -12,7 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *(page for folder in ("docs", "local_cloud") for page in sorted((ROOT / folder).rglob("*.md"))),
+)
 _PROGRAMS = r"(?:cmkflow|make|pip|pipx|uv|git|curl|az|azd|func)\s+\S|python\s+(?:-m|\S+\.py)\s"
 #: Of PowerShell, with the verbs that Power Platform's modules use.
 _CMDLET = r"(?:Add|Get|New|Remove|Set)-[A-Z]\w+"

@@ -39,7 +39,7 @@ class DemoFlow:
     variables: Mapping[str, str] = field(default_factory=dict)
 
     def to_seed(self, environment: str, owner: str) -> Json:
-        """The flow as docs/local-tenant.md describes it."""
+        """The flow as local_cloud/tenant/README.md describes it."""
         return {
             "workflowEntityId": flow_id(environment, self.slug),
             "displayName": self.title,

@@ -32,7 +32,7 @@ class ImportedEnvironment:
     """An environment made of exported flows."""
 
     number: int
-    #: By workflow id, as docs/local-tenant.md describes flows.
+    #: By workflow id, as local_cloud/tenant/README.md describes flows.
     flows: dict[str, Json] = field(default_factory=dict)
     #: Connection reference → connector, and connection → connector.
     references: dict[str, str] = field(default_factory=dict)

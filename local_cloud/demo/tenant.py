@@ -57,7 +57,7 @@ ENVIRONMENTS = (OPERATIONS, CUSTOMER_CARE)
 
 
 def demo_tenant() -> Json:
-    """The tenant's description, as docs/local-tenant.md explains it."""
+    """The tenant's description, as local_cloud/tenant/README.md explains it."""
     return {
         "directory": _directory(),
         "assumptions": {

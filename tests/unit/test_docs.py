@@ -21,11 +21,12 @@ from shared.domain.plans.remediation import EnvironmentJobState
 from shared.kinds import kinds_in
 from shared.rows import Tables
 from shared.settings import Settings
+from tests import documented_commands
 from tests.command_tree import command_tree, is_group
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"])
+PAGES = [*documented_commands.PAGES, ROOT / "CHANGELOG.md"]
 
 
 def page(name: str) -> str:
@@ -260,7 +261,7 @@ def anchors(path: Path) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_leads_somewhere(path: Path) -> None:
     """Files and headings of this repository."""
     for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
@@ -290,3 +291,18 @@ def test_every_page_is_reached_from_the_first() -> None:
             ]
 
     assert set(PAGES) - reached == set()
+
+
+def test_every_folder_says_which_tests_to_run() -> None:
+    """CONTRIBUTING.md names the folders and the tests that there are, and every subject."""
+    table = (ROOT / "CONTRIBUTING.md").read_text()
+    named = {name.rstrip("/") for name in re.findall(r"`([\w./]+)`", table) if "/" in name}
+    subjects = {
+        str(path.relative_to(ROOT))
+        for folder in ("shared/steps", "local_cloud", "tests/functional")
+        for path in (ROOT / folder).iterdir()
+        if path.is_dir() and path.name != "__pycache__"
+    }
+
+    assert {name for name in named if not (ROOT / name).exists()} == set()
+    assert subjects - named == set()

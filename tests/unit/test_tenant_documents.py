@@ -1,4 +1,4 @@
-"""docs/local-tenant.md says what there is: a test fails when it does not."""
+"""The tenant's README says what there is: a test fails when it does not."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -12,10 +12,8 @@ from local_cloud.tenant.core.routing import Service
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.serving.services import SERVICES
 
-DOCUMENTS = Path(__file__).parents[2] / "docs"
-TEXT = (DOCUMENTS / "local-tenant.md").read_text() + (
-    DOCUMENTS / "local-tenant-azure.md"
-).read_text()
+FOLDER = Path(__file__).parents[2] / "local_cloud/tenant"
+TEXT = (FOLDER / "README.md").read_text() + (FOLDER / "azure/README.md").read_text()
 
 
 @pytest.mark.parametrize("assumption", [each.name for each in fields(Assumptions)])

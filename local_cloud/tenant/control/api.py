@@ -1,6 +1,6 @@
 """The control API: plain HTTP on a loopback port, for tests and for the demo.
 
-It is no part of the platform. Each operation is described in docs/local-tenant.md.
+It is no part of the platform. Each operation is described in local_cloud/tenant/README.md.
 """
 
 from starlette.applications import Starlette

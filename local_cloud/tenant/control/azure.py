@@ -1,7 +1,7 @@
 """The Azure part of the control API: what only the inside of a tenant can see or cause.
 
 What an administrator does (rotate a key, open a firewall, change a setting) is done through the
-platform's own operations; docs/local-tenant-azure.md describes both.
+platform's own operations; local_cloud/tenant/azure/README.md describes both.
 """
 
 from starlette.requests import Request

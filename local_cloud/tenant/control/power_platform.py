@@ -27,7 +27,7 @@ _FLOW = _ENVIRONMENT + "/flows/{flow}"
 
 
 def control_routes() -> list[Route]:
-    """Operations that docs/local-tenant.md describes."""
+    """Operations that local_cloud/tenant/README.md describes."""
     return [
         Route("/seed", add_seed, methods=["POST"]),
         Route("/assumptions", change_assumptions, methods=["PUT"]),

@@ -2,7 +2,7 @@
 
 The description is JSON: resources carry Resource Manager's own names and an `id`; what no resource
 document holds (contents of vaults, settings of sites, guarded hosts) is beside them. Times are days
-relative to the tenant's clock. docs/local-tenant-azure.md describes each member.
+relative to the tenant's clock. local_cloud/tenant/azure/README.md describes each member.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Builds a tenant from a plain description (JSON). docs/local-tenant.md describes each member.
+"""Builds a tenant from a plain description (JSON); the README describes each member.
 
 Wherever a text of the description needs a flow's trigger URL, it says `{{trigger_url:NAME}}` (name
 or Dataverse id of a flow), `{{trigger_url:NAME|json}}` for the form with `\\u0026`, or
