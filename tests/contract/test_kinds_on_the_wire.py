@@ -8,16 +8,17 @@ from local_cloud.tenant.seed.azure import seed_azure
 from shared.domain.callers.caller import Caller, CallerValue
 from shared.domain.callers.edit import rewrite, undo
 from shared.domain.network.coverage import gaps
+from shared.domain.network.firewall import Firewall
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls, signatures_in
 from shared.firewalls import firewall_kinds
 from tests.contract.adapter_world import SITE_ID, VAULT_URL, Adapters, adapters
-from tests.contract.tenant_world import GROUP, HTTP_FLOW, PARENT_FLOW
+from tests.contract.tenant_world import HTTP_FLOW, PARENT_FLOW
+from tests.kinds.case import HOST
+from tests.kinds.cases import CALLER_KINDS, FIREWALL_KINDS, MOVED_KINDS, caller_case, firewall_case
 from tests.twins.services import kinds_on, twin_settings
 
 COPY_ID = "c" * 32
 COPY_FLOW = "c0000000-0000-4000-8000-00000000000c"
-GROUP_ID = f"{GROUP}/providers/Microsoft.Network/networkSecurityGroups/edge"
-HOST = "api.contoso.example"
 
 
 @pytest.fixture
@@ -28,9 +29,10 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 
 
 async def callers_of(app: Adapters) -> tuple[str, list[Caller]]:
-    """Put the URL into a setting too; return it and every caller of the HTTP flow."""
+    """Add a caller of each kind; return the URL and every caller of the HTTP flow."""
     url = (await app.secrets.read(VAULT_URL, "orders-url")).value
-    await app.app_settings.write(SITE_ID, {"COLOUR": "blue", "FLOW_URL": f"{url}&from=shop"})
+    for kind in CALLER_KINDS:
+        await caller_case(kind).add_on_the_wire(app, url)
     url_id = find_trigger_urls(url)[0].url.workflow_id
     environments = await app.environments.list()
     found = [
@@ -43,17 +45,12 @@ async def callers_of(app: Adapters) -> tuple[str, list[Caller]]:
 
 
 async def test_every_kind_finds_its_caller_on_the_wire(app: Adapters) -> None:
-    """A parent, a variable, a setting and a secret hold the same original."""
+    """Each holds the same original; what only a person can change says so."""
     _, found = await callers_of(app)
 
-    assert sorted(caller.kind for caller in found) == [
-        "app_setting",
-        "environment_variable",
-        "flow",
-        "key_vault_secret",
-    ]
+    assert sorted(caller.kind for caller in found) == sorted(CALLER_KINDS)
     assert [caller.workflow_id for caller in found if caller.kind == "flow"] == [PARENT_FLOW]
-    assert all(caller.manual == "" for caller in found)
+    assert {caller.kind for caller in found if not caller.manual} == set(MOVED_KINDS)
 
 
 async def test_every_caller_moves_and_comes_back_byte_for_byte(app: Adapters) -> None:
@@ -62,7 +59,7 @@ async def test_every_caller_moves_and_comes_back_byte_for_byte(app: Adapters) ->
     old_id = find_trigger_urls(url)[0].url.workflow_id
     urls = {old_id: url.replace(old_id, COPY_ID)}
 
-    for caller in found:
+    for caller in (one for one in found if not one.manual):
         kind = kinds_on(app)[caller.kind]
         before = await kind.read(caller)
         done = rewrite(
@@ -80,40 +77,21 @@ async def test_every_caller_moves_and_comes_back_byte_for_byte(app: Adapters) ->
     assert (await app.secrets.read(VAULT_URL, "orders-url")).tags == {"team": "orders"}
 
 
-async def test_firewalls_and_ranges_are_read_on_the_wire(app: Adapters) -> None:
-    """A group opened for the old ranges lacks the new ones until a rule for the tag is added."""
-    firewalls = firewall_kinds(app, twin_settings())
-    old = _rule("flows", 100, "LogicApps")
-    seed_azure(app.world.tenant, {"networkSecurityGroups": [_group(old)]})
+@pytest.mark.parametrize("kind", FIREWALL_KINDS)
+async def test_a_firewall_and_the_ranges_are_read_on_the_wire(app: Adapters, kind: str) -> None:
+    """Opened for the old ranges it lacks the new ones until a rule for the tag is added."""
+    case = firewall_case(kind)
     prefixes = await app.tags.prefixes()
 
-    before = [one for kind in firewalls.values() for one in await kind.read()]
-    seed_azure(
-        app.world.tenant,
-        {"networkSecurityGroups": [_group(old, _rule("plex", 110, "PowerPlatformPlex"))]},
-    )
-    after = [one for kind in firewalls.values() for one in await kind.read()]
+    async def read(*tags: str) -> list[Firewall]:
+        seed_azure(app.world.tenant, case.seed(tags))
+        found = await firewall_kinds(app, twin_settings())[kind].read()
+        return [firewall for firewall in found if firewall.name == case.name]
+
+    before = await read("LogicApps")
+    after = await read("LogicApps", "PowerPlatformPlex")
 
     [gap] = gaps(before, "europe", [HOST], prefixes)
     assert gap.is_certain
     assert gap.missing_tags == ("PowerPlatformPlex.NorthEurope", "PowerPlatformPlex.WestEurope")
     assert gaps(after, "europe", [HOST], prefixes) == []
-    assert {"shop.contoso.example"} <= {host for one in after for host in one.hosts}
-
-
-def _group(*rules: dict[str, object]) -> dict[str, object]:
-    return {"id": GROUP_ID, "securityRules": list(rules)}
-
-
-def _rule(name: str, priority: int, source: str) -> dict[str, object]:
-    properties = {
-        "priority": priority,
-        "direction": "Inbound",
-        "access": "Allow",
-        "protocol": "Tcp",
-        "sourceAddressPrefix": source,
-        "sourcePortRange": "*",
-        "destinationAddressPrefix": "*",
-        "destinationPortRange": "443",
-    }
-    return {"name": name, "properties": properties}

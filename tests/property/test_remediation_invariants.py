@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from random import Random
 
 from hypothesis import HealthCheck, given, settings
@@ -20,6 +21,7 @@ from shared.settings import OnDrift
 from shared.use_cases import decide_plan
 from shared.use_cases.resend_overdue import resend_overdue
 from tests.functional.stories.remediation_story import Story, approve_shown
+from tests.kinds.cases import MOVED_KINDS, caller_case
 from tests.twins.builder import Builder
 from tests.twins.crash import Moment, Plan, was_killed
 from tests.twins.definitions import lineage_of
@@ -41,12 +43,15 @@ QUIET = timedelta(days=7)
 
 type Undo = Callable[[Services, str], Awaitable[object]]
 
+
+def add_called(build: Builder, *, kind: str) -> None:
+    """Add a flow with a caller of this kind."""
+    caller_case(kind).add(build, build.http_flow(f"Called by {kind}"))
+
+
 #: What a tenant is made of; each adds flows and those who call them.
 INGREDIENTS: dict[str, Callable[[Builder], object]] = {
-    "http": lambda b: b.app_setting_caller(b.http_flow("Orders")),
-    "secret": lambda b: b.secret_caller(b.http_flow("Invoices")),
-    "flow": lambda b: b.flow_caller(b.http_flow("Hook")),
-    "variable": lambda b: b.variable_caller(b.http_flow("Variable")),
+    **{kind: partial(add_called, kind=kind) for kind in MOVED_KINDS},
     "keyword": lambda b: b.keyword_flow("Keyword"),
     "family": lambda b: b.family("Billing"),
     "mail": lambda b: b.app_setting_caller(b.mail_flow("Mail"), setting="MAIL"),

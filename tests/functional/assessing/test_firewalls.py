@@ -4,7 +4,6 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,11 +13,13 @@ from shared.domain.network.firewall import Access, Firewall
 from shared.firewalls import firewall_kinds
 from shared.firewalls.app_service import read_site
 from shared.firewalls.network_security_group import read_group
+from tests.kinds.case import HOST, Json
+from tests.kinds.cases import FIREWALL_KINDS, firewall_case
+from tests.kinds.firewalls.app_service import restriction, site, web_config
+from tests.kinds.firewalls.network_security_group import security_group, security_rule
 from tests.twins.ports import twins_of
 from tests.twins.services import twin_settings
 from tests.twins.world import World
-
-type Json = dict[str, Any]
 
 WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
 TAGS = {
@@ -29,67 +30,7 @@ TAGS = {
 }
 
 
-def security_rule(name: str, priority: int, **properties: object) -> Json:
-    """Return a rule that allows HTTPS from anywhere unless said otherwise."""
-    return {
-        "name": name,
-        "properties": {
-            "protocol": "Tcp",
-            "sourcePortRange": "*",
-            "destinationPortRange": "443",
-            "sourceAddressPrefix": "*",
-            "destinationAddressPrefix": "*",
-            "access": "Allow",
-            "priority": priority,
-            "direction": "Inbound",
-            **properties,
-        },
-    }
-
-
-def security_group(*rules: Json, tags: Json | None = None) -> Json:
-    """Return a network security group as a list of them holds it."""
-    return {
-        "id": "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network"
-        "/networkSecurityGroups/edge",
-        "name": "edge",
-        "type": "Microsoft.Network/networkSecurityGroups",
-        "tags": tags or {},
-        "properties": {
-            "securityRules": list(rules),
-            "defaultSecurityRules": [
-                security_rule("AllowVnetInBound", 65000, sourceAddressPrefix="VirtualNetwork"),
-                security_rule("DenyAllInBound", 65500, access="Deny"),
-            ],
-        },
-    }
-
-
-def site(name: str = "orders-api", **properties: object) -> Json:
-    """Return a site as a list of them holds it."""
-    return {
-        "id": f"/subscriptions/s/resourceGroups/rg/providers/Microsoft.Web/sites/{name}",
-        "name": name,
-        "type": "Microsoft.Web/sites",
-        "properties": {
-            "defaultHostName": f"{name}.azurewebsites.net",
-            "hostNames": [f"{name}.azurewebsites.net", "API.Contoso.example"],
-            **properties,
-        },
-    }
-
-
-def restriction(address: str, priority: int, action: str = "Allow", **more: object) -> Json:
-    """Return one access restriction."""
-    return {"ipAddress": address, "priority": priority, "action": action, "name": address, **more}
-
-
-def web_config(*restrictions: Json, **properties: object) -> Json:
-    """Return `config/web` with these restrictions."""
-    return {"properties": {"ipSecurityRestrictions": list(restrictions), **properties}}
-
-
-def missing(*firewalls: Firewall, host: str | None = "api.contoso.example") -> list[str]:
+def missing(*firewalls: Firewall, host: str | None = HOST) -> list[str]:
     """Return the tags that a European flow lacks."""
     found = gaps(firewalls, "europe", [host], TAGS)
     return [tag for gap in found for tag in gap.missing_tags]
@@ -276,21 +217,32 @@ def test_a_site_closed_to_the_public_lets_nobody_in() -> None:
     assert missing(read_site(site(), config)) == [NORTH, WEST]
 
 
-async def test_all_firewalls_of_the_subscriptions_are_read() -> None:
-    """Both kinds, by their names; a site deleted meanwhile is no error."""
+@pytest.mark.parametrize("kind", FIREWALL_KINDS)
+async def test_a_firewall_opened_for_the_old_ranges_lacks_the_new_ones(kind: str) -> None:
+    """Of every kind: read through the port by its name, closed before the rule, open after it."""
+    case, world = firewall_case(kind), World()
+    read = firewall_kinds(twins_of(world).ports, twin_settings())[kind].read
+
+    async def lacking(*tags: str) -> list[str]:
+        world.resources = {path.lower(): one for path, one in case.resources(tags).items()}
+        [firewall] = await read()
+        assert (firewall.kind, firewall.name) == (kind, case.name)
+        return missing(firewall)
+
+    assert await lacking("LogicApps") == [NORTH, WEST]
+    assert await lacking("LogicApps", WEST) == [NORTH]
+    assert await lacking("LogicApps", WEST, NORTH) == []
+
+
+async def test_a_site_that_is_deleted_meanwhile_is_no_error() -> None:
+    """Between the list and its configuration."""
     world = World()
-    group, living, gone = security_group(), site("living"), site("gone")
-    world.resources |= {one["id"].lower(): one for one in (group, living, gone)}
-    world.resources[f"{living['id']}/config/web".lower()] = web_config()
+    world.resources = {one["id"].lower(): one for one in (site("living"), site("gone"))}
+    world.resources[f"{site('living')['id']}/config/web".lower()] = web_config()
 
-    kinds = firewall_kinds(twins_of(world).ports, twin_settings())
-    read = {name: await kind.read() for name, kind in kinds.items()}
+    found = await firewall_kinds(twins_of(world).ports, twin_settings())["app_service"].read()
 
-    assert {name: [one.name for one in firewalls] for name, firewalls in read.items()} == {
-        "network_security_group": ["edge"],
-        "app_service": ["living"],
-    }
-    assert all(one.kind == name for name, firewalls in read.items() for one in firewalls)
+    assert [firewall.name for firewall in found] == ["living"]
 
 
 def _objects(value: object) -> Iterator[Mapping[str, object]]:

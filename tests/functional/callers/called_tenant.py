@@ -31,6 +31,10 @@ class Tenant:
             or self.original.workflow_id in caller.child_flow_ids
         ]
 
+    async def read(self, caller: Caller) -> CallerValue:
+        """Return what stands at a caller."""
+        return await self.kinds[caller.kind].read(caller)
+
     async def move(self, caller: Caller) -> CallerValue:
         """Point a caller at the copy and return its old value."""
         kind = self.kinds[caller.kind]

@@ -1,16 +1,13 @@
-"""Every kind of caller: put back byte for byte, shown without a signature, documented."""
-
-from collections.abc import Iterable
+"""Every kind of caller: put back byte for byte, shown without a signature, missed when gone."""
 
 import pytest
 
-from shared.callers import canvas_app
+from shared.domain.callers.caller import CallerValue
 from shared.domain.trigger_urls.trigger_url import signatures_in
-from shared.errors import NotFound
+from shared.errors import Blocked, NotFound
 from tests.functional.callers.called_tenant import Tenant
-from tests.twins.builder import Builder
+from tests.kinds.cases import CALLER_KINDS, MOVED_KINDS, caller_case
 from tests.twins.snapshot import differences, take_snapshot
-from tests.twins.tenant import TwinFlow
 
 
 @pytest.fixture
@@ -19,33 +16,48 @@ def tenant() -> Tenant:
     return Tenant()
 
 
-def _callers(builder: Builder, original: TwinFlow) -> Iterable[object]:
-    """Add a caller of every kind."""
-    yield builder.variable_caller(original)
-    yield builder.flow_caller(original)
-    yield builder.parent("Parent", original)
-    yield builder.app_setting_caller(original)
-    yield builder.secret_caller(original)
+def add_callers(tenant: Tenant) -> None:
+    """Add a caller of every kind, and a parent: a flow that holds an id, not a URL."""
+    for kind in tenant.kinds:
+        caller_case(kind).add(tenant.builder, tenant.original)
+    tenant.builder.parent("Parent", tenant.original)
 
 
 async def test_every_kind_is_put_back_byte_for_byte(tenant: Tenant) -> None:
     """After moving all callers and back, the tenant is as it was; the traffic lost nothing."""
-    list(_callers(tenant.builder, tenant.original))
+    add_callers(tenant)
     before = take_snapshot(tenant.world)
-    callers = [caller for kind in tenant.kinds for caller in await tenant.found(kind)]
+    found = [caller for kind in tenant.kinds for caller in await tenant.found(kind)]
+    callers = [caller for caller in found if not caller.manual]
 
     old = [await tenant.move(caller) for caller in callers]
     tenant.runs_after_a_beat()
     for caller, value in reversed(list(zip(callers, old, strict=True))):
         await tenant.move_back(caller, value)
 
-    assert {caller.kind for caller in callers} == set(tenant.kinds) - {canvas_app.KIND}
+    assert {caller.kind for caller in callers} == set(MOVED_KINDS)
+    assert [(await tenant.read(caller)).text for caller in callers] == [one.text for one in old]
     assert differences(before, tenant.world) == []
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CALLER_KINDS if kind not in MOVED_KINDS])
+async def test_what_only_a_person_can_change_is_never_written(tenant: Tenant, kind: str) -> None:
+    """Its callers say what to do, and so does a write."""
+    caller_case(kind).add(tenant.builder, tenant.original)
+    [caller] = await tenant.found(kind)
+    value = await tenant.read(caller)
+
+    with pytest.raises(Blocked) as caught:
+        await tenant.kinds[kind].write(caller, CallerValue(text="other", etag=value.etag))
+
+    assert caller.manual
+    assert caller.manual in caught.value.instruction
+    assert await tenant.read(caller) == value
 
 
 async def test_what_callers_show_holds_no_signature(tenant: Tenant) -> None:
     """Addresses, labels and reasons go into state rows and reports."""
-    list(_callers(tenant.builder, tenant.original))
+    add_callers(tenant)
     signatures = signatures_in(tenant.builder.url_of(tenant.original)).values()
 
     shown = [repr(caller) for kind in tenant.kinds for caller in await tenant.found(kind)]
@@ -54,17 +66,13 @@ async def test_what_callers_show_holds_no_signature(tenant: Tenant) -> None:
     assert not any(signature in text for signature in signatures for text in shown)
 
 
-@pytest.mark.parametrize(
-    "kind", ["flow", "environment_variable", "app_setting", "key_vault_secret"]
-)
+@pytest.mark.parametrize("kind", CALLER_KINDS)
 async def test_a_place_that_is_gone_is_not_found(tenant: Tenant, kind: str) -> None:
     """A caller that was deleted since the search says so."""
-    list(_callers(tenant.builder, tenant.original))
-    caller = (await tenant.found(kind))[0]
-    tenant.world.sites.clear()
-    tenant.world.secrets.clear()
-    tenant.builder.environment.flows.clear()
-    tenant.builder.environment.variables.clear()
+    case = caller_case(kind)
+    case.add(tenant.builder, tenant.original)
+    [caller] = await tenant.found(kind)
+    case.remove(tenant.builder)
 
     with pytest.raises(NotFound):
         await tenant.kinds[kind].read(caller)

@@ -1,12 +1,11 @@
 """A process that dies anywhere in a write leaves something that the same write finishes."""
 
-from collections.abc import Callable
-
 import pytest
 
 from shared.domain.callers.caller import CallerValue
 from shared.domain.callers.edit import rewrite
 from shared.errors import Conflict
+from tests.kinds.cases import MOVED_KINDS, caller_case
 from tests.twins.builder import Builder
 from tests.twins.crash import Killed, Moment, Plan
 from tests.twins.ports import twins_of
@@ -14,16 +13,9 @@ from tests.twins.services import kinds_on
 from tests.twins.tenant import TwinFlow
 from tests.twins.world import World
 
-CALLERS: dict[str, Callable[[Builder, TwinFlow], object]] = {
-    "flow": Builder.flow_caller,
-    "environment_variable": Builder.variable_caller,
-    "app_setting": Builder.app_setting_caller,
-    "key_vault_secret": Builder.secret_caller,
-}
-
 
 @pytest.mark.parametrize("moment", Moment)
-@pytest.mark.parametrize("kind", CALLERS)
+@pytest.mark.parametrize("kind", MOVED_KINDS)
 async def test_the_same_write_finishes_what_a_dead_process_began(kind: str, moment: Moment) -> None:
     """Whichever call was the last, a second delivery brings every call to the copy."""
     at = 0
@@ -43,7 +35,7 @@ async def _moved_after_a_crash(kind: str, plan: Plan) -> TwinFlow:
     world = World()
     builder = Builder(world)
     original, copy = builder.http_flow("Original"), builder.http_flow("Copy")
-    CALLERS[kind](builder, original)
+    caller_case(kind).add(builder, original)
     ports = twins_of(world).ports
     whole = kinds_on(ports)[kind]
     environments = await ports.environments.list()

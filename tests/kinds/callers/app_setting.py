@@ -1,0 +1,22 @@
+"""A setting of an app holds the trigger URL, another one stands beside it."""
+
+from typing import TYPE_CHECKING
+
+from tests.kinds.case import CallerCase
+from tests.twins.builder import Builder
+
+if TYPE_CHECKING:
+    from tests.contract.adapter_world import Adapters
+
+
+async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+    [site] = await app.app_settings.sites()
+    await app.app_settings.write(site.id, {"COLOUR": "blue", "FLOW_URL": f"{url}&from=shop"})
+
+
+CASE = CallerCase(
+    add=Builder.app_setting_caller,
+    remove=lambda build: build.world.sites.clear(),
+    add_on_the_wire=_add_on_the_wire,
+    is_by_hand=False,
+)

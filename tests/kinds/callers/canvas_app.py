@@ -1,0 +1,39 @@
+"""A canvas app runs the flow; nobody but its maker can point it at another one."""
+
+from typing import TYPE_CHECKING
+
+import local_cloud.tenant.environments.environment as served
+from shared.domain.assessment.facts import CanvasApp
+from tests.kinds.case import CallerCase
+from tests.twins.builder import Builder
+from tests.twins.tenant import TwinFlow
+
+if TYPE_CHECKING:
+    from tests.contract.adapter_world import Adapters
+
+
+def _add(build: Builder, flow: TwinFlow) -> CanvasApp:
+    app = CanvasApp(
+        name="app-1",
+        display_name="Requests",
+        owner="Alex",
+        flow_ids=frozenset({flow.workflow_id}),
+    )
+    build.environment.canvas_apps.append(app)
+    return app
+
+
+async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+    from tests.contract.tenant_world import HTTP_FLOW, MAKER
+
+    app.world.environment.canvas_apps["app-1"] = served.CanvasApp(
+        name="app-1", display_name="Requests", owner=MAKER, flows=(HTTP_FLOW,)
+    )
+
+
+CASE = CallerCase(
+    add=_add,
+    remove=lambda build: build.environment.canvas_apps.clear(),
+    add_on_the_wire=_add_on_the_wire,
+    is_by_hand=True,
+)

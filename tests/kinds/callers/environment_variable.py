@@ -1,0 +1,11 @@
+"""An environment variable holds the trigger URL, and a flow posts to its value."""
+
+from tests.kinds.case import CallerCase, seeded
+from tests.twins.builder import Builder
+
+CASE = CallerCase(
+    add=Builder.variable_caller,
+    remove=lambda build: build.environment.variables.clear(),
+    add_on_the_wire=seeded,
+    is_by_hand=False,
+)

@@ -1,0 +1,37 @@
+"""Every kind of the product with its test data: one file a kind, found by the kind's name.
+
+The tests that hold every kind to the same rules run over this. A kind without its file fails them.
+"""
+
+from importlib import import_module
+
+from shared.kinds import kinds_in
+from tests.kinds.case import CallerCase, FirewallCase
+
+CALLER_KINDS = [kind.kind for kind in kinds_in("shared.callers")]
+FIREWALL_KINDS = [kind.kind for kind in kinds_in("shared.firewalls")]
+
+
+def caller_case(kind: str) -> CallerCase:
+    """Return the case of a caller kind."""
+    case = _case("callers", kind)
+    assert isinstance(case, CallerCase)
+    return case
+
+
+def firewall_case(kind: str) -> FirewallCase:
+    """Return the case of a firewall kind."""
+    case = _case("firewalls", kind)
+    assert isinstance(case, FirewallCase)
+    return case
+
+
+def _case(folder: str, kind: str) -> object:
+    try:
+        return import_module(f"tests.kinds.{folder}.{kind}").CASE
+    except ModuleNotFoundError as err:
+        raise LookupError(f"{kind}: write what sets it up into tests/kinds/{folder}/") from err
+
+
+#: Kinds whose places the app points at another flow.
+MOVED_KINDS = [kind for kind in CALLER_KINDS if not caller_case(kind).is_by_hand]

@@ -1,0 +1,68 @@
+"""A network security group that lets HTTPS in from some service tags."""
+
+from collections.abc import Mapping, Sequence
+
+from tests.kinds.case import FirewallCase, Json
+
+
+def security_rule(name: str, priority: int, **properties: object) -> Json:
+    """Return a rule that allows HTTPS from anywhere unless said otherwise."""
+    return {
+        "name": name,
+        "properties": {
+            "protocol": "Tcp",
+            "sourcePortRange": "*",
+            "destinationPortRange": "443",
+            "sourceAddressPrefix": "*",
+            "destinationAddressPrefix": "*",
+            "access": "Allow",
+            "priority": priority,
+            "direction": "Inbound",
+            **properties,
+        },
+    }
+
+
+def security_group(*rules: Json, tags: Json | None = None) -> Json:
+    """Return a network security group as a list of them holds it."""
+    return {
+        "id": "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network"
+        "/networkSecurityGroups/edge",
+        "name": "edge",
+        "type": "Microsoft.Network/networkSecurityGroups",
+        "tags": tags or {},
+        "properties": {
+            "securityRules": list(rules),
+            "defaultSecurityRules": [
+                security_rule("AllowVnetInBound", 65000, sourceAddressPrefix="VirtualNetwork"),
+                security_rule("DenyAllInBound", 65500, access="Deny"),
+            ],
+        },
+    }
+
+
+def _rules(tags: Sequence[str]) -> list[Json]:
+    return [
+        security_rule(tag, priority, sourceAddressPrefix=tag)
+        for priority, tag in enumerate(tags, start=100)
+    ]
+
+
+def _resources(tags: Sequence[str]) -> Mapping[str, Json]:
+    group = security_group(*_rules(tags))
+    return {group["id"]: group}
+
+
+CASE = FirewallCase(
+    name="edge",
+    resources=_resources,
+    seed=lambda tags: {
+        "networkSecurityGroups": [
+            {
+                "id": "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg"
+                "/providers/Microsoft.Network/networkSecurityGroups/edge",
+                "securityRules": _rules(tags),
+            }
+        ]
+    },
+)
