@@ -67,8 +67,8 @@ def minute(moment: str | None) -> str:
     return (moment or "")[:16].replace("T", " ")
 
 
-def remediation_table(answer: Any) -> Table:
-    """Return one line for each remediation."""
+def remediation_table(answer: Any) -> RenderableType:
+    """Return one line for each remediation, and for each row that cannot be read."""
     rows = []
     for item in answer["items"]:
         remediation, progress = item["remediation"], item["progress"]
@@ -83,7 +83,13 @@ def remediation_table(answer: Any) -> Table:
             )
         )
     titles = ("Remediation", "Created (UTC)", "Mode", "Cause", "State", "Need a person")
-    return table(titles, rows)
+    return Group(table(titles, rows), *_unreadable(answer))
+
+
+def _unreadable(answer: Any) -> Iterable[Text]:
+    for one in answer["unreadable"]:
+        text = f"The row {'/'.join(one['row'])} cannot be read: {one['reason']}"
+        yield Text(text, style="bold red")
 
 
 def _cause(remediation: Any) -> str:
@@ -128,6 +134,7 @@ def remediation_detail(answer: Any) -> RenderableType:
         *_commands(remediation["id"], progress),
         *_notes(every),
         *finish_lines(answer),
+        *_unreadable(answer),
         *_history(answer),
     )
 

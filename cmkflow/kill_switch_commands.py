@@ -34,6 +34,9 @@ def _health(answer: Any) -> Table:
             "Kill switch": "on" if answer["kill_switch_on"] else "off",
             "Parked messages": str(answer["parked"]),
             "Dead letters": "\n".join(dead) or "0",
+            "Rows that need a person": "\n".join(
+                f"{code}: {count}" for code, count in answer["notices"].items()
+            ),
         }
     )
 

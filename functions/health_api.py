@@ -18,6 +18,8 @@ class HealthAnswer(Answer):
     parked: int
     #: Messages the broker gave up on, by queue.
     dead_letters: dict[str, int]
+    #: Rows that need a person, of which people were told, by code.
+    notices: dict[str, int]
 
 
 @blueprint.route(route="health", methods=["GET"])

@@ -17,6 +17,7 @@ from shared.errors import (
     Refused,
     Transient,
     Unreadable,
+    UnreadableRow,
     Waiting,
 )
 
@@ -65,6 +66,8 @@ _ID = (
     "See which ids there are: cmkflow environment list, cmkflow remediation list, "
     "cmkflow plan show REMEDIATION for flows."
 )
+#: Rows are written by this app alone.
+_NEWER = "Deploy the version of the app that wrote the row, or a newer one, then order it again."
 
 
 def problem_of(err: ProductError, *, instance: str, now: datetime) -> func.HttpResponse:
@@ -75,6 +78,8 @@ def problem_of(err: ProductError, *, instance: str, now: datetime) -> func.HttpR
         case BadRequest():
             problem = _problem("bad-request", 400, text, "Correct the request and send it again.")
             problem.errors = err.errors
+        case UnreadableRow():
+            problem = _problem("unreadable-row", 422, text, _NEWER, "unreadable_row")
         case Unreadable():
             problem = _problem("bad-request", 400, text, "Correct the request and send it again.")
         case NotFound():
@@ -105,6 +110,7 @@ def defect(*, instance: str) -> func.HttpResponse:
 #: By the last part of `type`.
 TITLES = {
     "bad-request": "The request cannot be understood",
+    "unreadable-row": "This version of the app cannot read a row",
     "not-found": "There is no such item",
     "blocked": "A person has to do something first",
     "conflict": "Somebody else changed the item",

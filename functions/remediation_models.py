@@ -179,6 +179,14 @@ class ProgressAnswer(Answer):
     next_due: datetime | None
 
 
+class UnreadableAnswer(Answer):
+    """A row that this version of the app cannot read."""
+
+    #: Table, partition and key.
+    row: tuple[str, str, str]
+    reason: str
+
+
 class RemediationAnswer(Answer):
     """What was asked for, and why."""
 
@@ -199,6 +207,13 @@ class RemediationLine(Answer):
     progress: ProgressAnswer
 
 
+class RemediationList(Answer):
+    """Remediations, and beside them what cannot be read."""
+
+    items: tuple[RemediationLine, ...]
+    unreadable: tuple[UnreadableAnswer, ...]
+
+
 class RemediationDetail(RemediationLine):
     """A remediation with its jobs.
 
@@ -210,6 +225,7 @@ class RemediationDetail(RemediationLine):
     run_archives: tuple[RunArchiveAnswer, ...]
     ticket_windows: tuple[TicketWindowAnswer, ...]
     deletions: tuple[DeletionAnswer, ...]
+    unreadable: tuple[UnreadableAnswer, ...]
 
     def without_history(self) -> Self:
         """Return it shorter."""

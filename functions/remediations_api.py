@@ -1,6 +1,7 @@
 """HTTP: start remediations, and see how far they are and what they plan."""
 
 import uuid
+from dataclasses import replace
 
 import azure.functions as func
 
@@ -13,7 +14,7 @@ from functions.remediation_models import (
     DetailQuery,
     RemediationAnswer,
     RemediationDetail,
-    RemediationLine,
+    RemediationList,
     RemediationOrder,
     RemediationQuery,
 )
@@ -58,15 +59,17 @@ async def start_remediation(req: func.HttpRequest) -> func.HttpResponse:
 async def list_remediations(req: func.HttpRequest) -> func.HttpResponse:
     """Return remediations, newest first."""
     query = read_query(req, RemediationQuery)
-    lines = [
-        RemediationLine.model_validate(item)
-        for item in await shown.list_remediations(services())
+    found = await shown.list_remediations(services())
+    items = [
+        item
+        for item in found.items
         if query.environment in (None, *item.remediation.environment_ids)
         and query.mode in (None, item.remediation.mode)
         and query.origin in (None, item.remediation.origin)
         and query.state in (None, item.progress.state)
     ]
-    return ok(ItemList[RemediationLine](items=tuple(lines[: query.limit])))
+    listed = replace(found, items=tuple(items[: query.limit]))
+    return ok(RemediationList.model_validate(listed))
 
 
 @blueprint.route(route="remediations/{id}", methods=["GET"])

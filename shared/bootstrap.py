@@ -85,6 +85,7 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
     from shared.adapters.dataverse.solutions import DataverseSolutions
     from shared.adapters.flow_service.flows import FlowServiceReports, FlowServiceSwitch
     from shared.adapters.flow_service.placement import FlowServicePlacement
+    from shared.adapters.log_notices import LogNotices
     from shared.callers import caller_kinds
     from shared.firewalls import firewall_kinds
     from shared.rows import Tables
@@ -97,6 +98,7 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
         tables=Tables(ground.store),
         archive=_archive(ground),
         messages=_messages(ground),
+        notices=LogNotices(),
         environments=outside.environments,
         flow_reports=FlowServiceReports(ground.http, outside.flow_service),
         flow_pages=outside.flow_pages(),

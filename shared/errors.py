@@ -14,6 +14,7 @@ ProductError
 │   ├── AlreadyExists        the item that was to be created is there
 │   └── LeaseLost            another delivery, or an order, has taken the row over: leave it
 └── Unreadable           an input nobody can read: parked with this reason
+    └── UnreadableRow        a row of the store that this version cannot read
 """
 
 from datetime import datetime, timedelta
@@ -103,3 +104,13 @@ class LeaseLost(Conflict):
 
 class Unreadable(ProductError):
     """The input cannot be read."""
+
+
+class UnreadableRow(Unreadable):
+    """A row of the store cannot be read: a newer version of the app may have written it."""
+
+    def __init__(self, row: tuple[str, str, str], *, reason: str) -> None:
+        """`row` is table, partition and key; `reason` says which member is not as it should be."""
+        super().__init__(f"The row {'/'.join(row)} cannot be read: {reason}")
+        self.row = row
+        self.reason = reason

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from shared.domain.callers.records import (
     CallerRecord,
@@ -17,15 +17,17 @@ from shared.domain.callers.records import (
     ResourceLease,
     SearchProgress,
     WholeSearch,
+    key_of,
 )
 from shared.domain.environment import EnvironmentSettings
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.run_archive import RunArchive
+from shared.domain.notice import Notice, RowName
 from shared.domain.plans.discovery import DiscoveredPart
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, Remediation
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, NotFound, UnreadableRow
 from shared.ports import Condition, Delete, Insert, Replace, Row, Scalar, Store, Upsert
 
 #: Characters of JSON in one property: Tables allow 64 KiB of UTF-16, and a character may take 4.
@@ -67,7 +69,7 @@ class Table[T]:
         return self._address(item)
 
     async def get(self, partition: str, key: str) -> Kept[T] | None:
-        """Return the item, or None."""
+        """Return the item, or None; raises `UnreadableRow`."""
         row = await self._store.get(self._name, partition, key)
         return self._read(row) if row else None
 
@@ -121,15 +123,31 @@ class Table[T]:
     async def query(
         self, partition: str | None = None, *, where: Sequence[Condition] = ()
     ) -> AsyncIterator[Kept[T]]:
-        """Yield items in the order of partition and key."""
+        """Yield items in the order of partition and key; raises `UnreadableRow`."""
+        async for found in self.scan(partition, where=where):
+            if isinstance(found, UnreadableRow):
+                raise found
+            yield found
+
+    async def scan(
+        self, partition: str | None = None, *, where: Sequence[Condition] = ()
+    ) -> AsyncIterator[Kept[T] | UnreadableRow]:
+        """Yield as `query` does, and an error in the place of each row that cannot be read."""
         async for row in self._store.query(self._name, partition, where=where):
-            yield self._read(row)
+            try:
+                yield self._read(row)
+            except UnreadableRow as err:
+                yield err
 
     async def all(
         self, partition: str | None = None, *, where: Sequence[Condition] = ()
     ) -> list[T]:
-        """Return the items of a query."""
+        """Return the items of a query; raises `UnreadableRow`."""
         return [kept.item async for kept in self.query(partition, where=where)]
+
+    def name_of(self, item: T) -> RowName:
+        """Return where the item stands: table, partition and key."""
+        return (self._name, *self._address(item))
 
     async def _one(self, operation: Insert | Replace, item: T) -> Kept[T]:
         (row,) = await self._store.write(operation)
@@ -146,9 +164,23 @@ class Table[T]:
         return Row(table=self._name, partition=partition, key=key, columns=columns, etag=etag)
 
     def _read(self, row: Row) -> Kept[T]:
-        chunks = int(row.columns["chunks"])
-        text = "".join(str(row.columns[f"data{number}"]) for number in range(chunks))
-        return Kept(self._adapter.validate_json(text), row.etag or "")
+        try:
+            chunks = int(row.columns["chunks"])
+            text = "".join(str(row.columns[f"data{number}"]) for number in range(chunks))
+            return Kept(self._adapter.validate_json(text), row.etag or "")
+        except (KeyError, ValueError) as err:
+            reason = _what_is_wrong(err)
+            raise UnreadableRow((row.table, row.partition, row.key), reason=reason) from None
+
+
+def _what_is_wrong(err: KeyError | ValueError) -> str:
+    """Say which members are not as they should be, without what stands in them."""
+    if not isinstance(err, ValidationError):
+        return "it is not whole"
+    return "; ".join(
+        f"{'.'.join(map(str, one['loc'])) or 'the row'}: {one['type']}"
+        for one in err.errors(include_input=False, include_url=False, include_context=False)
+    )
 
 
 def _batches(rows: Sequence[Row]) -> Iterator[list[Row]]:
@@ -197,6 +229,7 @@ class Tables:
     run_archives: Table[RunArchive] = field(init=False)
     deletions: Table[Deletion] = field(init=False)
     discoveries: Table[DiscoveredPart] = field(init=False)
+    notices: Table[Notice] = field(init=False)
 
     def __post_init__(self) -> None:
         """Open the tables."""
@@ -274,3 +307,4 @@ class Tables:
             lambda item: (item.environment_id, item.job_id),
             lambda item: {"state": item.state, "due": instant(item.due)},
         )
+        table("notices", Notice, lambda item: ("notice", key_of(item.code, *item.row)))

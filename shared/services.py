@@ -22,6 +22,7 @@ from shared.ports import (
     Keys,
     MachineGroups,
     Messages,
+    Notices,
     Organization,
     Principals,
     ServiceTags,
@@ -57,6 +58,7 @@ class Services:
     tables: Tables
     archive: Archive
     messages: Messages
+    notices: Notices
     environments: Environments
     flow_reports: FlowReports
     flow_pages: FlowPages

@@ -11,6 +11,8 @@ from shared.errors import Unreadable
 
 #: Larger bodies are not parsed: Service Bus Standard itself stops at 256 KiB.
 LARGEST_BODY = 256 * 1024
+#: Ids are kept in rows.
+LONGEST_ID = 1024
 
 
 class UnreadableEvent(Unreadable):
@@ -46,6 +48,7 @@ def read_events(body: bytes | str) -> list[Event]:
     try:
         text = body.decode("utf-8-sig") if isinstance(body, bytes) else body
         document = json.loads(text)
+        json.dumps(document, ensure_ascii=False).encode()  # half a character can't be kept in rows
     except (ValueError, RecursionError) as err:
         message = f"The body is not JSON: {err}"
         raise UnreadableEvent(message) from err
@@ -68,6 +71,9 @@ def _event(item: object) -> Event:
     identity = trimmed.get("id")
     if not isinstance(kind, str) or not isinstance(identity, str) or not kind or not identity:
         message = "JSON, but no event: it has no id or no type (Event Grid or CloudEvents 1.0)."
+        raise UnreadableEvent(message)
+    if len(identity) > LONGEST_ID:
+        message = f"The event's id has {len(identity)} characters; {LONGEST_ID} are allowed."
         raise UnreadableEvent(message)
     data = trimmed.get("data")
     return Event(

@@ -16,8 +16,10 @@ from shared.errors import (
     Refused,
     Throttled,
     Transient,
+    UnreadableRow,
     Waiting,
 )
+from shared.notices import UNREADABLE_ROW
 from shared.services import Services
 
 
@@ -39,6 +41,9 @@ def after_error[J: DurableJob[Any]](services: Services, job: J, err: Exception) 
         case NotFound():
             remedy = "See whether the environment is well, then retry."
             return stopped(job, blocked, text, remedy, code="gone", now=now)
+        case UnreadableRow():  # of another job: whoever can read it will be deployed
+            until = now + settings.backoff_longest
+            return postponed(job, text, until=until, now=now, code=UNREADABLE_ROW)
         case Throttled():
             wait = spread(err.retry_after or settings.backoff_first, repr(job))
             return postponed(job, text, until=now + wait, now=now)

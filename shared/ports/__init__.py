@@ -9,6 +9,7 @@ from shared.ports.azure import AppSettings, Keys, ResourceReader, Secret, Secret
 from shared.ports.clock import Clock
 from shared.ports.kinds import CallerKind, FirewallKind
 from shared.ports.messages import Messages, OutgoingMessage
+from shared.ports.notices import Notices
 from shared.ports.power_platform import (
     ConnectionReferences,
     Environments,
@@ -60,6 +61,7 @@ __all__ = [
     "Keys",
     "MachineGroups",
     "Messages",
+    "Notices",
     "Operation",
     "Organization",
     "OutgoingMessage",

@@ -53,7 +53,7 @@ async def show_run_archives(services: Services, remediation_id: str) -> RunArchi
     jobs = await services.tables.environment_jobs.all(remediation_id)
     return RunArchives(
         archives=tuple([kept.item for kept in await _kept(services, remediation_id, jobs)]),
-        ticket_windows=tuple(_ticket_window(job) for job in jobs),
+        ticket_windows=tuple(ticket_window(job) for job in jobs),
     )
 
 
@@ -130,8 +130,8 @@ def archive_of(services: Services, job: FlowJob, remediation_id: str) -> RunArch
     )
 
 
-def _ticket_window(job: EnvironmentJob) -> TicketWindow:
-    """The migration was over when the job went on to discover."""
+def ticket_window(job: EnvironmentJob) -> TicketWindow:
+    """Return the window: the migration was over when the job went on to discover."""
     over = next((c.at for c in job.history if c.state == EnvironmentJobState.DISCOVERING), None)
     is_known = over is not None and job.mode is RemediationMode.APPLY
     return TicketWindow(

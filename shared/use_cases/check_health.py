@@ -1,6 +1,7 @@
 """Whether the app can work: its store and its broker answer, and what waits there for a person."""
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
 
 from shared.services import PARKED, Services
@@ -17,6 +18,8 @@ class Health:
     parked: int
     #: Messages the broker gave up on, by queue.
     dead_letters: dict[str, int]
+    #: Rows that need a person, of which people were told, by code.
+    notices: dict[str, int]
 
 
 async def check_health(services: Services) -> Health:
@@ -26,8 +29,10 @@ async def check_health(services: Services) -> Health:
         services.messages.count(PARKED),
         *(services.messages.count(queue, dead_letters=True) for queue in QUEUES),
     )
+    told = Counter([one.code for one in await services.tables.notices.all("notice")])
     return Health(
         kill_switch_on=switch is not None and switch.is_on,
         parked=parked,
         dead_letters=dict(zip(QUEUES, dead, strict=True)),
+        notices=dict(sorted(told.items())),
     )

@@ -19,6 +19,7 @@ from shared.errors import Conflict, ProductError, Transient, Waiting
 from shared.jobs.engine import Held
 from shared.jobs.kinds import DELETION, FLOW
 from shared.jobs.outcome import after_error
+from shared.notices import one_row, readable
 from shared.ports import Condition
 from shared.rows import Kept, instant
 from shared.services import Services
@@ -64,30 +65,24 @@ class _Listed:
 async def delete_originals(services: Services) -> DeletionRound:
     """Look at every deletion that is due; what has to wait is looked at again by a later round.
 
-    A defect keeps no other row from its turn: it is raised when the round is over.
+    A row that cannot be read, or that meets a defect, is told of and holds up no other.
     """
     where = [Condition("due", "lt", instant(services.now + timedelta(seconds=1)))]
-    due = await services.tables.deletions.all(where=where)
+    table = services.tables.deletions
+    due = [kept.item async for kept in readable(services, table.scan(where=where))]
     due.sort(key=lambda deletion: (deletion.due or services.now, deletion.job_id))
     deleted = stuck = looked_at = 0
-    defects: list[Exception] = []
     listed = _Listed(services)
+    turn = functools.partial(_turn, listed=listed)
     for deletion in due[:MOST]:
         looked_at += 1
-        place = (deletion.environment_id, deletion.job_id)
-        turn = functools.partial(_turn, listed=listed)
-        try:
+        place = table.address(deletion)
+        async with one_row(services, table.name_of(deletion)):
             before, after = await DELETION.deliver(services, place, turn, outcome=_outcome)
-        except Exception as err:
-            log.exception("defect in the delete of job %s", deletion.job_id)
-            defects.append(err)
-            continue
-        deleted += after.state is DeletionState.DELETED is not before.state
-        if after.state is DeletionState.BLOCKED is not before.state:
-            stuck += 1
-            log.error("the delete of %s is blocked: %s", after.display_name, after.reason)
-    if defects:
-        raise defects[0]
+            deleted += after.state is DeletionState.DELETED is not before.state
+            if after.state is DeletionState.BLOCKED is not before.state:
+                stuck += 1
+                log.error("the delete of %s is blocked: %s", after.display_name, after.reason)
     return DeletionRound(looked_at=looked_at, deleted=deleted, blocked=stuck)
 
 

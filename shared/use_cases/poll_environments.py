@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from shared.domain.callers.records import LinkRecord, key_of
 from shared.domain.environment import Environment
+from shared.notices import one_row
 from shared.ports import OutgoingMessage
 from shared.rows import instant
 from shared.services import POLICY_EVENTS, Services
@@ -16,18 +17,25 @@ async def poll_environments(services: Services) -> int:
     The change is written before its event goes out: after a crash the row tells the same event
     again, so that one link never has two ids and never starts two remediations.
     """
-    table, changed = services.tables.links, 0
+    changed = 0
     for environment in await services.environments.list():
-        kept = await table.get("link", environment.id)
-        then = kept.item if kept else None
-        if then and not then.is_told:
-            then = await _tell(services, then)
-            changed += 1
-        if _now(environment) != ((then.policy_id, then.status) if then else ("", "")):
-            record = _changed(services, environment, then)
-            await table.upsert(record)
-            await _tell(services, record)
-            changed += 1
+        async with one_row(services, ("links", "link", environment.id)):
+            changed += await _poll(services, environment)
+    return changed
+
+
+async def _poll(services: Services, environment: Environment) -> int:
+    table, changed = services.tables.links, 0
+    kept = await table.get("link", environment.id)
+    then = kept.item if kept else None
+    if then and not then.is_told:
+        then = await _tell(services, then)
+        changed += 1
+    if _now(environment) != ((then.policy_id, then.status) if then else ("", "")):
+        record = _changed(services, environment, then)
+        await table.upsert(record)
+        await _tell(services, record)
+        changed += 1
     return changed
 
 

@@ -3,7 +3,8 @@
 import logging
 
 from shared.domain.environment import LinkStatus
-from shared.domain.events import Event
+from shared.domain.events import Event, UnreadableEvent
+from shared.domain.identifiers import environment_identifier, is_identifier
 from shared.domain.plans.remediation import Origin, RemediationMode
 from shared.services import Services
 from shared.use_cases.react_to_key_event import verify_policy
@@ -33,28 +34,37 @@ async def react_to_policy_event(services: Services, event: Event) -> str:
 
 
 async def _environment_changed(services: Services, event: Event) -> str:
-    environment_id, status = event.text("environmentId"), event.text("linkStatus")
+    environment_id, status = _environment_id(event), event.text("linkStatus")
     if event.type == UNLINKED:
         # Its jobs notice by themselves: each step looks at the link first.
         log.warning("environment %s is no longer under a policy: its jobs pause", environment_id)
         return "its jobs pause"
     if status not in {LinkStatus.LINKED, LinkStatus.LINKING, LinkStatus.LINKING_ONLINE}:
         return _ignored(event, f"the link of environment {environment_id} is {status}")
+    await services.environments.get(environment_id)  # what is not there is nothing to remediate
     await start_remediation(
         services,
         StartRemediation(
             mode=RemediationMode.APPLY,
             origin=Origin.POLICY_EVENT,
-            cause=_link_cause(event),
+            cause=_link_cause(event, environment_id),
             environment_ids=(environment_id,),
         ),
     )
     return "a remediation was started"
 
 
-def _link_cause(event: Event) -> str:
+def _environment_id(event: Event) -> str:
+    text = event.text("environmentId")
+    if not is_identifier(text):
+        message = "The member `environmentId` of the event's data is missing, or is no id."
+        raise UnreadableEvent(message)
+    return environment_identifier(text)
+
+
+def _link_cause(event: Event, environment_id: str) -> str:
     """One remediation a link, however many of its states are seen on the way."""
-    return f"{event.text('environmentId')}/{event.text('policyId')}/{event.text('linkedSince')}"
+    return f"{environment_id}/{event.text('policyId')}/{event.text('linkedSince')}"
 
 
 async def _policy_changed(services: Services, event: Event) -> str:

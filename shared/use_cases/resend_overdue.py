@@ -4,6 +4,7 @@ from shared.domain.jobs.job import FlowJob, JobState
 from shared.domain.jobs.relatives import located
 from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState
 from shared.jobs.kinds import ENVIRONMENT, FLOW
+from shared.notices import forget_settled, one_row, readable
 from shared.ports import Condition
 from shared.rows import instant
 from shared.services import Services
@@ -15,20 +16,26 @@ ENDED_BY_A_JOB = ("child", "parent")
 
 
 async def resend_overdue(services: Services) -> int:
-    """Announce overdue rows anew, and make those that are missing; returns how many there were."""
+    """Announce overdue rows anew, and make those that are missing; returns how many there were.
+
+    A row that cannot be read or worked on is told of, and holds up no other.
+    """
+    await forget_settled(services)
     late = instant(services.now - services.settings.overdue_after)
     overdue = [Condition("due", "lt", late)]
+    table, environment_jobs = services.tables.jobs, services.tables.environment_jobs
     count = 0
-    for job in await services.tables.jobs.all(where=overdue):
-        count += await _resend(services, job)
+    async for kept in readable(services, table.scan(where=overdue)):
+        async with one_row(services, table.name_of(kept.item)):
+            count += await _resend(services, kept.item)
     dispatched = [Condition("state", "eq", EnvironmentJobState.DISPATCHED)]
-    for environment_job in await services.tables.environment_jobs.all(where=dispatched):
-        has_begun = environment_job.is_dispatched and not environment_job.awaits_approval
-        if has_begun and not await open_jobs(services, environment_job):
-            await _wake(services, environment_job)
-    for environment_job in await services.tables.environment_jobs.all(where=overdue):
-        await _wake(services, environment_job)
-        count += 1
+    async for held in readable(services, environment_jobs.scan(where=dispatched)):
+        async with one_row(services, environment_jobs.name_of(held.item)):
+            await _wake_idle(services, held.item)
+    async for late_job in readable(services, environment_jobs.scan(where=overdue)):
+        async with one_row(services, environment_jobs.name_of(late_job.item)):
+            await ENVIRONMENT.wake(services, environment_jobs.address(late_job.item))
+            count += 1
     return count + await complete_starts(services) + await _wake_settled(services)
 
 
@@ -41,19 +48,23 @@ async def _resend(services: Services, job: FlowJob) -> bool:
     return await FLOW.order(services, (job.environment_id, job.id), late) is not None
 
 
-async def _wake(services: Services, job: EnvironmentJob) -> None:
-    await ENVIRONMENT.wake(services, (job.remediation_id, job.id))
+async def _wake_idle(services: Services, job: EnvironmentJob) -> None:
+    """Wake one of which nothing is under way any more."""
+    has_begun = job.is_dispatched and not job.awaits_approval
+    if has_begun and not await open_jobs(services, job):
+        await ENVIRONMENT.wake(services, (job.remediation_id, job.id))
 
 
 async def _wake_settled(services: Services) -> int:
-    count = 0
+    count, table = 0, services.tables.jobs
     for code in ENDED_BY_A_JOB:
         where = [Condition("code", "eq", code)]
-        for job in await services.tables.jobs.all(where=where):
-            if await _is_settled(services, job):
-                place = (job.environment_id, job.id)
-                await FLOW.wake(services, place, code=code, even_blocked=True)
-                count += 1
+        async for kept in readable(services, table.scan(where=where)):
+            async with one_row(services, table.name_of(kept.item)):
+                if await _is_settled(services, kept.item):
+                    place = table.address(kept.item)
+                    await FLOW.wake(services, place, code=code, even_blocked=True)
+                    count += 1
     return count
 
 

@@ -1,5 +1,6 @@
 """Show remediations, how far they are and what they plan. Reads rows only, never the platform."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
 from shared.domain.jobs.deletion import Deletion
@@ -11,11 +12,12 @@ from shared.domain.plans.approval import plan_version
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.progress import Progress, progress_of
 from shared.domain.plans.remediation import EnvironmentJob, Remediation
+from shared.errors import UnreadableRow
 from shared.ports import Condition
+from shared.rows import Kept
 from shared.services import Services
-from shared.use_cases.archive_runs import TicketWindow, show_run_archives
-from shared.use_cases.deletion_rows import deletions_of
-from shared.use_cases.remediation_rows import find, jobs_of
+from shared.use_cases.archive_runs import TicketWindow, ticket_window
+from shared.use_cases.remediation_rows import find
 
 #: States in which nothing is left to do, by nobody.
 #: States of a flow job that has come to its end.
@@ -36,6 +38,16 @@ class ShownRemediation:
     #: Until when Microsoft's support can still get the history from before the key.
     ticket_windows: tuple[TicketWindow, ...] = ()
     deletions: tuple[Deletion, ...] = ()
+    #: Rows of its environments that this version of the app cannot read.
+    unreadable: tuple[UnreadableRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownRemediations:
+    """Every remediation, newest first, and rows that this version of the app cannot read."""
+
+    items: tuple[ShownRemediation, ...]
+    unreadable: tuple[UnreadableRow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,38 +70,66 @@ class ShownPlan:
         return tuple(item.workflow_id for item in self.items if item.awaits_approval)
 
 
-async def list_remediations(services: Services) -> list[ShownRemediation]:
-    """Return every remediation, newest first; three scans, however many there are.
+class _Reading:
+    """Reads tables for people: a row that cannot be read is shown as such, beside the others."""
+
+    def __init__(self) -> None:
+        self.unreadable: list[UnreadableRow] = []
+
+    async def all[T](self, rows: AsyncIterator[Kept[T] | UnreadableRow]) -> list[T]:
+        """Return the items that can be read; note the other rows."""
+        items: list[T] = []
+        async for row in rows:
+            if isinstance(row, UnreadableRow):
+                self.unreadable.append(row)
+            else:
+                items.append(row.item)
+        return items
+
+
+async def list_remediations(services: Services) -> ShownRemediations:
+    """Return every remediation; three scans, however many there are.
 
     Of the flow jobs only those that have not come to their end are read: they decide how far a
     remediation is, and the others are many.
     """
+    tables, reading = services.tables, _Reading()
     by_remediation: dict[str, list[EnvironmentJob]] = {}
-    for job in await services.tables.environment_jobs.all():
+    for job in await reading.all(tables.environment_jobs.scan()):
         by_remediation.setdefault(job.remediation_id, []).append(job)
     open_jobs: dict[str, list[FlowJob]] = {}
     where = [Condition("state", "ne", state) for state in _ENDS]
-    for flow_job in await services.tables.jobs.all(where=where):
+    for flow_job in await reading.all(tables.jobs.scan(where=where)):
         open_jobs.setdefault(flow_job.remediation_id, []).append(flow_job)
-    remediations = await services.tables.remediations.all("remediation")
+    remediations = await reading.all(tables.remediations.scan("remediation"))
     remediations.sort(key=lambda item: (item.created, item.id), reverse=True)
-    return [
+    items = [
         _shown(item, by_remediation.get(item.id, []), open_jobs.get(item.id, []))
         for item in remediations
     ]
+    return ShownRemediations(items=tuple(items), unreadable=tuple(reading.unreadable))
 
 
 async def show_remediation(services: Services, remediation_id: str) -> ShownRemediation:
     """Return one with its jobs; raises `NotFound`. A few queries for each of its environments."""
+    tables, reading = services.tables, _Reading()
     remediation = await find(services, remediation_id)
-    environment_jobs = await services.tables.environment_jobs.all(remediation_id)
-    jobs = await jobs_of(services, remediation_id)
-    archived = await show_run_archives(services, remediation_id)
+    environment_jobs = await reading.all(tables.environment_jobs.scan(remediation_id))
+    where = [Condition("remediation", "eq", remediation_id)]
+    jobs: list[FlowJob] = []
+    archives: list[RunArchive] = []
+    deletions: list[Deletion] = []
+    for environment_id in remediation.environment_ids:
+        jobs += await reading.all(tables.jobs.scan(environment_id, where=where))
+        archives += await reading.all(tables.run_archives.scan(environment_id))
+        deletions += await reading.all(tables.deletions.scan(environment_id))
+    ids = {job.id for job in jobs}
     return replace(
         _shown(remediation, environment_jobs, jobs),
-        run_archives=archived.archives,
-        ticket_windows=archived.ticket_windows,
-        deletions=tuple((await deletions_of(services, jobs)).values()),
+        run_archives=tuple(one for one in archives if one.remediation_id == remediation_id),
+        ticket_windows=tuple(map(ticket_window, environment_jobs)),
+        deletions=tuple(one for one in deletions if one.job_id in ids),
+        unreadable=tuple(reading.unreadable),
     )
 
 

@@ -16,6 +16,7 @@ from shared.domain.plans.remediation import (
 )
 from shared.errors import AlreadyExists, Blocked, NotFound
 from shared.jobs.kinds import ENVIRONMENT
+from shared.notices import one_row, readable
 from shared.ports import Condition
 from shared.rows import instant
 from shared.services import Services
@@ -100,8 +101,11 @@ async def complete_start(services: Services, remediation: Remediation) -> int:
 async def complete_starts(services: Services) -> int:
     """Do so for every remediation of the last hour; returns how many jobs were missing."""
     where = [Condition("created", "gt", instant(services.now - _LATE_START))]
-    recent = await services.tables.remediations.all("remediation", where=where)
-    return sum([await complete_start(services, remediation) for remediation in recent])
+    count, table = 0, services.tables.remediations
+    async for kept in readable(services, table.scan("remediation", where=where)):
+        async with one_row(services, table.name_of(kept.item)):
+            count += await complete_start(services, kept.item)
+    return count
 
 
 async def _start_environment(

@@ -11,6 +11,7 @@ from shared.domain.jobs.job import FlowJob, JobState
 from shared.domain.plans.remediation import EnvironmentJobState, Origin, RemediationMode
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import NotFound, ProductError
+from shared.notices import one_row, readable
 from shared.ports import Condition
 from shared.services import (
     ENVIRONMENT_JOBS,
@@ -67,15 +68,16 @@ async def sweep(services: Services, date: str) -> SweepResult:
         if environment.id in undecided:
             continue
         # An environment is its own remediation: what blocks one does not hold up the others.
-        await start_remediation(
-            services,
-            StartRemediation(
-                mode=RemediationMode.APPLY,
-                origin=Origin.SWEEP,
-                cause=f"{date}/{environment.id}",
-                environment_ids=(environment.id,),
-            ),
-        )
+        async with one_row(services, ("environments", "environment", environment.id)):
+            await start_remediation(
+                services,
+                StartRemediation(
+                    mode=RemediationMode.APPLY,
+                    origin=Origin.SWEEP,
+                    cause=f"{date}/{environment.id}",
+                    environment_ids=(environment.id,),
+                ),
+            )
     await _verify_policies(services, environments)
     came_back: list[str] = []
     for environment in linked:
@@ -107,13 +109,12 @@ async def _undecided(services: Services) -> set[str]:
 
     Another plan of the same flows beside it, each day, would bury the one to decide on.
     """
+    table = services.tables.environment_jobs
     return {
-        job.environment_id
+        kept.item.environment_id
         for state in BEFORE_APPROVAL
-        for job in await services.tables.environment_jobs.all(
-            where=[Condition("state", "eq", state)]
-        )
-        if job.mode is RemediationMode.APPLY and not job.flow_ids
+        async for kept in readable(services, table.scan(where=[Condition("state", "eq", state)]))
+        if kept.item.mode is RemediationMode.APPLY and not kept.item.flow_ids
     }
 
 
@@ -137,7 +138,8 @@ async def _retired_but_on(services: Services, environment: Environment) -> Async
     """Yield the titles of retired originals that are on again."""
     where = [Condition("state", "eq", JobState.RETIRED)]
     without_row = []
-    for job in await services.tables.jobs.all(environment.id, where=where):
+    async for kept in readable(services, services.tables.jobs.scan(environment.id, where=where)):
+        job = kept.item
         state = await _state_in_dataverse(services, environment, job)
         if state is None:
             without_row.append(job)
@@ -176,20 +178,26 @@ async def _on_in_flow_service(
 
 async def _retry_network_gaps(services: Services) -> int:
     """A firewall may have been opened since: the check is repeated."""
-    where = [Condition("code", "eq", "network_gap")]
-    jobs = await services.tables.jobs.all(where=where)
-    for job in jobs:
+    count = 0
+    async for job in _with_code(services, "network_gap"):
         await retry_job(services, job)
-    return len(jobs)
+        count += 1
+    return count
 
 
 async def _retry_changed_callers(services: Services) -> int:
     """A person may have changed the caller since, and need not tell: the job goes on by itself."""
-    where = [Condition("code", "eq", "manual_caller")]
     count = 0
-    for job in await services.tables.jobs.all(where=where):
+    async for job in _with_code(services, "manual_caller"):
         with _told(f"whether a caller of {job.display_name} was changed by hand"):
             if not await waits_for_a_person(services, job):
                 await retry_job(services, job)
                 count += 1
     return count
+
+
+async def _with_code(services: Services, code: str) -> AsyncIterator[FlowJob]:
+    """Yield the jobs that stand for this reason and can be read."""
+    where = [Condition("code", "eq", code)]
+    async for kept in readable(services, services.tables.jobs.scan(where=where)):
+        yield kept.item

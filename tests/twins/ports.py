@@ -23,6 +23,7 @@ from shared.ports import (
     Keys,
     MachineGroups,
     Messages,
+    Notices,
     Organization,
     Principals,
     ResourceReader,
@@ -52,6 +53,7 @@ from tests.twins.keys import FirewallsTwin, KeysTwin, ServiceTagsTwin
 from tests.twins.memory_archive import MemoryArchive
 from tests.twins.memory_store import MemoryStore
 from tests.twins.messages import MessagesTwin
+from tests.twins.notices import NoticesTwin
 from tests.twins.resource_reader import ResourceReaderTwin
 from tests.twins.secrets import SecretsTwin
 from tests.twins.sharing import FlowSharingTwin, PrincipalsTwin
@@ -68,6 +70,7 @@ class Ports:
     store: Store
     archive: Archive
     messages: Messages
+    notices: Notices
     environments: Environments
     flow_reports: FlowReports
     flow_pages: FlowPages
@@ -107,18 +110,20 @@ class Twins:
     store: MemoryStore
     archive: MemoryArchive
     messages: MessagesTwin
+    notices: NoticesTwin
     ports: Ports
 
 
 def twins_of(world: World, *, order: Random | None = None) -> Twins:
     """Return the twins of `world`; messages come in the order drawn from `order`."""
     store, archive = MemoryStore(), MemoryArchive()
-    messages = MessagesTwin(world.clock, order=order)
+    messages, notices = MessagesTwin(world.clock, order=order), NoticesTwin()
     ports = Ports(
         clock=world.clock,
         store=store,
         archive=archive,
         messages=messages,
+        notices=notices,
         environments=EnvironmentsTwin(world),
         flow_reports=FlowReportsTwin(world),
         flow_pages=FlowPagesTwin(world),
@@ -142,4 +147,11 @@ def twins_of(world: World, *, order: Random | None = None) -> Twins:
         machine_groups=MachineGroupsTwin(world),
         organization=OrganizationTwin(world),
     )
-    return Twins(world=world, store=store, archive=archive, messages=messages, ports=ports)
+    return Twins(
+        world=world,
+        store=store,
+        archive=archive,
+        messages=messages,
+        notices=notices,
+        ports=ports,
+    )

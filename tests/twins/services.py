@@ -28,6 +28,7 @@ def services_of(ports: Ports, *, settings: Settings | None = None) -> Services:
         tables=Tables(ports.store),
         archive=ports.archive,
         messages=ports.messages,
+        notices=ports.notices,
         environments=ports.environments,
         flow_reports=ports.flow_reports,
         flow_pages=ports.flow_pages,

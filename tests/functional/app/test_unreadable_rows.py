@@ -1,0 +1,172 @@
+"""A row or an event that cannot be read is named, and stops nothing else."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from functions import decisions_api, health_api, policy_events, remediations_api
+from functions.http_answers import Handler
+from shared.bootstrap import provide
+from shared.domain.environment import Mode
+from shared.domain.jobs.job import FlowJob
+from shared.notices import ROW_SKIPPED, UNREADABLE_ROW, forget_settled
+from shared.ports import OutgoingMessage
+from shared.services import FLOW_JOBS, PARKED
+from shared.use_cases.resend_overdue import resend_overdue
+from tests.functional.cli.cli_app import served_app
+from tests.functional.stories.app_calls import call, message_of
+from tests.functional.stories.remediation_story import Story, planned
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A remediation of two flows that are overdue: nothing has looked at them for an hour."""
+    story = Story(mode=Mode.AUTO)
+    story.build.http_flow("Orders")
+    story.build.http_flow("Invoices")
+    await planned(story)
+    for job in (await story.jobs()).values():
+        kept = await story.services.tables.jobs.get(job.environment_id, job.id)
+        assert kept is not None
+        overdue = replace(kept.item, due=story.services.now - timedelta(hours=1))
+        await story.services.tables.jobs.replace(kept, overdue)
+    provide(story.services)
+    return story
+
+
+def downgrade(story: Story, job: FlowJob) -> None:
+    """Let a job's row be one of a newer version of the app, with a state this one lacks."""
+    name = story.services.tables.jobs.name_of(job)
+    row = story.twins.store.rows[name]
+    data = str(row.columns["data0"]).replace(f'"state":"{job.state}"', '"state":"levitating"')
+    story.twins.store.rows[name] = replace(row, columns={**row.columns, "data0": data})
+
+
+def event(environment_id: object) -> dict[str, object]:
+    """Return the event of a link."""
+    return {
+        "specversion": "1.0",
+        "id": "event-1",
+        "type": "PowerPlatformCmk.EnvironmentPolicyLinked",
+        "source": "/here",
+        "data": {"environmentId": environment_id, "policyId": "policy", "linkStatus": "Linked"},
+    }
+
+
+@pytest.mark.parametrize("environment_id", ["a/b", "", None, "x" * 81, "no-such-environment"])
+async def test_an_event_of_no_environment_is_parked_and_starts_nothing(
+    environment_id: object,
+) -> None:
+    """It says why, and no remediation is made that no timer could ever complete."""
+    story = Story()
+    provide(story.services)
+
+    await policy_events.on_policy_event(message_of(event(environment_id)))
+
+    (parked,) = story.twins.messages.waiting(PARKED)
+    assert "environment" in str(parked.body["reason"])
+    assert await story.services.tables.remediations.all() == []
+    assert await resend_overdue(story.services) == 0
+
+
+async def test_an_unreadable_row_holds_up_no_other(story: Story) -> None:
+    """The timer announces the other flow, and tells of the row by its key, once a day."""
+    jobs = await story.jobs()
+    downgrade(story, jobs["Orders"])
+    before = len(story.twins.messages.waiting(FLOW_JOBS))
+
+    await resend_overdue(story.services)
+    await resend_overdue(story.services)
+
+    (told,) = story.twins.notices.told
+    assert (told.code, told.row[2]) == (UNREADABLE_ROW, jobs["Orders"].id)
+    assert "state" in told.cause
+    assert "levitating" not in told.cause
+    sent = story.twins.messages.waiting(FLOW_JOBS)[before:]
+    assert {message.body["job"] for message in sent} == {jobs["Invoices"].id}
+    health = await call(health_api.show_health)
+    assert health.document["notices"] == {UNREADABLE_ROW: 1}
+
+    story.world.clock.advance(timedelta(days=1))
+    await resend_overdue(story.services)
+
+    assert len(story.twins.notices.told) == 2
+
+
+async def test_a_defect_with_one_row_holds_up_no_other(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told by its class and place; what it says stays out, since that may be a secret."""
+    jobs = await story.jobs()
+    send = story.twins.messages.send
+
+    async def fail_for_orders(*messages: OutgoingMessage) -> None:
+        if jobs["Orders"].id in str(messages):
+            raise KeyError("sig=secret")
+        await send(*messages)
+
+    monkeypatch.setattr(story.twins.messages, "send", fail_for_orders)
+
+    await resend_overdue(story.services)
+
+    (told,) = story.twins.notices.told
+    assert (told.code, told.row[2]) == (ROW_SKIPPED, jobs["Orders"].id)
+    assert told.cause.startswith("KeyError at engine.py:")
+    assert "secret" not in told.cause
+    assert jobs["Invoices"].id in str(story.twins.messages.waiting(FLOW_JOBS))
+
+
+async def test_a_row_that_is_gone_is_no_longer_counted(story: Story) -> None:
+    """Health shows what still lasts."""
+    job = await story.job("Orders")
+    downgrade(story, job)
+    await resend_overdue(story.services)
+    del story.twins.store.rows[story.services.tables.jobs.name_of(job)]
+
+    await forget_settled(story.services)
+
+    assert (await call(health_api.show_health)).document["notices"] == {}
+
+
+async def test_an_unreadable_row_is_shown_by_its_key(story: Story) -> None:
+    """The list and the remediation show it beside what can be read; so does the command line."""
+    jobs = await story.jobs()
+    downgrade(story, jobs["Orders"])
+    row = list(story.services.tables.jobs.name_of(jobs["Orders"]))
+
+    listed = (await call(remediations_api.list_remediations)).document
+    shown = (await call(remediations_api.show_remediation, id=story.remediation.id)).document
+    async with served_app() as command_line:
+        told = await command_line.run("remediation", "show", story.remediation.id)
+
+    assert [one["row"] for one in listed["unreadable"]] == [row]
+    assert [one["remediation"]["id"] for one in listed["items"]] == [story.remediation.id]
+    assert [one["row"] for one in shown["unreadable"]] == [row]
+    assert [job["display_name"] for job in shown["jobs"]] == ["Invoices"]
+    assert f"The row {'/'.join(row)} cannot be read: state: enum" in told.stdout
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        decisions_api.cancel_remediation,
+        decisions_api.retry_remediation,
+        decisions_api.roll_back_remediation,
+    ],
+)
+async def test_an_order_that_would_change_an_unreadable_row_says_so(
+    story: Story, order: Handler
+) -> None:
+    """422 with the row's key and what to do; nothing is done by halves."""
+    jobs = await story.jobs()
+    downgrade(story, jobs["Orders"])
+    before = dict(story.twins.store.rows)
+
+    reply = await call(order, id=story.remediation.id)
+
+    assert reply.status == 422
+    assert jobs["Orders"].id in reply.document["detail"]
+    assert "Deploy the version" in reply.document["instruction"]
+    changed = {name for name, row in story.twins.store.rows.items() if row != before.get(name)}
+    assert {name for name in changed if name[0] == "jobs"} == set()

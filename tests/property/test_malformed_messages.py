@@ -1,0 +1,114 @@
+"""Whatever lies in a queue: no exception, no dead letter, no remediation of nothing."""
+
+import asyncio
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from functions import environment_jobs, flow_jobs, key_events, policy_events
+from shared.bootstrap import provide
+from shared.services import PARKED
+from shared.use_cases.react_to_key_event import NEW_VERSION
+from shared.use_cases.react_to_policy_event import LINKED
+from shared.use_cases.resend_overdue import resend_overdue
+from tests.functional.stories.app_calls import Trigger, message_of
+from tests.functional.stories.remediation_story import Story
+
+#: Messages of one example; together with the number of examples: how many there are.
+AT_ONCE = 10
+EXAMPLES = 1_000
+
+TRIGGERS: tuple[Trigger, ...] = (
+    key_events.on_key_event,
+    policy_events.on_policy_event,
+    environment_jobs.run_environment_job,
+    flow_jobs.run_flow_job,
+)
+
+
+def _real() -> Iterator[Any]:
+    """Yield messages as they should be: our own, and recorded events where there are some."""
+    data = {"environmentId": "e", "policyId": "p", "linkStatus": "Linked", "linkedSince": "now"}
+    key = {"VaultName": "vault", "ObjectName": "key"}
+    yield {"specversion": "1.0", "id": "1", "type": LINKED, "source": "/", "data": data}
+    yield [{"id": "2", "eventType": NEW_VERSION, "topic": "/", "subject": "key", "data": key}]
+    yield {"environment": "e", "job": "j"}
+    yield {"remediation": "r", "job": "j"}
+    folder = Path(os.environ.get("FLOW_CORPUS", "no corpus")) / "events"
+    for path in sorted(folder.glob("*.json")):
+        yield json.loads(path.read_text())
+
+
+REAL = tuple(_real())
+#: Half a character, control characters, what no key may hold: all of it can stand in JSON.
+texts = st.text(st.characters(categories=None), max_size=12) | st.sampled_from(
+    ["a/b", "a\\b", "#", "?", "\ud800", "\x00", "..", "x" * 2000, "Linked", LINKED, NEW_VERSION]
+)
+#: AMQP carries whole characters only.
+ids = st.text(max_size=12)
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | texts
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> bytes:
+    """Draw bytes, JSON, or a real message with a few places changed; sometimes cut off."""
+    kind = draw(st.sampled_from(["bytes", "json", "mutated", "mutated", "mutated"]))
+    if kind == "bytes":
+        return draw(st.binary(max_size=60))
+    if kind == "json":
+        return json.dumps(draw(values)).encode()
+    document = draw(st.sampled_from(REAL))
+    for _ in range(draw(st.integers(1, 3))):
+        document = _mutated(draw, document)
+    body = json.dumps(document).encode()
+    return body[: draw(st.integers(0, len(body)))] if draw(st.integers(0, 9)) == 0 else body
+
+
+def _mutated(draw: st.DrawFn, value: Any) -> Any:
+    """Replace, drop or rename one place within a document."""
+    if isinstance(value, dict) and value and draw(st.integers(0, 5)):
+        name = draw(st.sampled_from(sorted(value)))
+        rest = {key: one for key, one in value.items() if key != name}
+        how = draw(st.sampled_from(["deeper", "deeper", "drop", "rename"]))
+        if how == "drop":
+            return rest
+        new = draw(texts) if how == "rename" else name
+        return {**rest, new: _mutated(draw, value[name])}
+    if isinstance(value, list) and value and draw(st.integers(0, 5)):
+        return [*value[:-1], _mutated(draw, value[-1])]
+    return draw(values)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(TRIGGERS), bodies(), ids), min_size=AT_ONCE, max_size=AT_ONCE
+    )
+)
+def test_no_message_breaks_anything(messages: list[tuple[Trigger, bytes, str]]) -> None:
+    """Each is ignored or parked with a reason, and the timer goes on afterwards."""
+
+    async def deliver() -> None:
+        story = Story()
+        provide(story.services)
+        for trigger, body, message_id in messages:
+            await trigger(message_of(body, message_id=message_id))
+        await resend_overdue(story.services)
+
+        assert await story.services.tables.remediations.all() == []
+        assert await story.services.tables.environment_jobs.all() == []
+        assert story.twins.notices.told == []
+        for parked in story.twins.messages.waiting(PARKED):
+            assert parked.body["reason"]
+
+    asyncio.run(deliver())
