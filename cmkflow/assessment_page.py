@@ -5,18 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from shared.domain.plans.mmk_reason import MmkReason
 from shared.domain.trigger_urls.trigger_url import redact
 
 _TEMPLATE = "assessment.html.j2"
 #: By what the API calls a reason.
-REASONS = {
-    "http_trigger": "HTTP trigger",
-    "teams_trigger": "Teams trigger",
-    "power_apps_v1_outside_solution": "Power Apps V1, in no solution",
-    "list_flows_as_admin_v1": "List flows as Admin (V1)",
-    "parent_of_mmk_flow": "parent of such a flow",
-    "unexplained": "no reason found",
-}
+REASONS = {str(reason): reason.category.title for reason in MmkReason}
 _TOPICS = {
     "eligibility": "Can the key be applied?",
     "flows": "Flows as a whole",

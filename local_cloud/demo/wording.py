@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from shared.domain.plans.mmk_reason import MmkReason
+
 type Json = dict[str, Any]
 
 _ACTIONS = {
@@ -27,13 +29,7 @@ _STATES = {
     "rolled_back": "rolled back",
 }
 #: Why a flow stays, the reason of its own before that of its children.
-_REASONS = {
-    "http_trigger": "with an HTTP trigger",
-    "teams_trigger": "with a Teams trigger",
-    "power_apps_v1_outside_solution": "with Power Apps (V1) outside a solution",
-    "list_flows_as_admin_v1": "with List flows as Admin (V1)",
-    "parent_of_mmk_flow": "that run one of these",
-}
+_REASONS = {str(reason): f"({reason.category.title})" for reason in MmkReason}
 _PREPARABLE = frozenset({"power_apps_v1_outside_solution", "list_flows_as_admin_v1"})
 
 

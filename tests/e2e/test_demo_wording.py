@@ -44,8 +44,8 @@ def test_an_assessment_counts_each_flow_that_stays_once() -> None:
     told = assessment_in_words({"flow_count": 9, "flows": [*flows, moving]})
 
     assert told == (
-        "2 of 9 flows would stay on Microsoft's key: 1 flow with an HTTP trigger, "
-        "1 with List flows as Admin (V1). 1 of them can be prepared, which spares the copy."
+        "2 of 9 flows would stay on Microsoft's key: 1 flow (HTTP trigger), "
+        "1 (List flows as Admin (V1)). 1 of them can be prepared, which spares the copy."
     )
 
 

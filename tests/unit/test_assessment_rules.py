@@ -27,7 +27,7 @@ from shared.domain.definitions.flow_summary import FlowSummary
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment, LinkStatus, PolicyLink
 from shared.domain.finding import Finding, Level
-from shared.domain.plans.mmk_rule import MmkReason
+from shared.domain.plans.mmk_reason import MmkReason
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
 SILENT = NoAnswer(why="no answer")

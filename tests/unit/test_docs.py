@@ -17,6 +17,7 @@ from shared import errors
 from shared.domain import events
 from shared.domain.jobs import refusals
 from shared.domain.jobs.job import JobState, Pattern, RollbackStage
+from shared.domain.plans.mmk_reason import MmkReason
 from shared.domain.plans.remediation import EnvironmentJobState
 from shared.kinds import kinds_in
 from shared.rows import Tables
@@ -98,6 +99,13 @@ def test_every_kind_is_documented(package: str, name: str) -> None:
 
     assert kinds
     assert kinds <= code_in(rows(page(name)))
+
+
+def test_every_category_of_flows_that_stay_is_documented() -> None:
+    """In docs/assess.md: what to do before the key and after it."""
+    _, _, section = page("assess.md").partition("| `reasons` |")
+
+    assert {str(reason) for reason in MmkReason} <= code_in(rows(section))
 
 
 # --- errors, codes, states ------------------------------------------------------------------------

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from shared.domain.definitions.flow_definition import FlowDefinition, parse_client_data
-from shared.domain.plans.mmk_rule import MmkReason, explain, explain_all, explain_listed
+from shared.domain.plans.mmk_reason import MmkReason
+from shared.domain.plans.mmk_rule import explain, explain_all, explain_listed
 
 
 def flow(kind: str = "Button", *, calls: tuple[str, ...] = (), **trigger: Any) -> FlowDefinition:
@@ -109,3 +110,14 @@ def test_reasons_travel_up_through_a_family() -> None:
         "listed-parent": True,
         "free": False,
     }
+
+
+@pytest.mark.parametrize("reason", MmkReason)
+def test_every_category_says_all_that_is_asked_of_it(reason: MmkReason) -> None:
+    """Why a flow stays, what to do before the key and after it, what else becomes of it."""
+    category = reason.category
+
+    assert all((category.title, category.text, category.before, category.after))
+    assert category.unprepared
+    if reason is not MmkReason.UNEXPLAINED:
+        assert category.holds.__name__ != MmkReason.UNEXPLAINED.category.holds.__name__

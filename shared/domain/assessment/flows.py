@@ -13,7 +13,8 @@ from shared.domain.assessment.facts import EnvironmentFacts, FlowFacts, NoAnswer
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.finding import Finding, ok, problem, unknown, warning
 from shared.domain.plans.dependency_graph import DependencyGraph
-from shared.domain.plans.mmk_rule import Assessment, MmkReason, explain_all
+from shared.domain.plans.mmk_reason import MmkReason
+from shared.domain.plans.mmk_rule import Assessment, explain_all
 
 #: §14.5: their list is a maker's, without an administrator's variant; no document names an API.
 _RUN_ONLY_UNKNOWN = (

@@ -12,7 +12,8 @@ from shared.domain.jobs.job import FlowJob, JobState, Pattern
 from shared.domain.jobs.refusals import DEFINITION_NOT_SHOWN, instruction_for
 from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.discovery import NOT_SHOWN
-from shared.domain.plans.mmk_rule import MmkReason, explain, explain_listed
+from shared.domain.plans.mmk_reason import MmkReason
+from shared.domain.plans.mmk_rule import explain, explain_listed
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.domain.plans.preparation import edited, prepared, to_be_named, with_proposal
 

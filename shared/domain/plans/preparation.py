@@ -12,18 +12,13 @@ from dataclasses import replace
 from shared.domain.conversions.conversion import Edit
 from shared.domain.conversions.proposal import Proposal
 from shared.domain.jobs.job import Pattern
-from shared.domain.plans.mmk_rule import MmkReason
+from shared.domain.plans.mmk_reason import MmkReason
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
 
 RECONNECT_APPS = (
     "Afterwards have the makers of the apps that run it take the flow out of the app and add it "
     "again: the inputs of V2 are named otherwise."
 )
-_COPIED_AFTERWARDS = {
-    MmkReason.HTTP_TRIGGER: "Its URL changes with the key: it is copied after the key is applied.",
-    MmkReason.TEAMS_TRIGGER: "Teams starts it: it is copied after the key is applied.",
-    MmkReason.UNEXPLAINED: "Nothing says why it stays: it is copied after the key is applied.",
-}
 
 
 def prepared(item: PlanItem, *, is_named: bool) -> PlanItem:
@@ -32,9 +27,8 @@ def prepared(item: PlanItem, *, is_named: bool) -> PlanItem:
         return edited(item) if is_named else to_be_named(item)
     if Edit.POWER_APPS_TRIGGER in item.edits:
         return edited(item) if is_named else _added(item)
-    why = [_COPIED_AFTERWARDS[reason] for reason in _COPIED_AFTERWARDS if reason in item.reasons]
-    text = "It runs flows that stay: it moves with them, or is copied with them afterwards."
-    return replace(item, action=PlannedAction.LEAVE, explanation=why[0] if why else text)
+    why = next(reason for reason in MmkReason if reason in item.reasons)
+    return replace(item, action=PlannedAction.LEAVE, explanation=why.category.unprepared)
 
 
 def edited(item: PlanItem) -> PlanItem:
