@@ -10,6 +10,7 @@ from typing import Any, cast
 from pydantic import TypeAdapter, ValidationError
 
 from shared.domain.callers.records import (
+    CallerIntent,
     CallerRecord,
     Flag,
     LinkRecord,
@@ -35,6 +36,8 @@ CHUNK = 16_000
 #: Rows, and characters of JSON, in one batch: Tables allow 4 MiB of UTF-8 in all.
 BATCH_ROWS = 20
 BATCH_CHARACTERS = 1_000_000
+#: Key of the row that holds no item but who may write its partition (jobs/fence.py).
+FENCE = "~fence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,8 @@ class Table[T]:
         columns: Callable[[T], dict[str, Scalar]] = lambda _: {},
     ) -> None:
         """`address` gives an item's partition and key; `columns` what can be searched."""
+        self.name = name
         self._store = store
-        self._name = name
         self._adapter: TypeAdapter[T] = _adapter(cast("Any", kind))
         self._address = address
         self._columns = columns
@@ -70,7 +73,7 @@ class Table[T]:
 
     async def get(self, partition: str, key: str) -> Kept[T] | None:
         """Return the item, or None; raises `UnreadableRow`."""
-        row = await self._store.get(self._name, partition, key)
+        row = await self._store.get(self.name, partition, key)
         return self._read(row) if row else None
 
     async def insert(self, item: T) -> Kept[T]:
@@ -98,13 +101,22 @@ class Table[T]:
 
     async def upsert(self, *items: T) -> None:
         """Store items whatever is there, a batch a partition at a time."""
+        for batch in self.batches(*items):
+            await self._store.write(*batch)
+
+    def batches(self, *items: T) -> Iterator[list[Upsert]]:
+        """Yield the operations that store items, a batch of one partition at a time."""
         partitions: dict[str, list[Row]] = {}
         for item in items:
             row = self._row(item)
             partitions.setdefault(row.partition, []).append(row)
         for rows in partitions.values():
             for batch in _batches(rows):
-                await self._store.write(*map(Upsert, batch))
+                yield [Upsert(row) for row in batch]
+
+    def removal(self, item: T) -> Delete:
+        """Return the operation that removes an item, whatever became of it."""
+        return Delete(self._row(item))
 
     async def delete(self, kept: Kept[T]) -> None:
         """Remove the item; raises `Conflict` if it changed, `NotFound` if it is gone."""
@@ -115,8 +127,8 @@ class Table[T]:
 
         Whoever dies in the middle leaves the beginning of a list, never one with a hole in it.
         """
-        rows = [row async for row in self._store.query(self._name, partition, where=where)]
-        for row in reversed(rows):
+        rows = [row async for row in self._store.query(self.name, partition, where=where)]
+        for row in reversed([row for row in rows if row.key != FENCE]):
             with suppress(NotFound):
                 await self._store.write(Delete(replace(row, etag=None)))
 
@@ -133,7 +145,9 @@ class Table[T]:
         self, partition: str | None = None, *, where: Sequence[Condition] = ()
     ) -> AsyncIterator[Kept[T] | UnreadableRow]:
         """Yield as `query` does, and an error in the place of each row that cannot be read."""
-        async for row in self._store.query(self._name, partition, where=where):
+        async for row in self._store.query(self.name, partition, where=where):
+            if row.key == FENCE:
+                continue
             try:
                 yield self._read(row)
             except UnreadableRow as err:
@@ -147,7 +161,7 @@ class Table[T]:
 
     def name_of(self, item: T) -> RowName:
         """Return where the item stands: table, partition and key."""
-        return (self._name, *self._address(item))
+        return (self.name, *self._address(item))
 
     async def _one(self, operation: Insert | Replace, item: T) -> Kept[T]:
         (row,) = await self._store.write(operation)
@@ -161,7 +175,7 @@ class Table[T]:
             for number, start in enumerate(range(0, len(text), CHUNK))
         }
         columns = {**self._columns(item), **chunks, "chunks": len(chunks)}
-        return Row(table=self._name, partition=partition, key=key, columns=columns, etag=etag)
+        return Row(table=self.name, partition=partition, key=key, columns=columns, etag=etag)
 
     def _read(self, row: Row) -> Kept[T]:
         try:
@@ -219,6 +233,7 @@ class Tables:
     remediations: Table[Remediation] = field(init=False)
     plans: Table[PlanItem] = field(init=False)
     callers: Table[CallerRecord] = field(init=False)
+    intents: Table[CallerIntent] = field(init=False)
     places: Table[Place] = field(init=False)
     searches: Table[SearchProgress] = field(init=False)
     whole_searches: Table[WholeSearch] = field(init=False)
@@ -280,6 +295,7 @@ class Tables:
         )
         table("plans", PlanItem, lambda item: (item.environment_job_id, item.workflow_id))
         table("callers", CallerRecord, lambda item: (item.job_id, item.id))
+        table("intents", CallerIntent, lambda item: (item.job_id, item.key))
         table("places", Place, lambda item: (item.holds, item.id))
         table(
             "searches",

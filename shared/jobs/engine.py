@@ -4,15 +4,18 @@ Any delivery of an open row sends the row's next message before it is completed,
 be lost, doubled or late without harm; the timer that re-sends overdue rows covers the rest.
 """
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from shared.domain.jobs.durable import DurableJob, taken_over
 from shared.domain.jobs.transitions import retried
-from shared.errors import Conflict, LeaseLost, NotFound
+from shared.errors import Conflict, LeaseLost, NotFound, ProductError
+from shared.jobs.fence import FencedRows
 from shared.jobs.outcome import after_error
 from shared.ports import OutgoingMessage
 from shared.rows import Kept, Table, Tables
@@ -46,8 +49,6 @@ class Kind[J: DurableJob[Any]]:
     is_over: Callable[[J], bool] = lambda job: job.is_finished
     #: Takes over what others may write into a row that is held, besides a wake-up, from the second.
     with_what_came: Callable[[J, J], J] = _nothing_more
-    #: How long one delivery may hold a row.
-    lease: Callable[[Services, J], timedelta] = lambda services, _: services.settings.job_lease
 
     async def deliver(
         self,
@@ -89,14 +90,15 @@ class Kind[J: DurableJob[Any]]:
         """Do one step and write its outcome; the lease ends with it."""
         before = held.job
         try:
-            job = await step(held)
+            async with held.renewed():
+                job = await step(held)
         except LeaseLost:
             raise
         except Exception as err:
             after = outcome(held.services, held.job, err)
             if after is None:
                 # At once, so that the broker's redelivery is the retry of a defect.
-                await held.save(replace(held.job, lease_until=None))
+                await held.end(held.job)
                 raise
             job = after
         done = await held.end(job)
@@ -116,7 +118,7 @@ class Kind[J: DurableJob[Any]]:
         job = replace(
             kept.item,
             lease_number=kept.item.lease_number + 1,
-            lease_until=services.now + self.lease(services, kept.item),
+            lease_until=services.now + services.settings.job_lease,
             woken=False,
         )
         return Held(self, services, await self.table(services.tables).replace(kept, job))
@@ -209,6 +211,8 @@ class Held[J: DurableJob[Any]]:
         self._kind = kind
         self._kept = kept
         self._table = kind.table(services.tables)
+        self._fenced: dict[str, FencedRows[Any]] = {}
+        self._writing = asyncio.Lock()
 
     @property
     def job(self) -> J:
@@ -216,11 +220,21 @@ class Held[J: DurableJob[Any]]:
         return self._kept.item
 
     async def save(self, job: J) -> J:
-        """Write the row. What came meanwhile is kept: an order, a wake-up, a new remediation.
+        """Write the row, and renew the lease.
 
-        Raises `LeaseLost` if another delivery, or an order, has taken the row over.
+        What came meanwhile is kept: an order, a wake-up, a new remediation. Raises `LeaseLost` if
+        another delivery, or an order, has taken the row over.
         """
-        return await self._write(job, lambda job: job)
+        return await self._write(lambda: job, self._leased)
+
+    async def renew(self) -> None:
+        """Hold the row for longer; raises `LeaseLost`."""
+        await self._write(lambda: self.job, self._leased)
+
+    async def permit(self, needs: timedelta) -> None:
+        """Return if a write that may take as long as `needs` may begin; raises `LeaseLost`."""
+        if not self.job.is_held(self.services.now + needs):
+            await self.renew()
 
     async def end(self, job: J) -> J:
         """Write the outcome of a step; the lease ends with it. Raises `LeaseLost`."""
@@ -231,22 +245,55 @@ class Held[J: DurableJob[Any]]:
                 return replace(job, woken=False, due=self.services.now)
             return job
 
-        return await self._write(self._kind.with_what_came(job, self.job), ended)
+        return await self._write(lambda: self._kind.with_what_came(job, self.job), ended)
 
-    async def _write(self, job: J, last: Callable[[J], J]) -> J:
-        def signed(job: J, by: J) -> J:
-            return last(replace(job, woken=by.woken, attempt=by.attempt))
+    def rows[T](self, table: Table[T]) -> FencedRows[T]:
+        """Return the rows of this job in another table, which older leases may not write."""
+        if table.name not in self._fenced:
+            identity = self._table.address(self.job)[1]
+            store, number = self.services.tables.store, self.job.lease_number
+            self._fenced[table.name] = FencedRows(store, table, identity, number)
+        return self._fenced[table.name]
 
-        def merged(fresh: J | None) -> J:
-            if fresh is None or fresh.lease_number != self.job.lease_number:
-                raise LeaseLost
-            return signed(self._kind.with_what_came(job, fresh), fresh)
-
+    @asynccontextmanager
+    async def renewed(self) -> AsyncIterator[None]:
+        """Renew the lease while a step works: what it reads may take longer than one."""
+        beat = asyncio.ensure_future(self._beat())
         try:
-            self._kept = await self._table.replace(self._kept, signed(job, self.job))
-        except Conflict:
-            kept = await self._table.change(*self._table.address(job), merged)
-            if kept is None:
-                raise LeaseLost from None
-            self._kept = kept
-        return self.job
+            yield
+        finally:
+            beat.cancel()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self.services.settings.job_lease.total_seconds() / 3)
+            try:
+                await self.renew()
+            except LeaseLost:
+                return  # the step sees it at its next write
+            except ProductError as err:
+                log.warning("a lease was not renewed, which is tried again: %s", err)
+
+    def _leased(self, job: J) -> J:
+        return replace(job, lease_until=self.services.now + self.services.settings.job_lease)
+
+    async def _write(self, what: Callable[[], J], last: Callable[[J], J]) -> J:
+        async with self._writing:
+            job = what()
+
+            def signed(job: J, by: J) -> J:
+                return last(replace(job, woken=by.woken, attempt=by.attempt))
+
+            def merged(fresh: J | None) -> J:
+                if fresh is None or fresh.lease_number != self.job.lease_number:
+                    raise LeaseLost
+                return signed(self._kind.with_what_came(job, fresh), fresh)
+
+            try:
+                self._kept = await self._table.replace(self._kept, signed(job, self.job))
+            except Conflict:
+                kept = await self._table.change(*self._table.address(job), merged)
+                if kept is None:
+                    raise LeaseLost from None
+                self._kept = kept
+            return self.job

@@ -1,12 +1,18 @@
 """A job in hand: its row, its lease, and what a step may do with it."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 
+from shared.domain.callers.records import CallerRecord
 from shared.domain.environment import Environment
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.relatives import located
 from shared.jobs.engine import Held
+from shared.jobs.fence import FencedRows
 from shared.steps import gate
+
+#: How long a write may take, with the reads around it: three calls (adapters/http/client.py).
+WRITE_TAKES = timedelta(minutes=1)
 
 
 class Work:
@@ -27,14 +33,27 @@ class Work:
         """Write the row; raises `LeaseLost` (see `Held.save`)."""
         return await self.held.save(job)
 
+    @property
+    def callers(self) -> FencedRows[CallerRecord]:
+        """Return the rows of the job's callers: one for each, with how far its change is."""
+        return self.held.rows(self.services.tables.callers)
+
     async def permit_write(self, *, anytime: bool = False) -> None:
-        """Return if a write is allowed now; else raise `Waiting` or `Blocked`.
+        """Return if a write may begin now; else raise `Waiting`, `Blocked` or `LeaseLost`.
 
         `anytime`: what was begun in the maintenance window may be ended outside of it, above all a
         swap of which neither flow may be on.
         """
         anytime = anytime or self.job.is_swapping
         await gate.permit_write(self.services, self.job.environment_id, anytime=anytime)
+        await self.check_lease()
+
+    async def check_lease(self) -> None:
+        """Return if a write may begin: the row is ours for as long as one takes.
+
+        Raises `LeaseLost`.
+        """
+        await self.held.permit(WRITE_TAKES)
 
     async def related(self, ids: Iterable[str]) -> list[FlowJob]:
         """Return the jobs that this one names so; those that are gone are left out."""

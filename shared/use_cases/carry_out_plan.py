@@ -9,7 +9,7 @@ from shared.domain.plans.remediation import (
     EnvironmentJobState,
     RemediationMode,
 )
-from shared.jobs.engine import UNTIL_WOKEN
+from shared.jobs.engine import UNTIL_WOKEN, Held
 from shared.services import Services
 from shared.steps.gate import environment_without_key, linked_environment
 from shared.steps.planning.compare_plan import hold_what_changed, leave_unapproved
@@ -26,19 +26,21 @@ def await_approval(services: Services, job: EnvironmentJob) -> EnvironmentJob:
     return replace(job, due=job.expires)
 
 
-async def expire(services: Services, job: EnvironmentJob) -> EnvironmentJob:
+async def expire(held: Held[EnvironmentJob]) -> EnvironmentJob:
     """Cancel a plan that nobody approved in time."""
+    services, job = held.services, held.job
     if job.expires and job.expires > services.now:
         return replace(job, due=job.expires)
     text = "Nobody approved the plan before it expired."
     return moved(job, EnvironmentJobState.CANCELLED, text, now=services.now)
 
 
-async def compare(services: Services, job: EnvironmentJob) -> EnvironmentJob:
+async def compare(held: Held[EnvironmentJob]) -> EnvironmentJob:
     """Days may have passed since the plan was made: only what is as it was approved goes on."""
+    services, job = held.services, held.job
     environment = await _as_planned(services, job)
     now = await plan_now(services, job, environment, is_limited=False)
-    job = await hold_what_changed(services, job, environment, now)
+    job = await hold_what_changed(held, environment, now)
     await forget_discovery(services, job.id)
     goes = await planned_work(services, job)
     if job.awaiting and not goes and not await open_jobs(services, job):
@@ -60,15 +62,16 @@ async def _as_planned(services: Services, job: EnvironmentJob) -> Environment:
     return await linked_environment(services, job.environment_id, job.policy_id)
 
 
-async def carry_out(services: Services, job: EnvironmentJob) -> EnvironmentJob:
+async def carry_out(held: Held[EnvironmentJob]) -> EnvironmentJob:
     """Make the flow jobs, then wait for their end, and for the approval of what has changed."""
+    services, job = held.services, held.job
     if not job.is_dispatched:
         count = await dispatch(services, job)
         job = replace(job, is_dispatched=True)
         text = f"{count} flow jobs are on their way."
         return moved(job, EnvironmentJobState.DISPATCHED, text, now=services.now)
     if job.awaiting and job.expires and job.expires <= services.now:
-        job = await leave_unapproved(services, job)
+        job = await leave_unapproved(held)
     left = await open_jobs(services, job)
     await announce(services, left)
     until = services.now + UNTIL_WOKEN

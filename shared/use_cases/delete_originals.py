@@ -26,7 +26,7 @@ from shared.services import Services
 from shared.steps.ending import delete_original as step
 from shared.steps.ending.archive_runs import archive_part
 from shared.steps.flows.original import find_original
-from shared.steps.gate import linked_environment
+from shared.steps.gate import linked_environment, permit_write
 from shared.steps.work import Work
 from shared.use_cases.archive_runs import PARTS, archive_of
 
@@ -131,7 +131,7 @@ class _Turn:
         if deletion.state is DeletionState.DELETING and await self._stands(work):
             await self.keep(rules.not_made(deletion, now=services.now))
         if deletion.state is DeletionState.SCHEDULED:
-            await work.permit_write()
+            await permit_write(services, job.environment_id)
             await step.check_runs(work)
             await self.keep(rules.begun(deletion, now=services.now))
         if not await self._archive_runs(job):
@@ -183,7 +183,7 @@ class _Turn:
             noted = rules.noted(self.deletion, now=services.now)
             await self.keep(replace(noted, definition=where))
             # The lease is still ours, and long enough for one call; nobody asked for a rollback.
-            await work.save(replace(job, lease_until=services.now + services.settings.job_lease))
+            await work.save(job)
             if work.job.requested:
                 raise Waiting("Its job is rolled back.", until=services.now)
             await step.delete(work, original)

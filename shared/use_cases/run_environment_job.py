@@ -18,7 +18,7 @@ from shared.steps.planning.plan_environment import environment_of, plan_now
 from shared.steps.planning.wait_for_migration import wait_for_migration
 from shared.use_cases.carry_out_plan import await_approval, carry_out, compare, expire
 
-type Step = Callable[[Services, EnvironmentJob], Awaitable[EnvironmentJob]]
+type Step = Callable[[Held[EnvironmentJob]], Awaitable[EnvironmentJob]]
 
 
 async def run_environment_job(services: Services, remediation_id: str, job_id: str) -> str:
@@ -31,18 +31,15 @@ async def run_environment_job(services: Services, remediation_id: str, job_id: s
 
 
 async def _step(held: Held[EnvironmentJob]) -> EnvironmentJob:
-    return await STEPS[held.job.state](held.services, held.job)
+    return await STEPS[held.job.state](held)
 
 
-async def _discover(services: Services, job: EnvironmentJob) -> EnvironmentJob:
+async def _discover(held: Held[EnvironmentJob]) -> EnvironmentJob:
+    services, job = held.services, held.job
     items, findings = await plan_now(services, job, await environment_of(services, job))
-    stale = {item.workflow_id for item in await services.tables.plans.all(job.id)}
-    stale -= {item.workflow_id for item in items}
-    for workflow_id in stale:
-        kept = await services.tables.plans.get(job.id, workflow_id)
-        if kept:
-            await services.tables.plans.delete(kept)
-    await services.tables.plans.upsert(*items)
+    plan, still = held.rows(services.tables.plans), {item.workflow_id for item in items}
+    await plan.delete(*[item for item in await plan.all() if item.workflow_id not in still])
+    await plan.upsert(*items)
     job = replace(
         job,
         findings=fitting_findings(findings),
@@ -52,15 +49,16 @@ async def _discover(services: Services, job: EnvironmentJob) -> EnvironmentJob:
     return moved(job, EnvironmentJobState.PLANNED, text, now=services.now)
 
 
-async def _complete_plan(services: Services, job: EnvironmentJob) -> EnvironmentJob:
+async def _complete_plan(held: Held[EnvironmentJob]) -> EnvironmentJob:
     """Fill in callers and the network, flow by flow, so that a used-up budget loses nothing."""
+    services, job, plan = held.services, held.job, held.rows(held.services.tables.plans)
     await forget_discovery(services, job.id)
     environment = await environment_of(services, job)
     items = []
-    for item in await services.tables.plans.all(job.id):
+    for item in await plan.all():
         completed = await complete(services, environment, item)
         if completed != item:
-            await services.tables.plans.upsert(completed)
+            await plan.upsert(completed)
         items.append(completed)
     job = with_network(job, await network_findings(services, environment, items))
     job = replace(

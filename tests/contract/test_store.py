@@ -35,7 +35,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             await sqlite.close()
         case _:
             tables = TableServiceClient.from_connection_string(azurite())
-            for name in (JOBS, PLANS):
+            for name in (JOBS, PLANS, "callers"):
                 await tables.delete_table(name)
             yield TableStore(tables)
             await tables.close()

@@ -28,6 +28,8 @@ class MemoryStore:
     def __init__(self) -> None:
         """Hold no row yet."""
         self.rows: dict[Name, Row] = {}
+        #: Called after every write.
+        self.watchers: list[Callable[[], object]] = []
         self._versions = count(1)
 
     async def get(self, table: str, partition: str, key: str) -> Row | None:
@@ -40,7 +42,10 @@ class MemoryStore:
         check_batch(operations)
         for operation in operations:
             _check(operation, self.rows.get(_name(operation.row)))
-        return [self._do(operation) for operation in operations]
+        rows = [self._do(operation) for operation in operations]
+        for watcher in self.watchers:
+            watcher()
+        return rows
 
     async def query(
         self, table: str, partition: str | None = None, *, where: Sequence[Condition] = ()

@@ -30,8 +30,28 @@ class CallerRecord:
     id: str
     caller: Caller
     state: CallerState = CallerState.FOUND
-    #: Edits as JSON, with each signature replaced by its SHA-256 (caller_edit.py).
+    #: As in `CallerIntent`; only in rows from before there were intents.
     edits: str = NO_EDITS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerIntent:
+    """A change of a caller, noted before it was made."""
+
+    job_id: str
+    caller_id: str
+    #: Which delivery meant to make it, and its place among the intents for this caller.
+    lease_number: int
+    sequence: int
+    #: Edits as JSON, with each signature replaced by its SHA-256 (caller_edit.py).
+    edits: str
+    #: No earlier change stood there any more.
+    is_first: bool
+
+    @property
+    def key(self) -> str:
+        """Return a key that sorts as the intents were noted."""
+        return f"{self.caller_id}-{self.lease_number:010}-{self.sequence:06}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,16 +1,18 @@
 """Put callers back: exactly what was changed at each of them, and nothing else."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from shared.domain.callers import edit as caller_edit
 from shared.domain.callers.caller import CallerValue
-from shared.domain.callers.records import NO_EDITS, CallerRecord, CallerState
+from shared.domain.callers.records import CallerRecord, CallerState
 from shared.domain.jobs.relatives import reference
 from shared.domain.trigger_urls.signatures import SignatureChanged, signatures_in
 from shared.errors import Blocked, Conflict, NotFound
 from shared.steps.flows.trigger_address import original_signatures
 from shared.steps.moving_callers.hold_resource import hold_resource, require_free
 from shared.steps.moving_callers.note_callers import copied_or_undone, manual_caller_of_copy
+from shared.steps.moving_callers.undo_log import UndoLog
 from shared.steps.moving_callers.update_callers import TRIES, permit_caller
 from shared.steps.work import Work
 
@@ -20,15 +22,15 @@ async def revert_callers(work: Work) -> list[CallerRecord]:
 
     Raises `Blocked` where somebody else changed the same place: a conflict is for a person.
     """
-    records = await work.services.tables.callers.all(work.job.id)
-    changed = [record for record in records if record.edits != NO_EDITS]
+    log = await UndoLog.open(work)
+    changed = [record for record in await work.callers.all() if log.edits(record)]
     signatures: dict[str, str] | None = None
     for record in changed:
         if record.state not in {CallerState.REVERTED, CallerState.UNNEEDED}:
             if signatures is None:
                 await require_free(work, record.caller.resource)
                 signatures = await original_signatures(work) if work.job.has_trigger_url else {}
-            await _revert(work, record, signatures)
+            await _revert(work, record, log.edits(record), signatures)
     return changed
 
 
@@ -46,11 +48,12 @@ async def check_manual_callers(work: Work) -> None:
         )
 
 
-async def _revert(work: Work, record: CallerRecord, signatures: dict[str, str]) -> None:
+async def _revert(
+    work: Work, record: CallerRecord, edits: Sequence[caller_edit.Edit], signatures: dict[str, str]
+) -> None:
     await _check_not_copied(work, record)
     kind = work.services.callers[record.caller.kind]
-    edits = caller_edit.from_json(record.edits)
-    async with hold_resource(work, record.caller.resource):
+    async with hold_resource(work, record.caller.resource) as resource:
         for _ in range(TRIES):
             try:
                 value = await kind.read(record.caller)
@@ -66,6 +69,7 @@ async def _revert(work: Work, record: CallerRecord, signatures: dict[str, str]) 
                     code="caller",
                 ) from err
             await permit_caller(work, record.caller)
+            await resource.permit()
             try:
                 await kind.write(record.caller, CallerValue(text=text, etag=value.etag))
             except Conflict:
@@ -99,4 +103,4 @@ async def _check_not_copied(work: Work, record: CallerRecord) -> None:
 
 
 async def _reverted(work: Work, record: CallerRecord) -> None:
-    await work.services.tables.callers.upsert(replace(record, state=CallerState.REVERTED))
+    await work.callers.upsert(replace(record, state=CallerState.REVERTED))

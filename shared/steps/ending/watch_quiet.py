@@ -15,6 +15,7 @@ from shared.jobs.engine import UNTIL_WOKEN
 from shared.services import Services
 from shared.steps.flows.flow_names import flow_name_of
 from shared.steps.moving_callers.note_callers import holds_original
+from shared.steps.moving_callers.undo_log import UndoLog
 from shared.steps.moving_callers.update_callers import new_urls, update_one
 from shared.steps.work import Work
 
@@ -87,7 +88,7 @@ async def _rewire_copies_of_parents(work: Work) -> None:
             identity = key_of(caller.kind, caller.address)
             kept = await work.services.tables.callers.get(job.id, identity)
             record = kept.item if kept else CallerRecord(job_id=job.id, id=identity, caller=caller)
-            await update_one(work, record, await new_urls(work))
+            await update_one(work, await UndoLog.open(work), record, await new_urls(work))
 
 
 async def _wait_for_runs_of_callers(work: Work) -> None:

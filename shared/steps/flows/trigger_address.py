@@ -36,6 +36,7 @@ async def read_trigger_url(
         name = f"{environment_id}/{flow_name}"
     if name not in work.job.borrowed:
         await work.save(replace(work.job, borrowed=(*work.job.borrowed, name)))
+    await work.check_lease()
     await access.add_operator(environment_id, flow_name)
     try:
         return await access.trigger_url(environment_id, flow_name, trigger)
@@ -53,6 +54,7 @@ async def return_borrowed(work: Work) -> None:
     for borrowed in work.job.borrowed:
         environment_id, flow_name = located(borrowed, work.job.environment_id)
         await permit_write(work.services, environment_id, anytime=True)
+        await work.check_lease()
         with suppress(NotFound):  # the flow is gone, and the co-ownership with it
             await work.services.flow_access.remove_operator(environment_id, flow_name)
         left = tuple(name for name in work.job.borrowed if name != borrowed)

@@ -20,9 +20,9 @@ EXCLUDED = "An administrator excluded it: change it by hand."
 
 async def note_callers(work: Work) -> list[CallerRecord]:
     """Note the callers that the last search found, and the parents among them; return all."""
-    job, tables = work.job, work.services.tables
+    job, rows = work.job, work.callers
     parents = set(job.parents)
-    records = {record.id: record for record in await tables.callers.all(job.id)}
+    records = {record.id: record for record in await rows.all()}
     async for caller in found_callers(work):
         other = await job_of_flow(work, caller)
         if other and other.id == job.id:
@@ -38,7 +38,7 @@ async def note_callers(work: Work) -> list[CallerRecord]:
             continue
         state = CallerState.MANUAL if caller.manual else CallerState.FOUND
         records[identity] = CallerRecord(job_id=job.id, id=identity, caller=caller, state=state)
-        await tables.callers.upsert(records[identity])
+        await rows.upsert(records[identity])
     if parents - {job.id} != set(job.parents):
         await work.save(replace(work.job, parents=tuple(sorted(parents - {job.id}))))
     return list(records.values())
@@ -66,7 +66,7 @@ async def callers_left(work: Work) -> bool:
                     code="manual_caller",
                 )
             again = replace(record, state=CallerState.FOUND)
-            await work.services.tables.callers.upsert(again)
+            await work.callers.upsert(again)
         left = True
     return left
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from shared.domain.callers import edit as caller_edit
 from shared.domain.callers.caller import FILLED_IN, Caller, CallerValue
-from shared.domain.callers.records import NO_EDITS, CallerRecord, CallerState
+from shared.domain.callers.records import CallerRecord, CallerState
 from shared.domain.jobs.job import FlowJob, JobState, Pattern
 from shared.domain.jobs.relatives import reference
 from shared.domain.jobs.transitions import moved
@@ -23,6 +23,7 @@ from shared.steps.moving_callers.note_callers import (
     note_callers,
     why_by_hand,
 )
+from shared.steps.moving_callers.undo_log import UndoLog
 from shared.steps.work import Work
 
 #: Times a caller that somebody else is editing is read and written again in one delivery.
@@ -45,8 +46,8 @@ async def update(work: Work) -> FlowJob:
     services = work.services
     stale, by_hand = timedelta(0), []
     urls: Mapping[str, str] | None = None
-    plans = await open_plans(services)
-    for record in await services.tables.callers.all(work.job.id):
+    plans, log = await open_plans(services), await UndoLog.open(work)
+    for record in await work.callers.all():
         if record.state in {CallerState.FOUND, CallerState.WRITING}:
             await plans.wait_for(record.caller)
             if await _is_copied_by_now(work, record):
@@ -54,7 +55,7 @@ async def update(work: Work) -> FlowJob:
             if urls is None:
                 await require_free(work, record.caller.resource)
                 urls = await new_urls(work)
-            record = await update_one(work, record, urls)
+            record = await update_one(work, log, record, urls)
         if record.state is CallerState.UPDATED:
             stale = max(stale, services.callers[record.caller.kind].staleness)
         if record.state is CallerState.MANUAL:
@@ -103,12 +104,14 @@ async def new_urls(work: Work) -> dict[str, str]:
     return {job.original_url_id: url}
 
 
-async def update_one(work: Work, record: CallerRecord, urls: Mapping[str, str]) -> CallerRecord:
+async def update_one(
+    work: Work, log: UndoLog, record: CallerRecord, urls: Mapping[str, str]
+) -> CallerRecord:
     """Write one caller: note the edit, write, read back. Returns the record as it was stored."""
     kind = work.services.callers[record.caller.kind]
     job = work.job
     flow_ids = {job.original_id: job.copy_id} if is_family(job, record.caller) else {}
-    async with hold_resource(work, record.caller.resource):
+    async with hold_resource(work, record.caller.resource) as resource:
         for _ in range(TRIES):
             try:
                 value = await kind.read(record.caller)
@@ -119,24 +122,22 @@ async def update_one(work: Work, record: CallerRecord, urls: Mapping[str, str]) 
             )
             has_copy = _has_copy(work, value.text, is_json=kind.is_json)
             if rewritten.text == value.text:
-                state = _state_without_edit(record, rewritten, has_copy=has_copy)
+                was_edited = has_copy and bool(log.edits(record))
+                state = _state_without_edit(rewritten, was_edited=was_edited)
                 if state is CallerState.UPDATED:
                     # A delivery that died wrote the value; what hangs on it may be missing.
                     await permit_caller(work, record.caller)
+                    await resource.permit()
                     await kind.write(record.caller, value)
-                if state is CallerState.UNNEEDED:
-                    record = replace(record, edits=NO_EDITS)
                 if state is CallerState.MANUAL:
                     record = replace(record, caller=replace(record.caller, manual=FILLED_IN))
                 return await _keep(work, record, state)
             await work.permit_write()
             if await why_by_hand(work.services, job, record.caller):
                 return await _keep(work, record, CallerState.MANUAL)
-            # What was changed before and still stands is to be undone as well.
-            before = caller_edit.from_json(record.edits) if has_copy else ()
-            edits = caller_edit.merge(before, rewritten.edits)
-            record = replace(record, edits=caller_edit.to_json(edits))
+            await log.append(record, rewritten.edits, is_first=not has_copy)
             record = await _keep(work, record, CallerState.WRITING)
+            await resource.permit()
             try:
                 await kind.write(record.caller, CallerValue(text=rewritten.text, etag=value.etag))
             except Conflict:
@@ -156,22 +157,20 @@ def _has_copy(work: Work, text: str, *, is_json: bool) -> bool:
     return caller_edit.holds(text, is_json=is_json, urls={job.copy_url_id} - {""}, flow_ids=ids)
 
 
-def _state_without_edit(
-    record: CallerRecord, rewritten: caller_edit.Rewrite, *, has_copy: bool
-) -> CallerState:
-    if record.edits != NO_EDITS and has_copy:
+def _state_without_edit(rewritten: caller_edit.Rewrite, *, was_edited: bool) -> CallerState:
+    if was_edited:
         return CallerState.UPDATED
     return CallerState.MANUAL if rewritten.left else CallerState.UNNEEDED
 
 
 async def permit_caller(work: Work, caller: Caller) -> None:
     """Return if the caller may be written now: its own environment has a say in it."""
-    await work.permit_write()
     if caller.environment_id and caller.environment_id != work.job.environment_id:
         await permit_write(work.services, caller.environment_id)
+    await work.permit_write()
 
 
 async def _keep(work: Work, record: CallerRecord, state: CallerState) -> CallerRecord:
     record = replace(record, state=state)
-    await work.services.tables.callers.upsert(record)
+    await work.callers.upsert(record)
     return record

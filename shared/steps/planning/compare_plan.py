@@ -14,13 +14,13 @@ from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.what_fits import fitting_findings, with_network
 from shared.errors import Throttled
+from shared.jobs.engine import Held
 from shared.services import Services
 from shared.steps.planning.make_plan import complete, network_findings, with_callers
 
 
 async def hold_what_changed(
-    services: Services,
-    job: EnvironmentJob,
+    held: Held[EnvironmentJob],
     environment: Environment,
     now: tuple[Sequence[PlanItem], Sequence[str]],
 ) -> EnvironmentJob:
@@ -29,12 +29,13 @@ async def hold_what_changed(
     `now` is the plan as it would be made now, and its findings. An item that asks for more than
     was approved takes the place of the approved one and is not dispatched (`PlanItem.changed`).
     """
-    planned = await services.tables.plans.all(job.id)
+    services, job, plan = held.services, held.job, held.rows(held.services.tables.plans)
+    planned = await plan.all()
     now_items, findings = now
     decision = Decision(number=job.approvals, by=job.approved_by, left_out=frozenset(job.left_out))
     found = await _with_callers(services, job, planned, now_items)
     decided = await _completed(services, environment, hold(planned, found, decision))
-    await services.tables.plans.upsert(*decided)
+    await plan.upsert(*decided)
     items = {item.workflow_id: item for item in (*planned, *decided)}
     awaiting = sum(item.awaits_approval for item in items.values())
     if awaiting:
@@ -49,11 +50,11 @@ async def hold_what_changed(
     return replace(job, awaiting=awaiting, counts=dict(counts))
 
 
-async def leave_unapproved(services: Services, job: EnvironmentJob) -> EnvironmentJob:
+async def leave_unapproved(held: Held[EnvironmentJob]) -> EnvironmentJob:
     """Leave what changed after its approval as it is: nobody approved the change in time."""
-    expired = expire(await services.tables.plans.all(job.id))
-    await services.tables.plans.upsert(*expired)
-    return replace(job, awaiting=0)
+    plan = held.rows(held.services.tables.plans)
+    await plan.upsert(*expire(await plan.all()))
+    return replace(held.job, awaiting=0)
 
 
 async def _completed(

@@ -15,6 +15,7 @@ from shared.domain.plans.remediation import (
     RemediationMode,
 )
 from shared.errors import Blocked
+from shared.jobs.engine import Held
 from shared.services import Services
 from shared.steps.planning.discover_flows import still_to_move
 from shared.steps.planning.plan_environment import environment_of
@@ -27,8 +28,9 @@ _STARTS = {
 }
 
 
-async def wait_for_migration(services: Services, job: EnvironmentJob) -> EnvironmentJob:
+async def wait_for_migration(held: Held[EnvironmentJob]) -> EnvironmentJob:
     """Return the job to be discovered, or to be looked at again; raises `Blocked`."""
+    services, job = held.services, held.job
     environment = await environment_of(services, job)
     link = environment.policy
     job = replace(

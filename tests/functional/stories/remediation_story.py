@@ -77,7 +77,11 @@ class Story:
         await self.services.tables.environments.upsert(row)
 
     async def order(
-        self, mode: RemediationMode = RemediationMode.APPLY, *flow_ids: str, cause: str = "order-1"
+        self,
+        mode: RemediationMode = RemediationMode.APPLY,
+        *flow_ids: str,
+        cause: str = "order-1",
+        run: timedelta = timedelta(minutes=30),
     ) -> None:
         """Order a remediation and let it run until it waits for somebody."""
         order = StartRemediation(
@@ -88,7 +92,7 @@ class Story:
             flow_ids=flow_ids,
         )
         self.remediation = await self.driver.call(lambda s: order_remediation(s, order))
-        await self.run(timedelta(minutes=30))
+        await self.run(run)
 
     async def approve(self, *except_flows: str, run: timedelta = timedelta(days=60)) -> None:
         """Approve the plan and let time pass: by default until nothing moves any more."""

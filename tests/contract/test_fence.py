@@ -1,0 +1,78 @@
+"""The rows of a job that only its newest delivery may write, on every store."""
+
+import pytest
+
+from shared.domain.callers.caller import Caller
+from shared.domain.callers.records import CallerRecord, CallerState
+from shared.errors import LeaseLost
+from shared.jobs.fence import FencedRows
+from shared.ports import Store, Upsert
+from shared.rows import Tables
+from tests.contract.test_store import store as store
+
+CALLER = Caller(kind="flow", address="a", label="flow A", resource="a")
+
+
+def rows(store: Store, number: int) -> FencedRows[CallerRecord]:
+    """Return the rows as a delivery with this lease has them."""
+    return FencedRows(store, Tables(store).callers, "job", number)
+
+
+def record(state: CallerState, identity: str = "a") -> CallerRecord:
+    """Return a row."""
+    return CallerRecord(job_id="job", id=identity, caller=CALLER, state=state)
+
+
+async def test_an_older_lease_writes_nothing_once_a_newer_one_has_read(store: Store) -> None:
+    """Whether it had written before or not: what the newer one read stays true."""
+    older, oldest = rows(store, 2), rows(store, 1)
+    await oldest.upsert(record(CallerState.FOUND))
+    await older.upsert(record(CallerState.WRITING))
+
+    assert await rows(store, 3).all() == [record(CallerState.WRITING)]
+
+    for one in (older, oldest, rows(store, 2)):
+        with pytest.raises(LeaseLost):
+            await one.upsert(record(CallerState.UPDATED), record(CallerState.FOUND, "b"))
+        with pytest.raises(LeaseLost):
+            await one.delete(record(CallerState.UPDATED))
+    assert await rows(store, 3).all() == [record(CallerState.WRITING)]
+
+
+async def test_a_write_that_was_not_answered_is_made_again(store: Store) -> None:
+    """The fence has moved under the same number: nobody else has the row."""
+    one, twin = rows(store, 1), rows(store, 1)
+    await one.upsert(record(CallerState.FOUND))
+    await twin.upsert(record(CallerState.WRITING))
+
+    await one.upsert(record(CallerState.UPDATED))
+
+    assert await one.all() == [record(CallerState.UPDATED)]
+
+
+async def test_many_rows_are_written_and_removed(store: Store) -> None:
+    """More than one batch takes; a row that is gone already is removed as well."""
+    many = [record(CallerState.FOUND, f"{number:03}") for number in range(45)]
+    held = rows(store, 1)
+
+    await held.upsert(*many)
+    await held.delete(*many[:30], record(CallerState.FOUND, "gone"))
+
+    assert await held.all() == many[30:]
+
+
+async def test_rows_of_an_earlier_version_are_taken_under_the_fence(store: Store) -> None:
+    """They were written without one."""
+    table = Tables(store).callers
+    for batch in table.batches(record(CallerState.WRITING)):
+        assert all(isinstance(one, Upsert) for one in batch)
+        await store.write(*batch)
+
+    held = rows(store, 1)
+    assert await held.all() == [record(CallerState.WRITING)]
+    await held.upsert(record(CallerState.UPDATED))
+
+    assert await table.all("job") == [record(CallerState.UPDATED)]
+    await table.clear("job")
+    with pytest.raises(LeaseLost):
+        await rows(store, 0).all()

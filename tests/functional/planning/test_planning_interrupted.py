@@ -1,0 +1,65 @@
+"""A discovery of a large tenant takes minutes: its lease is short, and renewed while it goes on."""
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+
+from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState, RemediationMode
+from shared.jobs.engine import Held
+from shared.jobs.kinds import ENVIRONMENT
+from shared.settings import Settings
+from tests.functional.stories.remediation_story import Story
+from tests.twins.crash import Killed, Plan
+
+
+async def test_a_kill_while_planning_is_followed_within_minutes() -> None:
+    """Whichever call was the last: the row is not held for as long as a function may run."""
+    at, struck = 0, True
+    while struck:
+        at += 5
+        story = Story()
+        story.build.http_flow("Orders")
+        story.build.link()
+        await story.opt_in()
+        story.driver.plan = Plan(at=at)
+
+        with suppress(Killed):
+            await story.order(run=timedelta(minutes=5))
+        if story.driver.plan.has_struck and not hasattr(story, "remediation"):
+            continue  # before the order was taken
+
+        struck = story.driver.plan.has_struck
+        assert (await story.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL, at
+    assert at > 50
+
+
+async def test_a_lease_is_renewed_while_a_step_reads() -> None:
+    """A second delivery that comes after the first lease's end finds the row held."""
+    story = Story(settings=Settings(tenant_id="twins", job_lease=timedelta(milliseconds=30)))
+    table = story.services.tables.environment_jobs
+    job = EnvironmentJob(
+        id="job",
+        remediation_id="remediation",
+        environment_id=story.build.environment.id,
+        mode=RemediationMode.APPLY,
+    )
+    await table.insert(job)
+
+    async def reads(held: Held[EnvironmentJob]) -> EnvironmentJob:
+        written = asyncio.Event()
+        story.twins.store.watchers.append(written.set)
+        story.world.clock.advance(timedelta(milliseconds=29))
+        await written.wait()
+        story.world.clock.advance(timedelta(milliseconds=2))
+        before, after = await ENVIRONMENT.deliver(story.services, ("remediation", "job"), never)
+        assert before is after
+        return held.job
+
+    async def never(held: Held[EnvironmentJob]) -> EnvironmentJob:
+        raise AssertionError(held.job)
+
+    await asyncio.wait_for(ENVIRONMENT.deliver(story.services, ("remediation", "job"), reads), 5)
+
+    kept = await table.get("remediation", "job")
+    assert kept is not None
+    assert kept.item.lease_until is None
