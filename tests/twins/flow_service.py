@@ -149,9 +149,7 @@ def stays_on_microsoft_key(environment: TwinEnvironment, flow: TwinFlow) -> bool
 def _stays(environment: TwinEnvironment, flow: TwinFlow, seen: set[str]) -> bool:
     seen.add(flow.workflow_id)
     facts = facts_of(flow.client_data)
-    if facts.is_http or facts.is_teams or facts.lists_flows_as_admin_v1:
-        return True
-    if facts.is_power_apps_v1 and not flow.in_solution:
+    if facts.never_migrates(in_solution=flow.in_solution):
         return True
     children = [environment.flows.get(child) for child in facts.children if child not in seen]
     return any(

@@ -88,6 +88,18 @@ class FlowFacts:
         """True for the first Power Apps trigger."""
         return self.trigger_type == "Request" and self.trigger_kind == "PowerApp"
 
+    def never_migrates(self, *, in_solution: bool) -> bool:
+        """True for the categories that a customer's key leaves behind, their parents not counted.
+
+        The one list of them here: contract §5.1.
+        """
+        return (
+            self.is_http
+            or self.is_teams
+            or self.lists_flows_as_admin_v1
+            or (self.is_power_apps_v1 and not in_solution)
+        )
+
 
 def parse_client_data(text: str) -> dict[str, Any]:
     """`properties` of a `clientdata`; InvalidDefinitionError for what is none."""

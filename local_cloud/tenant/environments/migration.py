@@ -17,15 +17,7 @@ from local_cloud.tenant.environments.power_platform import PowerPlatform
 
 def stays_by_itself(flow: Flow) -> bool:
     """True for the categories that never migrate, their parents not counted."""
-    if flow.is_held_back:
-        return True
-    facts = flow.facts()
-    return (
-        facts.is_http
-        or facts.is_teams
-        or facts.lists_flows_as_admin_v1
-        or (facts.is_power_apps_v1 and not flow.is_in_solution)
-    )
+    return flow.is_held_back or flow.facts().never_migrates(in_solution=flow.is_in_solution)
 
 
 def held_back(environment: Environment, assumptions: Assumptions) -> set[str]:
