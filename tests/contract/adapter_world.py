@@ -23,6 +23,11 @@ from shared.adapters.azure.resource_manager import ResourceManager
 from shared.adapters.azure.service_tags import DiscoveredServiceTags
 from shared.adapters.dataverse.connection_references import DataverseConnectionReferences
 from shared.adapters.dataverse.environment_variables import DataverseEnvironmentVariables
+from shared.adapters.dataverse.machine_groups import DataverseMachineGroups
+from shared.adapters.dataverse.organization import DataverseOrganization
+from shared.adapters.dataverse.principals import DataversePrincipals
+from shared.adapters.dataverse.sharing import DataverseSharing
+from shared.adapters.dataverse.solutions import DataverseSolutions
 from shared.adapters.dataverse.web_api import Dataverse
 from shared.adapters.dataverse.workflows import DataverseWorkflows
 from shared.adapters.entra.identity import (
@@ -34,8 +39,10 @@ from shared.adapters.flow_service import flows as flow_service
 from shared.adapters.flow_service.access import FlowServiceAccess
 from shared.adapters.flow_service.flows import FlowServiceReports, FlowServiceSwitch
 from shared.adapters.flow_service.pages import ServiceFlowPages
+from shared.adapters.flow_service.placement import FlowServicePlacement
 from shared.adapters.http.client import HttpClient, Service
 from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
+from shared.adapters.power_apps.connections import PowerAppsConnections
 from shared.adapters.power_platform import admin as power_platform_admin
 from shared.adapters.power_platform.admin import PowerPlatformAdmin
 from shared.domain.environment import Environment
@@ -48,6 +55,7 @@ from tests.contract.tenant_world import (
     TENANT_ID,
     TenantWorld,
 )
+from tests.twins.ports import PlatformPorts
 
 SUBSCRIPTION = GROUP.split("/")[2]
 SITE_ID = f"{GROUP}/providers/Microsoft.Web/sites/shop"
@@ -81,25 +89,11 @@ def description() -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Adapters:
+class Adapters(PlatformPorts):
     """Every adapter, and the tenant behind them."""
 
     world: TenantWorld
     http: HttpClient
-    environments: PowerPlatformAdmin
-    reports: FlowServiceReports
-    pages: ServiceFlowPages
-    switch: FlowServiceSwitch
-    access: FlowServiceAccess
-    workflows: DataverseWorkflows
-    references: DataverseConnectionReferences
-    environment_variables: DataverseEnvironmentVariables
-    resources: ResourceManager
-    app_settings: SiteAppSettings
-    secrets: VaultSecrets
-    canvas_apps: PowerAppsCanvasApps
-    keys: VaultKeys
-    tags: DiscoveredServiceTags
     operator: OperatorCredential
     #: Key Vault, for calls that no adapter makes.
     vaults: Service
@@ -128,10 +122,12 @@ def trusting_transport(ca_file: str) -> AioHttpTransport:
 
 
 @asynccontextmanager
-async def adapters(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
+async def adapters(
+    monkeypatch: pytest.MonkeyPatch, described: dict[str, Any] | None = None
+) -> AsyncIterator[Adapters]:
     """Start a tenant and point all that goes out at it, by the environment alone."""
     tenant = Tenant()
-    seed(tenant, description())
+    seed(tenant, described or description())
     async with TenantServer(tenant) as server, aiohttp.ClientSession() as session:
         monkeypatch.setenv("HTTPS_PROXY", server.proxy_url)
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", server.ca_file)
@@ -162,19 +158,26 @@ def _built(world: TenantWorld, http: HttpClient, application: Any) -> Adapters:
         world=world,
         http=http,
         environments=PowerPlatformAdmin(http, admin),
-        reports=FlowServiceReports(http, flows),
-        pages=ServiceFlowPages(http, dataverse, flows),
-        switch=FlowServiceSwitch(http, flows),
-        access=FlowServiceAccess(http, flows, as_operator, operator),
+        flow_reports=FlowServiceReports(http, flows),
+        flow_pages=ServiceFlowPages(http, dataverse, flows),
+        flow_switch=FlowServiceSwitch(http, flows),
+        flow_placement=FlowServicePlacement(http, flows),
+        flow_access=FlowServiceAccess(http, flows, as_operator, operator),
         workflows=DataverseWorkflows(dataverse),
-        references=DataverseConnectionReferences(dataverse),
+        connection_references=DataverseConnectionReferences(dataverse),
+        flow_sharing=DataverseSharing(dataverse),
+        principals=DataversePrincipals(dataverse),
+        solutions=DataverseSolutions(dataverse),
         environment_variables=DataverseEnvironmentVariables(dataverse),
-        resources=resources,
         app_settings=SiteAppSettings(resources),
         secrets=secrets,
-        canvas_apps=PowerAppsCanvasApps(http, admin),
         keys=VaultKeys(contents, resources),
-        tags=DiscoveredServiceTags(http, arm, SUBSCRIPTION),
+        service_tags=DiscoveredServiceTags(http, arm, SUBSCRIPTION),
+        resources=resources,
+        connections=PowerAppsConnections(http, admin),
+        canvas_apps=PowerAppsCanvasApps(http, admin),
+        machine_groups=DataverseMachineGroups(dataverse),
+        organization=DataverseOrganization(dataverse),
         operator=operator,
         vaults=vaults,
     )

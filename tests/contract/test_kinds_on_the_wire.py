@@ -81,7 +81,7 @@ async def test_every_caller_moves_and_comes_back_byte_for_byte(app: Adapters) ->
 async def test_a_firewall_and_the_ranges_are_read_on_the_wire(app: Adapters, kind: str) -> None:
     """Opened for the old ranges it lacks the new ones until a rule for the tag is added."""
     case = firewall_case(kind)
-    prefixes = await app.tags.prefixes()
+    prefixes = await app.service_tags.prefixes()
 
     async def read(*tags: str) -> list[Firewall]:
         seed_azure(app.world.tenant, case.seed(tags))

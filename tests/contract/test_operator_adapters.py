@@ -6,9 +6,9 @@ import pytest
 
 from shared.adapters.entra.identity import OperatorCredential
 from shared.adapters.flow_service import flows as flow_service
-from shared.errors import Blocked, Refused
+from shared.errors import Blocked
 from tests.contract.adapter_world import OPERATOR, Adapters, adapters
-from tests.contract.tenant_world import APP, BUTTON_FLOW, ENVIRONMENT, HTTP_FLOW, MAKER
+from tests.contract.tenant_world import ENVIRONMENT, HTTP_FLOW, MAKER
 
 
 @pytest.fixture
@@ -23,12 +23,12 @@ async def test_the_operator_signs_in_once_and_its_token_cache_outlives_the_proce
 ) -> None:
     """The cache lies in Key Vault; without it a person has to sign in."""
     with pytest.raises(Blocked) as caught:
-        await app.access.operator_id()
+        await app.flow_access.operator_id()
     assert "sign-in" in caught.value.instruction
 
     await app.sign_in()
 
-    assert await app.access.operator_id() == MAKER
+    assert await app.flow_access.operator_id() == MAKER
     kept = await app.secrets.read("https://kv-cmk.vault.azure.net", "operator-token-cache")
     assert "RefreshToken" in kept.value
     next_process = OperatorCredential(OPERATOR, app.secrets)
@@ -59,52 +59,12 @@ async def test_a_sign_in_that_was_revoked_blocks(app: Adapters) -> None:
         )
 
 
-async def test_a_trigger_url_is_asked_for_as_the_operator(app: Adapters) -> None:
-    """It is the URL that the flow's callers hold."""
-    await app.sign_in()
-
-    url = await app.access.trigger_url(ENVIRONMENT, HTTP_FLOW, "manual")
-
-    assert url == await app.world.url_of(HTTP_FLOW)
-
-
-async def test_a_trigger_without_a_url_is_a_refusal(app: Adapters) -> None:
-    """A button has none."""
-    await app.sign_in()
-
-    with pytest.raises(Refused) as caught:
-        await app.access.trigger_url(ENVIRONMENT, BUTTON_FLOW, "manual")
-
-    assert caught.value.code == "ListCallbackUrlOperationBlocked"
-
-
-async def test_the_operator_becomes_co_owner_and_steps_back(app: Adapters) -> None:
-    """Both may be repeated, and an owner's own right is left alone."""
-    flow = app.world.environment.flows[HTTP_FLOW]
-    flow.owner = APP
-    await app.sign_in()
-    with pytest.raises(Refused):
-        await app.access.trigger_url(ENVIRONMENT, HTTP_FLOW, "manual")
-
-    await app.access.add_operator(ENVIRONMENT, HTTP_FLOW)
-    await app.access.add_operator(ENVIRONMENT, HTTP_FLOW)
-    url = await app.access.trigger_url(ENVIRONMENT, HTTP_FLOW, "manual")
-    held = await app.access.permissions(ENVIRONMENT, HTTP_FLOW)
-    await app.access.remove_operator(ENVIRONMENT, HTTP_FLOW)
-    await app.access.remove_operator(ENVIRONMENT, HTTP_FLOW)
-
-    assert flow.workflow_id in url
-    assert {(item.principal_id, item.role) for item in held} == {(APP, "Owner"), (MAKER, "CanEdit")}
-    left = await app.access.permissions(ENVIRONMENT, HTTP_FLOW)
-    assert [item.principal_id for item in left] == [APP]
-
-
 async def test_an_owner_does_not_lose_its_flow(app: Adapters) -> None:
     """The operator that owns the flow stays its owner."""
     await app.sign_in()
 
-    await app.access.add_operator(ENVIRONMENT, HTTP_FLOW)
-    await app.access.remove_operator(ENVIRONMENT, HTTP_FLOW)
+    await app.flow_access.add_operator(ENVIRONMENT, HTTP_FLOW)
+    await app.flow_access.remove_operator(ENVIRONMENT, HTTP_FLOW)
 
-    [held] = await app.access.permissions(ENVIRONMENT, HTTP_FLOW)
+    [held] = await app.flow_access.permissions(ENVIRONMENT, HTTP_FLOW)
     assert (held.principal_id, held.role) == (MAKER, "Owner")

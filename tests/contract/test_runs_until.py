@@ -14,9 +14,9 @@ async def test_runs_up_to_a_moment_are_read_with_the_one_at_that_moment(
     """The boundary belongs to the answer: other runs may have begun at the very same time."""
     async with adapters(monkeypatch) as app:
         since = app.world.tenant.clock.now() - timedelta(days=1)
-        newest, middle, oldest = await app.reports.runs(ENVIRONMENT, HTTP_FLOW, since=since)
+        newest, middle, oldest = await app.flow_reports.runs(ENVIRONMENT, HTTP_FLOW, since=since)
 
-        found = await app.reports.runs(
+        found = await app.flow_reports.runs(
             ENVIRONMENT, HTTP_FLOW, since=since, until=middle.started, limit=5
         )
 

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from local_cloud.stack import Stack, StackOptions
+from tests.contract.ports.described_tenant import description
 from tests.contract.tenant_world import (
     ENVIRONMENT,
     HTTP_FLOW,
@@ -18,7 +19,6 @@ from tests.contract.tenant_world import (
     POLICY_ID,
     TENANT_AUTH_FLOW,
 )
-from tests.contract.test_assessment_on_the_wire import description
 from tests.e2e.test_http_api_wire import SETTINGS, SIGNATURE
 
 pytestmark = pytest.mark.e2e

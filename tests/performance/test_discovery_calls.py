@@ -83,8 +83,8 @@ def _services(platform: Adapters) -> Services:
     return replace(
         services_of(twins_of(World()).ports),
         environments=platform.environments,
-        flow_reports=platform.reports,
-        flow_pages=platform.pages,
+        flow_reports=platform.flow_reports,
+        flow_pages=platform.flow_pages,
         workflows=platform.workflows,
         callers=kinds_on(platform),
     )

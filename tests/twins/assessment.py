@@ -37,8 +37,9 @@ class CanvasAppsTwin:
         self._world = world
 
     async def list_with_flows(self, environment_id: str) -> list[CanvasApp]:
-        """Return the apps that use any flow."""
-        return list(self._world.environment(environment_id).canvas_apps)
+        """Return the apps that use any flow, or may."""
+        apps = self._world.environment(environment_id).canvas_apps
+        return [app for app in apps if app.flow_ids or app.gap]
 
     async def get(self, environment_id: str, name: str) -> CanvasApp:
         """Return one app, with or without flows."""
@@ -74,4 +75,5 @@ class OrganizationTwin:
     async def names(self, environment: Environment, ids: Sequence[str]) -> dict[str, str]:
         """Return the names of users and teams; `environment` has all of them."""
         everybody: dict[str, TwinUser | TwinTeam] = {**self._world.users, **self._world.teams}
-        return {one: everybody[one].name for one in ids if one in everybody}
+        wanted = {one.lower() for one in ids}
+        return {one: everybody[one].name for one in wanted if one in everybody}

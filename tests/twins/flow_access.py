@@ -1,6 +1,7 @@
 """Twin of the port `FlowAccess`: what only a co-owner may ask."""
 
 from shared.domain.flow import Permission
+from shared.domain.jobs.refusals import NO_CO_OWNER
 from shared.errors import NotFound, Refused
 from tests.twins.definitions import facts_of
 from tests.twins.flow_service import trigger_url
@@ -45,7 +46,7 @@ class FlowAccessTwin:
             raise Refused(
                 f"The caller with object id '{operator.entra_id}' does not have permission for "
                 f"connection '{flow_name}' under Api 'shared_logicflows'.",
-                code="ConnectionAuthorizationFailed",
+                code=NO_CO_OWNER,
                 status=403,
             )
         if trigger != facts.trigger_name:

@@ -19,7 +19,7 @@ class FlowPlacementTwin:
     async def add_to_solution(self, environment_id: str, flow_names: Sequence[str]) -> None:
         """Put flows into a solution; what is there already, or gone, is passed over."""
         world = self._world
-        environment = world.environment(environment_id)
+        environment = world.served(environment_id)
         refuse_while_migrating(world, environment)
         if len(flow_names) > _MOST:
             raise Refused("too many flows", code="InvalidRequestContent", status=400)

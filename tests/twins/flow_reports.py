@@ -19,7 +19,7 @@ class FlowReportsTwin:
         self, environment_id: str, *, cannot_migrate_only: bool
     ) -> list[ReportedFlow]:
         """Return the flows on Microsoft's key, or just those that stay there (contract §5.1)."""
-        environment = self._world.environment(environment_id)
+        environment = self._world.served(environment_id)
         return [
             self._reported(flow)
             for flow in environment.live_flows()
@@ -30,7 +30,7 @@ class FlowReportsTwin:
 
     async def list_flows(self, environment_id: str) -> list[ReportedFlow]:
         """Return every flow of the environment, lean, solution flows included."""
-        environment = self._world.environment(environment_id)
+        environment = self._world.served(environment_id)
         return [self._reported(flow) for flow in environment.live_flows()]
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowDetail:

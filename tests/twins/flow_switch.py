@@ -40,7 +40,7 @@ class FlowSwitchTwin:
     async def restore(self, environment_id: str, flow_name: str) -> None:
         """Take a flow out of the recycle bin, off; raises `NotFound` if it is not there."""
         now = self._world.clock.now()
-        for flow in self._world.environment(environment_id).flows.values():
+        for flow in self._world.served(environment_id).flows.values():
             deleted = flow.deleted_at
             if flow.flow_name == flow_name and deleted and now < deleted + RECYCLE_BIN:
                 with self._world.writing(environment_id, "restore flow", flow_name):
@@ -50,5 +50,5 @@ class FlowSwitchTwin:
 
     def _changeable(self, environment_id: str, flow_name: str) -> TwinFlow:
         flow = self._world.flow(environment_id, flow_name)
-        refuse_while_migrating(self._world, self._world.environment(environment_id))
+        refuse_while_migrating(self._world, self._world.served(environment_id))
         return flow

@@ -63,14 +63,9 @@ from tests.twins.world import World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ports:
-    """What a use case may be given."""
+class PlatformPorts:
+    """The ports onto Power Platform and Azure: twins and adapters pass one suite for each."""
 
-    clock: Clock
-    store: Store
-    archive: Archive
-    messages: Messages
-    notices: Notices
     environments: Environments
     flow_reports: FlowReports
     flow_pages: FlowPages
@@ -88,11 +83,22 @@ class Ports:
     keys: Keys
     service_tags: ServiceTags
     resources: ResourceReader
-    firewalls: FirewallKind
     connections: Connections
     canvas_apps: CanvasApps
     machine_groups: MachineGroups
     organization: Organization
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports(PlatformPorts):
+    """What a use case may be given."""
+
+    clock: Clock
+    store: Store
+    archive: Archive
+    messages: Messages
+    notices: Notices
+    firewalls: FirewallKind
 
     def under(self, plan: Plan) -> Self:
         """Return the same ports, with every call of any of them under `plan`."""

@@ -89,10 +89,11 @@ class FlowSharingTwin:
 
     def _set(self, flow: TwinFlow, principal: Principal, rights: frozenset[str]) -> None:
         world = self._world
+        known = world.users if principal.table == USERS else world.teams
+        if principal.id not in known:
+            raise NotFound(f"{principal.table} With Id = {principal.id} Does Not Exist")
         if principal.table == USERS and world.user(principal.id).is_disabled:
             raise Refused("The specified user is disabled.", code="0x80040225", status=403)
-        if principal.table == TEAMS and principal.id not in world.teams:
-            raise NotFound(f"team With Id = {principal.id} Does Not Exist")
         if not world.may_share:
             raise Refused("missing prvShareWorkflow privilege", code="0x80040220", status=403)
         with world.writing(flow.environment_id, "share workflow", flow.workflow_id):

@@ -59,6 +59,8 @@ class WorkflowsTwin:
         self, environment: Environment, workflow_id: str, change: WorkflowChange, *, etag: str
     ) -> None:
         """Change it if it still has `etag` (`*`: if it exists); raises `Conflict`, `NotFound`."""
+        if change.state is FlowState.SUSPENDED:
+            raise ValueError("only the platform suspends a flow")
         world, twin = self._world, self._environment(environment)
         flow = self._flow(twin.id, workflow_id)
         if etag not in ("*", flow.etag):
@@ -89,6 +91,8 @@ class WorkflowsTwin:
             return
         if etag not in ("*", flow.etag):
             raise Conflict("The version of the existing record doesn't match the RowVersion.")
+        if flow.is_managed:
+            raise Refused("missing prvDeleteWorkflow privilege", code="0x80040220", status=403)
         refuse_while_migrating(self._world, twin)
         with self._world.writing(twin.id, "delete workflow", flow.workflow_id):
             delete(self._world, flow)

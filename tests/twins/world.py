@@ -135,9 +135,18 @@ class World:
             raise NotFound(f"workflow With Id = {workflow_id} Does Not Exist")
         return flow
 
+    def served(self, environment_id: str) -> TwinEnvironment:
+        """Return an environment as the flow service finds it; raises `Refused` for a strange one.
+
+        The service does not tell it from one without rights.
+        """
+        if environment_id not in self.environments:
+            raise Refused("no access", code="EnvironmentAccessDenied", status=403)
+        return self.environments[environment_id]
+
     def flow(self, environment_id: str, flow_name: str) -> TwinFlow:
-        """Return a flow by its id in the flow service; raises `NotFound`."""
-        for flow in self.environment(environment_id).live_flows():
+        """Return a flow by its id in the flow service; raises `NotFound`, `Refused`."""
+        for flow in self.served(environment_id).live_flows():
             if flow.flow_name == flow_name:
                 return flow
         raise NotFound(f"Could not find flow '{flow_name}'.")

@@ -26,7 +26,7 @@ async def test_a_trigger_url_takes_co_ownership(builder: Builder, ports: Ports) 
     flow = builder.http_flow("Orders")
     access, where = ports.flow_access, (flow.environment_id, flow.flow_name)
 
-    with pytest.raises(Refused, match="ConnectionAuthorizationFailed"):
+    with pytest.raises(Refused, match="NoCoOwner"):
         await access.trigger_url(*where, "manual")
     await access.add_operator(*where)
     await access.add_operator(*where)

@@ -1,0 +1,61 @@
+"""The tenant that both sides of a contract show: the adapters' one, with all that a port reads."""
+
+from copy import deepcopy
+from typing import Any
+
+from tests.contract import adapter_world
+from tests.contract.tenant_world import ADMIN, BUTTON_FLOW, HTTP_FLOW, MAKER, UNLICENSED
+
+GROUP = "c0000000-0000-4000-8000-000000000001"
+GROUP_TEAM = "70000000-0000-4000-8000-000000000001"
+GUESTS_TEAM = "70000000-0000-4000-8000-000000000002"
+OWN_TEAM = "70000000-0000-4000-8000-000000000003"
+OPERATOR = "b0000000-0000-4000-8000-0000000000e0"
+STRANGER = "b0000000-0000-4000-8000-00000000dead"
+
+APP_OF_FLOW = "d0000000-0000-4000-8000-000000000001"
+APP_WITHOUT_DOCUMENT = "d0000000-0000-4000-8000-000000000002"
+APP_WITHOUT_FLOWS = "d0000000-0000-4000-8000-000000000003"
+
+
+def description() -> dict[str, Any]:
+    """Return it as a seed of the local tenant."""
+    full = deepcopy(adapter_world.description())
+    directory = full["directory"]
+    directory["users"].append({"id": OPERATOR, "name": "Operator", "upn": "op@contoso.example"})
+    directory["groups"] = [{"id": GROUP, "name": "Sales"}]
+    directory["deviceCodeUser"] = OPERATOR
+    environment = full["environments"][0]
+    environment["members"].append({"id": UNLICENSED, "isDisabled": True})
+    environment["teams"] = [
+        {"teamid": GUESTS_TEAM, "name": "Sales guests", "azureactivedirectoryobjectid": GROUP}
+        | {"teamtype": 2, "membershiptype": 3},
+        {"teamid": GROUP_TEAM, "name": "Sales", "azureactivedirectoryobjectid": GROUP}
+        | {"teamtype": 2},
+        {"teamid": OWN_TEAM, "name": "Night shift"},
+    ]
+    environment["solutions"] += [
+        {"uniquename": "Default", "friendlyname": "Default Solution"},
+        {"uniquename": "Bought", "friendlyname": "Bought", "ismanaged": True},
+    ]
+    for flow in environment["flows"]:
+        if flow["workflowEntityId"] == HTTP_FLOW:
+            flow["solutions"] = ["Orders", "Default", "Bought"]
+        if flow["workflowEntityId"] == BUTTON_FLOW:
+            flow["description"] = "Press it"
+            flow["coOwners"] = {ADMIN: "CanEdit", GROUP: "CanView"}
+    environment["connections"].append({"name": "sql-maker", "api": "shared_sql", "owner": MAKER})
+    environment["canvasApps"] = [
+        {"name": APP_OF_FLOW, "displayName": "Requests", "owner": MAKER, "flows": [HTTP_FLOW]},
+        {"name": APP_WITHOUT_DOCUMENT, "displayName": "Broken", "owner": MAKER}
+        | {"flows": [HTTP_FLOW], "hasDocument": False},
+        {"name": APP_WITHOUT_FLOWS, "displayName": "Plain", "owner": MAKER},
+    ]
+    environment["machineGroups"] = [
+        {"name": "Own machines", "managementtype": 0},
+        {"name": "Night shift", "managementtype": 1},
+    ]
+    environment["organization"] = {"enableflowsinsolutionbydefault": True}
+    versions = [{"createdDaysAgo": 99}, {"createdDaysAgo": 1}]
+    full["azure"]["vaults"][0]["keys"][0]["versions"] = versions
+    return full

@@ -1,0 +1,279 @@
+"""The same tenant as twins: what a seed of the local tenant describes, as a world in memory."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from shared.domain.assessment.facts import CanvasApp
+from shared.domain.definitions.connection_reference import ConnectionReference
+from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
+from tests.contract.ports.described_tenant import OPERATOR
+from tests.contract.tenant_world import APP, POLICY_ID, client_data
+from tests.twins.builder import Builder
+from tests.twins.flow_service import trigger_url, turn_on
+from tests.twins.tenant import (
+    TwinConnection,
+    TwinEnvironment,
+    TwinFlow,
+    TwinRun,
+    TwinSecret,
+    TwinSite,
+    TwinSolution,
+    TwinTeam,
+    TwinUser,
+    TwinVariable,
+)
+from tests.twins.world import World
+
+type Description = dict[str, Any]
+
+#: Of `PowerPlatformPlex.WestEurope`, in the list that the local tenant has without a file.
+PLEX = {"powerplatformplex.westeurope": ["20.61.88.128/26"]}
+
+
+def world_of(description: Description) -> World:
+    """Return a world of the same people, flows and resources."""
+    world = World()
+    world.oauth_connectors["shared_office365"] = True
+    world.service_tags.update(PLEX)
+    for described in description["environments"]:
+        organization = str(described.get("orgHost", "")).replace(".crm", ".api.crm")
+        environment = TwinEnvironment(
+            id=described["id"],
+            display_name=described["displayName"],
+            geography=described.get("location", "europe"),
+            dataverse_url=f"https://{organization}" if organization else None,
+        )
+        world.environments[environment.id] = environment
+    main = description["environments"][0]
+    _add_people(world, description["directory"], main)
+    _Filled(world, main).add_all()
+    _add_azure(world, description["azure"])
+    return world
+
+
+def link(world: World, environment: TwinEnvironment) -> None:
+    """Apply the policy; the flows are about to be moved."""
+    made = Builder(world, environment=environment).link(migrated=False)
+    environment.policy = replace(made, policy_id=POLICY_ID.lower())
+
+
+def migrate(world: World, environment: TwinEnvironment) -> None:
+    """Move the flows that move."""
+    Builder(world, environment=environment).migrate()
+
+
+def url_of(world: World, flow_id: str) -> str:
+    """Return a flow's trigger URL."""
+    [(environment, flow)] = [
+        (environment, environment.flows[flow_id])
+        for environment in world.environments.values()
+        if flow_id in environment.flows
+    ]
+    return trigger_url(environment, flow)
+
+
+def _add_people(world: World, directory: Description, environment: Description) -> None:
+    world.application.entra_id, world.operator.entra_id = APP, OPERATOR
+    disabled = {one["id"] for one in environment["members"] if one.get("isDisabled")}
+    for person in directory["users"]:
+        if person["id"] == OPERATOR:
+            continue
+        user = TwinUser(
+            user_id=world.guid(),
+            entra_id=person["id"],
+            name=person["name"],
+            has_premium=person.get("hasPremium", True),
+            is_disabled=person["id"] in disabled,
+        )
+        world.users[user.user_id] = user
+    for team in environment["teams"]:
+        is_of_members = team.get("membershiptype", 0) == 0
+        entra_id = team.get("azureactivedirectoryobjectid") if is_of_members else None
+        world.teams[team["teamid"]] = TwinTeam(
+            team_id=team["teamid"], name=team["name"], entra_id=entra_id
+        )
+
+
+class _Filled:
+    """Fills an environment with what its description holds."""
+
+    def __init__(self, world: World, described: Description) -> None:
+        self._world = world
+        self._described = described
+        self._environment = world.environments[described["id"]]
+
+    def add_all(self) -> None:
+        """Add everything; flows come after what they name."""
+        for solution in self._described["solutions"]:
+            self._add_solution(solution)
+        for connection in self._described["connections"]:
+            self._add_connection(connection)
+        for reference in self._described["connectionReferences"]:
+            self._add_reference(reference)
+        for flow in self._described["flows"]:
+            self._add_flow(flow)
+        for variable in self._described["environmentVariables"]:
+            self._add_variable(variable)
+        for app in self._described["canvasApps"]:
+            self._add_app(app)
+        groups = self._described["machineGroups"]
+        self._environment.hosted_machine_groups = [
+            group["name"] for group in groups if group["managementtype"] == 1
+        ]
+
+    def _user_id(self, entra_id: str) -> str:
+        return self._world.user_by_entra_id(entra_id).user_id
+
+    def _add_solution(self, described: Description) -> None:
+        solution = TwinSolution(
+            solution_id=self._world.guid(),
+            unique_name=described["uniquename"],
+            title=described["friendlyname"],
+            is_managed=described.get("ismanaged", False),
+        )
+        self._environment.solutions[solution.solution_id] = solution
+
+    def _add_connection(self, described: Description) -> None:
+        self._environment.connections[described["name"]] = TwinConnection(
+            name=described["name"],
+            connector=described["api"],
+            owner_id=self._user_id(described["owner"]),
+            shared_with={self._user_id(one) for one in described.get("sharedWith", ())},
+        )
+
+    def _add_reference(self, described: Description) -> None:
+        name = described["connectionreferencelogicalname"]
+        self._environment.connection_references[name] = ConnectionReference(
+            reference_id=self._world.guid(),
+            logical_name=name,
+            connector_id=described["connectorid"],
+            connection_id=described["connectionid"],
+            owner_id=self._world.application.user_id,
+        )
+
+    def _add_flow(self, described: Description) -> None:
+        world, owner = self._world, self._world.user_by_entra_id(described["owner"])
+        flow = world.add_flow(
+            TwinFlow(
+                environment_id=self._environment.id,
+                workflow_id=described["workflowEntityId"],
+                flow_name=described["workflowEntityId"],
+                name=described["displayName"],
+                description=described.get("description", ""),
+                client_data=client_data(described["definition"]),
+                owner_id=owner.user_id,
+                trigger_url_id=world.hex_id(),
+                access_key=world.random.randbytes(32),
+                created=world.clock.now(),
+                in_solution=described.get("inSolution", True),
+                co_owners=dict(described.get("coOwners", {})),
+            )
+        )
+        turn_on(world, flow, owner)
+        for solution in self._environment.solutions.values():
+            if solution.unique_name in described.get("solutions", ()):
+                solution.flows.add(flow.workflow_id)
+        for run in described.get("runs", ()):
+            started = world.clock.now() - timedelta(seconds=run["secondsAgo"])
+            flow.runs.append(
+                TwinRun(
+                    run_id=world.guid(),
+                    started=started,
+                    ends=started + timedelta(seconds=1),
+                    trigger_url_id=flow.trigger_url_id,
+                )
+            )
+
+    def _add_variable(self, described: Description) -> None:
+        variable = TwinVariable(
+            definition_id=self._world.guid(),
+            schema_name=described["schemaName"],
+            value_id=self._world.guid(),
+            value=_filled(self._world, described["value"]),
+        )
+        self._environment.variables[variable.definition_id] = variable
+
+    def _add_app(self, described: Description) -> None:
+        flows = frozenset(described.get("flows", ()))
+        self._environment.canvas_apps.append(
+            CanvasApp(
+                name=described["name"],
+                display_name=described["displayName"],
+                owner=described["owner"],
+                flow_ids=flows,
+                gap="" if described.get("hasDocument", True) else "it has no document",
+            )
+        )
+
+
+def _filled(world: World, text: str) -> str:
+    """Return a text with a trigger URL in place of `{{trigger_url:FLOW}}`."""
+    flow_id = text.removeprefix("{{trigger_url:").removesuffix("}}")
+    return url_of(world, flow_id)
+
+
+def _add_azure(world: World, azure: Description) -> None:
+    for site in azure["sites"]:
+        site_id, name = site["id"], site["id"].rpartition("/")[2]
+        hosts = tuple(host.lower() for host in site["hostNames"])
+        settings = dict(site["appSettings"])
+        world.sites[site_id] = TwinSite(id=site_id, name=name, hosts=hosts, settings=settings)
+        raw = {"id": site_id, "name": name, "type": "Microsoft.Web/sites"}
+        world.resources[site_id.lower()] = raw
+        world.resources[f"{site_id}/config/web".lower()] = {"properties": {}}
+    for vault in azure["vaults"]:
+        _add_vault(world, vault)
+    for policy in azure["enterprisePolicies"]:
+        encryption = policy["properties"]["encryption"]["keyVault"]
+        policy_id = policy["id"].lower()
+        world.policies[policy_id] = EnterprisePolicy(
+            id=policy_id,
+            name=policy["id"].rpartition("/")[2],
+            location=policy["location"],
+            system_id=f"/regions/{policy['location']}/providers/"
+            f"Microsoft.PowerPlatform/enterprisePolicies/{world.guid()}",
+            encryption_state="Enabled",
+            vault_id=encryption["id"].lower(),
+            key_name=encryption["key"]["name"],
+            key_version=None,
+            health="Healthy",
+            principal_id=world.guid(),
+        )
+
+
+def _add_vault(world: World, vault: Description) -> None:
+    vault_id = vault["id"].lower()
+    url = f"https://{vault_id.rpartition('/')[2]}.vault.azure.net"
+    world.vaults[vault_id] = KeyVault(
+        id=vault_id,
+        url=url,
+        soft_delete=True,
+        purge_protection=True,
+        uses_rbac=True,
+        key_permissions={},
+    )
+    for key in vault["keys"]:
+        ages = sorted(version["createdDaysAgo"] for version in key["versions"])
+        world.keys[url, key["name"]] = [_key(world, key["name"], age) for age in ages]
+    for secret in vault["secrets"]:
+        world.secrets[url, secret["name"]] = TwinSecret(
+            vault_url=url,
+            name=secret["name"],
+            versions=[(world.hex_id(), _filled(world, secret["value"]))],
+            content_type=secret["contentType"],
+            tags=dict(secret["tags"]),
+        )
+
+
+def _key(world: World, name: str, days: int) -> Key:
+    return Key(
+        name=name,
+        version=world.hex_id(),
+        key_type="RSA",
+        size=2048,
+        is_enabled=True,
+        not_before=None,
+        expires=None,
+        created=world.clock.now() - timedelta(days=days),
+    )

@@ -1,0 +1,144 @@
+"""Both implementations of the platform's ports, on one described tenant.
+
+The twins' side is a world in memory, the wire's side the product's adapters against the local
+tenant, over TLS and the tunnel. Beside its ports each side has hands: what people and the platform
+do out of the product's sight.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import pytest
+
+from shared.domain.environment import Environment
+from tests.contract.adapter_world import Adapters, adapters
+from tests.contract.ports import described_twins
+from tests.contract.ports.described_tenant import description
+from tests.contract.tenant_world import ENVIRONMENT
+from tests.twins.flow_pages import SIZE
+from tests.twins.ports import PlatformPorts, twins_of
+from tests.twins.world import World
+
+
+class Hands(Protocol):
+    """What happens in a tenant without the product."""
+
+    def now(self) -> datetime:
+        """Return the tenant's time."""
+
+    def advance(self, step: timedelta) -> None:
+        """Let time pass."""
+
+    def user_id(self, entra_id: str) -> str:
+        """Return the `systemuserid` of a person or application."""
+
+    def url_id(self, flow_id: str) -> str:
+        """Return the 32-hex id in a flow's trigger URL."""
+
+    async def url_of(self, flow_id: str) -> str:
+        """Return a flow's trigger URL."""
+
+    def make_managed(self, flow_id: str) -> None:
+        """Let a flow be part of a managed solution."""
+
+    async def link(self) -> None:
+        """Apply the policy to the environment, and wait out the link itself, not the migration."""
+
+    async def migrate(self) -> None:
+        """Wait until all flows that move have moved."""
+
+    async def sign_in(self) -> None:
+        """Let the operator sign in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One implementation of every port."""
+
+    ports: PlatformPorts
+    hands: Hands
+
+    async def environment(self) -> Environment:
+        """Return the environment that most tests are about, as it is now."""
+        return await self.ports.environments.get(ENVIRONMENT)
+
+
+@dataclass(frozen=True, slots=True)
+class _TwinHands:
+    world: World
+
+    def now(self) -> datetime:
+        return self.world.clock.now()
+
+    def advance(self, step: timedelta) -> None:
+        self.world.clock.advance(step)
+
+    def user_id(self, entra_id: str) -> str:
+        return self.world.user_by_entra_id(entra_id).user_id
+
+    def url_id(self, flow_id: str) -> str:
+        return self.world.workflow(ENVIRONMENT, flow_id).trigger_url_id
+
+    async def url_of(self, flow_id: str) -> str:
+        return described_twins.url_of(self.world, flow_id)
+
+    def make_managed(self, flow_id: str) -> None:
+        self.world.workflow(ENVIRONMENT, flow_id).is_managed = True
+
+    async def link(self) -> None:
+        described_twins.link(self.world, self.world.environment(ENVIRONMENT))
+
+    async def migrate(self) -> None:
+        described_twins.migrate(self.world, self.world.environment(ENVIRONMENT))
+
+    async def sign_in(self) -> None:
+        """The twins' operator is signed in."""
+
+
+@dataclass(frozen=True, slots=True)
+class _TenantHands:
+    app: Adapters
+
+    def now(self) -> datetime:
+        return self.app.world.tenant.clock.now()
+
+    def advance(self, step: timedelta) -> None:
+        self.app.world.tenant.clock.advance(step.total_seconds())
+
+    def user_id(self, entra_id: str) -> str:
+        row: str = self.app.world.environment.users[entra_id]["systemuserid"]
+        return row
+
+    def url_id(self, flow_id: str) -> str:
+        return self.app.world.environment.flows[flow_id].workflow_id
+
+    async def url_of(self, flow_id: str) -> str:
+        return await self.app.world.url_of(flow_id)
+
+    def make_managed(self, flow_id: str) -> None:
+        self.app.world.environment.workflows[flow_id].is_managed = True
+
+    async def link(self) -> None:
+        await self.app.world.link()
+
+    async def migrate(self) -> None:
+        await self.app.world.control("POST", "/clock/advance", {"seconds": 101})
+
+    async def sign_in(self) -> None:
+        await self.app.sign_in()
+
+
+@asynccontextmanager
+async def side_of(name: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Side]:
+    """Give one side: `twins` or `wire`."""
+    if name == "twins":
+        world = described_twins.world_of(description())
+        yield Side(ports=twins_of(world).ports, hands=_TwinHands(world))
+        return
+    async with adapters(monkeypatch, description()) as app:
+        app.world.platform.assumptions.flow_page = SIZE
+        app.world.platform.assumptions.dataverse_page = SIZE
+        yield Side(ports=app, hands=_TenantHands(app))

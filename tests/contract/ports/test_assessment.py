@@ -1,0 +1,77 @@
+"""What both implementations of the ports of an assessment do."""
+
+import pytest
+
+from shared.errors import NotFound, Unreadable
+from tests.contract.ports.described_tenant import (
+    APP_OF_FLOW,
+    APP_WITHOUT_DOCUMENT,
+    APP_WITHOUT_FLOWS,
+    OWN_TEAM,
+    STRANGER,
+)
+from tests.contract.ports.sides import Side
+from tests.contract.tenant_world import ENVIRONMENT, HTTP_FLOW, MAKER
+
+
+async def test_connections_tell_how_they_sign_in(side: Side) -> None:
+    """By the connector's definition; the owner is a person's name."""
+    found = {one.name: one for one in await side.ports.connections.list(ENVIRONMENT)}
+
+    assert {name: one.uses_oauth for name, one in found.items()} == {
+        "office-maker": True,
+        "office-shared": True,
+        "sql-maker": False,
+    }
+    assert (found["sql-maker"].owner, found["sql-maker"].connector) == ("Maker", "shared_sql")
+
+
+async def test_apps_name_their_flows_or_say_why_not(side: Side) -> None:
+    """An app without flows is left out; one without a document keeps its place, with a gap."""
+    listed = await side.ports.canvas_apps.list_with_flows(ENVIRONMENT)
+    found = {one.display_name: one for one in listed}
+
+    assert set(found) == {"Requests", "Broken"}
+    assert HTTP_FLOW in found["Requests"].flow_ids
+    assert found["Requests"].gap == ""
+    assert found["Broken"].gap
+    assert "sig" not in str(found)
+
+
+async def test_an_app_is_read_alone_and_says_when_it_cannot_be(side: Side) -> None:
+    """An app without flows uses none; one without a document is unreadable, never empty."""
+    apps = side.ports.canvas_apps
+
+    used = (await apps.get(ENVIRONMENT, APP_OF_FLOW)).flow_ids
+    plain = (await apps.get(ENVIRONMENT, APP_WITHOUT_FLOWS)).flow_ids
+
+    assert HTTP_FLOW in used
+    assert plain == frozenset()
+    with pytest.raises(Unreadable):
+        await apps.get(ENVIRONMENT, APP_WITHOUT_DOCUMENT)
+    with pytest.raises(NotFound):
+        await apps.get(ENVIRONMENT, "strange")
+
+
+async def test_only_hosted_groups_are_named(side: Side) -> None:
+    """Groups of a customer's own machines have nothing to provision again."""
+    assert await side.ports.machine_groups.hosted(await side.environment()) == ["Night shift"]
+
+
+async def test_the_organization_tells_its_setting_and_names(side: Side) -> None:
+    """Of people and teams by their rows, in whatever case; a strange id is left out."""
+    environment, organization = await side.environment(), side.ports.organization
+    maker = side.hands.user_id(MAKER)
+
+    names = await organization.names(environment, [maker.upper(), OWN_TEAM, STRANGER])
+
+    assert names == {maker: "Maker", OWN_TEAM: "Night shift"}
+    assert await organization.creates_flows_in_solutions(environment) is True
+
+
+async def test_an_environment_that_is_strange_is_not_found(side: Side) -> None:
+    """Silence would look like an environment without connections."""
+    with pytest.raises(NotFound):
+        await side.ports.connections.list(STRANGER)
+    with pytest.raises(NotFound):
+        await side.ports.canvas_apps.list_with_flows(STRANGER)

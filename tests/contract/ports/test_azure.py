@@ -1,0 +1,114 @@
+"""What both implementations of the ports onto Azure do."""
+
+from dataclasses import replace
+
+import pytest
+
+from shared.errors import NotFound
+from tests.contract.adapter_world import SITE_ID, VAULT_URL
+from tests.contract.ports.sides import Side
+from tests.contract.tenant_world import HTTP_FLOW, POLICY_ID, VAULT_ID
+
+API_VERSION = "2023-12-01"
+
+
+async def test_an_apps_settings_are_replaced_as_a_whole(side: Side) -> None:
+    """What is not written again is gone."""
+    apps = side.ports.app_settings
+    [site] = await apps.sites()
+    read = await apps.read(site.id)
+    await apps.write(site.id, {**read, "URL": "https://x.example/?a=1&b=2"})
+    more = await apps.read(site.id)
+    await apps.write(site.id, {"ONLY": "this"})
+
+    assert (site.id.lower(), site.name) == (SITE_ID.lower(), "shop")
+    assert "shop.contoso.example" in site.hosts
+    assert read == {"COLOUR": "blue"}
+    assert more == {"COLOUR": "blue", "URL": "https://x.example/?a=1&b=2"}
+    assert await apps.read(site.id) == {"ONLY": "this"}
+
+
+async def test_secrets_are_listed_read_and_written_with_what_they_carry(side: Side) -> None:
+    """A new version keeps content type and tags."""
+    names = [item async for item in side.ports.secrets.list()]
+    secret = await side.ports.secrets.read(VAULT_URL, "orders-url")
+    await side.ports.secrets.write(secret, "https://new.example/")
+    after = await side.ports.secrets.read(VAULT_URL, "orders-url")
+
+    assert names == [(VAULT_URL, "orders-url")]
+    assert secret.value == await side.hands.url_of(HTTP_FLOW)
+    assert "sig" not in repr(secret)
+    assert after.version != secret.version
+    assert replace(after, value="", version="") == replace(secret, value="", version="")
+    assert after.value == "https://new.example/"
+    assert (after.content_type, after.tags) == ("text/uri", {"team": "orders"})
+
+
+async def test_what_is_not_in_azure_is_not_found(side: Side) -> None:
+    """A site, a resource, a secret, a key."""
+    ports, gone = side.ports, f"{SITE_ID}-gone"
+
+    with pytest.raises(NotFound):
+        await ports.app_settings.read(gone)
+    with pytest.raises(NotFound):
+        await ports.app_settings.write(gone, {})
+    with pytest.raises(NotFound):
+        await ports.resources.get(gone, API_VERSION)
+    with pytest.raises(NotFound):
+        await ports.secrets.read(VAULT_URL, "nothing")
+    with pytest.raises(NotFound):
+        await ports.keys.key_versions(VAULT_URL, "nothing")
+    with pytest.raises(NotFound):
+        await ports.keys.vault(f"{VAULT_ID}-gone")
+
+
+async def test_a_policy_names_its_vault_and_key(side: Side) -> None:
+    """Without a version it follows the newest."""
+    [policy] = await side.ports.keys.policies()
+
+    assert (policy.id, policy.name) == (POLICY_ID.lower(), "cmk-eu")
+    assert policy.vault_id == VAULT_ID.lower()
+    assert (policy.key_name, policy.key_version) == ("pp-cmk", None)
+    assert policy.location == "europe"
+    assert policy.principal_id
+    assert policy.system_id.startswith("/regions/europe/")
+
+
+async def test_a_vault_shows_its_protection(side: Side) -> None:
+    """By its resource id, in whatever case."""
+    vault = await side.ports.keys.vault(VAULT_ID.upper())
+
+    assert (vault.id, vault.url) == (VAULT_ID.lower(), VAULT_URL)
+    assert vault.soft_delete
+    assert vault.purge_protection
+    assert vault.uses_rbac
+
+
+async def test_a_keys_versions_come_newest_first(side: Side) -> None:
+    """With type and size."""
+    newest, oldest = await side.ports.keys.key_versions(VAULT_URL, "pp-cmk")
+
+    assert newest.created is not None
+    assert oldest.created is not None
+    assert newest.created > oldest.created
+    assert newest.version != oldest.version
+    assert newest.key_type.startswith("RSA")
+    assert newest.size == 2048
+    assert newest.is_enabled
+
+
+async def test_service_tags_are_named_in_lower_case(side: Side) -> None:
+    """Each with its prefixes."""
+    prefixes = await side.ports.service_tags.prefixes()
+
+    assert "20.61.88.128/26" in prefixes["powerplatformplex.westeurope"]
+    assert all(name == name.lower() for name in prefixes)
+
+
+async def test_resources_of_a_type_are_listed_and_read(side: Side) -> None:
+    """In any case of the letters, and what lies below one too."""
+    sites = await side.ports.resources.list("microsoft.web/SITES", API_VERSION)
+    web = await side.ports.resources.get(SITE_ID.upper(), API_VERSION, "/config/web")
+
+    assert [site["name"] for site in sites] == ["shop"]
+    assert "properties" in web

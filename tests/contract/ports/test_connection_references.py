@@ -1,0 +1,99 @@
+"""What both implementations of `ConnectionReferences` do (contract §14.2)."""
+
+from dataclasses import replace
+
+import pytest
+
+from shared.domain.definitions.connection_reference import ConnectionReferenceDraft
+from shared.errors import AlreadyExists, NotFound, Refused
+from tests.contract.ports.sides import Side
+from tests.contract.tenant_world import APP, MAKER
+
+REFERENCE = "d0000000-0000-4000-8000-000000000001"
+
+
+def draft(side: Side, connection: str = "office-maker") -> ConnectionReferenceDraft:
+    """Return a reference of the maker to one of their connections."""
+    return ConnectionReferenceDraft(
+        reference_id=REFERENCE,
+        logical_name="cmk_sharedoffice365_d00000000000",
+        display_name="shared_office365 of Orders",
+        description="Made for the copy of a flow that embeds its connection.",
+        connector_id="/providers/Microsoft.PowerApps/apis/shared_office365",
+        connection_id=connection,
+        owner_id=side.hands.user_id(MAKER),
+    )
+
+
+@pytest.mark.parametrize("by_entra_id", [False, True])
+async def test_a_reference_is_created_as_the_makers_and_reads_back(
+    side: Side, *, by_entra_id: bool
+) -> None:
+    """The app acts for the maker, whichever id of theirs is known."""
+    references, environment = side.ports.connection_references, await side.environment()
+    made = draft(side)
+    if by_entra_id:
+        made = replace(made, owner_id=MAKER, owner_is_entra_id=True)
+
+    await references.create(environment, made)
+
+    row = await references.get(environment, REFERENCE)
+    assert made.is_stored_as(row)
+    assert row.owner_id == side.hands.user_id(MAKER)
+
+
+async def test_a_second_create_changes_nothing_and_says_so(side: Side) -> None:
+    """The row under that id stays as the first made it."""
+    references, environment = side.ports.connection_references, await side.environment()
+    await references.create(environment, draft(side))
+
+    with pytest.raises(AlreadyExists):
+        await references.create(environment, draft(side, "office-shared"))
+
+    row = await references.get(environment, REFERENCE)
+    assert row.connection_id == "office-maker"
+
+
+async def test_references_are_found_by_their_connection_however_it_is_spelled(
+    side: Side,
+) -> None:
+    """Others are left out; a quote in a name is nothing special."""
+    references, environment = side.ports.connection_references, await side.environment()
+    await references.create(environment, draft(side))
+
+    found = await references.find(environment, ["OFFICE-MAKER", "o'brien"])
+
+    assert REFERENCE in {row.reference_id for row in found}
+    assert {row.connection_id for row in found} == {"office-maker"}
+    assert await references.find(environment, ["o'brien"]) == []
+
+
+async def test_who_may_not_use_a_connection_may_not_name_it(side: Side) -> None:
+    """The app is refused the maker's own connection, and given the one that is shared with it."""
+    references, environment = side.ports.connection_references, await side.environment()
+    as_app = replace(draft(side), owner_id="")
+
+    with pytest.raises(Refused) as refused:
+        await references.create(environment, as_app)
+
+    assert refused.value.code == "ConnectionAuthorizationFailed"
+    await references.create(environment, replace(as_app, connection_id="office-shared"))
+    row = await references.get(environment, REFERENCE)
+    assert row.owner_id == side.hands.user_id(APP)
+
+
+async def test_a_reference_may_be_bound_to_no_connection(side: Side) -> None:
+    """Whoever runs the flow brings one."""
+    references, environment = side.ports.connection_references, await side.environment()
+    await references.create(environment, draft(side, ""))
+
+    row = await references.get(environment, REFERENCE)
+
+    assert row.connection_id == ""
+
+
+async def test_a_reference_that_is_not_there_is_not_found(side: Side) -> None:
+    """A delivery that died before the create finds nothing."""
+    references, environment = side.ports.connection_references, await side.environment()
+    with pytest.raises(NotFound):
+        await references.get(environment, REFERENCE)

@@ -1,0 +1,38 @@
+"""What both implementations of `EnvironmentVariables` do (contract §6.7)."""
+
+import pytest
+
+from shared.errors import Conflict, NotFound
+from tests.contract.ports.described_tenant import STRANGER
+from tests.contract.ports.sides import Side
+from tests.contract.tenant_world import HTTP_FLOW
+
+
+async def test_a_variable_is_read_and_written_by_the_etag_of_its_row(side: Side) -> None:
+    """Value and default are rows of their own; a late write is a conflict."""
+    environment, variables = await side.environment(), side.ports.environment_variables
+    [variable] = await variables.list(environment)
+    assert variable.value_id is not None
+    assert variable.value == await side.hands.url_of(HTTP_FLOW)
+    value, default = variable.value_id, variable.definition_id
+
+    await variables.write_value(environment, value, "new", etag=variable.value_etag)
+    await variables.write_default(environment, default, "some", etag=variable.definition_etag)
+    with pytest.raises(Conflict):
+        await variables.write_value(environment, value, "late", etag=variable.value_etag)
+    with pytest.raises(Conflict):
+        await variables.write_default(environment, default, "late", etag=variable.definition_etag)
+
+    [after] = await variables.list(environment)
+    assert after.schema_name == "cr1_ordersurl"
+    assert (after.value, after.default_value) == ("new", "some")
+
+
+async def test_a_variable_that_is_not_there_is_not_found(side: Side) -> None:
+    """Neither its value nor its default."""
+    environment, variables = await side.environment(), side.ports.environment_variables
+
+    with pytest.raises(NotFound):
+        await variables.write_value(environment, STRANGER, "new", etag='W/"1"')
+    with pytest.raises(NotFound):
+        await variables.write_default(environment, STRANGER, "new", etag='W/"1"')

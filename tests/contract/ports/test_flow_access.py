@@ -1,0 +1,62 @@
+"""What both implementations of `FlowAccess` do: permissions, and the trigger URLs of co-owners."""
+
+import pytest
+
+from shared.errors import NotFound, Refused
+from tests.contract.ports.described_tenant import GROUP, OPERATOR
+from tests.contract.ports.sides import Side
+from tests.contract.tenant_world import ADMIN, BUTTON_FLOW, ENVIRONMENT, HTTP_FLOW, MAKER
+
+
+@pytest.fixture(autouse=True)
+async def signed_in(side: Side) -> None:
+    """Every call is made as the operator, or for it."""
+    await side.hands.sign_in()
+
+
+async def roles(side: Side, flow_name: str) -> dict[str, str]:
+    """Return everybody's role."""
+    held = await side.ports.flow_access.permissions(ENVIRONMENT, flow_name)
+    return {one.principal_id: one.role for one in held}
+
+
+async def test_the_operator_becomes_co_owner_reads_the_url_and_steps_back(side: Side) -> None:
+    """Both may be repeated; without the role the URL is refused."""
+    access, flow = side.ports.flow_access, (ENVIRONMENT, HTTP_FLOW)
+    with pytest.raises(Refused, match="NoCoOwner"):
+        await access.trigger_url(*flow, "manual")
+
+    await access.add_operator(*flow)
+    await access.add_operator(*flow)
+    url = await access.trigger_url(*flow, "manual")
+    held = await roles(side, HTTP_FLOW)
+    await access.remove_operator(*flow)
+    await access.remove_operator(*flow)
+
+    assert url == await side.hands.url_of(HTTP_FLOW)
+    assert await access.operator_id() == OPERATOR
+    assert held == {MAKER: "Owner", OPERATOR: "CanEdit"}
+    assert await roles(side, HTTP_FLOW) == {MAKER: "Owner"}
+
+
+async def test_a_trigger_without_a_url_is_a_refusal(side: Side) -> None:
+    """A button has none, and a trigger of another name is not there."""
+    access = side.ports.flow_access
+    await access.add_operator(ENVIRONMENT, BUTTON_FLOW)
+    await access.add_operator(ENVIRONMENT, HTTP_FLOW)
+
+    with pytest.raises(Refused, match="ListCallbackUrlOperationBlocked"):
+        await access.trigger_url(ENVIRONMENT, BUTTON_FLOW, "manual")
+    with pytest.raises(NotFound):
+        await access.trigger_url(ENVIRONMENT, HTTP_FLOW, "other")
+
+
+async def test_people_and_groups_are_told_apart(side: Side) -> None:
+    """Of a flow in no solution, which Dataverse shares with nobody."""
+    held = await side.ports.flow_access.permissions(ENVIRONMENT, BUTTON_FLOW)
+
+    assert {(one.principal_id, one.role, one.is_group) for one in held} == {
+        (MAKER, "Owner", False),
+        (ADMIN, "CanEdit", False),
+        (GROUP, "CanView", True),
+    }

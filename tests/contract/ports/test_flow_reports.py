@@ -1,0 +1,137 @@
+"""What both implementations of `Environments` and `FlowReports` do."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.environment import LinkStatus
+from shared.domain.flow import FlowState
+from shared.errors import NotFound, Refused
+from tests.contract.ports.described_tenant import STRANGER
+from tests.contract.ports.sides import Side
+from tests.contract.tenant_world import (
+    BUTTON_FLOW,
+    CALLING_FLOW,
+    DAILY_FLOW,
+    ENVIRONMENT,
+    HTTP,
+    HTTP_FLOW,
+    MAKER,
+    OTHER_REGION,
+    PARENT_FLOW,
+    POLICY_ID,
+    TENANT_AUTH_FLOW,
+    definition,
+)
+
+ALL = {HTTP_FLOW, PARENT_FLOW, DAILY_FLOW, CALLING_FLOW, TENANT_AUTH_FLOW, BUTTON_FLOW}
+STAYING = {HTTP_FLOW, PARENT_FLOW, TENANT_AUTH_FLOW}
+
+
+async def test_environments_are_listed_and_read(side: Side) -> None:
+    """Before a link there is no policy; afterwards there is, in force."""
+    before = {environment.id: environment for environment in await side.ports.environments.list()}
+    await side.hands.link()
+    after = await side.environment()
+
+    assert set(before) == {ENVIRONMENT, OTHER_REGION}
+    assert before[ENVIRONMENT].policy is None
+    assert before[ENVIRONMENT].dataverse_url == "https://contoso.api.crm4.dynamics.com"
+    assert before[OTHER_REGION].dataverse_url is None
+    assert before[OTHER_REGION].geography == "unitedstates"
+    assert after.is_linked
+    assert after.is_managed
+    assert after.policy is not None
+    assert after.policy.status is LinkStatus.LINKED
+    assert after.policy.policy_id == POLICY_ID.lower()
+    assert after.policy.system_id.startswith("/regions/europe/")
+    assert (after.region, after.sku) == ("westeurope", "Production")
+
+
+async def test_what_does_not_exist_is_not_found(side: Side) -> None:
+    """An environment, and a flow of one."""
+    with pytest.raises(NotFound):
+        await side.ports.environments.get(STRANGER)
+    with pytest.raises(NotFound):
+        await side.ports.flow_reports.get_flow(ENVIRONMENT, STRANGER)
+
+
+async def test_the_flow_service_refuses_an_unknown_environment(side: Side) -> None:
+    """It does not tell it from one without rights."""
+    ports = side.ports
+
+    with pytest.raises(Refused, match="EnvironmentAccessDenied"):
+        await ports.flow_reports.list_flows(STRANGER)
+    with pytest.raises(Refused, match="EnvironmentAccessDenied"):
+        await ports.flow_reports.get_flow(STRANGER, HTTP_FLOW)
+    with pytest.raises(Refused, match="EnvironmentAccessDenied"):
+        await ports.flow_pages.flows(STRANGER)
+    with pytest.raises(Refused, match="EnvironmentAccessDenied"):
+        await ports.flow_switch.stop(STRANGER, HTTP_FLOW)
+    with pytest.raises(Refused, match="EnvironmentAccessDenied"):
+        await ports.flow_placement.add_to_solution(STRANGER, [HTTP_FLOW])
+
+
+async def test_both_reports_agree_when_the_migration_is_over(side: Side) -> None:
+    """Before it, one names every flow on Microsoft's key, the other those that stay."""
+    report = side.ports.flow_reports.microsoft_key_flows
+
+    await side.hands.link()
+    all_before = await report(ENVIRONMENT, cannot_migrate_only=False)
+    stay_before = await report(ENVIRONMENT, cannot_migrate_only=True)
+    await side.hands.migrate()
+    all_after = await report(ENVIRONMENT, cannot_migrate_only=False)
+    stay_after = await report(ENVIRONMENT, cannot_migrate_only=True)
+
+    assert {flow.flow_name for flow in all_before} == ALL
+    for reported in (stay_before, all_after, stay_after):
+        assert {flow.workflow_id for flow in reported} == STAYING
+
+
+async def test_every_flow_is_listed_lean(side: Side) -> None:
+    """Flows outside solutions name no row of Dataverse."""
+    flows = {flow.flow_name: flow for flow in await side.ports.flow_reports.list_flows(ENVIRONMENT)}
+
+    assert set(flows) == ALL
+    assert {flow.state for flow in flows.values()} == {FlowState.ON}
+    assert flows[BUTTON_FLOW].workflow_id is None
+    assert flows[HTTP_FLOW].workflow_id == HTTP_FLOW
+    assert flows[HTTP_FLOW].display_name == "Receive order"
+
+
+async def test_a_flow_reads_in_the_shape_of_dataverse(side: Side) -> None:
+    """What the flow service gives can be written as `clientdata`."""
+    detail = await side.ports.flow_reports.get_flow(ENVIRONMENT, HTTP_FLOW)
+
+    given = json.loads(detail.client_data)
+    assert given["properties"] == {"connectionReferences": {}, "definition": definition(HTTP)}
+    assert (detail.owner_id, detail.state, detail.in_solution) == (MAKER, FlowState.ON, True)
+    assert (detail.workflow_id, detail.is_managed) == (HTTP_FLOW, False)
+
+
+async def test_a_flow_in_no_solution_tells_its_description(side: Side) -> None:
+    """Where Dataverse has no row of it, that is all there is to go by."""
+    detail = await side.ports.flow_reports.get_flow(ENVIRONMENT, BUTTON_FLOW)
+
+    assert detail.description == "Press it"
+    assert (detail.workflow_id, detail.in_solution) == (None, False)
+
+
+async def test_runs_are_those_of_a_time_newest_first(side: Side) -> None:
+    """With the id inside the trigger URL that each came by."""
+    runs, now = side.ports.flow_reports.runs, side.hands.now()
+    day = timedelta(days=1)
+
+    recent = await runs(ENVIRONMENT, HTTP_FLOW, since=now - timedelta(seconds=1000))
+    newest = await runs(ENVIRONMENT, HTTP_FLOW, since=now - day, limit=1)
+    older = await runs(ENVIRONMENT, HTTP_FLOW, since=now - day, until=now - timedelta(seconds=1000))
+
+    assert len(recent) == 2
+    assert recent[0].started > recent[1].started
+    assert newest == recent[:1]
+    assert len(older) == 1
+    assert older[0].started < recent[1].started
+    assert recent[0].trigger_url_id == side.hands.url_id(HTTP_FLOW)
+    assert recent[0].status == "Succeeded"
+    assert not recent[0].is_going

@@ -1,0 +1,82 @@
+"""What both implementations of `FlowSwitch` and `FlowPlacement` do."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.flow import FlowState
+from shared.errors import MigrationInProgress, NotFound, Refused
+from tests.contract.ports.described_tenant import STRANGER
+from tests.contract.ports.sides import Side
+from tests.contract.tenant_world import BUTTON_FLOW, DAILY_FLOW, ENVIRONMENT, HTTP_FLOW
+
+
+async def test_a_flow_is_turned_off_and_on(side: Side) -> None:
+    """By the flow service, as an administrator; both may be repeated."""
+    switch, get_flow = side.ports.flow_switch, side.ports.flow_reports.get_flow
+
+    for _ in range(2):
+        await switch.stop(ENVIRONMENT, BUTTON_FLOW)
+    off = await get_flow(ENVIRONMENT, BUTTON_FLOW)
+    for _ in range(2):
+        await switch.start(ENVIRONMENT, BUTTON_FLOW)
+    on = await get_flow(ENVIRONMENT, BUTTON_FLOW)
+
+    assert (off.state, on.state) == (FlowState.OFF, FlowState.ON)
+
+
+async def test_a_flow_that_does_not_exist_has_no_switch(side: Side) -> None:
+    """Neither for on nor for off."""
+    with pytest.raises(NotFound):
+        await side.ports.flow_switch.start(ENVIRONMENT, STRANGER)
+    with pytest.raises(NotFound):
+        await side.ports.flow_switch.stop(ENVIRONMENT, STRANGER)
+
+
+async def test_a_flow_is_deleted_and_restored(side: Side) -> None:
+    """A second delete does nothing; restored, the flow is off and reads as before."""
+    switch, reports = side.ports.flow_switch, side.ports.flow_reports
+    before = await reports.get_flow(ENVIRONMENT, BUTTON_FLOW)
+
+    await switch.delete(ENVIRONMENT, BUTTON_FLOW)
+    await switch.delete(ENVIRONMENT, BUTTON_FLOW)
+    with pytest.raises(NotFound):
+        await reports.get_flow(ENVIRONMENT, BUTTON_FLOW)
+    listed = await reports.list_flows(ENVIRONMENT)
+    await switch.restore(ENVIRONMENT, BUTTON_FLOW)
+    after = await reports.get_flow(ENVIRONMENT, BUTTON_FLOW)
+
+    assert BUTTON_FLOW not in {flow.flow_name for flow in listed}
+    assert after.client_data == before.client_data
+    assert after.state is FlowState.OFF
+
+
+async def test_what_is_not_in_the_bin_cannot_be_restored(side: Side) -> None:
+    """A flow that stands, one that never was, and one that was deleted 21 days ago."""
+    await side.ports.flow_switch.delete(ENVIRONMENT, BUTTON_FLOW)
+    side.hands.advance(timedelta(days=21))
+
+    for name in (HTTP_FLOW, STRANGER, BUTTON_FLOW):
+        with pytest.raises(NotFound):
+            await side.ports.flow_switch.restore(ENVIRONMENT, name)
+
+
+async def test_nothing_is_switched_while_the_environment_migrates(side: Side) -> None:
+    """The migration is named, so that who asks can wait for it."""
+    await side.hands.link()
+
+    with pytest.raises(MigrationInProgress):
+        await side.ports.flow_switch.stop(ENVIRONMENT, DAILY_FLOW)
+
+
+async def test_flows_are_put_into_a_solution_twenty_a_call(side: Side) -> None:
+    """Afterwards they name their row; those that are in one stay; one more is refused."""
+    place = side.ports.flow_placement.add_to_solution
+
+    await place(ENVIRONMENT, [BUTTON_FLOW, HTTP_FLOW])
+    with pytest.raises(Refused):
+        await place(ENVIRONMENT, [f"{number}" for number in range(21)])
+
+    placed = await side.ports.flow_reports.get_flow(ENVIRONMENT, BUTTON_FLOW)
+    assert placed.in_solution
+    assert placed.workflow_id is not None

@@ -1,0 +1,152 @@
+"""What both implementations of the ports about people do: sharing, principals, solutions."""
+
+import pytest
+
+from shared.domain.flow import Permission
+from shared.domain.sharing import TEAMS, USERS, Principal, Share, rights_of
+from shared.domain.solution import to_join
+from shared.errors import NotFound, Refused
+from tests.contract.ports.described_tenant import GROUP, GROUP_TEAM, OWN_TEAM, STRANGER
+from tests.contract.ports.sides import Side
+from tests.contract.tenant_world import (
+    ADMIN,
+    APP,
+    BUTTON_FLOW,
+    DAILY_FLOW,
+    ENVIRONMENT,
+    HTTP_FLOW,
+    MAKER,
+    UNLICENSED,
+)
+
+
+def row(side: Side, entra_id: str) -> Principal:
+    """Return somebody's row."""
+    return Principal(table=USERS, id=side.hands.user_id(entra_id))
+
+
+async def test_users_and_teams_get_rights_and_show_them(side: Side) -> None:
+    """Granted twice is granted once; a team may have no group behind it."""
+    user = Share(principal=row(side, ADMIN), rights=rights_of("CanEdit"))
+    team = Share(principal=Principal(table=TEAMS, id=OWN_TEAM), rights=rights_of("CanView"))
+
+    for share in (user, user, team):
+        await side.ports.flow_sharing.grant(await side.environment(), HTTP_FLOW, share)
+
+    found = await side.ports.flow_sharing.list(await side.environment(), HTTP_FLOW)
+    assert sorted(found, key=str) == sorted([user, team], key=str)
+    assert await side.ports.flow_sharing.list(await side.environment(), DAILY_FLOW) == []
+
+
+async def test_a_grant_adds_rights_and_a_modification_replaces_them(
+    side: Side,
+) -> None:
+    """Hence the second where a copy has other rights already."""
+    reader = Share(principal=row(side, ADMIN), rights=rights_of("CanView"))
+    sharer = Share(principal=row(side, ADMIN), rights=frozenset({"ShareAccess"}))
+    where = await side.environment(), HTTP_FLOW
+
+    await side.ports.flow_sharing.grant(*where, reader)
+    await side.ports.flow_sharing.grant(*where, sharer)
+    [both] = await side.ports.flow_sharing.list(*where)
+    await side.ports.flow_sharing.modify(*where, reader)
+    [one] = await side.ports.flow_sharing.list(*where)
+
+    assert both.rights == {"ReadAccess", "ShareAccess"}
+    assert one == reader
+
+
+async def test_a_share_shows_as_co_ownership(side: Side) -> None:
+    """The flow service and Dataverse tell of the same people."""
+    share = Share(principal=Principal(table=TEAMS, id=GROUP_TEAM), rights=rights_of("CanEdit"))
+
+    await side.ports.flow_sharing.grant(await side.environment(), HTTP_FLOW, share)
+
+    held = await side.ports.flow_access.permissions(ENVIRONMENT, HTTP_FLOW)
+    assert (
+        Permission(permission_id=GROUP, principal_id=GROUP, role="CanEdit", principal_type="Group")
+        in held
+    )
+
+
+async def test_what_cannot_be_shared_is_an_error(side: Side) -> None:
+    """With a disabled user, with nobody, or a flow that is gone."""
+    disabled = Share(principal=row(side, UNLICENSED), rights=rights_of("CanView"))
+    nobody = Share(principal=Principal(table=USERS, id=STRANGER), rights=rights_of("CanView"))
+
+    with pytest.raises(Refused):
+        await side.ports.flow_sharing.grant(await side.environment(), HTTP_FLOW, disabled)
+    with pytest.raises(NotFound):
+        await side.ports.flow_sharing.grant(await side.environment(), HTTP_FLOW, nobody)
+    with pytest.raises(NotFound):
+        await side.ports.flow_sharing.list(await side.environment(), STRANGER)
+
+
+async def test_people_and_groups_are_found_by_what_entra_calls_them(
+    side: Side,
+) -> None:
+    """Strangers are left out; of a group's teams the one of all its members counts."""
+    users = await side.ports.principals.users(
+        await side.environment(), [MAKER.upper(), UNLICENSED, STRANGER]
+    )
+    teams = await side.ports.principals.teams(await side.environment(), [GROUP, STRANGER])
+
+    assert {who: user.is_disabled for who, user in users.items()} == {
+        MAKER: False,
+        UNLICENSED: True,
+    }
+    assert (users[MAKER].principal, users[MAKER].name) == (row(side, MAKER), "Maker")
+    assert teams == {GROUP: Principal(table=TEAMS, id=GROUP_TEAM)}
+
+
+async def test_a_user_is_found_by_its_row_and_a_team_is_none(side: Side) -> None:
+    """The owner of a flow may be either."""
+    maker = await side.ports.principals.user(await side.environment(), row(side, MAKER).id)
+
+    assert maker is not None
+    assert maker.name == "Maker"
+    assert await side.ports.principals.user(await side.environment(), OWN_TEAM) is None
+
+
+async def test_the_app_knows_its_own_user(side: Side) -> None:
+    """Which is not carried over to copies."""
+    assert await side.ports.principals.application(await side.environment()) == row(side, APP)
+
+
+async def test_a_flow_joins_the_solutions_of_another(side: Side) -> None:
+    """Built-in and managed ones are left alone; joining may be repeated."""
+    where, both = await side.environment(), [HTTP_FLOW, DAILY_FLOW]
+    held = await side.ports.solutions.holding(where, both)
+    found = to_join(await side.ports.solutions.get(where, held[HTTP_FLOW]))
+    assert [solution.unique_name for solution in found] == ["Orders"]
+
+    for _ in range(2):
+        await side.ports.solutions.add_flow(where, found[0], DAILY_FLOW)
+
+    held = await side.ports.solutions.holding(where, both)
+    assert held[DAILY_FLOW] == {found[0].id} < held[HTTP_FLOW]
+
+
+async def test_a_managed_solution_takes_nothing(side: Side) -> None:
+    """The platform refuses, should anybody ask."""
+    held = await side.ports.solutions.holding(await side.environment(), [HTTP_FLOW])
+    solutions = await side.ports.solutions.get(await side.environment(), held[HTTP_FLOW])
+    [bought] = [one for one in solutions if one.is_managed]
+
+    with pytest.raises(Refused):
+        await side.ports.solutions.add_flow(await side.environment(), bought, DAILY_FLOW)
+
+
+async def test_a_flow_in_no_solution_tells_its_description_and_co_owners(
+    side: Side,
+) -> None:
+    """Where Dataverse has no row of it, that is all there is to go by."""
+    detail = await side.ports.flow_reports.get_flow(ENVIRONMENT, BUTTON_FLOW)
+    held = await side.ports.flow_access.permissions(ENVIRONMENT, BUTTON_FLOW)
+
+    assert detail.description == "Press it"
+    assert {(one.principal_id, one.role, one.is_group) for one in held} == {
+        (MAKER, "Owner", False),
+        (ADMIN, "CanEdit", False),
+        (GROUP, "CanView", True),
+    }

@@ -1,0 +1,185 @@
+"""What both implementations of `Workflows` do: cloud flows as rows of Dataverse."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from shared.domain.flow import FlowState, WorkflowChange, WorkflowDraft
+from shared.errors import AlreadyExists, Conflict, MigrationInProgress, NotFound, Refused
+from tests.contract.ports.described_tenant import STRANGER
+from tests.contract.ports.sides import Side
+from tests.contract.tenant_world import (
+    BUTTON_FLOW,
+    HTTP,
+    HTTP_FLOW,
+    MAKER,
+    OTHER_REGION,
+    UNLICENSED,
+    bound,
+    client_data,
+    definition,
+)
+
+COPY = "c0000000-0000-4000-8000-0000000000c0"
+TURN_ON = WorkflowChange(state=FlowState.ON)
+
+
+def draft(side: Side, **more: Any) -> WorkflowDraft:
+    """Return a copy of the HTTP flow, for its owner."""
+    plain = WorkflowDraft(
+        workflow_id=COPY,
+        name="Receive order (CMK)",
+        description="copy",
+        client_data=client_data(definition(HTTP)),
+        owner_id=side.hands.user_id(MAKER),
+    )
+    return replace(plain, **more)
+
+
+async def test_every_cloud_flow_is_listed_with_its_definition(side: Side) -> None:
+    """Byte for byte as it was saved, also those that are in no solution."""
+    environment = await side.environment()
+
+    rows = {row.workflow_id: row async for row in side.ports.workflows.list(environment)}
+
+    assert {HTTP_FLOW, BUTTON_FLOW} < set(rows)
+    assert rows[HTTP_FLOW].client_data == client_data(definition(HTTP))
+    assert rows[HTTP_FLOW].owner_id == side.hands.user_id(MAKER)
+    assert rows[HTTP_FLOW].state is FlowState.ON
+    assert rows[HTTP_FLOW] == await side.ports.workflows.get(environment, HTTP_FLOW)
+
+
+async def test_managed_flows_can_be_listed_alone(side: Side) -> None:
+    """Those of solutions that somebody else maintains."""
+    side.hands.make_managed(HTTP_FLOW)
+    environment = await side.environment()
+
+    listed = side.ports.workflows.list(environment, managed_only=True)
+
+    assert [(row.workflow_id, row.is_managed) async for row in listed] == [(HTTP_FLOW, True)]
+
+
+async def test_a_copy_is_created_off_for_its_owner_and_once(side: Side) -> None:
+    """The owner is the original's owner from the start; a second create meets the first."""
+    environment = await side.environment()
+
+    await side.ports.workflows.create(environment, draft(side))
+    with pytest.raises(AlreadyExists):
+        await side.ports.workflows.create(environment, draft(side, name="again"))
+
+    copy = await side.ports.workflows.get(environment, COPY)
+    assert (copy.owner_id, copy.state, copy.name) == (
+        side.hands.user_id(MAKER),
+        FlowState.OFF,
+        "Receive order (CMK)",
+    )
+    assert copy.client_data == draft(side).client_data
+    assert copy.description == "copy"
+
+
+async def test_an_owner_without_a_row_is_named_by_its_entra_id(side: Side) -> None:
+    """A flow outside a solution names its owner by the Entra object id."""
+    environment = await side.environment()
+    by_entra_id = draft(side, owner_id=MAKER, owner_is_entra_id=True)
+
+    await side.ports.workflows.create(environment, by_entra_id)
+
+    copy = await side.ports.workflows.get(environment, COPY)
+    assert copy.owner_id == side.hands.user_id(MAKER)
+
+
+@pytest.mark.parametrize("owner", [UNLICENSED, STRANGER])
+async def test_nobody_acts_for_who_is_disabled_or_strange(side: Side, owner: str) -> None:
+    """The create is refused, and no row is left."""
+    environment = await side.environment()
+
+    with pytest.raises(Refused):
+        await side.ports.workflows.create(
+            environment, draft(side, owner_id=owner, owner_is_entra_id=True)
+        )
+
+    with pytest.raises(NotFound):
+        await side.ports.workflows.get(environment, COPY)
+
+
+async def test_a_change_needs_the_rows_etag(side: Side) -> None:
+    """Somebody's edit in between is a conflict, a row that is gone is not found."""
+    environment, update = await side.environment(), side.ports.workflows.update
+    read = await side.ports.workflows.get(environment, HTTP_FLOW)
+    await update(environment, HTTP_FLOW, WorkflowChange(name="Renamed"), etag=read.etag)
+
+    with pytest.raises(Conflict):
+        await update(environment, HTTP_FLOW, WorkflowChange(name="Late"), etag=read.etag)
+    with pytest.raises(NotFound):
+        await update(environment, COPY, WorkflowChange(name="x"), etag="*")
+
+    assert (await side.ports.workflows.get(environment, HTTP_FLOW)).name == "Renamed"
+
+
+async def test_a_copy_is_turned_on_on_behalf_of_its_owner(side: Side) -> None:
+    """Who may not use the flow's connections is refused with the flow service's own code."""
+    environment, update = await side.environment(), side.ports.workflows.update
+    text = client_data(definition(HTTP), bound("cr1_office"))
+    await side.ports.workflows.create(environment, draft(side, client_data=text))
+
+    with pytest.raises(Refused) as caught:
+        await update(environment, COPY, TURN_ON, etag="*")
+    on = replace(TURN_ON, on_behalf_of=side.hands.user_id(MAKER))
+    await update(environment, COPY, on, etag="*")
+
+    assert caught.value.code == "ConnectionAuthorizationFailed"
+    assert caught.value.status == 403
+    assert (await side.ports.workflows.get(environment, COPY)).state is FlowState.ON
+
+
+async def test_only_the_platform_suspends_a_flow(side: Side) -> None:
+    """Asking for it is a mistake of ours."""
+    suspended = WorkflowChange(state=FlowState.SUSPENDED)
+
+    with pytest.raises(ValueError, match="suspends"):
+        await side.ports.workflows.update(await side.environment(), HTTP_FLOW, suspended, etag="*")
+
+
+async def test_a_row_is_deleted_only_as_it_was_read_and_once(side: Side) -> None:
+    """Another version is a conflict, and the row stays; the right one goes; then nothing is."""
+    environment, workflows = await side.environment(), side.ports.workflows
+    row = await workflows.get(environment, HTTP_FLOW)
+
+    with pytest.raises(Conflict):
+        await workflows.delete(environment, HTTP_FLOW, etag='W/"0"')
+    still = await workflows.get(environment, HTTP_FLOW)
+    await workflows.delete(environment, HTTP_FLOW, etag=row.etag)
+    await workflows.delete(environment, HTTP_FLOW, etag=row.etag)
+    await workflows.delete(environment, HTTP_FLOW)
+
+    assert still.etag == row.etag
+    with pytest.raises(NotFound):
+        await workflows.get(environment, HTTP_FLOW)
+
+
+async def test_a_managed_flow_is_not_deleted(side: Side) -> None:
+    """The platform refuses, and says which privilege is missing."""
+    side.hands.make_managed(HTTP_FLOW)
+
+    with pytest.raises(Refused):
+        await side.ports.workflows.delete(await side.environment(), HTTP_FLOW)
+
+
+async def test_nothing_is_written_while_the_environment_migrates(side: Side) -> None:
+    """Creating, changing and deleting flows says that a migration is going on."""
+    await side.hands.link()
+    environment, workflows = await side.environment(), side.ports.workflows
+
+    with pytest.raises(MigrationInProgress):
+        await workflows.create(environment, draft(side))
+    with pytest.raises(MigrationInProgress):
+        await workflows.update(environment, HTTP_FLOW, WorkflowChange(name="x"), etag="*")
+
+
+async def test_an_environment_without_dataverse_is_a_refusal(side: Side) -> None:
+    """There is nowhere to ask."""
+    other = await side.ports.environments.get(OTHER_REGION)
+
+    with pytest.raises(Refused, match="Dataverse"):
+        _ = [row async for row in side.ports.workflows.list(other)]
