@@ -8,18 +8,26 @@ from rich.table import Table
 from rich.text import Text
 
 from cmkflow.finish_tables import finish_lines
+from shared.domain.jobs.deletion_states import DELETION_STATES
+from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
+from shared.domain.jobs.flow_states import FLOW_STATES
+from shared.domain.jobs.remediation_states import REMEDIATION_STATES
+from shared.domain.jobs.state_table import Actor, Facts
+
+
+def _style(facts: Facts) -> str:
+    if facts.acts is Actor.PERSON:
+        return "bold red" if facts.is_stuck else "bold yellow"
+    if facts.is_pause:
+        return "yellow"
+    return "green" if facts.is_goal else ""
+
 
 _STYLES = {
-    "blocked": "bold red",
-    "failed": "bold red",
-    "stuck": "bold red",
-    "awaiting_approval": "bold yellow",
-    "waiting": "yellow",
-    "retired": "green",
-    "prepared": "green",
-    "finished": "green",
+    str(state): _style(facts)
+    for table in (FLOW_STATES, ENVIRONMENT_STATES, DELETION_STATES, REMEDIATION_STATES)
+    for state, facts in table.items()
 }
-
 
 #: Columns that are never broken: what is copied from them goes into the next command.
 _WHOLE = {"Remediation", "Id", "Mode", "State"}

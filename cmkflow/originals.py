@@ -13,11 +13,10 @@ from cmkflow.api_command import api_command
 from cmkflow.person import Name
 from cmkflow.remediation_commands import Flows, RemediationId, Yes
 from cmkflow.runs import archive_table
+from shared.domain.jobs.deletion_states import DELETION_STATES
 
 app = typer.Typer(no_args_is_help=True, help="Delete retired originals on a date, or keep them.")
 
-#: States of a delete that a new order gives another date.
-_DATED = frozenset({"scheduled", "archiving"})
 FINISH_LINE = (
     "Originals that are off but stand may still count as protected by Microsoft's key: the "
     "warning in the admin center can stay until they are deleted."
@@ -52,6 +51,12 @@ def deletion_table(items: Iterable[Any]) -> RenderableType:
         for one in items
     ]
     return table(titles, rows)
+
+
+def _has_date(deletion: Any) -> bool:
+    """Say whether a new order gives it another date."""
+    facts = DELETION_STATES[deletion["state"]]
+    return facts.can_be_kept and not facts.is_stuck
 
 
 def _listed(answer: Any) -> RenderableType:
@@ -108,7 +113,7 @@ def delete_originals(
     shown = api.send(Call(method="GET", path=("remediations", remediation, "deletions")))
     chosen = _chosen(shown, flows)
     if not yes:
-        replaced = [one for one in shown["items"] if one["state"] in _DATED]
+        replaced = [one for one in shown["items"] if _has_date(one)]
         Console(stderr=True).print(Group(*_candidates(chosen, replaced)))
         names = ", ".join(one["display_name"] for one in chosen)
         typer.confirm(f"Delete {names} on {on}?", abort=True, err=True)

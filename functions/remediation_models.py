@@ -11,7 +11,7 @@ from functions.http_answers import Answer
 from functions.http_requests import Id, Request, Text
 from shared.domain.identifiers import environment_identifier
 from shared.domain.jobs.job import JobState, Order, Pattern, RollbackStage
-from shared.domain.plans.progress import RemediationState
+from shared.domain.jobs.remediation_states import RemediationState
 from shared.domain.plans.remediation import (
     EnvironmentJobState,
     Origin,

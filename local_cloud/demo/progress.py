@@ -10,9 +10,6 @@ from local_cloud.demo.account import Account
 
 type Json = dict[str, Any]
 
-#: States in which a flow job does nothing more by itself.
-FINISHED = frozenset({"retired", "prepared", "blocked", "failed", "cancelled", "rolled_back"})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentLine:

@@ -11,6 +11,8 @@ from local_cloud.demo.platform_calls import CallMeter
 from local_cloud.demo.progress import Progress
 from local_cloud.demo.watcher import Watcher
 from local_cloud.demo.wording import plan_in_words
+from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
+from shared.domain.jobs.remediation_states import RemediationState
 
 type Json = dict[str, Any]
 
@@ -19,7 +21,6 @@ APPROVER = "change board"
 _PATIENCE = 120.0
 #: The least time between two looks, and how much longer than a look it is.
 _PAUSE, _PAUSES = 0.5, 3
-_PLANNING = frozenset({"waiting_for_migration", "discovering", "planned"})
 
 
 class StoryError(Exception):
@@ -79,7 +80,8 @@ class Stage:
 
         def planned() -> Json | None:
             job = self.watcher.environment_job(identity, environment.id)
-            return None if job["state"] in _PLANNING else job
+            shows = ENVIRONMENT_STATES[job["state"]].shows
+            return None if shows is RemediationState.PLANNING else job
 
         job = await self.until(planned, f"the plan for {environment.title}")
         self.note(f"Plan for {environment.title}: {plan_in_words(job['counts'] or {})}.")

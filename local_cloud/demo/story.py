@@ -11,15 +11,15 @@ from local_cloud.demo.azure import KEY, KEY_VAULT, POLICY_SYSTEM_ID, PRICING_SIT
 from local_cloud.demo.definitions import flow_id
 from local_cloud.demo.finish_line import FinishLine
 from local_cloud.demo.platform_calls import REMEDIATING
-from local_cloud.demo.progress import FINISHED
 from local_cloud.demo.stage import Place, Stage
 from local_cloud.demo.tenant import CUSTOMER_CARE, OLD_APP, OPERATIONS
 from local_cloud.demo.wording import ends_in_words
+from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
+from shared.domain.jobs.flow_states import FLOW_STATES
 
 #: Flows that the administrator keeps out of the first remediation; the sweep after the key's
 #: rotation finds them.
 _LATER = sorted(flow_id(OPERATIONS.name, slug) for slug in ("old-host", "alerts", "keyword"))
-_OVER = frozenset({"finished", "blocked", "failed", "cancelled"})
 #: Flows whose firewalls are settled while the demo runs.
 _PRICING = flow_id(OPERATIONS.name, "pricing")
 _LABELS_GROUP = "nsg-labels"
@@ -211,7 +211,10 @@ class Story:
                 )
 
     def _is_over(self, identity: str, environment: Place) -> bool:
-        if self._stage.watcher.environment_job(identity, environment.id)["state"] not in _OVER:
+        state = self._stage.watcher.environment_job(identity, environment.id)["state"]
+        if not ENVIRONMENT_STATES[state].is_finished:
             return False
         jobs = self._stage.jobs(environment)
-        return all(job["state"] in FINISHED and job["code"] != _BY_HAND for job in jobs)
+        return all(
+            FLOW_STATES[job["state"]].is_finished and job["code"] != _BY_HAND for job in jobs
+        )

@@ -11,27 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from local_cloud.demo.progress import Progress
+from shared.domain.jobs.flow_states import JobState
 
 _NOTES = 5
 _PER_SECOND = 4
-_ORDER = (
-    "planned",
-    "preparing",
-    "prepared",
-    "copying",
-    "copied",
-    "proven",
-    "updating_callers",
-    "quiet",
-    "swapping",
-    "watched",
-    "retired",
-    "blocked",
-    "failed",
-    "rolling_back",
-    "rolled_back",
-    "cancelled",
-)
 _STYLES = {
     "retired": "green",
     "prepared": "green",
@@ -98,7 +81,7 @@ def _environments(progress: Progress) -> Table:
 def _jobs(progress: Progress) -> Table:
     states = progress.states()
     table = Table("State", "Flows", title="Flow jobs")
-    for state in _ORDER:
+    for state in JobState:
         if states[state]:
             table.add_row(Text(state, style=_STYLES.get(state, "")), str(states[state]))
     return table

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from shared.domain.jobs.deletion import Deletion
-from shared.domain.jobs.job import FlowJob, JobState
+from shared.domain.jobs.job import FlowJob
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.jobs.engine import Kind
 from shared.services import ENVIRONMENT_JOBS, FLOW_JOBS
@@ -11,10 +11,9 @@ from shared.services import ENVIRONMENT_JOBS, FLOW_JOBS
 
 def _with_orders(job: FlowJob, fresh: FlowJob) -> FlowJob:
     """Keep an order that is not carried out yet, and the remediation that has taken the job up."""
-    is_done = job.state in {JobState.CANCELLED, JobState.ROLLED_BACK}
     return replace(
         job,
-        requested=None if is_done else fresh.requested,
+        requested=None if job.is_undone else fresh.requested,
         may_replay=fresh.may_replay,
         remediation_id=fresh.remediation_id,
         environment_job_id=fresh.environment_job_id,

@@ -14,19 +14,6 @@ from shared.use_cases.deletion_rows import cancel_deletion
 from shared.use_cases.remediation_rows import environment_jobs_of, find, jobs_of, named_jobs
 from shared.use_cases.start_remediation import complete_start
 
-#: States of an environment job before any flow job of its plan is made.
-NOT_DISPATCHED = frozenset(
-    {
-        EnvironmentJobState.WAITING_FOR_MIGRATION,
-        EnvironmentJobState.DISCOVERING,
-        EnvironmentJobState.PLANNED,
-        EnvironmentJobState.AWAITING_APPROVAL,
-        EnvironmentJobState.APPROVED,
-    }
-)
-#: States of an environment job that goes on by an order only.
-STUCK = frozenset({EnvironmentJobState.BLOCKED, EnvironmentJobState.FAILED})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UndoOrder:
@@ -100,8 +87,7 @@ async def _begin_no_more(services: Services, remediation_id: str) -> None:
     """
 
     def cancelled(job: EnvironmentJob) -> EnvironmentJob | None:
-        undispatched = job.state is EnvironmentJobState.DISPATCHED and not job.is_dispatched
-        if job.state in NOT_DISPATCHED | STUCK or undispatched or job.awaits_approval:
+        if job.may_begin_more:
             text = "Cancelled by order."
             return moved(job, EnvironmentJobState.CANCELLED, text, now=services.now)
         return None
@@ -115,10 +101,7 @@ async def retry(services: Services, remediation_id: str, flow_ids: tuple[str, ..
     """Go on with blocked and failed jobs (none named: all), and environment jobs likewise."""
 
     def retried_anew(job: EnvironmentJob) -> EnvironmentJob | None:
-        if job.state not in STUCK:
-            return None
-        back = job.resume or EnvironmentJobState.WAITING_FOR_MIGRATION
-        return moved(job, back, "Retried by order.", now=services.now)
+        return retried(job, "Retried by order.", now=services.now) if job.is_stuck else None
 
     count = 0
     for environment_job in await environment_jobs_of(services, remediation_id):
@@ -137,11 +120,12 @@ async def retry_job(services: Services, job: FlowJob) -> None:
     def anew(job: FlowJob) -> FlowJob | None:
         if not job.is_paused:
             return None
+        back = job.reached
         if job.code == "changed":
-            job = replace(job, original_digest="", resume=job.facts.after_edit or job.reached)
+            job, back = replace(job, original_digest=""), job.facts.after_edit or back
         if job.code == "copy_edited":
             job = replace(job, copy_digest="")
-        return retried(job, "Retried by order.", now=services.now)
+        return moved(job, back, "Retried by order.", now=services.now)
 
     await FLOW.order(services, (job.environment_id, job.id), anew)
 

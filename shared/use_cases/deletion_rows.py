@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from shared.domain.jobs.deletion import Deletion, DeletionState, cancelled
+from shared.domain.jobs.deletion import Deletion, cancelled
 from shared.domain.jobs.job import FlowJob
 from shared.jobs.kinds import DELETION
 from shared.services import Services
@@ -24,11 +24,11 @@ async def cancel_deletion(services: Services, job: FlowJob, text: str) -> bool:
 
     One whose call may have been made already (`deleting`) is left to find out.
     """
-    stands = {DeletionState.SCHEDULED, DeletionState.ARCHIVING, DeletionState.BLOCKED}
 
     def ordered(deletion: Deletion) -> Deletion | None:
-        is_standing = deletion.state in stands
-        return cancelled(deletion, text, now=services.now) if is_standing else None
+        if not deletion.facts.can_be_kept:
+            return None
+        return cancelled(deletion, text, now=services.now)
 
     place = (job.environment_id, job.id)
     return await DELETION.order(services, place, ordered, takes_over=True) is not None

@@ -21,9 +21,6 @@ from shared.steps.gate import refuse_excluded, settings_of
 from shared.use_cases.deletion_rows import cancel_deletion, deletions_of
 from shared.use_cases.remediation_rows import jobs_of, named_jobs
 
-#: Nothing can be ordered or cancelled any more.
-OVER = frozenset({DeletionState.DELETING, DeletionState.DELETED})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletionOrder:
@@ -127,7 +124,7 @@ def _standing(jobs: list[FlowJob], earlier: dict[str, Deletion]) -> list[FlowJob
     return [
         job
         for job in jobs
-        if retired_at(job) and not (job.id in earlier and earlier[job.id].state in OVER)
+        if retired_at(job) and not (job.id in earlier and earlier[job.id].facts.may_be_gone)
     ]
 
 
@@ -148,7 +145,7 @@ async def _check(
             instruction=f"Order it for a time after {soonest:%Y-%m-%d %H:%M} UTC.",
             code="too_early",
         )
-    if earlier and earlier.state in OVER:
+    if earlier and earlier.facts.may_be_gone:
         raise Blocked(
             f"{job.display_name} is {earlier.state} already.",
             instruction="Leave it out. Restored since? Delete it by hand.",
@@ -170,7 +167,7 @@ async def _schedule(services: Services, job: FlowJob, order: DeletionOrder) -> D
 
     def scheduled(earlier: Deletion | None) -> Deletion:
         nonlocal new
-        if earlier and earlier.state in OVER:
+        if earlier and earlier.facts.may_be_gone:
             message = f"{job.display_name} is {earlier.state} already."
             raise Conflict(message)
         new = ordered(job, Approval(on=order.on, by=order.by, at=services.now), earlier)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from shared.domain.environment import Environment
-from shared.domain.jobs.job import UNTOUCHED, FlowJob, JobState, Order, Pattern
+from shared.domain.jobs.job import FlowJob, JobState, Order, Pattern
 from shared.domain.jobs.relatives import located
 from shared.domain.jobs.transitions import moved
 from shared.errors import (
@@ -84,9 +84,9 @@ async def _step(held: Held[FlowJob]) -> FlowJob:
     job = _obey(before, services)
     if job.is_finished:
         return job
+    if job != before:  # before anything can fail: what has ended has no step to wait for
+        job = await held.save(job)
     work = Work(held, await _environment_of(services, job))
-    if job != before:
-        job = await work.save(job)
     try:
         job = await STEPS[job.reached](work)
         await return_borrowed(work)
@@ -101,8 +101,9 @@ async def _step(held: Held[FlowJob]) -> FlowJob:
 async def _environment_of(services: Services, job: FlowJob) -> Environment:
     if job.policy_id:
         return await linked_environment(services, job.environment_id, job.policy_id)
-    undone = job.reached is JobState.ROLLING_BACK
-    return await environment_without_key(services, job.environment_id, even_linked=undone)
+    return await environment_without_key(
+        services, job.environment_id, even_linked=job.is_rolling_back
+    )
 
 
 async def _step_back(work: Work, err: Exception) -> Exception:
@@ -122,9 +123,9 @@ async def _step_back(work: Work, err: Exception) -> Exception:
 
 def _obey(job: FlowJob, services: Services) -> FlowJob:
     """Turn an administrator's order into the state that carries it out."""
-    if job.requested is None or job.reached is JobState.ROLLING_BACK:
+    if job.requested is None or job.is_rolling_back:
         return replace(job, state=job.reached, resume=None, reason="", instruction="", code="")
-    if job.reached in UNTOUCHED:
+    if not job.facts.is_undoable:
         return moved(job, JobState.CANCELLED, "Cancelled before it began.", now=services.now)
     text = (
         "Rolled back by order." if job.requested is Order.ROLL_BACK else "Cancelled: rolled back."
@@ -156,8 +157,7 @@ async def _tell_others(services: Services, before: FlowJob, after: FlowJob) -> N
             place = located(parent, after.environment_id)
             await FLOW.wake(services, place, code="child", even_blocked=is_proven)
     if after.is_finished:
-        has_ended = after.state not in {JobState.BLOCKED, JobState.FAILED}
         for child in after.children:
             place = located(child, after.environment_id)
-            await FLOW.wake(services, place, code="parent", even_blocked=has_ended)
+            await FLOW.wake(services, place, code="parent", even_blocked=not after.is_stuck)
         await ENVIRONMENT.wake(services, (after.remediation_id, after.environment_job_id))

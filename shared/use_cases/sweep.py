@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState
+from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
 from shared.domain.jobs.job import FlowJob, JobState
-from shared.domain.plans.remediation import EnvironmentJobState, Origin, RemediationMode
+from shared.domain.plans.remediation import Origin, RemediationMode
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import NotFound, ProductError
 from shared.notices import one_row, readable
@@ -30,13 +31,6 @@ from shared.use_cases.start_remediation import StartRemediation, start_remediati
 
 log = logging.getLogger(__name__)
 
-#: States of an environment job in which nothing has been decided on.
-BEFORE_APPROVAL = (
-    EnvironmentJobState.WAITING_FOR_MIGRATION,
-    EnvironmentJobState.DISCOVERING,
-    EnvironmentJobState.PLANNED,
-    EnvironmentJobState.AWAITING_APPROVAL,
-)
 QUEUES = (KEY_EVENTS, POLICY_EVENTS, ENVIRONMENT_JOBS, FLOW_JOBS)
 
 
@@ -112,7 +106,8 @@ async def _undecided(services: Services) -> set[str]:
     table = services.tables.environment_jobs
     return {
         kept.item.environment_id
-        for state in BEFORE_APPROVAL
+        for state, facts in ENVIRONMENT_STATES.items()
+        if facts.is_undecided
         async for kept in readable(services, table.scan(where=[Condition("state", "eq", state)]))
         if kept.item.mode is RemediationMode.APPLY and not kept.item.flow_ids
     }

@@ -22,7 +22,7 @@ from shared.domain.jobs.deletion import (
 from shared.domain.jobs.durable import Change
 from shared.domain.jobs.job import FlowJob, JobState, Pattern
 from shared.domain.jobs.run_archive import ArchiveState, RunArchive, continued
-from shared.domain.jobs.transitions import moved, postponed, stopped
+from shared.domain.jobs.transitions import postponed, stopped, told
 
 NOW = datetime(2026, 3, 9, 9, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -48,7 +48,7 @@ def job_of(state: JobState = JobState.RETIRED) -> FlowJob:
         original_digest="digest",
         copy_id="copy",
     )
-    return moved(job, state, "So it is.", now=NOW)
+    return told(replace(job, state=state), state, "So it is.", now=NOW)
 
 
 def deletion_of(job: FlowJob | None = None) -> Deletion:
@@ -121,7 +121,7 @@ def test_the_bin_is_counted_from_the_first_intent() -> None:
 
 def test_what_was_blocked_was_not_deleted() -> None:
     """An intent that came to nothing promises no restore; nothing is due by itself."""
-    made = noted(deletion_of(), now=NOW)
+    made = noted(begun(deletion_of(), now=NOW), now=NOW)
     text = "Allow it, then retry."
     row = blocked(stopped(made, DeletionState.BLOCKED, "why", text, code="mode", now=NOW))
 

@@ -1,22 +1,45 @@
 """The tables of states: every state has its row, and every row says what can be."""
 
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
 import pytest
 
+from shared.domain.jobs.deletion_states import DELETION_STATES, DeletionState
+from shared.domain.jobs.environment_states import ENVIRONMENT_STATES, EnvironmentJobState
 from shared.domain.jobs.flow_states import FLOW_STATES, JobState, Standing
-from shared.domain.jobs.state_table import Actor, ForbiddenTransition, check_transition
-from shared.use_cases.run_flow_job import STEPS
+from shared.domain.jobs.remediation_states import REMEDIATION_STATES, RemediationState
+from shared.domain.jobs.state_table import Facts, ForbiddenTransition, check_transition
+from shared.use_cases import run_environment_job, run_flow_job
+
+TABLES: Mapping[type[StrEnum], Mapping[Any, Facts]] = {
+    JobState: FLOW_STATES,
+    EnvironmentJobState: ENVIRONMENT_STATES,
+    DeletionState: DELETION_STATES,
+    RemediationState: REMEDIATION_STATES,
+}
 
 
-def test_every_state_of_a_flow_job_has_its_row() -> None:
-    """Whoever adds a state answers what the table asks; the order is that of the work."""
-    assert list(FLOW_STATES) == list(JobState)
+@pytest.mark.parametrize("states", TABLES, ids=lambda states: states.__name__)
+def test_every_state_has_its_row(states: type[StrEnum]) -> None:
+    """Whoever adds a state answers what its table asks."""
+    assert list(TABLES[states]) == list(states)
 
 
-def test_the_app_acts_where_there_is_a_step_and_nowhere_else() -> None:
-    """A state without a step would raise at each delivery; a step without its state is dead."""
-    acts = {s for s, facts in FLOW_STATES.items() if facts.acts is Actor.APP and not facts.is_pause}
+@pytest.mark.parametrize(
+    ("states", "steps"),
+    [(JobState, run_flow_job.STEPS), (EnvironmentJobState, run_environment_job.STEPS)],
+)
+def test_there_is_a_step_for_each_open_state_and_no_other(
+    states: type[StrEnum], steps: Mapping[StrEnum, object]
+) -> None:
+    """A state without its step would raise at each delivery; a step without its state is dead."""
+    table = TABLES[states]
 
-    assert STEPS.keys() == acts
+    assert steps.keys() == {
+        one for one in table if not (table[one].is_finished or table[one].is_pause)
+    }
 
 
 @pytest.mark.parametrize("state", JobState)

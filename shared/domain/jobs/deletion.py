@@ -8,36 +8,23 @@ Microsoft's key (contract §13.4), and the warning in the admin center stays.
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 
+from shared.domain.jobs.deletion_states import DELETION_STATES, DeletionFacts
+from shared.domain.jobs.deletion_states import DeletionState as DeletionState
 from shared.domain.jobs.durable import DurableJob
 from shared.domain.jobs.job import FlowJob, JobState
+from shared.domain.jobs.state_table import check_transition
 from shared.domain.jobs.transitions import moved
 
 #: How long a deleted flow can be restored (contract §5.2).
 RECYCLE_BIN = timedelta(days=21)
 
 
-class DeletionState(StrEnum):
-    """How far a deletion is."""
-
-    SCHEDULED = "scheduled"
-    ARCHIVING = "archiving"  #: its date has come: run summaries are archived, then all is checked
-    DELETING = "deleting"  #: the call is noted and may or may not have been made
-    DELETED = "deleted"
-    BLOCKED = "blocked"
-    CANCELLED = "cancelled"
-
-
-#: It goes on by itself.
-OPEN = frozenset({DeletionState.SCHEDULED, DeletionState.ARCHIVING, DeletionState.DELETING})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deletion(DurableJob[DeletionState]):
     """The row of one deletion; it stands beside the flow job of the same id."""
 
-    finished_states = frozenset({DeletionState.BLOCKED, DeletionState.CANCELLED})
+    states = DELETION_STATES
     blocked_state = DeletionState.BLOCKED
     failed_state = DeletionState.BLOCKED
 
@@ -78,9 +65,14 @@ class Deletion(DurableJob[DeletionState]):
         return self.deleted_at + RECYCLE_BIN if self.deleted_at else None
 
     @property
+    def facts(self) -> DeletionFacts:
+        """Return what is true in its state."""
+        return DELETION_STATES[self.state]
+
+    @property
     def is_open(self) -> bool:
         """Say whether it goes on by itself."""
-        return self.state in OPEN
+        return self.facts.is_open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +113,8 @@ def ordered(job: FlowJob, approval: Approval, earlier: Deletion | None) -> Delet
 
     Approved once more after an edit had blocked it, it accepts that edit.
     """
+    if earlier:
+        check_transition(DELETION_STATES, earlier.state, DeletionState.SCHEDULED)
     deletion = Deletion(
         environment_id=job.environment_id,
         job_id=job.id,

@@ -1,9 +1,12 @@
 """What the row of every durable job holds: how far it is, what it waits for, who works on it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
+
+from shared.domain.jobs.state_table import StateFacts
 
 #: A row keeps this many of its latest changes.
 HISTORY_LENGTH = 40
@@ -22,8 +25,8 @@ class Change:
 class DurableJob[S: StrEnum]:
     """The part of a row that the engine reads and writes; each kind of job adds its own."""
 
-    #: Nothing more happens by itself.
-    finished_states: ClassVar[frozenset[StrEnum]]
+    #: Where each state leads to, and what is true in it.
+    states: ClassVar[Mapping[Any, StateFacts[Any]]]
     #: The state of a job that waits; None: it waits in the state it is in.
     waiting_state: ClassVar[StrEnum | None] = None
     #: A person has to do something; and: trying again did not help.
@@ -55,7 +58,12 @@ class DurableJob[S: StrEnum]:
     @property
     def is_finished(self) -> bool:
         """Say whether nothing more happens by itself."""
-        return self.state in self.finished_states
+        return self.states[self.state].is_finished
+
+    @property
+    def is_stuck(self) -> bool:
+        """Say whether a person has to do something before it goes on."""
+        return self.states[self.state].is_stuck
 
     @property
     def reached(self) -> S:

@@ -9,10 +9,6 @@ from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.jobs.durable import DurableJob
 from shared.domain.jobs.flow_states import FLOW_STATES, FlowFacts, Standing
 from shared.domain.jobs.flow_states import JobState as JobState  # for who works with jobs
-from shared.domain.jobs.state_table import Actor
-
-FINISHED = frozenset(state for state, facts in FLOW_STATES.items() if facts.is_finished)
-UNTOUCHED = frozenset({JobState.PLANNED, JobState.CANCELLED})
 
 
 class Pattern(StrEnum):
@@ -50,7 +46,7 @@ class RollbackStage(StrEnum):
 class FlowJob(DurableJob[JobState]):
     """The row of one original under one policy."""
 
-    finished_states = FINISHED
+    states = FLOW_STATES
     waiting_state = JobState.WAITING
     blocked_state = JobState.BLOCKED
     failed_state = JobState.FAILED
@@ -128,19 +124,14 @@ class FlowJob(DurableJob[JobState]):
         return FLOW_STATES[self.state].is_pause
 
     @property
-    def is_stuck(self) -> bool:
-        """Say whether a person has to do something first."""
-        return FLOW_STATES[self.state].is_stuck
-
-    @property
     def is_done(self) -> bool:
         """Say whether it has come to the end that it was made for."""
-        return self.facts.acts is Actor.NOBODY and self.is_live
+        return self.facts.is_goal
 
     @property
     def is_undone(self) -> bool:
         """Say whether it was cancelled or rolled back."""
-        return self.facts.acts is Actor.NOBODY and not self.is_live
+        return self.facts.is_undone
 
     @property
     def names(self) -> frozenset[str]:

@@ -14,14 +14,14 @@ class Actor(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StateFacts[S: StrEnum]:
+class Facts:
     """What is true in a state. No answer has a default: a forgotten one is a type error."""
 
-    #: Where the work goes on to; any state in which the work is open may be followed by a pause.
-    next: frozenset[S]
     acts: Actor
     #: Work that goes on where it was, once what it waits for has come.
     is_pause: bool
+    #: What the work was begun for is done.
+    is_goal: bool
 
     @property
     def is_stuck(self) -> bool:
@@ -32,6 +32,24 @@ class StateFacts[S: StrEnum]:
     def is_finished(self) -> bool:
         """Say whether nothing more happens by itself."""
         return self.is_stuck or self.acts is Actor.NOBODY
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether the work goes on by itself to what it was begun for."""
+        return not (self.is_finished or self.is_goal)
+
+    @property
+    def is_undone(self) -> bool:
+        """Say whether it ended without what it was begun for: cancelled, or rolled back."""
+        return self.acts is Actor.NOBODY and not self.is_goal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateFacts[S: StrEnum](Facts):
+    """What is true in a state of something that goes from state to state."""
+
+    #: Where the work goes on to; while it is open, a pause may follow as well.
+    next: frozenset[S]
 
     def leads_to(self, after: S) -> bool:
         """Say whether the work may go on to `after`."""
@@ -49,6 +67,6 @@ class ForbiddenTransition(Exception):
 def check_transition[S: StrEnum](table: Mapping[S, StateFacts[S]], before: S, after: S) -> None:
     """Raise `ForbiddenTransition` unless work that got to `before` may be in `after` next."""
     facts = table[before]
-    pauses = table[after].is_pause and not facts.is_finished
+    pauses = table[after].is_pause and facts.is_open
     if not (after is before or pauses or facts.leads_to(after)):
         raise ForbiddenTransition(before, after)

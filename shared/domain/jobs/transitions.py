@@ -7,10 +7,12 @@ from typing import Any
 
 from shared.domain.jobs.durable import HISTORY_LENGTH, Change, DurableJob
 from shared.domain.jobs.job import FlowJob
+from shared.domain.jobs.state_table import check_transition
 
 
 def moved[J: DurableJob[Any]](job: J, state: StrEnum, text: str, *, now: datetime) -> J:
     """Return the job in its next state, due at once (finished states: never)."""
+    check_transition(job.states, job.reached, state)
     return replace(
         told(job, state, text, now=now),
         state=state,
@@ -19,7 +21,7 @@ def moved[J: DurableJob[Any]](job: J, state: StrEnum, text: str, *, now: datetim
         instruction="",
         code="",
         failures=0,
-        due=None if state in job.finished_states else now,
+        due=None if job.states[state].is_finished else now,
     )
 
 
@@ -31,13 +33,14 @@ def noted(job: FlowJob, *notes: str) -> FlowJob:
 def postponed[J: DurableJob[Any]](
     job: J, reason: str, *, until: datetime, now: datetime, code: str = ""
 ) -> J:
-    """Return the job waiting for `until`, to go on where it is."""
-    state = job.waiting_state or job.state
+    """Return the job waiting for `until`, to go on where it is; an end stays one."""
+    waits = job.waiting_state if job.states[job.reached].is_open else None
+    state = waits or job.state
     same = bool(job.history) and job.history[-1].text == reason
     return replace(
         job if same else told(job, state, reason, now=now),
         state=state,
-        resume=job.reached if job.waiting_state else None,
+        resume=job.reached if waits else None,
         reason=reason,
         instruction="",
         code=code,
@@ -49,6 +52,7 @@ def stopped[J: DurableJob[Any]](
     job: J, state: StrEnum, reason: str, instruction: str, *, code: str, now: datetime
 ) -> J:
     """Return the job blocked or failed, to be retried from where it is."""
+    check_transition(job.states, job.reached, state)
     return replace(
         told(job, state, reason, now=now),
         state=state,

@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from shared.domain.identity import NAMESPACE
 from shared.domain.jobs.durable import DurableJob
+from shared.domain.jobs.environment_states import ENVIRONMENT_STATES, EnvironmentFacts
+from shared.domain.jobs.environment_states import EnvironmentJobState as EnvironmentJobState
+from shared.domain.jobs.state_table import Actor
 
 
 class RemediationMode(StrEnum):
@@ -49,32 +52,6 @@ class Remediation:
     reconcile: bool = False
 
 
-class EnvironmentJobState(StrEnum):
-    """How far the work in one environment is."""
-
-    WAITING_FOR_MIGRATION = "waiting_for_migration"
-    DISCOVERING = "discovering"
-    PLANNED = "planned"
-    AWAITING_APPROVAL = "awaiting_approval"
-    APPROVED = "approved"  #: the tenant is compared with what was approved
-    DISPATCHED = "dispatched"
-    FINISHED = "finished"
-    BLOCKED = "blocked"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
-#: Nothing more happens by itself.
-ENVIRONMENT_FINISHED = frozenset(
-    {
-        EnvironmentJobState.FINISHED,
-        EnvironmentJobState.BLOCKED,
-        EnvironmentJobState.FAILED,
-        EnvironmentJobState.CANCELLED,
-    }
-)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkFinding:
     """A firewall that does not yet admit the new outbound addresses."""
@@ -94,7 +71,7 @@ class NetworkFinding:
 class EnvironmentJob(DurableJob[EnvironmentJobState]):
     """The row of one environment in one remediation."""
 
-    finished_states = ENVIRONMENT_FINISHED
+    states = ENVIRONMENT_STATES
     blocked_state = EnvironmentJobState.BLOCKED
     failed_state = EnvironmentJobState.FAILED
 
@@ -129,11 +106,23 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     counts: dict[str, int] | None = None
 
     @property
+    def facts(self) -> EnvironmentFacts:
+        """Return what is true in its state."""
+        return ENVIRONMENT_STATES[self.state]
+
+    @property
     def awaits_approval(self) -> bool:
         """Say whether there is something to approve, be it the rest of a plan under way."""
         if self.state is EnvironmentJobState.DISPATCHED:
             return self.is_dispatched and self.awaiting > 0
         return self.state is EnvironmentJobState.AWAITING_APPROVAL
+
+    @property
+    def may_begin_more(self) -> bool:
+        """Say whether flow jobs may still be made of its plan."""
+        if self.state is EnvironmentJobState.DISPATCHED:
+            return not self.is_dispatched or self.awaits_approval
+        return self.facts.acts is not Actor.NOBODY
 
 
 def environment_job_id(remediation_id: str, environment_id: str) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from shared.domain.jobs.deletion import Deletion, DeletionState, cancelled
+from shared.domain.jobs.deletion import Deletion, cancelled
 from shared.domain.jobs.job import FlowJob, JobState
 from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked, NotFound, Waiting
@@ -19,7 +19,7 @@ async def restore(work: Work) -> FlowJob | None:
     """
     job, services = work.job, work.services
     kept = await services.tables.deletions.get(job.environment_id, job.id)
-    if kept is None or kept.item.state not in {DeletionState.DELETING, DeletionState.DELETED}:
+    if kept is None or not kept.item.facts.may_be_gone:
         return None
     if await find_original(services, work.environment, job):
         await _note(work, kept)

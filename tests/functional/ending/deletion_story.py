@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from shared.domain.jobs.deletion import OPEN, Deletion
+from shared.domain.jobs.deletion import Deletion
 from shared.services import Services
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.order_deletions import DeletionOrder, order_deletions
@@ -58,7 +58,7 @@ async def turns(story: Story, services: Services | None = None, *, rounds: int =
     """Let the timer come round every few minutes until nothing is due."""
     for _ in range(rounds):
         await delete_originals(services or story.services)
-        open_rows = [row for row in (await deletions(story)).values() if row.state in OPEN]
+        open_rows = [row for row in (await deletions(story)).values() if row.is_open]
         if not any(row.due and row.due <= story.world.clock.now() + DAY for row in open_rows):
             break
         await story.run(5 * MINUTE)

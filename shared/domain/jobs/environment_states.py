@@ -1,0 +1,105 @@
+"""The states of an environment job: where each may go, and what is true in it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shared.domain.jobs.remediation_states import RemediationState
+from shared.domain.jobs.state_table import Actor, StateFacts
+
+
+class EnvironmentJobState(StrEnum):
+    """How far the work in one environment is."""
+
+    WAITING_FOR_MIGRATION = "waiting_for_migration"
+    DISCOVERING = "discovering"
+    PLANNED = "planned"
+    AWAITING_APPROVAL = "awaiting_approval"
+    APPROVED = "approved"  #: the tenant is compared with what was approved
+    DISPATCHED = "dispatched"
+    FINISHED = "finished"
+    BLOCKED = "blocked"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentFacts(StateFacts[EnvironmentJobState]):
+    """What is true of an environment job in a state."""
+
+    #: What its remediation is in through it.
+    shows: RemediationState
+    #: Nobody has decided on its plan yet.
+    is_undecided: bool
+
+
+def _to(*states: EnvironmentJobState) -> frozenset[EnvironmentJobState]:
+    return frozenset(states)
+
+
+def _pause() -> EnvironmentFacts:
+    return EnvironmentFacts(
+        next=_to(),
+        acts=Actor.PERSON,
+        is_pause=True,
+        is_goal=False,
+        shows=RemediationState.STUCK,
+        is_undecided=False,
+    )
+
+
+# fmt: off
+ENVIRONMENT_STATES: Mapping[EnvironmentJobState, EnvironmentFacts] = {
+    EnvironmentJobState.WAITING_FOR_MIGRATION: EnvironmentFacts(
+        next=_to(EnvironmentJobState.DISCOVERING, EnvironmentJobState.CANCELLED),
+        acts=Actor.APP, is_pause=False, is_goal=False,
+        shows=RemediationState.PLANNING, is_undecided=True,
+    ),
+    EnvironmentJobState.DISCOVERING: EnvironmentFacts(
+        next=_to(EnvironmentJobState.PLANNED, EnvironmentJobState.CANCELLED),
+        acts=Actor.APP, is_pause=False, is_goal=False,
+        shows=RemediationState.PLANNING, is_undecided=True,
+    ),
+    EnvironmentJobState.PLANNED: EnvironmentFacts(
+        next=_to(
+            EnvironmentJobState.AWAITING_APPROVAL, EnvironmentJobState.DISPATCHED,
+            EnvironmentJobState.FINISHED, EnvironmentJobState.CANCELLED,
+        ),
+        acts=Actor.APP, is_pause=False, is_goal=False,
+        shows=RemediationState.PLANNING, is_undecided=True,
+    ),
+    EnvironmentJobState.AWAITING_APPROVAL: EnvironmentFacts(
+        next=_to(EnvironmentJobState.APPROVED, EnvironmentJobState.CANCELLED),
+        acts=Actor.PERSON, is_pause=False, is_goal=False,
+        shows=RemediationState.AWAITING_APPROVAL, is_undecided=True,
+    ),
+    EnvironmentJobState.APPROVED: EnvironmentFacts(
+        next=_to(
+            EnvironmentJobState.DISPATCHED, EnvironmentJobState.AWAITING_APPROVAL,
+            EnvironmentJobState.CANCELLED,
+        ),
+        acts=Actor.APP, is_pause=False, is_goal=False,
+        shows=RemediationState.RUNNING, is_undecided=False,
+    ),
+    EnvironmentJobState.DISPATCHED: EnvironmentFacts(
+        next=_to(
+            EnvironmentJobState.FINISHED, EnvironmentJobState.APPROVED,
+            EnvironmentJobState.CANCELLED,
+        ),
+        acts=Actor.APP, is_pause=False, is_goal=False,
+        shows=RemediationState.RUNNING, is_undecided=False,
+    ),
+    EnvironmentJobState.FINISHED: EnvironmentFacts(
+        next=_to(),
+        acts=Actor.NOBODY, is_pause=False, is_goal=True,
+        shows=RemediationState.FINISHED, is_undecided=False,
+    ),
+    EnvironmentJobState.BLOCKED: _pause(),
+    EnvironmentJobState.FAILED: _pause(),
+    EnvironmentJobState.CANCELLED: EnvironmentFacts(
+        next=_to(),
+        acts=Actor.NOBODY, is_pause=False, is_goal=False,
+        shows=RemediationState.CANCELLED, is_undecided=False,
+    ),
+}
+# fmt: on
