@@ -1,9 +1,12 @@
 # `make demo` plays the whole story on this machine; `make check` is what CI runs.
-# Needs python3.13 with venv, make and git; nothing is installed outside .venv.
+# Each installs into .venv what it needs and no more; nothing is installed elsewhere.
 
 PYTHON ?= python3.13
 BIN := .venv/bin
-STAMP := .venv/.installed
+#: requirements-demo.txt, -test.txt and -dev.txt stand on one another.
+DEMO := .venv/.demo
+TEST := .venv/.test
+DEV := .venv/.dev
 
 #: Folder of exported flows for the demo, and `all` to have the platform hold every one of them back.
 FLOWS ?=
@@ -12,32 +15,52 @@ HOLD ?=
 ARGS ?= -n 2
 
 .DELETE_ON_ERROR:
-.PHONY: demo up test check format clean
+.PHONY: demo up test check format wheels clean
 
-demo: $(STAMP)
+demo: $(DEMO)
 	$(BIN)/python -m local_cloud demo $(if $(FLOWS),--flows "$(FLOWS)") $(if $(HOLD),--hold "$(HOLD)")
 
-up: $(STAMP)
+up: $(DEMO)
 	$(BIN)/python -m local_cloud up $(if $(FLOWS),--flows "$(FLOWS)") $(if $(HOLD),--hold "$(HOLD)")
 
-test: $(STAMP)
+test: $(TEST)
 	$(BIN)/python -m pytest $(ARGS)
 
-check: $(STAMP)
+check: $(DEV)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest $(ARGS)
 
-format: $(STAMP)
+format: $(DEV)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-$(STAMP): requirements.txt requirements-dev.txt constraints.txt pyproject.toml
+# Whoever installs this needs no compiler: all of it is pure Python or has a wheel for these.
+wheels: $(BIN)/pip
+	for machine in x86_64 aarch64; do \
+	  $(BIN)/pip install --dry-run --quiet --only-binary :all: --python-version 3.13 \
+	    --platform manylinux_2_28_$$machine --platform manylinux_2_17_$$machine \
+	    --platform manylinux2014_$$machine --target var/wheels \
+	    -r requirements-dev.txt -c constraints.txt || exit 1; \
+	done
+
+$(DEMO): requirements.txt
+$(TEST): $(DEMO)
+$(DEV): $(TEST)
+.venv/.%: requirements-%.txt constraints.txt pyproject.toml | $(BIN)/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check -r $< -c constraints.txt
+	touch $@
+
+# The first thing that runs: it says the one line that brings what is missing.
+$(BIN)/pip:
+	@missing=; \
+	command -v $(PYTHON) >/dev/null || missing="$$missing python3.13"; \
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3.13-venv"; \
+	command -v git >/dev/null || missing="$$missing git"; \
+	[ -z "$$missing" ] || { echo "Missing. As root: apt-get install$$missing" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c constraints.txt
-	touch $(STAMP)
 
 clean:
 	rm -rf var .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage

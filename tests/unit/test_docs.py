@@ -219,7 +219,7 @@ def named(requirements: str) -> set[str]:
 def test_every_dependency_is_documented_and_no_other() -> None:
     """A package comes with the need for it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = named("requirements.txt") | named("requirements-dev.txt")
+    wanted = {name for file in ROOT.glob("requirements*.txt") for name in named(file.name)}
     wanted |= {re.split("[<>=]", one)[0] for one in project["dependencies"]}
     cells = rows(page("dependencies.md"))
 
