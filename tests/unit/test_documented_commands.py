@@ -22,7 +22,6 @@ RUN_BY = {
     # Both make an environment and have the same wheel built and installed.
     "pipx install .": _INSTALLED,
     "uv tool install .": _INSTALLED,
-    "curl -x $PROXY --cacert $CA_FILE": "tests/contract/test_tenant_wire.py",
     'curl -X POST "http://127.0.0.1:7071/admin/': "tests/contract/test_functions_host_start.py",
 }
 
