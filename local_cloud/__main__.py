@@ -1,4 +1,4 @@
-"""`python -m local_cloud demo` plays the demo; `up` leaves everything running."""
+"""Plays the demo, leaves the local cloud running, applies a key in what runs."""
 
 import argparse
 import asyncio
@@ -10,30 +10,44 @@ from typing import Any
 
 from local_cloud.demo.command import DEMO_FOLDER, play_demo, stay_up
 from local_cloud.demo.run import DemoOptions
+from local_cloud.link import LinkError, link
 from local_cloud.stack import StackError
 
 
 def main() -> int:
-    """Run a command: 0 if all is well, 1 if the demo failed, 2 if nothing could be started."""
-    parser = argparse.ArgumentParser(prog="python -m local_cloud", description=__doc__)
-    parser.add_argument("command", choices=("demo", "up"))
-    parser.add_argument("--folder", type=Path, default=DEMO_FOLDER, help="for logs and reports")
-    parser.add_argument("--flows", type=Path, action="append", help="exported flows to add")
-    parser.add_argument("--hold", choices=("all",), help="the platform holds all of those back")
-    arguments = parser.parse_args()
-    options = DemoOptions(
-        folder=arguments.folder,
-        flows=tuple(arguments.flows or ()),
-        hold_all=arguments.hold == "all",
-    )
-    work = play_demo if arguments.command == "demo" else stay_up
+    """Run a command: 0 if all is well, 1 if the demo failed, 2 if nothing was done."""
+    arguments = _parser().parse_args()
     try:
+        if arguments.command == "link":
+            link(arguments.environment, arguments.policy)
+            print("The key is being applied. The app will notice: cmkflow remediation list")
+            return 0
+        options = DemoOptions(
+            folder=arguments.folder,
+            flows=tuple(arguments.flows or ()),
+            hold_all=arguments.hold == "all",
+        )
+        work = play_demo if arguments.command == "demo" else stay_up
         return asyncio.run(_until_told(work(options)))
     except KeyboardInterrupt:
         return 130
-    except StackError as error:
+    except (StackError, LinkError) as error:
         print(f"local cloud: {error}", file=sys.stderr)
         return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m local_cloud", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (("demo", "play the demo and judge it"), ("up", "start all and stay")):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--folder", type=Path, default=DEMO_FOLDER, help="for logs, reports")
+        command.add_argument("--flows", type=Path, action="append", help="exported flows to add")
+        command.add_argument("--hold", choices=("all",), help="the platform holds back all those")
+    command = commands.add_parser("link", help="apply a key to an environment of what is up")
+    command.add_argument("environment", help="its id")
+    command.add_argument("policy", help="id of the enterprise policy with the key")
+    return parser
 
 
 async def _until_told(work: Coroutine[Any, Any, int]) -> int:

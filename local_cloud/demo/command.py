@@ -4,6 +4,7 @@ import asyncio
 
 from rich.console import Console
 
+from local_cloud.demo.another_terminal import directions
 from local_cloud.demo.progress import Progress
 from local_cloud.demo.report import Report, print_summary, write_reports
 from local_cloud.demo.run import DemoOptions, DemoRun
@@ -34,23 +35,11 @@ async def play_demo(options: DemoOptions) -> int:
 
 
 async def stay_up(options: DemoOptions) -> int:
-    """Start everything with its traffic, say where it is, and wait for Ctrl-C."""
+    """Start everything with its traffic, say how to go on with it, and wait for Ctrl-C."""
     console = Console(highlight=False)
     async with DemoRun(options) as demo:
         demo.start_traffic()
-        tenant, app = demo.stack.tenant, demo.stack.app
-        lines = {
-            "The app's API": f"{app.url}/api",
-            "Its key (x-functions-key)": app.key,
-            "Proxy (HTTPS_PROXY)": tenant.proxy,
-            "Its certificates": tenant.ca_file,
-            "The tenant's control API": tenant.control,
-            "Service Bus": demo.stack.service_bus,
-            "Logs": str(options.folder),
-        }
-        for name, value in lines.items():
-            console.print(f"{name:26} {value}", soft_wrap=True)
-        console.print("Stop with Ctrl-C.")
+        console.print(directions(demo.stack), markup=False, soft_wrap=True)
         while True:
             demo.stack.check()
             await asyncio.sleep(1)

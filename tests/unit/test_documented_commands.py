@@ -7,6 +7,7 @@ here.
 import re
 import subprocess
 import sys
+from itertools import takewhile
 
 import pytest
 
@@ -104,7 +105,8 @@ def test_a_python_command_takes_what_is_given_to_it(command: Command) -> None:
         assert (ROOT / command.words[1]).is_file()
         return
 
-    code, output = run(sys.executable, *command.words[1:3], "--help")
+    called = takewhile(lambda word: not word.startswith("--"), command.words[1:])
+    code, output = run(sys.executable, *called, "--help")
 
     assert code == 0, output
     options = {word for word in command.words if word.startswith("--")}

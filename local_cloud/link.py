@@ -1,0 +1,40 @@
+"""Applies a key in the tenant that `up` left running, as an administrator in the admin center."""
+
+import json
+import os
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote
+from urllib.request import ProxyHandler, Request, build_opener
+
+#: Environment variable with the address of the tenant's control API; `up` prints its value.
+CONTROL = "LOCAL_TENANT"
+_SECONDS = 20
+
+
+class LinkError(Exception):
+    """The environment was not linked; the text says why and what to do."""
+
+
+def link(environment: str, policy: str) -> None:
+    """Begin to link an environment to a policy, both by id; LinkError if the tenant refuses."""
+    control = os.environ.get(CONTROL)
+    if not control:
+        raise LinkError(f"{CONTROL} is not set: paste the export lines that `make up` printed")
+    request = Request(  # noqa: S310  # the address is the one that `up` printed
+        f"{control}/environments/{quote(environment)}/link",
+        json.dumps({"systemId": policy}).encode(),
+    )
+    # It is on this machine, whichever proxy the shell names.
+    opener = build_opener(ProxyHandler({}))
+    try:
+        opener.open(request, timeout=_SECONDS).close()
+    except HTTPError as error:
+        raise LinkError(_refusal(error)) from error
+    except URLError as error:
+        raise LinkError(f"no tenant answers at {control}: is `make up` still running?") from error
+
+
+def _refusal(error: HTTPError) -> str:
+    document: dict[str, Any] = json.load(error)
+    return str(document["error"]["message"])
