@@ -23,6 +23,8 @@ RUN_BY = {
     # Both make an environment and have the same wheel built and installed.
     "pipx install .": _INSTALLED,
     "uv tool install .": _INSTALLED,
+    "sudo apt-get install": "tests/e2e/bare_machine.sh",
+    "git clone REPOSITORY": "tests/e2e/bare_machine.sh",
     'curl -X POST "http://127.0.0.1:7071/admin/': "tests/contract/test_functions_host_start.py",
 }
 

@@ -1,0 +1,28 @@
+"""The first thing that a new user sees: what is missing, before anything is installed."""
+
+import os
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_make_says_the_one_line_that_brings_what_is_missing(tmp_path: Path) -> None:
+    """Without Python nothing else is begun; the packages are those that README names."""
+    for name in ("Makefile", "constraints.txt", "pyproject.toml"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    for path in ROOT.glob("requirements*.txt"):
+        (tmp_path / path.name).symlink_to(path)
+
+    done = subprocess.run(
+        ["make", "demo", "PYTHON=no-such-python"],
+        # Not as a part of the `make` that runs the tests: that one's variables are left out.
+        cwd=tmp_path, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 2
+    line = "apt-get install python3.13 python3.13-venv"
+    assert done.stderr.startswith(f"Missing. As root: {line}\n")
+    assert line in (ROOT / "README.md").read_text()
+    assert done.stdout == ""
+    assert not (tmp_path / ".venv").exists()
