@@ -6,7 +6,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from cmkflow.answer_tables import facts
+from cmkflow.answer_tables import facts, minute
 from cmkflow.api_client import Api, Call
 from cmkflow.api_command import api_command
 from cmkflow.person import Name
@@ -34,6 +34,10 @@ def _health(answer: Any) -> Table:
             "Kill switch": "on" if answer["kill_switch_on"] else "off",
             "Parked messages": str(answer["parked"]),
             "Dead letters": "\n".join(dead) or "0",
+            "Services that are out": "\n".join(
+                f"{one['service']} {one['place']}, since {minute(one['opened'])} UTC"
+                for one in answer["outages"]
+            ),
             "Rows that need a person": "\n".join(
                 f"{code}: {count}" for code, count in answer["notices"].items()
             ),

@@ -1,5 +1,7 @@
 """HTTP: whether the app can work, and what waits for a person."""
 
+from datetime import datetime
+
 import azure.functions as func
 
 from functions.http_answers import Answer, answers, ok
@@ -8,6 +10,18 @@ from shared.bootstrap import services
 from shared.use_cases.check_health import check_health
 
 blueprint = func.Blueprint()
+
+
+class OutageAnswer(Answer):
+    """A service that gives no answer."""
+
+    service: str
+    #: An environment's id or a host.
+    place: str
+    opened: datetime
+    reason: str
+    #: When it is tried again.
+    probe_at: datetime
 
 
 class HealthAnswer(Answer):
@@ -20,6 +34,8 @@ class HealthAnswer(Answer):
     dead_letters: dict[str, int]
     #: Rows that need a person, of which people were told, by code.
     notices: dict[str, int]
+    #: Services that are out: jobs wait for them, and go on by themselves.
+    outages: tuple[OutageAnswer, ...]
 
 
 @blueprint.route(route="health", methods=["GET"])

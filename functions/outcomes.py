@@ -4,7 +4,8 @@
 |---|---|
 | done, or nothing to do | completed |
 | `Transient`, `Conflict` | completed; the same content is sent again with a back-off, then parked |
-| `Waiting`, `Throttled` | completed; the same content is sent again for the time that was named |
+| `Unavailable` | the same, but for days: an outage ends by itself |
+| `Waiting`, `Throttled`, `OutOfService` | completed; the same content comes at the time it named |
 | any other `ProductError` | completed; parked with the reason |
 | anything else: a defect | abandoned: the broker delivers again, and gives up after ten times |
 
@@ -19,15 +20,25 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import azure.functions as func
 
 from shared.domain.jobs.backoff import wait_after
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import Conflict, ProductError, Throttled, Transient, Unreadable, Waiting
+from shared.errors import (
+    Conflict,
+    OutOfService,
+    ProductError,
+    Throttled,
+    Transient,
+    Unavailable,
+    Unreadable,
+    Waiting,
+)
 from shared.ports import OutgoingMessage
 from shared.services import Services
+from shared.settings import Settings
 from shared.use_cases.park import park
 
 log = logging.getLogger(__name__)
@@ -37,6 +48,10 @@ log = logging.getLogger(__name__)
 FIRST = "first"
 AGAIN = "again"
 FAILURES = "failures"
+
+
+#: A message of which nothing but an outage is known is kept for so long.
+_LONGEST_OUTAGE = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +130,9 @@ async def _send_again(services: Services, delivery: Delivery, err: ProductError)
     match err:
         case Waiting():
             due = max(err.until, now)
-        case Throttled():
+        case Throttled() | OutOfService():
             due = now + max(err.retry_after or settings.backoff_first, settings.backoff_first)
-        case _ if failures >= settings.backoff_tries:
+        case _ if failures >= settings.backoff_tries + _patience(err, settings):
             await _park(services, delivery, f"Tried {failures + 1} times: {err}")
             return
         case _:
@@ -141,6 +156,11 @@ async def _send_again(services: Services, delivery: Delivery, err: ProductError)
         redact(str(err)),
         extra={"queue": delivery.queue, "failures": failures},
     )
+
+
+def _patience(err: ProductError, settings: Settings) -> int:
+    """Return how many more tries an outage is worth: what is ours may be out as well."""
+    return _LONGEST_OUTAGE // settings.backoff_longest if isinstance(err, Unavailable) else 0
 
 
 def _copy(

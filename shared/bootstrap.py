@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from shared.adapters.http.client import HttpClient
     from shared.adapters.state.call_budget import CallBudget
+    from shared.circuits import Circuits
     from shared.ports import (
         AppSettings,
         Archive,
@@ -129,6 +130,7 @@ class _Ground:
     credential: "AsyncTokenCredential"
     clock: "Clock"
     store: "Store"
+    circuits: "Circuits"
     http: "HttpClient"
 
     def budget(self, name: str, calls_per_minute: int) -> "CallBudget":
@@ -143,19 +145,24 @@ def _ground(settings: Settings, closing: AsyncExitStack) -> _Ground:
     from shared.adapters.entra.identity import application_credential
     from shared.adapters.http.client import HttpClient, default_transport
     from shared.adapters.system_clock import SystemClock
+    from shared.circuits import Circuits
+    from shared.rows import Tables
 
     if not settings.subscription_ids:
         raise ValueError("CMK_SUBSCRIPTION_IDS has to name the subscription of the policies")
     credential = application_credential(settings.client_id)
     closing.push_async_callback(credential.close)
-    http = HttpClient(default_transport())
+    clock, store = SystemClock(), _store(settings, credential, closing)
+    circuits = Circuits(Tables(store), clock, settings)
+    http = HttpClient(default_transport(), circuits)
     closing.push_async_callback(http.close)
     return _Ground(
         settings=settings,
         closing=closing,
         credential=credential,
-        clock=SystemClock(),
-        store=_store(settings, credential, closing),
+        clock=clock,
+        store=store,
+        circuits=circuits,
         http=http,
     )
 
@@ -181,7 +188,8 @@ def _archive(ground: _Ground) -> "Archive":
     if settings.storage_account:
         from shared.adapters.archive.blob import BlobArchive, blob_container
 
-        blobs = BlobArchive(blob_container(settings.storage_account, ground.credential))
+        container = blob_container(settings.storage_account, ground.credential)
+        blobs = BlobArchive(container, ground.circuits)
         ground.closing.push_async_callback(blobs.close)
         return blobs
     from shared.adapters.archive.folder import FolderArchive

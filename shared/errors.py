@@ -3,7 +3,9 @@
 ProductError
 ├── Transient            scheduled again, with back-off, up to a cap
 │   ├── Throttled            the platform or our own budget says: later
+│   ├── Unauthorized         the access token was refused, and so was a new one
 │   └── Unavailable          no answer, or an answer of the 5xx kind
+│       └── OutOfService         the service as a whole: waited for, however long
 ├── Waiting              scheduled for a time, however often
 ├── Permanent            the row is blocked (a person can help) or failed (nobody can)
 │   ├── Blocked              what a person must do, in words
@@ -41,8 +43,32 @@ class Throttled(Transient):
     """The budget of calls for this period is used up."""
 
 
+class Unauthorized(Transient):
+    """The service takes no access token, not even a new one."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        """`code` is the platform's, for the instruction should it last."""
+        super().__init__(message)
+        self.code = code
+
+
 class Unavailable(Transient):
     """The service gave no answer, or said that it cannot answer now."""
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        retry_after: timedelta | None = None,
+        of_object: bool = False,
+    ) -> None:
+        """`of_object`: the service did answer, and failed on what the call was about."""
+        super().__init__(message, retry_after=retry_after)
+        self.of_object = of_object
+
+
+class OutOfService(Unavailable):
+    """A service is out as a whole: `retry_after` says when it is tried again."""
 
 
 class Waiting(ProductError):

@@ -22,6 +22,8 @@ UNREADABLE_ROW = "unreadable_row"
 ROW_SKIPPED = "row_skipped"
 
 
+#: A service has given no answer for long. Its row is that of the circuit.
+OUTAGE = "outage"
 #: What timers meet is told again after this long, if it is still so.
 _REPEATED = timedelta(days=1)
 _SOURCE = Path(__file__).parent
@@ -44,7 +46,7 @@ async def forget_settled(services: Services) -> None:
     notices = services.tables.notices
     async for kept in notices.query("notice"):
         row = await services.tables.store.get(*kept.item.row)
-        if kept.item.code in {UNREADABLE_ROW, ROW_SKIPPED}:
+        if kept.item.code in {UNREADABLE_ROW, ROW_SKIPPED, OUTAGE}:
             lasts = row is not None and services.now - kept.item.at < _REPEATED
         else:
             lasts = row is not None and row.columns.get("code") == kept.item.code

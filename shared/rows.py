@@ -20,6 +20,7 @@ from shared.domain.callers.records import (
     WholeSearch,
     key_of,
 )
+from shared.domain.circuit import Circuit
 from shared.domain.environment import EnvironmentSettings
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.job import FlowJob
@@ -245,6 +246,7 @@ class Tables:
     deletions: Table[Deletion] = field(init=False)
     discoveries: Table[DiscoveredPart] = field(init=False)
     notices: Table[Notice] = field(init=False)
+    circuits: Table[Circuit] = field(init=False)
 
     def __post_init__(self) -> None:
         """Open the tables."""
@@ -324,3 +326,4 @@ class Tables:
             lambda item: {"state": item.state, "due": instant(item.due)},
         )
         table("notices", Notice, lambda item: ("notice", key_of(item.code, *item.row)))
+        table("circuits", Circuit, lambda item: ("circuit", key_of(item.service, item.place)))

@@ -80,10 +80,13 @@ class Settings(BaseSettings):
     wait_poll: Duration = timedelta(minutes=5)
     #: How long a plan can be approved.
     plan_expires: Duration = timedelta(days=7)
-    #: First and longest wait after a transient failure, and how many before the job fails.
+    #: First and longest wait after a transient failure, and how many in a row before the job is
+    #: blocked, or the message parked. A service that is out is waited for, and counts for nobody.
     backoff_first: Duration = timedelta(seconds=5)
     backoff_longest: Duration = timedelta(minutes=10)
     backoff_tries: Count = 8
+    #: So many calls in a row without an answer: the service is out.
+    outage_after: Count = 5
     #: How long one delivery may hold a job's row, and a caller's resource.
     job_lease: Duration = timedelta(minutes=2)
     caller_lease: Duration = timedelta(seconds=90)

@@ -13,9 +13,11 @@ from shared.errors import (
     Conflict,
     MigrationInProgress,
     NotFound,
+    OutOfService,
     Refused,
     Throttled,
     Transient,
+    Unauthorized,
     UnreadableRow,
     Waiting,
 )
@@ -29,7 +31,8 @@ def after_error[J: DurableJob[Any]](services: Services, job: J, err: Exception) 
     text = redact(str(err))  # the platform may repeat what it was sent
     match err:
         case Waiting():
-            return postponed(job, err.reason, until=max(err.until, now), now=now, code=err.code)
+            later = postponed(job, err.reason, until=max(err.until, now), now=now, code=err.code)
+            return replace(later, failures=0)  # its calls were answered
         case MigrationInProgress():
             until = now + settings.migration_poll
             return postponed(job, "The environment is being migrated.", until=until, now=now)
@@ -44,6 +47,9 @@ def after_error[J: DurableJob[Any]](services: Services, job: J, err: Exception) 
         case UnreadableRow():  # of another job: whoever can read it will be deployed
             until = now + settings.backoff_longest
             return postponed(job, text, until=until, now=now, code=UNREADABLE_ROW)
+        case OutOfService():  # not of this job: it waits, and all that wait come one by one
+            wait = spread(err.retry_after or settings.backoff_first, repr(job), share=1)
+            return postponed(job, text, until=now + wait, now=now, code="outage")
         case Throttled():
             wait = spread(err.retry_after or settings.backoff_first, repr(job))
             return postponed(job, text, until=now + wait, now=now)
@@ -59,8 +65,11 @@ def _try_again[J: DurableJob[Any]](
     now, settings = services.now, services.settings
     failures = job.failures + 1
     if failures > settings.backoff_tries:
-        remedy = "See whether the service is well, then retry."
-        return stopped(job, job.failed_state, text, remedy, code="transient", now=now)
+        if isinstance(err, Unauthorized):
+            remedy = instruction_for(err.code)
+            return stopped(job, job.blocked_state, text, remedy, code=err.code, now=now)
+        remedy = "Look at the flow in the portal, then retry."
+        return stopped(job, job.blocked_state, text, remedy, code="transient", now=now)
     asked = err.retry_after if isinstance(err, Transient) else None
     wait = wait_after(
         failures, first=settings.backoff_first, longest=settings.backoff_longest, asked=asked

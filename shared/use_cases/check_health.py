@@ -4,6 +4,8 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass
 
+from shared.circuits import open_circuits
+from shared.domain.circuit import Circuit
 from shared.services import PARKED, Services
 from shared.use_cases.sweep import QUEUES
 from shared.use_cases.switch_writes import kill_switch
@@ -20,6 +22,8 @@ class Health:
     dead_letters: dict[str, int]
     #: Rows that need a person, of which people were told, by code.
     notices: dict[str, int]
+    #: Services that are out: jobs wait for them, and go on by themselves.
+    outages: tuple[Circuit, ...]
 
 
 async def check_health(services: Services) -> Health:
@@ -35,4 +39,5 @@ async def check_health(services: Services) -> Health:
         parked=parked,
         dead_letters=dict(zip(QUEUES, dead, strict=True)),
         notices=dict(sorted(told.items())),
+        outages=tuple(await open_circuits(services.tables)),
     )

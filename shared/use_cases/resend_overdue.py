@@ -1,10 +1,13 @@
 """Send the message of every row that should have moved: a process died, a message was lost."""
 
+from datetime import timedelta
+
+from shared.circuits import open_circuits
 from shared.domain.jobs.job import FlowJob, JobState
 from shared.domain.jobs.relatives import located
 from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState
 from shared.jobs.kinds import ENVIRONMENT, FLOW
-from shared.notices import forget_settled, one_row, readable
+from shared.notices import OUTAGE, forget_settled, one_row, readable, tell
 from shared.ports import Condition
 from shared.rows import instant
 from shared.services import Services
@@ -14,6 +17,9 @@ from shared.use_cases.start_remediation import complete_starts
 #: What ends each of these waits is another job: its wake-up may have died with a process.
 ENDED_BY_A_JOB = ("child", "parent")
 
+#: From then on people are told. The jobs go on waiting.
+LONG_OUTAGE = timedelta(hours=1)
+
 
 async def resend_overdue(services: Services) -> int:
     """Announce overdue rows anew, and make those that are missing; returns how many there were.
@@ -21,6 +27,7 @@ async def resend_overdue(services: Services) -> int:
     A row that cannot be read or worked on is told of, and holds up no other.
     """
     await forget_settled(services)
+    await _tell_of_outages(services)
     late = instant(services.now - services.settings.overdue_after)
     overdue = [Condition("due", "lt", late)]
     table, environment_jobs = services.tables.jobs, services.tables.environment_jobs
@@ -37,6 +44,14 @@ async def resend_overdue(services: Services) -> int:
             await ENVIRONMENT.wake(services, environment_jobs.address(late_job.item))
             count += 1
     return count + await complete_starts(services) + await _wake_settled(services)
+
+
+async def _tell_of_outages(services: Services) -> None:
+    """A service that is out for long may be one that the app is not let in to any more."""
+    for circuit in await open_circuits(services.tables):
+        if circuit.opened and services.now - circuit.opened > LONG_OUTAGE:
+            cause = f"{circuit.service} {circuit.place}: {circuit.reason}"
+            await tell(services, OUTAGE, services.tables.circuits.name_of(circuit), cause)
 
 
 async def _resend(services: Services, job: FlowJob) -> bool:

@@ -136,7 +136,8 @@ def _obey(job: FlowJob, services: Services) -> FlowJob:
 def _outcome(services: Services, job: FlowJob, err: Exception) -> FlowJob | None:
     """Return the row after an error; a swap that cannot go on has to bring the original back."""
     after = after_error(services, job, err)
-    if after and after.state is JobState.FAILED and job.reached is JobState.SWAPPING:
+    has_given_up = after is not None and after.due is None and isinstance(err, Transient)
+    if after and has_given_up and job.reached is JobState.SWAPPING:
         text = f"The swap failed: {after.reason}"
         return moved(job, JobState.ROLLING_BACK, text, now=services.now)
     return after

@@ -9,6 +9,7 @@ import pytest
 
 from shared.adapters.archive.blob import BlobArchive
 from shared.adapters.archive.folder import FolderArchive
+from shared.adapters.http.policies import NoCircuits
 from shared.errors import NotFound, Unreadable
 from shared.ports import Archive
 from tests.twins.memory_archive import MemoryArchive
@@ -33,7 +34,7 @@ async def archive(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
             name = f"archive-{os.getpid()}"
             container = ContainerClient.from_connection_string(connection, name)
             await container.create_container()
-            blobs = BlobArchive(container)
+            blobs = BlobArchive(container, NoCircuits())
             yield blobs
             await container.delete_container()
             await blobs.close()

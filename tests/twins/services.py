@@ -6,6 +6,7 @@ from shared.ports import CallerKind
 from shared.rows import Tables
 from shared.services import AssessmentPorts, Services
 from shared.settings import Settings
+from tests.twins.circuits import with_circuits
 from tests.twins.ports import Ports
 
 
@@ -22,6 +23,7 @@ def kinds_on(ports: KindPorts) -> dict[str, CallerKind]:
 def services_of(ports: Ports, *, settings: Settings | None = None) -> Services:
     """Return services on these ports: make them anew after a kill, as a new process would."""
     settings = settings or twin_settings()
+    ports = with_circuits(ports, settings)
     return Services(
         settings=settings,
         clock=ports.clock,

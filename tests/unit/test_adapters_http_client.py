@@ -6,10 +6,16 @@ from typing import Any
 import pytest
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
+from azure.core.rest import HttpRequest
 
 from shared.adapters.http.client import Call, HttpClient, Service
-from shared.errors import Refused, Throttled, Unavailable
-from tests.unit.adapter_wire import NumberedCredential, Scripted, ScriptedTransport
+from shared.errors import Refused, Throttled, Unauthorized, Unavailable
+from tests.unit.adapter_wire import (
+    NumberedCredential,
+    Scripted,
+    ScriptedResponse,
+    ScriptedTransport,
+)
 
 URL = "https://api.flow.microsoft.com/providers/x"
 NEXT = "https://emea.api.flow.microsoft.com/providers/x?$skiptoken=2"
@@ -97,26 +103,50 @@ async def test_a_refused_token_is_replaced_once_even_for_a_write() -> None:
     assert transport.requests[1].headers["Authorization"] == "Bearer token-2"
 
 
-async def test_a_token_refused_twice_is_a_refusal() -> None:
-    """A wrong audience does not loop."""
+async def test_a_new_token_is_one_that_the_credential_does_not_keep() -> None:
+    """Credentials give the token that they keep until it expires, revoked or not."""
+
+    class Keeping(NumberedCredential):
+        async def get_token(self, *scopes: str, claims: str | None = None, **_: Any) -> AccessToken:
+            if claims or not self.asked:
+                return await super().get_token(*scopes)
+            return AccessToken(f"token-{len(self.asked)}", 4_000_000_000)
+
+    transport = ScriptedTransport(Scripted(status=401), Scripted(), Scripted())
+    http, flow_service = HttpClient(transport), service(credential=Keeping())
+
+    await http.send(flow_service, READ)
+    await http.send(flow_service, READ)
+
+    tokens = [request.headers["Authorization"] for request in transport.requests]
+    assert tokens == ["Bearer token-2", "Bearer token-2", "Bearer token-2"]
+
+
+async def test_a_token_refused_twice_may_be_taken_later() -> None:
+    """A wrong audience does not loop, and what keeps tokens may give a new one before long."""
     transport = ScriptedTransport(Scripted(status=401), Scripted(status=401))
 
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Unauthorized) as caught:
         await HttpClient(transport).send(service(), READ)
 
-    assert caught.value.status == 401
+    assert caught.value.code == "Http401"
 
 
-async def test_a_token_that_cannot_be_had_is_a_refusal() -> None:
-    """An identity that is not set up needs a person."""
+@pytest.mark.parametrize(("status", "kind"), [(400, Unauthorized), (500, Unavailable)])
+async def test_a_token_that_cannot_be_had_may_be_had_later(
+    status: int, kind: type[Exception]
+) -> None:
+    """The sign-in service may say no, or be out."""
+    answer: Any = ScriptedResponse(HttpRequest("GET", URL), Scripted(status=status))
+    answer.reason = "of the script"
 
     class Broken(NumberedCredential):
         async def get_token(self, *scopes: str, **_: Any) -> AccessToken:
-            raise ClientAuthenticationError("no identity")
+            raise ClientAuthenticationError("no identity", response=answer)
 
     broken = Service(name="Dataverse", scope="https://x/.default", credential=Broken())
 
-    with pytest.raises(Refused, match="Dataverse"):
+    with pytest.raises(kind, match="Dataverse"):
         await HttpClient(ScriptedTransport()).send(broken, READ)
 
 

@@ -15,6 +15,7 @@ from shared.errors import (
     ProductError,
     Refused,
     Throttled,
+    Unauthorized,
     Unavailable,
 )
 
@@ -40,7 +41,7 @@ def wrapped(name: str, code: str, message: str = "inner") -> str:
     ("status", "kind"),
     [
         (400, Refused),
-        (401, Refused),
+        (401, Unauthorized),
         (403, Refused),
         (404, NotFound),
         (408, Unavailable),

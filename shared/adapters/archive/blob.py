@@ -10,6 +10,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 
 from shared.adapters.archive.names import check_name
+from shared.adapters.http.policies import Circuits
 from shared.errors import NotFound, Unavailable
 from shared.ports import Archive
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
 
 _CONTAINER = "archive"
+#: For people, when it is out.
+_NAME = "Archive"
 
 
 def blob_container(account: str, credential: AsyncTokenCredential) -> "ContainerClient":
@@ -29,9 +32,10 @@ def blob_container(account: str, credential: AsyncTokenCredential) -> "Container
 class BlobArchive(Archive):
     """`Archive` in a blob container, which is created with the infrastructure."""
 
-    def __init__(self, container: "ContainerClient") -> None:
+    def __init__(self, container: "ContainerClient", circuits: Circuits) -> None:
         """Use `container`, which this object closes."""
         self._container = container
+        self._circuits = circuits
 
     async def close(self) -> None:
         """Close the connections."""
@@ -41,21 +45,23 @@ class BlobArchive(Archive):
         """Keep `content` under `name` unless it is there; return where it stands."""
         check_name(name)
         blob = self._container.get_blob_client(name)
-        try:
-            await blob.upload_blob(content, overwrite=False)
-        except ResourceExistsError:
-            pass
-        except AzureError as err:
-            raise Unavailable(f"the archive takes nothing now: {err.message}") from err
+        async with self._circuits.calling(_NAME, "", name):
+            try:
+                await blob.upload_blob(content, overwrite=False)
+            except ResourceExistsError:
+                pass
+            except AzureError as err:
+                raise Unavailable(f"the archive takes nothing now: {err.message}") from err
         return f"{_CONTAINER}/{name}"
 
     async def get(self, name: str) -> bytes:
         """Return what was kept; raises `NotFound`."""
         check_name(name)
-        try:
-            stream = await self._container.download_blob(name)
-            return await stream.readall()
-        except ResourceNotFoundError as err:
-            raise NotFound(f"the archive holds nothing under {name}") from err
-        except AzureError as err:
-            raise Unavailable(f"the archive gives nothing now: {err.message}") from err
+        async with self._circuits.calling(_NAME, "", name):
+            try:
+                stream = await self._container.download_blob(name)
+                return await stream.readall()
+            except ResourceNotFoundError as err:
+                raise NotFound(f"the archive holds nothing under {name}") from err
+            except AzureError as err:
+                raise Unavailable(f"the archive gives nothing now: {err.message}") from err

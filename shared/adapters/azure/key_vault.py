@@ -65,5 +65,5 @@ class VaultContents:
 
         credential = self._service.credential
         assert credential is not None  # what the client wants; the pipeline is what uses it
-        async with self._http.calling(self._service) as pipeline:
+        async with self._http.calling(self._service, vault_url) as pipeline:
             yield KeyClient(vault_url, credential, api_version=_API_VERSION, pipeline=pipeline)

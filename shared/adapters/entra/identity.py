@@ -75,13 +75,18 @@ class OperatorCredential:
         self._client: PublicClientApplication | None = None
         self._lock = asyncio.Lock()
 
-    async def get_token(self, *scopes: str, **_options: Any) -> AccessToken:
-        """Return a token; raises `Blocked` where the operator has to sign in again."""
+    async def get_token(
+        self, *scopes: str, claims: str | None = None, **_options: Any
+    ) -> AccessToken:
+        """Return a token; raises `Blocked` where the operator has to sign in again.
+
+        With any `claims` it is a new one: a service has refused the one that is kept.
+        """
         async with self._lock:
-            found = await self._silently(scopes)
+            found = await self._silently(scopes, is_new=claims is not None)
             if "access_token" not in found:
                 await self._load()  # somebody may have signed in since this process read it
-                found = await self._silently(scopes)
+                found = await self._silently(scopes, is_new=claims is not None)
             await self._save()
         if "access_token" not in found:
             raise self._no_token(str(found.get("error")))
@@ -131,13 +136,18 @@ class OperatorCredential:
         """Close."""
         await self.close()
 
-    async def _silently(self, scopes: tuple[str, ...]) -> dict[str, Any]:
+    async def _silently(self, scopes: tuple[str, ...], *, is_new: bool) -> dict[str, Any]:
         account = await self._account()
         if account is None:
             return {"error": "no account"}
         client = await self._ready()
         found = await _in_thread(
-            partial(client.acquire_token_silent_with_error, list(scopes), account=account)
+            partial(
+                client.acquire_token_silent_with_error,
+                list(scopes),
+                account=account,
+                force_refresh=is_new,
+            )
         )
         return found or {"error": "no token"}
 

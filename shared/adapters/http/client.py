@@ -9,6 +9,7 @@ of one list, which would otherwise never end.
 
 import asyncio
 import json
+import re
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -21,7 +22,6 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from azure.core.pipeline import AsyncPipeline
 from azure.core.pipeline.policies import (
-    AsyncBearerTokenCredentialPolicy,
     AsyncHTTPPolicy,
     RequestIdPolicy,
     SansIOHTTPPolicy,
@@ -31,15 +31,24 @@ from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from shared.adapters.http.errors import FailedAnswer, error_of
-from shared.adapters.http.policies import IS_REPEATABLE, Budget, CountedCalls, SecondTry
+from shared.adapters.http.policies import (
+    IS_REPEATABLE,
+    Budget,
+    Circuits,
+    CountedCalls,
+    NoCircuits,
+    RenewedToken,
+    SecondTry,
+)
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import ProductError, Refused, Throttled, Unavailable
+from shared.errors import ProductError, Throttled, Unauthorized, Unavailable
 
 _CALL_SECONDS = 20.0
 #: How long the pages of one list may wait for a budget, all together.
 _PATIENCE = timedelta(minutes=4)
 _MICROSOFT = ("azure.com", "azure.net", "dynamics.com", "microsoft.com", "powerplatform.com")
 _USER_AGENT = "cmk-flow-remediation"
+_ENVIRONMENT = re.compile(r"/environments/([^/]+)", re.IGNORECASE)
 _UNTOLD_WAIT = timedelta(seconds=10)  # where a refusal names no time
 
 type _Policy = AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse] | SansIOHTTPPolicy[Any, Any]
@@ -85,9 +94,14 @@ class Answer:
 class HttpClient:
     """Sends calls to services; shared by all adapters of a process."""
 
-    def __init__(self, transport: AsyncHttpTransport[HttpRequest, AsyncHttpResponse]) -> None:
-        """Use `transport`, which this object closes."""
+    def __init__(
+        self,
+        transport: AsyncHttpTransport[HttpRequest, AsyncHttpResponse],
+        circuits: Circuits | None = None,
+    ) -> None:
+        """Use `transport`, which this object closes; without circuits every call is made."""
         self._transport = transport
+        self._circuits = circuits or NoCircuits()
         self._pipelines: dict[Service, AsyncPipeline[HttpRequest, AsyncHttpResponse]] = {}
         #: Requests that went out, by service.
         self.calls: Counter[str] = Counter()
@@ -106,38 +120,47 @@ class HttpClient:
             json=call.body,
         )
         repeatable = call.method == "GET" if call.is_repeatable is None else call.is_repeatable
-        async with self.calling(service) as pipeline:
+        async with self.calling(service, call.url) as pipeline:
             ran = await pipeline.run(request, **{IS_REPEATABLE: repeatable})
-        response = ran.http_response
-        if response.status_code < 400:
-            return Answer(
-                status=response.status_code, headers=response.headers, body=response.content
-            )
-        raise await self._error_of(service, response)
+            response = ran.http_response
+            if response.status_code >= 400:
+                raise await self._error_of(service, response)
+        return Answer(status=response.status_code, headers=response.headers, body=response.content)
 
     @asynccontextmanager
     async def calling(
-        self, service: Service
+        self, service: Service, url: str
     ) -> AsyncGenerator[AsyncPipeline[HttpRequest, AsyncHttpResponse]]:
         """Give the service's pipeline for one call, within its time, and translate what it raises.
 
-        An SDK's client that runs on this pipeline thus raises what `send` raises.
+        An SDK's client that runs on this pipeline thus raises what `send` raises. Without a call,
+        raises `OutOfService` while the service is.
         """
-        try:
-            async with asyncio.timeout(_CALL_SECONDS):
-                yield self._pipeline(service)
-        except TimeoutError:
-            raise Unavailable(f"{service.name}: no answer in time") from None
-        except ClientAuthenticationError as err:
+        parts = urlsplit(url)
+        found = _ENVIRONMENT.search(parts.path)
+        place = found[1].lower() if found else parts.hostname or ""
+        async with self._circuits.calling(service.name, place, parts.path):
+            try:
+                async with asyncio.timeout(_CALL_SECONDS):
+                    yield self._pipeline(service)
+            except TimeoutError:
+                raise Unavailable(f"{service.name}: no answer in time") from None
+            except HttpResponseError as err:
+                raise await self._refused(service, err) from None
+            except AzureError as err:  # no connection, or none that lasted; its text names the host
+                raise Unavailable(redact(f"{service.name}: {err.message}")) from None
+
+    async def _refused(self, service: Service, err: HttpResponseError) -> ProductError:
+        """Return what an error of an SDK's client, or of a credential, means."""
+        response = cast("AsyncHttpResponse | None", err.response)
+        status = response.status_code if response is not None else 0
+        if isinstance(err, ClientAuthenticationError):
             text = redact(f"{service.name}: no access token: {err.message}")
-            raise Refused(text, code="AuthenticationFailed", status=401) from None
-        except HttpResponseError as err:
-            response = cast("AsyncHttpResponse | None", err.response)
-            if response is not None and response.status_code >= 400:
-                raise await self._error_of(service, response) from None
-            raise Unavailable(redact(f"{service.name}: {err.message}")) from None
-        except AzureError as err:  # no connection, or none that lasted; its text names the host
-            raise Unavailable(redact(f"{service.name}: {err.message}")) from None
+            is_no = 400 <= status < 500 and status != 429
+            return Unauthorized(text, code="AuthenticationFailed") if is_no else Unavailable(text)
+        if response is not None and status >= 400:
+            return await self._error_of(service, response)
+        return Unavailable(redact(f"{service.name}: {err.message}"))
 
     async def items(
         self, service: Service, call: Call, *, member: str = "value", link: str = "nextLink"
@@ -205,8 +228,7 @@ class HttpClient:
                 CountedCalls(service.name, service.budget, self.calls),
             ]
             if service.credential:
-                token = AsyncBearerTokenCredentialPolicy(service.credential, service.scope)
-                policies.insert(-1, token)
+                policies.insert(-1, RenewedToken(service.credential, service.scope))
             self._pipelines[service] = AsyncPipeline(self._transport, policies=policies)
         return self._pipelines[service]
 

@@ -24,6 +24,7 @@ from shared.errors import (
     Refused,
     Throttled,
     Transient,
+    Unauthorized,
     Unavailable,
 )
 
@@ -31,6 +32,8 @@ from shared.errors import (
 _DUPLICATE = "0x80040237"
 #: Answers that a later try may not give (the official Terraform client's list, §1.3).
 _UNAVAILABLE = frozenset({408, 425, 499})
+#: Those in which a gateway speaks for a service that says nothing.
+_UNANSWERED = frozenset({408, 499, 502, 503, 504})
 _WRITES = frozenset({"PATCH", "POST", "PUT"})
 _MIGRATION = re.compile("migrat", re.IGNORECASE)
 _BUSY = re.compile("another *operation", re.IGNORECASE)
@@ -87,7 +90,9 @@ def _transient(answer: FailedAnswer, reason: _Reason, text: str) -> Transient | 
         return Throttled(text, retry_after=wait)
     is_busy = answer.status == 409 and (_BUSY.search(reason.code) or _BUSY.search(reason.message))
     if max(statuses) >= 500 or statuses & _UNAVAILABLE or is_busy:
-        return Unavailable(text, retry_after=wait)
+        return Unavailable(text, retry_after=wait, of_object=not statuses & _UNANSWERED)
+    if 401 in statuses:
+        return Unauthorized(f"{text} ({reason.code})", code=reason.code)
     return None
 
 

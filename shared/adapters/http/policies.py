@@ -1,15 +1,16 @@
-"""What happens to each request on its way out: counting, the budget of calls, a second try."""
+"""What happens to each request on its way out: budget and count, token, second try."""
 
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from azure.core.pipeline import PipelineRequest, PipelineResponse
-from azure.core.pipeline.policies import AsyncHTTPPolicy
+from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy, AsyncHTTPPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 _log = logging.getLogger(__name__)
@@ -33,11 +34,25 @@ class Budget(Protocol):
         """Let nobody call for a while: the service has asked for that."""
 
 
-class SecondTry(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
-    """Makes a call once more: after a 401 with a new token, after a fault if that is harmless.
+class Circuits(Protocol):
+    """Says whether a service is worth calling now."""
 
-    A refused token means that nothing was done, so even a write is sent again. 429 is never tried
-    again here: the budget of calls decides when.
+    def calling(self, service: str, place: str, target: str) -> AbstractAsyncContextManager[None]:
+        """Make one call inside; raises `OutOfService` instead while the service is out."""
+
+
+class NoCircuits:
+    """Lets every call be made."""
+
+    def calling(self, service: str, place: str, target: str) -> AbstractAsyncContextManager[None]:  # noqa: ARG002
+        """Make one call inside."""
+        return nullcontext()
+
+
+class SecondTry(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
+    """Makes a call once more after a fault, if that is harmless.
+
+    429 is never tried again here: the budget of calls decides when.
     """
 
     def __init__(self, sleep: Callable[[float], Awaitable[None]]) -> None:
@@ -57,14 +72,29 @@ class SecondTry(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
             why = type(err).__name__
         else:
             status = response.http_response.status_code
-            if status == 401:
-                return await self.next.send(request)
             if not is_repeatable or status not in _RETRIED:
                 return response
             why = str(status)
         host = urlsplit(request.http_request.url).hostname
         _log.warning("call_repeated", extra={"host": host, "why": why})
         await self._sleep(_PAUSE_SECONDS)
+        return await self.next.send(request)
+
+
+class RenewedToken(AsyncBearerTokenCredentialPolicy[HttpRequest, AsyncHttpResponse]):
+    """Gives a call its access token, and a new one where that is refused.
+
+    Credentials keep tokens until shortly before they expire and give the same one again, revoked
+    or not. Asked with claims they go past what they keep, as after a claims challenge. A refused
+    token means that nothing was done, so even a write is sent again.
+    """
+
+    async def send(self, request: _Request) -> _Response:
+        """Send the request on, once or twice."""
+        response = await super().send(request)
+        if response.http_response.status_code != 401:
+            return response
+        await self.authorize_request(request, *self._scopes, claims="{}")
         return await self.next.send(request)
 
 

@@ -20,10 +20,10 @@ def wait_after(
     return max(min(doubled, longest), asked or timedelta(0))
 
 
-def spread(wait: timedelta, key: str) -> timedelta:
-    """Return a wait that is longer by up to a tenth, always by the same for the same key.
+def spread(wait: timedelta, key: str, share: float = _SPREAD) -> timedelta:
+    """Return a wait that is longer by up to a `share` of it, always by the same for the same key.
 
     What waits for the same thing then does not come back at the same moment.
     """
     fraction = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4]) / 2**32
-    return max(wait, _LEAST) + wait * _SPREAD * fraction
+    return max(wait, _LEAST) + wait * share * fraction

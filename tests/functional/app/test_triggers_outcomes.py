@@ -57,7 +57,7 @@ async def deliver(story: Story, error: Exception, message: Delivered | None = No
     await settle(story.services, delivery_of(received, KEY_EVENTS), failing(error))
 
 
-@pytest.mark.parametrize("error", [Unavailable(), Conflict()], ids=["transient", "conflict"])
+@pytest.mark.parametrize("error", [Transient(), Conflict()], ids=["transient", "conflict"])
 async def test_a_passing_failure_is_tried_again_with_a_growing_wait(
     story: Story, error: Exception
 ) -> None:
@@ -77,6 +77,21 @@ async def test_a_passing_failure_is_tried_again_with_a_growing_wait(
     (parked,) = story.twins.messages.waiting(PARKED)
     assert "Tried 9 times" in str(parked.body["reason"])
     assert parked.body["message_id"] == "m-1"
+
+
+async def test_an_event_outlasts_an_outage_of_three_days(story: Story) -> None:
+    """Nothing brings it again, and what the app stands on may be out like anything else."""
+    start = story.world.clock.now()
+    await deliver(story, Unavailable())
+    tries = 0
+    while not story.twins.messages.waiting(PARKED):
+        tries += 1
+        message = max(story.twins.messages.waiting(KEY_EVENTS), key=lambda one: one.due)
+        story.world.clock.advance_to(message.due)
+        await deliver(story, Unavailable(), message)
+
+    assert timedelta(days=3) < story.world.clock.now() - start < timedelta(days=3, hours=1)
+    assert tries < 450
 
 
 async def test_the_wait_that_the_other_side_asks_for_is_kept(story: Story) -> None:

@@ -1,0 +1,164 @@
+"""When a service counts as out, who tries it, and when it is back."""
+
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from shared.circuits import Circuits, open_circuits
+from shared.errors import NotFound, OutOfService, ProductError, Throttled, Unavailable
+from shared.rows import Tables
+from shared.settings import Settings
+from tests.twins.clock import ManualClock
+from tests.twins.memory_store import MemoryStore
+
+SECOND = timedelta(seconds=1)
+
+
+class World:
+    """A service, and two instances that call it."""
+
+    def __init__(self) -> None:
+        self.clock, self.tables = ManualClock(), Tables(MemoryStore())
+        self.one, self.other = self.instance(), self.instance()
+        #: Calls that reached the service.
+        self.calls = 0
+
+    def instance(self) -> Circuits:
+        """Return the circuits of a process that has met nothing yet."""
+        return Circuits(self.tables, self.clock, Settings(tenant_id="tests", outage_after=5))
+
+    async def call(
+        self, circuits: Circuits, error: ProductError | None = None, *, target: str = "a flow"
+    ) -> None:
+        """Make a call; raises what comes of it."""
+        async with circuits.calling("Flow service", "environment", target):
+            self.calls += 1
+            if error:
+                raise error
+
+    async def fail(self, circuits: Circuits, times: int, *, of_object: bool = False) -> None:
+        """Make calls on one thing that fail, one a second."""
+        for _ in range(times):
+            self.clock.advance(SECOND)
+            with pytest.raises(Unavailable):
+                await self.call(circuits, Unavailable("nothing heard", of_object=of_object))
+
+
+@pytest.fixture
+def world() -> World:
+    """Return a service that is well."""
+    return World()
+
+
+async def test_calls_without_an_answer_in_a_row_open_the_circuit(world: World) -> None:
+    """The fifth one; then nobody calls, and what waits learns until when."""
+    await world.fail(world.one, 4)
+    assert await open_circuits(world.tables) == []
+
+    await world.fail(world.one, 1)
+    with pytest.raises(OutOfService, match=r"Flow service \(environment\) is out: nothing heard"):
+        await world.call(world.one)
+
+    assert world.calls == 5
+    (circuit,) = await open_circuits(world.tables)
+    assert circuit.probe_at == world.clock.now() + 30 * SECOND
+
+
+async def test_an_answer_in_between_ends_the_row(world: World) -> None:
+    """A refusal is an answer too: the service works."""
+    await world.fail(world.one, 4)
+    with pytest.raises(NotFound):
+        await world.call(world.one, NotFound("no such flow"))
+    await world.fail(world.one, 4)
+
+    await world.call(world.one)
+
+    assert await world.tables.circuits.all() == []
+
+
+async def test_failures_that_are_far_apart_are_not_in_a_row(world: World) -> None:
+    """What was hours ago says nothing of now."""
+    for _ in range(10):
+        await world.fail(world.one, 1)
+        world.clock.advance(timedelta(hours=1))
+
+    assert await open_circuits(world.tables) == []
+
+
+async def test_a_fault_with_one_thing_opens_no_circuit(world: World) -> None:
+    """However often: it is that thing's own. The same with three things is the service's."""
+    await world.fail(world.one, 20, of_object=True)
+    assert await open_circuits(world.tables) == []
+
+    for target in ("another flow", "a third flow"):
+        with pytest.raises(Unavailable):
+            await world.call(world.one, Unavailable("500", of_object=True), target=target)
+
+    assert len(await open_circuits(world.tables)) == 1
+
+
+async def test_too_many_calls_say_nothing_of_the_service(world: World) -> None:
+    """They are neither its failure nor its answer."""
+    await world.fail(world.one, 4)
+    with pytest.raises(Throttled):
+        await world.call(world.one, Throttled())
+    await world.fail(world.one, 1)
+
+    assert len(await open_circuits(world.tables)) == 1
+
+
+async def test_another_instance_learns_of_it_by_one_call(world: World) -> None:
+    """A process asks nobody before it has met a failure; then it knows what the others know."""
+    await world.fail(world.one, 5)
+
+    with pytest.raises(OutOfService):
+        await world.call(world.other, Unavailable("nothing heard"))
+    with pytest.raises(OutOfService):
+        await world.call(world.other)
+
+    assert world.calls == 6
+
+
+async def test_one_call_tries_a_service_that_is_out_and_the_next_try_is_later(world: World) -> None:
+    """30 seconds, then twice as long each time, up to ten minutes, whoever tries."""
+    await world.fail(world.one, 5)
+    with pytest.raises(OutOfService):
+        await world.call(world.other, Unavailable("nothing heard"))
+    began, tries = world.clock.now(), []
+    world.calls = 0
+
+    for _ in range(3600):
+        world.clock.advance(SECOND)
+        before = world.calls
+        for circuits in (world.one, world.other):
+            with pytest.raises(OutOfService):
+                await world.call(circuits, Unavailable("nothing heard"))
+        tries += [(world.clock.now() - began) // SECOND] * (world.calls - before)
+
+    gaps = [late - early for early, late in pairwise(tries)]
+    assert tries[0] == 30
+    assert gaps[:4] == [60, 120, 240, 480]
+    assert set(gaps[4:]) == {600}
+
+
+async def test_the_first_answer_closes_the_circuit_for_all(world: World) -> None:
+    """The other instance calls again when it would have asked anyway."""
+    await world.fail(world.one, 5)
+    with pytest.raises(OutOfService):
+        await world.call(world.other, Unavailable("nothing heard"))
+    world.clock.advance(30 * SECOND)
+
+    await world.call(world.one)
+    await world.call(world.one)
+    await world.call(world.other)
+
+    assert await world.tables.circuits.all() == []
+
+
+async def test_another_place_of_the_service_is_another_circuit(world: World) -> None:
+    """One environment may be out while the others are well."""
+    await world.fail(world.one, 5)
+
+    async with world.one.calling("Flow service", "another environment", "a flow"):
+        pass
