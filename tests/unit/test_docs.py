@@ -16,9 +16,8 @@ from local_cloud.tenant.core.assumptions import Assumptions
 from shared import errors
 from shared.domain import events
 from shared.domain.jobs import refusals
-from shared.domain.jobs.job import JobState, Pattern, RollbackStage
+from shared.domain.jobs.job import Pattern, RollbackStage
 from shared.domain.plans.mmk_reason import MmkReason
-from shared.domain.plans.remediation import EnvironmentJobState
 from shared.kinds import kinds_in
 from shared.rows import Tables
 from shared.settings import Settings
@@ -171,10 +170,10 @@ def test_every_refusal_without_a_published_code_is_among_what_to_check() -> None
     assert {code for code in guesses if f"`{code}`" not in text} == set()
 
 
-def test_every_state_is_in_the_pictures() -> None:
-    """States of flow jobs and environment jobs, patterns, stages of a rollback, tables."""
+def test_every_pattern_stage_and_table_is_described() -> None:
+    """Patterns, stages of a rollback, tables; states: tests/unit/test_state_pictures.py."""
     text = page("architecture.md")
-    words = [*JobState, *Pattern, *RollbackStage, *EnvironmentJobState]
+    words = [*Pattern, *RollbackStage]
     tables = [field.name.replace("_", "") for field in fields(Tables) if not field.init]
 
     assert [word for word in [*words, *tables] if not re.search(rf"\b{word}\b", text)] == []

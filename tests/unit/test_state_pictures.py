@@ -1,0 +1,62 @@
+"""The pictures of docs/architecture.md show where each state leads, as the tables say it."""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.domain.jobs.deletion_states import DELETION_STATES, DeletionState
+from shared.domain.jobs.environment_states import ENVIRONMENT_STATES, EnvironmentJobState
+from shared.domain.jobs.flow_states import FLOW_STATES, JobState
+from shared.domain.jobs.state_table import StateFacts, check_transition
+
+PAGE = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
+
+type Edge = tuple[str, str]
+
+
+def edges_in(picture: str) -> set[Edge]:
+    """Return what leads to what; what leads from a group leads from each state that it holds."""
+    groups: dict[str, set[str]] = {}
+    edges: set[Edge] = set()
+    inside = ""
+    for line in map(str.strip, picture.splitlines()):
+        if group := re.fullmatch(r'state ".+" as (\w+) \{', line):
+            inside = group[1]
+            groups[inside] = set()
+        elif line == "}":
+            inside = ""
+        elif edge := re.match(r"(\w+) --> (\w+)", line):
+            edges.add((edge[1], edge[2]))
+            if inside:
+                groups[inside] |= {edge[1], edge[2]}
+    return {(state, after) for before, after in edges for state in groups.get(before, {before})}
+
+
+@pytest.mark.parametrize(
+    ("title", "states", "table"),
+    [
+        ("A flow job", JobState, FLOW_STATES),
+        ("An environment job", EnvironmentJobState, ENVIRONMENT_STATES),
+        ("A delete of a retired original", DeletionState, DELETION_STATES),
+    ],
+)
+def test_a_picture_shows_the_transitions_of_its_table(
+    title: str, states: type[StrEnum], table: Mapping[Any, StateFacts[Any]]
+) -> None:
+    """All of them and no other, but for pauses: of those it shows what it likes."""
+    section = PAGE.partition(f"## {title}\n")[2]
+    picture = section.partition("```mermaid\nstateDiagram-v2\n")[2].partition("```")[0]
+    drawn = {(states(before), states(after)) for before, after in edges_in(picture)}
+    pauses = {state for state in states if table[state].is_pause}
+
+    for before, after in drawn:
+        check_transition(table, before, after)
+    assert {edge for edge in drawn if edge[1] not in pauses} == {
+        (before, after) for before in states for after in states if table[before].leads_to(after)
+    }
+    named = set(re.findall(r"\w+", section.partition("\n## ")[0]))
+    assert [state for state in states if state not in named] == []
