@@ -31,6 +31,11 @@ class ReportedFlow:
     workflow_id: str | None
     state: FlowState | None
 
+    @property
+    def identity(self) -> str:
+        """Return the id to look for in Dataverse: flows outside solutions name no row (§5.2)."""
+        return (self.workflow_id or self.flow_name).lower()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowDetail:

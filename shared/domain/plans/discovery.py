@@ -127,14 +127,9 @@ def is_stale(parts: Iterable[DiscoveredPart], now: datetime) -> bool:
 
 
 def reported_in(parts: Iterable[DiscoveredPart], source: Source) -> dict[str, ReportedFlow]:
-    """Return the flows that a source of the flow service lists, by `identity_of`."""
+    """Return the flows that a source of the flow service lists, by `identity`."""
     pages = whole_pages(parts, source)
-    return {identity_of(flow): flow for part in pages for flow in part.reported}
-
-
-def identity_of(flow: ReportedFlow) -> str:
-    """Return the id to look for in Dataverse: flows outside solutions name no row (§5.2)."""
-    return (flow.workflow_id or flow.flow_name).lower()
+    return {flow.identity: flow for part in pages for flow in part.reported}
 
 
 def known_in(parts: Iterable[DiscoveredPart]) -> dict[str, KnownFlow]:

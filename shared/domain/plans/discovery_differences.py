@@ -110,5 +110,5 @@ def _name(flow: ReportedFlow | KnownFlow, details: Mapping[str, str]) -> str:
     ids = f"flow {flow.flow_name}"
     if flow.workflow_id and flow.workflow_id.lower() != flow.flow_name.lower():
         ids = f"{ids}, workflow {flow.workflow_id}"
-    detail = details.get((flow.workflow_id or flow.flow_name).lower())
+    detail = details.get(flow.identity)
     return f"{flow.display_name} ({ids}{': ' + detail if detail else ''})"

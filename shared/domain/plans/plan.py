@@ -4,14 +4,14 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from shared.domain.conversions.conversion import Edit
-from shared.domain.conversions.proposal import Proposal, possible_edits
+from shared.domain.conversions.proposal import possible_edits
 from shared.domain.definitions.flow_definition import DefinitionFormat
 from shared.domain.definitions.flow_summary import FlowSummary
 from shared.domain.definitions.trigger_kinds import TriggerCategory
-from shared.domain.jobs.job import FlowJob, JobState, Pattern
+from shared.domain.jobs.job import FlowJob, JobState, Pattern, pattern_of
 from shared.domain.jobs.refusals import DEFINITION_NOT_SHOWN, instruction_for
 from shared.domain.plans.dependency_graph import DependencyGraph
-from shared.domain.plans.discovery import NOT_SHOWN
+from shared.domain.plans.discovery import NOT_SHOWN, HeldBackFlow
 from shared.domain.plans.mmk_reason import MmkReason
 from shared.domain.plans.mmk_rule import explain, explain_listed
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
@@ -22,19 +22,14 @@ from shared.domain.plans.preparation import edited, prepared, to_be_named, with_
 class Candidate:
     """One flow that stays on Microsoft's key, as it was found."""
 
-    workflow_id: str
-    flow_name: str
-    display_name: str
-    is_on: bool
-    is_managed: bool
-    in_solution: bool
-    definition: FlowSummary | None
-    problem: str
-    digest: str
+    flow: HeldBackFlow
     #: The job that exists for it, if any.
     job: FlowJob | None
-    #: What a conversion would change, where that is known already.
-    proposal: Proposal | None = None
+
+    @property
+    def ids(self) -> set[str]:
+        """Return what people may name it by, in lower case."""
+        return {self.flow.workflow_id, self.flow.flow_name.lower()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +47,7 @@ class Request:
     has_dataverse: bool = True
 
 
-def make_plan(
+def decide(
     request: Request, candidates: Collection[Candidate], graph: DependencyGraph
 ) -> list[PlanItem]:
     """Return one item for each candidate in scope, children before parents.
@@ -60,7 +55,7 @@ def make_plan(
     A flow comes with its family: parents and children that stay on Microsoft's key as well. To
     prepare, no flow needs another.
     """
-    by_id = {candidate.workflow_id: candidate for candidate in candidates}
+    by_id = {candidate.flow.workflow_id: candidate for candidate in candidates}
     scope = _scope(request, by_id, graph)
     in_cycle = {flow: cycle for cycle in graph.cycles for flow in cycle}
     items: dict[str, PlanItem] = {}
@@ -69,8 +64,8 @@ def make_plan(
             continue
         candidate = by_id[workflow_id]
         item = _item(request, candidate, graph, by_id)
-        item = _decide(request, candidate, item, in_cycle, by_id)
-        item = with_proposal(item, candidate.proposal) if candidate.proposal else item
+        item = _with_action(request, candidate, item, in_cycle, by_id)
+        item = with_proposal(item, candidate.flow.proposal) if candidate.flow.proposal else item
         items[workflow_id] = _blocked_by_child(item, items, by_id)
     return _limited(request, items, graph)
 
@@ -81,9 +76,9 @@ def _scope(
     if not request.flow_ids:
         return frozenset(by_id)
     named = {
-        candidate.workflow_id
+        candidate.flow.workflow_id
         for candidate in by_id.values()
-        if {candidate.workflow_id, candidate.flow_name.lower()} & request.flow_ids
+        if candidate.ids & request.flow_ids
     }
     if request.is_preparation:
         return frozenset(named)
@@ -110,45 +105,40 @@ def _item(
     graph: DependencyGraph,
     by_id: Mapping[str, Candidate],
 ) -> PlanItem:
-    definition = candidate.definition
-    flow = candidate.workflow_id
+    flow, definition = candidate.flow, candidate.flow.definition
     category = definition.category if definition else TriggerCategory.NONE
     reasons: tuple[MmkReason, ...] = (MmkReason.UNEXPLAINED,)
-    explanation = candidate.problem
+    explanation = flow.problem
     if definition:
         assessment = explain_listed(
             definition,
             explain(
                 definition,
-                in_solution=candidate.in_solution,
+                in_solution=flow.in_solution,
                 held_back_children=by_id.keys(),
             ),
         )
         reasons, explanation = assessment.reasons, assessment.text
-    if not candidate.is_on:
-        pattern = Pattern.OFF
-    else:
-        pattern = Pattern.SWAP if category.is_self_starting else Pattern.CALLED
     return PlanItem(
         environment_job_id=request.environment_job_id,
-        workflow_id=flow,
-        flow_name=candidate.flow_name,
-        display_name=candidate.display_name,
+        workflow_id=flow.workflow_id,
+        flow_name=flow.flow_name,
+        display_name=flow.display_name,
         category=category,
         trigger_name=definition.trigger_name if definition else "",
         has_trigger_url=category.has_callback_url,
-        in_solution=candidate.in_solution,
-        pattern=pattern,
-        is_on=candidate.is_on,
+        in_solution=flow.in_solution,
+        pattern=pattern_of(category, is_on=flow.is_on),
+        is_on=flow.is_on,
         reasons=tuple(str(reason) for reason in reasons),
         action=PlannedAction.COPY,
         explanation=explanation,
-        digest=candidate.digest,
-        children=_among(graph.children_of(flow), by_id),
+        digest=flow.digest,
+        children=_among(graph.children_of(flow.workflow_id), by_id),
         embedded_connections=_bindable(definition),
-        parents=_among(graph.parents_of(flow), by_id),
+        parents=_among(graph.parents_of(flow.workflow_id), by_id),
         http_hosts=definition.http_hosts if definition else (),
-        edits=possible_edits(definition, in_solution=candidate.in_solution) if definition else (),
+        edits=possible_edits(definition, in_solution=flow.in_solution) if definition else (),
     )
 
 
@@ -160,7 +150,7 @@ def _bindable(definition: FlowSummary | None) -> tuple[str, ...]:
     return tuple(label for label in definition.embedded_connections if label not in custom)
 
 
-def _decide(
+def _with_action(
     request: Request,
     candidate: Candidate,
     item: PlanItem,
@@ -168,10 +158,10 @@ def _decide(
     by_id: Mapping[str, Candidate],
 ) -> PlanItem:
     job, named = candidate.job, _is_named(request, candidate)
-    if {candidate.workflow_id, candidate.flow_name.lower()} & request.excluded:
+    if candidate.ids & request.excluded:
         return _leave(item, "An administrator excluded it.")
     if job and job.state is JobState.RETIRED:
-        back = " Its original was turned on again: turn it off." if candidate.is_on else ""
+        back = " Its original was turned on again: turn it off." if candidate.flow.is_on else ""
         return _leave(item, f"Its copy is in place and the original is retired.{back}")
     if job and job.is_undone and not named:
         return _leave(item, f"Its job was {job.state}; name the flow to start again.")
@@ -206,13 +196,13 @@ def _refusal(
     by_id: Mapping[str, Candidate],
 ) -> tuple[str, str] | None:
     """Return why a person has to act first, and what to do; None: the app can do it."""
-    definition = candidate.definition
+    definition = candidate.flow.definition
     if definition is None:
         remedy = "Open the flow in Power Automate and save it once; then run again."
-        if candidate.problem == NOT_SHOWN:
+        if candidate.flow.problem == NOT_SHOWN:
             remedy = instruction_for(DEFINITION_NOT_SHOWN)
-        return (f"Its definition cannot be read: {candidate.problem}", remedy)
-    if candidate.is_managed:
+        return (f"Its definition cannot be read: {candidate.flow.problem}", remedy)
+    if candidate.flow.is_managed:
         return (
             "It is part of a managed solution.",
             "Copy it in the source environment, release the solution, then run again.",
@@ -227,10 +217,10 @@ def _refusal(
             "Its environment has no Dataverse, by which flows are copied and changed.",
             "Add a Dataverse database to the environment, then run again; or copy it by hand.",
         )
-    if candidate.workflow_id in in_cycle and not request.is_preparation:
+    if candidate.flow.workflow_id in in_cycle and not request.is_preparation:
         members = ", ".join(
-            by_id[flow].display_name if flow in by_id else flow
-            for flow in in_cycle[candidate.workflow_id]
+            by_id[flow].flow.display_name if flow in by_id else flow
+            for flow in in_cycle[candidate.flow.workflow_id]
         )
         return (
             f"These flows run one another in a circle: {members}.",
@@ -255,8 +245,8 @@ def _blocked_by_child(
             return replace(
                 item,
                 action=PlannedAction.BLOCKED,
-                explanation=f"Its child flow {by_id[child].display_name} is not copied.",
-                instruction=f"Settle {by_id[child].display_name} first, then run again.",
+                explanation=f"Its child flow {by_id[child].flow.display_name} is not copied.",
+                instruction=f"Settle {by_id[child].flow.display_name} first, then run again.",
             )
     return item
 
@@ -283,4 +273,4 @@ def _leave(item: PlanItem, why: str) -> PlanItem:
 
 
 def _is_named(request: Request, candidate: Candidate) -> bool:
-    return bool({candidate.workflow_id, candidate.flow_name.lower()} & request.flow_ids)
+    return bool(candidate.ids & request.flow_ids)

@@ -5,17 +5,16 @@ flow, which an administrator may read (contract §5.7). Where no id is known, or
 end, the flow's callers may be more than are shown, and the assessment says so.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from shared.domain.assessment.assessment import AssessedCaller, AssessedFlow
 from shared.domain.assessment.facts import NoAnswer
 from shared.domain.environment import Environment
-from shared.domain.flow import RUN_HISTORY
-from shared.errors import NotFound
 from shared.ports import Condition
 from shared.services import Services
 from shared.steps.ask import ask
+from shared.steps.flows.calling_places import places_calling, url_id_of_runs
 from shared.steps.moving_callers.search_callers import Searched
 
 _NO_RUN = "no run of the last 28 days shows its URL"
@@ -34,7 +33,8 @@ async def find_assessed_callers(
     for flow in flows:
         url_id, why = url_ids.get(flow.workflow_id, ""), ""
         if flow.has_trigger_url and not url_id and silent is None:
-            answer = await ask(_url_id(services, environment.id, flow))
+            name = flow.flow_name or flow.workflow_id
+            answer = await ask(url_id_of_runs(services, environment.id, name))
             if isinstance(answer, NoAnswer):
                 # One refusal is enough: the budget is the same for the others.
                 silent = answer
@@ -46,7 +46,7 @@ async def find_assessed_callers(
         found.append(
             replace(
                 flow,
-                callers=await _callers(services, environment, searched, (flow.workflow_id, url_id)),
+                callers=await _callers(services, environment, searched, flow, url_id),
                 callers_gap=" ".join([*missing, *searched.gaps]),
             )
         )
@@ -54,21 +54,21 @@ async def find_assessed_callers(
 
 
 async def _callers(
-    services: Services, environment: Environment, searched: Searched, holds: Collection[str]
+    services: Services,
+    environment: Environment,
+    searched: Searched,
+    flow: AssessedFlow,
+    url_id: str,
 ) -> tuple[AssessedCaller, ...]:
-    """Return the places that the search found for a flow's id (the first) and its URL's."""
-    flow_id = next(iter(holds))
-    found: dict[str, AssessedCaller] = {}
-    for held in filter(None, holds):
-        async for kept in services.tables.places.query(held):
-            place, caller = kept.item, kept.item.caller
-            if not searched.covers(place):
-                continue
-            if held == flow_id and caller.environment_id != environment.id:
-                continue  # the same solution, imported elsewhere
-            found[place.id] = AssessedCaller(
-                kind=caller.kind, label=caller.label, manual=caller.manual
-            )
+    found = {
+        place.id: AssessedCaller(
+            kind=place.caller.kind, label=place.caller.label, manual=place.caller.manual
+        )
+        async for place in places_calling(
+            services, environment.id, url_id=url_id, flow_ids={flow.workflow_id}
+        )
+        if searched.covers(place)
+    }
     return tuple(sorted(found.values(), key=lambda one: (one.kind, one.label)))
 
 
@@ -85,13 +85,3 @@ async def _known_url_ids(services: Services, environment_id: str) -> dict[str, s
             if item.url_id:
                 known.setdefault(item.workflow_id, item.url_id)
     return known
-
-
-async def _url_id(services: Services, environment_id: str, flow: AssessedFlow) -> str:
-    since = services.now - RUN_HISTORY
-    name = flow.flow_name or flow.workflow_id
-    try:
-        runs = await services.flow_reports.runs(environment_id, name, since=since, limit=1)
-    except NotFound:
-        return ""  # deleted since it was listed
-    return next((run.trigger_url_id for run in runs if run.trigger_url_id), "")

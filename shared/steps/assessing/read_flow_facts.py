@@ -55,7 +55,7 @@ async def read_flows(services: Services, environment: Environment) -> ReadFlows:
     known = _with_report(_facts_of(read), everything)
     alone, unread = await _read_alone(services, environment, staying, known)
     known |= {one.workflow_id: one for one in alone.values()}
-    reported = {_identity(flow): flow for flow in staying}
+    reported = {flow.identity: flow for flow in staying}
     told = Listed(
         reported={one: flow for one, flow in reported.items() if one not in unread},
         alone=alone.keys(),
@@ -121,7 +121,7 @@ def _with_report(
     known = dict(rows)
     names_rows = any(flow.workflow_id for flow in report)
     for flow in report:
-        identity = _identity(flow)
+        identity = flow.identity
         if identity in known:
             known[identity] = replace(
                 known[identity],
@@ -145,7 +145,7 @@ async def _read_alone(
     unread: dict[str, str] = {}
     busy: NoAnswer | None = None
     for flow in staying:
-        identity = _identity(flow)
+        identity = flow.identity
         if identity in known:
             continue
         # Who asks on is put in the line of those who wait for a call, before jobs that need one.
@@ -191,7 +191,7 @@ def _joined(
     """Bring both lists to workflow ids."""
 
     def ids(flows: Sequence[ReportedFlow]) -> frozenset[str]:
-        found = (_identity(flow) for flow in flows)
+        found = (flow.identity for flow in flows)
         return frozenset(alone[one].workflow_id if one in alone else one for one in found)
 
     every, stay = ids(everything), ids(staying)
@@ -216,7 +216,3 @@ def _uses_invokers(definition: FlowDefinition) -> bool:
     references = map(as_mapping, definition.connection_references.values())
     sources = (one.get("runtimeSource") or one.get("source") for one in references)
     return any(str(source).lower() == "invoker" for source in sources)
-
-
-def _identity(flow: ReportedFlow) -> str:
-    return (flow.workflow_id or flow.flow_name).lower()

@@ -11,6 +11,7 @@ from shared.domain.jobs.relatives import reference
 from shared.errors import Blocked, NotFound
 from shared.ports import Condition
 from shared.services import Services
+from shared.steps.flows.calling_places import places_calling
 from shared.steps.gate import permit_write, settings_of
 from shared.steps.work import Work
 
@@ -88,11 +89,7 @@ async def why_by_hand(services: Services, job: FlowJob, caller: Caller) -> str:
 
 
 def is_family(job: FlowJob, caller: Caller) -> bool:
-    """Say whether a child flow's id at the caller means this job's original.
-
-    A workflow keeps its id when its solution is imported elsewhere (contract §6.1), and a flow runs
-    child flows of its own environment only. A trigger URL means the same everywhere.
-    """
+    """Say whether a child flow's id at the caller means this job's original (`places_calling`)."""
     return caller.environment_id == job.environment_id
 
 
@@ -129,11 +126,13 @@ async def _live_job(
 async def found_callers(work: Work) -> AsyncIterator[Caller]:
     """Yield each caller that the last search found, by the original's URL or by its id."""
     job = work.job
-    for held in filter(None, (job.original_url_id, *sorted(flow_ids_of(job)))):
-        async for kept in work.services.tables.places.query(held):
-            caller = kept.item.caller
-            if held == job.original_url_id or is_family(job, caller):
-                yield caller
+    async for place in places_calling(
+        work.services,
+        job.environment_id,
+        url_id=job.original_url_id,
+        flow_ids=flow_ids_of(job),
+    ):
+        yield place.caller
 
 
 def flow_ids_of(job: FlowJob) -> set[str]:

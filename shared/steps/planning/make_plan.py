@@ -7,13 +7,11 @@ from shared.domain.conversions.proposal import Proposal, propose
 from shared.domain.definitions.flow_definition import UnreadableDefinition
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment
-from shared.domain.flow import RUN_HISTORY
 from shared.domain.identity import job_id
 from shared.domain.jobs.job import Pattern
 from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.discovery import Discovery
-from shared.domain.plans.plan import Candidate, Request
-from shared.domain.plans.plan import make_plan as decide
+from shared.domain.plans.plan import Candidate, Request, decide
 from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
 from shared.domain.plans.preparation import with_proposal, writes_of
 from shared.domain.plans.remediation import EnvironmentJob, NetworkFinding, RemediationMode
@@ -23,6 +21,7 @@ from shared.errors import NotFound, Refused
 from shared.services import Services
 from shared.steps.copying.place_copy import solutions_to_join
 from shared.steps.copying.share_copy import RUN_ONLY_NOTE
+from shared.steps.flows.calling_places import places_calling, url_id_of_runs
 from shared.steps.flows.check_network import read_network
 from shared.steps.gate import settings_of
 
@@ -40,21 +39,9 @@ async def make_plan(
     for flow in discovery.held_back:
         identity = job_id(job.environment_id, flow.workflow_id, job.policy_id)
         kept = await services.tables.jobs.get(job.environment_id, identity)
-        candidates.append(
-            Candidate(
-                workflow_id=flow.workflow_id,
-                flow_name=flow.flow_name,
-                display_name=kept.item.display_name if kept else flow.display_name,
-                is_on=flow.is_on,
-                is_managed=flow.is_managed,
-                in_solution=flow.in_solution,
-                definition=flow.definition,
-                problem=flow.problem,
-                digest=flow.digest,
-                job=kept.item if kept else None,
-                proposal=flow.proposal,
-            )
-        )
+        if kept:
+            flow = replace(flow, display_name=kept.item.display_name)
+        candidates.append(Candidate(flow=flow, job=kept.item if kept else None))
     request = Request(
         environment_job_id=job.id,
         flow_ids=frozenset(flow.lower() for flow in job.flow_ids),
@@ -78,7 +65,7 @@ async def complete(
     if item.is_complete:
         return item
     if asks_for_url and item.has_trigger_url and not item.url_id and item.is_on:
-        item = replace(item, url_id=await _url_id(services, environment.id, item))
+        item = replace(item, url_id=await url_id_of_runs(services, environment.id, item.flow_name))
     if item.edits and not item.proposal:
         item = await _with_proposal(services, environment, item)
     if item.action.is_copy:
@@ -125,18 +112,19 @@ async def with_callers(
 
     `but_not` are Dataverse ids of flows that do not count as callers.
     """
-    callers: dict[str, PlannedCaller] = {}
-    flow_ids = {item.workflow_id, item.flow_name.lower()}  # a canvas app may hold either
-    for holds in filter(None, (item.url_id, *sorted(flow_ids))):
-        async for kept in services.tables.places.query(holds):
-            caller = kept.item.caller
-            if holds in flow_ids and caller.environment_id != environment_id:
-                continue  # the same solution, imported elsewhere
-            if caller.workflow_id in but_not:
-                continue
-            callers[kept.item.id] = PlannedCaller(
-                kind=caller.kind, label=caller.label, manual=caller.manual
-            )
+    found = places_calling(
+        services,
+        environment_id,
+        url_id=item.url_id,
+        flow_ids={item.workflow_id, item.flow_name.lower()},  # a canvas app may hold either
+    )
+    callers = {
+        place.id: PlannedCaller(
+            kind=place.caller.kind, label=place.caller.label, manual=place.caller.manual
+        )
+        async for place in found
+        if place.caller.workflow_id not in but_not
+    }
     item = replace(item, callers=fitting_callers(tuple(callers.values())))
     return replace(item, writes=_writes(item), is_complete=True)
 
@@ -166,16 +154,6 @@ async def network_findings(
                 workflow_ids=tuple(sorted({*(known.workflow_ids if known else ()), *flows})),
             )
     return tuple(found.values())
-
-
-async def _url_id(services: Services, environment_id: str, item: PlanItem) -> str:
-    try:
-        runs = await services.flow_reports.runs(
-            environment_id, item.flow_name, since=services.now - RUN_HISTORY, limit=1
-        )
-    except NotFound:
-        return ""
-    return next((run.trigger_url_id for run in runs if run.trigger_url_id), "")
 
 
 def _writes(item: PlanItem) -> tuple[str, ...]:
