@@ -13,7 +13,7 @@ from functions.remediation_models import (
     UndoAnswer,
 )
 from shared.bootstrap import services
-from shared.use_cases import decide_plan
+from shared.use_cases import steer_remediation
 from shared.use_cases.approve_plan import Approval, approve
 
 blueprint = func.Blueprint()
@@ -38,7 +38,7 @@ async def cancel_remediation(req: func.HttpRequest) -> func.HttpResponse:
     """Cancel what has not been done; what has begun is rolled back."""
     read_query(req, NoQuery)
     body = read_body(req, CancelOrder)
-    done = await decide_plan.cancel(services(), route_id(req).lower(), replay=body.replay)
+    done = await steer_remediation.cancel(services(), route_id(req).lower(), replay=body.replay)
     return ok(UndoAnswer.model_validate(done), status=202)
 
 
@@ -48,7 +48,7 @@ async def retry_remediation(req: func.HttpRequest) -> func.HttpResponse:
     """Go on with blocked and failed jobs."""
     read_query(req, NoQuery)
     flows = read_body(req, FlowChoice).flows
-    count = await decide_plan.retry(services(), route_id(req).lower(), flows)
+    count = await steer_remediation.retry(services(), route_id(req).lower(), flows)
     return ok(OrderAnswer(jobs=count), status=202)
 
 
@@ -58,7 +58,7 @@ async def roll_back_remediation(req: func.HttpRequest) -> func.HttpResponse:
     """Undo the jobs of some or all flows."""
     read_query(req, NoQuery)
     body = read_body(req, RollBackOrder)
-    done = await decide_plan.roll_back(
+    done = await steer_remediation.roll_back(
         services(), route_id(req).lower(), body.flows, replay=body.replay
     )
     return ok(UndoAnswer.model_validate(done), status=202)

@@ -9,7 +9,7 @@ from shared.domain.environment import Environment, EnvironmentSettings
 from shared.ports import Condition
 from shared.services import Services
 from shared.steps.gate import settings_of
-from shared.use_cases.decide_plan import retry_job
+from shared.use_cases.steer_remediation import retry_job
 
 log = logging.getLogger(__name__)
 

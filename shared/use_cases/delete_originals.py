@@ -180,7 +180,7 @@ class _Turn:
         if original:
             where = await step.archive_definition(work, original)
             await work.permit_write()
-            noted = rules.noted(self.deletion, now=services.now)
+            noted = rules.about_to_delete(self.deletion, now=services.now)
             await self.keep(replace(noted, definition=where))
             # The lease is still ours, and long enough for one call; nobody asked for a rollback.
             await work.save(job)

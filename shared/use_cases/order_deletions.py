@@ -6,8 +6,8 @@ from datetime import datetime
 
 from shared.domain.environment import Mode
 from shared.domain.jobs.deletion import (
-    Approval,
     Deletion,
+    DeletionApproval,
     DeletionState,
     earliest,
     ordered,
@@ -163,14 +163,14 @@ async def _check(
 
 async def _schedule(services: Services, job: FlowJob, order: DeletionOrder) -> Deletion:
     """Write the row; a race with the delete itself is decided by the row."""
-    new = ordered(job, Approval(on=order.on, by=order.by, at=services.now), None)
+    new = ordered(job, DeletionApproval(on=order.on, by=order.by, at=services.now), None)
 
     def scheduled(earlier: Deletion | None) -> Deletion:
         nonlocal new
         if earlier and earlier.facts.may_be_gone:
             message = f"{job.display_name} is {earlier.state} already."
             raise Conflict(message)
-        new = ordered(job, Approval(on=order.on, by=order.by, at=services.now), earlier)
+        new = ordered(job, DeletionApproval(on=order.on, by=order.by, at=services.now), earlier)
         return new
 
     await services.tables.deletions.change(job.environment_id, job.id, scheduled)

@@ -22,7 +22,7 @@ from shared.jobs.kinds import ENVIRONMENT, FLOW
 from shared.jobs.outcome import after_error
 from shared.services import Services
 from shared.steps.copying import copy_flow, prove_copy
-from shared.steps.copying.explain_refusal import explain
+from shared.steps.copying.explain_refusal import explain_refusal
 from shared.steps.ending import retire_original, roll_back, swap
 from shared.steps.flows.trigger_address import return_borrowed
 from shared.steps.gate import environment_without_key, linked_environment
@@ -111,7 +111,7 @@ async def _step_back(work: Work, err: Exception) -> Exception:
     if isinstance(err, Transient | Conflict) or not isinstance(err, ProductError):
         return err
     if isinstance(err, Refused | NotFound) and not isinstance(err, MigrationInProgress):
-        err = await explain(work, err)
+        err = await explain_refusal(work, err)
     try:
         await return_borrowed(work)
     except (Waiting, Blocked, Refused):

@@ -25,9 +25,9 @@ from shared.services import (
 from shared.steps.moving_callers.find_callers import forget_stale_searches
 from shared.steps.moving_callers.note_callers import waits_for_a_person
 from shared.steps.planning.discovery_parts import forget_stale_discoveries
-from shared.use_cases.decide_plan import retry_job
 from shared.use_cases.react_to_key_event import verify_policy
 from shared.use_cases.start_remediation import StartRemediation, start_remediation
+from shared.use_cases.steer_remediation import retry_job
 
 log = logging.getLogger(__name__)
 

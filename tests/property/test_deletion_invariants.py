@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from shared.domain.jobs.deletion import DeletionState
 from shared.domain.jobs.job import JobState, Pattern
 from shared.services import Services
-from shared.use_cases import decide_plan
+from shared.use_cases import steer_remediation
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.order_deletions import DeletionOrder, order_deletions
 from shared.use_cases.resend_overdue import resend_overdue
@@ -85,7 +85,7 @@ def test_a_kill_or_a_rollback_at_any_moment_deletes_nothing_unfit(
         if undo is not None:
             await story.run(3 * DAY + timedelta(hours=undo))
             await until_done(
-                story, lambda: story.driver.call(lambda s: decide_plan.roll_back(s, identity))
+                story, lambda: story.driver.call(lambda s: steer_remediation.roll_back(s, identity))
             )
         await settle(story)
         check(story)

@@ -18,7 +18,7 @@ from shared.domain.jobs.job import JobState
 from shared.errors import Blocked, Unavailable
 from shared.services import Services
 from shared.settings import OnDrift
-from shared.use_cases import decide_plan
+from shared.use_cases import steer_remediation
 from shared.use_cases.resend_overdue import resend_overdue
 from tests.functional.stories.remediation_story import Story, approve_shown
 from tests.kinds.cases import MOVED_KINDS, caller_case
@@ -210,7 +210,7 @@ def test_a_killed_process_and_doubled_messages_change_nothing(
     seed=st.integers(0, 10_000),
     plan=plans,
     hours=st.integers(0, 24 * 20),
-    undo=st.sampled_from([decide_plan.cancel, decide_plan.roll_back]),
+    undo=st.sampled_from([steer_remediation.cancel, steer_remediation.roll_back]),
 )
 def test_an_order_to_undo_at_any_moment_brings_everything_back(
     ingredients: list[str], seed: int, plan: Plan, hours: int, undo: Undo
@@ -229,7 +229,9 @@ def test_an_order_to_undo_at_any_moment_brings_everything_back(
         check(story)
         jobs = await story.jobs()
         ended = {JobState.ROLLED_BACK, JobState.CANCELLED}
-        if undo is decide_plan.cancel and JobState.RETIRED in {job.state for job in jobs.values()}:
+        if undo is steer_remediation.cancel and JobState.RETIRED in {
+            job.state for job in jobs.values()
+        }:
             return  # what was over by then is over
         assert {job.state for job in jobs.values()} <= ended, [
             (job.display_name, job.state, job.reason) for job in jobs.values()
@@ -314,7 +316,9 @@ def test_edits_by_somebody_else_at_any_moment_lose_no_call(
             await approve(story)  # what was edited before it was dispatched
             await until_done(
                 story,
-                lambda: story.driver.call(lambda s: decide_plan.retry(s, story.remediation.id)),
+                lambda: story.driver.call(
+                    lambda s: steer_remediation.retry(s, story.remediation.id)
+                ),
             )
         await settle(story)
         check(story)
@@ -330,7 +334,9 @@ def test_edits_by_somebody_else_at_any_moment_lose_no_call(
         if undo:
             await until_done(
                 story,
-                lambda: story.driver.call(lambda s: decide_plan.roll_back(s, story.remediation.id)),
+                lambda: story.driver.call(
+                    lambda s: steer_remediation.roll_back(s, story.remediation.id)
+                ),
             )
             await settle(story)
             check(story)

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.domain.jobs.job import JobState
-from shared.use_cases import decide_plan
+from shared.use_cases import steer_remediation
 from tests.functional.stories.two_environments import TwoEnvironments
 from tests.property.test_remediation_invariants import check, plans, settle, until_done
 from tests.twins.crash import Plan
@@ -49,7 +49,9 @@ def test_a_killed_process_or_an_undo_loses_no_call_across_environments(
             await story.run(timedelta(hours=hours))
             await until_done(
                 story,
-                lambda: story.driver.call(lambda s: decide_plan.roll_back(s, story.remediation.id)),
+                lambda: story.driver.call(
+                    lambda s: steer_remediation.roll_back(s, story.remediation.id)
+                ),
             )
             ended = {JobState.ROLLED_BACK, JobState.CANCELLED}
         await settle(story)

@@ -6,15 +6,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.domain.jobs.deletion import (
-    Approval,
     Deletion,
+    DeletionApproval,
     DeletionState,
+    about_to_delete,
     begun,
     blocked,
     cancelled,
     earliest,
     ended,
-    noted,
     ordered,
     retired_at,
     what_it_ends,
@@ -26,7 +26,7 @@ from shared.domain.jobs.transitions import postponed, stopped, told
 
 NOW = datetime(2026, 3, 9, 9, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
-APPROVAL = Approval(on=NOW + 10 * DAY, by="admin@contoso.example", at=NOW)
+APPROVAL = DeletionApproval(on=NOW + 10 * DAY, by="admin@contoso.example", at=NOW)
 
 
 def job_of(state: JobState = JobState.RETIRED) -> FlowJob:
@@ -112,8 +112,8 @@ def test_only_what_an_edit_has_blocked_accepts_edits_when_ordered_anew(
 
 def test_the_bin_is_counted_from_the_first_intent() -> None:
     """A retry after a crash does not promise days that the first call may have begun."""
-    first = noted(begun(deletion_of(), now=NOW), now=NOW)
-    second = noted(first, now=NOW + DAY)
+    first = about_to_delete(begun(deletion_of(), now=NOW), now=NOW)
+    second = about_to_delete(first, now=NOW + DAY)
 
     assert second.restorable_until == NOW + 21 * DAY
     assert ended(second, now=NOW + DAY).state is DeletionState.DELETED
@@ -121,7 +121,7 @@ def test_the_bin_is_counted_from_the_first_intent() -> None:
 
 def test_what_was_blocked_was_not_deleted() -> None:
     """An intent that came to nothing promises no restore; nothing is due by itself."""
-    made = noted(begun(deletion_of(), now=NOW), now=NOW)
+    made = about_to_delete(begun(deletion_of(), now=NOW), now=NOW)
     text = "Allow it, then retry."
     row = blocked(stopped(made, DeletionState.BLOCKED, "why", text, code="mode", now=NOW))
 

@@ -25,7 +25,7 @@ from shared.domain.trigger_urls.trigger_url import (
 
 __all__ = [
     "CHILD_REFERENCE",
-    "Edit",
+    "ChangedPlace",
     "EditConflict",
     "Mention",
     "MentionKind",
@@ -78,7 +78,7 @@ class Mention:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Edit:
+class ChangedPlace:
     """One changed place, without any signature."""
 
     kind: MentionKind
@@ -99,7 +99,7 @@ class Rewrite:
     """A changed text and what was changed in it. `text` may hold signatures."""
 
     text: str = field(repr=False)
-    edits: tuple[Edit, ...]
+    edits: tuple[ChangedPlace, ...]
     #: trigger URL ids that were to go but cannot: the caller's own system fills in a part of them
     left: frozenset[str] = frozenset()
 
@@ -135,12 +135,12 @@ def rewrite(
         raise EditConflict("The change would touch more than trigger URLs and flow ids")
     masked = [mask_signatures(new_text[mention.start : mention.end]) for mention in after]
     totals, seen = Counter(masked), Counter[str]()
-    edits: list[Edit] = []
+    edits: list[ChangedPlace] = []
     for old, new, new_masked in zip(before, after, masked, strict=True):
         raw = text[old.start : old.end]
         if raw != new_text[new.start : new.end]:
             edits.append(
-                Edit(
+                ChangedPlace(
                     kind=old.kind,
                     is_json=is_json,
                     old_id=old.id,
@@ -158,7 +158,7 @@ def rewrite(
     return Rewrite(text=new_text, edits=tuple(edits), left=left)
 
 
-def undo(text: str, edits: Sequence[Edit], signatures: Mapping[str, str]) -> str:
+def undo(text: str, edits: Sequence[ChangedPlace], signatures: Mapping[str, str]) -> str:
     """Put back what stood at each edited place; an edit that is undone already stays so.
 
     `signatures` maps the SHA-256 of each original's signature to the signature, as the platform
@@ -191,13 +191,15 @@ def undo(text: str, edits: Sequence[Edit], signatures: Mapping[str, str]) -> str
     return "".join([*pieces, text[position:]])
 
 
-def merge(earlier: Sequence[Edit], later: Sequence[Edit]) -> tuple[Edit, ...]:
+def merge(
+    earlier: Sequence[ChangedPlace], later: Sequence[ChangedPlace]
+) -> tuple[ChangedPlace, ...]:
     """Return all edits of a text that was rewritten, partly put back or added to, and rewritten.
 
     `later` was made on the text as it stood then: it tells how often each new text stands there.
     """
-    merged: list[Edit] = []
-    by_new: dict[str, dict[Edit, None]] = {}
+    merged: list[ChangedPlace] = []
+    by_new: dict[str, dict[ChangedPlace, None]] = {}
     for edit in (*earlier, *later):
         by_new.setdefault(edit.new, {})[edit] = None
     counts = {edit.new: edit.count for edit in (*earlier, *later)}
@@ -211,14 +213,16 @@ def merge(earlier: Sequence[Edit], later: Sequence[Edit]) -> tuple[Edit, ...]:
     return tuple(merged)
 
 
-def to_json(edits: Iterable[Edit]) -> str:
+def to_json(edits: Iterable[ChangedPlace]) -> str:
     """Return edits as JSON text for a state row."""
     return json.dumps([asdict(edit) for edit in edits], ensure_ascii=False, separators=(",", ":"))
 
 
-def from_json(text: str) -> tuple[Edit, ...]:
+def from_json(text: str) -> tuple[ChangedPlace, ...]:
     """Read what `to_json` wrote."""
-    return tuple(Edit(**{**edit, "kind": MentionKind(edit["kind"])}) for edit in json.loads(text))
+    return tuple(
+        ChangedPlace(**{**edit, "kind": MentionKind(edit["kind"])}) for edit in json.loads(text)
+    )
 
 
 def _url_mentions(text: str) -> list[Mention]:
@@ -276,7 +280,7 @@ def _reversibly_masked(raw: str) -> str:
     return masked
 
 
-def _difference(edit: Edit, standing: int) -> str:
+def _difference(edit: ChangedPlace, standing: int) -> str:
     what = "trigger URL" if edit.kind is MentionKind.TRIGGER_URL else "child flow"
     return (
         f"The {what} {edit.new_id} that replaced {edit.old_id} stands {standing} times as it was"

@@ -76,7 +76,7 @@ class Deletion(DurableJob[DeletionState]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Approval:
+class DeletionApproval:
     """Who approves a delete, when, and for which moment."""
 
     #: Not before this moment (UTC).
@@ -108,7 +108,7 @@ def earliest(job: FlowJob, *, delay: timedelta, quiet: timedelta) -> datetime | 
     return retired + max(delay, quiet, job.quiet_for or timedelta(0))
 
 
-def ordered(job: FlowJob, approval: Approval, earlier: Deletion | None) -> Deletion:
+def ordered(job: FlowJob, approval: DeletionApproval, earlier: Deletion | None) -> Deletion:
     """Return a new deletion of a retired job's original; `earlier`: the row that it replaces.
 
     Approved once more after an edit had blocked it, it accepts that edit.
@@ -143,7 +143,7 @@ def begun(deletion: Deletion, *, now: datetime) -> Deletion:
     return replace(_changed(deletion, state, text, now, due=now), archive_from=now)
 
 
-def noted(deletion: Deletion, *, now: datetime) -> Deletion:
+def about_to_delete(deletion: Deletion, *, now: datetime) -> Deletion:
     """Return it with the intent to delete; a retry after a crash keeps the first moment."""
     changed = _changed(deletion, DeletionState.DELETING, "Everything fits.", now, due=now)
     return replace(changed, deleted_at=deletion.deleted_at or now)

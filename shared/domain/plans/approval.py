@@ -100,7 +100,7 @@ def hold(
     ]
 
 
-def expire(items: Iterable[PlanItem]) -> list[PlanItem]:
+def left_unapproved(items: Iterable[PlanItem]) -> list[PlanItem]:
     """Return the items whose change nobody approved in time, left as they are."""
     text = "It had changed since it was approved, and nobody approved the change in time."
     return [_left(item, text) for item in items if item.changed and item.action.has_job]

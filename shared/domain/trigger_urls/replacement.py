@@ -12,7 +12,7 @@ from shared.domain.trigger_urls.text import PLATFORM_PARAMETERS, Layout, Paramet
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
+class _Splice:
     """Replace `text[start:end]` by `new`."""
 
     start: int
@@ -48,14 +48,15 @@ def replace_in_json(text: str, *, urls: Mapping[str, str], flow_ids: Mapping[str
     order stay. Raises `ValueError` for a replacement that is no URL.
     """
     parsed = _parsed(urls)
-    edits: list[Edit] = []
+    edits: list[_Splice] = []
     for string in json_strings(text):
         if string.key == "workflowReferenceName":
             changes = _reference_edits(string.value, flow_ids)
         else:
             changes = _url_edits(string.value, parsed)
         edits += [
-            Edit(*string.source_span(one.start, one.end), string.encode(one.new)) for one in changes
+            _Splice(*string.source_span(one.start, one.end), string.encode(one.new))
+            for one in changes
         ]
     return _apply(text, edits)
 
@@ -82,8 +83,8 @@ def _new_url(url: str) -> _NewUrl:
     )
 
 
-def _url_edits(text: str, replacements: Mapping[str, _NewUrl]) -> list[Edit]:
-    edits: list[Edit] = []
+def _url_edits(text: str, replacements: Mapping[str, _NewUrl]) -> list[_Splice]:
+    edits: list[_Splice] = []
     if replacements:
         for old in find_layouts(text):
             new = replacements.get(old.workflow_id)
@@ -92,17 +93,17 @@ def _url_edits(text: str, replacements: Mapping[str, _NewUrl]) -> list[Edit]:
     return edits
 
 
-def _edits_of_one(text: str, old: Layout, new: _NewUrl) -> Iterator[Edit]:
+def _edits_of_one(text: str, old: Layout, new: _NewUrl) -> Iterator[_Splice]:
     head = _encode(new.head, old)
     # The environment hosts double a leading slash that the classic ones swallow (§14.11).
     if new.has_double_slash and _slashes_at(text, old) == 1:
         head += old.slash
-    yield Edit(old.start, old.head_end, head)
+    yield _Splice(old.start, old.head_end, head)
     values = {name.lower(): value for name, value in new.parameters.items()}
     ours = [one for one in old.parameters if one.name in PLATFORM_PARAMETERS]
     kept = [one for one in ours if one.name in values]
     for one in kept:
-        yield Edit(one.value_start, one.end, _encode(values[one.name], old))
+        yield _Splice(one.value_start, one.end, _encode(values[one.name], old))
     yield from _removals(old, [one for one in ours if one.name not in values])
     # What only the new URL has, e.g. a signature where the original asked for a token. A
     # replaceable URL and a platform's URL both have an `api-version`, so there is a last one.
@@ -110,7 +111,7 @@ def _edits_of_one(text: str, old: Layout, new: _NewUrl) -> Iterator[Edit]:
     for name, value in new.parameters.items():
         if name.lower() not in {one.name for one in old.parameters}:
             added = f"{old.ampersand}{name}{old.equals}{_encode(value, old)}"
-            yield Edit(last, last, added)
+            yield _Splice(last, last, added)
 
 
 def _slashes_at(text: str, old: Layout) -> int:
@@ -118,23 +119,23 @@ def _slashes_at(text: str, old: Layout) -> int:
     return 2 if path.startswith(old.slash * 2) else int(path.startswith(old.slash))
 
 
-def _removals(old: Layout, dropped: Sequence[Parameter]) -> Iterator[Edit]:
+def _removals(old: Layout, dropped: Sequence[Parameter]) -> Iterator[_Splice]:
     """Drop what only the old URL has, each with one separator."""
     is_first = True
     for index, one in enumerate(old.parameters):
         if one not in dropped:
             is_first = False
         elif is_first:
-            yield Edit(one.start, old.parameters[index + 1].start, "")
+            yield _Splice(one.start, old.parameters[index + 1].start, "")
         else:
-            yield Edit(one.joined_at, one.end, "")
+            yield _Splice(one.joined_at, one.end, "")
 
 
-def _reference_edits(reference: str, flow_ids: Mapping[str, str]) -> list[Edit]:
+def _reference_edits(reference: str, flow_ids: Mapping[str, str]) -> list[_Splice]:
     bare = reference.strip("{}")
     new = flow_ids.get(bare.lower())
     start = reference.find(bare)
-    return [Edit(start, start + len(bare), new)] if new else []
+    return [_Splice(start, start + len(bare), new)] if new else []
 
 
 def _encode(part: str, old: Layout) -> str:
@@ -153,7 +154,7 @@ def _encode(part: str, old: Layout) -> str:
     return "".join(written)
 
 
-def _apply(text: str, edits: Sequence[Edit]) -> str:
+def _apply(text: str, edits: Sequence[_Splice]) -> str:
     pieces: list[str] = []
     position = 0
     for edit in sorted(edits, key=lambda one: (one.start, one.end)):

@@ -21,7 +21,7 @@ from shared.domain.definitions.connection_reference import (
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.refusals import CONNECTION_REFUSED, NOT_ON_BEHALF
 from shared.errors import AlreadyExists, Blocked, MigrationInProgress, NotFound, Refused
-from shared.steps.copying.owner_refusal import explain_refusal
+from shared.steps.copying.explain_owner import explain_owner
 from shared.steps.flows.original import Original
 from shared.steps.work import Work
 
@@ -137,7 +137,7 @@ async def _create(
         raise
     except (Refused, NotFound) as err:
         # Where the owner cannot be acted for there will be no copy: nothing is made for it.
-        if explained := await explain_refusal(work, original, err):
+        if explained := await explain_owner(work, original, err):
             raise explained from err
         if not isinstance(err, Refused) or err.code not in {*NOT_ON_BEHALF, CONNECTION_REFUSED}:
             raise

@@ -9,8 +9,8 @@ from dataclasses import replace
 from shared.domain.flow import FlowState, Workflow, WorkflowChange
 from shared.domain.jobs.refusals import CONNECTION_REFUSED, NOT_ON_BEHALF
 from shared.errors import MigrationInProgress, NotFound, Refused
+from shared.steps.copying.explain_owner import explain_copys_owner
 from shared.steps.copying.explain_refusal import explain_state
-from shared.steps.copying.owner_refusal import explain_copys_owner
 from shared.steps.work import Work
 
 

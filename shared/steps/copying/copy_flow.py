@@ -22,7 +22,7 @@ from shared.jobs.engine import UNTIL_WOKEN
 from shared.ports import Condition
 from shared.steps.copying.bind_connections import bind_connections
 from shared.steps.copying.change_copy import change_copy, turn_copy
-from shared.steps.copying.owner_refusal import explain_refusal
+from shared.steps.copying.explain_owner import explain_owner
 from shared.steps.copying.place_copy import place_copy
 from shared.steps.copying.share_copy import share_copy
 from shared.steps.flows.flow_names import flow_name_of
@@ -189,7 +189,7 @@ async def _create_for_owner(work: Work, original: Original, draft: WorkflowDraft
     except MigrationInProgress:
         raise
     except (Refused, NotFound) as err:
-        if explained := await explain_refusal(work, original, err):
+        if explained := await explain_owner(work, original, err):
             raise explained from err
         raise
 

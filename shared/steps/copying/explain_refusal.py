@@ -23,7 +23,7 @@ _CHILD = "ChildFlowNeverPublished"
 _NO_REASON = frozenset({"", "None"})
 
 
-async def explain(work: Work, err: Refused | NotFound) -> Blocked:
+async def explain_refusal(work: Work, err: Refused | NotFound) -> Blocked:
     """Return what the flow's row is to say of a refusal, or of something that is gone."""
     return await _refused(work, err) if isinstance(err, Refused) else await _gone(work, err)
 

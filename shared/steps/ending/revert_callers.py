@@ -49,7 +49,10 @@ async def check_manual_callers(work: Work) -> None:
 
 
 async def _revert(
-    work: Work, record: CallerRecord, edits: Sequence[caller_edit.Edit], signatures: dict[str, str]
+    work: Work,
+    record: CallerRecord,
+    edits: Sequence[caller_edit.ChangedPlace],
+    signatures: dict[str, str],
 ) -> None:
     await _check_not_copied(work, record)
     kind = work.services.callers[record.caller.kind]

@@ -28,7 +28,7 @@ class UndoLog:
             log._intents[intent.caller_id].append(intent)
         return log
 
-    def edits(self, record: CallerRecord) -> tuple[caller_edit.Edit, ...]:
+    def edits(self, record: CallerRecord) -> tuple[caller_edit.ChangedPlace, ...]:
         """Return all that was changed at a caller, or may have been, and still stands."""
         edits = caller_edit.from_json(record.edits)
         for intent in self._intents[record.id]:
@@ -37,7 +37,7 @@ class UndoLog:
         return edits
 
     async def append(
-        self, record: CallerRecord, edits: Sequence[caller_edit.Edit], *, is_first: bool
+        self, record: CallerRecord, edits: Sequence[caller_edit.ChangedPlace], *, is_first: bool
     ) -> None:
         """Note a change before it is made; `is_first`: no earlier one stands there any more."""
         intents = self._intents[record.id]

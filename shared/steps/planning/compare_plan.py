@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from shared.domain.environment import Environment
 from shared.domain.identity import copy_id
-from shared.domain.plans.approval import Decision, expire, hold
+from shared.domain.plans.approval import Decision, hold, left_unapproved
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.what_fits import fitting_findings, with_network
@@ -53,7 +53,7 @@ async def hold_what_changed(
 async def leave_unapproved(held: Held[EnvironmentJob]) -> EnvironmentJob:
     """Leave what changed after its approval as it is: nobody approved the change in time."""
     plan = held.rows(held.services.tables.plans)
-    await plan.upsert(*expire(await plan.all()))
+    await plan.upsert(*left_unapproved(await plan.all()))
     return replace(held.job, awaiting=0)
 
 

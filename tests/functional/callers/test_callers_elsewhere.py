@@ -6,7 +6,7 @@ import pytest
 
 from shared.domain.environment import EnvironmentSettings, Mode
 from shared.domain.jobs.job import JobState
-from shared.use_cases import decide_plan
+from shared.use_cases import steer_remediation
 from tests.functional.stories.two_environments import TwoEnvironments
 from tests.twins.invariants import stopped_too_early, watch
 from tests.twins.snapshot import differences, take_snapshot
@@ -120,7 +120,7 @@ async def test_flows_that_call_one_another_across_environments_retire_and_come_b
     await story.run(LONG)
     await assert_retired(story)
 
-    await story.driver.call(lambda s: decide_plan.roll_back(s, story.remediation.id))
+    await story.driver.call(lambda s: steer_remediation.roll_back(s, story.remediation.id))
     await story.run(LONG)
 
     jobs = await story.everywhere()
@@ -142,7 +142,7 @@ async def test_a_rollback_at_any_time_brings_both_back(days: int) -> None:
     await story.order_of(story.build, story.other)
     await story.run(timedelta(days=days))
 
-    await story.driver.call(lambda s: decide_plan.roll_back(s, story.remediation.id))
+    await story.driver.call(lambda s: steer_remediation.roll_back(s, story.remediation.id))
     await story.run(LONG)
 
     jobs = await story.everywhere()
@@ -164,12 +164,12 @@ async def test_the_called_one_does_not_go_back_before_the_copy_that_calls_its_co
     await story.run(LONG)
     await assert_retired(story)
 
-    await story.driver.call(lambda s: decide_plan.roll_back(s, here))
+    await story.driver.call(lambda s: steer_remediation.roll_back(s, here))
     await story.run(timedelta(days=30))
     blocked = (await story.everywhere())["Orders"]
-    await story.driver.call(lambda s: decide_plan.roll_back(s, there))
+    await story.driver.call(lambda s: steer_remediation.roll_back(s, there))
     await story.run(LONG)
-    await story.driver.call(lambda s: decide_plan.retry(s, here))
+    await story.driver.call(lambda s: steer_remediation.retry(s, here))
     await story.run(LONG)
 
     assert blocked.state in {JobState.BLOCKED, JobState.WAITING}
@@ -196,7 +196,7 @@ async def test_a_rollback_that_the_copy_of_a_retired_caller_blocks_waits_for_an_
     blocked = (await story.everywhere())["Orders"]
     await story.run(timedelta(days=1))
     later = (await story.everywhere())["Orders"]
-    await story.driver.call(lambda s: decide_plan.roll_back(s, there.id))
+    await story.driver.call(lambda s: steer_remediation.roll_back(s, there.id))
     await story.run(LONG)
 
     assert (blocked.state, blocked.code) == (JobState.BLOCKED, "parent")
@@ -222,7 +222,7 @@ async def test_a_rollback_of_what_calls_a_stopped_original_waits_for_an_order() 
     blocked = (await story.everywhere())["Shop"]
     await story.run(timedelta(days=1))
     later = (await story.everywhere())["Shop"]
-    await story.driver.call(lambda s: decide_plan.roll_back(s, here.id))
+    await story.driver.call(lambda s: steer_remediation.roll_back(s, here.id))
     await story.run(LONG)
 
     assert (blocked.state, blocked.code) == (JobState.BLOCKED, "child")
@@ -248,7 +248,7 @@ async def test_a_copy_stays_on_for_the_copy_of_a_caller_that_was_copied_later() 
     running.runs.append(TwinRun(run_id="long", started=now, ends=now + long))
 
     await story.roll_back(run=timedelta(minutes=1))
-    await story.driver.call(lambda s: decide_plan.roll_back(s, here))
+    await story.driver.call(lambda s: steer_remediation.roll_back(s, here))
     await story.run(long - timedelta(hours=1))
     was_on = new.is_on
     await story.run(LONG)

@@ -6,7 +6,7 @@ from shared.domain.callers.records import ResourceLease, key_of
 from shared.domain.environment import EnvironmentSettings, Mode
 from shared.domain.jobs.job import JobState
 from shared.domain.plans.remediation import RemediationMode
-from shared.use_cases import decide_plan
+from shared.use_cases import steer_remediation
 from tests.functional.stories.disturbance import disturb
 from tests.functional.stories.remediation_story import Story
 from tests.functional.stories.watched_story import assert_nothing_lost, planned
@@ -251,7 +251,7 @@ async def test_a_copy_is_quiet_before_a_rollback_in_the_middle_of_the_callers_st
     await story.until("Orders", JobState.UPDATING_CALLERS)
 
     async def order() -> None:
-        await decide_plan.roll_back(story.services, story.remediation.id)
+        await steer_remediation.roll_back(story.services, story.remediation.id)
 
     disturb(story, "secrets", "write", order, after=True)
     await story.run(HOUR)

@@ -7,7 +7,7 @@ import pytest
 from shared.domain.jobs.deletion import DeletionState
 from shared.domain.jobs.job import JobState
 from shared.errors import Conflict, Unavailable
-from shared.use_cases import decide_plan
+from shared.use_cases import steer_remediation
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.order_deletions import keep_originals
 from shared.use_cases.switch_writes import set_kill_switch
@@ -149,7 +149,7 @@ async def test_a_rollback_in_the_middle_of_the_checks_comes_first() -> None:
     orders = original(story, "Orders")
 
     async def roll_back() -> None:
-        await decide_plan.roll_back(story.services, story.remediation.id)
+        await steer_remediation.roll_back(story.services, story.remediation.id)
 
     disturb(story, "flow_reports", "runs", roll_back)
     await turns(story, story.make(story.twins.ports))
@@ -297,7 +297,7 @@ async def test_a_rollback_after_a_delete_goes_on_after_a_kill(moment: Moment) ->
         story.renew()
 
         with suppress(Killed):
-            await decide_plan.roll_back(story.services, story.remediation.id)
+            await steer_remediation.roll_back(story.services, story.remediation.id)
         await story.run(30 * DAY)
 
         assert (await story.job("Button")).state is JobState.ROLLED_BACK, number
@@ -320,7 +320,7 @@ async def test_a_family_that_is_half_deleted_goes_back_when_a_person_has_restore
     in_vain = story.driver.deliveries - deliveries
     for title in titles:
         original(story, title).is_deleted = False
-    await story.driver.call(lambda s: decide_plan.retry(s, story.remediation.id))
+    await story.driver.call(lambda s: steer_remediation.retry(s, story.remediation.id))
     await story.run(60 * DAY)
 
     assert (child.state, child.code, in_vain) == (JobState.BLOCKED, "parent", 0)

@@ -8,7 +8,7 @@ from functions import decisions_api
 from shared.bootstrap import provide
 from shared.domain.jobs.job import JobState
 from shared.errors import Blocked
-from shared.use_cases import decide_plan
+from shared.use_cases import steer_remediation
 from tests.functional.cli.cli_app import served_app
 from tests.functional.stories.app_calls import call
 from tests.functional.stories.disturbance import disturb
@@ -41,7 +41,7 @@ async def swapped() -> tuple[Story, TwinFlow]:
     return story, poll
 
 
-@pytest.mark.parametrize("undo", [decide_plan.roll_back, decide_plan.cancel])
+@pytest.mark.parametrize("undo", [steer_remediation.roll_back, steer_remediation.cancel])
 async def test_an_order_that_does_not_accept_the_replay_is_refused_whole(undo: object) -> None:
     """It names the flow and since when it is off; nothing is undone, its family neither."""
     story, poll = await swapped()
@@ -63,7 +63,7 @@ async def test_an_order_that_accepts_it_lists_what_is_replayed_and_so_does_the_j
     """The answer, and the notes of the job, say which flow and since when."""
     story, poll = await swapped()
 
-    done = await decide_plan.roll_back(story.services, story.remediation.id, replay=True)
+    done = await steer_remediation.roll_back(story.services, story.remediation.id, replay=True)
     await story.run(timedelta(days=60))
 
     job = await story.job("Poll")
@@ -101,13 +101,13 @@ async def test_a_swap_between_the_order_and_its_delivery_is_not_undone_unsaid() 
     await story.until("Poll", JobState.SWAPPING)
 
     async def order() -> None:
-        await decide_plan.roll_back(story.services, story.remediation.id)
+        await steer_remediation.roll_back(story.services, story.remediation.id)
 
     disturb(story, "environments", "get", order)
     await story.run(timedelta(days=20))
     blocked = await story.job("Poll")
     was_on = poll.is_on
-    await decide_plan.roll_back(story.services, story.remediation.id, replay=True)
+    await steer_remediation.roll_back(story.services, story.remediation.id, replay=True)
     await story.run(timedelta(days=60))
 
     assert (blocked.state, blocked.code) == (JobState.BLOCKED, "replay")
@@ -127,7 +127,7 @@ async def test_a_rollback_of_called_flows_asks_nothing() -> None:
     await story.order()
     await story.approve()
 
-    done = await decide_plan.roll_back(story.services, story.remediation.id)
+    done = await steer_remediation.roll_back(story.services, story.remediation.id)
 
     assert done.replays == ()
     assert done.jobs == 2

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from shared.domain.jobs.job import JobState
-from shared.use_cases import decide_plan
+from shared.use_cases import steer_remediation
 from tests.functional.stories.remediation_story import Story
 from tests.twins.snapshot import differences, take_snapshot
 from tests.twins.tenant import TwinFlow, TwinRun
@@ -31,7 +31,7 @@ async def test_a_retired_flow_is_rolled_back_to_the_byte() -> None:
     await story.order()
     await story.approve()
 
-    await story.driver.call(lambda s: decide_plan.roll_back(s, story.remediation.id))
+    await story.driver.call(lambda s: steer_remediation.roll_back(s, story.remediation.id))
     await story.run(timedelta(days=60))
 
     job = (await story.jobs())["Orders"]

@@ -20,11 +20,11 @@ from shared.jobs.kinds import FLOW
 from shared.notices import ROW_SKIPPED
 from shared.steps.planning.dispatch import dispatch
 from shared.use_cases.approve_plan import Approval, approve
-from shared.use_cases.decide_plan import cancel, roll_back
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.order_deletions import keep_originals
 from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.show_remediation import show_plan
+from shared.use_cases.steer_remediation import cancel, roll_back
 from tests.functional.ending.deletion_story import DAY, MINUTE, deletions, order, retired_story
 from tests.functional.stories.remediation_story import Story
 from tests.functional.stories.two_environments import TwoEnvironments

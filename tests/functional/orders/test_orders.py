@@ -12,7 +12,7 @@ from shared.domain.jobs.job import JobState
 from shared.domain.plans.remediation import EnvironmentJobState
 from shared.errors import Blocked
 from shared.services import Services
-from shared.use_cases import decide_plan
+from shared.use_cases import steer_remediation
 from tests.functional.stories.disturbance import disturb
 from tests.functional.stories.remediation_story import Story, approve_shown
 from tests.functional.stories.two_environments import TwoEnvironments
@@ -78,7 +78,7 @@ async def test_a_cancel_at_any_stage_brings_everything_back(stage: JobState) -> 
     await story.approve(run=timedelta(0))
     await story.until(title, stage)
 
-    await story.driver.call(lambda s: decide_plan.cancel(s, story.remediation.id))
+    await story.driver.call(lambda s: steer_remediation.cancel(s, story.remediation.id))
     await story.run(timedelta(days=30))
     story.world.traffic.beat(story.world)
 
@@ -96,7 +96,7 @@ async def test_an_order_that_comes_in_the_middle_of_a_step_is_obeyed_at_its_end(
     await story.until("Orders", JobState.QUIET)
 
     async def order() -> None:
-        await decide_plan.roll_back(story.services, story.remediation.id)
+        await steer_remediation.roll_back(story.services, story.remediation.id)
 
     disturb(story, "flow_reports", "runs", order)
     await story.run(HOUR)
@@ -112,7 +112,7 @@ async def test_an_order_in_the_middle_of_the_last_step_is_obeyed_too() -> None:
     await story.approve(run=HOUR)
 
     async def order() -> None:
-        await decide_plan.roll_back(story.services, story.remediation.id)
+        await steer_remediation.roll_back(story.services, story.remediation.id)
 
     disturb(story, "workflows", "update", order)
     await story.run(timedelta(days=30))
@@ -121,7 +121,7 @@ async def test_an_order_in_the_middle_of_the_last_step_is_obeyed_too() -> None:
     assert orders.is_on
 
 
-@pytest.mark.parametrize("order", [decide_plan.cancel, decide_plan.roll_back])
+@pytest.mark.parametrize("order", [steer_remediation.cancel, steer_remediation.roll_back])
 async def test_an_undo_between_approval_and_dispatch_leaves_nothing_to_run(order: Undo) -> None:
     """No job is made, and the remediation ends as cancelled."""
     story = Story()
@@ -138,7 +138,7 @@ async def test_an_undo_between_approval_and_dispatch_leaves_nothing_to_run(order
     assert story.world.writes[writes:] == []
 
 
-@pytest.mark.parametrize("order", [decide_plan.cancel, decide_plan.roll_back])
+@pytest.mark.parametrize("order", [steer_remediation.cancel, steer_remediation.roll_back])
 async def test_an_undo_of_a_blocked_environment_ends_it(order: Undo) -> None:
     """The instruction may be to cancel it; a retry that comes later begins nothing."""
     story = Story()
@@ -166,7 +166,7 @@ async def test_an_order_that_meets_a_job_which_has_gone_on_changes_nothing() -> 
     store: Any = BeforeLook(story.services.tables.store, "environmentjobs", story.retry)
     late = services_of(replace(story.twins.ports, store=store))
 
-    count = await decide_plan.retry(late, story.remediation.id)
+    count = await steer_remediation.retry(late, story.remediation.id)
 
     assert count == 0
     assert (await story.environment_job()).state is EnvironmentJobState.CANCELLED  # it expired
@@ -185,7 +185,7 @@ async def test_a_cancel_while_the_plan_is_being_dispatched_cancels_what_stands()
     assert story.driver.plan.has_struck
     assert not (await story.environment_job()).is_dispatched
 
-    await story.driver.call(lambda s: decide_plan.cancel(s, story.remediation.id))
+    await story.driver.call(lambda s: steer_remediation.cancel(s, story.remediation.id))
     await story.run(timedelta(days=30))
 
     assert {job.state for job in (await story.jobs()).values()} <= {JobState.CANCELLED}

@@ -8,8 +8,8 @@ from shared.domain.jobs.job import JobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import EnvironmentJobState
 from shared.errors import Blocked
-from shared.use_cases.decide_plan import cancel
 from shared.use_cases.show_remediation import show_remediation
+from shared.use_cases.steer_remediation import cancel
 from tests.functional.stories.remediation_story import Story, approve_shown, edit, planned
 from tests.twins import definition_builder as define
 from tests.twins.crash import Moment, Plan

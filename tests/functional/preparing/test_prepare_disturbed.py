@@ -10,7 +10,7 @@ from shared.domain.environment import Mode
 from shared.domain.jobs.job import JobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.errors import Unavailable
-from shared.use_cases import decide_plan
+from shared.use_cases import steer_remediation
 from tests.functional.preparing.prepare_story import PREPARE, asked, input_flow
 from tests.functional.stories.disturbance import disturb
 from tests.functional.stories.remediation_story import Story, edit
@@ -154,7 +154,7 @@ async def _played(plan: Plan, *, undo: bool) -> Story:
         await story.approve(run=HOUR)
         story.driver.plan = plan
         story.renew()
-        await decide_plan.roll_back(story.services, story.remediation.id)
+        await steer_remediation.roll_back(story.services, story.remediation.id)
     else:
         await story.approve(run=timedelta(0))
         story.driver.plan = plan

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from shared.domain.jobs.job import JobState
-from shared.use_cases import decide_plan
+from shared.use_cases import steer_remediation
 from tests.functional.preparing.prepare_story import PREPARE, input_flow
 from tests.functional.stories.remediation_story import Story
 from tests.twins.snapshot import differences, take_snapshot
@@ -68,7 +68,7 @@ async def test_cancelling_leaves_what_is_done_as_it_is() -> None:
     await story.order(PREPARE, admin.workflow_id)
     await story.approve(run=HOUR)
 
-    await story.driver.call(lambda s: decide_plan.cancel(s, story.remediation.id))
+    await story.driver.call(lambda s: steer_remediation.cancel(s, story.remediation.id))
     await story.run(HOUR)
 
     assert (await story.job("Admin")).state is JobState.PREPARED

@@ -12,7 +12,7 @@ from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, Origin, Remediation, RemediationMode
 from shared.services import Services
 from shared.settings import Settings
-from shared.use_cases import decide_plan
+from shared.use_cases import steer_remediation
 from shared.use_cases.approve_plan import Approval, approve
 from shared.use_cases.show_remediation import show_plan
 from shared.use_cases.start_remediation import StartRemediation, order_remediation
@@ -102,7 +102,7 @@ class Story:
 
     async def retry(self, *, run: timedelta = timedelta(days=60)) -> None:
         """Retry what is stuck and let time pass."""
-        await self.driver.call(lambda s: decide_plan.retry(s, self.remediation.id))
+        await self.driver.call(lambda s: steer_remediation.retry(s, self.remediation.id))
         await self.run(run)
 
     async def roll_back(
@@ -110,7 +110,7 @@ class Story:
     ) -> None:
         """Order a rollback and let time pass."""
         await self.driver.call(
-            lambda s: decide_plan.roll_back(s, self.remediation.id, flow_ids, replay=replay)
+            lambda s: steer_remediation.roll_back(s, self.remediation.id, flow_ids, replay=replay)
         )
         await self.run(run)
 

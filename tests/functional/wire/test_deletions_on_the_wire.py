@@ -8,7 +8,7 @@ import pytest
 from local_cloud.tenant.environments.flow import FlowState
 from shared.domain.jobs.deletion import Deletion, DeletionState
 from shared.domain.jobs.job import JobState
-from shared.use_cases import decide_plan
+from shared.use_cases import steer_remediation
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.order_deletions import DeletionOrder, order_deletions
 from tests.contract.tenant_world import ENVIRONMENT
@@ -65,7 +65,7 @@ async def test_a_flow_outside_solutions_comes_back_with_its_url(
         url = story.url_of()
         row = await deleted_on_its_date(story)
 
-        await decide_plan.roll_back(story.services, story.remediation.id)
+        await steer_remediation.roll_back(story.services, story.remediation.id)
         await story.run(timedelta(days=30))
 
         job = await story.job()
@@ -84,7 +84,7 @@ async def test_a_flow_that_left_the_bin_cannot_be_restored(
         await deleted_on_its_date(story)
         await story.run(timedelta(days=22))
 
-        await decide_plan.roll_back(story.services, story.remediation.id)
+        await steer_remediation.roll_back(story.services, story.remediation.id)
         await story.run(timedelta(days=30))
 
         await retired(story)

@@ -39,7 +39,7 @@ from shared.domain.jobs.refusals import instruction_for
 from shared.domain.plans.remediation import EnvironmentJob, Origin, Remediation, RemediationMode
 from shared.services import Services
 from shared.settings import Settings
-from shared.use_cases import decide_plan
+from shared.use_cases import steer_remediation
 from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.start_remediation import StartRemediation, order_remediation
 from tests.contract.adapter_world import trusting_transport
@@ -140,7 +140,7 @@ class WireStory:
 
     async def retry(self, *, run: timedelta = timedelta(days=40)) -> None:
         """Retry what is stuck and let time pass."""
-        await decide_plan.retry(self.services, self.remediation.id)
+        await steer_remediation.retry(self.services, self.remediation.id)
         await self.run(run)
 
     async def job(self, flow_id: str = ORDERS) -> FlowJob:

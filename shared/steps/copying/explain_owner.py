@@ -16,7 +16,7 @@ _ANY_PRIVILEGE = "0x80040220"
 _TO_ACT = "prvActOnBehalfOfAnotherUser"
 
 
-async def explain_refusal(
+async def explain_owner(
     work: Work, original: Original, error: Refused | NotFound
 ) -> Blocked | None:
     """Return what to say in place of a refusal to create for the owner; None: not about that."""
