@@ -1,0 +1,97 @@
+"""The only place that knows concrete classes: which adapter stands for which port.
+
+Adapters are imported when they are built, not with this module: a start of the app that only
+indexes its functions does not pay for the SDKs.
+"""
+
+import asyncio
+from contextlib import AsyncExitStack
+from weakref import WeakKeyDictionary
+
+from shared.bootstrap.ground import build_archive, build_ground, build_messages
+from shared.bootstrap.outside import Outside
+from shared.services import Services
+from shared.settings import Settings
+
+#: Of each event loop its own, since connections belong to a loop. An app has one loop.
+_by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Services] = WeakKeyDictionary()
+#: A loop holds its tasks weakly.
+_closers: set[asyncio.Task[None]] = set()
+
+
+def services() -> Services:
+    """Return the services of the running loop, built from the environment at the first call."""
+    loop = asyncio.get_running_loop()
+    if loop not in _by_loop:
+        closing = AsyncExitStack()
+        _by_loop[loop] = build_services(Settings(), closing)
+        closer = loop.create_task(_close_with_loop(closing), name="close services")
+        _closers.add(closer)
+        closer.add_done_callback(_closers.discard)
+    return _by_loop[loop]
+
+
+async def _close_with_loop(closing: AsyncExitStack) -> None:
+    """Close what was opened when the loop ends.
+
+    The worker has no hook for its end, but its loop is run by `asyncio.run`, which cancels every
+    task and waits for it. A process that is killed closes nothing, and nothing depends on it.
+    """
+    try:
+        await asyncio.get_running_loop().create_future()
+    finally:
+        await closing.aclose()
+
+
+def provide(those: Services) -> None:
+    """Make `services()` return `those` in the running loop."""
+    _by_loop[asyncio.get_running_loop()] = those
+
+
+def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
+    """Return the services that the settings describe; nothing is called yet.
+
+    What holds connections or files is pushed on `closing`. Raises `ValueError` for settings that
+    cannot work.
+    """
+    from shared.adapters.azure.key_vault_keys import VaultKeys
+    from shared.adapters.azure.service_tags import DiscoveredServiceTags
+    from shared.adapters.dataverse.connection_references import DataverseConnectionReferences
+    from shared.adapters.dataverse.principals import DataversePrincipals
+    from shared.adapters.dataverse.sharing import DataverseSharing
+    from shared.adapters.dataverse.solutions import DataverseSolutions
+    from shared.adapters.flow_service.flows import FlowServiceReports, FlowServiceSwitch
+    from shared.adapters.flow_service.placement import FlowServicePlacement
+    from shared.adapters.log_notices import LogNotices
+    from shared.callers import caller_kinds
+    from shared.firewalls import firewall_kinds
+    from shared.rows import Tables
+
+    ground = build_ground(settings, closing)
+    outside = Outside(ground)
+    return Services(
+        settings=settings,
+        clock=ground.clock,
+        tables=Tables(ground.store),
+        archive=build_archive(ground),
+        messages=build_messages(ground),
+        notices=LogNotices(),
+        environments=outside.environments,
+        flow_reports=FlowServiceReports(ground.http, outside.flow_service),
+        flow_pages=outside.flow_pages(),
+        flow_access=outside.flow_access(),
+        flow_switch=FlowServiceSwitch(ground.http, outside.flow_service),
+        flow_placement=FlowServicePlacement(ground.http, outside.flow_service),
+        workflows=outside.workflows,
+        connection_references=DataverseConnectionReferences(outside.dataverse),
+        flow_sharing=DataverseSharing(outside.dataverse),
+        principals=DataversePrincipals(outside.dataverse),
+        solutions=DataverseSolutions(outside.dataverse),
+        keys=VaultKeys(outside.vaults, outside.resources),
+        service_tags=DiscoveredServiceTags(
+            ground.http, outside.resource_manager, settings.subscription_ids[0]
+        ),
+        callers=caller_kinds(outside, settings),
+        firewalls=firewall_kinds(outside, settings),
+        assessment=outside.assessment_ports(),
+    )
