@@ -84,7 +84,7 @@ class Outside:
         listing = replace(whole, budget=share)
         return ServiceFlowPages(ground.http, self.dataverse, listing)
 
-    # --- what kinds may be built on, each told by `KindPorts` --------------------------------------
+    # --- what kinds may be built on, each told by `KindPorts` -----------------------------------
 
     @cached_property
     def environments(self) -> "Environments":
