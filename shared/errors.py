@@ -9,6 +9,7 @@ ProductError
 ├── Waiting              scheduled for a time, however often
 ├── Permanent            the row is blocked (a person can help) or failed (nobody can)
 │   ├── Blocked              what a person must do, in words
+│   ├── Defective            deliveries of the row crash again and again
 │   └── Refused              the platform said no, with its code
 │       └── MigrationInProgress  not now: the environment is still being moved under its key
 ├── NotFound             the platform or the store has no such item
@@ -95,6 +96,10 @@ class Blocked(Permanent):
         self.reason = reason
         self.instruction = instruction
         self.code = code
+
+
+class Defective(Permanent):
+    """Deliveries of a row ended in a defect, or without a word, too often in a row."""
 
 
 class Refused(Permanent):

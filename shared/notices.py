@@ -22,6 +22,8 @@ UNREADABLE_ROW = "unreadable_row"
 ROW_SKIPPED = "row_skipped"
 
 
+#: Deliveries of a job's row crash again and again: the code of the job too, until it is retried.
+DEFECT = "defect"
 #: A service has given no answer for long. Its row is that of the circuit.
 OUTAGE = "outage"
 #: What timers meet is told again after this long, if it is still so.

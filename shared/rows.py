@@ -286,6 +286,7 @@ class Tables:
             lambda job: {
                 "state": job.state,
                 "due": instant(job.due),
+                "code": job.code,
                 "environment": job.environment_id,
             },
         )
@@ -323,7 +324,7 @@ class Tables:
             "deletions",
             Deletion,
             lambda item: (item.environment_id, item.job_id),
-            lambda item: {"state": item.state, "due": instant(item.due)},
+            lambda item: {"state": item.state, "due": instant(item.due), "code": item.code},
         )
         table("notices", Notice, lambda item: ("notice", key_of(item.code, *item.row)))
         table("circuits", Circuit, lambda item: ("circuit", key_of(item.service, item.place)))

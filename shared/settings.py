@@ -87,6 +87,8 @@ class Settings(BaseSettings):
     backoff_tries: Count = 8
     #: So many calls in a row without an answer: the service is out.
     outage_after: Count = 5
+    #: So many deliveries in a row that end in a defect, or without a word: the job has failed.
+    defect_tries: Count = 5
     #: How long one delivery may hold a job's row, and a caller's resource.
     job_lease: Duration = timedelta(minutes=2)
     caller_lease: Duration = timedelta(seconds=90)

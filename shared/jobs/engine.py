@@ -14,9 +14,10 @@ from typing import Any
 
 from shared.domain.jobs.durable import DurableJob, taken_over
 from shared.domain.jobs.transitions import retried
-from shared.errors import Conflict, LeaseLost, NotFound, ProductError
+from shared.errors import Conflict, Defective, LeaseLost, NotFound, ProductError
 from shared.jobs.fence import FencedRows
 from shared.jobs.outcome import after_error
+from shared.notices import DEFECT, cause_of, tell
 from shared.ports import OutgoingMessage
 from shared.rows import Kept, Table, Tables
 from shared.services import Services
@@ -27,6 +28,11 @@ log = logging.getLogger(__name__)
 EARLY = timedelta(seconds=1)
 #: A job that waits for another is woken by it; this is for when all else failed.
 UNTIL_WOKEN = timedelta(days=1)
+
+_WITHOUT_A_WORD = (
+    "One delivery after the other ended without a word: the process died, or the function took"
+    " longer than it may."
+)
 
 type Outcome[J] = Callable[[Services, J, Exception], J | None]
 
@@ -88,21 +94,20 @@ class Kind[J: DurableJob[Any]]:
         self, held: "Held[J]", step: Callable[["Held[J]"], Awaitable[J]], outcome: Outcome[J]
     ) -> J:
         """Do one step and write its outcome; the lease ends with it."""
-        before = held.job
+        before, services = held.job, held.services
         try:
+            if before.crashes > services.settings.defect_tries:
+                raise Defective(_WITHOUT_A_WORD)
             async with held.renewed():
                 job = await step(held)
         except LeaseLost:
             raise
-        except Exception as err:
-            after = outcome(held.services, held.job, err)
-            if after is None:
-                # At once, so that the broker's redelivery is the retry of a defect.
-                await held.end(held.job)
-                raise
-            job = after
+        except Exception as err:  # noqa: BLE001 -- the edge of a delivery
+            job = await self._after(held, err, outcome, crashes=before.crashes)
         done = await held.end(job)
-        identity = self.table(held.services.tables).address(done)[1]
+        if done.code == DEFECT:
+            await tell(services, DEFECT, self.table(services.tables).name_of(done), done.reason)
+        identity = self.table(services.tables).address(done)[1]
         log.info(
             "%s %s: %s -> %s",
             self.title,
@@ -113,6 +118,20 @@ class Kind[J: DurableJob[Any]]:
         )
         return done
 
+    async def _after(
+        self, held: "Held[J]", err: Exception, outcome: Outcome[J], *, crashes: int
+    ) -> J:
+        """Return what becomes of the row after an error; raises a defect that is tried again."""
+        services = held.services
+        after = outcome(services, held.job, err)
+        if after is None and crashes >= services.settings.defect_tries:
+            after = outcome(services, held.job, Defective(cause_of(err)))
+        if after is None:
+            # At once, so that the broker's redelivery is the retry of a defect.
+            await held.end(held.job, crashes=crashes)
+            raise err
+        return after
+
     async def claim(self, services: Services, kept: Kept[J]) -> "Held[J]":
         """Take the row for one delivery; raises `Conflict` if somebody was faster."""
         job = replace(
@@ -120,6 +139,7 @@ class Kind[J: DurableJob[Any]]:
             lease_number=kept.item.lease_number + 1,
             lease_until=services.now + services.settings.job_lease,
             woken=False,
+            crashes=kept.item.crashes + 1,
         )
         return Held(self, services, await self.table(services.tables).replace(kept, job))
 
@@ -225,7 +245,12 @@ class Held[J: DurableJob[Any]]:
         What came meanwhile is kept: an order, a wake-up, a new remediation. Raises `LeaseLost` if
         another delivery, or an order, has taken the row over.
         """
-        return await self._write(lambda: job, self._leased)
+        return await self._write(lambda: replace(job, crashes=0), self._leased)
+
+    async def advanced(self) -> None:
+        """Note that the step has got further, where deliveries before this one have died."""
+        if self.job.crashes > 1:
+            await self.save(self.job)
 
     async def renew(self) -> None:
         """Hold the row for longer; raises `LeaseLost`."""
@@ -236,11 +261,11 @@ class Held[J: DurableJob[Any]]:
         if not self.job.is_held(self.services.now + needs):
             await self.renew()
 
-    async def end(self, job: J) -> J:
+    async def end(self, job: J, *, crashes: int = 0) -> J:
         """Write the outcome of a step; the lease ends with it. Raises `LeaseLost`."""
 
         def ended(job: J) -> J:
-            job = replace(job, lease_until=None, attempt=job.attempt + 1)
+            job = replace(job, lease_until=None, attempt=job.attempt + 1, crashes=crashes)
             if job.woken and not self._kind.is_over(job):
                 return replace(job, woken=False, due=self.services.now)
             return job

@@ -11,6 +11,7 @@ from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
     Blocked,
     Conflict,
+    Defective,
     MigrationInProgress,
     NotFound,
     OutOfService,
@@ -21,14 +22,34 @@ from shared.errors import (
     UnreadableRow,
     Waiting,
 )
-from shared.notices import UNREADABLE_ROW
+from shared.notices import OUTAGE, UNREADABLE_ROW
 from shared.services import Services
 
 
 def after_error[J: DurableJob[Any]](services: Services, job: J, err: Exception) -> J | None:
     """Return the row after an expected error; None for a defect."""
-    now, settings, blocked = services.now, services.settings, job.blocked_state
+    now, blocked = services.now, job.blocked_state
     text = redact(str(err))  # the platform may repeat what it was sent
+    match err:
+        case Blocked():
+            return stopped(job, blocked, err.reason, err.instruction, code=err.code, now=now)
+        case Refused() if not isinstance(err, MigrationInProgress):
+            # Before the work began: of the environment, not of the flow.
+            remedy = instruction_for(err.code, redact(err.detail))
+            return stopped(job, blocked, text, remedy, code=err.code, now=now)
+        case NotFound():
+            remedy = "See whether the environment is well, then retry."
+            return stopped(job, blocked, text, remedy, code="gone", now=now)
+        case Defective():
+            remedy = "Report it with this reason; retry when the app is mended."
+            return stopped(job, job.failed_state, text, remedy, code="defect", now=now)
+        case _:
+            return _later(services, job, err, text)
+
+
+def _later[J: DurableJob[Any]](services: Services, job: J, err: Exception, text: str) -> J | None:
+    """Return the row after what passes by itself."""
+    now, settings = services.now, services.settings
     match err:
         case Waiting():
             later = postponed(job, err.reason, until=max(err.until, now), now=now, code=err.code)
@@ -36,20 +57,12 @@ def after_error[J: DurableJob[Any]](services: Services, job: J, err: Exception) 
         case MigrationInProgress():
             until = now + settings.migration_poll
             return postponed(job, "The environment is being migrated.", until=until, now=now)
-        case Blocked():
-            return stopped(job, blocked, err.reason, err.instruction, code=err.code, now=now)
-        case Refused():  # before the work began: of the environment, not of the flow
-            remedy = instruction_for(err.code, redact(err.detail))
-            return stopped(job, blocked, text, remedy, code=err.code, now=now)
-        case NotFound():
-            remedy = "See whether the environment is well, then retry."
-            return stopped(job, blocked, text, remedy, code="gone", now=now)
         case UnreadableRow():  # of another job: whoever can read it will be deployed
             until = now + settings.backoff_longest
             return postponed(job, text, until=until, now=now, code=UNREADABLE_ROW)
         case OutOfService():  # not of this job: it waits, and all that wait come one by one
             wait = spread(err.retry_after or settings.backoff_first, repr(job), share=1)
-            return postponed(job, text, until=now + wait, now=now, code="outage")
+            return postponed(job, text, until=now + wait, now=now, code=OUTAGE)
         case Throttled():
             wait = spread(err.retry_after or settings.backoff_first, repr(job))
             return postponed(job, text, until=now + wait, now=now)

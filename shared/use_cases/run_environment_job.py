@@ -59,6 +59,7 @@ async def _complete_plan(held: Held[EnvironmentJob]) -> EnvironmentJob:
         completed = await complete(services, environment, item)
         if completed != item:
             await plan.upsert(completed)
+            await held.advanced()
         items.append(completed)
     job = with_network(job, await network_findings(services, environment, items))
     job = replace(

@@ -10,6 +10,7 @@ from shared.domain.jobs.transitions import moved
 from shared.errors import (
     Blocked,
     Conflict,
+    Defective,
     MigrationInProgress,
     NotFound,
     ProductError,
@@ -136,7 +137,7 @@ def _obey(job: FlowJob, services: Services) -> FlowJob:
 def _outcome(services: Services, job: FlowJob, err: Exception) -> FlowJob | None:
     """Return the row after an error; a swap that cannot go on has to bring the original back."""
     after = after_error(services, job, err)
-    has_given_up = after is not None and after.due is None and isinstance(err, Transient)
+    has_given_up = isinstance(err, Transient | Defective) and after and after.due is None
     if after and has_given_up and job.reached is JobState.SWAPPING:
         text = f"The swap failed: {after.reason}"
         return moved(job, JobState.ROLLING_BACK, text, now=services.now)

@@ -47,6 +47,8 @@ class DurableJob[S: StrEnum]:
     attempt: int = 0
     #: Transient failures in a row.
     failures: int = 0
+    #: Deliveries in a row that ended in a defect, or that neither ended nor saved a change.
+    crashes: int = 0
     #: Counts the deliveries that took the row: who has a lower number has lost it.
     lease_number: int = 0
     #: Until when a delivery holds the row; None: nobody does.

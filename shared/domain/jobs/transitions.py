@@ -21,6 +21,7 @@ def moved[J: DurableJob[Any]](job: J, state: StrEnum, text: str, *, now: datetim
         instruction="",
         code="",
         failures=0,
+        crashes=0,
         due=None if job.states[state].is_finished else now,
     )
 

@@ -31,6 +31,7 @@ async def revert_callers(work: Work) -> list[CallerRecord]:
                 await require_free(work, record.caller.resource)
                 signatures = await original_signatures(work) if work.job.has_trigger_url else {}
             await _revert(work, record, log.edits(record), signatures)
+            await work.held.advanced()
     return changed
 
 

@@ -56,6 +56,7 @@ async def update(work: Work) -> FlowJob:
                 await require_free(work, record.caller.resource)
                 urls = await new_urls(work)
             record = await update_one(work, log, record, urls)
+            await work.held.advanced()
         if record.state is CallerState.UPDATED:
             stale = max(stale, services.callers[record.caller.kind].staleness)
         if record.state is CallerState.MANUAL:
