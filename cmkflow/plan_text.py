@@ -8,10 +8,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cmkflow.answer_tables import facts, minute
-from shared.domain.plans.words import ACTION_WORDS
+from shared.domain.plans.words import ACTION_WORDS, place_in_plan
 
-#: By what the API calls an action, in the order in which flows are shown.
-ACTIONS = {str(action): words for action, words in ACTION_WORDS.items()}
 _COPIES = ("copy", "swap")
 #: There is no copy to point a caller at: nobody has to change one by hand.
 _KEEPS_CALLERS = "add_to_solution"
@@ -24,27 +22,20 @@ def plan_blocks(answer: Any) -> RenderableType:
     return Group(*parts[:-1]) if parts else Text("There is no plan yet.")
 
 
-def in_order(items: Any) -> list[Any]:
-    """Return a plan's items by what is done with them, those that need somebody first."""
-    ranks = {action: rank for rank, action in enumerate(ACTIONS)}
-    return sorted(
-        items,
-        key=lambda item: (
-            not item["changed"],
-            ranks.get(item["action"], 1),
-            item["display_name"].lower(),
-        ),
-    )
-
-
 def summary(plan: Any) -> str:
     """Return how many flows there are of each action."""
-    counts = Counter(item["action"] for item in in_order(plan["items"]))
-    ranked = [*ACTIONS, *(action for action in counts if action not in ACTIONS)]
+    counts = Counter(item["action"] for item in plan["items"])
+    ranked = [*ACTION_WORDS, *(action for action in counts if action not in ACTION_WORDS)]
     words = [
-        f"{counts[action]} {ACTIONS.get(action, action)}" for action in ranked if counts[action]
+        f"{counts[action]} {ACTION_WORDS.get(action, action)}"
+        for action in ranked
+        if counts[action]
     ]
     return ", ".join(words) or "no flow stays on Microsoft's key"
+
+
+def _place(item: Any) -> tuple[bool, int, str]:
+    return place_in_plan(changed=item["changed"], action=item["action"], title=item["display_name"])
 
 
 def _plan(plan: Any) -> Iterator[RenderableType]:
@@ -64,7 +55,7 @@ def _plan(plan: Any) -> Iterator[RenderableType]:
             "Approved": approved,
         }
     )
-    for item in in_order(plan["items"]):
+    for item in sorted(plan["items"], key=_place):
         yield Text()
         yield from _item(item, is_awaiting=item["workflow_id"] in plan["awaiting"])
     yield from _network(job["network"])
@@ -72,7 +63,7 @@ def _plan(plan: Any) -> Iterator[RenderableType]:
 
 
 def _item(item: Any, *, is_awaiting: bool) -> Iterator[Text]:
-    action = ACTIONS.get(item["action"], item["action"])
+    action = ACTION_WORDS.get(item["action"], item["action"])
     style = _STYLES.get(item["action"], "bold")
     mark = ("  waits for approval", "yellow") if is_awaiting else ""
     yield Text.assemble((item["display_name"], "bold"), "  ", (action, style), mark)

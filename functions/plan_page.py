@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from functions.plan_models import PlanAnswer, PlanItemAnswer
-from shared.domain.plans.words import ACTION_WORDS
+from shared.domain.plans.words import ACTION_WORDS, place_in_plan
 from shared.domain.trigger_urls.trigger_url import redact
 
 _TEMPLATE = "plan.html.j2"
@@ -37,29 +37,24 @@ def plan_page(remediation_id: str, plans: Sequence[PlanAnswer]) -> str:
     return redact(page)
 
 
-def in_order(items: Sequence[PlanItemAnswer]) -> list[PlanItemAnswer]:
-    """Return items as they are shown: what has changed first, then by what is done with them."""
-    ranks = {action: rank for rank, action in enumerate(ACTION_WORDS)}
-    return sorted(
-        items,
-        key=lambda item: (not item.changed, ranks[item.action], item.display_name.lower()),
-    )
-
-
 def _shown(plan: PlanAnswer) -> Mapping[str, Any]:
     titles = {item.workflow_id: item.display_name for item in plan.items}
     return {
         "plan": plan,
         "job": plan.environment_job,
         "title": plan.environment_job.environment_name or plan.environment_job.environment_id,
-        "items": in_order(plan.items),
+        "items": sorted(plan.items, key=_place),
         "titles": titles,
         "counts": _counts([plan]),
     }
 
 
+def _place(item: PlanItemAnswer) -> tuple[bool, int, str]:
+    return place_in_plan(changed=item.changed, action=item.action, title=item.display_name)
+
+
 def _counts(plans: Sequence[PlanAnswer]) -> dict[str, int]:
-    count = Counter(item.action for plan in plans for item in plan.items)
+    count = Counter[str](item.action for plan in plans for item in plan.items)
     return {action: count[action] for action in ACTION_WORDS if count[action]}
 
 

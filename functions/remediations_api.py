@@ -23,7 +23,7 @@ from shared.domain.plans.remediation import Origin, Remediation
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import Blocked
 from shared.use_cases import show_remediation as shown
-from shared.use_cases.start_remediation import StartRemediation, order_remediation
+from shared.use_cases.start_remediation import order_remediation
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 _LONGEST_KEY = 200
@@ -39,7 +39,8 @@ async def start_remediation(req: func.HttpRequest) -> func.HttpResponse:
     order = read_body(req, RemediationOrder)
     started = await order_remediation(
         services(),
-        StartRemediation(
+        Remediation(
+            created=services().now,
             mode=order.mode,
             origin=Origin.ORDER,
             cause=_cause(req, order),

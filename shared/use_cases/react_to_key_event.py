@@ -14,11 +14,11 @@ from shared.domain.environment import Environment
 from shared.domain.events import Event
 from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
 from shared.domain.keys.key_readiness import Finding, Level, assess_key
-from shared.domain.plans.remediation import Origin, RemediationMode
+from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
 from shared.errors import NotFound, Refused
 from shared.ports import OutgoingMessage
 from shared.services import KEY_EVENTS, Services
-from shared.use_cases.start_remediation import StartRemediation, start_remediation
+from shared.use_cases.start_remediation import start_remediation
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,8 @@ async def react_to_key_event(services: Services, event: Event) -> str:
     if linked:
         await start_remediation(
             services,
-            StartRemediation(
+            Remediation(
+                created=services.now,
                 mode=RemediationMode.APPLY,
                 origin=Origin.KEY_EVENT,
                 cause=event.id,

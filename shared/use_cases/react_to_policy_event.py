@@ -5,10 +5,10 @@ import logging
 from shared.domain.environment import LinkStatus
 from shared.domain.events import Event, UnreadableEvent
 from shared.domain.identifiers import environment_identifier, is_identifier
-from shared.domain.plans.remediation import Origin, RemediationMode
+from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
 from shared.services import Services
 from shared.use_cases.react_to_key_event import verify_policy
-from shared.use_cases.start_remediation import StartRemediation, start_remediation
+from shared.use_cases.start_remediation import start_remediation
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,8 @@ async def _environment_changed(services: Services, event: Event) -> str:
     await services.environments.get(environment_id)  # what is not there is nothing to remediate
     await start_remediation(
         services,
-        StartRemediation(
+        Remediation(
+            created=services.now,
             mode=RemediationMode.APPLY,
             origin=Origin.POLICY_EVENT,
             cause=_link_cause(event, environment_id),
@@ -87,7 +88,8 @@ async def _policy_changed(services: Services, event: Event) -> str:
         return "verified the policy; no environment is linked to it"
     await start_remediation(
         services,
-        StartRemediation(
+        Remediation(
+            created=services.now,
             mode=RemediationMode.APPLY,
             origin=Origin.POLICY_EVENT,
             cause=event.id,

@@ -1,6 +1,5 @@
 """Start a remediation: one row, one row an environment, one message each. Once per cause."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.domain.environment import Mode
@@ -8,11 +7,9 @@ from shared.domain.jobs.transitions import moved
 from shared.domain.plans.remediation import (
     EnvironmentJob,
     EnvironmentJobState,
-    Origin,
     Remediation,
     RemediationMode,
     environment_job_id,
-    remediation_id,
 )
 from shared.errors import AlreadyExists, Blocked, NotFound
 from shared.jobs.kinds import ENVIRONMENT
@@ -27,21 +24,7 @@ from shared.use_cases.remediation_rows import environment_jobs_of
 _LATE_START = timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartRemediation:
-    """What to start, and why."""
-
-    mode: RemediationMode
-    origin: Origin
-    #: The same cause starts the same remediation: an event's id, a date, an order's id.
-    cause: str
-    environment_ids: tuple[str, ...]
-    flow_ids: tuple[str, ...] = ()
-    #: Compare every flow with the flow service's list of all flows, at a small budget of its own.
-    reconcile: bool = False
-
-
-async def order_remediation(services: Services, order: StartRemediation) -> Remediation:
+async def order_remediation(services: Services, order: Remediation) -> Remediation:
     """Start what an administrator asks for.
 
     Raises `NotFound` for an unknown environment and `Blocked` where writes are not allowed.
@@ -63,23 +46,13 @@ async def order_remediation(services: Services, order: StartRemediation) -> Reme
     return await start_remediation(services, order)
 
 
-async def start_remediation(services: Services, order: StartRemediation) -> Remediation:
+async def start_remediation(services: Services, order: Remediation) -> Remediation:
     """Start it, or return the one that this cause started before."""
-    remediation = Remediation(
-        id=remediation_id(order.origin, order.cause),
-        mode=order.mode,
-        origin=order.origin,
-        cause=order.cause,
-        created=services.now,
-        environment_ids=order.environment_ids,
-        flow_ids=order.flow_ids,
-        reconcile=order.reconcile,
-    )
     try:
-        await services.tables.remediations.insert(remediation)
+        remediation = (await services.tables.remediations.insert(order)).item
     except AlreadyExists:
-        kept = await services.tables.remediations.get("remediation", remediation.id)
-        remediation = kept.item if kept else remediation
+        kept = await services.tables.remediations.get("remediation", order.id)
+        remediation = kept.item if kept else order
     # Also on a repetition: a process may have died between the row and its messages.
     for environment_id in remediation.environment_ids:
         await _start_environment(services, remediation, environment_id)

@@ -9,7 +9,7 @@ from shared.domain.environment import Environment
 from shared.domain.flow import FlowState
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
 from shared.domain.jobs.job import FlowJob, JobState
-from shared.domain.plans.remediation import Origin, RemediationMode
+from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import NotFound, ProductError
 from shared.notices import one_row, readable
@@ -26,7 +26,7 @@ from shared.steps.moving_callers.find_callers import forget_stale_searches
 from shared.steps.moving_callers.note_callers import waits_for_a_person
 from shared.steps.planning.discovery_parts import forget_stale_discoveries
 from shared.use_cases.react_to_key_event import verify_policy
-from shared.use_cases.start_remediation import StartRemediation, start_remediation
+from shared.use_cases.start_remediation import start_remediation
 from shared.use_cases.steer_remediation import retry_job
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,8 @@ async def sweep(services: Services, date: str) -> SweepResult:
         async with one_row(services, ("environments", "environment", environment.id)):
             await start_remediation(
                 services,
-                StartRemediation(
+                Remediation(
+                    created=services.now,
                     mode=RemediationMode.APPLY,
                     origin=Origin.SWEEP,
                     cause=f"{date}/{environment.id}",

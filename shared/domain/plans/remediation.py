@@ -39,17 +39,21 @@ class Origin(StrEnum):
 class Remediation:
     """What was asked for, by whom and why."""
 
-    id: str
     mode: RemediationMode
     origin: Origin
-    #: Id of the event, name of the caller, or the timer's date.
+    #: The same cause starts the same remediation: an event's id, a date, an order's id.
     cause: str
     created: datetime
     environment_ids: tuple[str, ...]
     #: Workflow ids or flow names; empty: all that stay on Microsoft's key.
     flow_ids: tuple[str, ...] = ()
-    #: Whether every flow is compared with the flow service's list of all flows.
+    #: Compare every flow with the flow service's list of all flows, at a small budget of its own.
     reconcile: bool = False
+
+    @property
+    def id(self) -> str:
+        """Return the id of the one remediation that this cause starts."""
+        return str(uuid.uuid5(NAMESPACE, f"remediation/{self.origin}/{self.cause}"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +132,3 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
 def environment_job_id(remediation_id: str, environment_id: str) -> str:
     """Return the id of the one job on this environment in this remediation."""
     return str(uuid.uuid5(NAMESPACE, f"environment/{remediation_id}/{environment_id}".lower()))
-
-
-def remediation_id(origin: Origin, cause: str) -> str:
-    """Return the id of the one remediation that this cause starts."""
-    return str(uuid.uuid5(NAMESPACE, f"remediation/{origin}/{cause}"))

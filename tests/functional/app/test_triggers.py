@@ -9,9 +9,9 @@ import pytest
 from functions import environment_jobs, flow_jobs, key_events, policy_events, timers
 from shared.bootstrap import provide
 from shared.domain.jobs.job import JobState
-from shared.domain.plans.remediation import Origin, RemediationMode
+from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
 from shared.services import ENVIRONMENT_JOBS, FLOW_JOBS, PARKED, POLICY_EVENTS
-from shared.use_cases.start_remediation import StartRemediation, start_remediation
+from shared.use_cases.start_remediation import start_remediation
 from tests.functional.stories.app_calls import TRIGGERS, message_of
 from tests.functional.stories.remediation_story import Story
 
@@ -114,7 +114,8 @@ async def test_the_sweep_starts_one_remediation_a_day(story: Story) -> None:
 async def test_overdue_rows_get_their_message_again(story: Story) -> None:
     """A job whose message was lost is announced by the timer."""
     story.build.link()
-    order = StartRemediation(
+    order = Remediation(
+        created=story.services.now,
         mode=RemediationMode.ASSESS,
         origin=Origin.ORDER,
         cause="order",

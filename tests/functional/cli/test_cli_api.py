@@ -13,8 +13,8 @@ from typer.testing import Result
 
 from shared.bootstrap import provide
 from shared.domain.jobs.job import JobState
-from shared.domain.plans.remediation import Origin, RemediationMode
-from shared.use_cases.start_remediation import StartRemediation, start_remediation
+from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
+from shared.use_cases.start_remediation import start_remediation
 from tests.functional.cli.cli_app import CommandLine, served_app
 from tests.functional.stories.app_calls import TRIGGERS
 from tests.functional.stories.remediation_story import Story
@@ -150,7 +150,8 @@ async def test_an_environment_that_allows_no_writes_is_said_to_be_assessed_only(
     story: Story, cli: CommandLine
 ) -> None:
     """What the app starts by itself is to be applied; *finished* alone would say that it was."""
-    order = StartRemediation(
+    order = Remediation(
+        created=story.services.now,
         mode=RemediationMode.APPLY,
         origin=Origin.SWEEP,
         cause="2026-03-02",

@@ -74,7 +74,6 @@ async def test_a_start_that_died_can_be_cancelled_and_stays_so() -> None:
 async def half_started(story: Story) -> Remediation:
     """Store the row of a remediation without any of its environment jobs."""
     row = Remediation(
-        id="5a0e8c1e-0000-4000-8000-000000000001",
         mode=RemediationMode.APPLY,
         origin=Origin.SWEEP,
         cause="a day",

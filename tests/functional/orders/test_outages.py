@@ -11,10 +11,15 @@ from shared.bootstrap import provide
 from shared.domain.environment import Environment, Mode
 from shared.domain.flow import FlowState
 from shared.domain.jobs.job import JobState
-from shared.domain.plans.remediation import EnvironmentJobState, Origin, RemediationMode
+from shared.domain.plans.remediation import (
+    EnvironmentJobState,
+    Origin,
+    Remediation,
+    RemediationMode,
+)
 from shared.errors import Unavailable
 from shared.notices import OUTAGE
-from shared.use_cases.start_remediation import StartRemediation, order_remediation
+from shared.use_cases.start_remediation import order_remediation
 from tests.functional.stories.app_calls import TRIGGERS, call
 from tests.functional.stories.remediation_story import Story
 from tests.twins.crash import Plan
@@ -71,7 +76,8 @@ async def begun_story(called: int = 2, self_starting: int = 2) -> tuple[Story, O
     outage = Outage(story=story)
     story.driver = Driver(twins=story.twins, make=story.make, plan=outage, use_cases=dict(TRIGGERS))
     await story.opt_in()
-    order = StartRemediation(
+    order = Remediation(
+        created=story.services.now,
         mode=RemediationMode.APPLY,
         origin=Origin.ORDER,
         cause="order-1",

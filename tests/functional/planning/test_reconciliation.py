@@ -5,8 +5,8 @@ import json
 from functions.remediations_api import start_remediation
 from shared.bootstrap import provide
 from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.plans.remediation import Origin, RemediationMode
-from shared.use_cases.start_remediation import StartRemediation, order_remediation
+from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
+from shared.use_cases.start_remediation import order_remediation
 from tests.functional.cli.cli_app import served_app
 from tests.functional.stories.app_calls import call
 from tests.functional.stories.remediation_story import Story
@@ -16,7 +16,8 @@ LACKING = "in the flow service, but not in Dataverse"
 
 async def _findings(story: Story, *, reconcile: bool) -> str:
     """Order an assessment and return what its environment job found."""
-    order = StartRemediation(
+    order = Remediation(
+        created=story.services.now,
         mode=RemediationMode.ASSESS,
         origin=Origin.ORDER,
         cause=f"order-{reconcile}",
@@ -54,7 +55,8 @@ async def test_an_order_keeps_its_wish_and_a_sweep_has_none() -> None:
     story = _story()
     settings = EnvironmentSettings(environment_id=story.build.environment.id, mode=Mode.ASSESS)
     await story.services.tables.environments.upsert(settings)
-    order = StartRemediation(
+    order = Remediation(
+        created=story.services.now,
         mode=RemediationMode.ASSESS,
         origin=Origin.SWEEP,
         cause="2026-03-02",

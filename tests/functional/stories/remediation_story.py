@@ -15,7 +15,7 @@ from shared.settings import Settings
 from shared.use_cases import steer_remediation
 from shared.use_cases.approve_plan import Approval, approve
 from shared.use_cases.show_remediation import show_plan
-from shared.use_cases.start_remediation import StartRemediation, order_remediation
+from shared.use_cases.start_remediation import order_remediation
 from tests.twins.builder import Builder
 from tests.twins.crash import Moment, Plan
 from tests.twins.driver import Driver
@@ -84,7 +84,8 @@ class Story:
         run: timedelta = timedelta(minutes=30),
     ) -> None:
         """Order a remediation and let it run until it waits for somebody."""
-        order = StartRemediation(
+        order = Remediation(
+            created=self.services.now,
             mode=mode,
             origin=Origin.ORDER,
             cause=cause,

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from shared.domain.environment import EnvironmentSettings, Mode
 from shared.domain.jobs.job import FlowJob
-from shared.domain.plans.remediation import Origin, RemediationMode
-from shared.use_cases.start_remediation import StartRemediation, order_remediation
+from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
+from shared.use_cases.start_remediation import order_remediation
 from tests.functional.stories.remediation_story import Story
 from tests.twins import definition_builder as define
 from tests.twins.builder import Builder
@@ -43,7 +43,8 @@ class TwoEnvironments(Story):
 
     async def order_of(self, *builds: Builder, cause: str = "both") -> None:
         """Order one remediation of these environments and let it run for a while."""
-        order = StartRemediation(
+        order = Remediation(
+            created=self.services.now,
             mode=RemediationMode.APPLY,
             origin=Origin.ORDER,
             cause=cause,

@@ -41,7 +41,7 @@ from shared.services import Services
 from shared.settings import Settings
 from shared.use_cases import steer_remediation
 from shared.use_cases.resend_overdue import resend_overdue
-from shared.use_cases.start_remediation import StartRemediation, order_remediation
+from shared.use_cases.start_remediation import order_remediation
 from tests.contract.adapter_world import trusting_transport
 from tests.contract.tenant_world import (
     APP_CLIENT,
@@ -127,7 +127,8 @@ class WireStory:
         run: timedelta = timedelta(days=40),
     ) -> None:
         """Order a remediation, which needs no approval here, and let time pass."""
-        order = StartRemediation(
+        order = Remediation(
+            created=self.services.now,
             mode=mode,
             origin=Origin.ORDER,
             cause="order-1",

@@ -1,0 +1,24 @@
+"""How plans are shown, on a page and in a terminal."""
+
+from shared.domain.plans.words import place_in_plan
+
+
+def test_what_changed_comes_first_then_what_needs_somebody_then_titles() -> None:
+    """An action that only a newer app knows stands behind those that need somebody."""
+    shown = [
+        ("Zebra", "leave", ("it was edited",)),
+        ("beta", "blocked", ()),
+        ("Alpha", "of_a_newer_app", ()),
+        ("alpha", "copy", ()),
+        ("Beta", "copy", ()),
+        ("Alpha", "leave", ()),
+    ]
+
+    for items in (shown, shown[::-1]):
+        places = sorted(
+            items, key=lambda one: place_in_plan(changed=one[2], action=one[1], title=one[0])
+        )
+        assert places[0] == shown[0]
+        assert places[1] == shown[1]
+        assert {one[1] for one in places[2:5]} == {"of_a_newer_app", "copy"}
+        assert places[-1] == shown[-1]
