@@ -13,8 +13,6 @@ from typing import Any
 
 type Json = dict[str, Any]
 
-_BY_URL = "url"
-
 
 @dataclass(slots=True, kw_only=True)
 class Call:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.adapters.azure.service_tags import read_published_file
+from shared.adapters.azure.service_tags import prefixes_by_tag
 from shared.adapters.flow_service.access import PermissionEntity
 from shared.adapters.flow_service.wire import FlowEntity, RunEntity
 from shared.adapters.http.wire import Wire, read_wire
@@ -102,7 +102,7 @@ def test_the_published_service_tags_read() -> None:
     """All regions, IPv4 and IPv6."""
     [file] = (corpus() / "servicetags").glob("ServiceTags_Public_*.json")
 
-    prefixes = read_published_file(file.read_bytes())
+    prefixes = prefixes_by_tag(json.loads(file.read_bytes())["values"])
 
     assert any(":" in prefix for prefix in prefixes["powerplatformplex"])
     assert len([name for name in prefixes if name.startswith("powerplatformplex.")]) > 30
@@ -112,6 +112,6 @@ def test_the_recorded_service_tags_of_the_api_read() -> None:
     """The API's answer has the same list."""
     file = corpus() / "servicetags" / "arm_api_serviceTags_before_plex.json"
     [interaction] = json.loads(file.read_text())["interactions"]
-    body = json.dumps(interaction["response"]["body"]["data"])
+    body = interaction["response"]["body"]["data"]
 
-    assert "apimanagement" in read_published_file(body.encode())
+    assert "apimanagement" in prefixes_by_tag(body["values"])

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.network.address_ranges import AddressRanges
-from shared.domain.network.coverage import uncovered
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
+from tests.unit.uncovered import uncovered
 
 #: A neighbourhood small enough to ask about each address, in both versions.
 V4 = st.builds(lambda host, bits: f"10.0.0.{host}/{bits}", st.integers(0, 31), st.integers(27, 32))

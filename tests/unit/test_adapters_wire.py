@@ -9,7 +9,6 @@ from shared.adapters.azure.key_vault import VaultContents
 from shared.adapters.azure.key_vault_keys import PolicyEntity, VaultEntity
 from shared.adapters.azure.key_vault_secrets import VaultSecrets
 from shared.adapters.azure.resource_manager import ResourceManager
-from shared.adapters.azure.service_tags import read_published_file
 from shared.adapters.dataverse.workflows import WorkflowEntity
 from shared.adapters.entra.no_operator import NoOperator
 from shared.adapters.flow_service.access import FlowServiceAccess
@@ -20,7 +19,7 @@ from shared.adapters.http.wire import Wire, read_wire
 from shared.adapters.power_platform.admin import EnvironmentEntity
 from shared.domain.environment import LinkStatus
 from shared.domain.flow import FlowState
-from shared.errors import Refused, Unavailable, Unreadable
+from shared.errors import Refused, Unavailable
 from tests.unit.adapter_wire import NumberedCredential, Scripted, ScriptedTransport
 
 HEX = "0123456789abcdef0123456789abcdef"
@@ -243,10 +242,3 @@ def test_a_site_answers_to_all_its_hosts_once() -> None:
     site = read_wire(SiteEntity, {"id": "/s", "name": "s", "properties": properties}).to_domain()
 
     assert site.hosts == ("a.example", "b.example")
-
-
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"values": 1}'])
-def test_a_file_without_service_tags_is_unreadable(content: bytes) -> None:
-    """It is never an empty list of addresses."""
-    with pytest.raises(Unreadable):
-        read_published_file(content)

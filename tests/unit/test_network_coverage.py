@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from shared.domain.network.address_ranges import AddressRanges
-from shared.domain.network.coverage import gaps, unchecked_hosts, uncovered
+from shared.domain.network.coverage import gaps, unchecked_hosts
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
 from shared.domain.network.geographies import geographies, regions_of
+from tests.unit.uncovered import uncovered
 
 WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
 TAGS: Mapping[str, Sequence[str]] = {

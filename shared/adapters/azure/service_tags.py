@@ -1,16 +1,10 @@
-"""Address ranges by service tag: the discovery API, and the file that Microsoft publishes weekly.
+"""Address ranges by service tag: the discovery API (contract §9.2)."""
 
-Contract §9.2, §9.3. Both have the same list; the API gives it in pages, the file in one piece.
-"""
-
-import json
 from collections.abc import Iterable, Mapping
 
 from shared.adapters.azure.resource_manager import BASE
 from shared.adapters.http.client import Call, HttpClient, Service
 from shared.adapters.http.wire import Wire, read_wire
-from shared.domain.definitions.json_values import as_mapping
-from shared.errors import Unreadable
 from shared.ports import ServiceTags
 
 _VERSION = "2024-05-01"
@@ -44,22 +38,12 @@ class DiscoveredServiceTags(ServiceTags):
             url=f"{BASE}{path}/{_LOCATION}/serviceTags",
             params={"api-version": _VERSION},
         )
-        return _by_name(
+        return prefixes_by_tag(
             [item async for item in self._http.items(self._service, call, member="values")]
         )
 
 
-def read_published_file(content: bytes) -> Mapping[str, tuple[str, ...]]:
-    """Return the same of the file that Microsoft publishes; raises `Unreadable`."""
-    try:
-        items = as_mapping(json.loads(content)).get("values")
-    except ValueError as err:
-        raise Unreadable("the file of service tags is no JSON") from err
-    if not isinstance(items, list):
-        raise Unreadable("the file holds no service tags")
-    return _by_name(items)
-
-
-def _by_name(items: Iterable[object]) -> dict[str, tuple[str, ...]]:
+def prefixes_by_tag(items: Iterable[object]) -> dict[str, tuple[str, ...]]:
+    """Return the prefixes of each tag of a list, by lower-case name; raises `Unreadable`."""
     tags = (read_wire(_Tag, item) for item in items)
     return {tag.name.lower(): tag.properties.address_prefixes for tag in tags}

@@ -98,20 +98,6 @@ def gaps(
     return result
 
 
-def uncovered(
-    firewall: Firewall,
-    required: Mapping[str, Sequence[str]],
-    tags: Mapping[str, Sequence[str]],
-) -> tuple[str, ...]:
-    """Return the prefixes that a firewall does not let in for certain.
-
-    `required` are prefixes by the name of their tag, `tags` the prefixes of every known tag.
-    """
-    asked = {tag: AddressRanges.of(listed) for tag, listed in required.items()}
-    admission = admit(firewall, asked, ServiceTagRanges(tags))
-    return (admission.denied | admission.doubtful).prefixes()
-
-
 def concerned(
     hosts: Collection[str | None],
     firewall: Firewall,

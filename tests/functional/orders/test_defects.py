@@ -12,12 +12,17 @@ from shared.bootstrap import provide
 from shared.domain.environment import Mode
 from shared.domain.flow import FlowState
 from shared.domain.jobs.job import JobState
-from shared.domain.plans.remediation import EnvironmentJobState, Origin, RemediationMode
+from shared.domain.plans.remediation import (
+    EnvironmentJobState,
+    Origin,
+    Remediation,
+    RemediationMode,
+)
 from shared.notices import DEFECT
 from shared.services import ENVIRONMENT_JOBS, FLOW_JOBS
 from shared.use_cases import steer_remediation
 from shared.use_cases.resend_overdue import resend_overdue
-from shared.use_cases.start_remediation import StartRemediation, order_remediation
+from shared.use_cases.start_remediation import order_remediation
 from tests.functional.stories.app_calls import TRIGGERS, call
 from tests.functional.stories.remediation_story import Story
 from tests.twins.crash import Killed
@@ -188,7 +193,8 @@ async def test_deaths_with_a_saved_change_between_are_no_defect(story: Story) ->
 
 async def start(story: Story) -> None:
     """Order a remediation, and let nothing happen yet."""
-    order = StartRemediation(
+    order = Remediation(
+        created=story.services.now,
         mode=RemediationMode.APPLY,
         origin=Origin.ORDER,
         cause="order-1",
