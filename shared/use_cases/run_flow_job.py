@@ -137,11 +137,12 @@ def _obey(job: FlowJob, services: Services) -> FlowJob:
 def _outcome(services: Services, job: FlowJob, err: Exception) -> FlowJob | None:
     """Return the row after an error; a swap that cannot go on has to bring the original back."""
     after = after_error(services, job, err)
-    has_given_up = isinstance(err, Transient | Defective) and after and after.due is None
-    if after and has_given_up and job.reached is JobState.SWAPPING:
+    if after is None or after.due is not None or not isinstance(err, Transient | Defective):
+        return after
+    if job.reached is JobState.SWAPPING:
         text = f"The swap failed: {after.reason}"
         return moved(job, JobState.ROLLING_BACK, text, now=services.now)
-    return after
+    return replace(after, reason=f"{job.display_name}: {after.reason}")
 
 
 async def _tell_others(services: Services, before: FlowJob, after: FlowJob) -> None:

@@ -68,3 +68,20 @@ async def test_an_owner_does_not_lose_its_flow(app: Adapters) -> None:
 
     [held] = await app.flow_access.permissions(ENVIRONMENT, HTTP_FLOW)
     assert (held.principal_id, held.role) == (MAKER, "Owner")
+
+
+async def test_revoked_tokens_of_both_identities_are_renewed(app: Adapters) -> None:
+    """What azure-identity and msal keep is gone past: a read, a write and the operator's own."""
+    await app.sign_in()
+    await app.flow_access.add_operator(ENVIRONMENT, HTTP_FLOW)
+    before = await app.flow_access.trigger_url(ENVIRONMENT, HTTP_FLOW, "manual")
+    assert await app.flow_reports.list_flows(ENVIRONMENT)
+
+    app.world.tenant.tokens.expire_all()
+    app.http.calls.clear()
+
+    assert await app.flow_access.trigger_url(ENVIRONMENT, HTTP_FLOW, "manual") == before
+    await app.flow_switch.stop(ENVIRONMENT, HTTP_FLOW)
+    assert await app.flow_reports.list_flows(ENVIRONMENT)
+    # Three calls, two of them again, and the operator's new tokens were kept: one call, and again.
+    assert app.http.calls == {"Flow service": 5, "Key Vault": 2}

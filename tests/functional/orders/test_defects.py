@@ -93,7 +93,7 @@ async def test_a_defect_in_a_step_ends_as_failed_with_its_place(story: Story) ->
 
     job = await story.job("Orders")
     assert (job.state, job.code) == (JobState.FAILED, "defect")
-    assert job.reason.startswith("ZeroDivisionError at ")
+    assert job.reason.startswith("Orders: ZeroDivisionError at ")
     assert "secret" not in str(job)
     assert raising.raised == TRIES
     assert (await story.job("Keyword")).state is JobState.RETIRED

@@ -17,7 +17,7 @@ from shared.domain.plans.remediation import (
     Remediation,
     RemediationMode,
 )
-from shared.errors import Unavailable
+from shared.errors import Unauthorized, Unavailable
 from shared.notices import OUTAGE
 from shared.use_cases.start_remediation import order_remediation
 from tests.functional.stories.app_calls import TRIGGERS, call
@@ -167,6 +167,34 @@ async def test_a_fault_with_one_flow_alone_holds_up_no_other() -> None:
     await story.retry()
 
     assert (await story.job("Called 0")).state is JobState.RETIRED
+
+
+@pytest.mark.parametrize(("refusals", "state"), [(2, JobState.RETIRED), (99, JobState.BLOCKED)])
+async def test_refused_tokens_are_tried_again_before_they_block(
+    refusals: int, state: JobState
+) -> None:
+    """What keeps tokens gives a new one before long; if not, the code is the platform's."""
+    story, _ = await begun_story(called=1, self_starting=0)
+    left = iter(range(refusals))
+    real = story.twins.ports.workflows
+
+    class Refusing:
+        async def update(self, *arguments: Any, **named: Any) -> None:
+            if next(left, None) is not None:
+                raise Unauthorized("expired", code="ExpiredAuthenticationToken")
+            await real.update(*arguments, **named)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(real, name)
+
+    story.around = lambda ports: replace(ports, workflows=cast("Any", Refusing()))
+    story.renew()
+
+    await story.run(timedelta(days=30))
+
+    job = await story.job("Called 0")
+    assert job.state is state
+    assert job.code == ("" if state is JobState.RETIRED else "ExpiredAuthenticationToken")
 
 
 class _BrokenFor:
