@@ -55,6 +55,18 @@ class Plan:
             raise Killed
         self._strike(number, Moment.AFTER)
 
+    @property
+    def is_gone(self) -> bool:
+        """Say whether what comes next is for another process."""
+        return self.is_dead
+
+    async def rest(self) -> None:
+        """Come back when the process goes on."""
+
+    async def run[T](self, work: Awaitable[T]) -> T:
+        """Do the work of this process."""
+        return await work
+
     def _strike(self, number: int, moment: Moment) -> None:
         if number == self.at and moment is self.moment and not self.has_struck:
             self.has_struck = True
@@ -104,13 +116,17 @@ class _Interrupted:
         except BaseException:
             cast("Any", work).close()
             raise
+        await self._plan.rest()
         result = await work
         self._plan.leave(number)
+        await self._plan.rest()
         return result
 
     async def _iterate(self, name: str, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
         await asyncio.sleep(0)
         number = self._plan.enter(name)
+        await self._plan.rest()
         async for item in items:
             yield item
         self._plan.leave(number)
+        await self._plan.rest()

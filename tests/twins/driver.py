@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from shared.errors import Transient
+from shared.errors import ProductError, Transient
 from shared.notices import ROW_SKIPPED
 from shared.services import ENVIRONMENT_JOBS, FLOW_JOBS, Services
 from shared.use_cases.resend_overdue import resend_overdue
@@ -16,6 +16,7 @@ from shared.use_cases.run_flow_job import run_flow_job
 from tests.twins.clock import START
 from tests.twins.crash import Plan, was_killed
 from tests.twins.messages import Delivered, Delivery
+from tests.twins.pause import Pause
 from tests.twins.ports import Ports, Twins
 from tests.twins.services import services_of
 
@@ -90,9 +91,12 @@ class Driver:
         now = clock.now()
         step = MINUTE if now < self._restless_until else self.pace
         due = self.twins.messages.next_due(*self.use_cases) or until
-        clock.advance_to(min(due, until, now + step))
+        wakes = self.plan.wakes_at if isinstance(self.plan, Pause) and self.plan.is_asleep else None
+        clock.advance_to(min(due, until, now + step, wakes or until))
+        if isinstance(self.plan, Pause) and wakes and wakes <= clock.now():
+            await self._wake(self.plan)
         try:
-            await self.timer(self._services())
+            await self.plan.run(self.timer(self._services()))
         except BaseException as error:
             if not (was_killed(error) or isinstance(error, Transient)):
                 raise
@@ -102,7 +106,7 @@ class Driver:
 
     async def call[T](self, use_case: Callable[[Services], Awaitable[T]]) -> T:
         """Run a use case that no message starts, under the plan."""
-        return await use_case(self._services())
+        return await self.plan.run(use_case(self._services()))
 
     async def _deliver(self) -> bool:
         """Deliver one message of any queue; returns False if none is due."""
@@ -115,7 +119,7 @@ class Driver:
             async def handle(
                 message: Delivered, services: Services = services, use_case: UseCase = use_case
             ) -> None:
-                await use_case(services, message)
+                await self.plan.run(use_case(services, message))
 
             loses = self.unsettled > 0 and world.random.random() < self.unsettled
             try:
@@ -129,10 +133,18 @@ class Driver:
                 return True
         return False
 
+    async def _wake(self, pause: Pause) -> None:
+        """What a delivery raises that nobody waits for any more is logged, and that is all."""
+        error = await pause.wake()
+        if error and not isinstance(error, ProductError):
+            raise error
+        self._restless_until = self.twins.world.clock.now() + SETTLES
+        self.meanwhile()
+
     def _services(self) -> Services:
         """Return what the process has; after a kill a new one, which is not interrupted."""
-        if self._current is None or (self.plan.is_dead and not self._is_new):
-            self._is_new = self.plan.is_dead
+        if self._current is None or (self.plan.is_gone and not self._is_new):
+            self._is_new = self.plan.is_gone
             ports = self.twins.ports
             self._current = self.make(ports if self._is_new else ports.under(self.plan))
         return self._current
