@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from shared.domain.jobs.durable import DurableJob, taken_over
+from shared.domain.jobs.durable import UNDER_WAY, DurableJob, taken_over, unsettled
 from shared.domain.jobs.transitions import retried
-from shared.errors import Conflict, Defective, LeaseLost, NotFound, ProductError
+from shared.errors import Conflict, Defective, LeaseLost, NotFound, ProductError, Unavailable
 from shared.jobs.fence import FencedRows
 from shared.jobs.outcome import after_error
 from shared.notices import DEFECT, cause_of, tell
@@ -130,17 +130,15 @@ class Kind[J: DurableJob[Any]]:
             # At once, so that the broker's redelivery is the retry of a defect.
             await held.end(held.job, crashes=crashes)
             raise err
-        return after
+        # What was not answered may have been done, or be done later.
+        unheard = isinstance(err, Unavailable)
+        return unsettled(after, services.now + UNDER_WAY) if unheard else after
 
     async def claim(self, services: Services, kept: Kept[J]) -> "Held[J]":
         """Take the row for one delivery; raises `Conflict` if somebody was faster."""
-        job = replace(
-            kept.item,
-            lease_number=kept.item.lease_number + 1,
-            lease_until=services.now + services.settings.job_lease,
-            woken=False,
-            crashes=kept.item.crashes + 1,
-        )
+        until = services.now + services.settings.job_lease
+        job = taken_over(kept.item)
+        job = replace(job, lease_until=until, woken=False, crashes=job.crashes + 1)
         return Held(self, services, await self.table(services.tables).replace(kept, job))
 
     async def order(

@@ -29,6 +29,15 @@ class Work:
         """Return the row as it was last written."""
         return self.held.job
 
+    @property
+    def writes_anew(self) -> bool:
+        """Say whether a flow is written although it reads as it is to be.
+
+        In a rollback beside a delivery that did not end: the row which that one has read, and may
+        be about to write, is old then.
+        """
+        return self.job.is_rolling_back and self.job.is_unsettled(self.services.now)
+
     async def save(self, job: FlowJob) -> FlowJob:
         """Write the row; raises `LeaseLost` (see `Held.save`)."""
         return await self.held.save(job)

@@ -25,6 +25,7 @@ from shared.services import Services
 from shared.steps.copying import copy_flow, prove_copy
 from shared.steps.copying.explain_refusal import explain_refusal
 from shared.steps.ending import retire_original, roll_back, swap
+from shared.steps.ending.last_look import settle
 from shared.steps.flows.trigger_address import return_borrowed
 from shared.steps.gate import environment_without_key, linked_environment
 from shared.steps.moving_callers import update_callers
@@ -84,11 +85,13 @@ async def _step(held: Held[FlowJob]) -> FlowJob:
     before, services = held.job, held.services
     job = _obey(before, services)
     if job.is_finished:
-        return job
+        return await _leave(held, job)
     if job != before:  # before anything can fail: what has ended has no step to wait for
         job = await held.save(job)
     work = Work(held, await _environment_of(services, job))
     try:
+        if job.settles_at and job.settles_at <= services.now and not job.is_rolling_back:
+            await settle(work)
         job = await STEPS[job.reached](work)
         await return_borrowed(work)
     except Exception as err:
@@ -97,6 +100,16 @@ async def _step(held: Held[FlowJob]) -> FlowJob:
             raise
         raise stands from err
     return replace(job, borrowed=work.job.borrowed)
+
+
+async def _leave(held: Held[FlowJob], job: FlowJob) -> FlowJob:
+    """Return a job that is cancelled before anything was written, but for a flow borrowed."""
+    if held.job.lent:
+        home = held.job.environment_id
+        work = Work(held, await environment_without_key(held.services, home, even_linked=True))
+        await settle(work)
+        await return_borrowed(work)
+    return replace(job, borrowed=(), settles_at=None)
 
 
 async def _environment_of(services: Services, job: FlowJob) -> Environment:

@@ -6,6 +6,7 @@ from shared.adapters.dataverse.web_api import Dataverse
 from shared.adapters.http.client import Call
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.environment import Environment
+from shared.errors import Conflict
 from shared.ports import EnvironmentVariable, EnvironmentVariables
 
 _DEFINITIONS = "environmentvariabledefinitions"
@@ -65,7 +66,9 @@ class DataverseEnvironmentVariables(EnvironmentVariables):
     async def _write(
         self, environment: Environment, row: str, body: dict[str, str], etag: str
     ) -> None:
-        call = Call(method="PATCH", url=row, headers={"If-Match": etag or "*"}, body=body)
+        if not etag:
+            raise Conflict("The variable was not read before it is written")
+        call = Call(method="PATCH", url=row, headers={"If-Match": etag}, body=body)
         await self._dataverse.send(environment, call)
 
 

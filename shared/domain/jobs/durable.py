@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar
 
 from shared.domain.jobs.state_table import StateFacts
 
+#: How long the host lets a function run: `functionTimeout` in host.json.
+LONGEST_DELIVERY = timedelta(minutes=10)
+#: How long a write whose answer was not heard may still come about. No source says [SIM].
+UNDER_WAY = timedelta(minutes=2)
 #: A row keeps this many of its latest changes.
 HISTORY_LENGTH = 40
 
@@ -53,6 +57,8 @@ class DurableJob[S: StrEnum]:
     lease_number: int = 0
     #: Until when a delivery holds the row; None: nobody does.
     lease_until: datetime | None = None
+    #: Until when a delivery that did not end may still change something; None: all have ended.
+    settles_at: datetime | None = None
     #: Somebody changed what this job waits for while it was being worked on.
     woken: bool = False
     history: tuple[Change, ...] = ()
@@ -76,7 +82,22 @@ class DurableJob[S: StrEnum]:
         """Say whether a delivery works on the row."""
         return self.lease_until is not None and self.lease_until > now
 
+    def is_unsettled(self, now: datetime) -> bool:
+        """Say whether a delivery that did not end may still change something."""
+        return self.settles_at is not None and self.settles_at > now
+
 
 def taken_over[J: DurableJob[Any]](job: J) -> J:
-    """Return the row held by nobody: whoever held it may not write it any more."""
+    """Return the row held by nobody: whoever held it may not write it any more.
+
+    If nobody gave it back, its last delivery may be frozen: it was alive before its lease ended,
+    and the host ends it in time; a write of it may come about later still.
+    """
+    if job.lease_until is not None:
+        job = unsettled(job, job.lease_until + LONGEST_DELIVERY + UNDER_WAY)
     return replace(job, lease_number=job.lease_number + 1, lease_until=None)
+
+
+def unsettled[J: DurableJob[Any]](job: J, until: datetime) -> J:
+    """Return the row with a write that may come about until then."""
+    return replace(job, settles_at=max(until, job.settles_at or until))

@@ -96,6 +96,8 @@ class FlowJob(DurableJob[JobState]):
     signature_hash: str = ""
     #: Flows the operator was made co-owner of and has to leave; `environment/flow` elsewhere.
     borrowed: tuple[str, ...] = ()
+    #: Every flow that it was ever made co-owner of, named likewise.
+    lent: tuple[str, ...] = ()
     #: Callers (jobs of parents, workflow ids) without a run from before the cut-over that goes on.
     drained: tuple[str, ...] = ()
     #: When every known caller had the new URL.

@@ -16,7 +16,7 @@ from shared.steps.work import Work
 
 async def turn_copy(work: Work, row: Workflow, state: FlowState) -> Workflow:
     """Turn the copy on or off and return it as read back; raises `Blocked` if it did not turn."""
-    if row.state is state:
+    if row.state is state and not work.writes_anew:
         return row
     await work.permit_write()
     await change_copy(work, row, WorkflowChange(state=state))

@@ -14,6 +14,7 @@ from shared.domain.jobs.transitions import moved, noted
 from shared.errors import Blocked, NotFound, Waiting
 from shared.steps.copying.change_copy import turn_copy
 from shared.steps.copying.copy_flow import COPY_SUFFIX
+from shared.steps.ending.last_look import look_again
 from shared.steps.ending.restore_original import restore
 from shared.steps.ending.revert_callers import check_manual_callers, revert_callers
 from shared.steps.ending.rollback_order import (
@@ -139,6 +140,8 @@ async def _wait_for_runs_of_callers(work: Work) -> None:
 
 async def _copy_off(work: Work) -> FlowJob:
     """Turn the copy off and give it the name it had as a copy."""
+    if mended := await look_again(work):
+        return mended
     row = await _turn_copy_off(work)
     if row:
         await rename(work, work.job.copy_id, work.job.display_name + COPY_SUFFIX)

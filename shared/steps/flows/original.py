@@ -83,7 +83,7 @@ async def turn_original(work: Work, *, on: bool, seen: Original | None = None) -
     `seen` is the original as it was looked at: an edit since then raises `Conflict`.
     """
     original = seen or await read_original(work)
-    if original.is_on == on:
+    if original.is_on == on and not work.writes_anew:
         return original
     await work.permit_write()
     job, services = work.job, work.services

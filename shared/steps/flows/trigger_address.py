@@ -35,7 +35,8 @@ async def read_trigger_url(
         await permit_write(work.services, environment_id)
         name = f"{environment_id}/{flow_name}"
     if name not in work.job.borrowed:
-        await work.save(replace(work.job, borrowed=(*work.job.borrowed, name)))
+        lent = tuple(dict.fromkeys((*work.job.lent, name)))
+        await work.save(replace(work.job, borrowed=(*work.job.borrowed, name), lent=lent))
     await work.check_lease()
     await access.add_operator(environment_id, flow_name)
     try:

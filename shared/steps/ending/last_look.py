@@ -1,0 +1,72 @@
+"""What a delivery that did not end may still have changed: looked for before a rollback ends.
+
+Such a delivery is frozen, or a write of it is under way. Nothing more comes of it once its bound
+has passed (`DurableJob.settles_at`); until then the copy stays on for whoever is sent to it.
+"""
+
+from contextlib import suppress
+from dataclasses import replace
+
+from shared.domain.callers.records import CallerState
+from shared.domain.jobs.job import FlowJob, JobState, RollbackStage
+from shared.domain.jobs.relatives import located
+from shared.domain.jobs.transitions import moved
+from shared.errors import NotFound, Waiting
+from shared.steps.flows.original import read_original
+from shared.steps.gate import permit_write
+from shared.steps.moving_callers.note_callers import holds_copy
+from shared.steps.moving_callers.undo_log import UndoLog
+from shared.steps.work import Work
+
+
+async def look_again(work: Work) -> FlowJob | None:
+    """Return None if all is as the rollback left it, else the job where it is mended.
+
+    Raises `Waiting` until nothing is under way any more.
+    """
+    if not await settle(work):
+        return None
+    found = [*await _callers_moved_again(work), *await _original_off(work)]
+    if not found:
+        return None
+    job = replace(work.job, rollback_stage=RollbackStage.ORIGINAL_ON)
+    text = f"Changed by a delivery that had not ended, and put back again: {', '.join(found)}."
+    return moved(job, JobState.ROLLING_BACK, text, now=work.services.now)
+
+
+async def settle(work: Work) -> bool:
+    """Wait until nothing is under way any more, then leave every flow that was ever borrowed.
+
+    Says whether a delivery had not ended; raises `Waiting`.
+    """
+    settles_at = work.job.settles_at
+    if settles_at is None:
+        return False
+    if work.job.is_unsettled(work.services.now):
+        text = "A delivery of this job did not end: what it may still write is waited for."
+        raise Waiting(text, until=settles_at)
+    for name in work.job.lent:
+        environment_id, flow_name = located(name, work.job.environment_id)
+        await permit_write(work.services, environment_id, anytime=True)
+        await work.check_lease()
+        with suppress(NotFound):
+            await work.services.flow_access.remove_operator(environment_id, flow_name)
+    await work.save(replace(work.job, settles_at=None))
+    return True
+
+
+async def _callers_moved_again(work: Work) -> list[str]:
+    log, found = await UndoLog.open(work), []
+    for record in await work.callers.all():
+        is_back = record.state is CallerState.REVERTED and log.edits(record)
+        if is_back and await holds_copy(work.services, work.job, record.caller):
+            await work.callers.upsert(replace(record, state=CallerState.WRITING))
+            found.append(record.caller.label)
+    return found
+
+
+async def _original_off(work: Work) -> list[str]:
+    job = work.job
+    if not job.original_was_on or (await read_original(work)).is_on:
+        return []
+    return [f"the original {job.display_name}"]
