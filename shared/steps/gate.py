@@ -9,6 +9,8 @@ from shared.errors import Blocked, NotFound, Waiting
 from shared.services import Services
 
 KILL_SWITCH = "kill-switch"
+#: Code of what waits for the maintenance window.
+WINDOW = "window"
 
 
 async def settings_of(services: Services, environment_id: str) -> EnvironmentSettings:
@@ -36,7 +38,8 @@ async def permit_write(services: Services, environment_id: str, *, anytime: bool
     window = settings.maintenance_window
     opening = opens_at(window, services.now)
     if opening and not anytime:
-        raise Waiting(f"Outside the maintenance window {window} UTC.", until=opening)
+        text = f"Outside the maintenance window {window} UTC."
+        raise Waiting(text, until=opening, code=WINDOW)
 
 
 async def refuse_excluded(services: Services, job: FlowJob) -> None:

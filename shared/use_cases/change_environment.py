@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.domain.environment import Environment, EnvironmentSettings
+from shared.jobs.kinds import DELETION, FLOW
 from shared.ports import Condition
 from shared.services import Services
-from shared.steps.gate import settings_of
+from shared.steps.gate import WINDOW, settings_of
 from shared.use_cases.steer_remediation import retry_job
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,18 @@ async def change_environment(
     """Set the settings that `changes` names, by field; raises `NotFound`."""
     environment = await services.environments.get(environment_id)
     settings = await _change(services, environment.id, lambda old: replace(old, **changes))
+    if "maintenance_window" in changes:
+        await _wake_for_window(services, environment.id)
     return ShownEnvironment(environment=environment, settings=settings)
+
+
+async def _wake_for_window(services: Services, environment_id: str) -> None:
+    """Have what waits for the window that was look at the one that is."""
+    where = [Condition("code", "eq", WINDOW)]
+    for job in await services.tables.jobs.all(environment_id, where=where):
+        await FLOW.wake(services, (environment_id, job.id), code=WINDOW)
+    for deletion in await services.tables.deletions.all(environment_id):
+        await DELETION.wake(services, (environment_id, deletion.job_id), code=WINDOW)
 
 
 async def waive_gap(services: Services, environment_id: str, gap: str, reason: str) -> int:

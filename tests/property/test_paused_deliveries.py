@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shared.domain.jobs.job import JobState
 from shared.services import Services
-from shared.use_cases import decide_plan
+from shared.use_cases import steer_remediation
 from tests.functional.stories.remediation_story import Story
 from tests.property.test_remediation_invariants import (
     approve,
@@ -117,7 +117,7 @@ def test_a_paused_delivery_changes_nothing(
     moment=moments,
     sleep=sleeps,
     after=st.integers(0, 9),
-    undo=st.sampled_from([decide_plan.cancel, decide_plan.roll_back]),
+    undo=st.sampled_from([steer_remediation.cancel, steer_remediation.roll_back]),
 )
 def test_a_rollback_beside_a_paused_delivery_brings_everything_back(
     ingredients: list[str],
@@ -136,7 +136,9 @@ def test_a_rollback_beside_a_paused_delivery_brings_everything_back(
         await paused(story, undo, after=after * MINUTE)
         jobs = await story.jobs()
         ended = {JobState.ROLLED_BACK, JobState.CANCELLED}
-        if undo is decide_plan.cancel and JobState.RETIRED in {job.state for job in jobs.values()}:
+        if undo is steer_remediation.cancel and JobState.RETIRED in {
+            job.state for job in jobs.values()
+        }:
             return  # what was over by then is over
         assert {job.state for job in jobs.values()} <= ended, [
             (job.display_name, job.state, job.reason) for job in jobs.values()

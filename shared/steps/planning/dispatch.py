@@ -82,10 +82,11 @@ async def _take_up(
         job,
         remediation_id=planned.remediation_id,
         environment_job_id=planned.environment_job_id,
+        # It is announced anew, and the id of its last message may be used up.
+        attempt=job.attempt + 1,
     )
     if job.is_finished:
-        text = "Taken up by a new remediation."
-        adopted = replace(retried(adopted, text, now=now), attempt=job.attempt + 1)
+        adopted = retried(adopted, "Taken up by a new remediation.", now=now)
     await table.replace(kept, adopted)
 
 

@@ -23,11 +23,14 @@ from shared.use_cases.approve_plan import Approval, approve
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.order_deletions import keep_originals
 from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.run_flow_job import run_flow_job
 from shared.use_cases.show_remediation import show_plan
 from shared.use_cases.steer_remediation import cancel, roll_back
 from tests.functional.ending.deletion_story import DAY, MINUTE, deletions, order, retired_story
+from tests.functional.stories.disturbance import Disturbed
 from tests.functional.stories.remediation_story import Story
 from tests.functional.stories.two_environments import TwoEnvironments
+from tests.twins.services import services_of
 
 HOUR = timedelta(hours=1)
 NOW = timedelta(0)
@@ -244,3 +247,44 @@ async def test_a_delete_that_meets_a_defect_does_not_hold_up_the_others() -> Non
     assert all("ZeroDivisionError" in one.cause for one in told)
     states = {row.job_id: row.state for row in (await deletions(story)).values()}
     assert states == {ids[0]: DeletionState.BLOCKED, ids[1]: DeletionState.DELETED}
+
+
+async def test_a_delivery_that_loses_the_race_for_a_row_looks_at_it_again() -> None:
+    """An order came between its read and its claim: it is obeyed by this very delivery."""
+    story = Story()
+    story.build.http_flow("Orders")
+    story.build.link()
+    await planned(story)
+    await story.approve(run=NOW)
+    job = await story.until("Orders", JobState.COPIED)
+
+    async def an_order_comes() -> None:
+        await roll_back(story.services, story.remediation.id)
+
+    services = services_of(
+        replace(
+            story.twins.ports,
+            store=Disturbed(story.twins.store, "write", an_order_comes, after=False),
+        ),
+        settings=story.settings,
+    )
+    await run_flow_job(services, job.environment_id, job.id)
+
+    assert (await story.job("Orders")).is_rolling_back
+
+
+async def test_an_adoption_is_announced_by_a_message_of_its_own() -> None:
+    """The id of the job's last message may be used up: a message with it would be dropped."""
+    story = Story()
+    story.build.http_flow("Orders")
+    story.build.link()
+    await planned(story)
+    await story.approve(run=NOW)
+    before = await story.until("Orders", JobState.COPIED)
+    await story.order(cause="order-2")
+
+    await dispatch(story.services, await story.environment_job())
+
+    after = await story.job("Orders")
+    assert after.remediation_id == story.remediation.id
+    assert after.attempt > before.attempt

@@ -8,7 +8,7 @@ from shared.domain.environment import EnvironmentSettings, Mode
 from shared.domain.jobs.job import JobState
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
 from shared.domain.plans.plan_item import PlannedAction
-from shared.use_cases.change_environment import waive_gap
+from shared.use_cases.change_environment import change_environment, waive_gap
 from shared.use_cases.switch_writes import set_kill_switch
 from tests.functional.stories.disturbance import disturb
 from tests.functional.stories.remediation_story import Story
@@ -261,3 +261,19 @@ def _tags(story: Story) -> dict[str, list[str]]:
     regions = ("westeurope", "northeurope")
     ranges = {f"powerplatformplex.{region}": ["20.1.0.0/24"] for region in regions}
     return {**ranges, "powerplatformplex": ["20.1.0.0/24"], "logicapps": ["20.2.0.0/24"]}
+
+
+async def test_a_window_that_is_lifted_wakes_what_waits_for_it() -> None:
+    """Nobody waits for an opening that is not one any more."""
+    story = Story()
+    story.build.http_flow("Orders")
+    opens = story.world.clock.now() + 9 * HOUR
+    await planned(story, maintenance_window=f"{opens:%H:%M}-{opens + HOUR:%H:%M}")
+    await story.approve(run=HOUR)
+    held = await story.job("Orders")
+
+    await change_environment(story.services, story.build.environment.id, {"maintenance_window": ""})
+    await story.run(timedelta(0))
+
+    assert (held.state, held.due) == (JobState.WAITING, opens)
+    assert (await story.job("Orders")).is_proven
