@@ -1,0 +1,90 @@
+"""A flow with a thousand callers: moving them takes longer than a lease, and nobody is lost."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from shared.domain.jobs.job import FlowJob, JobState, RollbackStage
+from shared.services import Services
+from shared.use_cases import steer_remediation
+from shared.use_cases.run_flow_job import run_flow_job
+from tests.functional.stories.remediation_story import Story
+from tests.twins.crash import Plan
+from tests.twins.services import services_of
+
+CALLERS = 1_000
+#: Where in the row of writes the second delivery begins.
+MIDDLE = 400
+
+
+class Crowded:
+    """Stands before a port: at one of its writes another delivery begins beside the first."""
+
+    def __init__(self, port: object, begin: Callable[[], Awaitable[object]]) -> None:
+        """Begin it once."""
+        self._port = port
+        self._begin = begin
+        self._writes = 0
+        self.beside: asyncio.Future[object] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the port's own attribute, and count the writes."""
+        return self._write if name == "write" else getattr(self._port, name)
+
+    async def _write(self, *arguments: Any) -> None:
+        self._writes += 1
+        if self._writes == MIDDLE:
+            self.beside = asyncio.ensure_future(self._begin())
+        await self._port.write(*arguments)  # type: ignore[attr-defined]
+
+
+async def test_callers_are_moved_and_put_back_by_deliveries_that_overlap() -> None:
+    """The first one's lease has passed; both write, and what the older one knows is not lost."""
+    story = Story()
+    flow = story.build.http_flow("Orders")
+    sites = [
+        story.build.app_setting_caller(flow, site=f"site{number}") for number in range(CALLERS)
+    ]
+    before = [dict(site.settings) for site in sites]
+    story.build.link()
+    story.build.share_connections()
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(0))
+
+    await deliver_twice(story, await story.until("Orders", JobState.UPDATING_CALLERS))
+    await story.run(timedelta(hours=1))
+    moved = [dict(site.settings) for site in sites]
+    job = await story.job("Orders")
+
+    await story.driver.call(lambda s: steer_remediation.roll_back(s, story.remediation.id))
+    while (await story.job("Orders")).rollback_stage is not RollbackStage.CALLERS_BACK:
+        await run_flow_job(story.services, job.environment_id, job.id)
+    await deliver_twice(story, await story.job("Orders"))
+    await story.run(timedelta(days=30))
+
+    assert job.reached is JobState.QUIET
+    assert all(one != other for one, other in zip(moved, before, strict=True))
+    assert (await story.job("Orders")).state is JobState.ROLLED_BACK
+    assert [dict(site.settings) for site in sites] == before
+
+
+async def deliver_twice(story: Story, job: FlowJob) -> None:
+    """Deliver a job's message; in its middle the lease passes, and the message comes again."""
+
+    def begin() -> Awaitable[object]:
+        lease = story.settings.job_lease + story.settings.caller_lease
+        story.world.clock.advance(lease)
+        return run_flow_job(services(), job.environment_id, job.id)
+
+    def services(**instead: Any) -> Services:
+        # Under a plan each call lets the other delivery run.
+        ports = replace(story.twins.ports, **instead).under(Plan())
+        return services_of(ports, settings=story.settings)
+
+    crowded = Crowded(story.twins.ports.app_settings, begin)
+    await run_flow_job(services(app_settings=crowded), job.environment_id, job.id)
+    assert crowded.beside is not None
+    await crowded.beside
