@@ -215,7 +215,8 @@ class Kind[J: DurableJob[Any]]:
                 queue=self.queue,
                 message_id=f"{key}/{step}",
                 body={self.partition: partition, "job": key},
-                due=None if due <= services.now + EARLY else due,
+                # Not at once because it is nearly due: it would come back until it is.
+                due=None if due <= services.now else due,
             )
         )
 
