@@ -7,7 +7,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from random import Random
 
+from shared.errors import NotFound, Refused
 from shared.ports import Clock, OutgoingMessage
+from shared.services import PARKED
+from shared.use_cases.sweep import QUEUES
 from tests.twins.crash import was_killed
 
 DUPLICATE_WINDOW = timedelta(minutes=10)
@@ -59,7 +62,7 @@ class MessagesTwin:
         """Deliver in the order of sending, or in a random one drawn from `order`."""
         self._clock = clock
         self._order = order
-        self._queues: dict[str, _Queue] = {}
+        self._queues = {name: _Queue() for name in (*QUEUES, PARKED)}
 
     async def send(self, *messages: OutgoingMessage) -> None:
         """Send all; a message whose id was seen within ten minutes is dropped."""
@@ -141,14 +144,16 @@ class MessagesTwin:
         )
 
     def _queue(self, name: str) -> _Queue:
-        return self._queues.setdefault(name, _Queue())
+        if name not in self._queues:
+            raise NotFound(f"there is no queue {name}")
+        return self._queues[name]
 
 
 def _encoded(message: OutgoingMessage) -> str:
-    """Return the body as it travels; raises `ValueError` for what the broker would not take."""
+    """Return the body as it travels; raises `Refused` for one that the broker would not take."""
     if not 0 < len(message.message_id) <= _LONGEST_ID:
         raise ValueError(f"a message id has 1 to {_LONGEST_ID} characters")
     body = json.dumps(dict(message.body))
     if len(body.encode()) > LARGEST_MESSAGE:
-        raise ValueError("a message has at most 256 KiB")
+        raise Refused("a message is too large", code="MessageSizeExceeded", status=413)
     return body

@@ -1,0 +1,106 @@
+"""What both implementations of `Messages` do: the twin, and the SDK on the local Service Bus."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from local_cloud.service_bus import PRODUCT_QUEUES, LocalServiceBus
+from shared.adapters.bus.service_bus import ServiceBusMessages, client_by_connection_string
+from shared.errors import NotFound, Refused
+from shared.ports import Messages, OutgoingMessage
+from tests.twins.clock import ManualClock
+from tests.twins.messages import MessagesTwin
+
+QUEUE = "flow-jobs"
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """One implementation, and what it has to deliver now."""
+
+    messages: Messages
+    #: Ids and bodies, in the order of sending.
+    due: Callable[[str], Awaitable[list[tuple[str | None, object]]]]
+
+
+@pytest.fixture(params=["twin", "wire"])
+async def broker(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
+    """Give each implementation with the product's queues, empty."""
+    if request.param == "twin":
+        clock = ManualClock(datetime.now(UTC))
+        twin = MessagesTwin(clock)
+
+        async def in_memory(queue: str) -> list[tuple[str | None, object]]:
+            waiting = twin.waiting(queue)
+            return [(one.message_id, one.body) for one in waiting if one.due <= clock.now()]
+
+        yield Broker(twin, in_memory)
+        return
+    with LocalServiceBus(PRODUCT_QUEUES) as bus:
+        client = client_by_connection_string(bus.connection_string)
+        adapter = ServiceBusMessages(client)
+
+        async def on_wire(queue: str) -> list[tuple[str | None, object]]:
+            async with client.get_queue_receiver(queue) as receiver:
+                got = await receiver.receive_messages(50, max_wait_time=5)
+            return [(one.message_id, json.loads(str(one))) for one in got]
+
+        yield Broker(adapter, on_wire)
+        await adapter.close()
+
+
+def message(number: int, *, queue: str = QUEUE, due: datetime | None = None) -> OutgoingMessage:
+    """Return a message of our own."""
+    body = {"job": "job-1", "name": "ä"}
+    return OutgoingMessage(queue=queue, message_id=f"job-1/copying/{number}", body=body, due=due)
+
+
+async def test_messages_arrive_with_id_and_body_each_in_its_queue(broker: Broker) -> None:
+    """In the order of sending."""
+    await broker.messages.send(message(1), message(2, queue="parked"), message(3))
+
+    body = {"job": "job-1", "name": "ä"}
+    assert await broker.due(QUEUE) == [("job-1/copying/1", body), ("job-1/copying/3", body)]
+    assert await broker.due("parked") == [("job-1/copying/2", body)]
+
+
+async def test_equal_ids_are_one_message(broker: Broker) -> None:
+    """Within one call, and from call to call."""
+    await broker.messages.send(message(1), message(2), message(1))
+    await broker.messages.send(message(2), message(3))
+
+    assert await broker.messages.count(QUEUE) == 3
+
+
+async def test_a_message_for_later_waits(broker: Broker) -> None:
+    """It is counted and not delivered."""
+    later = datetime.now(UTC) + timedelta(hours=1)
+
+    await broker.messages.send(message(1, due=later))
+    await broker.messages.send(message(2, due=later), message(3))
+
+    assert await broker.messages.count(QUEUE) == 3
+    assert [identity for identity, _ in await broker.due(QUEUE)] == ["job-1/copying/3"]
+    assert await broker.messages.count(QUEUE, dead_letters=True) == 0
+
+
+async def test_what_is_too_large_is_a_refusal(broker: Broker) -> None:
+    """Trying again would not make it smaller, and the next message goes through."""
+    large = OutgoingMessage(queue=QUEUE, message_id="1", body={"text": "x" * 300_000})
+
+    with pytest.raises(Refused, match="MessageSizeExceeded"):
+        await broker.messages.send(large)
+    await broker.messages.send(message(1))
+
+    assert await broker.messages.count(QUEUE) == 1
+
+
+async def test_a_queue_that_does_not_exist_is_not_found(broker: Broker) -> None:
+    """For a count and for a message."""
+    with pytest.raises(NotFound):
+        await broker.messages.send(message(1, queue="nowhere"))
+    with pytest.raises(NotFound):
+        await broker.messages.count("nowhere")
