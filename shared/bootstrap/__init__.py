@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from shared.bootstrap.ground import build_archive, build_ground, build_messages
 from shared.bootstrap.outside import Outside
-from shared.services import Services
+from shared.services import AssessmentPorts, Services
 from shared.settings import Settings
 
 #: Of each event loop its own, since connections belong to a loop. An app has one loop.
@@ -54,21 +54,13 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
     What holds connections or files is pushed on `closing`. Raises `ValueError` for settings that
     cannot work.
     """
-    from shared.adapters.azure.key_vault_keys import VaultKeys
-    from shared.adapters.azure.service_tags import DiscoveredServiceTags
-    from shared.adapters.dataverse.connection_references import DataverseConnectionReferences
-    from shared.adapters.dataverse.principals import DataversePrincipals
-    from shared.adapters.dataverse.sharing import DataverseSharing
-    from shared.adapters.dataverse.solutions import DataverseSolutions
-    from shared.adapters.flow_service.flows import FlowServiceReports, FlowServiceSwitch
-    from shared.adapters.flow_service.placement import FlowServicePlacement
     from shared.adapters.log_notices import LogNotices
     from shared.callers import caller_kinds
     from shared.firewalls import firewall_kinds
     from shared.rows import Tables
 
     ground = build_ground(settings, closing)
-    outside = Outside(ground)
+    ports = Outside(ground).ports()
     return Services(
         settings=settings,
         clock=ground.clock,
@@ -76,22 +68,25 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
         archive=build_archive(ground),
         messages=build_messages(ground),
         notices=LogNotices(),
-        environments=outside.environments,
-        flow_reports=FlowServiceReports(ground.http, outside.flow_service),
-        flow_pages=outside.flow_pages(),
-        flow_access=outside.flow_access(),
-        flow_switch=FlowServiceSwitch(ground.http, outside.flow_service),
-        flow_placement=FlowServicePlacement(ground.http, outside.flow_service),
-        workflows=outside.workflows,
-        connection_references=DataverseConnectionReferences(outside.dataverse),
-        flow_sharing=DataverseSharing(outside.dataverse),
-        principals=DataversePrincipals(outside.dataverse),
-        solutions=DataverseSolutions(outside.dataverse),
-        keys=VaultKeys(outside.vaults, outside.resources),
-        service_tags=DiscoveredServiceTags(
-            ground.http, outside.resource_manager, settings.subscription_ids[0]
+        environments=ports.environments,
+        flow_reports=ports.flow_reports,
+        flow_pages=ports.flow_pages,
+        flow_access=ports.flow_access,
+        flow_switch=ports.flow_switch,
+        flow_placement=ports.flow_placement,
+        workflows=ports.workflows,
+        connection_references=ports.connection_references,
+        flow_sharing=ports.flow_sharing,
+        principals=ports.principals,
+        solutions=ports.solutions,
+        keys=ports.keys,
+        service_tags=ports.service_tags,
+        callers=caller_kinds(ports, settings),
+        firewalls=firewall_kinds(ports, settings),
+        assessment=AssessmentPorts(
+            connections=ports.connections,
+            canvas_apps=ports.canvas_apps,
+            machine_groups=ports.machine_groups,
+            organization=ports.organization,
         ),
-        callers=caller_kinds(outside, settings),
-        firewalls=firewall_kinds(outside, settings),
-        assessment=outside.assessment_ports(),
     )

@@ -1,25 +1,14 @@
 """The services of Microsoft that the product calls, and the ports that stand on them."""
 
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from shared.bootstrap.ground import Ground
-from shared.services import AssessmentPorts
+from shared.ports import FlowAccess, FlowPages, PlatformPorts, Secrets
 
 if TYPE_CHECKING:
     from shared.adapters.state.call_budget import CallBudget
-    from shared.ports import (
-        AppSettings,
-        CanvasApps,
-        Environments,
-        EnvironmentVariables,
-        FlowAccess,
-        FlowPages,
-        Secrets,
-        Workflows,
-    )
 
 
 class Outside:
@@ -60,21 +49,54 @@ class Outside:
             ground.http, self.resource_manager, settings.subscription_ids
         )
 
-    def assessment_ports(self) -> AssessmentPorts:
-        """Return what only an assessment asks."""
+    def ports(self) -> PlatformPorts:
+        """Return every port onto Power Platform and Azure; nothing is called yet."""
+        from shared.adapters.azure.app_settings import SiteAppSettings
+        from shared.adapters.azure.key_vault_keys import VaultKeys
+        from shared.adapters.azure.key_vault_secrets import VaultSecrets
+        from shared.adapters.azure.service_tags import DiscoveredServiceTags
+        from shared.adapters.dataverse.connection_references import DataverseConnectionReferences
+        from shared.adapters.dataverse.environment_variables import DataverseEnvironmentVariables
         from shared.adapters.dataverse.machine_groups import DataverseMachineGroups
         from shared.adapters.dataverse.organization import DataverseOrganization
+        from shared.adapters.dataverse.principals import DataversePrincipals
+        from shared.adapters.dataverse.sharing import DataverseSharing
+        from shared.adapters.dataverse.solutions import DataverseSolutions
+        from shared.adapters.dataverse.workflows import DataverseWorkflows
+        from shared.adapters.flow_service.flows import FlowServiceReports, FlowServiceSwitch
+        from shared.adapters.flow_service.placement import FlowServicePlacement
+        from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
         from shared.adapters.power_apps.connections import PowerAppsConnections
+        from shared.adapters.power_platform.admin import PowerPlatformAdmin
 
-        http = self._ground.http
-        return AssessmentPorts(
+        http, dataverse = self._ground.http, self.dataverse
+        secrets = VaultSecrets(self.vaults, self.resources)
+        subscription = self._ground.settings.subscription_ids[0]
+        return PlatformPorts(
+            environments=PowerPlatformAdmin(http, self.power_platform),
+            flow_reports=FlowServiceReports(http, self.flow_service),
+            flow_pages=self._flow_pages(),
+            flow_access=self._flow_access(secrets),
+            flow_switch=FlowServiceSwitch(http, self.flow_service),
+            flow_placement=FlowServicePlacement(http, self.flow_service),
+            workflows=DataverseWorkflows(dataverse),
+            connection_references=DataverseConnectionReferences(dataverse),
+            flow_sharing=DataverseSharing(dataverse),
+            principals=DataversePrincipals(dataverse),
+            solutions=DataverseSolutions(dataverse),
+            environment_variables=DataverseEnvironmentVariables(dataverse),
+            app_settings=SiteAppSettings(self.resources),
+            secrets=secrets,
+            keys=VaultKeys(self.vaults, self.resources),
+            service_tags=DiscoveredServiceTags(http, self.resource_manager, subscription),
+            resources=self.resources,
             connections=PowerAppsConnections(http, self.power_platform),
-            canvas_apps=self.canvas_apps,
-            machine_groups=DataverseMachineGroups(self.dataverse),
-            organization=DataverseOrganization(self.dataverse),
+            canvas_apps=PowerAppsCanvasApps(http, self.power_platform),
+            machine_groups=DataverseMachineGroups(dataverse),
+            organization=DataverseOrganization(dataverse),
         )
 
-    def flow_pages(self) -> "FlowPages":
+    def _flow_pages(self) -> FlowPages:
         """Return the lists of flows by pages; those of the flow service have a small budget."""
         from shared.adapters.flow_service.pages import OwnShare, ServiceFlowPages
 
@@ -84,45 +106,7 @@ class Outside:
         listing = replace(whole, budget=share)
         return ServiceFlowPages(ground.http, self.dataverse, listing)
 
-    # --- what kinds may be built on, each told by `KindPorts` -----------------------------------
-
-    @cached_property
-    def environments(self) -> "Environments":
-        from shared.adapters.power_platform.admin import PowerPlatformAdmin
-
-        return PowerPlatformAdmin(self._ground.http, self.power_platform)
-
-    @cached_property
-    def workflows(self) -> "Workflows":
-        from shared.adapters.dataverse.workflows import DataverseWorkflows
-
-        return DataverseWorkflows(self.dataverse)
-
-    @cached_property
-    def environment_variables(self) -> "EnvironmentVariables":
-        from shared.adapters.dataverse.environment_variables import DataverseEnvironmentVariables
-
-        return DataverseEnvironmentVariables(self.dataverse)
-
-    @cached_property
-    def app_settings(self) -> "AppSettings":
-        from shared.adapters.azure.app_settings import SiteAppSettings
-
-        return SiteAppSettings(self.resources)
-
-    @cached_property
-    def secrets(self) -> "Secrets":
-        from shared.adapters.azure.key_vault_secrets import VaultSecrets
-
-        return VaultSecrets(self.vaults, self.resources)
-
-    @cached_property
-    def canvas_apps(self) -> "CanvasApps":
-        from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
-
-        return PowerAppsCanvasApps(self._ground.http, self.power_platform)
-
-    def flow_access(self) -> "FlowAccess":
+    def _flow_access(self, secrets: Secrets) -> FlowAccess:
         """Return the access to flows: the application's, and the operator's if there is one."""
         from shared.adapters.entra.identity import OperatorCredential, OperatorSettings
         from shared.adapters.entra.no_operator import NoOperator
@@ -136,7 +120,7 @@ class Outside:
                 client_id=settings.operator_client_id,
                 cache_secret=settings.operator_token_cache_secret,
             )
-            operator = OperatorCredential(chosen, self.secrets)
+            operator = OperatorCredential(chosen, secrets)
         as_operator = replace(self.flow_service, credential=operator)
         return FlowServiceAccess(self._ground.http, self.flow_service, as_operator, operator)
 

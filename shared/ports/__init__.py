@@ -10,6 +10,7 @@ from shared.ports.clock import Clock
 from shared.ports.kinds import CallerKind, FirewallKind
 from shared.ports.messages import Messages, OutgoingMessage
 from shared.ports.notices import Notices
+from shared.ports.platform import PlatformPorts
 from shared.ports.power_platform import (
     ConnectionReferences,
     Environments,
@@ -66,6 +67,7 @@ __all__ = [
     "Organization",
     "OutgoingMessage",
     "Page",
+    "PlatformPorts",
     "Principals",
     "Replace",
     "ResourceReader",

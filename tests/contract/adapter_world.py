@@ -2,50 +2,34 @@
 
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import aiohttp
 import pytest
+from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.pipeline.transport import AioHttpTransport
 
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.seed.tenant import seed
 from local_cloud.tenant.serving.server import TenantServer
-from shared.adapters.azure import key_vault, resource_manager
-from shared.adapters.azure.app_settings import SiteAppSettings
-from shared.adapters.azure.key_vault import VaultContents
-from shared.adapters.azure.key_vault_keys import VaultKeys
-from shared.adapters.azure.key_vault_secrets import VaultSecrets
-from shared.adapters.azure.resource_manager import ResourceManager
-from shared.adapters.azure.service_tags import DiscoveredServiceTags
-from shared.adapters.dataverse.connection_references import DataverseConnectionReferences
-from shared.adapters.dataverse.environment_variables import DataverseEnvironmentVariables
-from shared.adapters.dataverse.machine_groups import DataverseMachineGroups
-from shared.adapters.dataverse.organization import DataverseOrganization
-from shared.adapters.dataverse.principals import DataversePrincipals
-from shared.adapters.dataverse.sharing import DataverseSharing
-from shared.adapters.dataverse.solutions import DataverseSolutions
-from shared.adapters.dataverse.web_api import Dataverse
-from shared.adapters.dataverse.workflows import DataverseWorkflows
 from shared.adapters.entra.identity import (
     OperatorCredential,
     OperatorSettings,
     application_credential,
 )
 from shared.adapters.flow_service import flows as flow_service
-from shared.adapters.flow_service.access import FlowServiceAccess
-from shared.adapters.flow_service.flows import FlowServiceReports, FlowServiceSwitch
-from shared.adapters.flow_service.pages import ServiceFlowPages
-from shared.adapters.flow_service.placement import FlowServicePlacement
-from shared.adapters.http.client import HttpClient, Service
-from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
-from shared.adapters.power_apps.connections import PowerAppsConnections
-from shared.adapters.power_platform import admin as power_platform_admin
-from shared.adapters.power_platform.admin import PowerPlatformAdmin
+from shared.adapters.http.client import HttpClient
+from shared.adapters.system_clock import SystemClock
+from shared.bootstrap.ground import Ground
+from shared.bootstrap.outside import Outside
+from shared.circuits import Circuits
 from shared.domain.environment import Environment
+from shared.ports import PlatformPorts
+from shared.rows import Tables
+from shared.settings import Settings
 from tests.contract.tenant_world import (
     APP_CLIENT,
     ENVIRONMENT,
@@ -55,11 +39,13 @@ from tests.contract.tenant_world import (
     TENANT_ID,
     TenantWorld,
 )
-from tests.twins.ports import PlatformPorts
+from tests.twins.memory_store import MemoryStore
 
 SUBSCRIPTION = GROUP.split("/")[2]
 SITE_ID = f"{GROUP}/providers/Microsoft.Web/sites/shop"
 VAULT_URL = "https://kv-cmk.vault.azure.net"
+#: More calls a minute than any test makes.
+PLENTY = 1_000_000
 OPERATOR = OperatorSettings(
     tenant_id=TENANT_ID,
     client_id="a0000000-0000-4000-8000-0000000000c2",
@@ -95,8 +81,6 @@ class Adapters(PlatformPorts):
     world: TenantWorld
     http: HttpClient
     operator: OperatorCredential
-    #: Key Vault, for calls that no adapter makes.
-    vaults: Service
 
     async def environment(self) -> Environment:
         """Return the environment that most tests are about."""
@@ -140,44 +124,32 @@ async def adapters(
         await credential.close()
 
 
-def _built(world: TenantWorld, http: HttpClient, application: Any) -> Adapters:
-    def service(name: str, scope: str, credential: Any = application) -> Service:
-        return Service(name=name, scope=scope, credential=credential)
-
-    arm = service("Azure Resource Manager", resource_manager.SCOPE)
-    flows = service("Flow service", flow_service.SCOPE)
-    admin = service("Power Platform admin", power_platform_admin.SCOPE)
-    resources = ResourceManager(http, arm, [SUBSCRIPTION])
-    vaults = service("Key Vault", key_vault.SCOPE)
-    contents = VaultContents(http, vaults)
-    secrets = VaultSecrets(contents, resources)
-    operator = OperatorCredential(OPERATOR, secrets)
-    as_operator = service("Flow service", flow_service.SCOPE, operator)
-    dataverse = Dataverse(http, application)
+def _built(world: TenantWorld, http: HttpClient, credential: AsyncTokenCredential) -> Adapters:
+    settings = Settings(
+        tenant_id=TENANT_ID,
+        subscription_ids=(SUBSCRIPTION,),
+        client_id=APP_CLIENT,
+        operator_client_id=OPERATOR.client_id,
+        operator_token_cache_secret=OPERATOR.cache_secret,
+        flow_service_calls_per_minute=PLENTY,
+        reconciliation_calls_per_minute=PLENTY,
+        dataverse_calls_per_minute=PLENTY,
+        resource_manager_calls_per_minute=PLENTY,
+    )
+    clock, store = SystemClock(), MemoryStore()
+    ground = Ground(
+        settings=settings,
+        closing=AsyncExitStack(),
+        credential=credential,
+        clock=clock,
+        store=store,
+        circuits=Circuits(Tables(store), clock, settings),
+        http=http,
+    )
+    ports = Outside(ground).ports()
     return Adapters(
         world=world,
         http=http,
-        environments=PowerPlatformAdmin(http, admin),
-        flow_reports=FlowServiceReports(http, flows),
-        flow_pages=ServiceFlowPages(http, dataverse, flows),
-        flow_switch=FlowServiceSwitch(http, flows),
-        flow_placement=FlowServicePlacement(http, flows),
-        flow_access=FlowServiceAccess(http, flows, as_operator, operator),
-        workflows=DataverseWorkflows(dataverse),
-        connection_references=DataverseConnectionReferences(dataverse),
-        flow_sharing=DataverseSharing(dataverse),
-        principals=DataversePrincipals(dataverse),
-        solutions=DataverseSolutions(dataverse),
-        environment_variables=DataverseEnvironmentVariables(dataverse),
-        app_settings=SiteAppSettings(resources),
-        secrets=secrets,
-        keys=VaultKeys(contents, resources),
-        service_tags=DiscoveredServiceTags(http, arm, SUBSCRIPTION),
-        resources=resources,
-        connections=PowerAppsConnections(http, admin),
-        canvas_apps=PowerAppsCanvasApps(http, admin),
-        machine_groups=DataverseMachineGroups(dataverse),
-        organization=DataverseOrganization(dataverse),
-        operator=operator,
-        vaults=vaults,
+        operator=OperatorCredential(OPERATOR, ports.secrets),
+        **{one.name: getattr(ports, one.name) for one in fields(ports)},
     )

@@ -5,33 +5,13 @@ from random import Random
 from typing import Self
 
 from shared.ports import (
-    AppSettings,
     Archive,
-    CanvasApps,
     Clock,
-    ConnectionReferences,
-    Connections,
-    Environments,
-    EnvironmentVariables,
     FirewallKind,
-    FlowAccess,
-    FlowPages,
-    FlowPlacement,
-    FlowReports,
-    FlowSharing,
-    FlowSwitch,
-    Keys,
-    MachineGroups,
     Messages,
     Notices,
-    Organization,
-    Principals,
-    ResourceReader,
-    Secrets,
-    ServiceTags,
-    Solutions,
+    PlatformPorts,
     Store,
-    Workflows,
 )
 from tests.twins.app_settings import AppSettingsTwin
 from tests.twins.assessment import (
@@ -60,33 +40,6 @@ from tests.twins.sharing import FlowSharingTwin, PrincipalsTwin
 from tests.twins.solutions import SolutionsTwin
 from tests.twins.workflows import WorkflowsTwin
 from tests.twins.world import World
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlatformPorts:
-    """The ports onto Power Platform and Azure: twins and adapters pass one suite for each."""
-
-    environments: Environments
-    flow_reports: FlowReports
-    flow_pages: FlowPages
-    flow_access: FlowAccess
-    flow_switch: FlowSwitch
-    flow_placement: FlowPlacement
-    workflows: Workflows
-    connection_references: ConnectionReferences
-    flow_sharing: FlowSharing
-    principals: Principals
-    solutions: Solutions
-    environment_variables: EnvironmentVariables
-    app_settings: AppSettings
-    secrets: Secrets
-    keys: Keys
-    service_tags: ServiceTags
-    resources: ResourceReader
-    connections: Connections
-    canvas_apps: CanvasApps
-    machine_groups: MachineGroups
-    organization: Organization
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,7 @@
 """The product's own bundle of ports, filled with twins."""
 
 from shared.callers import caller_kinds
-from shared.kinds import KindPorts
-from shared.ports import CallerKind
+from shared.ports import CallerKind, PlatformPorts
 from shared.rows import Tables
 from shared.services import AssessmentPorts, Services
 from shared.settings import Settings
@@ -15,7 +14,7 @@ def twin_settings() -> Settings:
     return Settings(tenant_id="twins")
 
 
-def kinds_on(ports: KindPorts) -> dict[str, CallerKind]:
+def kinds_on(ports: PlatformPorts) -> dict[str, CallerKind]:
     """Return the caller kinds on these ports, as a new process builds them."""
     return caller_kinds(ports, twin_settings())
 

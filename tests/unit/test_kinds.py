@@ -10,7 +10,8 @@ from typing import Any, get_type_hints
 import pytest
 
 import shared
-from shared.kinds import KindPorts, build_kinds, kinds_in
+from shared.kinds import build_kinds, kinds_in
+from shared.ports import PlatformPorts
 from shared.settings import Settings
 from tests.twins.ports import twins_of
 from tests.twins.services import twin_settings
@@ -47,19 +48,14 @@ def test_a_file_of_a_package_is_a_kind_or_what_kinds_share(package: str) -> None
 
 @pytest.mark.parametrize(("package", "kind"), KINDS)
 def test_a_kind_names_ports_as_what_they_are(package: str, kind: type[Any]) -> None:
-    """Each parameter of its constructor is a port of `KindPorts`, by that name, of that type."""
-    ports = {
-        name: get_type_hints(one.fget)["return"]
-        for name, one in vars(KindPorts).items()
-        if isinstance(one, property)
-    }
-    offered = {**ports, "settings": Settings}
+    """Each parameter of its constructor is one of `PlatformPorts`: of its name and its type."""
+    offered = {**get_type_hints(PlatformPorts), "settings": Settings}
     needs = get_type_hints(kind.__init__)
     del needs["return"]
 
     wrong = {name: needed for name, needed in needs.items() if needed is not offered.get(name)}
 
-    assert wrong == {}, f"{package}: KindPorts offers {sorted(offered)}"
+    assert wrong == {}, f"{package}: the ports are {sorted(offered)}"
 
 
 def test_no_step_and_no_use_case_spells_the_name_of_a_kind() -> None:

@@ -14,12 +14,13 @@ from typing import Protocol
 import pytest
 
 from shared.domain.environment import Environment
+from shared.ports import PlatformPorts
 from tests.contract.adapter_world import Adapters, adapters
 from tests.contract.ports import described_twins
 from tests.contract.ports.described_tenant import description
 from tests.contract.tenant_world import ENVIRONMENT
 from tests.twins.flow_pages import SIZE
-from tests.twins.ports import PlatformPorts, twins_of
+from tests.twins.ports import twins_of
 from tests.twins.world import World
 
 

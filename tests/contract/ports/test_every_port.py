@@ -7,7 +7,7 @@ from typing import get_type_hints
 
 import pytest
 
-from tests.twins.ports import PlatformPorts
+from shared.ports import PlatformPorts
 
 _PORTS = get_type_hints(PlatformPorts)
 
