@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,11 +60,20 @@ async def run_host(options: HostOptions, tell_ready: Callable[[Ready], None]) ->
 
     Raises HostStartError if the app or its settings cannot be run.
     """
+    port, home = options.port, Path.cwd()
+
+    def restart() -> None:
+        """Become a new process: threads, tasks and connections end here, as with the worker's."""
+        logging.shutdown()
+        os.chdir(home)
+        command = [sys.executable, "-m", __package__, str(options.app_dir), "--port", str(port)]
+        os.execv(command[0], [*command, f"--function-key={options.function_key}"])  # noqa: S606
+
     load_app_settings(options.app_dir, os.environ)
     settings = load_host_settings(options.app_dir, os.environ)
     # As in Azure, relative paths of the app start at its own folder.
     os.chdir(options.app_dir)
-    worker = Worker(options.app_dir, settings.function_timeout)
+    worker = Worker(options.app_dir, settings.function_timeout, restart)
     start_logging(settings.log_level, worker.running)
     functions = _enabled([read_function(entry, os.environ) for entry in await worker.start()])
     stop = asyncio.Event()
@@ -76,6 +86,7 @@ async def run_host(options: HostOptions, tell_ready: Callable[[Ready], None]) ->
     )
     await runner.setup()
     url = await _listen(runner, options.port)
+    port = runner.addresses[0][1]
     triggers = [asyncio.create_task(run) for run in _triggers(functions, worker, settings, stop)]
     for trigger in triggers:
         trigger.add_done_callback(_report)
@@ -132,8 +143,6 @@ async def _stop(worker: Worker, runner: web.AppRunner, triggers: list[asyncio.Ta
         for trigger in triggers:
             trigger.cancel()
         await ending
-        return False
-    if worker.has_given_up:
         return False
     worker.stop()
     return True

@@ -157,6 +157,9 @@ class QueueListener:
                 )
             )
             succeeded = outcome.succeeded
+            if outcome.is_last:
+                # Not settled: the message comes back when its lock has run out.
+                await asyncio.get_running_loop().create_future()
         finally:
             # Never cancelled in the middle of its request: the connection carries on.
             finished.set()

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +27,8 @@ from local_cloud.functions_host.rpc_messages import rpc
 
 _LOGGER = logging.getLogger("host.worker")
 _SCRIPT = "function_app.py"
+#: Time for the answer to a request that ran into the time-out, in seconds.
+_LAST_WORDS = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,8 @@ class Outcome:
     """How an invocation ended."""
 
     succeeded: bool
+    #: It ran into the time-out: the process ends now, and with it all that the worker does.
+    is_last: bool = False
     #: The returned TypedData message; None if the function returned nothing or failed.
     value: Any = None
 
@@ -54,14 +58,18 @@ class Outcome:
 class Worker:
     """Starts the library, indexes one app and invokes its functions; used from the host's loop."""
 
-    def __init__(self, app_dir: Path, timeout: timedelta | None) -> None:
-        """Take the app's folder and how long an invocation may run (None without end)."""
+    def __init__(
+        self, app_dir: Path, timeout: timedelta | None, restart: Callable[[], object]
+    ) -> None:
+        """Take the app's folder, how long an invocation may run, and what happens then.
+
+        `timeout`: None without end. `restart` kills the worker and starts it anew.
+        """
         self._app_dir = app_dir
         self._timeout = timeout.total_seconds() if timeout else None
+        self._restart = restart
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="worker", daemon=True)
-        #: Whether an invocation was given up whose thread may still run.
-        self.has_given_up = False
         #: Function names by invocation id, for the log lines.
         self.running: dict[str, str] = {}
 
@@ -87,9 +95,7 @@ class Worker:
             async with asyncio.timeout(self._timeout):
                 response = await self._on_worker_loop(self._invoke(invocation_id, invocation))
         except TimeoutError:
-            # The real host restarts the worker; here a sync function's thread runs on.
-            self.has_given_up = True
-            failure, stack, value = f"timed out after {self._timeout} s", "", None
+            return self._ended(name, invocation_id)
         else:
             succeeded = response.result.status == rpc.StatusResult.Success
             failure = "" if succeeded else response.result.exception.message or "failed"
@@ -108,6 +114,16 @@ class Worker:
             return Outcome(succeeded=False)
         _LOGGER.info("function succeeded", extra=fields)
         return Outcome(succeeded=True, value=value)
+
+    def _ended(self, name: str, invocation_id: str) -> Outcome:
+        """Have the worker restarted, as the real host does: what else it does ends as well."""
+        fields = {"function": name, "invocation_id": invocation_id}
+        failure = f"timed out after {self._timeout} s"
+        _LOGGER.error("function failed", extra=fields | {"failure": failure, "stack_trace": ""})
+        neighbours = sorted(self.running.values())
+        _LOGGER.error("worker restarted", extra={"function": name, "running": neighbours})
+        asyncio.get_running_loop().call_later(_LAST_WORDS, self._restart)
+        return Outcome(succeeded=False, is_last=True)
 
     def stop(self) -> None:
         """End the worker's threads; only when nothing is running any more."""

@@ -14,7 +14,7 @@ from azure.servicebus.aio import ServiceBusClient
 
 from local_cloud.service_bus.local_service_bus import LocalServiceBus
 from local_cloud.service_bus.queue_settings import QueueSettings
-from tests.contract.functions_host_process import HostProcess, running_host, until
+from tests.contract.functions_host_process import SAMPLE_APP, HostProcess, running_host, until
 
 
 def _queues(lock_seconds: float) -> list[QueueSettings]:
@@ -246,3 +246,30 @@ async def test_a_burst_is_worked_off_once_each(bus: LocalServiceBus, tmp_path: P
 def _bodies(host: HostProcess) -> list[str]:
     """Return the bodies that the order function saw."""
     return [note["body"] for note in host.seen("on_order")]
+
+
+async def test_a_function_that_takes_too_long_takes_its_neighbours_with_it(tmp_path: Path) -> None:
+    """The worker is killed with all that it does; each message comes back after its lock."""
+
+    def deliveries(host: HostProcess, body: str) -> list[int]:
+        return [note["delivery_count"] for note in host.seen("on_order") if note["body"] == body]
+
+    with _bus(lock_seconds=4) as bus:
+        settings = {
+            "ServiceBusConnection": bus.connection_string,
+            "AzureFunctionsJobHost__functionTimeout": "00:00:02",
+        }
+        async with running_host(tmp_path, SAMPLE_APP, **settings) as host:
+            await _send(bus, "orders", ServiceBusMessage("wait 600"))
+            await until(lambda: deliveries(host, "wait 600"))
+            await _send(bus, "orders", ServiceBusMessage("hang once"))
+            await until(lambda: host.seen("on_order_done"))
+            await until(lambda: len(deliveries(host, "wait 600")) > 1)
+            counts = bus.counts("orders")
+
+        assert deliveries(host, "hang once") == [1, 2]
+        assert deliveries(host, "wait 600")[:2] == [1, 2]
+        assert counts.dead_letter == 0
+        assert len(host.seen("at_start")) > 1
+        (first, *_) = host.log("worker restarted")
+        assert first["running"] == ["on_order", "on_order"]

@@ -204,8 +204,8 @@ async def test_a_timer_can_be_run_by_its_admin_address(tmp_path: Path) -> None:
         assert len(host.seen("tick")) == 1
 
 
-async def test_an_invocation_that_takes_too_long_fails(tmp_path: Path) -> None:
-    """functionTimeout ends an invocation as a failure; the host goes on."""
+async def test_an_invocation_that_takes_too_long_ends_the_worker(tmp_path: Path) -> None:
+    """functionTimeout ends it as a failure; the host is there again at the same address."""
     timeout = {"AzureFunctionsJobHost__functionTimeout": "00:00:01"}
 
     async with (
@@ -214,8 +214,10 @@ async def test_an_invocation_that_takes_too_long_fails(tmp_path: Path) -> None:
     ):
         async with client.get(f"{host.url}/api/slow/30") as slow:
             assert slow.status == 500
+        await until(lambda: len(host.seen("at_start")) == 2)
         async with client.get(f"{host.url}/api/open") as quick:
             assert quick.status == 200
         [line] = await until(lambda: host.log("function failed"))
+        assert host.process.returncode is None
 
     assert line["failure"] == "timed out after 1.0 s"

@@ -108,6 +108,9 @@ async def on_order(message: func.ServiceBusMessage) -> None:
     )
     if body == "fail once" and message.delivery_count == 1:
         raise RuntimeError("the first time")
+    if body == "hang once":
+        await asyncio.sleep(600 if message.delivery_count == 1 else 0)
+        _note("on_order_done", body=body)
     if body.startswith("wait "):
         await asyncio.sleep(float(body.removeprefix("wait ")))
         _note("on_order_done", body=body)
