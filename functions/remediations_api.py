@@ -22,6 +22,7 @@ from shared.bootstrap import services
 from shared.domain.plans.remediation import Origin, Remediation
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import Blocked
+from shared.reason import Reason
 from shared.use_cases import show_remediation as shown
 from shared.use_cases.start_remediation import order_remediation
 
@@ -121,6 +122,5 @@ def _check_same(order: RemediationOrder, started: Remediation) -> None:
     if asked != there:
         raise Blocked(
             f"This {IDEMPOTENCY_KEY} has started remediation {started.id}, which is another one.",
-            instruction="Send each new order with a key of its own.",
-            code="idempotency_key",
+            code=Reason.IDEMPOTENCY_KEY,
         )

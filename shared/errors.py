@@ -22,6 +22,8 @@ ProductError
 
 from datetime import datetime, timedelta
 
+from shared.reason import Reason
+
 
 class ProductError(Exception):
     """Something the product expects to go wrong went wrong."""
@@ -90,11 +92,14 @@ class Permanent(ProductError):
 class Blocked(Permanent):
     """A person has to do something first."""
 
-    def __init__(self, reason: str, *, instruction: str, code: str = "blocked") -> None:
-        """`instruction` is what to do next; `code` groups what can be retried together."""
+    def __init__(self, reason: str, *, code: str, instruction: str = "") -> None:
+        """`code` is a `Reason`, or the platform's own; `instruction` says what to do next.
+
+        It may be left to a `Reason` with one of its own.
+        """
         super().__init__(reason)
         self.reason = reason
-        self.instruction = instruction
+        self.instruction = instruction or (code.instruction if isinstance(code, Reason) else "")
         self.code = code
 
 

@@ -13,19 +13,10 @@ from pathlib import Path
 from shared.domain.notice import Notice, RowName
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import AlreadyExists, Conflict, NotFound, ProductError, Transient, UnreadableRow
+from shared.reason import Reason
 from shared.rows import Kept
 from shared.services import Services
 
-#: This version of the app cannot read the row.
-UNREADABLE_ROW = "unreadable_row"
-#: A timer could not do what it does with every row of this kind.
-ROW_SKIPPED = "row_skipped"
-
-
-#: Deliveries of a job's row crash again and again: the code of the job too, until it is retried.
-DEFECT = "defect"
-#: A service has given no answer for long. Its row is that of the circuit.
-OUTAGE = "outage"
 #: What timers meet is told again after this long, if it is still so.
 _REPEATED = timedelta(days=1)
 _SOURCE = Path(__file__).parent
@@ -48,7 +39,7 @@ async def forget_settled(services: Services) -> None:
     notices = services.tables.notices
     async for kept in notices.query("notice"):
         row = await services.tables.store.get(*kept.item.row)
-        if kept.item.code in {UNREADABLE_ROW, ROW_SKIPPED, OUTAGE}:
+        if kept.item.code in {Reason.UNREADABLE_ROW, Reason.ROW_SKIPPED, Reason.OUTAGE}:
             lasts = row is not None and services.now - kept.item.at < _REPEATED
         else:
             lasts = row is not None and row.columns.get("code") == kept.item.code
@@ -63,7 +54,7 @@ async def readable[T](
     """Yield the rows of a scan that can be read; the others are told of."""
     async for row in rows:
         if isinstance(row, UnreadableRow):
-            await tell(services, UNREADABLE_ROW, row.row, row.reason)
+            await tell(services, Reason.UNREADABLE_ROW, row.row, row.reason)
         else:
             yield row
 
@@ -81,9 +72,9 @@ async def one_row(services: Services, row: RowName) -> AsyncGenerator[None]:
     except Conflict:
         pass  # somebody else has just worked on it
     except UnreadableRow as err:
-        await tell(services, UNREADABLE_ROW, err.row, err.reason)
+        await tell(services, Reason.UNREADABLE_ROW, err.row, err.reason)
     except Exception as err:  # noqa: BLE001 -- the edge of a row: told, and the rest goes on
-        await tell(services, ROW_SKIPPED, row, cause_of(err))
+        await tell(services, Reason.ROW_SKIPPED, row, cause_of(err))
 
 
 def cause_of(err: Exception) -> str:

@@ -16,6 +16,7 @@ from shared.domain.callers.search import Search
 from shared.domain.environment import Environment
 from shared.errors import Blocked, NotFound, Refused, Unreadable
 from shared.ports import CanvasApps
+from shared.reason import Reason
 
 KIND = "canvas_app"
 BY_ITS_MAKER = (
@@ -71,7 +72,7 @@ class CanvasAppCallers:
             raise Blocked(
                 f"Which flows the {caller.label} uses cannot be read: {err}",
                 instruction=f"{BY_ITS_MAKER} Then retry.",
-                code="manual_caller",
+                code=Reason.MANUAL_CALLER,
             ) from err
         return CallerValue(text=_calls(app.flow_ids))
 
@@ -80,7 +81,7 @@ class CanvasAppCallers:
         raise Blocked(
             f"The {caller.label} cannot be pointed at another flow by the platform's interfaces.",
             instruction=f"{BY_ITS_MAKER} Then retry.",
-            code="manual_caller",
+            code=Reason.MANUAL_CALLER,
         )
 
 

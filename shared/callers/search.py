@@ -8,6 +8,7 @@ from shared.domain.callers.search import Search
 from shared.domain.environment import Environment
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from shared.errors import Blocked, Refused
+from shared.reason import Reason
 
 DATAVERSE_REMEDY = "Add the app to the environment as an application user."
 
@@ -53,5 +54,5 @@ class Refusals:
             raise Blocked(
                 f"Not searched: {', '.join(self.search.refused)}",
                 instruction=f"{self.remedy} Then search again.",
-                code="callers_not_searched",
+                code=Reason.CALLERS_NOT_SEARCHED,
             )

@@ -17,8 +17,9 @@ from shared.domain.jobs.transitions import retried
 from shared.errors import Conflict, Defective, LeaseLost, NotFound, ProductError, Unavailable
 from shared.jobs.fence import FencedRows
 from shared.jobs.outcome import after_error
-from shared.notices import DEFECT, cause_of, tell
+from shared.notices import cause_of, tell
 from shared.ports import OutgoingMessage
+from shared.reason import Reason
 from shared.rows import Kept, Table, Tables
 from shared.services import Services
 
@@ -105,8 +106,10 @@ class Kind[J: DurableJob[Any]]:
         except Exception as err:  # noqa: BLE001 -- the edge of a delivery
             job = await self._after(held, err, outcome, crashes=before.crashes)
         done = await held.end(job)
-        if done.code == DEFECT:
-            await tell(services, DEFECT, self.table(services.tables).name_of(done), done.reason)
+        if done.code == Reason.DEFECT:
+            await tell(
+                services, Reason.DEFECT, self.table(services.tables).name_of(done), done.reason
+            )
         identity = self.table(services.tables).address(done)[1]
         log.info(
             "%s %s: %s -> %s",

@@ -22,7 +22,7 @@ from shared.errors import (
     UnreadableRow,
     Waiting,
 )
-from shared.notices import OUTAGE, UNREADABLE_ROW
+from shared.reason import Reason
 from shared.services import Services
 
 
@@ -39,10 +39,10 @@ def after_error[J: DurableJob[Any]](services: Services, job: J, err: Exception) 
             return stopped(job, blocked, text, remedy, code=err.code, now=now)
         case NotFound():
             remedy = "See whether the environment is well, then retry."
-            return stopped(job, blocked, text, remedy, code="gone", now=now)
+            return stopped(job, blocked, text, remedy, code=Reason.GONE, now=now)
         case Defective():
-            remedy = "Report it with this reason; retry when the app is mended."
-            return stopped(job, job.failed_state, text, remedy, code="defect", now=now)
+            remedy = Reason.DEFECT.instruction
+            return stopped(job, job.failed_state, text, remedy, code=Reason.DEFECT, now=now)
         case _:
             return _later(services, job, err, text)
 
@@ -59,10 +59,10 @@ def _later[J: DurableJob[Any]](services: Services, job: J, err: Exception, text:
             return postponed(job, "The environment is being migrated.", until=until, now=now)
         case UnreadableRow():  # of another job: whoever can read it will be deployed
             until = now + settings.backoff_longest
-            return postponed(job, text, until=until, now=now, code=UNREADABLE_ROW)
+            return postponed(job, text, until=until, now=now, code=Reason.UNREADABLE_ROW)
         case OutOfService():  # not of this job: it waits, and all that wait come one by one
             wait = spread(err.retry_after or settings.backoff_first, repr(job), share=1)
-            return postponed(job, text, until=now + wait, now=now, code=OUTAGE)
+            return postponed(job, text, until=now + wait, now=now, code=Reason.OUTAGE)
         case Throttled():
             wait = spread(err.retry_after or settings.backoff_first, repr(job))
             return postponed(job, text, until=now + wait, now=now)
@@ -81,8 +81,8 @@ def _try_again[J: DurableJob[Any]](
         if isinstance(err, Unauthorized):
             remedy = instruction_for(err.code)
             return stopped(job, job.blocked_state, text, remedy, code=err.code, now=now)
-        remedy = "Look at the flow in the portal, then retry."
-        return stopped(job, job.blocked_state, text, remedy, code="transient", now=now)
+        remedy = Reason.TRANSIENT.instruction
+        return stopped(job, job.blocked_state, text, remedy, code=Reason.TRANSIENT, now=now)
     asked = err.retry_after if isinstance(err, Transient) else None
     wait = wait_after(
         failures, first=settings.backoff_first, longest=settings.backoff_longest, asked=asked

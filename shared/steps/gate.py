@@ -6,6 +6,7 @@ from shared.domain.environment import Environment, EnvironmentSettings, Mode
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.maintenance import opens_at
 from shared.errors import Blocked, NotFound, Waiting
+from shared.reason import Reason
 from shared.services import Services
 
 KILL_SWITCH = "kill-switch"
@@ -33,7 +34,7 @@ async def permit_write(services: Services, environment_id: str, *, anytime: bool
         raise Blocked(
             f"Environment {environment_id} is in mode assess: nothing is written there.",
             instruction="Set its mode to approve or auto, then retry.",
-            code="mode",
+            code=Reason.MODE,
         )
     window = settings.maintenance_window
     opening = opens_at(window, services.now)
@@ -48,8 +49,7 @@ async def refuse_excluded(services: Services, job: FlowJob) -> None:
     if job.names & settings.excluded_flows:
         raise Blocked(
             f"{job.display_name} is excluded: the app does not touch it.",
-            instruction="Leave it; or take it out of the excluded flows, then retry.",
-            code="excluded",
+            code=Reason.EXCLUDED,
         )
 
 
@@ -82,7 +82,7 @@ async def environment_without_key(
             f"{environment.display_name} was linked to an encryption policy meanwhile.",
             instruction="Cancel this job; what stays on Microsoft's key is copied by a remediation "
             "in mode apply.",
-            code="linked",
+            code=Reason.LINKED,
         )
     return environment
 
@@ -94,7 +94,7 @@ async def _existing(services: Services, environment_id: str) -> Environment:
         raise Blocked(
             f"Environment {environment_id} is gone.",
             instruction="Nothing is left to do there: cancel the job.",
-            code="environment",
+            code=Reason.ENVIRONMENT,
         ) from err
 
 

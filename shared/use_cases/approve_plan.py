@@ -11,6 +11,7 @@ from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState
 from shared.errors import Blocked, Conflict, NotFound
 from shared.jobs.kinds import ENVIRONMENT
+from shared.reason import Reason
 from shared.rows import Kept
 from shared.services import Services
 from shared.steps.gate import settings_of
@@ -86,7 +87,7 @@ async def _waiting(services: Services, remediation_id: str) -> list[_Plan]:
         raise Blocked(
             "No plan of this remediation waits for approval.",
             instruction="Look at its state: it may be planning still, approved or expired.",
-            code="state",
+            code=Reason.STATE,
         )
     return plans
 
@@ -99,8 +100,7 @@ def _named(waiting: Sequence[_Plan], versions: Sequence[str]) -> list[_Plan]:
         raise Blocked(
             f"No plan that waits for approval has version {', '.join(stale)}. "
             + " ".join(_news(version, plan) for version, plan in by_version.items()),
-            instruction="Look at the plan again, then approve the version that it shows.",
-            code="stale",
+            code=Reason.STALE,
         )
     return [by_version[version] for version in dict.fromkeys(versions)]
 
@@ -119,13 +119,12 @@ async def _check(services: Services, job: EnvironmentJob) -> None:
         raise Blocked(
             f"Environment {job.environment_id} is in mode assess.",
             instruction="Set its mode to approve or auto, then approve again.",
-            code="mode",
+            code=Reason.MODE,
         )
     if job.expires and job.expires <= services.now:
         raise Blocked(
             f"The plan of environment {job.environment_id} has expired.",
-            instruction="Order a new remediation: the tenant may have changed since.",
-            code="expired",
+            code=Reason.EXPIRED,
         )
 
 

@@ -12,6 +12,7 @@ from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.run_archive import TICKET_WINDOW, ArchiveState, RunArchive
 from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState, RemediationMode
 from shared.errors import Blocked, Conflict, Throttled
+from shared.reason import Reason
 from shared.rows import Kept
 from shared.services import Services
 from shared.steps.ending.archive_runs import archive_part
@@ -112,8 +113,7 @@ def _chosen(jobs: Sequence[FlowJob], flow_ids: Sequence[str]) -> list[FlowJob]:
     if missing:
         raise Blocked(
             f"This remediation has no job on {', '.join(sorted(missing))}.",
-            instruction="Take the flows from its plan, by workflow id or flow name.",
-            code="not_in_remediation",
+            code=Reason.NOT_IN_REMEDIATION,
         )
     return chosen
 

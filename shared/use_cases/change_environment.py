@@ -8,6 +8,7 @@ from typing import Any
 from shared.domain.environment import Environment, EnvironmentSettings
 from shared.jobs.kinds import DELETION, FLOW
 from shared.ports import Condition
+from shared.reason import Reason
 from shared.services import Services
 from shared.steps.gate import WINDOW, settings_of
 from shared.use_cases.steer_remediation import retry_job
@@ -74,7 +75,7 @@ async def waive_gap(services: Services, environment_id: str, gap: str, reason: s
         environment.id,
         lambda old: replace(old, waived_gaps={**old.waived_gaps, gap: reason}),
     )
-    where = [Condition("code", "eq", "network_gap")]
+    where = [Condition("code", "eq", Reason.NETWORK_GAP)]
     jobs = await services.tables.jobs.all(environment.id, where=where)
     blocked = [job for job in jobs if job.is_stuck]
     for job in blocked:

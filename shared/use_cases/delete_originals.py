@@ -21,6 +21,7 @@ from shared.jobs.kinds import DELETION, FLOW
 from shared.jobs.outcome import after_error
 from shared.notices import one_row, readable
 from shared.ports import Condition
+from shared.reason import Reason
 from shared.rows import Kept, instant
 from shared.services import Services
 from shared.steps.ending import delete_original as step
@@ -235,6 +236,6 @@ def _outcome(services: Services, deletion: Deletion, err: Exception) -> Deletion
     after = after_error(services, deletion, err)
     if after and after.state is DeletionState.BLOCKED:
         return rules.blocked(after)
-    if after and isinstance(err, Waiting) and err.code == "runs":
+    if after and isinstance(err, Waiting) and err.code == Reason.RUNS:
         return replace(after, archive_from=now)
     return after

@@ -16,6 +16,7 @@ from shared.domain.jobs.deletion import (
 )
 from shared.domain.jobs.job import FlowJob
 from shared.errors import Blocked, Conflict
+from shared.reason import Reason
 from shared.services import Services
 from shared.steps.gate import refuse_excluded, settings_of
 from shared.use_cases.deletion_rows import cancel_deletion, deletions_of
@@ -114,7 +115,7 @@ def _chosen(
         raise Blocked(
             "This remediation has no retired original that stands.",
             instruction="Wait until its jobs are retired.",
-            code="not_retired",
+            code=Reason.NOT_RETIRED,
         )
     return chosen
 
@@ -136,27 +137,27 @@ async def _check(
         raise Blocked(
             f"{job.display_name} is not retired.",
             instruction="Only a retired original may be deleted: wait, or leave it out.",
-            code="not_retired",
+            code=Reason.NOT_RETIRED,
         )
     if order.on < first or order.on <= services.now:
         soonest = max(first, services.now)
         raise Blocked(
             f"{job.display_name} may not be deleted on {order.on:%Y-%m-%d %H:%M} UTC.",
             instruction=f"Order it for a time after {soonest:%Y-%m-%d %H:%M} UTC.",
-            code="too_early",
+            code=Reason.TOO_EARLY,
         )
     if earlier and earlier.facts.may_be_gone:
         raise Blocked(
             f"{job.display_name} is {earlier.state} already.",
             instruction="Leave it out. Restored since? Delete it by hand.",
-            code="deleted",
+            code=Reason.DELETED,
         )
     settings = await settings_of(services, job.environment_id)
     if settings.mode is Mode.ASSESS:
         raise Blocked(
             f"Environment {job.environment_id} is in mode assess: nothing is written there.",
             instruction="Set its mode to approve or auto, then order it again.",
-            code="mode",
+            code=Reason.MODE,
         )
     await refuse_excluded(services, job)
 

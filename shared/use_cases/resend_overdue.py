@@ -7,15 +7,13 @@ from shared.domain.jobs.job import FlowJob, JobState
 from shared.domain.jobs.relatives import located
 from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState
 from shared.jobs.kinds import ENVIRONMENT, FLOW
-from shared.notices import OUTAGE, forget_settled, one_row, readable, tell
+from shared.notices import forget_settled, one_row, readable, tell
 from shared.ports import Condition
+from shared.reason import EndedBy, Reason
 from shared.rows import instant
 from shared.services import Services
 from shared.steps.planning.dispatch import open_jobs
 from shared.use_cases.start_remediation import complete_starts
-
-#: What ends each of these waits is another job: its wake-up may have died with a process.
-ENDED_BY_A_JOB = ("child", "parent")
 
 #: From then on people are told. The jobs go on waiting.
 LONG_OUTAGE = timedelta(hours=1)
@@ -51,7 +49,7 @@ async def _tell_of_outages(services: Services) -> None:
     for circuit in await open_circuits(services.tables):
         if circuit.opened and services.now - circuit.opened > LONG_OUTAGE:
             cause = f"{circuit.service} {circuit.place}: {circuit.reason}"
-            await tell(services, OUTAGE, services.tables.circuits.name_of(circuit), cause)
+            await tell(services, Reason.OUTAGE, services.tables.circuits.name_of(circuit), cause)
 
 
 async def _resend(services: Services, job: FlowJob) -> bool:
@@ -72,7 +70,7 @@ async def _wake_idle(services: Services, job: EnvironmentJob) -> None:
 
 async def _wake_settled(services: Services) -> int:
     count, table = 0, services.tables.jobs
-    for code in ENDED_BY_A_JOB:
+    for code in Reason.all_ended_by(EndedBy.RELATIVE):
         where = [Condition("code", "eq", code)]
         async for kept in readable(services, table.scan(where=where)):
             async with one_row(services, table.name_of(kept.item)):
@@ -85,17 +83,17 @@ async def _wake_settled(services: Services) -> int:
 
 def _is_stuck(job: FlowJob, other: FlowJob) -> bool:
     """Say whether a job waits for one that does not go on by itself: it has to be told so."""
-    return other.is_stuck and not (job.code == "child" and other.is_proven)
+    return other.is_stuck and not (job.code == Reason.CHILD and other.is_proven)
 
 
 async def _is_settled(services: Services, job: FlowJob) -> bool:
-    related = job.children if job.code == "child" else job.parents
+    related = job.children if job.code == Reason.CHILD else job.parents
     places = [located(name, job.environment_id) for name in related]
     rows = [await services.tables.jobs.get(*place) for place in places]
     jobs = [kept.item for kept in rows if kept]
     if job.state is JobState.WAITING and any(_is_stuck(job, other) for other in jobs):
         return True
-    if job.code == "child":
+    if job.code == Reason.CHILD:
         if job.is_rolling_back:
             return all(child.has_original_back for child in jobs)
         return all(child.is_proven for child in jobs)

@@ -21,6 +21,7 @@ from shared.errors import (
 from shared.jobs.engine import Held
 from shared.jobs.kinds import ENVIRONMENT, FLOW
 from shared.jobs.outcome import after_error
+from shared.reason import Reason
 from shared.services import Services
 from shared.steps.copying import copy_flow, prove_copy
 from shared.steps.copying.explain_refusal import explain_refusal
@@ -163,7 +164,7 @@ async def _tell_others(services: Services, before: FlowJob, after: FlowJob) -> N
     if after.has_original_back and not before.has_original_back:
         for parent in after.parents:
             place = located(parent, after.environment_id)
-            await FLOW.wake(services, place, code="child", even_blocked=True)
+            await FLOW.wake(services, place, code=Reason.CHILD, even_blocked=True)
     if after.state is before.state:
         return
     # A job that is stuck is told of too: whoever waits for it has to say so instead of waiting on.
@@ -171,9 +172,9 @@ async def _tell_others(services: Services, before: FlowJob, after: FlowJob) -> N
     if is_proven or (after.is_finished and not after.is_proven):
         for parent in after.parents:
             place = located(parent, after.environment_id)
-            await FLOW.wake(services, place, code="child", even_blocked=is_proven)
+            await FLOW.wake(services, place, code=Reason.CHILD, even_blocked=is_proven)
     if after.is_finished:
         for child in after.children:
             place = located(child, after.environment_id)
-            await FLOW.wake(services, place, code="parent", even_blocked=not after.is_stuck)
+            await FLOW.wake(services, place, code=Reason.PARENT, even_blocked=not after.is_stuck)
         await ENVIRONMENT.wake(services, (after.remediation_id, after.environment_job_id))

@@ -15,6 +15,7 @@ from shared.errors import AlreadyExists, Blocked, NotFound
 from shared.jobs.kinds import ENVIRONMENT
 from shared.notices import one_row, readable
 from shared.ports import Condition
+from shared.reason import Reason
 from shared.rows import instant
 from shared.services import Services
 from shared.steps.gate import settings_of
@@ -41,7 +42,7 @@ async def order_remediation(services: Services, order: Remediation) -> Remediati
                 f"Environment {environment_id} is in mode assess: nothing may be written there.",
                 instruction=f"Opt it in (cmkflow environment set {environment_id} --mode approve), "
                 "or ask for mode assess or dry-run.",
-                code="mode",
+                code=Reason.MODE,
             )
     return await start_remediation(services, order)
 

@@ -9,6 +9,7 @@ from shared.domain.jobs.transitions import moved, retried
 from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState
 from shared.errors import Blocked
 from shared.jobs.kinds import ENVIRONMENT, FLOW
+from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.deletion_rows import cancel_deletion
 from shared.use_cases.remediation_rows import environment_jobs_of, find, jobs_of, named_jobs
@@ -75,7 +76,7 @@ def _check_replay(services: Services, jobs: list[FlowJob], *, replay: bool) -> t
             warning(found, services.now),
             instruction='Order it again with "replay": true (--replay-backlog) to accept that, or'
             " leave these flows out.",
-            code="replay",
+            code=Reason.REPLAY,
         )
     return found
 
@@ -121,9 +122,9 @@ async def retry_job(services: Services, job: FlowJob) -> None:
         if not job.is_paused:
             return None
         back = job.reached
-        if job.code == "changed":
+        if job.code == Reason.CHANGED:
             job, back = replace(job, original_digest=""), job.facts.after_edit or back
-        if job.code == "copy_edited":
+        if job.code == Reason.COPY_EDITED:
             job = replace(job, copy_digest="")
         return moved(job, back, "Retried by order.", now=services.now)
 

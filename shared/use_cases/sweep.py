@@ -14,6 +14,7 @@ from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import NotFound, ProductError
 from shared.notices import one_row, readable
 from shared.ports import Condition
+from shared.reason import Reason
 from shared.services import (
     ENVIRONMENT_JOBS,
     FLOW_JOBS,
@@ -175,7 +176,7 @@ async def _on_in_flow_service(
 async def _retry_network_gaps(services: Services) -> int:
     """A firewall may have been opened since: the check is repeated."""
     count = 0
-    async for job in _with_code(services, "network_gap"):
+    async for job in _with_code(services, Reason.NETWORK_GAP):
         await retry_job(services, job)
         count += 1
     return count
@@ -184,7 +185,7 @@ async def _retry_network_gaps(services: Services) -> int:
 async def _retry_changed_callers(services: Services) -> int:
     """A person may have changed the caller since, and need not tell: the job goes on by itself."""
     count = 0
-    async for job in _with_code(services, "manual_caller"):
+    async for job in _with_code(services, Reason.MANUAL_CALLER):
         with _told(f"whether a caller of {job.display_name} was changed by hand"):
             if not await waits_for_a_person(services, job):
                 await retry_job(services, job)
@@ -192,7 +193,7 @@ async def _retry_changed_callers(services: Services) -> int:
     return count
 
 
-async def _with_code(services: Services, code: str) -> AsyncIterator[FlowJob]:
+async def _with_code(services: Services, code: Reason) -> AsyncIterator[FlowJob]:
     """Yield the jobs that stand for this reason and can be read."""
     where = [Condition("code", "eq", code)]
     async for kept in readable(services, services.tables.jobs.scan(where=where)):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared.errors import ProductError, Transient
-from shared.notices import ROW_SKIPPED
+from shared.reason import Reason
 from shared.services import ENVIRONMENT_JOBS, FLOW_JOBS, Services
 from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.run_environment_job import run_environment_job
@@ -100,7 +100,7 @@ class Driver:
         except BaseException as error:
             if not (was_killed(error) or isinstance(error, Transient)):
                 raise
-        defects = [one for one in self.twins.notices.told if one.code == ROW_SKIPPED]
+        defects = [one for one in self.twins.notices.told if one.code == Reason.ROW_SKIPPED]
         assert not defects, "a timer met a defect"
         self.meanwhile()
 

@@ -30,6 +30,7 @@ from azure.core.credentials import AccessToken
 
 from shared.errors import Blocked, NotFound, ProductError, Refused, Unavailable
 from shared.ports import Secret, Secrets
+from shared.reason import Reason
 
 if TYPE_CHECKING:
     from azure.identity.aio import ManagedIdentityCredential
@@ -203,7 +204,7 @@ class OperatorCredential:
         return Blocked(
             f"the operator is not signed in ({why})",
             instruction=_SIGN_IN,
-            code="operator_sign_in",
+            code=Reason.OPERATOR_SIGN_IN,
         )
 
 

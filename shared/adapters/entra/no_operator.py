@@ -6,6 +6,7 @@ from typing import Any, Never, Self
 from azure.core.credentials import AccessToken
 
 from shared.errors import Blocked
+from shared.reason import Reason
 
 
 class NoOperator:
@@ -39,5 +40,5 @@ class NoOperator:
             "No operator is set up, and only a co-owner may read a flow's trigger URL.",
             instruction="Set CMK_OPERATOR_CLIENT_ID and CMK_OPERATOR_TOKEN_CACHE_SECRET, sign the "
             "operator in (`cmkflow operator sign-in`), then retry.",
-            code="operator_sign_in",
+            code=Reason.OPERATOR_SIGN_IN,
         )

@@ -15,6 +15,7 @@ from shared.domain.jobs.durable import DurableJob
 from shared.domain.jobs.job import FlowJob, JobState
 from shared.domain.jobs.state_table import check_transition
 from shared.domain.jobs.transitions import moved
+from shared.reason import Reason
 
 #: How long a deleted flow can be restored (contract §5.2).
 RECYCLE_BIN = timedelta(days=21)
@@ -127,7 +128,7 @@ def ordered(job: FlowJob, approval: DeletionApproval, earlier: Deletion | None) 
         approved_by=approval.by,
         approved_at=approval.at,
         retired_at=retired_at(job),
-        accepts_edits=earlier is not None and earlier.code == "changed",
+        accepts_edits=earlier is not None and earlier.code == Reason.CHANGED,
         history=earlier.history if earlier else (),
         # Whoever works on the earlier one may not write this one.
         lease_number=earlier.lease_number + 1 if earlier else 0,

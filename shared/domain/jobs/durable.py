@@ -43,7 +43,7 @@ class DurableJob[S: StrEnum]:
     resume: S | None = None
     reason: str = ""
     instruction: str = ""
-    #: Groups reasons, so that what ends one can wake all its jobs: `child`, `network_gap`, ….
+    #: A `Reason`, or the code of what the platform refuses.
     code: str = ""
     #: When to look again; None: not by itself.
     due: datetime | None = None

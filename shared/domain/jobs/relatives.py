@@ -6,6 +6,7 @@ Calls by URL may go round in a circle.
 from collections.abc import Callable, Mapping
 
 from shared.domain.jobs.job import FlowJob, JobState
+from shared.reason import Reason
 
 
 def reference(job: FlowJob, environment_id: str) -> str:
@@ -32,7 +33,7 @@ def in_the_way(
     outside = [ancestors[one] for one in ancestors.keys() - circle]
     is_left_alone = all(is_settled(one) for one in outside)
     for parent in [ancestors[one] for one in job.parent_ids if one in ancestors]:
-        waits_too = parent.state is JobState.WAITING and parent.code == "parent"
+        waits_too = parent.state is JobState.WAITING and parent.code == Reason.PARENT
         in_circle = parent.id in circle and is_left_alone and waits_too
         if not is_settled(parent) and not in_circle:
             return parent

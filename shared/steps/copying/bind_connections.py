@@ -21,6 +21,7 @@ from shared.domain.definitions.connection_reference import (
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.refusals import CONNECTION_REFUSED, NOT_ON_BEHALF
 from shared.errors import AlreadyExists, Blocked, MigrationInProgress, NotFound, Refused
+from shared.reason import Reason
 from shared.steps.copying.explain_owner import explain_owner
 from shared.steps.flows.original import Original
 from shared.steps.work import Work
@@ -82,7 +83,7 @@ async def _make(
             "no connection reference leads to it.",
             instruction="Add the custom connector to a solution and make a connection reference "
             f"for the connection {connection.label} there; then retry: it is found and used.",
-            code="custom_connector",
+            code=Reason.CUSTOM_CONNECTOR,
         )
     identity = _reference_id(job, connection)
     draft = ConnectionReferenceDraft(
@@ -102,10 +103,7 @@ async def _make(
         raise Blocked(
             f"The connection reference {row.logical_name} was made for the connection "
             f"{connection.label}, but does not lead to it.",
-            instruction="Choose this connection for the reference in Power Apps (Solutions, "
-            "Default solution, Connection references), or make another reference for it; then "
-            "retry.",
-            code="connection_reference",
+            code=Reason.CONNECTION_REFERENCE,
         )
     return row
 

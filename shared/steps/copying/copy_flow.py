@@ -20,6 +20,7 @@ from shared.errors import (
 )
 from shared.jobs.engine import UNTIL_WOKEN
 from shared.ports import Condition
+from shared.reason import Reason
 from shared.steps.copying.bind_connections import bind_connections
 from shared.steps.copying.change_copy import change_copy, turn_copy
 from shared.steps.copying.explain_owner import explain_owner
@@ -47,7 +48,7 @@ async def begin(work: Work) -> FlowJob:
         raise Blocked(
             f"{job.display_name} is part of a managed solution.",
             instruction="Copy it in the source environment, release the solution, then run again.",
-            code="managed",
+            code=Reason.MANAGED,
         )
     job = await take(work, original)
     if await is_cancelled(work):
@@ -61,12 +62,12 @@ async def begin(work: Work) -> FlowJob:
             raise Blocked(
                 f"The child flow {child.display_name} is {child.state}: {child.reason}",
                 instruction=f"Settle the job of {child.display_name} first; this one then goes on.",
-                code="child",
+                code=Reason.CHILD,
             )
         raise Waiting(
             f"The copy of the child flow {child.display_name} is to come.",
             until=work.services.now + UNTIL_WOKEN,
-            code="child",
+            code=Reason.CHILD,
         )
     await work.permit_write()
     return moved(job, JobState.COPYING, "The plan holds: the copy begins.", now=work.services.now)
@@ -163,9 +164,7 @@ async def _create(work: Work, original: Original, intended: str) -> Workflow:
     if not stands(row.client_data, intended):
         raise Blocked(
             f"The platform stored the copy of {job.display_name} differently from what was sent.",
-            instruction="Compare the original with the copy in Power Automate; save the copy as it "
-            "should be and report the difference to the project.",
-            code="copy_differs",
+            code=Reason.COPY_DIFFERS,
         )
     return row
 
@@ -177,9 +176,7 @@ def _check_unedited(work: Work, row: Workflow) -> None:
         return
     raise Blocked(
         f"The copy of {job.display_name} was edited, and is to be written again from the original.",
-        instruction="Make the copy's edit in the original too, then retry: the copy is written as "
-        "the original is then.",
-        code="copy_edited",
+        code=Reason.COPY_EDITED,
     )
 
 

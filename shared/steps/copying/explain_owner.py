@@ -9,6 +9,7 @@ from shared.domain.flow import Workflow
 from shared.domain.jobs.refusals import NOT_ON_BEHALF
 from shared.domain.sharing import User
 from shared.errors import Blocked, NotFound, Refused
+from shared.reason import Reason
 from shared.steps.flows.original import Original
 from shared.steps.work import Work
 
@@ -82,4 +83,4 @@ async def _owner(work: Work, original: Original) -> User | None:
 
 
 def _blocked(reason: str, instruction: str) -> Blocked:
-    return Blocked(reason, instruction=instruction, code="owner")
+    return Blocked(reason, instruction=instruction, code=Reason.OWNER)

@@ -10,6 +10,7 @@ from shared.domain.flow import FlowState, Workflow
 from shared.domain.jobs.refusals import connection_in, id_in, instruction_for, refusal_of
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import Blocked, NotFound, ProductError, Refused
+from shared.reason import Reason
 from shared.steps.ask import ask
 from shared.steps.copying.bind_connections import owner_of_connection
 from shared.steps.flows.flow_names import flow_name_of
@@ -36,8 +37,7 @@ async def _gone(work: Work, err: NotFound) -> Blocked:
             return gone
     return Blocked(
         f"{work.job.display_name}: {redact(str(err))}",
-        instruction="Restore what is missing, then retry; or cancel the job.",
-        code="gone",
+        code=Reason.GONE,
     )
 
 
@@ -62,7 +62,7 @@ async def explain_state(work: Work, copy: Workflow, wanted: FlowState) -> Blocke
         f"{text}.",
         instruction="Open the copy in Power Automate, read the flow checker's message, mend it "
         f"and turn the flow {wanted}; then retry.",
-        code="state",
+        code=Reason.STATE,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from shared.domain.environment import Environment
 from shared.domain.solution import Solution, to_join
 from shared.errors import Blocked, MigrationInProgress, NotFound, Refused
+from shared.reason import Reason
 from shared.services import Services
 from shared.steps.work import Work
 
@@ -26,7 +27,7 @@ async def place_copy(work: Work) -> None:
             f"The platform accepted the copy of {job.display_name} into the solution "
             f"{left[0].title}, but it is not in it.",
             instruction=_by_hand(left[0]),
-            code="solution",
+            code=Reason.SOLUTION,
         )
 
 
@@ -63,7 +64,7 @@ async def _join(work: Work, solution: Solution) -> None:
         raise Blocked(
             f"The copy of {work.job.display_name} cannot join the solution {solution.title}: {err}",
             instruction=_by_hand(solution),
-            code="solution",
+            code=Reason.SOLUTION,
         ) from err
 
 

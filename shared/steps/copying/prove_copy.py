@@ -7,6 +7,7 @@ from shared.domain.flow import FlowState
 from shared.domain.jobs.job import FlowJob, JobState, Pattern
 from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked, NotFound
+from shared.reason import Reason
 from shared.steps.flows.check_network import network_gaps
 from shared.steps.flows.trigger_address import parsed, read_trigger_url, return_borrowed
 from shared.steps.gate import settings_of
@@ -37,21 +38,21 @@ async def _check_copy(work: Work) -> None:
         raise Blocked(
             f"The copy of {job.display_name} was deleted.",
             instruction="Cancel this job and start a new remediation for the flow.",
-            code="copy",
+            code=Reason.COPY,
         ) from err
     if definition_digest(row.client_data) != job.copy_digest:
         raise Blocked(
             f"The copy of {job.display_name} was edited before it was proven.",
             instruction="Keep the edit and make it in the original too, or roll this job back; "
             "then start a new remediation for the flow.",
-            code="copy",
+            code=Reason.COPY,
         )
     expected = FlowState.ON if job.pattern is Pattern.CALLED else FlowState.OFF
     if row.state is not expected:
         raise Blocked(
             f"The copy of {job.display_name} is {row.state}, not {expected}.",
             instruction=f"Turn the copy {expected} in Power Automate, then retry.",
-            code="state",
+            code=Reason.STATE,
         )
 
 
@@ -65,9 +66,7 @@ async def _check_key(work: Work) -> None:
         if job.copy_id == flow.workflow_id or job.copy_flow_name == flow.flow_name:
             raise Blocked(
                 f"The copy of {job.display_name} is itself on Microsoft's key.",
-                instruction="Check in the admin center that the environment's migration has "
-                "ended, then retry; if the copy stays listed, open a support ticket.",
-                code="not_protected",
+                code=Reason.NOT_PROTECTED,
             )
 
 
@@ -81,7 +80,7 @@ async def _check_network(work: Work) -> None:
             f"The copy of {work.job.display_name} would be refused by: {names}",
             instruction=" ".join(gap.instruction for gap in open_gaps)
             + " Then retry; or waive the gap by its name.",
-            code="network_gap",
+            code=Reason.NETWORK_GAP,
         )
 
 
@@ -111,6 +110,5 @@ async def _read_urls(work: Work) -> None:
     if work.job.original_url_id == work.job.copy_url_id:
         raise Blocked(
             f"The platform gives the copy of {job.display_name} the original's trigger URL.",
-            instruction="Open a support ticket: the copy was not created as a flow of its own.",
-            code="url",
+            code=Reason.URL,
         )

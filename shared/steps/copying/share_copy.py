@@ -23,6 +23,7 @@ from shared.domain.sharing import (
     rights_of,
 )
 from shared.errors import Blocked, MigrationInProgress, NotFound, Refused
+from shared.reason import Reason
 from shared.steps.flows.original import Original
 from shared.steps.work import Work
 
@@ -65,7 +66,7 @@ async def share_copy(work: Work, original: Original) -> FlowJob:
             f"The platform accepted to share the copy of {work.job.display_name} with "
             f"{len(shares)} co-owners of the original, but not all of them have it.",
             instruction="Share the copy in Power Automate as the original is shared, then retry.",
-            code="sharing",
+            code=Reason.SHARING,
         )
     names = tuple(str(share.principal) for share in shares)
     notes += [
@@ -186,7 +187,7 @@ async def _give(work: Work, missing: Lacking) -> str:
             instruction="Give the app's application user the role System Administrator (or the "
             "privilege prvShareWorkflow), or share the copy by hand as the original is shared; "
             "then retry.",
-            code="sharing",
+            code=Reason.SHARING,
         ) from err
     return ""
 

@@ -15,6 +15,7 @@ from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.relatives import above
 from shared.domain.jobs.run_archive import ArchiveState, RunArchive
 from shared.errors import Blocked, NotFound, Waiting
+from shared.reason import Reason
 from shared.rows import instant
 from shared.services import Services
 from shared.steps.flows.original import Original, find_original
@@ -61,7 +62,7 @@ async def check(work: Work, deletion: Deletion, archive: RunArchive | None) -> O
         raise Blocked(
             f"The platform shows {work.job.display_name}, but not its runs.",
             instruction="See in Power Automate whether it has any, then order the delete anew.",
-            code="archive",
+            code=Reason.ARCHIVE,
         )
     await _check_original(work, deletion, original)
     await _check_copy(work)
@@ -77,14 +78,13 @@ async def _check_original(work: Work, deletion: Deletion, original: Original) ->
     if original.state is not FlowState.OFF:
         raise Blocked(
             f"The retired original {job.display_name} is on again.",
-            instruction="Find out who turned it on; turn it off, then order the delete anew.",
-            code="came_back",
+            code=Reason.CAME_BACK,
         )
     if original.is_managed:
         raise Blocked(
             f"{job.display_name} is part of a managed solution.",
             instruction="Delete it where the solution is made, and release that.",
-            code="managed",
+            code=Reason.MANAGED,
         )
     is_as_copied = job.original_digest in {"", definition_digest(original.client_data)}
     if not is_as_copied and not deletion.accepts_edits:
@@ -92,7 +92,7 @@ async def _check_original(work: Work, deletion: Deletion, original: Original) ->
             f"{job.display_name} was edited after it was copied.",
             instruction="Make the edit in the copy too if it is wanted. Ordering the delete anew "
             f"accepts it: the flow is archived and deleted as it is then. Archive: {job.archive}",
-            code="changed",
+            code=Reason.CHANGED,
         )
 
 
@@ -108,7 +108,7 @@ async def _check_copy(work: Work) -> None:
     raise Blocked(
         f"The copy of {job.display_name} is {state or 'gone'}: nothing would do its work.",
         instruction="Turn the copy on, or roll the job back. Not needed any more: delete both.",
-        code="copy",
+        code=Reason.COPY,
     )
 
 
@@ -128,7 +128,7 @@ async def check_runs(work: Work, archived_to: datetime | None = None) -> None:
         raise Waiting("A run of the original is still going: a delete would end it.", until=until)
     if archived_to and any(run.started > archived_to for run in runs):
         reason = "The original has run since its runs were archived."
-        raise Waiting(reason, until=until, code="runs")
+        raise Waiting(reason, until=until, code=Reason.RUNS)
 
 
 async def _check_parents(work: Work) -> None:
@@ -162,13 +162,13 @@ async def _wait_for(work: Work, parent: FlowJob) -> None:
         raise Blocked(
             f"The original of {parent.display_name} still calls this one.",
             instruction=f"Order the delete of {parent.display_name} too, then this one anew.",
-            code="parent",
+            code=Reason.PARENT,
         )
     in_circle = job.id in above(parent, await work.ancestors())
-    if in_circle and kept.item.code == "parent":
+    if in_circle and kept.item.code == Reason.PARENT:
         return
     until = max(services.now + services.settings.wait_poll, kept.item.on)
-    raise Waiting(f"{parent.display_name} is deleted first.", until=until, code="parent")
+    raise Waiting(f"{parent.display_name} is deleted first.", until=until, code=Reason.PARENT)
 
 
 async def _check_callers(work: Work) -> None:
@@ -187,7 +187,7 @@ async def _check_callers(work: Work) -> None:
             raise Blocked(
                 f"The {caller.label} still holds the URL or id of {job.display_name}.",
                 instruction="Point it at the copy, or take it out; then order the delete anew.",
-                code="manual_caller",
+                code=Reason.MANUAL_CALLER,
             )
 
 
@@ -220,7 +220,7 @@ async def archive_definition(work: Work, original: Original) -> str:
         raise Blocked(
             f"The archive does not give back the definition of {work.job.display_name}.",
             instruction=f"See what became of {where}, then order the delete anew.",
-            code="archive",
+            code=Reason.ARCHIVE,
         )
     return where
 

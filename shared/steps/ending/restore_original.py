@@ -6,6 +6,7 @@ from shared.domain.jobs.deletion import Deletion, cancelled
 from shared.domain.jobs.job import FlowJob, JobState
 from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked, NotFound, Waiting
+from shared.reason import Reason
 from shared.rows import Kept
 from shared.steps.flows.original import find_original
 from shared.steps.work import Work
@@ -56,5 +57,5 @@ def _by_hand(job: FlowJob, deletion: Deletion) -> Blocked:
         f"The original {job.display_name} was deleted, as {deletion.approved_by} had approved.",
         instruction=f"Restore flow {job.flow_name} in Power Automate, or by POST …/restore of the "
         f"flow service, {last}; then retry. The copy works meanwhile.",
-        code="deleted",
+        code=Reason.DELETED,
     )

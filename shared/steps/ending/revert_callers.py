@@ -9,6 +9,7 @@ from shared.domain.callers.records import CallerRecord, CallerState
 from shared.domain.jobs.relatives import reference
 from shared.domain.trigger_urls.signatures import SignatureChanged, signatures_in
 from shared.errors import Blocked, Conflict, NotFound
+from shared.reason import Reason
 from shared.steps.flows.trigger_address import original_signatures
 from shared.steps.moving_callers.hold_resource import hold_resource, require_free
 from shared.steps.moving_callers.note_callers import copied_or_undone, manual_caller_of_copy
@@ -45,7 +46,7 @@ async def check_manual_callers(work: Work) -> None:
         raise Blocked(
             f"The {caller.label} calls the copy of {work.job.display_name}.",
             instruction="Point it at the original again by hand, then retry.",
-            code="manual_caller",
+            code=Reason.MANUAL_CALLER,
         )
 
 
@@ -70,7 +71,7 @@ async def _revert(
                 raise Blocked(
                     f"{record.caller.label} cannot be put back by itself: {err}",
                     instruction="Put the original's trigger URL back by hand, then retry.",
-                    code="caller",
+                    code=Reason.CALLER,
                 ) from err
             await permit_caller(work, record.caller)
             await resource.permit()
@@ -83,7 +84,7 @@ async def _revert(
     raise Blocked(
         f"{record.caller.label} does not keep its old value: something else writes it.",
         instruction="Find out what writes this value, put the original's URL back, then retry.",
-        code="caller",
+        code=Reason.CALLER,
     )
 
 
@@ -102,7 +103,7 @@ async def _check_not_copied(work: Work, record: CallerRecord) -> None:
         raise Blocked(
             f"The {record.caller.label} was copied after it was pointed at this copy.",
             instruction=f"Roll {other.display_name} back; this one then goes on.",
-            code="parent",
+            code=Reason.PARENT,
         )
 
 

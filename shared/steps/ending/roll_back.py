@@ -12,6 +12,7 @@ from shared.domain.jobs.job import FlowJob, JobState, Pattern, RollbackStage
 from shared.domain.jobs.replay import replay_of, warning
 from shared.domain.jobs.transitions import moved, noted
 from shared.errors import Blocked, NotFound, Waiting
+from shared.reason import Reason
 from shared.steps.copying.change_copy import turn_copy
 from shared.steps.copying.copy_flow import COPY_SUFFIX
 from shared.steps.ending.last_look import look_again
@@ -72,7 +73,7 @@ async def _accept_replay(work: Work) -> None:
         raise Blocked(
             warning([replay], now),
             instruction='Order the rollback again with "replay": true (--replay-backlog).',
-            code="replay",
+            code=Reason.REPLAY,
         )
     await work.save(noted(job, f"Replays what is pending: {replay.text(now)}."))
 

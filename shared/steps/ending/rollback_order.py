@@ -12,6 +12,7 @@ from shared.domain.jobs.relatives import in_the_way, reference
 from shared.errors import Blocked, Waiting
 from shared.jobs.engine import UNTIL_WOKEN
 from shared.ports import Condition
+from shared.reason import Reason
 from shared.steps.work import Work
 
 
@@ -36,17 +37,17 @@ def _check_not_stuck(relative: FlowJob, *, code: str) -> None:
 
 
 def _wait_for(work: Work, child: FlowJob) -> NoReturn:
-    _check_not_stuck(child, code="child")
+    _check_not_stuck(child, code=Reason.CHILD)
     if child.is_rolling_back or child.requested:
         raise Waiting(
             f"The original of {child.display_name} comes back first.",
             until=work.services.now + UNTIL_WOKEN,
-            code="child",
+            code=Reason.CHILD,
         )
     raise Blocked(
         f"The original of {child.display_name}, which it calls, is not on.",
         instruction=f"Roll {child.display_name} back too (or the whole remediation).",
-        code="child",
+        code=Reason.CHILD,
     )
 
 
@@ -90,17 +91,17 @@ async def wait_for_parents(work: Work) -> None:
     parent = in_the_way(work.job, await work.ancestors(), _calls_no_more)
     if parent is None:
         return
-    _check_not_stuck(parent, code="parent")
+    _check_not_stuck(parent, code=Reason.PARENT)
     if parent.is_rolling_back or parent.requested:
         raise Waiting(
             f"{parent.display_name} is rolled back first.",
             until=work.services.now + UNTIL_WOKEN,
-            code="parent",
+            code=Reason.PARENT,
         )
     raise Blocked(
         f"The copy of {parent.display_name} calls this copy.",
         instruction=f"Roll {parent.display_name} back too (or the whole remediation).",
-        code="parent",
+        code=Reason.PARENT,
     )
 
 

@@ -12,6 +12,7 @@ from shared.domain.jobs.job import FlowJob, JobState, Pattern
 from shared.domain.jobs.relatives import in_the_way
 from shared.errors import Blocked, NotFound, Waiting
 from shared.jobs.engine import UNTIL_WOKEN
+from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.flow_names import flow_name_of
 from shared.steps.moving_callers.note_callers import holds_original
@@ -59,12 +60,12 @@ async def _wait_for_parents(work: Work) -> None:
         raise Blocked(
             f"{parent.display_name} still calls this original and is {parent.state}.",
             instruction=f"Settle the job of {parent.display_name}; this one then goes on.",
-            code="parent",
+            code=Reason.PARENT,
         )
     raise Waiting(
         f"{parent.display_name} retires first.",
         until=work.services.now + UNTIL_WOKEN,
-        code="parent",
+        code=Reason.PARENT,
     )
 
 

@@ -6,6 +6,7 @@ from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, Workflow, WorkflowChange
 from shared.domain.jobs.job import FlowJob
 from shared.errors import Blocked, NotFound
+from shared.reason import Reason
 from shared.services import Services
 from shared.steps.work import Work
 
@@ -36,8 +37,7 @@ async def read_original(work: Work) -> Original:
     if found is None:
         raise Blocked(
             f"The original {work.job.display_name} is gone.",
-            instruction="Restore it in Power Automate (21 days), then retry; or cancel the job.",
-            code="original",
+            code=Reason.ORIGINAL,
         )
     return found
 
@@ -102,7 +102,7 @@ async def turn_original(work: Work, *, on: bool, seen: Original | None = None) -
         raise Blocked(
             f"The platform accepted to turn {job.display_name} {word}, but it is not.",
             instruction=f"Turn the flow {word} in Power Automate, then retry.",
-            code="state",
+            code=Reason.STATE,
         )
     return now
 

@@ -6,6 +6,7 @@ Between its proof and its original's retirement lie days: a person or the platfo
 from shared.domain.flow import FlowState, Workflow
 from shared.domain.jobs.job import Pattern
 from shared.errors import Blocked, NotFound
+from shared.reason import Reason
 from shared.steps.work import Work
 
 
@@ -22,13 +23,13 @@ async def standing_copy(work: Work) -> Workflow:
             f"The copy of {job.display_name} was deleted.",
             instruction="Roll this job back, so that every caller calls the original; then start "
             "a new remediation for the flow.",
-            code="copy",
+            code=Reason.COPY,
         ) from err
     if job.pattern is not Pattern.OFF and copy.state is not FlowState.ON:
         raise Blocked(
             f"The copy of {job.display_name} is {copy.state}: nothing may rely on it.",
             instruction="Find out who or what turned the copy off, turn it on in Power Automate, "
             "then retry; or roll this job back.",
-            code="state",
+            code=Reason.STATE,
         )
     return copy

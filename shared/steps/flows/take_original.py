@@ -10,6 +10,7 @@ from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.identity import job_id
 from shared.domain.jobs.job import FlowJob, JobState, pattern_of
 from shared.errors import Blocked, NotFound
+from shared.reason import Reason
 from shared.steps.flows.original import Original
 from shared.steps.work import Work
 
@@ -50,7 +51,7 @@ async def check_unchanged(work: Work, original: Original) -> None:
     raise Blocked(
         f"{job.display_name} was edited after it was {when}.{places}",
         instruction=f"{remedy} Archive: {job.archive}" if job.archive else remedy,
-        code="changed",
+        code=Reason.CHANGED,
     )
 
 
@@ -61,14 +62,12 @@ async def _with_edit(work: Work, original: Original) -> FlowJob:
     except UnreadableDefinition as err:
         raise Blocked(
             f"The definition of {job.display_name} cannot be read: {err}",
-            instruction="Open the flow in Power Automate and save it once; then retry.",
-            code="definition",
+            code=Reason.DEFINITION,
         ) from err
     if job.copy_flow_name and summary.category is not TriggerCategory(job.category):
         raise Blocked(
             f"{job.display_name} was given another trigger after it was copied.",
-            instruction="Roll this job back, then start a new remediation for the flow.",
-            code="trigger",
+            code=Reason.TRIGGER,
         )
     return replace(
         job,

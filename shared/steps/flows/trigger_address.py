@@ -9,6 +9,7 @@ from shared.domain.jobs.relatives import located
 from shared.domain.trigger_urls.signatures import signatures_in
 from shared.domain.trigger_urls.trigger_url import TriggerUrl, parse_trigger_url
 from shared.errors import Blocked, NotFound, Refused, Unavailable
+from shared.reason import Reason
 from shared.steps.gate import permit_write
 from shared.steps.work import Work
 
@@ -68,8 +69,7 @@ def parsed(url: str, title: str) -> TriggerUrl:
     if found is None:
         raise Blocked(
             f"The platform gave a trigger URL of an unknown shape for {title}.",
-            instruction="Report the shape of the URL (without its signature) to the project.",
-            code="url_shape",
+            code=Reason.URL_SHAPE,
         )
     return found
 

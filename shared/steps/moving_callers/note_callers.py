@@ -10,6 +10,7 @@ from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.relatives import reference
 from shared.errors import Blocked, NotFound
 from shared.ports import Condition
+from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.calling_places import places_calling
 from shared.steps.gate import permit_write, settings_of
@@ -64,7 +65,7 @@ async def callers_left(work: Work) -> bool:
                 raise Blocked(
                     f"The {record.caller.label} still calls {work.job.display_name}.",
                     instruction=f"{reason} Then retry.",
-                    code="manual_caller",
+                    code=Reason.MANUAL_CALLER,
                 )
             again = replace(record, state=CallerState.FOUND)
             await work.callers.upsert(again)

@@ -11,6 +11,7 @@ from shared.domain.jobs.job import FlowJob, JobState, Pattern
 from shared.domain.jobs.relatives import reference
 from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked, Conflict, NotFound
+from shared.reason import Reason
 from shared.steps.flows.open_plans import open_plans
 from shared.steps.flows.standing_copy import standing_copy
 from shared.steps.flows.trigger_address import read_trigger_url
@@ -148,7 +149,7 @@ async def update_one(
     raise Blocked(
         f"{record.caller.label} does not keep the new URL: something else writes it.",
         instruction="Find out what resets this value and change it there, then retry.",
-        code="caller",
+        code=Reason.CALLER,
     )
 
 

@@ -4,6 +4,7 @@ from shared.domain.environment import Environment
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState
 from shared.errors import Blocked, NotFound
+from shared.reason import Reason
 from shared.services import Services
 from shared.steps.moving_callers.find_callers import SearchRequest, find_callers
 from shared.steps.planning.discover_flows import discover
@@ -35,5 +36,5 @@ async def environment_of(services: Services, job: EnvironmentJob) -> Environment
         raise Blocked(
             f"There is no environment {job.environment_id}.",
             instruction="Check the id; the app may also lack the right to see it.",
-            code="environment",
+            code=Reason.ENVIRONMENT,
         ) from err

@@ -16,6 +16,7 @@ from shared.domain.plans.remediation import (
 )
 from shared.errors import Blocked
 from shared.jobs.engine import Held
+from shared.reason import Reason
 from shared.services import Services
 from shared.steps.planning.discover_flows import still_to_move
 from shared.steps.planning.plan_environment import environment_of
@@ -43,15 +44,13 @@ async def wait_for_migration(held: Held[EnvironmentJob]) -> EnvironmentJob:
             f"{environment.display_name} is linked to an encryption policy: it is too late to "
             "prepare it.",
             instruction="Start a remediation in mode apply: what stays is copied.",
-            code="linked",
+            code=Reason.LINKED,
         )
     if job.mode is RemediationMode.APPLY:
         if link is None:
             raise Blocked(
                 f"{environment.display_name} is not linked to an encryption policy.",
-                instruction="Link it to a policy first; until then only assess, dry-run or prepare "
-                "it.",
-                code="not_linked",
+                code=Reason.NOT_LINKED,
             )
         until = services.now + services.settings.migration_poll
         if not environment.is_linked:
@@ -82,6 +81,6 @@ def _migrating(
         f"{names}{more}.",
         "Ask Microsoft's support, in a ticket, to move them, then retry. To go on with the other "
         "flows meanwhile, exclude these in the environment's settings, then retry.",
-        code="migration",
+        code=Reason.MIGRATION,
         now=services.now,
     )

@@ -13,12 +13,11 @@ from shared.domain.jobs.job import FlowJob
 from shared.errors import Blocked, NotFound, Waiting
 from shared.jobs.kinds import FLOW
 from shared.ports import Condition
+from shared.reason import Reason
 from shared.steps.work import Work
 
 #: Flows that the platform takes in one call.
 BATCH = 20
-#: What a job that waits for the first of its batch is woken by.
-BATCH_CODE = "batch"
 #: So long after it was accepted a flow may still not be in a solution.
 PATIENCE = timedelta(hours=1)
 
@@ -54,8 +53,7 @@ async def solution_id(work: Work) -> str | None:
     except NotFound as err:
         raise Blocked(
             f"The original {job.display_name} is gone.",
-            instruction="Restore it in Power Automate (21 days), then retry; or cancel the job.",
-            code="original",
+            code=Reason.ORIGINAL,
         ) from err
     return (flow.workflow_id or job.original_id) if flow.in_solution else None
 
@@ -70,7 +68,7 @@ async def _ask(work: Work, batch: tuple[FlowJob, ...]) -> None:
     for job in jobs:
         if job.id != work.job.id:
             place = (job.environment_id, job.id)
-            await FLOW.wake(work.services, place, code=BATCH_CODE, even_blocked=True)
+            await FLOW.wake(work.services, place, code=Reason.BATCH, even_blocked=True)
 
 
 async def _batch(work: Work) -> tuple[FlowJob, ...]:
@@ -93,12 +91,10 @@ async def _give_up(work: Work) -> NoReturn:
     job = await work.save(replace(work.job, asked_at=None))  # a retry asks again
     raise Blocked(
         f"The platform accepted to add {job.display_name} to a solution, but it is in none.",
-        instruction="Add it to a solution in Power Automate (Solutions › Add existing › Automation "
-        "› Cloud flow › Outside Dataverse), then retry.",
-        code="not_in_solution",
+        code=Reason.NOT_IN_SOLUTION,
     )
 
 
 def _wait(work: Work, reason: str) -> Waiting:
     until = work.services.now + work.services.settings.wait_poll
-    return Waiting(reason, until=until, code=BATCH_CODE)
+    return Waiting(reason, until=until, code=Reason.BATCH)

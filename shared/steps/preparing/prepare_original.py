@@ -13,6 +13,7 @@ from shared.domain.flow import Workflow, WorkflowChange
 from shared.domain.jobs.job import FlowJob, JobState, Pattern
 from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked
+from shared.reason import Reason
 from shared.steps.flows.open_plans import is_cancelled
 from shared.steps.flows.original import read_original
 from shared.steps.flows.take_original import archive_name
@@ -81,8 +82,7 @@ async def _convert(work: Work, workflow_id: str) -> None:
     if conversion.obstacles:
         raise Blocked(
             f"{work.job.display_name} cannot be converted surely. {' '.join(conversion.obstacles)}",
-            instruction="Change it to V2 in the designer, then retry; or cancel the job.",
-            code="conversion",
+            code=Reason.CONVERSION,
         )
     await _write(work, row, conversion.client_data)
 
@@ -97,7 +97,7 @@ async def _write_back(work: Work, workflow_id: str) -> None:
             f"{work.job.display_name} was edited after it was converted to V2.",
             instruction="Put back by hand what is to be put back, then retry. "
             f"The definition as it was: {work.job.archive}",
-            code="edited",
+            code=Reason.EDITED,
         )
     await _write(work, row, archived)
 
@@ -116,14 +116,14 @@ async def _write(work: Work, row: Workflow, client_data: str) -> None:
             f"The platform stored {work.job.display_name} differently from what was sent.",
             instruction="Compare the flow with its archived definition in Power Automate, save it "
             f"as it should be, then retry. Archive: {work.job.archive}",
-            code="edit_differs",
+            code=Reason.EDIT_DIFFERS,
         )
     if now.state is not row.state:
         raise Blocked(
             f"{work.job.display_name} was {row.state}; since its definition was changed, it is "
             f"{now.state}.",
             instruction=f"Turn the flow {row.state} in Power Automate, then retry.",
-            code="state",
+            code=Reason.STATE,
         )
 
 
@@ -137,5 +137,5 @@ def _refuse_edited(work: Work) -> NoReturn:
     raise Blocked(
         f"{work.job.display_name} was edited after it was planned.",
         instruction="Look at the edit, then retry: the definition is converted as it is now.",
-        code="changed",
+        code=Reason.CHANGED,
     )

@@ -17,6 +17,7 @@ from shared.errors import (
     Unavailable,
     Waiting,
 )
+from shared.reason import Reason
 from shared.services import KEY_EVENTS, PARKED
 from tests.functional.stories.app_calls import message_of
 from tests.functional.stories.remediation_story import Story
@@ -129,7 +130,7 @@ async def test_a_redelivered_message_is_sent_again_once(story: Story) -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        Blocked("a person has to act", instruction="Do this."),
+        Blocked("a person has to act", code=Reason.MODE, instruction="Do this."),
         Refused("no", code="Forbidden", status=403),
         NotFound("nothing there"),
     ],

@@ -10,8 +10,9 @@ from functions.http_answers import Handler
 from shared.bootstrap import provide
 from shared.domain.environment import Mode
 from shared.domain.jobs.job import FlowJob
-from shared.notices import ROW_SKIPPED, UNREADABLE_ROW, forget_settled
+from shared.notices import forget_settled
 from shared.ports import OutgoingMessage
+from shared.reason import Reason
 from shared.services import FLOW_JOBS, PARKED
 from shared.use_cases.resend_overdue import resend_overdue
 from tests.functional.cli.cli_app import served_app
@@ -80,13 +81,13 @@ async def test_an_unreadable_row_holds_up_no_other(story: Story) -> None:
     await resend_overdue(story.services)
 
     (told,) = story.twins.notices.told
-    assert (told.code, told.row[2]) == (UNREADABLE_ROW, jobs["Orders"].id)
+    assert (told.code, told.row[2]) == (Reason.UNREADABLE_ROW, jobs["Orders"].id)
     assert "state" in told.cause
     assert "levitating" not in told.cause
     sent = story.twins.messages.waiting(FLOW_JOBS)[before:]
     assert {message.body["job"] for message in sent} == {jobs["Invoices"].id}
     health = await call(health_api.show_health)
-    assert health.document["notices"] == {UNREADABLE_ROW: 1}
+    assert health.document["notices"] == {Reason.UNREADABLE_ROW: 1}
 
     story.world.clock.advance(timedelta(days=1))
     await resend_overdue(story.services)
@@ -111,7 +112,7 @@ async def test_a_defect_with_one_row_holds_up_no_other(
     await resend_overdue(story.services)
 
     (told,) = story.twins.notices.told
-    assert (told.code, told.row[2]) == (ROW_SKIPPED, jobs["Orders"].id)
+    assert (told.code, told.row[2]) == (Reason.ROW_SKIPPED, jobs["Orders"].id)
     assert told.cause.startswith("KeyError at engine.py:")
     assert "secret" not in told.cause
     assert jobs["Invoices"].id in str(story.twins.messages.waiting(FLOW_JOBS))

@@ -17,7 +17,7 @@ from shared.domain.plans.remediation import (
 )
 from shared.errors import Conflict
 from shared.jobs.kinds import FLOW
-from shared.notices import DEFECT, ROW_SKIPPED
+from shared.reason import Reason
 from shared.steps.planning.dispatch import dispatch
 from shared.use_cases.approve_plan import Approval, approve
 from shared.use_cases.delete_originals import delete_originals
@@ -243,7 +243,10 @@ async def test_a_delete_that_meets_a_defect_does_not_hold_up_the_others() -> Non
         story.world.clock.advance(5 * MINUTE)
 
     told = story.twins.notices.told
-    assert [(one.code, one.row[2]) for one in told] == [(ROW_SKIPPED, ids[0]), (DEFECT, ids[0])]
+    assert [(one.code, one.row[2]) for one in told] == [
+        (Reason.ROW_SKIPPED, ids[0]),
+        (Reason.DEFECT, ids[0]),
+    ]
     assert all("ZeroDivisionError" in one.cause for one in told)
     states = {row.job_id: row.state for row in (await deletions(story)).values()}
     assert states == {ids[0]: DeletionState.BLOCKED, ids[1]: DeletionState.DELETED}

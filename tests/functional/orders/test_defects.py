@@ -18,7 +18,7 @@ from shared.domain.plans.remediation import (
     Remediation,
     RemediationMode,
 )
-from shared.notices import DEFECT
+from shared.reason import Reason
 from shared.services import ENVIRONMENT_JOBS, FLOW_JOBS
 from shared.use_cases import steer_remediation
 from shared.use_cases.resend_overdue import resend_overdue
@@ -99,7 +99,7 @@ async def test_a_defect_in_a_step_ends_as_failed_with_its_place(story: Story) ->
     assert (await story.job("Keyword")).state is JobState.RETIRED
     assert story.twins.messages.dead_letters(FLOW_JOBS) == []
     (told,) = story.twins.notices.told
-    assert (told.code, told.row[2], told.cause) == (DEFECT, job.id, job.reason)
+    assert (told.code, told.row[2], told.cause) == (Reason.DEFECT, job.id, job.reason)
 
 
 async def test_a_failed_job_counts_in_health_until_it_is_retried(story: Story) -> None:
@@ -116,7 +116,7 @@ async def test_a_failed_job_counts_in_health_until_it_is_retried(story: Story) -
     after = (await call(health_api.show_health)).document["notices"]
     await run(story, timedelta(days=30))
 
-    assert before == {DEFECT: 1}
+    assert before == {Reason.DEFECT: 1}
     assert after == {}
     assert (await story.job("Orders")).state is JobState.RETIRED
 
@@ -133,7 +133,11 @@ async def test_a_defect_while_an_environment_is_read_ends_its_job(story: Story) 
     await run(story, timedelta(days=1))
 
     job = await story.environment_job()
-    assert (job.state, job.code, raising.raised) == (EnvironmentJobState.FAILED, DEFECT, TRIES)
+    assert (job.state, job.code, raising.raised) == (
+        EnvironmentJobState.FAILED,
+        Reason.DEFECT,
+        TRIES,
+    )
     assert story.twins.messages.dead_letters(ENVIRONMENT_JOBS) == []
 
     mended.append(True)

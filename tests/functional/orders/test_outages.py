@@ -18,7 +18,7 @@ from shared.domain.plans.remediation import (
     RemediationMode,
 )
 from shared.errors import Unauthorized, Unavailable
-from shared.notices import OUTAGE
+from shared.reason import Reason
 from shared.use_cases.start_remediation import order_remediation
 from tests.functional.stories.app_calls import TRIGGERS, call
 from tests.functional.stories.remediation_story import Story
@@ -141,8 +141,8 @@ async def test_all_wait_for_a_service_that_is_out_and_few_ask_it() -> None:
     health = (await call(health_api.show_health)).document
 
     assert {one["service"] for one in health["outages"]} <= {"workflows", "flow_reports"}
-    assert health["notices"] == {OUTAGE: len(health["outages"])}
-    assert all(one.code == OUTAGE for one in story.twins.notices.told)
+    assert health["notices"] == {Reason.OUTAGE: len(health["outages"])}
+    assert all(one.code == Reason.OUTAGE for one in story.twins.notices.told)
     assert max(outage.calls_out.values()) < 160
 
     await ends_well(story)
