@@ -39,7 +39,7 @@ async def compare(held: Held[EnvironmentJob]) -> EnvironmentJob:
     """Days may have passed since the plan was made: only what is as it was approved goes on."""
     services, job = held.services, held.job
     environment = await _as_planned(services, job)
-    now = await plan_now(services, job, environment, is_limited=False)
+    now = await plan_now(held, environment, is_limited=False)
     job = await hold_what_changed(held, environment, now)
     await forget_discovery(services, job.id)
     goes = await planned_work(services, job)

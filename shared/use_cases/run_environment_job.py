@@ -36,7 +36,7 @@ async def _step(held: Held[EnvironmentJob]) -> EnvironmentJob:
 
 async def _discover(held: Held[EnvironmentJob]) -> EnvironmentJob:
     services, job = held.services, held.job
-    items, findings = await plan_now(services, job, await environment_of(services, job))
+    items, findings = await plan_now(held, await environment_of(services, job))
     plan, still = held.rows(services.tables.plans), {item.workflow_id for item in items}
     await plan.delete(*[item for item in await plan.all() if item.workflow_id not in still])
     await plan.upsert(*items)

@@ -9,7 +9,12 @@ from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 from azure.core.rest import HttpRequest
 
 from shared.adapters.http.client import Call, HttpClient, Service
-from shared.errors import Refused, Throttled, Unauthorized, Unavailable
+from shared.circuits import Circuits
+from shared.errors import OutOfService, Refused, Throttled, Unauthorized, Unavailable
+from shared.rows import Tables
+from shared.settings import Settings
+from tests.twins.clock import ManualClock
+from tests.twins.memory_store import MemoryStore
 from tests.unit.adapter_wire import (
     NumberedCredential,
     Scripted,
@@ -148,6 +153,40 @@ async def test_a_token_that_cannot_be_had_may_be_had_later(
 
     with pytest.raises(kind, match="Dataverse"):
         await HttpClient(ScriptedTransport()).send(broken, READ)
+
+
+async def test_a_service_that_is_out_in_one_environment_is_asked_no_more_there() -> None:
+    """Five calls without an answer are enough; another environment is called as before."""
+
+    def write(environment: str) -> Call:
+        url = f"https://api.flow.microsoft.com/providers/x/environments/{environment}/flows/1"
+        return Call(method="PATCH", url=url, body={})
+
+    transport = ScriptedTransport(*[Scripted(status=503)] * 5, Scripted(status=204))
+    circuits = Circuits(Tables(MemoryStore()), ManualClock(), Settings(tenant_id="tests"))
+    http, flow_service = HttpClient(transport, circuits), service()
+
+    for _ in range(4):
+        with pytest.raises(Unavailable, match="the service gave no reason"):
+            await http.send(flow_service, write("here"))
+    for _ in range(3):
+        with pytest.raises(OutOfService, match=r"Flow service \(here\) is out"):
+            await http.send(flow_service, write("here"))
+    await http.send(flow_service, write("there"))
+
+    assert len(transport.requests) == 6
+
+
+async def test_a_service_that_fails_on_one_thing_is_asked_again() -> None:
+    """500 is an answer about that thing: no circuit opens, whatever the number."""
+    transport = ScriptedTransport(*[Scripted(status=500)] * 20)
+    circuits = Circuits(Tables(MemoryStore()), ManualClock(), Settings(tenant_id="tests"))
+    http, flow_service = HttpClient(transport, circuits), service()
+
+    for _ in range(20):
+        with pytest.raises(Unavailable) as caught:
+            await http.send(flow_service, WRITE)
+        assert not isinstance(caught.value, OutOfService)
 
 
 async def test_too_many_calls_are_not_tried_again() -> None:

@@ -61,14 +61,20 @@ async def still_to_move(services: Services, environment_id: str) -> list[Reporte
 
 
 async def discover(
-    services: Services, environment: Environment, job_id: str, *, reconcile: bool = False
+    services: Services,
+    environment: Environment,
+    job_id: str,
+    *,
+    reconcile: bool = False,
+    advanced: Callable[[], Awaitable[None]] | None = None,
 ) -> Discovery:
     """Return the flows that stay on Microsoft's key and the calls between all flows.
 
     Goes on with what a discovery of the same job has kept. `reconcile`: compare every flow with
-    the flow service's list of all flows, which takes many calls of a small budget.
+    the flow service's list of all flows, which takes many calls of a small budget. `advanced` is
+    called whenever a page was kept.
     """
-    parts = DiscoveryParts(services, job_id)
+    parts = DiscoveryParts(services, job_id, advanced)
     await parts.open()
     await _read_report(services, environment, parts)
     if environment.dataverse_url:

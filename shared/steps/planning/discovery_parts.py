@@ -1,6 +1,6 @@
 """Keep what a discovery has read, page by page, so that it goes on where a process died."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from shared.domain.plans.discovery import (
@@ -23,6 +23,8 @@ class DiscoveryParts:
 
     services: Services
     job_id: str
+    #: Called when a page is kept: the work has got further.
+    advanced: Callable[[], Awaitable[None]] | None = None
     #: Whole pages only.
     parts: list[DiscoveredPart] = field(default_factory=list)
     _positions: dict[Source, Position] = field(default_factory=dict)
@@ -54,6 +56,8 @@ class DiscoveryParts:
         rows = [replace(part, number=first + place) for place, part in enumerate(page)]
         rows[-1] = replace(rows[-1], ends_page=True, cursor=cursor)
         await self.services.tables.discoveries.upsert(*rows)
+        if self.advanced:
+            await self.advanced()
         self.parts += rows
         self._positions[source] = Position(
             number=first + len(rows), cursor=cursor, is_read=not cursor

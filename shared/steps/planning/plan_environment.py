@@ -4,6 +4,7 @@ from shared.domain.environment import Environment
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState
 from shared.errors import Blocked, NotFound
+from shared.jobs.engine import Held
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.moving_callers.find_callers import SearchRequest, find_callers
@@ -12,12 +13,15 @@ from shared.steps.planning.make_plan import make_plan
 
 
 async def plan_now(
-    services: Services, job: EnvironmentJob, environment: Environment, *, is_limited: bool = True
+    held: Held[EnvironmentJob], environment: Environment, *, is_limited: bool = True
 ) -> tuple[list[PlanItem], tuple[str, ...]]:
     """Discover, search for callers and plan. Returns the items and the findings."""
+    services, job = held.services, held.job
     # Once is enough: what an approval is compared with is the report and Dataverse.
     reconcile = job.reconcile and job.state is EnvironmentJobState.DISCOVERING
-    found = await discover(services, environment, job.id, reconcile=reconcile)
+    found = await discover(
+        services, environment, job.id, reconcile=reconcile, advanced=held.advanced
+    )
     request = SearchRequest(
         environment_job_id=job.id,
         environment=environment,

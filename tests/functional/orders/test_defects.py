@@ -26,6 +26,7 @@ from shared.use_cases.start_remediation import order_remediation
 from tests.functional.stories.app_calls import TRIGGERS, call
 from tests.functional.stories.remediation_story import Story
 from tests.twins.crash import Killed
+from tests.twins.flow_pages import SIZE
 
 #: What `CMK_DEFECT_TRIES` is by default.
 TRIES = 5
@@ -192,6 +193,20 @@ async def test_deaths_with_a_saved_change_between_are_no_defect(story: Story) ->
     await run(story, timedelta(days=30))
 
     assert (await story.job("Orders")).state is JobState.RETIRED
+    assert story.twins.notices.told == []
+
+
+async def test_deaths_between_the_pages_of_a_discovery_are_no_defect(story: Story) -> None:
+    """Each page that was kept is a change, though the row of the job says nothing of it."""
+    for number in range(8 * SIZE):
+        story.build.http_flow(f"Flow {number}")
+    calls = iter(range(1000))
+    broken(story, "flow_pages", "workflows", lambda: Killed() if next(calls) % 2 else None)
+
+    await run(story, timedelta(hours=1))
+
+    assert (await story.environment_job()).state is EnvironmentJobState.DISPATCHED
+    assert next(calls) > 2 * TRIES
     assert story.twins.notices.told == []
 
 
