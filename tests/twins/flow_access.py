@@ -59,7 +59,11 @@ class FlowAccessTwin:
                 status=400,
             )
         if not flow.was_ever_on and not self._world.assumptions.callback_url_before_activation:
-            raise NotFound(f"the flow {flow_name} was never on: it has no trigger URL")
+            raise Refused(
+                f"The trigger '{trigger}' has no URL: the flow was never turned on.",
+                code="WorkflowTriggerIsNotEnabled",
+                status=400,
+            )
         return trigger_url(self._world.environment(environment_id), flow)
 
     async def operator_id(self) -> str:

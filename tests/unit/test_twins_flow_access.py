@@ -2,7 +2,6 @@
 
 import pytest
 
-from shared.errors import NotFound, Refused
 from tests.twins import definition_builder as define
 from tests.twins.builder import Builder
 from tests.twins.ports import Ports, twins_of
@@ -19,50 +18,6 @@ def builder() -> Builder:
 def ports(builder: Builder) -> Ports:
     """Give the ports onto it."""
     return twins_of(builder.world).ports
-
-
-async def test_a_trigger_url_takes_co_ownership(builder: Builder, ports: Ports) -> None:
-    """The operator is refused, becomes co-owner, reads, and steps back."""
-    flow = builder.http_flow("Orders")
-    access, where = ports.flow_access, (flow.environment_id, flow.flow_name)
-
-    with pytest.raises(Refused, match="NoCoOwner"):
-        await access.trigger_url(*where, "manual")
-    await access.add_operator(*where)
-    await access.add_operator(*where)
-    url = await access.trigger_url(*where, "manual")
-    roles = {one.principal_id: one.role for one in await access.permissions(*where)}
-    await access.remove_operator(*where)
-    await access.remove_operator(*where)
-
-    assert url == builder.url_of(flow)
-    assert roles == {
-        builder.owner.entra_id: "Owner",
-        await access.operator_id(): "CanEdit",
-    }
-    assert [write.what for write in builder.world.writes] == ["add co-owner", "remove co-owner"]
-
-
-async def test_a_power_apps_trigger_has_no_url(builder: Builder, ports: Ports) -> None:
-    """The platform refuses the URL of every kind but two."""
-    flow = builder.power_apps_v1_flow("Approve")
-    where = (flow.environment_id, flow.flow_name)
-    await ports.flow_access.add_operator(*where)
-
-    with pytest.raises(Refused, match="ListCallbackUrlOperationBlocked"):
-        await ports.flow_access.trigger_url(*where, "manual")
-
-
-async def test_a_flow_that_was_never_on_has_no_url(builder: Builder, ports: Ports) -> None:
-    """The URL comes with activation, and a strange trigger is not found."""
-    flow, other = builder.off_flow("Orders"), builder.teams_flow("Cards")
-    await ports.flow_access.add_operator(flow.environment_id, flow.flow_name)
-    await ports.flow_access.add_operator(other.environment_id, other.flow_name)
-
-    with pytest.raises(NotFound):
-        await ports.flow_access.trigger_url(flow.environment_id, flow.flow_name, "manual")
-    with pytest.raises(NotFound):
-        await ports.flow_access.trigger_url(other.environment_id, other.flow_name, "Other")
 
 
 async def test_both_reports_agree_when_migration_is_over(builder: Builder, ports: Ports) -> None:

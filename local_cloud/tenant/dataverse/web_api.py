@@ -19,6 +19,7 @@ from local_cloud.tenant.dataverse.workflows import (
     create_workflow,
     delete_workflow,
     flow_row,
+    has_row,
     update_workflow,
     visible_flows,
 )
@@ -113,7 +114,7 @@ async def get_workflow(request: Request) -> Response:
     environment, actor = require_actor(request)
     workflow_id = _row_id(request)
     flow = environment.workflows.get(workflow_id)
-    if flow is None:
+    if flow is None or not has_row(tenant_of(request), flow):
         raise missing("workflow", workflow_id)
     require_right(flow, actor, to_write=False)
     row = select(
@@ -158,7 +159,7 @@ async def remove_workflow(request: Request) -> Response:
     environment, actor = require_actor(request)
     workflow_id = _row_id(request)
     flow = environment.workflows.get(workflow_id)
-    if flow is None:
+    if flow is None or not has_row(tenant_of(request), flow):
         raise missing("workflow", workflow_id)
     check_conditions(request, entity="workflow", row_id=workflow_id, version=flow.version)
     delete_workflow(tenant_of(request), environment, actor, flow)

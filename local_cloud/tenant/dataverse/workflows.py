@@ -91,14 +91,18 @@ def flow_row(environment: Environment, flow: Flow, now: datetime) -> Row:
     }
 
 
+def has_row(tenant: Tenant, flow: Flow) -> bool:
+    """Whether Dataverse knows the flow at all."""
+    return flow.is_in_solution or tenant.part(PowerPlatform).assumptions.my_flows_have_rows
+
+
 def visible_flows(tenant: Tenant, environment: Environment, actor: Actor) -> list[Flow]:
     """Flows that have a row and that the actor may read, in the order of creation."""
-    my_flows = tenant.part(PowerPlatform).assumptions.my_flows_have_rows
     return [
         flow
         for flow in environment.order
         if flow.state != FlowState.DELETED
-        and (flow.is_in_solution or my_flows)
+        and has_row(tenant, flow)
         and (actor.is_administrator or flow.role_of(actor.object_id) is not None)
     ]
 

@@ -11,6 +11,7 @@ GROUP_TEAM = "70000000-0000-4000-8000-000000000001"
 GUESTS_TEAM = "70000000-0000-4000-8000-000000000002"
 OWN_TEAM = "70000000-0000-4000-8000-000000000003"
 OPERATOR = "b0000000-0000-4000-8000-0000000000e0"
+TRAINEE = "b0000000-0000-4000-8000-0000000000f0"
 STRANGER = "b0000000-0000-4000-8000-00000000dead"
 
 APP_OF_FLOW = "d0000000-0000-4000-8000-000000000001"
@@ -22,7 +23,10 @@ def description() -> dict[str, Any]:
     """Return it as a seed of the local tenant."""
     full = deepcopy(adapter_world.description())
     directory = full["directory"]
-    directory["users"].append({"id": OPERATOR, "name": "Operator", "upn": "op@contoso.example"})
+    directory["users"] += [
+        {"id": OPERATOR, "name": "Operator", "upn": "op@contoso.example"},
+        {"id": TRAINEE, "name": "Trainee", "upn": "tr@contoso.example", "hasPremium": False},
+    ]
     directory["groups"] = [{"id": GROUP, "name": "Sales"}]
     directory["deviceCodeUser"] = OPERATOR
     environment = full["environments"][0]

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import pytest
 
+from local_cloud.tenant.core.assumptions import Assumptions
 from shared.domain.environment import Environment
 from shared.ports import PlatformPorts
 from tests.contract.adapter_world import Adapters, adapters
@@ -26,6 +27,10 @@ from tests.twins.world import World
 
 class Hands(Protocol):
     """What happens in a tenant without the product."""
+
+    @property
+    def assumptions(self) -> Assumptions:
+        """What the platform is taken to do where no source says; may be changed."""
 
     def now(self) -> datetime:
         """Return the tenant's time."""
@@ -71,6 +76,10 @@ class Side:
 class _TwinHands:
     world: World
 
+    @property
+    def assumptions(self) -> Assumptions:
+        return self.world.assumptions
+
     def now(self) -> datetime:
         return self.world.clock.now()
 
@@ -102,6 +111,10 @@ class _TwinHands:
 @dataclass(frozen=True, slots=True)
 class _TenantHands:
     app: Adapters
+
+    @property
+    def assumptions(self) -> Assumptions:
+        return self.app.world.platform.assumptions
 
     def now(self) -> datetime:
         return self.app.world.tenant.clock.now()

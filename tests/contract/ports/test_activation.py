@@ -1,0 +1,166 @@
+"""What both implementations of `Workflows` do when a flow is saved and turned on."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from shared.domain.flow import FlowState, WorkflowChange
+from shared.errors import NotFound, Refused
+from tests.contract.ports.described_tenant import TRAINEE
+from tests.contract.ports.sides import Side
+from tests.contract.ports.test_workflows import COPY, TURN_ON, draft
+from tests.contract.tenant_world import (
+    BUTTON,
+    DAILY,
+    ENVIRONMENT,
+    HTTP,
+    HTTP_FLOW,
+    MAKER,
+    bound,
+    child_action,
+    client_data,
+    definition,
+)
+
+TURN_OFF = WorkflowChange(state=FlowState.OFF)
+
+
+async def created(side: Side, text: str = "", **more: Any) -> None:
+    """Create the copy, with a definition that needs no connection unless said otherwise."""
+    text = text or client_data(definition(HTTP))
+    await side.ports.workflows.create(
+        await side.environment(), draft(side, client_data=text, **more)
+    )
+
+
+async def change(side: Side, what: WorkflowChange, workflow_id: str = COPY) -> FlowState:
+    """Change a flow, and return how it reads back."""
+    environment = await side.environment()
+    await side.ports.workflows.update(environment, workflow_id, what, etag="*")
+    return (await side.ports.workflows.get(environment, workflow_id)).state
+
+
+def using(connection: str, trigger: Mapping[str, Any] = DAILY) -> str:
+    """Return a definition that is bound to a connection reference."""
+    return client_data(definition(trigger), bound(connection))
+
+
+async def test_the_app_may_use_a_connection_that_is_shared_with_it(side: Side) -> None:
+    """And cycles a flow that its owner turned on: the flow itself holds the permission (§14.1)."""
+    await created(side, using("cr1_officeshared"))
+
+    assert await change(side, TURN_ON) is FlowState.ON
+    assert await change(side, TURN_OFF) is FlowState.OFF
+    assert await change(side, TURN_ON) is FlowState.ON
+
+
+async def test_a_flow_that_its_owner_turned_on_may_be_cycled_by_the_app(side: Side) -> None:
+    """The flow itself holds the permission then (contract §14.1)."""
+    await created(side, using("cr1_office"))
+    for_owner = WorkflowChange(state=FlowState.ON, on_behalf_of=side.hands.user_id(MAKER))
+
+    assert await change(side, for_owner) is FlowState.ON
+    assert await change(side, TURN_OFF) is FlowState.OFF
+    assert await change(side, TURN_ON) is FlowState.ON
+
+
+async def test_acting_for_the_owner_may_not_reach_the_flow_service(side: Side) -> None:
+    """Where the header is lost the app's own rights count."""
+    side.hands.assumptions.impersonation_reaches_flow_service = False
+    await created(side, using("cr1_office"))
+    for_owner = WorkflowChange(state=FlowState.ON, on_behalf_of=side.hands.user_id(MAKER))
+
+    with pytest.raises(Refused, match="ConnectionAuthorizationFailed"):
+        await change(side, for_owner)
+
+
+async def test_a_premium_flow_of_an_unlicensed_owner_stays_off(side: Side) -> None:
+    """The platform saves it and refuses to turn it on."""
+    await created(side, owner_id=side.hands.user_id(TRAINEE))
+
+    with pytest.raises(Refused, match="MissingAdequateQuotaPolicy"):
+        await change(side, TURN_ON)
+
+
+async def test_an_activation_may_answer_well_and_do_nothing(side: Side) -> None:
+    """A 200 is no proof: the flow reads back off, the next try sticks."""
+    side.hands.assumptions.activations_that_do_not_stick = 1
+    await created(side)
+
+    assert await change(side, TURN_ON) is FlowState.OFF
+    assert await change(side, TURN_ON) is FlowState.ON
+
+
+async def test_activation_may_change_the_flow_name(side: Side) -> None:
+    """The flow is found again in the list by its Dataverse id."""
+    side.hands.assumptions.activation_changes_flow_name = True
+    await created(side)
+    reports = side.ports.flow_reports
+
+    await change(side, TURN_ON)
+
+    with pytest.raises(NotFound):
+        await reports.get_flow(ENVIRONMENT, COPY)
+    [name] = [
+        flow.flow_name for flow in await reports.list_flows(ENVIRONMENT) if flow.workflow_id == COPY
+    ]
+    assert (await reports.get_flow(ENVIRONMENT, name)).workflow_id == COPY
+
+
+async def test_a_child_must_be_on_before_its_parent(side: Side) -> None:
+    """A parent's copy cannot be turned on while a child it names is off."""
+    await change(side, TURN_OFF, HTTP_FLOW)
+    await created(side, client_data(definition(BUTTON, child_action(HTTP_FLOW))))
+
+    with pytest.raises(Refused, match="ChildFlowNeverPublished"):
+        await change(side, TURN_ON)
+    await change(side, TURN_ON, HTTP_FLOW)
+
+    assert await change(side, TURN_ON) is FlowState.ON
+
+
+async def test_a_refused_activation_leaves_the_definition_as_it_was(side: Side) -> None:
+    """One change is all or nothing."""
+    await created(side, using("cr1_office"))
+    both = WorkflowChange(client_data=using("cr1_office", HTTP), state=FlowState.ON)
+
+    with pytest.raises(Refused):
+        await change(side, both)
+
+    row = await side.ports.workflows.get(await side.environment(), COPY)
+    assert (row.client_data, row.state) == (using("cr1_office"), FlowState.OFF)
+
+
+async def test_a_definition_that_nobody_can_read_is_refused(side: Side) -> None:
+    """The flow service validates what is saved."""
+    with pytest.raises(Refused, match="InvalidTemplate"):
+        await change(side, WorkflowChange(client_data="{}"), HTTP_FLOW)
+
+
+async def test_a_flow_that_was_never_on_has_no_url(side: Side) -> None:
+    """The URL comes with activation."""
+    await side.hands.sign_in()
+    await created(side)
+    await side.ports.flow_access.add_operator(ENVIRONMENT, COPY)
+
+    with pytest.raises(Refused, match="WorkflowTriggerIsNotEnabled"):
+        await side.ports.flow_access.trigger_url(ENVIRONMENT, COPY, "manual")
+    await change(side, TURN_ON)
+
+    url = await side.ports.flow_access.trigger_url(ENVIRONMENT, COPY, "manual")
+    assert url == await side.hands.url_of(COPY)
+
+
+async def test_flows_in_no_solution_may_have_no_row(side: Side) -> None:
+    """The flow service has them all the same."""
+    side.hands.assumptions.my_flows_have_rows = False
+    environment = await side.environment()
+
+    rows = {row.workflow_id async for row in side.ports.workflows.list(environment)}
+    listed = await side.ports.flow_reports.list_flows(ENVIRONMENT)
+
+    assert {flow.flow_name for flow in listed} > rows
+    for alone in {flow.flow_name for flow in listed} - rows:
+        with pytest.raises(NotFound):
+            await side.ports.workflows.get(environment, alone)
