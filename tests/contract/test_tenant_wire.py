@@ -93,6 +93,20 @@ async def test_a_dropped_answer_is_a_broken_connection_after_the_deed(world: Ten
     assert flow.state == "Stopped"
 
 
+async def test_a_late_write_is_done_after_the_gateway_has_given_up(world: TenantWorld) -> None:
+    """The caller cannot know that its write is still to be done."""
+    flow = world.environment.order[0]
+    await world.control("POST", "/faults", {"route": "*admin_stop_flow", "kind": "late"})
+
+    answer = await world.call("POST", f"{ADMIN_FLOWS}/flows/{flow.name}/stop", {})
+    before = flow.state
+    await world.control("POST", "/clock/advance", {"seconds": 61})
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+    assert (answer.status, before, flow.state) == (504, "Started", "Stopped")
+
+
 async def test_a_budget_throttles_and_the_clock_frees_it(world: TenantWorld) -> None:
     """429 with Retry-After above the budget; afterwards calls are answered again."""
     await world.control("PUT", "/budgets", {"flow_service": {"calls": 5, "seconds": 60}})

@@ -22,6 +22,11 @@ DELEGATED_ONLY = frozenset(
 WITHOUT_OAUTH = frozenset({"shared_sql", "shared_sftpwithssh", "shared_ftp"})
 
 
+#: Seconds after which a write comes about whose answer was a gateway's 504 (fault `late`), unless
+#: the fault says otherwise.
+LATE_WRITE_SECONDS = 60.0
+
+
 @dataclass(slots=True, kw_only=True)
 class Assumptions:
     """What the tenant assumes about the platform."""

@@ -1,6 +1,8 @@
 """The tenant's clock, which a test or the demo can move: days of waiting pass in a moment."""
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 
@@ -23,6 +25,15 @@ class Clock:
         self._skipped += timedelta(seconds=seconds)
         for listener in self._listeners:
             listener()
+
+    async def reach(self, moment: datetime) -> None:
+        """Return once it is `moment`, by waiting or by a skip."""
+        while (left := (moment - self.now()).total_seconds()) > 0:
+            skipped = asyncio.Event()
+            self._listeners.append(skipped.set)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(skipped.wait(), left)
+            self._listeners.remove(skipped.set)
 
     def on_advance(self, listener: Callable[[], None]) -> None:
         """Have `listener` called after each `advance`."""

@@ -17,6 +17,8 @@ class FaultKind(StrEnum):
     DROP_BEFORE = "drop_before"
     #: Do it, then close the connection instead of answering.
     DROP_AFTER = "drop_after"
+    #: Answer 504 at once, and do it `delay` seconds later (0: as the tenant assumes).
+    LATE = "late"
 
 
 @dataclass(slots=True, kw_only=True)

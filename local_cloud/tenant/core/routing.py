@@ -10,6 +10,7 @@ import re
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from starlette.applications import Starlette
@@ -18,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from local_cloud.tenant.core.assumptions import LATE_WRITE_SECONDS
 from local_cloud.tenant.core.faults import Fault, FaultKind
 from local_cloud.tenant.core.platform_error import PlatformError, render_platform_error
 from local_cloud.tenant.core.tenant import Tenant
@@ -112,6 +114,7 @@ class _Instrumented:
         self._name = name
         self._app = app
         self._abort = abort
+        self._late: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._tenant.calls.count(self._name, scope["method"])
@@ -133,6 +136,22 @@ class _Instrumented:
             case FaultKind.DROP_AFTER:
                 await self._app(scope, receive, _swallow)
                 await self._drop(scope, receive)
+            case FaultKind.LATE:
+                body = await Request(scope, receive).body()
+                late = asyncio.create_task(self._do_later(fault.delay, scope, body))
+                self._late.add(late)
+                late.add_done_callback(self._late.discard)
+                raise PlatformError(504, "GatewayTimeout", "The gateway did not get an answer.")
+
+    async def _do_later(self, delay: float, scope: Scope, body: bytes) -> None:
+        clock = self._tenant.clock
+        after = timedelta(seconds=delay or LATE_WRITE_SECONDS)
+        await clock.reach(clock.now() + after)
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self._app(scope, receive, _swallow)
 
     async def _drop(self, scope: Scope, receive: Receive) -> None:
         self._abort(scope)
