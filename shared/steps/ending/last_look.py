@@ -24,9 +24,11 @@ async def look_again(work: Work) -> FlowJob | None:
 
     Raises `Waiting` until nothing is under way any more.
     """
-    if not await settle(work):
-        return None
-    found = [*await _callers_moved_again(work), *await _original_off(work)]
+    had_open_deliveries = await settle(work)
+    # Also by another job's: whoever writes an app's settings writes all of them.
+    found = await _callers_moved_again(work)
+    if had_open_deliveries:
+        found += await _original_off(work)
     if not found:
         return None
     job = replace(work.job, rollback_stage=RollbackStage.ORIGINAL_ON)
