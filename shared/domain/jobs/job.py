@@ -175,6 +175,8 @@ class FlowJob(DurableJob[JobState]):
         """Say whether the original works as before: it was never stopped, or is on again."""
         if self.is_rolling_back:
             return self.rollback_stage not in {None, RollbackStage.ORIGINAL_ON}
+        if self.requested and self.lease_until:
+            return False  # whoever has the row, or died with it, may just have stopped it
         return self.facts.original is Standing.AS_IT_WAS
 
 

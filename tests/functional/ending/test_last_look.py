@@ -1,6 +1,7 @@
 """What comes about after a rollback has looked: it waits for it, looks once more and mends it."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from shared.domain.jobs.job import JobState, RollbackStage
 from shared.errors import Unavailable
 from shared.use_cases import steer_remediation
 from tests.functional.stories.remediation_story import Story
+from tests.twins.crash import Killed
 from tests.twins.invariants import watch
 from tests.twins.ports import Ports
 from tests.twins.snapshot import differences, take_snapshot
@@ -112,4 +114,41 @@ async def test_another_jobs_late_write_of_the_same_app_is_seen_before_the_copy_g
     await story.run(timedelta(days=30))
 
     assert (await story.job("Orders")).state is JobState.ROLLED_BACK
+    assert differences(before, story.world) == []
+
+
+async def test_a_flow_that_may_just_have_been_stopped_is_not_counted_as_back() -> None:
+    """The process dies between the stop of a child and its row; the family goes back at once.
+
+    The child's row still says that its original is on: its parent's would be refused.
+    """
+    story = Story()
+    story.build.family("Billing")
+    story.build.link()
+    story.build.share_connections()
+    before = take_snapshot(story.world)
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(0))
+    await story.until("Billing grandparent", JobState.RETIRED)
+    child = await story.job("Billing parent")
+    original = story.world.workflow(child.environment_id, child.original_id)
+
+    def dies(_: object = None) -> list[str]:
+        if not original.is_on:
+            raise Killed
+        return []
+
+    story.world.watchers.append(dies)
+    story.driver.meanwhile = dies  # nobody goes on
+    with suppress(Killed):
+        await story.run(timedelta(days=20))
+    story.world.watchers.clear()
+    story.driver.meanwhile = list
+    assert (await story.job("Billing parent")).state is not JobState.RETIRED
+
+    await story.driver.call(lambda s: steer_remediation.roll_back(s, story.remediation.id))
+    await story.run(timedelta(days=40))
+
+    assert {job.state for job in (await story.jobs()).values()} == {JobState.ROLLED_BACK}
     assert differences(before, story.world) == []
