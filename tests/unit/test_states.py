@@ -1,6 +1,8 @@
 """The tables of states: every state has its row, and every row says what can be."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -9,10 +11,13 @@ import pytest
 from shared.domain.jobs.deletion_states import DELETION_STATES, DeletionState
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES, EnvironmentJobState
 from shared.domain.jobs.flow_states import FLOW_STATES, JobState, Standing
+from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.remediation_states import REMEDIATION_STATES, RemediationState
 from shared.domain.jobs.state_table import Facts, ForbiddenTransition, check_transition
+from shared.domain.jobs.transitions import postponed
 from shared.use_cases import run_environment_job, run_flow_job
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TABLES: Mapping[type[StrEnum], Mapping[Any, Facts]] = {
     JobState: FLOW_STATES,
     EnvironmentJobState: ENVIRONMENT_STATES,
@@ -82,3 +87,37 @@ def test_a_transition_that_is_not_in_the_table_raises(before: JobState, after: J
 def test_what_the_table_says_may_be(before: JobState, after: JobState) -> None:
     """Steps, pauses of open work, the way back."""
     check_transition(FLOW_STATES, before, after)
+
+
+RETIRED = FlowJob(
+    id="j",
+    environment_id="env",
+    policy_id="p",
+    remediation_id="r",
+    environment_job_id="e",
+    original_id="o",
+    flow_name="f",
+    display_name="Flow",
+    category="request",
+    trigger_name="manual",
+    has_trigger_url=True,
+    in_solution=True,
+    pattern=Pattern.CALLED,
+    original_digest="d",
+    copy_id="c",
+    state=JobState.RETIRED,
+)
+
+
+def test_an_end_that_cannot_be_left_yet_stays_one() -> None:
+    """An order whose delivery met a busy service comes later; it did not begin the work anew."""
+    soon = NOW + timedelta(minutes=1)
+    later = postponed(RETIRED, "busy", until=soon, now=NOW)
+
+    assert (later.state, later.resume, later.due) == (JobState.RETIRED, None, soon)
+
+
+@pytest.mark.parametrize("state", [JobState.PREPARING, JobState.PREPARED])
+def test_a_flow_that_was_changed_in_place_has_no_copy_that_calls(state: JobState) -> None:
+    """Nothing of it stands in the way of a child's rollback."""
+    assert replace(RETIRED, state=state).facts.is_copy_off
