@@ -20,6 +20,7 @@ from shared.domain.plans.remediation import (
 from shared.errors import Unauthorized, Unavailable
 from shared.reason import Reason
 from shared.use_cases.start_remediation import order_remediation
+from shared.use_cases.steer_remediation import roll_back
 from tests.functional.stories.app_calls import TRIGGERS, call
 from tests.functional.stories.remediation_story import Story
 from tests.twins.crash import Plan
@@ -129,6 +130,21 @@ async def test_a_day_without_any_service_begun_in_mid_swap_needs_no_person() -> 
     await ends_well(story)
 
     assert outage.calls_out
+
+
+@pytest.mark.parametrize("service", [*services_of_the_platform(), *GROUND])
+async def test_a_day_without_one_service_during_a_rollback_needs_no_person(service: str) -> None:
+    """Everything goes back to where it was, a day later."""
+    story, outage = await begun_story()
+    await story.run(timedelta(days=2))
+    await story.driver.call(lambda services: roll_back(services, story.remediation.id, replay=True))
+
+    outage.begin(service)
+    await story.run(timedelta(days=30))
+
+    assert {job.state for job in (await story.jobs()).values()} == {JobState.ROLLED_BACK}
+    assert all(flow.state is FlowState.ON for flow in story.world.flows() if not flow.made_by_app)
+    assert story.world.traffic.lost == []
 
 
 async def test_all_wait_for_a_service_that_is_out_and_few_ask_it() -> None:
