@@ -11,7 +11,15 @@ from datetime import timedelta
 from shared.domain.callers.records import key_of
 from shared.domain.circuit import Circuit, Failure, Patience, after_failure, probed
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import Conflict, NotFound, OutOfService, ProductError, Transient, Unavailable
+from shared.errors import (
+    Conflict,
+    NotFound,
+    OutOfService,
+    ProductError,
+    Transient,
+    Unavailable,
+    UnreadableRow,
+)
 from shared.ports import Clock
 from shared.rows import Kept, Tables
 from shared.settings import Settings
@@ -22,7 +30,9 @@ _FIRST_TRY = timedelta(seconds=30)
 
 async def open_circuits(tables: Tables) -> list[Circuit]:
     """Return what is known of the services that are out now."""
-    return [one for one in await tables.circuits.all("circuit") if one.opened]
+    rows = [row async for row in tables.circuits.scan("circuit")]
+    circuits = [row.item for row in rows if not isinstance(row, UnreadableRow)]
+    return [circuit for circuit in circuits if circuit.opened]
 
 
 class Circuits:
@@ -64,7 +74,10 @@ class Circuits:
         if kept.item.probe_at is None:
             return
         if kept.item.probe_at <= now:
-            fresh = await self._table.get(*_address(where))
+            try:
+                fresh = await self._table.get(*_address(where))
+            except UnreadableRow:  # of another version: this one learns anew
+                fresh = None
             if fresh is None:
                 del self._met[where]
                 return
@@ -86,7 +99,10 @@ class Circuits:
         def worse(circuit: Circuit | None) -> Circuit:
             return after_failure(circuit or unknown, failure, self._patience)
 
-        kept = await self._table.change(*_address(where), worse)
+        try:
+            kept = await self._table.change(*_address(where), worse)
+        except UnreadableRow:
+            return err
         assert kept is not None  # a failure always changes something
         self._met[where] = kept
         return self._out(kept.item) if kept.item.opened else err

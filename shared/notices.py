@@ -37,7 +37,7 @@ async def tell(services: Services, code: str, row: RowName, cause: str) -> None:
 async def forget_settled(services: Services) -> None:
     """Forget notices whose row is gone, or is no longer what was told of it."""
     notices = services.tables.notices
-    async for kept in notices.query("notice"):
+    async for kept in readable(services, notices.scan("notice")):
         row = await services.tables.store.get(*kept.item.row)
         if kept.item.code in {Reason.UNREADABLE_ROW, Reason.ROW_SKIPPED, Reason.OUTAGE}:
             lasts = row is not None and services.now - kept.item.at < _REPEATED

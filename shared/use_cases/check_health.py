@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from shared.circuits import open_circuits
 from shared.domain.circuit import Circuit
+from shared.errors import UnreadableRow
+from shared.reason import Reason
 from shared.services import PARKED, Services
 from shared.use_cases.sweep import QUEUES
 from shared.use_cases.switch_writes import kill_switch
@@ -33,7 +35,10 @@ async def check_health(services: Services) -> Health:
         services.messages.count(PARKED),
         *(services.messages.count(queue, dead_letters=True) for queue in QUEUES),
     )
-    told = Counter([one.code for one in await services.tables.notices.all("notice")])
+    rows = [row async for row in services.tables.notices.scan("notice")]
+    told = Counter(
+        Reason.UNREADABLE_ROW if isinstance(row, UnreadableRow) else row.item.code for row in rows
+    )
     return Health(
         kill_switch_on=switch is not None and switch.is_on,
         parked=parked,

@@ -1,5 +1,6 @@
 """When a service counts as out, who tries it, and when it is back."""
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -19,7 +20,8 @@ class World:
     """A service, and two instances that call it."""
 
     def __init__(self) -> None:
-        self.clock, self.tables = ManualClock(), Tables(MemoryStore())
+        self.clock, self.store = ManualClock(), MemoryStore()
+        self.tables = Tables(self.store)
         self.one, self.other = self.instance(), self.instance()
         #: Calls that reached the service.
         self.calls = 0
@@ -162,3 +164,18 @@ async def test_another_place_of_the_service_is_another_circuit(world: World) -> 
 
     async with world.one.calling("Flow service", "another environment", "a flow"):
         pass
+
+
+async def test_a_row_of_another_version_keeps_nobody_from_calling(world: World) -> None:
+    """A circuit is a courtesy: what cannot be read of it is learnt anew."""
+    await world.fail(world.one, 5)
+    (name,) = world.store.rows
+    row = world.store.rows[name]
+    world.store.rows[name] = replace(row, columns={**row.columns, "data0": "{}"})
+    world.clock.advance(timedelta(minutes=1))
+
+    await world.call(world.one)
+    with pytest.raises(Unavailable, match="nothing heard"):
+        await world.call(world.other, Unavailable("nothing heard"))
+
+    assert await open_circuits(world.tables) == []
