@@ -27,6 +27,7 @@ __all__ = [
     "UnreadableDefinition",
     "definition_place",
     "parse_client_data",
+    "parsed_or_problem",
     "same_definition",
 ]
 
@@ -214,6 +215,14 @@ def parse_client_data(text: str | Mapping[str, object]) -> FlowDefinition:
         definition=dict(mapping_at(document, *place)),
         connection_references=dict(mapping_at(holder, "connectionReferences")) if place else {},
     )
+
+
+def parsed_or_problem(text: str) -> tuple[FlowDefinition | None, str]:
+    """Return the flow that a JSON text describes, or why it describes none."""
+    try:
+        return parse_client_data(text), ""
+    except UnreadableDefinition as err:
+        return None, err.reason
 
 
 def definition_place(document: Mapping[str, object]) -> tuple[str, ...] | None:

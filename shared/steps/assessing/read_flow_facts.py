@@ -9,11 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared.domain.assessment.facts import FlowFacts, KeyReports, NoAnswer
-from shared.domain.definitions.flow_definition import (
-    FlowDefinition,
-    UnreadableDefinition,
-    parse_client_data,
-)
+from shared.domain.definitions.flow_definition import FlowDefinition, parsed_or_problem
 from shared.domain.definitions.flow_summary import FlowSummary, summarise
 from shared.domain.definitions.json_values import as_mapping
 from shared.domain.environment import Environment
@@ -204,10 +200,9 @@ def _joined(
 
 
 def _summed_up(client_data: str) -> tuple[FlowSummary | None, str, bool]:
-    try:
-        definition = parse_client_data(client_data)
-    except UnreadableDefinition as err:
-        return None, err.reason, False
+    definition, problem = parsed_or_problem(client_data)
+    if definition is None:
+        return None, problem, False
     return summarise(definition), "", _uses_invokers(definition)
 
 

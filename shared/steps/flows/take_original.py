@@ -61,7 +61,7 @@ async def _with_edit(work: Work, original: Original) -> FlowJob:
         summary = summarise(parse_client_data(original.client_data))
     except UnreadableDefinition as err:
         raise Blocked(
-            f"The definition of {job.display_name} cannot be read: {err}",
+            f"The definition of {job.display_name} cannot be read: {err.reason}.",
             code=Reason.DEFINITION,
         ) from err
     if job.copy_flow_name and summary.category is not TriggerCategory(job.category):

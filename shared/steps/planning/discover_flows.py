@@ -13,9 +13,7 @@ from shared.domain.conversions.proposal import possible_edits, propose
 from shared.domain.definitions.comparison import definition_digest
 from shared.domain.definitions.flow_definition import (
     CHILD_REFERENCE,
-    FlowDefinition,
-    UnreadableDefinition,
-    parse_client_data,
+    parsed_or_problem,
 )
 from shared.domain.definitions.flow_summary import summarise
 from shared.domain.environment import Environment
@@ -186,7 +184,7 @@ def _part_of(
         runs_others = CHILD_REFERENCE in row.client_data
         if identity not in reported and not runs_others:
             continue  # most flows: one look at the text saves reading the definition
-        definition, problem = _parsed(row.client_data)
+        definition, problem = parsed_or_problem(row.client_data)
         if definition and runs_others and (found := definition.children):
             children[identity] = found
         if identity in reported:
@@ -222,7 +220,7 @@ def _not_shown(identity: str, flow: ReportedFlow) -> HeldBackFlow:
 
 
 def _of_detail(identity: str, flow: ReportedFlow, detail: FlowDetail) -> HeldBackFlow:
-    definition, problem = _parsed(detail.client_data)
+    definition, problem = parsed_or_problem(detail.client_data)
     in_solution = flow.workflow_id is not None
     edits = possible_edits(definition, in_solution=in_solution) if definition else ()
     return HeldBackFlow(
@@ -237,10 +235,3 @@ def _of_detail(identity: str, flow: ReportedFlow, detail: FlowDetail) -> HeldBac
         digest=definition_digest(detail.client_data),
         proposal=propose(detail.client_data, edits) if edits else None,
     )
-
-
-def _parsed(client_data: str) -> tuple[FlowDefinition | None, str]:
-    try:
-        return parse_client_data(client_data), ""
-    except UnreadableDefinition as err:
-        return None, str(err)
