@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from shared.domain.jobs import deletion as rules
 from shared.domain.jobs.deletion import Deletion, DeletionState
+from shared.domain.jobs.durable import taken_over
 from shared.domain.jobs.job import FlowJob, JobState
 from shared.domain.jobs.run_archive import ArchiveState, continued
 from shared.domain.jobs.transitions import postponed, told
@@ -194,7 +195,7 @@ class _Turn:
         """Say in the job that its original is deleted, and see whether it left the list."""
         services, deletion, job = self._services, self.deletion, kept.item
         # With the lease of a look that died after the delete.
-        tells = replace(_told(job, deletion), lease_until=None)
+        tells = taken_over(_told(job, deletion)) if job.lease_until else _told(job, deletion)
         if tells != job and rules.retired_at(job) == deletion.retired_at:
             await services.tables.jobs.replace(kept, tells)
         is_listed, until = await self._listed.has(job), deletion.restorable_until

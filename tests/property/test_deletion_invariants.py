@@ -14,6 +14,7 @@ from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.order_deletions import DeletionOrder, order_deletions
 from shared.use_cases.resend_overdue import resend_overdue
 from tests.functional.stories.remediation_story import Story
+from tests.property.test_paused_deliveries import moments, run_until_asleep, sleeps
 from tests.property.test_remediation_invariants import (
     approve,
     check,
@@ -23,8 +24,9 @@ from tests.property.test_remediation_invariants import (
     tenants,
     until_done,
 )
-from tests.twins.crash import Plan
+from tests.twins.crash import Moment, Plan
 from tests.twins.definitions import facts_of
+from tests.twins.pause import Pause
 from tests.twins.world import World
 
 DAY = timedelta(days=1)
@@ -52,6 +54,23 @@ def deleted_unfit(world: World) -> list[str]:
     return wrong + ([f"the copy {gone.name} was deleted"] if gone.made_by_app else [])
 
 
+async def delete_under(story: Story, plan: Plan) -> str:
+    """Retire all and order their deletes in three days under `plan`; returns the remediation."""
+    await story.opt_in()
+    await until_done(story, story.order)
+    await approve(story)
+    await settle(story)
+    story.world.watchers.append(deleted_unfit)
+    story.driver.timer, story.driver.plan = timers, plan
+    story.renew()
+    date = story.world.clock.now() + 3 * DAY
+    approval, identity = DeletionOrder(on=date, by="tests"), story.remediation.id
+    await until_done(
+        story, lambda: story.driver.call(lambda s: order_deletions(s, identity, approval))
+    )
+    return identity
+
+
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     ingredients=tenants,
@@ -69,24 +88,50 @@ def test_a_kill_or_a_rollback_at_any_moment_deletes_nothing_unfit(
 
     async def scenario() -> None:
         story = make_story(ingredients, seed, Plan(), 0.2)
-        await story.opt_in()
-        await until_done(story, story.order)
-        await approve(story)
-        await settle(story)
-        story.world.watchers.append(deleted_unfit)
-        story.driver.timer, story.driver.plan = timers, plan
-        story.renew()
-        date = story.world.clock.now() + 3 * DAY
-        approval = DeletionOrder(on=date, by="tests")
-        identity = story.remediation.id
-        await until_done(
-            story, lambda: story.driver.call(lambda s: order_deletions(s, identity, approval))
-        )
+        identity = await delete_under(story, plan)
         if undo is not None:
             await story.run(3 * DAY + timedelta(hours=undo))
             await until_done(
                 story, lambda: story.driver.call(lambda s: steer_remediation.roll_back(s, identity))
             )
+        await settle(story)
+        check(story)
+        await ended_well(story, is_undone=undo is not None)
+
+    asyncio.run(scenario())
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    ingredients=tenants,
+    seed=st.integers(0, 10_000),
+    at=st.integers(1, 250),
+    moment=moments,
+    sleep=sleeps,
+    undo=st.none() | st.integers(0, 9),
+)
+def test_a_delete_that_is_paused_deletes_nothing_unfit(
+    ingredients: list[str],
+    seed: int,
+    at: int,
+    moment: Moment,
+    sleep: timedelta,
+    undo: int | None,
+) -> None:
+    """It wakes beside another delete of the same original, or beside its rollback.
+
+    `undo`: minutes from the pause to the order to roll back; None: no such order.
+    """
+
+    async def scenario() -> None:
+        story = make_story(ingredients, seed, Plan(), 0.0)
+        pause = Pause(at=at, moment=moment, sleeps=sleep, clock=story.world.clock)
+        identity = await delete_under(story, pause)
+        if undo is not None:
+            if not pause.has_struck:
+                await run_until_asleep(story, 6)
+            await story.run(timedelta(minutes=undo))
+            await steer_remediation.roll_back(story.services, identity)
         await settle(story)
         check(story)
         await ended_well(story, is_undone=undo is not None)

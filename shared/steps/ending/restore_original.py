@@ -22,6 +22,9 @@ async def restore(work: Work) -> FlowJob | None:
     kept = await services.tables.deletions.get(job.environment_id, job.id)
     if kept is None or not kept.item.facts.may_be_gone:
         return None
+    if job.settles_at and job.is_unsettled(services.now):
+        # A delete may be on its way, and one by the flow service names no version.
+        raise Waiting("A delete of the original may be under way.", until=job.settles_at)
     if await find_original(services, work.environment, job):
         await _note(work, kept)
         return None

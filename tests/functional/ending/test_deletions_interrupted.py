@@ -10,6 +10,7 @@ from shared.errors import Conflict, Unavailable
 from shared.use_cases import steer_remediation
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.order_deletions import keep_originals
+from shared.use_cases.run_flow_job import run_flow_job
 from shared.use_cases.switch_writes import set_kill_switch
 from tests.functional.ending.deletion_story import (
     DAY,
@@ -304,6 +305,36 @@ async def test_a_rollback_after_a_delete_goes_on_after_a_kill(moment: Moment) ->
         assert button.is_on
         restores = [write for write in story.world.writes if write.what == "restore flow"]
         assert len(restores) == 1
+
+
+async def test_a_rollback_waits_out_a_delete_that_may_be_under_way() -> None:
+    """Outside solutions a delete names no version: it would take the original that is back."""
+    story = Story()
+    story.build.flow("Button", define.http_trigger(), in_solution=False)
+    button = original(story, "Button")
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await story.approve()
+    await order(story)
+    was_on = []
+
+    async def others_go_on() -> None:
+        await steer_remediation.roll_back(story.services, story.remediation.id)
+        job = await story.job("Button")
+        for _ in range(6):
+            story.world.clock.advance(MINUTE)
+            await run_flow_job(story.services, job.environment_id, job.id)
+        was_on.append(button.is_on)
+
+    disturb(story, "flow_switch", "delete", others_go_on)
+    await story.run(DAY + MINUTE)
+    await turns(story, story.make(story.twins.ports))
+    await story.run(30 * DAY)
+
+    assert was_on == [False]
+    assert (await story.job("Button")).state is JobState.ROLLED_BACK
+    assert button.is_on
 
 
 async def test_a_family_that_is_half_deleted_goes_back_when_a_person_has_restored_it() -> None:
