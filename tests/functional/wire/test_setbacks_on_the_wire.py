@@ -17,6 +17,7 @@ from shared.domain.jobs.job import JobState
 from shared.domain.jobs.refusals import instruction_for
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import EnvironmentJobState
+from shared.use_cases.check_health import check_health
 from tests.contract.tenant_world import (
     APP,
     BUTTON,
@@ -233,6 +234,29 @@ async def test_what_passes_needs_nobody(
         job = await story.job()
         assert {JobState.BLOCKED, JobState.FAILED}.isdisjoint(one.state for one in job.history)
         await retired(story)
+
+
+@pytest.mark.parametrize(
+    ("service", "skip"),
+    [("bap", 0), ("arm", 0), ("flow_service", 12), ("dataverse", 12), ("*", 12)],
+)
+async def test_hours_without_a_service_need_nobody(
+    service: str, skip: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Connections are cut from some call on. Health says so; then all goes on by itself."""
+    async with wire_story(monkeypatch, tmp_path, tenant_seed(orders())) as story:
+        pattern = service if service == "*" else f"{service}.*"
+        fault = Fault(route=pattern, kind=FaultKind.DROP_BEFORE, times=None, skip=skip)
+        story.between = lambda: story.tenant.faults.add(fault)
+
+        await story.order(run=timedelta(hours=1))
+        outages = (await check_health(story.services)).outages
+        story.tenant.faults.clear()
+        await story.run(timedelta(days=40))
+
+        assert outages
+        await retired(story)
+        assert (await check_health(story.services)).outages == ()
 
 
 async def test_a_tenant_that_throttles_is_obeyed(
