@@ -4,23 +4,21 @@ Any delivery of an open row sends the row's next message before it is completed,
 be lost, doubled or late without harm; the timer that re-sends overdue rows covers the rest.
 """
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from shared.domain.jobs.durable import UNDER_WAY, DurableJob, taken_over, unsettled
 from shared.domain.jobs.transitions import retried
-from shared.errors import Conflict, Defective, LeaseLost, NotFound, ProductError, Unavailable
-from shared.jobs.fence import FencedRows
+from shared.errors import Conflict, Defective, LeaseLost, NotFound, Unavailable
+from shared.jobs.held import Held, RowKind
 from shared.jobs.outcome import after_error
 from shared.notices import cause_of, tell
 from shared.ports import OutgoingMessage
 from shared.reason import Reason
-from shared.rows import Kept, Table, Tables
+from shared.rows import Kept
 from shared.services import Services
 
 log = logging.getLogger(__name__)
@@ -38,30 +36,19 @@ _WITHOUT_A_WORD = (
 type Outcome[J] = Callable[[Services, J, Exception], J | None]
 
 
-def _nothing_more[J: DurableJob[Any]](job: J, _: J) -> J:
-    return job
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind[J: DurableJob[Any]]:
+class Kind[J: DurableJob[Any]](RowKind[J]):
     """One kind of durable job."""
 
-    #: What the log calls it.
-    title: str
-    table: Callable[[Tables], Table[J]]
     #: Its queue, and what a message calls the partition of the row; none: a timer looks at rows.
     queue: str = ""
     partition: str = ""
-    #: Says whether a delivery has nothing to do.
-    is_over: Callable[[J], bool] = lambda job: job.is_finished
-    #: Takes over what others may write into a row that is held, besides a wake-up, from the second.
-    with_what_came: Callable[[J, J], J] = _nothing_more
 
     async def deliver(
         self,
         services: Services,
         place: tuple[str, str],
-        step: Callable[["Held[J]"], Awaitable[J]],
+        step: Callable[[Held[J]], Awaitable[J]],
         *,
         outcome: Outcome[J] = after_error,
     ) -> tuple[J, J]:
@@ -92,7 +79,7 @@ class Kind[J: DurableJob[Any]]:
             return before, after
 
     async def _step(
-        self, held: "Held[J]", step: Callable[["Held[J]"], Awaitable[J]], outcome: Outcome[J]
+        self, held: Held[J], step: Callable[[Held[J]], Awaitable[J]], outcome: Outcome[J]
     ) -> J:
         """Do one step and write its outcome; the lease ends with it."""
         before, services = held.job, held.services
@@ -122,7 +109,7 @@ class Kind[J: DurableJob[Any]]:
         return done
 
     async def _after(
-        self, held: "Held[J]", err: Exception, outcome: Outcome[J], *, crashes: int
+        self, held: Held[J], err: Exception, outcome: Outcome[J], *, crashes: int
     ) -> J:
         """Return what becomes of the row after an error; raises a defect that is tried again."""
         services = held.services
@@ -137,7 +124,7 @@ class Kind[J: DurableJob[Any]]:
         unheard = isinstance(err, Unavailable)
         return unsettled(after, services.now + UNDER_WAY) if unheard else after
 
-    async def claim(self, services: Services, kept: Kept[J]) -> "Held[J]":
+    async def claim(self, services: Services, kept: Kept[J]) -> Held[J]:
         """Take the row for one delivery; raises `Conflict` if somebody was faster."""
         until = services.now + services.settings.job_lease
         job = taken_over(kept.item)
@@ -222,105 +209,3 @@ class Kind[J: DurableJob[Any]]:
                 due=None if due <= services.now else due,
             )
         )
-
-
-class Held[J: DurableJob[Any]]:
-    """One delivery's hold on a row."""
-
-    def __init__(self, kind: Kind[J], services: Services, kept: Kept[J]) -> None:
-        """Take a row that carries this delivery's lease."""
-        self.services = services
-        self._kind = kind
-        self._kept = kept
-        self._table = kind.table(services.tables)
-        self._fenced: dict[str, FencedRows[Any]] = {}
-        self._writing = asyncio.Lock()
-
-    @property
-    def job(self) -> J:
-        """Return the row as it was last written."""
-        return self._kept.item
-
-    async def save(self, job: J) -> J:
-        """Write the row, and renew the lease.
-
-        What came meanwhile is kept: an order, a wake-up, a new remediation. Raises `LeaseLost` if
-        another delivery, or an order, has taken the row over.
-        """
-        return await self._write(lambda: replace(job, crashes=0), self._leased)
-
-    async def advanced(self) -> None:
-        """Note that the step has got further, where deliveries before this one have died."""
-        if self.job.crashes > 1:
-            await self.save(self.job)
-
-    async def renew(self) -> None:
-        """Hold the row for longer; raises `LeaseLost`."""
-        await self._write(lambda: self.job, self._leased)
-
-    async def permit(self, needs: timedelta) -> None:
-        """Return if a write that may take as long as `needs` may begin; raises `LeaseLost`."""
-        if not self.job.is_held(self.services.now + needs):
-            await self.renew()
-
-    async def end(self, job: J, *, crashes: int = 0) -> J:
-        """Write the outcome of a step; the lease ends with it. Raises `LeaseLost`."""
-
-        def ended(job: J) -> J:
-            job = replace(job, lease_until=None, attempt=job.attempt + 1, crashes=crashes)
-            if job.woken and not self._kind.is_over(job):
-                return replace(job, woken=False, due=self.services.now)
-            return job
-
-        return await self._write(lambda: self._kind.with_what_came(job, self.job), ended)
-
-    def rows[T](self, table: Table[T]) -> FencedRows[T]:
-        """Return the rows of this job in another table, which older leases may not write."""
-        if table.name not in self._fenced:
-            identity = self._table.address(self.job)[1]
-            store, number = self.services.tables.store, self.job.lease_number
-            self._fenced[table.name] = FencedRows(store, table, identity, number)
-        return self._fenced[table.name]
-
-    @asynccontextmanager
-    async def renewed(self) -> AsyncIterator[None]:
-        """Renew the lease while a step works: what it reads may take longer than one."""
-        beat = asyncio.ensure_future(self._beat())
-        try:
-            yield
-        finally:
-            beat.cancel()
-
-    async def _beat(self) -> None:
-        while True:
-            await asyncio.sleep(self.services.settings.job_lease.total_seconds() / 3)
-            try:
-                await self.renew()
-            except LeaseLost:
-                return  # the step sees it at its next write
-            except ProductError as err:
-                log.warning("a lease was not renewed, which is tried again: %s", err)
-
-    def _leased(self, job: J) -> J:
-        return replace(job, lease_until=self.services.now + self.services.settings.job_lease)
-
-    async def _write(self, what: Callable[[], J], last: Callable[[J], J]) -> J:
-        async with self._writing:
-            job = what()
-
-            def signed(job: J, by: J) -> J:
-                return last(replace(job, woken=by.woken, attempt=by.attempt))
-
-            def merged(fresh: J | None) -> J:
-                if fresh is None or fresh.lease_number != self.job.lease_number:
-                    raise LeaseLost
-                return signed(self._kind.with_what_came(job, fresh), fresh)
-
-            try:
-                self._kept = await self._table.replace(self._kept, signed(job, self.job))
-            except Conflict:
-                kept = await self._table.change(*self._table.address(job), merged)
-                if kept is None:
-                    raise LeaseLost from None
-                self._kept = kept
-            return self.job

@@ -7,8 +7,8 @@ from shared.domain.callers.records import CallerRecord
 from shared.domain.environment import Environment
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.relatives import located
-from shared.jobs.engine import Held
 from shared.jobs.fence import FencedRows
+from shared.jobs.held import Held
 from shared.steps import gate
 
 #: How long a write may take, with the reads around it: three calls (adapters/http/client.py).

@@ -9,7 +9,8 @@ from shared.domain.plans.remediation import (
     EnvironmentJobState,
     RemediationMode,
 )
-from shared.jobs.engine import UNTIL_WOKEN, Held
+from shared.jobs.engine import UNTIL_WOKEN
+from shared.jobs.held import Held
 from shared.services import Services
 from shared.steps.gate import environment_without_key, linked_environment
 from shared.steps.planning.compare_plan import hold_what_changed, leave_unapproved

@@ -17,7 +17,7 @@ from shared.domain.jobs.job import FlowJob, JobState
 from shared.domain.jobs.run_archive import ArchiveState, continued
 from shared.domain.jobs.transitions import postponed, told
 from shared.errors import Conflict, ProductError, Transient, Waiting
-from shared.jobs.engine import Held
+from shared.jobs.held import Held
 from shared.jobs.kinds import DELETION, FLOW
 from shared.jobs.outcome import after_error
 from shared.notices import one_row, readable

@@ -8,7 +8,7 @@ from shared.domain.environment import Mode
 from shared.domain.jobs.transitions import moved
 from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState
 from shared.domain.plans.what_fits import fitting_findings, with_network
-from shared.jobs.engine import Held
+from shared.jobs.held import Held
 from shared.jobs.kinds import ENVIRONMENT
 from shared.services import Services
 from shared.steps.gate import settings_of

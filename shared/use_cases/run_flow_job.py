@@ -18,7 +18,7 @@ from shared.errors import (
     Transient,
     Waiting,
 )
-from shared.jobs.engine import Held
+from shared.jobs.held import Held
 from shared.jobs.kinds import ENVIRONMENT, FLOW
 from shared.jobs.outcome import after_error
 from shared.reason import Reason

@@ -14,7 +14,7 @@ from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.what_fits import fitting_findings, with_network
 from shared.errors import Throttled
-from shared.jobs.engine import Held
+from shared.jobs.held import Held
 from shared.services import Services
 from shared.steps.planning.make_plan import complete, network_findings, with_callers
 

@@ -4,16 +4,15 @@ All rows stand before the first is announced: a job decides by the rows of its r
 """
 
 from dataclasses import replace
+from datetime import datetime
 
 from shared.domain.identity import copy_id, job_id
 from shared.domain.jobs.job import FlowJob, JobState
 from shared.domain.jobs.transitions import moved, retried
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.domain.plans.remediation import EnvironmentJob
-from shared.errors import AlreadyExists, Conflict
 from shared.jobs.kinds import FLOW
 from shared.ports import Condition
-from shared.rows import Kept
 from shared.services import Services
 
 
@@ -50,34 +49,23 @@ async def open_jobs(services: Services, environment_job: EnvironmentJob) -> list
 async def _dispatch_one(
     services: Services, environment_job: EnvironmentJob, item: PlanItem
 ) -> None:
-    table = services.tables.jobs
     planned = _job(services, environment_job, item)
-    while True:
-        kept = await table.get(planned.environment_id, planned.id)
-        try:
-            if kept is None:
-                await table.insert(planned)
-            else:
-                await _take_up(services, kept, planned, item)
-        except (AlreadyExists, Conflict):
-            continue
-        return
+
+    def dispatched(job: FlowJob | None) -> FlowJob | None:
+        return _taken_up(job, planned, item, now=services.now) if job else planned
+
+    await services.tables.jobs.change(planned.environment_id, planned.id, dispatched)
 
 
-async def _take_up(
-    services: Services, kept: Kept[FlowJob], planned: FlowJob, item: PlanItem
-) -> None:
-    job = kept.item
+def _taken_up(job: FlowJob, planned: FlowJob, item: PlanItem, *, now: datetime) -> FlowJob | None:
+    """Return what becomes of a job that another remediation has made; None: it stays."""
     if job.environment_job_id == planned.environment_job_id:
-        return  # this dispatch was here before
-    table, now = services.tables.jobs, services.now
+        return None  # this dispatch was here before
     # Another remediation may have made the job since the plan was compared.
     if item.action is not PlannedAction.ADOPT and job.can_be_planned_anew:
         again = replace(planned, attempt=job.attempt + 1, history=job.history)
         again = replace(again, lease_number=job.lease_number + 1)
-        again = moved(again, JobState.PLANNED, "Planned again.", now=now)
-        await table.replace(kept, again)
-        return
+        return moved(again, JobState.PLANNED, "Planned again.", now=now)
     adopted = replace(
         job,
         remediation_id=planned.remediation_id,
@@ -86,8 +74,8 @@ async def _take_up(
         attempt=job.attempt + 1,
     )
     if job.is_finished:
-        adopted = retried(adopted, "Taken up by a new remediation.", now=now)
-    await table.replace(kept, adopted)
+        return retried(adopted, "Taken up by a new remediation.", now=now)
+    return adopted
 
 
 def _job(services: Services, environment_job: EnvironmentJob, item: PlanItem) -> FlowJob:

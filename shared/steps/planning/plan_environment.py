@@ -4,7 +4,7 @@ from shared.domain.environment import Environment
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState
 from shared.errors import Blocked, NotFound
-from shared.jobs.engine import Held
+from shared.jobs.held import Held
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.moving_callers.find_callers import SearchRequest, find_callers

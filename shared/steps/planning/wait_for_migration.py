@@ -15,7 +15,7 @@ from shared.domain.plans.remediation import (
     RemediationMode,
 )
 from shared.errors import Blocked
-from shared.jobs.engine import Held
+from shared.jobs.held import Held
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.planning.discover_flows import still_to_move

@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState, RemediationMode
-from shared.jobs.engine import Held
+from shared.jobs.held import Held
 from shared.jobs.kinds import ENVIRONMENT
 from shared.settings import Settings
 from tests.functional.stories.remediation_story import Story

@@ -1,0 +1,136 @@
+"""One delivery's hold on a row: its lease, what it writes, and what may come meanwhile."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from shared.domain.jobs.durable import DurableJob
+from shared.errors import Conflict, LeaseLost, ProductError
+from shared.jobs.fence import FencedRows
+from shared.rows import Kept, Table, Tables
+from shared.services import Services
+
+log = logging.getLogger(__name__)
+
+
+def _nothing_more[J: DurableJob[Any]](job: J, _: J) -> J:
+    return job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowKind[J: DurableJob[Any]]:
+    """What is different in the rows of one kind of durable job."""
+
+    #: What the log calls it.
+    title: str
+    table: Callable[[Tables], Table[J]]
+    #: Says whether a delivery has nothing to do.
+    is_over: Callable[[J], bool] = lambda job: job.is_finished
+    #: Takes over what others may write into a row that is held, besides a wake-up, from the second.
+    with_what_came: Callable[[J, J], J] = _nothing_more
+
+
+class Held[J: DurableJob[Any]]:
+    """One delivery's hold on a row."""
+
+    def __init__(self, kind: RowKind[J], services: Services, kept: Kept[J]) -> None:
+        """Take a row that carries this delivery's lease."""
+        self.services = services
+        self._kind = kind
+        self._kept = kept
+        self._table = kind.table(services.tables)
+        self._fenced: dict[str, FencedRows[Any]] = {}
+        self._writing = asyncio.Lock()
+
+    @property
+    def job(self) -> J:
+        """Return the row as it was last written."""
+        return self._kept.item
+
+    async def save(self, job: J) -> J:
+        """Write the row, and renew the lease.
+
+        What came meanwhile is kept: an order, a wake-up, a new remediation. Raises `LeaseLost` if
+        another delivery, or an order, has taken the row over.
+        """
+        return await self._write(lambda: replace(job, crashes=0), self._leased)
+
+    async def advanced(self) -> None:
+        """Note that the step has got further, where deliveries before this one have died."""
+        if self.job.crashes > 1:
+            await self.save(self.job)
+
+    async def renew(self) -> None:
+        """Hold the row for longer; raises `LeaseLost`."""
+        await self._write(lambda: self.job, self._leased)
+
+    async def permit(self, needs: timedelta) -> None:
+        """Return if a write that may take as long as `needs` may begin; raises `LeaseLost`."""
+        if not self.job.is_held(self.services.now + needs):
+            await self.renew()
+
+    async def end(self, job: J, *, crashes: int = 0) -> J:
+        """Write the outcome of a step; the lease ends with it. Raises `LeaseLost`."""
+
+        def ended(job: J) -> J:
+            job = replace(job, lease_until=None, attempt=job.attempt + 1, crashes=crashes)
+            if job.woken and not self._kind.is_over(job):
+                return replace(job, woken=False, due=self.services.now)
+            return job
+
+        return await self._write(lambda: self._kind.with_what_came(job, self.job), ended)
+
+    def rows[T](self, table: Table[T]) -> FencedRows[T]:
+        """Return the rows of this job in another table, which older leases may not write."""
+        if table.name not in self._fenced:
+            identity = self._table.address(self.job)[1]
+            store, number = self.services.tables.store, self.job.lease_number
+            self._fenced[table.name] = FencedRows(store, table, identity, number)
+        return self._fenced[table.name]
+
+    @asynccontextmanager
+    async def renewed(self) -> AsyncIterator[None]:
+        """Renew the lease while a step works: what it reads may take longer than one."""
+        beat = asyncio.ensure_future(self._beat())
+        try:
+            yield
+        finally:
+            beat.cancel()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self.services.settings.job_lease.total_seconds() / 3)
+            try:
+                await self.renew()
+            except LeaseLost:
+                return  # the step sees it at its next write
+            except ProductError as err:
+                log.warning("a lease was not renewed, which is tried again: %s", err)
+
+    def _leased(self, job: J) -> J:
+        return replace(job, lease_until=self.services.now + self.services.settings.job_lease)
+
+    async def _write(self, what: Callable[[], J], last: Callable[[J], J]) -> J:
+        async with self._writing:
+            job = what()
+
+            def signed(job: J, by: J) -> J:
+                return last(replace(job, woken=by.woken, attempt=by.attempt))
+
+            def merged(fresh: J | None) -> J:
+                if fresh is None or fresh.lease_number != self.job.lease_number:
+                    raise LeaseLost
+                return signed(self._kind.with_what_came(job, fresh), fresh)
+
+            try:
+                self._kept = await self._table.replace(self._kept, signed(job, self.job))
+            except Conflict:
+                kept = await self._table.change(*self._table.address(job), merged)
+                if kept is None:
+                    raise LeaseLost from None
+                self._kept = kept
+            return self.job
