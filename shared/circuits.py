@@ -79,7 +79,7 @@ class Circuits:
             except UnreadableRow:  # of another version: this one learns anew
                 fresh = None
             if fresh is None:
-                del self._met[where]
+                self._met.pop(where, None)
                 return
             self._met[where] = kept = fresh
         if kept.item.probe_at is None:

@@ -1,5 +1,6 @@
 """When a service counts as out, who tries it, and when it is back."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -8,6 +9,7 @@ import pytest
 
 from shared.circuits import Circuits, open_circuits
 from shared.errors import NotFound, OutOfService, ProductError, Throttled, Unavailable
+from shared.ports import Row
 from shared.rows import Tables
 from shared.settings import Settings
 from tests.twins.clock import ManualClock
@@ -156,6 +158,26 @@ async def test_the_first_answer_closes_the_circuit_for_all(world: World) -> None
     await world.call(world.other)
 
     assert await world.tables.circuits.all() == []
+
+
+async def test_calls_at_the_same_moment_find_a_closed_circuit_closed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each reads the row while the other does."""
+    await world.fail(world.one, 5)
+    world.clock.advance(30 * SECOND)
+    await world.tables.circuits.clear("circuit")
+    get = world.store.get
+
+    async def slow(*name: str) -> Row | None:
+        await asyncio.sleep(0)
+        return await get(*name)
+
+    monkeypatch.setattr(world.store, "get", slow)
+
+    await asyncio.gather(*[world.call(world.one) for _ in range(3)])
+
+    assert world.calls == 8
 
 
 async def test_another_place_of_the_service_is_another_circuit(world: World) -> None:
