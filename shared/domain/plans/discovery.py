@@ -20,7 +20,7 @@ FLOWS_IN_A_ROW = 100
 #: environment. A reconciliation of 100,000 flows, 50 a page, takes 17 hours at its own budget.
 LONGEST = timedelta(hours=24)
 #: One that stood still for so long was stopped by somebody, who may have changed things meanwhile.
-#: A process that died is followed after eleven minutes.
+#: A process that died is followed when its lease of two minutes has passed.
 STANDSTILL = timedelta(minutes=30)
 _NO_CHILDREN: frozenset[str] = frozenset()
 

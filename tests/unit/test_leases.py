@@ -1,0 +1,52 @@
+"""How long a delivery that did not end may still change something."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from shared.domain.jobs.durable import LONGEST_DELIVERY, UNDER_WAY, taken_over, unsettled
+from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
+
+HOST = Path(__file__).parents[2] / "host.json"
+NOW = datetime(2026, 3, 9, 9, 0, tzinfo=UTC)
+
+
+def job_of(lease_until: datetime | None) -> EnvironmentJob:
+    """Return a row that a delivery has, or had, until then."""
+    return EnvironmentJob(
+        id="job",
+        remediation_id="remediation",
+        environment_id="environment",
+        mode=RemediationMode.APPLY,
+        lease_number=4,
+        lease_until=lease_until,
+    )
+
+
+def test_no_function_runs_for_longer_than_is_waited_for() -> None:
+    """The host ends it then, frozen or not."""
+    hours, minutes, seconds = map(int, json.loads(HOST.read_text())["functionTimeout"].split(":"))
+
+    assert timedelta(hours=hours, minutes=minutes, seconds=seconds) <= LONGEST_DELIVERY
+
+
+def test_a_lease_that_was_not_given_back_leaves_the_row_unsettled() -> None:
+    """It counts from the end of the lease: the delivery was alive before that."""
+    row = taken_over(job_of(NOW))
+
+    assert (row.lease_number, row.lease_until) == (5, None)
+    assert row.settles_at == NOW + LONGEST_DELIVERY + UNDER_WAY
+    assert row.is_unsettled(NOW + LONGEST_DELIVERY)
+    assert not row.is_unsettled(NOW + LONGEST_DELIVERY + UNDER_WAY)
+
+
+def test_a_lease_that_was_given_back_leaves_nothing_to_wait_for() -> None:
+    """Its delivery has ended."""
+    assert taken_over(job_of(None)).settles_at is None
+
+
+def test_what_is_open_for_longer_counts() -> None:
+    """A write under way does not shorten what a frozen delivery has left."""
+    row = unsettled(unsettled(job_of(None), NOW + UNDER_WAY), NOW)
+
+    assert row.settles_at == NOW + UNDER_WAY
