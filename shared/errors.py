@@ -77,7 +77,7 @@ class OutOfService(Unavailable):
 class Waiting(ProductError):
     """The work has to wait for something that is not an error."""
 
-    def __init__(self, reason: str, *, until: datetime, code: str = "") -> None:
+    def __init__(self, reason: str, *, until: datetime, code: Reason) -> None:
         """`until` is when to look again (UTC); `code` groups what one event can end."""
         super().__init__(reason)
         self.reason = reason

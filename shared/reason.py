@@ -12,6 +12,7 @@ class EndedBy(Enum):
 
     RELATIVE = "relative"  #: another job came far enough
     BATCH = "batch"  #: the first of the batch asked for all of it
+    SETTING = "setting"  #: an administrator changes what it waited for
     SWEEP = "sweep"  #: the daily look at what a person may have done since
 
 
@@ -44,6 +45,7 @@ class Reason(StrEnum):
     )
     LINKED = "linked"
     MODE = "mode"
+    MIGRATING = "migrating"
     MIGRATION = "migration"
     CALLERS_NOT_SEARCHED = "callers_not_searched"
     STALE = "stale", "Look at the plan again, then approve the version that it shows."
@@ -106,6 +108,9 @@ class Reason(StrEnum):
     )
     NETWORK_GAP = "network_gap", "", EndedBy.SWEEP
 
+    NOT_SHOWN = "not_shown"
+    FIRST_WAVE = "first_wave"
+
     # -- without a copy
     BATCH = "batch", "", EndedBy.BATCH
     NOT_IN_SOLUTION = (
@@ -125,6 +130,12 @@ class Reason(StrEnum):
     MANUAL_CALLER = "manual_caller", "", EndedBy.SWEEP
     CHILD = "child", "", EndedBy.RELATIVE
     PARENT = "parent", "", EndedBy.RELATIVE
+    PLAN = "plan"
+    RESOURCE = "resource"
+    QUIET = "quiet"
+    WATCHED = "watched"
+    RUNNING = "running"
+    UNDER_WAY = "under_way"
     REPLAY = "replay"
 
     # -- the delete of an original
@@ -138,7 +149,11 @@ class Reason(StrEnum):
     )
     DELETED = "deleted"
 
-    # -- services and rows
+    # -- services, rows and what an administrator decides
+    KILL_SWITCH = "kill_switch"
+    WINDOW = "window", "", EndedBy.SETTING
+    FLOW_JOBS = "flow_jobs"
+    THROTTLED = "throttled"
     TRANSIENT = "transient", "Look at the flow in the portal, then retry."
     DEFECT = "defect", "Report it with this reason; retry when the app is mended."
     OUTAGE = "outage"

@@ -56,7 +56,13 @@ def _later[J: DurableJob[Any]](services: Services, job: J, err: Exception, text:
             return replace(later, failures=0)  # its calls were answered
         case MigrationInProgress():
             until = now + settings.migration_poll
-            return postponed(job, "The environment is being migrated.", until=until, now=now)
+            return postponed(
+                job,
+                "The environment is being migrated.",
+                until=until,
+                now=now,
+                code=Reason.MIGRATING,
+            )
         case UnreadableRow():  # of another job: whoever can read it will be deployed
             until = now + settings.backoff_longest
             return postponed(job, text, until=until, now=now, code=Reason.UNREADABLE_ROW)
@@ -65,7 +71,7 @@ def _later[J: DurableJob[Any]](services: Services, job: J, err: Exception, text:
             return postponed(job, text, until=now + wait, now=now, code=Reason.OUTAGE)
         case Throttled():
             wait = spread(err.retry_after or settings.backoff_first, repr(job))
-            return postponed(job, text, until=now + wait, now=now)
+            return postponed(job, text, until=now + wait, now=now, code=Reason.THROTTLED)
         case Transient() | Conflict():
             return _try_again(services, job, err, text)
         case _:
@@ -87,5 +93,5 @@ def _try_again[J: DurableJob[Any]](
     wait = wait_after(
         failures, first=settings.backoff_first, longest=settings.backoff_longest, asked=asked
     )
-    later = postponed(job, f"Tried again: {text}", until=now + wait, now=now)
+    later = postponed(job, f"Tried again: {text}", until=now + wait, now=now, code=Reason.TRANSIENT)
     return replace(later, failures=failures)

@@ -10,8 +10,6 @@ from shared.reason import Reason
 from shared.services import Services
 
 KILL_SWITCH = "kill-switch"
-#: Code of what waits for the maintenance window.
-WINDOW = "window"
 
 
 async def settings_of(services: Services, environment_id: str) -> EnvironmentSettings:
@@ -28,7 +26,9 @@ async def permit_write(services: Services, environment_id: str, *, anytime: bool
     switch = await services.tables.flags.get("flag", KILL_SWITCH)
     if switch and switch.item.is_on:
         until = services.now + services.settings.wait_poll
-        raise Waiting("The kill switch is on: nothing is written.", until=until)
+        raise Waiting(
+            "The kill switch is on: nothing is written.", until=until, code=Reason.KILL_SWITCH
+        )
     settings = await settings_of(services, environment_id)
     if settings.mode is Mode.ASSESS:
         raise Blocked(
@@ -40,7 +40,7 @@ async def permit_write(services: Services, environment_id: str, *, anytime: bool
     opening = opens_at(window, services.now)
     if opening and not anytime:
         text = f"Outside the maintenance window {window} UTC."
-        raise Waiting(text, until=opening, code=WINDOW)
+        raise Waiting(text, until=opening, code=Reason.WINDOW)
 
 
 async def refuse_excluded(services: Services, job: FlowJob) -> None:
@@ -61,11 +61,21 @@ async def linked_environment(
     later = _later(services)
     link = environment.policy
     if link is None:
-        raise Waiting("The environment is no longer linked to an encryption policy.", until=later)
+        raise Waiting(
+            "The environment is no longer linked to an encryption policy.",
+            until=later,
+            code=Reason.NOT_LINKED,
+        )
     if policy_id and link.policy_id.lower() != policy_id.lower():
-        raise Waiting("The environment was moved to another encryption policy.", until=later)
+        raise Waiting(
+            "The environment was moved to another encryption policy.",
+            until=later,
+            code=Reason.NOT_LINKED,
+        )
     if not environment.is_linked:
-        raise Waiting(f"The environment's policy is {link.status}.", until=later)
+        raise Waiting(
+            f"The environment's policy is {link.status}.", until=later, code=Reason.NOT_LINKED
+        )
     return environment
 
 

@@ -11,6 +11,7 @@ from shared.domain.plans.remediation import (
 )
 from shared.jobs.engine import UNTIL_WOKEN
 from shared.jobs.held import Held
+from shared.reason import Reason
 from shared.services import Services
 from shared.steps.gate import environment_without_key, linked_environment
 from shared.steps.planning.compare_plan import hold_what_changed, leave_unapproved
@@ -78,8 +79,16 @@ async def carry_out(held: Held[EnvironmentJob]) -> EnvironmentJob:
     until = services.now + UNTIL_WOKEN
     if job.awaiting and job.expires:
         text = f"Waiting for approval since they changed: {job.awaiting}. Going on: {len(left)}."
-        return postponed(job, text, until=min(until, job.expires), now=services.now)
+        return postponed(
+            job, text, until=min(until, job.expires), now=services.now, code=Reason.FLOW_JOBS
+        )
     if left:
-        return postponed(job, f"{len(left)} flow jobs go on.", until=until, now=services.now)
+        return postponed(
+            job,
+            f"{len(left)} flow jobs go on.",
+            until=until,
+            now=services.now,
+            code=Reason.FLOW_JOBS,
+        )
     text = "Every flow job has ended."
     return moved(job, EnvironmentJobState.FINISHED, text, now=services.now)

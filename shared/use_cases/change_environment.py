@@ -10,7 +10,7 @@ from shared.jobs.kinds import DELETION, FLOW
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.gate import WINDOW, settings_of
+from shared.steps.gate import settings_of
 from shared.use_cases.steer_remediation import retry_job
 
 log = logging.getLogger(__name__)
@@ -57,11 +57,11 @@ async def change_environment(
 
 async def _wake_for_window(services: Services, environment_id: str) -> None:
     """Have what waits for the window that was look at the one that is."""
-    where = [Condition("code", "eq", WINDOW)]
+    where = [Condition("code", "eq", Reason.WINDOW)]
     for job in await services.tables.jobs.all(environment_id, where=where):
-        await FLOW.wake(services, (environment_id, job.id), code=WINDOW)
+        await FLOW.wake(services, (environment_id, job.id), code=Reason.WINDOW)
     for deletion in await services.tables.deletions.all(environment_id):
-        await DELETION.wake(services, (environment_id, deletion.job_id), code=WINDOW)
+        await DELETION.wake(services, (environment_id, deletion.job_id), code=Reason.WINDOW)
 
 
 async def waive_gap(services: Services, environment_id: str, gap: str, reason: str) -> int:

@@ -139,7 +139,7 @@ class _Turn:
         if not await self._archive_runs(job):
             text = "Run summaries are being archived."
             later = services.now + timedelta(seconds=1)
-            return postponed(self.deletion, text, until=later, now=services.now)
+            return postponed(self.deletion, text, until=later, now=services.now, code=Reason.RUNS)
         await self.keep(await step.search_callers(work, self.deletion))
         self._work = Work(await FLOW.claim(services, kept), environment)
         return await self._delete(self._work)
@@ -187,7 +187,9 @@ class _Turn:
             # The lease is still ours, and long enough for one call; nobody asked for a rollback.
             await work.save(job)
             if work.job.requested:
-                raise Waiting("Its job is rolled back.", until=services.now)
+                raise Waiting(
+                    "Its job is rolled back.", until=services.now, code=Reason.NOT_RETIRED
+                )
             await step.delete(work, original)
         return rules.ended(self.deletion, now=services.now)
 

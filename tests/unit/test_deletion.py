@@ -23,6 +23,7 @@ from shared.domain.jobs.durable import Change
 from shared.domain.jobs.job import FlowJob, JobState, Pattern
 from shared.domain.jobs.run_archive import ArchiveState, RunArchive, continued
 from shared.domain.jobs.transitions import postponed, stopped, told
+from shared.reason import Reason
 
 NOW = datetime(2026, 3, 9, 9, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -139,11 +140,11 @@ def test_who_found_it_gone_does_not_claim_the_delete() -> None:
 
 def test_waiting_for_the_same_again_adds_no_line() -> None:
     """The history is for what changes; a failure that passes is forgotten with it."""
-    row = postponed(deletion_of(), "A run goes.", until=NOW + DAY, now=NOW, code="x")
-    again = postponed(row, "A run goes.", until=NOW + 2 * DAY, now=NOW, code="y")
+    row = postponed(deletion_of(), "A run goes.", until=NOW + DAY, now=NOW, code=Reason.RUNNING)
+    again = postponed(row, "A run goes.", until=NOW + 2 * DAY, now=NOW, code=Reason.RUNS)
 
     assert again.history == row.history
-    assert (again.due, again.code) == (NOW + 2 * DAY, "y")
+    assert (again.due, again.code) == (NOW + 2 * DAY, Reason.RUNS)
     assert cancelled(again, "kept", now=NOW).due is None
 
 

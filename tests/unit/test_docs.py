@@ -129,7 +129,7 @@ def test_every_reason_has_a_runbook_and_no_other_code() -> None:
     text = page("operations.md")
     sections = [
         text.partition(f"## {title}")[2].partition("\n## ")[0]
-        for title in ("Blocked jobs", "Rows that need a person")
+        for title in ("Blocked jobs", "Waiting jobs", "Rows that need a person")
     ]
 
     assert {code for one in sections for code in code_in(rows(one))} - {"code"} == set(Reason)

@@ -15,6 +15,7 @@ from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.remediation_states import REMEDIATION_STATES, RemediationState
 from shared.domain.jobs.state_table import Facts, ForbiddenTransition, check_transition
 from shared.domain.jobs.transitions import postponed
+from shared.reason import Reason
 from shared.use_cases import run_environment_job, run_flow_job
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -112,7 +113,7 @@ RETIRED = FlowJob(
 def test_an_end_that_cannot_be_left_yet_stays_one() -> None:
     """An order whose delivery met a busy service comes later; it did not begin the work anew."""
     soon = NOW + timedelta(minutes=1)
-    later = postponed(RETIRED, "busy", until=soon, now=NOW)
+    later = postponed(RETIRED, "busy", until=soon, now=NOW, code=Reason.TRANSIENT)
 
     assert (later.state, later.resume, later.due) == (JobState.RETIRED, None, soon)
 

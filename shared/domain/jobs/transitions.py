@@ -8,6 +8,7 @@ from typing import Any
 from shared.domain.jobs.durable import HISTORY_LENGTH, Change, DurableJob
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.state_table import check_transition
+from shared.reason import Reason
 
 
 def moved[J: DurableJob[Any]](job: J, state: StrEnum, text: str, *, now: datetime) -> J:
@@ -32,7 +33,7 @@ def noted(job: FlowJob, *notes: str) -> FlowJob:
 
 
 def postponed[J: DurableJob[Any]](
-    job: J, reason: str, *, until: datetime, now: datetime, code: str = ""
+    job: J, reason: str, *, until: datetime, now: datetime, code: Reason
 ) -> J:
     """Return the job waiting for `until`, to go on where it is; an end stays one."""
     waits = job.waiting_state if job.states[job.reached].is_open else None

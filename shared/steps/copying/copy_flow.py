@@ -96,7 +96,9 @@ async def copy(work: Work) -> FlowJob:
     name = await flow_name_of(services, environment.id, row.workflow_id)
     if name is None:
         until = services.now + services.settings.backoff_first
-        raise Waiting("The flow service does not show the copy yet.", until=until)
+        raise Waiting(
+            "The flow service does not show the copy yet.", until=until, code=Reason.NOT_SHOWN
+        )
     job = replace(job, copy_flow_name=name, copy_digest=definition_digest(row.client_data))
     state = "on" if row.state is FlowState.ON else "off"
     text = f"The copy stands and is {state}."
@@ -216,7 +218,11 @@ async def _wait_for_first_wave(work: Work) -> None:
         if not jobs[other].facts.is_past_cut_over:
             until = work.services.now + work.services.settings.wait_poll
             name, state = jobs[other].display_name, jobs[other].state
-            raise Waiting(f"The first wave goes first: {name} is {state}.", until=until)
+            raise Waiting(
+                f"The first wave goes first: {name} is {state}.",
+                until=until,
+                code=Reason.FIRST_WAVE,
+            )
 
 
 def _with_children(jobs: Mapping[str, FlowJob], wave: Collection[str]) -> list[str]:

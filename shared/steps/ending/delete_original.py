@@ -125,7 +125,11 @@ async def check_runs(work: Work, archived_to: datetime | None = None) -> None:
         return
     until = services.now + services.settings.wait_poll
     if any(run.is_going for run in runs):
-        raise Waiting("A run of the original is still going: a delete would end it.", until=until)
+        raise Waiting(
+            "A run of the original is still going: a delete would end it.",
+            until=until,
+            code=Reason.RUNNING,
+        )
     if archived_to and any(run.started > archived_to for run in runs):
         reason = "The original has run since its runs were archived."
         raise Waiting(reason, until=until, code=Reason.RUNS)
@@ -237,7 +241,9 @@ async def delete(work: Work, original: Original) -> None:
         await services.flow_switch.delete(job.environment_id, job.flow_name)
     if await find_original(services, work.environment, job):
         reason = "The platform accepted the delete, but the flow is still there."
-        raise Waiting(reason, until=services.now + services.settings.wait_poll)
+        raise Waiting(
+            reason, until=services.now + services.settings.wait_poll, code=Reason.NOT_SHOWN
+        )
 
 
 async def listed_names(services: Services, environment_id: str) -> frozenset[str]:

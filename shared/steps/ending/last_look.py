@@ -12,6 +12,7 @@ from shared.domain.jobs.job import FlowJob, JobState, RollbackStage
 from shared.domain.jobs.relatives import located
 from shared.domain.jobs.transitions import moved
 from shared.errors import NotFound, Waiting
+from shared.reason import Reason
 from shared.steps.flows.original import read_original
 from shared.steps.gate import permit_write
 from shared.steps.moving_callers.note_callers import holds_copy
@@ -46,7 +47,7 @@ async def settle(work: Work) -> bool:
         return False
     if work.job.is_unsettled(work.services.now):
         text = "A delivery of this job did not end: what it may still write is waited for."
-        raise Waiting(text, until=settles_at)
+        raise Waiting(text, until=settles_at, code=Reason.UNDER_WAY)
     for name in work.job.lent:
         environment_id, flow_name = located(name, work.job.environment_id)
         await permit_write(work.services, environment_id, anytime=True)

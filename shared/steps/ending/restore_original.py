@@ -24,7 +24,8 @@ async def restore(work: Work) -> FlowJob | None:
         return None
     if job.settles_at and job.is_unsettled(services.now):
         # A delete may be on its way, and one by the flow service names no version.
-        raise Waiting("A delete of the original may be under way.", until=job.settles_at)
+        text = "A delete of the original may be under way."
+        raise Waiting(text, until=job.settles_at, code=Reason.UNDER_WAY)
     if await find_original(services, work.environment, job):
         await _note(work, kept)
         return None
@@ -43,7 +44,9 @@ async def restore(work: Work) -> FlowJob | None:
             await _note(work, kept)
             return None
         reason = "The platform accepted to restore the original, but it is not there yet."
-        raise Waiting(reason, until=services.now + services.settings.wait_poll)
+        raise Waiting(
+            reason, until=services.now + services.settings.wait_poll, code=Reason.NOT_SHOWN
+        )
     raise _by_hand(job, kept.item)
 
 

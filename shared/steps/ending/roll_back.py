@@ -115,13 +115,15 @@ async def _wait_until_copy_is_quiet(work: Work) -> None:
         return
     if any(run.is_going for run in runs):
         until = services.now + services.settings.wait_poll
-        raise Waiting("A run of the copy is still going.", until=until)
+        raise Waiting("A run of the copy is still going.", until=until, code=Reason.RUNNING)
     last = [run.started for run in runs] + ([job.cut_over_at] if job.cut_over_at else [])
     if not last:
         return  # nobody was ever told of it
     until = max(last) + max(services.settings.quiet_period, job.quiet_for or timedelta(0))
     if until > services.now:
-        raise Waiting("The copy has to be quiet before it is turned off.", until=until)
+        raise Waiting(
+            "The copy has to be quiet before it is turned off.", until=until, code=Reason.QUIET
+        )
 
 
 async def _wait_for_runs_of_callers(work: Work) -> None:

@@ -7,6 +7,7 @@ from shared.domain.flow import FlowState
 from shared.domain.jobs.job import FlowJob, JobState, Pattern
 from shared.domain.jobs.transitions import moved
 from shared.errors import NotFound, Permanent, Waiting
+from shared.reason import Reason
 from shared.steps.copying.change_copy import turn_copy
 from shared.steps.flows.original import read_original, turn_original
 from shared.steps.flows.take_original import check_unchanged
@@ -60,4 +61,6 @@ async def watched(work: Work) -> None:
     began = work.job.cut_over_at or work.services.now
     until = began + work.services.settings.watch_period
     if until > work.services.now:
-        raise Waiting("The copy is watched before the original is retired.", until=until)
+        raise Waiting(
+            "The copy is watched before the original is retired.", until=until, code=Reason.WATCHED
+        )

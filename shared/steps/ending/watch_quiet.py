@@ -44,12 +44,18 @@ async def _wait_until_quiet(work: Work) -> None:
         2 * longest_gap([run for run in runs if run.started < cut_over]),
     )
     if any(run.is_going for run in runs):
-        raise Waiting("A run of the original is still going.", until=_soon(services))
+        raise Waiting(
+            "A run of the original is still going.", until=_soon(services), code=Reason.RUNNING
+        )
     last = max([cut_over, *(run.started for run in runs)])
     if last + period > services.now:
         late = [run for run in runs if run.started > cut_over]
         called = f" It was called {len(late)} times since its callers moved." if late else ""
-        raise Waiting(f"The original has to be quiet for {period}.{called}", until=last + period)
+        raise Waiting(
+            f"The original has to be quiet for {period}.{called}",
+            until=last + period,
+            code=Reason.QUIET,
+        )
 
 
 async def _wait_for_parents(work: Work) -> None:
@@ -147,7 +153,7 @@ async def wait_for_runs(work: Work, flows: Iterable[Calling]) -> None:
         name = flow.flow_name or await flow_name_of(services, home, flow.id)
         if name and await _has_run_from_before(services, replace(flow, flow_name=name)):
             reason = "A run of a caller from before its change is going."
-            raise Waiting(reason, until=_soon(services))
+            raise Waiting(reason, until=_soon(services), code=Reason.RUNNING)
         await work.save(replace(work.job, drained=(*work.job.drained, flow.id)))
 
 

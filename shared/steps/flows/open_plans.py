@@ -8,6 +8,7 @@ from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState, RemediationMode
 from shared.errors import Waiting
 from shared.ports import Condition
+from shared.reason import Reason
 from shared.services import Services
 from shared.steps.work import Work
 
@@ -35,7 +36,9 @@ class OpenPlans:
             if is_being_made or (kept and _is_to_come(job, kept.item)):
                 until = self.services.now + self.services.settings.wait_poll
                 raise Waiting(
-                    f"A plan of its environment is about to copy the {caller.label}.", until=until
+                    f"A plan of its environment is about to copy the {caller.label}.",
+                    until=until,
+                    code=Reason.PLAN,
                 )
 
 
@@ -69,4 +72,4 @@ async def is_cancelled(work: Work) -> bool:
     if kept.item.state is EnvironmentJobState.CANCELLED:
         return True
     until = work.services.now + work.services.settings.backoff_first
-    raise Waiting("The rest of the plan is being dispatched.", until=until)
+    raise Waiting("The rest of the plan is being dispatched.", until=until, code=Reason.PLAN)

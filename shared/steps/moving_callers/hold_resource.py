@@ -7,6 +7,7 @@ from datetime import datetime
 
 from shared.domain.callers.records import ResourceLease, key_of
 from shared.errors import AlreadyExists, Conflict, NotFound, Waiting
+from shared.reason import Reason
 from shared.rows import Kept
 from shared.steps.work import WRITE_TAKES, Work
 
@@ -87,4 +88,4 @@ def _taken(work: Work, kept: Kept[ResourceLease] | None) -> Waiting:
     """Look again soon: a write takes a moment, and the lease only ends where its holder died."""
     soon = work.services.now + work.services.settings.backoff_first
     until = min(kept.item.until, soon) if kept else work.services.now
-    return Waiting("Another job is writing the same resource.", until=until)
+    return Waiting("Another job is writing the same resource.", until=until, code=Reason.RESOURCE)

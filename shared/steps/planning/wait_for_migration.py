@@ -54,7 +54,13 @@ async def wait_for_migration(held: Held[EnvironmentJob]) -> EnvironmentJob:
             )
         until = services.now + services.settings.migration_poll
         if not environment.is_linked:
-            return postponed(job, f"The policy is {link.status}.", until=until, now=services.now)
+            return postponed(
+                job,
+                f"The policy is {link.status}.",
+                until=until,
+                now=services.now,
+                code=Reason.MIGRATING,
+            )
         if left := await still_to_move(services, environment.id):
             return _migrating(services, job, left)
         job = replace(job, migrating_since=None)
@@ -71,7 +77,7 @@ def _migrating(
         text = "The environment's flows are still being moved under the key."
         until = services.now + services.settings.migration_poll
         job = replace(job, migrating_since=since)
-        return postponed(job, text, until=until, now=services.now)
+        return postponed(job, text, until=until, now=services.now, code=Reason.MIGRATING)
     names = ", ".join(f"{flow.display_name} ({flow.flow_name})" for flow in left[:_NAMED])
     more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
     return stopped(

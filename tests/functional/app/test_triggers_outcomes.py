@@ -107,7 +107,7 @@ async def test_the_wait_that_the_other_side_asks_for_is_kept(story: Story) -> No
 async def test_waiting_is_no_failure(story: Story, kind: str) -> None:
     """However often it happens, the message is not parked."""
     later = story.world.clock.now() + timedelta(hours=1)
-    error = Waiting("not yet", until=later) if kind == "waiting" else Throttled()
+    error = Waiting("not yet", until=later, code=Reason.QUIET) if kind == "waiting" else Throttled()
     message: Delivered | None = None
 
     for _ in range(20):
