@@ -19,7 +19,6 @@ from shared.services import Services
 from shared.use_cases.archive_runs import TicketWindow, ticket_window
 from shared.use_cases.remediation_rows import find
 
-#: States in which nothing is left to do, by nobody.
 #: States of a flow job that has come to its end.
 _ENDS = tuple(state for state, facts in FLOW_STATES.items() if facts.acts is Actor.NOBODY)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from shared.domain.identifiers import is_identifier
 from shared.domain.identity import NAMESPACE
 from shared.domain.jobs.durable import DurableJob
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES, EnvironmentFacts
@@ -49,6 +50,11 @@ class Remediation:
     flow_ids: tuple[str, ...] = ()
     #: Compare every flow with the flow service's list of all flows, at a small budget of its own.
     reconcile: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse environments that no row can be kept of, also when one is read that has them."""
+        if wrong := [one for one in self.environment_ids if not is_identifier(one)]:
+            raise ValueError(f"no environment has the id {wrong[0]!r}")
 
     @property
     def id(self) -> str:

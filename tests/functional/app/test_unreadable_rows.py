@@ -171,3 +171,23 @@ async def test_an_order_that_would_change_an_unreadable_row_says_so(
     assert "Deploy the version" in reply.document["instruction"]
     changed = {name for name, row in story.twins.store.rows.items() if row != before.get(name)}
     assert {name for name in changed if name[0] == "jobs"} == set()
+
+
+async def test_a_remediation_of_no_environment_is_shown_as_unreadable(story: Story) -> None:
+    """An earlier version took such an event: its row is named, and keeps nobody from the others."""
+    name = story.services.tables.remediations.name_of(story.remediation)
+    row = story.twins.store.rows[name]
+    environment_id = story.remediation.environment_ids[0]
+    junk = str(row.columns["data0"]).replace(environment_id, "a/b")
+    story.twins.store.rows[(*name[:2], "junk")] = replace(
+        row, key="junk", columns={**row.columns, "data0": junk}
+    )
+
+    listed = (await call(remediations_api.list_remediations)).document
+    shown = await call(remediations_api.show_remediation, id="junk")
+    await resend_overdue(story.services)
+
+    assert [one["row"][2] for one in listed["unreadable"]] == ["junk"]
+    assert [one["remediation"]["id"] for one in listed["items"]] == [story.remediation.id]
+    assert shown.status == 422
+    assert {one.row[2] for one in story.twins.notices.told} == {"junk"}
