@@ -1,33 +1,20 @@
 """What use cases and steps are given: the ports, the tables and the settings, as one value."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
 from shared.ports import (
     Archive,
+    AssessmentPorts,
     CallerKind,
-    CanvasApps,
     Clock,
-    ConnectionReferences,
-    Connections,
-    Environments,
     FirewallKind,
-    FlowAccess,
-    FlowPages,
-    FlowPlacement,
-    FlowReports,
-    FlowSharing,
-    FlowSwitch,
-    Keys,
-    MachineGroups,
     Messages,
     Notices,
-    Organization,
-    Principals,
-    ServiceTags,
-    Solutions,
-    Workflows,
+    PlatformPorts,
+    StepPorts,
 )
 from shared.rows import Tables
 from shared.settings import Settings
@@ -40,17 +27,7 @@ PARKED = "parked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AssessmentPorts:
-    """What only an assessment asks of the platform; all of it is read."""
-
-    connections: Connections
-    canvas_apps: CanvasApps
-    machine_groups: MachineGroups
-    organization: Organization
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
+class Services(StepPorts):
     """Everything outside the rules. `bootstrap` fills it; tests fill it with twins."""
 
     settings: Settings
@@ -59,19 +36,6 @@ class Services:
     archive: Archive
     messages: Messages
     notices: Notices
-    environments: Environments
-    flow_reports: FlowReports
-    flow_pages: FlowPages
-    flow_access: FlowAccess
-    flow_switch: FlowSwitch
-    flow_placement: FlowPlacement
-    workflows: Workflows
-    connection_references: ConnectionReferences
-    flow_sharing: FlowSharing
-    principals: Principals
-    solutions: Solutions
-    keys: Keys
-    service_tags: ServiceTags
     #: By the name of the kind.
     callers: Mapping[str, CallerKind]
     firewalls: Mapping[str, FirewallKind]
@@ -81,3 +45,9 @@ class Services:
     def now(self) -> datetime:
         """Return the present."""
         return self.clock.now()
+
+
+def on_platform(ports: PlatformPorts) -> dict[str, Any]:
+    """Return the part of `Services` that is on the platform, by the names of its fields."""
+    steps = {one.name: getattr(ports, one.name) for one in fields(StepPorts)}
+    return {**steps, "assessment": ports}

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from shared.bootstrap.ground import build_archive, build_ground, build_messages
 from shared.bootstrap.outside import Outside
-from shared.services import AssessmentPorts, Services
+from shared.services import Services, on_platform
 from shared.settings import Settings
 
 #: Of each event loop its own, since connections belong to a loop. An app has one loop.
@@ -68,25 +68,7 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
         archive=build_archive(ground),
         messages=build_messages(ground),
         notices=LogNotices(),
-        environments=ports.environments,
-        flow_reports=ports.flow_reports,
-        flow_pages=ports.flow_pages,
-        flow_access=ports.flow_access,
-        flow_switch=ports.flow_switch,
-        flow_placement=ports.flow_placement,
-        workflows=ports.workflows,
-        connection_references=ports.connection_references,
-        flow_sharing=ports.flow_sharing,
-        principals=ports.principals,
-        solutions=ports.solutions,
-        keys=ports.keys,
-        service_tags=ports.service_tags,
         callers=caller_kinds(ports, settings),
         firewalls=firewall_kinds(ports, settings),
-        assessment=AssessmentPorts(
-            connections=ports.connections,
-            canvas_apps=ports.canvas_apps,
-            machine_groups=ports.machine_groups,
-            organization=ports.organization,
-        ),
+        **on_platform(ports),
     )

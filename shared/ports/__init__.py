@@ -10,7 +10,7 @@ from shared.ports.clock import Clock
 from shared.ports.kinds import CallerKind, FirewallKind
 from shared.ports.messages import Messages, OutgoingMessage
 from shared.ports.notices import Notices
-from shared.ports.platform import PlatformPorts
+from shared.ports.platform import AssessmentPorts, PlatformPorts, StepPorts
 from shared.ports.power_platform import (
     ConnectionReferences,
     Environments,
@@ -41,6 +41,7 @@ from shared.ports.state import (
 __all__ = [
     "AppSettings",
     "Archive",
+    "AssessmentPorts",
     "CallerKind",
     "CanvasApps",
     "Clock",
@@ -78,6 +79,7 @@ __all__ = [
     "ServiceTags",
     "Site",
     "Solutions",
+    "StepPorts",
     "Store",
     "Upsert",
     "Workflows",

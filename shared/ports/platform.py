@@ -18,12 +18,10 @@ from shared.ports.power_platform import (
 from shared.ports.sharing import FlowSharing, Principals, Solutions
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlatformPorts:
-    """What `bootstrap` fills with adapters and the tests with twins: both pass one suite.
-
-    A kind of caller or firewall may be built on any of them (`shared/kinds.py`).
-    """
+# The first two have no slots: a class cannot be made of two that have them.
+@dataclass(frozen=True, kw_only=True)
+class StepPorts:
+    """What the steps ask of the platform, and write there."""
 
     environments: Environments
     flow_reports: FlowReports
@@ -36,13 +34,28 @@ class PlatformPorts:
     flow_sharing: FlowSharing
     principals: Principals
     solutions: Solutions
-    environment_variables: EnvironmentVariables
-    app_settings: AppSettings
-    secrets: Secrets
     keys: Keys
     service_tags: ServiceTags
-    resources: ResourceReader
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssessmentPorts:
+    """What only an assessment asks of the platform; all of it is read."""
+
     connections: Connections
     canvas_apps: CanvasApps
     machine_groups: MachineGroups
     organization: Organization
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformPorts(StepPorts, AssessmentPorts):
+    """What `bootstrap` fills with adapters and the tests with twins: both pass one suite.
+
+    A kind of caller or firewall may be built on any of them (`shared/kinds.py`).
+    """
+
+    environment_variables: EnvironmentVariables
+    app_settings: AppSettings
+    secrets: Secrets
+    resources: ResourceReader

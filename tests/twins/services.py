@@ -3,7 +3,7 @@
 from shared.callers import caller_kinds
 from shared.ports import CallerKind, PlatformPorts
 from shared.rows import Tables
-from shared.services import AssessmentPorts, Services
+from shared.services import Services, on_platform
 from shared.settings import Settings
 from tests.twins.circuits import with_circuits
 from tests.twins.ports import Ports
@@ -30,25 +30,7 @@ def services_of(ports: Ports, *, settings: Settings | None = None) -> Services:
         archive=ports.archive,
         messages=ports.messages,
         notices=ports.notices,
-        environments=ports.environments,
-        flow_reports=ports.flow_reports,
-        flow_pages=ports.flow_pages,
-        flow_access=ports.flow_access,
-        flow_switch=ports.flow_switch,
-        flow_placement=ports.flow_placement,
-        workflows=ports.workflows,
-        connection_references=ports.connection_references,
-        flow_sharing=ports.flow_sharing,
-        principals=ports.principals,
-        solutions=ports.solutions,
-        keys=ports.keys,
-        service_tags=ports.service_tags,
         callers=caller_kinds(ports, settings),
         firewalls={"any": ports.firewalls},
-        assessment=AssessmentPorts(
-            connections=ports.connections,
-            canvas_apps=ports.canvas_apps,
-            machine_groups=ports.machine_groups,
-            organization=ports.organization,
-        ),
+        **on_platform(ports),
     )
