@@ -7,12 +7,13 @@ from local_cloud.demo.definitions import flow_id
 from local_cloud.demo.stage import Stage
 from local_cloud.demo.tenant import OPERATIONS
 from local_cloud.demo.wording import assessment_in_words
+from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
+from shared.domain.jobs.flow_states import JobState
 
 #: Flows whose makers agreed to a conversion: an administrator names them.
 _NAMED = tuple(flow_id(OPERATIONS.name, slug) for slug in ("damage", "night-list"))
 #: Its app's maker is away: the approver leaves it out, and it is copied after the key.
 _LEFT_OUT = flow_id(OPERATIONS.name, "old-app")
-_IS_OVER = "finished"
 
 
 async def assess(stage: Stage) -> None:
@@ -40,12 +41,13 @@ async def _carry_out(stage: Stage, identity: str, except_flows: tuple[str, ...] 
     await stage.approve(identity, except_flows)
 
     def is_over() -> bool:
-        return bool(stage.watcher.environment_job(identity, OPERATIONS.id)["state"] == _IS_OVER)
+        job = stage.watcher.environment_job(identity, OPERATIONS.id)
+        return ENVIRONMENT_STATES[job["state"]].is_goal
 
     await stage.until(is_over, "the end of the preparation of Operations")
     titles = [
         job["display_name"]
         for job in stage.watcher.detail(identity)["jobs"]
-        if job["state"] == "prepared"
+        if job["state"] == JobState.PREPARED
     ]
     stage.note(f"Prepared: {', '.join(sorted(titles)) or 'nothing'}.")

@@ -12,12 +12,15 @@ from typing import Any
 
 from local_cloud.demo.app_client import App
 from local_cloud.demo.platform import Platform
+from shared.domain.jobs.flow_states import FLOW_STATES, JobState
+from shared.domain.plans.plan_item import PlannedAction
 
 type Json = dict[str, Any]
 
 _WORKFLOW_ID = re.compile(r"/workflows/([0-9a-f]{32})/")
-_COPIED = frozenset({"copy", "copy_with_family", "swap", "copy_off"})
-_PREPARED = frozenset({"add_to_solution", "convert_trigger", "edit_action"})
+_COPIED = {action for action in PlannedAction if action.is_copy}
+#: A flow that ended so asks nobody for anything.
+_DONE = {"moved", *(state for state, facts in FLOW_STATES.items() if facts.is_goal)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +122,7 @@ class Collector:
         lost = []
         for (environment, flow), before in self._flows.items():
             job = jobs.get((environment, flow))
-            if job and job["state"] == "retired":
+            if job and job["state"] == JobState.RETIRED:
                 lost += other_ownership(before, await self._read(environment, job["copy_id"]))
         return lost
 
@@ -194,7 +197,7 @@ class _Sighting:
 
 def _end(seen: _Sighting, *, item: Json | None, job: Json | None) -> FlowEnd:
     original, copy = seen.original, seen.copy
-    takes_over = copy if job and job["state"] == "retired" else None
+    takes_over = copy if job and job["state"] == JobState.RETIRED else None
     works = takes_over or original
     return FlowEnd(
         environment=seen.environment,
@@ -214,7 +217,7 @@ def _end(seen: _Sighting, *, item: Json | None, job: Json | None) -> FlowEnd:
 
 def _weight(item: Json) -> int:
     """How much a plan's word on a flow says: work, then `blocked`, then `leave` and `adopt`."""
-    return 2 if item["action"] in _COPIED | _PREPARED else int(item["action"] == "blocked")
+    return 2 if PlannedAction(item["action"]).is_work else int(item["action"] == "blocked")
 
 
 def _state(item: Json | None, job: Json | None, original: Json) -> str:
@@ -226,7 +229,7 @@ def _state(item: Json | None, job: Json | None, original: Json) -> str:
 
 
 def _explanation(item: Json | None, job: Json | None) -> str:
-    if job and job["state"] == "prepared":
+    if job and job["state"] == JobState.PREPARED:
         return "It was prepared before the key, and moved by itself."
     return str((job or {}).get("reason") or (item or {}).get("explanation", ""))
 
@@ -241,9 +244,9 @@ def unsettled(ends: Sequence[FlowEnd]) -> list[str]:
     """Flows, of which no table knows how they end, that ended without a word for a person."""
     found = []
     for end in ends:
+        if end.state in _DONE:
+            continue
         match end.state:
-            case "retired" | "moved" | "prepared":
-                continue
             case "blocked" | "needs_person" if end.instruction:
                 continue
             case "failed" if end.explanation:

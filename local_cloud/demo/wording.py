@@ -4,33 +4,35 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.mmk_reason import MmkReason
+from shared.domain.plans.plan_item import PlannedAction
 
 type Json = dict[str, Any]
 
-_ACTIONS = {
-    "copy": "to copy",
-    "copy_with_family": "to copy with parents and children",
-    "swap": "to swap with a copy (self-starting)",
-    "copy_off": "to copy switched off",
-    "add_to_solution": "to add to a solution",
-    "convert_trigger": "to convert to the V2 trigger",
-    "edit_action": "to convert to List flows as Admin V2",
-    "adopt": "in hand already",
-    "leave": "to leave as they are",
-    "blocked": "for a person to settle first",
+_ACTIONS: Mapping[str, str] = {
+    PlannedAction.COPY: "to copy",
+    PlannedAction.COPY_WITH_FAMILY: "to copy with parents and children",
+    PlannedAction.SWAP: "to swap with a copy (self-starting)",
+    PlannedAction.COPY_OFF: "to copy switched off",
+    PlannedAction.ADD_TO_SOLUTION: "to add to a solution",
+    PlannedAction.CONVERT_TRIGGER: "to convert to the V2 trigger",
+    PlannedAction.EDIT_ACTION: "to convert to List flows as Admin V2",
+    PlannedAction.ADOPT: "in hand already",
+    PlannedAction.LEAVE: "to leave as they are",
+    PlannedAction.BLOCKED: "for a person to settle first",
 }
-_STATES = {
-    "retired": "copied and retired",
-    "prepared": "prepared",
-    "blocked": "waiting for a person",
-    "failed": "failed",
-    "cancelled": "cancelled",
-    "rolled_back": "rolled back",
+_STATES: Mapping[str, str] = {
+    JobState.RETIRED: "copied and retired",
+    JobState.PREPARED: "prepared",
+    JobState.BLOCKED: "waiting for a person",
+    JobState.FAILED: "failed",
+    JobState.CANCELLED: "cancelled",
+    JobState.ROLLED_BACK: "rolled back",
 }
 #: Why a flow stays, the reason of its own before that of its children.
 _REASONS = {str(reason): f"({reason.category.title})" for reason in MmkReason}
-_PREPARABLE = frozenset({"power_apps_v1_outside_solution", "list_flows_as_admin_v1"})
+_PREPARABLE = {MmkReason.POWER_APPS_V1_OUTSIDE_SOLUTION, MmkReason.LIST_FLOWS_AS_ADMIN_V1}
 
 
 def plan_in_words(counts: Mapping[str, int]) -> str:
