@@ -63,7 +63,7 @@ class Table[T]:
     ) -> None:
         """`address` gives an item's partition and key; `columns` what can be searched."""
         self.name = name
-        self._store = store
+        self.store = store
         self._adapter: TypeAdapter[T] = _adapter(cast("Any", kind))
         self._address = address
         self._columns = columns
@@ -74,7 +74,7 @@ class Table[T]:
 
     async def get(self, partition: str, key: str) -> Kept[T] | None:
         """Return the item, or None; raises `UnreadableRow`."""
-        row = await self._store.get(self.name, partition, key)
+        row = await self.store.get(self.name, partition, key)
         return self._read(row) if row else None
 
     async def insert(self, item: T) -> Kept[T]:
@@ -103,7 +103,7 @@ class Table[T]:
     async def upsert(self, *items: T) -> None:
         """Store items whatever is there, a batch a partition at a time."""
         for batch in self.batches(*items):
-            await self._store.write(*batch)
+            await self.store.write(*batch)
 
     def batches(self, *items: T) -> Iterator[list[Upsert]]:
         """Yield the operations that store items, a batch of one partition at a time."""
@@ -121,17 +121,23 @@ class Table[T]:
 
     async def delete(self, kept: Kept[T]) -> None:
         """Remove the item; raises `Conflict` if it changed, `NotFound` if it is gone."""
-        await self._store.write(Delete(self._row(kept.item, kept.etag)))
+        await self.store.write(Delete(self._row(kept.item, kept.etag)))
 
     async def clear(self, partition: str | None = None, *, where: Sequence[Condition] = ()) -> None:
         """Remove what a query finds, the last first; what is gone meanwhile is fine.
 
         Whoever dies in the middle leaves the beginning of a list, never one with a hole in it.
         """
-        rows = [row async for row in self._store.query(self.name, partition, where=where)]
-        for row in reversed([row for row in rows if row.key != FENCE]):
+        for removal in await self.removals(partition, where=where):
             with suppress(NotFound):
-                await self._store.write(Delete(replace(row, etag=None)))
+                await self.store.write(removal)
+
+    async def removals(
+        self, partition: str | None = None, *, where: Sequence[Condition] = ()
+    ) -> list[Delete]:
+        """Return the operations that remove what a query finds, the last first."""
+        rows = [row async for row in self.store.query(self.name, partition, where=where)]
+        return [Delete(replace(row, etag=None)) for row in reversed(rows) if row.key != FENCE]
 
     async def query(
         self, partition: str | None = None, *, where: Sequence[Condition] = ()
@@ -146,7 +152,7 @@ class Table[T]:
         self, partition: str | None = None, *, where: Sequence[Condition] = ()
     ) -> AsyncIterator[Kept[T] | UnreadableRow]:
         """Yield as `query` does, and an error in the place of each row that cannot be read."""
-        async for row in self._store.query(self.name, partition, where=where):
+        async for row in self.store.query(self.name, partition, where=where):
             if row.key == FENCE:
                 continue
             try:
@@ -165,7 +171,7 @@ class Table[T]:
         return (self.name, *self._address(item))
 
     async def _one(self, operation: Insert | Replace, item: T) -> Kept[T]:
-        (row,) = await self._store.write(operation)
+        (row,) = await self.store.write(operation)
         return Kept(item, row.etag or "")
 
     def _row(self, item: T, etag: str | None = None) -> Row:

@@ -5,28 +5,33 @@ the lease that wrote last. Every write replaces it in the same batch; a delivery
 has put its own number there before it read anything, and an older one is refused.
 """
 
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from shared.errors import Conflict, LeaseLost, NotFound
-from shared.ports import Insert, Operation, Replace, Row, Store
+from shared.ports import Condition, Delete, Insert, Operation, Replace, Row
 from shared.rows import FENCE, Table
 
 
 class FencedRows[T]:
-    """The rows of one job in one table."""
+    """The rows of one job, or of one environment, in one table."""
 
-    def __init__(self, store: Store, table: Table[T], job_id: str, lease_number: int) -> None:
-        """The job's id is the partition."""
-        self._store = store
+    def __init__(self, table: Table[T], partition: str, number: int | None = None) -> None:
+        """The job's id is the partition, its lease's number the number.
+
+        Without a number: rows of several jobs, of which whoever takes them last is the newest.
+        """
+        self.partition = partition
+        self._store = table.store
         self._table = table
-        self._job_id = job_id
-        self._number = lease_number
-        self._etag: str | None = None
+        self._number = number
+        #: As this delivery has last written it.
+        self._fence: Row | None = None
 
     async def all(self) -> list[T]:
         """Return the rows; who has an older lease writes none after this. Raises `LeaseLost`."""
         await self._raise_fence()
-        return await self._table.all(self._job_id)
+        return await self._table.all(self.partition)
 
     async def upsert(self, *items: T) -> None:
         """Write rows; raises `LeaseLost`."""
@@ -35,44 +40,48 @@ class FencedRows[T]:
 
     async def delete(self, *items: T) -> None:
         """Remove rows, whatever they hold; raises `LeaseLost`."""
-        for item in items:
+        await self._remove(self._table.removal(item) for item in items)
+
+    async def clear(self, *, where: Sequence[Condition] = ()) -> None:
+        """Remove what a query finds, as `Table.clear` does; raises `LeaseLost`."""
+        await self._raise_fence()
+        await self._remove(await self._table.removals(self.partition, where=where))
+
+    async def _remove(self, removals: Iterable[Delete]) -> None:
+        for removal in removals:
             with suppress(NotFound):
-                await self._write(self._table.removal(item))
+                await self._write(removal)
 
     async def _write(self, *operations: Operation) -> None:
         while True:
-            await self._raise_fence()
+            fence = await self._raise_fence()
             try:
-                fence, *_ = await self._store.write(Replace(self._fence()), *operations)
+                self._fence, *_ = await self._store.write(Replace(fence), *operations)
             except Conflict:
-                self._etag = None  # somebody else's write, or one of ours that was not answered
+                self._fence = None  # somebody else's write, or one of ours that was not answered
                 continue
-            self._etag = fence.etag
             return
 
-    async def _raise_fence(self) -> None:
-        while self._etag is None:
-            row = await self._store.get(self._table.name, self._job_id, FENCE)
-            number = int(row.columns["number"]) if row else 0
-            if number > self._number:
+    async def _raise_fence(self) -> Row:
+        while self._fence is None:
+            row = await self._store.get(self._table.name, self.partition, FENCE)
+            stands = int(row.columns["number"]) if row else 0
+            number = stands + 1 if self._number is None else self._number
+            if stands > number:
                 raise LeaseLost
-            self._etag = row.etag if row else None
-            if row and number == self._number:
-                return
+            if row and stands == number:
+                self._fence = row
+                break
+            fence = Row(
+                table=self._table.name,
+                partition=self.partition,
+                key=FENCE,
+                columns={"number": number},
+                etag=row.etag if row else None,
+            )
             try:
-                (written,) = await self._store.write(
-                    Replace(self._fence()) if row else Insert(self._fence())
-                )
+                (self._fence,) = await self._store.write(Replace(fence) if row else Insert(fence))
             except Conflict:
-                self._etag = None
                 continue
-            self._etag = written.etag
-
-    def _fence(self) -> Row:
-        return Row(
-            table=self._table.name,
-            partition=self._job_id,
-            key=FENCE,
-            columns={"number": self._number},
-            etag=self._etag,
-        )
+            self._number = number
+        return self._fence

@@ -88,8 +88,7 @@ class Held[J: DurableJob[Any]]:
         """Return the rows of this job in another table, which older leases may not write."""
         if table.name not in self._fenced:
             identity = self._table.address(self.job)[1]
-            store, number = self.services.tables.store, self.job.lease_number
-            self._fenced[table.name] = FencedRows(store, table, identity, number)
+            self._fenced[table.name] = FencedRows(table, identity, self.job.lease_number)
         return self._fenced[table.name]
 
     @asynccontextmanager

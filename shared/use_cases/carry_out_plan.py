@@ -15,7 +15,6 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.steps.gate import environment_without_key, linked_environment
 from shared.steps.planning.compare_plan import hold_what_changed, leave_unapproved
-from shared.steps.planning.discovery_parts import forget_discovery
 from shared.steps.planning.dispatch import announce, dispatch, open_jobs, planned_work
 from shared.steps.planning.plan_environment import plan_now
 
@@ -43,7 +42,7 @@ async def compare(held: Held[EnvironmentJob]) -> EnvironmentJob:
     environment = await _as_planned(services, job)
     now = await plan_now(held, environment, is_limited=False)
     job = await hold_what_changed(held, environment, now)
-    await forget_discovery(services, job.id)
+    await held.rows(services.tables.discoveries).clear()
     goes = await planned_work(services, job)
     if job.awaiting and not goes and not await open_jobs(services, job):
         return await_approval(services, job)

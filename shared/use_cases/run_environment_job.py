@@ -12,7 +12,6 @@ from shared.jobs.held import Held
 from shared.jobs.kinds import ENVIRONMENT
 from shared.services import Services
 from shared.steps.gate import settings_of
-from shared.steps.planning.discovery_parts import forget_discovery
 from shared.steps.planning.make_plan import complete, network_findings
 from shared.steps.planning.plan_environment import environment_of, plan_now
 from shared.steps.planning.wait_for_migration import wait_for_migration
@@ -52,7 +51,7 @@ async def _discover(held: Held[EnvironmentJob]) -> EnvironmentJob:
 async def _complete_plan(held: Held[EnvironmentJob]) -> EnvironmentJob:
     """Fill in callers and the network, flow by flow, so that a used-up budget loses nothing."""
     services, job, plan = held.services, held.job, held.rows(held.services.tables.plans)
-    await forget_discovery(services, job.id)
+    await held.rows(services.tables.discoveries).clear()
     environment = await environment_of(services, job)
     items = []
     for item in await plan.all():

@@ -13,9 +13,9 @@ from tests.contract.test_store import store as store
 CALLER = Caller(kind="flow", address="a", label="flow A", resource="a")
 
 
-def rows(store: Store, number: int) -> FencedRows[CallerRecord]:
+def rows(store: Store, number: int | None) -> FencedRows[CallerRecord]:
     """Return the rows as a delivery with this lease has them."""
-    return FencedRows(store, Tables(store).callers, "job", number)
+    return FencedRows(Tables(store).callers, "job", number)
 
 
 def record(state: CallerState, identity: str = "a") -> CallerRecord:
@@ -59,6 +59,21 @@ async def test_many_rows_are_written_and_removed(store: Store) -> None:
     await held.delete(*many[:30], record(CallerState.FOUND, "gone"))
 
     assert await held.all() == many[30:]
+
+
+async def test_of_rows_that_jobs_share_the_last_to_take_them_is_the_newest(store: Store) -> None:
+    """Their leases count apart, so none of them has a number."""
+    older, newer = rows(store, None), rows(store, None)
+    await older.upsert(record(CallerState.FOUND))
+
+    await newer.clear()
+
+    with pytest.raises(LeaseLost):
+        await older.upsert(record(CallerState.WRITING))
+    await newer.upsert(record(CallerState.UPDATED))
+    assert await rows(store, None).all() == [record(CallerState.UPDATED)]
+    with pytest.raises(LeaseLost):
+        await newer.clear()
 
 
 async def test_rows_of_an_earlier_version_are_taken_under_the_fence(store: Store) -> None:

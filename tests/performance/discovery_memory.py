@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, Workflow
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
+from shared.jobs.fence import FencedRows
 from shared.steps.moving_callers.find_callers import find_callers
 from shared.steps.planning.discover_flows import discover
 from shared.steps.planning.make_plan import make_plan
@@ -61,8 +62,8 @@ async def _plan(held_back: int, texts: list[str]) -> int:
         environment_id=ENVIRONMENT.id,
         mode=RemediationMode.APPLY,
     )
-    found = await discover(services, ENVIRONMENT, job.id)
-    await find_callers(services, SEARCH)
+    found = await discover(services, ENVIRONMENT, FencedRows(services.tables.discoveries, job.id))
+    await find_callers(services, SEARCH, FencedRows(services.tables.searches, job.id))
     items, _ = await make_plan(services, job, found)
     return len(items)
 

@@ -40,7 +40,7 @@ ENVIRONMENT = Environment(
     policy=None,
 )
 
-SEARCH = SearchRequest(environment_job_id="job", environment=ENVIRONMENT, everywhere=(ENVIRONMENT,))
+SEARCH = SearchRequest(environment=ENVIRONMENT, everywhere=(ENVIRONMENT,))
 
 
 def id_of(number: int) -> str:

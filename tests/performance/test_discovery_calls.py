@@ -13,9 +13,11 @@ import pytest
 from local_cloud.tenant.core.faults import Fault, FaultKind
 from local_cloud.tenant.seed.environment import seed_flow
 from shared.domain.environment import Environment
+from shared.domain.plans.discovery import DiscoveredPart
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.errors import Unavailable
+from shared.jobs.fence import FencedRows
 from shared.services import Services
 from shared.steps.moving_callers.find_callers import SearchRequest, find_callers
 from shared.steps.planning.discover_flows import discover, still_to_move
@@ -90,16 +92,20 @@ def _services(platform: Adapters) -> Services:
     )
 
 
+def parts_of(services: Services) -> FencedRows[DiscoveredPart]:
+    """Return the rows of the job's discovery."""
+    return FencedRows(services.tables.discoveries, JOB.id)
+
+
 async def _plan(services: Services, environment: Environment) -> list[PlanItem]:
     """Do what an environment job does up to its plan."""
     assert not await still_to_move(services, environment.id)
-    found = await discover(services, environment, JOB.id)
+    found = await discover(services, environment, parts_of(services))
     request = SearchRequest(
-        environment_job_id=JOB.id,
         environment=environment,
         everywhere=await services.environments.list(),
     )
-    findings = await find_callers(services, request)
+    findings = await find_callers(services, request, FencedRows(services.tables.searches, JOB.id))
     assert findings == []
     items, _ = await make_plan(services, JOB, found)
     return items
@@ -148,11 +154,11 @@ async def test_a_discovery_killed_after_a_page_reads_only_the_pages_that_are_lef
     tenant = platform.world.tenant
     tenant.faults.add(Fault(route=PAGES, kind=FaultKind.DROP_BEFORE, skip=read, times=None))
     with pytest.raises(Unavailable):
-        await discover(services, environment, JOB.id)
+        await discover(services, environment, parts_of(services))
     tenant.faults.clear()
     tenant.calls.reset()
 
-    found = await discover(services, environment, JOB.id)
+    found = await discover(services, environment, parts_of(services))
 
     assert tenant.calls.routes[PAGES] == FLOWS // 500 - read
     assert tenant.calls.routes["flow_service.admin_microsoft_key_flows"] == 0
@@ -166,10 +172,10 @@ async def test_a_full_reconciliation_costs_a_call_for_each_page(platform: Adapte
     services = _services(platform)
     calls = platform.world.tenant.calls
     calls.reset()
-    found = await discover(services, environment, JOB.id)
+    found = await discover(services, environment, parts_of(services))
     assert (calls.routes[LISTS], found.findings) == (0, ())
 
-    reconciled = await discover(services, environment, JOB.id, reconcile=True)
+    reconciled = await discover(services, environment, parts_of(services), reconcile=True)
 
     size = platform.world.platform.assumptions.flow_page
     assert calls.routes[LISTS] == -(-len(platform.world.environment.flows) // size)

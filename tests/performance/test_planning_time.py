@@ -7,10 +7,10 @@ import pytest
 
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
+from shared.jobs.fence import FencedRows
 from shared.services import Services
 from shared.steps.moving_callers.find_callers import find_callers
 from shared.steps.planning.discover_flows import discover
-from shared.steps.planning.discovery_parts import forget_discovery
 from shared.steps.planning.make_plan import make_plan
 from tests.performance.large_environment import (
     ENVIRONMENT,
@@ -39,10 +39,11 @@ JOB = EnvironmentJob(
 
 async def plan(services: Services) -> list[PlanItem]:
     """Do what an environment job does up to its plan."""
-    found = await discover(services, ENVIRONMENT, JOB.id)
-    await find_callers(services, SEARCH)
+    parts = FencedRows(services.tables.discoveries, JOB.id)
+    found = await discover(services, ENVIRONMENT, parts)
+    await find_callers(services, SEARCH, FencedRows(services.tables.searches, JOB.id))
     items, _ = await make_plan(services, JOB, found)
-    await forget_discovery(services, JOB.id)  # or the next run would find all of it done
+    await parts.clear()  # or the next run would find all of it done
     return items
 
 

@@ -15,6 +15,7 @@ from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.relatives import above
 from shared.domain.jobs.run_archive import ArchiveState, RunArchive
 from shared.errors import Blocked, NotFound, Waiting
+from shared.jobs.fence import FencedRows
 from shared.reason import Reason
 from shared.rows import instant
 from shared.services import Services
@@ -42,11 +43,10 @@ async def search_callers(work: Work, deletion: Deletion) -> Deletion:
     if latest.searched and now < latest.searched + SEARCH_LASTS:
         return replace(deletion, searched=latest.searched, notes=latest.notes)
     request = SearchRequest(
-        environment_job_id=deletion.environment_id,
-        environment=work.environment,
-        everywhere=await services.environments.list(),
+        environment=work.environment, everywhere=await services.environments.list()
     )
-    notes = await find_callers(services, request)
+    rows = FencedRows(services.tables.searches, deletion.environment_id)
+    notes = await find_callers(services, request, rows)
     return replace(deletion, searched=now, notes=tuple(notes))
 
 

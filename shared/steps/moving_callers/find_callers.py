@@ -13,7 +13,8 @@ from shared.domain.callers.records import Place, SearchProgress, key_of
 from shared.domain.callers.search import Search
 from shared.domain.environment import Environment
 from shared.errors import Permanent, Transient
-from shared.ports import CallerKind, Condition
+from shared.jobs.fence import FencedRows
+from shared.ports import Condition
 from shared.rows import instant
 from shared.services import Services
 
@@ -27,27 +28,30 @@ SEARCH_LASTS = timedelta(days=1)
 class SearchRequest:
     """Where to look for callers, and for whom."""
 
-    environment_job_id: str
     #: The one whose flows are called.
     environment: Environment
     everywhere: Sequence[Environment]
 
 
-async def find_callers(services: Services, request: SearchRequest) -> list[str]:
+async def find_callers(
+    services: Services, request: SearchRequest, rows: FencedRows[SearchProgress]
+) -> list[str]:
     """Note every place that holds a trigger URL or a child flow's id, by what it holds.
 
+    Goes on with the `rows` of a search that did not come to its end.
     Returns what could not be searched, in words: a caller there would go unnoticed until the
     original is seen not to fall quiet. Raises `Transient`: called again, it goes on.
     """
-    table, job_id = services.tables.searches, request.environment_job_id
     findings: list[str] = []
+    begun = {progress.kind: progress for progress in await rows.all()}
     for kind in services.callers.values():
-        kept = await table.get(job_id, kind.kind)
-        progress = kept.item if kept else SearchProgress(environment_job_id=job_id, kind=kind.kind)
+        progress = begun.get(kind.kind) or SearchProgress(
+            environment_job_id=rows.partition, kind=kind.kind
+        )
         if not progress.is_done:
-            progress = await _search(services, request, kind, progress)
+            progress = await _search(services, request, progress, rows)
         findings += progress.findings
-    await table.clear(job_id)
+    await rows.clear()
     return findings
 
 
@@ -58,8 +62,12 @@ async def forget_stale_searches(services: Services) -> None:
 
 
 async def _search(
-    services: Services, request: SearchRequest, kind: CallerKind, progress: SearchProgress
+    services: Services,
+    request: SearchRequest,
+    progress: SearchProgress,
+    rows: FencedRows[SearchProgress],
 ) -> SearchProgress:
+    kind = services.callers[progress.kind]
     where = [request.environment] if kind.stays_home else request.everywhere
     search = Search(after=progress.after, refused=list(progress.refused))
     places: list[Place] = []
@@ -75,7 +83,7 @@ async def _search(
             findings=findings,
             noted=services.now,
         )
-        await services.tables.searches.upsert(now)
+        await rows.upsert(now)
         return now
 
     try:

@@ -31,6 +31,7 @@ from shared.domain.plans.discovery import (
     reported_in,
 )
 from shared.errors import NotFound, Refused, Unavailable
+from shared.jobs.fence import FencedRows
 from shared.ports import Page
 from shared.services import Services
 from shared.steps.gate import settings_of
@@ -61,18 +62,18 @@ async def still_to_move(services: Services, environment_id: str) -> list[Reporte
 async def discover(
     services: Services,
     environment: Environment,
-    job_id: str,
+    rows: FencedRows[DiscoveredPart],
     *,
     reconcile: bool = False,
     advanced: Callable[[], Awaitable[None]] | None = None,
 ) -> Discovery:
     """Return the flows that stay on Microsoft's key and the calls between all flows.
 
-    Goes on with what a discovery of the same job has kept. `reconcile`: compare every flow with
-    the flow service's list of all flows, which takes many calls of a small budget. `advanced` is
-    called whenever a page was kept.
+    Goes on with the `rows` that a discovery of the same job has kept. `reconcile`: compare every
+    flow with the flow service's list of all flows, which takes many calls of a small budget.
+    `advanced` is called whenever a page was kept.
     """
-    parts = DiscoveryParts(services, job_id, advanced)
+    parts = DiscoveryParts(services, rows, advanced)
     await parts.open()
     await _read_report(services, environment, parts)
     if environment.dataverse_url:

@@ -12,6 +12,7 @@ from shared.domain.plans.discovery import (
     position_of,
     whole_pages,
 )
+from shared.jobs.fence import FencedRows
 from shared.ports import Condition
 from shared.rows import instant
 from shared.services import Services
@@ -22,7 +23,7 @@ class DiscoveryParts:
     """What one environment job's discovery has read: in rows, and here as well."""
 
     services: Services
-    job_id: str
+    rows: FencedRows[DiscoveredPart]
     #: Called when a page is kept: the work has got further.
     advanced: Callable[[], Awaitable[None]] | None = None
     #: Whole pages only.
@@ -31,10 +32,9 @@ class DiscoveryParts:
 
     async def open(self) -> None:
         """See how far it got; what is too old to go on with is removed."""
-        table = self.services.tables.discoveries
-        found = await table.all(self.job_id)
+        found = await self.rows.all()
         if is_stale(found, self.services.now):
-            await table.clear(self.job_id)
+            await self.rows.clear()
             found = []
         self.parts = [part for source in Source for part in whole_pages(found, source)]
         self._positions = {source: position_of(found, source) for source in Source}
@@ -45,9 +45,12 @@ class DiscoveryParts:
 
     def part(self, source: Source) -> DiscoveredPart:
         """Return an empty row, to be filled."""
-        now = self.services.now
         return DiscoveredPart(
-            environment_job_id=self.job_id, source=source, number=0, read=now, ends_page=False
+            environment_job_id=self.rows.partition,
+            source=source,
+            number=0,
+            read=self.services.now,
+            ends_page=False,
         )
 
     async def keep(self, page: Sequence[DiscoveredPart], *, cursor: str = "") -> None:
@@ -55,7 +58,7 @@ class DiscoveryParts:
         source, first = page[0].source, self.at(page[0].source).number
         rows = [replace(part, number=first + place) for place, part in enumerate(page)]
         rows[-1] = replace(rows[-1], ends_page=True, cursor=cursor)
-        await self.services.tables.discoveries.upsert(*rows)
+        await self.rows.upsert(*rows)
         if self.advanced:
             await self.advanced()
         self.parts += rows
@@ -65,8 +68,7 @@ class DiscoveryParts:
 
     async def restart(self, source: Source) -> None:
         """Forget what was read of a source."""
-        where = [Condition("source", "eq", source)]
-        await self.services.tables.discoveries.clear(self.job_id, where=where)
+        await self.rows.clear(where=[Condition("source", "eq", source)])
         self.parts = [part for part in self.parts if part.source is not source]
         self._positions[source] = Position()
 
@@ -75,8 +77,3 @@ async def forget_stale_discoveries(services: Services) -> None:
     """Remove rows that no discovery would go on with: their job was cancelled, or is stuck."""
     where = [Condition("read", "lt", instant(services.now - LONGEST))]
     await services.tables.discoveries.clear(where=where)
-
-
-async def forget_discovery(services: Services, job_id: str) -> None:
-    """Remove the rows: the plan is made."""
-    await services.tables.discoveries.clear(job_id)

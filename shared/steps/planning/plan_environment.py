@@ -20,14 +20,14 @@ async def plan_now(
     # Once is enough: what an approval is compared with is the report and Dataverse.
     reconcile = job.reconcile and job.state is EnvironmentJobState.DISCOVERING
     found = await discover(
-        services, environment, job.id, reconcile=reconcile, advanced=held.advanced
+        services,
+        environment,
+        held.rows(services.tables.discoveries),
+        reconcile=reconcile,
+        advanced=held.advanced,
     )
-    request = SearchRequest(
-        environment_job_id=job.id,
-        environment=environment,
-        everywhere=await services.environments.list(),
-    )
-    not_searched = await find_callers(services, request)
+    request = SearchRequest(environment=environment, everywhere=await services.environments.list())
+    not_searched = await find_callers(services, request, held.rows(services.tables.searches))
     items, findings = await make_plan(services, job, found, is_limited=is_limited)
     return items, (*findings, *not_searched)
 

@@ -1,6 +1,6 @@
 """The search for callers: it goes on where a used-up budget stopped it."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,9 +9,13 @@ import pytest
 from shared.callers.app_setting import AppSettingCallers
 from shared.domain.assessment.facts import CanvasApp
 from shared.domain.callers.caller import Caller
+from shared.domain.callers.records import SearchProgress
 from shared.domain.callers.search import Search
-from shared.errors import Blocked, Refused, Throttled
+from shared.domain.environment import Environment
+from shared.errors import Blocked, LeaseLost, Refused, Throttled
+from shared.jobs.fence import FencedRows
 from shared.ports import Site
+from shared.services import Services
 from shared.steps.moving_callers.find_callers import SearchRequest, find_callers
 from shared.use_cases.sweep import sweep
 from tests.functional.stories.remediation_story import Story
@@ -51,6 +55,11 @@ class ScarceSettings:
         raise AssertionError(f"{site_id} was written")
 
 
+def rows(services: Services, number: int | None = 1) -> FencedRows[SearchProgress]:
+    """Return how far the search is, as the delivery with this lease has it."""
+    return FencedRows(services.tables.searches, "job", number)
+
+
 async def test_a_search_of_more_apps_than_the_budget_reads_ends() -> None:
     """Every app is read once, however often the search stops, and what is refused is told."""
     story = Story()
@@ -61,13 +70,13 @@ async def test_a_search_of_more_apps_than_the_budget_reads_ends() -> None:
     kind = AppSettingCallers(settings, story.twins.ports.secrets)
     services = replace(services, callers={kind.kind: kind})
     here = story.build.environment.described()
-    request = SearchRequest(environment_job_id="job", environment=here, everywhere=[here])
+    request = SearchRequest(environment=here, everywhere=[here])
 
     stops, findings = 0, None
     while findings is None:
         settings.left = BUDGET
         try:
-            findings = await find_callers(services, request)
+            findings = await find_callers(services, request, rows(services))
         except Throttled:
             stops += 1
 
@@ -77,6 +86,34 @@ async def test_a_search_of_more_apps_than_the_budget_reads_ends() -> None:
     assert len(found) == SITES - 1
     assert len(findings) == 1
     assert "app /sites/003 (AuthorizationFailed)" in findings[0]
+    assert await services.tables.searches.all("job") == []
+
+
+@pytest.mark.parametrize("numbers", [(1, 2), (None, None)])
+async def test_a_frozen_search_that_wakes_leaves_no_progress_behind(
+    numbers: tuple[int | None, int | None],
+) -> None:
+    """Or the next search of these callers would skip what is new there."""
+    story = Story()
+    services, here = story.services, story.build.environment.described()
+    request = SearchRequest(environment=here, everywhere=[here])
+    older, newer = (rows(services, number) for number in numbers)
+
+    class Freezes(AppSettingCallers):
+        """Goes on when another delivery has searched everything."""
+
+        async def find(
+            self, environments: Sequence[Environment], search: Search | None = None
+        ) -> AsyncIterator[Caller]:
+            await find_callers(services, request, newer)
+            async for caller in super().find(environments, search):
+                yield caller
+
+    kind = Freezes(story.twins.ports.app_settings, story.twins.ports.secrets)
+    frozen = replace(services, callers={kind.kind: kind})
+    with pytest.raises(LeaseLost):
+        await find_callers(frozen, request, older)
+
     assert await services.tables.searches.all("job") == []
 
 
@@ -105,10 +142,10 @@ async def test_the_sweep_removes_a_search_that_nobody_goes_on_with() -> None:
     kind = AppSettingCallers(settings, story.twins.ports.secrets)
     services = replace(story.services, callers={kind.kind: kind})
     here = story.build.environment.described()
-    request = SearchRequest(environment_job_id="job", environment=here, everywhere=[here])
+    request = SearchRequest(environment=here, everywhere=[here])
     settings.left = BUDGET
     with pytest.raises(Throttled):
-        await find_callers(services, request)
+        await find_callers(services, request, rows(services))
 
     await sweep(story.services, "day-1")
     young = await services.tables.searches.all("job")

@@ -8,13 +8,19 @@ import pytest
 
 from shared.domain.environment import Environment
 from shared.domain.flow import ReportedFlow, Workflow
-from shared.domain.plans.discovery import FLOWS_IN_A_ROW, LONGEST, Discovery, Source
+from shared.domain.plans.discovery import (
+    FLOWS_IN_A_ROW,
+    LONGEST,
+    DiscoveredPart,
+    Discovery,
+    Source,
+)
 from shared.domain.plans.remediation import RemediationMode
-from shared.errors import Refused, Throttled, Unavailable
+from shared.errors import LeaseLost, Refused, Throttled, Unavailable
+from shared.jobs.fence import FencedRows
 from shared.ports import Page
 from shared.services import Services
 from shared.steps.planning.discover_flows import discover
-from shared.steps.planning.discovery_parts import forget_discovery
 from shared.use_cases.sweep import sweep
 from tests.functional.stories.remediation_story import Story
 from tests.twins.crash import Killed, Moment, Plan
@@ -85,7 +91,19 @@ class Tenant:
 
     async def discover(self, services: Services, *, reconcile: bool = False) -> Discovery:
         """Discover, or go on."""
-        return await discover(services, await self.environment(), JOB, reconcile=reconcile)
+        return await discover(
+            services, await self.environment(), rows(services), reconcile=reconcile
+        )
+
+
+def rows(services: Services, number: int = 1) -> FencedRows[DiscoveredPart]:
+    """Return the rows of the job's discovery as the delivery with this lease has them."""
+    return FencedRows(services.tables.discoveries, JOB, number)
+
+
+async def forget(tenant: Tenant) -> None:
+    """Let the next discovery begin anew."""
+    await tenant.services.tables.discoveries.clear(JOB)
 
 
 @pytest.fixture
@@ -100,7 +118,7 @@ async def test_a_killed_discovery_reads_only_the_pages_that_are_left(
 ) -> None:
     """Killed while it asks for page N: the next process asks for N and what follows, once each."""
     whole = await tenant.discover(tenant.services)
-    await forget_discovery(tenant.services, JOB)
+    await forget(tenant)
 
     with pytest.raises(Killed):
         await tenant.discover(tenant.made(fails_at=page))
@@ -117,19 +135,34 @@ async def test_killed_between_any_two_calls_it_finds_the_same(tenant: Tenant) ->
     whole = await tenant.discover(tenant.services, reconcile=True)
     rows = await tenant.services.tables.discoveries.all(JOB)
     calls = Plan()
-    await forget_discovery(tenant.services, JOB)
+    await forget(tenant)
     await tenant.discover(services_of(tenant.twins.ports.under(calls)), reconcile=True)
     assert calls.calls > 2 * PAGES
 
     for at in range(1, calls.calls + 1):
         for moment in Moment:
-            await forget_discovery(tenant.services, JOB)
+            await forget(tenant)
             plan = Plan(at=at, moment=moment)
             with pytest.raises(Killed):
                 await tenant.discover(services_of(tenant.twins.ports.under(plan)), reconcile=True)
             resumed = await tenant.discover(tenant.services, reconcile=True)
             assert (resumed.held_back, resumed.findings) == (whole.held_back, whole.findings)
             assert await tenant.services.tables.discoveries.all(JOB) == rows
+
+
+async def test_a_frozen_discovery_that_wakes_leaves_no_part_behind(tenant: Tenant) -> None:
+    """Another delivery has made the plan meanwhile, and the next discovery begins with nothing."""
+    environment = await tenant.environment()
+
+    async def overtake() -> None:
+        newer = rows(tenant.services, 2)
+        await discover(tenant.services, environment, newer)
+        await newer.clear()
+
+    with pytest.raises(LeaseLost):
+        await discover(tenant.services, environment, rows(tenant.services, 1), advanced=overtake)
+
+    assert await tenant.services.tables.discoveries.all(JOB) == []
 
 
 async def test_a_used_up_budget_loses_nothing(tenant: Tenant) -> None:
@@ -161,7 +194,7 @@ async def test_killed_while_pages_are_dropped_it_still_finds_every_flow(tenant: 
     """Whatever is left of them is a beginning, from which the list goes on, or none."""
     whole = await tenant.discover(tenant.services)
     for at in range(1, 3 * PAGES):
-        await forget_discovery(tenant.services, JOB)
+        await forget(tenant)
         with pytest.raises(Killed):
             await tenant.discover(tenant.made(fails_at=PAGES))
         tenant.story.world.cursors_expired = True
@@ -214,7 +247,7 @@ async def test_a_sweep_in_the_middle_of_a_long_discovery_makes_no_hole_in_it(
 ) -> None:
     """Its first pages are a day old and go; whoever follows a kill reads them again."""
     whole = await tenant.discover(tenant.services)
-    await forget_discovery(tenant.services, JOB)
+    await forget(tenant)
     with pytest.raises(Killed):
         await tenant.discover(tenant.made(fails_at=4))
     table = tenant.services.tables.discoveries
