@@ -72,6 +72,11 @@ class Workflow:
     description: str
     etag: str
 
+    @property
+    def known(self) -> "KnownFlow":
+        """Return it without its definition."""
+        return KnownFlow(workflow_id=self.workflow_id.lower(), name=self.name, state=self.state)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownFlow:

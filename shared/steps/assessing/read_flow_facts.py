@@ -61,21 +61,17 @@ async def read_flows(services: Services, environment: Environment) -> ReadFlows:
         reports=_joined(everything, staying, known, alone),
         differences=(
             *unread.values(),
-            *differences({one.row.workflow_id: one.row for one in read}, told),
+            *differences({row.workflow_id: row for row, _ in read}, told),
         ),
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Read:
-    """A row of Dataverse, summed up."""
-
-    row: KnownFlow
-    facts: FlowFacts
+#: A row of Dataverse as it is compared, and summed up.
+type _Read = tuple[KnownFlow, FlowFacts]
 
 
 def _facts_of(read: list[_Read]) -> dict[str, FlowFacts]:
-    return {one.facts.workflow_id: one.facts for one in read}
+    return {facts.workflow_id: facts for _, facts in read}
 
 
 async def _rows(services: Services, environment: Environment) -> list[_Read] | NoAnswer:
@@ -85,13 +81,7 @@ async def _rows(services: Services, environment: Environment) -> list[_Read] | N
 
 
 async def _read_rows(services: Services, environment: Environment) -> list[_Read]:
-    return [
-        _Read(
-            row=KnownFlow(workflow_id=row.workflow_id.lower(), name=row.name, state=row.state),
-            facts=_of_row(row),
-        )
-        async for row in services.workflows.list(environment)
-    ]
+    return [(row.known, _of_row(row)) async for row in services.workflows.list(environment)]
 
 
 def _of_row(row: Workflow) -> FlowFacts:

@@ -13,11 +13,12 @@ from shared.domain.conversions.proposal import possible_edits, propose
 from shared.domain.definitions.comparison import definition_digest
 from shared.domain.definitions.flow_definition import (
     CHILD_REFERENCE,
+    FlowDefinition,
     parsed_or_problem,
 )
-from shared.domain.definitions.flow_summary import summarise
+from shared.domain.definitions.flow_summary import FlowSummary, summarise
 from shared.domain.environment import Environment
-from shared.domain.flow import FlowDetail, FlowState, KnownFlow, ReportedFlow, Workflow
+from shared.domain.flow import FlowDetail, FlowState, ReportedFlow, Workflow
 from shared.domain.jobs.refusals import DEFINITION_NOT_SHOWN
 from shared.domain.plans.discovery import (
     FLOWS_IN_A_ROW,
@@ -118,12 +119,9 @@ async def _read_workflows(
 async def _read_alone(services: Services, environment: Environment, parts: DiscoveryParts) -> None:
     """Read the reported flows that Dataverse does not have, a row for each."""
     known = known_in(parts.parts)
-    missing = [
-        (identity, flow)
-        for identity, flow in reported_in(parts.parts, Source.REPORT).items()
-        if identity not in known
-    ]
-    for identity, flow in missing[parts.at(Source.ALONE).number :]:
+    reported = reported_in(parts.parts, Source.REPORT)
+    missing = [flow for identity, flow in reported.items() if identity not in known]
+    for flow in missing[parts.at(Source.ALONE).number :]:
         try:
             detail = await services.flow_reports.get_flow(environment.id, flow.flow_name)
         except NotFound:
@@ -131,9 +129,9 @@ async def _read_alone(services: Services, environment: Environment, parts: Disco
         except Refused as err:
             if err.code != DEFINITION_NOT_SHOWN:
                 raise
-            held_back = (_not_shown(identity, flow),)
+            held_back = (_not_shown(flow),)
         else:
-            held_back = (_of_detail(identity, flow, detail),)
+            held_back = (_of_detail(flow, detail),)
         children = {one.workflow_id: one.definition.children for one in held_back if one.definition}
         part = replace(parts.part(Source.ALONE), held_back=held_back, children=children)
         await parts.keep([part])
@@ -180,35 +178,25 @@ def _part_of(
 ) -> DiscoveredPart:
     known, held_back, children = [], [], {}
     for row in flows:
-        identity = row.workflow_id.lower()
-        known.append(KnownFlow(workflow_id=identity, name=row.name, state=row.state))
-        runs_others = CHILD_REFERENCE in row.client_data
-        if identity not in reported and not runs_others:
-            continue  # most flows: one look at the text saves reading the definition
-        definition, problem = parsed_or_problem(row.client_data)
-        if definition and runs_others and (found := definition.children):
-            children[identity] = found
+        known.append(flow := row.known)
+        identity = flow.workflow_id
+        definition: FlowSummary | FlowDefinition | None
         if identity in reported:
-            held_back.append(
-                HeldBackFlow(
-                    workflow_id=identity,
-                    flow_name=reported[identity].flow_name,
-                    display_name=row.name,
-                    is_on=row.state is FlowState.ON,
-                    is_managed=row.is_managed,
-                    in_solution=reported[identity].workflow_id is not None,
-                    definition=summarise(definition) if definition else None,
-                    problem=problem,
-                    digest=definition_digest(row.client_data),
-                )
-            )
+            held_back.append(held := _shown(reported[identity], row, row.name))
+            definition = held.definition
+        elif CHILD_REFERENCE in row.client_data:
+            definition, _ = parsed_or_problem(row.client_data)
+        else:
+            continue  # most flows: one look at the text saves reading the definition
+        if definition and definition.children:
+            children[identity] = definition.children
     return replace(empty, known=tuple(known), held_back=tuple(held_back), children=children)
 
 
-def _not_shown(identity: str, flow: ReportedFlow) -> HeldBackFlow:
+def _not_shown(flow: ReportedFlow) -> HeldBackFlow:
     """Return a flow whose definition is kept from the app: it is in the plan, for a person."""
     return HeldBackFlow(
-        workflow_id=identity,
+        workflow_id=flow.identity,
         flow_name=flow.flow_name,
         display_name=flow.display_name,
         is_on=flow.state is FlowState.ON,
@@ -220,19 +208,22 @@ def _not_shown(identity: str, flow: ReportedFlow) -> HeldBackFlow:
     )
 
 
-def _of_detail(identity: str, flow: ReportedFlow, detail: FlowDetail) -> HeldBackFlow:
-    definition, problem = parsed_or_problem(detail.client_data)
-    in_solution = flow.workflow_id is not None
-    edits = possible_edits(definition, in_solution=in_solution) if definition else ()
-    return HeldBackFlow(
-        workflow_id=identity,
-        flow_name=detail.flow_name,
-        display_name=detail.display_name,
-        is_on=detail.state is FlowState.ON,
-        is_managed=detail.is_managed,
-        in_solution=in_solution,
+def _shown(flow: ReportedFlow, shown: Workflow | FlowDetail, title: str) -> HeldBackFlow:
+    definition, problem = parsed_or_problem(shown.client_data)
+    return replace(
+        _not_shown(flow),
+        display_name=title,
+        is_on=shown.state is FlowState.ON,
+        is_managed=shown.is_managed,
         definition=summarise(definition) if definition else None,
         problem=problem,
-        digest=definition_digest(detail.client_data),
-        proposal=propose(detail.client_data, edits) if edits else None,
+        digest=definition_digest(shown.client_data),
     )
+
+
+def _of_detail(flow: ReportedFlow, detail: FlowDetail) -> HeldBackFlow:
+    held = _shown(flow, detail, detail.display_name)
+    if held.definition is None:
+        return held
+    edits = possible_edits(held.definition, in_solution=held.in_solution)
+    return replace(held, proposal=propose(detail.client_data, edits) if edits else None)
