@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from functions.http_answers import Answer
-from shared.domain.jobs.deletion import DeletionState
+from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.run_archive import ArchiveState
 
 

@@ -10,13 +10,11 @@ from functions.finish_models import DeletionAnswer, RunArchiveAnswer, TicketWind
 from functions.http_answers import Answer
 from functions.http_requests import Id, Request, Text
 from shared.domain.identifiers import environment_identifier
-from shared.domain.jobs.job import JobState, Order, Pattern, RollbackStage
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import Order, Pattern, RollbackStage
 from shared.domain.jobs.remediation_states import RemediationState
-from shared.domain.plans.remediation import (
-    EnvironmentJobState,
-    Origin,
-    RemediationMode,
-)
+from shared.domain.plans.remediation import Origin, RemediationMode
 
 type EnvironmentId = Annotated[Id, AfterValidator(environment_identifier)]
 type Once[T] = Annotated[tuple[T, ...], AfterValidator(lambda items: tuple(dict.fromkeys(items)))]

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 
 from shared.domain.environment import Mode
 from shared.domain.jobs.durable import taken_over
+from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import moved
 from shared.domain.plans.approval import plan_version, unknown_flows
 from shared.domain.plans.plan_item import PlanItem
-from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState
+from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import Blocked, Conflict, NotFound
 from shared.jobs.kinds import ENVIRONMENT
 from shared.reason import Reason

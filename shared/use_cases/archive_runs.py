@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.run_archive import TICKET_WINDOW, ArchiveState, RunArchive
-from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState, RemediationMode
+from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.errors import Blocked, Conflict, Throttled
 from shared.reason import Reason
 from shared.rows import Kept

@@ -3,12 +3,9 @@
 from dataclasses import replace
 
 from shared.domain.environment import Environment
+from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import moved, postponed
-from shared.domain.plans.remediation import (
-    EnvironmentJob,
-    EnvironmentJobState,
-    RemediationMode,
-)
+from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.jobs.engine import UNTIL_WOKEN
 from shared.jobs.held import Held
 from shared.reason import Reason

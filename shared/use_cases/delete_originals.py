@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from shared.domain.jobs import deletion as rules
-from shared.domain.jobs.deletion import Deletion, DeletionState
+from shared.domain.jobs.deletion import Deletion
+from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.durable import taken_over
-from shared.domain.jobs.job import FlowJob, JobState
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.run_archive import ArchiveState, continued
 from shared.domain.jobs.transitions import postponed, told
 from shared.errors import Conflict, ProductError, Transient, Waiting

@@ -8,12 +8,12 @@ from shared.domain.environment import Mode
 from shared.domain.jobs.deletion import (
     Deletion,
     DeletionApproval,
-    DeletionState,
     earliest,
     ordered,
     retired_at,
     what_it_ends,
 )
+from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.job import FlowJob
 from shared.errors import Blocked, Conflict
 from shared.reason import Reason

@@ -3,9 +3,11 @@
 from datetime import timedelta
 
 from shared.circuits import open_circuits
-from shared.domain.jobs.job import FlowJob, JobState
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.relatives import located
-from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState
+from shared.domain.plans.remediation import EnvironmentJob
 from shared.jobs.kinds import ENVIRONMENT, FLOW
 from shared.notices import forget_settled, one_row, readable, tell
 from shared.ports import Condition

@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from shared.domain.environment import Environment
-from shared.domain.jobs.job import FlowJob, JobState, Order, Pattern
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob, Order, Pattern
 from shared.domain.jobs.relatives import located
 from shared.domain.jobs.transitions import moved
 from shared.errors import (

@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 from shared.domain.environment import Mode
+from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import moved
 from shared.domain.plans.remediation import (
     EnvironmentJob,
-    EnvironmentJobState,
     Remediation,
     RemediationMode,
     environment_job_id,

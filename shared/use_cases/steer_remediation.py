@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.job import FlowJob, Order
 from shared.domain.jobs.replay import Replay, replays_of, warning
 from shared.domain.jobs.transitions import moved, retried
-from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState
+from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import Blocked
 from shared.jobs.kinds import ENVIRONMENT, FLOW
 from shared.reason import Reason

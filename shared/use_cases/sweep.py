@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
-from shared.domain.jobs.job import FlowJob, JobState
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob
 from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import NotFound, ProductError

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.flow_states import JobState
 from tests.contract.tenant_world import (
     DAILY,
     ENVIRONMENT,

@@ -10,7 +10,7 @@ from typing import Any
 
 from shared.adapters.state.call_budget import BudgetLimit, CallBudget
 from shared.domain.environment import Mode
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.flow_states import JobState
 from shared.errors import Throttled
 from shared.services import Services
 from shared.settings import Settings

@@ -6,8 +6,9 @@ from datetime import timedelta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.domain.jobs.deletion import DeletionState
-from shared.domain.jobs.job import JobState, Pattern
+from shared.domain.jobs.deletion_states import DeletionState
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import Pattern
 from shared.services import Services
 from shared.use_cases import steer_remediation
 from shared.use_cases.delete_originals import delete_originals

@@ -7,7 +7,7 @@ from random import Random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.flow_states import JobState
 from shared.use_cases import steer_remediation
 from tests.functional.stories.two_environments import TwoEnvironments
 from tests.property.test_remediation_invariants import check, plans, settle, until_done

@@ -8,7 +8,6 @@ import pytest
 from shared.domain.jobs.deletion import (
     Deletion,
     DeletionApproval,
-    DeletionState,
     about_to_delete,
     begun,
     blocked,
@@ -19,8 +18,10 @@ from shared.domain.jobs.deletion import (
     retired_at,
     what_it_ends,
 )
+from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.durable import Change
-from shared.domain.jobs.job import FlowJob, JobState, Pattern
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.run_archive import ArchiveState, RunArchive, continued
 from shared.domain.jobs.transitions import postponed, stopped, told
 from shared.reason import Reason

@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.domain.jobs.job import FlowJob, JobState, Pattern
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.plans.progress import progress_of
-from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState, RemediationMode
+from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ENVIRONMENT_JOB = EnvironmentJob(

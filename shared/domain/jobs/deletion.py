@@ -9,10 +9,10 @@ Microsoft's key (contract §13.4), and the warning in the admin center stays.
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from shared.domain.jobs.deletion_states import DELETION_STATES, DeletionFacts
-from shared.domain.jobs.deletion_states import DeletionState as DeletionState
+from shared.domain.jobs.deletion_states import DELETION_STATES, DeletionFacts, DeletionState
 from shared.domain.jobs.durable import DurableJob
-from shared.domain.jobs.job import FlowJob, JobState
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.state_table import check_transition
 from shared.domain.jobs.transitions import moved
 from shared.reason import Reason

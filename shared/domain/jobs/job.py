@@ -7,8 +7,7 @@ from enum import StrEnum
 from shared.domain.conversions.conversion import Edit
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.jobs.durable import DurableJob
-from shared.domain.jobs.flow_states import FLOW_STATES, FlowFacts, Standing
-from shared.domain.jobs.flow_states import JobState as JobState  # for who works with jobs
+from shared.domain.jobs.flow_states import FLOW_STATES, FlowFacts, JobState, Standing
 
 
 class Pattern(StrEnum):

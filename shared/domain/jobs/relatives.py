@@ -5,7 +5,8 @@ Calls by URL may go round in a circle.
 
 from collections.abc import Callable, Mapping
 
-from shared.domain.jobs.job import FlowJob, JobState
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob
 from shared.reason import Reason
 
 

@@ -8,7 +8,8 @@ from shared.domain.conversions.proposal import possible_edits
 from shared.domain.definitions.flow_definition import DefinitionFormat
 from shared.domain.definitions.flow_summary import FlowSummary
 from shared.domain.definitions.trigger_kinds import TriggerCategory
-from shared.domain.jobs.job import FlowJob, JobState, Pattern, pattern_of
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob, Pattern, pattern_of
 from shared.domain.jobs.refusals import DEFINITION_NOT_SHOWN, instruction_for
 from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.discovery import NOT_SHOWN, HeldBackFlow

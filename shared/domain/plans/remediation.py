@@ -8,8 +8,11 @@ from enum import StrEnum
 from shared.domain.identifiers import is_identifier
 from shared.domain.identity import NAMESPACE
 from shared.domain.jobs.durable import DurableJob
-from shared.domain.jobs.environment_states import ENVIRONMENT_STATES, EnvironmentFacts
-from shared.domain.jobs.environment_states import EnvironmentJobState as EnvironmentJobState
+from shared.domain.jobs.environment_states import (
+    ENVIRONMENT_STATES,
+    EnvironmentFacts,
+    EnvironmentJobState,
+)
 from shared.domain.jobs.state_table import Actor
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from shared.domain.callers.edit import rewrite
 from shared.domain.definitions.comparison import definition_digest
 from shared.domain.flow import FlowState, Workflow, WorkflowChange, WorkflowDraft
-from shared.domain.jobs.job import FlowJob, JobState, Pattern
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.transitions import moved
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from shared.errors import (

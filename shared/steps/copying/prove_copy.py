@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from shared.domain.definitions.comparison import definition_digest
 from shared.domain.flow import FlowState
-from shared.domain.jobs.job import FlowJob, JobState, Pattern
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked, NotFound
 from shared.reason import Reason

@@ -8,7 +8,8 @@ from contextlib import suppress
 from dataclasses import replace
 
 from shared.domain.callers.records import CallerState
-from shared.domain.jobs.job import FlowJob, JobState, RollbackStage
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob, RollbackStage
 from shared.domain.jobs.relatives import located
 from shared.domain.jobs.transitions import moved
 from shared.errors import NotFound, Waiting

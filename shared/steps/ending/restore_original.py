@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from shared.domain.jobs.deletion import Deletion, cancelled
-from shared.domain.jobs.job import FlowJob, JobState
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked, NotFound, Waiting
 from shared.reason import Reason

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from shared.domain.definitions.comparison import definition_digest
-from shared.domain.jobs.job import FlowJob, JobState, Pattern
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.transitions import moved
 from shared.settings import OnDrift
 from shared.steps.copying.place_copy import place_copy

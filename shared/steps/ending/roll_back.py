@@ -8,7 +8,8 @@ from datetime import timedelta
 
 from shared.domain.callers.records import CallerState
 from shared.domain.flow import RUN_HISTORY, FlowState
-from shared.domain.jobs.job import FlowJob, JobState, Pattern, RollbackStage
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob, Pattern, RollbackStage
 from shared.domain.jobs.replay import replay_of, warning
 from shared.domain.jobs.transitions import moved, noted
 from shared.errors import Blocked, NotFound, Waiting

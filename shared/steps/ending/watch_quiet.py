@@ -8,7 +8,8 @@ from itertools import pairwise
 from shared.domain.callers.caller import flow_caller
 from shared.domain.callers.records import CallerRecord, CallerState, key_of
 from shared.domain.flow import RUN_HISTORY, Run
-from shared.domain.jobs.job import FlowJob, JobState, Pattern
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.relatives import in_the_way
 from shared.errors import Blocked, NotFound, Waiting
 from shared.jobs.engine import UNTIL_WOKEN

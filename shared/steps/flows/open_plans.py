@@ -4,8 +4,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from shared.domain.callers.caller import Caller
+from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.plan_item import PlanItem
-from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState, RemediationMode
+from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.errors import Waiting
 from shared.ports import Condition
 from shared.reason import Reason

@@ -8,7 +8,8 @@ from shared.domain.definitions.flow_definition import UnreadableDefinition, pars
 from shared.domain.definitions.flow_summary import FlowSummary, summarise
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.identity import job_id
-from shared.domain.jobs.job import FlowJob, JobState, pattern_of
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob, pattern_of
 from shared.errors import Blocked, NotFound
 from shared.reason import Reason
 from shared.steps.flows.original import Original

@@ -7,7 +7,8 @@ from datetime import timedelta
 from shared.domain.callers import edit as caller_edit
 from shared.domain.callers.caller import FILLED_IN, Caller, CallerValue
 from shared.domain.callers.records import CallerRecord, CallerState
-from shared.domain.jobs.job import FlowJob, JobState, Pattern
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.relatives import reference
 from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked, Conflict, NotFound

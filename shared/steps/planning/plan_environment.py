@@ -1,8 +1,9 @@
 """Plan an environment as it is now: what stays on Microsoft's key, who calls it, what to do."""
 
 from shared.domain.environment import Environment
+from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.plan_item import PlanItem
-from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState
+from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import Blocked, NotFound
 from shared.jobs.held import Held
 from shared.reason import Reason

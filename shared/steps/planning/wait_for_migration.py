@@ -8,12 +8,9 @@ from dataclasses import replace
 
 from shared.domain.environment import MIGRATION_LONGEST
 from shared.domain.flow import ReportedFlow
+from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import moved, postponed, stopped
-from shared.domain.plans.remediation import (
-    EnvironmentJob,
-    EnvironmentJobState,
-    RemediationMode,
-)
+from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.errors import Blocked
 from shared.jobs.held import Held
 from shared.reason import Reason

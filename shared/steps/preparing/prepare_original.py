@@ -10,7 +10,8 @@ from shared.domain.conversions.conversion import same_steps
 from shared.domain.conversions.proposal import convert
 from shared.domain.definitions.comparison import definition_digest, same_definition
 from shared.domain.flow import Workflow, WorkflowChange
-from shared.domain.jobs.job import FlowJob, JobState, Pattern
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked
 from shared.reason import Reason

@@ -20,7 +20,7 @@ from functions.remediation_models import (
     RemediationQuery,
 )
 from shared.domain.environment import Mode
-from shared.domain.jobs.deletion import DeletionState
+from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.remediation_states import RemediationState
 from shared.domain.plans.remediation import Origin, RemediationMode
 from tests.functional.app.test_triggers_host import ROUTES

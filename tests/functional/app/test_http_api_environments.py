@@ -8,7 +8,7 @@ import pytest
 from functions import environments_api, health_api, kill_switch_api, remediations_api
 from functions.http_requests import PRINCIPAL
 from shared.bootstrap import provide
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.flow_states import JobState
 from shared.errors import Unavailable
 from shared.ports import OutgoingMessage
 from shared.services import PARKED

@@ -9,9 +9,9 @@ from functions import decisions_api, remediations_api
 from functions.http_requests import PRINCIPAL
 from shared.bootstrap import provide
 from shared.domain.environment import Mode
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.transitions import stopped
-from shared.domain.plans.remediation import EnvironmentJobState
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from tests.functional.stories.app_calls import TRIGGERS, Reply, call
 from tests.functional.stories.remediation_story import Story

@@ -8,7 +8,7 @@ import pytest
 
 from functions import environment_jobs, flow_jobs, key_events, policy_events, timers
 from shared.bootstrap import provide
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
 from shared.services import ENVIRONMENT_JOBS, FLOW_JOBS, PARKED, POLICY_EVENTS
 from shared.use_cases.start_remediation import start_remediation

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.flow_states import JobState
 from shared.use_cases import steer_remediation
 from tests.functional.stories.two_environments import TwoEnvironments
 from tests.twins.invariants import stopped_too_early, watch

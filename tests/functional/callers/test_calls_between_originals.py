@@ -3,7 +3,7 @@
 import json
 from datetime import timedelta
 
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.flow_states import JobState
 from tests.functional.stories.remediation_story import Story
 from tests.functional.stories.watched_story import assert_nothing_lost, planned
 from tests.twins import definition_builder as define

@@ -7,7 +7,7 @@ import pytest
 
 from shared.domain.assessment.facts import CanvasApp
 from shared.domain.callers.caller import CallerValue
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.flow_states import JobState
 from shared.errors import Blocked
 from shared.use_cases.sweep import sweep
 from tests.functional.stories.remediation_story import Story

@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from shared.domain.jobs.job import FlowJob, JobState, RollbackStage
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob, RollbackStage
 from shared.services import Services
 from shared.use_cases import steer_remediation
 from shared.use_cases.run_flow_job import run_flow_job

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from shared.domain.callers.records import ResourceLease, key_of
 from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.remediation import RemediationMode
 from shared.use_cases import steer_remediation
 from tests.functional.stories.disturbance import disturb

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 from typer.testing import Result
 
 from shared.bootstrap import provide
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
 from shared.use_cases.start_remediation import start_remediation
 from tests.functional.cli.cli_app import CommandLine, served_app

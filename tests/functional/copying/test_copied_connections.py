@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from shared.domain.definitions.connection_reference import ConnectionReference
-from shared.domain.jobs.job import FlowJob, JobState
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob
 from shared.domain.plans.remediation import RemediationMode
 from tests.functional.stories.remediation_story import Story
 from tests.twins import definition_builder as define

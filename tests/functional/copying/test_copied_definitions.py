@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from shared.domain.flow import FlowState
-from shared.domain.jobs.job import FlowJob, JobState
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob
 from tests.functional.stories.remediation_story import Story
 from tests.twins.flow_service import turn_on
 from tests.twins.tenant import TwinFlow

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.remediation import RemediationMode
 from shared.domain.sharing import TEAMS, USERS, Principal, rights_of
 from tests.functional.copying.sharing_story import copy_of, solution_named, story_of_a_team

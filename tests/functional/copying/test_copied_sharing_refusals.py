@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.flow_states import JobState
 from shared.domain.sharing import rights_of
 from shared.use_cases import switch_writes
 from tests.functional.copying.sharing_story import copy_of, solution_named, story_of_a_team

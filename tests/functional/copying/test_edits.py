@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.flow_states import JobState
 from shared.settings import OnDrift
 from tests.functional.stories.remediation_story import Story, edit, planned
 from tests.twins import definition_builder as define

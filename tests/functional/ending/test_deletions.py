@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.jobs.deletion import DeletionState
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.deletion_states import DeletionState
+from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.run_archive import ArchiveState
 from shared.domain.plans.remediation import RemediationMode
 from shared.errors import Blocked, NotFound

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from shared.domain.flow import FlowState
-from shared.domain.jobs.deletion import Deletion, DeletionState
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.deletion import Deletion
+from shared.domain.jobs.deletion_states import DeletionState
+from shared.domain.jobs.flow_states import JobState
 from shared.use_cases.delete_originals import delete_originals
 from tests.functional.ending.deletion_story import (
     DAY,

@@ -4,8 +4,8 @@ from contextlib import suppress
 
 import pytest
 
-from shared.domain.jobs.deletion import DeletionState
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.deletion_states import DeletionState
+from shared.domain.jobs.flow_states import JobState
 from shared.errors import Conflict, Unavailable
 from shared.use_cases import steer_remediation
 from shared.use_cases.delete_originals import delete_originals

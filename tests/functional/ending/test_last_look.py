@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from shared.domain.jobs.job import JobState, RollbackStage
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import RollbackStage
 from shared.errors import Unavailable
 from shared.use_cases import steer_remediation
 from tests.functional.stories.remediation_story import Story

@@ -6,7 +6,7 @@ import pytest
 
 from functions import decisions_api
 from shared.bootstrap import provide
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.flow_states import JobState
 from shared.errors import Blocked
 from shared.use_cases import steer_remediation
 from tests.functional.cli.cli_app import served_app

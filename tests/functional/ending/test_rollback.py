@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.flow_states import JobState
 from shared.use_cases import steer_remediation
 from tests.functional.stories.remediation_story import Story
 from tests.twins.snapshot import differences, take_snapshot

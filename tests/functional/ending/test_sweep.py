@@ -8,9 +8,10 @@ import pytest
 
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, ReportedFlow, Workflow
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_states import JobState
 from shared.domain.keys.key import EnterprisePolicy, KeyVault
-from shared.domain.plans.remediation import EnvironmentJobState, RemediationMode
+from shared.domain.plans.remediation import RemediationMode
 from shared.errors import NotFound, ProductError, Refused, Throttled, Unavailable
 from shared.services import Services
 from shared.use_cases.sweep import sweep

@@ -6,15 +6,12 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.environment import Mode
-from shared.domain.jobs.deletion import DeletionState
-from shared.domain.jobs.job import JobState, Order
+from shared.domain.jobs.deletion_states import DeletionState
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import Order
 from shared.domain.plans.plan_item import PlannedAction
-from shared.domain.plans.remediation import (
-    EnvironmentJobState,
-    Origin,
-    Remediation,
-    RemediationMode,
-)
+from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
 from shared.errors import Conflict
 from shared.jobs.kinds import FLOW
 from shared.reason import Reason

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.flow_states import JobState
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
 from shared.domain.plans.plan_item import PlannedAction
 from shared.use_cases.change_environment import change_environment, waive_gap

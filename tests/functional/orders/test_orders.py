@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.jobs.job import JobState
-from shared.domain.plans.remediation import EnvironmentJobState
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_states import JobState
 from shared.errors import Blocked
 from shared.services import Services
 from shared.use_cases import steer_remediation

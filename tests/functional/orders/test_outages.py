@@ -10,13 +10,9 @@ from functions import health_api
 from shared.bootstrap import provide
 from shared.domain.environment import Environment, Mode
 from shared.domain.flow import FlowState
-from shared.domain.jobs.job import JobState
-from shared.domain.plans.remediation import (
-    EnvironmentJobState,
-    Origin,
-    Remediation,
-    RemediationMode,
-)
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
 from shared.errors import Unauthorized, Unavailable
 from shared.reason import Reason
 from shared.use_cases.start_remediation import order_remediation

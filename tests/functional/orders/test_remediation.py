@@ -1,8 +1,9 @@
 """Whole remediations on twins: what becomes of each kind of flow, and of those who call it."""
 
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.plan_item import PlannedAction
-from shared.domain.plans.remediation import EnvironmentJobState, RemediationMode
+from shared.domain.plans.remediation import RemediationMode
 from tests.functional.stories.remediation_story import Story
 from tests.twins import definition_builder as define
 

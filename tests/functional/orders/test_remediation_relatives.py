@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.flow_states import JobState
 from tests.functional.stories.remediation_story import Story, approve_shown
 from tests.twins import definition_builder as define
 from tests.twins.builder import Builder

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from shared.domain.jobs.job import JobState
-from shared.domain.plans.remediation import EnvironmentJobState, RemediationMode
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.plans.remediation import RemediationMode
 from shared.errors import Throttled
 from tests.functional.stories.remediation_story import Story, edit
 from tests.twins.ports import Ports

@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.plan_item import PlannedAction
-from shared.domain.plans.remediation import EnvironmentJobState, RemediationMode
+from shared.domain.plans.remediation import RemediationMode
 from tests.functional.stories.remediation_story import Story
 from tests.twins.tenant import TwinFlow
 

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.plan_item import PlannedAction
-from shared.domain.plans.remediation import EnvironmentJobState
 from shared.errors import Blocked
 from shared.use_cases.show_remediation import show_remediation
 from shared.use_cases.steer_remediation import cancel

@@ -4,7 +4,8 @@ import asyncio
 from contextlib import suppress
 from datetime import timedelta
 
-from shared.domain.plans.remediation import EnvironmentJob, EnvironmentJobState, RemediationMode
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.jobs.held import Held
 from shared.jobs.kinds import ENVIRONMENT
 from shared.settings import Settings

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.environment import Mode
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.plan_item import PlannedAction
-from shared.domain.plans.remediation import EnvironmentJobState
 from shared.errors import Blocked
 from tests.functional.preparing.prepare_story import PREPARE, asked, listed
 from tests.functional.stories.remediation_story import Story

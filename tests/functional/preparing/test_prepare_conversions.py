@@ -3,7 +3,8 @@
 from datetime import timedelta
 
 from shared.domain.conversions.conversion import Edit
-from shared.domain.jobs.job import JobState, Pattern
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import Pattern
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import RemediationMode
 from shared.steps.flows.write_definition import stands

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.environment import Mode
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.errors import Unavailable
 from shared.use_cases import steer_remediation

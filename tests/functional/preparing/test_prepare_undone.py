@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.flow_states import JobState
 from shared.use_cases import steer_remediation
 from tests.functional.preparing.prepare_story import PREPARE, input_flow
 from tests.functional.stories.remediation_story import Story

@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.jobs.job import FlowJob, JobState
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, Origin, Remediation, RemediationMode
 from shared.services import Services

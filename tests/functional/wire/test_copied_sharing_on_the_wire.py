@@ -7,7 +7,7 @@ import pytest
 
 from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.environments.flow import Role
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.flow_states import JobState
 from tests.contract.tenant_world import APP, BUTTON, MAKER, definition
 from tests.functional.wire.wire_seed import COLLEAGUE, ORDERS, TRAINEE, orders, tenant_seed
 from tests.functional.wire.wire_story import WireStory, retired, wire_story

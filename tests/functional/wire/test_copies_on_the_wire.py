@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.flow_states import JobState
 from tests.contract.tenant_world import APP, MAKER, bound, definition
 from tests.functional.copying.test_copied_definitions import ACTIONS, TRIGGER
 from tests.functional.wire.wire_seed import COLLEAGUE, ORDERS, orders, tenant_seed

@@ -19,9 +19,10 @@ from local_cloud.tenant.environments.environment import Environment
 from local_cloud.tenant.environments.flow import Flow, FlowState
 from local_cloud.tenant.flows.lifecycle import connection_name
 from shared.domain.definitions.connection_reference import embedded_in
-from shared.domain.jobs.job import FlowJob, JobState, Pattern
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
-from shared.domain.plans.remediation import EnvironmentJobState
 from tests.contract.tenant_world import APP, MAKER, POLICY_ID
 from tests.functional.wire.wire_seed import tenant_seed
 from tests.functional.wire.wire_story import WireStory, wire_story

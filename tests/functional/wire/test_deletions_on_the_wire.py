@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from local_cloud.tenant.environments.flow import FlowState
-from shared.domain.jobs.deletion import Deletion, DeletionState
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.deletion import Deletion
+from shared.domain.jobs.deletion_states import DeletionState
+from shared.domain.jobs.flow_states import JobState
 from shared.use_cases import steer_remediation
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.order_deletions import DeletionOrder, order_deletions

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import RemediationMode
 from shared.use_cases import steer_remediation

@@ -13,10 +13,10 @@ from local_cloud.tenant.core.faults import Fault, FaultKind
 from local_cloud.tenant.entra.directory import Directory
 from local_cloud.tenant.environments.flow import FlowState
 from local_cloud.tenant.flows.lifecycle import delete, turn_on
-from shared.domain.jobs.job import JobState
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.refusals import instruction_for
 from shared.domain.plans.plan_item import PlannedAction
-from shared.domain.plans.remediation import EnvironmentJobState
 from shared.use_cases.check_health import check_health
 from tests.contract.tenant_world import (
     APP,

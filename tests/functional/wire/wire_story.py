@@ -34,7 +34,8 @@ from shared.adapters.http import client as http_client
 from shared.adapters.system_clock import SystemClock
 from shared.bootstrap import build_services
 from shared.domain.environment import EnvironmentSettings, Mode
-from shared.domain.jobs.job import FlowJob, JobState
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.refusals import instruction_for
 from shared.domain.plans.remediation import EnvironmentJob, Origin, Remediation, RemediationMode
 from shared.services import Services
