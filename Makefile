@@ -13,9 +13,11 @@ FLOWS ?=
 HOLD ?=
 #: Arguments for pytest: two processes, or such as ARGS="-k traffic".
 ARGS ?= -n 2
+#: Commit whose size is counted.
+AT ?= HEAD
 
 .DELETE_ON_ERROR:
-.PHONY: demo up test check format wheels clean
+.PHONY: demo up test check format wheels size clean
 
 demo: $(DEMO)
 	$(BIN)/python -m local_cloud demo $(if $(FLOWS),--flows "$(FLOWS)") $(if $(HOLD),--hold "$(HOLD)")
@@ -61,6 +63,13 @@ $(BIN)/pip:
 	command -v git >/dev/null || missing="$$missing git"; \
 	[ -z "$$missing" ] || { echo "Missing. As root: apt-get install$$missing" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
+
+# Python files that are not empty, and their lines.
+size:
+	@set -f; for part in "shared functions cmkflow" local_cloud tests; do \
+	  git grep -c '' $(AT) -- $$(printf '%s/*.py ' $$part) | \
+	    awk -F: -v part="$$part" '{ lines += $$3 } END { print part ": " NR " files, " lines " lines" }'; \
+	done
 
 clean:
 	rm -rf var .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
