@@ -136,6 +136,7 @@ class Reason(StrEnum):
     WATCHED = "watched"
     RUNNING = "running"
     UNDER_WAY = "under_way"
+    OVERWRITTEN = "overwritten"
     REPLAY = "replay"
 
     # -- the delete of an original

@@ -5,7 +5,7 @@ compares before and after, and `resource` is the app: the lease that the step ho
 other jobs out.
 """
 
-import hashlib
+import json
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from shared.callers.search import Refusals, callers_in
 from shared.domain.callers.caller import Caller, CallerValue
 from shared.domain.callers.search import Search
+from shared.domain.callers.surroundings import digest
 from shared.domain.environment import Environment
 from shared.errors import Conflict, NotFound, Refused
 from shared.ports import AppSettings, Secrets, Site
@@ -88,23 +89,23 @@ class AppSettingCallers:
         refusals.tell()
 
     async def read(self, caller: Caller) -> CallerValue:
-        """Return the setting, with a digest as its ETag; raises `NotFound`."""
+        """Return the setting, with a digest of all settings as its ETag; raises `NotFound`."""
         site_id, name = _address(caller)
-        return _value(await self._settings.read(site_id), name)
+        return _value(await self._settings.read(site_id), site_id, name)
 
     async def write(self, caller: Caller, value: CallerValue) -> None:
-        """Replace one setting among all; raises `Conflict` if it or another one changed meanwhile.
+        """Replace one setting among all; raises `Conflict` if any of them changed meanwhile.
 
         A `Conflict` after the write means that another writer's dictionary may have been lost or
         won: reading again shows which.
         """
         site_id, name = _address(caller)
         before = await self._settings.read(site_id)
-        current = _value(before, name)
+        current = _value(before, site_id, name)
         if current.text == value.text:
             return
         if value.etag and value.etag != current.etag:
-            raise Conflict(f"The {caller.label} was changed")
+            raise Conflict(f"The settings around the {caller.label} were changed")
         wanted = {**before, name: value.text}
         await self._settings.write(site_id, wanted)
         if await self._settings.read(site_id) != wanted:
@@ -173,12 +174,14 @@ def _place(site: Site, name: str, reference: SecretReference | None) -> Caller:
     )
 
 
-def _value(settings: dict[str, str], name: str) -> CallerValue:
+def _value(settings: dict[str, str], site_id: str, name: str) -> CallerValue:
     try:
         text = settings[name]
     except KeyError:
         raise NotFound(f"There is no setting {name} any more") from None
-    return CallerValue(text=text, etag=hashlib.sha256(text.encode()).hexdigest())
+    addresses = {one: f"{site_id}|{one}" for one in settings}
+    around = {addresses[one]: digest(addresses[one], value) for one, value in settings.items()}
+    return CallerValue(text=text, etag=digest(json.dumps(around, sort_keys=True)), around=around)
 
 
 def _address(caller: Caller) -> tuple[str, str]:

@@ -63,7 +63,7 @@ class KeyVaultSecretCallers:
     async def read(self, caller: Caller) -> CallerValue:
         """Return the current version; raises `NotFound`."""
         secret = await self._secrets.read(*_place(caller))
-        return CallerValue(text=secret.value, etag=secret.version)
+        return CallerValue(text=secret.value, etag=secret.version, around={})
 
     async def write(self, caller: Caller, value: CallerValue) -> None:
         """Add a version if the current one is still `value.etag`; raises `Conflict`."""

@@ -1,5 +1,6 @@
 """A caller: a place that holds an original's trigger URL or id."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 #: Why a person has to change a caller that builds the URL: `Caller.manual`.
@@ -37,6 +38,9 @@ class CallerValue:
     text: str
     #: Changes with every write; empty where the platform offers none.
     etag: str = ""
+    #: A digest of every value that a write replaces with this one, by address; None: none, or an
+    #: ETag of the platform refuses who has read older ones.
+    around: Mapping[str, str] | None = None
 
     def __repr__(self) -> str:
         """Leave the text out: it may hold a secret."""

@@ -36,6 +36,7 @@ __all__ = [
     "mentions_in",
     "merge",
     "rewrite",
+    "text_around",
     "to_json",
     "undo",
 ]
@@ -115,6 +116,11 @@ def holds(
     """Say whether any of these trigger URL ids or child-flow ids still stands in the text."""
     wanted = {MentionKind.TRIGGER_URL: urls, MentionKind.CHILD_FLOW: flow_ids}
     return any(mention.id in wanted[mention.kind] for mention in mentions_in(text, is_json=is_json))
+
+
+def text_around(text: str, *, is_json: bool) -> list[str]:
+    """Return what stands before, between and after the mentions: no change of ours touches it."""
+    return _around(text, mentions_in(text, is_json=is_json))
 
 
 def rewrite(

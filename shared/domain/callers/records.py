@@ -1,7 +1,8 @@
 """Small rows beside the jobs: callers and what was changed there, places, leases, switches."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -40,13 +41,16 @@ class CallerIntent:
 
     job_id: str
     caller_id: str
-    #: Which delivery meant to make it, and its place among the intents for this caller.
+    #: Which delivery meant to make it, and its place among the intents of the job.
     lease_number: int
     sequence: int
     #: Edits as JSON, with each signature replaced by its SHA-256 (caller_edit.py).
     edits: str
     #: No earlier change stood there any more.
     is_first: bool
+    #: What stood around it where no ETag guards it, as far as this delivery had not noted it yet:
+    #: digests by address, empty for what is gone (surroundings.py).
+    around: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:

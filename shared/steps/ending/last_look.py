@@ -14,6 +14,7 @@ from shared.domain.jobs.relatives import located
 from shared.domain.jobs.transitions import moved
 from shared.errors import NotFound, Waiting
 from shared.reason import Reason
+from shared.steps.ending.overwritten import tell_overwritten
 from shared.steps.flows.original import read_original
 from shared.steps.gate import permit_write
 from shared.steps.moving_callers.note_callers import holds_copy
@@ -55,6 +56,7 @@ async def settle(work: Work) -> bool:
         await work.check_lease()
         with suppress(NotFound):
             await work.services.flow_access.remove_operator(environment_id, flow_name)
+    await tell_overwritten(work)
     await work.save(replace(work.job, settles_at=None))
     return True
 

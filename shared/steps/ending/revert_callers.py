@@ -1,6 +1,5 @@
 """Put callers back: exactly what was changed at each of them, and nothing else."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from shared.domain.callers import edit as caller_edit
@@ -31,7 +30,7 @@ async def revert_callers(work: Work) -> list[CallerRecord]:
             if signatures is None:
                 await require_free(work, record.caller.resource)
                 signatures = await original_signatures(work) if work.job.has_trigger_url else {}
-            await _revert(work, record, log.edits(record), signatures)
+            await _revert(work, log, record, signatures)
             await work.held.advanced()
     return changed
 
@@ -51,12 +50,10 @@ async def check_manual_callers(work: Work) -> None:
 
 
 async def _revert(
-    work: Work,
-    record: CallerRecord,
-    edits: Sequence[caller_edit.ChangedPlace],
-    signatures: dict[str, str],
+    work: Work, log: UndoLog, record: CallerRecord, signatures: dict[str, str]
 ) -> None:
     await _check_not_copied(work, record)
+    edits = log.edits(record)
     kind = work.services.callers[record.caller.kind]
     async with hold_resource(work, record.caller.resource) as resource:
         for _ in range(TRIES):
@@ -74,6 +71,8 @@ async def _revert(
                     code=Reason.CALLER,
                 ) from err
             await permit_caller(work, record.caller)
+            if value.around is not None:
+                await log.append(record, value)
             await resource.permit()
             try:
                 await kind.write(record.caller, CallerValue(text=text, etag=value.etag))

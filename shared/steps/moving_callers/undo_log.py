@@ -1,11 +1,13 @@
 """What was to be changed at each caller, noted before it was changed: a log that undoes it."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 from shared.domain.callers import edit as caller_edit
-from shared.domain.callers.records import CallerIntent, CallerRecord
+from shared.domain.callers.caller import CallerValue
+from shared.domain.callers.records import NO_EDITS, CallerIntent, CallerRecord
+from shared.domain.callers.surroundings import Surroundings, changes, outside
 from shared.jobs.fence import FencedRows
 from shared.steps.work import Work
 
@@ -18,6 +20,8 @@ class UndoLog:
         self._work = work
         self._rows = rows
         self._intents: dict[str, list[CallerIntent]] = defaultdict(list)
+        #: What this delivery has noted, by resource.
+        self._noted: dict[str, Mapping[str, str]] = {}
 
     @classmethod
     async def open(cls, work: Work) -> Self:
@@ -32,22 +36,46 @@ class UndoLog:
         """Return all that was changed at a caller, or may have been, and still stands."""
         edits = caller_edit.from_json(record.edits)
         for intent in self._intents[record.id]:
+            if intent.edits == NO_EDITS:
+                continue
             before = () if intent.is_first else edits
             edits = caller_edit.merge(before, caller_edit.from_json(intent.edits))
         return edits
 
+    def surroundings(self, records: Sequence[CallerRecord]) -> Surroundings:
+        """Return what each delivery noted around these callers, which are of one resource."""
+        noted = [intent for record in records for intent in self._intents[record.id]]
+        return Surroundings.of(noted)
+
     async def append(
-        self, record: CallerRecord, edits: Sequence[caller_edit.ChangedPlace], *, is_first: bool
+        self,
+        record: CallerRecord,
+        value: CallerValue,
+        edits: Sequence[caller_edit.ChangedPlace] = (),
+        *,
+        is_first: bool = False,
     ) -> None:
-        """Note a change before it is made; `is_first`: no earlier one stands there any more."""
-        intents = self._intents[record.id]
+        """Note a change of `value` before it is made, or by no edits one that is undone.
+
+        `is_first`: no earlier one stands there any more.
+        """
         intent = CallerIntent(
             job_id=record.job_id,
             caller_id=record.id,
             lease_number=self._work.job.lease_number,
-            sequence=len(intents),
+            sequence=sum(map(len, self._intents.values())),
             edits=caller_edit.to_json(edits),
             is_first=is_first,
+            around=self._news(record, value),
         )
         await self._rows.upsert(intent)
-        intents.append(intent)
+        self._intents[record.id].append(intent)
+
+    def _news(self, record: CallerRecord, value: CallerValue) -> dict[str, str]:
+        if value.around is None:
+            return {}
+        resource = record.caller.resource
+        news = changes(self._noted.get(resource, {}), value.around)
+        self._noted[resource] = value.around
+        is_json = self._work.services.callers[record.caller.kind].is_json
+        return {**news, record.id: outside(record.id, value.text, is_json=is_json)}

@@ -138,7 +138,7 @@ async def update_one(
             await work.permit_write()
             if await why_by_hand(work.services, job, record.caller):
                 return await _keep(work, record, CallerState.MANUAL)
-            await log.append(record, rewritten.edits, is_first=not has_copy)
+            await log.append(record, value, rewritten.edits, is_first=not has_copy)
             record = await _keep(work, record, CallerState.WRITING)
             await resource.permit()
             try:

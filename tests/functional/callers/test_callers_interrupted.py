@@ -70,3 +70,18 @@ async def test_two_writers_of_one_setting_do_not_both_win() -> None:
 
     with pytest.raises(Conflict):
         await kind.write(caller, CallerValue(text="second", etag=value.etag))
+
+
+async def test_a_setting_is_not_written_if_another_one_has_changed_since_it_was_read() -> None:
+    """What is noted of all of them before the write is what the write replaces."""
+    world = World()
+    builder = Builder(world)
+    site = builder.app_setting_caller(builder.http_flow("Original"))
+    kind = kinds_on(twins_of(world).ports)["app_setting"]
+    [caller] = [caller async for caller in kind.find([])]
+    value = await kind.read(caller)
+    site.settings["TIMEOUT"] = "30"
+
+    with pytest.raises(Conflict):
+        await kind.write(caller, CallerValue(text="new", etag=value.etag))
+    assert site.restarts == 0

@@ -1,0 +1,75 @@
+"""What a frozen delivery wrote over where no ETag refuses it: people are told of it.
+
+What is known by an intent is put back by the job whose intent it is. Other values are kept nowhere.
+"""
+
+from collections import defaultdict
+
+from shared.domain.callers.records import CallerRecord
+from shared.domain.callers.surroundings import outside
+from shared.domain.jobs.transitions import noted
+from shared.errors import NotFound
+from shared.notices import tell
+from shared.reason import Reason
+from shared.steps.moving_callers.note_callers import holds_copy, holds_original
+from shared.steps.moving_callers.undo_log import UndoLog
+from shared.steps.work import Work
+
+
+async def tell_overwritten(work: Work) -> None:
+    """Tell what reads as a delivery that did not end had read it, and not as a later one did."""
+    log = await UndoLog.open(work)
+    resources: dict[str, list[CallerRecord]] = defaultdict(list)
+    for record in await work.callers.all():
+        resources[record.caller.resource].append(record)
+    found = [
+        place for records in resources.values() for place in await _put_back(work, log, records)
+    ]
+    if not found:
+        return
+    cause = (
+        "A delivery that had been frozen wrote older values than were there before, seen at"
+        f" {work.services.now:%Y-%m-%d %H:%M} UTC: {', '.join(found)}."
+    )
+    await tell(
+        work.services, Reason.OVERWRITTEN, work.services.tables.jobs.name_of(work.job), cause
+    )
+    await work.save(noted(work.job, cause))
+
+
+async def _put_back(work: Work, log: UndoLog, records: list[CallerRecord]) -> list[str]:
+    """Return where something that no job of ours puts back was written over, for people."""
+    surroundings = log.surroundings(records)
+    if len(surroundings.noted) < 2:
+        return []  # nobody was overtaken here
+    *_, last = surroundings.noted
+    now: dict[str, str] = {}
+    for record in records:
+        kind = work.services.callers[record.caller.kind]
+        try:
+            value = await kind.read(record.caller)
+        except NotFound:
+            continue
+        now |= value.around or {}
+        if record.id in last:
+            now[record.id] = outside(record.id, value.text, is_json=kind.is_json)
+    labels = {record.id: record.caller.label for record in records}
+    # Who is gone was not made so by a write of ours.
+    found = surroundings.put_back(now) - (labels.keys() - now.keys())
+    if found - labels.keys():
+        found -= await _minded(work, records[0].caller.resource)
+    return sorted(labels.get(place, place) for place in found)
+
+
+async def _minded(work: Work, resource: str) -> set[str]:
+    """Return the callers that are as their job left them, or that it looks at before it ends."""
+    services, minded = work.services, set[str]()
+    jobs = {job.id: job for job in await services.tables.jobs.all()}
+    for record in await services.tables.callers.all():
+        job, caller = jobs.get(record.job_id), record.caller
+        if job is None or caller.resource != resource:
+            continue
+        is_astray = holds_copy if job.has_original_back else holds_original
+        if not job.is_finished or not await is_astray(services, job, caller):
+            minded.add(caller.address)
+    return minded

@@ -1,0 +1,190 @@
+"""A delivery frozen before a write without an ETag wakes: what it wrote over is told of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.jobs.flow_states import JobState
+from shared.jobs.kinds import FLOW
+from shared.reason import Reason
+from shared.use_cases import steer_remediation
+from tests.functional.stories.remediation_story import Story
+from tests.twins.driver import Driver
+from tests.twins.pause import Pause
+from tests.twins.snapshot import differences, take_snapshot
+
+MINUTE = timedelta(minutes=1)
+
+
+class AsleepError(Exception):
+    """The process is frozen."""
+
+
+@dataclass(slots=True, kw_only=True)
+class PauseBefore(Pause):
+    """Freezes the process before the call of this name and number."""
+
+    call: str
+    number: int
+
+    def enter(self, name: str) -> int:
+        """Count a call."""
+        self.number -= name == self.call
+        if self.number == 0 and self.at is None:
+            self.at = self.calls + 1
+        return Pause.enter(self, name)
+
+
+def make_story(build: Callable[[Story], object]) -> Story:
+    """Return a tenant whose callers are quiet after an hour."""
+    story = Story(settings=Story().settings.model_copy(update={"quiet_period": 60 * MINUTE}))
+    build(story)
+    story.build.link()
+    story.build.share_connections()
+    return story
+
+
+async def freeze(story: Story, call: str, number: int = 1) -> None:
+    """Remediate until the process is frozen before this call, for nine minutes."""
+    pause = PauseBefore(call=call, number=number, sleeps=9 * MINUTE, clock=story.world.clock)
+    story.driver = Driver(twins=story.twins, make=story.make, plan=pause)
+
+    def look() -> None:
+        if pause.is_asleep:
+            raise AsleepError
+
+    await story.opt_in()
+    await story.order()
+    story.driver.meanwhile = look
+    with pytest.raises(AsleepError):
+        await story.approve()
+    story.driver.meanwhile = list
+
+
+async def roll_back(story: Story, *flow_ids: str) -> None:
+    """Order it, and let the frozen delivery wake and all come to its end."""
+    await steer_remediation.roll_back(story.services, story.remediation.id, flow_ids)
+    await story.run(timedelta(days=30))
+
+
+def told(story: Story) -> list[str]:
+    """Return what people were told was overwritten."""
+    return [one.cause for one in story.twins.notices.told if one.code == Reason.OVERWRITTEN]
+
+
+async def test_settings_that_a_person_changed_meanwhile_are_told_of() -> None:
+    """One setting is changed, one is added and one is taken away while the delivery sleeps."""
+    story = make_story(lambda s: s.build.app_setting_caller(s.build.http_flow("Orders")))
+    [site] = story.world.sites.values()
+    site.settings |= {"TIMEOUT": "5", "OLD": "1", "SAME": "x"}
+    before = take_snapshot(story.world)
+    await freeze(story, "AppSettingsTwin.write")
+
+    site.settings = {**site.settings, "TIMEOUT": "30", "NEW": "top-secret"}
+    del site.settings["OLD"]
+    await roll_back(story)
+
+    job = await story.job("Orders")
+    assert job.state is JobState.ROLLED_BACK
+    assert differences(before, story.world) == []
+    assert site.settings["TIMEOUT"] == "5"
+    [cause] = told(story)
+    assert {f"{site.id}|{name}" in cause for name in ("TIMEOUT", "NEW", "OLD")} == {True}
+    assert not any(f"|{name}" in cause for name in ("SAME", "FLOW_URL"))
+    assert cause in job.notes
+    assert not any("top-secret" in str(row.columns) for row in story.twins.store.rows.values())
+
+
+async def test_they_are_told_of_without_a_rollback_too() -> None:
+    """The job goes on by itself; when nothing is under way any more it looks."""
+    story = make_story(lambda s: s.build.app_setting_caller(s.build.http_flow("Orders")))
+    [site] = story.world.sites.values()
+    site.settings["TIMEOUT"] = "5"
+    await freeze(story, "AppSettingsTwin.write")
+
+    site.settings = {**site.settings, "TIMEOUT": "30"}
+    await story.run(timedelta(days=30))
+
+    assert (await story.job("Orders")).state is JobState.RETIRED
+    [cause] = told(story)
+    assert f"{site.id}|TIMEOUT" in cause
+
+
+async def test_what_nobody_changed_meanwhile_is_not_told_of() -> None:
+    """The URLs in app and secret are put back; what a person changes afterwards is theirs."""
+
+    def build(story: Story) -> None:
+        flow = story.build.http_flow("Orders")
+        story.build.app_setting_caller(flow)
+        story.build.app_setting_caller(flow, setting="ALSO")
+        story.build.secret_caller(flow)
+
+    for call, number in (
+        ("AppSettingsTwin.write", 1),
+        ("AppSettingsTwin.write", 2),
+        ("SecretsTwin.write", 1),
+    ):
+        story = make_story(build)
+        [site] = story.world.sites.values()
+        before = take_snapshot(story.world)
+        await freeze(story, call, number)
+
+        await steer_remediation.roll_back(story.services, story.remediation.id)
+        await story.run(12 * MINUTE)  # it has woken
+        assert differences(before, story.world) != []
+        site.settings = {**site.settings, "TIMEOUT": "30"}
+        await story.run(timedelta(days=30))
+
+        assert (await story.job("Orders")).state is JobState.ROLLED_BACK
+        assert site.settings.pop("TIMEOUT") == "30"
+        assert differences(before, story.world) == []
+        assert told(story) == []
+
+
+async def test_a_secret_of_which_a_person_changed_the_rest_is_told_of() -> None:
+    """Its URL is put back; the password beside it is the one of the version before."""
+    story = make_story(lambda s: s.build.secret_caller(s.build.http_flow("Orders")))
+    [secret] = story.world.secrets.values()
+    url = secret.value
+    secret.versions = [("v1", f"password=old;url={url}")]
+    story.world.traffic.systems.clear()  # this one reads a URL only
+    await freeze(story, "SecretsTwin.write")
+
+    secret.versions.append(("v2", f"password=new;url={url}"))
+    await roll_back(story)
+
+    assert (await story.job("Orders")).state is JobState.ROLLED_BACK
+    assert secret.value == f"password=old;url={url}"
+    [cause] = told(story)
+    assert "secret flow-url" in cause
+    assert "password" not in cause
+
+
+async def test_another_jobs_setting_is_put_back_by_that_job() -> None:
+    """Both are of one app, and the sleeper of one job writes the settings of both."""
+
+    def build(story: Story) -> None:
+        story.build.app_setting_caller(story.build.http_flow("Orders"))
+        story.build.app_setting_caller(story.build.http_flow("Bills"), setting="BILLS_URL")
+
+    story = make_story(build)
+    [site] = story.world.sites.values()
+    await freeze(story, "AppSettingsTwin.write")
+    await story.run(5 * MINUTE)
+    moved = dict(site.settings)
+    await story.run(15 * MINUTE)
+    assert site.settings != moved
+    for job in (await story.jobs()).values():
+        await FLOW.wake(story.services, (job.environment_id, job.id))
+    await story.run(timedelta(0))  # each looks, and one of them at what is the other's
+    assert site.settings != moved
+    await story.run(timedelta(days=30))
+
+    assert site.settings == moved
+    assert {job.state for job in (await story.jobs()).values()} == {JobState.RETIRED}
+    assert story.world.traffic.lost == []
+    story.world.traffic.beat(story.world)
+    assert story.world.traffic.lost == []
+    assert told(story) == []

@@ -1,0 +1,64 @@
+"""What a delivery that was overtaken has put back, by the digests that each one noted."""
+
+from collections.abc import Mapping
+
+from shared.domain.callers.records import CallerIntent
+from shared.domain.callers.surroundings import Surroundings, changes, digest, outside
+
+URL = (
+    "https://prod-01.westeurope.logic.azure.com:443/workflows/{}/triggers/manual/paths/invoke"
+    "?api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig={}"
+)
+
+
+def intent(lease: int, sequence: int, around: Mapping[str, str]) -> CallerIntent:
+    """Return an intent of one delivery."""
+    return CallerIntent(
+        job_id="job",
+        caller_id=f"caller-{sequence}",
+        lease_number=lease,
+        sequence=sequence,
+        edits="[]",
+        is_first=False,
+        around=around,
+    )
+
+
+def test_what_reads_as_before_the_later_delivery_was_put_back() -> None:
+    """Changed, added and taken away; not what somebody has changed once more."""
+    first = {"changed": "1", "gone": "1", "again": "1", "same": "1"}
+    later = {"changed": "2", "added": "2", "again": "2", "same": "1"}
+    noted = Surroundings.of([intent(2, 0, later), intent(1, 0, first)])
+
+    assert noted.put_back({**first, "again": "3"}) == {"changed", "gone", "added"}
+    assert noted.put_back(later) == set()
+
+
+def test_what_a_delivery_did_not_note_again_is_as_it_noted_it() -> None:
+    """Intents hold changes only, in the order of the job and not of its callers."""
+    first = {"one": "1", "two": "1"}
+    then = {"one": "2"}
+    news = changes(first, then)
+    overtaken = [intent(1, 7, news), intent(1, 3, first)]
+    noted = Surroundings.of([*overtaken, intent(2, 8, {"one": "3", "two": "1"})])
+
+    assert news == {"one": "2", "two": ""}
+    assert noted.put_back({"one": "2"}) == {"one", "two"}
+
+
+def test_nothing_is_known_of_a_delivery_that_nobody_overtook() -> None:
+    """Nor of rows from before anything was noted."""
+    assert Surroundings.of([intent(1, 0, {"one": "1"})]).put_back({"one": "2"}) == set()
+    assert Surroundings.of([intent(1, 0, {}), intent(2, 1, {})]).put_back({"one": "2"}) == set()
+
+
+def test_a_text_without_its_urls_is_the_same_wherever_they_lead() -> None:
+    """What stands beside them is not; and no two places have one digest."""
+    original, copy = URL.format("a" * 32, "abc"), URL.format("b" * 32, "def")
+
+    def of(text: str) -> str:
+        return outside("place", text, is_json=False)
+
+    assert of(f"pw=1;{original};") == of(f"pw=1;{copy};")
+    assert of(f"pw=1;{original};") != of(f"pw=2;{original};")
+    assert digest("one", "value") != digest("two", "value")
