@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     #: How long one delivery may hold a job's row, and a caller's resource.
     job_lease: Duration = timedelta(minutes=2)
     caller_lease: Duration = timedelta(seconds=90)
+    #: How long after its lease a delivery that did not end may still change something: the
+    #: `functionTimeout` of host.json, and how long a write may be under way.
+    settles_after: Duration = timedelta(minutes=12)
     #: A row overdue by this much gets its message again.
     overdue_after: Duration = timedelta(minutes=1)
     #: What to do with an original that was edited after it was copied: `block` or `copy_again`.

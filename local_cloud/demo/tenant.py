@@ -123,6 +123,7 @@ def app_settings() -> dict[str, str]:
         "CMK_BACKOFF_FIRST": "PT1S",
         "CMK_JOB_LEASE": "PT20S",
         "CMK_CALLER_LEASE": "PT20S",
+        "CMK_SETTLES_AFTER": "PT10S",  # a process that is killed here is dead, not frozen
         "CMK_OVERDUE_AFTER": "PT3S",
         "CMK_POLL_SCHEDULE": "*/2 * * * * *",
         "CMK_SWEEP_SCHEDULE": "0 0 2 * * *",

@@ -127,7 +127,7 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
     async def claim(self, services: Services, kept: Kept[J]) -> Held[J]:
         """Take the row for one delivery; raises `Conflict` if somebody was faster."""
         until = services.now + services.settings.job_lease
-        job = taken_over(kept.item)
+        job = taken_over(kept.item, settles_after=services.settings.settles_after)
         job = replace(job, lease_until=until, woken=False, crashes=job.crashes + 1)
         return Held(self, services, await self.table(services.tables).replace(kept, job))
 
@@ -149,7 +149,8 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
             if new is None:
                 return None
             new = replace(new, attempt=new.attempt + 1)
-            return taken_over(new) if takes_over else new
+            bound = services.settings.settles_after
+            return taken_over(new, settles_after=bound) if takes_over else new
 
         kept = await self.table(services.tables).change(*place, change)
         if kept is None:

@@ -151,7 +151,7 @@ async def _approve_one(services: Services, plan: _Plan, approval: Approval) -> E
         awaiting=0,
         attempt=plan.job.attempt + 1,
     )
-    job = taken_over(job)
+    job = taken_over(job, settles_after=services.settings.settles_after)
     await services.tables.environment_jobs.replace(plan.kept, job)
     await ENVIRONMENT.send(services, job)
     return job

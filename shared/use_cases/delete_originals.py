@@ -199,7 +199,9 @@ class _Turn:
         """Say in the job that its original is deleted, and see whether it left the list."""
         services, deletion, job = self._services, self.deletion, kept.item
         # With the lease of a look that died after the delete.
-        tells = taken_over(_told(job, deletion)) if job.lease_until else _told(job, deletion)
+        tells = _told(job, deletion)
+        if job.lease_until:
+            tells = taken_over(tells, settles_after=services.settings.settles_after)
         if tells != job and rules.retired_at(job) == deletion.retired_at:
             await services.tables.jobs.replace(kept, tells)
         is_listed, until = await self._listed.has(job), deletion.restorable_until

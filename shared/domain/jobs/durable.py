@@ -8,8 +8,6 @@ from typing import Any, ClassVar
 
 from shared.domain.jobs.state_table import StateFacts
 
-#: How long the host lets a function run: `functionTimeout` in host.json.
-LONGEST_DELIVERY = timedelta(minutes=10)
 #: How long a write whose answer was not heard may still come about. No source says [SIM].
 UNDER_WAY = timedelta(minutes=2)
 #: A row keeps this many of its latest changes.
@@ -87,14 +85,15 @@ class DurableJob[S: StrEnum]:
         return self.settles_at is not None and self.settles_at > now
 
 
-def taken_over[J: DurableJob[Any]](job: J) -> J:
+def taken_over[J: DurableJob[Any]](job: J, *, settles_after: timedelta) -> J:
     """Return the row held by nobody: whoever held it may not write it any more.
 
     If nobody gave it back, its last delivery may be frozen: it was alive before its lease ended,
-    and the host ends it in time; a write of it may come about later still.
+    and the host ends it in time; a write of it may come about later still. Nothing more comes of
+    it `settles_after` its lease.
     """
     if job.lease_until is not None:
-        job = unsettled(job, job.lease_until + LONGEST_DELIVERY + UNDER_WAY)
+        job = unsettled(job, job.lease_until + settles_after)
     return replace(job, lease_number=job.lease_number + 1, lease_until=None)
 
 
