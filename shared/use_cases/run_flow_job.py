@@ -48,8 +48,10 @@ async def _after_proof(work: Work) -> FlowJob:
 
 
 async def _undo(work: Work) -> FlowJob:
-    has_copy = work.job.pattern.has_copy
-    return await (roll_back.roll_back(work) if has_copy else prepare_original.undo(work))
+    if work.job.pattern.has_copy:
+        return await roll_back.roll_back(work)
+    await settle(work)  # an original that reads as it was may still be converted
+    return await prepare_original.undo(work)
 
 
 async def _after_watch(work: Work) -> FlowJob:

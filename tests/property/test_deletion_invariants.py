@@ -15,7 +15,8 @@ from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.order_deletions import DeletionOrder, order_deletions
 from shared.use_cases.resend_overdue import resend_overdue
 from tests.functional.stories.remediation_story import Story
-from tests.property.test_paused_deliveries import moments, run_until_asleep, sleeps
+from tests.property.interrupted import run_until_struck
+from tests.property.test_paused_deliveries import moments, sleeps
 from tests.property.test_remediation_invariants import (
     approve,
     check,
@@ -130,7 +131,7 @@ def test_a_delete_that_is_paused_deletes_nothing_unfit(
         identity = await delete_under(story, pause)
         if undo is not None:
             if not pause.has_struck:
-                await run_until_asleep(story, 6)
+                await run_until_struck(story, timedelta(days=6))
             await story.run(timedelta(minutes=undo))
             await steer_remediation.roll_back(story.services, identity)
         await settle(story)

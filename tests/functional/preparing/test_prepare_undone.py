@@ -1,11 +1,17 @@
 """Preparations for a key that are rolled back or cancelled."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+import pytest
+
 from shared.domain.jobs.flow_states import JobState
+from shared.services import Services
 from shared.use_cases import steer_remediation
 from tests.functional.preparing.prepare_story import PREPARE, input_flow
 from tests.functional.stories.remediation_story import Story
+from tests.twins.driver import Driver
+from tests.twins.pause import Pause
 from tests.twins.snapshot import differences, take_snapshot
 
 HOUR = timedelta(hours=1)
@@ -26,6 +32,39 @@ async def test_a_rollback_writes_the_definition_back() -> None:
     assert job.state is JobState.ROLLED_BACK, job.history
     assert "stays in the solution" in job.history[-1].text
     assert differences(before, story.world) == []
+
+
+@pytest.mark.parametrize("undo", [steer_remediation.roll_back, steer_remediation.cancel])
+async def test_a_conversion_that_is_frozen_is_waited_for(
+    undo: Callable[[Services, str], Awaitable[object]],
+) -> None:
+    """It wakes after the order, and finds the definition that it had read."""
+    story = Story()
+    story.build.admin_list_flow("Admin")
+    before = take_snapshot(story.world)
+    pause = _BeforeUpdate(sleeps=timedelta(minutes=9), clock=story.world.clock)
+    story.driver = Driver(twins=story.twins, make=story.make, plan=pause)
+    await story.opt_in()
+    named = [flow.workflow_id for flow in story.world.flows()]
+    await story.order(PREPARE, *named)
+    await story.approve(run=timedelta(minutes=1))
+    assert pause.is_asleep
+
+    await undo(story.services, story.remediation.id)
+    await story.run(HOUR)
+
+    assert not pause.is_asleep
+    assert (await story.job("Admin")).state is JobState.ROLLED_BACK
+    assert differences(before, story.world) == []
+
+
+class _BeforeUpdate(Pause):
+    """Freezes the process before it writes a definition."""
+
+    def enter(self, name: str) -> int:
+        if name == "WorkflowsTwin.update" and self.at is None:
+            self.at = self.calls + 1
+        return Pause.enter(self, name)
 
 
 async def test_a_rollback_of_adding_to_a_solution_says_that_it_stays() -> None:

@@ -1,0 +1,90 @@
+"""Run as a program: pauses and kills remediations throughout, and prints how often that went wrong.
+
+    python -m tests.property.count_interruptions copying --every 100
+
+strikes every pattern at each 100th call, before and after it; the sleep and the time of the order
+differ from call to call, and are the same in each run. Every call takes hours.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+from concurrent.futures import ProcessPoolExecutor
+from datetime import timedelta
+from functools import partial
+from itertools import count
+from random import Random
+
+from shared.use_cases import steer_remediation
+from tests.property.interrupted import (
+    MINUTE,
+    PREPARED,
+    Interrupted,
+    Order,
+    Strike,
+    copied,
+    prepared,
+)
+from tests.property.test_remediation_invariants import INGREDIENTS
+from tests.twins.crash import Moment
+
+ORDERS: dict[str, Order | None] = {
+    "nothing else": None,
+    "rolled back": steer_remediation.roll_back,
+    "cancelled": steer_remediation.cancel,
+    "retried": steer_remediation.retry,
+}
+STRIKES = [*(("paused", order) for order in ORDERS), ("killed", "rolled back")]
+PATTERNS = {"copying": sorted(INGREDIENTS), "preparing": sorted(PREPARED)}
+
+
+def build(pattern: str, strike: Strike) -> Interrupted:
+    """Return the remediation of one pattern, which is copied or prepared."""
+    return prepared(pattern, strike) if pattern in PREPARED else copied([pattern], strike)
+
+
+def count_one(pattern: str, order: str, *, every: int, kills: bool) -> tuple[int, list[str]]:
+    """Strike one pattern at each `every`th call; returns how often, and what went wrong."""
+    logging.disable()
+    struck, wrong = 0, []
+    for at in count(1, every):
+        missed = 0
+        for moment in Moment:
+            random = Random(at)  # noqa: S311 -- repeatable
+            minutes = random.randint(1, 9)
+            sleep = None if kills else timedelta(minutes=minutes, seconds=30)
+            after = random.randint(0, minutes) * MINUTE
+            strike = Strike(at=at, moment=moment, sleep=sleep)
+            try:
+                was_struck = asyncio.run(build(pattern, strike).play(ORDERS[order], after=after))
+            except AssertionError as err:
+                wrong.append(f"{pattern}, {order}, {after} after {strike}: {err}")
+                was_struck = True
+            struck += was_struck
+            missed += not was_struck
+        if missed == len(Moment):
+            return struck, wrong
+    raise AssertionError("unreachable")
+
+
+def main() -> None:
+    """Count, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=PATTERNS)
+    parser.add_argument("--every", type=int, default=100, metavar="CALLS")
+    given = parser.parse_args()
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        print("| What was done | Times | Violations |\n|---|---|---|")
+        for how, order in STRIKES:
+            play = partial(count_one, order=order, every=given.every, kills=how == "killed")
+            counts = list(pool.map(play, PATTERNS[given.what]))
+            wrong = [one for _, found in counts for one in found]
+            times = sum(struck for struck, _ in counts)
+            print(f"| {how} while {given.what}, {order} | {times:,} | {len(wrong)} |", flush=True)
+            for one in wrong:
+                print(one)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Remediations of which one process is paused, or killed, at one call; and what holds after it.
+
+A paused process is the third thing beside those that are killed and repeated: another delivery goes
+on in its place, and then it goes on as well, with what it had read before.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+
+from shared.domain.environment import Mode
+from shared.domain.jobs.flow_states import JobState
+from shared.services import Services
+from shared.use_cases import steer_remediation
+from tests.functional.preparing.prepare_story import PREPARE, input_flow
+from tests.functional.stories.remediation_story import Story
+from tests.property.test_remediation_invariants import (
+    approve,
+    check,
+    make_story,
+    settle,
+    until_done,
+)
+from tests.twins.crash import Moment, Plan
+from tests.twins.driver import Driver
+from tests.twins.pause import Pause
+from tests.twins.snapshot import Snapshot, differences, take_snapshot
+from tests.twins.tenant import TwinFlow
+from tests.twins.world import World
+
+MINUTE = timedelta(minutes=1)
+
+type Order = Callable[[Services, str], Awaitable[object]]
+
+
+def _v1_flows(story: Story, *names: str) -> list[TwinFlow]:
+    for name in names:
+        story.build.power_apps_v1_flow(name)
+    return []
+
+
+#: What is prepared for a key; each adds flows and returns those that are named to be converted.
+PREPARED: dict[str, Callable[[Story], list[TwinFlow]]] = {
+    "added": lambda story: _v1_flows(story, "App"),
+    "added together": lambda story: _v1_flows(story, "A", "B", "C"),
+    "action": lambda story: [story.build.admin_list_flow("Admin")],
+    "trigger": lambda story: [input_flow(story)],
+    "both": lambda story: [input_flow(story), story.build.admin_list_flow("Admin")],
+}
+
+
+class StruckError(Exception):
+    """The process is frozen, or dead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strike:
+    """What happens to the first process: at which call, counted from 1, and for how long."""
+
+    at: int
+    moment: Moment
+    #: None: it is killed.
+    sleep: timedelta | None
+
+    def plan(self, world: World) -> Plan:
+        """Return the plan that does it."""
+        if self.sleep is None:
+            return Plan(at=self.at, moment=self.moment)
+        return Pause(at=self.at, moment=self.moment, sleeps=self.sleep, clock=world.clock)
+
+
+@dataclass(slots=True)
+class Interrupted:
+    """A remediation: what it begins with, where and how soon it ends if nobody stops it."""
+
+    story: Story
+    start: Callable[[], Awaitable[object]]
+    done: JobState
+    lasts: timedelta
+    before: Snapshot = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.before = take_snapshot(self.story.world)
+
+    async def play(self, order: Order | None = None, *, after: timedelta = timedelta(0)) -> bool:
+        """Remediate to the end; `order` is given so long after the strike. Says if there was one.
+
+        Raises `AssertionError` if anything is not as it has to be.
+        """
+        story = self.story
+        await story.opt_in()
+        await until_done(story, self.start)
+        await approve(story)
+        if not story.driver.plan.has_struck:
+            await run_until_struck(story, self.lasts)
+        has_struck = story.driver.plan.has_struck
+        if order:
+            await story.run(after)
+            await order(story.services, story.remediation.id)
+        await settle(story)
+        check(story)
+        await self._ended_well(order)
+        return has_struck
+
+    async def _ended_well(self, order: Order | None) -> None:
+        jobs = (await self.story.jobs()).values()
+        states, told = {job.state for job in jobs}, [(job.state, job.reason) for job in jobs]
+        if order in {None, steer_remediation.retry}:
+            assert states == {self.done}, told
+            assert self.story.world.traffic.handled_twice == []
+        elif order is not steer_remediation.cancel or self.done not in states:
+            assert states <= {JobState.ROLLED_BACK, JobState.CANCELLED}, told
+            assert differences(self.before, self.story.world) == []
+
+
+def copied(ingredients: list[str], strike: Strike, *, seed: int = 7) -> Interrupted:
+    """Build a tenant of the ingredients, whose flows are copied."""
+    story = make_story(ingredients, seed, Plan(), 0.0)
+    return Interrupted(_under(story, strike), story.order, JobState.RETIRED, timedelta(days=10))
+
+
+def prepared(name: str, strike: Strike, *, seed: int = 7) -> Interrupted:
+    """Build a tenant whose flows are prepared for a key."""
+    story = Story(mode=Mode.APPROVE, world=World(seed=seed))
+    named = [flow.workflow_id for flow in PREPARED[name](story)]
+    start = partial(story.order, PREPARE, *named)
+    return Interrupted(_under(story, strike), start, JobState.PREPARED, timedelta(hours=1))
+
+
+def _under(story: Story, strike: Strike) -> Story:
+    story.driver = Driver(twins=story.twins, make=story.make, plan=strike.plan(story.world))
+    return story
+
+
+async def run_until_struck(story: Story, time: timedelta) -> None:
+    """Let time pass until the process is struck."""
+
+    def look() -> None:
+        if story.driver.plan.has_struck:
+            raise StruckError
+
+    story.driver.meanwhile, meanwhile = look, story.driver.meanwhile
+    with suppress(StruckError):
+        await story.run(time)
+    story.driver.meanwhile = meanwhile
