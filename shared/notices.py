@@ -17,8 +17,9 @@ from shared.reason import Reason
 from shared.rows import Kept
 from shared.services import Services
 
-#: What timers meet is told again after this long, if it is still so.
+#: What is not the row's own reason is shown for this long, and told again if it is still so.
 _REPEATED = timedelta(days=1)
+_NOT_ITS_OWN = {Reason.UNREADABLE_ROW, Reason.ROW_SKIPPED, Reason.OUTAGE, Reason.OVERWRITTEN}
 _SOURCE = Path(__file__).parent
 
 
@@ -39,7 +40,7 @@ async def forget_settled(services: Services) -> None:
     notices = services.tables.notices
     async for kept in readable(services, notices.scan("notice")):
         row = await services.tables.store.get(*kept.item.row)
-        if kept.item.code in {Reason.UNREADABLE_ROW, Reason.ROW_SKIPPED, Reason.OUTAGE}:
+        if kept.item.code in _NOT_ITS_OWN:
             lasts = row is not None and services.now - kept.item.at < _REPEATED
         else:
             lasts = row is not None and row.columns.get("code") == kept.item.code

@@ -10,6 +10,7 @@ from shared.domain.jobs.flow_states import JobState
 from shared.jobs.kinds import FLOW
 from shared.reason import Reason
 from shared.use_cases import steer_remediation
+from shared.use_cases.check_health import check_health
 from tests.functional.stories.remediation_story import Story
 from tests.twins.driver import Driver
 from tests.twins.pause import Pause
@@ -105,8 +106,11 @@ async def test_they_are_told_of_without_a_rollback_too() -> None:
     await freeze(story, "AppSettingsTwin.write")
 
     site.settings = {**site.settings, "TIMEOUT": "30"}
+    await story.run(timedelta(hours=12))
+    assert (await check_health(story.services)).notices == {Reason.OVERWRITTEN: 1}
     await story.run(timedelta(days=30))
 
+    assert (await check_health(story.services)).notices == {}
     assert (await story.job("Orders")).state is JobState.RETIRED
     [cause] = told(story)
     assert f"{site.id}|TIMEOUT" in cause
