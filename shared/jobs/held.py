@@ -57,7 +57,10 @@ class Held[J: DurableJob[Any]]:
         What came meanwhile is kept: an order, a wake-up, a new remediation. Raises `LeaseLost` if
         another delivery, or an order, has taken the row over.
         """
-        return await self._write(lambda: replace(job, crashes=0), self._leased)
+        # Also what a renewal has brought since `job` was read.
+        return await self._write(
+            lambda: self._kind.with_what_came(replace(job, crashes=0), self.job), self._leased
+        )
 
     async def advanced(self) -> None:
         """Note that the step has got further, where deliveries before this one have died."""

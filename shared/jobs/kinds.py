@@ -11,9 +11,10 @@ from shared.services import ENVIRONMENT_JOBS, FLOW_JOBS
 
 def _with_orders(job: FlowJob, fresh: FlowJob) -> FlowJob:
     """Keep an order that is not carried out yet, and the remediation that has taken the job up."""
+    is_given_up = fresh.is_rolling_back and job.is_done
     return replace(
         job,
-        requested=None if job.is_undone else fresh.requested,
+        requested=None if job.is_undone or is_given_up else fresh.requested,
         may_replay=fresh.may_replay,
         remediation_id=fresh.remediation_id,
         environment_job_id=fresh.environment_job_id,

@@ -32,9 +32,9 @@ async def restore(work: Work) -> FlowJob | None:
         return None
     until = kept.item.restorable_until
     if until and until <= services.now:
-        await work.save(replace(job, requested=None, rollback_stage=None))
         text = f"Not rolled back: since {until:%Y-%m-%d} the original cannot be restored."
-        return moved(work.job, JobState.RETIRED, f"{text} The copy works on.", now=services.now)
+        job = replace(job, rollback_stage=None)
+        return moved(job, JobState.RETIRED, f"{text} The copy works on.", now=services.now)
     if not job.in_solution:
         await work.permit_write()
         try:

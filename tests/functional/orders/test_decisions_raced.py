@@ -128,6 +128,30 @@ async def test_an_order_in_mid_step_keeps_what_it_accepts() -> None:
     assert (job.requested, job.may_replay) == (Order.ROLL_BACK, True)
 
 
+async def test_an_order_before_a_renewal_outlives_what_the_step_had_read() -> None:
+    """A lease is renewed while a step works, which then saves what it made of an older row."""
+    story = Story()
+    story.build.http_flow("Orders")
+    story.build.link()
+    await planned(story)
+    await story.approve(run=NOW)
+    await story.until("Orders", JobState.COPIED)
+    kept = await story.services.tables.jobs.get(
+        story.build.environment.id, (await story.job("Orders")).id
+    )
+    assert kept is not None
+    held = await FLOW.claim(story.services, kept)
+    read = held.job
+
+    await roll_back(story.services, story.remediation.id, replay=True)
+    await held.renew()
+    await held.save(replace(read, signature_hash="read"))
+
+    job = await story.job("Orders")
+    assert (job.requested, job.may_replay) == (Order.ROLL_BACK, True)
+    assert job.signature_hash == "read"
+
+
 async def test_an_approved_plan_waits_while_the_environment_is_off_its_policy() -> None:
     """No flow counts as moved because nothing is listed; linked again, the plan is carried out."""
     story = Story()
