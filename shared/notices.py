@@ -19,7 +19,13 @@ from shared.services import Services
 
 #: What is not the row's own reason is shown for this long, and told again if it is still so.
 _REPEATED = timedelta(days=1)
-_NOT_ITS_OWN = {Reason.UNREADABLE_ROW, Reason.ROW_SKIPPED, Reason.OUTAGE, Reason.OVERWRITTEN}
+_NOT_ITS_OWN = {
+    Reason.UNREADABLE_ROW,
+    Reason.ROW_SKIPPED,
+    Reason.OUTAGE,
+    Reason.OVERWRITTEN,
+    Reason.STRAY_COPY,
+}
 _SOURCE = Path(__file__).parent
 
 

@@ -158,5 +158,6 @@ class Reason(StrEnum):
     TRANSIENT = "transient", "Look at the flow in the portal, then retry."
     DEFECT = "defect", "Report it with this reason; retry when the app is mended."
     OUTAGE = "outage"
+    STRAY_COPY = "stray_copy"
     UNREADABLE_ROW = "unreadable_row"
     ROW_SKIPPED = "row_skipped"

@@ -140,6 +140,11 @@ class Permission:
     principal_type: str = ""
 
     @property
+    def is_co_owner(self) -> bool:
+        """Say whether its principal may edit the flow, as its owner may."""
+        return self.role in {"Owner", "CanEdit"}
+
+    @property
     def is_group(self) -> bool:
         """Say whether it is the permission of an Entra group."""
         return self.principal_type.lower() == "group"

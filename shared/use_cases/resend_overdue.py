@@ -15,6 +15,7 @@ from shared.reason import EndedBy, Reason
 from shared.rows import instant
 from shared.services import Services
 from shared.steps.planning.dispatch import open_jobs
+from shared.use_cases.settle_ended import return_loans
 from shared.use_cases.start_remediation import complete_starts
 
 #: From then on people are told. The jobs go on waiting.
@@ -43,6 +44,7 @@ async def resend_overdue(services: Services) -> int:
         async with one_row(services, environment_jobs.name_of(late_job.item)):
             await ENVIRONMENT.wake(services, environment_jobs.address(late_job.item))
             count += 1
+    await return_loans(services)
     return count + await complete_starts(services) + await _wake_settled(services)
 
 

@@ -28,6 +28,7 @@ from shared.steps.moving_callers.find_callers import forget_stale_searches
 from shared.steps.moving_callers.note_callers import waits_for_a_person
 from shared.steps.planning.discovery_parts import forget_stale_discoveries
 from shared.use_cases.react_to_key_event import verify_policy
+from shared.use_cases.settle_ended import turn_off_strays
 from shared.use_cases.start_remediation import start_remediation
 from shared.use_cases.steer_remediation import retry_job
 
@@ -81,6 +82,9 @@ async def sweep(services: Services, date: str) -> SweepResult:
         with _told(f"whether retired originals of {environment.display_name} are on again"):
             async for title in _retired_but_on(services, environment):
                 came_back.append(title)  # noqa: PERF401 -- what was found before an error counts
+    for environment in environments:
+        with _told(f"whether copies that no job wants are on in {environment.display_name}"):
+            await turn_off_strays(services, environment)
     result = SweepResult(
         environments=len(linked),
         parked=await services.messages.count(PARKED),

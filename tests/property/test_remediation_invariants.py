@@ -172,6 +172,8 @@ def check(story: Story) -> None:
     assert story.world.violations == []
     assert stopped_too_early(story.world, QUIET) == []
     assert signatures_in_store(story.world, story.twins.store) == []
+    operator = story.world.operator.entra_id
+    assert [flow.name for flow in story.world.flows() if operator in flow.co_owners] == []
     story.world.traffic.beat(story.world)
     assert story.world.traffic.lost == []
 

@@ -95,7 +95,7 @@ class FlowJob(DurableJob[JobState]):
     signature_hash: str = ""
     #: Flows the operator was made co-owner of and has to leave; `environment/flow` elsewhere.
     borrowed: tuple[str, ...] = ()
-    #: Every flow that it was ever made co-owner of, named likewise.
+    #: Every flow that it was ever made co-owner of, named likewise; of none it was one before.
     lent: tuple[str, ...] = ()
     #: Callers (jobs of parents, workflow ids) without a run from before the cut-over that goes on.
     drained: tuple[str, ...] = ()
@@ -133,6 +133,11 @@ class FlowJob(DurableJob[JobState]):
     def is_undone(self) -> bool:
         """Say whether it was cancelled or rolled back."""
         return self.facts.is_undone
+
+    @property
+    def has_loans(self) -> bool:
+        """Say whether the operator is co-owner of a flow for it, or may yet become one."""
+        return bool(self.borrowed or (self.lent and self.settles_at))
 
     @property
     def names(self) -> frozenset[str]:

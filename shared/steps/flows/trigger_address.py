@@ -23,21 +23,14 @@ async def read_trigger_url(
     says so in between: a later delivery goes on where a dead or throttled one stopped, and returns
     what that borrowed. Raises `Refused`, `Blocked`; `Unavailable` while a new right is on its way.
     """
-    access, home = work.services.flow_access, work.job.environment_id
-    environment_id = environment_id or home
+    access = work.services.flow_access
+    environment_id = environment_id or work.job.environment_id
     try:
         return await access.trigger_url(environment_id, flow_name, trigger)
     except Refused as err:
         if err.status != HTTPStatus.FORBIDDEN:
             raise
-    await work.permit_write()
-    name = flow_name
-    if environment_id != home:
-        await permit_write(work.services, environment_id)
-        name = f"{environment_id}/{flow_name}"
-    if name not in work.job.borrowed:
-        lent = tuple(dict.fromkeys((*work.job.lent, name)))
-        await work.save(replace(work.job, borrowed=(*work.job.borrowed, name), lent=lent))
+    await _note_loan(work, environment_id, flow_name)
     await work.check_lease()
     await access.add_operator(environment_id, flow_name)
     try:
@@ -49,6 +42,34 @@ async def read_trigger_url(
             text = f"The operator is co-owner of the flow {flow_name} and may not ask for its URL."
             raise Unavailable(text) from err
         raise
+
+
+async def _note_loan(work: Work, environment_id: str, flow_name: str) -> None:
+    """Note what is to be returned, unless the operator is co-owner by somebody else: it stays so.
+
+    Whether it is one is asked before the first loan; from then on it may be one by a loan.
+    """
+    await work.permit_write()
+    name = flow_name
+    if environment_id != work.job.environment_id:
+        await permit_write(work.services, environment_id)
+        name = f"{environment_id}/{flow_name}"
+    if name in work.job.borrowed:
+        return
+    if name not in work.job.lent and await _is_co_owner(work, environment_id, flow_name):
+        return
+    job = work.job
+    lent = tuple(dict.fromkeys((*job.lent, name)))
+    await work.save(replace(job, borrowed=(*job.borrowed, name), lent=lent))
+
+
+async def _is_co_owner(work: Work, environment_id: str, flow_name: str) -> bool:
+    access = work.services.flow_access
+    operator = (await access.operator_id()).lower()
+    return any(
+        held.principal_id.lower() == operator and held.is_co_owner
+        for held in await access.permissions(environment_id, flow_name)
+    )
 
 
 async def return_borrowed(work: Work) -> None:

@@ -15,6 +15,7 @@ from shared.domain.plans.remediation import RemediationMode
 from shared.errors import NotFound, ProductError, Refused, Throttled, Unavailable
 from shared.services import Services
 from shared.use_cases.sweep import sweep
+from shared.use_cases.switch_writes import set_kill_switch
 from tests.functional.stories.remediation_story import Story
 from tests.functional.stories.two_environments import TwoEnvironments
 from tests.twins import definition_builder as define
@@ -225,3 +226,53 @@ async def test_an_order_for_one_flow_does_not_keep_the_others_from_the_sweep() -
     await sweep(story.services, "2026-11-02")
 
     assert len(await story.services.tables.remediations.all()) == 2
+
+
+async def rolled_back() -> Story:
+    """Return a story whose job is rolled back and whose copy is on."""
+    story = Story()
+    story.build.http_flow("Orders")
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await story.approve()
+    await story.roll_back()
+    job = await story.job("Orders")
+    assert job.state is JobState.ROLLED_BACK
+    story.world.workflow(job.environment_id, job.copy_id).state = FlowState.ON
+    return story
+
+
+async def test_a_copy_that_no_job_wants_is_turned_off_and_told_once_a_day() -> None:
+    """Whoever turned it on: a delivery that woke long after its host should have ended it, say."""
+    story = await rolled_back()
+    job = await story.job("Orders")
+    copy = story.world.workflow(job.environment_id, job.copy_id)
+
+    await sweep(story.services, "today")
+    first = copy.state
+    copy.state = FlowState.ON
+    await sweep(story.services, "today")
+
+    assert (first, copy.state) == (FlowState.OFF, FlowState.OFF)
+    (told,) = story.twins.notices.told
+    assert (told.code, told.row[2]) == ("stray_copy", job.id)
+    assert "The job of Orders: rolled_back." in told.cause
+    after = await story.job("Orders")
+    assert (after.state, after.lease_until) == (JobState.ROLLED_BACK, None)
+
+
+async def test_a_copy_that_no_job_wants_stays_on_while_nothing_may_be_written() -> None:
+    """It is told of all the same, and the next sweep turns it off."""
+    story = await rolled_back()
+    job = await story.job("Orders")
+    copy = story.world.workflow(job.environment_id, job.copy_id)
+    await set_kill_switch(story.services, is_on=True, by="tests", reason="")
+
+    await sweep(story.services, "today")
+
+    meanwhile = copy.state
+    assert [one.code for one in story.twins.notices.told] == ["stray_copy"]
+    await set_kill_switch(story.services, is_on=False, by="tests", reason="")
+    await sweep(story.services, "tomorrow")
+    assert (meanwhile, copy.state) == (FlowState.ON, FlowState.OFF)

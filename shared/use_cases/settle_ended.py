@@ -1,0 +1,104 @@
+"""What a delivery that did not end has done after its job ended, or was stopped.
+
+A rollback waits such a delivery out, and every step that comes after it looks for its loans. For a
+job that is retired, blocked or failed no step comes; and where a delivery was frozen for longer
+than the host should let it be, nobody waits any more.
+"""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from shared.domain.environment import Environment
+from shared.domain.flow import FlowState, Workflow, WorkflowChange
+from shared.domain.jobs.durable import unsettled
+from shared.domain.jobs.flow_states import FLOW_STATES
+from shared.domain.jobs.job import FlowJob
+from shared.domain.trigger_urls.trigger_url import redact
+from shared.errors import NotFound, ProductError
+from shared.jobs.held import Held
+from shared.jobs.kinds import FLOW
+from shared.notices import one_row, readable, tell
+from shared.ports import Condition
+from shared.reason import Reason
+from shared.rows import Kept
+from shared.services import Services
+from shared.steps.copying.change_copy import change_copy
+from shared.steps.ending.last_look import settle
+from shared.steps.flows.trigger_address import return_borrowed
+from shared.steps.work import Work
+
+log = logging.getLogger(__name__)
+
+
+async def return_loans(services: Services) -> int:
+    """Take back what jobs that stand still have lent the operator; returns of how many.
+
+    Each flow is looked at once more when nothing can come of a frozen delivery any more.
+    """
+    table, count = services.tables.jobs, 0
+    async for kept in readable(services, table.scan(where=[Condition("loans", "eq", "yes")])):
+        job = kept.item
+        if _is_busy(services, job) or job.is_unsettled(services.now):
+            continue
+        async with one_row(services, table.name_of(job)), _held(services, kept) as held:
+            work = Work(held, await services.environments.get(job.environment_id))
+            await settle(work)
+            await return_borrowed(work)
+        count += 1
+    return count
+
+
+async def turn_off_strays(services: Services, environment: Environment) -> None:
+    """Turn off copies that no job wants, and tell of them.
+
+    Raises `Transient` where the platform gives no answer.
+    """
+    table = services.tables.jobs
+    for state in (state for state, facts in FLOW_STATES.items() if facts.is_undone):
+        where = [Condition("state", "eq", state)]
+        async for kept in readable(services, table.scan(environment.id, where=where)):
+            async with one_row(services, table.name_of(kept.item)):
+                await _turn_off_stray(services, environment, kept)
+
+
+async def _turn_off_stray(
+    services: Services, environment: Environment, kept: Kept[FlowJob]
+) -> None:
+    job, copy = kept.item, await _copy(services, environment, kept.item)
+    if copy is None or copy.state is not FlowState.ON or _is_busy(services, job):
+        return
+    cause = f"{copy.name} ({copy.workflow_id}) was on. The job of {job.display_name}: {job.state}."
+    await tell(services, Reason.STRAY_COPY, services.tables.jobs.name_of(job), cause)
+    async with _held(services, kept) as held:
+        work = Work(held, environment)
+        await work.permit_write(anytime=True)
+        await change_copy(work, copy, WorkflowChange(state=FlowState.OFF))
+
+
+async def _copy(services: Services, environment: Environment, job: FlowJob) -> Workflow | None:
+    if environment.dataverse_url and job.pattern.has_copy:
+        with suppress(NotFound):
+            return await services.workflows.get(environment, job.copy_id)
+    return None
+
+
+def _is_busy(services: Services, job: FlowJob) -> bool:
+    """Say whether a delivery works on it, or is to."""
+    return not FLOW.is_over(job) or job.is_held(services.now)
+
+
+@asynccontextmanager
+async def _held(services: Services, kept: Kept[FlowJob]) -> AsyncIterator[Held[FlowJob]]:
+    """Hold a job that stands still; what cannot be done is logged, and tried again later."""
+    held = await FLOW.claim(services, kept)
+    try:
+        yield held
+    except Exception as err:
+        later = services.now + services.settings.backoff_longest
+        await held.end(unsettled(held.job, later))
+        if not isinstance(err, ProductError):
+            raise
+        log.warning("the ended job of %s is looked at later: %s", held.job.id, redact(str(err)))
+    else:
+        await held.end(held.job)

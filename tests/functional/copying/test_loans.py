@@ -1,0 +1,121 @@
+"""What a job lends the operator: co-ownership of a flow, for the moment it takes to read a URL."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.refusals import NO_CO_OWNER
+from shared.errors import Refused
+from tests.functional.stories.remediation_story import Story, edit
+from tests.twins.driver import Driver
+from tests.twins.pause import Pause
+from tests.twins.ports import Ports
+from tests.twins.tenant import TwinFlow
+
+
+class SlowRights:
+    """The flow service, to which rights come late: the first calls for a flow's URL are refused."""
+
+    def __init__(self, access: object, flow_name: str, refusals: int) -> None:
+        """Refuse so many calls."""
+        self._access: Any = access
+        self._flow_name = flow_name
+        self.refusals = refusals
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the port's own attribute."""
+        return getattr(self._access, name)
+
+    async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
+        """Return the trigger URL, or refuse it."""
+        if self.refusals and flow_name == self._flow_name:
+            self.refusals -= 1
+            raise Refused("not yet", code=NO_CO_OWNER, status=403)
+        return str(await self._access.trigger_url(environment_id, flow_name, trigger))
+
+
+def slow(story: Story, flow: TwinFlow, refusals: int) -> SlowRights:
+    """Let rights on this flow come late."""
+    access = SlowRights(story.twins.ports.flow_access, flow.flow_name, refusals)
+
+    def around(ports: Ports) -> Ports:
+        return replace(ports, flow_access=access)
+
+    story.around = around
+    return access
+
+
+async def test_a_co_ownership_that_stood_before_is_never_taken_away() -> None:
+    """Given a minute ago it is not there yet, and is no loan: the app waits for it."""
+    story = Story()
+    original = story.build.http_flow("Orders")
+    original.co_owners[story.world.operator.entra_id] = "CanEdit"
+    story.build.link()
+    access = slow(story, original, refusals=5)
+    await story.opt_in()
+    await story.order()
+
+    await story.approve()
+
+    job = await story.job("Orders")
+    assert access.refusals == 0
+    assert job.state is JobState.RETIRED, job.reason
+    assert job.flow_name not in job.lent
+    assert original.co_owners == {story.world.operator.entra_id: "CanEdit"}
+
+
+async def test_a_loan_that_comes_late_is_returned() -> None:
+    """It stays while the job waits for it; the second look sees it, and knows that it is one."""
+    story = Story()
+    original = story.build.http_flow("Orders")
+    story.build.link()
+    access = slow(story, original, refusals=5)
+    await story.opt_in()
+    await story.order()
+
+    await story.approve()
+
+    job = await story.job("Orders")
+    assert access.refusals == 0
+    assert job.state is JobState.RETIRED, job.reason
+    assert job.flow_name in job.lent
+    assert original.co_owners == {}
+
+
+class PauseAtLoan(Pause):
+    """Freezes the process when it is about to make the operator a co-owner."""
+
+    def enter(self, name: str) -> int:
+        """Count a call."""
+        if name == "FlowAccessTwin.add_operator" and self.at is None:
+            self.at = self.calls + 1
+        return Pause.enter(self, name)
+
+
+async def test_a_loan_of_a_frozen_delivery_is_found_after_its_job_is_blocked() -> None:
+    """Nobody retries it: the timer looks once at all that it has ever lent."""
+    story = Story()
+    story.build.http_flow("Orders")
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(0))
+    job = await story.until("Orders", JobState.COPIED)
+    pause = PauseAtLoan(sleeps=timedelta(minutes=9), clock=story.world.clock)
+    story.driver = Driver(twins=story.twins, make=story.make, plan=pause)
+    await story.run(timedelta(0))
+    assert pause.is_asleep
+
+    copy = story.world.workflow(job.environment_id, job.copy_id)
+    edit(copy)
+    await story.run(timedelta(minutes=8))
+    assert (await story.job("Orders")).state is JobState.BLOCKED
+    await story.run(timedelta(minutes=2))
+    assert not pause.is_asleep
+    assert copy.co_owners
+    await story.run(timedelta(hours=1))
+
+    assert copy.co_owners == {}
+    job = await story.job("Orders")
+    assert (job.state, job.code, job.has_loans) == (JobState.BLOCKED, "copy", False)
