@@ -22,11 +22,6 @@ DELEGATED_ONLY = frozenset(
 WITHOUT_OAUTH = frozenset({"shared_sql", "shared_sftpwithssh", "shared_ftp"})
 
 
-#: Seconds after which a write comes about whose answer was a gateway's 504 (fault `late`), unless
-#: the fault says otherwise.
-LATE_WRITE_SECONDS = 60.0
-
-
 @dataclass(slots=True, kw_only=True)
 class Assumptions:
     """What the tenant assumes about the platform."""
@@ -42,6 +37,9 @@ class Assumptions:
     link_retry_after: int = 5
     #: Seconds from `Linked` to the last automatically migrated flow.
     migration_seconds: float = 60.0
+    #: Seconds after which a write comes about whose answer was a gateway's 504 (fault `late`),
+    #: unless the fault says otherwise.
+    late_write_seconds: float = 60.0
     #: Literal of the lifecycle operation's type (§2.3).
     link_operation_type: str = "LinkEnterprisePolicy"
     unlink_operation_type: str = "UnlinkEnterprisePolicy"

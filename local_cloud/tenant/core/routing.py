@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from local_cloud.tenant.core.assumptions import LATE_WRITE_SECONDS
+from local_cloud.tenant.core.assumptions import Assumptions
 from local_cloud.tenant.core.faults import Fault, FaultKind
 from local_cloud.tenant.core.platform_error import PlatformError, render_platform_error
 from local_cloud.tenant.core.tenant import Tenant
@@ -49,11 +49,17 @@ class AnyCaseRoute(Route):
 class HostTable:
     """Finds the service of a host name."""
 
-    def __init__(self, tenant: Tenant, services: Sequence[Service], abort: Abort) -> None:
+    def __init__(
+        self,
+        tenant: Tenant,
+        services: Sequence[Service],
+        abort: Abort,
+        assumptions: Assumptions,
+    ) -> None:
         self._exact: dict[str, ASGIApp] = {}
         self._suffixes: list[tuple[str, ASGIApp]] = []
         for service in services:
-            app = _application(tenant, service, abort)
+            app = _application(tenant, service, abort, assumptions)
             for host in service.hosts:
                 if host.startswith("."):
                     self._suffixes.append((host, app))
@@ -78,10 +84,13 @@ class HostTable:
         await app(scope, receive, send)
 
 
-def _application(tenant: Tenant, service: Service, abort: Abort) -> ASGIApp:
+def _application(
+    tenant: Tenant, service: Service, abort: Abort, assumptions: Assumptions
+) -> ASGIApp:
     routes = service.routes(tenant)
     for route in routes:
-        route.app = _Instrumented(tenant, f"{service.name}.{route.name}", route.app, abort)
+        name = f"{service.name}.{route.name}"
+        route.app = _Instrumented(tenant, name, route.app, abort, assumptions)
     app = Starlette(
         routes=routes,
         exception_handlers={
@@ -109,11 +118,14 @@ async def _no_such_route(request: Request, _: Exception) -> Response:
 class _Instrumented:
     """Counts a route's calls, throttles them, and lets them meet their faults."""
 
-    def __init__(self, tenant: Tenant, name: str, app: ASGIApp, abort: Abort) -> None:
+    def __init__(
+        self, tenant: Tenant, name: str, app: ASGIApp, abort: Abort, assumptions: Assumptions
+    ) -> None:
         self._tenant = tenant
         self._name = name
         self._app = app
         self._abort = abort
+        self._assumptions = assumptions
         self._late: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -145,7 +157,7 @@ class _Instrumented:
 
     async def _do_later(self, delay: float, scope: Scope, body: bytes) -> None:
         clock = self._tenant.clock
-        after = timedelta(seconds=delay or LATE_WRITE_SECONDS)
+        after = timedelta(seconds=delay or self._assumptions.late_write_seconds)
         await clock.reach(clock.now() + after)
 
         async def receive() -> Message:

@@ -20,6 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from local_cloud.tenant.control.api import control_application
 from local_cloud.tenant.core.routing import HostTable, Service
 from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.flows.self_starting import tick
 from local_cloud.tenant.serving.certificates import Certificates
 from local_cloud.tenant.serving.services import SERVICES
@@ -40,7 +41,8 @@ class TenantServer:
         certificates.write_ca_file(Path(self.ca_file))
         #: What IDENTITY_HEADER must be for the managed identity.
         self.identity_header = secrets.token_hex(16)
-        self._hosts = HostTable(tenant, services, self._abort)
+        assumptions = tenant.part(PowerPlatform).assumptions
+        self._hosts = HostTable(tenant, services, self._abort, assumptions)
         self._tls = _Server(self._hosts, certificates)
         control = control_application(tenant, self.identity_header)
         self._control = _Server(control)

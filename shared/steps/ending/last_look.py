@@ -32,6 +32,15 @@ async def look_again(work: Work) -> FlowJob | None:
     found = await _callers_moved_again(work)
     if had_open_deliveries:
         found += await _original_off(work)
+    return _mended(work, found)
+
+
+async def callers_moved_again(work: Work) -> FlowJob | None:
+    """Return None if every caller is as the rollback left it, else the job where it is mended."""
+    return _mended(work, await _callers_moved_again(work))
+
+
+def _mended(work: Work, found: list[str]) -> FlowJob | None:
     if not found:
         return None
     job = replace(work.job, rollback_stage=RollbackStage.ORIGINAL_ON)

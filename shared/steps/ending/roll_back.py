@@ -16,7 +16,7 @@ from shared.errors import Blocked, NotFound, Waiting
 from shared.reason import Reason
 from shared.steps.copying.change_copy import turn_copy
 from shared.steps.copying.copy_flow import COPY_SUFFIX
-from shared.steps.ending.last_look import look_again
+from shared.steps.ending.last_look import callers_moved_again, look_again
 from shared.steps.ending.restore_original import restore
 from shared.steps.ending.revert_callers import check_manual_callers, revert_callers
 from shared.steps.ending.rollback_order import (
@@ -98,12 +98,24 @@ async def _copy_quiet(work: Work) -> FlowJob:
     job = work.job
     is_called = job.pattern is Pattern.CALLED and bool(job.copy_flow_name)
     if is_called:
-        await _wait_until_copy_is_quiet(work)
+        try:
+            await _wait_until_copy_is_quiet(work)
+        except Waiting as err:
+            is_late = err.code == Reason.QUIET and _should_be_quiet(work)
+            if is_late and (mended := await callers_moved_again(work)):
+                return mended
+            raise
         await check_manual_callers(work)
     await wait_for_parents(work)
     if is_called:
         await _wait_for_runs_of_callers(work)
     return _next(work, RollbackStage.COPY_OFF, "Nobody calls the copy any more.")
+
+
+def _should_be_quiet(work: Work) -> bool:
+    """Say whether callers had time to leave the copy: who calls it still was sent to it again."""
+    began = work.job.cut_over_at
+    return began is not None and began + work.services.settings.quiet_period <= work.services.now
 
 
 async def _wait_until_copy_is_quiet(work: Work) -> None:
