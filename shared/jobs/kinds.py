@@ -11,7 +11,7 @@ from shared.services import ENVIRONMENT_JOBS, FLOW_JOBS
 
 def _with_orders(job: FlowJob, fresh: FlowJob) -> FlowJob:
     """Keep an order that is not carried out yet, and the remediation that has taken the job up."""
-    is_given_up = fresh.is_rolling_back and job.is_done
+    is_given_up = fresh.is_rolling_back and job.is_done and job.requested is None
     return replace(
         job,
         requested=None if job.is_undone or is_given_up else fresh.requested,

@@ -33,7 +33,7 @@ async def restore(work: Work) -> FlowJob | None:
     until = kept.item.restorable_until
     if until and until <= services.now:
         text = f"Not rolled back: since {until:%Y-%m-%d} the original cannot be restored."
-        job = replace(job, rollback_stage=None)
+        job = replace(job, requested=None, rollback_stage=None)
         return moved(job, JobState.RETIRED, f"{text} The copy works on.", now=services.now)
     if not job.in_solution:
         await work.permit_write()
