@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 
-def least_time(action: Callable[[], object], runs: int = 3) -> float:
+def least_time(action: Callable[[], object], runs: int = 5) -> float:
     """Return the processor time of the fastest run, in seconds."""
     times = []
     for _ in range(runs):
