@@ -29,13 +29,8 @@ from local_cloud.service_bus.amqp_links import (
     SendLink,
     accept_any_token,
 )
-from local_cloud.service_bus.amqp_session import (
-    LinkEnd,
-    ReceivingEnd,
-    SendingEnd,
-    Session,
-    error_value,
-)
+from local_cloud.service_bus.amqp_outcomes import error_value
+from local_cloud.service_bus.amqp_session import LinkEnd, ReceivingEnd, SendingEnd, Session
 from local_cloud.service_bus.amqp_types import (
     NULL,
     MalformedValue,

@@ -13,15 +13,8 @@ from local_cloud.service_bus.amqp_message import (
     write_delivery,
     write_message,
 )
-from local_cloud.service_bus.amqp_session import (
-    ACCEPTED,
-    Delivery,
-    Outcome,
-    OutcomeCode,
-    ReceivingEnd,
-    SendingEnd,
-    rejected,
-)
+from local_cloud.service_bus.amqp_outcomes import ACCEPTED, Outcome, OutcomeCode, rejected
+from local_cloud.service_bus.amqp_session import Delivery, ReceivingEnd, SendingEnd
 from local_cloud.service_bus.amqp_types import (
     NULL,
     decode,

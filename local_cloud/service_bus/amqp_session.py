@@ -8,22 +8,15 @@ gathers the frames until the turn of the event loop has been committed.
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import IntEnum
 
 from local_cloud.service_bus.amqp_frames import MAX_FRAME_SIZE, Frame, Performative, write_frame
+from local_cloud.service_bus.amqp_outcomes import Outcome, error_value, read_outcome
 from local_cloud.service_bus.amqp_types import (
     NULL,
     Constructor,
     binary,
     boolean,
-    described,
-    described_value,
-    elements,
-    list_of,
-    map_of,
     number,
-    string,
-    symbol,
     uint,
     ushort,
 )
@@ -34,46 +27,6 @@ _INCOMING_WINDOW = 2**31 - 1
 _SERIAL = 0xFFFF_FFFF
 # What frame and transfer take of a frame, at most.
 _TRANSFER_OVERHEAD = 128
-_ERROR = 0x1D
-
-
-class OutcomeCode(IntEnum):
-    """How a delivery ended, under the code that describes it."""
-
-    ACCEPTED = 0x24
-    REJECTED = 0x25
-    RELEASED = 0x26
-    MODIFIED = 0x27
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """An outcome with its fields, which are still encoded."""
-
-    code: OutcomeCode
-    fields: tuple[bytes, ...] = ()
-
-    def field(self, index: int) -> bytes:
-        """Returns a field; null if it was left out."""
-        return self.fields[index] if index < len(self.fields) else NULL
-
-    def encoded(self) -> bytes:
-        """Returns the delivery state that says so."""
-        return described(self.code, list_of(self.fields))
-
-
-ACCEPTED = Outcome(code=OutcomeCode.ACCEPTED)
-
-
-def rejected(condition: str, description: str) -> Outcome:
-    """Returns the outcome of what is refused, with why."""
-    return Outcome(code=OutcomeCode.REJECTED, fields=(error_value(condition, description),))
-
-
-def error_value(condition: str, description: str) -> bytes:
-    """Returns an encoded error. The SDK reads all three fields of one, so none is left out."""
-    info = map_of({symbol("com.microsoft:origin"): string("local")})
-    return described(_ERROR, list_of([symbol(condition), string(description), info]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -359,7 +312,7 @@ class Session:
             self._next_outgoing_id = (self._next_outgoing_id + 1) & _SERIAL
 
     def _disposition(self, frame: Frame) -> None:
-        outcome = _outcome(frame.encoded("state"))
+        outcome = read_outcome(frame.encoded("state"))
         if not frame.flag("role") or outcome is None:
             return  # the client's word on its own messages, or none on ours: the locks stay
         for delivery_id in list(self._deliveries(frame)):
@@ -393,12 +346,3 @@ class Session:
             role=boolean(not is_sender),
             **fields,
         )
-
-
-def _outcome(state: bytes) -> Outcome | None:
-    if state == NULL:
-        return None
-    code, fields = described_value(state)
-    if code not in set(OutcomeCode):
-        return None
-    return Outcome(code=OutcomeCode(code), fields=tuple(elements(fields)))

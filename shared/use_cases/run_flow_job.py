@@ -98,7 +98,7 @@ async def _step(held: Held[FlowJob]) -> FlowJob:
             await settle(work)
         job = await STEPS[job.reached](work)
         await return_borrowed(work)
-    except Exception as err:
+    except ProductError as err:
         stands = await _step_back(work, err)
         if stands is err:
             raise
@@ -124,9 +124,9 @@ async def _environment_of(services: Services, job: FlowJob) -> Environment:
     )
 
 
-async def _step_back(work: Work, err: Exception) -> Exception:
+async def _step_back(work: Work, err: ProductError) -> ProductError:
     """Return what was borrowed before a job stands still; a service that is busy says when."""
-    if isinstance(err, Transient | Conflict) or not isinstance(err, ProductError):
+    if isinstance(err, Transient | Conflict):
         return err
     if isinstance(err, Refused | NotFound) and not isinstance(err, MigrationInProgress):
         err = await explain_refusal(work, err)

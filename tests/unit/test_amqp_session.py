@@ -16,12 +16,10 @@ from local_cloud.service_bus.amqp_frames import (
     Performative,
     write_frame,
 )
+from local_cloud.service_bus.amqp_outcomes import ACCEPTED, Outcome, OutcomeCode
 from local_cloud.service_bus.amqp_session import (
-    ACCEPTED,
     Delivery,
     LinkEnd,
-    Outcome,
-    OutcomeCode,
     ReceivingEnd,
     SendingEnd,
     Session,

@@ -1,0 +1,69 @@
+"""How a delivery of AMQP 1.0 ends, and the errors that say why (part 3, 3.4; part 2, 2.8.14)."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from local_cloud.service_bus.amqp_types import (
+    NULL,
+    described,
+    described_value,
+    elements,
+    list_of,
+    map_of,
+    string,
+    symbol,
+)
+
+_ERROR = 0x1D
+
+
+class OutcomeCode(IntEnum):
+    """How a delivery ended, under the code that describes it."""
+
+    ACCEPTED = 0x24
+    REJECTED = 0x25
+    RELEASED = 0x26
+    MODIFIED = 0x27
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """An outcome with its fields, which are still encoded."""
+
+    code: OutcomeCode
+    fields: tuple[bytes, ...] = ()
+
+    def field(self, index: int) -> bytes:
+        """Returns a field; null if it was left out."""
+        return self.fields[index] if index < len(self.fields) else NULL
+
+    def encoded(self) -> bytes:
+        """Returns the delivery state that says so."""
+        return described(self.code, list_of(self.fields))
+
+
+ACCEPTED = Outcome(code=OutcomeCode.ACCEPTED)
+
+
+def rejected(condition: str, description: str) -> Outcome:
+    """Returns the outcome of what is refused, with why."""
+    return Outcome(code=OutcomeCode.REJECTED, fields=(error_value(condition, description),))
+
+
+def error_value(condition: str, description: str) -> bytes:
+    """Returns an encoded error. The SDK reads all three fields of one, so none is left out."""
+    info = map_of({symbol("com.microsoft:origin"): string("local")})
+    return described(_ERROR, list_of([symbol(condition), string(description), info]))
+
+
+def read_outcome(state: bytes) -> Outcome | None:
+    """Returns the outcome that a delivery state is; None for null and for states under way.
+
+    Raises `MalformedValue`.
+    """
+    if state == NULL:
+        return None
+    code, fields = described_value(state)
+    if code not in set(OutcomeCode):
+        return None
+    return Outcome(code=OutcomeCode(code), fields=tuple(elements(fields)))
