@@ -25,6 +25,7 @@ _NOT_ITS_OWN = {
     Reason.OUTAGE,
     Reason.OVERWRITTEN,
     Reason.STRAY_COPY,
+    Reason.LOAN,
 }
 _SOURCE = Path(__file__).parent
 

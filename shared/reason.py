@@ -159,5 +159,6 @@ class Reason(StrEnum):
     DEFECT = "defect", "Report it with this reason; retry when the app is mended."
     OUTAGE = "outage"
     STRAY_COPY = "stray_copy"
+    LOAN = "loan"
     UNREADABLE_ROW = "unreadable_row"
     ROW_SKIPPED = "row_skipped"

@@ -15,7 +15,7 @@ from shared.domain.jobs.durable import unsettled
 from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.jobs.job import FlowJob
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import NotFound, ProductError
+from shared.errors import Blocked, NotFound, ProductError, Refused
 from shared.jobs.held import Held
 from shared.jobs.kinds import FLOW
 from shared.notices import one_row, readable, tell
@@ -43,8 +43,12 @@ async def return_loans(services: Services) -> int:
             continue
         async with one_row(services, table.name_of(job)), _held(services, kept) as held:
             work = Work(held, await services.environments.get(job.environment_id))
-            await settle(work)
-            await return_borrowed(work)
+            try:
+                await settle(work)
+                await return_borrowed(work)
+            except (Blocked, Refused) as err:  # the operator stays a co-owner: not for the log only
+                await tell(services, Reason.LOAN, table.name_of(job), redact(str(err)))
+                raise
         count += 1
     return count
 

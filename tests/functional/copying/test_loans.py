@@ -7,6 +7,7 @@ from typing import Any
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.refusals import NO_CO_OWNER
 from shared.errors import Refused
+from shared.reason import Reason
 from tests.functional.stories.remediation_story import Story, edit
 from tests.twins.driver import Driver
 from tests.twins.pause import Pause
@@ -33,6 +34,22 @@ class SlowRights:
             self.refusals -= 1
             raise Refused("not yet", code=NO_CO_OWNER, status=403)
         return str(await self._access.trigger_url(environment_id, flow_name, trigger))
+
+
+class KeptRights:
+    """The flow service, which refuses to take the operator's rights away."""
+
+    def __init__(self, access: object) -> None:
+        """Stand before the port."""
+        self._access: Any = access
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the port's own attribute."""
+        return getattr(self._access, name)
+
+    async def remove_operator(self, environment_id: str, flow_name: str) -> None:
+        """Refuse."""
+        raise Refused("no", code="403", status=403)
 
 
 def slow(story: Story, flow: TwinFlow, refusals: int) -> SlowRights:
@@ -119,3 +136,20 @@ async def test_a_loan_of_a_frozen_delivery_is_found_after_its_job_is_blocked() -
     assert copy.co_owners == {}
     job = await story.job("Orders")
     assert (job.state, job.code, job.has_loans) == (JobState.BLOCKED, "copy", False)
+
+
+async def test_a_loan_that_cannot_be_returned_is_told() -> None:
+    """The operator stays a co-owner: a person has to know, though the job stands still already."""
+    story = Story()
+    story.build.http_flow("Orders")
+    story.build.link()
+    access: Any = KeptRights(story.twins.ports.flow_access)
+    story.around = lambda ports: replace(ports, flow_access=access)
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(hours=1))
+
+    job = await story.job("Orders")
+    assert job.has_loans
+    row = story.services.tables.jobs.name_of(job)
+    assert {(one.code, one.row) for one in story.twins.notices.told} == {(Reason.LOAN, row)}
