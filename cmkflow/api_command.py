@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from cmkflow.api_client import Api, ApiError
+from cmkflow.terminal import Terminal, echo
 
 type Show = Callable[[Any], RenderableType]
 
@@ -45,12 +46,12 @@ def api_command(
             try:
                 answer = call(Api(url=api, key=key), **arguments)
             except ApiError as err:
-                typer.echo(str(err), err=True)
+                echo(str(err), err=True)
                 raise typer.Exit(1) from None
             if as_json:
-                typer.echo(json.dumps(answer))
+                echo(json.dumps(answer))
             else:
-                Console().print(show(answer))
+                Terminal().print(show(answer))
 
         # typer reads the signature: this is how it learns of the options.
         command.__signature__ = _with_options(call)  # type: ignore[attr-defined]  # a function

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cmkflow.answer_tables import facts, table
 from cmkflow.api_client import Api, ApiError, Call
 from cmkflow.assessment_page import REASONS, page_of
 from cmkflow.finish_tables import number_of
+from cmkflow.terminal import Terminal, echo
 
 #: The host ends a request after 230 seconds.
 _SECONDS = 240
@@ -56,22 +57,22 @@ def assess(  # each is an option
     try:
         ids = environments or _all_ids(app)
     except ApiError as err:
-        typer.echo(str(err), err=True)
+        echo(str(err), err=True)
         raise typer.Exit(1) from None
     for environment in ids:
         try:
             found.append(_assessment(app, environment, policy, _search_in(found)))
         except ApiError as err:
-            typer.echo(f"{environment}: {err}", err=True)
+            echo(f"{environment}: {err}", err=True)
             failed = True
     if html:
         html.write_text(page_of(found), encoding="utf-8")
     if as_json:
-        typer.echo(json.dumps({"items": found}))
+        echo(json.dumps({"items": found}))
     elif html:
-        typer.echo(f"Written to {html}.")
+        echo(f"Written to {html}.")
     else:
-        Console().print(Group(*(_shown(one) for one in found)))
+        Terminal().print(Group(*(_shown(one) for one in found)))
     if failed:
         raise typer.Exit(1)
 

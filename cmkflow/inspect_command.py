@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from cmkflow.flow_files import read_flow_files
 from cmkflow.flow_report import Inspection, inspect_flows
 from cmkflow.flow_table import flow_table, summary
+from cmkflow.terminal import Terminal, echo
 
 
 def inspect(
@@ -35,16 +35,16 @@ def inspect(
     if as_json:
         _print_json(inspections)
     else:
-        console = Console()
+        console = Terminal()
         console.print(flow_table(inspections))
         console.print(summary(inspections, problems=len(problems)))
     for file in problems:
-        typer.echo(f"{file.path}: {file.problem}", err=True)
+        echo(f"{file.path}: {file.problem}", err=True)
     if problems:
-        typer.echo(f"{len(problems)} file(s) could not be read.", err=True)
+        echo(f"{len(problems)} file(s) could not be read.", err=True)
         raise typer.Exit(1)
 
 
 def _print_json(inspections: list[Inspection]) -> None:
     for one in inspections:
-        typer.echo(json.dumps(one.as_json()))
+        echo(json.dumps(one.as_json()))

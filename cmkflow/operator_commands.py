@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from cmkflow.terminal import echo
 from shared.errors import ProductError
 
 app = typer.Typer(no_args_is_help=True, help="The account that reads trigger URLs.")
@@ -55,8 +56,8 @@ def sign_in(
     identity = VaultIdentity(is_managed=managed_identity, client_id=identity_client_id)
     order = SignIn(tenant_id=tenant, client_id=client_id, cache_secret=secret, identity=identity)
     try:
-        asyncio.run(do(order, typer.echo))
+        asyncio.run(do(order, echo))
     except (ProductError, ValueError) as err:
-        typer.echo(str(err), err=True)
+        echo(str(err), err=True)
         raise typer.Exit(1) from None
-    typer.echo("The operator is signed in; jobs that wait for it can be retried.")
+    echo("The operator is signed in; jobs that wait for it can be retried.")

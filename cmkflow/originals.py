@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cmkflow.answer_tables import counted, minute, table
@@ -13,6 +13,7 @@ from cmkflow.api_command import api_command
 from cmkflow.person import Name
 from cmkflow.remediation_commands import Flows, RemediationId, Yes
 from cmkflow.runs import archive_table
+from cmkflow.terminal import Terminal, confirm
 from shared.domain.jobs.deletion_states import DELETION_STATES
 
 app = typer.Typer(no_args_is_help=True, help="Delete retired originals on a date, or keep them.")
@@ -116,9 +117,9 @@ def delete_originals(
     chosen = _chosen(shown, flows)
     if not yes:
         replaced = [one for one in shown["items"] if _has_date(one)]
-        Console(stderr=True).print(Group(*_candidates(chosen, replaced)))
+        Terminal(stderr=True).print(Group(*_candidates(chosen, replaced)))
         names = ", ".join(one["display_name"] for one in chosen)
-        typer.confirm(f"Delete {names} on {on}?", abort=True, err=True)
+        confirm(f"Delete {names} on {on}?")
     body = {"on": on, "by": by, "flows": [one["original_id"] for one in chosen]}
     return api.send(Call(method="POST", path=("remediations", remediation, "deletions"), body=body))
 

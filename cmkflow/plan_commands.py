@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from cmkflow.answer_tables import counted
@@ -13,6 +12,7 @@ from cmkflow.api_command import api_command
 from cmkflow.person import Name
 from cmkflow.plan_text import plan_blocks, summary
 from cmkflow.remediation_commands import RemediationId, Yes
+from cmkflow.terminal import Terminal, confirm, echo
 
 app = typer.Typer(no_args_is_help=True, help="Show plans, and approve them as they are shown.")
 
@@ -34,7 +34,7 @@ def show_plan(
     if html is None:
         return api.send(call)
     html.write_text(api.page(call), encoding="utf-8")
-    typer.echo(f"Written to {html}.", err=True)
+    echo(f"Written to {html}.", err=True)
     raise typer.Exit
 
 
@@ -82,7 +82,7 @@ def _ask(plans: Any, *, yes: bool) -> list[str]:
     waiting = [plan for plan in plans["items"] if plan["awaiting"]]
     if not waiting:
         raise ApiError("No plan waits for approval here: see cmkflow remediation show.")
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     if not yes:
         console.print(plan_blocks({"items": waiting}), Text())
     for plan in waiting:
@@ -90,7 +90,7 @@ def _ask(plans: Any, *, yes: bool) -> list[str]:
         name = job["environment_name"] or job["environment_id"]
         console.print(Text(f"{name}: version {plan['version']}, {summary(plan)}."))
     if not yes:
-        typer.confirm(f"Approve {_flows(waiting)}?", abort=True, err=True)
+        confirm(f"Approve {_flows(waiting)}?")
     return [plan["version"] for plan in waiting]
 
 

@@ -9,6 +9,7 @@ from cmkflow.answer_tables import counted, remediation_detail, remediation_table
 from cmkflow.api_client import Api, Call
 from cmkflow.api_command import api_command
 from cmkflow.person import Name
+from cmkflow.terminal import confirm
 
 app = typer.Typer(no_args_is_help=True, help="Start remediations, follow and decide them.")
 
@@ -136,7 +137,7 @@ def roll_back_remediation(
 
 def _ask(is_sure: bool, question: str) -> None:
     if not is_sure:
-        typer.confirm(question, abort=True, err=True)
+        confirm(question)
 
 
 def _decide(api: Api, remediation: str, order: str, body: dict[str, object] | None) -> object:

@@ -4,7 +4,7 @@ import time
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.progress import Progress
 from rich.text import Text
 
@@ -13,6 +13,7 @@ from cmkflow.api_client import Api, Call
 from cmkflow.api_command import api_command
 from cmkflow.finish_tables import window_text
 from cmkflow.remediation_commands import Flows, RemediationId
+from cmkflow.terminal import Terminal
 
 app = typer.Typer(no_args_is_help=True, help="Archive the run history of originals.")
 
@@ -56,7 +57,7 @@ def archive(
         body={"flows": flows} if flows else {},
     )
     # On the error stream: the answer stays readable by programs.
-    with Progress(console=Console(stderr=True)) as progress:
+    with Progress(console=Terminal(stderr=True)) as progress:
         task = progress.add_task("Run summaries", total=None)
         while True:
             answer = api.send(call)

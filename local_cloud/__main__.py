@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+from cmkflow.terminal import echo
 from local_cloud.demo.command import DEMO_FOLDER, play_demo, stay_up
 from local_cloud.demo.run import DemoOptions
 from local_cloud.link import LinkError, link
@@ -20,7 +21,7 @@ def main() -> int:
     try:
         if arguments.command == "link":
             link(arguments.environment, arguments.policy)
-            print("The key is being applied. The app will notice: cmkflow remediation list")
+            echo("The key is being applied. The app will notice: cmkflow remediation list")
             return 0
         options = DemoOptions(
             folder=arguments.folder,
@@ -32,7 +33,7 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     except (StackError, LinkError) as error:
-        print(f"local cloud: {error}", file=sys.stderr)
+        echo(f"local cloud: {error}", err=True)
         return 2
 
 

@@ -2,8 +2,7 @@
 
 import asyncio
 
-from rich.console import Console
-
+from cmkflow.terminal import Terminal
 from local_cloud.demo.another_terminal import directions
 from local_cloud.demo.progress import Progress
 from local_cloud.demo.report import Report, print_summary, write_reports
@@ -16,7 +15,7 @@ DEMO_FOLDER = ROOT / "var" / "demo"
 
 async def play_demo(options: DemoOptions) -> int:
     """Play the demo; 0 if no call was lost and each flow ended as it had to."""
-    console = Console(highlight=False)
+    console = Terminal()
     console.print("Starting the local cloud and the app …")
     async with DemoRun(options) as demo:
         progress: Progress = demo.watcher.progress
@@ -36,10 +35,10 @@ async def play_demo(options: DemoOptions) -> int:
 
 async def stay_up(options: DemoOptions) -> int:
     """Start everything with its traffic, say how to go on with it, and wait for Ctrl-C."""
-    console = Console(highlight=False)
+    console = Terminal()
     async with DemoRun(options) as demo:
         demo.start_traffic()
-        console.print(directions(demo.stack), markup=False, soft_wrap=True)
+        console.print(directions(demo.stack), soft_wrap=True)
         while True:
             demo.stack.check()
             await asyncio.sleep(1)

@@ -107,7 +107,7 @@ def print_summary(console: Console, report: Report) -> None:
     facts.add_row("Time", f"{document['seconds']} s")
     console.print(facts)
     for failure in document["failures"]:
-        console.print(f"✗ {failure}", style="red", markup=False, soft_wrap=True)
+        console.print(f"✗ {failure}", style="red", soft_wrap=True)
     if report.has_succeeded:
         console.print("✓ No call was lost, and each flow ended as it had to.", style="green")
 

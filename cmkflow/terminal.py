@@ -1,0 +1,61 @@
+"""The one way to a person's terminal: what others have named cannot steer it.
+
+Names of flows, of files and of environments are anybody's text. An escape sequence in one could
+rewrite what stands above it, a bidirectional mark could turn an id round, and half a character
+ends the output with an error. `--json` has every text as it is, escaped.
+"""
+
+import unicodedata
+from collections.abc import Iterable
+
+import typer
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
+
+#: Control, format and half characters; those that end a line for some and not for others.
+_STEERING = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+#: A line's end and a tab lay text out; joiners hold emoji and the letters of some scripts together.
+_HARMLESS = frozenset("\n\t\u200c\u200d")
+_INSTEAD = "\N{REPLACEMENT CHARACTER}"
+
+
+def printable(text: str) -> str:
+    """Return the text with a `�` for each character that steers a terminal; as long as it was."""
+    if text.isprintable():
+        return text
+    return "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    if character in _HARMLESS or unicodedata.category(character) not in _STEERING:
+        return character
+    return _INSTEAD
+
+
+class Terminal(Console):
+    """A console that shows printable text only, and takes no text for markup."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Render what can be shown; cells of tables and lines of groups come here one by one."""
+        if isinstance(renderable, Text) and not renderable.plain.isprintable():
+            renderable = renderable.copy()
+            renderable.plain = printable(renderable.plain)
+        elif isinstance(renderable, str):
+            renderable = printable(renderable)
+        return super().render(renderable, options)
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Print a line; `err` is for what programs that read the answer should not see."""
+    typer.echo(printable(text), err=err)
+
+
+def confirm(question: str) -> None:
+    """Ask for a yes; anything else aborts the command."""
+    typer.confirm(printable(question), abort=True, err=True)

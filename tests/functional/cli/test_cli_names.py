@@ -1,0 +1,64 @@
+"""Names that others gave, on the way to a terminal: every command shows them, none obeys them."""
+
+import json
+import unicodedata
+from collections.abc import AsyncIterator
+
+import pytest
+
+from shared.bootstrap import provide
+from tests.functional.cli.cli_app import CommandLine, served_app
+from tests.functional.stories.app_calls import TRIGGERS
+from tests.functional.stories.remediation_story import Story
+
+NAME = "Orders\x1b[2J\x1b]0;pwned\x07\u202egpj.exe"
+SHOWN = "Orders�[2J�]0;pwned"
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A tenant with a plan that waits, for a flow whose name would clear the screen."""
+    story = Story()
+    story.driver.use_cases = TRIGGERS
+    story.build.app_setting_caller(story.build.http_flow(NAME))
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    provide(story.services)
+    return story
+
+
+@pytest.fixture
+async def cli(story: Story) -> AsyncIterator[CommandLine]:
+    """The command line in front of the app."""
+    async with served_app() as served:
+        yield served
+
+
+def steering(text: str) -> set[str]:
+    """Return the characters that steer a terminal."""
+    return {one for one in text if unicodedata.category(one) in {"Cc", "Cf", "Cs"}} - {"\n"}
+
+
+async def test_no_command_lets_a_name_steer_the_terminal(story: Story, cli: CommandLine) -> None:
+    """Plans, approvals, details and assessments show the name with its teeth drawn."""
+    remediation, environment = story.remediation.id, story.build.environment.id
+    results = [
+        await cli.run("plan", "show", remediation),
+        await cli.run("plan", "approve", remediation, answer="y\n"),
+        await cli.run("remediation", "show", remediation, "--history"),
+        await cli.run("assess", "--environment", environment),
+    ]
+
+    for result in results[:1] + results[3:]:
+        assert SHOWN in result.output
+    assert {one for result in results for one in steering(result.output)} == set()
+
+
+async def test_json_has_the_name_as_it_is(story: Story, cli: CommandLine) -> None:
+    """For programs: escaped, so that a terminal is not steered by it either."""
+    result = await cli.run("plan", "show", story.remediation.id, "--json")
+
+    (plan,) = json.loads(result.stdout)["items"]
+    assert plan["items"][0]["display_name"] == NAME
+    assert steering(result.stdout) == set()

@@ -1,0 +1,89 @@
+"""What reaches a person's terminal: text that shows itself, and steers nothing."""
+
+import ast
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from cmkflow.terminal import Terminal, echo, printable
+
+ROOT = Path(__file__).parents[2]
+#: Clears the screen; sets the title; turns what follows round; ends a line for some; half of 😀.
+STEERING = ("\x1b[2J", "\x9b2J", "\x1b]0;pwned\x07", "\u202e", "\u2066", "\r", "\u2028", "\ud83d")
+
+
+@pytest.mark.parametrize("text", STEERING)
+def test_what_steers_a_terminal_is_replaced(text: str) -> None:
+    """One sign for each character: nothing is hidden, and styles stay where they are."""
+    shown = printable(f"Orders{text}Invoices")
+
+    assert shown.startswith("Orders�")
+    assert len(shown) == len(f"Orders{text}Invoices")
+    assert not set(shown) & set("\x1b\x9b\x07\u202e\u2066\r\u2028\ud83d")
+
+
+@pytest.mark.parametrize(
+    "text", ["Bestellung löschen", "خبر", "👩‍🚀 ❤️", "नमस्‍ते", "a\tb\nc", "a\xa0b"]
+)
+def test_text_of_any_script_stays_as_it_is(text: str) -> None:
+    """Joiners hold emoji and letters together; lines end."""
+    assert printable(text) == text
+
+
+def _shown(*renderables: object) -> str:
+    terminal = Terminal()
+    terminal.file = io.StringIO()
+    terminal.print(*renderables)
+    return terminal.file.getvalue()
+
+
+@pytest.mark.parametrize("text", STEERING)
+def test_it_is_replaced_wherever_rich_may_put_it(text: str) -> None:
+    """In cells, titles, groups, panels, styled pieces, and where a string is printed."""
+    table = Table(text, title=text)
+    table.add_row(Text(text, style="bold"))
+    table.add_row(text)
+    shown = _shown(
+        Group(Text.assemble((text, "red"), "  ", text), Panel(Text(text), title=text)), table, text
+    )
+
+    assert shown == printable(shown)
+
+
+def test_a_name_is_not_taken_for_markup() -> None:
+    """Neither a style nor a link nor an emoji comes out of a name."""
+    assert _shown("[link=https://evil.example]Orders[/] :smile:").strip() == (
+        "[link=https://evil.example]Orders[/] :smile:"
+    )
+
+
+def test_a_line_for_a_person_is_replaced_too(capsys: pytest.CaptureFixture[str]) -> None:
+    """Errors repeat what others have named."""
+    echo("No flow \x1b[31m", err=True)
+
+    assert capsys.readouterr().err == "No flow �[31m\n"
+
+
+def test_nothing_else_writes_to_a_terminal() -> None:
+    """The command line and the demo print through one module."""
+    folders = (ROOT / "cmkflow", ROOT / "local_cloud" / "demo", ROOT / "local_cloud" / "link.py")
+    files = [path for folder in folders for path in (folder.rglob("*.py") or [folder])]
+    others = [
+        f"{path.name}: {name}"
+        for path in [*files, ROOT / "local_cloud" / "__main__.py"]
+        if path.name != "terminal.py"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        for name in (ast.unparse(node.func),)
+        if name
+        in {"print", "Console", "typer.echo", "typer.secho", "typer.confirm", "typer.prompt"}
+        or name.startswith(("sys.stdout", "sys.stderr"))
+    ]
+
+    assert len(files) > 40
+    assert not others
