@@ -11,6 +11,8 @@ DEV := .venv/.dev
 #: Folder of exported flows for the demo, and `all` to have the platform hold every one of them back.
 FLOWS ?=
 HOLD ?=
+#: The platform of the demo: documented, or feared.
+PROFILE ?= documented
 #: Arguments for pytest: two processes, or such as ARGS="-k traffic".
 ARGS ?= -n 2
 #: Commit whose size is counted.
@@ -20,10 +22,10 @@ AT ?= HEAD
 .PHONY: demo up test check format wheels size clean
 
 demo: $(DEMO)
-	$(BIN)/python -m local_cloud demo $(if $(FLOWS),--flows "$(FLOWS)") $(if $(HOLD),--hold "$(HOLD)")
+	$(BIN)/python -m local_cloud demo --profile $(PROFILE) $(if $(FLOWS),--flows "$(FLOWS)") $(if $(HOLD),--hold "$(HOLD)")
 
 up: $(DEMO)
-	$(BIN)/python -m local_cloud up $(if $(FLOWS),--flows "$(FLOWS)") $(if $(HOLD),--hold "$(HOLD)")
+	$(BIN)/python -m local_cloud up --profile $(PROFILE) $(if $(FLOWS),--flows "$(FLOWS)") $(if $(HOLD),--hold "$(HOLD)")
 
 test: $(TEST)
 	$(BIN)/python -m pytest $(ARGS)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from cmkflow.terminal import echo
-from local_cloud.demo.command import DEMO_FOLDER, play_demo, stay_up
+from local_cloud.demo.command import FOLDERS, play_demo, stay_up
 from local_cloud.demo.run import DemoOptions
 from local_cloud.link import LinkError, link
 from local_cloud.stack import StackError
+from local_cloud.tenant.core.profiles import Profile
 
 
 def main() -> int:
@@ -23,8 +24,10 @@ def main() -> int:
             link(arguments.environment, arguments.policy)
             echo("The key is being applied. The app will notice: cmkflow remediation list")
             return 0
+        profile = Profile(arguments.profile)
         options = DemoOptions(
-            folder=arguments.folder,
+            folder=arguments.folder or FOLDERS[profile],
+            profile=profile,
             flows=tuple(arguments.flows or ()),
             hold_all=arguments.hold == "all",
         )
@@ -42,7 +45,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (("demo", "play the demo and judge it"), ("up", "start all and stay")):
         command = commands.add_parser(name, help=text)
-        command.add_argument("--folder", type=Path, default=DEMO_FOLDER, help="for logs, reports")
+        command.add_argument("--folder", type=Path, help="for logs and reports")
+        command.add_argument(
+            "--profile",
+            choices=tuple(Profile),
+            default=Profile.DOCUMENTED,
+            help="the platform as it is documented, or as it is feared",
+        )
         command.add_argument("--flows", type=Path, action="append", help="exported flows to add")
         command.add_argument("--hold", choices=("all",), help="the platform holds back all those")
     command = commands.add_parser("link", help="apply a key to an environment of what is up")

@@ -9,8 +9,10 @@ from local_cloud.demo.report import Report, print_summary, write_reports
 from local_cloud.demo.run import DemoOptions, DemoRun
 from local_cloud.demo.view import show
 from local_cloud.stack import ROOT
+from local_cloud.tenant.core.profiles import Profile
 
-DEMO_FOLDER = ROOT / "var" / "demo"
+#: Each profile has a folder of its own, so that two demos can run side by side.
+FOLDERS = {Profile.DOCUMENTED: ROOT / "var" / "demo", Profile.FEARED: ROOT / "var" / "demo-feared"}
 
 
 async def play_demo(options: DemoOptions) -> int:

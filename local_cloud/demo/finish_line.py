@@ -29,6 +29,8 @@ class FinishLine:
         stage, where = self._stage, f"remediations/{remediation}/deletions"
         candidates = (await stage.app.get(where))["candidates"]
         chosen = [one for one in candidates if one["original_id"] in (*_DELETED, _KEPT)]
+        if len(chosen) != len(_DELETED) + 1:
+            raise StoryError("not all originals that are to be deleted are retired")
         earliest = [datetime.fromisoformat(one["earliest"]) for one in chosen]
         moment = max(*earliest, datetime.now(UTC) + _SOON)
         body = {"on": moment.isoformat(), "flows": [*_DELETED, _KEPT], "by": APPROVER}

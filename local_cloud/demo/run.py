@@ -28,6 +28,7 @@ from local_cloud.demo.tenant import ENVIRONMENTS, OPERATIONS, app_settings, demo
 from local_cloud.demo.traffic import USER_AGENT, RepeatedEvent, StartedByHand, Traffic
 from local_cloud.demo.watcher import Watcher
 from local_cloud.stack import Stack, StackError, StackOptions
+from local_cloud.tenant.core.profiles import Profile
 
 type Json = dict[str, Any]
 
@@ -43,6 +44,8 @@ class DemoOptions:
 
     #: Emptied first; state, logs and reports go there.
     folder: Path
+    #: How hard the tenant's platform makes it.
+    profile: Profile = Profile.DOCUMENTED
     #: Files or folders of exported flows to remediate beside the demo's own.
     flows: tuple[Path, ...] = ()
     #: The platform holds each of those back, whatever it is.
@@ -79,7 +82,7 @@ class DemoRun:
         self.imported = await asyncio.to_thread(
             read_folders, self._options.flows, hold_all=self._options.hold_all
         )
-        seed = self.imported.add_to(demo_tenant())
+        seed = self.imported.add_to(demo_tenant(self._options.profile))
         archive_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
         settings = app_settings() | {"CMK_ARCHIVE_KEY": archive_key}
         async with AsyncExitStack() as closing:

@@ -9,6 +9,8 @@ import pytest
 
 from local_cloud.tenant.azure.site_runtime import running_settings
 from local_cloud.tenant.azure.state import Azure
+from local_cloud.tenant.core.assumptions import Assumptions
+from local_cloud.tenant.core.profiles import PROFILES, Profile
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.environments.environment import Environment, LinkStatus
 from local_cloud.tenant.environments.migration import report
@@ -31,6 +33,7 @@ from tests.contract.tenant_world import (
 CALLER = "d0000000-0000-4000-8000-000000000001"
 OWN_HOST = "https://e00000000000400080000000000000.01.environment.api.powerplatform.com:443"
 SITE = f"{GROUP}/providers/Microsoft.Web/sites/shop"
+EASED = {"my_flows_have_rows": True, "report_page": 2}
 
 
 def description() -> dict[str, Any]:
@@ -43,6 +46,11 @@ def grow(described: dict[str, Any]) -> tuple[Tenant, Environment]:
     tenant = Tenant()
     seed(tenant, described)
     return tenant, tenant.part(PowerPlatform).environments[ENVIRONMENT]
+
+
+def assumptions_of(tenant: Tenant) -> Assumptions:
+    """What a tenant assumes."""
+    return tenant.part(PowerPlatform).assumptions
 
 
 def test_trigger_urls_are_filled_in_wherever_they_are_named() -> None:
@@ -159,3 +167,24 @@ def test_what_cannot_be_meant_is_refused(change: dict[str, Any]) -> None:
     """The process ends with the reason instead of serving something else."""
     with pytest.raises((KeyError, TypeError, ValueError)):
         seed(Tenant(), change)
+
+
+def test_a_seed_names_its_profile_and_its_own_assumptions_win() -> None:
+    """Feared is harder than documented in each of its lines; what it does not name stays."""
+    documented, _ = grow(description() | {"assumptions": {}})
+    feared, _ = grow(description() | {"assumptions": {}, "profile": "feared"})
+    eased, _ = grow(description() | {"assumptions": EASED, "profile": "feared"})
+
+    assumed = {name: getattr(assumptions_of(feared), name) for name in PROFILES[Profile.FEARED]}
+    assert assumed == PROFILES[Profile.FEARED]
+    assert assumptions_of(documented) == Assumptions()
+    assert all(getattr(Assumptions(), name) != value for name, value in assumed.items())
+    assert assumptions_of(eased).my_flows_have_rows
+    assert assumptions_of(eased).report_page == 2
+    assert assumptions_of(eased).older_host_shapes_refused
+
+
+def test_a_profile_that_does_not_exist_is_refused() -> None:
+    """A misspelt profile is not the documented one."""
+    with pytest.raises(ValueError, match="feered"):
+        grow(description() | {"profile": "feered"})

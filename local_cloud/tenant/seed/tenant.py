@@ -14,6 +14,7 @@ from local_cloud.tenant.azure.linked_policies import find_policy
 from local_cloud.tenant.core.assumptions import Assumptions
 from local_cloud.tenant.core.calls import Budget
 from local_cloud.tenant.core.faults import Fault
+from local_cloud.tenant.core.profiles import PROFILES, Profile
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.directory import Directory, Principal, PrincipalType
 from local_cloud.tenant.environments.environment import Environment
@@ -32,7 +33,8 @@ _PLACEHOLDER = re.compile(r"\{\{trigger_url:([^}|]+)(?:\|(json|percent))?\}\}")
 def seed(tenant: Tenant, description: Description) -> None:
     """Add what a description names; KeyError, TypeError or ValueError for what it cannot mean."""
     _seed_directory(tenant.part(Directory), description.get("directory") or {})
-    assume(tenant, description.get("assumptions") or {})
+    profile = PROFILES[Profile(description.get("profile", Profile.DOCUMENTED))]
+    assume(tenant, {**profile, **(description.get("assumptions") or {})})
     for name, budget in (description.get("budgets") or {}).items():
         tenant.calls.budgets[name] = Budget(**budget)
     for fault in description.get("faults") or []:
