@@ -46,6 +46,7 @@ class WorkflowsTwin:
         if there is not None and not there.is_deleted:
             raise AlreadyExists("A record with matching key values already exists.")
         refuse_while_migrating(world, twin)
+        self._require_short_name(draft.name)
         require_valid(draft.client_data)
         require_shapes(world, draft.client_data)
         find = world.user_by_entra_id if draft.owner_is_entra_id else world.user
@@ -66,6 +67,7 @@ class WorkflowsTwin:
         if etag not in ("*", flow.etag):
             raise Conflict("The version of the existing record doesn't match the RowVersion.")
         refuse_while_migrating(world, twin)
+        self._require_short_name(change.name or "")
         actor = self._actor(change.on_behalf_of)
         with world.writing(twin.id, "update workflow", flow.workflow_id):
             if change.client_data is not None:
@@ -102,6 +104,15 @@ class WorkflowsTwin:
         if twin.dataverse_url is None:
             raise Refused("the environment has no Dataverse", code="NoDataverse", status=403)
         return twin
+
+    def _require_short_name(self, name: str) -> None:
+        limit = self._world.assumptions.workflow_name_units
+        if len(name.encode("utf-16-le", "surrogatepass")) > 2 * limit:
+            message = (
+                "A validation error occurred.  The length of the 'name' attribute of the "
+                f"'workflow' entity exceeded the maximum allowed length of '{limit}'."
+            )
+            raise Refused(message, code="0x80044331", status=400)
 
     def _has_row(self, flow: TwinFlow) -> bool:
         return flow.in_solution or self._world.assumptions.my_flows_have_rows

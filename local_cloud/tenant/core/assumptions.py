@@ -58,6 +58,8 @@ class Assumptions:
     dataverse_page: int = 5000
     #: Whether flows outside a solution have a row in `workflows` too (§5.3).
     my_flows_have_rows: bool = True
+    #: UTF-16 code units that `workflow.name` takes; the table reference says 100 (§15.2).
+    workflow_name_units: int = 100
     #: Flows that one owner may have outside solutions (§0.9).
     flows_per_owner: int = 600
     #: Whether a parent refuses to be turned on while a child is off (§14.1).

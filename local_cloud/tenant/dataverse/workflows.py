@@ -114,6 +114,7 @@ def create_workflow(tenant: Tenant, environment: Environment, actor: Actor, body
     """
     solution = body.pop("solution", None)
     _require_known(body)
+    _require_short_name(tenant, body)
     if body.get("category") != 5:
         raise PlatformError(400, "0x80045044", "Only cloud flows (category 5) are created here.")
     workflow_id = str(body.get("workflowid") or uuid4()).lower()
@@ -144,6 +145,7 @@ def update_workflow(
     """Change a flow's columns, then its state."""
     require_right(flow, actor, to_write=True)
     _require_known(body)
+    _require_short_name(tenant, body)
     with wrapped(), undone_when_refused(flow):
         require_writable(tenant, environment)
         if "clientdata" in body:
@@ -194,6 +196,16 @@ def _require_known(body: Row) -> None:
         if name not in _WRITABLE and not name.startswith("@"):
             message = f"An undeclared property '{name}' which only has property annotations."
             raise PlatformError(400, "0x80048d19", message)
+
+
+def _require_short_name(tenant: Tenant, body: Row) -> None:
+    limit = tenant.part(PowerPlatform).assumptions.workflow_name_units
+    if len(str(body.get("name") or "").encode("utf-16-le", "surrogatepass")) > 2 * limit:
+        message = (
+            "A validation error occurred.  The length of the 'name' attribute of the 'workflow' "
+            f"entity exceeded the maximum allowed length of '{limit}'."
+        )
+        raise PlatformError(400, "0x80044331", message)
 
 
 def _owner(environment: Environment, body: dict[str, Any]) -> str | None:

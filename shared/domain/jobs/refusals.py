@@ -147,6 +147,11 @@ REFUSALS = (
         instruction="Register the app with New-PowerAppManagementApp, then retry.",
     ),
     Refusal(
+        code="0x80044331",
+        means="a text is longer than its column in Dataverse takes, which the message names",
+        instruction="Give the original a shorter name, then retry.",
+    ),
+    Refusal(
         code="0x80072560",
         means="the app (or the flow's owner) is no user of the environment's Dataverse",
         instruction="Add the app as an application user with the role System Administrator (or "

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from shared.domain.callers.edit import rewrite
 from shared.domain.definitions.comparison import definition_digest
+from shared.domain.display_names import copy_name
 from shared.domain.flow import FlowState, Workflow, WorkflowChange, WorkflowDraft
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob, Pattern
@@ -35,9 +36,6 @@ from shared.steps.flows.trigger_address import read_trigger_url
 from shared.steps.flows.write_definition import stands, write_definition
 from shared.steps.gate import refuse_excluded, settings_of
 from shared.steps.work import Work
-
-#: What a copy is called until it takes the original's name.
-COPY_SUFFIX = " (CMK)"
 
 
 async def begin(work: Work) -> FlowJob:
@@ -141,7 +139,7 @@ async def _create(work: Work, original: Original, intended: str) -> Workflow:
     async def create(client_data: str) -> None:
         draft = WorkflowDraft(
             workflow_id=job.copy_id,
-            name=original.name + COPY_SUFFIX,
+            name=copy_name(original.name),
             description=original.description,
             client_data=client_data,
             owner_id=original.owner_id,

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from shared.domain.definitions.comparison import definition_digest
+from shared.domain.display_names import final_name, retired_name
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.transitions import moved
@@ -15,9 +16,6 @@ from shared.steps.flows.standing_copy import standing_copy
 from shared.steps.flows.take_original import check_unchanged
 from shared.steps.moving_callers.note_callers import callers_left
 from shared.steps.work import Work
-
-#: What a retired original is called from then on.
-RETIRED_SUFFIX = " (retired, MMK)"
 
 
 async def retire_when_quiet(work: Work) -> FlowJob:
@@ -45,8 +43,9 @@ async def retire(work: Work) -> FlowJob:
     original = await turn_original(work, on=False, seen=original)
     title = work.job.display_name
     if work.job.in_solution and original.etag and not original.is_managed:
-        await rename(work, work.job.original_id, title + RETIRED_SUFFIX, seen=original)
-    await rename(work, work.job.copy_id, title, seen=copy)
+        await rename(work, work.job.original_id, retired_name(title), seen=original)
+    name = final_name(title, in_solution=work.job.in_solution)
+    await rename(work, work.job.copy_id, name, seen=copy)
     text = "The original is off and the copy has its name."
     return moved(work.job, JobState.RETIRED, text, now=work.services.now)
 

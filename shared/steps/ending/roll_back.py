@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.domain.callers.records import CallerState
+from shared.domain.display_names import copy_name
 from shared.domain.flow import RUN_HISTORY, FlowState
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob, Pattern, RollbackStage
@@ -15,7 +16,6 @@ from shared.domain.jobs.transitions import moved, noted
 from shared.errors import Blocked, NotFound, Waiting
 from shared.reason import Reason
 from shared.steps.copying.change_copy import turn_copy
-from shared.steps.copying.copy_flow import COPY_SUFFIX
 from shared.steps.ending.last_look import callers_moved_again, look_again
 from shared.steps.ending.restore_original import restore
 from shared.steps.ending.revert_callers import check_manual_callers, revert_callers
@@ -160,7 +160,7 @@ async def _copy_off(work: Work) -> FlowJob:
         return mended
     row = await _turn_copy_off(work)
     if row:
-        await rename(work, work.job.copy_id, work.job.display_name + COPY_SUFFIX)
+        await rename(work, work.job.copy_id, copy_name(work.job.display_name))
     job = replace(work.job, requested=None, cut_over_at=None, rollback_stage=None)
     text = "Rolled back: the original works as before and the copy is off."
     return moved(job, JobState.ROLLED_BACK, text, now=work.services.now)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from shared.domain.conversions.proposal import Proposal, propose
 from shared.domain.definitions.flow_definition import UnreadableDefinition
 from shared.domain.definitions.trigger_kinds import TriggerCategory
+from shared.domain.display_names import copy_name, final_name, retired_name
 from shared.domain.environment import Environment
 from shared.domain.identity import job_id
 from shared.domain.jobs.job import Pattern
@@ -166,7 +167,7 @@ def _writes(item: PlanItem) -> tuple[str, ...]:
     if not item.action.is_copy:
         return writes_of(item)
     title = item.display_name
-    writes = [f"create the flow {title} (CMK), off, for the original's owner"]
+    writes = [f"create the flow {copy_name(title)}, off, for the original's owner"]
     writes += [f"add the copy to the solution {solution}" for solution in item.solutions]
     if item.co_owners is None:
         writes.append(f"share the copy as {title} is shared")
@@ -187,8 +188,8 @@ def _writes(item: PlanItem) -> tuple[str, ...]:
     if item.pattern is Pattern.CALLED:
         writes.append(f"turn {title} off once it has been quiet")
     if item.in_solution:
-        writes.append(f"rename {title} to {title} (retired, MMK)")
-    writes.append(f"rename the copy to {title}")
+        writes.append(f"rename {title} to {retired_name(title)}")
+    writes.append(f"rename the copy to {final_name(title, in_solution=item.in_solution)}")
     return (*references, *writes)
 
 

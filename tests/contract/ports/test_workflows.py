@@ -183,3 +183,20 @@ async def test_an_environment_without_dataverse_is_a_refusal(side: Side) -> None
 
     with pytest.raises(Refused, match="Dataverse"):
         _ = [row async for row in side.ports.workflows.list(other)]
+
+
+async def test_a_name_that_is_too_long_is_refused(side: Side) -> None:
+    """The column takes 100 code units: fifty emoji, and not one more (contract §15.2)."""
+    environment = await side.environment()
+    workflows = side.ports.workflows
+
+    for name in ("x" * 101, "😀" * 51):
+        with pytest.raises(Refused) as refused:
+            await workflows.create(environment, draft(side, name=name))
+        assert refused.value.code == "0x80044331"
+    await workflows.create(environment, draft(side, name="😀" * 50))
+    with pytest.raises(Refused) as refused:
+        await workflows.update(environment, COPY, WorkflowChange(name="x" * 101), etag="*")
+
+    assert refused.value.code == "0x80044331"
+    assert (await workflows.get(environment, COPY)).name == "😀" * 50

@@ -1,0 +1,60 @@
+"""Names as long as real ones: suffixes fit, rows keep the whole name, and it comes back."""
+
+import pytest
+
+from shared.domain.display_names import LIMIT
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob
+from tests.functional.stories.remediation_story import Story, planned
+from tests.twins.definition_builder import http_trigger
+from tests.twins.tenant import TwinFlow
+
+#: As long as Dataverse takes (contract §15.2), and as the flow service was seen to have.
+IN_DATAVERSE = ("Aanvraag naar boekhouding " * 4)[:LIMIT]
+IN_FLOW_SERVICE = [("Bestelling 📦\u200f " * 20)[:255], "x" * 174, "👩‍👩‍👧" * 31]
+
+
+async def retired(story: Story) -> FlowJob:
+    """Remediate the one flow of a tenant, to its end."""
+    await planned(story)
+    await story.approve()
+    (job,) = (await story.jobs()).values()
+    assert job.state is JobState.RETIRED, (job.state, job.reason)
+    return job
+
+
+def copy_of(story: Story, job: FlowJob) -> TwinFlow:
+    """Return the job's copy."""
+    return story.world.workflow(job.environment_id, job.copy_id)
+
+
+async def test_a_long_name_gives_way_to_the_suffix_and_comes_back() -> None:
+    """Whichever way it ends, the flow that works has the whole name."""
+    story = Story()
+    original = story.build.http_flow(IN_DATAVERSE)
+
+    job = await retired(story)
+
+    assert original.name.endswith(" (retired, MMK)")
+    assert (job.display_name, copy_of(story, job).name) == (IN_DATAVERSE, IN_DATAVERSE)
+
+    await story.roll_back()
+
+    assert original.name == IN_DATAVERSE
+    assert copy_of(story, job).name.endswith(" (CMK)")
+
+
+@pytest.mark.parametrize("title", IN_FLOW_SERVICE)
+async def test_a_name_that_dataverse_does_not_take_ends_shortened(title: str) -> None:
+    """The flow is in no solution: its name was never Dataverse's. The plan says what comes."""
+    story = Story()
+    story.world.assumptions.my_flows_have_rows = False
+    original = story.build.flow(title, http_trigger(), in_solution=False)
+
+    job = await retired(story)
+
+    name = copy_of(story, job).name
+    assert (job.display_name, original.name) == (title, title)
+    assert title.startswith(name.removesuffix("…"))
+    assert name != title
+    assert f"rename the copy to {name}" in (await story.plan())[title].writes

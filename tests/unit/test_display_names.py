@@ -1,0 +1,63 @@
+"""Names with a suffix keep within what Dataverse takes, and are readable where they are cut."""
+
+import pytest
+
+from shared.domain.display_names import LIMIT, copy_name, retired_name, shortened
+
+FAMILY = "👩‍👩‍👧"
+FLAG = "🇳🇱"
+THUMB = "👍🏽"
+ACCENT = "e\u0301"
+
+
+def units(text: str) -> int:
+    """Count as Dataverse does, or more."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def test_a_name_that_fits_stays_whole() -> None:
+    """Most names."""
+    assert copy_name("Orders") == "Orders (CMK)"
+    assert retired_name("Orders") == "Orders (retired, MMK)"
+    assert shortened("x" * LIMIT) == "x" * LIMIT
+
+
+@pytest.mark.parametrize("length", [86, 95, 100, 101, 174, 255])
+def test_a_long_name_keeps_its_suffix_within_the_limit(length: int) -> None:
+    """The suffix tells which flow it is: the name before it gives way."""
+    title = "".join(chr(ord("a") + place % 26) for place in range(length))
+
+    for name, suffix in (
+        (copy_name(title), " (CMK)"),
+        (retired_name(title), " (retired, MMK)"),
+        (shortened(title), ""),
+    ):
+        assert units(name) <= LIMIT
+        assert name.endswith(suffix)
+        assert name.removesuffix(suffix).removesuffix("…") == title[
+            : len(name) - len(suffix) - 1
+        ] or (name == title + suffix)
+
+
+@pytest.mark.parametrize("character", [FAMILY, FLAG, THUMB, ACCENT, "😀", "ש\u200f", "ع\u0650"])
+@pytest.mark.parametrize("before", range(12))
+def test_no_character_is_cut_in_two(character: str, before: int) -> None:
+    """Half of a surrogate pair, of a flag, of a family, or a letter without its accent."""
+    title = "x" * before + character * LIMIT
+
+    kept = copy_name(title).removesuffix("… (CMK)").removeprefix("x" * before)
+
+    assert kept
+    assert kept == character * (len(kept) // len(character))
+
+
+def test_as_much_as_fits_is_kept() -> None:
+    """A name is not cut shorter than it has to be."""
+    assert units(copy_name("x" * 255)) == LIMIT
+    assert units(copy_name("😀" * 255)) in {LIMIT - 1, LIMIT}
+
+
+def test_what_is_no_text_is_cut_all_the_same() -> None:
+    """A lone surrogate, as JSON may hold one, and a name of marks only."""
+    assert units(copy_name("\ud83d" * 255)) <= LIMIT
+    assert copy_name("\u200f" * 255) == "… (CMK)"
