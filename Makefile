@@ -41,6 +41,22 @@ format: $(DEV)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+#: Clients that judge the local tenant, none of which the app or its tests need. WRITE=1 puts what
+#: works into docs/local-tenant.md.
+OUTSIDERS := var/outsiders
+CLI_MICROSOFT365 := 11.11.0
+WRITE ?=
+.PHONY: outsiders
+outsiders: $(TEST) $(OUTSIDERS)/.installed
+	OUTSIDERS=$(OUTSIDERS) $(if $(WRITE),OUTSIDERS_WRITE=1) $(BIN)/python -m pytest tests/outsiders
+
+$(OUTSIDERS)/.installed: requirements-outsiders.txt Makefile
+	$(PYTHON) -m venv $(OUTSIDERS)
+	$(OUTSIDERS)/bin/pip install --quiet --disable-pip-version-check -r $<
+	npm install --silent --no-audit --no-fund --no-package-lock --prefix $(OUTSIDERS) \
+	  @pnp/cli-microsoft365@$(CLI_MICROSOFT365)
+	touch $@
+
 # Whoever installs this needs no compiler: all of it is pure Python or has a wheel for these.
 wheels: $(BIN)/pip
 	for machine in x86_64 aarch64; do \

@@ -2,14 +2,16 @@
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
 
 from local_cloud.tenant.core.tokens import Caller, TokenIssuer, same_audience
 
 CALLER = Caller(
-    object_id="o", app_id="a", is_delegated=True, audience="https://x.example/", tenant_id="t"
-)
+    object_id="o", app_id="a", is_delegated=True, audience="https://x.example/", tenant_id="t",
+    upn="ada@x.example", name="Ada",
+)  # fmt: skip
 
 
 def test_a_token_is_read_back() -> None:
@@ -17,6 +19,24 @@ def test_a_token_is_read_back() -> None:
     issuer = TokenIssuer()
 
     assert issuer.read(issuer.issue(CALLER)) == CALLER
+
+
+def test_clients_read_in_a_token_who_has_signed_in() -> None:
+    """The names of the claims are Entra's; an application has none of them."""
+    claims = claims_of(TokenIssuer().issue(CALLER))
+    of_an_application = claims_of(TokenIssuer().issue(replace(CALLER, is_delegated=False)))
+
+    assert (claims["upn"], claims["unique_name"], claims["name"]) == (
+        "ada@x.example", "ada@x.example", "Ada",
+    )  # fmt: skip
+    assert of_an_application["idtyp"] == "app"
+    assert {"upn", "unique_name", "name", "scp"} & of_an_application.keys() == set()
+
+
+def claims_of(token: str) -> dict[str, str]:
+    """Return what a token says, unverified, as clients do."""
+    claims: dict[str, str] = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+    return claims
 
 
 def test_a_token_of_another_tenant_is_refused() -> None:

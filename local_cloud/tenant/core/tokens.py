@@ -36,6 +36,9 @@ class Caller:
     #: Audience as the token carries it.
     audience: str
     tenant_id: str
+    #: User principal name and display name of a person; clients read them out of the token.
+    upn: str = ""
+    name: str = ""
 
 
 class TokenIssuer:
@@ -63,7 +66,11 @@ class TokenIssuer:
             "ver": "1.0",
             "xms_generation": self._generation,
         }
-        claims |= {"scp": "user_impersonation"} if caller.is_delegated else {"idtyp": "app"}
+        if caller.is_delegated:
+            claims |= {"scp": "user_impersonation", "name": caller.name}
+            claims |= {"upn": caller.upn, "unique_name": caller.upn}
+        else:
+            claims |= {"idtyp": "app"}
         return self._sign(claims)
 
     def _sign(self, claims: dict[str, Any]) -> str:
@@ -92,6 +99,8 @@ class TokenIssuer:
             is_delegated="scp" in claims,
             audience=claims["aud"],
             tenant_id=claims["tid"],
+            upn=claims.get("upn", ""),
+            name=claims.get("name", ""),
         )
 
     def expire_all(self) -> None:

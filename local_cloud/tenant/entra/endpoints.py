@@ -139,12 +139,16 @@ def application_token(tenant: Tenant, object_id: str, audience: str) -> str:
 
 def user_token(tenant: Tenant, object_id: str, audience: str, client_id: str = "") -> str:
     """A token on behalf of a person."""
+    directory = tenant.part(Directory)
+    user = directory.principals.get(object_id)
     caller = Caller(
         object_id=object_id,
         app_id=client_id,
         is_delegated=True,
         audience=audience,
-        tenant_id=tenant.part(Directory).tenant_id,
+        tenant_id=directory.tenant_id,
+        upn=user.upn if user else "",
+        name=user.name if user else "",
     )
     return tenant.tokens.issue(caller)
 

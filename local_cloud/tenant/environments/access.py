@@ -32,10 +32,16 @@ def platform_of(request: Request) -> PowerPlatform:
     return tenant_of(request).part(PowerPlatform)
 
 
-def require_bap_admin(request: Request) -> Caller:
-    """The caller of BAP, who must be a Power Platform administrator."""
+def require_bap_caller(request: Request) -> Caller:
+    """The caller of BAP or of the Power Apps service."""
     caller = require_token(request, BAP_AUDIENCE)
     _require_api_version(request)
+    return caller
+
+
+def require_bap_admin(request: Request) -> Caller:
+    """The caller of BAP, who must be a Power Platform administrator."""
+    caller = require_bap_caller(request)
     if not tenant_of(request).part(Directory).is_admin(caller):
         message = "The caller does not have the permission that the operation requires."
         raise PlatformError(403, "UserMissingRequiredPermission", message)
@@ -58,6 +64,23 @@ def require_flow_caller(request: Request) -> Caller:
 def is_admin_scope(request: Request) -> bool:
     """True for the administrators' form of a path."""
     return "/scopes/admin/" in request.url.path.lower()
+
+
+def environments_of(request: Request, caller: Caller) -> list[Environment]:
+    """The environments that a caller is a member of, as makers' lists have them."""
+    everything = platform_of(request).environments.values()
+    return [each for each in everything if caller.object_id.lower() in each.users]
+
+
+def environment_named(name: str, environments: list[Environment]) -> Environment | None:
+    """An environment by its name or as `~default`; None for none."""
+    wanted = name.lower()
+    is_wanted = (
+        (lambda each: each.is_default)
+        if wanted == "~default"
+        else (lambda each: each.id.lower() == wanted)
+    )
+    return next(filter(is_wanted, environments), None)
 
 
 def require_environment(request: Request) -> Environment:

@@ -6,11 +6,25 @@ from local_cloud.tenant.core.assumptions import Assumptions
 from local_cloud.tenant.environments.environment import Environment, Operation
 from local_cloud.tenant.environments.flow import Flow
 
+#: Geography → region of the flow service, where the two are not called the same.
+_REGION_OF_FLOW = {"europe": "emea"}
+
 
 def environment_host(environment_id: str) -> str:
     """Host of an environment's own Power Platform API (contract §1.4)."""
     compact = environment_id.lower().replace("-", "")
     return f"{compact[:-2]}.{compact[-2:]}.environment.api.powerplatform.com"
+
+
+def runtime_endpoints(environment: Environment) -> dict[str, str]:
+    """The services' addresses in an environment's own region, as each of them writes them."""
+    region = environment.location
+    flow_region = _REGION_OF_FLOW.get(region, region)
+    return {
+        "microsoft.BusinessAppPlatform": f"https://{region}.api.bap.microsoft.com",
+        "microsoft.PowerApps": f"https://{region}.api.powerapps.com",
+        "microsoft.Flow": f"https://{flow_region}.api.flow.microsoft.com",
+    }
 
 
 @dataclass(slots=True)

@@ -12,11 +12,12 @@ from starlette.routing import Route
 
 from local_cloud.tenant.core.routing import AnyCaseRoute
 from local_cloud.tenant.core.tenant import Tenant
-from local_cloud.tenant.flow_service import flows, lists, runs, sharing
+from local_cloud.tenant.flow_service import environments, flows, lists, runs, sharing
 
 HOSTS = ("api.flow.microsoft.com", ".api.flow.microsoft.com")
 
-_MAKER = "/providers/Microsoft.ProcessSimple/environments/{environment}"
+_ENVIRONMENTS = "/providers/Microsoft.ProcessSimple/environments"
+_MAKER = f"{_ENVIRONMENTS}/{{environment}}"
 _ADMIN = "/providers/Microsoft.ProcessSimple/scopes/admin/environments/{environment}"
 
 type Endpoint = Callable[[Request], Awaitable[Response]]
@@ -60,6 +61,8 @@ def routes(_: Tenant) -> list[Route]:
     for method, path, endpoint in _MAKERS:
         table.append((method, f"{_MAKER}/flows/{{flow}}{path}", endpoint, False))
     table += [
+        ("GET", _ENVIRONMENTS, environments.list_environments, False),
+        ("GET", _MAKER, environments.get_environment, False),
         ("GET", f"{_MAKER}/cmkstatus", lists.read_cmk_status, False),
         ("GET", f"{_MAKER}/flows", lists.list_own_flows, False),
         ("POST", f"{_MAKER}/flows", flows.create_flow, False),

@@ -13,27 +13,34 @@ from local_cloud.tenant.core.platform_error import PlatformError
 from local_cloud.tenant.core.routing import AnyCaseRoute
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.directory import Directory
-from local_cloud.tenant.environments.access import require_bap_admin, tenant_of
+from local_cloud.tenant.environments.access import (
+    environment_named,
+    environments_of,
+    is_admin_scope,
+    platform_of,
+    require_bap_admin,
+    require_bap_caller,
+    tenant_of,
+)
 from local_cloud.tenant.environments.environment import Environment
 from local_cloud.tenant.environments.migration import settle_operation
-from local_cloud.tenant.environments.power_platform import PowerPlatform
+from local_cloud.tenant.environments.power_platform import PowerPlatform, runtime_endpoints
 from local_cloud.tenant.power_platform.links import link_routes, operation_body
 
 HOSTS = ("api.bap.microsoft.com", ".api.bap.microsoft.com")
 PROVIDER = "/providers/Microsoft.BusinessAppPlatform"
 
-_REGION_OF_FLOW = {"europe": "emea", "unitedstates": "unitedstates", "uk": "uk"}
-
 
 def routes(tenant: Tenant) -> list[Route]:
     """Environments, their policy links, lifecycle operations, registered applications."""
-    admin = f"{PROVIDER}/scopes/admin/environments"
+    admin, maker = f"{PROVIDER}/scopes/admin/environments", f"{PROVIDER}/environments"
     return [
         AnyCaseRoute(admin, list_environments),
         AnyCaseRoute(admin + "/{environment}", get_environment),
-        AnyCaseRoute(
-            f"{PROVIDER}/environments/{{environment}}", get_environment, name="get_as_maker"
-        ),
+        AnyCaseRoute(maker, list_as_maker),
+        AnyCaseRoute(maker + "/{environment}", get_as_maker),
+        # Microsoft's scripts write a slash before the query (contract §15.5).
+        AnyCaseRoute(maker + "/{environment}/", get_as_maker),
         AnyCaseRoute(f"{PROVIDER}/lifecycleOperations/{{operation}}", get_operation),
         AnyCaseRoute(f"{PROVIDER}/adminApplications", list_admin_applications),
         AnyCaseRoute(
@@ -53,24 +60,39 @@ def routes(tenant: Tenant) -> list[Route]:
 async def list_environments(request: Request) -> Response:
     """All environments, in pages, for an administrator."""
     require_bap_admin(request)
-    tenant = tenant_of(request)
-    platform = tenant.part(PowerPlatform)
-    size = top(request, platform.assumptions.environment_page)
-    chosen, next_link = page(request, list(platform.environments.values()), size)
-    body: dict[str, Any] = {"value": [_environment_body(tenant, each) for each in chosen]}
-    return JSONResponse(body | ({"nextLink": next_link} if next_link else {}))
+    return _listed(request, list(platform_of(request).environments.values()))
 
 
 async def get_environment(request: Request) -> Response:
     """One environment, for an administrator."""
     require_bap_admin(request)
-    tenant = tenant_of(request)
+    return _one(request, list(platform_of(request).environments.values()))
+
+
+async def list_as_maker(request: Request) -> Response:
+    """The environments that the caller is a member of."""
+    return _listed(request, environments_of(request, require_bap_caller(request)))
+
+
+async def get_as_maker(request: Request) -> Response:
+    """One environment that the caller is a member of; `~default` is the tenant's own."""
+    return _one(request, environments_of(request, require_bap_caller(request)))
+
+
+def _listed(request: Request, environments: list[Environment]) -> Response:
+    size = top(request, platform_of(request).assumptions.environment_page)
+    chosen, next_link = page(request, environments, size)
+    body: dict[str, Any] = {"value": [_environment_body(request, each) for each in chosen]}
+    return JSONResponse(body | ({"nextLink": next_link} if next_link else {}))
+
+
+def _one(request: Request, environments: list[Environment]) -> Response:
     name = request.path_params["environment"]
-    environment = tenant.part(PowerPlatform).environments.get(name)
+    environment = environment_named(name, environments)
     if environment is None:
         message = f"The environment '{name}' could not be found in the tenant."
         raise PlatformError(404, "EnvironmentNotFound", message)
-    return JSONResponse(_environment_body(tenant, environment))
+    return JSONResponse(_environment_body(request, environment))
 
 
 async def get_operation(request: Request) -> Response:
@@ -121,12 +143,12 @@ def _set_admin(request: Request, *, is_admin: bool) -> Response:
     return JSONResponse({"applicationId": client_id})
 
 
-def _environment_body(tenant: Tenant, environment: Environment) -> dict[str, Any]:
+def _environment_body(request: Request, environment: Environment) -> dict[str, Any]:
+    tenant = tenant_of(request)
     now = tenant.clock.now()
     settle_operation(tenant.part(PowerPlatform), environment, now)
     is_busy = environment.operation is not None and environment.operation.state(now) == "Running"
     runtime = "Disabled" if is_busy or is_locked(tenant, environment) else "Enabled"
-    flow_region = _REGION_OF_FLOW.get(environment.location, environment.location)
     properties: dict[str, Any] = {
         "tenantId": tenant.part(Directory).tenant_id,
         "azureRegion": environment.azure_region,
@@ -137,11 +159,7 @@ def _environment_body(tenant: Tenant, environment: Environment) -> dict[str, Any
         "environmentSku": environment.sku,
         "isDefault": environment.is_default,
         "databaseType": "CommonDataService" if environment.org_host else "None",
-        "runtimeEndpoints": {
-            "microsoft.BusinessAppPlatform": f"https://{environment.location}.api.bap.microsoft.com",
-            "microsoft.PowerApps": f"https://{environment.location}.api.powerapps.com",
-            "microsoft.Flow": f"https://{flow_region}.api.flow.microsoft.com",
-        },
+        "runtimeEndpoints": runtime_endpoints(environment),
         "states": {
             "management": {"id": "Ready"},
             "runtime": {"id": runtime, "runtimeReasonCode": "NotSpecified"},
@@ -155,9 +173,10 @@ def _environment_body(tenant: Tenant, environment: Environment) -> dict[str, Any
         properties["linkedEnvironmentMetadata"] = _dataverse(environment)
     if environment.policy:
         properties["enterprisePolicies"] = {"customerManagedKeys": _policy(environment)}
+    is_admin = is_admin_scope(request)
     return {
-        "id": f"{PROVIDER}/scopes/admin/environments/{environment.id}",
-        "type": "Microsoft.BusinessAppPlatform/scopes/environments",
+        "id": f"{PROVIDER}{'/scopes/admin' if is_admin else ''}/environments/{environment.id}",
+        "type": f"Microsoft.BusinessAppPlatform{'/scopes' if is_admin else ''}/environments",
         "location": environment.location,
         "name": environment.id,
         "properties": properties,

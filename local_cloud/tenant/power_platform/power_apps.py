@@ -1,4 +1,4 @@
-"""Power Apps: connections, connectors and canvas apps, for administrators (contract §8, §11)."""
+"""Power Apps: environments; connections, connectors and canvas apps (contract §8, §11)."""
 
 import hashlib
 import hmac
@@ -11,14 +11,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from local_cloud.tenant.core.clock import iso
 from local_cloud.tenant.core.paging import page, top
 from local_cloud.tenant.core.platform_error import PlatformError
 from local_cloud.tenant.core.routing import AnyCaseRoute
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.directory import Directory
-from local_cloud.tenant.environments.access import require_bap_admin, tenant_of
+from local_cloud.tenant.environments.access import (
+    environment_named,
+    environments_of,
+    require_bap_admin,
+    require_bap_caller,
+    tenant_of,
+)
 from local_cloud.tenant.environments.environment import CanvasApp, Connection, Environment
-from local_cloud.tenant.environments.power_platform import PowerPlatform
+from local_cloud.tenant.environments.power_platform import PowerPlatform, runtime_endpoints
 
 #: Where apps' documents lie: the address carries a signature, and no token is taken.
 DOCUMENT_HOST = "pafeblobprodlocal.blob.core.windows.net"
@@ -34,8 +41,43 @@ def routes(tenant: Tenant) -> list[Route]:  # noqa: ARG001  # what every service
         AnyCaseRoute(f"{_ADMIN}/connections", list_connections),
         AnyCaseRoute(f"{_ADMIN}/apis/{{connector}}", get_connector),
         AnyCaseRoute(f"{_ADMIN}/apps", list_apps),
+        AnyCaseRoute("/providers/Microsoft.PowerApps/environments", list_environments),
+        AnyCaseRoute("/providers/Microsoft.PowerApps/environments/{environment}", get_environment),
         Route("/{environment}/{app}/document.msapp", get_app_document),
     ]
+
+
+async def list_environments(request: Request) -> Response:
+    """The environments that the caller is a member of."""
+    mine = environments_of(request, require_bap_caller(request))
+    return _list(request, [_environment_body(each) for each in mine])
+
+
+async def get_environment(request: Request) -> Response:
+    """One of them; `~default` is the tenant's own."""
+    mine = environments_of(request, require_bap_caller(request))
+    name = request.path_params["environment"]
+    found = environment_named(name, mine)
+    if found is None:
+        raise _no_environment(name)
+    return JSONResponse(_environment_body(found))
+
+
+def _environment_body(environment: Environment) -> dict[str, Any]:
+    return {
+        "id": f"/providers/Microsoft.PowerApps/environments/{environment.id}",
+        "name": environment.id,
+        "location": environment.location,
+        "type": "Microsoft.PowerApps/environments",
+        "properties": {
+            "displayName": environment.display_name,
+            "createdTime": iso(environment.created),
+            "environmentSku": environment.sku,
+            "azureRegionHint": environment.azure_region,
+            "isDefault": environment.is_default,
+            "runtimeEndpoints": runtime_endpoints(environment),
+        },
+    }
 
 
 async def list_connections(request: Request) -> Response:
@@ -96,9 +138,13 @@ def _environment(request: Request) -> Environment:
     name = request.path_params["environment"]
     found = _platform(request).environments.get(name)
     if found is None:
-        message = f"The environment '{name}' could not be found in the tenant."
-        raise PlatformError(404, "EnvironmentNotFound", message)
+        raise _no_environment(name)
     return found
+
+
+def _no_environment(name: str) -> PlatformError:
+    message = f"The environment '{name}' could not be found in the tenant."
+    return PlatformError(404, "EnvironmentNotFound", message)
 
 
 def _person(request: Request, object_id: str) -> dict[str, Any]:

@@ -1,0 +1,59 @@
+"""Environments as the flow service writes them, for their makers."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from local_cloud.tenant.core.clock import iso
+from local_cloud.tenant.core.paging import page, top
+from local_cloud.tenant.environments.access import (
+    environment_denied,
+    environment_named,
+    environments_of,
+    platform_of,
+    require_flow_caller,
+)
+from local_cloud.tenant.environments.environment import Environment
+from local_cloud.tenant.environments.power_platform import runtime_endpoints
+from local_cloud.tenant.flow_service.bodies import PROVIDER
+
+
+async def list_environments(request: Request) -> Response:
+    """The environments that the caller is a member of."""
+    mine = environments_of(request, require_flow_caller(request))
+    size = top(request, platform_of(request).assumptions.environment_page)
+    chosen, next_link = page(request, mine, size)
+    value = [_body(each) for each in chosen]
+    return JSONResponse({"value": value} | ({"nextLink": next_link} if next_link else {}))
+
+
+async def get_environment(request: Request) -> Response:
+    """One of them; `~default` is the tenant's own."""
+    name = request.path_params["environment"]
+    mine = environments_of(request, require_flow_caller(request))
+    environment = environment_named(name, mine)
+    if environment is None:
+        raise environment_denied(name)
+    return JSONResponse(_body(environment))
+
+
+def _body(environment: Environment) -> dict[str, Any]:
+    return {
+        "name": environment.id,
+        "location": environment.location,
+        "type": "Microsoft.ProcessSimple/environments",
+        "id": f"{PROVIDER}/environments/{environment.id}",
+        "properties": {
+            "displayName": environment.display_name,
+            "createdTime": iso(environment.created),
+            "createdBy": {"id": "SYSTEM", "displayName": "SYSTEM", "type": "NotSpecified"},
+            "provisioningState": "Succeeded",
+            "creationType": "DefaultTenant" if environment.is_default else "User",
+            "environmentSku": environment.sku,
+            "environmentType": "Production",
+            "isDefault": environment.is_default,
+            "azureRegionHint": environment.azure_region,
+            "runtimeEndpoints": runtime_endpoints(environment),
+        },
+    }
