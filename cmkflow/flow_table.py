@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cmkflow.flow_report import Inspection
+from shared.domain.definitions.flow_definition import DefinitionFormat
 
 _TITLES = ("Flow", "Trigger", "Stays on MMK", "Why", "Runs", "Sends HTTP to", "Holds URLs of")
 _STAYS = {True: ("yes", "bold red"), None: ("unknown", "yellow"), False: ("no", "green")}
@@ -29,11 +30,12 @@ def _row(one: Inspection) -> list[Text]:
     """Return the cells of a flow. Names come from files: as `Text`, none is taken for markup."""
     stays = one.assessment.stays_on_mmk
     answer, style = _STAYS[stays]
+    is_logic_app = one.definition.format is DefinitionFormat.LOGIC_APP
     return [
         Text(one.file.name or one.file.workflow_id or one.file.path),
         Text(", ".join(trigger.category.value for trigger in one.definition.triggers)),
         Text(answer, style=style),
-        Text(one.assessment.text if stays is not False else ""),
+        Text(one.assessment.text if stays is not False or is_logic_app else ""),
         Text(_count(len(one.definition.children), "flow")),
         Text("\n".join(_hosts(one))),
         Text("\n".join(f"{url.host} {url.workflow_id}" for url in one.trigger_urls)),

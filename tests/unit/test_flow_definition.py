@@ -22,6 +22,12 @@ def definition(**parts: Any) -> dict[str, Any]:
     return {"triggers": BUTTON, "actions": {}, **parts}
 
 
+#: As a designer saves it; a Logic App's code view has nothing else that tells what it is.
+SAVED = definition(
+    **{"$schema": "https://schema/workflowdefinition.json#", "contentVersion": "1.0.0.0"}
+)
+
+
 def client_data(**parts: Any) -> dict[str, Any]:
     """Dataverse `clientdata` around it."""
     properties = {"connectionReferences": {}, "definition": definition(**parts)}
@@ -47,6 +53,11 @@ def client_data(**parts: Any) -> dict[str, Any]:
             DefinitionFormat.LOGIC_APP,
         ),
         (definition(), DefinitionFormat.BARE),
+        ({"definition": SAVED, "parameters": {}}, DefinitionFormat.LOGIC_APP),
+        ({"properties": {"definition": SAVED, "state": "Enabled"}}, DefinitionFormat.LOGIC_APP),
+        (SAVED, DefinitionFormat.LOGIC_APP),
+        ({**SAVED, "parameters": {"$authentication": {}}}, DefinitionFormat.BARE),
+        ({"connectionReferences": {}, "definition": SAVED}, DefinitionFormat.FLOW),
     ],
 )
 def test_every_format_gives_the_same_flow(

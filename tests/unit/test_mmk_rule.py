@@ -38,6 +38,8 @@ def teams(operation: str) -> FlowDefinition:
         (flow("PowerApp"), None, None, [MmkReason.POWER_APPS_V1_OUTSIDE_SOLUTION]),
         (flow("PowerAppV2"), False, False, []),
         (flow(calls=("c",)), True, False, []),
+        (flow("VirtualAgent"), True, False, []),
+        (flow("NobodyKnows"), True, None, [MmkReason.UNEXPLAINED]),
     ],
 )
 def test_the_trigger_decides(
@@ -97,6 +99,8 @@ def test_reasons_travel_up_through_a_family() -> None:
         "above": flow(calls=("doubtful",)),
         "listed-parent": flow(calls=("other",)),
         "free": flow(),
+        "riddle": flow("NobodyKnows"),
+        "above-riddle": flow(calls=("riddle",)),
     }
 
     found = explain_all(definitions, in_solution=dict.fromkeys(definitions, True), listed={"other"})
@@ -109,6 +113,8 @@ def test_reasons_travel_up_through_a_family() -> None:
         "above": None,
         "listed-parent": True,
         "free": False,
+        "riddle": None,
+        "above-riddle": None,
     }
 
 

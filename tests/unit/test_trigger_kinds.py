@@ -18,6 +18,7 @@ _DOCUMENT = Path(__file__).parents[2] / "docs" / "trigger-kinds.md"
         ("Request", "PowerApp", TriggerCategory.POWER_APPS_V1),
         ("Request", "PowerAppV2", TriggerCategory.POWER_APPS_V2),
         ("Request", "Skills", TriggerCategory.COPILOT_SKILLS),
+        ("Request", "VirtualAgent", TriggerCategory.VIRTUAL_AGENT),
         ("Request", "Button", TriggerCategory.BUTTON),
         ("Request", "ApiConnection", TriggerCategory.CONNECTOR_REQUEST),
         ("Request", None, TriggerCategory.HTTP),

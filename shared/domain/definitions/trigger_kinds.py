@@ -25,6 +25,8 @@ class TriggerCategory(StrEnum):
     POWER_APPS_V2 = "power_apps_v2"
     POWER_PAGES = "power_pages"
     COPILOT_SKILLS = "copilot_skills"
+    #: Power Virtual Agents, and tools of Copilot Studio's agents
+    VIRTUAL_AGENT = "virtual_agent"
     BUTTON = "button"
     #: a user picks the flow in another product, e.g. SharePoint *For a selected file*
     CONNECTOR_REQUEST = "connector_request"
@@ -68,6 +70,11 @@ class TriggerCategory(StrEnum):
         return self in _RUN_BY_PEOPLE
 
     @property
+    def is_run_by_agents(self) -> bool:
+        """Whether agents of Copilot Studio run it, which hold its id."""
+        return self in _RUN_BY_AGENTS
+
+    @property
     def is_teams(self) -> bool:
         """Whether the Teams connector owns the trigger."""
         return self.value.startswith("teams_")
@@ -109,6 +116,7 @@ _RUN_BY_PEOPLE = frozenset(
         TriggerCategory.POWER_APPS_V2,
     }
 )
+_RUN_BY_AGENTS = frozenset({TriggerCategory.COPILOT_SKILLS, TriggerCategory.VIRTUAL_AGENT})
 _CALLED = frozenset(TriggerCategory) - _SELF_STARTING - {TriggerCategory.NONE}
 
 _BY_REQUEST_KIND = {
@@ -118,6 +126,7 @@ _BY_REQUEST_KIND = {
     "powerappv2": TriggerCategory.POWER_APPS_V2,
     "powerpages": TriggerCategory.POWER_PAGES,
     "skills": TriggerCategory.COPILOT_SKILLS,
+    "virtualagent": TriggerCategory.VIRTUAL_AGENT,
     "button": TriggerCategory.BUTTON,
     "apiconnection": TriggerCategory.CONNECTOR_REQUEST,
     # Logic Apps say nothing (an HTTP trigger), or name the gallery the trigger came from.

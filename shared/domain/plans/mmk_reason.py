@@ -74,8 +74,8 @@ def _runs_one_that_stays(flow: FlowInQuestion) -> bool | None:
     return None if any(child in flow.unknown for child in children) else False
 
 
-def _never(flow: FlowInQuestion) -> bool:  # noqa: ARG001 -- no definition says so
-    return False
+def _has_unknown_trigger(flow: FlowInQuestion) -> bool | None:
+    return None if TriggerCategory.UNKNOWN in flow.definition.trigger_categories else False
 
 
 _HTTP_TRIGGER = Category(
@@ -178,9 +178,9 @@ _PARENT_OF_MMK_FLOW = Category(
 )
 _UNEXPLAINED = Category(
     title="no reason found",
-    holds=_never,
+    holds=_has_unknown_trigger,
     text="The platform lists it as not migrated; nothing in its definition says why.",
-    in_doubt="",
+    in_doubt="Its trigger is none that the app knows, so whether it moves is not known.",
     before=(
         (
             "Ask Microsoft's support why the flow cannot move; else copy it after the key is "

@@ -107,7 +107,7 @@ def _item(
     by_id: Mapping[str, Candidate],
 ) -> PlanItem:
     flow, definition = candidate.flow, candidate.flow.definition
-    category = definition.category if definition else TriggerCategory.NONE
+    category = definition.category if definition else TriggerCategory.UNKNOWN
     reasons: tuple[MmkReason, ...] = (MmkReason.UNEXPLAINED,)
     explanation = flow.problem
     if definition:
@@ -218,7 +218,20 @@ def _refusal(
             "Its environment has no Dataverse, by which flows are copied and changed.",
             "Add a Dataverse database to the environment, then run again; or copy it by hand.",
         )
-    if candidate.flow.workflow_id in in_cycle and not request.is_preparation:
+    if request.is_preparation:
+        return None
+    if TriggerCategory.UNKNOWN in definition.trigger_categories and not _is_named(
+        request, candidate
+    ):
+        return (
+            "Its trigger is none that the app knows: it may start by itself, or be called.",
+            (
+                "Find out what starts it. If it can be swapped (its original goes off before its "
+                "copy comes on), name it: cmkflow remediation start ENVIRONMENT --mode apply "
+                f"--flow {candidate.flow.workflow_id}. Else exclude it, and copy it by hand."
+            ),
+        )
+    if candidate.flow.workflow_id in in_cycle:
         members = ", ".join(
             by_id[flow].flow.display_name if flow in by_id else flow
             for flow in in_cycle[candidate.flow.workflow_id]

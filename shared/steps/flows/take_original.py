@@ -65,9 +65,11 @@ async def _with_edit(work: Work, original: Original) -> FlowJob:
             f"The definition of {job.display_name} cannot be read: {err.reason}.",
             code=Reason.DEFINITION,
         ) from err
-    if job.copy_flow_name and summary.category is not TriggerCategory(job.category):
+    is_another = summary.category is not TriggerCategory(job.category)
+    if is_another and (job.copy_flow_name or summary.category is TriggerCategory.UNKNOWN):
+        when = "copied" if job.copy_flow_name else "planned"
         raise Blocked(
-            f"{job.display_name} was given another trigger after it was copied.",
+            f"{job.display_name} was given another trigger after it was {when}.",
             code=Reason.TRIGGER,
         )
     return replace(

@@ -1,0 +1,85 @@
+"""A trigger that the app does not know: unknown everywhere, and swapped on a person's word only."""
+
+from datetime import timedelta
+
+from shared.domain.assessment.assessment import Topic
+from shared.domain.finding import Level
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import Pattern
+from shared.domain.plans.plan_item import PlannedAction
+from shared.domain.plans.remediation import RemediationMode
+from tests.functional.assessing.assessed_tenant import Assessed
+from tests.functional.stories.remediation_story import Story, planned
+from tests.twins.definition_builder import request_trigger
+from tests.twins.flow_service import turn_off
+from tests.twins.tenant import TwinFlow
+
+RIDDLE = request_trigger("NobodyKnows")
+
+
+def riddle(story: Story) -> TwinFlow:
+    """Add such a flow, which runs one that stays: so it stays too."""
+    return story.build.parent("Riddle", story.build.http_flow("Orders"), trigger=RIDDLE)
+
+
+async def test_nobody_swaps_it_before_a_person_has_named_it() -> None:
+    """The plan says what is not known and what to do; named, it is planned like a swap."""
+    story = Story()
+    flow = riddle(story)
+    await planned(story)
+    unnamed = (await story.plan())["Riddle"]
+
+    await story.order(RemediationMode.APPLY, flow.workflow_id, cause="named")
+    named = (await story.plan())["Riddle"]
+    await story.approve()
+
+    assert (unnamed.action, unnamed.category) == (PlannedAction.BLOCKED, "unknown")
+    assert "none that the app knows" in unnamed.explanation
+    assert f"--flow {flow.workflow_id}" in unnamed.instruction
+    assert (named.action, named.pattern) == (PlannedAction.SWAP, Pattern.SWAP)
+    assert (await story.job("Riddle")).state is JobState.RETIRED
+
+
+async def test_a_flow_that_is_off_waits_for_a_person_too() -> None:
+    """It may be turned on while its copy is made, and would be swapped then."""
+    story = Story()
+    turn_off(story.world, riddle(story))
+    await planned(story)
+
+    assert (await story.plan())["Riddle"].action is PlannedAction.BLOCKED
+
+
+async def test_a_trigger_that_becomes_unknown_stops_the_job() -> None:
+    """Somebody edits the flow between its approval and its copy, and has that taken over."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Orders", JobState.COPYING)
+    orders.client_data = orders.client_data.replace('"kind": "Http"', '"kind": "NobodyKnows"')
+    orders.version += 1
+    await story.run(timedelta(hours=1))
+    blocked = await story.job("Orders")
+
+    await story.retry()
+
+    assert (blocked.code, blocked.category) == ("changed", "http")
+    assert (await story.job("Orders")).code == "trigger"
+
+
+async def test_an_assessment_does_not_know_whether_it_moves() -> None:
+    """Neither does it know of the flows that run it; nothing is said to move by itself."""
+    tenant = Assessed()
+    flow = tenant.build.flow("Riddle", RIDDLE)
+    tenant.build.parent("Above", flow)
+
+    await tenant.assess()
+
+    assert {name: one.stays_on_mmk for name, one in tenant.flows.items()} == {
+        "Riddle": None,
+        "Above": None,
+    }
+    assert tenant.flows["Riddle"].category == "unknown"
+    assert "not known" in tenant.flows["Riddle"].explanation
+    finding = tenant.finding(Topic.FLOWS, "flows_staying")
+    assert (finding.level, finding.text[:9]) == (Level.UNKNOWN, "Of 2 of 2")
