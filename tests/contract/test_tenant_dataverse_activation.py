@@ -109,6 +109,47 @@ async def test_a_parent_is_activated_after_its_child(world: TenantWorld) -> None
     assert in_order.status == 204
 
 
+async def test_a_child_may_be_off_where_it_only_has_to_be_published(world: TenantWorld) -> None:
+    """Once on is enough then; one that never was still keeps its parent off (§15.3)."""
+    await world.control("PUT", "/assumptions", {"children_must_be_on": False})
+    await create(world, new_workflow(client_data(definition(BUTTON, child_action(HTTP_FLOW)))))
+    await world.call("PATCH", f"{WORKFLOWS}({HTTP_FLOW})", OFF)
+
+    published = await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)
+    await world.call("PATCH", f"{WORKFLOWS}({COPY})", OFF)
+    world.environment.workflows[HTTP_FLOW].was_on = False
+    never = await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)
+
+    assert published.status == 204
+    assert inner_error(never)["code"] == "ChildFlowNeverPublished"
+
+
+async def test_an_application_may_be_no_activator(world: TenantWorld) -> None:
+    """The licence that is looked up is a person's: on the owner's behalf it goes (§15.3)."""
+    await world.control("PUT", "/assumptions", {"applications_activate": False})
+    await create(world, new_workflow(), AS_MAKER)
+
+    by_app = await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)
+    for_owner = await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON, headers=AS_MAKER)
+
+    assert inner_error(by_app)["code"] == "MissingUserDetails"
+    assert for_owner.status == 204
+
+
+async def test_a_flow_of_a_solution_is_first_published_in_dataverse(world: TenantWorld) -> None:
+    """The flow service does not start what was never on (§15.3); afterwards it does."""
+    await create(world, new_workflow())
+    start = f"{ADMIN_FLOWS}/flows/{COPY}/start"
+
+    unpublished = await world.call("POST", start, {})
+    await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)
+    await world.call("PATCH", f"{WORKFLOWS}({COPY})", OFF)
+    published = await world.call("POST", start, {})
+
+    assert (unpublished.status, unpublished.code) == (400, "CannotStartUnpublishedSolutionFlow")
+    assert published.status == 200
+
+
 async def test_activation_may_rename_the_flow(world: TenantWorld) -> None:
     """It is found again in the flow service by its Dataverse id."""
     await world.control("PUT", "/assumptions", {"activation_changes_flow_name": True})

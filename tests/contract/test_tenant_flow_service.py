@@ -123,6 +123,35 @@ async def test_the_callback_url_needs_a_person_who_is_co_owner(world: TenantWorl
     assert afterwards.status == 403
 
 
+async def test_no_role_is_given_that_takes_rights_away(world: TenantWorld) -> None:
+    """Neither from the owner nor from a co-owner (§15.3)."""
+    url = f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}/modifyPermissions"
+    to_owner = {"principal": {"id": MAKER, "type": "User"}, "roleName": "CanEdit"}
+    to_co_owner = {"principal": {"id": ADMIN, "type": "User"}, "roleName": "CanView"}
+    await make_co_owner(world, HTTP_FLOW, ADMIN)
+
+    answers = [
+        await world.call("POST", url, {"put": [{"properties": properties}]})
+        for properties in (to_owner, to_co_owner)
+    ]
+
+    assert [answer.code for answer in answers] == ["PermissionDowngradeNotAllowed"] * 2
+    assert await make_co_owner(world, HTTP_FLOW, ADMIN) == 200
+
+
+async def test_a_co_owner_needs_a_role_in_dataverse(world: TenantWorld) -> None:
+    """Where the environment has one, a maker's view is closed to who is no user of it (§15.3)."""
+    await make_co_owner(world, HTTP_FLOW, ADMIN)
+    row = world.environment.users.pop(ADMIN)
+
+    without = await world.call("POST", callback_path(HTTP_FLOW), {}, who=ADMIN)
+    world.environment.users[ADMIN] = row
+    with_one = await world.call("POST", callback_path(HTTP_FLOW), {}, who=ADMIN)
+
+    assert (without.status, without.code) == (403, "InsufficientCdsPermissions")
+    assert with_one.status == 200
+
+
 async def test_some_triggers_have_no_callback_url(world: TenantWorld) -> None:
     """The operation is blocked for buttons; a wrong trigger name is not found."""
     blocked = await world.call("POST", callback_path(BUTTON_FLOW), {}, who=MAKER)

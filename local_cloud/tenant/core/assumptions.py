@@ -62,8 +62,12 @@ class Assumptions:
     workflow_name_units: int = 100
     #: Flows that one owner may have outside solutions (§0.9).
     flows_per_owner: int = 600
-    #: Whether a parent refuses to be turned on while a child is off (§14.1).
+    #: Whether a parent refuses to be turned on while a child is off (§14.1), or only while one
+    #: was never on (§15.3).
     children_must_be_on: bool = True
+    #: Whether an application may turn a flow on as itself (§15.3); else the platform misses the
+    #: user whose licence it looks up.
+    applications_activate: bool = True
     #: Whether a flow that a data policy forbids is refused when it is turned on; else the platform
     #: accepts it and suspends it (both were seen, §5.2).
     data_policy_refuses_activation: bool = True

@@ -103,6 +103,9 @@ def require_flow(request: Request, caller: Caller) -> tuple[Environment, Flow]:
         if flow is None or flow.state == FlowState.DELETED:
             raise PlatformError(404, "FlowNotFound", f"Could not find flow '{name}'.")
         return environment, flow
+    if environment.org_host and caller.object_id.lower() not in environment.users:
+        message = f"The user '{caller.object_id}' has no role in the environment's Dataverse."
+        raise PlatformError(403, "InsufficientCdsPermissions", message)
     may_edit = flow is not None and flow.role_of(caller.object_id) in (Role.OWNER, Role.CAN_EDIT)
     if flow is None or not may_edit:
         message = (

@@ -24,6 +24,7 @@ from local_cloud.tenant.flows.lifecycle import (
     create,
     delete,
     require_connections,
+    require_published,
     require_writable,
     save,
     turn_off,
@@ -140,6 +141,7 @@ async def start_flow(request: Request) -> Response:
     """Turn a flow on, as the caller."""
     caller = require_flow_caller(request)
     environment, flow = require_flow(request, caller)
+    require_published(flow)
     turn_on(tenant_of(request), environment, flow, caller.object_id)
     return Response(status_code=200)
 

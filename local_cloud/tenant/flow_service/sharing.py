@@ -19,6 +19,9 @@ from local_cloud.tenant.environments.flow import Flow, FlowState, Role
 from local_cloud.tenant.flow_service.bodies import PROVIDER
 from local_cloud.tenant.flows.trigger_urls import callback
 
+#: Roles that a put of another role would take away (§15.3).
+_MORE_THAN = {Role.CAN_EDIT: {Role.OWNER}, Role.CAN_VIEW: {Role.OWNER, Role.CAN_EDIT}}
+
 
 async def list_permissions(request: Request) -> Response:
     """Owner and co-owners of a flow."""
@@ -71,6 +74,9 @@ def _put(directory: Directory, flow: Flow, properties: dict[str, Any]) -> None:
     if object_id not in directory.principals:
         message = f"The principal '{object_id}' was not found in the tenant."
         raise PlatformError(404, "PrincipalNotFound", message)
+    if flow.role_of(object_id) in _MORE_THAN[Role(role)]:
+        message = f"The permission of '{object_id}' on the flow cannot be downgraded to '{role}'."
+        raise PlatformError(400, "PermissionDowngradeNotAllowed", message)
     flow.share(object_id, Role(role))
 
 

@@ -123,6 +123,7 @@ def turn_on(tenant: Tenant, environment: Environment, flow: Flow, activator: str
     platform = tenant.part(PowerPlatform)
     if flow.state == FlowState.STARTED:
         return
+    _require_person(tenant, activator)
     _require_licence(tenant, flow)
     _require_children(platform, environment, flow)
     names = require_connections(environment, flow, activator)
@@ -196,6 +197,23 @@ def _require_room(platform: PowerPlatform, environment: Environment, owner: str)
         raise PlatformError(403, "FlowCountLimitExceeded", message)
 
 
+def require_published(flow: Flow) -> None:
+    """Refuse to start a solution's flow in the flow service before it was on once (§15.3)."""
+    if flow.is_in_solution and not flow.was_on:
+        message = f"The flow '{flow.name}' of a solution cannot be started: it is not published."
+        raise PlatformError(400, "CannotStartUnpublishedSolutionFlow", message)
+
+
+def _require_person(tenant: Tenant, activator: str) -> None:
+    """Refuse an application as the activator, where none is let in (§15.3)."""
+    if tenant.part(PowerPlatform).assumptions.applications_activate:
+        return
+    principal = tenant.part(Directory).principals.get(activator)
+    if principal is not None and principal.client_id:
+        message = f"BapListServicePlansFailed: user details of '{activator}' are missing."
+        raise PlatformError(400, "MissingUserDetails", message)
+
+
 def _require_licence(tenant: Tenant, flow: Flow) -> None:
     if flow.facts().is_premium and not tenant.part(Directory).has_premium(flow.owner):
         raise PlatformError(
@@ -207,11 +225,11 @@ def _require_licence(tenant: Tenant, flow: Flow) -> None:
 
 
 def _require_children(platform: PowerPlatform, environment: Environment, flow: Flow) -> None:
-    if not platform.assumptions.children_must_be_on:
-        return
+    must_be_on = platform.assumptions.children_must_be_on
     for child_id in flow.facts().children:
         child = environment.workflows.get(child_id)
-        if child is None or child.state != FlowState.STARTED:
+        is_ready = child and (child.state == FlowState.STARTED if must_be_on else child.was_on)
+        if not is_ready:
             message = (
                 f"The workflow with id '{child_id}' cannot be used as a child workflow because it "
                 "has never been published. Child workflows need to be published at least once "

@@ -11,7 +11,8 @@ from shared.adapters.http.client import Call, HttpClient, Service, read_object
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.flow import Permission
-from shared.errors import Unavailable
+from shared.domain.jobs.refusals import PERMISSION_DOWNGRADE
+from shared.errors import Refused, Unavailable
 from shared.ports import FlowAccess
 
 _CO_OWNER = "CanEdit"
@@ -82,11 +83,16 @@ class FlowServiceAccess(FlowAccess):
     async def add_operator(self, environment_id: str, flow_name: str) -> None:
         """Make the operator a co-owner; changes nothing if it is one, or the owner.
 
-        No look before it: who asks was refused the URL, and giving a role twice is giving it once.
+        No look before it: who asks was refused the URL. Giving a role twice is giving it once, and
+        where it would take rights away the platform refuses (§15.3): nothing is missing then.
         """
         principal = {"id": await self.operator_id(), "type": "User"}
         change = {"put": [{"properties": {"principal": principal, "roleName": _CO_OWNER}}]}
-        await self._modify(environment_id, flow_name, change)
+        try:
+            await self._modify(environment_id, flow_name, change)
+        except Refused as err:
+            if err.code != PERMISSION_DOWNGRADE:
+                raise
 
     async def remove_operator(self, environment_id: str, flow_name: str) -> None:
         """Take the operator's co-ownership back; does nothing if it has none, or owns the flow."""

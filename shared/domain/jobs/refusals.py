@@ -13,6 +13,8 @@ from dataclasses import dataclass
 CONNECTION_REFUSED = "ConnectionAuthorizationFailed"
 #: Our own name: the operator is a co-owner, and may not ask for the URL (yet).
 NO_CO_OWNER = "NoCoOwner"
+#: Whoever is given a role has more rights already.
+PERMISSION_DOWNGRADE = "PermissionDowngradeNotAllowed"
 #: The flow service answers, and leaves the definition out (§5.3).
 DEFINITION_NOT_SHOWN = "DefinitionNotShown"
 #: Codes by which the platform says that the app may not act for the owner (contract §14.1).
@@ -48,6 +50,12 @@ REFUSALS = (
         "then retry.",
     ),
     Refusal(
+        code="MissingUserDetails",
+        aliases=("BapListServicePlansFailed",),
+        means="the app turned the flow on as itself, and an application has no licence to look up",
+        instruction="Have the flow's owner turn it on once in Power Automate, then retry.",
+    ),
+    Refusal(
         code="NonCompliantServicePrincipalFlow",
         means="a flow that an application owns has no licence of its own",
         instruction="Assign the flow a Process licence, then retry.",
@@ -66,6 +74,12 @@ REFUSALS = (
         "licence and is a user of the environment, then retry.",
         words="under Api 'shared_logicflows'",
         is_published=False,
+    ),
+    Refusal(
+        code=PERMISSION_DOWNGRADE,
+        means="whoever is to be given a role on the flow has more rights on it already",
+        instruction="Nothing has to be given: retry. If it is refused again, take that account's "
+        "role on the flow away in Power Automate (Share), then retry.",
     ),
     Refusal(
         code="XrmConnectionReferenceMissingConnection",
@@ -111,6 +125,12 @@ REFUSALS = (
         "the call out of the original; then retry.",
     ),
     Refusal(
+        code="CannotStartUnpublishedSolutionFlow",
+        means="a flow of a solution was never published, so it cannot be turned on outside of it",
+        instruction="Open the flow in its solution, turn it on there (or publish all "
+        "customizations), then retry.",
+    ),
+    Refusal(
         code="ChildFlowUnsupportedForInvokerConnections",
         means="a child flow that it runs uses connections of whoever runs it",
         instruction="In the child flow's run-only settings choose 'Use this connection' for each "
@@ -150,6 +170,12 @@ REFUSALS = (
         code="0x80044331",
         means="a text is longer than its column in Dataverse takes, which the message names",
         instruction="Give the original a shorter name, then retry.",
+    ),
+    Refusal(
+        code="InsufficientCdsPermissions",
+        means="the operator (or the app) has no security role in the environment's Dataverse",
+        instruction="Add the operator to the environment as a user with the role Environment "
+        "Maker, and the app with System Administrator; then retry.",
     ),
     Refusal(
         code="0x80072560",

@@ -21,6 +21,7 @@ from tests.contract.tenant_world import (
 from tests.functional.wire.wire_seed import (
     CHILD,
     COLLEAGUE,
+    OPERATOR,
     TRAINEE,
     mail,
     mailing_orders,
@@ -102,6 +103,21 @@ def close_to_applications(story: WireStory) -> None:
 def open_to_applications(story: WireStory) -> None:
     """Open it again."""
     story.assumptions.delegated_only.discard("flow_service.admin_list_permissions")
+
+
+def forget_operator(story: WireStory) -> None:
+    """Take the operator out of the environment's users."""
+    del story.environment.users[OPERATOR]
+
+
+def add_operator(story: WireStory) -> None:
+    """Add the operator to the environment's users."""
+    story.environment.users[OPERATOR] = {"azureactivedirectoryobjectid": OPERATOR}
+
+
+def let_applications_activate(story: WireStory) -> None:
+    """Stand for the owner who turns the copy on."""
+    story.assumptions.applications_activate = True
 
 
 CASES = {
@@ -200,6 +216,38 @@ CASES = {
     "an application's flow has no licence": Case(
         cause=on_create("Forbidden", "NonCompliantServicePrincipalFlow", "No Process licence."),
         code="NonCompliantServicePrincipalFlow",
+    ),
+    "the app turns the copy on as itself": Case(
+        seed=tenant_seed(
+            orders(),
+            assumptions={
+                "impersonation_reaches_flow_service": False,
+                "applications_activate": False,
+            },
+        ),
+        code="MissingUserDetails",
+        names=("user details",),
+        remedy=let_applications_activate,
+    ),
+    "the flow of a solution is unpublished": Case(
+        cause=on_create(
+            "BadRequest", "CannotStartUnpublishedSolutionFlow", "The flow is not published."
+        ),
+        code="CannotStartUnpublishedSolutionFlow",
+    ),
+    "the operator has no role in Dataverse": Case(
+        cause=forget_operator,
+        code="InsufficientCdsPermissions",
+        remedy=add_operator,
+    ),
+    "the operator may not be given the role": Case(
+        cause=fault(
+            "flow_service.admin_list_permissions",
+            status=400,
+            code="PermissionDowngradeNotAllowed",
+            message="The permission cannot be downgraded.",
+        ),
+        code="PermissionDowngradeNotAllowed",
     ),
     "the operator may not ask for the URL": Case(
         cause=fault(
