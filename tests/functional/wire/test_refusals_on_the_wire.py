@@ -185,6 +185,16 @@ CASES = {
         code="ChildFlowUnsupportedForInvokerConnections",
         names=("Book",),
     ),
+    "a text is too long for its column": Case(
+        cause=fault(
+            "dataverse.patch_workflow",
+            status=400,
+            code="0x80044331",
+            message="A validation error occurred. The length of the 'name' attribute is too long.",
+        ),
+        code="0x80044331",
+        names=("'name'",),
+    ),
     "a variable has no value": Case(
         cause=on_create(
             "BadRequest",
