@@ -1,6 +1,7 @@
 """Key Vault secrets as callers: a write is a new version, content type and tags stay (§8)."""
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 
 from shared.callers.search import Refusals, callers_in
 from shared.domain.callers.caller import Caller, CallerValue
@@ -18,7 +19,10 @@ _MEND = (
 
 
 class KeyVaultSecretCallers:
-    """Implements `CallerKind`. Addresses are `vault URL|name`; the ETag is the version."""
+    """Implements `CallerKind` and `KeepsVersions`.
+
+    Addresses are `vault URL|name`; the ETag is the version.
+    """
 
     kind = "key_vault_secret"
     is_json = False
@@ -73,6 +77,10 @@ class KeyVaultSecretCallers:
         if value.etag and secret.version != value.etag:
             raise Conflict(f"The {caller.label} has a new version")
         await self._secrets.write(secret, value.text)
+
+    async def texts_since(self, caller: Caller, since: datetime) -> Sequence[str]:
+        """Return the values of the versions that were added since then; raises `NotFound`."""
+        return await self._secrets.values_since(*_place(caller), since)
 
 
 def _place(caller: Caller) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
@@ -50,6 +51,12 @@ class Secrets(Protocol):
 
     async def read(self, vault_url: str, name: str) -> Secret:
         """Return the current version; raises `NotFound`."""
+
+    async def values_since(self, vault_url: str, name: str, since: datetime) -> Sequence[str]:
+        """Return the values of all versions that were added since then, to the second.
+
+        Those that were disabled meanwhile are left out. Raises `NotFound`.
+        """
 
     async def write(self, secret: Secret, value: str) -> None:
         """Add a version with `value`, keeping content type and tags."""

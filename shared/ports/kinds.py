@@ -1,8 +1,8 @@
 """Kinds that are one file each: places that hold trigger URLs, and firewalls."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Protocol, runtime_checkable
 
 from shared.domain.callers.caller import Caller, CallerValue
 from shared.domain.callers.search import Search
@@ -38,6 +38,14 @@ class CallerKind(Protocol):
 
     async def write(self, caller: Caller, value: CallerValue) -> None:
         """Put `value.text` there if it still has `value.etag`; raises `Conflict`."""
+
+
+@runtime_checkable
+class KeepsVersions(Protocol):
+    """A `CallerKind` whose platform keeps what stood at a place before."""
+
+    async def texts_since(self, caller: Caller, since: datetime) -> Sequence[str]:
+        """Return all texts that were written there since then; raises `NotFound`."""
 
 
 class FirewallKind(Protocol):

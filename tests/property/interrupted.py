@@ -89,6 +89,12 @@ class Interrupted:
 
         Raises `AssertionError` if anything is not as it has to be.
         """
+        has_struck = await self.unfold(order, after=after)
+        await self._ended_well(order)
+        return has_struck
+
+    async def unfold(self, order: Order | None, *, after: timedelta) -> bool:
+        """Do so where the end depends on what else the order did."""
         story = self.story
         await story.opt_in()
         await until_done(story, self.start)
@@ -101,7 +107,6 @@ class Interrupted:
             await order(story.services, story.remediation.id)
         await settle(story)
         check(story)
-        await self._ended_well(order)
         return has_struck
 
     async def _ended_well(self, order: Order | None) -> None:

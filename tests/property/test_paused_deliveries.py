@@ -7,6 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from shared.reason import Reason
+from shared.services import Services
 from shared.use_cases import steer_remediation
 from tests.property.interrupted import (
     MINUTE,
@@ -19,11 +21,13 @@ from tests.property.interrupted import (
 )
 from tests.property.test_remediation_invariants import tenants
 from tests.twins.crash import Moment
+from tests.twins.pause import PauseBefore
 
 #: The host ends a function after ten minutes (host.json): nothing sleeps for longer and wakes.
 sleeps = st.integers(1, 9).map(lambda minutes: timedelta(minutes=minutes, seconds=30))
 moments = st.sampled_from(Moment)
 seeds = st.integers(0, 10_000)
+NEVER = Strike(at=0, moment=Moment.BEFORE, sleep=None)
 UNDO = [steer_remediation.cancel, steer_remediation.roll_back]
 
 
@@ -59,6 +63,44 @@ def test_a_rollback_beside_a_paused_delivery_brings_everything_back(
 ) -> None:
     """Ordered while it sleeps: every caller is what it was, no copy is on, no co-owner is left."""
     play(copied(ingredients, pause, seed=seed), undo, after)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    seed=seeds,
+    number=st.integers(1, 3),
+    sleep=st.integers(5, 9).map(lambda minutes: minutes * MINUTE),
+    after=st.integers(0, 12),
+    undo=st.sampled_from([None, *UNDO]),
+    ordered=st.integers(0, 12),
+)
+def test_a_version_of_a_secret_beside_a_paused_delivery_stands_or_is_told_of(
+    seed: int, number: int, sleep: timedelta, after: int, undo: Order | None, ordered: int
+) -> None:
+    """A person's, which the delivery has not read and may replace by what it had read.
+
+    It sleeps until another one has taken its place.
+    """
+
+    async def tell() -> None:
+        interrupted = copied(["key_vault_secret"], NEVER, seed=seed)
+        story = interrupted.story
+        story.driver.plan = PauseBefore(
+            call="SecretsTwin.write", number=number, sleeps=sleep, clock=story.world.clock
+        )
+        [secret] = story.world.secrets.values()
+
+        async def change(services: Services, remediation_id: str) -> None:
+            secret.versions.append(story.world.secret_version(f"new {secret.value}"))
+            if undo:
+                await story.run(ordered * MINUTE)
+                await undo(services, remediation_id)
+
+        await interrupted.unfold(change, after=after * MINUTE)
+        told = [one.code for one in story.twins.notices.told]
+        assert secret.value.startswith("new ") or Reason.OVERWRITTEN in told
+
+    asyncio.run(tell())
 
 
 @pytest.mark.parametrize("name", PREPARED)

@@ -1,5 +1,6 @@
 """Makes realistic tenants in a few lines: flows of every kind, callers of every kind."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -200,18 +201,21 @@ class Builder:
         self._calls(UrlHolder(name=f"{site}/{setting}", read=lambda: twin.settings[setting]))
         return twin
 
-    def secret_caller(self, flow: TwinFlow, *, name: str = "flow-url") -> TwinSecret:
-        """Let a system read the URL from a secret before each call."""
+    def secret_caller(
+        self, flow: TwinFlow, *, name: str = "flow-url", beside: str = ""
+    ) -> TwinSecret:
+        """Let a system read the URL, and what stands before it, from a secret before each call."""
         vault_url = "https://contoso-app.vault.azure.net/"
         secret = TwinSecret(
             vault_url=vault_url,
             name=name,
-            versions=[(self.world.hex_id(), self.url_of(flow))],
+            versions=[self.world.secret_version(beside + self.url_of(flow))],
             content_type="text/uri",
             tags={"team": "integration"},
         )
         self.world.secrets[(vault_url, name)] = secret
-        self._calls(UrlHolder(name=f"secret {name}", read=lambda: secret.value))
+        url = re.compile("https:.*")
+        self._calls(UrlHolder(name=f"secret {name}", read=lambda: url.findall(secret.value)[0]))
         return secret
 
     def flow_caller(self, flow: TwinFlow, *, name: str = "Caller") -> TwinFlow:

@@ -65,3 +65,18 @@ class Pause(Plan):
             self.has_struck = True
             self.wakes_at = self.clock.now() + self.sleeps
             self._asleep.set()
+
+
+@dataclass(slots=True, kw_only=True)
+class PauseBefore(Pause):
+    """Freezes the process before the call of this name and number."""
+
+    call: str
+    number: int
+
+    def enter(self, name: str) -> int:
+        """Count a call."""
+        self.number -= name == self.call
+        if self.number == 0 and self.at is None:
+            self.at = self.calls + 1
+        return Pause.enter(self, name)

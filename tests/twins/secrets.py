@@ -1,6 +1,7 @@
 """Twin of the port `Secrets`: every write is a version, the old ones stay."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 
 from shared.errors import NotFound, Refused
 from shared.ports import Secret
@@ -26,21 +27,27 @@ class SecretsTwin:
         secret = self._secret(vault_url, name)
         if not secret.is_enabled:
             raise Refused("the secret is disabled", code="Forbidden", status=403)
-        version, value = secret.versions[-1]
+        version = secret.versions[-1]
         return Secret(
             vault_url=vault_url,
             name=name,
-            value=value,
-            version=version,
+            value=version.value,
+            version=version.id,
             content_type=secret.content_type,
             tags=dict(secret.tags),
         )
+
+    async def values_since(self, vault_url: str, name: str, since: datetime) -> Sequence[str]:
+        """Return the values of all versions that were added since then, to the second."""
+        versions = self._secret(vault_url, name).versions
+        second = since.replace(microsecond=0)
+        return [version.value for version in versions if version.created >= second]
 
     async def write(self, secret: Secret, value: str) -> None:
         """Add a version with `value`, with the content type and tags of `secret`."""
         twin = self._secret(secret.vault_url, secret.name)
         with self._world.writing(None, "write secret", f"{secret.vault_url}/{secret.name}"):
-            twin.versions.append((self._world.hex_id(), value))
+            twin.versions.append(self._world.secret_version(value))
             twin.content_type = secret.content_type
             twin.tags = dict(secret.tags)
 

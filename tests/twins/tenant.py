@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from shared.domain.assessment.facts import CanvasApp
 from shared.domain.definitions.connection_reference import ConnectionReference
@@ -204,13 +205,21 @@ class TwinSite:
     restarts: int = 0
 
 
+class TwinVersion(NamedTuple):
+    """One version of a secret."""
+
+    id: str
+    value: str
+    created: datetime
+
+
 @dataclass(slots=True, kw_only=True)
 class TwinSecret:
-    """A Key Vault secret with all its versions, oldest first: version id and value."""
+    """A Key Vault secret with all its versions, oldest first."""
 
     vault_url: str
     name: str
-    versions: list[tuple[str, str]]
+    versions: list[TwinVersion]
     content_type: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     is_enabled: bool = True
@@ -218,4 +227,4 @@ class TwinSecret:
     @property
     def value(self) -> str:
         """The current version's value."""
-        return self.versions[-1][1]
+        return self.versions[-1].value

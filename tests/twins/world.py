@@ -15,7 +15,15 @@ from shared.domain.network.firewall import Firewall
 from shared.errors import NotFound, Refused
 from tests.twins.clock import ManualClock
 from tests.twins.records import Switch, Write
-from tests.twins.tenant import TwinEnvironment, TwinFlow, TwinSecret, TwinSite, TwinTeam, TwinUser
+from tests.twins.tenant import (
+    TwinEnvironment,
+    TwinFlow,
+    TwinSecret,
+    TwinSite,
+    TwinTeam,
+    TwinUser,
+    TwinVersion,
+)
 from tests.twins.traffic import Traffic
 
 
@@ -75,6 +83,10 @@ class World:
     def hex_id(self) -> str:
         """Return a new 32-hex id."""
         return f"{self.random.getrandbits(128):032x}"
+
+    def secret_version(self, value: str) -> TwinVersion:
+        """Return a new version of a secret, of now."""
+        return TwinVersion(self.hex_id(), value, self.clock.now())
 
     def add_user(self, name: str, *, has_premium: bool = True) -> TwinUser:
         """Add a person or an application."""

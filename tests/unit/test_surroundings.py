@@ -30,8 +30,8 @@ def test_what_reads_as_before_the_later_delivery_was_put_back() -> None:
     later = {"changed": "2", "added": "2", "again": "2", "same": "1"}
     noted = Surroundings.of([intent(2, 0, later), intent(1, 0, first)])
 
-    assert noted.put_back({**first, "again": "3"}) == {"changed", "gone", "added"}
-    assert noted.put_back(later) == set()
+    assert noted.put_back({**first, "again": "3"}, {}) == {"changed", "gone", "added"}
+    assert noted.put_back(later, {}) == set()
 
 
 def test_what_a_delivery_did_not_note_again_is_as_it_noted_it() -> None:
@@ -43,13 +43,41 @@ def test_what_a_delivery_did_not_note_again_is_as_it_noted_it() -> None:
     noted = Surroundings.of([*overtaken, intent(2, 8, {"one": "3", "two": "1"})])
 
     assert news == {"one": "2", "two": ""}
-    assert noted.put_back({"one": "2"}) == {"one", "two"}
+    assert noted.put_back({"one": "2"}, {}) == {"one", "two"}
+
+
+def test_what_a_delivery_read_after_it_was_put_back_was_put_back_all_the_same() -> None:
+    """A rollback that comes after the frozen delivery woke reads what that one wrote."""
+    read = [intent(1, 0, {"one": "1"}), intent(2, 1, {"one": "2"}), intent(3, 2, {"one": "1"})]
+    noted = Surroundings.of(read)
+
+    assert noted.put_back({"one": "1"}, {}) == {"one"}
+    assert noted.put_back({"one": "3"}, {}) == set()
+
+
+def test_a_version_that_no_delivery_has_read_was_replaced() -> None:
+    """If what stands there now is not somebody else's: they may have read it."""
+    noted = Surroundings.of([intent(1, 0, {"one": "1"}), intent(2, 1, {"one": "1"})])
+
+    assert noted.put_back({"one": "1"}, {"one": ["1", "2", "1"]}) == {"one"}
+    assert noted.put_back({"one": "1"}, {"one": ["1", "1"]}) == set()
+    assert noted.put_back({"one": "3"}, {"one": ["1", "2", "3"]}) == set()
+
+
+def test_a_caller_that_a_delivery_did_not_write_is_not_gone() -> None:
+    """An address that it did not read is."""
+    noted = Surroundings.of([intent(1, 0, {"caller-0": "1", "one": "1"}), intent(2, 1, {"x": "1"})])
+
+    assert noted.put_back({"caller-0": "1", "one": "1", "x": "1"}, {}) == {"one"}
 
 
 def test_nothing_is_known_of_a_delivery_that_nobody_overtook() -> None:
     """Nor of rows from before anything was noted."""
-    assert Surroundings.of([intent(1, 0, {"one": "1"})]).put_back({"one": "2"}) == set()
-    assert Surroundings.of([intent(1, 0, {}), intent(2, 1, {})]).put_back({"one": "2"}) == set()
+    alone = Surroundings.of([intent(1, 0, {"one": "1"})])
+    before = Surroundings.of([intent(1, 0, {}), intent(2, 1, {})])
+
+    assert alone.put_back({"one": "2"}, {}) == set()
+    assert before.put_back({"one": "2"}, {}) == set()
 
 
 def test_a_text_without_its_urls_is_the_same_wherever_they_lead() -> None:

@@ -1,6 +1,7 @@
 """Secrets of the watched vaults (contract §8): a list shows ids only, each value is one call."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 
 from pydantic import Field
 
@@ -12,6 +13,8 @@ from shared.ports import Secret, Secrets
 
 class _Attributes(Wire):
     enabled: bool = True
+    #: Seconds since 1970.
+    created: int = 0
 
 
 class _SecretItem(Wire):
@@ -43,7 +46,7 @@ class VaultSecrets(Secrets):
             async for item in self._contents.items(f"{url}/secrets"):
                 secret = read_wire(_SecretItem, item)
                 if secret.attributes.enabled and not secret.managed:
-                    yield url, secret.id.rstrip("/").rsplit("/", 1)[-1]
+                    yield url, _last_part(secret.id)
 
     async def read(self, vault_url: str, name: str) -> Secret:
         """Return the current version; raises `NotFound`."""
@@ -53,10 +56,20 @@ class VaultSecrets(Secrets):
             vault_url=vault_url,
             name=name,
             value=bundle.value,
-            version=bundle.id.rstrip("/").rsplit("/", 1)[-1],
+            version=_last_part(bundle.id),
             content_type=bundle.content_type,
             tags=bundle.tags or {},
         )
+
+    async def values_since(self, vault_url: str, name: str, since: datetime) -> Sequence[str]:
+        """Return the values of all versions that were added since then; raises `NotFound`."""
+        place, values = f"{vault_url}/secrets/{name}", []
+        async for item in self._contents.items(f"{place}/versions"):
+            version = read_wire(_SecretItem, item)
+            if version.attributes.enabled and version.attributes.created >= int(since.timestamp()):
+                answer = await self._contents.read(f"{place}/{_last_part(version.id)}")
+                values.append(read_wire(_SecretBundle, answer).value)
+        return values
 
     async def write(self, secret: Secret, value: str) -> None:
         """Add a version with `value`, keeping content type and tags."""
@@ -64,3 +77,7 @@ class VaultSecrets(Secrets):
         if secret.content_type is not None:
             body["contentType"] = secret.content_type
         await self._contents.put(f"{secret.vault_url}/secrets/{secret.name}", body)
+
+
+def _last_part(url: str) -> str:
+    return url.rstrip("/").rsplit("/", 1)[-1]

@@ -51,6 +51,8 @@ class CallerIntent:
     #: What stood around it where no ETag guards it, as far as this delivery had not noted it yet:
     #: digests by address, empty for what is gone (surroundings.py).
     around: Mapping[str, str] = field(default_factory=dict)
+    #: None: in a row from before this was kept.
+    noted: datetime | None = None
 
     @property
     def key(self) -> str:

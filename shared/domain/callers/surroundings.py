@@ -6,7 +6,7 @@ what it had read of all of them. A secret is one value, and only the URL in it i
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -33,35 +33,45 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, st
     }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What each delivery of a job read of one resource before it last wrote there, the last last.
+    """What each delivery of a job read of one resource before it last wrote there, in order.
 
     Digests by address, and by the caller's id what stands beside the URLs in its own value.
     """
 
     noted: tuple[Mapping[str, str], ...]
+    #: Ids of callers. An address that a delivery did not note was not there; of a caller it may
+    #: not have written this one.
+    caller_ids: frozenset[str]
 
     @classmethod
     def of(cls, intents: Iterable[CallerIntent]) -> Self:
         """Fold the intents for the callers of one resource."""
         noted: dict[int, dict[str, str]] = defaultdict(dict)
+        caller_ids = set[str]()
         for intent in sorted(intents, key=lambda one: (one.lease_number, one.sequence)):
             if intent.around:
                 noted[intent.lease_number].update(intent.around)
-        return cls(tuple(noted.values()))
+                caller_ids.add(intent.caller_id)
+        return cls(noted=tuple(noted.values()), caller_ids=frozenset(caller_ids))
 
-    def put_back(self, now: Mapping[str, str]) -> set[str]:
-        """Return the places that are no more as the last delivery read them, but as an older did.
+    def put_back(self, now: Mapping[str, str], versions: Mapping[str, Collection[str]]) -> set[str]:
+        """Return the places that read as a delivery had read them, and did not in between.
 
-        Whatever else differs was changed by somebody who has read it.
+        A later delivery has read something else there, or one of the latest `versions` none has
+        read. What no delivery had read was written by somebody who may have seen all of that.
         """
-        if not self.noted:
-            return set()
-        *older, last = self.noted
-        different = changes(last, now)
-        return {
-            place
-            for place, value in different.items()
-            if any(old.get(place, "") == value for old in older)
-        }
+        found = set[str]()
+        for place in {place for noted in self.noted for place in noted}:
+            read = [
+                noted.get(place, "")
+                for noted in self.noted
+                if place in noted or place not in self.caller_ids
+            ]
+            value = now.get(place, "")
+            if value in read:
+                later = set(read[read.index(value) :])
+                if later - {value} or set(versions.get(place, ())).difference(read):
+                    found.add(place)
+        return found

@@ -65,7 +65,8 @@ async def settle(work: Work) -> bool:
         await work.check_lease()
         with suppress(NotFound):
             await work.services.flow_access.remove_operator(environment_id, flow_name)
-    await tell_overwritten(work)
+    # Several may have been frozen, each soon after the one before.
+    await tell_overwritten(work, since=settles_at - 3 * work.services.settings.settles_after)
     await work.save(replace(work.job, settles_at=None))
     return True
 

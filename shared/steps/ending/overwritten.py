@@ -4,26 +4,34 @@ What is known by an intent is put back by the job whose intent it is. Other valu
 """
 
 from collections import defaultdict
+from datetime import datetime
+from functools import partial
 
 from shared.domain.callers.records import CallerRecord
 from shared.domain.callers.surroundings import outside
 from shared.domain.jobs.transitions import noted
 from shared.errors import NotFound
 from shared.notices import tell
+from shared.ports import KeepsVersions
 from shared.reason import Reason
 from shared.steps.moving_callers.note_callers import holds_copy, holds_original
 from shared.steps.moving_callers.undo_log import UndoLog
 from shared.steps.work import Work
 
 
-async def tell_overwritten(work: Work) -> None:
-    """Tell what reads as a delivery that did not end had read it, and not as a later one did."""
+async def tell_overwritten(work: Work, *, since: datetime) -> None:
+    """Tell what reads as a delivery that did not end had read it, and not as somebody else left it.
+
+    `since`: what was read and written before has nothing to do with that delivery.
+    """
     log = await UndoLog.open(work)
     resources: dict[str, list[CallerRecord]] = defaultdict(list)
     for record in await work.callers.all():
         resources[record.caller.resource].append(record)
     found = [
-        place for records in resources.values() for place in await _put_back(work, log, records)
+        place
+        for records in resources.values()
+        for place in await _put_back(work, log, records, since)
     ]
     if not found:
         return
@@ -37,13 +45,15 @@ async def tell_overwritten(work: Work) -> None:
     await work.save(noted(work.job, cause))
 
 
-async def _put_back(work: Work, log: UndoLog, records: list[CallerRecord]) -> list[str]:
+async def _put_back(
+    work: Work, log: UndoLog, records: list[CallerRecord], since: datetime
+) -> list[str]:
     """Return where something that no job of ours puts back was written over, for people."""
-    surroundings = log.surroundings(records)
+    surroundings = log.surroundings(records, since)
     if len(surroundings.noted) < 2:
         return []  # nobody was overtaken here
-    *_, last = surroundings.noted
     now: dict[str, str] = {}
+    versions: dict[str, list[str]] = {}
     for record in records:
         kind = work.services.callers[record.caller.kind]
         try:
@@ -51,11 +61,14 @@ async def _put_back(work: Work, log: UndoLog, records: list[CallerRecord]) -> li
         except NotFound:
             continue
         now |= value.around or {}
-        if record.id in last:
-            now[record.id] = outside(record.id, value.text, is_json=kind.is_json)
+        if record.id in surroundings.caller_ids:
+            outer = partial(outside, record.id, is_json=kind.is_json)
+            now[record.id] = outer(value.text)
+            if isinstance(kind, KeepsVersions):
+                texts = await kind.texts_since(record.caller, since)
+                versions[record.id] = [outer(text) for text in texts]
     labels = {record.id: record.caller.label for record in records}
-    # Who is gone was not made so by a write of ours.
-    found = surroundings.put_back(now) - (labels.keys() - now.keys())
+    found = surroundings.put_back(now, versions)
     if found - labels.keys():
         found -= await _minded(work, records[0].caller.resource)
     return sorted(labels.get(place, place) for place in found)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Self
 
 from shared.domain.callers import edit as caller_edit
@@ -42,10 +43,10 @@ class UndoLog:
             edits = caller_edit.merge(before, caller_edit.from_json(intent.edits))
         return edits
 
-    def surroundings(self, records: Sequence[CallerRecord]) -> Surroundings:
-        """Return what each delivery noted around these callers, which are of one resource."""
-        noted = [intent for record in records for intent in self._intents[record.id]]
-        return Surroundings.of(noted)
+    def surroundings(self, records: Sequence[CallerRecord], since: datetime) -> Surroundings:
+        """Return what each delivery noted since then around these callers of one resource."""
+        intents = (intent for record in records for intent in self._intents[record.id])
+        return Surroundings.of(one for one in intents if one.noted and one.noted >= since)
 
     async def append(
         self,
@@ -67,6 +68,7 @@ class UndoLog:
             edits=caller_edit.to_json(edits),
             is_first=is_first,
             around=self._news(record, value),
+            noted=self._work.services.now,
         )
         await self._rows.upsert(intent)
         self._intents[record.id].append(intent)

@@ -260,7 +260,7 @@ def _add_vault(world: World, vault: Description) -> None:
         world.secrets[url, secret["name"]] = TwinSecret(
             vault_url=url,
             name=secret["name"],
-            versions=[(world.hex_id(), _filled(world, secret["value"]))],
+            versions=[world.secret_version(_filled(world, secret["value"]))],
             content_type=secret["contentType"],
             tags=dict(secret["tags"]),
         )

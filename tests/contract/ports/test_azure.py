@@ -1,6 +1,7 @@
 """What both implementations of the ports onto Azure do."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -44,6 +45,20 @@ async def test_secrets_are_listed_read_and_written_with_what_they_carry(side: Si
     assert (after.content_type, after.tags) == ("text/uri", {"team": "orders"})
 
 
+async def test_a_secret_keeps_the_versions_before(side: Side) -> None:
+    """Asked for by the second in which one was added."""
+    secrets = side.ports.secrets
+    began = await secrets.read(VAULT_URL, "orders-url")
+    side.hands.advance(timedelta(hours=1))
+    since = side.hands.now()
+    await secrets.write(began, "first")
+    side.hands.advance(timedelta(seconds=1))
+    await secrets.write(began, "second")
+
+    assert sorted(await secrets.values_since(VAULT_URL, "orders-url", since)) == ["first", "second"]
+    assert await secrets.values_since(VAULT_URL, "orders-url", side.hands.now()) == ["second"]
+
+
 async def test_what_is_not_in_azure_is_not_found(side: Side) -> None:
     """A site, a resource, a secret, a key."""
     ports, gone = side.ports, f"{SITE_ID}-gone"
@@ -56,6 +71,8 @@ async def test_what_is_not_in_azure_is_not_found(side: Side) -> None:
         await ports.resources.get(gone, API_VERSION)
     with pytest.raises(NotFound):
         await ports.secrets.read(VAULT_URL, "nothing")
+    with pytest.raises(NotFound):
+        await ports.secrets.values_since(VAULT_URL, "nothing", side.hands.now())
     with pytest.raises(NotFound):
         await ports.keys.key_versions(VAULT_URL, "nothing")
     with pytest.raises(NotFound):

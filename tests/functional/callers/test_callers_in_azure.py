@@ -10,6 +10,7 @@ from shared.domain.callers.caller import CallerValue
 from shared.errors import Blocked, Conflict, Refused
 from shared.ports import Secret
 from tests.functional.callers.called_tenant import Tenant
+from tests.twins.secrets import SecretsTwin
 from tests.twins.services import kinds_on
 from tests.twins.world import World
 
@@ -94,7 +95,7 @@ async def test_a_setting_pinned_to_a_version_is_left_to_a_person(tenant: Tenant)
     """A new version of the secret would never reach the app."""
     site = tenant.builder.app_setting_caller(tenant.original)
     secret = tenant.builder.secret_caller(tenant.original)
-    version = secret.versions[0][0]
+    version = secret.versions[0].id
     uri = f"{secret.vault_url}secrets/{secret.name}/{version}"
     site.settings["FLOW_URL"] = f"@Microsoft.KeyVault(SecretUri={uri})"
 
@@ -148,7 +149,7 @@ async def test_a_secret_with_a_newer_version_is_a_conflict(tenant: Tenant) -> No
     secret = tenant.builder.secret_caller(tenant.original)
     [caller] = await tenant.found("key_vault_secret")
     value = await tenant.kinds["key_vault_secret"].read(caller)
-    secret.versions.append(("2", "https://elsewhere.example"))
+    secret.versions.append(tenant.builder.world.secret_version("https://elsewhere.example"))
 
     with pytest.raises(Conflict):
         await tenant.kinds["key_vault_secret"].write(caller, CallerValue(text="x", etag=value.etag))
@@ -158,23 +159,21 @@ async def test_a_refused_secret_is_told_after_the_others_were_searched(tenant: T
     """One closed vault must not hide the callers in the others, nor pass for an empty one."""
     tenant.builder.secret_caller(tenant.original, name="b-open")
 
-    class OneIsClosed:
+    class OneIsClosed(SecretsTwin):
         """The secrets, one of which the app may not read."""
 
         async def list(self) -> AsyncIterator[tuple[str, str]]:
             yield "https://closed.vault.azure.net/", "a-closed"
-            async for place in tenant.ports.secrets.list():
+            async for place in super().list():
                 yield place
 
         async def read(self, vault_url: str, name: str) -> Secret:
             if name == "a-closed":
                 raise Refused("no access", code="Forbidden", status=403)
-            return await tenant.ports.secrets.read(vault_url, name)
+            return await super().read(vault_url, name)
 
-        async def write(self, secret: Secret, value: str) -> None:
-            await tenant.ports.secrets.write(secret, value)
-
-    kinds = kinds_on(replace(tenant.ports, secrets=OneIsClosed()))
+    secrets = OneIsClosed(tenant.builder.world)
+    kinds = kinds_on(replace(tenant.ports, secrets=secrets))
     found: list[str] = []
 
     async def search() -> None:

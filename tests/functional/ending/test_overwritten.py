@@ -1,7 +1,6 @@
 """A delivery frozen before a write without an ETag wakes: what it wrote over is told of."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
@@ -13,29 +12,15 @@ from shared.use_cases import steer_remediation
 from shared.use_cases.check_health import check_health
 from tests.functional.stories.remediation_story import Story
 from tests.twins.driver import Driver
-from tests.twins.pause import Pause
+from tests.twins.pause import PauseBefore
 from tests.twins.snapshot import differences, take_snapshot
+from tests.twins.tenant import TwinSecret
 
 MINUTE = timedelta(minutes=1)
 
 
 class AsleepError(Exception):
     """The process is frozen."""
-
-
-@dataclass(slots=True, kw_only=True)
-class PauseBefore(Pause):
-    """Freezes the process before the call of this name and number."""
-
-    call: str
-    number: int
-
-    def enter(self, name: str) -> int:
-        """Count a call."""
-        self.number -= name == self.call
-        if self.number == 0 and self.at is None:
-            self.at = self.calls + 1
-        return Pause.enter(self, name)
 
 
 def make_story(build: Callable[[Story], object]) -> Story:
@@ -70,13 +55,32 @@ async def roll_back(story: Story, *flow_ids: str) -> None:
     await story.run(timedelta(days=30))
 
 
+def secret_story() -> tuple[Story, TwinSecret]:
+    """Return a tenant with a secret that holds a password beside the URL."""
+    story = make_story(
+        lambda s: s.build.secret_caller(s.build.http_flow("Orders"), beside="password=old;url=")
+    )
+    [secret] = story.world.secrets.values()
+    return story, secret
+
+
+def change_password(story: Story, secret: TwinSecret, password: str = "new") -> None:  # noqa: S107
+    """Let a person add a version with another password and the same URL."""
+    _, _, url = secret.value.partition(";")
+    secret.versions.append(story.world.secret_version(f"password={password};{url}"))
+
+
 def told(story: Story) -> list[str]:
     """Return what people were told was overwritten."""
     return [one.cause for one in story.twins.notices.told if one.code == Reason.OVERWRITTEN]
 
 
-async def test_settings_that_a_person_changed_meanwhile_are_told_of() -> None:
-    """One setting is changed, one is added and one is taken away while the delivery sleeps."""
+@pytest.mark.parametrize("ordered", [0 * MINUTE, 10 * MINUTE])
+async def test_settings_that_a_person_changed_meanwhile_are_told_of(ordered: timedelta) -> None:
+    """One setting is changed, one is added and one is taken away while the delivery sleeps.
+
+    The rollback reads them before it wakes, or what it has written.
+    """
     story = make_story(lambda s: s.build.app_setting_caller(s.build.http_flow("Orders")))
     [site] = story.world.sites.values()
     site.settings |= {"TIMEOUT": "5", "OLD": "1", "SAME": "x"}
@@ -85,6 +89,7 @@ async def test_settings_that_a_person_changed_meanwhile_are_told_of() -> None:
 
     site.settings = {**site.settings, "TIMEOUT": "30", "NEW": "top-secret"}
     del site.settings["OLD"]
+    await story.run(ordered)
     await roll_back(story)
 
     job = await story.job("Orders")
@@ -149,21 +154,58 @@ async def test_what_nobody_changed_meanwhile_is_not_told_of() -> None:
 
 async def test_a_secret_of_which_a_person_changed_the_rest_is_told_of() -> None:
     """Its URL is put back; the password beside it is the one of the version before."""
-    story = make_story(lambda s: s.build.secret_caller(s.build.http_flow("Orders")))
-    [secret] = story.world.secrets.values()
+    story, secret = secret_story()
     url = secret.value
-    secret.versions = [("v1", f"password=old;url={url}")]
-    story.world.traffic.systems.clear()  # this one reads a URL only
     await freeze(story, "SecretsTwin.write")
 
-    secret.versions.append(("v2", f"password=new;url={url}"))
+    change_password(story, secret)
     await roll_back(story)
 
     assert (await story.job("Orders")).state is JobState.ROLLED_BACK
-    assert secret.value == f"password=old;url={url}"
+    assert secret.value == url
     [cause] = told(story)
     assert "secret flow-url" in cause
     assert "password" not in cause
+
+
+@pytest.mark.parametrize("is_rolled_back", [True, False])
+async def test_a_version_that_came_after_the_later_delivery_is_told_of(
+    *, is_rolled_back: bool
+) -> None:
+    """The secret reads as both deliveries had read it: only the vault knows what was between."""
+    story, secret = secret_story()
+    await freeze(story, "SecretsTwin.write")
+    await story.run(5 * MINUTE)
+    assert len(secret.versions) == 2  # the later delivery's
+
+    change_password(story, secret)
+    if is_rolled_back:
+        await story.run(5 * MINUTE)  # it has woken: the rollback reads what it has written
+        await roll_back(story)
+    await story.run(timedelta(days=30))
+
+    state = JobState.ROLLED_BACK if is_rolled_back else JobState.RETIRED
+    assert (await story.job("Orders")).state is state
+    assert secret.value.startswith("password=old;")
+    [cause] = told(story)
+    assert "secret flow-url" in cause
+
+
+@pytest.mark.parametrize("afterwards", [(), ("newer", "newest")])
+async def test_versions_that_a_person_replaces_are_not_told_of(afterwards: tuple[str, ...]) -> None:
+    """Neither is the one from before the delivery was frozen, nor what they change afterwards."""
+    story, secret = secret_story()
+    change_password(story, secret, "older")
+    await story.run(timedelta(hours=1))
+    change_password(story, secret, "old")
+    await freeze(story, "SecretsTwin.write")
+    await story.run(10 * MINUTE)  # it has woken
+    for password in afterwards:
+        change_password(story, secret, password)
+    await story.run(timedelta(days=30))
+
+    assert secret.value.startswith(f"password={['old', *afterwards][-1]};")
+    assert told(story) == []
 
 
 async def test_another_jobs_setting_is_put_back_by_that_job() -> None:
