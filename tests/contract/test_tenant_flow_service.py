@@ -271,7 +271,7 @@ async def test_an_activation_may_not_stick(world: TenantWorld) -> None:
 
 async def test_reads_may_lag_behind_a_change_of_state(world: TenantWorld) -> None:
     """What is off for calls still reads as Started for a while."""
-    await world.control("PUT", "/assumptions", {"state_lag_seconds": 30})
+    await world.control("PUT", "/assumptions", {"read_lag_seconds": [30, 30]})
     url = f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}"
 
     await world.call("POST", f"{url}/stop", {})

@@ -215,6 +215,7 @@ async def edit_flow(request: Request) -> Response:
     environment, flow = _flow(request)
     tenant, body = _tenant(request), await request.json()
     by = body.get("by", flow.owner)
+    tenant.part(PowerPlatform).let_reads_lag(environment, flow, tenant.clock.now())
     if "clientData" in body:
         save(tenant, environment, flow, body["clientData"])
     flow.display_name = body.get("displayName", flow.display_name)

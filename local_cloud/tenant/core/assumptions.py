@@ -90,8 +90,13 @@ class Assumptions:
     polling_replays_backlog: bool = True
     #: How many of the next activations answer 2xx and leave the flow off.
     activations_that_do_not_stick: int = 0
-    #: For how many seconds after a flow was turned on or off reads still show the state before.
-    state_lag_seconds: float = 0.0
+    #: For how many seconds reads still show a flow, or a row of Dataverse, as it was before a
+    #: write: the shortest and the longest time. Writes themselves act on what is (§15.2).
+    read_lag_seconds: tuple[float, float] = (0.0, 0.0)
+    #: The same of lists, which never show more than reads of one thing.
+    list_lag_seconds: tuple[float, float] = (0.0, 0.0)
+    #: Seconds that a page of a list takes.
+    list_seconds: float = 0.0
     #: Whether an administrator who is no co-owner gets a flow without its definition (§5.3).
     definitions_hidden_from_administrators: bool = False
     #: Connectors whose connections do not sign in by OAuth.

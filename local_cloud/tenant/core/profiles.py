@@ -23,7 +23,8 @@ PROFILES: Mapping[Profile, Mapping[str, Any]] = {
         "my_flows_have_rows": False,  # §15.2: a row comes with the move into a solution
         "activation_changes_flow_name": True,  # §15.2, §6.1
         "activations_that_do_not_stick": 1,  # §15.2, §6.1
-        "state_lag_seconds": 60.0,  # §15.2: what was answered and what is read disagree
+        "read_lag_seconds": (0.5, 60.0),  # §15.2: what was answered and what is read disagree
+        "list_lag_seconds": (30.0, 120.0),  # §15.2, §5.2
         "definitions_hidden_from_administrators": True,  # §15.2, §5.3
         "older_host_shapes_refused": True,  # §5.6
         "protected_url_form": "capacity_unit",  # §7.2

@@ -15,6 +15,7 @@ from local_cloud.tenant.dataverse.access import (
 )
 from local_cloud.tenant.dataverse.conditions import missing
 from local_cloud.tenant.dataverse.rows import TABLES
+from local_cloud.tenant.environments.access import platform_of, tenant_of
 from local_cloud.tenant.environments.environment import Environment, Row
 from local_cloud.tenant.environments.flow import Flow, Role
 
@@ -54,6 +55,7 @@ async def _give_access(request: Request, *, beside: bool) -> Response:
     if beside:
         rights |= _rights_of(flow, holder)
     role = Role.CAN_EDIT if "WriteAccess" in rights else Role.CAN_VIEW
+    _let_lag(request, environment, flow)
     flow.share(holder, role, rights)
     return Response(status_code=204)
 
@@ -64,7 +66,9 @@ async def revoke_access(request: Request) -> Response:
     body = await request.json()
     flow = _target(environment, body)
     require_right(flow, actor, to_write=True)
-    flow.unshare(_holder(environment, body["Revokee"]))
+    holder = _holder(environment, body["Revokee"])
+    _let_lag(request, environment, flow)
+    flow.unshare(holder)
     return Response(status_code=204)
 
 
@@ -73,7 +77,7 @@ async def list_access(request: Request) -> Response:
     environment, actor = require_actor(request)
     target = request.query_params.get("@t") or request.query_params.get("@target") or ""
     workflow_id = target.rpartition("(")[2].partition(")")[0].strip("'\" ").lower()
-    flow = environment.workflows.get(workflow_id)
+    flow = environment.shown_flow(tenant_of(request).clock.now(), workflow_id=workflow_id)
     if flow is None:
         raise missing("workflow", workflow_id)
     require_right(flow, actor, to_write=False)
@@ -132,6 +136,7 @@ async def add_solution_component(request: Request) -> Response:
     if any(r["uniquename"] == name and r["ismanaged"] for r in _solutions(environment)):
         message = f"The solution '{name}' is managed: components cannot be added to it."
         raise PlatformError(400, "0x80048033", message)
+    _let_lag(request, environment, flow)
     row_id = add_to_solution(environment, flow, name)
     return JSONResponse({"id": row_id})
 
@@ -161,6 +166,10 @@ def add_to_solution(environment: Environment, flow: Flow, unique_name: str) -> s
         "versionnumber": 1,
     }
     return row_id
+
+
+def _let_lag(request: Request, environment: Environment, flow: Flow) -> None:
+    platform_of(request).let_reads_lag(environment, flow, tenant_of(request).clock.now())
 
 
 def _solutions(environment: Environment) -> list[Row]:

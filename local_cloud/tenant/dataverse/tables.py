@@ -1,5 +1,8 @@
 """Endpoints of all tables but `workflows`; what a row is, rows.py says."""
 
+from datetime import datetime
+from uuid import uuid4
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,7 +21,7 @@ from local_cloud.tenant.dataverse.conditions import check_conditions, missing
 from local_cloud.tenant.dataverse.connection_references import require_usable_connection
 from local_cloud.tenant.dataverse.rows import TABLES, Table, create_row, update_row, wire_row
 from local_cloud.tenant.dataverse.workflows import wrapped
-from local_cloud.tenant.environments.access import tenant_of
+from local_cloud.tenant.environments.access import platform_of, tenant_of
 from local_cloud.tenant.environments.environment import Environment, Row
 
 
@@ -38,7 +41,7 @@ async def list_rows(request: Request) -> Response:
     table = _table(request)
     rows = [
         _expand(request, environment, table, _sent(row))
-        for row in environment.table(table.entity_set).values()
+        for row in environment.shown_rows(table.entity_set, _now(request))
     ]
     return list_answer(request, rows)
 
@@ -47,7 +50,10 @@ async def get_row(request: Request) -> Response:
     """One row."""
     environment, _ = require_actor(request)
     table = _table(request)
-    row = _sent(_row(request, environment, table))
+    shown = environment.shown_row(table.entity_set, _row_id(request), _now(request))
+    if shown is None:
+        raise missing(table.logical_name, _row_id(request))
+    row = _sent(shown)
     chosen = select(row, request.query_params.get("$select"))
     return row_answer(_expand(request, environment, table, chosen))
 
@@ -57,6 +63,8 @@ async def post_row(request: Request) -> Response:
     environment, actor = require_actor(request)
     table = _table(request)
     body = _new(request, environment, actor, await request.json())
+    row_id = str(body.setdefault(table.key, str(uuid4()))).lower()
+    _let_lag(request, environment, table, row_id)
     row = create_row(tenant_of(request), environment, table, body)
     return written_answer(request, environment, table.entity_set, _sent(row))
 
@@ -70,11 +78,13 @@ async def patch_row(request: Request) -> Response:
     check_conditions(request, entity=table.logical_name, row_id=row_id, version=version)
     if row is None:
         body = _new(request, environment, actor, body | {table.key: row_id})
+        _let_lag(request, environment, table, row_id)
         row = create_row(tenant_of(request), environment, table, body)
     else:
         _require_write(table, environment, actor, row)
         if "connectionid" in body:
             _require_content(table, environment, actor, row | body)
+        _let_lag(request, environment, table, row_id)
         update_row(tenant_of(request), table, row, body)
     return written_answer(request, environment, table.entity_set, _sent(row))
 
@@ -88,6 +98,7 @@ async def remove_row(request: Request) -> Response:
     check_conditions(
         request, entity=table.logical_name, row_id=row[table.key], version=row["versionnumber"]
     )
+    _let_lag(request, environment, table, row[table.key])
     del environment.table(table.entity_set)[row[table.key]]
     return Response(status_code=204)
 
@@ -100,6 +111,14 @@ def _new(request: Request, environment: Environment, actor: Actor, body: Row) ->
     _require_content(table, environment, actor, body)
     owner = {"_ownerid_value": user_id_of(environment, actor.object_id)}
     return owner | body if "_ownerid_value" in table.columns else body
+
+
+def _let_lag(request: Request, environment: Environment, table: Table, row_id: str) -> None:
+    platform_of(request).let_row_lag(environment, table.entity_set, row_id, _now(request))
+
+
+def _now(request: Request) -> datetime:
+    return tenant_of(request).clock.now()
 
 
 def _table(request: Request) -> Table:

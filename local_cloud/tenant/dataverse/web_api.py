@@ -1,7 +1,6 @@
 """Dataverse's Web API: one host per environment, tables and a few actions (contract §6)."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -71,23 +70,22 @@ async def list_workflows(request: Request) -> Response:
     environment, actor = require_actor(request)
     tenant = tenant_of(request)
     flows = visible_flows(tenant, environment, actor)
-    rows = _Lazily(environment, flows, tenant.clock.now())
+    rows = _Lazily(environment, flows)
     return list_answer(request, rows)
 
 
 class _Lazily(Sequence[Row]):
     """Flows as rows, made when they are looked at: a page of 500 costs 500 rows, not 10,000."""
 
-    def __init__(self, environment: Environment, flows: list[Flow], now: datetime) -> None:
+    def __init__(self, environment: Environment, flows: list[Flow]) -> None:
         self._environment = environment
         self._flows = flows
-        self._now = now
 
     def __len__(self) -> int:
         return len(self._flows)
 
     def __getitem__(self, place: Any) -> Any:
-        return flow_row(self._environment, self._flows[place], self._now)
+        return flow_row(self._environment, self._flows[place])
 
 
 async def post_workflow(request: Request) -> Response:
@@ -113,14 +111,11 @@ async def get_workflow(request: Request) -> Response:
     """One flow."""
     environment, actor = require_actor(request)
     workflow_id = _row_id(request)
-    flow = environment.workflows.get(workflow_id)
+    flow = environment.shown_flow(tenant_of(request).clock.now(), workflow_id=workflow_id)
     if flow is None or not has_row(tenant_of(request), flow):
         raise missing("workflow", workflow_id)
     require_right(flow, actor, to_write=False)
-    row = select(
-        flow_row(environment, flow, tenant_of(request).clock.now()),
-        request.query_params.get("$select"),
-    )
+    row = select(flow_row(environment, flow), request.query_params.get("$select"))
     return row_answer(row)
 
 
@@ -171,6 +166,5 @@ def _row_id(request: Request) -> str:
 
 
 def _written(request: Request, environment: Environment, workflow_id: str) -> Response:
-    now = tenant_of(request).clock.now()
-    row = flow_row(environment, environment.workflows[workflow_id], now)
+    row = flow_row(environment, environment.workflows[workflow_id])
     return written_answer(request, environment, "workflows", row)

@@ -6,7 +6,6 @@ What the flow service refuses arrives wrapped in Dataverse's own error (contract
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -65,9 +64,8 @@ _WRITABLE = frozenset(
 )
 
 
-def flow_row(environment: Environment, flow: Flow, now: datetime) -> Row:
+def flow_row(environment: Environment, flow: Flow) -> Row:
     """A flow as a row of `workflows`."""
-    state = flow.shown_state(now)
     return {
         "@odata.etag": f'W/"{flow.version}"',
         "workflowid": flow.workflow_entity_id,
@@ -77,8 +75,8 @@ def flow_row(environment: Environment, flow: Flow, now: datetime) -> Row:
         "category": 5,
         "type": 1,
         "primaryentity": "none",
-        "statecode": _STATE.get(state, 0),
-        "statuscode": _STATUS.get(state, 1),
+        "statecode": _STATE.get(flow.state, 0),
+        "statuscode": _STATUS.get(flow.state, 1),
         "ismanaged": flow.is_managed,
         "clientdata": flow.client_data,
         "createdon": iso(flow.created),
@@ -100,7 +98,7 @@ def visible_flows(tenant: Tenant, environment: Environment, actor: Actor) -> lis
     """Flows that have a row and that the actor may read, in the order of creation."""
     return [
         flow
-        for flow in environment.order
+        for flow in environment.shown_flows(tenant.clock.now())
         if flow.state != FlowState.DELETED
         and has_row(tenant, flow)
         and (actor.is_administrator or flow.role_of(actor.object_id) is not None)
@@ -146,6 +144,7 @@ def update_workflow(
     require_right(flow, actor, to_write=True)
     _require_known(body)
     _require_short_name(tenant, body)
+    tenant.part(PowerPlatform).let_reads_lag(environment, flow, tenant.clock.now())
     with wrapped(), undone_when_refused(flow):
         require_writable(tenant, environment)
         if "clientdata" in body:
@@ -176,6 +175,7 @@ def delete_workflow(tenant: Tenant, environment: Environment, actor: Actor, flow
     require_right(flow, actor, to_write=True)
     if flow.is_managed:
         raise missing_privilege(actor.object_id, "prvDeleteWorkflow")
+    tenant.part(PowerPlatform).let_reads_lag(environment, flow, tenant.clock.now())
     with wrapped():
         delete(tenant, environment, flow)
 

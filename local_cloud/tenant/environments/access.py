@@ -95,27 +95,49 @@ def require_environment(request: Request) -> Environment:
 
 
 def require_flow(request: Request, caller: Caller) -> tuple[Environment, Flow]:
-    """The flow that a path names, if the caller may edit it (or comes as an administrator)."""
+    """The flow that a path names, to be written: as it is. Reads lag behind it from now on.
+
+    Refused to who may not edit it and comes as no administrator.
+    """
     environment = require_environment(request)
-    name = request.path_params["flow"].lower()
-    flow = environment.flows.get(name)
-    if is_admin_scope(request):
-        if flow is None or flow.state == FlowState.DELETED:
-            raise PlatformError(404, "FlowNotFound", f"Could not find flow '{name}'.")
-        return environment, flow
+    flow = _found(request, caller, environment.flows.get(_name(request)))
+    platform_of(request).let_reads_lag(environment, flow, tenant_of(request).clock.now())
+    return environment, flow
+
+
+def require_shown_flow(request: Request, caller: Caller) -> tuple[Environment, Flow]:
+    """The flow that a path names as reads show it, to the same people."""
+    environment, now = require_environment(request), tenant_of(request).clock.now()
+    return environment, _found(request, caller, environment.shown_flow(now, name=_name(request)))
+
+
+def _name(request: Request) -> str:
+    name: str = request.path_params["flow"].lower()
+    return name
+
+
+def _found(request: Request, caller: Caller, flow: Flow | None) -> Flow:
+    name = _name(request)
+    if not is_admin_scope(request):
+        _require_editor(request, caller, flow)
+    if flow is None or flow.state == FlowState.DELETED:
+        raise PlatformError(404, "FlowNotFound", f"Could not find flow '{name}'.")
+    return flow
+
+
+def _require_editor(request: Request, caller: Caller, flow: Flow | None) -> None:
+    """By the roles that are: who may do what is known at once."""
+    environment = require_environment(request)
     if environment.org_host and caller.object_id.lower() not in environment.users:
         message = f"The user '{caller.object_id}' has no role in the environment's Dataverse."
         raise PlatformError(403, "InsufficientCdsPermissions", message)
-    may_edit = flow is not None and flow.role_of(caller.object_id) in (Role.OWNER, Role.CAN_EDIT)
-    if flow is None or not may_edit:
+    now = environment.workflows.get(flow.workflow_entity_id, flow) if flow else None
+    if now is None or now.role_of(caller.object_id) not in (Role.OWNER, Role.CAN_EDIT):
         message = (
             f"The caller with object id '{caller.object_id}' does not have permission for "
-            f"connection '{name}' under Api 'shared_logicflows'."
+            f"connection '{_name(request)}' under Api 'shared_logicflows'."
         )
         raise PlatformError(403, "ConnectionAuthorizationFailed", message)
-    if flow.state == FlowState.DELETED:
-        raise PlatformError(404, "FlowNotFound", f"Could not find flow '{name}'.")
-    return environment, flow
 
 
 def environment_denied(name: str) -> PlatformError:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import uuid4
 
+from local_cloud.tenant.core.past import Past
 from local_cloud.tenant.environments.flow import Flow, FlowState
 
 type Row = dict[str, Any]
@@ -118,6 +119,9 @@ class Environment:
     users: dict[str, Row] = field(default_factory=dict)
     #: Dataverse tables but `workflows`: entity set → row id → row.
     tables: dict[str, dict[str, Row]] = field(default_factory=dict)
+    #: Flows whose latest writes reads may not see yet; and such rows, by table and id.
+    unseen_flows: list[Flow] = field(default_factory=list)
+    unseen_rows: dict[tuple[str, str], Past[Row]] = field(default_factory=dict)
 
     @property
     def api_host(self) -> str:
@@ -128,6 +132,41 @@ class Environment:
     def table(self, entity_set: str) -> dict[str, Row]:
         """The rows of a table by id."""
         return self.tables.setdefault(entity_set, {})
+
+    def shown_flow(self, now: datetime, *, workflow_id: str = "", name: str = "") -> Flow | None:
+        """A flow as reads show it, by its Dataverse id or its name in the flow service."""
+        self.unseen_flows = [flow for flow in self.unseen_flows if not flow.past.is_over(now)]
+        current = self.workflows.get(workflow_id) or self.flows.get(name)
+        for flow in [*self.unseen_flows, *([current] if current else [])]:
+            shown: Flow | None = flow.past.shown(flow, now)
+            if shown is None or shown.state == FlowState.DELETED:
+                continue
+            if workflow_id == shown.workflow_entity_id or name == shown.name:
+                return shown
+        return None
+
+    def shown_flows(self, now: datetime) -> list[Flow]:
+        """All flows as lists show them, in the order of creation; deleted ones too."""
+        shown = (flow.past.shown(flow, now, in_list=True) for flow in self.order)
+        return [flow for flow in shown if flow is not None]
+
+    def shown_row(self, entity_set: str, row_id: str, now: datetime) -> Row | None:
+        """A row as reads show it."""
+        return self._shown_row(entity_set, row_id, now, in_list=False)
+
+    def shown_rows(self, entity_set: str, now: datetime) -> list[Row]:
+        """The rows of a table as lists show them."""
+        gone = {row_id for name, row_id in self.unseen_rows if name == entity_set}
+        ids = dict.fromkeys([*self.table(entity_set), *sorted(gone)])
+        shown = (self._shown_row(entity_set, row_id, now, in_list=True) for row_id in ids)
+        return [row for row in shown if row is not None]
+
+    def _shown_row(
+        self, entity_set: str, row_id: str, now: datetime, *, in_list: bool
+    ) -> Row | None:
+        row = self.table(entity_set).get(row_id)
+        past = self.unseen_rows.get((entity_set, row_id))
+        return past.shown(row, now, in_list=in_list) if past else row
 
     def add_user(self, user: Row) -> None:
         """Add a row to `systemusers`."""
@@ -157,6 +196,7 @@ class Environment:
         del self.flows[flow.name]
         del self.workflows[flow.workflow_entity_id]
         self.order.remove(flow)
+        self.unseen_flows = [other for other in self.unseen_flows if other is not flow]
         self._leave_solutions(flow)
 
     def _leave_solutions(self, flow: Flow) -> None:

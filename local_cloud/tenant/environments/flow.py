@@ -5,11 +5,12 @@ import hmac
 import secrets
 from base64 import urlsafe_b64encode
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from local_cloud.tenant.core.past import Past
 from local_cloud.tenant.environments.flow_facts import (
     FlowFacts,
     InvalidDefinitionError,
@@ -78,8 +79,8 @@ class Flow:
     description: str = ""
     state: FlowState = FlowState.STOPPED
     suspension_reason: str = "None"
-    #: Until when reads still show another state, and which.
-    stale_state: tuple[datetime, FlowState] | None = None
+    #: How it was before its latest writes, which reads may not see yet.
+    past: Past["Flow"] = field(default_factory=Past)
     is_managed: bool = False
     is_in_solution: bool = True
     #: Unique names of the unmanaged solutions it was added to.
@@ -131,11 +132,15 @@ class Flow:
             raise InvalidDefinitionError(f"The template is not valid: {error!r}.") from error
         self.client_data, self._facts = client_data, facts
 
-    def shown_state(self, now: datetime) -> FlowState:
-        """The state that reads show, which may lag behind."""
-        if self.stale_state is not None and now < self.stale_state[0]:
-            return self.stale_state[1]
-        return self.state
+    def as_it_is(self) -> "Flow":
+        """What reads go on showing while they lag; its runs are seen at once."""
+        return replace(
+            self,
+            roles=dict(self.roles),
+            rights=dict(self.rights),
+            solutions=set(self.solutions),
+            past=Past(),
+        )
 
     def touch(self, by: str, now: datetime) -> None:
         """Note a change: who, when, and a new row version."""

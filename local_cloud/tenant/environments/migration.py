@@ -110,7 +110,7 @@ def report(
     assumptions = platform.assumptions
     listed = [
         flow
-        for flow in environment.order
+        for flow in environment.shown_flows(now)
         if flow.state != FlowState.DELETED
         and not flow.is_protected(now)
         and (assumptions.stopped_flows_stay_listed or flow.state == FlowState.STARTED)

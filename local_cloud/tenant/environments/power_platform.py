@@ -1,8 +1,11 @@
 """All environments of the tenant, and the indexes by which its hosts find them."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
+from random import Random
 
 from local_cloud.tenant.core.assumptions import Assumptions
+from local_cloud.tenant.core.past import Past, draw_lag
 from local_cloud.tenant.environments.environment import Environment, Operation
 from local_cloud.tenant.environments.flow import Flow
 
@@ -34,6 +37,7 @@ class PowerPlatform:
     assumptions: Assumptions = field(default_factory=Assumptions)
     environments: dict[str, Environment] = field(default_factory=dict)
     operations: dict[str, Operation] = field(default_factory=dict)
+    _lags: Random = field(default_factory=lambda: Random(0))
     _by_org_host: dict[str, Environment] = field(default_factory=dict)
     _by_workflow_id: dict[str, tuple[Environment, Flow]] = field(default_factory=dict)
 
@@ -60,3 +64,21 @@ class PowerPlatform:
     def called_flow(self, workflow_id: str) -> tuple[Environment, Flow] | None:
         """The environment and flow of an internal workflow id; deleted flows are found too."""
         return self._by_workflow_id.get(workflow_id.lower())
+
+    def let_reads_lag(
+        self, environment: Environment, flow: Flow, now: datetime, *, is_new: bool = False
+    ) -> None:
+        """Let reads go on showing a flow as it is, which is about to be written or just made."""
+        if lag := draw_lag(self.assumptions, self._lags, now):
+            flow.past.keep(None if is_new else flow.as_it_is(), lag)
+            if flow not in environment.unseen_flows:
+                environment.unseen_flows.append(flow)
+
+    def let_row_lag(
+        self, environment: Environment, entity_set: str, row_id: str, now: datetime
+    ) -> None:
+        """Let reads go on showing a row as it is, or that it is not there."""
+        if lag := draw_lag(self.assumptions, self._lags, now):
+            row = environment.table(entity_set).get(row_id)
+            past = environment.unseen_rows.setdefault((entity_set, row_id), Past())
+            past.keep(row.copy() if row else None, lag)

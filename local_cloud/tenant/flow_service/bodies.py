@@ -21,7 +21,7 @@ def lean_item(tenant: Tenant, environment: Environment, flow: Flow) -> dict[str,
     properties: dict[str, Any] = {
         "apiId": f"{_APIS}/shared_logicflows",
         "displayName": flow.display_name,
-        "state": flow.shown_state(tenant.clock.now()),
+        "state": flow.state,
         "createdTime": iso(flow.created),
         "lastModifiedTime": iso(flow.modified),
         "flowSuspensionReason": flow.suspension_reason,

@@ -13,6 +13,7 @@ from local_cloud.tenant.environments.access import (
     require_environment,
     require_flow,
     require_flow_caller,
+    require_shown_flow,
     tenant_of,
 )
 from local_cloud.tenant.environments.environment import Environment
@@ -40,9 +41,10 @@ _BATCH = 20
 async def get_flow(request: Request) -> Response:
     """A flow with its definition."""
     caller = require_flow_caller(request)
-    environment, flow = require_flow(request, caller)
+    environment, flow = require_shown_flow(request, caller)
     assumptions = platform_of(request).assumptions
-    is_stranger = is_admin_scope(request) and flow.role_of(caller.object_id) is None
+    known = environment.workflows.get(flow.workflow_entity_id, flow)
+    is_stranger = is_admin_scope(request) and known.role_of(caller.object_id) is None
     if is_stranger and assumptions.definitions_hidden_from_administrators:
         return JSONResponse(lean_item(tenant_of(request), environment, flow))
     return JSONResponse(full_body(tenant_of(request), environment, flow))
@@ -132,6 +134,7 @@ async def restore_flow(request: Request) -> Response:
     is_binned = flow is not None and flow.state == FlowState.DELETED
     if flow is None or not is_binned or now >= flow.modified + _RECYCLE_BIN:
         raise PlatformError(404, "FlowNotFound", "Could not find the deleted flow.")
+    platform_of(request).let_reads_lag(environment, flow, now)
     environment.restore_flow(flow)
     flow.touch(caller.object_id, now)
     return Response(status_code=200)
@@ -166,5 +169,6 @@ async def move_into_solution(request: Request) -> Response:
     with releasing(platform_of(request), environment, tenant.clock.now()):
         for name in names:
             if flow := environment.flows.get(str(name).lower()):
+                platform_of(request).let_reads_lag(environment, flow, tenant.clock.now())
                 flow.is_in_solution = True
     return JSONResponse({}, 202)

@@ -28,7 +28,7 @@ async def list_flows(request: Request) -> Response:
     options = {*query.get("include", "").split(","), *query.get("exclude", "").split(",")}
     flows = [
         flow
-        for flow in environment.order
+        for flow in environment.shown_flows(tenant_of(request).clock.now())
         if (flow.state != FlowState.DELETED or "softDeletedFlows" in options)
         and not (flow.is_in_solution and "excludeSolutionCloudFlows" in options)
     ]
@@ -42,8 +42,8 @@ async def list_own_flows(request: Request) -> Response:
     size = top(request, platform_of(request).assumptions.flow_page)
     flows = [
         flow
-        for flow in environment.order
-        if flow.state != FlowState.DELETED and flow.role_of(caller.object_id) is not None
+        for flow in _present(request, environment)
+        if flow.role_of(caller.object_id) is not None
     ]
     chosen, next_link = page(request, flows, size)
     items = []
@@ -73,7 +73,7 @@ async def list_http_action_flows(request: Request) -> Response:
     """Flows with an HTTP action, for their firewalls' sake."""
     require_flow_caller(request)
     environment = require_environment(request)
-    flows = [flow for flow in _present(environment) if flow.facts().has_http_action]
+    flows = [flow for flow in _present(request, environment) if flow.facts().has_http_action]
     return _lean_page(request, environment, flows, platform_of(request).assumptions.report_page)
 
 
@@ -83,7 +83,7 @@ async def list_migrating_url_flows(request: Request) -> Response:
     environment = require_environment(request)
     flows = [
         flow
-        for flow in _present(environment)
+        for flow in _present(request, environment)
         if flow.facts().has_callback_url
         and callback(environment, flow)["basePath"].partition(":443")[0].endswith("azure.com")
     ]
@@ -104,8 +104,9 @@ async def read_cmk_status(request: Request) -> Response:
     return JSONResponse({"status": status})
 
 
-def _present(environment: Environment) -> list[Flow]:
-    return [flow for flow in environment.order if flow.state != FlowState.DELETED]
+def _present(request: Request, environment: Environment) -> list[Flow]:
+    shown = environment.shown_flows(tenant_of(request).clock.now())
+    return [flow for flow in shown if flow.state != FlowState.DELETED]
 
 
 def _lean_page(

@@ -10,6 +10,7 @@ from local_cloud.tenant.environments.access import (
     platform_of,
     require_flow,
     require_flow_caller,
+    require_shown_flow,
     tenant_of,
 )
 from local_cloud.tenant.environments.flow import Flow, Run
@@ -18,7 +19,7 @@ from local_cloud.tenant.flow_service.bodies import run_body
 
 async def list_runs(request: Request) -> Response:
     """Runs, newest first. Those before a flow moved under the customer's key are gone."""
-    environment, flow = require_flow(request, require_flow_caller(request))
+    environment, flow = require_shown_flow(request, require_flow_caller(request))
     tenant = tenant_of(request)
     now = tenant.clock.now()
     moved = flow.protected_since if flow.is_protected(now) else None
@@ -43,7 +44,7 @@ def _filterable(properties: dict[str, str]) -> dict[str, str]:
 
 async def get_run(request: Request) -> Response:
     """One run, with its actions when `$expand` asks for them."""
-    environment, flow = require_flow(request, require_flow_caller(request))
+    environment, flow = require_shown_flow(request, require_flow_caller(request))
     run = _require_run(flow, request.path_params["run"])
     body = run_body(environment, flow, run, tenant_of(request))
     if "actions" in request.query_params.get("$expand", "").lower():

@@ -12,6 +12,7 @@ from local_cloud.tenant.environments.access import (
     platform_of,
     require_flow,
     require_flow_caller,
+    require_shown_flow,
     tenant_of,
 )
 from local_cloud.tenant.environments.environment import Environment
@@ -25,7 +26,7 @@ _MORE_THAN = {Role.CAN_EDIT: {Role.OWNER}, Role.CAN_VIEW: {Role.OWNER, Role.CAN_
 
 async def list_permissions(request: Request) -> Response:
     """Owner and co-owners of a flow."""
-    environment, flow = require_flow(request, require_flow_caller(request))
+    environment, flow = require_shown_flow(request, require_flow_caller(request))
     directory = tenant_of(request).part(Directory)
     holders = {flow.owner: Role.OWNER} | flow.roles
     value = [_permission(directory, environment, flow, each) for each in holders.items()]
@@ -82,7 +83,7 @@ def _put(directory: Directory, flow: Flow, properties: dict[str, Any]) -> None:
 
 async def list_triggers(request: Request) -> Response:
     """The flow's triggers by name."""
-    environment, flow = require_flow(request, require_flow_caller(request))
+    environment, flow = require_shown_flow(request, require_flow_caller(request))
     name = flow.facts().trigger_name
     path = f"{PROVIDER}/environments/{environment.id}/flows/{flow.name}/triggers/{name}"
     state = "Enabled" if flow.state == FlowState.STARTED else "Disabled"
@@ -91,7 +92,7 @@ async def list_triggers(request: Request) -> Response:
 
 async def list_callback_url(request: Request) -> Response:
     """The trigger URL, with its signature, for triggers that have one."""
-    environment, flow = require_flow(request, require_flow_caller(request))
+    environment, flow = require_shown_flow(request, require_flow_caller(request))
     facts = flow.facts()
     trigger = request.path_params["trigger"]
     if trigger != facts.trigger_name:

@@ -4,7 +4,6 @@ Refusals are the flow service's own (PlatformError). Dataverse wraps them (datav
 """
 
 from dataclasses import dataclass, field
-from datetime import timedelta
 from uuid import uuid4
 
 from local_cloud.tenant.core.platform_error import PlatformError
@@ -72,6 +71,7 @@ def create(tenant: Tenant, environment: Environment, new: NewFlow) -> Flow:
     )
     _save(environment, flow, new.client_data)
     platform.add_flow(environment, flow)
+    platform.let_reads_lag(environment, flow, now, is_new=True)
     return flow
 
 
@@ -152,7 +152,6 @@ def _meet_data_policy(platform: PowerPlatform, flow: Flow, blocked: list[str]) -
 def _start(tenant: Tenant, environment: Environment, flow: Flow) -> None:
     platform = tenant.part(PowerPlatform)
     is_new = not flow.was_on
-    _let_reads_lag(tenant, flow)
     flow.state, flow.suspension_reason, flow.was_on = FlowState.STARTED, "None", True
     read_variables(environment, flow)
     flow.next_due = first_due(flow, tenant.clock.now(), is_new=is_new)
@@ -166,14 +165,7 @@ def turn_off(tenant: Tenant, environment: Environment, flow: Flow) -> None:
     require_writable(tenant, environment)
     if flow.state == FlowState.DELETED:
         return
-    if flow.state != FlowState.STOPPED:
-        _let_reads_lag(tenant, flow)
     flow.state, flow.next_due = FlowState.STOPPED, None
-
-
-def _let_reads_lag(tenant: Tenant, flow: Flow) -> None:
-    seconds = tenant.part(PowerPlatform).assumptions.state_lag_seconds
-    flow.stale_state = (tenant.clock.now() + timedelta(seconds=seconds), flow.state)
 
 
 def delete(tenant: Tenant, environment: Environment, flow: Flow) -> None:

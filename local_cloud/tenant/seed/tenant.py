@@ -57,7 +57,8 @@ def assume(tenant: Tenant, changes: Description) -> None:
     for name, value in changes.items():
         if name not in Assumptions.__slots__:
             raise ValueError(f"there is no assumption '{name}'")
-        setattr(assumptions, name, set(value) if name == "delegated_only" else value)
+        kind = type(getattr(assumptions, name))
+        setattr(assumptions, name, kind(value) if kind in (set, tuple) else value)
 
 
 def _seed_directory(directory: Directory, description: Description) -> None:
