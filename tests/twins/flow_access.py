@@ -18,7 +18,7 @@ class FlowAccessTwin:
 
     async def permissions(self, environment_id: str, flow_name: str) -> list[Permission]:
         """Return owners and co-owners."""
-        flow = self._world.flow(environment_id, flow_name)
+        flow = self._world.shown_flow(environment_id, flow_name)
         return permissions_of(self._world, flow)
 
     async def add_operator(self, environment_id: str, flow_name: str) -> None:
@@ -39,10 +39,11 @@ class FlowAccessTwin:
 
     async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
         """Return the trigger URL; raises `Refused` where the trigger has none (contract §5.7)."""
-        flow = self._world.flow(environment_id, flow_name)
+        flow = self._world.shown_flow(environment_id, flow_name)
         facts = facts_of(flow.client_data)
         operator = self._world.operator
-        if operator.entra_id not in flow.co_owners and operator.user_id != flow.owner_id:
+        co_owners = self._world.workflow(environment_id, flow.workflow_id).co_owners
+        if operator.entra_id not in co_owners and operator.user_id != flow.owner_id:
             raise Refused(
                 f"The caller with object id '{operator.entra_id}' does not have permission for "
                 f"connection '{flow_name}' under Api 'shared_logicflows'.",

@@ -22,7 +22,7 @@ class FlowReportsTwin:
         environment = self._world.served(environment_id)
         return [
             self._reported(flow)
-            for flow in environment.live_flows()
+            for flow in self._world.shown_flows(environment_id, in_list=True)
             if not flow.is_protected
             and (flow.is_on or self._world.assumptions.stopped_flows_stay_listed)
             and (not cannot_migrate_only or stays_on_microsoft_key(environment, flow))
@@ -30,12 +30,12 @@ class FlowReportsTwin:
 
     async def list_flows(self, environment_id: str) -> list[ReportedFlow]:
         """Return every flow of the environment, lean, solution flows included."""
-        environment = self._world.served(environment_id)
-        return [self._reported(flow) for flow in environment.live_flows()]
+        shown = self._world.shown_flows(environment_id, in_list=True)
+        return [self._reported(flow) for flow in shown]
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowDetail:
         """Return one flow with its definition; raises `NotFound`."""
-        flow = self._world.flow(environment_id, flow_name)
+        flow = self._world.shown_flow(environment_id, flow_name)
         return FlowDetail(
             flow_name=flow.flow_name,
             display_name=flow.name,
@@ -58,7 +58,7 @@ class FlowReportsTwin:
         limit: int = 250,
     ) -> list[Run]:
         """Return runs that began from `since` up to `until`, newest first, at most `limit`."""
-        flow = self._world.flow(environment_id, flow_name)
+        flow = self._world.shown_flow(environment_id, flow_name)
         until = until or self._world.clock.now()
         shown = [self._run(run) for run in flow.runs if since <= run.started <= until]
         return sorted(shown, key=lambda run: run.started, reverse=True)[:limit]

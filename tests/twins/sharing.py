@@ -70,7 +70,7 @@ class FlowSharingTwin:
 
     async def list(self, environment: Environment, workflow_id: str) -> list[Share]:
         """Return every share of a flow; raises `NotFound`."""
-        flow = self._world.workflow(environment.id, workflow_id)
+        flow = self._world.shown_workflow(environment.id, workflow_id)
         return [
             Share(principal=principal, rights=rights)
             for principal, rights in shares_of(self._world, flow).items()

@@ -1,9 +1,12 @@
 """What the twins' tenant consists of: plain mutable records, without behaviour of the platform."""
 
-from dataclasses import dataclass, field
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from local_cloud.tenant.core.past import Past
 from shared.domain.assessment.facts import CanvasApp
 from shared.domain.definitions.connection_reference import ConnectionReference
 from shared.domain.environment import Environment, PolicyLink
@@ -116,6 +119,12 @@ class TwinFlow:
     cursor: int = 0
     #: Next run of a recurrence.
     next_run: datetime | None = None
+    #: How it was before its latest writes, which reads may not see yet.
+    past: Past[TwinFlow] = field(default_factory=Past, compare=False, repr=False)
+
+    def as_it_is(self) -> TwinFlow:
+        """Return what reads go on showing while they lag; its runs are seen at once."""
+        return replace(self, co_owners=dict(self.co_owners), shares=dict(self.shares), past=Past())
 
     @property
     def etag(self) -> str:

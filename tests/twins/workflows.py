@@ -29,14 +29,16 @@ class WorkflowsTwin:
         self, environment: Environment, *, managed_only: bool = False
     ) -> AsyncIterator[Workflow]:
         """Yield every cloud flow, or just those of managed solutions."""
-        for flow in self._environment(environment).live_flows():
+        self._environment(environment)
+        for flow in self._world.shown_flows(environment.id, in_list=True):
             if self._has_row(flow) and (flow.is_managed or not managed_only):
                 yield _row(flow)
 
     async def get(self, environment: Environment, workflow_id: str) -> Workflow:
         """Return one; raises `NotFound`."""
         self._environment(environment)
-        return _row(self._flow(environment.id, workflow_id))
+        flow = self._world.shown_workflow(environment.id, workflow_id)
+        return _row(self._with_row(flow))
 
     async def create(self, environment: Environment, draft: WorkflowDraft) -> None:
         """Create it, off, under the draft's id; raises `AlreadyExists`."""
@@ -118,9 +120,11 @@ class WorkflowsTwin:
         return flow.in_solution or self._world.assumptions.my_flows_have_rows
 
     def _flow(self, environment_id: str, workflow_id: str) -> TwinFlow:
-        flow = self._world.workflow(environment_id, workflow_id)
+        return self._with_row(self._world.workflow(environment_id, workflow_id))
+
+    def _with_row(self, flow: TwinFlow) -> TwinFlow:
         if not self._has_row(flow):
-            raise NotFound(f"workflow With Id = {workflow_id} Does Not Exist")
+            raise NotFound(f"workflow With Id = {flow.workflow_id} Does Not Exist")
         return flow
 
     def _actor(self, on_behalf_of: str | None) -> TwinUser:

@@ -10,6 +10,7 @@ from random import Random
 from uuid import UUID
 
 from local_cloud.tenant.core.assumptions import Assumptions
+from local_cloud.tenant.core.past import draw_lag
 from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
 from shared.domain.network.firewall import Firewall
 from shared.errors import NotFound, Refused
@@ -163,6 +164,29 @@ class World:
                 return flow
         raise NotFound(f"Could not find flow '{flow_name}'.")
 
+    def shown_flows(self, environment_id: str, *, in_list: bool = False) -> Iterator[TwinFlow]:
+        """Yield the flows of an environment as reads show them; raises `Refused` as `served`."""
+        now = self.clock.now()
+        for flow in self.served(environment_id).flows.values():
+            shown: TwinFlow | None = flow.past.shown(flow, now, in_list=in_list)
+            if shown is not None and not shown.is_deleted:
+                yield shown
+
+    def shown_flow(self, environment_id: str, flow_name: str) -> TwinFlow:
+        """Return a flow as reads show it, by its id in the flow service; raises `NotFound`."""
+        for flow in self.shown_flows(environment_id):
+            if flow.flow_name == flow_name:
+                return flow
+        raise NotFound(f"Could not find flow '{flow_name}'.")
+
+    def shown_workflow(self, environment_id: str, workflow_id: str) -> TwinFlow:
+        """Return a flow as reads show it, by its Dataverse id; raises `NotFound`."""
+        self.environment(environment_id)
+        for flow in self.shown_flows(environment_id):
+            if flow.workflow_id == workflow_id.lower():
+                return flow
+        raise NotFound(f"workflow With Id = {workflow_id} Does Not Exist")
+
     def flows(self) -> Iterator[TwinFlow]:
         """Yield every flow of the tenant that is not deleted."""
         for environment in self.environments.values():
@@ -173,9 +197,21 @@ class World:
     @contextmanager
     def writing(self, environment_id: str | None, what: str, target: str) -> Iterator[None]:
         """Record what is done inside as one write, if it succeeds, and let the watchers look."""
+        lag = draw_lag(self.assumptions, self.random, self.clock.now())
+        before = {id(f): f.as_it_is() for f in self._written(environment_id, target) if lag}
         yield
+        if lag:
+            for flow in self._written(environment_id, target):
+                flow.past.keep(before.get(id(flow)), lag)
         self.writes.append(
             Write(at=self.clock.now(), environment_id=environment_id, what=what, target=target)
         )
         for watcher in self.watchers:
             self.violations += [f"after {what} {target}: {seen}" for seen in watcher(self)]
+
+    def _written(self, environment_id: str | None, target: str) -> list[TwinFlow]:
+        """Return the flows that a write names, by either of their ids."""
+        environment = self.environments.get(environment_id or "")
+        names = set(target.split(","))
+        flows = environment.flows.values() if environment else ()
+        return [flow for flow in flows if names & {flow.workflow_id, flow.flow_name}]

@@ -1,0 +1,84 @@
+"""Reads of both implementations that lag behind writes: the same things at the same time."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.flow import FlowState, Workflow, WorkflowChange
+from shared.errors import Conflict, NotFound
+from tests.contract.ports.sides import Side
+from tests.contract.ports.test_activation import TURN_OFF, created
+from tests.contract.ports.test_workflows import COPY, TURN_ON
+from tests.contract.tenant_world import ENVIRONMENT, HTTP_FLOW
+
+HALF = timedelta(seconds=31)
+
+
+@pytest.fixture(autouse=True)
+def lagging(side: Side) -> None:
+    """Reads lag by 30 seconds, lists by 60."""
+    side.hands.assumptions.read_lag_seconds = (30, 30)
+    side.hands.assumptions.list_lag_seconds = (60, 60)
+
+
+async def row(side: Side, workflow_id: str = HTTP_FLOW) -> Workflow | None:
+    """Read one row; None: there is none."""
+    try:
+        return await side.ports.workflows.get(await side.environment(), workflow_id)
+    except NotFound:
+        return None
+
+
+async def listed(side: Side, workflow_id: str = HTTP_FLOW) -> list[Workflow]:
+    """Return what the list of rows has of a flow."""
+    rows = side.ports.workflows.list(await side.environment())
+    return [one async for one in rows if one.workflow_id == workflow_id]
+
+
+async def test_a_created_flow_is_seen_late_and_listed_later(side: Side) -> None:
+    """Turned on before it is seen, it reads on from the first."""
+    await created(side)
+    soon = await row(side, COPY)
+    await side.ports.workflows.update(await side.environment(), COPY, TURN_ON, etag="*")
+    side.hands.advance(HALF)
+    later, early_list = await row(side, COPY), await listed(side, COPY)
+    side.hands.advance(HALF)
+
+    assert (soon, early_list) == (None, [])
+    assert later is not None
+    assert later.state is FlowState.ON
+    assert await listed(side, COPY) == [later]
+
+
+@pytest.mark.parametrize("change", [TURN_OFF, WorkflowChange(name="Renamed")])
+async def test_a_changed_flow_reads_as_before_in_every_way(
+    side: Side, change: WorkflowChange
+) -> None:
+    """Its ETag too, with which nothing can be written; both services agree."""
+    environment, before = await side.environment(), await row(side)
+    assert before is not None
+    await side.ports.workflows.update(environment, HTTP_FLOW, change, etag=before.etag)
+
+    assert await row(side) == before
+    assert (await side.ports.flow_reports.get_flow(ENVIRONMENT, HTTP_FLOW)).state is before.state
+    with pytest.raises(Conflict):
+        await side.ports.workflows.update(environment, HTTP_FLOW, TURN_ON, etag=before.etag)
+    side.hands.advance(HALF)
+    after = await row(side)
+    assert after is not None
+    assert (after.etag, after.name, after.state) != (before.etag, before.name, before.state)
+    assert await listed(side) == [before]
+    side.hands.advance(HALF)
+    assert await listed(side) == [after]
+
+
+async def test_a_deleted_flow_reads_and_is_listed_on(side: Side) -> None:
+    """Until the delete is seen."""
+    before = await row(side)
+    await side.ports.workflows.delete(await side.environment(), HTTP_FLOW)
+
+    assert await row(side) == before
+    side.hands.advance(HALF)
+    assert (await row(side), await listed(side)) == (None, [before])
+    side.hands.advance(HALF)
+    assert await listed(side) == []
