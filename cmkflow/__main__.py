@@ -5,6 +5,7 @@ import typer
 from cmkflow import (
     environment_commands,
     kill_switch_commands,
+    network_commands,
     operator_commands,
     originals,
     plan_commands,
@@ -26,6 +27,7 @@ app.command("assess")(assess)
 app.add_typer(remediation_commands.app, name="remediation")
 app.add_typer(plan_commands.app, name="plan")
 app.add_typer(environment_commands.app, name="environment")
+app.add_typer(network_commands.app, name="network")
 app.add_typer(kill_switch_commands.app, name="kill-switch")
 app.add_typer(operator_commands.app, name="operator")
 app.add_typer(runs.app, name="runs")
