@@ -7,15 +7,19 @@ same.
 
 import io
 import json
+import os
 import re
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from cmkflow.desktop_flows import is_unpacked_desktop_flow, packed_desktop_flows
 from shared.domain.definitions.flow_definition import DefinitionFormat
 from shared.domain.definitions.flow_documents import FoundFlow, find_flows
+from shared.domain.definitions.json_values import TooDeep, decoded
 
 _GUID_AT_END = re.compile(
     r"^(?P<name>.*?)-?(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$", re.IGNORECASE
@@ -42,6 +46,8 @@ class FlowFile:
     #: True in an exported or unpacked solution, None where the file does not tell
     in_solution: bool | None = None
     problem: str | None = None
+    #: why the file is none of a cloud flow; None: it is one, or cannot be read
+    skipped: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +58,8 @@ class _Source:
     in_solution: bool | None
     #: whether somebody named this very file, or its place says it is a flow
     is_expected: bool
+    #: whether the solution says that it is a desktop flow
+    is_desktop_flow: bool = False
     nested: int = 0
 
 
@@ -66,29 +74,53 @@ def read_flow_files(paths: Iterable[Path | str]) -> Iterator[FlowFile]:
     except where only a flow can stand; a file named in `paths` must hold one.
     """
     for path in map(Path, paths):
-        if path.is_dir():
-            for entry in sorted(path.rglob("*")):
-                if entry.suffix.lower() in {".json", ".zip"} and entry.is_file():
-                    yield from _read_path(entry, is_named=False)
-        else:
+        if not path.is_dir():
             yield from _read_path(path, is_named=True)
+            continue
+        closed: list[OSError] = []
+        found = (
+            folder / name
+            for folder, _, names in path.walk(on_error=closed.append)
+            for name in names
+            if PurePosixPath(name).suffix.lower() in {".json", ".zip"}
+        )
+        for entry in sorted(found):
+            yield from _read_path(entry, is_named=False)
+        for error in closed:
+            yield _unread(Path(str(error.filename)), error)
 
 
 def _read_path(path: Path, *, is_named: bool) -> Iterator[FlowFile]:
+    shown = _shown(path)
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe, say: reading it might never end
+            yield FlowFile(path=shown, problem="not a regular file")
+            return
         data = path.read_bytes()
+        is_desktop_flow = is_unpacked_desktop_flow(path)
     except OSError as error:
-        yield FlowFile(path=str(path), problem=error.strerror or "cannot be opened")
+        yield _unread(path, error)
         return
+    name = PurePosixPath(shown)
     yield from _read_source(
         _Source(
-            path=str(path),
-            file_name=PurePosixPath(path.as_posix()),
+            path=shown,
+            file_name=name,
             data=data,
             in_solution=_is_unpacked_solution(path.parent) or None,
-            is_expected=is_named or _is_flow_place(PurePosixPath(path.as_posix())),
+            is_expected=is_named or _is_flow_place(name),
+            is_desktop_flow=is_desktop_flow,
         )
     )
+
+
+def _unread(path: Path, error: OSError) -> FlowFile:
+    return FlowFile(path=_shown(path), problem=error.strerror or "cannot be opened")
+
+
+def _shown(path: Path) -> str:
+    """Return a path as text: names of files are bytes, and need not be UTF-8."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def _read_source(source: _Source) -> Iterator[FlowFile]:
@@ -105,10 +137,13 @@ def _read_source(source: _Source) -> Iterator[FlowFile]:
 
 
 def _read_json(source: _Source) -> Iterator[FlowFile]:
+    if source.is_desktop_flow:
+        yield FlowFile(path=source.path, skipped="a desktop flow")
+        return
     found = False
-    for flow in find_flows(_decode(source.data)):
+    by_file = _GUID_AT_END.match(source.file_name.stem)
+    for flow in find_flows(document := _decode(source.data)):
         found = True
-        by_file = _GUID_AT_END.match(source.file_name.stem)
         yield FlowFile(
             path=source.path,
             flow=flow,
@@ -117,6 +152,10 @@ def _read_json(source: _Source) -> Iterator[FlowFile]:
             in_solution=source.in_solution,
         )
     if source.is_expected and not found:
+        if _is_in_workflows(source.file_name) and isinstance(document, dict):
+            # Not every export says which of its workflows are desktop flows.
+            yield FlowFile(path=source.path, skipped="not a cloud flow; a desktop flow, perhaps")
+            return
         raise _UnreadableFile("the JSON holds no workflow definition with triggers and actions")
 
 
@@ -127,12 +166,13 @@ def _decode(data: bytes) -> object:
     except UnicodeDecodeError as error:
         raise _UnreadableFile(f"the text is not {error.encoding}") from None
     try:
-        document: object = json.loads(text.removeprefix("\ufeff"))
+        return decoded(text.removeprefix("\ufeff"))
     except json.JSONDecodeError as error:
         raise _UnreadableFile(f"not JSON: line {error.lineno}, column {error.colno}") from None
-    except (ValueError, RecursionError):
-        raise _UnreadableFile("the JSON has a number too long or nests too deep") from None
-    return document
+    except TooDeep as error:
+        raise _UnreadableFile(str(error)) from None
+    except ValueError:
+        raise _UnreadableFile("the JSON has a number too long") from None
 
 
 def _members(archive: _Source) -> Iterator[_Source]:
@@ -141,6 +181,7 @@ def _members(archive: _Source) -> Iterator[_Source]:
     with zipfile.ZipFile(io.BytesIO(archive.data)) as content:
         names = {name.lower().replace("\\", "/") for name in content.namelist()}
         in_solution = True if names & _SOLUTION_FILES else None
+        desktop_flows = packed_desktop_flows(content)
         for info in sorted(content.infolist(), key=lambda one: one.filename):
             name = PurePosixPath(info.filename.replace("\\", "/"))
             if info.is_dir() or name.suffix.lower() not in {".json", ".zip"}:
@@ -156,15 +197,25 @@ def _members(archive: _Source) -> Iterator[_Source]:
                 data=content.read(info),
                 in_solution=in_solution,
                 is_expected=_is_flow_place(name),
+                is_desktop_flow=_id_in(name) in desktop_flows,
                 nested=archive.nested + 1,
             )
+
+
+def _id_in(name: PurePosixPath) -> str:
+    by_file = _GUID_AT_END.match(name.stem)
+    return by_file["id"].lower() if by_file else ""
 
 
 def _is_flow_place(name: PurePosixPath) -> bool:
     """Whether nothing but a flow can stand there (§6.2 and the layout of an exported package)."""
     if name.suffix.lower() != ".json":
         return False
-    return name.parent.name.lower() == "workflows" or name.name.lower() in _FLOW_FILE_NAMES
+    return _is_in_workflows(name) or name.name.lower() in _FLOW_FILE_NAMES
+
+
+def _is_in_workflows(name: PurePosixPath) -> bool:
+    return name.parent.name.lower() == "workflows"
 
 
 def _is_unpacked_solution(folder: Path) -> bool:

@@ -42,13 +42,15 @@ def _row(one: Inspection) -> list[Text]:
     ]
 
 
-def summary(inspections: Sequence[Inspection], *, problems: int) -> Text:
+def summary(inspections: Sequence[Inspection], *, problems: int, skipped: int = 0) -> Text:
     """Return the totals as one sentence."""
     count = Counter(one.assessment.stays_on_mmk for one in inspections)
     text = (
         f"{_count(len(inspections), 'flow') or 'No flows'}: {count[True]} stay on the "
         f"Microsoft-managed key, {count[None]} unknown, {count[False]} do not."
     )
+    if skipped:
+        text += f" {_count(skipped, 'file')} of other kinds skipped."
     if problems:
         text += f" {_count(problems, 'file')} could not be read."
     return Text(text)

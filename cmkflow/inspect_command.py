@@ -27,17 +27,21 @@ def inspect(
     """Show which flows stay on the Microsoft-managed key, and why.
 
     Reads solution and package exports, clientdata, Logic Apps and Resource Manager templates.
-    Exits with 1 when a file could not be read; the others are shown all the same.
+    Desktop flows beside them are named and skipped. Exits with 1 when a file could not be read;
+    the others are shown all the same.
     """
     found = list(read_flow_files(paths))
     inspections = inspect_flows(found)
     problems = [file for file in found if file.problem]
+    skipped = [file for file in found if file.skipped]
     if as_json:
         _print_json(inspections)
     else:
         console = Terminal()
         console.print(flow_table(inspections))
-        console.print(summary(inspections, problems=len(problems)))
+        console.print(summary(inspections, problems=len(problems), skipped=len(skipped)))
+    for file in skipped:
+        echo(f"{file.path}: skipped: {file.skipped}", err=True)
     for file in problems:
         echo(f"{file.path}: {file.problem}", err=True)
     if problems:

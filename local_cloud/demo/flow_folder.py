@@ -110,6 +110,8 @@ def read_folders(paths: Iterable[Path], *, hold_all: bool) -> ImportedFlows:
     """Read every flow; `hold_all`: the platform holds each back, whatever it is."""
     found = ImportedFlows()
     for file in read_flow_files(paths):
+        if file.skipped:
+            continue
         if file.flow is None:
             found.refused.append((file.path, file.problem or "unreadable"))
         elif file.flow.definition.format is DefinitionFormat.LOGIC_APP:

@@ -52,6 +52,18 @@ def test_a_proposal_that_cannot_be_made_says_why_instead() -> None:
     assert (shown.difference, len(shown.obstacles)) == ("", 1)
 
 
+def test_what_nests_too_deep_to_be_changed_is_said() -> None:
+    """A definition may be read that no writer of ours goes to the bottom of."""
+    text = client_data(
+        "a", request_trigger("PowerApp"), {"Scope": {"type": "Scope", "actions": {}}}
+    )
+    deep = '{"S": {"type": "Scope", "actions": ' * 2000 + "{}" + "}}" * 2000
+
+    shown = propose(text.replace('"actions": {}', f'"actions": {deep}'), [Edit.POWER_APPS_TRIGGER])
+
+    assert shown.obstacles == ("Its actions nest too deep for the app to change any.",)
+
+
 def test_both_edits_of_a_flow_are_proposed_together() -> None:
     """One edit alone would leave it where it is."""
     actions = {"List": connector_action("shared_flowmanagement", "ListFlowsInEnvironment")}

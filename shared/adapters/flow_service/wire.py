@@ -4,8 +4,6 @@ import json
 import re
 from datetime import UTC, datetime
 
-from pydantic import JsonValue
-
 from shared.adapters.http.wire import Wire
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.flow import FlowDetail, FlowState, ReportedFlow, Run
@@ -18,7 +16,8 @@ _STATES = {
     "Suspended": FlowState.SUSPENDED,
 }
 _WORKFLOW = re.compile(r"/workflows/([0-9a-f]{32})/", re.IGNORECASE)
-type _Object = dict[str, JsonValue]
+#: Values as they are decoded: checked one by one, actions could nest 250 deep and no more.
+type _Object = dict[str, object]
 
 
 class _Creator(Wire):

@@ -40,8 +40,9 @@ from shared.adapters.http.policies import (
     RenewedToken,
     SecondTry,
 )
+from shared.domain.definitions.json_values import TooDeep, decoded
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import ProductError, Throttled, Unauthorized, Unavailable
+from shared.errors import ProductError, Throttled, Unauthorized, Unavailable, Unreadable
 
 _CALL_SECONDS = 20.0
 #: How long the pages of one list may wait for a budget, all together.
@@ -262,9 +263,14 @@ def default_transport() -> AsyncHttpTransport[HttpRequest, AsyncHttpResponse]:
 
 
 def read_object(service: Service, answer: Answer) -> Mapping[str, object]:
-    """Return the JSON object of an answer; raises `Unavailable` if it is none."""
+    """Return the JSON object of an answer; raises `Unavailable` if it is none.
+
+    What nests too deep does so tomorrow: `Unreadable`.
+    """
     try:
-        document = json.loads(answer.body)
+        document = decoded(answer.body.decode(json.detect_encoding(answer.body)))
+    except TooDeep as err:
+        raise Unreadable(f"{service.name}: {err}") from None
     except ValueError:
         raise Unavailable(f"{service.name}: the answer is no JSON") from None
     if not isinstance(document, dict):

@@ -9,6 +9,9 @@ from pydantic.alias_generators import to_camel
 
 from shared.errors import Unavailable
 
+#: Members are named up to here: they may nest without end.
+_LONGEST = 500
+
 
 class Wire(BaseModel):
     """A JSON object of the platform, with camelCase members."""
@@ -29,4 +32,5 @@ def read_wire[T: Wire](model: type[T], document: object) -> T:
         return model.model_validate(document)
     except ValidationError as err:
         places = ", ".join(".".join(map(str, error["loc"])) for error in err.errors()[:5])
-        raise Unavailable(f"the platform's {model.__name__} does not read: {places}") from None
+        text = f"the platform's {model.__name__} does not read: {places[:_LONGEST]}"
+        raise Unavailable(text) from None

@@ -62,10 +62,13 @@ def convert(client_data: str, edits: Collection[Edit]) -> Conversion:
 
 def propose(client_data: str, edits: Collection[Edit]) -> Proposal:
     """Return what a plan shows of these edits of a flow."""
-    conversion = convert(client_data, edits)
-    if conversion.obstacles:
-        return Proposal(obstacles=conversion.obstacles)
-    return Proposal(difference=difference(client_data, conversion.client_data))
+    try:
+        conversion = convert(client_data, edits)
+        if conversion.obstacles:
+            return Proposal(obstacles=conversion.obstacles)
+        return Proposal(difference=difference(client_data, conversion.client_data))
+    except RecursionError:
+        return Proposal(obstacles=("Its actions nest too deep for the app to change any.",))
 
 
 def difference(old: str, new: str) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from shared.domain.definitions.comparison import same_definition
 from shared.domain.definitions.connector_operations import is_list_flows_as_admin_v1, operation_of
-from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
+from shared.domain.definitions.json_values import as_mapping, decoded, mapping_at, text_at
 from shared.domain.definitions.steps import Step, walk_actions
 from shared.domain.definitions.trigger_kinds import TriggerCategory, classify_trigger
 from shared.errors import Unreadable
@@ -237,11 +237,11 @@ def definition_place(document: Mapping[str, object]) -> tuple[str, ...] | None:
 
 def _decode(text: str) -> Mapping[str, object]:
     try:
-        document = json.loads(text.removeprefix("\ufeff"))
+        document = decoded(text.removeprefix("\ufeff"))
     except json.JSONDecodeError as error:
         # Not its message and not as a cause: it carries the whole text, signatures and all.
         raise UnreadableDefinition(f"the text is not JSON (line {error.lineno})") from None
-    except (ValueError, RecursionError):
+    except ValueError:
         raise UnreadableDefinition("the JSON has a number too long or nests too deep") from None
     if not isinstance(document, dict):
         raise UnreadableDefinition("the JSON is not an object")

@@ -4,7 +4,6 @@ One file may be one flow, a page of a listing, rows of Dataverse whose `clientda
 JSON, or an Azure Resource Manager template with Logic Apps among other resources.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -13,7 +12,7 @@ from shared.domain.definitions.flow_definition import (
     definition_place,
     parse_client_data,
 )
-from shared.domain.definitions.json_values import mapping_at, text_at
+from shared.domain.definitions.json_values import as_mapping, decoded, mapping_at, text_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +52,11 @@ def _flow(pointer: str, value: Mapping[str, object]) -> FoundFlow | None:
     if client_data is None:
         return None
     try:
-        inner = json.loads(client_data)
+        inner = as_mapping(decoded(client_data))
     except ValueError:
         # A desktop flow's row; a cloud flow's always is JSON (§6.2).
         return None
-    place = definition_place(inner) if isinstance(inner, Mapping) else None
+    place = definition_place(inner)
     if place is None:
         return None
     return _found(".".join([pointer, "clientdata", *place]), inner, row=value)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, Workflow, WorkflowChange
 from shared.domain.jobs.job import FlowJob
-from shared.errors import Blocked, NotFound
+from shared.errors import Blocked, NotFound, Unreadable
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.work import Work
@@ -65,6 +65,9 @@ async def find_original(
         flow = await services.flow_reports.get_flow(job.environment_id, job.flow_name)
     except NotFound:
         return None
+    except Unreadable as err:
+        text = f"The definition of {job.display_name} cannot be read: {err}."
+        raise Blocked(text, code=Reason.DEFINITION) from err
     return Original(
         name=flow.display_name,
         description=flow.description,

@@ -31,7 +31,7 @@ from shared.domain.plans.discovery import (
     known_in,
     reported_in,
 )
-from shared.errors import NotFound, Refused, Unavailable
+from shared.errors import NotFound, Refused, Unavailable, Unreadable
 from shared.jobs.fence import FencedRows
 from shared.ports import Page
 from shared.services import Services
@@ -130,6 +130,8 @@ async def _read_alone(services: Services, environment: Environment, parts: Disco
             if err.code != DEFINITION_NOT_SHOWN:
                 raise
             held_back = (_not_shown(flow),)
+        except Unreadable as err:
+            held_back = (replace(_not_shown(flow), problem=str(err)),)
         else:
             held_back = (_of_detail(flow, detail),)
         children = {one.workflow_id: one.definition.children for one in held_back if one.definition}

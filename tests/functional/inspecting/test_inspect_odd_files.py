@@ -1,0 +1,159 @@
+"""What lies in folders beside cloud flows, or is no file at all: a clear line, and the rest."""
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cmkflow.__main__ import app
+
+FLOW_ID = "0405e906-dae1-ea11-a813-000d3a56b702"
+BOT_ID = "1405e906-dae1-ea11-a813-000d3a56b702"
+#: Nothing in it says what it is (contract §15.2).
+BOT = '{"schemaVersion": "ROBIN_20220819", "properties": {"definition": {"package": "UEsD"}}}'
+XML = (
+    f'<Workflow WorkflowId="{{{FLOW_ID}}}" Name="Book"><Category>5</Category></Workflow>'
+    f'<Workflow WorkflowId="{{{BOT_ID}}}" Name="Bot">\n<Category>6</Category></Workflow>'
+)
+
+
+def cloud_flow(**actions: Any) -> str:
+    """Return an HTTP flow."""
+    trigger = {"type": "Request", "kind": "Http"}
+    definition = {"triggers": {"manual": trigger}, "actions": actions}
+    properties = {"connectionReferences": {}, "definition": definition}
+    return json.dumps({"properties": properties, "schemaVersion": "1.0.0.0"})
+
+
+def inspect(*arguments: object) -> Result:
+    """Run the command for people."""
+    return CliRunner().invoke(app, ["inspect", *map(str, arguments)], env={"COLUMNS": "300"})
+
+
+def test_desktop_flows_of_a_solution_are_named_and_skipped(tmp_path: Path) -> None:
+    """Packed and unpacked, the solution says what they are; they hold up nothing."""
+    with zipfile.ZipFile(tmp_path / "packed.zip", "w") as archive:
+        archive.writestr("solution.xml", "<x/>")
+        archive.writestr("customizations.xml", f"<Workflows>{XML}</Workflows>")
+        archive.writestr(f"Workflows/Book-{FLOW_ID.upper()}.json", cloud_flow())
+        archive.writestr(f"Workflows/Bot-{BOT_ID.upper()}.json", BOT)
+    folder = tmp_path / "Workflows"
+    folder.mkdir()
+    (folder / f"Bot-{BOT_ID}.json").write_text(cloud_flow())  # whatever stands in it
+    (folder / f"Bot-{BOT_ID}.json.data.xml").write_text(XML[XML.index("</Workflow>") + 11 :])
+    (folder / "Riddle.json").write_text(BOT)
+
+    result = inspect(tmp_path)
+
+    assert result.exit_code == 0, result.stderr
+    assert f"packed.zip!/Workflows/Bot-{BOT_ID.upper()}.json: skipped: a desktop" in result.stderr
+    assert f"Workflows/Bot-{BOT_ID}.json: skipped: a desktop flow" in result.stderr
+    assert "Riddle.json: skipped: not a cloud flow; a desktop flow, perhaps" in result.stderr
+    assert "1 flow: 1 stay" in result.stdout
+    assert "3 files of other kinds skipped" in result.stdout
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_what_is_no_regular_file_is_never_opened(tmp_path: Path, *, is_named: bool) -> None:
+    """A pipe that nobody writes to would keep its reader for ever; so would a terminal."""
+    pipe = tmp_path / "pipe.json"
+    os.mkfifo(pipe)
+    (tmp_path / "gone.json").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "loop.json").symlink_to(tmp_path / "loop.json")
+    (tmp_path / "good.json").write_text(cloud_flow())
+    paths = sorted(tmp_path.iterdir()) if is_named else [tmp_path]
+
+    result = inspect(*paths, "/dev/tty", "/dev/null")
+
+    assert result.exit_code == 1
+    assert "Traceback" not in result.output
+    assert f"{pipe}: not a regular file" in result.stderr
+    assert "/dev/null: not a regular file" in result.stderr
+    assert "gone.json: No such file" in result.stderr
+    assert "loop.json: Too many levels of symbolic links" in result.stderr
+    assert "1 flow: 1 stay" in result.stdout
+
+
+def test_a_name_that_is_not_utf8_is_shown_as_far_as_it_is(tmp_path: Path) -> None:
+    """Names of files are bytes: neither the table nor the errors fail over one."""
+    base = os.fsencode(tmp_path)
+    for name, text in ((b"Gr\xfc\xdfe.json", cloud_flow()), (b"\xff.json", "{")):
+        with open(base + b"/" + name, "w") as file:  # noqa: PTH123 -- a Path is text
+            file.write(text)
+
+    result = inspect(tmp_path)
+    as_json = inspect(tmp_path, "--json")
+
+    assert "Gr��e" in result.stdout
+    assert "�.json: not JSON" in result.stderr
+    assert json.loads(as_json.stdout)["name"] == "Gr��e"
+
+
+def test_half_a_character_in_a_name_breaks_nothing(tmp_path: Path) -> None:
+    """JSON may hold a lone surrogate; a terminal, a row and UTF-8 may not."""
+    post = {"type": "Http", "inputs": {"method": "POST", "uri": "https://a.example/\ud83d"}}
+    document = json.loads(cloud_flow(**{"Post\udc00": post}))
+    document["properties"]["displayName"] = "Orders \ud83d"
+    (tmp_path / "flow.json").write_text(json.dumps(document))
+
+    result = inspect(tmp_path, "--json")
+
+    flow = json.loads(result.stdout)
+    assert (flow["name"], flow["http_actions"][0]["action"]) == ("Orders �", "Post�")
+    assert "Orders �" in inspect(tmp_path).stdout
+
+
+@pytest.mark.parametrize(("depth", "is_read"), [(400, True), (100_000, False)])
+def test_scopes_may_nest_as_deep_as_they_like(tmp_path: Path, depth: int, is_read: bool) -> None:
+    """Four hundred are read; what no reader takes is said, once, and the next file is read."""
+    head, tail = cloud_flow(Last={"type": "Http"}).split('{"Last"')
+    scopes = "".join(f'{{"S{n}": {{"type": "Scope", "actions": ' for n in range(depth))
+    text = f'{head}{scopes}{{"Last"{tail[:19]}{"}}" * depth}{tail[19:]}'
+    (tmp_path / "deep.json").write_text(text)
+    (tmp_path / "good.json").write_text(cloud_flow())
+
+    result = inspect(tmp_path, "--json")
+
+    flows = {one["name"]: one for one in map(json.loads, result.stdout.splitlines())}
+    assert ("deep" in flows, result.exit_code) == (is_read, int(not is_read))
+    assert "good" in flows
+    if is_read:
+        assert flows["deep"]["http_actions"][0]["action"].count("/") == depth
+    else:
+        assert "deep.json: the JSON nests too deep" in result.stderr
+
+
+def test_a_folder_that_cannot_be_looked_into_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not read is not silently left out."""
+    (tmp_path / "closed").mkdir()
+    scan = os.scandir
+
+    def refuse(path: Any) -> Any:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+
+    result = inspect(tmp_path)
+
+    assert result.exit_code == 1
+    assert "closed: Permission denied" in result.stderr
+
+
+def test_a_logic_app_in_the_folder_is_told_as_one(tmp_path: Path) -> None:
+    """Its code view names no product; that its URL stays is not for a key of Power Platform."""
+    definition = json.loads(cloud_flow())["properties"]["definition"]
+    definition |= {"$schema": "https://schema/workflowdefinition.json#", "parameters": {}}
+    (tmp_path / "app.json").write_text(json.dumps({"definition": definition, "parameters": {}}))
+
+    result = inspect(tmp_path)
+
+    assert "A Logic App: no key of Power Platform protects it." in result.stdout
+    assert "0 stay" in result.stdout

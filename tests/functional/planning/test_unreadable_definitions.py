@@ -1,0 +1,48 @@
+"""Flows whose definition cannot be read: in the plan, of unknown category, for a person."""
+
+from dataclasses import replace
+from typing import Any, cast
+
+from shared.domain.flow import FlowDetail
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.plans.plan_item import PlannedAction
+from shared.errors import Unreadable
+from shared.ports import FlowReports
+from tests.functional.stories.remediation_story import Story, planned
+
+
+class Abyss:
+    """A flow service whose answer about one flow nests deeper than anything reads."""
+
+    def __init__(self, reports: FlowReports, flow_name: str) -> None:
+        self._reports = reports
+        self._flow_name = flow_name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reports, name)
+
+    async def get_flow(self, environment_id: str, flow_name: str) -> FlowDetail:
+        """Answer what cannot be read."""
+        if flow_name == self._flow_name:
+            raise Unreadable("flow service: the JSON nests too deep")
+        return await self._reports.get_flow(environment_id, flow_name)
+
+
+async def test_one_that_nests_too_deep_stops_no_other() -> None:
+    """No other try gives another answer: the plan says so, and is made."""
+    story = Story()
+    abyss = story.build.http_flow("Abyss")
+    abyss.in_solution = False
+    story.build.http_flow("Orders")
+    story.world.assumptions.my_flows_have_rows = False
+    story.around = lambda ports: replace(
+        ports, flow_reports=cast("Any", Abyss(ports.flow_reports, abyss.flow_name))
+    )
+
+    await planned(story)
+
+    plan = await story.plan()
+    assert plan["Orders"].action is PlannedAction.COPY
+    assert (plan["Abyss"].action, plan["Abyss"].category) == (PlannedAction.BLOCKED, "unknown")
+    assert "nests too deep" in plan["Abyss"].explanation
+    assert (await story.environment_job()).state is EnvironmentJobState.AWAITING_APPROVAL

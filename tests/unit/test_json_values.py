@@ -1,0 +1,47 @@
+"""JSON as others write it: half a character, and deeper than anything reads."""
+
+import json
+
+import pytest
+
+from shared.adapters.http.client import Answer, Service, read_object
+from shared.domain.definitions.json_values import TooDeep, decoded
+from shared.errors import Unreadable
+from tests.unit.adapter_wire import NumberedCredential
+
+SERVICE = Service(name="flow service", credential=NumberedCredential(), scope="s")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (r'"Orders \ud83d"', "Orders �"),
+        (r'{"\udc00": "\uD83D\uDE00 \uD83D"}', {"�": "😀 �"}),
+        (r'"\ud83d\u0041"', "�A"),
+        (r'"\\ud83d"', r"\ud83d"),
+        (r'["\u00e9", 1.5, null]', ["é", 1.5, None]),
+    ],
+)
+def test_half_a_character_becomes_a_sign_of_one(text: str, value: object) -> None:
+    """Nothing that is read ends in an error where it is kept, sent or shown."""
+    assert decoded(text) == value
+    assert json.dumps(decoded(text), ensure_ascii=False).encode()
+
+
+def test_what_nests_too_deep_says_so() -> None:
+    """It is an error of its own: asking again gives the same."""
+    with pytest.raises(TooDeep):
+        decoded("[" * 9**6)
+
+
+def test_an_answer_has_whole_characters_and_a_bottom() -> None:
+    """Names come with answers; too deep is no outage, for which one would wait."""
+
+    def answer(body: bytes) -> Answer:
+        return Answer(status=200, headers={}, body=body)
+
+    body = rb'{"displayName": "Orders \ud83d"}'
+
+    assert read_object(SERVICE, answer(body)) == {"displayName": "Orders �"}
+    with pytest.raises(Unreadable, match="flow service: the JSON nests too deep"):
+        read_object(SERVICE, answer(b'{"a":' * 9**6))
