@@ -54,7 +54,7 @@ async def return_loans(services: Services) -> int:
 
 
 async def turn_off_strays(services: Services, environment: Environment) -> None:
-    """Turn off copies that no job wants, and tell of them.
+    """Turn off copies that no job wants, and tell of them: also of one that came after the end.
 
     Raises `Transient` where the platform gives no answer.
     """
@@ -70,10 +70,14 @@ async def _turn_off_stray(
     services: Services, environment: Environment, kept: Kept[FlowJob]
 ) -> None:
     job, copy = kept.item, await _copy(services, environment, kept.item)
-    if copy is None or copy.state is not FlowState.ON or _is_busy(services, job):
+    is_on = copy is not None and copy.state is FlowState.ON
+    if copy is None or _is_busy(services, job) or (job.copy_is_left and not is_on):
         return
-    cause = f"{copy.name} ({copy.workflow_id}) was on. The job of {job.display_name}: {job.state}."
+    found = "was on" if is_on else "lies there, off: nothing needs it, it may be deleted"
+    cause = f"{copy.name} ({copy.workflow_id}) {found}. The job of {job.display_name}: {job.state}."
     await tell(services, Reason.STRAY_COPY, services.tables.jobs.name_of(job), cause)
+    if not is_on:
+        return
     async with _held(services, kept) as held:
         work = Work(held, environment)
         await work.permit_write(anytime=True)

@@ -83,6 +83,8 @@ class FlowJob(DurableJob[JobState]):
     copy_id: str
     copy_flow_name: str = ""
     copy_digest: str = ""
+    #: The rollback has left it, off.
+    copy_is_left: bool = False
     archive: str = ""
     #: The copy's owner when it was made, named as the original's is: `systemuserid` or Entra id.
     copy_owner: str = ""

@@ -161,8 +161,9 @@ async def _copy_off(work: Work) -> FlowJob:
     row = await _turn_copy_off(work)
     if row:
         await rename(work, work.job.copy_id, copy_name(work.job.display_name))
-    job = replace(work.job, requested=None, cut_over_at=None, rollback_stage=None)
-    text = "Rolled back: the original works as before and the copy is off."
+    job = replace(work.job, requested=None, cut_over_at=None, rollback_stage=None, copy_is_left=row)
+    left = "the copy is off" if row else "there is no copy"
+    text = f"Rolled back: the original works as before and {left}."
     return moved(job, JobState.ROLLED_BACK, text, now=work.services.now)
 
 

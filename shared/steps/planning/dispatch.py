@@ -64,8 +64,13 @@ def _taken_up(job: FlowJob, planned: FlowJob, item: PlanItem, *, now: datetime) 
         return None  # this dispatch was here before
     # Another remediation may have made the job since the plan was compared.
     if item.action is not PlannedAction.ADOPT and job.can_be_planned_anew:
-        again = replace(planned, attempt=job.attempt + 1, history=job.history)
-        again = replace(again, lease_number=job.lease_number + 1)
+        again = replace(
+            planned,
+            attempt=job.attempt + 1,
+            history=job.history,
+            lease_number=job.lease_number + 1,
+            copy_is_left=job.copy_is_left,
+        )
         return moved(again, JobState.PLANNED, "Planned again.", now=now)
     adopted = replace(
         job,

@@ -1,6 +1,5 @@
 """A delivery frozen before a write without an ETag wakes: what it wrote over is told of."""
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -10,43 +9,10 @@ from shared.jobs.kinds import FLOW
 from shared.reason import Reason
 from shared.use_cases import steer_remediation
 from shared.use_cases.check_health import check_health
+from tests.functional.ending.frozen_delivery import MINUTE, freeze, make_story
 from tests.functional.stories.remediation_story import Story
-from tests.twins.driver import Driver
-from tests.twins.pause import PauseBefore
 from tests.twins.snapshot import differences, take_snapshot
 from tests.twins.tenant import TwinSecret
-
-MINUTE = timedelta(minutes=1)
-
-
-class AsleepError(Exception):
-    """The process is frozen."""
-
-
-def make_story(build: Callable[[Story], object]) -> Story:
-    """Return a tenant whose callers are quiet after an hour."""
-    story = Story(settings=Story().settings.model_copy(update={"quiet_period": 60 * MINUTE}))
-    build(story)
-    story.build.link()
-    story.build.share_connections()
-    return story
-
-
-async def freeze(story: Story, call: str, number: int = 1) -> None:
-    """Remediate until the process is frozen before this call, for nine minutes."""
-    pause = PauseBefore(call=call, number=number, sleeps=9 * MINUTE, clock=story.world.clock)
-    story.driver = Driver(twins=story.twins, make=story.make, plan=pause)
-
-    def look() -> None:
-        if pause.is_asleep:
-            raise AsleepError
-
-    await story.opt_in()
-    await story.order()
-    story.driver.meanwhile = look
-    with pytest.raises(AsleepError):
-        await story.approve()
-    story.driver.meanwhile = list
 
 
 async def roll_back(story: Story, *flow_ids: str) -> None:

@@ -13,12 +13,15 @@ from shared.domain.jobs.flow_states import JobState
 from shared.domain.keys.key import EnterprisePolicy, KeyVault
 from shared.domain.plans.remediation import RemediationMode
 from shared.errors import NotFound, ProductError, Refused, Throttled, Unavailable
-from shared.services import Services
+from shared.services import ENVIRONMENT_JOBS, Services
+from shared.use_cases import steer_remediation
 from shared.use_cases.sweep import sweep
 from shared.use_cases.switch_writes import set_kill_switch
+from tests.functional.ending.frozen_delivery import freeze, make_story
 from tests.functional.stories.remediation_story import Story
 from tests.functional.stories.two_environments import TwoEnvironments
 from tests.twins import definition_builder as define
+from tests.twins.driver import USE_CASES
 
 
 class NoRow:
@@ -260,6 +263,48 @@ async def test_a_copy_that_no_job_wants_is_turned_off_and_told_once_a_day() -> N
     assert "The job of Orders: rolled_back." in told.cause
     after = await story.job("Orders")
     assert (after.state, after.lease_until) == (JobState.ROLLED_BACK, None)
+
+
+async def test_a_copy_that_a_rollback_has_left_off_is_not_told_of() -> None:
+    """Nor is it when the flow is planned again and cancelled before it began."""
+    story = await rolled_back()
+    job = await story.job("Orders")
+    story.world.workflow(job.environment_id, job.copy_id).state = FlowState.OFF
+    await sweep(story.services, "today")
+    await story.order(RemediationMode.APPLY, job.original_id, cause="again")
+    story.driver.use_cases = {ENVIRONMENT_JOBS: USE_CASES[ENVIRONMENT_JOBS]}
+    await story.approve(run=timedelta(hours=1))
+    await steer_remediation.cancel(story.services, story.remediation.id)
+    story.driver.use_cases = USE_CASES
+    await story.run(timedelta(hours=1))
+    after = await story.job("Orders")
+
+    await sweep(story.services, "tomorrow")
+
+    assert after.state is JobState.CANCELLED
+    assert story.twins.notices.told == []
+
+
+@pytest.mark.parametrize("sleep", [timedelta(minutes=9), timedelta(days=2)])
+async def test_a_copy_that_comes_after_the_end_is_told_of_although_it_is_off(
+    sleep: timedelta,
+) -> None:
+    """Its create was frozen: while the rollback waits for it, or longer than anybody waits."""
+    story = make_story(lambda s: s.build.http_flow("Orders"))
+    await freeze(story, "WorkflowsTwin.create", sleeps=sleep)
+    job = await story.job("Orders")
+    await steer_remediation.cancel(story.services, story.remediation.id)
+    await story.run(timedelta(days=3))
+    after = await story.job("Orders")
+    copy = story.world.workflow(job.environment_id, job.copy_id)
+
+    await sweep(story.services, "today")
+
+    is_late = sleep > timedelta(hours=1)
+    assert (after.state, copy.state) == (JobState.ROLLED_BACK, FlowState.OFF)
+    assert after.history[-1].text.endswith("there is no copy." if is_late else "the copy is off.")
+    told = [(one.code, copy.workflow_id in one.cause) for one in story.twins.notices.told]
+    assert told == [("stray_copy", True)] * is_late
 
 
 async def test_a_copy_that_no_job_wants_stays_on_while_nothing_may_be_written() -> None:
