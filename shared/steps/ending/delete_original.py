@@ -14,7 +14,7 @@ from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.relatives import above
 from shared.domain.jobs.run_archive import ArchiveState, RunArchive
-from shared.errors import Blocked, NotFound, Waiting
+from shared.errors import Blocked, Conflict, NotFound, Waiting
 from shared.jobs.fence import FencedRows
 from shared.reason import Reason
 from shared.rows import instant
@@ -238,6 +238,9 @@ async def delete(work: Work, original: Original) -> None:
     if job.in_solution and original.etag:
         await services.workflows.delete(work.environment, job.original_id, etag=original.etag)
     else:
+        # The flow service takes no version: what stands there is looked at right before.
+        if await find_original(services, work.environment, job) != original:
+            raise Conflict(f"{job.display_name} was changed since it was looked at")
         await services.flow_switch.delete(job.environment_id, job.flow_name)
     if await find_original(services, work.environment, job):
         reason = "The platform accepted the delete, but the flow is still there."

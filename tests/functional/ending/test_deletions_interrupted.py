@@ -7,6 +7,7 @@ import pytest
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.flow_states import JobState
 from shared.errors import Conflict, Unavailable
+from shared.reason import Reason
 from shared.use_cases import steer_remediation
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.order_deletions import keep_originals
@@ -190,6 +191,31 @@ async def test_an_edit_in_the_middle_of_the_checks_is_not_deleted_unseen() -> No
 
     assert deletes(story) == []
     assert not orders.is_deleted
+
+
+async def test_an_edit_while_a_flow_outside_solutions_is_archived_is_not_deleted_unseen() -> None:
+    """Its delete names no version: it is read again, and the next look blocks the row."""
+    story = await retired_story(
+        lambda s: s.build.flow("Button", define.request_trigger("PowerApp"), in_solution=False)
+    )
+    await order(story)
+    await story.run(DAY + MINUTE)
+    button = original(story, "Button")
+
+    async def edit() -> None:
+        edited = button.client_data.replace('"Lineage": {', '"Edited": {}, "Lineage": {')
+        assert edited != button.client_data
+        button.client_data = edited
+
+    disturb(story, "archive", "get", edit)
+    await delete_originals(story.make(story.twins.ports))
+    first = (await deletions(story))["Button"]
+    await turns(story)
+
+    row = (await deletions(story))["Button"]
+    assert first.state is DeletionState.DELETING
+    assert (row.state, row.code) == (DeletionState.BLOCKED, Reason.CHANGED)
+    assert deletes(story) == []
 
 
 async def test_a_call_that_never_came_through_can_still_be_cancelled() -> None:
