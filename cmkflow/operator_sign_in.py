@@ -17,7 +17,7 @@ from shared.adapters.entra.identity import (
     OperatorSettings,
     application_credential,
 )
-from shared.adapters.flow_service import flows as flow_service
+from shared.adapters.flow_service import service as flow_service
 from shared.adapters.http.client import HttpClient, Service, default_transport
 
 

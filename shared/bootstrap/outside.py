@@ -8,6 +8,8 @@ from shared.bootstrap.ground import Ground
 from shared.ports import FlowAccess, FlowPages, PlatformPorts, Secrets
 
 if TYPE_CHECKING:
+    from shared.adapters.flow_service.service import FlowService
+    from shared.adapters.http.client import Service
     from shared.adapters.state.call_budget import CallBudget
 
 
@@ -18,14 +20,14 @@ class Outside:
         from shared.adapters.azure import key_vault
         from shared.adapters.azure import resource_manager as arm
         from shared.adapters.dataverse.web_api import Dataverse
-        from shared.adapters.flow_service import flows as flow_service
+        from shared.adapters.flow_service import service as flow_service
         from shared.adapters.http.client import Service
         from shared.adapters.power_platform import admin as power_platform_admin
 
         settings = ground.settings
         self._ground = ground
         self._flow_budget = ground.budget("flow-service", settings.flow_service_calls_per_minute)
-        self.flow_service = Service(
+        self._flows = Service(
             name="Flow service",
             scope=flow_service.SCOPE,
             credential=ground.credential,
@@ -41,7 +43,13 @@ class Outside:
             name="Power Platform admin API",
             scope=power_platform_admin.SCOPE,
             credential=ground.credential,
+            # A list of Power Apps was seen to go on at Resource Manager (contract §11).
+            domains=("api.bap.microsoft.com", "api.powerapps.com", "management.azure.com"),
         )
+        self._environments = power_platform_admin.PowerPlatformAdmin(
+            ground.http, self.power_platform
+        )
+        self.flow_service = self._flow_service(self._flows)
         vaults = Service(name="Key Vault", scope=key_vault.SCOPE, credential=ground.credential)
         self.vaults = key_vault.VaultContents(ground.http, vaults)
         self.dataverse = Dataverse(ground.http, ground.credential, self._dataverse_budget)
@@ -67,18 +75,17 @@ class Outside:
         from shared.adapters.flow_service.placement import FlowServicePlacement
         from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
         from shared.adapters.power_apps.connections import PowerAppsConnections
-        from shared.adapters.power_platform.admin import PowerPlatformAdmin
 
         http, dataverse = self._ground.http, self.dataverse
         secrets = VaultSecrets(self.vaults, self.resources)
         subscription = self._ground.settings.subscription_ids[0]
         return PlatformPorts(
-            environments=PowerPlatformAdmin(http, self.power_platform),
-            flow_reports=FlowServiceReports(http, self.flow_service),
+            environments=self._environments,
+            flow_reports=FlowServiceReports(self.flow_service),
             flow_pages=self._flow_pages(),
             flow_access=self._flow_access(secrets),
-            flow_switch=FlowServiceSwitch(http, self.flow_service),
-            flow_placement=FlowServicePlacement(http, self.flow_service),
+            flow_switch=FlowServiceSwitch(self.flow_service),
+            flow_placement=FlowServicePlacement(self.flow_service),
             workflows=DataverseWorkflows(dataverse),
             connection_references=DataverseConnectionReferences(dataverse),
             flow_sharing=DataverseSharing(dataverse),
@@ -96,15 +103,20 @@ class Outside:
             organization=DataverseOrganization(dataverse),
         )
 
+    def _flow_service(self, service: "Service") -> "FlowService":
+        from shared.adapters.flow_service.service import FlowService
+
+        return FlowService(self._ground.http, service, self._environments)
+
     def _flow_pages(self) -> FlowPages:
         """Return the lists of flows by pages; those of the flow service have a small budget."""
         from shared.adapters.flow_service.pages import OwnShare, ServiceFlowPages
 
-        ground, whole = self._ground, self.flow_service
+        ground = self._ground
         calls = ground.settings.reconciliation_calls_per_minute
         share = OwnShare(ground.budget("reconciliation", calls), self._flow_budget)
-        listing = replace(whole, budget=share)
-        return ServiceFlowPages(ground.http, self.dataverse, listing)
+        listing = self._flow_service(replace(self._flows, budget=share))
+        return ServiceFlowPages(self.dataverse, listing)
 
     def _flow_access(self, secrets: Secrets) -> FlowAccess:
         """Return the access to flows: the application's, and the operator's if there is one."""
@@ -121,8 +133,8 @@ class Outside:
                 cache_secret=settings.operator_token_cache_secret,
             )
             operator = OperatorCredential(chosen, secrets)
-        as_operator = replace(self.flow_service, credential=operator)
-        return FlowServiceAccess(self._ground.http, self.flow_service, as_operator, operator)
+        as_operator = self._flow_service(replace(self._flows, credential=operator))
+        return FlowServiceAccess(self.flow_service, as_operator, operator)
 
     def _dataverse_budget(self, url: str) -> "CallBudget":
         host = urlsplit(url).hostname or url

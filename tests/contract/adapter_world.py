@@ -20,7 +20,7 @@ from shared.adapters.entra.identity import (
     OperatorSettings,
     application_credential,
 )
-from shared.adapters.flow_service import flows as flow_service
+from shared.adapters.flow_service import service as flow_service
 from shared.adapters.http.client import HttpClient
 from shared.adapters.system_clock import SystemClock
 from shared.bootstrap.ground import Ground

@@ -45,10 +45,11 @@ async def test_a_cursor_that_leads_elsewhere_is_not_followed(app: Adapters) -> N
     environment = await app.environment()
     app.world.tenant.calls.reset()
 
-    with pytest.raises(Unavailable):
-        await app.flow_pages.workflows(environment, "https://attacker.example/workflows")
-    with pytest.raises(Unavailable):
-        await app.flow_pages.flows(ENVIRONMENT, "https://attacker.example/flows")
+    for host in ("attacker.example", "attacker.westeurope.cloudapp.azure.com"):
+        with pytest.raises(Unavailable):
+            await app.flow_pages.workflows(environment, f"https://{host}/workflows")
+        with pytest.raises(Unavailable):
+            await app.flow_pages.flows(ENVIRONMENT, f"https://{host}/flows")
 
     assert app.world.tenant.calls.routes.total() == 0
 

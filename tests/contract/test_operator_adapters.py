@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from shared.adapters.entra.identity import OperatorCredential
-from shared.adapters.flow_service import flows as flow_service
+from shared.adapters.flow_service import service as flow_service
 from shared.errors import Blocked
 from tests.contract.adapter_world import OPERATOR, Adapters, adapters
 from tests.contract.tenant_world import ENVIRONMENT, HTTP_FLOW, MAKER

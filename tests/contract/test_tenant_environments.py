@@ -1,6 +1,7 @@
 """Environments of the local tenant: lists, policy links, and the migration that follows one."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 
@@ -157,6 +158,21 @@ async def test_an_environment_of_another_region_is_not_linked(world: TenantWorld
     answer = await world.call("POST", link_url(OTHER_REGION), {"SystemId": await system_id(world)})
 
     assert answer.code == "EnterprisePolicyRegionMismatch"
+
+
+async def test_the_united_kingdom_has_two_names(world: TenantWorld) -> None:
+    """Environments call it `unitedkingdom`, policies `uk` (§15.1)."""
+    world.environment.location = "unitedkingdom"
+    url = f"https://management.azure.com{POLICY_ID}"
+    call = partial(
+        world.call, audience="https://management.azure.com/", query={"api-version": "2020-10-30"}
+    )
+    policy = (await call("GET", url)).body
+    await call("PUT", url, policy | {"location": "uk"})
+
+    answer = await world.call("POST", link_url(ENVIRONMENT), {"SystemId": await system_id(world)})
+
+    assert answer.status == 202
 
 
 async def test_a_tenant_has_a_limit_of_linked_environments(world: TenantWorld) -> None:

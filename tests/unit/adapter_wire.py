@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from azure.core.credentials import AccessToken
 from azure.core.pipeline.transport import AsyncHttpTransport
@@ -43,11 +44,14 @@ class ScriptedTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
     def __init__(self, *answers: Scripted | Exception) -> None:
         self.answers = list(answers)
         self.requests: list[HttpRequest] = []
+        #: Where each went, as it was then: a policy may lead the same request elsewhere.
+        self.hosts: list[str] = []
         self.slept: list[float] = []
 
     async def send(self, request: HttpRequest, **_: Any) -> Any:
         """Note the request and give the next answer."""
         self.requests.append(request)
+        self.hosts.append(urlsplit(request.url).hostname or "")
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -73,6 +77,17 @@ class ScriptedTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
         traceback: TracebackType | None = None,
     ) -> None:
         await self.close()
+
+
+class ToldEndpoint:
+    """Tells one address for the flow service of every environment."""
+
+    def __init__(self, url: str = "https://emea.api.flow.microsoft.com") -> None:
+        self.url = url
+
+    async def flow_endpoint(self, environment_id: str) -> str:
+        """Return the address."""
+        return self.url
 
 
 class NumberedCredential:

@@ -57,6 +57,7 @@ def service(
         scope="https://service.flow.microsoft.com//.default",
         credential=credential or NumberedCredential(),
         budget=budget,
+        domains=("api.flow.microsoft.com",),
     )
 
 
@@ -253,9 +254,26 @@ async def test_a_list_that_is_always_refused_ends() -> None:
     assert transport.slept == [100.0, 100.0]
 
 
-@pytest.mark.parametrize("link", ["https://elsewhere.example/x", "https://xmicrosoft.com/", URL])
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://elsewhere.example/x",
+        "https://xapi.flow.microsoft.com/",
+        "https://mine.westeurope.cloudapp.azure.com/x",  # anybody can have such a host
+        "https://api.powerapps.com/x",
+        "https://api.bap.microsoft.com/x",
+        "http://emea.api.flow.microsoft.com/x",
+        "https://emea.api.flow.microsoft.com:8443/x",
+        "https://api.flow.microsoft.com@elsewhere.example/x",
+        "https://elsewhere.example\\.api.flow.microsoft.com/x",
+        "https://elsewhere.example#.api.flow.microsoft.com",
+        "https://[",
+        "/relative",
+        URL,
+    ],
+)
 async def test_a_list_that_leads_elsewhere_or_round_in_a_circle_is_not_followed(link: str) -> None:
-    """The access token goes with the call, so it stays in the service's own domain."""
+    """The access token goes with the call, so it stays on hosts of the service."""
     transport = ScriptedTransport(Scripted(body={"value": [1], "nextLink": link}))
 
     with pytest.raises(Unavailable):

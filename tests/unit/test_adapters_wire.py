@@ -13,6 +13,7 @@ from shared.adapters.dataverse.workflows import WorkflowEntity
 from shared.adapters.entra.no_operator import NoOperator
 from shared.adapters.flow_service.access import FlowServiceAccess
 from shared.adapters.flow_service.flows import FlowServiceReports
+from shared.adapters.flow_service.service import FlowService
 from shared.adapters.flow_service.wire import FlowEntity, RunEntity
 from shared.adapters.http.client import HttpClient, Service
 from shared.adapters.http.wire import Wire, read_wire
@@ -20,7 +21,12 @@ from shared.adapters.power_platform.admin import EnvironmentEntity
 from shared.domain.environment import LinkStatus
 from shared.domain.flow import FlowState
 from shared.errors import Refused, Unavailable
-from tests.unit.adapter_wire import NumberedCredential, Scripted, ScriptedTransport
+from tests.unit.adapter_wire import (
+    NumberedCredential,
+    Scripted,
+    ScriptedTransport,
+    ToldEndpoint,
+)
 
 HEX = "0123456789abcdef0123456789abcdef"
 
@@ -29,6 +35,11 @@ def scripted(*bodies: object) -> tuple[HttpClient, Service]:
     """Return a client that gets these bodies, and a service."""
     http = HttpClient(ScriptedTransport(*(Scripted(body=body) for body in bodies)))
     return http, Service(name="x", scope="https://x/.default", credential=NumberedCredential())
+
+
+def flow_service(*bodies: object) -> FlowService:
+    """Return a flow service that answers with these bodies."""
+    return FlowService(*scripted(*bodies), ToldEndpoint())
 
 
 def environment(policies: object, **properties: object) -> object:
@@ -85,9 +96,9 @@ async def test_reports_leave_out_shadows_and_deleted_flows() -> None:
         "value": [flow("a"), flow("b-azshadow")],
         "nextLink": "https://emea.api.flow.microsoft.com/2",
     }
-    http, service = scripted(first, {"value": [flow("a"), flow("c", "Deleted"), flow("d", "New")]})
+    second = {"value": [flow("a"), flow("c", "Deleted"), flow("d", "New")]}
 
-    flows = await FlowServiceReports(http, service).list_flows("e")
+    flows = await FlowServiceReports(flow_service(first, second)).list_flows("e")
 
     assert [(each.flow_name, each.state) for each in flows] == [("a", FlowState.ON), ("d", None)]
 
@@ -160,19 +171,19 @@ def test_a_run_that_goes_on_has_no_end_and_may_show_no_content() -> None:
 @pytest.mark.parametrize("body", [{"response": {"value": "https://u"}}, {"value": "https://u"}])
 async def test_a_trigger_url_is_read_in_both_shapes(body: object) -> None:
     """Older answers have no `response` around it (§5.7)."""
-    http, service = scripted(body)
+    service = flow_service(body)
 
-    access = FlowServiceAccess(http, service, service, NoOperator())
+    access = FlowServiceAccess(service, service, NoOperator())
 
     assert await access.trigger_url("e", "f", "manual") == "https://u"
 
 
 async def test_an_answer_without_a_trigger_url_is_no_answer() -> None:
     """And it is not quoted."""
-    http, service = scripted({"response": {"basePath": "https://u?sig=secret"}})
+    service = flow_service({"response": {"basePath": "https://u?sig=secret"}})
 
     with pytest.raises(Unavailable) as caught:
-        await FlowServiceAccess(http, service, service, NoOperator()).trigger_url("e", "f", "m")
+        await FlowServiceAccess(service, service, NoOperator()).trigger_url("e", "f", "m")
 
     assert "secret" not in str(caught.value)
 

@@ -28,6 +28,9 @@ class Assumptions:
 
     #: Operations refused to application tokens (403).
     delegated_only: set[str] = field(default_factory=lambda: set(DELEGATED_ONLY))
+    #: Geographies whose environments the flow service's global host refuses, as it cannot derive
+    #: their region (§15.1).
+    global_flow_host_refuses: set[str] = field(default_factory=set)
     #: Code and status of a write that meets a migrating environment; none is published (§1.3).
     migration_blocked_code: str = "EnvironmentMigrationInProgress"
     migration_blocked_status: int = 409

@@ -1,5 +1,7 @@
 """Who may use which operation of Power Platform: audiences, administrators, delegated calls."""
 
+import json
+
 from starlette.requests import Request
 
 from local_cloud.tenant.core.platform_error import PlatformError
@@ -9,7 +11,11 @@ from local_cloud.tenant.entra.directory import Directory
 from local_cloud.tenant.environments.environment import Environment
 from local_cloud.tenant.environments.flow import Flow, FlowState, Role
 from local_cloud.tenant.environments.migration import settle_operation
-from local_cloud.tenant.environments.power_platform import PowerPlatform
+from local_cloud.tenant.environments.power_platform import (
+    GLOBAL_FLOW_HOST,
+    PowerPlatform,
+    flow_host,
+)
 
 #: Audience of BAP (contract §1.1).
 BAP_AUDIENCE = "https://service.powerapps.com/"
@@ -90,8 +96,23 @@ def require_environment(request: Request) -> Environment:
     environment = platform.environments.get(name) or platform.environments.get(name.lower())
     if environment is None:
         raise environment_denied(name)
+    require_region(request, environment)
     settle_operation(platform, environment, tenant_of(request).clock.now())
     return environment
+
+
+def require_region(request: Request, environment: Environment) -> None:
+    """Refuse what is not of the called host's region, or of a region that it cannot derive."""
+    host = request.headers["host"].partition(":")[0].lower()
+    if host == flow_host(environment.location):
+        return
+    if host != GLOBAL_FLOW_HOST:
+        raise environment_denied(environment.id)
+    if environment.location in platform_of(request).assumptions.global_flow_host_refuses:
+        text = f"Cannot determine macro region for location '{environment.location}'"
+        inner = PlatformError(400, "MacroRegionDerivationFailed", text)
+        message = f"The request to Azure Resource Manager failed: '{json.dumps(inner.body())}'."
+        raise PlatformError(400, "AzureResourceManagerRequestFailed", message)
 
 
 def require_flow(request: Request, caller: Caller) -> tuple[Environment, Flow]:

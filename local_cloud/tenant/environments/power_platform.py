@@ -9,8 +9,10 @@ from local_cloud.tenant.core.past import Past, draw_lag
 from local_cloud.tenant.environments.environment import Environment, Operation
 from local_cloud.tenant.environments.flow import Flow
 
-#: Geography → region of the flow service, where the two are not called the same.
-_REGION_OF_FLOW = {"europe": "emea"}
+#: Host of the flow service whatever the region.
+GLOBAL_FLOW_HOST = "api.flow.microsoft.com"
+#: Geography → region of the flow service, where the two are not called the same (§15.1).
+_REGION_OF_FLOW = {"europe": "emea", "uk": "unitedkingdom", "uae": "unitedarabemirates"}
 
 
 def environment_host(environment_id: str) -> str:
@@ -19,14 +21,18 @@ def environment_host(environment_id: str) -> str:
     return f"{compact[:-2]}.{compact[-2:]}.environment.api.powerplatform.com"
 
 
+def flow_host(location: str) -> str:
+    """Host of the flow service for the environments of a geography."""
+    return f"{_REGION_OF_FLOW.get(location, location)}.{GLOBAL_FLOW_HOST}"
+
+
 def runtime_endpoints(environment: Environment) -> dict[str, str]:
     """The services' addresses in an environment's own region, as each of them writes them."""
     region = environment.location
-    flow_region = _REGION_OF_FLOW.get(region, region)
     return {
         "microsoft.BusinessAppPlatform": f"https://{region}.api.bap.microsoft.com",
         "microsoft.PowerApps": f"https://{region}.api.powerapps.com",
-        "microsoft.Flow": f"https://{flow_region}.api.flow.microsoft.com",
+        "microsoft.Flow": f"https://{flow_host(region)}",
     }
 
 

@@ -13,6 +13,7 @@ from local_cloud.tenant.environments.access import (
     environments_of,
     platform_of,
     require_flow_caller,
+    require_region,
 )
 from local_cloud.tenant.environments.environment import Environment
 from local_cloud.tenant.environments.power_platform import runtime_endpoints
@@ -35,6 +36,7 @@ async def get_environment(request: Request) -> Response:
     environment = environment_named(name, mine)
     if environment is None:
         raise environment_denied(name)
+    require_region(request, environment)
     return JSONResponse(_body(environment))
 
 

@@ -10,11 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from local_cloud.tenant.azure.enterprise_policies import LOCATIONS
 from local_cloud.tenant.core.routing import AnyCaseRoute
 from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.environments.power_platform import GLOBAL_FLOW_HOST, flow_host
 from local_cloud.tenant.flow_service import environments, flows, lists, runs, sharing
 
-HOSTS = ("api.flow.microsoft.com", ".api.flow.microsoft.com")
+HOSTS = (GLOBAL_FLOW_HOST, *{flow_host(location): None for location in LOCATIONS})
 
 _ENVIRONMENTS = "/providers/Microsoft.ProcessSimple/environments"
 _MAKER = f"{_ENVIRONMENTS}/{{environment}}"

@@ -25,6 +25,8 @@ from local_cloud.tenant.environments.environment import (
 from local_cloud.tenant.environments.migration import settle_operation
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 
+#: What environments call a geography that policies call otherwise.
+_LONG_NAMES = {"unitedkingdom": "uk", "unitedarabemirates": "uae"}
 _REFUSED_SKUS = frozenset({"Trial", "Teams"})
 
 
@@ -130,9 +132,14 @@ def _require_idle(tenant: Tenant, environment: Environment) -> None:
         raise PlatformError(409, "ConcurrentLifecycleOperation", message)
 
 
+def _geography(location: str) -> str:
+    """A geography by the name that policies use, as Microsoft's scripts compare them (§15.1)."""
+    return _LONG_NAMES.get(location.lower(), location.lower())
+
+
 def _require_fit(tenant: Tenant, environment: Environment, policy: PolicyLink) -> None:
     """Region, Managed Environment, type, and the tenant's limit (contract §4)."""
-    if environment.location.lower() != policy.location.lower():
+    if _geography(environment.location) != _geography(policy.location):
         message = (
             f"The environment is in '{environment.location}', the policy in '{policy.location}'."
         )

@@ -6,8 +6,8 @@ view (§14.9); the URL is asked for as the operator, in a maker's view.
 
 from typing import Protocol
 
-from shared.adapters.flow_service.flows import VERSION, admin_url, maker_url
-from shared.adapters.http.client import Call, HttpClient, Service, read_object
+from shared.adapters.flow_service.service import FlowService
+from shared.adapters.http.client import Call
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.flow import Permission
@@ -56,10 +56,9 @@ class FlowServiceAccess(FlowAccess):
     """`FlowAccess` by the flow service."""
 
     def __init__(
-        self, http: HttpClient, application: Service, as_operator: Service, operator: Operator
+        self, application: FlowService, as_operator: FlowService, operator: Operator
     ) -> None:
         """Call as the application, and as `operator` through the service `as_operator`."""
-        self._http = http
         self._application = application
         self._as_operator = as_operator
         self._operator = operator
@@ -70,14 +69,10 @@ class FlowServiceAccess(FlowAccess):
 
     async def permissions(self, environment_id: str, flow_name: str) -> list[Permission]:
         """Return owners and co-owners."""
-        call = Call(
-            method="GET",
-            url=admin_url(environment_id, f"flows/{flow_name}/permissions"),
-            params=VERSION,
-        )
+        call = Call(method="GET", url=f"flows/{flow_name}/permissions")
         return [
             read_wire(PermissionEntity, item).to_domain()
-            async for item in self._http.items(self._application, call)
+            async for item in self._application.items(environment_id, call)
         ]
 
     async def add_operator(self, environment_id: str, flow_name: str) -> None:
@@ -105,18 +100,12 @@ class FlowServiceAccess(FlowAccess):
     async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
         """Return the trigger URL: a secret. Raises `Refused` where the trigger has none."""
         path = f"flows/{flow_name}/triggers/{trigger}/listCallbackUrl"
-        call = Call(
-            method="POST",
-            url=maker_url(environment_id, path),
-            params=VERSION,
-            body={},
-            is_repeatable=True,
-        )
-        answer = read_object(self._as_operator, await self._http.send(self._as_operator, call))
+        call = Call(method="POST", url=path, body={}, is_repeatable=True)
+        answer = await self._as_operator.read(environment_id, call, as_maker=True)
         # Both shapes are in use (§5.7).
         url = text_at(mapping_at(answer, "response"), "value") or text_at(answer, "value")
         if url is None:
-            raise Unavailable(f"{self._as_operator.name}: the answer holds no trigger URL")
+            raise Unavailable("Flow service: the answer holds no trigger URL")
         return url
 
     async def _held(
@@ -130,7 +119,5 @@ class FlowServiceAccess(FlowAccess):
         ]
 
     async def _modify(self, environment_id: str, flow_name: str, change: object) -> None:
-        url = admin_url(environment_id, f"flows/{flow_name}/modifyPermissions")
-        await self._http.send(
-            self._application, Call(method="POST", url=url, params=VERSION, body=change)
-        )
+        call = Call(method="POST", url=f"flows/{flow_name}/modifyPermissions", body=change)
+        await self._application.send(environment_id, call)

@@ -3,21 +3,18 @@
 Microsoft does not support this API for customers, but the reports about the key exist nowhere else.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 
+from shared.adapters.flow_service.service import FlowService
 from shared.adapters.flow_service.wire import FlowEntity, RunEntity
-from shared.adapters.http.client import Call, HttpClient, Service, read_object
+from shared.adapters.http.client import Call
 from shared.adapters.http.wire import read_wire
 from shared.domain.flow import FlowDetail, ReportedFlow, Run
 from shared.errors import NotFound
 from shared.ports import FlowReports, FlowSwitch
 
-#: The audience ends in a slash, which the scope keeps (contract §7.1).
-SCOPE = "https://service.flow.microsoft.com//.default"
-VERSION = {"api-version": "2016-11-01"}
-_BASE = "https://api.flow.microsoft.com/providers/Microsoft.ProcessSimple"
 #: Items a page of a list of flows or runs holds at most.
 _PAGE = 250
 #: A deleted flow stays in some lists for 21 days (§5.2).
@@ -26,18 +23,12 @@ _DELETED = "Deleted"
 _SHADOW = "-azshadow"
 
 
-#: Path and query of the list of every flow (§5.2).
-ALL_FLOWS = ("v2/flows", {"$top": str(_PAGE), "include": "includeSolutionCloudFlows"})
-
-
-def admin_url(environment_id: str, path: str) -> str:
-    """Return a URL in an administrator's view of an environment."""
-    return f"{_BASE}/scopes/admin/environments/{environment_id}/{path}"
-
-
-def maker_url(environment_id: str, path: str) -> str:
-    """Return a URL in a maker's view of an environment."""
-    return f"{_BASE}/environments/{environment_id}/{path}"
+#: The list of every flow (§5.2).
+ALL_FLOWS = Call(
+    method="GET",
+    url="v2/flows",
+    params={"$top": str(_PAGE), "include": "includeSolutionCloudFlows"},
+)
 
 
 def reported(flows: Iterable[FlowEntity]) -> list[ReportedFlow]:
@@ -60,9 +51,8 @@ def _between(since: datetime, until: datetime | None) -> str:
 class FlowServiceReports(FlowReports):
     """`FlowReports` by the flow service."""
 
-    def __init__(self, http: HttpClient, service: Service) -> None:
-        """Call as the application; `service` has `SCOPE`."""
-        self._http = http
+    def __init__(self, service: FlowService) -> None:
+        """Call as the application."""
         self._service = service
 
     async def microsoft_key_flows(
@@ -70,22 +60,21 @@ class FlowServiceReports(FlowReports):
     ) -> list[ReportedFlow]:
         """Return the flows on Microsoft's key, or just those that stay there (§5.1)."""
         only = {"exclude": "cmkMigrationSupportedFlows"} if cannot_migrate_only else {}
-        return await self._report(admin_url(environment_id, "nonCmkMigratedFlows"), only)
+        call = Call(method="GET", url="nonCmkMigratedFlows", params=only)
+        return await self._report(environment_id, call)
 
     async def list_flows(self, environment_id: str) -> list[ReportedFlow]:
         """Return every flow of the environment, lean, solution flows included (§5.2)."""
-        path, params = ALL_FLOWS
-        return await self._report(admin_url(environment_id, path), params)
+        return await self._report(environment_id, ALL_FLOWS)
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowDetail:
         """Return one flow with its definition; raises `NotFound`."""
         call = Call(
             method="GET",
-            url=admin_url(environment_id, f"flows/{flow_name}"),
-            params={**VERSION, "$expand": "properties.connectionreferences.apidefinition"},
+            url=f"flows/{flow_name}",
+            params={"$expand": "properties.connectionreferences.apidefinition"},
         )
-        answer = read_object(self._service, await self._http.send(self._service, call))
-        flow = read_wire(FlowEntity, answer)
+        flow = read_wire(FlowEntity, await self._service.read(environment_id, call))
         if flow.properties.state == _DELETED:
             message = f"Flow {flow_name} is in the recycle bin."
             raise NotFound(message)
@@ -103,15 +92,11 @@ class FlowServiceReports(FlowReports):
         """Return runs that began from `since` up to `until`, newest first, at most `limit`."""
         call = Call(
             method="GET",
-            url=admin_url(environment_id, f"flows/{flow_name}/runs"),
-            params={
-                **VERSION,
-                "$filter": _between(since, until),
-                "$top": str(min(limit, _PAGE)),
-            },
+            url=f"flows/{flow_name}/runs",
+            params={"$filter": _between(since, until), "$top": str(min(limit, _PAGE))},
         )
         runs: list[Run] = []
-        async with aclosing(self._http.items(self._service, call)) as items:
+        async with aclosing(self._service.items(environment_id, call)) as items:
             async for item in items:
                 run = read_wire(RunEntity, item).to_domain()
                 # The platform gives the newest first; its filter is a request, not a promise.
@@ -121,23 +106,18 @@ class FlowServiceReports(FlowReports):
                     runs.append(run)
         return runs
 
-    async def _report(self, url: str, params: Mapping[str, str]) -> list[ReportedFlow]:
+    async def _report(self, environment_id: str, call: Call) -> list[ReportedFlow]:
         """Read a report; a flow that stands on two pages is given once."""
-        flows = {flow.name: flow async for flow in self._flows(url, params)}
-        return reported(flows.values())
-
-    async def _flows(self, url: str, params: Mapping[str, str]) -> AsyncIterator[FlowEntity]:
-        call = Call(method="GET", url=url, params={**VERSION, **params})
-        async for item in self._http.items(self._service, call):
-            yield read_wire(FlowEntity, item)
+        items = self._service.items(environment_id, call)
+        flows = [read_wire(FlowEntity, item) async for item in items]
+        return reported({flow.name: flow for flow in flows}.values())
 
 
 class FlowServiceSwitch(FlowSwitch):
     """`FlowSwitch` by the flow service, in an administrator's view (§5.4)."""
 
-    def __init__(self, http: HttpClient, service: Service) -> None:
-        """Call as the application; `service` has `SCOPE`."""
-        self._http = http
+    def __init__(self, service: FlowService) -> None:
+        """Call as the application."""
         self._service = service
 
     async def start(self, environment_id: str, flow_name: str) -> None:
@@ -150,14 +130,14 @@ class FlowServiceSwitch(FlowSwitch):
 
     async def delete(self, environment_id: str, flow_name: str) -> None:
         """Delete a flow; does nothing if it is gone."""
-        url = admin_url(environment_id, f"flows/{flow_name}")
         with suppress(NotFound):
-            await self._http.send(self._service, Call(method="DELETE", url=url, params=VERSION))
+            call = Call(method="DELETE", url=f"flows/{flow_name}")
+            await self._service.send(environment_id, call)
 
     async def restore(self, environment_id: str, flow_name: str) -> None:
         """Take a flow out of the recycle bin, off; raises `NotFound` if it is not there."""
         await self._post(environment_id, flow_name, "restore")
 
     async def _post(self, environment_id: str, flow_name: str, verb: str) -> None:
-        url = admin_url(environment_id, f"flows/{flow_name}/{verb}")
-        await self._http.send(self._service, Call(method="POST", url=url, params=VERSION, body={}))
+        call = Call(method="POST", url=f"flows/{flow_name}/{verb}", body={})
+        await self._service.send(environment_id, call)

@@ -4,14 +4,13 @@ The cursor is the platform's own next link. It is kept in a row meanwhile, so wh
 checked again before a token goes there.
 """
 
-from dataclasses import replace
 from datetime import timedelta
 
 from shared.adapters.dataverse.web_api import Dataverse
 from shared.adapters.dataverse.workflows import CLOUD_FLOWS, COLUMNS, TABLE, WorkflowEntity
-from shared.adapters.flow_service.flows import ALL_FLOWS, VERSION, admin_url, reported
+from shared.adapters.flow_service.flows import ALL_FLOWS, reported
+from shared.adapters.flow_service.service import FlowService
 from shared.adapters.flow_service.wire import FlowEntity
-from shared.adapters.http.client import Call, HttpClient, Service, check_next
 from shared.adapters.http.policies import Budget
 from shared.adapters.http.wire import read_wire
 from shared.domain.environment import Environment
@@ -22,9 +21,8 @@ from shared.ports import FlowPages, Page
 class ServiceFlowPages(FlowPages):
     """`FlowPages` by both services."""
 
-    def __init__(self, http: HttpClient, dataverse: Dataverse, flow_service: Service) -> None:
+    def __init__(self, dataverse: Dataverse, flow_service: FlowService) -> None:
         """Call as the application."""
-        self._http = http
         self._dataverse = dataverse
         self._flow_service = flow_service
 
@@ -37,12 +35,7 @@ class ServiceFlowPages(FlowPages):
 
     async def flows(self, environment_id: str, cursor: str = "") -> Page[ReportedFlow]:
         """Return flows as the flow service lists them, lean (§5.2)."""
-        path, params = ALL_FLOWS
-        call = Call(method="GET", url=admin_url(environment_id, path), params={**VERSION, **params})
-        if cursor:
-            check_next(self._flow_service, call.url, cursor)
-            call = replace(call, url=cursor, params={})
-        rows, following = await self._http.page(self._flow_service, call)
+        rows, following = await self._flow_service.page(environment_id, ALL_FLOWS, cursor)
         flows = reported(read_wire(FlowEntity, row) for row in rows)
         return Page(items=tuple(flows), cursor=following)
 

@@ -2,26 +2,20 @@
 
 from collections.abc import Sequence
 
-from shared.adapters.flow_service.flows import VERSION, admin_url
-from shared.adapters.http.client import Call, HttpClient, Service
+from shared.adapters.flow_service.service import FlowService
+from shared.adapters.http.client import Call
 from shared.ports import FlowPlacement
 
 
 class FlowServicePlacement(FlowPlacement):
     """`FlowPlacement` by the flow service, in an administrator's view."""
 
-    def __init__(self, http: HttpClient, service: Service) -> None:
-        """Call as the application; `service` has the flow service's scope."""
-        self._http = http
+    def __init__(self, service: FlowService) -> None:
+        """Call as the application."""
         self._service = service
 
     async def add_to_solution(self, environment_id: str, flow_names: Sequence[str]) -> None:
         """Ask for flows to be put into the default solution; read each back to see whether."""
-        call = Call(
-            method="POST",
-            url=admin_url(environment_id, "migrateFlows"),
-            params=VERSION,
-            body={"flowsToMigrate": list(flow_names)},
-        )
+        call = Call(method="POST", url="migrateFlows", body={"flowsToMigrate": list(flow_names)})
         # The shape of the answer is not published: that it was accepted is all that it tells.
-        await self._http.send(self._service, call)
+        await self._service.send(environment_id, call)

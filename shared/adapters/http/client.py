@@ -47,9 +47,10 @@ from shared.errors import ProductError, Throttled, Unauthorized, Unavailable, Un
 _CALL_SECONDS = 20.0
 #: How long the pages of one list may wait for a budget, all together.
 _PATIENCE = timedelta(minutes=4)
-_MICROSOFT = ("azure.com", "azure.net", "dynamics.com", "microsoft.com", "powerplatform.com")
 _USER_AGENT = "cmk-flow-remediation"
 _ENVIRONMENT = re.compile(r"/environments/([^/]+)", re.IGNORECASE)
+#: No user, no other port, and nothing that two parsers could read as two hosts.
+_HTTPS = re.compile(r"https://(?P<host>[a-z0-9.-]+)(?::443)?(?:[/?]|$)", re.IGNORECASE)
 _UNTOLD_WAIT = timedelta(seconds=10)  # where a refusal names no time
 
 type _Policy = AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse] | SansIOHTTPPolicy[Any, Any]
@@ -66,6 +67,10 @@ class Service:
     #: None: calls carry no token, as those to a signed address.
     credential: AsyncTokenCredential | None
     budget: Budget | None = None
+    #: Where its lists may go on, beside the host that was asked: these hosts and those below them.
+    domains: tuple[str, ...] = ()
+    #: What else may become of its calls.
+    policies: tuple[type[_Policy], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +231,7 @@ class HttpClient:
                 RequestIdPolicy(),
                 UserAgentPolicy(base_user_agent=_USER_AGENT),
                 SecondTry(self._transport.sleep),
+                *(policy() for policy in service.policies),
                 CountedCalls(service.name, service.budget, self.calls),
             ]
             if service.credential:
@@ -237,16 +243,19 @@ class HttpClient:
 def check_next(service: Service, url: str, following: str) -> None:
     """Raise `Unavailable` for a link that leads elsewhere or nowhere.
 
-    A next page may lie on another host (regional ones, or Resource Manager's, as recorded answers
-    of Power Apps show), but on one of Microsoft's: the access token goes with the call.
+    A next page may lie on another host of the service: regional ones, or Resource Manager's, as
+    recorded answers of Power Apps show. On no other: the access token goes with the call, and
+    below Microsoft's domains anybody can have a host (`*.cloudapp.azure.com`).
     """
-    domain = _domain(following)
-    if following == url or domain not in (_domain(url), *_MICROSOFT):
+    asked = urlsplit(url).hostname or ""
+    if following == url or not any(is_within(following, one) for one in (asked, *service.domains)):
         raise Unavailable(f"{service.name}: the list does not go on where it should")
 
 
-def _domain(url: str) -> str:
-    return ".".join((urlsplit(url).hostname or "").split(".")[-2:])
+def is_within(url: str, domain: str) -> bool:
+    """Say whether a URL is https, on the usual port, to this host or one below it."""
+    named = _HTTPS.match(url)
+    return named is not None and f".{named['host'].lower()}".endswith(f".{domain}")
 
 
 def default_transport() -> AsyncHttpTransport[HttpRequest, AsyncHttpResponse]:

@@ -41,6 +41,7 @@ class _Governance(Wire):
 class _Properties(Wire):
     display_name: str = ""
     azure_region: str = ""
+    runtime_endpoints: dict[str, str] = Field(default_factory=dict)
     environment_sku: str = ""
     linked_environment_metadata: _Dataverse | None = None
     states: _States = _States()
@@ -95,12 +96,14 @@ class PowerPlatformAdmin(Environments):
         """Call as the application; `service` has `SCOPE`."""
         self._http = http
         self._service = service
+        #: Environment id → address of its flow service, as last read.
+        self._flow_endpoints: dict[str, str] = {}
 
     async def list(self) -> list[Environment]:
         """Return all environments of the tenant."""
         call = Call(method="GET", url=_BASE, params=_VERSION)
         return [
-            read_wire(EnvironmentEntity, item).to_domain()
+            self._noted(read_wire(EnvironmentEntity, item))
             async for item in self._http.items(self._service, call)
         ]
 
@@ -108,4 +111,19 @@ class PowerPlatformAdmin(Environments):
         """Return one; raises `NotFound`."""
         call = Call(method="GET", url=f"{_BASE}/{environment_id}", params=_VERSION)
         answer = await self._http.send(self._service, call)
-        return read_wire(EnvironmentEntity, read_object(self._service, answer)).to_domain()
+        return self._noted(read_wire(EnvironmentEntity, read_object(self._service, answer)))
+
+    async def flow_endpoint(self, environment_id: str) -> str:
+        """Return the address of an environment's flow service (§15.1); empty: it tells none.
+
+        As it was last read: nearly every step reads the environment anyway.
+        """
+        key = environment_id.lower()
+        if key not in self._flow_endpoints:
+            await self.get(environment_id)
+        return self._flow_endpoints.get(key, "")
+
+    def _noted(self, entity: EnvironmentEntity) -> Environment:
+        endpoint = entity.properties.runtime_endpoints.get("microsoft.Flow", "")
+        self._flow_endpoints[entity.name.lower()] = endpoint
+        return entity.to_domain()

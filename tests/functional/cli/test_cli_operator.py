@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.adapters.flow_service import flows as flow_service
+from shared.adapters.flow_service import service as flow_service
 from tests.contract.adapter_world import OPERATOR, adapters
 from tests.contract.tenant_world import APP_CLIENT
 

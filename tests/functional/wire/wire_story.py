@@ -29,7 +29,7 @@ from local_cloud.tenant.flows.trigger_urls import callback
 from local_cloud.tenant.seed.tenant import seed
 from local_cloud.tenant.serving.server import TenantServer
 from shared.adapters.entra.identity import OperatorCredential, OperatorSettings
-from shared.adapters.flow_service import flows as flow_service
+from shared.adapters.flow_service import service as flow_service
 from shared.adapters.http import client as http_client
 from shared.adapters.system_clock import SystemClock
 from shared.bootstrap import build_services
