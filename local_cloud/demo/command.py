@@ -5,7 +5,7 @@ import asyncio
 from cmkflow.terminal import Terminal
 from local_cloud.demo.another_terminal import directions
 from local_cloud.demo.progress import Progress
-from local_cloud.demo.report import Report, print_summary, write_reports
+from local_cloud.demo.report import Report, print_summary, read_documented, write_reports
 from local_cloud.demo.run import DemoOptions, DemoRun
 from local_cloud.demo.view import show
 from local_cloud.stack import ROOT
@@ -28,6 +28,8 @@ async def play_demo(options: DemoOptions) -> int:
             meter=demo.meter,
             seconds=progress.seconds,
             notes=progress.notes,
+            profile=options.profile,
+            documented=await asyncio.to_thread(read_documented, FOLDERS[Profile.DOCUMENTED]),
         )
     await asyncio.to_thread(write_reports, report, options.folder)
     print_summary(console, report)

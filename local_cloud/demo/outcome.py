@@ -64,6 +64,8 @@ class Outcome:
     #: Deletes that were ordered: flow, state, whether Microsoft's list names it, runs archived.
     deletions: list[Json] = field(default_factory=list)
     recheck_at: str = ""
+    #: How often a job was put off to a later time.
+    waits: int = 0
     remediations: list[Json] = field(default_factory=list)
     #: What is not as it has to be; empty: the demo succeeded.
     failures: list[str] = field(default_factory=list)

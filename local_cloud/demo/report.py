@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from local_cloud.demo.outcome import FlowEnd, Outcome
 from local_cloud.demo.platform_calls import CallMeter
 from local_cloud.demo.traffic import USER_AGENT
 from local_cloud.demo.wording import flows
+from local_cloud.tenant.core.profiles import Profile
 from shared.domain.trigger_urls.trigger_url import redact
 
 type Json = dict[str, Any]
@@ -32,6 +33,9 @@ class Report:
     meter: CallMeter
     seconds: float
     notes: list[tuple[float, str]]
+    profile: Profile = Profile.DOCUMENTED
+    #: The report of the same story on the documented platform; empty: there is none.
+    documented: Json = field(default_factory=dict)
 
     @property
     def has_succeeded(self) -> bool:
@@ -44,7 +48,9 @@ class Report:
         document = {
             "succeeded": self.has_succeeded,
             "failures": outcome.failures,
+            "profile": self.profile,
             "seconds": round(self.seconds, 1),
+            "waits": outcome.waits,
             "flows": [asdict(flow) for flow in outcome.flows],
             "ends": _ends(outcome),
             "callers_updated": dict(outcome.callers),
@@ -57,6 +63,7 @@ class Report:
                 "runs": dict(account.runs),
             },
             "firewall_gaps": outcome.gaps,
+            "platform_calls_in_all": sum(calls.total() for calls in self.meter.parts.values()),
             "platform_calls": {part: dict(calls) for part, calls in self.meter.parts.items()},
             "platform_calls_per_flow": self.meter.per_flow(),
             "flows_measured": self.meter.flows,
@@ -69,6 +76,15 @@ class Report:
         # Nothing above holds a trigger URL; should that change, it ends here.
         cleaned: Json = json.loads(redact(json.dumps(document, ensure_ascii=False)))
         return cleaned
+
+
+def read_documented(folder: Path) -> Json:
+    """The report in a folder of the documented platform's demo; empty: there is none."""
+    try:
+        found: Json = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found
 
 
 def write_reports(report: Report, folder: Path) -> None:
@@ -104,7 +120,7 @@ def print_summary(console: Console, report: Report) -> None:
     facts.add_row("Originals deleted", _deleted(report.outcome.deletions))
     facts.add_row("Key looked at again", document["recheck_at"] or "not scheduled")
     facts.add_row("Platform calls", _calls(report.meter))
-    facts.add_row("Time", f"{document['seconds']} s")
+    facts.add_row(*_cost(document, report.documented))
     console.print(facts)
     for failure in document["failures"]:
         console.print(f"✗ {failure}", style="red", soft_wrap=True)
@@ -133,11 +149,26 @@ def _deleted(deletions: Sequence[Json]) -> str:
     return f"{text}; {kept} kept" if kept else text
 
 
+#: What a platform costs the app, as the report has it, and in words.
+_COSTS = (("waits", "waits"), ("platform_calls_in_all", "platform calls"), ("seconds", "s"))
+
+
+def _cost(document: Json, documented: Json) -> tuple[str, str]:
+    """What the profile cost, beside what the same story cost on the documented platform."""
+    text = ", ".join(f"{document[name]} {unit}" for name, unit in _COSTS)
+    title = f"Platform as {document['profile']}"
+    if document["profile"] == Profile.DOCUMENTED:
+        return title, text
+    if len(documented.get("flows", ())) != len(document["flows"]):
+        return title, f"{text} (play it as documented too, to see what the profile costs)"
+    before = ", ".join(f"{documented[name]} {unit}" for name, unit in _COSTS)
+    return title, f"{text} (as documented: {before})"
+
+
 def _calls(meter: CallMeter) -> str:
     """What one flow costs, as docs/performance.md counts it, and what all of it came to."""
     per_flow = meter.per_flow()
-    total = sum(calls.total() for calls in meter.parts.values())
     return (
         f"{sum(per_flow.values()):.0f} a flow, from the approved plan to its end "
-        f"({meter.flows} of Operations); {total} in all"
+        f"({meter.flows} of Operations)"
     )

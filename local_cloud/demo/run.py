@@ -29,6 +29,7 @@ from local_cloud.demo.traffic import USER_AGENT, RepeatedEvent, StartedByHand, T
 from local_cloud.demo.watcher import Watcher
 from local_cloud.stack import Stack, StackError, StackOptions
 from local_cloud.tenant.core.profiles import Profile
+from shared.domain.jobs.flow_states import JobState
 
 type Json = dict[str, Any]
 
@@ -36,6 +37,8 @@ EXPECTED_ENDS = Path(__file__).with_name("expected_ends.json")
 _BY_HAND = ("send-parcel", "resend-order", "visitors")
 _EVENTS = ("WebhookKeywordTrigger", "WebhookAtMentionTrigger", "OnNewChannelMessage")
 _KEY_EVENTS = "key-events"
+#: How the log ends the line of a delivery that put its job off.
+_WAITS = f'-> {JobState.WAITING}"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +160,7 @@ class DemoRun:
         outcome.gaps = _gaps(self.watcher.remediations, progress.jobs)
         outcome.deletions = _deletions(self.watcher.remediations)
         outcome.recheck_at = await self._recheck_at()
+        outcome.waits = (await self._log()).count(_WAITS)
         outcome.failures += await self._failures(outcome, held)
 
     async def _failures(self, outcome: Outcome, held: dict[str, str]) -> list[str]:
@@ -196,8 +200,11 @@ class DemoRun:
         ]
         if health["parked"]:
             found.append(f"{health['parked']} messages are parked")
-        lines = (await asyncio.to_thread(self.stack.log("app").read_text)).splitlines()
+        lines = (await self._log()).splitlines()
         return found + [text for line in lines if (text := _defect(line))]
+
+    async def _log(self) -> str:
+        return await asyncio.to_thread(self.stack.log("app").read_text)
 
     async def _recheck_at(self) -> str:
         """When the app looks again after the key event: a scheduled message says so."""
