@@ -156,7 +156,8 @@ async def test_activation_may_rename_the_flow(world: TenantWorld) -> None:
     await create(world, new_workflow())
     await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)
 
-    flows = await world.pages(f"{ADMIN_FLOWS}/v2/flows")
+    query = {"include": "includeSolutionCloudFlows"}
+    flows = await world.pages(f"{ADMIN_FLOWS}/v2/flows", query=query)
 
     [found] = [each for each in flows if each["properties"].get("workflowEntityId") == COPY]
     assert found["name"] != COPY

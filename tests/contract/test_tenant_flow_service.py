@@ -22,6 +22,8 @@ from tests.contract.tenant_world import (
     tenant_world,
 )
 
+WITH_SOLUTIONS = {"include": "includeSolutionCloudFlows"}
+
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
@@ -61,7 +63,7 @@ async def test_the_administrators_list_is_lean_and_paged(world: TenantWorld) -> 
     """No definition, an empty summary, and a next link."""
     world.platform.assumptions.flow_page = 4
 
-    flows = await world.pages(f"{ADMIN_FLOWS}/v2/flows")
+    flows = await world.pages(f"{ADMIN_FLOWS}/v2/flows", query=WITH_SOLUTIONS)
 
     assert len(flows) == 6
     assert "definition" not in flows[0]["properties"]
@@ -229,7 +231,7 @@ async def test_somebody_elses_connection_cannot_be_bound(world: TenantWorld) -> 
 
     assert (refused.status, refused.code) == (403, "ConnectionAuthorizationFailed")
     assert allowed.status == 201
-    assert len(await world.pages(f"{ADMIN_FLOWS}/v2/flows")) == 7
+    assert len(await world.pages(f"{ADMIN_FLOWS}/v2/flows", query=WITH_SOLUTIONS)) == 7
 
 
 async def test_an_owner_has_a_limit_of_flows(world: TenantWorld) -> None:
@@ -306,7 +308,8 @@ async def test_a_deleted_flow_can_be_restored(world: TenantWorld) -> None:
 
     await world.call("DELETE", url)
     missing = await world.call("GET", url)
-    binned = await world.pages(f"{ADMIN_FLOWS}/v2/flows", query={"include": "softDeletedFlows"})
+    include = {"include": "softDeletedFlows,includeSolutionCloudFlows"}
+    binned = await world.pages(f"{ADMIN_FLOWS}/v2/flows", query=include)
     called = await world.post_to_trigger(trigger)
     restored = await world.call("POST", f"{url}/restore", {})
     back = await world.call("GET", url)

@@ -2,7 +2,13 @@
 
 import pytest
 
-from local_cloud.tenant.core.odata import parse_filter, select, sort_key
+from local_cloud.tenant.core.odata import (
+    expansions,
+    parse_filter,
+    select,
+    select_paths,
+    sort_key,
+)
 from local_cloud.tenant.core.platform_error import PlatformError
 
 ROW = {
@@ -62,17 +68,51 @@ def test_what_is_not_understood_is_refused(text: str) -> None:
     assert refusal.value.status == 400
 
 
-def test_select_keeps_annotations() -> None:
-    """The etag comes with every row."""
-    row = {"@odata.etag": 'W/"1"', "name": "a", "size": 1}
+def test_select_keeps_annotations_and_the_key() -> None:
+    """Both come with every row."""
+    row = {"@odata.etag": 'W/"1"', "rowid": "7", "name": "a", "size": 1}
 
-    assert select(row, "name") == {"@odata.etag": 'W/"1"', "name": "a"}
+    kept = {"@odata.etag": 'W/"1"', "rowid": "7", "name": "a"}
+    assert select(row, "name", keeps={"rowid"}) == kept
+
+
+def test_select_of_a_path_keeps_what_names_a_document() -> None:
+    """Of nested objects the last member only."""
+    body = {"id": "/a", "name": "a", "properties": {"size": 1, "links": {"api": "x", "web": "y"}}}
+
+    chosen = select_paths(body, "properties.links.api")
+
+    assert chosen == {"id": "/a", "name": "a", "properties": {"links": {"api": "x"}}}
+    with pytest.raises(PlatformError):
+        select_paths(body, "properties.link.api")
+
+
+def test_expand_names_navigation_properties_each_with_its_own_select() -> None:
+    """Other options of theirs are refused."""
+    assert expansions("a,b($select=c,d)") == {"a": None, "b": "c,d"}
+    for text in ("a($top=1)", "a;b", "a($select=b"):
+        with pytest.raises(PlatformError):
+            expansions(text)
 
 
 def test_select_refuses_an_unknown_column() -> None:
     """A slip in a name is seen at once."""
     with pytest.raises(PlatformError):
-        select({"name": "a"}, "nmae")
+        select({"name": "a"}, "nmae", keeps=())
+
+
+@pytest.mark.parametrize("text", ["nmae eq 'a'", "nmae gt 1", "contains(nmae,'a')"])
+def test_a_filter_of_an_unknown_column_is_refused(text: str) -> None:
+    """It would hold for no row, or for all."""
+    with pytest.raises(PlatformError):
+        parse_filter(text)(ROW)
+
+
+@pytest.mark.parametrize("text", ["n up", "n,m", "n desc, m"])
+def test_an_order_that_is_not_understood_is_refused(text: str) -> None:
+    """One column is what is implemented."""
+    with pytest.raises(PlatformError):
+        sort_key(text)
 
 
 def test_rows_without_a_value_sort_first() -> None:

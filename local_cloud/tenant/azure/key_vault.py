@@ -10,6 +10,8 @@ from local_cloud.tenant.azure import vault_keys, vault_secrets
 from local_cloud.tenant.core.tenant import Tenant
 
 HOSTS = (".vault.azure.net",)
+_LISTS = ("list_keys", "list_key_versions", "list_secrets", "list_secret_versions")
+OPTIONS = dict.fromkeys(_LISTS, ("maxresults",))
 
 
 def routes(tenant: Tenant) -> list[Route]:

@@ -1,5 +1,7 @@
 """`management.azure.com`: subscriptions, lists of resources, and the providers beside this file."""
 
+import re
+
 from starlette.routing import Route
 
 from local_cloud.tenant.azure import (
@@ -11,9 +13,15 @@ from local_cloud.tenant.azure import (
 )
 from local_cloud.tenant.azure.arm_call import GROUP, HOST, SUBSCRIPTION, ArmCall, arm_route
 from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.core.platform_error import PlatformError
 from local_cloud.tenant.core.tenant import Tenant
 
 HOSTS = (HOST,)
+
+OPTIONS = {
+    "list_resources": ("$filter",),
+    "list_service_tag_details": ("tagName", "noAddressPrefixes"),
+}
 
 #: What a list of resources shows of each; the rest takes a GET of its own.
 _LISTED = ("id", "name", "type", "kind", "location", "tags", "identity")
@@ -55,8 +63,13 @@ async def list_resources(call: ArmCall) -> JsonObject:
 
 
 def _filtered_type(text: str) -> str | None:
-    name, _, value = text.partition(" eq ")
-    return value.strip(" '").lower() if name.strip().lower() == "resourcetype" else None
+    """The type that a filter asks for, None without one; PlatformError 400 for any other filter."""
+    if not text:
+        return None
+    match = re.fullmatch(r"\s*resourceType\s+eq\s+'([^']+)'\s*", text, re.IGNORECASE)
+    if match is None:
+        raise PlatformError(400, "InvalidFilterInQueryString", f"Invalid $filter '{text}'.")
+    return match[1].lower()
 
 
 def _subscription(call: ArmCall, subscription: str) -> JsonObject:

@@ -7,11 +7,11 @@ ignored.
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import InvalidQueryError, PlatformError
 
 type Row = Mapping[str, Any]
 type Predicate = Callable[[Row], bool]
@@ -26,6 +26,8 @@ _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     "lt": operator.lt,
     "le": operator.le,
 }
+_ORDER = re.compile(r"\s*(?P<name>\w+)(\s+(?P<way>asc|desc))?\s*")
+_EXPANSION = re.compile(r"\s*(?P<name>\w+)(\(\$select=(?P<select>[\w,\s]+)\))?\s*(,|$)")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _FUNCTIONS: dict[str, Callable[[str, str], bool]] = {
     "contains": lambda value, part: part in value,
@@ -42,21 +44,57 @@ def parse_filter(text: str) -> Predicate:
     return predicate
 
 
-def select(row: Row, names: str | None) -> dict[str, Any]:
-    """A row with the properties of `$select` only; etags and the like stay."""
+def select(row: Row, names: str | None, *, keeps: Collection[str]) -> dict[str, Any]:
+    """A row with the properties of `$select` only; its key, etags and the like stay."""
     if not names:
         return dict(row)
     wanted = {name.strip() for name in names.split(",")}
-    unknown = wanted - row.keys()
-    if unknown:
-        raise invalid(f"Could not find a property named '{min(unknown)}'.")
-    return {key: value for key, value in row.items() if key in wanted or "@" in key}
+    for name in wanted:
+        value_of(row, name)
+    return {key: row[key] for key in row if key in wanted or key in keeps or "@" in key}
+
+
+def select_paths(body: Row, paths: str | None) -> dict[str, Any]:
+    """A document of nested objects with the paths of `$select` only; what names it stays."""
+    if not paths:
+        return dict(body)
+    chosen = {name: body[name] for name in ("id", "name", "type", "location") if name in body}
+    for path in paths.split(","):
+        *parents, last = path.strip().split(".")
+        source, target = body, chosen
+        for name in parents:
+            source, target = value_of(source, name), target.setdefault(name, {})
+        target[last] = value_of(source, last)
+    return chosen
+
+
+def value_of(row: Row, name: str) -> Any:
+    """A property's value; PlatformError 400 for one that does not exist."""
+    if name not in row:
+        raise invalid(f"Could not find a property named '{name}'.")
+    return row[name]
 
 
 def sort_key(clause: str) -> tuple[Callable[[Row], Any], bool]:
     """Key function and direction (True: descending) of an `$orderby` of one property."""
-    name, _, direction = clause.strip().partition(" ")
-    return (lambda row: (row.get(name) is not None, row.get(name))), direction.strip() == "desc"
+    match = _ORDER.fullmatch(clause)
+    if match is None:
+        raise invalid(f"Syntax error in '{clause}'.")
+    name = match["name"]
+    return (lambda row: (value_of(row, name) is not None, row[name])), match["way"] == "desc"
+
+
+def expansions(clause: str) -> dict[str, str | None]:
+    """What `$expand` asks for: navigation property → its own `$select`; else PlatformError 400."""
+    asked: dict[str, str | None] = {}
+    rest = clause
+    while rest:
+        match = _EXPANSION.match(rest)
+        if match is None:
+            raise invalid(f"Syntax error in '{clause}'.")
+        asked[match["name"]] = match["select"]
+        rest = rest[match.end() :]
+    return asked
 
 
 class _Parser:
@@ -130,16 +168,18 @@ class _Parser:
         part = _literal(self._next())
         self._expect(")")
         function = _FUNCTIONS[name]
-        return lambda row: function(str(row.get(column) or "").lower(), str(part).lower())
+        return lambda row: function(str(value_of(row, column) or "").lower(), str(part).lower())
 
     def _comparison(self, column: str) -> Predicate:
         name, value = self._next(), _literal(self._next())
         if name in ("eq", "ne"):
-            return lambda row: _same(_like(row.get(column), value), value) is (name == "eq")
+            return lambda row: _same(_like(value_of(row, column), value), value) is (name == "eq")
         if name not in _ORDERS:
             raise invalid(f"'{name}' is no operator in '{self._text}'.")
         compare = _ORDERS[name]
-        return lambda row: row.get(column) is not None and compare(_like(row[column], value), value)
+        return lambda row: (
+            value_of(row, column) is not None and compare(_like(row[column], value), value)
+        )
 
 
 def _literal(token: str) -> Any:
@@ -166,4 +206,4 @@ def _same(left: Any, right: Any) -> bool:
 
 def invalid(message: str) -> PlatformError:
     """A query that OData refuses."""
-    return PlatformError(400, "0x80060888", message)
+    return InvalidQueryError(message)

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from starlette.requests import Request
 
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import InvalidQueryError, PlatformError
 
 #: Query parameter that holds the place of the next page.
 TOKEN = "$skiptoken"
@@ -34,6 +34,8 @@ def link(request: Request, start: int) -> str:
 
 
 def top(request: Request, default: int) -> int:
-    """`$top` of a request, at most the default."""
-    asked = request.query_params.get("$top", "")
-    return min(int(asked), default) if asked.isdigit() and int(asked) > 0 else default
+    """`$top` of a request, at most the default; PlatformError 400 if it is no such number."""
+    asked = request.query_params.get("$top", str(default))
+    if not asked.isdecimal() or int(asked) < 1:
+        raise InvalidQueryError(f"The query option '$top' has the invalid value '{asked}'.")
+    return min(int(asked), default)

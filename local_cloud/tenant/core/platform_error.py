@@ -31,6 +31,13 @@ class PlatformError(Exception):
         return {"error": {"code": self.code, "message": self.message, **self.extra}}
 
 
+class InvalidQueryError(PlatformError):
+    """A query option that is not understood; each service answers it with a code of its own."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(400, "InvalidQueryParameter", message)
+
+
 async def render_platform_error(_: Request, error: Exception) -> Response:
     """The exception handler that each service's application installs."""
     assert isinstance(error, PlatformError)

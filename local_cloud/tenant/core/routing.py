@@ -3,17 +3,19 @@
 A service module has `HOSTS` (exact names, or suffixes that start with a dot) and
 `routes(tenant) -> list[Route]`. A route's name (`Route(..., name="get_flow")`, by default the
 endpoint's function name) is what counts, budgets and faults go by: `flow_service.get_flow`.
+So do the query options that a route implements: every other is refused, never ignored.
 """
 
 import asyncio
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -21,7 +23,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from local_cloud.tenant.core.assumptions import Assumptions
 from local_cloud.tenant.core.faults import Fault, FaultKind
-from local_cloud.tenant.core.platform_error import PlatformError, render_platform_error
+from local_cloud.tenant.core.paging import TOKEN
+from local_cloud.tenant.core.platform_error import (
+    InvalidQueryError,
+    PlatformError,
+    render_platform_error,
+)
 from local_cloud.tenant.core.tenant import Tenant
 
 #: Closes the connection that a scope arrived on; the server knows how.
@@ -36,6 +43,20 @@ class Service:
     #: Exact host names, or suffixes with a leading dot.
     hosts: tuple[str, ...]
     routes: Callable[[Tenant], list[Route]]
+    #: Route name → query options that it implements, beside `api-version` and the skip token;
+    #: None: the service takes whatever it is sent.
+    options: Mapping[str, tuple[str, ...]] | None
+    #: Code of the refusal of any other option, and of one with a value that is not understood.
+    query_refused: str = "InvalidQueryParameter"
+
+    def require_known_options(self, route: str, request: Request) -> None:
+        """Refuse a request that could not be answered as it is meant."""
+        if self.options is None:
+            return
+        known = {"api-version", TOKEN, *map(str.lower, self.options.get(route, ()))}
+        for option in request.query_params:
+            if option.lower() not in known:
+                raise InvalidQueryError(f"The query option '{option}' is not supported.")
 
 
 class AnyCaseRoute(Route):
@@ -90,17 +111,21 @@ def _application(
     routes = service.routes(tenant)
     for route in routes:
         name = f"{service.name}.{route.name}"
-        route.app = _Instrumented(tenant, name, route.app, abort, assumptions)
+        checked = _WithKnownOptions(service, route.name, route.app)
+        route.app = _Instrumented(tenant, name, checked, abort, assumptions)
     app = Starlette(
         routes=routes,
         exception_handlers={
             PlatformError: render_platform_error,
+            InvalidQueryError: _not_understood,
             404: _no_such_route,
+            405: _no_such_method,
             **dict.fromkeys((ValueError, KeyError, TypeError), _unreadable),
         },
     )
     app.router.redirect_slashes = False
     app.state.tenant = tenant
+    app.state.query_refused = service.query_refused
     return app
 
 
@@ -110,9 +135,35 @@ async def _unreadable(_: Request, error: Exception) -> Response:
     return JSONResponse(PlatformError(400, "InvalidRequestContent", message).body(), 400)
 
 
+async def _not_understood(request: Request, error: Exception) -> Response:
+    assert isinstance(error, InvalidQueryError)
+    refusal = PlatformError(400, request.app.state.query_refused, error.message)
+    return await render_platform_error(request, refusal)
+
+
 async def _no_such_route(request: Request, _: Exception) -> Response:
     message = f"No route matches {request.method} {request.url.path}."
     return JSONResponse(PlatformError(404, "ResourceNotFound", message).body(), 404)
+
+
+async def _no_such_method(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    message = f"The requested resource does not support http method '{request.method}'."
+    body = PlatformError(405, "MethodNotAllowed", message).body()
+    return JSONResponse(body, 405, headers=error.headers)
+
+
+class _WithKnownOptions:
+    """Refuses query options that a route does not implement."""
+
+    def __init__(self, service: Service, route: str, app: ASGIApp) -> None:
+        self._service = service
+        self._route = route
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._service.require_known_options(self._route, Request(scope))
+        await self._app(scope, receive, send)
 
 
 class _Instrumented:

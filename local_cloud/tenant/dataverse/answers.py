@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from local_cloud.tenant.core.odata import parse_filter, select, sort_key
-from local_cloud.tenant.core.paging import link, start_of
+from local_cloud.tenant.core.odata import expansions, invalid, parse_filter, select, sort_key
+from local_cloud.tenant.core.paging import link, start_of, top
 from local_cloud.tenant.dataverse.rows import TABLES
 from local_cloud.tenant.environments.access import platform_of
 from local_cloud.tenant.environments.environment import Environment, Row
@@ -16,7 +16,9 @@ KEYS = {"workflows": "workflowid"} | {name: table.key for name, table in TABLES.
 BASE = "/api/data/v9.2"
 
 
-def list_answer(request: Request, rows: Sequence[Row]) -> Response:
+def list_answer(
+    request: Request, environment: Environment, entity_set: str, rows: Sequence[Row]
+) -> Response:
     """A page of the rows that match; the next link names the place where it goes on."""
     query = request.query_params
     if order := query.get("$orderby"):
@@ -29,25 +31,34 @@ def list_answer(request: Request, rows: Sequence[Row]) -> Response:
         row = rows[place]
         place += 1
         if matches is None or matches(row):
-            chosen.append(select(row, _select_with_lookups(query.get("$select"), row)))
+            chosen.append(shaped(request, environment, entity_set, row))
     body: Row = {"@odata.context": f"{request.url.path}#rows", "value": chosen}
-    limited = query.get("$top", "").isdigit()
-    if place < len(rows) and not limited:
+    if place < len(rows) and "$top" not in query:
         body["@odata.nextLink"] = link(request, place)
     return row_answer(body)
 
 
-def _select_with_lookups(names: str | None, row: Row) -> str | None:
-    expanded = [name for name in TABLES["environmentvariablevalues"].lookups if name in row]
-    return ",".join([names, *expanded]) if names else None
+def shaped(request: Request, environment: Environment, entity_set: str, row: Row) -> Row:
+    """A row as `$select` and `$expand` ask for it; its key is always there."""
+    lookups = TABLES[entity_set].lookups if entity_set in TABLES else {}
+    query = request.query_params
+    columns = [name for name in query.get("$select", "").split(",") if name.strip() not in lookups]
+    chosen = select(row, ",".join(columns), keeps={KEYS[entity_set]})
+    for name, names in expansions(query.get("$expand", "")).items():
+        if name not in lookups:
+            raise invalid(f"Could not find a property named '{name}'.")
+        target = environment.table(lookups[name]).get(row[f"_{name.lower()}_value"] or "")
+        keeps = {KEYS[lookups[name]]}
+        chosen[name] = target and select(target, names, keeps=keeps)
+    return chosen
 
 
 def _page_size(request: Request) -> int:
     limit = platform_of(request).assumptions.dataverse_page
-    asked = request.query_params.get("$top", "")
-    if not asked.isdigit():
-        prefer = request.headers.get("Prefer", "").replace(" ", "")
-        asked = prefer.partition("odata.maxpagesize=")[2].partition(",")[0]
+    if "$top" in request.query_params:
+        return top(request, limit)
+    prefer = request.headers.get("Prefer", "").replace(" ", "")
+    asked = prefer.partition("odata.maxpagesize=")[2].partition(",")[0]
     return min(limit, int(asked)) if asked.isdigit() and int(asked) > 0 else limit
 
 

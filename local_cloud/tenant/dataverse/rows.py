@@ -127,7 +127,18 @@ TABLES = {
                 "version": "1.0.0.0",
                 "ismanaged": False,
                 "isvisible": True,
+                "installedon": None,
+                "solutionpackageversion": None,
+                "_publisherid_value": None,
             },
+            required=("uniquename",),
+            lookups={"publisherid": "publishers"},
+        ),
+        Table(
+            entity_set="publishers",
+            logical_name="publisher",
+            key="publisherid",
+            columns={"uniquename": None, "friendlyname": None, "customizationprefix": None},
             required=("uniquename",),
         ),
         Table(

@@ -1,7 +1,6 @@
 """Dataverse actions on flows: sharing, and membership in solutions (contract §6.3, §6.4)."""
 
 from typing import Any
-from uuid import uuid4
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -14,12 +13,11 @@ from local_cloud.tenant.dataverse.access import (
     user_id_of,
 )
 from local_cloud.tenant.dataverse.conditions import missing
-from local_cloud.tenant.dataverse.rows import TABLES
 from local_cloud.tenant.environments.access import platform_of, tenant_of
 from local_cloud.tenant.environments.environment import Environment, Row
 from local_cloud.tenant.environments.flow import Flow, Role
+from local_cloud.tenant.environments.solutions import WORKFLOW_COMPONENT, add_to_solution
 
-_WORKFLOW_COMPONENT = 29
 _READ = frozenset({"ReadAccess"})
 _EDIT = _READ | {
     "WriteAccess",
@@ -125,7 +123,7 @@ async def add_solution_component(request: Request) -> Response:
     """AddSolutionComponent: put a flow into an unmanaged solution."""
     environment, actor = require_actor(request)
     body = await request.json()
-    if body.get("ComponentType") != _WORKFLOW_COMPONENT:
+    if body.get("ComponentType") != WORKFLOW_COMPONENT:
         message = f"The component type {body.get('ComponentType')} is not supported here."
         raise PlatformError(400, "0x80048d19", message)
     flow = environment.workflows.get(str(body["ComponentId"]).lower())
@@ -137,35 +135,16 @@ async def add_solution_component(request: Request) -> Response:
         message = f"The solution '{name}' is managed: components cannot be added to it."
         raise PlatformError(400, "0x80048033", message)
     _let_lag(request, environment, flow)
-    row_id = add_to_solution(environment, flow, name)
+    row_id = add_to_named_solution(environment, flow, name)
     return JSONResponse({"id": row_id})
 
 
-def add_to_solution(environment: Environment, flow: Flow, unique_name: str) -> str:
-    """Put a flow into a solution; the id of the component row, also when it is there already."""
-    named = [row for row in _solutions(environment) if row["uniquename"] == unique_name]
-    solution = named[0] if named else None
-    if solution is None:
-        message = f"The solution '{unique_name}' was not found."
-        raise PlatformError(404, "0x80040217", message)
-    flow.solutions.add(unique_name)
-    flow.is_in_solution = True
-    components = environment.table("solutioncomponents")
-    values: dict[str, Any] = {
-        "objectid": flow.workflow_entity_id,
-        "componenttype": _WORKFLOW_COMPONENT,
-        "_solutionid_value": solution["solutionid"],
-    }
-    for row_id, row in components.items():
-        if values.items() <= row.items():
-            return row_id
-    row_id = str(uuid4())
-    components[row_id] = {
-        TABLES["solutioncomponents"].key: row_id,
-        **values,
-        "versionnumber": 1,
-    }
-    return row_id
+def add_to_named_solution(environment: Environment, flow: Flow, unique_name: str) -> str:
+    """Put a flow into the solution of a name; the id of the component row."""
+    for solution in _solutions(environment):
+        if solution["uniquename"] == unique_name:
+            return add_to_solution(environment, flow, solution)
+    raise PlatformError(404, "0x80040217", f"The solution '{unique_name}' was not found.")
 
 
 def _let_lag(request: Request, environment: Environment, flow: Flow) -> None:

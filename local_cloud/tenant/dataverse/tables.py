@@ -16,7 +16,7 @@ from local_cloud.tenant.dataverse.access import (
     require_actor,
     user_id_of,
 )
-from local_cloud.tenant.dataverse.answers import list_answer, row_answer, written_answer
+from local_cloud.tenant.dataverse.answers import list_answer, row_answer, shaped, written_answer
 from local_cloud.tenant.dataverse.conditions import check_conditions, missing
 from local_cloud.tenant.dataverse.connection_references import require_usable_connection
 from local_cloud.tenant.dataverse.rows import TABLES, Table, create_row, update_row, wire_row
@@ -28,22 +28,21 @@ from local_cloud.tenant.environments.environment import Environment, Row
 async def describe_table(request: Request) -> Response:
     """What a client may ask of a table's definition: whether its rows have etags (§14.4)."""
     require_actor(request)
-    names = {"workflow", *(table.logical_name for table in TABLES.values())}
+    known = {"workflow", *(table.logical_name for table in TABLES.values())}
     name = request.path_params["table"]
-    if name not in names:
+    if name not in known:
         raise PlatformError(404, "0x80060888", f"Could not find an entity with name {name}.")
-    return row_answer({"LogicalName": name, "IsOptimisticConcurrencyEnabled": True})
+    body = {"LogicalName": name, "IsOptimisticConcurrencyEnabled": True}
+    names = request.query_params.get("$select")
+    return row_answer(select(body, names, keeps={"LogicalName"}))
 
 
 async def list_rows(request: Request) -> Response:
     """Rows of a table."""
     environment, _ = require_actor(request)
     table = _table(request)
-    rows = [
-        _expand(request, environment, table, _sent(row))
-        for row in environment.shown_rows(table.entity_set, _now(request))
-    ]
-    return list_answer(request, rows)
+    rows = [_sent(row) for row in environment.shown_rows(table.entity_set, _now(request))]
+    return list_answer(request, environment, table.entity_set, rows)
 
 
 async def get_row(request: Request) -> Response:
@@ -53,9 +52,7 @@ async def get_row(request: Request) -> Response:
     shown = environment.shown_row(table.entity_set, _row_id(request), _now(request))
     if shown is None:
         raise missing(table.logical_name, _row_id(request))
-    row = _sent(shown)
-    chosen = select(row, request.query_params.get("$select"))
-    return row_answer(_expand(request, environment, table, chosen))
+    return row_answer(shaped(request, environment, table.entity_set, _sent(shown)))
 
 
 async def post_row(request: Request) -> Response:
@@ -163,13 +160,3 @@ def _sent(row: Row) -> Row:
     for hidden in (IS_ADMINISTRATOR, MAY_IMPERSONATE):
         sent.pop(hidden, None)
     return sent
-
-
-def _expand(request: Request, environment: Environment, table: Table, row: Row) -> Row:
-    """`$expand` of a lookup, whole: its own `$select` is honoured by sending no less."""
-    asked = request.query_params.get("$expand", "")
-    for name, entity_set in table.lookups.items():
-        if asked.startswith(name):
-            target = row.get(f"_{name.lower()}_value")
-            row[name] = environment.table(entity_set).get(target or "")
-    return row

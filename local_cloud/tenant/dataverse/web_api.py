@@ -7,12 +7,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local_cloud.tenant.core.odata import select
 from local_cloud.tenant.core.platform_error import PlatformError
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.dataverse import sharing, tables
 from local_cloud.tenant.dataverse.access import Actor, require_actor, require_right
-from local_cloud.tenant.dataverse.answers import BASE, list_answer, row_answer, written_answer
+from local_cloud.tenant.dataverse.answers import list_answer, row_answer, shaped, written_answer
 from local_cloud.tenant.dataverse.conditions import check_conditions, missing
 from local_cloud.tenant.dataverse.workflows import (
     create_workflow,
@@ -27,7 +26,17 @@ from local_cloud.tenant.environments.environment import Environment, Row
 from local_cloud.tenant.environments.flow import Flow
 
 HOSTS = (".dynamics.com",)
+OPTIONS = {
+    "list_workflows": ("$filter", "$select", "$orderby", "$top"),
+    "get_workflow": ("$select",),
+    "list_rows": ("$filter", "$select", "$orderby", "$top", "$expand"),
+    "get_row": ("$select", "$expand"),
+    "describe_table": ("$select",),
+    "list_access": ("@t", "@target"),
+}
 
+#: Clients name the version that they were written for.
+BASE = "/api/data/v9.{minor:int}"
 _ID = "({row_id})"
 
 
@@ -71,7 +80,7 @@ async def list_workflows(request: Request) -> Response:
     tenant = tenant_of(request)
     flows = visible_flows(tenant, environment, actor)
     rows = _Lazily(environment, flows)
-    return list_answer(request, rows)
+    return list_answer(request, environment, "workflows", rows)
 
 
 class _Lazily(Sequence[Row]):
@@ -103,7 +112,7 @@ def _create_workflow(request: Request, environment: Environment, actor: Actor, b
     tenant = tenant_of(request)
     workflow_id = create_workflow(tenant, environment, actor, body | {"solution": solution})
     if solution:
-        sharing.add_to_solution(environment, environment.workflows[workflow_id], solution)
+        sharing.add_to_named_solution(environment, environment.workflows[workflow_id], solution)
     return workflow_id
 
 
@@ -115,8 +124,8 @@ async def get_workflow(request: Request) -> Response:
     if flow is None or not has_row(tenant_of(request), flow):
         raise missing("workflow", workflow_id)
     require_right(flow, actor, to_write=False)
-    row = select(flow_row(environment, flow), request.query_params.get("$select"))
-    return row_answer(row)
+    row = flow_row(environment, flow)
+    return row_answer(shaped(request, environment, "workflows", row))
 
 
 async def patch_workflow(request: Request) -> Response:

@@ -9,7 +9,7 @@ from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.core.tokens import Caller, require_token
 from local_cloud.tenant.entra.directory import Directory
 from local_cloud.tenant.environments.environment import Environment
-from local_cloud.tenant.environments.flow import Flow, FlowState, Role
+from local_cloud.tenant.environments.flow import Flow, FlowState
 from local_cloud.tenant.environments.migration import settle_operation
 from local_cloud.tenant.environments.power_platform import (
     GLOBAL_FLOW_HOST,
@@ -138,11 +138,10 @@ def _name(request: Request) -> str:
 
 
 def _found(request: Request, caller: Caller, flow: Flow | None) -> Flow:
-    name = _name(request)
     if not is_admin_scope(request):
         _require_editor(request, caller, flow)
     if flow is None or flow.state == FlowState.DELETED:
-        raise PlatformError(404, "FlowNotFound", f"Could not find flow '{name}'.")
+        raise flow_not_found(_name(request))
     return flow
 
 
@@ -153,12 +152,17 @@ def _require_editor(request: Request, caller: Caller, flow: Flow | None) -> None
         message = f"The user '{caller.object_id}' has no role in the environment's Dataverse."
         raise PlatformError(403, "InsufficientCdsPermissions", message)
     now = environment.workflows.get(flow.workflow_entity_id, flow) if flow else None
-    if now is None or now.role_of(caller.object_id) not in (Role.OWNER, Role.CAN_EDIT):
+    if now is None or not now.may_be_edited_by(caller.object_id):
         message = (
             f"The caller with object id '{caller.object_id}' does not have permission for "
             f"connection '{_name(request)}' under Api 'shared_logicflows'."
         )
         raise PlatformError(403, "ConnectionAuthorizationFailed", message)
+
+
+def flow_not_found(name: str) -> PlatformError:
+    """The flow service's answer to no flow."""
+    return PlatformError(404, "FlowNotFound", f"Could not find flow '{name}'.")
 
 
 def environment_denied(name: str) -> PlatformError:

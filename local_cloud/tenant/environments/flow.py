@@ -151,6 +151,10 @@ class Flow:
         """A principal's role on the flow."""
         return Role.OWNER if object_id == self.owner else self.roles.get(object_id)
 
+    def may_be_edited_by(self, object_id: str) -> bool:
+        """True for the owner and for co-owners who may edit."""
+        return self.role_of(object_id) in (Role.OWNER, Role.CAN_EDIT)
+
     def is_protected(self, now: datetime) -> bool:
         """True when the customer's key protects it."""
         return self.protected_since is not None and self.protected_since <= now

@@ -102,6 +102,16 @@ def _connection_out(key: str, reference: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
+def api_definition(reference: dict[str, Any]) -> dict[str, Any]:
+    """The connector behind a connection reference, as `$expand` brings it, in brief."""
+    return {
+        "name": reference["id"].rpartition("/")[2],
+        "id": reference["id"],
+        "type": _APIS,
+        "properties": {"displayName": reference["apiName"], "tier": "NotSpecified"},
+    }
+
+
 def client_data_of(properties: dict[str, Any]) -> str:
     """`clientdata` from the `properties` of a flow service call; PlatformError 400 for none."""
     references = {}

@@ -6,8 +6,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import InvalidQueryError, PlatformError
+from local_cloud.tenant.core.tokens import Caller
 from local_cloud.tenant.environments.access import (
+    flow_not_found,
     is_admin_scope,
     platform_of,
     require_environment,
@@ -16,10 +18,16 @@ from local_cloud.tenant.environments.access import (
     require_shown_flow,
     tenant_of,
 )
-from local_cloud.tenant.environments.environment import Environment
+from local_cloud.tenant.environments.environment import Environment, Row
 from local_cloud.tenant.environments.flow import Flow, FlowState
 from local_cloud.tenant.environments.migration import releasing
-from local_cloud.tenant.flow_service.bodies import client_data_of, full_body, lean_item
+from local_cloud.tenant.environments.solutions import add_to_solution
+from local_cloud.tenant.flow_service.bodies import (
+    api_definition,
+    client_data_of,
+    full_body,
+    lean_item,
+)
 from local_cloud.tenant.flows.lifecycle import (
     NewFlow,
     create,
@@ -34,6 +42,17 @@ from local_cloud.tenant.flows.lifecycle import (
 
 #: How long a deleted flow can be restored (§5.2).
 _RECYCLE_BIN = timedelta(days=21)
+#: What `$expand` of a flow may name; all but the first adds nothing that the tenant has (§5.3).
+_EXPANSIONS = {
+    "properties.connectionreferences.apidefinition",
+    "properties.definitionsummary.operations.apioperation",
+    "properties.estimatedsuspensiondata",
+    "properties.licensedata",
+    "properties.throttledata",
+    "operationdefinition",
+    "plan",
+    "swagger",
+}
 #: Flows that one call may move into a solution (§5.9).
 _BATCH = 20
 
@@ -47,7 +66,19 @@ async def get_flow(request: Request) -> Response:
     is_stranger = is_admin_scope(request) and known.role_of(caller.object_id) is None
     if is_stranger and assumptions.definitions_hidden_from_administrators:
         return JSONResponse(lean_item(tenant_of(request), environment, flow))
-    return JSONResponse(full_body(tenant_of(request), environment, flow))
+    body = full_body(tenant_of(request), environment, flow)
+    if "properties.connectionreferences.apidefinition" in _expanded(request):
+        for reference in body["properties"]["connectionReferences"].values():
+            reference["apiDefinition"] = api_definition(reference)
+    return JSONResponse(body)
+
+
+def _expanded(request: Request) -> set[str]:
+    asked = set(filter(None, request.query_params.get("$expand", "").lower().split(",")))
+    if unknown := asked - _EXPANSIONS:
+        message = f"The query option '$expand' has the invalid value '{min(unknown)}'."
+        raise InvalidQueryError(message)
+    return asked
 
 
 async def create_flow(request: Request) -> Response:
@@ -157,18 +188,41 @@ async def stop_flow(request: Request) -> Response:
 
 
 async def move_into_solution(request: Request) -> Response:
-    """`migrateFlows`: put flows into a solution, up to twenty a call."""
-    require_flow_caller(request)
+    """`migrateFlows`: put flows into a solution, the default one if none is named.
+
+    For administrators up to twenty a call; for makers those that they may edit (§5.9, §15.6).
+    """
+    caller = require_flow_caller(request)
     environment = require_environment(request)
+    solution = _named_solution(request, environment)
     names = (await request.json()).get("flowsToMigrate") or []
     if len(names) > _BATCH:
         message = f"At most {_BATCH} flows can be migrated in one call."
         raise PlatformError(400, "InvalidRequestContent", message)
+    flows = [_to_be_moved(request, environment, caller, str(name)) for name in names]
     tenant = tenant_of(request)
     require_writable(tenant, environment)
     with releasing(platform_of(request), environment, tenant.clock.now()):
-        for name in names:
-            if flow := environment.flows.get(str(name).lower()):
-                platform_of(request).let_reads_lag(environment, flow, tenant.clock.now())
-                flow.is_in_solution = True
+        for flow in flows:
+            platform_of(request).let_reads_lag(environment, flow, tenant.clock.now())
+            flow.is_in_solution = True
+            if solution is not None:
+                add_to_solution(environment, flow, solution)
     return JSONResponse({}, 202)
+
+
+def _named_solution(request: Request, environment: Environment) -> Row | None:
+    name = request.path_params.get("solution") or request.query_params.get("solutionId")
+    solution = environment.table("solutions").get((name or "").lower())
+    if name and solution is None:
+        raise PlatformError(404, "SolutionNotFound", f"Could not find solution '{name}'.")
+    return solution
+
+
+def _to_be_moved(request: Request, environment: Environment, caller: Caller, name: str) -> Flow:
+    flow = environment.flows.get(name.lower())
+    if flow is None or flow.state == FlowState.DELETED:
+        raise flow_not_found(name)
+    if not is_admin_scope(request) and not flow.may_be_edited_by(caller.object_id):
+        raise flow_not_found(name)
+    return flow

@@ -1,12 +1,13 @@
 """Lists of the flow service: flows, and which of them Microsoft's key protects (§5.1, §5.2)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from local_cloud.tenant.core.paging import page, top
+from local_cloud.tenant.core.platform_error import InvalidQueryError
 from local_cloud.tenant.environments.access import (
     platform_of,
     require_environment,
@@ -21,29 +22,38 @@ from local_cloud.tenant.flows.trigger_urls import callback
 
 
 async def list_flows(request: Request) -> Response:
-    """All flows of an environment, lean, for an administrator."""
+    """The flows of an environment, lean, for an administrator; those of solutions if asked for."""
     require_flow_caller(request)
     environment = require_environment(request)
-    query = request.query_params
-    options = {*query.get("include", "").split(","), *query.get("exclude", "").split(",")}
+    included = _words(request, "include", "softDeletedFlows", "includeSolutionCloudFlows")
+    excluded = _words(request, "exclude", "excludeSolutionCloudFlows")
     flows = [
         flow
         for flow in environment.shown_flows(tenant_of(request).clock.now())
-        if (flow.state != FlowState.DELETED or "softDeletedFlows" in options)
-        and not (flow.is_in_solution and "excludeSolutionCloudFlows" in options)
+        if (flow.state != FlowState.DELETED or "softDeletedFlows" in included)
+        and (not flow.is_in_solution or "includeSolutionCloudFlows" in included)
+        and not (flow.is_in_solution and "excludeSolutionCloudFlows" in excluded)
     ]
     return _lean_page(request, environment, flows, platform_of(request).assumptions.flow_page)
 
 
 async def list_own_flows(request: Request) -> Response:
-    """The caller's own and shared flows, in the makers' form."""
+    """The caller's flows, in the makers' form; those of solutions if asked for.
+
+    Without `$filter` those that are the caller's own, `search('personal')`: of these the ones that
+    are shared with nobody, `search('team')`: what is shared, by the caller or with it.
+    """
     caller = require_flow_caller(request)
     environment, tenant = require_environment(request), tenant_of(request)
     size = top(request, platform_of(request).assumptions.flow_page)
+    with_solutions = "includeSolutionCloudFlows" in _words(
+        request, "include", "includeSolutionCloudFlows"
+    )
+    is_wanted = _search(request.query_params.get("$filter", ""))
     flows = [
         flow
         for flow in _present(request, environment)
-        if flow.role_of(caller.object_id) is not None
+        if (with_solutions or not flow.is_in_solution) and is_wanted(flow, caller.object_id)
     ]
     chosen, next_link = page(request, flows, size)
     items = []
@@ -55,11 +65,32 @@ async def list_own_flows(request: Request) -> Response:
     return _listed(items, next_link)
 
 
+def _search(text: str) -> Callable[[Flow, str], bool]:
+    match text.replace(" ", ""):
+        case "":
+            return lambda flow, who: flow.owner == who
+        case "search('personal')":
+            return lambda flow, who: flow.owner == who and not flow.roles
+        case "search('team')":
+            return lambda flow, who: flow.role_of(who) is not None and bool(flow.roles)
+        case _:
+            raise InvalidQueryError(f"The query option '$filter' has the invalid value '{text}'.")
+
+
+def _words(request: Request, option: str, *known: str) -> set[str]:
+    """The words of an option, such as `include`, of which none may be unknown."""
+    words = set(filter(None, request.query_params.get(option, "").split(",")))
+    if unknown := words - set(known):
+        message = f"The query option '{option}' has the invalid value '{min(unknown)}'."
+        raise InvalidQueryError(message)
+    return words
+
+
 async def list_flows_on_microsoft_key(request: Request) -> Response:
     """`nonCmkMigratedFlows`: flows on Microsoft's key; with `exclude`, those that stay there."""
     require_flow_caller(request)
     environment, platform = require_environment(request), platform_of(request)
-    excluded = request.query_params.get("exclude", "")
+    excluded = _words(request, "exclude", "cmkMigrationSupportedFlows")
     flows = report(
         platform,
         environment,

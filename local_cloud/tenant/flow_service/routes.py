@@ -22,6 +22,22 @@ _ENVIRONMENTS = "/providers/Microsoft.ProcessSimple/environments"
 _MAKER = f"{_ENVIRONMENTS}/{{environment}}"
 _ADMIN = "/providers/Microsoft.ProcessSimple/scopes/admin/environments/{environment}"
 
+OPTIONS = {
+    "list_environments": ("$top",),
+    "admin_list_flows": ("$top", "include", "exclude"),
+    "list_own_flows": ("$top", "$filter", "include"),
+    "admin_list_flows_on_microsoft_key": ("$top", "exclude"),
+    "admin_list_http_action_flows": ("$top",),
+    "admin_list_migrating_url_flows": ("$top",),
+    "admin_move_into_solution": ("solutionId",),
+    "get_flow": ("$expand",),
+    "admin_get_flow": ("$expand",),
+    "list_runs": ("$top", "$filter"),
+    "admin_list_runs": ("$top", "$filter"),
+    "get_run": ("$expand",),
+    "admin_get_run": ("$expand",),
+}
+
 type Endpoint = Callable[[Request], Awaitable[Response]]
 
 #: Operations on one flow that both scopes have: method, path below the flow, endpoint.
@@ -42,6 +58,7 @@ _MAKERS: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET", "/triggers", sharing.list_triggers),
     ("POST", "/triggers/{trigger}/listCallbackUrl", sharing.list_callback_url),
     ("POST", "/regenerateAccessKey", sharing.regenerate_access_key),
+    ("POST", "/triggers/{trigger}/histories/{run}/resubmit", runs.resubmit_run),
 )
 #: Operations on an environment for administrators.
 _ADMINS: tuple[tuple[str, str, Endpoint], ...] = (
@@ -63,6 +80,13 @@ def routes(_: Tenant) -> list[Route]:
     for method, path, endpoint in _MAKERS:
         table.append((method, f"{_MAKER}/flows/{{flow}}{path}", endpoint, False))
     table += [
+        # Microsoft's newer clients write another provider, and a solution in the path (§15.6).
+        (
+            "POST",
+            "/providers/Microsoft.Flow/environments/{environment}/solutions/{solution}/migrateFlows",
+            flows.move_into_solution,
+            False,
+        ),
         ("GET", _ENVIRONMENTS, environments.list_environments, False),
         ("GET", _MAKER, environments.get_environment, False),
         ("GET", f"{_MAKER}/cmkstatus", lists.read_cmk_status, False),

@@ -5,7 +5,7 @@ from starlette.responses import JSONResponse, Response
 
 from local_cloud.tenant.core.odata import parse_filter
 from local_cloud.tenant.core.paging import page, top
-from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.platform_error import InvalidQueryError, PlatformError
 from local_cloud.tenant.environments.access import (
     platform_of,
     require_flow,
@@ -15,6 +15,8 @@ from local_cloud.tenant.environments.access import (
 )
 from local_cloud.tenant.environments.flow import Flow, Run
 from local_cloud.tenant.flow_service.bodies import run_body
+from local_cloud.tenant.flows.ledger import Cause
+from local_cloud.tenant.flows.runtime import Start, start_run
 
 
 async def list_runs(request: Request) -> Response:
@@ -47,8 +49,13 @@ async def get_run(request: Request) -> Response:
     environment, flow = require_shown_flow(request, require_flow_caller(request))
     run = _require_run(flow, request.path_params["run"])
     body = run_body(environment, flow, run, tenant_of(request))
-    if "actions" in request.query_params.get("$expand", "").lower():
-        body["properties"]["actions"] = run.actions
+    match request.query_params.get("$expand", "").lower():
+        case "properties/actions":
+            body["properties"]["actions"] = run.actions
+        case "":
+            pass
+        case other:
+            raise InvalidQueryError(f"The query option '$expand' has the invalid value '{other}'.")
     return JSONResponse(body)
 
 
@@ -60,6 +67,16 @@ async def cancel_run(request: Request) -> Response:
     if now < run.ends:
         run.ends, run.outcome = now, "Cancelled"
     return Response(status_code=200)
+
+
+async def resubmit_run(request: Request) -> Response:
+    """Start a flow once more with what started one of its runs; also while it is off (§14.12)."""
+    caller = require_flow_caller(request)
+    environment, flow = require_flow(request, caller)
+    run = _require_run(flow, request.path_params["run"])
+    start = Start(cause=Cause.MANUAL, by=caller.object_id, tracking_id=run.client_tracking_id)
+    start_run(tenant_of(request), environment, flow, start)
+    return Response(status_code=202)
 
 
 def _require_run(flow: Flow, name: str) -> Run:

@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from local_cloud.tenant.azure.linked_policies import is_locked
 from local_cloud.tenant.core.clock import iso
+from local_cloud.tenant.core.odata import select_paths
 from local_cloud.tenant.core.paging import page, top
 from local_cloud.tenant.core.platform_error import PlatformError
 from local_cloud.tenant.core.routing import AnyCaseRoute
@@ -29,6 +30,12 @@ from local_cloud.tenant.power_platform.links import link_routes, operation_body
 
 HOSTS = ("api.bap.microsoft.com", ".api.bap.microsoft.com")
 PROVIDER = "/providers/Microsoft.BusinessAppPlatform"
+OPTIONS = {
+    "list_environments": ("$top",),
+    "list_as_maker": ("$top",),
+    "get_environment": ("$select",),
+    "get_as_maker": ("$select",),
+}
 
 
 def routes(tenant: Tenant) -> list[Route]:
@@ -92,7 +99,8 @@ def _one(request: Request, environments: list[Environment]) -> Response:
     if environment is None:
         message = f"The environment '{name}' could not be found in the tenant."
         raise PlatformError(404, "EnvironmentNotFound", message)
-    return JSONResponse(_environment_body(request, environment))
+    body = _environment_body(request, environment)
+    return JSONResponse(select_paths(body, request.query_params.get("$select")))
 
 
 async def get_operation(request: Request) -> Response:

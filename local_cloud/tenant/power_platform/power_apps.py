@@ -33,6 +33,12 @@ HOSTS = ("api.powerapps.com", ".api.powerapps.com", DOCUMENT_HOST)
 _ADMIN = "/providers/Microsoft.PowerApps/scopes/admin/environments/{environment}"
 _API = "/providers/Microsoft.PowerApps/apis"
 _PAGE = 50
+OPTIONS = {
+    "list_environments": ("$top",),
+    "list_connections": ("$top",),
+    "list_apps": ("$top",),
+    "get_app_document": ("sv", "sr", "sig", "sp"),
+}
 
 
 def routes(tenant: Tenant) -> list[Route]:  # noqa: ARG001  # what every service module has

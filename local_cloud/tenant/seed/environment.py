@@ -8,7 +8,7 @@ from uuid import uuid4
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.dataverse.access import IS_ADMINISTRATOR, MAY_IMPERSONATE
 from local_cloud.tenant.dataverse.rows import TABLES, create_row
-from local_cloud.tenant.dataverse.sharing import add_to_solution
+from local_cloud.tenant.dataverse.sharing import add_to_named_solution
 from local_cloud.tenant.entra.directory import Directory, Principal, PrincipalType
 from local_cloud.tenant.environments.environment import CanvasApp, Connection, Environment
 from local_cloud.tenant.environments.flow import Flow, FlowState, Role, Run
@@ -18,6 +18,13 @@ from local_cloud.tenant.flows.recurrence import first_due
 from local_cloud.tenant.flows.runtime import run_name
 
 type Description = dict[str, Any]
+
+#: Whose solutions are that name no publisher.
+_DEFAULT_PUBLISHER = {
+    "uniquename": "DefaultPublisher",
+    "friendlyname": "Default Publisher",
+    "customizationprefix": "new",
+}
 
 
 def seed_environment(tenant: Tenant, description: Description) -> Environment:
@@ -87,8 +94,11 @@ def _seed_rows(tenant: Tenant, environment: Environment, description: Descriptio
     organization = {"name": environment.display_name, **(description.get("organization") or {})}
     organization["organizationid"] = environment.org_id
     create_row(tenant, environment, TABLES["organizations"], organization)
+    publisher = create_row(tenant, environment, TABLES["publishers"], _DEFAULT_PUBLISHER)
+    for row in description.get("solutions") or []:
+        published = {"_publisherid_value": publisher["publisherid"], **row}
+        create_row(tenant, environment, TABLES["solutions"], published)
     for member, entity_set in (
-        ("solutions", "solutions"),
         ("teams", "teams"),
         ("connectionReferences", "connectionreferences"),
         ("serviceEndpoints", "serviceendpoints"),
@@ -161,7 +171,7 @@ def seed_flow(tenant: Tenant, environment: Environment, description: Description
         grant_connections(environment, flow)
         flow.next_due = first_due(flow, now, is_new=False)
     for solution in description.get("solutions") or []:
-        add_to_solution(environment, flow, solution)
+        add_to_named_solution(environment, flow, solution)
     for run in description.get("runs") or []:
         flow.runs.append(_run(flow, run, now))
     return flow

@@ -1,6 +1,6 @@
 """The services that a tenant has. A new service is a module and a line here.
 
-A service module has `HOSTS` and `routes(tenant) -> list[Route]`; its state is
+A service module has `HOSTS`, `routes(tenant) -> list[Route]` and `OPTIONS`; its state is
 `tenant.part(ItsState)`, its seed section is read by a function that seed/tenant.py calls.
 """
 
@@ -14,16 +14,44 @@ from local_cloud.tenant.power_platform import environments as bap
 from local_cloud.tenant.power_platform import power_apps
 
 SERVICES: tuple[Service, ...] = (
-    Service(name="entra", hosts=entra.HOSTS, routes=entra.routes),
-    Service(name="bap", hosts=bap.HOSTS, routes=bap.routes),
-    Service(name="flow_service", hosts=flow_service.HOSTS, routes=flow_service.routes),
-    Service(name="power_apps", hosts=power_apps.HOSTS, routes=power_apps.routes),
-    Service(name="dataverse", hosts=dataverse.HOSTS, routes=dataverse.routes),
-    Service(name="triggers", hosts=trigger_endpoints.HOSTS, routes=trigger_endpoints.routes),
+    Service(name="entra", hosts=entra.HOSTS, routes=entra.routes, options=None),
+    Service(name="bap", hosts=bap.HOSTS, routes=bap.routes, options=bap.OPTIONS),
+    Service(
+        name="flow_service",
+        hosts=flow_service.HOSTS,
+        routes=flow_service.routes,
+        options=flow_service.OPTIONS,
+    ),
+    Service(
+        name="power_apps",
+        hosts=power_apps.HOSTS,
+        routes=power_apps.routes,
+        options=power_apps.OPTIONS,
+    ),
+    Service(
+        name="dataverse",
+        hosts=dataverse.HOSTS,
+        routes=dataverse.routes,
+        options=dataverse.OPTIONS,
+        query_refused="0x80060888",
+    ),
+    Service(
+        name="triggers",
+        hosts=trigger_endpoints.HOSTS,
+        routes=trigger_endpoints.routes,
+        options=None,
+    ),
     Service(
         name="resource_manager",
         hosts=resource_manager.HOSTS,
         routes=resource_manager.routes,
+        options=resource_manager.OPTIONS,
     ),
-    Service(name="key_vault", hosts=key_vault.HOSTS, routes=key_vault.routes),
+    Service(
+        name="key_vault",
+        hosts=key_vault.HOSTS,
+        routes=key_vault.routes,
+        options=key_vault.OPTIONS,
+        query_refused="BadParameter",
+    ),
 )

@@ -1,0 +1,28 @@
+"""Membership of flows in solutions: Dataverse and the flow service both give it."""
+
+from typing import Any
+from uuid import uuid4
+
+from local_cloud.tenant.environments.environment import Environment, Row
+from local_cloud.tenant.environments.flow import Flow
+
+#: Component type of a flow (contract §6.3).
+WORKFLOW_COMPONENT = 29
+
+
+def add_to_solution(environment: Environment, flow: Flow, solution: Row) -> str:
+    """Put a flow into a solution; the id of the component row, also when it is there already."""
+    flow.solutions.add(solution["uniquename"])
+    flow.is_in_solution = True
+    components = environment.table("solutioncomponents")
+    values: dict[str, Any] = {
+        "objectid": flow.workflow_entity_id,
+        "componenttype": WORKFLOW_COMPONENT,
+        "_solutionid_value": solution["solutionid"],
+    }
+    for row_id, row in components.items():
+        if values.items() <= row.items():
+            return row_id
+    row_id = str(uuid4())
+    components[row_id] = {"solutioncomponentid": row_id, **values, "versionnumber": 1}
+    return row_id
