@@ -77,9 +77,15 @@ class OutOfService(Unavailable):
 class Waiting(ProductError):
     """The work has to wait for something that is not an error."""
 
-    def __init__(self, reason: str, *, until: datetime, code: Reason) -> None:
-        """`until` is when to look again (UTC); `code` groups what one event can end."""
+    def __init__(
+        self, reason: str, *, until: datetime, code: Reason, instruction: str = ""
+    ) -> None:
+        """`until` is when to look again (UTC); `code` groups what one event can end.
+
+        `instruction`: what a person can do to end it sooner.
+        """
         super().__init__(reason)
+        self.instruction = instruction
         self.reason = reason
         self.until = until
         self.code = code

@@ -79,6 +79,7 @@ class Reason(StrEnum):
     SHARING = "sharing"
     SOLUTION = "solution"
     STATE = "state"
+    NEITHER_ON = "neither_on"
     COPY = "copy"
     COPY_DIFFERS = (
         "copy_differs",
@@ -108,7 +109,10 @@ class Reason(StrEnum):
     )
     NETWORK_GAP = "network_gap", "", EndedBy.SWEEP
 
-    NOT_SHOWN = "not_shown"
+    NOT_SHOWN = (
+        "not_shown",
+        "See in Power Automate whether it is there and as it is to be, then retry.",
+    )
     FIRST_WAVE = "first_wave"
 
     # -- without a copy

@@ -95,6 +95,12 @@ class Settings(BaseSettings):
     #: How long after its lease a delivery that did not end may still change something: the
     #: `functionTimeout` of host.json, and how long a write may be under way.
     settles_after: Duration = timedelta(minutes=12)
+    #: For how long after a write reads may still show what was before (contract §15.2).
+    reads_lag: Duration = timedelta(minutes=1)
+    #: How long a delivery itself waits for a read to show what it has written.
+    read_back_poll: Duration = timedelta(seconds=5)
+    #: How long the job waits for that, in all, before it is for a person.
+    read_back_deadline: Duration = timedelta(minutes=5)
     #: A row overdue by this much gets its message again.
     overdue_after: Duration = timedelta(minutes=1)
     #: What to do with an original that was edited after it was copied: `block` or `copy_again`.

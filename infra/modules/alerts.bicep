@@ -15,6 +15,11 @@ union traces, exceptions
 | where category != 'Host.Results' and (category !startswith 'Function.' or category endswith '.User')
 '''
 
+var neitherOn = '''
+traces
+| where severityLevel >= 3 and tostring(customDimensions.code) == 'neither_on'
+'''
+
 // Of two days, so that the daily sweep has two runs in it. Calls of the API have a URL, and a caller
 // who sees the failure.
 var failedTwice = '''
@@ -81,6 +86,31 @@ resource deadLetters 'Microsoft.Insights/metricAlerts@2018-03-01' = {
       ]
     }
     actions: [for id in groups: { actionGroupId: id }]
+  }
+}
+
+resource neither 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
+  name: 'neither-on-${token}'
+  location: location
+  tags: tags
+  properties: {
+    description: 'A flow that was on is off, and so is its copy: docs/operations.md, Neither is on.'
+    severity: 0
+    enabled: true
+    scopes: [insightsId]
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT5M'
+    criteria: {
+      allOf: [
+        {
+          query: neitherOn
+          timeAggregation: 'Count'
+          operator: 'GreaterThan'
+          threshold: 0
+        }
+      ]
+    }
+    actions: { actionGroups: groups }
   }
 }
 

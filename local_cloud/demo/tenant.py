@@ -131,6 +131,8 @@ def app_settings() -> dict[str, str]:
         "CMK_JOB_LEASE": "PT20S",
         "CMK_CALLER_LEASE": "PT20S",
         "CMK_SETTLES_AFTER": "PT10S",  # a process that is killed here is dead, not frozen
+        "CMK_READS_LAG": "PT2S",
+        "CMK_READ_BACK_DEADLINE": "PT20S",
         "CMK_OVERDUE_AFTER": "PT3S",
         "CMK_POLL_SCHEDULE": "*/2 * * * * *",
         "CMK_SWEEP_SCHEDULE": "0 0 2 * * *",

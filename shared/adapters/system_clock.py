@@ -1,6 +1,7 @@
 """The clock of the machine: the one place that asks the operating system for the time."""
 
-from datetime import UTC, datetime
+import asyncio
+from datetime import UTC, datetime, timedelta
 
 from shared.ports import Clock
 
@@ -11,3 +12,7 @@ class SystemClock(Clock):
     def now(self) -> datetime:
         """Return the present, aware, in UTC."""
         return datetime.now(UTC)
+
+    async def sleep(self, time: timedelta) -> None:
+        """Wait while other tasks run."""
+        await asyncio.sleep(time.total_seconds())

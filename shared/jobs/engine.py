@@ -28,6 +28,9 @@ EARLY = timedelta(seconds=1)
 #: A job that waits for another is woken by it; this is for when all else failed.
 UNTIL_WOKEN = timedelta(days=1)
 
+#: Reasons of which people are told at once: nothing else would let them look.
+_TOLD = {Reason.DEFECT, Reason.NEITHER_ON}
+
 _WITHOUT_A_WORD = (
     "One delivery after the other ended without a word: the process died, or the function took"
     " longer than it may."
@@ -93,10 +96,8 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
         except Exception as err:  # noqa: BLE001 -- the edge of a delivery
             job = await self._after(held, err, outcome, crashes=before.crashes)
         done = await held.end(job)
-        if done.code == Reason.DEFECT:
-            await tell(
-                services, Reason.DEFECT, self.table(services.tables).name_of(done), done.reason
-            )
+        if done.code in _TOLD:
+            await tell(services, done.code, self.table(services.tables).name_of(done), done.reason)
         identity = self.table(services.tables).address(done)[1]
         log.info(
             "%s %s: %s -> %s",

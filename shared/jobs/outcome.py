@@ -53,7 +53,8 @@ def _later[J: DurableJob[Any]](services: Services, job: J, err: Exception, text:
     match err:
         case Waiting():
             later = postponed(job, err.reason, until=max(err.until, now), now=now, code=err.code)
-            return replace(later, failures=0)  # its calls were answered
+            # Its calls were answered.
+            return replace(later, failures=0, instruction=err.instruction)
         case MigrationInProgress():
             until = now + settings.migration_poll
             return postponed(

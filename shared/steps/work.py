@@ -51,10 +51,11 @@ class Work:
         """Return if a write may begin now; else raise `Waiting`, `Blocked` or `LeaseLost`.
 
         `anytime`: what was begun in the maintenance window may be ended outside of it, above all a
-        swap of which neither flow may be on.
+        swap of which neither flow may be on. Its way back nothing stops: the flow was on.
         """
-        anytime = anytime or self.job.is_swapping
-        await gate.permit_write(self.services, self.job.environment_id, anytime=anytime)
+        if not self.job.is_on_way_back:
+            anytime = anytime or self.job.neither_since is not None
+            await gate.permit_write(self.services, self.job.environment_id, anytime=anytime)
         await self.check_lease()
 
     async def check_lease(self) -> None:

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from shared.domain.environment import Environment
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob, Order, Pattern
+from shared.domain.jobs.job import Failure, FlowJob, Order, Pattern
 from shared.domain.jobs.relatives import located
-from shared.domain.jobs.transitions import moved
+from shared.domain.jobs.transitions import moved, postponed
 from shared.errors import (
     Blocked,
     Conflict,
@@ -28,6 +28,7 @@ from shared.steps.copying import copy_flow, prove_copy
 from shared.steps.copying.explain_refusal import explain_refusal
 from shared.steps.ending import retire_original, roll_back, swap
 from shared.steps.ending.last_look import settle
+from shared.steps.flows.read_back import NotSeen, half_as_long_again
 from shared.steps.flows.trigger_address import return_borrowed
 from shared.steps.gate import environment_without_key, linked_environment
 from shared.steps.moving_callers import update_callers
@@ -92,9 +93,10 @@ async def _step(held: Held[FlowJob]) -> FlowJob:
         return await _leave(held, job)
     if job != before:  # before anything can fail: what has ended has no step to wait for
         job = await held.save(job)
-    work = Work(held, await _environment_of(services, job))
+    work = Work(held, await _environment_of(held, job))
     try:
-        if job.settles_at and job.settles_at <= services.now and not job.is_rolling_back:
+        is_settled = job.settles_at is not None and job.settles_at <= services.now
+        if is_settled and not job.is_rolling_back and job.neither_since is None:
             await settle(work)
         job = await STEPS[job.reached](work)
         await return_borrowed(work)
@@ -103,7 +105,7 @@ async def _step(held: Held[FlowJob]) -> FlowJob:
         if stands is err:
             raise
         raise stands from err
-    return replace(job, borrowed=work.job.borrowed)
+    return replace(job, borrowed=work.job.borrowed, unseen=None)
 
 
 async def _leave(held: Held[FlowJob], job: FlowJob) -> FlowJob:
@@ -116,9 +118,18 @@ async def _leave(held: Held[FlowJob], job: FlowJob) -> FlowJob:
     return replace(job, borrowed=(), settles_at=None)
 
 
-async def _environment_of(services: Services, job: FlowJob) -> Environment:
+async def _environment_of(held: Held[FlowJob], job: FlowJob) -> Environment:
+    services = held.services
     if job.policy_id:
-        return await linked_environment(services, job.environment_id, job.policy_id)
+        try:
+            return await linked_environment(services, job.environment_id, job.policy_id)
+        except Waiting as err:
+            if job.neither_since is None:
+                raise
+            # What was on comes back on wherever the environment goes.
+            if not job.is_rolling_back and job.failure is None:
+                await held.save(replace(job, failure=Failure(reason=err.reason)))
+            return await services.environments.get(job.environment_id)
     return await environment_without_key(
         services, job.environment_id, even_linked=job.is_rolling_back
     )
@@ -142,24 +153,52 @@ async def _step_back(work: Work, err: ProductError) -> ProductError:
 def _obey(job: FlowJob, services: Services) -> FlowJob:
     """Turn an administrator's order into the state that carries it out."""
     if job.requested is None or job.is_rolling_back:
-        return replace(job, state=job.reached, resume=None, reason="", instruction="", code="")
+        # What people were told of stands until one of the two flows is on.
+        code = job.code if job.neither_since else ""
+        return replace(job, state=job.reached, resume=None, reason="", instruction="", code=code)
     if not job.facts.is_undoable:
         return moved(job, JobState.CANCELLED, "Cancelled before it began.", now=services.now)
     text = (
         "Rolled back by order." if job.requested is Order.ROLL_BACK else "Cancelled: rolled back."
     )
-    return moved(job, JobState.ROLLING_BACK, text, now=services.now)
+    return moved(replace(job, failure=None), JobState.ROLLING_BACK, text, now=services.now)
 
 
 def _outcome(services: Services, job: FlowJob, err: Exception) -> FlowJob | None:
-    """Return the row after an error; a swap that cannot go on has to bring the original back."""
+    """Return the row after an error; while neither flow of a pair may be on, it goes on."""
     after = after_error(services, job, err)
-    if after is None or after.due is not None or not isinstance(err, Transient | Defective):
+    if after is None:
+        return None
+    if job.neither_since:
+        return _until_one_is_on(services, job, after, err)
+    if after.due is not None or not isinstance(err, Transient | Defective):
         return after
-    if job.reached is JobState.SWAPPING:
-        text = f"The swap failed: {after.reason}"
-        return moved(job, JobState.ROLLING_BACK, text, now=services.now)
     return replace(after, reason=f"{job.display_name}: {after.reason}")
+
+
+def _until_one_is_on(services: Services, job: FlowJob, after: FlowJob, err: Exception) -> FlowJob:
+    """Return the row of a pair of which one has to come on, and tell where that takes long."""
+    since, now = job.neither_since or services.now, services.now
+    is_late = now - since >= services.settings.read_back_deadline
+    if job.failure is None and not job.is_rolling_back and (after.due is None or is_late):
+        what = (after.reason, after.instruction, after.code)
+        reason, instruction, code = what if after.due is None else (after.reason, "", "")
+        job = replace(job, failure=Failure(reason=reason, instruction=instruction, code=code))
+    is_accepted = isinstance(err, NotSeen) and err.is_shown
+    is_told = is_late or after.due is None or isinstance(err, MigrationInProgress)
+    if after.code == Reason.NEITHER_ON or is_accepted or not is_told:
+        return replace(after, failure=job.failure) if after.due else after
+    soon = now + half_as_long_again(services, since)
+    instruction = f"Turn {job.display_name} on by hand in Power Automate. {after.instruction}"
+    later = postponed(
+        job,
+        f"NEITHER IS ON since {since:%Y-%m-%d %H:%M} UTC: {job.display_name}, its copy."
+        f" {after.reason}",
+        until=min(after.due or soon, soon),
+        now=now,
+        code=Reason.NEITHER_ON,
+    )
+    return replace(later, instruction=instruction.strip(), failures=after.failures)
 
 
 async def _tell_others(services: Services, before: FlowJob, after: FlowJob) -> None:

@@ -23,8 +23,8 @@ from shared.ports import Condition
 from shared.reason import Reason
 from shared.rows import Kept
 from shared.services import Services
-from shared.steps.copying.change_copy import change_copy
 from shared.steps.ending.last_look import settle
+from shared.steps.flows.change_flow import change_flow
 from shared.steps.flows.trigger_address import return_borrowed
 from shared.steps.work import Work
 
@@ -81,7 +81,7 @@ async def _turn_off_stray(
     async with _held(services, kept) as held:
         work = Work(held, environment)
         await work.permit_write(anytime=True)
-        await change_copy(work, copy, WorkflowChange(state=FlowState.OFF))
+        await change_flow(work, copy, WorkflowChange(state=FlowState.OFF))
 
 
 async def _copy(services: Services, environment: Environment, job: FlowJob) -> Workflow | None:

@@ -26,3 +26,7 @@ class ManualClock:
     def advance_to(self, moment: datetime) -> None:
         """Let time pass until `moment`; does nothing if that is over."""
         self._now = max(self._now, moment)
+
+    async def sleep(self, time: timedelta) -> None:
+        """Let the time pass at once."""
+        self.advance(time)

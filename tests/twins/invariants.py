@@ -60,6 +60,18 @@ def pairs_on_together(world: World) -> list[str]:
     return [f"the self-starting flows {ids} are on together" for ids in on.values() if len(ids) > 1]
 
 
+def left_off(world: World, were_on: Collection[str]) -> list[str]:
+    """8: of each flow that was on (ids), it or a copy of it is on."""
+    on = {lineage_of(flow.client_data) for flow in world.flows() if flow.is_on}
+    on |= {flow.workflow_id for flow in world.flows() if flow.is_on}
+    flows = {flow.workflow_id: flow for flow in world.flows_by_url_id.values()}
+    return [
+        f"neither {flows[one].name} nor a copy of it is on"
+        for one in were_on
+        if one not in on and lineage_of(flows[one].client_data) not in on
+    ]
+
+
 def stopped_too_early(world: World, quiet: timedelta) -> list[str]:
     """5: no called original is stopped within the quiet period of its last run, or uncovered."""
     wrong = []

@@ -159,7 +159,7 @@ FLOW_STATES: Mapping[JobState, FlowFacts] = {
         is_past_cut_over=True, is_settled=False,
     ),
     JobState.SWAPPING: FlowFacts(
-        next=_to(JobState.WATCHED), after_edit=None,
+        next=_to(JobState.WATCHED, JobState.PROVEN), after_edit=None,
         acts=Actor.APP, is_pause=False, is_goal=False,
         original=Standing.EITHER, copy=Standing.EITHER,
         is_proven=True, is_live=True, is_undoable=True, leaves_nothing=False,

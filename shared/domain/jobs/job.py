@@ -8,6 +8,7 @@ from shared.domain.conversions.conversion import Edit
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.jobs.durable import DurableJob
 from shared.domain.jobs.flow_states import FLOW_STATES, FlowFacts, JobState, Standing
+from shared.domain.jobs.sent import Sent, Unseen
 
 
 class Pattern(StrEnum):
@@ -39,6 +40,16 @@ class RollbackStage(StrEnum):
     CALLERS_BACK = "callers_back"
     COPY_QUIET = "copy_quiet"
     COPY_OFF = "copy_off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why one flow could not take the other's place: told once the other is on again."""
+
+    reason: str
+    #: Empty, as the code: what stood in the way passes by itself.
+    instruction: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,9 +115,17 @@ class FlowJob(DurableJob[JobState]):
     #: When every known caller had the new URL.
     cut_over_at: datetime | None = None
     quiet_for: timedelta | None = None
+    #: How each of the two flows was last turned on or off by this job; None: not by this job.
+    original_sent: Sent | None = None
+    copy_sent: Sent | None = None
+    #: What else was sent in the present step, and is not seen yet.
+    unseen: Unseen | None = None
     #: For a swap: how long neither flow was on.
     gap: timedelta | None = None
-    gap_began: datetime | None = None
+    #: Since when neither of the two may be on; None: one of them is, or none has to be.
+    neither_since: datetime | None = None
+    #: Set: the way back has begun.
+    failure: Failure | None = None
     rollback_stage: RollbackStage | None = None
     #: Whoever ordered the rollback accepts that a polling original replays its backlog.
     may_replay: bool = False
@@ -146,6 +165,11 @@ class FlowJob(DurableJob[JobState]):
         """Return what an administrator may name the original by, in small letters."""
         return frozenset({self.original_id.lower(), self.flow_name.lower()})
 
+    def title_of(self, workflow_id: str) -> str:
+        """Return what texts call one of its two flows."""
+        is_copy = workflow_id == self.copy_id
+        return f"the copy of {self.display_name}" if is_copy else self.display_name
+
     @property
     def parent_ids(self) -> tuple[str, ...]:
         """Return the bare ids of the parents, wherever they are."""
@@ -172,9 +196,9 @@ class FlowJob(DurableJob[JobState]):
         return self.reached is JobState.ROLLING_BACK
 
     @property
-    def is_swapping(self) -> bool:
-        """Say whether the original may be off already and the copy is not known to be on."""
-        return self.reached is JobState.SWAPPING and self.gap_began is not None
+    def is_on_way_back(self) -> bool:
+        """Say whether neither flow may be on, and what stood on before is to be on again."""
+        return self.neither_since is not None and (self.failure is not None or self.is_rolling_back)
 
     @property
     def has_original_back(self) -> bool:

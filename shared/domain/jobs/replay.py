@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.definitions.trigger_kinds import TriggerCategory
+from shared.domain.flow import FlowState
 from shared.domain.jobs.job import FlowJob
 
 
@@ -30,11 +31,14 @@ class Replay:
 
 def replay_of(job: FlowJob) -> Replay | None:
     """Return what turning the job's original on again would replay; None: nothing."""
-    if job.has_original_back or job.gap_began is None or not job.original_was_on:
+    stopped = job.original_sent
+    if job.has_original_back or not job.original_was_on:
+        return None
+    if stopped is None or stopped.state is not FlowState.OFF:
         return None
     if not TriggerCategory(job.category).replays_backlog:
         return None
-    return Replay(workflow_id=job.original_id, display_name=job.display_name, since=job.gap_began)
+    return Replay(workflow_id=job.original_id, display_name=job.display_name, since=stopped.first)
 
 
 def replays_of(jobs: Iterable[FlowJob]) -> tuple[Replay, ...]:

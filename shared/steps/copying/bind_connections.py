@@ -24,6 +24,7 @@ from shared.errors import AlreadyExists, Blocked, MigrationInProgress, NotFound,
 from shared.reason import Reason
 from shared.steps.copying.explain_owner import explain_owner
 from shared.steps.flows.original import Original
+from shared.steps.flows.read_back import read_back
 from shared.steps.work import Work
 
 
@@ -98,7 +99,12 @@ async def _make(
     )
     with contextlib.suppress(AlreadyExists):
         await _create(work, original, connection, draft)
-    row = await work.services.connection_references.get(work.environment, identity)
+    row = await read_back(
+        work,
+        f"The connection reference {draft.logical_name}",
+        lambda: work.services.connection_references.get(work.environment, identity),
+        draft.is_stored_as,
+    )
     if not draft.is_stored_as(row):
         raise Blocked(
             f"The connection reference {row.logical_name} was made for the connection "

@@ -24,13 +24,15 @@ from shared.jobs.engine import UNTIL_WOKEN
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.steps.copying.bind_connections import bind_connections
-from shared.steps.copying.change_copy import change_copy, turn_copy
 from shared.steps.copying.explain_owner import explain_owner
 from shared.steps.copying.place_copy import place_copy
 from shared.steps.copying.share_copy import share_copy
+from shared.steps.copying.turn_copy import turn_copy
+from shared.steps.flows.change_flow import change_flow
 from shared.steps.flows.flow_names import flow_name_of
 from shared.steps.flows.open_plans import is_cancelled
 from shared.steps.flows.original import Original, read_original
+from shared.steps.flows.read_back import read_back, wait_to_see
 from shared.steps.flows.take_original import archive_name, take
 from shared.steps.flows.trigger_address import read_trigger_url
 from shared.steps.flows.write_definition import stands, write_definition
@@ -87,18 +89,20 @@ async def copy(work: Work) -> FlowJob:
     owner = asked_for if original.owner_is_entra_id else row.owner_id
     await work.save(replace(work.job, copy_owner=owner))
     await place_copy(work)
-    job = await share_copy(work, original)
-    if job.pattern is Pattern.CALLED:
-        row = await turn_copy(work, row, FlowState.ON)
-    elif row.state is FlowState.ON:  # a delivery that died turned it on, then its original went off
-        row = await turn_copy(work, row, FlowState.OFF)
+    await work.save(await share_copy(work, original))
+    # Off too: a delivery that died may have turned it on, then its original went off.
+    is_on = work.job.pattern is Pattern.CALLED
+    row = await turn_copy(work, FlowState.ON if is_on else FlowState.OFF, seen=row)
     name = await flow_name_of(services, environment.id, row.workflow_id)
     if name is None:
-        until = services.now + services.settings.backoff_first
-        raise Waiting(
-            "The flow service does not show the copy yet.", until=until, code=Reason.NOT_SHOWN
+        what = f"The copy of {work.job.display_name} in the flow service"
+        await wait_to_see(work, what)
+        raise Blocked(
+            f"The flow service does not show the copy of {work.job.display_name}.",
+            code=Reason.NOT_SHOWN,
         )
-    job = replace(job, copy_flow_name=name, copy_digest=definition_digest(row.client_data))
+    digest = definition_digest(row.client_data)
+    job = replace(work.job, copy_flow_name=name, copy_digest=digest)
     state = "on" if row.state is FlowState.ON else "off"
     text = f"The copy stands and is {state}."
     return moved(job, JobState.COPIED, text, now=services.now)
@@ -134,7 +138,10 @@ async def job_of_url(work: Work, url_id: str) -> FlowJob | None:
 
 
 async def _create(work: Work, original: Original, intended: str) -> Workflow:
-    services, environment, job = work.services, work.environment, work.job
+    job, title = work.job, f"The copy of {work.job.display_name}"
+
+    async def read() -> Workflow:
+        return await work.services.workflows.get(work.environment, job.copy_id)
 
     async def create(client_data: str) -> None:
         draft = WorkflowDraft(
@@ -152,16 +159,16 @@ async def _create(work: Work, original: Original, intended: str) -> Workflow:
     row = await _existing(work)
     if row is None:
         await write_definition(work, intended, create)
-        row = await services.workflows.get(environment, job.copy_id)
+        row = await read_back(work, title, read, lambda _: True)
     if not stands(row.client_data, intended):
         _check_unedited(work, row)
         found = row
 
         async def update(client_data: str) -> None:
-            await change_copy(work, found, WorkflowChange(client_data=client_data))
+            await change_flow(work, found, WorkflowChange(client_data=client_data))
 
         await write_definition(work, intended, update)
-        row = await services.workflows.get(environment, job.copy_id)
+        row = await read_back(work, title, read, lambda row: stands(row.client_data, intended))
     if not stands(row.client_data, intended):
         raise Blocked(
             f"The platform stored the copy of {job.display_name} differently from what was sent.",

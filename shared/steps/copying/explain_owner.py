@@ -1,11 +1,10 @@
-"""Say why a copy cannot be created or turned on for its owner: the platform names neither.
+"""Say why a copy cannot be created for its owner: the platform does not name them.
 
 It is not created as the app and assigned afterwards instead: the app would own it for a moment, a
 premium flow of an application needs another licence (contract §1.2), and an owner who cannot be
 acted for could not keep it running either. A person gives the original another owner.
 """
 
-from shared.domain.flow import Workflow
 from shared.domain.jobs.refusals import NOT_ON_BEHALF
 from shared.domain.sharing import User
 from shared.errors import Blocked, NotFound, Refused
@@ -43,28 +42,6 @@ async def explain_owner(
             "Delegate (prvActOnBehalfOfAnotherUser) in this environment; then retry.",
         )
     return None
-
-
-async def explain_copys_owner(work: Work, copy: Workflow) -> Blocked | None:
-    """Return what to say where the copy's owner cannot be acted for; None: the owner is there.
-
-    Owners leave while a copy is made, and in its quiet days.
-    """
-    owner = await work.services.principals.user(work.environment, copy.owner_id)
-    if owner and not owner.is_disabled:
-        return None
-    title = work.job.display_name
-    why = (
-        f"The owner of the copy of {title}, {owner.name}, is disabled"
-        if owner
-        else f"The owner of the copy of {title} ({copy.owner_id}) is no user of this environment"
-    )
-    return _blocked(
-        f"{why}, and the app may not use a connection of it.",
-        "Bring the owner back; or make original and copy another user's who may use their "
-        "connections (Power Automate → the flow → Details → Primary owner); or have the "
-        "connections shared with the app ('Can use'). Then retry.",
-    )
 
 
 def _is_about_acting(error: Refused) -> bool:

@@ -7,6 +7,7 @@ from shared.domain.solution import Solution, to_join
 from shared.errors import Blocked, MigrationInProgress, NotFound, Refused
 from shared.reason import Reason
 from shared.services import Services
+from shared.steps.flows.read_back import read_back
 from shared.steps.work import Work
 
 
@@ -22,7 +23,10 @@ async def place_copy(work: Work) -> None:
     missing = await _missing(work)
     for solution in missing:
         await _join(work, solution)
-    if missing and (left := await _missing(work)):
+    if not missing:
+        return
+    what = f"The copy of {job.display_name} in its solutions"
+    if left := await read_back(work, what, lambda: _missing(work), lambda left: not left):
         raise Blocked(
             f"The platform accepted the copy of {job.display_name} into the solution "
             f"{left[0].title}, but it is not in it.",

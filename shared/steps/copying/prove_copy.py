@@ -10,6 +10,7 @@ from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked, NotFound
 from shared.reason import Reason
 from shared.steps.flows.check_network import network_gaps
+from shared.steps.flows.read_back import read_back
 from shared.steps.flows.trigger_address import parsed, read_trigger_url, return_borrowed
 from shared.steps.gate import settings_of
 from shared.steps.work import Work
@@ -33,8 +34,16 @@ async def prove(work: Work) -> FlowJob:
 
 async def _check_copy(work: Work) -> None:
     job = work.job
+    expected = FlowState.ON if job.pattern is Pattern.CALLED else FlowState.OFF
     try:
-        row = await work.services.workflows.get(work.environment, job.copy_id)
+        row = await read_back(
+            work,
+            f"The copy of {job.display_name}, written and turned {expected}",
+            lambda: work.services.workflows.get(work.environment, job.copy_id),
+            lambda row: (
+                row.state is expected and definition_digest(row.client_data) == job.copy_digest
+            ),
+        )
     except NotFound as err:
         raise Blocked(
             f"The copy of {job.display_name} was deleted.",
@@ -48,7 +57,6 @@ async def _check_copy(work: Work) -> None:
             "then start a new remediation for the flow.",
             code=Reason.COPY,
         )
-    expected = FlowState.ON if job.pattern is Pattern.CALLED else FlowState.OFF
     if row.state is not expected:
         raise Blocked(
             f"The copy of {job.display_name} is {row.state}, not {expected}.",

@@ -25,6 +25,7 @@ from shared.domain.sharing import (
 from shared.errors import Blocked, MigrationInProgress, NotFound, Refused
 from shared.reason import Reason
 from shared.steps.flows.original import Original
+from shared.steps.flows.read_back import read_back
 from shared.steps.work import Work
 
 #: There is no interface to read or write that list (contract §14.5), so a person has to.
@@ -61,7 +62,8 @@ async def share_copy(work: Work, original: Original) -> FlowJob:
             notes.append(note)
             unable.add(one.share.principal)
     shares = tuple(share for share in wanted.shares if share.principal not in unable)
-    if missing and await _missing(work, shares):
+    what = f"The co-owners of the copy of {work.job.display_name}"
+    if missing and await read_back(work, what, lambda: _missing(work, shares), lambda one: not one):
         raise Blocked(
             f"The platform accepted to share the copy of {work.job.display_name} with "
             f"{len(shares)} co-owners of the original, but not all of them have it.",

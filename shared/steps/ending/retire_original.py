@@ -11,9 +11,10 @@ from shared.settings import OnDrift
 from shared.steps.copying.place_copy import place_copy
 from shared.steps.copying.share_copy import share_copy
 from shared.steps.ending.watch_quiet import watch
-from shared.steps.flows.original import read_original, rename, turn_original
+from shared.steps.flows.original import read_original
 from shared.steps.flows.standing_copy import standing_copy
 from shared.steps.flows.take_original import check_unchanged
+from shared.steps.flows.turn import rename, turn_original
 from shared.steps.moving_callers.note_callers import callers_left
 from shared.steps.work import Work
 

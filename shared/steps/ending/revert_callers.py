@@ -9,6 +9,7 @@ from shared.domain.jobs.relatives import reference
 from shared.domain.trigger_urls.signatures import SignatureChanged, signatures_in
 from shared.errors import Blocked, Conflict, NotFound
 from shared.reason import Reason
+from shared.steps.flows.read_back import looks, wait_to_see
 from shared.steps.flows.trigger_address import original_signatures
 from shared.steps.moving_callers.hold_resource import hold_resource, require_free
 from shared.steps.moving_callers.note_callers import copied_or_undone, manual_caller_of_copy
@@ -78,8 +79,10 @@ async def _revert(
                 await kind.write(record.caller, CallerValue(text=text, etag=value.etag))
             except Conflict:
                 continue
-            if (await kind.read(record.caller)).text == text:
-                return await _reverted(work, record)
+            async for _ in looks(work):
+                if (await kind.read(record.caller)).text == text:
+                    return await _reverted(work, record)
+    await wait_to_see(work, f"The old value of {record.caller.label}")
     raise Blocked(
         f"{record.caller.label} does not keep its old value: something else writes it.",
         instruction="Find out what writes this value, put the original's URL back, then retry.",

@@ -10,12 +10,13 @@ from shared.domain.callers.records import CallerState
 from shared.domain.display_names import copy_name
 from shared.domain.flow import RUN_HISTORY, FlowState
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob, Pattern, RollbackStage
+from shared.domain.jobs.job import Failure, FlowJob, Pattern, RollbackStage
 from shared.domain.jobs.replay import replay_of, warning
 from shared.domain.jobs.transitions import moved, noted
 from shared.errors import Blocked, NotFound, Waiting
 from shared.reason import Reason
-from shared.steps.copying.change_copy import turn_copy
+from shared.steps.copying.turn_copy import turn_copy
+from shared.steps.ending.exchange import copy_of, exchange, original_of
 from shared.steps.ending.last_look import callers_moved_again, look_again
 from shared.steps.ending.restore_original import restore
 from shared.steps.ending.revert_callers import check_manual_callers, revert_callers
@@ -25,7 +26,8 @@ from shared.steps.ending.rollback_order import (
     wait_for_parents,
 )
 from shared.steps.ending.watch_quiet import Calling, calling_flows, wait_for_runs
-from shared.steps.flows.original import read_original, rename, turn_original
+from shared.steps.flows.original import read_original
+from shared.steps.flows.turn import rename, turn_original
 from shared.steps.work import Work
 
 
@@ -43,6 +45,8 @@ async def roll_back(work: Work) -> FlowJob:
 
 async def _original_on(work: Work) -> FlowJob:
     """Bring the original back. Of a self-starting pair the copy goes off first."""
+    if work.job.neither_since:
+        await _swap_back(work)  # what is waited for below may take days
     if given_up := await restore(work):
         return given_up
     await wait_for_children(work)
@@ -50,14 +54,26 @@ async def _original_on(work: Work) -> FlowJob:
     await wait_for_called_by_url(work, in_circle=False)
     await _accept_replay(work)
     if job.pattern is Pattern.SWAP:
-        await _turn_copy_off(work)
-    if job.original_was_on:
+        await _swap_back(work)
+    elif job.original_was_on:
         await turn_original(work, on=True)
     if job.in_solution and work.environment.dataverse_url:
         original = await read_original(work)
         if original.etag and not original.is_managed and original.name != job.display_name:
             await rename(work, job.original_id, job.display_name)
     return _next(work, RollbackStage.CALLERS_BACK, "The original is as it was.")
+
+
+async def _swap_back(work: Work) -> None:
+    """Let the original take the copy's place; raises `Blocked` if the copy is on again instead."""
+    copy, original = copy_of(work), original_of(work)
+    if not work.job.original_was_on or await original.is_on():
+        await copy.turn_off()
+        await work.save(replace(work.job, neither_since=None, failure=None))
+    elif not await exchange(work, off=copy, on=original):
+        failure = work.job.failure or Failure(reason="")
+        await work.save(replace(work.job, failure=None))
+        raise Blocked(failure.reason, instruction=failure.instruction, code=failure.code)
 
 
 async def _accept_replay(work: Work) -> None:
@@ -158,21 +174,26 @@ async def _copy_off(work: Work) -> FlowJob:
     """Turn the copy off and give it the name it had as a copy."""
     if mended := await look_again(work):
         return mended
-    row = await _turn_copy_off(work)
-    if row:
-        await rename(work, work.job.copy_id, copy_name(work.job.display_name))
-    job = replace(work.job, requested=None, cut_over_at=None, rollback_stage=None, copy_is_left=row)
-    left = "the copy is off" if row else "there is no copy"
+    is_left = await _copy_off_and_named(work)
+    job = replace(
+        work.job,
+        requested=None,
+        cut_over_at=None,
+        rollback_stage=None,
+        copy_is_left=is_left,
+    )
+    left = "the copy is off" if is_left else "there is no copy"
     text = f"Rolled back: the original works as before and {left}."
     return moved(job, JobState.ROLLED_BACK, text, now=work.services.now)
 
 
-async def _turn_copy_off(work: Work) -> bool:
+async def _copy_off_and_named(work: Work) -> bool:
+    """Turn the copy off under the name of a copy; return False if it is gone."""
     try:
-        row = await work.services.workflows.get(work.environment, work.job.copy_id)
+        await turn_copy(work, FlowState.OFF)
+        await rename(work, work.job.copy_id, copy_name(work.job.display_name))
     except NotFound:
         return False
-    await turn_copy(work, row, FlowState.OFF)
     return True
 
 

@@ -1,16 +1,14 @@
 """Swap a self-starting flow: the original goes off before the copy comes on. Never both."""
 
-import contextlib
 from dataclasses import replace
 
-from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob, Pattern
+from shared.domain.jobs.job import Failure, FlowJob, Pattern
 from shared.domain.jobs.transitions import moved
-from shared.errors import NotFound, Permanent, Waiting
+from shared.errors import Blocked, Waiting
 from shared.reason import Reason
-from shared.steps.copying.change_copy import turn_copy
-from shared.steps.flows.original import read_original, turn_original
+from shared.steps.ending.exchange import copy_of, exchange, original_of
+from shared.steps.flows.original import read_original
 from shared.steps.flows.take_original import check_unchanged
 from shared.steps.work import Work
 
@@ -30,31 +28,24 @@ async def begin(work: Work) -> FlowJob:
 
 async def swap(work: Work) -> FlowJob:
     """Turn the original off, the copy on; the original comes back on if the copy will not."""
-    services = work.services
-    await work.permit_write()
-    stopped = work.job.gap_began or services.now
-    await work.save(replace(work.job, gap_began=stopped))
-    try:
-        row = await services.workflows.get(work.environment, work.job.copy_id)
-        await turn_original(work, on=False)
-        await turn_copy(work, row, FlowState.ON)
-    except (Permanent, NotFound):
-        await _bring_original_back(work)
-        raise
-    gap = services.now - stopped
-    job = replace(work.job, gap=gap, cut_over_at=services.now)
-    text = f"The copy is on. Neither flow was on for {gap}."
-    return moved(job, JobState.WATCHED, text, now=services.now)
+    began = work.job.neither_since or work.services.now
+    if not await exchange(work, off=original_of(work), on=copy_of(work)):
+        return await _given_up(work)
+    now = work.services.now
+    job = replace(work.job, gap=now - began, cut_over_at=now)
+    text = f"The copy is on. Neither flow was on for {now - began}."
+    return moved(job, JobState.WATCHED, text, now=now)
 
 
-async def _bring_original_back(work: Work) -> None:
-    """Turn the original on; the copy may be on although it was refused, and goes off first."""
-    workflows = work.services.workflows
-    with contextlib.suppress(NotFound):
-        row = await workflows.get(work.environment, work.job.copy_id)
-        await turn_copy(work, row, FlowState.OFF)
-    await turn_original(work, on=True)
-    await work.save(replace(work.job, gap_began=None))
+async def _given_up(work: Work) -> FlowJob:
+    """Go back to where the swap begins; raises `Blocked` where a person has to do something."""
+    failure = work.job.failure or Failure(reason="")
+    text = f"The swap failed, and the original is on again: {failure.reason}"
+    job = moved(replace(work.job, failure=None), JobState.PROVEN, text, now=work.services.now)
+    if not failure.code:
+        return job
+    await work.save(job)
+    raise Blocked(failure.reason, instruction=failure.instruction, code=failure.code)
 
 
 async def watched(work: Work) -> None:

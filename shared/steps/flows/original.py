@@ -1,9 +1,9 @@
 """The original: read from Dataverse, or from the flow service where Dataverse has no row of it."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from shared.domain.environment import Environment
-from shared.domain.flow import FlowState, Workflow, WorkflowChange
+from shared.domain.flow import FlowState
 from shared.domain.jobs.job import FlowJob
 from shared.errors import Blocked, NotFound, Unreadable
 from shared.reason import Reason
@@ -15,6 +15,8 @@ from shared.steps.work import Work
 class Original:
     """The original as it is now."""
 
+    #: Its row in Dataverse, if there is one.
+    workflow_id: str
     name: str
     description: str
     state: FlowState
@@ -50,6 +52,7 @@ async def find_original(
         if environment.dataverse_url:
             row = await services.workflows.get(environment, job.original_id)
             return Original(
+                workflow_id=row.workflow_id,
                 name=row.name,
                 description=row.description,
                 state=row.state,
@@ -69,6 +72,7 @@ async def find_original(
         text = f"The definition of {job.display_name} cannot be read: {err}."
         raise Blocked(text, code=Reason.DEFINITION) from err
     return Original(
+        workflow_id=job.original_id,
         name=flow.display_name,
         description=flow.description,
         state=flow.state,
@@ -78,45 +82,3 @@ async def find_original(
         is_managed=flow.is_managed,
         etag="",
     )
-
-
-async def turn_original(work: Work, *, on: bool, seen: Original | None = None) -> Original:
-    """Turn the original on or off and return it as read back; raises `Blocked` if it did not turn.
-
-    `seen` is the original as it was looked at: an edit since then raises `Conflict`.
-    """
-    original = seen or await read_original(work)
-    if original.is_on == on and not work.writes_anew:
-        return original
-    await work.permit_write()
-    job, services = work.job, work.services
-    if job.in_solution and original.etag:
-        change = WorkflowChange(state=FlowState.ON if on else FlowState.OFF)
-        await services.workflows.update(
-            work.environment, job.original_id, change, etag=original.etag
-        )
-    elif on:
-        await services.flow_switch.start(job.environment_id, job.flow_name)
-    else:
-        await services.flow_switch.stop(job.environment_id, job.flow_name)
-    now = await read_original(work)
-    if now.is_on != on:
-        word = "on" if on else "off"
-        raise Blocked(
-            f"The platform accepted to turn {job.display_name} {word}, but it is not.",
-            instruction=f"Turn the flow {word} in Power Automate, then retry.",
-            code=Reason.STATE,
-        )
-    return now
-
-
-async def rename(
-    work: Work, workflow_id: str, name: str, *, seen: Original | Workflow | None = None
-) -> None:
-    """Give a flow this name, unless it has it; `seen` is its row as it was read last."""
-    row = seen or await work.services.workflows.get(work.environment, workflow_id)
-    if row.name == name:
-        return
-    await work.permit_write()
-    change = replace(WorkflowChange(), name=name)
-    await work.services.workflows.update(work.environment, workflow_id, change, etag=row.etag)

@@ -14,6 +14,7 @@ from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked, Conflict, NotFound
 from shared.reason import Reason
 from shared.steps.flows.open_plans import open_plans
+from shared.steps.flows.read_back import looks, wait_to_see
 from shared.steps.flows.standing_copy import standing_copy
 from shared.steps.flows.trigger_address import read_trigger_url
 from shared.steps.gate import permit_write
@@ -145,8 +146,10 @@ async def update_one(
                 await kind.write(record.caller, CallerValue(text=rewritten.text, etag=value.etag))
             except Conflict:
                 continue
-            if (await kind.read(record.caller)).text == rewritten.text:
-                return await _keep(work, record, CallerState.UPDATED)
+            async for _ in looks(work):
+                if (await kind.read(record.caller)).text == rewritten.text:
+                    return await _keep(work, record, CallerState.UPDATED)
+    await wait_to_see(work, f"The new URL of {record.caller.label}")
     raise Blocked(
         f"{record.caller.label} does not keep the new URL: something else writes it.",
         instruction="Find out what resets this value and change it there, then retry.",

@@ -17,6 +17,7 @@ from shared.errors import Blocked
 from shared.reason import Reason
 from shared.steps.flows.open_plans import is_cancelled
 from shared.steps.flows.original import read_original
+from shared.steps.flows.read_back import read_back
 from shared.steps.flows.take_original import archive_name
 from shared.steps.flows.write_definition import stands, write_definition
 from shared.steps.gate import refuse_excluded
@@ -111,7 +112,12 @@ async def _write(work: Work, row: Workflow, client_data: str) -> None:
         await workflows.update(environment, row.workflow_id, change, etag=row.etag)
 
     await write_definition(work, client_data, update)
-    now = await workflows.get(environment, row.workflow_id)
+    now = await read_back(
+        work,
+        f"The definition of {work.job.display_name}",
+        lambda: workflows.get(environment, row.workflow_id),
+        lambda now: stands(now.client_data, client_data) and now.state is row.state,
+    )
     if not stands(now.client_data, client_data):
         raise Blocked(
             f"The platform stored {work.job.display_name} differently from what was sent.",

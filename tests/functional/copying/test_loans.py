@@ -113,6 +113,8 @@ class PauseAtLoan(Pause):
 async def test_a_loan_of_a_frozen_delivery_is_found_after_its_job_is_blocked() -> None:
     """Nobody retries it: the timer looks once at all that it has ever lent."""
     story = Story()
+    soon = {"read_back_deadline": timedelta(minutes=1)}
+    story.settings = story.settings.model_copy(update=soon)
     story.build.http_flow("Orders")
     story.build.link()
     await story.opt_in()

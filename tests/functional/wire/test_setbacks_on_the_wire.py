@@ -42,13 +42,25 @@ from tests.functional.wire.wire_seed import (
 from tests.functional.wire.wire_story import SHORT, refused, retired, wire_story
 
 
-async def test_an_activation_that_did_nothing_is_told(
+async def test_an_activation_that_did_nothing_is_made_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The platform says 204 and leaves the copy off; the next try turns it on."""
     description = tenant_seed(orders(), assumptions={"activations_that_do_not_stick": 1})
     async with wire_story(monkeypatch, tmp_path, description) as story:
+        await story.order()
+
+        await retired(story)
+
+
+async def test_activations_that_go_on_doing_nothing_are_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """After some minutes, with what to do."""
+    description = tenant_seed(orders(), assumptions={"activations_that_do_not_stick": 9999})
+    async with wire_story(monkeypatch, tmp_path, description) as story:
         await story.order(run=SHORT)
+        story.assumptions.activations_that_do_not_stick = 0
 
         job = await story.job()
         assert (job.state, job.code) == (JobState.BLOCKED, "state")

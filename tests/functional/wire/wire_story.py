@@ -249,6 +249,11 @@ def _point_at(monkeypatch: pytest.MonkeyPatch, server: TenantServer, clock: Cloc
     )
     monkeypatch.setattr(SystemClock, "now", lambda _: clock.now())
 
+    async def sleep(_: SystemClock, time: timedelta) -> None:
+        clock.advance(time.total_seconds())
+
+    monkeypatch.setattr(SystemClock, "sleep", sleep)
+
 
 async def _sign_in(services: Services) -> None:
     """Sign the operator in, as the command line does: the app finds the token cache."""

@@ -1,0 +1,47 @@
+"""What a job has sent and not seen yet: a read may be older than a write (contract §15.2)."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from shared.domain.flow import FlowState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """The last write of a job that turned one of its two flows on or off."""
+
+    state: FlowState
+    #: When it was first sent, and when last.
+    first: datetime
+    last: datetime
+    #: From then on a read of the state counts; before, it may be older than a write the other way.
+    counts_from: datetime
+    #: A read that counts has shown it.
+    is_seen: bool = False
+
+    def counts(self, state: FlowState, now: datetime, lag: timedelta) -> bool:
+        """Say whether a read that shows `state` at this moment is not older than this write."""
+        if state is self.state:
+            return self.is_seen or now >= self.counts_from
+        return now >= self.last + lag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unseen:
+    """Something else that the platform accepted and does not show yet."""
+
+    what: str
+    since: datetime
+
+
+def sent_again(
+    before: Sent | None, state: FlowState, *, now: datetime, lag: timedelta, settles_at: datetime
+) -> Sent:
+    """Return what is to be noted before a write; `settles_at`: until when others may come about."""
+    if before is None or (before.state is state and before.is_seen):
+        return Sent(state=state, first=now, last=now, counts_from=now)
+    if before.state is state:
+        return replace(before, last=now)
+    is_old = now >= max(before.last + lag, settles_at)
+    counts_from = now if is_old else max(now + lag, settles_at)
+    return Sent(state=state, first=now, last=now, counts_from=counts_from)

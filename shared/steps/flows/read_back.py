@@ -1,0 +1,84 @@
+"""Read back what was written: reads are true only after a while (contract §15.2).
+
+A delivery looks for some seconds itself. Then its job waits, and the step begins anew: it finds
+what was done, or does it again. What is not seen after the deadline is for whoever asked to judge.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from shared.domain.jobs.sent import Unseen
+from shared.errors import NotFound, Waiting
+from shared.reason import Reason
+from shared.services import Services
+from shared.steps.work import Work
+
+_FIRST_PAUSE = timedelta(milliseconds=500)
+
+
+class NotSeen(Waiting):
+    """What was accepted is not seen yet: the job waits, and nothing has failed."""
+
+    def __init__(
+        self, services: Services, what: str, *, since: datetime, until: datetime | None = None
+    ) -> None:
+        """Wait until then, or for half as long again as since it was sent."""
+        #: Reads show it, and may have done so before it was sent.
+        self.is_shown = until is not None
+        until = until or services.now + half_as_long_again(services, since)
+        super().__init__(f"{what}: accepted, not seen yet.", until=until, code=Reason.NOT_SHOWN)
+
+
+async def read_back[T](
+    work: Work, what: str, read: Callable[[], Awaitable[T]], shows: Callable[[T], bool]
+) -> T:
+    """Return what is read once it shows what was written, or after the deadline as it is then.
+
+    Raises `NotSeen` before the deadline; `NotFound` after it if that is still the answer.
+    """
+    gone: NotFound | None = None
+    found: T | None = None
+    async for _ in looks(work):
+        try:
+            found, gone = await read(), None
+        except NotFound as err:
+            gone = err
+            continue
+        if shows(found):
+            return found
+    await wait_to_see(work, what)
+    if gone:
+        raise gone
+    return found  # type: ignore[return-value]  # there is a first look
+
+
+async def looks(work: Work) -> AsyncIterator[None]:
+    """Yield once for each look of one delivery, the first at once."""
+    services, pause = work.services, _FIRST_PAUSE
+    until = services.now + services.settings.read_back_poll
+    yield
+    while services.now + pause <= until:
+        await services.clock.sleep(pause)
+        pause *= 2
+        yield
+
+
+async def wait_to_see(work: Work, what: str) -> None:
+    """Raise `NotSeen`, or return after the deadline: the next time it begins anew."""
+    job, services = work.job, work.services
+    is_new = job.unseen is None or job.unseen.what != what
+    unseen = Unseen(what=what, since=services.now) if is_new else job.unseen
+    assert unseen
+    if services.now - unseen.since >= services.settings.read_back_deadline:
+        await work.save(replace(job, unseen=None))
+        return
+    if is_new:
+        await work.save(replace(job, unseen=unseen))
+    raise NotSeen(services, what, since=unseen.since)
+
+
+def half_as_long_again(services: Services, since: datetime) -> timedelta:
+    """Return a wait half as long as the whole one so far, within what back-off allows."""
+    settings, waited = services.settings, services.now - since
+    return max(settings.backoff_first, min(waited / 2, settings.backoff_longest))

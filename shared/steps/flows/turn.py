@@ -1,0 +1,175 @@
+"""Turn a flow of a job on or off, and see it; or give it a name.
+
+A flow that this job has just turned the other way is written to, whatever a read says: the read may
+be from before. So the row notes what is sent, before it is.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from shared.domain.flow import FlowState, Workflow, WorkflowChange
+from shared.domain.jobs.job import FlowJob
+from shared.domain.jobs.sent import Sent, sent_again
+from shared.errors import (
+    Blocked,
+    Conflict,
+    LeaseLost,
+    MigrationInProgress,
+    NotFound,
+    Permanent,
+    Refused,
+)
+from shared.reason import Reason
+from shared.steps.flows.change_flow import change_flow
+from shared.steps.flows.original import Original, read_original
+from shared.steps.flows.read_back import NotSeen, looks
+from shared.steps.work import Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switch[F: (Workflow, Original)]:
+    """One of the two flows of a job: how it is read, and turned on and off."""
+
+    note: Literal["original_sent", "copy_sent"]
+    title: str
+    read: Callable[[], Awaitable[F]]
+    write: Callable[[F, FlowState], Awaitable[None]]
+    #: Says why the platform accepted to turn it and did not.
+    explain: Callable[[F, FlowState], Awaitable[Blocked]]
+
+    def sent(self, job: FlowJob) -> Sent | None:
+        """Return what this job has last sent to it."""
+        return job.original_sent if self.note == "original_sent" else job.copy_sent
+
+    def noted(self, job: FlowJob, sent: Sent | None) -> FlowJob:
+        """Return the row with what was last sent to it."""
+        if self.note == "original_sent":
+            return replace(job, original_sent=sent)
+        return replace(job, copy_sent=sent)
+
+    def is_known(self, work: Work, flow: F, state: FlowState) -> bool:
+        """Say whether the flow as it was read is in this state, whatever was sent to it."""
+        sent, services = self.sent(work.job), work.services
+        lag = services.settings.reads_lag
+        return flow.state is state and (sent is None or sent.counts(state, services.now, lag))
+
+
+async def turn[F: (Workflow, Original)](
+    work: Work, switch: Switch[F], state: FlowState, *, seen: F | None = None
+) -> F:
+    """Turn a flow on or off, unless it is known to be so, and return it as read back.
+
+    `seen` is the flow as it was looked at: an edit since then raises `Conflict`. Raises `NotSeen`
+    until reads show it, `Blocked` if they do not in time, and whatever the write raises.
+    """
+    flow = seen or await switch.read()
+    if switch.is_known(work, flow, state) and not work.writes_anew:
+        return flow
+    sent = switch.sent(work.job)
+    is_sent = sent is not None and sent.state is state
+    if work.writes_anew or flow.state is not state or not is_sent:
+        try:
+            await _send(work, switch, flow, state)
+        except LeaseLost:
+            raise
+        except Conflict:
+            if not is_sent:
+                raise  # else it is our own write that changed it: the read is from before
+    return await _see(work, switch, state)
+
+
+async def _send[F: (Workflow, Original)](
+    work: Work, switch: Switch[F], flow: F, state: FlowState
+) -> None:
+    await work.permit_write()
+    now, before = work.services.now, switch.sent(work.job)
+    sent = sent_again(
+        before,
+        state,
+        now=now,
+        lag=work.services.settings.reads_lag,
+        settles_at=work.job.settles_at or now,
+    )
+    await work.save(switch.noted(work.job, sent))
+    try:
+        await switch.write(flow, state)
+    except (Permanent, NotFound):  # nothing comes of it
+        await work.save(switch.noted(work.job, before))
+        raise
+
+
+async def _see[F: (Workflow, Original)](work: Work, switch: Switch[F], state: FlowState) -> F:
+    services, what = work.services, f"{switch.title} turned {state}"
+    async for _ in looks(work):
+        flow = await switch.read()
+        sent = switch.sent(work.job)
+        if sent and switch.is_known(work, flow, state):
+            await work.save(switch.noted(work.job, replace(sent, is_seen=True)))
+            return flow
+        if sent and flow.state is state:
+            raise NotSeen(services, what, since=sent.first, until=sent.counts_from)
+    assert sent
+    if services.now - sent.first < services.settings.read_back_deadline:
+        raise NotSeen(services, what, since=sent.first)
+    await work.save(switch.noted(work.job, replace(sent, first=services.now)))
+    raise await switch.explain(flow, state)
+
+
+async def turn_original(work: Work, *, on: bool, seen: Original | None = None) -> Original:
+    """Turn the original on or off (see `turn`)."""
+    state = FlowState.ON if on else FlowState.OFF
+    return await turn(work, original_switch(work), state, seen=seen)
+
+
+def original_switch(work: Work) -> Switch[Original]:
+    """Return how the original is turned on and off."""
+    job, services = work.job, work.services
+
+    async def write(original: Original, state: FlowState) -> None:
+        change = WorkflowChange(state=state)
+        if job.in_solution and original.etag:
+            await change_flow(work, original, change)
+            return
+        is_on = state is FlowState.ON
+        switch = services.flow_switch.start if is_on else services.flow_switch.stop
+        try:
+            await switch(job.environment_id, job.flow_name)
+        except MigrationInProgress:
+            raise
+        except Refused as err:
+            # The flow service takes the app for whoever turns it on; Dataverse takes the owner.
+            if not original.etag:
+                raise
+            await work.permit_write()
+            with suppress(NotFound):
+                await change_flow(work, original, change)
+                return
+            raise err
+
+    async def explain(_: Original, state: FlowState) -> Blocked:
+        return Blocked(
+            f"The platform accepted to turn {job.display_name} {state}, but it is not.",
+            instruction=f"Turn the flow {state} in Power Automate, then retry.",
+            code=Reason.STATE,
+        )
+
+    async def read() -> Original:
+        return await read_original(work)
+
+    return Switch(
+        note="original_sent", title=job.display_name, read=read, write=write, explain=explain
+    )
+
+
+async def rename(
+    work: Work, workflow_id: str, name: str, *, seen: Original | Workflow | None = None
+) -> None:
+    """Give a flow this name, unless it has it; `seen` is its row as it was read last."""
+    row = seen or await work.services.workflows.get(work.environment, workflow_id)
+    if row.name == name:
+        return
+    await work.permit_write()
+    change = replace(WorkflowChange(), name=name)
+    await work.services.workflows.update(work.environment, workflow_id, change, etag=row.etag)

@@ -1,0 +1,359 @@
+"""A flow that was on is never left with neither original nor copy on (design, invariant 8)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.domain.environment import Mode
+from shared.domain.flow import FlowState, WorkflowChange
+from shared.domain.jobs.flow_states import JobState
+from shared.errors import Refused, Unavailable
+from shared.reason import Reason
+from shared.use_cases import steer_remediation
+from shared.use_cases.check_health import check_health
+from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.switch_writes import set_kill_switch
+from tests.functional.stories.remediation_story import Story
+from tests.functional.stories.remediation_story import planned as plan
+from tests.twins.flow_service import turn_on
+from tests.twins.invariants import left_off, pairs_on_together
+from tests.twins.tenant import TwinFlow
+
+SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
+LAGS = [0.0, 0.5, 3.0, 30.0, 60.0]
+LICENCE = Refused("no adequate licence", code="MissingAdequateQuotaPolicy", status=403)
+
+
+@dataclass(slots=True)
+class Pair:
+    """A self-starting flow about to be swapped, and a platform that refuses what a test says."""
+
+    story: Story
+    original: TwinFlow
+    #: Flow → what turning it on raises.
+    refusals: dict[str, Exception] = field(default_factory=dict)
+    #: Called with the id before each activation.
+    before: Callable[[str], object] = lambda _: None
+
+    def __getattr__(self, name: str) -> Any:
+        """Stand before the port of workflows."""
+        return getattr(self.story.twins.ports.workflows, name)
+
+    async def update(
+        self, environment: Any, workflow_id: str, change: WorkflowChange, *, etag: str
+    ) -> None:
+        """Turn a flow on unless that is refused."""
+        if change.state is FlowState.ON:
+            self.before(workflow_id)
+            if workflow_id in self.refusals:
+                raise self.refusals[workflow_id]
+        port = self.story.twins.ports.workflows
+        await port.update(environment, workflow_id, change, etag=etag)
+
+    @property
+    def copy(self) -> TwinFlow:
+        """The copy."""
+        flows = self.story.world.flows()
+        return next(flow for flow in flows if flow.made_by_app)
+
+    def refuse(self, *flows: TwinFlow, error: Exception = LICENCE) -> None:
+        """Let nobody turn these on, from now on."""
+        self.refusals |= {flow.workflow_id: error for flow in flows}
+
+    @property
+    def on(self) -> tuple[bool, bool]:
+        """Whether original and copy are on, whatever reads show."""
+        return self.original.is_on, self.copy.is_on
+
+    async def run(self, time: timedelta) -> None:
+        """Let time pass, and see that never both are on."""
+        await self.story.run(time)
+        assert pairs_on_together(self.story.world) == []
+
+    def switched(self, flow: TwinFlow) -> list[FlowState]:
+        """Return how a flow was turned, in order."""
+        switches = self.story.world.switches
+        return [one.state for one in switches if one.workflow_id == flow.workflow_id]
+
+
+async def about_to_swap(**assumptions: object) -> Pair:
+    """Return a pair of which the swap comes next."""
+    story = Story()
+    pair = Pair(story, story.build.keyword_flow("Keyword"))
+    for name, value in assumptions.items():
+        setattr(story.world.assumptions, name, value)
+    story.around = lambda ports: replace(ports, workflows=pair)
+    await plan(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Keyword", JobState.SWAPPING)
+    return pair
+
+
+@pytest.mark.parametrize("lag", LAGS)
+async def test_reads_that_lag_only_take_time(lag: float) -> None:
+    """Each write is waited for: the swap ends as it would at once, and nobody is told."""
+    pair = await about_to_swap(read_lag_seconds=(lag, lag))
+
+    await pair.run(timedelta(days=40))
+
+    job = await pair.story.job("Keyword")
+    assert job.state is JobState.RETIRED, (job.reason, job.history)
+    assert pair.on == (False, True)
+    assert job.gap is not None
+    assert job.gap < timedelta(seconds=3 * lag + 10)
+    assert pair.story.twins.notices.told == []
+
+
+async def test_while_a_read_lags_the_row_says_what_it_waits_for() -> None:
+    """Not blocked: accepted, and not seen yet."""
+    pair = await about_to_swap(read_lag_seconds=(60.0, 60.0))
+
+    await pair.run(10 * SECOND)
+
+    job = await pair.story.job("Keyword")
+    assert (job.state, job.code) == (JobState.WAITING, Reason.NOT_SHOWN)
+    assert job.reason == "Keyword turned off: accepted, not seen yet."
+
+
+@pytest.mark.parametrize("lag", LAGS)
+async def test_a_copy_that_is_refused_brings_the_original_back_by_a_write(lag: float) -> None:
+    """Reads still show it on, from before it was stopped: that is no reason to leave it off."""
+    pair = await about_to_swap(read_lag_seconds=(lag, lag))
+    pair.refuse(pair.copy)
+
+    await pair.run(DAY)
+
+    job = await pair.story.job("Keyword")
+    assert (job.state, job.reached, job.code) == (
+        JobState.BLOCKED,
+        JobState.PROVEN,
+        "MissingAdequateQuotaPolicy",
+    )
+    assert pair.on == (True, False)
+    assert job.neither_since is None
+    assert pair.story.twins.notices.told == []
+
+    pair.refusals.clear()
+    await pair.story.retry()
+    assert (await pair.story.job("Keyword")).state is JobState.RETIRED
+    assert pair.on == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("times", "lag"), [(times, lag) for times in (1, 2, 3) for lag in LAGS if times * lag <= 120]
+)
+async def test_an_activation_that_does_not_stick_is_made_again(times: int, lag: float) -> None:
+    """The platform says yes and leaves the copy off; each is seen not to have worked in turn."""
+    pair = await about_to_swap(activations_that_do_not_stick=times, read_lag_seconds=(lag, lag))
+
+    await pair.run(timedelta(days=40))
+
+    assert (await pair.story.job("Keyword")).state is JobState.RETIRED
+    assert pair.on == (False, True)
+
+
+async def test_a_copy_that_never_sticks_is_for_a_person_and_the_original_is_on() -> None:
+    """After the deadline; the original's own activation sticks."""
+    pair = await about_to_swap()
+
+    def only_the_copy(workflow_id: str) -> None:
+        never = int(workflow_id == pair.copy.workflow_id)
+        pair.story.world.assumptions.activations_that_do_not_stick = never
+
+    pair.before = only_the_copy
+    await pair.run(DAY)
+
+    job = await pair.story.job("Keyword")
+    assert (job.state, job.code) == (JobState.BLOCKED, Reason.STATE)
+    assert pair.on == (True, False)
+
+
+@pytest.mark.parametrize("lag", LAGS)
+async def test_where_both_are_refused_somebody_is_told_at_once(lag: float) -> None:
+    """The row says so and what to do, health too; it goes on trying, for days."""
+    pair = await about_to_swap(read_lag_seconds=(lag, lag))
+    pair.refuse(pair.copy, pair.original)
+
+    await pair.run(timedelta(seconds=3 * lag) + MINUTE)
+
+    job = await pair.story.job("Keyword")
+    assert (job.state, job.code) == (JobState.WAITING, Reason.NEITHER_ON)
+    assert job.reason.startswith("NEITHER IS ON since ")
+    assert "Keyword, the copy of Keyword" in job.reason
+    assert job.instruction.startswith("Turn Keyword on by hand")
+    assert "licence" in job.instruction
+    assert [one.code for one in pair.story.twins.notices.told] == [Reason.NEITHER_ON]
+    assert (await check_health(pair.story.services)).notices == {Reason.NEITHER_ON: 1}
+
+    await pair.run(3 * DAY)
+    assert (await pair.story.job("Keyword")).code == Reason.NEITHER_ON
+    assert [one.code for one in pair.story.twins.notices.told] == [Reason.NEITHER_ON]
+
+    pair.refusals.clear()
+    await pair.run(15 * MINUTE)
+    job = await pair.story.job("Keyword")
+    assert (job.state, job.code) == (JobState.BLOCKED, "MissingAdequateQuotaPolicy")
+    assert pair.on == (True, False)
+    await resend_overdue(pair.story.services)
+    assert (await check_health(pair.story.services)).notices == {}
+
+
+async def test_a_person_who_turns_the_original_on_ends_it() -> None:
+    """The app is still refused: it looks, and has nothing to write."""
+    pair = await about_to_swap()
+    pair.refuse(pair.copy, pair.original)
+    await pair.run(DAY)
+    turn_on(pair.story.world, pair.original, pair.story.build.owner)
+
+    await pair.run(15 * MINUTE)
+
+    job = await pair.story.job("Keyword")
+    assert (job.state, job.code) == (JobState.BLOCKED, "MissingAdequateQuotaPolicy")
+    assert pair.on == (True, False)
+
+
+async def test_a_person_who_turns_the_copy_on_has_swapped_them() -> None:
+    """It is watched, and the original retired, as if the app had done it."""
+    pair = await about_to_swap()
+    pair.refuse(pair.copy, pair.original)
+    await pair.run(DAY)
+    turn_on(pair.story.world, pair.copy, pair.story.build.owner)
+
+    await pair.run(timedelta(days=10))
+
+    assert (await pair.story.job("Keyword")).state is JobState.RETIRED
+    assert pair.on == (False, True)
+
+
+async def stop_writes(pair: Pair) -> None:
+    """Turn the kill switch on."""
+    await set_kill_switch(pair.story.services, is_on=True, by="tests", reason="")
+
+
+async def forbid_writes(pair: Pair) -> None:
+    """Set the environment's mode back."""
+    pair.story.mode = Mode.ASSESS
+    await pair.story.opt_in()
+
+
+async def unlink(pair: Pair) -> None:
+    """Take the environment off its policy."""
+    pair.story.build.unlink()
+
+
+@pytest.mark.parametrize("stop", [stop_writes, forbid_writes, unlink])
+async def test_what_stops_writes_in_mid_swap_does_not_stop_the_way_back(stop: Any) -> None:
+    """The original is off: it comes on again, the copy does not, and then the job waits."""
+    pair = await about_to_swap(read_lag_seconds=(30.0, 30.0))
+    await pair.run(SECOND)
+    assert pair.on == (False, False)
+    await stop(pair)
+
+    await pair.run(DAY)
+
+    assert pair.on == (True, False)
+    job = await pair.story.job("Keyword")
+    assert job.state in {JobState.WAITING, JobState.BLOCKED}
+    assert job.code in {Reason.KILL_SWITCH, Reason.MODE, Reason.NOT_LINKED}
+    assert pair.switched(pair.copy) == []
+
+
+async def test_a_migration_in_mid_swap_is_told_at_once_and_the_original_comes_on_after_it() -> None:
+    """While it lasts the platform takes no write."""
+    pair = await about_to_swap(read_lag_seconds=(30.0, 30.0))
+    await pair.run(SECOND)
+    pair.story.build.environment.is_migrating = True
+
+    await pair.run(MINUTE)
+    assert pair.on == (False, False)
+    assert [one.code for one in pair.story.twins.notices.told] == [Reason.NEITHER_ON]
+    pair.story.build.environment.is_migrating = False
+    pair.refuse(pair.copy)
+    await pair.run(DAY)
+
+    assert pair.on == (True, False)
+
+
+async def test_a_service_that_is_out_in_mid_swap_is_told_after_minutes() -> None:
+    """And the flow is on when it is back."""
+    pair = await about_to_swap()
+    pair.refuse(pair.copy, pair.original, error=Unavailable("no answer"))
+
+    await pair.run(2 * MINUTE)
+    early = list(pair.story.twins.notices.told)
+    await pair.run(timedelta(hours=6))
+    assert early == []
+    assert [one.code for one in pair.story.twins.notices.told] == [Reason.NEITHER_ON]
+    pair.refusals.clear()
+    await pair.run(timedelta(hours=1))
+
+    assert left_off(pair.story.world, [pair.original.workflow_id]) == []
+
+
+@pytest.mark.parametrize("lag", LAGS)
+async def test_a_rollback_that_cannot_turn_the_original_on_leaves_the_copy_on(lag: float) -> None:
+    """It is refused since its swap: the copy, which went off for it, comes on again."""
+    pair = await about_to_swap(read_lag_seconds=(lag, lag))
+    await pair.run(timedelta(days=10))
+    pair.refuse(pair.original)
+    assert pair.on == (False, True)
+
+    await pair.story.roll_back(run=DAY)
+
+    job = await pair.story.job("Keyword")
+    assert (job.state, job.code) == (JobState.BLOCKED, "MissingAdequateQuotaPolicy")
+    assert pair.on == (False, True)
+    pair.refusals.clear()
+    await pair.story.retry()
+    assert (await pair.story.job("Keyword")).state is JobState.ROLLED_BACK
+    assert pair.on == (True, False)
+
+
+@pytest.mark.parametrize("lag", LAGS)
+async def test_a_rollback_in_mid_swap_turns_the_original_on_whatever_reads_say(lag: float) -> None:
+    """Ordered a second after the stop, when it still reads as on; the kill switch is on too."""
+    pair = await about_to_swap(read_lag_seconds=(lag, lag))
+    pair.refuse(pair.copy, error=Unavailable("no answer"))
+    await pair.run(SECOND)
+    assert pair.on == (False, False)
+    await stop_writes(pair)
+    await steer_remediation.roll_back(pair.story.services, pair.story.remediation.id)
+
+    await pair.run(DAY)
+
+    assert pair.on == (True, False)
+
+
+@pytest.mark.parametrize("lag", LAGS)
+async def test_a_called_flow_whose_retirement_is_undone_at_once_is_on_again(lag: float) -> None:
+    """It still reads as on: callers go back to an original that works."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    story.build.app_setting_caller(orders)
+    story.world.assumptions.read_lag_seconds = (lag, lag)
+    await plan(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Orders", JobState.RETIRED)
+    story.world.traffic.beat(story.world)
+
+    await story.roll_back()
+    story.world.traffic.beat(story.world)
+
+    assert (await story.job("Orders")).state is JobState.ROLLED_BACK
+    assert orders.is_on
+    assert story.world.traffic.lost == []
+
+
+async def test_a_migration_that_began_before_the_stop_stops_nothing() -> None:
+    """The stop itself is refused: the original was never off, and nobody is told."""
+    pair = await about_to_swap()
+    pair.story.build.environment.is_migrating = True
+
+    await pair.run(timedelta(hours=1))
+
+    assert (await pair.story.job("Keyword")).code == Reason.MIGRATING
+    assert pair.on == (True, False)
+    assert pair.story.twins.notices.told == []
