@@ -6,7 +6,6 @@ same.
 """
 
 import io
-import json
 import os
 import re
 import stat
@@ -17,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from cmkflow.desktop_flows import is_unpacked_desktop_flow, packed_desktop_flows
+from cmkflow.json_file import UnreadableFile, decode_json
 from shared.domain.definitions.flow_definition import DefinitionFormat
 from shared.domain.definitions.flow_documents import FoundFlow, find_flows
-from shared.domain.definitions.json_values import TooDeep, decoded
 
 _GUID_AT_END = re.compile(
     r"^(?P<name>.*?)-?(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$", re.IGNORECASE
@@ -61,10 +60,6 @@ class _Source:
     #: whether the solution says that it is a desktop flow
     is_desktop_flow: bool = False
     nested: int = 0
-
-
-class _UnreadableFile(Exception):
-    """The file cannot be read; the text says why."""
 
 
 def read_flow_files(paths: Iterable[Path | str]) -> Iterator[FlowFile]:
@@ -130,7 +125,7 @@ def _read_source(source: _Source) -> Iterator[FlowFile]:
                 yield from _read_source(member)
         else:
             yield from _read_json(source)
-    except _UnreadableFile as error:
+    except UnreadableFile as error:
         yield FlowFile(path=source.path, problem=str(error))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
         yield FlowFile(path=source.path, problem="the archive is damaged or of an unknown kind")
@@ -142,7 +137,7 @@ def _read_json(source: _Source) -> Iterator[FlowFile]:
         return
     found = False
     by_file = _GUID_AT_END.match(source.file_name.stem)
-    for flow in find_flows(document := _decode(source.data)):
+    for flow in find_flows(document := decode_json(source.data)):
         found = True
         yield FlowFile(
             path=source.path,
@@ -156,28 +151,12 @@ def _read_json(source: _Source) -> Iterator[FlowFile]:
             # Not every export says which of its workflows are desktop flows.
             yield FlowFile(path=source.path, skipped="not a cloud flow; a desktop flow, perhaps")
             return
-        raise _UnreadableFile("the JSON holds no workflow definition with triggers and actions")
-
-
-def _decode(data: bytes) -> object:
-    """Decode JSON whatever its encoding; errors never quote the text, which may hold signatures."""
-    try:
-        text = data.decode(json.detect_encoding(data))
-    except UnicodeDecodeError as error:
-        raise _UnreadableFile(f"the text is not {error.encoding}") from None
-    try:
-        return decoded(text.removeprefix("\ufeff"))
-    except json.JSONDecodeError as error:
-        raise _UnreadableFile(f"not JSON: line {error.lineno}, column {error.colno}") from None
-    except TooDeep as error:
-        raise _UnreadableFile(str(error)) from None
-    except ValueError:
-        raise _UnreadableFile("the JSON has a number too long") from None
+        raise UnreadableFile("the JSON holds no workflow definition with triggers and actions")
 
 
 def _members(archive: _Source) -> Iterator[_Source]:
     if archive.nested >= _MOST_NESTED:
-        raise _UnreadableFile("archives inside archives, too many")
+        raise UnreadableFile("archives inside archives, too many")
     with zipfile.ZipFile(io.BytesIO(archive.data)) as content:
         names = {name.lower().replace("\\", "/") for name in content.namelist()}
         in_solution = True if names & _SOLUTION_FILES else None
@@ -188,9 +167,9 @@ def _members(archive: _Source) -> Iterator[_Source]:
                 continue
             path = f"{archive.path}!/{name}"
             if info.flag_bits & 1:
-                raise _UnreadableFile("the archive is encrypted")
+                raise UnreadableFile("the archive is encrypted")
             if info.file_size > _MOST_BYTES:
-                raise _UnreadableFile(f"{name} is larger than {_MOST_BYTES} bytes")
+                raise UnreadableFile(f"{name} is larger than {_MOST_BYTES} bytes")
             yield _Source(
                 path=path,
                 file_name=name,

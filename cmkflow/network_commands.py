@@ -15,16 +15,18 @@ from rich.console import Group
 from rich.text import Text
 
 from cmkflow.answer_tables import table
+from cmkflow.network_check_command import check
+from cmkflow.service_tag_file import read_list
 from cmkflow.terminal import Terminal, echo
 from shared.domain.network.coverage import PROTECTED_TAG
 from shared.domain.network.service_tags import (
     RangeChange,
     ServiceTagList,
     changes,
-    read_service_tags,
 )
 
 app = typer.Typer(no_args_is_help=True, help="Addresses that firewalls have to let in.")
+app.command("check")(check)
 
 
 @app.callback()
@@ -59,18 +61,6 @@ def show_difference(
         ]
         lines = [table(("Region", "Added", "Removed"), rows)] if rows else []
         Terminal().print(Group(Text(heading), *lines))
-
-
-def read_list(path: Path) -> ServiceTagList:
-    """Return the list of service tags in a file; a file without one ends the command."""
-    try:
-        return read_service_tags(json.loads(path.read_bytes()))
-    except OSError as err:
-        problem = err.strerror or str(err)
-    except (ValueError, RecursionError) as err:
-        problem = str(err)
-    echo(f"{path}: {problem}", err=True)
-    raise typer.Exit(1)
 
 
 def _changes(old: ServiceTagList, new: ServiceTagList, tag: str) -> Sequence[RangeChange]:

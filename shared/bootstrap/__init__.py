@@ -69,6 +69,6 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
         messages=build_messages(ground),
         notices=LogNotices(),
         callers=caller_kinds(ports, settings),
-        firewalls=firewall_kinds(ports, settings),
+        firewalls=firewall_kinds(ports.resources),
         **on_platform(ports),
     )

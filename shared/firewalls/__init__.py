@@ -1,10 +1,9 @@
 """The kinds of firewall that the network check reads: one file for each."""
 
-from shared.kinds import build_kinds
-from shared.ports import FirewallKind, PlatformPorts
-from shared.settings import Settings
+from shared.kinds import kinds_in
+from shared.ports import FirewallKind, ResourceReader
 
 
-def firewall_kinds(ports: PlatformPorts, settings: Settings) -> dict[str, FirewallKind]:
-    """Return every kind by its name."""
-    return build_kinds(__name__, ports, settings)
+def firewall_kinds(resources: ResourceReader) -> dict[str, FirewallKind]:
+    """Return every kind by its name: each is built on a reader, of a subscription or of files."""
+    return {kind.kind: kind(resources) for kind in kinds_in(__name__)}

@@ -1,9 +1,10 @@
 """Reads the access restrictions of App Service and Functions apps (contract §9.4)."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
-from shared.domain.network.firewall import Access, Firewall, FirewallRule
+from shared.domain.network.firewall import Access, Firewall, FirewallRule, unread_rules
 from shared.errors import NotFound
 from shared.ports import ResourceReader
 
@@ -11,12 +12,14 @@ RESOURCE_TYPE = "Microsoft.Web/sites"
 API_VERSION = "2023-12-01"
 #: Priority of the rule that the platform shows for "everything else".
 _LAST = 2147483647
+_SCM = ".scm.azurewebsites.net"
 
 
 class AppServices:
     """Implements `FirewallKind`."""
 
     kind = "app_service"
+    resource_type = RESOURCE_TYPE
 
     def __init__(self, resources: ResourceReader) -> None:
         """`resources` reads the watched subscriptions."""
@@ -31,26 +34,55 @@ class AppServices:
                 config = await self._resources.get(site_id, API_VERSION, "/config/web")
             except NotFound:
                 continue  # deleted since it was listed
-            firewalls.append(read_site(site, config))
+            firewalls += (read_site(site, config), read_scm_site(site, config))
         return firewalls
 
 
 def read_site(site: Mapping[str, object], config: Mapping[str, object]) -> Firewall:
     """Return a site's restrictions from the site and its `config/web`."""
     properties = mapping_at(config, "properties")
-    listed = properties.get("ipSecurityRestrictions")
-    rules = [as_mapping(rule) for rule in listed] if isinstance(listed, list) else []
-    rules.sort(key=_priority)
-    own = [rule for rule in rules if _priority(rule) != _LAST]
     name = text_at(site, "name") or ""
-    is_closed = _is_closed(site, properties)
-    return Firewall(
+    whole = Firewall(
         kind=AppServices.kind,
         id=text_at(site, "id") or name,
         name=name,
-        hosts=_hosts(mapping_at(site, "properties")),
-        rules=() if is_closed else tuple(_rules(rules)),
-        default=Access.DENY if is_closed else _default(properties, bool(own)),
+        hosts=frozenset(host for host in _hosts(site) if not _is_scm(host)),
+        rules=(),
+        default=Access.DENY,
+    )
+    return whole if _is_closed(site, properties) else _restricted(whole, properties, "ip")
+
+
+def read_scm_site(site: Mapping[str, object], config: Mapping[str, object]) -> Firewall:
+    """Return the restrictions of the site through which it is deployed; `…UseMain`: the same."""
+    properties = mapping_at(config, "properties")
+    main = read_site(site, config)
+    scm = replace(
+        main,
+        id=f"{main.id}#scm",
+        name=f"{main.name} (scm)",
+        hosts=frozenset(filter(_is_scm, _hosts(site))) or frozenset({f"{main.name}{_SCM}"}),
+    )
+    if properties.get("scmIpSecurityRestrictionsUseMain") or _is_closed(site, properties):
+        return scm
+    return _restricted(scm, properties, "scmIp")
+
+
+def _restricted(firewall: Firewall, properties: Mapping[str, object], prefix: str) -> Firewall:
+    """Return a firewall with the restrictions whose members begin with `ip` or `scmIp`."""
+    member = f"{prefix}SecurityRestrictions"
+    listed = properties.get(member)
+    if not isinstance(listed, list | None):
+        return replace(firewall, rules=unread_rules(member, listed))
+    rules = sorted(map(as_mapping, listed or ()), key=_priority)
+    own = [rule for rule in rules if _priority(rule) != _LAST]
+    action = (text_at(properties, f"{member}DefaultAction") or "").lower()
+    # As set, else denied as soon as there is any rule.
+    is_denied = action == "deny" if action in {"allow", "deny"} else bool(own)
+    return replace(
+        firewall,
+        rules=tuple(_rules(rules)),
+        default=Access.DENY if is_denied else Access.ALLOW,
     )
 
 
@@ -76,26 +108,23 @@ def _sources(address: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in address.split(",") if part.strip())
 
 
-def _default(properties: Mapping[str, object], has_rules: bool) -> Access:
-    """Return what happens to others: as set, else denied as soon as there is any rule."""
-    written = (text_at(properties, "ipSecurityRestrictionsDefaultAction") or "").lower()
-    if written in {"allow", "deny"}:
-        return Access(written)
-    return Access.DENY if has_rules else Access.ALLOW
-
-
 def _is_closed(site: Mapping[str, object], properties: Mapping[str, object]) -> bool:
     """Say whether public access is off as a whole: then no restriction matters."""
     shown = (mapping_at(site, "properties"), properties)
     return any((text_at(part, "publicNetworkAccess") or "").lower() == "disabled" for part in shown)
 
 
-def _hosts(properties: Mapping[str, object]) -> frozenset[str]:
+def _hosts(site: Mapping[str, object]) -> set[str]:
+    properties = mapping_at(site, "properties")
     names: list[object] = [properties.get("defaultHostName")]
     for member in ("hostNames", "enabledHostNames"):
         listed = properties.get(member)
         names += listed if isinstance(listed, list) else []
-    return frozenset(name.lower() for name in names if isinstance(name, str) and name)
+    return {name.lower() for name in names if isinstance(name, str) and name}
+
+
+def _is_scm(host: str) -> bool:
+    return host.endswith(_SCM)
 
 
 def _priority(rule: Mapping[str, object]) -> int:

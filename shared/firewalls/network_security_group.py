@@ -8,21 +8,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
-from shared.domain.network.address_ranges import AddressRanges
-from shared.domain.network.firewall import Access, Firewall, FirewallRule
+from shared.domain.network.firewall import (
+    Access,
+    Firewall,
+    FirewallRule,
+    tagged_hosts,
+    unread_rules,
+)
+from shared.domain.network.matching import HTTPS, any_of, covers, holds_port, leads_anywhere
 from shared.ports import ResourceReader
 
 RESOURCE_TYPE = "Microsoft.Network/networkSecurityGroups"
 API_VERSION = "2023-09-01"
-HOSTS_TAG = "cmkflow-hosts"
-_HTTPS = 443
-_ANY_DESTINATION = frozenset({"*", "any", "0.0.0.0/0", "virtualnetwork"})
 
 
 class NetworkSecurityGroups:
     """Implements `FirewallKind`."""
 
     kind = "network_security_group"
+    resource_type = RESOURCE_TYPE
 
     def __init__(self, resources: ResourceReader) -> None:
         """`resources` reads the watched subscriptions."""
@@ -46,6 +50,9 @@ def read_group(resource: Mapping[str, object]) -> list[Firewall]:
     inbound = [rule for rule in listed if _is_about_inbound_https(rule)]
     inbound.sort(key=lambda rule: _number(mapping_at(rule, "properties").get("priority")))
     whole = _firewall(resource)
+    written = properties.get("securityRules")
+    if not isinstance(written, list | None):
+        return [replace(whole, rules=unread_rules("securityRules", written))]
     if whole.hosts:
         rules = [_rule(rule, is_whole=_leads_everywhere(rule)) for rule in inbound]
         return [replace(whole, rules=tuple(rules))]
@@ -70,7 +77,7 @@ def _firewall(resource: Mapping[str, object]) -> Firewall:
         kind=NetworkSecurityGroups.kind,
         id=text_at(resource, "id") or name,
         name=name,
-        hosts=_hosts(as_mapping(resource.get("tags"))),
+        hosts=tagged_hosts(as_mapping(resource.get("tags"))),
         rules=(),
         # Azure's own last rule denies; a template does not write it down.
         default=Access.DENY,
@@ -91,22 +98,7 @@ def _reaches(rule: Mapping[str, object], destination: str | None) -> bool | None
         return True
     if destination is None:
         return False
-    answers = [_covers(one, destination) for one in _destinations(rule)]
-    if True in answers:
-        return True
-    return None if None in answers else False
-
-
-def _covers(prefix: str, destination: str) -> bool | None:
-    if prefix == destination:
-        return True
-    try:
-        outer, inner = AddressRanges.of([prefix]), AddressRanges.of([destination])
-    except ValueError:
-        return None  # a security group's members, or what a template leaves open
-    if not inner - outer:
-        return True
-    return None if inner & outer else False
+    return any_of(covers([one], [destination]) for one in _destinations(rule))
 
 
 def _rule(rule: Mapping[str, object], *, is_whole: bool) -> FirewallRule:
@@ -135,7 +127,9 @@ def _destinations(rule: Mapping[str, object]) -> list[str]:
 
 
 def _leads_everywhere(rule: Mapping[str, object]) -> bool:
-    return any(one.lower() in _ANY_DESTINATION for one in _destinations(rule))
+    listed = _destinations(rule)
+    # The network itself is all that stands behind a group.
+    return leads_anywhere(listed) or "virtualnetwork" in map(str.lower, listed)
 
 
 def _is_about_inbound_https(rule: Mapping[str, object]) -> bool:
@@ -149,29 +143,8 @@ def _is_about_inbound_https(rule: Mapping[str, object]) -> bool:
 
 def _matches_https(properties: Mapping[str, object]) -> bool | None:
     """Say whether a rule is about port 443; None: a port is not written out."""
-    answers = [
-        _holds_https(port)
-        for port in _both(properties, "destinationPortRange", "destinationPortRanges")
-    ]
-    if True in answers:
-        return True
-    return None if None in answers else False
-
-
-def _holds_https(ports: str) -> bool | None:
-    first, _, last = ports.partition("-")
-    if ports == "*":
-        return True
-    if not first.strip().isdigit() or (last and not last.strip().isdigit()):
-        return None
-    return int(first) <= _HTTPS <= int(last or first)
-
-
-def _hosts(tags: Mapping[str, object]) -> frozenset[str]:
-    """Return what the hosts tag lists; tag names have no case in Azure."""
-    listed = next((tags[name] for name in tags if name.lower() == HOSTS_TAG), "")
-    hosts = (host.strip().lower() for host in str(listed).replace(";", ",").split(","))
-    return frozenset(host for host in hosts if host)
+    ports = _both(properties, "destinationPortRange", "destinationPortRanges")
+    return holds_port(ports, HTTPS)
 
 
 def _both(properties: Mapping[str, object], single: str, several: str) -> list[str]:

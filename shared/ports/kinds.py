@@ -52,6 +52,8 @@ class FirewallKind(Protocol):
     """One kind of firewall; one file of `shared/firewalls/`."""
 
     kind: str
+    #: The Azure resource that such a firewall is, or is part of.
+    resource_type: str
 
     async def read(self) -> list[Firewall]:
         """Return every firewall of this kind in the watched subscriptions."""

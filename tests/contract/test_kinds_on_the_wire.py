@@ -15,7 +15,7 @@ from tests.contract.adapter_world import SITE_ID, VAULT_URL, Adapters, adapters
 from tests.contract.tenant_world import HTTP_FLOW, PARENT_FLOW
 from tests.kinds.case import HOST
 from tests.kinds.cases import CALLER_KINDS, FIREWALL_KINDS, MOVED_KINDS, caller_case, firewall_case
-from tests.twins.services import kinds_on, twin_settings
+from tests.twins.services import kinds_on
 
 COPY_ID = "c" * 32
 COPY_FLOW = "c0000000-0000-4000-8000-00000000000c"
@@ -85,7 +85,7 @@ async def test_a_firewall_and_the_ranges_are_read_on_the_wire(app: Adapters, kin
 
     async def read(*tags: str) -> list[Firewall]:
         seed_azure(app.world.tenant, case.seed(tags))
-        found = await firewall_kinds(app, twin_settings())[kind].read()
+        found = await firewall_kinds(app.resources)[kind].read()
         return [firewall for firewall in found if firewall.name == case.name]
 
     before = await read("LogicApps")

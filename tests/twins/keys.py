@@ -50,6 +50,7 @@ class FirewallsTwin:
     """The firewalls of a world, whatever their kind."""
 
     kind = "any"
+    resource_type = "any"
 
     def __init__(self, world: World) -> None:
         self._world = world

@@ -10,7 +10,9 @@ from typing import Any, get_type_hints
 import pytest
 
 import shared
-from shared.kinds import build_kinds, kinds_in
+from shared.callers import caller_kinds
+from shared.firewalls import firewall_kinds
+from shared.kinds import kinds_in
 from shared.ports import PlatformPorts
 from shared.settings import Settings
 from tests.twins.ports import twins_of
@@ -21,14 +23,15 @@ PACKAGES = ("shared.callers", "shared.firewalls")
 KINDS = [(package, kind) for package in PACKAGES for kind in kinds_in(package)]
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_every_kind_of_a_package_is_built_by_its_name(package: str) -> None:
+def test_every_kind_of_a_package_is_built_by_its_name() -> None:
     """On the twins' ports and the default settings."""
-    built = build_kinds(package, twins_of(World()).ports, twin_settings())
+    ports = twins_of(World()).ports
 
-    assert built
-    assert all(one.kind == name for name, one in built.items())
-    assert len(built) == len([*kinds_in(package)])
+    callers, firewalls = caller_kinds(ports, twin_settings()), firewall_kinds(ports.resources)
+
+    assert [one.kind for one in callers.values()] == [*callers] != []
+    assert [one.kind for one in firewalls.values()] == [*firewalls] != []
+    assert [*callers, *firewalls] == [kind.kind for _, kind in KINDS]
 
 
 @pytest.mark.parametrize(("package", "kind"), KINDS)

@@ -7,7 +7,7 @@ let in, kept out, and cannot be told.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.domain.network.address_ranges import EVERYWHERE, NOWHERE, AddressRanges, union
+from shared.domain.network.address_ranges import EVERYWHERE, IPV4, NOWHERE, AddressRanges, union
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
 
 #: Sources that are the whole public Internet. An Azure rule for `0.0.0.0/0` is one (contract §9.3).
@@ -59,8 +59,27 @@ def admit(
     """Walk the rules for the addresses of some tags; `asked` holds them by tag name.
 
     A rule that names an asked tag, its global tag, or Azure as a whole matches all of the tag, even
-    where the lists of addresses disagree.
+    where the lists of addresses disagree. What a firewall lets in has to pass those beyond it.
     """
+    if firewall.is_ipv4_only:
+        asked = {tag: ranges & IPV4 for tag, ranges in asked.items()}
+    own = _walk(firewall, asked, tags)
+    if firewall.beyond is None:
+        return own
+    beyond = admit(firewall.beyond, asked, tags)
+    denied = own.denied | beyond.denied
+    return Admission(
+        allowed=own.allowed & beyond.allowed,
+        denied=denied,
+        doubtful=(own.doubtful | beyond.doubtful) - denied,
+        denied_by=own.denied_by + beyond.denied_by,
+        doubted_for=own.doubted_for + beyond.doubted_for,
+    )
+
+
+def _walk(
+    firewall: Firewall, asked: Mapping[str, AddressRanges], tags: ServiceTagRanges
+) -> Admission:
     undecided = union(asked.values())
     allowed = denied = doubtful = maybe_allowed = maybe_denied = NOWHERE
     denied_by: list[str] = []

@@ -78,7 +78,7 @@ def gaps(
     A host that is None or empty is an expression: it may be any. `prefixes` are those of every
     service tag. What cannot be told is a gap that is not certain.
     """
-    if not any(_may_be_behind_a_firewall(host) for host in hosts):
+    if not any(_may_be_refused(host, firewalls) for host in hosts):
         return []
     try:
         regions = regions_of(geography)
@@ -147,6 +147,13 @@ def admits_flows(firewall: Firewall, regions: Sequence[str], tags: ServiceTagRan
     return bool(admit(firewall, known, tags).allowed)
 
 
+def _may_be_refused(host: str | None, firewalls: Iterable[Firewall]) -> bool:
+    """Say whether a host may refuse a flow; one of Microsoft's own does if a firewall claims it."""
+    if _may_be_behind_a_firewall(host):
+        return True
+    return bool(host) and any(_stands_before(firewall, str(host)) for firewall in firewalls)
+
+
 def _may_be_behind_a_firewall(host: str | None) -> bool:
     if not host:
         return True
@@ -186,7 +193,8 @@ def _text(firewall: Firewall, tags: Sequence[str], admission: Admission) -> str:
     listed = ", ".join(tags)
     if admission.denied:
         by = ", ".join(admission.denied_by)
-        return f"{firewall.name} refuses addresses of {listed} (by {by})."
+        guarded = f" It guards {', '.join(firewall.guards)}." if firewall.guards else ""
+        return f"{firewall.name} refuses addresses of {listed} (by {by}).{guarded}"
     rules = ", ".join(admission.doubted_for)
     return (
         f"Whether {firewall.name} lets in {listed} cannot be told: {rules} has a source that cannot"
@@ -201,11 +209,17 @@ def _instruction(
     more = f" and {len(prefixes) - _SHOWN} more" if len(prefixes) > _SHOWN else ""
     rules = [name for name in admission.denied_by if any(name == r.name for r in firewall.rules)]
     before = f", before {', '.join(rules)}" if rules else ""
-    only_v6 = " Only IPv6 is missing: it matters where the target has an IPv6 address."
-    return (
+    only_v6 = "Only IPv6 is missing: it matters where the target has an IPv6 address."
+    allow = (
         f"Allow inbound HTTPS from the service tags {', '.join(tags)} on {firewall.name}{before}"
-        f" (missing: {shown}{more})." + (only_v6 if all(":" in p for p in prefixes) else "")
+        f" (missing: {shown}{more})."
     )
+    sentences = (
+        allow,
+        firewall.opened_by,
+        only_v6 if all(":" in prefix for prefix in prefixes) else "",
+    )
+    return " ".join(filter(None, sentences))
 
 
 def _unknown_geography(geography: str, text: str) -> NetworkGap:

@@ -1,7 +1,11 @@
 """A firewall as the network check reads it: ordered rules about inbound sources."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+
+#: Tag of a resource that lists the hosts behind it (docs/network.md).
+HOSTS_TAG = "cmkflow-hosts"
 
 
 class Access(StrEnum):
@@ -30,7 +34,7 @@ class Firewall:
 
     #: Which file of `shared/firewalls/` read it: `network_security_group`, `app_service`.
     kind: str
-    #: Azure resource id.
+    #: Azure resource id, and behind `#` which part of the resource.
     id: str
     name: str
     #: Lower-case host names it stands before; empty: not known.
@@ -39,3 +43,26 @@ class Firewall:
     rules: tuple[FirewallRule, ...]
     #: What happens to a source that no rule matches.
     default: Access
+    #: What has to let a source in too: rules that come after these, on the same way.
+    beyond: "Firewall | None" = None
+    #: True: what it stands before has no IPv6 address, so that nothing of IPv6 can be missing.
+    is_ipv4_only: bool = False
+    #: How addresses are let in where no rule can name a service tag; empty: by the tag.
+    opened_by: str = ""
+    #: Subnets that send their packets through it.
+    guards: tuple[str, ...] = ()
+
+
+def unread_rules(name: str, text: object) -> tuple[FirewallRule, FirewallRule]:
+    """Return rules for a list of rules that is not written out: it may let in or refuse anybody."""
+    allow, deny = (
+        FirewallRule(name=name, access=access, sources=(str(text),)) for access in Access
+    )
+    return allow, deny
+
+
+def tagged_hosts(tags: Mapping[str, object]) -> frozenset[str]:
+    """Return the hosts that the tags of a resource list; tag names have no case in Azure."""
+    listed = next((tags[name] for name in tags if name.lower() == HOSTS_TAG), "")
+    hosts = (host.strip().lower() for host in str(listed).replace(";", ",").split(","))
+    return frozenset(host for host in hosts if host)

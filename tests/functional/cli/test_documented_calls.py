@@ -4,6 +4,7 @@ What stands for something, such as ENVIRONMENT, is filled in. A command has to s
 of a remediation: `plan approve` while the plan waits, `originals delete` when all is done.
 """
 
+import json
 import shlex
 from argparse import ArgumentParser
 from collections.abc import Awaitable, Callable
@@ -106,6 +107,14 @@ async def test_a_documented_command_succeeds(
     """As it is written; where it asks, the answer is yes."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "flow.json").write_text(define.client_data("orders", define.http_trigger(), {}))
+    (tmp_path / "exported").mkdir()
+    tags = {
+        "name": "PowerPlatformPlex.WestEurope",
+        "properties": {"addressPrefixes": ["10.0.0.0/8"]},
+    }
+    for edition in (10, 17):
+        published = tmp_path / f"ServiceTags_Public_202511{edition}.json"
+        published.write_text(json.dumps({"changeNumber": edition, "values": [tags]}))
 
     async def attempt(story: Story) -> str:
         async with served_app() as cli:

@@ -1,0 +1,86 @@
+"""`cmkflow network check`: judge firewalls of exported files, without the app and without Azure."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Group
+from rich.text import Text
+
+from cmkflow.answer_tables import table
+from cmkflow.exported_resources import read_exported
+from cmkflow.network_check import Row, check_network
+from cmkflow.service_tag_file import read_list
+from cmkflow.terminal import Terminal, echo
+from shared.domain.network.coverage import PROTECTED_TAG
+
+_SHOWN = 3
+
+
+def check(
+    service_tags: Annotated[
+        Path, typer.Option(metavar="FILE", help="Microsoft's list of service tags.")
+    ],
+    rules: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="FILE",
+            help="Exported firewalls: a template, resources, recorded answers; or a folder.",
+        ),
+    ],
+    region: Annotated[
+        list[str] | None,
+        typer.Option(help="Azure region (WestEurope); left out: the tag as a whole."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a line, of every resource.")
+    ] = False,
+) -> None:
+    """Show which exported firewalls let the new addresses of flows in, and what is missing.
+
+    Exits with 1 when a region is not in the list of service tags.
+    """
+    tags = read_list(service_tags)
+    regions = [_spelled(one, tags.regions(PROTECTED_TAG)) for one in region or ()]
+    prefixes = {tag.name: tag.prefixes for tag in tags}
+    rows = asyncio.run(check_network(read_exported(rules), prefixes, regions))
+    if as_json:
+        for row in rows:
+            echo(json.dumps(row))
+        return
+    judged = [row for row in rows if row["verdict"]]
+    unread = [row for row in rows if row["kind"] == "file"]
+    titles = ("Firewall", "Kind", "Region", "Verdict", "Missing", "Why")
+    Terminal().print(Group(table(titles, map(_cells, judged + unread)), Text(_summary(rows))))
+
+
+def _spelled(region: str, known: Sequence[str]) -> str:
+    """Return a region as the list spells it; one that is not there ends the command."""
+    for one in known:
+        if one.lower() == region.lower():
+            return one
+    echo(f"{PROTECTED_TAG} has no region {region}. It has {', '.join(known)}.", err=True)
+    raise typer.Exit(1)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    missing = row["missing"]
+    more = f"\nand {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+    return (
+        row["resource"],
+        row["kind"],
+        row["region"] or "",
+        row["verdict"] or "",
+        "\n".join(missing[:_SHOWN]) + more,
+        row["reason"] or "",
+    )
+
+
+def _summary(rows: Sequence[Row]) -> str:
+    count = Counter(row["verdict"] for row in rows)
+    verdicts = ", ".join(f"{number} {verdict}" for verdict, number in count.items() if verdict)
+    return f"{verdicts or 'No firewall'}; {count[None]} other resources and files."

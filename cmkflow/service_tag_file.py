@@ -1,0 +1,21 @@
+"""Microsoft's list of service tags in a file that somebody names on the command line."""
+
+import json
+from pathlib import Path
+
+import typer
+
+from cmkflow.terminal import echo
+from shared.domain.network.service_tags import ServiceTagList, read_service_tags
+
+
+def read_list(path: Path) -> ServiceTagList:
+    """Return the list of service tags in a file; a file without one ends the command."""
+    try:
+        return read_service_tags(json.loads(path.read_bytes()))
+    except OSError as err:
+        problem = err.strerror or str(err)
+    except (ValueError, RecursionError) as err:
+        problem = str(err)
+    echo(f"{path}: {problem}", err=True)
+    raise typer.Exit(1)

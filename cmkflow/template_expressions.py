@@ -1,0 +1,200 @@
+"""Expressions of Resource Manager templates, as far as the template itself says what they mean.
+
+A variable is what the template writes. A parameter is what somebody gives when the template is
+deployed: its default names resources (exported templates have their names there), but proves no
+address. What cannot be told stays the expression it is.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+
+from shared.domain.definitions.json_values import as_mapping
+
+_TOKEN = re.compile(r"\s*(?:'((?:[^']|'')*)'|(-?\d+)|([A-Za-z_]\w*)|([().,\[\]]))")
+#: A variable that names itself, over others, would be followed for ever.
+_MOST_NESTED = 20
+
+
+class Unresolved(Exception):
+    """The template alone does not say what an expression means."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """What expressions of one template may name."""
+
+    #: Default value of each parameter that has one.
+    defaults: Mapping[str, object]
+    variables: Mapping[str, object]
+    #: What ids of resources of this template begin with.
+    scope: str
+
+    def resolved(self, value: object, name: str = "") -> object:
+        """Return a value with each expression that can be told replaced; `name`: of its member."""
+        if isinstance(value, dict):
+            return {key: self.resolved(one, key) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self.resolved(one, name) for one in value]
+        if not isinstance(value, str) or not is_expression(value):
+            return value
+        try:
+            return self.evaluate(value, takes_defaults=_is_identity(name, value))
+        except Unresolved:
+            return value
+
+    def evaluate(self, text: str, *, takes_defaults: bool, nested: int = 0) -> object:
+        """Return what an expression means; raises `Unresolved`."""
+        reader = _Reader(self, text[1:-1], takes_defaults, nested)
+        value = reader.expression()
+        if reader.tokens:
+            raise Unresolved
+        return value
+
+    def id_of(self, resource_type: str, name: str) -> str:
+        """Return the id of a resource: its type and name have a part each, but for the provider."""
+        provider, *types = resource_type.split("/")
+        pairs = zip(types, name.split("/") + [""] * len(types), strict=False)
+        return f"{self.scope}/providers/{provider}/" + "/".join(f"{t}/{n}" for t, n in pairs)
+
+
+def is_expression(text: str) -> bool:
+    """Say whether a text of a template is to be evaluated; `[[` begins a text."""
+    return text.startswith("[") and text.endswith("]") and not text.startswith("[[")
+
+
+def _is_identity(name: str, text: str) -> bool:
+    """Say whether a member tells which resource is meant, not what it does."""
+    lowered = name.lower()
+    return (
+        lowered in {"id", "name"}
+        or lowered.endswith("ipgroups")
+        or text[1:].lower().startswith("resourceid(")
+    )
+
+
+class _Reader:
+    """Reads one expression from its tokens, which it uses up."""
+
+    def __init__(self, template: Template, text: str, takes_defaults: bool, nested: int) -> None:
+        self._template = template
+        self._takes_defaults = takes_defaults
+        self._nested = nested
+        self.tokens = _tokens(text)
+
+    def expression(self) -> object:
+        value = self._primary()
+        while self.tokens and self.tokens[0] in (".", "["):
+            if self._take() == ".":
+                value = _member(value, self._take())
+            else:
+                value = _member(value, self.expression())
+                self._expect("]")
+            value = self._evaluated(value)
+        return value
+
+    def _primary(self) -> object:
+        token = self._take()
+        if isinstance(token, int):
+            return token
+        if token.startswith("'"):
+            return token[1:]
+        self._expect("(")
+        arguments: list[object] = []
+        while self.tokens and self.tokens[0] != ")":
+            arguments.append(self.expression())
+            if self.tokens and self.tokens[0] == ",":
+                self._take()
+        self._expect(")")
+        return self._called(token.lower(), arguments)
+
+    def _called(self, function: str, arguments: Sequence[object]) -> object:
+        functions: Mapping[str, Callable[..., object]] = {
+            "concat": _concat,
+            "format": _format,
+            "parameters": self._parameter,
+            "resourceid": self._resource_id,
+            "variables": self._variable,
+        }
+        try:
+            return functions[function](*arguments)
+        except (KeyError, TypeError, ValueError):
+            raise Unresolved from None
+
+    def _parameter(self, name: str) -> object:
+        if not self._takes_defaults:
+            raise Unresolved
+        defaults = self._template.defaults
+        return self._evaluated(defaults[name]) if name in defaults else f"<{name}>"
+
+    def _variable(self, name: str) -> object:
+        return self._evaluated(self._template.variables[name])
+
+    def _resource_id(self, *arguments: str) -> str:
+        """Take it as of this template, unless a subscription or a group stands before the type."""
+        before = [*takewhile(lambda one: "/" not in one, arguments)]
+        resource_type, *names = arguments[len(before) :]
+        scope = "/".join(("", *before)) if before else self._template.scope
+        return replace(self._template, scope=scope).id_of(resource_type, "/".join(names))
+
+    def _evaluated(self, value: object) -> object:
+        if not isinstance(value, str) or not is_expression(value):
+            return value
+        if self._nested > _MOST_NESTED:
+            raise Unresolved
+        return self._template.evaluate(
+            value, takes_defaults=self._takes_defaults, nested=self._nested + 1
+        )
+
+    def _take(self) -> "str | int":
+        if not self.tokens:
+            raise Unresolved
+        return self.tokens.pop(0)
+
+    def _expect(self, token: str) -> None:
+        if self._take() != token:
+            raise Unresolved
+
+
+def _tokens(text: str) -> "list[str | int]":
+    """Return the tokens of an expression: texts begin with a quote, numbers are numbers."""
+    found: list[str | int] = []
+    at = 0
+    while text[at:].strip():
+        match = _TOKEN.match(text, at)
+        if match is None:
+            raise Unresolved
+        quoted, number, name, sign = match.groups()
+        if quoted is not None:
+            found.append("'" + quoted.replace("''", "'"))
+        else:
+            found.append(int(number) if number else name or sign)
+        at = match.end()
+    return found
+
+
+def _member(value: object, name: object) -> object:
+    if isinstance(value, list) and isinstance(name, int) and 0 <= name < len(value):
+        return value[name]
+    members = as_mapping(value)
+    wanted = str(name).removeprefix("'")
+    if isinstance(value, str) and value.startswith("<"):
+        return f"{value[:-1]}.{wanted}>"
+    if wanted not in members:
+        raise Unresolved
+    return members[wanted]
+
+
+def _concat(*parts: object) -> object:
+    if parts and all(isinstance(one, list) for one in parts):
+        return [item for one in parts if isinstance(one, list) for item in one]
+    if not all(isinstance(one, str | int) for one in parts):
+        raise Unresolved
+    return "".join(map(str, parts))
+
+
+def _format(pattern: str, *values: object) -> str:
+    for number, value in enumerate(values):
+        pattern = pattern.replace(f"{{{number}}}", str(value))
+    return pattern

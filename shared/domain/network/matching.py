@@ -1,0 +1,71 @@
+"""Whether a rule is about some traffic: yes, no, or None: nobody can tell.
+
+Firewalls write ports and addresses as texts: ranges, prefixes, names of groups, and in templates
+expressions that only a deployment evaluates.
+"""
+
+from collections.abc import Collection, Iterable
+from ipaddress import ip_address, summarize_address_range
+
+from shared.domain.network.address_ranges import AddressRanges
+
+HTTPS = 443
+_ANYWHERE = frozenset({"*", "any", "0.0.0.0/0"})
+
+
+def any_of(answers: Iterable[bool | None]) -> bool | None:
+    """Return yes if one answer is yes, no if all of them are no."""
+    found = [*answers]
+    if True in found:
+        return True
+    return None if None in found else False
+
+
+def all_of(answers: Iterable[bool | None]) -> bool | None:
+    """Return yes if all answers are yes, no if one of them is no."""
+    found = [*answers]
+    if False in found:
+        return False
+    return None if None in found else True
+
+
+def holds_port(ranges: Iterable[str], port: int | None) -> bool | None:
+    """Say whether ports such as `443`, `400-500` and `*` hold a port; None: not known which."""
+    return any_of(_holds(one, port) for one in ranges)
+
+
+def leads_anywhere(destinations: Iterable[str]) -> bool:
+    """Say whether these destinations are all that there are."""
+    return any(one.lower() in _ANYWHERE for one in destinations)
+
+
+def covers(outer: Collection[str], inner: Collection[str]) -> bool | None:
+    """Say whether some destinations hold all of others."""
+    if leads_anywhere(outer) or set(inner) <= set(outer):
+        return True
+    try:
+        wide, narrow = AddressRanges.of(outer), AddressRanges.of(inner)
+    except ValueError:
+        return None  # members of a group, or what a template leaves open
+    if not narrow - wide:
+        return True
+    return None if narrow & wide else False
+
+
+def as_prefixes(text: str) -> tuple[str, ...]:
+    """Return a range such as `10.0.0.4-10.0.0.9` as prefixes; anything else as it is."""
+    first, _, last = text.partition("-")
+    try:
+        ends = [ip_address(end.strip()) for end in (first, last)]
+        return tuple(str(one) for one in summarize_address_range(*ends))
+    except (ValueError, TypeError):
+        return (text,)
+
+
+def _holds(ports: str, port: int | None) -> bool | None:
+    first, _, last = ports.partition("-")
+    if ports == "*":
+        return True
+    if port is None or not first.strip().isdigit() or (last and not last.strip().isdigit()):
+        return None
+    return int(first) <= port <= int(last or first)

@@ -1,0 +1,313 @@
+"""`cmkflow network check` judges exported firewalls; every resource of every file has a row."""
+
+import json
+import os
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cmkflow.__main__ import app
+from tests.kinds.firewalls.app_service import restriction, site, web_config
+from tests.kinds.firewalls.network_security_group import security_group, security_rule
+
+KEYS = ["resource", "kind", "tag", "region", "verdict", "covered", "missing", "reason"]
+WEST = ["20.61.88.128/26", "172.199.132.0/22", "2603:1061:2004:7800::/56"]
+NORTH = ["4.207.189.192/26"]
+_DOCUMENT = Path(__file__).parents[3] / "docs" / "network.md"
+_SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
+
+
+@pytest.fixture
+def tags(tmp_path: Path) -> Path:
+    """A list of service tags as Microsoft publishes it, of two regions."""
+    entries = {"": WEST + NORTH, ".WestEurope": WEST, ".NorthEurope": NORTH}
+    return write(
+        tmp_path / "tags" / "ServiceTags.json",
+        {
+            "changeNumber": 376,
+            "cloud": "Public",
+            "values": [
+                {
+                    "name": f"PowerPlatformPlex{region}",
+                    "properties": {"addressPrefixes": listed, "networkFeatures": ["API", "NSG"]},
+                }
+                for region, listed in entries.items()
+            ],
+        },
+    )
+
+
+def write(file: Path, document: object) -> Path:
+    """Write a file of JSON."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(document), encoding="utf-8")
+    return file
+
+
+def check(tags: Path, *rules: Path, regions: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    """Return the rows of the command."""
+    named = [option for one in rules for option in ("--rules", str(one))]
+    asked = [option for one in regions for option in ("--region", one)]
+    result = CliRunner().invoke(
+        app, ["network", "check", "--json", "--service-tags", str(tags), *named, *asked]
+    )
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def template(*resources: object, **more: object) -> dict[str, object]:
+    """Return a template that deploys these resources."""
+    return {"$schema": _SCHEMA, "contentVersion": "1.0.0.0", "resources": [*resources], **more}
+
+
+def test_a_row_says_what_is_let_in_and_what_is_missing(tmp_path: Path, tags: Path) -> None:
+    """One line for each firewall and region, versions of IP apart, prefixes in full."""
+    rule = security_rule("flows", 100, sourceAddressPrefixes=[*WEST[:2], "4.207.189.192/27"])
+    rule["properties"].pop("sourceAddressPrefix")
+    file = write(tmp_path / "edge.json", security_group(rule))
+
+    west, north = check(tags, file, regions=("westeurope", "NorthEurope"))
+
+    assert [*west] == KEYS
+    assert west["resource"] == security_group()["id"]
+    assert (west["kind"], west["tag"]) == ("network_security_group", "PowerPlatformPlex")
+    assert (west["region"], west["verdict"]) == ("WestEurope", "partly")
+    assert west["covered"] == {"ipv4": "covered", "ipv6": "not"}
+    assert west["missing"] == [WEST[2]]
+    assert west["reason"] == "refused_by: DenyAllInBound"
+    assert (north["region"], north["covered"]) == ("NorthEurope", {"ipv4": "partly"})
+    assert north["missing"] == ["4.207.189.224/27"]
+
+
+def test_without_a_region_the_tag_is_asked_about_as_a_whole(tmp_path: Path, tags: Path) -> None:
+    """A rule of its name covers it, a rule for one of its regions does not."""
+    whole = security_rule("flows", 100, sourceAddressPrefix="PowerPlatformPlex")
+    part = security_rule("flows", 100, sourceAddressPrefix="PowerPlatformPlex.WestEurope")
+
+    [all_of_it] = check(tags, write(tmp_path / "whole.json", security_group(whole)))
+    [west_only] = check(tags, write(tmp_path / "part.json", security_group(part)))
+
+    assert (all_of_it["region"], all_of_it["verdict"]) == (None, "covered")
+    assert (all_of_it["missing"], all_of_it["reason"]) == ([], None)
+    assert (west_only["verdict"], west_only["missing"]) == ("partly", NORTH)
+
+
+def test_an_unknown_region_is_refused_with_those_that_there_are(tmp_path: Path, tags: Path) -> None:
+    """A misspelled region would be "cannot be told" everywhere."""
+    file = write(tmp_path / "edge.json", security_group())
+
+    result = CliRunner().invoke(
+        app,
+        ["network", "check", f"--service-tags={tags}", f"--rules={file}", "--region=WestEurop"],
+    )
+
+    assert result.exit_code == 1
+    assert "WestEurope, NorthEurope" in result.stderr
+
+
+def test_a_template_is_read_as_it_deploys(tmp_path: Path, tags: Path) -> None:
+    """Variables are what they say; children stand in their parent, or beside it."""
+    document = template(
+        {
+            "type": "Microsoft.Network/networkSecurityGroups",
+            "name": "[concat(variables('prefix'), '-nsg')]",
+            "properties": {"securityRules": []},
+            "resources": [
+                {
+                    "type": "securityRules",
+                    "name": "flows",
+                    "properties": security_rule(
+                        "", 100, sourceAddressPrefix="[variables('sources')[0].tag]"
+                    )["properties"],
+                }
+            ],
+        },
+        variables={"prefix": "edge", "sources": [{"tag": "PowerPlatformPlex"}]},
+    )
+
+    group, rule = check(tags, write(tmp_path / "t.json", document))
+
+    assert group["resource"].endswith(
+        "t.json!/providers/Microsoft.Network/networkSecurityGroups/edge-nsg"
+    )
+    assert group["verdict"] == "covered"
+    assert (rule["verdict"], rule["reason"]) == (None, "part_of_a_firewall")
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["[parameters('allowed')]", "[reference('ip').ipAddress]", "[variables('loop')]", "[oops("],
+)
+def test_what_only_a_deployment_decides_cannot_be_told(
+    tmp_path: Path, tags: Path, source: str
+) -> None:
+    """A parameter's default proves no address: whoever deploys may give another."""
+    document = template(
+        {
+            "type": "Microsoft.Network/networkSecurityGroups",
+            "name": "[parameters('name')]",
+            "properties": {
+                "securityRules": [security_rule("flows", 100, sourceAddressPrefix=source)]
+            },
+        },
+        parameters={"name": {"defaultValue": "edge"}, "allowed": {"defaultValue": "Internet"}},
+        variables={"loop": "[variables('loop')]"},
+    )
+
+    [row] = check(tags, write(tmp_path / "t.json", document))
+
+    assert row["resource"].endswith("/edge")
+    assert (row["verdict"], row["reason"]) == ("cannot_be_told", "depends_on: flows")
+    assert row["missing"]
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"securityRules": "[parameters('rules')]"},
+        {"copy": [{"name": "securityRules", "count": 2, "input": {}}]},
+    ],
+)
+def test_rules_that_are_not_written_out_cannot_be_told(
+    tmp_path: Path, tags: Path, properties: dict[str, object]
+) -> None:
+    """A list that a parameter or a loop makes is not an empty one."""
+    group = {"type": "Microsoft.Network/networkSecurityGroups", "name": "e"}
+
+    [row] = check(tags, write(tmp_path / "t.json", template({**group, "properties": properties})))
+
+    assert (row["verdict"], row["reason"]) == ("cannot_be_told", "depends_on: securityRules")
+
+
+def test_a_nested_deployment_is_read_too(tmp_path: Path, tags: Path) -> None:
+    """Its resources are resources of the file."""
+    inner = template({"type": "Microsoft.Network/networkSecurityGroups", "name": "inner"})
+    outer = template(
+        {
+            "type": "Microsoft.Resources/deployments",
+            "name": "nested",
+            "properties": {"template": inner},
+        }
+    )
+
+    rows = check(tags, write(tmp_path / "t.json", outer))
+
+    assert [(row["kind"], row["verdict"]) for row in rows] == [
+        ("network_security_group", "not"),
+        ("Microsoft.Resources/deployments", None),
+    ]
+
+
+def test_an_answer_of_azures_that_shows_no_restrictions_proves_nothing(
+    tmp_path: Path, tags: Path
+) -> None:
+    """A list of sites leaves them out; a template without them deploys an open site."""
+    listed = site(state="Running")
+    config = {
+        "id": f"{listed['id']}/config/web",
+        "type": "Microsoft.Web/sites/config",
+        **web_config(restriction("PowerPlatformPlex", 100, tag="ServiceTag")),
+    }
+    alone = check(tags, write(tmp_path / "alone.json", {"value": [listed]}))
+    both = check(tags, write(tmp_path / "both.json", [listed, config]))
+    deployed = check(
+        tags,
+        write(tmp_path / "t.json", template({"type": "Microsoft.Web/sites", "name": "open"})),
+    )
+
+    [row] = alone
+    assert (row["verdict"], row["reason"]) == (
+        "cannot_be_told",
+        "incomplete: what decides is not in the files",
+    )
+    assert [(row["resource"].rpartition("#")[2], row["verdict"]) for row in both[:2]] == [
+        (listed["id"], "covered"),
+        ("scm", "covered"),
+    ]
+    assert [row["verdict"] for row in deployed] == ["covered", "covered"]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"{", "not_json: not JSON: line 1, column 2"),
+        (b"\xff\xfe\x00", "not_json: the text is not utf-16-le"),
+        (b"[]", "no_resource: no object"),
+        (b'{"ip_groups": []}', "no_resource: an object of ip_groups"),
+        (b'{"interactions": [{"response": {"body": {"string": "<html>"}}}]}', "no_resource"),
+    ],
+)
+def test_a_file_without_a_resource_has_a_row_with_a_reason(
+    tmp_path: Path, tags: Path, content: bytes, reason: str
+) -> None:
+    """One bad file hides neither itself nor the others."""
+    file = tmp_path / "bad.json"
+    file.write_bytes(content)
+
+    group, row = check(tags, file, write(tmp_path / "edge.json", security_group()))
+
+    assert group["verdict"] == "not"
+    assert (row["resource"], row["kind"], row["verdict"]) == (str(file), "file", None)
+    assert row["reason"].startswith(reason)
+
+
+def test_what_no_kind_reads_is_not_called_open(tmp_path: Path, tags: Path) -> None:
+    """A filter that is not read cannot be told; a machine filters nobody."""
+    document = template(
+        {"type": "Microsoft.Network/frontDoors", "name": "door"},
+        {"type": "Microsoft.Compute/virtualMachines", "name": "machine"},
+    )
+
+    door, machine = check(tags, write(tmp_path / "t.json", document))
+
+    assert (door["verdict"], door["reason"]) == ("cannot_be_told", "not_read: check it by hand")
+    assert (machine["verdict"], machine["reason"]) == (None, "not_a_firewall")
+
+
+def test_people_get_a_table_of_the_firewalls(tmp_path: Path, tags: Path) -> None:
+    """Resources that filter nobody are only counted."""
+    machine = template({"type": "Microsoft.Compute/virtualMachines", "name": "machine"})
+    files = [
+        write(tmp_path / "edge.json", security_group()),
+        write(tmp_path / "t.json", machine),
+    ]
+    named = [option for one in files for option in ("--rules", str(one))]
+
+    result = CliRunner().invoke(app, ["network", "check", "--service-tags", str(tags), *named])
+
+    assert result.exit_code == 0
+    assert "refused_by" in result.stdout
+    assert "virtualMachines" not in result.stdout
+    assert "1 not; 1 other resources and files." in result.stdout
+
+
+@pytest.mark.corpus
+@pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
+def test_every_real_file_is_judged_as_the_document_counts() -> None:
+    """Templates, cassettes, fragments and the one that is no JSON: the table of docs/network.md."""
+    corpus = Path(os.environ["FLOW_CORPUS"])
+    [tags] = (corpus / "servicetags").glob("ServiceTags_Public_*.json")
+
+    rows = check(tags, corpus / "firewall")
+
+    counted = Counter(
+        (row["kind"].lower(), row["verdict"] or "–", (row["reason"] or "").partition(":")[0])
+        for row in rows
+        if row["verdict"] or row["kind"] == "file"
+    )
+    others = {row["reason"] for row in rows if not row["verdict"] and row["kind"] != "file"}
+    assert _written_counts() == counted
+    assert others == {"not_a_firewall", "part_of_a_firewall"}
+
+
+def _written_counts() -> dict[tuple[str, ...], int]:
+    rows = re.findall(
+        r"^\| `([\w./]+)` \| (\w+|–) \| (\w*) ?\| (\d+) \|$",
+        _DOCUMENT.read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    return {tuple(row[:3]): int(row[3]) for row in rows}
