@@ -20,7 +20,7 @@ from local_cloud.tenant.flows.runtime import Start, start_run
 from local_cloud.tenant.flows.self_starting import emit
 from local_cloud.tenant.flows.trigger_urls import callback
 from local_cloud.tenant.power_platform.links import start_link, start_unlink
-from local_cloud.tenant.seed.tenant import assume, seed
+from local_cloud.tenant.seed.tenant import seed
 
 _ENVIRONMENT = "/environments/{environment}"
 _FLOW = _ENVIRONMENT + "/flows/{flow}"
@@ -78,7 +78,7 @@ async def add_seed(request: Request) -> Response:
 
 async def change_assumptions(request: Request) -> Response:
     """Body: assumption → value."""
-    assume(_tenant(request), await request.json())
+    _tenant(request).part(PowerPlatform).assumptions.change(await request.json())
     return Response(status_code=204)
 
 

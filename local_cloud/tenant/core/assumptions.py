@@ -4,7 +4,9 @@ Each is what to check first on a real tenant. `Assumptions` can be changed per t
 `assumptions` section or by the control API (`PUT /assumptions`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 #: Operations that are refused to an application without a user, until somebody proves otherwise
 #: (contract §1.2: "unproven"). Route names of routing.py.
@@ -113,3 +115,11 @@ class Assumptions:
     edited_flows_migrate: bool = True
     #: Keep every flow on Microsoft's key when a policy is applied.
     hold_all_flows: bool = False
+
+    def change(self, changes: Mapping[str, Any]) -> None:
+        """Assume otherwise, by name; ValueError for an assumption that does not exist."""
+        for name, value in changes.items():
+            if name not in Assumptions.__slots__:
+                raise ValueError(f"there is no assumption '{name}'")
+            kind = type(getattr(self, name))
+            setattr(self, name, kind(value) if kind in (set, tuple) else value)

@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import quote
 
 from local_cloud.tenant.azure.linked_policies import find_policy
-from local_cloud.tenant.core.assumptions import Assumptions
 from local_cloud.tenant.core.calls import Budget
 from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.core.profiles import PROFILES, Profile
@@ -33,8 +32,9 @@ _PLACEHOLDER = re.compile(r"\{\{trigger_url:([^}|]+)(?:\|(json|percent))?\}\}")
 def seed(tenant: Tenant, description: Description) -> None:
     """Add what a description names; KeyError, TypeError or ValueError for what it cannot mean."""
     _seed_directory(tenant.part(Directory), description.get("directory") or {})
-    profile = PROFILES[Profile(description.get("profile", Profile.DOCUMENTED))]
-    assume(tenant, {**profile, **(description.get("assumptions") or {})})
+    assumptions = tenant.part(PowerPlatform).assumptions
+    assumptions.change(PROFILES[Profile(description.get("profile", Profile.DOCUMENTED))])
+    assumptions.change(description.get("assumptions") or {})
     for name, budget in (description.get("budgets") or {}).items():
         tenant.calls.budgets[name] = Budget(**budget)
     for fault in description.get("faults") or []:
@@ -49,16 +49,6 @@ def seed(tenant: Tenant, description: Description) -> None:
     for environment, each in added:
         if each.get("policy"):
             _link(tenant, environment, each["policy"])
-
-
-def assume(tenant: Tenant, changes: Description) -> None:
-    """Change assumptions by name; ValueError for one that does not exist."""
-    assumptions = tenant.part(PowerPlatform).assumptions
-    for name, value in changes.items():
-        if name not in Assumptions.__slots__:
-            raise ValueError(f"there is no assumption '{name}'")
-        kind = type(getattr(assumptions, name))
-        setattr(assumptions, name, kind(value) if kind in (set, tuple) else value)
 
 
 def _seed_directory(directory: Directory, description: Description) -> None:
