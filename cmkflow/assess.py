@@ -133,7 +133,7 @@ def _shown(assessment: Any) -> RenderableType:
 
 def _flow_row(flow: Any) -> tuple[str, ...]:
     """Return the short of it; `--json` and `--html` have the rest."""
-    callers = [one["label"] + (" (by hand)" if one["manual"] else "") for one in flow["callers"]]
+    callers = [_caller(one) for one in flow["callers"]]
     more = ["perhaps more"] if flow["callers_gap"] else []
     doubt = "may stay: " if flow["stays_on_mmk"] is None else ""
     return (
@@ -143,6 +143,12 @@ def _flow_row(flow: Any) -> tuple[str, ...]:
         ", ".join(flow["holds_back"]),
         "\n".join([*callers, *more]),
     )
+
+
+def _caller(caller: Any) -> str:
+    notes = {"by hand": caller["manual"], "broken today": caller["is_broken"]}
+    told = ", ".join(note for note, holds in notes.items() if holds)
+    return f"{caller['label']} ({told})" if told else str(caller["label"])
 
 
 def _first_steps(flows: Sequence[Any]) -> list[Text]:

@@ -30,6 +30,7 @@ class CallerAnswer(Answer):
     kind: str
     label: str
     manual: str
+    is_broken: bool
 
 
 class FlowAnswer(Answer):

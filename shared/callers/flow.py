@@ -80,6 +80,7 @@ def _callers(environment: Environment, workflow: Workflow) -> Iterator[Caller]:
             yield replace(
                 flow_caller(environment.id, workflow.workflow_id, workflow.name),
                 trigger_url_ids=_ids(part, MentionKind.TRIGGER_URL),
+                retired_url_ids=frozenset(mention.id for mention in part if mention.is_retired),
                 child_flow_ids=_ids(part, MentionKind.CHILD_FLOW),
                 manual=reason,
             )

@@ -25,10 +25,16 @@ def callers_in(text: str, place: Caller) -> Iterator[Caller]:
     """
     matches = find_trigger_urls(text)
     filled_in = {match.url.workflow_id for match in matches if not match.is_replaceable}
+    retired = {match.url.workflow_id for match in matches if match.url.is_retired}
     ours = {match.url.workflow_id for match in matches} - filled_in
     for ids, reason in ((ours, place.manual), (filled_in, place.manual or FILLED_IN)):
         if ids:
-            yield replace(place, trigger_url_ids=frozenset(ids), manual=reason)
+            yield replace(
+                place,
+                trigger_url_ids=frozenset(ids),
+                retired_url_ids=frozenset(ids & retired),
+                manual=reason,
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,10 @@ from shared.errors import NotFound
 from shared.services import Services
 from shared.steps.ask import ask
 from shared.steps.assessing.collect_assessment_facts import Question, collect
-from shared.steps.assessing.find_assessed_callers import find_assessed_callers
+from shared.steps.assessing.find_assessed_callers import (
+    find_assessed_callers,
+    places_on_retired_host,
+)
 from shared.steps.assessing.read_co_owners import ReadShares, read_shares, with_co_owners
 from shared.steps.moving_callers.search_callers import search_callers
 
@@ -59,7 +62,8 @@ async def assess(
     names = await _names(services, environment, {flow.owner for flow in flows}, shares)
     flows = with_co_owners(flows, shares, names)
     flows = [replace(flow, owner=names.get(flow.owner, flow.owner)) for flow in flows]
-    found = assessment_of(facts, flows, rates)
+    retired = await places_on_retired_host(services, searched)
+    found = assessment_of(facts, flows, rates, on_retired_host=retired)
     return replace(
         found,
         callers_searched=searched.at,

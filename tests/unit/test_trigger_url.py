@@ -36,6 +36,23 @@ NEW = f"{NEW_HEAD}?api-version=1&{SIGNED}{NEW_SIG}"
 TO_NEW = {OLD_ID: NEW}
 
 
+@pytest.mark.parametrize(
+    ("host", "is_retired"),
+    [
+        ("prod-07.westeurope.logic.azure.com:443", True),
+        ("prod-07.usgovvirginia.logic.azure.us", False),
+        ("prod-07.chinaeast2.logic.azure.cn", False),
+        ("a.01.environment.api.powerplatform.com", False),
+    ],
+)
+def test_a_host_that_flows_have_left_is_known(host: str, is_retired: bool) -> None:
+    """Sovereign clouds kept theirs (§14.11)."""
+    url = parse_trigger_url(f"https://{host}/workflows/{'a' * 32}/triggers/manual/paths/invoke?a=1")
+
+    assert url is not None
+    assert url.is_retired is is_retired
+
+
 def test_a_url_is_taken_apart() -> None:
     """Host, workflow id, trigger, form and the hash of the signature are read."""
     url = parse_trigger_url(OLD)

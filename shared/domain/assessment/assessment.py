@@ -27,6 +27,8 @@ class AssessedCaller:
     label: str
     #: Why the app cannot change it; empty: it can.
     manual: str = ""
+    #: It holds a URL on a host that flows have left: its calls fail, key or no key.
+    is_broken: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from shared.domain.finding import Finding, ok, problem, unknown, warning
 from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.mmk_reason import MmkReason
 from shared.domain.plans.mmk_rule import Assessment, explain_all
+from shared.domain.trigger_urls.trigger_url import RETIRED_HOST
 
 #: §14.5: their list is a maker's, without an administrator's variant; no document names an API.
 _RUN_ONLY_UNKNOWN = (
@@ -114,6 +115,28 @@ def flow_findings(facts: EnvironmentFacts, flows: Collection[AssessedFlow]) -> I
                 "Open the flow in Power Automate and save it once; then assess again.",
                 flow.workflow_id,
             )
+
+
+def retired_url_findings(
+    flows: Collection[AssessedFlow], places: Collection[str]
+) -> Iterator[Finding]:
+    """Yield who calls where flows do not answer any more: those of known flows, then the others."""
+    code, since = "retired_url", f"flows left {RETIRED_HOST} on 2025-11-30"
+    broken = {one.label for flow in flows for one in flow.callers if one.is_broken}
+    others = set(places) - broken
+    if broken:
+        yield problem(
+            code,
+            f"Broken today, key or no key ({since}): {', '.join(sorted(broken))}.",
+            "Give each the flow's present URL now, or let a remediation point it at the copy.",
+        )
+    if others:
+        yield warning(
+            code,
+            f"Broken today if it is a flow that they call ({since}; an Azure Logic App's URL looks "
+            f"the same, and works): {', '.join(sorted(others))}.",
+            "Look what each calls; give it the flow's present URL.",
+        )
 
 
 def _reconciliation(facts: EnvironmentFacts, flows: Mapping[str, FlowFacts]) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from shared.domain.assessment.environment_findings import (
     solution_findings,
 )
 from shared.domain.assessment.facts import EnvironmentFacts, NoAnswer
-from shared.domain.assessment.flows import flow_findings, phase_of
+from shared.domain.assessment.flows import flow_findings, phase_of, retired_url_findings
 from shared.domain.assessment.limits import (
     analytics_findings,
     connection_findings,
@@ -24,12 +24,22 @@ from shared.domain.finding import Finding
 
 
 def assessment_of(
-    facts: EnvironmentFacts, flows: Sequence[AssessedFlow], rates: Rates
+    facts: EnvironmentFacts,
+    flows: Sequence[AssessedFlow],
+    rates: Rates,
+    *,
+    on_retired_host: Sequence[str] = (),
 ) -> EnvironmentAssessment:
-    """Return the assessment; `flows` are those that stay or may, with their callers."""
+    """Return the assessment; `flows` are those that stay or may, with their callers.
+
+    `on_retired_host`: labels of places with a URL where flows do not answer any more.
+    """
     topics: dict[Topic, Iterable[Finding]] = {
         Topic.ELIGIBILITY: eligibility_findings(facts),
-        Topic.FLOWS: flow_findings(facts, flows),
+        Topic.FLOWS: [
+            *flow_findings(facts, flows),
+            *retired_url_findings(flows, on_retired_host),
+        ],
         Topic.NETWORK: network_findings(facts),
         Topic.CANVAS_APPS: canvas_app_findings(facts, flows),
         Topic.SOLUTIONS: solution_findings(facts),

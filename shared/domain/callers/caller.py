@@ -25,6 +25,8 @@ class Caller:
     workflow_id: str | None = None
     #: 32-hex ids of the trigger URLs that stand there.
     trigger_url_ids: frozenset[str] = frozenset()
+    #: Those of them whose URL there lies on a host that flows have left (`is_retired`).
+    retired_url_ids: frozenset[str] = frozenset()
     #: Lower-case Dataverse ids of the child flows that it runs.
     child_flow_ids: frozenset[str] = frozenset()
     #: Why the place cannot be written by the app; empty: it can.

@@ -76,6 +76,8 @@ class Mention:
     end: int
     #: False where the caller's own system fills in a part: nothing can be put there
     is_replaceable: bool = True
+    #: True for a trigger URL on a host that flows have left
+    is_retired: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,6 +241,7 @@ def _url_mentions(text: str) -> list[Mention]:
             start=match.start,
             end=match.end,
             is_replaceable=match.is_replaceable,
+            is_retired=match.url.is_retired,
         )
         for match in find_trigger_urls(text)
     ]
@@ -260,15 +263,7 @@ def _json_mentions(text: str) -> list[Mention]:
             continue
         for found in _url_mentions(string.value):
             start, end = string.source_span(found.start, found.end)
-            mentions.append(
-                Mention(
-                    kind=found.kind,
-                    id=found.id,
-                    start=start,
-                    end=end,
-                    is_replaceable=found.is_replaceable,
-                )
-            )
+            mentions.append(replace(found, start=start, end=end))
     return mentions
 
 

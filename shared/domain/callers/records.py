@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from shared.domain.callers.caller import Caller
+from shared.domain.trigger_urls.trigger_url import RETIRED_HOST
 
 #: Nothing was changed at a caller.
 NO_EDITS = "[]"
@@ -62,13 +63,23 @@ class CallerIntent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A caller found by the last search, by what it holds: a trigger URL's id or a flow's id."""
+    """A caller found by the last search, by what it holds."""
 
+    #: A trigger URL's id, a flow's id, or `RETIRED_HOST`.
     holds: str
     id: str
     caller: Caller
     #: Which search found it: older ones may be gone.
     seen: datetime
+
+
+def places_of(caller: Caller, seen: datetime) -> list[Place]:
+    """Return a caller once for each thing that it holds."""
+    held = sorted(caller.trigger_url_ids | caller.child_flow_ids)
+    if caller.retired_url_ids:
+        held.append(RETIRED_HOST)
+    identity = key_of(caller.kind, caller.address)
+    return [Place(holds=holds, id=identity, caller=caller, seen=seen) for holds in held]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from shared.domain.trigger_urls.signatures import (
 from shared.domain.trigger_urls.text import Layout, find_layouts
 
 __all__ = [
+    "RETIRED_HOST",
     "SignatureChanged",
     "TriggerUrl",
     "TriggerUrlForm",
@@ -34,6 +35,10 @@ __all__ = [
     "signatures_in",
     "unmask_signatures",
 ]
+
+
+#: Below it lay the URLs of flows; sovereign clouds have others.
+RETIRED_HOST = "logic.azure.com"
 
 
 class TriggerUrlForm(StrEnum):
@@ -59,6 +64,14 @@ class TriggerUrl:
     form: TriggerUrlForm
     #: SHA-256 of `sig` in hex; None where the trigger wants a token, or the caller fills it in
     signature_hash: str | None
+
+    @property
+    def is_retired(self) -> bool:
+        """Say whether it lies where flows have not answered since 2025-11-30 (§14.11).
+
+        The URL of an Azure Logic App looks the same, and works.
+        """
+        return self.host.endswith(f".{RETIRED_HOST}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

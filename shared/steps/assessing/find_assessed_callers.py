@@ -11,6 +11,7 @@ from dataclasses import replace
 from shared.domain.assessment.assessment import AssessedCaller, AssessedFlow
 from shared.domain.assessment.facts import NoAnswer
 from shared.domain.environment import Environment
+from shared.domain.trigger_urls.trigger_url import RETIRED_HOST
 from shared.ports import Condition
 from shared.services import Services
 from shared.steps.ask import ask
@@ -62,7 +63,10 @@ async def _callers(
 ) -> tuple[AssessedCaller, ...]:
     found = {
         place.id: AssessedCaller(
-            kind=place.caller.kind, label=place.caller.label, manual=place.caller.manual
+            kind=place.caller.kind,
+            label=place.caller.label,
+            manual=place.caller.manual,
+            is_broken=url_id in place.caller.retired_url_ids,
         )
         async for place in places_calling(
             services, environment.id, url_id=url_id, flow_ids={flow.workflow_id}
@@ -70,6 +74,12 @@ async def _callers(
         if searched.covers(place)
     }
     return tuple(sorted(found.values(), key=lambda one: (one.kind, one.label)))
+
+
+async def places_on_retired_host(services: Services, searched: Searched) -> list[str]:
+    """Return labels of places with a URL where flows do not answer any more (§15.1)."""
+    places = [kept.item async for kept in services.tables.places.query(RETIRED_HOST)]
+    return sorted({place.caller.label for place in places if searched.covers(place)})
 
 
 async def _known_url_ids(services: Services, environment_id: str) -> dict[str, str]:

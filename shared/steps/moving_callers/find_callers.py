@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from shared.domain.callers.caller import Caller
-from shared.domain.callers.records import Place, SearchProgress, key_of
+from shared.domain.callers.records import Place, SearchProgress, places_of
 from shared.domain.callers.search import Search
 from shared.domain.environment import Environment
 from shared.errors import Permanent, Transient
@@ -88,7 +87,7 @@ async def _search(
 
     try:
         async for caller in kind.find(where, search):
-            places += _places(services, caller)
+            places += places_of(caller, services.now)
             if len(places) >= _KEEP_AFTER:
                 await keep()
     except Permanent as err:
@@ -98,11 +97,3 @@ async def _search(
         await keep()
         raise
     return await keep(is_done=True)
-
-
-def _places(services: Services, caller: Caller) -> list[Place]:
-    identity = key_of(caller.kind, caller.address)
-    return [
-        Place(holds=holds, id=identity, caller=caller, seen=services.now)
-        for holds in sorted(caller.trigger_url_ids | caller.child_flow_ids)
-    ]

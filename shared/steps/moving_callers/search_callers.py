@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.assessment.facts import NoAnswer
-from shared.domain.callers.records import Place, WholeSearch, key_of
+from shared.domain.callers.records import Place, WholeSearch, places_of
 from shared.domain.environment import Environment
 from shared.ports import CallerKind
 from shared.services import Services
@@ -83,8 +83,4 @@ async def _searched(
 async def _places(
     kind: CallerKind, everywhere: Sequence[Environment], seen: datetime
 ) -> list[Place]:
-    return [
-        Place(holds=holds, id=key_of(caller.kind, caller.address), caller=caller, seen=seen)
-        async for caller in kind.find(everywhere)
-        for holds in sorted(caller.trigger_url_ids | caller.child_flow_ids)
-    ]
+    return [place async for caller in kind.find(everywhere) for place in places_of(caller, seen)]

@@ -75,6 +75,34 @@ async def test_callers_by_url_are_found_where_a_run_shows_the_url(tenant: Assess
     assert "not known" in tenant.flows["Silent"].callers_gap
 
 
+async def test_callers_that_are_broken_today_are_told(tenant: Assessed) -> None:
+    """Flows left logic.azure.com: for sure where it is a known flow's URL, perhaps where it is not.
+
+    The same place in another setting may hold the flow's present URL, and works.
+    """
+    orders = tenant.build.http_flow("Orders")
+    site = tenant.build.app_setting_caller(orders)
+    tenant.world.traffic.beat(tenant.world)
+    url = site.settings["FLOW_URL"]
+    old = "https://prod-07.westeurope.logic.azure.com:443/workflows/"
+    site.settings["OLD_URL"] = old + url.partition("/workflows/")[2]
+    site.settings["LOGIC_APP"] = f"{old}{'a' * 32}/triggers/manual/paths/invoke?sig=x"
+    caller = tenant.build.flow_caller(orders)
+    present = url.partition("/workflows/")[0] + "/workflows/"
+    caller.client_data = caller.client_data.replace(present, old)
+
+    await tenant.assess()
+
+    callers = {one.label: one.is_broken for one in tenant.flows["Orders"].callers}
+    assert sorted(callers.values()) == [False, True, True]
+    broken = sorted(label for label, is_broken in callers.items() if is_broken)
+    found = tenant.findings(Topic.FLOWS, "retired_url")
+    assert [one.level for one in found] == [Level.PROBLEM, Level.WARNING]
+    assert all(label in found[0].text for label in broken)
+    assert "LOGIC_APP" in found[1].text
+    assert "OLD_URL" not in found[1].text
+
+
 async def test_a_copy_under_the_key_is_not_shown_and_its_original_is(tenant: Assessed) -> None:
     """After the policy only flows on Microsoft's key are shown; the portal's warning is named."""
     tenant.build.http_flow("Orders")
