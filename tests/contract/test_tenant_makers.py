@@ -1,6 +1,10 @@
 """What makers see of the local tenant: their environments, in each service's own form."""
 
+import json
 from collections.abc import AsyncIterator
+from io import BytesIO
+from typing import Any
+from zipfile import ZipFile
 
 import pytest
 
@@ -9,9 +13,14 @@ from tests.contract.tenant_world import (
     BAP_AUDIENCE,
     ENVIRONMENT,
     FLOW_HOST,
+    HTTP,
+    HTTP_FLOW,
     MAKER,
     OTHER_REGION,
+    UNLICENSED,
+    Answer,
     TenantWorld,
+    definition,
     tenant_world,
 )
 
@@ -72,3 +81,47 @@ async def test_a_slash_before_the_query_is_no_other_environment(world: TenantWor
 
     assert (answer.status, answer.body["name"]) == (200, ENVIRONMENT)
     assert answer.body["id"].endswith(f"BusinessAppPlatform/environments/{ENVIRONMENT}")
+
+
+async def package_of(world: TenantWorld, who: str) -> Answer:
+    """Ask for a package of a flow, as the two calls of the portal do."""
+    environment = f"{BAP}/environments/{ENVIRONMENT}"
+    flow = f"/providers/Microsoft.Flow/flows/{HTTP_FLOW}"
+    listed = await world.call(
+        "POST", f"{environment}/listPackageResources", {"baseResourceIds": [flow]}, who=who
+    )
+    if listed.status != 200:
+        return listed
+    body = {"includedResourceIds": [flow], "resources": listed.body["resources"], "details": {}}
+    return await world.call("POST", f"{environment}/exportPackage", body, who=who)
+
+
+async def test_a_package_holds_a_flow_for_who_may_edit_it(world: TenantWorld) -> None:
+    """Its address is a secret: without the signature, or with a token, nobody gets it."""
+    made = await package_of(world, MAKER)
+    refused = await package_of(world, UNLICENSED)
+    link = made.body["packageLink"]["value"]
+    options: dict[str, Any] = {"proxy": world.server.proxy_url}
+
+    async with world.session.get(link, **options) as response:
+        package = ZipFile(BytesIO(await response.read()))
+    async with world.session.get(link.partition("?")[0], **options) as response:
+        unsigned = response.status
+    headers = {"Authorization": f"Bearer {world.token(MAKER, BAP_AUDIENCE)}"}
+    async with world.session.get(link, headers=headers, **options) as response:
+        with_token = response.status
+
+    saved = json.loads(package.read(f"Microsoft.Flow/flows/{HTTP_FLOW}/definition.json"))
+    assert saved["properties"]["definition"] == definition(HTTP)
+    assert (refused.status, refused.code) == (403, "ConnectionAuthorizationFailed")
+    assert (unsigned, with_token) == (403, 403)
+
+
+async def test_a_flow_is_exported_as_a_template(world: TenantWorld) -> None:
+    """Of a Logic App, with the same definition."""
+    url = f"{FLOW_HOST}/environments/{ENVIRONMENT}/flows/{HTTP_FLOW}/exportToARMTemplate"
+
+    answer = await world.call("POST", url, who=MAKER)
+
+    [workflow] = answer.body["resources"]
+    assert workflow["properties"]["definition"] == definition(HTTP)

@@ -45,6 +45,12 @@ class World:
     folder: Path
 
     @property
+    def first_run(self) -> str:
+        """The name of the first run of the flow that has one."""
+        environment = self.tenant.part(PowerPlatform).environments[ENVIRONMENT]
+        return environment.workflows[ORDERS].runs[0].name
+
+    @property
     def environment(self) -> Mapping[str, str]:
         """All that leads a process to the tenant, whichever way its language goes."""
         return {

@@ -14,7 +14,14 @@ from local_cloud.tenant.azure.enterprise_policies import LOCATIONS
 from local_cloud.tenant.core.routing import AnyCaseRoute
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.environments.power_platform import GLOBAL_FLOW_HOST, flow_host
-from local_cloud.tenant.flow_service import environments, flows, lists, runs, sharing
+from local_cloud.tenant.flow_service import (
+    environments,
+    flows,
+    lists,
+    packages,
+    runs,
+    sharing,
+)
 
 HOSTS = (GLOBAL_FLOW_HOST, *{flow_host(location): None for location in LOCATIONS})
 
@@ -58,6 +65,7 @@ _MAKERS: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET", "/triggers", sharing.list_triggers),
     ("POST", "/triggers/{trigger}/listCallbackUrl", sharing.list_callback_url),
     ("POST", "/regenerateAccessKey", sharing.regenerate_access_key),
+    ("POST", "/exportToARMTemplate", packages.export_to_arm_template),
     ("POST", "/triggers/{trigger}/histories/{run}/resubmit", runs.resubmit_run),
 )
 #: Operations on an environment for administrators.

@@ -30,7 +30,7 @@ from local_cloud.tenant.power_platform.links import link_routes, operation_body
 
 HOSTS = ("api.bap.microsoft.com", ".api.bap.microsoft.com")
 PROVIDER = "/providers/Microsoft.BusinessAppPlatform"
-OPTIONS = {
+OPTIONS: dict[str, tuple[str, ...]] = {
     "list_environments": ("$top",),
     "list_as_maker": ("$top",),
     "get_environment": ("$select",),

@@ -8,6 +8,7 @@ from local_cloud.tenant.azure import key_vault, resource_manager
 from local_cloud.tenant.core.routing import Service
 from local_cloud.tenant.dataverse import web_api as dataverse
 from local_cloud.tenant.entra import endpoints as entra
+from local_cloud.tenant.flow_service import packages
 from local_cloud.tenant.flow_service import routes as flow_service
 from local_cloud.tenant.flows import trigger_endpoints
 from local_cloud.tenant.power_platform import environments as bap
@@ -15,7 +16,12 @@ from local_cloud.tenant.power_platform import power_apps
 
 SERVICES: tuple[Service, ...] = (
     Service(name="entra", hosts=entra.HOSTS, routes=entra.routes, options=None),
-    Service(name="bap", hosts=bap.HOSTS, routes=bap.routes, options=bap.OPTIONS),
+    Service(
+        name="bap",
+        hosts=(*bap.HOSTS, packages.BLOB_HOST),
+        routes=lambda tenant: [*bap.routes(tenant), *packages.bap_routes()],
+        options=bap.OPTIONS | packages.OPTIONS,
+    ),
     Service(
         name="flow_service",
         hosts=flow_service.HOSTS,

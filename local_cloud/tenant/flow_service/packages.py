@@ -1,0 +1,161 @@
+"""Flows as files: packages, which BAP makes and a blob store hands out, and ARM templates (§5.6).
+
+The store's address of a package carries a signature; a token beside it is refused.
+"""
+
+import base64
+import json
+import secrets
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+from zipfile import ZipFile
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.routing import AnyCaseRoute
+from local_cloud.tenant.environments.access import (
+    require_bap_caller,
+    require_flow_caller,
+    require_shown_flow,
+    tenant_of,
+)
+from local_cloud.tenant.environments.environment import Environment
+from local_cloud.tenant.environments.flow import Flow
+from local_cloud.tenant.flow_service.bodies import full_body
+
+BLOB_HOST = "bapfeblobprodlocal.blob.core.windows.net"
+OPTIONS: dict[str, tuple[str, ...]] = {"get_package": ("sv", "sr", "sig", "sp")}
+_ENVIRONMENT = "/providers/Microsoft.BusinessAppPlatform/environments/{environment}"
+_FLOW = "Microsoft.Flow/flows"
+_TEMPLATE = "https://schema.management.azure.com/schemas/2015-01-01/deploymentTemplate.json#"
+
+
+@dataclass(slots=True)
+class Packages:
+    """Packages that were made: name → signature and content."""
+
+    made: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+
+
+def bap_routes() -> list[Route]:
+    """What BAP and its blob store serve of packages."""
+    return [
+        AnyCaseRoute(
+            f"{_ENVIRONMENT}/listPackageResources", list_package_resources, methods=["POST"]
+        ),
+        AnyCaseRoute(f"{_ENVIRONMENT}/exportPackage", export_package, methods=["POST"]),
+        Route("/packages/{name}.zip", get_package),
+    ]
+
+
+async def list_package_resources(request: Request) -> Response:
+    """What a package of a flow would hold: the flow, its connectors and its connections."""
+    _, flow = await _named_flow(request, "baseResourceIds")
+    root = f"/providers/{_FLOW}/{flow.name}"
+    parts = _dependencies(flow)
+    resources = {
+        _key(root): _resource(root, _FLOW, flow.display_name, "Root")
+        | {"dependsOn": [_key(part) for part in parts]},
+        **{
+            _key(part): _resource(part, kind, part.rpartition("/")[2], "Child")
+            for part, kind in parts.items()
+        },
+    }
+    return JSONResponse({"status": "Succeeded", "baseResourceIds": [root], "resources": resources})
+
+
+async def export_package(request: Request) -> Response:
+    """Make a package, and tell where it lies."""
+    environment, flow = await _named_flow(request, "includedResourceIds")
+    details = (await request.json()).get("details") or {}
+    content = BytesIO()
+    folder = f"{_FLOW}/{flow.name}"
+    resources = {flow.name: {"type": _FLOW, "suggestedCreationType": "Update"}}
+    documents = {
+        "manifest.json": {"schema": "1.0", "details": details, "resources": resources},
+        f"{_FLOW}/manifest.json": {"flowAssets": {"assetPaths": [flow.name]}},
+        f"{folder}/definition.json": full_body(tenant_of(request), environment, flow),
+        f"{folder}/apisMap.json": {},
+        f"{folder}/connectionsMap.json": {},
+    }
+    with ZipFile(content, "w") as archive:
+        for path, document in documents.items():
+            archive.writestr(path, json.dumps(document))
+    name, signature = f"{flow.name}_{secrets.token_hex(4)}", secrets.token_urlsafe(32)
+    tenant_of(request).part(Packages).made[name] = signature, content.getvalue()
+    link = f"https://{BLOB_HOST}/packages/{name}.zip?sv=2018-03-28&sr=b&sig={signature}&sp=r"
+    return JSONResponse({"details": details, "packageLink": {"value": link}, "status": "Succeeded"})
+
+
+async def get_package(request: Request) -> Response:
+    """A package, for whoever has its signed address."""
+    made = tenant_of(request).part(Packages).made.get(request.path_params["name"])
+    if made is None:
+        raise PlatformError(404, "BlobNotFound", "The specified blob does not exist.")
+    if "authorization" in request.headers or request.query_params.get("sig") != made[0]:
+        raise PlatformError(403, "AuthenticationFailed", "The signature alone has to match.")
+    return Response(made[1], media_type="application/zip")
+
+
+async def export_to_arm_template(request: Request) -> Response:
+    """A flow as a template of a Logic App."""
+    _, flow = require_shown_flow(request, require_flow_caller(request))
+    workflow = {
+        "type": "Microsoft.Logic/workflows",
+        "name": "[parameters('logicAppName')]",
+        "apiVersion": "2017-07-01",
+        "location": "[parameters('logicAppLocation')]",
+        "properties": {"definition": flow.properties()["definition"], "parameters": {}},
+    }
+    name = {"type": "string", "defaultValue": flow.display_name.replace(" ", "-")}
+    location = {"type": "string", "defaultValue": "[resourceGroup().location]"}
+    return JSONResponse(
+        {
+            "$schema": _TEMPLATE,
+            "contentVersion": "1.0.0.0",
+            "parameters": {"logicAppName": name, "logicAppLocation": location},
+            "variables": {},
+            "resources": [workflow],
+            "outputs": {},
+        }
+    )
+
+
+async def _named_flow(request: Request, member: str) -> tuple[Environment, Flow]:
+    """The one flow that a call is about, if the caller may edit it."""
+    caller = require_bap_caller(request)
+    [resource] = (await request.json())[member]
+    return require_shown_flow(request, caller, str(resource).rpartition("/")[2])
+
+
+def _dependencies(flow: Flow) -> dict[str, str]:
+    """Ids of the connectors and connections that a flow names, each with its type."""
+    parts: dict[str, str] = {}
+    for reference in (flow.properties().get("connectionReferences") or {}).values():
+        api = f"/providers/Microsoft.PowerApps/apis/{reference['api']['name']}"
+        parts[api] = "Microsoft.PowerApps/apis"
+        if name := (reference.get("connection") or {}).get("name"):
+            parts[f"{api}/connections/{name}"] = "Microsoft.PowerApps/apis/connections"
+    return parts
+
+
+def _resource(resource_id: str, kind: str, name: str, hierarchy: str) -> dict[str, Any]:
+    return {
+        "id": resource_id,
+        "name": resource_id.rpartition("/")[2],
+        "type": kind,
+        "creationType": "Existing, New, Update",
+        "details": {"displayName": name},
+        "configurableBy": "User",
+        "hierarchy": hierarchy,
+        "dependsOn": [],
+    }
+
+
+def _key(resource_id: str) -> str:
+    """The name of a resource within a package: its id in capitals, in base64."""
+    return base64.b64encode(resource_id.upper().encode()).decode()

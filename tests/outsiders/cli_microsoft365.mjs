@@ -1,0 +1,20 @@
+// Runs commands of CLI for Microsoft 365 in one process, by the interface that it has for scripts:
+// node start-up is most of what a command costs. Reads [[name, options], …], writes what came of each.
+import { createRequire } from 'node:module';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
+
+const [modules, asked, told] = process.argv.slice(2);
+const main = createRequire(`${modules}/`).resolve('@pnp/cli-microsoft365');
+const { executeCommand } = await import(pathToFileURL(main));
+
+const results = [];
+for (const [name, options] of JSON.parse(readFileSync(asked, 'utf8'))) {
+  try {
+    const { stdout } = await executeCommand(name, { output: 'json', ...options });
+    results.push({ output: stdout, errors: '' });
+  } catch (error) {
+    results.push({ output: '', errors: String(error.error?.message ?? error.message ?? error) });
+  }
+}
+writeFileSync(told, JSON.stringify(results));
