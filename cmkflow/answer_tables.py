@@ -91,10 +91,11 @@ def remediation_table(answer: Any) -> RenderableType:
             )
         )
     titles = ("Remediation", "Created (UTC)", "Mode", "Cause", "State", "Need a person")
-    return Group(table(titles, rows), *_unreadable(answer))
+    return Group(table(titles, rows), *unreadable(answer))
 
 
-def _unreadable(answer: Any) -> Iterable[Text]:
+def unreadable(answer: Any) -> Iterable[Text]:
+    """Yield a line for each row that the app cannot read."""
     for one in answer["unreadable"]:
         text = f"The row {'/'.join(one['row'])} cannot be read: {one['reason']}"
         yield Text(text, style="bold red")
@@ -142,7 +143,7 @@ def remediation_detail(answer: Any) -> RenderableType:
         *_commands(remediation["id"], progress),
         *_notes(every),
         *finish_lines(answer),
-        *_unreadable(answer),
+        *unreadable(answer),
         *_history(answer),
     )
 

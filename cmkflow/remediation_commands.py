@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from cmkflow.answer_tables import counted, remediation_detail, remediation_table
+from cmkflow.answer_tables import counted, remediation_detail, remediation_table, unreadable
 from cmkflow.api_client import Api, Call
 from cmkflow.api_command import api_command
 from cmkflow.person import Name
@@ -36,15 +36,12 @@ def _started(answer: Any) -> Text:
     )
 
 
-def _jobs(answer: Any) -> Text:
-    return counted(answer["jobs"], "job", "is on its way")
-
-
-def _undone(answer: Any) -> Text:
-    text = _jobs(answer)
-    for replay in answer["replays"]:
-        text.append(f"\n{replay['display_name']} replays what came since {replay['since']}.")
-    return text
+def _steered(answer: Any) -> Text:
+    lines = [counted(answer["jobs"], "job", "is on its way"), *unreadable(answer)]
+    for replay in answer.get("replays", ()):
+        text = f"{replay['display_name']} replays what came since {replay['since']}."
+        lines.append(Text(text))
+    return Text("\n").join(lines)
 
 
 @api_command(app, "start", show=_started)
@@ -104,7 +101,7 @@ def show_remediation(
     return api.send(Call(method="GET", path=("remediations", remediation), query=query))
 
 
-@api_command(app, "cancel", show=_undone)
+@api_command(app, "cancel", show=_steered)
 def cancel_remediation(
     api: Api, remediation: RemediationId, replay: Replay = False, yes: Yes = False
 ) -> object:
@@ -113,13 +110,13 @@ def cancel_remediation(
     return _decide(api, remediation, "cancel", {"replay": True} if replay else None)
 
 
-@api_command(app, "retry", show=_jobs)
+@api_command(app, "retry", show=_steered)
 def retry_remediation(api: Api, remediation: RemediationId, flows: Flows = None) -> object:
     """Go on with what is blocked or failed, after its instruction was followed."""
     return _decide(api, remediation, "retry", {"flows": flows} if flows else None)
 
 
-@api_command(app, "roll-back", show=_undone)
+@api_command(app, "roll-back", show=_steered)
 def roll_back_remediation(
     api: Api,
     remediation: RemediationId,

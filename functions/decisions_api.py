@@ -10,6 +10,7 @@ from functions.remediation_models import (
     FlowChoice,
     OrderAnswer,
     RollBackOrder,
+    SteeredAnswer,
     UndoAnswer,
 )
 from shared.bootstrap import services
@@ -48,8 +49,8 @@ async def retry_remediation(req: func.HttpRequest) -> func.HttpResponse:
     """Go on with blocked and failed jobs."""
     read_query(req, NoQuery)
     flows = read_body(req, FlowChoice).flows
-    count = await steer_remediation.retry(services(), route_id(req).lower(), flows)
-    return ok(OrderAnswer(jobs=count), status=202)
+    done = await steer_remediation.retry(services(), route_id(req).lower(), flows)
+    return ok(SteeredAnswer.model_validate(done), status=202)
 
 
 @blueprint.route(route="remediations/{id}/roll-back", methods=["POST"])

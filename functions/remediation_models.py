@@ -238,6 +238,12 @@ class OrderAnswer(Answer):
     jobs: int
 
 
+class SteeredAnswer(OrderAnswer):
+    """What an order over many rows set going, and what it could not read."""
+
+    unreadable: tuple[UnreadableAnswer, ...]
+
+
 class ReplayAnswer(Answer):
     """A polling original that will process what has been pending since it was stopped."""
 
@@ -246,7 +252,7 @@ class ReplayAnswer(Answer):
     since: datetime
 
 
-class UndoAnswer(OrderAnswer):
+class UndoAnswer(SteeredAnswer):
     """What an order to undo set going."""
 
     replays: tuple[ReplayAnswer, ...]

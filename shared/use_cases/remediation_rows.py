@@ -1,21 +1,55 @@
 """Find a remediation and the rows that belong to it."""
 
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
 from shared.domain.jobs.job import FlowJob
-from shared.domain.plans.remediation import EnvironmentJob, Remediation
-from shared.errors import NotFound
+from shared.domain.plans.remediation import Remediation
+from shared.errors import NotFound, UnreadableRow
 from shared.ports import Condition
+from shared.rows import Kept
 from shared.services import Services
 
 
-async def jobs_of(services: Services, remediation_id: str) -> list[FlowJob]:
-    """Return the flow jobs of a remediation; raises `NotFound`."""
-    remediation = await find(services, remediation_id)
+class Reading:
+    """Reads rows for people: one that cannot be read is noted, and holds up no other."""
+
+    def __init__(self) -> None:
+        self.unreadable: list[UnreadableRow] = []
+
+    async def all[T](self, rows: AsyncIterator[Kept[T] | UnreadableRow]) -> list[T]:
+        """Return the items of a scan that can be read; note the other rows."""
+        items: list[T] = []
+        async for row in rows:
+            if isinstance(row, UnreadableRow):
+                self.unreadable.append(row)
+            else:
+                items.append(row.item)
+        return items
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Note a row that cannot be read in what is done with one of many."""
+        try:
+            yield
+        except UnreadableRow as err:
+            self.unreadable.append(err)
+
+
+async def jobs_of(
+    services: Services, remediation_id: str, reading: Reading | None = None
+) -> list[FlowJob]:
+    """Return the flow jobs of a remediation.
+
+    Raises `NotFound`; without a `reading`, `UnreadableRow` too.
+    """
+    remediation, table = await find(services, remediation_id), services.tables.jobs
     where = [Condition("remediation", "eq", remediation_id)]
-    return [
-        job
-        for environment_id in remediation.environment_ids
-        for job in await services.tables.jobs.all(environment_id, where=where)
-    ]
+    jobs: list[FlowJob] = []
+    for environment_id in remediation.environment_ids:
+        rows = (table.scan if reading else table.query)(environment_id, where=where)
+        jobs += await (reading or Reading()).all(rows)
+    return jobs
 
 
 async def find(services: Services, remediation_id: str) -> Remediation:
@@ -25,12 +59,6 @@ async def find(services: Services, remediation_id: str) -> Remediation:
         message = f"There is no remediation {remediation_id}."
         raise NotFound(message)
     return kept.item
-
-
-async def environment_jobs_of(services: Services, remediation_id: str) -> list[EnvironmentJob]:
-    """Return the environment jobs of a remediation; raises `NotFound`."""
-    await find(services, remediation_id)
-    return await services.tables.environment_jobs.all(remediation_id)
 
 
 def named_jobs(jobs: list[FlowJob], flow_ids: tuple[str, ...]) -> list[FlowJob]:

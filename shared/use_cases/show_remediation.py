@@ -1,6 +1,5 @@
 """Show remediations, how far they are and what they plan. Reads rows only, never the platform."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
 from shared.domain.jobs.deletion import Deletion
@@ -14,10 +13,9 @@ from shared.domain.plans.progress import Progress, progress_of
 from shared.domain.plans.remediation import EnvironmentJob, Remediation
 from shared.errors import UnreadableRow
 from shared.ports import Condition
-from shared.rows import Kept
 from shared.services import Services
 from shared.use_cases.archive_runs import TicketWindow, ticket_window
-from shared.use_cases.remediation_rows import find
+from shared.use_cases.remediation_rows import Reading, find
 
 #: States of a flow job that has come to its end.
 _ENDS = tuple(state for state, facts in FLOW_STATES.items() if facts.acts is Actor.NOBODY)
@@ -69,30 +67,13 @@ class ShownPlan:
         return tuple(item.workflow_id for item in self.items if item.awaits_approval)
 
 
-class _Reading:
-    """Reads tables for people: a row that cannot be read is shown as such, beside the others."""
-
-    def __init__(self) -> None:
-        self.unreadable: list[UnreadableRow] = []
-
-    async def all[T](self, rows: AsyncIterator[Kept[T] | UnreadableRow]) -> list[T]:
-        """Return the items that can be read; note the other rows."""
-        items: list[T] = []
-        async for row in rows:
-            if isinstance(row, UnreadableRow):
-                self.unreadable.append(row)
-            else:
-                items.append(row.item)
-        return items
-
-
 async def list_remediations(services: Services) -> ShownRemediations:
     """Return every remediation; three scans, however many there are.
 
     Of the flow jobs only those that have not come to their end are read: they decide how far a
     remediation is, and the others are many.
     """
-    tables, reading = services.tables, _Reading()
+    tables, reading = services.tables, Reading()
     by_remediation: dict[str, list[EnvironmentJob]] = {}
     for job in await reading.all(tables.environment_jobs.scan()):
         by_remediation.setdefault(job.remediation_id, []).append(job)
@@ -111,7 +92,7 @@ async def list_remediations(services: Services) -> ShownRemediations:
 
 async def show_remediation(services: Services, remediation_id: str) -> ShownRemediation:
     """Return one with its jobs; raises `NotFound`. A few queries for each of its environments."""
-    tables, reading = services.tables, _Reading()
+    tables, reading = services.tables, Reading()
     remediation = await find(services, remediation_id)
     environment_jobs = await reading.all(tables.environment_jobs.scan(remediation_id))
     where = [Condition("remediation", "eq", remediation_id)]

@@ -11,7 +11,7 @@ from shared.domain.plans.remediation import (
     RemediationMode,
     environment_job_id,
 )
-from shared.errors import AlreadyExists, Blocked, NotFound
+from shared.errors import AlreadyExists, Blocked, NotFound, UnreadableRow
 from shared.jobs.kinds import ENVIRONMENT
 from shared.notices import one_row, readable
 from shared.ports import Condition
@@ -19,7 +19,6 @@ from shared.reason import Reason
 from shared.rows import instant
 from shared.services import Services
 from shared.steps.gate import settings_of
-from shared.use_cases.remediation_rows import environment_jobs_of
 
 #: So long after a start that died it is completed: the timer comes every minute.
 _LATE_START = timedelta(hours=1)
@@ -65,8 +64,15 @@ async def complete_start(services: Services, remediation: Remediation) -> int:
 
     Whoever started the remediation may have died before the last of them.
     """
-    there = {job.environment_id for job in await environment_jobs_of(services, remediation.id)}
-    missing = [one for one in remediation.environment_ids if one not in there]
+    there = {  # also one that this version cannot read
+        row.row[2] if isinstance(row, UnreadableRow) else row.item.id
+        async for row in services.tables.environment_jobs.scan(remediation.id)
+    }
+    missing = [
+        one
+        for one in remediation.environment_ids
+        if environment_job_id(remediation.id, one) not in there
+    ]
     for environment_id in missing:
         await _start_environment(services, remediation, environment_id)
     return len(missing)

@@ -8,20 +8,28 @@ from shared.domain.jobs.job import FlowJob, Order
 from shared.domain.jobs.replay import Replay, replays_of, warning
 from shared.domain.jobs.transitions import moved, retried
 from shared.domain.plans.remediation import EnvironmentJob
-from shared.errors import Blocked
+from shared.errors import Blocked, NotFound, UnreadableRow
 from shared.jobs.kinds import ENVIRONMENT, FLOW
 from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.deletion_rows import cancel_deletion
-from shared.use_cases.remediation_rows import environment_jobs_of, find, jobs_of, named_jobs
+from shared.use_cases.remediation_rows import Reading, find, jobs_of, named_jobs
 from shared.use_cases.start_remediation import complete_start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UndoOrder:
-    """What an order to undo set going."""
+class Steered:
+    """What an order set going."""
 
     jobs: int
+    #: Rows that this version of the app cannot read: nothing was ordered of them.
+    unreadable: tuple[UnreadableRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UndoOrder(Steered):
+    """What an order to undo set going."""
+
     #: Originals that will replay their backlog, as the order accepts.
     replays: tuple[Replay, ...]
 
@@ -32,10 +40,11 @@ async def cancel(services: Services, remediation_id: str, *, replay: bool = Fals
     Raises `Blocked`, and cancels nothing, if an original would replay its backlog and `replay` does
     not accept that.
     """
-    _check_replay(services, await _unfinished(services, remediation_id), replay=replay)
-    await _begin_no_more(services, remediation_id)
-    unfinished = await _unfinished(services, remediation_id)
-    return await _undo(services, unfinished, Order.CANCEL, replay=replay)
+    _check_replay(services, await _unfinished(services, remediation_id, Reading()), replay=replay)
+    reading = Reading()
+    await _begin_no_more(services, remediation_id, reading)
+    unfinished = await _unfinished(services, remediation_id, reading)
+    return await _undo(services, unfinished, Order.CANCEL, reading, replay=replay)
 
 
 async def roll_back(
@@ -51,23 +60,35 @@ async def roll_back(
     no job here; `Blocked`, and undoes nothing, if an original would replay its backlog and `replay`
     does not accept that.
     """
-    _check_replay(services, await _family(services, remediation_id, flow_ids), replay=replay)
+    family = await _family(services, remediation_id, flow_ids, Reading())
+    _check_replay(services, family, replay=replay)
+    reading = Reading()
     if not flow_ids:
-        await _begin_no_more(services, remediation_id)
-    family = await _family(services, remediation_id, flow_ids)
-    return await _undo(services, family, Order.ROLL_BACK, replay=replay)
+        await _begin_no_more(services, remediation_id, reading)
+    family = await _family(services, remediation_id, flow_ids, reading)
+    return await _undo(services, family, Order.ROLL_BACK, reading, replay=replay)
 
 
-async def _unfinished(services: Services, remediation_id: str) -> list[FlowJob]:
-    jobs = await jobs_of(services, remediation_id)
+async def _unfinished(services: Services, remediation_id: str, reading: Reading) -> list[FlowJob]:
+    jobs = await jobs_of(services, remediation_id, reading)
     return _families([job for job in jobs if not job.is_done], jobs)
 
 
 async def _family(
-    services: Services, remediation_id: str, flow_ids: tuple[str, ...]
+    services: Services, remediation_id: str, flow_ids: tuple[str, ...], reading: Reading
 ) -> list[FlowJob]:
-    jobs = await jobs_of(services, remediation_id)
-    return _families(named_jobs(jobs, flow_ids), jobs)
+    jobs = await jobs_of(services, remediation_id, reading)
+    return _families(_named(jobs, flow_ids, reading), jobs)
+
+
+def _named(jobs: list[FlowJob], flow_ids: tuple[str, ...], reading: Reading) -> list[FlowJob]:
+    """Return the jobs of these flows; raises `UnreadableRow` if a missing one may be that."""
+    try:
+        return named_jobs(jobs, flow_ids)
+    except NotFound:
+        for unreadable in reading.unreadable:
+            raise unreadable from None
+        raise
 
 
 def _check_replay(services: Services, jobs: list[FlowJob], *, replay: bool) -> tuple[Replay, ...]:
@@ -82,7 +103,7 @@ def _check_replay(services: Services, jobs: list[FlowJob], *, replay: bool) -> t
     return found
 
 
-async def _begin_no_more(services: Services, remediation_id: str) -> None:
+async def _begin_no_more(services: Services, remediation_id: str, reading: Reading) -> None:
     """Cancel the environment jobs of which something has not been dispatched.
 
     Those that are still missing are made before, so that no start goes on afterwards.
@@ -95,25 +116,29 @@ async def _begin_no_more(services: Services, remediation_id: str) -> None:
         return None
 
     await complete_start(services, await find(services, remediation_id))
-    for job in await environment_jobs_of(services, remediation_id):
+    for job in await reading.all(services.tables.environment_jobs.scan(remediation_id)):
         await _change(services, job, cancelled)
 
 
-async def retry(services: Services, remediation_id: str, flow_ids: tuple[str, ...] = ()) -> int:
-    """Go on with blocked and failed jobs (none named: all), and environment jobs likewise."""
+async def retry(services: Services, remediation_id: str, flow_ids: tuple[str, ...] = ()) -> Steered:
+    """Go on with blocked and failed jobs (none named: all), and environment jobs likewise.
+
+    Raises `NotFound` if a flow that is named has no job here.
+    """
 
     def retried_anew(job: EnvironmentJob) -> EnvironmentJob | None:
         return retried(job, "Retried by order.", now=services.now) if job.is_stuck else None
 
-    count = 0
-    for environment_job in await environment_jobs_of(services, remediation_id):
-        if not flow_ids:
-            count += await _change(services, environment_job, retried_anew)
-    for job in named_jobs(await jobs_of(services, remediation_id), flow_ids):
+    count, reading = 0, Reading()
+    jobs = _named(await jobs_of(services, remediation_id, reading), flow_ids, reading)
+    if not flow_ids:
+        for one in await reading.all(services.tables.environment_jobs.scan(remediation_id)):
+            count += await _change(services, one, retried_anew)
+    for job in jobs:
         if job.is_paused:
             await retry_job(services, job)
             count += 1
-    return count
+    return Steered(jobs=count, unreadable=tuple(reading.unreadable))
 
 
 async def retry_job(services: Services, job: FlowJob) -> None:
@@ -152,13 +177,14 @@ def _families(wanted: list[FlowJob], jobs: list[FlowJob]) -> list[FlowJob]:
 
 
 async def _undo(
-    services: Services, jobs: list[FlowJob], order: Order, *, replay: bool
+    services: Services, jobs: list[FlowJob], order: Order, reading: Reading, *, replay: bool
 ) -> UndoOrder:
     replays = _check_replay(services, jobs, replay=replay)
     count = 0
     for job in jobs:
-        count += await _order_one(services, job, order, replay=replay)
-    return UndoOrder(jobs=count, replays=replays)
+        with reading.one():  # the row of its deletion may be one that cannot be read
+            count += await _order_one(services, job, order, replay=replay)
+    return UndoOrder(jobs=count, replays=replays, unreadable=tuple(reading.unreadable))
 
 
 async def _order_one(services: Services, job: FlowJob, order: Order, *, replay: bool) -> bool:

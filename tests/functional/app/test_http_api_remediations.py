@@ -257,7 +257,7 @@ async def test_a_blocked_environment_is_shown_as_stuck_and_can_be_retried(story:
     assert stuck["progress"]["state"] == "stuck"
     assert stuck["environment_jobs"][0]["instruction"] == "Do this."
     assert stuck["environment_jobs"][0]["code"] == "mode"
-    assert reply.document == {"jobs": 1}
+    assert reply.document == {"jobs": 1, "unreadable": []}
     assert after["environment_jobs"][0]["state"] == EnvironmentJobState.AWAITING_APPROVAL
 
 
@@ -278,7 +278,7 @@ async def test_named_flows_are_rolled_back(story: Story) -> None:
     assert unknown.status == 404
     assert "nope" in unknown.document["detail"]
     assert empty.status == 400
-    assert (reply.status, reply.document) == (202, {"jobs": 1, "replays": []})
+    assert (reply.status, reply.document) == (202, {"jobs": 1, "unreadable": [], "replays": []})
     assert (await story.jobs())["Orders"].state is JobState.ROLLED_BACK
 
 

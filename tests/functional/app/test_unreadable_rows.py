@@ -6,10 +6,12 @@ from datetime import timedelta
 import pytest
 
 from functions import decisions_api, health_api, policy_events, remediations_api
-from functions.http_answers import Handler
 from shared.bootstrap import provide
 from shared.domain.environment import Mode
+from shared.domain.jobs.deletion import Deletion
+from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob
+from shared.domain.notice import RowName
 from shared.notices import forget_settled
 from shared.ports import OutgoingMessage
 from shared.reason import Reason
@@ -38,9 +40,13 @@ async def story() -> Story:
 
 def downgrade(story: Story, job: FlowJob) -> None:
     """Let a job's row be one of a newer version of the app, with a state this one lacks."""
-    name = story.services.tables.jobs.name_of(job)
+    downgrade_row(story, story.services.tables.jobs.name_of(job), job.state)
+
+
+def downgrade_row(story: Story, name: RowName, state: str) -> None:
+    """Do so with a row in this state."""
     row = story.twins.store.rows[name]
-    data = str(row.columns["data0"]).replace(f'"state":"{job.state}"', '"state":"levitating"')
+    data = str(row.columns["data0"]).replace(f'"state":"{state}"', '"state":"levitating"')
     story.twins.store.rows[name] = replace(row, columns={**row.columns, "data0": data})
 
 
@@ -148,29 +154,94 @@ async def test_an_unreadable_row_is_shown_by_its_key(story: Story) -> None:
     assert f"The row {'/'.join(row)} cannot be read: state: enum" in told.stdout
 
 
-@pytest.mark.parametrize(
-    "order",
-    [
-        decisions_api.cancel_remediation,
-        decisions_api.retry_remediation,
-        decisions_api.roll_back_remediation,
-    ],
-)
-async def test_an_order_that_would_change_an_unreadable_row_says_so(
-    story: Story, order: Handler
+ORDERS = {
+    "cancel": decisions_api.cancel_remediation,
+    "retry": decisions_api.retry_remediation,
+    "roll-back": decisions_api.roll_back_remediation,
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+async def test_an_order_over_many_rows_is_for_those_that_can_be_read(
+    story: Story, order: str
+) -> None:
+    """The other job is steered; the row is named, to whoever asked and on the command line."""
+    jobs, table = await story.jobs(), story.services.tables.jobs
+    downgrade(story, jobs["Orders"])
+    row = table.name_of(jobs["Orders"])
+    before = story.twins.store.rows[row]
+    place = table.address(jobs["Invoices"])
+    await table.change(*place, lambda job: job and replace(job, state=JobState.BLOCKED))
+
+    reply = await call(ORDERS[order], id=story.remediation.id)
+    async with served_app() as command_line:
+        told = await command_line.run("remediation", order, story.remediation.id, answer="y")
+
+    assert (reply.status, reply.document["jobs"]) == (202, 1)
+    assert [one["row"] for one in reply.document["unreadable"]] == [list(row)]
+    after = await table.get(*place)
+    assert after is not None
+    assert (after.item.requested is None) == (order == "retry")
+    assert (after.item.state is JobState.BLOCKED) == (order != "retry")
+    assert story.twins.store.rows[row] == before
+    assert f"The row {'/'.join(row)} cannot be read: state: enum" in told.stdout
+
+
+@pytest.mark.parametrize("order", ["retry", "roll-back"])
+async def test_an_order_for_a_flow_whose_row_cannot_be_read_says_so(
+    story: Story, order: str
 ) -> None:
     """422 with the row's key and what to do; nothing is done by halves."""
     jobs = await story.jobs()
     downgrade(story, jobs["Orders"])
     before = dict(story.twins.store.rows)
+    flows = [job.original_id for job in jobs.values()]
 
-    reply = await call(order, id=story.remediation.id)
+    reply = await call(ORDERS[order], id=story.remediation.id, body={"flows": flows})
 
     assert reply.status == 422
     assert jobs["Orders"].id in reply.document["detail"]
     assert "Deploy the version" in reply.document["instruction"]
-    changed = {name for name, row in story.twins.store.rows.items() if row != before.get(name)}
-    assert {name for name in changed if name[0] == "jobs"} == set()
+    assert story.twins.store.rows == before
+
+
+async def test_an_environment_job_that_cannot_be_read_is_not_made_anew(story: Story) -> None:
+    """The flow jobs are cancelled beside it."""
+    job = await story.environment_job()
+    name = story.services.tables.environment_jobs.name_of(job)
+    downgrade_row(story, name, job.state)
+
+    reply = await call(decisions_api.cancel_remediation, id=story.remediation.id)
+
+    assert (reply.status, reply.document["jobs"]) == (202, 2)
+    assert [one["row"] for one in reply.document["unreadable"]] == [list(name)]
+
+
+async def test_a_job_whose_deletion_cannot_be_read_is_not_rolled_back(story: Story) -> None:
+    """Its delete could not be cancelled before; the others are rolled back."""
+    job, table = await story.job("Orders"), story.services.tables.deletions
+    deletion = Deletion(
+        environment_id=job.environment_id,
+        job_id=job.id,
+        remediation_id=job.remediation_id,
+        original_id=job.original_id,
+        flow_name=job.flow_name,
+        display_name=job.display_name,
+        in_solution=True,
+        on=story.services.now,
+        approved_by="tests",
+        approved_at=story.services.now,
+        retired_at=None,
+    )
+    await table.insert(deletion)
+    name = table.name_of(deletion)
+    downgrade_row(story, name, deletion.state)
+
+    reply = await call(decisions_api.roll_back_remediation, id=story.remediation.id)
+
+    assert (reply.status, reply.document["jobs"]) == (202, 1)
+    assert [one["row"] for one in reply.document["unreadable"]] == [list(name)]
+    assert (await story.job("Orders")).requested is None
 
 
 async def test_a_remediation_of_no_environment_is_shown_as_unreadable(story: Story) -> None:

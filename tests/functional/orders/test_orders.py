@@ -166,7 +166,7 @@ async def test_an_order_that_meets_a_job_which_has_gone_on_changes_nothing() -> 
     store: Any = BeforeLook(story.services.tables.store, "environmentjobs", story.retry)
     late = services_of(replace(story.twins.ports, store=store))
 
-    count = await steer_remediation.retry(late, story.remediation.id)
+    count = (await steer_remediation.retry(late, story.remediation.id)).jobs
 
     assert count == 0
     assert (await story.environment_job()).state is EnvironmentJobState.CANCELLED  # it expired
