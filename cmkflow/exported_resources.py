@@ -68,6 +68,16 @@ class ExportedResources:
             raise NotFound(f"no file holds {resource_id}{suffix}")
         return found
 
+    async def below(
+        self,
+        resource_id: str,
+        collection: str,
+        api_version: str,  # noqa: ARG002
+    ) -> builtins.list[Mapping[str, object]]:
+        """Return all of a collection below a resource."""
+        start = f"{resource_id}/{collection}/".lower()
+        return [one for key, one in self.by_id.items() if key.startswith(start)]
+
 
 def read_exported(paths: Iterable[Path]) -> ExportedResources:
     """Return the resources of files, and of the files of folders that are called `*.json*`."""

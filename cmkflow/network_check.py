@@ -47,7 +47,16 @@ _UNREAD_FILTERS = frozenset(
     }
 )
 #: Types that a firewall is put together from, beside its own children.
-_PARTS: frozenset[str] = frozenset()
+_PARTS = frozenset(
+    {
+        "microsoft.network/firewallpolicies",
+        "microsoft.network/firewallpolicies/rulecollectiongroups",
+        "microsoft.network/ipgroups",
+        "microsoft.network/publicipaddresses",
+        "microsoft.network/routetables",
+        "microsoft.network/routetables/routes",
+    }
+)
 
 
 async def check_network(

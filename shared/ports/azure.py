@@ -1,5 +1,6 @@
 """Azure: sites, secrets, keys and networks."""
 
+import builtins
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -95,3 +96,11 @@ class ResourceReader(Protocol):
         self, resource_id: str, api_version: str, suffix: str = ""
     ) -> Mapping[str, object]:
         """Return one resource, or what lies below it (`/config/web`); raises `NotFound`."""
+
+    async def below(
+        self, resource_id: str, collection: str, api_version: str
+    ) -> builtins.list[Mapping[str, object]]:
+        """Return all of a collection below a resource (`ruleCollectionGroups`).
+
+        Follows `nextLink`; raises `NotFound`.
+        """

@@ -84,7 +84,7 @@ async def test_a_firewall_and_the_ranges_are_read_on_the_wire(app: Adapters, kin
     prefixes = await app.service_tags.prefixes()
 
     async def read(*tags: str) -> list[Firewall]:
-        seed_azure(app.world.tenant, case.seed(tags))
+        seed_azure(app.world.tenant, case.seed(case.sources(tags, prefixes)))
         found = await firewall_kinds(app.resources)[kind].read()
         return [firewall for firewall in found if firewall.name == case.name]
 

@@ -36,10 +36,48 @@ class FirewallCase:
 
     #: Name of the firewall.
     name: str
-    #: What the twin of the resource reader holds by path, where these service tags are let in.
+    #: What the twin of the resource reader holds by path, where these sources are let in.
     resources: Callable[[Sequence[str]], Mapping[str, Json]]
     #: The same as a part of the local tenant's seed.
     seed: Callable[[Sequence[str]], Json]
+    #: Whether sources are service tags; else they are the IPv4 prefixes of these.
+    takes_service_tags: bool = True
+
+    def sources(self, tags: Sequence[str], prefixes: Mapping[str, Sequence[str]]) -> list[str]:
+        """Return what lets some service tags in; `prefixes` are those of each tag."""
+        if self.takes_service_tags:
+            return [*tags]
+        return [one for tag in tags for one in prefixes[tag.lower()] if ":" not in one]
+
+
+#: The subscription of the local tenant that `seeded_resources` lie in.
+SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
+_GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg"
+
+
+def resource(resource_type: str, *names: str, properties: Json, **more: object) -> Json:
+    """Return a resource as Azure Resource Manager shows it."""
+    provider, *kinds = resource_type.split("/")
+    path = "/".join(f"{kind}/{name}" for kind, name in zip(kinds, names, strict=True))
+    return {
+        "id": f"{_GROUP}/providers/{provider}/{path}",
+        "name": names[-1],
+        "type": resource_type,
+        "properties": properties,
+        **more,
+    }
+
+
+def resources_case(
+    name: str, build: Callable[[Sequence[str]], Sequence[Json]], *, takes_service_tags: bool = False
+) -> FirewallCase:
+    """Return a case of resources that both sides hold as they are shown."""
+    return FirewallCase(
+        name=name,
+        resources=lambda sources: {one["id"]: one for one in build(sources)},
+        seed=lambda sources: {"resources": [*build(sources)]},
+        takes_service_tags=takes_service_tags,
+    )
 
 
 async def seeded(app: "Adapters", url: str) -> None:

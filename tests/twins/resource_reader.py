@@ -32,3 +32,11 @@ class ResourceReaderTwin:
             return self._world.resources[(resource_id + suffix).lower()]
         except KeyError:
             raise NotFound(f"there is no resource {resource_id}{suffix}") from None
+
+    async def below(
+        self, resource_id: str, collection: str, api_version: str
+    ) -> builtins.list[Mapping[str, object]]:
+        """Return all of a collection below a resource; raises `NotFound`."""
+        await self.get(resource_id, api_version)
+        start = f"{resource_id}/{collection}/".lower()
+        return [one for path, one in self._world.resources.items() if path.startswith(start)]

@@ -28,6 +28,8 @@ READABLE = {
         "Microsoft.Network/firewallPolicies/ruleCollectionGroups"
     ),
     ("ip_groups", "ip_group"): "Microsoft.Network/ipGroups",
+    ("public_ip_addresses", "public_ip_address"): "Microsoft.Network/publicIPAddresses",
+    ("route_tables", "route_table"): "Microsoft.Network/routeTables",
     ("storage_accounts", "storage_account"): "Microsoft.Storage/storageAccounts",
     ("sql_servers", "sql_server"): "Microsoft.Sql/servers",
     ("sql_firewall_rules", "sql_firewall_rule"): "Microsoft.Sql/servers/firewallRules",

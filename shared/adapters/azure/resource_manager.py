@@ -1,5 +1,6 @@
 """Reads Azure resources of any type: what the firewall kinds and the Azure adapters share."""
 
+import builtins
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from shared.adapters.http.client import Call, HttpClient, Service, read_object
@@ -29,15 +30,25 @@ class ResourceManager(ResourceReader):
         """Yield every resource of a type in the watched subscriptions."""
         for subscription in self.subscriptions:
             path = f"/subscriptions/{subscription}/providers/{resource_type}"
-            call = Call(method="GET", url=BASE + path, params={"api-version": api_version})
-            async for item in self._http.items(self._service, call):
-                yield as_mapping(item)
+            async for item in self._items(path, api_version):
+                yield item
 
     async def get(
         self, resource_id: str, api_version: str, suffix: str = ""
     ) -> Mapping[str, object]:
         """Return one resource, or what lies below it (`/config/web`); raises `NotFound`."""
         return await self.send("GET", resource_id + suffix, api_version)
+
+    async def below(
+        self, resource_id: str, collection: str, api_version: str
+    ) -> builtins.list[Mapping[str, object]]:
+        """Return all of a collection below a resource; raises `NotFound`."""
+        return [item async for item in self._items(f"{resource_id}/{collection}", api_version)]
+
+    async def _items(self, path: str, api_version: str) -> AsyncIterator[Mapping[str, object]]:
+        call = Call(method="GET", url=BASE + path, params={"api-version": api_version})
+        async for item in self._http.items(self._service, call):
+            yield as_mapping(item)
 
     async def send(
         self, method: str, path: str, api_version: str, *, body: object = None

@@ -223,7 +223,8 @@ async def test_a_firewall_opened_for_the_old_ranges_lacks_the_new_ones(kind: str
     read = firewall_kinds(twins_of(world).ports.resources)[kind].read
 
     async def lacking(*tags: str) -> list[str]:
-        world.resources = {path.lower(): one for path, one in case.resources(tags).items()}
+        resources = case.resources(case.sources(tags, TAGS))
+        world.resources = {path.lower(): one for path, one in resources.items()}
         [firewall] = [one for one in await read() if one.name == case.name]
         assert firewall.kind == kind
         return missing(firewall)

@@ -1,0 +1,125 @@
+"""Rules of Azure Firewall, in the order in which they decide, from Resource Manager's documents.
+
+Rule collection groups come by priority, those of a base policy before all of its child's, their
+collections by priority, rules as they are listed (contract §9.4). A classic firewall has
+collections only.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
+from shared.domain.network.azure_firewall import Target, TrafficRule
+from shared.domain.network.firewall import Access, FirewallRule, unread_rules
+from shared.domain.network.matching import as_prefixes
+
+type Document = Mapping[str, object]
+
+_ACCESS = {"allow": Access.ALLOW, "deny": Access.DENY}
+
+
+@dataclass(slots=True, kw_only=True)
+class RuleReader:
+    """Collects rules in the order in which they are read."""
+
+    #: Members of IP groups by lower-case id.
+    ip_groups: Mapping[str, Sequence[str]]
+    nat: list[TrafficRule] = field(default_factory=list)
+    network: list[TrafficRule] = field(default_factory=list)
+    #: What stands for rules that cannot be read: they may decide about anybody.
+    unread: list[FirewallRule] = field(default_factory=list)
+
+    def read_classic(self, firewall: Document) -> None:
+        """Read the collections of a firewall without a policy."""
+        own = text_at(firewall, "name") or ""
+        for member in ("natRuleCollections", "networkRuleCollections"):
+            for collection in self._by_priority(mapping_at(firewall, "properties"), member, own):
+                shown = mapping_at(collection, "properties")
+                kind = "NatRule" if member.startswith("nat") else "NetworkRule"
+                self._read_collection(shown, kind, text_at(collection, "name") or member)
+
+    def read_groups(self, groups: Iterable[Document]) -> None:
+        """Read the rule collection groups of one policy; of its base policy first."""
+        for group in sorted(groups, key=lambda one: _priority(mapping_at(one, "properties"))):
+            properties = mapping_at(group, "properties")
+            if "ruleCollections" not in properties and properties.get("rules"):
+                # An older version of the API, that templates still have, wrote them in another way.
+                self.leave_unread(f"{text_at(group, 'name')}/rules", "older rules")
+            own = text_at(group, "name") or ""
+            for collection in self._by_priority(properties, "ruleCollections", own):
+                name = text_at(collection, "name") or own
+                self._read_collection(collection, None, name)
+
+    def _by_priority(self, properties: Document, member: str, owner: str) -> list[Document]:
+        listed = properties.get(member)
+        if not isinstance(listed, list | None):
+            self.leave_unread(f"{owner}/{member}", listed)
+            return []
+        return sorted(map(as_mapping, listed or ()), key=_priority_of)
+
+    def _read_collection(self, collection: Document, kind: str | None, name: str) -> None:
+        listed = collection.get("rules")
+        if not isinstance(listed, list | None):
+            self.leave_unread(f"{name}/rules", listed)
+        action = (text_at(mapping_at(collection, "action"), "type") or "").lower()
+        for rule in map(as_mapping, listed if isinstance(listed, list) else ()):
+            rule_kind = kind or text_at(rule, "ruleType")
+            if rule_kind == "NatRule":
+                self.nat.append(self._rule(rule, Access.ALLOW, _translated(rule)))
+            elif rule_kind == "NetworkRule" and action in _ACCESS:
+                self.network.append(self._rule(rule, _ACCESS[action], None))
+            elif rule_kind != "ApplicationRule":
+                self.leave_unread(f"{name}/{text_at(rule, 'name')}", action or rule_kind)
+
+    def _rule(self, rule: Document, access: Access, translated: Target | None) -> TrafficRule:
+        return TrafficRule(
+            name=text_at(rule, "name") or "",
+            access=access,
+            sources=tuple(self._addresses(rule, "source")),
+            destinations=tuple(self._addresses(rule, "destination")),
+            ports=tuple(_texts(rule, "destinationPorts")),
+            protocols=tuple(_texts(rule, "ipProtocols") or _texts(rule, "protocols")),
+            translated=translated,
+        )
+
+    def _addresses(self, rule: Document, end: str) -> Iterator[str]:
+        for text in _texts(rule, f"{end}Addresses"):
+            yield from as_prefixes(text)
+        for group_id in _texts(rule, f"{end}IpGroups"):
+            yield from self.ip_groups.get(group_id.lower(), (group_id,))
+        if end == "destination":
+            yield from _texts(rule, "destinationFqdns")
+
+    def leave_unread(self, name: str, text: object) -> None:
+        """Note rules that cannot be read."""
+        self.unread += unread_rules(name, text)
+
+
+def members_of(ip_group: Document) -> tuple[str, ...]:
+    """Return the addresses of an IP group: prefixes, and ranges as prefixes."""
+    listed = _texts(mapping_at(ip_group, "properties"), "ipAddresses")
+    return tuple(prefix for text in listed for prefix in as_prefixes(text))
+
+
+def _translated(rule: Document) -> Target:
+    address = text_at(rule, "translatedAddress") or text_at(rule, "translatedFqdn") or ""
+    port = str(rule.get("translatedPort", ""))
+    return Target(addresses=(address,), port=int(port) if port.isdigit() else None)
+
+
+def _priority_of(collection: Document) -> int:
+    """Return a collection's priority: of a classic one it is among its properties."""
+    return _priority(
+        collection if "priority" in collection else mapping_at(collection, "properties")
+    )
+
+
+def _priority(properties: Document) -> int:
+    written = str(properties.get("priority"))
+    return int(written) if written.isdigit() else 0
+
+
+def _texts(document: Document, member: str) -> list[str]:
+    """Return a list of texts; a template may write an expression where the list belongs."""
+    listed = document.get(member)
+    return [str(one) for one in (listed if isinstance(listed, list) else [listed]) if one]

@@ -1,0 +1,271 @@
+"""Azure Firewall, classic and with policies, read into what its rules do with inbound HTTPS."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from shared.domain.network.coverage import gaps
+from shared.domain.network.firewall import Firewall
+from shared.firewalls import firewall_kinds
+from tests.kinds.case import HOST, Json, resource
+from tests.kinds.firewalls.azure_firewall import (
+    ADDRESS,
+    collection,
+    firewall,
+    group,
+    ip_group,
+    nat_rule,
+    network_rule,
+    policy,
+    public_address,
+)
+from tests.twins.ports import twins_of
+from tests.twins.world import World
+
+WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
+W, N = "20.61.88.128/26", "4.207.189.192/26"
+TAGS = {WEST.lower(): [W, "2603:1061:2004:7800::/56"], NORTH.lower(): [N]}
+
+
+async def read(*resources: Json) -> list[Firewall]:
+    """Return the firewalls that these resources are."""
+    world = World()
+    world.resources = {one["id"].lower(): one for one in resources}
+    return await firewall_kinds(twins_of(world).ports.resources)["azure_firewall"].read()
+
+
+async def published(*groups: Json, more: Sequence[Json] = ()) -> Firewall:
+    """Return what stands before the public address, of a firewall with these groups."""
+    found = await read(firewall(), policy(), public_address(), *groups, *more)
+    [one] = [one for one in found if one.name == f"edge → {ADDRESS}"]
+    return one
+
+
+def missing(*firewalls: Firewall) -> list[str]:
+    """Return the tags that a European flow lacks."""
+    return [tag for gap in gaps(firewalls, "europe", [HOST], TAGS) for tag in gap.missing_tags]
+
+
+def dnat(*rules: Json, priority: int = 100, policy_name: str = "edge-policy") -> Json:
+    """Return a group with a collection of DNAT rules."""
+    return group(policy_name, f"g{priority}", priority, collection("nat", 1, *rules, action="Dnat"))
+
+
+async def test_a_host_behind_dnat_is_open_to_the_sources_of_the_rule() -> None:
+    """A range, a prefix and the members of a group; the host by the name of the public address."""
+    members = ip_group("flows", "4.207.189.192-4.207.189.255")
+
+    half = await published(dnat(nat_rule("flows", W)))
+    whole = await published(
+        dnat(nat_rule("flows", W, sourceIpGroups=[members["id"]])), more=[members]
+    )
+
+    assert whole.hosts == {HOST, ADDRESS}
+    assert missing(half) == [NORTH]
+    assert missing(whole) == []
+
+
+async def test_a_gap_says_that_an_ip_group_is_the_way() -> None:
+    """The tag is not published for Azure Firewall."""
+    table = resource(
+        "Microsoft.Network/routeTables",
+        "spokes",
+        properties={
+            "routes": [{"name": "all", "properties": {"nextHopIpAddress": "10.0.0.4"}}],
+            "subnets": [{"id": "/providers/Microsoft.Network/virtualNetworks/spoke/subnets/web"}],
+        },
+    )
+
+    [gap] = gaps(
+        [await published(dnat(nat_rule("flows", W)), more=[table])], "europe", [HOST], TAGS
+    )
+
+    assert gap.is_certain
+    assert "no feature FW" in gap.instruction
+    assert "IP group" in gap.instruction
+    assert "It guards spoke/web." in gap.text
+    assert gap.missing_prefixes == (N,)
+
+
+async def test_without_dnat_nothing_gets_in() -> None:
+    """Application rules and rules about the way out open nothing."""
+    out = network_rule("out", "10.0.0.0/8", destinationAddresses=["*"])
+    application = {"ruleType": "ApplicationRule", "name": "web", "sourceAddresses": ["*"]}
+
+    [one] = await read(
+        firewall(), policy(), group("edge-policy", "g", 1, collection("c", 1, out, application))
+    )
+
+    assert (one.name, one.rules[0].name if one.rules else "", one.default) == (
+        "edge",
+        "out",
+        "deny",
+    )
+    assert missing(one) == []  # it never let a flow in, so no flow is behind it
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"destinationPorts": ["8443"]},
+        {"ipProtocols": ["UDP"]},
+        {"destinationAddresses": ["203.0.113.99"]},
+    ],
+)
+async def test_dnat_of_other_traffic_opens_nothing(properties: Json) -> None:
+    """Only HTTPS at the address counts."""
+    one = await published(dnat(nat_rule("flows", W), nat_rule("other", N, **properties)))
+
+    assert missing(one) == [NORTH]
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"destinationPorts": ["400-500", "80"]},
+        {"ipProtocols": ["Any"]},
+        {"destinationAddresses": ["203.0.113.0/24"]},
+        {"destinationAddresses": ["203.0.113.8-203.0.113.12"]},
+    ],
+)
+async def test_dnat_that_includes_https_counts(properties: Json) -> None:
+    """Ranges of ports and addresses hold it."""
+    one = await published(dnat(nat_rule("flows", W), nat_rule("wider", N, **properties)))
+
+    assert missing(one) == []
+
+
+@pytest.mark.parametrize(
+    ("destination", "is_doubt"), [("10.0.1.0/24", True), ("*", True), ("10.0.9.0/24", False)]
+)
+async def test_a_network_rule_that_refuses_the_translated_traffic_is_a_doubt(
+    destination: str, is_doubt: bool
+) -> None:
+    """Editions of Microsoft's page differ in whether it counts: not open, and not closed."""
+    deny = network_rule("deny", N, destinationAddresses=[destination], destinationPorts=["8443"])
+    denying = group("edge-policy", "late", 900, collection("c", 1, deny, action="Deny"))
+
+    found = gaps([await published(dnat(nat_rule("flows", W, N)), denying)], "europe", [HOST], TAGS)
+
+    assert [(gap.is_certain, gap.missing_tags) for gap in found] == (
+        [(False, (NORTH,))] if is_doubt else []
+    )
+
+
+async def test_each_place_that_network_rules_name_is_a_firewall_of_its_own() -> None:
+    """Behind something that keeps the callers' addresses; groups and rules come by priority."""
+    late = group("edge-policy", "late", 300, collection("c", 1, network_rule("all", "*")))
+    early = group(
+        "edge-policy",
+        "early",
+        200,
+        collection("second", 20, network_rule("flows", N)),
+        collection("first", 10, network_rule("deny", W, N), action="Deny"),
+    )
+
+    [one] = await read(firewall(), policy(), late, early)
+
+    assert one.name == "edge → 10.0.2.0/24"
+    assert [rule.name for rule in one.rules] == ["deny", "flows", "all"]
+    assert one.id.endswith("/azureFirewalls/edge#10.0.2.0/24")
+
+
+async def test_rules_of_a_base_policy_come_first() -> None:
+    """Whatever the priorities; a policy that is its own base ends."""
+    base = policy("base", basePolicy={"id": policy()["id"]})
+    child = policy(basePolicy={"id": base["id"]})
+    inherited = group("base", "g", 900, collection("c", 1, network_rule("base", "*")))
+    own = group("edge-policy", "g", 100, collection("c", 1, network_rule("own", "*")))
+
+    [one] = await read(firewall(), child, base, inherited, own)
+
+    assert [rule.name for rule in one.rules] == ["base", "own"]
+
+
+async def test_a_policy_that_cannot_be_read_is_a_doubt() -> None:
+    """It lies in a subscription that nobody watches."""
+    [one] = await read(firewall())
+
+    assert {rule.name for rule in one.rules} == {policy()["id"].lower()}
+    assert {rule.access for rule in one.rules} == {"allow", "deny"}
+
+
+async def test_a_policy_is_read_by_itself_where_nobody_can_tell_whose_it_is() -> None:
+    """Azure says which firewalls have a policy, a template need not."""
+    own = dnat(nat_rule("flows", W), policy_name="lonely")
+
+    [alone] = await read(policy("lonely"), own)
+    none = await read(policy("lonely", firewalls=[]), own)
+
+    assert (alone.name, none) == (f"lonely → {ADDRESS}", [])
+
+
+async def test_a_classic_firewall_has_collections_of_its_own() -> None:
+    """By priority, the protocols under another name; no policy is asked for."""
+
+    def classic(priority: int, action: str, *rules: Json) -> Json:
+        shown = {"priority": priority, "action": {"type": action}, "rules": [*rules]}
+        return {"name": f"c{priority}", "properties": shown}
+
+    def named(rule: Json) -> Json:
+        rule["protocols"] = rule.pop("ipProtocols")
+        return {key: value for key, value in rule.items() if key != "ruleType"}
+
+    found = await read(
+        firewall(
+            firewallPolicy=None,
+            natRuleCollections=[classic(100, "Dnat", named(nat_rule("flows", W)))],
+            networkRuleCollections=[
+                classic(300, "Allow", named(network_rule("late", "*"))),
+                classic(200, "Deny", named(network_rule("early", N))),
+            ],
+        ),
+        public_address(),
+    )
+
+    first, second = found
+    assert (first.name, missing(first)) == (f"edge → {ADDRESS}", [NORTH])
+    assert [rule.name for rule in second.rules] == ["early", "late"]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"ruleCollections": "[parameters('rules')]"},
+        {"ruleCollections": [{"name": "c", "rules": "[parameters('rules')]"}]},
+        {"ruleCollections": [{"name": "c", "rules": [{"ruleType": "NewRule", "name": "r"}]}]},
+        {"ruleCollections": [collection("c", 1, network_rule("r", "*"), action="Audit")]},
+        {"rules": [{"ruleType": "FirewallPolicyNatRule"}]},
+    ],
+)
+async def test_rules_that_cannot_be_read_are_a_doubt_everywhere(broken: Json) -> None:
+    """They may open the address, or close it."""
+    unread = group("edge-policy", "odd", 900) | {"properties": {"priority": 900, **broken}}
+
+    found = gaps([await published(dnat(nat_rule("flows", W, N)), unread)], "europe", [HOST], TAGS)
+
+    assert [gap.is_certain for gap in found] == [False]
+
+
+async def test_a_group_of_addresses_that_is_not_there_is_a_doubt() -> None:
+    """Its members may be anybody."""
+    gone = ip_group("gone")["id"]
+
+    [gap] = gaps(
+        [await published(dnat(nat_rule("flows", W, sourceIpGroups=[gone])))],
+        "europe",
+        [HOST],
+        TAGS,
+    )
+
+    assert (gap.is_certain, gap.missing_tags) == (False, (NORTH,))
+
+
+async def test_hosts_come_from_tags_too() -> None:
+    """Of the public address: what it publishes; of the firewall: all that it publishes."""
+    tagged = public_address() | {"tags": {"cmkflow-hosts": "erp.contoso.example"}}
+    whole = firewall() | {"tags": {"cmkflow-hosts": "*.contoso.example"}}
+
+    [one] = await read(whole, policy(), tagged, dnat(nat_rule("flows", W)))
+
+    assert one.hosts == {HOST, ADDRESS, "erp.contoso.example", "*.contoso.example"}

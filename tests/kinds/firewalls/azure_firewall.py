@@ -1,0 +1,106 @@
+"""An Azure Firewall whose policy publishes a host by DNAT, to the members of an IP group."""
+
+from collections.abc import Sequence
+
+from tests.kinds.case import HOST, Json, resource, resources_case
+
+ADDRESS = "203.0.113.10"
+_POLICIES = "Microsoft.Network/firewallPolicies"
+
+
+def nat_rule(name: str, *sources: str, **properties: object) -> Json:
+    """Return a rule that leads HTTPS at the public address to a machine."""
+    return {
+        "ruleType": "NatRule",
+        "name": name,
+        "ipProtocols": ["TCP"],
+        "sourceAddresses": [*sources],
+        "sourceIpGroups": [],
+        "destinationAddresses": [ADDRESS],
+        "destinationPorts": ["443"],
+        "translatedAddress": "10.0.1.4",
+        "translatedPort": "8443",
+        **properties,
+    }
+
+
+def network_rule(name: str, *sources: str, **properties: object) -> Json:
+    """Return a rule about HTTPS from some sources to a subnet."""
+    return {
+        "ruleType": "NetworkRule",
+        "name": name,
+        "ipProtocols": ["TCP"],
+        "sourceAddresses": [*sources],
+        "destinationAddresses": ["10.0.2.0/24"],
+        "destinationPorts": ["443"],
+        **properties,
+    }
+
+
+def collection(name: str, priority: int, *rules: Json, action: str = "Allow") -> Json:
+    """Return a rule collection; DNAT rules have an action of their own."""
+    is_nat = action == "Dnat"
+    kind = "FirewallPolicyNatRuleCollection" if is_nat else "FirewallPolicyFilterRuleCollection"
+    return {
+        "ruleCollectionType": kind,
+        "name": name,
+        "priority": priority,
+        "action": {"type": action},
+        "rules": [*rules],
+    }
+
+
+def group(policy: str, name: str, priority: int, *collections: Json) -> Json:
+    """Return a rule collection group of a policy."""
+    properties = {"priority": priority, "ruleCollections": [*collections]}
+    return resource(f"{_POLICIES}/ruleCollectionGroups", policy, name, properties=properties)
+
+
+def policy(name: str = "edge-policy", **properties: object) -> Json:
+    """Return a firewall policy."""
+    return resource(_POLICIES, name, properties=properties)
+
+
+def firewall(**properties: object) -> Json:
+    """Return a firewall behind the public address, with the policy unless said otherwise."""
+    configuration = {
+        "privateIPAddress": "10.0.0.4",
+        "publicIPAddress": {"id": public_address()["id"]},
+    }
+    return resource(
+        "Microsoft.Network/azureFirewalls",
+        "edge",
+        properties={
+            "ipConfigurations": [{"name": "public", "properties": configuration}],
+            "firewallPolicy": {"id": policy()["id"].upper()},
+            **properties,
+        },
+    )
+
+
+def public_address() -> Json:
+    """Return the public address, by whose name callers call the host."""
+    properties = {"ipAddress": ADDRESS, "dnsSettings": {"fqdn": HOST.title()}}
+    return resource("Microsoft.Network/publicIPAddresses", "edge-ip", properties=properties)
+
+
+def ip_group(name: str, *addresses: str) -> Json:
+    """Return an IP group."""
+    properties = {"ipAddresses": [*addresses]}
+    return resource("Microsoft.Network/ipGroups", name, properties=properties)
+
+
+def _resources(sources: Sequence[str]) -> list[Json]:
+    members = ip_group("flows", *sources)
+    rule = nat_rule("flows", sourceIpGroups=[members["id"]])
+    nat = collection("published", 100, rule, action="Dnat")
+    return [
+        firewall(),
+        policy(),
+        group("edge-policy", "inbound", 200, nat),
+        members,
+        public_address(),
+    ]
+
+
+CASE = resources_case(f"edge → {ADDRESS}", _resources)

@@ -1,0 +1,170 @@
+"""Azure Firewall's rules decide as a packet's walk through its documents does."""
+
+from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.network.address_ranges import AddressRanges
+from shared.domain.network.admission import ServiceTagRanges, admit
+from shared.domain.network.azure_firewall import split_by_target
+from shared.domain.network.azure_firewall_rules import RuleReader
+from shared.domain.network.firewall import Access, Firewall
+from tests.kinds.firewalls.azure_firewall import collection, group, nat_rule, network_rule
+
+type Json = dict[str, Any]
+
+#: Callers that are asked about, one by one.
+CALLERS = "8.0.0.0/28"
+PUBLIC = ["203.0.113.10", "203.0.113.11"]
+INSIDE = ["10.0.1.4", "10.0.2.4"]
+
+HOSTS = st.integers(0, 15)
+SOURCES = st.lists(
+    st.one_of(
+        st.just("*"),
+        st.builds(
+            lambda host, bits: f"8.0.0.{host}/{bits}", st.integers(0, 15), st.integers(28, 32)
+        ),
+        st.builds(lambda a, b: f"8.0.0.{min(a, b)}-8.0.0.{max(a, b)}", *[st.integers(0, 15)] * 2),
+    ),
+    min_size=1,
+    max_size=2,
+)
+PORTS = st.sampled_from([["443"], ["80"], ["*"], ["400-450", "80"]])
+PROTOCOLS = st.sampled_from([["TCP"], ["UDP"], ["UDP", "Any"]])
+
+
+@st.composite
+def nat_rules(draw: st.DrawFn) -> Json:
+    """A DNAT rule of one of two public addresses, or both."""
+    return nat_rule(
+        "nat",
+        *draw(SOURCES),
+        destinationAddresses=draw(st.lists(st.sampled_from(PUBLIC), min_size=1, max_size=2)),
+        destinationPorts=draw(PORTS),
+        ipProtocols=draw(PROTOCOLS),
+        translatedAddress=draw(st.sampled_from(INSIDE)),
+        translatedPort="443",
+    )
+
+
+@st.composite
+def network_rules(draw: st.DrawFn) -> Json:
+    """A network rule to one machine, or to all of them."""
+    return network_rule(
+        "network",
+        *draw(SOURCES),
+        destinationAddresses=[draw(st.sampled_from([*INSIDE, "*"]))],
+        destinationPorts=draw(PORTS),
+        ipProtocols=draw(PROTOCOLS),
+    )
+
+
+@st.composite
+def groups(draw: st.DrawFn) -> list[Json]:
+    """Groups whose priorities differ, with collections whose priorities differ."""
+
+    def collections() -> Iterator[Json]:
+        for priority in draw(st.permutations(range(1, draw(st.integers(1, 4))))):
+            action = draw(st.sampled_from(["Dnat", "Allow", "Deny"]))
+            rules = nat_rules() if action == "Dnat" else network_rules()
+            yield collection("c", priority, *draw(st.lists(rules, max_size=2)), action=action)
+
+    return [
+        group("p", f"g{priority}", priority, *collections())
+        for priority in draw(st.permutations(range(1, draw(st.integers(1, 4)))))
+    ]
+
+
+def walked(policies: list[list[Json]], kind: str) -> Iterator[tuple[str, Json]]:
+    """Yield action and rule in the order of Microsoft's page, of one type of rules."""
+    for policy in policies:
+        for one in sorted(policy, key=lambda one: int(one["properties"]["priority"])):
+            found = one["properties"]["ruleCollections"]
+            for each in sorted(found, key=lambda each: int(each["priority"])):
+                for rule in each["rules"]:
+                    if rule["ruleType"] == kind:
+                        yield each["action"]["type"], rule
+
+
+def is_about(rule: Json, caller: str, destination: str) -> bool:
+    """Say whether a rule matches a packet of HTTPS."""
+    ports = any(
+        port == "*" or int(port.split("-")[0]) <= 443 <= int(port.split("-")[-1])
+        for port in rule["destinationPorts"]
+    )
+    to = "*" in rule["destinationAddresses"] or destination in rule["destinationAddresses"]
+    tcp = bool({"TCP", "Any"} & {*rule["ipProtocols"]})
+    return ports and to and tcp and any(holds(one, caller) for one in rule["sourceAddresses"])
+
+
+def holds(source: str, caller: str) -> bool:
+    """Say whether a source of a rule holds a caller."""
+    first, _, last = source.partition("-")
+    if last:
+        return ip_address(first) <= ip_address(caller) <= ip_address(last)  # type: ignore[operator]
+    return source == "*" or ip_address(caller) in ip_network(source, strict=False)
+
+
+def outcome(policies: list[list[Json]], caller: str, target: str) -> str:
+    """Return what becomes of a packet to a target: let in, kept out, or both have been written."""
+    network = [*walked(policies, "NetworkRule")]
+    if target not in PUBLIC:
+        decided = (action for action, rule in network if is_about(rule, caller, target))
+        return next(decided, "Deny")
+    nat = [rule for _, rule in walked(policies, "NatRule")]
+    if not any(is_about(rule, caller, target) for rule in nat):
+        return "Deny"
+    anybody = [rule | {"sourceAddresses": ["*"]} for rule in nat]
+    machines = [one["translatedAddress"] for one in anybody if is_about(one, caller, target)]
+    denied = any(
+        action == "Deny" and is_about(rule, caller, machine)
+        for action, rule in network
+        for machine in machines
+    )
+    return "Doubt" if denied else "Allow"
+
+
+def decided(firewall: Firewall, caller: str) -> str:
+    """Return what the product says of one caller."""
+    one = AddressRanges.of([caller])
+    admission = admit(firewall, {"asked": one}, ServiceTagRanges({}))
+    answers = {"Allow": admission.allowed, "Deny": admission.denied, "Doubt": admission.doubtful}
+    [answer] = [name for name, ranges in answers.items() if ranges]
+    return answer
+
+
+@given(groups(), groups())
+def test_every_caller_meets_what_the_documents_say(base: list[Json], child: list[Json]) -> None:
+    """A doubt where a rule refuses what DNAT let in, towards any machine that it leads to."""
+    reader = RuleReader(ip_groups={})
+    reader.read_groups(base)
+    reader.read_groups(child)
+    whole = Firewall(
+        kind="azure_firewall",
+        id="/fw",
+        name="fw",
+        hosts=frozenset(),
+        rules=(),
+        default=Access.DENY,
+    )
+    found = split_by_target(whole, reader.nat, reader.network, {})
+
+    for firewall in found:
+        target = firewall.id.rpartition("#")[2]
+        if target not in (*PUBLIC, *INSIDE):
+            continue  # the firewall as a whole
+        for caller in map(str, ip_network(CALLERS)):
+            said = decided(firewall, caller)
+            assert said == outcome([base, child], caller, target), (target, caller)
+
+    published = {
+        address
+        for _, rule in walked([base, child], "NatRule")
+        for address in rule["destinationAddresses"]
+        if is_about(rule | {"sourceAddresses": ["*"]}, "8.0.0.0", address)
+    }
+    assert {one.id.rpartition("#")[2] for one in found} >= published
