@@ -295,6 +295,7 @@ class Tables:
                 "due": instant(job.due),
                 "code": job.code,
                 "environment": job.environment_id,
+                "loans": "yes" if job.is_finished and job.has_loans else "",
             },
         )
         table(

@@ -47,8 +47,8 @@ class FlowDetail:
     state: FlowState
     #: Why the platform suspended it, as a code (§5.2); `None` or empty: it did not.
     suspension_reason: str = ""
-    #: JSON text in the shape of Dataverse's `clientdata`.
-    client_data: str
+    #: JSON text in the shape of Dataverse's `clientdata`; None: kept from whoever asked.
+    client_data: str | None
     #: Entra object id of the creator.
     owner_id: str
     is_managed: bool

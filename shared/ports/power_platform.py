@@ -43,7 +43,7 @@ class FlowReports(Protocol):
         """Return every flow of the environment, lean, solution flows included."""
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowDetail:
-        """Return one flow with its definition; raises `NotFound`."""
+        """Return one flow, with its definition where the platform shows it; raises `NotFound`."""
 
     async def runs(
         self,
@@ -71,6 +71,9 @@ class FlowAccess(Protocol):
 
     async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
         """Return the trigger URL: a secret. Raises `Refused` where the trigger has none."""
+
+    async def definition(self, environment_id: str, flow_name: str) -> FlowDetail:
+        """Return a flow as the operator sees it; raises `Refused` (403) if it is no co-owner."""
 
     async def operator_id(self) -> str:
         """Return the Entra object id of the operator."""

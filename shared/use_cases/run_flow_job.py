@@ -28,8 +28,8 @@ from shared.steps.copying import copy_flow, prove_copy
 from shared.steps.copying.explain_refusal import explain_refusal
 from shared.steps.ending import retire_original, roll_back, swap
 from shared.steps.ending.last_look import settle
+from shared.steps.flows.co_ownership import return_borrowed
 from shared.steps.flows.read_back import NotSeen, half_as_long_again
-from shared.steps.flows.trigger_address import return_borrowed
 from shared.steps.gate import environment_without_key, linked_environment
 from shared.steps.moving_callers import update_callers
 from shared.steps.preparing import prepare_original

@@ -8,16 +8,19 @@ than the host should let it be, nobody waits any more.
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Any
 
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, Workflow, WorkflowChange
-from shared.domain.jobs.durable import unsettled
+from shared.domain.jobs.durable import DurableJob, unsettled
 from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.jobs.job import FlowJob
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import Blocked, NotFound, ProductError, Refused
+from shared.jobs.engine import Kind
 from shared.jobs.held import Held
-from shared.jobs.kinds import FLOW
+from shared.jobs.kinds import ENVIRONMENT, FLOW
 from shared.notices import one_row, readable, tell
 from shared.ports import Condition
 from shared.reason import Reason
@@ -25,9 +28,11 @@ from shared.rows import Kept
 from shared.services import Services
 from shared.steps.ending.last_look import settle
 from shared.steps.flows.change_flow import change_flow
-from shared.steps.flows.trigger_address import return_borrowed
-from shared.steps.work import Work
+from shared.steps.flows.co_ownership import return_borrowed
+from shared.steps.gate import permit_write
+from shared.steps.work import WRITE_TAKES, Work
 
+_HAS_LOANS = (Condition("loans", "eq", "yes"),)
 log = logging.getLogger(__name__)
 
 
@@ -36,12 +41,12 @@ async def return_loans(services: Services) -> int:
 
     Each flow is looked at once more when nothing can come of a frozen delivery any more.
     """
-    table, count = services.tables.jobs, 0
-    async for kept in readable(services, table.scan(where=[Condition("loans", "eq", "yes")])):
+    table, count = services.tables.jobs, await _return_loans_of_plans(services)
+    async for kept in readable(services, table.scan(where=_HAS_LOANS)):
         job = kept.item
         if _is_busy(services, job) or job.is_unsettled(services.now):
             continue
-        async with one_row(services, table.name_of(job)), _held(services, kept) as held:
+        async with one_row(services, table.name_of(job)), _held(FLOW, services, kept) as held:
             work = Work(held, await services.environments.get(job.environment_id))
             try:
                 await settle(work)
@@ -49,6 +54,31 @@ async def return_loans(services: Services) -> int:
             except (Blocked, Refused) as err:  # the operator stays a co-owner: not for the log only
                 await tell(services, Reason.LOAN, table.name_of(job), redact(str(err)))
                 raise
+        count += 1
+    return count
+
+
+async def _return_loans_of_plans(services: Services) -> int:
+    """The same for jobs that made a plan, and lent a flow to read its definition."""
+    table, count = services.tables.environment_jobs, 0
+    async for kept in readable(services, table.scan(where=_HAS_LOANS)):
+        job = kept.item
+        if job.is_held(services.now) or job.is_unsettled(services.now):
+            continue
+        async with (
+            one_row(services, table.name_of(job)),
+            _held(ENVIRONMENT, services, kept) as held,
+        ):
+            try:
+                for flow_name in dict.fromkeys((*job.borrowed, *job.lent)):
+                    await permit_write(services, job.environment_id, anytime=True)
+                    await held.permit(WRITE_TAKES)
+                    with suppress(NotFound):
+                        await services.flow_access.remove_operator(job.environment_id, flow_name)
+            except (Blocked, Refused) as err:
+                await tell(services, Reason.LOAN, table.name_of(job), redact(str(err)))
+                raise
+            await held.save(replace(held.job, borrowed=(), lent=(), settles_at=None))
         count += 1
     return count
 
@@ -78,7 +108,7 @@ async def _turn_off_stray(
     await tell(services, Reason.STRAY_COPY, services.tables.jobs.name_of(job), cause)
     if not is_on:
         return
-    async with _held(services, kept) as held:
+    async with _held(FLOW, services, kept) as held:
         work = Work(held, environment)
         await work.permit_write(anytime=True)
         await change_flow(work, copy, WorkflowChange(state=FlowState.OFF))
@@ -97,9 +127,11 @@ def _is_busy(services: Services, job: FlowJob) -> bool:
 
 
 @asynccontextmanager
-async def _held(services: Services, kept: Kept[FlowJob]) -> AsyncIterator[Held[FlowJob]]:
+async def _held[J: DurableJob[Any]](
+    kind: Kind[J], services: Services, kept: Kept[J]
+) -> AsyncIterator[Held[J]]:
     """Hold a job that stands still; what cannot be done is logged, and tried again later."""
-    held = await FLOW.claim(services, kept)
+    held = await kind.claim(services, kept)
     try:
         yield held
     except Exception as err:
@@ -107,6 +139,7 @@ async def _held(services: Services, kept: Kept[FlowJob]) -> AsyncIterator[Held[F
         await held.end(unsettled(held.job, later))
         if not isinstance(err, ProductError):
             raise
-        log.warning("the ended job of %s is looked at later: %s", held.job.id, redact(str(err)))
+        name = "/".join(kind.table(services.tables).address(held.job))
+        log.warning("the ended job %s is looked at later: %s", name, redact(str(err)))
     else:
         await held.end(held.job)

@@ -38,7 +38,7 @@ async def test_a_flow_reads_in_the_shape_of_dataverse(app: Adapters) -> None:
 
     detail = await app.flow_reports.get_flow(ENVIRONMENT, HTTP_FLOW)
 
-    given = json.loads(detail.client_data)
+    given = json.loads(detail.client_data or "")
     assert given["properties"]["connectionReferences"] == bound("cr1_office")
     assert given["properties"]["definition"] == definition(HTTP)
     assert (detail.owner_id, detail.state, detail.in_solution) == (MAKER, FlowState.ON, True)

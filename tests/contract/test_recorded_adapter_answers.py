@@ -75,7 +75,7 @@ def test_every_recorded_flow_reads() -> None:
     whole = [flow.to_detail() for flow in flows if flow.properties.definition]
     assert whole
     for detail in whole:
-        properties = json.loads(detail.client_data)["properties"]
+        properties = json.loads(detail.client_data or "")["properties"]
         assert properties["definition"]["triggers"]
         for reference in properties["connectionReferences"].values():
             assert reference["api"]["name"].startswith("shared_")

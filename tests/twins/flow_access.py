@@ -1,11 +1,13 @@
 """Twin of the port `FlowAccess`: what only a co-owner may ask."""
 
-from shared.domain.flow import Permission
+from shared.domain.flow import FlowDetail, Permission
 from shared.domain.jobs.refusals import NO_CO_OWNER
 from shared.errors import NotFound, Refused
 from tests.twins.definitions import facts_of
+from tests.twins.flow_reports import detail_of
 from tests.twins.flow_service import trigger_url
 from tests.twins.sharing import permissions_of
+from tests.twins.tenant import TwinFlow
 from tests.twins.world import World
 
 
@@ -39,17 +41,8 @@ class FlowAccessTwin:
 
     async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
         """Return the trigger URL; raises `Refused` where the trigger has none (contract §5.7)."""
-        flow = self._world.shown_flow(environment_id, flow_name)
+        flow = self._own(environment_id, flow_name)
         facts = facts_of(flow.client_data)
-        operator = self._world.operator
-        co_owners = self._world.workflow(environment_id, flow.workflow_id).co_owners
-        if operator.entra_id not in co_owners and operator.user_id != flow.owner_id:
-            raise Refused(
-                f"The caller with object id '{operator.entra_id}' does not have permission for "
-                f"connection '{flow_name}' under Api 'shared_logicflows'.",
-                code=NO_CO_OWNER,
-                status=403,
-            )
         if trigger != facts.trigger_name:
             raise NotFound(f"the flow {flow_name} has no trigger {trigger}")
         if not facts.has_callback_url:
@@ -66,6 +59,24 @@ class FlowAccessTwin:
                 status=400,
             )
         return trigger_url(self._world.environment(environment_id), flow)
+
+    async def definition(self, environment_id: str, flow_name: str) -> FlowDetail:
+        """Return a flow as the operator sees it; raises `Refused` (403) if it is no co-owner."""
+        return detail_of(self._world, self._own(environment_id, flow_name))
+
+    def _own(self, environment_id: str, flow_name: str) -> TwinFlow:
+        """Return a flow as reads show it; who may read it is known at once."""
+        flow = self._world.shown_flow(environment_id, flow_name)
+        operator = self._world.operator
+        co_owners = self._world.workflow(environment_id, flow.workflow_id).co_owners
+        if operator.entra_id in co_owners or operator.user_id == flow.owner_id:
+            return flow
+        raise Refused(
+            f"The caller with object id '{operator.entra_id}' does not have permission for "
+            f"connection '{flow_name}' under Api 'shared_logicflows'.",
+            code=NO_CO_OWNER,
+            status=403,
+        )
 
     async def operator_id(self) -> str:
         """Return the Entra object id of the operator."""

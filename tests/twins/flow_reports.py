@@ -1,11 +1,27 @@
 """Twin of the port `FlowReports`: lean lists, one full flow, runs."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from shared.domain.flow import FlowDetail, ReportedFlow, Run
 from tests.twins.flow_service import stays_on_microsoft_key
 from tests.twins.tenant import TwinFlow, TwinRun
 from tests.twins.world import World
+
+
+def detail_of(world: World, flow: TwinFlow) -> FlowDetail:
+    """Return a flow as the flow service shows it to a co-owner."""
+    return FlowDetail(
+        flow_name=flow.flow_name,
+        display_name=flow.name,
+        workflow_id=flow.workflow_id if flow.in_solution else None,
+        state=flow.state,
+        client_data=flow.client_data,
+        owner_id=world.user(flow.owner_id).entra_id,
+        is_managed=flow.is_managed,
+        in_solution=flow.in_solution,
+        description=flow.description,
+    )
 
 
 class FlowReportsTwin:
@@ -34,19 +50,10 @@ class FlowReportsTwin:
         return [self._reported(flow) for flow in shown]
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowDetail:
-        """Return one flow with its definition; raises `NotFound`."""
-        flow = self._world.shown_flow(environment_id, flow_name)
-        return FlowDetail(
-            flow_name=flow.flow_name,
-            display_name=flow.name,
-            workflow_id=flow.workflow_id if flow.in_solution else None,
-            state=flow.state,
-            client_data=flow.client_data,
-            owner_id=self._world.user(flow.owner_id).entra_id,
-            is_managed=flow.is_managed,
-            in_solution=flow.in_solution,
-            description=flow.description,
-        )
+        """Return one flow, with its definition where the platform shows it; raises `NotFound`."""
+        shown = detail_of(self._world, self._world.shown_flow(environment_id, flow_name))
+        is_hidden = self._world.assumptions.definitions_hidden_from_administrators
+        return replace(shown, client_data=None) if is_hidden else shown
 
     async def runs(
         self,

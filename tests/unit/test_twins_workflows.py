@@ -89,7 +89,7 @@ async def test_a_copy_of_a_flow_without_a_row_is_owned_by_its_creator(tenant: Te
         workflow_id=tenant.world.guid(),
         name="Approve (CMK)",
         description="",
-        client_data=detail.client_data,
+        client_data=detail.client_data or "",
         owner_id=detail.owner_id,
         owner_is_entra_id=True,
     )

@@ -37,7 +37,8 @@ class NoOperator:
 
     def _refuse(self) -> Never:
         raise Blocked(
-            "No operator is set up, and only a co-owner may read a flow's trigger URL.",
+            "No operator is set up, and only a co-owner may read a flow's trigger URL, or a "
+            "definition that is kept from the app.",
             instruction="Set CMK_OPERATOR_CLIENT_ID and CMK_OPERATOR_TOKEN_CACHE_SECRET, sign the "
             "operator in (`cmkflow operator sign-in`), then retry.",
             code=Reason.OPERATOR_SIGN_IN,

@@ -6,11 +6,12 @@ view (§14.9); the URL is asked for as the operator, in a maker's view.
 
 from typing import Protocol
 
+from shared.adapters.flow_service.flows import read_flow
 from shared.adapters.flow_service.service import FlowService
 from shared.adapters.http.client import Call
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.definitions.json_values import mapping_at, text_at
-from shared.domain.flow import Permission
+from shared.domain.flow import FlowDetail, Permission
 from shared.domain.jobs.refusals import PERMISSION_DOWNGRADE
 from shared.errors import Refused, Unavailable
 from shared.ports import FlowAccess
@@ -107,6 +108,10 @@ class FlowServiceAccess(FlowAccess):
         if url is None:
             raise Unavailable("Flow service: the answer holds no trigger URL")
         return url
+
+    async def definition(self, environment_id: str, flow_name: str) -> FlowDetail:
+        """Return a flow as the operator sees it; raises `Refused` (403) if it is no co-owner."""
+        return await read_flow(self._as_operator, environment_id, flow_name, as_maker=True)
 
     async def _held(
         self, environment_id: str, flow_name: str, principal_id: str

@@ -48,6 +48,19 @@ def _between(since: datetime, until: datetime | None) -> str:
     return f"{text} and startTime le {until + timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}"
 
 
+async def read_flow(
+    service: FlowService, environment_id: str, flow_name: str, *, as_maker: bool = False
+) -> FlowDetail:
+    """Return one flow; raises `NotFound`."""
+    expanded = {"$expand": "properties.connectionreferences.apidefinition"}
+    call = Call(method="GET", url=f"flows/{flow_name}", params=expanded)
+    flow = read_wire(FlowEntity, await service.read(environment_id, call, as_maker=as_maker))
+    if flow.properties.state == _DELETED:
+        message = f"Flow {flow_name} is in the recycle bin."
+        raise NotFound(message)
+    return flow.to_detail()
+
+
 class FlowServiceReports(FlowReports):
     """`FlowReports` by the flow service."""
 
@@ -68,17 +81,8 @@ class FlowServiceReports(FlowReports):
         return await self._report(environment_id, ALL_FLOWS)
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowDetail:
-        """Return one flow with its definition; raises `NotFound`."""
-        call = Call(
-            method="GET",
-            url=f"flows/{flow_name}",
-            params={"$expand": "properties.connectionreferences.apidefinition"},
-        )
-        flow = read_wire(FlowEntity, await self._service.read(environment_id, call))
-        if flow.properties.state == _DELETED:
-            message = f"Flow {flow_name} is in the recycle bin."
-            raise NotFound(message)
-        return flow.to_detail()
+        """Return one flow, with its definition where the platform shows it; raises `NotFound`."""
+        return await read_flow(self._service, environment_id, flow_name)
 
     async def runs(
         self,

@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from shared.adapters.http.wire import Wire
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.flow import FlowDetail, FlowState, ReportedFlow, Run
-from shared.domain.jobs.refusals import DEFINITION_NOT_SHOWN
-from shared.errors import Refused
 
 _STATES = {
     "Started": FlowState.ON,
@@ -58,21 +56,16 @@ class FlowEntity(Wire):
         )
 
     def to_detail(self) -> FlowDetail:
-        """Return it with its definition; raises `Refused` where the answer leaves that out."""
+        """Return it with its definition, if the answer has one."""
         properties = self.properties
-        if properties.definition is None:
-            raise Refused(
-                f"the definition of flow {self.name} is not shown",
-                code=DEFINITION_NOT_SHOWN,
-                status=200,
-            )
+        definition = properties.definition
         return FlowDetail(
             flow_name=self.name,
             display_name=properties.display_name,
             workflow_id=_lower(properties.workflow_entity_id),
             state=_STATES.get(properties.state or "", FlowState.OFF),
             suspension_reason=properties.flow_suspension_reason or "",
-            client_data=self._client_data(properties.definition),
+            client_data=None if definition is None else self._client_data(definition),
             owner_id=properties.creator.object_id,
             is_managed=properties.is_managed,
             # Only flows in a solution name their Dataverse row (§5.2).

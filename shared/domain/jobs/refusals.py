@@ -153,8 +153,8 @@ REFUSALS = (
     Refusal(
         code=DEFINITION_NOT_SHOWN,
         means="the flow service does not show the definition to an administrator",
-        instruction="Make the app a co-owner of the flow, or add the flow to a solution, then "
-        "retry.",
+        instruction="Sign the operator in and set the environment's mode to approve or auto: it is "
+        "then read by a co-ownership of the moment. Or add the flow to a solution. Then retry.",
     ),
     Refusal(
         code="EnvironmentAccessDenied",

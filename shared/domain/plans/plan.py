@@ -200,7 +200,7 @@ def _refusal(
     definition = candidate.flow.definition
     if definition is None:
         remedy = "Open the flow in Power Automate and save it once; then run again."
-        if candidate.flow.problem == NOT_SHOWN:
+        if candidate.flow.problem.startswith(NOT_SHOWN):
             remedy = instruction_for(DEFINITION_NOT_SHOWN)
         return (f"Its definition cannot be read: {candidate.flow.problem}", remedy)
     if candidate.flow.is_managed:

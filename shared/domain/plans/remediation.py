@@ -113,6 +113,9 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     #: Flows of the plan that wait for an approval.
     awaiting: int = 0
     is_dispatched: bool = False
+    #: Flows of which the operator is co-owner to read their definitions, and was made one ever.
+    borrowed: tuple[str, ...] = ()
+    lent: tuple[str, ...] = ()
     network: tuple[NetworkFinding, ...] = ()
     #: What the administrator should know: cycles, missing children, differences between sources.
     findings: tuple[str, ...] = ()
@@ -122,6 +125,11 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     def facts(self) -> EnvironmentFacts:
         """Return what is true in its state."""
         return ENVIRONMENT_STATES[self.state]
+
+    @property
+    def has_loans(self) -> bool:
+        """Say whether the operator is co-owner of a flow for it, or may yet become one."""
+        return bool(self.borrowed or (self.lent and self.settles_at))
 
     @property
     def awaits_approval(self) -> bool:

@@ -14,6 +14,7 @@ from shared.domain.definitions.flow_summary import FlowSummary, summarise
 from shared.domain.definitions.json_values import as_mapping
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, KnownFlow, ReportedFlow, Workflow
+from shared.domain.plans.discovery import NOT_SHOWN
 from shared.domain.plans.discovery_differences import Listed, differences
 from shared.services import Services
 from shared.steps.ask import ask, ask_patiently
@@ -189,7 +190,9 @@ def _joined(
     )
 
 
-def _summed_up(client_data: str) -> tuple[FlowSummary | None, str, bool]:
+def _summed_up(client_data: str | None) -> tuple[FlowSummary | None, str, bool]:
+    if client_data is None:
+        return None, NOT_SHOWN, False
     definition, problem = parsed_or_problem(client_data)
     if definition is None:
         return None, problem, False

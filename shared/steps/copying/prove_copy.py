@@ -10,8 +10,9 @@ from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked, NotFound
 from shared.reason import Reason
 from shared.steps.flows.check_network import network_gaps
+from shared.steps.flows.co_ownership import return_borrowed
 from shared.steps.flows.read_back import read_back
-from shared.steps.flows.trigger_address import parsed, read_trigger_url, return_borrowed
+from shared.steps.flows.trigger_address import parsed, read_trigger_url
 from shared.steps.gate import settings_of
 from shared.steps.work import Work
 

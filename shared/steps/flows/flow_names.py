@@ -1,7 +1,6 @@
 """A flow's name in the flow service, by its Dataverse id: activation may have changed it."""
 
-from shared.domain.jobs.refusals import DEFINITION_NOT_SHOWN
-from shared.errors import NotFound, Refused
+from shared.errors import NotFound
 from shared.services import Services
 
 
@@ -17,8 +16,5 @@ async def flow_name_of(services: Services, environment_id: str, workflow_id: str
             return flow.flow_name
     except NotFound:
         pass  # it goes by another name: look for the one that belongs to this row
-    except Refused as err:
-        if err.code != DEFINITION_NOT_SHOWN:
-            raise  # else the list tells, which shows no definitions to anybody
     listed = await reports.list_flows(environment_id)
     return next((flow.flow_name for flow in listed if flow.workflow_id == workflow_id), None)

@@ -1,13 +1,15 @@
 """The original: read from Dataverse, or from the flow service where Dataverse has no row of it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState
 from shared.domain.jobs.job import FlowJob
+from shared.domain.jobs.refusals import DEFINITION_NOT_SHOWN, instruction_for
 from shared.errors import Blocked, NotFound, Unreadable
 from shared.reason import Reason
 from shared.services import Services
+from shared.steps.flows.co_ownership import as_co_owner
 from shared.steps.work import Work
 
 
@@ -20,12 +22,24 @@ class Original:
     name: str
     description: str
     state: FlowState
-    client_data: str = field(repr=False)
+    #: None: the flow service keeps the definition from the app, and Dataverse has no row.
+    shown: str | None = field(repr=False)
     owner_id: str
     owner_is_entra_id: bool
     is_managed: bool
     #: Empty: Dataverse has no row of it.
     etag: str
+
+    @property
+    def client_data(self) -> str:
+        """Return the definition; raises `Blocked` where it is kept from the app."""
+        if self.shown is None:
+            raise Blocked(
+                f"The definition of {self.name} is not shown to the app.",
+                instruction=instruction_for(DEFINITION_NOT_SHOWN),
+                code=DEFINITION_NOT_SHOWN,
+            )
+        return self.shown
 
     @property
     def is_on(self) -> bool:
@@ -34,8 +48,16 @@ class Original:
 
 
 async def read_original(work: Work) -> Original:
-    """Return the original; raises `Blocked` if it is gone."""
+    """Return the original, by the operator where the app is not shown it.
+
+    Raises `Blocked` if it is gone.
+    """
     found = await find_original(work.services, work.environment, work.job)
+    if found is not None and found.shown is None:
+        job, access = work.job, work.services.flow_access
+        name, home = job.flow_name, job.environment_id
+        seen = await as_co_owner(work, name, lambda: access.definition(home, name))
+        found = replace(found, shown=seen.client_data)
     if found is None:
         raise Blocked(
             f"The original {work.job.display_name} is gone.",
@@ -56,7 +78,7 @@ async def find_original(
                 name=row.name,
                 description=row.description,
                 state=row.state,
-                client_data=row.client_data,
+                shown=row.client_data,
                 owner_id=row.owner_id,
                 owner_is_entra_id=False,
                 is_managed=row.is_managed,
@@ -76,7 +98,7 @@ async def find_original(
         name=flow.display_name,
         description=flow.description,
         state=flow.state,
-        client_data=flow.client_data,
+        shown=flow.client_data,
         owner_id=flow.owner_id,
         owner_is_entra_id=True,
         is_managed=flow.is_managed,

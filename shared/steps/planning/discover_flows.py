@@ -19,7 +19,6 @@ from shared.domain.definitions.flow_definition import (
 from shared.domain.definitions.flow_summary import FlowSummary, summarise
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowDetail, FlowState, ReportedFlow, Workflow
-from shared.domain.jobs.refusals import DEFINITION_NOT_SHOWN
 from shared.domain.plans.discovery import (
     FLOWS_IN_A_ROW,
     NOT_SHOWN,
@@ -37,6 +36,7 @@ from shared.ports import Page
 from shared.services import Services
 from shared.steps.gate import settings_of
 from shared.steps.planning.discovery_parts import DiscoveryParts
+from shared.steps.planning.hidden_definitions import HiddenDefinitions
 
 #: Answers to a cursor that is not taken any more.
 _EXPIRED = frozenset({400, 410})
@@ -64,6 +64,7 @@ async def discover(
     services: Services,
     environment: Environment,
     rows: FencedRows[DiscoveredPart],
+    hidden: HiddenDefinitions | None = None,
     *,
     reconcile: bool = False,
     advanced: Callable[[], Awaitable[None]] | None = None,
@@ -72,14 +73,15 @@ async def discover(
 
     Goes on with the `rows` that a discovery of the same job has kept. `reconcile`: compare every
     flow with the flow service's list of all flows, which takes many calls of a small budget.
-    `advanced` is called whenever a page was kept.
+    `hidden` reads definitions that are kept from the app; None: they stay unknown. `advanced` is
+    called whenever a page was kept.
     """
     parts = DiscoveryParts(services, rows, advanced)
     await parts.open()
     await _read_report(services, environment, parts)
     if environment.dataverse_url:
         await _read_workflows(services, environment, parts)
-    await _read_alone(services, environment, parts)
+    await _read_alone(services, environment, parts, hidden)
     if reconcile:
         await _read_list(services, environment, parts)
     has_dataverse = environment.dataverse_url is not None
@@ -116,7 +118,12 @@ async def _read_workflows(
     )
 
 
-async def _read_alone(services: Services, environment: Environment, parts: DiscoveryParts) -> None:
+async def _read_alone(
+    services: Services,
+    environment: Environment,
+    parts: DiscoveryParts,
+    hidden: HiddenDefinitions | None,
+) -> None:
     """Read the reported flows that Dataverse does not have, a row for each."""
     known = known_in(parts.parts)
     reported = reported_in(parts.parts, Source.REPORT)
@@ -124,16 +131,14 @@ async def _read_alone(services: Services, environment: Environment, parts: Disco
     for flow in missing[parts.at(Source.ALONE).number :]:
         try:
             detail = await services.flow_reports.get_flow(environment.id, flow.flow_name)
+            shown: FlowDetail | str = detail
+            if hidden and detail.client_data is None:
+                shown = await hidden.read(flow.flow_name)
+            held_back: tuple[HeldBackFlow, ...] = (_of_detail(flow, detail, shown),)
         except NotFound:
-            held_back: tuple[HeldBackFlow, ...] = ()
-        except Refused as err:
-            if err.code != DEFINITION_NOT_SHOWN:
-                raise
-            held_back = (_not_shown(flow),)
+            held_back = ()
         except Unreadable as err:
-            held_back = (replace(_not_shown(flow), problem=str(err)),)
-        else:
-            held_back = (_of_detail(flow, detail),)
+            held_back = (_not_shown(flow, str(err)),)
         children = {one.workflow_id: one.definition.children for one in held_back if one.definition}
         part = replace(parts.part(Source.ALONE), held_back=held_back, children=children)
         await parts.keep([part])
@@ -184,7 +189,7 @@ def _part_of(
         identity = flow.workflow_id
         definition: FlowSummary | FlowDefinition | None
         if identity in reported:
-            held_back.append(held := _shown(reported[identity], row, row.name))
+            held_back.append(held := _shown(reported[identity], row, row.client_data, row.name))
             definition = held.definition
         elif CHILD_REFERENCE in row.client_data:
             definition, _ = parsed_or_problem(row.client_data)
@@ -195,7 +200,7 @@ def _part_of(
     return replace(empty, known=tuple(known), held_back=tuple(held_back), children=children)
 
 
-def _not_shown(flow: ReportedFlow) -> HeldBackFlow:
+def _not_shown(flow: ReportedFlow, why: str = NOT_SHOWN) -> HeldBackFlow:
     """Return a flow whose definition is kept from the app: it is in the plan, for a person."""
     return HeldBackFlow(
         workflow_id=flow.identity,
@@ -205,13 +210,15 @@ def _not_shown(flow: ReportedFlow) -> HeldBackFlow:
         is_managed=False,
         in_solution=flow.workflow_id is not None,
         definition=None,
-        problem=NOT_SHOWN,
+        problem=why,
         digest="",
     )
 
 
-def _shown(flow: ReportedFlow, shown: Workflow | FlowDetail, title: str) -> HeldBackFlow:
-    definition, problem = parsed_or_problem(shown.client_data)
+def _shown(
+    flow: ReportedFlow, shown: Workflow | FlowDetail, client_data: str, title: str
+) -> HeldBackFlow:
+    definition, problem = parsed_or_problem(client_data)
     return replace(
         _not_shown(flow),
         display_name=title,
@@ -219,13 +226,22 @@ def _shown(flow: ReportedFlow, shown: Workflow | FlowDetail, title: str) -> Held
         is_managed=shown.is_managed,
         definition=summarise(definition) if definition else None,
         problem=problem,
-        digest=definition_digest(shown.client_data),
+        digest=definition_digest(client_data),
     )
 
 
-def _of_detail(flow: ReportedFlow, detail: FlowDetail) -> HeldBackFlow:
-    held = _shown(flow, detail, detail.display_name)
+def _of_detail(flow: ReportedFlow, detail: FlowDetail, shown: FlowDetail | str) -> HeldBackFlow:
+    """Return a flow as the flow service tells of it; a text says why its definition is not told."""
+    client_data = shown.client_data if isinstance(shown, FlowDetail) else None
+    if client_data is None:
+        why = shown if isinstance(shown, str) else NOT_SHOWN
+        return replace(
+            _not_shown(flow, why),
+            is_on=detail.state is FlowState.ON,
+            is_managed=detail.is_managed,
+        )
+    held = _shown(flow, detail, client_data, detail.display_name)
     if held.definition is None:
         return held
     edits = possible_edits(held.definition, in_solution=held.in_solution)
-    return replace(held, proposal=propose(detail.client_data, edits) if edits else None)
+    return replace(held, proposal=propose(client_data, edits) if edits else None)

@@ -10,6 +10,7 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.steps.moving_callers.find_callers import SearchRequest, find_callers
 from shared.steps.planning.discover_flows import discover
+from shared.steps.planning.hidden_definitions import HiddenDefinitions
 from shared.steps.planning.make_plan import make_plan
 
 
@@ -20,10 +21,13 @@ async def plan_now(
     services, job = held.services, held.job
     # Once is enough: what an approval is compared with is the report and Dataverse.
     reconcile = job.reconcile and job.state is EnvironmentJobState.DISCOVERING
+    hidden = HiddenDefinitions(held)
+    await hidden.step_back()
     found = await discover(
         services,
         environment,
         held.rows(services.tables.discoveries),
+        hidden,
         reconcile=reconcile,
         advanced=held.advanced,
     )

@@ -1,11 +1,21 @@
 """What both implementations of `FlowAccess` do: permissions, and the trigger URLs of co-owners."""
 
+import json
+
 import pytest
 
 from shared.errors import NotFound, Refused
 from tests.contract.ports.described_tenant import GROUP, OPERATOR
 from tests.contract.ports.sides import Side
-from tests.contract.tenant_world import ADMIN, BUTTON_FLOW, ENVIRONMENT, HTTP_FLOW, MAKER
+from tests.contract.tenant_world import (
+    ADMIN,
+    BUTTON_FLOW,
+    ENVIRONMENT,
+    HTTP,
+    HTTP_FLOW,
+    MAKER,
+    definition,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +59,23 @@ async def test_a_trigger_without_a_url_is_a_refusal(side: Side) -> None:
         await access.trigger_url(ENVIRONMENT, BUTTON_FLOW, "manual")
     with pytest.raises(NotFound):
         await access.trigger_url(ENVIRONMENT, HTTP_FLOW, "other")
+
+
+async def test_the_operator_is_shown_the_definition_of_its_flows(side: Side) -> None:
+    """Of others it is refused, and the application is told all but the definition."""
+    side.hands.assumptions.definitions_hidden_from_administrators = True
+    access, flow = side.ports.flow_access, (ENVIRONMENT, HTTP_FLOW)
+    lean = await side.ports.flow_reports.get_flow(*flow)
+    with pytest.raises(Refused, match="NoCoOwner"):
+        await access.definition(*flow)
+
+    await access.add_operator(*flow)
+    whole = await access.definition(*flow)
+
+    assert lean.client_data is None
+    assert (whole.display_name, whole.state) == (lean.display_name, lean.state)
+    given = json.loads(whole.client_data or "")["properties"]
+    assert given == {"connectionReferences": {}, "definition": definition(HTTP)}
 
 
 async def test_people_and_groups_are_told_apart(side: Side) -> None:

@@ -104,7 +104,7 @@ async def test_a_flow_reads_in_the_shape_of_dataverse(side: Side) -> None:
     """What the flow service gives can be written as `clientdata`."""
     detail = await side.ports.flow_reports.get_flow(ENVIRONMENT, HTTP_FLOW)
 
-    given = json.loads(detail.client_data)
+    given = json.loads(detail.client_data or "")
     assert given["properties"] == {"connectionReferences": {}, "definition": definition(HTTP)}
     assert (detail.owner_id, detail.state, detail.in_solution) == (MAKER, FlowState.ON, True)
     assert (detail.workflow_id, detail.is_managed) == (HTTP_FLOW, False)

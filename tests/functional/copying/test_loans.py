@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
+from shared.domain.flow import FlowDetail
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.refusals import NO_CO_OWNER
 from shared.errors import Refused
@@ -18,11 +19,14 @@ from tests.twins.tenant import TwinFlow
 class SlowRights:
     """The flow service, to which rights come late: the first calls for a flow's URL are refused."""
 
-    def __init__(self, access: object, flow_name: str, refusals: int) -> None:
-        """Refuse so many calls."""
+    def __init__(
+        self, access: object, flow_name: str, refusals: int, *, definitions: int = 0
+    ) -> None:
+        """Refuse so many calls for the URL, and for the definition."""
         self._access: Any = access
         self._flow_name = flow_name
         self.refusals = refusals
+        self._definitions = definitions
 
     def __getattr__(self, name: str) -> Any:
         """Return the port's own attribute."""
@@ -34,6 +38,13 @@ class SlowRights:
             self.refusals -= 1
             raise Refused("not yet", code=NO_CO_OWNER, status=403)
         return str(await self._access.trigger_url(environment_id, flow_name, trigger))
+
+    async def definition(self, environment_id: str, flow_name: str) -> FlowDetail:
+        """Return the flow, or refuse it."""
+        if self._definitions and flow_name == self._flow_name:
+            self._definitions -= 1
+            raise Refused("not yet", code=NO_CO_OWNER, status=403)
+        return cast("FlowDetail", await self._access.definition(environment_id, flow_name))
 
 
 class KeptRights:

@@ -33,6 +33,7 @@ from tests.contract.tenant_world import (
 from tests.functional.wire.wire_seed import (
     CHILD,
     COLLEAGUE,
+    OPERATOR,
     ORDERS,
     flow_seed,
     mail,
@@ -155,21 +156,39 @@ async def test_an_app_that_loses_its_registration_is_told_before_anything_is_pla
         await retired(story)
 
 
-async def test_a_flow_that_is_not_shown_holds_back_no_other(
+HIDDEN = {"my_flows_have_rows": False, "definitions_hidden_from_administrators": True}
+
+
+async def test_a_flow_that_is_not_shown_is_read_by_a_co_ownership_of_the_moment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """It is in the plan with what to do; the flows beside it are copied."""
+    """Copied and retired like the one beside it; nobody is its co-owner who was none before."""
     hidden = flow_seed(CHILD, "Hidden", definition(HTTP), inSolution=False)
-    assumed = {"my_flows_have_rows": False, "definitions_hidden_from_administrators": True}
-    description = tenant_seed(orders(), hidden, assumptions=assumed)
+    description = tenant_seed(orders(), hidden, assumptions=HIDDEN)
     async with wire_story(monkeypatch, tmp_path, description) as story:
         await story.order()
 
+        await retired(story)
+        await retired(story, CHILD)
+        assert story.flow(CHILD).roles == {}
+
+
+async def test_a_flow_that_nobody_is_shown_holds_back_no_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its category is unknown, and the plan says what to do; the flows beside it are copied."""
+    hidden = flow_seed(CHILD, "Hidden", definition(HTTP), inSolution=False)
+    description = tenant_seed(orders(), hidden, assumptions=HIDDEN)
+    async with wire_story(monkeypatch, tmp_path, description) as story:
+        del story.environment.users[OPERATOR]
+        await story.order(run=SHORT)
+
         items = await story.services.tables.plans.all((await story.environment_job()).id)
         (item,) = [one for one in items if one.workflow_id == CHILD]
-        assert item.action is PlannedAction.BLOCKED
+        assert (item.action, item.category) == (PlannedAction.BLOCKED, "unknown")
         assert item.instruction == instruction_for("DefinitionNotShown")
-        await retired(story)
+        assert "nor by the operator" in item.explanation
+        assert ORDERS in await story.jobs()
 
 
 async def test_a_migration_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

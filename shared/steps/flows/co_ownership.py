@@ -1,0 +1,89 @@
+"""The operator's co-ownership of a flow, for as long as a step has something to ask as one.
+
+The row says so in between: a later delivery goes on where a dead or throttled one stopped, and
+returns what that borrowed.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+from http import HTTPStatus
+
+from shared.domain.jobs.refusals import NO_CO_OWNER, refusal_of
+from shared.domain.jobs.relatives import located
+from shared.errors import NotFound, Refused, Unavailable
+from shared.services import Services
+from shared.steps.gate import permit_write
+from shared.steps.work import Work
+
+
+async def as_co_owner[T](
+    work: Work, flow_name: str, ask: Callable[[], Awaitable[T]], environment_id: str = ""
+) -> T:
+    """Return what only a co-owner of a flow is told; of this environment unless another is named.
+
+    The operator is made co-owner if it may not ask, and steps back at the end of the step. Raises
+    `Refused`, `Blocked`; `Unavailable` while a new right is on its way.
+    """
+    environment_id = environment_id or work.job.environment_id
+    try:
+        return await ask()
+    except Refused as err:
+        if err.status != HTTPStatus.FORBIDDEN:
+            raise
+    await _note_loan(work, environment_id, flow_name)
+    await work.check_lease()
+    await work.services.flow_access.add_operator(environment_id, flow_name)
+    try:
+        return await ask()
+    except Refused as err:
+        if may_come(err) and work.job.failures < work.services.settings.backoff_tries:
+            # Rights take time to arrive: the co-ownership stays while the job waits for them.
+            text = f"The operator is co-owner of the flow {flow_name} and may not ask yet."
+            raise Unavailable(text) from err
+        raise
+
+
+def may_come(refusal: Refused) -> bool:
+    """Say whether a co-owner is refused whose right may be on its way."""
+    return refusal_of(refusal.code, refusal.detail).code == NO_CO_OWNER
+
+
+async def is_co_owner(services: Services, environment_id: str, flow_name: str) -> bool:
+    """Say whether the operator is co-owner, or owner, of a flow."""
+    operator = (await services.flow_access.operator_id()).lower()
+    return any(
+        held.principal_id.lower() == operator and held.is_co_owner
+        for held in await services.flow_access.permissions(environment_id, flow_name)
+    )
+
+
+async def _note_loan(work: Work, environment_id: str, flow_name: str) -> None:
+    """Note what is to be returned, unless the operator is co-owner by somebody else: it stays so.
+
+    Whether it is one is asked before the first loan; from then on it may be one by a loan.
+    """
+    await work.permit_write()
+    name = flow_name
+    if environment_id != work.job.environment_id:
+        await permit_write(work.services, environment_id)
+        name = f"{environment_id}/{flow_name}"
+    if name in work.job.borrowed:
+        return
+    if name not in work.job.lent and await is_co_owner(work.services, environment_id, flow_name):
+        return
+    job = work.job
+    lent = tuple(dict.fromkeys((*job.lent, name)))
+    await work.save(replace(job, borrowed=(*job.borrowed, name), lent=lent))
+
+
+async def return_borrowed(work: Work) -> None:
+    """Take back every co-ownership that this job gave the operator, at any hour of the day."""
+    for borrowed in work.job.borrowed:
+        environment_id, flow_name = located(borrowed, work.job.environment_id)
+        await permit_write(work.services, environment_id, anytime=True)
+        await work.check_lease()
+        with suppress(NotFound):  # the flow is gone, and the co-ownership with it
+            await work.services.flow_access.remove_operator(environment_id, flow_name)
+        left = tuple(name for name in work.job.borrowed if name != borrowed)
+        await work.save(replace(work.job, borrowed=left))

@@ -1,0 +1,87 @@
+"""Read a definition that the platform keeps from the app: as its co-owner, for the moment it takes.
+
+That is a write, so it is made where a remediation may write, and noted before; what a process
+that died has lent is returned by the next delivery, and for a job that has ended by a timer.
+"""
+
+from contextlib import suppress
+from dataclasses import replace
+
+from shared.domain.flow import FlowDetail
+from shared.domain.plans.discovery import NOT_SHOWN
+from shared.domain.plans.remediation import EnvironmentJob
+from shared.domain.trigger_urls.trigger_url import redact
+from shared.errors import Blocked, NotFound, Refused, Unavailable, Waiting
+from shared.jobs.held import Held
+from shared.steps.flows.co_ownership import is_co_owner, may_come
+from shared.steps.gate import permit_write
+from shared.steps.work import WRITE_TAKES
+
+
+class HiddenDefinitions:
+    """What the operator is shown of one environment's flows."""
+
+    def __init__(self, held: Held[EnvironmentJob]) -> None:
+        """Read for a job that this delivery holds."""
+        self._held = held
+        self._access = held.services.flow_access
+
+    async def read(self, flow_name: str) -> FlowDetail | str:
+        """Return the flow with its definition, or why it is not shown.
+
+        Raises `NotFound`, `Transient`; `Unavailable` while a new right is on its way.
+        """
+        job = self._held.job
+        try:
+            with suppress(Refused):  # an operator who is its co-owner anyway needs no write
+                return await self._access.definition(job.environment_id, flow_name)
+            if not job.mode.writes:
+                return f"{NOT_SHOWN}: a remediation in mode {job.mode} writes nothing to read it"
+            await self._permit()
+            return await self._as_co_owner(flow_name)
+        except (Waiting, Blocked, Refused) as err:
+            return f"{NOT_SHOWN}, nor by the operator: {redact(str(err))}"
+
+    async def _as_co_owner(self, flow_name: str) -> FlowDetail:
+        home = self._held.job.environment_id
+        if not await is_co_owner(self._held.services, home, flow_name):
+            await self._note(flow_name)
+        await self._permit()
+        await self._access.add_operator(home, flow_name)
+        try:
+            detail = await self._access.definition(home, flow_name)
+        except Refused as err:
+            if may_come(err) and self._held.job.failures < self._tries:
+                text = f"The operator is co-owner of the flow {flow_name} and may not ask yet."
+                raise Unavailable(text) from err
+            await self.step_back()
+            raise
+        await self.step_back()
+        return detail
+
+    async def step_back(self) -> None:
+        """Return every co-ownership that is out, also what an earlier delivery has lent."""
+        job = self._held.job
+        if not job.borrowed:
+            return
+        await self._permit()
+        for flow_name in job.borrowed:
+            with suppress(NotFound):
+                await self._access.remove_operator(job.environment_id, flow_name)
+        await self._held.save(replace(self._held.job, borrowed=()))
+
+    async def _note(self, flow_name: str) -> None:
+        job = self._held.job
+        names = (*job.borrowed, flow_name), (*job.lent, flow_name)
+        borrowed, lent = (tuple(dict.fromkeys(each)) for each in names)
+        await self._held.save(replace(job, borrowed=borrowed, lent=lent))
+
+    async def _permit(self) -> None:
+        services, job = self._held.services, self._held.job
+        # As what ends a loan: neither changes what the flow does, at whatever hour.
+        await permit_write(services, job.environment_id, anytime=True)
+        await self._held.permit(WRITE_TAKES)
+
+    @property
+    def _tries(self) -> int:
+        return self._held.services.settings.backoff_tries

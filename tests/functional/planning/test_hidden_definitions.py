@@ -1,0 +1,167 @@
+"""Flows without a row whose definition is kept from the app: read as a co-owner of the moment."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+
+from shared.domain.environment import Mode
+from shared.domain.flow import FlowDetail
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.plans.plan_item import PlannedAction
+from shared.domain.plans.remediation import RemediationMode
+from shared.errors import Blocked
+from shared.reason import Reason
+from shared.use_cases.steer_remediation import cancel
+from shared.use_cases.switch_writes import set_kill_switch
+from tests.functional.copying.test_loans import SlowRights
+from tests.functional.stories.disturbance import disturb
+from tests.functional.stories.remediation_story import Story, kill_after
+from tests.twins.ports import Ports
+from tests.twins.tenant import TwinFlow
+
+HOUR = timedelta(hours=1)
+
+
+def hidden_story(mode: Mode = Mode.APPROVE) -> tuple[Story, TwinFlow]:
+    """Return a tenant with one such flow, which stays on Microsoft's key."""
+    story = Story(mode=mode)
+    assumptions = story.world.assumptions
+    assumptions.my_flows_have_rows = False
+    assumptions.definitions_hidden_from_administrators = True
+    flow = story.build.http_flow("Hidden")
+    flow.in_solution, flow.flow_name = False, flow.workflow_id
+    story.build.link()
+    return story, flow
+
+
+async def test_the_plan_shows_it_and_it_is_copied_like_any_other() -> None:
+    """The operator is its co-owner while somebody reads, and no longer; also in the job's steps."""
+    story, flow = hidden_story()
+    await story.opt_in()
+    await story.order()
+    item = (await story.plan())["Hidden"]
+    between = dict(flow.co_owners)
+
+    await story.approve()
+
+    assert (item.action, item.category) == (PlannedAction.COPY, "http")
+    job = await story.job("Hidden")
+    assert job.state is JobState.RETIRED, job.reason
+    assert not flow.is_on
+    assert (between, flow.co_owners, job.borrowed) == ({}, {}, ())
+
+
+@pytest.mark.parametrize("mode", [RemediationMode.ASSESS, RemediationMode.DRY_RUN])
+async def test_what_writes_nothing_does_not_know_it(mode: RemediationMode) -> None:
+    """A dry run is one: the plan says what would tell."""
+    story, _ = hidden_story()
+    await story.opt_in()
+
+    await story.order(mode)
+
+    item = (await story.plan())["Hidden"]
+    assert (item.action, item.category) == (PlannedAction.BLOCKED, "unknown")
+    assert f"mode {mode} writes nothing" in item.explanation
+    assert "operator" in item.instruction
+    assert story.world.writes == []
+
+
+async def test_the_kill_switch_stops_the_co_ownership_and_not_the_plan() -> None:
+    """Nothing is written; all else is planned."""
+    story, _ = hidden_story()
+    story.build.http_flow("Orders")
+    story.build.migrate()
+    await story.opt_in()
+    await set_kill_switch(story.services, is_on=True, by="tests", reason="test")
+
+    await story.order()
+
+    plan = await story.plan()
+    assert (plan["Orders"].category, plan["Hidden"].category) == ("http", "unknown")
+    assert "kill switch" in plan["Hidden"].explanation
+    assert story.world.writes == []
+
+
+async def test_an_operator_who_is_its_co_owner_needs_no_loan() -> None:
+    """It is read in a dry run too, and stays what it was."""
+    story, flow = hidden_story()
+    flow.co_owners[story.world.operator.entra_id] = "CanEdit"
+    await story.opt_in()
+
+    await story.order(RemediationMode.DRY_RUN)
+
+    assert (await story.plan())["Hidden"].category == "http"
+    assert story.world.writes == []
+    assert flow.co_owners == {story.world.operator.entra_id: "CanEdit"}
+
+
+class NoOperator:
+    """The access of an app for which nobody has signed in."""
+
+    async def definition(self, environment_id: str, flow_name: str) -> FlowDetail:
+        """Say so."""
+        raise Blocked("No operator is set up.", code=Reason.OPERATOR_SIGN_IN)
+
+
+async def test_without_an_operator_it_is_unknown_and_told() -> None:
+    """The flow is in the plan, for a person."""
+    story, _ = hidden_story()
+    story.around = lambda ports: replace(ports, flow_access=cast("Any", NoOperator()))
+    await story.opt_in()
+
+    await story.order()
+
+    item = (await story.plan())["Hidden"]
+    assert (item.action, item.category) == (PlannedAction.BLOCKED, "unknown")
+    assert "No operator is set up" in item.explanation
+
+
+async def test_rights_that_come_late_are_waited_for() -> None:
+    """The job looks again, and gives back what it has lent."""
+    story, flow = hidden_story()
+    access = SlowRights(story.twins.ports.flow_access, flow.flow_name, 0, definitions=3)
+
+    def around(ports: Ports) -> Ports:
+        return replace(ports, flow_access=cast("Any", access))
+
+    story.around = around
+    await story.opt_in()
+
+    await story.order()
+
+    assert (await story.plan())["Hidden"].category == "http"
+    assert flow.co_owners == {}
+
+
+@pytest.mark.parametrize("call", ["add_operator", "definition", "remove_operator"])
+async def test_a_process_that_dies_lends_nothing_for_good(call: str) -> None:
+    """The next delivery returns what the one before it has lent."""
+    story, flow = hidden_story()
+    await story.opt_in()
+    plan = kill_after(story, f"FlowAccessTwin.{call}")
+
+    await story.order()
+
+    assert plan.at is not None
+    assert (await story.plan())["Hidden"].category == "http"
+    assert flow.co_owners == {}
+
+
+async def test_what_a_cancelled_job_has_lent_is_returned_by_a_timer() -> None:
+    """Who cancels takes the row from the delivery that is co-owner at this moment."""
+    story, flow = hidden_story()
+    await story.opt_in()
+    disturb(
+        story,
+        "flow_access",
+        "add_operator",
+        lambda: cancel(story.services, story.remediation.id),
+        after=True,
+    )
+
+    await story.order(run=timedelta(days=2))
+
+    assert (await story.environment_job()).state == "cancelled"
+    assert flow.co_owners == {}
