@@ -159,7 +159,7 @@ class Reason(StrEnum):
     WINDOW = "window", "", EndedBy.SETTING
     FLOW_JOBS = "flow_jobs"
     THROTTLED = "throttled"
-    TRANSIENT = "transient", "Look at the flow in the portal, then retry."
+    TRANSIENT = "transient", "Look at the flow in the portal, then retry.", EndedBy.SWEEP
     DEFECT = "defect", "Report it with this reason; retry when the app is mended."
     OUTAGE = "outage"
     STRAY_COPY = "stray_copy"

@@ -92,7 +92,11 @@ async def sweep(services: Services, date: str) -> SweepResult:
             queue: await services.messages.count(queue, dead_letters=True) for queue in QUEUES
         },
         came_back=tuple(came_back),
-        retried=await _retry_network_gaps(services) + await _retry_changed_callers(services),
+        # A firewall may have been opened since; and what failed on one flow may have been an
+        # outage: where that job was alone nobody could tell.
+        retried=await _retry_stuck(services, _with_code(services, Reason.NETWORK_GAP))
+        + await _retry_stuck(services, _with_code(services, Reason.TRANSIENT))
+        + await _retry_changed_callers(services),
     )
     if result.parked or any(result.dead_letters.values()):
         log.error(
@@ -178,12 +182,12 @@ async def _on_in_flow_service(
             yield job.display_name
 
 
-async def _retry_network_gaps(services: Services) -> int:
-    """A firewall may have been opened since: the check is repeated."""
+async def _retry_stuck(services: Services, jobs: AsyncIterator[FlowJob]) -> int:
     count = 0
-    async for job in _with_code(services, Reason.NETWORK_GAP):
-        await retry_job(services, job)
-        count += 1
+    async for job in jobs:
+        if job.is_stuck:
+            await retry_job(services, job)
+            count += 1
     return count
 
 

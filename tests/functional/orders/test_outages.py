@@ -17,6 +17,7 @@ from shared.errors import Unauthorized, Unavailable
 from shared.reason import Reason
 from shared.use_cases.start_remediation import order_remediation
 from shared.use_cases.steer_remediation import roll_back
+from shared.use_cases.sweep import sweep
 from tests.functional.stories.app_calls import TRIGGERS, call
 from tests.functional.stories.remediation_story import Story
 from tests.twins.crash import Plan
@@ -178,6 +179,29 @@ async def test_a_fault_with_one_flow_alone_holds_up_no_other() -> None:
     broken.workflow_id = ""
     await story.retry()
 
+    assert (await story.job("Called 0")).state is JobState.RETIRED
+
+
+async def test_a_job_that_was_alone_in_an_outage_goes_on_after_the_next_sweep() -> None:
+    """A 500 to all that it asks reads as a fault of its own; one that is tried again is left."""
+    story, _ = await begun_story(called=1, self_starting=0)
+    [flow] = [flow for flow in story.world.flows() if flow.name == "Called 0"]
+    broken = _BrokenFor(story.twins.ports.workflows, flow.workflow_id)
+    story.around = lambda ports: replace(ports, workflows=cast("Any", broken))
+    story.renew()
+    await story.run(timedelta(minutes=1))
+    waiting = await story.job("Called 0")
+    early = await sweep(story.services, "today")
+    await story.run(timedelta(hours=12))
+    blocked = await story.job("Called 0")
+
+    broken.workflow_id = ""
+    late = await sweep(story.services, "tomorrow")
+    await story.run(timedelta(days=30))
+
+    assert (waiting.state, waiting.code) == (JobState.WAITING, "transient")
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "transient")
+    assert (early.retried, late.retried) == (0, 1)
     assert (await story.job("Called 0")).state is JobState.RETIRED
 
 
