@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from local_cloud.tenant.azure.resources import ResourceScope, resource_id
+from tests.contract.azure_world import GROUP, GROUP_ID, SUBSCRIPTION
+from tests.contract.azure_world import SEED as AZURE
 from tests.contract.tenant_world import BUTTON, DAILY, HTTP, definition
 
 TENANT_ID = "72f00000-0000-4000-8000-000000000001"
@@ -21,10 +24,15 @@ DIGEST = "f0000000-0000-4000-8000-000000000003"
 MAILS = "f0000000-0000-4000-8000-000000000004"
 PRIVATE = "f0000000-0000-4000-8000-000000000005"
 
-SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
-GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg"
-VAULT = f"{GROUP}/providers/Microsoft.KeyVault/vaults/kv-cmk"
-POLICY = f"{GROUP}/providers/Microsoft.PowerPlatform/enterprisePolicies/cmk-eu"
+
+def _resource(kind: str, *names: str, **properties: Any) -> dict[str, Any]:
+    scope = ResourceScope(subscription=SUBSCRIPTION, group=GROUP)
+    return {
+        "id": resource_id(scope, kind, *names),
+        "type": kind,
+        "location": "westeurope",
+        "properties": properties,
+    }
 
 
 def _flow(flow_id: str, name: str, trigger: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -69,25 +77,23 @@ SEED: dict[str, Any] = {
         },
         {"id": DEFAULT, "displayName": "Contoso (default)", "isDefault": True},
     ],
-    "azure": {
-        "subscriptions": [{"subscriptionId": SUBSCRIPTION, "displayName": "Integration"}],
+    "azure": AZURE
+    | {
         "vaults": [
-            {
-                "id": VAULT,
-                "properties": {"enablePurgeProtection": True},
-                "keys": [{"name": "pp-cmk", "versions": [{"createdDaysAgo": 99}]}],
-            }
+            *AZURE["vaults"],
+            {"id": f"{GROUP_ID}/providers/Microsoft.KeyVault/vaults/kv-apps"}
+            | {"properties": {"enablePurgeProtection": False}},
         ],
-        "enterprisePolicies": [
-            {
-                "id": POLICY,
-                "location": "europe",
-                "kind": "Encryption",
-                "identity": {"type": "SystemAssigned"},
-                "properties": {
-                    "encryption": {"keyVault": {"id": VAULT, "key": {"name": "pp-cmk"}}}
-                },
-            }
+        "resources": [
+            _resource("Microsoft.Network/ipGroups", "partners", ipAddresses=["203.0.113.0/24"]),
+            _resource("Microsoft.Network/azureFirewalls", "edge"),
+            _resource("Microsoft.Logic/workflows", "order-hub", state="Enabled"),
+            _resource(
+                "Microsoft.EventGrid/systemTopics", "keys", topicType="microsoft.keyvault.vaults"
+            ),
+            _resource("Microsoft.EventGrid/systemTopics/eventSubscriptions", "keys", "to-queue"),
+            _resource("Microsoft.Insights/metricAlerts", "parked", severity=1, enabled=True),
+            _resource("Microsoft.Insights/actionGroups", "on-call", groupShortName="oncall"),
         ],
     },
 }

@@ -6,15 +6,19 @@ send a body.
 
 from starlette.routing import Route
 
-from local_cloud.tenant.azure import vault_keys, vault_secrets
+from local_cloud.tenant.azure import vault_keys, vault_recovery, vault_secrets
 from local_cloud.tenant.core.tenant import Tenant
 
 HOSTS = (".vault.azure.net",)
-_LISTS = ("list_keys", "list_key_versions", "list_secrets", "list_secret_versions")
+_LISTS = (
+    *("list_keys", "list_key_versions", "list_deleted_keys"),
+    *("list_secrets", "list_secret_versions", "list_deleted_secrets"),
+)
 OPTIONS = dict.fromkeys(_LISTS, ("maxresults",))
 
 
 def routes(tenant: Tenant) -> list[Route]:
     """Return the routes of keys and secrets."""
     del tenant  # Handlers find it in the request.
-    return [*vault_keys.routes(), *vault_secrets.routes()]
+    # `restore` comes before the name of a key.
+    return [*vault_recovery.routes(), *vault_keys.routes(), *vault_secrets.routes()]

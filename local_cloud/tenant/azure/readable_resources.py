@@ -33,6 +33,13 @@ READABLE = {
     ("storage_accounts", "storage_account"): "Microsoft.Storage/storageAccounts",
     ("sql_servers", "sql_server"): "Microsoft.Sql/servers",
     ("sql_firewall_rules", "sql_firewall_rule"): "Microsoft.Sql/servers/firewallRules",
+    ("logic_apps", "logic_app"): "Microsoft.Logic/workflows",
+    ("system_topics", "system_topic"): "Microsoft.EventGrid/systemTopics",
+    ("event_subscriptions", "event_subscription"): (
+        "Microsoft.EventGrid/systemTopics/eventSubscriptions"
+    ),
+    ("metric_alerts", "metric_alert"): "Microsoft.Insights/metricAlerts",
+    ("action_groups", "action_group"): "Microsoft.Insights/actionGroups",
 }
 
 

@@ -12,7 +12,7 @@ from local_cloud.tenant.azure import (
     site_settings,
 )
 from local_cloud.tenant.azure.arm_call import GROUP, HOST, SUBSCRIPTION, ArmCall, arm_route
-from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.resources import JsonObject, ResourceScope
 from local_cloud.tenant.core.platform_error import PlatformError
 from local_cloud.tenant.core.tenant import Tenant
 
@@ -33,6 +33,8 @@ def routes(tenant: Tenant) -> list[Route]:
     return [
         arm_route("GET", "/subscriptions", list_subscriptions),
         arm_route("GET", SUBSCRIPTION, get_subscription),
+        arm_route("GET", f"{SUBSCRIPTION}/resourceGroups", list_resource_groups),
+        arm_route("GET", GROUP, get_resource_group),
         arm_route("GET", f"{SUBSCRIPTION}/resources", list_resources),
         arm_route("GET", f"{GROUP}/resources", list_resources),
         *enterprise_policies.routes(),
@@ -51,6 +53,36 @@ async def list_subscriptions(call: ArmCall) -> JsonObject:
 async def get_subscription(call: ArmCall) -> JsonObject:
     """Return one subscription."""
     return _subscription(call, call.path("subscription").lower())
+
+
+async def list_resource_groups(call: ArmCall) -> JsonObject:
+    """List the groups that resources are in."""
+    return call.page(_groups(call))
+
+
+async def get_resource_group(call: ArmCall) -> JsonObject:
+    """Return one of them."""
+    wanted = call.path("group")
+    for group in _groups(call):
+        if group["name"].lower() == wanted.lower():
+            return group
+    message = f"Resource group '{wanted}' could not be found."
+    raise PlatformError(404, "ResourceGroupNotFound", message)
+
+
+def _groups(call: ArmCall) -> list[JsonObject]:
+    scope = ResourceScope(subscription=call.path("subscription"))
+    ids = [each["id"].split("/") for each in call.azure.resources.top_level(scope)]
+    return [
+        {
+            "id": f"/subscriptions/{call.path('subscription')}/resourceGroups/{name}",
+            "name": name,
+            "type": "Microsoft.Resources/resourceGroups",
+            "location": "westeurope",
+            "properties": {"provisioningState": "Succeeded"},
+        }
+        for name in dict.fromkeys(parts[4] for parts in ids)
+    ]
 
 
 async def list_resources(call: ArmCall) -> JsonObject:

@@ -62,11 +62,16 @@ class VaultCall:
         azure = self.tenant.part(Azure)
         document = azure.resources.find(VAULTS, self.vault.resource_id)
         properties = {} if document is None else document["properties"]
-        is_purge_protected = properties.get("enablePurgeProtection") is True
         return attributes.as_wire() | {
-            "recoveryLevel": "Recoverable" if is_purge_protected else "Recoverable+Purgeable",
+            "recoveryLevel": "Recoverable" if self.is_purge_protected else "Recoverable+Purgeable",
             "recoverableDays": properties.get("softDeleteRetentionInDays", 90),
         }
+
+    @property
+    def is_purge_protected(self) -> bool:
+        """Whether what is deleted stays in the vault's bin for its time, whoever asks."""
+        document = self.tenant.part(Azure).resources.find(VAULTS, self.vault.resource_id)
+        return document is not None and document["properties"].get("enablePurgeProtection") is True
 
     def page(self, items: Sequence[JsonObject]) -> JsonObject:
         """Return one page of a list; `nextLink` is null on the last."""
@@ -82,25 +87,37 @@ class VaultCall:
         }
 
 
-type VaultHandler = Callable[[VaultCall], Awaitable[JsonObject]]
+type VaultHandler = Callable[[VaultCall], Awaitable[JsonObject | Response]]
 
 
-def vault_route(method: str, path: str, handler: VaultHandler) -> Route:
-    """Serve a path of every vault with a handler, named as the handler is."""
+def vault_route(method: str, path: str, handler: VaultHandler, name: str | None = None) -> Route:
+    """Serve a path of every vault with a handler, named as the handler is unless said otherwise."""
 
     async def endpoint(request: Request) -> Response:
         tenant: Tenant = request.app.state.tenant
         _challenge(request, tenant.part(Directory).tenant_id)
         if not request.query_params.get("api-version"):
             raise bad_parameter("The api-version query parameter is required.")
-        name = (request.url.hostname or "").partition(".")[0]
-        vault = tenant.part(Azure).vault(name)
+        host = (request.url.hostname or "").partition(".")[0]
+        vault = tenant.part(Azure).vault(host)
         if vault is None:
-            raise PlatformError(404, "VaultNotFound", f"There is no vault named '{name}'.")
+            raise PlatformError(404, "VaultNotFound", f"There is no vault named '{host}'.")
         call = VaultCall(request=request, tenant=tenant, vault=vault)
-        return JSONResponse(await handler(call))
+        answer = await handler(call)
+        return answer if isinstance(answer, Response) else JSONResponse(answer)
 
-    return AnyCaseRoute(path, endpoint, methods=[method], name=handler.__name__)
+    return AnyCaseRoute(path, endpoint, methods=[method], name=name or handler.__name__)
+
+
+def deleted_but_recoverable(kind: str, name: str) -> PlatformError:
+    """Make the refusal of a name that something in the vault's bin still has."""
+    return PlatformError(
+        409,
+        "Conflict",
+        f"{kind} {name} is currently in a deleted but recoverable state, and its name cannot be "
+        f"reused; in this state, the {kind.lower()} can only be recovered or purged.",
+        innererror={"code": "ObjectIsDeletedButRecoverable"},
+    )
 
 
 def bad_parameter(message: str) -> PlatformError:

@@ -76,6 +76,7 @@ class Key:
     versions: list[KeyVersion] = field(default_factory=list)
     #: As Key Vault answers `/rotationpolicy`, without id.
     rotation_policy: dict[str, Any] = field(default_factory=dict)
+    deleted: datetime | None = None
 
     @property
     def latest(self) -> KeyVersion:
@@ -124,6 +125,7 @@ class Secret:
 
     name: str
     versions: list[SecretVersion] = field(default_factory=list)
+    deleted: datetime | None = None
 
     @property
     def latest(self) -> SecretVersion:
@@ -147,6 +149,7 @@ class VaultContents:
     keys: dict[str, Key] = field(default_factory=dict)
     deleted_keys: dict[str, Key] = field(default_factory=dict)
     secrets: dict[str, Secret] = field(default_factory=dict)
+    deleted_secrets: dict[str, Secret] = field(default_factory=dict)
 
     def key(self, name: str) -> Key | None:
         """Return a key that is not deleted."""

@@ -4,7 +4,12 @@ from starlette.routing import Route
 
 from local_cloud.tenant.azure.events import KeyEvent, KeyNews, publish_key_event
 from local_cloud.tenant.azure.resources import JsonObject
-from local_cloud.tenant.azure.vault_call import VaultCall, bad_parameter, vault_route
+from local_cloud.tenant.azure.vault_call import (
+    VaultCall,
+    bad_parameter,
+    deleted_but_recoverable,
+    vault_route,
+)
 from local_cloud.tenant.azure.vault_contents import (
     Attributes,
     Key,
@@ -34,24 +39,12 @@ def routes() -> list[Route]:
         vault_route("GET", f"{key}/{{version}}", get_key),
         vault_route("PATCH", f"{key}/", update_key),
         vault_route("PATCH", f"{key}/{{version}}", update_key),
-        vault_route("DELETE", key, delete_key),
-        vault_route("GET", "/deletedkeys/{name}", get_deleted_key),
-        vault_route("POST", "/deletedkeys/{name}/recover", recover_deleted_key),
     ]
 
 
 async def list_keys(call: VaultCall) -> JsonObject:
     """List the keys, without their material."""
-    return call.page(
-        [
-            {
-                "kid": f"{call.url}/keys/{key.name}",
-                "attributes": call.attributes(key.latest.attributes),
-                "tags": key.latest.tags,
-            }
-            for key in call.vault.keys.values()
-        ]
-    )
+    return call.page([key_item(call, key) for key in call.vault.keys.values()])
 
 
 async def list_key_versions(call: VaultCall) -> JsonObject:
@@ -82,13 +75,7 @@ async def create_key(call: VaultCall) -> JsonObject:
     if kind not in _KEY_TYPES or size not in _KEY_SIZES:
         raise bad_parameter(f"A key of type '{kind}' with {size} bits is not supported.")
     if name.lower() in call.vault.deleted_keys:
-        raise PlatformError(
-            409,
-            "Conflict",
-            f"Key {name} is currently in a deleted but recoverable state, and its name cannot be "
-            "reused; in this state, the key can only be recovered or purged.",
-            innererror={"code": "ObjectIsDeletedButRecoverable"},
-        )
+        raise deleted_but_recoverable("Key", name)
     attributes = Attributes(created=call.now, updated=call.now)
     attributes.change(body.get("attributes") or {}, call.now)
     key = call.vault.keys.setdefault(name.lower(), Key(name=name, key_type=kind, size=size))
@@ -127,34 +114,8 @@ async def update_key(call: VaultCall) -> JsonObject:
     return _bundle(call, key, version)
 
 
-async def delete_key(call: VaultCall) -> JsonObject:
-    """Delete a key with all its versions; soft delete keeps it in the vault's bin."""
-    key = _existing_key(call)
-    call.vault.deleted_keys[key.name.lower()] = call.vault.keys.pop(key.name.lower())
-    return _deleted_bundle(call, key)
-
-
-async def get_deleted_key(call: VaultCall) -> JsonObject:
-    """Return a key from the vault's bin."""
-    return _deleted_bundle(call, _deleted_key(call))
-
-
-async def recover_deleted_key(call: VaultCall) -> JsonObject:
-    """Take a key out of the vault's bin, with all its versions."""
-    key = _deleted_key(call)
-    call.vault.keys[key.name.lower()] = call.vault.deleted_keys.pop(key.name.lower())
-    return _bundle(call, key, key.latest)
-
-
 def _existing_key(call: VaultCall) -> Key:
     key = call.vault.key(call.path("name"))
-    if key is None:
-        raise _key_not_found(call)
-    return key
-
-
-def _deleted_key(call: VaultCall) -> Key:
-    key = call.vault.deleted_keys.get(call.path("name").lower())
     if key is None:
         raise _key_not_found(call)
     return key
@@ -187,6 +148,20 @@ def _kid(call: VaultCall, key: Key, version: KeyVersion) -> str:
     return f"{call.url}/keys/{key.name}/{version.version}"
 
 
+def key_bundle(call: VaultCall, key: Key) -> JsonObject:
+    """Return a key as of its current version."""
+    return _bundle(call, key, key.latest)
+
+
+def key_item(call: VaultCall, key: Key) -> JsonObject:
+    """Return a key as lists have it, without its material."""
+    return {
+        "kid": f"{call.url}/keys/{key.name}",
+        "attributes": call.attributes(key.latest.attributes),
+        "tags": key.latest.tags,
+    }
+
+
 def _bundle(call: VaultCall, key: Key, version: KeyVersion) -> JsonObject:
     return {
         "key": {
@@ -199,10 +174,6 @@ def _bundle(call: VaultCall, key: Key, version: KeyVersion) -> JsonObject:
         "attributes": call.attributes(version.attributes),
         "tags": version.tags,
     }
-
-
-def _deleted_bundle(call: VaultCall, key: Key) -> JsonObject:
-    return _bundle(call, key, key.latest) | {"recoveryId": f"{call.url}/deletedkeys/{key.name}"}
 
 
 def _rotation_policy(call: VaultCall, key: Key) -> JsonObject:

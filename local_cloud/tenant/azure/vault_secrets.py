@@ -3,7 +3,12 @@
 from starlette.routing import Route
 
 from local_cloud.tenant.azure.resources import JsonObject
-from local_cloud.tenant.azure.vault_call import VaultCall, bad_parameter, vault_route
+from local_cloud.tenant.azure.vault_call import (
+    VaultCall,
+    bad_parameter,
+    deleted_but_recoverable,
+    vault_route,
+)
 from local_cloud.tenant.azure.vault_contents import (
     Attributes,
     Secret,
@@ -30,10 +35,7 @@ def routes() -> list[Route]:
 
 async def list_secrets(call: VaultCall) -> JsonObject:
     """List the secrets, without their values."""
-    secrets = call.vault.secrets.values()
-    return call.page(
-        [_item(call, f"{call.url}/secrets/{secret.name}", secret.latest) for secret in secrets]
-    )
+    return call.page([secret_item(call, secret) for secret in call.vault.secrets.values()])
 
 
 async def list_secret_versions(call: VaultCall) -> JsonObject:
@@ -63,6 +65,8 @@ async def set_secret(call: VaultCall) -> JsonObject:
     body, name = await call.json(), call.path("name")
     if not isinstance(body.get("value"), str):
         raise bad_parameter("A secret needs a value.")
+    if name.lower() in call.vault.deleted_secrets:
+        raise deleted_but_recoverable("Secret", name)
     attributes = Attributes(created=call.now, updated=call.now)
     attributes.change(body.get("attributes") or {}, call.now)
     version = SecretVersion(
@@ -108,6 +112,16 @@ def _secret_not_found(call: VaultCall) -> PlatformError:
         f"A secret with (name/id) {name} was not found in this key vault. If you recently deleted "
         "this secret you may be able to recover it using the correct recovery command.",
     )
+
+
+def secret_bundle(call: VaultCall, secret: Secret) -> JsonObject:
+    """Return a secret as of its current version, without its value."""
+    return _item(call, _id(call, secret, secret.latest), secret.latest)
+
+
+def secret_item(call: VaultCall, secret: Secret) -> JsonObject:
+    """Return a secret as lists have it, without its value."""
+    return _item(call, f"{call.url}/secrets/{secret.name}", secret.latest)
 
 
 def _id(call: VaultCall, secret: Secret, version: SecretVersion) -> str:

@@ -1,0 +1,163 @@
+"""A vault's bin, and backups: what keys and secrets have in common (§4).
+
+What is deleted can be taken back, or purged, unless the vault is protected from that. A backup is
+nothing to read, and outlives what it was taken of.
+"""
+
+import secrets
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.vault_call import (
+    VaultCall,
+    VaultHandler,
+    bad_parameter,
+    deleted_but_recoverable,
+    vault_route,
+)
+from local_cloud.tenant.azure.vault_contents import Key, Secret, VaultContents, to_epoch
+from local_cloud.tenant.azure.vault_keys import key_bundle, key_item
+from local_cloud.tenant.azure.vault_secrets import secret_bundle, secret_item
+from local_cloud.tenant.core.platform_error import PlatformError
+
+
+@dataclass(slots=True)
+class _Backups:
+    """Backups that were taken: what a client holds → what it stands for."""
+
+    taken: dict[str, Key | Secret] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kind[Item: (Key, Secret)]:
+    """Keys, or secrets: where they are, how they are written, and their operations."""
+
+    name: str
+    type: type[Item]
+    live: Callable[[VaultContents], dict[str, Item]]
+    binned: Callable[[VaultContents], dict[str, Item]]
+    bundle: Callable[[VaultCall, Item], JsonObject]
+    item: Callable[[VaultCall, Item], JsonObject]
+
+    def routes(self) -> list[Route]:
+        """Return the routes, named `delete_key`, `list_deleted_keys` and so on."""
+        one, deleted = f"/{self.name}s/{{name}}", f"/deleted{self.name}s/{{name}}"
+        table: tuple[tuple[str, str, str, VaultHandler], ...] = (
+            ("DELETE", one, f"delete_{self.name}", self.delete),
+            ("POST", f"{one}/backup", f"backup_{self.name}", self.backup),
+            ("POST", f"/{self.name}s/restore", f"restore_{self.name}", self.restore),
+            ("GET", f"/deleted{self.name}s", f"list_deleted_{self.name}s", self.list_deleted),
+            ("GET", deleted, f"get_deleted_{self.name}", self.get_deleted),
+            ("DELETE", deleted, f"purge_deleted_{self.name}", self.purge),
+            ("POST", f"{deleted}/recover", f"recover_deleted_{self.name}", self.recover),
+        )
+        return [vault_route(method, path, handler, name) for method, path, name, handler in table]
+
+    async def delete(self, call: VaultCall) -> JsonObject:
+        """Delete with all versions; soft delete keeps it in the vault's bin."""
+        found = self._existing(call, self.live(call.vault))
+        found.deleted = call.now
+        self.binned(call.vault)[found.name.lower()] = self.live(call.vault).pop(found.name.lower())
+        return self.bundle(call, found) | self._bin_entry(call, found)
+
+    async def list_deleted(self, call: VaultCall) -> JsonObject:
+        """List what is in the vault's bin."""
+        binned = self.binned(call.vault).values()
+        return call.page([self.item(call, one) | self._bin_entry(call, one) for one in binned])
+
+    async def get_deleted(self, call: VaultCall) -> JsonObject:
+        """Return one from the vault's bin."""
+        found = self._existing(call, self.binned(call.vault))
+        return self.bundle(call, found) | self._bin_entry(call, found)
+
+    async def recover(self, call: VaultCall) -> JsonObject:
+        """Take one out of the vault's bin, with all its versions."""
+        found = self._existing(call, self.binned(call.vault))
+        found.deleted = None
+        self.live(call.vault)[found.name.lower()] = self.binned(call.vault).pop(found.name.lower())
+        return self.bundle(call, found)
+
+    async def purge(self, call: VaultCall) -> Response:
+        """Destroy one in the vault's bin; 403 where the vault is protected from that."""
+        found = self._existing(call, self.binned(call.vault))
+        if call.is_purge_protected:
+            message = (
+                'Operation "purge" is not allowed because purge protection is enabled for this '
+                "vault. Key Vault service will automatically purge it after the retention period "
+                "has passed."
+            )
+            raise PlatformError(403, "Forbidden", message)
+        del self.binned(call.vault)[found.name.lower()]
+        return Response(status_code=204)
+
+    async def backup(self, call: VaultCall) -> JsonObject:
+        """Return what one can be restored from, which nobody but a vault can read."""
+        found = self._existing(call, self.live(call.vault))
+        blob = secrets.token_urlsafe(48)
+        call.tenant.part(_Backups).taken[blob] = deepcopy(found)
+        return {"value": blob}
+
+    async def restore(self, call: VaultCall) -> JsonObject:
+        """Bring back what a backup was taken of; 409 while its name is in use."""
+        taken = call.tenant.part(_Backups).taken.get(str((await call.json()).get("value")))
+        if not isinstance(taken, self.type):
+            raise bad_parameter(f"The backup is not one of a {self.name}.")
+        restored, name = deepcopy(taken), taken.name.lower()
+        if name in self.binned(call.vault):
+            raise deleted_but_recoverable(self.name.capitalize(), taken.name)
+        if name in self.live(call.vault):
+            message = f"The {self.name} '{taken.name}' exists already."
+            raise PlatformError(409, "Conflict", message)
+        self.live(call.vault)[name] = restored
+        return self.bundle(call, restored)
+
+    def _existing(self, call: VaultCall, among: dict[str, Item]) -> Item:
+        name = call.path("name")
+        found = among.get(name.lower())
+        if found is None:
+            raise PlatformError(
+                404,
+                f"{self.name.capitalize()}NotFound",
+                f"A {self.name} with (name/id) {name} was not found in this key vault. If you "
+                f"recently deleted this {self.name} you may be able to recover it using the "
+                "correct recovery command.",
+            )
+        return found
+
+    def _bin_entry(self, call: VaultCall, found: Item) -> JsonObject:
+        assert found.deleted is not None
+        days = call.attributes(found.latest.attributes)["recoverableDays"]
+        return {
+            "recoveryId": f"{call.url}/deleted{self.name}s/{found.name}",
+            "deletedDate": to_epoch(found.deleted),
+            "scheduledPurgeDate": to_epoch(found.deleted + timedelta(days=days)),
+        }
+
+
+_KEYS = _Kind[Key](
+    name="key",
+    type=Key,
+    live=lambda vault: vault.keys,
+    binned=lambda vault: vault.deleted_keys,
+    bundle=key_bundle,
+    item=key_item,
+)
+_SECRETS = _Kind[Secret](
+    name="secret",
+    type=Secret,
+    live=lambda vault: vault.secrets,
+    binned=lambda vault: vault.deleted_secrets,
+    bundle=secret_bundle,
+    item=secret_item,
+)
+
+
+def routes() -> list[Route]:
+    """Return the routes of both."""
+    return [*_KEYS.routes(), *_SECRETS.routes()]

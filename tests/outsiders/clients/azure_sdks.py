@@ -1,0 +1,247 @@
+"""Microsoft's SDKs for Azure, signed in as a managed identity: what each call answers.
+
+A process of its own, which knows its environment variables and no more.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from azure.identity import ManagedIdentityCredential
+from azure.keyvault.keys import KeyClient
+from azure.keyvault.secrets import SecretClient
+from azure.mgmt.eventgrid import EventGridManagementClient
+from azure.mgmt.keyvault import KeyVaultManagementClient
+from azure.mgmt.logic import LogicManagementClient
+from azure.mgmt.monitor import MonitorManagementClient
+from azure.mgmt.network import NetworkManagementClient
+from azure.mgmt.powerplatform import PowerPlatformMgmtClient
+from azure.mgmt.resource.resources import ResourceManagementClient
+from azure.mgmt.web import WebSiteManagementClient
+from told import tell_all
+
+SUBSCRIPTION, GROUP = "11111111-2222-3333-4444-555555555555", "rg-integration"
+CREDENTIAL = ManagedIdentityCredential()
+SIGNED_IN: dict[str, Any] = {
+    "credential": CREDENTIAL,
+    "subscription_id": SUBSCRIPTION,
+    "retry_total": 0,
+}
+RESOURCES = ResourceManagementClient(**SIGNED_IN)
+WEB = WebSiteManagementClient(**SIGNED_IN)
+NETWORK = NetworkManagementClient(**SIGNED_IN)
+VAULTS = KeyVaultManagementClient(**SIGNED_IN)
+POLICIES = PowerPlatformMgmtClient(**SIGNED_IN)
+LOGIC = LogicManagementClient(**SIGNED_IN)
+EVENTS = EventGridManagementClient(**SIGNED_IN)
+MONITOR = MonitorManagementClient(**SIGNED_IN)
+KEYS = KeyClient("https://kv-apps.vault.azure.net", CREDENTIAL, retry_total=0)
+SECRETS = SecretClient("https://kv-apps.vault.azure.net", CREDENTIAL, retry_total=0)
+PROTECTED = KeyClient("https://kv-cmk.vault.azure.net", CREDENTIAL, retry_total=0)
+
+
+def names(items: Iterable[Any]) -> str:
+    """Show the names of a list in order."""
+    return ", ".join(sorted(each.name for each in items)) or "none"
+
+
+def settings() -> dict[str, str]:
+    """Read an App Service's settings."""
+    found = WEB.web_apps.list_application_settings(GROUP, "shop").properties
+    return dict(found or {})
+
+
+def change_setting() -> str:
+    """Change one setting, and read it back."""
+    changed = settings() | {"COLOUR": "red"}
+    WEB.web_apps.update_application_settings(GROUP, "shop", {"properties": changed})
+    return settings()["COLOUR"]
+
+
+def delete_key(keys: KeyClient, name: str) -> str:
+    """Delete a key, which takes a poller."""
+    return str(keys.begin_delete_key(name).result().name)
+
+
+def purge_key(keys: KeyClient, name: str) -> str:
+    """Destroy a deleted key."""
+    keys.purge_deleted_key(name)
+    return "done"
+
+
+def purge_secret(name: str) -> str:
+    """Destroy a deleted secret."""
+    SECRETS.purge_deleted_secret(name)
+    return "done"
+
+
+BACKUPS: dict[str, bytes] = {}
+
+
+def back_up(what: str, take: Callable[[], bytes]) -> str:
+    """Take a backup, and keep it."""
+    BACKUPS[what] = take()
+    return "done" if BACKUPS[what] else "empty"
+
+
+CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
+    ("resource: resource_groups.list", lambda: names(RESOURCES.resource_groups.list())),
+    ("resource: resource_groups.get", lambda: str(RESOURCES.resource_groups.get(GROUP).name)),
+    ("resource: resource_groups.get, unknown", lambda: str(RESOURCES.resource_groups.get("no"))),
+    (
+        "resource: resources.list, by type",
+        lambda: names(RESOURCES.resources.list(filter="resourceType eq 'Microsoft.Web/sites'")),
+    ),
+    (
+        "resource: resources.list, by name",
+        lambda: names(RESOURCES.resources.list(filter="name eq 'shop'")),
+    ),
+    (
+        "resource: resources.list, expanded",
+        lambda: names(RESOURCES.resources.list(expand="createdTime")),
+    ),
+    ("web: web_apps.list", lambda: names(WEB.web_apps.list())),
+    ("web: web_apps.get", lambda: str(WEB.web_apps.get(GROUP, "shop").name)),
+    ("web: web_apps.get, unknown", lambda: str(WEB.web_apps.get(GROUP, "no").name)),
+    ("web: web_apps.list_slots", lambda: names(WEB.web_apps.list_slots(GROUP, "shop"))),
+    ("web: web_apps.list_application_settings", lambda: ", ".join(sorted(settings()))),
+    ("web: web_apps.update_application_settings", change_setting),
+    (
+        "web: web_apps.list_connection_strings",
+        lambda: ", ".join(WEB.web_apps.list_connection_strings(GROUP, "shop").properties or {}),
+    ),
+    (
+        "web: web_apps.get_configuration",
+        lambda: str(WEB.web_apps.get_configuration(GROUP, "shop").name),
+    ),
+    ("web: web_apps.restart", lambda: str(WEB.web_apps.restart(GROUP, "shop") or "done")),
+    ("web: web_apps.delete", lambda: str(WEB.web_apps.delete(GROUP, "shop") or "done")),
+    (
+        "network: network_security_groups.list_all",
+        lambda: names(NETWORK.network_security_groups.list_all()),
+    ),
+    (
+        "network: security_rules.get",
+        lambda: str(NETWORK.security_rules.get(GROUP, "nsg-erp", "allow-flows").access),
+    ),
+    ("network: azure_firewalls.list_all", lambda: names(NETWORK.azure_firewalls.list_all())),
+    ("network: ip_groups.list", lambda: names(NETWORK.ip_groups.list())),
+    (
+        "network: service_tags.list",
+        lambda: str(NETWORK.service_tags.list("westeurope").type),
+    ),
+    (
+        "network: service_tag_information.list, by tag",
+        lambda: names(
+            NETWORK.service_tag_information.list(
+                "westeurope", tag_name="PowerPlatformPlex.WestEurope"
+            )
+        ),
+    ),
+    ("keyvault: vaults.list_by_subscription", lambda: names(VAULTS.vaults.list_by_subscription())),
+    (
+        "keyvault: vaults.get",
+        lambda: str(VAULTS.vaults.get(GROUP, "kv-cmk").properties.enable_purge_protection),
+    ),
+    ("keyvault: vaults.get, unknown", lambda: str(VAULTS.vaults.get(GROUP, "no").name)),
+    (
+        "powerplatform: enterprise_policies.list_by_subscription",
+        lambda: names(POLICIES.enterprise_policies.list_by_subscription()),
+    ),
+    (
+        "powerplatform: enterprise_policies.get",
+        lambda: str(
+            POLICIES.enterprise_policies.get(
+                enterprise_policy_name="cmk-eu", resource_group_name=GROUP
+            ).kind
+        ),
+    ),
+    (
+        "logic: workflows.list_by_subscription",
+        lambda: names(LOGIC.workflows.list_by_subscription()),
+    ),
+    ("logic: workflows.get", lambda: str(LOGIC.workflows.get(GROUP, "order-hub").state)),
+    (
+        "logic: workflows.list_swagger",
+        lambda: str(LOGIC.workflows.list_swagger(GROUP, "order-hub")),
+    ),
+    (
+        "eventgrid: system_topics.list_by_subscription",
+        lambda: names(EVENTS.system_topics.list_by_subscription()),
+    ),
+    (
+        "eventgrid: system_topic_event_subscriptions.list_by_system_topic",
+        lambda: names(EVENTS.system_topic_event_subscriptions.list_by_system_topic(GROUP, "keys")),
+    ),
+    (
+        "monitor: metric_alerts.list_by_subscription",
+        lambda: names(MONITOR.metric_alerts.list_by_subscription()),
+    ),
+    (
+        "monitor: action_groups.list_by_subscription_id",
+        lambda: names(MONITOR.action_groups.list_by_subscription_id()),
+    ),
+    (
+        "monitor: action_groups.get",
+        lambda: str(MONITOR.action_groups.get(GROUP, "on-call").group_short_name),
+    ),
+    ("keys: list_properties_of_keys", lambda: names(KEYS.list_properties_of_keys())),
+    ("keys: create_rsa_key", lambda: str(KEYS.create_rsa_key("orders", size=3072).key_type)),
+    ("keys: rotate_key", lambda: str(KEYS.rotate_key("orders").name)),
+    (
+        "keys: list_properties_of_key_versions",
+        lambda: str(len(list(KEYS.list_properties_of_key_versions("orders")))),
+    ),
+    ("keys: backup_key", lambda: back_up("key", lambda: KEYS.backup_key("orders"))),
+    (
+        "keys: restore_key_backup, while it is there",
+        lambda: str(KEYS.restore_key_backup(BACKUPS["key"]).name),
+    ),
+    ("keys: begin_delete_key", lambda: delete_key(KEYS, "orders")),
+    ("keys: list_deleted_keys", lambda: names(KEYS.list_deleted_keys())),
+    ("keys: create_rsa_key, while it is deleted", lambda: str(KEYS.create_rsa_key("orders").name)),
+    (
+        "keys: begin_recover_deleted_key",
+        lambda: str(KEYS.begin_recover_deleted_key("orders").result().name),
+    ),
+    ("keys: begin_delete_key, again", lambda: delete_key(KEYS, "orders")),
+    ("keys: purge_deleted_key", lambda: purge_key(KEYS, "orders")),
+    ("keys: get_deleted_key, purged", lambda: str(KEYS.get_deleted_key("orders").name)),
+    ("keys: restore_key_backup", lambda: str(KEYS.restore_key_backup(BACKUPS["key"]).name)),
+    ("keys: begin_delete_key, protected", lambda: delete_key(PROTECTED, "pp-cmk")),
+    ("keys: purge_deleted_key, protected", lambda: purge_key(PROTECTED, "pp-cmk")),
+    (
+        "secrets: set_secret",
+        lambda: str(SECRETS.set_secret("orders-url", "x", content_type="url").name),
+    ),
+    ("secrets: get_secret", lambda: str(SECRETS.get_secret("orders-url").value)),
+    ("secrets: list_properties_of_secrets", lambda: names(SECRETS.list_properties_of_secrets())),
+    (
+        "secrets: backup_secret",
+        lambda: back_up("secret", lambda: SECRETS.backup_secret("orders-url")),
+    ),
+    (
+        "secrets: begin_delete_secret",
+        lambda: str(SECRETS.begin_delete_secret("orders-url").result().name),
+    ),
+    ("secrets: get_secret, deleted", lambda: str(SECRETS.get_secret("orders-url").value)),
+    ("secrets: list_deleted_secrets", lambda: names(SECRETS.list_deleted_secrets())),
+    ("secrets: purge_deleted_secret", lambda: purge_secret("orders-url")),
+    (
+        "secrets: restore_secret_backup",
+        lambda: str(SECRETS.restore_secret_backup(BACKUPS["secret"]).name),
+    ),
+    (
+        "secrets: restore_secret_backup, of a key",
+        lambda: str(SECRETS.restore_secret_backup(BACKUPS["key"]).name),
+    ),
+)
+
+if __name__ == "__main__":
+    tell_all(
+        CALLS,
+        versions=(
+            *("azure-mgmt-resource", "azure-mgmt-web", "azure-mgmt-network", "azure-mgmt-keyvault"),
+            *("azure-mgmt-powerplatform", "azure-mgmt-logic", "azure-mgmt-eventgrid"),
+            *("azure-mgmt-monitor", "azure-keyvault-keys", "azure-keyvault-secrets"),
+        ),
+    )

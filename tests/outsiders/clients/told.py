@@ -1,0 +1,25 @@
+"""How a client's process tells what came of its calls: one document on its output."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from importlib import metadata
+
+
+def tell_all(calls: Iterable[tuple[str, Callable[[], str]]], *, versions: Iterable[str]) -> None:
+    """Make every call, and say what each showed, or what it was refused with."""
+    told = [(name, _answer(call)) for name, call in calls]
+    installed = [f"{name} {metadata.version(name)}" for name in versions]
+    json.dump({"versions": installed, "told": told}, sys.stdout)
+
+
+def _answer(call: Callable[[], str]) -> str:
+    try:
+        return call()
+    except Exception as error:  # noqa: BLE001  # whatever an SDK makes of a refusal is told
+        status = getattr(error, "status_code", None) or getattr(error, "response_status_code", None)
+        document = getattr(error, "error", None)
+        code = getattr(document, "code", None)
+        if status and code:
+            return f"refused: {status} {code}"
+        return f"fails: {type(error).__name__} {error}".splitlines()[0]
