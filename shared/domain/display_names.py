@@ -30,14 +30,6 @@ def retired_name(title: str) -> str:
     return shortened(title, RETIRED_SUFFIX)
 
 
-def final_name(title: str, *, in_solution: bool) -> str:
-    """Return the name that a copy has in the end: the original's, where Dataverse takes it whole.
-
-    A solution flow's name is Dataverse's own: however long it is, it was taken once.
-    """
-    return title if in_solution else shortened(title)
-
-
 def shortened(title: str, suffix: str = "") -> str:
     """Return the name with its suffix, in at most `LIMIT` units; no character is cut in two."""
     if _units(title + suffix) <= LIMIT:

@@ -17,6 +17,8 @@ NO_CO_OWNER = "NoCoOwner"
 PERMISSION_DOWNGRADE = "PermissionDowngradeNotAllowed"
 #: The flow service answers, and leaves the definition out (§5.3).
 DEFINITION_NOT_SHOWN = "DefinitionNotShown"
+#: Dataverse: a text is longer than its column takes.
+TOO_LONG = "0x80044331"
 #: Codes by which the platform says that the app may not act for the owner (contract §14.1).
 NOT_ON_BEHALF = frozenset({"0x80040220", "0x80042f09", "ImpersonationNotAllowed"})
 
@@ -167,7 +169,7 @@ REFUSALS = (
         instruction="Register the app with New-PowerAppManagementApp, then retry.",
     ),
     Refusal(
-        code="0x80044331",
+        code=TOO_LONG,
         means="a text is longer than its column in Dataverse takes, which the message names",
         instruction="Give the original a shorter name, then retry.",
     ),

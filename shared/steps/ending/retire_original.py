@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from shared.domain.definitions.comparison import definition_digest
-from shared.domain.display_names import final_name, retired_name
+from shared.domain.display_names import retired_name
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.transitions import moved
@@ -45,8 +45,7 @@ async def retire(work: Work) -> FlowJob:
     title = work.job.display_name
     if work.job.in_solution and original.etag and not original.is_managed:
         await rename(work, work.job.original_id, retired_name(title), seen=original)
-    name = final_name(title, in_solution=work.job.in_solution)
-    await rename(work, work.job.copy_id, name, seen=copy)
+    await rename(work, work.job.copy_id, title, seen=copy)
     text = "The original is off and the copy has its name."
     return moved(work.job, JobState.RETIRED, text, now=work.services.now)
 

@@ -9,8 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from shared.domain.display_names import shortened
 from shared.domain.flow import FlowState, Workflow, WorkflowChange
 from shared.domain.jobs.job import FlowJob
+from shared.domain.jobs.refusals import TOO_LONG
 from shared.domain.jobs.sent import Sent, sent_again
 from shared.errors import (
     Blocked,
@@ -166,10 +168,28 @@ def original_switch(work: Work) -> Switch[Original]:
 async def rename(
     work: Work, workflow_id: str, name: str, *, seen: Original | Workflow | None = None
 ) -> None:
-    """Give a flow this name, unless it has it; `seen` is its row as it was read last."""
+    """Give a flow this name, unless it has it; `seen` is its row as it was read last.
+
+    A name that Dataverse does not take is shortened, and the job's notes say so: there are flows
+    with names that are longer than what it takes now (contract §15.2).
+    """
     row = seen or await work.services.workflows.get(work.environment, workflow_id)
-    if row.name == name:
+    short, workflows = shortened(name), work.services.workflows
+    if row.name == name or (row.name == short and _note_of(short) in work.job.notes):
         return
     await work.permit_write()
-    change = replace(WorkflowChange(), name=name)
-    await work.services.workflows.update(work.environment, workflow_id, change, etag=row.etag)
+    try:
+        change = WorkflowChange(name=name)
+        await workflows.update(work.environment, workflow_id, change, etag=row.etag)
+    except Refused as err:
+        if err.code != TOO_LONG or short == name:
+            raise
+        note = _note_of(short)
+        await work.save(replace(work.job, notes=tuple(dict.fromkeys((*work.job.notes, note)))))
+        await work.permit_write()
+        change = WorkflowChange(name=short)
+        await workflows.update(work.environment, workflow_id, change, etag=row.etag)
+
+
+def _note_of(short: str) -> str:
+    return f"Dataverse does not take the whole name of the flow that is called {short}."

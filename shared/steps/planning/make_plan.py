@@ -6,7 +6,7 @@ from dataclasses import replace
 from shared.domain.conversions.proposal import Proposal, propose
 from shared.domain.definitions.flow_definition import UnreadableDefinition
 from shared.domain.definitions.trigger_kinds import TriggerCategory
-from shared.domain.display_names import copy_name, final_name, retired_name
+from shared.domain.display_names import copy_name, retired_name, shortened
 from shared.domain.environment import Environment
 from shared.domain.identity import job_id
 from shared.domain.jobs.job import Pattern
@@ -189,7 +189,9 @@ def _writes(item: PlanItem) -> tuple[str, ...]:
         writes.append(f"turn {title} off once it has been quiet")
     if item.in_solution:
         writes.append(f"rename {title} to {retired_name(title)}")
-    writes.append(f"rename the copy to {final_name(title, in_solution=item.in_solution)}")
+    is_long = shortened(title) != title
+    else_short = f", or to {shortened(title)} where Dataverse does not take that" if is_long else ""
+    writes.append(f"rename the copy to {title}{else_short}")
     return (*references, *writes)
 
 

@@ -45,16 +45,25 @@ async def test_a_long_name_gives_way_to_the_suffix_and_comes_back() -> None:
 
 
 @pytest.mark.parametrize("title", IN_FLOW_SERVICE)
-async def test_a_name_that_dataverse_does_not_take_ends_shortened(title: str) -> None:
-    """The flow is in no solution: its name was never Dataverse's. The plan says what comes."""
+@pytest.mark.parametrize("in_solution", [True, False])
+async def test_a_name_that_dataverse_does_not_take_ends_shortened(
+    title: str, *, in_solution: bool
+) -> None:
+    """The plan says what may come, the notes what came; it stops nothing, and no way back."""
     story = Story()
     story.world.assumptions.my_flows_have_rows = False
-    original = story.build.flow(title, http_trigger(), in_solution=False)
+    original = story.build.flow(title, http_trigger(), in_solution=in_solution)
 
     job = await retired(story)
 
     name = copy_of(story, job).name
-    assert (job.display_name, original.name) == (title, title)
+    assert job.display_name == title
     assert title.startswith(name.removesuffix("…"))
     assert name != title
-    assert f"rename the copy to {name}" in (await story.plan())[title].writes
+    assert any(name in note for note in job.notes)
+    assert any(f"or to {name}" in write for write in (await story.plan())[title].writes)
+
+    await story.roll_back()
+
+    assert (await story.job(title)).state is JobState.ROLLED_BACK
+    assert original.name == (name if in_solution else title)
