@@ -8,10 +8,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypedDict
 
 from cmkflow.exported_resources import ExportedResources
-from shared.domain.network.admission import ServiceTagRanges
-from shared.domain.network.coverage import PROTECTED_TAG
+from shared.domain.network.address_ranges import AddressRanges
+from shared.domain.network.admission import Sources, admit
+from shared.domain.network.coverage import FLOW_TAGS, PROTECTED_TAG
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.verdict import Verdict, judge
+from shared.domain.network.service_tags import ServiceTagList
+from shared.domain.network.verdict import TagVerdict, Verdict, judge
 from shared.firewalls import firewall_kinds
 
 
@@ -35,6 +37,12 @@ class Row(TypedDict):
     reason: str | None
 
 
+_UNKNOWN_TAG = TagVerdict(
+    verdict=Verdict.CANNOT_BE_TOLD,
+    by_version={},
+    missing=(),
+    reason=f"unknown_tag: the list of service tags does not hold {PROTECTED_TAG}",
+)
 #: Types that filter callers, and that no kind of firewall reads.
 _UNREAD_FILTERS = frozenset(
     {
@@ -60,22 +68,30 @@ _PARTS = frozenset(
 
 
 async def check_network(
-    resources: ExportedResources, prefixes: Mapping[str, Sequence[str]], regions: Sequence[str]
+    resources: ExportedResources, tags: ServiceTagList, regions: Sequence[str]
 ) -> list[Row]:
     """Return the rows, firewalls first; no region: the tag as a whole."""
     kinds = firewall_kinds(resources)
     firewalls = [one for kind in kinds.values() for one in await kind.read()]
-    tags = ServiceTagRanges(prefixes)
+    sources, asked = Sources(tags, FLOW_TAGS), _asked(tags, regions)
     return [
-        *(row for firewall in firewalls for row in _verdicts(firewall, tags, regions)),
+        *(row for firewall in firewalls for row in _verdicts(firewall, sources, asked)),
         *_others(resources, firewalls, {one.resource_type.lower() for one in kinds.values()}),
     ]
 
 
-def _verdicts(firewall: Firewall, tags: ServiceTagRanges, regions: Sequence[str]) -> Iterator[Row]:
-    for region in regions or ("",):
-        tag = f"{PROTECTED_TAG}.{region}" if region else PROTECTED_TAG
-        judged = judge(firewall, tag, tags)
+def _asked(tags: ServiceTagList, regions: Sequence[str]) -> dict[str, AddressRanges | None]:
+    """Return the addresses of the tag by region, or as a whole under the empty name."""
+    names = {region: f"{PROTECTED_TAG}.{region}" for region in regions} or {"": PROTECTED_TAG}
+    return {region: tags.addresses(name) for region, name in names.items()}
+
+
+def _verdicts(
+    firewall: Firewall, sources: Sources, asked: Mapping[str, AddressRanges | None]
+) -> Iterator[Row]:
+    admission = admit(firewall, sources)
+    for region, addresses in asked.items():
+        judged = _UNKNOWN_TAG if addresses is None else judge(admission, addresses)
         yield {
             "resource": firewall.id,
             "kind": firewall.kind,

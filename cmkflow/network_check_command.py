@@ -46,8 +46,7 @@ def check(
     """
     tags = read_list(service_tags)
     regions = [_spelled(one, tags.regions(PROTECTED_TAG)) for one in region or ()]
-    prefixes = {tag.name: tag.prefixes for tag in tags}
-    rows = asyncio.run(check_network(read_exported(rules), prefixes, regions))
+    rows = asyncio.run(check_network(read_exported(rules), tags, regions))
     if as_json:
         for row in rows:
             echo(json.dumps(row))

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -103,10 +103,15 @@ class Settings(BaseSettings):
     read_back_deadline: Duration = timedelta(minutes=5)
     #: A row overdue by this much gets its message again.
     overdue_after: Duration = timedelta(minutes=1)
+    #: Service tags that firewalls have to let in beside `PowerPlatformPlex`, separated by commas:
+    #: those that Microsoft's page on IP addresses asks for too (contract §15.4).
+    also_required_tags: Annotated[
+        tuple[Literal["LogicApps", "PowerPlatformInfra"], ...], NoDecode
+    ] = ()
     #: What to do with an original that was edited after it was copied: `block` or `copy_again`.
     on_drift: OnDrift = OnDrift.BLOCK
 
-    @field_validator("subscription_ids", mode="before")
+    @field_validator("subscription_ids", "also_required_tags", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """Read `a, b` as two ids: application settings are plain text."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
+from shared.domain.network.service_tags import ServiceTagList
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +80,8 @@ class Keys(Protocol):
 class ServiceTags(Protocol):
     """Address ranges by service tag (contract §9.2)."""
 
-    async def prefixes(self) -> Mapping[str, Sequence[str]]:
-        """Return the address prefixes of each tag, by lower-case tag name."""
+    async def published(self) -> ServiceTagList:
+        """Return the list as it is now."""
 
 
 class ResourceReader(Protocol):

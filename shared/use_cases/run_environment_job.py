@@ -61,7 +61,7 @@ async def _complete_plan(held: Held[EnvironmentJob]) -> EnvironmentJob:
             await plan.upsert(completed)
             await held.advanced()
         items.append(completed)
-    job = with_network(job, await network_findings(services, environment, items))
+    job = with_network(job, *await network_findings(services, environment, items))
     job = replace(
         job,
         planned_at=services.now,

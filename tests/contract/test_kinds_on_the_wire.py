@@ -7,7 +7,6 @@ import pytest
 from local_cloud.tenant.seed.azure import seed_azure
 from shared.domain.callers.caller import Caller, CallerValue
 from shared.domain.callers.edit import rewrite, undo
-from shared.domain.network.coverage import gaps
 from shared.domain.network.firewall import Firewall
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls, signatures_in
 from shared.firewalls import firewall_kinds
@@ -16,6 +15,7 @@ from tests.contract.tenant_world import HTTP_FLOW, PARENT_FLOW
 from tests.kinds.case import HOST
 from tests.kinds.cases import CALLER_KINDS, FIREWALL_KINDS, MOVED_KINDS, caller_case, firewall_case
 from tests.twins.services import kinds_on
+from tests.unit.uncovered import gaps
 
 COPY_ID = "c" * 32
 COPY_FLOW = "c0000000-0000-4000-8000-00000000000c"
@@ -81,17 +81,17 @@ async def test_every_caller_moves_and_comes_back_byte_for_byte(app: Adapters) ->
 async def test_a_firewall_and_the_ranges_are_read_on_the_wire(app: Adapters, kind: str) -> None:
     """Opened for the old ranges it lacks the new ones until a rule for the tag is added."""
     case = firewall_case(kind)
-    prefixes = await app.service_tags.prefixes()
+    tags = await app.service_tags.published()
 
-    async def read(*tags: str) -> list[Firewall]:
-        seed_azure(app.world.tenant, case.seed(case.sources(tags, prefixes)))
+    async def read(*names: str) -> list[Firewall]:
+        seed_azure(app.world.tenant, case.seed(case.sources(names, tags)))
         found = await firewall_kinds(app.resources)[kind].read()
         return [firewall for firewall in found if firewall.name == case.name]
 
     before = await read("LogicApps")
     after = await read("LogicApps", "PowerPlatformPlex")
 
-    [gap] = gaps(before, "europe", [HOST], prefixes)
+    [gap] = gaps(before, "europe", [HOST], tags)
     assert gap.is_certain
     assert gap.missing_tags == ("PowerPlatformPlex.NorthEurope", "PowerPlatformPlex.WestEurope")
-    assert gaps(after, "europe", [HOST], prefixes) == []
+    assert gaps(after, "europe", [HOST], tags) == []

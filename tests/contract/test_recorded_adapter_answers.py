@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from shared.adapters.azure.service_tags import prefixes_by_tag
 from shared.adapters.flow_service.access import PermissionEntity
 from shared.adapters.flow_service.wire import FlowEntity, RunEntity
 from shared.adapters.http.wire import Wire, read_wire
 from shared.adapters.power_platform.admin import EnvironmentEntity
 from shared.domain.environment import LinkStatus
 from shared.domain.flow import Run
+from shared.domain.network.service_tags import read_service_tags
 
 pytestmark = [
     pytest.mark.corpus,
@@ -102,16 +102,19 @@ def test_the_published_service_tags_read() -> None:
     """All regions, IPv4 and IPv6."""
     [file] = (corpus() / "servicetags").glob("ServiceTags_Public_*.json")
 
-    prefixes = prefixes_by_tag(json.loads(file.read_bytes())["values"])
+    tags = read_service_tags(json.loads(file.read_bytes()))
 
-    assert any(":" in prefix for prefix in prefixes["powerplatformplex"])
-    assert len([name for name in prefixes if name.startswith("powerplatformplex.")]) > 30
+    plex = tags.find("PowerPlatformPlex")
+    assert plex is not None
+    assert any(":" in prefix for prefix in plex.prefixes)
+    assert plex.features == ("API", "NSG")
+    assert tags.change_number == 371
 
 
 def test_the_recorded_service_tags_of_the_api_read() -> None:
     """The API's answer has the same list."""
     file = corpus() / "servicetags" / "arm_api_serviceTags_before_plex.json"
-    [interaction] = json.loads(file.read_text())["interactions"]
-    body = interaction["response"]["body"]["data"]
 
-    assert "apimanagement" in prefixes_by_tag(body["values"])
+    tags = read_service_tags(json.loads(file.read_bytes()))
+
+    assert [tag.name for tag in tags][:1] == ["ApiManagement"]

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from shared.domain.network.service_tags import ServiceTagList
 from tests.twins.builder import Builder
 from tests.twins.tenant import TwinFlow
 
@@ -43,11 +44,12 @@ class FirewallCase:
     #: Whether sources are service tags; else they are the IPv4 prefixes of these.
     takes_service_tags: bool = True
 
-    def sources(self, tags: Sequence[str], prefixes: Mapping[str, Sequence[str]]) -> list[str]:
-        """Return what lets some service tags in; `prefixes` are those of each tag."""
+    def sources(self, tags: Sequence[str], listed: ServiceTagList) -> list[str]:
+        """Return what lets some service tags in, by what the list holds of each."""
         if self.takes_service_tags:
             return [*tags]
-        return [one for tag in tags for one in prefixes[tag.lower()] if ":" not in one]
+        found = [entry for tag in tags if (entry := listed.find(tag))]
+        return [one for entry in found for one in entry.prefixes if ":" not in one]
 
 
 #: The subscription of the local tenant that `seeded_resources` lie in.

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.network.address_ranges import AddressRanges
-from shared.domain.network.admission import ServiceTagRanges, admit
+from shared.domain.network.admission import Sources, admit
 from shared.domain.network.azure_firewall import split_by_target
 from shared.domain.network.azure_firewall_rules import RuleReader
 from shared.domain.network.firewall import Access, Firewall
+from shared.domain.network.service_tags import ServiceTagList
 from tests.kinds.firewalls.azure_firewall import collection, group, nat_rule, network_rule
 
 type Json = dict[str, Any]
@@ -131,9 +132,9 @@ def outcome(policies: list[list[Json]], caller: str, target: str) -> str:
 def decided(firewall: Firewall, caller: str) -> str:
     """Return what the product says of one caller."""
     one = AddressRanges.of([caller])
-    admission = admit(firewall, {"asked": one}, ServiceTagRanges({}))
+    admission = admit(firewall, Sources(ServiceTagList([]), []))
     answers = {"Allow": admission.allowed, "Deny": admission.denied, "Doubt": admission.doubtful}
-    [answer] = [name for name, ranges in answers.items() if ranges]
+    [answer] = [name for name, ranges in answers.items() if one <= ranges]
     return answer
 
 

@@ -5,9 +5,11 @@ from ipaddress import ip_address, ip_network
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.network.address_ranges import AddressRanges
+from shared.domain.network.address_ranges import EVERYWHERE, IPV4, IPV6, AddressRanges
+from shared.domain.network.admission import Sources, admit
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
-from tests.unit.uncovered import uncovered
+from shared.domain.network.verdict import Verdict, verdict_on
+from tests.unit.uncovered import tag_list, uncovered
 
 #: A neighbourhood small enough to ask about each address, in both versions.
 V4 = st.builds(lambda host, bits: f"10.0.0.{host}/{bits}", st.integers(0, 31), st.integers(27, 32))
@@ -146,3 +148,29 @@ def test_an_uncertain_rule_never_makes_anything_covered(
     with_it = AddressRanges.of(uncovered(doubted, {REGIONAL: tag}, tags))
 
     assert not without - with_it
+
+
+@given(firewalls(), PREFIXES, st.sampled_from([IPV4, IPV6, EVERYWHERE]))
+def test_a_verdict_counts_addresses(
+    firewall: Firewall, tag: list[str], version: AddressRanges
+) -> None:
+    """Covered, partly or not: as asking for each address of the tag tells, IPv4 and IPv6 apart."""
+    tags = tag_list({TAG: tag, REGIONAL: tag})
+    asked = AddressRanges.of(tag) & version
+
+    verdict = verdict_on(admit(firewall, Sources(tags, [TAG])), asked)
+
+    answers = {
+        _decide(firewall, tag, address)
+        for address in ADDRESSES
+        if holds(list(asked.prefixes()), address)
+    }
+    assert (
+        verdict
+        is {
+            frozenset[Access](): Verdict.COVERED,  # nothing is asked for
+            frozenset({Access.ALLOW}): Verdict.COVERED,
+            frozenset({Access.DENY}): Verdict.NOT,
+            frozenset(Access): Verdict.PARTLY,
+        }[frozenset(answers)]
+    )

@@ -1,9 +1,8 @@
 """Twins of the ports that read keys, service tags and firewalls."""
 
-from collections.abc import Mapping, Sequence
-
 from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
 from shared.domain.network.firewall import Firewall
+from shared.domain.network.service_tags import ServiceTag, ServiceTagList
 from shared.errors import NotFound
 from tests.twins.world import World
 
@@ -41,9 +40,13 @@ class ServiceTagsTwin:
         """Read `world`."""
         self._world = world
 
-    async def prefixes(self) -> Mapping[str, Sequence[str]]:
-        """Return the address prefixes of each tag, by lower-case tag name."""
-        return dict(self._world.service_tags)
+    async def published(self) -> ServiceTagList:
+        """Return the list as it is now."""
+        tags = self._world.service_tags.items()
+        return ServiceTagList(
+            (ServiceTag(name=name, prefixes=tuple(listed)) for name, listed in tags),
+            self._world.service_tags_edition,
+        )
 
 
 class FirewallsTwin:

@@ -65,6 +65,7 @@ class World:
         self.resources: dict[str, Mapping[str, object]] = {}
         #: Lower-case tag → prefixes.
         self.service_tags: dict[str, list[str]] = {}
+        self.service_tags_edition = 371
         #: By 32-hex id; a flow that was deleted and made again has another.
         self.flows_by_url_id: dict[str, TwinFlow] = {}
         self.traffic = Traffic()

@@ -27,6 +27,7 @@ from shared.domain.definitions.flow_summary import FlowSummary
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment, LinkStatus, PolicyLink
 from shared.domain.finding import Finding, Level
+from shared.domain.network.gap import NetworkGap
 from shared.domain.plans.mmk_reason import MmkReason
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -249,6 +250,32 @@ def test_what_was_not_read_is_never_called_absent() -> None:
 
     assert levels == {Level.UNKNOWN}
     assert [one.level for one in told] == [Level.UNKNOWN, Level.WARNING]
+
+
+@pytest.mark.parametrize(
+    ("is_required", "is_certain", "level"),
+    [(True, True, Level.PROBLEM), (True, False, Level.UNKNOWN), (False, True, Level.WARNING)],
+)
+def test_a_gap_weighs_what_it_holds_up(is_required: bool, is_certain: bool, level: Level) -> None:
+    """Calls that are refused, calls that may be, and what Microsoft asks for beside."""
+    gap = NetworkGap(
+        name="app_service:/erp",
+        kind="app_service",
+        firewall_id="/erp",
+        firewall_name="erp",
+        is_required=is_required,
+        is_certain=is_certain,
+        missing_tags=("PowerPlatformPlex.WestEurope",),
+        missing_prefixes=("20.61.88.128/26",),
+        text="erp refuses addresses.",
+        instruction="Allow them.",
+    )
+    orders = flow("Orders", TriggerCategory.HTTP)
+    assert orders.summary is not None
+    calling = replace(orders, summary=replace(orders.summary, http_hosts=("erp.contoso.example",)))
+    there = facts(calling, network_gaps=(gap,))
+
+    assert by_code(network_findings(there), "firewall").level is level
 
 
 @pytest.mark.parametrize(

@@ -1,28 +1,95 @@
-"""The table of geographies: names, aliases and what it does not know."""
+"""Geographies and their regions: by the names of Microsoft's list, and a small table."""
+
+import json
+import os
+from pathlib import Path
 
 import pytest
 
-from shared.domain.network.geographies import UnknownGeography, canonical, geographies, regions_of
+from shared.domain.network.coverage import PROTECTED_TAG
+from shared.domain.network.geographies import GEOGRAPHIES, canonical, geography_of, regions_of
+from shared.domain.network.service_tags import read_service_tags
+
+#: Every region of the tag in Microsoft's list of November 2025, by the geography that it lies in.
+REGIONS = {
+    "asia": "EastAsia SoutheastAsia",
+    "australia": "AustraliaEast AustraliaSoutheast",
+    "brazil": "BrazilSouth BrazilSoutheast",
+    "canada": "CanadaCentral CanadaEast",
+    "europe": "NorthEurope WestEurope",
+    "france": "FranceCentral FranceSouth",
+    "germany": "GermanyNorth GermanyWestCentral",
+    "india": "CentralIndia SouthIndia",
+    "indonesia": "IndonesiaCentral",
+    "israel": "IsraelCentral",
+    "italy": "ItalyNorth",
+    "japan": "JapanEast JapanWest",
+    "korea": "KoreaCentral KoreaSouth",
+    "newzealand": "NewZealandNorth",
+    "norway": "NorwayEast NorwayWest",
+    "poland": "PolandCentral",
+    "qatar": "QatarCentral",
+    "southafrica": "SouthAfricaNorth SouthAfricaWest",
+    "spain": "SpainCentral",
+    "sweden": "SwedenCentral",
+    "switzerland": "SwitzerlandNorth SwitzerlandWest",
+    "uae": "UAECentral UAENorth",
+    "uk": "UKSouth UKWest",
+    "unitedstates": "CentralUS EastUS EastUS2 SouthCentralUS WestUS",
+}
+LISTED = [region for regions in REGIONS.values() for region in regions.split()]
 
 
-def test_a_geography_names_its_regions() -> None:
-    """Europe is two regions, whatever the letters."""
-    assert regions_of("Europe") == ("NorthEurope", "WestEurope")
+@pytest.mark.parametrize("geography", REGIONS)
+def test_a_region_lies_in_the_geography_that_its_name_tells(geography: str) -> None:
+    """All of them and no other, in any case of the letters."""
+    regions = tuple(REGIONS[geography].split())
+
+    assert regions_of(geography, LISTED) == regions
+    assert regions_of(geography.upper(), [one.lower() for one in LISTED]) == tuple(
+        region.lower() for region in regions
+    )
+
+
+def test_a_new_region_needs_no_line_of_code() -> None:
+    """Be it one more of a geography, or a geography of its own."""
+    more = [*LISTED, "SwedenSouth", "EastUS3", "BelgiumCentral"]
+
+    assert regions_of("sweden", more) == ("SwedenCentral", "SwedenSouth")
+    assert "EastUS3" in regions_of("unitedstates", more)
+    assert regions_of("belgium", more) == ("BelgiumCentral",)
+    assert geography_of("CentralUSEUAP") not in GEOGRAPHIES  # of Microsoft's own tests
+
+
+def test_a_geography_that_is_a_region_of_another_has_that_region() -> None:
+    """Singapore is Southeast Asia; that region is Asia's as well."""
+    assert regions_of("singapore", LISTED) == ("SoutheastAsia",)
 
 
 def test_longer_names_are_the_same_geography() -> None:
     """The admin API and the enterprise policy spell two of them differently."""
-    assert regions_of("unitedkingdom") == regions_of("uk")
-    assert canonical("United Kingdom") == "uk"
+    assert regions_of("United Kingdom", LISTED) == regions_of("uk", LISTED)
+    assert canonical("unitedarabemirates") == "uae"
 
 
-def test_an_unknown_geography_is_an_error_that_names_it() -> None:
-    """Nobody takes it for one without regions."""
-    with pytest.raises(UnknownGeography, match="atlantis"):
-        regions_of("atlantis")
+def test_an_unknown_geography_has_no_region() -> None:
+    """Nobody takes a part of a name for it."""
+    assert regions_of("atlantis", LISTED) == ()
+    assert regions_of("", LISTED) == ()
 
 
-def test_every_location_of_a_policy_is_known() -> None:
-    """All eighteen locations of contract §3 are in the table, each with a region."""
-    assert len(geographies()) == 18
-    assert all(regions_of(geography) for geography in geographies())
+def test_every_location_of_a_policy_has_regions() -> None:
+    """All eighteen of contract §3."""
+    assert len(GEOGRAPHIES) == 18
+    assert [one for one in GEOGRAPHIES if not regions_of(one, LISTED)] == []
+
+
+@pytest.mark.corpus
+@pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
+def test_the_regions_are_those_of_microsofts_list() -> None:
+    """All 43."""
+    [path] = Path(os.environ["FLOW_CORPUS"], "servicetags").glob("ServiceTags_Public_*.json")
+    tags = read_service_tags(json.loads(path.read_bytes()))
+
+    assert len(LISTED) == 43
+    assert sorted(tags.regions(PROTECTED_TAG)) == sorted(LISTED)

@@ -2,25 +2,27 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from shared.domain.network.address_ranges import AddressRanges
-from shared.domain.network.coverage import gaps, unchecked_hosts
+from shared.domain.network.concern import unchecked_hosts
+from shared.domain.network.coverage import PROTECTED_TAG, NetworkCheck
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
-from shared.domain.network.geographies import geographies, regions_of
-from tests.unit.uncovered import uncovered
+from shared.domain.network.geographies import GEOGRAPHIES, regions_of
+from shared.domain.network.service_tags import ServiceTagList, read_service_tags
+from tests.unit.uncovered import gaps, tag_list, uncovered
 
 WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
-TAGS: Mapping[str, Sequence[str]] = {
-    "powerplatformplex": ["20.61.88.128/26", "4.207.189.192/26", "2603:1061:2004::/48"],
-    "powerplatformplex.westeurope": ["20.61.88.128/26", "2603:1061:2004:7800::/56"],
-    "powerplatformplex.northeurope": ["4.207.189.192/26", "2603:1061:2004:7900::/56"],
-    "logicapps.westeurope": ["13.69.71.0/25"],
-    "azurecloud.westeurope": ["20.61.0.0/16", "2603:1061:2004:7800::/56"],
+PREFIXES = {
+    "PowerPlatformPlex": ["20.61.88.128/26", "4.207.189.192/26", "2603:1061:2004::/48"],
+    WEST: ["20.61.88.128/26", "2603:1061:2004:7800::/56"],
+    NORTH: ["4.207.189.192/26", "2603:1061:2004:7900::/56"],
+    "LogicApps.WestEurope": ["13.69.71.0/25"],
+    "AzureCloud.westeurope": ["20.61.0.0/16", "2603:1061:2004:7800::/56"],
 }
+TAGS = tag_list(PREFIXES)
 HOST = "api.contoso.example"
 
 
@@ -91,7 +93,7 @@ def test_neighbouring_prefixes_cover_a_tag_together() -> None:
     """Two halves are as good as the whole."""
     halves = group(rule("20.61.88.128/27"), rule("20.61.88.160/27"))
 
-    assert uncovered(halves, {WEST: ["20.61.88.128/26"]}, TAGS) == ()
+    assert uncovered(halves, {WEST: ["20.61.88.128/26"]}, PREFIXES) == ()
 
 
 @pytest.mark.parametrize("source", ["[parameters('allowed')]", "SomeNewTag"])
@@ -177,14 +179,46 @@ def test_an_unknown_geography_is_never_covered() -> None:
     assert (gap.name, gap.is_certain) == ("geography:atlantis", False)
 
 
-def test_a_tag_without_addresses_is_never_covered() -> None:
-    """A list from before the tag existed proves nothing."""
-    found = gaps([group(rule("*"), hosts=HOST)], "uk", [HOST], TAGS)
+def test_a_geography_without_a_region_in_the_list_is_never_covered() -> None:
+    """The list has the tag, but nobody knows which of its addresses count."""
+    [gap] = gaps([group(rule("*"), hosts=HOST)], "uk", [HOST], TAGS)
 
-    assert [gap.name for gap in found] == [
-        "service_tag:powerplatformplex.uksouth",
-        "service_tag:powerplatformplex.ukwest",
+    assert (gap.name, gap.is_certain) == ("geography:uk", False)
+
+
+def test_a_list_without_the_tag_is_never_covered() -> None:
+    """One from before the tag existed proves nothing; nor does a tag that cannot be read."""
+    old = tag_list({"LogicApps.WestEurope": ["13.69.71.0/25"]})
+    broken = tag_list({WEST: ["20.61.88.128/26", "[variables('more')]"], NORTH: ["4.0.0.0/8"]})
+    [absent] = gaps([group(rule("*"), hosts=HOST)], "europe", [HOST], old)
+    [unread] = gaps([group(rule("*"), hosts=HOST)], "europe", [HOST], broken)
+
+    assert absent.name == "service_tag:powerplatformplex"
+    assert unread.name == "service_tag:powerplatformplex.westeurope"
+    assert not absent.is_certain
+    assert not unread.is_certain
+
+
+def test_tags_that_are_not_required_are_told_beside() -> None:
+    """Microsoft's page on IP addresses asks for them too: a setting makes them required."""
+    firewall = group(rule("PowerPlatformPlex", "13.69.71.0/26"), hosts=HOST)
+
+    [told] = NetworkCheck([firewall], "europe", TAGS).gaps([HOST])
+    insisting = NetworkCheck([firewall], "europe", TAGS, ["LogicApps"]).gaps([HOST])
+
+    assert (told.is_required, told.missing_tags) == (False, ("LogicApps.WestEurope",))
+    assert told.missing_prefixes == ("13.69.71.64/26",)
+    assert "CMK_ALSO_REQUIRED_TAGS" in told.instruction
+    assert [(gap.is_required, gap.missing_tags) for gap in insisting] == [
+        (True, ("LogicApps.WestEurope",))
     ]
+
+
+def test_a_tag_that_is_required_and_not_in_the_list_is_never_covered() -> None:
+    """Whoever insists on it hears that nobody can check it."""
+    found = NetworkCheck([], "europe", TAGS, ["PowerPlatformInfra"]).gaps([HOST])
+
+    assert [gap.name for gap in found] == ["service_tag:powerplatforminfra"]
 
 
 def test_a_gap_keeps_its_name() -> None:
@@ -196,24 +230,22 @@ def test_a_gap_keeps_its_name() -> None:
     assert names == {"network_security_group:/subscriptions/s/nsg"}
 
 
-def _published_tags() -> dict[str, list[str]]:
+def _published() -> ServiceTagList:
     [path] = Path(os.environ["FLOW_CORPUS"], "servicetags").glob("ServiceTags_Public_*.json")
-    document = json.loads(path.read_text(encoding="utf-8-sig"))
-    return {
-        value["name"].lower(): value["properties"]["addressPrefixes"]
-        for value in document["values"]
-    }
+    return read_service_tags(json.loads(path.read_bytes()))
 
 
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_every_geography_has_its_regions_in_microsofts_list() -> None:
-    """The table of regions names tags that exist, and covers their ranges by the global tag."""
-    tags = _published_tags()
+    """They are covered by the global tag, and each by its own regions alone."""
+    tags = _published()
+    regions = tags.regions(PROTECTED_TAG)
 
-    for geography in geographies():
+    for geography in GEOGRAPHIES:
         assert gaps([group(rule("PowerPlatformPlex"), hosts=HOST)], geography, [HOST], tags) == []
-    europe = group(rule(*(f"PowerPlatformPlex.{one}" for one in regions_of("europe"))), hosts=HOST)
+    own = (f"PowerPlatformPlex.{one}" for one in regions_of("europe", regions))
+    europe = group(rule(*own), hosts=HOST)
     assert gaps([europe], "europe", [HOST], tags) == []
     assert gaps([europe], "unitedkingdom", [HOST], tags) != []
 
@@ -222,11 +254,11 @@ def test_every_geography_has_its_regions_in_microsofts_list() -> None:
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_the_published_ranges_cover_a_tag_by_arithmetic_alone() -> None:
     """Explicit prefixes copied from the list are as good as the tag; one missing prefix shows."""
-    tags = _published_tags()
-    listed = tags["powerplatformplex.westeurope"]
+    tags = {tag.name: tag.prefixes for tag in _published()}
+    listed = tags["PowerPlatformPlex.WestEurope"]
     whole, partial = group(rule(*listed)), group(rule(*listed[1:]))
     azure = group(rule("AzureCloud.centralfrance"))
-    france = tags["powerplatformplex.francecentral"]
+    france = tags["PowerPlatformPlex.FranceCentral"]
 
     assert uncovered(whole, {WEST: listed}, tags) == ()
     assert uncovered(partial, {WEST: listed}, tags) == AddressRanges.of(listed[:1]).prefixes()

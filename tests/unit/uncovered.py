@@ -1,21 +1,42 @@
-"""What a firewall leaves out, as the tests ask it: in prefixes."""
+"""What firewalls leave out, as the tests ask it: with the list of service tags as a mapping."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from shared.domain.network.address_ranges import AddressRanges
-from shared.domain.network.admission import ServiceTagRanges, admit
+from shared.domain.network.address_ranges import AddressRanges, union
+from shared.domain.network.admission import Sources, admit
+from shared.domain.network.coverage import NetworkCheck
 from shared.domain.network.firewall import Firewall
+from shared.domain.network.gap import NetworkGap
+from shared.domain.network.service_tags import ServiceTag, ServiceTagList
+
+type Prefixes = Mapping[str, Sequence[str]]
 
 
-def uncovered(
-    firewall: Firewall,
-    required: Mapping[str, Sequence[str]],
-    tags: Mapping[str, Sequence[str]],
-) -> tuple[str, ...]:
+def tag_list(prefixes: Prefixes) -> ServiceTagList:
+    """Return a list of these tags."""
+    return ServiceTagList(
+        ServiceTag(name=name, prefixes=tuple(listed)) for name, listed in prefixes.items()
+    )
+
+
+def gaps(
+    firewalls: Sequence[Firewall],
+    geography: str,
+    hosts: Collection[str | None],
+    tags: ServiceTagList,
+    also_required: Collection[str] = (),
+) -> list[NetworkGap]:
+    """Return the required gaps of a flow of a geography that calls these hosts."""
+    found = NetworkCheck(firewalls, geography, tags, also_required).gaps(hosts)
+    return [gap for gap in found if gap.is_required]
+
+
+def uncovered(firewall: Firewall, required: Prefixes, tags: Prefixes) -> tuple[str, ...]:
     """Return the prefixes that a firewall does not let in for certain.
 
     `required` are prefixes by the name of their tag, `tags` the prefixes of every known tag.
     """
-    asked = {tag: AddressRanges.of(listed) for tag, listed in required.items()}
-    admission = admit(firewall, asked, ServiceTagRanges(tags))
-    return (admission.denied | admission.doubtful).prefixes()
+    bases = sorted({name.partition(".")[0] for name in required})
+    admission = admit(firewall, Sources(tag_list({**required, **tags}), bases))
+    asked = union(AddressRanges.of(listed) for listed in required.values())
+    return (asked - admission.allowed).prefixes()

@@ -139,6 +139,8 @@ def network_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
         return
     for gap in facts.network_gaps:
         finding = problem if gap.is_certain else unknown
+        if not gap.is_required:
+            finding = warning
         yield finding("firewall", gap.text, gap.instruction, gap.name)
 
 

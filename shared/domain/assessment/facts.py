@@ -10,7 +10,7 @@ from datetime import datetime
 from shared.domain.definitions.flow_summary import FlowSummary
 from shared.domain.environment import Environment
 from shared.domain.keys.key import EnterprisePolicy
-from shared.domain.network.coverage import NetworkGap
+from shared.domain.network.gap import NetworkGap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from shared.domain.environment import Environment
 from shared.domain.finding import Finding, ok, problem, unknown, warning
 from shared.domain.keys.key import EnterprisePolicy
-from shared.domain.network.geographies import canonical, geographies
+from shared.domain.network.geographies import GEOGRAPHIES, canonical
 
 #: Environments under customer-managed keys in a tenant, unless support raised the limit.
 ENVIRONMENT_LIMIT = 25
@@ -41,7 +41,7 @@ def geography_finding(policy: EnterprisePolicy, environment: Environment) -> Fin
     if own and own == wanted:
         return ok(code, f"{environment.display_name} lies in the policy's geography.", subject)
     text = f"{environment.display_name} lies in '{own}', the policy in '{wanted}'."
-    if own not in geographies() or wanted not in geographies():
+    if not {own, wanted} <= GEOGRAPHIES:
         return unknown(code, text, "Check that both are the same geography.", subject)
     return problem(code, text, "Use a policy of the environment's geography.", subject)
 

@@ -1,14 +1,23 @@
 """What a firewall does with addresses: ordered rules, the first match decides.
 
 Rules name service tags, prefixes, or things that nobody here can read. So there are three answers:
-let in, kept out, and cannot be told.
+let in, kept out, and cannot be told. A firewall is walked once, for every address there is; what it
+does with a tag in a region is then a comparison of two sets.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from shared.domain.network.address_ranges import EVERYWHERE, IPV4, NOWHERE, AddressRanges, union
+from shared.domain.network.address_ranges import (
+    EVERYWHERE,
+    IPV4,
+    NOWHERE,
+    AddressRanges,
+    union,
+)
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
+from shared.domain.network.service_tags import ServiceTagList
 
 #: Sources that are the whole public Internet. An Azure rule for `0.0.0.0/0` is one (contract §9.3).
 _ANYWHERE = frozenset({"*", "any", "internet", "0.0.0.0/0"})
@@ -19,54 +28,89 @@ _AZURE = "azurecloud"
 #: What decides when no rule does.
 DEFAULT_RULE = "the default"
 
-
-class ServiceTagRanges:
-    """The addresses of service tags, parsed when first asked for. Case does not matter."""
-
-    def __init__(self, prefixes: Mapping[str, Sequence[str]]) -> None:
-        """`prefixes` are the address prefixes of each tag."""
-        self._prefixes = {name.lower(): listed for name, listed in prefixes.items()}
-        self._parsed: dict[str, AddressRanges] = {}
-
-    def addresses(self, tag: str) -> AddressRanges | None:
-        """Return a tag's addresses; None: the list does not hold the tag."""
-        name = tag.lower()
-        if name not in self._parsed:
-            listed = self._prefixes.get(name)
-            if not listed:
-                return None
-            self._parsed[name] = AddressRanges.of(listed)
-        return self._parsed[name]
+#: Rules by name, each with the addresses that it has a say in.
+type Says = tuple[tuple[str, AddressRanges], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """What a firewall does with the addresses that were asked about."""
+    """What a firewall does with all addresses there are; each is in one of the three sets."""
 
     allowed: AddressRanges
     denied: AddressRanges
     #: Depends on a source that cannot be read, or on a rule that matches part of the traffic.
     doubtful: AddressRanges
-    #: Rules that deny any of them, by name; `DEFAULT_RULE` among them.
-    denied_by: tuple[str, ...]
-    #: Rules that the doubt comes from, by name.
-    doubted_for: tuple[str, ...]
+    #: Rules that deny addresses; `DEFAULT_RULE` among them.
+    denied_by: Says
+    #: Rules that are not certain.
+    doubted_for: Says
+    #: Nobody sends to it by IPv6, so that nothing of that can be missing.
+    is_ipv4_only: bool = False
+
+    def counting(self, asked: AddressRanges) -> AddressRanges:
+        """Return those of some addresses that can meet it."""
+        return asked & IPV4 if self.is_ipv4_only else asked
 
 
-def admit(
-    firewall: Firewall, asked: Mapping[str, AddressRanges], tags: ServiceTagRanges
-) -> Admission:
-    """Walk the rules for the addresses of some tags; `asked` holds them by tag name.
+def having_a_say(rules: Says, asked: AddressRanges) -> tuple[str, ...]:
+    """Return the names of the rules that have a say in any of these addresses."""
+    return tuple(name for name, addresses in rules if addresses & asked)
 
-    A rule that names an asked tag, its global tag, or Azure as a whole matches all of the tag, even
-    where the lists of addresses disagree. What a firewall lets in has to pass those beyond it.
-    """
-    if firewall.is_ipv4_only:
-        asked = {tag: ranges & IPV4 for tag, ranges in asked.items()}
-    own = _walk(firewall, asked, tags)
-    if firewall.beyond is None:
-        return own
-    beyond = admit(firewall.beyond, asked, tags)
+
+class Sources:
+    """What the sources of rules mean, by an edition of the list of service tags."""
+
+    def __init__(self, tags: ServiceTagList, bases: Sequence[str]) -> None:
+        """`bases` are the tags that are asked about, as a whole and region by region."""
+        self._tags = tags
+        self._called = defaultdict[str, list[str]](list)
+        for base in bases:
+            for tag in (base, *(f"{base}.{region}" for region in tags.regions(base))):
+                for name in names_of(tag):
+                    self._called[name].append(tag)
+        self._named: dict[str, AddressRanges | None] = {}
+
+    def read(self, sources: Iterable[str]) -> tuple[AddressRanges, bool]:
+        """Return the addresses that sources stand for, and whether each of them can be read.
+
+        A source that names a tag that is asked about, its global tag, or Azure as a whole stands
+        for all of the tag, even where the list gives it fewer addresses.
+        """
+        prefixes: list[str] = []
+        parts: list[AddressRanges | None] = []
+        for source in sources:
+            name = source.strip().lower()
+            if name not in _ANYWHERE and (name[:1].isdigit() or ":" in name):
+                prefixes.append(name)
+            else:
+                parts.append(self._meaning(name))
+        try:
+            parts.append(AddressRanges.of(prefixes))
+        except ValueError:
+            parts += map(_prefix, prefixes)
+        return union(part for part in parts if part is not None), None not in parts
+
+    def _meaning(self, name: str) -> AddressRanges | None:
+        if name in _ANYWHERE:
+            return EVERYWHERE
+        if name in _INSIDE:
+            return NOWHERE
+        if name not in self._named:
+            tags = {name, *self._called.get(name, ())}
+            found = [ranges for tag in tags if (ranges := self._tags.addresses(tag)) is not None]
+            self._named[name] = union(found) if found else None
+        return self._named[name]
+
+
+def admit(firewall: Firewall, sources: Sources) -> Admission:
+    """Walk the rules of a firewall; what they let in has to pass those beyond it too."""
+    found = _walk(firewall, sources)
+    if firewall.beyond is not None:
+        found = _both(found, admit(firewall.beyond, sources))
+    return replace(found, is_ipv4_only=firewall.is_ipv4_only)
+
+
+def _both(own: Admission, beyond: Admission) -> Admission:
     denied = own.denied | beyond.denied
     return Admission(
         allowed=own.allowed & beyond.allowed,
@@ -77,20 +121,19 @@ def admit(
     )
 
 
-def _walk(
-    firewall: Firewall, asked: Mapping[str, AddressRanges], tags: ServiceTagRanges
-) -> Admission:
-    undecided = union(asked.values())
+def _walk(firewall: Firewall, sources: Sources) -> Admission:
+    undecided = EVERYWHERE
     allowed = denied = doubtful = maybe_allowed = maybe_denied = NOWHERE
-    denied_by: list[str] = []
-    doubted_for: list[str] = []
-    for rule in (*firewall.rules, _default_of(firewall)):
-        for matched, is_certain in _matches(rule, asked, tags):
+    denied_by: list[tuple[str, AddressRanges]] = []
+    doubted_for: list[tuple[str, AddressRanges]] = []
+    default = FirewallRule(name=DEFAULT_RULE, access=firewall.default, sources=("*",))
+    for rule in (*firewall.rules, default):
+        for matched, is_certain in _matches(rule, sources):
             matched &= undecided
             if not matched:
                 continue
             if not is_certain:
-                doubted_for.append(rule.name)
+                doubted_for.append((rule.name, matched))
                 if rule.access is Access.ALLOW:
                     maybe_allowed |= matched
                 else:
@@ -103,54 +146,32 @@ def _walk(
             else:
                 doubtful |= matched & maybe_allowed
                 denied |= matched - maybe_allowed
-                denied_by.append(rule.name)
+                denied_by.append((rule.name, matched))
     return Admission(
         allowed=allowed,
         denied=denied,
         doubtful=doubtful,
-        denied_by=tuple(denied_by) if denied else (),
-        doubted_for=tuple(doubted_for) if doubtful else (),
+        denied_by=tuple(denied_by),
+        doubted_for=tuple(doubted_for),
     )
 
 
-def names(source: str, tag: str) -> bool:
-    """Say whether a rule's source names a tag: itself, its global tag, or Azure as a whole."""
-    source, (base, _, region) = source.strip().lower(), tag.lower().partition(".")
-    return source in {tag.lower(), base, _AZURE, f"{_AZURE}.{region}"}
+def names_of(tag: str) -> tuple[str, ...]:
+    """Return what a rule that holds all of a tag may call it: itself, its global tag, all Azure."""
+    whole = tag.lower()
+    base, _, region = whole.partition(".")
+    return (whole, base, _AZURE, f"{_AZURE}.{region}") if region else (whole, _AZURE)
 
 
-def _default_of(firewall: Firewall) -> FirewallRule:
-    return FirewallRule(name=DEFAULT_RULE, access=firewall.default, sources=("*",))
-
-
-def _matches(
-    rule: FirewallRule, asked: Mapping[str, AddressRanges], tags: ServiceTagRanges
-) -> Iterator[tuple[AddressRanges, bool]]:
+def _matches(rule: FirewallRule, sources: Sources) -> Iterator[tuple[AddressRanges, bool]]:
     """Yield addresses that a rule matches, and whether it matches all of their traffic.
 
-    A source that cannot be read may be any address: it matches all that is asked, uncertainly.
+    A source that cannot be read may be any address: it matches everything, uncertainly.
     """
-    parts = [_addresses_of(source, asked, tags) for source in rule.sources]
-    yield union(part for part in parts if part is not None), rule.is_certain
-    if None in parts:
-        yield union(asked.values()), False
-
-
-def _addresses_of(
-    source: str, asked: Mapping[str, AddressRanges], tags: ServiceTagRanges
-) -> AddressRanges | None:
-    name = source.strip().lower()
-    if name in _ANYWHERE:
-        return EVERYWHERE
-    if name in _INSIDE:
-        return NOWHERE
-    if name[:1].isdigit() or ":" in name:
-        return _prefix(name)
-    named = union(ranges for tag, ranges in asked.items() if names(name, tag))
-    listed = tags.addresses(name)
-    if listed is None:
-        return named or None
-    return named | listed
+    addresses, is_whole = sources.read(rule.sources)
+    yield addresses, rule.is_certain
+    if not is_whole:
+        yield EVERYWHERE, False
 
 
 def _prefix(text: str) -> AddressRanges | None:
@@ -158,8 +179,3 @@ def _prefix(text: str) -> AddressRanges | None:
         return AddressRanges.of([text])
     except ValueError:
         return None
-
-
-def any_source(rules: Iterable[FirewallRule], access: Access) -> Iterable[str]:
-    """Yield the sources of the rules with this access."""
-    return (source for rule in rules if rule.access is access for source in rule.sources)

@@ -1,46 +1,45 @@
 """Which Azure regions a Power Platform geography sends traffic from.
 
 "All tags of the flow's Geo must be allow-listed regardless of target location" (contract §9.1), and
-no API tells the regions of a geography: hence this table (§9.3). Its regions are those for which
-the service tag `PowerPlatformPlex` has a regional entry. It is the one place to correct when a
-real tenant or Microsoft's list says otherwise.
+no API tells the regions of a geography. Their names do: `GermanyWestCentral` is Germany, a point of
+the compass left out. So Microsoft's list of service tags brings new regions by itself; what its
+names do not say stands in the tables here, the one place to correct when a tenant says otherwise.
 """
 
-#: Geography → suffixes of regional service tags, as Microsoft's tag file spells them.
-_REGIONS: dict[str, tuple[str, ...]] = {
-    "asia": ("EastAsia", "SoutheastAsia"),
-    "australia": ("AustraliaEast", "AustraliaSoutheast"),
-    "brazil": ("BrazilSouth", "BrazilSoutheast"),
-    "canada": ("CanadaCentral", "CanadaEast"),
-    "europe": ("NorthEurope", "WestEurope"),
-    "france": ("FranceCentral", "FranceSouth"),
-    "germany": ("GermanyNorth", "GermanyWestCentral"),
-    "india": ("CentralIndia", "SouthIndia"),
-    "japan": ("JapanEast", "JapanWest"),
-    "korea": ("KoreaCentral", "KoreaSouth"),
-    "norway": ("NorwayEast", "NorwayWest"),
-    "singapore": ("SoutheastAsia",),
-    "southafrica": ("SouthAfricaNorth", "SouthAfricaWest"),
-    "sweden": ("SwedenCentral",),
-    "switzerland": ("SwitzerlandNorth", "SwitzerlandWest"),
-    "uae": ("UAECentral", "UAENorth"),
-    "uk": ("UKSouth", "UKWest"),
-    "unitedstates": ("CentralUS", "EastUS", "EastUS2", "SouthCentralUS", "WestUS"),
-}
+import re
+from collections.abc import Iterable
+
+#: Where an enterprise policy can lie (contract §3).
+GEOGRAPHIES = frozenset(
+    {
+        "asia",
+        "australia",
+        "brazil",
+        "canada",
+        "europe",
+        "france",
+        "germany",
+        "india",
+        "japan",
+        "korea",
+        "norway",
+        "singapore",
+        "southafrica",
+        "sweden",
+        "switzerland",
+        "uae",
+        "uk",
+        "unitedstates",
+    }
+)
 #: The admin API's longer names for what an enterprise policy calls by the shorter one.
 _ALIASES = {"unitedkingdom": "uk", "unitedarabemirates": "uae"}
-
-
-class UnknownGeography(ValueError):
-    """A geography that the table of regions does not hold."""
-
-    def __init__(self, geography: str) -> None:
-        """`geography` is the name as the platform gave it."""
-        super().__init__(
-            f"The regions of the geography '{geography}' are not known: add it to"
-            " shared/domain/network/geographies.py"
-        )
-        self.geography = geography
+#: What is left of a region's name where that is not the geography's.
+_SHORT = {"us": "unitedstates", "africa": "southafrica"}
+#: A geography that is a region of another one.
+_INSIDE = {"singapore": "southeastasia"}
+_COMPASS = "(?:north|south|east|west|central)+"
+_NOT_THE_GEOGRAPHY = re.compile(rf"^{_COMPASS}|{_COMPASS}\d*$|\d+$")
 
 
 def canonical(geography: str) -> str:
@@ -49,14 +48,20 @@ def canonical(geography: str) -> str:
     return _ALIASES.get(name, name)
 
 
-def geographies() -> tuple[str, ...]:
-    """Return every geography an enterprise policy can lie in (contract §3)."""
-    return tuple(_REGIONS)
+def geography_of(region: str) -> str:
+    """Return the geography that a region's name tells: `EastUS2` lies in `unitedstates`."""
+    name = _NOT_THE_GEOGRAPHY.sub("", region.lower())
+    return _SHORT.get(name, name)
 
 
-def regions_of(geography: str) -> tuple[str, ...]:
-    """Return the tag suffixes of a geography's regions; raises `UnknownGeography`."""
-    regions = _REGIONS.get(canonical(geography))
-    if regions is None:
-        raise UnknownGeography(geography)
-    return regions
+def regions_of(geography: str, regions: Iterable[str]) -> tuple[str, ...]:
+    """Return those of the regions that belong to a geography, sorted; none: it is not known."""
+    name = canonical(geography)
+    inside = _INSIDE.get(name)
+    return tuple(
+        sorted(
+            region
+            for region in regions
+            if (region.lower() == inside if inside else geography_of(region) == name)
+        )
+    )

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from shared.domain.network.address_ranges import IPV4, AddressRanges
-from shared.domain.network.admission import Admission, ServiceTagRanges, admit
-from shared.domain.network.firewall import Firewall
+from shared.domain.network.address_ranges import IPV4, IPV6, AddressRanges
+from shared.domain.network.admission import Admission, having_a_say
 
 
 class Verdict(StrEnum):
@@ -31,42 +30,35 @@ class TagVerdict:
     reason: str | None
 
 
-def judge(firewall: Firewall, tag: str, tags: ServiceTagRanges) -> TagVerdict:
-    """Return what a firewall does with a tag, `PowerPlatformPlex` or one of a region."""
-    ranges = tags.addresses(tag)
-    if ranges is None:
-        return TagVerdict(
-            verdict=Verdict.CANNOT_BE_TOLD,
-            by_version={},
-            missing=(),
-            reason=f"unknown_tag: the list of service tags does not hold {tag}",
-        )
-    if firewall.is_ipv4_only:
-        ranges &= IPV4
-    admission = admit(firewall, {tag: ranges}, tags)
-    versions = {"ipv4": ranges & IPV4, "ipv6": ranges - IPV4}
+def judge(admission: Admission, asked: AddressRanges) -> TagVerdict:
+    """Return what a firewall does with the addresses of a tag."""
+    asked = admission.counting(asked)
+    missing = asked - admission.allowed
+    versions = {"ipv4": asked & IPV4, "ipv6": asked & IPV6}
     return TagVerdict(
-        verdict=_verdict(admission, ranges),
-        by_version={name: _verdict(admission, part) for name, part in versions.items() if part},
-        missing=(admission.denied | admission.doubtful).prefixes(),
-        reason=_reason(admission),
+        verdict=verdict_on(admission, asked),
+        by_version={name: verdict_on(admission, part) for name, part in versions.items() if part},
+        missing=missing.prefixes(),
+        reason=_reason(admission, missing),
     )
 
 
-def _verdict(admission: Admission, ranges: AddressRanges) -> Verdict:
-    denied, doubtful = admission.denied & ranges, admission.doubtful & ranges
-    if not denied and not doubtful:
+def verdict_on(admission: Admission, asked: AddressRanges) -> Verdict:
+    """Return what becomes of these addresses."""
+    if asked <= admission.allowed:
         return Verdict.COVERED
-    if not denied:
+    if not asked & admission.denied:
         return Verdict.CANNOT_BE_TOLD
-    if admission.allowed & ranges:
+    if asked & admission.allowed:
         return Verdict.PARTLY
-    return Verdict.CANNOT_BE_TOLD if doubtful else Verdict.NOT
+    return Verdict.CANNOT_BE_TOLD if asked & admission.doubtful else Verdict.NOT
 
 
-def _reason(admission: Admission) -> str | None:
-    if admission.denied:
-        return f"refused_by: {', '.join(dict.fromkeys(admission.denied_by))}"
-    if admission.doubtful:
-        return f"depends_on: {', '.join(dict.fromkeys(admission.doubted_for))}"
+def _reason(admission: Admission, missing: AddressRanges) -> str | None:
+    if refused := missing & admission.denied:
+        rules = having_a_say(admission.denied_by, refused)
+        return f"refused_by: {', '.join(dict.fromkeys(rules))}"
+    if missing:
+        rules = having_a_say(admission.doubted_for, missing)
+        return f"depends_on: {', '.join(dict.fromkeys(rules))}"
     return None

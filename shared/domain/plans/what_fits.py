@@ -34,10 +34,12 @@ def fitting_findings(findings: Iterable[str]) -> tuple[str, ...]:
     return tuple(shown)
 
 
-def with_network(job: EnvironmentJob, gaps: Sequence[NetworkFinding]) -> EnvironmentJob:
+def with_network(
+    job: EnvironmentJob, gaps: Sequence[NetworkFinding], beside: Sequence[str] = ()
+) -> EnvironmentJob:
     """Return the job with the gaps that fit, those of the most flows, and a finding about the rest.
 
-    A gap names the first of its flows and counts all of them.
+    A gap names the first of its flows and counts all of them. What is said `beside` is a finding.
     """
     widest = sorted(gaps, key=lambda gap: (-len(gap.workflow_ids), gap.name))
     shown = tuple(
@@ -48,7 +50,7 @@ def with_network(job: EnvironmentJob, gaps: Sequence[NetworkFinding]) -> Environ
         )
         for gap in widest[:MOST_GAPS]
     )
-    findings = job.findings
+    findings = fitting_findings((*job.findings, *beside))
     if left := len(gaps) - len(shown):
         text = f"{left} more firewalls do not admit the new addresses: jobs that meet one say so."
         findings = tuple(dict.fromkeys((*findings, text)))

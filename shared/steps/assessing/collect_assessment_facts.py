@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from shared.domain.assessment.facts import EnvironmentFacts, FlowFacts, NoAnswer
 from shared.domain.environment import Environment, LinkStatus
 from shared.domain.keys.key import EnterprisePolicy
-from shared.domain.network.coverage import NetworkGap
+from shared.domain.network.gap import NetworkGap
 from shared.services import Services
 from shared.steps.ask import ask
 from shared.steps.assessing.read_flow_facts import read_flows

@@ -83,7 +83,7 @@ async def _check_key(work: Work) -> None:
 async def _check_network(work: Work) -> None:
     gaps = await network_gaps(work.services, work.environment, work.job.http_hosts)
     waived = (await settings_of(work.services, work.job.environment_id)).waived_gaps
-    open_gaps = [gap for gap in gaps if gap.name not in waived]
+    open_gaps = [gap for gap in gaps if gap.is_required and gap.name not in waived]
     if open_gaps:
         names = ", ".join(gap.name for gap in open_gaps)
         raise Blocked(

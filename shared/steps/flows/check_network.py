@@ -1,11 +1,11 @@
 """Which firewalls would refuse a flow once its calls come from the new outbound addresses."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.domain.environment import Environment
-from shared.domain.network.coverage import NetworkGap, gaps
-from shared.domain.network.firewall import Firewall
+from shared.domain.network.coverage import NetworkCheck
+from shared.domain.network.gap import NetworkGap
 from shared.services import Services
 
 #: Stands for a host that only a run knows: the action's URI is an expression.
@@ -16,27 +16,28 @@ ANY_HOST = "*"
 class Network:
     """The firewalls of the watched subscriptions and the new addresses, as they were read."""
 
-    geography: str
-    firewalls: Sequence[Firewall]
-    prefixes: Mapping[str, Sequence[str]]
+    check: NetworkCheck
 
     def gaps(self, hosts: Sequence[str]) -> list[NetworkGap]:
-        """Return the gaps that concern a flow which calls these hosts."""
-        called = [None if host == ANY_HOST else host for host in hosts]
-        return gaps(self.firewalls, self.geography, called, self.prefixes)
+        """Return what is lacking for a flow which calls these hosts."""
+        return self.check.gaps([None if host == ANY_HOST else host for host in hosts])
 
 
 async def read_network(services: Services, environment: Environment) -> Network:
     """Read every firewall once."""
+    firewalls = [fw for kind in services.firewalls.values() for fw in await kind.read()]
     return Network(
-        geography=environment.geography,
-        firewalls=[fw for kind in services.firewalls.values() for fw in await kind.read()],
-        prefixes=await services.service_tags.prefixes(),
+        check=NetworkCheck(
+            firewalls,
+            environment.geography,
+            await services.service_tags.published(),
+            services.settings.also_required_tags,
+        )
     )
 
 
 async def network_gaps(
     services: Services, environment: Environment, hosts: Sequence[str]
 ) -> list[NetworkGap]:
-    """Return the gaps that concern a flow which calls these hosts; no host, no call, no gap."""
+    """Return what is lacking for a flow which calls these hosts; no host, no call, no gap."""
     return (await read_network(services, environment)).gaps(hosts) if hosts else []

@@ -40,9 +40,9 @@ async def hold_what_changed(
     awaiting = sum(item.awaits_approval for item in items.values())
     if awaiting:
         job = replace(job, findings=fitting_findings(findings))
-        gaps = await network_findings(services, environment, list(items.values()))
+        gaps, beside = await network_findings(services, environment, list(items.values()))
         job = replace(
-            with_network(job, gaps),
+            with_network(job, gaps, beside),
             planned_at=services.now,
             expires=services.now + services.settings.plan_expires,
         )

@@ -132,8 +132,12 @@ async def with_callers(
 
 async def network_findings(
     services: Services, environment: Environment, items: list[PlanItem]
-) -> tuple[NetworkFinding, ...]:
-    """Return each firewall gap once, with the flows whose cut-over it blocks."""
+) -> tuple[tuple[NetworkFinding, ...], tuple[str, ...]]:
+    """Return each firewall gap once, with the flows whose cut-over it blocks.
+
+    Beside them, in words, what firewalls lack that nothing requires.
+    """
+    beside: dict[str, str] = {}
     found: dict[str, NetworkFinding] = {}
     by_hosts: dict[tuple[str, ...], list[str]] = {}
     for item in items:
@@ -141,10 +145,13 @@ async def network_findings(
         if item.http_hosts and is_copied and item.pattern.has_copy:
             by_hosts.setdefault(item.http_hosts, []).append(item.workflow_id)
     if not by_hosts:
-        return ()
+        return (), ()
     network = await read_network(services, environment)
     for hosts, flows in by_hosts.items():
         for gap in network.gaps(hosts):
+            if not gap.is_required:
+                beside[gap.name] = f"{gap.text} {gap.instruction}"
+                continue
             known = found.get(gap.name)
             found[gap.name] = NetworkFinding(
                 name=gap.name,
@@ -154,7 +161,7 @@ async def network_findings(
                 instruction=gap.instruction,
                 workflow_ids=tuple(sorted({*(known.workflow_ids if known else ()), *flows})),
             )
-    return tuple(found.values())
+    return tuple(found.values()), tuple(beside.values())
 
 
 def _writes(item: PlanItem) -> tuple[str, ...]:

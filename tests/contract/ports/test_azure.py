@@ -114,12 +114,15 @@ async def test_a_keys_versions_come_newest_first(side: Side) -> None:
     assert newest.is_enabled
 
 
-async def test_service_tags_are_named_in_lower_case(side: Side) -> None:
-    """Each with its prefixes."""
-    prefixes = await side.ports.service_tags.prefixes()
+async def test_the_list_of_service_tags_has_a_number_and_prefixes(side: Side) -> None:
+    """Found in any case of the letters, in all pages of the answer."""
+    tags = await side.ports.service_tags.published()
 
-    assert "20.61.88.128/26" in prefixes["powerplatformplex.westeurope"]
-    assert all(name == name.lower() for name in prefixes)
+    found = tags.find("powerplatformplex.WESTEUROPE")
+    assert found is not None
+    assert "20.61.88.128/26" in found.prefixes
+    assert "westeurope" in {region.lower() for region in tags.regions("PowerPlatformPlex")}
+    assert tags.change_number > 300
 
 
 async def test_resources_of_a_type_are_listed_and_read(side: Side) -> None:

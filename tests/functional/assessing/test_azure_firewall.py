@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from shared.domain.network.coverage import gaps
 from shared.domain.network.firewall import Firewall
 from shared.firewalls import firewall_kinds
 from tests.kinds.case import HOST, Json, resource
@@ -21,10 +20,11 @@ from tests.kinds.firewalls.azure_firewall import (
 )
 from tests.twins.ports import twins_of
 from tests.twins.world import World
+from tests.unit.uncovered import gaps, tag_list
 
 WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
 W, N = "20.61.88.128/26", "4.207.189.192/26"
-TAGS = {WEST.lower(): [W, "2603:1061:2004:7800::/56"], NORTH.lower(): [N]}
+TAGS = tag_list({WEST: [W, "2603:1061:2004:7800::/56"], NORTH: [N]})
 
 
 async def read(*resources: Json) -> list[Firewall]:

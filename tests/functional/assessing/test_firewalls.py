@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from shared.domain.definitions.json_values import as_mapping
-from shared.domain.network.coverage import gaps
 from shared.domain.network.firewall import Access, Firewall
 from shared.firewalls import firewall_kinds
 from shared.firewalls.app_service import read_site
@@ -19,14 +18,17 @@ from tests.kinds.firewalls.app_service import restriction, site, web_config
 from tests.kinds.firewalls.network_security_group import security_group, security_rule
 from tests.twins.ports import twins_of
 from tests.twins.world import World
+from tests.unit.uncovered import gaps, tag_list
 
 WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
-TAGS = {
-    WEST.lower(): ["20.61.88.128/26"],
-    NORTH.lower(): ["4.207.189.192/26"],
-    "logicapps": ["13.69.71.0/25", "52.146.139.220/31"],
-    "logicapps.westeurope": ["13.69.71.0/25"],
-}
+TAGS = tag_list(
+    {
+        WEST: ["20.61.88.128/26"],
+        NORTH: ["4.207.189.192/26"],
+        "LogicApps": ["13.69.71.0/25", "52.146.139.220/31"],
+        "LogicApps.WestEurope": ["13.69.71.0/25"],
+    }
+)
 
 
 def missing(*firewalls: Firewall, host: str | None = HOST) -> list[str]:

@@ -245,6 +245,27 @@ async def test_a_gap_that_is_waived_by_name_lets_the_job_go_on() -> None:
     assert (await story.job("Orders")).state is JobState.RETIRED
 
 
+async def test_a_tag_that_nothing_requires_is_told_and_holds_up_no_flow() -> None:
+    """Microsoft's page on IP addresses asks for it: the plan says which firewall lacks it."""
+    story = Story()
+    story.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
+    story.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
+    story.world.service_tags = {
+        **_tags(story),
+        "PowerPlatformInfra.westeurope": ["20.3.0.0/24"],
+    }
+    await planned(story)
+    job = await story.environment_job()
+
+    await story.approve()
+
+    assert job.network == ()
+    [told] = [finding for finding in job.findings if "erp" in finding]
+    assert "PowerPlatformInfra.westeurope" in told
+    assert "20.3.0.0/24" in told
+    assert (await story.job("Orders")).state is JobState.RETIRED
+
+
 def _firewall(name: str, sources: tuple[str, ...]) -> Firewall:
     allowed = ("LogicApps", *sources)
     return Firewall(

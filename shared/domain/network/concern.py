@@ -1,0 +1,87 @@
+"""Whom a firewall concerns: the flows that call a host which it stands, or may stand, before.
+
+docs/network.md says it in words.
+"""
+
+from collections.abc import Collection, Iterable
+
+from shared.domain.network.firewall import Firewall
+
+#: Hosts of Microsoft's own services, whose firewalls are not the customer's to open. Hosts that a
+#: customer's machine can have (`cloudapp.azure.com`, `azure-api.net`) are not among them.
+MICROSOFT_HOSTS = (
+    "azurewebsites.net",
+    "dev.azure.com",
+    "dynamics.com",
+    "login.microsoftonline.com",
+    "logic.azure.com",
+    "logic.azure.us",
+    "management.azure.com",
+    "microsoft.com",
+    "microsoftonline.com",
+    "office.com",
+    "office365.com",
+    "outlook.com",
+    "powerapps.com",
+    "powerautomate.com",
+    "powerplatform.com",
+    "sharepoint.com",
+    "vault.azure.net",
+    "windows.net",
+)
+
+
+def concerned(
+    hosts: Collection[str | None],
+    firewall: Firewall,
+    claimed: Iterable[Firewall],
+    is_for_flows: bool,
+) -> bool:
+    """Say whether a firewall stands, or may stand, before a host that a flow calls.
+
+    A firewall whose hosts are known concerns the flows that call them. One configured for flow
+    traffic also concerns flows whose host is an expression, and if its own hosts are not known,
+    flows with a host that none of the `claimed` firewalls stands before.
+    """
+    if any(host and _stands_before(firewall, host) for host in hosts):
+        return True
+    if not is_for_flows:
+        return False
+    if not all(hosts):
+        return True
+    return not firewall.hosts and bool(unchecked_hosts(claimed, hosts))
+
+
+def unchecked_hosts(
+    firewalls: Iterable[Firewall], hosts: Collection[str | None]
+) -> tuple[str, ...]:
+    """Return the hosts that are not Microsoft's and that no firewall is known to stand before."""
+    known = list(firewalls)
+    return tuple(
+        host
+        for host in hosts
+        if host
+        and _may_be_behind_a_firewall(host)
+        and not any(_stands_before(firewall, host) for firewall in known)
+    )
+
+
+def may_be_refused(host: str | None, firewalls: Iterable[Firewall]) -> bool:
+    """Say whether a host may refuse a flow; one of Microsoft's own does if a firewall claims it."""
+    if _may_be_behind_a_firewall(host):
+        return True
+    return bool(host) and any(_stands_before(firewall, str(host)) for firewall in firewalls)
+
+
+def _may_be_behind_a_firewall(host: str | None) -> bool:
+    if not host:
+        return True
+    name = host.lower().rstrip(".")
+    return not any(name == own or name.endswith(f".{own}") for own in MICROSOFT_HOSTS)
+
+
+def _stands_before(firewall: Firewall, host: str) -> bool:
+    name = host.lower().rstrip(".")
+    return any(
+        name == own or (own.startswith("*.") and name.endswith(own[1:])) for own in firewall.hosts
+    )

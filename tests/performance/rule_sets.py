@@ -1,0 +1,190 @@
+"""Rule sets that firewalls could have, and what `ipaddress` says of them: the yardstick.
+
+`python -m tests.performance.rule_sets` measures all of it; docs/performance.md has the numbers.
+"""
+
+import json
+import os
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from pathlib import Path
+
+from shared.domain.network.admission import Sources, admit
+from shared.domain.network.coverage import FLOW_TAGS, PROTECTED_TAG
+from shared.domain.network.firewall import Access, Firewall, FirewallRule
+from shared.domain.network.service_tags import ServiceTag, ServiceTagList, read_service_tags
+
+type Network = IPv4Network | IPv6Network
+type Answers = list[object]
+
+SIZES = (20, 100, 200)
+REGIONS = 43
+
+
+def listed_tags() -> ServiceTagList:
+    """Return Microsoft's list where there is one, else a list that is made like it."""
+    if "FLOW_CORPUS" in os.environ:
+        [path] = Path(os.environ["FLOW_CORPUS"], "servicetags").glob("ServiceTags_Public_*.json")
+        return read_service_tags(json.loads(path.read_bytes()))
+    chance = random.Random(371)  # noqa: S311 -- repeatable, not secret
+    regions = [
+        [*(_made(chance, range(22, 31)) for _ in range(9)), f"2603:1061:2004:{number:x}00::/57"]
+        for number in range(REGIONS)
+    ]
+    return ServiceTagList(
+        ServiceTag(name=f"{PROTECTED_TAG}.Region{number}", prefixes=tuple(prefixes))
+        for number, prefixes in enumerate(regions)
+    )
+
+
+def _made(chance: random.Random, lengths: Sequence[int]) -> str:
+    address = f"{chance.randrange(1, 224)}.{chance.randrange(256)}.{chance.randrange(256)}.0"
+    return str(ip_network(f"{address}/{chance.choice(lengths)}", strict=False))
+
+
+def prefixes_by_region(tags: ServiceTagList) -> dict[str, tuple[str, ...]]:
+    """Return the prefixes of each of the tag's regions."""
+    return {tag.name: tag.prefixes for tag in tags if tag.name.startswith(f"{PROTECTED_TAG}.")}
+
+
+def rule_sets(tags: ServiceTagList, size: int, count: int) -> list[tuple[str, ...]]:
+    """Return what firewalls let in: prefixes of the tag, wider and narrower ones, and others."""
+    published = [prefix for region in prefixes_by_region(tags).values() for prefix in region]
+    chance = random.Random(size)  # noqa: S311 -- the same
+
+    def prefix() -> str:
+        network = ip_network(chance.choice(published))
+        match chance.randrange(10):
+            case 0 | 1:
+                return str(network.supernet(chance.randrange(3)))
+            case 2 if network.prefixlen < network.max_prefixlen:
+                return str(next(network.subnets()))
+            case 3 | 4:
+                return _made(chance, (24,))
+            case _:
+                return str(network)
+
+    return [tuple(prefix() for _ in range(size)) for _ in range(count)]
+
+
+class Ours:
+    """The product: a firewall is walked once, each region is one comparison."""
+
+    def __init__(self, tags: ServiceTagList) -> None:
+        self._sources = Sources(tags, FLOW_TAGS)
+        regions = prefixes_by_region(tags)
+        self._regions = [found for name in regions if (found := tags.addresses(name)) is not None]
+
+    def covered(self, rules: Sequence[str]) -> Answers:
+        """Say of each region whether all of it is let in."""
+        allowed = admit(_firewall(rules), self._sources).allowed
+        return [region <= allowed for region in self._regions]
+
+    def missing(self, rules: Sequence[str]) -> Answers:
+        """List of each region what is not."""
+        allowed = admit(_firewall(rules), self._sources).allowed
+        return [(region - allowed).prefixes() for region in self._regions]
+
+
+def _firewall(rules: Sequence[str]) -> Firewall:
+    rule = FirewallRule(name="flows", access=Access.ALLOW, sources=tuple(rules))
+    return Firewall(
+        kind="any",
+        id="/one",
+        name="one",
+        hosts=frozenset(),
+        rules=(rule,),
+        default=Access.DENY,
+    )
+
+
+class Yardstick:
+    """`ipaddress`: collapse what is let in, then `subnet_of` for each prefix of each region."""
+
+    def __init__(self, tags: ServiceTagList) -> None:
+        self._regions = [
+            [ip_network(prefix) for prefix in prefixes]
+            for prefixes in prefixes_by_region(tags).values()
+        ]
+
+    def covered(self, rules: Sequence[str]) -> Answers:
+        """Say of each region whether all of it is let in; stop at the first prefix that is not."""
+        allowed = _by_version(rules)
+        return [
+            all(_is_in(one, allowed[one.version]) for one in region) for region in self._regions
+        ]
+
+    def missing(self, rules: Sequence[str]) -> Answers:
+        """List of each region what is not, in the fewest prefixes."""
+        allowed = _by_version(rules)
+        return [
+            tuple(
+                str(left)
+                for version in (4, 6)
+                for left in _collapsed(
+                    left
+                    for one in region
+                    if one.version == version and not _is_in(one, allowed[version])
+                    for left in _left_of(one, allowed[version])
+                )
+            )
+            for region in self._regions
+        ]
+
+
+def _by_version(rules: Sequence[str]) -> dict[int, list[Network]]:
+    networks = [ip_network(rule) for rule in rules]
+    return {
+        version: _collapsed(one for one in networks if one.version == version) for version in (4, 6)
+    }
+
+
+def _collapsed(networks: Iterable[Network]) -> list[Network]:
+    return list(collapse_addresses(networks))  # type: ignore[type-var]  # all of one version
+
+
+def _is_in(network: Network, allowed: Iterable[Network]) -> bool:
+    return any(network.subnet_of(one) for one in allowed)  # type: ignore[arg-type]  # the same
+
+
+def _left_of(network: Network, allowed: Iterable[Network]) -> list[Network]:
+    left = [network]
+    for one in allowed:
+        if one.subnet_of(network):  # type: ignore[arg-type]  # the same version
+            left = [
+                part
+                for whole in left
+                for part in (
+                    whole.address_exclude(one) if one.subnet_of(whole) else (whole,)  # type: ignore[arg-type]  # the same version
+                )
+            ]
+    return left
+
+
+def measured(
+    answer: Callable[[Sequence[str]], Answers], sets: Sequence[Sequence[str]]
+) -> tuple[float, list[Answers]]:
+    """Return the processor time in seconds, and the answers."""
+    begun = time.process_time()
+    answers = [answer(rules) for rules in sets]
+    return time.process_time() - begun, answers
+
+
+def main() -> None:
+    """Print what each costs for a thousand rule sets, and how many times less ours does."""
+    tags = listed_tags()
+    ours, yardstick = Ours(tags), Yardstick(tags)
+    for size in SIZES:
+        sets = rule_sets(tags, size, 1000)
+        for question in ("covered", "missing"):
+            least, found = measured(getattr(ours, question), sets)
+            most, expected = measured(getattr(yardstick, question), sets)
+            assert found == expected
+            ratio = most / least
+            print(f"{size:4} prefixes, {question}: {least:6.2f} s, {most:6.2f} s, {ratio:5.1f}x")
+
+
+if __name__ == "__main__":
+    main()
