@@ -8,6 +8,7 @@ from datetime import datetime
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from local_cloud.tenant.core.profiles import Profile
 from shared.domain.environment import Mode
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob
@@ -87,12 +88,14 @@ def when(job: FlowJob, state: JobState) -> datetime:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(families())
-def test_any_family_is_copied_bottom_up_and_retired_top_down(family: Family) -> None:
+@given(families(), st.sampled_from(Profile))
+def test_any_family_is_copied_bottom_up_and_retired_top_down(
+    family: Family, profile: Profile
+) -> None:
     """Every flow that stays is planned once and retired, whatever runs what."""
 
     async def scenario() -> None:
-        story = Story(mode=Mode.APPROVE)
+        story = Story(mode=Mode.APPROVE, profile=profile)
         build(story, family)
         if not family.staying:
             return

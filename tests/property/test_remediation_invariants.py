@@ -13,6 +13,7 @@ from random import Random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from local_cloud.tenant.core.profiles import Profile
 from shared.domain.environment import Mode
 from shared.domain.jobs.flow_states import JobState
 from shared.errors import Blocked, Unavailable
@@ -127,9 +128,15 @@ plans = st.builds(
 )
 
 
-def make_story(ingredients: list[str], seed: int, plan: Plan, unsettled: float) -> Story:
+def make_story(
+    ingredients: list[str],
+    seed: int,
+    plan: Plan,
+    unsettled: float,
+    profile: Profile = Profile.DOCUMENTED,
+) -> Story:
     """Build a tenant under a policy whose deliveries come in random order, some of them twice."""
-    story = Story(mode=Mode.APPROVE, world=World(seed=seed))
+    story = Story(mode=Mode.APPROVE, world=World(seed=seed), profile=profile)
     for name in ingredients:
         INGREDIENTS[name](story.build)
     story.build.link()
@@ -184,14 +191,15 @@ def check(story: Story) -> None:
     seed=st.integers(0, 10_000),
     plan=plans,
     unsettled=st.sampled_from([0.0, 0.3, 1.0]),
+    profile=st.sampled_from(Profile),
 )
 def test_a_killed_process_and_doubled_messages_change_nothing(
-    ingredients: list[str], seed: int, plan: Plan, unsettled: float
+    ingredients: list[str], seed: int, plan: Plan, unsettled: float, profile: Profile
 ) -> None:
     """Killed at any call, every message doubled: each job is retired and no invariant breaks."""
 
     async def scenario() -> None:
-        story = make_story(ingredients, seed, plan, min(unsettled, 0.6))
+        story = make_story(ingredients, seed, plan, min(unsettled, 0.6), profile)
         await story.opt_in()
         await until_done(story, story.order)
         await approve(story)
@@ -213,14 +221,15 @@ def test_a_killed_process_and_doubled_messages_change_nothing(
     plan=plans,
     hours=st.integers(0, 24 * 20),
     undo=st.sampled_from([steer_remediation.cancel, steer_remediation.roll_back]),
+    profile=st.sampled_from(Profile),
 )
 def test_an_order_to_undo_at_any_moment_brings_everything_back(
-    ingredients: list[str], seed: int, plan: Plan, hours: int, undo: Undo
+    ingredients: list[str], seed: int, plan: Plan, hours: int, undo: Undo, profile: Profile
 ) -> None:
     """Whatever was done by then, every caller is byte for byte what it was and no copy is on."""
 
     async def scenario() -> None:
-        story = make_story(ingredients, seed, plan, 0.2)
+        story = make_story(ingredients, seed, plan, 0.2, profile)
         before = take_snapshot(story.world)
         await story.opt_in()
         await until_done(story, story.order)
@@ -250,15 +259,21 @@ def test_an_order_to_undo_at_any_moment_brings_everything_back(
     at=st.integers(min_value=1, max_value=400),
     moment=st.sampled_from(Moment),
     unsettled=st.sampled_from([0.0, 0.3]),
+    profile=st.sampled_from(Profile),
 )
 def test_a_call_that_fails_changes_nothing_in_mode_auto(
-    ingredients: list[str], seed: int, at: int, moment: Moment, unsettled: float
+    ingredients: list[str],
+    seed: int,
+    at: int,
+    moment: Moment,
+    unsettled: float,
+    profile: Profile,
 ) -> None:
     """A service gives no answer, done or not: in mode auto each job is retired all the same."""
 
     async def scenario() -> None:
         plan = Plan(at=at, moment=moment, failure=lambda: Unavailable("no answer"))
-        story = make_story(ingredients, seed, plan, unsettled)
+        story = make_story(ingredients, seed, plan, unsettled, profile)
         story.mode = Mode.AUTO
         await story.opt_in()
         await until_done(story, story.order)
@@ -288,6 +303,7 @@ edits = st.lists(
     edits=edits,
     undo=st.booleans(),
     on_drift=st.sampled_from(OnDrift),
+    profile=st.sampled_from(Profile),
 )
 def test_edits_by_somebody_else_at_any_moment_lose_no_call(
     ingredients: list[str],
@@ -296,6 +312,7 @@ def test_edits_by_somebody_else_at_any_moment_lose_no_call(
     edits: list[tuple[int, str, int]],
     undo: bool,
     on_drift: OnDrift,
+    profile: Profile,
 ) -> None:
     """Originals, copies and callers are edited while the work goes on; what is stuck is retried.
 
@@ -303,7 +320,7 @@ def test_edits_by_somebody_else_at_any_moment_lose_no_call(
     """
 
     async def scenario() -> None:
-        story = make_story(ingredients, seed, plan, 0.2)
+        story = make_story(ingredients, seed, plan, 0.2, profile)
         story.settings = story.settings.model_copy(update={"on_drift": on_drift})
         await story.opt_in()
         await until_done(story, story.order)

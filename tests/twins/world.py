@@ -11,7 +11,6 @@ from uuid import UUID
 
 from local_cloud.tenant.core.assumptions import Assumptions
 from local_cloud.tenant.core.past import draw_lag
-from local_cloud.tenant.core.profiles import PROFILES, Profile
 from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
 from shared.domain.network.firewall import Firewall
 from shared.errors import NotFound, Refused
@@ -32,12 +31,11 @@ from tests.twins.traffic import Traffic
 class World:
     """The tenant. Everything random in it comes from `seed`."""
 
-    def __init__(self, *, seed: int = 0, profile: Profile = Profile.DOCUMENTED) -> None:
+    def __init__(self, *, seed: int = 0) -> None:
         """Make an empty tenant with the app's own two identities."""
         self.random = Random(seed)  # noqa: S311 -- repeatable tests, no secrets
         self.clock = ManualClock()
         self.assumptions = Assumptions()
-        self.assumptions.change(PROFILES[profile])
         #: Reports name no Dataverse id and no state: all that Microsoft's module reads (§5.1).
         self.reports_are_bare = False
         #: Cursors of lists are not taken back: the pages begin anew.

@@ -93,7 +93,7 @@ async def copy(work: Work) -> FlowJob:
     # Off too: a delivery that died may have turned it on, then its original went off.
     is_on = work.job.pattern is Pattern.CALLED
     row = await turn_copy(work, FlowState.ON if is_on else FlowState.OFF, seen=row)
-    name = await flow_name_of(services, environment.id, row.workflow_id)
+    name = await flow_name_of(services, environment.id, row.workflow_id, state=row.state)
     if name is None:
         what = f"The copy of {work.job.display_name} in the flow service"
         await wait_to_see(work, what)

@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 
+from local_cloud.tenant.core.profiles import Profile
 from shared.domain.jobs.flow_states import JobState
 from shared.use_cases import steer_remediation
-from tests.functional.stories.remediation_story import Story
+from tests.functional.stories.remediation_story import Story, on_both_platforms
 from tests.twins.snapshot import differences, take_snapshot
 from tests.twins.tenant import TwinFlow, TwinRun
 
@@ -17,9 +18,10 @@ def begin_run(story: Story, flow: TwinFlow) -> None:
     flow.runs.append(TwinRun(run_id=story.world.guid(), started=now, ends=now + LONG))
 
 
-async def test_a_retired_flow_is_rolled_back_to_the_byte() -> None:
+@on_both_platforms
+async def test_a_retired_flow_is_rolled_back_to_the_byte(profile: Profile) -> None:
     """After the rollback the callers read as before, the original is on and the copy is off."""
-    story = Story()
+    story = Story(profile=profile)
     orders = story.build.http_flow("Orders")
     story.build.app_setting_caller(orders)
     story.build.secret_caller(orders)

@@ -1,16 +1,18 @@
 """Whole remediations on twins: what becomes of each kind of flow, and of those who call it."""
 
+from local_cloud.tenant.core.profiles import Profile
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import RemediationMode
-from tests.functional.stories.remediation_story import Story
+from tests.functional.stories.remediation_story import Story, on_both_platforms
 from tests.twins import definition_builder as define
 
 
-async def test_a_called_flow_gives_way_to_its_copy_without_a_lost_call() -> None:
+@on_both_platforms
+async def test_a_called_flow_gives_way_to_its_copy_without_a_lost_call(profile: Profile) -> None:
     """An HTTP flow with three callers ends retired, and each caller holds the copy's URL."""
-    story = Story()
+    story = Story(profile=profile)
     orders = story.build.http_flow("Orders")
     site = story.build.app_setting_caller(orders)
     secret = story.build.secret_caller(orders)
@@ -33,9 +35,10 @@ async def test_a_called_flow_gives_way_to_its_copy_without_a_lost_call() -> None
     assert (await story.environment_job()).state is EnvironmentJobState.FINISHED
 
 
-async def test_a_self_starting_flow_is_swapped() -> None:
+@on_both_platforms
+async def test_a_self_starting_flow_is_swapped(profile: Profile) -> None:
     """A keyword flow goes off before its copy comes on, and ends retired."""
-    story = Story()
+    story = Story(profile=profile)
     keyword = story.build.keyword_flow("Keyword")
     story.build.link()
     story.build.share_connections()
@@ -51,9 +54,10 @@ async def test_a_self_starting_flow_is_swapped() -> None:
     assert story.world.workflow(keyword.environment_id, job.copy_id).is_on
 
 
-async def test_a_family_is_copied_bottom_up_and_retired_top_down() -> None:
+@on_both_platforms
+async def test_a_family_is_copied_bottom_up_and_retired_top_down(profile: Profile) -> None:
     """Child, parent and grandparent all end retired, in that order reversed."""
-    story = Story()
+    story = Story(profile=profile)
     child, parent, grandparent = story.build.family("Billing")
     story.build.link()
     await story.opt_in()
@@ -87,9 +91,10 @@ async def test_a_dry_run_shows_every_write_and_makes_none() -> None:
     assert len(story.world.writes) == before
 
 
-async def test_an_original_that_is_off_is_copied_and_stays_off() -> None:
+@on_both_platforms
+async def test_an_original_that_is_off_is_copied_and_stays_off(profile: Profile) -> None:
     """Neither the original nor the copy is turned on."""
-    story = Story()
+    story = Story(profile=profile)
     off = story.build.off_flow("Old form")
     story.build.link()
     await story.opt_in()

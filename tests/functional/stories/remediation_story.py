@@ -6,6 +6,9 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
+from local_cloud.tenant.core.profiles import PROFILES, Profile
 from shared.domain.environment import EnvironmentSettings, Mode
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob
@@ -24,6 +27,9 @@ from tests.twins.ports import Ports, Twins, twins_of
 from tests.twins.services import services_of
 from tests.twins.tenant import TwinFlow
 from tests.twins.world import World
+
+#: For the stories that have to end alike on both platforms: they take `profile`.
+on_both_platforms = pytest.mark.parametrize("profile", Profile)
 
 
 async def approve_shown(services: Services, remediation_id: str, *except_flows: str) -> None:
@@ -44,6 +50,8 @@ class Story:
 
     mode: Mode = Mode.APPROVE
     world: World = field(default_factory=World)
+    #: The platform from the moment on in which the app is let in.
+    profile: Profile = Profile.DOCUMENTED
     settings: Settings = field(default_factory=lambda: Settings(tenant_id="twins"))
     #: What stands before the ports, such as a budget of calls.
     around: Callable[[Ports], Ports] = lambda ports: ports
@@ -72,6 +80,7 @@ class Story:
 
     async def opt_in(self, **settings: Any) -> None:
         """Set the environment's mode, and whatever else an administrator decides."""
+        self.world.assumptions.change(PROFILES[self.profile])
         row = EnvironmentSettings(
             environment_id=self.build.environment.id, mode=self.mode, **settings
         )
