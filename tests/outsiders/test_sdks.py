@@ -14,7 +14,10 @@ CLIENTS = Path(__file__).with_name("clients")
 @needs_outsiders
 @pytest.mark.parametrize(
     ("script", "client"),
-    [("azure_sdks.py", "SDKs for Azure")],
+    [
+        ("azure_sdks.py", "SDKs for Azure"),
+        ("powerplatform_management.py", "Power Platform Management SDK"),
+    ],
 )
 async def test_every_call_works(
     tmp_path: Path, subtests: pytest.Subtests, script: str, client: str

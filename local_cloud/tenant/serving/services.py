@@ -12,7 +12,7 @@ from local_cloud.tenant.flow_service import packages
 from local_cloud.tenant.flow_service import routes as flow_service
 from local_cloud.tenant.flows import trigger_endpoints
 from local_cloud.tenant.power_platform import environments as bap
-from local_cloud.tenant.power_platform import power_apps
+from local_cloud.tenant.power_platform import management_api, power_apps
 
 SERVICES: tuple[Service, ...] = (
     Service(name="entra", hosts=entra.HOSTS, routes=entra.routes, options=None),
@@ -27,6 +27,12 @@ SERVICES: tuple[Service, ...] = (
         hosts=flow_service.HOSTS,
         routes=flow_service.routes,
         options=flow_service.OPTIONS,
+    ),
+    Service(
+        name="power_platform_api",
+        hosts=management_api.HOSTS,
+        routes=management_api.routes,
+        options=management_api.OPTIONS,
     ),
     Service(
         name="power_apps",

@@ -22,4 +22,6 @@ def _answer(call: Callable[[], str]) -> str:
         code = getattr(document, "code", None)
         if status and code:
             return f"refused: {status} {code}"
+        if status and type(error).__name__ == "APIError":
+            return f"refused: {status}"  # which this SDK reads no document of
         return f"fails: {type(error).__name__} {error}".splitlines()[0]

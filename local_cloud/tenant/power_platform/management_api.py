@@ -1,0 +1,227 @@
+"""`api.powerplatform.com`: environments and flows as Microsoft's newer interface reads them.
+
+Read models only (contract §2.5, §5.8): what is written, goes by the older services.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from local_cloud.tenant.core.clock import iso
+from local_cloud.tenant.core.paging import page, top
+from local_cloud.tenant.core.platform_error import InvalidQueryError, PlatformError
+from local_cloud.tenant.core.routing import AnyCaseRoute
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.core.tokens import require_token
+from local_cloud.tenant.entra.directory import Directory
+from local_cloud.tenant.environments.access import platform_of, tenant_of
+from local_cloud.tenant.environments.environment import Environment
+from local_cloud.tenant.environments.flow import Flow, FlowState
+from local_cloud.tenant.environments.flow_facts import walk_actions
+from local_cloud.tenant.environments.migration import settle_operation
+
+HOSTS = ("api.powerplatform.com",)
+AUDIENCE = "https://api.powerplatform.com"
+OPTIONS = {
+    "list_environments": ("$top",),
+    "list_cloud_flows": ("workflowId", "resourceId", "ownerId"),
+    "list_flow_actions": ("workflowId", "isTrigger", "connector"),
+    "list_flow_runs": ("workflowId",),
+}
+_STATES = {
+    FlowState.STARTED: ("Published", "Published"),
+    FlowState.SUSPENDED: ("Suspended", "CompanyDLPViolation"),
+}
+_PAGE = 50
+
+
+def routes(_: Tenant) -> list[Route]:
+    """Environments, and what is known of an environment's flows."""
+    environments = "/environmentmanagement/environments"
+    flows = "/powerautomate/environments/{environment}"
+    return [
+        AnyCaseRoute(environments, list_environments),
+        AnyCaseRoute(environments + "/{environment}", get_environment),
+        AnyCaseRoute(f"{flows}/cloudFlows", list_cloud_flows),
+        AnyCaseRoute(f"{flows}/flowActions", list_flow_actions),
+        AnyCaseRoute(f"{flows}/flowRuns", list_flow_runs),
+    ]
+
+
+async def list_environments(request: Request) -> Response:
+    """All environments of the tenant."""
+    _require_admin(request)
+    everything = list(platform_of(request).environments.values())
+    chosen, next_link = page(request, everything, top(request, _PAGE))
+    value = [_environment_body(request, each) for each in chosen]
+    return JSONResponse({"value": value} | ({"@odata.nextLink": next_link} if next_link else {}))
+
+
+async def get_environment(request: Request) -> Response:
+    """One environment."""
+    return JSONResponse(_environment_body(request, _require_environment(request)))
+
+
+async def list_cloud_flows(request: Request) -> Response:
+    """The flows that have a row in Dataverse, each as its row says."""
+    environment = _require_environment(request)
+    rows = [_flow_body(environment, flow) for flow in _flows(request, environment)]
+    return _listed(request, rows)
+
+
+async def list_flow_actions(request: Request) -> Response:
+    """Triggers and actions of flows: how to find callers in bulk."""
+    environment = _require_environment(request)
+    rows = [
+        row for flow in _flows(request, environment) for row in _action_bodies(environment, flow)
+    ]
+    return _listed(request, rows)
+
+
+async def list_flow_runs(request: Request) -> Response:
+    """Runs of one flow, which has to be named."""
+    environment, wanted = _require_environment(request), request.query_params.get("workflowId")
+    if not wanted:
+        raise InvalidQueryError("The query option 'workflowId' is required.")
+    now = tenant_of(request).clock.now()
+    rows = [
+        _run_body(environment, flow, number, now)
+        for flow in _flows(request, environment)
+        if flow.workflow_entity_id == wanted.lower()
+        for number in range(len(flow.runs))
+    ]
+    return _listed(request, rows)
+
+
+def _require_admin(request: Request) -> None:
+    caller = require_token(request, AUDIENCE)
+    if not request.query_params.get("api-version"):
+        message = "The api-version query parameter (?api-version=) is required for all requests."
+        raise PlatformError(400, "MissingApiVersionParameter", message)
+    if not tenant_of(request).part(Directory).is_admin(caller):
+        message = "The caller does not have the permission that the operation requires."
+        raise PlatformError(403, "UserMissingRequiredPermission", message)
+
+
+def _require_environment(request: Request) -> Environment:
+    _require_admin(request)
+    name = request.path_params["environment"]
+    environment = platform_of(request).environments.get(name)
+    if environment is None:
+        message = f"The environment '{name}' could not be found in the tenant."
+        raise PlatformError(404, "EnvironmentNotFound", message)
+    settle_operation(platform_of(request), environment, tenant_of(request).clock.now())
+    return environment
+
+
+def _flows(request: Request, environment: Environment) -> list[Flow]:
+    with_row = platform_of(request).assumptions.my_flows_have_rows
+    return [
+        flow
+        for flow in environment.shown_flows(tenant_of(request).clock.now())
+        if flow.state != FlowState.DELETED and (with_row or flow.is_in_solution)
+    ]
+
+
+def _listed(request: Request, rows: list[dict[str, Any]]) -> Response:
+    """A page of the rows that have what the query names, each by the column of that name."""
+    asked = {
+        name: value.lower()
+        for name, value in request.query_params.items()
+        if name != "api-version" and not name.startswith("$")
+    }
+    matching = [
+        row
+        for row in rows
+        if all(str(row.get(name)).lower() == value for name, value in asked.items())
+    ]
+    chosen, next_link = page(request, matching, _PAGE)
+    return JSONResponse({"value": chosen} | ({"nextLink": next_link} if next_link else {}))
+
+
+def _environment_body(request: Request, environment: Environment) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "id": environment.id,
+        "tenantId": tenant_of(request).part(Directory).tenant_id,
+        "type": environment.sku,
+        "displayName": environment.display_name,
+        "geo": environment.location,
+        "azureRegion": environment.azure_region,
+        "createdDateTime": iso(environment.created),
+        "state": "Disabled" if environment.is_locked else "Enabled",
+        "protectionLevel": "Standard" if environment.is_managed else "Basic",
+    }
+    if environment.org_host:
+        body |= {"dataverseId": environment.org_id, "url": f"https://{environment.org_host}/"}
+        body["domainName"] = environment.org_host.partition(".")[0]
+    if policy := environment.policy:
+        link = {"id": policy.policy_id, "resourceId": policy.id, "status": policy.status}
+        body["enterprisePolicies"] = {"encryption": link}
+    return body
+
+
+def _flow_body(environment: Environment, flow: Flow) -> dict[str, Any]:
+    state, status = _STATES.get(flow.state, ("Draft", "Draft"))
+    return {
+        "workflowId": flow.workflow_entity_id,
+        "resourceId": flow.name,
+        "name": flow.display_name,
+        "description": flow.description,
+        "definition": flow.client_data,
+        "ownerId": _user_id(environment, flow.owner),
+        "owningUser": _user_id(environment, flow.owner),
+        "createdBy": _user_id(environment, flow.created_by),
+        "createdOn": iso(flow.created),
+        "modifiedBy": _user_id(environment, flow.modified_by),
+        "modifiedOn": iso(flow.modified),
+        "stateCode": state,
+        "statusCode": status,
+        "modernFlowType": "PowerAutomateFlow",
+    }
+
+
+def _action_bodies(environment: Environment, flow: Flow) -> Iterator[dict[str, Any]]:
+    definition = flow.properties()["definition"]
+    stages = [(True, *each) for each in definition["triggers"].items()]
+    stages += [(False, *each) for each in walk_actions(definition.get("actions") or {})]
+    for is_trigger, name, stage in stages:
+        host: Mapping[str, Any] = {}
+        if isinstance(inputs := stage.get("inputs"), dict):
+            host = inputs.get("host") or {}
+        yield {
+            "processStageId": str(uuid5(NAMESPACE_URL, f"{flow.workflow_entity_id}/{name}")),
+            "workflowId": flow.workflow_entity_id,
+            "stageName": name,
+            "isTrigger": is_trigger,
+            "operationType": stage.get("type"),
+            "operationKind": stage.get("kind"),
+            "operationId": host.get("operationId"),
+            "connector": str(host.get("apiId") or "").rpartition("/")[2] or None,
+            "ownerId": _user_id(environment, flow.owner),
+        }
+
+
+def _run_body(environment: Environment, flow: Flow, number: int, now: datetime) -> dict[str, Any]:
+    run = flow.runs[number]
+    is_over = now >= run.ends
+    return {
+        "flowRunId": str(uuid5(NAMESPACE_URL, run.name)),
+        "name": run.name,
+        "workflowId": flow.workflow_entity_id,
+        "status": run.status(now),
+        "startTime": iso(run.started),
+        "endTime": iso(run.ends) if is_over else None,
+        "durationMs": int((run.ends - run.started).total_seconds() * 1000) if is_over else None,
+        "triggerType": flow.facts().trigger_type,
+        "ownerId": _user_id(environment, flow.owner),
+    }
+
+
+def _user_id(environment: Environment, object_id: str) -> str | None:
+    user = environment.users.get(object_id.lower())
+    return user["systemuserid"] if user else None

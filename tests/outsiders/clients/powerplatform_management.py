@@ -1,0 +1,120 @@
+"""Microsoft's generated SDK for `api.powerplatform.com`, signed in as a managed identity.
+
+A process of its own, which knows its environment variables and no more.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+from uuid import UUID
+
+from azure.identity.aio import ManagedIdentityCredential
+from kiota_abstractions.base_request_configuration import RequestConfiguration
+from kiota_authentication_azure.azure_identity_authentication_provider import (
+    AzureIdentityAuthenticationProvider,
+)
+from kiota_http.httpx_request_adapter import HttpxRequestAdapter
+from mspp_management.service_client_base import ServiceClientBase
+from told import tell_all
+
+ENVIRONMENT = "e0000000-0000-4000-8000-000000000001"
+ORDERS = UUID("f0000000-0000-4000-8000-000000000001")
+SCOPE = "https://api.powerplatform.com/.default"
+
+
+def run(call: Callable[[ServiceClientBase], Awaitable[str]]) -> Callable[[], str]:
+    """Return what makes a call with a client of its own."""
+
+    async def made() -> str:
+        async with ManagedIdentityCredential() as credential:
+            provider = AzureIdentityAuthenticationProvider(credential, scopes=[SCOPE])
+            return await call(ServiceClientBase(HttpxRequestAdapter(provider)))
+
+    return lambda: asyncio.run(made())
+
+
+def with_query(builder: Any, **query: Any) -> Any:
+    """Return a request's configuration, in the builder's own class of query parameters."""
+    parameters = next(
+        value for name, value in vars(type(builder)).items() if name.endswith("GetQueryParameters")
+    )
+    return RequestConfiguration(
+        query_parameters=parameters(api_version="2022-03-01-preview", **query)
+    )
+
+
+def shown(items: Iterable[Any] | None, member: str) -> str:
+    """Show one member of each item in order."""
+    return ", ".join(sorted(str(getattr(each, member)) for each in items or ())) or "none"
+
+
+async def list_environments(client: ServiceClientBase) -> str:
+    """Show the display names of all environments."""
+    builder = client.environmentmanagement.environments
+    answer = await builder.get(with_query(builder))
+    return shown(answer.value, "display_name")
+
+
+async def get_environment(client: ServiceClientBase, name: str = ENVIRONMENT) -> str:
+    """Show the region of one."""
+    builder = client.environmentmanagement.environments.by_environment_id(name)
+    return str((await builder.get(with_query(builder))).azure_region)
+
+
+def flows(client: ServiceClientBase, name: str = ENVIRONMENT) -> Any:
+    """Return what leads to an environment's flows."""
+    return client.powerautomate.environments.by_environment_id(name)
+
+
+async def list_cloud_flows(client: ServiceClientBase, name: str = ENVIRONMENT, **query: Any) -> str:
+    """Show the names of flows."""
+    builder = flows(client, name).cloud_flows
+    return shown((await builder.get(with_query(builder, **query))).value, "name")
+
+
+async def list_flow_actions(client: ServiceClientBase, **query: Any) -> str:
+    """Show the types of triggers and actions."""
+    builder = flows(client).flow_actions
+    answer = await builder.get(with_query(builder, **query))
+    return ", ".join(sorted(each.operation_type.value for each in answer.value))
+
+
+async def list_flow_runs(client: ServiceClientBase) -> str:
+    """Show the statuses of the runs of one flow."""
+    builder = flows(client).flow_runs
+    return shown((await builder.get(with_query(builder, workflow_id=ORDERS))).value, "status")
+
+
+CALLS = (
+    ("environmentmanagement.environments.get", run(list_environments)),
+    ("environmentmanagement.environments.by_environment_id(ENVIRONMENT).get", run(get_environment)),
+    (
+        "environmentmanagement.environments.by_environment_id(NOBODY).get",
+        run(lambda client: get_environment(client, "nobody")),
+    ),
+    ("powerautomate….cloud_flows.get", run(list_cloud_flows)),
+    (
+        "powerautomate….cloud_flows.get, workflowId",
+        run(lambda client: list_cloud_flows(client, workflow_id=ORDERS)),
+    ),
+    (
+        "powerautomate….cloud_flows.get, createdOnStartDate",
+        run(lambda client: list_cloud_flows(client, created_on_start_date="2026-01-01")),
+    ),
+    (
+        "powerautomate….cloud_flows.get, of NOBODY",
+        run(lambda client: list_cloud_flows(client, "nobody")),
+    ),
+    (
+        "powerautomate….flow_actions.get, workflowId",
+        run(lambda client: list_flow_actions(client, workflow_id=ORDERS)),
+    ),
+    (
+        "powerautomate….flow_actions.get, isTrigger",
+        run(lambda client: list_flow_actions(client, is_trigger=True)),
+    ),
+    ("powerautomate….flow_runs.get, workflowId", run(list_flow_runs)),
+)
+
+if __name__ == "__main__":
+    tell_all(CALLS, versions=("powerplatform-management",))
