@@ -79,6 +79,7 @@ def _item(item: Any, *, is_awaiting: bool) -> Iterator[Text]:
         yield Text(f"  Caller: {caller['label']}{by_hand}")
     for number, write in enumerate(item["writes"], start=1):
         yield Text(f"  {number}. {write}")
+    yield from (Text(f"  Not known: {what}") for what in item["not_known"])
     yield from (Text(f"  Afterwards: {note}") for note in item["notes"])
     if not item["action"].startswith(_COPIES):  # a copy takes the definition as it is
         yield from (Text(f"  | {line}", style="dim") for line in item["proposal"].splitlines())

@@ -67,6 +67,7 @@ class PlanItemAnswer(Answer):
     http_hosts: tuple[str, ...]
     callers: tuple[PlannedCallerAnswer, ...]
     notes: tuple[str, ...]
+    not_known: tuple[str, ...]
     writes: tuple[str, ...]
     #: What could be converted to a second version, whatever is done with the flow.
     edits: tuple[Edit, ...]

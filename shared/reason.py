@@ -80,6 +80,7 @@ class Reason(StrEnum):
     SOLUTION = "solution"
     STATE = "state"
     NEITHER_ON = "neither_on"
+    COULD_NOT_START = "could_not_start"
     COPY = "copy"
     COPY_DIFFERS = (
         "copy_differs",

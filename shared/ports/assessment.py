@@ -13,6 +13,9 @@ class Connections(Protocol):
     async def list(self, environment_id: str) -> list[Connection]:
         """Return all of them; an empty list may mean that they are not shown to an application."""
 
+    async def errors(self, environment_id: str) -> dict[str, str]:
+        """Return by name, in lower case, what is wrong with each connection; empty: nothing is."""
+
 
 class CanvasApps(Protocol):
     """Canvas apps of an environment, as an administrator sees them (contract §8)."""

@@ -45,6 +45,9 @@ class FlowReports(Protocol):
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowDetail:
         """Return one flow, with its definition where the platform shows it; raises `NotFound`."""
 
+    async def licence(self, environment_id: str, flow_name: str) -> str | None:
+        """Return the licence that a flow runs on; empty: none, None: the answer does not tell."""
+
     async def runs(
         self,
         environment_id: str,
@@ -184,6 +187,11 @@ class ConnectionReferences(Protocol):
         self, environment: Environment, connection_ids: Collection[str]
     ) -> list[ConnectionReference]:
         """Return those bound to any of these connections."""
+
+    async def named(
+        self, environment: Environment, logical_names: Collection[str]
+    ) -> list[ConnectionReference]:
+        """Return those with any of these logical names."""
 
     async def get(self, environment: Environment, reference_id: str) -> ConnectionReference:
         """Return one; raises `NotFound`."""

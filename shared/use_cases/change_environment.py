@@ -65,7 +65,7 @@ async def _wake_for_window(services: Services, environment_id: str) -> None:
 
 
 async def waive_gap(services: Services, environment_id: str, gap: str, reason: str) -> int:
-    """Accept a firewall gap by name and go on with the jobs that a gap blocks; returns how many.
+    """Accept a gap by name and go on with the jobs that a gap blocks; returns how many.
 
     A job that another gap blocks as well is blocked again by that one.
     """
@@ -75,9 +75,14 @@ async def waive_gap(services: Services, environment_id: str, gap: str, reason: s
         environment.id,
         lambda old: replace(old, waived_gaps={**old.waived_gaps, gap: reason}),
     )
-    where = [Condition("code", "eq", Reason.NETWORK_GAP)]
-    jobs = await services.tables.jobs.all(environment.id, where=where)
-    blocked = [job for job in jobs if job.is_stuck]
+    blocked = [
+        job
+        for code in (Reason.NETWORK_GAP, Reason.COULD_NOT_START)
+        for job in await services.tables.jobs.all(
+            environment.id, where=[Condition("code", "eq", code)]
+        )
+        if job.is_stuck
+    ]
     for job in blocked:
         await retry_job(services, job)
     return len(blocked)

@@ -29,6 +29,11 @@ class ConnectionsTwin:
             for one in environment.connections.values()
         ]
 
+    async def errors(self, environment_id: str) -> dict[str, str]:
+        """Return what is wrong with each."""
+        connections = self._world.environment(environment_id).connections
+        return {name.lower(): one.error for name, one in connections.items()}
+
 
 class CanvasAppsTwin:
     """Canvas apps of a world's environments."""

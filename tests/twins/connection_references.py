@@ -26,6 +26,13 @@ class ConnectionReferencesTwin:
         wanted = {name.lower() for name in connection_ids}
         return [row for row in self._rows(environment.id) if row.connection_id.lower() in wanted]
 
+    async def named(
+        self, environment: Environment, logical_names: Collection[str]
+    ) -> list[ConnectionReference]:
+        """Return those with any of these logical names."""
+        wanted = {name.lower() for name in logical_names}
+        return [row for row in self._rows(environment.id) if row.logical_name.lower() in wanted]
+
     async def get(self, environment: Environment, reference_id: str) -> ConnectionReference:
         """Return one; raises `NotFound`."""
         for row in self._rows(environment.id):

@@ -55,6 +55,13 @@ class FlowReportsTwin:
         is_hidden = self._world.assumptions.definitions_hidden_from_administrators
         return replace(shown, client_data=None) if is_hidden else shown
 
+    async def licence(self, environment_id: str, flow_name: str) -> str | None:
+        """Return the licence that a flow runs on; empty: none."""
+        flow = self._world.flow(environment_id, flow_name)
+        if not self._world.tells_licences:
+            return None
+        return "PowerAutomatePremium" if self._world.user(flow.owner_id).has_premium else ""
+
     async def runs(
         self,
         environment_id: str,

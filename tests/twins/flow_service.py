@@ -212,7 +212,8 @@ def _check_connections(
     """Whoever activates must own each connection or have it shared (contract §14.1)."""
     for name in sorted(_connections(environment, client_data) - flow.granted_connections):
         connection = environment.connections.get(name)
-        if connection and actor.user_id in {connection.owner_id, *connection.shared_with}:
+        may_use = connection and {connection.owner_id, *connection.shared_with}
+        if connection and may_use and actor.user_id in may_use and not connection.error:
             continue
         connector = connection.connector if connection else re.sub(r"[-_]\d+$", "", name)
         raise Refused(

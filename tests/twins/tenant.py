@@ -59,6 +59,8 @@ class TwinConnection:
     owner_id: str
     #: `systemuserid`s.
     shared_with: set[str] = field(default_factory=set)
+    #: What is wrong with it; empty: nothing.
+    error: str = ""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -38,6 +38,8 @@ class World:
         self.assumptions = Assumptions()
         #: Reports name no Dataverse id and no state: all that Microsoft's module reads (§5.1).
         self.reports_are_bare = False
+        #: The flow service says what licence a flow runs on (contract §5.3).
+        self.tells_licences = True
         #: Cursors of lists are not taken back: the pages begin anew.
         self.cursors_expired = False
         #: Whether the app has the right to act for another user in Dataverse (contract §14.1).

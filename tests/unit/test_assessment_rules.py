@@ -1,5 +1,6 @@
 """The rules of an assessment, on facts alone."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -373,6 +374,6 @@ def test_effort_counts_each_place_once_and_leaves_managed_flows_out() -> None:
 
     assert (effort.copies, effort.callers, effort.manual_callers) == (2, 1, 1)
     calls = 2 * (FLOW_SERVICE_CALLS + DATAVERSE_CALLS) + CALLER_CALLS
-    minutes = 2 * FLOW_SERVICE_CALLS / 4
+    minutes = math.ceil(2 * FLOW_SERVICE_CALLS / 4)
     assert (effort.calls, effort.minutes, effort.quiet_days) == (calls, minutes, 7)
     assert effort.share_of_daily_pool == round(calls / DAILY_POOL, 4)

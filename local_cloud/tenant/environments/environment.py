@@ -69,6 +69,8 @@ class Connection:
     owner: str
     #: Object ids of those who may use it beside its owner.
     shared_with: set[str] = field(default_factory=set)
+    #: Why it does not work, such as a password that has run out; empty: it does.
+    error: str = ""
 
 
 @dataclass(slots=True, kw_only=True)

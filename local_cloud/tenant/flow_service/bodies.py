@@ -87,6 +87,14 @@ def full_body(tenant: Tenant, environment: Environment, flow: Flow) -> dict[str,
     return body
 
 
+def license_data(tenant: Tenant, flow: Flow) -> dict[str, Any]:
+    """What a flow is told to run on: its owner's licence, or none any more (§5.3; names [SIM])."""
+    has_premium = tenant.part(Directory).has_premium(flow.owner)
+    name = {"flowLicenseName": "PowerAutomatePremium"} if has_premium else {}
+    mode = "High" if has_premium else "Low"
+    return {"performanceProfile": {"throttles": {"mode": mode}}} | name
+
+
 def _connection_out(key: str, reference: dict[str, Any]) -> dict[str, Any]:
     connection = reference.get("connection") or {}
     api = (reference.get("api") or {}).get("name") or key

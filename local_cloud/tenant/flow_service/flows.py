@@ -27,6 +27,7 @@ from local_cloud.tenant.flow_service.bodies import (
     client_data_of,
     full_body,
     lean_item,
+    license_data,
 )
 from local_cloud.tenant.flows.lifecycle import (
     NewFlow,
@@ -42,7 +43,7 @@ from local_cloud.tenant.flows.lifecycle import (
 
 #: How long a deleted flow can be restored (§5.2).
 _RECYCLE_BIN = timedelta(days=21)
-#: What `$expand` of a flow may name; all but the first adds nothing that the tenant has (§5.3).
+#: What `$expand` of a flow may name; but for two, it adds nothing that the tenant has (§5.3).
 _EXPANSIONS = {
     "properties.connectionreferences.apidefinition",
     "properties.definitionsummary.operations.apioperation",
@@ -67,7 +68,10 @@ async def get_flow(request: Request) -> Response:
     if is_stranger and assumptions.definitions_hidden_from_administrators:
         return JSONResponse(lean_item(tenant_of(request), environment, flow))
     body = full_body(tenant_of(request), environment, flow)
-    if "properties.connectionreferences.apidefinition" in _expanded(request):
+    expanded = _expanded(request)
+    if "properties.licensedata" in expanded:
+        body["properties"]["licenseData"] = license_data(tenant_of(request), flow)
+    if "properties.connectionreferences.apidefinition" in expanded:
         for reference in body["properties"]["connectionReferences"].values():
             reference["apiDefinition"] = api_definition(reference)
     return JSONResponse(body)

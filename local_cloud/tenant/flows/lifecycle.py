@@ -253,7 +253,8 @@ def _require_connection(
             f"'{use.logical_name or use.key}'.",
         )
     may_use = {connection.owner, *connection.shared_with}
-    if activator not in may_use and connection.name not in flow.granted_connections:
+    is_granted = activator in may_use or connection.name in flow.granted_connections
+    if connection.error or not is_granted:
         raise PlatformError(
             403,
             "ConnectionAuthorizationFailed",

@@ -162,6 +162,10 @@ def _person(request: Request, object_id: str) -> dict[str, Any]:
 def _connection_body(
     request: Request, environment: Environment, connection: Connection
 ) -> dict[str, Any]:
+    status: dict[str, Any] = {"status": "Connected"}
+    if connection.error:
+        error = {"code": "Unauthorized", "message": connection.error}
+        status = {"status": "Error", "target": "token", "error": error}
     return {
         "name": connection.name,
         "id": f"{_API}/{connection.api}/connections/{connection.name}",
@@ -171,7 +175,7 @@ def _connection_body(
             "displayName": connection.name,
             "createdBy": _person(request, connection.owner),
             "environment": {"name": environment.id},
-            "statuses": [{"status": "Connected"}],
+            "statuses": [status],
         },
     }
 

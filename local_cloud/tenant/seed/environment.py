@@ -52,6 +52,7 @@ def seed_environment(tenant: Tenant, description: Description) -> Environment:
             api=connection["api"],
             owner=connection["owner"],
             shared_with=set(connection.get("sharedWith") or []),
+            error=connection.get("error", ""),
         )
     for app in description.get("canvasApps") or []:
         environment.canvas_apps[app["name"]] = CanvasApp(

@@ -52,8 +52,19 @@ class DataverseConnectionReferences(ConnectionReferences):
         self, environment: Environment, connection_ids: Collection[str]
     ) -> list[ConnectionReference]:
         """Return those bound to any of these connections."""
-        names = (name.replace("'", "''") for name in connection_ids)
-        wanted = " or ".join(f"connectionid eq '{name}'" for name in names)
+        return await self._where(environment, "connectionid", connection_ids)
+
+    async def named(
+        self, environment: Environment, logical_names: Collection[str]
+    ) -> list[ConnectionReference]:
+        """Return those with any of these logical names."""
+        return await self._where(environment, "connectionreferencelogicalname", logical_names)
+
+    async def _where(
+        self, environment: Environment, column: str, values: Collection[str]
+    ) -> list[ConnectionReference]:
+        names = (name.replace("'", "''") for name in values)
+        wanted = " or ".join(f"{column} eq '{name}'" for name in names)
         params = {"$filter": wanted, "$select": _COLUMNS}
         return [
             read_wire(_Reference, row).to_domain()

@@ -84,6 +84,17 @@ class FlowServiceReports(FlowReports):
         """Return one flow, with its definition where the platform shows it; raises `NotFound`."""
         return await read_flow(self._service, environment_id, flow_name)
 
+    async def licence(self, environment_id: str, flow_name: str) -> str | None:
+        """Return the licence that a flow runs on; empty: none, None: the answer does not tell."""
+        call = Call(
+            method="GET",
+            url=f"flows/{flow_name}",
+            params={"$expand": "properties.licenseData"},
+        )
+        flow = read_wire(FlowEntity, await self._service.read(environment_id, call))
+        data = flow.properties.license_data
+        return None if data is None else data.flow_license_name or ""
+
     async def runs(
         self,
         environment_id: str,

@@ -27,6 +27,10 @@ class _Summary(Wire):
     description: str | None = None
 
 
+class _LicenseData(Wire):
+    flow_license_name: str | None = None
+
+
 class _FlowProperties(Wire):
     display_name: str = ""
     state: str | None = None
@@ -38,6 +42,7 @@ class _FlowProperties(Wire):
     definition: _Object | None = None
     definition_summary: _Summary = _Summary()
     connection_references: dict[str, _Object] | None = None
+    license_data: _LicenseData | None = None
 
 
 class FlowEntity(Wire):

@@ -1,6 +1,6 @@
 """Connections of an environment by the Power Apps service (contract §11)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import Field
 
@@ -30,6 +30,16 @@ class Creator(Wire):
         return self.display_name or self.user_principal_name or self.email or self.id or ""
 
 
+class _ConnectionError(Wire):
+    code: str = ""
+    message: str = ""
+
+
+class _Status(Wire):
+    status: str = ""
+    error: _ConnectionError = _ConnectionError()
+
+
 class _ParameterSet(Wire):
     name: str = ""
 
@@ -39,6 +49,7 @@ class _Properties(Wire):
     display_name: str | None = None
     created_by: Creator = Creator()
     connection_parameters_set: _ParameterSet | None = None
+    statuses: tuple[_Status, ...] = ()
 
 
 class _ConnectionEntity(Wire):
@@ -48,6 +59,12 @@ class _ConnectionEntity(Wire):
     @property
     def connector(self) -> str:
         return self.properties.api_id.rpartition("/")[2]
+
+    @property
+    def error(self) -> str:
+        """What the first status that is an error says; empty: none is."""
+        bad = (one for one in self.properties.statuses if one.status.lower() == "error")
+        return next((one.error.message or one.error.code or one.status for one in bad), "")
 
     def to_domain(self, connector: Mapping[str, object]) -> Connection:
         chosen = self.properties.connection_parameters_set
@@ -70,16 +87,23 @@ class PowerAppsConnections(Connections):
 
     async def list(self, environment_id: str) -> list[Connection]:
         """Return all connections; a connector is read once, however many connections it has."""
-        call = Call(method="GET", url=f"{BASE}/{environment_id}/connections", params=VERSION)
-        found = [
-            read_wire(_ConnectionEntity, item)
-            async for item in self._http.items(self._service, call)
-        ]
+        found = await self._found(environment_id)
         connectors = {
             name: await self._connector(environment_id, name)
             for name in sorted({one.connector for one in found if one.connector})
         }
         return [one.to_domain(connectors.get(one.connector, {})) for one in found]
+
+    async def errors(self, environment_id: str) -> dict[str, str]:
+        """Return by name, in lower case, what is wrong with each connection; empty: nothing is."""
+        return {one.name.lower(): one.error for one in await self._found(environment_id)}
+
+    async def _found(self, environment_id: str) -> Sequence[_ConnectionEntity]:
+        call = Call(method="GET", url=f"{BASE}/{environment_id}/connections", params=VERSION)
+        return [
+            read_wire(_ConnectionEntity, item)
+            async for item in self._http.items(self._service, call)
+        ]
 
     async def _connector(self, environment_id: str, name: str) -> Mapping[str, object]:
         """Return a connector's properties; none where it is not shown, as a custom one may be."""

@@ -12,11 +12,11 @@ from datetime import timedelta
 from shared.domain.assessment.assessment import AssessedFlow, Effort
 
 #: Calls to the flow service: co-ownership twice, each time looked at first, URL twice, reports,
-#: runs until it is quiet.
-FLOW_SERVICE_CALLS = 22
+#: runs until it is quiet, its licence.
+FLOW_SERVICE_CALLS = 23
 #: Calls to Dataverse: create, read back, turn on, rename, retire, each read before and after; whom
-#: the flow is shared with and its solutions, looked at three times.
-DATAVERSE_CALLS = 26
+#: the flow is shared with and its solutions, looked at three times; its owner.
+DATAVERSE_CALLS = 27
 #: Calls to change one caller and read it back.
 CALLER_CALLS = 3
 #: The smallest pool of an application user, for a tenant of Power Automate licences (§12).

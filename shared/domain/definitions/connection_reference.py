@@ -110,6 +110,30 @@ def embedded_connections(references: Mapping[str, object]) -> tuple[EmbeddedConn
     return tuple(found)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionUse:
+    """How a flow names a connection that it brings itself; both empty: not at all."""
+
+    key: str
+    logical_name: str
+    connection_id: str
+
+
+def uses_in(client_data: str) -> tuple[ConnectionUse, ...]:
+    """Return the connections that a definition needs when it is turned on, in order."""
+    found = []
+    for key, value in _references(_decoded(client_data)).items():
+        entry = as_mapping(value)
+        connection = mapping_at(entry, "connection")
+        source = text_at(entry, "runtimeSource") or text_at(entry, "source") or "embedded"
+        if source.lower() == "invoker":
+            continue
+        name = text_at(connection, "name") or text_at(entry, "connectionName") or ""
+        logical_name = _logical_name(entry) or _logical_name(connection) or ""
+        found.append(ConnectionUse(key=key, logical_name=logical_name, connection_id=name))
+    return tuple(found)
+
+
 def embedded_in(client_data: str) -> tuple[EmbeddedConnection, ...]:
     """Return the embedded connections of a definition; of what is none, nothing."""
     return embedded_connections(_references(_decoded(client_data)))

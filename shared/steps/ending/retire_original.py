@@ -10,6 +10,7 @@ from shared.domain.jobs.transitions import moved
 from shared.settings import OnDrift
 from shared.steps.copying.place_copy import place_copy
 from shared.steps.copying.share_copy import share_copy
+from shared.steps.ending.could_start import check_could_start
 from shared.steps.ending.watch_quiet import watch
 from shared.steps.flows.original import read_original
 from shared.steps.flows.standing_copy import standing_copy
@@ -39,6 +40,8 @@ async def retire(work: Work) -> FlowJob:
         return _again(work, "The original was edited after it was copied: it is copied again.")
     await check_unchanged(work, original)
     copy = await standing_copy(work)
+    if original.is_on:
+        await check_could_start(work, original)
     await place_copy(work)
     await work.save(await share_copy(work, original))
     original = await turn_original(work, on=False, seen=original)

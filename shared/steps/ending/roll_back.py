@@ -16,6 +16,7 @@ from shared.domain.jobs.transitions import moved, noted
 from shared.errors import Blocked, NotFound, Waiting
 from shared.reason import Reason
 from shared.steps.copying.turn_copy import turn_copy
+from shared.steps.ending.could_start import check_could_start
 from shared.steps.ending.exchange import copy_of, exchange, original_of
 from shared.steps.ending.last_look import callers_moved_again, look_again
 from shared.steps.ending.restore_original import restore
@@ -70,7 +71,10 @@ async def _swap_back(work: Work) -> None:
     if not work.job.original_was_on or await original.is_on():
         await copy.turn_off()
         await work.save(replace(work.job, neither_since=None, failure=None))
-    elif not await exchange(work, off=copy, on=original):
+        return
+    if work.job.neither_since is None and await copy.is_on():
+        await check_could_start(work, await read_original(work))
+    if not await exchange(work, off=copy, on=original):
         failure = work.job.failure or Failure(reason="")
         await work.save(replace(work.job, failure=None))
         raise Blocked(failure.reason, instruction=failure.instruction, code=failure.code)

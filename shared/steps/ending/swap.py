@@ -7,6 +7,7 @@ from shared.domain.jobs.job import Failure, FlowJob, Pattern
 from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked, Waiting
 from shared.reason import Reason
+from shared.steps.ending.could_start import check_could_start
 from shared.steps.ending.exchange import copy_of, exchange, original_of
 from shared.steps.flows.original import read_original
 from shared.steps.flows.take_original import check_unchanged
@@ -22,6 +23,8 @@ async def begin(work: Work) -> FlowJob:
         text = "The original was turned off meanwhile: its copy stays off."
         return moved(job, JobState.QUIET, text, now=work.services.now)
     await work.permit_write()
+    copy = await work.services.workflows.get(work.environment, work.job.copy_id)
+    await check_could_start(work, original, copy)
     text = "The original goes off, then the copy comes on."
     return moved(work.job, JobState.SWAPPING, text, now=work.services.now)
 

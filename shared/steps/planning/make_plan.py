@@ -26,6 +26,12 @@ from shared.steps.flows.calling_places import places_calling, url_id_of_runs
 from shared.steps.flows.check_network import read_network
 from shared.steps.gate import settings_of
 
+#: Before an original is stopped, what can be known is looked at (`ending/could_start.py`).
+_NOT_KNOWN = (
+    "Whether a data policy would refuse to start it or its copy: it runs now, so none forbids it.",
+    "Whether its owner may still use every connection: the platform says so at the start.",
+)
+
 
 async def make_plan(
     services: Services, job: EnvironmentJob, discovery: Discovery, *, is_limited: bool = True
@@ -71,6 +77,8 @@ async def complete(
         item = await _with_proposal(services, environment, item)
     if item.action.is_copy:
         item = await _with_sharing(services, environment, item)
+    if item.action.is_copy and item.is_on:
+        item = replace(item, not_known=_NOT_KNOWN)
     return await with_callers(services, environment.id, item)
 
 

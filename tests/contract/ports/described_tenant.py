@@ -48,7 +48,8 @@ def description() -> dict[str, Any]:
         if flow["workflowEntityId"] == BUTTON_FLOW:
             flow["description"] = "Press it"
             flow["coOwners"] = {ADMIN: "CanEdit", GROUP: "CanView"}
-    environment["connections"].append({"name": "sql-maker", "api": "shared_sql", "owner": MAKER})
+    broken = {"name": "sql-maker", "api": "shared_sql", "owner": MAKER, "error": "Wrong password"}
+    environment["connections"].append(broken)
     environment["canvasApps"] = [
         {"name": APP_OF_FLOW, "displayName": "Requests", "owner": MAKER, "flows": [HTTP_FLOW]},
         {"name": APP_WITHOUT_DOCUMENT, "displayName": "Broken", "owner": MAKER}

@@ -140,6 +140,7 @@ class _Filled:
             connector=described["api"],
             owner_id=self._user_id(described["owner"]),
             shared_with={self._user_id(one) for one in described.get("sharedWith", ())},
+            error=described.get("error", ""),
         )
 
     def _add_reference(self, described: Description) -> None:

@@ -14,6 +14,7 @@ from typing import Protocol
 import pytest
 
 from local_cloud.tenant.core.assumptions import Assumptions
+from local_cloud.tenant.entra.directory import Directory
 from shared.domain.environment import Environment
 from shared.ports import PlatformPorts
 from tests.contract.adapter_world import Adapters, adapters
@@ -49,6 +50,9 @@ class Hands(Protocol):
 
     def make_managed(self, flow_id: str) -> None:
         """Let a flow be part of a managed solution."""
+
+    def take_licence(self, entra_id: str) -> None:
+        """Leave a person without a premium licence."""
 
     async def link(self) -> None:
         """Apply the policy to the environment, and wait out the link itself, not the migration."""
@@ -98,6 +102,9 @@ class _TwinHands:
     def make_managed(self, flow_id: str) -> None:
         self.world.workflow(ENVIRONMENT, flow_id).is_managed = True
 
+    def take_licence(self, entra_id: str) -> None:
+        self.world.user_by_entra_id(entra_id).has_premium = False
+
     async def link(self) -> None:
         described_twins.link(self.world, self.world.environment(ENVIRONMENT))
 
@@ -134,6 +141,9 @@ class _TenantHands:
 
     def make_managed(self, flow_id: str) -> None:
         self.app.world.environment.workflows[flow_id].is_managed = True
+
+    def take_licence(self, entra_id: str) -> None:
+        self.app.world.tenant.part(Directory).principals[entra_id].has_premium = False
 
     async def link(self) -> None:
         await self.app.world.link()

@@ -26,6 +26,15 @@ async def test_connections_tell_how_they_sign_in(side: Side) -> None:
     assert (found["sql-maker"].owner, found["sql-maker"].connector) == ("Maker", "shared_sql")
 
 
+async def test_connections_tell_what_is_wrong_with_them(side: Side) -> None:
+    """By their names; of those that work, nothing."""
+    assert await side.ports.connections.errors(ENVIRONMENT) == {
+        "office-maker": "",
+        "office-shared": "",
+        "sql-maker": "Wrong password",
+    }
+
+
 async def test_apps_name_their_flows_or_say_why_not(side: Side) -> None:
     """An app without flows is left out; one without a document keeps its place, with a gap."""
     listed = await side.ports.canvas_apps.list_with_flows(ENVIRONMENT)

@@ -68,6 +68,18 @@ async def test_references_are_found_by_their_connection_however_it_is_spelled(
     assert await references.find(environment, ["o'brien"]) == []
 
 
+async def test_references_are_found_by_their_logical_name(side: Side) -> None:
+    """Others are left out, and so are names that are not there."""
+    references, environment = side.ports.connection_references, await side.environment()
+    made = draft(side)
+    await references.create(environment, made)
+
+    found = await references.named(environment, [made.logical_name, "o'brien"])
+
+    assert [row.reference_id for row in found] == [REFERENCE]
+    assert await references.named(environment, ["o'brien"]) == []
+
+
 async def test_who_may_not_use_a_connection_may_not_name_it(side: Side) -> None:
     """The app is refused the maker's own connection, and given the one that is shared with it."""
     references, environment = side.ports.connection_references, await side.environment()

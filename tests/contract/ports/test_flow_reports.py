@@ -135,3 +135,13 @@ async def test_runs_are_those_of_a_time_newest_first(side: Side) -> None:
     assert recent[0].trigger_url_id == side.hands.url_id(HTTP_FLOW)
     assert recent[0].status == "Succeeded"
     assert not recent[0].is_going
+
+
+async def test_a_flow_tells_the_licence_it_runs_on(side: Side) -> None:
+    """Its owner's; none once that is taken away, while the flow runs on."""
+    reports = side.ports.flow_reports
+    before = await reports.licence(ENVIRONMENT, HTTP_FLOW)
+    side.hands.take_licence(MAKER)
+
+    assert before
+    assert await reports.licence(ENVIRONMENT, HTTP_FLOW) == ""

@@ -1,0 +1,157 @@
+"""Before a flow is stopped: could the copy be started in its place, and it itself again?
+
+An original runs on whose owner has left, whose licence has lapsed or whose connection is broken,
+but it could not be turned on again (contract §15.3): stopped, it would be neither a way back nor
+an undo. What this look finds is settled first, or accepted by its name, as a firewall gap is. What
+no interface tells it does not find: data policies, and whom a connection is shared with; the plan
+says so.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+
+from shared.domain.definitions.connection_reference import uses_in
+from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
+from shared.domain.definitions.trigger_kinds import TriggerCategory
+from shared.domain.flow import FlowState, Workflow
+from shared.errors import Blocked, NotFound, Refused
+from shared.reason import Reason
+from shared.steps.flows.original import Original
+from shared.steps.gate import settings_of
+from shared.steps.work import Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obstacle:
+    """Something that a start would be refused for."""
+
+    #: Stays the same: an administrator accepts it by this name.
+    name: str
+    text: str
+    remedy: str
+
+
+async def check_could_start(work: Work, original: Original, copy: Workflow | None = None) -> None:
+    """Return if nothing is known against a start of the original, and of the copy where given.
+
+    Raises `Blocked` with what has to be settled, or waived by its name.
+    """
+    flows = [original.client_data, *([copy.client_data] if copy else [])]
+    waived = (await settings_of(work.services, work.job.environment_id)).waived_gaps
+    found: dict[str, Obstacle] = {}
+    for looks in (
+        _of_owner(work, original),
+        _of_connections(work, flows),
+        _of_children(work, original, copy),
+        _of_licence(work),
+    ):
+        async for one in looks:
+            found.setdefault(one.name, one)
+    left = [one for name, one in found.items() if name not in waived]
+    if not left:
+        return
+    raise Blocked(
+        f"{work.job.display_name} is not stopped, since it or its copy could not be started: "
+        + " ".join(f"{one.text} [{one.name}]" for one in left),
+        instruction=" ".join(one.remedy for one in left)
+        + " Then retry; or accept it by the name in brackets (cmkflow environment waive): once"
+        " stopped, it may then not be started again.",
+        code=Reason.COULD_NOT_START,
+    )
+
+
+async def _of_owner(work: Work, original: Original) -> AsyncIterator[Obstacle]:
+    principals, owner_id = work.services.principals, original.owner_id
+    if original.owner_is_entra_id:
+        users = await principals.users(work.environment, [owner_id])
+        owner = users.get(owner_id.lower())
+    else:
+        owner = await principals.user(work.environment, owner_id)
+    if owner and owner.is_disabled:
+        yield Obstacle(
+            name=f"owner:{owner_id.lower()}",
+            text=f"its owner, {owner.name}, is disabled.",
+            remedy="Make original and copy another user's (Power Automate → the flow → Details → "
+            "Primary owner), or enable the account.",
+        )
+
+
+async def _of_connections(work: Work, flows: Iterable[str]) -> AsyncIterator[Obstacle]:
+    uses = {use for text in flows for use in uses_in(text)}
+    if not uses:
+        return
+    named = {use.logical_name for use in uses} - {""}
+    references = work.services.connection_references
+    rows = await references.named(work.environment, sorted(named)) if named else []
+    bound = {row.logical_name.lower(): row.connection_id for row in rows}
+    connections = {use: bound.get(use.logical_name.lower(), use.connection_id) for use in uses}
+    errors = await _errors(work) if any(connections.values()) else {}
+    for use, connection in sorted(connections.items(), key=lambda item: item[0].key):
+        if not connection:
+            name = use.logical_name or use.key
+            yield Obstacle(
+                name=f"connection_reference:{name}",
+                text=f"the connection reference {name} has no connection.",
+                remedy=f"Choose a connection for {name} in Power Automate (Solutions, Connection "
+                "references).",
+            )
+        elif errors and (error := errors.get(connection.lower(), "it is gone")):
+            yield Obstacle(
+                name=f"connection:{connection}",
+                text=f"the connection {connection} does not work: {error}.",
+                remedy=f"Mend the connection {connection} (Power Automate → Connections).",
+            )
+
+
+async def _errors(work: Work) -> dict[str, str]:
+    """Return what is wrong with each connection; none: the app is not shown any."""
+    try:
+        return await work.services.assessment.connections.errors(work.environment.id)
+    except (NotFound, Refused):
+        return {}
+
+
+async def _of_children(
+    work: Work, original: Original, copy: Workflow | None
+) -> AsyncIterator[Obstacle]:
+    """Children have to be there and to have been on once, which only a flow that is on tells.
+
+    Those of the original were: it is on.
+    """
+    once_on = _children(original.client_data)
+    wanted = once_on | (_children(copy.client_data) if copy else frozenset())
+    for child in sorted(wanted):
+        try:
+            row = await work.services.workflows.get(work.environment, child)
+        except NotFound:
+            what, name = "is gone", child
+        else:
+            if row.state is FlowState.ON or child in once_on:
+                continue
+            what, name = "is off, and may never have been on", row.name
+        yield Obstacle(
+            name=f"child:{child}",
+            text=f"the child flow {name} {what}.",
+            remedy=f"Restore the child flow {name}, or turn it on once.",
+        )
+
+
+def _children(client_data: str) -> frozenset[str]:
+    try:
+        return parse_client_data(client_data).children
+    except UnreadableDefinition:
+        return frozenset()
+
+
+async def _of_licence(work: Work) -> AsyncIterator[Obstacle]:
+    """HTTP, in or out, is premium for sure; of connectors no definition tells."""
+    job = work.job
+    if not job.http_hosts and job.category != TriggerCategory.HTTP:
+        return
+    licence = await work.services.flow_reports.licence(job.environment_id, job.flow_name)
+    if licence == "":
+        yield Obstacle(
+            name=f"licence:{job.original_id}",
+            text="it is premium and runs on no licence: its owner's seems to have lapsed.",
+            remedy="Assign its owner a Power Automate Premium (or the flow a Process) licence.",
+        )
