@@ -181,51 +181,33 @@ async def test_the_called_one_does_not_go_back_before_the_copy_that_calls_its_co
     assert_whole(story)
 
 
-async def test_a_rollback_that_the_copy_of_a_retired_caller_blocks_waits_for_an_order() -> None:
-    """It is blocked once, not again every minute; the other's rollback lets it go on."""
+@pytest.mark.parametrize(("first", "code"), [("Shop", "parent"), ("Orders", "child")])
+async def test_a_rollback_that_the_other_environment_blocks_waits_for_an_order(
+    first: str, code: str
+) -> None:
+    """By the copy of a retired caller, or by the called original that is stopped.
+
+    It is blocked once, not again every minute; the other's rollback lets it go on.
+    """
     story, orders, _ = ready()
     before = take_snapshot(story.world)
     await story.opt_in_both()
-    await story.order_of(story.other, cause="there")
-    there = story.remediation
-    await story.order_of(story.build, cause="here")
+    builders = {"Orders": story.build, "Shop": story.other}
+    [last] = builders.keys() - {first}
+    await story.order_of(builders[first], cause="first")
+    earlier = story.remediation.id
+    await story.order_of(builders[last], cause="last")
     await story.run(LONG)
     await assert_retired(story)
 
-    await story.roll_back(run=timedelta(days=15))
-    blocked = (await story.everywhere())["Orders"]
+    await story.roll_back(run=timedelta(hours=1) if code == "child" else timedelta(days=15))
+    blocked = (await story.everywhere())[last]
     await story.run(timedelta(days=1))
-    later = (await story.everywhere())["Orders"]
-    await story.driver.call(lambda s: steer_remediation.roll_back(s, there.id))
+    later = (await story.everywhere())[last]
+    await story.driver.call(lambda s: steer_remediation.roll_back(s, earlier))
     await story.run(LONG)
 
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "parent")
-    assert later.attempt == blocked.attempt
-    assert {job.state for job in (await story.everywhere()).values()} == {JobState.ROLLED_BACK}
-    assert orders.is_on
-    assert differences(before, story.world) == []
-    assert_whole(story)
-
-
-async def test_a_rollback_of_what_calls_a_stopped_original_waits_for_an_order() -> None:
-    """It is blocked once, not again every minute; the called one's rollback lets it go on."""
-    story, orders, _ = ready()
-    before = take_snapshot(story.world)
-    await story.opt_in_both()
-    await story.order_of(story.build, cause="here")
-    here = story.remediation
-    await story.order_of(story.other, cause="there")
-    await story.run(LONG)
-    await assert_retired(story)
-
-    await story.roll_back(run=timedelta(hours=1))
-    blocked = (await story.everywhere())["Shop"]
-    await story.run(timedelta(days=1))
-    later = (await story.everywhere())["Shop"]
-    await story.driver.call(lambda s: steer_remediation.roll_back(s, here.id))
-    await story.run(LONG)
-
-    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "child")
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, code)
     assert later.attempt == blocked.attempt
     assert {job.state for job in (await story.everywhere()).values()} == {JobState.ROLLED_BACK}
     assert orders.is_on

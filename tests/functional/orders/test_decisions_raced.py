@@ -9,10 +9,11 @@ from shared.domain.environment import Mode
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import Order
+from shared.domain.jobs.job import FlowJob, Order
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
 from shared.errors import Conflict
+from shared.jobs.held import Held
 from shared.jobs.kinds import FLOW
 from shared.reason import Reason
 from shared.steps.planning.dispatch import dispatch
@@ -38,6 +39,25 @@ async def planned(story: Story, mode: RemediationMode = RemediationMode.APPLY) -
     story.build.share_connections()
     await story.opt_in()
     await story.order(mode)
+
+
+async def copied() -> Story:
+    """Return a story whose one flow is copied; the next step is not begun."""
+    story = Story()
+    story.build.http_flow("Orders")
+    story.build.link()
+    await planned(story)
+    await story.approve(run=NOW)
+    await story.until("Orders", JobState.COPIED)
+    return story
+
+
+async def claimed(story: Story) -> Held[FlowJob]:
+    """Take the job's row, as a delivery does."""
+    table = story.services.tables.jobs
+    kept = await table.get(*table.address(await story.job("Orders")))
+    assert kept is not None
+    return await FLOW.claim(story.services, kept)
 
 
 async def test_a_start_that_died_after_its_first_row_is_completed() -> None:
@@ -86,18 +106,9 @@ async def half_started(story: Story) -> Remediation:
 
 async def test_a_job_that_is_taken_up_in_mid_step_stays_with_its_new_remediation() -> None:
     """The delivery that holds the row writes its outcome, not whose job it was before."""
-    story = Story()
-    story.build.http_flow("Orders")
-    story.build.link()
-    await planned(story)
-    await story.approve(run=NOW)
-    await story.until("Orders", JobState.COPIED)
+    story = await copied()
     await story.order(cause="order-2")
-    kept = await story.services.tables.jobs.get(
-        story.build.environment.id, (await story.job("Orders")).id
-    )
-    assert kept is not None
-    held = await FLOW.claim(story.services, kept)
+    held = await claimed(story)
 
     await dispatch(story.services, await story.environment_job())
     await held.end(held.job)
@@ -109,17 +120,8 @@ async def test_a_job_that_is_taken_up_in_mid_step_stays_with_its_new_remediation
 
 async def test_an_order_in_mid_step_keeps_what_it_accepts() -> None:
     """A rollback that accepts a replay is not asked about it again."""
-    story = Story()
-    story.build.http_flow("Orders")
-    story.build.link()
-    await planned(story)
-    await story.approve(run=NOW)
-    await story.until("Orders", JobState.COPIED)
-    kept = await story.services.tables.jobs.get(
-        story.build.environment.id, (await story.job("Orders")).id
-    )
-    assert kept is not None
-    held = await FLOW.claim(story.services, kept)
+    story = await copied()
+    held = await claimed(story)
 
     await roll_back(story.services, story.remediation.id, replay=True)
     await held.end(held.job)
@@ -130,17 +132,8 @@ async def test_an_order_in_mid_step_keeps_what_it_accepts() -> None:
 
 async def test_an_order_before_a_renewal_outlives_what_the_step_had_read() -> None:
     """A lease is renewed while a step works, which then saves what it made of an older row."""
-    story = Story()
-    story.build.http_flow("Orders")
-    story.build.link()
-    await planned(story)
-    await story.approve(run=NOW)
-    await story.until("Orders", JobState.COPIED)
-    kept = await story.services.tables.jobs.get(
-        story.build.environment.id, (await story.job("Orders")).id
-    )
-    assert kept is not None
-    held = await FLOW.claim(story.services, kept)
+    story = await copied()
+    held = await claimed(story)
     read = held.job
 
     await roll_back(story.services, story.remediation.id, replay=True)
@@ -275,12 +268,8 @@ async def test_a_delete_that_meets_a_defect_does_not_hold_up_the_others() -> Non
 
 async def test_a_delivery_that_loses_the_race_for_a_row_looks_at_it_again() -> None:
     """An order came between its read and its claim: it is obeyed by this very delivery."""
-    story = Story()
-    story.build.http_flow("Orders")
-    story.build.link()
-    await planned(story)
-    await story.approve(run=NOW)
-    job = await story.until("Orders", JobState.COPIED)
+    story = await copied()
+    job = await story.job("Orders")
 
     async def an_order_comes() -> None:
         await roll_back(story.services, story.remediation.id)
@@ -299,12 +288,8 @@ async def test_a_delivery_that_loses_the_race_for_a_row_looks_at_it_again() -> N
 
 async def test_an_adoption_is_announced_by_a_message_of_its_own() -> None:
     """The id of the job's last message may be used up: a message with it would be dropped."""
-    story = Story()
-    story.build.http_flow("Orders")
-    story.build.link()
-    await planned(story)
-    await story.approve(run=NOW)
-    before = await story.until("Orders", JobState.COPIED)
+    story = await copied()
+    before = await story.job("Orders")
     await story.order(cause="order-2")
 
     await dispatch(story.services, await story.environment_job())
