@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +14,7 @@ from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
 from shared.use_cases.start_remediation import start_remediation
-from tests.functional.cli.cli_app import CommandLine, served_app
+from tests.functional.cli.cli_app import CommandLine
 from tests.functional.stories.app_calls import TRIGGERS
 from tests.functional.stories.remediation_story import Story
 
@@ -29,13 +28,6 @@ async def story() -> Story:
     story.build.link()
     provide(story.services)
     return story
-
-
-@pytest.fixture
-async def cli(story: Story) -> AsyncIterator[CommandLine]:
-    """The command line in front of the app."""
-    async with served_app() as served:
-        yield served
 
 
 async def pass_time(story: Story, time: timedelta) -> None:
@@ -192,6 +184,7 @@ async def test_a_job_is_retried_and_a_remediation_cancelled(story: Story, cli: C
     assert [item["remediation"]["id"] for item in listed["items"]] == [identity]
 
 
+@pytest.mark.usefixtures("story")
 async def test_the_kill_switch_is_turned_and_shown(cli: CommandLine) -> None:
     """With who and why; health shows it too."""
     before = await cli.run("kill-switch", "show")

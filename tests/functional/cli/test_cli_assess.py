@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import AsyncIterator
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 
 from cmkflow.assessment_page import page_of
 from shared.bootstrap import provide
-from tests.functional.cli.cli_app import CommandLine, served_app
+from tests.functional.cli.cli_app import CommandLine
 from tests.twins.builder import Builder
 from tests.twins.ports import twins_of
 from tests.twins.services import services_of
@@ -34,13 +33,6 @@ async def build() -> Builder:
     return build
 
 
-@pytest.fixture
-async def cli(build: Builder) -> AsyncIterator[CommandLine]:
-    """The command line in front of the app."""
-    async with served_app() as served:
-        yield served
-
-
 async def test_the_table_names_flows_reasons_and_what_to_do(
     cli: CommandLine, build: Builder
 ) -> None:
@@ -55,6 +47,7 @@ async def test_the_table_names_flows_reasons_and_what_to_do(
             assert f"{flow.workflow_id}  {flow.name}" in done.output
 
 
+@pytest.mark.usefixtures("build")
 async def test_the_page_is_self_contained_escaped_and_without_secrets(
     cli: CommandLine, tmp_path: Path
 ) -> None:

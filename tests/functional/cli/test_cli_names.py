@@ -2,12 +2,11 @@
 
 import json
 import unicodedata
-from collections.abc import AsyncIterator
 
 import pytest
 
 from shared.bootstrap import provide
-from tests.functional.cli.cli_app import CommandLine, served_app
+from tests.functional.cli.cli_app import CommandLine
 from tests.functional.stories.app_calls import TRIGGERS
 from tests.functional.stories.remediation_story import Story
 
@@ -26,13 +25,6 @@ async def story() -> Story:
     await story.order()
     provide(story.services)
     return story
-
-
-@pytest.fixture
-async def cli(story: Story) -> AsyncIterator[CommandLine]:
-    """The command line in front of the app."""
-    async with served_app() as served:
-        yield served
 
 
 def steering(text: str) -> set[str]:

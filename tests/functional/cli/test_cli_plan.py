@@ -1,7 +1,6 @@
 """`cmkflow plan`: shows what will be done, and approves what it showed."""
 
 import json
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from html import unescape
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared.bootstrap import provide
-from tests.functional.cli.cli_app import CommandLine, served_app
+from tests.functional.cli.cli_app import CommandLine
 from tests.functional.stories.app_calls import TRIGGERS
 from tests.functional.stories.remediation_story import Story, edit
 
@@ -27,13 +26,6 @@ async def story() -> Story:
     await story.order()
     provide(story.services)
     return story
-
-
-@pytest.fixture
-async def cli(story: Story) -> AsyncIterator[CommandLine]:
-    """The command line in front of the app."""
-    async with served_app() as served:
-        yield served
 
 
 async def version_of(story: Story, cli: CommandLine) -> str:

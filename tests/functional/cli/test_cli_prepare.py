@@ -1,6 +1,5 @@
 """Preparing an environment by `cmkflow`: ordered, shown as a difference, approved, put back."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 from shared.bootstrap import provide
 from shared.domain.environment import Mode
 from tests.functional.callers.test_canvas_apps import app_on
-from tests.functional.cli.cli_app import CommandLine, served_app
+from tests.functional.cli.cli_app import CommandLine
 from tests.functional.preparing.prepare_story import input_flow
 from tests.functional.stories.app_calls import TRIGGERS
 from tests.functional.stories.remediation_story import Story
@@ -26,13 +25,6 @@ async def story() -> Story:
     await story.opt_in()
     provide(story.services)
     return story
-
-
-@pytest.fixture
-async def cli(story: Story) -> AsyncIterator[CommandLine]:
-    """The command line in front of the app."""
-    async with served_app() as served:
-        yield served
 
 
 async def pass_time(story: Story) -> str:

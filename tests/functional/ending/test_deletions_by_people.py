@@ -1,7 +1,6 @@
 """What people see and order of deletes, over HTTP and on the command line; and the timer."""
 
 import json
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from functions import deletions_api, remediations_api, timers
 from functions.http_requests import PRINCIPAL
 from shared.bootstrap import provide
-from tests.functional.cli.cli_app import CommandLine, served_app
+from tests.functional.cli.cli_app import CommandLine
 from tests.functional.ending.deletion_story import DAY, MINUTE, deletes, original, retired_story
 from tests.functional.stories.app_calls import call
 from tests.functional.stories.remediation_story import Story
@@ -32,13 +31,6 @@ async def story() -> Story:
     story = await retired_story(lambda s: (s.build.http_flow("Orders"), s.build.http_flow("Bills")))
     provide(story.services)
     return story
-
-
-@pytest.fixture
-async def cli(story: Story) -> AsyncIterator[CommandLine]:
-    """The command line in front of the app."""
-    async with served_app() as served:
-        yield served
 
 
 def day(story: Story, days: int = 2) -> str:
