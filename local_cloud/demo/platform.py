@@ -5,7 +5,6 @@ nobody could see or cause from outside goes to the tenant's control API.
 """
 
 import ssl
-from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
@@ -36,12 +35,7 @@ class Platform:
         self._session = aiohttp.ClientSession(timeout=_TIMEOUT, connector=connector)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.session.close()
 
     @property

@@ -9,7 +9,6 @@ import shutil
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, Self
 
 from azure.servicebus.aio import ServiceBusClient
@@ -105,12 +104,7 @@ class DemoRun:
         self._collector = Collector(self.platform, self.app, names)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         try:
             await self.traffic.abandon()
             await self._closing.aclose()

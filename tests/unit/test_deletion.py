@@ -21,10 +21,11 @@ from shared.domain.jobs.deletion import (
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.durable import Change
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob, Pattern
+from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.run_archive import ArchiveState, RunArchive, continued
 from shared.domain.jobs.transitions import postponed, stopped, told
 from shared.reason import Reason
+from tests.unit.flow_rows import FLOW_JOB
 
 NOW = datetime(2026, 3, 9, 9, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -33,24 +34,7 @@ APPROVAL = DeletionApproval(on=NOW + 10 * DAY, by="admin@contoso.example", at=NO
 
 def job_of(state: JobState = JobState.RETIRED) -> FlowJob:
     """Return a job that came into this state just now."""
-    job = FlowJob(
-        id="job",
-        environment_id="environment",
-        policy_id="policy",
-        remediation_id="remediation",
-        environment_job_id="environment-job",
-        original_id="original",
-        flow_name="flow",
-        display_name="Orders",
-        category="http",
-        trigger_name="manual",
-        has_trigger_url=True,
-        in_solution=True,
-        pattern=Pattern.CALLED,
-        original_digest="digest",
-        copy_id="copy",
-    )
-    return told(replace(job, state=state), state, "So it is.", now=NOW)
+    return told(replace(FLOW_JOB, state=state), state, "So it is.", now=NOW)
 
 
 def deletion_of(job: FlowJob | None = None) -> Deletion:

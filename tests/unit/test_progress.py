@@ -7,30 +7,13 @@ import pytest
 
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.plans.progress import progress_of
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
+from tests.unit.flow_rows import FLOW_JOB
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ENVIRONMENT_JOB = EnvironmentJob(
     id="e", remediation_id="r", environment_id="env", mode=RemediationMode.APPLY
-)
-JOB = FlowJob(
-    id="j",
-    environment_id="env",
-    policy_id="p",
-    remediation_id="r",
-    environment_job_id="e",
-    original_id="o",
-    flow_name="f",
-    display_name="Flow",
-    category="request",
-    trigger_name="manual",
-    has_trigger_url=True,
-    in_solution=True,
-    pattern=Pattern.CALLED,
-    original_digest="d",
-    copy_id="c",
 )
 
 
@@ -56,7 +39,7 @@ def test_the_state_follows_from_the_jobs(environments: str, flows: str, state: s
     environment_jobs = [
         replace(ENVIRONMENT_JOB, state=EnvironmentJobState(one)) for one in environments.split()
     ]
-    jobs = [replace(JOB, state=JobState(one)) for one in flows.split()]
+    jobs = [replace(FLOW_JOB, state=JobState(one)) for one in flows.split()]
 
     assert progress_of(environment_jobs, jobs).state == state
 
@@ -66,9 +49,9 @@ def test_jobs_are_counted_and_the_next_moment_named() -> None:
     watching = replace(ENVIRONMENT_JOB, state=EnvironmentJobState.DISPATCHED, due=NOW)
     blocked = replace(ENVIRONMENT_JOB, state=EnvironmentJobState.BLOCKED)
     jobs = [
-        replace(JOB, state=JobState.QUIET, due=NOW + timedelta(days=2)),
-        replace(JOB, state=JobState.QUIET, due=NOW + timedelta(days=1)),
-        replace(JOB, state=JobState.FAILED),
+        replace(FLOW_JOB, state=JobState.QUIET, due=NOW + timedelta(days=2)),
+        replace(FLOW_JOB, state=JobState.QUIET, due=NOW + timedelta(days=1)),
+        replace(FLOW_JOB, state=JobState.FAILED),
     ]
 
     progress = progress_of([watching, blocked], jobs)

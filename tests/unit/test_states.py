@@ -11,12 +11,12 @@ import pytest
 from shared.domain.jobs.deletion_states import DELETION_STATES, DeletionState
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES, EnvironmentJobState
 from shared.domain.jobs.flow_states import FLOW_STATES, JobState, Standing
-from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.remediation_states import REMEDIATION_STATES, RemediationState
 from shared.domain.jobs.state_table import Facts, ForbiddenTransition, check_transition
 from shared.domain.jobs.transitions import postponed
 from shared.reason import Reason
 from shared.use_cases import run_environment_job, run_flow_job
+from tests.unit.flow_rows import FLOW_JOB
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TABLES: Mapping[type[StrEnum], Mapping[Any, Facts]] = {
@@ -90,24 +90,7 @@ def test_what_the_table_says_may_be(before: JobState, after: JobState) -> None:
     check_transition(FLOW_STATES, before, after)
 
 
-RETIRED = FlowJob(
-    id="j",
-    environment_id="env",
-    policy_id="p",
-    remediation_id="r",
-    environment_job_id="e",
-    original_id="o",
-    flow_name="f",
-    display_name="Flow",
-    category="request",
-    trigger_name="manual",
-    has_trigger_url=True,
-    in_solution=True,
-    pattern=Pattern.CALLED,
-    original_digest="d",
-    copy_id="c",
-    state=JobState.RETIRED,
-)
+RETIRED = replace(FLOW_JOB, state=JobState.RETIRED)
 
 
 def test_an_end_that_cannot_be_left_yet_stays_one() -> None:

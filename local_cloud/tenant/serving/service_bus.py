@@ -1,6 +1,5 @@
 """Joins the tenant to a Service Bus: what Event Grid would deliver is sent there."""
 
-from types import TracebackType
 from typing import Self
 
 from azure.servicebus import ServiceBusMessage
@@ -20,12 +19,7 @@ class ServiceBusPublisher:
         await self._client.__aenter__()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for sender in self._senders.values():
             await sender.close()
         await self._client.close()

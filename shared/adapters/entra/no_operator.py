@@ -1,6 +1,5 @@
 """Stands in for the operator where none is set up: whoever needs one is told what to do."""
 
-from types import TracebackType
 from typing import Any, Never, Self
 
 from azure.core.credentials import AccessToken
@@ -27,12 +26,7 @@ class NoOperator:
         """Return itself."""
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None = None,
-        error: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Do nothing."""
 
     def _refuse(self) -> Never:

@@ -1,0 +1,21 @@
+"""The row of a flow job of which nothing matters but what a test changes."""
+
+from shared.domain.jobs.job import FlowJob, Pattern
+
+FLOW_JOB = FlowJob(
+    id="job",
+    environment_id="environment",
+    policy_id="policy",
+    remediation_id="remediation",
+    environment_job_id="environment-job",
+    original_id="original",
+    flow_name="flow",
+    display_name="Orders",
+    category="http",
+    trigger_name="manual",
+    has_trigger_url=True,
+    in_solution=True,
+    pattern=Pattern.CALLED,
+    original_digest="digest",
+    copy_id="copy",
+)
