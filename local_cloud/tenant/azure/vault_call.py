@@ -120,6 +120,23 @@ def deleted_but_recoverable(kind: str, name: str) -> PlatformError:
     )
 
 
+def existing[T](call: VaultCall, what: str, found: T | None) -> T:
+    """Return a key or a secret, or a version of it, that was found; PlatformError 404 if none was.
+
+    `what` it is: `key` or `secret`.
+    """
+    if found is None:
+        name = "/".join(part for part in (call.path("name"), call.path("version")) if part)
+        raise PlatformError(
+            404,
+            f"{what.capitalize()}NotFound",
+            f"A {what} with (name/id) {name} was not found in this key vault. If you recently "
+            f"deleted this {what} you may be able to recover it using the correct recovery "
+            "command.",
+        )
+    return found
+
+
 def bad_parameter(message: str) -> PlatformError:
     """Make the refusal of a request that is wrong in itself."""
     return PlatformError(400, "BadParameter", message)

@@ -65,29 +65,46 @@ class KeyVersion:
 
 
 @dataclass(slots=True, kw_only=True)
-class Key:
-    """A key: its versions, oldest first."""
+class SecretVersion:
+    """One version of a secret."""
+
+    version: str
+    value: str = field(repr=False)
+    attributes: Attributes
+    content_type: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Versions[V: (KeyVersion, SecretVersion)]:
+    """The versions of a key or a secret, oldest first."""
 
     name: str
-    #: `RSA` or `RSA-HSM`.
-    key_type: str = "RSA"
-    #: Bits.
-    size: int = 2048
-    versions: list[KeyVersion] = field(default_factory=list)
-    #: As Key Vault answers `/rotationpolicy`, without id.
-    rotation_policy: dict[str, Any] = field(default_factory=dict)
+    versions: list[V] = field(default_factory=list)
     deleted: datetime | None = None
 
     @property
-    def latest(self) -> KeyVersion:
+    def latest(self) -> V:
         """The current version."""
         return self.versions[-1]
 
-    def find(self, version: str) -> KeyVersion | None:
+    def find(self, version: str) -> V | None:
         """Return one version; the empty string means the current one."""
         if not version:
             return self.latest
         return next((each for each in self.versions if each.version == version), None)
+
+
+@dataclass(slots=True, kw_only=True)
+class Key(_Versions[KeyVersion]):
+    """A key."""
+
+    #: `RSA` or `RSA-HSM`.
+    key_type: str = "RSA"
+    #: Bits.
+    size: int = 2048
+    #: As Key Vault answers `/rotationpolicy`, without id.
+    rotation_policy: dict[str, Any] = field(default_factory=dict)
 
     def add_version(self, attributes: Attributes, version: str | None = None) -> KeyVersion:
         """Put a new current version on top."""
@@ -109,34 +126,8 @@ class Key:
 
 
 @dataclass(slots=True, kw_only=True)
-class SecretVersion:
-    """One version of a secret."""
-
-    version: str
-    value: str = field(repr=False)
-    attributes: Attributes
-    content_type: str | None = None
-    tags: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(slots=True, kw_only=True)
-class Secret:
-    """A secret: its versions, oldest first."""
-
-    name: str
-    versions: list[SecretVersion] = field(default_factory=list)
-    deleted: datetime | None = None
-
-    @property
-    def latest(self) -> SecretVersion:
-        """The current version."""
-        return self.versions[-1]
-
-    def find(self, version: str) -> SecretVersion | None:
-        """Return one version; the empty string means the current one."""
-        if not version:
-            return self.latest
-        return next((each for each in self.versions if each.version == version), None)
+class Secret(_Versions[SecretVersion]):
+    """A secret."""
 
 
 @dataclass(slots=True, kw_only=True)

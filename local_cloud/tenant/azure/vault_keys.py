@@ -8,6 +8,7 @@ from local_cloud.tenant.azure.vault_call import (
     VaultCall,
     bad_parameter,
     deleted_but_recoverable,
+    existing,
     vault_route,
 )
 from local_cloud.tenant.azure.vault_contents import (
@@ -17,7 +18,6 @@ from local_cloud.tenant.azure.vault_contents import (
     rotate,
     to_epoch,
 )
-from local_cloud.tenant.core.platform_error import PlatformError
 
 _OPERATIONS = ["encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey"]
 _KEY_TYPES = ("RSA", "RSA-HSM")
@@ -115,27 +115,11 @@ async def update_key(call: VaultCall) -> JsonObject:
 
 
 def _existing_key(call: VaultCall) -> Key:
-    key = call.vault.key(call.path("name"))
-    if key is None:
-        raise _key_not_found(call)
-    return key
+    return existing(call, "key", call.vault.key(call.path("name")))
 
 
 def _existing_version(call: VaultCall, key: Key) -> KeyVersion:
-    version = key.find(call.path("version"))
-    if version is None:
-        raise _key_not_found(call)
-    return version
-
-
-def _key_not_found(call: VaultCall) -> PlatformError:
-    name = "/".join(part for part in (call.path("name"), call.path("version")) if part)
-    return PlatformError(
-        404,
-        "KeyNotFound",
-        f"A key with (name/id) {name} was not found in this key vault. If you recently deleted "
-        "this key you may be able to recover it using the correct recovery command.",
-    )
+    return existing(call, "key", key.find(call.path("version")))
 
 
 async def _announce(call: VaultCall, key: Key, version: KeyVersion) -> JsonObject:

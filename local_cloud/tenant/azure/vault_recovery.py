@@ -19,6 +19,7 @@ from local_cloud.tenant.azure.vault_call import (
     VaultHandler,
     bad_parameter,
     deleted_but_recoverable,
+    existing,
     vault_route,
 )
 from local_cloud.tenant.azure.vault_contents import Key, Secret, VaultContents, to_epoch
@@ -118,17 +119,7 @@ class _Kind[Item: (Key, Secret)]:
         return self.bundle(call, restored)
 
     def _existing(self, call: VaultCall, among: dict[str, Item]) -> Item:
-        name = call.path("name")
-        found = among.get(name.lower())
-        if found is None:
-            raise PlatformError(
-                404,
-                f"{self.name.capitalize()}NotFound",
-                f"A {self.name} with (name/id) {name} was not found in this key vault. If you "
-                f"recently deleted this {self.name} you may be able to recover it using the "
-                "correct recovery command.",
-            )
-        return found
+        return existing(call, self.name, among.get(call.path("name").lower()))
 
     def _bin_entry(self, call: VaultCall, found: Item) -> JsonObject:
         assert found.deleted is not None

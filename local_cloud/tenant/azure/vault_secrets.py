@@ -7,6 +7,7 @@ from local_cloud.tenant.azure.vault_call import (
     VaultCall,
     bad_parameter,
     deleted_but_recoverable,
+    existing,
     vault_route,
 )
 from local_cloud.tenant.azure.vault_contents import (
@@ -91,27 +92,11 @@ async def update_secret(call: VaultCall) -> JsonObject:
 
 
 def _existing_secret(call: VaultCall) -> Secret:
-    secret = call.vault.secret(call.path("name"))
-    if secret is None:
-        raise _secret_not_found(call)
-    return secret
+    return existing(call, "secret", call.vault.secret(call.path("name")))
 
 
 def _existing_version(call: VaultCall, secret: Secret) -> SecretVersion:
-    version = secret.find(call.path("version"))
-    if version is None:
-        raise _secret_not_found(call)
-    return version
-
-
-def _secret_not_found(call: VaultCall) -> PlatformError:
-    name = "/".join(part for part in (call.path("name"), call.path("version")) if part)
-    return PlatformError(
-        404,
-        "SecretNotFound",
-        f"A secret with (name/id) {name} was not found in this key vault. If you recently deleted "
-        "this secret you may be able to recover it using the correct recovery command.",
-    )
+    return existing(call, "secret", secret.find(call.path("version")))
 
 
 def secret_bundle(call: VaultCall, secret: Secret) -> JsonObject:
