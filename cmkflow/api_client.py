@@ -7,12 +7,16 @@ import http.client
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+from shared.domain.identifiers import is_identifier
+
 _SECONDS = 60
+_IDS = "cmkflow environment list and cmkflow remediation list say which there are."
 _KEY_HEADER = "x-functions-key"
 _NO_KEY = (
     "The function key is missing or wrong. Take it from the app (`az functionapp keys list`, or "
@@ -29,7 +33,7 @@ class Call:
     """One request to the API."""
 
     method: str
-    #: Parts of the path below `/api/`, such as `remediations`, an id, `plan`; quoted when sent.
+    #: Parts of the path below `/api/`, such as `remediations`, an id, `plan`.
     path: tuple[str, ...]
     #: A value None is left out.
     query: Mapping[str, str | int | None] = field(default_factory=dict)
@@ -82,14 +86,13 @@ class Api:
         )
 
     def _request(self, call: Call) -> Request:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ApiError(
-                f"{self.url!r} is no address. Set CMKFLOW_API or --api to the app's, such as "
-                "https://APP.azurewebsites.net."
-            )
+        self._check_address()
+        # An empty id would lead to the list, and `..` elsewhere.
+        if wrong := [part for part in call.path if not is_identifier(part)]:
+            text = f"An id is 1 to 80 letters, digits and dashes, not {wrong[0]!r}."
+            raise ApiError(f"{text} {_IDS}")
         base = self.url.rstrip("/").removesuffix("/api")
-        path = "/".join(quote(part, safe="") for part in call.path)
+        path = "/".join(call.path)
         query = urlencode({name: value for name, value in call.query.items() if value is not None})
         headers = {"Accept": "application/json", _KEY_HEADER: self.key, **call.headers}
         body = None
@@ -103,6 +106,24 @@ class Api:
             method=call.method,
         )
 
+    def _check_address(self) -> None:
+        """Raise `ApiError` where the key cannot go: it would start every order of the API."""
+        try:
+            parts = urlsplit(self.url)
+            host = parts.hostname or ""
+        except ValueError:
+            host = ""
+        if not host or parts.scheme not in ("http", "https"):
+            raise ApiError(
+                f"{self.url!r} is no address. Set CMKFLOW_API or --api to the app's, such as "
+                "https://APP.azurewebsites.net."
+            )
+        if parts.scheme == "http" and not _is_loopback(host):
+            raise ApiError(
+                f"The key would go to {host} for everybody on the way to read. Set CMKFLOW_API or "
+                f"--api to https://{parts.netloc}; http:// is for this machine alone."
+            )
+
     def _unreachable(self, reason: object) -> str:
         return (
             f"{self._host} cannot be reached: {reason}. See that CMKFLOW_API (--api) is right and "
@@ -112,6 +133,13 @@ class Api:
     @property
     def _host(self) -> str:
         return urlsplit(self.url).netloc or self.url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class _NoRedirect(HTTPRedirectHandler):

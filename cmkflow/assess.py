@@ -16,6 +16,7 @@ from cmkflow.answer_tables import facts, table
 from cmkflow.api_client import Api, ApiError, Call
 from cmkflow.assessment_page import REASONS, page_of
 from cmkflow.finish_tables import number_of
+from cmkflow.named_files import named_file, write_page
 from cmkflow.terminal import Terminal, echo
 
 #: The host ends a request after 230 seconds.
@@ -43,7 +44,8 @@ def assess(  # each is an option
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the answers of the API.")] = False,
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write a page to FILE.")
+        Path | None,
+        typer.Option("--html", metavar="FILE", parser=named_file, help="Write a page to FILE."),
     ] = None,
 ) -> None:
     """Show what stays on Microsoft's key and what else to do, before or after a key is applied.
@@ -66,7 +68,7 @@ def assess(  # each is an option
             echo(f"{environment}: {err}", err=True)
             failed = True
     if html:
-        html.write_text(page_of(found), encoding="utf-8")
+        write_page(html, page_of(found))
     if as_json:
         echo(json.dumps({"items": found}))
     elif html:

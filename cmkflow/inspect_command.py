@@ -12,13 +12,18 @@ import typer
 from cmkflow.flow_files import read_flow_files
 from cmkflow.flow_report import Inspection, inspect_flows
 from cmkflow.flow_table import flow_table, summary
+from cmkflow.named_files import named_file
 from cmkflow.terminal import Terminal, echo
 
 
 def inspect(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="PATH…", help="Files or folders: .json definitions, .zip exports."),
+        typer.Argument(
+            metavar="PATH…",
+            parser=named_file,
+            help="Files or folders: .json definitions, .zip exports.",
+        ),
     ],
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line instead of a table.")

@@ -9,6 +9,7 @@ from rich.text import Text
 from cmkflow.answer_tables import counted
 from cmkflow.api_client import Api, ApiError, Call
 from cmkflow.api_command import api_command
+from cmkflow.named_files import named_file, write_page
 from cmkflow.person import Name
 from cmkflow.plan_text import plan_blocks, summary
 from cmkflow.remediation_commands import RemediationId, Yes
@@ -26,14 +27,19 @@ def show_plan(
     environment: Environment = None,
     html: Annotated[
         Path | None,
-        typer.Option("--html", metavar="FILE", help="Write a page to FILE, and print nothing."),
+        typer.Option(
+            "--html",
+            metavar="FILE",
+            parser=named_file,
+            help="Write a page to FILE, and print nothing.",
+        ),
     ] = None,
 ) -> object:
     """Show what is planned for each flow: why, its callers, every write in order."""
     call = _call(remediation, environment)
     if html is None:
         return api.send(call)
-    html.write_text(api.page(call), encoding="utf-8")
+    write_page(html, api.page(call))
     echo(f"Written to {html}.", err=True)
     raise typer.Exit
 

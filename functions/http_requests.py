@@ -83,7 +83,7 @@ def caller_of(req: func.HttpRequest, named: str | None) -> str:
 
 def caller_or_none(req: func.HttpRequest, named: str | None) -> str | None:
     """Return who asks, None if nothing tells."""
-    return (req.headers.get(PRINCIPAL) or named or "").strip()[:200] or None
+    return redact(req.headers.get(PRINCIPAL) or named or "").strip()[:200] or None
 
 
 def _errors(err: ValidationError) -> list[FieldError]:

@@ -25,7 +25,7 @@ from datetime import datetime, timedelta
 import azure.functions as func
 
 from shared.domain.jobs.backoff import wait_after
-from shared.domain.trigger_urls.trigger_url import redact
+from shared.domain.trigger_urls.trigger_url import mask_signatures, redact
 from shared.errors import (
     Conflict,
     OutOfService,
@@ -82,7 +82,7 @@ def delivery_of(message: func.ServiceBusMessage, queue: str) -> Delivery:
     digest = hashlib.sha256(content).hexdigest()
     return Delivery(
         queue=queue,
-        first=str(properties.get(FIRST) or message.message_id or digest),
+        first=mask_signatures(str(properties.get(FIRST) or message.message_id or digest)),
         again=_number(properties.get(AGAIN)),
         failures=_number(properties.get(FAILURES)),
         content=content,

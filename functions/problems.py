@@ -125,9 +125,9 @@ def _problem(kind: str, status: int, detail: str, instruction: str, code: str = 
         type=f"urn:cmk-flow-remediation:problem:{kind}",
         title=TITLES[kind],
         status=status,
-        detail=redact(detail),
+        detail=detail,
         instance="",
-        instruction=redact(instruction),
+        instruction=instruction,
         code=code,
     )
 
@@ -140,7 +140,8 @@ def _wait(err: Waiting | Transient, now: datetime) -> int:
 
 def _answer(problem: Problem, instance: str, headers: dict[str, str]) -> func.HttpResponse:
     problem.instance = instance
-    body = problem.model_dump_json(exclude_defaults=True)
+    # All of it: an address or a member's name may be a trigger URL too.
+    body = redact(problem.model_dump_json(exclude_defaults=True))
     return func.HttpResponse(
         body, status_code=problem.status, mimetype=MEDIA_TYPE, headers=headers or None
     )

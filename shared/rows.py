@@ -29,6 +29,7 @@ from shared.domain.notice import Notice, RowName
 from shared.domain.plans.discovery import DiscoveredPart
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, Remediation
+from shared.domain.trigger_urls.trigger_url import mask_signatures
 from shared.errors import Conflict, NotFound, UnreadableRow
 from shared.ports import Condition, Delete, Insert, Replace, Row, Scalar, Store, Upsert
 
@@ -176,7 +177,8 @@ class Table[T]:
 
     def _row(self, item: T, etag: str | None = None) -> Row:
         partition, key = self._address(item)
-        text = self._adapter.dump_json(item).decode()
+        # Edges redact what comes in; this is the last line, as for logs and answers.
+        text = mask_signatures(self._adapter.dump_json(item).decode())
         chunks = {
             f"data{number}": text[start : start + CHUNK]
             for number, start in enumerate(range(0, len(text), CHUNK))

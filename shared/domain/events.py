@@ -1,12 +1,14 @@
 """Read events as they come over Service Bus: Event Grid's schema or CloudEvents, bare or a list.
 
 Keys and values come with stray spaces, ids in any case (contract §10.1, §10.2): all are trimmed.
+Whoever may send one may write a signature anywhere in it: none is taken in.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from shared.domain.trigger_urls.trigger_url import mask_signatures
 from shared.errors import Unreadable
 
 #: Larger bodies are not parsed: Service Bus Standard itself stops at 256 KiB.
@@ -89,7 +91,7 @@ def _trimmed(item: Mapping[object, object]) -> dict[str, object]:
     result: dict[str, object] = {}
     for key, value in item.items():
         if isinstance(value, str):
-            value = value.strip()
+            value = mask_signatures(value.strip())
         elif isinstance(value, Mapping) and str(key).strip() == "data":
             value = _trimmed(value)
         result[str(key).strip()] = value

@@ -15,6 +15,7 @@ from shared.adapters.http.client import Call
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, Workflow, WorkflowChange, WorkflowDraft
+from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import NotFound
 from shared.ports import Workflows
 
@@ -45,7 +46,7 @@ class WorkflowEntity(Wire):
         """Return what the product keeps of it."""
         return Workflow(
             workflow_id=self.workflowid.lower(),
-            name=self.name or "",
+            name=redact(self.name or ""),
             state=_STATES[self.statecode],
             client_data=self.clientdata or "",
             owner_id=self.owner,

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from shared.adapters.http.wire import Wire
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.flow import FlowDetail, FlowState, ReportedFlow, Run
+from shared.domain.trigger_urls.trigger_url import redact
 
 _STATES = {
     "Started": FlowState.ON,
@@ -55,7 +56,7 @@ class FlowEntity(Wire):
         """Return it as a line of a report."""
         return ReportedFlow(
             flow_name=self.name,
-            display_name=self.properties.display_name,
+            display_name=redact(self.properties.display_name),
             workflow_id=_lower(self.properties.workflow_entity_id),
             state=_STATES.get(self.properties.state or ""),
         )
@@ -66,7 +67,7 @@ class FlowEntity(Wire):
         definition = properties.definition
         return FlowDetail(
             flow_name=self.name,
-            display_name=properties.display_name,
+            display_name=redact(properties.display_name),
             workflow_id=_lower(properties.workflow_entity_id),
             state=_STATES.get(properties.state or "", FlowState.OFF),
             suspension_reason=properties.flow_suspension_reason or "",

@@ -5,6 +5,7 @@ from pydantic import Field, field_validator
 from shared.adapters.http.client import Call, HttpClient, Service, read_object
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.environment import Environment, LinkStatus, PolicyLink
+from shared.domain.trigger_urls.trigger_url import redact
 from shared.ports import Environments
 
 SCOPE = "https://service.powerapps.com/.default"
@@ -71,7 +72,7 @@ class EnvironmentEntity(Wire):
         level = properties.governance_configuration.protection_level.lower()
         return Environment(
             id=self.name,
-            display_name=properties.display_name,
+            display_name=redact(properties.display_name),
             geography=self.location.lower(),
             region=properties.azure_region.lower(),
             sku=properties.environment_sku,

@@ -203,8 +203,8 @@ async def test_a_reconciliation_takes_no_more_than_its_share_of_the_flow_service
     environ.setenv("CMK_RECONCILIATION_CALLS_PER_MINUTE", "2")
     async with AsyncExitStack() as closing:
         built: Any = build_services(settings(), closing)
-        share = built.flow_pages._flow_service.budget
-        whole = built.flow_reports._service.budget
+        share = built.flow_pages._flow_service._service.budget
+        whole = built.flow_reports._service._service.budget
 
         for _ in range(2):
             await share.take()

@@ -45,6 +45,7 @@ async def call(
     id: str | None = None,  # noqa: A002  # the name in the route
     headers: Mapping[str, str] | None = None,
     query: Mapping[str, str] | None = None,
+    path: str = "here",
 ) -> Reply:
     """Call an HTTP function; `body` is sent as JSON, bytes as they are."""
     content = (
@@ -53,7 +54,7 @@ async def call(
     response = await handler(
         func.HttpRequest(
             "POST",
-            "https://app.example/api/here?code=the-function-key",
+            f"https://app.example/api/{path}?code=the-function-key",
             headers=dict(headers or {}),
             params={"code": "the-function-key", **(query or {})},
             route_params={} if id is None else {"id": id},

@@ -1,0 +1,156 @@
+"""What a shell makes of a variable that is not set, and a key that would go out in the clear."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.bootstrap import provide
+from tests.command_tree import command_tree, is_group
+from tests.functional.cli.cli_app import CommandLine, served_app
+from tests.functional.stories.app_calls import TRIGGERS
+from tests.functional.stories.remediation_story import Story
+
+#: Options for which an empty text means something, or as much as leaving them out.
+MAY_BE_EMPTY = {
+    ("environment set", "window"),
+    ("environment set", "exclude"),
+    ("environment set", "first"),
+    ("assess", "policy"),
+}
+#: What a parameter needs when another one is empty.
+EXAMPLES = {
+    "environment": "e0000000-0000-4000-8000-000000000001",
+    "environments": "e0000000-0000-4000-8000-000000000001",
+    "gap": "app_service:x",
+    "reason": "because",
+    "on": "2026-12-01",
+    "paths": "flow.json",
+}
+
+
+def _texts() -> list[tuple[str, str]]:
+    """Return each command's parameters that take a value; `operator` needs Azure for its own."""
+    return [
+        (" ".join(words), parameter.name)
+        for words, command in sorted(command_tree().items())
+        if words and not is_group(command) and words[0] not in {"operator", "network"}
+        for parameter in command.params
+        if not getattr(parameter, "is_flag", False) and parameter.name not in {"api", "key"}
+    ]
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A tenant with a plan that waits."""
+    story = Story()
+    story.driver.use_cases = TRIGGERS
+    story.build.http_flow("Orders")
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    provide(story.services)
+    return story
+
+
+@pytest.fixture
+async def cli(story: Story) -> AsyncIterator[CommandLine]:
+    """The command line in front of the app."""
+    async with served_app() as served:
+        yield served
+
+
+def _words(command: str, empty: str, story: Story) -> list[str]:
+    """Return a command line in which one parameter is empty and all others are as they should."""
+    examples = {**EXAMPLES, "remediation": story.remediation.id}
+    found: list[str] = command.split()
+    parameters: list[Any] = command_tree()[tuple(found)].params
+    for parameter in parameters:
+        is_needed = parameter.required and parameter.name not in {"api", "key"}
+        if parameter.name != empty and not is_needed:
+            continue
+        value = "" if parameter.name == empty else examples[parameter.name]
+        is_option = parameter.param_type_name == "option"
+        found += [parameter.opts[0], value] if is_option else [value]
+    return found
+
+
+@pytest.mark.parametrize(("command", "parameter"), _texts())
+async def test_an_empty_text_is_told_and_does_nothing(
+    command: str,
+    parameter: str,
+    story: Story,
+    cli: CommandLine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A line for a person, a code for a script, no traceback; and nothing is ordered."""
+    monkeypatch.chdir(tmp_path)
+    before = {name: row.etag for name, row in story.twins.store.rows.items()}
+
+    result = await cli.run(*_words(command, parameter, story), answer="y\n")
+
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    if (command, parameter) not in MAY_BE_EMPTY:
+        assert result.exit_code != 0, result.output
+        assert result.stderr.strip()
+        assert {name: row.etag for name, row in story.twins.store.rows.items()} == before
+
+
+@pytest.mark.parametrize("command", ["plan show REMEDIATION", "assess --all"])
+async def test_a_page_that_cannot_be_written_is_told(
+    command: str, story: Story, cli: CommandLine, tmp_path: Path
+) -> None:
+    """Which file, and why."""
+    words = command.replace("REMEDIATION", story.remediation.id).split()
+
+    result = await cli.run(*words, "--html", str(tmp_path / "none" / "page.html"))
+
+    assert result.exit_code == 2
+    assert "page.html cannot be written: No such file or directory." in result.stderr
+
+
+@pytest.mark.parametrize("identity", ["", "..", ".", "a/b", "%2e%2e", "a?b", "a b", "x" * 81])
+async def test_what_is_no_id_goes_nowhere(identity: str, story: Story, cli: CommandLine) -> None:
+    """An empty one would be the address of the list, and others that of something else."""
+    result = await cli.run("remediation", "show", identity)
+
+    assert result.exit_code == 1
+    assert f"An id is 1 to 80 letters, digits and dashes, not {identity!r}." in result.stderr
+    assert "cmkflow remediation list" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://app.example",
+        "http://10.0.0.4:7071",
+        "http://localhost.example",
+        "http://[::2]:80/api",
+    ],
+)
+async def test_the_key_goes_to_no_other_machine_in_the_clear(url: str) -> None:
+    """Not even once: whoever listens has it then."""
+    result = await CommandLine(url=url).run("health")
+
+    assert result.exit_code == 1
+    assert "The key would go to" in result.stderr
+    assert "https://" in result.stderr
+
+
+@pytest.mark.parametrize("url", ["http://[", "ftp://app.example", "app.example", ""])
+async def test_what_is_no_address_is_told(url: str) -> None:
+    """With an example of one."""
+    result = await CommandLine(url=url).run("health")
+
+    assert result.exit_code != 0
+    assert isinstance(result.exception, SystemExit)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+async def test_on_this_machine_http_is_enough(host: str) -> None:
+    """The local host speaks nothing else; here nobody listens."""
+    result = await CommandLine(url=f"http://{host}:9").run("health")
+
+    assert "cannot be reached" in result.stderr
