@@ -12,6 +12,7 @@ from functions import (
     health_api,
     key_events,
     kill_switch_api,
+    network_api,
     policy_events,
     remediations_api,
     run_archives_api,
@@ -34,6 +35,7 @@ for _module in (
     run_archives_api,
     decisions_api,
     deletions_api,
+    network_api,
     kill_switch_api,
     health_api,
 ):

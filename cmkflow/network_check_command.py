@@ -23,7 +23,12 @@ _SHOWN = 3
 
 def check(
     service_tags: Annotated[
-        Path, typer.Option(metavar="FILE", help="Microsoft's list of service tags.")
+        Path,
+        typer.Option(
+            metavar="FILE",
+            envvar="CMK_SERVICE_TAGS_FILE",
+            help="Microsoft's list of service tags.",
+        ),
     ],
     rules: Annotated[
         list[Path],

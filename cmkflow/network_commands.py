@@ -1,20 +1,24 @@
-"""`cmkflow network`: what Microsoft publishes about addresses, without the app and without Azure.
+"""`cmkflow network`: addresses that Microsoft publishes, and what lets them in.
+
+`diff` and `check` need neither the app nor Azure.
 
 Lists of service tags are files: https://www.microsoft.com/download/details.aspx?id=56519, or the
 answer of Azure's discovery API.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cmkflow.answer_tables import table
+from cmkflow.answer_tables import minute, table
+from cmkflow.api_client import Api, Call
+from cmkflow.api_command import api_command
 from cmkflow.network_check_command import check
 from cmkflow.service_tag_file import read_list
 from cmkflow.terminal import Terminal, echo
@@ -61,6 +65,51 @@ def show_difference(
         ]
         lines = [table(("Region", "Added", "Removed"), rows)] if rows else []
         Terminal().print(Group(Text(heading), *lines))
+
+
+def _editions(answer: Any) -> RenderableType:
+    """Return each edition of the list that changed something here, and the one that is in force."""
+    if not answer["items"]:
+        return Text("No list was looked at yet: the daily sweep does.")
+    newest = answer["items"][0]
+    lines: list[RenderableType] = [
+        Text(
+            f"List {newest['change_number']}, seen {minute(newest['seen'])}, "
+            f"looked at {minute(newest['looked'])} UTC."
+        )
+    ]
+    for one in answer["items"]:
+        if one["changes"]:
+            lines += [Text(), *_edition_lines(one)]
+    return Group(*lines)
+
+
+def _edition_lines(one: Any) -> Iterator[RenderableType]:
+    is_open = " (open)" if one["code"] else ""
+    heading = f"{minute(one['seen'])} UTC: list {one['before']} to {one['change_number']}{is_open}"
+    yield Text(heading, style="bold")
+    rows = [
+        (
+            f"{change['tag']}.{change['region']}",
+            *map("\n".join, (change["added"], change["removed"])),
+        )
+        for change in one["changes"]
+    ]
+    yield table(("Tag and region", "Added", "Removed"), rows)
+    for firewall in one["firewalls"]:
+        missing = ", ".join(firewall["missing"])
+        yield Text(f"! {firewall['name']} does not let in {missing} ({firewall['gap']})")
+    for plan in one["plans"]:
+        yield Text(f"  flows of {plan['remediation_id']} that call through them: {plan['flows']}")
+
+
+@api_command(app, "changes", show=_editions)
+def show_changes(api: Api) -> object:
+    """Show how the ranges in use changed, which firewalls lack the new ones, and whom that touches.
+
+    The app looks once a day; it keeps what it saw for ninety days.
+    """
+    return api.send(Call(method="GET", path=("network", "ranges")))
 
 
 def _changes(old: ServiceTagList, new: ServiceTagList, tag: str) -> Sequence[RangeChange]:

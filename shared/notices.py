@@ -26,6 +26,7 @@ _NOT_ITS_OWN = {
     Reason.OVERWRITTEN,
     Reason.STRAY_COPY,
     Reason.LOAN,
+    Reason.RANGES_OLD,
 }
 _SOURCE = Path(__file__).parent
 

@@ -165,5 +165,14 @@ class Reason(StrEnum):
     OUTAGE = "outage"
     STRAY_COPY = "stray_copy"
     LOAN = "loan"
+    SERVICE_TAGS = (
+        "service_tags",
+        (
+            "Put Microsoft's list where CMK_SERVICE_TAGS_FILE says (or empty the setting, and the "
+            "app asks Azure), then retry."
+        ),
+    )
+    RANGES_CHANGED = "ranges_changed"
+    RANGES_OLD = "ranges_old"
     UNREADABLE_ROW = "unreadable_row"
     ROW_SKIPPED = "row_skipped"

@@ -25,6 +25,7 @@ from shared.domain.environment import EnvironmentSettings
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.run_archive import RunArchive
+from shared.domain.network.edition import Edition
 from shared.domain.notice import Notice, RowName
 from shared.domain.plans.discovery import DiscoveredPart
 from shared.domain.plans.plan_item import PlanItem
@@ -255,6 +256,7 @@ class Tables:
     discoveries: Table[DiscoveredPart] = field(init=False)
     notices: Table[Notice] = field(init=False)
     circuits: Table[Circuit] = field(init=False)
+    editions: Table[Edition] = field(init=False)
 
     def __post_init__(self) -> None:
         """Open the tables."""
@@ -338,3 +340,9 @@ class Tables:
         )
         table("notices", Notice, lambda item: ("notice", key_of(item.code, *item.row)))
         table("circuits", Circuit, lambda item: ("circuit", key_of(item.service, item.place)))
+        table(
+            "editions",
+            Edition,
+            lambda item: ("edition", instant(item.seen)),
+            lambda item: {"code": item.code},
+        )

@@ -103,6 +103,8 @@ class Settings(BaseSettings):
     read_back_deadline: Duration = timedelta(minutes=5)
     #: A row overdue by this much gets its message again.
     overdue_after: Duration = timedelta(minutes=1)
+    #: Microsoft's list of service tags as a file; empty: Azure's discovery API is asked.
+    service_tags_file: str = ""
     #: Service tags that firewalls have to let in beside `PowerPlatformPlex`, separated by commas:
     #: those that Microsoft's page on IP addresses asks for too (contract §15.4).
     also_required_tags: Annotated[

@@ -1,16 +1,20 @@
 """The services of Microsoft that the product calls, and the ports that stand on them."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from shared.bootstrap.ground import Ground
-from shared.ports import FlowAccess, FlowPages, PlatformPorts, Secrets
+from shared.ports import FlowAccess, FlowPages, PlatformPorts, Secrets, ServiceTags
 
 if TYPE_CHECKING:
     from shared.adapters.flow_service.service import FlowService
     from shared.adapters.http.client import Service
     from shared.adapters.state.call_budget import CallBudget
+
+#: Where the app lies; a path that is whole already stays what it is.
+_APP = Path(__file__).parents[2]
 
 
 class Outside:
@@ -62,7 +66,6 @@ class Outside:
         from shared.adapters.azure.app_settings import SiteAppSettings
         from shared.adapters.azure.key_vault_keys import VaultKeys
         from shared.adapters.azure.key_vault_secrets import VaultSecrets
-        from shared.adapters.azure.service_tags import DiscoveredServiceTags
         from shared.adapters.dataverse.connection_references import DataverseConnectionReferences
         from shared.adapters.dataverse.environment_variables import DataverseEnvironmentVariables
         from shared.adapters.dataverse.machine_groups import DataverseMachineGroups
@@ -78,7 +81,6 @@ class Outside:
 
         http, dataverse = self._ground.http, self.dataverse
         secrets = VaultSecrets(self.vaults, self.resources)
-        subscription = self._ground.settings.subscription_ids[0]
         return PlatformPorts(
             environments=self._environments,
             flow_reports=FlowServiceReports(self.flow_service),
@@ -95,7 +97,7 @@ class Outside:
             app_settings=SiteAppSettings(self.resources),
             secrets=secrets,
             keys=VaultKeys(self.vaults, self.resources),
-            service_tags=DiscoveredServiceTags(http, self.resource_manager, subscription),
+            service_tags=self._service_tags(),
             resources=self.resources,
             connections=PowerAppsConnections(http, self.power_platform),
             canvas_apps=PowerAppsCanvasApps(http, self.power_platform),
@@ -107,6 +109,16 @@ class Outside:
         from shared.adapters.flow_service.service import FlowService
 
         return FlowService(self._ground.http, service, self._environments)
+
+    def _service_tags(self) -> ServiceTags:
+        """Return Microsoft's list: a file that somebody refreshes, or what Azure answers."""
+        from shared.adapters.azure.service_tags import DiscoveredServiceTags, DownloadedServiceTags
+
+        settings = self._ground.settings
+        if settings.service_tags_file:
+            return DownloadedServiceTags(_APP / settings.service_tags_file)
+        subscription = settings.subscription_ids[0]
+        return DiscoveredServiceTags(self._ground.http, self.resource_manager, subscription)
 
     def _flow_pages(self) -> FlowPages:
         """Return the lists of flows by pages; those of the flow service have a small budget."""

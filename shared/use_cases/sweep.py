@@ -31,6 +31,7 @@ from shared.use_cases.react_to_key_event import verify_policy
 from shared.use_cases.settle_ended import turn_off_strays
 from shared.use_cases.start_remediation import start_remediation
 from shared.use_cases.steer_remediation import retry_job
+from shared.use_cases.watch_ranges import watch_ranges
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,8 @@ async def sweep(services: Services, date: str) -> SweepResult:
                 ),
             )
     await _verify_policies(services, environments)
+    with _told("whether Microsoft's address ranges have changed"):
+        await watch_ranges(services, environments)
     came_back: list[str] = []
     for environment in linked:
         with _told(f"whether retired originals of {environment.display_name} are on again"):

@@ -1,10 +1,15 @@
-"""Address ranges by service tag: the discovery API (contract §9.2)."""
+"""Address ranges by service tag: the discovery API, or the downloaded file (contract §9)."""
+
+import asyncio
+import json
+from pathlib import Path
 
 from shared.adapters.azure.resource_manager import BASE
 from shared.adapters.http.client import Call, HttpClient, Service, check_next, read_object
 from shared.domain.network.service_tags import ServiceTagList, read_service_tags
-from shared.errors import Unavailable
+from shared.errors import Blocked, Unavailable
 from shared.ports import ServiceTags
+from shared.reason import Reason
 
 _VERSION = "2024-05-01"
 #: Selects a stamp only: the result covers the whole cloud (§9.2).
@@ -42,3 +47,23 @@ class DiscoveredServiceTags(ServiceTags):
             return read_service_tags({**first, "values": entries})
         except ValueError as err:
             raise Unavailable(f"{self._service.name}: the list of service tags: {err}") from None
+
+
+class DownloadedServiceTags(ServiceTags):
+    """`ServiceTags` by a file, for where the discovery API may not be asked."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the file at each call: an administrator puts a newer one in its place."""
+        self._path = path
+
+    async def published(self) -> ServiceTagList:
+        """Return the list as the file has it now; raises `Blocked` if nobody can read it."""
+        try:
+            data = await asyncio.to_thread(self._path.read_bytes)
+            return read_service_tags(json.loads(data))
+        except (OSError, ValueError, RecursionError) as err:
+            why = err.strerror if isinstance(err, OSError) else err
+            raise Blocked(
+                f"The list of service tags in {self._path} cannot be read: {why}.",
+                code=Reason.SERVICE_TAGS,
+            ) from err

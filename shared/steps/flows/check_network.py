@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from shared.domain.environment import Environment
 from shared.domain.network.coverage import NetworkCheck
+from shared.domain.network.firewall import Firewall
 from shared.domain.network.gap import NetworkGap
 from shared.services import Services
 
@@ -23,12 +24,16 @@ class Network:
         return self.check.gaps([None if host == ANY_HOST else host for host in hosts])
 
 
+async def read_firewalls(services: Services) -> list[Firewall]:
+    """Return every firewall of every kind."""
+    return [firewall for kind in services.firewalls.values() for firewall in await kind.read()]
+
+
 async def read_network(services: Services, environment: Environment) -> Network:
     """Read every firewall once."""
-    firewalls = [fw for kind in services.firewalls.values() for fw in await kind.read()]
     return Network(
         check=NetworkCheck(
-            firewalls,
+            await read_firewalls(services),
             environment.geography,
             await services.service_tags.published(),
             services.settings.also_required_tags,

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,21 @@ async def test_every_kind_of_caller_and_firewall_is_there(environ: pytest.Monkey
         assert "app_service" in built.firewalls
         assert set(built.callers) == {kind.kind for kind in kinds_in("shared.callers")}
         assert set(built.firewalls) == {kind.kind for kind in kinds_in("shared.firewalls")}
+
+
+async def test_service_tags_come_from_a_file_where_one_is_named(
+    environ: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No call is made then: nobody listens here."""
+    path = tmp_path / "ServiceTags_Public.json"
+    entry = {"name": "LogicApps", "properties": {"addressPrefixes": ["20.2.0.0/24"]}}
+    path.write_text(json.dumps({"changeNumber": 371, "values": [entry]}))
+    environ.setenv("CMK_SERVICE_TAGS_FILE", str(path))
+
+    async with AsyncExitStack() as closing:
+        tags = await build_services(settings(), closing).service_tags.published()
+
+    assert [tag.name for tag in tags] == ["LogicApps"]
 
 
 async def test_without_an_operator_it_is_said_what_to_set_up(environ: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,22 @@
-"""`cmkflow network`, which needs neither the app nor Azure."""
+"""`cmkflow network`: lists that differ, without the app; changes that the app has seen."""
 
 import json
 import os
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from cmkflow.__main__ import app
+from shared.bootstrap import provide
+from shared.domain.network.firewall import Access, Firewall, FirewallRule
+from shared.use_cases.sweep import sweep
+from tests.functional.cli.cli_app import served_app
+from tests.functional.stories.app_calls import TRIGGERS
+from tests.functional.stories.remediation_story import Story
+from tests.twins import definition_builder as define
 
 WEST = "PowerPlatformPlex.WestEurope"
 
@@ -102,3 +110,43 @@ def test_a_tag_that_an_older_answer_of_the_api_lacks_is_added_as_it_is_published
     assert {f"PowerPlatformPlex.{region}": listed for region, listed in added.items()} == {
         name: listed for name, listed in published.items() if name.startswith("PowerPlatformPlex.")
     }
+
+
+async def test_changes_that_the_app_saw_are_shown() -> None:
+    """The difference, the firewall that lacks it, and the remediation that calls through it."""
+    story = Story()
+    story.driver.use_cases = TRIGGERS
+    story.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
+    story.world.service_tags = {WEST: ["10.0.0.0/24"]}
+    story.world.firewalls = [_firewall("10.0.0.0/24")]
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await story.approve()
+    provide(story.services)
+    async with served_app() as cli:
+        none = await cli.run("network", "changes")
+        await sweep(story.services, "first")
+        first = await cli.run("network", "changes")
+        story.world.service_tags[WEST] = ["10.0.0.0/24", "10.2.0.0/24"]
+        story.world.service_tags_edition += 1
+        story.world.clock.advance(timedelta(days=1))
+        await sweep(story.services, "second")
+        shown = await cli.run("network", "changes")
+
+    assert "No list was looked at yet" in none.stdout
+    assert "List 371" in first.stdout
+    assert "PowerPlatformPlex" not in first.stdout
+    for said in ("List 372", "(open)", WEST, "10.2.0.0/24", "! erp", story.remediation.id):
+        assert said in shown.stdout
+
+
+def _firewall(*sources: str) -> Firewall:
+    return Firewall(
+        kind="app_service",
+        id="/firewalls/erp",
+        name="erp",
+        hosts=frozenset({"erp.contoso.example"}),
+        rules=(FirewallRule(name="flows", access=Access.ALLOW, sources=sources),),
+        default=Access.DENY,
+    )

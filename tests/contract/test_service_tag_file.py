@@ -1,0 +1,51 @@
+"""Microsoft's list of service tags as a file, for where Azure may not be asked."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shared.adapters.azure.service_tags import DownloadedServiceTags
+from shared.errors import Blocked
+from shared.reason import Reason
+
+WEST = "PowerPlatformPlex.WestEurope"
+
+
+def put(path: Path, number: int, *prefixes: str) -> None:
+    """Put a list there as it is downloaded."""
+    entry = {"name": WEST, "properties": {"addressPrefixes": prefixes}}
+    document = {"changeNumber": number, "values": [entry]}
+    path.write_text(json.dumps(document), encoding="utf-8-sig")
+
+
+async def test_a_list_that_is_replaced_counts_at_the_next_look(tmp_path: Path) -> None:
+    """Nobody has to restart the app."""
+    path = tmp_path / "ServiceTags_Public.json"
+    source = DownloadedServiceTags(path)
+    put(path, 371, "20.1.0.0/24")
+    before = await source.published()
+    put(path, 376, "20.1.0.0/24", "20.2.0.0/24")
+    after = await source.published()
+
+    assert (before.change_number, after.change_number) == (371, 376)
+    found = after.find(WEST)
+    assert found is not None
+    assert found.prefixes == ("20.1.0.0/24", "20.2.0.0/24")
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "{}", "[" * 100_000])
+async def test_a_file_that_is_no_list_blocks_with_what_to_do(
+    tmp_path: Path, content: str | None
+) -> None:
+    """No file, no JSON, no list: never a list without tags."""
+    path = tmp_path / "ServiceTags_Public.json"
+    if content is not None:
+        path.write_text(content)
+
+    with pytest.raises(Blocked) as caught:
+        await DownloadedServiceTags(path).published()
+
+    assert caught.value.code == Reason.SERVICE_TAGS
+    assert str(path) in str(caught.value)
+    assert "CMK_SERVICE_TAGS_FILE" in caught.value.instruction
