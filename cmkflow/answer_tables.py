@@ -88,9 +88,13 @@ def remediation_table(answer: Any) -> RenderableType:
                 _cause(remediation),
                 progress["state"],
                 str(progress["stuck"] or ""),
+                str(progress["neither_on"] or ""),
             )
         )
-    titles = ("Remediation", "Created (UTC)", "Mode", "Cause", "State", "Need a person")
+    titles = (
+        *("Remediation", "Created (UTC)", "Mode", "Cause", "State", "Need a person"),
+        "NEITHER IS ON",
+    )
     return Group(table(titles, rows), *unreadable(answer))
 
 
@@ -115,6 +119,7 @@ def remediation_detail(answer: Any) -> RenderableType:
     due = progress["next_due"]
     head = facts(
         {
+            "NEITHER IS ON": _neither(progress["neither_on"]),
             "Remediation": remediation["id"],
             "Asked for": f"{remediation['mode']} by {remediation['origin'].replace('_', ' ')}",
             "Cause": remediation["cause"],
@@ -146,6 +151,10 @@ def remediation_detail(answer: Any) -> RenderableType:
         *unreadable(answer),
         *_history(answer),
     )
+
+
+def _neither(number: int) -> str:
+    return f"{number} flow{'s' if number > 1 else ''}: see below, at once" if number else ""
 
 
 def _name(job: Any) -> str:

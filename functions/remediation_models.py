@@ -174,6 +174,8 @@ class ProgressAnswer(Answer):
     environments: dict[str, int]
     flows: dict[str, int]
     stuck: int
+    #: Flows that were on, of which neither original nor copy is.
+    neither_on: int
     next_due: datetime | None
 
 

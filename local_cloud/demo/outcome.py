@@ -43,6 +43,7 @@ class FlowEnd:
     is_protected: bool
     environment: str = ""
     title: str = ""
+    was_on: bool = False
     category: str = ""
     explanation: str = ""
     instruction: str = ""
@@ -204,6 +205,7 @@ def _end(seen: _Sighting, *, item: Json | None, job: Json | None) -> FlowEnd:
     return FlowEnd(
         environment=seen.environment,
         title=seen.before["displayName"],
+        was_on=_on_or_off(seen.before) == "on",
         action=item["action"] if item else "none",
         reasons=tuple(item["reasons"]) if item else (),
         category=item["category"] if item else "",
@@ -240,6 +242,18 @@ def _on_or_off(flow: Json) -> str:
     if not flow:
         return "deleted"
     return "on" if flow.get("state") == "Started" else "off"
+
+
+def left_off(ends: Sequence[FlowEnd]) -> list[str]:
+    """Flows that were on, of which neither original nor copy is, however they ended.
+
+    Nothing in the demo is refused so that no look of the app could have seen it.
+    """
+    return [
+        f"{end.environment} / {end.title}: NEITHER IS ON. {end.explanation}"
+        for end in ends
+        if end.was_on and "on" not in {end.original, end.copy}
+    ]
 
 
 def unsettled(ends: Sequence[FlowEnd]) -> list[str]:

@@ -17,7 +17,7 @@ from local_cloud.demo.app_client import App
 from local_cloud.demo.definitions import flow_id
 from local_cloud.demo.flow_folder import ImportedFlows, read_folders
 from local_cloud.demo.operator_sign_in import sign_in_operator
-from local_cloud.demo.outcome import Collector, Outcome, differences, unsettled
+from local_cloud.demo.outcome import Collector, Outcome, differences, left_off, unsettled
 from local_cloud.demo.platform import Platform
 from local_cloud.demo.platform_calls import CallMeter
 from local_cloud.demo.stage import Place, Stage, StoryError
@@ -160,7 +160,8 @@ class DemoRun:
     async def _failures(self, outcome: Outcome, held: dict[str, str]) -> list[str]:
         account = self.traffic.account
         expected = json.loads(await asyncio.to_thread(EXPECTED_ENDS.read_text))
-        found = [f"lost: {loss}" for loss in account.losses(USER_AGENT)]
+        found = left_off(outcome.flows)
+        found += [f"lost: {loss}" for loss in account.losses(USER_AGENT)]
         imported = {environment.title for environment in self.imported.environments}
         found += differences([f for f in outcome.flows if f.environment not in imported], expected)
         found += unsettled([f for f in outcome.flows if f.environment in imported])

@@ -43,6 +43,6 @@ async def check_health(services: Services) -> Health:
         kill_switch_on=switch is not None and switch.is_on,
         parked=parked,
         dead_letters=dict(zip(QUEUES, dead, strict=True)),
-        notices=dict(sorted(told.items())),
+        notices=dict(sorted(told.items(), key=lambda one: (one[0] != Reason.NEITHER_ON, one[0]))),
         outages=tuple(await open_circuits(services.tables)),
     )

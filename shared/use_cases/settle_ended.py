@@ -29,6 +29,7 @@ from shared.services import Services
 from shared.steps.ending.last_look import settle
 from shared.steps.flows.change_flow import change_flow
 from shared.steps.flows.co_ownership import return_borrowed
+from shared.steps.flows.original import find_original
 from shared.steps.gate import permit_write
 from shared.steps.work import WRITE_TAKES, Work
 
@@ -105,8 +106,13 @@ async def _turn_off_stray(
         return
     found = "was on" if is_on else "lies there, off: nothing needs it, it may be deleted"
     cause = f"{copy.name} ({copy.workflow_id}) {found}. The job of {job.display_name}: {job.state}."
+    original = await find_original(services, environment, job) if is_on else None
+    # Whoever turned the one off and the other on wants that: never neither.
+    is_all_there_is = is_on and not (original and original.is_on)
+    if is_all_there_is:
+        cause += " Its original is not on: the copy is left on."
     await tell(services, Reason.STRAY_COPY, services.tables.jobs.name_of(job), cause)
-    if not is_on:
+    if not is_on or is_all_there_is:
         return
     async with _held(FLOW, services, kept) as held:
         work = Work(held, environment)

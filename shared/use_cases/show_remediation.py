@@ -13,6 +13,7 @@ from shared.domain.plans.progress import Progress, progress_of
 from shared.domain.plans.remediation import EnvironmentJob, Remediation
 from shared.errors import UnreadableRow
 from shared.ports import Condition
+from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.archive_runs import TicketWindow, ticket_window
 from shared.use_cases.remediation_rows import Reading, find
@@ -41,7 +42,10 @@ class ShownRemediation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownRemediations:
-    """Every remediation, newest first, and rows that this version of the app cannot read."""
+    """Every remediation, newest first, and rows that this version of the app cannot read.
+
+    Before all stands what has a flow of which neither original nor copy is on.
+    """
 
     items: tuple[ShownRemediation, ...]
     unreadable: tuple[UnreadableRow, ...]
@@ -87,6 +91,7 @@ async def list_remediations(services: Services) -> ShownRemediations:
         _shown(item, by_remediation.get(item.id, []), open_jobs.get(item.id, []))
         for item in remediations
     ]
+    items.sort(key=lambda item: not item.progress.neither_on)  # that cannot wait
     return ShownRemediations(items=tuple(items), unreadable=tuple(reading.unreadable))
 
 
@@ -128,6 +133,7 @@ def _shown(
     return ShownRemediation(
         remediation=remediation,
         environment_jobs=tuple(environment_jobs),
-        jobs=tuple(jobs),
+        # What cannot wait comes first, wherever it is shown.
+        jobs=tuple(sorted(jobs, key=lambda job: job.code != Reason.NEITHER_ON)),
         progress=progress_of(environment_jobs, jobs),
     )

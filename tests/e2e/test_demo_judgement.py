@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from local_cloud.demo.account import Account, Call
-from local_cloud.demo.outcome import FlowEnd, differences, other_ownership, unsettled
+from local_cloud.demo.outcome import (
+    FlowEnd,
+    differences,
+    left_off,
+    other_ownership,
+    unsettled,
+)
 from local_cloud.demo.run import EXPECTED_ENDS
 from local_cloud.demo.tenant import ENVIRONMENTS
 from local_cloud.demo.traffic import USER_AGENT
@@ -50,6 +56,16 @@ def test_a_flow_of_nobodys_table_has_to_end_with_a_word_for_a_person() -> None:
 
     assert unsettled([RETIRED, BLOCKED]) == []
     assert len(unsettled([replace(BLOCKED, instruction=""), waiting])) == 2
+
+
+def test_a_flow_that_was_on_and_of_which_nothing_is_on_fails_the_demo() -> None:
+    """However it ended, blocked with a fine instruction too; what was off, or is on, does not."""
+    off = replace(BLOCKED, was_on=True, original="off", copy="off")
+    fine = [replace(off, original="on"), replace(off, copy="on"), replace(off, was_on=False)]
+
+    assert left_off([RETIRED, *fine]) == []
+    assert left_off([off]) == ["Operations / Take orders: NEITHER IS ON. "]
+    assert left_off([replace(off, original="deleted", copy="none")])
 
 
 def test_a_copy_without_its_originals_people_fails_the_demo() -> None:

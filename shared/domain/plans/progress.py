@@ -9,6 +9,7 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.remediation_states import RemediationState
 from shared.domain.plans.remediation import EnvironmentJob
+from shared.reason import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,8 @@ class Progress:
     flows: dict[str, int]
     #: Jobs that are blocked or failed: each says what to do.
     stuck: int
+    #: Flows that were on, of which neither original nor copy is.
+    neither_on: int
     #: When something happens next; None: nothing will by itself.
     next_due: datetime | None
 
@@ -40,6 +43,7 @@ def progress_of(environment_jobs: Sequence[EnvironmentJob], jobs: Sequence[FlowJ
         environments=dict(sorted(Counter(str(job.state) for job in environment_jobs).items())),
         flows=dict(sorted(Counter(str(job.state) for job in jobs).items())),
         stuck=stuck,
+        neither_on=sum(job.code == Reason.NEITHER_ON for job in jobs),
         next_due=min(dues, default=None),
     )
 

@@ -11,10 +11,12 @@ from shared.domain.environment import Mode
 from shared.domain.flow import FlowState, WorkflowChange
 from shared.domain.jobs.flow_states import JobState
 from shared.errors import Refused, Unavailable
+from shared.notices import tell
 from shared.reason import Reason
 from shared.use_cases import steer_remediation
 from shared.use_cases.check_health import check_health
 from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.show_remediation import show_remediation
 from shared.use_cases.switch_writes import set_kill_switch
 from tests.functional.stories.remediation_story import Story
 from tests.functional.stories.remediation_story import planned as plan
@@ -199,6 +201,25 @@ async def test_where_both_are_refused_somebody_is_told_at_once(lag: float) -> No
     assert pair.on == (True, False)
     await resend_overdue(pair.story.services)
     assert (await check_health(pair.story.services)).notices == {}
+
+
+async def test_it_is_the_first_line_of_every_list() -> None:
+    """Of a remediation's flows, and of what health tells."""
+    pair = await about_to_swap()
+    pair.refuse(pair.copy, pair.original)
+    await pair.run(DAY)
+    services, table = pair.story.services, pair.story.services.tables.jobs
+    job = await pair.story.job("Keyword")
+    other = replace(job, id="0", display_name="Another", code=Reason.DEFECT, due=None)
+    await table.upsert(other)
+    await tell(services, Reason.DEFECT, table.name_of(other), "for the order only")
+
+    shown = await show_remediation(services, pair.story.remediation.id)
+    health = await check_health(services)
+
+    assert [one.display_name for one in shown.jobs] == ["Keyword", "Another"]
+    assert shown.progress.neither_on == 1
+    assert list(health.notices) == [Reason.NEITHER_ON, Reason.DEFECT]
 
 
 async def test_a_person_who_turns_the_original_on_ends_it() -> None:

@@ -265,6 +265,18 @@ async def test_a_copy_that_no_job_wants_is_turned_off_and_told_once_a_day() -> N
     assert (after.state, after.lease_until) == (JobState.ROLLED_BACK, None)
 
 
+async def test_a_copy_that_a_person_has_put_in_its_originals_place_is_left_on_and_told() -> None:
+    """The job is rolled back, the original off, the copy on: turned off, neither would run."""
+    story = await rolled_back()
+    job = await story.job("Orders")
+    story.world.workflow(job.environment_id, job.original_id).state = FlowState.OFF
+
+    await sweep(story.services, "today")
+
+    assert story.world.workflow(job.environment_id, job.copy_id).is_on
+    assert "the copy is left on" in story.twins.notices.told[0].cause
+
+
 async def test_a_copy_that_a_rollback_has_left_off_is_not_told_of() -> None:
     """Nor is it when the flow is planned again and cancelled before it began."""
     story = await rolled_back()
