@@ -239,7 +239,8 @@ async def delete(work: Work, original: Original) -> None:
         await services.workflows.delete(work.environment, job.original_id, etag=original.etag)
     else:
         # The flow service takes no version: what stands there is looked at right before.
-        if await find_original(services, work.environment, job) != original:
+        now = await find_original(services, work.environment, job)
+        if now is None or _version(now) != _version(original):
             raise Conflict(f"{job.display_name} was changed since it was looked at")
         await services.flow_switch.delete(job.environment_id, job.flow_name)
     if await find_original(services, work.environment, job):
@@ -247,6 +248,10 @@ async def delete(work: Work, original: Original) -> None:
         raise Waiting(
             reason, until=services.now + services.settings.wait_poll, code=Reason.NOT_SHOWN
         )
+
+
+def _version(original: Original) -> tuple[FlowState, str]:
+    return original.state, original.etag or definition_digest(original.client_data)
 
 
 async def listed_names(services: Services, environment_id: str) -> frozenset[str]:

@@ -206,6 +206,7 @@ async def test_an_edit_while_a_flow_outside_solutions_is_archived_is_not_deleted
         edited = button.client_data.replace('"Lineage": {', '"Edited": {}, "Lineage": {')
         assert edited != button.client_data
         button.client_data = edited
+        button.version += 1
 
     disturb(story, "archive", "get", edit)
     await delete_originals(story.make(story.twins.ports))
