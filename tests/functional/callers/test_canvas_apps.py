@@ -10,7 +10,7 @@ from shared.domain.callers.caller import CallerValue
 from shared.domain.jobs.flow_states import JobState
 from shared.errors import Blocked
 from shared.use_cases.sweep import sweep
-from tests.functional.stories.remediation_story import Story
+from tests.functional.stories.remediation_story import Story, planned
 from tests.twins import definition_builder as define
 from tests.twins.tenant import TwinFlow
 
@@ -38,10 +38,7 @@ def point_at(story: Story, *flow_ids: str) -> None:
 
 async def applied(story: Story) -> None:
     """Link, opt in, plan, approve, and let time pass until nothing moves any more."""
-    story.build.link()
-    story.build.share_connections()
-    await story.opt_in()
-    await story.order()
+    await planned(story)
     await story.approve()
 
 

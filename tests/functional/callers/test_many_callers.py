@@ -11,7 +11,7 @@ from shared.domain.jobs.job import FlowJob, RollbackStage
 from shared.services import Services
 from shared.use_cases import steer_remediation
 from shared.use_cases.run_flow_job import run_flow_job
-from tests.functional.stories.remediation_story import Story
+from tests.functional.stories.remediation_story import Story, planned
 from tests.twins.crash import Plan
 from tests.twins.services import services_of
 
@@ -49,10 +49,7 @@ async def test_callers_are_moved_and_put_back_by_deliveries_that_overlap() -> No
         story.build.app_setting_caller(flow, site=f"site{number}") for number in range(CALLERS)
     ]
     before = [dict(site.settings) for site in sites]
-    story.build.link()
-    story.build.share_connections()
-    await story.opt_in()
-    await story.order()
+    await planned(story)
     await story.approve(run=timedelta(0))
 
     await deliver_twice(story, await story.until("Orders", JobState.UPDATING_CALLERS))

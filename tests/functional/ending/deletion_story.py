@@ -9,7 +9,7 @@ from shared.domain.jobs.deletion import Deletion
 from shared.services import Services
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.order_deletions import DeletionOrder, order_deletions
-from tests.functional.stories.remediation_story import Story
+from tests.functional.stories.remediation_story import Story, planned
 from tests.twins.tenant import TwinFlow, TwinRun
 
 DAY = timedelta(days=1)
@@ -19,10 +19,7 @@ BY = "admin@contoso.example"
 
 async def retired(story: Story) -> None:
     """Link, opt in, and let the remediation run to its end."""
-    story.build.link()
-    story.build.share_connections()
-    await story.opt_in()
-    await story.order()
+    await planned(story)
     await story.approve(run=25 * DAY)
 
 

@@ -27,7 +27,7 @@ from tests.functional.ending.deletion_story import (
     turns,
 )
 from tests.functional.stories.disturbance import disturb
-from tests.functional.stories.remediation_story import Story
+from tests.functional.stories.remediation_story import Story, edit
 from tests.twins import definition_builder as define
 from tests.twins.crash import Killed, Moment, Plan
 from tests.twins.snapshot import differences, take_snapshot
@@ -202,13 +202,10 @@ async def test_an_edit_while_a_flow_outside_solutions_is_archived_is_not_deleted
     await story.run(DAY + MINUTE)
     button = original(story, "Button")
 
-    async def edit() -> None:
-        edited = button.client_data.replace('"Lineage": {', '"Edited": {}, "Lineage": {')
-        assert edited != button.client_data
-        button.client_data = edited
-        button.version += 1
+    async def save() -> None:
+        edit(button)
 
-    disturb(story, "archive", "get", edit)
+    disturb(story, "archive", "get", save)
     await delete_originals(story.make(story.twins.ports))
     first = (await deletions(story))["Button"]
     await turns(story)

@@ -10,7 +10,7 @@ from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import RollbackStage
 from shared.errors import Unavailable
 from shared.use_cases import steer_remediation
-from tests.functional.stories.remediation_story import Story
+from tests.functional.stories.remediation_story import Story, planned
 from tests.twins.crash import Killed
 from tests.twins.invariants import watch
 from tests.twins.ports import Ports
@@ -79,10 +79,7 @@ async def test_a_rollback_waits_for_no_delivery_that_has_ended() -> None:
     """Nothing is under way: it takes no longer than reads lag behind the swap a moment ago."""
     story = Story()
     story.build.keyword_flow("Keyword")
-    story.build.link()
-    story.build.share_connections()
-    await story.opt_in()
-    await story.order()
+    await planned(story)
     await story.approve(run=timedelta(0))
     await story.until("Keyword", JobState.WATCHED)
 

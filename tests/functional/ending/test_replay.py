@@ -12,7 +12,7 @@ from shared.use_cases import steer_remediation
 from tests.functional.cli.cli_app import served_app
 from tests.functional.stories.app_calls import call
 from tests.functional.stories.disturbance import disturb
-from tests.functional.stories.remediation_story import Story
+from tests.functional.stories.remediation_story import Story, planned
 from tests.twins import definition_builder as define
 from tests.twins.tenant import TwinFlow
 
@@ -32,10 +32,7 @@ async def swapped() -> tuple[Story, TwinFlow]:
     """Return a story whose polling original has been off for a while."""
     story = Story()
     poll = polling_parent(story)
-    story.build.link()
-    story.build.share_connections()
-    await story.opt_in()
-    await story.order()
+    await planned(story)
     await story.approve(run=timedelta(hours=5))
     assert not poll.is_on
     return story, poll
@@ -95,10 +92,7 @@ async def test_a_swap_between_the_order_and_its_delivery_is_not_undone_unsaid() 
     """The rollback was ordered while the original was on: it stops, and goes on when accepted."""
     story = Story()
     poll = polling_parent(story)
-    story.build.link()
-    story.build.share_connections()
-    await story.opt_in()
-    await story.order()
+    await planned(story)
     await story.approve(run=timedelta(0))
     await story.until("Poll", JobState.SWAPPING)
 
@@ -123,10 +117,7 @@ async def test_a_rollback_of_called_flows_asks_nothing() -> None:
     story = Story()
     story.build.http_flow("Orders")
     story.build.keyword_flow("Keyword")
-    story.build.link()
-    story.build.share_connections()
-    await story.opt_in()
-    await story.order()
+    await planned(story)
     await story.approve()
 
     done = await steer_remediation.roll_back(story.services, story.remediation.id)
