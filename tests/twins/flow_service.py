@@ -236,6 +236,8 @@ def _check_children(world: World, environment: TwinEnvironment, flow: TwinFlow) 
         return
     for child_id in facts_of(flow.client_data).children:
         child = environment.flows.get(child_id)
+        if child is flow and flow.was_ever_on:
+            continue  # it is off while it is turned on
         if child is None or not child.is_on:
             raise Refused(
                 f"The child flow '{child_id}' is not published.",

@@ -217,9 +217,10 @@ def _require_licence(tenant: Tenant, flow: Flow) -> None:
 
 
 def _require_children(platform: PowerPlatform, environment: Environment, flow: Flow) -> None:
-    must_be_on = platform.assumptions.children_must_be_on
     for child_id in flow.facts().children:
         child = environment.workflows.get(child_id)
+        # One that runs itself is off while it is turned on: having been on is all it can offer.
+        must_be_on = platform.assumptions.children_must_be_on and child is not flow
         is_ready = child and (child.state == FlowState.STARTED if must_be_on else child.was_on)
         if not is_ready:
             message = (

@@ -1,7 +1,8 @@
 """Which flow runs which: the order of copying and retiring, families, cycles, missing children.
 
 A parent's copy is written against its children's copies, so children come first; a cycle or a
-child that nobody has is a finding to report, never a reason to stop.
+child that nobody has is a finding to report, never a reason to stop. A flow that runs itself waits
+for nobody: its call of itself is none here.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,7 +15,7 @@ class DependencyGraph:
 
     def __init__(self, children: Mapping[str, Iterable[str]]) -> None:
         """Take every known flow as a key; a called id that is no key is a missing child."""
-        called = {flow: frozenset(ids) for flow, ids in sorted(children.items())}
+        called = {flow: frozenset(ids) - {flow} for flow, ids in sorted(children.items())}
         # Not the dictionary's keys: an intersection with those walks over all of them.
         known = frozenset(called)
         self._children = {flow: ids & known for flow, ids in called.items()}
@@ -49,12 +50,8 @@ class DependencyGraph:
 
     @cached_property
     def cycles(self) -> tuple[tuple[str, ...], ...]:
-        """Groups of flows that call one another in a circle, and flows that call themselves."""
-        return tuple(
-            group
-            for group in self._groups
-            if len(group) > 1 or group[0] in self._children[group[0]]
-        )
+        """Groups of flows that call one another in a circle."""
+        return tuple(group for group in self._groups if len(group) > 1)
 
     @cached_property
     def families(self) -> tuple[tuple[str, ...], ...]:

@@ -90,8 +90,8 @@ def explain_all(
         one = explain(
             definitions[flow],
             in_solution=in_solution.get(flow),
-            held_back_children=held_back,
-            unknown_children=unknown,
+            held_back_children=frozenset(held_back) - {flow},
+            unknown_children=frozenset(unknown) - {flow},
         )
         return explain_listed(definitions[flow], one) if flow in listed else one
 

@@ -116,7 +116,7 @@ def _item(
             explain(
                 definition,
                 in_solution=flow.in_solution,
-                held_back_children=by_id.keys(),
+                held_back_children=by_id.keys() - {flow.workflow_id},
             ),
         )
         reasons, explanation = assessment.reasons, assessment.text

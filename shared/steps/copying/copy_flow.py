@@ -109,16 +109,23 @@ async def copy(work: Work) -> FlowJob:
 
 
 async def copied_definition(work: Work, client_data: str) -> str:
-    """Return the original's definition written against the copies of the flows it calls."""
+    """Return the original's definition written against the copies of the flows it calls.
+
+    One that runs itself and comes on before its original goes off calls the original until it is
+    re-pointed with the callers: the platform turns no flow on with a child that was never on.
+    """
+    job = work.job
     flow_ids = {
         child.original_id: child.copy_id
-        for child in await work.related(work.job.children)
+        for child in await work.related(job.children)
         if child.is_proven
     }
+    if job.pattern is not Pattern.CALLED:
+        flow_ids[job.original_id] = job.copy_id
     urls: dict[str, str] = {}
     for url_id in sorted({match.url.workflow_id for match in find_trigger_urls(client_data)}):
         called = await job_of_url(work, url_id)
-        if called and called.is_proven and called.id != work.job.id:
+        if called and called.is_proven and called.id != job.id:
             urls[url_id] = await read_trigger_url(
                 work, called.copy_flow_name, called.trigger_name, called.environment_id
             )

@@ -86,7 +86,8 @@ async def _with_edit(work: Work, original: Original) -> FlowJob:
 async def _children(work: Work, summary: FlowSummary) -> tuple[str, ...]:
     """Return the jobs of the children that stay on Microsoft's key: the others have none."""
     job = work.job
-    ids = [job_id(job.environment_id, child, job.policy_id) for child in sorted(summary.children)]
+    children = sorted(summary.children - {job.original_id})
+    ids = [job_id(job.environment_id, child, job.policy_id) for child in children]
     return tuple(child.id for child in await work.related(ids) if child.pattern.has_copy)
 
 

@@ -1,6 +1,7 @@
 """Note every known caller of an original, so that what is done to each can be undone."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 
 from shared.domain.callers.caller import Caller, flow_caller
@@ -13,6 +14,7 @@ from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.calling_places import places_calling
+from shared.steps.flows.take_original import archive_name
 from shared.steps.gate import permit_write, settings_of
 from shared.steps.work import Work
 
@@ -25,12 +27,10 @@ async def note_callers(work: Work) -> list[CallerRecord]:
     job, rows = work.job, work.callers
     parents = set(job.parents)
     records = {record.id: record for record in await rows.all()}
-    async for caller in found_callers(work):
+    async for caller in _callers(work):
         other = await job_of_flow(work, caller)
         if other and other.id == job.id:
-            # It calls itself: so does its copy, which calls the original until it is re-pointed.
-            title = f"copy of {job.display_name}"
-            caller = flow_caller(job.environment_id, job.copy_id, title)
+            caller = _copy_as_caller(job)
         elif other:
             # Its copy is written against ours: it never needs the new URL itself.
             parents.add(reference(other, job.environment_id))
@@ -44,6 +44,24 @@ async def note_callers(work: Work) -> list[CallerRecord]:
     if parents - {job.id} != set(job.parents):
         await work.save(replace(work.job, parents=tuple(sorted(parents - {job.id}))))
     return list(records.values())
+
+
+async def _callers(work: Work) -> AsyncIterator[Caller]:
+    """Yield the callers that were found, and the copy if the original calls itself."""
+    async for caller in found_callers(work):
+        yield caller
+    job = work.job
+    with suppress(NotFound):  # the search tells of flows that have a row, the archive of all
+        copied = (await work.services.archive.get(archive_name(job))).decode()
+        urls = {job.original_url_id} - {""}
+        if holds(copied, is_json=True, urls=urls, flow_ids=flow_ids_of(job)):
+            yield _copy_as_caller(job)
+
+
+def _copy_as_caller(job: FlowJob) -> Caller:
+    """It calls the original, as the original calls itself, until it is re-pointed."""
+    title = f"copy of {job.display_name}, which calls itself"
+    return flow_caller(job.environment_id, job.copy_id, title)
 
 
 async def callers_left(work: Work) -> bool:

@@ -1,0 +1,96 @@
+"""A flow that runs itself, by its id or by its URL: so does its copy, and neither the other."""
+
+import json
+from typing import Any
+
+import pytest
+
+from shared.domain.assessment.assessment import Topic
+from shared.domain.finding import Level
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.plans.plan_item import PlannedAction
+from tests.functional.assessing.assessed_tenant import Assessed
+from tests.functional.stories.remediation_story import Story, planned
+from tests.twins.definition_builder import child_flow_action, http_action
+from tests.twins.flow_service import trigger_url
+from tests.twins.snapshot import differences, take_snapshot
+from tests.twins.tenant import TwinFlow
+
+
+def let_it_run_itself(story: Story | Assessed, flow: TwinFlow, *, by: str) -> None:
+    """Save a flow with one more action, which runs it again."""
+    action: dict[str, Any] = child_flow_action(flow.workflow_id)
+    if by == "url":
+        action = http_action(trigger_url(story.build.environment, flow))
+    document = json.loads(flow.client_data)
+    document["properties"]["definition"]["actions"]["Again"] = {**action, "runAfter": {}}
+    flow.client_data = json.dumps(document)
+    flow.version += 1
+
+
+@pytest.mark.parametrize("by", ["id", "url"])
+@pytest.mark.parametrize("has_row", [True, False])
+async def test_its_copy_runs_the_copy_and_a_rollback_puts_all_back(
+    by: str, *, has_row: bool
+) -> None:
+    """Also where no search shows that it does: Dataverse has no row of it."""
+    story = Story()
+    flow = story.build.http_flow("Orders")
+    if not has_row:
+        story.world.assumptions.my_flows_have_rows = False
+        flow.in_solution, flow.flow_name = False, flow.workflow_id
+    let_it_run_itself(story, flow, by=by)
+    story.build.app_setting_caller(flow)
+    before = take_snapshot(story.world)
+    await planned(story)
+    plan = (await story.plan())["Orders"]
+
+    await story.approve()
+
+    job = await story.job("Orders")
+    copy = story.world.workflow(job.environment_id, job.copy_id)
+    marks = [flow.workflow_id, flow.trigger_url_id], [copy.workflow_id, copy.trigger_url_id]
+    text = json.loads(copy.client_data)["properties"]["definition"]["actions"]["Again"]
+    assert plan.action is PlannedAction.COPY
+    assert "circle" not in plan.explanation
+    assert "parent_of_mmk_flow" not in plan.reasons
+    assert job.state is JobState.RETIRED, job.reason
+    assert job.children == ()
+    assert not any(mark in json.dumps(text) for mark in marks[0])
+    assert any(mark in json.dumps(text) for mark in marks[1])
+    assert copy.is_on
+
+    await story.roll_back()
+
+    back = await story.job("Orders")
+    assert back.state is JobState.ROLLED_BACK, (back.reason, back.instruction)
+    assert differences(before, story.world) == []
+
+
+async def test_a_copy_that_stays_off_is_written_so_at_once() -> None:
+    """Nothing is turned on: so nothing is refused for want of a child that was on."""
+    story = Story()
+    flow = story.build.off_flow("Sleeper")
+    let_it_run_itself(story, flow, by="id")
+    await planned(story)
+
+    await story.approve()
+
+    job = await story.job("Sleeper")
+    copy = story.world.workflow(job.environment_id, job.copy_id)
+    again = json.loads(copy.client_data)["properties"]["definition"]["actions"]["Again"]
+    assert job.state is JobState.RETIRED, job.reason
+    assert again["inputs"]["host"]["workflowReferenceName"] == job.copy_id
+
+
+async def test_an_assessment_asks_nobody_to_take_the_call_out() -> None:
+    """It is no circle of flows, of which none could be copied first."""
+    tenant = Assessed()
+    flow = tenant.build.http_flow("Orders")
+    let_it_run_itself(tenant, flow, by="id")
+
+    await tenant.assess()
+
+    assert tenant.flows["Orders"].reasons == ("http_trigger",)
+    assert tenant.findings(Topic.FLOWS, "flow_cycle") == []
+    assert tenant.finding(Topic.FLOWS, "report_reconciled").level is Level.OK
