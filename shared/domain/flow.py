@@ -71,6 +71,8 @@ class Workflow:
     is_managed: bool
     description: str
     etag: str
+    #: `modernflowtype` (contract §15.2): whose agents' flow it is; None: the row does not tell.
+    modern_type: int | None = None
 
     @property
     def known(self) -> "KnownFlow":
@@ -99,6 +101,8 @@ class WorkflowDraft:
     owner_id: str
     #: True: `owner_id` is an Entra object id, since the original is in no Dataverse row.
     owner_is_entra_id: bool = False
+    #: As `Workflow` has it.
+    modern_type: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,9 +76,13 @@ def event_source(client_data: str) -> str | None:
     inputs = {
         name: part for name, part in trigger.get("inputs", {}).items() if name != "authentication"
     }
+    parameters = dict(inputs.get("parameters", {}))
+    parameters.pop("subscriptionRequest/name", None)  # of the registration, not of the source
     host = dict(inputs.get("host", {}))
     host.pop("connectionReferenceName", None)
-    return json.dumps([trigger["type"], inputs | {"host": host}], sort_keys=True)
+    return json.dumps(
+        [trigger["type"], inputs | {"host": host, "parameters": parameters}], sort_keys=True
+    )
 
 
 def is_webhook(client_data: str) -> bool:

@@ -92,6 +92,8 @@ class TwinFlow:
     access_key: bytes
     created: datetime
     description: str = ""
+    #: `modernflowtype` of its row.
+    modern_type: int = 0
     state: FlowState = FlowState.OFF
     #: Under the customer's key.
     is_protected: bool = False

@@ -145,6 +145,7 @@ class WorkflowsTwin:
             flow_name=draft.workflow_id.lower(),
             name=draft.name,
             description=draft.description,
+            modern_type=draft.modern_type or 0,
             client_data=draft.client_data,
             owner_id=owner.user_id,
             trigger_url_id=world.hex_id(),
@@ -167,4 +168,5 @@ def _row(flow: TwinFlow) -> Workflow:
         is_managed=flow.is_managed,
         description=flow.description,
         etag=flow.etag,
+        modern_type=flow.modern_type,
     )

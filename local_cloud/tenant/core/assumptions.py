@@ -93,6 +93,9 @@ class Assumptions:
     protected_url_form: str = "environment"
     #: Whether a polling trigger that is turned on again replays what it missed (§14.7).
     polling_replays_backlog: bool = True
+    #: Whether `subscriptionRequest/name` of a Dataverse trigger, where it is an id, names the one
+    #: registration: who comes on last has it, who goes off takes it away.
+    subscriptions_have_names: bool = True
     #: How many of the next activations answer 2xx and leave the flow off.
     activations_that_do_not_stick: int = 0
     #: For how many seconds reads still show a flow, or a row of Dataverse, as it was before a

@@ -57,6 +57,7 @@ _WRITABLE = frozenset(
         "name",
         "description",
         "clientdata",
+        "modernflowtype",
         "statecode",
         "statuscode",
         "ownerid@odata.bind",
@@ -77,6 +78,7 @@ def flow_row(environment: Environment, flow: Flow) -> Row:
         "primaryentity": "none",
         "statecode": _STATE.get(flow.state, 0),
         "statuscode": _STATUS.get(flow.state, 1),
+        "modernflowtype": flow.modern_type,
         "ismanaged": flow.is_managed,
         "clientdata": flow.client_data,
         "createdon": iso(flow.created),
@@ -131,6 +133,7 @@ def create_workflow(tenant: Tenant, environment: Environment, actor: Actor, body
                 on_behalf_by=actor.on_behalf_by,
                 workflow_entity_id=workflow_id,
                 description=str(body.get("description") or ""),
+                modern_type=int(body.get("modernflowtype") or 0),
                 solutions=frozenset({solution} if solution else ()),
             ),
         )
@@ -153,6 +156,7 @@ def update_workflow(
         flow.description = body.get("description") or flow.description
         flow.owner = _owner(environment, body) or flow.owner
         _change_state(tenant, environment, actor, flow, body.get("statecode"))
+    flow.modern_type = body.get("modernflowtype", flow.modern_type)
     flow.touch(actor.object_id, tenant.clock.now())
 
 

@@ -119,6 +119,8 @@ class Environment:
     canvas_apps: dict[str, CanvasApp] = field(default_factory=dict)
     #: Object id → row of `systemusers`.
     users: dict[str, Row] = field(default_factory=dict)
+    #: Registrations of webhooks that have a name → the flow that Dataverse tells.
+    subscriptions: dict[str, Flow] = field(default_factory=dict)
     #: Dataverse tables but `workflows`: entity set → row id → row.
     tables: dict[str, dict[str, Row]] = field(default_factory=dict)
     #: Flows whose latest writes reads may not see yet; and such rows, by table and id.
@@ -130,6 +132,15 @@ class Environment:
         """Host of `instanceApiUrl`, e.g. `contoso.api.crm4.dynamics.com`."""
         name, _, rest = (self.org_host or "").partition(".")
         return f"{name}.api.{rest}"
+
+    def subscribe(self, flow: Flow) -> None:
+        """Register the webhook of a flow that is on, if it has a name: whoever had it loses it."""
+        if name := flow.facts().subscription:
+            self.subscriptions[name] = flow
+
+    def unsubscribe(self, flow: Flow) -> None:
+        """Take the registration away that a flow names, whosever it is."""
+        self.subscriptions.pop(flow.facts().subscription, None)
 
     def table(self, entity_set: str) -> dict[str, Row]:
         """The rows of a table by id."""

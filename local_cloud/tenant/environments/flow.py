@@ -77,6 +77,8 @@ class Flow:
     #: Object id of the application that created it on somebody's behalf.
     created_on_behalf_by: str | None = None
     description: str = ""
+    #: `modernflowtype`: 0 is a plain cloud flow, 1 of Copilot Studio, 2 of Microsoft 365 (§15.2).
+    modern_type: int = 0
     state: FlowState = FlowState.STOPPED
     suspension_reason: str = "None"
     #: How it was before its latest writes, which reads may not see yet.

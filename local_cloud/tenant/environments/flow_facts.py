@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 #: Kinds of Request trigger that hand out a callback URL (contract §7).
 URL_KINDS = frozenset({"Http", "TeamsWebhook"})
@@ -26,6 +27,7 @@ TEAMS_OPERATIONS = frozenset(
         "WebhookMessageReactionTrigger",
     }
 )
+_SUBSCRIPTION = "subscriptionRequest/name"
 _LIST_AS_ADMIN_V1 = "ListFlowsInEnvironment"
 
 
@@ -56,6 +58,8 @@ class FlowFacts:
     trigger_type: str
     trigger_kind: str
     operation_id: str
+    #: Id by which a trigger of Dataverse names its registration; empty: it does not.
+    subscription: str
     #: `All`, `Tenant`, … of a Request trigger.
     authentication: str
     relative_path: str
@@ -130,6 +134,7 @@ def read_facts(properties: dict[str, Any]) -> FlowFacts:
         trigger_type=str(trigger.get("type")),
         trigger_kind=kind,
         operation_id=operation,
+        subscription=_id_or_nothing(_mapping(inputs.get("parameters")).get(_SUBSCRIPTION)),
         authentication=str(inputs.get("triggerAuthenticationType") or "All"),
         relative_path=str(inputs.get("relativePath") or ""),
         is_teams=kind == "TeamsWebhook" or operation in TEAMS_OPERATIONS,
@@ -148,6 +153,14 @@ def read_facts(properties: dict[str, Any]) -> FlowFacts:
             if isinstance(details, dict) and (details.get("metadata") or {}).get("schemaName")
         ),
     )
+
+
+def _id_or_nothing(name: object) -> str:
+    """A registration's name, unless it is that of a custom action."""
+    try:
+        return str(UUID(str(name)))
+    except ValueError:
+        return ""
 
 
 def walk_actions(actions: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -29,6 +29,7 @@ class NewFlow:
     on_behalf_by: str | None = None
     workflow_entity_id: str = field(default_factory=lambda: str(uuid4()))
     description: str = ""
+    modern_type: int = 0
     is_in_solution: bool = True
     solutions: frozenset[str] = frozenset()
 
@@ -64,6 +65,7 @@ def create(tenant: Tenant, environment: Environment, new: NewFlow) -> Flow:
         modified_by=new.owner,
         created_on_behalf_by=new.on_behalf_by,
         description=new.description,
+        modern_type=new.modern_type,
         is_in_solution=new.is_in_solution,
         solutions=set(new.solutions),
         protected_since=now if is_protected else None,
@@ -78,9 +80,12 @@ def create(tenant: Tenant, environment: Environment, new: NewFlow) -> Flow:
 def save(tenant: Tenant, environment: Environment, flow: Flow, client_data: str) -> None:
     """Replace a flow's definition; environment variables are read anew (§14.3)."""
     require_writable(tenant, environment)
+    if flow.state == FlowState.STARTED:
+        environment.unsubscribe(flow)
     with releasing(tenant.part(PowerPlatform), environment, tenant.clock.now()):
         _save(environment, flow, client_data)
     if flow.state == FlowState.STARTED:
+        environment.subscribe(flow)
         flow.next_due = first_due(flow, tenant.clock.now(), is_new=False)
 
 
@@ -156,6 +161,7 @@ def _start(tenant: Tenant, environment: Environment, flow: Flow) -> None:
     read_variables(environment, flow)
     flow.next_due = first_due(flow, tenant.clock.now(), is_new=is_new)
     replay_backlog(tenant, environment, flow)
+    environment.subscribe(flow)
     if is_new and platform.assumptions.activation_changes_flow_name:
         environment.rename_flow(flow, str(uuid4()))
 
@@ -165,6 +171,8 @@ def turn_off(tenant: Tenant, environment: Environment, flow: Flow) -> None:
     require_writable(tenant, environment)
     if flow.state == FlowState.DELETED:
         return
+    if flow.state == FlowState.STARTED:
+        environment.unsubscribe(flow)
     flow.state, flow.next_due = FlowState.STOPPED, None
 
 

@@ -39,11 +39,21 @@ def emit(tenant: Tenant, environment: Environment, event: dict[str, Any]) -> lis
         if facts.operation_id != event["operationId"] or flow.state == FlowState.DELETED:
             continue
         if flow.state == FlowState.STARTED:
+            if not _is_told(tenant, environment, flow):
+                continue
             start_run(tenant, environment, flow, Start(cause=Cause.EVENT, by=facts.operation_id))
             started.append(flow.name)
         elif flow.was_on and is_polling(flow):
             flow.backlog.append(event)
     return started
+
+
+def _is_told(tenant: Tenant, environment: Environment, flow: Flow) -> bool:
+    """Whether Dataverse knows the flow by the registration that it shares with nobody, or has."""
+    name = flow.facts().subscription
+    if not name or not tenant.part(PowerPlatform).assumptions.subscriptions_have_names:
+        return True
+    return environment.subscriptions.get(name) is flow
 
 
 def is_polling(flow: Flow) -> bool:

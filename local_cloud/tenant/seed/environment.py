@@ -155,6 +155,7 @@ def seed_flow(tenant: Tenant, environment: Environment, description: Description
         created_by=description["owner"],
         modified_by=description["owner"],
         description=description.get("description", ""),
+        modern_type=description.get("modernFlowType", 0),
         state=state,
         suspension_reason=description.get("suspensionReason", "None"),
         is_managed=description.get("isManaged", False),
@@ -170,6 +171,7 @@ def seed_flow(tenant: Tenant, environment: Environment, description: Description
     read_variables(environment, flow)
     if state == FlowState.STARTED:
         grant_connections(environment, flow)
+        environment.subscribe(flow)
         flow.next_due = first_due(flow, now, is_new=False)
     for solution in description.get("solutions") or []:
         add_to_named_solution(environment, flow, solution)

@@ -21,7 +21,7 @@ from shared.ports import Workflows
 
 TABLE = "workflows"
 CLOUD_FLOWS = "category eq 5 and type eq 1"
-COLUMNS = "workflowid,name,statecode,clientdata,_ownerid_value,ismanaged,description"
+COLUMNS = "workflowid,name,statecode,clientdata,_ownerid_value,ismanaged,description,modernflowtype"
 _STATES = {0: FlowState.OFF, 1: FlowState.ON, 2: FlowState.SUSPENDED}
 #: Always written together (§14.1).
 _CODES = {
@@ -40,6 +40,7 @@ class WorkflowEntity(Wire):
     owner: str = Field("", alias="_ownerid_value")
     ismanaged: bool = False
     description: str | None = None
+    modernflowtype: int | None = None
     etag: str = Field("", alias="@odata.etag")
 
     def to_domain(self) -> Workflow:
@@ -53,6 +54,7 @@ class WorkflowEntity(Wire):
             is_managed=self.ismanaged,
             description=self.description or "",
             etag=self.etag,
+            modern_type=self.modernflowtype,
         )
 
 
@@ -80,7 +82,7 @@ class DataverseWorkflows(Workflows):
 
     async def create(self, environment: Environment, draft: WorkflowDraft) -> None:
         """Create it, off, under the draft's id; raises `AlreadyExists`."""
-        body = {
+        body: dict[str, object] = {
             "category": 5,
             "type": 1,
             "primaryentity": "none",
@@ -88,6 +90,8 @@ class DataverseWorkflows(Workflows):
             "description": draft.description,
             "clientdata": draft.client_data,
         }
+        if draft.modern_type:  # 0 is what a flow is made as
+            body["modernflowtype"] = draft.modern_type
         caller = "CallerObjectId" if draft.owner_is_entra_id else "MSCRMCallerID"
         await self._dataverse.send(
             environment,

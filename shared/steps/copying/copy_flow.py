@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from shared.domain.callers.edit import rewrite
 from shared.domain.definitions.comparison import definition_digest
+from shared.domain.definitions.subscription_name import with_own_subscription
 from shared.domain.display_names import copy_name
 from shared.domain.flow import FlowState, Workflow, WorkflowChange, WorkflowDraft
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob, Pattern
-from shared.domain.jobs.transitions import moved
+from shared.domain.jobs.transitions import moved, noted
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from shared.errors import (
     AlreadyExists,
@@ -38,6 +39,11 @@ from shared.steps.flows.trigger_address import read_trigger_url
 from shared.steps.flows.write_definition import stands, write_definition
 from shared.steps.gate import refuse_excluded, settings_of
 from shared.steps.work import Work
+
+MODERN_TYPE_NOTE = (
+    "The platform did not keep whose agents' flow it is (modernflowtype): the copy is a plain "
+    "cloud flow, and is billed and listed as one."
+)
 
 
 async def begin(work: Work) -> FlowJob:
@@ -84,6 +90,8 @@ async def copy(work: Work) -> FlowJob:
     intended = await copied_definition(work, original.client_data)
     intended = await bind_connections(work, original, intended)
     row = await _create(work, original, intended)
+    if original.modern_type and row.modern_type != original.modern_type:
+        await work.save(noted(work.job, MODERN_TYPE_NOTE))
     # Named as the original's owner is: who of them was changed later is seen without a look.
     asked_for = work.job.copy_owner or original.owner_id
     owner = asked_for if original.owner_is_entra_id else row.owner_id
@@ -129,7 +137,8 @@ async def copied_definition(work: Work, client_data: str) -> str:
             urls[url_id] = await read_trigger_url(
                 work, called.copy_flow_name, called.trigger_name, called.environment_id
             )
-    return rewrite(client_data, is_json=True, urls=urls, flow_ids=flow_ids).text
+    text = rewrite(client_data, is_json=True, urls=urls, flow_ids=flow_ids).text
+    return with_own_subscription(text, job.names, job.copy_id)
 
 
 async def job_of_url(work: Work, url_id: str) -> FlowJob | None:
@@ -158,6 +167,7 @@ async def _create(work: Work, original: Original, intended: str) -> Workflow:
             client_data=client_data,
             owner_id=original.owner_id,
             owner_is_entra_id=original.owner_is_entra_id,
+            modern_type=original.modern_type,
         )
         # A delivery that died, or one that is slow, may have been first: compare what it made.
         with contextlib.suppress(AlreadyExists):

@@ -29,6 +29,8 @@ class Original:
     is_managed: bool
     #: Empty: Dataverse has no row of it.
     etag: str
+    #: As `Workflow` has it.
+    modern_type: int | None = None
 
     @property
     def client_data(self) -> str:
@@ -83,6 +85,7 @@ async def find_original(
                 owner_is_entra_id=False,
                 is_managed=row.is_managed,
                 etag=row.etag,
+                modern_type=row.modern_type,
             )
     except NotFound:
         pass  # a flow that is in no solution may have no row: ask the flow service

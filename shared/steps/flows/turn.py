@@ -14,6 +14,7 @@ from shared.domain.flow import FlowState, Workflow, WorkflowChange
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.refusals import TOO_LONG
 from shared.domain.jobs.sent import Sent, sent_again
+from shared.domain.jobs.transitions import noted
 from shared.errors import (
     Blocked,
     Conflict,
@@ -185,7 +186,7 @@ async def rename(
         if err.code != TOO_LONG or short == name:
             raise
         note = _note_of(short)
-        await work.save(replace(work.job, notes=tuple(dict.fromkeys((*work.job.notes, note)))))
+        await work.save(noted(work.job, note))
         await work.permit_write()
         change = WorkflowChange(name=short)
         await workflows.update(work.environment, workflow_id, change, etag=row.etag)

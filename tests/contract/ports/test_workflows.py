@@ -200,3 +200,14 @@ async def test_a_name_that_is_too_long_is_refused(side: Side) -> None:
 
     assert refused.value.code == "0x80044331"
     assert (await workflows.get(environment, COPY)).name == "😀" * 50
+
+
+async def test_a_flow_of_agents_stays_one(side: Side) -> None:
+    """`modernflowtype` (contract §15.2): 1 is Copilot Studio's; a plain flow has 0."""
+    environment = await side.environment()
+    workflows = side.ports.workflows
+
+    await workflows.create(environment, draft(side, modern_type=1))
+
+    assert (await workflows.get(environment, COPY)).modern_type == 1
+    assert (await workflows.get(environment, HTTP_FLOW)).modern_type == 0

@@ -1,0 +1,51 @@
+"""Flows that agents run: whose they are is kept, or its loss is told."""
+
+from dataclasses import replace
+from typing import Any, cast
+
+from shared.domain.flow import WorkflowDraft
+from shared.domain.jobs.flow_states import JobState
+from shared.ports import Workflows
+from tests.functional.stories.remediation_story import Story, planned
+
+
+class Forgetful:
+    """A Dataverse that makes plain flows only."""
+
+    def __init__(self, workflows: Workflows) -> None:
+        self._workflows = workflows
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._workflows, name)
+
+    async def create(self, environment: Any, draft: WorkflowDraft) -> None:
+        """Create it without its type."""
+        await self._workflows.create(environment, replace(draft, modern_type=None))
+
+
+async def test_a_copy_is_of_the_originals_type() -> None:
+    """Copilot Studio bills and lists its flows apart."""
+    story = Story()
+    story.build.http_flow("Book").modern_type = 1
+    await planned(story)
+
+    await story.approve()
+
+    job = await story.job("Book")
+    assert job.state is JobState.RETIRED, job.reason
+    assert story.world.workflow(job.environment_id, job.copy_id).modern_type == 1
+    assert not [note for note in job.notes if "modernflowtype" in note]
+
+
+async def test_a_type_that_the_platform_does_not_keep_is_told() -> None:
+    """The copy works all the same."""
+    story = Story()
+    story.build.http_flow("Book").modern_type = 1
+    story.around = lambda ports: replace(ports, workflows=cast("Any", Forgetful(ports.workflows)))
+    await planned(story)
+
+    await story.approve()
+
+    job = await story.job("Book")
+    assert job.state is JobState.RETIRED, job.reason
+    assert [note for note in job.notes if "modernflowtype" in note]
