@@ -116,11 +116,11 @@ async def _of_children(
 ) -> AsyncIterator[Obstacle]:
     """Children have to be there and to have been on once, which only a flow that is on tells.
 
-    Those of the original were: it is on.
+    Those of the original were: it is on. So was each of the two that runs itself, and is there.
     """
     once_on = _children(original.client_data)
     wanted = once_on | (_children(copy.client_data) if copy else frozenset())
-    for child in sorted(wanted):
+    for child in sorted(wanted - {work.job.original_id, work.job.copy_id}):
         try:
             row = await work.services.workflows.get(work.environment, child)
         except NotFound:
