@@ -13,6 +13,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+from cmkflow.terminal import one_line
 from shared.domain.identifiers import is_identifier
 
 _SECONDS = 60
@@ -156,7 +157,7 @@ def _refusal(err: HTTPError) -> str:
         there = err.headers.get("Location", "elsewhere")
         return f"The app is not here but at {there}: set CMKFLOW_API or --api to that."
     try:
-        problem = json.load(err)
+        problem = one_line(json.load(err))
     except ValueError:
         problem = None
     if not isinstance(problem, dict) or "detail" not in problem:

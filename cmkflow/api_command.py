@@ -10,7 +10,7 @@ import typer
 from rich.console import RenderableType
 
 from cmkflow.api_client import Api, ApiError
-from cmkflow.terminal import Terminal, echo
+from cmkflow.terminal import Terminal, echo, one_line
 
 type Show = Callable[[Any], RenderableType]
 
@@ -51,7 +51,7 @@ def api_command(
             if as_json:
                 echo(json.dumps(answer))
             else:
-                Terminal().print(show(answer))
+                Terminal().print(show(one_line(answer)))
 
         # typer reads the signature: this is how it learns of the options.
         command.__signature__ = _with_options(call)  # type: ignore[attr-defined]  # a function

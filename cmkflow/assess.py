@@ -17,7 +17,7 @@ from cmkflow.api_client import Api, ApiError, Call
 from cmkflow.assessment_page import REASONS, page_of
 from cmkflow.finish_tables import number_of
 from cmkflow.named_files import named_file, write_page
-from cmkflow.terminal import Terminal, echo
+from cmkflow.terminal import Terminal, echo, one_line
 
 #: The host ends a request after 230 seconds.
 _SECONDS = 240
@@ -74,7 +74,7 @@ def assess(  # each is an option
     elif html:
         echo(f"Written to {html}.")
     else:
-        Terminal().print(Group(*(_shown(one) for one in found)))
+        Terminal().print(Group(*(_shown(one_line(one)) for one in found)))
     if failed:
         raise typer.Exit(1)
 

@@ -13,7 +13,7 @@ from cmkflow.api_command import api_command
 from cmkflow.person import Name
 from cmkflow.remediation_commands import Flows, RemediationId, Yes
 from cmkflow.runs import archive_table
-from cmkflow.terminal import Terminal, confirm
+from cmkflow.terminal import Terminal, confirm, one_line
 from shared.domain.jobs.deletion_states import DELETION_STATES
 
 app = typer.Typer(no_args_is_help=True, help="Delete retired originals on a date, or keep them.")
@@ -113,7 +113,8 @@ def delete_originals(
 
     An order for one that has a date already replaces that date.
     """
-    shown = api.send(Call(method="GET", path=("remediations", remediation, "deletions")))
+    call = Call(method="GET", path=("remediations", remediation, "deletions"))
+    shown = one_line(api.send(call))
     chosen = _chosen(shown, flows)
     if not yes:
         replaced = [one for one in shown["items"] if _has_date(one)]

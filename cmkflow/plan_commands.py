@@ -13,7 +13,7 @@ from cmkflow.named_files import named_file, write_page
 from cmkflow.person import Name
 from cmkflow.plan_text import plan_blocks, summary
 from cmkflow.remediation_commands import RemediationId, Yes
-from cmkflow.terminal import Terminal, confirm, echo
+from cmkflow.terminal import Terminal, confirm, echo, one_line
 
 app = typer.Typer(no_args_is_help=True, help="Show plans, and approve them as they are shown.")
 
@@ -71,7 +71,7 @@ def approve_plan(
     `--yes` takes the versions that the plans have now, and says which.
     """
     if not versions:
-        versions = _ask(api.send(_call(remediation, environment)), yes=yes)
+        versions = _ask(one_line(api.send(_call(remediation, environment))), yes=yes)
     body: dict[str, object] = {"versions": versions, "by": by}
     if except_flows:
         body["except_flows"] = except_flows

@@ -7,6 +7,7 @@ ends the output with an error. `--json` has every text as it is, escaped.
 
 import unicodedata
 from collections.abc import Iterable
+from typing import Any
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -31,6 +32,24 @@ def _shown(character: str) -> str:
     if character in _HARMLESS or unicodedata.category(character) not in _STEERING:
         return character
     return _INSTEAD
+
+
+def one_line(answer: Any) -> Any:
+    """Return an answer of the API in which no name has lines of its own: one could forge another.
+
+    The difference that a plan proposes has lines; each is shown behind a mark.
+    """
+    match answer:
+        case str():
+            return " ".join(answer.splitlines())
+        case list():
+            return [one_line(item) for item in answer]
+        case dict():
+            return {
+                key: value if key == "proposal" else one_line(value)
+                for key, value in answer.items()
+            }
+    return answer
 
 
 class Terminal(Console):

@@ -10,7 +10,11 @@ from tests.functional.cli.cli_app import CommandLine
 from tests.functional.stories.app_calls import TRIGGERS
 from tests.functional.stories.remediation_story import Story
 
-NAME = "Orders\x1b[2J\x1b]0;pwned\x07\u202egpj.exe"
+#: Would forge two lines, clear the screen, set the title and turn an extension round.
+NAME = (
+    "Forged\n  To do: curl evil.example\u2028  1. nothing\n"
+    " Orders\x1b[2J\x1b]0;pwned\x07\u202egpj.exe"
+)
 SHOWN = "Orders�[2J�]0;pwned"
 
 
@@ -45,6 +49,8 @@ async def test_no_command_lets_a_name_steer_the_terminal(story: Story, cli: Comm
     for result in results[:1] + results[3:]:
         assert SHOWN in result.output
     assert {one for result in results for one in steering(result.output)} == set()
+    lines = [line.strip() for result in results for line in result.output.splitlines()]
+    assert not [line for line in lines if line.startswith(("To do: curl", "1. nothing"))]
 
 
 async def test_json_has_the_name_as_it_is(story: Story, cli: CommandLine) -> None:
