@@ -174,6 +174,12 @@ REFUSALS = (
         instruction="Give the original a shorter name, then retry.",
     ),
     Refusal(
+        code="MacroRegionDerivationFailed",
+        means="no host of the flow service can tell the region of the environment",
+        instruction="Nothing can be done in the environment: report the message, with the "
+        "environment's `runtimeEndpoints` as the admin API tells them, to the project; then retry.",
+    ),
+    Refusal(
         code="InsufficientCdsPermissions",
         means="the operator (or the app) has no security role in the environment's Dataverse",
         instruction="Add the operator to the environment as a user with the role Environment "

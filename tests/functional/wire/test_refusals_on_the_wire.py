@@ -245,6 +245,15 @@ CASES = {
         ),
         code="CannotStartUnpublishedSolutionFlow",
     ),
+    "no host knows the environment's region": Case(
+        cause=fault(
+            "flow_service.admin_get_flow",
+            status=400,
+            code="AzureResourceManagerRequestFailed",
+            message='Failed: {"error":{"code":"MacroRegionDerivationFailed","message":"None."}}',
+        ),
+        code="MacroRegionDerivationFailed",
+    ),
     "the operator has no role in Dataverse": Case(
         cause=forget_operator,
         code="InsufficientCdsPermissions",
