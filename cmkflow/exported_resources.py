@@ -44,6 +44,8 @@ class ExportedResources:
     #: By lower-case id, as written last.
     by_id: dict[str, Mapping[str, object]] = field(default_factory=dict)
     unread: list[UnreadRules] = field(default_factory=list)
+    #: Lower-case ids of those that templates deploy: what they do not write is not there.
+    deployed: set[str] = field(default_factory=set)
 
     async def list(
         self,
@@ -63,10 +65,20 @@ class ExportedResources:
         """Return one resource, or what lies below it; raises `NotFound`."""
         found = self.by_id.get((resource_id + suffix).lower())
         if found is None and suffix == "/config/web":
-            found = _site_configuration(self.by_id.get(resource_id.lower(), {}))
+            found = self._site_configuration(resource_id.lower())
+        if found is None and suffix == "/networkRuleSets/default":
+            found = {} if resource_id.lower() in self.deployed else None
         if found is None:
             raise NotFound(f"no file holds {resource_id}{suffix}")
         return found
+
+    def _site_configuration(self, site_id: str) -> Mapping[str, object] | None:
+        """Return a site's `config/web` from the site; a list of sites shows no restrictions."""
+        site = self.by_id.get(site_id, {})
+        configuration = mapping_at(site, "properties", "siteConfig")
+        if site_id in self.deployed or "ipSecurityRestrictions" in configuration:
+            return {"properties": configuration}
+        return None
 
     async def below(
         self,
@@ -74,9 +86,15 @@ class ExportedResources:
         collection: str,
         api_version: str,  # noqa: ARG002
     ) -> builtins.list[Mapping[str, object]]:
-        """Return all of a collection below a resource."""
+        """Return all of a collection below a resource; raises `NotFound`.
+
+        A template holds all that it deploys. Of an exported resource, none says nothing.
+        """
         start = f"{resource_id}/{collection}/".lower()
-        return [one for key, one in self.by_id.items() if key.startswith(start)]
+        found = [one for key, one in self.by_id.items() if key.startswith(start)]
+        if not found and resource_id.lower() not in self.deployed:
+            raise NotFound(f"no file holds {resource_id}/{collection}")
+        return found
 
 
 def read_exported(paths: Iterable[Path]) -> ExportedResources:
@@ -100,7 +118,10 @@ def _read_file(file: Path, resources: ExportedResources) -> None:
     found = False
     for resource in _resources_of(document, scope=f"{file}!"):
         found = True
-        resources.by_id[str(resource["id"]).lower()] = resource
+        key = str(resource["id"]).lower()
+        resources.by_id[key] = resource
+        if key.startswith(f"{file}!".lower()):
+            resources.deployed.add(key)
     if not found:
         reason = f"no_resource: {_description(document)}"
         resources.unread.append(UnreadRules(place=str(file), reason=reason))
@@ -201,16 +222,6 @@ def _put_parts_together(resources: ExportedResources) -> None:
         if all(text_at(rule, "name") != part["name"] for rule in rules):
             together = {**properties, member: [*rules, part]}
             resources.by_id[whole_id] = {**whole, "properties": together}
-
-
-def _site_configuration(site: Mapping[str, object]) -> Mapping[str, object] | None:
-    """Return a site's `config/web` from the site; an answer of Azure's shows no restrictions."""
-    properties = as_mapping(site.get("properties"))
-    configuration = as_mapping(properties.get("siteConfig"))
-    is_written = "provisioningState" not in properties and "state" not in properties
-    if not site or not (is_written or "ipSecurityRestrictions" in configuration):
-        return None
-    return {"properties": configuration}
 
 
 def _description(document: object) -> str:

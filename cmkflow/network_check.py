@@ -54,6 +54,7 @@ _UNREAD_FILTERS = frozenset(
         "microsoft.network/frontdoorwebapplicationfirewallpolicies",
     }
 )
+PART_OF_A_FIREWALL = "part_of_a_firewall"
 #: Types that a firewall is put together from, beside its own children.
 _PARTS = frozenset(
     {
@@ -113,6 +114,8 @@ def _others(
         if resource_id not in judged:
             resource_type = str(resource["type"])
             verdict, reason = _unjudged(resource_type.lower(), read_types)
+            if any(resource_id.startswith(f"{one}/") for one in judged):
+                verdict, reason = None, PART_OF_A_FIREWALL
             yield _row(str(resource["id"]), resource_type, verdict, reason)
     for unread in resources.unread:
         yield _row(unread.place, "file", None, unread.reason)
@@ -123,8 +126,8 @@ def _unjudged(resource_type: str, read_types: Collection[str]) -> tuple[Verdict 
         return Verdict.CANNOT_BE_TOLD, "incomplete: what decides is not in the files"
     if resource_type in _UNREAD_FILTERS:
         return Verdict.CANNOT_BE_TOLD, "not_read: check it by hand"
-    if resource_type in _PARTS or resource_type.rpartition("/")[0] in read_types:
-        return None, "part_of_a_firewall"
+    if resource_type in _PARTS:
+        return None, PART_OF_A_FIREWALL
     return None, "not_a_firewall"
 
 

@@ -13,6 +13,7 @@ ProductError
 │   └── Refused              the platform said no, with its code
 │       └── MigrationInProgress  not now: the environment is still being moved under its key
 ├── NotFound             the platform or the store has no such item
+│   └── NotRegistered        nor can it have one: its provider is not registered there
 ├── Conflict             somebody else changed the item: read again and decide again
 │   ├── AlreadyExists        the item that was to be created is there
 │   └── LeaseLost            another delivery, or an order, has taken the row over: leave it
@@ -130,6 +131,10 @@ class MigrationInProgress(Refused):
 
 class NotFound(ProductError):
     """There is no such item."""
+
+
+class NotRegistered(NotFound):
+    """The subscription has no resource of this kind: its provider is not registered there."""
 
 
 class Conflict(ProductError):

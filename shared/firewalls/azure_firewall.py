@@ -103,7 +103,7 @@ class AzureFirewalls:
             try:
                 yield await self._resources.below(one, "ruleCollectionGroups", API_VERSION)
             except NotFound:
-                continue  # deleted since it was listed
+                rules.leave_unread(one, "groups that are not there")
 
     async def _list(self, name: str) -> list[Document]:
         return await self._resources.list(f"Microsoft.Network/{name}", API_VERSION)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from local_cloud.tenant.seed.azure import seed_azure
+from shared.adapters.azure.resource_manager import ResourceManager
 from shared.domain.callers.caller import Caller, CallerValue
 from shared.domain.callers.edit import rewrite, undo
 from shared.domain.network.firewall import Firewall
@@ -18,6 +19,7 @@ from tests.twins.services import kinds_on
 from tests.unit.uncovered import gaps
 
 COPY_ID = "c" * 32
+EMPTY_SUBSCRIPTION = "99999999-2222-3333-4444-555555555555"
 COPY_FLOW = "c0000000-0000-4000-8000-00000000000c"
 
 
@@ -95,3 +97,15 @@ async def test_a_firewall_and_the_ranges_are_read_on_the_wire(app: Adapters, kin
     assert gap.is_certain
     assert gap.missing_tags == ("PowerPlatformPlex.NorthEurope", "PowerPlatformPlex.WestEurope")
     assert gaps(after, "europe", [HOST], tags) == []
+
+
+@pytest.mark.parametrize("kind", FIREWALL_KINDS)
+async def test_a_subscription_without_a_service_has_no_firewall_of_it(
+    app: Adapters, kind: str
+) -> None:
+    """Azure refuses to list what no provider is registered for: that is not an error."""
+    seed_azure(app.world.tenant, {"subscriptions": [{"subscriptionId": EMPTY_SUBSCRIPTION}]})
+    assert isinstance(app.resources, ResourceManager)
+    app.resources.subscriptions = (EMPTY_SUBSCRIPTION,)
+
+    assert await firewall_kinds(app.resources)[kind].read() == []

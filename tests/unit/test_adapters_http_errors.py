@@ -12,6 +12,7 @@ from shared.errors import (
     Conflict,
     MigrationInProgress,
     NotFound,
+    NotRegistered,
     ProductError,
     Refused,
     Throttled,
@@ -74,6 +75,11 @@ def test_a_refusal_keeps_the_platforms_code() -> None:
 def test_a_create_that_meets_its_row_says_so(status: int, code: str) -> None:
     """However Dataverse says it (§14.4)."""
     assert type(failed(status, code, is_create=True)) is AlreadyExists
+
+
+def test_a_provider_that_nobody_uses_is_no_conflict() -> None:
+    """Azure answers 409 to a list of what a subscription cannot have."""
+    assert type(failed(409, "MissingSubscriptionRegistration", method="GET")) is NotRegistered
 
 
 @pytest.mark.parametrize("status", [403, 409, 423])

@@ -65,6 +65,19 @@ def test_a_rule_for_one_region_leaves_the_others_out() -> None:
     assert missing(group(rule("AzureCloud.westeurope", NORTH), hosts=HOST)) == ()
 
 
+def test_all_of_azure_in_a_region_is_told_without_its_addresses() -> None:
+    """A list may leave it out: it holds what the tag has there, and nothing of other regions."""
+    east, north = (
+        group(rule("AzureCloud.eastus"), hosts=HOST),
+        group(rule("AzureCloud.northeurope")),
+    )
+
+    prefixes = PREFIXES[NORTH]
+    assert uncovered(east, {NORTH: prefixes}, PREFIXES) == tuple(prefixes)
+    assert uncovered(north, {NORTH: prefixes}, PREFIXES) == ()
+    assert missing(east) == (NORTH, WEST)
+
+
 def test_a_denied_part_of_a_tag_is_named_in_prefixes() -> None:
     """A rule before the allowing one takes its part of the tag away."""
     firewall = group(

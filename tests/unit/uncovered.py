@@ -8,6 +8,7 @@ from shared.domain.network.coverage import NetworkCheck
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.gap import NetworkGap
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList
+from shared.domain.network.verdict import TagVerdict, judge
 
 type Prefixes = Mapping[str, Sequence[str]]
 
@@ -29,6 +30,13 @@ def gaps(
     """Return the required gaps of a flow of a geography that calls these hosts."""
     found = NetworkCheck(firewalls, geography, tags, also_required).gaps(hosts)
     return [gap for gap in found if gap.is_required]
+
+
+def judged(firewall: Firewall, tag: str, tags: ServiceTagList) -> TagVerdict:
+    """Return the verdict on a firewall and a tag of the list."""
+    asked = tags.addresses(tag)
+    assert asked is not None
+    return judge(admit(firewall, Sources(tags, [tag.partition(".")[0]])), asked)
 
 
 def uncovered(firewall: Firewall, required: Prefixes, tags: Prefixes) -> tuple[str, ...]:

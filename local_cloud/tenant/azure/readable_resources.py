@@ -15,6 +15,7 @@ from local_cloud.tenant.azure.arm_call import (
 )
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import SECURITY_GROUPS, SITES, SLOTS, VAULTS
+from local_cloud.tenant.core.platform_error import PlatformError
 
 #: What a list and an item are called in route names → resource type.
 READABLE = {
@@ -40,7 +41,33 @@ READABLE = {
     ),
     ("metric_alerts", "metric_alert"): "Microsoft.Insights/metricAlerts",
     ("action_groups", "action_group"): "Microsoft.Insights/actionGroups",
+    ("postgresql_servers", "postgresql_server"): "Microsoft.DBforPostgreSQL/flexibleServers",
+    ("postgresql_firewall_rules", "postgresql_firewall_rule"): (
+        "Microsoft.DBforPostgreSQL/flexibleServers/firewallRules"
+    ),
+    ("older_postgresql_servers", "older_postgresql_server"): "Microsoft.DBforPostgreSQL/servers",
+    ("older_postgresql_firewall_rules", "older_postgresql_firewall_rule"): (
+        "Microsoft.DBforPostgreSQL/servers/firewallRules"
+    ),
+    ("cosmos_accounts", "cosmos_account"): "Microsoft.DocumentDB/databaseAccounts",
+    ("service_bus_namespaces", "service_bus_namespace"): "Microsoft.ServiceBus/namespaces",
+    ("service_bus_rule_sets", "service_bus_rule_set"): (
+        "Microsoft.ServiceBus/namespaces/networkRuleSets"
+    ),
+    ("event_hubs_namespaces", "event_hubs_namespace"): "Microsoft.EventHub/namespaces",
+    ("event_hubs_rule_sets", "event_hubs_rule_set"): (
+        "Microsoft.EventHub/namespaces/networkRuleSets"
+    ),
+    ("api_management_services", "api_management_service"): "Microsoft.ApiManagement/service",
+    ("api_management_policies", "api_management_policy"): (
+        "Microsoft.ApiManagement/service/policies"
+    ),
+    ("apis", "api"): "Microsoft.ApiManagement/service/apis",
+    ("api_policies", "api_policy"): "Microsoft.ApiManagement/service/apis/policies",
 }
+
+#: Names in a path of the resources that others lie below.
+_PARENTS = ("parent", "child")
 
 
 def routes() -> list[Route]:
@@ -63,16 +90,19 @@ def routes() -> list[Route]:
 def _collection(resource_type: str) -> str:
     namespace, kind, *child = resource_type.split("/")
     path = f"{GROUP}/providers/{namespace}/{kind}"
-    return path + "".join(f"/{{parent}}/{each}" for each in child)
+    return path + "".join(
+        f"/{{{parent}}}/{each}" for parent, each in zip(_PARENTS, child, strict=False)
+    )
 
 
 def _names(call: ArmCall) -> list[str]:
     parameters = call.request.path_params
-    return [parameters[key] for key in ("parent", "name") if key in parameters]
+    return [parameters[key] for key in (*_PARENTS, "name") if key in parameters]
 
 
 def _list_handler(plural: str, resource_type: str) -> ArmHandler:
     async def list_resources(call: ArmCall) -> JsonObject:
+        _require_provider(call, resource_type.partition("/")[0])
         documents = call.azure.resources.within(resource_type, call.scope)
         if parents := _names(call):
             parent = call.existing(resource_type.rpartition("/")[0], *parents)
@@ -82,6 +112,17 @@ def _list_handler(plural: str, resource_type: str) -> ArmHandler:
 
     list_resources.__name__ = f"list_{plural}"
     return list_resources
+
+
+def _require_provider(call: ArmCall, namespace: str) -> None:
+    """Refuse (409) where nobody has made a resource of a provider: that is what registers one."""
+    if not call.azure.resources.has_provider(namespace, call.scope):
+        raise PlatformError(
+            409,
+            "MissingSubscriptionRegistration",
+            f"The subscription is not registered to use namespace '{namespace}'. See "
+            "https://aka.ms/rps-not-found for how to register subscriptions.",
+        )
 
 
 def _get_handler(singular: str, resource_type: str) -> ArmHandler:

@@ -57,6 +57,13 @@ class ResourceStore:
         """Return every document of one type."""
         return list(self._by_type[resource_type.lower()].values())
 
+    def has_provider(self, namespace: str, scope: ResourceScope) -> bool:
+        """Say whether a scope's subscription has any resource of a provider."""
+        everywhere = ResourceScope(subscription=scope.subscription)
+        start = f"{namespace.lower()}/"
+        kinds = [kind for kind in self._by_type if kind.startswith(start)]
+        return any(self.within(kind, everywhere) for kind in kinds)
+
     def top_level(self, scope: ResourceScope) -> list[JsonObject]:
         """Return what `GET /resources` lists: no children such as a site's configuration."""
         top_level_types = [kind for kind in self._by_type if kind.count("/") == 1]

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 from shared.adapters.http.client import Call, HttpClient, Service, read_object
 from shared.domain.definitions.json_values import as_mapping
+from shared.errors import NotRegistered
 from shared.ports import ResourceReader
 
 BASE = "https://management.azure.com"
@@ -30,8 +31,11 @@ class ResourceManager(ResourceReader):
         """Yield every resource of a type in the watched subscriptions."""
         for subscription in self.subscriptions:
             path = f"/subscriptions/{subscription}/providers/{resource_type}"
-            async for item in self._items(path, api_version):
-                yield item
+            try:
+                async for item in self._items(path, api_version):
+                    yield item
+            except NotRegistered:
+                continue  # a provider that nobody uses there
 
     async def get(
         self, resource_id: str, api_version: str, suffix: str = ""

@@ -20,6 +20,7 @@ from shared.errors import (
     Conflict,
     MigrationInProgress,
     NotFound,
+    NotRegistered,
     ProductError,
     Refused,
     Throttled,
@@ -30,6 +31,8 @@ from shared.errors import (
 
 #: Dataverse's DuplicateRecord: some answers carry it with 400 or 409 instead of 412 (§14.4).
 _DUPLICATE = "0x80040237"
+#: A list of what a subscription cannot have: nobody has registered the provider there.
+_NOT_REGISTERED = "MissingSubscriptionRegistration"
 #: Answers that a later try may not give (the official Terraform client's list, §1.3).
 _UNAVAILABLE = frozenset({408, 425, 499})
 #: Those in which a gateway speaks for a service that says nothing.
@@ -73,6 +76,8 @@ def error_of(answer: FailedAnswer) -> ProductError:
     reason = _reason(answer)
     text = f"{answer.service}: {reason.message}{_request_id(answer.headers)}"
     match answer.status:
+        case _ if reason.code == _NOT_REGISTERED:
+            return NotRegistered(f"{text} ({reason.code})")
         case 404:
             return NotFound(f"{text} ({reason.code})")
         case _ if answer.is_create and (answer.status == 412 or reason.code == _DUPLICATE):

@@ -98,7 +98,9 @@ class Sources:
         if name not in self._named:
             tags = {name, *self._called.get(name, ())}
             found = [ranges for tag in tags if (ranges := self._tags.addresses(tag)) is not None]
-            self._named[name] = union(found) if found else None
+            # Azure as a whole in a region where no tag has addresses: nothing of theirs.
+            is_told = found or name.startswith(f"{_AZURE}.")
+            self._named[name] = union(found) if is_told else None
         return self._named[name]
 
 

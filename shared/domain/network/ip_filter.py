@@ -1,0 +1,85 @@
+"""The `ip-filter` policies of API Management (Microsoft: *Restrict caller IPs*).
+
+Each filter by itself lets its addresses in and nobody else, or keeps them out and lets in the rest;
+a caller has to pass all of them. A filter under a condition, or one whose addresses are
+expressions or named values, settles nothing.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from xml.etree import ElementTree as ET
+
+from shared.domain.network.firewall import Access, Firewall, FirewallRule, unread_rules
+from shared.domain.network.matching import as_prefixes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterPolicy:
+    """What one policy document says about callers' addresses."""
+
+    #: In order: the rules of each filter, and what becomes of others.
+    filters: tuple[tuple[tuple[FirewallRule, ...], Access], ...]
+    #: Whether the policies of the scope above are applied too.
+    has_base: bool
+
+
+def read_policy(xml: str, name: str) -> FilterPolicy:
+    """Return the filters of a policy document; `name` tells its scope in rules."""
+    try:
+        inbound = ET.fromstring(xml).find("inbound")  # noqa: S314 – expat bounds entities
+    except ET.ParseError:
+        unread = unread_rules(f"{name}: policy", "it is no XML")
+        return FilterPolicy(filters=((unread, Access.ALLOW),), has_base=True)
+    if inbound is None:
+        return FilterPolicy(filters=(), has_base=True)
+    found = tuple(_filters(inbound, name, is_certain=True))
+    return FilterPolicy(filters=found, has_base=inbound.find("base") is not None)
+
+
+def behind(open_one: Firewall, policies: Iterable[FilterPolicy]) -> Firewall:
+    """Return a firewall that lets in who passes the filters of all policies."""
+    chain: Firewall | None = None
+    for policy in policies:
+        for rules, default in policy.filters:
+            chain = replace(open_one, rules=rules, default=default, beyond=chain)
+    return chain or open_one
+
+
+def _filters(
+    element: ET.Element, name: str, *, is_certain: bool
+) -> Iterator[tuple[tuple[FirewallRule, ...], Access]]:
+    for child in element:
+        if child.tag == "ip-filter":
+            yield _filter(child, name, is_certain=is_certain)
+        else:
+            # `choose` and its like: whether what is inside applies, only a call tells.
+            yield from _filters(child, name, is_certain=False)
+
+
+def _filter(
+    element: ET.Element, name: str, *, is_certain: bool
+) -> tuple[tuple[FirewallRule, ...], Access]:
+    action = element.get("action", "")
+    sources = tuple(source for child in element for source in _sources(child))
+    title = f"{name}: ip-filter {action}"
+    if action not in {"allow", "forbid"}:
+        return unread_rules(title, action), Access.ALLOW
+    is_allow = action == "allow"
+    rule = FirewallRule(
+        name=title,
+        access=Access.ALLOW if is_allow else Access.DENY,
+        sources=sources,
+        is_certain=is_certain,
+    )
+    if not is_allow or is_certain:
+        return (rule,), Access.DENY if is_allow else Access.ALLOW
+    # Under a condition it may keep out all others, and need not.
+    listed = replace(rule, is_certain=True)
+    others = replace(rule, access=Access.DENY, sources=("*",))
+    return (listed, others), Access.ALLOW
+
+
+def _sources(element: ET.Element) -> tuple[str, ...]:
+    if element.tag == "address-range":
+        return as_prefixes(f"{element.get('from', '').strip()}-{element.get('to', '').strip()}")
+    return ((element.text or "").strip() or "an empty address",)

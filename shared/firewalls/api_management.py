@@ -1,0 +1,73 @@
+"""Reads the `ip-filter` policies of API Management: of a service, and of each of its APIs.
+
+Those of products and operations are not read: docs/network.md says so.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
+from shared.domain.network.firewall import Access, Firewall
+from shared.domain.network.ip_filter import FilterPolicy, behind, read_policy
+from shared.domain.network.ip_rules import restricted, service
+from shared.errors import NotFound
+from shared.ports import ResourceReader
+
+API_VERSION = "2022-08-01"
+OPENED_BY = "An ip-filter takes addresses and ranges, no service tags and no prefixes."
+_NO_POLICY = FilterPolicy(filters=(), has_base=True)
+
+
+class ApiManagement:
+    """Implements `FirewallKind`."""
+
+    kind = "api_management"
+    resource_type = "Microsoft.ApiManagement/service"
+
+    def __init__(self, resources: ResourceReader) -> None:
+        """`resources` reads the watched subscriptions."""
+        self._resources = resources
+
+    async def read(self) -> list[Firewall]:
+        """Return every service, and each API that has filters of its own."""
+        found: list[Firewall] = []
+        for one in await self._resources.list(self.resource_type, API_VERSION):
+            found += await self._read_service(one)
+        return found
+
+    async def _read_service(self, resource: Mapping[str, object]) -> list[Firewall]:
+        service_id = text_at(resource, "id") or ""
+        whole = open_service(resource)
+        if whole.rules or whole.default is Access.DENY:
+            return [whole]
+        try:
+            apis = await self._resources.below(service_id, "apis", API_VERSION)
+        except NotFound:
+            return []  # deleted since it was listed
+        common = await self._policy(service_id, whole.name)
+        found = [behind(whole, [common])]
+        for api in apis:
+            name = text_at(api, "name") or ""
+            own = await self._policy(text_at(api, "id") or "", name)
+            if own.filters or not own.has_base:
+                part = replace(whole, id=f"{whole.id}#{name}", name=f"{whole.name} → {name}")
+                found.append(behind(part, [common, own] if own.has_base else [own]))
+        return found
+
+    async def _policy(self, scope_id: str, name: str) -> FilterPolicy:
+        try:
+            policy = await self._resources.get(scope_id, API_VERSION, "/policies/policy")
+        except NotFound:
+            return _NO_POLICY
+        return read_policy(text_at(mapping_at(policy, "properties"), "value") or "", name)
+
+
+def open_service(resource: Mapping[str, object]) -> Firewall:
+    """Return a service as if it had no policy."""
+    properties = mapping_at(resource, "properties")
+    listed = properties.get("hostnameConfigurations")
+    hosts = [properties.get("gatewayUrl")] + [
+        as_mapping(one).get("hostName") for one in (listed if isinstance(listed, list) else ())
+    ]
+    open_one = service(ApiManagement.kind, resource, hosts, OPENED_BY)
+    return restricted(open_one, properties.get("publicNetworkAccess"), None, None)

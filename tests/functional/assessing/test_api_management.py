@@ -1,0 +1,78 @@
+"""`ip-filter` policies of API Management: a caller has to pass all of them."""
+
+import pytest
+
+from shared.domain.network.firewall import Firewall
+from shared.firewalls import firewall_kinds
+from tests.kinds.case import HOST, Json
+from tests.kinds.firewalls.api_management import api, ip_filter, policy, service
+from tests.twins.ports import twins_of
+from tests.twins.world import World
+from tests.unit.uncovered import judged, tag_list
+
+TAG = "PowerPlatformPlex.WestEurope"
+TAGS = tag_list({TAG: ["20.61.88.128/26", "2603:1061:2004:7800::/56"]})
+ALL, HALF, OTHER = "20.61.88.128-20.61.88.191", "20.61.88.128-20.61.88.159", "203.0.113.4"
+
+
+async def read(*resources: Json) -> dict[str, Firewall]:
+    """Return the firewalls by what follows the service's name in theirs."""
+    world = World()
+    world.resources = {one["id"].lower(): one for one in resources}
+    found = await firewall_kinds(twins_of(world).ports.resources)["api_management"].read()
+    return {one.name.removeprefix("apis"): one for one in found}
+
+
+async def verdict(*inbound: str) -> str:
+    """Return the verdict on a service whose policy holds these."""
+    return judged((await read(service(), policy(*inbound)))[""], TAG, TAGS).verdict
+
+
+@pytest.mark.parametrize(
+    ("inbound", "expected"),
+    [
+        ((), "covered"),
+        ((ip_filter(ALL),), "covered"),
+        ((ip_filter(OTHER, HALF),), "partly"),
+        ((ip_filter(OTHER),), "not"),
+        ((ip_filter(OTHER, action="forbid"),), "covered"),
+        ((ip_filter(HALF, action="forbid"),), "partly"),
+        ((ip_filter(ALL), ip_filter(HALF)), "partly"),
+        ((ip_filter(ALL), ip_filter(HALF, action="forbid")), "partly"),
+        ((ip_filter(OTHER), ip_filter(ALL)), "not"),
+        ((f"<choose><when>{ip_filter(OTHER)}</when></choose>",), "cannot_be_told"),
+        ((f"<choose><when>{ip_filter(ALL)}</when></choose>",), "covered"),
+        ((f"<choose><when>{ip_filter(ALL, action='forbid')}</when></choose>",), "cannot_be_told"),
+        ((ip_filter("{{office}}"),), "cannot_be_told"),
+        ((ip_filter(ALL, "@(context.Request.IpAddress)"),), "covered"),
+        ((ip_filter(ALL, action="{{action}}"),), "cannot_be_told"),
+        (("<rewrite-uri template='@(1 < 2)' />",), "cannot_be_told"),
+    ],
+)
+async def test_a_caller_has_to_pass_every_filter(inbound: tuple[str, ...], expected: str) -> None:
+    """One that cannot be read, or that a condition stands before, settles nothing."""
+    assert await verdict(*inbound) == expected
+
+
+async def test_an_api_has_filters_of_its_own_beside_those_of_its_service() -> None:
+    """Unless its policy leaves the base out; one without filters is no other firewall."""
+    found = await read(
+        service(),
+        policy(ip_filter(ALL)),
+        *(api(name) for name in ("narrow", "alone", "plain", "silent")),
+        policy("<base />", ip_filter(HALF), api_name="narrow"),
+        policy(api_name="alone"),
+        policy("<base />", api_name="plain"),
+    )
+
+    verdicts = {name: judged(one, TAG, TAGS).verdict for name, one in found.items()}
+    assert verdicts == {"": "covered", " → narrow": "partly", " → alone": "covered"}
+    assert found[" → narrow"].id.endswith("/service/apis#narrow")
+    assert {host for one in found.values() for host in one.hosts} == {HOST, "apis.azure-api.net"}
+
+
+async def test_a_service_without_public_access_lets_nobody_in() -> None:
+    """Whatever its policies say."""
+    found = await read(service(publicNetworkAccess="Disabled"), policy(ip_filter(ALL)))
+
+    assert judged(found[""], TAG, TAGS).verdict == "not"

@@ -1,0 +1,174 @@
+"""IP rules of Azure's services: a list that lets in, and what becomes of everybody else."""
+
+from collections.abc import Mapping
+from types import ModuleType
+
+import pytest
+
+from shared.domain.network.firewall import Firewall
+from shared.domain.network.verdict import Verdict
+from shared.firewalls import firewall_kinds
+from tests.kinds.case import HOST, Json
+from tests.kinds.firewalls import (
+    cosmos_account,
+    event_hubs_namespace,
+    key_vault,
+    postgresql_server,
+    service_bus_namespace,
+    sql_server,
+    storage_account,
+)
+from tests.twins.ports import twins_of
+from tests.twins.world import World
+from tests.unit.uncovered import judged, tag_list
+
+TAG, WEST = "PowerPlatformPlex", "PowerPlatformPlex.WestEurope"
+RANGES = ["20.61.88.128/26", "2603:1061:2004:7800::/56"]
+TAGS = tag_list({TAG: RANGES, WEST: RANGES})
+ALL_OF_AZURE = "0.0.0.0"  # noqa: S104 – as these services write it
+HALF = "20.61.88.128/27"
+
+
+async def read(kind: str, *resources: Json) -> Firewall:
+    """Return the one firewall of a kind that these resources are."""
+    world = World()
+    world.resources = {one["id"].lower(): one for one in resources}
+    [firewall] = await firewall_kinds(twins_of(world).ports.resources)[kind].read()
+    return firewall
+
+
+def verdict(firewall: Firewall, tag: str = WEST) -> str:
+    """Return the verdict on a tag."""
+    return judged(firewall, tag, TAGS).verdict
+
+
+async def test_ipv6_is_not_asked_of_what_has_no_ipv6_address() -> None:
+    """No rule of these could let it in, and no call comes by it."""
+    found = judged(await read("key_vault", key_vault.vault([{"value": RANGES[0]}])), WEST, TAGS)
+
+    assert (found.verdict, found.by_version) == ("covered", {"ipv4": Verdict.COVERED})
+
+
+@pytest.mark.parametrize(
+    ("vault", "expected"),
+    [
+        (key_vault.vault(), "not"),
+        (key_vault.vault([{"value": HALF}]), "partly"),
+        (key_vault.vault([{"value": "20.61.88.128/25"}]), "covered"),
+        (key_vault.vault(default="Allow"), "covered"),
+        (key_vault.vault(networkAcls=None), "covered"),
+        (key_vault.vault(default="Allow", publicNetworkAccess="Disabled"), "not"),
+        (key_vault.vault(publicNetworkAccess="enabled"), "not"),
+        (key_vault.vault(publicNetworkAccess="SecuredByPerimeter"), "cannot_be_told"),
+        (key_vault.vault(default="[parameters('action')]"), "cannot_be_told"),
+        (key_vault.vault([{"value": "[parameters('address')]"}]), "cannot_be_told"),
+        (
+            key_vault.vault(networkAcls={"defaultAction": "Deny", "ipRules": "[variables('r')]"}),
+            "cannot_be_told",
+        ),
+    ],
+)
+async def test_a_vault_lets_in_whom_its_rules_name(vault: Json, expected: str) -> None:
+    """And everybody where nothing is written; nobody where public access is off."""
+    firewall = await read("key_vault", vault)
+
+    assert verdict(firewall) == expected
+    assert firewall.hosts == {HOST}
+
+
+async def test_rules_of_a_storage_account_do_not_reach_callers_of_its_region() -> None:
+    """They come from private addresses: open in another region, a doubt in its own."""
+    rules = [{"value": RANGES[0], "action": "Allow"}]
+    own = await read("storage_account", storage_account.account(rules, "West Europe"))
+    other = await read("storage_account", storage_account.account(rules, "eastus"))
+    closed = await read("storage_account", storage_account.account(location="westeurope"))
+
+    found = judged(own, WEST, TAGS)
+    assert (found.verdict, found.reason) == (
+        "cannot_be_told",
+        "depends_on: rules do not reach callers in westeurope",
+    )
+    assert [verdict(one) for one in (other, closed)] == ["covered", "not"]
+    assert other.hosts == {HOST, "t.example"}
+
+
+@pytest.mark.parametrize(
+    ("account", "expected"),
+    [
+        (cosmos_account.account(), "covered"),
+        (cosmos_account.account(HALF), "partly"),
+        (cosmos_account.account(isVirtualNetworkFilterEnabled=True), "not"),
+        (cosmos_account.account(ALL_OF_AZURE), "covered"),
+        (cosmos_account.account(publicNetworkAccess="Disabled"), "not"),
+        (cosmos_account.account(ipRules="[parameters('rules')]"), "cannot_be_told"),
+    ],
+)
+async def test_a_cosmos_account_is_closed_by_its_first_rule(account: Json, expected: str) -> None:
+    """Or by its network filter; 0.0.0.0 stands for all of Azure."""
+    firewall = await read("cosmos_account", account)
+
+    assert verdict(firewall) == expected
+    assert firewall.hosts == {HOST, f"eastus.{HOST}"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "build"),
+    [
+        ("service_bus_namespace", service_bus_namespace),
+        ("event_hubs_namespace", event_hubs_namespace),
+    ],
+)
+async def test_a_namespace_is_closed_by_its_first_rule(kind: str, build: ModuleType) -> None:
+    """A default action without a rule keeps nobody out, Microsoft says: a doubt."""
+    case: Mapping[str, Json] = {
+        "not": build.rule_set("203.0.113.1"),
+        "partly": build.rule_set(HALF),
+        "covered": build.rule_set(default="Allow"),
+        "cannot_be_told": build.rule_set(),
+    }
+    networks = build.rule_set(virtualNetworkRules=[{}])
+    off = build.rule_set(RANGES[0], publicNetworkAccess="Disabled")
+    namespace = build.namespace()
+
+    assert {word: verdict(await read(kind, namespace, one)) for word, one in case.items()} == {
+        word: word for word in case
+    }
+    assert [verdict(await read(kind, namespace, one)) for one in (networks, off)] == ["not", "not"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "build"), [("sql_server", sql_server), ("postgresql_server", postgresql_server)]
+)
+async def test_a_database_server_keeps_out_others_than_its_ranges(
+    kind: str, build: ModuleType
+) -> None:
+    """Ranges need no prefix; 0.0.0.0 alone is all of Azure; off is off."""
+    server, rule = build.server, build.rule
+    part = rule("odd", "20.61.88.130", "20.61.88.200")
+    azure = rule("AllowAllWindowsAzureIps", ALL_OF_AZURE, ALL_OF_AZURE)
+    perimeter = server(publicNetworkAccess="SecuredByPerimeter")
+
+    found = judged(await read(kind, server(), part), WEST, TAGS)
+
+    assert found.missing == ("20.61.88.128/31",)
+    assert verdict(await read(kind, server())) == "not"
+    assert verdict(await read(kind, server(), azure)) == "covered"
+    assert verdict(await read(kind, server(publicNetworkAccess="Disabled"), azure)) == "not"
+    assert verdict(await read(kind, perimeter, azure)) == "cannot_be_told"
+    assert verdict(await read(kind, server(), rule("?", "[first()]", "20.0.0.1"))) == (
+        "cannot_be_told"
+    )
+
+
+async def test_a_single_postgresql_server_is_read_too() -> None:
+    """The older type, with another version of the API."""
+    older = postgresql_server.server() | {"type": "Microsoft.DBforPostgreSQL/servers"}
+
+    assert (await read("postgresql_server", older)).name == "orders-db"
+
+
+async def test_a_flexible_server_has_its_access_elsewhere() -> None:
+    """Among its network's properties."""
+    off = postgresql_server.server(network={"publicNetworkAccess": "Disabled"})
+
+    assert verdict(await read("postgresql_server", off)) == "not"

@@ -1,0 +1,54 @@
+"""API Management whose service lets some prefixes in by an `ip-filter`."""
+
+from collections.abc import Sequence
+from ipaddress import ip_network
+
+from tests.kinds.case import HOST, Json, resource, resources_case
+
+_TYPE = "Microsoft.ApiManagement/service"
+
+
+def service(**properties: object) -> Json:
+    """Return the service."""
+    return resource(
+        _TYPE,
+        "apis",
+        properties={
+            "gatewayUrl": "https://apis.azure-api.net",
+            "hostnameConfigurations": [{"type": "Proxy", "hostName": HOST}],
+            **properties,
+        },
+    )
+
+
+def api(name: str) -> Json:
+    """Return an API."""
+    return resource(f"{_TYPE}/apis", "apis", name, properties={"path": name})
+
+
+def policy(*inbound: str, api_name: str = "") -> Json:
+    """Return the policy of the service, or of an API, from what its inbound section holds."""
+    value = f"<policies><inbound>{''.join(inbound)}</inbound><backend /></policies>"
+    if api_name:
+        names = ("apis", api_name, "policy")
+        return resource(f"{_TYPE}/apis/policies", *names, properties={"value": value})
+    return resource(f"{_TYPE}/policies", "apis", "policy", properties={"value": value})
+
+
+def ip_filter(*addresses: str, action: str = "allow") -> str:
+    """Return a filter; an address with `-` is a range."""
+    listed = (
+        f'<address-range from="{one.partition("-")[0]}" to="{one.partition("-")[2]}" />'
+        if "-" in one
+        else f"<address>{one}</address>"
+        for one in addresses
+    )
+    return f'<ip-filter action="{action}">{"".join(listed)}</ip-filter>'
+
+
+def _resources(sources: Sequence[str]) -> list[Json]:
+    networks = map(ip_network, sources)
+    return [service(), policy(ip_filter(*(f"{one[0]}-{one[-1]}" for one in networks)))]
+
+
+CASE = resources_case("apis", _resources)

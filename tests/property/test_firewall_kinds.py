@@ -1,0 +1,183 @@
+"""Each kind of firewall decides about each caller as its service does, read from its documents.
+
+Azure Firewall has a file of its own. The models below know documents and single callers only,
+nothing of sets of addresses.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.network.address_ranges import AddressRanges
+from shared.domain.network.admission import Sources, admit
+from shared.domain.network.firewall import Firewall
+from shared.domain.network.ip_filter import behind, read_policy
+from shared.firewalls import firewall_kinds
+from shared.firewalls.api_management import open_service
+from shared.firewalls.app_service import read_scm_site, read_site
+from shared.firewalls.network_security_group import read_group
+from tests.kinds.cases import FIREWALL_KINDS, firewall_case
+from tests.kinds.firewalls import api_management
+from tests.kinds.firewalls.app_service import restriction, site, web_config
+from tests.kinds.firewalls.network_security_group import security_group, security_rule
+from tests.twins.ports import twins_of
+from tests.twins.world import World
+from tests.unit.uncovered import tag_list
+
+type Json = dict[str, Any]
+
+#: The callers that are asked about, one by one; a tag holds the second half of them.
+CALLERS = [str(one) for one in ip_network("8.0.0.0/28")]
+TAG = "PowerPlatformPlex.WestEurope"
+SOURCES = Sources(tag_list({TAG: ["8.0.0.8/29"]}), ["PowerPlatformPlex"])
+PREFIX = st.builds(
+    lambda host, bits: f"8.0.0.{host}/{bits}", st.integers(0, 15), st.integers(28, 32)
+)
+PREFIXES = st.lists(PREFIX, max_size=4).map(
+    lambda listed: [str(ip_network(one, strict=False)) for one in listed]
+)
+SOURCE = st.one_of(PREFIX, st.sampled_from([TAG, TAG.lower(), "*", "VirtualNetwork"]))
+ACCESS = st.sampled_from(["Allow", "Deny"])
+#: Kinds that are a list of addresses, and nobody else.
+LISTS = [
+    kind
+    for kind in FIREWALL_KINDS
+    if not firewall_case(kind).takes_service_tags and kind != "azure_firewall"
+]
+
+
+def allowed(firewall: Firewall) -> list[str]:
+    """Return the callers that a firewall lets in for certain; of no other there is a doubt."""
+    admission = admit(firewall, SOURCES)
+    assert not AddressRanges.of(CALLERS) & admission.doubtful
+    return [one for one in CALLERS if AddressRanges.of([one]) <= admission.allowed]
+
+
+def holds(source: str, caller: str) -> bool:
+    """Say whether a source holds a caller: a prefix, the tag, all, or the inside of a network."""
+    prefix = {"*": "8.0.0.0/8", "virtualnetwork": "10.0.0.0/8", TAG.lower(): "8.0.0.8/29"}
+    return ip_address(caller) in ip_network(prefix.get(source.lower(), source), strict=False)
+
+
+def first(rules: Sequence[tuple[str, list[str]]], default: str) -> list[str]:
+    """Return the callers that the first rule about them lets in."""
+    return [
+        caller
+        for caller in CALLERS
+        if next(
+            (access for access, sources in rules if any(holds(one, caller) for one in sources)),
+            default,
+        )
+        == "Allow"
+    ]
+
+
+@st.composite
+def security_rules(draw: st.DrawFn) -> list[Json]:
+    """Rules of different priorities, some about other traffic."""
+    ports = st.sampled_from(["443", "*", "400-500", "80"])
+    return [
+        security_rule(
+            f"r{priority}",
+            priority,
+            access=draw(ACCESS),
+            direction=draw(st.sampled_from(["Inbound", "Outbound"])),
+            protocol=draw(st.sampled_from(["Tcp", "*", "Udp"])),
+            destinationPortRange=draw(ports),
+            sourceAddressPrefix="",
+            sourceAddressPrefixes=draw(st.lists(SOURCE, min_size=1, max_size=2)),
+        )
+        for priority in draw(st.permutations(range(100, 100 + draw(st.integers(0, 5)))))
+    ]
+
+
+@given(security_rules())
+def test_a_network_security_group_decides_by_its_first_rule(rules: list[Json]) -> None:
+    """Of those about inbound HTTPS, by priority; nobody else gets in."""
+    [firewall] = read_group(security_group(*rules))
+
+    about = [
+        one["properties"]
+        for one in sorted(rules, key=lambda one: one["properties"]["priority"])
+        if one["properties"]["direction"] == "Inbound"
+        and one["properties"]["protocol"] != "Udp"
+        and one["properties"]["destinationPortRange"] != "80"
+    ]
+    expected = first([(one["access"], one["sourceAddressPrefixes"]) for one in about], "Deny")
+    assert allowed(firewall) == expected
+
+
+@given(
+    st.lists(st.tuples(SOURCE, ACCESS), max_size=5),
+    st.one_of(st.none(), ACCESS),
+    st.booleans(),
+    st.booleans(),
+)
+def test_a_site_decides_by_its_first_restriction(
+    drawn: list[tuple[str, str]], default: str | None, is_scm: bool, uses_main: bool
+) -> None:
+    """By priority; a restriction alone keeps out all others; the scm site has its own, or not."""
+    listed = [
+        restriction(source, 100 - number, access) for number, (source, access) in enumerate(drawn)
+    ]
+    member = "scmIpSecurityRestrictions" if is_scm and not uses_main else "ipSecurityRestrictions"
+    written = {member: listed, f"{member}DefaultAction": default}
+    config = web_config(scmIpSecurityRestrictionsUseMain=uses_main)
+    config["properties"].update(written)
+
+    firewall = (read_scm_site if is_scm else read_site)(site(), config)
+
+    rules = [(access, [source]) for source, access in reversed(drawn)]
+    assert allowed(firewall) == first(rules, default or ("Deny" if drawn else "Allow"))
+
+
+@pytest.mark.parametrize("kind", LISTS)
+@given(PREFIXES.filter(bool))
+def test_a_list_of_addresses_lets_in_whom_it_holds(kind: str, prefixes: list[str]) -> None:
+    """Of every kind that is one, as its test data write it."""
+    world = World()
+    resources = firewall_case(kind).resources(prefixes)
+    world.resources = {path.lower(): one for path, one in resources.items()}
+
+    [firewall] = asyncio.run(firewall_kinds(twins_of(world).ports.resources)[kind].read())
+
+    expected = [one for one in CALLERS if any(holds(prefix, one) for prefix in prefixes)]
+    assert allowed(firewall) == expected
+
+
+FILTER = st.tuples(st.sampled_from(["allow", "forbid"]), PREFIXES.filter(bool))
+
+
+@given(st.lists(FILTER, max_size=3), st.lists(FILTER, max_size=2), st.booleans())
+def test_a_call_passes_every_filter_of_api_management(
+    common: list[tuple[str, list[str]]], own: list[tuple[str, list[str]]], has_base: bool
+) -> None:
+    """Of the API, and of the service if the API's policy has its base."""
+
+    def policy(filters: list[tuple[str, list[str]]], *before: str) -> str:
+        written = [
+            api_management.ip_filter(
+                *(f"{ip_network(one)[0]}-{ip_network(one)[-1]}" for one in prefixes), action=action
+            )
+            for action, prefixes in filters
+        ]
+        document: str = api_management.policy(*before, *written)["properties"]["value"]
+        return document
+
+    outer = read_policy(policy(common), "service")
+    inner = read_policy(policy(own, *(["<base />"] if has_base else [])), "api")
+    whole = open_service(api_management.service())
+    firewall = behind(whole, [outer, inner] if inner.has_base else [inner])
+
+    def passes(caller: str, one: tuple[str, list[str]]) -> bool:
+        action, prefixes = one
+        return any(holds(prefix, caller) for prefix in prefixes) == (action == "allow")
+
+    applied = [*(common if has_base else []), *own]
+    expected = [one for one in CALLERS if all(passes(one, each) for each in applied)]
+    assert allowed(firewall) == expected
