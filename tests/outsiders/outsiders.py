@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -79,13 +80,14 @@ class World:
 
 
 @asynccontextmanager
-async def outsiders_world(folder: Path) -> AsyncIterator[World]:
-    """Serve a tenant in which one flow has run once."""
+async def outsiders_world() -> AsyncIterator[World]:
+    """Serve a tenant in which one flow has run once, to processes with a home of their own."""
     tenant = Tenant()
     seed(tenant, SEED)
     environment = tenant.part(PowerPlatform).environments[ENVIRONMENT]
     start_run(
         tenant, environment, environment.workflows[ORDERS], Start(cause=Cause.MANUAL, by="seed")
     )
-    async with TenantServer(tenant) as server:
-        yield World(tenant=tenant, server=server, folder=folder)
+    with TemporaryDirectory() as folder:
+        async with TenantServer(tenant) as server:
+            yield World(tenant=tenant, server=server, folder=Path(folder))

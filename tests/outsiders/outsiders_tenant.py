@@ -3,7 +3,7 @@
 from typing import Any
 
 from local_cloud.tenant.azure.resources import ResourceScope, resource_id
-from tests.contract.azure_world import GROUP, GROUP_ID, SUBSCRIPTION
+from tests.contract.azure_world import GROUP, GROUP_ID, POLICY_ID, SUBSCRIPTION
 from tests.contract.azure_world import SEED as AZURE
 from tests.contract.tenant_world import BUTTON, DAILY, HTTP, definition
 
@@ -23,6 +23,12 @@ NIGHTLY = "f0000000-0000-4000-8000-000000000002"
 DIGEST = "f0000000-0000-4000-8000-000000000003"
 MAILS = "f0000000-0000-4000-8000-000000000004"
 PRIVATE = "f0000000-0000-4000-8000-000000000005"
+
+_IDENTITY = {"type": "SystemAssigned", "principalId": "d0000000-0000-4000-8000-000000000001"}
+_GRANT = {
+    "objectId": _IDENTITY["principalId"],
+    "permissions": {"keys": ["get", "unwrapKey", "wrapKey"]},
+}
 
 
 def _resource(kind: str, *names: str, **properties: Any) -> dict[str, Any]:
@@ -46,6 +52,8 @@ def _flow(flow_id: str, name: str, trigger: dict[str, Any], **more: Any) -> dict
 
 
 SEED: dict[str, Any] = {
+    # How long a link takes is not for a client to say; that it is `Running` at once, it does.
+    "assumptions": {"link_seconds": 1, "link_retry_after": 1},
     "directory": {
         "tenantId": TENANT_ID,
         "users": [
@@ -80,9 +88,16 @@ SEED: dict[str, Any] = {
     "azure": AZURE
     | {
         "vaults": [
-            *AZURE["vaults"],
-            {"id": f"{GROUP_ID}/providers/Microsoft.KeyVault/vaults/kv-apps"}
-            | {"properties": {"enablePurgeProtection": False}},
+            AZURE["vaults"][0] | {"properties": {"accessPolicies": [_GRANT]}},
+            {
+                "id": f"{GROUP_ID}/providers/Microsoft.KeyVault/vaults/kv-apps",
+                "properties": {"enablePurgeProtection": False},
+            },
+        ],
+        "enterprisePolicies": [
+            AZURE["enterprisePolicies"][0]
+            | {"id": f"{POLICY_ID.rpartition('/')[0]}/{name}", "identity": _IDENTITY}
+            for name in ("cmk-eu", "cmk-next")
         ],
         "resources": [
             _resource("Microsoft.Network/ipGroups", "partners", ipAddresses=["203.0.113.0/24"]),

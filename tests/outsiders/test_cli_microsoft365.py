@@ -231,10 +231,10 @@ def _parsed(command: str, ids: dict[str, str]) -> tuple[str, dict[str, str | boo
 
 
 @needs_outsiders
-async def test_every_command_of_the_table_works(tmp_path: Path, subtests: pytest.Subtests) -> None:
+async def test_every_command_of_the_table_works(subtests: pytest.Subtests) -> None:
     """In this order, on one tenant; what it exports, the product reads."""
     rows = []
-    async with outsiders_world(tmp_path) as world:
+    async with outsiders_world() as world:
         for call, told in zip(CALLS, await do_all(world), strict=True):
             seen = "fails"
             with subtests.test(call.command):

@@ -37,7 +37,7 @@ class Assumptions:
     migration_blocked_code: str = "EnvironmentMigrationInProgress"
     migration_blocked_status: int = 409
     #: Seconds between a link's 202 and its start, then its end; the wait that a 202 advises.
-    link_start_seconds: float = 2.0
+    link_start_seconds: float = 0.0
     link_seconds: float = 30.0
     link_retry_after: int = 5
     #: Seconds from `Linked` to the last automatically migrated flow.

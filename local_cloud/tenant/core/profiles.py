@@ -20,6 +20,7 @@ class Profile(StrEnum):
 PROFILES: Mapping[Profile, Mapping[str, Any]] = {
     Profile.DOCUMENTED: {},
     Profile.FEARED: {
+        "link_start_seconds": 5.0,  # §2.3 knows a `NotStarted`, Microsoft's scripts do not
         "my_flows_have_rows": False,  # §15.2: a row comes with the move into a solution
         "activation_changes_flow_name": True,  # §15.2, §6.1
         "activations_that_do_not_stick": 1,  # §15.2, §6.1

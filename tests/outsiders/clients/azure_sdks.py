@@ -17,7 +17,7 @@ from azure.mgmt.network import NetworkManagementClient
 from azure.mgmt.powerplatform import PowerPlatformMgmtClient
 from azure.mgmt.resource.resources import ResourceManagementClient
 from azure.mgmt.web import WebSiteManagementClient
-from told import tell_all
+from told import tell_all, versions
 
 SUBSCRIPTION, GROUP = "11111111-2222-3333-4444-555555555555", "rg-integration"
 CREDENTIAL = ManagedIdentityCredential()
@@ -239,7 +239,7 @@ CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
 if __name__ == "__main__":
     tell_all(
         CALLS,
-        versions=(
+        versions(
             *("azure-mgmt-resource", "azure-mgmt-web", "azure-mgmt-network", "azure-mgmt-keyvault"),
             *("azure-mgmt-powerplatform", "azure-mgmt-logic", "azure-mgmt-eventgrid"),
             *("azure-mgmt-monitor", "azure-keyvault-keys", "azure-keyvault-secrets"),

@@ -6,11 +6,15 @@ from collections.abc import Callable, Iterable
 from importlib import metadata
 
 
-def tell_all(calls: Iterable[tuple[str, Callable[[], str]]], *, versions: Iterable[str]) -> None:
+def tell_all(calls: Iterable[tuple[str, Callable[[], str]]], about: str) -> None:
     """Make every call, and say what each showed, or what it was refused with."""
     told = [(name, _answer(call)) for name, call in calls]
-    installed = [f"{name} {metadata.version(name)}" for name in versions]
-    json.dump({"versions": installed, "told": told}, sys.stdout)
+    json.dump({"about": about, "told": told}, sys.stdout)
+
+
+def versions(*distributions: str) -> str:
+    """Name distributions with their versions."""
+    return ", ".join(f"{name} {metadata.version(name)}" for name in distributions)
 
 
 def _answer(call: Callable[[], str]) -> str:

@@ -1,0 +1,180 @@
+"""The calls of Microsoft's scripts for enterprise policies, in their order and spelling.
+
+They are PowerShell, which is not here: this plays what they send (`LinkPolicyToEnv`,
+`SwapPolicyForEnv`, `UnLinkPolicyFromEnv`, `ValidateKeyVaultForCMK` of
+microsoft/PowerPlatform-EnterprisePolicies) with a plain HTTP client, and reads what they read.
+A process of its own, which knows its environment variables and no more.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+from told import tell_all
+
+TENANT = "72f00000-0000-4000-8000-000000000001"
+ENVIRONMENT = "e0000000-0000-4000-8000-000000000001"
+GROUP = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg-integration"
+POLICY = f"{GROUP}/providers/Microsoft.PowerPlatform/enterprisePolicies/cmk-eu"
+OTHER = f"{GROUP}/providers/Microsoft.PowerPlatform/enterprisePolicies/cmk-next"
+VAULT = f"{GROUP}/providers/Microsoft.KeyVault/vaults/kv-cmk"
+BAP = "https://api.bap.microsoft.com/providers/Microsoft.BusinessAppPlatform/environments"
+ARM = "https://management.azure.com"
+KEY = "https://kv-cmk.vault.azure.net/keys/pp-cmk"
+#: Client id of PowerShell modules that sign people in.
+POWERSHELL = "1950a258-227b-4e31-a9cf-717495945fc2"
+#: Audience → token.
+TOKENS: dict[str, str] = {}
+
+
+def send(method: str, url: str, body: Any = None, token: str = "") -> tuple[int, Any, Any]:
+    """Make a call; its status, headers and document."""
+    headers = {"Accept": "application/json"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    data = None
+    if isinstance(body, str):
+        data = body.encode()
+    elif body is not None:
+        headers["Content-Type"] = "application/json; charset=utf-8"
+        data = json.dumps(body).encode()
+    request = Request(url, data=data, headers=headers, method=method)  # noqa: S310
+    try:
+        with urlopen(request) as response:  # noqa: S310  # every URL of it is https
+            text = response.read()
+            return response.status, response.headers, json.loads(text) if text else None
+    except HTTPError as error:
+        return error.code, error.headers, json.loads(error.read())
+
+
+def sign_in() -> str:
+    """`Add-PowerAppsAccount`, `Connect-AzAccount`: a person, by a device code."""
+    login = f"https://login.microsoftonline.com/{TENANT}/oauth2/v2.0"
+    for scope in ("https://service.powerapps.com/", f"{ARM}/", "https://vault.azure.net"):
+        asked = {"client_id": POWERSHELL, "scope": f"{scope}/.default"}
+        _, _, code = send("POST", f"{login}/devicecode", urlencode(asked))
+        asked |= {"grant_type": "device_code", "device_code": code["device_code"]}
+        _, _, answer = send("POST", f"{login}/token", urlencode(asked))
+        TOKENS[scope] = answer["access_token"]
+    return ", ".join(TOKENS)
+
+
+def bap(method: str, path: str, body: Any = None) -> tuple[int, Any, Any]:
+    """Call BAP as `InvokeApi` does."""
+    return send(
+        method, f"{BAP}/{ENVIRONMENT}{path}", body, TOKENS["https://service.powerapps.com/"]
+    )
+
+
+def arm(resource: str, version: str, method: str = "GET") -> tuple[int, Any, Any]:
+    """Read a resource as `Get-AzResource -ExpandProperties` does."""
+    return send(method, f"{ARM}{resource}?api-version={version}", None, TOKENS[f"{ARM}/"])
+
+
+def get_environment() -> Any:
+    """`GetEnvironment`: the slash before the query is theirs."""
+    status, _, environment = bap("GET", "/?&api-version=2016-11-01")
+    assert status == 200, environment
+    assert environment["id"], environment
+    return environment
+
+
+def policy_of_environment() -> str:
+    """`GetEnterprisePolicyForEnvironment`: PowerShell reads members in any case."""
+    policies = get_environment()["properties"].get("enterprisePolicies") or {}
+    found = {name.lower(): value for name, value in policies.items()}.get("customermanagedkeys")
+    return found["id"].rpartition("/")[2] if found else "none"
+
+
+def system_id(policy: str) -> str:
+    """`GetEnterprisePolicySystemId`."""
+    _, _, document = arm(policy, "2020-10-30-preview")
+    found: str = document["properties"]["systemId"]
+    return found
+
+
+def change(verb: str, policy: str) -> Callable[[], str]:
+    """`LinkEnterprisePolicy`, `UnLinkEnterprisePolicy` and `PollLinkUnlinkOperation`."""
+
+    def ordered() -> str:
+        get_environment()
+        path = f"/enterprisePolicies/Encryption/{verb}?&api-version=2019-10-01"
+        status, headers, error = bap("POST", path, {"SystemId": system_id(policy)})
+        if status != 202:
+            return f"refused: {status} {error['error']['code']}"
+        return f"202, {polled(headers['operation-location'], int(headers['Retry-After']))}"
+
+    return ordered
+
+
+def polled(location: str, interval: int) -> str:
+    """Poll to the end: any state but these three is unknown to the script, which then gives up."""
+    states: list[str] = []
+    while not states or states[-1] == "Running":
+        _, _, operation = send("GET", location, None, TOKENS["https://service.powerapps.com/"])
+        assert operation["id"], operation
+        states += [operation["state"]["id"]] if operation["state"]["id"] not in states else []
+        if states[-1] == "Running":
+            time.sleep(interval)
+    return ", ".join(states)
+
+
+def remove_policy() -> str:
+    """`RemoveEnterprisePolicy`, of a policy that an environment is on."""
+    status, _, error = arm(POLICY, "2020-10-30-preview", "DELETE")
+    return f"refused: {status} {error['error']['code']}"
+
+
+def validate_vault() -> str:
+    """`GetAndValidateKeyVaultProperties`."""
+    _, _, vault = arm(VAULT, "2023-07-01")
+    properties = vault["properties"]
+    switches = ("enableSoftDelete", "enablePurgeProtection")
+    return ", ".join(f"{name}: {properties[name]}" for name in switches)
+
+
+def validate_policy() -> str:
+    """`GetAndValidateEnterprisePolicyForKeyVault`."""
+    _, _, policy = arm(POLICY, "2020-10-30-preview")
+    _, _, vault = arm(VAULT, "2023-07-01")
+    assert policy["kind"] == "Encryption"
+    assert policy["identity"]["type"] == "SystemAssigned"
+    assert policy["properties"]["encryption"]["keyVault"]["id"] == vault["id"]
+    [granted] = [
+        each["permissions"]["keys"]
+        for each in vault["properties"]["accessPolicies"]
+        if each["objectId"] == policy["identity"]["principalId"]
+    ]
+    return ", ".join(sorted(granted))
+
+
+def validate_key() -> str:
+    """`GetAndValidateEnterprisePolicyKey`."""
+    _, _, key = send("GET", f"{KEY}?api-version=7.4", None, TOKENS["https://vault.azure.net"])
+    return "enabled" if key["attributes"]["enabled"] else "disabled"
+
+
+CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
+    ("Login", sign_in),
+    ("GetEnvironment", lambda: str(get_environment()["properties"]["displayName"])),
+    ("ValidateKeyVaultForCMK: vault", validate_vault),
+    ("ValidateKeyVaultForCMK: policy and its rights", validate_policy),
+    ("ValidateKeyVaultForCMK: key", validate_key),
+    ("GetEnterprisePolicyForEnvironment", policy_of_environment),
+    ("LinkPolicyToEnv", change("link", POLICY)),
+    ("GetEnterprisePolicyForEnvironment, linked", policy_of_environment),
+    ("LinkPolicyToEnv, again", change("link", POLICY)),
+    ("RemoveEnterprisePolicy, in use", remove_policy),
+    ("SwapPolicyForEnv", change("link", OTHER)),
+    ("GetEnterprisePolicyForEnvironment, swapped", policy_of_environment),
+    ("UnLinkPolicyFromEnv", change("unlink", OTHER)),
+    ("GetEnterprisePolicyForEnvironment, unlinked", policy_of_environment),
+    ("UnLinkPolicyFromEnv, again", change("unlink", OTHER)),
+)
+
+if __name__ == "__main__":
+    tell_all(CALLS, "Their calls, played by a plain HTTP client: PowerShell is not here")
