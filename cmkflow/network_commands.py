@@ -20,6 +20,8 @@ from cmkflow.answer_tables import minute, table
 from cmkflow.api_client import Api, Call
 from cmkflow.api_command import api_command
 from cmkflow.network_check_command import check
+from cmkflow.outgoing_text import outgoing_text
+from cmkflow.remediation_commands import RemediationId
 from cmkflow.service_tag_file import read_list
 from cmkflow.terminal import Terminal, echo
 from shared.domain.network.coverage import PROTECTED_TAG
@@ -110,6 +112,24 @@ def show_changes(api: Api) -> object:
     The app looks once a day; it keeps what it saw for ninety days.
     """
     return api.send(Call(method="GET", path=("network", "ranges")))
+
+
+@api_command(app, "outgoing", show=outgoing_text)
+def show_outgoing(
+    api: Api,
+    remediation: RemediationId,
+    environment: Annotated[
+        str | None, typer.Option("--environment", help="Of this environment only.")
+    ] = None,
+) -> object:
+    """Write the message that asks for hosts which callers behind an allow-list have to reach."""
+    path = ("remediations", remediation, "plan")
+    answer = api.send(Call(method="GET", path=path, query={"environment": environment}))
+    plans = [
+        {"environment_id": one["environment_job"]["environment_id"], "outgoing": one["outgoing"]}
+        for one in answer["items"]
+    ]
+    return {"items": plans}
 
 
 def _changes(old: ServiceTagList, new: ServiceTagList, tag: str) -> Sequence[RangeChange]:

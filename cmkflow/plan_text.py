@@ -59,6 +59,10 @@ def _plan(plan: Any) -> Iterator[RenderableType]:
         yield Text()
         yield from _item(item, is_awaiting=item["workflow_id"] in plan["awaiting"])
     yield from _network(job["network"])
+    for one in plan["outgoing"]:
+        flows = "1 flow" if len(one["flows"]) == 1 else f"{len(one['flows'])} flows"
+        doubt = "" if one["is_seen"] else " (no copy has shown this host yet)"
+        yield Text(f"Callers of {flows} have to reach {one['host']}:443{doubt}")
     yield from (Text(f"! {finding}", style="yellow") for finding in job["findings"])
 
 

@@ -79,6 +79,23 @@ class PlanItemAnswer(Answer):
     changed: tuple[str, ...]
 
 
+class OutgoingFlowAnswer(Answer):
+    """A flow whose callers have to reach a host."""
+
+    workflow_id: str
+    display_name: str
+    callers: tuple[str, ...]
+
+
+class OutgoingHostAnswer(Answer):
+    """A host that callers of copies have to reach, on TCP 443."""
+
+    host: str
+    #: False: no copy's URL has shown it yet; the environment's id tells it.
+    is_seen: bool
+    flows: tuple[OutgoingFlowAnswer, ...]
+
+
 class PlanAnswer(Answer):
     """The plan of one environment."""
 
@@ -90,3 +107,4 @@ class PlanAnswer(Answer):
     #: Workflow ids of the flows that such an approval is about.
     awaiting: tuple[str, ...]
     items: tuple[PlanItemAnswer, ...]
+    outgoing: tuple[OutgoingHostAnswer, ...]

@@ -8,6 +8,7 @@ from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.run_archive import RunArchive
 from shared.domain.jobs.state_table import Actor
 from shared.domain.plans.approval import plan_version
+from shared.domain.plans.outgoing import OutgoingHost, outgoing_hosts
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.progress import Progress, progress_of
 from shared.domain.plans.remediation import EnvironmentJob, Remediation
@@ -57,6 +58,8 @@ class ShownPlan:
 
     environment_job: EnvironmentJob
     items: tuple[PlanItem, ...]
+    #: Beside the plan: hosts that callers have to reach. It follows from the plan and its copies.
+    outgoing: tuple[OutgoingHost, ...]
 
     @property
     def version(self) -> str:
@@ -122,9 +125,18 @@ async def show_plan(services: Services, remediation_id: str) -> list[ShownPlan]:
     """Return the plan of each environment of a remediation; raises `NotFound`."""
     await find(services, remediation_id)
     return [
-        ShownPlan(environment_job=job, items=tuple(await services.tables.plans.all(job.id)))
+        await _shown_plan(services, job)
         for job in await services.tables.environment_jobs.all(remediation_id)
     ]
+
+
+async def _shown_plan(services: Services, job: EnvironmentJob) -> ShownPlan:
+    items = tuple(await services.tables.plans.all(job.id))
+    where = [Condition("remediation", "eq", job.remediation_id)]
+    jobs = await Reading().all(services.tables.jobs.scan(job.environment_id, where=where))
+    by_original = {one.original_id: one for one in jobs}
+    outgoing = outgoing_hosts(job.environment_id, items, by_original)
+    return ShownPlan(environment_job=job, items=items, outgoing=outgoing)
 
 
 def _shown(

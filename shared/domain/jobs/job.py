@@ -104,6 +104,8 @@ class FlowJob(DurableJob[JobState]):
     original_was_on: bool | None = None
     original_url_id: str = ""
     copy_url_id: str = ""
+    #: Host of the copy's trigger URL: what callers have to reach.
+    copy_host: str = ""
     #: SHA-256 of the original URL's signature, `none` if it has none; empty: not read yet.
     signature_hash: str = ""
     #: Flows the operator was made co-owner of and has to leave; `environment/flow` elsewhere.

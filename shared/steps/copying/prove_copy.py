@@ -104,7 +104,7 @@ async def _read_urls(work: Work) -> None:
         return
     if not job.copy_url_id:
         new = parsed(await read_trigger_url(work, job.copy_flow_name, job.trigger_name), "the copy")
-        await work.save(replace(work.job, copy_url_id=new.workflow_id))
+        await work.save(replace(work.job, copy_url_id=new.workflow_id, copy_host=new.host))
         await return_borrowed(work)
     if not job.signature_hash:
         url = await read_trigger_url(work, job.flow_name, job.trigger_name)

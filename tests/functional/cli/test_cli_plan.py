@@ -134,3 +134,30 @@ async def test_a_plan_is_written_as_a_page(story: Story, cli: CommandLine, tmp_p
     assert f"--version {plan['version']}" in page
     item = next(item for item in plan["items"] if item["display_name"] == "Orders")
     assert all(write in unescape(page) for write in item["writes"])
+
+
+async def test_hosts_that_callers_have_to_reach_are_told_and_can_be_sent(
+    story: Story, cli: CommandLine
+) -> None:
+    """Expected in the plan, then as the copies' URLs have them: never a URL."""
+    identity = story.remediation.id
+    planned = await cli.run("plan", "show", identity)
+    before = await cli.run("network", "outgoing", identity)
+    await cli.run("plan", "approve", identity, "--yes")
+    await pass_time(story, timedelta(hours=1))
+    after = await cli.run("network", "outgoing", identity)
+    answer = json.loads((await cli.run("network", "outgoing", identity, "--json")).stdout)
+
+    [plan] = answer["items"]
+    [outgoing] = plan["outgoing"]
+    host = outgoing["host"]
+    assert host.endswith(".environment.api.powerplatform.com")
+    assert outgoing["is_seen"]
+    assert f"Callers of 2 flows have to reach {host}:443 (no copy" in " ".join(
+        planned.stdout.split()
+    )
+    assert f"https://{host}:443" in before.stdout
+    assert "no copy has shown it yet" in before.stdout
+    assert "no copy has shown it yet" not in after.stdout
+    assert "setting" in after.stdout
+    assert "sig=" not in after.stdout

@@ -1,0 +1,78 @@
+"""Hosts that callers of copies have to reach: expected by the environment's id, then seen."""
+
+from dataclasses import replace
+
+import pytest
+
+from shared.domain.jobs.job import FlowJob, Pattern
+from shared.domain.plans.outgoing import outgoing_hosts, trigger_host
+from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
+
+ENVIRONMENT = "Default-6f1c0000-0000-4000-8000-000000000077"
+EXPECTED = "default6f1c00000000400080000000000000.77.environment.api.powerplatform.com"
+ITEM = PlanItem(
+    environment_job_id="plan",
+    workflow_id="orders",
+    flow_name="name",
+    display_name="Orders",
+    category="http",
+    trigger_name="manual",
+    has_trigger_url=True,
+    in_solution=True,
+    pattern=Pattern.CALLED,
+    is_on=True,
+    reasons=("http",),
+    action=PlannedAction.COPY,
+    explanation="",
+    callers=(PlannedCaller(kind="app_setting", label="setting ORDERS_URL of shop"),),
+)
+JOB = FlowJob(
+    id="job",
+    environment_id=ENVIRONMENT,
+    policy_id="policy",
+    remediation_id="remediation",
+    environment_job_id="plan",
+    original_id="orders",
+    flow_name="name",
+    display_name="Orders",
+    category="http",
+    trigger_name="manual",
+    has_trigger_url=True,
+    in_solution=True,
+    pattern=Pattern.CALLED,
+    original_digest="",
+    copy_id="copy",
+)
+
+
+def test_an_environments_host_follows_from_its_id() -> None:
+    """Without dashes, the last two characters apart (contract §1.4)."""
+    assert trigger_host(ENVIRONMENT) == EXPECTED
+
+
+def test_a_host_is_expected_until_a_copys_url_shows_it() -> None:
+    """What the platform gives counts, should it be another host."""
+    other = replace(JOB, copy_host="prod-7.westeurope.logic.azure.com")
+
+    [expected] = outgoing_hosts(ENVIRONMENT, [ITEM], {"orders": JOB})
+    [confirmed] = outgoing_hosts(ENVIRONMENT, [ITEM], {"orders": replace(JOB, copy_host=EXPECTED)})
+    [different] = outgoing_hosts(ENVIRONMENT, [ITEM], {"orders": other})
+
+    assert (expected.host, expected.is_seen) == (EXPECTED, False)
+    assert (confirmed.host, confirmed.is_seen) == (EXPECTED, True)
+    assert (different.host, different.is_seen) == ("prod-7.westeurope.logic.azure.com", True)
+    [flow] = expected.flows
+    assert (flow.display_name, flow.callers) == ("Orders", ("setting ORDERS_URL of shop",))
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        replace(ITEM, has_trigger_url=False),
+        replace(ITEM, action=PlannedAction.LEAVE),
+        replace(ITEM, action=PlannedAction.EDIT_ACTION, pattern=Pattern.EDIT),
+    ],
+)
+def test_a_flow_without_a_new_url_needs_no_host(item: PlanItem) -> None:
+    """Nobody calls it by a URL, it gets no copy, or it keeps its URL."""
+    assert outgoing_hosts(ENVIRONMENT, [item], {}) == ()
