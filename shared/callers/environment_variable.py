@@ -6,6 +6,7 @@ before every flow that uses the variable has been saved again, unchanged.
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from shared.callers.search import DATAVERSE_REMEDY, Refusals, callers_in, environment_id
 from shared.domain.callers.caller import Caller, CallerValue
@@ -98,17 +99,20 @@ class EnvironmentVariableCallers:
         ]
 
     async def _save(self, environment: Environment, workflow: Workflow) -> None:
+        """Save a flow as it is. Raises `Conflict` if it is not what reads show (§15.2)."""
         if workflow.is_managed:
             return  # `find` left such a variable to a person
-        try:
-            await self._workflows.update(
-                environment,
-                workflow.workflow_id,
-                WorkflowChange(client_data=workflow.client_data),
-                etag=workflow.etag,
-            )
-        except (Conflict, NotFound):
-            return  # it was saved, or deleted, since the variable was written
+        with suppress(NotFound):  # it was deleted since it was listed
+            try:
+                await self._save_as(environment, workflow)
+            except Conflict:
+                # Lists lag longest: who saved it may have been this app, before the variable.
+                now = await self._workflows.get(environment, workflow.workflow_id)
+                await self._save_as(environment, now)
+
+    async def _save_as(self, environment: Environment, workflow: Workflow) -> None:
+        change = WorkflowChange(client_data=workflow.client_data)
+        await self._workflows.update(environment, workflow.workflow_id, change, etag=workflow.etag)
 
     async def _users(
         self, environment: Environment, *, managed_only: bool = False

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 
+from local_cloud.tenant.core.profiles import Profile
 from shared.domain.environment import Mode
 from shared.domain.jobs.flow_states import JobState
 from shared.services import Services
@@ -41,13 +42,20 @@ def _v1_flows(story: Story, *names: str) -> list[TwinFlow]:
     return []
 
 
+def _admin_flow(story: Story) -> TwinFlow:
+    """Add a flow whose action has the shape that saves take on both platforms."""
+    flow = story.build.admin_list_flow("Admin")
+    flow.client_data = flow.client_data.replace('"connectionName"', '"connectionReferenceName"')
+    return flow
+
+
 #: What is prepared for a key; each adds flows and returns those that are named to be converted.
 PREPARED: dict[str, Callable[[Story], list[TwinFlow]]] = {
     "added": lambda story: _v1_flows(story, "App"),
     "added together": lambda story: _v1_flows(story, "A", "B", "C"),
-    "action": lambda story: [story.build.admin_list_flow("Admin")],
+    "action": lambda story: [_admin_flow(story)],
     "trigger": lambda story: [input_flow(story)],
-    "both": lambda story: [input_flow(story), story.build.admin_list_flow("Admin")],
+    "both": lambda story: [input_flow(story), _admin_flow(story)],
 }
 
 
@@ -120,15 +128,23 @@ class Interrupted:
             assert differences(self.before, self.story.world) == []
 
 
-def copied(ingredients: list[str], strike: Strike, *, seed: int = 7) -> Interrupted:
+def copied(
+    ingredients: list[str],
+    strike: Strike,
+    *,
+    seed: int = 7,
+    profile: Profile = Profile.DOCUMENTED,
+) -> Interrupted:
     """Build a tenant of the ingredients, whose flows are copied."""
-    story = make_story(ingredients, seed, Plan(), 0.0)
+    story = make_story(ingredients, seed, Plan(), 0.0, profile)
     return Interrupted(_under(story, strike), story.order, JobState.RETIRED, timedelta(days=10))
 
 
-def prepared(name: str, strike: Strike, *, seed: int = 7) -> Interrupted:
+def prepared(
+    name: str, strike: Strike, *, seed: int = 7, profile: Profile = Profile.DOCUMENTED
+) -> Interrupted:
     """Build a tenant whose flows are prepared for a key."""
-    story = Story(mode=Mode.APPROVE, world=World(seed=seed))
+    story = Story(mode=Mode.APPROVE, world=World(seed=seed), profile=profile)
     named = [flow.workflow_id for flow in PREPARED[name](story)]
     start = partial(story.order, PREPARE, *named)
     return Interrupted(_under(story, strike), start, JobState.PREPARED, timedelta(hours=1))

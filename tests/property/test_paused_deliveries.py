@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from local_cloud.tenant.core.profiles import Profile
 from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases import steer_remediation
@@ -27,6 +28,7 @@ from tests.twins.pause import PauseBefore
 sleeps = st.integers(1, 9).map(lambda minutes: timedelta(minutes=minutes, seconds=30))
 moments = st.sampled_from(Moment)
 seeds = st.integers(0, 10_000)
+profiles = st.sampled_from(Profile)
 NEVER = Strike(at=0, moment=Moment.BEFORE, sleep=None)
 UNDO = [steer_remediation.cancel, steer_remediation.roll_back]
 
@@ -42,12 +44,12 @@ def play(interrupted: Interrupted, order: Order | None = None, after: int = 0) -
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(ingredients=tenants, seed=seeds, pause=pauses(500))
+@given(ingredients=tenants, seed=seeds, pause=pauses(500), profile=profiles)
 def test_a_paused_delivery_changes_nothing(
-    ingredients: list[str], seed: int, pause: Strike
+    ingredients: list[str], seed: int, pause: Strike, profile: Profile
 ) -> None:
     """Paused at any call, each job is retired and no invariant breaks."""
-    play(copied(ingredients, pause, seed=seed))
+    play(copied(ingredients, pause, seed=seed, profile=profile))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -57,12 +59,13 @@ def test_a_paused_delivery_changes_nothing(
     pause=pauses(500),
     after=st.integers(0, 9),
     undo=st.sampled_from(UNDO),
+    profile=profiles,
 )
 def test_a_rollback_beside_a_paused_delivery_brings_everything_back(
-    ingredients: list[str], seed: int, pause: Strike, after: int, undo: Order
+    ingredients: list[str], seed: int, pause: Strike, after: int, undo: Order, profile: Profile
 ) -> None:
     """Ordered while it sleeps: every caller is what it was, no copy is on, no co-owner is left."""
-    play(copied(ingredients, pause, seed=seed), undo, after)
+    play(copied(ingredients, pause, seed=seed, profile=profile), undo, after)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -110,9 +113,10 @@ def test_a_version_of_a_secret_beside_a_paused_delivery_stands_or_is_told_of(
     pause=pauses(150),
     after=st.integers(0, 9),
     order=st.sampled_from([None, steer_remediation.retry, *UNDO]),
+    profile=profiles,
 )
 def test_a_delivery_that_is_paused_while_it_prepares_changes_nothing(
-    name: str, seed: int, pause: Strike, after: int, order: Order | None
+    name: str, seed: int, pause: Strike, after: int, order: Order | None, profile: Profile
 ) -> None:
     """Each flow is prepared all the same, or each definition is what it was."""
-    play(prepared(name, pause, seed=seed), order, after)
+    play(prepared(name, pause, seed=seed, profile=profile), order, after)

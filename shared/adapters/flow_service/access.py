@@ -4,6 +4,7 @@ Contract §5.5, §5.7. Permissions are read and changed as the application, in a
 view (§14.9); the URL is asked for as the operator, in a maker's view.
 """
 
+from contextlib import suppress
 from typing import Protocol
 
 from shared.adapters.flow_service.flows import read_flow
@@ -13,7 +14,7 @@ from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.flow import FlowDetail, Permission
 from shared.domain.jobs.refusals import PERMISSION_DOWNGRADE
-from shared.errors import Refused, Unavailable
+from shared.errors import NotFound, Refused, Unavailable
 from shared.ports import FlowAccess
 
 _CO_OWNER = "CanEdit"
@@ -91,12 +92,18 @@ class FlowServiceAccess(FlowAccess):
                 raise
 
     async def remove_operator(self, environment_id: str, flow_name: str) -> None:
-        """Take the operator's co-ownership back; does nothing if it has none, or owns the flow."""
+        """Take the operator's co-ownership back; does nothing if it has none, or owns the flow.
+
+        It may not be listed yet (§15.2): then it is named as it will be, by who holds it (§5.5).
+        """
         operator = await self.operator_id()
         held = await self._held(environment_id, flow_name, operator)
-        ids = [{"id": item.permission_id} for item in held if item.role != _OWNER]
-        if ids:
-            await self._modify(environment_id, flow_name, {"delete": ids})
+        if any(item.role == _OWNER for item in held):
+            return
+        ids = [item.permission_id for item in held] or [operator]
+        change = {"delete": [{"id": one} for one in ids]}
+        with suppress(NotFound):
+            await self._modify(environment_id, flow_name, change)
 
     async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
         """Return the trigger URL: a secret. Raises `Refused` where the trigger has none."""

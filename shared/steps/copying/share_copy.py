@@ -24,6 +24,7 @@ from shared.domain.sharing import (
 )
 from shared.errors import Blocked, MigrationInProgress, NotFound, Refused
 from shared.reason import Reason
+from shared.steps.flows.co_ownership import is_own_doing
 from shared.steps.flows.original import Original
 from shared.steps.flows.read_back import read_back
 from shared.steps.work import Work
@@ -87,8 +88,7 @@ async def _wanted(work: Work, original: Original) -> _Wanted:
     services, environment, job = work.services, work.environment, work.job
     owner = job.copy_owner or original.owner_id
     # The operator is co-owner for the moment it reads the URL, and has to leave (§14.9).
-    is_borrowed = job.flow_name in job.borrowed
-    operator = await services.flow_access.operator_id() if is_borrowed else ""
+    operator = await services.flow_access.operator_id() if await is_own_doing(work) else ""
     if original.etag and job.in_solution:
         # Dataverse's sharing is the one that counts for flows of a solution (§5.5).
         shares = await services.flow_sharing.list(environment, job.original_id)

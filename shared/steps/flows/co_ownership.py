@@ -9,9 +9,12 @@ from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 
+from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.refusals import NO_CO_OWNER, refusal_of
 from shared.domain.jobs.relatives import located
+from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import NotFound, Refused, Unavailable
+from shared.notices import readable
 from shared.services import Services
 from shared.steps.gate import permit_write
 from shared.steps.work import Work
@@ -50,12 +53,33 @@ def may_come(refusal: Refused) -> bool:
 
 
 async def is_co_owner(services: Services, environment_id: str, flow_name: str) -> bool:
-    """Say whether the operator is co-owner, or owner, of a flow."""
+    """Say whether the operator is co-owner, or owner, of a flow by somebody else.
+
+    It may also be listed for a loan that was returned: reads lag behind (contract §15.2).
+    """
     operator = (await services.flow_access.operator_id()).lower()
-    return any(
+    is_listed = any(
         held.principal_id.lower() == operator and held.is_co_owner
         for held in await services.flow_access.permissions(environment_id, flow_name)
     )
+    return is_listed and not await was_lent(services, environment_id, flow_name)
+
+
+async def is_own_doing(work: Work) -> bool:
+    """Say whether the operator may be listed at the original for this job's sake, or its plan's."""
+    job = work.job
+    plans = await work.services.tables.environment_jobs.all(job.remediation_id)
+    lent = {name for plan in plans for name in plan.lent}
+    return job.flow_name in {*job.borrowed, *lent}
+
+
+async def was_lent(services: Services, environment_id: str, flow_name: str) -> bool:
+    """Say whether any job, of a flow or of a plan, has ever lent the operator a flow."""
+    tables, flow = services.tables, (environment_id, flow_name)
+    lenders: list[EnvironmentJob | FlowJob] = []
+    lenders += [kept.item async for kept in readable(services, tables.environment_jobs.scan())]
+    lenders += [kept.item async for kept in readable(services, tables.jobs.scan())]
+    return any(located(name, one.environment_id) == flow for one in lenders for name in one.lent)
 
 
 async def _note_loan(work: Work, environment_id: str, flow_name: str) -> None:

@@ -17,7 +17,7 @@ from shared.errors import Blocked
 from shared.reason import Reason
 from shared.steps.flows.open_plans import is_cancelled
 from shared.steps.flows.original import read_original
-from shared.steps.flows.read_back import read_back
+from shared.steps.flows.read_back import NotSeen, read_back
 from shared.steps.flows.take_original import archive_name
 from shared.steps.flows.write_definition import stands, write_definition
 from shared.steps.gate import refuse_excluded
@@ -92,6 +92,7 @@ async def _convert(work: Work, workflow_id: str) -> None:
 async def _write_back(work: Work, workflow_id: str) -> None:
     row = await work.services.workflows.get(work.environment, workflow_id)
     if convert(row.client_data, work.job.edits).client_data != row.client_data:
+        _require_true_read(work)
         return  # it is V1: nothing was written, or it was written back
     archived = (await work.services.archive.get(archive_name(work.job))).decode()
     if not stands(row.client_data, convert(archived, work.job.edits).client_data):
@@ -102,6 +103,16 @@ async def _write_back(work: Work, workflow_id: str) -> None:
             code=Reason.EDITED,
         )
     await _write(work, row, archived)
+
+
+def _require_true_read(work: Work) -> None:
+    """Raise `NotSeen` while a read may be older than what was written before the rollback."""
+    services = work.services
+    begun = max(one.at for one in work.job.history if one.state == JobState.ROLLING_BACK)
+    until = begun + services.settings.reads_lag
+    if services.now < until:
+        what = f"The definition of {work.job.display_name} as it was"
+        raise NotSeen(services, what, since=begun, until=until)
 
 
 async def _write(work: Work, row: Workflow, client_data: str) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.flow import FlowState, Workflow, WorkflowChange
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, NotFound, Refused
 from tests.contract.ports.sides import Side
 from tests.contract.ports.test_activation import TURN_OFF, created
 from tests.contract.ports.test_workflows import COPY, TURN_ON
@@ -82,3 +82,20 @@ async def test_a_deleted_flow_reads_and_is_listed_on(side: Side) -> None:
     assert (await row(side), await listed(side)) == (None, [before])
     side.hands.advance(HALF)
     assert await listed(side) == []
+
+
+async def test_a_co_ownership_that_is_not_listed_yet_is_taken_back_all_the_same(
+    side: Side,
+) -> None:
+    """It was given a moment ago; taking it back twice does nothing."""
+    await side.hands.sign_in()
+    access, operator = side.ports.flow_access, await side.ports.flow_access.operator_id()
+    await access.add_operator(ENVIRONMENT, HTTP_FLOW)
+    await access.remove_operator(ENVIRONMENT, HTTP_FLOW)
+    await access.remove_operator(ENVIRONMENT, HTTP_FLOW)
+    side.hands.advance(HALF)
+
+    held = await access.permissions(ENVIRONMENT, HTTP_FLOW)
+    assert operator not in {one.principal_id for one in held}
+    with pytest.raises(Refused, match="NoCoOwner"):
+        await access.trigger_url(ENVIRONMENT, HTTP_FLOW, "manual")

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
+from local_cloud.tenant.core.past import Lag
 from shared.domain.flow import FlowDetail
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.refusals import NO_CO_OWNER
@@ -166,3 +167,48 @@ async def test_a_loan_that_cannot_be_returned_is_told() -> None:
     assert job.has_loans
     row = story.services.tables.jobs.name_of(job)
     assert {(one.code, one.row) for one in story.twins.notices.told} == {(Reason.LOAN, row)}
+
+
+async def test_a_loan_of_the_plan_that_was_returned_is_no_right_though_it_is_still_listed() -> None:
+    """Reads lag: the operator is refused and listed, and what the job lends it is a loan again."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await lend_for_the_plan(story, orders)
+    listed = orders.as_it_is()
+    listed.co_owners[story.world.operator.entra_id] = "CanEdit"
+    later = story.world.clock.now() + timedelta(days=1)
+    orders.past.keep(listed, Lag(later, later))
+
+    await story.approve()
+
+    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert orders.co_owners == {}
+
+
+async def test_a_loan_of_the_plan_is_not_carried_over_to_the_copy() -> None:
+    """A delivery of the plan died before it could step back."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    orders.in_solution = False
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await lend_for_the_plan(story, orders)
+    orders.co_owners[story.world.operator.entra_id] = "CanEdit"
+
+    await story.approve()
+
+    job = await story.job("Orders")
+    assert job.state is JobState.RETIRED
+    assert story.world.workflow(job.environment_id, job.copy_id).shares == {}
+
+
+async def lend_for_the_plan(story: Story, flow: TwinFlow) -> None:
+    """Note that the plan lent the operator a flow."""
+    table, job = story.services.tables.environment_jobs, await story.environment_job()
+    kept = await table.get(job.remediation_id, job.id)
+    assert kept
+    await table.replace(kept, replace(kept.item, lent=(flow.flow_name,)))

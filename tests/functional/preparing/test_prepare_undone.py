@@ -34,6 +34,23 @@ async def test_a_rollback_writes_the_definition_back() -> None:
     assert differences(before, story.world) == []
 
 
+async def test_a_rollback_takes_no_old_read_for_a_definition_that_was_written_back() -> None:
+    """Ordered a moment after the conversion, which reads do not show yet."""
+    story = Story()
+    admin = story.build.admin_list_flow("Admin")
+    before = take_snapshot(story.world)
+    story.world.assumptions.read_lag_seconds = (50, 50)
+    await story.opt_in()
+    await story.order(PREPARE, admin.workflow_id)
+    await story.approve(run=timedelta(seconds=10))
+    assert "ListFlowsInEnvironment_V2" in admin.client_data
+
+    await story.roll_back(run=HOUR)
+
+    assert (await story.job("Admin")).state is JobState.ROLLED_BACK
+    assert differences(before, story.world) == []
+
+
 @pytest.mark.parametrize("undo", [steer_remediation.roll_back, steer_remediation.cancel])
 async def test_a_conversion_that_is_frozen_is_waited_for(
     undo: Callable[[Services, str], Awaitable[object]],
