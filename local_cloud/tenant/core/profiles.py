@@ -28,6 +28,8 @@ PROFILES: Mapping[Profile, Mapping[str, Any]] = {
         "list_lag_seconds": (30.0, 120.0),  # §15.2, §5.2
         "definitions_hidden_from_administrators": True,  # §15.2, §5.3
         "older_host_shapes_refused": True,  # §5.6
+        "global_flow_host_refuses": ("europe",),  # §15.1: `MacroRegionDerivationFailed`
+        "applications_activate": False,  # §15.3: `MissingUserDetails`
         "protected_url_form": "capacity_unit",  # §7.2
     },
 }

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 #: Whoever turns a flow on, or names a connection in a reference, has to be allowed to use it.
 CONNECTION_REFUSED = "ConnectionAuthorizationFailed"
+#: An application turned a flow on as itself.
+NO_USER_DETAILS = "MissingUserDetails"
 #: Our own name: the operator is a co-owner, and may not ask for the URL (yet).
 NO_CO_OWNER = "NoCoOwner"
 #: Whoever is given a role has more rights already.
@@ -52,7 +54,7 @@ REFUSALS = (
         "then retry.",
     ),
     Refusal(
-        code="MissingUserDetails",
+        code=NO_USER_DETAILS,
         aliases=("BapListServicePlansFailed",),
         means="the app turned the flow on as itself, and an application has no licence to look up",
         instruction="Have the flow's owner turn it on once in Power Automate, then retry.",
@@ -65,8 +67,8 @@ REFUSALS = (
     Refusal(
         code=CONNECTION_REFUSED,
         means="neither the flow's owner nor the app may use a connection of the flow",
-        instruction="Have the connection's owner share it with the app ('Can use') or turn the "
-        "copy on once, then retry.",
+        instruction="Have the connection's owner share it ('Can use') with the flow's owner or "
+        "the app, or turn the copy on once; then retry.",
         words="cannot be used to activate this flow",
     ),
     Refusal(

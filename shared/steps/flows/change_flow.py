@@ -7,7 +7,12 @@ The platform checks the connections of whoever turns a flow on, and of whoever s
 from dataclasses import replace
 
 from shared.domain.flow import Workflow, WorkflowChange
-from shared.domain.jobs.refusals import CONNECTION_REFUSED, NOT_ON_BEHALF
+from shared.domain.jobs.refusals import (
+    CONNECTION_REFUSED,
+    NO_USER_DETAILS,
+    NOT_ON_BEHALF,
+    refusal_of,
+)
 from shared.errors import Blocked, MigrationInProgress, NotFound, Refused
 from shared.reason import Reason
 from shared.steps.flows.original import Original
@@ -51,8 +56,12 @@ async def _change_as_app(
     except MigrationInProgress:
         raise
     except Refused as err:
-        if owner_is_gone and err.code == CONNECTION_REFUSED:
+        # That no application may turn a flow on says nothing of what the owner lacks.
+        is_no_person = refusal_of(err.code, err.detail).code == NO_USER_DETAILS
+        if owner_is_gone and (is_no_person or err.code == CONNECTION_REFUSED):
             raise owner_is_gone from err
+        if is_no_person:
+            raise refusal from err
         raise
 
 

@@ -17,6 +17,7 @@ from local_cloud.tenant.entra.directory import Directory
 from shared.domain.jobs.refusals import REFUSALS, refusal_of
 from tests.contract.tenant_world import (
     APP,
+    MAKER,
 )
 from tests.functional.wire.wire_seed import (
     CHILD,
@@ -115,6 +116,11 @@ def add_operator(story: WireStory) -> None:
     story.environment.users[OPERATOR] = {"azureactivedirectoryobjectid": OPERATOR}
 
 
+def share_with_owner(story: WireStory) -> None:
+    """Let the flow's owner use the connection."""
+    story.environment.connections["mail-1"].shared_with.add(MAKER)
+
+
 def let_applications_activate(story: WireStory) -> None:
     """Stand for the owner who turns the copy on."""
     story.assumptions.applications_activate = True
@@ -132,6 +138,14 @@ CASES = {
         code="ConnectionAuthorizationFailed",
         names=("Connection: mail-1 (shared_office365), of Colleague.",),
         remedy=share,
+    ),
+    "a connection is somebody else's, and no application turns flows on": Case(
+        seed=tenant_seed(
+            mailing_orders(), assumptions={"applications_activate": False}, **mail(COLLEAGUE)
+        ),
+        code="ConnectionAuthorizationFailed",
+        names=("Connection: mail-1 (shared_office365), of Colleague.",),
+        remedy=share_with_owner,
     ),
     "a connection reference is unbound": Case(
         seed=tenant_seed(mailing_orders(), **mail()),
