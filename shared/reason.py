@@ -81,6 +81,7 @@ class Reason(StrEnum):
     STATE = "state"
     NEITHER_ON = "neither_on"
     COULD_NOT_START = "could_not_start"
+    AGENTS = "agents"
     COPY = "copy"
     COPY_DIFFERS = (
         "copy_differs",

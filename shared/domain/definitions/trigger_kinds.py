@@ -70,6 +70,11 @@ class TriggerCategory(StrEnum):
         return self in _RUN_BY_PEOPLE
 
     @property
+    def is_run_by_agents(self) -> bool:
+        """Whether agents of Copilot Studio run it, which hold its id."""
+        return self in _RUN_BY_AGENTS
+
+    @property
     def is_teams(self) -> bool:
         """Whether the Teams connector owns the trigger."""
         return self.value.startswith("teams_")
@@ -111,6 +116,7 @@ _RUN_BY_PEOPLE = frozenset(
         TriggerCategory.POWER_APPS_V2,
     }
 )
+_RUN_BY_AGENTS = frozenset({TriggerCategory.COPILOT_SKILLS, TriggerCategory.VIRTUAL_AGENT})
 _CALLED = frozenset(TriggerCategory) - _SELF_STARTING - {TriggerCategory.NONE}
 
 _BY_REQUEST_KIND = {

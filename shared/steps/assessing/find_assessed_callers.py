@@ -10,6 +10,8 @@ from dataclasses import replace
 
 from shared.domain.assessment.assessment import AssessedCaller, AssessedFlow
 from shared.domain.assessment.facts import NoAnswer
+from shared.domain.callers import agents
+from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment
 from shared.domain.trigger_urls.trigger_url import RETIRED_HOST
 from shared.ports import Condition
@@ -73,6 +75,10 @@ async def _callers(
         )
         if searched.covers(place)
     }
+    if TriggerCategory(flow.category).is_run_by_agents:
+        found[agents.KIND] = AssessedCaller(
+            kind=agents.KIND, label=agents.LABEL, manual=agents.BY_THEIR_MAKERS
+        )
     return tuple(sorted(found.values(), key=lambda one: (one.kind, one.label)))
 
 

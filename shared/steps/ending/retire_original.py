@@ -16,6 +16,7 @@ from shared.steps.flows.original import read_original
 from shared.steps.flows.standing_copy import standing_copy
 from shared.steps.flows.take_original import check_unchanged
 from shared.steps.flows.turn import rename, turn_original
+from shared.steps.moving_callers.confirm_agents import check_agents
 from shared.steps.moving_callers.note_callers import callers_left
 from shared.steps.work import Work
 
@@ -26,6 +27,7 @@ async def retire_when_quiet(work: Work) -> FlowJob:
     if work.job.pattern is not Pattern.OFF and await callers_left(work):
         text = "A caller holds the original again, or was found since: it is updated first."
         return moved(work.job, JobState.UPDATING_CALLERS, text, now=work.services.now)
+    await check_agents(work)
     return await retire(work)
 
 

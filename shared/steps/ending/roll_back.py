@@ -29,6 +29,7 @@ from shared.steps.ending.rollback_order import (
 from shared.steps.ending.watch_quiet import Calling, calling_flows, wait_for_runs
 from shared.steps.flows.original import read_original
 from shared.steps.flows.turn import rename, turn_original
+from shared.steps.moving_callers.confirm_agents import check_agents_back, forget_agents
 from shared.steps.work import Work
 
 
@@ -126,6 +127,7 @@ async def _copy_quiet(work: Work) -> FlowJob:
                 return mended
             raise
         await check_manual_callers(work)
+        await check_agents_back(work)
     await wait_for_parents(work)
     if is_called:
         await _wait_for_runs_of_callers(work)
@@ -179,6 +181,7 @@ async def _copy_off(work: Work) -> FlowJob:
     if mended := await look_again(work):
         return mended
     is_left = await _copy_off_and_named(work)
+    await forget_agents(work)
     job = replace(
         work.job,
         requested=None,

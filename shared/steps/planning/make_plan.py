@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from shared.domain.callers import agents
 from shared.domain.conversions.proposal import Proposal, propose
 from shared.domain.definitions.flow_definition import UnreadableDefinition
 from shared.domain.definitions.trigger_kinds import TriggerCategory
@@ -134,6 +135,10 @@ async def with_callers(
         async for place in found
         if place.caller.workflow_id not in but_not
     }
+    if TriggerCategory(item.category).is_run_by_agents:
+        callers[agents.KIND] = PlannedCaller(
+            kind=agents.KIND, label=agents.LABEL, manual=agents.BY_THEIR_MAKERS
+        )
     item = replace(item, callers=fitting_callers(tuple(callers.values())))
     return replace(item, writes=_writes(item), is_complete=True)
 

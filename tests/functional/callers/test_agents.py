@@ -1,0 +1,86 @@
+"""Agents of Copilot Studio: callers by hand that nothing shows, so a person's word is asked for."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.plans.plan_item import PlannedAction
+from shared.use_cases.change_environment import waive_gap
+from tests.functional.assessing.assessed_tenant import Assessed
+from tests.functional.stories.remediation_story import Story, planned
+from tests.twins.definition_builder import child_flow_action, request_trigger
+from tests.twins.tenant import TwinFlow
+
+
+async def say(story: Story, name: str) -> None:
+    """Let somebody say so, and time pass."""
+    await waive_gap(story.services, story.build.environment.id, name, "the makers")
+    await story.run(timedelta(days=60))
+
+
+def agents_flow(story: Story, kind: str) -> TwinFlow:
+    """Add a flow that agents run, and that runs one that stays."""
+    child = story.build.http_flow("Lookup")
+    actions = {"Run": child_flow_action(child.workflow_id)}
+    return story.build.flow("Book", request_trigger(kind), actions)
+
+
+@pytest.mark.parametrize("kind", ["VirtualAgent", "Skills"])
+async def test_an_original_is_not_retired_before_its_agents_are_confirmed(kind: str) -> None:
+    """Both are on until then; a rollback asks for the way back, and forgets what was said."""
+    story = Story()
+    original = agents_flow(story, kind)
+    await planned(story)
+    item = (await story.plan())["Book"]
+    await story.approve()
+    asked = await story.job("Book")
+    copy = story.world.workflow(asked.environment_id, asked.copy_id)
+    both = original.is_on, copy.is_on
+
+    await story.retry()
+    again = await story.job("Book")
+    await say(story, f"agents:{original.workflow_id}")
+    retired = await story.job("Book")
+    await story.roll_back()
+    back = await story.job("Book")
+    both_again = original.is_on, copy.is_on
+    await say(story, f"agents-back:{original.workflow_id}")
+    settings = await story.services.tables.environments.get("environment", asked.environment_id)
+
+    assert item.action is PlannedAction.COPY_WITH_FAMILY
+    assert [one.kind for one in item.callers if one.manual] == ["agent"]
+    assert (asked.state, asked.code, both) == (JobState.BLOCKED, "agents", (True, True))
+    assert f"agents:{original.workflow_id}" in asked.instruction
+    assert again.code == "agents"
+    assert retired.state is JobState.RETIRED, retired.reason
+    assert (back.code, both_again) == ("agents", (True, True))
+    assert (await story.job("Book")).state is JobState.ROLLED_BACK
+    assert not copy.is_on
+    assert settings
+    assert settings.item.waived_gaps == {}
+
+
+async def test_a_rollback_before_any_agent_was_moved_asks_nothing() -> None:
+    """Nobody was told of the copy."""
+    story = Story()
+    agents_flow(story, "VirtualAgent")
+    await planned(story)
+    await story.approve()
+
+    await story.roll_back()
+
+    assert (await story.job("Book")).state is JobState.ROLLED_BACK
+
+
+async def test_an_assessment_names_them() -> None:
+    """Before the key there is time to find out which they are."""
+    tenant = Assessed()
+    child = tenant.build.http_flow("Lookup")
+    trigger = request_trigger("VirtualAgent")
+    tenant.build.flow("Book", trigger, {"Run": child_flow_action(child.workflow_id)})
+
+    await tenant.assess()
+
+    assert tenant.flows["Book"].category == "virtual_agent"
+    assert [one.kind for one in tenant.flows["Book"].callers] == ["agent"]
