@@ -1,4 +1,4 @@
-"""The one way to a person's terminal: what others have named cannot steer it.
+"""The one way to a person's terminal: what others have named cannot steer it, or tell a secret.
 
 Names of flows, of files and of environments are anybody's text. An escape sequence in one could
 rewrite what stands above it, a bidirectional mark could turn an id round, and half a character
@@ -14,6 +14,8 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
+from shared.domain.trigger_urls.trigger_url import redact
+
 #: Control, format and half characters; those that end a line for some and not for others.
 _STEERING = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 #: A line's end and a tab lay text out; joiners hold emoji and the letters of some scripts together.
@@ -22,7 +24,8 @@ _INSTEAD = "\N{REPLACEMENT CHARACTER}"
 
 
 def printable(text: str) -> str:
-    """Return the text with a `�` for each character that steers a terminal; as long as it was."""
+    """Return the text with a `�` for each character that steers a terminal, and no trigger URL."""
+    text = redact(text)
     if text.isprintable():
         return text
     return "".join(map(_shown, text))
@@ -62,9 +65,11 @@ class Terminal(Console):
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
         """Render what can be shown; cells of tables and lines of groups come here one by one."""
-        if isinstance(renderable, Text) and not renderable.plain.isprintable():
-            renderable = renderable.copy()
-            renderable.plain = printable(renderable.plain)
+        if isinstance(renderable, Text):
+            shown = printable(renderable.plain)
+            if shown != renderable.plain:
+                renderable = renderable.copy()
+                renderable.plain = shown
         elif isinstance(renderable, str):
             renderable = printable(renderable)
         return super().render(renderable, options)

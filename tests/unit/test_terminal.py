@@ -87,3 +87,16 @@ def test_nothing_else_writes_to_a_terminal() -> None:
 
     assert len(files) > 40
     assert not others
+
+
+def test_no_signature_reaches_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Not of a file that was exported, in whichever way it is shown."""
+    url = f"https://p.logic.azure.com/workflows/{'a' * 32}/triggers/m/paths/invoke?sig={'s' * 43}"
+    table = Table()
+    table.add_row(Text.assemble(("Flow ", "bold"), (url, "red")))
+
+    echo(url)
+
+    shown = _shown(table, url) + capsys.readouterr().out
+    assert shown.count("https://p.logic.azure.com/…/workflows/") >= 2
+    assert "sss" not in shown

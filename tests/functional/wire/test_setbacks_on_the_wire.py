@@ -13,6 +13,7 @@ from local_cloud.tenant.core.faults import Fault, FaultKind
 from local_cloud.tenant.entra.directory import Directory
 from local_cloud.tenant.environments.flow import FlowState
 from local_cloud.tenant.flows.lifecycle import delete, turn_on
+from local_cloud.tenant.power_platform import environments as admin_api
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.refusals import instruction_for
@@ -48,6 +49,20 @@ async def test_an_activation_that_did_nothing_is_made_again(
 ) -> None:
     """The platform says 204 and leaves the copy off; the next try turns it on."""
     description = tenant_seed(orders(), assumptions={"activations_that_do_not_stick": 1})
+    async with wire_story(monkeypatch, tmp_path, description) as story:
+        await story.order()
+
+        await retired(story)
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+async def test_a_tenant_whose_global_host_refuses_is_remediated(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_told: bool
+) -> None:
+    """Whether the environment tells its own host, or the refusal's region has to lead there."""
+    if not is_told:
+        monkeypatch.setattr(admin_api, "runtime_endpoints", lambda _: {})
+    description = tenant_seed(orders(), assumptions={"global_flow_host_refuses": ["europe"]})
     async with wire_story(monkeypatch, tmp_path, description) as story:
         await story.order()
 
