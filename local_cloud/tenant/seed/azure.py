@@ -79,6 +79,8 @@ def _seed_service_tags(azure: Azure, description: JsonObject) -> None:
             address_prefixes=tuple(entry["addressPrefixes"]),
         )
         azure.service_tags.add(tag)
+    if number := description.get("serviceTagsChangeNumber"):
+        azure.service_tags.change_number = str(number)
 
 
 def _seed_vault(tenant: Tenant, description: JsonObject) -> None:

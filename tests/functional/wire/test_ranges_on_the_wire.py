@@ -1,0 +1,73 @@
+"""Microsoft's ranges change while a copy is in use: the API tells the app, the app people."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_cloud.tenant.seed.azure import seed_azure
+from shared.adapters.azure.service_tags import DiscoveredServiceTags
+from shared.domain.network.service_tags import ServiceTagList
+from shared.use_cases.sweep import sweep
+from shared.use_cases.watch_ranges import list_editions
+from tests.contract.tenant_world import HTTP, definition, http_action
+from tests.functional.wire.wire_seed import SUBSCRIPTION, orders, tenant_seed
+from tests.functional.wire.wire_story import WireStory, retired, wire_story
+
+HOST = "api.contoso.example"
+WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
+SITE = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Web/sites/orders-api"
+DAY = 86_400
+
+
+def let_in(*prefixes: str) -> dict[str, Any]:
+    """Return the app that the flow calls, with these prefixes let in."""
+    rules = [
+        {"ipAddress": prefix, "priority": number, "action": "Allow", "name": prefix}
+        for number, prefix in enumerate(prefixes, start=100)
+    ]
+    return {"sites": [{"id": SITE, "hostNames": [HOST], "web": {"ipSecurityRestrictions": rules}}]}
+
+
+def prefixes_of(tags: ServiceTagList, name: str) -> tuple[str, ...]:
+    """Return the prefixes of a tag that the list holds."""
+    found = tags.find(name)
+    assert found is not None
+    return found.prefixes
+
+
+async def swept(story: WireStory, date: str) -> None:
+    """Sweep a day later."""
+    story.tenant.clock.advance(DAY)
+    await sweep(story.services, date)
+
+
+async def test_a_change_of_the_published_list_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By prefix, with the firewall that keeps it out and the remediation that calls through it."""
+    flow = orders(definition=definition(HTTP, http_action(f"https://{HOST}/orders")))
+    async with wire_story(monkeypatch, tmp_path, tenant_seed(flow)) as story:
+        assert isinstance(story.services.service_tags, DiscoveredServiceTags)
+        tags = await story.services.service_tags.published()
+        known = [one for name in (NORTH, WEST) for one in prefixes_of(tags, name)]
+        seed_azure(story.tenant, let_in(*known))
+        await story.order()
+        await retired(story)
+        await swept(story, "day-1")
+        changed = {"name": WEST, "addressPrefixes": [*prefixes_of(tags, WEST), "203.0.113.0/24"]}
+        more = {"serviceTags": [changed], "serviceTagsChangeNumber": tags.change_number + 1}
+        seed_azure(story.tenant, more)
+        await swept(story, "day-2")
+
+        [edition, first] = await list_editions(story.services)
+        [notice] = await story.services.tables.notices.all("notice")
+
+    assert first.change_number == tags.change_number > 0
+    assert edition.change_number == tags.change_number + 1
+    assert [(one.region, one.added, one.removed) for one in edition.changes] == [
+        ("WestEurope", ("203.0.113.0/24",), ())
+    ]
+    assert [one.name for one in edition.firewalls] == ["orders-api"]
+    assert [(one.remediation_id, one.flows) for one in edition.plans] == [(story.remediation.id, 1)]
+    assert "203.0.113.0/24" in notice.cause
