@@ -23,9 +23,9 @@ def _answer(call: Callable[[], str]) -> str:
     except Exception as error:  # noqa: BLE001  # whatever an SDK makes of a refusal is told
         status = getattr(error, "status_code", None) or getattr(error, "response_status_code", None)
         document = getattr(error, "error", None)
-        code = getattr(document, "code", None)
+        code = getattr(document, "code", None) or getattr(error, "error_code", None)
         if status and code:
-            return f"refused: {status} {code}"
+            return f"refused: {status} {getattr(code, 'value', code)}"
         if status and type(error).__name__ == "APIError":
             return f"refused: {status}"  # which this SDK reads no document of
         return f"fails: {type(error).__name__} {error}".splitlines()[0]

@@ -1,0 +1,62 @@
+"""Microsoft's client of Azure Tables, on tables that the app's store has written.
+
+An administrator who looks at the state with it, or changes a row, as the app's store has to bear.
+A process of its own, which knows its environment variables and no more.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from azure.core import MatchConditions
+from azure.data.tables import TableClient, TableServiceClient, UpdateMode
+from told import tell_all, versions
+
+SERVICE = TableServiceClient.from_connection_string(os.environ["AZURITE_CONNECTION_STRING"])
+#: The store's table, which bears another name in each run.
+TABLE: TableClient = SERVICE.get_table_client(os.environ["TABLE"])
+
+
+def keys(text: str = "") -> str:
+    """Show the keys of the rows that a filter finds."""
+    return ", ".join(each["RowKey"] for each in TABLE.query_entities(text)) or "none"
+
+
+def types() -> str:
+    """Show the types of a row's columns."""
+    row = TABLE.get_entity("e1", "k1")
+    columns = {name: type(value).__name__ for name, value in row.items()}
+    return ", ".join(f"{name}: {kind}" for name, kind in sorted(columns.items()))
+
+
+def change(**options: Any) -> str:
+    """Change a row as it was read, on the condition given."""
+    row = TABLE.get_entity("e1", "k1")
+    TABLE.update_entity(row | {"state": "blocked"}, mode=UpdateMode.MERGE, **options)
+    return str(TABLE.get_entity("e1", "k1")["state"])
+
+
+def is_listed() -> str:
+    """Say whether the table is among those of the account."""
+    return str(TABLE.table_name in {each.name for each in SERVICE.list_tables()})
+
+
+CALLS: tuple[tuple[str, Callable[[], str]], ...] = (
+    ("list_tables", is_listed),
+    ("query_entities", keys),
+    ("query_entities, of a partition", lambda: keys("PartitionKey eq 'e1'")),
+    (
+        "query_entities, by text, number and truth",
+        lambda: keys("state eq 'copied' and tries gt 2L and waits eq true"),
+    ),
+    ("get_entity", types),
+    ("get_entity, unknown", lambda: str(TABLE.get_entity("e1", "no"))),
+    (
+        "update_entity, with an old etag",
+        lambda: change(etag='W/"old"', match_condition=MatchConditions.IfNotModified),
+    ),
+    ("update_entity", change),
+)
+
+if __name__ == "__main__":
+    tell_all(CALLS, versions("azure-data-tables"))
