@@ -1,0 +1,80 @@
+"""A self-starting flow about to be swapped, on a platform that refuses what a test says."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from shared.domain.flow import FlowState, WorkflowChange
+from shared.domain.jobs.flow_states import JobState
+from shared.errors import Refused
+from tests.functional.stories.remediation_story import Story, planned
+from tests.twins.invariants import pairs_on_together
+from tests.twins.tenant import TwinFlow
+
+LICENCE = Refused("no adequate licence", code="MissingAdequateQuotaPolicy", status=403)
+
+
+@dataclass(slots=True)
+class Pair:
+    """A self-starting flow about to be swapped, and a platform that refuses what a test says."""
+
+    story: Story
+    original: TwinFlow
+    #: Flow → what turning it on raises.
+    refusals: dict[str, Exception] = field(default_factory=dict)
+    #: Called with the id before each activation.
+    before: Callable[[str], object] = lambda _: None
+
+    def __getattr__(self, name: str) -> Any:
+        """Stand before the port of workflows."""
+        return getattr(self.story.twins.ports.workflows, name)
+
+    async def update(
+        self, environment: Any, workflow_id: str, change: WorkflowChange, *, etag: str
+    ) -> None:
+        """Turn a flow on unless that is refused."""
+        if change.state is FlowState.ON:
+            self.before(workflow_id)
+            if workflow_id in self.refusals:
+                raise self.refusals[workflow_id]
+        port = self.story.twins.ports.workflows
+        await port.update(environment, workflow_id, change, etag=etag)
+
+    @property
+    def copy(self) -> TwinFlow:
+        """The copy."""
+        flows = self.story.world.flows()
+        return next(flow for flow in flows if flow.made_by_app)
+
+    def refuse(self, *flows: TwinFlow, error: Exception = LICENCE) -> None:
+        """Let nobody turn these on, from now on."""
+        self.refusals |= {flow.workflow_id: error for flow in flows}
+
+    @property
+    def on(self) -> tuple[bool, bool]:
+        """Whether original and copy are on, whatever reads show."""
+        return self.original.is_on, self.copy.is_on
+
+    async def run(self, time: timedelta) -> None:
+        """Let time pass, and see that never both are on."""
+        await self.story.run(time)
+        assert pairs_on_together(self.story.world) == []
+
+    def switched(self, flow: TwinFlow) -> list[FlowState]:
+        """Return how a flow was turned, in order."""
+        switches = self.story.world.switches
+        return [one.state for one in switches if one.workflow_id == flow.workflow_id]
+
+
+async def about_to_swap(**assumptions: object) -> Pair:
+    """Return a pair of which the swap comes next."""
+    story = Story()
+    pair = Pair(story, story.build.keyword_flow("Keyword"))
+    for name, value in assumptions.items():
+        setattr(story.world.assumptions, name, value)
+    story.around = lambda ports: replace(ports, workflows=pair)
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Keyword", JobState.SWAPPING)
+    return pair

@@ -1,0 +1,82 @@
+"""Invariant 8 under kills and pauses: was on → one of the two is on, or people are told.
+
+The process is struck at calls from the swap's first to its last, on platforms that refuse to
+start the copy, the original, or both, and whose reads lag.
+"""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.reason import Reason
+from tests.functional.stories.swap_story import Pair, about_to_swap
+from tests.twins.crash import Moment, Plan
+from tests.twins.driver import Driver
+from tests.twins.invariants import left_off, pairs_on_together
+from tests.twins.pause import Pause
+
+#: As long as a function may take, and a little less than what the app counts on.
+FROZEN = timedelta(minutes=10)
+#: A swap that is refused and taken back takes fewer calls; then only the timer makes any.
+LAST = 90
+REFUSED = {
+    "nothing": (False, False),
+    "the copy": (False, True),
+    "the original": (True, False),
+    "both": (True, True),
+}
+
+
+async def struck(refused: str, lag: float, plan: Plan) -> Pair:
+    """Swap while the process is struck, let everything settle, and look."""
+    pair = await about_to_swap(read_lag_seconds=(lag, lag))
+    story, world = pair.story, pair.story.world
+    world.watchers.append(pairs_on_together)
+    original, copy = REFUSED[refused]
+    pair.refuse(*([pair.original] if original else []), *([pair.copy] if copy else []))
+    if isinstance(plan, Pause):
+        plan.clock = world.clock
+    story.driver = Driver(twins=story.twins, make=story.make, plan=plan)
+
+    await story.run(timedelta(hours=1))
+    if isinstance(plan, Pause) and plan.is_asleep:
+        await story.run(2 * FROZEN)
+
+    where = (refused, lag, plan.at, plan.moment)
+    assert world.violations == [], where
+    job = await story.job("Keyword")
+    if left_off(world, [pair.original.workflow_id]):
+        assert job.code == Reason.NEITHER_ON, (where, job.reason, job.history)
+        assert original, where
+        assert copy, where
+        assert Reason.NEITHER_ON in {one.code for one in story.twins.notices.told}, where
+        pair.refusals.clear()
+        await story.run(timedelta(hours=1))
+    else:
+        assert job.neither_since is None, (where, job.reason, job.history)
+    assert left_off(world, [pair.original.workflow_id]) == [], where
+    assert world.violations == [], where
+    return pair
+
+
+def plan_of(at: int, moment: Moment, *, sleeps: bool) -> Plan:
+    """Return what strikes at a call: death, or sleep."""
+    if not sleeps:
+        return Plan(at=at, moment=moment)
+    return Pause(at=at, moment=moment, sleeps=FROZEN, clock=None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("sleeps", [False, True])
+@pytest.mark.parametrize("refused", REFUSED)
+@pytest.mark.parametrize(("lag", "step"), [(0.0, 2), (30.0, 7)])
+async def test_whoever_dies_or_sleeps_one_of_the_two_is_on(
+    lag: float, step: int, refused: str, *, sleeps: bool
+) -> None:
+    """At every second call of an hour, or every seventh where reads lag; before it and after."""
+    at, has_struck = 1, True
+    while has_struck and at <= LAST:
+        for moment in Moment:
+            plan = plan_of(at, moment, sleeps=sleeps)
+            await struck(refused, lag, plan)
+            has_struck = plan.has_struck
+        at += step
