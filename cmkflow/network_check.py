@@ -72,13 +72,18 @@ async def check_network(
     resources: ExportedResources, tags: ServiceTagList, regions: Sequence[str]
 ) -> list[Row]:
     """Return the rows, firewalls first; no region: the tag as a whole."""
-    kinds = firewall_kinds(resources)
-    firewalls = [one for kind in kinds.values() for one in await kind.read()]
+    firewalls = await read_firewalls(resources)
+    read_types = {kind.resource_type.lower() for kind in firewall_kinds(resources).values()}
     sources, asked = Sources(tags, FLOW_TAGS), _asked(tags, regions)
     return [
         *(row for firewall in firewalls for row in _verdicts(firewall, sources, asked)),
-        *_others(resources, firewalls, {one.resource_type.lower() for one in kinds.values()}),
+        *_others(resources, firewalls, read_types),
     ]
+
+
+async def read_firewalls(resources: ExportedResources) -> list[Firewall]:
+    """Return the firewalls of every kind that the resources hold."""
+    return [one for kind in firewall_kinds(resources).values() for one in await kind.read()]
 
 
 def _asked(tags: ServiceTagList, regions: Sequence[str]) -> dict[str, AddressRanges | None]:

@@ -17,6 +17,7 @@ from cmkflow.network_check import Row, check_network
 from cmkflow.service_tag_file import read_list
 from cmkflow.terminal import Terminal, echo
 from shared.domain.network.coverage import PROTECTED_TAG
+from shared.domain.network.service_tags import ServiceTagList
 
 _SHOWN = 3
 
@@ -50,7 +51,7 @@ def check(
     Exits with 1 when a region is not in the list of service tags.
     """
     tags = read_list(service_tags)
-    regions = [_spelled(one, tags.regions(PROTECTED_TAG)) for one in region or ()]
+    regions = [spelled(one, tags) for one in region or ()]
     rows = asyncio.run(check_network(read_exported(rules), tags, regions))
     if as_json:
         for row in rows:
@@ -62,8 +63,9 @@ def check(
     Terminal().print(Group(table(titles, map(_cells, judged + unread)), Text(_summary(rows))))
 
 
-def _spelled(region: str, known: Sequence[str]) -> str:
+def spelled(region: str, tags: ServiceTagList) -> str:
     """Return a region as the list spells it; one that is not there ends the command."""
+    known = tags.regions(PROTECTED_TAG)
     for one in known:
         if one.lower() == region.lower():
             return one

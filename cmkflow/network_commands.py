@@ -20,6 +20,7 @@ from cmkflow.answer_tables import minute, table
 from cmkflow.api_client import Api, Call
 from cmkflow.api_command import api_command
 from cmkflow.network_check_command import check
+from cmkflow.network_targets_command import show_targets
 from cmkflow.outgoing_text import outgoing_text
 from cmkflow.remediation_commands import RemediationId
 from cmkflow.service_tag_file import read_list
@@ -33,6 +34,7 @@ from shared.domain.network.service_tags import (
 
 app = typer.Typer(no_args_is_help=True, help="Addresses that firewalls have to let in.")
 app.command("check")(check)
+app.command("targets")(show_targets)
 
 
 @app.callback()

@@ -43,7 +43,7 @@ def concerned(
     traffic also concerns flows whose host is an expression, and if its own hosts are not known,
     flows with a host that none of the `claimed` firewalls stands before.
     """
-    if any(host and _stands_before(firewall, host) for host in hosts):
+    if any(host and stands_before(firewall, host) for host in hosts):
         return True
     if not is_for_flows:
         return False
@@ -61,26 +61,26 @@ def unchecked_hosts(
         host
         for host in hosts
         if host
-        and _may_be_behind_a_firewall(host)
-        and not any(_stands_before(firewall, host) for firewall in known)
+        and not is_of_microsoft(host)
+        and not any(stands_before(firewall, host) for firewall in known)
     )
 
 
 def may_be_refused(host: str | None, firewalls: Iterable[Firewall]) -> bool:
     """Say whether a host may refuse a flow; one of Microsoft's own does if a firewall claims it."""
-    if _may_be_behind_a_firewall(host):
+    if not is_of_microsoft(host):
         return True
-    return bool(host) and any(_stands_before(firewall, str(host)) for firewall in firewalls)
+    return bool(host) and any(stands_before(firewall, str(host)) for firewall in firewalls)
 
 
-def _may_be_behind_a_firewall(host: str | None) -> bool:
-    if not host:
-        return True
-    name = host.lower().rstrip(".")
-    return not any(name == own or name.endswith(f".{own}") for own in MICROSOFT_HOSTS)
+def is_of_microsoft(host: str | None) -> bool:
+    """Say whether a host is one of Microsoft's own services; an expression may be any host."""
+    name = (host or "").lower().rstrip(".")
+    return any(name == own or name.endswith(f".{own}") for own in MICROSOFT_HOSTS)
 
 
-def _stands_before(firewall: Firewall, host: str) -> bool:
+def stands_before(firewall: Firewall, host: str) -> bool:
+    """Say whether a firewall is known to stand before a host."""
     name = host.lower().rstrip(".")
     return any(
         name == own or (own.startswith("*.") and name.endswith(own[1:])) for own in firewall.hosts
