@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from local_cloud.tenant.azure.reachability import FlowOrigin, find_refusal
+from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.seed.azure import seed_azure
 from shared.adapters.azure.resource_manager import ResourceManager
 from shared.domain.callers.caller import Caller, CallerValue
@@ -97,6 +99,23 @@ async def test_a_firewall_and_the_ranges_are_read_on_the_wire(app: Adapters, kin
     assert gap.is_certain
     assert gap.missing_tags == ("PowerPlatformPlex.NorthEurope", "PowerPlatformPlex.WestEurope")
     assert gaps(after, "europe", [HOST], tags) == []
+
+
+@pytest.mark.parametrize("kind", FIREWALL_KINDS)
+async def test_the_tenant_refuses_whom_the_app_says_it_does(app: Adapters, kind: str) -> None:
+    """The copy's call and the app's check agree, before a rule for the new ranges and after it."""
+    case, copy = firewall_case(kind), FlowOrigin(region="westeurope", is_protected=True)
+    tags, azure = await app.service_tags.published(), app.world.tenant.part(Azure)
+
+    refusals = []
+    for names in (["LogicApps"], ["LogicApps", "PowerPlatformPlex"]):
+        seed_azure(app.world.tenant, case.seed(case.sources(names, tags)))
+        refusals.append(find_refusal(azure, HOST, copy))
+
+    before, after = refusals
+    assert before is not None
+    assert before.resource_id.rpartition("/")[2] in case.name
+    assert after is None
 
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)

@@ -2,13 +2,15 @@
 
 A flow calls out from the ranges of a service tag of its region: `LogicApps` while it is on the
 Microsoft-managed key, `PowerPlatformPlex` once it runs in CMK-protected infrastructure
-(platform-contract.md §9.1). What stands before the host is a network security group or the access
-restrictions of an App Service site. One range that is not let in is enough for a refusal: nobody
-can say from which of them a call will come.
+(platform-contract.md §9.1). What stands before the host is a network security group, an
+Azure Firewall, the access restrictions of an App Service site, a list of addresses of another
+service, or an `ip-filter` of API Management. One range that is not let in is
+enough for a refusal: nobody can say from which of them a call will come.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from local_cloud.tenant.azure.addresses import (
     EVERY_ADDRESS,
@@ -18,6 +20,9 @@ from local_cloud.tenant.azure.addresses import (
     parse_ranges,
     subtract,
 )
+from local_cloud.tenant.azure.api_policies import filters_before
+from local_cloud.tenant.azure.azure_firewall import published_hosts
+from local_cloud.tenant.azure.ip_rules import lists_before
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.service_tags import ServiceTags
 from local_cloud.tenant.azure.site_restrictions import effective_restrictions
@@ -80,6 +85,14 @@ def find_refusal(azure: Azure, host: str, origin: FlowOrigin, port: int = 443) -
     sources = () if tag is None else tag.ranges
     for resource_id, rules in _barriers(azure, host.lower(), port):
         if not _is_let_in(sources, rules):
+            return Refusal(resource_id=resource_id)
+    for published in published_hosts(azure, host.lower(), port):
+        rules = [_Rule(published.refused, False), _Rule(published.let_in, True)]
+        if not _is_let_in(sources, rules):
+            return Refusal(resource_id=published.firewall_id)
+    lists = lists_before(azure, host.lower(), origin.region)
+    for resource_id, let_in in chain(lists, filters_before(azure, host.lower())):
+        if not _is_let_in(sources, [_Rule(let_in, True)]):
             return Refusal(resource_id=resource_id)
     return None
 

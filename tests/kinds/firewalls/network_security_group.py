@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from tests.kinds.case import FirewallCase, Json
+from tests.kinds.case import HOST, FirewallCase, Json
 
 
 def security_rule(name: str, priority: int, **properties: object) -> Json:
@@ -62,6 +62,7 @@ CASE = FirewallCase(
                 "id": "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg"
                 "/providers/Microsoft.Network/networkSecurityGroups/edge",
                 "securityRules": _rules(tags),
+                "guards": {HOST: "10.0.1.4"},
             }
         ]
     },

@@ -1,0 +1,36 @@
+"""The `ip-filter` policies of API Management: a call has to pass all of them.
+
+Those of every API count for its service's host: which API a call is for, its host does not say.
+"""
+
+from collections.abc import Iterator
+from xml.etree import ElementTree as ET
+
+from local_cloud.tenant.azure.addresses import EVERY_ADDRESS, Ranges, join, parse_ranges, subtract
+from local_cloud.tenant.azure.state import Azure
+
+_SERVICE = "Microsoft.ApiManagement/service"
+
+
+def filters_before(azure: Azure, host: str) -> Iterator[tuple[str, Ranges]]:
+    """Yield each service that answers for a host, and the callers that a filter of it lets in."""
+    for service in azure.resources.of_type(_SERVICE):
+        configured = service["properties"].get("hostnameConfigurations", ())
+        if host in (str(one.get("hostName")).lower() for one in configured):
+            for kind in (f"{_SERVICE}/policies", f"{_SERVICE}/apis/policies"):
+                for policy in azure.resources.of_type(kind):
+                    if policy["id"].lower().startswith(f"{service['id']}/".lower()):
+                        for let_in in _filters(policy["properties"]["value"]):
+                            yield service["id"], let_in
+
+
+def _filters(xml: str) -> Iterator[Ranges]:
+    for element in ET.fromstring(xml).iterfind("inbound//ip-filter"):  # noqa: S314 – from the seed
+        listed = join(_range(child) for child in element)
+        yield listed if element.get("action") == "allow" else subtract(EVERY_ADDRESS, listed)
+
+
+def _range(element: ET.Element) -> tuple[int, int]:
+    ends = (element.get("from"), element.get("to")) if element.get("from") else (element.text,) * 2
+    first, last = (parse_ranges([end or ""])[0][0] for end in ends)
+    return first, last

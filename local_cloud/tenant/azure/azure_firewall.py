@@ -1,0 +1,126 @@
+"""What an Azure Firewall does with calls to a public address of its (platform-contract.md §9.4).
+
+DNAT rules let in whom they match, whatever the priorities; nothing else does. A network rule that
+refuses the translated traffic wins, as older editions of Microsoft's page say: the newer ones say
+that it has no effect, and the harder of both is played. A source is an address, a range or an IP
+group; a service tag is none.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from local_cloud.tenant.azure.addresses import Ranges, join, parse_ranges, subtract
+from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.state import Azure
+
+_NETWORK = "Microsoft.Network"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedHost:
+    """A host behind a firewall, and who gets through to it."""
+
+    firewall_id: str
+    refused: Ranges
+    let_in: Ranges
+
+
+def published_hosts(azure: Azure, host: str, port: int) -> Iterator[PublishedHost]:
+    """Yield each firewall that a call to a host meets."""
+    for address in azure.resources.of_type(f"{_NETWORK}/publicIPAddresses"):
+        properties = address["properties"]
+        name = str(properties.get("dnsSettings", {}).get("fqdn", "")).lower()
+        if host not in (name, properties.get("ipAddress")):
+            continue
+        for firewall in azure.resources.of_type(f"{_NETWORK}/azureFirewalls"):
+            if address["id"].lower() in _public_ids(firewall):
+                yield _published(azure, firewall, properties["ipAddress"], port)
+
+
+def _published(azure: Azure, firewall: JsonObject, address: str, port: int) -> PublishedHost:
+    let_in: list[Ranges] = []
+    machines: list[tuple[str, int]] = []
+    rules = list(_rules(azure, firewall))
+    for action, rule in rules:
+        if action == "dnat" and _is_about(azure, rule, address, port):
+            let_in.append(_addresses(azure, rule, "source"))
+            machines.append((rule.get("translatedAddress", ""), int(rule["translatedPort"])))
+    refused = [
+        _addresses(azure, rule, "source")
+        for action, rule in rules
+        if action == "deny" and any(_is_about(azure, rule, *machine) for machine in machines)
+    ]
+    return PublishedHost(
+        firewall_id=firewall["id"], refused=_joined(refused), let_in=_joined(let_in)
+    )
+
+
+def _rules(azure: Azure, firewall: JsonObject) -> Iterator[tuple[str, JsonObject]]:
+    """Yield the rules with their action: of the firewall, of its policy and those above it."""
+    properties = firewall["properties"]
+    for member in ("natRuleCollections", "networkRuleCollections"):
+        for collection in properties.get(member, ()):
+            yield from _of_collection(collection["properties"])
+    policy_id = _id(properties.get("firewallPolicy"))
+    while policy_id:
+        for group in azure.resources.of_type(f"{_NETWORK}/firewallPolicies/ruleCollectionGroups"):
+            if group["id"].lower().startswith(f"{policy_id}/"):
+                for collection in group["properties"].get("ruleCollections", ()):
+                    yield from _of_collection(collection)
+        policy = azure.resources.find(f"{_NETWORK}/firewallPolicies", policy_id)
+        policy_id = _id(policy["properties"].get("basePolicy")) if policy else ""
+
+
+def _of_collection(collection: JsonObject) -> Iterator[tuple[str, JsonObject]]:
+    action = str(collection["action"]["type"]).lower()
+    for rule in collection.get("rules", ()):
+        if rule.get("ruleType") != "ApplicationRule":
+            yield action, rule
+
+
+def _is_about(azure: Azure, rule: JsonObject, address: str, port: int) -> bool:
+    protocols = {one.lower() for one in rule.get("ipProtocols") or rule.get("protocols", ())}
+    ports = (one.partition("-") for one in rule.get("destinationPorts", ()))
+    return bool(
+        protocols & {"tcp", "any"}
+        and any(
+            first == "*" or int(first) <= port <= int(last or first) for first, _, last in ports
+        )
+        and not subtract(parse_ranges([address]), _addresses(azure, rule, "destination"))
+    )
+
+
+def _holds(ports: str, port: int) -> bool:
+    first, _, last = ports.partition("-")
+    return first == "*" or int(first) <= port <= int(last or first)
+
+
+def _addresses(azure: Azure, rule: JsonObject, end: str) -> Ranges:
+    texts = list(rule.get(f"{end}Addresses") or ())
+    for group_id in rule.get(f"{end}IpGroups") or ():
+        group = azure.resources.find(f"{_NETWORK}/ipGroups", group_id)
+        texts += group["properties"]["ipAddresses"] if group else ()
+    return _joined([_range(text) for text in texts])
+
+
+def _range(text: str) -> Ranges:
+    first, _, last = text.partition("-")
+    if text == "*":
+        return parse_ranges(["0.0.0.0/0"])
+    if not first[:1].isdecimal():
+        return ()
+    [(begin, end)] = parse_ranges([first])
+    return ((begin, parse_ranges([last])[0][1] if last else end),)
+
+
+def _joined(parts: list[Ranges]) -> Ranges:
+    return join(one for part in parts for one in part)
+
+
+def _public_ids(firewall: JsonObject) -> set[str]:
+    configurations = firewall["properties"].get("ipConfigurations", ())
+    return {_id(one["properties"].get("publicIPAddress")) for one in configurations}
+
+
+def _id(reference: JsonObject | None) -> str:
+    return str((reference or {}).get("id", "")).lower()

@@ -1,0 +1,99 @@
+"""Which addresses services with a list of them let in (platform-contract.md §9.4)."""
+
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+from local_cloud.tenant.azure.addresses import EVERY_ADDRESS, Ranges, join, parse_ranges
+from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.state import VAULTS, Azure
+
+#: How these services write every address of Azure: flows are among them.
+_AZURE = "0.0.0.0"
+
+type _LetIn = Callable[[Azure, JsonObject, str], Ranges]
+
+
+def lists_before(azure: Azure, host: str, region: str) -> Iterator[tuple[str, Ranges]]:
+    """Yield each service that answers for a host, and which callers from a region it lets in."""
+    for kind, (member, let_in) in _SERVICES.items():
+        for one in azure.resources.of_type(kind):
+            if host in _hosts(one["properties"].get(member)):
+                yield one["id"], let_in(azure, one, region)
+
+
+def _vault(_: Azure, vault: JsonObject, __: str) -> Ranges:
+    return _acls(vault)
+
+
+def _account(_: Azure, account: JsonObject, region: str) -> Ranges:
+    """Callers of the account's own region come from private addresses: no rule holds them."""
+    allowed = _acls(account)
+    is_own = account.get("location", "").replace(" ", "").lower() == region.lower()
+    return () if is_own and allowed != EVERY_ADDRESS else allowed
+
+
+def _namespace(azure: Azure, namespace: JsonObject, _: str) -> Ranges:
+    kind, rules_id = namespace["type"], f"{namespace['id']}/networkRuleSets/default"
+    rules = azure.resources.find(f"{kind}/networkRuleSets", rules_id)
+    return _list(rules["properties"] if rules else {}, "ipMask")
+
+
+def _acls(resource: JsonObject) -> Ranges:
+    properties = resource["properties"]
+    if _is_off(properties):
+        return ()
+    return _list(properties.get("networkAcls") or {}, "value")
+
+
+def _list(rules: JsonObject, member: str) -> Ranges:
+    if _is_off(rules):
+        return ()
+    if str(rules.get("defaultAction", "Allow")).lower() == "allow":
+        return EVERY_ADDRESS
+    return parse_ranges(rule[member] for rule in rules.get("ipRules") or ())
+
+
+def _cosmos(_: Azure, account: JsonObject, __: str) -> Ranges:
+    properties = account["properties"]
+    rules = [rule["ipAddressOrRange"] for rule in properties.get("ipRules") or ()]
+    if _is_off(properties):
+        return ()
+    is_open = not rules and not properties.get("isVirtualNetworkFilterEnabled")
+    return EVERY_ADDRESS if is_open or _AZURE in rules else parse_ranges(rules)
+
+
+def _server(azure: Azure, server: JsonObject, _: str) -> Ranges:
+    if _is_off(server["properties"]) or _is_off(server["properties"].get("network") or {}):
+        return ()
+    start = f"{server['id']}/".lower()
+    rules = [
+        rule["properties"]
+        for rule in azure.resources.of_type(f"{server['type']}/firewallRules")
+        if rule["id"].lower().startswith(start)
+    ]
+    ends = [(rule["startIpAddress"], rule["endIpAddress"]) for rule in rules]
+    if (_AZURE, _AZURE) in ends:
+        return EVERY_ADDRESS
+    return join((parse_ranges([a])[0][0], parse_ranges([b])[0][1]) for a, b in ends)
+
+
+def _is_off(properties: JsonObject) -> bool:
+    return str(properties.get("publicNetworkAccess")).lower() == "disabled"
+
+
+def _hosts(endpoints: str | dict[str, str] | None) -> set[str]:
+    urls = endpoints.values() if isinstance(endpoints, dict) else [endpoints or ""]
+    return {(urlsplit(url if "//" in url else f"//{url}").hostname or "").lower() for url in urls}
+
+
+#: By type: the member that holds its endpoints, and whom it lets in.
+_SERVICES: dict[str, tuple[str, _LetIn]] = {
+    VAULTS: ("vaultUri", _vault),
+    "Microsoft.Storage/storageAccounts": ("primaryEndpoints", _account),
+    "Microsoft.DocumentDB/databaseAccounts": ("documentEndpoint", _cosmos),
+    "Microsoft.Sql/servers": ("fullyQualifiedDomainName", _server),
+    "Microsoft.DBforPostgreSQL/flexibleServers": ("fullyQualifiedDomainName", _server),
+    "Microsoft.DBforPostgreSQL/servers": ("fullyQualifiedDomainName", _server),
+    "Microsoft.ServiceBus/namespaces": ("serviceBusEndpoint", _namespace),
+    "Microsoft.EventHub/namespaces": ("serviceBusEndpoint", _namespace),
+}
