@@ -41,7 +41,7 @@ class Template:
             return value
         try:
             return self.evaluate(value, takes_defaults=_is_identity(name, value))
-        except Unresolved:
+        except (Unresolved, RecursionError):
             return value
 
     def evaluate(self, text: str, *, takes_defaults: bool, nested: int = 0) -> object:

@@ -104,7 +104,7 @@ def members_of(ip_group: Document) -> tuple[str, ...]:
 def _translated(rule: Document) -> Target:
     address = text_at(rule, "translatedAddress") or text_at(rule, "translatedFqdn") or ""
     port = str(rule.get("translatedPort", ""))
-    return Target(addresses=(address,), port=int(port) if port.isdigit() else None)
+    return Target(addresses=(address,), port=int(port) if port.isdecimal() else None)
 
 
 def _priority_of(collection: Document) -> int:
@@ -116,7 +116,7 @@ def _priority_of(collection: Document) -> int:
 
 def _priority(properties: Document) -> int:
     written = str(properties.get("priority"))
-    return int(written) if written.isdigit() else 0
+    return int(written) if written.isdecimal() else 0
 
 
 def _texts(document: Document, member: str) -> list[str]:

@@ -114,7 +114,10 @@ def _rule(rule: Document) -> FirewallRule:
 def _hosts(urls: Iterable[object]) -> Iterable[str]:
     for url in urls:
         text = str(url or "")
-        host = urlsplit(text if "//" in text else f"//{text}").hostname
+        try:
+            host = urlsplit(text if "//" in text else f"//{text}").hostname
+        except ValueError:
+            continue  # an expression of a template
         if host:
             yield host.lower()
 

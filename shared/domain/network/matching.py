@@ -66,6 +66,6 @@ def _holds(ports: str, port: int | None) -> bool | None:
     first, _, last = ports.partition("-")
     if ports == "*":
         return True
-    if port is None or not first.strip().isdigit() or (last and not last.strip().isdigit()):
+    if port is None or not first.strip().isdecimal() or (last and not last.strip().isdecimal()):
         return None
     return int(first) <= port <= int(last or first)

@@ -140,7 +140,14 @@ def test_a_template_is_read_as_it_deploys(tmp_path: Path, tags: Path) -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["[parameters('allowed')]", "[reference('ip').ipAddress]", "[variables('loop')]", "[oops("],
+    [
+        "[parameters('allowed')]",
+        "[reference('ip').ipAddress]",
+        "[variables('loop')]",
+        "[oops(",
+        f"[{'concat(' * 5000}{')' * 5000}]",
+    ],
+    ids=("parameter", "reference", "loop", "broken", "deep"),
 )
 def test_what_only_a_deployment_decides_cannot_be_told(
     tmp_path: Path, tags: Path, source: str
