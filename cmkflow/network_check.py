@@ -61,6 +61,7 @@ _PARTS = frozenset(
         "microsoft.network/firewallpolicies",
         "microsoft.network/firewallpolicies/rulecollectiongroups",
         "microsoft.network/ipgroups",
+        "microsoft.network/networkinterfaces",
         "microsoft.network/publicipaddresses",
         "microsoft.network/routetables",
         "microsoft.network/routetables/routes",
@@ -119,6 +120,8 @@ def _others(
         if resource_id not in judged:
             resource_type = str(resource["type"])
             verdict, reason = _unjudged(resource_type.lower(), read_types)
+            if verdict and "properties" not in resource:
+                reason = "no_properties: export it as Azure Resource Manager shows it"
             if any(resource_id.startswith(f"{one}/") for one in judged):
                 verdict, reason = None, PART_OF_A_FIREWALL
             yield _row(str(resource["id"]), resource_type, verdict, reason)

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cmkflow.__main__ import app
+from tests.kinds.firewalls import key_vault
 from tests.kinds.firewalls.app_service import restriction, site, web_config
 from tests.kinds.firewalls.network_security_group import security_group, security_rule
 
@@ -236,6 +237,35 @@ def test_an_answer_of_azures_that_shows_no_restrictions_proves_nothing(
         ("scm", "covered"),
     ]
     assert [row["verdict"] for row in deployed] == ["covered", "covered"]
+
+
+def flattened(resource: dict[str, Any]) -> dict[str, Any]:
+    """Return a resource as the command line of Azure prints it."""
+    around = {key: one for key, one in resource.items() if key != "properties"}
+    inner = {
+        key: [flattened(one) for one in value] if isinstance(value, list) else value
+        for key, value in resource["properties"].items()
+    }
+    return {"etag": "W/1", "resourceGroup": "rg", **around, **inner}
+
+
+def test_a_group_as_the_command_line_of_azure_prints_it_is_read(tmp_path: Path, tags: Path) -> None:
+    """It mixes the properties of networks with the rest."""
+    group = security_group(security_rule("flows", 100, sourceAddressPrefix="PowerPlatformPlex"))
+
+    [row] = check(tags, write(tmp_path / "nsg.json", flattened(group)))
+
+    assert (row["kind"], row["verdict"]) == ("network_security_group", "covered")
+
+
+def test_what_another_tool_printed_of_a_service_cannot_be_told(tmp_path: Path, tags: Path) -> None:
+    """It may have other names there: no rules are not an open vault."""
+    printed = {**key_vault.vault(), "networkRuleSet": {"defaultAction": "Deny"}}
+    del printed["properties"]
+
+    [row] = check(tags, write(tmp_path / "vault.json", printed))
+
+    assert (row["verdict"], row["reason"].partition(":")[0]) == ("cannot_be_told", "no_properties")
 
 
 @pytest.mark.parametrize(

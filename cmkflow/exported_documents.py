@@ -1,0 +1,132 @@
+"""Finds Azure resources in documents: templates, single resources, lists, recorded responses."""
+
+from collections.abc import Iterator, Mapping
+
+from cmkflow.json_file import UnreadableFile, decode_json
+from cmkflow.template_expressions import Template
+from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
+
+#: Members in which a template calls a collection differently from the resource's own type.
+_OLDER_TYPES = {
+    "microsoft.network/firewallpolicies/rulegroups": (
+        "Microsoft.Network/firewallPolicies/ruleCollectionGroups"
+    )
+}
+#: What a resource, or a part of one, has beside its properties.
+_AROUND = frozenset(
+    ("etag", "id", "identity", "location", "name", "resourceGroup", "sku", "tags", "type", "zones")
+)
+
+
+def resources_of(document: object, scope: str) -> Iterator[Mapping[str, object]]:
+    """Yield each resource, as Azure shows it; `scope` begins the ids of those of a template."""
+    if isinstance(document, list):
+        for one in document:
+            yield from resources_of(one, scope)
+        return
+    members = as_mapping(document)
+    if "interactions" in members:
+        for data in _recorded_answers(members["interactions"]):
+            yield from resources_of(data, scope)
+    elif "resources" in members and ("$schema" in members or "contentVersion" in members):
+        yield from _deployed(members, scope)
+    elif text_at(members, "id") and "/" in (text_at(members, "type") or ""):
+        yield members if "properties" in members else _unflattened(members)
+    elif isinstance(members.get("value"), list):
+        yield from resources_of(members["value"], scope)
+
+
+def _unflattened(members: Mapping[str, object]) -> Mapping[str, object]:
+    """Return what `az … show` prints as Azure shows it: it mixes properties with the rest.
+
+    Only for networks: of other services it renames them, and leaves out what it does not know.
+    """
+    if not str(members["type"]).lower().startswith("microsoft.network/"):
+        return members
+    around = {key: one for key, one in members.items() if key in _AROUND}
+    inner = {key: _inner(one) for key, one in members.items() if key not in _AROUND}
+    return {**around, "properties": inner}
+
+
+def _inner(value: object) -> object:
+    if isinstance(value, list):
+        return [_inner(one) for one in value]
+    members = as_mapping(value)
+    if "etag" not in members or "properties" in members:
+        return value
+    around = {key: one for key, one in members.items() if key in _AROUND}
+    return {**around, "properties": {k: _inner(v) for k, v in members.items() if k not in _AROUND}}
+
+
+def _recorded_answers(interactions: object) -> Iterator[object]:
+    """Yield the bodies of recorded answers, as `vcrpy` writes them or as text."""
+    for interaction in interactions if isinstance(interactions, list) else ():
+        body = mapping_at(as_mapping(interaction), "response", "body")
+        text = text_at(body, "string")
+        try:
+            yield decode_json(text.encode()) if text else body.get("data")
+        except UnreadableFile:
+            continue  # not every answer is JSON
+
+
+def _deployed(document: Mapping[str, object], scope: str) -> Iterator[Mapping[str, object]]:
+    """Yield what a template deploys, in the shape in which Azure would show it."""
+    parameters = mapping_at(document, "parameters")
+    template = Template(
+        defaults={
+            name: as_mapping(one)["defaultValue"]
+            for name, one in parameters.items()
+            if "defaultValue" in as_mapping(one)
+        },
+        variables=mapping_at(document, "variables"),
+        scope=scope,
+    )
+    yield from _written(document.get("resources"), template, parent=None)
+
+
+def _written(
+    resources: object, template: Template, parent: tuple[str, str] | None
+) -> Iterator[Mapping[str, object]]:
+    # The newer language version writes resources as an object, by symbolic name.
+    listed = [*resources.values()] if isinstance(resources, dict) else resources
+    for written in listed if isinstance(listed, list) else ():
+        members = as_mapping(written)
+        resource_type, name = (str(members.get(key) or "") for key in ("type", "name"))
+        name = str(template.resolved(name, "name"))
+        if parent:
+            resource_type, name = f"{parent[0]}/{resource_type}", f"{parent[1]}/{name}"
+        resource_type = _OLDER_TYPES.get(resource_type.lower(), resource_type)
+        yield {
+            "id": template.id_of(resource_type, name),
+            "name": name.rpartition("/")[2],
+            "type": resource_type,
+            "tags": template.resolved(members.get("tags")),
+            "properties": _properties(members, template),
+        }
+        inner = mapping_at(members, "properties", "template")
+        if inner:
+            place = f"{template.scope}{name}!"
+            yield from _deployed(inner, place)
+        yield from _written(members.get("resources"), template, (resource_type, name))
+
+
+def _properties(members: Mapping[str, object], template: Template) -> Mapping[str, object]:
+    """Return a resource's properties. What only a deployment decides stands there as its text."""
+    properties = {**as_mapping(template.resolved(members.get("properties")))}
+    copies = properties.pop("copy", None)
+    for copied in copies if isinstance(copies, list) else ():
+        properties[str(as_mapping(copied).get("name"))] = "[copy()]"
+    condition = members.get("condition", True)
+    if condition is not True and "ruleCollections" in properties:
+        properties["ruleCollections"] = condition
+    return properties
+
+
+def description(document: object) -> str:
+    """Say what a document without a resource is."""
+    if "policyRule" in mapping_at(as_mapping(document), "properties"):
+        return "a policy definition"
+    if "ruleCollectionType" in as_mapping(document):
+        return "a rule collection by itself: which rules come before it stands in its policy"
+    names = ", ".join([*as_mapping(document)][:3])
+    return f"an object of {names}" if names else "no object"
