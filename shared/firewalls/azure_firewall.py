@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 from shared.domain.network.azure_firewall import split_by_target
 from shared.domain.network.azure_firewall_rules import RuleReader, members_of
-from shared.domain.network.firewall import Access, Firewall, tagged_hosts
+from shared.domain.network.firewall import Access, Firewall, public_address, tagged_hosts
 from shared.errors import NotFound
 from shared.ports import ResourceReader
 
 API_VERSION = "2023-09-01"
-POLICY_TYPE = "Microsoft.Network/firewallPolicies"
 #: The published list gives the tag the features API and NSG alone (contract §9.3).
 OPENED_BY = (
     "Sources of Azure Firewall's rules are addresses: put these prefixes into an IP group and name"
@@ -54,7 +53,7 @@ class AzureFirewalls:
         around = _Surroundings(
             policies=policies,
             ip_groups={_id(one): members_of(one) for one in await self._list("ipGroups")},
-            hosts=dict(map(_public_address, await self._list("publicIPAddresses"))),
+            hosts=dict(map(public_address, await self._list("publicIPAddresses"))),
             route_tables=await self._list("routeTables"),
         )
         alone = [one for key, one in policies.items() if key not in _used(listed, policies)]
@@ -123,15 +122,6 @@ def _used(listed: Sequence[Document], policies: Mapping[str, Document]) -> set[s
     used |= {_policy_id(one, "basePolicy") for one in policies.values()}
     told = (key for key, one in policies.items() if "firewalls" in mapping_at(one, "properties"))
     return used | {*told}
-
-
-def _public_address(resource: Document) -> tuple[str, frozenset[str]]:
-    """Return a public address, and what callers may call it by."""
-    properties = mapping_at(resource, "properties")
-    address = text_at(properties, "ipAddress") or ""
-    name = text_at(mapping_at(properties, "dnsSettings"), "fqdn")
-    names = {address, *([name.lower()] if name else [])}
-    return address, tagged_hosts(as_mapping(resource.get("tags"))) | names
 
 
 def _private_address(firewall: Document) -> str | None:

@@ -1,17 +1,20 @@
 """Reads network security groups: the inbound rules that decide about HTTPS (contract §9.4).
 
-A group does not say which hosts stand behind it. The tag `cmkflow-hosts` on the group does
-(`api.contoso.com,*.shop.contoso.com`); without it docs/network.md says whom it concerns.
+Which hosts stand behind a group is told by the public addresses of the network interfaces that it,
+or its subnet, is attached to. Of those that come by another way (a load balancer, a gateway) the
+tag `cmkflow-hosts` on the group tells (`api.contoso.com,*.shop.contoso.com`); without either
+docs/network.md says whom it concerns.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 from shared.domain.network.firewall import (
     Access,
     Firewall,
     FirewallRule,
+    public_address,
     tagged_hosts,
     unread_rules,
 )
@@ -34,16 +37,36 @@ class NetworkSecurityGroups:
 
     async def read(self) -> list[Firewall]:
         """Return every group of the watched subscriptions."""
-        listed = await self._resources.list(RESOURCE_TYPE, API_VERSION)
-        return [firewall for resource in listed for firewall in read_group(resource)]
+        listed = await self._list("networkSecurityGroups")
+        if not listed:
+            return []
+        addresses = await self._list("publicIPAddresses")
+        machines = list(_machines(await self._list("networkInterfaces"), addresses))
+        return [firewall for resource in listed for firewall in read_group(resource, machines)]
+
+    async def _list(self, name: str) -> list[Mapping[str, object]]:
+        return await self._resources.list(f"Microsoft.Network/{name}", API_VERSION)
 
 
-def read_group(resource: Mapping[str, object]) -> list[Firewall]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A network interface with a public address."""
+
+    #: Its address inside, which rules may name as their destination.
+    address: str
+    #: Its public address, and what that is called by.
+    hosts: frozenset[str]
+    #: Lower-case ids of the interface, of its subnet and of its group: one is attached to another.
+    places: frozenset[str]
+
+
+def read_group(resource: Mapping[str, object], machines: Sequence[Machine] = ()) -> list[Firewall]:
     """Return a group as Azure Resource Manager, or a template, writes it: one or more firewalls.
 
     Rules may name the system they lead to. Each such destination is a firewall of its own, beside
     the one for all others: what is open towards one system says nothing about its neighbour. A
-    group whose hosts are told is one firewall, where rules for some destinations settle nothing.
+    group whose hosts are told is one firewall, where rules for some destinations settle nothing. So
+    is each of the `machines` behind it: of these the destination is known.
     """
     properties = mapping_at(resource, "properties")
     listed = [*_objects(properties, "securityRules"), *_objects(properties, "defaultSecurityRules")]
@@ -56,7 +79,15 @@ def read_group(resource: Mapping[str, object]) -> list[Firewall]:
     if whole.hosts:
         rules = [_rule(rule, is_whole=_leads_everywhere(rule)) for rule in inbound]
         return [replace(whole, rules=tuple(rules))]
-    narrow = {one for rule in inbound if not _leads_everywhere(rule) for one in _destinations(rule)}
+    narrow: dict[str, frozenset[str]] = {
+        one: frozenset()
+        for rule in inbound
+        if not _leads_everywhere(rule)
+        for one in _destinations(rule)
+    }
+    members = [*_objects(properties, "subnets"), *_objects(properties, "networkInterfaces")]
+    attached = {_id(resource), *map(_id, members)}
+    narrow |= {one.address: one.hosts for one in machines if one.places & attached}
     return [
         replace(whole, rules=_rules_towards(None, inbound)),
         *(
@@ -64,11 +95,31 @@ def read_group(resource: Mapping[str, object]) -> list[Firewall]:
                 whole,
                 id=f"{whole.id}#{destination}",
                 name=f"{whole.name} → {destination.rpartition('/applicationSecurityGroups/')[2]}",
+                hosts=narrow[destination],
                 rules=_rules_towards(destination, inbound),
             )
             for destination in sorted(narrow)
         ),
     ]
+
+
+def _machines(
+    interfaces: Iterable[Mapping[str, object]], addresses: Iterable[Mapping[str, object]]
+) -> Iterator[Machine]:
+    hosts = {_id(one): public_address(one)[1] for one in addresses}
+    for interface in interfaces:
+        for one in _objects(mapping_at(interface, "properties"), "ipConfigurations"):
+            properties = mapping_at(one, "properties")
+            address = text_at(properties, "privateIPAddress")
+            public = _id(mapping_at(properties, "publicIPAddress"))
+            group = mapping_at(interface, "properties", "networkSecurityGroup")
+            if address and hosts.get(public):
+                places = {_id(interface), _id(mapping_at(properties, "subnet")), _id(group)}
+                yield Machine(address=address, hosts=hosts[public], places=frozenset(places - {""}))
+
+
+def _id(resource: Mapping[str, object]) -> str:
+    return (text_at(resource, "id") or "").lower()
 
 
 def _firewall(resource: Mapping[str, object]) -> Firewall:

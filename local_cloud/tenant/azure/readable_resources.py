@@ -30,6 +30,7 @@ READABLE = {
     ),
     ("ip_groups", "ip_group"): "Microsoft.Network/ipGroups",
     ("public_ip_addresses", "public_ip_address"): "Microsoft.Network/publicIPAddresses",
+    ("network_interfaces", "network_interface"): "Microsoft.Network/networkInterfaces",
     ("route_tables", "route_table"): "Microsoft.Network/routeTables",
     ("storage_accounts", "storage_account"): "Microsoft.Storage/storageAccounts",
     ("sql_servers", "sql_server"): "Microsoft.Sql/servers",

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
+
 #: Tag of a resource that lists the hosts behind it (docs/network.md).
 HOSTS_TAG = "cmkflow-hosts"
 
@@ -66,3 +68,12 @@ def tagged_hosts(tags: Mapping[str, object]) -> frozenset[str]:
     listed = next((tags[name] for name in tags if name.lower() == HOSTS_TAG), "")
     hosts = (host.strip().lower() for host in str(listed).replace(";", ",").split(","))
     return frozenset(host for host in hosts if host)
+
+
+def public_address(resource: Mapping[str, object]) -> tuple[str, frozenset[str]]:
+    """Return the address of a `Microsoft.Network/publicIPAddresses`, and what it is called by."""
+    properties = mapping_at(resource, "properties")
+    address = text_at(properties, "ipAddress") or ""
+    name = text_at(mapping_at(properties, "dnsSettings"), "fqdn") or ""
+    names = {one.lower() for one in (address, name) if one}
+    return address, tagged_hosts(as_mapping(resource.get("tags"))) | names

@@ -12,7 +12,7 @@ from shared.domain.network.firewall import Access, Firewall
 from shared.firewalls import firewall_kinds
 from shared.firewalls.app_service import read_site
 from shared.firewalls.network_security_group import read_group
-from tests.kinds.case import HOST, Json
+from tests.kinds.case import HOST, Json, resource
 from tests.kinds.cases import FIREWALL_KINDS, firewall_case
 from tests.kinds.firewalls.app_service import restriction, site, web_config
 from tests.kinds.firewalls.network_security_group import security_group, security_rule
@@ -143,6 +143,45 @@ def test_the_hosts_of_a_group_come_from_its_tag() -> None:
     assert missing(firewall) == [NORTH, WEST]
     assert missing(firewall, host="eu.shop.example") == [NORTH, WEST]
     assert missing(firewall, host="other.example") == []
+
+
+@pytest.mark.parametrize("attached", ["subnets", "networkInterfaces", "by the interface"])
+async def test_hosts_of_public_addresses_stand_behind_the_group_of_their_interface(
+    attached: str,
+) -> None:
+    """Or of its subnet: rules for the machine's own address decide, those for its neighbour not."""
+    subnet = {"id": "/subscriptions/s/virtualNetworks/n/subnets/Web"}
+    address = resource(
+        "Microsoft.Network/publicIPAddresses", "ip", properties={"ipAddress": "203.0.113.7"}
+    )
+    configuration = {
+        "privateIPAddress": "10.0.0.4",
+        "publicIPAddress": {"id": address["id"].upper()},
+        "subnet": subnet,
+    }
+    interface = resource(
+        "Microsoft.Network/networkInterfaces",
+        "nic",
+        properties={"ipConfigurations": [{"name": "c", "properties": configuration}]},
+    )
+    group = security_group(
+        security_rule("a", 100, sourceAddressPrefix=WEST, destinationAddressPrefix="10.0.0.0/24"),
+        security_rule("b", 110, sourceAddressPrefix=NORTH, destinationAddressPrefix="10.0.9.4"),
+    )
+    if attached == "by the interface":  # as a template says it
+        interface["properties"]["networkSecurityGroup"] = {"id": group["id"]}
+    else:
+        place = subnet if attached == "subnets" else interface
+        group["properties"][attached] = [{"id": place["id"]}]
+    world = World()
+    world.resources = {one["id"].lower(): one for one in (group, address, interface)}
+
+    found = await firewall_kinds(twins_of(world).ports.resources)["network_security_group"].read()
+
+    [machine] = [one for one in found if one.hosts]
+    assert machine.name == "edge → 10.0.0.4"
+    assert machine.hosts == {"203.0.113.7"}
+    assert missing(machine, host="203.0.113.7") == [NORTH]
 
 
 @pytest.mark.parametrize(
