@@ -276,3 +276,26 @@ def test_the_published_ranges_cover_a_tag_by_arithmetic_alone() -> None:
     assert uncovered(whole, {WEST: listed}, tags) == ()
     assert uncovered(partial, {WEST: listed}, tags) == AddressRanges.of(listed[:1]).prefixes()
     assert uncovered(azure, {"PowerPlatformPlex.FranceCentral": france}, tags) == ()
+
+
+def test_a_host_of_others_is_told_with_the_flows_that_call_it() -> None:
+    """Five of them by name; a host that a firewall claims, and Microsoft's own, are not others'."""
+    check = NetworkCheck([group(hosts=HOST)], "europe", TAGS)
+    flows = {
+        HOST: ["Orders"],
+        "partner.example": ["Invoices"],
+        "many.example": list("abcdefg"),
+        "graph.microsoft.com": ["Mail"],
+    }
+
+    partner, many = check.external_targets(flows)
+
+    assert (partner.name, partner.is_required) == ("external_target:partner.example", False)
+    assert "partner.example, which Invoices calls." in partner.text
+    assert "a, b, c, d, e and 2 more call." in many.text
+    assert partner.missing_tags == (NORTH, WEST)
+    assert set(partner.missing_prefixes) == {
+        "20.61.88.128/26",
+        "4.207.189.192/26",
+        "2603:1061:2004:7800::/55",
+    }

@@ -106,7 +106,7 @@ class EnvironmentFacts:
     hosted_machine_groups: tuple[str, ...] | NoAnswer
     #: `enableflowsinsolutionbydefault`.
     creates_flows_in_solutions: bool | NoAnswer
-    #: Firewalls that would refuse the flows' calls from the new addresses.
+    #: Firewalls that would refuse the flows' calls from the new addresses, and hosts of others.
     network_gaps: tuple[NetworkGap, ...] | NoAnswer
     #: When the app first saw the environment linked; None: it has not, or does not know.
     linked_since: datetime | None

@@ -11,9 +11,15 @@ from dataclasses import dataclass
 
 from shared.domain.network.address_ranges import AddressRanges, union
 from shared.domain.network.admission import Admission, Sources, admit, names_of
-from shared.domain.network.concern import concerned, may_be_refused
+from shared.domain.network.concern import concerned, may_be_refused, unchecked_hosts
 from shared.domain.network.firewall import Access, Firewall
-from shared.domain.network.gap import NetworkGap, gap_of, unknown_geography, unknown_tag
+from shared.domain.network.gap import (
+    NetworkGap,
+    external_target,
+    gap_of,
+    unknown_geography,
+    unknown_tag,
+)
 from shared.domain.network.geographies import canonical, regions_of
 from shared.domain.network.service_tags import ServiceTagList
 
@@ -97,6 +103,11 @@ class NetworkCheck:
             for one in concerning
         ]
         return [*self._unknown, *(gap for gap in found if gap)]
+
+    def external_targets(self, flows_by_host: Mapping[str, Sequence[str]]) -> list[NetworkGap]:
+        """Return the hosts that no firewall is known to stand before, with the flows' names."""
+        hosts = unchecked_hosts(self._claimed, flows_by_host)
+        return [external_target(host, flows_by_host[host], self._required) for host in hosts]
 
 
 def _regional(tag: str, regions: Iterable[str]) -> list[str]:

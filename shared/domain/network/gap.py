@@ -8,6 +8,7 @@ from shared.domain.network.admission import Admission, having_a_say
 from shared.domain.network.firewall import Firewall
 
 _SHOWN = 12
+_FLOWS_SHOWN = 5
 _NOT_REQUIRED = (
     " Microsoft's page on IP addresses asks for them beside PowerPlatformPlex; no flow waits for it"
     " unless CMK_ALSO_REQUIRED_TAGS names them."
@@ -20,7 +21,8 @@ class NetworkGap:
 
     #: What an administrator waives the gap by; the same in every check.
     name: str
-    #: Kind of the firewall; `geography` or `service_tag` where the check itself lacks knowledge.
+    #: Kind of the firewall; `geography` or `service_tag` where the check itself lacks knowledge,
+    #: `external_target` where it is another's.
     kind: str
     firewall_id: str
     firewall_name: str
@@ -98,6 +100,27 @@ def _instruction(
     )
     only_v6 = "Only IPv6 is missing: it matters where the target has an IPv6 address."
     return " ".join(filter(None, (allow, firewall.opened_by, only_v6 if missing <= IPV6 else "")))
+
+
+def external_target(
+    host: str, flows: Sequence[str], asked: Mapping[str, AddressRanges]
+) -> NetworkGap:
+    """Return what the owner of a host has to let in that nothing which is read stands before."""
+    more = f" and {len(flows) - _FLOWS_SHOWN} more" if len(flows) > _FLOWS_SHOWN else ""
+    return NetworkGap(
+        name=f"external_target:{host}",
+        kind="external_target",
+        firewall_id="",
+        firewall_name="",
+        is_required=False,
+        is_certain=False,
+        missing_tags=tuple(asked),
+        missing_prefixes=union(asked.values()).prefixes(),
+        text=f"Nothing that this app reads answers for {host}, which"
+        f" {', '.join(flows[:_FLOWS_SHOWN])}{more} call{'s' * (len(flows) == 1)}.",
+        instruction=f"Ask its owner to let in inbound HTTPS from {', '.join(asked)}: `cmkflow"
+        " network targets` writes the e-mail.",
+    )
 
 
 def unknown_geography(geography: str, tag: str) -> NetworkGap:

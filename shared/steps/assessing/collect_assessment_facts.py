@@ -11,7 +11,7 @@ from shared.domain.network.gap import NetworkGap
 from shared.services import Services
 from shared.steps.ask import ask
 from shared.steps.assessing.read_flow_facts import read_flows
-from shared.steps.flows.check_network import network_gaps
+from shared.steps.flows.check_network import read_network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +73,14 @@ async def _gaps(
 ) -> tuple[NetworkGap, ...] | NoAnswer:
     if isinstance(flows, NoAnswer):
         return flows
-    hosts = {host for one in flows.values() if one.summary for host in one.summary.http_hosts}
-    gaps = await ask(network_gaps(services, environment, sorted(hosts)))
-    return gaps if isinstance(gaps, NoAnswer) else tuple(gaps)
+    callers: dict[str, list[str]] = {}
+    for one in flows.values():
+        for host in one.summary.http_hosts if one.summary else ():
+            callers.setdefault(host, []).append(one.display_name)
+    if not callers:
+        return ()
+    network = await ask(read_network(services, environment))
+    if isinstance(network, NoAnswer):
+        return network
+    by_host = {host: sorted(callers[host]) for host in sorted(callers)}
+    return (*network.gaps([*by_host]), *network.external_targets(by_host))

@@ -1,6 +1,6 @@
 """Which firewalls would refuse a flow once its calls come from the new outbound addresses."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.domain.environment import Environment
@@ -22,6 +22,12 @@ class Network:
     def gaps(self, hosts: Sequence[str]) -> list[NetworkGap]:
         """Return what is lacking for a flow which calls these hosts."""
         return self.check.gaps([None if host == ANY_HOST else host for host in hosts])
+
+    def external_targets(self, flows_by_host: Mapping[str, Sequence[str]]) -> list[NetworkGap]:
+        """Return hosts whose owners have to be asked, with the flows that call them."""
+        return self.check.external_targets(
+            {host: flows for host, flows in flows_by_host.items() if host != ANY_HOST}
+        )
 
 
 async def read_firewalls(services: Services) -> list[Firewall]:
