@@ -107,8 +107,9 @@ def flow_findings(facts: EnvironmentFacts, flows: Collection[AssessedFlow]) -> I
             f"These flows run one another in a circle: {names}.",
             "Take one of the calls out before a copy is made.",
         )
+    answers = _answers(facts, facts.flows)
     for flow in facts.flows.values():
-        if flow.summary is None:
+        if flow.summary is None and answers[flow.workflow_id].stays_on_mmk is not False:
             yield unknown(
                 "definition",
                 f"The definition of {flow.display_name} cannot be read: {flow.problem}",
@@ -170,8 +171,17 @@ def _reconciliation(facts: EnvironmentFacts, flows: Mapping[str, FlowFacts]) -> 
 
 
 def _answers(facts: EnvironmentFacts, flows: Mapping[str, FlowFacts]) -> dict[str, Assessment]:
-    listed = () if isinstance(facts.reports, NoAnswer) else facts.reports.staying
-    return _by_rule(flows, listed=listed)
+    if isinstance(facts.reports, NoAnswer):
+        return _by_rule(flows, listed=())
+    answers = _by_rule(flows, listed=facts.reports.staying)
+    for key in facts.reports.on_microsoft_key - facts.reports.staying:
+        if key in flows and flows[key].summary is None:
+            answers[key] = Assessment(
+                stays_on_mmk=False,
+                reasons=(),
+                text="The platform lists it as one that moves by itself; it was not read.",
+            )
+    return answers
 
 
 def _by_rule(flows: Mapping[str, FlowFacts], *, listed: Collection[str]) -> dict[str, Assessment]:

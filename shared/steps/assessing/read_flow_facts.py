@@ -52,6 +52,8 @@ async def read_flows(services: Services, environment: Environment) -> ReadFlows:
     known = _with_report(_facts_of(read), everything)
     alone, unread = await _read_alone(services, environment, staying, known)
     known |= {one.workflow_id: one for one in alone.values()}
+    reports = _joined(everything, staying, known, alone)
+    known |= _not_read(everything, known, alone, unread)
     reported = {flow.identity: flow for flow in staying}
     told = Listed(
         reported={one: flow for one, flow in reported.items() if one not in unread},
@@ -59,13 +61,13 @@ async def read_flows(services: Services, environment: Environment) -> ReadFlows:
     )
     return ReadFlows(
         flows=known,
-        reports=_joined(everything, staying, known, alone),
-        differences=(
-            *unread.values(),
-            *differences({row.workflow_id: row for row, _ in read}, told),
-        ),
+        reports=reports,
+        differences=differences({row.workflow_id: row for row, _ in read}, told),
     )
 
+
+#: Problem of a flow that is listed and that nobody has read.
+NO_ROW = "Dataverse has no row of it, and it was not read"
 
 #: A row of Dataverse as it is compared, and summed up.
 type _Read = tuple[KnownFlow, FlowFacts]
@@ -139,10 +141,7 @@ async def _read_alone(
         read = busy if busy else await ask(_of_detail(services, environment, flow))
         if isinstance(read, NoAnswer):
             busy = read if read.is_busy else None
-            unread[identity] = (
-                f"{flow.display_name} is listed, but not in Dataverse, and could not be read: "
-                f"{read.why}"
-            )
+            unread[identity] = f"it is not in Dataverse, and could not be read: {read.why}"
             continue
         row = known.get(read.workflow_id)
         found[identity] = (
@@ -167,6 +166,38 @@ async def _of_detail(services: Services, environment: Environment, flow: Reporte
         problem=problem,
         uses_invokers_connections=invokers,
     )
+
+
+def _not_read(
+    everything: Sequence[ReportedFlow],
+    known: Mapping[str, FlowFacts],
+    alone: Mapping[str, FlowFacts],
+    unread: Mapping[str, str],
+) -> dict[str, FlowFacts]:
+    """Return the listed flows that nobody has read, so that none drops out of a count.
+
+    Most flows in no solution have no row (§15.2), and only those that stay are read one by one. A
+    row that no list names may be one of these under another id: its title tells.
+    """
+    listed = {flow.identity for flow in everything}
+    unlisted = {flow.display_name for key, flow in known.items() if key not in listed}
+    return {
+        flow.identity: FlowFacts(
+            workflow_id=flow.identity,
+            flow_name=flow.flow_name.lower(),
+            display_name=flow.display_name,
+            owner="",
+            is_on=flow.state is FlowState.ON,
+            is_managed=False,
+            in_solution=flow.workflow_id is not None,
+            summary=None,
+            problem=unread.get(flow.identity, NO_ROW),
+        )
+        for flow in everything
+        if flow.identity not in known
+        and flow.identity not in alone
+        and (flow.identity in unread or flow.display_name not in unlisted)
+    }
 
 
 def _joined(

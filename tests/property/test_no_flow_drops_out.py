@@ -1,0 +1,90 @@
+"""Whatever a tenant is like, every flow is in a count: of the assessment, and of the plan."""
+
+import asyncio
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.domain.plans.discovery import NOT_SHOWN
+from shared.domain.plans.remediation import RemediationMode
+from tests.functional.assessing.assessed_tenant import Assessed
+from tests.functional.stories.remediation_story import Story
+from tests.twins.builder import Builder
+from tests.twins.definition_builder import http_trigger, recurrence_trigger, request_trigger
+
+_TRIGGERS = {
+    "http": http_trigger(),
+    "daily": recurrence_trigger("Day"),
+    "agents": request_trigger("VirtualAgent"),
+    "riddle": request_trigger("NobodyKnows"),
+    "v1": request_trigger("PowerApp"),
+}
+_FLOWS = st.lists(
+    st.tuples(st.sampled_from(sorted(_TRIGGERS)), st.booleans(), st.booleans()),
+    max_size=8,
+)
+_TENANTS = st.tuples(_FLOWS, st.booleans(), st.booleans(), st.booleans())
+type _Tenant = tuple[list[tuple[str, bool, bool]], bool, bool, bool]
+
+
+def build(builder: Builder, tenant: _Tenant) -> None:
+    """Add the flows: with or without a row, on or off, shown to the app or not."""
+    flows, have_rows, hidden, stopped_listed = tenant
+    assumptions = builder.world.assumptions
+    assumptions.my_flows_have_rows = have_rows
+    assumptions.definitions_hidden_from_administrators = hidden
+    assumptions.stopped_flows_stay_listed = stopped_listed
+    for number, (kind, in_solution, is_on) in enumerate(flows):
+        builder.flow(f"{kind} {number}", _TRIGGERS[kind], in_solution=in_solution, is_on=is_on)
+
+
+@settings(max_examples=60, deadline=None)
+@given(_TENANTS)
+def test_an_assessment_counts_every_flow_once(tenant: _Tenant) -> None:
+    """Those that stay, of which it is not known, and that move, are all that there are."""
+    assessed = Assessed()
+    build(assessed.build, tenant)
+
+    asyncio.run(assessed.assess())
+
+    listed = {
+        flow.workflow_id
+        for flow in assessed.build.environment.live_flows()
+        if flow.in_solution
+        or assessed.world.assumptions.my_flows_have_rows
+        or flow.is_on
+        or assessed.world.assumptions.stopped_flows_stay_listed
+    }
+    told = Counter(flow.stays_on_mmk for flow in assessed.found.flows)
+    assert assessed.found.flow_count == len(listed)
+    assert told[True] + told[None] <= len(listed)
+    assert len({flow.workflow_id for flow in assessed.found.flows}) == told.total()
+    for flow in assessed.found.flows:
+        assert flow.stays_on_mmk is not False
+        if NOT_SHOWN in flow.explanation:
+            assert flow.category == "unknown"
+
+
+@settings(max_examples=40, deadline=None)
+@given(_TENANTS, st.booleans())
+def test_a_plan_has_every_flow_that_the_platform_lists(tenant: _Tenant, opted_in: bool) -> None:
+    """One item each, and the counts of its actions are theirs."""
+    story = Story()
+    build(story.build, tenant)
+    story.build.link()
+
+    async def plan() -> tuple[set[str], dict[str, int]]:
+        if opted_in:
+            await story.opt_in()
+        reports = story.services.flow_reports
+        home = story.build.environment.id
+        listed = await reports.microsoft_key_flows(home, cannot_migrate_only=True)
+        mode = RemediationMode.APPLY if opted_in else RemediationMode.ASSESS
+        await story.order(mode)
+        items = await story.plan()
+        assert {item.workflow_id for item in items.values()} == {one.identity for one in listed}
+        return {one.identity for one in listed}, (await story.environment_job()).counts or {}
+
+    listed, counts = asyncio.run(plan())
+    assert sum(counts.values()) == len(listed)
