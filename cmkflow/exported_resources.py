@@ -27,7 +27,7 @@ class UnreadRules:
 
     #: The file, and where in it.
     place: str
-    #: `not_json` or `no_resource`, and what is there instead.
+    #: `no_file`, `not_json` or `no_resource`, and what is there instead.
     reason: str
 
 
@@ -109,9 +109,12 @@ def read_exported(paths: Iterable[Path]) -> ExportedResources:
 def _read_file(file: Path, resources: ExportedResources) -> None:
     try:
         document = decode_json(file.read_bytes())
-    except (UnreadableFile, OSError) as error:
-        text = error.strerror if isinstance(error, OSError) else str(error)
-        resources.unread.append(UnreadRules(place=str(file), reason=f"not_json: {text}"))
+    except OSError as error:
+        reason = f"no_file: {error.strerror}"
+        resources.unread.append(UnreadRules(place=str(file), reason=reason))
+        return
+    except UnreadableFile as error:
+        resources.unread.append(UnreadRules(place=str(file), reason=f"not_json: {error}"))
         return
     found = False
     for resource in resources_of(document, scope=f"{file}!"):

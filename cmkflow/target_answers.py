@@ -92,7 +92,7 @@ class TargetAnswers:
         message["X-Unsent"] = "1"
         prefixes = "\n".join(f"    {prefix}" for prefix in row["prefixes"])
         text = _MAIL.format(
-            calls="one of our Power Automate flows calls"
+            calls="One of our Power Automate flows calls"
             if len(row["flows"]) == 1
             else f"{len(row['flows'])} of our Power Automate flows call",
             host=row["host"],

@@ -292,6 +292,13 @@ def test_a_file_without_a_resource_has_a_row_with_a_reason(
     assert row["reason"].startswith(reason)
 
 
+def test_a_file_that_is_not_there_has_a_row_too(tmp_path: Path, tags: Path) -> None:
+    """A misspelled name is not a firewall in order."""
+    [row] = check(tags, tmp_path / "gone.json")
+
+    assert row["reason"] == "no_file: No such file or directory"
+
+
 def test_what_no_kind_reads_is_not_called_open(tmp_path: Path, tags: Path) -> None:
     """A filter that is not read cannot be told; a machine filters nobody."""
     document = template(
