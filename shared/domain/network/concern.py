@@ -31,25 +31,26 @@ MICROSOFT_HOSTS = (
 )
 
 
-def concerned(
-    hosts: Collection[str | None],
-    firewall: Firewall,
-    claimed: Iterable[Firewall],
-    is_for_flows: bool,
-) -> bool:
-    """Say whether a firewall stands, or may stand, before a host that a flow calls.
+class Calls:
+    """The hosts that a flow calls, held against the firewalls that are known to claim some."""
 
-    A firewall whose hosts are known concerns the flows that call them. One configured for flow
-    traffic also concerns flows whose host is an expression, and if its own hosts are not known,
-    flows with a host that none of the `claimed` firewalls stands before.
-    """
-    if any(host and stands_before(firewall, host) for host in hosts):
-        return True
-    if not is_for_flows:
-        return False
-    if not all(hosts):
-        return True
-    return not firewall.hosts and bool(unchecked_hosts(claimed, hosts))
+    def __init__(self, hosts: Collection[str | None], claimed: Collection[Firewall]) -> None:
+        """A host that is None or empty is an expression: it may be any."""
+        self._hosts = [host for host in hosts if host]
+        self._may_be_any = len(self._hosts) < len(hosts)
+        self._has_unclaimed = bool(unchecked_hosts(claimed, hosts))
+        self.may_be_refused = any(_may_be_refused(host, claimed) for host in hosts)
+
+    def meet(self, firewall: Firewall, *, is_for_flows: bool) -> bool:
+        """Say whether a firewall stands, or may stand, before a host that the flow calls.
+
+        A firewall whose hosts are known concerns the flows that call them. One configured for flow
+        traffic also concerns flows whose host is an expression, and if its own hosts are not known,
+        flows with a host that no firewall claims.
+        """
+        if any(stands_before(firewall, host) for host in self._hosts):
+            return True
+        return is_for_flows and (self._may_be_any or (self._has_unclaimed and not firewall.hosts))
 
 
 def unchecked_hosts(
@@ -66,7 +67,7 @@ def unchecked_hosts(
     )
 
 
-def may_be_refused(host: str | None, firewalls: Iterable[Firewall]) -> bool:
+def _may_be_refused(host: str | None, firewalls: Iterable[Firewall]) -> bool:
     """Say whether a host may refuse a flow; one of Microsoft's own does if a firewall claims it."""
     if not is_of_microsoft(host):
         return True

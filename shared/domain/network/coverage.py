@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from shared.domain.network.address_ranges import AddressRanges, union
 from shared.domain.network.admission import Admission, Sources, admit, names_of
-from shared.domain.network.concern import concerned, may_be_refused, unchecked_hosts
+from shared.domain.network.concern import Calls, unchecked_hosts
 from shared.domain.network.firewall import Access, Firewall
 from shared.domain.network.gap import (
     NetworkGap,
@@ -66,36 +66,21 @@ class NetworkCheck:
         self._beside = _known(by_tag, beside, tags)
         self._claimed = [firewall for firewall in firewalls if firewall.hosts]
         of_flows = union(_known(by_tag, FLOW_TAGS, tags).values())
-        everywhere = {region for regions in listed.values() for region in regions}
-        called = {
-            name
-            for tag in FLOW_TAGS
-            for regional in _regional(tag, everywhere)
-            for name in names_of(regional)
-        }
-        sources = Sources(tags, FLOW_TAGS)
-        self._walked = []
-        for firewall in firewalls:
-            admission = admit(firewall, sources)
-            is_for_flows = bool(admission.allowed & admission.counting(of_flows)) or _lets_in(
-                firewall, called
-            )
-            self._walked.append(
-                _Walked(firewall=firewall, admission=admission, is_for_flows=is_for_flows)
-            )
+        sources, called = Sources(tags, FLOW_TAGS), _called(listed.values())
+        self._walked = [
+            _walked(firewall, admit(firewall, sources), of_flows, called) for firewall in firewalls
+        ]
 
     def gaps(self, hosts: Collection[str | None]) -> list[NetworkGap]:
         """Return what stands in the way of a flow that calls these hosts, then what is told beside.
 
-        A host that is None or empty is an expression: it may be any. What cannot be told is a gap
-        that is not certain.
+        What cannot be told is a gap that is not certain.
         """
-        if not any(may_be_refused(host, self._claimed) for host in hosts):
+        calls = Calls(hosts, self._claimed)
+        if not calls.may_be_refused:
             return []
         concerning = [
-            one
-            for one in self._walked
-            if concerned(hosts, one.firewall, self._claimed, one.is_for_flows)
+            one for one in self._walked if calls.meet(one.firewall, is_for_flows=one.is_for_flows)
         ]
         found = [
             gap_of(one.firewall, one.admission, tags, is_required=is_required)
@@ -114,14 +99,24 @@ def _regional(tag: str, regions: Iterable[str]) -> list[str]:
     return [f"{tag}.{region}" for region in regions]
 
 
-def _lets_in(firewall: Firewall, called: Container[str]) -> bool:
-    """Say whether a rule that allows names any of these tags."""
-    return any(
+def _called(regions: Iterable[Iterable[str]]) -> set[str]:
+    """Return all that a rule may call the tags of flows in these regions."""
+    everywhere = {region for found in regions for region in found}
+    regional = (name for tag in FLOW_TAGS for name in _regional(tag, everywhere))
+    return {called for name in regional for called in names_of(name)}
+
+
+def _walked(
+    firewall: Firewall, admission: Admission, of_flows: AddressRanges, called: Container[str]
+) -> _Walked:
+    names_them = any(
         source.strip().lower() in called
         for rule in firewall.rules
         if rule.access is Access.ALLOW
         for source in rule.sources
     )
+    lets_in = bool(admission.allowed & admission.counting(of_flows))
+    return _Walked(firewall=firewall, admission=admission, is_for_flows=names_them or lets_in)
 
 
 def _known(
