@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from shared.errors import Refused
+from shared.errors import NotFound, Refused
 from tests.twins.flow_service import refuse_while_migrating
 from tests.twins.world import World
 
@@ -17,14 +17,18 @@ class FlowPlacementTwin:
         self._world = world
 
     async def add_to_solution(self, environment_id: str, flow_names: Sequence[str]) -> None:
-        """Put flows into a solution; what is there already, or gone, is passed over."""
+        """Put flows into a solution; what is there already is passed over, one gone fails all."""
         world = self._world
         environment = world.served(environment_id)
         refuse_while_migrating(world, environment)
         if len(flow_names) > _MOST:
             raise Refused("too many flows", code="InvalidRequestContent", status=400)
+        live = {flow.flow_name: flow for flow in environment.live_flows()}
+        for name in flow_names:
+            if name not in live:
+                raise NotFound(f"no flow {name}")
         with world.writing(environment_id, "add to solution", ",".join(flow_names)):
-            for flow in environment.live_flows():
-                if flow.flow_name in flow_names and not flow.in_solution:
+            for flow in (live[name] for name in flow_names):
+                if not flow.in_solution:
                     flow.in_solution = True
                     flow.version += 1

@@ -76,6 +76,8 @@ async def test_flows_are_put_into_a_solution_twenty_a_call(side: Side) -> None:
     await place(ENVIRONMENT, [BUTTON_FLOW, HTTP_FLOW])
     with pytest.raises(Refused):
         await place(ENVIRONMENT, [f"{number}" for number in range(21)])
+    with pytest.raises(NotFound):
+        await place(ENVIRONMENT, [HTTP_FLOW, STRANGER])
 
     placed = await side.ports.flow_reports.get_flow(ENVIRONMENT, BUTTON_FLOW)
     assert placed.in_solution

@@ -83,6 +83,26 @@ async def test_a_platform_that_takes_its_time_is_waited_for() -> None:
     assert {job.state for job in (await story.jobs()).values()} == {JobState.PREPARED}
 
 
+async def test_a_flow_that_goes_before_its_batch_is_asked_for_holds_up_no_other() -> None:
+    """The platform refuses the batch for it; it is told, and the rest is asked for again."""
+    story = Story()
+    flows = {name: story.build.power_apps_v1_flow(name) for name in ("A", "B", "C")}
+    await story.opt_in()
+    await story.order(PREPARE)
+    await story.approve(run=timedelta(0))
+
+    async def delete() -> None:
+        flows["B"].is_deleted = True
+
+    disturb(story, "flow_placement", "add_to_solution", delete)
+    await story.run(timedelta(minutes=20))
+
+    ends = {name: (job.state, job.code) for name, job in (await story.jobs()).items()}
+    assert ends["A"][0] == ends["C"][0] == JobState.PREPARED
+    assert ends["B"] == (JobState.BLOCKED, "original")
+    assert [len(names.split(",")) for names in asked(story)] == [2]
+
+
 async def test_a_flow_that_never_arrives_in_a_solution_is_blocked() -> None:
     """After an hour a person is told how to add it by hand; a retry asks again."""
     story = Story()
