@@ -9,6 +9,7 @@ from shared.domain.network.firewall import Firewall
 
 _SHOWN = 12
 _FLOWS_SHOWN = 5
+_NOT_KNOWN = "the flows' new addresses, which are not known here"
 _NOT_REQUIRED = (
     " Microsoft's page on IP addresses asks for them beside PowerPlatformPlex; no flow waits for it"
     " unless CMK_ALSO_REQUIRED_TAGS names them."
@@ -118,8 +119,8 @@ def external_target(
         missing_prefixes=union(asked.values()).prefixes(),
         text=f"Nothing that this app reads answers for {host}, which"
         f" {', '.join(flows[:_FLOWS_SHOWN])}{more} call{'s' * (len(flows) == 1)}.",
-        instruction=f"Ask its owner to let in inbound HTTPS from {', '.join(asked)}: `cmkflow"
-        " network targets` writes the e-mail.",
+        instruction=f"Ask its owner to let in inbound HTTPS from {', '.join(asked) or _NOT_KNOWN}:"
+        " `cmkflow network targets` writes the e-mail.",
     )
 
 

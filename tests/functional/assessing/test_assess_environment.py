@@ -149,3 +149,18 @@ async def test_eligibility_compares_with_a_named_policy_and_counts(tenant: Asses
     }
     with pytest.raises(NotFound):
         await tenant.assess(policy="strange")
+
+
+async def test_a_host_of_others_is_a_task_for_its_owner(tenant: Assessed) -> None:
+    """What nothing that the app reads answers for is named, with the flows that call it."""
+    tenant.world.service_tags = {"PowerPlatformPlex.WestEurope": ["20.61.88.128/26"]}
+    for name in ("Orders", "Invoices"):
+        tenant.build.http_flow(name, {"a": define.http_action("https://partner.example/x")})
+
+    await tenant.assess()
+
+    found = {one.subject: one for one in tenant.findings(Topic.NETWORK, "firewall")}
+    finding = found["external_target:partner.example"]
+    assert finding.level is Level.WARNING
+    assert "partner.example, which Invoices, Orders call." in finding.text
+    assert "PowerPlatformPlex.WestEurope" in finding.instruction
