@@ -15,6 +15,7 @@ from shared.adapters.archive.folder import FolderArchive
 from shared.adapters.state.sqlite_store import SqliteStore
 from shared.adapters.state.table_store import TableStore
 from shared.bootstrap import build_services, provide, services
+from shared.domain.network.coverage import TAGS_BESIDE
 from shared.errors import Blocked, Throttled
 from shared.kinds import kinds_in
 from shared.services import PARKED, Services
@@ -81,6 +82,18 @@ async def test_a_word_that_is_none_of_the_settings_is_refused_at_the_start(
 async def test_subscriptions_are_text_with_commas(environ: pytest.MonkeyPatch) -> None:
     """Application settings are plain text, so nobody has to write JSON into one."""
     assert settings().subscription_ids == ("one", "two")
+
+
+async def test_tags_that_are_also_required_are_text_with_commas(
+    environ: pytest.MonkeyPatch,
+) -> None:
+    """Those that Microsoft's page names; another word would require nothing, without a word."""
+    environ.setenv("CMK_ALSO_REQUIRED_TAGS", "LogicApps, PowerPlatformInfra")
+    assert settings().also_required_tags == TAGS_BESIDE
+
+    environ.setenv("CMK_ALSO_REQUIRED_TAGS", "PowerPlatformInfa")
+    with pytest.raises(ValueError, match="also_required_tags"):
+        settings()
 
 
 async def test_state_is_kept_in_a_folder_unless_an_account_is_named(

@@ -8,6 +8,7 @@ from shared.domain.environment import EnvironmentSettings, Mode
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
 from shared.domain.plans.plan_item import PlannedAction
+from shared.settings import Settings
 from shared.use_cases.change_environment import change_environment, waive_gap
 from shared.use_cases.switch_writes import set_kill_switch
 from tests.functional.stories.disturbance import disturb
@@ -263,6 +264,25 @@ async def test_a_tag_that_nothing_requires_is_told_and_holds_up_no_flow() -> Non
     [told] = [finding for finding in job.findings if "erp" in finding]
     assert "PowerPlatformInfra.westeurope" in told
     assert "20.3.0.0/24" in told
+    assert (await story.job("Orders")).state is JobState.RETIRED
+
+
+async def test_a_tag_that_a_setting_requires_holds_up_the_flow() -> None:
+    """As `PowerPlatformPlex` does, until the firewall lets it in."""
+    settings = Settings(tenant_id="twins", also_required_tags=("PowerPlatformInfra",))
+    story = Story(settings=settings)
+    story.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
+    story.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
+    story.world.service_tags = {**_tags(story), "PowerPlatformInfra.westeurope": ["20.3.0.0/24"]}
+    await planned(story)
+
+    await story.approve(run=HOUR)
+    blocked = await story.job("Orders")
+    story.world.firewalls = [_firewall("erp", ("PowerPlatformPlex", "PowerPlatformInfra"))]
+    await story.retry()
+
+    assert (blocked.state, blocked.code) == (JobState.BLOCKED, "network_gap")
+    assert "PowerPlatformInfra.westeurope" in blocked.instruction
     assert (await story.job("Orders")).state is JobState.RETIRED
 
 
