@@ -114,25 +114,25 @@ async def _errors(work: Work) -> dict[str, str]:
 async def _of_children(
     work: Work, original: Original, copy: Workflow | None
 ) -> AsyncIterator[Obstacle]:
-    """Children have to be there and to have been on once, which only a flow that is on tells.
+    """Children have to be there and, as some say, to be on; others say: once (§14.1, §15.3).
 
-    Those of the original were: it is on. So was each of the two that runs itself, and is there.
+    Originals that this remediation copies were on; in a circle the app has turned some of them off.
     """
-    once_on = _children(original.client_data)
-    wanted = once_on | (_children(copy.client_data) if copy else frozenset())
+    ours = {one.original_id for one in await work.related(work.job.children)}
+    wanted = _children(original.client_data) | (_children(copy.client_data) if copy else set())
     for child in sorted(wanted - {work.job.original_id, work.job.copy_id}):
         try:
             row = await work.services.workflows.get(work.environment, child)
         except NotFound:
             what, name = "is gone", child
         else:
-            if row.state is FlowState.ON or child in once_on:
+            if row.state is FlowState.ON or child in ours:
                 continue
-            what, name = "is off, and may never have been on", row.name
+            what, name = "is off", row.name
         yield Obstacle(
             name=f"child:{child}",
             text=f"the child flow {name} {what}.",
-            remedy=f"Restore the child flow {name}, or turn it on once.",
+            remedy=f"Restore the child flow {name}, or turn it on.",
         )
 
 

@@ -54,6 +54,13 @@ def turn_child_off(story: Story, _: TwinFlow) -> str:
     return f"child:{child.workflow_id}"
 
 
+def turn_shared_child_off(story: Story, _: TwinFlow) -> str:
+    """Somebody turns off a child that both run: neither of the two could be started any more."""
+    child = next(flow for flow in story.world.flows() if flow.name == "Other child")
+    turn_off(story.world, child)
+    return f"child:{child.workflow_id}"
+
+
 def delete_child(story: Story, _: TwinFlow) -> str:
     """Somebody deletes a child that both run."""
     child = next(flow for flow in story.world.flows() if flow.name == "Other child")
@@ -74,6 +81,7 @@ ALL: list[Cause] = [
     delete_connection,
     unbind,
     turn_child_off,
+    turn_shared_child_off,
     delete_child,
     let_licence_lapse,
 ]
@@ -81,7 +89,7 @@ ALL: list[Cause] = [
 
 def self_starting(story: Story, cause: Cause) -> TwinFlow:
     """Add a flow that starts by itself and can fall to this cause."""
-    if cause in {turn_child_off, delete_child}:
+    if cause in {turn_child_off, turn_shared_child_off, delete_child}:
         other = story.build.flow("Other child", define.request_trigger("Button"))
         return story.build.parent("Flow", story.build.http_flow("Child"), other)
     if cause is let_licence_lapse:
