@@ -26,6 +26,7 @@ PROFILES: Mapping[Profile, Mapping[str, Any]] = {
         "activations_that_do_not_stick": 1,  # §15.2, §6.1
         "read_lag_seconds": (0.5, 60.0),  # §15.2: what was answered and what is read disagree
         "list_lag_seconds": (30.0, 120.0),  # §15.2, §5.2
+        "list_seconds": 0.1,  # §12: short here, for stories play in moved time
         "definitions_hidden_from_administrators": True,  # §15.2, §5.3
         "older_host_shapes_refused": True,  # §5.6
         "global_flow_host_refuses": ("europe",),  # §15.1: `MacroRegionDerivationFailed`

@@ -59,7 +59,7 @@ async def read_original(work: Work) -> Original:
         job, access = work.job, work.services.flow_access
         name, home = job.flow_name, job.environment_id
         seen = await as_co_owner(work, name, lambda: access.definition(home, name))
-        found = replace(found, shown=seen.client_data)
+        found = replace(found, shown=seen.client_data, description=seen.description)
     if found is None:
         raise Blocked(
             f"The original {work.job.display_name} is gone.",

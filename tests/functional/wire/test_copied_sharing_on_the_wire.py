@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from local_cloud.tenant.core.faults import Fault
+from local_cloud.tenant.core.profiles import Profile
 from local_cloud.tenant.environments.flow import Role
 from shared.domain.jobs.flow_states import JobState
 from tests.contract.tenant_world import APP, BUTTON, MAKER, definition
+from tests.functional.stories.remediation_story import on_both_platforms
 from tests.functional.wire.wire_seed import COLLEAGUE, ORDERS, TRAINEE, orders, tenant_seed
 from tests.functional.wire.wire_story import WireStory, retired, wire_story
 
@@ -36,11 +38,12 @@ async def sharing_of(story: WireStory) -> tuple[str, str, dict[str, Role], set[s
     return copy.owner, copy.description, copy.roles, copy.solutions
 
 
+@on_both_platforms
 async def test_a_copy_is_shared_as_its_original(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
 ) -> None:
     """All of it by the platform's own calls; the app and the operator are not among them."""
-    async with wire_story(monkeypatch, tmp_path, shared_orders()) as story:
+    async with wire_story(monkeypatch, tmp_path, shared_orders(profile=profile)) as story:
         await story.order()
 
         await retired(story)
@@ -54,13 +57,14 @@ async def test_a_copy_is_shared_as_its_original(
         assert (await story.job()).notes == ()
 
 
+@on_both_platforms
 async def test_a_flow_outside_solutions_keeps_its_sharing(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
 ) -> None:
     """Its co-owners come by Entra ids, its description from the flow service."""
     flow = orders(description="By hand", inSolution=False, coOwners={COLLEAGUE: "CanView"})
     flow["definition"] = definition(BUTTON | {"kind": "PowerApp"})
-    description = tenant_seed(flow, assumptions={"my_flows_have_rows": False})
+    description = tenant_seed(flow, assumptions={"my_flows_have_rows": False}, profile=profile)
     async with wire_story(monkeypatch, tmp_path, description) as story:
         await story.order()
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from local_cloud.tenant.core.profiles import Profile
 from shared.domain.jobs.flow_states import JobState
 from tests.contract.tenant_world import APP, MAKER, bound, definition
 from tests.functional.copying.test_copied_definitions import ACTIONS, TRIGGER
+from tests.functional.stories.remediation_story import on_both_platforms
 from tests.functional.wire.wire_seed import COLLEAGUE, ORDERS, orders, tenant_seed
 from tests.functional.wire.wire_story import WireStory, wire_story
 
@@ -30,10 +32,15 @@ def settled_orders(**more: Any) -> dict[str, Any]:
     return orders(**{**flow, **more})
 
 
-def described(*flows: dict[str, Any], owner: str = MAKER, **assumptions: Any) -> dict[str, Any]:
+def described(
+    *flows: dict[str, Any],
+    owner: str = MAKER,
+    profile: Profile = Profile.DOCUMENTED,
+    **assumptions: Any,
+) -> dict[str, Any]:
     """Return a tenant whose one connection belongs to `owner`."""
     connection = {"name": "mail-1", "api": CONNECTOR, "owner": owner}
-    return tenant_seed(*flows, assumptions=assumptions, connections=[connection])
+    return tenant_seed(*flows, assumptions=assumptions, profile=profile, connections=[connection])
 
 
 async def copied(story: WireStory, *, run: timedelta = timedelta(days=40)) -> dict[str, Any]:
@@ -48,11 +55,21 @@ async def copied(story: WireStory, *, run: timedelta = timedelta(days=40)) -> di
 
 @pytest.mark.parametrize("state", ["Started", "Stopped"])
 @pytest.mark.parametrize("in_solution", [True, False])
+@on_both_platforms
 async def test_a_copy_keeps_everything_and_names_a_reference(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, state: str, *, in_solution: bool
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    state: str,
+    profile: Profile,
+    *,
+    in_solution: bool,
 ) -> None:
     """Of a flow in a solution and of one outside, on or off."""
-    seed = described(settled_orders(state=state, inSolution=in_solution))
+    seed = described(
+        settled_orders(state=state, inSolution=in_solution),
+        profile=profile,
+        older_host_shapes_refused=False,
+    )
     async with wire_story(monkeypatch, tmp_path, seed) as story:
         before = json.loads(story.flow().client_data)["properties"]
 

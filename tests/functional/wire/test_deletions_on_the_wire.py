@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from local_cloud.tenant.core.profiles import Profile
 from local_cloud.tenant.environments.flow import FlowState
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.deletion_states import DeletionState
@@ -13,6 +14,7 @@ from shared.use_cases import steer_remediation
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.order_deletions import DeletionOrder, order_deletions
 from tests.contract.tenant_world import ENVIRONMENT
+from tests.functional.stories.remediation_story import on_both_platforms
 from tests.functional.wire.wire_seed import ORDERS, orders, tenant_seed
 from tests.functional.wire.wire_story import WireStory, retired, wire_story
 
@@ -57,11 +59,14 @@ async def test_an_original_goes_and_leaves_the_list(
         assert story.secrets_seen() == []
 
 
+@on_both_platforms
 async def test_a_flow_outside_solutions_comes_back_with_its_url(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
 ) -> None:
     """The rollback restores it from the recycle bin; its callers never changed."""
-    description = tenant_seed(orders(inSolution=False))
+    # Else a person has to share the flow for its delete, and to turn it on for its rollback.
+    eased = {"definitions_hidden_from_administrators": False, "applications_activate": True}
+    description = tenant_seed(orders(inSolution=False), profile=profile, assumptions=eased)
     async with wire_story(monkeypatch, tmp_path, description) as story:
         url = story.url_of()
         row = await deleted_on_its_date(story)
@@ -70,7 +75,7 @@ async def test_a_flow_outside_solutions_comes_back_with_its_url(
         await story.run(timedelta(days=30))
 
         job = await story.job()
-        assert row.state is DeletionState.DELETED
+        assert row.state is DeletionState.DELETED, row.reason
         assert job.state is JobState.ROLLED_BACK, (job.reason, job.instruction)
         assert await story.post(url) < 300
         assert story.flow(ORDERS).state == FlowState.STARTED

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from local_cloud.tenant.core.profiles import Profile
 from tests.contract.tenant_world import (
     APP,
     APP_CLIENT,
@@ -36,7 +37,10 @@ def orders(**more: Any) -> dict[str, Any]:
 
 
 def tenant_seed(
-    *flows: dict[str, Any], assumptions: dict[str, Any] | None = None, **environment: Any
+    *flows: dict[str, Any],
+    assumptions: dict[str, Any] | None = None,
+    profile: Profile = Profile.DOCUMENTED,
+    **environment: Any,
 ) -> dict[str, Any]:
     """Return a tenant of one environment that is under the key, with these flows in it."""
     azure_policy = {
@@ -47,6 +51,7 @@ def tenant_seed(
         "properties": {"encryption": {"keyVault": {"id": VAULT_ID, "key": {"name": "pp-cmk"}}}},
     }
     return {
+        "profile": profile,
         "assumptions": {"link_start_seconds": 0, "link_seconds": 10} | (assumptions or {}),
         "directory": _directory(),
         "environments": [
