@@ -12,6 +12,7 @@ from tests.contract.tenant_world import (
     ADMIN_FLOWS,
     BAP,
     BUTTON_FLOW,
+    DAILY,
     DAILY_FLOW,
     ENVIRONMENT,
     FLOW_HOST,
@@ -21,6 +22,7 @@ from tests.contract.tenant_world import (
     ORG_API,
     UNLICENSED,
     TenantWorld,
+    definition,
     tenant_world,
 )
 
@@ -137,6 +139,34 @@ async def test_select_keeps_keys(world: TenantWorld) -> None:
     assert environment.body["properties"] == {
         "linkedEnvironmentMetadata": {"instanceApiUrl": "https://contoso.api.crm4.dynamics.com"}
     }
+
+
+async def test_expand_brings_the_connectors_of_a_flow(world: TenantWorld) -> None:
+    """Only if asked for: each reference names its connector anyway."""
+    reference = {
+        "connectionName": "office-maker",
+        "source": "Embedded",
+        "id": "/providers/Microsoft.PowerApps/apis/shared_office365",
+    }
+    properties = {
+        "displayName": "Mails",
+        "definition": definition(DAILY),
+        "connectionReferences": {"shared_office365": reference},
+    }
+    made = await world.call("POST", OWN_FLOWS, {"properties": properties}, who=MAKER)
+    url = f"{ADMIN_FLOWS}/flows/{made.body['name']}"
+
+    plain = await world.call("GET", url)
+    expanded = await world.call(
+        "GET", url, query={"$expand": "swagger,properties.connectionReferences.apiDefinition"}
+    )
+
+    of_plain, of_expanded = (
+        each.body["properties"]["connectionReferences"]["shared_office365"]
+        for each in (plain, expanded)
+    )
+    assert "apiDefinition" not in of_plain
+    assert of_expanded["apiDefinition"]["name"] == "shared_office365"
 
 
 async def test_expand_brings_a_lookup_with_its_own_select(world: TenantWorld) -> None:

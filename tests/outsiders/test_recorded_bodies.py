@@ -163,10 +163,11 @@ async def test_every_recorded_body_answers_what_it_is_an_answer_to() -> None:
                 assert not isinstance(made, ProductError), f"{name}: {made}"
                 read[title] += 1
 
-    assert read == Counter(
+    least = Counter(
         environment=144, environments=18, flows=7, runs=3, flow=2, permissions=2,
         connections=1, apps=3,
     )  # fmt: skip
+    assert read >= least
 
 
 async def test_every_recorded_refusal_keeps_its_code() -> None:
