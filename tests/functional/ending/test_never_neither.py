@@ -8,7 +8,7 @@ import pytest
 
 from shared.domain.environment import Mode
 from shared.domain.jobs.flow_states import JobState
-from shared.errors import Unavailable
+from shared.errors import Refused, Unavailable
 from shared.notices import tell
 from shared.reason import Reason
 from shared.use_cases import steer_remediation
@@ -74,6 +74,37 @@ async def test_a_copy_that_is_refused_brings_the_original_back_by_a_write(lag: f
     await pair.story.retry()
     assert (await pair.story.job("Keyword")).state is JobState.RETIRED
     assert pair.on == (False, True)
+
+
+REFUSALS = [
+    "CannotStartUnpublishedSolutionFlow",
+    "ChildFlowNeverPublished",
+    "ConnectionAuthorizationFailed",
+    "DlpViolation",
+    "InsufficientCdsPermissions",
+    "MissingUserDetails",
+    "XrmConnectionReferenceMissingConnection",
+]
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+async def test_whatever_a_start_is_refused_for_one_of_the_two_is_on_or_it_is_told(
+    code: str,
+) -> None:
+    """Contract §15.3, at the copy's start and then at the original's as well."""
+    error = Refused("as the platform words it", code=code, status=403)
+    copy_refused, both_refused = await about_to_swap(), await about_to_swap()
+    copy_refused.refuse(copy_refused.copy, error=error)
+    both_refused.refuse(both_refused.copy, both_refused.original, error=error)
+
+    await copy_refused.run(DAY)
+    await both_refused.run(MINUTE)
+
+    job = await copy_refused.story.job("Keyword")
+    assert (job.state, job.code, copy_refused.on) == (JobState.BLOCKED, code, (True, False))
+    told = both_refused.story.twins.notices.told
+    assert [one.code for one in told] == [Reason.NEITHER_ON]
+    assert code in told[0].cause
 
 
 @pytest.mark.parametrize(
