@@ -5,6 +5,7 @@ from typing import Any
 
 from tests.contract import adapter_world
 from tests.contract.tenant_world import ADMIN, BUTTON_FLOW, HTTP_FLOW, MAKER, UNLICENSED
+from tests.contract.tenant_world import GROUP as RESOURCE_GROUP
 
 GROUP = "c0000000-0000-4000-8000-000000000001"
 GROUP_TEAM = "70000000-0000-4000-8000-000000000001"
@@ -17,6 +18,7 @@ STRANGER = "b0000000-0000-4000-8000-00000000dead"
 APP_OF_FLOW = "d0000000-0000-4000-8000-000000000001"
 APP_WITHOUT_DOCUMENT = "d0000000-0000-4000-8000-000000000002"
 APP_WITHOUT_FLOWS = "d0000000-0000-4000-8000-000000000003"
+SQL_SERVER = f"{RESOURCE_GROUP}/providers/Microsoft.Sql/servers/orders"
 
 
 def description() -> dict[str, Any]:
@@ -63,4 +65,12 @@ def description() -> dict[str, Any]:
     environment["organization"] = {"enableflowsinsolutionbydefault": True}
     versions = [{"createdDaysAgo": 99}, {"createdDaysAgo": 1}]
     full["azure"]["vaults"][0]["keys"][0]["versions"] = versions
+    full["azure"]["resources"] = [
+        {"id": SQL_SERVER, "type": "Microsoft.Sql/servers", "properties": {}},
+        {
+            "id": f"{SQL_SERVER}/firewallRules/office",
+            "type": "Microsoft.Sql/servers/firewallRules",
+            "properties": {"startIpAddress": "203.0.113.1", "endIpAddress": "203.0.113.9"},
+        },
+    ]
     return full

@@ -223,6 +223,9 @@ def _add_azure(world: World, azure: Description) -> None:
         raw = {"id": site_id, "name": name, "type": "Microsoft.Web/sites"}
         world.resources[site_id.lower()] = raw
         world.resources[f"{site_id}/config/web".lower()] = {"properties": {}}
+    for resource in azure["resources"]:
+        named = {"name": resource["id"].rpartition("/")[2], **resource}
+        world.resources[resource["id"].lower()] = named
     for vault in azure["vaults"]:
         _add_vault(world, vault)
     for policy in azure["enterprisePolicies"]:

@@ -7,6 +7,7 @@ import pytest
 
 from shared.errors import NotFound
 from tests.contract.adapter_world import SITE_ID, VAULT_URL
+from tests.contract.ports.described_tenant import SQL_SERVER
 from tests.contract.ports.sides import Side
 from tests.contract.tenant_world import HTTP_FLOW, POLICY_ID, VAULT_ID
 
@@ -132,3 +133,12 @@ async def test_resources_of_a_type_are_listed_and_read(side: Side) -> None:
 
     assert [site["name"] for site in sites] == ["shop"]
     assert "properties" in web
+
+
+async def test_what_lies_below_a_resource_is_listed(side: Side) -> None:
+    """All of one collection, and nothing of a resource that is gone."""
+    rules = await side.ports.resources.below(SQL_SERVER, "firewallRules", "2021-11-01")
+
+    assert [rule["name"] for rule in rules] == ["office"]
+    with pytest.raises(NotFound):
+        await side.ports.resources.below(f"{SQL_SERVER}-gone", "firewallRules", "2021-11-01")
