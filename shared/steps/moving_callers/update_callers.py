@@ -9,9 +9,10 @@ from shared.domain.callers.caller import FILLED_IN, Caller, CallerValue
 from shared.domain.callers.records import CallerRecord, CallerState
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob, Pattern
+from shared.domain.jobs.refusals import code_for
 from shared.domain.jobs.relatives import reference
 from shared.domain.jobs.transitions import moved
-from shared.errors import Blocked, Conflict, NotFound
+from shared.errors import Blocked, Conflict, MigrationInProgress, NotFound, Refused
 from shared.reason import Reason
 from shared.steps.flows.open_plans import open_plans
 from shared.steps.flows.read_back import looks, wait_to_see
@@ -143,7 +144,7 @@ async def update_one(
             record = await _keep(work, record, CallerState.WRITING)
             await resource.permit()
             try:
-                await kind.write(record.caller, CallerValue(text=rewritten.text, etag=value.etag))
+                await _write(work, record.caller, CallerValue(text=rewritten.text, etag=value.etag))
             except Conflict:
                 continue
             async for _ in looks(work):
@@ -155,6 +156,21 @@ async def update_one(
         instruction="Find out what resets this value and change it there, then retry.",
         code=Reason.CALLER,
     )
+
+
+async def _write(work: Work, caller: Caller, value: CallerValue) -> None:
+    """Write a caller; raises `Blocked` that names it if its content is refused, and `Conflict`."""
+    try:
+        await work.services.callers[caller.kind].write(caller, value)
+    except MigrationInProgress:
+        raise
+    except Refused as err:
+        raise Blocked(
+            f"The {caller.label} cannot be saved with the new URL: {err}",
+            instruction=f"Mend in the {caller.label} what the message names, and save it; or point "
+            "it at the copy by hand. Then retry.",
+            code=code_for(err.code, err.detail),
+        ) from err
 
 
 def _has_copy(work: Work, text: str, *, is_json: bool) -> bool:

@@ -6,6 +6,7 @@ from shared.domain.callers.records import ResourceLease, key_of
 from shared.domain.environment import EnvironmentSettings, Mode
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.remediation import RemediationMode
+from shared.errors import Refused
 from shared.use_cases import steer_remediation
 from tests.functional.stories.disturbance import disturb
 from tests.functional.stories.remediation_story import Story
@@ -176,6 +177,32 @@ async def test_a_caller_edited_between_read_and_write_keeps_the_edit_and_gets_th
 
     assert (await story.job("Orders")).state is JobState.RETIRED
     assert '"number": 2' in caller.client_data
+    assert_nothing_lost(story)
+
+
+async def test_a_caller_that_the_platform_refuses_to_save_is_named() -> None:
+    """What a person has to mend is the caller; then the job goes on."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    caller = story.build.flow_caller(orders)
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Orders", JobState.UPDATING_CALLERS)
+
+    code = "WorkflowRunActionInputsInvalidProperty"
+
+    async def refuse() -> None:
+        raise Refused("no 'authentication'", code=code, status=400)
+
+    disturb(story, "workflows", "update", refuse)
+    await story.run(timedelta(hours=1))
+
+    job = await story.job("Orders")
+    assert (job.state, job.code) == (JobState.BLOCKED, code)
+    assert caller.name in job.reason
+    assert caller.name in job.instruction
+    await story.retry()
+    assert (await story.job("Orders")).state is JobState.RETIRED
     assert_nothing_lost(story)
 
 
