@@ -4,6 +4,7 @@ Between its proof and its original's retirement lie days: a person or the platfo
 """
 
 from shared.domain.flow import FlowState, Workflow
+from shared.domain.jobs.flow_states import Standing
 from shared.domain.jobs.job import Pattern
 from shared.errors import Blocked, NotFound
 from shared.reason import Reason
@@ -16,20 +17,23 @@ async def standing_copy(work: Work) -> Workflow:
     Raises `Blocked` if it was turned off or deleted since its proof.
     """
     job = work.job
+    # Watched: its original was stopped for it.
+    is_alone = job.facts.original is Standing.OFF
+    prefix = "NEITHER IS ON. " if is_alone else ""
     try:
         copy = await work.services.workflows.get(work.environment, job.copy_id)
     except NotFound as err:
         raise Blocked(
-            f"The copy of {job.display_name} was deleted.",
+            f"{prefix}The copy of {job.display_name} was deleted.",
             instruction="Roll this job back, so that every caller calls the original; then start "
             "a new remediation for the flow.",
-            code=Reason.COPY,
+            code=Reason.NEITHER_ON if is_alone else Reason.COPY,
         ) from err
     if job.pattern is not Pattern.OFF and copy.state is not FlowState.ON:
         raise Blocked(
-            f"The copy of {job.display_name} is {copy.state}: nothing may rely on it.",
+            f"{prefix}The copy of {job.display_name} is {copy.state}: nothing may rely on it.",
             instruction="Find out who or what turned the copy off, turn it on in Power Automate, "
             "then retry; or roll this job back.",
-            code=Reason.STATE,
+            code=Reason.NEITHER_ON if is_alone else Reason.STATE,
         )
     return copy

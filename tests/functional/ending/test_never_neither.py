@@ -19,7 +19,7 @@ from shared.use_cases.switch_writes import set_kill_switch
 from tests.functional.stories.remediation_story import Story
 from tests.functional.stories.remediation_story import planned as plan
 from tests.functional.stories.swap_story import Pair, about_to_swap
-from tests.twins.flow_service import turn_on
+from tests.twins.flow_service import turn_off, turn_on
 from tests.twins.invariants import left_off
 
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
@@ -183,6 +183,23 @@ async def test_it_is_the_first_line_of_every_list() -> None:
     assert [one.display_name for one in shown.jobs] == ["Keyword", "Another"]
     assert shown.progress.neither_on == 1
     assert list(health.notices) == [Reason.NEITHER_ON, Reason.DEFECT]
+
+
+async def test_a_copy_that_is_turned_off_while_it_is_watched_is_told_of() -> None:
+    """Its original is off by then: nobody fights whoever did it, but somebody has to know."""
+    pair = await about_to_swap()
+    await pair.run(timedelta(hours=1))
+    turn_off(pair.story.world, pair.copy)
+
+    await pair.run(timedelta(days=10))
+
+    job = await pair.story.job("Keyword")
+    assert (job.state, job.code) == (JobState.BLOCKED, Reason.NEITHER_ON)
+    assert "roll this job back" in job.instruction
+    assert [one.code for one in pair.story.twins.notices.told] == [Reason.NEITHER_ON]
+
+    await pair.story.roll_back()
+    assert pair.on == (True, False)
 
 
 async def test_a_person_who_turns_the_original_on_ends_it() -> None:
