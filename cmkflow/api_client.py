@@ -54,8 +54,9 @@ class Api:
 
     def send(self, call: Call) -> Any:
         """Return the answer's JSON document; raises `ApiError`."""
+        content = self._answer(call)
         try:
-            return json.loads(self._answer(call))
+            return json.loads(content)
         except ValueError:
             raise self._stranger("JSON") from None
 
@@ -79,6 +80,11 @@ class Api:
                 raise ApiError(_refusal(err)) from None
         except (URLError, http.client.HTTPException, OSError) as err:
             raise ApiError(self._unreachable(getattr(err, "reason", err))) from None
+        except ValueError:  # it may quote the key
+            raise ApiError(
+                "No call can carry CMKFLOW_API (--api) or CMKFLOW_KEY (--key) as it is: an address "
+                "or a key has no such characters."
+            ) from None
 
     def _stranger(self, what: str) -> ApiError:
         return ApiError(

@@ -154,3 +154,21 @@ async def test_on_this_machine_http_is_enough(host: str) -> None:
     result = await CommandLine(url=f"http://{host}:9").run("health")
 
     assert "cannot be reached" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        ("http://127.0.0.1:9", "canary\nlines"),
+        ("http://127.0.0.1:9", "canary-☃"),
+        ("https://two..dots", "canary"),
+        ("https://" + "x" * 80 + ".example", "canary"),
+    ],
+)
+async def test_what_no_call_can_carry_is_told(url: str, key: str) -> None:
+    """As that, and not as an answer of a stranger; the key is not said."""
+    result = await CommandLine(url=url, key=key).run("health")
+
+    assert result.exit_code == 1
+    assert "No call can carry" in result.stderr
+    assert "canary" not in result.stderr
