@@ -3,8 +3,8 @@
 An original runs on whose owner has left, whose licence has lapsed or whose connection is broken,
 but it could not be turned on again (contract §15.3): stopped, it would be neither a way back nor
 an undo. What this look finds is settled first, or accepted by its name, as a firewall gap is. What
-no interface tells it does not find: data policies, and whom a connection is shared with; the plan
-says so.
+it does not find, the plan says: data policies, whom a connection is shared with, and what licence
+connectors want beside HTTP.
 """
 
 from collections.abc import AsyncIterator, Iterable

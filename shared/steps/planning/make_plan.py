@@ -31,6 +31,7 @@ from shared.steps.gate import settings_of
 _NOT_KNOWN = (
     "Whether a data policy would refuse to start it or its copy: it runs now, so none forbids it.",
     "Whether its owner may still use every connection: the platform says so at the start.",
+    "Whether its owner's licence covers its connectors: it is looked at for HTTP alone.",
 )
 
 

@@ -52,6 +52,7 @@ async def test_a_plan_is_shown_with_its_version_at_the_head(story: Story, cli: C
     assert "Orders  copy  waits for approval" in shown.stdout
     assert "make the operator co-owner of Orders" in shown.stdout
     assert "Caller: setting" in shown.stdout
+    assert "Not known: Whether a data policy would refuse" in shown.stdout
 
 
 async def test_a_plan_is_approved_after_it_was_shown_and_a_yes(
@@ -133,7 +134,8 @@ async def test_a_plan_is_written_as_a_page(story: Story, cli: CommandLine, tmp_p
     (plan,) = shown["items"]
     assert f"--version {plan['version']}" in page
     item = next(item for item in plan["items"] if item["display_name"] == "Orders")
-    assert all(write in unescape(page) for write in item["writes"])
+    assert item["not_known"]
+    assert all(text in unescape(page) for text in [*item["writes"], *item["not_known"]])
 
 
 async def test_hosts_that_callers_have_to_reach_are_told_and_can_be_sent(
