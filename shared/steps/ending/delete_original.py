@@ -19,7 +19,8 @@ from shared.jobs.fence import FencedRows
 from shared.reason import Reason
 from shared.rows import instant
 from shared.services import Services
-from shared.steps.flows.original import Original, find_original
+from shared.steps.flows.co_ownership import return_borrowed
+from shared.steps.flows.original import Original, find_original, shown_original
 from shared.steps.flows.take_original import archive_name
 from shared.steps.gate import refuse_excluded
 from shared.steps.moving_callers.find_callers import SEARCH_LASTS, SearchRequest, find_callers
@@ -55,7 +56,8 @@ async def check(work: Work, deletion: Deletion, archive: RunArchive | None) -> O
 
     Raises `Waiting`, or `Blocked` with what a person has to settle.
     """
-    original = await find_original(work.services, work.environment, work.job)
+    original = await shown_original(work)
+    await return_borrowed(work)
     if original is None:
         return None
     if archive is None or archive.state not in {ArchiveState.COMPLETE, ArchiveState.CAPPED}:
@@ -239,7 +241,8 @@ async def delete(work: Work, original: Original) -> None:
         await services.workflows.delete(work.environment, job.original_id, etag=original.etag)
     else:
         # The flow service takes no version: what stands there is looked at right before.
-        now = await find_original(services, work.environment, job)
+        now = await shown_original(work)
+        await return_borrowed(work)
         if now is None or _version(now) != _version(original):
             raise Conflict(f"{job.display_name} was changed since it was looked at")
         await services.flow_switch.delete(job.environment_id, job.flow_name)

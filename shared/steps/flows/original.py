@@ -54,18 +54,24 @@ async def read_original(work: Work) -> Original:
 
     Raises `Blocked` if it is gone.
     """
-    found = await find_original(work.services, work.environment, work.job)
-    if found is not None and found.shown is None:
-        job, access = work.job, work.services.flow_access
-        name, home = job.flow_name, job.environment_id
-        seen = await as_co_owner(work, name, lambda: access.definition(home, name))
-        found = replace(found, shown=seen.client_data, description=seen.description)
+    found = await shown_original(work)
     if found is None:
         raise Blocked(
             f"The original {work.job.display_name} is gone.",
             code=Reason.ORIGINAL,
         )
     return found
+
+
+async def shown_original(work: Work) -> Original | None:
+    """Return the original, by the operator where the app is not shown it; None if it is gone."""
+    found = await find_original(work.services, work.environment, work.job)
+    if found is None or found.shown is not None:
+        return found
+    job, access = work.job, work.services.flow_access
+    name, home = job.flow_name, job.environment_id
+    seen = await as_co_owner(work, name, lambda: access.definition(home, name))
+    return replace(found, shown=seen.client_data, description=seen.description)
 
 
 async def find_original(

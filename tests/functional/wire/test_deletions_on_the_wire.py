@@ -15,7 +15,7 @@ from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.order_deletions import DeletionOrder, order_deletions
 from tests.contract.tenant_world import ENVIRONMENT
 from tests.functional.stories.remediation_story import on_both_platforms
-from tests.functional.wire.wire_seed import ORDERS, orders, tenant_seed
+from tests.functional.wire.wire_seed import OPERATOR, ORDERS, orders, tenant_seed
 from tests.functional.wire.wire_story import WireStory, retired, wire_story
 
 DAY = timedelta(days=1)
@@ -64,8 +64,7 @@ async def test_a_flow_outside_solutions_comes_back_with_its_url(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
 ) -> None:
     """The rollback restores it from the recycle bin; its callers never changed."""
-    # Else a person has to share the flow for its delete, and to turn it on for its rollback.
-    eased = {"definitions_hidden_from_administrators": False, "applications_activate": True}
+    eased = {"applications_activate": True}  # else a person has to turn it on for its rollback
     description = tenant_seed(orders(inSolution=False), profile=profile, assumptions=eased)
     async with wire_story(monkeypatch, tmp_path, description) as story:
         url = story.url_of()
@@ -77,6 +76,7 @@ async def test_a_flow_outside_solutions_comes_back_with_its_url(
         job = await story.job()
         assert row.state is DeletionState.DELETED, row.reason
         assert job.state is JobState.ROLLED_BACK, (job.reason, job.instruction)
+        assert OPERATOR not in story.flow().roles
         assert await story.post(url) < 300
         assert story.flow(ORDERS).state == FlowState.STARTED
 
