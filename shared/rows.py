@@ -26,6 +26,7 @@ from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.run_archive import RunArchive
 from shared.domain.network.edition import Edition
+from shared.domain.network.snapshot import NetworkReading
 from shared.domain.notice import Notice, RowName
 from shared.domain.plans.discovery import DiscoveredPart
 from shared.domain.plans.plan_item import PlanItem
@@ -66,7 +67,7 @@ class Table[T]:
         """`address` gives an item's partition and key; `columns` what can be searched."""
         self.name = name
         self.store = store
-        self._adapter: TypeAdapter[T] = _adapter(cast("Any", kind))
+        self._adapter: TypeAdapter[T] = adapter_of(cast("Any", kind))
         self._address = address
         self._columns = columns
 
@@ -223,8 +224,8 @@ def _batches(rows: Sequence[Row]) -> Iterator[list[Row]]:
 
 
 @functools.cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    """Building an adapter takes milliseconds: once for each type is enough."""
+def adapter_of[T](kind: type[T]) -> TypeAdapter[T]:
+    """Return what reads a type: building it takes milliseconds, once for each type is enough."""
     return TypeAdapter(kind)
 
 
@@ -257,6 +258,7 @@ class Tables:
     notices: Table[Notice] = field(init=False)
     circuits: Table[Circuit] = field(init=False)
     editions: Table[Edition] = field(init=False)
+    network_readings: Table[NetworkReading] = field(init=False)
 
     def __post_init__(self) -> None:
         """Open the tables."""
@@ -346,3 +348,4 @@ class Tables:
             lambda item: ("edition", instant(item.seen)),
             lambda item: {"code": item.code},
         )
+        table("network_readings", NetworkReading, lambda item: ("network", item.id))

@@ -103,6 +103,8 @@ class Settings(BaseSettings):
     read_back_deadline: Duration = timedelta(minutes=5)
     #: A row overdue by this much gets its message again.
     overdue_after: Duration = timedelta(minutes=1)
+    #: How old a reading of the firewalls and service tags may be that lets a copy be proven.
+    network_max_age: Duration = timedelta(hours=4)
     #: Microsoft's list of service tags as a file; empty: Azure's discovery API is asked.
     service_tags_file: str = ""
     #: Service tags that firewalls have to let in beside `PowerPlatformPlex`, separated by commas:

@@ -11,7 +11,6 @@ from datetime import timedelta
 
 from shared.domain.environment import Environment
 from shared.domain.network.address_ranges import AddressRanges
-from shared.domain.network.coverage import NetworkCheck
 from shared.domain.network.edition import (
     ClosedFirewall,
     Edition,
@@ -29,7 +28,7 @@ from shared.notices import readable, tell
 from shared.reason import Reason
 from shared.rows import Kept
 from shared.services import Services
-from shared.steps.flows.check_network import ANY_HOST, Network, read_firewalls
+from shared.steps.flows.check_network import ANY_HOST, network_of, read_firewalls
 from shared.steps.gate import settings_of
 
 #: "Refresh at least every 90 days" (contract §9.1); a new edition comes about every week.
@@ -120,9 +119,8 @@ async def _with_effects(
     """Return the edition with the firewalls that keep out what it added, and who calls them."""
     added, closed, flows = edition.added, dict[str, ClosedFirewall](), Counter[str]()
     firewalls = await read_firewalls(services) if added else []
-    required = services.settings.also_required_tags
     for environment in in_use if added else ():
-        network = Network(check=NetworkCheck(firewalls, environment.geography, tags, required))
+        network = network_of(services, environment, firewalls, tags)
         waived = (await settings_of(services, environment.id)).waived_gaps
         for hosts, remediations in (await _calling(services, environment)).items():
             lacking = [

@@ -9,7 +9,7 @@ from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked, NotFound
 from shared.reason import Reason
-from shared.steps.flows.check_network import network_gaps
+from shared.steps.flows.check_network import required_gaps
 from shared.steps.flows.co_ownership import return_borrowed
 from shared.steps.flows.read_back import read_back
 from shared.steps.flows.trigger_address import parsed, read_trigger_url
@@ -81,13 +81,13 @@ async def _check_key(work: Work) -> None:
 
 
 async def _check_network(work: Work) -> None:
-    gaps = await network_gaps(work.services, work.environment, work.job.http_hosts)
-    waived = (await settings_of(work.services, work.job.environment_id)).waived_gaps
-    open_gaps = [gap for gap in gaps if gap.is_required and gap.name not in waived]
+    job = work.job
+    waived = (await settings_of(work.services, job.environment_id)).waived_gaps
+    open_gaps = await required_gaps(work.services, work.environment, job.http_hosts, waived)
     if open_gaps:
         names = ", ".join(gap.name for gap in open_gaps)
         raise Blocked(
-            f"The copy of {work.job.display_name} would be refused by: {names}",
+            f"The copy of {job.display_name} would be refused by: {names}",
             instruction=" ".join(gap.instruction for gap in open_gaps)
             + " Then retry; or waive the gap by its name.",
             code=Reason.NETWORK_GAP,

@@ -1,16 +1,23 @@
 """Which firewalls would refuse a flow once its calls come from the new outbound addresses."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.domain.environment import Environment
 from shared.domain.network.coverage import NetworkCheck
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.gap import NetworkGap
+from shared.domain.network.service_tags import ServiceTagList
+from shared.domain.network.snapshot import snapshot_of
+from shared.ports import FirewallKind
 from shared.services import Services
+from shared.steps.flows.network_snapshot import keep_network, kept_network
 
 #: Stands for a host that only a run knows: the action's URI is an expression.
 ANY_HOST = "*"
+#: Kinds of firewall that are read side by side.
+_AT_A_TIME = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,23 +39,51 @@ class Network:
 
 async def read_firewalls(services: Services) -> list[Firewall]:
     """Return every firewall of every kind."""
-    return [firewall for kind in services.firewalls.values() for firewall in await kind.read()]
+    gate = asyncio.Semaphore(_AT_A_TIME)
+
+    async def read(kind: FirewallKind) -> list[Firewall]:
+        async with gate:
+            return await kind.read()
+
+    found = await asyncio.gather(*map(read, services.firewalls.values()))
+    return [firewall for firewalls in found for firewall in firewalls]
 
 
 async def read_network(services: Services, environment: Environment) -> Network:
-    """Read every firewall once."""
-    return Network(
-        check=NetworkCheck(
-            await read_firewalls(services),
-            environment.geography,
-            await services.service_tags.published(),
-            services.settings.also_required_tags,
-        )
-    )
+    """Read every firewall once, and keep them for the proofs that follow."""
+    began = services.now
+    firewalls = await read_firewalls(services)
+    tags = await services.service_tags.published()
+    await keep_network(services, snapshot_of(firewalls, tags), began)
+    return network_of(services, environment, firewalls, tags)
 
 
-async def network_gaps(
-    services: Services, environment: Environment, hosts: Sequence[str]
+async def required_gaps(
+    services: Services, environment: Environment, hosts: Sequence[str], waived: Collection[str]
 ) -> list[NetworkGap]:
-    """Return what is lacking for a flow which calls these hosts; no host, no call, no gap."""
-    return (await read_network(services, environment)).gaps(hosts) if hosts else []
+    """Return what keeps out a flow which calls these hosts and that nobody has waived.
+
+    What is kept may show that nothing does. A gap in it may have been opened since: then all is
+    read anew, and that decides. No host, no call, no gap.
+    """
+    if not hosts:
+        return []
+
+    def lacking(network: Network) -> list[NetworkGap]:
+        return [gap for gap in network.gaps(hosts) if gap.is_required and gap.name not in waived]
+
+    kept = await kept_network(services)
+    if kept and not lacking(network_of(services, environment, kept.firewalls, kept.service_tags)):
+        return []
+    return lacking(await read_network(services, environment))
+
+
+def network_of(
+    services: Services,
+    environment: Environment,
+    firewalls: Sequence[Firewall],
+    tags: ServiceTagList,
+) -> Network:
+    """Return what was read as it concerns the flows of one environment."""
+    required = services.settings.also_required_tags
+    return Network(check=NetworkCheck(firewalls, environment.geography, tags, required))

@@ -1,0 +1,262 @@
+"""Proofs share what was read of the network, and never stop a flow for what may be over."""
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.network.firewall import Access, Firewall, FirewallRule
+from shared.domain.network.gap import NetworkGap
+from shared.domain.network.snapshot import NetworkSnapshot
+from shared.errors import Unavailable
+from shared.ports import Archive
+from shared.services import Services
+from shared.settings import Settings
+from shared.steps.flows.check_network import read_network, required_gaps
+from shared.steps.flows.network_snapshot import READING_TAKES, keep_network, kept_network
+from tests.functional.stories.remediation_story import Story
+from tests.twins.clock import ManualClock
+from tests.twins.memory_archive import MemoryArchive
+
+HOST = "erp.contoso.example"
+AGE = Settings(tenant_id="twins").network_max_age
+
+
+class YieldingClock(ManualClock):
+    """Lets others work while it lets time pass."""
+
+    async def sleep(self, time: timedelta) -> None:
+        """Come back when everybody had a turn: who sleeps side by side wakes at one time."""
+        moment = self.now() + time
+        await asyncio.sleep(0)
+        self.advance_to(moment)
+
+
+@dataclass(slots=True)
+class CountedFirewalls:
+    """Firewalls of a kind; reading them takes a moment, in which others work."""
+
+    walls: list[Firewall] = field(default_factory=list)
+    reads: int = 0
+    kind: str = "any"
+    resource_type: str = "any"
+
+    async def read(self) -> list[Firewall]:
+        """Return the firewalls as they were when it was asked."""
+        self.reads += 1
+        walls = list(self.walls)
+        await asyncio.sleep(0)
+        return walls
+
+
+class FullArchive(MemoryArchive):
+    """Gives, and takes nothing."""
+
+    def __init__(self, error: Exception) -> None:
+        """Answer with `error`."""
+        super().__init__()
+        self._error = error
+
+    async def put(self, name: str, content: bytes) -> str:
+        """Refuse."""
+        raise self._error
+
+
+@dataclass(slots=True)
+class Network:
+    """An environment whose flows call one host, behind a firewall or none."""
+
+    story: Story = field(default_factory=Story)
+    firewalls: CountedFirewalls = field(default_factory=CountedFirewalls)
+    archive: Archive = field(default_factory=MemoryArchive)
+    settings: Settings = field(default_factory=lambda: Settings(tenant_id="twins"))
+
+    def __post_init__(self) -> None:
+        self.story.world.clock = YieldingClock()
+        self.story.world.service_tags = {
+            "PowerPlatformPlex.westeurope": ["20.1.0.0/24"],
+            "LogicApps": ["20.2.0.0/24"],
+        }
+        self.opened(is_open=True)
+
+    @property
+    def services(self) -> Services:
+        """The app's services, as a new process has them."""
+        return replace(
+            self.story.services,
+            clock=self.story.world.clock,
+            firewalls={"any": self.firewalls},
+            archive=self.archive,
+            settings=self.settings,
+        )
+
+    def opened(self, *, is_open: bool) -> None:
+        """Open the firewall for the new addresses, or close it."""
+        sources = ("LogicApps", *(["PowerPlatformPlex"] if is_open else []))
+        rule = FirewallRule(name="flows", access=Access.ALLOW, sources=sources)
+        wall = Firewall(
+            kind="any",
+            id="/firewalls/erp",
+            name="erp",
+            hosts=frozenset({HOST, "other.contoso.example"}),
+            rules=(rule,),
+            default=Access.DENY,
+        )
+        self.firewalls.walls = [wall]
+
+    def passes(self, time: timedelta) -> None:
+        """Let time pass."""
+        self.story.world.clock.advance(time)
+
+    async def gaps(self, waived: Collection[str] = ()) -> list[NetworkGap]:
+        """Return what a proof finds."""
+        environment = await self.services.environments.get(self.story.build.environment.id)
+        return await required_gaps(self.services, environment, [HOST], waived)
+
+
+async def test_flows_that_are_proven_within_the_age_share_one_reading() -> None:
+    """Also in another process; an hour later all is read anew, and takes no second place."""
+    network = Network()
+
+    found = [await network.gaps() for _ in range(3)]
+    shared = network.firewalls.reads
+    network.passes(AGE)
+    found.append(await network.gaps())
+
+    assert found == [[], [], [], []]
+    assert (shared, network.firewalls.reads) == (1, 2)
+    assert isinstance(network.archive, MemoryArchive)
+    assert len(network.archive.contents) == 1
+
+
+async def test_a_gap_in_what_is_kept_is_looked_for_anew() -> None:
+    """Somebody may have opened it a moment ago; what is read then is kept for the next."""
+    network = Network()
+    network.opened(is_open=False)
+    assert await network.gaps()
+    network.opened(is_open=True)
+
+    found = [await network.gaps(), await network.gaps()]
+
+    assert found == [[], []]
+    assert network.firewalls.reads == 2
+
+
+async def test_a_gap_that_stands_open_is_told_as_it_is_now() -> None:
+    """Never by what is kept."""
+    network = Network()
+    network.opened(is_open=False)
+
+    first, second = await network.gaps(), await network.gaps()
+
+    assert first == second != []
+    assert network.firewalls.reads == 2
+
+
+async def test_a_waived_gap_needs_no_second_reading() -> None:
+    """It stops nobody, so that nobody has to know whether it is still there."""
+    network = Network()
+    network.opened(is_open=False)
+    [gap] = await network.gaps()
+
+    assert await network.gaps(waived=[gap.name]) == []
+    assert network.firewalls.reads == 1
+
+
+async def test_who_comes_while_another_reads_waits_for_that() -> None:
+    """Sixteen deliveries of one process, and those of others, read once."""
+    network = Network()
+
+    found = await asyncio.gather(*(network.gaps() for _ in range(16)))
+
+    assert found == [[]] * 16
+    assert network.firewalls.reads == 1
+
+
+async def test_who_died_while_reading_is_waited_for_half_a_minute() -> None:
+    """Then the next one reads."""
+    network = Network()
+    began = network.services.now
+    assert await kept_network(network.services) is None
+
+    assert await network.gaps() == []
+
+    assert timedelta() < network.services.now - began <= READING_TAKES
+    assert network.firewalls.reads == 1
+
+
+@pytest.mark.parametrize("content", [None, b"not whole", b'{"firewalls": [{}], "tags": []}'])
+async def test_what_is_lost_or_cannot_be_read_is_read_anew(content: bytes | None) -> None:
+    """It is no error of any flow's."""
+    network = Network()
+    await network.gaps()
+    assert isinstance(network.archive, MemoryArchive)
+    [name] = network.archive.contents
+    network.archive.contents = {} if content is None else {name: content}
+
+    assert await network.gaps() == []
+    assert network.firewalls.reads == 2
+
+
+@pytest.mark.parametrize("error", [Unavailable("the archive takes nothing now"), OSError("full")])
+async def test_an_archive_that_takes_nothing_stops_nobody(error: Exception) -> None:
+    """Each proof reads, and waits for no one who has given up."""
+    network = Network(archive=FullArchive(error))
+    began = network.services.now
+
+    assert [await network.gaps(), await network.gaps()] == [[], []]
+
+    assert network.firewalls.reads == 2
+    assert network.services.now == began
+
+
+async def test_other_subscriptions_are_another_network() -> None:
+    """So is another source of the service tags."""
+    network = Network()
+    await network.gaps()
+
+    for changed in ({"subscription_ids": ("another",)}, {"service_tags_file": "tags.json"}):
+        network.settings = network.settings.model_copy(update=changed)
+        assert await network.gaps() == []
+
+    assert network.firewalls.reads == 3
+
+
+async def test_an_age_of_nothing_has_each_proof_read() -> None:
+    """For who would rather pay the calls."""
+    network = Network(settings=Settings(tenant_id="twins", network_max_age=timedelta()))
+
+    await network.gaps()
+    await network.gaps()
+
+    assert network.firewalls.reads == 2
+
+
+async def test_a_plan_leaves_what_it_read_to_the_proofs() -> None:
+    """And reads itself: what a plan tells is as old as the plan."""
+    network = Network()
+    await network.gaps()
+    environment = await network.services.environments.get(network.story.build.environment.id)
+
+    await read_network(network.services, environment)
+    network.passes(AGE / 2)
+    await network.gaps()
+
+    assert network.firewalls.reads == 2
+
+
+async def test_a_slow_reading_does_not_take_the_place_of_one_that_began_later() -> None:
+    """A delivery was frozen after its calls; what it then keeps is older."""
+    network = Network()
+    await network.gaps()
+    network.passes(AGE / 2)
+    services = network.services
+    newer = NetworkSnapshot(firewalls=(), tags=())
+    await keep_network(services, newer, services.now)
+
+    older = NetworkSnapshot(firewalls=tuple(network.firewalls.walls), tags=())
+    await keep_network(services, older, services.now - AGE / 4)
+
+    assert await kept_network(services) == newer

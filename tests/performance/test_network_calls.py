@@ -1,0 +1,102 @@
+"""How many calls to Azure Resource Manager the network takes per flow, in a rollout of many.
+
+Proofs come as far apart as the flow service's five calls a minute hold them, on a clock of the
+test's, so that what was read grows old in between. One firewall of each kind is there.
+"""
+
+import builtins
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.network.coverage import FLOW_TAGS
+from shared.domain.network.service_tags import ServiceTagList
+from shared.firewalls import firewall_kinds
+from shared.ports import ResourceReader, ServiceTags
+from shared.settings import Settings
+from shared.steps.flows.check_network import required_gaps
+from tests.kinds.case import HOST
+from tests.kinds.cases import FIREWALL_KINDS, firewall_case
+from tests.performance.test_calls_per_flow import table
+from tests.twins.builder import Builder
+from tests.twins.ports import twins_of
+from tests.twins.services import services_of
+from tests.twins.world import World
+
+PREFIX = "20.61.88.128/26"
+#: What a proof with no reading to share calls, at least: two for each kind.
+FEWEST_ALONE = 20
+#: At the default budgets, and where the flow service holds up nobody.
+MOST = {30: (0.95, 0.95), 100: (0.6, 0.3), 300: (0.6, 0.1)}
+
+
+@dataclass(slots=True)
+class Counted(ResourceReader, ServiceTags):
+    """Counts the calls of the reader and of the list of tags that it stands before."""
+
+    resources: ResourceReader
+    tags: ServiceTags
+    calls: int = 0
+
+    async def list(
+        self, resource_type: str, api_version: str
+    ) -> builtins.list[Mapping[str, object]]:
+        """Count, and ask."""
+        self.calls += 1
+        return await self.resources.list(resource_type, api_version)
+
+    async def get(
+        self, resource_id: str, api_version: str, suffix: str = ""
+    ) -> Mapping[str, object]:
+        """Count, and ask."""
+        self.calls += 1
+        return await self.resources.get(resource_id, api_version, suffix)
+
+    async def below(
+        self, resource_id: str, collection: str, api_version: str
+    ) -> builtins.list[Mapping[str, object]]:
+        """Count, and ask."""
+        self.calls += 1
+        return await self.resources.below(resource_id, collection, api_version)
+
+    async def published(self) -> ServiceTagList:
+        """Count, and ask."""
+        self.calls += 1
+        return await self.tags.published()
+
+
+async def calls_of_proofs(flows: int, apart: timedelta) -> int:
+    """Return the calls for the network of so many flows, which are proven one after another."""
+    world = World()
+    environment_id = Builder(world).environment.id
+    for tag in FLOW_TAGS:
+        world.service_tags |= {tag: [PREFIX], f"{tag}.westeurope": [PREFIX]}
+    twins = twins_of(world)
+    listed = await twins.ports.service_tags.published()
+    for kind in FIREWALL_KINDS:
+        case = firewall_case(kind)
+        resources = case.resources(case.sources(FLOW_TAGS, listed))
+        world.resources |= {path.lower(): one for path, one in resources.items()}
+    counted = Counted(twins.ports.resources, twins.ports.service_tags)
+    for _ in range(flows):
+        services = replace(
+            services_of(twins.ports), firewalls=firewall_kinds(counted), service_tags=counted
+        )
+        environment = await services.environments.get(environment_id)
+        assert await required_gaps(services, environment, [HOST], ()) == []
+        world.clock.advance(apart)
+    return counted.calls
+
+
+@pytest.mark.parametrize("flows", MOST)
+async def test_the_network_takes_less_than_a_call_per_flow(flows: int) -> None:
+    """The fewer, the more flows there are."""
+    calls = table()["each of 50 called flows, a caller each"]["flow_service"]
+    apart = timedelta(minutes=calls / Settings(tenant_id="twins").flow_service_calls_per_minute)
+
+    counted = [await calls_of_proofs(flows, one) / flows for one in (apart, timedelta(seconds=1))]
+
+    assert await calls_of_proofs(1, apart) >= FEWEST_ALONE
+    assert all(one <= most for one, most in zip(counted, MOST[flows], strict=True)), counted
