@@ -33,6 +33,10 @@ _NOT_KNOWN = (
     "Whether its owner may still use every connection: the platform says so at the start.",
     "Whether its owner's licence covers its connectors: it is looked at for HTTP alone.",
 )
+#: Of a flow without a row in Dataverse nobody can be acted for (contract §15.2, §15.3).
+_NOT_KNOWN_OUTSIDE_SOLUTIONS = (
+    "Whether the app may turn it on again: it is in no solution, so perhaps only its owner may.",
+)
 
 
 async def make_plan(
@@ -80,7 +84,8 @@ async def complete(
     if item.action.is_copy:
         item = await _with_sharing(services, environment, item)
     if item.action.is_copy and item.is_on:
-        item = replace(item, not_known=_NOT_KNOWN)
+        outside = () if item.in_solution else _NOT_KNOWN_OUTSIDE_SOLUTIONS
+        item = replace(item, not_known=_NOT_KNOWN + outside)
     return await with_callers(services, environment.id, item)
 
 

@@ -189,3 +189,20 @@ async def test_what_the_app_is_not_shown_stops_nothing() -> None:
     story.world.tells_licences = False
 
     await story.until("Flow", JobState.SWAPPING)
+
+
+async def test_the_plan_says_what_no_look_can_tell() -> None:
+    """An approval accepts it. Of a flow in no solution it is more, of one that is off nothing."""
+    story = Story()
+    story.build.http_flow("In a solution")
+    story.build.mail_flow("In none")
+    story.build.off_flow("Off")
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+
+    plan = await story.plan()
+    inside, outside = set(plan["In a solution"].not_known), set(plan["In none"].not_known)
+    assert inside < outside
+    assert "turn it on again" in " ".join(outside - inside)
+    assert plan["Off"].not_known == ()
