@@ -24,6 +24,7 @@ from shared.services import (
     POLICY_EVENTS,
     Services,
 )
+from shared.steps.ending.exchange import neither_is_on
 from shared.steps.moving_callers.find_callers import forget_stale_searches
 from shared.steps.moving_callers.note_callers import waits_for_a_person
 from shared.steps.planning.discovery_parts import forget_stale_discoveries
@@ -99,7 +100,8 @@ async def sweep(services: Services, date: str) -> SweepResult:
         # outage: where that job was alone nobody could tell.
         retried=await _retry_stuck(services, _with_code(services, Reason.NETWORK_GAP))
         + await _retry_stuck(services, _with_code(services, Reason.TRANSIENT))
-        + await _retry_changed_callers(services),
+        + await _retry_changed_callers(services)
+        + await _retry_where_neither_is_on(services, environments),
     )
     if result.parked or any(result.dead_letters.values()):
         log.error(
@@ -202,6 +204,25 @@ async def _retry_changed_callers(services: Services) -> int:
             if not await waits_for_a_person(services, job):
                 await retry_job(services, job)
                 count += 1
+    return count
+
+
+async def _retry_where_neither_is_on(
+    services: Services, environments: Sequence[Environment]
+) -> int:
+    """A swap that failed may have believed a read that was older than any is thought to be."""
+    count, by_id = 0, {environment.id: environment for environment in environments}
+    for state in (JobState.BLOCKED, JobState.FAILED):
+        where = [Condition("state", "eq", state)]
+        async for kept in readable(services, services.tables.jobs.scan(where=where)):
+            job, environment = kept.item, by_id.get(kept.item.environment_id)
+            if environment is None or not job.is_stuck or job.neither_since:
+                continue
+            with _told(f"whether {job.display_name} or its copy is on"):
+                if await neither_is_on(services, environment, job):
+                    log.warning("%s and its copy are off: one is turned on", job.display_name)
+                    await retry_job(services, job)
+                    count += 1
     return count
 
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from shared.domain.conversions.conversion import Edit
 from shared.domain.definitions.trigger_kinds import TriggerCategory
+from shared.domain.flow import FlowState
 from shared.domain.jobs.durable import DurableJob
 from shared.domain.jobs.flow_states import FLOW_STATES, FlowFacts, JobState, Standing
 from shared.domain.jobs.sent import Sent, Unseen
@@ -201,6 +202,17 @@ class FlowJob(DurableJob[JobState]):
     def is_on_way_back(self) -> bool:
         """Say whether neither flow may be on, and what stood on before is to be on again."""
         return self.neither_since is not None and (self.failure is not None or self.is_rolling_back)
+
+    @property
+    def has_stopped_both(self) -> bool:
+        """Say whether of a pair that was on this job has started neither since it stopped one."""
+        sent = (self.original_sent, self.copy_sent)
+        return (
+            self.pattern is Pattern.SWAP
+            and bool(self.original_was_on)
+            and self.original_sent is not None
+            and all(one is None or one.state is FlowState.OFF for one in sent)
+        )
 
     @property
     def has_original_back(self) -> bool:

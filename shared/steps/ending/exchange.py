@@ -9,13 +9,16 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from shared.domain.environment import Environment
 from shared.domain.flow import FlowState
-from shared.domain.jobs.job import Failure
+from shared.domain.jobs.job import Failure, FlowJob
 from shared.domain.jobs.sent import Sent
 from shared.errors import Blocked, MigrationInProgress, NotFound, Permanent, Refused, Waiting
 from shared.reason import Reason
+from shared.services import Services
 from shared.steps.copying.explain_refusal import explain_refusal
 from shared.steps.copying.turn_copy import copy_switch
+from shared.steps.flows.original import find_original
 from shared.steps.flows.read_back import NotSeen, half_as_long_again
 from shared.steps.flows.turn import original_switch, turn
 from shared.steps.work import Work
@@ -71,6 +74,20 @@ def copy_of(work: Work) -> OneOfPair:
         is_on=is_on,
         sent=lambda: switch.sent(work.job),
     )
+
+
+async def neither_is_on(services: Services, environment: Environment, job: FlowJob) -> bool:
+    """Say whether both flows read as off, as this job has sent them, though one is to be on."""
+    if not job.has_stopped_both:
+        return False
+    original = await find_original(services, environment, job)
+    if original is None or original.is_on:
+        return False
+    try:
+        copy = await services.workflows.get(environment, job.copy_id)
+    except NotFound:
+        return True
+    return copy.state is not FlowState.ON
 
 
 async def exchange(work: Work, *, off: OneOfPair, on: OneOfPair) -> bool:

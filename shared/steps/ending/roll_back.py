@@ -17,7 +17,7 @@ from shared.errors import Blocked, NotFound, Waiting
 from shared.reason import Reason
 from shared.steps.copying.turn_copy import turn_copy
 from shared.steps.ending.could_start import check_could_start
-from shared.steps.ending.exchange import copy_of, exchange, original_of
+from shared.steps.ending.exchange import copy_of, exchange, neither_is_on, original_of
 from shared.steps.ending.last_look import callers_moved_again, look_again
 from shared.steps.ending.restore_original import restore
 from shared.steps.ending.revert_callers import check_manual_callers, revert_callers
@@ -47,7 +47,8 @@ async def roll_back(work: Work) -> FlowJob:
 
 async def _original_on(work: Work) -> FlowJob:
     """Bring the original back. Of a self-starting pair the copy goes off first."""
-    if work.job.neither_since:
+    is_neither = await neither_is_on(work.services, work.environment, work.job)
+    if work.job.neither_since or is_neither:
         await _swap_back(work)  # what is waited for below may take days
     if given_up := await restore(work):
         return given_up
@@ -69,7 +70,8 @@ async def _original_on(work: Work) -> FlowJob:
 async def _swap_back(work: Work) -> None:
     """Let the original take the copy's place; raises `Blocked` if the copy is on again instead."""
     copy, original = copy_of(work), original_of(work)
-    if not work.job.original_was_on or await original.is_on():
+    is_back = work.job.neither_since is None and await original.is_on()
+    if not work.job.original_was_on or is_back:
         await copy.turn_off()
         await work.save(replace(work.job, neither_since=None, failure=None))
         return

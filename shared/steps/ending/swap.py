@@ -17,6 +17,8 @@ from shared.steps.work import Work
 async def begin(work: Work) -> FlowJob:
     """Note the intent to swap, unless the original was edited or turned off since it was copied."""
     original = await read_original(work)
+    if not original.is_on and work.job.has_stopped_both:
+        return _back_on(work)
     await check_unchanged(work, original)
     if not original.is_on:
         job = replace(work.job, pattern=Pattern.OFF, original_was_on=False)
@@ -27,6 +29,14 @@ async def begin(work: Work) -> FlowJob:
     await check_could_start(work, original, copy)
     text = "The original goes off, then the copy comes on."
     return moved(work.job, JobState.SWAPPING, text, now=work.services.now)
+
+
+def _back_on(work: Work) -> FlowJob:
+    """Bring back what this job stopped: a read said wrongly that it was on again."""
+    text = "The original is off, and it was this job that stopped it: it comes on again."
+    now = work.services.now
+    job = replace(work.job, neither_since=now, failure=Failure(reason=text))
+    return moved(job, JobState.SWAPPING, text, now=now)
 
 
 async def swap(work: Work) -> FlowJob:

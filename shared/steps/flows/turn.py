@@ -7,7 +7,7 @@ be from before. So the row notes what is sent, before it is.
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from shared.domain.display_names import shortened
 from shared.domain.flow import FlowState, Workflow, WorkflowChange
@@ -23,6 +23,7 @@ from shared.errors import (
     NotFound,
     Permanent,
     Refused,
+    Waiting,
 )
 from shared.reason import Reason
 from shared.steps.flows.change_flow import change_flow
@@ -68,19 +69,34 @@ async def turn[F: (Workflow, Original)](
     until reads show it, `Blocked` if they do not in time, and whatever the write raises.
     """
     flow = seen or await switch.read()
-    if switch.is_known(work, flow, state) and not work.writes_anew:
-        return flow
     sent = switch.sent(work.job)
     is_sent = sent is not None and sent.state is state
+    # What this job itself stopped comes back by a write, however long ago that was.
+    is_undone = work.job.is_on_way_back and sent is not None and not is_sent
+    if switch.is_known(work, flow, state) and not (work.writes_anew or is_undone):
+        return flow
     if work.writes_anew or flow.state is not state or not is_sent:
         try:
             await _send(work, switch, flow, state)
         except LeaseLost:
             raise
+        except Permanent:
+            if sent is None or not is_undone or flow.state is not state:
+                raise
+            _check_is_turned_by_others(work, switch, sent)
+            return flow
         except Conflict:
             if not is_sent:
                 raise  # else it is our own write that changed it: the read is from before
     return await _see(work, switch, state)
+
+
+def _check_is_turned_by_others(work: Work, switch: Switch[Any], sent: Sent) -> None:
+    """Return where no write is taken, but a read shows it that is not from before `sent`."""
+    until = sent.last + work.services.settings.read_back_deadline
+    if work.services.now < until:
+        text = f"{switch.title} reads as it was before it was turned {sent.state}."
+        raise Waiting(text, until=until, code=Reason.NOT_SHOWN)
 
 
 async def _send[F: (Workflow, Original)](

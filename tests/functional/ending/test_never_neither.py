@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shared.domain.environment import Mode
+from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_states import JobState
 from shared.errors import Refused, Unavailable
 from shared.notices import tell
@@ -15,6 +16,7 @@ from shared.use_cases import steer_remediation
 from shared.use_cases.check_health import check_health
 from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.show_remediation import show_remediation
+from shared.use_cases.sweep import sweep
 from shared.use_cases.switch_writes import set_kill_switch
 from tests.functional.stories.remediation_story import Story
 from tests.functional.stories.remediation_story import planned as plan
@@ -216,6 +218,19 @@ async def test_a_person_who_turns_the_original_on_ends_it() -> None:
     assert pair.on == (True, False)
 
 
+async def test_a_person_who_turns_the_original_on_within_minutes_is_not_undone() -> None:
+    """A read of it may still be from before the stop: it is waited for, not fought."""
+    pair = await about_to_swap()
+    pair.refuse(pair.copy, pair.original)
+    await pair.run(10 * SECOND)
+    turn_on(pair.story.world, pair.original, pair.story.build.owner)
+
+    await pair.run(15 * MINUTE)
+
+    assert (await pair.story.job("Keyword")).state is JobState.BLOCKED
+    assert pair.switched(pair.original)[-1] is FlowState.ON
+
+
 async def test_a_person_who_turns_the_copy_on_has_swapped_them() -> None:
     """It is watched, and the original retired, as if the app had done it."""
     pair = await about_to_swap()
@@ -358,3 +373,77 @@ async def test_a_migration_that_began_before_the_stop_stops_nothing() -> None:
     assert (await pair.story.job("Keyword")).code == Reason.MIGRATING
     assert pair.on == (True, False)
     assert pair.story.twins.notices.told == []
+
+
+async def undo(pair: Pair) -> None:
+    """Order the rollback."""
+    await steer_remediation.roll_back(pair.story.services, pair.story.remediation.id)
+
+
+@pytest.mark.parametrize(
+    ("lag", "seconds"), [(170.0, 61), (170.0, 169), (240.0, 150), (240.0, 200)]
+)
+@pytest.mark.parametrize("give_up", [stop_writes, undo])
+async def test_the_way_back_is_a_write_also_where_reads_lag_longer_than_is_assumed(
+    lag: float, seconds: int, give_up: Any
+) -> None:
+    """Minutes where the setting says one: the original reads as on, and is off."""
+    pair = await about_to_swap(read_lag_seconds=(lag, lag))
+    await pair.run(timedelta(seconds=seconds))
+    assert pair.on == (False, False)
+    await give_up(pair)
+
+    await pair.run(DAY)
+
+    assert pair.on == (True, False)
+
+
+async def believed_too_early(*, is_rolled_back: bool = False) -> Pair:
+    """Return a pair that is off, of a job that was told by old reads that one of them is on."""
+    pair = await about_to_swap()
+    if is_rolled_back:
+        await pair.run(timedelta(days=10))
+    pair.refuse(pair.copy, pair.original)
+    if is_rolled_back:
+        await pair.story.roll_back(run=MINUTE)
+    else:
+        await pair.run(MINUTE)
+    assert pair.on == (False, False)
+    shown = pair.copy if is_rolled_back else pair.original
+    turn_on(pair.story.world, shown, pair.story.build.owner)
+    await pair.run(DAY)
+    assert (await pair.story.job("Keyword")).state is JobState.BLOCKED
+    turn_off(pair.story.world, shown)
+    return pair
+
+
+@pytest.mark.parametrize("is_rolled_back", [False, True])
+async def test_a_pair_of_which_old_reads_said_that_one_is_on_is_told_of_again(
+    is_rolled_back: bool,
+) -> None:
+    """The daily look finds both off: told, first in every list, and turned on once it can be."""
+    pair = await believed_too_early(is_rolled_back=is_rolled_back)
+    told = len(pair.story.twins.notices.told)
+    await resend_overdue(pair.story.services)
+
+    await sweep(pair.story.services, "2026-03-04")
+    await pair.run(MINUTE)
+
+    assert (await pair.story.job("Keyword")).code == Reason.NEITHER_ON
+    assert [one.code for one in pair.story.twins.notices.told[told:]] == [Reason.NEITHER_ON]
+    pair.refusals.clear()
+    await pair.run(15 * MINUTE)
+    assert any(pair.on)
+
+
+async def test_a_retry_does_not_take_what_this_job_stopped_for_turned_off_by_a_person() -> None:
+    """Both are off: the original comes on, and then the swap begins with its looks."""
+    pair = await believed_too_early()
+
+    await pair.story.retry()
+    assert (await pair.story.job("Keyword")).code == Reason.NEITHER_ON
+    pair.refusals = {pair.copy.workflow_id: pair.refusals[pair.copy.workflow_id]}
+    await pair.run(DAY)
+
+    assert pair.on == (True, False)
+    assert (await pair.story.job("Keyword")).original_was_on
