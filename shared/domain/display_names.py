@@ -26,8 +26,11 @@ def copy_name(title: str) -> str:
 
 
 def retired_name(title: str) -> str:
-    """Return what a retired original is called that had this name."""
-    return shortened(title, RETIRED_SUFFIX)
+    """Return what a retired original is called that had this name.
+
+    One that is longer than Dataverse takes now stays: it could not be given back.
+    """
+    return title if _units(title) > LIMIT else shortened(title, RETIRED_SUFFIX)
 
 
 def shortened(title: str, suffix: str = "") -> str:

@@ -213,7 +213,7 @@ def _writes(item: PlanItem) -> tuple[str, ...]:
         writes += [f"turn {title} off", "turn the copy on"]
     if item.pattern is Pattern.CALLED:
         writes.append(f"turn {title} off once it has been quiet")
-    if item.in_solution:
+    if item.in_solution and retired_name(title) != title:
         writes.append(f"rename {title} to {retired_name(title)}")
     is_long = shortened(title) != title
     else_short = f", or to {shortened(title)} where Dataverse does not take that" if is_long else ""

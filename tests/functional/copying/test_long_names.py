@@ -66,4 +66,4 @@ async def test_a_name_that_dataverse_does_not_take_ends_shortened(
     await story.roll_back()
 
     assert (await story.job(title)).state is JobState.ROLLED_BACK
-    assert original.name == (name if in_solution else title)
+    assert original.name == title
