@@ -38,15 +38,19 @@ class Network:
 
 
 async def read_firewalls(services: Services) -> list[Firewall]:
-    """Return every firewall of every kind."""
+    """Return every firewall of every kind; the first that fails to read ends the others."""
     gate = asyncio.Semaphore(_AT_A_TIME)
 
     async def read(kind: FirewallKind) -> list[Firewall]:
         async with gate:
             return await kind.read()
 
-    found = await asyncio.gather(*map(read, services.firewalls.values()))
-    return [firewall for firewalls in found for firewall in firewalls]
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(read(kind)) for kind in services.firewalls.values()]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from errors
+    return [firewall for task in tasks for firewall in task.result()]
 
 
 async def read_network(services: Services, environment: Environment) -> Network:

@@ -5,12 +5,13 @@ place there. A row says which is the last, and who reads anew. Without either th
 """
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
 from shared.domain.callers.records import key_of
 from shared.domain.network.snapshot import SHAPE, NetworkReading, NetworkSnapshot
-from shared.errors import ProductError
+from shared.errors import ProductError, UnreadableRow
 from shared.rows import adapter_of
 from shared.services import Services
 
@@ -20,9 +21,12 @@ _PAUSE = timedelta(seconds=1)
 
 
 async def kept_network(services: Services) -> NetworkSnapshot | None:
-    """Return what was read lately, or what another delivery is reading; None: read it yourself."""
+    """Return what was read lately, or what another delivery is reading; None: read it yourself.
+
+    Who reads may die or fail, and the next one too: nobody waits longer than a reading takes.
+    """
     age, readings = services.settings.network_max_age, services.tables.network_readings
-    identity = _identity(services)
+    identity, until = _identity(services), services.now + READING_TAKES
 
     def claimed(last: NetworkReading | None) -> NetworkReading | None:
         now = services.now
@@ -30,25 +34,31 @@ async def kept_network(services: Services) -> NetworkSnapshot | None:
             return None
         return replace(last or NetworkReading(id=identity), reading_until=now + READING_TAKES)
 
-    while age and not await readings.change("network", identity, claimed):
-        kept = await readings.get("network", identity)
-        if kept and kept.item.is_since(services.now - age):
-            return await _unpacked(services, kept.item.name)
-        await services.clock.sleep(_PAUSE)
+    with suppress(UnreadableRow):  # of another version: who reads the network writes it anew
+        while age and services.now < until:
+            if await readings.change("network", identity, claimed):
+                break
+            kept = await readings.get("network", identity)
+            if kept and kept.item.is_since(services.now - age):
+                return await _unpacked(services, kept.item.name)
+            await services.clock.sleep(_PAUSE)
     return None
 
 
 async def keep_network(services: Services, snapshot: NetworkSnapshot, began: datetime) -> None:
     """Keep what was read from `began` on, unless what is kept is newer, or nothing can be kept."""
     name = await _packed(services, snapshot)
-    identity = _identity(services)
+    identity, readings = _identity(services), services.tables.network_readings
 
     def noted(last: NetworkReading | None) -> NetworkReading:
         reading = replace(last or NetworkReading(id=identity), reading_until=None)
         is_last = name and not reading.is_since(began)
         return replace(reading, began=began, name=name) if is_last else reading
 
-    await services.tables.network_readings.change("network", identity, noted)
+    try:
+        await readings.change("network", identity, noted)
+    except UnreadableRow:
+        await readings.upsert(noted(None))
 
 
 def _identity(services: Services) -> str:

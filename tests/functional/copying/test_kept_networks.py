@@ -10,11 +10,11 @@ import pytest
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
 from shared.domain.network.gap import NetworkGap
 from shared.domain.network.snapshot import NetworkSnapshot
-from shared.errors import Unavailable
+from shared.errors import Throttled, Unavailable
 from shared.ports import Archive
 from shared.services import Services
 from shared.settings import Settings
-from shared.steps.flows.check_network import read_network, required_gaps
+from shared.steps.flows.check_network import read_firewalls, read_network, required_gaps
 from shared.steps.flows.network_snapshot import READING_TAKES, keep_network, kept_network
 from tests.functional.stories.remediation_story import Story
 from tests.twins.clock import ManualClock
@@ -49,6 +49,14 @@ class CountedFirewalls:
         walls = list(self.walls)
         await asyncio.sleep(0)
         return walls
+
+
+class BrokenFirewalls(CountedFirewalls):
+    """Firewalls that nobody may ask for now."""
+
+    async def read(self) -> list[Firewall]:
+        """Refuse."""
+        raise Throttled("too many calls", retry_after=timedelta(seconds=9))
 
 
 class FullArchive(MemoryArchive):
@@ -175,6 +183,22 @@ async def test_who_comes_while_another_reads_waits_for_that() -> None:
     assert network.firewalls.reads == 1
 
 
+async def test_a_kind_that_cannot_be_read_ends_the_reading_of_the_others() -> None:
+    """Nothing goes on calling after the delivery has ended, as with a budget that is used up."""
+    network = Network()
+    kinds = [CountedFirewalls() for _ in range(20)]
+    named = {f"kind {number}": one for number, one in enumerate(kinds)}
+    services = replace(network.services, firewalls={"broken": BrokenFirewalls(), **named})
+
+    with pytest.raises(Throttled):
+        await read_firewalls(services)
+    begun = sum(one.reads for one in kinds)
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+    assert sum(one.reads for one in kinds) == begun < 10
+
+
 async def test_who_died_while_reading_is_waited_for_half_a_minute() -> None:
     """Then the next one reads."""
     network = Network()
@@ -187,6 +211,17 @@ async def test_who_died_while_reading_is_waited_for_half_a_minute() -> None:
     assert network.firewalls.reads == 1
 
 
+async def test_nobody_waits_for_one_failing_reader_after_the_other() -> None:
+    """Azure Resource Manager is out: all deliveries end, and none is the last of a long line."""
+    network = Network(firewalls=BrokenFirewalls())
+    began = network.services.now
+
+    found = await asyncio.gather(*(network.gaps() for _ in range(5)), return_exceptions=True)
+
+    assert {type(one) for one in found} == {Throttled}
+    assert network.services.now - began <= READING_TAKES
+
+
 @pytest.mark.parametrize("content", [None, b"not whole", b'{"firewalls": [{}], "tags": []}'])
 async def test_what_is_lost_or_cannot_be_read_is_read_anew(content: bytes | None) -> None:
     """It is no error of any flow's."""
@@ -197,6 +232,18 @@ async def test_what_is_lost_or_cannot_be_read_is_read_anew(content: bytes | None
     network.archive.contents = {} if content is None else {name: content}
 
     assert await network.gaps() == []
+    assert network.firewalls.reads == 2
+
+
+async def test_a_row_that_cannot_be_read_is_written_anew() -> None:
+    """Nor is that an error of any flow's."""
+    network = Network()
+    await network.gaps()
+    rows = network.story.twins.store.rows
+    [place] = [place for place, row in rows.items() if row.table == "networkreadings"]
+    rows[place] = replace(rows[place], columns={"chunks": 1, "data0": "?"})
+
+    assert [await network.gaps(), await network.gaps()] == [[], []]
     assert network.firewalls.reads == 2
 
 

@@ -1,0 +1,80 @@
+"""The network as Azure answers it, kept in an archive as a folder keeps it."""
+
+from pathlib import Path
+
+import pytest
+
+from local_cloud.tenant.seed.azure import seed_azure
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.network.coverage import FLOW_TAGS
+from shared.domain.network.snapshot import snapshot_of
+from shared.steps.flows.check_network import read_firewalls, read_network
+from shared.steps.flows.network_snapshot import kept_network
+from tests.contract.tenant_world import ENVIRONMENT, HTTP, definition, http_action
+from tests.functional.wire.test_ranges_on_the_wire import HOST, NORTH, WEST, let_in, prefixes_of
+from tests.functional.wire.wire_seed import flow_seed, orders, tenant_seed
+from tests.functional.wire.wire_story import SHORT, WireStory, retired, wire_story
+from tests.kinds.cases import FIREWALL_KINDS, firewall_case
+
+LIST_TAGS = "resource_manager.list_service_tags"
+CALLING = definition(HTTP, http_action(f"https://{HOST}/orders"))
+
+
+async def let_new_addresses_in(story: WireStory) -> None:
+    """Open the app that the flows call."""
+    tags = await story.services.service_tags.published()
+    seed_azure(
+        story.tenant, let_in(*(one for name in (NORTH, WEST) for one in prefixes_of(tags, name)))
+    )
+
+
+async def test_flows_are_proven_by_what_their_plan_has_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Three copies; four megabytes of tags are loaded once."""
+    ids = [f"f0000000-0000-4000-8000-00000000000{number}" for number in range(3)]
+    flows = [flow_seed(one, f"Flow {one[-1]}", CALLING) for one in ids]
+    async with wire_story(monkeypatch, tmp_path, tenant_seed(*flows)) as story:
+        await let_new_addresses_in(story)
+        story.tenant.calls.reset()
+
+        await story.order(run=SHORT)
+
+        assert {job.reached for job in (await story.jobs()).values()} == {JobState.QUIET}
+        assert story.tenant.calls.routes[LIST_TAGS] == 1
+        assert story.tenant.calls.routes["resource_manager.list_network_security_groups"] == 1
+
+
+async def test_a_firewall_that_was_opened_lets_the_retry_through_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whatever was read a moment ago."""
+    async with wire_story(monkeypatch, tmp_path, tenant_seed(orders(definition=CALLING))) as story:
+        seed_azure(story.tenant, let_in("20.1.0.0/24", "LogicApps"))
+        await story.order(run=SHORT)
+        blocked = await story.job()
+        await let_new_addresses_in(story)
+
+        await story.retry()
+
+        assert (blocked.state, blocked.code) == (JobState.BLOCKED, "network_gap")
+        assert "orders-api" in blocked.reason
+        await retired(story)
+
+
+async def test_firewalls_of_every_kind_are_kept_as_they_were_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With all tags of flows, as the discovery API lists them."""
+    async with wire_story(monkeypatch, tmp_path, tenant_seed(orders())) as story:
+        services = story.services
+        tags = await services.service_tags.published()
+        for kind in FIREWALL_KINDS:
+            case = firewall_case(kind)
+            seed_azure(story.tenant, case.seed(case.sources(FLOW_TAGS, tags)))
+        await read_network(services, await services.environments.get(ENVIRONMENT))
+
+        firewalls = await read_firewalls(services)
+
+        assert {one.kind for one in firewalls} == {*FIREWALL_KINDS}
+        assert await kept_network(services) == snapshot_of(firewalls, tags)
