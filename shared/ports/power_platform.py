@@ -78,6 +78,9 @@ class FlowAccess(Protocol):
     async def definition(self, environment_id: str, flow_name: str) -> FlowDetail:
         """Return a flow as the operator sees it; raises `Refused` (403) if it is no co-owner."""
 
+    async def start(self, environment_id: str, flow_name: str) -> None:
+        """Turn a flow on as the operator; raises `Refused` (403) if it is no co-owner."""
+
     async def operator_id(self) -> str:
         """Return the Entra object id of the operator."""
 

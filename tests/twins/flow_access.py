@@ -5,7 +5,7 @@ from shared.domain.jobs.refusals import NO_CO_OWNER
 from shared.errors import NotFound, Refused
 from tests.twins.definitions import facts_of
 from tests.twins.flow_reports import detail_of
-from tests.twins.flow_service import trigger_url
+from tests.twins.flow_service import refuse_while_migrating, trigger_url, turn_on
 from tests.twins.sharing import permissions_of
 from tests.twins.tenant import TwinFlow
 from tests.twins.world import World
@@ -63,6 +63,15 @@ class FlowAccessTwin:
     async def definition(self, environment_id: str, flow_name: str) -> FlowDetail:
         """Return a flow as the operator sees it; raises `Refused` (403) if it is no co-owner."""
         return detail_of(self._world, self._own(environment_id, flow_name))
+
+    async def start(self, environment_id: str, flow_name: str) -> None:
+        """Turn a flow on as the operator; raises `Refused` (403) if it is no co-owner."""
+        self._own(environment_id, flow_name)
+        flow = self._world.flow(environment_id, flow_name)
+        refuse_while_migrating(self._world, self._world.served(environment_id))
+        with self._world.writing(environment_id, "start flow", flow_name):
+            turn_on(self._world, flow, self._world.operator)
+            flow.version += 1
 
     def _own(self, environment_id: str, flow_name: str) -> TwinFlow:
         """Return a flow as reads show it; who may read it is known at once."""

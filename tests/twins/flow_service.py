@@ -104,6 +104,9 @@ def turn_on(world: World, flow: TwinFlow, actor: TwinUser) -> None:
     if flow.is_on:
         return
     environment = world.environment(flow.environment_id)
+    if actor is world.application and not world.assumptions.applications_activate:
+        text = f"BapListServicePlansFailed: user details of '{actor.entra_id}' are missing."
+        raise Refused(text, code="MissingUserDetails", status=400)
     _check_connections(environment, flow, flow.client_data, actor)
     _check_licence(world, flow)
     _check_children(world, environment, flow)

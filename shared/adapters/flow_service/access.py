@@ -1,7 +1,7 @@
 """Co-ownership of flows, and the trigger URLs that only a co-owner may ask for.
 
 Contract §5.5, §5.7. Permissions are read and changed as the application, in an administrator's
-view (§14.9); the URL is asked for as the operator, in a maker's view.
+view (§14.9); what only a co-owner may do is done as the operator, in a maker's view.
 """
 
 from contextlib import suppress
@@ -119,6 +119,11 @@ class FlowServiceAccess(FlowAccess):
     async def definition(self, environment_id: str, flow_name: str) -> FlowDetail:
         """Return a flow as the operator sees it; raises `Refused` (403) if it is no co-owner."""
         return await read_flow(self._as_operator, environment_id, flow_name, as_maker=True)
+
+    async def start(self, environment_id: str, flow_name: str) -> None:
+        """Turn a flow on as the operator; raises `Refused` (403) if it is no co-owner."""
+        call = Call(method="POST", url=f"flows/{flow_name}/start", body={})
+        await self._as_operator.send(environment_id, call, as_maker=True)
 
     async def _held(
         self, environment_id: str, flow_name: str, principal_id: str

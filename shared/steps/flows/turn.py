@@ -7,12 +7,13 @@ be from before. So the row notes what is sent, before it is.
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from shared.domain.display_names import shortened
 from shared.domain.flow import FlowState, Workflow, WorkflowChange
 from shared.domain.jobs.job import FlowJob
-from shared.domain.jobs.refusals import TOO_LONG
+from shared.domain.jobs.refusals import NO_USER_DETAILS, TOO_LONG, refusal_of
 from shared.domain.jobs.sent import Sent, sent_again
 from shared.domain.jobs.transitions import noted
 from shared.errors import (
@@ -27,6 +28,7 @@ from shared.errors import (
 )
 from shared.reason import Reason
 from shared.steps.flows.change_flow import change_flow
+from shared.steps.flows.co_ownership import as_co_owner
 from shared.steps.flows.original import Original, read_original
 from shared.steps.flows.read_back import NotSeen, looks
 from shared.steps.work import Work
@@ -159,13 +161,14 @@ def original_switch(work: Work) -> Switch[Original]:
             raise
         except Refused as err:
             # The flow service takes the app for whoever turns it on; Dataverse takes the owner.
-            if not original.etag:
+            if original.etag:
+                await work.permit_write()
+                with suppress(NotFound):
+                    await change_flow(work, original, change)
+                    return
+            if refusal_of(err.code, err.detail).code != NO_USER_DETAILS:
                 raise
-            await work.permit_write()
-            with suppress(NotFound):
-                await change_flow(work, original, change)
-                return
-            raise err
+            await _start_as_operator(work, err)
 
     async def explain(_: Original, state: FlowState) -> Blocked:
         return Blocked(
@@ -180,6 +183,22 @@ def original_switch(work: Work) -> Switch[Original]:
     return Switch(
         note="original_sent", title=job.display_name, read=read, write=write, explain=explain
     )
+
+
+async def _start_as_operator(work: Work, refusal: Refused) -> None:
+    """Turn the original on as a co-owner: where no application may, a person has to.
+
+    Raises the refusal again where there is no operator.
+    """
+    job, access = work.job, work.services.flow_access
+    await work.permit_write()
+    try:
+        start = partial(access.start, job.environment_id, job.flow_name)
+        await as_co_owner(work, job.flow_name, start)
+    except Blocked as err:
+        if err.code == Reason.OPERATOR_SIGN_IN:
+            raise refusal from err
+        raise
 
 
 async def rename(

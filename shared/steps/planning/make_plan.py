@@ -35,7 +35,7 @@ _NOT_KNOWN = (
 )
 #: Of a flow without a row in Dataverse nobody can be acted for (contract §15.2, §15.3).
 _NOT_KNOWN_OUTSIDE_SOLUTIONS = (
-    "Whether the app may turn it on again: it is in no solution, so perhaps only its owner may.",
+    "Whether the app, or the operator, may turn it on again: it is in no solution.",
 )
 
 

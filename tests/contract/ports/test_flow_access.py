@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from shared.domain.flow import FlowState
 from shared.errors import NotFound, Refused
 from tests.contract.ports.described_tenant import GROUP, OPERATOR
 from tests.contract.ports.sides import Side
@@ -76,6 +77,24 @@ async def test_the_operator_is_shown_the_definition_of_its_flows(side: Side) -> 
     assert (whole.display_name, whole.state) == (lean.display_name, lean.state)
     given = json.loads(whole.client_data or "")["properties"]
     assert given == {"connectionReferences": {}, "definition": definition(HTTP)}
+
+
+async def test_the_operator_starts_its_flows_where_no_application_may(side: Side) -> None:
+    """Of others it is refused; both as the platform words it."""
+    side.hands.assumptions.applications_activate = False
+    access, switch = side.ports.flow_access, side.ports.flow_switch
+    flow = (ENVIRONMENT, BUTTON_FLOW)
+    await switch.stop(*flow)
+    with pytest.raises(Refused, match="MissingUserDetails"):
+        await switch.start(*flow)
+    with pytest.raises(Refused, match="NoCoOwner"):
+        await access.start(*flow)
+
+    await access.add_operator(*flow)
+    for _ in range(2):
+        await access.start(*flow)
+
+    assert (await side.ports.flow_reports.get_flow(*flow)).state is FlowState.ON
 
 
 async def test_people_and_groups_are_told_apart(side: Side) -> None:

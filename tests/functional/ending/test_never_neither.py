@@ -1,11 +1,12 @@
 """A flow that was on is never left with neither original nor copy on (design, invariant 8)."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from shared.adapters.entra.no_operator import NoOperator
 from shared.domain.environment import Mode
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_states import JobState
@@ -23,6 +24,7 @@ from tests.functional.stories.remediation_story import planned as plan
 from tests.functional.stories.swap_story import Pair, about_to_swap
 from tests.twins.flow_service import turn_off, turn_on
 from tests.twins.invariants import left_off
+from tests.twins.ports import Ports
 
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
 LAGS = [0.0, 0.5, 3.0, 30.0, 60.0]
@@ -447,3 +449,56 @@ async def test_a_retry_does_not_take_what_this_job_stopped_for_turned_off_by_a_p
 
     assert pair.on == (True, False)
     assert (await pair.story.job("Keyword")).original_was_on
+
+
+@pytest.mark.parametrize("is_stopped", [False, True])
+async def test_where_no_application_may_turn_a_flow_on_the_operator_does(
+    *, is_stopped: bool
+) -> None:
+    """Of a flow without a row, whose owner nobody can act for; also with the kill switch on."""
+    lag = (30.0, 30.0)
+    pair = await about_to_swap(is_outside=True, applications_activate=False, read_lag_seconds=lag)
+    pair.refuse(pair.copy)
+    await pair.run(SECOND)
+    if is_stopped:
+        await stop_writes(pair)
+
+    await pair.run(DAY)
+
+    assert pair.on == (True, False)
+    assert pair.story.twins.notices.told == []
+    await set_kill_switch(pair.story.services, is_on=False, by="tests", reason="")
+    await pair.run(DAY)
+    assert pair.original.co_owners == {}
+    assert (await pair.story.job("Keyword")).borrowed == ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unset:
+    """Stands before the port of co-owners, without an operator."""
+
+    ports: Ports
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the port's own attribute."""
+        return getattr(self.ports.flow_access, name)
+
+    async def start(self, environment_id: str, flow_name: str) -> None:
+        """Refuse, as the product does then."""
+        await NoOperator().object_id()
+
+
+async def test_without_an_operator_its_owner_is_asked_to() -> None:
+    """The platform's refusal is the reason, not the operator that would be another way."""
+    pair = await about_to_swap(is_outside=True, applications_activate=False)
+    pair.refuse(pair.copy)
+    earlier = pair.story.around
+    pair.story.around = lambda ports: replace(earlier(ports), flow_access=cast("Any", Unset(ports)))
+    pair.story.renew()
+
+    await pair.run(MINUTE)
+
+    job = await pair.story.job("Keyword")
+    assert job.code == Reason.NEITHER_ON
+    assert "MissingUserDetails" in job.reason
+    assert "Have the flow's owner turn it on once" in job.instruction

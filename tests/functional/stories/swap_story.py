@@ -67,10 +67,13 @@ class Pair:
         return [one.state for one in switches if one.workflow_id == flow.workflow_id]
 
 
-async def about_to_swap(**assumptions: object) -> Pair:
-    """Return a pair of which the swap comes next."""
+async def about_to_swap(*, is_outside: bool = False, **assumptions: object) -> Pair:
+    """Return a pair of which the swap comes next; outside of solutions an original has no row."""
     story = Story()
     pair = Pair(story, story.build.keyword_flow("Keyword"))
+    if is_outside:
+        pair.original.in_solution, pair.original.flow_name = False, pair.original.workflow_id
+        story.world.assumptions.my_flows_have_rows = False
     for name, value in assumptions.items():
         setattr(story.world.assumptions, name, value)
     story.around = lambda ports: replace(ports, workflows=pair)

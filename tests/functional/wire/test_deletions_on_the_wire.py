@@ -64,8 +64,7 @@ async def test_a_flow_outside_solutions_comes_back_with_its_url(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
 ) -> None:
     """The rollback restores it from the recycle bin; its callers never changed."""
-    eased = {"applications_activate": True}  # else a person has to turn it on for its rollback
-    description = tenant_seed(orders(inSolution=False), profile=profile, assumptions=eased)
+    description = tenant_seed(orders(inSolution=False), profile=profile)
     async with wire_story(monkeypatch, tmp_path, description) as story:
         url = story.url_of()
         row = await deleted_on_its_date(story)
