@@ -117,7 +117,10 @@ def test_any_family_is_copied_bottom_up_and_retired_top_down(
 def test_a_circle_holds_up_its_members_and_what_runs_them_and_nobody_else(
     family: Family, data: st.DataObject
 ) -> None:
-    """The plan names the circle; every other flow is retired, and no job waits for ever."""
+    """The plan names the circle; every other flow is retired, and no job waits for ever.
+
+    A flow that runs itself is no circle: its copy runs the copy.
+    """
     graph = family.graph
     pairs = [
         (low, high)
@@ -136,7 +139,8 @@ def test_a_circle_holds_up_its_members_and_what_runs_them_and_nobody_else(
         actions = document["properties"]["definition"]["actions"]
         actions["Back"] = define.child_flow_action(flows[int(high)].workflow_id) | {"runAfter": {}}
         flows[int(low)].client_data = json.dumps(document)
-        circle = {high} | (graph.descendants_of(high) & (graph.ancestors_of(low) | {low}))
+        between = graph.descendants_of(high) & (graph.ancestors_of(low) | {low})
+        circle = {high, *between} if high != low else set[str]()
         above = {one for one in family.staying if graph.descendants_of(one) & circle}
         story.build.link()
         story.build.share_connections()
@@ -145,7 +149,7 @@ def test_a_circle_holds_up_its_members_and_what_runs_them_and_nobody_else(
 
         plan, free = await story.plan(), family.staying - circle - above
         assert {title for title, item in plan.items() if item.action.is_work} == free
-        assert {plan[one].action for one in circle} == {PlannedAction.BLOCKED}
+        assert {plan[one].action for one in circle} <= {PlannedAction.BLOCKED}
         assert all(other in plan[one].explanation for one in circle for other in circle)
         if free:
             await story.approve()
