@@ -30,7 +30,7 @@ from shared.steps.gate import settings_of
 #: Before an original is stopped, what can be known is looked at (`ending/could_start.py`).
 _NOT_KNOWN = (
     "Whether a data policy would refuse to start it or its copy: it runs now, so none forbids it.",
-    "Whether its owner may still use every connection: the platform says so at the start.",
+    "Whether its owner may still use connections of others: the platform says so at the start.",
     "Whether its owner's licence covers its connectors: it is looked at for HTTP alone.",
 )
 #: Of a flow without a row in Dataverse nobody can be acted for (contract §15.2, §15.3).
