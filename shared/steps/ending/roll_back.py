@@ -70,6 +70,9 @@ async def _original_on(work: Work) -> FlowJob:
 async def _swap_back(work: Work) -> None:
     """Let the original take the copy's place; raises `Blocked` if the copy is on again instead."""
     copy, original = copy_of(work), original_of(work)
+    if work.job.has_stopped_both and work.job.neither_since is None:
+        # A read may have said that one is on, and nothing that this job has written does.
+        await work.save(replace(work.job, neither_since=work.services.now))
     is_back = work.job.neither_since is None and await original.is_on()
     if not work.job.original_was_on or is_back:
         await copy.turn_off()

@@ -438,6 +438,22 @@ async def test_a_pair_of_which_old_reads_said_that_one_is_on_is_told_of_again(
     assert any(pair.on)
 
 
+async def test_the_undo_of_a_pair_that_is_off_writes_whatever_reads_and_switches_say() -> None:
+    """Nothing that the job wrote has turned one on: that one reads as on is from before."""
+    pair = await believed_too_early()
+    pair.refusals.clear()
+    pair.story.world.assumptions.read_lag_seconds = (240.0, 240.0)
+    turn_on(pair.story.world, pair.original, pair.story.build.owner)
+    await pair.run(DAY)
+    turn_off(pair.story.world, pair.original)
+    await stop_writes(pair)
+    await undo(pair)
+
+    await pair.run(DAY)
+
+    assert pair.on == (True, False)
+
+
 async def test_a_retry_does_not_take_what_this_job_stopped_for_turned_off_by_a_person() -> None:
     """Both are off: the original comes on, and then the swap begins with its looks."""
     pair = await believed_too_early()
