@@ -50,15 +50,14 @@ def _canonical(text: str) -> str:
 
 def _without_additions(value: dict[str, object]) -> dict[str, object]:
     """Take out of an object what the platform adds; the decoder calls it from the inside out."""
-    touched = _TOUCHED.intersection(value)
-    if not touched:
+    if _TOUCHED.isdisjoint(value):
         return value  # most objects: a definition has hundreds
     metadata = value.get("metadata")
     if isinstance(metadata, dict):
         _drop(metadata, _ADDED_METADATA)
-    if "triggers" in touched and "actions" in value:
+    if "triggers" in value and "actions" in value:
         _drop(value, _ADDED_TO_DEFINITION)
-    for name in touched & _EMPTY_BY_DEFAULT:
+    for name in _EMPTY_BY_DEFAULT.intersection(value):
         if value[name] == {}:
             del value[name]
     return value
