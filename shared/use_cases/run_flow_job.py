@@ -181,9 +181,7 @@ def _until_one_is_on(services: Services, job: FlowJob, after: FlowJob, err: Exce
     since, now = job.neither_since or services.now, services.now
     is_late = now - since >= services.settings.read_back_deadline
     if job.failure is None and not job.is_rolling_back and (after.due is None or is_late):
-        what = (after.reason, after.instruction, after.code)
-        reason, instruction, code = what if after.due is None else (after.reason, "", "")
-        job = replace(job, failure=Failure(reason=reason, instruction=instruction, code=code))
+        job = replace(job, failure=_failure(after, err))
     is_accepted = isinstance(err, NotSeen) and err.is_shown
     is_told = is_late or after.due is None or isinstance(err, MigrationInProgress)
     if after.code == Reason.NEITHER_ON or is_accepted or not is_told:
@@ -199,6 +197,20 @@ def _until_one_is_on(services: Services, job: FlowJob, after: FlowJob, err: Exce
         code=Reason.NEITHER_ON,
     )
     return replace(later, instruction=instruction.strip(), failures=after.failures)
+
+
+def _failure(after: FlowJob, err: Exception) -> Failure:
+    """Return why the swap failed; without a code it begins anew once its original is on.
+
+    Else it would go the same way again at once, and each time both are off for minutes.
+    """
+    reason = after.reason
+    if after.due is None:
+        return Failure(reason=reason, instruction=after.instruction, code=after.code)
+    if after.code in {Reason.OUTAGE, Reason.MIGRATING}:
+        return Failure(reason=reason)
+    code = Reason.NOT_SHOWN if isinstance(err, NotSeen) else Reason.STATE
+    return Failure(reason=reason, instruction=Reason.NOT_SHOWN.instruction, code=code)
 
 
 async def _tell_others(services: Services, before: FlowJob, after: FlowJob) -> None:

@@ -10,7 +10,7 @@ from shared.adapters.entra.no_operator import NoOperator
 from shared.domain.environment import Mode
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_states import JobState
-from shared.errors import Refused, Unavailable
+from shared.errors import Refused, Transient, Unavailable
 from shared.notices import tell
 from shared.reason import Reason
 from shared.use_cases import steer_remediation
@@ -518,3 +518,27 @@ async def test_without_an_operator_its_owner_is_asked_to() -> None:
     assert job.code == Reason.NEITHER_ON
     assert "MissingUserDetails" in job.reason
     assert "Have the flow's owner turn it on once" in job.instruction
+
+
+@pytest.mark.parametrize(
+    ("assumptions", "error", "code"),
+    [
+        ({}, Transient("503"), Reason.STATE),
+        ({"read_lag_seconds": (240.0, 240.0)}, None, Reason.NOT_SHOWN),
+    ],
+    ids=["the copy alone gets no answer", "reads lag too long"],
+)
+async def test_a_swap_that_would_go_the_same_way_again_is_not_begun_again(
+    assumptions: dict[str, object], error: Exception | None, code: Reason
+) -> None:
+    """Each time both would be off for minutes: the original is stopped once, and a person asked."""
+    pair = await about_to_swap(is_outside=True, **assumptions)
+    if error:
+        pair.refuse(pair.copy, error=error)
+
+    await pair.run(DAY)
+
+    job = await pair.story.job("Keyword")
+    assert (job.state, job.code, bool(job.instruction)) == (JobState.BLOCKED, code, True)
+    assert pair.on == (True, False)
+    assert pair.switched(pair.original).count(FlowState.OFF) == 1
