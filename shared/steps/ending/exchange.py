@@ -20,7 +20,7 @@ from shared.steps.copying.explain_refusal import explain_refusal
 from shared.steps.copying.turn_copy import copy_switch
 from shared.steps.flows.original import find_original
 from shared.steps.flows.read_back import NotSeen, half_as_long_again
-from shared.steps.flows.turn import original_switch, turn
+from shared.steps.flows.turn import check_is_turned_by_others, original_switch, turn
 from shared.steps.work import Work
 
 
@@ -128,6 +128,9 @@ async def _back(work: Work, *, first: OneOfPair, second: OneOfPair) -> bool:
     sent = first.sent()
     is_first_on_its_way = sent is not None and sent.state is FlowState.ON
     if not is_first_on_its_way and await second.is_on() and not await first.is_on():
+        stopped = second.sent()
+        if stopped and stopped.state is FlowState.OFF:
+            check_is_turned_by_others(work, second.title, stopped)
         return await _end(work, is_done=True)  # it came late, or a person turned it on
     refusals: list[Blocked] = []
     for one, other in ((first, second), (second, first)):

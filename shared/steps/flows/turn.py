@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 from shared.domain.display_names import shortened
 from shared.domain.flow import FlowState, Workflow, WorkflowChange
@@ -85,7 +85,7 @@ async def turn[F: (Workflow, Original)](
         except Permanent:
             if sent is None or not is_undone or flow.state is not state:
                 raise
-            _check_is_turned_by_others(work, switch, sent)
+            check_is_turned_by_others(work, switch.title, sent)
             return flow
         except Conflict:
             if not is_sent:
@@ -93,11 +93,14 @@ async def turn[F: (Workflow, Original)](
     return await _see(work, switch, state)
 
 
-def _check_is_turned_by_others(work: Work, switch: Switch[Any], sent: Sent) -> None:
-    """Return where no write is taken, but a read shows it that is not from before `sent`."""
+def check_is_turned_by_others(work: Work, title: str, sent: Sent) -> None:
+    """Return where a flow reads as other than it was sent, if that cannot be from before.
+
+    Else raises `Waiting`: reads that are older than is assumed have to be waited out.
+    """
     until = sent.last + work.services.settings.read_back_deadline
     if work.services.now < until:
-        text = f"{switch.title} reads as it was before it was turned {sent.state}."
+        text = f"{title} reads as it was before it was turned {sent.state}."
         raise Waiting(text, until=until, code=Reason.NOT_SHOWN)
 
 

@@ -542,3 +542,14 @@ async def test_a_swap_that_would_go_the_same_way_again_is_not_begun_again(
     assert (job.state, job.code, bool(job.instruction)) == (JobState.BLOCKED, code, True)
     assert pair.on == (True, False)
     assert pair.switched(pair.original).count(FlowState.OFF) == 1
+
+
+async def test_a_copy_that_this_job_stopped_is_not_taken_for_one_that_came_late() -> None:
+    """Reads lag longer than is assumed: it reads as on, from before it was stopped again."""
+    pair = await about_to_swap(is_outside=True, read_lag_seconds=(170.0, 170.0))
+    await pair.run(timedelta(seconds=151))
+    await pair.story.retry()
+
+    await pair.run(timedelta(minutes=30))
+
+    assert pair.on == (True, False)
