@@ -82,8 +82,9 @@ def caller_of(req: func.HttpRequest, named: str | None) -> str:
 
 
 def caller_or_none(req: func.HttpRequest, named: str | None) -> str | None:
-    """Return who asks, None if nothing tells."""
-    return redact(req.headers.get(PRINCIPAL) or named or "").strip()[:200] or None
+    """Return who asks, None if nothing tells; a header that is no UTF-8 is told as far as it is."""
+    name = redact(req.headers.get(PRINCIPAL) or named or "").strip()[:200]
+    return name.encode("utf-8", "replace").decode() or None
 
 
 def _errors(err: ValidationError) -> list[FieldError]:

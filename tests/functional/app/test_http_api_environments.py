@@ -259,6 +259,17 @@ async def test_who_is_signed_in_counts_more_than_who_is_named(story: Story) -> N
     assert (await call(kill_switch_api.show_kill_switch)).document["on"] is True
 
 
+async def test_a_header_that_is_no_utf_8_names_its_caller_as_far_as_it_can(story: Story) -> None:
+    """Half a character fits into no row."""
+    signed = await call(
+        kill_switch_api.turn_kill_switch,
+        {"on": True, "reason": "odd runs"},
+        headers={PRINCIPAL: "admin\ud83d@contoso.example"},
+    )
+
+    assert (signed.status, signed.document["by"]) == (200, "admin?@contoso.example")
+
+
 async def test_health_counts_what_waits_for_a_person(story: Story) -> None:
     """A parked message and the kill switch show."""
     await story.twins.messages.send(OutgoingMessage(queue=PARKED, message_id="p", body={}))
