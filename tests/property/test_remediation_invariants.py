@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 from random import Random
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from local_cloud.tenant.core.profiles import Profile
@@ -222,6 +222,14 @@ def test_a_killed_process_and_doubled_messages_change_nothing(
     hours=st.integers(0, 24 * 20),
     undo=st.sampled_from([steer_remediation.cancel, steer_remediation.roll_back]),
     profile=st.sampled_from(Profile),
+)
+@example(
+    ingredients=["app_setting", "mail", "off"],
+    seed=1,
+    plan=Plan(at=1, moment=Moment.BEFORE),
+    hours=0,
+    undo=steer_remediation.roll_back,
+    profile=Profile.FEARED,  # renamed a moment ago, and reads show the name from before
 )
 def test_an_order_to_undo_at_any_moment_brings_everything_back(
     ingredients: list[str], seed: int, plan: Plan, hours: int, undo: Undo, profile: Profile

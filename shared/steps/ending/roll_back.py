@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.domain.callers.records import CallerState
-from shared.domain.display_names import copy_name
+from shared.domain.display_names import copy_name, retired_name
 from shared.domain.flow import RUN_HISTORY, FlowState
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import Failure, FlowJob, Pattern, RollbackStage
@@ -31,6 +31,9 @@ from shared.steps.flows.original import read_original
 from shared.steps.flows.turn import rename, turn_original
 from shared.steps.moving_callers.confirm_agents import check_agents_back, forget_agents
 from shared.steps.work import Work
+
+#: From these an original is retired, and renamed.
+_MAY_RENAME = frozenset({JobState.QUIET, JobState.WATCHED, JobState.RETIRED})
 
 
 async def roll_back(work: Work) -> FlowJob:
@@ -62,8 +65,11 @@ async def _original_on(work: Work) -> FlowJob:
         await turn_original(work, on=True)
     if job.in_solution and work.environment.dataverse_url:
         original = await read_original(work)
-        if original.etag and not original.is_managed and original.name != job.display_name:
-            await rename(work, job.original_id, job.display_name)
+        if original.etag and not original.is_managed:
+            title = job.display_name
+            is_renamed = any(change.state in _MAY_RENAME for change in job.history)
+            anew = is_renamed and retired_name(title) != title
+            await rename(work, job.original_id, title, seen=original, anew=anew)
     return _next(work, RollbackStage.CALLERS_BACK, "The original is as it was.")
 
 

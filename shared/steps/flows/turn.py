@@ -205,16 +205,23 @@ async def _start_as_operator(work: Work, refusal: Refused) -> None:
 
 
 async def rename(
-    work: Work, workflow_id: str, name: str, *, seen: Original | Workflow | None = None
+    work: Work,
+    workflow_id: str,
+    name: str,
+    *,
+    seen: Original | Workflow | None = None,
+    anew: bool = False,
 ) -> None:
     """Give a flow this name, unless it has it; `seen` is its row as it was read last.
+
+    `anew`: this job may have renamed it a moment ago, so that a read is no proof that it has it.
 
     A name that Dataverse does not take is shortened, and the job's notes say so: there are flows
     with names that are longer than what it takes now (contract §15.2).
     """
     row = seen or await work.services.workflows.get(work.environment, workflow_id)
     short, workflows = shortened(name), work.services.workflows
-    if row.name == name or (row.name == short and _note_of(short) in work.job.notes):
+    if (row.name == name and not anew) or (row.name == short and _note_of(short) in work.job.notes):
         return
     await work.permit_write()
     try:
