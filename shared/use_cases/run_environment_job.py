@@ -35,13 +35,13 @@ async def _step(held: Held[EnvironmentJob]) -> EnvironmentJob:
 
 
 async def _discover(held: Held[EnvironmentJob]) -> EnvironmentJob:
-    services, job = held.services, held.job
-    items, findings = await plan_now(held, await environment_of(services, job))
+    services = held.services
+    items, findings = await plan_now(held, await environment_of(services, held.job))
     plan, still = held.rows(services.tables.plans), {item.workflow_id for item in items}
     await plan.delete(*[item for item in await plan.all() if item.workflow_id not in still])
     await plan.upsert(*items)
     job = replace(
-        job,
+        held.job,  # as it is by now: it says which flows were lent
         findings=fitting_findings(findings),
         counts=dict(Counter(str(item.action) for item in items)),
     )

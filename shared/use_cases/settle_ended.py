@@ -79,7 +79,7 @@ async def _return_loans_of_plans(services: Services) -> int:
             except (Blocked, Refused) as err:
                 await tell(services, Reason.LOAN, table.name_of(job), redact(str(err)))
                 raise
-            await held.save(replace(held.job, borrowed=(), lent=(), settles_at=None))
+            await held.save(replace(held.job, borrowed=(), settles_at=None))
         count += 1
     return count
 

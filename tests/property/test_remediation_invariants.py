@@ -269,6 +269,14 @@ def test_an_order_to_undo_at_any_moment_brings_everything_back(
     unsettled=st.sampled_from([0.0, 0.3]),
     profile=st.sampled_from(Profile),
 )
+@example(
+    ingredients=["mail", "v1", "app_setting"],
+    seed=0,
+    at=1,
+    moment=Moment.BEFORE,
+    unsettled=0.0,
+    profile=Profile.FEARED,  # the plan has lent the flow, and it is listed so for a while
+)
 def test_a_call_that_fails_changes_nothing_in_mode_auto(
     ingredients: list[str],
     seed: int,
