@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain.jobs.job import FlowJob, Pattern
+from shared.domain.jobs.job import Pattern
 from shared.domain.plans.outgoing import outgoing_hosts, trigger_host
 from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
+from tests.unit.flow_rows import FLOW_JOB
 
 ENVIRONMENT = "Default-6f1c0000-0000-4000-8000-000000000077"
 EXPECTED = "default6f1c00000000400080000000000000.77.environment.api.powerplatform.com"
@@ -26,23 +27,7 @@ ITEM = PlanItem(
     explanation="",
     callers=(PlannedCaller(kind="app_setting", label="setting ORDERS_URL of shop"),),
 )
-JOB = FlowJob(
-    id="job",
-    environment_id=ENVIRONMENT,
-    policy_id="policy",
-    remediation_id="remediation",
-    environment_job_id="plan",
-    original_id="orders",
-    flow_name="name",
-    display_name="Orders",
-    category="http",
-    trigger_name="manual",
-    has_trigger_url=True,
-    in_solution=True,
-    pattern=Pattern.CALLED,
-    original_digest="",
-    copy_id="copy",
-)
+JOB = replace(FLOW_JOB, environment_id=ENVIRONMENT, original_id="orders", flow_name="name")
 
 
 def test_an_environments_host_follows_from_its_id() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from shared.domain.flow import FlowState, WorkflowChange
 from shared.domain.jobs.flow_states import JobState
 from shared.errors import Refused
+from shared.use_cases.switch_writes import set_kill_switch
 from tests.functional.stories.remediation_story import Story, planned
 from tests.twins.invariants import pairs_on_together
 from tests.twins.tenant import TwinFlow
@@ -81,3 +82,8 @@ async def about_to_swap(*, is_outside: bool = False, **assumptions: object) -> P
     await story.approve(run=timedelta(0))
     await story.until("Keyword", JobState.SWAPPING)
     return pair
+
+
+async def stop_writes(pair: Pair) -> None:
+    """Turn the kill switch on."""
+    await set_kill_switch(pair.story.services, is_on=True, by="tests", reason="")
