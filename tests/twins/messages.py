@@ -63,6 +63,8 @@ class MessagesTwin:
         self._clock = clock
         self._order = order
         self._queues = {name: _Queue() for name in (*QUEUES, PARKED)}
+        #: Messages that were taken, duplicates not among them.
+        self.sent = 0
 
     async def send(self, *messages: OutgoingMessage) -> None:
         """Send all; a message whose id was seen within ten minutes is dropped."""
@@ -133,6 +135,7 @@ class MessagesTwin:
         if seen is not None and now - seen < DUPLICATE_WINDOW:
             return
         found.seen[message.message_id] = now
+        self.sent += 1
         found.waiting.append(
             Delivered(
                 queue=message.queue,

@@ -7,7 +7,7 @@ tenant's and can be moved.
 
 import base64
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -19,7 +19,6 @@ import pytest
 import yarl
 
 from local_cloud.tenant.core.assumptions import Assumptions
-from local_cloud.tenant.core.clock import Clock
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.environments.environment import Environment
 from local_cloud.tenant.environments.flow import Flow, FlowState
@@ -164,7 +163,7 @@ class WireStory:
         until = self.services.now + time
         at_once = 0
         while at_once < _MOST_AT_ONCE:
-            if await self._deliver():
+            if await self.deliver():
                 at_once += 1
                 continue
             if self.services.now >= until:
@@ -179,7 +178,8 @@ class WireStory:
         await tick(self.tenant)
         await resend_overdue(self.services)
 
-    async def _deliver(self) -> bool:
+    async def deliver(self) -> bool:
+        """Deliver one message; False: none is due."""
         for queue, use_case in USE_CASES.items():
 
             async def handle(message: Delivered, use_case: Any = use_case) -> None:
@@ -191,9 +191,17 @@ class WireStory:
         return False
 
 
-def settings_of(folder: Path) -> Settings:
+#: Budgets of calls that hold up nobody.
+WIDE = {
+    "flow_service_calls_per_minute": PLENTY,
+    "dataverse_calls_per_minute": PLENTY,
+    "resource_manager_calls_per_minute": PLENTY,
+}
+
+
+def settings_of(folder: Path, budgets: Mapping[str, int] = WIDE) -> Settings:
     """Return the app's settings: its own defaults but for what names things, and the budgets."""
-    named: dict[str, Any] = {"ServiceBusConnection": _BUS}
+    named: dict[str, Any] = {"ServiceBusConnection": _BUS, **budgets}
     return Settings(
         tenant_id=TENANT_ID,
         subscription_ids=(SUBSCRIPTION,),
@@ -202,23 +210,28 @@ def settings_of(folder: Path) -> Settings:
         operator_token_cache_secret=CACHE_SECRET,
         state_folder=folder,
         archive_key=base64.urlsafe_b64encode(bytes(32)).decode(),
-        flow_service_calls_per_minute=PLENTY,
-        dataverse_calls_per_minute=PLENTY,
-        resource_manager_calls_per_minute=PLENTY,
         **named,
     )
 
 
 @asynccontextmanager
 async def wire_story(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, description: dict[str, Any]
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    description: dict[str, Any],
+    budgets: Mapping[str, int] = WIDE,
+    transport: Callable[[TenantServer], Any] = lambda server: trusting_transport(server.ca_file),
 ) -> AsyncIterator[WireStory]:
-    """Serve a tenant and give the app's services on it, the operator signed in, mode auto."""
+    """Serve a tenant and give the app's services on it, the operator signed in, mode auto.
+
+    `transport` makes what the app's calls go out by.
+    """
     tenant = Tenant()
     seed(tenant, description)
     async with TenantServer(tenant) as server, AsyncExitStack() as closing:
-        _point_at(monkeypatch, server, tenant.clock)
-        built = build_services(settings_of(folder), closing)
+        _point_at(monkeypatch, server)
+        monkeypatch.setattr(http_client, "default_transport", lambda: transport(server))
+        built = build_services(settings_of(folder, budgets), closing)
         messages = MessagesTwin(built.clock)
         services = replace(built, messages=messages)
         trust = ssl.create_default_context(cafile=server.ca_file)
@@ -238,15 +251,13 @@ async def wire_story(
         yield story
 
 
-def _point_at(monkeypatch: pytest.MonkeyPatch, server: TenantServer, clock: Clock) -> None:
+def _point_at(monkeypatch: pytest.MonkeyPatch, server: TenantServer) -> None:
     """Point all that goes out at the tenant, by the environment; the time is the tenant's."""
+    clock = server.tenant.clock
     monkeypatch.setenv("HTTPS_PROXY", server.proxy_url)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", server.ca_file)
     monkeypatch.setenv("IDENTITY_ENDPOINT", server.identity_endpoint)
     monkeypatch.setenv("IDENTITY_HEADER", server.identity_header)
-    monkeypatch.setattr(
-        http_client, "default_transport", lambda: trusting_transport(server.ca_file)
-    )
     monkeypatch.setattr(SystemClock, "now", lambda _: clock.now())
 
     async def sleep(_: SystemClock, time: timedelta) -> None:

@@ -1,0 +1,351 @@
+"""What a remediation of many flows takes: calls, messages, rows, and the time that budgets cost.
+
+The product as `build_services` builds it, at its own default budgets, against the local tenant in
+this process, in moved time: days of it pass in seconds, and every call takes 50 ms of it.
+
+    python -m tests.performance.remediation_figures --flows 100
+"""
+
+import argparse
+import asyncio
+import json
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_cloud.tenant.core.clock import Clock
+from local_cloud.tenant.core.routing import HostTable
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.environments.power_platform import PowerPlatform
+from local_cloud.tenant.serving.server import TenantServer
+from local_cloud.tenant.serving.services import SERVICES as TENANT_SERVICES
+from shared.adapters.state.sqlite_store import SqliteStore
+from shared.bootstrap import ground
+from shared.domain.environment import EnvironmentSettings, Mode
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob
+from shared.domain.plans.remediation import EnvironmentJob, Origin, Remediation, RemediationMode
+from shared.ports import Condition, Operation, Row, Store
+from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.start_remediation import order_remediation
+from tests.contract.tenant_world import ENVIRONMENT, GROUP, HTTP, definition
+from tests.functional.stories.remediation_story import approve_shown
+from tests.functional.wire.wire_seed import flow_seed, tenant_seed
+from tests.functional.wire.wire_story import PLENTY, WIDE, WireStory, wire_story
+from tests.performance.direct_transport import DirectTransport
+from tests.twins.driver import USE_CASES
+
+#: The local tenant's services, as the tables name them.
+SERVICES = ("flow_service", "dataverse", "resource_manager", "key_vault", "bap")
+#: What a call takes of the moved time.
+CALL = timedelta(milliseconds=50)
+#: How often the app's timer looks for rows that are overdue.
+TIMER = timedelta(minutes=1)
+#: Nothing takes longer.
+LONGEST = timedelta(days=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What one remediation took; everything but calls of the plan is from the approval on."""
+
+    flows: int
+    #: By service: from the order to a plan that can be approved, in all, and then for each flow.
+    plan_calls: Mapping[str, int]
+    calls: Mapping[str, float]
+    throttled: int
+    #: For each flow.
+    messages: float
+    deliveries: float
+    reads: float
+    writes: float
+    #: Of the timer that looks each minute, which is shared by all flows of all remediations.
+    timer_reads: int
+    timer_writes: int
+    #: From the order to a plan that can be approved, and to the end but for the quiet days.
+    minutes_to_plan: float
+    hours: float
+    #: From the approval to the first flow, and to the last, whose callers all have the new URL.
+    minutes_to_first_quiet: float
+    minutes_to_last_quiet: float
+    #: Of the flow service's calls that the budget allows until the last flow is quiet.
+    share: float
+    #: The most calls of the flow service in any minute.
+    most_in_a_minute: int
+
+
+@dataclass(slots=True)
+class Counted(Store):
+    """A store that counts what is asked of it."""
+
+    store: Store
+    reads: int = 0
+    writes: int = 0
+
+    async def get(self, table: str, partition: str, key: str) -> Row | None:
+        """Count, and ask."""
+        self.reads += 1
+        return await self.store.get(table, partition, key)
+
+    async def write(self, *operations: Operation) -> list[Row]:
+        """Count, and write."""
+        self.writes += 1
+        return await self.store.write(*operations)
+
+    async def query(
+        self, table: str, partition: str | None = None, *, where: Sequence[Condition] = ()
+    ) -> AsyncIterator[Row]:
+        """Count once, whatever there is, and ask."""
+        self.reads += 1
+        async for row in self.store.query(table, partition, where=where):
+            yield row
+
+
+@dataclass(slots=True)
+class FlowServiceCalls:
+    """Stands before the tenant: lets time pass with each call, notes those of the flow service."""
+
+    tenant: Tenant
+    made: list[datetime] = field(default_factory=list)
+    hosts: HostTable = field(init=False)
+
+    def __post_init__(self) -> None:
+        assumptions = self.tenant.part(PowerPlatform).assumptions
+        self.hosts = HostTable(self.tenant, TENANT_SERVICES, lambda _: None, assumptions)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Let the tenant answer."""
+        clock, before = self.tenant.clock, self._count()
+        clock.advance(CALL.total_seconds())
+        await self.hosts(scope, receive, send)
+        if self._count() > before:
+            self.made.append(clock.now())
+
+    def _count(self) -> int:
+        return by_service(self.tenant.calls.capabilities)["flow_service"]
+
+    def between(self, since: datetime, until: datetime) -> int:
+        """Return how many there were."""
+        return sum(since < moment <= until for moment in self.made)
+
+    def most_in(self, window: timedelta) -> int:
+        """Return the most in any span of this length."""
+        return max((self.between(moment - window, moment) for moment in self.made), default=0)
+
+
+def called_flows(flows: int, flows_per_app: int) -> dict[str, Any]:
+    """Return a tenant of HTTP flows that stay; settings of apps hold their URLs."""
+    ids = [f"f0000000-0000-4000-8000-{number:012d}" for number in range(flows)]
+    seeded = [flow_seed(one, f"Flow {n:05}", definition(HTTP)) for n, one in enumerate(ids)]
+    description = tenant_seed(*seeded)
+    description["azure"]["sites"] = [
+        {
+            "id": f"{GROUP}/providers/Microsoft.Web/sites/shop-{start}",
+            "hostNames": [f"shop-{start}.contoso.example"],
+            "appSettings": {
+                f"URL_{n}": f"{{{{trigger_url:{one}}}}}"
+                for n, one in enumerate(ids[start : start + flows_per_app])
+            },
+        }
+        for start in range(0, flows, flows_per_app)
+    ]
+    return description
+
+
+class MovedTime:
+    """Delivers and lets the timer run, in the order of a clock that jumps to what comes next."""
+
+    def __init__(self, story: WireStory, counted: Counted) -> None:
+        self._story = story
+        self._store = counted
+        self._timer_due = story.services.now
+        self.deliveries = 0
+        self.timer_reads = 0
+        self.timer_writes = 0
+
+    async def until(self, state: JobState | None) -> None:
+        """Go on until all flow jobs are in this state; None: until a plan waits for approval."""
+        story = self._story
+        end = story.services.now + LONGEST
+        while story.services.now < end:
+            if await story.deliver():
+                self.deliveries += 1
+                continue
+            if await self._is_there(state):
+                return
+            await self._pass_time()
+        raise AssertionError(f"{LONGEST} went by: {Counter(map(_standing, await self._jobs()))}")
+
+    async def _is_there(self, state: JobState | None) -> bool:
+        if state is None:
+            return (await self._environment_job()).awaits_approval
+        return {job.state for job in await self._jobs()} == {state}
+
+    async def _pass_time(self) -> None:
+        """Go to the next message, or to the next minute of the timer if rows are due by then."""
+        story, now = self._story, self._story.services.now
+        message = story.messages.next_due(*USE_CASES) or now + LONGEST
+        rows = (*await self._jobs(), await self._environment_job())
+        row = min((job.due for job in rows if job.due), default=now + LONGEST)
+        if self._timer_due <= now:
+            quiet_for = max(min(row, message) - now, timedelta()) // TIMER
+            self._timer_due = now + max(1, quiet_for) * TIMER
+        moment = min(message, self._timer_due)
+        story.tenant.clock.advance(max(0.0, (moment - now).total_seconds()))
+        if self._timer_due <= moment:
+            reads, writes = self._store.reads, self._store.writes
+            await resend_overdue(story.services)
+            self.timer_reads += self._store.reads - reads
+            self.timer_writes += self._store.writes - writes
+
+    async def _jobs(self) -> list[FlowJob]:
+        reads = self._store.reads
+        jobs = await self._story.services.tables.jobs.all(ENVIRONMENT)
+        self._store.reads = reads
+        return jobs
+
+    async def _environment_job(self) -> EnvironmentJob:
+        reads = self._store.reads
+        job = await self._story.environment_job()
+        self._store.reads = reads
+        return job
+
+
+def _standing(job: FlowJob) -> str:
+    return f"{job.state} {job.code} {job.reason}"
+
+
+async def figures(
+    flows: int, *, flows_per_app: int = 1, budgets: Mapping[str, int] | None = None
+) -> Figures:
+    """Remediate so many called flows, a caller each, to their end; None: the default budgets."""
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        stores: list[Counted] = []
+        wires: list[FlowServiceCalls] = []
+        make_store = ground._store
+
+        def counted(*arguments: Any) -> Counted:
+            store = make_store(*arguments)
+            assert isinstance(store, SqliteStore)
+            # No machine loses its power here, and waiting for the disk is not what is counted.
+            store._database.execute("PRAGMA synchronous=OFF")
+            stores.append(Counted(store))
+            return stores[-1]
+
+        def direct(server: TenantServer) -> DirectTransport:
+            wires.append(FlowServiceCalls(server.tenant))
+            return DirectTransport(wires[0], server.tenant.clock)
+
+        begun = datetime.now(UTC)
+        patch.setattr(ground, "_store", counted)
+        patch.setattr(Clock, "now", lambda clock: begun + clock._skipped)
+        description = called_flows(flows, flows_per_app)
+        async with wire_story(
+            patch, Path(folder), description, budgets or {}, transport=direct
+        ) as story:
+            return await _remediate(story, stores[0], wires[0])
+
+
+async def _remediate(story: WireStory, store: Counted, wire: FlowServiceCalls) -> Figures:
+    services, tenant = story.services, story.tenant
+    settings = EnvironmentSettings(environment_id=ENVIRONMENT, mode=Mode.APPROVE, limit=PLENTY)
+    await services.tables.environments.upsert(settings)
+    order = Remediation(
+        created=services.now,
+        mode=RemediationMode.APPLY,
+        origin=Origin.ORDER,
+        cause="figures",
+        environment_ids=(ENVIRONMENT,),
+    )
+    ordered, time = services.now, MovedTime(story, store)
+    story.remediation = await order_remediation(services, order)
+    await time.until(None)
+
+    plan_calls, approved = by_service(tenant.calls.capabilities), services.now
+    tenant.calls.reset()
+    store.reads = store.writes = time.deliveries = time.timer_reads = time.timer_writes = 0
+    sent = story.messages.sent
+    await approve_shown(services, story.remediation.id)
+    await time.until(JobState.RETIRED)
+
+    jobs = (await story.jobs()).values()
+    flows = len(jobs)
+    assert flows == len(story.environment.order) - flows  # a copy each
+    cut_over = sorted(job.cut_over_at for job in jobs if job.cut_over_at)
+    took = services.now - ordered - services.settings.quiet_period
+    allowed = services.settings.flow_service_calls_per_minute * (
+        (cut_over[-1] - approved) / timedelta(minutes=1)
+    )
+    return Figures(
+        flows=flows,
+        plan_calls=plan_calls,
+        calls={
+            name: count / flows for name, count in by_service(tenant.calls.capabilities).items()
+        },
+        throttled=tenant.calls.throttled.total(),
+        messages=(story.messages.sent - sent) / flows,
+        deliveries=time.deliveries / flows,
+        reads=(store.reads - time.timer_reads) / flows,
+        writes=(store.writes - time.timer_writes) / flows,
+        timer_reads=time.timer_reads,
+        timer_writes=time.timer_writes,
+        minutes_to_plan=(approved - ordered) / timedelta(minutes=1),
+        hours=took / timedelta(hours=1),
+        minutes_to_first_quiet=(cut_over[0] - approved) / timedelta(minutes=1),
+        minutes_to_last_quiet=(cut_over[-1] - approved) / timedelta(minutes=1),
+        share=wire.between(approved, cut_over[-1]) / allowed,
+        most_in_a_minute=wire.most_in(timedelta(minutes=1)),
+    )
+
+
+def by_service(capabilities: Mapping[str, int]) -> dict[str, int]:
+    """Return the calls of each service, the reads and the writes together."""
+    calls = Counter[str]()
+    for capability, count in capabilities.items():
+        calls[capability.partition(".")[0]] += count
+    return {name: calls[name] for name in SERVICES}
+
+
+def table(found: Figures) -> str:
+    """Return the figures as lines of a table."""
+    rows: list[tuple[str, object]] = [("flows", found.flows)]
+    for name, value in asdict(found).items():
+        if isinstance(value, dict):
+            rows += [(f"{name} {service}", count) for service, count in value.items()]
+            rows.append((f"{name} together", sum(value.values())))
+        elif name != "flows":
+            rows.append((name, value))
+    return "\n".join(
+        f"| {name.replace('_', ' '):<32} | {value:>10.2f} |"
+        if isinstance(value, float)
+        else f"| {name.replace('_', ' '):<32} | {value:>10} |"
+        for name, value in rows
+    )
+
+
+def main() -> None:
+    """Measure, and print what was measured."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--flows", type=int, default=100)
+    parser.add_argument("--flows-per-app", type=int, default=1, help="URLs in one app's settings")
+    parser.add_argument("--wide", action="store_true", help="budgets that hold up nobody")
+    parser.add_argument("--json", action="store_true", help="one line for a program")
+    asked = parser.parse_args()
+    found = asyncio.run(
+        figures(
+            asked.flows,
+            flows_per_app=asked.flows_per_app,
+            budgets=WIDE if asked.wide else None,
+        )
+    )
+    print(json.dumps(asdict(found)) if asked.json else table(found))
+
+
+if __name__ == "__main__":
+    main()
