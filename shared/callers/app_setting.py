@@ -41,7 +41,10 @@ class SecretReference:
 
 
 class AppSettingCallers:
-    """Implements `CallerKind`. Addresses are `app's resource id|setting`."""
+    """Implements `CallerKind` and `WritesTogether`.
+
+    Addresses are `app's resource id|setting`.
+    """
 
     kind = "app_setting"
     is_json = False
@@ -90,26 +93,47 @@ class AppSettingCallers:
 
     async def read(self, caller: Caller) -> CallerValue:
         """Return the setting, with a digest of all settings as its ETag; raises `NotFound`."""
-        site_id, name = _address(caller)
-        return _value(await self._settings.read(site_id), site_id, name)
+        try:
+            return (await self.read_all([caller]))[caller.address]
+        except KeyError:
+            raise NotFound(f"There is no {caller.label} any more") from None
 
     async def write(self, caller: Caller, value: CallerValue) -> None:
-        """Replace one setting among all; raises `Conflict` if any of them changed meanwhile.
+        """Replace one setting among all, as `write_all` does."""
+        await self.write_all([(caller, value)])
 
-        A `Conflict` after the write means that another writer's dictionary may have been lost or
+    async def read_all(self, callers: Sequence[Caller]) -> Mapping[str, CallerValue]:
+        """Return settings of one app by address, all with a digest of all settings as their ETag.
+
+        Those that are gone are left out.
+        """
+        try:
+            settings = await self._settings.read(_site_of(callers))
+        except NotFound:
+            return {}
+        return _values(settings, callers)
+
+    async def write_all(self, values: Sequence[tuple[Caller, CallerValue]]) -> None:
+        """Replace some settings of one app among all: one restart.
+
+        Raises `Conflict` if any of its settings changed meanwhile, `NotFound` if the app is gone. A
+        `Conflict` after the write means that another writer's dictionary may have been lost or
         won: reading again shows which.
         """
-        site_id, name = _address(caller)
+        callers = [caller for caller, _ in values]
+        site_id, label = _site_of(callers), callers[0].label
         before = await self._settings.read(site_id)
-        current = _value(before, site_id, name)
-        if current.text == value.text:
+        wanted = before | {_name_of(caller): value.text for caller, value in values}
+        if wanted == before:
             return
-        if value.etag and value.etag != current.etag:
-            raise Conflict(f"The settings around the {caller.label} were changed")
-        wanted = {**before, name: value.text}
+        current = _values(before, callers)
+        for caller, value in values:
+            now = current.get(caller.address)
+            if now is None or value.etag not in {"", now.etag}:
+                raise Conflict(f"The settings around the {label} were changed")
         await self._settings.write(site_id, wanted)
         if await self._settings.read(site_id) != wanted:
-            raise Conflict(f"The settings around the {caller.label} were changed by somebody else")
+            raise Conflict(f"The settings around the {label} were changed by somebody else")
 
     async def _watched(self) -> dict[tuple[str, str], tuple[str, str]]:
         """Return where each secret of the watched vaults is, by vault and name in lower case."""
@@ -174,16 +198,21 @@ def _place(site: Site, name: str, reference: SecretReference | None) -> Caller:
     )
 
 
-def _value(settings: dict[str, str], site_id: str, name: str) -> CallerValue:
-    try:
-        text = settings[name]
-    except KeyError:
-        raise NotFound(f"There is no setting {name} any more") from None
-    addresses = {one: f"{site_id}|{one}" for one in settings}
-    around = {addresses[one]: digest(addresses[one], value) for one, value in settings.items()}
-    return CallerValue(text=text, etag=digest(json.dumps(around, sort_keys=True)), around=around)
+def _values(settings: Mapping[str, str], callers: Sequence[Caller]) -> dict[str, CallerValue]:
+    site_id = _site_of(callers)
+    addresses = {name: f"{site_id}|{name}" for name in settings}
+    around = {addresses[name]: digest(addresses[name], text) for name, text in settings.items()}
+    etag = digest(json.dumps(around, sort_keys=True))
+    return {
+        caller.address: CallerValue(text=settings[_name_of(caller)], etag=etag, around=around)
+        for caller in callers
+        if _name_of(caller) in settings
+    }
 
 
-def _address(caller: Caller) -> tuple[str, str]:
-    site_id, _, name = caller.address.partition("|")
-    return site_id, name
+def _site_of(callers: Sequence[Caller]) -> str:
+    return callers[0].address.partition("|")[0]
+
+
+def _name_of(caller: Caller) -> str:
+    return caller.address.partition("|")[2]

@@ -7,7 +7,7 @@ one item `NotFound`. Beyond that each says what it raises.
 from shared.ports.assessment import CanvasApps, Connections, MachineGroups, Organization
 from shared.ports.azure import AppSettings, Keys, ResourceReader, Secret, Secrets, ServiceTags, Site
 from shared.ports.clock import Clock
-from shared.ports.kinds import CallerKind, FirewallKind, KeepsVersions
+from shared.ports.kinds import CallerKind, FirewallKind, KeepsVersions, WritesTogether
 from shared.ports.messages import Messages, OutgoingMessage
 from shared.ports.notices import Notices
 from shared.ports.platform import AssessmentPorts, PlatformPorts, StepPorts
@@ -84,4 +84,5 @@ __all__ = [
     "Store",
     "Upsert",
     "Workflows",
+    "WritesTogether",
 ]

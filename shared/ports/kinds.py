@@ -1,6 +1,6 @@
 """Kinds that are one file each: places that hold trigger URLs, and firewalls."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
@@ -46,6 +46,17 @@ class KeepsVersions(Protocol):
 
     async def texts_since(self, caller: Caller, since: datetime) -> Sequence[str]:
         """Return all texts that were written there since then; raises `NotFound`."""
+
+
+@runtime_checkable
+class WritesTogether(Protocol):
+    """A `CallerKind` whose platform replaces all places of one resource at once."""
+
+    async def read_all(self, callers: Sequence[Caller]) -> Mapping[str, CallerValue]:
+        """Return what stands at places of one resource, by address, without those that are gone."""
+
+    async def write_all(self, values: Sequence[tuple[Caller, CallerValue]]) -> None:
+        """Put all texts of one resource there if each has its ETag; raises `Conflict`."""
 
 
 class FirewallKind(Protocol):

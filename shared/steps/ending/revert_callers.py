@@ -14,7 +14,7 @@ from shared.steps.flows.trigger_address import original_signatures
 from shared.steps.moving_callers.hold_resource import hold_resource, require_free
 from shared.steps.moving_callers.note_callers import copied_or_undone, manual_caller_of_copy
 from shared.steps.moving_callers.undo_log import UndoLog
-from shared.steps.moving_callers.update_callers import TRIES, permit_caller
+from shared.steps.moving_callers.write_callers import TRIES, permit_caller
 from shared.steps.work import Work
 
 

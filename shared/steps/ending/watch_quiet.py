@@ -16,9 +16,11 @@ from shared.jobs.engine import UNTIL_WOKEN
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.flow_names import flow_name_of
+from shared.steps.moving_callers.hold_resource import hold_resource
 from shared.steps.moving_callers.note_callers import holds_original
 from shared.steps.moving_callers.undo_log import UndoLog
-from shared.steps.moving_callers.update_callers import new_urls, update_one
+from shared.steps.moving_callers.update_callers import new_urls
+from shared.steps.moving_callers.write_callers import Mover, write_callers
 from shared.steps.work import Work
 
 
@@ -96,7 +98,10 @@ async def _rewire_copies_of_parents(work: Work) -> None:
             identity = key_of(caller.kind, caller.address)
             kept = await work.services.tables.callers.get(job.id, identity)
             record = kept.item if kept else CallerRecord(job_id=job.id, id=identity, caller=caller)
-            await update_one(work, await UndoLog.open(work), record, await new_urls(work))
+            log, urls = await UndoLog.open(work), await new_urls(work)
+            async with hold_resource(work, caller.resource) as resource:
+                mover = Mover(work=work, log=log, urls=urls, records=[record])
+                await write_callers(mover, resource)
 
 
 async def _wait_for_runs_of_callers(work: Work) -> None:

@@ -8,7 +8,7 @@ import pytest
 from shared.callers.app_setting import read_reference
 from shared.domain.callers.caller import CallerValue
 from shared.errors import Blocked, Conflict, Refused
-from shared.ports import Secret
+from shared.ports import Secret, WritesTogether
 from tests.functional.callers.called_tenant import Tenant
 from tests.twins.secrets import SecretsTwin
 from tests.twins.services import kinds_on
@@ -36,6 +36,29 @@ async def test_one_setting_changes_and_all_others_stay(tenant: Tenant) -> None:
         "EMPTY": "",
     }
     assert site.restarts == 1
+
+
+async def test_settings_of_one_app_are_written_at_once(tenant: Tenant) -> None:
+    """The app restarts once; a setting that was removed meanwhile is not made again."""
+    site = tenant.builder.app_setting_caller(tenant.original)
+    tenant.builder.app_setting_caller(tenant.original, setting="ALSO")
+    callers, kind = await tenant.found("app_setting"), tenant.kinds["app_setting"]
+    assert isinstance(kind, WritesTogether)
+    values = [
+        (caller, replace(value, text=caller.address))
+        for caller in callers
+        for value in [(await kind.read_all(callers))[caller.address]]
+    ]
+
+    await kind.write_all(values)
+    first, second = callers
+    del site.settings["ALSO"]
+
+    assert site.settings == {"FLOW_URL": f"{site.id}|FLOW_URL"}
+    assert [*await kind.read_all(callers)] == [f"{site.id}|FLOW_URL"]
+    with pytest.raises(Conflict):
+        await kind.write_all([(one, CallerValue(text="again")) for one in (first, second)])
+    assert (site.settings, site.restarts) == ({"FLOW_URL": f"{site.id}|FLOW_URL"}, 1)
 
 
 async def test_a_setting_that_reads_as_wanted_is_not_written_again(tenant: Tenant) -> None:

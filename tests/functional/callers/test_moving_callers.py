@@ -54,6 +54,26 @@ async def test_a_rollback_undoes_what_was_updated_twice() -> None:
     assert differences(before, story.world) == []
 
 
+async def test_settings_of_one_app_that_call_one_flow_restart_it_once() -> None:
+    """They are written together, and each is put back as it was."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    site = story.build.app_setting_caller(orders)
+    story.build.app_setting_caller(orders, setting="ALSO")
+    site.settings["TWICE"] = f"{story.build.url_of(orders)} {story.build.url_of(orders)}&from=shop"
+    await planned(story)
+    before = take_snapshot(story.world)
+    await story.approve(run=timedelta(days=3))
+    restarts, new = site.restarts, site.settings["FLOW_URL"]
+    assert_nothing_lost(story)
+
+    await story.roll_back()
+
+    assert restarts == 1
+    assert new not in site.settings.values()
+    assert differences(before, story.world) == []
+
+
 async def test_a_caller_that_a_later_search_finds_is_updated_before_the_end() -> None:
     """A new app comes with the old URL while the original falls quiet; a sweep finds it."""
     story = Story()

@@ -98,7 +98,6 @@ async def test_what_nobody_changed_meanwhile_is_not_told_of() -> None:
 
     for call, number in (
         ("AppSettingsTwin.write", 1),
-        ("AppSettingsTwin.write", 2),
         ("SecretsTwin.write", 1),
     ):
         story = make_story(build)

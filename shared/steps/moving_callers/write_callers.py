@@ -1,0 +1,172 @@
+"""Write the callers in one resource in one go: an app restarts with each write of its settings.
+
+What a change was is noted before it is made.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from shared.domain.callers import edit as caller_edit
+from shared.domain.callers.caller import FILLED_IN, Caller, CallerValue
+from shared.domain.callers.records import CallerRecord, CallerState
+from shared.domain.jobs.refusals import code_for
+from shared.errors import Blocked, Conflict, MigrationInProgress, NotFound, Refused
+from shared.ports import CallerKind, WritesTogether
+from shared.reason import Reason
+from shared.steps.flows.read_back import looks, wait_to_see
+from shared.steps.gate import permit_write
+from shared.steps.moving_callers.hold_resource import HeldResource
+from shared.steps.moving_callers.note_callers import is_family, why_by_hand
+from shared.steps.moving_callers.undo_log import UndoLog
+from shared.steps.work import Work
+
+#: Times a resource that somebody else is editing is read and written again in one delivery.
+TRIES = 4
+
+#: Texts by the address of the caller that holds them; they may hold signatures.
+type Texts = dict[str, str]
+
+
+@dataclass(slots=True, kw_only=True)
+class Mover:
+    """A job whose callers in one resource are to be written."""
+
+    work: Work
+    log: UndoLog
+    #: The copy's trigger URL by the id in the original's.
+    urls: Mapping[str, str] = field(repr=False)
+    #: Those that are not settled yet.
+    records: list[CallerRecord]
+
+    async def prepare(self, standing: Mapping[str, CallerValue], texts: Texts) -> Texts:
+        """Note what is to be changed; return the texts with this job's URL in them.
+
+        `standing` is what stands there now, by address. Keeps of a caller in which nothing is to be
+        changed what has become of it. Raises as `Work.permit_write` does.
+        """
+        texts, kept = dict(texts), list[CallerRecord]()
+        for record in self.records:
+            value = standing.get(record.caller.address)
+            if value is None:
+                kept.append(replace(record, state=CallerState.UNNEEDED))
+                continue
+            text = texts[record.caller.address]
+            record, texts[record.caller.address] = await self._rewrite(record, value, text)
+            kept.append(record)
+        await self.work.callers.upsert(*kept)
+        self.records = [record for record in kept if record.state is CallerState.WRITING]
+        return texts
+
+    async def _rewrite(
+        self, record: CallerRecord, value: CallerValue, text: str
+    ) -> tuple[CallerRecord, str]:
+        """Return how far the change of a caller is, and the text that is to stand there."""
+        work, job = self.work, self.work.job
+        is_json = work.services.callers[record.caller.kind].is_json
+        flow_ids = {job.original_id: job.copy_id} if is_family(job, record.caller) else {}
+        rewritten = caller_edit.rewrite(text, is_json=is_json, urls=self.urls, flow_ids=flow_ids)
+        has_copy = caller_edit.holds(
+            value.text, is_json=is_json, urls={job.copy_url_id} - {""}, flow_ids={job.copy_id}
+        )
+        if rewritten.text != text:
+            await work.permit_write()
+            if await why_by_hand(work.services, job, record.caller):
+                return replace(record, state=CallerState.MANUAL), text
+            await self.log.append(record, value, rewritten.edits, is_first=not has_copy)
+            return replace(record, state=CallerState.WRITING), rewritten.text
+        if has_copy and self.log.edits(record):
+            # A delivery that died wrote the value; what hangs on it may be missing.
+            await permit_caller(work, record.caller)
+            return replace(record, state=CallerState.WRITING), text
+        if rewritten.left:
+            record = replace(record, caller=replace(record.caller, manual=FILLED_IN))
+            return replace(record, state=CallerState.MANUAL), text
+        return replace(record, state=CallerState.UNNEEDED), text
+
+    async def updated(self) -> None:
+        """Keep that what was written is there."""
+        done = [replace(record, state=CallerState.UPDATED) for record in self.records]
+        await self.work.callers.upsert(*done)
+
+
+async def write_callers(mover: Mover, resource: HeldResource) -> None:
+    """Write the callers of a job in one resource, and read them back.
+
+    Raises `Blocked` if their content is refused, or does not stay.
+    """
+    work, callers = mover.work, [record.caller for record in mover.records]
+    kind = work.services.callers[callers[0].kind]
+    for _ in range(TRIES):
+        standing = await read_places(kind, callers)
+        texts = await mover.prepare(standing, {key: value.text for key, value in standing.items()})
+        callers = [record.caller for record in mover.records]
+        if not callers:
+            return
+        await resource.permit()
+        values = [(one, replace(standing[one.address], text=texts[one.address])) for one in callers]
+        try:
+            await _write(kind, values)
+        except Conflict:
+            continue
+        async for _ in looks(work):
+            now = await read_places(kind, callers)
+            if {key: value.text for key, value in now.items()} == {
+                one.address: value.text for one, value in values
+            }:
+                await mover.updated()
+                return
+    await wait_to_see(work, f"The new URL of {_labels(callers)}")
+    raise Blocked(
+        f"{_labels(callers)} does not keep the new URL: something else writes it.",
+        instruction="Find out what resets this value and change it there, then retry.",
+        code=Reason.CALLER,
+    )
+
+
+async def read_places(kind: CallerKind, callers: Sequence[Caller]) -> dict[str, CallerValue]:
+    """Return what stands at places of one resource, by address, without those that are gone."""
+    if isinstance(kind, WritesTogether):
+        return dict(await kind.read_all(callers))
+    found = {}
+    for caller in callers:
+        with suppress(NotFound):
+            found[caller.address] = await kind.read(caller)
+    return found
+
+
+async def write_places(kind: CallerKind, values: Sequence[tuple[Caller, CallerValue]]) -> None:
+    """Put texts at places of one resource, in one call where the kind can; raises `Conflict`."""
+    if isinstance(kind, WritesTogether):
+        await kind.write_all(values)
+        return
+    for caller, value in values:
+        await kind.write(caller, value)
+
+
+async def permit_caller(work: Work, caller: Caller) -> None:
+    """Return if the caller may be written now: its own environment has a say in it."""
+    if caller.environment_id and caller.environment_id != work.job.environment_id:
+        await permit_write(work.services, caller.environment_id)
+    await work.permit_write()
+
+
+async def _write(kind: CallerKind, values: Sequence[tuple[Caller, CallerValue]]) -> None:
+    """Write callers; raises `Blocked` that names them if their content is refused, `Conflict`."""
+    try:
+        await write_places(kind, values)
+    except MigrationInProgress:
+        raise
+    except Refused as err:
+        labels = _labels([caller for caller, _ in values])
+        raise Blocked(
+            f"The {labels} cannot be saved with the new URL: {err}",
+            instruction=f"Mend in the {labels} what the message names, and save it; or point "
+            "it at the copy by hand. Then retry.",
+            code=code_for(err.code, err.detail),
+        ) from err
+
+
+def _labels(callers: Sequence[Caller]) -> str:
+    more = len(callers) - 1
+    return callers[0].label + (f" (and {more} more there)" if more else "")
