@@ -190,24 +190,27 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
         if kept and not kept.item.is_held(services.now):
             await self.send(services, kept.item)
 
-    async def send(self, services: Services, job: J) -> None:
-        """Send the message that makes somebody look at this row when it is due.
+    async def send(self, services: Services, *jobs: J) -> None:
+        """Send the messages that make somebody look at these rows when they are due.
 
-        While somebody holds the row, that is when the lease ends: whoever holds it may be dead.
+        While somebody holds a row, that is when the lease ends: whoever holds it may be dead.
         """
+        messages = [message for job in jobs if (message := self._message(services, job))]
+        if messages:
+            await services.messages.send(*messages)
+
+    def _message(self, services: Services, job: J) -> OutgoingMessage | None:
         held = job.is_held(services.now)
         due = job.lease_until if held else job.due
         if due is None or not self.queue:
-            return
+            return None
         partition, key = self.table(services.tables).address(job)
         # Not the id of the message that found the row held: it would be dropped as a duplicate.
         step = f"held/{job.lease_number}" if held else f"{job.state}/{job.attempt}"
-        await services.messages.send(
-            OutgoingMessage(
-                queue=self.queue,
-                message_id=f"{key}/{step}",
-                body={self.partition: partition, "job": key},
-                # Not at once because it is nearly due: it would come back until it is.
-                due=None if due <= services.now else due,
-            )
+        return OutgoingMessage(
+            queue=self.queue,
+            message_id=f"{key}/{step}",
+            body={self.partition: partition, "job": key},
+            # Not at once because it is nearly due: it would come back until it is.
+            due=None if due <= services.now else due,
         )

@@ -62,29 +62,37 @@ async def _as_planned(services: Services, job: EnvironmentJob) -> Environment:
 
 async def carry_out(held: Held[EnvironmentJob]) -> EnvironmentJob:
     """Make the flow jobs, then wait for their end, and for the approval of what has changed."""
-    services, job = held.services, held.job
-    if not job.is_dispatched:
-        count = await dispatch(services, job)
-        job = replace(job, is_dispatched=True)
-        text = f"{count} flow jobs are on their way."
-        return moved(job, EnvironmentJobState.DISPATCHED, text, now=services.now)
+    services = held.services
+    job = held.job if held.job.is_dispatched else await _dispatch(held)
     if job.awaiting and job.expires and job.expires <= services.now:
         job = await leave_unapproved(held)
     left = await open_jobs(services, job)
-    await announce(services, left)
+    # Any is as likely to be the last, for ids are hashes: n of them wake this job about ln n times.
+    job = replace(job, last_job=left[-1].id if left else "")
     until = services.now + UNTIL_WOKEN
     if job.awaiting and job.expires:
-        text = f"Waiting for approval since they changed: {job.awaiting}. Going on: {len(left)}."
+        text = f"Waiting for approval since they changed: {job.awaiting}."
         return postponed(
             job, text, until=min(until, job.expires), now=services.now, code=Reason.FLOW_JOBS
         )
     if left:
         return postponed(
             job,
-            f"{len(left)} flow jobs go on.",
+            "Its flow jobs go on.",
             until=until,
             now=services.now,
             code=Reason.FLOW_JOBS,
         )
     text = "Every flow job has ended."
     return moved(job, EnvironmentJobState.FINISHED, text, now=services.now)
+
+
+async def _dispatch(held: Held[EnvironmentJob]) -> EnvironmentJob:
+    """Make the flow jobs, then announce them: each waits until the rows of all stand."""
+    services = held.services
+    jobs = await dispatch(services, held.job)
+    text = f"{len(jobs)} flow jobs are on their way."
+    job = replace(held.job, is_dispatched=True)
+    job = await held.save(moved(job, EnvironmentJobState.DISPATCHED, text, now=services.now))
+    await announce(services, jobs)
+    return job

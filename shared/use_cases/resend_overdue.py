@@ -14,7 +14,6 @@ from shared.ports import Condition
 from shared.reason import EndedBy, Reason
 from shared.rows import instant
 from shared.services import Services
-from shared.steps.planning.dispatch import open_jobs
 from shared.use_cases.settle_ended import return_loans
 from shared.use_cases.start_remediation import complete_starts
 
@@ -66,9 +65,12 @@ async def _resend(services: Services, job: FlowJob) -> bool:
 
 
 async def _wake_idle(services: Services, job: EnvironmentJob) -> None:
-    """Wake one of which nothing is under way any more."""
-    has_begun = job.is_dispatched and not job.awaits_approval
-    if has_begun and not await open_jobs(services, job):
+    """Wake one whose flow jobs may all have ended: the one that it waits for has."""
+    if not job.is_dispatched or job.awaits_approval or job.is_held(services.now):
+        return
+    last = job.last_job
+    kept = await services.tables.jobs.get(job.environment_id, last) if last else None
+    if kept is None or kept.item.is_finished or kept.item.environment_job_id != job.id:
         await ENVIRONMENT.wake(services, (job.remediation_id, job.id))
 
 

@@ -231,4 +231,13 @@ async def _tell_others(services: Services, before: FlowJob, after: FlowJob) -> N
         for child in after.children:
             place = located(child, after.environment_id)
             await FLOW.wake(services, place, code=Reason.PARENT, even_blocked=not after.is_stuck)
-        await ENVIRONMENT.wake(services, (after.remediation_id, after.environment_job_id))
+        await _tell_environment(services, after)
+
+
+async def _tell_environment(services: Services, job: FlowJob) -> None:
+    """Wake the environment job if this may have been the last of its flow jobs."""
+    place = (job.remediation_id, job.environment_job_id)
+    kept = await services.tables.environment_jobs.get(*place)
+    # One that is held is choosing the job that it waits for at this moment.
+    if kept and (kept.item.is_held(services.now) or kept.item.last_job in {"", job.id}):
+        await ENVIRONMENT.wake(services, place)

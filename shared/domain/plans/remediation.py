@@ -113,6 +113,8 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     #: Flows of the plan that wait for an approval.
     awaiting: int = 0
     is_dispatched: bool = False
+    #: Id of a flow job that goes on: until it ends nobody needs to look whether all have.
+    last_job: str = ""
     #: Flows of which the operator is co-owner to read their definitions, and was made one ever.
     borrowed: tuple[str, ...] = ()
     lent: tuple[str, ...] = ()

@@ -17,12 +17,10 @@ from shared.ports import Condition
 from shared.services import Services
 
 
-async def dispatch(services: Services, environment_job: EnvironmentJob) -> int:
-    """Create or take up the rows of the jobs that may begin; returns how many there are."""
+async def dispatch(services: Services, environment_job: EnvironmentJob) -> list[FlowJob]:
+    """Create or take up the rows of the jobs that may begin, and return them."""
     work = await planned_work(services, environment_job)
-    for item in work:
-        await _dispatch_one(services, environment_job, item)
-    return len(work)
+    return [await _dispatch_one(services, environment_job, item) for item in work]
 
 
 async def planned_work(services: Services, environment_job: EnvironmentJob) -> list[PlanItem]:
@@ -35,9 +33,8 @@ async def planned_work(services: Services, environment_job: EnvironmentJob) -> l
 
 
 async def announce(services: Services, jobs: list[FlowJob]) -> None:
-    """Send the message of every job that is due."""
-    for job in jobs:
-        await FLOW.send(services, job)
+    """Send the message of every job that is due. Once: the timer covers what is lost."""
+    await FLOW.send(services, *jobs)
 
 
 async def open_jobs(services: Services, environment_job: EnvironmentJob) -> list[FlowJob]:
@@ -49,13 +46,17 @@ async def open_jobs(services: Services, environment_job: EnvironmentJob) -> list
 
 async def _dispatch_one(
     services: Services, environment_job: EnvironmentJob, item: PlanItem
-) -> None:
+) -> FlowJob:
     planned = _job(services, environment_job, item)
+    stands = planned
 
     def dispatched(job: FlowJob | None) -> FlowJob | None:
+        nonlocal stands
+        stands = job or planned
         return _taken_up(job, planned, item, now=services.now) if job else planned
 
-    await services.tables.jobs.change(planned.environment_id, planned.id, dispatched)
+    kept = await services.tables.jobs.change(planned.environment_id, planned.id, dispatched)
+    return kept.item if kept else stands
 
 
 def _taken_up(job: FlowJob, planned: FlowJob, item: PlanItem, *, now: datetime) -> FlowJob | None:
