@@ -53,10 +53,8 @@ class MemoryStore:
         """Yield rows in the order of partition and key."""
         check_key(table, partition or "")
         check_conditions(where)
-        names = [
-            name for name in sorted(self.rows) if name[0] == table and partition in (None, name[1])
-        ]
-        for name in names:
+        names = [name for name in self.rows if name[0] == table and partition in (None, name[1])]
+        for name in sorted(names):
             row = self.rows.get(name)
             if row is not None and all(_fits(row, condition) for condition in where):
                 yield row

@@ -1,0 +1,45 @@
+"""How many messages a flow takes from its plan to its retirement, however many there are.
+
+Counted where the broker takes them, duplicates that it would drop among them.
+"""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.environment import Mode
+from shared.domain.jobs.flow_states import JobState
+from shared.ports import OutgoingMessage
+from tests.functional.stories.remediation_story import Story
+from tests.twins import driver
+
+#: Of a called flow: one for each of seven steps; what is more, all flows of a plan share.
+MOST_EACH = 7
+MOST_SHARED = 30
+
+
+@pytest.mark.parametrize("flows", [10, 80])
+async def test_messages_grow_in_a_straight_line(
+    flows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The environment job announces its flow jobs once, and is woken by few of their ends."""
+    monkeypatch.setattr(driver, "MOST_AT_ONCE", 100 * flows)
+    story = Story(mode=Mode.AUTO)
+    for number in range(flows):
+        story.build.http_flow(f"Flow {number}")
+    story.build.link()
+    await story.opt_in(limit=flows)
+    sent: list[OutgoingMessage] = []
+    take = story.twins.messages.send
+
+    async def send(*messages: OutgoingMessage) -> None:
+        sent.extend(messages)
+        await take(*messages)
+
+    monkeypatch.setattr(story.twins.messages, "send", send)
+
+    await story.order(run=timedelta(days=10))
+
+    jobs = await story.jobs()
+    assert [job.state for job in jobs.values()] == [JobState.RETIRED] * flows
+    assert len(sent) <= MOST_EACH * flows + MOST_SHARED
