@@ -91,10 +91,13 @@ class Stack:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    async def start_app(self) -> AppAddress:
-        """Start the app, for the first time or after `kill_app`; StackError if it does not run."""
+    async def start_app(self, name: str = "app") -> AppAddress:
+        """Start the app, for the first time or after `kill_app`; StackError if it does not run.
+
+        Under another name it is another instance, beside those that run.
+        """
         ready = await self._start(
-            "app", "local_cloud.functions_host", str(self.options.app_dir),
+            name, "local_cloud.functions_host", str(self.options.app_dir),
             "--port", "0", f"--function-key={self._function_key}",  # it may begin with a dash
             environment=self.app_environment(),
         )  # fmt: skip
@@ -118,6 +121,10 @@ class Stack:
         for name, process in self._running.items():
             if process.returncode is not None:
                 raise StackError(f"{name} ended with {process.returncode}: see {self.log(name)}")
+
+    def process_id(self, name: str) -> int:
+        """The process that `app`, `tenant` or `service_bus` is."""
+        return self._running[name].pid
 
     def log(self, name: str) -> Path:
         """The file that `app`, `tenant` or `service_bus` writes its log to."""

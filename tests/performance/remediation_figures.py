@@ -34,11 +34,11 @@ from shared.domain.plans.remediation import EnvironmentJob, Origin, Remediation,
 from shared.ports import Condition, Operation, Row, Store
 from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.start_remediation import order_remediation
-from tests.contract.tenant_world import ENVIRONMENT, GROUP, HTTP, definition
+from tests.contract.tenant_world import ENVIRONMENT
 from tests.functional.stories.remediation_story import approve_shown
-from tests.functional.wire.wire_seed import flow_seed, tenant_seed
 from tests.functional.wire.wire_story import PLENTY, WIDE, WireStory, wire_story
 from tests.performance.direct_transport import DirectTransport
+from tests.performance.many_flows import many_flows
 from tests.twins.driver import USE_CASES
 
 #: The local tenant's services, as the tables name them.
@@ -139,25 +139,6 @@ class FlowServiceCalls:
         return max((self.between(moment - window, moment) for moment in self.made), default=0)
 
 
-def called_flows(flows: int, flows_per_app: int) -> dict[str, Any]:
-    """Return a tenant of HTTP flows that stay; settings of apps hold their URLs."""
-    ids = [f"f0000000-0000-4000-8000-{number:012d}" for number in range(flows)]
-    seeded = [flow_seed(one, f"Flow {n:05}", definition(HTTP)) for n, one in enumerate(ids)]
-    description = tenant_seed(*seeded)
-    description["azure"]["sites"] = [
-        {
-            "id": f"{GROUP}/providers/Microsoft.Web/sites/shop-{start}",
-            "hostNames": [f"shop-{start}.contoso.example"],
-            "appSettings": {
-                f"URL_{n}": f"{{{{trigger_url:{one}}}}}"
-                for n, one in enumerate(ids[start : start + flows_per_app])
-            },
-        }
-        for start in range(0, flows, flows_per_app)
-    ]
-    return description
-
-
 class MovedTime:
     """Delivers and lets the timer run, in the order of a clock that jumps to what comes next."""
 
@@ -245,7 +226,7 @@ async def figures(
         begun = datetime.now(UTC)
         patch.setattr(ground, "_store", counted)
         patch.setattr(Clock, "now", lambda clock: begun + clock._skipped)
-        description = called_flows(flows, flows_per_app)
+        description = many_flows(flows, flows_per_app)
         async with wire_story(
             patch, Path(folder), description, budgets or {}, transport=direct
         ) as story:

@@ -1,11 +1,10 @@
 """How many calls one flow takes from its approved plan to its retirement, by capability.
 
 Counted at the tenant, over the wire, and held to the table in docs/performance.md. Beside it
-stands what an administrator calls who does the same by hand, looking after each write.
+stands what a script calls that does the same by hand (`by_hand.py`).
 """
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.seed.tenant import seed
+from local_cloud.tenant.serving.server import TenantServer
 from shared.domain.environment import EnvironmentSettings, Mode
 from shared.domain.jobs.flow_states import JobState
 from tests.contract.tenant_world import (
@@ -24,41 +26,22 @@ from tests.contract.tenant_world import (
     definition,
 )
 from tests.functional.stories.remediation_story import approve_shown
-from tests.functional.wire.wire_seed import CHILD, ORDERS, flow_seed, orders, tenant_seed
+from tests.functional.wire.wire_seed import (
+    CHILD,
+    OPERATOR,
+    ORDERS,
+    flow_seed,
+    orders,
+    tenant_seed,
+)
 from tests.functional.wire.wire_story import PLENTY, SHORT, WireStory, wire_story
+from tests.performance.by_hand import by_hand
+from tests.performance.many_flows import flow_ids, many_flows, site_of
+from tests.performance.remediation_figures import SERVICES, by_service
 
 MANY = 50
-#: Columns of the table: services of the local tenant.
-SERVICES = ("flow_service", "dataverse", "resource_manager", "key_vault", "bap")
 #: The table may be this far above what is counted, so that it does not grow stale.
 SLACK = 2
-
-#: One called flow with an app setting as its caller, by hand: each line is one call (contract
-#: sections in brackets). Whoever does it is an administrator and a co-owner of every flow.
-BY_HAND = (
-    ("flow_service", "list the flows on Microsoft's key (5.1)"),
-    ("dataverse", "read the original's row (6.1)"),
-    ("dataverse", "create the copy (6.3)"),
-    ("dataverse", "read it back"),
-    ("dataverse", "turn it on"),
-    ("dataverse", "read it back"),
-    ("flow_service", "find the copy by its id (14.1)"),
-    ("flow_service", "list the flows on Microsoft's key: the copy is not among them"),
-    ("flow_service", "become co-owner of the copy (14.9)"),
-    ("flow_service", "ask for the copy's URL (5.7)"),
-    ("flow_service", "ask for the original's URL, to know it in its callers"),
-    ("resource_manager", "list the apps (8)"),
-    ("resource_manager", "list an app's settings"),
-    ("resource_manager", "replace them"),
-    ("resource_manager", "read them back"),
-    ("flow_service", "read the original's runs, now (5.7)"),
-    ("flow_service", "read them again after the quiet days"),
-    ("dataverse", "turn the original off"),
-    ("dataverse", "read it back"),
-    ("dataverse", "rename it"),
-    ("dataverse", "rename the copy"),
-    ("flow_service", "step back from the copy"),
-)
 
 
 def with_callers(description: dict[str, Any], flow_ids: Sequence[str]) -> dict[str, Any]:
@@ -101,7 +84,7 @@ def table() -> dict[str, dict[str, int]]:
     }
 
 
-async def counted(story: WireStory) -> Counter[str]:
+async def counted(story: WireStory) -> dict[str, int]:
     """Return the calls from the approval to the end, by service; each flow is retired by then."""
     settings = EnvironmentSettings(environment_id=ENVIRONMENT, mode=Mode.APPROVE, limit=PLENTY)
     await story.services.tables.environments.upsert(settings)
@@ -111,10 +94,7 @@ async def counted(story: WireStory) -> Counter[str]:
     await story.run(timedelta(days=40))
 
     assert {job.state for job in (await story.jobs()).values()} == {JobState.RETIRED}
-    calls: Counter[str] = Counter()
-    for capability, count in story.tenant.calls.capabilities.items():
-        calls[capability.partition(".")[0]] += count
-    return calls
+    return by_service(story.tenant.calls.capabilities)
 
 
 @pytest.mark.parametrize("name", stories())
@@ -131,8 +111,18 @@ async def test_a_flow_takes_the_calls_that_are_written_down(
     assert all(each[one] <= told[one] <= each[one] + SLACK for one in SERVICES), f"{each} {told}"
 
 
-def test_what_it_takes_by_hand_is_written_down() -> None:
-    """The steps of the documents, one call each."""
-    told = Counter(service for service, _ in BY_HAND)
+async def test_what_it_takes_by_hand_is_written_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a script that makes no call in vain and looks after each write."""
+    tenant = Tenant()
+    seed(tenant, many_flows(1, coOwners={OPERATOR: "CanEdit"}))
+    async with TenantServer(tenant) as server:
+        monkeypatch.setenv("HTTPS_PROXY", server.proxy_url)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", server.ca_file)
+        monkeypatch.setenv("IDENTITY_ENDPOINT", server.identity_endpoint)
+        monkeypatch.setenv("IDENTITY_HEADER", server.identity_header)
 
-    assert table()["one called flow, a caller, by hand"] == {one: told[one] for one in SERVICES}
+        async with by_hand() as hand:
+            await hand.move(flow_ids(1)[0], site_of(0))
+
+    told = table()["one called flow, a caller, by hand"]
+    assert told == by_service(tenant.calls.capabilities)

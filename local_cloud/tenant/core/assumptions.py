@@ -103,7 +103,8 @@ class Assumptions:
     read_lag_seconds: tuple[float, float] = (0.0, 0.0)
     #: The same of lists, which never show more than reads of one thing.
     list_lag_seconds: tuple[float, float] = (0.0, 0.0)
-    #: Seconds that a page of a list takes.
+    #: Seconds that any call takes, and that a page of a list takes beside it.
+    call_seconds: float = 0.0
     list_seconds: float = 0.0
     #: Whether an administrator who is no co-owner gets a flow without its definition (§5.3).
     definitions_hidden_from_administrators: bool = False

@@ -181,8 +181,9 @@ class _Instrumented:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._tenant.calls.count(self._name, scope["method"])
-        if "list_" in self._name and scope["method"] == "GET":
-            await asyncio.sleep(self._assumptions.list_seconds)
+        is_list = "list_" in self._name and scope["method"] == "GET"
+        seconds = self._assumptions.call_seconds + is_list * self._assumptions.list_seconds
+        await asyncio.sleep(seconds)
         fault = self._tenant.faults.take(self._name)
         if fault is not None:
             await self._meet(fault, scope, receive, send)

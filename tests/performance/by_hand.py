@@ -1,0 +1,185 @@
+"""What somebody writes who moves flows by a script: one call after the other, nothing in vain.
+
+Each flow is called from the settings of an app. Whoever runs this is an administrator and a
+co-owner of every flow, looks after each write, never fails, is never interrupted, and undoes
+nothing. Run as a program it takes the ids of flows, and tells what it took as JSON.
+
+    HTTPS_PROXY=… REQUESTS_CA_BUNDLE=… IDENTITY_ENDPOINT=… IDENTITY_HEADER=… \
+    python -m tests.performance.by_hand ID …
+"""
+
+import asyncio
+import json
+import os
+import ssl
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import aiohttp
+import yarl
+from msal import PublicClientApplication
+
+from tests.contract.tenant_world import ADMIN_FLOWS, MAKER_FLOWS, ORG, ORG_API, TENANT_ID
+from tests.functional.wire.wire_seed import OPERATOR, SUBSCRIPTION
+from tests.performance.many_flows import site_of
+
+FLOW_SCOPE = "https://service.flow.microsoft.com/"
+ARM = "https://management.azure.com"
+#: Any public client will do.
+CLIENT = "a0000000-0000-4000-8000-0000000000e1"
+ON, OFF = {"statecode": 1, "statuscode": 2}, {"statecode": 0, "statuscode": 1}
+
+type Json = dict[str, Any]
+
+
+@dataclass(slots=True)
+class ByHand:
+    """Calls with one connection for each host, and with tokens that are asked for once."""
+
+    session: aiohttp.ClientSession
+    as_operator: str
+    _tokens: dict[str, str] = field(default_factory=dict)
+
+    async def move(self, flow_id: str, site: str) -> None:
+        """Let a copy take the place of one flow; RuntimeError where a call is refused."""
+        listed = await self._flow_service("GET", f"{ADMIN_FLOWS}/nonCmkMigratedFlows")
+        assert flow_id in _names(listed)
+
+        original = await self._dataverse("GET", flow_id)
+        copy_id = str(uuid4())
+        draft = {
+            "category": 5,
+            "type": 1,
+            "primaryentity": "none",
+            "name": f"{original['name']} (copy)",
+            "clientdata": original["clientdata"],
+        }
+        as_owner = {"MSCRMCallerID": original["_ownerid_value"]}
+        await self._dataverse("PATCH", copy_id, draft, {"If-None-Match": "*", **as_owner})
+        assert (await self._dataverse("GET", copy_id))["clientdata"] == original["clientdata"]
+        await self._dataverse("PATCH", copy_id, ON, as_owner)
+        assert (await self._dataverse("GET", copy_id))["statecode"] == 1
+        copy_name = (await self._flow_service("GET", f"{ADMIN_FLOWS}/flows/{copy_id}"))["name"]
+        assert copy_name not in _names(
+            await self._flow_service("GET", f"{ADMIN_FLOWS}/nonCmkMigratedFlows")
+        )
+
+        role = {"properties": {"principal": {"id": OPERATOR, "type": "User"}}}
+        role["properties"]["roleName"] = "CanEdit"  # type: ignore[assignment]
+        permissions = f"{ADMIN_FLOWS}/flows/{copy_name}/modifyPermissions"
+        await self._flow_service("POST", permissions, {"put": [role]})
+        new, old = await self._trigger_url(copy_name), await self._trigger_url(flow_id)
+        await self._replace(site, old, new)
+
+        runs = f"{ADMIN_FLOWS}/flows/{flow_id}/runs"
+        assert (await self._flow_service("GET", runs))["value"] == []
+        # Days go by.
+        assert (await self._flow_service("GET", runs))["value"] == []
+        await self._dataverse("PATCH", flow_id, OFF)
+        assert (await self._dataverse("GET", flow_id))["statecode"] == 0
+        await self._dataverse("PATCH", flow_id, {"name": f"{original['name']} (retired)"})
+        await self._dataverse("PATCH", copy_id, {"name": original["name"]})
+        await self._flow_service("POST", permissions, {"delete": [{"id": OPERATOR}]})
+
+    async def _replace(self, site: str, old: str, new: str) -> None:
+        """Put the new URL in place of the old one in an app's settings."""
+        sites = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Web/sites"
+        assert site in {one["id"] for one in (await self._arm("GET", sites))["value"]}
+        settings = (await self._arm("POST", f"{site}/config/appsettings/list"))["properties"]
+        changed = {name: new if value == old else value for name, value in settings.items()}
+        assert changed != settings
+        await self._arm("PUT", f"{site}/config/appsettings", {"properties": changed})
+        assert (await self._arm("POST", f"{site}/config/appsettings/list"))["properties"] == changed
+
+    async def _trigger_url(self, flow_name: str) -> str:
+        url = f"{MAKER_FLOWS}/flows/{flow_name}/triggers/manual/listCallbackUrl"
+        answer = await self._call("POST", f"{url}?api-version=2016-11-01", self.as_operator, {})
+        return str((answer.get("response") or answer)["value"])
+
+    async def _flow_service(self, method: str, url: str, body: Json | None = None) -> Json:
+        token = await self._token(FLOW_SCOPE)
+        return await self._call(method, f"{url}?api-version=2016-11-01", token, body)
+
+    async def _dataverse(
+        self,
+        method: str,
+        flow_id: str,
+        body: Json | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Json:
+        return await self._call(
+            method, f"{ORG_API}/workflows({flow_id})", await self._token(ORG), body, headers
+        )
+
+    async def _arm(self, method: str, path: str, body: Json | None = None) -> Json:
+        return await self._call(
+            method, f"{ARM}{path}?api-version=2024-11-01", await self._token(ARM), body
+        )
+
+    async def _call(
+        self,
+        method: str,
+        url: str,
+        token: str,
+        body: Json | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Json:
+        authorized = {"Authorization": f"Bearer {token}", **(headers or {})}
+        asked = self.session.request(
+            method, yarl.URL(url), json=body, headers=authorized, proxy=os.environ["HTTPS_PROXY"]
+        )
+        async with asked as answer:
+            content = await answer.read()
+            if not answer.ok:
+                raise RuntimeError(f"{method} {url}: {answer.status} {content[:300]!r}")
+            return json.loads(content) if content else {}
+
+    async def _token(self, resource: str) -> str:
+        if resource not in self._tokens:
+            async with self.session.get(
+                os.environ["IDENTITY_ENDPOINT"],
+                params={"resource": resource, "api-version": "2019-08-01"},
+                headers={"X-IDENTITY-HEADER": os.environ["IDENTITY_HEADER"]},
+            ) as answer:
+                self._tokens[resource] = (await answer.json())["access_token"]
+        return self._tokens[resource]
+
+
+def _names(listed: Json) -> set[str]:
+    return {one["name"] for one in listed["value"]}
+
+
+@asynccontextmanager
+async def by_hand() -> AsyncIterator[ByHand]:
+    """Sign in and be ready; proxy and certificates are the environment's."""
+    trust = ssl.create_default_context(cafile=os.environ["REQUESTS_CA_BUNDLE"])
+    token = await asyncio.to_thread(_operator_token)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust)) as session:
+        yield ByHand(session, token)
+
+
+def _operator_token() -> str:
+    client = PublicClientApplication(
+        CLIENT, authority=f"https://login.microsoftonline.com/{TENANT_ID}"
+    )
+    device = client.initiate_device_flow([f"{FLOW_SCOPE}/.default"])
+    return str(client.acquire_token_by_device_flow(device)["access_token"])
+
+
+async def _move_all(ids: list[str]) -> None:
+    """Move flows; the seconds are those from the first call to the last, without the sign-in."""
+    async with by_hand() as hand:
+        began, busy = time.perf_counter(), time.process_time()
+        for number, flow_id in enumerate(ids):
+            await hand.move(flow_id, site_of(number))
+        took = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - busy}
+    print(json.dumps(took))
+
+
+if __name__ == "__main__":
+    asyncio.run(_move_all(sys.argv[1:]))

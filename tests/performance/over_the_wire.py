@@ -1,0 +1,168 @@
+"""A remediation of many flows by the app's own processes, over the wire, beside the hand script.
+
+The local cloud as `make demo` has it: real worker, queues, tenant behind TLS and a tunnel. No
+budget holds anybody up and there are no quiet days: what is measured is the app's own work.
+"""
+
+import asyncio
+import base64
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from local_cloud.demo.app_client import App
+from local_cloud.stack import ROOT, Stack, StackOptions
+from tests.contract.tenant_world import APP_CLIENT, ENVIRONMENT, TENANT_ID
+from tests.functional.wire.wire_seed import OPERATOR, SUBSCRIPTION
+from tests.functional.wire.wire_story import CACHE_SECRET, OPERATOR_CLIENT, WIDE
+from tests.performance.many_flows import flow_ids, many_flows
+from tests.performance.remediation_figures import by_service
+
+#: An order ends after so long, whatever became of it.
+LONGEST_SECONDS = 900.0
+#: Flows for each second between two looks at how far it is: looking costs too.
+_LOOKS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What is moved, and how."""
+
+    flows: int
+    flows_per_app: int = 1
+    #: What each call takes at the tenant.
+    call_seconds: float = 0.0
+    #: Processes of the app.
+    processes: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Took:
+    """What it took."""
+
+    flows: int
+    seconds: float
+    #: Of the app's processes, or of the script's.
+    cpu_seconds: float
+    calls: dict[str, int]
+    #: How often the apps that call the flows were written to, and so restarted.
+    restarts: int
+
+
+@asynccontextmanager
+async def _cloud(run: Run, folder: Path, **more: object) -> AsyncIterator[Stack]:
+    seed = many_flows(run.flows, run.flows_per_app, **more)
+    seed["assumptions"]["call_seconds"] = run.call_seconds
+    async with Stack(StackOptions(folder=folder, seed=seed, settings=_settings())) as stack:
+        yield stack
+
+
+def _settings() -> dict[str, str]:
+    return {
+        "CMK_TENANT_ID": TENANT_ID,
+        "CMK_SUBSCRIPTION_IDS": SUBSCRIPTION,
+        "CMK_CLIENT_ID": APP_CLIENT,
+        "CMK_OPERATOR_CLIENT_ID": OPERATOR_CLIENT,
+        "CMK_OPERATOR_TOKEN_CACHE_SECRET": CACHE_SECRET,
+        "CMK_ARCHIVE_KEY": base64.urlsafe_b64encode(bytes(32)).decode(),
+        "CMK_QUIET_PERIOD": "PT0S",
+        "CMK_POLL_SCHEDULE": "0 */5 * * * *",
+        "CMK_SWEEP_SCHEDULE": "0 0 2 * * *",
+        "CMK_RESEND_SCHEDULE": "30 * * * * *",
+        "CMK_DELETE_SCHEDULE": "15 */5 * * * *",
+    } | {f"CMK_{name.upper()}": str(calls) for name, calls in WIDE.items()}
+
+
+async def by_the_app(run: Run) -> Took:
+    """Let the app move them all; TimeoutError if it has not ended after `LONGEST_SECONDS`."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        async with _cloud(run, Path(folder)) as stack, aiohttp.ClientSession() as session:
+            await _sign_in(stack)
+            names = [f"app-{number}" for number in range(run.processes)]
+            for name in names:
+                await stack.start_app(name)
+            app = App(session, lambda: stack.app)
+            await app.put(f"environments/{ENVIRONMENT}", {"mode": "auto", "limit": 10_000})
+            await _reset_calls(stack, session)
+            busy = sum(_cpu_seconds(stack.process_id(name)) for name in names)
+            began = time.perf_counter()
+            async with asyncio.timeout(LONGEST_SECONDS):
+                await _remediate(app, run.flows)
+            seconds = time.perf_counter() - began
+            busy = sum(_cpu_seconds(stack.process_id(name)) for name in names) - busy
+            return await _took(stack, session, run.flows, seconds, busy)
+
+
+async def by_the_script(run: Run) -> Took:
+    """Let the script move them all, one after the other."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        own = {"coOwners": {OPERATOR: "CanEdit"}}
+        async with _cloud(run, Path(folder), **own) as stack, aiohttp.ClientSession() as session:
+            module = ("-m", "tests.performance.by_hand")
+            told = json.loads(await _run(stack, *module, *flow_ids(run.flows)))
+            return await _took(stack, session, run.flows, told["seconds"], told["cpu_seconds"])
+
+
+async def _remediate(app: App, flows: int) -> None:
+    ordered = await app.post("remediations", {"mode": "apply", "environments": [ENVIRONMENT]})
+    state = ""
+    while state != "finished":
+        await asyncio.sleep(max(0.1, flows / _LOOKS))
+        progress = (await app.get(f"remediations/{ordered['id']}"))["progress"]
+        state = progress["state"]
+        if state in ("stuck", "cancelled"):
+            raise RuntimeError(f"the remediation is {state}: {progress}")
+    assert progress["flows"] == {"retired": flows}, progress
+
+
+async def _sign_in(stack: Stack) -> None:
+    await _run(stack, "-m", "cmkflow", "operator", "sign-in", "--managed-identity")
+
+
+async def _run(stack: Stack, *arguments: str) -> bytes:
+    """Run a module of ours where the app would run; RuntimeError if it fails."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *arguments,
+        cwd=ROOT,
+        env=stack.app_environment(),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, errors = await process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"{arguments[:2]} failed: {errors.decode()[-2000:]}")
+    return output
+
+
+async def _reset_calls(stack: Stack, session: aiohttp.ClientSession) -> None:
+    async with session.post(f"{stack.tenant.control}/calls/reset") as answer:
+        answer.raise_for_status()
+
+
+async def _took(
+    stack: Stack, session: aiohttp.ClientSession, flows: int, seconds: float, busy: float
+) -> Took:
+    async with session.get(f"{stack.tenant.control}/calls") as answer:
+        counted = await answer.json()
+    return Took(
+        flows=flows,
+        seconds=seconds,
+        cpu_seconds=busy,
+        calls=by_service(counted["capabilities"]),
+        restarts=counted["routes"].get("resource_manager.update_application_settings", 0),
+    )
+
+
+def _cpu_seconds(process_id: int) -> float:
+    """Return how long a process has kept a processor busy (Linux)."""
+    after_name = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
