@@ -5,16 +5,19 @@ of findings cannot be told from what was looked at and found in order.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from cmkflow.exported_resources import ExportedResources
 from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.admission import Sources, admit
 from shared.domain.network.coverage import FLOW_TAGS, PROTECTED_TAG
 from shared.domain.network.firewall import Firewall
+from shared.domain.network.gap import gap_of
+from shared.domain.network.repair import Repair, closed
 from shared.domain.network.service_tags import ServiceTagList
 from shared.domain.network.verdict import TagVerdict, Verdict, judge
 from shared.firewalls import firewall_kinds
+from shared.ports import FirewallKind
 
 
 class Row(TypedDict):
@@ -35,6 +38,8 @@ class Row(TypedDict):
     missing: list[str]
     #: A name, and behind a colon what it is about; None: all is covered.
     reason: str | None
+    #: Only where it was asked for: what closes the gap in all regions that were asked about.
+    repair: NotRequired[Repair | None]
 
 
 _UNKNOWN_TAG = TagVerdict(
@@ -70,16 +75,43 @@ _PARTS = frozenset(
 
 
 async def check_network(
-    resources: ExportedResources, tags: ServiceTagList, regions: Sequence[str]
+    resources: ExportedResources,
+    tags: ServiceTagList,
+    regions: Sequence[str],
+    *,
+    with_repairs: bool = False,
 ) -> list[Row]:
     """Return the rows, firewalls first; no region: the tag as a whole."""
+    kinds = firewall_kinds(resources)
     firewalls = await read_firewalls(resources)
-    read_types = {kind.resource_type.lower() for kind in firewall_kinds(resources).values()}
+    read_types = {kind.resource_type.lower() for kind in kinds.values()}
     sources, asked = Sources(tags, FLOW_TAGS), _asked(tags, regions)
-    return [
-        *(row for firewall in firewalls for row in _verdicts(firewall, sources, asked)),
-        *_others(resources, firewalls, read_types),
-    ]
+    rows: list[Row] = []
+    for firewall in firewalls:
+        own = [*_verdicts(firewall, sources, asked)]
+        if with_repairs:
+            repair = await _repair(kinds, firewall, sources, asked)
+            own = [{**row, "repair": repair if row["missing"] else None} for row in own]
+        rows += own
+    return [*rows, *_others(resources, firewalls, read_types)]
+
+
+async def _repair(
+    kinds: Mapping[str, FirewallKind],
+    firewall: Firewall,
+    sources: Sources,
+    asked: Mapping[str, AddressRanges | None],
+) -> Repair | None:
+    """Return what closes the gaps of all regions at once: rules of each would be in one's way."""
+    named = {
+        f"{PROTECTED_TAG}.{region}" if region else PROTECTED_TAG: addresses
+        for region, addresses in asked.items()
+        if addresses is not None
+    }
+    gap = gap_of(firewall, admit(firewall, sources), named)
+    if gap is None:
+        return None
+    return closed(gap) or await kinds[firewall.kind].repair(gap)
 
 
 async def read_firewalls(resources: ExportedResources) -> list[Firewall]:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from rich.text import Text
 from cmkflow.answer_tables import table
 from cmkflow.exported_resources import read_exported
 from cmkflow.network_check import Row, check_network
+from cmkflow.repair_text import RepairLanguage, repair_text
 from cmkflow.service_tag_file import read_list
 from cmkflow.terminal import Terminal, echo
 from shared.domain.network.coverage import PROTECTED_TAG
@@ -45,6 +47,10 @@ def check(
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line, of every resource.")
     ] = False,
+    repair: Annotated[
+        RepairLanguage | None,
+        typer.Option(help="Write what closes each gap, too; with --json in every language."),
+    ] = None,
 ) -> None:
     """Show which exported firewalls let the new addresses of flows in, and what is missing.
 
@@ -52,15 +58,20 @@ def check(
     """
     tags = read_list(service_tags)
     regions = [spelled(one, tags) for one in region or ()]
-    rows = asyncio.run(check_network(read_exported(rules), tags, regions))
+    exported = read_exported(rules)
+    rows = asyncio.run(check_network(exported, tags, regions, with_repairs=repair is not None))
     if as_json:
         for row in rows:
-            echo(json.dumps(row))
+            echo(json.dumps(row, default=asdict))
         return
     judged = [row for row in rows if row["verdict"]]
     unread = [row for row in rows if row["kind"] == "file"]
     titles = ("Firewall", "Kind", "Region", "Verdict", "Missing", "Why")
     Terminal().print(Group(table(titles, map(_cells, judged + unread)), Text(_summary(rows))))
+    if repair:
+        found = {row["resource"]: one for row in rows if (one := row.get("repair"))}
+        for one in found.values():
+            echo("\n" + repair_text(asdict(one), repair))
 
 
 def spelled(region: str, tags: ServiceTagList) -> str:

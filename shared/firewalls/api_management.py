@@ -7,14 +7,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
+from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.firewall import Access, Firewall
+from shared.domain.network.gap import NetworkGap
 from shared.domain.network.ip_filter import FilterPolicy, behind, read_policy
 from shared.domain.network.ip_rules import restricted, service
+from shared.domain.network.repair import Repair, added
+from shared.domain.network.repair_text import az
 from shared.errors import NotFound
 from shared.ports import ResourceReader
 
 API_VERSION = "2022-08-01"
 OPENED_BY = "An ip-filter takes addresses and ranges, no service tags and no prefixes."
+#: Of a text of several lines in Bicep.
+_QUOTES = "'''"
 _NO_POLICY = FilterPolicy(filters=(), has_base=True)
 
 
@@ -53,6 +59,27 @@ class ApiManagement:
                 part = replace(whole, id=f"{whole.id}#{name}", name=f"{whole.name} → {name}")
                 found.append(behind(part, [common, own] if own.has_base else [own]))
         return found
+
+    async def repair(self, gap: NetworkGap) -> Repair:
+        """Return the lines that an `ip-filter` gets more.
+
+        Not the policy that they go into: policies may hold secrets.
+        """
+        ends = AddressRanges.of(gap.missing_prefixes).ends()
+        lines = [f'<address-range from="{first}" to="{last}" />' for first, last in ends]
+        scope = f"{gap.resource_id}/apis/{gap.part}" if gap.part else gap.resource_id
+        where = f'Into <ip-filter action="allow"> of the policy of {scope}:'
+        policy = f"https://management.azure.com{scope}/policies/policy?api-version={API_VERSION}"
+        reading = az("rest", {"method": "get", "url": f"{policy}&format=rawxml"})
+        text = "\n".join(lines)
+        return Repair(
+            gap=gap.name,
+            summary=added(gap),
+            azure_cli="\n".join((f"# {where}", *(f"#   {line}" for line in lines), reading)),
+            bicep=f"// {where}\nvar addressRanges = {_QUOTES}\n{text}\n{_QUOTES}\n",
+            terraform=f"# {where}\nlocals {{\n  address_ranges = <<XML\n{text}\nXML\n}}\n",
+            notes=("No tool adds to a policy: read it, put the lines in, send it by PUT.",),
+        )
 
     async def _policy(self, scope_id: str, name: str) -> FilterPolicy:
         try:

@@ -1,10 +1,32 @@
 """Reads the access restrictions of App Service and Functions apps (contract §9.4)."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
+from shared.domain.definitions.json_values import (
+    as_mapping,
+    mapping_at,
+    objects_at,
+    text_at,
+)
 from shared.domain.network.firewall import Access, Firewall, FirewallRule, unread_rules
+from shared.domain.network.gap import NetworkGap
+from shared.domain.network.repair import (
+    Opening,
+    Repair,
+    free_priority,
+    full,
+    refused,
+    rule_name,
+)
+from shared.domain.network.repair_text import (
+    Block,
+    ResourceName,
+    az,
+    bicep_children,
+    terraform_part,
+)
 from shared.errors import NotFound
 from shared.ports import ResourceReader
 
@@ -12,6 +34,10 @@ RESOURCE_TYPE = "Microsoft.Web/sites"
 API_VERSION = "2023-12-01"
 #: Priority of the rule that the platform shows for "everything else".
 _LAST = 2147483647
+#: Of the first rule where there is none, as the portal proposes it.
+_FIRST = 300
+#: Rules that a site takes.
+MOST = 512
 _SCM = ".scm.azurewebsites.net"
 
 
@@ -37,6 +63,58 @@ class AppServices:
             firewalls += (read_site(site, config), read_scm_site(site, config))
         return firewalls
 
+    async def repair(self, gap: NetworkGap) -> Repair:
+        """Return a restriction for each service tag that is missing, before those that deny it."""
+        site = await self._resources.get(gap.resource_id, API_VERSION)
+        config = await self._resources.get(gap.resource_id, API_VERSION, "/config/web")
+        properties = mapping_at(config, "properties")
+        is_scm = gap.part == "scm" and not properties.get("scmIpSecurityRestrictionsUseMain")
+        member = f"{'scmIp' if is_scm else 'ip'}SecurityRestrictions"
+        there = [one for one in objects_at(properties, member) if _priority(one) != _LAST]
+        taken = [_priority(one) for one in there]
+        refusing = [
+            _priority(one)
+            for one in there
+            if _title(one) in gap.rules and str(one.get("action")).lower() == "deny"
+        ]
+        before = min(refusing, default=max(taken, default=_FIRST - 1) + len(gap.missing_tags) + 1)
+        new: list[dict[str, object]] = []
+        for tag in gap.missing_tags:
+            priority = free_priority(taken, before, 1)
+            if priority is None:
+                return refused(gap, f"priority_taken: none is free before {before}")
+            taken.append(priority)
+            new.append(
+                {
+                    "name": rule_name(tag),
+                    "ipAddress": tag,
+                    "tag": "ServiceTag",
+                    "action": "Allow",
+                    "priority": priority,
+                }
+            )
+        return full(gap, len(there), len(new), MOST) or Repair(
+            gap=gap.name,
+            summary=f"let {', '.join(gap.missing_tags)} in on {gap.firewall_name}, each by a"
+            " restriction",
+            azure_cli="\n".join(_command(gap, site, one, is_scm=is_scm) for one in new),
+            bicep=bicep_children(
+                f"{RESOURCE_TYPE}/config@{API_VERSION}",
+                gap.resource_name,
+                {"web": {member: [*there, *new]}},
+            ),
+            terraform=terraform_part(
+                _terraform_type(site),
+                gap.resource_name,
+                Block("site_config", body=[_block(one, is_scm=is_scm) for one in new]),
+            ),
+            opening=Opening(
+                resource_id=gap.resource_id,
+                part=member,
+                entries=tuple(json.dumps(one, sort_keys=True) for one in new),
+            ),
+        )
+
 
 def read_site(site: Mapping[str, object], config: Mapping[str, object]) -> Firewall:
     """Return a site's restrictions from the site and its `config/web`."""
@@ -50,7 +128,9 @@ def read_site(site: Mapping[str, object], config: Mapping[str, object]) -> Firew
         rules=(),
         default=Access.DENY,
     )
-    return whole if _is_closed(site, properties) else _restricted(whole, properties, "ip")
+    if _is_closed(site, properties):
+        return replace(whole, is_closed=True)
+    return _restricted(whole, properties, "ip")
 
 
 def read_scm_site(site: Mapping[str, object], config: Mapping[str, object]) -> Firewall:
@@ -96,11 +176,47 @@ def _rules(rules: list[Mapping[str, object]]) -> Iterator[FirewallRule]:
         narrows = bool(as_mapping(rule.get("headers")))
         is_proxy = (text_at(rule, "tag") or "").lower() == "xffproxy"
         yield FirewallRule(
-            name=text_at(rule, "name") or f"priority {_priority(rule)}",
+            name=_title(rule),
             access=Access.ALLOW if is_allow else Access.DENY,
             sources=_sources(text_at(rule, "ipAddress") or ""),
             is_certain=not narrows and not is_proxy,
         )
+
+
+def _title(rule: Mapping[str, object]) -> str:
+    return text_at(rule, "name") or f"priority {_priority(rule)}"
+
+
+def _is_function_app(site: Mapping[str, object]) -> bool:
+    return "functionapp" in (text_at(site, "kind") or "").lower()
+
+
+def _command(
+    gap: NetworkGap, site: Mapping[str, object], rule: Mapping[str, object], *, is_scm: bool
+) -> str:
+    options = {
+        **ResourceName.of(gap.resource_id).options,
+        "name": gap.resource_name,
+        "rule-name": rule["name"],
+        "action": rule["action"],
+        "priority": rule["priority"],
+        "service-tag": rule["ipAddress"],
+    }
+    app = "functionapp" if _is_function_app(site) else "webapp"
+    scm = [("scm-site", "true")] if is_scm else []
+    return az(f"{app} config access-restriction add", options, *scm)
+
+
+def _terraform_type(site: Mapping[str, object]) -> str:
+    system = "linux" if "linux" in (text_at(site, "kind") or "").lower() else "windows"
+    return f"azurerm_{system}_{'function' if _is_function_app(site) else 'web'}_app"
+
+
+def _block(rule: Mapping[str, object], *, is_scm: bool) -> Block:
+    members = {"name": "name", "service_tag": "ipAddress", "action": "action"}
+    body = [(name, rule[member]) for name, member in members.items()]
+    kind = "scm_ip_restriction" if is_scm else "ip_restriction"
+    return Block(kind, body=[*body, ("priority", rule["priority"])])
 
 
 def _sources(address: str) -> tuple[str, ...]:

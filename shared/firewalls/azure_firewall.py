@@ -4,12 +4,20 @@ A policy by itself is read where nobody can tell whose it is: a template need no
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
-from shared.domain.network.azure_firewall import split_by_target
+from shared.domain.definitions.json_values import (
+    as_mapping,
+    mapping_at,
+    objects_at,
+    text_at,
+)
+from shared.domain.network.azure_firewall import TrafficRule, split_by_target
+from shared.domain.network.azure_firewall_repair import User, repair_of
 from shared.domain.network.azure_firewall_rules import RuleReader, members_of
 from shared.domain.network.firewall import Access, Firewall, public_address, tagged_hosts
+from shared.domain.network.gap import NetworkGap
+from shared.domain.network.repair import Repair
 from shared.errors import NotFound
 from shared.ports import ResourceReader
 
@@ -34,6 +42,17 @@ class _Surroundings:
     route_tables: Sequence[Document]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """All that was read."""
+
+    #: Each place behind a firewall, and the rules about it.
+    places: list[tuple[Firewall, tuple[TrafficRule, ...]]] = field(default_factory=list)
+    #: By lower-case id: the rules that name an IP group, and the groups.
+    users: dict[str, set[User]] = field(default_factory=dict)
+    ip_groups: dict[str, Document] = field(default_factory=dict)
+
+
 class AzureFirewalls:
     """Implements `FirewallKind`."""
 
@@ -46,28 +65,45 @@ class AzureFirewalls:
 
     async def read(self) -> list[Firewall]:
         """Return every firewall, one for each place that callers reach through it."""
+        return [one for one, _ in (await self._read()).places]
+
+    async def repair(self, gap: NetworkGap) -> Repair:
+        """Return the prefixes that an IP group gets more, or a group and a rule of their own."""
+        found = await self._read()
+        for one, rules in found.places:
+            if one.id == gap.firewall_id:
+                return repair_of(gap, rules, found.users, found.ip_groups, API_VERSION)
+        raise NotFound(f"{gap.firewall_name} is not there any more")
+
+    async def _read(self) -> _Found:
+        found = _Found()
         listed = await self._list("azureFirewalls")
         policies = {_id(one): one for one in await self._list("firewallPolicies")}
         if not listed and not policies:
-            return []
+            return found
+        found.ip_groups.update({_id(one): one for one in await self._list("ipGroups")})
         around = _Surroundings(
             policies=policies,
-            ip_groups={_id(one): members_of(one) for one in await self._list("ipGroups")},
+            ip_groups={key: members_of(one) for key, one in found.ip_groups.items()},
             hosts=dict(map(public_address, await self._list("publicIPAddresses"))),
             route_tables=await self._list("routeTables"),
         )
         alone = [one for key, one in policies.items() if key not in _used(listed, policies)]
-        found: list[Firewall] = []
         for resource in listed:
-            found += await self._read_one(resource, _policy_id(resource, "firewallPolicy"), around)
+            policy_id = _policy_id(resource, "firewallPolicy")
+            found.places.extend(await self._read_one(resource, policy_id, around, found.users))
         for policy in alone:
-            found += await self._read_one(policy, _id(policy), around)
+            found.places.extend(await self._read_one(policy, _id(policy), around, found.users))
         return found
 
     async def _read_one(
-        self, resource: Document, policy_id: str, around: _Surroundings
-    ) -> list[Firewall]:
-        rules = RuleReader(ip_groups=around.ip_groups)
+        self,
+        resource: Document,
+        policy_id: str,
+        around: _Surroundings,
+        users: dict[str, set[User]],
+    ) -> list[tuple[Firewall, tuple[TrafficRule, ...]]]:
+        rules = RuleReader(ip_groups=around.ip_groups, users=users)
         if policy_id:
             async for groups in self._groups(policy_id, around, rules):
                 rules.read_groups(groups)
@@ -140,14 +176,9 @@ def _guarded(address: str | None, route_tables: Sequence[Document]) -> Iterator[
         properties = mapping_at(table, "properties")
         hops = (
             text_at(mapping_at(route, "properties"), "nextHopIpAddress")
-            for route in _objects(properties, "routes")
+            for route in objects_at(properties, "routes")
         )
         if address and address in hops:
-            for subnet in _objects(properties, "subnets"):
+            for subnet in objects_at(properties, "subnets"):
                 network, _, name = (text_at(subnet, "id") or "").rpartition("/subnets/")
                 yield f"{network.rpartition('/')[2]}/{name}"
-
-
-def _objects(properties: Document, member: str) -> list[Document]:
-    listed = properties.get(member)
-    return [as_mapping(one) for one in listed] if isinstance(listed, list) else []

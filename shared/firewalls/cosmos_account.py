@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 
-from shared.domain.definitions.json_values import as_mapping, mapping_at
+from shared.domain.definitions.json_values import as_mapping, mapping_at, objects_at
 from shared.domain.network.firewall import Firewall
+from shared.domain.network.gap import NetworkGap
 from shared.domain.network.ip_rules import restricted, service
+from shared.domain.network.repair import Repair, added
+from shared.domain.network.repair_text import ResourceName, az, bicep_part, terraform_part
 from shared.ports import ResourceReader
 
 API_VERSION = "2024-05-15"
@@ -25,6 +28,29 @@ class CosmosAccounts:
         """Return every account, open ones too: they claim their hosts."""
         listed = await self._resources.list(self.resource_type, API_VERSION)
         return [read_account(one) for one in listed]
+
+    async def repair(self, gap: NetworkGap) -> Repair:
+        """Return its list with the rules more: every tool writes it as a whole."""
+        account = await self._resources.get(gap.resource_id, API_VERSION)
+        there = objects_at(mapping_at(account, "properties"), "ipRules")
+        new = [{"ipAddressOrRange": prefix} for prefix in gap.missing_prefixes]
+        listed = [*there, *new]
+        addresses = [str(rule["ipAddressOrRange"]) for rule in listed]
+        options = ResourceName.of(gap.resource_id).options
+        return Repair(
+            gap=gap.name,
+            summary=added(gap),
+            azure_cli=az(
+                "cosmosdb update",
+                {**options, "name": gap.resource_name, "ip-range-filter": ",".join(addresses)},
+            ),
+            bicep=bicep_part(
+                f"{self.resource_type}@{API_VERSION}", gap.resource_name, {"ipRules": listed}
+            ),
+            terraform=terraform_part(
+                "azurerm_cosmosdb_account", gap.resource_name, ("ip_range_filter", addresses)
+            ),
+        )
 
 
 def read_account(account: Mapping[str, object]) -> Firewall:

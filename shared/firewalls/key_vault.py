@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping
 
-from shared.domain.definitions.json_values import mapping_at
+from shared.domain.definitions.json_values import mapping_at, objects_at
 from shared.domain.network.firewall import Firewall
+from shared.domain.network.gap import NetworkGap
 from shared.domain.network.ip_rules import restricted, service
+from shared.domain.network.repair import Repair, added, full
+from shared.domain.network.repair_text import Block, ResourceName, az, bicep_part, terraform_part
 from shared.ports import ResourceReader
 
 API_VERSION = "2023-07-01"
-OPENED_BY = "A vault's IP rules take IPv4 prefixes, no service tags; at most 1,000."
+MOST = 1000
+OPENED_BY = f"A vault's IP rules take IPv4 prefixes, no service tags; at most {MOST:,}."
 
 
 class KeyVaults:
@@ -25,6 +29,39 @@ class KeyVaults:
         """Return every vault, open ones too: they claim their hosts."""
         listed = await self._resources.list(self.resource_type, API_VERSION)
         return [read_vault(one) for one in listed]
+
+    async def repair(self, gap: NetworkGap) -> Repair:
+        """Return the rules that its list gets more."""
+        vault = await self._resources.get(gap.resource_id, API_VERSION)
+        rules = mapping_at(vault, "properties", "networkAcls")
+        there, name = objects_at(rules, "ipRules"), gap.resource_name
+        if refusal := full(gap, len(there), len(gap.missing_prefixes), MOST):
+            return refusal
+        listed = [*there, *({"value": prefix} for prefix in gap.missing_prefixes)]
+        block = Block(
+            "network_acls",
+            body=[
+                ("bypass", rules.get("bypass", "AzureServices")),
+                ("default_action", rules.get("defaultAction")),
+                ("ip_rules", [rule["value"] for rule in listed]),
+                "virtual_network_subnet_ids: as they are",
+            ],
+        )
+        options = ResourceName.of(gap.resource_id).options
+        return Repair(
+            gap=gap.name,
+            summary=added(gap),
+            azure_cli=az(
+                "keyvault network-rule add",
+                {**options, "name": name, "ip-address": gap.missing_prefixes},
+            ),
+            bicep=bicep_part(
+                f"{self.resource_type}@{API_VERSION}",
+                name,
+                {"networkAcls": {**rules, "ipRules": listed}},
+            ),
+            terraform=terraform_part("azurerm_key_vault", name, block),
+        )
 
 
 def read_vault(vault: Mapping[str, object]) -> Firewall:

@@ -6,10 +6,16 @@ tag `cmkflow-hosts` on the group tells (`api.contoso.com,*.shop.contoso.com`); w
 docs/network.md says whom it concerns.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
+from shared.domain.definitions.json_values import (
+    as_mapping,
+    mapping_at,
+    objects_at,
+    text_at,
+)
 from shared.domain.network.firewall import (
     Access,
     Firewall,
@@ -18,11 +24,30 @@ from shared.domain.network.firewall import (
     tagged_hosts,
     unread_rules,
 )
+from shared.domain.network.gap import NetworkGap
 from shared.domain.network.matching import HTTPS, any_of, covers, holds_port, leads_anywhere
+from shared.domain.network.repair import (
+    Opening,
+    Repair,
+    free_priority,
+    full,
+    refused,
+    rule_name,
+)
+from shared.domain.network.repair_text import (
+    Block,
+    ResourceName,
+    az,
+    bicep_children,
+    label,
+    terraform,
+)
 from shared.ports import ResourceReader
 
 RESOURCE_TYPE = "Microsoft.Network/networkSecurityGroups"
 API_VERSION = "2023-09-01"
+#: Priorities that a rule may have, and rules that a group takes.
+_FIRST, _LAST, MOST = 100, 4096, 1000
 
 
 class NetworkSecurityGroups:
@@ -43,6 +68,41 @@ class NetworkSecurityGroups:
         addresses = await self._list("publicIPAddresses")
         machines = list(_machines(await self._list("networkInterfaces"), addresses))
         return [firewall for resource in listed for firewall in read_group(resource, machines)]
+
+    async def repair(self, gap: NetworkGap) -> Repair:
+        """Return a rule for each service tag that is missing, before those that refuse it."""
+        group = await self._resources.get(gap.resource_id, API_VERSION)
+        there = objects_at(mapping_at(group, "properties"), "securityRules")
+        inbound = [rule for rule in there if _is_inbound(rule)]
+        refusing = [_priority(rule) for rule in inbound if rule.get("name") in gap.rules]
+        taken = [_priority(rule) for rule in inbound]
+        names = {str(rule.get("name")).lower() for rule in there}
+        rules: dict[str, Mapping[str, object]] = {}
+        for tag in gap.missing_tags:
+            name = rule_name(tag, gap.part)
+            if name.lower() in names:
+                return refused(gap, f"name_taken: {gap.resource_name} has another rule {name}")
+            priority = free_priority(taken, min(refusing, default=_LAST + 1), _FIRST)
+            if priority is None:
+                return refused(gap, f"priority_taken: none is free before {min(refusing)}")
+            taken.append(priority)
+            rules[name] = _rule_for(tag, priority, gap.part)
+        return full(gap, len(there), len(rules), MOST) or Repair(
+            gap=gap.name,
+            summary=f"let {', '.join(gap.missing_tags)} in on {gap.resource_name}, each by a rule",
+            azure_cli="\n".join(_command(gap, name, rule) for name, rule in rules.items()),
+            bicep=bicep_children(
+                f"{RESOURCE_TYPE}/securityRules@{API_VERSION}", gap.resource_name, rules
+            ),
+            terraform=terraform(*(_block(gap, name, rule) for name, rule in rules.items())),
+            opening=Opening(
+                resource_id=gap.resource_id,
+                entries=tuple(
+                    json.dumps({"name": name, **rule}, sort_keys=True)
+                    for name, rule in rules.items()
+                ),
+            ),
+        )
 
     async def _list(self, name: str) -> list[Mapping[str, object]]:
         return await self._resources.list(f"Microsoft.Network/{name}", API_VERSION)
@@ -69,9 +129,12 @@ def read_group(resource: Mapping[str, object], machines: Sequence[Machine] = ())
     is each of the `machines` behind it: of these the destination is known.
     """
     properties = mapping_at(resource, "properties")
-    listed = [*_objects(properties, "securityRules"), *_objects(properties, "defaultSecurityRules")]
+    listed = [
+        *objects_at(properties, "securityRules"),
+        *objects_at(properties, "defaultSecurityRules"),
+    ]
     inbound = [rule for rule in listed if _is_about_inbound_https(rule)]
-    inbound.sort(key=lambda rule: _number(mapping_at(rule, "properties").get("priority")))
+    inbound.sort(key=_priority)
     whole = _firewall(resource)
     written = properties.get("securityRules")
     if not isinstance(written, list | None):
@@ -85,7 +148,7 @@ def read_group(resource: Mapping[str, object], machines: Sequence[Machine] = ())
         if not _leads_everywhere(rule)
         for one in _destinations(rule)
     }
-    members = [*_objects(properties, "subnets"), *_objects(properties, "networkInterfaces")]
+    members = [*objects_at(properties, "subnets"), *objects_at(properties, "networkInterfaces")]
     attached = {_id(resource), *map(_id, members)}
     narrow |= {one.address: one.hosts for one in machines if one.places & attached}
     return [
@@ -108,7 +171,7 @@ def _machines(
 ) -> Iterator[Machine]:
     hosts = {_id(one): public_address(one)[1] for one in addresses}
     for interface in interfaces:
-        for one in _objects(mapping_at(interface, "properties"), "ipConfigurations"):
+        for one in objects_at(mapping_at(interface, "properties"), "ipConfigurations"):
             properties = mapping_at(one, "properties")
             address = text_at(properties, "privateIPAddress")
             public = _id(mapping_at(properties, "publicIPAddress"))
@@ -116,6 +179,78 @@ def _machines(
             if address and hosts.get(public):
                 places = {_id(interface), _id(mapping_at(properties, "subnet")), _id(group)}
                 yield Machine(address=address, hosts=hosts[public], places=frozenset(places - {""}))
+
+
+def _is_inbound(rule: Mapping[str, object]) -> bool:
+    return str(mapping_at(rule, "properties").get("direction")).lower() != "outbound"
+
+
+def _priority(rule: Mapping[str, object]) -> int:
+    return _number(mapping_at(rule, "properties").get("priority"))
+
+
+def _rule_for(tag: str, priority: int, destination: str) -> Mapping[str, object]:
+    is_group = "/" in destination and not destination[:1].isdecimal()
+    towards: dict[str, object] = (
+        {"destinationApplicationSecurityGroups": [{"id": destination}]}
+        if is_group
+        else {"destinationAddressPrefix": destination or "*"}
+    )
+    return {
+        "access": "Allow",
+        "direction": "Inbound",
+        "priority": priority,
+        "protocol": "Tcp",
+        "sourceAddressPrefix": tag,
+        "sourcePortRange": "*",
+        "destinationPortRange": str(HTTPS),
+        **towards,
+    }
+
+
+def _command(gap: NetworkGap, name: str, rule: Mapping[str, object]) -> str:
+    groups = [group["id"] for group in objects_at(rule, "destinationApplicationSecurityGroups")]
+    return az(
+        "network nsg rule create",
+        {
+            **ResourceName.of(gap.resource_id).options,
+            "nsg-name": gap.resource_name,
+            "name": name,
+            "priority": rule["priority"],
+            "direction": rule["direction"],
+            "access": rule["access"],
+            "protocol": rule["protocol"],
+            "source-address-prefixes": rule["sourceAddressPrefix"],
+            "source-port-ranges": rule["sourcePortRange"],
+            "destination-port-ranges": rule["destinationPortRange"],
+        },
+        ("destination-asgs", groups)
+        if groups
+        else ("destination-address-prefixes", rule["destinationAddressPrefix"]),
+    )
+
+
+def _block(gap: NetworkGap, name: str, rule: Mapping[str, object]) -> Block:
+    groups = [group["id"] for group in objects_at(rule, "destinationApplicationSecurityGroups")]
+    return Block(
+        "resource",
+        ("azurerm_network_security_rule", label(name)),
+        [
+            ("resource_group_name", ResourceName.of(gap.resource_id).group),
+            ("network_security_group_name", gap.resource_name),
+            ("name", name),
+            ("priority", rule["priority"]),
+            ("direction", rule["direction"]),
+            ("access", rule["access"]),
+            ("protocol", rule["protocol"]),
+            ("source_address_prefix", rule["sourceAddressPrefix"]),
+            ("source_port_range", rule["sourcePortRange"]),
+            ("destination_port_range", rule["destinationPortRange"]),
+            ("destination_application_security_group_ids", groups)
+            if groups
+            else ("destination_address_prefix", rule["destinationAddressPrefix"]),
+        ],
+    )
 
 
 def _id(resource: Mapping[str, object]) -> str:
@@ -171,7 +306,7 @@ def _rule(rule: Mapping[str, object], *, is_whole: bool) -> FirewallRule:
 
 def _destinations(rule: Mapping[str, object]) -> list[str]:
     properties = mapping_at(rule, "properties")
-    groups = _objects(properties, "destinationApplicationSecurityGroups")
+    groups = objects_at(properties, "destinationApplicationSecurityGroups")
     return _both(properties, "destinationAddressPrefix", "destinationAddressPrefixes") + [
         text_at(group, "id") or "" for group in groups
     ]
@@ -204,11 +339,6 @@ def _both(properties: Mapping[str, object], single: str, several: str) -> list[s
     # A template may write `[parameters('…')]` where a list belongs.
     values += listed if isinstance(listed, list) else [listed]
     return [str(value) for value in values if value]
-
-
-def _objects(properties: Mapping[str, object], name: str) -> Iterable[Mapping[str, object]]:
-    listed = properties.get(name)
-    return [as_mapping(item) for item in listed] if isinstance(listed, list) else []
 
 
 def _number(priority: object) -> int:

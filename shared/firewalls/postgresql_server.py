@@ -2,7 +2,10 @@
 
 from shared.domain.definitions.json_values import mapping_at
 from shared.domain.network.firewall import Firewall
+from shared.domain.network.gap import NetworkGap
 from shared.domain.network.ip_rules import database_server
+from shared.domain.network.range_rules import range_blocks, range_children, range_commands
+from shared.domain.network.repair import Repair, added
 from shared.errors import NotFound
 from shared.ports import ResourceReader
 
@@ -34,3 +37,17 @@ class PostgresqlServers:
                 access = network.get("publicNetworkAccess")
                 found.append(database_server(self.kind, server, rules, access))
         return found
+
+    async def repair(self, gap: NetworkGap) -> Repair:
+        """Return a rule for each range of addresses that is missing."""
+        is_flexible = "/flexibleservers/" in gap.resource_id.lower()
+        resource_type, version = self._types[0 if is_flexible else 1]
+        word = "flexible-server" if is_flexible else "server"
+        terraform_type = f"azurerm_postgresql_{word.replace('-', '_')}_firewall_rule"
+        return Repair(
+            gap=gap.name,
+            summary=added(gap),
+            azure_cli=range_commands(f"postgres {word} firewall-rule create", "server-name", gap),
+            bicep=range_children(f"{resource_type}/firewallRules@{version}", gap),
+            terraform=range_blocks(terraform_type, gap),
+        )

@@ -1,7 +1,11 @@
 """Reads the IP rules of Service Bus namespaces."""
 
+from shared.domain.definitions.json_values import mapping_at, objects_at
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.ip_rules import namespace
+from shared.domain.network.gap import NetworkGap
+from shared.domain.network.ip_rules import MOST_RULES, namespace
+from shared.domain.network.repair import Repair, added, full, rule_set_command
+from shared.domain.network.repair_text import Block, bicep_children, terraform_part
 from shared.errors import NotFound
 from shared.ports import ResourceReader
 
@@ -30,3 +34,34 @@ class ServiceBusNamespaces:
                 continue  # deleted since it was listed
             found.append(namespace(self.kind, one, rules))
         return found
+
+    async def repair(self, gap: NetworkGap) -> Repair:
+        """Return the rules that its rule set gets more."""
+        rule_set = await self._resources.get(
+            gap.resource_id, API_VERSION, "/networkRuleSets/default"
+        )
+        rules = mapping_at(rule_set, "properties")
+        there = objects_at(rules, "ipRules")
+        if refusal := full(gap, len(there), len(gap.missing_prefixes), MOST_RULES):
+            return refusal
+        masks = [*(str(rule["ipMask"]) for rule in there), *gap.missing_prefixes]
+        block = Block(
+            "network_rule_set",
+            body=[
+                ("default_action", rules.get("defaultAction")),
+                ("ip_rules", masks),
+                "network_rules: as they are",
+            ],
+        )
+        listed = [{"ipMask": one, "action": "Allow"} for one in masks]
+        return Repair(
+            gap=gap.name,
+            summary=added(gap),
+            azure_cli=rule_set_command("servicebus", gap),
+            bicep=bicep_children(
+                f"{self.resource_type}/networkRuleSets@{API_VERSION}",
+                gap.resource_name,
+                {"default": {**rules, "ipRules": listed}},
+            ),
+            terraform=terraform_part("azurerm_servicebus_namespace", gap.resource_name, block),
+        )

@@ -2,11 +2,21 @@
 
 from shared.domain.definitions.json_values import mapping_at
 from shared.domain.network.firewall import Firewall
+from shared.domain.network.gap import NetworkGap
 from shared.domain.network.ip_rules import database_server
+from shared.domain.network.range_rules import (
+    range_blocks,
+    range_children,
+    range_commands,
+    ranges,
+)
+from shared.domain.network.repair import Repair, added, full
 from shared.errors import NotFound
 from shared.ports import ResourceReader
 
 API_VERSION = "2021-11-01"
+#: Rules that a server takes.
+MOST = 256
 
 
 class SqlServers:
@@ -31,3 +41,14 @@ class SqlServers:
             access = mapping_at(server, "properties").get("publicNetworkAccess")
             found.append(database_server(self.kind, server, rules, access))
         return found
+
+    async def repair(self, gap: NetworkGap) -> Repair:
+        """Return a rule for each range of addresses that is missing."""
+        there = await self._resources.below(gap.resource_id, "firewallRules", API_VERSION)
+        return full(gap, len(there), len([*ranges(gap)]), MOST) or Repair(
+            gap=gap.name,
+            summary=added(gap),
+            azure_cli=range_commands("sql server firewall-rule create", "server", gap),
+            bicep=range_children(f"{self.resource_type}/firewallRules@{API_VERSION}", gap),
+            terraform=range_blocks("azurerm_mssql_firewall_rule", gap),
+        )

@@ -4,18 +4,24 @@ They have no effect on callers in the account's own region, which come from priv
 (Microsoft: *Configure Azure Storage firewalls*): whether such a flow gets in cannot be told.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from ipaddress import IPv4Network
 
-from shared.domain.definitions.json_values import mapping_at, text_at
+from shared.domain.definitions.json_values import mapping_at, objects_at, text_at
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
+from shared.domain.network.gap import NetworkGap
 from shared.domain.network.ip_rules import AZURE, restricted, service
+from shared.domain.network.repair import Repair, added, full
+from shared.domain.network.repair_text import Block, ResourceName, az, bicep_part, terraform_part
 from shared.ports import ResourceReader
 
+_LONGEST_PREFIX = 30
 API_VERSION = "2023-05-01"
+MOST = 400
 OPENED_BY = (
     "An account's IP rules take IPv4 prefixes up to /30 and single addresses, no service tags; at"
-    " most 400. They do not reach callers of the account's own region."
+    f" most {MOST}. They do not reach callers of the account's own region."
 )
 
 
@@ -33,6 +39,45 @@ class StorageAccounts:
         """Return every account, open ones too: they claim their hosts."""
         listed = await self._resources.list(self.resource_type, API_VERSION)
         return [read_account(one) for one in listed]
+
+    async def repair(self, gap: NetworkGap) -> Repair:
+        """Return the rules that its list gets more; of one or two addresses it takes no prefix."""
+        account = await self._resources.get(gap.resource_id, API_VERSION)
+        rules = mapping_at(account, "properties", "networkAcls")
+        there, new = objects_at(rules, "ipRules"), [*_as_it_takes_them(gap.missing_prefixes)]
+        if refusal := full(gap, len(there), len(new), MOST):
+            return refusal
+        listed = [*there, *({"value": address, "action": "Allow"} for address in new)]
+        block = Block(
+            "network_rules",
+            body=[
+                ("default_action", rules.get("defaultAction")),
+                ("ip_rules", [rule["value"] for rule in listed]),
+                "bypass, virtual_network_subnet_ids, private_link_access: as they are",
+            ],
+        )
+        options = ResourceName.of(gap.resource_id).options
+        return Repair(
+            gap=gap.name,
+            summary=added(gap),
+            azure_cli=az(
+                "storage account network-rule add",
+                {**options, "account-name": gap.resource_name, "ip-address": new},
+            ),
+            bicep=bicep_part(
+                f"{self.resource_type}@{API_VERSION}",
+                gap.resource_name,
+                {"networkAcls": {**rules, "ipRules": listed}},
+            ),
+            terraform=terraform_part("azurerm_storage_account", gap.resource_name, block),
+            notes=("The rules do not reach flows that run in the account's own region.",),
+        )
+
+
+def _as_it_takes_them(prefixes: Iterable[str]) -> Iterator[str]:
+    for prefix in prefixes:
+        network = IPv4Network(prefix)
+        yield from map(str, network) if network.prefixlen > _LONGEST_PREFIX else (prefix,)
 
 
 def read_account(account: Mapping[str, object]) -> Firewall:

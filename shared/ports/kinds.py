@@ -8,6 +8,8 @@ from shared.domain.callers.caller import Caller, CallerValue
 from shared.domain.callers.search import Search
 from shared.domain.environment import Environment
 from shared.domain.network.firewall import Firewall
+from shared.domain.network.gap import NetworkGap
+from shared.domain.network.repair import Repair
 
 
 class CallerKind(Protocol):
@@ -68,3 +70,9 @@ class FirewallKind(Protocol):
 
     async def read(self) -> list[Firewall]:
         """Return every firewall of this kind in the watched subscriptions."""
+
+    async def repair(self, gap: NetworkGap) -> Repair:
+        """Return the smallest change that closes a gap of such a firewall; raises `NotFound`.
+
+        By what stands there now. A gap of a firewall that is closed as a whole never comes here.
+        """

@@ -152,7 +152,7 @@ def test_every_caller_meets_what_the_documents_say(base: list[Json], child: list
         rules=(),
         default=Access.DENY,
     )
-    found = split_by_target(whole, reader.nat, reader.network, {})
+    found = [one for one, _ in split_by_target(whole, reader.nat, reader.network, {})]
 
     for firewall in found:
         target = firewall.id.rpartition("#")[2]

@@ -2,6 +2,8 @@
 
 from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
 from shared.domain.network.firewall import Firewall
+from shared.domain.network.gap import NetworkGap
+from shared.domain.network.repair import Repair, refused
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList
 from shared.errors import NotFound
 from tests.twins.world import World
@@ -61,3 +63,7 @@ class FirewallsTwin:
     async def read(self) -> list[Firewall]:
         """Return every firewall."""
         return list(self._world.firewalls)
+
+    async def repair(self, gap: NetworkGap) -> Repair:
+        """Return that a person has to look."""
+        return refused(gap, "of no kind: a twin")

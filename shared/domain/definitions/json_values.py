@@ -58,6 +58,12 @@ def text_at(value: Mapping[str, object], name: str) -> str | None:
     return member if isinstance(member, str) and member else None
 
 
+def objects_at(value: Mapping[str, object], name: str) -> list[Mapping[str, object]]:
+    """Return a member that is a list as objects; anything else as an empty one."""
+    listed = value.get(name)
+    return [as_mapping(item) for item in listed] if isinstance(listed, list) else []
+
+
 def texts_in(value: object) -> Iterator[str]:
     """Yield every text that is a value anywhere inside, in order; member names are left out."""
     stack = [value]

@@ -73,6 +73,12 @@ class AddressRanges:
         """Return the fewest prefixes that are exactly this set, IPv4 first, in order."""
         return tuple(prefix for span in self.spans() for prefix in _prefixes(span))
 
+    def ends(self) -> Iterator[tuple[str, str]]:
+        """Yield the first and the last address of each span."""
+        for first, end in self.spans():
+            address, start = (IPv6Address, _V6) if first >= _V6 else (IPv4Address, 0)
+            yield str(address(first - start)), str(address(end - 1 - start))
+
 
 NOWHERE = AddressRanges()
 IPV4 = AddressRanges((0, 2**32))

@@ -43,6 +43,11 @@ class TrafficRule:
     protocols: tuple[str, ...]
     #: Where a DNAT rule leads to.
     translated: Target | None = None
+    #: Id of the rule collection group, else of the firewall, and the collection in it.
+    place: str = ""
+    collection: str = ""
+    #: Lower-case ids of IP groups among its sources.
+    ip_groups: tuple[str, ...] = ()
 
     def matches(self, target: Target) -> bool | None:
         """Say whether it is about all TCP packets to a target; None: some, or nobody can tell."""
@@ -60,8 +65,8 @@ def split_by_target(
     nat: Sequence[TrafficRule],
     network: Sequence[TrafficRule],
     hosts: Mapping[str, frozenset[str]],
-) -> list[Firewall]:
-    """Return a firewall for each place that callers can reach through this one.
+) -> list[tuple[Firewall, tuple[TrafficRule, ...]]]:
+    """Return a firewall for each place that callers can reach through this one, with its rules.
 
     Rules come in the order in which they decide. `whole` has none but those that concern every
     place; `hosts` are the names of public addresses. A place that only a network rule names is one
@@ -83,7 +88,7 @@ def split_by_target(
     everywhere = _filtered(
         whole, ("*",), [rule for rule in network if leads_anywhere(rule.destinations)]
     )
-    if not found or any(not _is_private(rule.sources) for rule in everywhere.rules):
+    if not found or any(not _is_private(rule.sources) for rule in everywhere[0].rules):
         found.insert(0, everywhere)
     return found
 
@@ -94,12 +99,12 @@ def _published(
     nat: Sequence[TrafficRule],
     network: Sequence[TrafficRule],
     hosts: Mapping[str, frozenset[str]],
-) -> Firewall:
+) -> tuple[Firewall, tuple[TrafficRule, ...]]:
     """Return what stands before a public address."""
     leading = [*_rules([Target(addresses=(address,), port=HTTPS)], nat)]
     translated = [rule.translated for rule, _ in leading if rule.translated]
     refusing = [rule for rule, _ in _rules(translated, network) if rule.access is Access.DENY]
-    return replace(
+    found = replace(
         _part(whole, (address,)),
         hosts=whole.hosts | hosts.get(address, frozenset()),
         rules=(
@@ -108,16 +113,16 @@ def _published(
             *(_rule(rule, answer) for rule, answer in leading),
         ),
     )
+    return found, (*refusing, *(rule for rule, _ in leading))
 
 
 def _filtered(
     firewall: Firewall, destinations: tuple[str, ...], network: Sequence[TrafficRule]
-) -> Firewall:
+) -> tuple[Firewall, tuple[TrafficRule, ...]]:
     """Return a firewall with the network rules about some destinations."""
-    found = _rules([Target(addresses=destinations, port=HTTPS)], network)
-    return replace(
-        firewall, rules=(*firewall.rules, *(_rule(rule, answer) for rule, answer in found))
-    )
+    found = [*_rules([Target(addresses=destinations, port=HTTPS)], network)]
+    rules = (*firewall.rules, *(_rule(rule, answer) for rule, answer in found))
+    return replace(firewall, rules=rules), tuple(rule for rule, _ in found)
 
 
 def _part(whole: Firewall, destinations: Sequence[str]) -> Firewall:

@@ -6,7 +6,7 @@ collections only.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 from shared.domain.network.azure_firewall import Target, TrafficRule
@@ -28,6 +28,8 @@ class RuleReader:
     network: list[TrafficRule] = field(default_factory=list)
     #: What stands for rules that cannot be read: they may decide about anybody.
     unread: list[FirewallRule] = field(default_factory=list)
+    #: Rules that name an IP group, by its lower-case id: place, collection and name of each.
+    users: dict[str, set[tuple[str, str, str]]] = field(default_factory=dict)
 
     def read_classic(self, firewall: Document) -> None:
         """Read the collections of a firewall without a policy."""
@@ -36,7 +38,8 @@ class RuleReader:
             for collection in self._by_priority(mapping_at(firewall, "properties"), member, own):
                 shown = mapping_at(collection, "properties")
                 kind = "NatRule" if member.startswith("nat") else "NetworkRule"
-                self._read_collection(shown, kind, text_at(collection, "name") or member)
+                name = text_at(collection, "name") or member
+                self._read_collection(shown, kind, name, text_at(firewall, "id") or own)
 
     def read_groups(self, groups: Iterable[Document]) -> None:
         """Read the rule collection groups of one policy; of its base policy first."""
@@ -48,7 +51,7 @@ class RuleReader:
             own = text_at(group, "name") or ""
             for collection in self._by_priority(properties, "ruleCollections", own):
                 name = text_at(collection, "name") or own
-                self._read_collection(collection, None, name)
+                self._read_collection(collection, None, name, text_at(group, "id") or own)
 
     def _by_priority(self, properties: Document, member: str, owner: str) -> list[Document]:
         listed = properties.get(member)
@@ -57,17 +60,22 @@ class RuleReader:
             return []
         return sorted(map(as_mapping, listed or ()), key=_priority_of)
 
-    def _read_collection(self, collection: Document, kind: str | None, name: str) -> None:
+    def _read_collection(
+        self, collection: Document, kind: str | None, name: str, place: str
+    ) -> None:
         listed = collection.get("rules")
         if not isinstance(listed, list | None):
             self.leave_unread(f"{name}/rules", listed)
         action = (text_at(mapping_at(collection, "action"), "type") or "").lower()
         for rule in map(as_mapping, listed if isinstance(listed, list) else ()):
             rule_kind = kind or text_at(rule, "ruleType")
+            self._note_ip_groups(rule, place, name)
             if rule_kind == "NatRule":
-                self.nat.append(self._rule(rule, Access.ALLOW, _translated(rule)))
+                found = self._rule(rule, Access.ALLOW, _translated(rule))
+                self.nat.append(replace(found, place=place, collection=name))
             elif rule_kind == "NetworkRule" and action in _ACCESS:
-                self.network.append(self._rule(rule, _ACCESS[action], None))
+                found = self._rule(rule, _ACCESS[action], None)
+                self.network.append(replace(found, place=place, collection=name))
             elif rule_kind != "ApplicationRule":
                 self.leave_unread(f"{name}/{text_at(rule, 'name')}", action or rule_kind)
 
@@ -80,7 +88,14 @@ class RuleReader:
             ports=tuple(_texts(rule, "destinationPorts")),
             protocols=tuple(_texts(rule, "ipProtocols") or _texts(rule, "protocols")),
             translated=translated,
+            ip_groups=tuple(map(str.lower, _texts(rule, "sourceIpGroups"))),
         )
+
+    def _note_ip_groups(self, rule: Document, place: str, collection: str) -> None:
+        for end in ("source", "destination"):
+            for group_id in _texts(rule, f"{end}IpGroups"):
+                user = (place, collection, text_at(rule, "name") or "")
+                self.users.setdefault(group_id.lower(), set()).add(user)
 
     def _addresses(self, rule: Document, end: str) -> Iterator[str]:
         for text in _texts(rule, f"{end}Addresses"):

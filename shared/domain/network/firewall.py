@@ -53,6 +53,8 @@ class Firewall:
     opened_by: str = ""
     #: Subnets that send their packets through it.
     guards: tuple[str, ...] = ()
+    #: Public access is off as a whole: no rule lets anybody in.
+    is_closed: bool = False
 
 
 def unread_rules(name: str, text: object) -> tuple[FirewallRule, FirewallRule]:

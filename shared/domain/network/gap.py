@@ -35,6 +35,25 @@ class NetworkGap:
     missing_prefixes: tuple[str, ...]
     text: str
     instruction: str
+    #: Rules that refuse what is missing, or leave it open; the default among them.
+    rules: tuple[str, ...] = ()
+    #: Public access is off as a whole: no rule opens it.
+    is_closed: bool = False
+
+    @property
+    def resource_id(self) -> str:
+        """Return the Azure resource that the firewall is, or is part of."""
+        return self.firewall_id.partition("#")[0]
+
+    @property
+    def resource_name(self) -> str:
+        """Return what that resource is called."""
+        return self.resource_id.rpartition("/")[2]
+
+    @property
+    def part(self) -> str:
+        """Return which part of the resource it is; empty: the whole."""
+        return self.firewall_id.partition("#")[2]
 
 
 def gap_of(
@@ -54,6 +73,7 @@ def gap_of(
         return None
     missing = union(lacking.values())
     refusing = having_a_say(admission.denied_by, missing & admission.denied)
+    doubting = having_a_say(admission.doubted_for, missing)
     return NetworkGap(
         name=f"{firewall.kind}:{firewall.id.lower()}",
         kind=firewall.kind,
@@ -66,10 +86,12 @@ def gap_of(
         text=(
             _refusal(firewall, tuple(lacking), refusing)
             if refusing
-            else _doubt(firewall, tuple(lacking), having_a_say(admission.doubted_for, missing))
+            else _doubt(firewall, tuple(lacking), doubting)
         ),
         instruction=_instruction(firewall, tuple(lacking), missing, refusing)
         + ("" if is_required else _NOT_REQUIRED),
+        rules=refusing + doubting,
+        is_closed=firewall.is_closed,
     )
 
 

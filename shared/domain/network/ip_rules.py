@@ -17,7 +17,11 @@ type Document = Mapping[str, object]
 #: Every address of Azure, where a service writes it as the address 0.0.0.0.
 AZURE = "AzureCloud"
 SERVER_OPENED_BY = "A server's firewall rules are ranges of IPv4 addresses, no service tags."
-NAMESPACE_OPENED_BY = "A namespace's IP rules take IPv4 prefixes, no service tags; at most 128."
+#: Rules that a namespace of Event Hubs or Service Bus takes.
+MOST_RULES = 128
+NAMESPACE_OPENED_BY = (
+    f"A namespace's IP rules take IPv4 prefixes, no service tags; at most {MOST_RULES}."
+)
 
 
 def service(kind: str, resource: Document, urls: Iterable[object], opened_by: str) -> Firewall:
@@ -42,7 +46,7 @@ def restricted(open_one: Firewall, access: object, default: object, rules: objec
     with its address under one of several names. What is not written is as Azure makes it: open.
     """
     if _is(access, "disabled"):
-        return replace(open_one, default=Access.DENY)
+        return replace(open_one, default=Access.DENY, is_closed=True)
     if not (access is None or _is(access, "enabled")):
         return replace(open_one, rules=unread_rules("publicNetworkAccess", access))
     if default is None or _is(default, "allow"):

@@ -9,6 +9,7 @@ import pytest
 
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
 from shared.domain.network.gap import NetworkGap
+from shared.domain.network.repair import Repair, refused
 from shared.domain.network.snapshot import NetworkSnapshot
 from shared.errors import Throttled, Unavailable
 from shared.ports import Archive
@@ -49,6 +50,10 @@ class CountedFirewalls:
         walls = list(self.walls)
         await asyncio.sleep(0)
         return walls
+
+    async def repair(self, gap: NetworkGap) -> Repair:
+        """Return that a person has to look."""
+        return refused(gap, "of no kind: a twin")
 
 
 class BrokenFirewalls(CountedFirewalls):

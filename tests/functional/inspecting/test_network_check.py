@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import hcl2
 import pytest
 from typer.testing import CliRunner
 
@@ -14,6 +16,7 @@ from cmkflow.__main__ import app
 from tests.kinds.firewalls import key_vault
 from tests.kinds.firewalls.app_service import restriction, site, web_config
 from tests.kinds.firewalls.network_security_group import security_group, security_rule
+from tests.unit.bicep_source import PARSER
 
 KEYS = ["resource", "kind", "tag", "region", "verdict", "covered", "missing", "reason"]
 WEST = ["20.61.88.128/26", "172.199.132.0/22", "2603:1061:2004:7800::/56"]
@@ -327,6 +330,68 @@ def test_people_get_a_table_of_the_firewalls(tmp_path: Path, tags: Path) -> None
     assert "refused_by" in result.stdout
     assert "virtualMachines" not in result.stdout
     assert "1 not; 1 other resources and files." in result.stdout
+
+
+def test_a_row_says_what_closes_the_gap_where_that_is_asked_for(tmp_path: Path, tags: Path) -> None:
+    """One repair for all regions that were asked about; what lets all of them in needs none."""
+    rule = security_rule("flows", 100, sourceAddressPrefix="PowerPlatformPlex.WestEurope")
+    file = write(tmp_path / "edge.json", security_group(rule))
+    wanted = ("--service-tags", str(tags), "--rules", str(file), "--repair", "az")
+    regions = ("--region", "WestEurope", "--region", "NorthEurope")
+
+    told = CliRunner().invoke(app, ["network", "check", "--json", *wanted, *regions])
+    shown = CliRunner().invoke(app, ["network", "check", *wanted, *regions])
+
+    west, north = (json.loads(line) for line in told.stdout.splitlines())
+    assert west["repair"] is None
+    assert north["repair"]["gap"] == f"network_security_group:{security_group()['id'].lower()}"
+    assert north["repair"]["bicep"].startswith("resource edge 'Microsoft.Network/")
+    assert north["repair"]["azure_cli"] in shown.stdout
+    assert "# let PowerPlatformPlex.NorthEurope in on edge" in shown.stdout
+    assert "PowerPlatformPlex.WestEurope" not in north["repair"]["azure_cli"]
+
+
+@pytest.mark.parametrize(
+    ("language", "comment"), [("az", "# "), ("bicep", "// "), ("terraform", "# ")]
+)
+def test_a_gap_without_a_repair_says_why(
+    tmp_path: Path, tags: Path, language: str, comment: str
+) -> None:
+    """As a comment of the language, so that the text can be kept as it is."""
+    vault = key_vault.vault(publicNetworkAccess="Disabled")
+    file = write(tmp_path / "vault.json", vault)
+    wanted = ("--service-tags", str(tags), "--rules", str(file), "--repair", language)
+
+    result = CliRunner().invoke(app, ["network", "check", *wanted])
+
+    assert f"\n{comment}closed: public access to kv-orders is off" in result.stdout
+
+
+@pytest.mark.corpus
+@pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
+def test_every_gap_of_a_real_file_has_a_repair_or_a_named_refusal() -> None:
+    """In three languages that can be parsed, whatever names and expressions templates hold."""
+    corpus = Path(os.environ["FLOW_CORPUS"])
+    [tags] = (corpus / "servicetags").glob("ServiceTags_Public_*.json")
+    arguments = ("--service-tags", str(tags), "--rules", str(corpus / "firewall"))
+
+    result = CliRunner().invoke(app, ["network", "check", "--json", "--repair", "az", *arguments])
+
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    lacking = [row for row in rows if row["missing"]]
+    assert lacking != []
+    for repair in (row["repair"] for row in lacking):
+        if repair["refusal"]:
+            assert repair["refusal"].partition(":")[0] in _written_refusals()
+            continue
+        assert not PARSER.parse(repair["bicep"].encode()).root_node.has_error, repair["bicep"]
+        assert hcl2.loads(repair["terraform"])
+        assert shlex.split(repair["azure_cli"], comments=True)[0] == "az"
+
+
+def _written_refusals() -> set[str]:
+    chapter = _DOCUMENT.read_text(encoding="utf-8").partition("## Repair")[2].partition("\n## ")[0]
+    return set(re.findall(r"^\| `(\w+)` \|", chapter, re.MULTILINE))
 
 
 @pytest.mark.corpus

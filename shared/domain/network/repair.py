@@ -1,0 +1,93 @@
+"""The smallest change that lets in what a firewall lacks: as a patch to read, or to apply."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.domain.network.gap import NetworkGap
+from shared.domain.network.repair_text import ResourceName, az
+
+#: How what the app adds is called, where it has a name.
+PREFIX = "cmk-"
+_LONGEST = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """Entries more in a list of one resource: a change that the app itself can make, and undo."""
+
+    #: Azure resource id of what holds the list.
+    resource_id: str
+    #: Which list of it; empty: it has one.
+    part: str = ""
+    #: Each as JSON, with the members that the app writes.
+    entries: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """How a gap is closed. Texts are empty where `refusal` says why there are none."""
+
+    #: What the gap is waived by.
+    gap: str
+    #: What is added where, in words.
+    summary: str = ""
+    azure_cli: str = ""
+    bicep: str = ""
+    terraform: str = ""
+    #: What to look at before it is made.
+    notes: tuple[str, ...] = ()
+    #: A name, and behind a colon what it is about.
+    refusal: str = ""
+    #: None: only a person can make it.
+    opening: Opening | None = None
+
+
+def added(gap: NetworkGap) -> str:
+    """Return in words that a list gets the missing prefixes."""
+    many = "es" if len(gap.missing_prefixes) > 1 else ""
+    return f"let {len(gap.missing_prefixes)} prefix{many} more in on {gap.firewall_name}"
+
+
+def refused(gap: NetworkGap, reason: str) -> Repair:
+    """Return that a gap is closed in no such way."""
+    return Repair(gap=gap.name, refusal=reason)
+
+
+def closed(gap: NetworkGap) -> Repair | None:
+    """Return the refusal of a firewall that no rule opens."""
+    if not gap.is_closed:
+        return None
+    return refused(gap, f"closed: public access to {gap.firewall_name} is off, whatever the rules")
+
+
+def full(gap: NetworkGap, there: int, added: int, most: int) -> Repair | None:
+    """Return the refusal of a list that has no room for so many entries more."""
+    if there + added <= most:
+        return None
+    return refused(
+        gap, f"full: {gap.firewall_name} has {there} of at most {most} rules; {added} are to come"
+    )
+
+
+def rule_set_command(service: str, gap: NetworkGap) -> str:
+    """Return the command that adds rules to the rule set of a namespace."""
+    options = {**ResourceName.of(gap.resource_id).options, "namespace-name": gap.resource_name}
+    rules = (("ip-rule", [f"ip-address={one}", "action=Allow"]) for one in gap.missing_prefixes)
+    return az(f"{service} namespace network-rule-set ip-rule add", options, *rules)
+
+
+def rule_name(tag: str, *parts: str) -> str:
+    """Return what a rule for a service tag is called: letters, digits, `.`, `-` and `_`.
+
+    App Service shows 32 characters of a name.
+    """
+    name = PREFIX + tag.replace("PowerPlatform", "PP")
+    behind = "".join(f"-{part.rpartition('/')[2]}" for part in parts if part)
+    clean = "".join(one if one.isalnum() or one in ".-_" else "_" for one in name[:_LONGEST])
+    return (clean + "".join(one if one.isalnum() or one in ".-_" else "_" for one in behind))[:80]
+
+
+def free_priority(taken: Sequence[int], before: int, first: int) -> int | None:
+    """Return the highest priority below `before`, and not below `first`, that no rule has."""
+    used = set(taken)
+    return next((one for one in range(before - 1, first - 1, -1) if one not in used), None)

@@ -1,0 +1,177 @@
+"""A change of a firewall in the languages that people write it in: Azure CLI, Bicep, Terraform."""
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+#: What a text says that shows one part of a resource.
+MERGED = "One part of the resource: put it into yours, in place of the same part."
+_STEP = "  "
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceName:
+    """The parts of an Azure resource id that commands ask for one by one."""
+
+    subscription: str
+    group: str
+    #: From the outermost resource to the innermost.
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, resource_id: str) -> "ResourceName":
+        """Read an id; what it does not name, as in a template, stands in angle brackets."""
+        scope, _, path = resource_id.rpartition("!")[2].rpartition("/providers/")
+        parts = scope.split("/")
+        above = {kind.lower(): name for kind, name in pairwise(parts)}
+        return cls(
+            subscription=above.get("subscriptions", "<subscription>"),
+            group=above.get("resourcegroups", "<resource group>"),
+            names=tuple(path.split("/")[2::2]) or (resource_id,),
+        )
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Return where it is, as options of the Azure CLI."""
+        return {"subscription": self.subscription, "resource-group": self.group}
+
+    @property
+    def label(self) -> str:
+        """Return what Bicep and Terraform may call it."""
+        return label(self.names[-1])
+
+
+def label(name: str) -> str:
+    """Return a name as Bicep and Terraform take one: letters, digits and underscores."""
+    plain = re.sub(r"\W", "_", name, flags=re.ASCII)
+    return plain if _WORD.fullmatch(plain) else f"_{plain}"
+
+
+def az(command: str, options: Mapping[str, object], *again: tuple[str, object]) -> str:
+    """Return a command of the Azure CLI, an option a line; a list is one option's values.
+
+    `again` are options that may be given more than once.
+    """
+    lines = [f"az {command}"]
+    for name, value in (*options.items(), *again):
+        values = value if isinstance(value, list | tuple) else [value]
+        lines.append(f"{_STEP}--{name} {shlex.join(map(str, values))}")
+    return " \\\n".join(lines)
+
+
+def bicep_part(kind: str, name: str, properties: Mapping[str, object], **more: object) -> str:
+    """Return one part of a resource; `kind` is its type and version."""
+    body = {"name": name, **more, "properties": properties}
+    return f"// {MERGED}\nresource {label(name)} '{kind}' = {_bicep(body)}\n"
+
+
+def bicep_variable(name: str, value: object) -> str:
+    """Return a variable of some value."""
+    return f"var {name} = {_bicep(value)}\n"
+
+
+def bicep_children(kind: str, parent: str, properties: Mapping[str, Mapping[str, object]]) -> str:
+    """Return whole resources by name, below one that is there; `kind` is their type and version."""
+    own_type, _, version = kind.partition("@")
+    above = f"{own_type.rpartition('/')[0]}@{version}"
+    declared = [f"resource {label(parent)} '{above}' existing = {_bicep({'name': parent})}\n"]
+    declared += [
+        f"resource {label(f'{parent}_{name}')} '{kind}' = "
+        + _bicep({"parent": Reference(label(parent)), "name": name, "properties": one})
+        + "\n"
+        for name, one in properties.items()
+    ]
+    return "\n".join(declared)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What stands in a text as it is: a name that something else has there."""
+
+    text: str
+
+
+def _bicep(value: object, indent: str = "") -> str:
+    deeper = indent + _STEP
+    match value:
+        case Reference():
+            return value.text
+        case bool():
+            return str(value).lower()
+        case int():
+            return str(value)
+        case Mapping():
+            members = [f"{deeper}{_key(k)}: {_bicep(v, deeper)}\n" for k, v in value.items()]
+            return f"{{\n{''.join(members)}{indent}}}" if members else "{}"
+        case list() | tuple():
+            items = [f"{deeper}{_bicep(one, deeper)}\n" for one in value]
+            return f"[\n{''.join(items)}{indent}]" if items else "[]"
+        case None:
+            return "null"
+    text = str(value).replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${")
+    return f"'{text}'"
+
+
+def _key(name: str) -> str:
+    return name if _WORD.fullmatch(name) else f"'{name}'"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block of Terraform: its type, its labels, and what stands in it: arguments and blocks."""
+
+    kind: str
+    labels: tuple[str, ...] = ()
+    body: Sequence["tuple[str, object] | Block | str"] = ()
+
+
+def terraform(*blocks: Block) -> str:
+    """Return blocks as text; a plain text in a body is a comment."""
+    return "\n".join("\n".join(_hcl_block(block, "")) + "\n" for block in blocks)
+
+
+def terraform_part(kind: str, name: str, part: "tuple[str, object] | Block") -> str:
+    """Return one part of a resource."""
+    return terraform(Block("resource", (kind, label(name)), [MERGED, part]))
+
+
+def toset(values: Sequence[str]) -> Reference:
+    """Return a list as a set, as `for_each` takes it."""
+    return Reference(f"toset({_hcl(values, _STEP)})")
+
+
+def _hcl_block(block: Block, indent: str) -> Iterable[str]:
+    deeper = indent + _STEP
+    labels = "".join(f" {_hcl_text(one)}" for one in block.labels)
+    yield f"{indent}{block.kind}{labels} {{"
+    for part in block.body:
+        match part:
+            case Block():
+                yield from _hcl_block(part, deeper)
+            case str():
+                yield f"{deeper}# {part}"
+            case (name, value):
+                yield f"{deeper}{name} = {_hcl(value, deeper)}"
+    yield f"{indent}}}"
+
+
+def _hcl(value: object, indent: str) -> str:
+    match value:
+        case Reference():
+            return value.text
+        case bool():
+            return str(value).lower()
+        case int():
+            return str(value)
+        case list() | tuple():
+            items = "".join(f"{indent}{_STEP}{_hcl(one, indent + _STEP)},\n" for one in value)
+            return f"[\n{items}{indent}]"
+    return _hcl_text(str(value))
+
+
+def _hcl_text(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped.replace("${", "$${").replace("%{", "%%{")}"'

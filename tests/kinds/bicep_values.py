@@ -1,0 +1,72 @@
+"""Bicep of repairs as values: what its resources and variables are, and where they lie."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tree_sitter import Node
+
+from tests.unit.bicep_source import PARSER, nodes, text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredResource:
+    """One resource that a text deploys."""
+
+    #: `Microsoft.Network/ipGroups`.
+    type: str
+    version: str
+    #: From the outermost resource to itself.
+    names: tuple[str, ...]
+    properties: Any
+
+
+def declared(source: str) -> list[DeclaredResource]:
+    """Return the resources of a text but for those that are there already; fails at an error."""
+    root = PARSER.parse(source.encode()).root_node
+    assert not root.has_error, source
+    names: dict[str, tuple[str, ...]] = {}
+    found = []
+    for node in nodes(root, "resource_declaration"):
+        children = [child for child in node.children if child.is_named]
+        label, kind = text(children[0]), text(children[1])
+        value = evaluated(children[-1])
+        parent = names.get(str(value.get("parent", "")), ())
+        names[label] = (*parent, value["name"])
+        if not any(child.type == "existing" for child in node.children):
+            resource_type, _, version = kind.partition("@")
+            found.append(
+                DeclaredResource(
+                    type=resource_type,
+                    version=version,
+                    names=names[label],
+                    properties=value["properties"],
+                )
+            )
+    return found
+
+
+def variables(source: str) -> dict[str, Any]:
+    """Return the variables of a text by name."""
+    root = PARSER.parse(source.encode()).root_node
+    found = {}
+    for node in nodes(root, "variable_declaration"):
+        children = [child for child in node.children if child.is_named]
+        found[text(children[0])] = evaluated(children[-1])
+    return found
+
+
+def evaluated(node: Node) -> Any:
+    """Return the value of a literal; a name stands for itself."""
+    match node.type:
+        case "object":
+            pairs = [child for child in node.children if child.type == "object_property"]
+            return {text(pair.children[0]): evaluated(pair.children[-1]) for pair in pairs}
+        case "array":
+            return [evaluated(child) for child in node.children if child.is_named]
+        case "number":
+            return int(text(node))
+        case "boolean":
+            return text(node) == "true"
+        case "null":
+            return None
+    return text(node).replace("\\'", "'").replace("\\$", "$").replace("\\\\", "\\")
