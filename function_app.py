@@ -4,6 +4,7 @@ import azure.functions as func
 
 from functions import (
     assessments_api,
+    attention_api,
     decisions_api,
     deletions_api,
     environment_jobs,
@@ -37,6 +38,7 @@ for _module in (
     deletions_api,
     network_api,
     kill_switch_api,
+    attention_api,
     health_api,
 ):
     app.register_functions(_module.blueprint)

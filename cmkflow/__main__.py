@@ -11,6 +11,7 @@ from cmkflow import (
     plan_commands,
     remediation_commands,
     runs,
+    status_command,
 )
 from cmkflow.assess import assess
 from cmkflow.inspect_command import inspect
@@ -33,6 +34,7 @@ app.add_typer(operator_commands.app, name="operator")
 app.add_typer(runs.app, name="runs")
 app.add_typer(originals.app, name="originals")
 kill_switch_commands.register_health(app)
+status_command.register(app)
 
 
 @app.callback()

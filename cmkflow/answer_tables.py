@@ -13,6 +13,7 @@ from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
 from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.jobs.remediation_states import REMEDIATION_STATES
 from shared.domain.jobs.state_table import Actor, Facts
+from shared.domain.plans.words import left_in_words, state_in_words
 
 
 def _style(facts: Facts) -> str:
@@ -86,7 +87,7 @@ def remediation_table(answer: Any) -> RenderableType:
                 minute(remediation["created"]),
                 remediation["mode"],
                 _cause(remediation),
-                progress["state"],
+                state_in_words(progress["state"], progress["left"]),
                 str(progress["stuck"] or ""),
                 str(progress["neither_on"] or ""),
             )
@@ -123,13 +124,14 @@ def remediation_detail(answer: Any) -> RenderableType:
             "Remediation": remediation["id"],
             "Asked for": f"{remediation['mode']} by {remediation['origin'].replace('_', ' ')}",
             "Cause": remediation["cause"],
-            "State": progress["state"],
+            "State": state_in_words(progress["state"], progress["left"]),
+            "Still on Microsoft's key": "\n".join(left_in_words(progress["left"])),
             "Flows": _counts(progress["flows"]),
             "Need a person": str(progress["stuck"] or ""),
             "Next step": f"{minute(due)} UTC" if due else "none by itself",
         }
     )
-    every = [*answer["environment_jobs"], *answer["jobs"]]
+    every = sorted([*answer["environment_jobs"], *answer["jobs"]], key=_needs_nobody)
     jobs = [
         (
             _name(job),
@@ -151,6 +153,10 @@ def remediation_detail(answer: Any) -> RenderableType:
         *unreadable(answer),
         *_history(answer),
     )
+
+
+def _needs_nobody(job: Any) -> bool:
+    return not job["instruction"]
 
 
 def _neither(number: int) -> str:

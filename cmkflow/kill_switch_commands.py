@@ -38,9 +38,12 @@ def _health(answer: Any) -> Table:
                 f"{one['service']} {one['place']}, since {minute(one['opened'])} UTC"
                 for one in answer["outages"]
             ),
+            "Plans that wait for approval": str(answer["plans_waiting"] or ""),
+            "Blocked or failed jobs": str(answer["stuck"] or ""),
             "Rows that need a person": "\n".join(
                 f"{code}: {count}" for code, count in answer["notices"].items()
             ),
+            "Last sweep": f"{minute(answer['last_sweep'])} UTC" if answer["last_sweep"] else "none",
         }
     )
 

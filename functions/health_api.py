@@ -36,6 +36,11 @@ class HealthAnswer(Answer):
     notices: dict[str, int]
     #: Services that are out: jobs wait for them, and go on by themselves.
     outages: tuple[OutageAnswer, ...]
+    #: Plans that wait for an approval, and jobs that are blocked or failed.
+    plans_waiting: int
+    stuck: int
+    #: When the last daily sweep came to its end; null: none has yet.
+    last_sweep: datetime | None
 
 
 @blueprint.route(route="health", methods=["GET"])

@@ -14,6 +14,7 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import Order, Pattern, RollbackStage
 from shared.domain.jobs.remediation_states import RemediationState
+from shared.domain.plans.plan_item import Left
 from shared.domain.plans.remediation import Origin, RemediationMode
 
 type EnvironmentId = Annotated[Id, AfterValidator(environment_identifier)]
@@ -176,6 +177,8 @@ class ProgressAnswer(Answer):
     stuck: int
     #: Flows that were on, of which neither original nor copy is.
     neither_on: int
+    #: Flows that stay on Microsoft's key as far as it has come by now, by why.
+    left: dict[Left, int]
     next_due: datetime | None
 
 

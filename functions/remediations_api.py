@@ -68,7 +68,7 @@ async def list_remediations(req: func.HttpRequest) -> func.HttpResponse:
         if query.environment in (None, *item.remediation.environment_ids)
         and query.mode in (None, item.remediation.mode)
         and query.origin in (None, item.remediation.origin)
-        and query.state in (None, item.progress.state)
+        and query.state in (None, *item.progress.states)
     ]
     listed = replace(found, items=tuple(items[: query.limit]))
     return ok(RemediationList.model_validate(listed))

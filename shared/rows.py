@@ -31,6 +31,7 @@ from shared.domain.notice import Notice, RowName
 from shared.domain.plans.discovery import DiscoveredPart
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, Remediation
+from shared.domain.timer_run import TimerRun
 from shared.domain.trigger_urls.trigger_url import mask_signatures
 from shared.errors import Conflict, NotFound, UnreadableRow
 from shared.ports import Condition, Delete, Insert, Replace, Row, Scalar, Store, Upsert
@@ -259,6 +260,7 @@ class Tables:
     circuits: Table[Circuit] = field(init=False)
     editions: Table[Edition] = field(init=False)
     network_readings: Table[NetworkReading] = field(init=False)
+    timer_runs: Table[TimerRun] = field(init=False)
 
     def __post_init__(self) -> None:
         """Open the tables."""
@@ -349,3 +351,4 @@ class Tables:
             lambda item: {"code": item.code},
         )
         table("network_readings", NetworkReading, lambda item: ("network", item.id))
+        table("timer_runs", TimerRun, lambda item: ("timer", item.timer))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from shared.domain.environment import Mode
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import moved
+from shared.domain.plans.left import left_without_job
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.what_fits import fitting_findings, with_network
 from shared.jobs.held import Held
@@ -64,6 +65,7 @@ async def _complete_plan(held: Held[EnvironmentJob]) -> EnvironmentJob:
     job = with_network(job, *await network_findings(services, environment, items))
     job = replace(
         job,
+        left=left_without_job(job.mode, items),
         planned_at=services.now,
         expires=services.now + services.settings.plan_expires,
     )

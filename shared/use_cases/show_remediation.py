@@ -6,7 +6,6 @@ from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.run_archive import RunArchive
-from shared.domain.jobs.state_table import Actor
 from shared.domain.plans.approval import plan_version
 from shared.domain.plans.outgoing import OutgoingHost, outgoing_hosts
 from shared.domain.plans.plan_item import PlanItem
@@ -19,8 +18,8 @@ from shared.services import Services
 from shared.use_cases.archive_runs import TicketWindow, ticket_window
 from shared.use_cases.remediation_rows import Reading, find
 
-#: States of a flow job that has come to its end.
-_ENDS = tuple(state for state, facts in FLOW_STATES.items() if facts.acts is Actor.NOBODY)
+#: States of a flow job that has come to what it was begun for.
+_GOALS = tuple(state for state, facts in FLOW_STATES.items() if facts.is_goal)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +28,7 @@ class ShownRemediation:
 
     remediation: Remediation
     environment_jobs: tuple[EnvironmentJob, ...]
-    #: In a list of remediations: those that have not come to their end.
+    #: In a list of remediations: those that have not come to what they were begun for.
     jobs: tuple[FlowJob, ...]
     progress: Progress
     #: Empty in a list, as are those below: run summaries that are archived.
@@ -77,21 +76,21 @@ class ShownPlan:
 async def list_remediations(services: Services) -> ShownRemediations:
     """Return every remediation; three scans, however many there are.
 
-    Of the flow jobs only those that have not come to their end are read: they decide how far a
-    remediation is, and the others are many.
+    Of the flow jobs only those that have not come to what they were begun for are read: they
+    decide how far a remediation is and what it leaves, and the others are many.
     """
     tables, reading = services.tables, Reading()
     by_remediation: dict[str, list[EnvironmentJob]] = {}
     for job in await reading.all(tables.environment_jobs.scan()):
         by_remediation.setdefault(job.remediation_id, []).append(job)
-    open_jobs: dict[str, list[FlowJob]] = {}
-    where = [Condition("state", "ne", state) for state in _ENDS]
+    unreached: dict[str, list[FlowJob]] = {}
+    where = [Condition("state", "ne", state) for state in _GOALS]
     for flow_job in await reading.all(tables.jobs.scan(where=where)):
-        open_jobs.setdefault(flow_job.remediation_id, []).append(flow_job)
+        unreached.setdefault(flow_job.remediation_id, []).append(flow_job)
     remediations = await reading.all(tables.remediations.scan("remediation"))
     remediations.sort(key=lambda item: (item.created, item.id), reverse=True)
     items = [
-        _shown(item, by_remediation.get(item.id, []), open_jobs.get(item.id, []))
+        _shown(item, by_remediation.get(item.id, []), unreached.get(item.id, []))
         for item in remediations
     ]
     items.sort(key=lambda item: not item.progress.neither_on)  # that cannot wait

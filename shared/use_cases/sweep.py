@@ -11,6 +11,7 @@ from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob
 from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
+from shared.domain.timer_run import TimerRun
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import NotFound, ProductError
 from shared.notices import one_row, readable
@@ -35,6 +36,9 @@ from shared.use_cases.steer_remediation import retry_job
 from shared.use_cases.watch_ranges import watch_ranges
 
 log = logging.getLogger(__name__)
+
+#: Its name among the timers.
+SWEEP = "sweep"
 
 QUEUES = (KEY_EVENTS, POLICY_EVENTS, ENVIRONMENT_JOBS, FLOW_JOBS)
 
@@ -111,6 +115,7 @@ async def sweep(services: Services, date: str) -> SweepResult:
         )
     for title in came_back:
         log.error("the retired original %s is on again: turn it off, or roll its job back", title)
+    await services.tables.timer_runs.upsert(TimerRun(timer=SWEEP, ended=services.now))
     return result
 
 

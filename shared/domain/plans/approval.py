@@ -5,12 +5,12 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from shared.domain.plans.plan_item import PlanItem, PlannedAction
+from shared.domain.plans.plan_item import Left, PlanItem, PlannedAction
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.words import ACTION_WORDS
 
 #: Fields of an item that say nothing to whoever approves it.
-_NOT_SHOWN = frozenset({"environment_job_id", "is_complete", "url_id"})
+_NOT_SHOWN = frozenset({"environment_job_id", "is_complete", "left", "url_id"})
 _LENGTH = 16
 
 
@@ -103,7 +103,8 @@ def hold(
 def left_unapproved(items: Iterable[PlanItem]) -> list[PlanItem]:
     """Return the items whose change nobody approved in time, left as they are."""
     text = "It had changed since it was approved, and nobody approved the change in time."
-    return [_left(item, text) for item in items if item.changed and item.action.has_job]
+    changed = [item for item in items if item.changed and item.action.has_job]
+    return [_left(item, text, Left.UNAPPROVED) for item in changed]
 
 
 def unknown_flows(items: Iterable[PlanItem], flows: Collection[str]) -> list[str]:
@@ -128,7 +129,7 @@ def _with_parents(items: Sequence[PlanItem], flows: set[str]) -> set[str]:
 def _decided(item: PlanItem, now: PlanItem | None, decision: Decision) -> PlanItem:
     item = replace(item, decided=decision.number, changed=())
     if now is None:
-        return _left(item, "It is gone: deleted, or moved under the key by itself.")
+        return _left(item, "It is gone: deleted, or moved under the key by itself.", None)
     changed = changes_since(item, now)
     if changed or now.action is PlannedAction.ADOPT:
         return replace(now, decided=decision.number, changed=changed)
@@ -138,8 +139,9 @@ def _decided(item: PlanItem, now: PlanItem | None, decision: Decision) -> PlanIt
 def _left_out(item: PlanItem, below: Sequence[str], decision: Decision) -> PlanItem:
     item = replace(item, decided=decision.number)
     if _names(item) & decision.left_out:
-        return _left(item, f"{decision.by} left it out of the approval.")
-    return _left(item, f"It runs {', '.join(below)}, which the approval left out.")
+        return _left(item, f"{decision.by} left it out of the approval.", Left.LEFT_OUT)
+    why = f"It runs {', '.join(below)}, which the approval left out."
+    return _left(item, why, Left.LEFT_OUT)
 
 
 def _hold_parents(
@@ -158,8 +160,9 @@ def _hold_parents(
         stopped = above
 
 
-def _left(item: PlanItem, why: str) -> PlanItem:
-    return replace(item, action=PlannedAction.LEAVE, explanation=why, writes=(), changed=())
+def _left(item: PlanItem, why: str, left: Left | None) -> PlanItem:
+    leave = PlannedAction.LEAVE
+    return replace(item, action=leave, explanation=why, left=left, writes=(), changed=())
 
 
 def _goes(item: PlanItem) -> bool:

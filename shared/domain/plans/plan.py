@@ -15,7 +15,7 @@ from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.discovery import NOT_SHOWN, HeldBackFlow
 from shared.domain.plans.mmk_reason import MmkReason
 from shared.domain.plans.mmk_rule import explain, explain_listed
-from shared.domain.plans.plan_item import PlanItem, PlannedAction
+from shared.domain.plans.plan_item import Left, PlanItem, PlannedAction
 from shared.domain.plans.preparation import edited, prepared, to_be_named, with_proposal
 
 
@@ -160,12 +160,13 @@ def _with_action(
 ) -> PlanItem:
     job, named = candidate.job, _is_named(request, candidate)
     if candidate.ids & request.excluded:
-        return _leave(item, "An administrator excluded it.")
+        return _leave(item, "An administrator excluded it.", Left.EXCLUDED)
     if job and job.state is JobState.RETIRED:
         back = " Its original was turned on again: turn it off." if candidate.flow.is_on else ""
         return _leave(item, f"Its copy is in place and the original is retired.{back}")
     if job and job.is_undone and not named:
-        return _leave(item, f"Its job was {job.state}; name the flow to start again.")
+        why = f"Its job was {job.state}; name the flow to start again."
+        return _leave(item, why, Left.UNDONE)
     if job and not job.can_be_planned_anew:
         pattern = item.pattern if job.pattern.has_copy else job.pattern
         return replace(
@@ -277,13 +278,14 @@ def _limited(
             count += 1
             if count > request.limit or graph.descendants_of(workflow_id) & left:
                 left.add(workflow_id)
-                item = _leave(item, f"Beyond the limit of {request.limit} flows a remediation.")
+                why = f"Beyond the limit of {request.limit} flows a remediation."
+                item = _leave(item, why, Left.LIMIT)
         result.append(item)
     return result
 
 
-def _leave(item: PlanItem, why: str) -> PlanItem:
-    return replace(item, action=PlannedAction.LEAVE, explanation=why)
+def _leave(item: PlanItem, why: str, left: Left | None = None) -> PlanItem:
+    return replace(item, action=PlannedAction.LEAVE, explanation=why, left=left)
 
 
 def _is_named(request: Request, candidate: Candidate) -> bool:

@@ -46,6 +46,19 @@ class PlannedAction(StrEnum):
         return self.is_work or self is PlannedAction.ADOPT
 
 
+class Left(StrEnum):
+    """Why a flow stays on Microsoft's key although its remediation has come to its end."""
+
+    BLOCKED = "blocked"  #: a person has to do something first
+    UNDONE = "undone"  #: its job was cancelled or rolled back
+    LIMIT = "limit"  #: beyond what one remediation may begin in its environment
+    EXCLUDED = "excluded"  #: an administrator excluded it
+    LEFT_OUT = "left_out"  #: an approval left it out
+    UNAPPROVED = "unapproved"  #: nobody approved it in time
+    UNPREPARED = "unprepared"  #: nothing can be done for it before the key is applied
+    NOT_ASKED = "not_asked"  #: an assessment or a dry run: nothing was to be written
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedCaller:
     """A known caller of an original."""
@@ -74,6 +87,8 @@ class PlanItem:
     action: PlannedAction
     explanation: str
     instruction: str = ""
+    #: Set where nothing is done with it and it stays on Microsoft's key for that.
+    left: Left | None = None
     digest: str = ""
     children: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()

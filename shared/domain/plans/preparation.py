@@ -13,7 +13,7 @@ from shared.domain.conversions.conversion import Edit
 from shared.domain.conversions.proposal import Proposal
 from shared.domain.jobs.job import Pattern
 from shared.domain.plans.mmk_reason import MmkReason
-from shared.domain.plans.plan_item import PlanItem, PlannedAction
+from shared.domain.plans.plan_item import Left, PlanItem, PlannedAction
 
 RECONNECT_APPS = (
     "Afterwards have the makers of the apps that run it take the flow out of the app and add it "
@@ -28,7 +28,8 @@ def prepared(item: PlanItem, *, is_named: bool) -> PlanItem:
     if Edit.POWER_APPS_TRIGGER in item.edits:
         return edited(item) if is_named else _added(item)
     why = next(reason for reason in MmkReason if reason in item.reasons)
-    return replace(item, action=PlannedAction.LEAVE, explanation=why.category.unprepared)
+    unprepared = why.category.unprepared
+    return replace(item, action=PlannedAction.LEAVE, explanation=unprepared, left=Left.UNPREPARED)
 
 
 def edited(item: PlanItem) -> PlanItem:

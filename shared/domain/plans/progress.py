@@ -8,6 +8,7 @@ from datetime import datetime
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.remediation_states import RemediationState
+from shared.domain.plans.left import left_behind
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.reason import Reason
 
@@ -24,8 +25,16 @@ class Progress:
     stuck: int
     #: Flows that were on, of which neither original nor copy is.
     neither_on: int
+    #: Flows that stay on Microsoft's key as far as it has come by now, by why (`Left`).
+    left: dict[str, int]
     #: When something happens next; None: nothing will by itself.
     next_due: datetime | None
+
+    @property
+    def states(self) -> frozenset[RemediationState]:
+        """Return what a search finds it under: while some goes on, some may be stuck."""
+        stuck = {RemediationState.STUCK} if self.stuck else set()
+        return frozenset({self.state, *stuck})
 
 
 def progress_of(environment_jobs: Sequence[EnvironmentJob], jobs: Sequence[FlowJob]) -> Progress:
@@ -44,6 +53,7 @@ def progress_of(environment_jobs: Sequence[EnvironmentJob], jobs: Sequence[FlowJ
         flows=dict(sorted(Counter(str(job.state) for job in jobs).items())),
         stuck=stuck,
         neither_on=sum(job.code == Reason.NEITHER_ON for job in jobs),
+        left={str(why): number for why, number in left_behind(environment_jobs, jobs).items()},
         next_due=min(dues, default=None),
     )
 

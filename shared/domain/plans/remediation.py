@@ -122,6 +122,8 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     #: What the administrator should know: cycles, missing children, differences between sources.
     findings: tuple[str, ...] = ()
     counts: dict[str, int] | None = None
+    #: Flows of the plan without a job that stay on Microsoft's key, by why (`Left`).
+    left: dict[str, int] | None = None
 
     @property
     def facts(self) -> EnvironmentFacts:

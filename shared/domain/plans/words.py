@@ -1,8 +1,8 @@
 """What a plan does with a flow, as all who show it say it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from shared.domain.plans.plan_item import PlannedAction
+from shared.domain.plans.plan_item import Left, PlannedAction
 
 #: In the order in which a plan is shown: what needs somebody first, what is left alone last.
 ACTION_WORDS: dict[str, str] = {
@@ -17,7 +17,34 @@ ACTION_WORDS: dict[str, str] = {
     PlannedAction.ADOPT: "its job goes on",
     PlannedAction.LEAVE: "leave as it is",
 }
+#: Why a flow stays, and what to do about it.
+LEFT_WORDS: Mapping[str, tuple[str, str]] = {
+    Left.BLOCKED: ("blocked", "follow the instruction, then retry it or order again"),
+    Left.UNDONE: ("cancelled or rolled back", "order it again by name (--flow) to begin anew"),
+    Left.LIMIT: ("beyond the limit", "order the next remediation, or raise the limit first"),
+    Left.EXCLUDED: ("excluded", "take it out of the excluded flows, then order again"),
+    Left.LEFT_OUT: ("left out of the approval", "order again and approve it"),
+    Left.UNAPPROVED: ("not approved in time", "order again and approve it"),
+    Left.UNPREPARED: ("to be copied once the key is applied", "apply the key"),
+    Left.NOT_ASKED: ("only looked at", "order it with --mode apply"),
+}
 _RANKS = {action: rank for rank, action in enumerate(ACTION_WORDS)}
+
+
+def state_in_words(state: str, left: Mapping[str, int]) -> str:
+    """Return the state of a remediation: `finished` alone means that nothing is left."""
+    number = sum(left.values())
+    return f"{state}, {number} left" if state == "finished" and number else state
+
+
+def left_in_words(left: Mapping[str, int]) -> list[str]:
+    """Return for each reason why flows stay how many do, and what to do; for people."""
+    lines = []
+    for why, number in left.items():
+        # A reason of a newer app has no words here.
+        words, then = LEFT_WORDS.get(why, (why, ""))
+        lines.append(f"{number} {words}" + (f": {then}" if then else ""))
+    return lines
 
 
 def place_in_plan(*, changed: Sequence[str], action: str, title: str) -> tuple[bool, int, str]:

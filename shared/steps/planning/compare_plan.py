@@ -10,6 +10,7 @@ from dataclasses import replace
 from shared.domain.environment import Environment
 from shared.domain.identity import copy_id
 from shared.domain.plans.approval import Decision, hold, left_unapproved
+from shared.domain.plans.left import left_without_job
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.what_fits import fitting_findings, with_network
@@ -47,14 +48,16 @@ async def hold_what_changed(
             expires=services.now + services.settings.plan_expires,
         )
     counts = Counter(str(item.action) for item in items.values())
-    return replace(job, awaiting=awaiting, counts=dict(counts))
+    left = left_without_job(job.mode, items.values())
+    return replace(job, awaiting=awaiting, counts=dict(counts), left=left)
 
 
 async def leave_unapproved(held: Held[EnvironmentJob]) -> EnvironmentJob:
     """Leave what changed after its approval as it is: nobody approved the change in time."""
     plan = held.rows(held.services.tables.plans)
     await plan.upsert(*left_unapproved(await plan.all()))
-    return replace(held.job, awaiting=0)
+    left = left_without_job(held.job.mode, await plan.all())
+    return replace(held.job, awaiting=0, left=left)
 
 
 async def _completed(

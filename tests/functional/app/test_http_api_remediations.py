@@ -87,6 +87,7 @@ async def test_a_remediation_is_started_planned_approved_and_followed(story: Sto
         "flows": {"retired": 1},
         "stuck": 0,
         "neither_on": 0,
+        "left": {},
         "next_due": None,
     }
     assert [line["state"] for line in ended["jobs"][0]["history"]][-1] == "retired"

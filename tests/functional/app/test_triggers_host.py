@@ -40,6 +40,7 @@ FUNCTIONS = {
     "list_range_changes",
     "show_kill_switch",
     "turn_kill_switch",
+    "show_attention",
     "show_health",
 }
 ROUTES = {
@@ -64,6 +65,7 @@ ROUTES = {
     ("get", "network/ranges"),
     ("get", "kill-switch"),
     ("put", "kill-switch"),
+    ("get", "attention"),
     ("get", "health"),
 }
 

@@ -1,0 +1,134 @@
+"""What is wrong, what waits for whom, how far is the tenant. Reads rows, never the platform."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from shared.domain.plans.attention import (
+    ByItself,
+    Cause,
+    EnvironmentStanding,
+    Waiting,
+    by_state,
+    going_on,
+    most_urgent_first,
+    standings,
+    waiting_environments,
+    waiting_flows,
+)
+from shared.domain.plans.plan_item import Left
+from shared.errors import UnreadableRow
+from shared.reason import Reason
+from shared.services import Services
+from shared.use_cases.check_health import Health, check_health
+from shared.use_cases.remediation_rows import Reading
+
+#: The sweep comes once a day; a late one is not yet one that is missing.
+SWEEP_IS_MISSING = timedelta(hours=26)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attention:
+    """One answer for whoever is asked, or asks."""
+
+    #: What a person has to do, the most urgent first.
+    waiting: tuple[Waiting, ...]
+    environments: tuple[EnvironmentStanding, ...]
+    #: Flows of the tenant by state, blocked ones first.
+    flows: Mapping[str, int]
+    #: Flows that stay on Microsoft's key as far as the work has come by now, by why.
+    left: Mapping[Left, int]
+    #: What ends by itself, and when.
+    by_itself: tuple[ByItself, ...]
+    health: Health
+    #: Rows that this version of the app cannot read.
+    unreadable: tuple[UnreadableRow, ...]
+
+
+async def show_attention(services: Services) -> Attention:
+    """Return what waits for a person; three scans of rows, however many there are.
+
+    Raises `Transient` where store or broker do not answer.
+    """
+    tables, reading = services.tables, Reading()
+    created = {
+        one.id: one.created for one in await reading.all(tables.remediations.scan("remediation"))
+    }
+    environment_jobs = await reading.all(tables.environment_jobs.scan())
+    environment_jobs.sort(
+        key=lambda job: (job.remediation_id in created, created.get(job.remediation_id)),
+        reverse=True,
+    )
+    jobs = await reading.all(tables.jobs.scan())
+    names = {job.environment_id: job.environment_name for job in reversed(environment_jobs)}
+    environments = standings(environment_jobs, jobs)
+    health = await check_health(services)
+    waiting = [
+        *waiting_flows(jobs, names),
+        *waiting_environments(environment_jobs),
+        *_of_the_app(services, health),
+    ]
+    left: Counter[Left] = Counter()
+    for one in environments:
+        left.update(one.left)
+    return Attention(
+        waiting=most_urgent_first(waiting),
+        environments=tuple(environments),
+        flows=by_state(jobs),
+        left={why: left[why] for why in Left if left[why]},
+        by_itself=tuple(going_on(jobs, names)),
+        health=health,
+        unreadable=tuple(reading.unreadable),
+    )
+
+
+def _of_the_app(services: Services, health: Health) -> list[Waiting]:
+    """Return what holds up more than one row."""
+    found = []
+    for code, count in health.notices.items():
+        if code != Reason.NEITHER_ON:  # its flow is among the flows
+            known = Reason(code) if code in list(Reason) else None
+            found.append(
+                Waiting(
+                    cause=Cause.NOTICE,
+                    code=code,
+                    count=count,
+                    reason=f"{count} rows need a person.",
+                    instruction=(known.instruction if known else "")
+                    or f"The runbook (docs/operations.md) has a row for {code}.",
+                    command="cmkflow health",
+                )
+            )
+    if messages := health.parked + sum(health.dead_letters.values()):
+        found.append(
+            Waiting(
+                cause=Cause.MESSAGES,
+                count=messages,
+                reason=f"{health.parked} messages are parked, the broker gave up on the rest.",
+                instruction="Read each and the reason on it (docs/operations.md, Messages).",
+                command="cmkflow health",
+            )
+        )
+    if health.kill_switch_on:
+        found.append(
+            Waiting(
+                cause=Cause.KILL_SWITCH,
+                code=Reason.KILL_SWITCH,
+                count=1,
+                reason="The kill switch is on: nothing is written.",
+                instruction="Turn it off once what it was turned on for is settled.",
+                command="cmkflow kill-switch off",
+            )
+        )
+    if health.last_sweep and services.now - health.last_sweep > SWEEP_IS_MISSING:
+        found.append(
+            Waiting(
+                cause=Cause.SWEEP,
+                count=1,
+                reason=f"The last sweep ended at {health.last_sweep:%Y-%m-%d %H:%M} UTC.",
+                instruction="See in the app's log why the timer sweep_environments did not end.",
+                command="cmkflow health",
+            )
+        )
+    return found

@@ -1,0 +1,208 @@
+"""What waits for whom: over the API, of stories on twins."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from functions import attention_api, decisions_api, health_api, remediations_api
+from shared.bootstrap import provide
+from shared.domain.callers.records import Flag
+from shared.domain.environment import EnvironmentSettings, Mode
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.transitions import stopped
+from shared.domain.timer_run import TimerRun
+from shared.steps.gate import KILL_SWITCH
+from shared.use_cases.sweep import SWEEP, sweep
+from tests.functional.stories.app_calls import TRIGGERS, call
+from tests.functional.stories.remediation_story import Story, approve_shown
+
+FLOWS = ("Orders", "Invoices", "Returns", "Stock")
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A tenant of one linked environment with four flows, opted in."""
+    story = Story()
+    story.driver.use_cases = TRIGGERS
+    for title in FLOWS:
+        story.build.http_flow(title)
+    story.build.link()
+    await story.opt_in()
+    provide(story.services)
+    return story
+
+
+async def attention() -> Any:
+    """Return the answer."""
+    reply = await call(attention_api.show_attention)
+    assert reply.status == 200
+    return reply.document
+
+
+async def stuck_remediations() -> list[str]:
+    """Return the ids of a list of what is stuck."""
+    reply = await call(remediations_api.list_remediations, query={"state": "stuck"})
+    return [item["remediation"]["id"] for item in reply.document["items"]]
+
+
+async def decide(story: Story, **settings: Any) -> None:
+    """Set what an administrator decided for the environment."""
+    environment = story.build.environment.id
+    decided = EnvironmentSettings(environment_id=environment, mode=Mode.APPROVE, **settings)
+    await story.services.tables.environments.upsert(decided)
+
+
+async def block(story: Story, *titles: str) -> None:
+    """Let a person be needed for flows, each for the same reason."""
+    for kept in [row async for row in story.services.tables.jobs.scan()]:
+        job = kept.item  # type: ignore[union-attr]  # every row can be read
+        if job.display_name in titles:
+            blocked = stopped(
+                job,
+                JobState.BLOCKED,
+                "Its owner has left.",
+                "Name another owner.",
+                code="owner",
+                now=story.services.now,
+            )
+            await story.services.tables.jobs.upsert(blocked)
+
+
+async def run(story: Story, time: timedelta) -> None:
+    """Let the app work; the driver leaves its own services behind."""
+    await story.run(time)
+    provide(story.services)
+
+
+async def test_a_plan_waits_with_its_version_of_the_next_command(story: Story) -> None:
+    """Whoever looks sees how many flows, until when, and what to call."""
+    await story.order()
+    provide(story.services)
+
+    (plan,) = (answer := await attention())["waiting"]
+
+    assert (plan["cause"], plan["count"]) == ("plan", len(FLOWS))
+    assert plan["command"] == f"cmkflow plan approve {story.remediation.id}"
+    (job,) = await story.services.tables.environment_jobs.all(story.remediation.id)
+    assert job.expires is not None
+    assert plan["lapses"] == job.expires.isoformat().replace("+00:00", "Z")
+    assert answer["health"]["plans_waiting"] == 1
+
+
+async def test_one_cause_is_one_item_and_what_goes_on_is_beside_it(story: Story) -> None:
+    """Two flows that are blocked for one reason are one thing to do; the others are counted."""
+    await story.order()
+    provide(story.services)
+    await approve_shown(story.services, story.remediation.id)
+    await run(story, timedelta(hours=6))
+    await block(story, "Orders", "Stock")
+
+    answer = await attention()
+
+    (blocked,) = answer["waiting"]
+    assert (blocked["cause"], blocked["code"], blocked["count"]) == ("flow", "owner", 2)
+    assert blocked["flows"] == ["Orders", "Stock"]
+    assert blocked["instruction"] == "Name another owner."
+    assert list(answer["flows"]) == ["blocked", "waiting"]
+    assert answer["left"] == {"blocked": 2}
+    (quiet,) = answer["by_itself"]
+    assert (quiet["reached"], quiet["count"]) == ("quiet", 2)
+    assert quiet["first"] is not None
+    assert answer["health"]["stuck"] == 2
+    # It still runs, and whoever looks for what is stuck finds it all the same.
+    assert await stuck_remediations() == [story.remediation.id]
+
+
+async def test_finished_says_what_is_left_and_why(story: Story) -> None:
+    """One beyond the limit, one excluded, one left out of the approval, one that is done."""
+    ids = {flow.name: flow.workflow_id for flow in story.build.environment.flows.values()}
+    await decide(story, limit=2, excluded_flows=frozenset({ids["Invoices"]}))
+    await story.order()
+    provide(story.services)
+    plans = (await call(remediations_api.show_plan, id=story.remediation.id)).document["items"]
+    planned = [item["workflow_id"] for item in plans[0]["items"] if item["action"] == "copy"]
+    order = {
+        "versions": [plans[0]["version"]],
+        "by": "admin",
+        "except_flows": planned[:1],
+    }
+    await call(decisions_api.approve_remediation, order, id=story.remediation.id)
+    await run(story, timedelta(days=30))
+
+    shown = await call(remediations_api.show_remediation, id=story.remediation.id)
+    (listed,) = (await call(remediations_api.list_remediations)).document["items"]
+
+    progress = shown.document["progress"]
+    assert progress["state"] == "finished"
+    assert progress["left"] == {"limit": 1, "excluded": 1, "left_out": 1}
+    assert listed["progress"]["left"] == progress["left"]
+    assert (await attention())["left"] == progress["left"]
+
+
+async def test_a_flow_that_was_rolled_back_is_left(story: Story) -> None:
+    """It runs on Microsoft's key again, until somebody names it."""
+    await story.order()
+    provide(story.services)
+    await approve_shown(story.services, story.remediation.id)
+    await run(story, timedelta(days=30))
+    await call(
+        decisions_api.roll_back_remediation,
+        {"flows": [(await story.job("Stock")).original_id]},
+        id=story.remediation.id,
+    )
+    await run(story, timedelta(days=30))
+
+    states = {job.state for job in (await story.jobs()).values()}
+    assert states == {JobState.RETIRED, JobState.ROLLED_BACK}
+    assert (await attention())["left"] == {"undone": 1}
+
+
+async def test_an_assessment_leaves_what_it_found(story: Story) -> None:
+    """`finished` says that nothing was to be written."""
+    await decide(story)
+    order = {"mode": "dry-run", "environments": [story.build.environment.id]}
+    started = await call(remediations_api.start_remediation, order)
+    await run(story, timedelta(minutes=30))
+
+    shown = await call(remediations_api.show_remediation, id=started.document["id"])
+
+    assert shown.document["progress"]["state"] == "finished"
+    assert shown.document["progress"]["left"] == {"not_asked": len(FLOWS)}
+
+
+async def test_a_sweep_that_is_missing_is_noticed(story: Story) -> None:
+    """It comes once a day: two hours late it is told; the next one ends it."""
+    await story.services.tables.timer_runs.upsert(
+        TimerRun(timer=SWEEP, ended=story.services.now - timedelta(hours=27))
+    )
+    before = [one["cause"] for one in (await attention())["waiting"]]
+    await sweep(story.services, "2026-01-02")
+    after = [one["cause"] for one in (await attention())["waiting"]]
+
+    assert "sweep" in before
+    assert "sweep" not in after
+    assert (await call(health_api.show_health)).document["last_sweep"] is not None
+
+
+async def test_the_kill_switch_waits_for_a_person(story: Story) -> None:
+    """Nothing goes on while it is on."""
+    flag = Flag(name=KILL_SWITCH, is_on=True, by="admin", at=story.services.now)
+    await story.services.tables.flags.upsert(flag)
+
+    (switch,) = (await attention())["waiting"]
+
+    assert (switch["cause"], switch["command"]) == ("kill_switch", "cmkflow kill-switch off")
+
+
+async def test_nothing_waits_where_nothing_was_ordered(story: Story) -> None:
+    """An empty answer has every member."""
+    assert await attention() == {
+        "waiting": [],
+        "environments": [],
+        "flows": {},
+        "left": {},
+        "by_itself": [],
+        "health": (await call(health_api.show_health)).document,
+        "unreadable": [],
+    }

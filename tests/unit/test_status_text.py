@@ -1,0 +1,96 @@
+"""`cmkflow status` for people: what a person has to do first, in 80 columns and in a pipe."""
+
+import io
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from cmkflow.status_command import status_text
+from cmkflow.terminal import Terminal
+
+SOON = (datetime.now(UTC) + timedelta(minutes=30, seconds=20)).isoformat()
+LATER = (datetime.now(UTC) + timedelta(days=6, hours=1)).isoformat()
+HEALTH: dict[str, Any] = {}
+BLOCKED = {
+    "cause": "flow",
+    "code": "owner",
+    "count": 7,
+    "environment_id": "00000000-0000-4000-8000-000000000001",
+    "environment_name": "Finance and operations of the northern region",
+    "remediation_id": "00000000-0000-4000-8000-000000000002",
+    "flows": ["Take orders", "Take returns"],
+    "reason": "Its owner has left.",
+    "instruction": "Name another owner.",
+    "command": "cmkflow remediation retry 00000000-0000-4000-8000-000000000002",
+    "lapses": None,
+}
+PLAN = BLOCKED | {"cause": "plan", "code": "", "flows": [], "lapses": LATER}
+ANSWER = {
+    "waiting": [BLOCKED, PLAN],
+    "environments": [
+        {
+            "environment_id": BLOCKED["environment_id"],
+            "environment_name": BLOCKED["environment_name"],
+            "remediation_id": BLOCKED["remediation_id"],
+            "state": "dispatched",
+            "flows": {"blocked": 7, "waiting": 30, "retired": 1200},
+            "left": {"blocked": 7, "limit": 2},
+        }
+    ],
+    "flows": {"blocked": 7, "waiting": 30, "retired": 1200},
+    "left": {"blocked": 7, "limit": 2, "a_newer_reason": 1},
+    "by_itself": [
+        {
+            "environment_id": BLOCKED["environment_id"],
+            "environment_name": "Finance",
+            "reached": "updating_callers",
+            "count": 30,
+            "first": SOON,
+            "last": LATER,
+        }
+    ],
+    "unreadable": [],
+}
+EMPTY: dict[str, Any] = {
+    "waiting": [],
+    "environments": [],
+    "flows": {},
+    "left": {},
+    "by_itself": [],
+    "unreadable": [],
+}
+
+
+def printed(answer: Any, width: int) -> str:
+    """Return what a terminal of this width shows."""
+    terminal = Terminal()
+    terminal.file, terminal.width = io.StringIO(), width
+    terminal.print(status_text(answer))
+    return terminal.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_it_says_what_to_do_and_what_comes_by_itself(width: int) -> None:
+    """No line is longer than the terminal, and each command stands whole in a line."""
+    text = printed(ANSWER, width)
+
+    assert all(len(line) <= width for line in text.splitlines())
+    assert text.startswith("1. 7 flows blocked in Finance and operations of the northern region")
+    assert "Take orders, Take returns and 5 more" in text
+    assert "To do: Name another owner." in text
+    assert f"   Then: {BLOCKED['command']}\n" in text
+    assert "It lapses in 6 days" in text
+    assert "Still on Microsoft's key: 10" in text
+    assert "2 beyond the limit: order the next remediation" in text
+    assert "1 a_newer_reason" in text
+    assert re.search(r"updating_callers\s.*in 30 min", text)
+
+
+def test_where_nothing_waits_it_says_so() -> None:
+    """An empty tenant is no empty screen."""
+    text = printed(EMPTY, 80)
+
+    assert text.startswith("Nothing waits for a person.")
+    assert "Still on Microsoft's key: 0" in text
