@@ -66,11 +66,16 @@ class FlowAccess(Protocol):
     async def permissions(self, environment_id: str, flow_name: str) -> list[Permission]:
         """Return owners and co-owners."""
 
-    async def add_operator(self, environment_id: str, flow_name: str) -> None:
-        """Make the operator a co-owner; does nothing if it is one."""
+    async def add_operator(self, environment_id: str, flow_name: str) -> bool:
+        """Make the operator a co-owner; says whether it is one now, and no more than that."""
 
-    async def remove_operator(self, environment_id: str, flow_name: str) -> None:
-        """Take the operator's co-ownership back; does nothing if it has none."""
+    async def remove_operator(
+        self, environment_id: str, flow_name: str, *, is_sure: bool = False
+    ) -> None:
+        """Take the operator's co-ownership back; does nothing if it has none, or owns the flow.
+
+        `is_sure`: it was made one a moment ago, so nobody has to look what it is.
+        """
 
     async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
         """Return the trigger URL: a secret. Raises `Refused` where the trigger has none."""

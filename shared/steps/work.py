@@ -23,6 +23,11 @@ class Work:
         self.held = held
         self.services = held.services
         self.environment = environment
+        #: Trigger URLs that this delivery has read, by environment and flow: secrets, kept nowhere
+        #: else.
+        self.trigger_urls: dict[tuple[str, str], str] = {}
+        #: Flows of which it has made the operator co-owner, named likewise.
+        self.made_co_owner: set[tuple[str, str]] = set()
 
     @property
     def job(self) -> FlowJob:

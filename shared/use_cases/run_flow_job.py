@@ -1,4 +1,4 @@
-"""Run one step of a flow job, and tell those who may have waited for it."""
+"""Run the steps of a flow job that are due, and tell those who may have waited for it."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -73,6 +73,19 @@ STEPS: dict[JobState, Step] = {
     JobState.ROLLING_BACK: _undo,
 }
 
+#: A delivery goes on from one to a later one: what it has read just now, trigger URLs above all, is
+#: not read again. (Flows are prepared in batches, and a rollback waits for others: step by step.)
+_IN_ORDER = (
+    JobState.PLANNED,
+    JobState.COPYING,
+    JobState.COPIED,
+    JobState.PROVEN,
+    JobState.UPDATING_CALLERS,
+    JobState.SWAPPING,
+    JobState.QUIET,
+    JobState.WATCHED,
+)
+
 
 async def run_flow_job(services: Services, environment_id: str, job_id: str) -> str:
     """Look at a job's row and do what is due. Returns the state it is in, for the log.
@@ -86,7 +99,7 @@ async def run_flow_job(services: Services, environment_id: str, job_id: str) -> 
 
 
 async def _step(held: Held[FlowJob]) -> FlowJob:
-    """Obey what is ordered, and do one step."""
+    """Obey what is ordered, and do what is due: each step's outcome is written before the next."""
     before, services = held.job, held.services
     job = _obey(before, services)
     if job.is_finished:
@@ -98,14 +111,33 @@ async def _step(held: Held[FlowJob]) -> FlowJob:
         is_settled = job.settles_at is not None and job.settles_at <= services.now
         if is_settled and not job.is_rolling_back and job.neither_since is None:
             await settle(work)
-        job = await STEPS[job.reached](work)
-        await return_borrowed(work)
+        until = services.now + services.settings.delivery_goes_on
+        job = await _one(work)
+        while services.now < until and _goes_on(work.job, job):
+            job = await work.save(job)
+            if job.requested:
+                break
+            job = await _one(work)
     except ProductError as err:
         stands = await _step_back(work, err)
         if stands is err:
             raise
         raise stands from err
+    return job
+
+
+async def _one(work: Work) -> FlowJob:
+    """Do one step, and return what was borrowed for it."""
+    job = await STEPS[work.job.reached](work)
+    await return_borrowed(work)
     return replace(job, borrowed=work.job.borrowed, unseen=None)
+
+
+def _goes_on(before: FlowJob, after: FlowJob) -> bool:
+    """Say whether a step has led to a later one, for which nothing has to be waited."""
+    if not {before.reached, after.state} <= set(_IN_ORDER):
+        return False
+    return _IN_ORDER.index(before.reached) < _IN_ORDER.index(after.state)
 
 
 async def _leave(held: Held[FlowJob], job: FlowJob) -> FlowJob:
@@ -222,7 +254,7 @@ async def _tell_others(services: Services, before: FlowJob, after: FlowJob) -> N
     if after.state is before.state:
         return
     # A job that is stuck is told of too: whoever waits for it has to say so instead of waiting on.
-    is_proven = after.state is JobState.PROVEN
+    is_proven = after.is_proven and not before.is_proven
     if is_proven or (after.is_finished and not after.is_proven):
         for parent in after.parents:
             place = located(parent, after.environment_id)

@@ -23,16 +23,24 @@ class FlowAccessTwin:
         flow = self._world.shown_flow(environment_id, flow_name)
         return permissions_of(self._world, flow)
 
-    async def add_operator(self, environment_id: str, flow_name: str) -> None:
-        """Make the operator a co-owner; does nothing if it is one."""
+    async def add_operator(self, environment_id: str, flow_name: str) -> bool:
+        """Make the operator a co-owner; says whether it is one now, and no more than that."""
         flow = self._world.flow(environment_id, flow_name)
         operator = self._world.operator
-        if operator.entra_id in flow.co_owners or operator.user_id == flow.owner_id:
-            return
-        with self._world.writing(environment_id, "add co-owner", flow_name):
-            flow.co_owners[operator.entra_id] = "CanEdit"
+        if operator.user_id == flow.owner_id:
+            return False
+        if operator.entra_id not in flow.co_owners:
+            with self._world.writing(environment_id, "add co-owner", flow_name):
+                flow.co_owners[operator.entra_id] = "CanEdit"
+        return True
 
-    async def remove_operator(self, environment_id: str, flow_name: str) -> None:
+    async def remove_operator(
+        self,
+        environment_id: str,
+        flow_name: str,
+        *,
+        is_sure: bool = False,
+    ) -> None:
         """Take the operator's co-ownership back; does nothing if it has none."""
         flow = self._world.flow(environment_id, flow_name)
         if self._world.operator.entra_id in flow.co_owners:

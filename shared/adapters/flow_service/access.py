@@ -77,11 +77,11 @@ class FlowServiceAccess(FlowAccess):
             async for item in self._application.items(environment_id, call)
         ]
 
-    async def add_operator(self, environment_id: str, flow_name: str) -> None:
-        """Make the operator a co-owner; changes nothing if it is one, or the owner.
+    async def add_operator(self, environment_id: str, flow_name: str) -> bool:
+        """Make the operator a co-owner; says whether it is one now, and no more than that.
 
-        No look before it: who asks was refused the URL. Giving a role twice is giving it once, and
-        where it would take rights away the platform refuses (§15.3): nothing is missing then.
+        Giving a role twice is giving it once, and where it would take rights away, which is the
+        owner's case, the platform refuses (§15.3): nothing is missing then.
         """
         principal = {"id": await self.operator_id(), "type": "User"}
         change = {"put": [{"properties": {"principal": principal, "roleName": _CO_OWNER}}]}
@@ -90,14 +90,19 @@ class FlowServiceAccess(FlowAccess):
         except Refused as err:
             if err.code != PERMISSION_DOWNGRADE:
                 raise
+            return False
+        return True
 
-    async def remove_operator(self, environment_id: str, flow_name: str) -> None:
+    async def remove_operator(
+        self, environment_id: str, flow_name: str, *, is_sure: bool = False
+    ) -> None:
         """Take the operator's co-ownership back; does nothing if it has none, or owns the flow.
 
-        It may not be listed yet (§15.2): then it is named as it will be, by who holds it (§5.5).
+        A permission is named by who holds it (§5.5), so one that was given a moment ago need not be
+        looked up; nor would it be listed for sure (§15.2).
         """
         operator = await self.operator_id()
-        held = await self._held(environment_id, flow_name, operator)
+        held = [] if is_sure else await self._held(environment_id, flow_name, operator)
         if any(item.role == _OWNER for item in held):
             return
         ids = [item.permission_id for item in held] or [operator]

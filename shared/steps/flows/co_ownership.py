@@ -25,18 +25,19 @@ async def as_co_owner[T](
 ) -> T:
     """Return what only a co-owner of a flow is told; of this environment unless another is named.
 
-    The operator is made co-owner if it may not ask, and steps back at the end of the step. Raises
+    The operator is made co-owner unless it is one, and steps back at the end of the step. Raises
     `Refused`, `Blocked`; `Unavailable` while a new right is on its way.
     """
     environment_id = environment_id or work.job.environment_id
-    try:
-        return await ask()
-    except Refused as err:
-        if err.status != HTTPStatus.FORBIDDEN:
-            raise
-    await _note_loan(work, environment_id, flow_name)
-    await work.check_lease()
-    await work.services.flow_access.add_operator(environment_id, flow_name)
+    if not await _note_loan(work, environment_id, flow_name):
+        try:
+            return await ask()
+        except Refused as err:
+            if err.status != HTTPStatus.FORBIDDEN:
+                raise
+    await work.permit_write()
+    if await work.services.flow_access.add_operator(environment_id, flow_name):
+        work.made_co_owner.add((environment_id, flow_name))
     try:
         return await ask()
     except Refused as err:
@@ -82,32 +83,38 @@ async def was_lent(services: Services, environment_id: str, flow_name: str) -> b
     return any(located(name, one.environment_id) == flow for one in lenders for name in one.lent)
 
 
-async def _note_loan(work: Work, environment_id: str, flow_name: str) -> None:
-    """Note what is to be returned, unless the operator is co-owner by somebody else: it stays so.
+async def _note_loan(work: Work, environment_id: str, flow_name: str) -> bool:
+    """Note what is to be returned; say whether the operator has to be made co-owner for it.
 
-    Whether it is one is asked before the first loan; from then on it may be one by a loan.
+    Not where it is one for this job already, nor where it is one by somebody else: it stays so.
     """
+    job, is_here = work.job, environment_id == work.job.environment_id
+    name = flow_name if is_here else f"{environment_id}/{flow_name}"
+    if name in job.borrowed:
+        return False
+    # Who else has rights on the copy of an original that is shared with nobody?
+    is_ours = name == job.copy_flow_name and not job.shared_with
+    may_be_one = name not in job.lent and not is_ours
+    if may_be_one and await is_co_owner(work.services, environment_id, flow_name):
+        return False
     await work.permit_write()
-    name = flow_name
-    if environment_id != work.job.environment_id:
+    if not is_here:
         await permit_write(work.services, environment_id)
-        name = f"{environment_id}/{flow_name}"
-    if name in work.job.borrowed:
-        return
-    if name not in work.job.lent and await is_co_owner(work.services, environment_id, flow_name):
-        return
-    job = work.job
     lent = tuple(dict.fromkeys((*job.lent, name)))
-    await work.save(replace(job, borrowed=(*job.borrowed, name), lent=lent))
+    await work.save(replace(work.job, borrowed=(*work.job.borrowed, name), lent=lent))
+    return True
 
 
 async def return_borrowed(work: Work) -> None:
     """Take back every co-ownership that this job gave the operator, at any hour of the day."""
     for borrowed in work.job.borrowed:
-        environment_id, flow_name = located(borrowed, work.job.environment_id)
+        flow = environment_id, flow_name = located(borrowed, work.job.environment_id)
         await permit_write(work.services, environment_id, anytime=True)
         await work.check_lease()
         with suppress(NotFound):  # the flow is gone, and the co-ownership with it
-            await work.services.flow_access.remove_operator(environment_id, flow_name)
+            await work.services.flow_access.remove_operator(
+                environment_id, flow_name, is_sure=flow in work.made_co_owner
+            )
+        work.made_co_owner.discard(flow)
         left = tuple(name for name in work.job.borrowed if name != borrowed)
         await work.save(replace(work.job, borrowed=left))

@@ -59,7 +59,9 @@ class KeptRights:
         """Return the port's own attribute."""
         return getattr(self._access, name)
 
-    async def remove_operator(self, environment_id: str, flow_name: str) -> None:
+    async def remove_operator(
+        self, environment_id: str, flow_name: str, *, is_sure: bool = False
+    ) -> None:
         """Refuse."""
         raise Refused("no", code="403", status=403)
 

@@ -138,12 +138,17 @@ class Story:
                 if row.table == "jobs" and all(mark in str(row.columns["data0"]) for mark in marks):
                     raise _ReachedError
 
-        meanwhile, self.driver.meanwhile = self.driver.meanwhile, look
+        meanwhile, settings = self.driver.meanwhile, self.settings
+        self.settings = settings.model_copy(update={"delivery_goes_on": timedelta(0)})
+        self.renew()
+        self.driver.meanwhile = look
         try:
             await self.run(timedelta(days=days))
         except _ReachedError:
             return await self.job(title)
         finally:
+            self.settings = settings
+            self.renew()
             self.driver.meanwhile = meanwhile
         raise AssertionError(f"{title} never came to {state}: {await self.jobs()}")
 

@@ -1,0 +1,116 @@
+"""A delivery goes on from step to step; each is written first, and orders come between."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from shared.domain.jobs.flow_states import JobState
+from shared.use_cases import steer_remediation
+from tests.functional.stories.remediation_story import Story
+
+
+async def approved_story(**settings: Any) -> Story:
+    """Return a story of one called flow whose plan is approved, and nothing done yet."""
+    story = Story()
+    story.settings = story.settings.model_copy(update=settings)
+    story.build.http_flow("Orders")
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(0))
+    return story
+
+
+class Watched:
+    """The flow service: counts what is asked as a co-owner, and may do something at a question."""
+
+    def __init__(self, access: object) -> None:
+        """Stand before the port."""
+        self._access: Any = access
+        self.calls: list[str] = []
+        self.at_first_url: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the port's own attribute, noted when it is called."""
+        attribute = getattr(self._access, name)
+        if name.startswith("_"):
+            return attribute
+
+        async def noted(*args: Any, **named: Any) -> Any:
+            self.calls.append(name)
+            return await attribute(*args, **named)
+
+        return noted
+
+    async def trigger_url(self, *flow: str) -> str:
+        """Return the trigger URL."""
+        self.calls.append("trigger_url")
+        if at_first_url := self.at_first_url:
+            self.at_first_url = None
+            await at_first_url()
+        return str(await self._access.trigger_url(*flow))
+
+
+def watched(story: Story) -> Watched:
+    """Let the flow service be watched."""
+    watching = Watched(story.twins.ports.flow_access)
+    access: Any = watching
+    story.around = lambda ports: replace(ports, flow_access=access)
+    story.renew()
+    return watching
+
+
+async def test_one_delivery_brings_a_called_flow_to_its_quiet_days() -> None:
+    """Each URL is asked for once, by a loan that is returned at once; nobody is refused first."""
+    story = await approved_story()
+    access = watched(story)
+
+    await story.run(timedelta(0))
+
+    job = await story.job("Orders")
+    assert job.reached is JobState.QUIET
+    assert job.borrowed == ()
+    loan = ["add_operator", "trigger_url", "remove_operator"]
+    assert [one for one in access.calls if one != "operator_id"] == [*loan, "permissions", *loan]
+
+
+async def test_an_order_between_two_steps_is_obeyed_before_the_next() -> None:
+    """The copy is proven in the same delivery, and no caller moves."""
+    story = await approved_story()
+    access = watched(story)
+
+    async def roll_back() -> None:
+        await steer_remediation.roll_back(story.services, story.remediation.id, ())
+
+    access.at_first_url = roll_back
+    await story.run(timedelta(days=60))
+
+    job = await story.job("Orders")
+    assert job.state is JobState.ROLLED_BACK, job.reason
+    assert JobState.UPDATING_CALLERS not in {change.state for change in job.history}
+
+
+async def test_a_delivery_that_has_taken_long_ends_with_its_step() -> None:
+    """With no time to go on there is one step each, and the same end."""
+    story = await approved_story(delivery_goes_on=timedelta(0))
+
+    job = await story.until("Orders", JobState.COPYING)
+    assert job.lease_until is None
+    await story.run(timedelta(days=60))
+
+    assert (await story.job("Orders")).state is JobState.RETIRED
+
+
+async def test_the_operator_stays_the_owner_of_a_copy() -> None:
+    """It owns the original, so the copy too: what it is lent takes nothing away."""
+    story = await approved_story()
+    operator = story.world.operator
+    original = next(iter(story.build.environment.flows.values()))
+    original.owner_id = operator.user_id
+
+    await story.run(timedelta(days=60))
+
+    job = await story.job("Orders")
+    assert (job.state, job.has_loans) == (JobState.RETIRED, False), job.reason
+    copy = story.world.workflow(job.environment_id, job.copy_id)
+    assert (copy.owner_id, copy.co_owners) == (operator.user_id, {})
