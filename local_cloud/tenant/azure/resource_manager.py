@@ -8,6 +8,7 @@ from local_cloud.tenant.azure import (
     enterprise_policies,
     network,
     readable_resources,
+    role_assignments,
     service_tags_api,
     site_settings,
 )
@@ -19,6 +20,7 @@ from local_cloud.tenant.core.tenant import Tenant
 HOSTS = (HOST,)
 
 OPTIONS = {
+    **role_assignments.OPTIONS,
     "list_resources": ("$filter",),
     "list_service_tag_details": ("tagName", "noAddressPrefixes"),
 }
@@ -38,6 +40,7 @@ def routes(tenant: Tenant) -> list[Route]:
         arm_route("GET", f"{SUBSCRIPTION}/resources", list_resources),
         arm_route("GET", f"{GROUP}/resources", list_resources),
         *enterprise_policies.routes(),
+        *role_assignments.routes(),
         *readable_resources.routes(),
         *site_settings.routes(),
         *network.routes(),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from local_cloud.tenant.azure.references import ResolvedReference
-from local_cloud.tenant.azure.resources import ResourceStore
+from local_cloud.tenant.azure.resources import JsonObject, ResourceStore
 from local_cloud.tenant.azure.service_tags import ServiceTags, published_service_tags
 from local_cloud.tenant.azure.vault_contents import VaultContents
 
@@ -65,6 +65,8 @@ class Azure:
     #: Id → display name.
     subscriptions: dict[str, str] = field(default_factory=dict)
     resources: ResourceStore = field(default_factory=ResourceStore)
+    #: By lower-case id.
+    role_assignments: dict[str, JsonObject] = field(default_factory=dict)
     #: By lower-case name.
     vaults: dict[str, VaultContents] = field(default_factory=dict)
     service_tags: ServiceTags = field(default_factory=published_service_tags)

@@ -5,6 +5,7 @@ document holds (contents of vaults, settings of sites, guarded hosts) is beside 
 relative to the tenant's clock. local_cloud/tenant/azure/README.md describes each member.
 """
 
+import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from local_cloud.tenant.azure.enterprise_policies import new_policy
 from local_cloud.tenant.azure.network import security_group
 from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.role_assignments import role_assignment
 from local_cloud.tenant.azure.service_tags import ServiceTag, read_service_tags
 from local_cloud.tenant.azure.site_runtime import put_configuration, resolve_references
 from local_cloud.tenant.azure.state import (
@@ -52,6 +54,9 @@ def seed_azure(tenant: Tenant, description: JsonObject) -> None:
         _seed_vault(tenant, vault)
     for policy in description.get("enterprisePolicies", ()):
         _seed_policy(tenant, policy)
+    for given in description.get("roleAssignments", ()):
+        assignment = role_assignment(given["scope"], str(uuid.uuid4()), given)
+        azure.role_assignments[assignment["id"].lower()] = assignment
     for site in description.get("sites", ()):
         _seed_site(azure, site, now)
     for group in description.get("networkSecurityGroups", ()):

@@ -1,0 +1,86 @@
+"""`Microsoft.Authorization/roleAssignments` at a vault: who may use its keys (contract §15.5).
+
+A list at a vault has the assignments above it and below it too, as Azure's has.
+"""
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, arm_route
+from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.state import VAULTS
+from local_cloud.tenant.core.odata import parse_filter
+from local_cloud.tenant.core.platform_error import PlatformError
+
+TYPE = "Microsoft.Authorization/roleAssignments"
+_COLLECTION = f"{GROUP}/providers/{VAULTS}/{{vault}}/providers/{TYPE}"
+_ITEM = f"{_COLLECTION}/{{name}}"
+
+OPTIONS = {"list_role_assignments": ("$filter",)}
+
+
+def routes() -> list[Route]:
+    """Return the routes of role assignments."""
+    return [
+        arm_route("GET", _COLLECTION, list_role_assignments),
+        arm_route("PUT", _ITEM, put_role_assignment),
+        arm_route("DELETE", _ITEM, delete_role_assignment),
+    ]
+
+
+async def list_role_assignments(call: ArmCall) -> JsonObject:
+    """List the assignments at a vault, above and below, or those of `principalId eq '…'`."""
+    vault = _vault(call)
+    text = call.request.query_params.get("$filter")
+    matches = parse_filter(text) if text else lambda _: True
+    found = [
+        each
+        for each in call.azure.role_assignments.values()
+        if _is_near(each["properties"]["scope"], vault) and matches(each["properties"])
+    ]
+    return call.page(found)
+
+
+async def put_role_assignment(call: ArmCall) -> Response:
+    """Assign a role; 409 where its principal has it at this scope by another name."""
+    given = (await call.json()).get("properties") or {}
+    if not given.get("roleDefinitionId") or not given.get("principalId"):
+        raise PlatformError(
+            400, "InvalidRequestContent", "A role assignment names a role and a principal."
+        )
+    assignment = role_assignment(_vault(call), call.path("name"), given)
+    known = call.azure.role_assignments
+    for each in known.values():
+        if each["id"] != assignment["id"] and each["properties"] == assignment["properties"]:
+            raise PlatformError(409, "RoleAssignmentExists", "The role assignment already exists.")
+    known[assignment["id"].lower()] = assignment
+    return JSONResponse(assignment, 201)
+
+
+async def delete_role_assignment(call: ArmCall) -> Response:
+    """Take a role away; 204 when nobody had it."""
+    wanted = f"{_vault(call)}/providers/{TYPE}/{call.path('name')}".lower()
+    gone = call.azure.role_assignments.pop(wanted, None)
+    return JSONResponse(gone) if gone else Response(status_code=204)
+
+
+def role_assignment(scope: str, name: str, given: JsonObject) -> JsonObject:
+    """Build an assignment's document."""
+    kept = ("roleDefinitionId", "principalId", "principalType", "condition", "conditionVersion")
+    return {
+        "id": f"{scope}/providers/{TYPE}/{name}",
+        "name": name,
+        "type": TYPE,
+        "properties": {key: given.get(key) for key in kept} | {"scope": scope},
+    }
+
+
+def _vault(call: ArmCall) -> str:
+    vault_id: str = call.existing(VAULTS, call.path("vault"))["id"]
+    return vault_id
+
+
+def _is_near(scope: str, vault: str) -> bool:
+    """Say whether a scope is the vault, above it or below it."""
+    one, other = f"{scope.lower().rstrip('/')}/", f"{vault.lower()}/"
+    return one.startswith(other) or other.startswith(one)
