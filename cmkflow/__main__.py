@@ -4,6 +4,7 @@ import typer
 
 from cmkflow import (
     environment_commands,
+    key_commands,
     kill_switch_commands,
     network_commands,
     operator_commands,
@@ -29,6 +30,7 @@ app.add_typer(remediation_commands.app, name="remediation")
 app.add_typer(plan_commands.app, name="plan")
 app.add_typer(environment_commands.app, name="environment")
 app.add_typer(network_commands.app, name="network")
+app.add_typer(key_commands.app, name="keys")
 app.add_typer(kill_switch_commands.app, name="kill-switch")
 app.add_typer(operator_commands.app, name="operator")
 app.add_typer(runs.app, name="runs")

@@ -15,18 +15,13 @@ from rich.text import Text
 from cmkflow.answer_tables import facts, table
 from cmkflow.api_client import Api, ApiError, Call
 from cmkflow.assessment_page import REASONS, page_of
+from cmkflow.finding_text import finding_text
 from cmkflow.finish_tables import number_of
 from cmkflow.named_files import named_file, write_page
 from cmkflow.terminal import Terminal, echo, one_line
 
 #: The host ends a request after 230 seconds.
 _SECONDS = 240
-_STYLES = {
-    "ok": "green",
-    "warning": "yellow",
-    "unknown": "bold magenta",
-    "problem": "bold red",
-}
 
 
 def assess(  # each is an option
@@ -122,7 +117,7 @@ def _shown(assessment: Any) -> RenderableType:
     flows = [_flow_row(flow) for flow in assessment["flows"]]
     titles = ("Flow", "Why", "Held back by", "Holds back", "Callers")
     lines = [
-        _finding(section["topic"], finding)
+        finding_text(section["topic"], finding)
         for section in assessment["sections"]
         for finding in section["findings"]
     ]
@@ -164,12 +159,3 @@ def _first_steps(flows: Sequence[Any]) -> list[Text]:
         lines.append(Text(advice))
         lines += [Text(f"  {one['workflow_id']}  {one['display_name']}") for one in advised]
     return lines
-
-
-def _finding(topic: str, finding: Any) -> Text:
-    level = finding["level"]
-    text = Text(f"{level:8}", style=_STYLES[level])
-    text.append(f"{topic.replace('_', ' ')}: {finding['text']}", style="not bold default")
-    if finding["instruction"]:
-        text.append(f" {finding['instruction']}", style="dim not bold default")
-    return text

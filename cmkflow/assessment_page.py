@@ -13,6 +13,7 @@ _TEMPLATE = "assessment.html.j2"
 REASONS = {str(reason): reason.category.title for reason in MmkReason}
 _TOPICS = {
     "eligibility": "Can the key be applied?",
+    "key": "Is the key fit?",
     "flows": "Flows as a whole",
     "network": "Firewalls",
     "canvas_apps": "Canvas apps",

@@ -175,5 +175,7 @@ class Reason(StrEnum):
     )
     RANGES_CHANGED = "ranges_changed"
     RANGES_OLD = "ranges_old"
+    KEY_PROBLEM = "key_problem"
+    KEY_WARNING = "key_warning"
     UNREADABLE_ROW = "unreadable_row"
     ROW_SKIPPED = "row_skipped"

@@ -25,6 +25,7 @@ from shared.domain.environment import EnvironmentSettings
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.run_archive import RunArchive
+from shared.domain.keys.told_finding import ToldFinding
 from shared.domain.network.edition import Edition
 from shared.domain.network.snapshot import NetworkReading
 from shared.domain.notice import Notice, RowName
@@ -261,6 +262,7 @@ class Tables:
     editions: Table[Edition] = field(init=False)
     network_readings: Table[NetworkReading] = field(init=False)
     timer_runs: Table[TimerRun] = field(init=False)
+    key_findings: Table[ToldFinding] = field(init=False)
 
     def __post_init__(self) -> None:
         """Open the tables."""
@@ -352,3 +354,12 @@ class Tables:
         )
         table("network_readings", NetworkReading, lambda item: ("network", item.id))
         table("timer_runs", TimerRun, lambda item: ("timer", item.timer))
+        table(
+            "key_findings",
+            ToldFinding,
+            lambda item: (
+                key_of(item.policy_id),
+                key_of(item.finding.code, item.finding.subject, item.finding.level),
+            ),
+            lambda item: {"code": item.code},
+        )

@@ -14,6 +14,7 @@ POLICY_SYSTEM_ID = (
     "/regions/europe/providers/Microsoft.PowerPlatform/enterprisePolicies/"
     "6f2f8b0c-6a35-4c4b-9d0e-0d6f1f0f2a03"
 )
+POLICY_IDENTITY = "6f2f8b0c-6a35-4c4b-9d0e-0d6f1f0f2a04"
 #: Apps whose code does nothing here but call flows, and the one that flows call.
 PRICING_SITE = site_id("contoso-pricing")
 REGIONS = ("WestEurope", "NorthEurope")
@@ -27,6 +28,7 @@ def azure() -> Json:
         "subscriptions": [{"subscriptionId": SUBSCRIPTION, "displayName": "Integration"}],
         "vaults": [_key_vault(), _application_vault()],
         "enterprisePolicies": [_policy()],
+        "roleAssignments": [_grant()],
         "sites": [*_calling_sites(), _pricing_site()],
         "networkSecurityGroups": [
             _group("nsg-erp", ERP_HOST, guards={ERP_HOST: "10.0.1.4"}),
@@ -57,7 +59,7 @@ def _policy() -> Json:
         "id": POLICY_ID,
         "location": "europe",
         "kind": "Encryption",
-        "identity": {"type": "SystemAssigned"},
+        "identity": {"type": "SystemAssigned", "principalId": POLICY_IDENTITY},
         "properties": {
             "systemId": POLICY_SYSTEM_ID,
             "encryption": {
@@ -65,6 +67,16 @@ def _policy() -> Json:
                 "keyVault": {"id": vault, "key": {"name": KEY, "version": None}},
             },
         },
+    }
+
+
+def _grant() -> Json:
+    """Let the policy's identity use the key: Key Vault Crypto Service Encryption User."""
+    role = "e147488a-f6f5-4113-8e2d-b22465e65bf6"
+    return {
+        "scope": f"{GROUP}/Microsoft.KeyVault/vaults/{KEY_VAULT}",
+        "principalId": POLICY_IDENTITY,
+        "roleDefinitionId": f"/providers/Microsoft.Authorization/roleDefinitions/{role}",
     }
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
+from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault, RoleAssignment
 from shared.domain.network.service_tags import ServiceTagList
 
 
@@ -70,11 +70,14 @@ class Keys(Protocol):
     async def policies(self) -> list[EnterprisePolicy]:
         """Return the encryption policies of the watched subscriptions."""
 
-    async def vault(self, vault_id: str) -> KeyVault:
-        """Return a vault by Azure resource id."""
+    async def vault(self, named: str) -> KeyVault:
+        """Return a vault by name or Azure resource id; raises `NotFound`."""
+
+    async def roles(self, vault_id: str, principal_id: str) -> list[RoleAssignment]:
+        """Return the roles that a principal has by itself at a vault, above it and below."""
 
     async def key_versions(self, vault_url: str, name: str) -> list[Key]:
-        """Return every version of a key, newest first."""
+        """Return every version of a key, newest first; raises `NotFound`."""
 
 
 class ServiceTags(Protocol):

@@ -5,19 +5,15 @@ is swept, now and again a day later, since all services take up to 24 hours to n
 """
 
 import logging
-from collections.abc import Sequence
-from contextlib import suppress
-from datetime import datetime
 
 from shared.domain.callers.records import key_of
 from shared.domain.environment import Environment
 from shared.domain.events import Event
-from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
-from shared.domain.keys.key_readiness import Finding, Level, assess_key
+from shared.domain.keys.key import EnterprisePolicy
 from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
-from shared.errors import NotFound, Refused
 from shared.ports import OutgoingMessage
 from shared.services import KEY_EVENTS, Services
+from shared.use_cases.check_keys import check_policy, names
 from shared.use_cases.start_remediation import start_remediation
 
 log = logging.getLogger(__name__)
@@ -35,14 +31,14 @@ async def react_to_key_event(services: Services, event: Event) -> str:
     if event.type not in {*KEY_EVENT_TYPES, RECHECK}:
         return _ignored(event, f"the type {event.type} is none this app watches")
     vault, key = event.text("VaultName").lower(), event.text("ObjectName").lower()
-    watched = [policy for policy in await services.keys.policies() if _names(policy, vault, key)]
+    watched = [policy for policy in await services.keys.policies() if names(policy, vault, key)]
     if not watched:
         return _ignored(event, f"no watched policy uses key {key} of vault {vault}")
     environments = await services.environments.list()
     linked: list[Environment] = []
     for policy in watched:
         on_policy = [env for env in environments if _is_on(env, policy)]
-        await verify_policy(services, policy, environments, services.now)
+        await check_policy(services, policy, environments)
         linked += [env for env in on_policy if env.is_linked]
     if linked:
         await start_remediation(
@@ -58,34 +54,6 @@ async def react_to_key_event(services: Services, event: Event) -> str:
     if event.type == NEW_VERSION:
         await _recheck_later(services, event)
     return f"verified {len(watched)} policies, swept {len(linked)} environments"
-
-
-async def verify_policy(
-    services: Services,
-    policy: EnterprisePolicy,
-    environments: Sequence[Environment],
-    now: datetime,
-) -> tuple[Finding, ...]:
-    """Check a policy's key, vault and environments; what is wrong is logged for a person."""
-    vault: KeyVault | None = None
-    versions: list[Key] | None = None
-    # What cannot be read is a finding, not a reason to stop.
-    with suppress(NotFound, Refused):
-        vault = await services.keys.vault(policy.vault_id)
-        versions = await services.keys.key_versions(vault.url, policy.key_name)
-    findings = assess_key(policy, vault, versions, now, environments)
-    for finding in findings:
-        if finding.level is not Level.OK:
-            level = logging.ERROR if finding.level is Level.PROBLEM else logging.WARNING
-            log.log(
-                level,
-                "policy %s: %s %s",
-                policy.name,
-                finding.text,
-                finding.instruction,
-                extra={"policy": policy.id, "code": finding.code},
-            )
-    return findings
 
 
 async def _recheck_later(services: Services, event: Event) -> None:
@@ -110,10 +78,6 @@ async def _recheck_later(services: Services, event: Event) -> None:
         )
     )
     log.info("the environments of key %s are checked again at %s", event.text("ObjectName"), due)
-
-
-def _names(policy: EnterprisePolicy, vault: str, key: str) -> bool:
-    return policy.vault_id.lower().endswith(f"/{vault}") and policy.key_name.lower() == key
 
 
 def _is_on(environment: Environment, policy: EnterprisePolicy) -> bool:

@@ -7,7 +7,7 @@ from shared.domain.events import Event, UnreadableEvent
 from shared.domain.identifiers import environment_identifier, is_identifier
 from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
 from shared.services import Services
-from shared.use_cases.react_to_key_event import verify_policy
+from shared.use_cases.check_keys import check_new_link, check_policy, note_unwatched
 from shared.use_cases.start_remediation import start_remediation
 
 log = logging.getLogger(__name__)
@@ -52,6 +52,8 @@ async def _environment_changed(services: Services, event: Event) -> str:
             environment_ids=(environment_id,),
         ),
     )
+    if policy_id := event.text("policyId").lower():
+        await check_new_link(services, policy_id)
     return "a remediation was started"
 
 
@@ -79,10 +81,9 @@ async def _policy_changed(services: Services, event: Event) -> str:
     ]
     if resource not in policies:
         if linked:
-            names = ", ".join(env.display_name for env in linked)
-            log.error("policy %s is gone, but environments name it: %s", resource, names)
+            await note_unwatched(services, resource, environments)
         return _ignored(event, f"policy {resource} is gone or not in a watched subscription")
-    await verify_policy(services, policies[resource], environments, services.now)
+    await check_policy(services, policies[resource], environments)
     active = tuple(sorted(env.id for env in linked if env.is_linked))
     if not active:
         return "verified the policy; no environment is linked to it"

@@ -29,7 +29,7 @@ from shared.steps.ending.exchange import neither_is_on
 from shared.steps.moving_callers.find_callers import forget_stale_searches
 from shared.steps.moving_callers.note_callers import waits_for_a_person
 from shared.steps.planning.discovery_parts import forget_stale_discoveries
-from shared.use_cases.react_to_key_event import verify_policy
+from shared.use_cases.check_keys import check_policies
 from shared.use_cases.settle_ended import turn_off_strays
 from shared.use_cases.start_remediation import start_remediation
 from shared.use_cases.steer_remediation import retry_job
@@ -82,7 +82,8 @@ async def sweep(services: Services, date: str) -> SweepResult:
                     environment_ids=(environment.id,),
                 ),
             )
-    await _verify_policies(services, environments)
+    with _told("whether the keys of the encryption policies are well"):
+        await check_policies(services, environments)
     with _told("whether Microsoft's address ranges have changed"):
         await watch_ranges(services, environments)
     came_back: list[str] = []
@@ -141,13 +142,6 @@ def _told(what: str) -> Iterator[None]:
         yield
     except ProductError as err:
         log.warning("%s is not known: %s", what, redact(str(err)))
-
-
-async def _verify_policies(services: Services, environments: Sequence[Environment]) -> None:
-    with _told("whether the keys of the encryption policies are well"):
-        for policy in await services.keys.policies():
-            with _told(f"whether the key of policy {policy.name} is well"):
-                await verify_policy(services, policy, environments, services.now)
 
 
 async def _retired_but_on(services: Services, environment: Environment) -> AsyncIterator[str]:

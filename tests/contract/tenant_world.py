@@ -33,6 +33,12 @@ ORG_API = "https://contoso.api.crm4.dynamics.com/api/data/v9.2"
 GROUP = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg"
 VAULT_ID = f"{GROUP}/providers/Microsoft.KeyVault/vaults/kv-cmk"
 POLICY_ID = f"{GROUP}/providers/Microsoft.PowerPlatform/enterprisePolicies/cmk-eu"
+#: What the policy's identity is known by where a seed gives it a role.
+POLICY_IDENTITY = "b0000000-0000-4000-8000-0000000000d0"
+#: Key Vault Crypto Service Encryption User.
+ENCRYPTION_USER = (
+    "/providers/Microsoft.Authorization/roleDefinitions/e147488a-f6f5-4113-8e2d-b22465e65bf6"
+)
 
 BAP = "https://api.bap.microsoft.com/providers/Microsoft.BusinessAppPlatform"
 FLOW_HOST = "https://emea.api.flow.microsoft.com/providers/Microsoft.ProcessSimple"

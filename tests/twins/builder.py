@@ -10,6 +10,7 @@ from tests.twins import definition_builder as define
 from tests.twins.definition_builder import Json
 from tests.twins.definitions import properties_of
 from tests.twins.flow_service import stays_on_microsoft_key, trigger_url, turn_on
+from tests.twins.sound_key import put_sound_key
 from tests.twins.tenant import (
     TwinConnection,
     TwinEnvironment,
@@ -268,6 +269,7 @@ class Builder:
             system_id=f"/regions/europe/providers/Microsoft.PowerPlatform/enterprisePolicies/{system_id}",
             status=LinkStatus.LINKED,
         )
+        put_sound_key(self.world, link.policy_id, link.system_id)
         self.environment.policy = link
         self.environment.is_migrating = True
         if migrated:

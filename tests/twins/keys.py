@@ -1,6 +1,6 @@
 """Twins of the ports that read keys, service tags and firewalls."""
 
-from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
+from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault, RoleAssignment
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.gap import NetworkGap
 from shared.domain.network.repair import Repair, refused
@@ -20,12 +20,17 @@ class KeysTwin:
         """Return the encryption policies of the watched subscriptions."""
         return list(self._world.policies.values())
 
-    async def vault(self, vault_id: str) -> KeyVault:
-        """Return a vault by Azure resource id."""
-        try:
-            return self._world.vaults[vault_id.lower()]
-        except KeyError:
-            raise NotFound(f"there is no vault {vault_id}") from None
+    async def vault(self, named: str) -> KeyVault:
+        """Return a vault by name or Azure resource id; raises `NotFound`."""
+        for vault in self._world.vaults.values():
+            if named.lower() in {vault.id, vault.name}:
+                return vault
+        raise NotFound(f"there is no vault {named}")
+
+    async def roles(self, vault_id: str, principal_id: str) -> list[RoleAssignment]:
+        """Return the roles that a principal has by itself at a vault, above it and below."""
+        await self.vault(vault_id)
+        return list(self._world.roles.get((vault_id.lower(), principal_id), ()))
 
     async def key_versions(self, vault_url: str, name: str) -> list[Key]:
         """Return every version of a key, newest first."""

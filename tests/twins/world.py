@@ -11,7 +11,7 @@ from uuid import UUID
 
 from local_cloud.tenant.core.assumptions import Assumptions
 from local_cloud.tenant.core.past import draw_lag
-from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
+from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault, RoleAssignment
 from shared.domain.network.firewall import Firewall
 from shared.errors import NotFound, Refused
 from tests.twins.clock import ManualClock
@@ -58,6 +58,8 @@ class World:
         self.secrets: dict[tuple[str, str], TwinSecret] = {}
         self.policies: dict[str, EnterprisePolicy] = {}
         self.vaults: dict[str, KeyVault] = {}
+        #: By vault id and principal.
+        self.roles: dict[tuple[str, str], list[RoleAssignment]] = {}
         #: By vault URL and key name, newest first.
         self.keys: dict[tuple[str, str], list[Key]] = {}
         self.firewalls: list[Firewall] = []

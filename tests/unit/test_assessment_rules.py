@@ -83,6 +83,7 @@ def facts(*flows: FlowFacts, status: LinkStatus | None = None, **more: Any) -> E
         environment=environment,
         keyed_environments=1,
         policy=None,
+        key=None,
         flows={one.workflow_id: one for one in flows},
         reports=reports(),
         differences=(),

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from shared.domain.environment import Environment, LinkStatus, PolicyLink
-from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
-from shared.domain.keys.key_readiness import Finding, Level, assess_key, worst
+from shared.domain.finding import Finding, Level, worst
+from shared.domain.keys.key import EnterprisePolicy, Key, KeyFacts, KeyVault, RoleAssignment
+from shared.domain.keys.key_readiness import KeyReadiness, readiness_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -32,7 +33,14 @@ VAULT = KeyVault(
     purge_protection=True,
     uses_rbac=False,
     key_permissions={"principal": frozenset({"get", "wrapkey", "unwrapkey"})},
+    public_access="Enabled",
+    default_action="Allow",
+    lets_trusted_services_in=True,
 )
+ROLE_VAULT = replace(VAULT, uses_rbac=True, key_permissions={})
+ENCRYPTION_USER = "e147488a-f6f5-4113-8e2d-b22465e65bf6"
+READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+GRANT = RoleAssignment(role_id=ENCRYPTION_USER, scope="/vaults/kv1", is_conditional=False)
 KEY = Key(
     name="pp-cmk",
     version="v1",
@@ -42,6 +50,7 @@ KEY = Key(
     not_before=None,
     expires=None,
     created=NOW - 100 * DAY,
+    operations=frozenset({"wrapkey", "unwrapkey", "sign"}),
 )
 ENVIRONMENT = Environment(
     id="e1",
@@ -56,15 +65,23 @@ ENVIRONMENT = Environment(
 )
 
 
-def assess(
-    *,
-    policy: EnterprisePolicy = POLICY,
-    vault: KeyVault | None = VAULT,
-    versions: Sequence[Key] | None = (KEY,),
-    environments: Sequence[Environment] = (ENVIRONMENT,),
-) -> tuple[Finding, ...]:
-    """Assess a sound key, save for what a test names."""
-    return assess_key(policy, vault, versions, NOW, environments)
+def readiness(**changes: object) -> KeyReadiness:
+    """Look at a sound key, save for what a test names."""
+    facts = KeyFacts(
+        at=NOW,
+        vault_id=POLICY.vault_id,
+        key_name=POLICY.key_name,
+        policy=POLICY,
+        vault=VAULT,
+        versions=(KEY,),
+        environments=(ENVIRONMENT,),
+    )
+    return readiness_of(replace(facts, **changes))  # type: ignore[arg-type]  # fields
+
+
+def assess(**changes: object) -> tuple[Finding, ...]:
+    """Return the findings of a sound key, save for what a test names."""
+    return readiness(**changes).findings
 
 
 def others(findings: Sequence[Finding]) -> dict[str, Level]:
@@ -84,14 +101,17 @@ def test_a_sound_key_passes_every_check() -> None:
         "policy_identity",
         "vault_soft_delete",
         "vault_purge_protection",
+        "vault_network",
         "key_grants",
         "key_enabled",
         "key_validity",
         "key_type",
+        "key_operations",
         "previous_versions",
         "environment_geography",
         "environment_managed",
         "environment_type",
+        "environment_link",
         "environment_limit",
     }
 
@@ -102,6 +122,15 @@ def _policy(**changes: object) -> Callable[[], tuple[Finding, ...]]:
 
 def _vault(**changes: object) -> Callable[[], tuple[Finding, ...]]:
     return lambda: assess(vault=replace(VAULT, **changes))  # type: ignore[arg-type]  # fields
+
+
+def _roles(*roles: RoleAssignment) -> Callable[[], tuple[Finding, ...]]:
+    return lambda: assess(vault=ROLE_VAULT, roles=roles)
+
+
+def _linked(status: LinkStatus) -> Callable[[], tuple[Finding, ...]]:
+    link = PolicyLink(policy_id=POLICY.id, system_id="", status=status)
+    return _environment(policy=link)
 
 
 def _key(**changes: object) -> Callable[[], tuple[Finding, ...]]:
@@ -125,7 +154,22 @@ def _environment(**changes: object) -> Callable[[], tuple[Finding, ...]]:
         (_vault(id="/vaults/other"), "policy_vault", Level.PROBLEM),
         (_vault(soft_delete=False), "vault_soft_delete", Level.PROBLEM),
         (_vault(purge_protection=False), "vault_purge_protection", Level.PROBLEM),
+        (
+            _vault(public_access="Disabled", lets_trusted_services_in=False),
+            "vault_network",
+            Level.PROBLEM,
+        ),
+        (
+            _vault(default_action="Deny", lets_trusted_services_in=False),
+            "vault_network",
+            Level.PROBLEM,
+        ),
+        (_vault(public_access="SecuredByPerimeter"), "vault_network", Level.UNKNOWN),
         (_vault(uses_rbac=True, key_permissions={}), "key_grants", Level.UNKNOWN),
+        (_roles(), "key_grants", Level.PROBLEM),
+        (_roles(replace(GRANT, role_id=READER)), "key_grants", Level.UNKNOWN),
+        (_roles(replace(GRANT, is_conditional=True)), "key_grants", Level.UNKNOWN),
+        (_roles(replace(GRANT, scope="/vaults/kv1/keys/other")), "key_grants", Level.PROBLEM),
         (_vault(key_permissions={}), "key_grants", Level.PROBLEM),
         (
             _vault(key_permissions={"principal": frozenset({"get", "wrapkey"})}),
@@ -139,6 +183,9 @@ def _environment(**changes: object) -> Callable[[], tuple[Finding, ...]]:
         (_key(key_type="EC", size=None), "key_type", Level.PROBLEM),
         (_key(size=4096), "key_type", Level.PROBLEM),
         (_key(size=None), "key_type", Level.UNKNOWN),
+        (_key(operations=frozenset({"wrapkey", "sign"})), "key_operations", Level.PROBLEM),
+        (_key(operations=frozenset()), "key_operations", Level.UNKNOWN),
+        (_linked(LinkStatus.FAILED), "environment_link", Level.PROBLEM),
         (_environment(geography="asia"), "environment_geography", Level.PROBLEM),
         (_environment(geography="atlantis"), "environment_geography", Level.UNKNOWN),
         (_environment(is_managed=False), "environment_managed", Level.PROBLEM),
@@ -165,6 +212,12 @@ def test_one_fault_gives_one_finding_that_says_what_to_do(
         _key(expires=NOW + 31 * DAY),
         _key(not_before=NOW),
         _vault(key_permissions={"principal": frozenset({"all"})}),
+        _vault(public_access="Disabled", default_action="Deny"),
+        _vault(lets_trusted_services_in=False),
+        _roles(replace(GRANT, role_id=READER), GRANT),
+        _roles(replace(GRANT, scope="/vaults/kv1/keys/pp-cmk")),
+        _roles(replace(GRANT, scope="/providers/microsoft.management/managementgroups/all")),
+        _linked(LinkStatus.LINKING),
         _environment(policy=None, sku="Trial", is_managed=False, geography="asia"),
         _policy(location="Europe"),
     ],
@@ -182,10 +235,12 @@ def test_what_cannot_be_read_is_unknown() -> None:
     assert set(levels) == {
         "vault_soft_delete",
         "vault_purge_protection",
+        "vault_network",
         "key_grants",
         "key_enabled",
         "key_validity",
         "key_type",
+        "key_operations",
         "previous_versions",
     }
 
@@ -193,6 +248,76 @@ def test_what_cannot_be_read_is_unknown() -> None:
 def test_a_key_without_versions_is_a_problem() -> None:
     """It was deleted: its environments get locked."""
     assert others(assess(versions=[])) == {"key_enabled": Level.PROBLEM}
+
+
+@pytest.mark.parametrize(
+    ("changes", "command"),
+    [
+        ({"versions": [replace(KEY, is_enabled=False)]}, "set-attributes --vault-name kv1"),
+        ({"versions": [replace(KEY, expires=NOW)]}, "az keyvault key rotate --vault-name kv1"),
+        ({"versions": []}, "az keyvault key recover --vault-name kv1 --name pp-cmk"),
+        ({"vault": replace(VAULT, key_permissions={})}, "set-policy --name kv1 --object-id princi"),
+        ({"vault": ROLE_VAULT, "roles": ()}, "az role assignment create --assignee-object-id pri"),
+        (
+            {"vault": replace(VAULT, default_action="Deny", lets_trusted_services_in=False)},
+            "az keyvault update --name kv1 --bypass AzureServices",
+        ),
+    ],
+)
+def test_a_key_that_cannot_be_used_names_the_environments_that_stop_and_what_to_do(
+    changes: dict[str, object], command: str
+) -> None:
+    """Those on the policy, whether they are linked by now or not; and a command to copy."""
+    other = replace(ENVIRONMENT, id="e2", display_name="Fabrikam", policy=None)
+
+    [found] = [
+        one
+        for one in assess(environments=[ENVIRONMENT, other], **changes)
+        if one.level is Level.PROBLEM
+    ]
+
+    assert found.text.endswith(" These environments stop: Contoso.")
+    assert command in found.instruction
+
+
+def test_a_key_without_a_policy_is_looked_at_by_itself() -> None:
+    """Before there is a policy no environment counts, and no grant can be looked at."""
+    found = readiness(policy=None)
+
+    assert (found.policy_id, found.environments, found.swap_plan) == ("", (), ())
+    assert others(found.findings) == {"key_grants": Level.UNKNOWN}
+    assert not any(one.code.startswith(("policy_", "environment_")) for one in found.findings)
+
+
+def test_a_pinned_policy_comes_with_the_steps_to_one_that_follows_its_key() -> None:
+    """Another policy for the same key, a grant, a check, a swap of each environment; no more."""
+    pinned = replace(POLICY, key_version="v1", id="/subscriptions/s/policies/cmk-eu")
+    link = PolicyLink(policy_id=pinned.id, system_id="", status=LinkStatus.LINKED)
+    on_it = [replace(ENVIRONMENT, id=n, display_name=n, policy=link) for n in ("b", "a")]
+
+    steps = readiness(policy=pinned, environments=on_it).swap_plan
+
+    assert readiness().swap_plan == ()
+    assert len(steps) == 7
+    assert f"{pinned.id}-versionless?api-version=" in steps[1]
+    assert '"key": {"name": "pp-cmk"}' in steps[1]
+    assert '"version"' not in steps[1]
+    assert ["a (a)" in steps[4], "b (b)" in steps[5]] == [True, True]
+    assert "28 days" in steps[6]
+
+
+def test_an_expired_version_that_is_pinned_is_not_helped_by_a_rotation() -> None:
+    """Only a later expiry date is named."""
+    pinned = replace(POLICY, key_version="v1")
+
+    [found] = [
+        one
+        for one in assess(policy=pinned, versions=[replace(KEY, expires=NOW)])
+        if one.code == "key_validity"
+    ]
+
+    assert "rotate" not in found.instruction
+    assert "--version v1 --expires" in found.instruction
 
 
 def test_a_pinned_version_is_the_one_that_is_judged() -> None:
@@ -242,3 +367,5 @@ def test_every_check_is_documented() -> None:
     findings = assess(vault=replace(VAULT, id="/vaults/other"))
 
     assert all(f"`{finding.code}`" in text for finding in findings)
+    assert "`policy_watched`" in text
+    assert "`key_checked`" in text

@@ -7,13 +7,15 @@ from shared.adapters.azure.key_vault import VAULTS_VERSION, VaultContents, Vault
 from shared.adapters.azure.resource_manager import ResourceManager
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.definitions.json_values import text_at
-from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
+from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault, RoleAssignment
+from shared.errors import NotFound
 from shared.ports import Keys
 
 if TYPE_CHECKING:
     from azure.keyvault.keys import KeyVaultKey
 
 _POLICIES_VERSION = "2020-10-30-preview"
+_ROLES_VERSION = "2022-04-01"
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -26,11 +28,20 @@ class _AccessPolicy(Wire):
     permissions: _Grants = _Grants()
 
 
+class _NetworkRules(Wire):
+    #: Absent: `AzureServices`.
+    bypass: str | None = None
+    default_action: str | None = None
+
+
 class _Vault(VaultProperties):
     enable_soft_delete: bool | None = None
     enable_purge_protection: bool | None = None
     enable_rbac_authorization: bool | None = None
     access_policies: tuple[_AccessPolicy, ...] | None = None
+    public_network_access: str | None = None
+    #: Absent: anybody may come.
+    network_acls: _NetworkRules | None = None
 
 
 class VaultEntity(Wire):
@@ -42,6 +53,7 @@ class VaultEntity(Wire):
     def to_domain(self) -> KeyVault:
         """Return what the product keeps of it."""
         vault = self.properties
+        rules = vault.network_acls
         return KeyVault(
             id=self.id.lower(),
             url=vault.vault_uri.rstrip("/"),
@@ -55,6 +67,31 @@ class VaultEntity(Wire):
                 )
                 for grant in vault.access_policies or ()
             },
+            public_access=vault.public_network_access or "Enabled",
+            default_action=(rules and rules.default_action) or "Allow",
+            lets_trusted_services_in=((rules and rules.bypass) or "AzureServices").lower()
+            == "azureservices",
+        )
+
+
+class _Assignment(Wire):
+    role_definition_id: str
+    scope: str
+    condition: str | None = None
+
+
+class AssignmentEntity(Wire):
+    """A role assignment."""
+
+    properties: _Assignment
+
+    def to_domain(self) -> RoleAssignment:
+        """Return what the product keeps of it."""
+        assignment = self.properties
+        return RoleAssignment(
+            role_id=assignment.role_definition_id.rpartition("/")[2].lower(),
+            scope=assignment.scope.lower(),
+            is_conditional=bool(assignment.condition),
         )
 
 
@@ -127,10 +164,24 @@ class VaultKeys(Keys):
         ]
         return [entity.to_domain() for entity in entities if entity.kind.lower() == "encryption"]
 
-    async def vault(self, vault_id: str) -> KeyVault:
-        """Return a vault by Azure resource id; raises `NotFound`."""
-        answer = await self._resources.get(vault_id, VAULTS_VERSION)
-        return read_wire(VaultEntity, answer).to_domain()
+    async def vault(self, named: str) -> KeyVault:
+        """Return a vault by name or Azure resource id; raises `NotFound`."""
+        if named.startswith("/"):
+            answer = await self._resources.get(named, VAULTS_VERSION)
+            return read_wire(VaultEntity, answer).to_domain()
+        async for item in self._resources.each("Microsoft.KeyVault/vaults", VAULTS_VERSION):
+            vault = read_wire(VaultEntity, item).to_domain()
+            if vault.name == named.lower():
+                return vault
+        message = f"There is no vault {named} in the watched subscriptions."
+        raise NotFound(message)
+
+    async def roles(self, vault_id: str, principal_id: str) -> list[RoleAssignment]:
+        """Return the roles that a principal has by itself at a vault, above it and below."""
+        collection = "providers/Microsoft.Authorization/roleAssignments"
+        condition = f"principalId eq '{principal_id}'"
+        found = await self._resources.below(vault_id, collection, _ROLES_VERSION, where=condition)
+        return [read_wire(AssignmentEntity, item).to_domain() for item in found]
 
     async def key_versions(self, vault_url: str, name: str) -> list[Key]:
         """Return every version of a key, newest first. The list leaves out type and size."""
@@ -156,4 +207,7 @@ def _key(found: "KeyVaultKey") -> Key:
         not_before=properties.not_before,
         expires=properties.expires_on,
         created=properties.created_on,
+        operations=frozenset(
+            str(getattr(one, "value", one)).lower() for one in found.key_operations or ()
+        ),
     )

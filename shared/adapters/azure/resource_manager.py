@@ -44,13 +44,17 @@ class ResourceManager(ResourceReader):
         return await self.send("GET", resource_id + suffix, api_version)
 
     async def below(
-        self, resource_id: str, collection: str, api_version: str
+        self, resource_id: str, collection: str, api_version: str, *, where: str = ""
     ) -> builtins.list[Mapping[str, object]]:
-        """Return all of a collection below a resource; raises `NotFound`."""
-        return [item async for item in self._items(f"{resource_id}/{collection}", api_version)]
+        """Return all of a collection below a resource, by a filter; raises `NotFound`."""
+        path = f"{resource_id}/{collection}"
+        return [item async for item in self._items(path, api_version, where)]
 
-    async def _items(self, path: str, api_version: str) -> AsyncIterator[Mapping[str, object]]:
-        call = Call(method="GET", url=BASE + path, params={"api-version": api_version})
+    async def _items(
+        self, path: str, api_version: str, where: str = ""
+    ) -> AsyncIterator[Mapping[str, object]]:
+        params = {"api-version": api_version} | ({"$filter": where} if where else {})
+        call = Call(method="GET", url=BASE + path, params=params)
         async for item in self._http.items(self._service, call):
             yield as_mapping(item)
 

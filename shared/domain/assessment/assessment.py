@@ -75,6 +75,7 @@ class Topic(StrEnum):
     """What a section of the assessment is about; the order is the report's."""
 
     ELIGIBILITY = "eligibility"
+    KEY = "key"
     FLOWS = "flows"
     NETWORK = "network"
     CANVAS_APPS = "canvas_apps"

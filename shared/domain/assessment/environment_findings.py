@@ -12,6 +12,7 @@ from shared.domain.assessment.flows import phase_of
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import MIGRATION_LONGEST, LinkStatus
 from shared.domain.finding import Finding, ok, problem, unknown, warning
+from shared.domain.keys import key_readiness as readiness
 from shared.domain.keys.environment_readiness import (
     ENVIRONMENT_LIMIT,
     ENVIRONMENT_WARNING,
@@ -102,6 +103,24 @@ def _link(facts: EnvironmentFacts) -> Finding:
         "Wait up to four days. If they are still listed then, ask Microsoft's support in a ticket "
         "to move the environment's flows.",
     )
+
+
+def key_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
+    """Yield whether the key that protects the environment, or is to, can do so."""
+    code = "key_checked"
+    match facts.key:
+        case NoAnswer():
+            text = f"The key could not be looked at: {facts.key.why}"
+            yield unknown(code, text, "Assess again.")
+        case None:
+            yield unknown(
+                code,
+                "There is no policy whose key could be looked at.",
+                "Name the policy that is to be applied (`--policy`); before there is one, `cmkflow"
+                " keys check --vault VAULT --key KEY`.",
+            )
+        case _:
+            yield from readiness.key_findings(facts.key)
 
 
 def network_findings(facts: EnvironmentFacts) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from shared.domain.definitions.flow_summary import FlowSummary
 from shared.domain.environment import Environment
-from shared.domain.keys.key import EnterprisePolicy
+from shared.domain.keys.key import EnterprisePolicy, KeyFacts
 from shared.domain.network.gap import NetworkGap
 
 
@@ -95,6 +95,8 @@ class EnvironmentFacts:
     keyed_environments: int
     #: The policy that is, or is to be, applied; None: none was named, or it lies elsewhere.
     policy: EnterprisePolicy | NoAnswer | None
+    #: Its key; None: there is no policy whose key could be looked at.
+    key: KeyFacts | NoAnswer | None
     #: By workflow id.
     flows: Mapping[str, FlowFacts] | NoAnswer
     reports: KeyReports | NoAnswer

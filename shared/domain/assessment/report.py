@@ -7,6 +7,7 @@ from shared.domain.assessment.effort import Rates, effort_of
 from shared.domain.assessment.environment_findings import (
     canvas_app_findings,
     eligibility_findings,
+    key_findings,
     network_findings,
     solution_findings,
 )
@@ -36,6 +37,7 @@ def assessment_of(
     """
     topics: dict[Topic, Iterable[Finding]] = {
         Topic.ELIGIBILITY: eligibility_findings(facts),
+        Topic.KEY: key_findings(facts),
         Topic.FLOWS: [
             *flow_findings(facts, flows),
             *retired_url_findings(flows, on_retired_host),

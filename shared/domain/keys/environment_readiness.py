@@ -1,10 +1,10 @@
-"""Whether environments can be under a policy: geography, Managed Environments, type, limit (§4)."""
+"""Whether environments can be, and are, under a policy: geography, type, link, limit (§4)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from shared.domain.environment import Environment
+from shared.domain.environment import Environment, LinkStatus
 from shared.domain.finding import Finding, ok, problem, unknown, warning
-from shared.domain.keys.key import EnterprisePolicy
+from shared.domain.keys.key import EnterprisePolicy, KeyFacts
 from shared.domain.network.geographies import GEOGRAPHIES, canonical
 
 #: Environments under customer-managed keys in a tenant, unless support raised the limit.
@@ -13,16 +13,15 @@ ENVIRONMENT_WARNING = 20
 _UNSUPPORTED_SKUS = frozenset({"trial", "subscriptionbasedtrial", "teams"})
 
 
-def assess_environments(
-    policy: EnterprisePolicy, environments: Sequence[Environment]
-) -> Iterator[Finding]:
-    """Yield a finding for every check of the environments on a policy; `environments` are all."""
-    for environment in environments:
-        if environment.policy and environment.policy.policy_id.lower() == policy.id.lower():
-            yield geography_finding(policy, environment)
-            yield managed_finding(environment)
-            yield sku_finding(environment)
-    count = sum(environment.policy is not None for environment in environments)
+def assess_environments(facts: KeyFacts) -> Iterator[Finding]:
+    """Yield a finding for every check of the environments on the policy."""
+    assert facts.policy
+    for environment in facts.on_policy:
+        yield geography_finding(facts.policy, environment)
+        yield managed_finding(environment)
+        yield sku_finding(environment)
+        yield _link(environment)
+    count = sum(environment.policy is not None for environment in facts.environments)
     text = f"{count} environments of the tenant are under customer-managed keys"
     if count < ENVIRONMENT_WARNING:
         yield ok("environment_limit", f"{text}; the default limit is {ENVIRONMENT_LIMIT}.")
@@ -75,3 +74,17 @@ def sku_finding(environment: Environment) -> Finding:
     if environment.sku.lower() in _UNSUPPORTED_SKUS:
         return problem(code, text, "Convert it to Production, or take it off the policy.", subject)
     return ok(code, text, subject)
+
+
+def _link(environment: Environment) -> Finding:
+    """Return whether the policy is in force in the environment."""
+    code, link, name = "environment_link", environment.policy, environment.display_name
+    assert link
+    if link.status is LinkStatus.LINKED:
+        return ok(code, f"The policy is in force in {name}.", environment.id)
+    if link.status is LinkStatus.FAILED:
+        text = f"Applying the policy to {name} failed."
+        instruction = "Add the environment to the policy again: it goes on where it stopped."
+        return problem(code, text, instruction, environment.id)
+    # On its way it is for days, and nobody has to do anything about it.
+    return ok(code, f"The link of {name} to the policy is {link.status}.", environment.id)

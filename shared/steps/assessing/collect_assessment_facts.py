@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from shared.domain.assessment.facts import EnvironmentFacts, FlowFacts, NoAnswer
 from shared.domain.environment import Environment, LinkStatus
-from shared.domain.keys.key import EnterprisePolicy
+from shared.domain.keys.key import EnterprisePolicy, KeyFacts
 from shared.domain.network.gap import NetworkGap
 from shared.services import Services
 from shared.steps.ask import ask
 from shared.steps.assessing.read_flow_facts import read_flows
+from shared.steps.assessing.read_key import read_key
 from shared.steps.flows.check_network import read_network
 
 
@@ -27,8 +28,9 @@ class Question:
 async def collect(services: Services, question: Question) -> EnvironmentFacts:
     """Return all facts of one environment."""
     environment, ports = question.environment, services.assessment
-    flows, connections, apps, groups, setting = await asyncio.gather(
+    flows, key, connections, apps, groups, setting = await asyncio.gather(
         read_flows(services, environment),
+        _key(services, question),
         ask(ports.connections.list(environment.id)),
         ask(ports.canvas_apps.list_with_flows(environment.id)),
         _hosted_groups(services, environment),
@@ -41,6 +43,7 @@ async def collect(services: Services, question: Question) -> EnvironmentFacts:
         environment=environment,
         keyed_environments=sum(one.policy is not None for one in question.everywhere),
         policy=question.policy,
+        key=key,
         flows=flows.flows,
         reports=flows.reports,
         differences=flows.differences,
@@ -51,6 +54,12 @@ async def collect(services: Services, question: Question) -> EnvironmentFacts:
         network_gaps=await _gaps(services, environment, flows.flows),
         linked_since=link.item.observed if link and is_in_force else None,
     )
+
+
+async def _key(services: Services, question: Question) -> KeyFacts | NoAnswer | None:
+    if not isinstance(question.policy, EnterprisePolicy):
+        return question.policy  # nobody told, or there is none
+    return await ask(read_key(services, question.policy, question.everywhere))
 
 
 async def _hosted_groups(

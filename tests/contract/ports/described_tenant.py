@@ -4,7 +4,16 @@ from copy import deepcopy
 from typing import Any
 
 from tests.contract import adapter_world
-from tests.contract.tenant_world import ADMIN, BUTTON_FLOW, HTTP_FLOW, MAKER, UNLICENSED
+from tests.contract.tenant_world import (
+    ADMIN,
+    BUTTON_FLOW,
+    ENCRYPTION_USER,
+    HTTP_FLOW,
+    MAKER,
+    POLICY_IDENTITY,
+    UNLICENSED,
+    VAULT_ID,
+)
 from tests.contract.tenant_world import GROUP as RESOURCE_GROUP
 
 GROUP = "c0000000-0000-4000-8000-000000000001"
@@ -65,6 +74,10 @@ def description() -> dict[str, Any]:
     environment["organization"] = {"enableflowsinsolutionbydefault": True}
     versions = [{"createdDaysAgo": 99}, {"createdDaysAgo": 1}]
     full["azure"]["vaults"][0]["keys"][0]["versions"] = versions
+    full["azure"]["roleAssignments"] = [
+        {"scope": scope, "principalId": POLICY_IDENTITY, "roleDefinitionId": ENCRYPTION_USER}
+        for scope in (VAULT_ID.rpartition("/providers")[0], f"{VAULT_ID}/keys/pp-cmk")
+    ]
     full["azure"]["resources"] = [
         {"id": SQL_SERVER, "type": "Microsoft.Sql/servers", "properties": {}},
         {

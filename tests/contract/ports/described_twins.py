@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.domain.assessment.facts import CanvasApp
 from shared.domain.definitions.connection_reference import ConnectionReference
-from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
+from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault, RoleAssignment
 from tests.contract.ports.described_tenant import OPERATOR
 from tests.contract.tenant_world import APP, POLICY_ID, client_data
 from tests.twins.builder import Builder
@@ -228,6 +228,18 @@ def _add_azure(world: World, azure: Description) -> None:
         world.resources[resource["id"].lower()] = named
     for vault in azure["vaults"]:
         _add_vault(world, vault)
+    for given in azure["roleAssignments"]:
+        near = [one for one in azure["vaults"] if one["id"].startswith(given["scope"])]
+        near += [one for one in azure["vaults"] if given["scope"].startswith(one["id"])]
+        for vault in near:
+            who = (vault["id"].lower(), given["principalId"])
+            world.roles.setdefault(who, []).append(
+                RoleAssignment(
+                    role_id=given["roleDefinitionId"].rpartition("/")[2],
+                    scope=given["scope"].lower(),
+                    is_conditional=False,
+                )
+            )
     for policy in azure["enterprisePolicies"]:
         encryption = policy["properties"]["encryption"]["keyVault"]
         policy_id = policy["id"].lower()
@@ -256,6 +268,9 @@ def _add_vault(world: World, vault: Description) -> None:
         purge_protection=True,
         uses_rbac=True,
         key_permissions={},
+        public_access="Enabled",
+        default_action="Allow",
+        lets_trusted_services_in=True,
     )
     for key in vault["keys"]:
         ages = sorted(version["createdDaysAgo"] for version in key["versions"])
@@ -280,4 +295,5 @@ def _key(world: World, name: str, days: int) -> Key:
         not_before=None,
         expires=None,
         created=world.clock.now() - timedelta(days=days),
+        operations=frozenset({"encrypt", "decrypt", "sign", "verify", "wrapkey", "unwrapkey"}),
     )

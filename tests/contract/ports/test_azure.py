@@ -9,7 +9,13 @@ from shared.errors import NotFound
 from tests.contract.adapter_world import SITE_ID, VAULT_URL
 from tests.contract.ports.described_tenant import SQL_SERVER
 from tests.contract.ports.sides import Side
-from tests.contract.tenant_world import HTTP_FLOW, POLICY_ID, VAULT_ID
+from tests.contract.tenant_world import (
+    ENCRYPTION_USER,
+    HTTP_FLOW,
+    POLICY_ID,
+    POLICY_IDENTITY,
+    VAULT_ID,
+)
 
 API_VERSION = "2023-12-01"
 
@@ -100,6 +106,30 @@ async def test_a_vault_shows_its_protection(side: Side) -> None:
     assert vault.soft_delete
     assert vault.purge_protection
     assert vault.uses_rbac
+
+
+async def test_a_vault_is_found_by_its_name_too(side: Side) -> None:
+    """Without regard to case, as vaults are named."""
+    vault = await side.ports.keys.vault("KV-CMK")
+
+    assert vault.id == VAULT_ID.lower()
+    with pytest.raises(NotFound):
+        await side.ports.keys.vault("kv-elsewhere")
+
+
+async def test_roles_at_a_vault_come_with_those_above_and_below(side: Side) -> None:
+    """Of one principal; it may be that none of them reaches the key."""
+    roles = await side.ports.keys.roles(VAULT_ID, POLICY_IDENTITY)
+    none = await side.ports.keys.roles(VAULT_ID, "b0000000-0000-4000-8000-0000000000d1")
+
+    group, key = sorted(roles, key=lambda one: len(one.scope))
+    assert (VAULT_ID.lower().startswith(group.scope), key.scope) == (
+        True,
+        f"{VAULT_ID.lower()}/keys/pp-cmk",
+    )
+    assert {one.role_id for one in roles} == {ENCRYPTION_USER.rpartition("/")[2]}
+    assert not any(one.is_conditional for one in roles)
+    assert none == []
 
 
 async def test_a_keys_versions_come_newest_first(side: Side) -> None:

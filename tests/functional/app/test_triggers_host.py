@@ -13,6 +13,7 @@ NEVER = "0 0 0 1 1 *"
 FUNCTIONS = {
     "on_key_event",
     "on_policy_event",
+    "check_fitness",
     "run_environment_job",
     "run_flow_job",
     "poll_environments",
@@ -44,6 +45,7 @@ FUNCTIONS = {
     "show_health",
 }
 ROUTES = {
+    ("post", "keys/check"),
     ("get", "environments"),
     ("get", "environments/a"),
     ("put", "environments/a"),

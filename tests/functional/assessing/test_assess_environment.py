@@ -1,5 +1,7 @@
 """What an assessment says of an environment beside its flows."""
 
+from dataclasses import replace
+
 import pytest
 
 from shared.domain.assessment.assessment import Topic
@@ -10,6 +12,7 @@ from shared.errors import NotFound
 from tests.functional.assessing.assessed_tenant import Assessed
 from tests.twins import definition_builder as define
 from tests.twins.builder import Builder
+from tests.twins.sound_key import KEY, VAULT_URL, put_sound_key
 
 
 @pytest.fixture
@@ -164,3 +167,20 @@ async def test_a_host_of_others_is_a_task_for_its_owner(tenant: Assessed) -> Non
     assert finding.level is Level.WARNING
     assert "partner.example, which Invoices, Orders call." in finding.text
     assert "PowerPlatformPlex.WestEurope" in finding.instruction
+
+
+async def test_the_key_is_looked_at_before_it_is_applied(tenant: Assessed) -> None:
+    """Of the policy that is named; without one there is none to look at, and that is said."""
+    put_sound_key(tenant.world, "/policies/cmk-eu", "system")
+    versions = tenant.world.keys[VAULT_URL, KEY]
+    versions[0] = replace(versions[0], is_enabled=False)
+
+    await tenant.assess()
+    unnamed = tenant.findings(Topic.KEY)
+    await tenant.assess(policy="cmk-eu")
+
+    assert [(one.code, one.level) for one in unnamed] == [("key_checked", Level.UNKNOWN)]
+    levels = {one.code: one.level for one in tenant.findings(Topic.KEY)}
+    assert levels.pop("key_enabled") is Level.PROBLEM
+    assert levels["key_grants"] is Level.OK
+    assert set(levels.values()) == {Level.OK}

@@ -15,8 +15,6 @@ import aiohttp
 import pytest
 
 from shared.bootstrap import provide
-from shared.domain.environment import PolicyLink
-from shared.domain.keys.key import EnterprisePolicy
 from tests.command_tree import command_tree
 from tests.documented_commands import Command, documented_commands
 from tests.functional.cli.cli_app import served_app
@@ -49,27 +47,11 @@ def _calls() -> list[Command]:
     return [one for one in documented_commands() if "$APP/api/" in one.text]
 
 
-def _watch_policy(story: Story, link: PolicyLink) -> None:
-    """Let the policy of a link lie in a subscription that the app reads."""
-    story.world.policies[link.policy_id] = EnterprisePolicy(
-        id=link.policy_id,
-        name=link.policy_id.rpartition("/")[2],
-        location="europe",
-        system_id=link.system_id,
-        encryption_state="Enabled",
-        vault_id="/subscriptions/s/resourcegroups/rg/providers/microsoft.keyvault/vaults/v",
-        key_name="cmk",
-        key_version=None,
-        health="Healthy",
-        principal_id=None,
-    )
-
-
 async def _succeeds(attempt: Callable[[Story], Awaitable[str]]) -> None:
     """Try a command while a plan waits, then when the original is retired; "" is success."""
     story = Story()
     story.build.app_setting_caller(story.build.http_flow("Orders"))
-    _watch_policy(story, story.build.link(name="cmk-eu"))
+    story.build.link(name="cmk-eu")
     await story.opt_in()
     await story.order()
     provide(story.services)

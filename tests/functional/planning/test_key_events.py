@@ -1,23 +1,26 @@
 """Events of a key: verified at once and a day later, and no flow is copied for a new version."""
 
-import logging
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from functions import key_events
+from functions import key_events, policy_events
 from shared.bootstrap import provide
-from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
+from shared.domain.keys.key import EnterprisePolicy, Key
 from shared.domain.plans.remediation import Origin
+from shared.errors import Refused, Unavailable
+from shared.notices import forget_settled
 from shared.services import KEY_EVENTS, PARKED
+from shared.use_cases.check_keys import check_keys
+from shared.use_cases.react_to_policy_event import LINKED
+from shared.use_cases.sweep import sweep
 from tests.functional.stories.app_calls import TRIGGERS, message_of
 from tests.functional.stories.remediation_story import Story
+from tests.twins.sound_key import VAULT_ID, VAULT_URL
 
 DAY = timedelta(hours=24)
-VAULT_ID, VAULT_URL = "/vaults/kv1", "https://kv1.vault.azure.net/"
-POLICY_FINDINGS = "shared.use_cases.react_to_key_event"
 
 
 @pytest.fixture
@@ -27,40 +30,7 @@ async def story() -> Story:
     provide(story.services)
     story.driver.use_cases = TRIGGERS
     story.build.polling_flow("Messages")
-    link = story.build.link()
-    world = story.world
-    world.policies[link.policy_id] = EnterprisePolicy(
-        id=link.policy_id,
-        name="cmk-eu",
-        location="europe",
-        system_id=link.system_id,
-        encryption_state="Enabled",
-        vault_id=VAULT_ID,
-        key_name="pp-cmk",
-        key_version=None,
-        health="Healthy",
-        principal_id="principal",
-    )
-    world.vaults[VAULT_ID] = KeyVault(
-        id=VAULT_ID,
-        url=VAULT_URL,
-        soft_delete=True,
-        purge_protection=True,
-        uses_rbac=False,
-        key_permissions={"principal": frozenset({"get", "wrapkey", "unwrapkey"})},
-    )
-    world.keys[(VAULT_URL, "pp-cmk")] = [
-        Key(
-            name="pp-cmk",
-            version="v2",
-            key_type="RSA",
-            size=2048,
-            is_enabled=True,
-            not_before=None,
-            expires=None,
-            created=world.clock.now(),
-        )
-    ]
+    story.build.link()
     return story
 
 
@@ -73,21 +43,29 @@ def key_event(*, key: str = "pp-cmk", kind: str = "KeyNewVersionCreated") -> dic
         "subject": key,
         "eventTime": "2026-01-01T00:00:00Z",
         "dataVersion": "1",
-        "data": {"VaultName": "kv1", "ObjectType": "Key", "ObjectName": key},
+        "data": {"VaultName": "kv-cmk", "ObjectType": "Key", "ObjectName": key},
     }
 
 
-def problems(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return what the check of the policy has logged as an error."""
-    return [
-        one.getMessage()
-        for one in caplog.records
-        if one.name == POLICY_FINDINGS and one.levelno == logging.ERROR
-    ]
+async def told(story: Story) -> list[tuple[str, str]]:
+    """Return what stands in health: each code and the check that it is about."""
+    await forget_settled(story.services)
+    rows = {
+        story.services.tables.key_findings.name_of(row): row.finding.code
+        for row in await story.services.tables.key_findings.all()
+    }
+    notices = await story.services.tables.notices.all("notice")
+    return sorted((one.code, rows[one.row]) for one in notices)
+
+
+def change(story: Story, **changes: Any) -> None:
+    """Change the newest version of the key."""
+    versions = story.world.keys[(VAULT_URL, "pp-cmk")]
+    versions[0] = replace(versions[0], **changes)
 
 
 async def test_a_new_version_is_looked_at_now_and_a_day_later_and_no_flow_is_copied(
-    story: Story, caplog: pytest.LogCaptureFixture
+    story: Story,
 ) -> None:
     """Both looks verify the key and sweep its environments; a moved flow stays as it is."""
     await story.opt_in()
@@ -96,15 +74,14 @@ async def test_a_new_version_is_looked_at_now_and_a_day_later_and_no_flow_is_cop
     await key_events.on_key_event(message_of(key_event()))
     (recheck,) = story.twins.messages.waiting(KEY_EVENTS)
     first = await story.services.tables.remediations.all()
-    sound = problems(caplog)
-    versions = story.world.keys[(VAULT_URL, "pp-cmk")]
-    versions[0] = replace(versions[0], is_enabled=False)
+    sound = await told(story)
+    change(story, is_enabled=False)
     assert recheck.due == story.world.clock.now() + DAY
     await story.run(DAY + timedelta(minutes=30))
     both = await story.services.tables.remediations.all()
 
     assert sound == []
-    assert any(text.startswith("policy cmk-eu: ") for text in problems(caplog))
+    assert await told(story) == [("key_problem", "key_enabled")]
     assert len(first) == 1
     assert [one.origin for one in both] == [Origin.KEY_EVENT] * 2
     assert {one.environment_ids for one in both} == {(story.build.environment.id,)}
@@ -130,3 +107,138 @@ async def test_a_key_of_no_watched_policy_is_of_no_concern(story: Story) -> None
     assert await story.services.tables.remediations.all() == []
     assert story.twins.messages.waiting(KEY_EVENTS) == []
     assert story.twins.messages.waiting(PARKED) == []
+
+
+async def test_a_finding_is_told_once_and_ends_when_it_is_gone(story: Story) -> None:
+    """However often it is seen; what gets worse is told again; an order looks at once."""
+    notices = story.twins.notices
+    now = story.world.clock.now()
+    change(story, expires=now + timedelta(days=20))
+
+    await key_events.on_key_event(message_of(key_event(kind="KeyNearExpiry")))
+    await key_events.on_key_event(message_of(key_event(kind="KeyNearExpiry")))
+    await sweep(story.services, "day-1")
+    nearing, lines = await told(story), len(notices.told)
+    story.world.clock.advance(timedelta(days=21))
+    await sweep(story.services, "day-2")
+    expired = await told(story)
+    change(story, expires=None)
+    [sound] = await check_keys(story.services)
+
+    assert nearing == [("key_warning", "key_validity")]
+    assert lines == 1
+    assert expired == [("key_problem", "key_validity")]
+    assert [one.code for one in notices.told] == ["key_warning", "key_problem"]
+    assert "These environments stop: " in notices.told[-1].cause
+    assert (sound.level, await told(story)) == ("ok", [])
+
+
+async def test_a_key_that_nobody_can_look_at_is_told_the_second_day(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One night without an answer is no news; what was told before stands meanwhile."""
+    change(story, is_enabled=False)
+    await sweep(story.services, "day-1")
+
+    async def no_answer() -> list[EnterprisePolicy]:
+        raise Unavailable("503")
+
+    monkeypatch.setattr(story.twins.ports.keys, "policies", no_answer)
+    story.world.clock.advance(DAY)
+    await sweep(story.services, "day-2")
+    first = await told(story)
+    story.world.clock.advance(DAY)
+    await sweep(story.services, "day-3")
+    second = await told(story)
+    monkeypatch.undo()
+    change(story, is_enabled=True)
+    await sweep(story.services, "day-4")
+
+    assert first == [("key_problem", "key_enabled")]
+    assert second == [("key_problem", "key_enabled"), ("key_warning", "key_checked")]
+    assert await told(story) == []
+
+
+async def test_a_deleted_key_is_a_problem_and_one_that_is_kept_from_the_app_is_unknown(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not there locks environments; what may not be read may be well."""
+
+    async def refused(vault_url: str, name: str) -> list[Key]:
+        raise Refused("Forbidden", status=403, code="Forbidden")
+
+    story.world.keys.clear()
+    [deleted] = await check_keys(story.services)
+    monkeypatch.setattr(story.twins.ports.keys, "key_versions", refused)
+    [hidden] = await check_keys(story.services)
+
+    codes = {one.code: one.level for one in deleted.findings}
+    assert codes["key_enabled"] == "problem"
+    assert {one.code: one.level for one in hidden.findings}["key_enabled"] == "unknown"
+
+
+async def test_a_policy_that_is_nowhere_to_be_seen_is_told(story: Story) -> None:
+    """Its environments stop when its key does, and nobody would look."""
+    story.world.policies.clear()
+
+    await sweep(story.services, "day-1")
+
+    assert await told(story) == [("key_problem", "policy_watched")]
+
+
+async def test_a_key_without_a_policy_is_checked_and_nobody_is_told(story: Story) -> None:
+    """Before a policy is made; where one names the key, it is checked as the policy's."""
+    story.world.policies.clear()
+    change(story, size=4096)
+
+    [found] = await check_keys(story.services, vault="KV-CMK", key="pp-cmk")
+
+    assert (found.policy_id, found.level) == ("", "problem")
+    assert await told(story) == []
+
+
+async def test_a_key_is_looked_at_when_its_policy_is_written_deleted_or_linked(
+    story: Story,
+) -> None:
+    """Each is when it may have become unfit; a policy that is gone has environments on it."""
+    link = story.build.environment.policy
+    assert link
+    written = policy_event("ResourceWriteSuccess", link.policy_id)
+    change(story, key_type="EC")
+
+    await policy_events.on_policy_event(message_of(written))
+    after_write = await told(story)
+    change(story, key_type="RSA")
+    linked = {
+        "specversion": "1.0",
+        "id": "linked-1",
+        "type": LINKED,
+        "source": "/environments/1",
+        "data": {
+            "environmentId": story.build.environment.id,
+            "policyId": link.policy_id,
+            "linkStatus": "Linked",
+        },
+    }
+    await policy_events.on_policy_event(message_of(linked))
+    after_link = await told(story)
+    story.world.policies.clear()
+    deleted = policy_event("ResourceDeleteSuccess", link.policy_id)
+    await policy_events.on_policy_event(message_of(deleted))
+
+    assert after_write == [("key_problem", "key_type")]
+    assert after_link == []
+    assert await told(story) == [("key_problem", "policy_watched")]
+
+
+def policy_event(kind: str, policy_id: str) -> dict[str, Any]:
+    """Return an event of Resource Manager about a policy."""
+    return {
+        "id": f"event-{kind}",
+        "eventType": f"Microsoft.Resources.{kind}",
+        "topic": "/subscriptions/s",
+        "subject": policy_id,
+        "eventTime": "2026-01-01T00:00:00Z",
+        "dataVersion": "2",
+        "data": {"resourceUri": policy_id},
+    }

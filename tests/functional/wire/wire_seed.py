@@ -6,11 +6,13 @@ from local_cloud.tenant.core.profiles import Profile
 from tests.contract.tenant_world import (
     APP,
     APP_CLIENT,
+    ENCRYPTION_USER,
     ENVIRONMENT,
     GROUP,
     HTTP,
     MAKER,
     POLICY_ID,
+    POLICY_IDENTITY,
     TENANT_ID,
     VAULT_ID,
     bound,
@@ -47,7 +49,7 @@ def tenant_seed(
         "id": POLICY_ID,
         "location": "europe",
         "kind": "Encryption",
-        "identity": {"type": "SystemAssigned"},
+        "identity": {"type": "SystemAssigned", "principalId": POLICY_IDENTITY},
         "properties": {"encryption": {"keyVault": {"id": VAULT_ID, "key": {"name": "pp-cmk"}}}},
     }
     return {
@@ -71,6 +73,10 @@ def tenant_seed(
                 {"id": VAULT_ID, "keys": [{"name": "pp-cmk", "versions": [{"createdDaysAgo": 9}]}]}
             ],
             "enterprisePolicies": [azure_policy],
+            "roleAssignments": [
+                {"scope": VAULT_ID, "principalId": POLICY_IDENTITY}
+                | {"roleDefinitionId": ENCRYPTION_USER}
+            ],
         },
     }
 

@@ -1,0 +1,59 @@
+"""HTTP: whether keys are fit to protect environments, before a policy is applied and after."""
+
+import azure.functions as func
+from pydantic import model_validator
+
+from functions.assessments_api import FindingAnswer
+from functions.http_answers import Answer, ItemList, answers, ok
+from functions.http_requests import NoQuery, Request, Text, read_body, read_query
+from shared.bootstrap import services
+from shared.domain.finding import Level
+from shared.use_cases.check_keys import check_keys
+
+blueprint = func.Blueprint()
+
+
+class KeyQuestion(Request):
+    """Which key to check; none named: those of all watched policies."""
+
+    #: Name or Azure resource id.
+    vault: Text | None = None
+    key: Text | None = None
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> "KeyQuestion":
+        if (self.vault is None) != (self.key is None):
+            message = "Name the vault and the key, or neither."
+            raise ValueError(message)
+        return self
+
+
+class KeyAnswer(Answer):
+    """What was found of the key of one policy, or of a key that no policy names."""
+
+    #: Empty: no policy names the key.
+    policy_id: str
+    policy_name: str
+    vault_id: str
+    key_name: str
+    #: Names of those on the policy.
+    environments: tuple[str, ...]
+    #: The worst of the findings.
+    level: Level
+    findings: tuple[FindingAnswer, ...]
+    #: Steps by which environments leave a policy that is pinned to a version of its key.
+    swap_plan: tuple[str, ...]
+
+
+@blueprint.route(route="keys/check", methods=["POST"])
+@answers
+async def check_fitness(req: func.HttpRequest) -> func.HttpResponse:
+    """Check keys now. Nothing is written to them; what health tells of them is brought up to date.
+
+    404 for a strange vault.
+    """
+    read_query(req, NoQuery)
+    question = read_body(req, KeyQuestion)
+    found = await check_keys(services(), vault=question.vault or "", key=question.key or "")
+    items = tuple(KeyAnswer.model_validate(one) for one in found)
+    return ok(ItemList[KeyAnswer](items=items))

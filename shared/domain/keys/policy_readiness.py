@@ -1,0 +1,55 @@
+"""Whether an enterprise policy can use a key at all (contract §3, §4)."""
+
+from collections.abc import Iterator
+
+from shared.domain.finding import Finding, ok, problem, unknown, warning
+from shared.domain.keys.key import EnterprisePolicy
+
+
+def policy_findings(policy: EnterprisePolicy) -> Iterator[Finding]:
+    """Yield a finding for every check of a policy itself."""
+    yield _state(policy)
+    yield _health(policy)
+    if policy.key_version is None:
+        yield ok("key_pinned", "The policy follows the newest version of the key.")
+    else:
+        yield warning(
+            "key_pinned",
+            f"The policy is pinned to version {policy.key_version}: a rotation changes nothing.",
+            "Create a policy without a version and swap the environments to it: `cmkflow keys"
+            " check` shows the steps.",
+        )
+    if policy.principal_id is None:
+        yield problem(
+            "policy_identity",
+            "The policy has no system-assigned identity, so it cannot use a key.",
+            "Assign an identity to the policy and grant it access to the vault.",
+        )
+    else:
+        yield ok("policy_identity", "The policy has an identity.")
+
+
+def _state(policy: EnterprisePolicy) -> Finding:
+    code = "policy_state"
+    match policy.encryption_state:
+        case "Enabled":
+            return ok(code, "Encryption is enabled in the policy.")
+        case "Disabled" | "NotConfigured" as state:
+            text = f"Encryption is {state} in the policy."
+            return problem(code, text, "Enable encryption in the enterprise policy.")
+        case state:
+            return unknown(code, f"The policy's encryption state is '{state}'.")
+
+
+def _health(policy: EnterprisePolicy) -> Finding:
+    code, check = "policy_health", "Check the key, its vault and the grants below"
+    match policy.health:
+        case "Healthy":
+            return ok(code, "The policy is healthy.")
+        case "Warning":
+            return warning(code, "The platform reports a warning for the policy.", f"{check}.")
+        case "Unhealthy":
+            text = "The platform reports the policy as unhealthy."
+            return problem(code, text, f"{check}: its environments may be locked.")
+        case health:
+            return unknown(code, f"The platform has not determined its health: {health}")

@@ -1,0 +1,62 @@
+"""Read a key, its vault and who may use it. Reads only; what refuses to be read is left open."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from shared.domain.environment import Environment
+from shared.domain.keys.key import EnterprisePolicy, Key, KeyFacts, KeyVault, RoleAssignment
+from shared.errors import NotFound, Refused
+from shared.services import Services
+
+
+async def read_key(
+    services: Services, policy: EnterprisePolicy, environments: Sequence[Environment]
+) -> KeyFacts:
+    """Return what is known of the key that a policy names; `environments` are all."""
+    vault: KeyVault | None = None
+    with suppress(NotFound, Refused):
+        vault = await services.keys.vault(policy.vault_id)
+    return KeyFacts(
+        at=services.now,
+        vault_id=policy.vault_id,
+        key_name=policy.key_name,
+        policy=policy,
+        vault=vault,
+        versions=await _versions(services, vault, policy.key_name) if vault else None,
+        roles=await _roles(services, vault, policy.principal_id) if vault else None,
+        environments=environments,
+    )
+
+
+async def read_named_key(services: Services, vault: str, key: str) -> KeyFacts:
+    """Return what is known of a key that no policy names yet; raises `NotFound` for its vault.
+
+    `vault` is a name or an Azure resource id.
+    """
+    found = await services.keys.vault(vault)
+    return KeyFacts(
+        at=services.now,
+        vault_id=found.id,
+        key_name=key,
+        vault=found,
+        versions=await _versions(services, found, key),
+    )
+
+
+async def _versions(services: Services, vault: KeyVault, key: str) -> Sequence[Key] | None:
+    try:
+        return await services.keys.key_versions(vault.url, key)
+    except NotFound:
+        return ()
+    except Refused:
+        return None
+
+
+async def _roles(
+    services: Services, vault: KeyVault, principal_id: str | None
+) -> Sequence[RoleAssignment] | None:
+    if not vault.uses_rbac or principal_id is None:
+        return None
+    with suppress(NotFound, Refused):
+        return await services.keys.roles(vault.id, principal_id)
+    return None

@@ -1,0 +1,55 @@
+"""`cmkflow keys check`: what it prints of keys with and without a policy."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from shared.bootstrap import provide
+from tests.functional.cli.cli_app import served_app
+from tests.functional.stories.remediation_story import Story
+from tests.twins.sound_key import KEY, VAULT_URL
+
+
+@pytest.fixture
+async def story() -> Story:
+    """An environment on a policy that is pinned to a version, which is disabled."""
+    story = Story()
+    provide(story.services)
+    link = story.build.link()
+    policies = story.world.policies
+    policies[link.policy_id] = replace(policies[link.policy_id], key_version="v1")
+    [key] = story.world.keys[VAULT_URL, KEY]
+    story.world.keys[VAULT_URL, KEY] = [replace(key, is_enabled=False)]
+    return story
+
+
+async def test_all_keys_are_shown_with_what_stops_and_the_steps(story: Story) -> None:
+    """For people: the policy, its environments, each finding, and the way off a pinned policy."""
+    async with served_app() as cli:
+        answer = await cli.run("keys", "check")
+
+    shown = " ".join(answer.output.split())
+    assert answer.exit_code == 0
+    assert "pp-cmk of kv-cmk" in shown
+    assert "problem key enabled: The key is disabled. These environments stop: Contoso." in shown
+    assert "az keyvault key set-attributes --vault-name kv-cmk" in shown
+    assert "1. Let no remediation of these environments be under way" in shown
+
+
+async def test_one_key_is_checked_before_there_is_a_policy(story: Story) -> None:
+    """For programs: the answer of the API; what belongs together is asked for together."""
+    story.world.policies.clear()
+    async with served_app() as cli:
+        answer = await cli.run("keys", "check", "--vault", "kv-cmk", "--key", KEY, "--json")
+        half = await cli.run("keys", "check", "--vault", "kv-cmk")
+        strange = await cli.run("keys", "check", "--vault", "kv2", "--key", KEY)
+        none = await cli.run("keys", "check")
+
+    [found] = json.loads(answer.stdout)["items"]
+    assert (found["policy_id"], found["level"]) == ("", "problem")
+    assert {one["code"]: one["level"] for one in found["findings"]}["key_enabled"] == "problem"
+    assert (half.exit_code, strange.exit_code) == (1, 1)
+    assert "Name the vault and the key, or neither." in half.stderr
+    assert "kv2" in strange.stderr
+    assert "name --vault and --key" in none.stdout

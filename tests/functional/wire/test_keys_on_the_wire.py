@@ -1,0 +1,103 @@
+"""Microsoft's own client changes the key, and each change is told once and ends.
+
+azure-keyvault-keys as it is published: it knows nothing of the app, and the app sees what it did.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from azure.keyvault.keys.aio import KeyClient
+
+from local_cloud.tenant.azure.state import VAULTS, Azure
+from shared.domain.finding import Level
+from shared.notices import forget_settled
+from shared.use_cases.check_keys import check_keys
+from shared.use_cases.sweep import sweep
+from tests.contract.azure_world import Credential
+from tests.contract.tenant_world import VAULT_ID
+from tests.functional.wire.wire_seed import orders, tenant_seed
+from tests.functional.wire.wire_story import WireStory, wire_story
+
+KEY, URL = "pp-cmk", "https://kv-cmk.vault.azure.net"
+DAY = 86_400
+
+
+async def test_who_may_use_the_key_and_the_way_to_it_are_read_as_azure_shows_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A role that is taken away, a vault closed to trusted services; the key's own, and by name."""
+    async with wire_story(monkeypatch, tmp_path, tenant_seed(orders())) as story:
+        azure = story.tenant.part(Azure)
+        by_name = await check_keys(story.services, vault="KV-CMK", key=KEY)
+        by_id = await check_keys(story.services, vault=VAULT_ID, key=KEY)
+        azure.role_assignments.clear()
+        vault = azure.resources.find(VAULTS, VAULT_ID)
+        assert vault is not None
+        vault["properties"]["networkAcls"] = {"defaultAction": "Deny", "bypass": "None"}
+        [closed] = await check_keys(story.services)
+
+    assert [one.level for one in (*by_name, *by_id)] == [Level.OK, Level.OK]
+    assert [(one.code, one.level) for one in closed.findings if one.level is not Level.OK] == [
+        ("vault_network", Level.PROBLEM),
+        ("key_grants", Level.PROBLEM),
+    ]
+
+
+@asynccontextmanager
+async def key_client(story: WireStory) -> AsyncIterator[KeyClient]:
+    """Give Microsoft's client, unmodified; it reaches the tenant as it would reach Azure."""
+    async with KeyClient(
+        URL,
+        Credential(story.tenant),
+        proxies={"https": story.server.proxy_url},
+        connection_verify=story.server.ca_file,
+    ) as client:
+        yield client
+
+
+async def checked(story: WireStory, date: str) -> list[tuple[str, str]]:
+    """Sweep a day later, and return what health tells of the key: code and check."""
+    story.tenant.clock.advance(DAY)
+    await sweep(story.services, date)
+    await forget_settled(story.services)
+    tables = story.services.tables
+    checks = {tables.key_findings.name_of(row): row for row in await tables.key_findings.all()}
+    notices = await tables.notices.all("notice")
+    return sorted((one.code, checks[one.row].finding.code) for one in notices if one.row in checks)
+
+
+async def test_a_key_that_is_rotated_disabled_and_expired_gives_each_finding_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A rotation alone is well; what the client does afterwards is told, and ends with it."""
+    async with wire_story(monkeypatch, tmp_path, tenant_seed(orders())) as story:
+        now = story.tenant.clock.now
+        sound = await checked(story, "day-1")
+        async with key_client(story) as keys:
+            old = (await keys.get_key(KEY)).properties
+            new = (await keys.rotate_key(KEY)).properties
+            rotated = await checked(story, "day-2")
+            await keys.update_key_properties(KEY, old.version, enabled=False)
+            early = await checked(story, "day-3"), await checked(story, "day-4")
+            await keys.update_key_properties(KEY, old.version, enabled=True)
+            await keys.update_key_properties(KEY, new.version, enabled=False)
+            disabled = await checked(story, "day-5")
+            await keys.update_key_properties(
+                KEY, new.version, enabled=True, expires_on=now() + timedelta(days=3)
+            )
+            nearing = await checked(story, "day-6"), await checked(story, "day-7")
+            expired = await checked(story, "day-8"), await checked(story, "day-9")
+            await keys.rotate_key(KEY)
+            mended = await checked(story, "day-10")
+
+    told = [one for one in caplog.records if getattr(one, "code", "").startswith("key_")]
+    locked = ("key_problem", "policy_health")  # the tenant has locked its environments
+    assert sound == rotated == mended == []
+    assert early == ([locked, ("key_problem", "previous_versions")],) * 2
+    assert disabled == [("key_problem", "key_enabled"), locked]
+    assert nearing == ([("key_warning", "key_validity")],) * 2
+    assert expired == ([("key_problem", "key_validity"), locked],) * 2
+    assert len(told) == 6  # locked twice: it was well in between
