@@ -99,7 +99,6 @@ def trusting_transport(ca_file: str) -> AioHttpTransport:
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=ca_file)),
         cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=True,
         auto_decompress=False,
     )
     return AioHttpTransport(session=session)

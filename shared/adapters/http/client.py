@@ -1,6 +1,6 @@
 """HTTP to the platform: one azure-core transport, and one pipeline per service.
 
-A service is an audience with a credential and a budget. The transport honours `HTTPS_PROXY` and
+A service is an audience with a credential and a budget. Calls honour `HTTPS_PROXY` and
 `SSL_CERT_FILE`. A read is tried twice, quickly; a write once, because every message is delivered
 again anyway and each step looks before it acts. Nothing waits here for long: a call ends within 20
 seconds, and a refusal for being too many comes back as `Throttled` at once, save between the pages
@@ -36,6 +36,7 @@ from shared.adapters.http.policies import (
     Budget,
     Circuits,
     CountedCalls,
+    MachineProxy,
     NoCircuits,
     RenewedToken,
     SecondTry,
@@ -230,6 +231,7 @@ class HttpClient:
             policies: list[_Policy] = [
                 RequestIdPolicy(),
                 UserAgentPolicy(base_user_agent=_USER_AGENT),
+                MachineProxy(),
                 SecondTry(self._transport.sleep),
                 *(policy() for policy in service.policies),
                 CountedCalls(service.name, service.budget, self.calls),
@@ -259,7 +261,7 @@ def is_within(url: str, domain: str) -> bool:
 
 
 def default_transport() -> AsyncHttpTransport[HttpRequest, AsyncHttpResponse]:
-    """Return a transport that takes proxy and certificates from the environment.
+    """Return a transport that takes certificates from the environment; `MachineProxy` the proxy.
 
     It imports aiohttp, which costs 80 ms, when the first transport is made.
     """
@@ -267,7 +269,7 @@ def default_transport() -> AsyncHttpTransport[HttpRequest, AsyncHttpResponse]:
 
     return cast(
         "AsyncHttpTransport[HttpRequest, AsyncHttpResponse]",
-        AioHttpTransport(connection_timeout=10, read_timeout=_CALL_SECONDS),
+        AioHttpTransport(connection_timeout=10, read_timeout=_CALL_SECONDS, use_env_settings=False),
     )
 
 
