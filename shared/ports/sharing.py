@@ -6,6 +6,7 @@ from typing import Protocol
 from shared.domain.environment import Environment
 from shared.domain.sharing import Principal, Share, User
 from shared.domain.solution import Solution
+from shared.errors import ProductError
 
 
 class FlowSharing(Protocol):
@@ -13,6 +14,11 @@ class FlowSharing(Protocol):
 
     async def list(self, environment: Environment, workflow_id: str) -> list[Share]:
         """Return every share of a flow; raises `NotFound`."""
+
+    async def list_each(
+        self, environment: Environment, workflow_ids: Sequence[str]
+    ) -> dict[str, Sequence[Share] | ProductError]:
+        """Return every share of each flow, by its id, or why it is not told; a hundred a call."""
 
     async def grant(self, environment: Environment, workflow_id: str, share: Share) -> None:
         """Give a principal rights that it has none of yet; may be repeated."""

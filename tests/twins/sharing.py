@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from shared.domain.environment import Environment
 from shared.domain.flow import Permission
 from shared.domain.sharing import TEAMS, USERS, Principal, Share, User, rights_of
-from shared.errors import NotFound, Refused
+from shared.errors import NotFound, ProductError, Refused
 from tests.twins.tenant import TwinFlow, TwinUser
 from tests.twins.world import World
 
@@ -75,6 +75,18 @@ class FlowSharingTwin:
             Share(principal=principal, rights=rights)
             for principal, rights in shares_of(self._world, flow).items()
         ]
+
+    async def list_each(
+        self, environment: Environment, workflow_ids: Sequence[str]
+    ) -> dict[str, Sequence[Share] | ProductError]:
+        """Return every share of each flow, by its id, or why it is not told."""
+        found: dict[str, Sequence[Share] | ProductError] = {}
+        for workflow_id in workflow_ids:
+            try:
+                found[workflow_id] = await self.list(environment, workflow_id)
+            except ProductError as err:
+                found[workflow_id] = err
+        return found
 
     async def grant(self, environment: Environment, workflow_id: str, share: Share) -> None:
         """Give a principal rights that it has none of yet; may be repeated."""

@@ -8,6 +8,10 @@ from datetime import datetime, timedelta
 from local_cloud.tenant.core.clock import Clock
 from local_cloud.tenant.core.platform_error import PlatformError
 
+#: Route of a request that holds operations.
+BATCH = "dataverse.run_batch"
+_READ, _WRITE = ".read", ".write"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
@@ -28,19 +32,27 @@ class CallLog:
         self._clock = clock
         self.routes: Counter[str] = Counter()
         self.capabilities: Counter[str] = Counter()
+        #: Operations inside of batches, by route: a batch is one call of a budget (§12).
+        self.batched: Counter[str] = Counter()
         self.throttled: Counter[str] = Counter()
         self.budgets: dict[str, Budget] = {}
         self._recent: defaultdict[str, deque[datetime]] = defaultdict(deque)
 
     def count(self, route: str, method: str) -> None:
         """Note a call; PlatformError 429 with `Retry-After` when a budget is used up."""
-        service = route.partition(".")[0]
-        capability = f"{service}.{'read' if method in ('GET', 'HEAD') else 'write'}"
+        service, capability = route.partition(".")[0], _capability(route, method)
         self.routes[route] += 1
         self.capabilities[capability] += 1
         for name in (capability, service):
             if budget := self.budgets.get(name):
                 self._spend(name, budget)
+
+    def count_batched(self, route: str, method: str) -> None:
+        """Note an operation of a batch: the batch counts as a read, what it writes as a write."""
+        self.batched[route] += 1
+        capability = _capability(route, method)
+        if capability.endswith(_WRITE):
+            self.capabilities[capability] += 1
 
     def _spend(self, name: str, budget: Budget) -> None:
         now, window = self._clock.now(), timedelta(seconds=budget.seconds)
@@ -55,8 +67,13 @@ class CallLog:
 
     def reset(self) -> None:
         """Set all counts to zero; budgets stay."""
-        for counter in (self.routes, self.capabilities, self.throttled):
+        for counter in (self.routes, self.capabilities, self.batched, self.throttled):
             counter.clear()
+
+
+def _capability(route: str, method: str) -> str:
+    is_read = method in ("GET", "HEAD") or route == BATCH
+    return route.partition(".")[0] + (_READ if is_read else _WRITE)
 
 
 def throttled(name: str, budget: Budget, wait: int) -> PlatformError:

@@ -31,6 +31,8 @@ from local_cloud.tenant.core.platform_error import (
 )
 from local_cloud.tenant.core.tenant import Tenant
 
+#: Key of a scope that is an operation of a batch: the request is counted as the batch.
+IN_BATCH = "local_tenant.in_batch"
 #: Closes the connection that a scope arrived on; the server knows how.
 Abort = Callable[[Scope], None]
 
@@ -180,7 +182,10 @@ class _Instrumented:
         self._late: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._tenant.calls.count(self._name, scope["method"])
+        if IN_BATCH in scope:
+            self._tenant.calls.count_batched(self._name, scope["method"])
+        else:
+            self._tenant.calls.count(self._name, scope["method"])
         is_list = "list_" in self._name and scope["method"] == "GET"
         seconds = self._assumptions.call_seconds + is_list * self._assumptions.list_seconds
         await asyncio.sleep(seconds)

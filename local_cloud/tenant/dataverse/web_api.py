@@ -12,6 +12,7 @@ from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.dataverse import sharing, tables
 from local_cloud.tenant.dataverse.access import Actor, require_actor, require_right
 from local_cloud.tenant.dataverse.answers import list_answer, row_answer, shaped, written_answer
+from local_cloud.tenant.dataverse.batch import run_batch
 from local_cloud.tenant.dataverse.conditions import check_conditions, missing
 from local_cloud.tenant.dataverse.workflows import (
     create_workflow,
@@ -44,6 +45,7 @@ def routes(_: Tenant) -> list[Route]:
     """Actions first, then workflows, then all other tables."""
     workflows, rows = f"{BASE}/workflows", f"{BASE}/{{entity_set}}"
     return [
+        Route(f"{BASE}/$batch", run_batch, methods=["POST"]),
         Route(f"{BASE}/GrantAccess", sharing.grant_access, methods=["POST"]),
         Route(f"{BASE}/ModifyAccess", sharing.modify_access, methods=["POST"]),
         Route(f"{BASE}/RevokeAccess", sharing.revoke_access, methods=["POST"]),

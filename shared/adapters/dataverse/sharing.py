@@ -4,6 +4,8 @@ A principal is named by its `ownerid`, as Microsoft's page on flows in code does
 have one alike, and the answers name no other id.
 """
 
+from collections.abc import Mapping, Sequence
+
 from pydantic import Field
 
 from shared.adapters.dataverse.web_api import Dataverse
@@ -11,6 +13,7 @@ from shared.adapters.http.client import Call
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.environment import Environment
 from shared.domain.sharing import Principal, Share
+from shared.errors import ProductError
 from shared.ports import FlowSharing
 
 _TYPE = "Microsoft.Dynamics.CRM."
@@ -50,13 +53,18 @@ class DataverseSharing(FlowSharing):
 
     async def list(self, environment: Environment, workflow_id: str) -> list[Share]:
         """Return every share of a flow; raises `NotFound`."""
-        call = Call(
-            method="GET",
-            url="RetrieveSharedPrincipalsAndAccess(Target=@t)",
-            params={"@t": f"{{'@odata.id':'workflows({workflow_id})'}}"},
-        )
-        document = await self._dataverse.read(environment, call)
-        return [one.to_domain() for one in read_wire(_Accesses, document).items]
+        return _shares(await self._dataverse.read(environment, _read(workflow_id)))
+
+    async def list_each(
+        self, environment: Environment, workflow_ids: Sequence[str]
+    ) -> dict[str, Sequence[Share] | ProductError]:
+        """Return every share of each flow, by its id, or why it is not told; a hundred a call."""
+        calls = [_read(workflow_id) for workflow_id in workflow_ids]
+        answers = await self._dataverse.read_each(environment, calls)
+        return {
+            workflow_id: answer if isinstance(answer, ProductError) else _shares(answer)
+            for workflow_id, answer in zip(workflow_ids, answers, strict=True)
+        }
 
     async def grant(self, environment: Environment, workflow_id: str, share: Share) -> None:
         """Give a principal rights that it has none of yet; may be repeated."""
@@ -78,3 +86,15 @@ class DataverseSharing(FlowSharing):
             },
         }
         await self._dataverse.send(environment, Call(method="POST", url=action, body=body))
+
+
+def _read(workflow_id: str) -> Call:
+    return Call(
+        method="GET",
+        url="RetrieveSharedPrincipalsAndAccess(Target=@t)",
+        params={"@t": f"{{'@odata.id':'workflows({workflow_id})'}}"},
+    )
+
+
+def _shares(document: Mapping[str, object]) -> list[Share]:
+    return [one.to_domain() for one in read_wire(_Accesses, document).items]

@@ -1,6 +1,6 @@
 """Solutions of a Dataverse, and the flows in them (contract §6.3)."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from itertools import batched
 
 from pydantic import Field
@@ -29,6 +29,14 @@ class _Solution(Wire):
     title: str | None = Field(None, alias="friendlyname")
     is_managed: bool = Field(False, alias="ismanaged")
 
+    def to_domain(self) -> Solution:
+        return Solution(
+            id=self.id.lower(),
+            unique_name=self.unique_name,
+            title=self.title or self.unique_name,
+            is_managed=self.is_managed,
+        )
+
 
 class DataverseSolutions(Solutions):
     """`Solutions` by Dataverse's Web API."""
@@ -42,36 +50,29 @@ class DataverseSolutions(Solutions):
     ) -> dict[str, frozenset[str]]:
         """Return the ids of all solutions that hold each flow, by workflow id."""
         found: dict[str, set[str]] = {one.lower(): set() for one in workflow_ids}
-        for ids in batched(sorted(found), _IDS, strict=False):
-            which = " or ".join(f"objectid eq {one}" for one in ids)
-            query = {
+        queries = [
+            {
                 "$select": "objectid,_solutionid_value",
-                "$filter": f"componenttype eq {_WORKFLOW} and ({which})",
+                "$filter": f"componenttype eq {_WORKFLOW} and ({_any_of('objectid', ids)})",
             }
-            async for row in self._dataverse.rows(environment, "solutioncomponents", query):
-                component = read_wire(_Component, row)
-                found[component.flow.lower()].add(component.solution.lower())
+            for ids in batched(sorted(found), _IDS, strict=False)
+        ]
+        for row in await self._dataverse.rows_of_each(environment, "solutioncomponents", queries):
+            component = read_wire(_Component, row)
+            found[component.flow.lower()].add(component.solution.lower())
         return {flow: frozenset(solutions) for flow, solutions in found.items()}
 
     async def get(self, environment: Environment, solution_ids: Collection[str]) -> list[Solution]:
         """Return these solutions; those that are gone are left out."""
-        solutions = []
-        for ids in batched(sorted(set(solution_ids)), _IDS, strict=False):
-            query = {
+        queries = [
+            {
                 "$select": "solutionid,uniquename,friendlyname,ismanaged",
-                "$filter": " or ".join(f"solutionid eq {one}" for one in ids),
+                "$filter": _any_of("solutionid", ids),
             }
-            async for row in self._dataverse.rows(environment, "solutions", query):
-                found = read_wire(_Solution, row)
-                solutions.append(
-                    Solution(
-                        id=found.id.lower(),
-                        unique_name=found.unique_name,
-                        title=found.title or found.unique_name,
-                        is_managed=found.is_managed,
-                    )
-                )
-        return solutions
+            for ids in batched(sorted(set(solution_ids)), _IDS, strict=False)
+        ]
+        rows = await self._dataverse.rows_of_each(environment, "solutions", queries)
+        return [read_wire(_Solution, row).to_domain() for row in rows]
 
     async def add_flow(
         self, environment: Environment, solution: Solution, workflow_id: str
@@ -86,3 +87,7 @@ class DataverseSolutions(Solutions):
         await self._dataverse.send(
             environment, Call(method="POST", url="AddSolutionComponent", body=body)
         )
+
+
+def _any_of(column: str, ids: Iterable[str]) -> str:
+    return " or ".join(f"{column} eq {one}" for one in ids)

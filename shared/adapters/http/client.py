@@ -85,6 +85,8 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     #: Sent as JSON; None: no body.
     body: object = None
+    #: Sent as it is, in place of JSON.
+    content: bytes | None = field(default=None, repr=False)
     #: Whether a second try inside the call is harmless; None: if it is a GET.
     is_repeatable: bool | None = None
 
@@ -125,6 +127,7 @@ class HttpClient:
             params=dict(call.params),
             headers={"Accept": "application/json", **call.headers},
             json=call.body,
+            content=call.content,
         )
         repeatable = call.method == "GET" if call.is_repeatable is None else call.is_repeatable
         async with self.calling(service, call.url) as pipeline:
@@ -199,29 +202,27 @@ class HttpClient:
         self, service: Service, call: Call, *, member: str = "value", link: str = "nextLink"
     ) -> tuple[list[object], str]:
         """Return the items of one page of a list, and the next page's URL; empty: there is none."""
-        page = read_object(service, await self.send(service, call))
-        items = page.get(member)
-        if not isinstance(items, list):
-            raise Unavailable(f"{service.name}: the answer holds no list")
-        following = page.get(link)
-        if not isinstance(following, str) or not following:
-            return items, ""
-        check_next(service, call.url, following)
+        document = read_object(service, await self.send(service, call))
+        items, following = page_of(service, document, member=member, link=link)
+        if following:
+            check_next(service, call.url, following)
         return items, following
 
     async def _error_of(self, service: Service, response: AsyncHttpResponse) -> ProductError:
-        """Return what an answer of 400 and above means; a wait it asks for counts for everybody."""
         request = response.request
-        error = error_of(
-            FailedAnswer(
-                service=service.name,
-                method=request.method,
-                is_create=request.headers.get("If-None-Match") == "*",
-                status=response.status_code,
-                headers=response.headers,
-                body=response.content,
-            )
+        failed = FailedAnswer(
+            service=service.name,
+            method=request.method,
+            is_create=request.headers.get("If-None-Match") == "*",
+            status=response.status_code,
+            headers=response.headers,
+            body=response.content,
         )
+        return await self.refusal(service, failed)
+
+    async def refusal(self, service: Service, failed: FailedAnswer) -> ProductError:
+        """Return what an answer of 400 and above means; a wait it asks for counts for everybody."""
+        error = error_of(failed)
         if isinstance(error, Throttled) and service.budget is not None and error.retry_after:
             await service.budget.pause(error.retry_after)
         return error
@@ -240,6 +241,16 @@ class HttpClient:
                 policies.insert(-1, RenewedToken(service.credential, service.scope))
             self._pipelines[service] = AsyncPipeline(self._transport, policies=policies)
         return self._pipelines[service]
+
+
+def page_of(
+    service: Service, document: Mapping[str, object], *, member: str, link: str
+) -> tuple[list[object], str]:
+    """Return the items of a page, and the next one's URL, which nobody has checked yet."""
+    items, following = document.get(member), document.get(link)
+    if not isinstance(items, list):
+        raise Unavailable(f"{service.name}: the answer holds no list")
+    return items, following if isinstance(following, str) else ""
 
 
 def check_next(service: Service, url: str, following: str) -> None:

@@ -38,6 +38,19 @@ async def test_users_and_teams_get_rights_and_show_them(side: Side) -> None:
     assert await side.ports.flow_sharing.list(await side.environment(), DAILY_FLOW) == []
 
 
+async def test_the_shares_of_many_flows_are_told_together(side: Side) -> None:
+    """By flow; of one that is gone it is told that it is."""
+    where = await side.environment()
+    share = Share(principal=row(side, ADMIN), rights=rights_of("CanView"))
+    await side.ports.flow_sharing.grant(where, HTTP_FLOW, share)
+
+    found = await side.ports.flow_sharing.list_each(where, [HTTP_FLOW, STRANGER, DAILY_FLOW])
+
+    assert found[HTTP_FLOW] == [share]
+    assert isinstance(found[STRANGER], NotFound)
+    assert found[DAILY_FLOW] == []
+
+
 async def test_a_grant_adds_rights_and_a_modification_replaces_them(
     side: Side,
 ) -> None:
