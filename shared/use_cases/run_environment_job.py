@@ -1,21 +1,24 @@
 """Run one step of an environment job: wait for the migration, discover, plan; then carry it out."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from shared.domain.environment import Mode
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import moved
 from shared.domain.plans.left import left_without_job
+from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.what_fits import fitting_findings, with_network
 from shared.jobs.held import Held
 from shared.jobs.kinds import ENVIRONMENT
 from shared.services import Services
 from shared.steps.gate import settings_of
-from shared.steps.planning.make_plan import complete, network_findings
+from shared.steps.planning.complete_plan import Looks, complete
+from shared.steps.planning.make_plan import network_findings
 from shared.steps.planning.plan_environment import environment_of, plan_now
+from shared.steps.planning.trigger_urls import MOST_LOOKS, trigger_urls, unclaimed_places
 from shared.steps.planning.wait_for_migration import wait_for_migration
 from shared.use_cases.carry_out_plan import await_approval, carry_out, compare, expire
 
@@ -51,17 +54,22 @@ async def _discover(held: Held[EnvironmentJob]) -> EnvironmentJob:
 
 
 async def _complete_plan(held: Held[EnvironmentJob]) -> EnvironmentJob:
-    """Fill in callers and the network, flow by flow, so that a used-up budget loses nothing."""
+    """Fill in callers and the network, and keep what is read: a used-up budget loses nothing."""
     services, job, plan = held.services, held.job, held.rows(held.services.tables.plans)
     await held.rows(services.tables.discoveries).clear()
     environment = await environment_of(services, job)
-    items = []
-    for item in await plan.all():
-        completed = await complete(services, environment, item)
-        if completed != item:
-            await plan.upsert(completed)
-            await held.advanced()
-        items.append(completed)
+
+    async def keep(items: Sequence[PlanItem]) -> None:
+        await plan.upsert(*items)
+        await held.advanced()
+
+    planned = await plan.all()
+    urls = await trigger_urls(services, job, planned)
+    flows = urls.looked_at(planned, MOST_LOOKS if job.mode.writes else None)
+    items = await complete(services, environment, planned, Looks(urls=urls, flows=flows), keep)
+    unclaimed = await unclaimed_places(services, urls, items)
+    findings = fitting_findings((*job.findings, *unclaimed))
+    job = replace(job, findings=findings, unclaimed_urls=urls.shown)
     job = with_network(job, *await network_findings(services, environment, items))
     job = replace(
         job,

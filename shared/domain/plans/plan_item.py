@@ -97,6 +97,8 @@ class PlanItem:
     embedded_connections: tuple[str, ...] = ()
     #: 32-hex id of the trigger URL; empty: not known before the operator reads it.
     url_id: str = ""
+    #: A run of it was looked for that shows that id: not again.
+    was_looked_at: bool = False
     callers: tuple[PlannedCaller, ...] = ()
     #: How many the copy is shared with beside its owner; None: not known before it is made.
     co_owners: int | None = None
@@ -112,7 +114,7 @@ class PlanItem:
     proposal: str = ""
     #: Every write that will be made, in order, in words.
     writes: tuple[str, ...] = ()
-    #: Its URL's id, if any run shows it, and its callers were looked up.
+    #: All that a plan reads of it was read.
     is_complete: bool = False
     #: Number of the approval that decided on it; 0: none did.
     decided: int = 0

@@ -108,6 +108,8 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     #: How often a plan of this environment was approved, and which version the last time.
     approvals: int = 0
     approved_version: str = ""
+    #: Ids of trigger URLs that callers held when it was planned, and of which nobody knew whose.
+    unclaimed_urls: tuple[str, ...] = ()
     #: Flows that the last approval left out.
     left_out: tuple[str, ...] = ()
     #: Flows of the plan that wait for an approval.

@@ -14,10 +14,9 @@ from shared.domain.callers import agents
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment
 from shared.domain.trigger_urls.trigger_url import RETIRED_HOST
-from shared.ports import Condition
 from shared.services import Services
 from shared.steps.ask import ask
-from shared.steps.flows.calling_places import places_calling, url_id_of_runs
+from shared.steps.flows.calling_places import known_url_ids, places_calling, url_id_of_runs
 from shared.steps.moving_callers.search_callers import Searched
 
 _NO_RUN = "no run of the last 28 days shows its URL"
@@ -30,7 +29,7 @@ async def find_assessed_callers(
     flows: Sequence[AssessedFlow],
 ) -> list[AssessedFlow]:
     """Return the flows with their callers of every kind but canvas apps."""
-    url_ids = await _known_url_ids(services, environment.id)
+    url_ids = await known_url_ids(services, environment.id)
     found = []
     silent: NoAnswer | None = None
     for flow in flows:
@@ -86,18 +85,3 @@ async def places_on_retired_host(services: Services, searched: Searched) -> list
     """Return labels of places with a URL where flows do not answer any more (§15.1)."""
     places = [kept.item async for kept in services.tables.places.query(RETIRED_HOST)]
     return sorted({place.caller.label for place in places if searched.covers(place)})
-
-
-async def _known_url_ids(services: Services, environment_id: str) -> dict[str, str]:
-    """Return trigger URL ids that earlier jobs and plans found, by workflow id."""
-    known = {
-        job.original_id: job.original_url_id
-        for job in await services.tables.jobs.all(environment_id)
-        if job.original_url_id
-    }
-    where = [Condition("environment", "eq", environment_id)]
-    for job in await services.tables.environment_jobs.all(where=where):
-        for item in await services.tables.plans.all(job.id):
-            if item.url_id:
-                known.setdefault(item.workflow_id, item.url_id)
-    return known

@@ -36,11 +36,12 @@ async def place_copy(work: Work) -> None:
 
 
 async def solutions_to_join(
-    services: Services, environment: Environment, workflow_id: str
-) -> list[Solution]:
-    """Return the solutions that a copy of this flow joins."""
-    held = await services.solutions.holding(environment, [workflow_id])
-    return await _described(services, environment, held[workflow_id])
+    services: Services, environment: Environment, workflow_ids: Collection[str]
+) -> dict[str, list[Solution]]:
+    """Return the solutions that the copy of each of these flows joins."""
+    held = await services.solutions.holding(environment, workflow_ids)
+    found = await _described(services, environment, {one for ids in held.values() for one in ids})
+    return {flow: [one for one in found if one.id in held[flow]] for flow in workflow_ids}
 
 
 async def _missing(work: Work) -> list[Solution]:

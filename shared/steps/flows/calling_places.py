@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Collection
 from shared.domain.callers.records import Place
 from shared.domain.flow import RUN_HISTORY
 from shared.errors import NotFound
+from shared.ports import Condition
 from shared.services import Services
 
 
@@ -33,3 +34,23 @@ async def url_id_of_runs(services: Services, environment_id: str, flow_name: str
     except NotFound:
         return ""  # deleted since it was listed
     return next((run.trigger_url_id for run in runs if run.trigger_url_id), "")
+
+
+async def known_url_ids(
+    services: Services, environment_id: str, *, but_not: str = ""
+) -> dict[str, str]:
+    """Return trigger URL ids that jobs and plans of an environment found, by workflow id.
+
+    `but_not` is the environment job whose plan is left out.
+    """
+    known = {
+        job.original_id: job.original_url_id
+        for job in await services.tables.jobs.all(environment_id)
+        if job.original_url_id
+    }
+    where = [Condition("environment", "eq", environment_id)]
+    for job in await services.tables.environment_jobs.all(where=where):
+        for item in await services.tables.plans.all(job.id) if job.id != but_not else ():
+            if item.url_id:
+                known.setdefault(item.workflow_id, item.url_id)
+    return known

@@ -4,7 +4,7 @@ Between the approval and the first write may lie days. Reads the platform only.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from shared.domain.environment import Environment
@@ -14,10 +14,11 @@ from shared.domain.plans.left import left_without_job
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.what_fits import fitting_findings, with_network
-from shared.errors import Throttled
 from shared.jobs.held import Held
 from shared.services import Services
-from shared.steps.planning.make_plan import complete, network_findings, with_callers
+from shared.steps.planning.complete_plan import Looks, complete, with_callers
+from shared.steps.planning.make_plan import network_findings
+from shared.steps.planning.trigger_urls import TriggerUrls, trigger_urls, unclaimed_places
 
 
 async def hold_what_changed(
@@ -32,15 +33,22 @@ async def hold_what_changed(
     """
     services, job, plan = held.services, held.job, held.rows(held.services.tables.plans)
     planned = await plan.all()
+    urls = await trigger_urls(services, job, planned)
+    planned = await _with_new_callers(held, planned, urls)
     now_items, findings = now
     decision = Decision(number=job.approvals, by=job.approved_by, left_out=frozenset(job.left_out))
     found = await _with_callers(services, job, planned, now_items)
-    decided = await _completed(services, environment, hold(planned, found, decision))
+    decided = await _completed(services, environment, hold(planned, found, decision), urls)
     await plan.upsert(*decided)
     items = {item.workflow_id: item for item in (*planned, *decided)}
     awaiting = sum(item.awaits_approval for item in items.values())
     if awaiting:
-        job = replace(job, findings=fitting_findings(findings))
+        unclaimed = await unclaimed_places(services, urls, list(items.values()))
+        job = replace(
+            job,
+            findings=fitting_findings((*findings, *unclaimed)),
+            unclaimed_urls=urls.shown,
+        )
         gaps, beside = await network_findings(services, environment, list(items.values()))
         job = replace(
             with_network(job, gaps, beside),
@@ -60,28 +68,44 @@ async def leave_unapproved(held: Held[EnvironmentJob]) -> EnvironmentJob:
     return replace(held.job, awaiting=0, left=left)
 
 
-async def _completed(
-    services: Services, environment: Environment, items: Iterable[PlanItem]
+async def _with_new_callers(
+    held: Held[EnvironmentJob], planned: Sequence[PlanItem], urls: TriggerUrls
 ) -> list[PlanItem]:
-    """Return the items; a changed one with all that a plan reads of its flow alone.
+    """Return the items with the ids of trigger URLs that callers hold since the plan was shown.
 
-    Nothing is kept before all is decided. So a used-up budget is not waited for: it would be used
-    up again. An id of a URL that stays unknown is read by the flow's job, as one without any run.
+    Each look is kept: a used-up budget loses none. Raises `Transient`.
     """
-    done: list[PlanItem] = []
-    asks_for_url = True
-    for item in items:
-        if item.awaits_approval:
-            item = replace(item, is_complete=False)
-            try:
-                item = await complete(services, environment, item, asks_for_url=asks_for_url)
-            except Throttled:
-                if not asks_for_url:
-                    raise
-                asks_for_url = False
-                item = await complete(services, environment, item, asks_for_url=False)
-        done.append(item)
-    return done
+    services, job = held.services, held.job
+    items = []
+    for item in planned:
+        is_open = item.awaits_approval and item.has_trigger_url and item.is_on
+        if (
+            is_open
+            and not item.url_id
+            and not item.was_looked_at
+            and urls.unclaimed - set(job.unclaimed_urls)
+        ):
+            item = await urls.look(services, job.environment_id, item)
+            await held.rows(services.tables.plans).upsert(item)
+            await held.advanced()
+        items.append(item)
+    return items
+
+
+async def _completed(
+    services: Services, environment: Environment, items: Sequence[PlanItem], urls: TriggerUrls
+) -> list[PlanItem]:
+    """Return the items, changed ones with all that a plan reads of each flow.
+
+    Nothing is kept before all is decided.
+    """
+
+    async def keep(_: Sequence[PlanItem]) -> None:
+        """Keep nothing."""
+
+    changed = [replace(item, is_complete=False) for item in items if item.awaits_approval]
+    done = await complete(services, environment, changed, Looks(urls=urls), keep)
+    return [*done, *(item for item in items if not item.awaits_approval)]
 
 
 def _as_read(item: PlanItem, known: PlanItem) -> PlanItem:
@@ -89,6 +113,7 @@ def _as_read(item: PlanItem, known: PlanItem) -> PlanItem:
     return replace(
         item,
         url_id=known.url_id,
+        was_looked_at=known.was_looked_at,
         co_owners=known.co_owners,
         solutions=known.solutions,
         notes=known.notes,

@@ -1,0 +1,220 @@
+"""Complete what a plan says of each flow: who calls it, whom it is shared with. Reads only.
+
+What Dataverse tells is read of a hundred flows in one call. Which flow a trigger URL leads to only
+the flow service tells, in a call for each flow: see trigger_urls.py.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import batched
+
+from shared.domain.callers import agents
+from shared.domain.conversions.proposal import Proposal, propose
+from shared.domain.definitions.flow_definition import UnreadableDefinition
+from shared.domain.definitions.trigger_kinds import TriggerCategory
+from shared.domain.display_names import copy_name, retired_name, shortened
+from shared.domain.environment import Environment
+from shared.domain.jobs.job import Pattern
+from shared.domain.plans.plan_item import PlanItem, PlannedCaller
+from shared.domain.plans.preparation import with_proposal, writes_of
+from shared.domain.plans.what_fits import fitting_callers
+from shared.domain.sharing import Share
+from shared.domain.trigger_urls.trigger_url import redact
+from shared.errors import NotFound, ProductError, Refused, Transient
+from shared.services import Services
+from shared.steps.copying.place_copy import solutions_to_join
+from shared.steps.copying.share_copy import RUN_ONLY_NOTE
+from shared.steps.flows.calling_places import places_calling
+from shared.steps.planning.trigger_urls import TriggerUrls
+
+type Keep = Callable[[Sequence[PlanItem]], Awaitable[None]]
+
+#: Flows that are read together, and kept together.
+_TOGETHER = 100
+#: Before an original is stopped, what can be known is looked at (`ending/could_start.py`).
+_NOT_KNOWN = (
+    "Whether a data policy would refuse to start it or its copy: it runs now, so none forbids it.",
+    "Whether its owner may still use connections of others: the platform says so at the start.",
+    "Whether its owner's licence covers its connectors: it is looked at for HTTP alone.",
+)
+#: Of a flow without a row in Dataverse nobody can be acted for (contract §15.2, §15.3).
+_NOT_KNOWN_OUTSIDE_SOLUTIONS = (
+    "Whether the app, or the operator, may turn it on again: it is in no solution.",
+)
+_WHO_CALLS_IT = (
+    "Who calls it by its trigger URL: callers hold URLs of which no run tells whose they are.",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looks:
+    """Whose runs are looked at for the id of a trigger URL."""
+
+    urls: TriggerUrls
+    #: Workflow ids.
+    flows: frozenset[str] = frozenset()
+
+
+async def complete(
+    services: Services,
+    environment: Environment,
+    items: Sequence[PlanItem],
+    looks: Looks,
+    keep: Keep,
+) -> list[PlanItem]:
+    """Return the items with their callers, co-owners and solutions, and with their proposals.
+
+    `keep` is given what was read before more is asked for: called again with that, it goes on.
+    Raises `Transient`, once all the others are kept, where a flow gives no answer now.
+    """
+    done = {item.workflow_id: item for item in items}
+
+    async def kept(*some: PlanItem) -> None:
+        done.update((item.workflow_id, item) for item in some)
+        await keep(some)
+
+    left = [item for item in items if not item.is_complete]
+    for some in batched((one for one in left if _lacks_sharing(one)), _TOGETHER, strict=False):
+        shared, err = await _with_sharing(services, environment, some)
+        await kept(*shared)
+        if err:
+            raise err
+    for item in [done[one.workflow_id] for one in left if one.workflow_id in looks.flows]:
+        if looks.urls.unclaimed and not item.was_looked_at:
+            await kept(await looks.urls.look(services, environment.id, item))
+    for some in batched([done[one.workflow_id] for one in left], _TOGETHER, strict=False):
+        await kept(*[await _completed(services, environment, one, looks) for one in some])
+    return [done[item.workflow_id] for item in items]
+
+
+def _lacks_sharing(item: PlanItem) -> bool:
+    """Of a flow in no solution only the flow service tells, a call of its small budget."""
+    return item.action.is_copy and item.in_solution and item.co_owners is None
+
+
+async def _with_sharing(
+    services: Services, environment: Environment, items: Sequence[PlanItem]
+) -> tuple[list[PlanItem], Transient | None]:
+    """Return the items with whom their copies are shared with, and the solutions those join.
+
+    Also an error of those that give no answer now. Of what is refused the job says what is
+    missing, when it is its turn.
+    """
+    ids = [item.workflow_id for item in items]
+    shares = await services.flow_sharing.list_each(environment, ids)
+    try:
+        solutions = await solutions_to_join(services, environment, ids)
+    except (Refused, NotFound):
+        return [], _silent(shares.values())
+    told = [
+        replace(
+            item,
+            co_owners=len(found),
+            solutions=tuple(solution.title for solution in solutions[item.workflow_id]),
+        )
+        for item in items
+        if not isinstance(found := shares[item.workflow_id], ProductError)
+    ]
+    return told, _silent(shares.values())
+
+
+def _silent(answers: Iterable[Sequence[Share] | ProductError]) -> Transient | None:
+    return next((one for one in answers if isinstance(one, Transient)), None)
+
+
+async def _completed(
+    services: Services, environment: Environment, item: PlanItem, looks: Looks
+) -> PlanItem:
+    """Return the item with all that is left: what is not known, its proposal, its callers."""
+    if item.has_trigger_url and not item.url_id:
+        item = replace(item, url_id=looks.urls.known.get(item.workflow_id, ""))
+    if item.edits and not item.proposal:
+        item = await _with_proposal(services, environment, item)
+    if item.action.is_copy:
+        is_run_by_people = TriggerCategory(item.category).can_have_run_only_users
+        item = replace(item, notes=(RUN_ONLY_NOTE,) if is_run_by_people else ())
+    if item.action.is_copy and item.is_on:
+        outside = () if item.in_solution else _NOT_KNOWN_OUTSIDE_SOLUTIONS
+        is_dark = item.has_trigger_url and not item.url_id and looks.urls.unclaimed
+        item = replace(item, not_known=_NOT_KNOWN + outside + (_WHO_CALLS_IT if is_dark else ()))
+    return await with_callers(services, environment.id, item)
+
+
+async def _with_proposal(services: Services, environment: Environment, item: PlanItem) -> PlanItem:
+    """Return the item with what a conversion of its definition would change."""
+    try:
+        row = await services.workflows.get(environment, item.workflow_id)
+        found = propose(row.client_data, item.edits)
+    except (Refused, NotFound, UnreadableDefinition) as err:
+        found = Proposal(obstacles=(f"The definition cannot be read: {redact(str(err))}",))
+    return with_proposal(item, found)
+
+
+async def with_callers(
+    services: Services,
+    environment_id: str,
+    item: PlanItem,
+    *,
+    but_not: frozenset[str] = frozenset(),
+) -> PlanItem:
+    """Return the item with the callers that the last search found, and its writes.
+
+    `but_not` are Dataverse ids of flows that do not count as callers.
+    """
+    found = places_calling(
+        services,
+        environment_id,
+        url_id=item.url_id,
+        flow_ids={item.workflow_id, item.flow_name.lower()},  # a canvas app may hold either
+    )
+    callers = {
+        place.id: PlannedCaller(
+            kind=place.caller.kind, label=place.caller.label, manual=place.caller.manual
+        )
+        async for place in found
+        if place.caller.workflow_id not in but_not
+    }
+    if TriggerCategory(item.category).is_run_by_agents:
+        callers[agents.KIND] = PlannedCaller(
+            kind=agents.KIND, label=agents.LABEL, manual=agents.BY_THEIR_MAKERS
+        )
+    item = replace(item, callers=fitting_callers(tuple(callers.values())))
+    return replace(item, writes=_writes(item), is_complete=True)
+
+
+def _writes(item: PlanItem) -> tuple[str, ...]:
+    if not item.action.is_work:
+        return ()
+    references = (
+        f"make a connection reference for the connection {label}, unless one leads to it"
+        for label in item.embedded_connections
+    )
+    if not item.action.is_copy:
+        return writes_of(item)
+    title = item.display_name
+    writes = [f"create the flow {copy_name(title)}, off, for the original's owner"]
+    writes += [f"add the copy to the solution {solution}" for solution in item.solutions]
+    if item.co_owners is None:
+        writes.append(f"share the copy as {title} is shared")
+    elif item.co_owners:
+        many = "s" if item.co_owners > 1 else ""
+        writes.append(f"share the copy with {item.co_owners} co-owner{many} of {title}")
+    if item.has_trigger_url and item.pattern is Pattern.CALLED:
+        writes += [
+            f"make the operator co-owner of {title} and of its copy to read their URLs",
+            "take the operator's co-ownership of both back, each time they were read",
+        ]
+    if item.pattern is Pattern.CALLED:
+        writes.append("turn the copy on")
+        writes += [f"update {caller.label}" for caller in item.callers if not caller.manual]
+        writes.append("update callers that are found until then")
+    if item.pattern is Pattern.SWAP:
+        writes += [f"turn {title} off", "turn the copy on"]
+    if item.pattern is Pattern.CALLED:
+        writes.append(f"turn {title} off once it has been quiet")
+    if item.in_solution and retired_name(title) != title:
+        writes.append(f"rename {title} to {retired_name(title)}")
+    is_long = shortened(title) != title
+    else_short = f", or to {shortened(title)} where Dataverse does not take that" if is_long else ""
+    writes.append(f"rename the copy to {title}{else_short}")
+    return (*references, *writes)
