@@ -86,7 +86,6 @@ class EffortAnswer(Answer):
     minutes: int
     quiet_days: int
     share_of_daily_pool: float
-    sharing_calls: int
     gap: str
 
 

@@ -20,9 +20,14 @@ async def ask[T](question: Awaitable[T], *, seconds: float = PATIENCE) -> T | No
         async with asyncio.timeout(seconds):
             return await question
     except ProductError as err:
-        return NoAnswer(why=redact(str(err)), is_busy=isinstance(err, Throttled))
+        return no_answer(err)
     except TimeoutError:
         return NoAnswer(why=f"no answer within {seconds:.0f} seconds", is_busy=True)
+
+
+def no_answer(err: ProductError) -> NoAnswer:
+    """Return an error as what it is to somebody who goes on without the answer."""
+    return NoAnswer(why=redact(str(err)), is_busy=isinstance(err, Throttled))
 
 
 async def ask_patiently[T](question: Callable[[], Awaitable[T]]) -> T | NoAnswer:

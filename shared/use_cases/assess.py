@@ -20,7 +20,12 @@ from shared.steps.assessing.find_assessed_callers import (
     find_assessed_callers,
     places_on_retired_host,
 )
-from shared.steps.assessing.read_co_owners import ReadShares, read_shares, with_co_owners
+from shared.steps.assessing.read_co_owners import (
+    ReadShares,
+    principal_ids,
+    read_shares,
+    with_co_owners,
+)
 from shared.steps.moving_callers.search_callers import search_callers
 
 
@@ -64,11 +69,7 @@ async def assess(
     flows = [replace(flow, owner=names.get(flow.owner, flow.owner)) for flow in flows]
     retired = await places_on_retired_host(services, searched)
     found = assessment_of(facts, flows, rates, on_retired_host=retired)
-    return replace(
-        found,
-        callers_searched=searched.at,
-        effort=replace(found.effort, sharing_calls=shares.calls),
-    )
+    return replace(found, callers_searched=searched.at)
 
 
 async def _policy(
@@ -92,7 +93,7 @@ async def _names(
     services: Services, environment: Environment, owners: set[str], shares: ReadShares
 ) -> dict[str, str]:
     """Return names where Dataverse knows them; an id is left as it is."""
-    ids = sorted((owners | shares.principal_ids) - {""})
+    ids = sorted((owners | principal_ids(shares)) - {""})
     if not ids or environment.dataverse_url is None:
         return {}
     names = await ask(services.assessment.organization.names(environment, ids))

@@ -113,8 +113,6 @@ class Effort:
     quiet_days: int
     #: Part of the tenant's daily request pool, 1.0 being all of it.
     share_of_daily_pool: float
-    #: Calls to Dataverse that this assessment took to read co-owners, one for each flow.
-    sharing_calls: int = 0
     #: Why it may take more; empty: all that is known to stay is counted with all its callers.
     gap: str = ""
 

@@ -1,39 +1,25 @@
-"""Read whom the flows that stay are shared with, for an assessment: a call to Dataverse each."""
+"""Read whom the flows that stay are shared with, for an assessment, a hundred a call."""
 
-import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from shared.domain.assessment.assessment import AssessedFlow
 from shared.domain.assessment.facts import NoAnswer
 from shared.domain.environment import Environment
 from shared.domain.sharing import USERS, Share
+from shared.errors import ProductError
 from shared.services import Services
-from shared.steps.ask import ask
+from shared.steps.ask import ask, no_answer
 
 #: Flows that are asked for in one assessment; the others say that they were not.
-MOST = 300
-#: Calls at a time: Dataverse allows one user 52.
-_AT_A_TIME = 8
+MOST = 1_000
 _MAY_EDIT = "WriteAccess"
 #: §5.5: of these the flow service alone knows.
 _MY_FLOW = "it is in no solution, and the flow service takes a call of its small budget for each"
 _MAYBE_MY_FLOW = "Dataverse knows those of solution flows, and whether it is one is not known"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadShares:
-    """What Dataverse told of the flows' shares."""
-
-    #: By workflow id.
-    shares: dict[str, list[Share] | NoAnswer]
-    calls: int = 0
-
-    @property
-    def principal_ids(self) -> set[str]:
-        """Everybody whom a flow is shared with, by id."""
-        told = (one for one in self.shares.values() if not isinstance(one, NoAnswer))
-        return {share.principal.id for shares in told for share in shares}
+#: Shares of flows by workflow id, or why they are not known.
+type ReadShares = Mapping[str, Sequence[Share] | NoAnswer]
 
 
 async def read_shares(
@@ -42,39 +28,37 @@ async def read_shares(
     """Return the shares of each flow; what gives no answer is noted as such."""
     if environment.dataverse_url is None:
         silent = NoAnswer(why="the environment has no Dataverse")
-        return ReadShares(shares={flow.workflow_id: silent for flow in flows})
-    asked = [flow for flow in flows if flow.in_solution is not False][:MOST]
-    gate = asyncio.Semaphore(_AT_A_TIME)
-    shares: dict[str, list[Share] | NoAnswer] = {}
-
-    async def read(flow: AssessedFlow) -> None:
-        async with gate:
-            listed = services.flow_sharing.list(environment, flow.workflow_id)
-            shares[flow.workflow_id] = await ask(listed)
-
-    async def read_all() -> None:
-        await asyncio.gather(*(read(flow) for flow in asked))
-
-    slow = await ask(read_all())
-    why = slow if isinstance(slow, NoAnswer) else NoAnswer(why=f"only {MOST} flows are asked for")
+        return {flow.workflow_id: silent for flow in flows}
+    asked = [flow.workflow_id for flow in flows if flow.in_solution is not False][:MOST]
+    told = await ask(services.flow_sharing.list_each(environment, asked))
+    shares: dict[str, Sequence[Share] | NoAnswer] = {}
     for flow in flows:
-        missing = NoAnswer(why=_MY_FLOW) if flow.in_solution is False else why
-        shares.setdefault(flow.workflow_id, missing)
-    return ReadShares(
-        shares=shares,
-        calls=len(asked),
-    )
+        if flow.in_solution is False:
+            shares[flow.workflow_id] = NoAnswer(why=_MY_FLOW)
+        elif isinstance(told, NoAnswer):
+            shares[flow.workflow_id] = told
+        else:
+            untold = NoAnswer(why=f"only {MOST} flows are asked for")
+            one = told.get(flow.workflow_id, untold)
+            shares[flow.workflow_id] = no_answer(one) if isinstance(one, ProductError) else one
+    return shares
+
+
+def principal_ids(shares: ReadShares) -> set[str]:
+    """Return everybody whom a flow is shared with, by id."""
+    told = (one for one in shares.values() if not isinstance(one, NoAnswer))
+    return {share.principal.id for some in told for share in some}
 
 
 def with_co_owners(
     flows: Sequence[AssessedFlow], read: ReadShares, names: dict[str, str]
 ) -> list[AssessedFlow]:
     """Return the flows with their co-owners, by name where one is known."""
-    return [_with(flow, read.shares[flow.workflow_id], names) for flow in flows]
+    return [_with(flow, read[flow.workflow_id], names) for flow in flows]
 
 
 def _with(
-    flow: AssessedFlow, shares: list[Share] | NoAnswer, names: dict[str, str]
+    flow: AssessedFlow, shares: Sequence[Share] | NoAnswer, names: dict[str, str]
 ) -> AssessedFlow:
     if isinstance(shares, NoAnswer):
         return replace(flow, co_owners_gap=f"Co-owners are not known: {shares.why}.")

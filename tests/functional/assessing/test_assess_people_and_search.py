@@ -52,7 +52,7 @@ def share(flow: TwinFlow, table: str, identity: str, rights: frozenset[str]) -> 
 
 
 async def test_co_owners_are_named_with_what_they_may_do(build: Builder) -> None:
-    """Users and teams by name; who may only read is told apart; a call for each flow is counted."""
+    """Users and teams by name; who may only read is told apart."""
     orders = build.http_flow("Orders")
     build.http_flow("Alone")
     team = build.world.add_team("Integration")
@@ -65,7 +65,6 @@ async def test_co_owners_are_named_with_what_they_may_do(build: Builder) -> None
     assert flows["Orders"].co_owners == ("Integration (team)", "Reviewer: may read")
     assert flows["Orders"].co_owners_gap == ""
     assert (flows["Alone"].co_owners, flows["Alone"].co_owners_gap) == ((), "")
-    assert found.effort.sharing_calls == 2
 
 
 async def test_co_owners_of_a_flow_in_no_solution_are_unknown(build: Builder) -> None:
@@ -78,7 +77,6 @@ async def test_co_owners_of_a_flow_in_no_solution_are_unknown(build: Builder) ->
     gaps = {flow.display_name: flow.co_owners_gap for flow in found.flows}
     assert "not known: it is in no solution" in gaps["Form"]
     assert gaps["Orders"] == ""
-    assert found.effort.sharing_calls == 1
 
 
 async def test_a_refusal_leaves_co_owners_unknown_and_the_rest_as_it_is(build: Builder) -> None:
@@ -86,8 +84,8 @@ async def test_a_refusal_leaves_co_owners_unknown_and_the_rest_as_it_is(build: B
     build.http_flow("Orders")
 
     class Silent:
-        async def list(self, *_: object) -> list[Any]:
-            raise Refused("no right", code="0x80040220", status=403)
+        async def list_each(self, _: object, flows: list[str]) -> dict[str, Any]:
+            return dict.fromkeys(flows, Refused("no right", code="0x80040220", status=403))
 
     sharing: Any = Silent()
     found = await assess(services(build, flow_sharing=sharing), build.environment.id)
@@ -100,14 +98,13 @@ async def test_a_refusal_leaves_co_owners_unknown_and_the_rest_as_it_is(build: B
 async def test_more_flows_than_may_be_asked_for_say_that_they_were_not(
     build: Builder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The calls of an assessment are bounded."""
+    """The reads of an assessment are bounded."""
     monkeypatch.setattr(read_co_owners, "MOST", 2)
     for number in range(3):
         build.http_flow(f"Flow {number}")
 
     found = await assess(services(build), build.environment.id)
 
-    assert found.effort.sharing_calls == 2
     assert [bool(flow.co_owners_gap) for flow in found.flows] == [False, False, True]
 
 

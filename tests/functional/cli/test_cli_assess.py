@@ -117,7 +117,6 @@ def test_a_page_of_an_environment_that_could_not_be_read_shows_no_zero() -> None
         "minutes": 0,
         "quiet_days": 0,
         "share_of_daily_pool": 0.0,
-        "sharing_calls": 0,
         "gap": "Not all flows could be read: it may take more.",
     }
     assessment: dict[str, Any] = {
