@@ -12,6 +12,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -202,10 +203,37 @@ def _standing(job: FlowJob) -> str:
     return f"{job.state} {job.code} {job.reason}"
 
 
-async def figures(
-    flows: int, *, flows_per_app: int = 1, budgets: Mapping[str, int] | None = None
-) -> Figures:
-    """Remediate so many called flows, a caller each, to their end; None: the default budgets."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """A story in moved time, and what it is counted by."""
+
+    story: WireStory
+    store: Counted
+    wire: FlowServiceCalls
+    time: MovedTime
+
+    async def plan(self) -> timedelta:
+        """Order a remediation; returns how long its plan took to be one that can be approved."""
+        services, ordered = self.story.services, self.story.services.now
+        settings = EnvironmentSettings(environment_id=ENVIRONMENT, mode=Mode.APPROVE, limit=PLENTY)
+        await services.tables.environments.upsert(settings)
+        order = Remediation(
+            created=ordered,
+            mode=RemediationMode.APPLY,
+            origin=Origin.ORDER,
+            cause="figures",
+            environment_ids=(ENVIRONMENT,),
+        )
+        self.story.remediation = await order_remediation(services, order)
+        await self.time.until(None)
+        return services.now - ordered
+
+
+@asynccontextmanager
+async def moved_story(
+    description: dict[str, Any], budgets: Mapping[str, int] | None = None
+) -> AsyncIterator[Moved]:
+    """Give the product on this tenant, in this process and in moved time; None: its budgets."""
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         stores: list[Counted] = []
         wires: list[FlowServiceCalls] = []
@@ -226,27 +254,25 @@ async def figures(
         begun = datetime.now(UTC)
         patch.setattr(ground, "_store", counted)
         patch.setattr(Clock, "now", lambda clock: begun + clock._skipped)
-        description = many_flows(flows, flows_per_app)
         async with wire_story(
             patch, Path(folder), description, budgets or {}, transport=direct
         ) as story:
-            return await _remediate(story, stores[0], wires[0])
+            time = MovedTime(story, stores[0])
+            yield Moved(story=story, store=stores[0], wire=wires[0], time=time)
 
 
-async def _remediate(story: WireStory, store: Counted, wire: FlowServiceCalls) -> Figures:
+async def figures(
+    flows: int, *, flows_per_app: int = 1, budgets: Mapping[str, int] | None = None
+) -> Figures:
+    """Remediate so many called flows, a caller each, to their end; None: the default budgets."""
+    async with moved_story(many_flows(flows, flows_per_app), budgets) as moved:
+        return await _remediate(moved)
+
+
+async def _remediate(moved: Moved) -> Figures:
+    story, store, wire, time = moved.story, moved.store, moved.wire, moved.time
     services, tenant = story.services, story.tenant
-    settings = EnvironmentSettings(environment_id=ENVIRONMENT, mode=Mode.APPROVE, limit=PLENTY)
-    await services.tables.environments.upsert(settings)
-    order = Remediation(
-        created=services.now,
-        mode=RemediationMode.APPLY,
-        origin=Origin.ORDER,
-        cause="figures",
-        environment_ids=(ENVIRONMENT,),
-    )
-    ordered, time = services.now, MovedTime(story, store)
-    story.remediation = await order_remediation(services, order)
-    await time.until(None)
+    planned_in = await moved.plan()
 
     plan_calls, approved = by_service(tenant.calls.capabilities), services.now
     tenant.calls.reset()
@@ -259,7 +285,7 @@ async def _remediate(story: WireStory, store: Counted, wire: FlowServiceCalls) -
     flows = len(jobs)
     assert flows == len(story.environment.order) - flows  # a copy each
     cut_over = sorted(job.cut_over_at for job in jobs if job.cut_over_at)
-    took = services.now - ordered - services.settings.quiet_period
+    took = services.now - approved + planned_in - services.settings.quiet_period
     allowed = services.settings.flow_service_calls_per_minute * (
         (cut_over[-1] - approved) / timedelta(minutes=1)
     )
@@ -276,7 +302,7 @@ async def _remediate(story: WireStory, store: Counted, wire: FlowServiceCalls) -
         writes=(store.writes - time.timer_writes) / flows,
         timer_reads=time.timer_reads,
         timer_writes=time.timer_writes,
-        minutes_to_plan=(approved - ordered) / timedelta(minutes=1),
+        minutes_to_plan=planned_in / timedelta(minutes=1),
         hours=took / timedelta(hours=1),
         minutes_to_first_quiet=(cut_over[0] - approved) / timedelta(minutes=1),
         minutes_to_last_quiet=(cut_over[-1] - approved) / timedelta(minutes=1),

@@ -99,8 +99,9 @@ def parts_of(services: Services) -> FencedRows[DiscoveredPart]:
 
 async def _plan(services: Services, environment: Environment) -> list[PlanItem]:
     """Do what an environment job does up to its plan."""
-    assert not await still_to_move(services, environment.id)
-    found = await discover(services, environment, parts_of(services))
+    rows = parts_of(services)
+    assert not await still_to_move(services, environment.id, rows)
+    found = await discover(services, environment, rows)
     request = SearchRequest(
         environment=environment,
         everywhere=await services.environments.list(),

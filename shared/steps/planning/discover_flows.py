@@ -42,22 +42,30 @@ from shared.steps.planning.hidden_definitions import HiddenDefinitions
 _EXPIRED = frozenset({400, 410})
 
 
-async def still_to_move(services: Services, environment_id: str) -> list[ReportedFlow]:
+async def still_to_move(
+    services: Services, environment_id: str, rows: FencedRows[DiscoveredPart]
+) -> list[ReportedFlow]:
     """Return the flows that the migration has yet to move; none: it is over (design §2.4).
 
-    Nobody waits for flows that an administrator has excluded.
+    Nobody waits for flows that an administrator has excluded. Of those that stay a discovery with
+    the same `rows` need not ask again.
     """
     reports = services.flow_reports
     everything = await reports.microsoft_key_flows(environment_id, cannot_migrate_only=False)
     staying = await reports.microsoft_key_flows(environment_id, cannot_migrate_only=True)
     excluded = (await settings_of(services, environment_id)).excluded_flows
     left_out = {flow.flow_name for flow in staying}
-    return [
+    left = [
         flow
         for flow in everything
         if flow.flow_name not in left_out
         and not {flow.flow_name.lower(), (flow.workflow_id or "").lower()} & excluded
     ]
+    if not left:
+        parts = DiscoveryParts(services, rows)
+        await parts.restart()
+        await parts.keep(_rows_of_report(parts.part(Source.REPORT), staying))
+    return left
 
 
 async def discover(

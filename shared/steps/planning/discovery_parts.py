@@ -66,11 +66,12 @@ class DiscoveryParts:
             number=first + len(rows), cursor=cursor, is_read=not cursor
         )
 
-    async def restart(self, source: Source) -> None:
-        """Forget what was read of a source."""
-        await self.rows.clear(where=[Condition("source", "eq", source)])
-        self.parts = [part for part in self.parts if part.source is not source]
-        self._positions[source] = Position()
+    async def restart(self, source: Source | None = None) -> None:
+        """Forget what was read of a source; None: of all of them."""
+        await self.rows.clear(where=[Condition("source", "eq", source)] if source else [])
+        gone = [source] if source else list(Source)
+        self.parts = [part for part in self.parts if part.source not in gone]
+        self._positions |= dict.fromkeys(gone, Position())
 
 
 async def forget_stale_discoveries(services: Services) -> None:

@@ -80,12 +80,13 @@ async def unclaimed_places(
     """
     if not any(item.has_trigger_url and item.is_on and not item.url_id for item in items):
         return ()
-    places = [
-        kept.item.caller.label
-        for url_id in sorted(urls.unclaimed)
-        async for kept in services.tables.places.query(url_id)
-    ]
-    labels = list(dict.fromkeys(places))
+    labels = sorted(
+        {
+            kept.item.caller.label
+            for url_id in urls.unclaimed
+            async for kept in services.tables.places.query(url_id)
+        }
+    )
     if not labels:
         return ()
     more = f" and {len(labels) - _NAMED} more" if len(labels) > _NAMED else ""

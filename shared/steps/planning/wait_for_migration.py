@@ -58,7 +58,8 @@ async def wait_for_migration(held: Held[EnvironmentJob]) -> EnvironmentJob:
                 now=services.now,
                 code=Reason.MIGRATING,
             )
-        if left := await still_to_move(services, environment.id):
+        rows = held.rows(services.tables.discoveries)
+        if left := await still_to_move(services, environment.id, rows):
             return _migrating(services, job, left)
         job = replace(job, migrating_since=None)
     text = _STARTS.get(job.mode, "Read only.")
