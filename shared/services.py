@@ -8,6 +8,7 @@ from typing import Any
 from shared.ports import (
     Archive,
     AssessmentPorts,
+    CallBlocks,
     CallerKind,
     Clock,
     FirewallKind,
@@ -36,6 +37,8 @@ class Services(StepPorts):
     archive: Archive
     messages: Messages
     notices: Notices
+    #: Of the flow service, which takes the fewest calls.
+    calls: CallBlocks
     #: By the name of the kind.
     callers: Mapping[str, CallerKind]
     firewalls: Mapping[str, FirewallKind]

@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     #: So many deliveries in a row that end in a defect, or without a word: the job has failed.
     defect_tries: Count = 5
     #: For so long a delivery of a flow job begins one step after another.
-    delivery_goes_on: Duration = timedelta(minutes=1)
+    delivery_goes_on: Duration = timedelta(minutes=4)
     #: How long one delivery may hold a job's row, and a caller's resource.
     job_lease: Duration = timedelta(minutes=2)
     caller_lease: Duration = timedelta(seconds=90)

@@ -60,7 +60,8 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
     from shared.rows import Tables
 
     ground = build_ground(settings, closing)
-    ports = Outside(ground).ports()
+    outside = Outside(ground)
+    ports = outside.ports()
     return Services(
         settings=settings,
         clock=ground.clock,
@@ -68,6 +69,7 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
         archive=build_archive(ground),
         messages=build_messages(ground),
         notices=LogNotices(),
+        calls=outside.flow_budget,
         callers=caller_kinds(ports, settings),
         firewalls=firewall_kinds(ports.resources),
         **on_platform(ports),

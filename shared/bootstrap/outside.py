@@ -30,12 +30,12 @@ class Outside:
 
         settings = ground.settings
         self._ground = ground
-        self._flow_budget = ground.budget("flow-service", settings.flow_service_calls_per_minute)
+        self.flow_budget = ground.budget("flow-service", settings.flow_service_calls_per_minute)
         self._flows = Service(
             name="Flow service",
             scope=flow_service.SCOPE,
             credential=ground.credential,
-            budget=self._flow_budget,
+            budget=self.flow_budget,
         )
         self.resource_manager = Service(
             name="Azure Resource Manager",
@@ -126,7 +126,7 @@ class Outside:
 
         ground = self._ground
         calls = ground.settings.reconciliation_calls_per_minute
-        share = OwnShare(ground.budget("reconciliation", calls), self._flow_budget)
+        share = OwnShare(ground.budget("reconciliation", calls), self.flow_budget)
         listing = self._flow_service(replace(self._flows, budget=share))
         return ServiceFlowPages(self.dataverse, listing)
 

@@ -6,13 +6,14 @@ be lost, doubled or late without harm; the timer that re-sends overdue rows cove
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from shared.domain.jobs.durable import UNDER_WAY, DurableJob, taken_over, unsettled
 from shared.domain.jobs.transitions import retried
-from shared.errors import Conflict, Defective, LeaseLost, NotFound, Unavailable
+from shared.errors import Conflict, Defective, LeaseLost, NotFound, Throttled, Unavailable, Waiting
 from shared.jobs.held import Held, RowKind
 from shared.jobs.outcome import after_error
 from shared.notices import cause_of, tell
@@ -70,16 +71,35 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
             if before.is_held(services.now) or (before.due or services.now) > services.now + EARLY:
                 await self.send(services, before)
                 return before, before
-            try:
-                held = await self.claim(services, kept)
-            except Conflict:
-                continue  # whoever was faster may have changed what is to be done
-            try:
-                after = await self._step(held, step, outcome)
-            except LeaseLost:
-                return before, before  # whoever has the row announces it
+            async with AsyncExitStack() as turn:
+                try:
+                    await turn.enter_async_context(services.calls.block(self.needs(before)))
+                except (Waiting, Throttled) as err:  # nothing was begun
+                    asleep = await self._asleep(services, kept, outcome(services, before, err))
+                    if asleep is None:
+                        continue
+                    return before, asleep
+                try:
+                    held = await self.claim(services, kept)
+                except Conflict:
+                    continue  # whoever was faster may have changed what is to be done
+                try:
+                    after = await self._step(held, step, outcome)
+                except LeaseLost:
+                    return before, before  # whoever has the row announces it
             await self.send(services, after)
             return before, after
+
+    async def _asleep(self, services: Services, kept: Kept[J], job: J | None) -> J | None:
+        """Write when a row is to be looked at again, and announce it; None: somebody was faster."""
+        assert job is not None  # to wait is no defect
+        job = replace(job, attempt=job.attempt + 1, woken=False)
+        try:
+            await self.table(services.tables).replace(kept, job)
+        except Conflict:
+            return None
+        await self.send(services, job)
+        return job
 
     async def _step(
         self, held: Held[J], step: Callable[[Held[J]], Awaitable[J]], outcome: Outcome[J]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from shared.domain.calls import Need
 from shared.domain.jobs.durable import DurableJob
 from shared.errors import Conflict, LeaseLost, ProductError
 from shared.jobs.fence import FencedRows
@@ -30,6 +31,8 @@ class RowKind[J: DurableJob[Any]]:
     table: Callable[[Tables], Table[J]]
     #: Says whether a delivery has nothing to do.
     is_over: Callable[[J], bool] = lambda job: job.is_finished
+    #: Says which calls of the flow service the next delivery takes; none: it may begin at once.
+    needs: Callable[[J], Need | None] = lambda _: None
     #: Takes over what others may write into a row that is held, besides a wake-up, from the second.
     with_what_came: Callable[[J, J], J] = _nothing_more
 

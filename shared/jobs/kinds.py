@@ -6,6 +6,7 @@ from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.job import FlowJob
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.jobs.engine import Kind
+from shared.jobs.needs import environment_needs, flow_needs
 from shared.services import ENVIRONMENT_JOBS, FLOW_JOBS
 
 
@@ -26,6 +27,7 @@ FLOW = Kind(
     table=lambda tables: tables.jobs,
     queue=FLOW_JOBS,
     partition="environment",
+    needs=flow_needs,
     is_over=lambda job: job.is_finished and job.requested is None,
     with_what_came=_with_orders,
 )
@@ -34,6 +36,7 @@ ENVIRONMENT: Kind[EnvironmentJob] = Kind(
     table=lambda tables: tables.environment_jobs,
     queue=ENVIRONMENT_JOBS,
     partition="remediation",
+    needs=environment_needs,
 )
 DELETION: Kind[Deletion] = Kind(
     title="deletion", table=lambda tables: tables.deletions, partition="environment"

@@ -5,6 +5,7 @@ from shared.ports import CallerKind, PlatformPorts
 from shared.rows import Tables
 from shared.services import Services, on_platform
 from shared.settings import Settings
+from tests.twins.calls import PlentyOfCalls
 from tests.twins.circuits import with_circuits
 from tests.twins.ports import Ports
 
@@ -30,6 +31,7 @@ def services_of(ports: Ports, *, settings: Settings | None = None) -> Services:
         archive=ports.archive,
         messages=ports.messages,
         notices=ports.notices,
+        calls=PlentyOfCalls(),
         callers=caller_kinds(ports, settings),
         firewalls={"any": ports.firewalls},
         **on_platform(ports),

@@ -98,25 +98,6 @@ async def test_a_refusal_says_when_there_is_a_call_again() -> None:
     await budget.take()
 
 
-async def test_a_long_line_is_called_a_few_at_a_time() -> None:
-    """Forty that are refused together come over two minutes, in every instance's count."""
-    clock = ManualClock()
-    instances = budgets(clock, 5, instances=2)
-    for number in range(5):
-        await instances[number % 2].take()
-    waits: list[timedelta] = []
-
-    for number in range(40):
-        with pytest.raises(Throttled) as caught:
-            await instances[number % 2].take()
-        assert caught.value.retry_after is not None
-        waits.append(caught.value.retry_after)
-
-    assert waits == sorted(waits)
-    assert sum(wait <= 2 * MINUTE for wait in waits[:20]) == 20
-    assert all(MINUTE < wait <= 3 * MINUTE for wait in waits[20:])
-
-
 async def test_a_pause_holds_for_every_instance() -> None:
     """When the service asks one instance to wait, all wait."""
     clock = ManualClock()

@@ -36,6 +36,9 @@ class TightBudget:
         self.left = calls
         self.pauses: list[timedelta] = []
 
+    async def ready(self, calls: int = 1) -> None:
+        """Let whoever asks find out."""
+
     async def take(self) -> None:
         """Take a call, or refuse."""
         if self.left == 0:

@@ -51,6 +51,11 @@ class OwnShare:
         self._share = share
         self._whole = whole
 
+    async def ready(self, calls: int = 1) -> None:
+        """Wait for calls of both where a delivery may wait."""
+        await self._share.ready(calls)
+        await self._whole.ready(calls)
+
     async def take(self) -> None:
         """Take one call of both; raises `Throttled` when either has none left now."""
         await self._share.take()

@@ -2,9 +2,9 @@
 
 A service is an audience with a credential and a budget. Calls honour `HTTPS_PROXY` and
 `SSL_CERT_FILE`. A read is tried twice, quickly; a write once, because every message is delivered
-again anyway and each step looks before it acts. Nothing waits here for long: a call ends within 20
-seconds, and a refusal for being too many comes back as `Throttled` at once, save between the pages
-of one list, which would otherwise never end.
+again anyway and each step looks before it acts. A call ends within 20 seconds. A refusal for being
+too many comes back as `Throttled` at once, save between the pages of one list, which would
+otherwise never end; a read of a delivery waits for its budget before that.
 """
 
 import asyncio
@@ -130,6 +130,9 @@ class HttpClient:
             content=call.content,
         )
         repeatable = call.method == "GET" if call.is_repeatable is None else call.is_repeatable
+        if repeatable and service.budget is not None:
+            # A write does not wait: it was looked at whether it may be made now.
+            await service.budget.ready()
         async with self.calling(service, call.url) as pipeline:
             ran = await pipeline.run(request, **{IS_REPEATABLE: repeatable})
             response = ran.http_response

@@ -32,6 +32,9 @@ type _Response = PipelineResponse[HttpRequest, AsyncHttpResponse]
 class Budget(Protocol):
     """Says whether one more call may be made."""
 
+    async def ready(self, calls: int = 1) -> None:
+        """Wait for calls where a delivery may wait; raises `Throttled` if that takes minutes."""
+
     async def take(self) -> None:
         """Take one call; raises `Throttled` when there is none left now."""
 

@@ -1,34 +1,56 @@
 """A service's budget of calls, shared by all instances of the app through rows of the store.
 
-An instance leases calls in slices, so that not every call costs a write. Leases are remembered for
-one window, and a new one is given only while those remembered leave room: in *no* span of one
-window's length are there more calls than the budget, wherever the span begins. A slice is to be
-used within a twentieth of the window, and a lease counts for that much longer, so about 95 % of
-the budget can be used.
+In *no* span of one window's length are there more calls than the budget, wherever the span begins.
 
-Whoever is refused is told when to come again: the row remembers how many were told so, and a long
-line is not called all at once for the few calls of the next window.
+Where calls are plenty an instance leases them in slices, so that not every call costs a write. A
+slice is to be used within a twentieth of the window, and counts for that much longer.
+
+Where they are scarce a delivery takes a block before it begins, and tells at its end when it used
+which call. Whoever is refused one stands in the line: a row that says who goes before whom, how
+many calls it needs and when it was told to come. Nobody is let in while somebody who goes first is
+about to come, or while a block that was begun has not all of its calls. One who does not come in
+time has died, and holds nobody up.
 """
 
 import asyncio
-import json
-from dataclasses import dataclass, replace
+import logging
+import uuid
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from shared.errors import AlreadyExists, Conflict, Throttled
-from shared.ports import Clock, Insert, Replace, Row, Store
+from shared.adapters.state.call_ledger import Hold, Ledger, Waiter
+from shared.domain.calls import Need
+from shared.errors import AlreadyExists, Conflict, NotFound, ProductError, Throttled, Waiting
+from shared.ports import CallBlocks, Clock, Insert, Operation, Replace, Row, Store, Upsert
+from shared.reason import Reason
 
 _TABLE = "CallBudgets"
-_KEY = "leases"
+_KEY = "leases"  # comes after every place in the line, which begins with a digit
 #: Share of the window in which a slice is to be used.
 _USE_SHARE = 1 / 20
 #: Slices a whole budget is cut into at most.
 _SLICES = 40
-#: Who is refused is told when to come again: so many for each call that there is then.
-_CROWD = 4
-#: Those who wait in line at most; whoever comes later is told the end of it.
-_LONGEST_LINE = 400
 _TRIES = 10  # races for the row that are lost in a row before a call is refused
+#: A call may arrive this much later after it was taken than another one.
+_UNDERWAY = timedelta(seconds=1)
+#: A block counts as lost if nothing is heard of it for so many windows.
+_LAPSES = 3
+#: Share of the window for which a call is kept for somebody who goes first and is to come, and how
+#: many windows later it counts as dead.
+_KEPT_FOR, _GRACE = 1 / 10, 1
+#: For so long, in windows, what a delivery did not use is kept for the next step of its job, as the
+#: hold of this name.
+_KEPT_FOR_NEXT, _NEXT = 1 / 20, "~"
+#: How long one delivery waits for calls, all together.
+_PATIENCE = timedelta(minutes=3)
+
+#: Places of the dead that are removed at once: a batch holds a hundred operations.
+_MOST_REMOVED = 50
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +63,37 @@ class BudgetLimit:
     window: timedelta = timedelta(minutes=1)
 
 
-class CallBudget:
+#: The ledger as it is to be, the answer, and what is written beside it.
+type _Decision[T] = tuple[Ledger, T, Sequence[Operation]]
+
+
+@dataclass(slots=True)
+class _Block:
+    """The calls that one delivery has in hand."""
+
+    name: str
+    whose: str
+    left: int
+    #: Calls that are to come to it as they come free.
+    owed: int
+    until: datetime
+    #: When calls of it were made, as far as the row does not know.
+    used: list[datetime] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Delivery:
+    """What is done inside of `CallBudget.block`: it waits for calls of any budget."""
+
+    #: By name of the budget.
+    blocks: dict[str, _Block] = field(default_factory=dict)
+    waited: timedelta = timedelta(0)
+
+
+_delivery: ContextVar[_Delivery | None] = ContextVar("delivery", default=None)
+
+
+class CallBudget(CallBlocks):
     """Calls to one service, for this instance."""
 
     def __init__(self, store: Store, clock: Clock, limit: BudgetLimit) -> None:
@@ -56,44 +108,166 @@ class CallBudget:
         self._use_until = datetime.min.replace(tzinfo=UTC)
         self._lock = asyncio.Lock()
 
+    @asynccontextmanager
+    async def block(self, need: Need | None) -> AsyncGenerator[None]:
+        """Work inside with a block of calls; see the port."""
+        delivery, block = _Delivery(), None
+        if need is not None and (self._slice == 1 or need.calls > self._slice):
+            block = delivery.blocks[self._limit.name] = await self._let_in(need)
+        before = _delivery.set(delivery)
+        try:
+            yield
+        finally:
+            _delivery.reset(before)
+            if block:
+                await self._give_back(block)
+
+    async def ready(self, calls: int = 1) -> None:
+        """Come back when there are calls at hand; outside of a delivery `take` says if so."""
+        delivery = _delivery.get()
+        if delivery is None:
+            return
+        while True:
+            try:
+                async with self._lock:
+                    await self._have(calls)
+                break
+            except Throttled as err:
+                wait = err.retry_after or _UNDERWAY
+                delivery.waited += wait
+                if delivery.waited > _PATIENCE:
+                    raise
+            await self._clock.sleep(wait)
+
     async def take(self) -> None:
         """Take one call; raises `Throttled` with the time until there is one again."""
         async with self._lock:
-            if self._left == 0 or self._clock.now() >= self._use_until:
-                await self._lease()
-            self._left -= 1
+            await self._have(1)
+            block = self._block()
+            if block:
+                block.left -= 1
+                block.used.append(self._clock.now())
+            else:
+                self._left -= 1
 
     async def pause(self, wait: timedelta) -> None:
         """Give out nothing for a while, in every instance: the service has asked for that."""
         async with self._lock:
             self._left = 0
-            for _ in range(_TRIES):
-                row, leases = await self._read()
-                until = max(leases.paused_until, self._clock.now() + wait)
-                if await self._wrote(row, replace(leases, paused_until=until)):
-                    return
+            block = self._block()
+            if block:
+                block.left, block.owed = 0, block.owed + block.left
 
-    async def _lease(self) -> None:
-        """Get the next slice, or what is left for one."""
-        for _ in range(_TRIES):
-            row, leases = await self._read()
-            now = self._clock.now()
-            if leases.paused_until > now:
-                raise self._refusal(leases.paused_until - now)
-            room = self._limit.calls - sum(count for _, count in leases.given)
-            if room < 1:
-                turn = leases.next_turn(self._limit.window)
-                if await self._wrote(row, replace(leases, turns=(*leases.turns, turn))):
-                    raise self._refusal(turn - now)
-                continue
-            count = min(self._slice, room)
-            use = self._limit.window * _USE_SHARE
-            given = (*leases.given, (now + use + self._limit.window, count))
-            if await self._wrote(row, replace(leases, given=given)):
-                self._left = count
-                self._use_until = now + use
-                return
-        raise self._refusal(timedelta(seconds=1))
+            def paused(ledger: Ledger, _: Sequence[Waiter]) -> _Decision[None]:
+                until = max(ledger.paused_until, ledger.now + wait)
+                return replace(ledger, paused_until=until), None, ()
+
+            await self._decide(paused)
+
+    def _block(self) -> _Block | None:
+        delivery = _delivery.get()
+        return delivery.blocks.get(self._limit.name) if delivery else None
+
+    async def _have(self, calls: int) -> None:
+        """Have calls in hand, of the delivery's block or one of the slice; raises `Throttled`."""
+        block, now = self._block(), self._clock.now()
+        if block and now >= block.until:  # they lapsed
+            block.left, block.owed = 0, block.owed + block.left
+        while block and block.left < calls:
+            await self._fill(block, calls)
+        if not block and (self._left == 0 or now >= self._use_until):
+            await self._lease_slice()
+
+    async def _lease_slice(self) -> None:
+        use = self._limit.window * _USE_SHARE
+
+        def lease(ledger: Ledger, _: Sequence[Waiter]) -> _Decision[int]:
+            count = min(self._slice, self._free(ledger, ledger.owed))
+            end = ledger.now + use + ledger.window
+            return replace(ledger, spent=(*ledger.spent, (end, count))), count, ()
+
+        self._left = await self._decide(lease)
+        self._use_until = self._clock.now() + use
+
+    async def _fill(self, block: _Block, calls: int) -> None:
+        """Put what there is into a block that was begun, and tell what was used of it.
+
+        What other blocks are owed is not kept from it: all of them were let in.
+        """
+
+        def fill(ledger: Ledger, _: Sequence[Waiter]) -> _Decision[Hold]:
+            ledger = self._told(ledger, block).with_hold(block.name, None)
+            wanted = max(block.left + block.owed, calls)
+            held = min(block.left + self._free(ledger, block.left), wanted)
+            hold = self._held(ledger, held, wanted - held)
+            return ledger.with_hold(block.name, hold), hold, ()
+
+        hold = await self._decide(fill)
+        block.left, block.owed, block.until = hold.held, hold.owed, hold.until
+        block.used.clear()
+
+    async def _let_in(self, need: Need) -> _Block:
+        """Return the block of a delivery that may begin; raises `Waiting`."""
+        calls, name = min(need.calls, self._limit.calls), uuid.uuid4().hex
+        key = f"{need.rank}-{need.whose}"
+        place = Row(table=_TABLE, partition=self._limit.name, key=key, columns={})
+
+        def ask(ledger: Ledger, line: Sequence[Waiter]) -> _Decision[Hold | datetime]:
+            alive = ledger.now - ledger.window * _GRACE
+            gone = [one.removal for one in line if one.comes < alive and one.key != key]
+            first = [one for one in line if one.comes >= alive and one.key < key]
+            ledger = ledger.with_hold(f"{need.whose}{_NEXT}", None)
+            soon = ledger.now + ledger.window * _KEPT_FOR
+            kept = ledger.owed + sum(one.calls for one in first if one.comes <= soon)
+            try:
+                count = min(self._free(ledger, kept), calls)
+            except Throttled:
+                ahead = ledger.owed + sum(one.calls for one in first)
+                comes = max(ledger.free_at(ahead + 1), ledger.now + _UNDERWAY)
+                told = Upsert(replace(place, columns={"calls": calls, "comes": comes.isoformat()}))
+                return ledger, comes, [told, *gone[:_MOST_REMOVED]]
+            hold = self._held(ledger, count, calls - count)
+            left = [one.removal for one in line if one.key == key]
+            return ledger.with_hold(name, hold), hold, [*left, *gone[:_MOST_REMOVED]]
+
+        async with self._lock:
+            answer = await self._decide(ask, with_line=True)
+        if isinstance(answer, datetime):
+            text = f"It waits for its turn: {self._limit.name} takes few calls."
+            raise Waiting(text, until=answer, code=Reason.THROTTLED)
+        return _Block(
+            name=name, whose=need.whose, left=answer.held, owed=answer.owed, until=answer.until
+        )
+
+    async def _give_back(self, block: _Block) -> None:
+        """Tell when the calls of a block were made; the others are kept for the job's next step."""
+
+        def give_back(ledger: Ledger, _: Sequence[Waiter]) -> _Decision[None]:
+            until = ledger.now + ledger.window * _KEPT_FOR_NEXT
+            kept = Hold(held=0, owed=block.left, until=until) if block.left else None
+            ledger = self._told(ledger, block).with_hold(block.name, None)
+            return ledger.with_hold(f"{block.whose}{_NEXT}", kept), None, ()
+
+        try:
+            async with self._lock:
+                await self._decide(give_back)
+        except ProductError as err:  # it lapses
+            _log.warning("calls were not given back: %s", err)
+
+    def _told(self, ledger: Ledger, block: _Block) -> Ledger:
+        """Return the ledger with the calls that were made of a block since it was told of it."""
+        ends = (used + _UNDERWAY + ledger.window for used in block.used)
+        return ledger.spend(end for end in ends if end > ledger.now)
+
+    def _held(self, ledger: Ledger, held: int, owed: int) -> Hold:
+        return Hold(held=held, owed=owed, until=ledger.now + _LAPSES * ledger.window)
+
+    def _free(self, ledger: Ledger, kept: int) -> int:
+        """Return how many calls can be given out now; raises `Throttled` if there is none."""
+        free = ledger.room - kept
+        if free >= 1 and ledger.paused_until <= ledger.now:
+            return free
+        raise self._refusal(ledger.free_at(kept + 1) - ledger.now)
 
     def _refusal(self, wait: timedelta) -> Throttled:
         return Throttled(
@@ -101,61 +275,38 @@ class CallBudget:
             retry_after=wait,
         )
 
-    async def _read(self) -> tuple[Row | None, "_Leases"]:
-        row = await self._store.get(_TABLE, self._limit.name, _KEY)
-        leases = _Leases.from_row(row)
-        now = self._clock.now()
-        given = tuple(lease for lease in leases.given if lease[0] > now)
-        turns = tuple(turn for turn in leases.turns if turn > now)
-        return row, replace(leases, given=given, turns=turns)
+    async def _decide[T](
+        self,
+        decide: Callable[[Ledger, Sequence[Waiter]], _Decision[T]],
+        *,
+        with_line: bool = False,
+    ) -> T:
+        """Write what is decided on the row, and on the line if it is asked for; return the answer.
 
-    async def _wrote(self, row: Row | None, leases: "_Leases") -> bool:
-        """Write the leases; False if another instance was faster."""
-        columns = leases.columns()
-        try:
-            if row is None:
-                new = Row(table=_TABLE, partition=self._limit.name, key=_KEY, columns=columns)
-                await self._store.write(Insert(new))
-            else:
-                await self._store.write(Replace(replace(row, columns=columns)))
-        except (AlreadyExists, Conflict):
-            return False
-        return True
-
-
-@dataclass(frozen=True, slots=True)
-class _Leases:
-    """What the row remembers: until when each lease counts, and how many calls it gave."""
-
-    given: tuple[tuple[datetime, int], ...]
-    paused_until: datetime
-    #: When those who were refused were told to come again.
-    turns: tuple[datetime, ...] = ()
-
-    def next_turn(self, window: timedelta) -> datetime:
-        """Return when whoever is refused now is to come: there is a call then for the one before.
-
-        Some use more than one call, some none: `_CROWD` come for each call.
+        Decided anew as long as another instance was faster.
         """
-        free = [until for until, count in self.given for _ in range(count)]
-        rounds, place = divmod(min(len(self.turns), _LONGEST_LINE) // _CROWD, len(free))
-        return free[place] + rounds * window
+        for _ in range(_TRIES):
+            row, line = await self._read(with_line=with_line)
+            limit, now = self._limit, self._clock.now()
+            before = Ledger.from_row(row, now=now, window=limit.window, calls=limit.calls)
+            ledger, answer, operations = decide(before, line)
+            if ledger != before:
+                columns = ledger.columns()
+                new = Row(table=_TABLE, partition=limit.name, key=_KEY, columns=columns)
+                write = Replace(replace(row, columns=columns)) if row else Insert(new)
+                operations = [write, *operations]
+            try:
+                if operations:
+                    await self._store.write(*operations)
+            except (AlreadyExists, Conflict, NotFound):
+                continue
+            return answer
+        raise self._refusal(_UNDERWAY)
 
-    @classmethod
-    def from_row(cls, row: Row | None) -> "_Leases":
-        if row is None:
-            return cls((), datetime.min.replace(tzinfo=UTC))
-        given = json.loads(str(row.columns["given"]))
-        return cls(
-            tuple((datetime.fromisoformat(until), count) for until, count in given),
-            datetime.fromisoformat(str(row.columns["paused_until"])),
-            tuple(map(datetime.fromisoformat, json.loads(str(row.columns.get("turns", "[]"))))),
-        )
-
-    def columns(self) -> dict[str, str]:
-        given = [(until.isoformat(), count) for until, count in self.given]
-        return {
-            "given": json.dumps(given),
-            "paused_until": self.paused_until.isoformat(),
-            "turns": json.dumps([turn.isoformat() for turn in self.turns[-_LONGEST_LINE:]]),
-        }
+    async def _read(self, *, with_line: bool) -> tuple[Row | None, list[Waiter]]:
+        """Return the row, and who stands in the line."""
+        if not with_line:
+            return await self._store.get(_TABLE, self._limit.name, _KEY), []
+        rows = [row async for row in self._store.query(_TABLE, self._limit.name)]
+        row = next((one for one in rows if one.key == _KEY), None)
+        return row, [Waiter(one) for one in rows if one.key != _KEY]

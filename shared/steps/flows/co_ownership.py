@@ -35,6 +35,7 @@ async def as_co_owner[T](
         except Refused as err:
             if err.status != HTTPStatus.FORBIDDEN:
                 raise
+    await work.services.calls.ready()
     await work.permit_write()
     if await work.services.flow_access.add_operator(environment_id, flow_name):
         work.made_co_owner.add((environment_id, flow_name))
@@ -109,6 +110,7 @@ async def return_borrowed(work: Work) -> None:
     """Take back every co-ownership that this job gave the operator, at any hour of the day."""
     for borrowed in work.job.borrowed:
         flow = environment_id, flow_name = located(borrowed, work.job.environment_id)
+        await work.services.calls.ready(1 if flow in work.made_co_owner else 2)
         await permit_write(work.services, environment_id, anytime=True)
         await work.check_lease()
         with suppress(NotFound):  # the flow is gone, and the co-ownership with it

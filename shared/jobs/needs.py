@@ -1,0 +1,65 @@
+"""How many calls of the flow service the next delivery of a job takes, and whose turn it is.
+
+What is furthest along goes first: nothing is begun while what was begun has something to do.
+"""
+
+from collections.abc import Mapping
+
+from shared.domain.calls import Need
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob, Pattern
+from shared.domain.plans.remediation import EnvironmentJob
+
+#: Of a flow that others call, in the order of the work: a delivery goes on from one to the next.
+#: What is wrong here costs waiting, and no call.
+_FLOW_CALLS: Mapping[JobState, int] = {
+    JobState.COPYING: 1,
+    JobState.COPIED: 8,
+    JobState.UPDATING_CALLERS: 3,
+}
+_ROLLBACK_CALLS = 5
+#: Of a flow that starts by itself, or is off; and where a flow is looked at.
+_FEW = 1
+_ENVIRONMENT_CALLS: Mapping[EnvironmentJobState, int] = {
+    EnvironmentJobState.WAITING_FOR_MIGRATION: 2,
+    EnvironmentJobState.DISCOVERING: 2,
+    EnvironmentJobState.APPROVED: 2,
+}
+#: Who goes first: what is on its way back, what was begun, plans, what was not begun.
+_BACK, _BEGUN, _PLAN, _NEW = "0", "1", "2", "3"
+_DEPTHS = {state: f"{99 - number:02}" for number, state in enumerate(JobState)}
+
+
+def flow_needs(job: FlowJob) -> Need | None:
+    """Return what the next delivery of a flow job needs; None: it waits for nobody.
+
+    So it is while neither flow of a pair may be on, and where an order ends what was not begun.
+    """
+    reached = job.reached
+    if job.neither_since or reached is JobState.SWAPPING:
+        return None
+    if job.is_rolling_back or job.requested:
+        is_begun = job.is_rolling_back or job.facts.is_undoable
+        return _need(job.id, _ROLLBACK_CALLS, _BACK) if is_begun else None
+    if reached is JobState.PLANNED:
+        family = min(job.parents, default=job.id).rpartition("/")[2]
+        return _need(job.id, _calls_from(job), f"{_NEW}-{family}")
+    return _need(job.id, _calls_from(job), f"{_BEGUN}-{_DEPTHS[reached]}")
+
+
+def environment_needs(job: EnvironmentJob) -> Need | None:
+    """Return what the next delivery of an environment job needs."""
+    return _need(job.id, _ENVIRONMENT_CALLS.get(job.reached, 0), _PLAN)
+
+
+def _calls_from(job: FlowJob) -> int:
+    """Return the calls of the steps from the next one on, until its callers have moved."""
+    if not job.has_trigger_url or job.pattern is Pattern.OFF:
+        return _FEW
+    depth = _DEPTHS[job.reached]
+    return sum(calls for state, calls in _FLOW_CALLS.items() if _DEPTHS[state] <= depth) or _FEW
+
+
+def _need(whose: str, calls: int, rank: str) -> Need | None:
+    return Need(whose=whose, calls=calls, rank=rank) if calls else None

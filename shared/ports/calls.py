@@ -1,0 +1,23 @@
+"""The calls of a service that takes few of them."""
+
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from shared.domain.calls import Need
+
+
+class CallBlocks(Protocol):
+    """Hands out calls in blocks, one for each delivery, to those first who are furthest along."""
+
+    def block(self, need: Need | None) -> AbstractAsyncContextManager[None]:
+        """Work inside with a block of calls; None: none are needed, or nothing may wait for them.
+
+        Raises `Waiting` instead of letting the work begin, with the time to ask again. The place
+        in the line is kept meanwhile. Inside, a read for which there is no call waits for it.
+        """
+
+    async def ready(self, calls: int = 1) -> None:
+        """Come back when so many are at hand, before it is asked whether a write may begin now.
+
+        Raises `Throttled` if that takes minutes.
+        """

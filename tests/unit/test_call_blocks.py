@@ -1,0 +1,212 @@
+"""Blocks of calls: who is let in, in which order, and what becomes of who dies."""
+
+import contextlib
+from collections import defaultdict
+from datetime import datetime, timedelta
+from random import Random
+
+import pytest
+
+from shared.adapters.state.call_budget import BudgetLimit, CallBudget
+from shared.domain.calls import Need
+from shared.errors import Throttled, Waiting
+from tests.twins.clock import ManualClock
+from tests.twins.memory_store import MemoryStore
+
+MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
+CALLS = 5
+
+
+class Instances:
+    """The budgets of several instances over one store."""
+
+    def __init__(self, number: int = 2) -> None:
+        self.clock = ManualClock()
+        store = MemoryStore()
+        limit = BudgetLimit(name="flow-service", calls=CALLS, window=MINUTE)
+        self.budgets = [CallBudget(store, self.clock, limit) for _ in range(number)]
+        self.made: list[datetime] = []
+
+    async def use(self, budget: CallBudget, calls: int, *, apart: timedelta = SECOND / 10) -> None:
+        """Make so many calls, one after the other."""
+        for _ in range(calls):
+            await budget.ready()
+            await budget.take()
+            self.made.append(self.clock.now())
+            self.clock.advance(apart)
+
+    async def told(self, budget: CallBudget, need: Need) -> datetime:
+        """Return when somebody who is not let in is to come again."""
+        with pytest.raises(Waiting) as caught:
+            async with budget.block(need):
+                pass
+        return caught.value.until
+
+    def most_in_any_minute(self) -> int:
+        """Return the most calls in any span of one minute."""
+        return max(sum(one - MINUTE < other <= one for other in self.made) for one in self.made)
+
+
+def need(whose: str, calls: int = 3, rank: str = "1") -> Need:
+    """Return what a job needs."""
+    return Need(whose=whose, calls=calls, rank=rank)
+
+
+async def test_who_is_refused_is_told_when_to_come_and_is_let_in_then() -> None:
+    """Nothing was begun before, and the time is right."""
+    here = Instances()
+    one, other = here.budgets
+    async with one.block(need("a", CALLS)):
+        await here.use(one, CALLS)
+
+    comes = await here.told(other, need("b"))
+    here.clock.advance_to(comes)
+
+    async with other.block(need("b")):
+        await here.use(other, 3)
+    assert comes - here.made[0] < 1.1 * MINUTE
+    assert here.most_in_any_minute() == CALLS
+
+
+async def test_who_is_furthest_along_goes_first() -> None:
+    """Although it came later: the one before it is told another time, and no call is lost."""
+    here = Instances()
+    one, other = here.budgets
+    async with one.block(need("a", CALLS)):
+        await here.use(one, CALLS)
+    new, begun = need("b", rank="3"), need("c", rank="1")
+    await here.told(one, new)
+    comes = await here.told(other, begun)
+
+    here.clock.advance_to(comes)
+    later = await here.told(one, new)
+    async with other.block(begun):
+        await here.use(other, 3)
+
+    here.clock.advance_to(later)
+    async with one.block(new):
+        await here.use(one, 2)
+    assert later - comes < SECOND * 10
+
+
+async def test_what_a_step_did_not_use_is_kept_for_the_next_step_of_its_job() -> None:
+    """Nothing else is begun between the two, and nobody waits for it for long."""
+    here = Instances()
+    one, other = here.budgets
+    async with one.block(need("a", CALLS)):
+        pass
+
+    await here.told(other, need("b", rank="0"))
+    async with one.block(need("a", 2)):
+        await here.use(one, 2)
+    here.clock.advance(SECOND * 4)
+    async with other.block(need("b", rank="0")):
+        await here.use(other, 3)
+
+
+async def test_a_block_is_begun_with_less_than_it_needs_and_its_reads_wait() -> None:
+    """Where five calls are allowed and three were made, two more can be: the third comes then."""
+    here = Instances()
+    one, other = here.budgets
+    async with one.block(need("a")):
+        await here.use(one, 3)
+    begun = here.clock.now()
+
+    async with other.block(need("b")):
+        await here.use(other, 3)
+        assert here.clock.now() - begun > MINUTE * 0.9
+
+    assert here.most_in_any_minute() == CALLS
+
+
+async def test_a_block_that_has_not_all_of_its_calls_gets_them_before_others_are_let_in() -> None:
+    """Whatever is free by then."""
+    here = Instances()
+    one, other = here.budgets
+    async with one.block(need("a", 4)):
+        await here.use(one, 4)
+        here.clock.advance(MINUTE / 2)
+        async with other.block(need("b", 3)):
+            await here.told(one, need("c", 1, rank="0"))
+
+
+async def test_a_wait_of_minutes_is_a_refusal() -> None:
+    """A delivery does not last for ever: its job goes on where it was saved."""
+    here = Instances()
+    [one] = Instances(1).budgets
+    async with one.block(need("a", CALLS)):
+        await one.pause(MINUTE * 10)
+        with pytest.raises(Throttled):
+            await here.use(one, 1)
+
+
+async def test_who_dies_in_the_line_holds_up_nobody() -> None:
+    """A minute after it was to come its place has lapsed."""
+    here = Instances()
+    one, other = here.budgets
+    async with one.block(need("a", CALLS)):
+        await here.use(one, CALLS)
+    comes = await here.told(one, need("dead", CALLS, rank="0"))
+
+    here.clock.advance_to(comes)
+    await here.told(other, need("b"))
+    here.clock.advance(MINUTE * 1.1)
+
+    async with other.block(need("b")):
+        await here.use(other, 3)
+
+
+async def test_who_dies_with_a_block_may_have_used_it() -> None:
+    """Its calls count until a minute after it can have made the last of them, then no more."""
+    here = Instances()
+    one, other = here.budgets
+    died = here.clock.now()
+    with contextlib.suppress(GeneratorExit):
+        await one.block(need("dead", CALLS)).__aenter__()
+
+    comes = await here.told(other, need("b"))
+    while comes - died < MINUTE * 10:
+        here.clock.advance_to(comes)
+        try:
+            async with other.block(need("b")):
+                await here.use(other, 3)
+                break
+        except Waiting as err:
+            comes = err.until
+    assert MINUTE * 3 < here.made[0] - died < MINUTE * 5
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_many_jobs_use_what_there_is_and_never_more(seed: int) -> None:
+    """Forty jobs of four steps, on three instances; some die, some need more than they said.
+
+    While any waits, 95 % of the calls are made; what was begun is ended before more is begun.
+    """
+    random = Random(seed)  # noqa: S311  # a story, no secret
+    here = Instances(3)
+    step: dict[str, int] = defaultdict(int)
+    due = {f"job-{number:02}": here.clock.now() for number in range(40)}
+    most_begun = asked = 0
+    while due:
+        whose = min(due, key=lambda one: due[one])
+        here.clock.advance_to(due[whose])
+        budget, at = random.choice(here.budgets), step[whose]
+        rank = f"1-{9 - at}" if at else "3"
+        asked += 1
+        try:
+            async with budget.block(need(whose, 3, rank)):
+                await here.use(budget, random.choice((0, 1, 3, 3, 4)))
+        except Waiting as err:
+            due[whose] = err.until
+            continue
+        step[whose] += 1
+        due[whose] = here.clock.now() + SECOND * random.choice((0, 0, 0, 2, 20))
+        if step[whose] == 4:
+            del due[whose]
+        most_begun = max(most_begun, sum(0 < step[one] < 4 for one in step))
+
+    waited = here.made[-5] - here.made[0]
+    assert here.most_in_any_minute() <= CALLS
+    assert len(here.made) >= 0.95 * CALLS * (waited / MINUTE)
+    assert most_begun <= 2 * CALLS
+    assert asked <= 20 * 40

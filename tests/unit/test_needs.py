@@ -1,0 +1,78 @@
+"""Which delivery has calls of the flow service first, and which waits for none."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob, Order, Pattern
+from shared.jobs.needs import flow_needs
+from tests.unit.flow_rows import FLOW_JOB
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def rank(job: FlowJob) -> str:
+    """Return where a job stands in the line."""
+    need = flow_needs(job)
+    assert need is not None
+    return f"{need.rank}-{need.whose}"
+
+
+def at(state: JobState, **changes: object) -> FlowJob:
+    """Return a called flow that got so far."""
+    return replace(FLOW_JOB, id="a", state=state, has_trigger_url=True, **changes)  # type: ignore[arg-type]
+
+
+def test_what_is_on_its_way_back_goes_first_and_what_is_not_begun_last() -> None:
+    """In between, who is furthest along."""
+    back = at(JobState.ROLLING_BACK)
+    ordered = at(JobState.QUIET, requested=Order.ROLL_BACK)
+    line = [at(JobState.PLANNED), at(JobState.COPYING), at(JobState.COPIED), at(JobState.QUIET)]
+
+    ranks = [rank(job) for job in (*line, ordered)]
+
+    assert ranks == sorted(ranks, reverse=True)
+    assert rank(back) == rank(ordered)
+
+
+def test_a_job_that_waits_stands_where_it_got_to() -> None:
+    """Its state says only that it waits."""
+    waits = at(JobState.WAITING, resume=JobState.COPIED)
+
+    assert flow_needs(waits) == flow_needs(at(JobState.COPIED))
+
+
+def test_a_family_stands_together() -> None:
+    """A child beside its parent, whatever the ids of others."""
+    parent, other = replace(at(JobState.PLANNED), id="c"), replace(at(JobState.PLANNED), id="b")
+    child = replace(at(JobState.PLANNED), id="a", parents=("c",))
+
+    line = sorted((parent, other, child), key=rank)
+
+    assert [job.id for job in line] == ["b", "a", "c"]
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        at(JobState.SWAPPING, pattern=Pattern.SWAP),
+        at(JobState.ROLLING_BACK, neither_since=NOW),
+        at(JobState.PLANNED, requested=Order.CANCEL),
+    ],
+)
+def test_some_wait_for_nobody(job: FlowJob) -> None:
+    """While neither flow of a pair may be on, and where an order ends what was not begun."""
+    assert flow_needs(job) is None
+
+
+def test_less_is_needed_the_further_a_job_is() -> None:
+    """All that is to come is asked for: who comes after knows how long that takes."""
+    states = (JobState.PLANNED, JobState.COPIED, JobState.UPDATING_CALLERS, JobState.QUIET)
+    needs = [flow_needs(at(state)) for state in states]
+
+    calls = [need.calls for need in needs if need]
+
+    assert calls == sorted(calls, reverse=True)
+    assert len(set(calls)) == len(states)
