@@ -138,6 +138,7 @@ class Reason(StrEnum):
     PARENT = "parent", "", EndedBy.RELATIVE
     PLAN = "plan"
     RESOURCE = "resource"
+    GATHERING = "gathering"
     QUIET = "quiet"
     WATCHED = "watched"
     RUNNING = "running"

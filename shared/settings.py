@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     #: How long one delivery may hold a job's row, and a caller's resource.
     job_lease: Duration = timedelta(minutes=2)
     caller_lease: Duration = timedelta(seconds=90)
+    #: How long a job waits, once it has come to its callers, for others that have some in the same
+    #: app, secret or flow, so that all are written at once; zero: for nobody.
+    gather_callers_for: Duration = timedelta(minutes=5)
     #: How long after its lease a delivery that did not end may still change something: the
     #: `functionTimeout` of host.json, and how long a write may be under way.
     settles_after: Duration = timedelta(minutes=12)

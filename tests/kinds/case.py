@@ -2,11 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate
 
 from shared.domain.network.service_tags import ServiceTagList
 from tests.twins.builder import Builder
-from tests.twins.tenant import TwinFlow
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
@@ -21,8 +20,8 @@ HOST = "api.contoso.example"
 class CallerCase:
     """One caller of a kind, on the twins and on the wire."""
 
-    #: Lets a place of the builder's world call a flow, and somebody use it at each beat.
-    add: Callable[[Builder, TwinFlow], object]
+    #: Lets one resource of the builder's world call some flows, and somebody use it at each beat.
+    add: Callable[Concatenate[Builder, ...], object]
     #: Deletes the place again.
     remove: Callable[[Builder], None]
     #: Lets a place of the tenant behind the adapters call its HTTP flow, of this trigger URL.

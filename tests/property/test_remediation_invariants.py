@@ -63,6 +63,8 @@ INGREDIENTS: dict[str, Callable[[Builder], object]] = {
         b.app_setting_caller(b.http_flow("A"), setting="A"),
         b.app_setting_caller(b.http_flow("B"), setting="B"),
     ],
+    "two in a secret": lambda b: b.secret_caller(b.http_flow("C"), b.http_flow("D"), name="two"),
+    "two in a flow": lambda b: b.flow_caller(b.http_flow("E"), b.http_flow("F"), name="Posts"),
 }
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from shared.domain.environment import LinkStatus, PolicyLink
 from shared.domain.sharing import TEAMS, USERS, Principal, rights_of
@@ -203,35 +204,41 @@ class Builder:
         return twin
 
     def secret_caller(
-        self, flow: TwinFlow, *, name: str = "flow-url", beside: str = ""
+        self, *flows: TwinFlow, name: str = "flow-url", beside: str = ""
     ) -> TwinSecret:
-        """Let a system read the URL, and what stands before it, from a secret before each call."""
+        """Let a system read URLs, one a line, from a secret before each call."""
         vault_url = "https://contoso-app.vault.azure.net/"
         secret = TwinSecret(
             vault_url=vault_url,
             name=name,
-            versions=[self.world.secret_version(beside + self.url_of(flow))],
+            versions=[self.world.secret_version(beside + "\n".join(map(self.url_of, flows)))],
             content_type="text/uri",
             tags={"team": "integration"},
         )
         self.world.secrets[(vault_url, name)] = secret
         url = re.compile("https:.*")
-        self._calls(UrlHolder(name=f"secret {name}", read=lambda: url.findall(secret.value)[0]))
+        for number, _ in enumerate(flows):
+            read = partial(lambda line: url.findall(secret.value)[line], number)
+            self._calls(UrlHolder(name=f"secret {name}/{number}", read=read))
         return secret
 
-    def flow_caller(self, flow: TwinFlow, *, name: str = "Caller") -> TwinFlow:
-        """Add a button flow whose HTTP action holds the URL; somebody presses the button."""
-        return self._button_flow(name, self.url_of(flow))
+    def flow_caller(self, *flows: TwinFlow, name: str = "Caller") -> TwinFlow:
+        """Add a button flow whose HTTP actions hold URLs; somebody presses the button."""
+        return self._button_flow(name, *map(self.url_of, flows))
 
     def variable_caller(
-        self, flow: TwinFlow, *, schema_name: str = "con_FlowUrl"
+        self, flow: TwinFlow, *in_default: TwinFlow, schema_name: str = "con_FlowUrl"
     ) -> tuple[TwinVariable, TwinFlow]:
-        """Add an environment variable with the URL, and a button flow that posts to it."""
+        """Add an environment variable with the URL, and a button flow that posts to it.
+
+        The URLs of other flows stand in its default, which nobody uses.
+        """
         variable = TwinVariable(
             definition_id=self.world.guid(),
             schema_name=schema_name,
             value_id=self.world.guid(),
             value=self.url_of(flow),
+            default_value=" ".join(map(self.url_of, in_default)) or None,
         )
         self.environment.variables[variable.definition_id] = variable
         expression = define.variable_expression(schema_name)
@@ -292,10 +299,9 @@ class Builder:
             flow.is_protected = True
         self.environment.is_migrating = at_most is not None and len(movable) > at_most
 
-    def _button_flow(self, name: str, uri: str) -> TwinFlow:
-        flow = self.flow(
-            name, define.request_trigger("Button"), {"Post_to_flow": define.http_action(uri)}
-        )
+    def _button_flow(self, name: str, *uris: str) -> TwinFlow:
+        actions = {f"Post_to_flow_{one}": define.http_action(uri) for one, uri in enumerate(uris)}
+        flow = self.flow(name, define.request_trigger("Button"), actions)
         self.starter(flow)
         return flow
 

@@ -119,6 +119,15 @@ class ResourceLease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PendingMove:
+    """A job that is to write callers in one resource; there may be more of them than jobs do."""
+
+    resource_id: str
+    environment_id: str
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LinkRecord:
     """How an environment was linked when it was last polled."""
 

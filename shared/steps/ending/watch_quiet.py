@@ -101,7 +101,7 @@ async def _rewire_copies_of_parents(work: Work) -> None:
             log, urls = await UndoLog.open(work), await new_urls(work)
             async with hold_resource(work, caller.resource) as resource:
                 mover = Mover(work=work, log=log, urls=urls, records=[record])
-                await write_callers(mover, resource)
+                await write_callers(resource, mover)
 
 
 async def _wait_for_runs_of_callers(work: Work) -> None:

@@ -15,8 +15,9 @@ from shared.steps.work import WRITE_TAKES, Work
 class HeldResource:
     """A resource in the hands of one delivery."""
 
-    def __init__(self, work: Work, kept: Kept[ResourceLease]) -> None:
-        """Take a lease that is this delivery's."""
+    def __init__(self, work: Work, name: str, kept: Kept[ResourceLease]) -> None:
+        """Take a lease that is this delivery's; `name` as `Caller.resource`."""
+        self.name = name
         self._work = work
         self._leases = work.services.tables.leases
         self._kept = kept
@@ -43,7 +44,7 @@ class HeldResource:
 @asynccontextmanager
 async def hold_resource(work: Work, resource: str) -> AsyncIterator[HeldResource]:
     """Hold the lease of a resource; raises `Waiting` while another delivery does."""
-    held = HeldResource(work, await _take(work, resource))
+    held = HeldResource(work, resource, await _take(work, resource))
     try:
         yield held
     finally:

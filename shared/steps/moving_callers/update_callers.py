@@ -1,7 +1,8 @@
 """Point every known caller at the copy. What each change was is noted before it is made."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -10,10 +11,14 @@ from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.relatives import reference
 from shared.domain.jobs.transitions import moved
-from shared.steps.flows.open_plans import open_plans
+from shared.errors import ProductError, Throttled
+from shared.steps.flows.co_ownership import return_borrowed
+from shared.steps.flows.open_plans import OpenPlans, open_plans
 from shared.steps.flows.standing_copy import standing_copy
 from shared.steps.flows.trigger_address import read_trigger_url
-from shared.steps.moving_callers.hold_resource import hold_resource, require_free
+from shared.steps.gate import refuse_excluded
+from shared.steps.moving_callers.gather import Gathering, wait_for_others
+from shared.steps.moving_callers.hold_resource import HeldResource, hold_resource, require_free
 from shared.steps.moving_callers.note_callers import holds_original, job_of_flow, note_callers
 from shared.steps.moving_callers.undo_log import UndoLog
 from shared.steps.moving_callers.write_callers import Mover, write_callers
@@ -36,20 +41,66 @@ async def update(work: Work) -> FlowJob:
     urls: Mapping[str, str] | None = None
     plans, log = await open_plans(work.services), await UndoLog.open(work)
     for resource, records in _by_resource(await work.callers.all()).items():
-        left = []
-        for record in records:
-            await plans.wait_for(record.caller)
-            if not await _is_copied_by_now(work, record):
-                left.append(record)
+        left = await _left(work, plans, records)
         if not left:
             continue
+        await wait_for_others(work, left[0].caller)
         if urls is None:
             await require_free(work, resource)
+            await work.permit_write()
             urls = await new_urls(work)
-        async with hold_resource(work, resource) as held:
-            await write_callers(Mover(work=work, log=log, urls=urls, records=left), held)
+        own = Mover(work=work, log=log, urls=urls, records=left)
+        async with hold_resource(work, resource) as held, AsyncExitStack() as stack:
+            gathering = Gathering(work, resource, stack)
+            others = await _others(work, gathering, plans, held)
+            for other in await write_callers(held, own, others):
+                gathering.go_on(other.work)
+                with suppress(ProductError):  # its own delivery returns what is left
+                    await return_borrowed(other.work)
         await work.held.advanced()
     return await _updated(work)
+
+
+async def _others(
+    work: Work, gathering: Gathering, plans: OpenPlans, resource: HeldResource
+) -> list[Mover]:
+    """Return what other jobs have to write there, as far as the calls for their URLs reach.
+
+    After a delivery that died each goes on by itself, so that one of them takes nobody along.
+    """
+    found: list[Mover] = []
+    if work.job.crashes > 1:
+        return found
+    async for other in gathering.each():
+        try:
+            found.append(await _mover(other, plans, resource.name))
+        except Throttled:
+            break
+        except ProductError:
+            continue  # its own delivery finds what it is
+        await resource.permit()
+    return found
+
+
+async def _mover(work: Work, plans: OpenPlans, resource: str) -> Mover:
+    records = _by_resource(await work.callers.all()).get(resource, [])
+    left = await _left(work, plans, records)
+    urls = await new_urls(work) if left else {}
+    return Mover(work=work, log=await UndoLog.open(work), urls=urls, records=left)
+
+
+async def _left(
+    work: Work, plans: OpenPlans, records: Sequence[CallerRecord]
+) -> list[CallerRecord]:
+    """Return the callers that are to be written; raises `Waiting`, `Blocked`."""
+    if records:
+        await refuse_excluded(work.services, work.job)
+    left = []
+    for record in records:
+        await plans.wait_for(record.caller)
+        if not await _is_copied_by_now(work, record):
+            left.append(record)
+    return left
 
 
 def _by_resource(records: Iterable[CallerRecord]) -> dict[str, list[CallerRecord]]:

@@ -11,7 +11,7 @@ from shared.domain.callers import edit as caller_edit
 from shared.domain.callers.caller import FILLED_IN, Caller, CallerValue
 from shared.domain.callers.records import CallerRecord, CallerState
 from shared.domain.jobs.refusals import code_for
-from shared.errors import Blocked, Conflict, MigrationInProgress, NotFound, Refused
+from shared.errors import Blocked, Conflict, MigrationInProgress, NotFound, ProductError, Refused
 from shared.ports import CallerKind, WritesTogether
 from shared.reason import Reason
 from shared.steps.flows.read_back import looks, wait_to_see
@@ -84,44 +84,110 @@ class Mover:
             return replace(record, state=CallerState.MANUAL), text
         return replace(record, state=CallerState.UNNEEDED), text
 
+    async def is_free(self) -> bool:
+        """Say whether its row is held and nobody has ordered anything else of it."""
+        try:
+            await self.work.held.renew()
+        except ProductError:
+            return False
+        return self.work.job.requested is None
+
     async def updated(self) -> None:
         """Keep that what was written is there."""
         done = [replace(record, state=CallerState.UPDATED) for record in self.records]
         await self.work.callers.upsert(*done)
 
 
-async def write_callers(mover: Mover, resource: HeldResource) -> None:
-    """Write the callers of a job in one resource, and read them back.
+async def write_callers(
+    resource: HeldResource, first: Mover, others: Sequence[Mover] = ()
+) -> list[Mover]:
+    """Write the callers of some jobs in one resource, and read them back; returns the other jobs.
 
-    Raises `Blocked` if their content is refused, or does not stay.
+    They are rewritten for one job after the other, as if each had written by itself: so each can be
+    undone by itself. The first is this delivery's own: raises `Blocked` if the content is refused,
+    or does not stay. Another one with which something is wrong is left out: its own delivery finds
+    what it is.
     """
-    work, callers = mover.work, [record.caller for record in mover.records]
-    kind = work.services.callers[callers[0].kind]
-    for _ in range(TRIES):
-        standing = await read_places(kind, callers)
-        texts = await mover.prepare(standing, {key: value.text for key, value in standing.items()})
-        callers = [record.caller for record in mover.records]
+    work, tries, values = first.work, 0, list[tuple[Caller, CallerValue]]()
+    while tries < TRIES:
+        callers = _callers(first, *others)
         if not callers:
-            return
+            return []
+        kind = work.services.callers[callers[0].kind]
+        standing = await read_places(kind, callers)
+        texts = {address: value.text for address, value in standing.items()}
+        texts = await first.prepare(standing, texts)
+        others, texts = await _prepared(others, standing, texts)
+        free = [other for other in others if await other.is_free()]
+        if len(free) < len(others):
+            others = free
+            continue
+        values = [
+            (caller, replace(standing[caller.address], text=texts[caller.address]))
+            for caller in _callers(first, *others)
+        ]
+        if not values:
+            return []
         await resource.permit()
-        values = [(one, replace(standing[one.address], text=texts[one.address])) for one in callers]
         try:
             await _write(kind, values)
         except Conflict:
+            tries += 1
             continue
-        async for _ in looks(work):
-            now = await read_places(kind, callers)
-            if {key: value.text for key, value in now.items()} == {
-                one.address: value.text for one, value in values
-            }:
-                await mover.updated()
-                return
-    await wait_to_see(work, f"The new URL of {_labels(callers)}")
+        except Blocked:
+            if not others:
+                raise
+            others = []  # whose URL is refused each finds by itself
+            continue
+        tries += 1
+        if await _is_seen(work, kind, values):
+            await first.updated()
+            return await _updated(others)
+    await wait_to_see(work, f"The new URL of {_labels(values)}")
     raise Blocked(
-        f"{_labels(callers)} does not keep the new URL: something else writes it.",
+        f"{_labels(values)} does not keep the new URL: something else writes it.",
         instruction="Find out what resets this value and change it there, then retry.",
         code=Reason.CALLER,
     )
+
+
+def _callers(*movers: Mover) -> list[Caller]:
+    """Return each place once: several jobs may have their URLs in it."""
+    found = {one.caller.address: one.caller for mover in movers for one in mover.records}
+    return [*found.values()]
+
+
+async def _prepared(
+    others: Sequence[Mover], standing: Mapping[str, CallerValue], texts: Texts
+) -> tuple[list[Mover], Texts]:
+    """Return the other jobs that go on, and the texts with their URLs in them."""
+    stay = []
+    for other in others:
+        with suppress(ProductError, caller_edit.EditConflict):
+            texts = await other.prepare(standing, texts)
+            stay.append(other)
+    return stay, texts
+
+
+async def _updated(others: Sequence[Mover]) -> list[Mover]:
+    """Keep what was written for other jobs; what is not kept, their own deliveries see."""
+    done = []
+    for other in others:
+        with suppress(ProductError):
+            await other.updated()
+            done.append(other)
+    return done
+
+
+async def _is_seen(
+    work: Work, kind: CallerKind, values: Sequence[tuple[Caller, CallerValue]]
+) -> bool:
+    callers = [caller for caller, _ in values]
+    async for _ in looks(work):
+        now = await read_places(kind, callers)
+        if all(one.address in now and now[one.address].text == value.text for one, value in values):
+            return True
+    return False
 
 
 async def read_places(kind: CallerKind, callers: Sequence[Caller]) -> dict[str, CallerValue]:
@@ -158,15 +224,14 @@ async def _write(kind: CallerKind, values: Sequence[tuple[Caller, CallerValue]])
     except MigrationInProgress:
         raise
     except Refused as err:
-        labels = _labels([caller for caller, _ in values])
         raise Blocked(
-            f"The {labels} cannot be saved with the new URL: {err}",
-            instruction=f"Mend in the {labels} what the message names, and save it; or point "
-            "it at the copy by hand. Then retry.",
+            f"The {_labels(values)} cannot be saved with the new URL: {err}",
+            instruction=f"Mend in the {_labels(values)} what the message names, and save it; or "
+            "point it at the copy by hand. Then retry.",
             code=code_for(err.code, err.detail),
         ) from err
 
 
-def _labels(callers: Sequence[Caller]) -> str:
-    more = len(callers) - 1
-    return callers[0].label + (f" (and {more} more there)" if more else "")
+def _labels(values: Sequence[tuple[Caller, CallerValue]]) -> str:
+    more = len(values) - 1
+    return values[0][0].label + (f" (and {more} more there)" if more else "")

@@ -6,9 +6,10 @@ All rows stand before the first is announced: a job decides by the rows of its r
 from dataclasses import replace
 from datetime import datetime
 
+from shared.domain.callers.records import PendingMove
 from shared.domain.identity import copy_id, job_id
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob
+from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.transitions import moved, retried
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.domain.plans.remediation import EnvironmentJob
@@ -20,7 +21,16 @@ from shared.services import Services
 async def dispatch(services: Services, environment_job: EnvironmentJob) -> list[FlowJob]:
     """Create or take up the rows of the jobs that may begin, and return them."""
     work = await planned_work(services, environment_job)
-    return [await _dispatch_one(services, environment_job, item) for item in work]
+    jobs = [await _dispatch_one(services, environment_job, item) for item in work]
+    await services.tables.pending_moves.upsert(
+        *(
+            PendingMove(resource_id=one, environment_id=job.environment_id, job_id=job.id)
+            for job, item in zip(jobs, work, strict=True)
+            if job.pattern is Pattern.CALLED
+            for one in item.resource_ids
+        )
+    )
+    return jobs
 
 
 async def planned_work(services: Services, environment_job: EnvironmentJob) -> list[PlanItem]:

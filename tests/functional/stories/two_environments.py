@@ -41,7 +41,9 @@ class TwoEnvironments(Story):
             row = EnvironmentSettings(environment_id=build.environment.id, mode=mode)
             await self.services.tables.environments.upsert(row)
 
-    async def order_of(self, *builds: Builder, cause: str = "both") -> None:
+    async def order_of(
+        self, *builds: Builder, cause: str = "both", run: timedelta = timedelta(minutes=30)
+    ) -> None:
         """Order one remediation of these environments and let it run for a while."""
         order = Remediation(
             created=self.services.now,
@@ -51,7 +53,7 @@ class TwoEnvironments(Story):
             environment_ids=tuple(build.environment.id for build in builds),
         )
         self.remediation = await self.driver.call(lambda s: order_remediation(s, order))
-        await self.run(timedelta(minutes=30))
+        await self.run(run)
 
     async def everywhere(self) -> dict[str, FlowJob]:
         """Return the jobs of both environments by the title of the original."""

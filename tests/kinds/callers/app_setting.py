@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from tests.kinds.case import CallerCase
 from tests.twins.builder import Builder
+from tests.twins.tenant import TwinFlow
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
@@ -14,8 +15,13 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
     await app.app_settings.write(site.id, {"COLOUR": "blue", "FLOW_URL": f"{url}&from=shop"})
 
 
+def _add(build: Builder, *flows: TwinFlow) -> None:
+    for number, flow in enumerate(flows):
+        build.app_setting_caller(flow, setting=f"FLOW_URL_{number}" if number else "FLOW_URL")
+
+
 CASE = CallerCase(
-    add=Builder.app_setting_caller,
+    add=_add,
     remove=lambda build: build.world.sites.clear(),
     add_on_the_wire=_add_on_the_wire,
     is_by_hand=False,

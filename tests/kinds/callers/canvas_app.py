@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
 
 
-def _add(build: Builder, flow: TwinFlow) -> CanvasApp:
+def _add(build: Builder, *flows: TwinFlow) -> CanvasApp:
     app = CanvasApp(
         name="app-1",
         display_name="Requests",
         owner="Alex",
-        flow_ids=frozenset({flow.workflow_id}),
+        flow_ids=frozenset(flow.workflow_id for flow in flows),
     )
     build.environment.canvas_apps.append(app)
     return app

@@ -1,0 +1,151 @@
+"""Let jobs whose callers stand in one resource write them together, while the rows of all are held.
+
+Who is to write a resource is noted when a plan is dispatched, and when a job notes its callers: the
+URLs of originals without a run are not known before. Whoever comes to the write waits a while for
+those that are on their way; the last one, or whose time has passed first, writes for all.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
+from datetime import datetime
+
+from shared.domain.callers.caller import Caller
+from shared.domain.callers.records import key_of
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob
+from shared.errors import Conflict, NotFound, ProductError, Waiting
+from shared.jobs.kinds import FLOW
+from shared.reason import Reason
+from shared.rows import Kept
+from shared.steps.flows.read_back import looks
+from shared.steps.gate import linked_environment
+from shared.steps.work import Work
+
+_ON_THEIR_WAY = frozenset({JobState.PLANNED, JobState.COPYING, JobState.COPIED, JobState.PROVEN})
+#: What a job may wait for that has its callers written by another one meanwhile.
+_MAY_WAIT_FOR = frozenset(
+    {
+        "",
+        Reason.GATHERING,
+        Reason.RESOURCE,
+        Reason.THROTTLED,
+        Reason.KILL_SWITCH,
+        Reason.WINDOW,
+    }
+)
+
+
+async def wait_for_others(work: Work, caller: Caller) -> None:
+    """Return if the resource of a caller may be written now; else raise `Waiting`.
+
+    No job waits for longer than `gather_callers_for` since it came to its callers.
+    """
+    job, services = work.job, work.services
+    came = [one.at for one in job.history if one.state == JobState.UPDATING_CALLERS]
+    until = max(came, default=services.now) + services.settings.gather_callers_for
+    if until <= services.now:
+        return
+    async for kept in _others(work, caller.resource):
+        if _comes_by(kept.item, until):
+            raise Waiting(
+                f"{kept.item.display_name} is on its way and has callers in the same place"
+                f" ({caller.label}): they are written at once.",
+                until=until,
+                code=Reason.GATHERING,
+            )
+
+
+def _comes_by(job: FlowJob, until: datetime) -> bool:
+    """Say whether a job may come to its callers by then."""
+    return (
+        job.reached in _ON_THEIR_WAY
+        and not job.is_finished
+        and job.requested is None
+        and job.code != Reason.FIRST_WAVE
+        and (job.due is None or job.due <= until)
+    )
+
+
+class Gathering:
+    """Other jobs that write a resource, in the hands of this delivery until the stack ends."""
+
+    def __init__(self, work: Work, resource: str, stack: AsyncExitStack) -> None:
+        """Hold no row yet."""
+        self._work = work
+        self._resource = resource
+        self._stack = stack
+        self._due = set[str]()
+
+    async def each(self) -> AsyncIterator[Work]:
+        """Yield the jobs that wait to write it.
+
+        Those that another delivery looks at are looked for again for a moment: that one finds the
+        resource taken.
+        """
+        seen = set[str]()
+        async for _ in looks(self._work):
+            is_busy = False
+            async for kept in _others(self._work, self._resource):
+                job = kept.item
+                if job.id in seen or job.reached is not JobState.UPDATING_CALLERS:
+                    continue
+                if job.is_held(self._work.services.now):
+                    is_busy = True
+                    continue
+                seen.add(job.id)
+                if _may_be_taken(job):
+                    with suppress(ProductError):  # what it is, its own delivery finds
+                        yield await self._stack.enter_async_context(self._held(kept))
+            if not is_busy:
+                return
+
+    def go_on(self, work: Work) -> None:
+        """Let a job be looked at as soon as it is given back; else it waits as before."""
+        self._due.add(work.job.id)
+
+    @asynccontextmanager
+    async def _held(self, kept: Kept[FlowJob]) -> AsyncIterator[Work]:
+        job, own, services = kept.item, self._work.job, self._work.services
+        environment = self._work.environment
+        if (job.environment_id, job.policy_id) != (own.environment_id, own.policy_id):
+            environment = await linked_environment(services, job.environment_id, job.policy_id)
+        held = await FLOW.claim(services, kept)
+        try:
+            async with held.renewed():
+                yield Work(held, environment)
+        finally:
+            job = held.job
+            if job.id in self._due:
+                job = replace(job, due=services.now)
+            with suppress(ProductError):  # without it the lease ends by itself
+                await FLOW.send(services, await held.end(job))
+
+
+def _may_be_taken(job: FlowJob) -> bool:
+    """Say whether nothing else is due with a job than the write of its callers.
+
+    Where deliveries have died or are under way each job goes on by itself.
+    """
+    return (
+        job.requested is None
+        and job.code in _MAY_WAIT_FOR
+        and not job.is_stuck
+        and job.settles_at is None
+        and job.crashes == 0
+    )
+
+
+async def _others(work: Work, resource: str) -> AsyncIterator[Kept[FlowJob]]:
+    """Yield the other jobs that are to write a resource; forget those that are past it."""
+    tables = work.services.tables
+    moves = [kept async for kept in tables.pending_moves.query(key_of(resource))]
+    for kept, move in ((one, one.item) for one in moves):
+        if move.job_id == work.job.id:
+            continue
+        other = await tables.jobs.get(move.environment_id, move.job_id)
+        if other and (other.item.reached in {*_ON_THEIR_WAY, JobState.UPDATING_CALLERS}):
+            yield other
+        else:
+            with suppress(Conflict, NotFound):
+                await tables.pending_moves.delete(kept)

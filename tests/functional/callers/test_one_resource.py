@@ -1,0 +1,399 @@
+"""Flows whose URLs stand in one place move together: one write, and each is undone by itself."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+
+from shared.domain.environment import Environment, EnvironmentSettings, Mode
+from shared.domain.flow import FlowState, WorkflowDraft
+from shared.domain.jobs.flow_states import JobState
+from shared.errors import Refused, Throttled
+from shared.jobs.kinds import FLOW
+from shared.reason import Reason
+from shared.services import Services
+from shared.use_cases import steer_remediation
+from shared.use_cases.run_flow_job import run_flow_job
+from shared.use_cases.switch_writes import set_kill_switch
+from tests.functional.stories.disturbance import disturb
+from tests.functional.stories.remediation_story import Story
+from tests.functional.stories.two_environments import TwoEnvironments
+from tests.functional.stories.watched_story import assert_nothing_lost, planned
+from tests.kinds.cases import MOVED_KINDS, caller_case
+from tests.twins.crash import Plan
+from tests.twins.definitions import lineage_of
+from tests.twins.invariants import signatures_in_store
+from tests.twins.services import services_of
+from tests.twins.snapshot import differences, take_snapshot
+from tests.twins.tenant import TwinFlow, TwinSite
+
+FLOWS = 10
+DAY = timedelta(days=1)
+MINUTE = timedelta(minutes=1)
+
+
+def one_app(story: Story, count: int = FLOWS) -> tuple[TwinSite, list[TwinFlow]]:
+    """Add an app whose settings call as many flows."""
+    flows = [story.build.http_flow(f"Flow {number}") for number in range(count)]
+    for number, flow in enumerate(flows):
+        site = story.build.app_setting_caller(flow, setting=f"URL_{number}")
+    return site, flows
+
+
+def moved(before: Mapping[str, str], site: TwinSite) -> set[str]:
+    """Return the settings that are not what they were."""
+    return {name for name, value in before.items() if site.settings[name] != value}
+
+
+async def states(story: Story) -> set[JobState]:
+    """Return how far the jobs are."""
+    return {job.reached for job in (await story.jobs()).values()}
+
+
+async def test_an_app_that_calls_many_flows_restarts_once() -> None:
+    """The last one to come writes for all, and each job goes on by itself."""
+    story = Story()
+    site, _ = one_app(story)
+    before = dict(site.settings)
+    await planned(story)
+
+    await story.approve(run=DAY)
+    moving = (site.restarts, moved(before, site), await states(story))
+    await story.run(60 * DAY)
+
+    assert moving == (1, {*before}, {JobState.QUIET})
+    assert await states(story) == {JobState.RETIRED}
+    assert signatures_in_store(story.world, story.twins.store) == []
+    assert_nothing_lost(story)
+
+
+@pytest.mark.parametrize("kind", MOVED_KINDS)
+async def test_a_place_of_any_kind_that_calls_several_flows_is_written_once(kind: str) -> None:
+    """And put back byte for byte, whichever of them goes back first."""
+    story = Story()
+    flows = [story.build.http_flow(f"Flow {number}") for number in range(3)]
+    caller_case(kind).add(story.build, *flows)
+    await planned(story)
+    before = take_snapshot(story.world)
+    callers = {flow.workflow_id for flow in story.world.flows()} - {
+        flow.workflow_id for flow in flows
+    }
+
+    await story.approve(run=DAY)
+    written = Counter(
+        write.target
+        for write in story.world.writes
+        if write.what in {"write app settings", "write secret", "write variable"}
+        or (kind == "flow" and write.what == "update workflow" and write.target in callers)
+    )
+    assert_nothing_lost(story)
+    for flow in (flows[1], flows[2], flows[0]):
+        await story.roll_back(flow.workflow_id, run=DAY)
+        assert_nothing_lost(story)
+    await story.run(60 * DAY)
+
+    assert {*written.values()} == {1}
+    assert await states(story) == {JobState.ROLLED_BACK}
+    assert differences(before, story.world) == []
+
+
+async def test_one_of_several_goes_back_and_the_others_stay() -> None:
+    """Only its own setting changes."""
+    story = Story()
+    site, flows = one_app(story, 3)
+    before = dict(site.settings)
+    await planned(story)
+    await story.approve(run=DAY)
+
+    await story.roll_back(flows[1].workflow_id)
+
+    assert moved(before, site) == {"URL_0", "URL_2"}
+    states = {title: job.state for title, job in (await story.jobs()).items()}
+    assert states == {
+        "Flow 0": JobState.RETIRED,
+        "Flow 1": JobState.ROLLED_BACK,
+        "Flow 2": JobState.RETIRED,
+    }
+    assert_nothing_lost(story)
+
+
+class Late:
+    """Stands before the workflows: some flows cannot be copied before a test says so."""
+
+    def __init__(self, story: Story, failure: Exception, *flows: TwinFlow) -> None:
+        """Let their copies end in this failure."""
+        self._port = story.twins.ports.workflows
+        self._failures: dict[str | None, Exception] = {}
+        self.fails(failure, *flows)
+        story.around = lambda ports: replace(ports, workflows=cast("Any", self))
+        story.renew()
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the port's own attribute."""
+        return getattr(self._port, name)
+
+    async def create(self, environment: Environment, draft: WorkflowDraft) -> None:
+        """Create what is not late."""
+        failure = self._failures.get(lineage_of(draft.client_data))
+        if failure:
+            raise failure
+        await self._port.create(environment, draft)
+
+    def fails(self, failure: Exception, *flows: TwinFlow) -> None:
+        """Let copies of flows end in this failure from now on."""
+        self._failures |= {lineage_of(flow.client_data): failure for flow in flows}
+
+    def comes(self, *flows: TwinFlow) -> None:
+        """Let flows be copied from now on."""
+        for flow in flows:
+            del self._failures[lineage_of(flow.client_data)]
+
+
+NOT_YET = Throttled("not yet", retry_after=MINUTE / 2)
+
+
+async def gathering(story: Story, count: int = 3) -> tuple[TwinSite, list[TwinFlow], Late]:
+    """Stop where all but the last of the flows that an app calls wait for that one."""
+    site, flows = one_app(story, count)
+    await planned(story)
+    late = Late(story, NOT_YET, flows[-1])
+    await story.approve(run=2 * MINUTE)
+    codes = Counter(job.code for job in (await story.jobs()).values())
+    assert codes == {Reason.GATHERING: count - 1, Reason.THROTTLED: 1}
+    return site, flows, late
+
+
+async def test_nobody_waits_for_longer_than_the_setting_says() -> None:
+    """Five minutes after the first came, those that are there move; the late one writes later."""
+    story = Story()
+    site, flows, late = await gathering(story)
+    before = dict(site.settings)
+
+    await story.run(4 * MINUTE)
+    early = (site.restarts, moved(before, site))
+    late.comes(flows[-1])
+    await story.run(DAY)
+
+    assert early == (1, {"URL_0", "URL_1"})
+    assert (site.restarts, moved(before, site)) == (2, {"URL_0", "URL_1", "URL_2"})
+    assert_nothing_lost(story)
+
+
+async def test_who_comes_in_time_is_written_with_those_that_wait() -> None:
+    """They do not wait for their time when all are there."""
+    story = Story()
+    site, flows, late = await gathering(story)
+    before = dict(site.settings)
+
+    late.comes(flows[-1])
+    await story.run(MINUTE)
+
+    assert (site.restarts, moved(before, site)) == (1, {"URL_0", "URL_1", "URL_2"})
+
+
+async def test_who_comes_later_than_the_others_may_wait_is_not_waited_for() -> None:
+    """It has told when it looks again."""
+    story = Story()
+    site, flows = one_app(story, 3)
+    await planned(story)
+    Late(story, Throttled("not yet", retry_after=20 * MINUTE), flows[-1])
+
+    await story.approve(run=MINUTE)
+
+    assert site.restarts == 1
+
+
+async def test_with_a_wait_of_zero_nobody_is_waited_for() -> None:
+    """Who is there is written at once."""
+    story = Story(settings=Story().settings.model_copy(update={"gather_callers_for": timedelta(0)}))
+    site, flows = one_app(story, 3)
+    before = dict(site.settings)
+    await planned(story)
+    Late(story, NOT_YET, flows[-1])
+
+    await story.approve(run=MINUTE / 4)
+
+    assert moved(before, site) == {"URL_0", "URL_1"}
+
+
+async def test_what_needs_a_person_is_not_waited_for() -> None:
+    """The others do not need one."""
+    story = Story()
+    site, flows = one_app(story, 3)
+    await planned(story)
+    late = Late(story, NOT_YET, *flows)
+    await story.approve(run=MINUTE)
+    late.fails(Refused("no", code="0x1", status=400), flows[0])
+    await story.run(MINUTE)
+    assert (await story.job("Flow 0")).state is JobState.BLOCKED
+
+    late.comes(*flows[1:])
+    await story.run(MINUTE)
+
+    assert site.restarts == 1
+
+
+async def exclude(story: Story, flow: TwinFlow) -> None:
+    """Let an administrator exclude a flow."""
+    settings = EnvironmentSettings(
+        environment_id=story.build.environment.id,
+        mode=Mode.APPROVE,
+        excluded_flows=frozenset({flow.workflow_id}),
+    )
+    await story.services.tables.environments.upsert(settings)
+
+
+async def test_a_flow_that_is_excluded_while_it_waits_takes_no_part() -> None:
+    """Its caller stays as it is."""
+    story = Story()
+    site, flows, late = await gathering(story)
+    before = dict(site.settings)
+    await exclude(story, flows[0])
+
+    late.comes(flows[-1])
+    await story.run(DAY)
+
+    assert (site.restarts, moved(before, site)) == (1, {"URL_1", "URL_2"})
+    assert (await story.job("Flow 0")).code == Reason.EXCLUDED
+
+
+async def test_a_flow_whose_copy_was_turned_off_takes_no_part() -> None:
+    """Nothing may be pointed at it."""
+    story = Story()
+    site, flows, late = await gathering(story)
+    before = dict(site.settings)
+    job = await story.job("Flow 0")
+    story.world.workflow(job.environment_id, job.copy_id).state = FlowState.OFF
+
+    late.comes(flows[-1])
+    await story.run(DAY)
+
+    assert (site.restarts, moved(before, site)) == (1, {"URL_1", "URL_2"})
+    assert (await story.job("Flow 0")).code == Reason.STATE
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_an_order_takes_one_of_several_out(*, is_late: bool) -> None:
+    """Given while it waits, or while another delivery is about to write for it."""
+    story = Story()
+    site, flows, late = await gathering(story)
+    before = dict(site.settings)
+
+    async def roll_back() -> object:
+        order, flow = story.remediation.id, flows[0].workflow_id
+        return await steer_remediation.roll_back(story.services, order, (flow,))
+
+    if is_late:
+        disturb(story, "app_settings", "read", roll_back)
+    else:
+        await roll_back()
+    late.comes(flows[-1])
+    await story.run(5 * MINUTE)
+
+    assert (site.restarts, moved(before, site)) == (1, {"URL_1", "URL_2"})
+    await story.run(60 * DAY)
+    assert (await story.job("Flow 0")).state is JobState.ROLLED_BACK
+    assert site.restarts == 1
+    assert_nothing_lost(story)
+
+
+async def test_the_kill_switch_stops_the_write_for_all() -> None:
+    """Also when it is turned on once their URLs are known; then all move as before."""
+    story = Story()
+    site, flows, late = await gathering(story)
+
+    async def stop(*, is_on: bool = True) -> object:
+        return await set_kill_switch(story.services, is_on=is_on, by="tests", reason="now")
+
+    disturb(story, "app_settings", "read", stop)
+    late.comes(flows[-1])
+    await story.run(30 * MINUTE)
+    stopped = (site.restarts, await states(story))
+    await stop(is_on=False)
+    await story.run(DAY)
+
+    assert stopped == (0, {JobState.UPDATING_CALLERS})
+    assert (site.restarts, await states(story)) == (1, {JobState.QUIET})
+
+
+async def test_one_whose_url_is_refused_does_not_hold_the_others_up() -> None:
+    """Where a write for all is refused, each finds by itself whether it is its own."""
+    story = Story()
+    site, _ = one_app(story, 4)
+    before = dict(site.settings)
+
+    class Refusing:
+        """An app that does not take another value of one setting."""
+
+        read = story.twins.ports.app_settings.read
+        sites = story.twins.ports.app_settings.sites
+
+        async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
+            """Refuse it."""
+            if settings["URL_2"] != before["URL_2"]:
+                raise Refused("too long", code="BadRequest", status=400)
+            await story.twins.ports.app_settings.write(site_id, settings)
+
+    story.around = lambda ports: replace(ports, app_settings=cast("Any", Refusing()))
+    await planned(story)
+
+    await story.approve(run=DAY)
+
+    jobs = await story.jobs()
+    assert moved(before, site) == {"URL_0", "URL_1", "URL_3"}
+    assert {title for title, job in jobs.items() if job.is_stuck} == {"Flow 2"}
+    assert "setting URL_2 of the app" in jobs["Flow 2"].reason
+    assert_nothing_lost(story)
+
+
+@pytest.mark.parametrize(
+    ("mode", "written"), [(Mode.AUTO, {"HERE", "THERE"}), (Mode.ASSESS, {"HERE"})]
+)
+async def test_flows_of_two_environments_move_together(mode: Mode, written: set[str]) -> None:
+    """Each by the rules of its own: where nothing may be written any more, one takes no part."""
+    story = TwoEnvironments()
+    here = story.build.http_flow("Here")
+    site = story.build.app_setting_caller(here, setting="HERE")
+    there = story.other.http_flow("There")
+    story.other.app_setting_caller(there, setting="THERE")
+    before = dict(site.settings)
+    story.prepare()
+    await story.opt_in_both()
+    story.world.traffic.beat(story.world)
+    late = Late(story, NOT_YET, here, there)
+    await story.order_of(*story.builders, run=MINUTE)
+    late.comes(there)
+    await story.run(MINUTE)
+    assert (await story.everywhere())["There"].code == Reason.GATHERING
+    row = EnvironmentSettings(environment_id=story.other.environment.id, mode=mode)
+    await story.services.tables.environments.upsert(row)
+
+    late.comes(here)
+    await story.run(MINUTE)
+
+    assert (site.restarts, moved(before, site)) == (1, written)
+
+
+async def test_two_that_come_at_the_same_moment_write_once() -> None:
+    """One has the resource; it waits for the row of the other, which finds it taken."""
+    story = Story()
+    site, flows, _ = await gathering(story)
+    order = story.remediation.id
+    await steer_remediation.roll_back(story.services, order, (flows[-1].workflow_id,))
+    places = [(job.environment_id, job.id) for job in (await story.jobs()).values()]
+
+    def services() -> Services:
+        # Under a plan each call lets the other delivery run.
+        return services_of(story.twins.ports.under(Plan()), settings=story.settings)
+
+    for place in places:
+        await FLOW.wake(story.services, place, code=Reason.GATHERING)
+    await asyncio.gather(*(run_flow_job(services(), *place) for place in places))
+
+    assert site.restarts == 1
+    assert site.settings["URL_0"] != story.build.url_of(flows[0])
+    assert site.settings["URL_1"] != story.build.url_of(flows[1])
