@@ -44,7 +44,7 @@ def _waiting(waiting: Any, now: datetime) -> Iterable[Text]:
         yield Text("Nothing waits for a person.", style="green")
     for number, one in enumerate(waiting, 1):
         style = "bold red" if one["cause"] in _URGENT else "bold yellow"
-        yield Text(f"{number}. {_headline(one)}", style=style)
+        yield Text(f"{number}. {one['title']}", style=style)
         if one["flows"]:
             more = one["count"] - len(one["flows"])
             yield Text("   " + ", ".join(one["flows"]) + (f" and {more} more" if more else ""))
@@ -54,29 +54,6 @@ def _waiting(waiting: Any, now: datetime) -> Iterable[Text]:
         if one["lapses"]:
             yield Text(f"   It lapses {_when(one['lapses'], now)}.")
         yield Text(f"   Then: {one['command']}")
-
-
-def _headline(one: Any) -> str:
-    where = one["environment_name"] or one["environment_id"]
-    at = f" in {where}" if where else ""
-    code = f" ({one['code']})" if one["code"] else ""
-    flows = "1 flow" if one["count"] == 1 else f"{one['count']} flows"
-    match one["cause"]:
-        case "neither_on":
-            return f"NEITHER IS ON: {flows}{at}"
-        case "flow":
-            return f"{flows} blocked{at}{code}"
-        case "environment":
-            return f"The work{at} is blocked{code}"
-        case "plan":
-            return f"A plan of {flows}{at} waits for approval"
-        case "messages":
-            return f"Messages that nobody could read: {one['count']}"
-        case "kill_switch":
-            return "The kill switch is on"
-        case "sweep":
-            return "The daily sweep is missing"
-    return f"{one['count']} of {one['code'] or one['cause']}"
 
 
 def _totals(answer: Any) -> Iterable[Text]:

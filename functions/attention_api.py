@@ -20,6 +20,8 @@ class WaitingAnswer(Answer):
     """One cause that waits for a person, however many flows it holds up."""
 
     cause: Cause
+    #: In one line for people.
+    title: str
     #: The runbook has a row for it.
     code: str
     count: int

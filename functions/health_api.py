@@ -24,6 +24,14 @@ class OutageAnswer(Answer):
     probe_at: datetime
 
 
+class FailingChannelAnswer(Answer):
+    """A channel, how many notifications it has not taken, and what it said last."""
+
+    channel: str
+    notifications: int
+    error: str
+
+
 class HealthAnswer(Answer):
     """Store and broker have answered; what they told."""
 
@@ -39,6 +47,8 @@ class HealthAnswer(Answer):
     #: Plans that wait for an approval, and jobs that are blocked or failed.
     plans_waiting: int
     stuck: int
+    #: Channels that have not taken what people were to be told.
+    failing_channels: tuple[FailingChannelAnswer, ...]
     #: When the last daily sweep came to its end; null: none has yet.
     last_sweep: datetime | None
 

@@ -11,6 +11,7 @@ import azure.functions as func
 from functions.outcomes import without_secrets
 from shared.bootstrap import services
 from shared.use_cases.delete_originals import delete_originals as delete
+from shared.use_cases.notify import notify
 from shared.use_cases.poll_environments import poll_environments as poll
 from shared.use_cases.resend_overdue import resend_overdue as resend
 from shared.use_cases.sweep import sweep
@@ -43,6 +44,14 @@ async def resend_overdue(timer: func.TimerRequest) -> None:
     with without_secrets():
         sent = await resend(services())
     log.info("sent overdue rows again: %s", sent, extra={"past_due": timer.past_due})
+
+
+@blueprint.timer_trigger(schedule="%CMK_RESEND_SCHEDULE%", arg_name="timer", run_on_startup=False)
+async def notify_people(timer: func.TimerRequest) -> None:
+    """Tell people what waits for them, by every channel that is set up."""
+    with without_secrets():
+        told = await notify(services())
+    log.info("told people: %s", told, extra={"past_due": timer.past_due})
 
 
 @blueprint.timer_trigger(schedule="%CMK_DELETE_SCHEDULE%", arg_name="timer", run_on_startup=False)

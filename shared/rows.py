@@ -31,6 +31,7 @@ from shared.domain.network.edition import Edition
 from shared.domain.network.snapshot import NetworkReading
 from shared.domain.notice import Notice, RowName
 from shared.domain.plans.discovery import DiscoveredPart
+from shared.domain.plans.notification import Delivery
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, Remediation
 from shared.domain.timer_run import TimerRun
@@ -265,6 +266,7 @@ class Tables:
     network_readings: Table[NetworkReading] = field(init=False)
     timer_runs: Table[TimerRun] = field(init=False)
     key_findings: Table[ToldFinding] = field(init=False)
+    deliveries: Table[Delivery] = field(init=False)
 
     def __post_init__(self) -> None:
         """Open the tables."""
@@ -356,6 +358,7 @@ class Tables:
             lambda item: {"code": item.code},
         )
         table("network_readings", NetworkReading, lambda item: ("network", item.id))
+        table("deliveries", Delivery, lambda item: ("delivery", f"{item.cause}-{item.channel}"))
         table("timer_runs", TimerRun, lambda item: ("timer", item.timer))
         table(
             "key_findings",

@@ -10,6 +10,7 @@ from shared.ports import (
     AssessmentPorts,
     CallBlocks,
     CallerKind,
+    Channel,
     Clock,
     FirewallKind,
     Messages,
@@ -39,6 +40,8 @@ class Services(StepPorts):
     notices: Notices
     #: Of the flow service, which takes the fewest calls.
     calls: CallBlocks
+    #: Ways to tell people; none is set up: they look for themselves.
+    channels: tuple[Channel, ...] = ()
     #: By the name of the kind.
     callers: Mapping[str, CallerKind]
     firewalls: Mapping[str, FirewallKind]

@@ -117,6 +117,15 @@ class Settings(BaseSettings):
     also_required_tags: Annotated[
         tuple[Literal["LogicApps", "PowerPlatformInfra"], ...], NoDecode
     ] = ()
+    #: Endpoint of an Event Grid custom topic that takes CloudEvents; empty: none.
+    event_grid_topic: str = ""
+    #: Address of a webhook, and the secret that signs for it (base64, `whsec_…`); empty: none.
+    webhook: str = Field("", repr=False)
+    webhook_secret: str = Field("", repr=False)
+    #: Address of a webhook of the Workflows app in a channel of Teams; empty: none.
+    teams_webhook: str = Field("", repr=False)
+    #: The app's own host, for links; set by App Service.
+    website_host: str = Field("", validation_alias="WEBSITE_HOSTNAME")
     #: What to do with an original that was edited after it was copied: `block` or `copy_again`.
     on_drift: OnDrift = OnDrift.BLOCK
 

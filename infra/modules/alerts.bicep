@@ -20,6 +20,24 @@ traces
 | where severityLevel >= 3 and tostring(customDimensions.code) == 'neither_on'
 '''
 
+// A line for each cause that waits, once a day: shared/adapters/channels/log.py.
+var plansWaiting = '''
+traces
+| where tostring(customDimensions.cause) in ('plan', 'lapsing')
+'''
+
+var flowsBlocked = '''
+traces
+| where tostring(customDimensions.cause) in ('flow', 'environment')
+'''
+
+// The sweep says how it ended; an app that does not run says nothing.
+var sweeps = '''
+traces
+| where timestamp > ago(26h)
+| where message startswith 'swept: '
+'''
+
 // Of two days, so that the daily sweep has two runs in it. Calls of the API have a URL, and a caller
 // who sees the failure.
 var failedTwice = '''
@@ -157,6 +175,81 @@ resource failing 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
           timeAggregation: 'Count'
           operator: 'GreaterThan'
           threshold: 0
+        }
+      ]
+    }
+    actions: { actionGroups: groups }
+  }
+}
+
+resource plans 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
+  name: 'plan-waits-${token}'
+  location: location
+  tags: tags
+  properties: {
+    description: 'A plan waits for approval, and lapses: docs/operations.md, A plan waits for approval.'
+    severity: 3
+    enabled: true
+    scopes: [insightsId]
+    evaluationFrequency: 'PT15M'
+    windowSize: 'PT15M'
+    criteria: {
+      allOf: [
+        {
+          query: plansWaiting
+          timeAggregation: 'Count'
+          operator: 'GreaterThan'
+          threshold: 0
+        }
+      ]
+    }
+    actions: { actionGroups: groups }
+  }
+}
+
+resource blocked 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
+  name: 'flow-blocked-${token}'
+  location: location
+  tags: tags
+  properties: {
+    description: 'Flows are blocked and say what to do: docs/operations.md, Blocked jobs.'
+    severity: 2
+    enabled: true
+    scopes: [insightsId]
+    evaluationFrequency: 'PT15M'
+    windowSize: 'PT15M'
+    criteria: {
+      allOf: [
+        {
+          query: flowsBlocked
+          timeAggregation: 'Count'
+          operator: 'GreaterThan'
+          threshold: 0
+        }
+      ]
+    }
+    actions: { actionGroups: groups }
+  }
+}
+
+resource noSweep 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
+  name: 'no-sweep-${token}'
+  location: location
+  tags: tags
+  properties: {
+    description: 'No daily sweep has ended for 26 hours: docs/operations.md, No sweep.'
+    severity: 1
+    enabled: true
+    scopes: [insightsId]
+    evaluationFrequency: 'PT1H'
+    windowSize: 'P2D'
+    criteria: {
+      allOf: [
+        {
+          query: sweeps
+          timeAggregation: 'Count'
+          operator: 'LessThan'
+          threshold: 1
         }
       ]
     }

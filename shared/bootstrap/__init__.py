@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from shared.bootstrap.ground import build_archive, build_ground, build_messages
 from shared.bootstrap.outside import Outside
+from shared.bootstrap.people import build_channels
 from shared.services import Services, on_platform
 from shared.settings import Settings
 
@@ -70,6 +71,7 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
         messages=build_messages(ground),
         notices=LogNotices(),
         calls=outside.flow_budget,
+        channels=build_channels(ground),
         callers=caller_kinds(ports, settings),
         firewalls=firewall_kinds(ports.resources),
         **on_platform(ports),

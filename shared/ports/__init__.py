@@ -7,6 +7,7 @@ one item `NotFound`. Beyond that each says what it raises.
 from shared.ports.assessment import CanvasApps, Connections, MachineGroups, Organization
 from shared.ports.azure import AppSettings, Keys, ResourceReader, Secret, Secrets, ServiceTags, Site
 from shared.ports.calls import CallBlocks
+from shared.ports.channels import Channel
 from shared.ports.clock import Clock
 from shared.ports.kinds import CallerKind, FirewallKind, KeepsVersions, WritesTogether
 from shared.ports.messages import Messages, OutgoingMessage
@@ -46,6 +47,7 @@ __all__ = [
     "CallBlocks",
     "CallerKind",
     "CanvasApps",
+    "Channel",
     "Clock",
     "Condition",
     "ConnectionReferences",

@@ -7,16 +7,21 @@ from datetime import datetime
 
 from shared.circuits import open_circuits
 from shared.domain.circuit import Circuit
-from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.errors import UnreadableRow
-from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import PARKED, Services
-from shared.use_cases.remediation_rows import Reading
+from shared.use_cases.remediation_rows import Reading, environments_and_stuck
 from shared.use_cases.sweep import QUEUES, SWEEP
 from shared.use_cases.switch_writes import kill_switch
 
-_STUCK = tuple(state for state, facts in FLOW_STATES.items() if facts.is_stuck)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailingChannel:
+    """A channel, how many notifications it has not taken, and what it said last."""
+
+    channel: str
+    notifications: int
+    error: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +40,8 @@ class Health:
     #: Plans that wait for an approval, and jobs that are blocked or failed.
     plans_waiting: int
     stuck: int
+    #: Channels that have not taken what people were to be told.
+    failing_channels: tuple[FailingChannel, ...]
     #: When the last daily sweep came to its end; None: none has yet.
     last_sweep: datetime | None
 
@@ -47,12 +54,7 @@ async def check_health(services: Services) -> Health:
         *(services.messages.count(queue, dead_letters=True) for queue in QUEUES),
     )
     swept = await services.tables.timer_runs.get("timer", SWEEP)
-    reading = Reading()
-    environment_jobs = await reading.all(services.tables.environment_jobs.scan())
-    stuck = sum(job.is_stuck for job in environment_jobs)
-    for state in _STUCK:
-        where = [Condition("state", "eq", state)]
-        stuck += len(await reading.all(services.tables.jobs.scan(where=where)))
+    environment_jobs, stuck = await environments_and_stuck(services, Reading())
     rows = [row async for row in services.tables.notices.scan("notice")]
     told = Counter(
         Reason.UNREADABLE_ROW if isinstance(row, UnreadableRow) else row.item.code for row in rows
@@ -64,6 +66,18 @@ async def check_health(services: Services) -> Health:
         notices=dict(sorted(told.items(), key=lambda one: (one[0] != Reason.NEITHER_ON, one[0]))),
         outages=tuple(await open_circuits(services.tables)),
         plans_waiting=sum(job.awaits_approval for job in environment_jobs),
-        stuck=stuck,
+        stuck=len(stuck) + sum(job.is_stuck for job in environment_jobs),
+        failing_channels=await _failing_channels(services),
         last_sweep=swept.item.ended if swept else None,
+    )
+
+
+async def _failing_channels(services: Services) -> tuple[FailingChannel, ...]:
+    errors: dict[str, list[str]] = {}
+    for delivery in await Reading().all(services.tables.deliveries.scan("delivery")):
+        if delivery.error:
+            errors.setdefault(delivery.channel, []).append(delivery.error)
+    return tuple(
+        FailingChannel(channel=channel, notifications=len(each), error=each[-1])
+        for channel, each in sorted(errors.items())
     )

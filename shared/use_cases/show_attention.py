@@ -1,10 +1,11 @@
 """What is wrong, what waits for whom, how far is the tenant. Reads rows, never the platform."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from shared.domain.jobs.job import FlowJob
 from shared.domain.plans.attention import (
     ByItself,
     Cause,
@@ -18,11 +19,12 @@ from shared.domain.plans.attention import (
     waiting_flows,
 )
 from shared.domain.plans.plan_item import Left
+from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import UnreadableRow
 from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.check_health import Health, check_health
-from shared.use_cases.remediation_rows import Reading
+from shared.use_cases.remediation_rows import Reading, environments_and_stuck
 
 #: The sweep comes once a day; a late one is not yet one that is missing.
 SWEEP_IS_MISSING = timedelta(hours=26)
@@ -46,41 +48,67 @@ class Attention:
     unreadable: tuple[UnreadableRow, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhatWaits:
+    """What waits for a person, and what was read to know it."""
+
+    #: The most urgent first.
+    waiting: tuple[Waiting, ...]
+    environment_jobs: Sequence[EnvironmentJob]
+    stuck: Sequence[FlowJob]
+    health: Health
+
+
+async def what_waits(services: Services) -> WhatWaits:
+    """Return what waits for a person, from the rows of environments and of what is stuck.
+
+    Raises `Transient` where store or broker do not answer.
+    """
+    environment_jobs, stuck = await environments_and_stuck(services, Reading())
+    health = await check_health(services)
+    waiting = [
+        *waiting_flows(stuck, _names(environment_jobs)),
+        *waiting_environments(environment_jobs),
+        *_of_the_app(services, health),
+    ]
+    return WhatWaits(
+        waiting=most_urgent_first(waiting),
+        environment_jobs=environment_jobs,
+        stuck=stuck,
+        health=health,
+    )
+
+
 async def show_attention(services: Services) -> Attention:
-    """Return what waits for a person; three scans of rows, however many there are.
+    """Return what waits for a person, and how far the tenant is; reads the row of every job.
 
     Raises `Transient` where store or broker do not answer.
     """
     tables, reading = services.tables, Reading()
-    created = {
-        one.id: one.created for one in await reading.all(tables.remediations.scan("remediation"))
-    }
-    environment_jobs = await reading.all(tables.environment_jobs.scan())
-    environment_jobs.sort(
-        key=lambda job: (job.remediation_id in created, created.get(job.remediation_id)),
-        reverse=True,
+    waits = await what_waits(services)
+    jobs: list[FlowJob] = await reading.all(tables.jobs.scan())
+    remediations = await reading.all(tables.remediations.scan("remediation"))
+    created = {one.id: one.created.timestamp() for one in remediations}
+    newest_first = sorted(
+        waits.environment_jobs, key=lambda job: -created.get(job.remediation_id, 0.0)
     )
-    jobs = await reading.all(tables.jobs.scan())
-    names = {job.environment_id: job.environment_name for job in reversed(environment_jobs)}
-    environments = standings(environment_jobs, jobs)
-    health = await check_health(services)
-    waiting = [
-        *waiting_flows(jobs, names),
-        *waiting_environments(environment_jobs),
-        *_of_the_app(services, health),
-    ]
+    environments = standings(newest_first, jobs)
     left: Counter[Left] = Counter()
     for one in environments:
         left.update(one.left)
     return Attention(
-        waiting=most_urgent_first(waiting),
+        waiting=waits.waiting,
         environments=tuple(environments),
         flows=by_state(jobs),
         left={why: left[why] for why in Left if left[why]},
-        by_itself=tuple(going_on(jobs, names)),
-        health=health,
+        by_itself=tuple(going_on(jobs, _names(newest_first))),
+        health=waits.health,
         unreadable=tuple(reading.unreadable),
     )
+
+
+def _names(environment_jobs: Sequence[EnvironmentJob]) -> dict[str, str]:
+    return {job.environment_id: job.environment_name for job in environment_jobs}
 
 
 def _of_the_app(services: Services, health: Health) -> list[Waiting]:
@@ -88,15 +116,14 @@ def _of_the_app(services: Services, health: Health) -> list[Waiting]:
     found = []
     for code, count in health.notices.items():
         if code != Reason.NEITHER_ON:  # its flow is among the flows
-            known = Reason(code) if code in list(Reason) else None
+            known = Reason(code).instruction if code in list(Reason) else ""
             found.append(
                 Waiting(
                     cause=Cause.NOTICE,
                     code=code,
                     count=count,
                     reason=f"{count} rows need a person.",
-                    instruction=(known.instruction if known else "")
-                    or f"The runbook (docs/operations.md) has a row for {code}.",
+                    instruction=known or f"The runbook (docs/operations.md) has a row for {code}.",
                     command="cmkflow health",
                 )
             )
@@ -105,11 +132,22 @@ def _of_the_app(services: Services, health: Health) -> list[Waiting]:
             Waiting(
                 cause=Cause.MESSAGES,
                 count=messages,
-                reason=f"{health.parked} messages are parked, the broker gave up on the rest.",
-                instruction="Read each and the reason on it (docs/operations.md, Messages).",
+                reason=f"{health.parked} messages are parked; the broker gave up on the others.",
+                instruction="Read each and the reason on it (docs/operations.md).",
                 command="cmkflow health",
             )
         )
+    found += [
+        Waiting(
+            cause=Cause.CHANNEL,
+            code=failing.channel,
+            count=failing.notifications,
+            reason=failing.error,
+            instruction="Set the channel right (docs/notifications.md): each is sent again.",
+            command="cmkflow health",
+        )
+        for failing in health.failing_channels
+    ]
     if health.kill_switch_on:
         found.append(
             Waiting(

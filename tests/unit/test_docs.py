@@ -183,7 +183,7 @@ def test_every_alert_has_a_runbook() -> None:
     source = (ROOT / "infra" / "modules" / "alerts.bicep").read_text()
     names = re.findall(r"name: '([a-z-]+)-\$\{token\}'", source)
 
-    assert len(names) == 5
+    assert len(names) == 8
     assert [name for name in names if f"`{name}`" not in page("operations.md")] == []
 
 

@@ -18,7 +18,9 @@ PLACES = {
     "storage_account",
 }
 #: Fields for a state in a folder and a bus with a connection string, which no deployment has.
-NOT_IN_AZURE = {"service_bus_connection", "state_folder", "archive_key"}
+#: Set by App Service, by hand nowhere.
+BY_AZURE = {"website_host"}
+NOT_IN_AZURE = {"service_bus_connection", "state_folder", "archive_key"} | BY_AZURE
 
 
 def sample_settings() -> dict[str, str]:

@@ -15,6 +15,7 @@ LATER = (datetime.now(UTC) + timedelta(days=6, hours=1)).isoformat()
 HEALTH: dict[str, Any] = {}
 BLOCKED = {
     "cause": "flow",
+    "title": "7 flows blocked in Finance and operations of the northern region (owner)",
     "code": "owner",
     "count": 7,
     "environment_id": "00000000-0000-4000-8000-000000000001",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from shared.domain.callers.records import key_of
 from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.jobs.job import FlowJob
 from shared.domain.plans.left import left_behind
@@ -26,8 +27,27 @@ class Cause(StrEnum):
     PLAN = "plan"  #: a plan that nobody has approved yet
     NOTICE = "notice"  #: rows that people were told of
     MESSAGES = "messages"  #: parked, or given up by the broker
+    CHANNEL = "channel"  #: notifications that a channel has not taken
     KILL_SWITCH = "kill_switch"
     SWEEP = "sweep"  #: the daily look has not come to its end
+    # What people are told of, and what is no item of its own to whoever looks:
+    LAPSING = "lapsing"  #: a plan that nobody has approved, a day before it lapses
+    FINISHED = "finished"  #: an environment's work has ended
+
+
+_TITLES: Mapping[Cause, str] = {
+    Cause.NEITHER_ON: "NEITHER IS ON: {flows}{at}",
+    Cause.FLOW: "{flows} blocked{at} ({code})",
+    Cause.ENVIRONMENT: "The work{at} is blocked ({code})",
+    Cause.PLAN: "A plan of {flows}{at} waits for approval",
+    Cause.NOTICE: "{count} rows need a person ({code})",
+    Cause.MESSAGES: "{count} messages were given up",
+    Cause.CHANNEL: "{count} notifications were not taken by {code}",
+    Cause.KILL_SWITCH: "The kill switch is on",
+    Cause.SWEEP: "The daily sweep is missing",
+    Cause.LAPSING: "A plan of {flows}{at} lapses within a day",
+    Cause.FINISHED: "The work{at} has ended, {flows} left",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +69,22 @@ class Waiting:
     command: str
     #: When it ends without anybody, for the worse: a plan lapses.
     lapses: datetime | None = None
+
+    @property
+    def id(self) -> str:
+        """Return what is the same as long as the cause is, however many flows it holds up."""
+        return key_of(self.cause, self.environment_id, self.remediation_id, self.code)
+
+    @property
+    def title(self) -> str:
+        """Return what waits, in one line for people."""
+        where = self.environment_name or self.environment_id
+        at = f" in {where}" if where else ""
+        flows = "1 flow" if self.count == 1 else f"{self.count} flows"
+        words = _TITLES[self.cause]
+        if self.cause is Cause.FINISHED and not self.count:
+            words = "All is done{at}"
+        return words.format(at=at, flows=flows, count=self.count, code=self.code)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,6 +42,7 @@ FUNCTIONS = {
     "show_kill_switch",
     "turn_kill_switch",
     "show_attention",
+    "notify_people",
     "show_health",
 }
 ROUTES = {

@@ -1,0 +1,1 @@
+"""Channels that people are told by, one file each."""

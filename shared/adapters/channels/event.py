@@ -1,0 +1,38 @@
+"""A notification as a CloudEvent 1.0, in its JSON format."""
+
+from typing import Any
+
+from shared.domain.plans.notification import Notification
+
+_TYPE = "CmkFlow.Attention"
+_SOURCE = "/cmk-flow-remediation"
+
+
+def cloud_event(notification: Notification) -> dict[str, Any]:
+    """Return it with all that a receiver needs, and nothing that it may not see."""
+    waiting = notification.waiting
+    return {
+        "specversion": "1.0",
+        "id": notification.id,
+        "source": _SOURCE,
+        "type": f"{_TYPE}.{waiting.cause.title().replace('_', '')}",
+        "subject": waiting.environment_id or waiting.cause,
+        "time": notification.at.isoformat(),
+        "datacontenttype": "application/json",
+        "data": {
+            "title": waiting.title,
+            "cause": waiting.cause,
+            "code": waiting.code,
+            "count": waiting.count,
+            "environmentId": waiting.environment_id,
+            "environmentName": waiting.environment_name,
+            "remediationId": waiting.remediation_id,
+            "flows": list(waiting.flows),
+            "reason": waiting.reason,
+            "instruction": waiting.instruction,
+            "command": waiting.command,
+            "lapses": waiting.lapses.isoformat() if waiting.lapses else None,
+            "link": notification.link,
+            "correlationId": notification.correlation,
+        },
+    }

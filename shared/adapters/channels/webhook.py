@@ -1,0 +1,41 @@
+"""Tells people by a webhook that is signed as https://www.standardwebhooks.com says.
+
+The receiver computes HMAC-SHA256 over `id.timestamp.body` with the secret, and compares.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+
+from shared.adapters.channels.event import cloud_event
+from shared.adapters.http.client import Call, HttpClient, Service
+from shared.domain.plans.notification import Notification
+
+_PREFIX = "whsec_"
+
+
+class SignedWebhook:
+    """One address that takes notifications."""
+
+    name = "webhook"
+
+    def __init__(self, http: HttpClient, service: Service, url: str, secret: str) -> None:
+        """`secret` is base64, with or without `whsec_`; raises `ValueError` if it is not."""
+        self._http, self._service, self._url = http, service, url
+        self._key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+
+    async def send(self, notification: Notification) -> None:
+        """Post it as a CloudEvent."""
+        content = json.dumps(cloud_event(notification)).encode()
+        timestamp = f"{notification.at.timestamp():.0f}"
+        signed = b".".join((notification.id.encode(), timestamp.encode(), content))
+        digest = hmac.new(self._key, signed, hashlib.sha256).digest()
+        headers = {
+            "Content-Type": "application/cloudevents+json",
+            "webhook-id": notification.id,
+            "webhook-timestamp": timestamp,
+            "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
+        }
+        call = Call(method="POST", url=self._url, headers=headers, content=content)
+        await self._http.send(self._service, call)

@@ -1,0 +1,119 @@
+"""What people are told by a channel: one notification a cause, and how far each delivery is."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.job import FlowJob
+from shared.domain.plans.attention import Cause, Waiting
+from shared.domain.plans.remediation import EnvironmentJob
+
+#: What comes within this time of the first flow of a cause is told together with it.
+GROUPED_FOR = timedelta(minutes=5)
+#: What still waits is told again.
+REPEATED_AFTER = timedelta(days=1)
+#: A plan is told of again so long before it lapses.
+_LAPSES_SOON = timedelta(days=1)
+#: For how long after its end an environment's work is told of: a channel may be out meanwhile.
+_ENDED_LATELY = timedelta(days=1)
+#: First and longest wait before a channel that did not take a notification is tried again.
+_FIRST_WAIT = timedelta(minutes=1)
+_LONGEST_WAIT = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """One thing to tell; never holds a flow's URL."""
+
+    #: The same however often one delivery is tried: receivers tell repetitions by it.
+    id: str
+    #: What it is about, the same as long as that lasts: receivers group by it.
+    correlation: str
+    waiting: Waiting
+    at: datetime
+    #: Page of the app that shows more; empty: the app does not know its own address.
+    link: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """How far one channel is with one cause; the row is forgotten with the cause."""
+
+    cause: str
+    channel: str
+    first_seen: datetime
+    #: When it is sent, tried or told again.
+    due: datetime
+    #: How often it was told, and how often in a row a channel did not take it.
+    told: int = 0
+    failures: int = 0
+    error: str = ""
+
+    @property
+    def notification_id(self) -> str:
+        """Return the id of the notification that is due."""
+        return f"{self.cause}-{self.first_seen:%Y%m%dT%H%M%S}-{self.told}"
+
+
+def causes_to_tell(
+    waiting: Iterable[Waiting],
+    environment_jobs: Sequence[EnvironmentJob],
+    stuck: Iterable[FlowJob],
+    now: datetime,
+) -> dict[str, Waiting]:
+    """Return by its id each cause that people are told of."""
+    blocked = Counter(job.environment_job_id for job in stuck)
+    told = list(waiting)
+    told += [
+        replace(one, cause=Cause.LAPSING)
+        for one in told
+        if one.cause is Cause.PLAN and one.lapses and one.lapses - now <= _LAPSES_SOON
+    ]
+    told += [_ended(job, blocked[job.id]) for job in environment_jobs if _ended_lately(job, now)]
+    return {one.id: one for one in told}
+
+
+def first_delivery(cause: Waiting, channel: str, now: datetime) -> Delivery:
+    """Return the delivery of a cause that is seen for the first time."""
+    due = now + GROUPED_FOR if cause.cause is Cause.FLOW else now
+    return Delivery(cause=cause.id, channel=channel, first_seen=now, due=due)
+
+
+def taken(delivery: Delivery, now: datetime) -> Delivery:
+    """Return a delivery that its channel has taken."""
+    told = delivery.told + 1
+    return replace(delivery, told=told, failures=0, error="", due=now + REPEATED_AFTER)
+
+
+def not_taken(delivery: Delivery, error: str, now: datetime) -> Delivery:
+    """Return a delivery that its channel has not taken; it is tried again."""
+    wait = min(_FIRST_WAIT * 2**delivery.failures, _LONGEST_WAIT)
+    return replace(delivery, failures=delivery.failures + 1, error=error, due=now + wait)
+
+
+def _ended_lately(job: EnvironmentJob, now: datetime) -> bool:
+    is_over = job.state in {EnvironmentJobState.FINISHED, EnvironmentJobState.CANCELLED}
+    if not (is_over and job.mode.writes and job.history):
+        return False
+    return now - job.history[-1].at < _ENDED_LATELY and _had_work(job)
+
+
+def _had_work(job: EnvironmentJob) -> bool:
+    """Say whether anything was planned: an environment with nothing to do is no news."""
+    return any((job.counts or {}).values())
+
+
+def _ended(job: EnvironmentJob, blocked: int) -> Waiting:
+    left = sum((job.left or {}).values()) + blocked
+    return Waiting(
+        cause=Cause.FINISHED,
+        count=left,
+        environment_id=job.environment_id,
+        environment_name=job.environment_name,
+        remediation_id=job.remediation_id,
+        reason=job.reason,
+        instruction="See why each flow stays on Microsoft's key." if left else "",
+        command=f"cmkflow remediation show {job.remediation_id}",
+    )

@@ -1,0 +1,100 @@
+"""Tell people by every channel that is set up: once a cause, tried again until it is taken.
+
+A timer looks; nothing else waits for a channel, and one that is out holds up no work. The row of
+a delivery is claimed before it is sent, so two looks at once tell a thing once; a process that
+dies in between tells it again a moment later, with the same id.
+"""
+
+import logging
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+
+from shared.domain.plans.attention import Cause, Waiting
+from shared.domain.plans.notification import (
+    Delivery,
+    Notification,
+    causes_to_tell,
+    first_delivery,
+    not_taken,
+    taken,
+)
+from shared.domain.trigger_urls.trigger_url import redact
+from shared.errors import AlreadyExists, Conflict, NotFound, ProductError
+from shared.notices import readable
+from shared.ports import Channel
+from shared.rows import Kept
+from shared.services import Services
+from shared.use_cases.show_attention import what_waits
+
+log = logging.getLogger(__name__)
+
+#: How long one try may take: whoever claimed a delivery and died leaves it to the next look.
+_CLAIM = timedelta(minutes=1)
+
+
+async def notify(services: Services) -> int:
+    """Send what is due; returns how many were taken. Raises `Transient` of store and broker."""
+    if not services.channels:
+        return 0
+    waits = await what_waits(services)
+    causes = causes_to_tell(waits.waiting, waits.environment_jobs, waits.stuck, services.now)
+    table = services.tables.deliveries
+    known = {
+        (kept.item.cause, kept.item.channel): kept
+        async for kept in readable(services, table.scan("delivery"))
+    }
+    told = 0
+    for channel in services.channels:
+        for cause in causes.values():
+            if cause.cause is Cause.CHANNEL and cause.code == channel.name:
+                continue  # one that is out cannot tell of itself
+            kept = known.get((cause.id, channel.name))
+            if kept is None:
+                kept = await _first(services, first_delivery(cause, channel.name, services.now))
+            if kept and kept.item.due <= services.now:
+                told += await _send(services, channel, cause, kept)
+    for (cause_id, _), kept in known.items():
+        if cause_id not in causes:
+            with suppress(Conflict, NotFound):
+                await table.delete(kept)
+    return told
+
+
+async def _first(services: Services, delivery: Delivery) -> Kept[Delivery] | None:
+    try:
+        return await services.tables.deliveries.insert(delivery)
+    except AlreadyExists:
+        return None  # another look is at it
+
+
+async def _send(services: Services, channel: Channel, cause: Waiting, kept: Kept[Delivery]) -> bool:
+    table, delivery = services.tables.deliveries, kept.item
+    try:
+        claimed = await table.replace(kept, replace(delivery, due=services.now + _CLAIM))
+    except Conflict:
+        return False
+    notification = Notification(
+        id=delivery.notification_id,
+        correlation=cause.id,
+        waiting=cause,
+        at=services.now,
+        link=_link(services, cause),
+    )
+    try:
+        await channel.send(notification)
+    except ProductError as err:
+        after = not_taken(delivery, redact(str(err)), services.now)
+        log.warning("%s did not take a notification: %s", channel.name, after.error)
+    else:
+        after = taken(delivery, services.now)
+    with suppress(Conflict):
+        await table.replace(claimed, after)
+    return not after.error
+
+
+def _link(services: Services, cause: Waiting) -> str:
+    host = services.settings.website_host
+    if not (host and cause.remediation_id):
+        return ""
+    return f"https://{host}/api/remediations/{cause.remediation_id}/plan?format=html"

@@ -1,0 +1,238 @@
+"""People are told once a cause, by every channel, and again where a channel did not take it."""
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.environment import Mode
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.transitions import retried, stopped
+from shared.domain.plans.attention import Cause
+from shared.domain.plans.notification import GROUPED_FOR, REPEATED_AFTER, Notification
+from shared.errors import Unavailable
+from shared.rows import Kept
+from shared.services import Services
+from shared.use_cases.check_health import check_health
+from shared.use_cases.notify import notify
+from shared.use_cases.show_attention import what_waits
+from tests.functional.stories.remediation_story import Story, approve_shown
+
+SIGNED = "https://h.example/workflows/1/triggers/manual/paths/invoke?sig=canary-canary-canary-0"
+
+
+@dataclass
+class Heard:
+    """A channel that keeps what it was told, unless it is out."""
+
+    name: str = "heard"
+    told: list[Notification] = field(default_factory=list)
+    is_out: bool = False
+    #: Told, and then out: the answer was lost.
+    is_mute: bool = False
+
+    async def send(self, notification: Notification) -> None:
+        """Keep it."""
+        if not self.is_out:
+            self.told.append(notification)
+        if self.is_out or self.is_mute:
+            raise Unavailable(f"no answer of {SIGNED}")
+
+    @property
+    def causes(self) -> list[Cause]:
+        """Return what it was told of."""
+        return [one.waiting.cause for one in self.told]
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A tenant of one linked environment with three flows, opted in."""
+    story = Story()
+    for title in ("Orders", "Returns", "Stock"):
+        story.build.http_flow(title)
+    story.build.link()
+    await story.opt_in()
+    return story
+
+
+def with_channels(story: Story, *channels: Heard) -> Services:
+    """Return the services with channels, which know the app's address."""
+    settings = story.settings.model_copy(update={"website_host": "app.example"})
+    return replace(story.services, channels=channels, settings=settings)
+
+
+async def look(story: Story, *channels: Heard, after: timedelta = timedelta(0)) -> int:
+    """Let time pass without the app, then look once."""
+    story.world.clock.advance(after)
+    return await notify(with_channels(story, *channels))
+
+
+async def block(story: Story, *titles: str) -> None:
+    """Let a person be needed for flows, each for the same reason."""
+    for title in titles:
+        job = await story.job(title)
+        blocked = stopped(
+            job,
+            JobState.BLOCKED,
+            f"{title} {SIGNED}",
+            "Name another owner.",
+            code="owner",
+            now=story.services.now,
+        )
+        await story.services.tables.jobs.upsert(blocked)
+
+
+async def under_way(story: Story) -> None:
+    """Let every flow come to its quiet period."""
+    await story.order()
+    await story.driver.call(lambda s: approve_shown(s, story.remediation.id))
+    await story.run(timedelta(hours=6))
+
+
+async def test_a_plan_is_told_once_and_again_before_it_lapses(story: Story) -> None:
+    """However often somebody looks; and nothing more is told once it is approved."""
+    heard = Heard()
+    await story.order()
+
+    for _ in range(3):
+        await look(story, heard, after=timedelta(minutes=1))
+    (first,) = heard.told
+    (plan,) = (await what_waits(story.services)).waiting
+    assert plan.lapses is not None
+    await look(story, heard, after=plan.lapses - story.services.now - timedelta(hours=23))
+    await story.driver.call(lambda s: approve_shown(s, story.remediation.id))
+    await look(story, heard, after=timedelta(days=2))
+
+    assert first.waiting.command == f"cmkflow plan approve {story.remediation.id}"
+    assert first.link == (
+        f"https://app.example/api/remediations/{story.remediation.id}/plan?format=html"
+    )
+    assert heard.causes.count(Cause.LAPSING) == 1
+    assert len({one.id for one in heard.told}) == len(heard.told)
+
+
+async def test_flows_that_block_for_one_reason_are_told_together(story: Story) -> None:
+    """The first waits a little for the others; none of them is told of twice."""
+    heard = Heard()
+    await under_way(story)
+    await block(story, "Orders")
+    await look(story, heard)
+    await block(story, "Stock")
+    await look(story, heard, after=GROUPED_FOR)
+    await look(story, heard, after=timedelta(minutes=1))
+
+    (told,) = heard.told
+    assert (
+        told.waiting.title == f"2 flows blocked in {story.build.environment.display_name} (owner)"
+    )
+    assert told.waiting.flows == ("Orders", "Stock")
+    assert "canary" not in repr(told)
+
+
+async def test_what_still_waits_is_told_again_the_next_day(story: Story) -> None:
+    """With another id, and the same correlation."""
+    heard = Heard()
+    await under_way(story)
+    await block(story, "Orders")
+    await look(story, heard)
+    await look(story, heard, after=GROUPED_FOR)
+    await look(story, heard, after=REPEATED_AFTER)
+
+    first, again = heard.told
+    assert first.id != again.id
+    assert first.correlation == again.correlation
+
+
+async def test_what_is_settled_and_comes_back_is_told_anew(story: Story) -> None:
+    """A cause that ended is forgotten."""
+    heard = Heard()
+    await under_way(story)
+    await block(story, "Orders")
+    await look(story, heard)
+    await look(story, heard, after=GROUPED_FOR)
+    job = await story.job("Orders")
+    await story.services.tables.jobs.upsert(retried(job, "Retried.", now=story.services.now))
+    await look(story, heard, after=timedelta(minutes=1))
+    assert await story.services.tables.deliveries.all("delivery") == []
+    await block(story, "Orders")
+    await look(story, heard, after=timedelta(minutes=1))
+    await look(story, heard, after=GROUPED_FOR)
+
+    assert heard.causes == [Cause.FLOW, Cause.FLOW]
+
+
+async def test_a_channel_that_is_out_holds_up_no_other_and_is_seen(story: Story) -> None:
+    """It is tried again until it takes it; health and the other channels say so meanwhile."""
+    heard, out = Heard(), Heard(name="out", is_out=True)
+    await story.order()
+
+    await look(story, heard, out)
+    await look(story, heard, out, after=timedelta(minutes=1))
+    (failing,) = (await check_health(story.services)).failing_channels
+    out.is_out = False
+    for _ in range(70):
+        await look(story, heard, out, after=timedelta(minutes=1))
+
+    assert (failing.channel, failing.notifications) == ("out", 1)
+    assert "canary" not in failing.error
+    assert heard.causes == [Cause.PLAN, Cause.CHANNEL]
+    assert out.causes == [Cause.PLAN]
+    assert (await check_health(story.services)).failing_channels == ()
+
+
+async def test_an_answer_that_was_lost_repeats_the_same_id(story: Story) -> None:
+    """A receiver knows what it has had."""
+    mute = Heard(is_mute=True)
+    await story.order()
+    await look(story, mute)
+    await look(story, mute, after=timedelta(minutes=5))
+
+    assert len(mute.told) == 2
+    assert len({one.id for one in mute.told}) == 1
+
+
+async def test_two_looks_at_once_tell_it_once(story: Story) -> None:
+    """The one whose claim loses sends nothing."""
+    heard = Heard()
+    await story.order()
+    services = with_channels(story, heard)
+    table = services.tables.deliveries
+    replaced = table.replace
+
+    async def replaced_meanwhile(kept: Kept, item: object) -> Kept:  # type: ignore[type-arg]
+        """Let another look have its whole turn first."""
+        table.replace = replaced  # type: ignore[method-assign]
+        assert await notify(with_channels(story, heard)) == 1
+        return await replaced(kept, item)  # type: ignore[arg-type]
+
+    table.replace = replaced_meanwhile  # type: ignore[method-assign]
+    told = await notify(services)
+
+    assert told == 0
+    assert heard.causes == [Cause.PLAN]
+
+
+async def test_the_end_is_told_with_what_is_left(story: Story) -> None:
+    """Once; a day later nobody is told of it any more."""
+    heard = Heard()
+    await story.opt_in(limit=2)
+    await under_way(story)
+    for _ in range(20):
+        await story.run(timedelta(hours=12))
+        await look(story, heard)
+
+    (ended,) = [one for one in heard.told if one.waiting.cause is Cause.FINISHED]
+    assert (
+        ended.waiting.title
+        == f"The work in {story.build.environment.display_name} has ended, 1 flow left"
+    )
+    assert ended.waiting.command == f"cmkflow remediation show {story.remediation.id}"
+
+
+async def test_without_a_channel_nothing_is_read(story: Story) -> None:
+    """The store is not asked for what nobody is told."""
+    assert story.mode is Mode.APPROVE
+    await story.order()
+
+    assert await notify(replace(story.services, channels=())) == 0
+    assert await story.services.tables.deliveries.all("delivery") == []

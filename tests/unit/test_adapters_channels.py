@@ -1,0 +1,136 @@
+"""What the channels send, read by clients that know nothing of the product."""
+
+import base64
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from azure.core.messaging import CloudEvent
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from shared.adapters.channels import event_grid
+from shared.adapters.channels.teams import TeamsWorkflow
+from shared.adapters.channels.webhook import SignedWebhook
+from shared.adapters.http.client import HttpClient, Service
+from shared.domain.plans.attention import Cause, Waiting
+from shared.domain.plans.notification import Notification
+from shared.errors import ProductError
+from tests.unit.adapter_wire import NumberedCredential, Scripted, ScriptedTransport
+
+SECRET = "whsec_" + base64.b64encode(b"a secret of 32 bytes, as it says").decode()
+TOPIC = "https://told.westeurope-1.eventgrid.azure.net/api/events"
+ADDRESS = "https://prod-1.westeurope.logic.azure.com/workflows/1/triggers/manual/paths/invoke"
+SIGNED = f"{ADDRESS}?api-version=2016-06-01&sig=canary-canary-canary-canary-canary-canary-1"
+NOTIFICATION = Notification(
+    id="cause-20260101T000000-0",
+    correlation="cause",
+    waiting=Waiting(
+        cause=Cause.FLOW,
+        code="owner",
+        count=2,
+        environment_id="env",
+        environment_name="Finance “north”",
+        remediation_id="r-1",
+        flows=("Take orders", "Take returns"),
+        reason="Its owner has left.",
+        instruction="Name another owner.",
+        command="cmkflow remediation retry r-1",
+    ),
+    at=datetime.now(UTC),
+    link="https://app.example/api/remediations/r-1/plan?format=html",
+)
+
+
+def sender(*answers: Scripted | Exception) -> tuple[HttpClient, ScriptedTransport]:
+    """Return a client, and what stands for the network."""
+    transport = ScriptedTransport(*answers)
+    return HttpClient(transport), transport
+
+
+def open_service(name: str) -> Service:
+    """Return a service whose address is all that it asks for."""
+    return Service(name=name, scope="", credential=None)
+
+
+async def test_a_webhook_is_signed_as_its_standard_says() -> None:
+    """The standard's own library accepts the body, and no other body."""
+    http, network = sender(Scripted(status=204))
+    channel = SignedWebhook(http, open_service("Webhook"), "https://hook.example/in", SECRET)
+
+    await channel.send(NOTIFICATION)
+
+    (request,) = network.requests
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    body = request.content
+    event: Any = Webhook(SECRET).verify(body, headers)
+    assert event["data"]["title"] == "2 flows blocked in Finance “north” (owner)"
+    with pytest.raises(WebhookVerificationError):
+        Webhook(SECRET).verify(body.replace(b"Take", b"Give"), headers)
+
+
+async def test_a_topic_gets_a_cloud_event() -> None:
+    """It has the attributes that CloudEvents 1.0 asks for, and the topic's media type."""
+    credential = NumberedCredential()
+    http, network = sender(Scripted())
+    service = Service(name="Event Grid", scope=event_grid.SCOPE, credential=credential)
+
+    await event_grid.EventGridTopic(http, service, TOPIC).send(NOTIFICATION)
+
+    (request,) = network.requests
+    assert request.url == f"{TOPIC}?api-version=2018-01-01"
+    assert request.headers["Content-Type"].startswith("application/cloudevents-batch+json")
+    assert credential.asked == ["https://eventgrid.azure.net/.default"]
+    (document,) = json.loads(request.content)
+    event: CloudEvent[Any] = CloudEvent.from_dict(document)
+    assert event.specversion == "1.0"
+    assert (event.id, event.type) == (NOTIFICATION.id, "CmkFlow.Attention.Flow")
+    assert event.time == NOTIFICATION.at
+    assert event.data is not None
+    assert event.data["correlationId"] == "cause"
+    assert event.data["link"] == NOTIFICATION.link
+
+
+@pytest.mark.parametrize("link", ["", NOTIFICATION.link])
+async def test_teams_gets_a_card(link: str) -> None:
+    """What waits, why, what to do, and a way to the page where the app knows its address."""
+    http, network = sender(Scripted(status=202))
+    channel = TeamsWorkflow(http, open_service("Teams webhook"), SIGNED)
+
+    await channel.send(replace(NOTIFICATION, link=link))
+
+    (attachment,) = json.loads(network.requests[0].content)["attachments"]
+    card = attachment["content"]
+    assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+    assert (card["type"], card["version"]) == ("AdaptiveCard", "1.4")
+    facts = {fact["title"]: fact["value"] for fact in card["body"][1]["facts"]}
+    assert facts["To do"] == "Name another owner."
+    assert "Lapses" not in facts
+    assert [action["url"] for action in card.get("actions", ())] == ([link] if link else [])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Scripted(status=401, body={"error": {"message": SIGNED}}),
+        Scripted(status=503, body=SIGNED.encode()),
+        Scripted(status=404),
+    ],
+)
+async def test_what_is_not_taken_says_so_without_the_address(answer: Scripted) -> None:
+    """The address of a Workflows webhook is a trigger URL: whoever has it can post."""
+    http, _ = sender(answer, answer)
+    channel = TeamsWorkflow(http, open_service("Teams webhook"), SIGNED)
+
+    with pytest.raises(ProductError) as caught:
+        await channel.send(NOTIFICATION)
+
+    assert "canary" not in str(caught.value)
+
+
+def test_a_secret_that_is_none_is_told_at_the_start() -> None:
+    """A secret that is no base64 would sign what nobody could verify."""
+    http, _ = sender()
+    with pytest.raises(ValueError, match="base64"):
+        SignedWebhook(http, open_service("Webhook"), "https://hook.example", "whsec_not base64!")
