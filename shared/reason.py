@@ -110,6 +110,7 @@ class Reason(StrEnum):
         "Report the shape of the URL (without its signature) to the project.",
     )
     NETWORK_GAP = "network_gap", "", EndedBy.SWEEP
+    CALL_REFUSED = "call_refused", "", EndedBy.SWEEP
 
     NOT_SHOWN = (
         "not_shown",

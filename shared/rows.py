@@ -28,6 +28,7 @@ from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.run_archive import RunArchive
 from shared.domain.keys.told_finding import ToldFinding
 from shared.domain.network.edition import Edition
+from shared.domain.network.refused_call import RefusedCall
 from shared.domain.network.snapshot import NetworkReading
 from shared.domain.notice import Notice, RowName
 from shared.domain.plans.discovery import DiscoveredPart
@@ -267,6 +268,7 @@ class Tables:
     timer_runs: Table[TimerRun] = field(init=False)
     key_findings: Table[ToldFinding] = field(init=False)
     deliveries: Table[Delivery] = field(init=False)
+    refused_calls: Table[RefusedCall] = field(init=False)
 
     def __post_init__(self) -> None:
         """Open the tables."""
@@ -360,6 +362,12 @@ class Tables:
         table("network_readings", NetworkReading, lambda item: ("network", item.id))
         table("deliveries", Delivery, lambda item: ("delivery", f"{item.cause}-{item.channel}"))
         table("timer_runs", TimerRun, lambda item: ("timer", item.timer))
+        table(
+            "refused_calls",
+            RefusedCall,
+            lambda item: (item.environment_id, key_of(item.host)),
+            lambda item: {"code": item.code},
+        )
         table(
             "key_findings",
             ToldFinding,

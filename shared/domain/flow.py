@@ -132,6 +132,26 @@ class Run:
         """Say whether the run has not ended."""
         return self.ended is None
 
+    @property
+    def has_succeeded(self) -> bool:
+        """Say whether the run has ended well."""
+        return self.status.lower() == "succeeded"
+
+    @property
+    def has_failed(self) -> bool:
+        """Say whether the run has ended because an action failed, or took too long."""
+        return self.status.lower() in {"failed", "timedout"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedAction:
+    """An action of a run that failed (contract §5.7)."""
+
+    name: str
+    code: str
+    #: Without secrets.
+    message: str
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permission:

@@ -11,6 +11,7 @@ from shared.domain.definitions.connection_reference import (
 )
 from shared.domain.environment import Environment
 from shared.domain.flow import (
+    FailedAction,
     FlowDetail,
     Permission,
     ReportedFlow,
@@ -58,6 +59,11 @@ class FlowReports(Protocol):
         limit: int = 250,
     ) -> list[Run]:
         """Return runs that began from `since` up to `until`, newest first, at most `limit`."""
+
+    async def failed_actions(
+        self, environment_id: str, flow_name: str, run_id: str
+    ) -> list[FailedAction]:
+        """Return the actions of a run that failed; raises `NotFound`."""
 
 
 class FlowAccess(Protocol):

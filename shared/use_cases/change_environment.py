@@ -77,7 +77,7 @@ async def waive_gap(services: Services, environment_id: str, gap: str, reason: s
     )
     blocked = [
         job
-        for code in (Reason.NETWORK_GAP, Reason.COULD_NOT_START, Reason.AGENTS)
+        for code in (Reason.NETWORK_GAP, Reason.CALL_REFUSED, Reason.COULD_NOT_START, Reason.AGENTS)
         for job in await services.tables.jobs.all(
             environment.id, where=[Condition("code", "eq", code)]
         )

@@ -33,6 +33,7 @@ from shared.use_cases.check_keys import check_policies
 from shared.use_cases.settle_ended import turn_off_strays
 from shared.use_cases.start_remediation import start_remediation
 from shared.use_cases.steer_remediation import retry_job
+from shared.use_cases.watch_calls import watch_calls
 from shared.use_cases.watch_ranges import watch_ranges
 
 log = logging.getLogger(__name__)
@@ -91,6 +92,10 @@ async def sweep(services: Services, date: str) -> SweepResult:
         with _told(f"whether retired originals of {environment.display_name} are on again"):
             async for title in _retired_but_on(services, environment):
                 came_back.append(title)  # noqa: PERF401 -- what was found before an error counts
+    gone_on = 0
+    for environment in linked:
+        with _told(f"whether calls of copies get through in {environment.display_name}"):
+            gone_on += await watch_calls(services, environment)
     for environment in environments:
         with _told(f"whether copies that no job wants are on in {environment.display_name}"):
             await turn_off_strays(services, environment)
@@ -103,7 +108,8 @@ async def sweep(services: Services, date: str) -> SweepResult:
         came_back=tuple(came_back),
         # A firewall may have been opened since; and what failed on one flow may have been an
         # outage: where that job was alone nobody could tell.
-        retried=await _retry_stuck(services, _with_code(services, Reason.NETWORK_GAP))
+        retried=gone_on
+        + await _retry_stuck(services, _with_code(services, Reason.NETWORK_GAP))
         + await _retry_stuck(services, _with_code(services, Reason.TRANSIENT))
         + await _retry_changed_callers(services)
         + await _retry_where_neither_is_on(services, environments),

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from datetime import datetime
 
-from shared.domain.flow import FlowDetail, ReportedFlow, Run
+from shared.domain.flow import FailedAction, FlowDetail, ReportedFlow, Run
+from shared.errors import NotFound
 from tests.twins.flow_service import stays_on_microsoft_key
 from tests.twins.tenant import TwinFlow, TwinRun
 from tests.twins.world import World
@@ -76,6 +77,17 @@ class FlowReportsTwin:
         until = until or self._world.clock.now()
         shown = [self._run(run) for run in flow.runs if since <= run.started <= until]
         return sorted(shown, key=lambda run: run.started, reverse=True)[:limit]
+
+    async def failed_actions(
+        self, environment_id: str, flow_name: str, run_id: str
+    ) -> list[FailedAction]:
+        """Return the actions of a run that failed; raises `NotFound`."""
+        flow = self._world.shown_flow(environment_id, flow_name)
+        for run in flow.runs:
+            if run.run_id == run_id:
+                named = FailedAction(name=run.failed_action, code="BadRequest", message=run.error)
+                return [named] if run.failed_action else []
+        raise NotFound(f"there is no run {run_id}")
 
     def _reported(self, flow: TwinFlow) -> ReportedFlow:
         is_bare = self._world.reports_are_bare

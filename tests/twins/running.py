@@ -91,7 +91,9 @@ def run_flow(
         trigger_url_id=trigger_url_id,
     )
     flow.runs.append(run)
-    run.error = _children_error(world, flow, depth) or _http_error(world, flow, depth)
+    run.error = _children_error(world, flow, depth)
+    if not run.error:
+        run.failed_action, run.error = _http_error(world, flow, depth)
     run.failed = bool(run.error)
     return run
 
@@ -107,13 +109,14 @@ def _children_error(world: World, flow: TwinFlow, depth: int) -> str:
     return ""
 
 
-def _http_error(world: World, flow: TwinFlow, depth: int) -> str:
+def _http_error(world: World, flow: TwinFlow, depth: int) -> tuple[str, str]:
+    """Return which action fails, and why; nothing if none does."""
     for name, uri in http_uris(flow.client_data, flow.variables):
         if firewall := refusing_firewall(world, flow, urlsplit(uri).hostname or ""):
             # The text a refused run shows (contract §5.7).
-            return f"{firewall}: the target machine actively refused it"
+            return name, f"{firewall}: the target machine actively refused it"
         if urls_in(uri):
             outcome = call(world, uri, depth=depth + 1) if depth < _DEEPEST else Outcome(status=508)
             if not outcome.is_accepted:
-                return f"{name}: {outcome.status} {outcome.code}"
-    return ""
+                return name, f"{name}: {outcome.status} {outcome.code}"
+    return "", ""

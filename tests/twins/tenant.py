@@ -72,6 +72,8 @@ class TwinRun:
     ends: datetime
     failed: bool = False
     error: str = ""
+    #: The HTTP action that failed; empty: another one.
+    failed_action: str = ""
     trigger_url_id: str | None = None
 
 

@@ -14,7 +14,7 @@ from shared.adapters.entra.no_operator import NoOperator
 from shared.adapters.flow_service.access import FlowServiceAccess
 from shared.adapters.flow_service.flows import FlowServiceReports
 from shared.adapters.flow_service.service import FlowService
-from shared.adapters.flow_service.wire import FlowEntity, RunEntity
+from shared.adapters.flow_service.wire import FlowEntity, RunEntity, RunWithActions
 from shared.adapters.http.client import HttpClient, Service
 from shared.adapters.http.wire import Wire, read_wire
 from shared.adapters.power_platform.admin import EnvironmentEntity
@@ -183,6 +183,27 @@ async def test_an_answer_without_a_trigger_url_is_no_answer() -> None:
         await FlowServiceAccess(service, service, NoOperator()).trigger_url("e", "f", "m")
 
     assert "secret" not in str(caught.value)
+
+
+def test_an_action_that_failed_tells_its_error_without_secrets() -> None:
+    """Its code stands in the error or beside it; what was skipped did not fail."""
+    url = f"https://p.logic.azure.com/workflows/{HEX}/triggers/m/paths/invoke?sig={'s' * 43}"
+    actions = {
+        "Call": {"status": "Failed", "code": "BadRequest", "error": {"message": f"No: {url}"}},
+        "Wait": {"status": "TimedOut", "error": {"code": "ActionTimedOut"}},
+        "After": {"status": "Skipped", "code": "ActionSkipped"},
+    }
+
+    run = read_wire(RunWithActions, {"properties": {"actions": actions}})
+    call, wait = run.failed_actions()
+
+    assert (call.name, call.code, wait.name, wait.code) == (
+        *("Call", "BadRequest"),
+        *("Wait", "ActionTimedOut"),
+    )
+    assert call.message.startswith("No: https://p.logic.azure.com")
+    assert "sss" not in call.message
+    assert read_wire(RunWithActions, {"properties": {}}).failed_actions() == []
 
 
 def test_a_row_of_dataverse_reads_with_its_annotations() -> None:

@@ -8,10 +8,10 @@ from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 
 from shared.adapters.flow_service.service import FlowService
-from shared.adapters.flow_service.wire import FlowEntity, RunEntity
+from shared.adapters.flow_service.wire import FlowEntity, RunEntity, RunWithActions
 from shared.adapters.http.client import Call
 from shared.adapters.http.wire import read_wire
-from shared.domain.flow import FlowDetail, ReportedFlow, Run
+from shared.domain.flow import FailedAction, FlowDetail, ReportedFlow, Run
 from shared.errors import NotFound
 from shared.ports import FlowReports, FlowSwitch
 
@@ -120,6 +120,18 @@ class FlowServiceReports(FlowReports):
                 if until is None or run.started <= until:
                     runs.append(run)
         return runs
+
+    async def failed_actions(
+        self, environment_id: str, flow_name: str, run_id: str
+    ) -> list[FailedAction]:
+        """Return the actions of a run that failed; raises `NotFound`."""
+        call = Call(
+            method="GET",
+            url=f"flows/{flow_name}/runs/{run_id}",
+            params={"$expand": "properties/actions"},
+        )
+        answer = await self._service.read(environment_id, call)
+        return read_wire(RunWithActions, answer).failed_actions()
 
     async def _report(self, environment_id: str, call: Call) -> list[ReportedFlow]:
         """Read a report; a flow that stands on two pages is given once."""

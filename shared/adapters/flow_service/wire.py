@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from shared.adapters.http.wire import Wire
 from shared.domain.definitions.json_values import mapping_at, text_at
-from shared.domain.flow import FlowDetail, FlowState, ReportedFlow, Run
+from shared.domain.flow import FailedAction, FlowDetail, FlowState, ReportedFlow, Run
 from shared.domain.trigger_urls.trigger_url import redact
 
 _STATES = {
@@ -147,6 +147,39 @@ class RunEntity(Wire):
             status=properties.status,
             trigger_url_id=hexes[0] if hexes else None,
         )
+
+
+class _Error(Wire):
+    code: str | None = None
+    message: str | None = None
+
+
+class _Action(Wire):
+    status: str = ""
+    code: str | None = None
+    error: _Error | None = None
+
+
+class _ActionsOfRun(Wire):
+    actions: dict[str, _Action] | None = None
+
+
+class RunWithActions(Wire):
+    """One run with what became of its actions (contract §5.7)."""
+
+    properties: _ActionsOfRun
+
+    def failed_actions(self) -> list[FailedAction]:
+        """Return those that failed; their inputs and outputs, which are secrets, are not read."""
+        return [
+            FailedAction(
+                name=name,
+                code=(action.error and action.error.code) or action.code or "",
+                message=redact((action.error and action.error.message) or ""),
+            )
+            for name, action in (self.properties.actions or {}).items()
+            if action.status.lower() in {"failed", "timedout"}
+        ]
 
 
 def _utc(moment: datetime) -> datetime:

@@ -13,6 +13,7 @@ from shared.steps.copying.share_copy import share_copy
 from shared.steps.ending.could_start import check_could_start
 from shared.steps.ending.watch_quiet import watch
 from shared.steps.flows.original import read_original
+from shared.steps.flows.refused_calls import check_refused_calls
 from shared.steps.flows.standing_copy import standing_copy
 from shared.steps.flows.take_original import check_unchanged
 from shared.steps.flows.turn import rename, turn_original
@@ -42,6 +43,8 @@ async def retire(work: Work) -> FlowJob:
         return _again(work, "The original was edited after it was copied: it is copied again.")
     await check_unchanged(work, original)
     copy = await standing_copy(work)
+    if job.pattern is not Pattern.OFF:
+        await check_refused_calls(work)
     if original.is_on:
         await check_could_start(work, original)
     await place_copy(work)

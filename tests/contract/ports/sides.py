@@ -13,6 +13,7 @@ from typing import Protocol
 
 import pytest
 
+from local_cloud.tenant.azure.reachability import REFUSED
 from local_cloud.tenant.core.assumptions import Assumptions
 from local_cloud.tenant.entra.directory import Directory
 from shared.domain.environment import Environment
@@ -53,6 +54,9 @@ class Hands(Protocol):
 
     def take_licence(self, entra_id: str) -> None:
         """Leave a person without a premium licence."""
+
+    def refuse_call(self, flow_id: str) -> None:
+        """Let the newest run of a flow have failed: its action `Call` was refused."""
 
     async def link(self) -> None:
         """Apply the policy to the environment, and wait out the link itself, not the migration."""
@@ -105,6 +109,10 @@ class _TwinHands:
     def take_licence(self, entra_id: str) -> None:
         self.world.user_by_entra_id(entra_id).has_premium = False
 
+    def refuse_call(self, flow_id: str) -> None:
+        run = max(self.world.workflow(ENVIRONMENT, flow_id).runs, key=lambda one: one.started)
+        run.failed, run.failed_action, run.error = True, "Call", REFUSED
+
     async def link(self) -> None:
         described_twins.link(self.world, self.world.environment(ENVIRONMENT))
 
@@ -144,6 +152,13 @@ class _TenantHands:
 
     def take_licence(self, entra_id: str) -> None:
         self.app.world.tenant.part(Directory).principals[entra_id].has_premium = False
+
+    def refuse_call(self, flow_id: str) -> None:
+        runs = self.app.world.environment.workflows[flow_id].runs
+        run = max(runs, key=lambda one: one.started)
+        error = {"code": "BadRequest", "message": REFUSED}
+        run.outcome, run.actions["Call"] = "Failed", {"status": "Failed", "error": error}
+        run.actions["Before"] = {"status": "Succeeded", "code": "OK"}
 
     async def link(self) -> None:
         await self.app.world.link()

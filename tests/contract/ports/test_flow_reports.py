@@ -137,6 +137,23 @@ async def test_runs_are_those_of_a_time_newest_first(side: Side) -> None:
     assert not recent[0].is_going
 
 
+async def test_a_failed_run_tells_which_action_failed_and_why(side: Side) -> None:
+    """The list says that it failed, the run itself says of what; a run that is not there is not."""
+    reports, since = side.ports.flow_reports, side.hands.now() - timedelta(days=1)
+    side.hands.refuse_call(HTTP_FLOW)
+    failed, sound, *_ = await reports.runs(ENVIRONMENT, HTTP_FLOW, since=since)
+
+    [action] = await reports.failed_actions(ENVIRONMENT, HTTP_FLOW, failed.run_id)
+
+    assert (failed.has_failed, failed.has_succeeded) == (True, False)
+    assert (sound.has_failed, sound.has_succeeded) == (False, True)
+    assert (action.name, action.code) == ("Call", "BadRequest")
+    assert "target machine actively refused it" in action.message
+    assert await reports.failed_actions(ENVIRONMENT, HTTP_FLOW, sound.run_id) == []
+    with pytest.raises(NotFound):
+        await reports.failed_actions(ENVIRONMENT, HTTP_FLOW, "no-such-run")
+
+
 async def test_a_flow_tells_the_licence_it_runs_on(side: Side) -> None:
     """Its owner's; none once that is taken away, while the flow runs on."""
     reports = side.ports.flow_reports

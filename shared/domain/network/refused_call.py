@@ -1,0 +1,97 @@
+"""What runs of copies show where a firewall keeps their calls out.
+
+The sentence is the document's (customer-managed-keys.md, *Update Firewall configuration*); the code
+beside it differs, so the text is what is looked for (contract §5.7). A firewall that drops packets
+instead shows as a time-out, which may have other causes too.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from shared.domain.flow import FailedAction, Run
+
+_REFUSED = "actively refused it"
+_TIMED_OUT = ("a connection attempt failed", "did not respond within the timeout", "timed out")
+_TIMED_OUT_CODE = "actiontimedout"
+
+
+class Symptom(StrEnum):
+    """How a call that is kept out looks."""
+
+    REFUSED = "refused"
+    TIMED_OUT = "timed_out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedCall:
+    """A call of a copy that did not get through, and what stands in its way.
+
+    It stands until the copy's later runs get through, or somebody waives it by its name.
+    """
+
+    environment_id: str
+    #: `*` where only a run knows: the action's URI is an expression.
+    host: str
+    #: The original's title, and the copy's Dataverse id.
+    display_name: str
+    copy_id: str
+    action: str
+    run_id: str
+    #: When the run began.
+    at: datetime
+    symptom: Symptom
+    #: Which firewall lacks the addresses, and what to do; filled when it was looked for.
+    explanation: str = ""
+    instruction: str = ""
+    #: Empty: it is settled, and what began up to `settled` does not count any more.
+    code: str
+    settled: datetime | None = None
+
+    @property
+    def counts_from(self) -> datetime:
+        """Return up to when runs are accounted for: only one that began later is news."""
+        return max(self.at, self.settled or self.at)
+
+    @property
+    def name(self) -> str:
+        """Return what it is waived by."""
+        return f"refused_call:{self.host}"
+
+    @property
+    def text(self) -> str:
+        """Return what happened, for people."""
+        how = "was actively refused" if self.symptom is Symptom.REFUSED else "timed out"
+        where = "a host that only the run knew" if self.host == "*" else self.host
+        return (
+            f"The call of {where} by '{self.action}' in the copy of {self.display_name} {how}"
+            f" ({self.at:%Y-%m-%d %H:%M} UTC). {self.explanation}".strip()
+        )
+
+
+def symptom_of(action: FailedAction) -> Symptom | None:
+    """Return what a failed action shows of a firewall; None: it failed for another cause."""
+    text = action.message.lower()
+    if _REFUSED in text:
+        return Symptom.REFUSED
+    if action.code.lower() == _TIMED_OUT_CODE or any(one in text for one in _TIMED_OUT):
+        return Symptom.TIMED_OUT
+    return None
+
+
+def counting(
+    run: Run, actions: Iterable[FailedAction], hosts: Mapping[str, str], runs: Sequence[Run]
+) -> dict[str, tuple[FailedAction, Symptom]]:
+    """Return, by host, the actions of a failed run that show a symptom.
+
+    `hosts` are those of the copy's HTTP actions, by action. A time-out after which the copy has
+    succeeded was no firewall's: that would drop the later call too.
+    """
+    got_through = any(one.started > run.started and one.has_succeeded for one in runs)
+    found = {}
+    for action in actions:
+        symptom = symptom_of(action) if action.name in hosts else None
+        if symptom is Symptom.REFUSED or (symptom and not got_through):
+            found[hosts[action.name]] = (action, symptom)
+    return found

@@ -1,0 +1,63 @@
+"""A firewall is closed after copies were proven: what their runs then show reaches people."""
+
+from pathlib import Path
+
+import pytest
+
+from local_cloud.tenant.environments.flow import Flow
+from local_cloud.tenant.seed.azure import seed_azure
+from shared.domain.jobs.flow_states import JobState
+from shared.use_cases.sweep import sweep
+from tests.contract.tenant_world import HTTP, definition, http_action
+from tests.functional.wire.test_kept_networks_on_the_wire import let_new_addresses_in
+from tests.functional.wire.test_ranges_on_the_wire import DAY, HOST, let_in
+from tests.functional.wire.wire_seed import orders, tenant_seed
+from tests.functional.wire.wire_story import SHORT, WireStory, retired, wire_story
+
+
+async def copy_called(story: WireStory) -> Flow:
+    """Call the copy as its callers do by now, and return it."""
+    copy = story.flow((await story.job()).copy_id)
+    assert await story.post(story.url_of(copy.workflow_entity_id)) == 202
+    return copy
+
+
+async def swept(story: WireStory, date: str) -> None:
+    """Sweep a day later, and deliver what comes of it."""
+    story.tenant.clock.advance(DAY)
+    await sweep(story.services, date)
+    await story.run(SHORT)
+
+
+async def test_the_sentence_of_the_document_is_read_from_a_run_told_and_settled(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With the one run that failed opened, once."""
+    calling = definition(HTTP, http_action(f"https://{HOST}/orders"))
+    async with wire_story(monkeypatch, tmp_path, tenant_seed(orders(definition=calling))) as story:
+        await let_new_addresses_in(story)
+        await story.order(run=SHORT)
+        proven = (await story.job()).reached
+        seed_azure(story.tenant, let_in("LogicApps"))
+        copy = await copy_called(story)
+        error = copy.runs[-1].actions["Call"]["error"]["message"]
+        story.tenant.calls.reset()
+        await swept(story, "day-1")
+        calls = dict(story.tenant.calls.routes)
+        [notice] = await story.services.tables.notices.all("notice")
+        await story.run(SHORT * 24 * 20)
+        stopped = await story.job()
+        await let_new_addresses_in(story)
+        await copy_called(story)
+        await swept(story, "day-30")
+
+        assert proven is JobState.QUIET
+        assert "target machine actively refused it" in error
+        assert calls["flow_service.admin_get_run"] == 1
+        assert notice.code == "call_refused"
+        assert f"The call of {HOST} by 'Call' in the copy of Take orders was actively refused" in (
+            notice.cause
+        )
+        assert "orders-api refuses addresses of PowerPlatformPlex" in notice.cause
+        assert (stopped.state, stopped.code) == (JobState.BLOCKED, "call_refused")
+        await retired(story)

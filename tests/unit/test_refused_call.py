@@ -1,0 +1,61 @@
+"""Which failed actions show that a firewall keeps a call out."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from local_cloud.tenant.azure.reachability import REFUSED
+from shared.domain.flow import FailedAction, Run
+from shared.domain.network.refused_call import Symptom, counting, symptom_of
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+#: As customer-managed-keys.md has it.
+SENTENCE = (
+    "Http request failed as there is an error: 'No connection could be made because the target "
+    "machine actively refused it'"
+)
+
+
+def action(message: str, *, code: str = "BadRequest", name: str = "Call") -> FailedAction:
+    """Return an action that failed."""
+    return FailedAction(name=name, code=code, message=message)
+
+
+def run(minutes: int, status: str) -> Run:
+    """Return a run that began so many minutes from now."""
+    began = NOW + timedelta(minutes=minutes)
+    return Run(run_id="r", started=began, ended=began, status=status, trigger_url_id=None)
+
+
+@pytest.mark.parametrize(
+    ("failed", "symptom"),
+    [
+        (action(SENTENCE), Symptom.REFUSED),
+        (action(REFUSED), Symptom.REFUSED),
+        (action(SENTENCE.upper(), code="ServiceUnavailable"), Symptom.REFUSED),
+        (action("", code="ActionTimedOut"), Symptom.TIMED_OUT),
+        (action("A connection attempt failed because …"), Symptom.TIMED_OUT),
+        (action("The server did not respond within the timeout limit."), Symptom.TIMED_OUT),
+        (action("The request was refused: 403 Forbidden"), None),
+        (action("", code="NotFound"), None),
+    ],
+)
+def test_the_text_tells_whatever_the_code_is(failed: FailedAction, symptom: Symptom | None) -> None:
+    """An answer of the system, even a refusal in words, came through the firewall."""
+    assert symptom_of(failed) is symptom
+
+
+def test_only_http_actions_count_and_a_time_out_only_until_a_run_succeeds() -> None:
+    """A connector has its own way out; packets that are dropped are dropped later too."""
+    failed, earlier, later = run(0, "Failed"), run(-1, "Succeeded"), run(1, "Succeeded")
+    hosts = {"Call": "erp.example", "Wait": "slow.example"}
+    actions = [action(SENTENCE), action("timed out", name="Wait"), action(SENTENCE, name="Mail")]
+
+    before = counting(failed, actions, hosts, [failed, earlier])
+    after = counting(failed, actions, hosts, [later, failed, earlier])
+
+    assert {host: symptom for host, (_, symptom) in before.items()} == {
+        "erp.example": Symptom.REFUSED,
+        "slow.example": Symptom.TIMED_OUT,
+    }
+    assert [*after] == ["erp.example"]
