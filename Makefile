@@ -50,12 +50,22 @@ WRITE ?=
 outsiders: $(TEST) $(OUTSIDERS)/.installed
 	OUTSIDERS=$(OUTSIDERS) $(if $(WRITE),OUTSIDERS_WRITE=1) $(BIN)/python -m pytest tests/outsiders
 
-$(OUTSIDERS)/.installed: requirements-outsiders.txt Makefile
+$(OUTSIDERS)/.installed: requirements-outsiders.txt Makefile $(OUTSIDERS)/.cli
 	$(PYTHON) -m venv $(OUTSIDERS)
 	$(OUTSIDERS)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+$(OUTSIDERS)/.cli: Makefile
 	npm install --silent --no-audit --no-fund --no-package-lock --prefix $(OUTSIDERS) \
 	  @pnp/cli-microsoft365@$(CLI_MICROSOFT365)
 	touch $@
+
+#: Times the app beside a script, and puts tables and charts into docs/performance.md: at most half
+#: an hour on a machine that does nothing else; BENCH=quick leaves out what takes longest.
+BENCH ?=
+.PHONY: bench
+bench: $(TEST) $(if $(shell command -v npm),$(OUTSIDERS)/.cli)
+	$(BIN)/python -m tests.performance.bench $(if $(filter quick,$(BENCH)),--quick)
 
 # Whoever installs this needs no compiler: all of it is pure Python or has a wheel for these.
 wheels: $(BIN)/pip

@@ -10,11 +10,14 @@ const { executeCommand } = await import(pathToFileURL(main));
 
 const results = [];
 for (const [name, options] of JSON.parse(readFileSync(asked, 'utf8'))) {
+  const began = performance.now();
+  const seconds = () => (performance.now() - began) / 1000;
   try {
     const { stdout } = await executeCommand(name, { output: 'json', ...options });
-    results.push({ output: stdout, errors: '' });
+    results.push({ output: stdout, errors: '', seconds: seconds() });
   } catch (error) {
-    results.push({ output: '', errors: String(error.error?.message ?? error.message ?? error) });
+    const errors = String(error.error?.message ?? error.message ?? error);
+    results.push({ output: '', errors, seconds: seconds() });
   }
 }
 writeFileSync(told, JSON.stringify(results));

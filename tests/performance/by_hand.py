@@ -2,10 +2,11 @@
 
 Each flow is called from the settings of an app. Whoever runs this is an administrator and a
 co-owner of every flow, looks after each write, never fails, is never interrupted, and undoes
-nothing. Run as a program it takes the ids of flows, and tells what it took as JSON.
+nothing. Run as a program, over what its environment names, it moves the first so many of
+`many_flows.py` and tells what that took as JSON.
 
     HTTPS_PROXY=… REQUESTS_CA_BUNDLE=… IDENTITY_ENDPOINT=… IDENTITY_HEADER=… \
-    python -m tests.performance.by_hand ID …
+    python -m tests.performance.by_hand FLOWS FLOWS_PER_APP
 """
 
 import asyncio
@@ -26,7 +27,7 @@ from msal import PublicClientApplication
 
 from tests.contract.tenant_world import ADMIN_FLOWS, MAKER_FLOWS, ORG, ORG_API, TENANT_ID
 from tests.functional.wire.wire_seed import OPERATOR, SUBSCRIPTION
-from tests.performance.many_flows import site_of
+from tests.performance.many_flows import flow_ids, site_of
 
 FLOW_SCOPE = "https://service.flow.microsoft.com/"
 ARM = "https://management.azure.com"
@@ -171,15 +172,15 @@ def _operator_token() -> str:
     return str(client.acquire_token_by_device_flow(device)["access_token"])
 
 
-async def _move_all(ids: list[str]) -> None:
+async def _move(flows: int, flows_per_app: int) -> None:
     """Move flows; the seconds are those from the first call to the last, without the sign-in."""
     async with by_hand() as hand:
         began, busy = time.perf_counter(), time.process_time()
-        for number, flow_id in enumerate(ids):
-            await hand.move(flow_id, site_of(number))
+        for number, flow_id in enumerate(flow_ids(flows)):
+            await hand.move(flow_id, site_of(number, flows_per_app))
         took = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - busy}
     print(json.dumps(took))
 
 
 if __name__ == "__main__":
-    asyncio.run(_move_all(sys.argv[1:]))
+    asyncio.run(_move(*map(int, sys.argv[1:])))

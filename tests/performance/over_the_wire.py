@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -26,12 +27,13 @@ from tests.functional.wire.wire_story import CACHE_SECRET, OPERATOR_CLIENT, WIDE
 from tests.performance.many_flows import flow_ids, many_flows
 from tests.performance.remediation_figures import by_service
 
-#: An order ends after so long, whatever became of it.
-LONGEST_SECONDS = 900.0
 #: What the log of the process says that comes to the end; asking the API would be work for it.
 _ENDS = (b"-> finished", b"-> blocked", b"-> failed")
 _LONGEST_END = max(map(len, _ENDS))
 _LOOK_SECONDS = 0.05
+_M365_SCRIPT = ROOT / "tests" / "outsiders" / "cli_microsoft365.mjs"
+_QUIETLY = ("cli", "config", "set", "--key", "disableTelemetry", "--value", "true")
+_LOGIN = ("login", "--authType", "deviceCode", "--appId", OPERATOR_CLIENT, "--tenant", TENANT_ID)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,15 +54,15 @@ class Took:
 
     flows: int
     seconds: float
-    #: Of the app's processes, or of the script's.
-    cpu_seconds: float
+    #: Of the app's processes, or of the script's; None: not counted.
+    cpu_seconds: float | None
     calls: dict[str, int]
     #: How often the apps that call the flows were written to, and so restarted.
     restarts: int
 
 
 @asynccontextmanager
-async def _cloud(run: Run, folder: Path, **more: object) -> AsyncIterator[Stack]:
+async def _cloud(run: Run, folder: Path, **more: Any) -> AsyncIterator[Stack]:
     seed = many_flows(run.flows, run.flows_per_app, **more)
     seed["assumptions"]["call_seconds"] = run.call_seconds
     async with Stack(StackOptions(folder=folder, seed=seed, settings=_settings())) as stack:
@@ -85,7 +87,7 @@ def _settings() -> dict[str, str]:
 
 
 async def by_the_app(run: Run) -> Took:
-    """Let the app move them all; TimeoutError if it has not ended after `LONGEST_SECONDS`."""
+    """Let the app move them all, from the order to the last end; RuntimeError if it fails."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         async with _cloud(run, Path(folder)) as stack, aiohttp.ClientSession() as session:
             await _sign_in(stack)
@@ -97,8 +99,7 @@ async def by_the_app(run: Run) -> Took:
             await _reset_calls(stack, session)
             busy = sum(_cpu_seconds(stack.process_id(name)) for name in names)
             began = time.perf_counter()
-            async with asyncio.timeout(LONGEST_SECONDS):
-                await _remediate(stack, app, [stack.log(name) for name in names])
+            await _remediate(stack, app, [stack.log(name) for name in names])
             seconds = time.perf_counter() - began
             busy = sum(_cpu_seconds(stack.process_id(name)) for name in names) - busy
             return await _took(stack, session, run.flows, seconds, busy)
@@ -110,8 +111,31 @@ async def by_the_script(run: Run) -> Took:
         own = {"coOwners": {OPERATOR: "CanEdit"}}
         async with _cloud(run, Path(folder), **own) as stack, aiohttp.ClientSession() as session:
             module = ("-m", "tests.performance.by_hand")
-            told = json.loads(await _run(stack, *module, *flow_ids(run.flows)))
+            told = json.loads(await _run(stack, *module, str(run.flows), str(run.flows_per_app)))
             return await _took(stack, session, run.flows, told["seconds"], told["cpu_seconds"])
+
+
+async def by_cli_microsoft365(run: Run, modules: Path) -> Took:
+    """Let CLI for Microsoft 365 list the flows and read each: that is as far as it goes."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        own = {"coOwners": {OPERATOR: "CanEdit"}}
+        async with _cloud(run, Path(folder), **own) as stack, aiohttp.ClientSession() as session:
+            m365 = [str(modules / ".bin" / "m365")]
+            await _execute(stack, *m365, *_QUIETLY)
+            await _execute(stack, *m365, *_LOGIN)
+            await _reset_calls(stack, session)
+            named = {"environmentName": ENVIRONMENT}
+            listing = {**named, "sharingStatus": "sharedWithMe", "withSolutions": True}
+            reads = [["flow get", {**named, "name": one}] for one in flow_ids(run.flows)]
+            asked, told = Path(folder, "asked.json"), Path(folder, "told.json")
+            commands = json.dumps([["flow list", listing], *reads])
+            await asyncio.to_thread(asked.write_text, commands)
+            await _execute(stack, "node", str(_M365_SCRIPT), str(modules), str(asked), str(told))
+            results = json.loads(await asyncio.to_thread(told.read_text))
+            if failed := [one["errors"] for one in results if one["errors"]]:
+                raise RuntimeError(f"CLI for Microsoft 365: {failed[0]}")
+            seconds = sum(one["seconds"] for one in results)
+            return await _took(stack, session, run.flows, seconds, None)
 
 
 async def _remediate(stack: Stack, app: App, logs: Sequence[Path]) -> None:
@@ -134,17 +158,26 @@ async def _sign_in(stack: Stack) -> None:
 
 async def _run(stack: Stack, *arguments: str) -> bytes:
     """Run a module of ours where the app would run; RuntimeError if it fails."""
+    return await _execute(stack, sys.executable, *arguments)
+
+
+async def _execute(stack: Stack, *command: str) -> bytes:
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *arguments,
+        *command,
         cwd=ROOT,
-        env=stack.app_environment(),
+        env={
+            **stack.app_environment(),
+            "HOME": str(stack.options.folder),
+            "NODE_EXTRA_CA_CERTS": stack.tenant.ca_file,
+            "CLIMICROSOFT365_NOUPDATE": "1",
+            "CI": "1",
+        },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     output, errors = await process.communicate()
     if process.returncode:
-        raise RuntimeError(f"{arguments[:2]} failed: {errors.decode()[-2000:]}")
+        raise RuntimeError(f"{command[:3]} failed: {errors.decode()[-2000:]}")
     return output
 
 
@@ -154,7 +187,7 @@ async def _reset_calls(stack: Stack, session: aiohttp.ClientSession) -> None:
 
 
 async def _took(
-    stack: Stack, session: aiohttp.ClientSession, flows: int, seconds: float, busy: float
+    stack: Stack, session: aiohttp.ClientSession, flows: int, seconds: float, busy: float | None
 ) -> Took:
     async with session.get(f"{stack.tenant.control}/calls") as answer:
         counted = await answer.json()

@@ -53,12 +53,19 @@ LONGEST = timedelta(days=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """What one remediation took; everything but calls of the plan is from the approval on."""
+class PlanFigures:
+    """What it took from the order to a plan that can be approved."""
+
+    plan_calls: Mapping[str, int]
+    minutes_to_plan: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures(PlanFigures):
+    """What one remediation took; everything but the plan is from the approval on."""
 
     flows: int
-    #: By service: from the order to a plan that can be approved, in all, and then for each flow.
-    plan_calls: Mapping[str, int]
+    #: For each flow, by service.
     calls: Mapping[str, float]
     throttled: int
     #: For each flow.
@@ -69,8 +76,7 @@ class Figures:
     #: Of the timer that looks each minute, which is shared by all flows of all remediations.
     timer_reads: int
     timer_writes: int
-    #: From the order to a plan that can be approved, and to the end but for the quiet days.
-    minutes_to_plan: float
+    #: From the order to the end, but for the quiet days.
     hours: float
     #: From the approval to the first flow, and to the last, whose callers all have the new URL.
     minutes_to_first_quiet: float
@@ -203,7 +209,7 @@ def _standing(job: FlowJob) -> str:
     return f"{job.state} {job.code} {job.reason}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Moved:
     """A story in moved time, and what it is counted by."""
 
@@ -212,13 +218,14 @@ class Moved:
     wire: FlowServiceCalls
     time: MovedTime
 
-    async def plan(self) -> timedelta:
-        """Order a remediation; returns how long its plan took to be one that can be approved."""
-        services, ordered = self.story.services, self.story.services.now
+    async def plan(self) -> PlanFigures:
+        """Order a remediation and go on until its plan waits for approval."""
+        services, calls = self.story.services, self.story.tenant.calls
         settings = EnvironmentSettings(environment_id=ENVIRONMENT, mode=Mode.APPROVE, limit=PLENTY)
         await services.tables.environments.upsert(settings)
+        calls.reset()
         order = Remediation(
-            created=ordered,
+            created=services.now,
             mode=RemediationMode.APPLY,
             origin=Origin.ORDER,
             cause="figures",
@@ -226,7 +233,44 @@ class Moved:
         )
         self.story.remediation = await order_remediation(services, order)
         await self.time.until(None)
-        return services.now - ordered
+        return PlanFigures(
+            plan_calls=by_service(calls.capabilities),
+            minutes_to_plan=_minutes(services.now - order.created),
+        )
+
+    async def carry_out(self, plan: PlanFigures) -> Figures:
+        """Approve the plan and go on until every original is retired."""
+        story, store, time = self.story, self.store, self.time
+        services, calls = story.services, story.tenant.calls
+        calls.reset()
+        approved, sent = services.now, story.messages.sent
+        store.reads = store.writes = time.deliveries = time.timer_reads = time.timer_writes = 0
+        await approve_shown(services, story.remediation.id)
+        await time.until(JobState.RETIRED)
+
+        jobs = (await story.jobs()).values()
+        flows = len(jobs)
+        cut_over = sorted(job.cut_over_at for job in jobs if job.cut_over_at)
+        took = services.now - story.remediation.created - services.settings.quiet_period
+        to_last_quiet = _minutes(cut_over[-1] - approved)
+        allowed = services.settings.flow_service_calls_per_minute * to_last_quiet
+        return Figures(
+            **asdict(plan),
+            flows=flows,
+            calls={name: n / flows for name, n in by_service(calls.capabilities).items()},
+            throttled=calls.throttled.total(),
+            messages=(story.messages.sent - sent) / flows,
+            deliveries=time.deliveries / flows,
+            reads=(store.reads - time.timer_reads) / flows,
+            writes=(store.writes - time.timer_writes) / flows,
+            timer_reads=time.timer_reads,
+            timer_writes=time.timer_writes,
+            hours=took / timedelta(hours=1),
+            minutes_to_first_quiet=_minutes(cut_over[0] - approved),
+            minutes_to_last_quiet=to_last_quiet,
+            share=self.wire.between(approved, cut_over[-1]) / allowed,
+            most_in_a_minute=self.wire.most_in(timedelta(minutes=1)),
+        )
 
 
 @asynccontextmanager
@@ -257,58 +301,19 @@ async def moved_story(
         async with wire_story(
             patch, Path(folder), description, budgets or {}, transport=direct
         ) as story:
-            time = MovedTime(story, stores[0])
-            yield Moved(story=story, store=stores[0], wire=wires[0], time=time)
+            (store,), (wire,) = stores, wires
+            time = MovedTime(story, store)
+            yield Moved(story=story, store=store, wire=wire, time=time)
 
 
-async def figures(
-    flows: int, *, flows_per_app: int = 1, budgets: Mapping[str, int] | None = None
-) -> Figures:
-    """Remediate so many called flows, a caller each, to their end; None: the default budgets."""
-    async with moved_story(many_flows(flows, flows_per_app), budgets) as moved:
-        return await _remediate(moved)
+async def figures(description: dict[str, Any], budgets: Mapping[str, int] | None = None) -> Figures:
+    """Remediate a tenant's flows to their end."""
+    async with moved_story(description, budgets) as moved:
+        return await moved.carry_out(await moved.plan())
 
 
-async def _remediate(moved: Moved) -> Figures:
-    story, store, wire, time = moved.story, moved.store, moved.wire, moved.time
-    services, tenant = story.services, story.tenant
-    planned_in = await moved.plan()
-
-    plan_calls, approved = by_service(tenant.calls.capabilities), services.now
-    tenant.calls.reset()
-    store.reads = store.writes = time.deliveries = time.timer_reads = time.timer_writes = 0
-    sent = story.messages.sent
-    await approve_shown(services, story.remediation.id)
-    await time.until(JobState.RETIRED)
-
-    jobs = (await story.jobs()).values()
-    flows = len(jobs)
-    assert flows == len(story.environment.order) - flows  # a copy each
-    cut_over = sorted(job.cut_over_at for job in jobs if job.cut_over_at)
-    took = services.now - approved + planned_in - services.settings.quiet_period
-    allowed = services.settings.flow_service_calls_per_minute * (
-        (cut_over[-1] - approved) / timedelta(minutes=1)
-    )
-    return Figures(
-        flows=flows,
-        plan_calls=plan_calls,
-        calls={
-            name: count / flows for name, count in by_service(tenant.calls.capabilities).items()
-        },
-        throttled=tenant.calls.throttled.total(),
-        messages=(story.messages.sent - sent) / flows,
-        deliveries=time.deliveries / flows,
-        reads=(store.reads - time.timer_reads) / flows,
-        writes=(store.writes - time.timer_writes) / flows,
-        timer_reads=time.timer_reads,
-        timer_writes=time.timer_writes,
-        minutes_to_plan=planned_in / timedelta(minutes=1),
-        hours=took / timedelta(hours=1),
-        minutes_to_first_quiet=(cut_over[0] - approved) / timedelta(minutes=1),
-        minutes_to_last_quiet=(cut_over[-1] - approved) / timedelta(minutes=1),
-        share=wire.between(approved, cut_over[-1]) / allowed,
-        most_in_a_minute=wire.most_in(timedelta(minutes=1)),
-    )
+def _minutes(time: timedelta) -> float:
+    return time / timedelta(minutes=1)
 
 
 def by_service(capabilities: Mapping[str, int]) -> dict[str, int]:
@@ -321,12 +326,12 @@ def by_service(capabilities: Mapping[str, int]) -> dict[str, int]:
 
 def table(found: Figures) -> str:
     """Return the figures as lines of a table."""
-    rows: list[tuple[str, object]] = [("flows", found.flows)]
+    rows: list[tuple[str, object]] = []
     for name, value in asdict(found).items():
         if isinstance(value, dict):
             rows += [(f"{name} {service}", count) for service, count in value.items()]
             rows.append((f"{name} together", sum(value.values())))
-        elif name != "flows":
+        else:
             rows.append((name, value))
     return "\n".join(
         f"| {name.replace('_', ' '):<32} | {value:>10.2f} |"
@@ -344,13 +349,8 @@ def main() -> None:
     parser.add_argument("--wide", action="store_true", help="budgets that hold up nobody")
     parser.add_argument("--json", action="store_true", help="one line for a program")
     asked = parser.parse_args()
-    found = asyncio.run(
-        figures(
-            asked.flows,
-            flows_per_app=asked.flows_per_app,
-            budgets=WIDE if asked.wide else None,
-        )
-    )
+    tenant = many_flows(asked.flows, asked.flows_per_app)
+    found = asyncio.run(figures(tenant, WIDE if asked.wide else None))
     print(json.dumps(asdict(found)) if asked.json else table(found))
 
 

@@ -1,0 +1,184 @@
+"""`make bench`: one run that times the app beside a script, and counts at the default budgets.
+
+Everything is on this machine and loopback. What has not ended when the time is over is told as
+such. `BENCH=quick` leaves out what takes longest. The results go to var/bench/results.json; tables
+and charts are made of that file (`bench_report.py`), also later: `--report-only`.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from local_cloud.stack import ROOT
+from tests.performance.bench_report import write_report
+from tests.performance.large_environment import HELD_BACK
+from tests.performance.over_the_wire import (
+    Run,
+    by_cli_microsoft365,
+    by_the_app,
+    by_the_script,
+)
+from tests.performance.remediation_figures import moved_story
+from tests.performance.test_approvable_plan import large_tenant
+from tests.performance.test_network_calls import calls_of_proofs
+
+RESULTS = ROOT / "var" / "bench" / "results.json"
+M365_MODULES = ROOT / "var" / "outsiders" / "node_modules"
+#: What every run together may take, and any one of them.
+LONGEST_SECONDS = 29 * 60
+LONGEST_RUN_SECONDS = 10 * 60
+#: The script is slow and grows in a straight line: more flows are scaled from these.
+BY_HAND = 50
+IN_ONE_APP = 10
+CALL_SECONDS = 0.05
+
+type Result = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One measurement."""
+
+    what: str
+    arguments: Result
+    measure: Callable[[], Awaitable[Result]]
+
+
+def _steps() -> Iterator[Step]:
+    """What is known early is worth most: the longest come last."""
+    for seconds in (0.0, CALL_SECONDS):
+        yield _wire("hand", by_the_script, Run(flows=BY_HAND, call_seconds=seconds))
+    one_app = Run(flows=IN_ONE_APP, flows_per_app=IN_ONE_APP, call_seconds=CALL_SECONDS)
+    yield _wire("hand, one app", by_the_script, one_app)
+    yield _wire("app, one app", by_the_app, one_app)
+    if (M365_MODULES / "@pnp").is_dir():
+        run = Run(flows=BY_HAND, call_seconds=CALL_SECONDS)
+        yield _wire("cli", lambda run: by_cli_microsoft365(run, M365_MODULES), run)
+    for flows in (30, 100, 300):
+        yield _network(flows)
+    yield Step("plan", {"flows": HELD_BACK}, _plan)
+    for flows in (10, 100):
+        yield _moved(flows)
+        for seconds in (0.0, CALL_SECONDS):
+            yield _wire("app", by_the_app, Run(flows=flows, call_seconds=seconds))
+    for processes in (2, 4):
+        run = Run(flows=100, call_seconds=CALL_SECONDS, processes=processes)
+        yield _wire("app", by_the_app, run)
+    yield _wire("app", by_the_app, Run(flows=1000, call_seconds=CALL_SECONDS))
+
+
+def _long_steps() -> Iterator[Step]:
+    """What a quick run leaves out."""
+    yield _moved(1000)
+    yield _wire("app", by_the_app, Run(flows=1000))
+    for processes in (2, 4):
+        for seconds in (CALL_SECONDS, 0.0):
+            run = Run(flows=1000, call_seconds=seconds, processes=processes)
+            yield _wire("app", by_the_app, run)
+
+
+def _wire(what: str, mover: Callable[[Run], Awaitable[Any]], run: Run) -> Step:
+    async def measure() -> Result:
+        return asdict(await mover(run))
+
+    return Step(what, asdict(run), measure)
+
+
+def _network(flows: int) -> Step:
+    async def measure() -> Result:
+        return {"calls_per_flow": await calls_of_proofs(flows, timedelta(seconds=1)) / flows}
+
+    return Step("network", {"flows": flows}, measure)
+
+
+async def _plan() -> Result:
+    async with moved_story(large_tenant()) as moved:
+        return asdict(await moved.plan())
+
+
+def _moved(flows: int) -> Step:
+    """Count in moved time, in a process that ends when its time is over."""
+    module = "tests.performance.remediation_figures"
+
+    async def measure() -> Result:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", module, "--flows", str(flows), "--json",
+            cwd=ROOT, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            output, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode:
+            raise RuntimeError(f"{module} ended with {process.returncode}")
+        counted: Result = json.loads(output)
+        return counted
+
+    return Step("default", {"flows": flows}, measure)
+
+
+async def _bench(*, quick: bool) -> None:
+    until = time.monotonic() + LONGEST_SECONDS
+    results: list[Result] = []
+    document = {**_circumstances(), "results": results}
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    for step in chain(_steps(), () if quick else _long_steps()):
+        began = time.monotonic()
+        result = {"what": step.what, **step.arguments}
+        try:
+            async with asyncio.timeout(min(until - began, LONGEST_RUN_SECONDS)):
+                result |= await step.measure()
+        except TimeoutError:
+            result["failed"] = "its time was over"
+        except (RuntimeError, OSError) as err:
+            result["failed"] = str(err)
+        took = time.monotonic() - began
+        told = result.get("failed") or f"{took:.0f} s"
+        print(f"{step.what} {step.arguments}: {told}", flush=True)
+        results.append(result)
+        RESULTS.write_text(json.dumps(document, indent=1))
+
+
+def _circumstances() -> Result:
+    """Say when and on what."""
+    model = [
+        line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
+    ]
+    return {
+        "commit": subprocess.check_output(
+            ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, text=True
+        ).strip(),
+        "at": f"{datetime.now(UTC):%d %B %Y, %H:%M} UTC",
+        "processors": os.cpu_count(),
+        "model": model[0].partition(":")[2].strip() if model else platform.machine(),
+        "python": platform.python_version(),
+        "load": round(os.getloadavg()[0], 1),
+    }
+
+
+def main() -> None:
+    """Measure, unless it is only the report that is wanted, and write the report."""
+    parser = argparse.ArgumentParser(prog="python -m tests.performance.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="1,000 flows once only")
+    parser.add_argument("--report-only", action="store_true", help="of the results that are there")
+    asked = parser.parse_args()
+    if not asked.report_only:
+        asyncio.run(_bench(quick=asked.quick))
+    write_report(json.loads(RESULTS.read_text()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,253 @@
+"""Makes the tables and charts of docs/performance.md out of what `make bench` has measured."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from local_cloud.stack import ROOT
+from tests.performance.charts import lines, stacked_bars
+
+DOCUMENT = ROOT / "docs" / "performance.md"
+CHARTS = ROOT / "docs" / "charts"
+BEGIN, END = "<!-- made by `make bench` -->\n", "<!-- until here -->"
+_NAMES = {
+    "flow_service": "flow service",
+    "dataverse": "Dataverse",
+    "resource_manager": "Resource Manager",
+    "key_vault": "Key Vault",
+    "bap": "admin API",
+}
+#: Calls of the flow service that the script makes for a flow, and that it is allowed a minute.
+_HAND_CALLS, _RATE = 9, 5
+
+_TITLES = {
+    "calls": "Calls for each flow",
+    "wide": "So many flows, budgets wide, 50 ms a call",
+    "default": "So many flows at five calls a minute",
+}
+
+type Result = dict[str, Any]
+
+
+class Results:
+    """What was measured, found by what it is about."""
+
+    def __init__(self, results: list[Result]) -> None:
+        self._results = [one for one in results if "failed" not in one]
+        self.failed = [one for one in results if "failed" in one]
+
+    def all(self, what: str, **about: object) -> list[Result]:
+        """Return those with these members, by the number of flows."""
+        found = [
+            one
+            for one in self._results
+            if one["what"] == what and all(one.get(name) == value for name, value in about.items())
+        ]
+        return sorted(found, key=lambda one: one["flows"])
+
+    def one(self, what: str, **about: object) -> Result | None:
+        """Return the one with these members, None where it is missing."""
+        return next(iter(self.all(what, **about)), None)
+
+
+def write_report(document: Result) -> None:
+    """Write the charts, and put the tables between the marks of the document."""
+    results = Results(document["results"])
+    CHARTS.mkdir(exist_ok=True)
+    charts = dict(_charts(results))
+    for name, chart in charts.items():
+        (CHARTS / f"{name}.svg").write_text(chart)
+    before, _, rest = DOCUMENT.read_text().partition(BEGIN)
+    after = rest.partition(END)[2]
+    report = [
+        *_report(document, results),
+        *(f"\n![{title}](charts/{name}.svg)" for name, title in _TITLES.items() if name in charts),
+    ]
+    DOCUMENT.write_text(before + BEGIN + "\n".join(report) + "\n" + END + after)
+
+
+def _report(document: Result, results: Results) -> Iterator[str]:
+    yield (
+        f"Measured {document['at']} at {document['commit']} on {document['processors']} processors "
+        f"({document['model']}, Python {document['python']}, load {document['load']} before)."
+    )
+    yield ""
+    yield "| What | Measured | Target |"
+    yield "|---|---|---|"
+    for what, target, measured in _TARGETS:
+        yield f"| {what} | {measured(results) or 'not measured'} | {target} |"
+    yield ""
+    yield from _wide_table(results)
+    for one in results.failed:
+        yield f"\nNot measured: {one['what']}, {one['flows']} flows: {one['failed']}"
+
+
+def _wide_table(results: Results) -> Iterator[str]:
+    yield "Over the wire, no budget in the way, no quiet days; the script moved 50 flows, scaled:"
+    yield ""
+    yield (
+        "| Flows | A call takes | Processes | Seconds | Times as fast as the script "
+        "| CPU, times the script's | Calls for each flow |"
+    )
+    yield "|---|---|---|---|---|---|---|"
+    for one in results.all("app"):
+        hand = results.one("hand", call_seconds=one["call_seconds"])
+        if hand is None:
+            continue
+        yield (
+            f"| {one['flows']:,} | {one['call_seconds'] * 1000:.0f} ms | {one['processes']} "
+            f"| {one['seconds']:.1f} | {_faster(one, hand):.1f} | {_busier(one, hand):.1f} "
+            f"| {_per_flow(one):.1f} |"
+        )
+    if (cli := results.one("cli")) and (hand := results.one("hand", call_seconds=0.05)):
+        yield ""
+        yield (
+            f"The script takes {hand['seconds'] / hand['flows']:.2f} s a flow at 50 ms a call. "
+            "CLI for Microsoft 365, which lists and reads the flows and moves none, takes "
+            f"{cli['seconds'] / cli['flows']:.2f} s a flow for that alone."
+        )
+
+
+def _faster(one: Result, hand: Result) -> float:
+    return float(hand["seconds"] / hand["flows"] / (one["seconds"] / one["flows"]))
+
+
+def _busier(one: Result, hand: Result) -> float:
+    return float((one["cpu_seconds"] / one["flows"]) / (hand["cpu_seconds"] / hand["flows"]))
+
+
+def _per_flow(one: Result) -> float:
+    return float(sum(one["calls"].values()) / one["flows"])
+
+
+def _each(results: list[Result], show: Callable[[Result], str], *, by: str = "flows") -> str:
+    """Return one value for each of the results: `7.9 (100), 8.0 (1,000)`."""
+    return ", ".join(f"{show(one)} ({one[by]:,})" for one in results)
+
+
+def _app(results: Results) -> list[Result]:
+    return results.all("app", call_seconds=0.05, processes=1)
+
+
+def _beside_hand(results: Results, ratio: Callable[[Result, Result], float]) -> str:
+    hand = results.one("hand", call_seconds=0.05)
+    if hand is None:
+        return ""
+    return _each(_app(results), lambda one: f"{ratio(one, hand):.1f}")
+
+
+def _plan(results: Results) -> str:
+    one = results.one("plan")
+    if one is None:
+        return ""
+    calls = one["plan_calls"]
+    return f"{sum(calls.values())}, {calls['flow_service']}, {one['minutes_to_plan']:.0f} minutes"
+
+
+def _one_app(results: Results) -> str:
+    app, hand = results.one("app, one app"), results.one("hand, one app")
+    if app is None or hand is None:
+        return ""
+    return (
+        f"{_faster(app, hand):.1f} times as fast, {app['restarts']} restarts; "
+        f"the script {hand['restarts']}"
+    )
+
+
+def _default(name: str, digits: int = 0, factor: float = 1) -> Callable[[Results], str]:
+    def show(results: Results) -> str:
+        return _each(results.all("default"), lambda one: f"{one[name] * factor:.{digits}f}")
+
+    return show
+
+
+#: What is measured (number of flows in brackets), what it is to be, and how it reads.
+_TARGETS: tuple[tuple[str, str, Callable[[Results], str]], ...] = (
+    (
+        "calls of the flow service for each flow, budgets wide",
+        "≤ 8",
+        lambda r: _each(_app(r), lambda one: f"{one['calls']['flow_service'] / one['flows']:.1f}"),
+    ),
+    (
+        "all calls for each flow, budgets wide",
+        "≤ 28",
+        lambda r: _each(_app(r), lambda one: f"{_per_flow(one):.1f}"),
+    ),
+    (
+        "calls of the flow service for each flow at five a minute",
+        "as wide + 10 %",
+        lambda r: _each(r.all("default"), lambda one: f"{one['calls']['flow_service']:.1f}"),
+    ),
+    (
+        "all calls for each flow at five a minute",
+        "as wide + 10 %",
+        lambda r: _each(r.all("default"), lambda one: f"{sum(one['calls'].values()):.1f}"),
+    ),
+    (
+        "hours from the order to the end, quiet days apart, at five a minute",
+        "≤ 3 (100)",
+        _default("hours", 1),
+    ),
+    (
+        "minutes from the approval to the first flow that is quiet",
+        "≤ 10 (100)",
+        _default("minutes_to_first_quiet"),
+    ),
+    (
+        "share of the allowed calls that is used while work waits, %",
+        "≥ 95",
+        _default("share", 0, 100),
+    ),
+    (
+        "calls to an approvable plan, 10,000 flows of which 300 stay: all, flow service, time",
+        "≤ 120, ≤ 15",
+        _plan,
+    ),
+    (
+        "calls of Resource Manager for each flow for the network, budgets wide",
+        "< 1, falling",
+        lambda r: _each(r.all("network"), lambda one: f"{one['calls_per_flow']:.1f}"),
+    ),
+    ("10 flows whose URLs are in one app", "faster than the script, 1 restart", _one_app),
+    ("messages for each flow", "≤ 15, constant", _default("messages", 1)),
+    ("reads of the store for each flow", "≤ 80", _default("reads")),
+    ("writes of the store for each flow", "≤ 45", _default("writes")),
+    (
+        "times as fast as the script, 50 ms a call, one process",
+        "≥ 8 (1,000)",
+        lambda r: _beside_hand(r, _faster),
+    ),
+    (
+        "CPU for each flow, times the script's",
+        "≤ 4, constant",
+        lambda r: _beside_hand(r, _busier),
+    ),
+)
+
+
+def _charts(results: Results) -> Iterator[tuple[str, str]]:
+    hand = results.one("hand", call_seconds=0.05)
+    app = _app(results)
+    if hand and app:
+        calls = {"script": _named(hand["calls"], hand["flows"])}
+        calls |= {f"wide {one['flows']:,}": _named(one["calls"], one["flows"]) for one in app}
+        defaults = results.all("default")
+        calls |= {f"5/min {one['flows']:,}": _named(one["calls"]) for one in defaults}
+        yield "calls", stacked_bars(_TITLES["calls"], calls)
+        each = hand["seconds"] / hand["flows"] / 60
+        counts = [one["flows"] for one in app]
+        series = {"script": [(n, each * n) for n in counts]}
+        for processes in (1, 2, 4):
+            found = results.all("app", call_seconds=0.05, processes=processes)
+            name = "app" if processes == 1 else f"app, {processes} processes"
+            series[name] = [(one["flows"], one["seconds"] / 60) for one in found]
+        series = {name: line for name, line in series.items() if line}
+        yield "wide", lines(_TITLES["wide"], "minutes", series)
+    if defaults := results.all("default"):
+        hours = [(one["flows"], one["hours"]) for one in defaults]
+        script = [(n, n * _HAND_CALLS / _RATE / 60) for n, _ in hours]
+        series = {"script (computed)": script, "app": hours}
+        yield "default", lines(_TITLES["default"], "hours", series)
+
+
+def _named(calls: dict[str, float], flows: int = 1) -> dict[str, float]:
+    return {_NAMES[name]: count / flows for name, count in calls.items() if count}
