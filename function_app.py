@@ -17,6 +17,7 @@ from functions import (
     network_api,
     policy_events,
     remediations_api,
+    repairs_api,
     run_archives_api,
     timers,
 )
@@ -39,6 +40,7 @@ for _module in (
     deletions_api,
     network_api,
     keys_api,
+    repairs_api,
     kill_switch_api,
     attention_api,
     health_api,

@@ -23,6 +23,7 @@ from cmkflow.network_check_command import check
 from cmkflow.network_targets_command import show_targets
 from cmkflow.outgoing_text import outgoing_text
 from cmkflow.remediation_commands import RemediationId
+from cmkflow.repair_command import register as register_repair
 from cmkflow.service_tag_file import read_list
 from cmkflow.terminal import Terminal, echo
 from shared.domain.network.coverage import PROTECTED_TAG
@@ -35,6 +36,7 @@ from shared.domain.network.service_tags import (
 app = typer.Typer(no_args_is_help=True, help="Addresses that firewalls have to let in.")
 app.command("check")(check)
 app.command("targets")(show_targets)
+register_repair(app)
 
 
 @app.callback()

@@ -37,10 +37,14 @@ def _shown(character: str) -> str:
     return _INSTEAD
 
 
+_WITH_LINES = {"proposal", "azure_cli", "bicep", "terraform"}
+
+
 def one_line(answer: Any) -> Any:
     """Return an answer of the API in which no name has lines of its own: one could forge another.
 
-    The difference that a plan proposes has lines; each is shown behind a mark.
+    The difference that a plan proposes has lines, each shown behind a mark; so have repairs, where
+    names stand quoted.
     """
     match answer:
         case str():
@@ -49,7 +53,7 @@ def one_line(answer: Any) -> Any:
             return [one_line(item) for item in answer]
         case dict():
             return {
-                key: value if key == "proposal" else one_line(value)
+                key: value if key in _WITH_LINES else one_line(value)
                 for key, value in answer.items()
             }
     return answer

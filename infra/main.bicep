@@ -26,6 +26,9 @@ param keyVaultLocation string = ''
 @description('Resource groups, as ids separated by commas, whose app settings and secrets the app may read and write. Empty: callers there are neither found nor updated.')
 param callerResourceGroupIds string = ''
 
+@description('Resource groups, as ids separated by commas, with firewalls that the app may open when it is ordered to. Empty: what closes a gap is text for a person.')
+param firewallResourceGroupIds string = ''
+
 @description('Whether to make the system topic of this subscription. It can have one only: false where it has one.')
 param createPolicyTopic bool = true
 
@@ -51,6 +54,7 @@ var tags = { 'azd-env-name': environmentName }
 var watched = empty(watchedSubscriptionIds)
   ? [subscription().subscriptionId]
   : split(replace(watchedSubscriptionIds, ' ', ''), ',')
+var firewallGroups = empty(firewallResourceGroupIds) ? [] : split(replace(firewallResourceGroupIds, ' ', ''), ',')
 var callerGroups = empty(callerResourceGroupIds) ? [] : split(replace(callerResourceGroupIds, ' ', ''), ',')
 
 resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
@@ -155,6 +159,13 @@ module watchedRights 'modules/watched-subscription.bicep' = [
 
 module callerRights 'modules/caller-group.bicep' = [
   for id in callerGroups: {
+    scope: resourceGroup(split(id, '/')[2], split(id, '/')[4])
+    params: { token: token, principalId: identities.outputs.appPrincipalId }
+  }
+]
+
+module firewallRights 'modules/firewall-group.bicep' = [
+  for id in firewallGroups: {
     scope: resourceGroup(split(id, '/')[2], split(id, '/')[4])
     params: { token: token, principalId: identities.outputs.appPrincipalId }
   }

@@ -111,6 +111,10 @@ class Reason(StrEnum):
     )
     NETWORK_GAP = "network_gap", "", EndedBy.SWEEP
     CALL_REFUSED = "call_refused", "", EndedBy.SWEEP
+    REPAIR = "repair"
+    REPAIR_UNFINISHED = "repair_unfinished"
+    REPAIR_IN_USE = "repair_in_use"
+    UNKNOWN_GAP = "unknown_gap"
 
     NOT_SHOWN = (
         "not_shown",

@@ -29,6 +29,7 @@ from shared.domain.jobs.run_archive import RunArchive
 from shared.domain.keys.told_finding import ToldFinding
 from shared.domain.network.edition import Edition
 from shared.domain.network.refused_call import RefusedCall
+from shared.domain.network.repair_record import RepairRecord
 from shared.domain.network.snapshot import NetworkReading
 from shared.domain.notice import Notice, RowName
 from shared.domain.plans.discovery import DiscoveredPart
@@ -269,6 +270,7 @@ class Tables:
     key_findings: Table[ToldFinding] = field(init=False)
     deliveries: Table[Delivery] = field(init=False)
     refused_calls: Table[RefusedCall] = field(init=False)
+    repairs: Table[RepairRecord] = field(init=False)
 
     def __post_init__(self) -> None:
         """Open the tables."""
@@ -375,5 +377,11 @@ class Tables:
                 key_of(item.policy_id),
                 key_of(item.finding.code, item.finding.subject, item.finding.level),
             ),
+            lambda item: {"code": item.code},
+        )
+        table(
+            "repairs",
+            RepairRecord,
+            lambda item: ("repair", item.id),
             lambda item: {"code": item.code},
         )

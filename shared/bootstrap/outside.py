@@ -99,6 +99,7 @@ class Outside:
             keys=VaultKeys(self.vaults, self.resources),
             service_tags=self._service_tags(),
             resources=self.resources,
+            resource_writer=self.resources,
             connections=PowerAppsConnections(http, self.power_platform),
             canvas_apps=PowerAppsCanvasApps(http, self.power_platform),
             machine_groups=DataverseMachineGroups(dataverse),

@@ -13,6 +13,8 @@ from shared.domain.definitions.json_values import (
 from shared.domain.network.firewall import Access, Firewall, FirewallRule, unread_rules
 from shared.domain.network.gap import NetworkGap
 from shared.domain.network.repair import (
+    Entries,
+    EntryChange,
     Opening,
     Repair,
     free_priority,
@@ -27,8 +29,9 @@ from shared.domain.network.repair_text import (
     bicep_children,
     terraform_part,
 )
-from shared.errors import NotFound
-from shared.ports import ResourceReader
+from shared.errors import Blocked, Conflict, NotFound
+from shared.ports import ResourceReader, ResourceWriter
+from shared.reason import Reason
 
 RESOURCE_TYPE = "Microsoft.Web/sites"
 API_VERSION = "2023-12-01"
@@ -36,6 +39,8 @@ API_VERSION = "2023-12-01"
 _LAST = 2147483647
 #: Of the first rule where there is none, as the portal proposes it.
 _FIRST = 300
+#: Members of a restriction that the app makes.
+_WRITTEN = ("name", "ipAddress", "tag", "action", "priority")
 #: Rules that a site takes.
 MOST = 512
 _SCM = ".scm.azurewebsites.net"
@@ -78,21 +83,26 @@ class AppServices:
             if _title(one) in gap.rules and str(one.get("action")).lower() == "deny"
         ]
         before = min(refusing, default=max(taken, default=_FIRST - 1) + len(gap.missing_tags) + 1)
+        named = {_title(one): one for one in there}
         new: list[dict[str, object]] = []
         for tag in gap.missing_tags:
-            priority = free_priority(taken, before, 1)
+            same = named.get(rule_name(tag))
+            priority = _priority(same) if same else free_priority(taken, before, 1)
             if priority is None:
                 return refused(gap, f"priority_taken: none is free before {before}")
             taken.append(priority)
-            new.append(
-                {
-                    "name": rule_name(tag),
-                    "ipAddress": tag,
-                    "tag": "ServiceTag",
-                    "action": "Allow",
-                    "priority": priority,
-                }
-            )
+            rule = {
+                "name": rule_name(tag),
+                "ipAddress": tag,
+                "tag": "ServiceTag",
+                "action": "Allow",
+                "priority": priority,
+            }
+            # One that is there and does let them in was made a moment ago: the gap was read before.
+            if same and (_entry(same) != _entry(rule) or priority > before):
+                name = rule["name"]
+                return refused(gap, f"name_taken: {gap.resource_name} has another rule {name}")
+            new.append(rule)
         return full(gap, len(there), len(new), MOST) or Repair(
             gap=gap.name,
             summary=f"let {', '.join(gap.missing_tags)} in on {gap.firewall_name}, each by a"
@@ -111,9 +121,39 @@ class AppServices:
             opening=Opening(
                 resource_id=gap.resource_id,
                 part=member,
-                entries=tuple(json.dumps(one, sort_keys=True) for one in new),
+                entries=tuple(map(_entry, new)),
             ),
         )
+
+    async def entries(self, opening: Opening) -> Entries:
+        """Return the restrictions of a site, in the members that this app writes."""
+        there = await self._restrictions(opening)
+        texts = frozenset(map(_entry, there))
+        return Entries(texts=texts, etag=json.dumps(there, sort_keys=True))
+
+    async def change(self, writer: ResourceWriter, opening: Opening, change: EntryChange) -> None:
+        """Replace the list of restrictions, which has no ETag: it is read again right before.
+
+        Raises `Blocked` where nothing would be left: without a restriction a site is open to all.
+        """
+        there = await self._restrictions(opening)
+        if json.dumps(there, sort_keys=True) != change.there.etag:
+            raise Conflict(f"{opening.part} of {opening.resource_id} has changed")
+        kept = [one for one in there if _entry(one) not in change.remove]
+        if not kept and not change.add:
+            raise Blocked(
+                "It is the only restriction: a site without any may be open to all.",
+                instruction="Give it another one first, or remove this by hand.",
+                code=Reason.REPAIR,
+            )
+        listed = [*kept, *map(json.loads, change.add)]
+        body = {"properties": {opening.part: listed}}
+        await writer.patch(f"{opening.resource_id}/config/web", API_VERSION, body)
+
+    async def _restrictions(self, opening: Opening) -> list[Mapping[str, object]]:
+        config = await self._resources.get(opening.resource_id, API_VERSION, "/config/web")
+        listed = objects_at(mapping_at(config, "properties"), opening.part)
+        return [one for one in listed if _priority(one) != _LAST]
 
 
 def read_site(site: Mapping[str, object], config: Mapping[str, object]) -> Firewall:
@@ -185,6 +225,11 @@ def _rules(rules: list[Mapping[str, object]]) -> Iterator[FirewallRule]:
 
 def _title(rule: Mapping[str, object]) -> str:
     return text_at(rule, "name") or f"priority {_priority(rule)}"
+
+
+def _entry(rule: Mapping[str, object]) -> str:
+    own = {member: rule[member] for member in _WRITTEN if rule.get(member)}
+    return json.dumps(own, sort_keys=True)
 
 
 def _is_function_app(site: Mapping[str, object]) -> bool:

@@ -3,6 +3,7 @@
 A policy by itself is read where nobody can tell whose it is: a template need not say.
 """
 
+import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -17,9 +18,9 @@ from shared.domain.network.azure_firewall_repair import User, repair_of
 from shared.domain.network.azure_firewall_rules import RuleReader, members_of
 from shared.domain.network.firewall import Access, Firewall, public_address, tagged_hosts
 from shared.domain.network.gap import NetworkGap
-from shared.domain.network.repair import Repair
+from shared.domain.network.repair import Entries, EntryChange, Opening, Repair
 from shared.errors import NotFound
-from shared.ports import ResourceReader
+from shared.ports import ResourceReader, ResourceWriter
 
 API_VERSION = "2023-09-01"
 #: The published list gives the tag the features API and NSG alone (contract §9.3).
@@ -74,6 +75,22 @@ class AzureFirewalls:
             if one.id == gap.firewall_id:
                 return repair_of(gap, rules, found.users, found.ip_groups, API_VERSION)
         raise NotFound(f"{gap.firewall_name} is not there any more")
+
+    async def entries(self, opening: Opening) -> Entries:
+        """Return the members of an IP group."""
+        group = await self._resources.get(opening.resource_id, API_VERSION)
+        texts = frozenset(map(json.dumps, _addresses(group)))
+        return Entries(texts=texts, etag=text_at(group, "etag") or "*")
+
+    async def change(self, writer: ResourceWriter, opening: Opening, change: EntryChange) -> None:
+        """Replace an IP group, which has no smaller write."""
+        group = await self._resources.get(opening.resource_id, API_VERSION)
+        kept = [one for one in _addresses(group) if json.dumps(one) not in change.remove]
+        body = {
+            **{member: group[member] for member in ("location", "tags") if member in group},
+            "properties": {"ipAddresses": [*kept, *map(json.loads, change.add)]},
+        }
+        await writer.put(opening.resource_id, API_VERSION, body, etag=change.there.etag)
 
     async def _read(self) -> _Found:
         found = _Found()
@@ -142,6 +159,11 @@ class AzureFirewalls:
 
     async def _list(self, name: str) -> list[Document]:
         return await self._resources.list(f"Microsoft.Network/{name}", API_VERSION)
+
+
+def _addresses(group: Document) -> list[str]:
+    listed = mapping_at(group, "properties").get("ipAddresses")
+    return [*map(str, listed)] if isinstance(listed, list) else []
 
 
 def _id(resource: Document) -> str:

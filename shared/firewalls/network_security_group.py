@@ -27,6 +27,8 @@ from shared.domain.network.firewall import (
 from shared.domain.network.gap import NetworkGap
 from shared.domain.network.matching import HTTPS, any_of, covers, holds_port, leads_anywhere
 from shared.domain.network.repair import (
+    Entries,
+    EntryChange,
     Opening,
     Repair,
     free_priority,
@@ -42,12 +44,24 @@ from shared.domain.network.repair_text import (
     label,
     terraform,
 )
-from shared.ports import ResourceReader
+from shared.ports import ResourceReader, ResourceWriter
 
 RESOURCE_TYPE = "Microsoft.Network/networkSecurityGroups"
 API_VERSION = "2023-09-01"
 #: Priorities that a rule may have, and rules that a group takes.
 _FIRST, _LAST, MOST = 100, 4096, 1000
+#: Members of a rule that the app makes.
+_WRITTEN = (
+    "access",
+    "direction",
+    "priority",
+    "protocol",
+    "sourceAddressPrefix",
+    "sourcePortRange",
+    "destinationPortRange",
+    "destinationAddressPrefix",
+    "destinationApplicationSecurityGroups",
+)
 
 
 class NetworkSecurityGroups:
@@ -76,17 +90,21 @@ class NetworkSecurityGroups:
         inbound = [rule for rule in there if _is_inbound(rule)]
         refusing = [_priority(rule) for rule in inbound if rule.get("name") in gap.rules]
         taken = [_priority(rule) for rule in inbound]
-        names = {str(rule.get("name")).lower() for rule in there}
+        before = min(refusing, default=_LAST + 1)
+        named = {str(rule.get("name")).lower(): rule for rule in there}
         rules: dict[str, Mapping[str, object]] = {}
         for tag in gap.missing_tags:
             name = rule_name(tag, gap.part)
-            if name.lower() in names:
-                return refused(gap, f"name_taken: {gap.resource_name} has another rule {name}")
-            priority = free_priority(taken, min(refusing, default=_LAST + 1), _FIRST)
+            same = named.get(name.lower())
+            priority = _priority(same) if same else free_priority(taken, before, _FIRST)
             if priority is None:
-                return refused(gap, f"priority_taken: none is free before {min(refusing)}")
+                return refused(gap, f"priority_taken: none is free before {before}")
             taken.append(priority)
             rules[name] = _rule_for(tag, priority, gap.part)
+            # One that is there and does let them in was made a moment ago: the gap was read before.
+            is_other = same and _entry(name, rules[name]) != _entry_of(same)
+            if same and (is_other or priority > before):
+                return refused(gap, f"name_taken: {gap.resource_name} has another rule {name}")
         return full(gap, len(there), len(rules), MOST) or Repair(
             gap=gap.name,
             summary=f"let {', '.join(gap.missing_tags)} in on {gap.resource_name}, each by a rule",
@@ -97,12 +115,26 @@ class NetworkSecurityGroups:
             terraform=terraform(*(_block(gap, name, rule) for name, rule in rules.items())),
             opening=Opening(
                 resource_id=gap.resource_id,
-                entries=tuple(
-                    json.dumps({"name": name, **rule}, sort_keys=True)
-                    for name, rule in rules.items()
-                ),
+                entries=tuple(_entry(name, rule) for name, rule in rules.items()),
             ),
         )
+
+    async def entries(self, opening: Opening) -> Entries:
+        """Return the rules of a group, in the members that this app writes."""
+        group = await self._resources.get(opening.resource_id, API_VERSION)
+        listed = objects_at(mapping_at(group, "properties"), "securityRules")
+        texts = frozenset(map(_entry_of, listed))
+        return Entries(texts=texts, etag=text_at(group, "etag") or "*")
+
+    async def change(self, writer: ResourceWriter, opening: Opening, change: EntryChange) -> None:
+        """Make rules, and delete others: each is a resource of its own."""
+        place = f"{opening.resource_id}/securityRules"
+        for rule in map(as_mapping, map(json.loads, change.remove)):
+            await writer.delete(f"{place}/{rule['name']}", API_VERSION)
+        for rule in map(as_mapping, map(json.loads, change.add)):
+            properties = {key: value for key, value in rule.items() if key != "name"}
+            body = {"properties": properties}
+            await writer.put(f"{place}/{rule['name']}", API_VERSION, body, etag=None)
 
     async def _list(self, name: str) -> list[Mapping[str, object]]:
         return await self._resources.list(f"Microsoft.Network/{name}", API_VERSION)
@@ -206,6 +238,15 @@ def _rule_for(tag: str, priority: int, destination: str) -> Mapping[str, object]
         "destinationPortRange": str(HTTPS),
         **towards,
     }
+
+
+def _entry(name: str, rule: Mapping[str, object]) -> str:
+    own = {member: rule[member] for member in _WRITTEN if rule.get(member)}
+    return json.dumps({"name": name, **own}, sort_keys=True)
+
+
+def _entry_of(rule: Mapping[str, object]) -> str:
+    return _entry(str(rule.get("name")), mapping_at(rule, "properties"))
 
 
 def _command(gap: NetworkGap, name: str, rule: Mapping[str, object]) -> str:

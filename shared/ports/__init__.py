@@ -5,11 +5,26 @@ one item `NotFound`. Beyond that each says what it raises.
 """
 
 from shared.ports.assessment import CanvasApps, Connections, MachineGroups, Organization
-from shared.ports.azure import AppSettings, Keys, ResourceReader, Secret, Secrets, ServiceTags, Site
+from shared.ports.azure import (
+    AppSettings,
+    Keys,
+    ResourceReader,
+    ResourceWriter,
+    Secret,
+    Secrets,
+    ServiceTags,
+    Site,
+)
 from shared.ports.calls import CallBlocks
 from shared.ports.channels import Channel
 from shared.ports.clock import Clock
-from shared.ports.kinds import CallerKind, FirewallKind, KeepsVersions, WritesTogether
+from shared.ports.kinds import (
+    AppliesRepairs,
+    CallerKind,
+    FirewallKind,
+    KeepsVersions,
+    WritesTogether,
+)
 from shared.ports.messages import Messages, OutgoingMessage
 from shared.ports.notices import Notices
 from shared.ports.platform import AssessmentPorts, PlatformPorts, StepPorts
@@ -42,6 +57,7 @@ from shared.ports.state import (
 
 __all__ = [
     "AppSettings",
+    "AppliesRepairs",
     "Archive",
     "AssessmentPorts",
     "CallBlocks",
@@ -77,6 +93,7 @@ __all__ = [
     "Principals",
     "Replace",
     "ResourceReader",
+    "ResourceWriter",
     "Row",
     "Scalar",
     "Secret",

@@ -87,6 +87,30 @@ class ServiceTags(Protocol):
         """Return the list as it is now."""
 
 
+class ResourceWriter(Protocol):
+    """Writes rules of firewalls through Azure Resource Manager (contract §9.4)."""
+
+    async def put(
+        self,
+        resource_id: str,
+        api_version: str,
+        body: Mapping[str, object],
+        *,
+        etag: str | None,
+    ) -> None:
+        """Replace a resource that still has an ETag (`*`: any); None: make one.
+
+        Raises `Conflict`, `AlreadyExists` if there is one by then, `NotFound` if what it lies in is
+        gone. What it did may be seen only after a while.
+        """
+
+    async def patch(self, resource_id: str, api_version: str, body: Mapping[str, object]) -> None:
+        """Change members of a resource that has no ETag; raises `NotFound`."""
+
+    async def delete(self, resource_id: str, api_version: str) -> None:
+        """Remove a resource; one that is gone is fine."""
+
+
 class ResourceReader(Protocol):
     """Reads any Azure resource through Azure Resource Manager (contract §9.4)."""
 

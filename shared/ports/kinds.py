@@ -9,7 +9,8 @@ from shared.domain.callers.search import Search
 from shared.domain.environment import Environment
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.gap import NetworkGap
-from shared.domain.network.repair import Repair
+from shared.domain.network.repair import Entries, EntryChange, Opening, Repair
+from shared.ports.azure import ResourceWriter
 
 
 class CallerKind(Protocol):
@@ -75,4 +76,18 @@ class FirewallKind(Protocol):
         """Return the smallest change that closes a gap of such a firewall; raises `NotFound`.
 
         By what stands there now. A gap of a firewall that is closed as a whole never comes here.
+        """
+
+
+@runtime_checkable
+class AppliesRepairs(Protocol):
+    """A `FirewallKind` whose repairs the app can make by itself, and take back."""
+
+    async def entries(self, opening: Opening) -> Entries:
+        """Return what stands in the list of an opening now; raises `NotFound`."""
+
+    async def change(self, writer: ResourceWriter, opening: Opening, change: EntryChange) -> None:
+        """Put entries into the list and take others out if it still is as it was read.
+
+        Raises `Conflict`, and `Blocked` where that would do something else too.
         """

@@ -3,7 +3,14 @@
 from dataclasses import dataclass
 
 from shared.ports.assessment import CanvasApps, Connections, MachineGroups, Organization
-from shared.ports.azure import AppSettings, Keys, ResourceReader, Secrets, ServiceTags
+from shared.ports.azure import (
+    AppSettings,
+    Keys,
+    ResourceReader,
+    ResourceWriter,
+    Secrets,
+    ServiceTags,
+)
 from shared.ports.power_platform import (
     ConnectionReferences,
     Environments,
@@ -36,6 +43,7 @@ class StepPorts:
     solutions: Solutions
     keys: Keys
     service_tags: ServiceTags
+    resource_writer: ResourceWriter
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,11 @@ class Work:
         return self.held.job
 
     @property
+    def holder(self) -> str:
+        """Name the delivery, as a holder of resources: another of its job may be beside it."""
+        return f"{self.job.id}/{self.job.lease_number}"
+
+    @property
     def writes_anew(self) -> bool:
         """Say whether a flow is written although it reads as it is to be.
 

@@ -11,6 +11,7 @@ from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.gate import settings_of
+from shared.use_cases.known_gaps import ACCEPTED_BY_NAME, require_known
 from shared.use_cases.steer_remediation import retry_job
 
 log = logging.getLogger(__name__)
@@ -47,8 +48,14 @@ async def show_environment(services: Services, environment_id: str) -> ShownEnvi
 async def change_environment(
     services: Services, environment_id: str, changes: Mapping[str, Any]
 ) -> ShownEnvironment:
-    """Set the settings that `changes` names, by field; raises `NotFound`."""
+    """Set the settings that `changes` names, by field; raises `NotFound`.
+
+    Raises `Blocked` for a gap that there is not, unless it was accepted before.
+    """
     environment = await services.environments.get(environment_id)
+    if names := changes.get("waived_gaps"):
+        accepted = (await settings_of(services, environment.id)).waived_gaps
+        await require_known(services, environment, [one for one in names if one not in accepted])
     settings = await _change(services, environment.id, lambda old: replace(old, **changes))
     if "maintenance_window" in changes:
         await _wake_for_window(services, environment.id)
@@ -67,9 +74,11 @@ async def _wake_for_window(services: Services, environment_id: str) -> None:
 async def waive_gap(services: Services, environment_id: str, gap: str, reason: str) -> int:
     """Accept a gap by name and go on with the jobs that a gap blocks; returns how many.
 
-    A job that another gap blocks as well is blocked again by that one.
+    A job that another gap blocks as well is blocked again by that one. Raises `Blocked` for a gap
+    that there is not.
     """
     environment = await services.environments.get(environment_id)
+    await require_known(services, environment, [gap])
     await _change(
         services,
         environment.id,
@@ -77,7 +86,7 @@ async def waive_gap(services: Services, environment_id: str, gap: str, reason: s
     )
     blocked = [
         job
-        for code in (Reason.NETWORK_GAP, Reason.CALL_REFUSED, Reason.COULD_NOT_START, Reason.AGENTS)
+        for code in ACCEPTED_BY_NAME
         for job in await services.tables.jobs.all(
             environment.id, where=[Condition("code", "eq", code)]
         )

@@ -4,7 +4,7 @@ Each edition of the list is a row, written before people are told of it: who die
 at the next look. What a change opens stays in health until no firewall keeps the new addresses out.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -28,6 +28,7 @@ from shared.notices import readable, tell
 from shared.reason import Reason
 from shared.rows import Kept
 from shared.services import Services
+from shared.steps.flows.calling_flows import CallingFlows, calling_flows
 from shared.steps.flows.check_network import ANY_HOST, network_of, read_firewalls
 from shared.steps.gate import settings_of
 
@@ -122,7 +123,9 @@ async def _with_effects(
     for environment in in_use if added else ():
         network = network_of(services, environment, firewalls, tags)
         waived = (await settings_of(services, environment.id)).waived_gaps
-        for hosts, remediations in (await _calling(services, environment)).items():
+        # A firewall that was opened for flows counts too where none is known to call through it.
+        calling: CallingFlows = {(ANY_HOST,): [], **await calling_flows(services, environment)}
+        for hosts, remediations in calling.items():
             lacking = [
                 _closed(gap, added)
                 for gap in network.gaps(hosts)
@@ -133,21 +136,6 @@ async def _with_effects(
             flows += Counter(remediations if missing else ())
     plans = (TouchedPlan(remediation_id=one, flows=flows[one]) for one in sorted(flows))
     return replace(edition, firewalls=tuple(closed.values()), plans=tuple(plans))
-
-
-async def _calling(
-    services: Services, environment: Environment
-) -> dict[tuple[str, ...], list[str]]:
-    """Return the remediations of flows with a copy, or on the way to one, by the hosts they call.
-
-    A firewall that was opened for flows counts too where none is known to call through it.
-    """
-    found: defaultdict[tuple[str, ...], list[str]] = defaultdict(list, {(ANY_HOST,): []})
-    async for kept in readable(services, services.tables.jobs.scan(environment.id)):
-        job = kept.item
-        if job.http_hosts and job.pattern.has_copy and (job.is_live or job.is_done):
-            found[job.http_hosts].append(job.remediation_id)
-    return dict(found)
 
 
 def _closed(gap: NetworkGap, added: AddressRanges) -> ClosedFirewall:

@@ -101,23 +101,19 @@ class _Interrupted:
         label = f"{type(self._port).__name__}.{name}"
 
         def method(*arguments: Any, **named: Any) -> Any:
+            if inspect.iscoroutinefunction(attribute):
+                return self._call(label, lambda: attribute(*arguments, **named))
             result = attribute(*arguments, **named)
-            if inspect.isasyncgen(result):
-                return self._iterate(label, result)
-            return self._call(label, result) if inspect.iscoroutine(result) else result
+            return self._iterate(label, result) if inspect.isasyncgen(result) else result
 
         return method
 
-    async def _call(self, name: str, work: Awaitable[Any]) -> Any:
+    async def _call(self, name: str, work: Callable[[], Awaitable[Any]]) -> Any:
         # A real call lets other tasks run; only so two handlers meet in the middle of a step.
         await asyncio.sleep(0)
-        try:
-            number = self._plan.enter(name)
-        except BaseException:
-            cast("Any", work).close()
-            raise
+        number = self._plan.enter(name)
         await self._plan.rest()
-        result = await work
+        result = await work()
         self._plan.leave(number)
         await self._plan.rest()
         return result

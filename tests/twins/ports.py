@@ -35,6 +35,7 @@ from tests.twins.memory_store import MemoryStore
 from tests.twins.messages import MessagesTwin
 from tests.twins.notices import NoticesTwin
 from tests.twins.resource_reader import ResourceReaderTwin
+from tests.twins.resource_writer import ResourceWriterTwin
 from tests.twins.secrets import SecretsTwin
 from tests.twins.sharing import FlowSharingTwin, PrincipalsTwin
 from tests.twins.solutions import SolutionsTwin
@@ -100,6 +101,7 @@ def twins_of(world: World, *, order: Random | None = None) -> Twins:
         keys=KeysTwin(world),
         service_tags=ServiceTagsTwin(world),
         resources=ResourceReaderTwin(world),
+        resource_writer=ResourceWriterTwin(world),
         firewalls=FirewallsTwin(world),
         connections=ConnectionsTwin(world),
         canvas_apps=CanvasAppsTwin(world),

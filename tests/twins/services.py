@@ -1,6 +1,7 @@
 """The product's own bundle of ports, filled with twins."""
 
 from shared.callers import caller_kinds
+from shared.firewalls import firewall_kinds
 from shared.ports import CallerKind, PlatformPorts
 from shared.rows import Tables
 from shared.services import Services, on_platform
@@ -20,8 +21,13 @@ def kinds_on(ports: PlatformPorts) -> dict[str, CallerKind]:
     return caller_kinds(ports, twin_settings())
 
 
-def services_of(ports: Ports, *, settings: Settings | None = None) -> Services:
-    """Return services on these ports: make them anew after a kill, as a new process would."""
+def services_of(
+    ports: Ports, *, settings: Settings | None = None, has_azure_firewalls: bool = False
+) -> Services:
+    """Return services on these ports: make them anew after a kill, as a new process would.
+
+    `has_azure_firewalls`: firewalls are read from the raw Azure resources, by their kinds.
+    """
     settings = settings or twin_settings()
     ports = with_circuits(ports, settings)
     return Services(
@@ -33,6 +39,8 @@ def services_of(ports: Ports, *, settings: Settings | None = None) -> Services:
         notices=ports.notices,
         calls=PlentyOfCalls(),
         callers=caller_kinds(ports, settings),
-        firewalls={"any": ports.firewalls},
+        firewalls=(
+            firewall_kinds(ports.resources) if has_azure_firewalls else {"any": ports.firewalls}
+        ),
         **on_platform(ports),
     )

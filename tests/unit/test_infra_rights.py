@@ -75,6 +75,22 @@ def test_in_a_resource_group_with_callers_the_app_may_do_what_it_calls_and_no_mo
     assert [one.partition(", ")[2] for one in given] == ["appSettings.name)", "secrets.name)"]
 
 
+def test_in_a_resource_group_with_firewalls_the_app_may_write_what_it_opens_and_no_more() -> None:
+    """No firewall, no policy, no group as a whole: a rule, an IP group, a site's restrictions."""
+    path = "modules/firewall-group.bicep"
+    (role,) = resources(CUSTOM_ROLE, path)
+    (given,) = resources(ROLE, path)
+
+    assert strings(member(role, "actions")) == [
+        "Microsoft.Network/networkSecurityGroups/securityRules/write",
+        "Microsoft.Network/networkSecurityGroups/securityRules/delete",
+        "Microsoft.Network/ipGroups/write",
+        "Microsoft.Web/sites/config/write",
+    ]
+    assert text(member(role, "assignableScopes")) == "[resourceGroup().id]"
+    assert "firewalls.name)" in text(member(given, "roleDefinitionId"))
+
+
 def test_event_grid_may_send_to_the_queues_of_events_only() -> None:
     """Not to the namespace, so to none of the others."""
     path = "modules/messaging.bicep"

@@ -63,6 +63,8 @@ async def put_security_rule(call: ArmCall) -> Response:
     body = await call.json() | {"name": call.path("name")}
     rule = security_rule(group["id"], body)
     same = [each for each in rules if each["name"].lower() == rule["name"].lower()]
+    if same and call.request.headers.get("If-None-Match") == "*":
+        raise PlatformError(412, "PreconditionFailed", f"Rule {rule['name']} is there already.")
     clash = [each for each in rules if each not in same and _sorting(each) == _sorting(rule)]
     if clash:
         raise PlatformError(

@@ -11,6 +11,7 @@ from local_cloud.tenant.azure import (
     role_assignments,
     service_tags_api,
     site_settings,
+    writable_network,
 )
 from local_cloud.tenant.azure.arm_call import GROUP, HOST, SUBSCRIPTION, ArmCall, arm_route
 from local_cloud.tenant.azure.resources import JsonObject, ResourceScope
@@ -44,6 +45,7 @@ def routes(tenant: Tenant) -> list[Route]:
         *readable_resources.routes(),
         *site_settings.routes(),
         *network.routes(),
+        *writable_network.routes(),
         *service_tags_api.routes(),
     ]
 

@@ -2,18 +2,19 @@
 
 import builtins
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 
 from shared.adapters.http.client import Call, HttpClient, Service, read_object
 from shared.domain.definitions.json_values import as_mapping
-from shared.errors import NotRegistered
-from shared.ports import ResourceReader
+from shared.errors import NotFound, NotRegistered
+from shared.ports import ResourceReader, ResourceWriter
 
 BASE = "https://management.azure.com"
 SCOPE = "https://management.azure.com/.default"
 
 
-class ResourceManager(ResourceReader):
-    """`ResourceReader` over the watched subscriptions; other adapters use it too."""
+class ResourceManager(ResourceReader, ResourceWriter):
+    """Both ports over the watched subscriptions; other adapters use it too."""
 
     def __init__(self, http: HttpClient, service: Service, subscriptions: Sequence[str]) -> None:
         """Read with the credential of `service`; `subscriptions` are ids."""
@@ -49,6 +50,45 @@ class ResourceManager(ResourceReader):
         """Return all of a collection below a resource, by a filter; raises `NotFound`."""
         path = f"{resource_id}/{collection}"
         return [item async for item in self._items(path, api_version, where)]
+
+    async def put(
+        self,
+        resource_id: str,
+        api_version: str,
+        body: Mapping[str, object],
+        *,
+        etag: str | None,
+    ) -> None:
+        """Replace a resource that still has an ETag; None: make one."""
+        condition = {"If-None-Match": "*"} if etag is None else {"If-Match": etag}
+        await self._write("PUT", resource_id, api_version, body, condition)
+
+    async def patch(self, resource_id: str, api_version: str, body: Mapping[str, object]) -> None:
+        """Change members of a resource that has no ETag."""
+        await self._write("PATCH", resource_id, api_version, body)
+
+    async def delete(self, resource_id: str, api_version: str) -> None:
+        """Remove a resource; one that is gone is fine."""
+        with suppress(NotFound):
+            await self._write("DELETE", resource_id, api_version)
+
+    async def _write(
+        self,
+        method: str,
+        path: str,
+        api_version: str,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Make a call that writes; what it answers is read back, or nothing."""
+        call = Call(
+            method=method,
+            url=BASE + path,
+            params={"api-version": api_version},
+            headers=headers or {},
+            body=body,
+        )
+        await self._http.send(self._service, call)
 
     async def _items(
         self, path: str, api_version: str, where: str = ""

@@ -89,6 +89,20 @@ class NetworkCheck:
         ]
         return [*self._unknown, *(gap for gap in found if gap)]
 
+    def lacking(self) -> list[NetworkGap]:
+        """Return what is required and missing anywhere, whomever it concerns."""
+        found = (gap_of(one.firewall, one.admission, self._required) for one in self._walked)
+        return [*self._unknown, *(gap for gap in found if gap)]
+
+    def concerns(self, firewall_id: str, hosts: Collection[str | None]) -> bool:
+        """Say whether a flow that calls these hosts goes, or may go, through a firewall."""
+        calls = Calls(hosts, self._claimed)
+        return calls.may_be_refused and any(
+            calls.meet(one.firewall, is_for_flows=one.is_for_flows)
+            for one in self._walked
+            if one.firewall.id.lower() == firewall_id.lower()
+        )
+
     def external_targets(self, flows_by_host: Mapping[str, Sequence[str]]) -> list[NetworkGap]:
         """Return the hosts that no firewall is known to stand before, with the flows' names."""
         hosts = unchecked_hosts(self._claimed, flows_by_host)

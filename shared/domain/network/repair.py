@@ -24,6 +24,24 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Entries:
+    """What stands in a list, each entry as an opening writes it."""
+
+    texts: frozenset[str]
+    #: Changes with the list; what it is made of differs by kind.
+    etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryChange:
+    """Entries to be put into a list, or taken out of it."""
+
+    there: Entries
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Repair:
     """How a gap is closed. Texts are empty where `refusal` says why there are none."""
 

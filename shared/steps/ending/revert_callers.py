@@ -9,9 +9,9 @@ from shared.domain.jobs.relatives import reference
 from shared.domain.trigger_urls.signatures import SignatureChanged, signatures_in
 from shared.errors import Blocked, Conflict, NotFound
 from shared.reason import Reason
+from shared.steps.flows.hold_resource import hold_resource, require_free
 from shared.steps.flows.read_back import looks, wait_to_see
 from shared.steps.flows.trigger_address import original_signatures
-from shared.steps.moving_callers.hold_resource import hold_resource, require_free
 from shared.steps.moving_callers.note_callers import copied_or_undone, manual_caller_of_copy
 from shared.steps.moving_callers.undo_log import UndoLog
 from shared.steps.moving_callers.write_callers import TRIES, permit_caller

@@ -16,7 +16,7 @@ from shared.jobs.engine import UNTIL_WOKEN
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.flow_names import flow_name_of
-from shared.steps.moving_callers.hold_resource import hold_resource
+from shared.steps.flows.hold_resource import hold_resource
 from shared.steps.moving_callers.note_callers import holds_original
 from shared.steps.moving_callers.undo_log import UndoLog
 from shared.steps.moving_callers.update_callers import new_urls

@@ -30,6 +30,15 @@ class Network:
         """Return what is lacking for a flow which calls these hosts."""
         return self.check.gaps([None if host == ANY_HOST else host for host in hosts])
 
+    def lacking(self) -> list[NetworkGap]:
+        """Return what is required and missing anywhere, whomever it concerns."""
+        return self.check.lacking()
+
+    def concerns(self, firewall_id: str, hosts: Sequence[str]) -> bool:
+        """Say whether a flow that calls these hosts goes, or may go, through a firewall."""
+        called = [None if host == ANY_HOST else host for host in hosts]
+        return self.check.concerns(firewall_id, called)
+
     def external_targets(self, flows_by_host: Mapping[str, Sequence[str]]) -> list[NetworkGap]:
         """Return hosts whose owners have to be asked, with the flows that call them."""
         return self.check.external_targets(

@@ -12,6 +12,7 @@ from shared.domain.jobs.sent import Unseen
 from shared.errors import NotFound, Waiting
 from shared.reason import Reason
 from shared.services import Services
+from shared.steps.flows.hold_resource import Holder
 from shared.steps.work import Work
 
 _FIRST_PAUSE = timedelta(milliseconds=500)
@@ -53,9 +54,9 @@ async def read_back[T](
     return found  # type: ignore[return-value]  # there is a first look
 
 
-async def looks(work: Work) -> AsyncIterator[None]:
-    """Yield once for each look of one delivery, the first at once."""
-    services, pause = work.services, _FIRST_PAUSE
+async def looks(holder: Work | Holder) -> AsyncIterator[None]:
+    """Yield once for each look of one delivery, or one order, the first at once."""
+    services, pause = holder.services, _FIRST_PAUSE
     until = services.now + services.settings.read_back_poll
     yield
     while services.now + pause <= until:

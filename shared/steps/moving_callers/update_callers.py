@@ -13,12 +13,12 @@ from shared.domain.jobs.relatives import reference
 from shared.domain.jobs.transitions import moved
 from shared.errors import ProductError, Throttled
 from shared.steps.flows.co_ownership import return_borrowed
+from shared.steps.flows.hold_resource import HeldResource, hold_resource, require_free
 from shared.steps.flows.open_plans import OpenPlans, open_plans
 from shared.steps.flows.standing_copy import standing_copy
 from shared.steps.flows.trigger_address import read_trigger_url
 from shared.steps.gate import refuse_excluded
 from shared.steps.moving_callers.gather import Gathering, wait_for_others
-from shared.steps.moving_callers.hold_resource import HeldResource, hold_resource, require_free
 from shared.steps.moving_callers.note_callers import holds_original, job_of_flow, note_callers
 from shared.steps.moving_callers.undo_log import UndoLog
 from shared.steps.moving_callers.write_callers import Mover, write_callers

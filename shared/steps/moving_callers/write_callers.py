@@ -14,9 +14,9 @@ from shared.domain.jobs.refusals import code_for
 from shared.errors import Blocked, Conflict, MigrationInProgress, NotFound, ProductError, Refused
 from shared.ports import CallerKind, WritesTogether
 from shared.reason import Reason
+from shared.steps.flows.hold_resource import HeldResource
 from shared.steps.flows.read_back import looks, wait_to_see
 from shared.steps.gate import permit_write
-from shared.steps.moving_callers.hold_resource import HeldResource
 from shared.steps.moving_callers.note_callers import is_family, why_by_hand
 from shared.steps.moving_callers.undo_log import UndoLog
 from shared.steps.work import Work

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from shared.errors import NotFound
+from shared.domain.definitions.json_values import as_mapping
+from shared.errors import AlreadyExists, Conflict, NotFound
 from tests.contract.adapter_world import SITE_ID, VAULT_URL
 from tests.contract.ports.described_tenant import SQL_SERVER
 from tests.contract.ports.sides import Side
@@ -172,3 +173,53 @@ async def test_what_lies_below_a_resource_is_listed(side: Side) -> None:
     assert [rule["name"] for rule in rules] == ["office"]
     with pytest.raises(NotFound):
         await side.ports.resources.below(f"{SQL_SERVER}-gone", "firewallRules", "2021-11-01")
+
+
+NETWORK_VERSION = "2023-09-01"
+IP_GROUP = f"{SITE_ID.partition('/providers/')[0]}/providers/Microsoft.Network/ipGroups/flows"
+
+
+def members(*addresses: str) -> dict[str, object]:
+    """Return the body of an IP group."""
+    return {"location": "westeurope", "properties": {"ipAddresses": [*addresses]}}
+
+
+async def test_a_resource_is_made_replaced_by_its_etag_and_removed(side: Side) -> None:
+    """Who has not seen the last change writes nothing; who finds it made has not made it."""
+    writer, reader = side.ports.resource_writer, side.ports.resources
+
+    await writer.put(IP_GROUP, NETWORK_VERSION, members("198.51.100.1"), etag=None)
+    made = await reader.get(IP_GROUP, NETWORK_VERSION)
+    with pytest.raises(AlreadyExists):
+        await writer.put(IP_GROUP, NETWORK_VERSION, members(), etag=None)
+    first = str(made["etag"])
+    await writer.put(IP_GROUP, NETWORK_VERSION, members("198.51.100.2"), etag=first)
+    with pytest.raises(Conflict):
+        await writer.put(IP_GROUP, NETWORK_VERSION, members("198.51.100.3"), etag=first)
+    replaced = await reader.get(IP_GROUP, NETWORK_VERSION)
+    await writer.put(IP_GROUP, NETWORK_VERSION, members(), etag="*")
+    await writer.delete(IP_GROUP, NETWORK_VERSION)
+    await writer.delete(IP_GROUP, NETWORK_VERSION)
+
+    assert as_mapping(made["properties"])["ipAddresses"] == ["198.51.100.1"]
+    assert as_mapping(replaced["properties"])["ipAddresses"] == ["198.51.100.2"]
+    with pytest.raises(NotFound):
+        await reader.get(IP_GROUP, NETWORK_VERSION)
+
+
+async def test_members_of_a_resource_are_changed_and_the_others_stay(side: Side) -> None:
+    """A site's configuration has no ETag; one that is gone is not found."""
+    writer, reader = side.ports.resource_writer, side.ports.resources
+    rule = {"name": "flows", "ipAddress": "198.51.100.0/24", "action": "Allow", "priority": 100}
+    config = f"{SITE_ID}/config/web"
+
+    await writer.patch(config, API_VERSION, {"properties": {"ipSecurityRestrictions": [rule]}})
+    await writer.patch(config, API_VERSION, {"properties": {"http20Enabled": True}})
+    web = as_mapping((await reader.get(SITE_ID, API_VERSION, "/config/web"))["properties"])
+
+    listed = web["ipSecurityRestrictions"]
+    assert isinstance(listed, list)
+    assert as_mapping(listed[0])["ipAddress"] == "198.51.100.0/24"
+    assert web["http20Enabled"] is True
+    with pytest.raises(NotFound):
+        await writer.patch(f"{SITE_ID}-gone/config/web", API_VERSION, {"properties": {}})

@@ -183,7 +183,12 @@ async def test_a_waiver_is_kept_and_lets_the_blocked_jobs_go_on(story: Story) ->
     environment = story.build.environment.id
     (kept,) = [one async for one in table.query(environment)]
     blocked = replace(
-        kept.item, state=JobState.BLOCKED, resume=JobState.COPIED, code="network_gap", due=None
+        kept.item,
+        state=JobState.BLOCKED,
+        resume=JobState.COPIED,
+        code="network_gap",
+        reason="would be refused by: network_security_group:/subscriptions/s/nsg",
+        due=None,
     )
     other = replace(blocked, id="other", code="changed")
     await table.upsert(blocked, other)
@@ -215,7 +220,11 @@ async def test_a_trigger_url_in_a_reason_or_a_key_leaves_no_signature_in_a_row(
     secret = url.partition("sig=")[2]
     environment = story.build.environment.id
 
-    await call(environments_api.waive_gap, {"gap": "erp", "reason": f"ok: {url}"}, id=environment)
+    await call(
+        environments_api.waive_gap,
+        {"gap": "service_tag:powerplatformplex", "reason": f"ok: {url}"},
+        id=environment,
+    )
     await call(kill_switch_api.turn_kill_switch, {"on": True, "by": url, "reason": url})
     await call(
         remediations_api.start_remediation,

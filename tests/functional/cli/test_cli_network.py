@@ -16,6 +16,7 @@ from shared.use_cases.sweep import sweep
 from tests.functional.cli.cli_app import served_app
 from tests.functional.stories.app_calls import TRIGGERS
 from tests.functional.stories.remediation_story import Story
+from tests.kinds.firewalls.network_security_group import security_group, security_rule
 from tests.twins import definition_builder as define
 
 WEST = "PowerPlatformPlex.WestEurope"
@@ -150,3 +151,75 @@ def _firewall(*sources: str) -> Firewall:
         rules=(FirewallRule(name="flows", access=Access.ALLOW, sources=sources),),
         default=Access.DENY,
     )
+
+
+async def _guarded() -> Story:
+    """A flow behind a network security group that lacks the new addresses."""
+    story = Story(has_azure_firewalls=True)
+    story.world.service_tags = {WEST: ["10.0.0.0/24"], "LogicApps.WestEurope": ["10.9.0.0/24"]}
+    rule = security_rule("flows", 100, sourceAddressPrefix="LogicApps.WestEurope")
+    group = security_group(rule, tags={"cmkflow-hosts": "erp.contoso.example"})
+    story.world.resources[group["id"].lower()] = group
+    story.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
+    story.build.link()
+    await story.opt_in()
+    return story
+
+
+async def test_a_repair_is_shown_in_the_language_of_whoever_asks() -> None:
+    """What the gap is, what is done, and the change as it can be pasted."""
+    story = await _guarded()
+    provide(story.services)
+    async with served_app() as cli:
+        commands = await cli.run("network", "repair")
+        bicep = await cli.run("network", "repair", "edge", "--as", "bicep")
+        told = await cli.run("network", "repair", "--json")
+        unknown = await cli.run("network", "repair", "egde")
+
+    assert f"# let {WEST} in on edge, each by a rule\naz network nsg rule create" in commands.stdout
+    assert "  --priority 4096 \\\n" in commands.stdout
+    assert "resource edge 'Microsoft.Network/networkSecurityGroups@" in bicep.stdout
+    [item] = json.loads(told.stdout)["items"]
+    assert (item["firewall"], item["is_applicable"], item["refusal"]) == ("edge", True, "")
+    assert unknown.exit_code == 1
+    assert "egde has no gap" in unknown.stderr
+
+
+async def test_a_repair_is_made_when_it_is_meant_and_taken_back() -> None:
+    """It shows the change and asks; `no` changes nothing; the table says what was done."""
+    story = await _guarded()
+    provide(story.services)
+    async with served_app() as cli:
+        refused = await cli.run("network", "repair", "edge", "--apply", answer="n\n")
+        untouched = "cmk-" not in json.dumps([*story.world.resources.values()])
+        made = await cli.run("network", "repair", "edge", "--apply", answer="y\n")
+        after = await cli.run("network", "repair")
+        undone = await cli.run("network", "repair", "edge", "--undo", "--yes")
+        shown = json.loads((await cli.run("network", "repair", "--json")).stdout)
+
+    assert refused.exit_code == 1
+    assert "az network nsg rule create" in refused.stderr
+    assert untouched
+    assert "edge" in made.stdout
+    assert "open" in made.stdout
+    assert "admin@contoso.example" in made.stdout
+    assert "No gap holds up a flow." in after.stdout
+    assert "closed" in undone.stdout
+    assert [one["state"] for one in shown["applied"]] == ["closed"]
+    assert len(shown["items"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("edge", "--apply", "--undo"), "Say --apply or --undo, not both."),
+        (("--apply",), "Name the resource that is to be changed."),
+    ],
+)
+async def test_a_repair_wants_to_know_what_is_meant(options: tuple[str, ...], said: str) -> None:
+    """Before anything is asked of the app."""
+    async with served_app() as cli:
+        result = await cli.run("network", "repair", *options)
+
+    assert result.exit_code == 1
+    assert said in result.stderr

@@ -8,6 +8,8 @@ from shared.domain.environment import EnvironmentSettings, Mode
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
 from shared.domain.plans.plan_item import PlannedAction
+from shared.errors import Blocked
+from shared.reason import Reason
 from shared.settings import Settings
 from shared.use_cases.change_environment import change_environment, waive_gap
 from shared.use_cases.switch_writes import set_kill_switch
@@ -226,7 +228,7 @@ async def test_an_open_gap_blocks_until_it_is_closed_and_the_job_retried() -> No
 
 
 async def test_a_gap_that_is_waived_by_name_lets_the_job_go_on() -> None:
-    """Waiving retries what the gap blocked; another name does not help."""
+    """Waiving retries what the gap blocked; a name that is none is refused with the one that is."""
     story = Story()
     story.build.http_flow("Orders", {"Call": define.http_action("https://erp.contoso.example/")})
     story.world.firewalls = [_firewall("erp", ())]
@@ -236,14 +238,39 @@ async def test_a_gap_that_is_waived_by_name_lets_the_job_go_on() -> None:
     (gap,) = (await story.environment_job()).network
     environment_id = story.build.environment.id
 
-    await waive_gap(story.services, environment_id, "another", "by mistake")
+    with pytest.raises(Blocked) as misspelled:
+        await waive_gap(story.services, environment_id, gap.name[:-1], "by mistake")
+    wrong = {"waived_gaps": {"another": "by mistake"}}
+    with pytest.raises(Blocked):
+        await change_environment(story.services, environment_id, wrong)
     await story.run(HOUR)
     still = await story.job("Orders")
     await waive_gap(story.services, environment_id, gap.name, "the ERP is not called any more")
     await story.run(timedelta(days=60))
 
+    assert misspelled.value.code == Reason.UNKNOWN_GAP
+    assert misspelled.value.instruction == f"Did you mean {gap.name}?"
     assert still.code == "network_gap"
     assert (await story.job("Orders")).state is JobState.RETIRED
+
+
+async def test_what_was_accepted_once_may_be_named_again_when_it_is_gone() -> None:
+    """Settings are read, changed and sent back as a whole; a new name has to be one."""
+    story = Story()
+    story.world.firewalls = [_firewall("erp", ())]
+    story.world.service_tags = _tags(story)
+    story.build.link()
+    await story.opt_in()
+    environment_id = story.build.environment.id
+    gap = f"app_service:{story.world.firewalls[0].id}"
+
+    first = {"waived_gaps": {gap: "shut on purpose"}}
+    await change_environment(story.services, environment_id, first)
+    story.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
+    again = {"waived_gaps": {gap: "shut on purpose, as before"}}
+    shown = await change_environment(story.services, environment_id, again)
+
+    assert shown.settings.waived_gaps == again["waived_gaps"]
 
 
 async def test_a_tag_that_nothing_requires_is_told_and_holds_up_no_flow() -> None:

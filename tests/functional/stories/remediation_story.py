@@ -55,6 +55,8 @@ class Story:
     settings: Settings = field(default_factory=lambda: Settings(tenant_id="twins"))
     #: What stands before the ports, such as a budget of calls.
     around: Callable[[Ports], Ports] = lambda ports: ports
+    #: Firewalls are those of the world's raw Azure resources.
+    has_azure_firewalls: bool = False
     build: Builder = field(init=False)
     twins: Twins = field(init=False)
     driver: Driver = field(init=False)
@@ -67,7 +69,12 @@ class Story:
 
     def make(self, ports: Ports) -> Services:
         """Return what a process of the app is given."""
-        return services_of(self.around(ports), settings=self.settings)
+        return self._on(self.around(ports))
+
+    def _on(self, ports: Ports) -> Services:
+        return services_of(
+            ports, settings=self.settings, has_azure_firewalls=self.has_azure_firewalls
+        )
 
     def renew(self) -> None:
         """Let the app start anew, with what stands around its ports by now."""
@@ -76,7 +83,7 @@ class Story:
     @property
     def services(self) -> Services:
         """Services without interruptions, for what a test looks at or decides itself."""
-        return services_of(self.twins.ports, settings=self.settings)
+        return self._on(self.twins.ports)
 
     async def opt_in(self, **settings: Any) -> None:
         """Set the environment's mode, and whatever else an administrator decides."""

@@ -1,0 +1,36 @@
+// What the app may do in a resource group with firewalls that it opens by order, or by an approved
+// plan: rules of network security groups, IP groups, access restrictions. No built-in role is as
+// narrow. Without it every repair is text for a person.
+param token string
+param principalId string
+
+// The names of custom roles are the tenant's: one for each deployment and group.
+var suffix = uniqueString(resourceGroup().id, token)
+
+resource firewalls 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(resourceGroup().id, token, 'firewalls')
+  properties: {
+    roleName: 'Flow remediation: firewalls (${suffix})'
+    description: 'Lets the new addresses of flows in, and takes that back. Touches no other rule.'
+    permissions: [
+      {
+        actions: [
+          'Microsoft.Network/networkSecurityGroups/securityRules/write'
+          'Microsoft.Network/networkSecurityGroups/securityRules/delete'
+          'Microsoft.Network/ipGroups/write'
+          'Microsoft.Web/sites/config/write'
+        ]
+      }
+    ]
+    assignableScopes: [resourceGroup().id]
+  }
+}
+
+resource firewallsRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(resourceGroup().id, principalId, 'firewalls')
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', firewalls.name)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}

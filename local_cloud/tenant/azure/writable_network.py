@@ -1,0 +1,167 @@
+"""Resources of `Microsoft.Network` that are made, replaced and deleted as a whole.
+
+Each shows an ETag, and a write may name the one that it replaces, or `If-None-Match: *` where it
+makes one (README.md says what nobody knows about that). A firewall gets its private address, a
+group its last rules.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, ArmHandler, arm_route
+from local_cloud.tenant.azure.network import security_group
+from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.state import SECURITY_GROUPS, Azure
+from local_cloud.tenant.core.platform_error import PlatformError
+
+_NETWORK = "Microsoft.Network"
+#: What one is called in route names → resource type.
+_WRITABLE = {
+    "network_security_group": SECURITY_GROUPS,
+    "azure_firewall": f"{_NETWORK}/azureFirewalls",
+    "firewall_policy": f"{_NETWORK}/firewallPolicies",
+    "rule_collection_group": f"{_NETWORK}/firewallPolicies/ruleCollectionGroups",
+    "ip_group": f"{_NETWORK}/ipGroups",
+    "public_ip_address": f"{_NETWORK}/publicIPAddresses",
+    "route_table": f"{_NETWORK}/routeTables",
+}
+#: Addresses, ranges and prefixes that an IP group takes.
+_MOST_MEMBERS = 5000
+_PRIVATE_ADDRESS = "10.0.0.4"
+
+
+def routes() -> list[Route]:
+    """Return the routes that write; those that read are among the readable resources."""
+    found: list[Route] = []
+    for name, resource_type in _WRITABLE.items():
+        _, kind, *child = resource_type.split("/")
+        parent = f"/{{parent}}/{child[0]}" if child else ""
+        path = f"{GROUP}/providers/{_NETWORK}/{kind}{parent}/{{name}}"
+        found.append(arm_route("PUT", path, _put_handler(name, resource_type)))
+        found.append(arm_route("DELETE", path, _delete_handler(name, resource_type)))
+    return found
+
+
+def shown(azure: Azure, document: JsonObject) -> JsonObject:
+    """Return a resource as it is read: of networks with its ETag, an IP group with its users."""
+    if not document["type"].lower().startswith(f"{_NETWORK.lower()}/"):
+        return document
+    if document["type"].lower() == f"{_NETWORK}/ipGroups".lower():
+        properties = document["properties"] | _users(azure, document["id"])
+        document = document | {"properties": properties}
+    return document | {"etag": etag_of(document)}
+
+
+def etag_of(document: JsonObject) -> str:
+    """Return what changes with a document."""
+    content = {key: value for key, value in document.items() if key != "etag"}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return f'W/"{digest[:32]}"'
+
+
+def require_etag(request: Request, there: JsonObject | None) -> None:
+    """Refuse (412) a write that names another ETag than a resource has, or one that is there."""
+    wanted = request.headers.get("If-Match", "*")
+    if request.headers.get("If-None-Match") == "*" and there is not None:
+        raise _not_as_wanted()
+    if wanted != "*" and (there is None or wanted != there["etag"]):
+        raise _not_as_wanted()
+
+
+def _not_as_wanted() -> PlatformError:
+    text = "The condition, or one of the conditions, specified in the request was not met."
+    return PlatformError(412, "PreconditionFailed", text)
+
+
+def _names(call: ArmCall) -> list[str]:
+    parameters = call.request.path_params
+    return [parameters[key] for key in ("parent", "name") if key in parameters]
+
+
+def _put_handler(name: str, resource_type: str) -> ArmHandler:
+    async def put_resource(call: ArmCall) -> Response:
+        names, resources = _names(call), call.azure.resources
+        if len(names) > 1:
+            call.existing(resource_type.rpartition("/")[0], names[0])
+        identity = call.resource_id(resource_type, *names)
+        there = resources.find(resource_type, identity)
+        require_etag(call.request, shown(call.azure, there) if there else None)
+        body = await call.json()
+        document = _BUILDERS.get(resource_type, _document)(identity, resource_type, body)
+        resources.put(document)
+        return JSONResponse(shown(call.azure, document), 200 if there else 201)
+
+    put_resource.__name__ = f"put_{name}"
+    return put_resource
+
+
+def _delete_handler(name: str, resource_type: str) -> ArmHandler:
+    async def delete_resource(call: ArmCall) -> Response:
+        document = call.existing(resource_type, *_names(call))
+        call.azure.resources.remove(resource_type, document["id"])
+        return Response(status_code=200)
+
+    delete_resource.__name__ = f"delete_{name}"
+    return delete_resource
+
+
+def _document(identity: str, resource_type: str, body: JsonObject) -> JsonObject:
+    return {
+        "id": identity,
+        "name": identity.rpartition("/")[2],
+        "type": resource_type,
+        **{key: body[key] for key in ("location", "tags") if key in body},
+        "properties": body.get("properties", {}) | {"provisioningState": "Succeeded"},
+    }
+
+
+def _ip_group(identity: str, resource_type: str, body: JsonObject) -> JsonObject:
+    members = body.get("properties", {}).get("ipAddresses", [])
+    if len(members) > _MOST_MEMBERS:
+        text = f"IpGroup {identity} has {len(members)} addresses, at most {_MOST_MEMBERS} are."
+        raise PlatformError(400, "IpGroupHasTooManyAddresses", text)
+    return _document(identity, resource_type, body)
+
+
+def _firewall(identity: str, resource_type: str, body: JsonObject) -> JsonObject:
+    document = _document(identity, resource_type, body)
+    for configuration in document["properties"].get("ipConfigurations", []):
+        configuration["properties"]["privateIPAddress"] = _PRIVATE_ADDRESS
+    return document
+
+
+def _group(identity: str, resource_type: str, body: JsonObject) -> JsonObject:
+    del resource_type
+    given = body.get("properties", {})
+    return security_group(identity, body | {"securityRules": given.get("securityRules", [])})
+
+
+_BUILDERS: dict[str, Callable[[str, str, JsonObject], JsonObject]] = {
+    SECURITY_GROUPS: _group,
+    f"{_NETWORK}/azureFirewalls": _firewall,
+    f"{_NETWORK}/ipGroups": _ip_group,
+}
+
+
+def _users(azure: Azure, group_id: str) -> JsonObject:
+    """Return which firewalls and policies have a rule that names an IP group."""
+    firewalls = azure.resources.of_type(f"{_NETWORK}/azureFirewalls")
+    groups = azure.resources.of_type(f"{_NETWORK}/firewallPolicies/ruleCollectionGroups")
+    policies = {
+        one["id"].rpartition("/ruleCollectionGroups/")[0]
+        for one in groups
+        if _names_it(one, group_id)
+    }
+    return {
+        "firewalls": [{"id": one["id"]} for one in firewalls if _names_it(one, group_id)],
+        "firewallPolicies": [{"id": policy_id} for policy_id in sorted(policies)],
+    }
+
+
+def _names_it(document: JsonObject, group_id: str) -> bool:
+    return json.dumps(group_id.lower()) in json.dumps(document["properties"]).lower()

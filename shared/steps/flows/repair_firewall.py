@@ -1,0 +1,145 @@
+"""Close a gap by the smallest change of a firewall, and take that back: as callers are changed.
+
+Read, note what is about to be written, write if it still is as it was read, read back. Who dies in
+between is followed by whoever asks again: it finds what is there. Nothing but the entries that are
+noted is ever taken out, and of these none that somebody has changed since.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from shared.domain.network.gap import NetworkGap
+from shared.domain.network.repair import Entries, EntryChange, Repair, closed
+from shared.domain.network.repair_record import RepairRecord, RepairState
+from shared.errors import Blocked, Conflict, NotFound, Waiting
+from shared.ports import AppliesRepairs
+from shared.reason import Reason
+from shared.services import Services
+from shared.steps.flows.hold_resource import Holder, hold_resource
+from shared.steps.flows.read_back import looks
+
+#: Times a list that somebody else is editing is read and written again in one delivery.
+TRIES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairOrder:
+    """Who wants a firewall changed, and who is asked before it is."""
+
+    by: str
+    #: Environments whose flows it is for.
+    environment_ids: tuple[str, ...]
+    holder: Holder
+    #: Returns if a write may begin now; else raises `Waiting` or `Blocked`.
+    permit: Callable[[], Awaitable[None]]
+
+
+async def repair_of(services: Services, gap: NetworkGap) -> Repair:
+    """Return what closes a gap, by what stands there now; raises `NotFound`."""
+    return closed(gap) or await services.firewalls[gap.kind].repair(gap)
+
+
+async def open_firewall(services: Services, gap: NetworkGap, order: RepairOrder) -> RepairRecord:
+    """Put in what a gap lacks; returns the record once it is read back.
+
+    Raises `Blocked` where no change of the app's closes it, `Waiting` while somebody else writes
+    the resource, or what was written is not seen yet.
+    """
+    repair = await repair_of(services, gap)
+    if repair.refusal or repair.opening is None:
+        raise Blocked(
+            f"The app cannot open {gap.firewall_name}: {repair.refusal or '; '.join(repair.notes)}",
+            instruction="Make the change that `cmkflow network repair` shows, or another.",
+            code=Reason.REPAIR,
+        )
+    record = RepairRecord(
+        gap=gap.name,
+        kind=gap.kind,
+        firewall=gap.firewall_name,
+        opening=repair.opening,
+        state=RepairState.OPENING,
+        environment_ids=order.environment_ids,
+        by=order.by,
+        at=services.now,
+    )
+    return await _changed(services, record, order, add=repair.opening.entries)
+
+
+async def close_firewall(
+    services: Services, record: RepairRecord, order: RepairOrder
+) -> RepairRecord:
+    """Take out what the app put in; what somebody has changed since stays. Else as `open_firewall`.
+
+    A firewall that is gone has nothing to be taken out of.
+    """
+    record = replace(record, state=RepairState.CLOSING, by=order.by, at=services.now)
+    try:
+        return await _changed(services, record, order, remove=record.opening.entries)
+    except NotFound:
+        return await _keep(services, replace(record, state=RepairState.CLOSED))
+
+
+async def _changed(
+    services: Services,
+    record: RepairRecord,
+    order: RepairOrder,
+    *,
+    add: tuple[str, ...] = (),
+    remove: tuple[str, ...] = (),
+) -> RepairRecord:
+    """Bring a list to where it holds what is to be added, and nothing of what is to be removed."""
+    kind = services.firewalls[record.kind]
+    assert isinstance(kind, AppliesRepairs)  # it gave the opening
+    async with hold_resource(order.holder, record.opening.resource_id.lower()) as held:
+        record = await _with_earlier(services, record)
+        for _ in range(TRIES):
+            change = _left(await kind.entries(record.opening), add, remove)
+            if change is None:
+                return await _keep(services, replace(record, state=_ENDS[record.state]))
+            await order.permit()
+            await _keep(services, record)
+            await held.permit()
+            try:
+                await kind.change(services.resource_writer, record.opening, change)
+            except Conflict:
+                continue
+            async for _ in looks(order.holder):
+                if _left(await kind.entries(record.opening), add, remove) is None:
+                    return await _keep(services, replace(record, state=_ENDS[record.state]))
+            break
+    raise Waiting(
+        f"The change of {record.firewall}: accepted, not seen yet.",
+        until=services.now + services.settings.backoff_first,
+        code=Reason.NOT_SHOWN,
+    )
+
+
+def _left(there: Entries, add: Sequence[str], remove: Sequence[str]) -> EntryChange | None:
+    change = EntryChange(
+        there=there,
+        add=tuple(one for one in add if one not in there.texts),
+        remove=tuple(one for one in remove if one in there.texts),
+    )
+    return change if change.add or change.remove else None
+
+
+async def _with_earlier(services: Services, record: RepairRecord) -> RepairRecord:
+    """Return the record with what the app put into the same list before, and for whom."""
+    noted = await services.tables.repairs.get("repair", record.id)
+    if noted is None or noted.item.state is RepairState.CLOSED:
+        return record
+    entries = (*noted.item.opening.entries, *record.opening.entries)
+    environments = (*noted.item.environment_ids, *record.environment_ids)
+    return replace(
+        record,
+        opening=replace(record.opening, entries=tuple(dict.fromkeys(entries))),
+        environment_ids=tuple(dict.fromkeys(environments)),
+    )
+
+
+async def _keep(services: Services, record: RepairRecord) -> RepairRecord:
+    await services.tables.repairs.upsert(record)
+    return record
+
+
+_ENDS = {RepairState.OPENING: RepairState.OPEN, RepairState.CLOSING: RepairState.CLOSED}
