@@ -53,8 +53,12 @@ class Settings(BaseSettings):
     #: Key for archives in a folder (url-safe base64, 32 bytes); Azure encrypts blobs itself.
     archive_key: str = Field("", repr=False)
 
-    #: Calls a minute to the flow service (contract §5.10: 5 is known to be safe).
+    #: Calls a minute to the flow service, to begin with (contract §5.10: 5 is known to be safe).
     flow_service_calls_per_minute: Count = 5
+    #: As many are tried while it refuses none; none: four times those. The same number fixes them.
+    flow_service_most_calls_per_minute: Count | None = None
+    #: Writes an hour to it; none: as many as it takes calls in an hour to begin with (§12: 300).
+    flow_service_writes_per_hour: Count | None = None
     #: Calls a minute of them that a full reconciliation may take.
     reconciliation_calls_per_minute: Count = 2
     #: Calls a minute to each Dataverse environment (contract §12: 6,000 in 5 minutes).

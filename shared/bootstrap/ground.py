@@ -33,11 +33,16 @@ class Ground:
     circuits: "Circuits"
     http: "HttpClient"
 
-    def budget(self, name: str, calls_per_minute: int) -> "CallBudget":
-        """Return this instance's share of a budget that all instances keep together."""
-        from shared.adapters.state.call_budget import BudgetLimit, CallBudget
+    def budget(self, name: str, calls: int, **limits: int) -> "CallBudget":
+        """Return this instance's share of a budget that all instances keep together.
 
-        limit = BudgetLimit(name=name, calls=calls_per_minute, window=timedelta(minutes=1))
+        `calls` a minute; `limits` are of `BudgetLimit`.
+        """
+        from shared.adapters.state.call_budget import CallBudget
+        from shared.adapters.state.call_ledger import BudgetLimit
+
+        window = timedelta(minutes=1)
+        limit = BudgetLimit(name=name, calls=calls, window=window, **limits)
         return CallBudget(self.store, self.clock, limit)
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Where the app lies; a path that is whole already stays what it is.
 _APP = Path(__file__).parents[2]
+#: How many times what it begins with a budget that is learnt may become.
+_RISES_TO = 4
 
 
 class Outside:
@@ -30,7 +32,10 @@ class Outside:
 
         settings = ground.settings
         self._ground = ground
-        self.flow_budget = ground.budget("flow-service", settings.flow_service_calls_per_minute)
+        calls = settings.flow_service_calls_per_minute
+        most = settings.flow_service_most_calls_per_minute or _RISES_TO * calls
+        writes = settings.flow_service_writes_per_hour or 60 * calls
+        self.flow_budget = ground.budget("flow-service", calls, most=most, writes_an_hour=writes)
         self._flows = Service(
             name="Flow service",
             scope=flow_service.SCOPE,

@@ -13,3 +13,5 @@ class Need:
     calls: int
     #: The smaller goes first. Letters, digits and `-`.
     rank: str
+    #: It may use what is kept for undo, swaps and the return of rights.
+    is_urgent: bool = False

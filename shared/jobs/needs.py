@@ -16,7 +16,7 @@ from shared.domain.plans.remediation import EnvironmentJob
 _FLOW_CALLS: Mapping[JobState, int] = {
     JobState.COPYING: 1,
     JobState.COPIED: 8,
-    JobState.UPDATING_CALLERS: 3,
+    JobState.UPDATING_CALLERS: 1,
 }
 _ROLLBACK_CALLS = 5
 #: Of a flow that starts by itself, or is off; and where a flow is looked at.
@@ -45,6 +45,8 @@ def flow_needs(job: FlowJob) -> Need | None:
     if reached is JobState.PLANNED:
         family = min(job.parents, default=job.id).rpartition("/")[2]
         return _need(job.id, _calls_from(job), f"{_NEW}-{family}")
+    if job.borrowed:  # what was lent is returned first
+        return _need(job.id, _calls_from(job), _BACK)
     return _need(job.id, _calls_from(job), f"{_BEGUN}-{_DEPTHS[reached]}")
 
 
@@ -62,4 +64,5 @@ def _calls_from(job: FlowJob) -> int:
 
 
 def _need(whose: str, calls: int, rank: str) -> Need | None:
-    return Need(whose=whose, calls=calls, rank=rank) if calls else None
+    is_urgent = rank == _BACK
+    return Need(whose=whose, calls=calls, rank=rank, is_urgent=is_urgent) if calls else None

@@ -16,8 +16,10 @@ class CallBlocks(Protocol):
         in the line is kept meanwhile. Inside, a read for which there is no call waits for it.
         """
 
-    async def ready(self, calls: int = 1) -> None:
+    async def ready(self, calls: int = 1, *, is_urgent: bool = False) -> None:
         """Come back when so many are at hand, before it is asked whether a write may begin now.
+
+        `is_urgent`: they may be of those that are kept for undo, swaps and the return of rights.
 
         Raises `Throttled` if that takes minutes.
         """

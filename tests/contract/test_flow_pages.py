@@ -7,7 +7,8 @@ import pytest
 
 from local_cloud.tenant.core.faults import Fault
 from shared.adapters.flow_service.pages import OwnShare
-from shared.adapters.state.call_budget import BudgetLimit, CallBudget
+from shared.adapters.state.call_budget import CallBudget
+from shared.adapters.state.call_ledger import BudgetLimit
 from shared.errors import Refused, Throttled, Unavailable
 from tests.contract.adapter_world import Adapters, adapters
 from tests.contract.tenant_world import ENVIRONMENT
@@ -90,7 +91,7 @@ async def test_a_pause_that_the_service_asks_for_stops_both() -> None:
     own = CallBudget(store, clock, BudgetLimit(name="own", calls=2, window=MINUTE))
     share = OwnShare(own, whole)
 
-    await share.pause(MINUTE)
+    await share.refused(MINUTE)
 
     for budget in (share, whole):
         with pytest.raises(Throttled):

@@ -44,6 +44,11 @@ from tests.twins.driver import USE_CASES
 
 #: The local tenant's services, as the tables name them.
 SERVICES = ("flow_service", "dataverse", "resource_manager", "key_vault", "bap")
+#: What the platform's flow service takes unless the description says otherwise (contract §5.10).
+TAKES = {
+    "flow_service": {"calls": 5, "seconds": 60},
+    "flow_service.write": {"calls": 300, "seconds": 3600},
+}
 #: What a call takes of the moved time.
 CALL = timedelta(milliseconds=50)
 #: How often the app's timer looks for rows that are overdue.
@@ -278,6 +283,8 @@ async def moved_story(
     description: dict[str, Any], budgets: Mapping[str, int] | None = None
 ) -> AsyncIterator[Moved]:
     """Give the product on this tenant, in this process and in moved time; None: its budgets."""
+    if not budgets:
+        description = {"budgets": TAKES, **description}
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         stores: list[Counted] = []
         wires: list[FlowServiceCalls] = []

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.adapters.state.call_budget import BudgetLimit, CallBudget
+from shared.adapters.state.call_budget import CallBudget
+from shared.adapters.state.call_ledger import BudgetLimit
 from shared.domain.environment import Mode
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob

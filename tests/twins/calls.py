@@ -12,5 +12,5 @@ class PlentyOfCalls:
         """Let the work begin."""
         return nullcontext()
 
-    async def ready(self, calls: int = 1) -> None:
+    async def ready(self, calls: int = 1, *, is_urgent: bool = False) -> None:
         """Come back at once."""

@@ -5,7 +5,8 @@ from random import Random
 
 import pytest
 
-from shared.adapters.state.call_budget import BudgetLimit, CallBudget
+from shared.adapters.state.call_budget import CallBudget
+from shared.adapters.state.call_ledger import BudgetLimit
 from shared.errors import Throttled
 from shared.ports import Operation, Row
 from tests.twins.clock import ManualClock
@@ -104,7 +105,7 @@ async def test_a_pause_holds_for_every_instance() -> None:
     first, second = budgets(clock, 100, 2)
     await first.take()
 
-    await first.pause(timedelta(seconds=30))
+    await first.refused(timedelta(seconds=30))
 
     for budget in (first, second):
         with pytest.raises(Throttled) as caught:

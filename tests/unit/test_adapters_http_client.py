@@ -39,14 +39,14 @@ class TightBudget:
     async def ready(self, calls: int = 1) -> None:
         """Let whoever asks find out."""
 
-    async def take(self) -> None:
+    async def take(self, *, is_write: bool = False) -> None:
         """Take a call, or refuse."""
         if self.left == 0:
             self.left = 5
             raise Throttled(retry_after=timedelta(seconds=60))
         self.left -= 1
 
-    async def pause(self, wait: timedelta) -> None:
+    async def refused(self, wait: timedelta) -> None:
         """Note the pause."""
         self.pauses.append(wait)
 

@@ -7,7 +7,8 @@ from random import Random
 
 import pytest
 
-from shared.adapters.state.call_budget import BudgetLimit, CallBudget
+from shared.adapters.state.call_budget import CallBudget
+from shared.adapters.state.call_ledger import BudgetLimit
 from shared.domain.calls import Need
 from shared.errors import Throttled, Waiting
 from tests.twins.clock import ManualClock
@@ -135,7 +136,7 @@ async def test_a_wait_of_minutes_is_a_refusal() -> None:
     here = Instances()
     [one] = Instances(1).budgets
     async with one.block(need("a", CALLS)):
-        await one.pause(MINUTE * 10)
+        await one.refused(MINUTE * 10)
         with pytest.raises(Throttled):
             await here.use(one, 1)
 

@@ -75,4 +75,14 @@ def test_less_is_needed_the_further_a_job_is() -> None:
     calls = [need.calls for need in needs if need]
 
     assert calls == sorted(calls, reverse=True)
-    assert len(set(calls)) == len(states)
+    assert len(calls) == len(states)
+    assert calls[0] > calls[1] > calls[2]
+
+
+def test_a_job_that_has_borrowed_goes_first() -> None:
+    """The operator's co-ownership is returned before anything else is called."""
+    borrowed = flow_needs(at(JobState.COPIED, borrowed=("flow",)))
+
+    assert borrowed is not None
+    assert borrowed.is_urgent
+    assert borrowed.rank < rank(at(JobState.QUIET))

@@ -56,11 +56,11 @@ class OwnShare:
         await self._share.ready(calls)
         await self._whole.ready(calls)
 
-    async def take(self) -> None:
+    async def take(self, *, is_write: bool = False) -> None:
         """Take one call of both; raises `Throttled` when either has none left now."""
-        await self._share.take()
-        await self._whole.take()
+        await self._share.take(is_write=is_write)
+        await self._whole.take(is_write=is_write)
 
-    async def pause(self, wait: timedelta) -> None:
-        """Let nobody call for a while: the service is the same for all."""
-        await self._whole.pause(wait)
+    async def refused(self, wait: timedelta) -> None:
+        """Let nobody call for a while, and fewer: the service is the same for all."""
+        await self._whole.refused(wait)

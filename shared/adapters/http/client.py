@@ -226,8 +226,8 @@ class HttpClient:
     async def refusal(self, service: Service, failed: FailedAnswer) -> ProductError:
         """Return what an answer of 400 and above means; a wait it asks for counts for everybody."""
         error = error_of(failed)
-        if isinstance(error, Throttled) and service.budget is not None and error.retry_after:
-            await service.budget.pause(error.retry_after)
+        if isinstance(error, Throttled) and service.budget is not None:
+            await service.budget.refused(error.retry_after or _UNTOLD_WAIT)
         return error
 
     def _pipeline(self, service: Service) -> AsyncPipeline[HttpRequest, AsyncHttpResponse]:

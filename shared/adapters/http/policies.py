@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 #: Name of the pipeline option that says whether a second try is harmless; by default a GET is.
 IS_REPEATABLE = "is_repeatable"
 _PAUSE_SECONDS = 0.5
+_READS = frozenset({"GET", "HEAD"})
 _RETRIED = frozenset({500, 502, 503, 504})
 
 type _Request = PipelineRequest[HttpRequest]
@@ -35,11 +36,11 @@ class Budget(Protocol):
     async def ready(self, calls: int = 1) -> None:
         """Wait for calls where a delivery may wait; raises `Throttled` if that takes minutes."""
 
-    async def take(self) -> None:
+    async def take(self, *, is_write: bool = False) -> None:
         """Take one call; raises `Throttled` when there is none left now."""
 
-    async def pause(self, wait: timedelta) -> None:
-        """Let nobody call for a while: the service has asked for that."""
+    async def refused(self, wait: timedelta) -> None:
+        """Let nobody call for a while, and fewer after it: the service has refused a call."""
 
 
 class Circuits(Protocol):
@@ -144,6 +145,7 @@ class CountedCalls(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
     async def send(self, request: _Request) -> _Response:
         """Send the request on if the budget allows; raises `Throttled`."""
         if self._budget is not None:
-            await self._budget.take()
+            is_write = request.http_request.method not in _READS
+            await self._budget.take(is_write=is_write)
         self._calls[self._name] += 1
         return await self.next.send(request)

@@ -21,7 +21,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from shared.adapters.state.call_ledger import Hold, Ledger, Waiter
+from shared.adapters.state.call_ledger import BudgetLimit, Hold, Ledger, Waiter
 from shared.domain.calls import Need
 from shared.errors import AlreadyExists, Conflict, NotFound, ProductError, Throttled, Waiting
 from shared.ports import CallBlocks, Clock, Insert, Operation, Replace, Row, Store, Upsert
@@ -53,16 +53,6 @@ _MOST_REMOVED = 50
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetLimit:
-    """How many calls a service takes."""
-
-    #: Key of the budget: letters, digits, `-` and `.`.
-    name: str
-    calls: int
-    window: timedelta = timedelta(minutes=1)
-
-
 #: The ledger as it is to be, the answer, and what is written beside it.
 type _Decision[T] = tuple[Ledger, T, Sequence[Operation]]
 
@@ -77,8 +67,9 @@ class _Block:
     #: Calls that are to come to it as they come free.
     owed: int
     until: datetime
-    #: When calls of it were made, as far as the row does not know.
-    used: list[datetime] = field(default_factory=list)
+    is_urgent: bool
+    #: When calls of it were made, as far as the row does not know, and which were writes.
+    used: list[tuple[datetime, bool]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -122,7 +113,7 @@ class CallBudget(CallBlocks):
             if block:
                 await self._give_back(block)
 
-    async def ready(self, calls: int = 1) -> None:
+    async def ready(self, calls: int = 1, *, is_urgent: bool = False) -> None:
         """Come back when there are calls at hand; outside of a delivery `take` says if so."""
         delivery = _delivery.get()
         if delivery is None:
@@ -130,7 +121,7 @@ class CallBudget(CallBlocks):
         while True:
             try:
                 async with self._lock:
-                    await self._have(calls)
+                    await self._have(calls, is_urgent=is_urgent)
                 break
             except Throttled as err:
                 wait = err.retry_after or _UNDERWAY
@@ -139,57 +130,55 @@ class CallBudget(CallBlocks):
                     raise
             await self._clock.sleep(wait)
 
-    async def take(self) -> None:
+    async def take(self, *, is_write: bool = False) -> None:
         """Take one call; raises `Throttled` with the time until there is one again."""
         async with self._lock:
-            await self._have(1)
+            await self._have(1, is_write=is_write)
             block = self._block()
             if block:
                 block.left -= 1
-                block.used.append(self._clock.now())
+                block.used.append((self._clock.now(), is_write))
             else:
                 self._left -= 1
 
-    async def pause(self, wait: timedelta) -> None:
-        """Give out nothing for a while, in every instance: the service has asked for that."""
+    async def refused(self, wait: timedelta) -> None:
+        """Give out nothing for a while, in every instance, and less after it."""
         async with self._lock:
             self._left = 0
             block = self._block()
             if block:
                 block.left, block.owed = 0, block.owed + block.left
 
-            def paused(ledger: Ledger, _: Sequence[Waiter]) -> _Decision[None]:
-                until = max(ledger.paused_until, ledger.now + wait)
-                return replace(ledger, paused_until=until), None, ()
-
-            await self._decide(paused)
+            await self._decide(lambda ledger, _: (ledger.refused(wait), None, ()))
 
     def _block(self) -> _Block | None:
         delivery = _delivery.get()
         return delivery.blocks.get(self._limit.name) if delivery else None
 
-    async def _have(self, calls: int) -> None:
+    async def _have(self, calls: int, *, is_urgent: bool = False, is_write: bool = False) -> None:
         """Have calls in hand, of the delivery's block or one of the slice; raises `Throttled`."""
         block, now = self._block(), self._clock.now()
         if block and now >= block.until:  # they lapsed
             block.left, block.owed = 0, block.owed + block.left
         while block and block.left < calls:
-            await self._fill(block, calls)
+            await self._fill(block, calls, is_urgent=is_urgent or block.is_urgent)
         if not block and (self._left == 0 or now >= self._use_until):
-            await self._lease_slice()
+            await self._lease_slice(is_write=is_write and self._slice == 1)
 
-    async def _lease_slice(self) -> None:
+    async def _lease_slice(self, *, is_write: bool) -> None:
+        """Lease a slice. Where it is one call, it is known what that is."""
         use = self._limit.window * _USE_SHARE
 
         def lease(ledger: Ledger, _: Sequence[Waiter]) -> _Decision[int]:
-            count = min(self._slice, self._free(ledger, ledger.owed))
-            end = ledger.now + use + ledger.window
-            return replace(ledger, spent=(*ledger.spent, (end, count))), count, ()
+            count = min(self._slice, self._free(ledger, ledger.owed, is_urgent=True))
+            ledger = ledger.risen() if count < self._slice else ledger
+            ledger = ledger.wrote(ledger.now) if is_write else ledger
+            return ledger.spend(ledger.now + use + ledger.window, count), count, ()
 
         self._left = await self._decide(lease)
         self._use_until = self._clock.now() + use
 
-    async def _fill(self, block: _Block, calls: int) -> None:
+    async def _fill(self, block: _Block, calls: int, *, is_urgent: bool) -> None:
         """Put what there is into a block that was begun, and tell what was used of it.
 
         What other blocks are owed is not kept from it: all of them were let in.
@@ -198,9 +187,9 @@ class CallBudget(CallBlocks):
         def fill(ledger: Ledger, _: Sequence[Waiter]) -> _Decision[Hold]:
             ledger = self._told(ledger, block).with_hold(block.name, None)
             wanted = max(block.left + block.owed, calls)
-            held = min(block.left + self._free(ledger, block.left), wanted)
+            held = min(block.left + self._free(ledger, block.left, is_urgent=is_urgent), wanted)
             hold = self._held(ledger, held, wanted - held)
-            return ledger.with_hold(block.name, hold), hold, ()
+            return ledger.risen().with_hold(block.name, hold), hold, ()
 
         hold = await self._decide(fill)
         block.left, block.owed, block.until = hold.held, hold.owed, hold.until
@@ -208,25 +197,28 @@ class CallBudget(CallBlocks):
 
     async def _let_in(self, need: Need) -> _Block:
         """Return the block of a delivery that may begin; raises `Waiting`."""
-        calls, name = min(need.calls, self._limit.calls), uuid.uuid4().hex
+        name = uuid.uuid4().hex
         key = f"{need.rank}-{need.whose}"
         place = Row(table=_TABLE, partition=self._limit.name, key=key, columns={})
 
         def ask(ledger: Ledger, line: Sequence[Waiter]) -> _Decision[Hold | datetime]:
             alive = ledger.now - ledger.window * _GRACE
+            calls = min(need.calls, ledger.calls)
             gone = [one.removal for one in line if one.comes < alive and one.key != key]
             first = [one for one in line if one.comes >= alive and one.key < key]
             ledger = ledger.with_hold(f"{need.whose}{_NEXT}", None)
             soon = ledger.now + ledger.window * _KEPT_FOR
             kept = ledger.owed + sum(one.calls for one in first if one.comes <= soon)
             try:
-                count = min(self._free(ledger, kept), calls)
+                count = min(self._free(ledger, kept, is_urgent=need.is_urgent), calls)
             except Throttled:
                 ahead = ledger.owed + sum(one.calls for one in first)
-                comes = max(ledger.free_at(ahead + 1), ledger.now + _UNDERWAY)
+                free = ledger.free_at(ahead + 1, is_urgent=need.is_urgent)
+                comes = max(free, ledger.now + _UNDERWAY)
                 told = Upsert(replace(place, columns={"calls": calls, "comes": comes.isoformat()}))
                 return ledger, comes, [told, *gone[:_MOST_REMOVED]]
             hold = self._held(ledger, count, calls - count)
+            ledger = ledger.risen() if hold.owed else ledger
             left = [one.removal for one in line if one.key == key]
             return ledger.with_hold(name, hold), hold, [*left, *gone[:_MOST_REMOVED]]
 
@@ -236,7 +228,12 @@ class CallBudget(CallBlocks):
             text = f"It waits for its turn: {self._limit.name} takes few calls."
             raise Waiting(text, until=answer, code=Reason.THROTTLED)
         return _Block(
-            name=name, whose=need.whose, left=answer.held, owed=answer.owed, until=answer.until
+            name=name,
+            whose=need.whose,
+            left=answer.held,
+            owed=answer.owed,
+            until=answer.until,
+            is_urgent=need.is_urgent,
         )
 
     async def _give_back(self, block: _Block) -> None:
@@ -256,22 +253,23 @@ class CallBudget(CallBlocks):
 
     def _told(self, ledger: Ledger, block: _Block) -> Ledger:
         """Return the ledger with the calls that were made of a block since it was told of it."""
-        ends = (used + _UNDERWAY + ledger.window for used in block.used)
-        return ledger.spend(end for end in ends if end > ledger.now)
+        for moment, is_write in block.used:
+            ledger = ledger.spend(moment + _UNDERWAY + ledger.window)
+            ledger = ledger.wrote(moment) if is_write else ledger
+        return ledger
 
     def _held(self, ledger: Ledger, held: int, owed: int) -> Hold:
         return Hold(held=held, owed=owed, until=ledger.now + _LAPSES * ledger.window)
 
-    def _free(self, ledger: Ledger, kept: int) -> int:
+    def _free(self, ledger: Ledger, kept: int, *, is_urgent: bool) -> int:
         """Return how many calls can be given out now; raises `Throttled` if there is none."""
-        free = ledger.room - kept
-        if free >= 1 and ledger.paused_until <= ledger.now:
+        if free := ledger.free(kept=kept, is_urgent=is_urgent):
             return free
-        raise self._refusal(ledger.free_at(kept + 1) - ledger.now)
+        raise self._refusal(ledger.free_at(kept + 1, is_urgent=is_urgent) - ledger.now)
 
     def _refusal(self, wait: timedelta) -> Throttled:
         return Throttled(
-            f"the budget of {self._limit.calls} calls to {self._limit.name} is used up",
+            f"the budget of calls to {self._limit.name} is used up",
             retry_after=wait,
         )
 
@@ -287,12 +285,11 @@ class CallBudget(CallBlocks):
         """
         for _ in range(_TRIES):
             row, line = await self._read(with_line=with_line)
-            limit, now = self._limit, self._clock.now()
-            before = Ledger.from_row(row, now=now, window=limit.window, calls=limit.calls)
+            before = Ledger.from_row(row, self._limit, self._clock.now())
             ledger, answer, operations = decide(before, line)
             if ledger != before:
                 columns = ledger.columns()
-                new = Row(table=_TABLE, partition=limit.name, key=_KEY, columns=columns)
+                new = Row(table=_TABLE, partition=self._limit.name, key=_KEY, columns=columns)
                 write = Replace(replace(row, columns=columns)) if row else Insert(new)
                 operations = [write, *operations]
             try:

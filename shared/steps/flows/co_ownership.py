@@ -110,7 +110,8 @@ async def return_borrowed(work: Work) -> None:
     """Take back every co-ownership that this job gave the operator, at any hour of the day."""
     for borrowed in work.job.borrowed:
         flow = environment_id, flow_name = located(borrowed, work.job.environment_id)
-        await work.services.calls.ready(1 if flow in work.made_co_owner else 2)
+        calls = 1 if flow in work.made_co_owner else 2  # else it is looked up
+        await work.services.calls.ready(calls, is_urgent=True)
         await permit_write(work.services, environment_id, anytime=True)
         await work.check_lease()
         with suppress(NotFound):  # the flow is gone, and the co-ownership with it

@@ -1,0 +1,170 @@
+"""A budget that is learnt, and the writes of an hour."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from shared.adapters.state.call_budget import CallBudget
+from shared.adapters.state.call_ledger import BudgetLimit
+from shared.domain.calls import Need
+from shared.errors import Throttled, Waiting
+from tests.twins.clock import ManualClock
+from tests.twins.memory_store import MemoryStore
+
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+WAIT = timedelta(seconds=40)
+
+
+class Service:
+    """A service with a limit of its own, and jobs that call it as long as they may."""
+
+    def __init__(self, takes: int | None, **limits: int) -> None:
+        self.clock, self.store = ManualClock(), MemoryStore()
+        self.takes, self.limits = takes, limits
+        self.made: list[datetime] = []
+        self.refused: list[datetime] = []
+        self.budget = self.begun(5)
+
+    def begun(self, calls: int) -> CallBudget:
+        """Return the budget of a process that begins with so many calls a minute."""
+        limit = BudgetLimit(name="flow-service", calls=calls, window=MINUTE, **self.limits)
+        return CallBudget(self.store, self.clock, limit)
+
+    async def work(self, length: timedelta, *, is_write: bool = False) -> float:
+        """Call for a while, ten calls a delivery; returns how many a minute were made at last."""
+        end = self.clock.now() + length
+        while self.clock.now() < end:
+            try:
+                async with self.budget.block(Need(whose="a", calls=10, rank="1")):
+                    await self._deliver(is_write=is_write)
+            except (Throttled, Waiting) as err:
+                until = err.until if isinstance(err, Waiting) else None
+                self.clock.advance_to(until or self.clock.now() + MINUTE / 6)
+        return sum(end - 8 * MINUTE < one <= end for one in self.made) / 8
+
+    async def _deliver(self, *, is_write: bool) -> None:
+        for _ in range(10):
+            await self.budget.ready()
+            await self.budget.take(is_write=is_write)
+            self.clock.advance(MINUTE / 600)
+            if self.takes is not None and self.in_last(MINUTE) >= self.takes:
+                self.refused.append(self.clock.now())
+                await self.budget.refused(WAIT)
+                raise Throttled(retry_after=WAIT)
+            self.made.append(self.clock.now())
+
+    def in_last(self, length: timedelta) -> int:
+        """Return how many calls there were."""
+        return sum(one > self.clock.now() - length for one in self.made[-60:])
+
+
+async def test_a_budget_rises_slowly_to_its_most_while_nothing_is_refused() -> None:
+    """One call a minute more every ten minutes."""
+    service = Service(takes=None, most=20)
+
+    assert 4.5 <= await service.work(HOUR / 7) <= 5
+    assert 9 <= await service.work(HOUR) <= 12
+    assert 19 <= await service.work(4 * HOUR) <= 20
+
+
+async def test_a_budget_that_is_fixed_does_not_rise() -> None:
+    """The most that it may become is what it begins with."""
+    assert 4.5 <= await Service(takes=None, most=5).work(3 * HOUR) <= 5
+
+
+async def test_a_service_that_takes_no_more_refuses_one_call_a_day() -> None:
+    """After the first refusal it is not tried again before tomorrow, by a new process either."""
+    service = Service(takes=5, most=20)
+
+    await service.work(10 * HOUR)
+    service.budget = service.begun(5)
+    await service.work(10 * HOUR)
+
+    assert len(service.refused) == 1
+    assert len(service.made) >= 0.95 * 5 * 60 * 20
+    await service.work(8 * HOUR)
+    assert len(service.refused) == 2
+
+
+async def test_a_refusal_halves_what_was_learnt_and_is_obeyed() -> None:
+    """Nothing goes out before the service's own time is over; then it rises to what was taken."""
+    service = Service(takes=12, most=20)
+
+    await service.work(8 * HOUR)
+
+    [refused] = service.refused
+    after = [one for one in service.made if one > refused]
+    assert after[0] - refused >= WAIT
+    assert sum(one <= after[0] + 5 * MINUTE for one in after) <= 6 * 6
+    assert 11 <= await service.work(HOUR) <= 12
+
+
+async def test_a_service_that_takes_less_than_the_setting_is_called_less() -> None:
+    """Each refusal takes off one call, until there is none."""
+    service = Service(takes=3, most=20)
+
+    assert 2.5 <= await service.work(HOUR) <= 3
+    assert len(service.refused) <= 3
+
+
+async def test_another_setting_begins_anew() -> None:
+    """Whoever sets it knows more."""
+    service = Service(takes=None, most=20)
+    await service.work(2 * HOUR)
+
+    service.budget = service.begun(7)
+
+    assert 6.5 <= await service.work(HOUR / 7) <= 7
+
+
+async def test_writes_of_an_hour_have_a_limit_of_their_own() -> None:
+    """In no hour are there more, and a tenth is kept for what is urgent."""
+    service = Service(takes=None, most=20, writes_an_hour=100)
+
+    await service.work(3 * HOUR, is_write=True)
+
+    in_an_hour = [sum(one - HOUR < other <= one for other in service.made) for one in service.made]
+    assert 80 <= max(in_an_hour) <= 90
+
+
+async def test_what_is_urgent_may_write_when_others_may_not() -> None:
+    """The tenth that was kept is there for it, and others are told to come much later."""
+    service = Service(takes=None, most=20, writes_an_hour=20)
+    async with service.budget.block(Need(whose="a", calls=2, rank="1")):
+        for _ in range(18):
+            await service.budget.ready()
+            await service.budget.take(is_write=True)
+            service.clock.advance(MINUTE / 5)
+    service.clock.advance(MINUTE)
+
+    with pytest.raises(Waiting) as caught:
+        async with service.budget.block(Need(whose="b", calls=2, rank="0")):
+            pass
+    assert caught.value.until - service.clock.now() > HOUR / 2
+    async with service.budget.block(Need(whose="b", calls=2, rank="0", is_urgent=True)):
+        await service.budget.ready()
+        await service.budget.take(is_write=True)
+
+
+async def test_what_was_lent_is_returned_out_of_the_reserve() -> None:
+    """A delivery that has used up the hour may not write any more, but for that."""
+    service = Service(takes=None, most=20, writes_an_hour=20)
+    async with service.budget.block(Need(whose="a", calls=2, rank="1")):
+        for _ in range(18):
+            await service.budget.ready()
+            await service.budget.take(is_write=True)
+            service.clock.advance(MINUTE / 5)
+        with pytest.raises(Throttled):
+            await service.budget.ready()
+
+        await service.budget.ready(is_urgent=True)
+        await service.budget.take(is_write=True)
+
+
+async def test_reads_are_not_counted_as_writes() -> None:
+    """They go on when the hour's writes would be over."""
+    service = Service(takes=None, most=5, writes_an_hour=20)
+
+    await service.work(HOUR)
+
+    assert len(service.made) >= 0.95 * 5 * 60
