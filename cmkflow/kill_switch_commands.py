@@ -40,6 +40,7 @@ def _health(answer: Any) -> Table:
             ),
             "Plans that wait for approval": str(answer["plans_waiting"] or ""),
             "Blocked or failed jobs": str(answer["stuck"] or ""),
+            "Rows that the timer has not looked at": str(answer["unlooked"] or ""),
             "Rows that need a person": "\n".join(
                 f"{code}: {count}" for code, count in answer["notices"].items()
             ),

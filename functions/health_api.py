@@ -51,6 +51,8 @@ class HealthAnswer(Answer):
     failing_channels: tuple[FailingChannelAnswer, ...]
     #: When the last daily sweep came to its end; null: none has yet.
     last_sweep: datetime | None
+    #: Rows that the timer `resend_overdue` should have looked at minutes ago: it stands still.
+    unlooked: int
 
 
 @blueprint.route(route="health", methods=["GET"])

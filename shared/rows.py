@@ -1,7 +1,7 @@
 """How the product's objects are kept as rows: one typed table for each, over the `Store` port."""
 
 import functools
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -25,6 +25,7 @@ from shared.domain.circuit import Circuit
 from shared.domain.environment import EnvironmentSettings
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.job import FlowJob
+from shared.domain.jobs.reminder import Reminder
 from shared.domain.jobs.run_archive import RunArchive
 from shared.domain.keys.told_finding import ToldFinding
 from shared.domain.network.edition import Edition
@@ -56,6 +57,10 @@ class Kept[T]:
 
     item: T
     etag: str
+
+
+async def _nothing(_before: object, _after: object) -> None:
+    """Do nothing first."""
 
 
 class Table[T]:
@@ -95,17 +100,24 @@ class Table[T]:
         return await self._one(Replace(self._row(item, kept.etag)), item)
 
     async def change(
-        self, partition: str, key: str, change: Callable[[T | None], T | None]
+        self,
+        partition: str,
+        key: str,
+        change: Callable[[T | None], T | None],
+        *,
+        first: Callable[[T | None, T], Awaitable[None]] = _nothing,
     ) -> Kept[T] | None:
         """Store what `change` makes of an item, or of none; None: nothing is to be changed.
 
-        It is asked again with what stands there by then until nobody was faster.
+        It is asked again with what stands there by then until nobody was faster. `first` is told
+        both before the item is stored.
         """
         while True:
             kept = await self.get(partition, key)
             item = change(kept.item if kept else None)
             if item is None:
                 return None
+            await first(kept.item if kept else None, item)
             with suppress(Conflict):
                 return await (self.replace(kept, item) if kept else self.insert(item))
 
@@ -149,19 +161,30 @@ class Table[T]:
         return [Delete(replace(row, etag=None)) for row in reversed(rows) if row.key != FENCE]
 
     async def query(
-        self, partition: str | None = None, *, where: Sequence[Condition] = ()
+        self,
+        partition: str | None = None,
+        *,
+        where: Sequence[Condition] = (),
+        before: str | None = None,
     ) -> AsyncIterator[Kept[T]]:
-        """Yield items in the order of partition and key; raises `UnreadableRow`."""
-        async for found in self.scan(partition, where=where):
+        """Yield items in the order of partition and key, as `scan`; raises `UnreadableRow`."""
+        async for found in self.scan(partition, where=where, before=before):
             if isinstance(found, UnreadableRow):
                 raise found
             yield found
 
     async def scan(
-        self, partition: str | None = None, *, where: Sequence[Condition] = ()
+        self,
+        partition: str | None = None,
+        *,
+        where: Sequence[Condition] = (),
+        before: str | None = None,
     ) -> AsyncIterator[Kept[T] | UnreadableRow]:
-        """Yield as `query` does, and an error in the place of each row that cannot be read."""
-        async for row in self.store.query(self.name, partition, where=where):
+        """Yield as `query` does, and an error in the place of each row that cannot be read.
+
+        `before`: only rows of the partition with a smaller key.
+        """
+        async for row in self.store.query(self.name, partition, where=where, before=before):
             if row.key == FENCE:
                 continue
             try:
@@ -263,6 +286,7 @@ class Tables:
     deletions: Table[Deletion] = field(init=False)
     discoveries: Table[DiscoveredPart] = field(init=False)
     notices: Table[Notice] = field(init=False)
+    reminders: Table[Reminder] = field(init=False)
     circuits: Table[Circuit] = field(init=False)
     editions: Table[Edition] = field(init=False)
     network_readings: Table[NetworkReading] = field(init=False)
@@ -354,6 +378,11 @@ class Tables:
             lambda item: {"state": item.state, "due": instant(item.due), "code": item.code},
         )
         table("notices", Notice, lambda item: ("notice", key_of(item.code, *item.row)))
+        table(
+            "reminders",
+            Reminder,
+            lambda item: ("reminder", "~".join((instant(item.at), *item.row))),
+        )
         table("circuits", Circuit, lambda item: ("circuit", key_of(item.service, item.place)))
         table(
             "editions",

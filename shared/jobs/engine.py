@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from shared.domain.jobs.durable import UNDER_WAY, DurableJob, taken_over, unsettled
+from shared.domain.jobs.reminder import Reminder
 from shared.domain.jobs.transitions import retried
 from shared.errors import Conflict, Defective, LeaseLost, NotFound, Throttled, Unavailable, Waiting
 from shared.jobs.held import Held, RowKind
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 #: A message may come this much early: clocks differ.
 EARLY = timedelta(seconds=1)
+#: What is due later than this has no message: the timer sends it, by its reminder.
+SOON = timedelta(minutes=5)
 #: A job that waits for another is woken by it; this is for when all else failed.
 UNTIL_WOKEN = timedelta(days=1)
 
@@ -173,7 +176,7 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
             bound = services.settings.settles_after
             return taken_over(new, settles_after=bound) if takes_over else new
 
-        kept = await self.table(services.tables).change(*place, change)
+        kept = await self.change(services, place, change)
         if kept is None:
             return None
         await self.send(services, kept.item)
@@ -206,12 +209,36 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
             back = retried(job, "What it waited for has happened.", now=services.now)
             return replace(back, attempt=job.attempt + 1)
 
-        kept = await self.table(services.tables).change(*place, awake)
+        kept = await self.change(services, place, awake)
         if kept and not kept.item.is_held(services.now):
             await self.send(services, kept.item)
 
+    async def change(
+        self, services: Services, place: tuple[str, str], change: Callable[[J | None], J | None]
+    ) -> Kept[J] | None:
+        """Change a row as `Table.change` does, and write its reminder first where it needs one."""
+
+        async def remind(before: J | None, after: J) -> None:
+            was_due = before is not None and before.due and before.due <= services.now + SOON
+            if after.due is not None and not was_due:
+                await self.remind(services, after)
+
+        return await self.table(services.tables).change(*place, change, first=remind)
+
+    async def remind(self, services: Services, *jobs: J) -> None:
+        """Have the timer look at rows from now on: before they are written, due as they were not.
+
+        See `shared/jobs/reminders.py`.
+        """
+        if self.queue:
+            now, name_of = services.now, self.table(services.tables).name_of
+            at = now + services.settings.overdue_after
+            await services.tables.reminders.upsert(
+                *(Reminder(at=at, row=name_of(job), written=now) for job in jobs)
+            )
+
     async def send(self, services: Services, *jobs: J) -> None:
-        """Send the messages that make somebody look at these rows when they are due.
+        """Send the messages that make somebody look at these rows when they are due, if soon.
 
         While somebody holds a row, that is when the lease ends: whoever holds it may be dead.
         """
@@ -222,7 +249,7 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
     def _message(self, services: Services, job: J) -> OutgoingMessage | None:
         held = job.is_held(services.now)
         due = job.lease_until if held else job.due
-        if due is None or not self.queue:
+        if due is None or due > services.now + SOON or not self.queue:
             return None
         partition, key = self.table(services.tables).address(job)
         # Not the id of the message that found the row held: it would be dropped as a duplicate.

@@ -72,9 +72,17 @@ class Store(Protocol):
         """
 
     def query(
-        self, table: str, partition: str | None = None, *, where: Sequence[Condition] = ()
+        self,
+        table: str,
+        partition: str | None = None,
+        *,
+        where: Sequence[Condition] = (),
+        before: str | None = None,
     ) -> AsyncIterator[Row]:
-        """Yield rows in the order of partition and key."""
+        """Yield rows in the order of partition and key.
+
+        `before`: only those of a partition that is given with a smaller key; found by their keys.
+        """
 
 
 class Archive(Protocol):

@@ -152,6 +152,7 @@ async def _approve_one(services: Services, plan: _Plan, approval: Approval) -> E
         attempt=plan.job.attempt + 1,
     )
     job = taken_over(job, settles_after=services.settings.settles_after)
+    await ENVIRONMENT.remind(services, job)
     await services.tables.environment_jobs.replace(plan.kept, job)
     await ENVIRONMENT.send(services, job)
     return job

@@ -8,6 +8,7 @@ from datetime import datetime
 from shared.circuits import open_circuits
 from shared.domain.circuit import Circuit
 from shared.errors import UnreadableRow
+from shared.jobs.reminders import unlooked
 from shared.reason import Reason
 from shared.services import PARKED, Services
 from shared.use_cases.remediation_rows import Reading, environments_and_stuck
@@ -44,6 +45,8 @@ class Health:
     failing_channels: tuple[FailingChannel, ...]
     #: When the last daily sweep came to its end; None: none has yet.
     last_sweep: datetime | None
+    #: Rows that the timer `resend_overdue` should have looked at minutes ago: it stands still.
+    unlooked: int
 
 
 async def check_health(services: Services) -> Health:
@@ -69,6 +72,7 @@ async def check_health(services: Services) -> Health:
         stuck=len(stuck) + sum(job.is_stuck for job in environment_jobs),
         failing_channels=await _failing_channels(services),
         last_sweep=swept.item.ended if swept else None,
+        unlooked=await unlooked(services),
     )
 
 

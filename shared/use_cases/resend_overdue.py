@@ -1,4 +1,4 @@
-"""Send the message of every row that should have moved: a process died, a message was lost."""
+"""Send the message of every row that is due soon, and of those that should have moved."""
 
 from datetime import timedelta
 
@@ -9,10 +9,10 @@ from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.relatives import located
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.jobs.kinds import ENVIRONMENT, FLOW
+from shared.jobs.reminders import look_at_due
 from shared.notices import forget_settled, one_row, readable, tell
 from shared.ports import Condition
 from shared.reason import EndedBy, Reason
-from shared.rows import instant
 from shared.services import Services
 from shared.use_cases.settle_ended import return_loans
 from shared.use_cases.start_remediation import complete_starts
@@ -22,27 +22,19 @@ LONG_OUTAGE = timedelta(hours=1)
 
 
 async def resend_overdue(services: Services) -> int:
-    """Announce overdue rows anew, and make those that are missing; returns how many there were.
+    """Announce rows that are due, and make those that are missing.
 
-    A row that cannot be read or worked on is told of, and holds up no other.
+    Returns how many were overdue or missing: a process died, a message was lost. A row that cannot
+    be read or worked on is told of, and holds up no other.
     """
     await forget_settled(services)
     await _tell_of_outages(services)
-    late = instant(services.now - services.settings.overdue_after)
-    overdue = [Condition("due", "lt", late)]
-    table, environment_jobs = services.tables.jobs, services.tables.environment_jobs
-    count = 0
-    async for kept in readable(services, table.scan(where=overdue)):
-        async with one_row(services, table.name_of(kept.item)):
-            count += await _resend(services, kept.item)
+    count = await look_at_due(services)
+    environment_jobs = services.tables.environment_jobs
     dispatched = [Condition("state", "eq", EnvironmentJobState.DISPATCHED)]
     async for held in readable(services, environment_jobs.scan(where=dispatched)):
         async with one_row(services, environment_jobs.name_of(held.item)):
             await _wake_idle(services, held.item)
-    async for late_job in readable(services, environment_jobs.scan(where=overdue)):
-        async with one_row(services, environment_jobs.name_of(late_job.item)):
-            await ENVIRONMENT.wake(services, environment_jobs.address(late_job.item))
-            count += 1
     await return_loans(services)
     return count + await complete_starts(services) + await _wake_settled(services)
 
@@ -53,15 +45,6 @@ async def _tell_of_outages(services: Services) -> None:
         if circuit.opened and services.now - circuit.opened > LONG_OUTAGE:
             cause = f"{circuit.service} {circuit.place}: {circuit.reason}"
             await tell(services, Reason.OUTAGE, services.tables.circuits.name_of(circuit), cause)
-
-
-async def _resend(services: Services, job: FlowJob) -> bool:
-    """Announce one row unless somebody is at it; a new attempt: the old id may be used up."""
-
-    def late(job: FlowJob) -> FlowJob | None:
-        return job if job.due and not job.is_held(services.now) else None
-
-    return await FLOW.order(services, (job.environment_id, job.id), late) is not None
 
 
 async def _wake_idle(services: Services, job: EnvironmentJob) -> None:

@@ -105,6 +105,7 @@ async def _start_environment(
     )
     text = f"Started by {remediation.origin}: {remediation.cause}"
     job = moved(job, EnvironmentJobState.WAITING_FOR_MIGRATION, text, now=services.now)
+    await ENVIRONMENT.remind(services, job)
     try:
         job = (await services.tables.environment_jobs.insert(job)).item
     except AlreadyExists:

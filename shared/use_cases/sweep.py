@@ -14,6 +14,7 @@ from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
 from shared.domain.timer_run import TimerRun
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import NotFound, ProductError
+from shared.jobs.reminders import restore_reminders
 from shared.notices import one_row, readable
 from shared.ports import Condition
 from shared.reason import Reason
@@ -66,6 +67,7 @@ async def sweep(services: Services, date: str) -> SweepResult:
     """
     await forget_stale_discoveries(services)
     await forget_stale_searches(services)
+    await restore_reminders(services)
     environments = await services.environments.list()
     linked = [env for env in environments if env.is_linked]
     undecided = await _undecided(services)

@@ -199,6 +199,17 @@ async def test_a_query_yields_rows_in_order_of_partition_and_key(store: Store) -
     assert len(await keys(store, partition="q")) == 700
 
 
+async def test_a_query_ends_before_a_key(store: Store) -> None:
+    """That key and all after it are left out, and so are other partitions and what does not fit."""
+    await store.write(*(Insert(row(f"{n:04}", n=n % 2)) for n in range(10)))
+    await store.write(Insert(row("0001", "q", n=0)))
+    even = [Condition("n", "eq", 0)]
+
+    found = [one.key async for one in store.query(JOBS, "p", where=even, before="0004")]
+
+    assert found == ["0000", "0002"]
+
+
 @pytest.mark.parametrize(
     ("op", "expected"),
     [

@@ -111,11 +111,16 @@ class Counted(Store):
         return await self.store.write(*operations)
 
     async def query(
-        self, table: str, partition: str | None = None, *, where: Sequence[Condition] = ()
+        self,
+        table: str,
+        partition: str | None = None,
+        *,
+        where: Sequence[Condition] = (),
+        before: str | None = None,
     ) -> AsyncIterator[Row]:
         """Count once, whatever there is, and ask."""
         self.reads += 1
-        async for row in self.store.query(table, partition, where=where):
+        async for row in self.store.query(table, partition, where=where, before=before):
             yield row
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared.errors import ProductError, Transient
+from shared.ports import Store
 from shared.reason import Reason
 from shared.services import ENVIRONMENT_JOBS, FLOW_JOBS, Services
 from shared.use_cases.resend_overdue import resend_overdue
@@ -41,6 +42,13 @@ async def _flow_job(services: Services, message: Delivered) -> None:
 async def _environment_job(services: Services, message: Delivered) -> None:
     body = message.body
     await run_environment_job(services, str(body["remediation"]), str(body["job"]))
+
+
+async def next_reminder(store: Store) -> datetime | None:
+    """Return when the timer, which comes every minute, has something to look at."""
+    async for row in store.query("reminders", "reminder"):
+        return datetime.fromisoformat(row.key.partition("~")[0])
+    return None
 
 
 USE_CASES: Mapping[str, UseCase] = {FLOW_JOBS: _flow_job, ENVIRONMENT_JOBS: _environment_job}
@@ -91,8 +99,9 @@ class Driver:
         now = clock.now()
         step = MINUTE if now < self._restless_until else self.pace
         due = self.twins.messages.next_due(*self.use_cases) or until
+        reminded = max(await next_reminder(self.twins.store) or until, now + MINUTE)
         wakes = self.plan.wakes_at if isinstance(self.plan, Pause) and self.plan.is_asleep else None
-        clock.advance_to(min(due, until, now + step, wakes or until))
+        clock.advance_to(min(due, reminded, until, now + step, wakes or until))
         if isinstance(self.plan, Pause) and wakes and wakes <= clock.now():
             await self._wake(self.plan)
         try:

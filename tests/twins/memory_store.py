@@ -48,13 +48,18 @@ class MemoryStore:
         return rows
 
     async def query(
-        self, table: str, partition: str | None = None, *, where: Sequence[Condition] = ()
+        self,
+        table: str,
+        partition: str | None = None,
+        *,
+        where: Sequence[Condition] = (),
+        before: str | None = None,
     ) -> AsyncIterator[Row]:
         """Yield rows in the order of partition and key."""
-        check_key(table, partition or "")
+        check_key(table, partition or "", before)
         check_conditions(where)
         names = [name for name in self.rows if name[0] == table and partition in (None, name[1])]
-        for name in sorted(names):
+        for name in sorted(name for name in names if before is None or name[2] < before):
             row = self.rows.get(name)
             if row is not None and all(_fits(row, condition) for condition in where):
                 yield row

@@ -87,6 +87,11 @@ class MessagesTwin:
         """Return what the broker gave up on."""
         return list(self._queue(queue).dead)
 
+    def lose(self) -> None:
+        """Lose all that waits in any queue."""
+        for queue in self._queues.values():
+            queue.waiting.clear()
+
     def next_due(self, *queues: str) -> datetime | None:
         """Return when the next message is due (maybe now); None: nothing waits."""
         names = queues or tuple(self._queues)

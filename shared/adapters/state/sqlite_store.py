@@ -67,12 +67,17 @@ class SqliteStore(Store):
         return await self._run(lambda: self._write(operations))
 
     async def query(
-        self, table: str, partition: str | None = None, *, where: Sequence[Condition] = ()
+        self,
+        table: str,
+        partition: str | None = None,
+        *,
+        where: Sequence[Condition] = (),
+        before: str | None = None,
     ) -> AsyncIterator[Row]:
-        """Yield rows in the order of partition and key, a page at a time."""
-        check_key(table, partition or "")
+        """Yield rows in the order of partition and key, a page at a time; see the port."""
+        check_key(table, partition or "", before)
         check_conditions(where)
-        sql, values = _query(table, partition, where)
+        sql, values = _query(table, partition, where, before)
         after: tuple[str, ...] = ()
         while True:
             page = sql + (" AND (partition, key) > (?, ?)" if after else "") + _ORDER
@@ -151,7 +156,7 @@ def _check(operation: Operation, stored: str | None) -> None:
 
 
 def _query(
-    table: str, partition: str | None, where: Sequence[Condition]
+    table: str, partition: str | None, where: Sequence[Condition], before: str | None
 ) -> tuple[str, list[Scalar]]:
     """Return the SELECT and its values. A row without the column fits no condition."""
     parts = ["tbl = ?"]
@@ -159,6 +164,9 @@ def _query(
     if partition is not None:
         parts.append("partition = ?")
         values.append(partition)
+    if before is not None:
+        parts.append("key < ?")
+        values.append(before)
     for condition in where:
         path = f"'$.{condition.column}'"  # the name was checked: letters, digits, underscores
         parts.append(f"json_type(columns, {path}) IN ({_types(condition.value)})")

@@ -82,12 +82,18 @@ class TableStore(Store):
         ]
 
     async def query(
-        self, table: str, partition: str | None = None, *, where: Sequence[Condition] = ()
+        self,
+        table: str,
+        partition: str | None = None,
+        *,
+        where: Sequence[Condition] = (),
+        before: str | None = None,
     ) -> AsyncIterator[Row]:
-        """Yield rows in the order of partition and key."""
-        check_key(table, partition or "")
+        """Yield rows in the order of partition and key; see the port."""
+        check_key(table, partition or "", before)
         check_conditions(where)
         parts = [] if partition is None else [f"PartitionKey eq {_literal(partition)}"]
+        parts += [] if before is None else [f"RowKey lt {_literal(before)}"]
         parts += [f"{each.column} {each.op} {_literal(each.value)}" for each in where]
         found = self._service.get_table_client(table).query_entities(" and ".join(parts))
         with _translated(table):

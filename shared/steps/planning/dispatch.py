@@ -20,12 +20,16 @@ from shared.services import Services
 
 async def dispatch(services: Services, environment_job: EnvironmentJob) -> list[FlowJob]:
     """Create or take up the rows of the jobs that may begin, and return them."""
-    work = await planned_work(services, environment_job)
-    jobs = [await _dispatch_one(services, environment_job, item) for item in work]
+    work = [
+        (item, _job(services, environment_job, item))
+        for item in await planned_work(services, environment_job)
+    ]
+    await FLOW.remind(services, *(job for _, job in work))
+    jobs = [await _dispatch_one(services, item, job) for item, job in work]
     await services.tables.pending_moves.upsert(
         *(
             PendingMove(resource_id=one, environment_id=job.environment_id, job_id=job.id)
-            for job, item in zip(jobs, work, strict=True)
+            for job, (item, _) in zip(jobs, work, strict=True)
             if job.pattern is Pattern.CALLED
             for one in item.resource_ids
         )
@@ -54,10 +58,7 @@ async def open_jobs(services: Services, environment_job: EnvironmentJob) -> list
     return [job for job in jobs if not job.is_finished]
 
 
-async def _dispatch_one(
-    services: Services, environment_job: EnvironmentJob, item: PlanItem
-) -> FlowJob:
-    planned = _job(services, environment_job, item)
+async def _dispatch_one(services: Services, item: PlanItem, planned: FlowJob) -> FlowJob:
     stands = planned
 
     def dispatched(job: FlowJob | None) -> FlowJob | None:

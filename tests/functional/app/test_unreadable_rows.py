@@ -12,6 +12,7 @@ from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob
 from shared.domain.notice import RowName
+from shared.jobs.kinds import FLOW
 from shared.notices import forget_settled
 from shared.ports import OutgoingMessage
 from shared.reason import Reason
@@ -30,10 +31,10 @@ async def story() -> Story:
     story.build.http_flow("Invoices")
     await planned(story)
     for job in (await story.jobs()).values():
-        kept = await story.services.tables.jobs.get(job.environment_id, job.id)
-        assert kept is not None
-        overdue = replace(kept.item, due=story.services.now - timedelta(hours=1))
-        await story.services.tables.jobs.replace(kept, overdue)
+        overdue = replace(job, due=story.services.now - timedelta(hours=1))
+        await FLOW.remind(story.services, overdue)
+        await story.services.tables.jobs.upsert(overdue)
+    story.world.clock.advance(timedelta(minutes=2))
     provide(story.services)
     return story
 

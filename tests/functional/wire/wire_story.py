@@ -49,7 +49,7 @@ from tests.contract.tenant_world import (
     TENANT_ID,
 )
 from tests.functional.wire.wire_seed import ORDERS, SUBSCRIPTION
-from tests.twins.driver import USE_CASES, NeverEndsError
+from tests.twins.driver import USE_CASES, NeverEndsError, next_reminder
 from tests.twins.messages import Delivered, Delivery, MessagesTwin
 
 OPERATOR_CLIENT = "a0000000-0000-4000-8000-0000000000e1"
@@ -173,7 +173,8 @@ class WireStory:
         raise NeverEndsError(f"{at_once} deliveries at one moment and still more")
 
     async def _pass_time(self, until: datetime) -> None:
-        due = min(self.messages.next_due(*USE_CASES) or until, until)
+        reminded = await next_reminder(self.services.tables.store) or until
+        due = min(self.messages.next_due(*USE_CASES) or until, until, reminded)
         self.tenant.clock.advance(max(0.0, (due - self.services.now).total_seconds()))
         await tick(self.tenant)
         await resend_overdue(self.services)

@@ -1,0 +1,131 @@
+"""Which rows the timer has to look at by now: an index, by time, of the rows that are due.
+
+It may have too much, never too little. Whoever makes a row due that was not (a new row, an order, a
+wake-up) writes a reminder before the row; a step needs none, for its row was due before. Only the
+timer moves reminders to when a row is to be looked at next, and drops those of rows with nothing to
+do; a new one is looked at for as long as whoever wrote it may be frozen before it writes the row.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import batched
+from typing import Any
+
+from shared.domain.jobs.durable import DurableJob
+from shared.domain.jobs.reminder import Reminder
+from shared.errors import NotFound
+from shared.jobs.engine import SOON, Kind
+from shared.jobs.kinds import ENVIRONMENT, FLOW
+from shared.notices import one_row, readable
+from shared.ports import Condition, Operation
+from shared.rows import instant
+from shared.services import Services
+
+#: In one batch; each is two of a hundred operations.
+_MOVES = 50
+#: What the column `due` holds where nothing happens by itself any more sorts after this.
+_NEVER = "~"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Move:
+    """What becomes of a reminder after a look; None: it is dropped."""
+
+    old: Reminder
+    new: Reminder | None
+    was_overdue: bool = False
+
+
+async def look_at_due(services: Services) -> int:
+    """Send the messages of rows that are due soon or overdue; returns how many were overdue.
+
+    A row that cannot be read or worked on is told of, and holds up no other.
+    """
+    table = services.tables.reminders
+    found = table.scan("reminder", before=instant(services.now))
+    due = [one.item async for one in readable(services, found)]
+    moves = [await _look(services, reminder) for reminder in due]
+    for batch in batched(moves, _MOVES, strict=False):
+        await _write(services, batch)
+    return sum(move.was_overdue for move in moves)
+
+
+async def unlooked(services: Services) -> int:
+    """Return how many rows the timer should have looked at minutes ago."""
+    table, late = services.tables.reminders, services.now - SOON
+    return len({one.item.row async for one in table.query("reminder", before=instant(late))})
+
+
+async def restore_reminders(services: Services) -> None:
+    """Write the reminders that are missing: rows of an earlier version have none."""
+    table = services.tables.reminders
+    there = {one.item.row async for one in readable(services, table.scan("reminder"))}
+    for kind in _kinds(services).values():
+        rows = kind.table(services.tables)
+        where = [Condition("due", "lt", _NEVER)]
+        found = [one.item async for one in readable(services, rows.scan(where=where))]
+        missing = [job for job in found if rows.name_of(job) not in there]
+        await kind.remind(services, *missing)
+
+
+def _kinds(services: Services) -> dict[str, Kind[Any]]:
+    kinds: tuple[Kind[Any], ...] = (FLOW, ENVIRONMENT)
+    return {kind.table(services.tables).name: kind for kind in kinds}
+
+
+async def _look(services: Services, reminder: Reminder) -> _Move:
+    async with one_row(services, reminder.row):
+        table, *place = reminder.row
+        kind = _kinds(services)[table]
+        kept = await kind.table(services.tables).get(*place)
+        return await _looked(services, kind, reminder, kept.item if kept else None)
+    return _Move(old=reminder, new=replace(reminder, at=services.now + SOON))
+
+
+async def _looked[J: DurableJob[Any]](
+    services: Services, kind: Kind[J], reminder: Reminder, job: J | None
+) -> _Move:
+    """Send the message of a row where it has none, or it was lost."""
+    now, settings = services.now, services.settings
+
+    def again(at: datetime, *, was_overdue: bool = False) -> _Move:
+        return _Move(old=reminder, new=replace(reminder, at=at), was_overdue=was_overdue)
+
+    due = job.due if job else None
+    if job is not None and job.lease_until and job.is_held(now):
+        return again(job.lease_until + settings.overdue_after)
+    if job is None or due is None or due > now + SOON:
+        settled = reminder.written + settings.settles_after
+        if now < settled and (due is None or settled < due - SOON):
+            return again(settled)
+        return again(due - SOON) if due else _Move(old=reminder, new=None)
+    if due > now:
+        await kind.send(services, job)
+    if now < due + settings.overdue_after:
+        return again(due + settings.overdue_after)
+
+    def overdue(job: J) -> J | None:
+        return job if job.due and not job.is_held(services.now) else None
+
+    # A new attempt: the old message's id may be used up. Rarer and rarer, where it is the queue
+    # that is long.
+    sent = await kind.order(services, (reminder.row[1], reminder.row[2]), overdue)
+    return again(now + max(SOON, now - due), was_overdue=sent is not None)
+
+
+async def _write(services: Services, moves: Sequence[_Move]) -> None:
+    """Write the new reminders and remove the old ones, all at once."""
+    table = services.tables.reminders
+    # Several of one row become one: the last to be written.
+    last = sorted((one.new for one in moves if one.new), key=lambda one: one.written)
+    new = {table.address(one): one for one in last}
+    operations: list[Operation] = [one for batch in table.batches(*new.values()) for one in batch]
+    operations += [table.removal(move.old) for move in moves]
+    try:
+        await table.store.write(*operations)
+    except NotFound:  # another instance's timer was here too
+        for operation in operations:
+            with suppress(NotFound):
+                await table.store.write(operation)
