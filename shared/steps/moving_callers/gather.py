@@ -116,9 +116,10 @@ class Gathering:
                 yield Work(held, environment)
         finally:
             job = held.job
-            if job.id in self._due:
-                job = replace(job, due=services.now)
             with suppress(ProductError):  # without it the lease ends by itself
+                if job.id in self._due:
+                    job = replace(job, due=services.now)
+                    await FLOW.remind(services, job)
                 await FLOW.send(services, await held.end(job))
 
 
