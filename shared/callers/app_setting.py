@@ -8,11 +8,12 @@ other jobs out.
 import json
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from shared.callers.search import Refusals, callers_in
+from shared.callers.search import Refusals, callers_in, left_with_readings
 from shared.domain.callers.caller import Caller, CallerValue
 from shared.domain.callers.search import Search
 from shared.domain.callers.surroundings import digest
@@ -70,26 +71,32 @@ class AppSettingCallers:
         search = search or Search()
         refusals = Refusals(search, _MEND)
         watched: dict[tuple[str, str], tuple[str, str]] | None = None
-        for site in search.left(await self._settings.sites(), _site_id):
-            try:
-                settings = await self._settings.read(site.id)
-            except NotFound:
-                continue  # deleted since it was listed
-            except Refused as err:
-                refusals.add(f"app {site.name}", err)
-                continue
-            for name, value in settings.items():
-                reference = read_reference(value)
-                if reference and reference.version:
-                    watched = await self._watched() if watched is None else watched
-                    try:
-                        value = await self._pinned(reference, watched)
-                    except Refused as err:
-                        refusals.add(f"secret {reference.name} in {reference.vault}", err)
-                        continue
-                for caller in callers_in(value, _place(site, name, reference)):
-                    yield caller
+        sites = await self._settings.sites()
+        readings = left_with_readings(search, sites, _site_id, self._read_site)
+        async with aclosing(readings):
+            async for site, reading in readings:
+                try:
+                    settings = await reading
+                except NotFound:
+                    continue  # deleted since it was listed
+                except Refused as err:
+                    refusals.add(f"app {site.name}", err)
+                    continue
+                for name, value in settings.items():
+                    reference = read_reference(value)
+                    if reference and reference.version:
+                        watched = await self._watched() if watched is None else watched
+                        try:
+                            value = await self._pinned(reference, watched)
+                        except Refused as err:
+                            refusals.add(f"secret {reference.name} in {reference.vault}", err)
+                            continue
+                    for caller in callers_in(value, _place(site, name, reference)):
+                        yield caller
         refusals.tell()
+
+    async def _read_site(self, site: Site) -> Mapping[str, str]:
+        return await self._settings.read(site.id)
 
     async def read(self, caller: Caller) -> CallerValue:
         """Return the setting, with a digest of all settings as its ETag; raises `NotFound`."""

@@ -1,9 +1,10 @@
 """Key Vault secrets as callers: a write is a new version, content type and tags stay (§8)."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from datetime import datetime
 
-from shared.callers.search import Refusals, callers_in
+from shared.callers.search import Refusals, callers_in, left_with_readings
 from shared.domain.callers.caller import Caller, CallerValue
 from shared.domain.callers.search import Search
 from shared.domain.environment import Environment
@@ -46,22 +47,18 @@ class KeyVaultSecretCallers:
         search = search or Search()
         refusals = Refusals(search, _MEND)
         secrets = [one async for one in self._secrets.list()]
-        for vault_url, name in search.left(secrets, "|".join):
-            try:
-                secret = await self._secrets.read(vault_url, name)
-            except NotFound:
-                continue  # deleted since it was listed
-            except Refused as err:
-                refusals.add(f"secret {name} in {vault_url}", err)
-                continue
-            place = Caller(
-                kind=self.kind,
-                address=f"{vault_url}|{name}",
-                label=f"secret {name} in {vault_url} (apps that refer to it follow within 24 h)",
-                resource=f"key_vault_secret/{vault_url}|{name}".lower(),
-            )
-            for caller in callers_in(secret.value, place):
-                yield caller
+        readings = left_with_readings(search, secrets, "|".join, lambda it: self._secrets.read(*it))
+        async with aclosing(readings):
+            async for (vault_url, name), reading in readings:
+                try:
+                    secret = await reading
+                except NotFound:
+                    continue  # deleted since it was listed
+                except Refused as err:
+                    refusals.add(f"secret {name} in {vault_url}", err)
+                    continue
+                for caller in callers_in(secret.value, _caller(vault_url, name)):
+                    yield caller
         refusals.tell()
 
     async def read(self, caller: Caller) -> CallerValue:
@@ -81,6 +78,15 @@ class KeyVaultSecretCallers:
     async def texts_since(self, caller: Caller, since: datetime) -> Sequence[str]:
         """Return the values of the versions that were added since then; raises `NotFound`."""
         return await self._secrets.values_since(*_place(caller), since)
+
+
+def _caller(vault_url: str, name: str) -> Caller:
+    return Caller(
+        kind=KeyVaultSecretCallers.kind,
+        address=f"{vault_url}|{name}",
+        label=f"secret {name} in {vault_url} (apps that refer to it follow within 24 h)",
+        resource=f"key_vault_secret/{vault_url}|{name}".lower(),
+    )
 
 
 def _place(caller: Caller) -> tuple[str, str]:

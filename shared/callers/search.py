@@ -1,7 +1,11 @@
 """What all searches for callers share: what a place holds, and what could not be looked into."""
 
-from collections.abc import Iterator
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
 
 from shared.domain.callers.caller import FILLED_IN, Caller
 from shared.domain.callers.search import Search
@@ -11,6 +15,33 @@ from shared.errors import Blocked, Refused
 from shared.reason import Reason
 
 DATAVERSE_REMEDY = "Add the app to the environment as an application user."
+
+#: Places that are read side by side: one after the other, an app takes as long as its answer.
+_SIDE_BY_SIDE = 8
+
+
+async def left_with_readings[T, R](
+    search: Search,
+    places: Sequence[T],
+    key: Callable[[T], str],
+    read: Callable[[T], Coroutine[Any, Any, R]],
+) -> AsyncGenerator[tuple[T, Awaitable[R]]]:
+    """Yield what `search.left` does, each place with its reading; the next ones are under way.
+
+    A reading raises what `read` does when it is awaited. Close the generator: those that nobody
+    waits for are given up.
+    """
+    following = iter(sorted((place for place in places if key(place) > search.after), key=key))
+    readings: deque[asyncio.Task[R]] = deque()
+    try:
+        for place in search.left(places, key):
+            missing = _SIDE_BY_SIDE - len(readings)
+            readings += [asyncio.create_task(read(one)) for one in islice(following, missing)]
+            yield place, readings.popleft()
+    finally:
+        for reading in readings:
+            reading.cancel()
+        await asyncio.gather(*readings, return_exceptions=True)
 
 
 def environment_id(environment: Environment) -> str:

@@ -1,0 +1,73 @@
+"""A search reads some places side by side, and still goes through them one after the other."""
+
+import asyncio
+from contextlib import aclosing
+
+from shared.callers.search import left_with_readings
+from shared.domain.callers.search import Search
+from shared.errors import Refused
+
+PLACES = [f"app-{number:02}" for number in range(20)]
+MOST = 8
+
+
+class Reader:
+    """Reads places; each takes as long as the others that are under way let it."""
+
+    def __init__(self, *refuses: str) -> None:
+        self.refuses = refuses
+        self.asked: list[str] = []
+        self.under_way = 0
+        self.most = 0
+
+    async def read(self, place: str) -> str:
+        self.asked.append(place)
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        try:
+            await asyncio.sleep(0)
+        finally:
+            self.under_way -= 1
+        if place in self.refuses:
+            raise Refused("no", code="No", status=403)
+        return place.upper()
+
+
+async def found(search: Search, reader: Reader, *, stop_at: str = "") -> list[str]:
+    """Search, and stop as a search does whose budget is used up."""
+    answers: list[str] = []
+    readings = left_with_readings(search, PLACES[::-1], str, reader.read)
+    async with aclosing(readings):
+        async for place, reading in readings:
+            if place == stop_at:
+                break
+            try:
+                answers.append(await reading)
+            except Refused:
+                answers.append(f"{place} is refused")
+    return answers
+
+
+async def test_every_place_is_read_once_in_order_some_at_a_time() -> None:
+    """What one refuses is told of that one only."""
+    reader = Reader("app-03")
+
+    answers = await found(Search(), reader)
+
+    expected = [place.upper() for place in PLACES]
+    expected[3] = "app-03 is refused"
+    assert answers == expected
+    assert reader.asked == PLACES
+    assert 1 < reader.most <= MOST
+
+
+async def test_a_search_that_stops_goes_on_with_the_place_that_was_due() -> None:
+    """What was read ahead of it is given up and read again."""
+    search, reader = Search(), Reader()
+
+    first = await found(search, reader, stop_at="app-05")
+    assert search.after == "app-04"
+    assert reader.under_way == 0
+    assert len(reader.asked) < 5 + MOST + 1
+
+    assert first + await found(search, reader) == [place.upper() for place in PLACES]
