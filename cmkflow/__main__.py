@@ -1,5 +1,8 @@
 """The command line's entry point: `cmkflow` and `python -m cmkflow`."""
 
+from importlib import metadata
+from typing import Annotated
+
 import typer
 
 from cmkflow import (
@@ -16,11 +19,12 @@ from cmkflow import (
 )
 from cmkflow.assess import assess
 from cmkflow.inspect_command import inspect
+from cmkflow.terminal import echo
 
 app = typer.Typer(
     name="cmkflow",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     # A traceback with local variables could show a trigger URL.
     pretty_exceptions_show_locals=False,
 )
@@ -39,8 +43,19 @@ kill_switch_commands.register_health(app)
 status_command.register(app)
 
 
+def _version(is_asked: bool) -> None:
+    if is_asked:
+        echo(f"cmkflow {metadata.version('cmkflow')}")
+        raise typer.Exit
+
+
 @app.callback()
-def describe() -> None:
+def describe(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
     """Remediate flows that stay on Microsoft's key when a customer-managed key is applied."""
 
 

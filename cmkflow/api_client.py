@@ -5,18 +5,23 @@ A problem document becomes an `ApiError` whose text says what went wrong and wha
 
 import http.client
 import json
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from enum import IntEnum
 from ipaddress import ip_address
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from cmkflow.terminal import one_line
+from cmkflow.terminal import echo, one_line
 from shared.domain.identifiers import is_identifier
 
 _SECONDS = 60
+#: Whoever waits longer is told so.
+_SILENCE = 10.0
 _IDS = "cmkflow environment list and cmkflow remediation list say which there are."
 _KEY_HEADER = "x-functions-key"
 _NO_KEY = (
@@ -25,8 +30,35 @@ _NO_KEY = (
 )
 
 
+class ExitCode(IntEnum):
+    """How a command ends, for scripts: docs/command-line.md."""
+
+    ERROR = 1
+    WRONG_USE = 2
+    NOT_FOUND = 3
+    NEEDS_A_PERSON = 4  #: something has to be done first; the text says what
+    NO_ANSWER = 5
+    INTERRUPTED = 130
+
+
 class ApiError(Exception):
     """The API did not do what was asked; the text is for the person who asked."""
+
+    def __init__(self, text: str, exit_code: ExitCode = ExitCode.ERROR) -> None:
+        """`exit_code` is for scripts."""
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+#: By the status of the answer.
+_EXIT_CODES = {
+    400: ExitCode.WRONG_USE,
+    404: ExitCode.NOT_FOUND,
+    409: ExitCode.NEEDS_A_PERSON,
+    502: ExitCode.NO_ANSWER,
+    503: ExitCode.NO_ANSWER,
+    504: ExitCode.NO_ANSWER,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,19 +104,38 @@ class Api:
         request = self._request(call)
         try:
             # No other answer than the app's own is followed: the key goes with the request.
-            with build_opener(_NoRedirect).open(request, timeout=call.seconds) as answer:
+            with (
+                self._patience(call.seconds),
+                build_opener(_NoRedirect).open(request, timeout=call.seconds) as answer,
+            ):
                 content: bytes = answer.read()
                 return content
         except HTTPError as err:
             with err:
-                raise ApiError(_refusal(err)) from None
+                raise _refusal(err) from None
         except (URLError, http.client.HTTPException, OSError) as err:
-            raise ApiError(self._unreachable(getattr(err, "reason", err))) from None
+            text = self._unreachable(getattr(err, "reason", err))
+            raise ApiError(text, ExitCode.NO_ANSWER) from None
         except ValueError:  # it may quote the key
             raise ApiError(
                 "No call can carry CMKFLOW_API (--api) or CMKFLOW_KEY (--key) as it is: an address "
-                "or a key has no such characters."
+                "or a key has no such characters.",
+                ExitCode.WRONG_USE,
             ) from None
+
+    @contextmanager
+    def _patience(self, seconds: float) -> Iterator[None]:
+        """Say after a while that the app has not answered yet, and for how long it is awaited."""
+        text = (
+            f"{self._host} has not answered for {_SILENCE:.0f} s; waiting {seconds:.0f} s in all …"
+        )
+        said = threading.Timer(_SILENCE, echo, (text,), {"err": True})
+        said.daemon = True
+        said.start()
+        try:
+            yield
+        finally:
+            said.cancel()
 
     def _stranger(self, what: str) -> ApiError:
         return ApiError(
@@ -97,7 +148,7 @@ class Api:
         # An empty id would lead to the list, and `..` elsewhere.
         if wrong := [part for part in call.path if not is_identifier(part)]:
             text = f"An id is 1 to 80 letters, digits and dashes, not {wrong[0]!r}."
-            raise ApiError(f"{text} {_IDS}")
+            raise ApiError(f"{text} {_IDS}", ExitCode.WRONG_USE)
         base = self.url.rstrip("/").removesuffix("/api")
         path = "/".join(call.path)
         query = urlencode({name: value for name, value in call.query.items() if value is not None})
@@ -123,12 +174,14 @@ class Api:
         if not host or parts.scheme not in ("http", "https"):
             raise ApiError(
                 f"{self.url!r} is no address. Set CMKFLOW_API or --api to the app's, such as "
-                "https://APP.azurewebsites.net."
+                "https://APP.azurewebsites.net.",
+                ExitCode.WRONG_USE,
             )
         if parts.scheme == "http" and not _is_loopback(host):
             raise ApiError(
                 f"The key would go to {host} for everybody on the way to read. Set CMKFLOW_API or "
-                f"--api to https://{parts.netloc}; http:// is for this machine alone."
+                f"--api to https://{parts.netloc}; http:// is for this machine alone.",
+                ExitCode.WRONG_USE,
             )
 
     def _unreachable(self, reason: object) -> str:
@@ -156,20 +209,21 @@ class _NoRedirect(HTTPRedirectHandler):
         """Return nothing: do not follow."""
 
 
-def _refusal(err: HTTPError) -> str:
+def _refusal(err: HTTPError) -> ApiError:
     if err.code == 401:
-        return _NO_KEY
+        return ApiError(_NO_KEY)
     if 300 <= err.code < 400:
         there = err.headers.get("Location", "elsewhere")
-        return f"The app is not here but at {there}: set CMKFLOW_API or --api to that."
+        return ApiError(f"The app is not here but at {there}: set CMKFLOW_API or --api to that.")
     try:
         problem = one_line(json.load(err))
     except ValueError:
         problem = None
     if not isinstance(problem, dict) or "detail" not in problem:
         hint = "Is CMKFLOW_API (--api) the address of the remediation app?"
-        return f"The answer is {err.code} {err.reason}. {hint}"
+        return ApiError(f"The answer is {err.code} {err.reason}. {hint}")
     wrong = [f"  {one['field'] or 'body'}: {one['message']}" for one in problem.get("errors", ())]
     code = f" ({problem['code']})" if problem.get("code") else ""
     lines = [f"{problem['title']}{code}: {problem['detail']}", *wrong, problem.get("instruction")]
-    return "\n".join(line for line in lines if line)
+    text = "\n".join(line for line in lines if line)
+    return ApiError(text, _EXIT_CODES.get(err.code, ExitCode.ERROR))

@@ -1,8 +1,7 @@
-"""What every command that talks to the API has: where the app is, its key, and `--json`."""
+"""What every command that talks to the API has: where the app is, its key, how it answers."""
 
 import functools
 import inspect
-import json
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 from rich.console import RenderableType
 
 from cmkflow.api_client import Api, ApiError
+from cmkflow.output import Output, Query, for_programs
 from cmkflow.terminal import Terminal, echo, one_line
 
 type Show = Callable[[Any], RenderableType]
@@ -32,8 +32,17 @@ def _options(key_option: str) -> dict[str, Any]:
                 show_default=False,
             ),
         ],
-        "as_json": Annotated[
-            bool, typer.Option("--json", help="Print the answer of the API instead of text.")
+        "output": Annotated[
+            Output,
+            typer.Option("--output", "-o", help="For programs: the API's answer, or its rows."),
+        ],
+        "as_json": Annotated[bool, typer.Option("--json", help="The same as --output json.")],
+        "query": Annotated[
+            str | None,
+            typer.Option(
+                help="JMESPath over the answer, printed as JSON unless --output says otherwise.",
+                show_default=False,
+            ),
         ],
     }
 
@@ -44,22 +53,34 @@ def api_command(
     """Register a function of `Api` and other parameters that returns the API's answer.
 
     The options that say where the API is take the place of its first parameter. The answer is
-    printed by `show`, or as it is with `--json`; an `ApiError` becomes a text and exit code 1.
+    printed by `show`, or for programs; an `ApiError` becomes a text and an exit code.
     `key_option` names the function key where `--key` is the command's own.
     """
 
     def register(call: Callable[..., object]) -> Callable[..., object]:
         @functools.wraps(call)
-        def command(*, api: str, function_key: str, as_json: bool, **arguments: object) -> None:
+        def command(
+            *,
+            api: str,
+            function_key: str,
+            output: Output,
+            as_json: bool,
+            query: str | None,
+            **arguments: object,
+        ) -> None:
+            if output is Output.TABLE and (as_json or query is not None):
+                output = Output.JSON
+            picked = None if query is None else Query(query)
             try:
                 answer = call(Api(url=api, key=function_key), **arguments)
             except ApiError as err:
                 echo(str(err), err=True)
-                raise typer.Exit(1) from None
-            if as_json:
-                echo(json.dumps(answer))
-            else:
+                raise typer.Exit(err.exit_code) from None
+            if output is Output.TABLE:
                 Terminal().print(show(one_line(answer)))
+            else:
+                answer = picked.of(answer) if picked else answer
+                echo(for_programs(answer, output))
 
         # typer reads the signature: this is how it learns of the options.
         command.__signature__ = _with_options(call, key_option)  # type: ignore[attr-defined]  # a function
@@ -76,7 +97,7 @@ def _with_options(call: Callable[..., object], key_option: str) -> inspect.Signa
     shared = [
         inspect.Parameter(name, keyword, annotation=annotation, default=default)
         for (name, annotation), default in zip(
-            _options(key_option).items(), ("", "", False), strict=True
+            _options(key_option).items(), ("", "", Output.TABLE, False, None), strict=True
         )
     ]
     return signature.replace(parameters=[*(one.replace(kind=keyword) for one in own), *shared])

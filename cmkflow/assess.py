@@ -55,7 +55,7 @@ def assess(  # each is an option
         ids = environments or _all_ids(app)
     except ApiError as err:
         echo(str(err), err=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(err.exit_code) from None
     for environment in ids:
         try:
             found.append(_assessment(app, environment, policy, _search_in(found)))

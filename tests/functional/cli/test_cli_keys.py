@@ -49,7 +49,7 @@ async def test_one_key_is_checked_before_there_is_a_policy(story: Story) -> None
     [found] = json.loads(answer.stdout)["items"]
     assert (found["policy_id"], found["level"]) == ("", "problem")
     assert {one["code"]: one["level"] for one in found["findings"]}["key_enabled"] == "problem"
-    assert (half.exit_code, strange.exit_code) == (1, 1)
+    assert (half.exit_code, strange.exit_code) == (2, 3)
     assert "Name the vault and the key, or neither." in half.stderr
     assert "kv2" in strange.stderr
     assert "name --vault and --key" in none.stdout

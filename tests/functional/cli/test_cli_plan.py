@@ -80,7 +80,7 @@ async def test_a_script_approves_a_version_or_what_is_there_now(
     version = await version_of(story, cli)
     taken = await cli.run("plan", "approve", story.remediation.id, "--yes")
 
-    assert stale.exit_code == 1
+    assert stale.exit_code == 4
     assert "Look at the plan again" in stale.stderr
     assert taken.stdout == "1 plan is approved.\n"
     assert version in taken.stderr

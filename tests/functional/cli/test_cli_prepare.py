@@ -86,5 +86,5 @@ async def test_an_environment_of_mode_assess_is_refused_with_the_command(
 
     refused = await cli.run("remediation", "start", story.build.environment.id, *_MODE)
 
-    assert refused.exit_code == 1
+    assert refused.exit_code == 4
     assert "cmkflow environment set" in refused.stderr

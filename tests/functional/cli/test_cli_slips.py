@@ -116,7 +116,7 @@ async def test_what_is_no_id_goes_nowhere(identity: str, story: Story, cli: Comm
     """An empty one would be the address of the list, and others that of something else."""
     result = await cli.run("remediation", "show", identity)
 
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert f"An id is 1 to 80 letters, digits and dashes, not {identity!r}." in result.stderr
     assert "cmkflow remediation list" in result.stderr
 
@@ -134,7 +134,7 @@ async def test_the_key_goes_to_no_other_machine_in_the_clear(url: str) -> None:
     """Not even once: whoever listens has it then."""
     result = await CommandLine(url=url).run("health")
 
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "The key would go to" in result.stderr
     assert "https://" in result.stderr
 
@@ -169,6 +169,6 @@ async def test_what_no_call_can_carry_is_told(url: str, key: str) -> None:
     """As that, and not as an answer of a stranger; the key is not said."""
     result = await CommandLine(url=url, key=key).run("health")
 
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "No call can carry" in result.stderr
     assert "canary" not in result.stderr

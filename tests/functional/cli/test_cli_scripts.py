@@ -1,0 +1,152 @@
+"""The command line for scripts: answers as rows, queries, exit codes."""
+
+import csv
+import io
+import json
+import threading
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from typer.testing import CliRunner
+
+from cmkflow import api_client
+from cmkflow.__main__ import app
+from cmkflow.output import Output, for_programs
+from shared.bootstrap import provide
+from tests.functional.cli.cli_app import CommandLine
+from tests.functional.stories.app_calls import TRIGGERS
+from tests.functional.stories.remediation_story import Story
+
+NOWHERE = "00000000-0000-4000-8000-00000000dead"
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A tenant of one linked environment with two flows whose plan waits for approval."""
+    story = Story()
+    story.driver.use_cases = TRIGGERS
+    for title in ("Orders", "Returns"):
+        story.build.http_flow(title)
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    provide(story.services)
+    return story
+
+
+async def test_a_query_picks_what_a_script_needs(story: Story, cli: CommandLine) -> None:
+    """As JSON, or one value a line."""
+    query = ("--query", "items[].remediation.id")
+
+    as_json = await cli.run("remediation", "list", *query)
+    as_tsv = await cli.run("remediation", "list", *query, "-o", "tsv")
+
+    assert json.loads(as_json.stdout) == [story.remediation.id]
+    assert as_tsv.stdout == f"{story.remediation.id}\n"
+
+
+async def test_rows_have_names_in_csv(story: Story, cli: CommandLine) -> None:
+    """What nests in a row is JSON."""
+    result = await cli.run("environment", "list", "--output", "csv")
+
+    (row,) = csv.DictReader(io.StringIO(result.stdout))
+    assert row["id"] == story.build.environment.id
+    assert json.loads(row["settings"])["mode"] == "approve"
+
+
+async def test_a_query_that_is_none_is_wrong_use(story: Story, cli: CommandLine) -> None:
+    """It says where it went wrong."""
+    result = await cli.run("remediation", "list", "--query", "items[?")
+
+    assert result.exit_code == 2
+    assert "not JMESPath" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("remediation", "show", NOWHERE), 3),
+        (("remediation", "show", "no/id"), 2),
+        (("remediation", "nothing"), 2),
+        (("plan", "approve", "ID", "--version", "0" * 16), 4),
+        (("remediation", "list"), 0),
+    ],
+)
+async def test_the_exit_code_says_what_happened(
+    story: Story, cli: CommandLine, words: tuple[str, ...], code: int
+) -> None:
+    """What is not there, what cannot be, and what a person has to look at first."""
+    await story.run(timedelta(minutes=1))
+    provide(story.services)
+
+    result = await cli.run(*(story.remediation.id if one == "ID" else one for one in words))
+
+    assert result.exit_code == code, result.output
+
+
+def test_where_nobody_answers_the_exit_code_is_5() -> None:
+    """A script may try again."""
+    env = {"CMKFLOW_API": "http://127.0.0.1:9", "CMKFLOW_KEY": "key"}
+
+    result = CliRunner().invoke(app, ["health"], env=env)
+
+    assert result.exit_code == 5
+    assert "cannot be reached" in result.stderr
+
+
+def test_whoever_waits_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The app answers only once the command has said that it waits."""
+    said = threading.Event()
+
+    class Slow(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            assert said.wait(30)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"items": []}')
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    heard: list[str] = []
+
+    def hear(text: str, *, err: bool) -> None:
+        assert err
+        heard.append(text)
+        said.set()
+
+    monkeypatch.setattr(api_client, "_SILENCE", 0.01)
+    monkeypatch.setattr(api_client, "echo", hear)
+    with HTTPServer(("127.0.0.1", 0), Slow) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        api = api_client.Api(url=f"http://127.0.0.1:{server.server_port}", key="key")
+        answer = api.send(api_client.Call(method="GET", path=("environments",)))
+        thread.join()
+
+    assert answer == {"items": []}
+    assert "has not answered for" in heard[0]
+
+
+def test_a_field_of_tsv_stays_one_field() -> None:
+    """Names are anybody's text: a tab in one would begin another field."""
+    rows = [{"name": "a\tb\nc", "count": 2, "none": None}, {"name": "d", "count": 0, "none": None}]
+
+    assert for_programs(rows, Output.TSV).split("\n") == ["a b c\t2\t", "d\t0\t"]
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_is_short_too(option: str) -> None:
+    """At every level."""
+    for words in ([], ["remediation"], ["remediation", "start"]):
+        result = CliRunner().invoke(app, [*words, option])
+        assert result.exit_code == 0
+        assert "Usage" in result.stdout
+
+
+def test_it_says_its_version() -> None:
+    """For a bug report."""
+    result = CliRunner().invoke(app, ["--version"])
+
+    assert (result.exit_code, result.stdout.split()[0]) == (0, "cmkflow")
