@@ -121,6 +121,7 @@ class Reason(StrEnum):
         "See in Power Automate whether it is there and as it is to be, then retry.",
     )
     FIRST_WAVE = "first_wave"
+    KEY_LIST = "key_list"
 
     # -- without a copy
     BATCH = "batch", "", EndedBy.BATCH

@@ -31,12 +31,12 @@ from shared.domain.keys.told_finding import ToldFinding
 from shared.domain.network.edition import Edition
 from shared.domain.network.refused_call import RefusedCall
 from shared.domain.network.repair_record import RepairRecord
-from shared.domain.network.snapshot import NetworkReading
 from shared.domain.notice import Notice, RowName
 from shared.domain.plans.discovery import DiscoveredPart
 from shared.domain.plans.notification import Delivery
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, Remediation
+from shared.domain.reading import Reading
 from shared.domain.timer_run import TimerRun
 from shared.domain.trigger_urls.trigger_url import mask_signatures
 from shared.errors import Conflict, NotFound, UnreadableRow
@@ -289,7 +289,7 @@ class Tables:
     reminders: Table[Reminder] = field(init=False)
     circuits: Table[Circuit] = field(init=False)
     editions: Table[Edition] = field(init=False)
-    network_readings: Table[NetworkReading] = field(init=False)
+    readings: Table[Reading] = field(init=False)
     timer_runs: Table[TimerRun] = field(init=False)
     key_findings: Table[ToldFinding] = field(init=False)
     deliveries: Table[Delivery] = field(init=False)
@@ -390,8 +390,8 @@ class Tables:
             lambda item: ("edition", instant(item.seen)),
             lambda item: {"code": item.code},
         )
-        table("network_readings", NetworkReading, lambda item: ("network", item.id))
         table("deliveries", Delivery, lambda item: ("delivery", f"{item.cause}-{item.channel}"))
+        table("readings", Reading, lambda item: (item.topic, item.id))
         table("timer_runs", TimerRun, lambda item: ("timer", item.timer))
         table(
             "refused_calls",

@@ -251,7 +251,7 @@ async def _tell_others(services: Services, before: FlowJob, after: FlowJob) -> N
         for parent in after.parents:
             place = located(parent, after.environment_id)
             await FLOW.wake(services, place, code=Reason.CHILD, even_blocked=True)
-    if after.state is before.state:
+    if (after.state, after.reached) == (before.state, before.reached):
         return
     # A job that is stuck is told of too: whoever waits for it has to say so instead of waiting on.
     is_proven = after.is_proven and not before.is_proven

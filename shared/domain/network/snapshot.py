@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
 
 from shared.domain.network.coverage import FLOW_TAGS
 from shared.domain.network.firewall import Firewall, FirewallRule
@@ -27,28 +26,6 @@ class NetworkSnapshot:
     def service_tags(self) -> ServiceTagList:
         """Return the tags as a list of them."""
         return ServiceTagList(self.tags)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkReading:
-    """Where the last snapshot is kept, and whether somebody reads anew."""
-
-    #: Stands for the subscriptions, the source of the tags, and `SHAPE`.
-    id: str
-    #: When its reading began; None: there is none yet.
-    began: datetime | None = None
-    #: Its name in the archive.
-    name: str = ""
-    #: Until when a delivery that reads anew may be waited for.
-    reading_until: datetime | None = None
-
-    def is_since(self, moment: datetime) -> bool:
-        """Say whether all of it was read after a moment."""
-        return self.began is not None and self.began > moment
-
-    def is_being_read(self, now: datetime) -> bool:
-        """Say whether somebody reads anew, and has not died over it as far as anybody knows."""
-        return self.reading_until is not None and self.reading_until > now
 
 
 def snapshot_of(firewalls: Sequence[Firewall], tags: ServiceTagList) -> NetworkSnapshot:

@@ -9,6 +9,7 @@ from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked, NotFound
 from shared.reason import Reason
+from shared.steps.copying.key_list import is_on_microsofts_key, wait_for_key_list
 from shared.steps.flows.check_network import required_gaps
 from shared.steps.flows.co_ownership import return_borrowed
 from shared.steps.flows.read_back import read_back
@@ -25,6 +26,7 @@ async def prove(work: Work) -> FlowJob:
 
     Raises `Blocked` with what is missing.
     """
+    await wait_for_key_list(work)
     await _check_copy(work)
     await _read_urls(work)
     await _check_key(work)
@@ -68,16 +70,11 @@ async def _check_copy(work: Work) -> None:
 
 async def _check_key(work: Work) -> None:
     """The full list is the authority: a copy that stands there is not under the key."""
-    job = work.job
-    listed = await work.services.flow_reports.microsoft_key_flows(
-        job.environment_id, cannot_migrate_only=False
-    )
-    for flow in listed:
-        if job.copy_id == flow.workflow_id or job.copy_flow_name == flow.flow_name:
-            raise Blocked(
-                f"The copy of {job.display_name} is itself on Microsoft's key.",
-                code=Reason.NOT_PROTECTED,
-            )
+    if await is_on_microsofts_key(work):
+        raise Blocked(
+            f"The copy of {work.job.display_name} is itself on Microsoft's key.",
+            code=Reason.NOT_PROTECTED,
+        )
 
 
 async def _check_network(work: Work) -> None:

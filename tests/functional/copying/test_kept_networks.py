@@ -16,7 +16,8 @@ from shared.ports import Archive
 from shared.services import Services
 from shared.settings import Settings
 from shared.steps.flows.check_network import read_firewalls, read_network, required_gaps
-from shared.steps.flows.network_snapshot import READING_TAKES, keep_network, kept_network
+from shared.steps.flows.network_snapshot import keep_network, kept_network
+from shared.steps.flows.shared_reading import READING_TAKES
 from tests.functional.stories.remediation_story import Story
 from tests.twins.clock import ManualClock
 from tests.twins.memory_archive import MemoryArchive
@@ -135,7 +136,7 @@ async def test_flows_that_are_proven_within_the_age_share_one_reading() -> None:
 
     found = [await network.gaps() for _ in range(3)]
     shared = network.firewalls.reads
-    network.passes(AGE)
+    network.passes(AGE + timedelta(seconds=1))
     found.append(await network.gaps())
 
     assert found == [[], [], [], []]
@@ -245,7 +246,7 @@ async def test_a_row_that_cannot_be_read_is_written_anew() -> None:
     network = Network()
     await network.gaps()
     rows = network.story.twins.store.rows
-    [place] = [place for place, row in rows.items() if row.table == "networkreadings"]
+    [place] = [place for place, row in rows.items() if row.table == "readings"]
     rows[place] = replace(rows[place], columns={"chunks": 1, "data0": "?"})
 
     assert [await network.gaps(), await network.gaps()] == [[], []]

@@ -137,7 +137,7 @@ async def test_a_loan_of_a_frozen_delivery_is_found_after_its_job_is_blocked() -
     job = await story.until("Orders", JobState.COPIED)
     pause = PauseAtLoan(sleeps=timedelta(minutes=9), clock=story.world.clock)
     story.driver = Driver(twins=story.twins, make=story.make, plan=pause)
-    await story.run(timedelta(0))
+    await story.run(story.settings.reads_lag)
     assert pause.is_asleep
 
     copy = story.world.workflow(job.environment_id, job.copy_id)

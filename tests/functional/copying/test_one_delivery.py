@@ -7,6 +7,7 @@ from typing import Any
 from shared.domain.jobs.flow_states import JobState
 from shared.use_cases import steer_remediation
 from tests.functional.stories.remediation_story import Story
+from tests.twins import definition_builder as define
 
 
 async def approved_story(**settings: Any) -> Story:
@@ -60,12 +61,14 @@ def watched(story: Story) -> Watched:
     return watching
 
 
-async def test_one_delivery_brings_a_called_flow_to_its_quiet_days() -> None:
+async def test_one_delivery_brings_a_copy_to_its_quiet_days() -> None:
     """Each URL is asked for once, by a loan that is returned at once; nobody is refused first."""
     story = await approved_story()
     access = watched(story)
 
     await story.run(timedelta(0))
+    assert access.calls == []
+    await story.run(story.settings.reads_lag)
 
     job = await story.job("Orders")
     assert job.reached is JobState.QUIET
@@ -99,6 +102,21 @@ async def test_a_delivery_that_has_taken_long_ends_with_its_step() -> None:
     await story.run(timedelta(days=60))
 
     assert (await story.job("Orders")).state is JobState.RETIRED
+
+
+async def test_a_parent_goes_on_when_its_child_is_proven_in_passing() -> None:
+    """The child waits before and after the delivery that proves it: for a list, then for quiet."""
+    story = Story()
+    child = story.build.http_flow("Child", {"Answer": define.response_action()})
+    story.build.http_flow("Parent", {"Run": define.child_flow_action(child.workflow_id)})
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+
+    await story.approve(run=timedelta(minutes=10))
+
+    jobs = await story.jobs()
+    assert {job.reached for job in jobs.values()} == {JobState.QUIET}
 
 
 async def test_the_operator_stays_the_owner_of_a_copy() -> None:

@@ -341,7 +341,7 @@ async def test_a_window_that_is_lifted_wakes_what_waits_for_it() -> None:
     held = await story.job("Orders")
 
     await change_environment(story.services, story.build.environment.id, {"maintenance_window": ""})
-    await story.run(timedelta(0))
+    await story.run(story.settings.reads_lag)
 
     assert (held.state, held.due) == (JobState.WAITING, opens)
     assert (await story.job("Orders")).is_proven

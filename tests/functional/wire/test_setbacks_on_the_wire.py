@@ -284,7 +284,7 @@ async def test_what_passes_needs_nobody(
 
 @pytest.mark.parametrize(
     ("service", "skip"),
-    [("bap", 0), ("resource_manager", 0), ("flow_service", 12), ("dataverse", 12), ("*", 12)],
+    [("bap", 0), ("resource_manager", 0), ("flow_service", 8), ("dataverse", 12), ("*", 12)],
 )
 async def test_hours_without_a_service_need_nobody(
     service: str, skip: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

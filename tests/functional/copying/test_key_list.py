@@ -1,0 +1,114 @@
+"""One list of the flows on Microsoft's key proves many copies, and none that is younger than it."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from shared.domain.jobs.flow_states import JobState
+from shared.reason import Reason
+from tests.functional.stories.remediation_story import Story
+from tests.twins import definition_builder as define
+
+
+@dataclass(slots=True)
+class Lists:
+    """The flow service: counts readings of the list, and shows copies on it for a while."""
+
+    reports: Any
+    reads: int = 0
+    #: The copies that are on Microsoft's key, by their ids.
+    unprotected: frozenset[str] = frozenset()
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the port's own attribute."""
+        return getattr(self.reports, name)
+
+    async def microsoft_key_flows(
+        self, environment_id: str, *, cannot_migrate_only: bool
+    ) -> list[Any]:
+        """Return the list, with those copies on it."""
+        self.reads += 1
+        flows = await self.reports.microsoft_key_flows(
+            environment_id, cannot_migrate_only=cannot_migrate_only
+        )
+        more = [replace(flows[0], workflow_id=one, flow_name=one) for one in self.unprotected]
+        return [*flows, *more]
+
+
+def flows(story: Story, count: int) -> None:
+    """Add so many called flows."""
+    for number in range(count):
+        story.build.http_flow(f"Flow {number}")
+
+
+async def approved(story: Story) -> Lists:
+    """Bring the story's flows to their copies, and return the lists that are read from then on."""
+    story.build.link()
+    await story.opt_in()
+    lists = Lists(story.twins.ports.flow_reports)
+    reports: Any = lists
+    story.around = lambda ports: replace(ports, flow_reports=reports)
+    story.renew()
+    await story.order()
+    await story.approve(run=timedelta(0))
+    await story.run(timedelta(0))
+    lists.reads = 0
+    return lists
+
+
+async def states(story: Story) -> set[JobState]:
+    """Return how far the jobs are."""
+    return {job.reached for job in (await story.jobs()).values()}
+
+
+async def test_copies_that_were_made_together_are_proven_by_one_list() -> None:
+    """Whatever their number; before it could show them it is not read."""
+    story = Story()
+    flows(story, 12)
+    lists = await approved(story)
+
+    await story.run(story.settings.reads_lag - timedelta(seconds=1))
+    early = (lists.reads, await states(story))
+    await story.run(timedelta(seconds=1))
+
+    assert early == (0, {JobState.COPIED})
+    assert (lists.reads, await states(story)) == (1, {JobState.QUIET})
+
+
+async def test_a_copy_on_the_list_is_not_proven_and_a_retry_looks_anew() -> None:
+    """What was kept stops nobody: somebody may have mended it a moment ago."""
+    story = Story()
+    flows(story, 2)
+    lists = await approved(story)
+    jobs = await story.jobs()
+    lists.unprotected = frozenset({jobs["Flow 0"].copy_id})
+
+    await story.run(timedelta(hours=1))
+    stuck = await story.job("Flow 0")
+    other = await story.job("Flow 1")
+    lists.unprotected = frozenset()
+    await story.retry(run=timedelta(minutes=10))
+
+    assert (stuck.state, stuck.code) == (JobState.BLOCKED, Reason.NOT_PROTECTED)
+    assert other.reached is JobState.QUIET
+    assert (await story.job("Flow 0")).reached is JobState.QUIET
+
+
+async def test_a_younger_copy_waits_for_the_next_list() -> None:
+    """Lists are minutes apart: parents' copies come after the first, and wait for one together."""
+    story = Story()
+    for number in range(3):
+        child = story.build.http_flow(f"Child {number}", {"Answer": define.response_action()})
+        run = define.child_flow_action(child.workflow_id)
+        story.build.http_flow(f"Parent {number}", {"Run": run})
+    lists = await approved(story)
+
+    await story.run(story.settings.reads_lag)
+    children = (lists.reads, await states(story))
+    await story.run(story.settings.wait_poll - timedelta(seconds=1))
+    between = lists.reads
+    await story.run(timedelta(seconds=1))
+
+    assert children[0] == between == 1
+    assert JobState.QUIET in children[1]
+    assert (lists.reads, await states(story)) == (2, {JobState.QUIET})
