@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from local_cloud.demo.customer_care import COURIER_HOST
 from local_cloud.demo.operations import ERP_HOST, LABELS_HOST, PRICING_HOST
 from local_cloud.demo.systems import APPLICATION_VAULT, GROUP, SUBSCRIPTION, SYSTEMS, site_id
 
 type Json = dict[str, Any]
 
+#: A subscription that the app does not read.
+FABRIKAM = "9c1e0f3a-7a55-4c0e-b8a1-2f4d5a6b7c02"
 KEY_VAULT = "kv-contoso-keys"
 KEY = "pp-cmk"
 POLICY_ID = f"{GROUP}/Microsoft.PowerPlatform/enterprisePolicies/cmk-europe"
@@ -25,7 +28,10 @@ OPERATOR_SECRET = "cmkflow-operator"
 def azure() -> Json:
     """The `azure` section of the description."""
     return {
-        "subscriptions": [{"subscriptionId": SUBSCRIPTION, "displayName": "Integration"}],
+        "subscriptions": [
+            {"subscriptionId": SUBSCRIPTION, "displayName": "Integration"},
+            {"subscriptionId": FABRIKAM, "displayName": "Another company's"},
+        ],
         "vaults": [_key_vault(), _application_vault()],
         "enterprisePolicies": [_policy()],
         "roleAssignments": [_grant()],
@@ -34,6 +40,7 @@ def azure() -> Json:
             _group("nsg-erp", ERP_HOST, guards={ERP_HOST: "10.0.1.4"}),
             # Nothing stands before this host: flows reach it another way, and a person knows.
             _group("nsg-labels", LABELS_HOST, guards={}),
+            courier_firewall("LogicApps"),
         ],
     }
 
@@ -108,24 +115,38 @@ def _pricing_site() -> Json:
     }
 
 
-def _group(name: str, host: str, *, guards: dict[str, str]) -> Json:
-    rules = [
+def courier_firewall(*tags: str) -> Json:
+    """Return the courier's firewall, which lets these service tags in. The app does not see it."""
+    return {
+        "id": f"/subscriptions/{FABRIKAM}/resourceGroups/rg/providers/"
+        "Microsoft.Network/networkSecurityGroups/edge",
+        "guards": {COURIER_HOST: "10.9.0.4"},
+        "securityRules": _let_in(*tags),
+    }
+
+
+def _let_in(*tags: str) -> list[Json]:
+    sources = [f"{tag}.{region}" for tag in tags for region in REGIONS]
+    return [
         {
-            "name": f"allow-flows-{region.lower()}",
+            "name": f"allow-flows-{source.partition('.')[2].lower()}-{number}",
             "properties": {
                 "access": "Allow",
                 "priority": 100 + number,
                 "direction": "Inbound",
                 "protocol": "Tcp",
                 "destinationPortRange": "443",
-                "sourceAddressPrefix": f"LogicApps.{region}",
+                "sourceAddressPrefix": source,
             },
         }
-        for number, region in enumerate(REGIONS)
+        for number, source in enumerate(sources)
     ]
+
+
+def _group(name: str, host: str, *, guards: dict[str, str]) -> Json:
     return {
         "id": f"{GROUP}/Microsoft.Network/networkSecurityGroups/{name}",
         "tags": {"cmkflow-hosts": host},
         "guards": guards,
-        "securityRules": rules,
+        "securityRules": _let_in("LogicApps"),
     }

@@ -8,6 +8,7 @@ from local_cloud.demo.definitions import (
     DemoFlow,
     compose,
     http,
+    post,
     request,
     response,
     run_child,
@@ -15,6 +16,8 @@ from local_cloud.demo.definitions import (
 )
 
 NAME = "customer_care"
+#: A host of another company: its firewall lies where the app does not read (azure.py).
+COURIER_HOST = "api.fabrikam.example"
 
 _WORK = {"Work": compose("done")}
 _MOVED = {"isProtected": True}
@@ -46,6 +49,12 @@ FLOWS = (
         trigger=http(),
         actions=_WORK,
         extra={"urlForm": "capacity_unit"},
+    ),
+    DemoFlow(
+        slug="courier",
+        title="Order a courier",
+        trigger=http(),
+        actions={"Book": post(f"https://{COURIER_HOST}/bookings")},
     ),
     DemoFlow(
         slug="campaign",

@@ -102,6 +102,20 @@ class Platform:
         settings: dict[str, str] = found["settings"]
         return settings
 
+    async def cancel_run(self, environment: str, flow: str, run: str) -> None:
+        """End a run of a flow, as an administrator does."""
+        where = f"scopes/admin/environments/{environment}/flows/{flow}/runs/{run}/cancel"
+        token = await self.token("https://service.flow.microsoft.com/")
+        status, text = await self.outside(
+            "POST",
+            f"https://emea.api.flow.microsoft.com/providers/Microsoft.ProcessSimple/{where}"
+            "?api-version=2016-11-01",
+            headers={"Authorization": f"Bearer {token}"},
+        )
+        if status >= 400:
+            raise RuntimeError(f"the run was not cancelled: {status} {text}")
+        self._count("flow_service.admin_cancel_run")
+
     async def let_in(self, site_id: str, service_tags: list[str]) -> None:
         """Allow service tags in the access restrictions of a site."""
         url = f"https://management.azure.com{site_id}/config/web?api-version={_WEB_API}"

@@ -11,6 +11,7 @@ from local_cloud.demo.azure import KEY, KEY_VAULT, POLICY_SYSTEM_ID, PRICING_SIT
 from local_cloud.demo.definitions import flow_id
 from local_cloud.demo.finish_line import FinishLine
 from local_cloud.demo.platform_calls import REMEDIATING
+from local_cloud.demo.refused_call import REFUSED, RefusedCall
 from local_cloud.demo.stage import Place, Stage
 from local_cloud.demo.tenant import CUSTOMER_CARE, OLD_APP, OPERATIONS
 from local_cloud.demo.wording import ends_in_words
@@ -37,6 +38,7 @@ class Story:
         self._stage = stage
         self._imported = imported
         self._finish_line = FinishLine(stage)
+        self._refused_call = RefusedCall(stage)
         self._is_pricing_open = False
         self._is_app_published = False
         self._waived: set[str] = set()
@@ -103,6 +105,7 @@ class Story:
         await stage.planned(await stage.order("dry-run", CUSTOMER_CARE), CUSTOMER_CARE)
         stage.note("The dry run shows every write that the real run would make. It made none.")
         await stage.app.put(f"environments/{CUSTOMER_CARE.id}", {"mode": "auto"})
+        await self._refused_call.begin()
         await stage.order("apply", CUSTOMER_CARE)
         stage.note("The real run is ordered, in mode auto: it asks nobody.")
         await self._run("order", CUSTOMER_CARE)
@@ -168,7 +171,9 @@ class Story:
         return identity
 
     async def _settle(self, identity: str, environment: Place) -> None:
-        """Do what only people can do in *Operations* while the app works there."""
+        """Do what only people can do while the app works in an environment."""
+        if environment is CUSTOMER_CARE:
+            await self._refused_call.settle(identity)
         if environment is OPERATIONS:
             await self._settle_firewalls(identity)
             await self._settle_app(identity)
@@ -216,5 +221,6 @@ class Story:
             return False
         jobs = self._stage.jobs(environment)
         return all(
-            FLOW_STATES[job["state"]].is_finished and job["code"] != _BY_HAND for job in jobs
+            FLOW_STATES[job["state"]].is_finished and job["code"] not in {_BY_HAND, REFUSED}
+            for job in jobs
         )

@@ -127,6 +127,7 @@ def app_settings() -> dict[str, str]:
         "CMK_RESOURCE_MANAGER_CALLS_PER_MINUTE": str(CALLS_PER_MINUTE),
         "CMK_QUIET_PERIOD": "PT6S",
         "CMK_WATCH_PERIOD": "PT4S",
+        "CMK_GATHER_CALLERS_FOR": "PT5S",
         "CMK_SECRET_STALENESS": "PT8S",
         "CMK_VARIABLE_STALENESS": "PT8S",
         "CMK_MIGRATION_POLL": "PT2S",

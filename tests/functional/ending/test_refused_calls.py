@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from local_cloud.tenant.core.profiles import Profile
 from shared.domain.flow import Run
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
+from shared.domain.notice import Notice
+from shared.errors import Unavailable
 from shared.notices import forget_settled
 from shared.use_cases.change_environment import waive_gap
 from shared.use_cases.steer_remediation import retry
@@ -18,6 +21,7 @@ from shared.use_cases.sweep import sweep
 from tests.functional.stories.remediation_story import Story
 from tests.twins import definition_builder as define
 from tests.twins.flow_reports import FlowReportsTwin
+from tests.twins.notices import NoticesTwin
 from tests.twins.running import run_flow
 from tests.twins.tenant import TwinFlow, TwinRun
 
@@ -41,10 +45,10 @@ def erp(*sources: str, hosts: frozenset[str] = frozenset({HOST})) -> Firewall:
     )
 
 
-@pytest.fixture
-async def story() -> Story:
+@pytest.fixture(params=Profile)
+async def story(request: pytest.FixtureRequest) -> Story:
     """Two flows that call one host, and one that calls another; their copies are in use."""
-    story = Story()
+    story = Story(profile=request.param)
     call = {"Call": define.http_action(f"https://{HOST}/")}
     for name in ("Orders", "Invoices"):
         story.build.http_flow(name, call)
@@ -228,3 +232,26 @@ async def test_a_copy_that_is_rolled_back_stops_nobody_any_more(story: Story) ->
     await swept(story, days=1)
 
     assert (await states(story))["Invoices"][0] is JobState.RETIRED
+
+
+async def test_who_died_before_telling_tells_at_the_next_look(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row is there, and nobody has heard of it."""
+
+    async def die(_: NoticesTwin, notice: Notice) -> None:
+        raise Unavailable(f"died before {notice.code} was told")
+
+    story.world.firewalls = [erp()]
+    await called(story, "Labels")
+    await called(story, "Orders")
+    await called(story, "Invoices")
+    monkeypatch.setattr(NoticesTwin, "tell", die)
+    await sweep(story.services, "dies")
+    noted = await story.services.tables.refused_calls.all()
+    monkeypatch.undo()
+    story.world.firewalls = [erp(WEST)]
+    await sweep(story.services, "goes on")
+
+    assert [one.host for one in noted] == [HOST]
+    assert [one.code for one in story.twins.notices.told] == ["call_refused"]
