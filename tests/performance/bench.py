@@ -69,9 +69,10 @@ def _steps() -> Iterator[Step]:
         yield _network(flows)
     yield Step("plan", {"flows": HELD_BACK}, _plan)
     for flows in (10, 100):
-        yield _moved(flows)
+        yield _moved("default", flows)
         for seconds in (0.0, CALL_SECONDS):
             yield _wire("app", by_the_app, Run(flows=flows, call_seconds=seconds))
+    yield _moved("learnt", 100, "--takes", "1000")
     for processes in (2, 4):
         run = Run(flows=100, call_seconds=CALL_SECONDS, processes=processes)
         yield _wire("app", by_the_app, run)
@@ -80,7 +81,7 @@ def _steps() -> Iterator[Step]:
 
 def _long_steps() -> Iterator[Step]:
     """What a quick run leaves out."""
-    yield _moved(1000)
+    yield _moved("default", 1000)
     yield _wire("app", by_the_app, Run(flows=1000))
     for processes in (2, 4):
         for seconds in (CALL_SECONDS, 0.0):
@@ -107,13 +108,13 @@ async def _plan() -> Result:
         return asdict(await moved.plan())
 
 
-def _moved(flows: int) -> Step:
+def _moved(what: str, flows: int, *more: str) -> Step:
     """Count in moved time, in a process that ends when its time is over."""
     module = "tests.performance.remediation_figures"
 
     async def measure() -> Result:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", module, "--flows", str(flows), "--json",
+            sys.executable, "-m", module, "--flows", str(flows), "--json", *more,
             cwd=ROOT, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         try:
@@ -127,7 +128,7 @@ def _moved(flows: int) -> Step:
         counted: Result = json.loads(output)
         return counted
 
-    return Step("default", {"flows": flows}, measure)
+    return Step(what, {"flows": flows}, measure)
 
 
 async def _bench(*, quick: bool) -> None:

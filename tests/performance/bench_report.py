@@ -188,6 +188,11 @@ _TARGETS: tuple[tuple[str, str, Callable[[Results], str]], ...] = (
         _default("hours", 1),
     ),
     (
+        "the same where the flow service refuses none",
+        "",
+        lambda r: _each(r.all("learnt"), lambda one: f"{one['hours']:.1f}"),
+    ),
+    (
         "minutes from the approval to the first flow that is quiet",
         "≤ 10 (100)",
         _default("minutes_to_first_quiet"),

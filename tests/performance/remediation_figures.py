@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import tempfile
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -29,10 +30,12 @@ from local_cloud.tenant.serving.services import SERVICES as TENANT_SERVICES
 from shared.adapters.state.sqlite_store import SqliteStore
 from shared.bootstrap import ground
 from shared.domain.environment import EnvironmentSettings, Mode
+from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob
-from shared.domain.plans.remediation import EnvironmentJob, Origin, Remediation, RemediationMode
+from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
 from shared.ports import Condition, Operation, Row, Store
+from shared.rows import instant
 from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.start_remediation import order_remediation
 from tests.contract.tenant_world import ENVIRONMENT
@@ -86,7 +89,7 @@ class Figures(PlanFigures):
     #: From the approval to the first flow, and to the last, whose callers all have the new URL.
     minutes_to_first_quiet: float
     minutes_to_last_quiet: float
-    #: Of the flow service's calls that the budget allows until the last flow is quiet.
+    #: Of the flow service's calls that the budget to begin with allows until the last is quiet.
     share: float
     #: The most calls of the flow service in any minute.
     most_in_a_minute: int
@@ -94,11 +97,14 @@ class Figures(PlanFigures):
 
 @dataclass(slots=True)
 class Counted(Store):
-    """A store that counts what is asked of it."""
+    """A store that counts what is asked of it, and remembers how far the jobs are."""
 
     store: Store
     reads: int = 0
     writes: int = 0
+    #: State, and when it is due, of each row of these tables.
+    jobs: dict[str, tuple[str, str]] = field(default_factory=dict)
+    environment_jobs: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     async def get(self, table: str, partition: str, key: str) -> Row | None:
         """Count, and ask."""
@@ -108,7 +114,18 @@ class Counted(Store):
     async def write(self, *operations: Operation) -> list[Row]:
         """Count, and write."""
         self.writes += 1
-        return await self.store.write(*operations)
+        rows = await self.store.write(*operations)
+        for row in rows:
+            if row.table in ("jobs", "environmentjobs"):
+                kept = self.jobs if row.table == "jobs" else self.environment_jobs
+                kept[row.key] = (str(row.columns["state"]), str(row.columns["due"]))
+        return rows
+
+    def next_due(self) -> datetime | None:
+        """Return when the first row is due; None: none is."""
+        dues = [due for _, due in (*self.jobs.values(), *self.environment_jobs.values())]
+        first = min(dues, default=instant(None))
+        return None if first == instant(None) else datetime.fromisoformat(first)
 
     async def query(
         self,
@@ -149,7 +166,7 @@ class FlowServiceCalls:
 
     def between(self, since: datetime, until: datetime) -> int:
         """Return how many there were."""
-        return sum(since < moment <= until for moment in self.made)
+        return bisect_right(self.made, until) - bisect_right(self.made, since)
 
     def most_in(self, window: timedelta) -> int:
         """Return the most in any span of this length."""
@@ -175,22 +192,23 @@ class MovedTime:
             if await story.deliver():
                 self.deliveries += 1
                 continue
-            if await self._is_there(state):
+            if self._is_there(state):
                 return
             await self._pass_time()
-        raise AssertionError(f"{LONGEST} went by: {Counter(map(_standing, await self._jobs()))}")
+        jobs = await story.services.tables.jobs.all(ENVIRONMENT)
+        raise AssertionError(f"{LONGEST} went by: {Counter(map(_standing, jobs))}")
 
-    async def _is_there(self, state: JobState | None) -> bool:
+    def _is_there(self, state: JobState | None) -> bool:
         if state is None:
-            return (await self._environment_job()).awaits_approval
-        return {job.state for job in await self._jobs()} == {state}
+            states = {one for one, _ in self._store.environment_jobs.values()}
+            return states == {EnvironmentJobState.AWAITING_APPROVAL}
+        return {one for one, _ in self._store.jobs.values()} == {state}
 
     async def _pass_time(self) -> None:
         """Go to the next message, or to the next minute of the timer if rows are due by then."""
         story, now = self._story, self._story.services.now
         message = story.messages.next_due(*USE_CASES) or now + LONGEST
-        rows = (*await self._jobs(), await self._environment_job())
-        row = min((job.due for job in rows if job.due), default=now + LONGEST)
+        row = self._store.next_due() or now + LONGEST
         if self._timer_due <= now:
             quiet_for = max(min(row, message) - now, timedelta()) // TIMER
             self._timer_due = now + max(1, quiet_for) * TIMER
@@ -201,18 +219,6 @@ class MovedTime:
             await resend_overdue(story.services)
             self.timer_reads += self._store.reads - reads
             self.timer_writes += self._store.writes - writes
-
-    async def _jobs(self) -> list[FlowJob]:
-        reads = self._store.reads
-        jobs = await self._story.services.tables.jobs.all(ENVIRONMENT)
-        self._store.reads = reads
-        return jobs
-
-    async def _environment_job(self) -> EnvironmentJob:
-        reads = self._store.reads
-        job = await self._story.environment_job()
-        self._store.reads = reads
-        return job
 
 
 def _standing(job: FlowJob) -> str:
@@ -358,10 +364,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--flows", type=int, default=100)
     parser.add_argument("--flows-per-app", type=int, default=1, help="URLs in one app's settings")
+    parser.add_argument(
+        "--takes", type=int, default=5, help="calls a minute that the flow service takes"
+    )
     parser.add_argument("--wide", action="store_true", help="budgets that hold up nobody")
     parser.add_argument("--json", action="store_true", help="one line for a program")
     asked = parser.parse_args()
     tenant = many_flows(asked.flows, asked.flows_per_app)
+    if not asked.wide:
+        tenant["budgets"] = {"flow_service": {"calls": asked.takes, "seconds": 60}}
     found = asyncio.run(figures(tenant, WIDE if asked.wide else None))
     print(json.dumps(asdict(found)) if asked.json else table(found))
 

@@ -1,0 +1,38 @@
+"""What a remediation of called flows takes at the default budgets, in moved time, with its bounds.
+
+Each flow has a caller, an app of its own; the tenant takes five calls a minute of the flow service
+and refuses the sixth. `remediation_figures.py`, run as a module, counts the same for more flows.
+"""
+
+from tests.functional.wire.wire_story import WIDE
+from tests.performance.many_flows import many_flows
+from tests.performance.remediation_figures import figures
+
+FLOWS = 20
+#: For each flow: calls of the flow service, calls of all services, messages, reads and writes of
+#: the store.
+MOST_FLOW_SERVICE_CALLS, MOST_CALLS, MOST_MESSAGES, MOST_READS, MOST_WRITES = 13, 44, 8, 95, 70
+#: A small budget costs time, and next to no calls.
+MOST_TIMES_WIDE = 1.1
+#: Of the calls that the budget allows while work waits.
+LEAST_SHARE = 0.95
+#: Depth first: the first flow is through before the last has begun.
+LONGEST_MINUTES_TO_FIRST_QUIET = 10
+
+
+async def test_a_small_budget_costs_time_only() -> None:
+    """Twenty flows at the default budgets, and with budgets that hold up nobody."""
+    tenant = many_flows(FLOWS)
+    wide = await figures(tenant, WIDE)
+    found = await figures(tenant | {"budgets": {"flow_service": {"calls": 5, "seconds": 60}}})
+
+    assert found.calls["flow_service"] <= MOST_FLOW_SERVICE_CALLS, found
+    assert sum(found.calls.values()) <= MOST_CALLS, found
+    assert sum(found.calls.values()) <= MOST_TIMES_WIDE * sum(wide.calls.values()), wide
+    assert found.messages <= MOST_MESSAGES, found
+    assert found.reads <= MOST_READS, found
+    assert found.writes <= MOST_WRITES, found
+    assert found.share >= LEAST_SHARE, found
+    assert found.minutes_to_first_quiet <= LONGEST_MINUTES_TO_FIRST_QUIET, found
+    # One that is refused teaches the budget; the others are never sent.
+    assert found.throttled <= 1, found
