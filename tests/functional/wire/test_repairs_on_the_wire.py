@@ -1,0 +1,215 @@
+"""Microsoft's client for networks writes firewalls, the app opens them, that client reads them.
+
+Nothing of the firewalls is seeded: what the app reads is what azure-mgmt-network, unmodified, put.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.mgmt.network.aio import NetworkManagementClient
+
+from shared.domain.jobs.flow_states import JobState
+from shared.errors import Blocked
+from shared.use_cases.repair_network import RepairWish, apply_repair, show_repairs, undo_repair
+from tests.contract.azure_world import Credential
+from tests.contract.tenant_world import HTTP, definition, http_action
+from tests.functional.wire.wire_seed import SUBSCRIPTION, orders, tenant_seed
+from tests.functional.wire.wire_story import WireStory, wire_story
+
+RESOURCE_GROUP = "rg-network"
+EDGE_HOST, ERP_HOST = "edge.westeurope.cloudapp.azure.com", "erp.contoso.example"
+ADDRESS, LOCATION = "203.0.113.10", "westeurope"
+TODAY = ["13.69.71.160/27", "13.69.231.160/27"]
+
+
+async def build_firewall(network: Any) -> None:
+    """Publish a machine by DNAT to the members of an IP group, as an administrator does."""
+    group_id = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
+    place = f"{group_id}/providers/Microsoft.Network"
+    await (
+        await network.public_ip_addresses.begin_create_or_update(
+            RESOURCE_GROUP,
+            "edge-ip",
+            {
+                "location": LOCATION,
+                "properties": {"ipAddress": ADDRESS, "dnsSettings": {"fqdn": EDGE_HOST}},
+            },
+        )
+    ).result()
+    await (
+        await network.ip_groups.begin_create_or_update(
+            RESOURCE_GROUP,
+            "flows",
+            {
+                "location": LOCATION,
+                "tags": {"team": "edge"},
+                "properties": {"ipAddresses": TODAY},
+            },
+        )
+    ).result()
+    await (
+        await network.firewall_policies.begin_create_or_update(
+            RESOURCE_GROUP, "edge-policy", {"location": LOCATION}
+        )
+    ).result()
+    rule = {
+        "ruleType": "NatRule",
+        "name": "orders",
+        "ipProtocols": ["TCP"],
+        "sourceIpGroups": [f"{place}/ipGroups/flows"],
+        "destinationAddresses": [ADDRESS],
+        "destinationPorts": ["443"],
+        "translatedAddress": "10.0.1.4",
+        "translatedPort": "8443",
+    }
+    collection = {
+        "ruleCollectionType": "FirewallPolicyNatRuleCollection",
+        "name": "published",
+        "priority": 100,
+        "action": {"type": "DNAT"},
+        "rules": [rule],
+    }
+    properties = {"priority": 200, "ruleCollections": [collection]}
+    await (
+        await network.firewall_policy_rule_collection_groups.begin_create_or_update(
+            RESOURCE_GROUP, "edge-policy", "inbound", {"properties": properties}
+        )
+    ).result()
+    configuration = {"publicIPAddress": {"id": f"{place}/publicIPAddresses/edge-ip"}}
+    await (
+        await network.azure_firewalls.begin_create_or_update(
+            RESOURCE_GROUP,
+            "edge",
+            {
+                "location": LOCATION,
+                "properties": {
+                    "firewallPolicy": {"id": f"{place}/firewallPolicies/edge-policy"},
+                    "ipConfigurations": [{"name": "public", "properties": configuration}],
+                },
+            },
+        )
+    ).result()
+
+
+async def build_group(network: Any) -> None:
+    """Let the flows of today, and nobody else, reach the ERP."""
+    rule = {
+        "name": "flows",
+        "properties": {
+            "access": "Allow",
+            "direction": "Inbound",
+            "priority": 100,
+            "protocol": "Tcp",
+            "sourceAddressPrefix": "LogicApps",
+            "sourcePortRange": "*",
+            "destinationAddressPrefix": "*",
+            "destinationPortRange": "443",
+        },
+    }
+    await (
+        await network.network_security_groups.begin_create_or_update(
+            RESOURCE_GROUP,
+            "nsg-erp",
+            {
+                "location": LOCATION,
+                "tags": {"cmkflow-hosts": ERP_HOST},
+                "properties": {"securityRules": [rule]},
+            },
+        )
+    ).result()
+
+
+def client(story: WireStory) -> Any:
+    """Return Microsoft's client, which goes through the same tunnel.
+
+    It takes documents in place of its models, which its types do not say.
+    """
+    options: dict[str, Any] = {
+        "proxies": {"https": story.server.proxy_url},
+        "connection_verify": story.server.ca_file,
+        "retry_total": 0,
+    }
+    return NetworkManagementClient(Credential(story.tenant), SUBSCRIPTION, **options)
+
+
+async def test_firewalls_that_the_sdk_writes_are_opened_and_closed_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The gaps hold the flow up, the repairs are made, the cut-over goes on, the SDK reads them."""
+    content = definition(HTTP, http_action(f"https://{EDGE_HOST}/orders"))
+    content["actions"]["Erp"] = http_action(f"https://{ERP_HOST}/orders")["Call"]
+    flow = orders(definition=content)
+    async with (
+        wire_story(monkeypatch, tmp_path, tenant_seed(flow)) as story,
+        client(story) as network,
+    ):
+        await build_firewall(network)
+        await build_group(network)
+        await story.order()
+        blocked = await story.job()
+        shown = await show_repairs(story.services)
+
+        for name in ("edge", "nsg-erp"):
+            await apply_repair(story.services, RepairWish(resource=name, by="ops"))
+        opened = await network.ip_groups.get(RESOURCE_GROUP, "flows")
+        group = await network.network_security_groups.get(RESOURCE_GROUP, "nsg-erp")
+        await story.retry()
+        moved = await story.job()
+        with pytest.raises(Blocked, match="go through it"):
+            await undo_repair(story.services, RepairWish(resource="edge", by="ops"))
+        for name in ("edge", "nsg-erp"):
+            wish = RepairWish(resource=name, by="ops", even_in_use=True)
+            await undo_repair(story.services, wish)
+        closed = await network.ip_groups.get(RESOURCE_GROUP, "flows")
+        group_after = await network.network_security_groups.get(RESOURCE_GROUP, "nsg-erp")
+
+    assert blocked.code == "network_gap"
+    assert {one.gap.resource_name for one in shown} == {"edge", "nsg-erp"}
+    assert opened.ip_addresses is not None
+    assert opened.ip_addresses[:2] == TODAY
+    assert "20.61.88.128/26" in opened.ip_addresses
+    assert (opened.location, opened.tags) == (LOCATION, {"team": "edge"})
+    rules = {rule.name: rule for rule in group.security_rules or ()}
+    assert sorted(rules) == ["cmk-PPPlex.NorthEurope", "cmk-PPPlex.WestEurope", "flows"]
+    assert rules["cmk-PPPlex.WestEurope"].source_address_prefix == "PowerPlatformPlex.WestEurope"
+    assert moved.state is JobState.RETIRED
+    assert closed.ip_addresses == TODAY
+    assert [rule.name for rule in group_after.security_rules or ()] == ["flows"]
+
+
+async def test_an_ip_group_that_the_sdk_replaces_meanwhile_is_not_overwritten(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its ETag is another one by then: the app reads again, and keeps what was put in."""
+    flow = orders(definition=definition(HTTP, http_action(f"https://{EDGE_HOST}/orders")))
+    async with (
+        wire_story(monkeypatch, tmp_path, tenant_seed(flow)) as story,
+        client(story) as network,
+    ):
+        await build_firewall(network)
+        writer = story.services.resource_writer
+        puts = 0
+
+        class Beside:
+            async def put(self, *arguments: Any, **named: Any) -> None:
+                nonlocal puts
+                puts += 1
+                if puts == 1:
+                    more = [*TODAY, "198.51.100.7"]
+                    body = {"location": LOCATION, "properties": {"ipAddresses": more}}
+                    pending = await network.ip_groups.begin_create_or_update(
+                        RESOURCE_GROUP, "flows", body
+                    )
+                    await pending.result()
+                await writer.put(*arguments, **named)
+
+        services = replace(story.services, resource_writer=Beside())  # type: ignore[arg-type]
+        await apply_repair(services, RepairWish(resource="edge", by="ops"))
+        opened = await network.ip_groups.get(RESOURCE_GROUP, "flows")
+
+    assert puts == 2
+    assert opened.ip_addresses is not None
+    assert "198.51.100.7" in opened.ip_addresses
+    assert "20.61.88.128/26" in opened.ip_addresses
