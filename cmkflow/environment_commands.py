@@ -48,6 +48,7 @@ def _one(answer: Any) -> Table:
             "Maintenance window": settings["maintenance_window"] or "any time",
             "First wave": "\n".join(settings["first_wave"]),
             "Excluded flows": "\n".join(settings["excluded_flows"]),
+            "Opened by plans": "\n".join(settings["repaired_resources"]),
             "Waived gaps": "\n".join(waived),
         }
     )
@@ -85,6 +86,12 @@ def set_environment(
         list[str] | None,
         typer.Option(help="Workflow id that goes first; repeat it. Replaces the list; '': none."),
     ] = None,
+    repair: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Id of a firewall that plans may open; repeat it. Replaces the list; '': none."
+        ),
+    ] = None,
 ) -> object:
     """Set what the app may do; what is left out stays as it is."""
     said = {
@@ -93,6 +100,7 @@ def set_environment(
         "maintenance_window": window,
         "excluded_flows": _ids(exclude),
         "first_wave": _ids(first),
+        "repaired_resources": _ids(repair),
     }
     body = {name: value for name, value in said.items() if value is not None}
     if not body:

@@ -95,4 +95,7 @@ def _network(gaps: Any) -> Iterator[Text]:
         count = max(gap["flows"], len(gap["workflow_ids"]))
         flows = f"{count} flows" if count else "no flow"
         yield Text(f"! Firewall {gap['firewall']} holds up {flows}: {gap['name']}", style="yellow")
-        yield Text(f"  To do: {gap['instruction']}")
+        if gap["repair"]:
+            yield Text(f"  The app will {gap['repair']}.", style="bold")
+        else:
+            yield Text(f"  To do: {gap['instruction']}")

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from functions.http_answers import Answer
 from functions.http_requests import Id, Request, Text
@@ -22,6 +22,11 @@ def _lower(flow: str) -> str:
 
 
 type FlowId = Annotated[Id, AfterValidator(_lower)]
+type ResourceId = Annotated[
+    str,
+    StringConstraints(pattern=r"^/subscriptions/[^/\s]+/resourceGroups/\S+$", max_length=500),
+    AfterValidator(_lower),
+]
 
 
 class EnvironmentChange(Request):
@@ -34,6 +39,8 @@ class EnvironmentChange(Request):
     excluded_flows: frozenset[FlowId] | None = None
     first_wave: frozenset[FlowId] | None = None
     maintenance_window: Annotated[str, AfterValidator(_window)] | None = None
+    #: Ids of Azure resources that plans may open.
+    repaired_resources: Annotated[frozenset[ResourceId], Field(max_length=200)] | None = None
     #: Name of a gap → why it is accepted.
     waived_gaps: Annotated[dict[Text, Text], Field(max_length=200)] | None = None
 
@@ -82,6 +89,7 @@ class SettingsAnswer(Answer):
     excluded_flows: list[str]
     first_wave: list[str]
     maintenance_window: str
+    repaired_resources: list[str]
     waived_gaps: dict[str, str]
 
 
@@ -120,6 +128,7 @@ class EnvironmentAnswer(Answer):
                 excluded_flows=sorted(settings.excluded_flows),
                 first_wave=sorted(settings.first_wave),
                 maintenance_window=settings.maintenance_window,
+                repaired_resources=sorted(settings.repaired_resources),
                 waived_gaps=settings.waived_gaps,
             ),
         )

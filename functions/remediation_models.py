@@ -138,6 +138,8 @@ class NetworkFindingAnswer(Answer):
     firewall: str
     missing: tuple[str, ...]
     instruction: str
+    #: What the app does to it by itself; empty: nothing.
+    repair: str
     #: The first of the originals whose cut-over it blocks, and how many there are in all.
     workflow_ids: tuple[str, ...]
     flows: int

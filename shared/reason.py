@@ -111,7 +111,7 @@ class Reason(StrEnum):
     )
     NETWORK_GAP = "network_gap", "", EndedBy.SWEEP
     CALL_REFUSED = "call_refused", "", EndedBy.SWEEP
-    REPAIR = "repair"
+    REPAIR = "repair", "", EndedBy.SWEEP
     REPAIR_UNFINISHED = "repair_unfinished"
     REPAIR_IN_USE = "repair_in_use"
     UNKNOWN_GAP = "unknown_gap"

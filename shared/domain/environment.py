@@ -80,5 +80,7 @@ class EnvironmentSettings:
     first_wave: frozenset[str] = frozenset()
     #: `HH:MM-HH:MM` in UTC; empty: any time.
     maintenance_window: str = ""
+    #: Lower-case ids of Azure resources that a plan opens by itself, where they keep copies out.
+    repaired_resources: frozenset[str] = frozenset()
     #: Names of firewall gaps that an administrator accepts, and why.
     waived_gaps: dict[str, str] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from shared.steps.flows.check_network import network_of, read_firewalls
 #: Why jobs stop until what they name is accepted, or settled.
 ACCEPTED_BY_NAME = (
     Reason.NETWORK_GAP,
+    Reason.REPAIR,
     Reason.CALL_REFUSED,
     Reason.COULD_NOT_START,
     Reason.AGENTS,

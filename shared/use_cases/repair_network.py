@@ -32,6 +32,7 @@ from shared.steps.flows.repair_firewall import (
     close_firewall,
     open_firewall,
     repair_of,
+    seen_through,
 )
 from shared.steps.gate import permit_write
 
@@ -97,7 +98,13 @@ async def apply_repair(services: Services, wish: RepairWish) -> list[RepairRecor
     Raises `Blocked`, and `Waiting` with the kill switch on, or while the change is not seen yet.
     """
     surveys = await _surveys(services, wish.environment_id)
-    found = _meant(wish.resource, surveys)
+    try:
+        found = _meant(wish.resource, surveys)
+    except Blocked:
+        # Nothing is missing: a change that was begun before may be all that is to be ended.
+        if begun := await _under_way(services, wish.resource):
+            return [await seen_through(services, one) for one in begun]
+        raise
     return [
         await open_firewall(services, gap, _order(services, wish, ids))
         for gap, ids in _together(found, surveys)
@@ -132,12 +139,23 @@ async def list_repairs(services: Services) -> list[RepairRecord]:
     return sorted(found, key=lambda one: one.at, reverse=True)
 
 
-async def tell_unfinished(services: Services) -> None:
-    """Tell of each change that was begun and whose end nobody has seen for an hour."""
+async def _under_way(services: Services, resource: str) -> list[RepairRecord]:
+    return [
+        one
+        for one in await list_repairs(services)
+        if one.state.is_under_way and resource.lower() in _names(one)
+    ]
+
+
+async def end_or_tell_unfinished(services: Services) -> None:
+    """End each change that was begun an hour ago and can be seen by now; tell of the others."""
     table = services.tables.repairs
     async for kept in readable(services, table.scan("repair")):
         record = kept.item
-        if record.code and services.now - record.at > _UNFINISHED:
+        if not record.code or services.now - record.at < _UNFINISHED:
+            continue
+        record = await seen_through(services, record)
+        if record.code:
             text = f"A change of {record.firewall} was begun by {record.by} and not seen through."
             await tell(services, record.code, table.name_of(record), text)
 

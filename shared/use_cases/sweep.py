@@ -31,7 +31,7 @@ from shared.steps.moving_callers.find_callers import forget_stale_searches
 from shared.steps.moving_callers.note_callers import waits_for_a_person
 from shared.steps.planning.discovery_parts import forget_stale_discoveries
 from shared.use_cases.check_keys import check_policies
-from shared.use_cases.repair_network import tell_unfinished
+from shared.use_cases.repair_network import end_or_tell_unfinished
 from shared.use_cases.settle_ended import turn_off_strays
 from shared.use_cases.start_remediation import start_remediation
 from shared.use_cases.steer_remediation import retry_job
@@ -91,7 +91,7 @@ async def sweep(services: Services, date: str) -> SweepResult:
     with _told("whether Microsoft's address ranges have changed"):
         await watch_ranges(services, environments)
     with _told("whether every change of a firewall came to its end"):
-        await tell_unfinished(services)
+        await end_or_tell_unfinished(services)
     came_back: list[str] = []
     for environment in linked:
         with _told(f"whether retired originals of {environment.display_name} are on again"):

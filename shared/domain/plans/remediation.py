@@ -75,6 +75,8 @@ class NetworkFinding:
     firewall: str
     missing: tuple[str, ...]
     instruction: str
+    #: What the app does to it before the first proof that needs it; empty: nothing.
+    repair: str = ""
     #: Originals whose cut-over it blocks: the first of them, and how many there are in all.
     workflow_ids: tuple[str, ...]
     flows: int = 0

@@ -10,9 +10,10 @@ from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked, NotFound
 from shared.reason import Reason
 from shared.steps.copying.key_list import is_on_microsofts_key, wait_for_key_list
+from shared.steps.copying.open_network import open_approved
 from shared.steps.flows.check_network import required_gaps
 from shared.steps.flows.co_ownership import return_borrowed
-from shared.steps.flows.read_back import read_back
+from shared.steps.flows.read_back import read_back, wait_to_see
 from shared.steps.flows.trigger_address import parsed, read_trigger_url
 from shared.steps.gate import settings_of
 from shared.steps.work import Work
@@ -81,6 +82,10 @@ async def _check_network(work: Work) -> None:
     job = work.job
     waived = (await settings_of(work.services, job.environment_id)).waived_gaps
     open_gaps = await required_gaps(work.services, work.environment, job.http_hosts, waived)
+    if open_gaps and await open_approved(work, open_gaps):
+        open_gaps = await required_gaps(work.services, work.environment, job.http_hosts, waived)
+        if open_gaps:
+            await wait_to_see(work, "The firewalls that were opened")
     if open_gaps:
         names = ", ".join(gap.name for gap in open_gaps)
         raise Blocked(

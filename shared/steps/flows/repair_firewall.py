@@ -48,7 +48,8 @@ async def open_firewall(services: Services, gap: NetworkGap, order: RepairOrder)
     repair = await repair_of(services, gap)
     if repair.refusal or repair.opening is None:
         raise Blocked(
-            f"The app cannot open {gap.firewall_name}: {repair.refusal or '; '.join(repair.notes)}",
+            f"The app cannot open {gap.firewall_name} ({gap.name}): "
+            f"{repair.refusal or '; '.join(repair.notes)}",
             instruction="Make the change that `cmkflow network repair` shows, or another.",
             code=Reason.REPAIR,
         )
@@ -77,6 +78,23 @@ async def close_firewall(
         return await _changed(services, record, order, remove=record.opening.entries)
     except NotFound:
         return await _keep(services, replace(record, state=RepairState.CLOSED))
+
+
+async def seen_through(services: Services, record: RepairRecord) -> RepairRecord:
+    """Return a record that is under way, at its end if the list shows that; writes no list.
+
+    Who made the change died before it was read back, or was refused after it took effect.
+    """
+    kind = services.firewalls[record.kind]
+    assert isinstance(kind, AppliesRepairs)
+    entries, is_opening = record.opening.entries, record.state is RepairState.OPENING
+    try:
+        there = await kind.entries(record.opening)
+    except NotFound:
+        return await _keep(services, replace(record, state=RepairState.CLOSED))
+    if _left(there, entries if is_opening else (), () if is_opening else entries):
+        return record
+    return await _keep(services, replace(record, state=_ENDS[record.state]))
 
 
 async def _changed(

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from shared.domain.environment import Environment
 from shared.domain.identity import job_id
+from shared.domain.network.gap import NetworkGap
 from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.discovery import Discovery
 from shared.domain.plans.plan import Candidate, Request, decide
@@ -12,6 +13,7 @@ from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.domain.plans.remediation import EnvironmentJob, NetworkFinding, RemediationMode
 from shared.services import Services
 from shared.steps.flows.check_network import read_network
+from shared.steps.flows.repair_firewall import repair_of
 from shared.steps.gate import settings_of
 
 
@@ -51,6 +53,7 @@ async def network_findings(
     Beside them, in words, what firewalls lack that nothing requires.
     """
     beside: dict[str, str] = {}
+    required: dict[str, NetworkGap] = {}
     found: dict[str, NetworkFinding] = {}
     by_hosts: dict[tuple[str, ...], list[str]] = {}
     for item in items:
@@ -65,7 +68,7 @@ async def network_findings(
             if not gap.is_required:
                 beside[gap.name] = f"{gap.text} {gap.instruction}"
                 continue
-            known = found.get(gap.name)
+            known, required[gap.name] = found.get(gap.name), gap
             found[gap.name] = NetworkFinding(
                 name=gap.name,
                 kind=gap.kind,
@@ -74,7 +77,34 @@ async def network_findings(
                 instruction=gap.instruction,
                 workflow_ids=tuple(sorted({*(known.workflow_ids if known else ()), *flows})),
             )
+    opened = (await settings_of(services, environment.id)).repaired_resources
+    if opened:
+        found |= await _with_repairs(services, found, required, opened)
     return tuple(found.values()), tuple(beside.values())
+
+
+async def _with_repairs(
+    services: Services,
+    found: Mapping[str, NetworkFinding],
+    gaps: Mapping[str, NetworkGap],
+    opened: frozenset[str],
+) -> dict[str, NetworkFinding]:
+    """Return the findings of firewalls that somebody lets the app open, with what it will do."""
+    repaired: dict[str, NetworkFinding] = {}
+    for name, gap in gaps.items():
+        if gap.kind not in services.firewalls:
+            continue
+        repair = await repair_of(services, gap)
+        list_id = repair.opening.resource_id.lower() if repair.opening else ""
+        if opened & {gap.resource_id.lower(), list_id}:
+            why = repair.refusal or "; ".join(repair.notes)
+            by_hand = "" if repair.opening else f" The app cannot open it: {why}"
+            repaired[name] = replace(
+                found[name],
+                repair=repair.summary if repair.opening else "",
+                instruction=f"{found[name].instruction}{by_hand}",
+            )
+    return repaired
 
 
 def _findings(
