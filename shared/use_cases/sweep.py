@@ -115,6 +115,7 @@ async def sweep(services: Services, date: str) -> SweepResult:
         # outage: where that job was alone nobody could tell.
         retried=gone_on
         + await _retry_stuck(services, _with_code(services, Reason.NETWORK_GAP))
+        + await _retry_stuck(services, _with_code(services, Reason.REPAIR))
         + await _retry_stuck(services, _with_code(services, Reason.TRANSIENT))
         + await _retry_changed_callers(services)
         + await _retry_where_neither_is_on(services, environments),

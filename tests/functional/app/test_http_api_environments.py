@@ -48,6 +48,7 @@ async def test_every_environment_is_listed_and_read_only_at_first(story: Story) 
         "excluded_flows": [],
         "first_wave": [],
         "maintenance_window": "",
+        "repaired_resources": [],
         "waived_gaps": {},
     }
 
@@ -56,6 +57,7 @@ async def test_what_is_left_out_of_a_change_stays(story: Story) -> None:
     """Two changes of different settings add up, and both are kept."""
     await put(story, {"excluded_flows": ["AAAA-1"], "maintenance_window": "22:00-04:00"})
     reply = await put(story, {"mode": "approve", "limit": 5, "first_wave": ["b-2"]})
+    odd = await put(story, {"repaired_resources": ["nsg-erp"]})
 
     shown = await call(environments_api.show_environment, id=story.build.environment.id)
     assert reply.document == shown.document
@@ -65,8 +67,10 @@ async def test_what_is_left_out_of_a_change_stays(story: Story) -> None:
         "excluded_flows": ["aaaa-1"],
         "first_wave": ["b-2"],
         "maintenance_window": "22:00-04:00",
+        "repaired_resources": [],
         "waived_gaps": {},
     }
+    assert odd.status == 400
 
 
 @pytest.mark.parametrize(

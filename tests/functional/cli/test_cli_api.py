@@ -202,13 +202,15 @@ async def test_the_kill_switch_is_turned_and_shown(cli: CommandLine) -> None:
 
 
 async def test_a_gap_is_waived(story: Story, cli: CommandLine) -> None:
-    """By its name, with a reason; nothing waits for it here."""
-    environment = story.build.environment.id
-    waived = await cli.run("environment", "waive", environment, "nsg-erp", "--reason", "own proxy")
+    """By its name, with a reason; nothing waits for it here. A misspelled one is told the right."""
+    environment, gap = story.build.environment.id, "service_tag:powerplatformplex"
+    wrong = await cli.run("environment", "waive", environment, gap[:-2], "--reason", "own proxy")
+    waived = await cli.run("environment", "waive", environment, gap, "--reason", "own proxy")
     shown = await cli.run("environment", "show", environment)
 
+    assert f"Did you mean {gap}?" in wrong.stderr
     assert waived.stdout == "0 jobs go on.\n"
-    assert "nsg-erp: own proxy" in shown.stdout
+    assert f"{gap}: own proxy" in shown.stdout
 
 
 @pytest.mark.parametrize(

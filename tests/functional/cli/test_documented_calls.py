@@ -8,6 +8,7 @@ import json
 import shlex
 from argparse import ArgumentParser
 from collections.abc import Awaitable, Callable
+from copy import deepcopy
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,10 +16,13 @@ import aiohttp
 import pytest
 
 from shared.bootstrap import provide
+from shared.use_cases.repair_network import RepairWish, apply_repair
 from tests.command_tree import command_tree
 from tests.documented_commands import Command, documented_commands
 from tests.functional.cli.cli_app import served_app
 from tests.functional.stories.remediation_story import Story
+from tests.kinds.case import Json
+from tests.kinds.firewalls.network_security_group import security_group, security_rule
 from tests.twins import definition_builder as define
 
 #: Signs a person in at Entra: `test_cli_operator.py` runs it on the local tenant.
@@ -29,6 +33,14 @@ _CURL.add_argument("-X", dest="method", default="GET")
 _CURL.add_argument("-H", dest="header", action="append")
 _CURL.add_argument("-d", dest="data")
 _CURL.add_argument("url")
+
+#: A firewall that lacks the new addresses, and names that stand for its gap, or another.
+_RULE = security_rule("flows", 100, sourceAddressPrefix="LogicApps.WestEurope")
+_NAME = "nsg-erp"
+_GROUP: Json = security_group(_RULE) | {"name": _NAME}
+_GROUP["id"] = f"{_GROUP['id'].rpartition('/')[0]}/{_NAME}"
+_GAP = f"network_security_group:{_GROUP['id'].lower()}"
+_GAPS = ("GAP", "network_security_group:", "refused_call:HOST", "agents:ID")
 
 
 def _commands() -> list[Command]:
@@ -49,7 +61,12 @@ def _calls() -> list[Command]:
 
 async def _succeeds(attempt: Callable[[Story], Awaitable[str]]) -> None:
     """Try a command while a plan waits, then when the original is retired; "" is success."""
-    story = Story()
+    story = Story(has_azure_firewalls=True)
+    story.world.service_tags = {
+        "PowerPlatformPlex.WestEurope": ["10.0.0.0/24"],
+        "LogicApps.WestEurope": ["10.9.0.0/24"],
+    }
+    story.world.resources[_GROUP["id"].lower()] = deepcopy(_GROUP)
     story.build.app_setting_caller(story.build.http_flow("Orders"))
     story.build.link(name="cmk-eu")
     await story.opt_in()
@@ -57,6 +74,7 @@ async def _succeeds(attempt: Callable[[Story], Awaitable[str]]) -> None:
     provide(story.services)
     if while_planned := await attempt(story):
         await story.approve(run=timedelta(days=25))
+        await apply_repair(story.services, RepairWish(resource=_NAME, by="tests"))
         provide(story.services)
         when_retired = await attempt(story)
         assert when_retired == "", while_planned
@@ -66,13 +84,16 @@ def _filled_in(words: tuple[str, ...], story: Story) -> list[str]:
     """Return the words with an example in the place of what stands for something."""
     flow = next(iter(story.build.environment.flows))
     environment = story.build.environment.id
-    examples = {
+    examples: dict[str, str] = {
         "ENVIRONMENT": environment,
         "ENV": environment,
         "REMEDIATION": story.remediation.id,
         "DATE": f"{story.world.clock.now() + timedelta(days=10):%Y-%m-%d}",
         "MODE": "approve",
         "PATH": "flow.json",
+        "NAME": _GAP if "waive" in words else _NAME,
+        **dict.fromkeys(("RESOURCE", "GROUP", "FIREWALL"), _NAME),
+        **dict.fromkeys(_GAPS, _GAP),
     }
     return [
         (flow if before == "--flow" else environment)
