@@ -14,7 +14,7 @@ from shared.domain.callers.records import (
     CallerRecord,
     Flag,
     LinkRecord,
-    PendingMove,
+    Move,
     Place,
     ResourceLease,
     SearchProgress,
@@ -280,7 +280,7 @@ class Tables:
     environments: Table[EnvironmentSettings] = field(init=False)
     links: Table[LinkRecord] = field(init=False)
     leases: Table[ResourceLease] = field(init=False)
-    pending_moves: Table[PendingMove] = field(init=False)
+    moves: Table[Move] = field(init=False)
     flags: Table[Flag] = field(init=False)
     run_archives: Table[RunArchive] = field(init=False)
     deletions: Table[Deletion] = field(init=False)
@@ -362,7 +362,7 @@ class Tables:
         )
         table("links", LinkRecord, lambda item: ("link", item.environment_id))
         table("leases", ResourceLease, lambda item: ("lease", item.id))
-        table("pending_moves", PendingMove, lambda item: (item.resource_id, item.job_id))
+        table("moves", Move, lambda item: (item.resource_id, item.job_id))
         table("flags", Flag, lambda item: ("flag", item.name))
         table(
             "discoveries",

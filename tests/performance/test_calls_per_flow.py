@@ -53,13 +53,6 @@ def with_callers(description: dict[str, Any], flow_ids: Sequence[str]) -> dict[s
     return description
 
 
-def many() -> dict[str, Any]:
-    """Return a tenant of many called flows, each with a caller."""
-    ids = [f"f0000000-0000-4000-8000-{number:012d}" for number in range(MANY)]
-    flows = [flow_seed(one, f"Flow {one[-2:]}", definition(HTTP)) for one in ids]
-    return with_callers(tenant_seed(*flows), ids)
-
-
 def stories() -> dict[str, dict[str, Any]]:
     """Return a tenant for each row of the table."""
     daily = flow_seed(ORDERS, "Daily", definition(DAILY), heldBack=True)
@@ -69,7 +62,7 @@ def stories() -> dict[str, dict[str, Any]]:
         "one called flow, a caller": with_callers(tenant_seed(orders()), [ORDERS]),
         "one self-starting flow": tenant_seed(daily),
         "a family of two called flows": tenant_seed(child, parent),
-        f"each of {MANY} called flows, a caller each": many(),
+        f"each of {MANY} called flows, a caller each": many_flows(MANY),
     }
 
 

@@ -79,14 +79,7 @@ def other(value: object) -> object:
         field.name
         for field in fields(PlanItem)
         if field.name
-        not in {
-            "environment_job_id",
-            "is_complete",
-            "left",
-            "resource_ids",
-            "url_id",
-            "was_looked_at",
-        }
+        not in {"environment_job_id", "is_complete", "left", "url_id", "was_looked_at"}
     ],
 )
 def test_a_version_changes_with_every_field_of_an_item(name: str) -> None:

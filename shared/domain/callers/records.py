@@ -63,9 +63,9 @@ class CallerIntent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A caller found by the last search, by what it holds."""
+    """A caller found by the last search, by what it holds, and by its resource."""
 
-    #: A trigger URL's id, a flow's id, or `RETIRED_HOST`.
+    #: A trigger URL's id, a flow's id, or `RETIRED_HOST`; or the key of a shared resource.
     holds: str
     id: str
     caller: Caller
@@ -73,9 +73,14 @@ class Place:
     seen: datetime
 
 
-def places_of(caller: Caller, seen: datetime) -> list[Place]:
-    """Return a caller once for each thing that it holds."""
+def places_of(caller: Caller, seen: datetime, *, is_shared: bool = False) -> list[Place]:
+    """Return a caller once for each thing that it holds, and for its resource if that is shared.
+
+    `is_shared`: there may be other places in it; several flows may be called from one place too.
+    """
     held = sorted(caller.trigger_url_ids | caller.child_flow_ids)
+    if is_shared or len(held) > 1:
+        held.append(key_of(caller.resource))
     if caller.retired_url_ids:
         held.append(RETIRED_HOST)
     identity = key_of(caller.kind, caller.address)
@@ -119,12 +124,16 @@ class ResourceLease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PendingMove:
-    """A job that is to write callers in one resource; there may be more of them than jobs do."""
+class Move:
+    """A job that writes callers in one resource."""
 
     resource_id: str
     environment_id: str
     job_id: str
+    #: By which ids its callers there hold its original.
+    holds: frozenset[str]
+    #: They were written. It may be to write there again.
+    is_done: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,7 @@ from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.words import ACTION_WORDS
 
 #: Fields of an item that say nothing to whoever approves it.
-_NOT_SHOWN = frozenset(
-    {"environment_job_id", "is_complete", "left", "resource_ids", "url_id", "was_looked_at"}
-)
+_NOT_SHOWN = frozenset({"environment_job_id", "is_complete", "left", "url_id", "was_looked_at"})
 _LENGTH = 16
 
 

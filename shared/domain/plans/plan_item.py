@@ -100,8 +100,6 @@ class PlanItem:
     #: A run of it was looked for that shows that id: not again.
     was_looked_at: bool = False
     callers: tuple[PlannedCaller, ...] = ()
-    #: Ids of the resources in which the app is to write callers.
-    resource_ids: tuple[str, ...] = ()
     #: How many the copy is shared with beside its owner; None: not known before it is made.
     co_owners: int | None = None
     #: Titles of the solutions that the copy joins.

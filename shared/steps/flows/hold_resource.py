@@ -3,6 +3,7 @@
 Settings that callers are in, and lists of firewalls: by a delivery of a job, or by an order.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -10,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from shared.domain.callers.records import ResourceLease, key_of
-from shared.errors import AlreadyExists, Conflict, NotFound, Waiting
+from shared.errors import AlreadyExists, Conflict, NotFound, ProductError, Waiting
 from shared.reason import Reason
 from shared.rows import Kept
 from shared.services import Services
@@ -41,6 +42,7 @@ class HeldResource:
         self._holder = holder
         self._leases = holder.services.tables.leases
         self._kept = kept
+        self._renewing = asyncio.Lock()
 
     async def permit(self) -> None:
         """Return if a write may begin: job and resource are held for as long as it may take.
@@ -48,12 +50,32 @@ class HeldResource:
         Raises `LeaseLost`, or `Waiting` if another delivery has the resource.
         """
         if self._kept.item.until <= self._holder.services.now + WRITE_TAKES:
+            await self._renew()
+        await self._holder.check_lease()
+
+    @asynccontextmanager
+    async def renewed(self) -> AsyncIterator[None]:
+        """Renew the lease meanwhile: trigger URLs of other jobs may have to wait for calls."""
+        beat = asyncio.ensure_future(self._beat())
+        try:
+            yield
+        finally:
+            beat.cancel()
+
+    async def _beat(self) -> None:
+        lease = self._holder.services.settings.caller_lease
+        with suppress(ProductError):  # `permit` sees what became of it
+            while True:
+                await asyncio.sleep(lease.total_seconds() / 3)
+                await self._renew()
+
+    async def _renew(self) -> None:
+        async with self._renewing:
             lease = replace(self._kept.item, until=_until(self._holder))
             try:
                 self._kept = await self._leases.replace(self._kept, lease)
             except Conflict:
                 raise _taken(self._holder, self._kept) from None
-        await self._holder.check_lease()
 
     async def release(self) -> None:
         """Give it back. If the lease ran out, another delivery may have it by now."""
@@ -66,7 +88,8 @@ async def hold_resource(holder: Holder, resource: str) -> AsyncIterator[HeldReso
     """Hold the lease of a resource; raises `Waiting` while another delivery does."""
     held = HeldResource(holder, resource, await _take(holder, resource))
     try:
-        yield held
+        async with held.renewed():
+            yield held
     finally:
         await held.release()
 

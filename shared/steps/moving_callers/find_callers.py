@@ -13,7 +13,7 @@ from shared.domain.callers.search import Search
 from shared.domain.environment import Environment
 from shared.errors import Permanent, Transient
 from shared.jobs.fence import FencedRows
-from shared.ports import Condition
+from shared.ports import Condition, WritesTogether
 from shared.rows import instant
 from shared.services import Services
 
@@ -70,6 +70,7 @@ async def _search(
     where = [request.environment] if kind.stays_home else request.everywhere
     search = Search(after=progress.after, refused=list(progress.refused))
     places: list[Place] = []
+    is_shared = isinstance(kind, WritesTogether)
 
     async def keep(*findings: str, is_done: bool = False) -> SearchProgress:
         await services.tables.places.upsert(*places)
@@ -87,7 +88,7 @@ async def _search(
 
     try:
         async for caller in kind.find(where, search):
-            places += places_of(caller, services.now)
+            places += places_of(caller, services.now, is_shared=is_shared)
             if len(places) >= _KEEP_AFTER:
                 await keep()
     except Permanent as err:

@@ -1,25 +1,27 @@
 """Let jobs whose callers stand in one resource write them together, while the rows of all are held.
 
-Who is to write a resource is noted when a plan is dispatched, and when a job notes its callers: the
-URLs of originals without a run are not known before. Whoever comes to the write waits a while for
-those that are on their way; the last one, or whose time has passed first, writes for all.
+The last search tells which ids stand in a resource, and who has come to write it is noted beside.
+Whoever comes waits a while for those that are on their way; the last one, or the one whose time has
+passed first, writes for all.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
-from datetime import datetime
 
 from shared.domain.callers.caller import Caller
 from shared.domain.callers.records import key_of
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob
-from shared.errors import Conflict, NotFound, ProductError, Waiting
+from shared.domain.jobs.job import FlowJob, Pattern
+from shared.errors import ProductError, UnreadableRow, Waiting
 from shared.jobs.kinds import FLOW
+from shared.notices import readable
+from shared.ports import Condition
 from shared.reason import Reason
-from shared.rows import Kept
+from shared.rows import Kept, instant
 from shared.steps.flows.read_back import looks
 from shared.steps.gate import linked_environment
+from shared.steps.moving_callers.note_callers import move_of
 from shared.steps.work import Work
 
 _ON_THEIR_WAY = frozenset({JobState.PLANNED, JobState.COPYING, JobState.COPIED, JobState.PROVEN})
@@ -44,26 +46,44 @@ async def wait_for_others(work: Work, caller: Caller) -> None:
     job, services = work.job, work.services
     came = [one.at for one in job.history if one.state == JobState.UPDATING_CALLERS]
     until = max(came, default=services.now) + services.settings.gather_callers_for
-    if until <= services.now:
+    held = await _held_by_others(work, caller.resource) if until > services.now else None
+    if not held:
         return
-    async for kept in _others(work, caller.resource):
-        if _comes_by(kept.item, until):
+    # Whose URL it is that a caller holds may not be known before it is proven.
+    kept = await services.tables.environment_jobs.get(job.remediation_id, job.environment_job_id)
+    is_dark = bool(kept and held.intersection(kept.item.unclaimed_urls))
+    soon = [Condition("due", "lt", instant(until))]
+    async for other in readable(services, services.tables.jobs.scan(where=soon)):
+        ids = move_of(other.item, caller.resource).holds
+        is_unknown = is_dark and other.item.has_trigger_url and not other.item.original_url_id
+        if (ids & held or is_unknown) and _is_on_its_way(other.item):
             raise Waiting(
-                f"{kept.item.display_name} is on its way and has callers in the same place"
+                f"{other.item.display_name} is on its way, and may have callers in the same place"
                 f" ({caller.label}): they are written at once.",
                 until=until,
                 code=Reason.GATHERING,
             )
 
 
-def _comes_by(job: FlowJob, until: datetime) -> bool:
-    """Say whether a job may come to its callers by then."""
+async def _held_by_others(work: Work, resource: str) -> set[str]:
+    """Return the ids that stood in a resource, without those of jobs that came to write it."""
+    tables, key = work.services.tables, key_of(resource)
+    held = set[str]()
+    async for place in tables.places.query(key):
+        held |= place.item.caller.trigger_url_ids | place.item.caller.child_flow_ids
+    if held:
+        held -= move_of(work.job, resource).holds
+        held.difference_update(*[move.holds for move in await tables.moves.all(key)])
+    return held
+
+
+def _is_on_its_way(job: FlowJob) -> bool:
     return (
         job.reached in _ON_THEIR_WAY
-        and not job.is_finished
+        and job.pattern is Pattern.CALLED
+        and not job.is_stuck
         and job.requested is None
         and job.code != Reason.FIRST_WAVE
-        and (job.due is None or job.due <= until)
     )
 
 
@@ -88,7 +108,7 @@ class Gathering:
             is_busy = False
             async for kept in _others(self._work, self._resource):
                 job = kept.item
-                if job.id in seen or job.reached is not JobState.UPDATING_CALLERS:
+                if job.id in seen:
                     continue
                 if job.is_held(self._work.services.now):
                     is_busy = True
@@ -138,15 +158,11 @@ def _may_be_taken(job: FlowJob) -> bool:
 
 
 async def _others(work: Work, resource: str) -> AsyncIterator[Kept[FlowJob]]:
-    """Yield the other jobs that are to write a resource; forget those that are past it."""
+    """Yield the other jobs that have come to write a resource."""
     tables = work.services.tables
-    moves = [kept async for kept in tables.pending_moves.query(key_of(resource))]
-    for kept, move in ((one, one.item) for one in moves):
-        if move.job_id == work.job.id:
-            continue
-        other = await tables.jobs.get(move.environment_id, move.job_id)
-        if other and (other.item.reached in {*_ON_THEIR_WAY, JobState.UPDATING_CALLERS}):
-            yield other
-        else:
-            with suppress(Conflict, NotFound):
-                await tables.pending_moves.delete(kept)
+    for move in await tables.moves.all(key_of(resource)):
+        if not move.is_done and move.job_id != work.job.id:
+            with suppress(UnreadableRow):  # it holds up no other
+                other = await tables.jobs.get(move.environment_id, move.job_id)
+                if other and other.item.reached is JobState.UPDATING_CALLERS:
+                    yield other

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from shared.domain.callers.caller import Caller, flow_caller
 from shared.domain.callers.edit import holds
-from shared.domain.callers.records import CallerRecord, CallerState, PendingMove, key_of
+from shared.domain.callers.records import CallerRecord, CallerState, Move, key_of
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.relatives import reference
 from shared.errors import Blocked, NotFound
@@ -50,13 +50,18 @@ async def note_callers(work: Work) -> list[CallerRecord]:
 async def _expect_move(work: Work, record: CallerRecord) -> None:
     """Let other jobs that write the same resource find this one."""
     if record.state is CallerState.FOUND:
-        await work.services.tables.pending_moves.upsert(
-            PendingMove(
-                resource_id=key_of(record.caller.resource),
-                environment_id=work.job.environment_id,
-                job_id=work.job.id,
-            )
-        )
+        await work.services.tables.moves.upsert(move_of(work.job, record.caller.resource))
+
+
+def move_of(job: FlowJob, resource: str, *, is_done: bool = False) -> Move:
+    """Return what tells others that a job writes a resource."""
+    return Move(
+        resource_id=key_of(resource),
+        environment_id=job.environment_id,
+        job_id=job.id,
+        holds=frozenset({job.original_url_id, *flow_ids_of(job)} - {""}),
+        is_done=is_done,
+    )
 
 
 async def _callers(work: Work) -> AsyncIterator[Caller]:

@@ -19,7 +19,12 @@ from shared.steps.flows.standing_copy import standing_copy
 from shared.steps.flows.trigger_address import read_trigger_url
 from shared.steps.gate import refuse_excluded
 from shared.steps.moving_callers.gather import Gathering, wait_for_others
-from shared.steps.moving_callers.note_callers import holds_original, job_of_flow, note_callers
+from shared.steps.moving_callers.note_callers import (
+    holds_original,
+    job_of_flow,
+    move_of,
+    note_callers,
+)
 from shared.steps.moving_callers.undo_log import UndoLog
 from shared.steps.moving_callers.write_callers import Mover, write_callers
 from shared.steps.work import Work
@@ -53,10 +58,14 @@ async def update(work: Work) -> FlowJob:
         async with hold_resource(work, resource) as held, AsyncExitStack() as stack:
             gathering = Gathering(work, resource, stack)
             others = await _others(work, gathering, plans, held)
-            for other in await write_callers(held, own, others):
-                gathering.go_on(other.work)
+            written = [one.work for one in await write_callers(held, own, others)]
+            await work.services.tables.moves.upsert(
+                *(move_of(one.job, resource, is_done=True) for one in (work, *written))
+            )
+            for other in written:
+                gathering.go_on(other)
                 with suppress(ProductError):  # its own delivery returns what is left
-                    await return_borrowed(other.work)
+                    await return_borrowed(other)
         await work.held.advanced()
     return await _updated(work)
 
@@ -64,13 +73,14 @@ async def update(work: Work) -> FlowJob:
 async def _others(
     work: Work, gathering: Gathering, plans: OpenPlans, resource: HeldResource
 ) -> list[Mover]:
-    """Return what other jobs have to write there, as far as the calls for their URLs reach.
+    """Return what other jobs have to write there, as far as time and calls for their URLs reach.
 
     After a delivery that died each goes on by itself, so that one of them takes nobody along.
     """
     found: list[Mover] = []
     if work.job.crashes > 1:
         return found
+    until = work.services.now + work.services.settings.delivery_goes_on
     async for other in gathering.each():
         try:
             found.append(await _mover(other, plans, resource.name))
@@ -79,6 +89,8 @@ async def _others(
         except ProductError:
             continue  # its own delivery finds what it is
         await resource.permit()
+        if work.services.now >= until:
+            break
     return found
 
 

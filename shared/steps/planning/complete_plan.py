@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from itertools import batched
 
 from shared.domain.callers import agents
-from shared.domain.callers.records import key_of
 from shared.domain.conversions.proposal import Proposal, propose
 from shared.domain.definitions.flow_definition import UnreadableDefinition
 from shared.domain.definitions.trigger_kinds import TriggerCategory
@@ -18,7 +17,7 @@ from shared.domain.environment import Environment
 from shared.domain.jobs.job import Pattern
 from shared.domain.plans.plan_item import PlanItem, PlannedCaller
 from shared.domain.plans.preparation import with_proposal, writes_of
-from shared.domain.plans.what_fits import MOST_CALLERS, fitting_callers
+from shared.domain.plans.what_fits import fitting_callers
 from shared.domain.sharing import Share
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import NotFound, ProductError, Refused, Transient
@@ -162,29 +161,24 @@ async def with_callers(
 
     `but_not` are Dataverse ids of flows that do not count as callers.
     """
-    places = places_calling(
+    found = places_calling(
         services,
         environment_id,
         url_id=item.url_id,
         flow_ids={item.workflow_id, item.flow_name.lower()},  # a canvas app may hold either
     )
-    found = {
-        place.id: place.caller async for place in places if place.caller.workflow_id not in but_not
-    }
     callers = {
-        one: PlannedCaller(kind=caller.kind, label=caller.label, manual=caller.manual)
-        for one, caller in found.items()
+        place.id: PlannedCaller(
+            kind=place.caller.kind, label=place.caller.label, manual=place.caller.manual
+        )
+        async for place in found
+        if place.caller.workflow_id not in but_not
     }
     if TriggerCategory(item.category).is_run_by_agents:
         callers[agents.KIND] = PlannedCaller(
             kind=agents.KIND, label=agents.LABEL, manual=agents.BY_THEIR_MAKERS
         )
-    written = {key_of(caller.resource) for caller in found.values() if not caller.manual}
-    item = replace(
-        item,
-        callers=fitting_callers(tuple(callers.values())),
-        resource_ids=tuple(sorted(written)[:MOST_CALLERS]),
-    )
+    item = replace(item, callers=fitting_callers(tuple(callers.values())))
     return replace(item, writes=_writes(item), is_complete=True)
 
 

@@ -6,10 +6,9 @@ All rows stand before the first is announced: a job decides by the rows of its r
 from dataclasses import replace
 from datetime import datetime
 
-from shared.domain.callers.records import PendingMove
 from shared.domain.identity import copy_id, job_id
 from shared.domain.jobs.flow_states import JobState
-from shared.domain.jobs.job import FlowJob, Pattern
+from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.transitions import moved, retried
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.domain.plans.remediation import EnvironmentJob
@@ -25,16 +24,7 @@ async def dispatch(services: Services, environment_job: EnvironmentJob) -> list[
         for item in await planned_work(services, environment_job)
     ]
     await FLOW.remind(services, *(job for _, job in work))
-    jobs = [await _dispatch_one(services, item, job) for item, job in work]
-    await services.tables.pending_moves.upsert(
-        *(
-            PendingMove(resource_id=one, environment_id=job.environment_id, job_id=job.id)
-            for job, (item, _) in zip(jobs, work, strict=True)
-            if job.pattern is Pattern.CALLED
-            for one in item.resource_ids
-        )
-    )
-    return jobs
+    return [await _dispatch_one(services, item, job) for item, job in work]
 
 
 async def planned_work(services: Services, environment_job: EnvironmentJob) -> list[PlanItem]:

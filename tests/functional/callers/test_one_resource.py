@@ -21,19 +21,24 @@ from shared.use_cases.run_flow_job import run_flow_job
 from shared.use_cases.switch_writes import set_kill_switch
 from tests.functional.stories.disturbance import disturb
 from tests.functional.stories.remediation_story import Story
+from tests.functional.stories.remediation_story import planned as planned_without_runs
 from tests.functional.stories.two_environments import TwoEnvironments
 from tests.functional.stories.watched_story import assert_nothing_lost, planned
 from tests.kinds.cases import MOVED_KINDS, caller_case
 from tests.twins.crash import Plan
 from tests.twins.definitions import lineage_of
 from tests.twins.invariants import signatures_in_store
-from tests.twins.services import services_of
+from tests.twins.services import services_of, twin_settings
 from tests.twins.snapshot import differences, take_snapshot
 from tests.twins.tenant import TwinFlow, TwinSite
 
 FLOWS = 10
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
+#: Copies are proven some seconds after they stand.
+PROMPT = twin_settings().model_copy(
+    update={"reads_lag": timedelta(0), "wait_poll": timedelta(seconds=10)}
+)
 
 
 def one_app(story: Story, count: int = FLOWS) -> tuple[TwinSite, list[TwinFlow]]:
@@ -56,7 +61,7 @@ async def states(story: Story) -> set[JobState]:
 
 async def test_an_app_that_calls_many_flows_restarts_once() -> None:
     """The last one to come writes for all, and each job goes on by itself."""
-    story = Story()
+    story = Story(settings=PROMPT)
     site, _ = one_app(story)
     before = dict(site.settings)
     await planned(story)
@@ -71,10 +76,27 @@ async def test_an_app_that_calls_many_flows_restarts_once() -> None:
     assert_nothing_lost(story)
 
 
+async def test_it_does_so_where_no_run_tells_whose_urls_it_holds() -> None:
+    """Any flow on its way may be meant; an app that holds one URL alone waits for nobody."""
+    story = Story(settings=PROMPT)
+    site, flows = one_app(story, 3)
+    alone = story.build.app_setting_caller(story.build.http_flow("Alone"), site="alone")
+    await planned_without_runs(story)
+    late = Late(story, NOT_YET, flows[-1])
+
+    await story.approve(run=2 * MINUTE)
+    waiting = (site.restarts, alone.restarts)
+    late.comes(flows[-1])
+    await story.run(MINUTE)
+
+    assert waiting == (0, 1)
+    assert site.restarts == 1
+
+
 @pytest.mark.parametrize("kind", MOVED_KINDS)
 async def test_a_place_of_any_kind_that_calls_several_flows_is_written_once(kind: str) -> None:
     """And put back byte for byte, whichever of them goes back first."""
-    story = Story()
+    story = Story(settings=PROMPT)
     flows = [story.build.http_flow(f"Flow {number}") for number in range(3)]
     caller_case(kind).add(story.build, *flows)
     await planned(story)
@@ -103,7 +125,7 @@ async def test_a_place_of_any_kind_that_calls_several_flows_is_written_once(kind
 
 async def test_one_of_several_goes_back_and_the_others_stay() -> None:
     """Only its own setting changes."""
-    story = Story()
+    story = Story(settings=PROMPT)
     site, flows = one_app(story, 3)
     before = dict(site.settings)
     await planned(story)
@@ -169,7 +191,7 @@ async def gathering(story: Story, count: int = 3) -> tuple[TwinSite, list[TwinFl
 
 async def test_nobody_waits_for_longer_than_the_setting_says() -> None:
     """Five minutes after the first came, those that are there move; the late one writes later."""
-    story = Story()
+    story = Story(settings=PROMPT)
     site, flows, late = await gathering(story)
     before = dict(site.settings)
 
@@ -185,7 +207,7 @@ async def test_nobody_waits_for_longer_than_the_setting_says() -> None:
 
 async def test_who_comes_in_time_is_written_with_those_that_wait() -> None:
     """They do not wait for their time when all are there."""
-    story = Story()
+    story = Story(settings=PROMPT)
     site, flows, late = await gathering(story)
     before = dict(site.settings)
 
@@ -197,7 +219,7 @@ async def test_who_comes_in_time_is_written_with_those_that_wait() -> None:
 
 async def test_who_comes_later_than_the_others_may_wait_is_not_waited_for() -> None:
     """It has told when it looks again."""
-    story = Story()
+    story = Story(settings=PROMPT)
     site, flows = one_app(story, 3)
     await planned(story)
     Late(story, Throttled("not yet", retry_after=20 * MINUTE), flows[-1])
@@ -209,7 +231,7 @@ async def test_who_comes_later_than_the_others_may_wait_is_not_waited_for() -> N
 
 async def test_with_a_wait_of_zero_nobody_is_waited_for() -> None:
     """Who is there is written at once."""
-    story = Story(settings=Story().settings.model_copy(update={"gather_callers_for": timedelta(0)}))
+    story = Story(settings=PROMPT.model_copy(update={"gather_callers_for": timedelta(0)}))
     site, flows = one_app(story, 3)
     before = dict(site.settings)
     await planned(story)
@@ -222,7 +244,7 @@ async def test_with_a_wait_of_zero_nobody_is_waited_for() -> None:
 
 async def test_what_needs_a_person_is_not_waited_for() -> None:
     """The others do not need one."""
-    story = Story()
+    story = Story(settings=PROMPT)
     site, flows = one_app(story, 3)
     await planned(story)
     late = Late(story, NOT_YET, *flows)
@@ -249,7 +271,7 @@ async def exclude(story: Story, flow: TwinFlow) -> None:
 
 async def test_a_flow_that_is_excluded_while_it_waits_takes_no_part() -> None:
     """Its caller stays as it is."""
-    story = Story()
+    story = Story(settings=PROMPT)
     site, flows, late = await gathering(story)
     before = dict(site.settings)
     await exclude(story, flows[0])
@@ -263,7 +285,7 @@ async def test_a_flow_that_is_excluded_while_it_waits_takes_no_part() -> None:
 
 async def test_a_flow_whose_copy_was_turned_off_takes_no_part() -> None:
     """Nothing may be pointed at it."""
-    story = Story()
+    story = Story(settings=PROMPT)
     site, flows, late = await gathering(story)
     before = dict(site.settings)
     job = await story.job("Flow 0")
@@ -279,7 +301,7 @@ async def test_a_flow_whose_copy_was_turned_off_takes_no_part() -> None:
 @pytest.mark.parametrize("is_late", [False, True])
 async def test_an_order_takes_one_of_several_out(*, is_late: bool) -> None:
     """Given while it waits, or while another delivery is about to write for it."""
-    story = Story()
+    story = Story(settings=PROMPT)
     site, flows, late = await gathering(story)
     before = dict(site.settings)
 
@@ -303,7 +325,7 @@ async def test_an_order_takes_one_of_several_out(*, is_late: bool) -> None:
 
 async def test_the_kill_switch_stops_the_write_for_all() -> None:
     """Also when it is turned on once their URLs are known; then all move as before."""
-    story = Story()
+    story = Story(settings=PROMPT)
     site, flows, late = await gathering(story)
 
     async def stop(*, is_on: bool = True) -> object:
@@ -322,7 +344,7 @@ async def test_the_kill_switch_stops_the_write_for_all() -> None:
 
 async def test_one_whose_url_is_refused_does_not_hold_the_others_up() -> None:
     """Where a write for all is refused, each finds by itself whether it is its own."""
-    story = Story()
+    story = Story(settings=PROMPT)
     site, _ = one_app(story, 4)
     before = dict(site.settings)
 
@@ -355,7 +377,7 @@ async def test_one_whose_url_is_refused_does_not_hold_the_others_up() -> None:
 )
 async def test_flows_of_two_environments_move_together(mode: Mode, written: set[str]) -> None:
     """Each by the rules of its own: where nothing may be written any more, one takes no part."""
-    story = TwoEnvironments()
+    story = TwoEnvironments(settings=PROMPT)
     here = story.build.http_flow("Here")
     site = story.build.app_setting_caller(here, setting="HERE")
     there = story.other.http_flow("There")
@@ -380,7 +402,7 @@ async def test_flows_of_two_environments_move_together(mode: Mode, written: set[
 
 async def test_two_that_come_at_the_same_moment_write_once() -> None:
     """One has the resource; it waits for the row of the other, which finds it taken."""
-    story = Story()
+    story = Story(settings=PROMPT)
     site, flows, _ = await gathering(story)
     order = story.remediation.id
     await steer_remediation.roll_back(story.services, order, (flows[-1].workflow_id,))
