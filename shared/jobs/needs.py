@@ -32,13 +32,13 @@ _DEPTHS = {state: f"{99 - number:02}" for number, state in enumerate(JobState)}
 
 
 def flow_needs(job: FlowJob) -> Need | None:
-    """Return what the next delivery of a flow job needs; None: it waits for nobody.
+    """Return what the next delivery of a flow job needs; None, or no calls: it waits for nobody.
 
     So it is while neither flow of a pair may be on, and where an order ends what was not begun.
     """
     reached = job.reached
     if job.neither_since or reached is JobState.SWAPPING:
-        return None
+        return Need(whose=job.id, calls=0, rank=_BACK, is_urgent=True)
     if job.is_rolling_back or job.requested:
         is_begun = job.is_rolling_back or job.facts.is_undoable
         return _need(job.id, _ROLLBACK_CALLS, _BACK) if is_begun else None

@@ -10,7 +10,7 @@ class CallBlocks(Protocol):
     """Hands out calls in blocks, one for each delivery, to those first who are furthest along."""
 
     def block(self, need: Need | None) -> AbstractAsyncContextManager[None]:
-        """Work inside with a block of calls; None: none are needed, or nothing may wait for them.
+        """Work inside with a block of calls; None, or no calls: it may begin without any.
 
         Raises `Waiting` instead of letting the work begin, with the time to ask again. The place
         in the line is kept meanwhile. Inside, a read for which there is no call waits for it.

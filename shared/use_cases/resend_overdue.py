@@ -35,8 +35,9 @@ async def resend_overdue(services: Services) -> int:
     async for held in readable(services, environment_jobs.scan(where=dispatched)):
         async with one_row(services, environment_jobs.name_of(held.item)):
             await _wake_idle(services, held.item)
-    await return_loans(services)
-    return count + await complete_starts(services) + await _wake_settled(services)
+    count += await complete_starts(services) + await _wake_settled(services)
+    await return_loans(services)  # last: it may wait for calls, or be refused some
+    return count
 
 
 async def _tell_of_outages(services: Services) -> None:

@@ -42,7 +42,12 @@ async def return_loans(services: Services) -> int:
 
     Each flow is looked at once more when nothing can come of a frozen delivery any more.
     """
-    table, count = services.tables.jobs, await _return_loans_of_plans(services)
+    async with services.calls.block(None):
+        return await _return_loans_of_plans(services) + await _return_loans_of_flows(services)
+
+
+async def _return_loans_of_flows(services: Services) -> int:
+    table, count = services.tables.jobs, 0
     async for kept in readable(services, table.scan(where=_HAS_LOANS)):
         job = kept.item
         if _is_busy(services, job) or job.is_unsettled(services.now):
@@ -72,6 +77,7 @@ async def _return_loans_of_plans(services: Services) -> int:
         ):
             try:
                 for flow_name in dict.fromkeys((*job.borrowed, *job.lent)):
+                    await services.calls.ready(2, is_urgent=True)
                     await permit_write(services, job.environment_id, anytime=True)
                     await held.permit(WRITE_TAKES)
                     with suppress(NotFound):

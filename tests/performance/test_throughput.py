@@ -4,22 +4,17 @@ That budget decides how long a remediation takes: it is used while work waits, n
 twice because of it, and what was begun is ended before more is begun.
 """
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Any
+from dataclasses import replace
+from datetime import timedelta
 
-from shared.adapters.state.call_budget import CallBudget
 from shared.adapters.state.call_ledger import BudgetLimit
 from shared.domain.environment import Mode
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob
-from shared.services import Services
 from shared.settings import Settings
+from tests.functional.stories.call_meter import Meter, put_on_budget
 from tests.functional.stories.remediation_story import Story
-from tests.twins.ports import Ports
-from tests.twins.services import services_of
 
 FLOWS = 40
 MINUTE = timedelta(minutes=1)
@@ -28,68 +23,12 @@ LIMIT = BudgetLimit(
     calls=Settings(tenant_id="twins").flow_service_calls_per_minute,
     window=MINUTE,
 )
-#: Ports of the flow service, and those of Dataverse and the admin API that each flow needs.
-SCARCE = ("flow_reports", "flow_access", "flow_switch")
-PLENTY = ("workflows", "flow_sharing", "solutions", "connection_references", "environments")
-#: A write does not wait for the budget.
-WRITES = {"add_operator", "remove_operator", "start", "stop"}
-
-
-@dataclass(slots=True)
-class Meter:
-    """When calls were made, by port."""
-
-    made: dict[str, list[datetime]] = field(
-        default_factory=lambda: {name: [] for name in (*SCARCE, *PLENTY)}
-    )
-
-    @property
-    def scarce(self) -> Sequence[datetime]:
-        """Return when the flow service was called."""
-        return sorted(moment for name in SCARCE for moment in self.made[name])
-
-    def counts(self) -> Counter[str]:
-        """Return the calls of the flow service, and of the others."""
-        return Counter(scarce=len(self.scarce), plenty=sum(len(self.made[name]) for name in PLENTY))
-
-
-class Metered:
-    """Stands before a port, all of whose methods are calls."""
-
-    def __init__(
-        self, port: object, budget: CallBudget | None, made: list[datetime], ports: Ports
-    ) -> None:
-        self._port, self._budget, self._made, self._clock = port, budget, made, ports.clock
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._port, name)
-
-        async def metered(*arguments: Any, **named: Any) -> Any:
-            if self._budget:
-                if name not in WRITES:
-                    await self._budget.ready()
-                await self._budget.take()
-            self._made.append(self._clock.now())
-            return await method(*arguments, **named)
-
-        return metered
 
 
 async def remediated(limit: BudgetLimit) -> tuple[Meter, Sequence[FlowJob]]:
     """Remediate forty flows within a budget; returns the calls made, and the jobs."""
-    meter = Meter()
-
-    def metered(ports: Ports) -> Services:
-        budget = CallBudget(ports.store, ports.clock, limit)
-        services = services_of(ports)
-        behind: dict[str, Any] = {
-            name: Metered(getattr(services, name), budget if name in SCARCE else None, made, ports)
-            for name, made in meter.made.items()
-        }
-        return replace(services, calls=budget, **behind)
-
-    story = Story(mode=Mode.AUTO)
-    story.driver.make = metered
+    meter, story = Meter(), Story(mode=Mode.AUTO)
+    put_on_budget(story, limit, meter)
     for number in range(FLOWS):
         story.build.http_flow(f"Flow {number}")
     story.build.link()
@@ -117,5 +56,4 @@ async def test_a_small_budget_is_used_and_costs_no_call() -> None:
     assert all(count <= 1.1 * wide.counts()[name] for name, count in meter.counts().items())
     assert made >= 0.95 * allowed
     assert first <= 10 * MINUTE
-    most = max(sum(one - MINUTE < other <= one for other in meter.scarce) for one in meter.scarce)
-    assert most <= LIMIT.calls
+    assert meter.most_in_a_minute() <= LIMIT.calls

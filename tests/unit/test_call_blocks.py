@@ -141,6 +141,29 @@ async def test_a_wait_of_minutes_is_a_refusal() -> None:
             await here.use(one, 1)
 
 
+@pytest.mark.parametrize("asked", [None, need("b", 0)])
+async def test_who_needs_no_turn_waits_for_calls_inside(asked: Need | None) -> None:
+    """It is let in while others wait, and has two calls at once where a write comes after a look.
+
+    They are not kept from it for those that were let in before.
+    """
+    here = Instances()
+    one, other = here.budgets
+    async with one.block(need("a", CALLS - 1)):
+        await here.use(one, CALLS - 1)
+    begun = here.clock.now()
+
+    async with one.block(need("c", 3)), other.block(asked):
+        await here.told(one, need("d"))
+        await other.ready(2)
+        for _ in range(2):
+            await other.take()
+            here.made.append(here.clock.now())
+
+    assert MINUTE * 0.9 < here.clock.now() - begun < 1.1 * MINUTE
+    assert here.most_in_any_minute() <= CALLS
+
+
 async def test_who_dies_in_the_line_holds_up_nobody() -> None:
     """A minute after it was to come its place has lapsed."""
     here = Instances()

@@ -59,12 +59,19 @@ def test_a_family_stands_together() -> None:
     [
         at(JobState.SWAPPING, pattern=Pattern.SWAP),
         at(JobState.ROLLING_BACK, neither_since=NOW),
-        at(JobState.PLANNED, requested=Order.CANCEL),
     ],
 )
-def test_some_wait_for_nobody(job: FlowJob) -> None:
-    """While neither flow of a pair may be on, and where an order ends what was not begun."""
-    assert flow_needs(job) is None
+def test_what_may_have_neither_flow_on_waits_for_nobody(job: FlowJob) -> None:
+    """And what is kept of an hour's writes is for it."""
+    need = flow_needs(job)
+
+    assert need is not None
+    assert (need.calls, need.is_urgent) == (0, True)
+
+
+def test_a_job_that_was_not_begun_is_cancelled_without_a_call() -> None:
+    """There is nothing to be undone."""
+    assert flow_needs(at(JobState.PLANNED, requested=Order.CANCEL)) is None
 
 
 def test_less_is_needed_the_further_a_job_is() -> None:

@@ -50,6 +50,8 @@ _PATIENCE = timedelta(minutes=3)
 #: Places of the dead that are removed at once: a batch holds a hundred operations.
 _MOST_REMOVED = 50
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
 _log = logging.getLogger(__name__)
 
 
@@ -81,6 +83,14 @@ class _Delivery:
     waited: timedelta = timedelta(0)
 
 
+def _empty(need: Need | None) -> _Block:
+    """Return the block of a delivery that waits for nobody, and has no call yet."""
+    is_urgent = need is not None and need.is_urgent
+    return _Block(
+        name=uuid.uuid4().hex, whose="", left=0, owed=0, until=_NEVER, is_urgent=is_urgent
+    )
+
+
 _delivery: ContextVar[_Delivery | None] = ContextVar("delivery", default=None)
 
 
@@ -96,21 +106,22 @@ class CallBudget(CallBlocks):
         self._limit = limit
         self._slice = -(-limit.calls // _SLICES)
         self._left = 0
-        self._use_until = datetime.min.replace(tzinfo=UTC)
+        self._use_until = _NEVER
         self._lock = asyncio.Lock()
 
     @asynccontextmanager
     async def block(self, need: Need | None) -> AsyncGenerator[None]:
         """Work inside with a block of calls; see the port."""
         delivery, block = _Delivery(), None
-        if need is not None and (self._slice == 1 or need.calls > self._slice):
-            block = delivery.blocks[self._limit.name] = await self._let_in(need)
+        if self._slice == 1 or (need is not None and need.calls > self._slice):
+            block = await self._let_in(need) if need and need.calls else _empty(need)
+            delivery.blocks[self._limit.name] = block
         before = _delivery.set(delivery)
         try:
             yield
         finally:
             _delivery.reset(before)
-            if block:
+            if block and block.until > _NEVER:
                 await self._give_back(block)
 
     async def ready(self, calls: int = 1, *, is_urgent: bool = False) -> None:
@@ -170,7 +181,7 @@ class CallBudget(CallBlocks):
         use = self._limit.window * _USE_SHARE
 
         def lease(ledger: Ledger, _: Sequence[Waiter]) -> _Decision[int]:
-            count = min(self._slice, self._free(ledger, ledger.owed, is_urgent=True))
+            count = min(self._slice, self._free(ledger, 0, is_urgent=True))
             ledger = ledger.risen() if count < self._slice else ledger
             ledger = ledger.wrote(ledger.now) if is_write else ledger
             return ledger.spend(ledger.now + use + ledger.window, count), count, ()
@@ -241,7 +252,9 @@ class CallBudget(CallBlocks):
 
         def give_back(ledger: Ledger, _: Sequence[Waiter]) -> _Decision[None]:
             until = ledger.now + ledger.window * _KEPT_FOR_NEXT
-            kept = Hold(held=0, owed=block.left, until=until) if block.left else None
+            kept = (
+                Hold(held=0, owed=block.left, until=until) if block.left and block.whose else None
+            )
             ledger = self._told(ledger, block).with_hold(block.name, None)
             return ledger.with_hold(f"{block.whose}{_NEXT}", kept), None, ()
 

@@ -1,0 +1,52 @@
+"""A process that is killed while jobs wait for calls of the flow service, at any moment."""
+
+import asyncio
+from datetime import timedelta
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.adapters.state.call_ledger import BudgetLimit
+from shared.domain.jobs.flow_states import JobState
+from tests.functional.stories.call_meter import Meter, put_on_budget
+from tests.property.test_remediation_invariants import (
+    approve,
+    check,
+    make_story,
+    settle,
+    until_done,
+)
+from tests.twins.crash import Moment, Plan
+
+LIMIT = BudgetLimit(name="flow-service", calls=5, window=timedelta(minutes=1), writes_an_hour=300)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    at=st.integers(min_value=1, max_value=900),
+    moment=st.sampled_from(Moment),
+    seed=st.integers(0, 10_000),
+    unsettled=st.sampled_from([0.0, 0.3]),
+)
+def test_who_dies_in_the_line_or_with_calls_in_hand_stops_nobody(
+    at: int, moment: Moment, seed: int, unsettled: float
+) -> None:
+    """Every flow is retired, what was lent is returned, and no minute has more calls than five."""
+
+    async def scenario() -> None:
+        plan, meter = Plan(at=at, moment=moment), Meter()
+        story = make_story(["two", "two in a flow", "app_setting"], seed, plan, unsettled)
+        put_on_budget(story, LIMIT, meter)
+        await story.opt_in()
+        await until_done(story, story.order)
+        await story.run(timedelta(hours=2))
+        await approve(story)
+        await settle(story)
+        check(story)
+        jobs = await story.jobs()
+        assert {job.state for job in jobs.values()} == {JobState.RETIRED}, [
+            (job.display_name, job.state, job.reason) for job in jobs.values()
+        ]
+        assert meter.most_in_a_minute() <= LIMIT.calls
+
+    asyncio.run(scenario())
