@@ -26,6 +26,15 @@ def _switch(answer: Any) -> Text:
     )
 
 
+def _line(calls: Any) -> str:
+    if not calls["waiting"]:
+        return ""
+    return (
+        f"{calls['waiting']}, at {calls['calls_per_minute']} a minute;"
+        f" the next at {minute(calls['next_at'])} UTC"
+    )
+
+
 def _health(answer: Any) -> Table:
     dead = [f"{queue}: {count}" for queue, count in answer["dead_letters"].items() if count]
     return facts(
@@ -38,6 +47,7 @@ def _health(answer: Any) -> Table:
                 f"{one['service']} {one['place']}, since {minute(one['opened'])} UTC"
                 for one in answer["outages"]
             ),
+            "Jobs that wait for calls": _line(answer["calls"]),
             "Plans that wait for approval": str(answer["plans_waiting"] or ""),
             "Blocked or failed jobs": str(answer["stuck"] or ""),
             "Rows that the timer has not looked at": str(answer["unlooked"] or ""),

@@ -24,6 +24,16 @@ class OutageAnswer(Answer):
     probe_at: datetime
 
 
+class CallLineAnswer(Answer):
+    """Who waits for calls of the flow service."""
+
+    waiting: int
+    #: As many as are allowed by now: it is learnt.
+    calls_per_minute: int
+    #: When the next of them may be made; null: nobody waits.
+    next_at: datetime | None
+
+
 class FailingChannelAnswer(Answer):
     """A channel, how many notifications it has not taken, and what it said last."""
 
@@ -44,6 +54,8 @@ class HealthAnswer(Answer):
     notices: dict[str, int]
     #: Services that are out: jobs wait for them, and go on by themselves.
     outages: tuple[OutageAnswer, ...]
+    #: Jobs that wait for calls of the flow service: they go on by themselves.
+    calls: CallLineAnswer
     #: Plans that wait for an approval, and jobs that are blocked or failed.
     plans_waiting: int
     stuck: int

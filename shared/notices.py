@@ -23,6 +23,7 @@ _NOT_ITS_OWN = {
     Reason.UNREADABLE_ROW,
     Reason.ROW_SKIPPED,
     Reason.OUTAGE,
+    Reason.THROTTLED,
     Reason.OVERWRITTEN,
     Reason.STRAY_COPY,
     Reason.LOAN,

@@ -1,6 +1,7 @@
 """What one delivery needs of a service whose calls are scarce, and who goes first."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,3 +16,17 @@ class Need:
     rank: str
     #: It may use what is kept for undo, swaps and the return of rights.
     is_urgent: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallLine:
+    """Who waits for calls of a service, and how fast the line moves."""
+
+    #: Where that is kept: table, partition and key.
+    row: tuple[str, str, str]
+    #: Jobs that were told to come again.
+    waiting: int
+    #: Calls that are allowed in a minute, as far as is known by now.
+    calls_per_minute: int
+    #: When the next call may be made of those that wait; None: nobody waits.
+    next_at: datetime | None = None

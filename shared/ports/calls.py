@@ -3,7 +3,7 @@
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from shared.domain.calls import Need
+from shared.domain.calls import CallLine, Need
 
 
 class CallBlocks(Protocol):
@@ -23,3 +23,6 @@ class CallBlocks(Protocol):
 
         Raises `Throttled` if that takes minutes.
         """
+
+    async def line(self) -> CallLine:
+        """Return who waits at this moment, and for how long."""

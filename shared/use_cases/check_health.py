@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.circuits import open_circuits
+from shared.domain.calls import CallLine
 from shared.domain.circuit import Circuit
 from shared.errors import UnreadableRow
 from shared.jobs.reminders import unlooked
@@ -38,6 +39,8 @@ class Health:
     notices: dict[str, int]
     #: Services that are out: jobs wait for them, and go on by themselves.
     outages: tuple[Circuit, ...]
+    #: Jobs that wait for calls of the flow service: they go on by themselves.
+    calls: CallLine
     #: Plans that wait for an approval, and jobs that are blocked or failed.
     plans_waiting: int
     stuck: int
@@ -68,6 +71,7 @@ async def check_health(services: Services) -> Health:
         dead_letters=dict(zip(QUEUES, dead, strict=True)),
         notices=dict(sorted(told.items(), key=lambda one: (one[0] != Reason.NEITHER_ON, one[0]))),
         outages=tuple(await open_circuits(services.tables)),
+        calls=await services.calls.line(),
         plans_waiting=sum(job.awaits_approval for job in environment_jobs),
         stuck=len(stuck) + sum(job.is_stuck for job in environment_jobs),
         failing_channels=await _failing_channels(services),

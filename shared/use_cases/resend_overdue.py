@@ -29,6 +29,7 @@ async def resend_overdue(services: Services) -> int:
     """
     await forget_settled(services)
     await _tell_of_outages(services)
+    await _tell_of_line(services)
     count = await look_at_due(services)
     environment_jobs = services.tables.environment_jobs
     dispatched = [Condition("state", "eq", EnvironmentJobState.DISPATCHED)]
@@ -46,6 +47,15 @@ async def _tell_of_outages(services: Services) -> None:
         if circuit.opened and services.now - circuit.opened > LONG_OUTAGE:
             cause = f"{circuit.service} {circuit.place}: {circuit.reason}"
             await tell(services, Reason.OUTAGE, services.tables.circuits.name_of(circuit), cause)
+
+
+async def _tell_of_line(services: Services) -> None:
+    """Jobs that wait for calls are not late, however long a service takes none."""
+    line = await services.calls.line()
+    if line.next_at and line.next_at - services.now > LONG_OUTAGE:
+        until = f"{line.next_at:%Y-%m-%d %H:%M} UTC"
+        cause = f"The flow service takes no call until {until}: {line.waiting} jobs wait."
+        await tell(services, Reason.THROTTLED, line.row, cause)
 
 
 async def _wake_idle(services: Services, job: EnvironmentJob) -> None:

@@ -2,7 +2,7 @@
 
 from contextlib import AbstractAsyncContextManager, nullcontext
 
-from shared.domain.calls import Need
+from shared.domain.calls import CallLine, Need
 
 
 class PlentyOfCalls:
@@ -14,3 +14,7 @@ class PlentyOfCalls:
 
     async def ready(self, calls: int = 1, *, is_urgent: bool = False) -> None:
         """Come back at once."""
+
+    async def line(self) -> CallLine:
+        """Return that nobody waits."""
+        return CallLine(row=("", "", ""), waiting=0, calls_per_minute=1_000)

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from shared.adapters.state.call_ledger import BudgetLimit, Hold, Ledger, Waiter
-from shared.domain.calls import Need
+from shared.domain.calls import CallLine, Need
 from shared.errors import AlreadyExists, Conflict, NotFound, ProductError, Throttled, Waiting
 from shared.ports import CallBlocks, Clock, Insert, Operation, Replace, Row, Store, Upsert
 from shared.reason import Reason
@@ -151,6 +151,17 @@ class CallBudget(CallBlocks):
                 block.used.append((self._clock.now(), is_write))
             else:
                 self._left -= 1
+
+    async def line(self) -> CallLine:
+        """Return who waits at this moment, and for how long."""
+        row, line = await self._read(with_line=True)
+        ledger = Ledger.from_row(row, self._limit, self._clock.now())
+        return CallLine(
+            row=(_TABLE, self._limit.name, _KEY),
+            waiting=len(line),
+            calls_per_minute=ledger.calls,
+            next_at=ledger.free_at(1, is_urgent=False) if line else None,
+        )
 
     async def refused(self, wait: timedelta) -> None:
         """Give out nothing for a while, in every instance, and less after it."""

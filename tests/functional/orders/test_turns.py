@@ -6,17 +6,23 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
+from shared.adapters.state.call_budget import CallBudget
+from shared.adapters.state.call_ledger import BudgetLimit
 from shared.domain.calls import Need
 from shared.domain.jobs.flow_states import JobState
 from shared.errors import Waiting
 from shared.ports import Clock, Environments
 from shared.reason import Reason
 from shared.services import Services
+from shared.use_cases.check_health import check_health
+from shared.use_cases.resend_overdue import resend_overdue
+from tests.functional.stories.call_meter import Meter, put_on_budget
 from tests.functional.stories.remediation_story import Story, planned
 from tests.twins.calls import PlentyOfCalls
 from tests.twins.ports import Ports
 
 HOUR = timedelta(hours=1)
+LIMIT = BudgetLimit(name="flow-service", calls=5, window=HOUR / 60)
 
 
 class Counted:
@@ -74,3 +80,29 @@ async def test_a_job_whose_turn_it_is_not_makes_no_call_and_holds_no_row() -> No
     await story.run(timedelta(days=30))
 
     assert (await story.job("Orders")).state is JobState.RETIRED
+
+
+async def test_a_line_that_stands_still_is_told() -> None:
+    """The flow service asks for two hours: health and a notice say so until they are over."""
+    story, meter = Story(), Meter()
+    put_on_budget(story, LIMIT, meter)
+    story.build.http_flow("Orders")
+    await planned(story)
+    budget = CallBudget(story.twins.store, story.world.clock, LIMIT)
+    await budget.refused(2 * HOUR)
+    await story.approve(run=HOUR / 2)
+    services = replace(story.services, calls=budget)
+
+    await resend_overdue(services)
+    health = await check_health(services)
+
+    assert health.calls.waiting == 1
+    assert health.calls.next_at == (await story.environment_job()).due
+    assert health.notices == {Reason.THROTTLED: 1}
+    assert [one.code for one in story.twins.notices.told] == [Reason.THROTTLED]
+
+    await story.run(timedelta(days=30))
+
+    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert (await check_health(services)).calls.waiting == 0
+    assert (await check_health(services)).notices == {}
