@@ -11,15 +11,12 @@ from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.plans.remediation import EnvironmentJob
 
-#: Of a flow that others call, in the order of the work: a delivery goes on from one to the next.
+#: Of a flow that others call: as many as its next delivery takes from there on. A copy waits for a
+#: list before it is proven; from then on a delivery goes on until the callers have moved.
 #: What is wrong here costs waiting, and no call.
-_FLOW_CALLS: Mapping[JobState, int] = {
-    JobState.COPYING: 1,
-    JobState.COPIED: 8,
-    JobState.UPDATING_CALLERS: 1,
-}
+_FLOW_CALLS: Mapping[JobState, int] = {JobState.COPIED: 8}
 _ROLLBACK_CALLS = 5
-#: Of a flow that starts by itself, or is off; and where a flow is looked at.
+#: Elsewhere, and of a flow that starts by itself, or is off.
 _FEW = 1
 _ENVIRONMENT_CALLS: Mapping[EnvironmentJobState, int] = {
     EnvironmentJobState.WAITING_FOR_MIGRATION: 2,
@@ -44,10 +41,10 @@ def flow_needs(job: FlowJob) -> Need | None:
         return _need(job.id, _ROLLBACK_CALLS, _BACK) if is_begun else None
     if reached is JobState.PLANNED:
         family = min(job.parents, default=job.id).rpartition("/")[2]
-        return _need(job.id, _calls_from(job), f"{_NEW}-{family}")
+        return _need(job.id, _calls(job), f"{_NEW}-{family}")
     if job.borrowed:  # what was lent is returned first
-        return _need(job.id, _calls_from(job), _BACK)
-    return _need(job.id, _calls_from(job), f"{_BEGUN}-{_DEPTHS[reached]}")
+        return _need(job.id, _calls(job), _BACK)
+    return _need(job.id, _calls(job), f"{_BEGUN}-{_DEPTHS[reached]}")
 
 
 def environment_needs(job: EnvironmentJob) -> Need | None:
@@ -55,12 +52,9 @@ def environment_needs(job: EnvironmentJob) -> Need | None:
     return _need(job.id, _ENVIRONMENT_CALLS.get(job.reached, 0), _PLAN)
 
 
-def _calls_from(job: FlowJob) -> int:
-    """Return the calls of the steps from the next one on, until its callers have moved."""
-    if not job.has_trigger_url or job.pattern is Pattern.OFF:
-        return _FEW
-    depth = _DEPTHS[job.reached]
-    return sum(calls for state, calls in _FLOW_CALLS.items() if _DEPTHS[state] <= depth) or _FEW
+def _calls(job: FlowJob) -> int:
+    has_url = job.has_trigger_url and job.pattern is not Pattern.OFF
+    return _FLOW_CALLS.get(job.reached, _FEW) if has_url else _FEW
 
 
 def _need(whose: str, calls: int, rank: str) -> Need | None:
