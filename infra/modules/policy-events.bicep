@@ -40,7 +40,11 @@ resource toQueue 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2022-06-15
         {
           operatorType: 'StringContains'
           key: 'subject'
-          values: ['/providers/Microsoft.PowerPlatform/enterprisePolicies/']
+          values: [
+            '/providers/Microsoft.PowerPlatform/enterprisePolicies/'
+            // What lies below a vault too: who loses a role there may lock environments.
+            '/providers/Microsoft.KeyVault/vaults/'
+          ]
         }
       ]
     }

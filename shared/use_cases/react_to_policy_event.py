@@ -1,6 +1,10 @@
-"""An enterprise policy was written or deleted, or an environment's link to one has changed."""
+"""An enterprise policy was written or deleted, or an environment's link to one has changed.
+
+Or a vault was, or who has a role there: whoever takes a key from its policy locks environments.
+"""
 
 import logging
+import re
 
 from shared.domain.environment import LinkStatus
 from shared.domain.events import Event, UnreadableEvent
@@ -18,6 +22,8 @@ STATUS_CHANGED = "PowerPlatformCmk.LinkStatusChanged"
 UNLINKED = "PowerPlatformCmk.EnvironmentPolicyUnlinked"
 
 POLICY_TYPE = "/providers/microsoft.powerplatform/enterprisepolicies/"
+#: A vault, or what lies below it: a role assignment may take its key from a policy.
+VAULT = re.compile(r".*/providers/microsoft\.keyvault/vaults/[^/]+")
 RESOURCE_EVENTS = frozenset(
     {"Microsoft.Resources.ResourceWriteSuccess", "Microsoft.Resources.ResourceDeleteSuccess"}
 )
@@ -72,6 +78,8 @@ def _link_cause(event: Event, environment_id: str) -> str:
 
 async def _policy_changed(services: Services, event: Event) -> str:
     resource = (event.text("resourceUri") or event.subject).lower()
+    if vault := VAULT.match(resource):
+        return await _vault_changed(services, vault[0])
     if POLICY_TYPE not in resource:
         return _ignored(event, f"{resource} is no enterprise policy")
     policies = {policy.id.lower(): policy for policy in await services.keys.policies()}
@@ -98,6 +106,15 @@ async def _policy_changed(services: Services, event: Event) -> str:
         ),
     )
     return f"verified the policy, swept {len(active)} environments"
+
+
+async def _vault_changed(services: Services, vault_id: str) -> str:
+    """Check the keys of a vault: its protection, its network or who may use it has changed."""
+    policies = [one for one in await services.keys.policies() if one.vault_id.lower() == vault_id]
+    environments = await services.environments.list() if policies else ()
+    for policy in policies:
+        await check_policy(services, policy, environments)
+    return f"verified {len(policies)} policies whose key is in the vault"
 
 
 def _ignored(event: Event, why: str) -> str:

@@ -36,8 +36,10 @@ async def watch_calls(services: Services, environment: Environment) -> int:
     suspects = {call.copy_id async for call in standing_calls(services, environment.id)}
     day = services.now.toordinal()
     todays = [calling[day % len(calling)] for calling in _by_host(copies).values()]
-    todays += [one for one in copies if one.copy_id in suspects]
-    chosen = {one.id: one for one in todays}
+    # Calls may not be enough for all hosts: each day others come first.
+    start = day % max(len(todays), 1)
+    in_turn = [one for one in copies if one.copy_id in suspects] + todays[start:] + todays[:start]
+    chosen = {one.id: one for one in in_turn}
     try:
         for job in chosen.values():
             await look_for_refused_calls(services, environment, job)

@@ -231,6 +231,29 @@ async def test_a_key_is_looked_at_when_its_policy_is_written_deleted_or_linked(
     assert await told(story) == [("key_problem", "policy_watched")]
 
 
+@pytest.mark.parametrize("below", ["", "/providers/Microsoft.Authorization/roleAssignments/r"])
+async def test_a_change_of_the_vault_or_of_roles_there_is_looked_at(
+    story: Story, below: str
+) -> None:
+    """Who takes the key from the policy's identity locks environments; another vault's is fine."""
+    vault = f"/subscriptions/s/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/kv{below}"
+    link = story.build.environment.policy
+    assert link
+    vault_id = vault.removesuffix(below).lower()
+    policies, vaults = story.world.policies, story.world.vaults
+    policies[link.policy_id] = replace(policies[link.policy_id], vault_id=vault_id)
+    vaults[vault_id] = replace(vaults[VAULT_ID], id=vault_id, key_permissions={})
+
+    other = policy_event("ResourceWriteSuccess", f"{vault_id}-2{below}")
+    await policy_events.on_policy_event(message_of(other))
+    before = await told(story)
+    await policy_events.on_policy_event(message_of(policy_event("ResourceWriteSuccess", vault)))
+
+    assert before == []
+    assert await told(story) == [("key_problem", "key_grants")]
+    assert await story.services.tables.remediations.all() == []
+
+
 def policy_event(kind: str, policy_id: str) -> dict[str, Any]:
     """Return an event of Resource Manager about a policy."""
     return {
