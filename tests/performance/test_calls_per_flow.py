@@ -24,6 +24,7 @@ from tests.contract.tenant_world import (
     HTTP,
     child_action,
     definition,
+    http_action,
 )
 from tests.functional.stories.remediation_story import approve_shown
 from tests.functional.wire.wire_seed import (
@@ -56,10 +57,12 @@ def with_callers(description: dict[str, Any], flow_ids: Sequence[str]) -> dict[s
 def stories() -> dict[str, dict[str, Any]]:
     """Return a tenant for each row of the table."""
     daily = flow_seed(ORDERS, "Daily", definition(DAILY), heldBack=True)
+    calling = orders(definition=definition(HTTP, http_action("https://api.partner.example/")))
     child = flow_seed(CHILD, "Book", definition(HTTP))
     parent = flow_seed(ORDERS, "Take orders", definition(HTTP, child_action(CHILD)))
     return {
         "one called flow, a caller": with_callers(tenant_seed(orders()), [ORDERS]),
+        "the same with an HTTP action": with_callers(tenant_seed(calling), [ORDERS]),
         "one self-starting flow": tenant_seed(daily),
         "a family of two called flows": tenant_seed(child, parent),
         f"each of {MANY} called flows, a caller each": many_flows(MANY),
