@@ -45,11 +45,28 @@ class FlowCallers:
                 continue
             try:
                 async for workflow in self._workflows.list(environment):
-                    for caller in _callers(environment, workflow):
+                    for caller in self.callers_in(environment, workflow):
                         yield caller
             except Refused as err:
                 refusals.add(f"environment {environment.display_name}", err)
         refusals.tell()
+
+    def callers_in(self, environment: Environment, workflow: Workflow) -> Iterator[Caller]:
+        """Yield a flow once for what the app can change in it, once for what a person has to."""
+        mentions = mentions_in(workflow.client_data, is_json=True)
+        filled_in = {mention.id for mention in mentions if not mention.is_replaceable}
+        ours = [mention for mention in mentions if mention.id not in filled_in]
+        theirs = [mention for mention in mentions if mention.id in filled_in]
+        managed = MANAGED if workflow.is_managed else ""
+        for part, reason in ((ours, managed), (theirs, managed or FILLED_IN)):
+            if part:
+                yield replace(
+                    flow_caller(environment.id, workflow.workflow_id, workflow.name),
+                    trigger_url_ids=_ids(part, MentionKind.TRIGGER_URL),
+                    retired_url_ids=frozenset(mention.id for mention in part if mention.is_retired),
+                    child_flow_ids=_ids(part, MentionKind.CHILD_FLOW),
+                    manual=reason,
+                )
 
     async def read(self, caller: Caller) -> CallerValue:
         """Return the definition; raises `NotFound`."""
@@ -66,24 +83,6 @@ class FlowCallers:
     async def _place(self, caller: Caller) -> tuple[Environment, str]:
         environment_id, _, workflow_id = caller.address.partition("/")
         return await self._environments.get(environment_id), workflow_id
-
-
-def _callers(environment: Environment, workflow: Workflow) -> Iterator[Caller]:
-    """Yield a flow once for what the app can change in it, once for what a person has to."""
-    mentions = mentions_in(workflow.client_data, is_json=True)
-    filled_in = {mention.id for mention in mentions if not mention.is_replaceable}
-    ours = [mention for mention in mentions if mention.id not in filled_in]
-    theirs = [mention for mention in mentions if mention.id in filled_in]
-    managed = MANAGED if workflow.is_managed else ""
-    for part, reason in ((ours, managed), (theirs, managed or FILLED_IN)):
-        if part:
-            yield replace(
-                flow_caller(environment.id, workflow.workflow_id, workflow.name),
-                trigger_url_ids=_ids(part, MentionKind.TRIGGER_URL),
-                retired_url_ids=frozenset(mention.id for mention in part if mention.is_retired),
-                child_flow_ids=_ids(part, MentionKind.CHILD_FLOW),
-                manual=reason,
-            )
 
 
 def _ids(mentions: Sequence[Mention], kind: MentionKind) -> frozenset[str]:

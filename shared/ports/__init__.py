@@ -22,6 +22,7 @@ from shared.ports.kinds import (
     AppliesRepairs,
     CallerKind,
     FirewallKind,
+    FoundInFlows,
     KeepsVersions,
     WritesTogether,
 )
@@ -79,6 +80,7 @@ __all__ = [
     "FlowReports",
     "FlowSharing",
     "FlowSwitch",
+    "FoundInFlows",
     "Insert",
     "KeepsVersions",
     "Keys",

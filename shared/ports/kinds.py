@@ -1,12 +1,13 @@
 """Kinds that are one file each: places that hold trigger URLs, and firewalls."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
 from shared.domain.callers.caller import Caller, CallerValue
 from shared.domain.callers.search import Search
 from shared.domain.environment import Environment
+from shared.domain.flow import Workflow
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.gap import NetworkGap
 from shared.domain.network.repair import Entries, EntryChange, Opening, Repair
@@ -41,6 +42,14 @@ class CallerKind(Protocol):
 
     async def write(self, caller: Caller, value: CallerValue) -> None:
         """Put `value.text` there if it still has `value.etag`; raises `Conflict`."""
+
+
+@runtime_checkable
+class FoundInFlows(Protocol):
+    """A `CallerKind` whose places are definitions of flows: who reads those need not search them."""
+
+    def callers_in(self, environment: Environment, workflow: Workflow) -> Iterator[Caller]:
+        """Yield a flow once for each part of it that holds a trigger URL or child-flow id."""
 
 
 @runtime_checkable

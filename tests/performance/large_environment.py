@@ -40,7 +40,7 @@ ENVIRONMENT = Environment(
     policy=None,
 )
 
-SEARCH = SearchRequest(environment=ENVIRONMENT, everywhere=(ENVIRONMENT,))
+SEARCH = SearchRequest(environment=ENVIRONMENT, everywhere=(ENVIRONMENT,), is_home_read=True)
 
 
 def id_of(number: int) -> str:

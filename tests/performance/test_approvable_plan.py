@@ -13,7 +13,7 @@ from tests.performance.many_flows import many_flows
 from tests.performance.remediation_figures import moved_story
 
 #: Of all services but for one of each app, of the flow service, and the time that its budget takes.
-MOST_CALLS = 120
+MOST_CALLS = 60
 MOST_FLOW_SERVICE_CALLS = 15
 LONGEST_MINUTES = 5
 

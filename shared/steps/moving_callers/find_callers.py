@@ -11,9 +11,10 @@ from datetime import timedelta
 from shared.domain.callers.records import Place, SearchProgress, places_of
 from shared.domain.callers.search import Search
 from shared.domain.environment import Environment
+from shared.domain.flow import Workflow
 from shared.errors import Permanent, Transient
 from shared.jobs.fence import FencedRows
-from shared.ports import Condition, WritesTogether
+from shared.ports import Condition, FoundInFlows, WritesTogether
 from shared.rows import instant
 from shared.services import Services
 
@@ -30,6 +31,8 @@ class SearchRequest:
     #: The one whose flows are called.
     environment: Environment
     everywhere: Sequence[Environment]
+    #: The environment's flows were read by a discovery, which has noted the callers in them.
+    is_home_read: bool = False
 
 
 async def find_callers(
@@ -54,6 +57,21 @@ async def find_callers(
     return findings
 
 
+async def note_callers_in(
+    services: Services, environment: Environment, flows: Sequence[Workflow]
+) -> None:
+    """Note the places in the definitions of flows that were read for something else."""
+    kinds = [kind for kind in services.callers.values() if isinstance(kind, FoundInFlows)]
+    places = [
+        place
+        for kind in kinds
+        for flow in flows
+        for caller in kind.callers_in(environment, flow)
+        for place in places_of(caller, services.now, is_shared=isinstance(kind, WritesTogether))
+    ]
+    await services.tables.places.upsert(*places)
+
+
 async def forget_stale_searches(services: Services) -> None:
     """Remove how far searches were that nobody goes on with: what they found is too old by now."""
     where = [Condition("noted", "lt", instant(services.now - SEARCH_LASTS))]
@@ -67,7 +85,10 @@ async def _search(
     rows: FencedRows[SearchProgress],
 ) -> SearchProgress:
     kind = services.callers[progress.kind]
-    where = [request.environment] if kind.stays_home else request.everywhere
+    home = request.environment
+    where = [home] if kind.stays_home else request.everywhere
+    if request.is_home_read and isinstance(kind, FoundInFlows):
+        where = [one for one in where if one.id != home.id]
     search = Search(after=progress.after, refused=list(progress.refused))
     places: list[Place] = []
     is_shared = isinstance(kind, WritesTogether)

@@ -35,6 +35,7 @@ from shared.jobs.fence import FencedRows
 from shared.ports import Page
 from shared.services import Services
 from shared.steps.gate import settings_of
+from shared.steps.moving_callers.find_callers import note_callers_in
 from shared.steps.planning.discovery_parts import DiscoveryParts
 from shared.steps.planning.hidden_definitions import HiddenDefinitions
 
@@ -82,7 +83,7 @@ async def discover(
     Goes on with the `rows` that a discovery of the same job has kept. `reconcile`: compare every
     flow with the flow service's list of all flows, which takes many calls of a small budget.
     `hidden` reads definitions that are kept from the app; None: they stay unknown. `advanced` is
-    called whenever a page was kept.
+    called whenever a page was kept. Callers that stand in the flows are noted as they are read.
     """
     parts = DiscoveryParts(services, rows, advanced)
     await parts.open()
@@ -118,12 +119,12 @@ async def _read_workflows(
             _part_of(replace(empty, read=services.now), some, reported) for some in _batches(flows)
         ]
 
-    await _read_pages(
-        parts,
-        Source.DATAVERSE,
-        lambda cursor: services.flow_pages.workflows(environment, cursor),
-        rows,
-    )
+    async def read(cursor: str) -> Page[Workflow]:
+        page = await services.flow_pages.workflows(environment, cursor)
+        await note_callers_in(services, environment, page.items)
+        return page
+
+    await _read_pages(parts, Source.DATAVERSE, read, rows)
 
 
 async def _read_alone(

@@ -31,7 +31,11 @@ async def plan_now(
         reconcile=reconcile,
         advanced=held.advanced,
     )
-    request = SearchRequest(environment=environment, everywhere=await services.environments.list())
+    request = SearchRequest(
+        environment=environment,
+        everywhere=await services.environments.list(),
+        is_home_read=True,
+    )
     not_searched = await find_callers(services, request, held.rows(services.tables.searches))
     items, findings = await make_plan(services, job, found, is_limited=is_limited)
     return items, (*findings, *not_searched)
