@@ -77,7 +77,12 @@ class Workflow:
     @property
     def known(self) -> "KnownFlow":
         """Return it without its definition."""
-        return KnownFlow(workflow_id=self.workflow_id.lower(), name=self.name, state=self.state)
+        return KnownFlow(
+            workflow_id=self.workflow_id.lower(),
+            name=self.name,
+            state=self.state,
+            etag=self.etag,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +92,8 @@ class KnownFlow:
     workflow_id: str
     name: str
     state: FlowState
+    #: Another one after each change of the row.
+    etag: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,7 +46,7 @@ class CallerKind(Protocol):
 
 @runtime_checkable
 class FoundInFlows(Protocol):
-    """A `CallerKind` whose places are definitions of flows: who reads those need not search them."""
+    """A `CallerKind` whose places are flows' definitions: who reads those need not search them."""
 
     def callers_in(self, environment: Environment, workflow: Workflow) -> Iterator[Caller]:
         """Yield a flow once for each part of it that holds a trigger URL or child-flow id."""

@@ -13,6 +13,7 @@ from shared.domain.environment import Environment
 from shared.domain.flow import (
     FailedAction,
     FlowDetail,
+    KnownFlow,
     Permission,
     ReportedFlow,
     Run,
@@ -159,6 +160,14 @@ class FlowPages(Protocol):
 
     async def workflows(self, environment: Environment, cursor: str = "") -> Page[Workflow]:
         """Return cloud flows as Dataverse has them, up to 500."""
+
+    async def known(self, environment: Environment, cursor: str = "") -> Page[KnownFlow]:
+        """Return cloud flows as Dataverse has them, without their definitions, up to 5,000."""
+
+    async def read_again(
+        self, environment: Environment, workflow_ids: Collection[str]
+    ) -> list[Workflow]:
+        """Return these cloud flows as Dataverse has them; those that are gone are left out."""
 
     async def flows(self, environment_id: str, cursor: str = "") -> Page[ReportedFlow]:
         """Return flows as the flow service lists them, lean; within a budget of its own."""

@@ -12,6 +12,7 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.steps.gate import environment_without_key, linked_environment
 from shared.steps.planning.compare_plan import hold_what_changed, leave_unapproved
+from shared.steps.planning.discovery_parts import keep_flows_only
 from shared.steps.planning.dispatch import announce, dispatch, open_jobs, planned_work
 from shared.steps.planning.plan_environment import plan_now
 
@@ -39,7 +40,8 @@ async def compare(held: Held[EnvironmentJob]) -> EnvironmentJob:
     environment = await _as_planned(services, job)
     now = await plan_now(held, environment, is_limited=False)
     job = await hold_what_changed(held, environment, now)
-    await held.rows(services.tables.discoveries).clear()
+    rows = held.rows(services.tables.discoveries)
+    await (keep_flows_only(rows) if job.awaiting else rows.clear())
     goes = await planned_work(services, job)
     if job.awaiting and not goes and not await open_jobs(services, job):
         return await_approval(services, job)

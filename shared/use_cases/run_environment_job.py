@@ -16,6 +16,7 @@ from shared.jobs.kinds import ENVIRONMENT
 from shared.services import Services
 from shared.steps.gate import settings_of
 from shared.steps.planning.complete_plan import Looks, complete
+from shared.steps.planning.discovery_parts import keep_flows_only
 from shared.steps.planning.make_plan import network_findings
 from shared.steps.planning.plan_environment import environment_of, plan_now
 from shared.steps.planning.trigger_urls import MOST_LOOKS, trigger_urls, unclaimed_places
@@ -56,7 +57,6 @@ async def _discover(held: Held[EnvironmentJob]) -> EnvironmentJob:
 async def _complete_plan(held: Held[EnvironmentJob]) -> EnvironmentJob:
     """Fill in callers and the network, and keep what is read: a used-up budget loses nothing."""
     services, job, plan = held.services, held.job, held.rows(held.services.tables.plans)
-    await held.rows(services.tables.discoveries).clear()
     environment = await environment_of(services, job)
 
     async def keep(items: Sequence[PlanItem]) -> None:
@@ -77,6 +77,16 @@ async def _complete_plan(held: Held[EnvironmentJob]) -> EnvironmentJob:
         planned_at=services.now,
         expires=services.now + services.settings.plan_expires,
     )
+    job = await _planned(services, job, items)
+    rows = held.rows(services.tables.discoveries)
+    await (keep_flows_only(rows) if job.awaits_approval else rows.clear())
+    return job
+
+
+async def _planned(
+    services: Services, job: EnvironmentJob, items: Sequence[PlanItem]
+) -> EnvironmentJob:
+    """Return the job as it goes on with its plan."""
     work = [item for item in items if item.action.has_job]
     if not job.mode.writes:
         text = "The plan is made; nothing was written."

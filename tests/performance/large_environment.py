@@ -6,7 +6,7 @@ have twelve kilobytes in the mean, twenty actions, a seventh of them a child flo
 
 import json
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from uuid import UUID
 from cmkflow.flow_files import read_flow_files
 from shared.callers.flow import FlowCallers
 from shared.domain.environment import Environment
-from shared.domain.flow import FlowDetail, FlowState, ReportedFlow, Run, Workflow
+from shared.domain.flow import FlowDetail, FlowState, KnownFlow, ReportedFlow, Run, Workflow
 from shared.ports import Page
 from shared.services import Services
 from shared.steps.moving_callers.find_callers import SearchRequest
@@ -150,6 +150,16 @@ class LargePages:
         start = int(cursor or 0)
         rows = tuple([row async for row in self._workflows.rows(environment, start, PAGE)])
         return Page(items=rows, cursor=str(start + PAGE) if len(rows) == PAGE else "")
+
+    async def known(self, environment: Environment, cursor: str = "") -> Page[KnownFlow]:
+        """Nobody asks: nothing is approved."""
+        raise NotImplementedError
+
+    async def read_again(
+        self, environment: Environment, workflow_ids: Collection[str]
+    ) -> list[Workflow]:
+        """Nobody asks: nothing is approved."""
+        raise NotImplementedError
 
     async def flows(self, environment_id: str, cursor: str = "") -> Page[ReportedFlow]:
         """Nobody asks: no reconciliation is ordered."""

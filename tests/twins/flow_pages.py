@@ -1,7 +1,9 @@
 """Twin of the port `FlowPages`: lists of a world's flows, a few a page."""
 
+from collections.abc import Collection
+
 from shared.domain.environment import Environment
-from shared.domain.flow import ReportedFlow, Workflow
+from shared.domain.flow import KnownFlow, ReportedFlow, Workflow
 from shared.errors import Refused
 from shared.ports import Page
 from tests.twins.flow_reports import FlowReportsTwin
@@ -23,6 +25,17 @@ class FlowPagesTwin:
     async def workflows(self, environment: Environment, cursor: str = "") -> Page[Workflow]:
         """Return cloud flows as Dataverse has them."""
         return self._page([one async for one in self._workflows.list(environment)], cursor)
+
+    async def known(self, environment: Environment, cursor: str = "") -> Page[KnownFlow]:
+        """Return cloud flows as Dataverse has them, without their definitions."""
+        return self._page([one.known async for one in self._workflows.list(environment)], cursor)
+
+    async def read_again(
+        self, environment: Environment, workflow_ids: Collection[str]
+    ) -> list[Workflow]:
+        """Return these cloud flows as Dataverse has them; those that are gone are left out."""
+        rows = self._workflows.list(environment)
+        return [one async for one in rows if one.workflow_id in workflow_ids]
 
     async def flows(self, environment_id: str, cursor: str = "") -> Page[ReportedFlow]:
         """Return flows as the flow service lists them."""

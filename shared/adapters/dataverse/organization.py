@@ -6,15 +6,12 @@ from itertools import batched
 
 from pydantic import Field
 
-from shared.adapters.dataverse.web_api import Dataverse
+from shared.adapters.dataverse.web_api import IDS_IN_A_FILTER, Dataverse, any_of
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.definitions.json_values import as_mapping, text_at
 from shared.domain.environment import Environment
 from shared.errors import Unavailable
 from shared.ports import Organization
-
-#: Ids in one filter: its address stays below 2,000 characters.
-_IDS = 25
 
 
 class _Organization(Wire):
@@ -60,10 +57,10 @@ class DataverseOrganization(Organization):
         self, environment: Environment, table: _People, ids: Collection[str]
     ) -> dict[str, str]:
         names: dict[str, str] = {}
-        for some in batched(sorted(set(ids)), _IDS, strict=False):
+        for some in batched(sorted(set(ids)), IDS_IN_A_FILTER, strict=False):
             query = {
                 "$select": f"{table.key},{table.name}",
-                "$filter": " or ".join(f"{table.key} eq {one}" for one in some),
+                "$filter": any_of(table.key, some),
             }
             async for row in self._dataverse.rows(environment, table.table, query):
                 columns = as_mapping(row)

@@ -5,7 +5,7 @@ from itertools import batched
 
 from pydantic import Field
 
-from shared.adapters.dataverse.web_api import Dataverse
+from shared.adapters.dataverse.web_api import IDS_IN_A_FILTER, Dataverse, any_of
 from shared.adapters.http.client import Call
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.environment import Environment
@@ -16,8 +16,6 @@ from shared.ports import Principals
 _ENTRA_ID = "azureactivedirectoryobjectid"
 _USER_COLUMNS = f"systemuserid,{_ENTRA_ID},fullname,isdisabled"
 _TEAM_COLUMNS = f"teamid,{_ENTRA_ID},membershiptype"
-#: Ids in one filter: its address stays below 2,000 characters.
-_IDS = 25
 
 
 class _User(Wire):
@@ -95,10 +93,12 @@ class DataversePrincipals(Principals):
     async def _rows(
         self, environment: Environment, table: str, columns: str, entra_ids: Sequence[str]
     ) -> AsyncIterator[object]:
-        for ids in batched(sorted({one.lower() for one in entra_ids}), _IDS, strict=False):
+        for ids in batched(
+            sorted({one.lower() for one in entra_ids}), IDS_IN_A_FILTER, strict=False
+        ):
             query = {
                 "$select": columns,
-                "$filter": " or ".join(f"{_ENTRA_ID} eq {one}" for one in ids),
+                "$filter": any_of(_ENTRA_ID, ids),
             }
             async for row in self._dataverse.rows(environment, table, query):
                 yield row

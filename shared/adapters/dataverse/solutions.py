@@ -1,11 +1,11 @@
 """Solutions of a Dataverse, and the flows in them (contract §6.3)."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from itertools import batched
 
 from pydantic import Field
 
-from shared.adapters.dataverse.web_api import Dataverse
+from shared.adapters.dataverse.web_api import IDS_IN_A_FILTER, Dataverse, any_of
 from shared.adapters.http.client import Call
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.environment import Environment
@@ -14,8 +14,6 @@ from shared.ports import Solutions
 
 #: Component type of a row of `workflow`.
 _WORKFLOW = 29
-#: Ids in one filter: its address stays below 2,000 characters.
-_IDS = 25
 
 
 class _Component(Wire):
@@ -53,9 +51,9 @@ class DataverseSolutions(Solutions):
         queries = [
             {
                 "$select": "objectid,_solutionid_value",
-                "$filter": f"componenttype eq {_WORKFLOW} and ({_any_of('objectid', ids)})",
+                "$filter": f"componenttype eq {_WORKFLOW} and ({any_of('objectid', ids)})",
             }
-            for ids in batched(sorted(found), _IDS, strict=False)
+            for ids in batched(sorted(found), IDS_IN_A_FILTER, strict=False)
         ]
         for row in await self._dataverse.rows_of_each(environment, "solutioncomponents", queries):
             component = read_wire(_Component, row)
@@ -67,9 +65,9 @@ class DataverseSolutions(Solutions):
         queries = [
             {
                 "$select": "solutionid,uniquename,friendlyname,ismanaged",
-                "$filter": _any_of("solutionid", ids),
+                "$filter": any_of("solutionid", ids),
             }
-            for ids in batched(sorted(set(solution_ids)), _IDS, strict=False)
+            for ids in batched(sorted(set(solution_ids)), IDS_IN_A_FILTER, strict=False)
         ]
         rows = await self._dataverse.rows_of_each(environment, "solutions", queries)
         return [read_wire(_Solution, row).to_domain() for row in rows]
@@ -87,7 +85,3 @@ class DataverseSolutions(Solutions):
         await self._dataverse.send(
             environment, Call(method="POST", url="AddSolutionComponent", body=body)
         )
-
-
-def _any_of(column: str, ids: Iterable[str]) -> str:
-    return " or ".join(f"{column} eq {one}" for one in ids)

@@ -1,7 +1,7 @@
 """Dataverse's Web API: one service per environment, each with its own address and audience."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import batched
 
@@ -25,6 +25,8 @@ from shared.errors import ProductError, Refused, Unavailable
 _PATH = "/api/data/v9.2/"
 #: Rows a page holds at most: ten thousand definitions in twenty calls.
 _PAGE = 500
+#: Ids in one filter: its address stays below 2,000 characters.
+IDS_IN_A_FILTER = 25
 _LINK = "@odata.nextLink"
 #: Reads of one batch (1,000 at most): they are done one after another, within one call's time.
 _IN_A_BATCH = 100
@@ -134,11 +136,17 @@ class Dataverse:
             return err
 
     async def page(
-        self, environment: Environment, table: str, params: Mapping[str, str], cursor: str = ""
+        self,
+        environment: Environment,
+        table: str,
+        params: Mapping[str, str],
+        cursor: str = "",
+        *,
+        size: int = _PAGE,
     ) -> tuple[list[object], str]:
         """Return the rows of one page, and the next one's cursor; empty: it was the last."""
         service = self._service(environment)
-        call = self._absolute(environment, _list_of(table, params))
+        call = self._absolute(environment, _list_of(table, params, size))
         if cursor:
             check_next(service, call.url, cursor)
             call = replace(call, url=cursor, params={})
@@ -160,9 +168,14 @@ class Dataverse:
         return self._services[url]
 
 
-def _list_of(table: str, params: Mapping[str, str]) -> Call:
+def any_of(column: str, ids: Iterable[str]) -> str:
+    """Return the filter for rows with any of these ids."""
+    return " or ".join(f"{column} eq {one}" for one in ids)
+
+
+def _list_of(table: str, params: Mapping[str, str], size: int = _PAGE) -> Call:
     return Call(
-        method="GET", url=table, params=params, headers={"Prefer": f"odata.maxpagesize={_PAGE}"}
+        method="GET", url=table, params=params, headers={"Prefer": f"odata.maxpagesize={size}"}
     )
 
 

@@ -4,9 +4,11 @@ The cursor is the platform's own next link. It is kept in a row meanwhile, so wh
 checked again before a token goes there.
 """
 
+from collections.abc import Collection
 from datetime import timedelta
+from itertools import batched
 
-from shared.adapters.dataverse.web_api import Dataverse
+from shared.adapters.dataverse.web_api import IDS_IN_A_FILTER, Dataverse, any_of
 from shared.adapters.dataverse.workflows import CLOUD_FLOWS, COLUMNS, TABLE, WorkflowEntity
 from shared.adapters.flow_service.flows import ALL_FLOWS, reported
 from shared.adapters.flow_service.service import FlowService
@@ -14,8 +16,12 @@ from shared.adapters.flow_service.wire import FlowEntity
 from shared.adapters.http.policies import Budget
 from shared.adapters.http.wire import read_wire
 from shared.domain.environment import Environment
-from shared.domain.flow import ReportedFlow, Workflow
+from shared.domain.flow import KnownFlow, ReportedFlow, Workflow
 from shared.ports import FlowPages, Page
+
+#: Rows without a definition that a page holds at most (documented: 5,000).
+_LEAN_PAGE = 5_000
+_LEAN_COLUMNS = "workflowid,name,statecode"
 
 
 class ServiceFlowPages(FlowPages):
@@ -32,6 +38,29 @@ class ServiceFlowPages(FlowPages):
         rows, following = await self._dataverse.page(environment, TABLE, params, cursor)
         flows = (read_wire(WorkflowEntity, row).to_domain() for row in rows)
         return Page(items=tuple(flows), cursor=following)
+
+    async def known(self, environment: Environment, cursor: str = "") -> Page[KnownFlow]:
+        """Return cloud flows as Dataverse has them, without their definitions, up to 5,000."""
+        params = {"$filter": CLOUD_FLOWS, "$select": _LEAN_COLUMNS}
+        rows, following = await self._dataverse.page(
+            environment, TABLE, params, cursor, size=_LEAN_PAGE
+        )
+        flows = (read_wire(WorkflowEntity, row).to_domain().known for row in rows)
+        return Page(items=tuple(flows), cursor=following)
+
+    async def read_again(
+        self, environment: Environment, workflow_ids: Collection[str]
+    ) -> list[Workflow]:
+        """Return these cloud flows as Dataverse has them; those that are gone are left out."""
+        queries = [
+            {
+                "$filter": f"{CLOUD_FLOWS} and ({any_of('workflowid', ids)})",
+                "$select": COLUMNS,
+            }
+            for ids in batched(sorted(workflow_ids), IDS_IN_A_FILTER, strict=False)
+        ]
+        rows = await self._dataverse.rows_of_each(environment, TABLE, queries)
+        return [read_wire(WorkflowEntity, row).to_domain() for row in rows]
 
     async def flows(self, environment_id: str, cursor: str = "") -> Page[ReportedFlow]:
         """Return flows as the flow service lists them, lean (§5.2)."""

@@ -74,6 +74,8 @@ class DiscoveredPart:
     held_back: tuple[HeldBackFlow, ...] = ()
     #: Child flows that a flow of the page runs, by Dataverse id; those that run none are left out.
     children: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    #: Flows of earlier pages that are gone, by Dataverse id.
+    gone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,34 +135,41 @@ def reported_in(parts: Iterable[DiscoveredPart], source: Source) -> dict[str, Re
 
 
 def known_in(parts: Iterable[DiscoveredPart]) -> dict[str, KnownFlow]:
-    """Return the flows that Dataverse has, by their id."""
-    pages = whole_pages(parts, Source.DATAVERSE)
-    return {flow.workflow_id: flow for part in pages for flow in part.known}
+    """Return the flows that Dataverse has, by their id; what was read later counts."""
+    known: dict[str, KnownFlow] = {}
+    for part in whole_pages(parts, Source.DATAVERSE):
+        known |= {flow.workflow_id: flow for flow in part.known}
+        for flow in part.gone:
+            known.pop(flow, None)
+    return known
 
 
 def assembled(parts: Sequence[DiscoveredPart]) -> Discovery:
     """Put together what all sources told; there is at least the report."""
     alone = whole_pages(parts, Source.ALONE)
-    pages = [*whole_pages(parts, Source.DATAVERSE), *alone]
-    known = known_in(parts)
-    children = dict.fromkeys(known, _NO_CHILDREN)
+    known, reported = known_in(parts), reported_in(parts, Source.REPORT)
+    children: dict[str, frozenset[str]] = {}
     held_back: dict[str, HeldBackFlow] = {}
-    for part in pages:
+    for part in [*whole_pages(parts, Source.DATAVERSE), *alone]:
+        for flow in (*(one.workflow_id for one in part.known), *part.gone):
+            children.pop(flow, None)  # what was read later counts
+            held_back.pop(flow, None)
+        children |= {one.workflow_id: _NO_CHILDREN for one in part.known}
         children |= part.children
-        held_back |= {flow.workflow_id: flow for flow in part.held_back}
+        held_back |= {one.workflow_id: one for one in part.held_back}
     for part in alone:
-        for flow in part.held_back:
-            children.setdefault(flow.workflow_id, _NO_CHILDREN)
+        for one in part.held_back:
+            children.setdefault(one.workflow_id, _NO_CHILDREN)
     listed = reported_in(parts, Source.FLOW_SERVICE)
     has_listed = position_of(parts, Source.FLOW_SERVICE).is_read
     return Discovery(
         begun=min(part.read for part in parts),
-        held_back=tuple(held_back.values()),
+        held_back=tuple(one for flow, one in held_back.items() if flow in reported),
         children=children,
         findings=differences(
             known,
             Listed(
-                reported=reported_in(parts, Source.REPORT),
+                reported=reported,
                 alone=frozenset(flow.workflow_id for part in alone for flow in part.held_back),
                 everything=listed if has_listed else None,
             ),

@@ -30,7 +30,7 @@ from shared.steps.planning.trigger_urls import TriggerUrls
 type Keep = Callable[[Sequence[PlanItem]], Awaitable[None]]
 
 #: Flows that are read together, and kept together.
-_TOGETHER = 100
+_TOGETHER = 500
 #: Before an original is stopped, what can be known is looked at (`ending/could_start.py`).
 _NOT_KNOWN = (
     "Whether a data policy would refuse to start it or its copy: it runs now, so none forbids it.",

@@ -18,7 +18,7 @@ from shared.domain.definitions.flow_definition import (
 )
 from shared.domain.definitions.flow_summary import FlowSummary, summarise
 from shared.domain.environment import Environment
-from shared.domain.flow import FlowDetail, FlowState, ReportedFlow, Workflow
+from shared.domain.flow import FlowDetail, FlowState, KnownFlow, ReportedFlow, Workflow
 from shared.domain.plans.discovery import (
     FLOWS_IN_A_ROW,
     NOT_SHOWN,
@@ -39,6 +39,8 @@ from shared.steps.moving_callers.find_callers import note_callers_in
 from shared.steps.planning.discovery_parts import DiscoveryParts
 from shared.steps.planning.hidden_definitions import HiddenDefinitions
 
+#: Flows that are read again, and kept, at a time.
+_READ_AGAIN = 500
 #: Answers to a cursor that is not taken any more.
 _EXPIRED = frozenset({400, 410})
 
@@ -76,20 +78,22 @@ async def discover(
     hidden: HiddenDefinitions | None = None,
     *,
     reconcile: bool = False,
+    again: bool = False,
     advanced: Callable[[], Awaitable[None]] | None = None,
 ) -> Discovery:
     """Return the flows that stay on Microsoft's key and the calls between all flows.
 
     Goes on with the `rows` that a discovery of the same job has kept. `reconcile`: compare every
     flow with the flow service's list of all flows, which takes many calls of a small budget.
+    `again`: the `rows` are those of a plan; flows that have not changed since are not read.
     `hidden` reads definitions that are kept from the app; None: they stay unknown. `advanced` is
     called whenever a page was kept. Callers that stand in the flows are noted as they are read.
     """
     parts = DiscoveryParts(services, rows, advanced)
-    await parts.open()
+    await parts.open(keeps_flows=again)
     await _read_report(services, environment, parts)
     if environment.dataverse_url:
-        await _read_workflows(services, environment, parts)
+        await _read_workflows(services, environment, parts, again=again)
     await _read_alone(services, environment, parts, hidden)
     if reconcile:
         await _read_list(services, environment, parts)
@@ -107,10 +111,8 @@ async def _read_report(services: Services, environment: Environment, parts: Disc
 
 
 async def _read_workflows(
-    services: Services, environment: Environment, parts: DiscoveryParts
+    services: Services, environment: Environment, parts: DiscoveryParts, *, again: bool
 ) -> None:
-    if parts.at(Source.DATAVERSE).is_read:
-        return
     reported = reported_in(parts.parts, Source.REPORT)
     empty = parts.part(Source.DATAVERSE)
 
@@ -124,7 +126,30 @@ async def _read_workflows(
         await note_callers_in(services, environment, page.items)
         return page
 
-    await _read_pages(parts, Source.DATAVERSE, read, rows)
+    if not parts.at(Source.DATAVERSE).is_read:
+        await _read_pages(parts, Source.DATAVERSE, read, rows)
+    elif again:
+        changed, gone = await _changes(services, environment, known_in(parts.parts))
+        for ids in batched(changed, _READ_AGAIN, strict=False):
+            flows = await services.flow_pages.read_again(environment, ids)
+            await note_callers_in(services, environment, flows)
+            await parts.keep(rows(flows))
+        if gone:
+            await parts.keep([replace(empty, gone=gone)])
+
+
+async def _changes(
+    services: Services, environment: Environment, known: Mapping[str, KnownFlow]
+) -> tuple[list[str], tuple[str, ...]]:
+    """Return the flows that are new, or of another version than is known; and those gone."""
+    listed: dict[str, KnownFlow] = {}
+    page = await services.flow_pages.known(environment)
+    listed |= {flow.workflow_id: flow for flow in page.items}
+    while page.cursor:
+        page = await services.flow_pages.known(environment, page.cursor)
+        listed |= {flow.workflow_id: flow for flow in page.items}
+    changed = [one for one, flow in listed.items() if known.get(one) != flow]
+    return changed, tuple(known.keys() - listed.keys())
 
 
 async def _read_alone(

@@ -1,8 +1,10 @@
 """Keep what a discovery has read, page by page, so that it goes on where a process died."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.discovery import (
     LONGEST,
     DiscoveredPart,
@@ -12,10 +14,13 @@ from shared.domain.plans.discovery import (
     position_of,
     whole_pages,
 )
+from shared.errors import NotFound
 from shared.jobs.fence import FencedRows
 from shared.ports import Condition
 from shared.rows import instant
 from shared.services import Services
+
+_APPROVED = EnvironmentJobState.APPROVED
 
 
 @dataclass(slots=True)
@@ -30,12 +35,19 @@ class DiscoveryParts:
     parts: list[DiscoveredPart] = field(default_factory=list)
     _positions: dict[Source, Position] = field(default_factory=dict)
 
-    async def open(self) -> None:
-        """See how far it got; what is too old to go on with is removed."""
+    async def open(self, *, keeps_flows: bool = False) -> None:
+        """See how far it got; what is too old to go on with is removed.
+
+        `keeps_flows`: but not all flows of Dataverse, however old: they are compared by version.
+        """
         found = await self.rows.all()
-        if is_stale(found, self.services.now):
-            await self.rows.clear()
-            found = []
+        flows = [part for part in found if part.source is Source.DATAVERSE]
+        if not (keeps_flows and position_of(flows, Source.DATAVERSE).is_read):
+            flows = []
+        others = found if not flows else [one for one in found if one not in flows]
+        if is_stale(others, self.services.now):
+            await self.rows.delete(*reversed(others))  # whoever dies here leaves no hole
+            found = flows
         self.parts = [part for source in Source for part in whole_pages(found, source)]
         self._positions = {source: position_of(found, source) for source in Source}
 
@@ -74,7 +86,22 @@ class DiscoveryParts:
         self._positions |= dict.fromkeys(gone, Position())
 
 
+async def keep_flows_only(rows: FencedRows[DiscoveredPart]) -> None:
+    """Forget all but what Dataverse told: that is what an approval is compared with."""
+    for source in set(Source) - {Source.DATAVERSE}:
+        await rows.clear(where=[Condition("source", "eq", source)])
+
+
 async def forget_stale_discoveries(services: Services) -> None:
-    """Remove rows that no discovery would go on with: their job was cancelled, or is stuck."""
+    """Remove rows that no discovery would go on with: their job was cancelled, or is stuck.
+
+    What a plan waits with for its approval stays.
+    """
+    jobs = await services.tables.environment_jobs.all()
+    waiting = {job.id for job in jobs if job.awaits_approval or job.state is _APPROVED}
+    table = services.tables.discoveries
     where = [Condition("read", "lt", instant(services.now - LONGEST))]
-    await services.tables.discoveries.clear(where=where)
+    for removal in await table.removals(where=where):
+        if removal.row.partition not in waiting:
+            with suppress(NotFound):
+                await table.store.write(removal)

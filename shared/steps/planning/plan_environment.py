@@ -19,8 +19,7 @@ async def plan_now(
 ) -> tuple[list[PlanItem], tuple[str, ...]]:
     """Discover, search for callers and plan. Returns the items and the findings."""
     services, job = held.services, held.job
-    # Once is enough: what an approval is compared with is the report and Dataverse.
-    reconcile = job.reconcile and job.state is EnvironmentJobState.DISCOVERING
+    is_first = job.state is EnvironmentJobState.DISCOVERING
     hidden = HiddenDefinitions(held)
     await hidden.step_back()
     found = await discover(
@@ -28,7 +27,9 @@ async def plan_now(
         environment,
         held.rows(services.tables.discoveries),
         hidden,
-        reconcile=reconcile,
+        # Once is enough: what an approval is compared with is the report and Dataverse.
+        reconcile=job.reconcile and is_first,
+        again=not is_first,
         advanced=held.advanced,
     )
     request = SearchRequest(

@@ -62,7 +62,8 @@ async def trigger_urls(
     claimed = {*known.values(), *(item.url_id for item in items)}
     async for kept in services.tables.jobs.query():
         claimed |= {kept.item.original_url_id, kept.item.copy_url_id}
-    since = services.now - SEARCH_LASTS
+    # Of flows that have not changed since the plan was made, the places were noted for it.
+    since = (job.planned_at or services.now) - SEARCH_LASTS
     held = {
         kept.item.holds
         async for kept in services.tables.places.query()

@@ -46,3 +46,30 @@ async def test_a_cursor_is_all_that_has_to_be_kept(side: Side) -> None:
     assert {row.workflow_id for row in again.items}.isdisjoint(
         row.workflow_id for row in first.items
     )
+
+
+async def test_what_is_known_of_flows_is_read_without_their_definitions(side: Side) -> None:
+    """Every flow once, with the ETag that its row is read with."""
+    environment, pages = await side.environment(), side.ports.flow_pages
+    whole = [row async for row in side.ports.workflows.list(environment)]
+
+    page = await pages.known(environment)
+    found = list(page.items)
+    while page.cursor:
+        page = await pages.known(environment, page.cursor)
+        found += page.items
+
+    assert found == [row.known for row in whole]
+    assert all(flow.etag for flow in found)
+
+
+async def test_flows_are_read_again_by_their_ids(side: Side) -> None:
+    """One that is gone is left out."""
+    environment = await side.environment()
+    some = [row async for row in side.ports.workflows.list(environment)][1:3]
+    gone = "f0000000-0000-4000-8000-00000000dead"
+
+    ids = [gone, *(row.workflow_id for row in some)]
+    found = await side.ports.flow_pages.read_again(environment, ids)
+
+    assert sorted(found, key=str) == sorted(some, key=str)

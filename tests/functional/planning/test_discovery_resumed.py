@@ -1,5 +1,6 @@
 """A discovery that is killed, throttled or given an old cursor goes on with the next page."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.domain.environment import Environment
-from shared.domain.flow import ReportedFlow, Workflow
+from shared.domain.flow import KnownFlow, ReportedFlow, Workflow
 from shared.domain.plans.discovery import (
     FLOWS_IN_A_ROW,
     LONGEST,
@@ -48,6 +49,18 @@ class Watched:
         self._count(cursor)
         page: Page[Workflow] = await self.pages.workflows(environment, cursor)
         return page
+
+    async def known(self, environment: Environment, cursor: str = "") -> Page[KnownFlow]:
+        """Return a page of Dataverse's, without definitions."""
+        page: Page[KnownFlow] = await self.pages.known(environment, cursor)
+        return page
+
+    async def read_again(
+        self, environment: Environment, workflow_ids: Collection[str]
+    ) -> list[Workflow]:
+        """Return flows of Dataverse's."""
+        flows: list[Workflow] = await self.pages.read_again(environment, workflow_ids)
+        return flows
 
     async def flows(self, environment_id: str, cursor: str = "") -> Page[ReportedFlow]:
         """Return a page of the flow service's."""

@@ -1,0 +1,84 @@
+"""A discovery whose flows were read once more: what was read later counts."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.domain.flow import FlowState, KnownFlow, ReportedFlow
+from shared.domain.plans.discovery import DiscoveredPart, HeldBackFlow, Source, assembled
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def part(source: Source, number: int = 0, **more: Any) -> DiscoveredPart:
+    """Return a whole page."""
+    return DiscoveredPart(
+        environment_job_id="job", source=source, number=number, read=NOW, ends_page=True, **more
+    )
+
+
+def report(*flows: str) -> DiscoveredPart:
+    """Return the report of flows that stay."""
+    reported = (
+        ReportedFlow(flow_name=one, display_name=one, workflow_id=one, state=FlowState.ON)
+        for one in flows
+    )
+    return part(Source.REPORT, reported=tuple(reported))
+
+
+def known(*flows: str, etag: str = "1") -> tuple[KnownFlow, ...]:
+    """Return rows."""
+    return tuple(
+        KnownFlow(workflow_id=one, name=one, state=FlowState.ON, etag=etag) for one in flows
+    )
+
+
+def held_back(flow: str, digest: str = "first") -> HeldBackFlow:
+    """Return a flow that stays."""
+    return HeldBackFlow(
+        workflow_id=flow,
+        flow_name=flow,
+        display_name=flow,
+        is_on=True,
+        is_managed=False,
+        in_solution=True,
+        definition=None,
+        problem="",
+        digest=digest,
+    )
+
+
+FIRST = part(
+    Source.DATAVERSE,
+    known=known("a", "b", "c"),
+    held_back=(held_back("a"), held_back("b")),
+    children={"a": frozenset({"c"}), "b": frozenset({"c"})},
+)
+
+
+def test_a_flow_that_was_read_again_is_as_it_was_read_last() -> None:
+    """It runs no child any more; the other still does."""
+    again = part(
+        Source.DATAVERSE, 1, known=known("a", etag="2"), held_back=(held_back("a", "second"),)
+    )
+
+    found = assembled([report("a", "b"), FIRST, again])
+
+    assert {one.workflow_id: one.digest for one in found.held_back} == {"a": "second", "b": "first"}
+    assert found.children == {"a": frozenset(), "b": frozenset({"c"}), "c": frozenset()}
+
+
+def test_a_flow_that_is_gone_runs_nothing_and_is_not_held_back() -> None:
+    """The report may still name it: that is told as a difference."""
+    found = assembled([report("a", "b"), FIRST, part(Source.DATAVERSE, 1, gone=("b",))])
+
+    assert [one.workflow_id for one in found.held_back] == ["a"]
+    assert "b" not in found.children
+    assert any("in no source" in finding for finding in found.findings)
+
+
+def test_only_what_the_report_names_is_held_back() -> None:
+    """What was held back when it was read may have moved since."""
+    found = assembled([report("b"), FIRST])
+
+    assert [one.workflow_id for one in found.held_back] == ["b"]
+    assert found.children["a"] == {"c"}
