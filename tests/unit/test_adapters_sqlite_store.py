@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared.adapters.state.sqlite_store import SqliteStore
-from shared.errors import Unavailable
+from shared.errors import AlreadyExists, Unavailable
 from shared.ports import Insert, Row
 
 _COUNT = """
@@ -78,4 +78,65 @@ async def test_a_database_that_cannot_be_used_is_unavailable(tmp_path: Path) -> 
     with pytest.raises(Unavailable):
         await store.get("Jobs", "p", "k")
 
+    await store.close()
+
+
+def row(key: str) -> Row:
+    """Return a row that was never stored."""
+    return Row(table="Jobs", partition="p", key=key, columns={"n": 1})
+
+
+async def test_writes_that_come_together_share_one_wait_for_the_disk(tmp_path: Path) -> None:
+    """One of them is refused, and takes none of the others with it."""
+    store = SqliteStore(tmp_path / "state.db")
+    await store.write(Insert(row("there")))
+    statements: list[str] = []
+    store._database.set_trace_callback(statements.append)
+    keys = ["a", "there", "b", "c"]
+
+    outcomes = await asyncio.gather(
+        *(store.write(Insert(row(key)), Insert(row(f"{key}-too"))) for key in keys),
+        return_exceptions=True,
+    )
+
+    assert statements.count("COMMIT") < len(keys)
+    assert [type(one) for one in outcomes] == [list, AlreadyExists, list, list]
+    found = [one.key async for one in store.query("Jobs", "p")]
+    assert found == ["a", "a-too", "b", "b-too", "c", "c-too", "there"]
+    await store.close()
+
+
+async def test_a_caller_that_is_cancelled_takes_no_other_write_with_it(tmp_path: Path) -> None:
+    """It had the turn, and was to write for the others too."""
+    store = SqliteStore(tmp_path / "state.db")
+    with store._lock:  # the disk is slow
+        tasks = [asyncio.ensure_future(store.write(Insert(row(f"{n}")))) for n in range(4)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        tasks[0].cancel()
+        tasks[1].cancel()
+        await asyncio.gather(*tasks[:2], return_exceptions=True)
+
+    await asyncio.gather(*tasks[2:])
+
+    found = [one.key async for one in store.query("Jobs", "p")]
+    assert set(found) >= {"2", "3"}
+    await store.close()
+
+
+async def test_a_file_that_another_process_locks_is_waited_for(tmp_path: Path) -> None:
+    """Reads and writes go on when it lets go of it."""
+    store = SqliteStore(tmp_path / "state.db")
+    await store.write(Insert(row("there")))
+    other = sqlite3.connect(tmp_path / "state.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+
+    written = asyncio.ensure_future(store.write(Insert(row("late"))))
+    assert await store.get("Jobs", "p", "there") is not None
+    assert not written.done()
+    other.execute("COMMIT")
+
+    await written
+    assert await store.get("Jobs", "p", "late") is not None
+    other.close()
     await store.close()

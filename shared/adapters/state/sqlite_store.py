@@ -2,22 +2,24 @@
 
 Several processes of one machine may use the file at once. WAL mode lets them read while one
 writes, `BEGIN IMMEDIATE` makes a check and its write one step, and `synchronous=FULL` keeps an
-intent that was written before a power cut. Blocking calls run on the thread pool.
+intent that was written before a power cut.
+
+A write waits for the disk, so it runs on the thread pool; what comes meanwhile is written by one
+transaction after it, and shares its wait. A read takes less time than the way to another thread.
 """
 
 import asyncio
 import json
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
 from shared.adapters.state.table_limits import check_batch, check_conditions, check_key
-from shared.errors import AlreadyExists, Conflict, NotFound, Unavailable
+from shared.errors import AlreadyExists, Conflict, NotFound, ProductError, Unavailable
 from shared.ports import Condition, Delete, Insert, Operation, Replace, Row, Scalar, Store, Upsert
 
 _PAGE = 500  # rows a query reads in one go
@@ -35,17 +37,25 @@ _ORDER = f" ORDER BY partition, key LIMIT {_PAGE}"
 _SQL = {"eq": "=", "ne": "<>", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 
 
+@dataclass(slots=True, eq=False)
+class _Write:
+    """What one caller wants written, and what became of it: None until that is on the disk."""
+
+    operations: Sequence[Operation]
+    outcome: list[Row] | ProductError | None = None
+
+
 class SqliteStore(Store):
     """A `Store` in one SQLite file."""
 
     def __init__(self, file: Path) -> None:
         """Open `file`, and create it and its folder where they are missing."""
         file.parent.mkdir(parents=True, exist_ok=True)
+        self._database, self._reader = _open(file, _BUSY), _open(file, 0)
         self._lock = threading.Lock()
-        self._database = sqlite3.connect(
-            file, timeout=_BUSY, isolation_level=None, check_same_thread=False
-        )
-        with self._translated():
+        self._waiting: list[_Write] = []
+        self._turn = asyncio.Lock()
+        with _translated():
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")
             self._database.execute(_SCHEMA)
@@ -53,18 +63,28 @@ class SqliteStore(Store):
     async def close(self) -> None:
         """Close the file."""
         with self._lock:
+            self._reader.close()
             self._database.close()
 
     async def get(self, table: str, partition: str, key: str) -> Row | None:
         """Return the row, or None."""
         check_key(table, partition, key)
-        rows = await self._run(lambda: self._select(_SELECT + _THIS, [table, partition, key]))
+        rows = await self._select(_SELECT + _THIS, [table, partition, key])
         return rows[0] if rows else None
 
     async def write(self, *operations: Operation) -> list[Row]:
         """Do all operations, or none; see the port."""
         check_batch(operations)
-        return await self._run(lambda: self._write(operations))
+        mine = _Write(operations)
+        self._waiting.append(mine)
+        async with self._turn:  # whoever has it writes for all that wait
+            if mine.outcome is None:  # also where whoever had it was cancelled
+                writes, self._waiting = [mine, *self._waiting], []
+                await asyncio.to_thread(self._commit, dict.fromkeys(writes))
+        if isinstance(mine.outcome, ProductError):
+            raise mine.outcome
+        assert mine.outcome is not None
+        return mine.outcome
 
     async def query(
         self,
@@ -81,35 +101,49 @@ class SqliteStore(Store):
         after: tuple[str, ...] = ()
         while True:
             page = sql + (" AND (partition, key) > (?, ?)" if after else "") + _ORDER
-            rows = await self._run(partial(self._select, page, [*values, *after]))
+            rows = await self._select(page, [*values, *after])
             for row in rows:
                 yield row
             if len(rows) < _PAGE:
                 return
             after = (rows[-1].partition, rows[-1].key)
 
-    async def _run[T](self, work: Callable[[], T]) -> T:
-        def locked() -> T:
-            with self._lock, self._translated():
-                return work()
+    async def _select(self, sql: str, values: Sequence[Scalar]) -> list[Row]:
+        try:
+            return _rows(self._reader, sql, values)
+        except sqlite3.OperationalError:  # another process mends the file: wait for it, elsewhere
+            return await asyncio.to_thread(self._select_waiting, sql, values)
 
-        return await asyncio.to_thread(locked)
+    def _select_waiting(self, sql: str, values: Sequence[Scalar]) -> list[Row]:
+        with self._lock, _translated():
+            return _rows(self._database, sql, values)
 
-    def _select(self, sql: str, values: Sequence[Scalar]) -> list[Row]:
-        found = self._database.execute(sql, values)
-        return [
-            Row(table=table, partition=partition, key=key, etag=etag, columns=json.loads(columns))
-            for table, partition, key, etag, columns in found
-        ]
+    def _commit(self, writes: Iterable[_Write]) -> None:
+        """Do all in one transaction, each as a whole or not at all."""
+        with self._lock:
+            open_writes = [write for write in writes if write.outcome is None]
+            outcomes: list[list[Row] | ProductError]
+            try:
+                self._database.execute("BEGIN IMMEDIATE")
+                outcomes = [self._outcome(write.operations) for write in open_writes]
+                self._database.execute("COMMIT")
+            except sqlite3.OperationalError as err:
+                outcomes = [_unavailable(err)] * len(open_writes)
+            finally:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+            for write, outcome in zip(open_writes, outcomes, strict=True):
+                write.outcome = outcome
 
-    def _write(self, operations: Sequence[Operation]) -> list[Row]:
-        self._database.execute("BEGIN IMMEDIATE")
+    def _outcome(self, operations: Sequence[Operation]) -> list[Row] | ProductError:
+        self._database.execute("SAVEPOINT one")
         try:
             rows = [self._do(operation) for operation in operations]
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
+        except ProductError as err:
+            self._database.execute("ROLLBACK TO one")
+            return err
+        finally:
+            self._database.execute("RELEASE one")
         return rows
 
     def _do(self, operation: Operation) -> Row:
@@ -130,12 +164,28 @@ class SqliteStore(Store):
         )
         return stored
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as err:
-            raise Unavailable(f"the state database cannot be used now: {err}") from err
+
+def _open(file: Path, timeout: float) -> sqlite3.Connection:
+    return sqlite3.connect(file, timeout=timeout, isolation_level=None, check_same_thread=False)
+
+
+def _rows(database: sqlite3.Connection, sql: str, values: Sequence[Scalar]) -> list[Row]:
+    return [
+        Row(table=table, partition=partition, key=key, etag=etag, columns=json.loads(columns))
+        for table, partition, key, etag, columns in database.execute(sql, values)
+    ]
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as err:
+        raise _unavailable(err) from err
+
+
+def _unavailable(err: sqlite3.OperationalError) -> Unavailable:
+    return Unavailable(f"the state database cannot be used now: {err}")
 
 
 def _check(operation: Operation, stored: str | None) -> None:
