@@ -18,10 +18,16 @@ async def settings_of(services: Services, environment_id: str) -> EnvironmentSet
     return kept.item if kept else EnvironmentSettings(environment_id=environment_id)
 
 
-async def permit_write(services: Services, environment_id: str, *, anytime: bool = False) -> None:
+async def permit_write(
+    services: Services,
+    environment_id: str,
+    *,
+    anytime: bool = False,
+    settings: EnvironmentSettings | None = None,
+) -> None:
     """Return if a write is allowed at this moment; else raise `Waiting` or `Blocked`.
 
-    `anytime` leaves the maintenance window out of account.
+    `anytime` leaves the maintenance window out of account; `settings` as they were just read.
     """
     switch = await services.tables.flags.get("flag", KILL_SWITCH)
     if switch and switch.item.is_on:
@@ -29,7 +35,7 @@ async def permit_write(services: Services, environment_id: str, *, anytime: bool
         raise Waiting(
             "The kill switch is on: nothing is written.", until=until, code=Reason.KILL_SWITCH
         )
-    settings = await settings_of(services, environment_id)
+    settings = settings or await settings_of(services, environment_id)
     if settings.mode is Mode.ASSESS:
         raise Blocked(
             f"Environment {environment_id} is in mode assess: nothing is written there.",

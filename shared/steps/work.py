@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from shared.domain.callers.records import CallerRecord
-from shared.domain.environment import Environment
+from shared.domain.environment import Environment, EnvironmentSettings
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.relatives import located
 from shared.jobs.fence import FencedRows
@@ -13,6 +13,8 @@ from shared.steps import gate
 
 #: How long a write may take, with the reads around it: three calls (adapters/http/client.py).
 WRITE_TAKES = timedelta(minutes=1)
+#: For so long a delivery goes by the settings of its environment as it has read them.
+SETTINGS_LAST = timedelta(seconds=10)
 
 
 class Work:
@@ -28,6 +30,8 @@ class Work:
         self.trigger_urls: dict[tuple[str, str], str] = {}
         #: Flows of which it has made the operator co-owner, named likewise.
         self.made_co_owner: set[tuple[str, str]] = set()
+        self._settings: EnvironmentSettings | None = None
+        self._settings_read = self.services.now
 
     @property
     def job(self) -> FlowJob:
@@ -65,8 +69,19 @@ class Work:
         """
         if not self.job.is_on_way_back:
             anytime = anytime or self.job.neither_since is not None
-            await gate.permit_write(self.services, self.job.environment_id, anytime=anytime)
+            settings = await self._settings_by_now()
+            await gate.permit_write(
+                self.services, self.job.environment_id, anytime=anytime, settings=settings
+            )
         await self.check_lease()
+
+    async def _settings_by_now(self) -> EnvironmentSettings:
+        """Return what an administrator has decided; the kill switch is not among it."""
+        now = self.services.now
+        if self._settings is None or now - self._settings_read > SETTINGS_LAST:
+            self._settings = await gate.settings_of(self.services, self.job.environment_id)
+            self._settings_read = now
+        return self._settings
 
     async def check_lease(self) -> None:
         """Return if a write may begin: the row is ours for as long as one takes.
