@@ -58,10 +58,12 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
         step: Callable[[Held[J]], Awaitable[J]],
         *,
         outcome: Outcome[J] = after_error,
+        begun: Callable[[J], J] = lambda job: job,
     ) -> tuple[J, J]:
         """Look at a row and do what is due; returns it as it was before and as it is now.
 
-        Raises `NotFound` if there is no such row; any other exception is a defect of ours.
+        `begun` makes of the row what it is while the step works, before anything can fail. Raises
+        `NotFound` if there is no such row; any other exception is a defect of ours.
         """
         while True:
             kept = await self.table(services.tables).get(*place)
@@ -83,7 +85,7 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
                         continue
                     return before, asleep
                 try:
-                    held = await self.claim(services, kept)
+                    held = await self.claim(services, replace(kept, item=begun(before)))
                 except Conflict:
                     continue  # whoever was faster may have changed what is to be done
                 try:

@@ -93,19 +93,19 @@ async def run_flow_job(services: Services, environment_id: str, job_id: str) -> 
     Raises `NotFound` if there is no such row; any other exception is a defect of ours.
     """
     place = (environment_id, job_id)
-    before, after = await FLOW.deliver(services, place, _step, outcome=_outcome)
+    before, after = await FLOW.deliver(
+        services, place, _step, outcome=_outcome, begun=lambda job: _begun(job, services)
+    )
     await _tell_others(services, before, after)
     return after.state
 
 
 async def _step(held: Held[FlowJob]) -> FlowJob:
     """Obey what is ordered, and do what is due: each step's outcome is written before the next."""
-    before, services = held.job, held.services
-    job = _obey(before, services)
+    services = held.services
+    job = _obey(held.job, services)
     if job.is_finished:
         return await _leave(held, job)
-    if job != before:  # before anything can fail: what has ended has no step to wait for
-        job = await held.save(job)
     work = Work(held, await _environment_of(held, job))
     try:
         is_settled = job.settles_at is not None and job.settles_at <= services.now
@@ -180,6 +180,12 @@ async def _step_back(work: Work, err: ProductError) -> ProductError:
     except Transient as busy:
         return busy
     return err
+
+
+def _begun(job: FlowJob, services: Services) -> FlowJob:
+    """Return the row of a delivery that begins: what has ended has no step to wait for."""
+    obedient = _obey(job, services)
+    return job if obedient.is_finished else obedient
 
 
 def _obey(job: FlowJob, services: Services) -> FlowJob:
