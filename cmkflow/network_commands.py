@@ -110,12 +110,15 @@ def _edition_lines(one: Any) -> Iterator[RenderableType]:
 
 
 @api_command(app, "changes", show=_editions)
-def show_changes(api: Api) -> object:
+def show_changes(
+    api: Api,
+    look: Annotated[bool, typer.Option("--look", help="Let the app look at the list now.")] = False,
+) -> object:
     """Show how the ranges in use changed, which firewalls lack the new ones, and whom that touches.
 
     The app looks once a day; it keeps what it saw for ninety days.
     """
-    return api.send(Call(method="GET", path=("network", "ranges")))
+    return api.send(Call(method="POST" if look else "GET", path=("network", "ranges")))
 
 
 @api_command(app, "outgoing", show=outgoing_text)

@@ -1,5 +1,6 @@
 """HTTP: how Microsoft's address ranges changed, and what that means here."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import azure.functions as func
@@ -7,7 +8,8 @@ import azure.functions as func
 from functions.http_answers import Answer, ItemList, answers, ok
 from functions.http_requests import NoQuery, read_query
 from shared.bootstrap import services
-from shared.use_cases.watch_ranges import list_editions
+from shared.domain.network.edition import Edition
+from shared.use_cases.watch_ranges import list_editions, look_now
 
 blueprint = func.Blueprint()
 
@@ -57,6 +59,17 @@ class EditionAnswer(Answer):
 async def list_range_changes(req: func.HttpRequest) -> func.HttpResponse:
     """Return the editions of the last ninety days, the newest first. Reads rows only."""
     read_query(req, NoQuery)
-    found = await list_editions(services())
+    return _editions(await list_editions(services()))
+
+
+@blueprint.route(route="network/ranges", methods=["POST"])
+@answers
+async def look_at_ranges(req: func.HttpRequest) -> func.HttpResponse:
+    """Look at Microsoft's list at once, as the daily sweep does, and return the same."""
+    read_query(req, NoQuery)
+    return _editions(await look_now(services()))
+
+
+def _editions(found: Sequence[Edition]) -> func.HttpResponse:
     items = tuple(EditionAnswer.model_validate(one) for one in found)
     return ok(ItemList[EditionAnswer](items=items))

@@ -3,8 +3,9 @@
 from typing import Any
 
 from local_cloud.demo.customer_care import COURIER_HOST
-from local_cloud.demo.operations import ERP_HOST, LABELS_HOST, PRICING_HOST
-from local_cloud.demo.systems import APPLICATION_VAULT, GROUP, SUBSCRIPTION, SYSTEMS, site_id
+from local_cloud.demo.operations import ERP_HOST, LABELS_HOST, PRICING_HOST, RECEIPTS_HOST
+from local_cloud.demo.systems import APPLICATION_VAULT, GROUP, SUBSCRIPTION, SYSTEMS
+from local_cloud.tenant.azure.published_ranges import PUBLISHED_RANGES
 
 type Json = dict[str, Any]
 
@@ -18,8 +19,9 @@ POLICY_SYSTEM_ID = (
     "6f2f8b0c-6a35-4c4b-9d0e-0d6f1f0f2a03"
 )
 POLICY_IDENTITY = "6f2f8b0c-6a35-4c4b-9d0e-0d6f1f0f2a04"
-#: Apps whose code does nothing here but call flows, and the one that flows call.
-PRICING_SITE = site_id("contoso-pricing")
+#: Firewalls that lack the new addresses, and are opened while the demo runs.
+EDGE_FIREWALL, RECEIPTS_GROUP = "afw-edge", "nsg-receipts"
+_ADDRESS = "203.0.113.10"
 REGIONS = ("WestEurope", "NorthEurope")
 #: Where the operator's token cache rests.
 OPERATOR_SECRET = "cmkflow-operator"
@@ -35,11 +37,13 @@ def azure() -> Json:
         "vaults": [_key_vault(), _application_vault()],
         "enterprisePolicies": [_policy()],
         "roleAssignments": [_grant()],
-        "sites": [*_calling_sites(), _pricing_site()],
+        "sites": _calling_sites(),
+        "resources": _edge(),
         "networkSecurityGroups": [
             _group("nsg-erp", ERP_HOST, guards={ERP_HOST: "10.0.1.4"}),
             # Nothing stands before this host: flows reach it another way, and a person knows.
             _group("nsg-labels", LABELS_HOST, guards={}),
+            _group(RECEIPTS_GROUP, RECEIPTS_HOST, guards={RECEIPTS_HOST: "10.0.1.5"}),
             courier_firewall("LogicApps"),
         ],
     }
@@ -96,23 +100,67 @@ def _calling_sites() -> list[Json]:
     return [{"id": site, "appSettings": values} for site, values in settings.items()]
 
 
-def _pricing_site() -> Json:
-    """An app that lets in the flows of today, and nobody else."""
-    restrictions = [
-        {
-            "name": f"flows-{region.lower()}",
-            "ipAddress": f"LogicApps.{region}",
-            "tag": "ServiceTag",
-            "action": "Allow",
-            "priority": 100 + number,
-        }
-        for number, region in enumerate(REGIONS)
-    ]
-    return {
-        "id": PRICING_SITE,
-        "hostNames": [PRICING_HOST],
-        "web": {"ipSecurityRestrictions": restrictions},
+def _edge() -> list[Json]:
+    """An Azure Firewall that publishes the prices to the flows of today, by an IP group."""
+    published = {"ipAddress": _ADDRESS, "dnsSettings": {"fqdn": PRICING_HOST}}
+    rule = {
+        "ruleType": "NatRule",
+        "name": "prices",
+        "ipProtocols": ["TCP"],
+        "sourceIpGroups": [_network("ipGroups/flows")],
+        "destinationAddresses": [_ADDRESS],
+        "destinationPorts": ["443"],
+        "translatedAddress": "10.0.2.4",
+        "translatedPort": "8443",
     }
+    collection = {
+        "ruleCollectionType": "FirewallPolicyNatRuleCollection",
+        "name": "published",
+        "priority": 100,
+        "action": {"type": "Dnat"},
+        "rules": [rule],
+    }
+    configuration = {
+        "privateIPAddress": "10.0.0.4",
+        "publicIPAddress": {"id": _network("publicIPAddresses/edge")},
+    }
+    policy = _network("firewallPolicies/edge")
+    described = {
+        "publicIPAddresses/edge": published,
+        "ipGroups/flows": {"ipAddresses": _addresses_of_today()},
+        "firewallPolicies/edge": {},
+        "firewallPolicies/edge/ruleCollectionGroups/inbound": {
+            "priority": 200,
+            "ruleCollections": [collection],
+        },
+        f"azureFirewalls/{EDGE_FIREWALL}": {
+            "firewallPolicy": {"id": policy},
+            "ipConfigurations": [{"name": "public", "properties": configuration}],
+        },
+    }
+    return [
+        {
+            "id": _network(path),
+            "type": "/".join(["Microsoft.Network", *path.split("/")[::2]]),
+            "location": "westeurope",
+            "properties": properties,
+        }
+        for path, properties in described.items()
+    ]
+
+
+def _network(path: str) -> str:
+    return f"{GROUP}/Microsoft.Network/{path}"
+
+
+def _addresses_of_today() -> list[str]:
+    """What flows call from while they are on Microsoft's key."""
+    return [
+        prefix
+        for region in REGIONS
+        for prefix in PUBLISHED_RANGES["LogicApps"][region][1].split()
+        if ":" not in prefix
+    ]
 
 
 def courier_firewall(*tags: str) -> Json:

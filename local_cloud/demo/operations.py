@@ -40,6 +40,7 @@ NAME = "operations"
 #: Hosts that flows call, and what stands before them (azure.py).
 ERP_HOST = "erp.contoso.example"
 PRICING_HOST = "pricing.contoso.example"
+RECEIPTS_HOST = "receipts.contoso.example"
 LABELS_HOST = "labels.contoso.example"
 
 _WORK = {"Work": compose("done")}
@@ -136,7 +137,10 @@ GUARDED = (
         slug="pricing",
         title="Update prices",
         trigger=http(),
-        actions={"Post": post(f"https://{PRICING_HOST}/api/prices")},
+        actions={
+            "Post": post(f"https://{PRICING_HOST}/api/prices"),
+            "Receipt": post(f"https://{RECEIPTS_HOST}/api/prices"),
+        },
     ),
     DemoFlow(
         slug="labels",

@@ -9,12 +9,13 @@ from typing import Any, Self
 
 import aiohttp
 
+from local_cloud.demo.systems import SUBSCRIPTION
 from local_cloud.stack import TenantAddress
 
 type Json = dict[str, Any]
 
 _TIMEOUT = aiohttp.ClientTimeout(total=20)
-_WEB_API = "2023-12-01"
+_NETWORK_API = "2023-09-01"
 _VAULT_API = "7.4"
 
 
@@ -116,26 +117,13 @@ class Platform:
             raise RuntimeError(f"the run was not cancelled: {status} {text}")
         self._count("flow_service.admin_cancel_run")
 
-    async def let_in(self, site_id: str, service_tags: list[str]) -> None:
-        """Allow service tags in the access restrictions of a site."""
-        url = f"https://management.azure.com{site_id}/config/web?api-version={_WEB_API}"
-        found = await self._arm_call("GET", url)
-        self._count("resource_manager.get_web_configuration")
-        rules = found["properties"]["ipSecurityRestrictions"]
-        own = [rule for rule in rules if rule["priority"] < 2147483647]
-        added = [
-            {
-                "name": f"flows-{tag.replace('.', '-').lower()}",
-                "ipAddress": tag,
-                "tag": "ServiceTag",
-                "action": "Allow",
-                "priority": 200 + number,
-            }
-            for number, tag in enumerate(service_tags)
-        ]
-        body = {"properties": {"ipSecurityRestrictions": own + added}}
-        await self._arm_call("PATCH", url, body)
-        self._count("resource_manager.update_web_configuration")
+    async def service_tags(self) -> Json:
+        """The list of service tags as it is published."""
+        where = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Network/locations/westeurope"
+        url = f"https://management.azure.com{where}/serviceTags?api-version={_NETWORK_API}"
+        found = await self._call("GET", url, "https://management.azure.com", None)
+        self._count("resource_manager.list_service_tags")
+        return found
 
     def _count(self, route: str) -> None:
         self.own_calls[route] = self.own_calls.get(route, 0) + 1
@@ -144,9 +132,6 @@ class Platform:
         return await self._call(
             method, f"{url}?api-version={_VAULT_API}", "https://vault.azure.net", body
         )
-
-    async def _arm_call(self, method: str, url: str, body: Json | None = None) -> Json:
-        return await self._call(method, url, "https://management.azure.com", body)
 
     async def _call(self, method: str, url: str, audience: str, body: Json | None) -> Json:
         headers = {"Authorization": f"Bearer {await self.token(audience)}"}

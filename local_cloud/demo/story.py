@@ -7,9 +7,10 @@ what was waited for.
 from collections.abc import Awaitable, Callable, Sequence
 
 from local_cloud.demo import before_key
-from local_cloud.demo.azure import KEY, KEY_VAULT, POLICY_SYSTEM_ID, PRICING_SITE, REGIONS
+from local_cloud.demo.azure import KEY, KEY_VAULT, POLICY_SYSTEM_ID
 from local_cloud.demo.definitions import flow_id
 from local_cloud.demo.finish_line import FinishLine
+from local_cloud.demo.firewalls import Firewalls
 from local_cloud.demo.platform_calls import REMEDIATING
 from local_cloud.demo.refused_call import REFUSED, RefusedCall
 from local_cloud.demo.stage import Place, Stage
@@ -21,9 +22,6 @@ from shared.domain.jobs.flow_states import FLOW_STATES
 #: Flows that the administrator keeps out of the first remediation; the sweep after the key's
 #: rotation finds them.
 _LATER = sorted(flow_id(OPERATIONS.name, slug) for slug in ("old-host", "alerts", "keyword"))
-#: Flows whose firewalls are settled while the demo runs.
-_PRICING = flow_id(OPERATIONS.name, "pricing")
-_LABELS_GROUP = "nsg-labels"
 _OLD_APP_FLOW = flow_id(OPERATIONS.name, "old-app")
 #: Why a job waits for a person who changes a caller.
 _BY_HAND = "manual_caller"
@@ -38,10 +36,9 @@ class Story:
         self._stage = stage
         self._imported = imported
         self._finish_line = FinishLine(stage)
+        self._firewalls = Firewalls(stage)
         self._refused_call = RefusedCall(stage)
-        self._is_pricing_open = False
         self._is_app_published = False
-        self._waived: set[str] = set()
 
     @property
     def acts(self) -> dict[str, Callable[[], Awaitable[None]]]:
@@ -87,7 +84,9 @@ class Story:
 
     async def remediate(self) -> None:
         """The remediation that the link started, and the order to delete what it retires."""
+        await self._firewalls.look()
         await self._finish_line.order(await self._run("policy_event", OPERATIONS))
+        await self._firewalls.change_ranges()
 
     async def rotate(self) -> None:
         """A new version of the key; its event arrives over Service Bus."""
@@ -175,7 +174,7 @@ class Story:
         if environment is CUSTOMER_CARE:
             await self._refused_call.settle(identity)
         if environment is OPERATIONS:
-            await self._settle_firewalls(identity)
+            await self._firewalls.settle(identity)
             await self._settle_app(identity)
 
     async def _settle_app(self, identity: str) -> None:
@@ -189,31 +188,6 @@ class Story:
         await stage.platform.control("PATCH", where, {"flows": [job["copy_id"]]})
         await stage.app.post(f"remediations/{identity}/retry", {"flows": [_OLD_APP_FLOW]})
         stage.note("No interface can change a canvas app: the maker of Requests puts the copy in.")
-
-    async def _settle_firewalls(self, identity: str) -> None:
-        """Open one firewall, waive one gap by its name; a third one stays as it is."""
-        stage = self._stage
-        pricing = stage.job(OPERATIONS, _PRICING)
-        if pricing.get("code") == "network_gap" and not self._is_pricing_open:
-            self._is_pricing_open = True
-            tags = [f"PowerPlatformPlex.{region}" for region in REGIONS]
-            await stage.platform.let_in(PRICING_SITE, tags)
-            await stage.app.post(f"remediations/{identity}/retry", {"flows": [_PRICING]})
-            stage.note(
-                "The firewall of contoso-pricing is opened for the addresses that copies call from "
-                "(PowerPlatformPlex)."
-            )
-        for finding in stage.watcher.environment_job(identity, OPERATIONS.id)["network"]:
-            name = finding["name"]
-            if _LABELS_GROUP in name.lower() and name not in self._waived:
-                self._waived.add(name)
-                reason = "Flows reach the printers over a private link."
-                where = f"environments/{OPERATIONS.id}/waivers"
-                await stage.app.post(where, {"gap": name, "reason": reason})
-                stage.note(
-                    f"The firewall {_LABELS_GROUP} does not let copies in. The gap is waived: "
-                    "flows reach the printers another way."
-                )
 
     def _is_over(self, identity: str, environment: Place) -> bool:
         state = self._stage.watcher.environment_job(identity, environment.id)["state"]

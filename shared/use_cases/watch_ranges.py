@@ -65,6 +65,12 @@ async def watch_ranges(services: Services, environments: Sequence[Environment]) 
         await _tell_of_age(services, newest, why)
 
 
+async def look_now(services: Services) -> list[Edition]:
+    """Look at once, and return the editions that are kept, the newest first."""
+    await watch_ranges(services, await services.environments.list())
+    return await list_editions(services)
+
+
 async def list_editions(services: Services) -> list[Edition]:
     """Return the editions that are kept, the newest first."""
     return [kept.item async for kept in _editions(services)][::-1]

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cmkflow.__main__ import app
+from cmkflow.api_client import ExitCode
 from shared.bootstrap import provide
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
 from shared.use_cases.sweep import sweep
@@ -132,10 +133,11 @@ async def test_changes_that_the_app_saw_are_shown() -> None:
         story.world.service_tags[WEST] = ["10.0.0.0/24", "10.2.0.0/24"]
         story.world.service_tags_edition += 1
         story.world.clock.advance(timedelta(days=1))
-        await sweep(story.services, "second")
-        shown = await cli.run("network", "changes")
+        shown = await cli.run("network", "changes", "--look")
+        again = await cli.run("network", "changes")
 
     assert "No list was looked at yet" in none.stdout
+    assert again.stdout == shown.stdout
     assert "List 371" in first.stdout
     assert "PowerPlatformPlex" not in first.stdout
     for said in ("List 372", "(open)", WEST, "10.2.0.0/24", "! erp", story.remediation.id):
@@ -181,7 +183,7 @@ async def test_a_repair_is_shown_in_the_language_of_whoever_asks() -> None:
     assert "resource edge 'Microsoft.Network/networkSecurityGroups@" in bicep.stdout
     [item] = json.loads(told.stdout)["items"]
     assert (item["firewall"], item["is_applicable"], item["refusal"]) == ("edge", True, "")
-    assert unknown.exit_code == 1
+    assert unknown.exit_code == ExitCode.NEEDS_A_PERSON
     assert "egde has no gap" in unknown.stderr
 
 

@@ -1,0 +1,106 @@
+"""What people do about firewalls in *Operations*, and when Microsoft's ranges change.
+
+*Update prices* calls through an Azure Firewall and a network security group, which know the flows
+of today only: the app shows the smallest change of each, and makes it when it is ordered to. A
+third firewall stays shut, the gap of a fourth is waived by its name.
+"""
+
+from typing import Any
+
+from local_cloud.demo.app_client import AppRefusal
+from local_cloud.demo.azure import EDGE_FIREWALL, RECEIPTS_GROUP
+from local_cloud.demo.definitions import flow_id
+from local_cloud.demo.stage import APPROVER, Stage, StoryError
+from local_cloud.demo.tenant import OPERATIONS
+
+type Json = dict[str, Any]
+
+#: The flow whose two firewalls are opened while the demo runs.
+_PRICING = flow_id(OPERATIONS.name, "pricing")
+_LABELS_GROUP = "nsg-labels"
+#: Of the region beside that of *Operations*: no flow calls from there while the demo runs.
+_TAG = "PowerPlatformPlex.NorthEurope"
+_NEW_RANGE = "20.105.64.0/26"
+_NOT_YET = "not_shown"
+
+
+class Firewalls:
+    """The administrator of the network."""
+
+    def __init__(self, stage: Stage) -> None:
+        """Nothing is done yet."""
+        self._stage = stage
+        self._is_opened = False
+        self._waived: set[str] = set()
+
+    async def settle(self, identity: str) -> None:
+        """Open two firewalls by the app, waive one gap by its name; a third one stays as it is."""
+        stage = self._stage
+        pricing = stage.job(OPERATIONS, _PRICING)
+        if pricing.get("code") == "network_gap" and not self._is_opened:
+            self._is_opened = True
+            for resource in (EDGE_FIREWALL, RECEIPTS_GROUP):
+                await self._repair(resource)
+            await stage.app.post(f"remediations/{identity}/retry", {"flows": [_PRICING]})
+        for finding in stage.watcher.environment_job(identity, OPERATIONS.id)["network"]:
+            name = finding["name"]
+            if _LABELS_GROUP in name.lower() and name not in self._waived:
+                self._waived.add(name)
+                reason = "Flows reach the printers over a private link."
+                where = f"environments/{OPERATIONS.id}/waivers"
+                await stage.app.post(where, {"gap": name, "reason": reason})
+                stage.note(
+                    f"The firewall {_LABELS_GROUP} does not let copies in. The gap is waived: "
+                    "flows reach the printers another way."
+                )
+
+    async def look(self) -> None:
+        """Let the app see the list of service tags as it is before Microsoft changes it."""
+        await self._stage.app.post("network/ranges", {})
+
+    async def change_ranges(self) -> None:
+        """Publish another edition: the app tells the difference, and what it opens."""
+        stage = self._stage
+        before = await stage.platform.service_tags()
+        prefixes = next(
+            one["properties"]["addressPrefixes"] for one in before["values"] if one["name"] == _TAG
+        )
+        changed = {"name": _TAG, "addressPrefixes": [*prefixes, _NEW_RANGE]}
+        number = int(before["changeNumber"]) + 1
+        more = {"serviceTags": [changed], "serviceTagsChangeNumber": number}
+        await stage.platform.control("POST", "/azure/seed", more)
+        edition = (await stage.app.post("network/ranges", {}))["items"][0]
+        _require(edition, _NEW_RANGE, EDGE_FIREWALL)
+        flows = sum(plan["flows"] for plan in edition["plans"])
+        names = ", ".join(one["name"] for one in edition["firewalls"])
+        stage.note(
+            f"Microsoft's ranges have changed (list {edition['change_number']}): {_TAG} has "
+            f"{_NEW_RANGE} more. Kept out by {names}; flows that call through them: {flows}."
+        )
+        await self._repair(EDGE_FIREWALL)
+
+    async def _repair(self, resource: str) -> None:
+        """Show the smallest change of a firewall, and let the app make it."""
+        stage = self._stage
+        where = {"resource": resource, "environment": OPERATIONS.id}
+        shown = await stage.app.get("network/repairs", **where)
+        for item in shown["items"]:
+            command = item["azure_cli"].partition(" \\\n")[0]
+            stage.note(f"Repair of {item['firewall']}: {item['summary']} ({command} …).")
+        order = {**where, "by": APPROVER}
+        try:
+            made = (await stage.app.post("network/repairs", order))["items"]
+        except AppRefusal as refusal:
+            if refusal.problem.get("code") != _NOT_YET:
+                raise
+            made = (await stage.app.post("network/repairs", order))["items"]
+        for one in made:
+            stage.note(f"The app has opened {one['firewall']}, and read it back: {one['state']}.")
+
+
+def _require(edition: Json, prefix: str, firewall: str) -> None:
+    """Raise `StoryError` unless the difference and the firewall that keeps it out are told."""
+    added = {one for change in edition["changes"] for one in change["added"]}
+    closed = [one["gap"] for one in edition["firewalls"]]
+    if prefix not in added or not any(firewall in gap for gap in closed):
+        raise StoryError(f"the change of Microsoft's ranges is not told: {edition}")
