@@ -77,7 +77,10 @@ def _settings() -> dict[str, str]:
         "CMK_OPERATOR_CLIENT_ID": OPERATOR_CLIENT,
         "CMK_OPERATOR_TOKEN_CACHE_SECRET": CACHE_SECRET,
         "CMK_ARCHIVE_KEY": base64.urlsafe_b64encode(bytes(32)).decode(),
+        # This platform shows at once what was written: nothing is waited for.
         "CMK_QUIET_PERIOD": "PT0S",
+        "CMK_READS_LAG": "PT0S",
+        "CMK_WAIT_POLL": "PT1S",
         # Else they would start remediations of their own.
         "CMK_POLL_SCHEDULE": "0 0 0 1 1 *",
         "CMK_SWEEP_SCHEDULE": "0 0 0 1 1 *",
