@@ -12,6 +12,8 @@ class Need:
     whose: str
     #: As many as are expected; what was too many is given back, what is missing is waited for.
     calls: int
+    #: Those of its later deliveries, which come before whoever goes after it.
+    later: int = 0
     #: The smaller goes first. Letters, digits and `-`.
     rank: str
     #: It may use what is kept for undo, swaps and the return of rights.

@@ -4,6 +4,7 @@ What is furthest along goes first: nothing is begun while what was begun has som
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from shared.domain.calls import Need
 from shared.domain.jobs.environment_states import EnvironmentJobState
@@ -35,28 +36,31 @@ def flow_needs(job: FlowJob) -> Need | None:
     """
     reached = job.reached
     if job.neither_since or reached is JobState.SWAPPING:
-        return Need(whose=job.id, calls=0, rank=_BACK, is_urgent=True)
+        return _need(job.id, 0, _BACK)
     if job.is_rolling_back or job.requested:
         is_begun = job.is_rolling_back or job.facts.is_undoable
         return _need(job.id, _ROLLBACK_CALLS, _BACK) if is_begun else None
     if reached is JobState.PLANNED:
         family = min(job.parents, default=job.id).rpartition("/")[2]
-        return _need(job.id, _calls(job), f"{_NEW}-{family}")
+        need = _need(job.id, _calls(job), f"{_NEW}-{family}")
+        return replace(need, later=_FLOW_CALLS[JobState.COPIED] if _has_url(job) else _FEW)
     if job.borrowed:  # what was lent is returned first
         return _need(job.id, _calls(job), _BACK)
     return _need(job.id, _calls(job), f"{_BEGUN}-{_DEPTHS[reached]}")
 
 
-def environment_needs(job: EnvironmentJob) -> Need | None:
+def environment_needs(job: EnvironmentJob) -> Need:
     """Return what the next delivery of an environment job needs."""
     return _need(job.id, _ENVIRONMENT_CALLS.get(job.reached, 0), _PLAN)
 
 
 def _calls(job: FlowJob) -> int:
-    has_url = job.has_trigger_url and job.pattern is not Pattern.OFF
-    return _FLOW_CALLS.get(job.reached, _FEW) if has_url else _FEW
+    return _FLOW_CALLS.get(job.reached, _FEW) if _has_url(job) else _FEW
 
 
-def _need(whose: str, calls: int, rank: str) -> Need | None:
-    is_urgent = rank == _BACK
-    return Need(whose=whose, calls=calls, rank=rank, is_urgent=is_urgent) if calls else None
+def _has_url(job: FlowJob) -> bool:
+    return job.has_trigger_url and job.pattern is not Pattern.OFF
+
+
+def _need(whose: str, calls: int, rank: str) -> Need:
+    return Need(whose=whose, calls=calls, rank=rank, is_urgent=rank == _BACK)

@@ -43,6 +43,15 @@ class Instances:
                 pass
         return caught.value.until
 
+    async def come(self, budget: CallBudget, need: Need) -> None:
+        """Come as often as it is told to, and use what it said that it needs."""
+        while True:
+            try:
+                async with budget.block(need):
+                    return await self.use(budget, need.calls)
+            except Waiting as err:
+                self.clock.advance_to(err.until)
+
     def most_in_any_minute(self) -> int:
         """Return the most calls in any span of one minute."""
         return max(sum(one - MINUTE < other <= one for other in self.made) for one in self.made)
@@ -188,15 +197,8 @@ async def test_who_dies_with_a_block_may_have_used_it() -> None:
     with contextlib.suppress(GeneratorExit):
         await one.block(need("dead", CALLS)).__aenter__()
 
-    comes = await here.told(other, need("b"))
-    while comes - died < MINUTE * 10:
-        here.clock.advance_to(comes)
-        try:
-            async with other.block(need("b")):
-                await here.use(other, 3)
-                break
-        except Waiting as err:
-            comes = err.until
+    await here.come(other, need("b"))
+
     assert MINUTE * 3 < here.made[0] - died < MINUTE * 5
 
 
@@ -234,3 +236,31 @@ async def test_many_jobs_use_what_there_is_and_never_more(seed: int) -> None:
     assert len(here.made) >= 0.95 * CALLS * (waited / MINUTE)
     assert most_begun <= 2 * CALLS
     assert asked <= 20 * 40
+
+
+async def asks_of_each(jobs: int) -> float:
+    """Return how often each of so many new jobs asked before it was let in."""
+    here, asked = Instances(), 0
+    due = {f"{number:04}": here.clock.now() for number in range(jobs)}
+    while due:
+        whose = min(due, key=lambda one: due[one])
+        here.clock.advance_to(due[whose])
+        asked += 1
+        new = Need(whose=whose, calls=1, later=8, rank="3")
+        try:
+            async with here.budgets[0].block(new):
+                await here.use(here.budgets[0], 1)
+        except Waiting as err:
+            due[whose] = err.until
+            continue
+        del due[whose]
+        await here.come(here.budgets[1], need(whose, 8))
+    return asked / jobs
+
+
+async def test_a_long_line_is_not_called_again_and_again() -> None:
+    """A job far behind sleeps for half of what goes before it: four times as many, three asks."""
+    few, many = await asks_of_each(40), await asks_of_each(160)
+
+    assert few <= 5
+    assert many <= few + 4

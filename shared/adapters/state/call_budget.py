@@ -20,11 +20,12 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 from shared.adapters.state.call_ledger import BudgetLimit, Hold, Ledger, Waiter
 from shared.domain.calls import CallLine, Need
 from shared.errors import AlreadyExists, Conflict, NotFound, ProductError, Throttled, Waiting
-from shared.ports import CallBlocks, Clock, Insert, Operation, Replace, Row, Store, Upsert
+from shared.ports import CallBlocks, Clock, Insert, Operation, Replace, Row, Scalar, Store, Upsert
 from shared.reason import Reason
 
 _TABLE = "CallBudgets"
@@ -41,6 +42,8 @@ _LAPSES = 3
 #: Share of the window for which a call is kept for somebody who goes first and is to come, and how
 #: many windows later it counts as dead.
 _KEPT_FOR, _GRACE = 1 / 10, 1
+#: Who is told to come within so many windows comes when there may be a call.
+_NEAR = 7
 #: For so long, in windows, what a delivery did not use is kept for the next step of its job, as the
 #: hold of this name.
 _KEPT_FOR_NEXT, _NEXT = 1 / 20, "~"
@@ -107,6 +110,8 @@ class CallBudget(CallBlocks):
         self._slice = -(-limit.calls // _SLICES)
         self._left = 0
         self._use_until = _NEVER
+        #: The row as this instance has read or written it last.
+        self._known: Row | None = None
         self._lock = asyncio.Lock()
 
     @asynccontextmanager
@@ -234,10 +239,9 @@ class CallBudget(CallBlocks):
             try:
                 count = min(self._free(ledger, kept, is_urgent=need.is_urgent), calls)
             except Throttled:
-                ahead = ledger.owed + sum(one.calls for one in first)
-                free = ledger.free_at(ahead + 1, is_urgent=need.is_urgent)
-                comes = max(free, ledger.now + _UNDERWAY)
-                told = Upsert(replace(place, columns={"calls": calls, "comes": comes.isoformat()}))
+                comes = self._comes(ledger, first, is_urgent=need.is_urgent)
+                said = {"comes": comes.isoformat(), "calls": calls, "later": need.later}
+                told = Upsert(replace(place, columns=cast("dict[str, Scalar]", said)))
                 return ledger, comes, [told, *gone[:_MOST_REMOVED]]
             hold = self._held(ledger, count, calls - count)
             ledger = ledger.risen() if hold.owed else ledger
@@ -257,6 +261,20 @@ class CallBudget(CallBlocks):
             until=answer.until,
             is_urgent=need.is_urgent,
         )
+
+    def _comes(self, ledger: Ledger, first: Sequence[Waiter], *, is_urgent: bool) -> datetime:
+        """Return when whoever is refused is to ask again.
+
+        Not when it will have its turn, but rather before: those that go first may need less, or
+        wait for something else. Who is far behind comes after half of what all of them need.
+        """
+        ahead = ledger.owed + sum(one.calls for one in first)
+        at_once = ledger.free_at(ahead + 1, is_urgent=is_urgent)
+        near = ledger.now + ledger.window * _NEAR
+        if at_once <= near:
+            return max(at_once, ledger.now + _UNDERWAY)
+        whole = ledger.free_at(ahead + sum(one.later for one in first) + 1, is_urgent=is_urgent)
+        return max(at_once, ledger.now + (whole - ledger.now) / 2)
 
     async def _give_back(self, block: _Block) -> None:
         """Tell when the calls of a block were made; the others are kept for the job's next step."""
@@ -305,22 +323,30 @@ class CallBudget(CallBlocks):
     ) -> T:
         """Write what is decided on the row, and on the line if it is asked for; return the answer.
 
-        Decided anew as long as another instance was faster.
+        Decided anew as long as another instance was faster, and where no is said by what was known
+        before: it may be old.
         """
         for _ in range(_TRIES):
-            row, line = await self._read(with_line=with_line)
+            known, self._known = None if with_line else self._known, None
+            row, line = (known, []) if known else await self._read(with_line=with_line)
             before = Ledger.from_row(row, self._limit, self._clock.now())
-            ledger, answer, operations = decide(before, line)
+            try:
+                ledger, answer, operations = decide(before, line)
+            except Throttled:
+                if known:
+                    continue
+                self._known = row
+                raise
             if ledger != before:
                 columns = ledger.columns()
                 new = Row(table=_TABLE, partition=self._limit.name, key=_KEY, columns=columns)
                 write = Replace(replace(row, columns=columns)) if row else Insert(new)
                 operations = [write, *operations]
             try:
-                if operations:
-                    await self._store.write(*operations)
+                written = await self._store.write(*operations) if operations else []
             except (AlreadyExists, Conflict, NotFound):
                 continue
+            self._known = next((one for one in written if one.key == _KEY), row)
             return answer
         raise self._refusal(_UNDERWAY)
 

@@ -55,6 +55,7 @@ class Waiter:
         """Read what the row says."""
         self.key = row.key
         self.calls = int(row.columns["calls"])
+        self.later = int(row.columns.get("later", 0))
         self.comes = datetime.fromisoformat(str(row.columns["comes"]))
         self.removal = Delete(replace(row, etag=None))
 
