@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 
 from shared.domain.callers.caller import Caller
-from shared.domain.callers.records import key_of
+from shared.domain.callers.records import Move, key_of
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob, Pattern
 from shared.errors import ProductError, UnreadableRow, Waiting
@@ -21,7 +21,7 @@ from shared.reason import Reason
 from shared.rows import Kept, instant
 from shared.steps.flows.read_back import looks
 from shared.steps.gate import linked_environment
-from shared.steps.moving_callers.note_callers import move_of
+from shared.steps.moving_callers.note_callers import flow_ids_of
 from shared.steps.work import Work
 
 _ON_THEIR_WAY = frozenset({JobState.PLANNED, JobState.COPYING, JobState.COPIED, JobState.PROVEN})
@@ -38,17 +38,25 @@ _MAY_WAIT_FOR = frozenset(
 )
 
 
-async def wait_for_others(work: Work, caller: Caller) -> None:
-    """Return if the resource of a caller may be written now; else raise `Waiting`.
+async def wait_for_others(work: Work, caller: Caller) -> bool:
+    """Return, if the resource of a caller may be written now, whether others may write it too.
 
-    No job waits for longer than `gather_callers_for` since it came to its callers.
+    Else raise `Waiting`: no job waits for longer than `gather_callers_for` since it came to its
+    callers.
     """
-    job, services = work.job, work.services
+    job, services, key = work.job, work.services, key_of(caller.resource)
+    held = set[str]()
+    async for place in services.tables.places.query(key):
+        held |= place.item.caller.trigger_url_ids | place.item.caller.child_flow_ids
+    own = move_of(job, caller.resource)
+    if held <= own.holds:
+        return False
+    await services.tables.moves.upsert(own)
+    held.difference_update(*[move.holds for move in await services.tables.moves.all(key)])
     came = [one.at for one in job.history if one.state == JobState.UPDATING_CALLERS]
     until = max(came, default=services.now) + services.settings.gather_callers_for
-    held = await _held_by_others(work, caller.resource) if until > services.now else None
-    if not held:
-        return
+    if not held or until <= services.now:
+        return True
     # Whose URL it is that a caller holds may not be known before it is proven.
     kept = await services.tables.environment_jobs.get(job.remediation_id, job.environment_job_id)
     is_dark = bool(kept and held.intersection(kept.item.unclaimed_urls))
@@ -63,18 +71,18 @@ async def wait_for_others(work: Work, caller: Caller) -> None:
                 until=until,
                 code=Reason.GATHERING,
             )
+    return True
 
 
-async def _held_by_others(work: Work, resource: str) -> set[str]:
-    """Return the ids that stood in a resource, without those of jobs that came to write it."""
-    tables, key = work.services.tables, key_of(resource)
-    held = set[str]()
-    async for place in tables.places.query(key):
-        held |= place.item.caller.trigger_url_ids | place.item.caller.child_flow_ids
-    if held:
-        held -= move_of(work.job, resource).holds
-        held.difference_update(*[move.holds for move in await tables.moves.all(key)])
-    return held
+def move_of(job: FlowJob, resource: str, *, is_done: bool = False) -> Move:
+    """Return what tells others that a job writes a resource."""
+    return Move(
+        resource_id=key_of(resource),
+        environment_id=job.environment_id,
+        job_id=job.id,
+        holds=frozenset({job.original_url_id, *flow_ids_of(job)} - {""}),
+        is_done=is_done,
+    )
 
 
 def _is_on_its_way(job: FlowJob) -> bool:

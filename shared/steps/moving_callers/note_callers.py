@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from shared.domain.callers.caller import Caller, flow_caller
 from shared.domain.callers.edit import holds
-from shared.domain.callers.records import CallerRecord, CallerState, Move, key_of
+from shared.domain.callers.records import CallerRecord, CallerState, key_of
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.relatives import reference
 from shared.errors import Blocked, NotFound
@@ -41,27 +41,9 @@ async def note_callers(work: Work) -> list[CallerRecord]:
         state = CallerState.MANUAL if caller.manual else CallerState.FOUND
         records[identity] = CallerRecord(job_id=job.id, id=identity, caller=caller, state=state)
         await rows.upsert(records[identity])
-        await _expect_move(work, records[identity])
     if parents - {job.id} != set(job.parents):
         await work.save(replace(work.job, parents=tuple(sorted(parents - {job.id}))))
     return list(records.values())
-
-
-async def _expect_move(work: Work, record: CallerRecord) -> None:
-    """Let other jobs that write the same resource find this one."""
-    if record.state is CallerState.FOUND:
-        await work.services.tables.moves.upsert(move_of(work.job, record.caller.resource))
-
-
-def move_of(job: FlowJob, resource: str, *, is_done: bool = False) -> Move:
-    """Return what tells others that a job writes a resource."""
-    return Move(
-        resource_id=key_of(resource),
-        environment_id=job.environment_id,
-        job_id=job.id,
-        holds=frozenset({job.original_url_id, *flow_ids_of(job)} - {""}),
-        is_done=is_done,
-    )
 
 
 async def _callers(work: Work) -> AsyncIterator[Caller]:
@@ -105,7 +87,6 @@ async def callers_left(work: Work) -> bool:
                 )
             again = replace(record, state=CallerState.FOUND)
             await work.callers.upsert(again)
-            await _expect_move(work, again)
         left = True
     return left
 

@@ -18,13 +18,8 @@ from shared.steps.flows.open_plans import OpenPlans, open_plans
 from shared.steps.flows.standing_copy import standing_copy
 from shared.steps.flows.trigger_address import read_trigger_url
 from shared.steps.gate import refuse_excluded
-from shared.steps.moving_callers.gather import Gathering, wait_for_others
-from shared.steps.moving_callers.note_callers import (
-    holds_original,
-    job_of_flow,
-    move_of,
-    note_callers,
-)
+from shared.steps.moving_callers.gather import Gathering, move_of, wait_for_others
+from shared.steps.moving_callers.note_callers import holds_original, job_of_flow, note_callers
 from shared.steps.moving_callers.undo_log import UndoLog
 from shared.steps.moving_callers.write_callers import Mover, write_callers
 from shared.steps.work import Work
@@ -49,7 +44,7 @@ async def update(work: Work) -> FlowJob:
         left = await _left(work, plans, records)
         if not left:
             continue
-        await wait_for_others(work, left[0].caller)
+        is_shared = await wait_for_others(work, left[0].caller)
         if urls is None:
             await require_free(work, resource)
             await work.permit_write()
@@ -57,11 +52,11 @@ async def update(work: Work) -> FlowJob:
         own = Mover(work=work, log=log, urls=urls, records=left)
         async with hold_resource(work, resource) as held, AsyncExitStack() as stack:
             gathering = Gathering(work, resource, stack)
-            others = await _others(work, gathering, plans, held)
+            others = await _others(work, gathering, plans, held) if is_shared else []
             written = [one.work for one in await write_callers(held, own, others)]
-            await work.services.tables.moves.upsert(
-                *(move_of(one.job, resource, is_done=True) for one in (work, *written))
-            )
+            if is_shared:
+                moves = (move_of(one.job, resource, is_done=True) for one in (work, *written))
+                await work.services.tables.moves.upsert(*moves)
             for other in written:
                 gathering.go_on(other)
                 with suppress(ProductError):  # its own delivery returns what is left

@@ -298,6 +298,26 @@ async def test_a_flow_whose_copy_was_turned_off_takes_no_part() -> None:
     assert (await story.job("Flow 0")).code == Reason.STATE
 
 
+async def test_a_row_that_cannot_be_read_holds_up_no_other() -> None:
+    """It belongs to a job of another version of the app."""
+    story = Story(settings=PROMPT)
+    site, flows, late = await gathering(story)
+    before = dict(site.settings)
+    job = await story.job("Flow 1")
+    (name, row), *_ = (
+        (name, row)
+        for name, row in story.twins.store.rows.items()
+        if (row.table, row.key) == ("jobs", job.id)
+    )
+    data = str(row.columns["data0"]).replace('"state":"waiting"', '"state":"levitating"')
+    story.twins.store.rows[name] = replace(row, columns={**row.columns, "data0": data})
+
+    late.comes(flows[-1])
+    await story.run(MINUTE)
+
+    assert (site.restarts, moved(before, site)) == (1, {"URL_0", "URL_2"})
+
+
 @pytest.mark.parametrize("is_late", [False, True])
 async def test_an_order_takes_one_of_several_out(*, is_late: bool) -> None:
     """Given while it waits, or while another delivery is about to write for it."""
