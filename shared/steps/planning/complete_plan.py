@@ -79,6 +79,9 @@ async def complete(
         await kept(*shared)
         if err:
             raise err
+    edited = (done[one.workflow_id] for one in left if one.edits and not one.proposal)
+    for some in batched(edited, _TOGETHER, strict=False):
+        await kept(*await _with_proposals(services, environment, some))
     for item in [done[one.workflow_id] for one in left if one.workflow_id in looks.flows]:
         if looks.urls.unclaimed and not item.was_looked_at:
             await kept(await looks.urls.look(services, environment.id, item))
@@ -125,11 +128,9 @@ def _silent(answers: Iterable[Sequence[Share] | ProductError]) -> Transient | No
 async def _completed(
     services: Services, environment: Environment, item: PlanItem, looks: Looks
 ) -> PlanItem:
-    """Return the item with all that is left: what is not known, its proposal, its callers."""
+    """Return the item with all that is left: what is not known, and its callers."""
     if item.has_trigger_url and not item.url_id:
         item = replace(item, url_id=looks.urls.known.get(item.workflow_id, ""))
-    if item.edits and not item.proposal:
-        item = await _with_proposal(services, environment, item)
     if item.action.is_copy:
         is_run_by_people = TriggerCategory(item.category).can_have_run_only_users
         item = replace(item, notes=(RUN_ONLY_NOTE,) if is_run_by_people else ())
@@ -140,14 +141,28 @@ async def _completed(
     return await with_callers(services, environment.id, item)
 
 
-async def _with_proposal(services: Services, environment: Environment, item: PlanItem) -> PlanItem:
-    """Return the item with what a conversion of its definition would change."""
+async def _with_proposals(
+    services: Services, environment: Environment, items: Sequence[PlanItem]
+) -> list[PlanItem]:
+    """Return the items with what a conversion of their definitions would change."""
+    why = "Dataverse has no row of the flow"
+    rows: dict[str, str] = {}
     try:
-        row = await services.workflows.get(environment, item.workflow_id)
-        found = propose(row.client_data, item.edits)
-    except (Refused, NotFound, UnreadableDefinition) as err:
-        found = Proposal(obstacles=(f"The definition cannot be read: {redact(str(err))}",))
-    return with_proposal(item, found)
+        ids = [item.workflow_id for item in items]
+        for row in await services.flow_pages.read_again(environment, ids):
+            rows[row.workflow_id] = row.client_data
+    except (Refused, NotFound) as err:
+        why = redact(str(err))
+    return [with_proposal(item, _proposal(rows.get(item.workflow_id), item, why)) for item in items]
+
+
+def _proposal(client_data: str | None, item: PlanItem, why: str) -> Proposal:
+    if client_data is not None:
+        try:
+            return propose(client_data, item.edits)
+        except UnreadableDefinition as err:
+            why = redact(str(err))
+    return Proposal(obstacles=(f"The definition cannot be read: {why}",))
 
 
 async def with_callers(

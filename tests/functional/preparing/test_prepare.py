@@ -69,7 +69,7 @@ async def test_forty_five_flows_take_three_calls() -> None:
     await story.approve(run=HOUR)
 
     assert all(flow.in_solution for flow in flows)
-    assert [len(names.split(",")) for names in asked(story)] == [20, 20, 5]
+    assert sorted(len(names.split(",")) for names in asked(story)) == [5, 20, 20]
     jobs = await story.jobs()
     assert {job.state for job in jobs.values()} == {JobState.PREPARED}
 
