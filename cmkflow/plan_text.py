@@ -63,6 +63,10 @@ def _plan(plan: Any) -> Iterator[RenderableType]:
         flows = "1 flow" if len(one["flows"]) == 1 else f"{len(one['flows'])} flows"
         doubt = "" if one["is_seen"] else " (no copy has shown this host yet)"
         yield Text(f"Callers of {flows} have to reach {one['host']}:443{doubt}")
+    for one in plan["external_targets"]:
+        flows = "1 flow calls" if one["flows"] == 1 else f"{one['flows']} flows call"
+        yield Text(f"Ask the owner of {one['host']}, which {flows}, to let these in on TCP 443:")
+        yield Text(f"  {', '.join(one['prefixes'])}")
     yield from (Text(f"! {finding}", style="yellow") for finding in job["findings"])
 
 

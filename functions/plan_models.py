@@ -96,6 +96,16 @@ class OutgoingHostAnswer(Answer):
     flows: tuple[OutgoingFlowAnswer, ...]
 
 
+class ExternalTargetAnswer(Answer):
+    """A host whose owner has to be asked to let flows in."""
+
+    host: str
+    prefixes: tuple[str, ...]
+    #: The first of the originals that call it, and how many there are in all.
+    workflow_ids: tuple[str, ...]
+    flows: int
+
+
 class PlanAnswer(Answer):
     """The plan of one environment."""
 
@@ -108,3 +118,5 @@ class PlanAnswer(Answer):
     awaiting: tuple[str, ...]
     items: tuple[PlanItemAnswer, ...]
     outgoing: tuple[OutgoingHostAnswer, ...]
+    #: Hosts of others that the flows call.
+    external_targets: tuple[ExternalTargetAnswer, ...]

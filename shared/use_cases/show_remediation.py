@@ -10,7 +10,7 @@ from shared.domain.plans.approval import plan_version
 from shared.domain.plans.outgoing import OutgoingHost, outgoing_hosts
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.progress import Progress, progress_of
-from shared.domain.plans.remediation import EnvironmentJob, Remediation
+from shared.domain.plans.remediation import EnvironmentJob, ExternalTarget, Remediation
 from shared.errors import UnreadableRow
 from shared.ports import Condition
 from shared.reason import Reason
@@ -59,6 +59,11 @@ class ShownPlan:
     items: tuple[PlanItem, ...]
     #: Beside the plan: hosts that callers have to reach. It follows from the plan and its copies.
     outgoing: tuple[OutgoingHost, ...]
+
+    @property
+    def external_targets(self) -> tuple[ExternalTarget, ...]:
+        """Return the hosts whose owners have to be asked."""
+        return self.environment_job.external_targets
 
     @property
     def version(self) -> str:

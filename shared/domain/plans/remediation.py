@@ -66,6 +66,18 @@ class Remediation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalTarget:
+    """A host that nothing which the app reads stands before: its owner has to be asked."""
+
+    host: str
+    #: Prefixes that the owner has to let in.
+    prefixes: tuple[str, ...]
+    #: Originals that call it: the first of them, and how many there are in all.
+    workflow_ids: tuple[str, ...]
+    flows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkFinding:
     """A firewall that does not yet admit the new outbound addresses."""
 
@@ -123,6 +135,7 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     borrowed: tuple[str, ...] = ()
     lent: tuple[str, ...] = ()
     network: tuple[NetworkFinding, ...] = ()
+    external_targets: tuple[ExternalTarget, ...] = ()
     #: What the administrator should know: cycles, missing children, differences between sources.
     findings: tuple[str, ...] = ()
     counts: dict[str, int] | None = None

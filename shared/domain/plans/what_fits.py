@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from shared.domain.plans.plan_item import PlannedCaller
-from shared.domain.plans.remediation import EnvironmentJob, NetworkFinding
+from shared.domain.plans.remediation import EnvironmentJob, ExternalTarget, NetworkFinding
 
 #: Characters of all findings of an environment job together.
 LONGEST_FINDINGS = 80_000
@@ -35,7 +35,10 @@ def fitting_findings(findings: Iterable[str]) -> tuple[str, ...]:
 
 
 def with_network(
-    job: EnvironmentJob, gaps: Sequence[NetworkFinding], beside: Sequence[str] = ()
+    job: EnvironmentJob,
+    gaps: Sequence[NetworkFinding],
+    beside: Sequence[str] = (),
+    external: Sequence[ExternalTarget] = (),
 ) -> EnvironmentJob:
     """Return the job with the gaps that fit, those of the most flows, and a finding about the rest.
 
@@ -54,7 +57,14 @@ def with_network(
     if left := len(gaps) - len(shown):
         text = f"{left} more firewalls do not admit the new addresses: jobs that meet one say so."
         findings = tuple(dict.fromkeys((*findings, text)))
-    return replace(job, network=shown, findings=findings)
+    if (left := len(external) - MOST_GAPS) > 0:
+        text = f"The owners of {left} more hosts have to be asked: `cmkflow network targets`."
+        findings = tuple(dict.fromkeys((*findings, text)))
+    targets = tuple(
+        replace(one, workflow_ids=one.workflow_ids[:MOST_FLOWS_OF_A_GAP])
+        for one in sorted(external, key=lambda one: (-one.flows, one.host))[:MOST_GAPS]
+    )
+    return replace(job, network=shown, findings=findings, external_targets=targets)
 
 
 def fitting_callers(callers: Sequence[PlannedCaller]) -> tuple[PlannedCaller, ...]:

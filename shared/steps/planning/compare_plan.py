@@ -49,9 +49,9 @@ async def hold_what_changed(
             findings=fitting_findings((*findings, *unclaimed)),
             unclaimed_urls=urls.shown,
         )
-        gaps, beside = await network_findings(services, environment, list(items.values()))
+        network = await network_findings(services, environment, list(items.values()))
         job = replace(
-            with_network(job, gaps, beside),
+            with_network(job, *network),
             planned_at=services.now,
             expires=services.now + services.settings.plan_expires,
         )

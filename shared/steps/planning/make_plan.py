@@ -10,7 +10,12 @@ from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.discovery import Discovery
 from shared.domain.plans.plan import Candidate, Request, decide
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
-from shared.domain.plans.remediation import EnvironmentJob, NetworkFinding, RemediationMode
+from shared.domain.plans.remediation import (
+    EnvironmentJob,
+    ExternalTarget,
+    NetworkFinding,
+    RemediationMode,
+)
 from shared.services import Services
 from shared.steps.flows.check_network import read_network
 from shared.steps.flows.repair_firewall import repair_of
@@ -47,10 +52,11 @@ async def make_plan(
 
 async def network_findings(
     services: Services, environment: Environment, items: list[PlanItem]
-) -> tuple[tuple[NetworkFinding, ...], tuple[str, ...]]:
+) -> tuple[tuple[NetworkFinding, ...], tuple[str, ...], tuple[ExternalTarget, ...]]:
     """Return each firewall gap once, with the flows whose cut-over it blocks.
 
-    Beside them, in words, what firewalls lack that nothing requires.
+    Beside them, in words, what firewalls lack that nothing requires; and whose owners are to be
+    asked.
     """
     beside: dict[str, str] = {}
     required: dict[str, NetworkGap] = {}
@@ -61,7 +67,7 @@ async def network_findings(
         if item.http_hosts and is_copied and item.pattern.has_copy:
             by_hosts.setdefault(item.http_hosts, []).append(item.workflow_id)
     if not by_hosts:
-        return (), ()
+        return (), (), ()
     network = await read_network(services, environment)
     for hosts, flows in by_hosts.items():
         for gap in network.gaps(hosts):
@@ -80,7 +86,20 @@ async def network_findings(
     opened = (await settings_of(services, environment.id)).repaired_resources
     if opened:
         found |= await _with_repairs(services, found, required, opened)
-    return tuple(found.values()), tuple(beside.values())
+    by_host: dict[str, list[str]] = {}
+    for hosts, flows in by_hosts.items():
+        for host in hosts:
+            by_host.setdefault(host, []).extend(flows)
+    external = tuple(
+        ExternalTarget(
+            host=gap.name.partition(":")[2],
+            prefixes=gap.missing_prefixes,
+            workflow_ids=tuple(sorted(by_host[gap.name.partition(":")[2]])),
+            flows=len(by_host[gap.name.partition(":")[2]]),
+        )
+        for gap in network.external_targets(by_host)
+    )
+    return tuple(found.values()), tuple(beside.values()), external
 
 
 async def _with_repairs(

@@ -12,6 +12,7 @@ from shared.errors import Blocked
 from shared.reason import Reason
 from shared.settings import Settings
 from shared.use_cases.change_environment import change_environment, waive_gap
+from shared.use_cases.show_remediation import show_plan
 from shared.use_cases.switch_writes import set_kill_switch
 from tests.functional.stories.disturbance import disturb
 from tests.functional.stories.remediation_story import Story
@@ -252,6 +253,26 @@ async def test_a_gap_that_is_waived_by_name_lets_the_job_go_on() -> None:
     assert misspelled.value.instruction == f"Did you mean {gap.name}?"
     assert still.code == "network_gap"
     assert (await story.job("Orders")).state is JobState.RETIRED
+
+
+async def test_a_plan_names_the_hosts_of_others_with_what_their_owners_have_to_let_in() -> None:
+    """Each once, with its flows; not those that a firewall is known to stand before."""
+    story = Story()
+    for title in ("Orders", "Returns"):
+        call = define.http_action("https://api.fabrikam.example/")
+        story.build.http_flow(title, {"Call": call})
+    story.build.http_flow("Bookings", {"Call": define.http_action("https://erp.contoso.example/")})
+    story.world.firewalls = [_firewall("erp", ("PowerPlatformPlex",))]
+    story.world.service_tags = _tags(story)
+    await planned(story)
+
+    [shown] = await show_plan(story.services, story.remediation.id)
+    [target] = shown.external_targets
+
+    assert (target.host, target.flows) == ("api.fabrikam.example", 2)
+    assert target.prefixes == ("20.1.0.0/24",)
+    flows = {one.workflow_id: one.display_name for one in shown.items}
+    assert sorted(flows[one] for one in target.workflow_ids) == ["Orders", "Returns"]
 
 
 async def test_what_was_accepted_once_may_be_named_again_when_it_is_gone() -> None:
