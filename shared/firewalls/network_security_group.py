@@ -36,13 +36,13 @@ from shared.domain.network.repair import (
     refused,
     rule_name,
 )
-from shared.domain.network.repair_text import (
-    Block,
-    ResourceName,
-    az,
-    bicep_children,
-    label,
-    terraform,
+from shared.domain.network.repair_text import bicep_children, terraform
+from shared.domain.network.security_rules import (
+    block,
+    command,
+    entry,
+    entry_of,
+    rule_for,
 )
 from shared.ports import ResourceReader, ResourceWriter
 
@@ -50,18 +50,6 @@ RESOURCE_TYPE = "Microsoft.Network/networkSecurityGroups"
 API_VERSION = "2023-09-01"
 #: Priorities that a rule may have, and rules that a group takes.
 _FIRST, _LAST, MOST = 100, 4096, 1000
-#: Members of a rule that the app makes.
-_WRITTEN = (
-    "access",
-    "direction",
-    "priority",
-    "protocol",
-    "sourceAddressPrefix",
-    "sourcePortRange",
-    "destinationPortRange",
-    "destinationAddressPrefix",
-    "destinationApplicationSecurityGroups",
-)
 
 
 class NetworkSecurityGroups:
@@ -100,22 +88,22 @@ class NetworkSecurityGroups:
             if priority is None:
                 return refused(gap, f"priority_taken: none is free before {before}")
             taken.append(priority)
-            rules[name] = _rule_for(tag, priority, gap.part)
+            rules[name] = rule_for(tag, priority, gap.part)
             # One that is there and does let them in was made a moment ago: the gap was read before.
-            is_other = same and _entry(name, rules[name]) != _entry_of(same)
+            is_other = same and entry(name, rules[name]) != entry_of(same)
             if same and (is_other or priority > before):
                 return refused(gap, f"name_taken: {gap.resource_name} has another rule {name}")
         return full(gap, len(there), len(rules), MOST) or Repair(
             gap=gap.name,
             summary=f"let {', '.join(gap.missing_tags)} in on {gap.resource_name}, each by a rule",
-            azure_cli="\n".join(_command(gap, name, rule) for name, rule in rules.items()),
+            azure_cli="\n".join(command(gap, name, rule) for name, rule in rules.items()),
             bicep=bicep_children(
                 f"{RESOURCE_TYPE}/securityRules@{API_VERSION}", gap.resource_name, rules
             ),
-            terraform=terraform(*(_block(gap, name, rule) for name, rule in rules.items())),
+            terraform=terraform(*(block(gap, name, rule) for name, rule in rules.items())),
             opening=Opening(
                 resource_id=gap.resource_id,
-                entries=tuple(_entry(name, rule) for name, rule in rules.items()),
+                entries=tuple(entry(name, rule) for name, rule in rules.items()),
             ),
         )
 
@@ -123,7 +111,7 @@ class NetworkSecurityGroups:
         """Return the rules of a group, in the members that this app writes."""
         group = await self._resources.get(opening.resource_id, API_VERSION)
         listed = objects_at(mapping_at(group, "properties"), "securityRules")
-        texts = frozenset(map(_entry_of, listed))
+        texts = frozenset(map(entry_of, listed))
         return Entries(texts=texts, etag=text_at(group, "etag") or "*")
 
     async def change(self, writer: ResourceWriter, opening: Opening, change: EntryChange) -> None:
@@ -219,79 +207,6 @@ def _is_inbound(rule: Mapping[str, object]) -> bool:
 
 def _priority(rule: Mapping[str, object]) -> int:
     return _number(mapping_at(rule, "properties").get("priority"))
-
-
-def _rule_for(tag: str, priority: int, destination: str) -> Mapping[str, object]:
-    is_group = "/" in destination and not destination[:1].isdecimal()
-    towards: dict[str, object] = (
-        {"destinationApplicationSecurityGroups": [{"id": destination}]}
-        if is_group
-        else {"destinationAddressPrefix": destination or "*"}
-    )
-    return {
-        "access": "Allow",
-        "direction": "Inbound",
-        "priority": priority,
-        "protocol": "Tcp",
-        "sourceAddressPrefix": tag,
-        "sourcePortRange": "*",
-        "destinationPortRange": str(HTTPS),
-        **towards,
-    }
-
-
-def _entry(name: str, rule: Mapping[str, object]) -> str:
-    own = {member: rule[member] for member in _WRITTEN if rule.get(member)}
-    return json.dumps({"name": name, **own}, sort_keys=True)
-
-
-def _entry_of(rule: Mapping[str, object]) -> str:
-    return _entry(str(rule.get("name")), mapping_at(rule, "properties"))
-
-
-def _command(gap: NetworkGap, name: str, rule: Mapping[str, object]) -> str:
-    groups = [group["id"] for group in objects_at(rule, "destinationApplicationSecurityGroups")]
-    return az(
-        "network nsg rule create",
-        {
-            **ResourceName.of(gap.resource_id).options,
-            "nsg-name": gap.resource_name,
-            "name": name,
-            "priority": rule["priority"],
-            "direction": rule["direction"],
-            "access": rule["access"],
-            "protocol": rule["protocol"],
-            "source-address-prefixes": rule["sourceAddressPrefix"],
-            "source-port-ranges": rule["sourcePortRange"],
-            "destination-port-ranges": rule["destinationPortRange"],
-        },
-        ("destination-asgs", groups)
-        if groups
-        else ("destination-address-prefixes", rule["destinationAddressPrefix"]),
-    )
-
-
-def _block(gap: NetworkGap, name: str, rule: Mapping[str, object]) -> Block:
-    groups = [group["id"] for group in objects_at(rule, "destinationApplicationSecurityGroups")]
-    return Block(
-        "resource",
-        ("azurerm_network_security_rule", label(name)),
-        [
-            ("resource_group_name", ResourceName.of(gap.resource_id).group),
-            ("network_security_group_name", gap.resource_name),
-            ("name", name),
-            ("priority", rule["priority"]),
-            ("direction", rule["direction"]),
-            ("access", rule["access"]),
-            ("protocol", rule["protocol"]),
-            ("source_address_prefix", rule["sourceAddressPrefix"]),
-            ("source_port_range", rule["sourcePortRange"]),
-            ("destination_port_range", rule["destinationPortRange"]),
-            ("destination_application_security_group_ids", groups)
-            if groups
-            else ("destination_address_prefix", rule["destinationAddressPrefix"]),
-        ],
-    )
 
 
 def _id(resource: Mapping[str, object]) -> str:

@@ -17,7 +17,7 @@ from shared.use_cases.check_health import check_health
 from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.sweep import sweep
 from shared.use_cases.watch_ranges import list_editions
-from tests.functional.stories.remediation_story import Story
+from tests.functional.stories.remediation_story import Story, approve_shown
 from tests.twins import definition_builder as define
 
 HOST = "erp.contoso.example"
@@ -104,6 +104,28 @@ async def test_a_change_is_told_as_a_difference_with_what_it_opens(story: Story)
     assert shown == {Reason.RANGES_CHANGED: 1}
     assert (again, closed) == ([], [])
     assert await in_health(story) == {}
+
+
+async def test_flows_of_a_plan_that_is_approved_and_not_dispatched_yet_count() -> None:
+    """They have no jobs: without them the change would seem to touch nobody."""
+    story = Story()
+    for title in ("Orders", "Returns"):
+        story.build.http_flow(title, {"Call": define.http_action(f"https://{HOST}/")})
+    left_out = story.build.http_flow("Third", {"Call": define.http_action(f"https://{HOST}/")})
+    story.world.service_tags = {WEST: ["20.1.0.0/24"], NORTH: ["20.2.0.0/24"]}
+    story.world.firewalls = [erp("20.1.0.0/24", "20.2.0.0/24")]
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await story.driver.call(lambda services: sweep(services, "before"))
+    await approve_shown(story.services, story.remediation.id, left_out.workflow_id)
+    assert await story.jobs() == {}
+    publish(story, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
+
+    await told(story, after=timedelta(minutes=1))
+
+    [edition, _] = await list_editions(story.services)
+    assert edition.plans == (TouchedPlan(remediation_id=story.remediation.id, flows=2),)
 
 
 async def test_a_gap_that_is_waived_is_not_open(story: Story) -> None:
