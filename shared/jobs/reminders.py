@@ -90,8 +90,8 @@ async def _looked[J: DurableJob[Any]](
     """Send the message of a row where it has none, or it was lost."""
     now, settings = services.now, services.settings
 
-    def again(at: datetime, *, was_overdue: bool = False) -> _Move:
-        return _Move(old=reminder, new=replace(reminder, at=at), was_overdue=was_overdue)
+    def again(at: datetime) -> _Move:
+        return _Move(old=reminder, new=replace(reminder, at=at))
 
     due = job.due if job else None
     if job is not None and job.lease_until and job.is_held(now):
@@ -106,13 +106,17 @@ async def _looked[J: DurableJob[Any]](
     if now < due + settings.overdue_after:
         return again(due + settings.overdue_after)
 
+    if reminder.sent and now - reminder.sent < reminder.sent - due:
+        return again(now + SOON)  # it may be the queue that is long: rarer and rarer
+
     def overdue(job: J) -> J | None:
         return job if job.due and not job.is_held(services.now) else None
 
-    # A new attempt: the old message's id may be used up. Rarer and rarer, where it is the queue
-    # that is long.
+    # A new attempt: the old message's id may be used up.
     sent = await kind.order(services, (reminder.row[1], reminder.row[2]), overdue)
-    return again(now + max(SOON, now - due), was_overdue=sent is not None)
+    # A delivery after this may leave a row that is due later than soon, and has no message then.
+    new = replace(reminder, at=now + SOON, sent=now)
+    return _Move(old=reminder, new=new, was_overdue=sent is not None)
 
 
 async def _write(services: Services, moves: Sequence[_Move]) -> None:

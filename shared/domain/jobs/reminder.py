@@ -14,3 +14,5 @@ class Reminder:
     row: RowName
     #: When somebody wrote it who was about to write the row.
     written: datetime
+    #: When the timer last sent a message because the row was overdue.
+    sent: datetime | None = None

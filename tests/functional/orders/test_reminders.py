@@ -152,6 +152,21 @@ async def test_a_long_queue_gets_few_messages_more() -> None:
     assert 1 <= story.twins.messages.sent - before <= 7
 
 
+async def test_after_a_long_stop_a_row_is_looked_at_in_time() -> None:
+    """The app stood still for a day; then the step waits for a window, by a reminder alone."""
+    story = await quiet_story()
+    due = (await story.job("Flow 0")).due
+    assert due is not None
+    opens = due + timedelta(hours=36)
+    await story.opt_in(maintenance_window=f"{opens:%H:%M}-{opens + timedelta(hours=1):%H:%M}")
+
+    story.world.clock.advance_to(due + timedelta(hours=30))
+    await story.run(timedelta(hours=7))
+
+    job = await story.job("Flow 0")
+    assert (job.state, job.history[-1].at) == (JobState.RETIRED, opens)
+
+
 async def test_the_sweep_reminds_of_rows_that_nobody_would_look_at() -> None:
     """Rows of an earlier version have no reminders."""
     story = await quiet_story(2)
