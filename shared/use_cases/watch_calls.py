@@ -1,8 +1,8 @@
 """Look each day whether calls of copies get through, at one copy for each host that copies call.
 
 A firewall that keeps one copy out keeps out all that call its host, so that one is enough: calls of
-the flow service are few. Another copy's turn comes the next day. Each copy is looked at once more
-before its original is retired.
+the flow service are few. Another copy's turn comes the next day, while it is as young as runs are
+kept. Each copy is looked at once more before its original is retired.
 """
 
 from collections import defaultdict
@@ -34,8 +34,9 @@ async def watch_calls(services: Services, environment: Environment) -> int:
     """
     copies = await _copies(services, environment)
     suspects = {call.copy_id async for call in standing_calls(services, environment.id)}
-    day = services.now.toordinal()
-    todays = [calling[day % len(calling)] for calling in _by_host(copies).values()]
+    day, since = services.now.toordinal(), services.now - RUN_HISTORY
+    young = [one for one in copies if one.cut_over_at and one.cut_over_at > since]
+    todays = [calling[day % len(calling)] for calling in _by_host(young).values()]
     # Calls may not be enough for all hosts: each day others come first.
     start = day % max(len(todays), 1)
     in_turn = [one for one in copies if one.copy_id in suspects] + todays[start:] + todays[:start]
@@ -51,8 +52,7 @@ async def watch_calls(services: Services, environment: Environment) -> int:
 
 
 async def _copies(services: Services, environment: Environment) -> list[FlowJob]:
-    """Return the jobs whose copies are in use, and began to be while their runs are still kept."""
-    since = services.now - RUN_HISTORY
+    """Return the jobs whose copies are in use."""
     return [
         kept.item
         async for kept in readable(services, services.tables.jobs.scan(environment.id))
@@ -60,7 +60,6 @@ async def _copies(services: Services, environment: Environment) -> list[FlowJob]
         and kept.item.is_proven
         and kept.item.pattern is not Pattern.OFF
         and kept.item.cut_over_at
-        and kept.item.cut_over_at > since
     ]
 
 

@@ -234,6 +234,19 @@ async def test_a_copy_that_is_rolled_back_stops_nobody_any_more(story: Story) ->
     assert (await states(story))["Invoices"][0] is JobState.RETIRED
 
 
+async def test_a_refused_call_stands_for_longer_than_runs_are_kept(story: Story) -> None:
+    """Nobody has called since: what nobody has mended or waived is not over by time."""
+    story.world.firewalls = [erp()]
+    await called(story, "Orders")
+    await swept(story, days=40)
+    await forget_settled(story.services)
+
+    stopped = await states(story)
+    notices = await story.services.tables.notices.all("notice")
+    assert stopped["Orders"] == stopped["Invoices"] == (JobState.BLOCKED, "call_refused")
+    assert [one.code for one in notices] == ["call_refused"]
+
+
 async def test_who_died_before_telling_tells_at_the_next_look(
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
