@@ -36,7 +36,7 @@ async def as_co_owner[T](
             if err.status != HTTPStatus.FORBIDDEN:
                 raise
     await work.services.calls.ready()
-    await work.permit_write()
+    await _permit_loan(work, environment_id)
     if await work.services.flow_access.add_operator(environment_id, flow_name):
         work.made_co_owner.add((environment_id, flow_name))
     try:
@@ -98,12 +98,17 @@ async def _note_loan(work: Work, environment_id: str, flow_name: str) -> bool:
     may_be_one = name not in job.lent and not is_ours
     if may_be_one and await is_co_owner(work.services, environment_id, flow_name):
         return False
-    await work.permit_write()
-    if not is_here:
-        await permit_write(work.services, environment_id)
+    await _permit_loan(work, environment_id)
     lent = tuple(dict.fromkeys((*job.lent, name)))
     await work.save(replace(work.job, borrowed=(*work.job.borrowed, name), lent=lent))
     return True
+
+
+async def _permit_loan(work: Work, environment_id: str) -> None:
+    """Return if a flow may be lent now: its own environment has a say in it."""
+    if environment_id != work.job.environment_id:
+        await permit_write(work.services, environment_id)
+    await work.permit_write()
 
 
 async def return_borrowed(work: Work) -> None:

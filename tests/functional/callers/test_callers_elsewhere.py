@@ -7,12 +7,15 @@ import pytest
 from shared.domain.environment import EnvironmentSettings, Mode
 from shared.domain.jobs.flow_states import JobState
 from shared.use_cases import steer_remediation
+from tests.functional.stories.remediation_story import kill_after
 from tests.functional.stories.two_environments import TwoEnvironments
+from tests.twins.crash import Moment
 from tests.twins.invariants import stopped_too_early, watch
 from tests.twins.snapshot import differences, take_snapshot
 from tests.twins.tenant import TwinFlow, TwinRun
 
 LONG = timedelta(days=90)
+DAY = timedelta(days=1)
 
 
 def ready() -> tuple[TwoEnvironments, TwinFlow, TwinFlow]:
@@ -239,3 +242,30 @@ async def test_a_copy_stays_on_for_the_copy_of_a_caller_that_was_copied_later() 
     assert {job.state for job in (await story.everywhere()).values()} == {JobState.ROLLED_BACK}
     assert differences(before, story.world) == []
     assert_whole(story)
+
+
+async def test_a_loan_that_was_only_noted_is_not_made_once_its_environment_is_read_only() -> None:
+    """Who noted it died before the call, and an administrator has decided otherwise since."""
+    story, orders, _ = ready()
+    here, settings = story.build.environment.id, story.services.tables.environments
+    await settings.upsert(EnvironmentSettings(environment_id=here, mode=Mode.AUTO))
+    await story.order_of(story.build, cause="first", run=DAY)
+    await story.opt_in_both()
+    plan = kill_after(story, "FlowAccessTwin.add_operator")
+    plan.moment = Moment.BEFORE
+    await story.order_of(story.other, cause="then", run=timedelta(0))
+    while not plan.has_struck:
+        await story.run(timedelta(seconds=30))
+    await settings.upsert(EnvironmentSettings(environment_id=here, mode=Mode.ASSESS))
+    before = len(story.world.writes)
+
+    await story.run(DAY)
+
+    job = (await story.everywhere())["Shop"]
+    assert (job.state, job.code) == (JobState.BLOCKED, "mode")
+    assert [one for one in story.world.writes[before:] if one.environment_id == here] == []
+    await story.opt_in_both()
+    await steer_remediation.retry(story.services, story.remediation.id)
+    await story.run(DAY)
+    assert (await story.everywhere())["Shop"].is_proven
+    assert story.world.operator.entra_id not in orders.co_owners
