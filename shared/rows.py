@@ -161,14 +161,10 @@ class Table[T]:
         return [Delete(replace(row, etag=None)) for row in reversed(rows) if row.key != FENCE]
 
     async def query(
-        self,
-        partition: str | None = None,
-        *,
-        where: Sequence[Condition] = (),
-        before: str | None = None,
+        self, partition: str | None = None, *, where: Sequence[Condition] = ()
     ) -> AsyncIterator[Kept[T]]:
-        """Yield items in the order of partition and key, as `scan`; raises `UnreadableRow`."""
-        async for found in self.scan(partition, where=where, before=before):
+        """Yield items in the order of partition and key; raises `UnreadableRow`."""
+        async for found in self.scan(partition, where=where):
             if isinstance(found, UnreadableRow):
                 raise found
             yield found

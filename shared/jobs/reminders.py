@@ -15,7 +15,7 @@ from typing import Any
 
 from shared.domain.jobs.durable import DurableJob
 from shared.domain.jobs.reminder import Reminder
-from shared.errors import NotFound
+from shared.errors import NotFound, UnreadableRow
 from shared.jobs.engine import SOON, Kind
 from shared.jobs.kinds import ENVIRONMENT, FLOW
 from shared.notices import one_row, readable
@@ -54,8 +54,9 @@ async def look_at_due(services: Services) -> int:
 
 async def unlooked(services: Services) -> int:
     """Return how many rows the timer should have looked at minutes ago."""
-    table, late = services.tables.reminders, services.now - SOON
-    return len({one.item.row async for one in table.query("reminder", before=instant(late))})
+    late = instant(services.now - SOON)
+    found = services.tables.reminders.scan("reminder", before=late)
+    return len({one.row if isinstance(one, UnreadableRow) else one.item.row async for one in found})
 
 
 async def restore_reminders(services: Services) -> None:

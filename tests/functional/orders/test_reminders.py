@@ -1,6 +1,7 @@
 """What is due later has no message; the timer finds it by its reminder, whoever died in between."""
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -203,4 +204,9 @@ async def test_health_tells_that_the_timer_stands_still() -> None:
     story.world.clock.advance_to(due + MINUTE)
 
     assert healthy.unlooked == 0
-    assert (await check_health(story.services)).unlooked >= 2
+    late = (await check_health(story.services)).unlooked
+    assert late >= 2
+    for name, row in story.twins.store.rows.items():  # by another version of the app
+        if name[0] == "reminders":
+            story.twins.store.rows[name] = replace(row, columns={"chunks": 1, "data0": "{}"})
+    assert (await check_health(story.services)).unlooked == late
