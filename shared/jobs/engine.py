@@ -4,7 +4,6 @@ Any delivery of an open row sends the row's next message before it is completed,
 be lost, doubled or late without harm; the timer that re-sends overdue rows covers the rest.
 """
 
-import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -22,8 +21,6 @@ from shared.ports import OutgoingMessage
 from shared.reason import Reason
 from shared.rows import Kept
 from shared.services import Services
-
-log = logging.getLogger(__name__)
 
 #: A message may come this much early: clocks differ.
 EARLY = timedelta(seconds=1)
@@ -123,15 +120,6 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
         done = await held.end(job)
         if done.code in _TOLD:
             await tell(services, done.code, self.table(services.tables).name_of(done), done.reason)
-        identity = self.table(services.tables).address(done)[1]
-        log.info(
-            "%s %s: %s -> %s",
-            self.title,
-            identity,
-            before.state,
-            done.state,
-            extra={"job": identity, "environment": done.environment_id, "reason": done.reason},
-        )
         return done
 
     async def _after(

@@ -60,10 +60,14 @@ class Held[J: DurableJob[Any]]:
         What came meanwhile is kept: an order, a wake-up, a new remediation. Raises `LeaseLost` if
         another delivery, or an order, has taken the row over.
         """
+        before = self.job
         # Also what a renewal has brought since `job` was read.
-        return await self._write(
+        after = await self._write(
             lambda: self._kind.with_what_came(replace(job, crashes=0), self.job), self._leased
         )
+        if after.state is not before.state:
+            self._log(before, after)
+        return after
 
     async def advanced(self) -> None:
         """Note that the step has got further, where deliveries before this one have died."""
@@ -88,7 +92,10 @@ class Held[J: DurableJob[Any]]:
                 return replace(job, woken=False, due=self.services.now)
             return job
 
-        return await self._write(lambda: self._kind.with_what_came(job, self.job), ended)
+        before = self.job
+        after = await self._write(lambda: self._kind.with_what_came(job, self.job), ended)
+        self._log(before, after)
+        return after
 
     def rows[T](self, table: Table[T]) -> FencedRows[T]:
         """Return the rows of this job in another table, which older leases may not write."""
@@ -115,6 +122,17 @@ class Held[J: DurableJob[Any]]:
                 return  # the step sees it at its next write
             except ProductError as err:
                 log.warning("a lease was not renewed, which is tried again: %s", err)
+
+    def _log(self, before: J, after: J) -> None:
+        identity = self._table.address(after)[1]
+        log.info(
+            "%s %s: %s -> %s",
+            self._kind.title,
+            identity,
+            before.state,
+            after.state,
+            extra={"job": identity, "environment": after.environment_id, "reason": after.reason},
+        )
 
     def _leased(self, job: J) -> J:
         return replace(job, lease_until=self.services.now + self.services.settings.job_lease)
