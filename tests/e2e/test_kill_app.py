@@ -16,7 +16,7 @@ POINTS = (
     (": copied -> proven", 5),
     (": updating_callers -> quiet", 4),
     (": swapping -> watched", 3),
-    (": scheduled -> deleted", 1),
+    (": archiving -> deleting", 1),
     (": rolling_back -> ", 1),
 )
 
