@@ -32,6 +32,7 @@ from shared.domain.network.edition import Edition
 from shared.domain.network.refused_call import RefusedCall
 from shared.domain.network.repair_record import RepairRecord
 from shared.domain.notice import Notice, RowName
+from shared.domain.operator_row import OperatorRow
 from shared.domain.plans.discovery import DiscoveredPart
 from shared.domain.plans.notification import Delivery
 from shared.domain.plans.plan_item import PlanItem
@@ -286,6 +287,7 @@ class Tables:
     circuits: Table[Circuit] = field(init=False)
     editions: Table[Edition] = field(init=False)
     readings: Table[Reading] = field(init=False)
+    operators: Table[OperatorRow] = field(init=False)
     timer_runs: Table[TimerRun] = field(init=False)
     key_findings: Table[ToldFinding] = field(init=False)
     deliveries: Table[Delivery] = field(init=False)
@@ -387,6 +389,7 @@ class Tables:
             lambda item: {"code": item.code},
         )
         table("deliveries", Delivery, lambda item: ("delivery", f"{item.cause}-{item.channel}"))
+        table("operators", OperatorRow, lambda item: ("operator", item.environment_id))
         table("readings", Reading, lambda item: (item.topic, item.id))
         table("timer_runs", TimerRun, lambda item: ("timer", item.timer))
         table(

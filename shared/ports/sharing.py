@@ -26,6 +26,11 @@ class FlowSharing(Protocol):
     async def modify(self, environment: Environment, workflow_id: str, share: Share) -> None:
         """Give a principal these rights in place of those it has; may be repeated."""
 
+    async def revoke(
+        self, environment: Environment, workflow_id: str, principal: Principal
+    ) -> None:
+        """Take all rights of a share away; does nothing if there is none."""
+
 
 class Principals(Protocol):
     """People, applications and groups as rows of an environment's Dataverse."""

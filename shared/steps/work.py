@@ -28,8 +28,10 @@ class Work:
         #: Trigger URLs that this delivery has read, by environment and flow: secrets, kept nowhere
         #: else.
         self.trigger_urls: dict[tuple[str, str], str] = {}
-        #: Flows of which it has made the operator co-owner, named likewise.
+        #: Flows of which it has made the operator co-owner, and which it has shared with it,
+        #: named likewise.
         self.made_co_owner: set[tuple[str, str]] = set()
+        self.shared_with_operator: set[tuple[str, str]] = set()
         self._settings: EnvironmentSettings | None = None
         self._settings_read = self.services.now
 

@@ -63,6 +63,9 @@ def stories() -> dict[str, dict[str, Any]]:
     return {
         "one called flow, a caller": with_callers(tenant_seed(orders()), [ORDERS]),
         "the same with an HTTP action": with_callers(tenant_seed(calling), [ORDERS]),
+        "the same, where a share in Dataverse lends nothing": with_callers(
+            tenant_seed(orders(), assumptions={"shares_let_people_ask": False}), [ORDERS]
+        ),
         "one self-starting flow": tenant_seed(daily),
         "a family of two called flows": tenant_seed(child, parent),
         f"each of {MANY} called flows, a caller each": many_flows(MANY),

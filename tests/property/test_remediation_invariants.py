@@ -29,6 +29,7 @@ from tests.twins.definitions import lineage_of
 from tests.twins.driver import Driver
 from tests.twins.invariants import signatures_in_store, stopped_too_early, watch
 from tests.twins.ports import twins_of
+from tests.twins.sharing import is_lent
 from tests.twins.snapshot import differences, take_snapshot
 from tests.twins.tenant import TwinFlow
 from tests.twins.world import World
@@ -181,8 +182,7 @@ def check(story: Story) -> None:
     assert story.world.violations == []
     assert stopped_too_early(story.world, QUIET) == []
     assert signatures_in_store(story.world, story.twins.store) == []
-    operator = story.world.operator.entra_id
-    assert [flow.name for flow in story.world.flows() if operator in flow.co_owners] == []
+    assert [flow.name for flow in story.world.flows() if is_lent(story.world, flow)] == []
     story.world.traffic.beat(story.world)
     assert story.world.traffic.lost == []
 

@@ -6,7 +6,7 @@ from shared.errors import NotFound, Refused
 from tests.twins.definitions import facts_of
 from tests.twins.flow_reports import detail_of
 from tests.twins.flow_service import refuse_while_migrating, trigger_url, turn_on
-from tests.twins.sharing import permissions_of
+from tests.twins.sharing import permissions_of, user_row
 from tests.twins.tenant import TwinFlow
 from tests.twins.world import World
 
@@ -42,10 +42,11 @@ class FlowAccessTwin:
         is_sure: bool = False,
     ) -> None:
         """Take the operator's co-ownership back; does nothing if it has none."""
-        flow = self._world.flow(environment_id, flow_name)
-        if self._world.operator.entra_id in flow.co_owners:
+        flow, operator = self._world.flow(environment_id, flow_name), self._world.operator
+        if operator.entra_id in flow.co_owners or user_row(operator) in flow.shares:
             with self._world.writing(environment_id, "remove co-owner", flow_name):
-                del flow.co_owners[self._world.operator.entra_id]
+                flow.co_owners.pop(operator.entra_id, None)
+                flow.shares.pop(user_row(operator), None)
 
     async def trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
         """Return the trigger URL; raises `Refused` where the trigger has none (contract §5.7)."""
@@ -85,8 +86,11 @@ class FlowAccessTwin:
         """Return a flow as reads show it; who may read it is known at once."""
         flow = self._world.shown_flow(environment_id, flow_name)
         operator = self._world.operator
-        co_owners = self._world.workflow(environment_id, flow.workflow_id).co_owners
-        if operator.entra_id in co_owners or operator.user_id == flow.owner_id:
+        now = self._world.workflow(environment_id, flow.workflow_id)
+        if operator.entra_id in now.co_owners or operator.user_id == flow.owner_id:
+            return flow
+        rights = now.shares.get(user_row(operator), frozenset())
+        if "WriteAccess" in rights and self._world.assumptions.shares_let_people_ask:
             return flow
         raise Refused(
             f"The caller with object id '{operator.entra_id}' does not have permission for "

@@ -48,6 +48,12 @@ def permissions_of(world: World, flow: TwinFlow) -> list[Permission]:
     ]
 
 
+def is_lent(world: World, flow: TwinFlow) -> bool:
+    """Say whether the operator is co-owner of a flow, by either service."""
+    operator = world.operator
+    return operator.entra_id in flow.co_owners or user_row(operator) in flow.shares
+
+
 def _row_of(world: World, entra_id: str) -> Principal:
     for team in world.teams.values():
         if team.entra_id == entra_id:
@@ -98,6 +104,16 @@ class FlowSharingTwin:
         """Give a principal these rights in place of those it has; may be repeated."""
         flow = self._world.workflow(environment.id, workflow_id)
         self._set(flow, share.principal, share.rights)
+
+    async def revoke(
+        self, environment: Environment, workflow_id: str, principal: Principal
+    ) -> None:
+        """Take all rights of a share away; does nothing if there is none."""
+        world, flow = self._world, self._world.workflow(environment.id, workflow_id)
+        if principal in shares_of(world, flow):
+            with world.writing(environment.id, "unshare workflow", workflow_id):
+                flow.shares.pop(principal, None)
+                flow.co_owners.pop(_entra_id_of(world, principal) or "", None)
 
     def _set(self, flow: TwinFlow, principal: Principal, rights: frozenset[str]) -> None:
         world = self._world

@@ -73,6 +73,9 @@ class Assumptions:
     #: Whether an application may turn a flow on as itself (§15.3); else the platform misses the
     #: user whose licence it looks up.
     applications_activate: bool = True
+    #: Whether the flow service takes who was given rights in Dataverse (§6.4) for a co-owner also
+    #: where only a co-owner may ask, such as for a trigger URL.
+    shares_let_people_ask: bool = True
     #: Whether a flow that a data policy forbids is refused when it is turned on; else the platform
     #: accepts it and suspends it (both were seen, §5.2).
     data_policy_refuses_activation: bool = True

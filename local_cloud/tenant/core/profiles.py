@@ -30,6 +30,7 @@ PROFILES: Mapping[Profile, Mapping[str, Any]] = {
         "definitions_hidden_from_administrators": True,  # §15.2, §5.3
         "older_host_shapes_refused": True,  # §5.6
         "global_flow_host_refuses": ("europe",),  # §15.1: `MacroRegionDerivationFailed`
+        "shares_let_people_ask": False,  # §5.5, §6.4: no source says that they do
         "applications_activate": False,  # §15.3: `MissingUserDetails`
         "protected_url_form": "capacity_unit",  # §7.2
     },

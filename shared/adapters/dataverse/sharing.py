@@ -74,18 +74,32 @@ class DataverseSharing(FlowSharing):
         """Give a principal these rights in place of those it has; may be repeated."""
         await self._change(environment, "ModifyAccess", workflow_id, share)
 
+    async def revoke(
+        self, environment: Environment, workflow_id: str, principal: Principal
+    ) -> None:
+        """Take all rights of a share away; does nothing if there is none."""
+        body = {"Target": _target(workflow_id), "Revokee": _named(principal)}
+        await self._dataverse.send(environment, Call(method="POST", url="RevokeAccess", body=body))
+
     async def _change(
         self, environment: Environment, action: str, workflow_id: str, share: Share
     ) -> None:
-        principal = share.principal
         body = {
-            "Target": {"@odata.type": f"{_TYPE}workflow", "workflowid": workflow_id},
+            "Target": _target(workflow_id),
             "PrincipalAccess": {
-                "Principal": {"@odata.type": _TYPE + principal.table, "ownerid": principal.id},
+                "Principal": _named(share.principal),
                 "AccessMask": ",".join(sorted(share.rights)),
             },
         }
         await self._dataverse.send(environment, Call(method="POST", url=action, body=body))
+
+
+def _target(workflow_id: str) -> dict[str, str]:
+    return {"@odata.type": f"{_TYPE}workflow", "workflowid": workflow_id}
+
+
+def _named(principal: Principal) -> dict[str, str]:
+    return {"@odata.type": _TYPE + principal.table, "ownerid": principal.id}
 
 
 def _read(workflow_id: str) -> Call:

@@ -173,7 +173,8 @@ async def _create(work: Work, original: Original, intended: str) -> Workflow:
         with contextlib.suppress(AlreadyExists):
             await _create_for_owner(work, original, draft)
 
-    row = await _existing(work)
+    # Before the copy first stood the create itself tells whether it is there.
+    row = await _existing(work) if job.copy_digest else None
     if row is None:
         await write_definition(work, intended, create)
         row = await read_back(work, title, read, lambda _: True)

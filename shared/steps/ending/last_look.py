@@ -4,19 +4,17 @@ Such a delivery is frozen, or a write of it is under way. Nothing more comes of 
 has passed (`DurableJob.settles_at`); until then the copy stays on for whoever is sent to it.
 """
 
-from contextlib import suppress
 from dataclasses import replace
 
 from shared.domain.callers.records import CallerState
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob, RollbackStage
-from shared.domain.jobs.relatives import located
 from shared.domain.jobs.transitions import moved
-from shared.errors import NotFound, Waiting
+from shared.errors import Waiting
 from shared.reason import Reason
 from shared.steps.ending.overwritten import tell_overwritten
+from shared.steps.flows.co_ownership import step_back
 from shared.steps.flows.original import read_original
-from shared.steps.gate import permit_write
 from shared.steps.moving_callers.note_callers import holds_copy
 from shared.steps.moving_callers.undo_log import UndoLog
 from shared.steps.work import Work
@@ -60,11 +58,7 @@ async def settle(work: Work) -> bool:
         text = "A delivery of this job did not end: what it may still write is waited for."
         raise Waiting(text, until=settles_at, code=Reason.UNDER_WAY)
     for name in work.job.lent:
-        environment_id, flow_name = located(name, work.job.environment_id)
-        await permit_write(work.services, environment_id, anytime=True)
-        await work.check_lease()
-        with suppress(NotFound):
-            await work.services.flow_access.remove_operator(environment_id, flow_name)
+        await step_back(work, name)
     # Several may have been frozen, each soon after the one before.
     await tell_overwritten(work, since=settles_at - 3 * work.services.settings.settles_after)
     await work.save(replace(work.job, settles_at=None))

@@ -16,6 +16,7 @@ from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import NotFound, Refused, Unavailable
 from shared.notices import readable
 from shared.services import Services
+from shared.steps.flows.operator_share import OperatorShare, share_to_return, useful_share
 from shared.steps.gate import permit_write
 from shared.steps.work import Work
 
@@ -29,12 +30,30 @@ async def as_co_owner[T](
     `Refused`, `Blocked`; `Unavailable` while a new right is on its way.
     """
     environment_id = environment_id or work.job.environment_id
-    if not await _note_loan(work, environment_id, flow_name):
+    share = await useful_share(work, environment_id, flow_name)
+    if not await _note_loan(work, environment_id, flow_name, share):
         try:
             return await ask()
         except Refused as err:
             if err.status != HTTPStatus.FORBIDDEN:
                 raise
+    elif share and await share.give():
+        try:
+            answer = await ask()
+        except Refused as err:
+            if not may_come(err):
+                raise
+            await share.give_up()
+        else:
+            work.shared_with_operator.add((environment_id, flow_name))
+            return answer
+    return await _as_made_co_owner(work, environment_id, flow_name, ask)
+
+
+async def _as_made_co_owner[T](
+    work: Work, environment_id: str, flow_name: str, ask: Callable[[], Awaitable[T]]
+) -> T:
+    """Ask once the flow service has made the operator co-owner."""
     await work.services.calls.ready()
     await _permit_loan(work, environment_id)
     if await work.services.flow_access.add_operator(environment_id, flow_name):
@@ -59,12 +78,16 @@ async def is_co_owner(services: Services, environment_id: str, flow_name: str) -
 
     It may also be listed for a loan that was returned: reads lag behind (contract §15.2).
     """
+    is_listed = await _is_listed(services, environment_id, flow_name)
+    return is_listed and not await was_lent(services, environment_id, flow_name)
+
+
+async def _is_listed(services: Services, environment_id: str, flow_name: str) -> bool:
     operator = (await services.flow_access.operator_id()).lower()
-    is_listed = any(
+    return any(
         held.principal_id.lower() == operator and held.is_co_owner
         for held in await services.flow_access.permissions(environment_id, flow_name)
     )
-    return is_listed and not await was_lent(services, environment_id, flow_name)
 
 
 async def is_own_doing(work: Work) -> bool:
@@ -84,20 +107,26 @@ async def was_lent(services: Services, environment_id: str, flow_name: str) -> b
     return any(located(name, one.environment_id) == flow for one in lenders for name in one.lent)
 
 
-async def _note_loan(work: Work, environment_id: str, flow_name: str) -> bool:
+async def _note_loan(
+    work: Work, environment_id: str, flow_name: str, share: OperatorShare | None
+) -> bool:
     """Note what is to be returned; say whether the operator has to be made co-owner for it.
 
-    Not where it is one for this job already, nor where it is one by somebody else: it stays so.
+    Not where it is one for this job already, nor where it is one by somebody else: it stays so. (An
+    owner that is given a share and loses it stays the owner.)
     """
-    job, is_here = work.job, environment_id == work.job.environment_id
+    job, services = work.job, work.services
+    is_here = environment_id == job.environment_id
     name = flow_name if is_here else f"{environment_id}/{flow_name}"
     if name in job.borrowed:
         return False
     # Who else has rights on the copy of an original that is shared with nobody?
     is_ours = name == job.copy_flow_name and not job.shared_with
-    may_be_one = name not in job.lent and not is_ours
-    if may_be_one and await is_co_owner(work.services, environment_id, flow_name):
-        return False
+    if name not in job.lent and not is_ours:
+        looked = share.is_there() if share else _is_listed(services, environment_id, flow_name)
+        if await looked and not await was_lent(services, environment_id, flow_name):
+            return False
+    await services.calls.ready()
     await _permit_loan(work, environment_id)
     lent = tuple(dict.fromkeys((*job.lent, name)))
     await work.save(replace(work.job, borrowed=(*work.job.borrowed, name), lent=lent))
@@ -114,15 +143,29 @@ async def _permit_loan(work: Work, environment_id: str) -> None:
 async def return_borrowed(work: Work) -> None:
     """Take back every co-ownership that this job gave the operator, at any hour of the day."""
     for borrowed in work.job.borrowed:
-        flow = environment_id, flow_name = located(borrowed, work.job.environment_id)
-        calls = 1 if flow in work.made_co_owner else 2  # else it is looked up
-        await work.services.calls.ready(calls, is_urgent=True)
-        await permit_write(work.services, environment_id, anytime=True)
-        await work.check_lease()
-        with suppress(NotFound):  # the flow is gone, and the co-ownership with it
-            await work.services.flow_access.remove_operator(
-                environment_id, flow_name, is_sure=flow in work.made_co_owner
-            )
-        work.made_co_owner.discard(flow)
+        await step_back(work, borrowed)
         left = tuple(name for name in work.job.borrowed if name != borrowed)
         await work.save(replace(work.job, borrowed=left))
+
+
+async def step_back(work: Work, name: str) -> None:
+    """Take back the co-ownership of one flow, by the way that this delivery gave it, else by both.
+
+    `name` is one of the row's `borrowed` or `lent`.
+    """
+    flow = environment_id, flow_name = located(name, work.job.environment_id)
+    is_shared, is_made = flow in work.shared_with_operator, flow in work.made_co_owner
+    if not is_shared:
+        # Else it is looked up what the operator is.
+        await work.services.calls.ready(1 if is_made else 2, is_urgent=True)
+    await permit_write(work.services, environment_id, anytime=True)
+    await work.check_lease()
+    if not is_made and (share := await share_to_return(work, environment_id, flow_name)):
+        await share.take_back()
+    if not is_shared:
+        with suppress(NotFound):  # the flow is gone, and the co-ownership with it
+            await work.services.flow_access.remove_operator(
+                environment_id, flow_name, is_sure=is_made
+            )
+    work.shared_with_operator.discard(flow)
+    work.made_co_owner.discard(flow)

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from shared.domain.flow import FlowState
+from shared.domain.sharing import USERS, Principal, Share, rights_of
 from shared.errors import NotFound, Refused
 from tests.contract.ports.described_tenant import GROUP, OPERATOR
 from tests.contract.ports.sides import Side
@@ -48,6 +49,27 @@ async def test_the_operator_becomes_co_owner_reads_the_url_and_steps_back(side: 
     assert await access.operator_id() == OPERATOR
     assert held == {MAKER: "Owner", OPERATOR: "CanEdit"}
     assert await roles(side, HTTP_FLOW) == {MAKER: "Owner"}
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+async def test_a_share_lets_the_operator_ask_or_it_does_not(side: Side, *, is_heard: bool) -> None:
+    """No source tells which; the role that the flow service gives counts in both cases."""
+    side.hands.assumptions.shares_let_people_ask = is_heard
+    access, flow = side.ports.flow_access, (ENVIRONMENT, HTTP_FLOW)
+    operator = Principal(table=USERS, id=side.hands.user_id(OPERATOR))
+    share = Share(principal=operator, rights=rights_of("CanEdit"))
+
+    await side.ports.flow_sharing.grant(await side.environment(), HTTP_FLOW, share)
+    try:
+        url = await access.trigger_url(*flow, "manual")
+    except Refused as err:
+        url = err.code
+    await access.add_operator(*flow)
+
+    asked = await access.trigger_url(*flow, "manual")
+    assert url == (asked if is_heard else "NoCoOwner")
+    await access.remove_operator(*flow)
+    assert await side.ports.flow_sharing.list(await side.environment(), HTTP_FLOW) == []
 
 
 async def test_a_trigger_without_a_url_is_a_refusal(side: Side) -> None:

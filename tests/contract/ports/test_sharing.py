@@ -69,6 +69,22 @@ async def test_a_grant_adds_rights_and_a_modification_replaces_them(
     assert one == reader
 
 
+async def test_a_share_is_taken_away_and_gone(side: Side) -> None:
+    """Of whom there is none there is nothing to take; other shares stay."""
+    user = Share(principal=row(side, ADMIN), rights=rights_of("CanEdit"))
+    team = Share(principal=Principal(table=TEAMS, id=OWN_TEAM), rights=rights_of("CanView"))
+    where = await side.environment(), HTTP_FLOW
+    for share in (user, team):
+        await side.ports.flow_sharing.grant(*where, share)
+
+    for _ in range(2):
+        await side.ports.flow_sharing.revoke(*where, user.principal)
+
+    assert await side.ports.flow_sharing.list(*where) == [team]
+    with pytest.raises(NotFound):
+        await side.ports.flow_sharing.revoke(where[0], STRANGER, user.principal)
+
+
 async def test_a_share_shows_as_co_ownership(side: Side) -> None:
     """The flow service and Dataverse tell of the same people."""
     share = Share(principal=Principal(table=TEAMS, id=GROUP_TEAM), rights=rights_of("CanEdit"))

@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
+import pytest
+
 from local_cloud.tenant.core.past import Lag
 from shared.domain.flow import FlowDetail
 from shared.domain.jobs.flow_states import JobState
@@ -14,7 +16,11 @@ from tests.functional.stories.remediation_story import Story, edit
 from tests.twins.driver import Driver
 from tests.twins.pause import Pause
 from tests.twins.ports import Ports
+from tests.twins.sharing import is_lent
 from tests.twins.tenant import TwinFlow
+
+#: How flows are lent: by a share, which lets the operator ask; or by the flow service.
+by_either_service = pytest.mark.parametrize("is_heard", [True, False])
 
 
 class SlowRights:
@@ -49,11 +55,11 @@ class SlowRights:
 
 
 class KeptRights:
-    """The flow service, which refuses to take the operator's rights away."""
+    """A service that refuses to take the operator's rights away."""
 
-    def __init__(self, access: object) -> None:
+    def __init__(self, port: object) -> None:
         """Stand before the port."""
-        self._access: Any = access
+        self._access: Any = port
 
     def __getattr__(self, name: str) -> Any:
         """Return the port's own attribute."""
@@ -62,6 +68,10 @@ class KeptRights:
     async def remove_operator(
         self, environment_id: str, flow_name: str, *, is_sure: bool = False
     ) -> None:
+        """Refuse."""
+        raise Refused("no", code="403", status=403)
+
+    async def revoke(self, environment: object, workflow_id: str, principal: object) -> None:
         """Refuse."""
         raise Refused("no", code="403", status=403)
 
@@ -117,16 +127,28 @@ async def test_a_loan_that_comes_late_is_returned() -> None:
 class PauseAtLoan(Pause):
     """Freezes the process when it is about to make the operator a co-owner."""
 
+    loan = "FlowAccessTwin.add_operator"
+
     def enter(self, name: str) -> int:
         """Count a call."""
-        if name == "FlowAccessTwin.add_operator" and self.at is None:
+        if name == self.loan and self.at is None:
             self.at = self.calls + 1
         return Pause.enter(self, name)
 
 
-async def test_a_loan_of_a_frozen_delivery_is_found_after_its_job_is_blocked() -> None:
+class PauseAtShare(PauseAtLoan):
+    """The same, where a share does."""
+
+    loan = "FlowSharingTwin.grant"
+
+
+@by_either_service
+async def test_a_loan_of_a_frozen_delivery_is_found_after_its_job_is_blocked(
+    *, is_heard: bool
+) -> None:
     """Nobody retries it: the timer looks once at all that it has ever lent."""
     story = Story()
+    story.world.assumptions.shares_let_people_ask = is_heard
     soon = {"read_back_deadline": timedelta(minutes=1)}
     story.settings = story.settings.model_copy(update=soon)
     story.build.http_flow("Orders")
@@ -135,7 +157,8 @@ async def test_a_loan_of_a_frozen_delivery_is_found_after_its_job_is_blocked() -
     await story.order()
     await story.approve(run=timedelta(0))
     job = await story.until("Orders", JobState.COPIED)
-    pause = PauseAtLoan(sleeps=timedelta(minutes=9), clock=story.world.clock)
+    at = PauseAtShare if is_heard else PauseAtLoan
+    pause = at(sleeps=timedelta(minutes=9), clock=story.world.clock)
     story.driver = Driver(twins=story.twins, make=story.make, plan=pause)
     await story.run(story.settings.reads_lag)
     assert pause.is_asleep
@@ -146,21 +169,23 @@ async def test_a_loan_of_a_frozen_delivery_is_found_after_its_job_is_blocked() -
     assert (await story.job("Orders")).state is JobState.BLOCKED
     await story.run(timedelta(minutes=2))
     assert not pause.is_asleep
-    assert copy.co_owners
+    assert is_lent(story.world, copy)
     await story.run(timedelta(hours=1))
 
-    assert copy.co_owners == {}
+    assert not is_lent(story.world, copy)
     job = await story.job("Orders")
     assert (job.state, job.code, job.has_loans) == (JobState.BLOCKED, "copy", False)
 
 
-async def test_a_loan_that_cannot_be_returned_is_told() -> None:
+@pytest.mark.parametrize("port", ["flow_access", "flow_sharing"])
+async def test_a_loan_that_cannot_be_returned_is_told(port: str) -> None:
     """The operator stays a co-owner: a person has to know, though the job stands still already."""
     story = Story()
+    story.world.assumptions.shares_let_people_ask = port == "flow_sharing"
     story.build.http_flow("Orders")
     story.build.link()
-    access: Any = KeptRights(story.twins.ports.flow_access)
-    story.around = lambda ports: replace(ports, flow_access=access)
+    kept: Any = KeptRights(getattr(story.twins.ports, port))
+    story.around = lambda ports: replace(ports, **{port: kept})
     await story.opt_in()
     await story.order()
     await story.approve(run=timedelta(hours=1))

@@ -4,10 +4,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from shared.domain.jobs.flow_states import JobState
 from shared.use_cases import steer_remediation
 from tests.functional.stories.remediation_story import Story
 from tests.twins import definition_builder as define
+from tests.twins.sharing import is_lent
 
 
 async def approved_story(**settings: Any) -> Story:
@@ -61,9 +64,25 @@ def watched(story: Story) -> Watched:
     return watching
 
 
-async def test_one_delivery_brings_a_copy_to_its_quiet_days() -> None:
-    """Each URL is asked for once, by a loan that is returned at once; nobody is refused first."""
+LOAN = ["add_operator", "trigger_url", "remove_operator"]
+
+
+@pytest.mark.parametrize(
+    ("is_heard", "calls"),
+    [
+        (True, ["trigger_url", "trigger_url"]),
+        (False, ["trigger_url", *LOAN, "permissions", *LOAN]),
+    ],
+)
+async def test_one_delivery_brings_a_copy_to_its_quiet_days(
+    *, is_heard: bool, calls: list[str]
+) -> None:
+    """Each URL is asked for once, by a share; where that is of no use it is tried once.
+
+    All that is lent is returned.
+    """
     story = await approved_story()
+    story.world.assumptions.shares_let_people_ask = is_heard
     access = watched(story)
 
     await story.run(timedelta(0))
@@ -73,8 +92,25 @@ async def test_one_delivery_brings_a_copy_to_its_quiet_days() -> None:
     job = await story.job("Orders")
     assert job.reached is JobState.QUIET
     assert job.borrowed == ()
-    loan = ["add_operator", "trigger_url", "remove_operator"]
-    assert [one for one in access.calls if one != "operator_id"] == [*loan, "permissions", *loan]
+    assert not any(is_lent(story.world, flow) for flow in story.world.flows())
+    assert [one for one in access.calls if one != "operator_id"] == calls
+
+
+async def test_a_share_that_was_of_no_use_is_tried_again_a_day_later() -> None:
+    """The environment's Dataverse may have been put right, or the operator made its user."""
+    story = await approved_story()
+    story.world.assumptions.shares_let_people_ask = False
+    await story.run(timedelta(hours=1))
+    story.world.assumptions.shares_let_people_ask = True
+    story.build.http_flow("Invoices")
+    access = watched(story)
+    await story.run(timedelta(days=1))
+
+    await story.order(cause="order-2")
+    await story.approve(run=timedelta(hours=1))
+
+    assert (await story.job("Invoices")).reached is JobState.QUIET
+    assert [one for one in access.calls if one != "operator_id"] == ["trigger_url"] * 2
 
 
 async def test_an_order_between_two_steps_is_obeyed_before_the_next() -> None:
@@ -131,4 +167,4 @@ async def test_the_operator_stays_the_owner_of_a_copy() -> None:
     job = await story.job("Orders")
     assert (job.state, job.has_loans) == (JobState.RETIRED, False), job.reason
     copy = story.world.workflow(job.environment_id, job.copy_id)
-    assert (copy.owner_id, copy.co_owners) == (operator.user_id, {})
+    assert (copy.owner_id, is_lent(story.world, copy)) == (operator.user_id, False)

@@ -56,6 +56,9 @@ def faults_over(story: WireStory) -> None:
     story.tenant.faults.clear()
 
 
+LENT_BY_THE_FLOW_SERVICE = {"shares_let_people_ask": False}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """A cause, what the row says of it, and how an administrator takes the cause away."""
@@ -274,6 +277,7 @@ CASES = {
         remedy=add_operator,
     ),
     "the operator may not be given the role": Case(
+        seed=tenant_seed(orders(), assumptions=LENT_BY_THE_FLOW_SERVICE),
         cause=fault(
             "flow_service.admin_list_permissions",
             status=400,
@@ -318,6 +322,7 @@ CASES = {
         names=("prvCreateWorkflow",),
     ),
     "an operation is closed to applications": Case(
+        seed=tenant_seed(orders(), assumptions=LENT_BY_THE_FLOW_SERVICE),
         cause=close_to_applications,
         code="ApplicationTokenNotSupported",
         names=("admin_list_permissions",),

@@ -284,7 +284,7 @@ async def test_what_passes_needs_nobody(
 
 @pytest.mark.parametrize(
     ("service", "skip"),
-    [("bap", 0), ("resource_manager", 0), ("flow_service", 8), ("dataverse", 12), ("*", 12)],
+    [("bap", 0), ("resource_manager", 0), ("flow_service", 4), ("dataverse", 12), ("*", 12)],
 )
 async def test_hours_without_a_service_need_nobody(
     service: str, skip: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -309,7 +309,7 @@ async def test_a_tenant_that_throttles_is_obeyed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Its budget is below the app's own: every wait is as long as it asks for, none is counted."""
-    description = tenant_seed(orders()) | {"budgets": {"flow_service": {"calls": 5, "seconds": 60}}}
+    description = tenant_seed(orders()) | {"budgets": {"flow_service": {"calls": 2, "seconds": 60}}}
     async with wire_story(monkeypatch, tmp_path, description) as story:
         await story.order()
 

@@ -1,0 +1,18 @@
+"""The operator as a row of an environment's Dataverse, and what a share with it is good for."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorRow:
+    """What was seen of it when a flow was first lent by a share."""
+
+    environment_id: str
+    #: Its Entra object id: another account is another row.
+    entra_id: str
+    #: Its `systemuserid`; empty: it is no user of this environment.
+    user_id: str
+    #: Whether a share with it lets it ask for trigger URLs (contract §6.4).
+    may_ask: bool
+    seen: datetime

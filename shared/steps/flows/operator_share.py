@@ -1,0 +1,118 @@
+"""Lend the operator a flow by sharing the flow's row: Dataverse takes calls that are not scarce.
+
+No source says that whoever is given rights there (contract §6.4) may ask the flow service for what
+only a co-owner is told. So it is tried with the first flow of an environment, and noted; where it
+does not hold the flow service lends (co_ownership.py), and a day later it is tried again.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from shared.domain.operator_row import OperatorRow
+from shared.domain.sharing import USERS, Principal, Share, rights_of
+from shared.errors import MigrationInProgress, NotFound, Refused, UnreadableRow
+from shared.steps.work import Work
+
+_TRIED_AGAIN = timedelta(days=1)
+_EDIT = "WriteAccess"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorShare:
+    """The share of one flow with the operator."""
+
+    work: Work
+    workflow_id: str
+    row: OperatorRow
+
+    async def is_there(self) -> bool:
+        """Say whether the operator may edit the flow already."""
+        work = self.work
+        held = await work.services.flow_sharing.list(work.environment, self.workflow_id)
+        return any(one.principal == self._user and _EDIT in one.rights for one in held)
+
+    async def give(self) -> bool:
+        """Share the flow; say whether the platform took it."""
+        work = self.work
+        share = Share(principal=self._user, rights=rights_of("CanEdit"))
+        try:
+            await work.services.flow_sharing.grant(work.environment, self.workflow_id, share)
+        except MigrationInProgress:
+            raise
+        except (Refused, NotFound):
+            await self._note_useless()
+            return False
+        return True
+
+    async def take_back(self) -> None:
+        """Take the share away, if there is one."""
+        work = self.work
+        with suppress(NotFound):  # the flow is gone, and its shares with it
+            await work.services.flow_sharing.revoke(work.environment, self.workflow_id, self._user)
+
+    async def give_up(self) -> None:
+        """Take it away because it lets the operator ask nothing, and note that."""
+        await self.take_back()
+        await self._note_useless()
+
+    @property
+    def _user(self) -> Principal:
+        return Principal(table=USERS, id=self.row.user_id)
+
+    async def _note_useless(self) -> None:
+        row = replace(self.row, may_ask=False, seen=self.work.services.now)
+        await self.work.services.tables.operators.upsert(row)
+
+
+async def useful_share(work: Work, environment_id: str, flow_name: str) -> OperatorShare | None:
+    """Return the share that lends a flow; None: only the flow service can lend it."""
+    workflow_id = _workflow_id(work, environment_id, flow_name)
+    row = await _row(work) if workflow_id else None
+    return OperatorShare(work=work, workflow_id=workflow_id, row=row) if row else None
+
+
+async def share_to_return(work: Work, environment_id: str, flow_name: str) -> OperatorShare | None:
+    """Return the share by which a delivery may have lent a flow; None: none has."""
+    workflow_id = _workflow_id(work, environment_id, flow_name)
+    row = await _kept(work) if workflow_id else None
+    is_user = row and row.user_id
+    return OperatorShare(work=work, workflow_id=workflow_id, row=row) if row and is_user else None
+
+
+def _workflow_id(work: Work, environment_id: str, flow_name: str) -> str:
+    """Return the row of the job's original or copy, by its name; empty: of no other is it known."""
+    job = work.job
+    if environment_id != job.environment_id or not work.environment.dataverse_url:
+        return ""
+    if flow_name == job.copy_flow_name:
+        return job.copy_id
+    return job.original_id if flow_name == job.flow_name and job.in_solution else ""
+
+
+async def _kept(work: Work) -> OperatorRow | None:
+    with suppress(UnreadableRow):  # of another version: written anew
+        kept = await work.services.tables.operators.get("operator", work.environment.id)
+        return kept.item if kept else None
+    return None
+
+
+async def _row(work: Work) -> OperatorRow | None:
+    """Return the operator's row where a share with it is of use, or is to be tried."""
+    services = work.services
+    operator, row = (await services.flow_access.operator_id()).lower(), await _kept(work)
+    if row and row.entra_id == operator:
+        if row.may_ask:
+            return row
+        if services.now - row.seen < _TRIED_AGAIN:
+            return None
+    user = (await services.principals.users(work.environment, [operator])).get(operator)
+    row = OperatorRow(
+        environment_id=work.environment.id,
+        entra_id=operator,
+        user_id=user.principal.id if user else "",
+        may_ask=user is not None,
+        seen=services.now,
+    )
+    await services.tables.operators.upsert(row)
+    return row if user else None
