@@ -264,3 +264,20 @@ async def test_a_long_line_is_not_called_again_and_again() -> None:
 
     assert few <= 5
     assert many <= few + 4
+
+
+async def test_the_last_of_a_long_line_does_not_sleep_on_when_those_before_it_give_up() -> None:
+    """They are cancelled, all of them; by their number it would have slept for four hours.
+
+    It asks once while their places stand, which lapse a minute after their time, and once more.
+    """
+    here = Instances()
+    one, other = here.budgets
+    await here.come(one, need("first", CALLS))
+    for number in range(270):
+        await here.told(one, Need(whose=f"{number:04}", calls=1, later=8, rank="3"))
+    began = here.clock.now()
+
+    await here.come(other, Need(whose="last", calls=1, later=8, rank="3"))
+
+    assert here.clock.now() - began < timedelta(hours=2, minutes=5)

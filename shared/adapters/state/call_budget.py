@@ -44,6 +44,8 @@ _LAPSES = 3
 _KEPT_FOR, _GRACE = 1 / 10, 1
 #: Who is told to come within so many windows comes when there may be a call.
 _NEAR = 7
+#: Nobody is told to come later: those that go first may give up, and the budget may rise.
+_LONGEST = 60
 #: For so long, in windows, what a delivery did not use is kept for the next step of its job, as the
 #: hold of this name.
 _KEPT_FOR_NEXT, _NEXT = 1 / 20, "~"
@@ -274,7 +276,8 @@ class CallBudget(CallBlocks):
         if at_once <= near:
             return max(at_once, ledger.now + _UNDERWAY)
         whole = ledger.free_at(ahead + sum(one.later for one in first) + 1, is_urgent=is_urgent)
-        return max(at_once, ledger.now + (whole - ledger.now) / 2)
+        half = ledger.now + (whole - ledger.now) / 2
+        return min(max(at_once, half), ledger.now + ledger.window * _LONGEST)
 
     async def _give_back(self, block: _Block) -> None:
         """Tell when the calls of a block were made; the others are kept for the job's next step."""
