@@ -21,6 +21,7 @@ from shared.domain.plans.attention import (
 from shared.domain.plans.plan_item import Left
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import UnreadableRow
+from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.check_health import Health, check_health
@@ -28,6 +29,8 @@ from shared.use_cases.remediation_rows import Reading, environments_and_stuck
 
 #: The sweep comes once a day; a late one is not yet one that is missing.
 SWEEP_IS_MISSING = timedelta(hours=26)
+#: With these a job goes on trying by itself, and needs a person all the same.
+_GO_ON_TRYING = (Reason.NEITHER_ON,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +67,16 @@ async def what_waits(services: Services) -> WhatWaits:
 
     Raises `Transient` where store or broker do not answer.
     """
-    environment_jobs, stuck = await environments_and_stuck(services, Reading())
+    reading = Reading()
+    environment_jobs, stuck = await environments_and_stuck(services, reading)
+    held_up = {job.id: job for job in stuck}
+    for code in _GO_ON_TRYING:
+        where = [Condition("code", "eq", code)]
+        found = await reading.all(services.tables.jobs.scan(where=where))
+        held_up |= {job.id: job for job in found}
     health = await check_health(services)
     waiting = [
-        *waiting_flows(stuck, _names(environment_jobs)),
+        *waiting_flows(held_up.values(), _names(environment_jobs)),
         *waiting_environments(environment_jobs),
         *_of_the_app(services, health),
     ]

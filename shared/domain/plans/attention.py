@@ -157,13 +157,13 @@ def by_state(jobs: Iterable[FlowJob]) -> dict[str, int]:
 
 
 def waiting_flows(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[Waiting]:
-    """Return what holds flows up, once for each cause, environment and remediation.
+    """Return what holds these flows up, once for each cause, environment and remediation.
 
     `names` has the environments' names by id.
     """
     groups: dict[tuple[str, str, str], list[FlowJob]] = defaultdict(list)
     for job in jobs:
-        if job.is_stuck:
+        if job.is_stuck or job.code == Reason.NEITHER_ON:
             groups[job.environment_id, job.remediation_id, job.code].append(job)
     return [
         Waiting(

@@ -9,12 +9,14 @@ import pytest
 from shared.domain.environment import Mode
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_states import JobState
+from shared.domain.plans.attention import Cause
 from shared.errors import Refused, Unavailable
 from shared.notices import tell
 from shared.reason import Reason
 from shared.use_cases import steer_remediation
 from shared.use_cases.check_health import check_health
 from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.show_attention import what_waits
 from shared.use_cases.show_remediation import show_remediation
 from tests.functional.stories.remediation_story import Story
 from tests.functional.stories.remediation_story import planned as plan
@@ -138,7 +140,7 @@ async def test_a_copy_that_never_sticks_is_for_a_person_and_the_original_is_on()
 
 @pytest.mark.parametrize("lag", LAGS)
 async def test_where_both_are_refused_somebody_is_told_at_once(lag: float) -> None:
-    """The row says so and what to do, health too; it goes on trying, for days."""
+    """The row says what to do, health and each channel tell of it; it goes on trying, for days."""
     pair = await about_to_swap(read_lag_seconds=(lag, lag))
     pair.refuse(pair.copy, pair.original)
 
@@ -152,6 +154,8 @@ async def test_where_both_are_refused_somebody_is_told_at_once(lag: float) -> No
     assert "licence" in job.instruction
     assert [one.code for one in pair.story.twins.notices.told] == [Reason.NEITHER_ON]
     assert (await check_health(pair.story.services)).notices == {Reason.NEITHER_ON: 1}
+    first = (await what_waits(pair.story.services)).waiting[0]
+    assert (first.cause, first.flows) == (Cause.NEITHER_ON, ("Keyword",))
 
     await pair.run(3 * DAY)
     assert (await pair.story.job("Keyword")).code == Reason.NEITHER_ON
@@ -162,6 +166,7 @@ async def test_where_both_are_refused_somebody_is_told_at_once(lag: float) -> No
     job = await pair.story.job("Keyword")
     assert (job.state, job.code) == (JobState.BLOCKED, "MissingAdequateQuotaPolicy")
     assert pair.on == (True, False)
+    assert [one.cause for one in (await what_waits(pair.story.services)).waiting] == [Cause.FLOW]
     await resend_overdue(pair.story.services)
     assert (await check_health(pair.story.services)).notices == {}
 
