@@ -3,6 +3,8 @@
 import re
 from collections.abc import AsyncIterator, Collection
 
+from shared.domain.callers.agents import moved_to_copy
+from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment
 from shared.domain.network.named_gaps import not_known
 from shared.errors import Blocked
@@ -54,12 +56,18 @@ def _is_said(name: str, text: str) -> bool:
 
 
 async def _told(services: Services, environment_id: str) -> AsyncIterator[str]:
-    """Yield the names that plans, runs of copies and changes of Microsoft's ranges tell of."""
+    """Yield the names that plans, runs of copies and changes of Microsoft's ranges tell of.
+
+    Of a flow that agents run the word may be given as soon as it is planned.
+    """
     where = [Condition("environment", "eq", environment_id)]
     jobs = services.tables.environment_jobs.scan(where=where)
     async for job in readable(services, jobs):
         for finding in job.item.network:
             yield finding.name
+        async for item in readable(services, services.tables.plans.scan(job.item.id)):
+            if TriggerCategory(item.item.category).is_run_by_agents:
+                yield moved_to_copy(item.item.workflow_id)
     calls = services.tables.refused_calls.scan(environment_id)
     async for call in readable(services, calls):
         yield call.item.name

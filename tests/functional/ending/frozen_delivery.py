@@ -16,9 +16,10 @@ class AsleepError(Exception):
     """The process is frozen."""
 
 
-def make_story(build: Callable[[Story], object]) -> Story:
-    """Return a tenant whose callers are quiet after an hour."""
-    story = Story(settings=Story().settings.model_copy(update={"quiet_period": 60 * MINUTE}))
+def make_story(build: Callable[[Story], object], **settings: object) -> Story:
+    """Return a tenant whose callers are quiet after an hour, with these settings."""
+    changed = {"quiet_period": 60 * MINUTE, **settings}
+    story = Story(settings=Story().settings.model_copy(update=changed))
     build(story)
     story.build.link()
     story.build.share_connections()

@@ -174,13 +174,16 @@ async def test_versions_that_a_person_replaces_are_not_told_of(afterwards: tuple
 
 
 async def test_another_jobs_setting_is_put_back_by_that_job() -> None:
-    """Both are of one app, and the sleeper of one job writes the settings of both."""
+    """Both are of one app, and the sleeper of one job writes the settings of both.
+
+    Neither waits for the other: written together, the sleeper's settings would be those of both.
+    """
 
     def build(story: Story) -> None:
         story.build.app_setting_caller(story.build.http_flow("Orders"))
         story.build.app_setting_caller(story.build.http_flow("Bills"), setting="BILLS_URL")
 
-    story = make_story(build)
+    story = make_story(build, gather_callers_for=timedelta())
     [site] = story.world.sites.values()
     await freeze(story, "AppSettingsTwin.write")
     await story.run(5 * MINUTE)
