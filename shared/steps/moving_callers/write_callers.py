@@ -128,6 +128,8 @@ async def write_callers(
         ]
         if not values:
             return []
+        if others:  # to note what is changed for each took time
+            await work.permit_write()
         await resource.permit()
         try:
             await _write(kind, values)

@@ -14,7 +14,9 @@ from shared.domain.flow import FlowState, WorkflowDraft
 from shared.domain.jobs.flow_states import JobState
 from shared.errors import Refused, Throttled
 from shared.jobs.kinds import FLOW
+from shared.ports import Operation, Row
 from shared.reason import Reason
+from shared.rows import FENCE
 from shared.services import Services
 from shared.use_cases import steer_remediation
 from shared.use_cases.run_flow_job import run_flow_job
@@ -343,7 +345,8 @@ async def test_an_order_takes_one_of_several_out(*, is_late: bool) -> None:
     assert_nothing_lost(story)
 
 
-async def test_the_kill_switch_stops_the_write_for_all() -> None:
+@pytest.mark.parametrize("is_later", [False, True])
+async def test_the_kill_switch_stops_the_write_for_all(is_later: bool) -> None:
     """Also when it is turned on once their URLs are known; then all move as before."""
     story = Story(settings=PROMPT)
     site, flows, late = await gathering(story)
@@ -351,7 +354,23 @@ async def test_the_kill_switch_stops_the_write_for_all() -> None:
     async def stop(*, is_on: bool = True) -> object:
         return await set_kill_switch(story.services, is_on=is_on, by="tests", reason="now")
 
-    disturb(story, "app_settings", "read", stop)
+    if is_later:  # its own intents are noted, and those of one of the others
+        write, jobs = story.twins.store.write, set[str]()
+
+        async def written(*operations: Operation) -> list[Row]:
+            rows = await write(*operations)
+            jobs.update(
+                row.partition for row in rows if row.table == "intents" and row.key != FENCE
+            )
+            if len(jobs) == 2:
+                jobs.clear()
+                story.twins.store.write = write  # type: ignore[method-assign]
+                await stop()
+            return rows
+
+        story.twins.store.write = written  # type: ignore[method-assign]
+    else:
+        disturb(story, "app_settings", "read", stop)
     late.comes(flows[-1])
     await story.run(30 * MINUTE)
     stopped = (site.restarts, await states(story))
