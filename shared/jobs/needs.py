@@ -13,9 +13,10 @@ from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.plans.remediation import EnvironmentJob
 
 #: Of a flow that others call: as many as its next delivery takes from there on. A copy waits for a
-#: list before it is proven; from then on a delivery goes on until the callers have moved.
+#: list before it is proven; from then on a delivery goes on until the callers have moved. Where a
+#: share does not lend the operator a flow it takes five more, and waits for them.
 #: What is wrong here costs waiting, and no call.
-_FLOW_CALLS: Mapping[JobState, int] = {JobState.COPIED: 8}
+_FLOW_CALLS: Mapping[JobState, int] = {JobState.COPIED: 3, JobState.QUIET: 2}
 _ROLLBACK_CALLS = 5
 #: Elsewhere, and of a flow that starts by itself, or is off.
 _FEW = 1

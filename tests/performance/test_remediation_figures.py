@@ -9,13 +9,17 @@ from tests.performance.many_flows import many_flows
 from tests.performance.remediation_figures import figures
 
 FLOWS = 20
+FIVE_A_MINUTE = {"budgets": {"flow_service": {"calls": 5, "seconds": 60}}}
+#: Of the calls that a small budget allows until the last caller has moved. Where a share lends the
+#: operator a flow, what waits for the list of flows on Microsoft's key leaves some unused.
+LEAST_SHARE, LEAST_SHARE_WITH_SHARES = 0.95, 0.8
 #: For each flow: calls of the flow service, calls of all services, messages, reads and writes of
 #: the store.
-MOST_FLOW_SERVICE_CALLS, MOST_CALLS, MOST_MESSAGES, MOST_READS, MOST_WRITES = 12, 44, 13, 96, 86
+MOST_FLOW_SERVICE_CALLS, MOST_CALLS, MOST_MESSAGES, MOST_READS, MOST_WRITES = 7, 42, 11, 80, 68
+#: Where the flow service itself has to lend.
+MOST_FLOW_SERVICE_CALLS_TO_LEND, MOST_MESSAGES_TO_LEND = 12, 15
 #: A small budget costs time, and next to no calls.
 MOST_TIMES_WIDE = 1.1
-#: Of the calls that the budget allows while work waits.
-LEAST_SHARE = 0.95
 #: Depth first: the first flow is through before the last has begun.
 LONGEST_MINUTES_TO_FIRST_QUIET = 10
 
@@ -24,7 +28,7 @@ async def test_a_small_budget_costs_time_only() -> None:
     """Twenty flows at the default budgets, and with budgets that hold up nobody."""
     tenant = many_flows(FLOWS)
     wide = await figures(tenant, WIDE)
-    found = await figures(tenant | {"budgets": {"flow_service": {"calls": 5, "seconds": 60}}})
+    found = await figures(tenant | FIVE_A_MINUTE)
 
     assert found.calls["flow_service"] <= MOST_FLOW_SERVICE_CALLS, found
     assert sum(found.calls.values()) <= MOST_CALLS, found
@@ -32,7 +36,18 @@ async def test_a_small_budget_costs_time_only() -> None:
     assert found.messages <= MOST_MESSAGES, found
     assert found.reads <= MOST_READS, found
     assert found.writes <= MOST_WRITES, found
-    assert found.share >= LEAST_SHARE, found
+    assert found.share >= LEAST_SHARE_WITH_SHARES, found
     assert found.minutes_to_first_quiet <= LONGEST_MINUTES_TO_FIRST_QUIET, found
     # One that is refused teaches the budget; the others are never sent.
     assert found.throttled <= 1, found
+
+
+async def test_where_only_the_flow_service_lends_its_calls_are_used() -> None:
+    """Twenty flows of a tenant whose shares let nobody ask: twice the calls, all of the budget."""
+    tenant = many_flows(FLOWS) | FIVE_A_MINUTE
+    found = await figures(tenant | {"assumptions": {"shares_let_people_ask": False}})
+
+    assert found.calls["flow_service"] <= MOST_FLOW_SERVICE_CALLS_TO_LEND, found
+    assert found.messages <= MOST_MESSAGES_TO_LEND, found
+    assert found.share >= LEAST_SHARE, found
+    assert found.minutes_to_first_quiet <= LONGEST_MINUTES_TO_FIRST_QUIET, found

@@ -79,7 +79,7 @@ def test_a_proof_takes_most_calls() -> None:
     called = {state: flow_needs(at(state)) for state in (JobState.PLANNED, JobState.COPIED)}
     swapped = flow_needs(at(JobState.COPIED, has_trigger_url=False, pattern=Pattern.SWAP))
 
-    assert [need.calls for need in called.values() if need] == [1, 8]
+    assert [need.calls for need in called.values() if need] == [1, 3]
     assert swapped is not None
     assert swapped.calls == 1
 
