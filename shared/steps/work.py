@@ -71,13 +71,13 @@ class Work:
         """
         if not self.job.is_on_way_back:
             anytime = anytime or self.job.neither_since is not None
-            settings = await self._settings_by_now()
+            settings = await self.settings_by_now()
             await gate.permit_write(
                 self.services, self.job.environment_id, anytime=anytime, settings=settings
             )
         await self.check_lease()
 
-    async def _settings_by_now(self) -> EnvironmentSettings:
+    async def settings_by_now(self) -> EnvironmentSettings:
         """Return what an administrator has decided; the kill switch is not among it."""
         now = self.services.now
         if self._settings is None or now - self._settings_read > SETTINGS_LAST:

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -14,10 +15,12 @@ from azure.core.pipeline.transport import HttpRequest
 
 from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.dataverse.batch import LONGEST, MOST
+from shared.adapters.http.policies import proxies_to
 from tests.contract.adapter_world import Adapters, adapters
 from tests.contract.dataverse_flow import WORKFLOWS
 from tests.contract.tenant_world import APP, HTTP_FLOW, MAKER, ORG, ORG_API, PARENT_FLOW, UNLICENSED
 
+HOST = urlsplit(ORG_API).hostname or ""
 BATCH = f"{ORG_API}/$batch"
 ONE = f"{WORKFLOWS}({HTTP_FLOW})?$select=name"
 OTHER = f"{WORKFLOWS}({PARENT_FLOW})?$select=name"
@@ -61,7 +64,7 @@ async def send(app: Adapters, request: Any, headers: dict[str, str], who: str = 
     """Send a request to the batch's address."""
     request.headers["Authorization"] = f"Bearer {app.world.token(who, ORG)}"
     request.headers.update(headers)
-    response: Any = await app.http._transport.send(request)
+    response: Any = await app.http._transport.send(request, proxies=proxies_to(HOST))
     await response.load_body()
     kind = response.content_type or ""
     is_read = request.multipart_mixed_info and kind.startswith("multipart")

@@ -13,7 +13,7 @@ from shared.domain.assessment.assessment import AssessedFlow, Effort
 
 #: Calls to the flow service: co-ownership twice, each time looked at first, URL twice, reports,
 #: runs until it is quiet, its licence.
-FLOW_SERVICE_CALLS = 23
+FLOW_SERVICE_CALLS = 12
 #: Calls to Dataverse: create, read back, turn on, rename, retire, each read before and after; whom
 #: the flow is shared with and its solutions, looked at three times; its owner.
 DATAVERSE_CALLS = 27

@@ -37,7 +37,7 @@ from shared.steps.flows.read_back import read_back, wait_to_see
 from shared.steps.flows.take_original import archive_name, take
 from shared.steps.flows.trigger_address import read_trigger_url
 from shared.steps.flows.write_definition import stands, write_definition
-from shared.steps.gate import refuse_excluded, settings_of
+from shared.steps.gate import refuse_excluded
 from shared.steps.work import Work
 
 MODERN_TYPE_NOTE = (
@@ -227,7 +227,7 @@ async def _existing(work: Work) -> Workflow | None:
 async def _wait_for_first_wave(work: Work) -> None:
     """Let the first wave pass its cut-over before the rest begins."""
     job = work.job
-    first = (await settings_of(work.services, job.environment_id)).first_wave
+    first = (await work.settings_by_now()).first_wave
     if not first or job.names & first:
         return
     where = [Condition("environment_job", "eq", job.environment_job_id)]

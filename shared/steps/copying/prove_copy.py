@@ -15,7 +15,6 @@ from shared.steps.flows.check_network import required_gaps
 from shared.steps.flows.co_ownership import return_borrowed
 from shared.steps.flows.read_back import read_back, wait_to_see
 from shared.steps.flows.trigger_address import parsed, read_trigger_url
-from shared.steps.gate import settings_of
 from shared.steps.work import Work
 
 #: Stands for the hash of a URL that carries no signature (contract §7.1).
@@ -80,7 +79,7 @@ async def _check_key(work: Work) -> None:
 
 async def _check_network(work: Work) -> None:
     job = work.job
-    waived = (await settings_of(work.services, job.environment_id)).waived_gaps
+    waived = (await work.settings_by_now()).waived_gaps
     open_gaps = await required_gaps(work.services, work.environment, job.http_hosts, waived)
     if open_gaps and await open_approved(work, open_gaps):
         open_gaps = await required_gaps(work.services, work.environment, job.http_hosts, waived)
