@@ -53,6 +53,7 @@ class OperatorShare:
 
     async def give_up(self) -> None:
         """Take it away because it lets the operator ask nothing, and note that."""
+        await self.work.permit_write(anytime=True)
         await self.take_back()
         await self._note_useless()
 

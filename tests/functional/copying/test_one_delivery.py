@@ -8,6 +8,7 @@ import pytest
 
 from shared.domain.jobs.flow_states import JobState
 from shared.use_cases import steer_remediation
+from shared.use_cases.switch_writes import set_kill_switch
 from tests.functional.stories.remediation_story import Story
 from tests.twins import definition_builder as define
 from tests.twins.sharing import is_lent
@@ -168,3 +169,25 @@ async def test_the_operator_stays_the_owner_of_a_copy() -> None:
     assert (job.state, job.has_loans) == (JobState.RETIRED, False), job.reason
     copy = story.world.workflow(job.environment_id, job.copy_id)
     assert (copy.owner_id, is_lent(story.world, copy)) == (operator.user_id, False)
+
+
+async def test_a_share_of_no_use_is_left_while_nothing_may_be_written_and_goes_later() -> None:
+    """The kill switch comes on between the share and the refusal."""
+    story = await approved_story()
+    story.world.assumptions.shares_let_people_ask = False
+    access, writes = watched(story), []
+
+    async def stop() -> None:
+        await set_kill_switch(story.services, is_on=True, by="tests", reason="now")
+        writes.extend(story.world.writes)
+
+    access.at_first_url = stop
+    await story.run(timedelta(hours=2))
+    held = (list(story.world.writes), (await story.job("Orders")).has_loans)
+    await set_kill_switch(story.services, is_on=False, by="tests", reason="")
+    await story.run(timedelta(days=60))
+
+    assert held == (writes, True)
+    job = await story.job("Orders")
+    assert (job.state, job.has_loans) == (JobState.RETIRED, False), job.reason
+    assert not any(is_lent(story.world, flow) for flow in story.world.flows())

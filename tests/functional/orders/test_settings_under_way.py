@@ -49,8 +49,8 @@ async def test_each_write_asks_for_the_kill_switch_and_few_for_the_settings(
     await story.approve()
 
     assert (await story.job("Orders")).state is JobState.RETIRED
-    assert reads.tables.count("flags") >= 12
-    assert reads.tables.count("environments") <= reads.tables.count("flags")
+    assert reads.tables.count("flags") >= len(story.world.writes) >= 9
+    assert reads.tables.count("environments") <= 12
 
 
 async def test_a_mode_that_is_taken_back_stops_what_is_under_way(
