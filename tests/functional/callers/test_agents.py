@@ -6,6 +6,7 @@ import pytest
 
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.plan_item import PlannedAction
+from shared.errors import Blocked
 from shared.use_cases.change_environment import waive_gap
 from tests.functional.assessing.assessed_tenant import Assessed
 from tests.functional.stories.remediation_story import Story, planned
@@ -59,6 +60,25 @@ async def test_an_original_is_not_retired_before_its_agents_are_confirmed(kind: 
     assert not copy.is_on
     assert settings
     assert settings.item.waived_gaps == {}
+
+
+async def test_the_word_may_be_given_as_soon_as_the_flow_is_planned() -> None:
+    """Before, and of a flow that no agents run, there is nothing to say it of."""
+    story = Story()
+    original = agents_flow(story, "Skills")
+    with pytest.raises(Blocked, match="There is no gap"):
+        await say(story, f"agents:{original.workflow_id}")
+    await planned(story)
+    child = next(one for one in story.build.environment.flows.values() if one.name == "Lookup")
+    with pytest.raises(Blocked, match="There is no gap"):
+        await say(story, f"agents:{child.workflow_id}")
+
+    await waive_gap(
+        story.services, story.build.environment.id, f"agents:{original.workflow_id}", "the makers"
+    )
+    await story.approve()
+
+    assert (await story.job("Book")).state is JobState.RETIRED
 
 
 async def test_a_rollback_before_any_agent_was_moved_asks_nothing() -> None:
