@@ -4,7 +4,7 @@ Asks the app's API (docs/http-api.md); nothing is written to any environment.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,6 +37,10 @@ def assess(  # each is an option
     policy: Annotated[
         str, typer.Option("--policy", help="Name or Azure id of the policy to be applied.")
     ] = "",
+    vault: Annotated[
+        str, typer.Option("--vault", help="Vault of a key that no policy names yet; name --of-key.")
+    ] = "",
+    named_key: Annotated[str, typer.Option("--of-key", help="That key's name.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the answers of the API.")] = False,
     html: Annotated[
         Path | None,
@@ -51,6 +55,7 @@ def assess(  # each is an option
         raise typer.BadParameter("Name --environment ID, or --all.")
     app, failed = Api(url=api, key=key), False
     found: list[Any] = []
+    about = {"policy": policy or None, "vault": vault or None, "key": named_key or None}
     try:
         ids = environments or _all_ids(app)
     except ApiError as err:
@@ -58,7 +63,8 @@ def assess(  # each is an option
         raise typer.Exit(err.exit_code) from None
     for environment in ids:
         try:
-            found.append(_assessment(app, environment, policy, _search_in(found)))
+            asked = {**about, "callers_since": _search_in(found)}
+            found.append(_assessment(app, environment, asked))
         except ApiError as err:
             echo(f"{environment}: {err}", err=True)
             failed = True
@@ -84,12 +90,12 @@ def _search_in(assessments: Sequence[Any]) -> str | None:
     return next(filter(None, (one["callers_searched"] for one in assessments)), None)
 
 
-def _assessment(api: Api, environment: str, policy: str, callers_since: str | None) -> Any:
+def _assessment(api: Api, environment: str, about: Mapping[str, str | None]) -> Any:
     return api.send(
         Call(
             method="GET",
             path=("environments", environment, "assessment"),
-            query={"policy": policy or None, "callers_since": callers_since},
+            query=about,
             seconds=_SECONDS,
         )
     )

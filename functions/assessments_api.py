@@ -3,7 +3,7 @@
 from datetime import datetime
 
 import azure.functions as func
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, model_validator
 
 from functions.http_answers import Answer, answers, ok
 from functions.http_requests import Request, Text, read_query, route_id
@@ -20,8 +20,17 @@ class AssessmentQuery(Request):
 
     #: Name or Azure resource id of the policy that is to be applied.
     policy: Text | None = None
+    #: A key before any policy names it: its vault, by name or Azure resource id, and its name.
+    vault: Text | None = None
+    key: Text | None = None
     #: `callers_searched` of an earlier answer: its search for callers is used again.
     callers_since: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> "AssessmentQuery":
+        if (self.vault is None) != (self.key is None):
+            raise ValueError("Name the vault and the key, or neither.")
+        return self
 
 
 class CallerAnswer(Answer):
@@ -112,6 +121,7 @@ async def show_assessment(req: func.HttpRequest) -> func.HttpResponse:
         services(),
         route_id(req),
         policy=query.policy or "",
+        key=(query.vault, query.key) if query.vault and query.key else None,
         callers_since=query.callers_since,
     )
     return ok(AssessmentAnswer.model_validate(found))

@@ -34,12 +34,14 @@ async def assess(
     environment_id: str,
     *,
     policy: str = "",
+    key: tuple[str, str] | None = None,
     callers_since: datetime | None = None,
 ) -> EnvironmentAssessment:
     """Return all that is to be known; raises `NotFound` for a strange environment or policy.
 
     `policy` is the name or the Azure resource id of the policy that is to be applied; without it
-    the environment's own counts, if it has one. `callers_since`: use a search for callers that
+    the environment's own counts, if it has one. `key`: vault (name or Azure resource id) and name
+    of a key before any policy names it. `callers_since`: use a search for callers that
     another assessment has made since then (its `callers_searched`).
     """
     environment = await services.environments.get(environment_id)
@@ -48,6 +50,7 @@ async def assess(
         environment=environment,
         everywhere=everywhere,
         policy=await _policy(services, environment, policy),
+        key=key,
     )
     facts = await collect(services, question)
     settings = services.settings

@@ -116,8 +116,8 @@ def key_findings(facts: EnvironmentFacts) -> Iterator[Finding]:
             yield unknown(
                 code,
                 "There is no policy whose key could be looked at.",
-                "Name the policy that is to be applied (`--policy`); before there is one, `cmkflow"
-                " keys check --vault VAULT --key KEY`.",
+                "Name the policy that is to be applied (`--policy`); before there is one, the key"
+                " (`--vault VAULT --of-key KEY`).",
             )
         case _:
             yield from readiness.key_findings(facts.key)

@@ -11,7 +11,7 @@ from shared.domain.network.gap import NetworkGap
 from shared.services import Services
 from shared.steps.ask import ask
 from shared.steps.assessing.read_flow_facts import read_flows
-from shared.steps.assessing.read_key import read_key
+from shared.steps.assessing.read_key import read_key, read_named_key
 from shared.steps.flows.check_network import read_network
 
 
@@ -23,6 +23,8 @@ class Question:
     #: Every environment of the tenant.
     everywhere: tuple[Environment, ...]
     policy: EnterprisePolicy | NoAnswer | None
+    #: Vault and name of a key that no policy names yet.
+    key: tuple[str, str] | None = None
 
 
 async def collect(services: Services, question: Question) -> EnvironmentFacts:
@@ -57,6 +59,8 @@ async def collect(services: Services, question: Question) -> EnvironmentFacts:
 
 
 async def _key(services: Services, question: Question) -> KeyFacts | NoAnswer | None:
+    if question.key:
+        return await ask(read_named_key(services, *question.key))
     if not isinstance(question.policy, EnterprisePolicy):
         return question.policy  # nobody told, or there is none
     return await ask(read_key(services, question.policy, question.everywhere))

@@ -37,6 +37,24 @@ async def test_all_keys_are_shown_with_what_stops_and_the_steps(story: Story) ->
     assert "1. Let no remediation of these environments be under way" in shown
 
 
+async def test_an_assessment_looks_at_a_key_before_there_is_a_policy(story: Story) -> None:
+    """Vault and key are named together; what is found stands under the topic of the key."""
+    story.world.policies.clear()
+    environment = story.build.environment
+    environment.policy = None
+    asked = ("assess", "--environment", environment.id, "--json")
+    async with served_app() as cli:
+        named = await cli.run(*asked, "--vault", "kv-cmk", "--of-key", KEY)
+        half = await cli.run(*asked, "--vault", "kv-cmk")
+
+    [found] = json.loads(named.stdout)["items"]
+    [section] = [one for one in found["sections"] if one["topic"] == "key"]
+    levels = {one["code"]: one["level"] for one in section["findings"]}
+    assert levels["key_enabled"] == "problem"
+    assert half.exit_code == 1
+    assert "Name the vault and the key, or neither." in half.stderr
+
+
 async def test_one_key_is_checked_before_there_is_a_policy(story: Story) -> None:
     """For programs: the answer of the API; what belongs together is asked for together."""
     story.world.policies.clear()
