@@ -12,7 +12,11 @@ from shared.errors import UnreadableRow
 from shared.jobs.reminders import unlooked
 from shared.reason import Reason
 from shared.services import PARKED, Services
-from shared.use_cases.remediation_rows import Reading, environments_and_stuck
+from shared.use_cases.remediation_rows import (
+    EnvironmentsAndStuck,
+    Reading,
+    environments_and_stuck,
+)
 from shared.use_cases.sweep import QUEUES, SWEEP
 from shared.use_cases.switch_writes import kill_switch
 
@@ -52,15 +56,18 @@ class Health:
     unlooked: int
 
 
-async def check_health(services: Services) -> Health:
-    """Return what waits for a person; raises `Transient` where store or broker do not answer."""
+async def check_health(services: Services, known: EnvironmentsAndStuck | None = None) -> Health:
+    """Return what waits for a person; raises `Transient` where store or broker do not answer.
+
+    `known`: what the caller has just read of jobs.
+    """
     switch = await kill_switch(services)
     parked, *dead = await asyncio.gather(
         services.messages.count(PARKED),
         *(services.messages.count(queue, dead_letters=True) for queue in QUEUES),
     )
     swept = await services.tables.timer_runs.get("timer", SWEEP)
-    environment_jobs, stuck = await environments_and_stuck(services, Reading())
+    environment_jobs, stuck = known or await environments_and_stuck(services, Reading())
     rows = [row async for row in services.tables.notices.scan("notice")]
     told = Counter(
         Reason.UNREADABLE_ROW if isinstance(row, UnreadableRow) else row.item.code for row in rows

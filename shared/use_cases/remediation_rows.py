@@ -39,9 +39,10 @@ class Reading:
             self.unreadable.append(err)
 
 
-async def environments_and_stuck(
-    services: Services, reading: Reading
-) -> tuple[list[EnvironmentJob], list[FlowJob]]:
+type EnvironmentsAndStuck = tuple[list[EnvironmentJob], list[FlowJob]]
+
+
+async def environments_and_stuck(services: Services, reading: Reading) -> EnvironmentsAndStuck:
     """Return every environment job, and the flow jobs that wait for a person."""
     environment_jobs = await reading.all(services.tables.environment_jobs.scan())
     stuck: list[FlowJob] = []

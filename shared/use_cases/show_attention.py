@@ -74,7 +74,7 @@ async def what_waits(services: Services) -> WhatWaits:
         where = [Condition("code", "eq", code)]
         found = await reading.all(services.tables.jobs.scan(where=where))
         held_up |= {job.id: job for job in found}
-    health = await check_health(services)
+    health = await check_health(services, (environment_jobs, stuck))
     waiting = [
         *waiting_flows(held_up.values(), _names(environment_jobs)),
         *waiting_environments(environment_jobs),
