@@ -5,11 +5,13 @@ from datetime import datetime
 import azure.functions as func
 from pydantic import AwareDatetime, model_validator
 
-from functions.http_answers import Answer, answers, ok
-from functions.http_requests import Request, Text, read_query, route_id
+from functions.endpoints import Call, endpoint
+from functions.http_answers import Answer
+from functions.http_requests import NoBody, Request, Text
 from shared.bootstrap import services
 from shared.domain.assessment.assessment import Phase, Topic
 from shared.domain.finding import Level
+from shared.domain.principal import Role
 from shared.use_cases.assess import assess
 
 blueprint = func.Blueprint()
@@ -112,16 +114,22 @@ class AssessmentAnswer(Answer):
     callers_searched: datetime | None
 
 
-@blueprint.route(route="environments/{id}/assessment", methods=["GET"])
-@answers
-async def show_assessment(req: func.HttpRequest) -> func.HttpResponse:
+@endpoint(
+    blueprint,
+    "GET",
+    "environments/{id}/assessment",
+    role=Role.READER,
+    query=AssessmentQuery,
+    answer=AssessmentAnswer,
+)
+async def show_assessment(call: Call[AssessmentQuery, NoBody]) -> AssessmentAnswer:
     """Assess one environment now; nothing is written to it."""
-    query = read_query(req, AssessmentQuery)
+    query = call.query
     found = await assess(
         services(),
-        route_id(req),
+        call.id,
         policy=query.policy or "",
         key=(query.vault, query.key) if query.vault and query.key else None,
         callers_since=query.callers_since,
     )
-    return ok(AssessmentAnswer.model_validate(found))
+    return AssessmentAnswer.model_validate(found)

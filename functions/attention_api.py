@@ -4,13 +4,15 @@ from datetime import datetime
 
 import azure.functions as func
 
+from functions.endpoints import Call, endpoint
 from functions.health_api import HealthAnswer
-from functions.http_answers import Answer, answers, ok
-from functions.http_requests import NoQuery, read_query
+from functions.http_answers import Answer
+from functions.http_requests import NoBody, NoQuery
 from functions.remediation_models import UnreadableAnswer
 from shared.bootstrap import services
 from shared.domain.plans.attention import Cause
 from shared.domain.plans.plan_item import Left
+from shared.domain.principal import Role
 from shared.use_cases.show_attention import show_attention as shown
 
 blueprint = func.Blueprint()
@@ -75,9 +77,7 @@ class AttentionAnswer(Answer):
     unreadable: tuple[UnreadableAnswer, ...]
 
 
-@blueprint.route(route="attention", methods=["GET"])
-@answers
-async def show_attention(req: func.HttpRequest) -> func.HttpResponse:
+@endpoint(blueprint, "GET", "attention", role=Role.READER, answer=AttentionAnswer)
+async def show_attention(_call: Call[NoQuery, NoBody]) -> AttentionAnswer:
     """Return what waits for a person; 503 if the store or the broker does not answer."""
-    read_query(req, NoQuery)
-    return ok(AttentionAnswer.model_validate(await shown(services())))
+    return AttentionAnswer.model_validate(await shown(services()))

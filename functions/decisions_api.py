@@ -2,8 +2,8 @@
 
 import azure.functions as func
 
-from functions.http_answers import answers, ok
-from functions.http_requests import NoQuery, caller_of, read_body, read_query, route_id
+from functions.endpoints import Call, endpoint
+from functions.http_requests import NoQuery
 from functions.plan_models import ApprovalOrder
 from functions.remediation_models import (
     CancelOrder,
@@ -14,52 +14,72 @@ from functions.remediation_models import (
     UndoAnswer,
 )
 from shared.bootstrap import services
+from shared.domain.principal import Role
 from shared.use_cases import steer_remediation
 from shared.use_cases.approve_plan import Approval, approve
 
 blueprint = func.Blueprint()
 
 
-@blueprint.route(route="remediations/{id}/approve", methods=["POST"])
-@answers
-async def approve_remediation(req: func.HttpRequest) -> func.HttpResponse:
+@endpoint(
+    blueprint,
+    "POST",
+    "remediations/{id}/approve",
+    role=Role.APPROVER,
+    body=ApprovalOrder,
+    answer=OrderAnswer,
+    status=202,
+)
+async def approve_remediation(call: Call[NoQuery, ApprovalOrder]) -> OrderAnswer:
     """Approve plans of a remediation by the version that was shown."""
-    read_query(req, NoQuery)
-    body = read_body(req, ApprovalOrder)
-    approval = Approval(
-        versions=body.versions, except_flows=body.except_flows, by=caller_of(req, body.by)
-    )
-    approved = await approve(services(), route_id(req).lower(), approval)
-    return ok(OrderAnswer(jobs=len(approved)), status=202)
+    body = call.body
+    approval = Approval(versions=body.versions, except_flows=body.except_flows, by=call.by)
+    approved = await approve(services(), call.id.lower(), approval)
+    return OrderAnswer(jobs=len(approved))
 
 
-@blueprint.route(route="remediations/{id}/cancel", methods=["POST"])
-@answers
-async def cancel_remediation(req: func.HttpRequest) -> func.HttpResponse:
+@endpoint(
+    blueprint,
+    "POST",
+    "remediations/{id}/cancel",
+    role=Role.OPERATOR,
+    body=CancelOrder,
+    answer=UndoAnswer,
+    status=202,
+)
+async def cancel_remediation(call: Call[NoQuery, CancelOrder]) -> UndoAnswer:
     """Cancel what has not been done; what has begun is rolled back."""
-    read_query(req, NoQuery)
-    body = read_body(req, CancelOrder)
-    done = await steer_remediation.cancel(services(), route_id(req).lower(), replay=body.replay)
-    return ok(UndoAnswer.model_validate(done), status=202)
+    done = await steer_remediation.cancel(services(), call.id.lower(), replay=call.body.replay)
+    return UndoAnswer.model_validate(done)
 
 
-@blueprint.route(route="remediations/{id}/retry", methods=["POST"])
-@answers
-async def retry_remediation(req: func.HttpRequest) -> func.HttpResponse:
+@endpoint(
+    blueprint,
+    "POST",
+    "remediations/{id}/retry",
+    role=Role.OPERATOR,
+    body=FlowChoice,
+    answer=SteeredAnswer,
+    status=202,
+)
+async def retry_remediation(call: Call[NoQuery, FlowChoice]) -> SteeredAnswer:
     """Go on with blocked and failed jobs."""
-    read_query(req, NoQuery)
-    flows = read_body(req, FlowChoice).flows
-    done = await steer_remediation.retry(services(), route_id(req).lower(), flows)
-    return ok(SteeredAnswer.model_validate(done), status=202)
+    done = await steer_remediation.retry(services(), call.id.lower(), call.body.flows)
+    return SteeredAnswer.model_validate(done)
 
 
-@blueprint.route(route="remediations/{id}/roll-back", methods=["POST"])
-@answers
-async def roll_back_remediation(req: func.HttpRequest) -> func.HttpResponse:
+@endpoint(
+    blueprint,
+    "POST",
+    "remediations/{id}/roll-back",
+    role=Role.OPERATOR,
+    body=RollBackOrder,
+    answer=UndoAnswer,
+    status=202,
+)
+async def roll_back_remediation(call: Call[NoQuery, RollBackOrder]) -> UndoAnswer:
     """Undo the jobs of some or all flows."""
-    read_query(req, NoQuery)
-    body = read_body(req, RollBackOrder)
     done = await steer_remediation.roll_back(
-        services(), route_id(req).lower(), body.flows, replay=body.replay
+        services(), call.id.lower(), call.body.flows, replay=call.body.replay
     )
-    return ok(UndoAnswer.model_validate(done), status=202)
+    return UndoAnswer.model_validate(done)

@@ -10,10 +10,12 @@ from functions.deletion_models import (
     KeepRequest,
     KeptAnswer,
 )
+from functions.endpoints import Call, endpoint
 from functions.finish_models import RunArchiveAnswer, TicketWindowAnswer
-from functions.http_answers import ItemList, answers, ok
-from functions.http_requests import NoQuery, caller_of, read_body, read_query, route_id
+from functions.http_answers import ItemList
+from functions.http_requests import NoBody, NoQuery
 from shared.bootstrap import services
+from shared.domain.principal import Role
 from shared.use_cases.archive_runs import show_run_archives
 from shared.use_cases.order_deletions import (
     DeletionOrder,
@@ -25,44 +27,48 @@ from shared.use_cases.order_deletions import (
 blueprint = func.Blueprint()
 
 
-@blueprint.route(route="remediations/{id}/deletions", methods=["GET"])
-@answers
-async def list_deletions(req: func.HttpRequest) -> func.HttpResponse:
+@endpoint(blueprint, "GET", "remediations/{id}/deletions", role=Role.READER, answer=DeletionsAnswer)
+async def list_deletions(call: Call[NoQuery, NoBody]) -> DeletionsAnswer:
     """Return the deletes, what may be ordered, and what is archived. Reads rows only."""
-    read_query(req, NoQuery)
-    remediation_id = route_id(req).lower()
+    remediation_id = call.id.lower()
     found = await show_deletions(services(), remediation_id)
     archived = await show_run_archives(services(), remediation_id)
-    return ok(
-        DeletionsAnswer(
-            items=tuple(DeletionDetail.model_validate(one) for one in found.deletions),
-            candidates=tuple(CandidateAnswer.model_validate(one) for one in found.candidates),
-            run_archives=tuple(RunArchiveAnswer.model_validate(one) for one in archived.archives),
-            ticket_windows=tuple(
-                TicketWindowAnswer.model_validate(one) for one in archived.ticket_windows
-            ),
-        )
+    return DeletionsAnswer(
+        items=tuple(DeletionDetail.model_validate(one) for one in found.deletions),
+        candidates=tuple(CandidateAnswer.model_validate(one) for one in found.candidates),
+        run_archives=tuple(RunArchiveAnswer.model_validate(one) for one in archived.archives),
+        ticket_windows=tuple(
+            TicketWindowAnswer.model_validate(one) for one in archived.ticket_windows
+        ),
     )
 
 
-@blueprint.route(route="remediations/{id}/deletions", methods=["POST"])
-@answers
-async def approve_deletions(req: func.HttpRequest) -> func.HttpResponse:
+@endpoint(
+    blueprint,
+    "POST",
+    "remediations/{id}/deletions",
+    role=Role.APPROVER,
+    body=DeletionRequest,
+    answer=ItemList[DeletionDetail],
+    status=202,
+)
+async def approve_deletions(call: Call[NoQuery, DeletionRequest]) -> ItemList[DeletionDetail]:
     """Schedule the delete of retired originals; whoever asks is its approver."""
-    read_query(req, NoQuery)
-    body = read_body(req, DeletionRequest)
-    order = DeletionOrder(on=body.moment, by=caller_of(req, body.by), flow_ids=body.flows)
-    scheduled = await order_deletions(services(), route_id(req).lower(), order)
+    order = DeletionOrder(on=call.body.moment, by=call.by, flow_ids=call.body.flows)
+    scheduled = await order_deletions(services(), call.id.lower(), order)
     items = tuple(DeletionDetail.model_validate(one) for one in scheduled)
-    return ok(ItemList[DeletionDetail](items=items), status=202)
+    return ItemList[DeletionDetail](items=items)
 
 
-@blueprint.route(route="remediations/{id}/deletions/cancel", methods=["POST"])
-@answers
-async def cancel_deletions(req: func.HttpRequest) -> func.HttpResponse:
+@endpoint(
+    blueprint,
+    "POST",
+    "remediations/{id}/deletions/cancel",
+    role=Role.OPERATOR,
+    body=KeepRequest,
+    answer=KeptAnswer,
+)
+async def cancel_deletions(call: Call[NoQuery, KeepRequest]) -> KeptAnswer:
     """Keep originals: cancel their deletes."""
-    read_query(req, NoQuery)
-    body = read_body(req, KeepRequest)
-    by = caller_of(req, body.by)
-    count = await keep_originals(services(), route_id(req).lower(), body.flows, by=by)
-    return ok(KeptAnswer(cancelled=count))
+    count = await keep_originals(services(), call.id.lower(), call.body.flows, by=call.by)
+    return KeptAnswer(cancelled=count)

@@ -4,9 +4,11 @@ from datetime import datetime
 
 import azure.functions as func
 
-from functions.http_answers import Answer, answers, ok
-from functions.http_requests import NoQuery, read_query
+from functions.endpoints import Call, endpoint
+from functions.http_answers import Answer
+from functions.http_requests import NoBody, NoQuery
 from shared.bootstrap import services
+from shared.domain.principal import Role
 from shared.use_cases.check_health import check_health
 
 blueprint = func.Blueprint()
@@ -67,9 +69,7 @@ class HealthAnswer(Answer):
     unlooked: int
 
 
-@blueprint.route(route="health", methods=["GET"])
-@answers
-async def show_health(req: func.HttpRequest) -> func.HttpResponse:
+@endpoint(blueprint, "GET", "health", role=Role.READER, answer=HealthAnswer)
+async def show_health(_call: Call[NoQuery, NoBody]) -> HealthAnswer:
     """Return 200 if the store and the broker answer, 503 if not."""
-    read_query(req, NoQuery)
-    return ok(HealthAnswer.model_validate(await check_health(services())))
+    return HealthAnswer.model_validate(await check_health(services()))

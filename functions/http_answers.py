@@ -1,27 +1,17 @@
-"""Answers requests: what a handler returns as JSON, what it raises as a problem document."""
+"""Answers requests: what a handler returns as JSON or as a page."""
 
-import functools
-import logging
-from collections.abc import Awaitable, Callable, Mapping
-from urllib.parse import urlsplit
+from collections.abc import Mapping
 
 import azure.functions as func
 from pydantic import BaseModel, ConfigDict
 
-from functions.problems import defect, problem_of
-from shared.bootstrap import services
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import ProductError
-
-log = logging.getLogger(__name__)
 
 #: What `default-src` does not cover is named: no base, no form, no frame around it.
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
-
-type Handler = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 
 
 class Answer(BaseModel):
@@ -61,29 +51,3 @@ def page(text: str) -> func.HttpResponse:
             "X-Content-Type-Options": "nosniff",
         },
     )
-
-
-def answers(handler: Handler) -> Handler:
-    """Turn what a handler raises into the answer that says so."""
-
-    @functools.wraps(handler)
-    async def answering(req: func.HttpRequest) -> func.HttpResponse:
-        # Without the query: it may carry the function key.
-        instance = urlsplit(req.url).path
-        try:
-            return await _answered(handler, req, instance)
-        except Exception:
-            log.exception("defect while answering %s %s", req.method, instance)
-            return defect(instance=instance)
-
-    return answering
-
-
-async def _answered(handler: Handler, req: func.HttpRequest, instance: str) -> func.HttpResponse:
-    open_services = services()
-    try:
-        return await handler(req)
-    except ProductError as err:
-        response = problem_of(err, instance=instance, now=open_services.now)
-        log.info("%s %s: %s", req.method, instance, err, extra={"status": response.status_code})
-        return response

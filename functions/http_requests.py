@@ -1,6 +1,6 @@
 """Reads requests: bodies, queries and ids are checked here, before anything else sees them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 import azure.functions as func
@@ -14,8 +14,6 @@ from shared.domain.trigger_urls.trigger_url import redact
 LARGEST_BODY = 256 * 1024
 #: Query parameters that carry the function key and its name (Azure Functions access keys).
 _KEY_PARAMETERS = frozenset({"code", "clientid"})
-#: Set by App Service where it signs callers in; elsewhere anybody may write it.
-PRINCIPAL = "X-MS-CLIENT-PRINCIPAL-NAME"
 
 type Id = Annotated[str, StringConstraints(pattern=IDENTIFIER)]
 #: Kept in rows: a trigger URL that somebody pastes into a reason loses its signature here.
@@ -36,6 +34,10 @@ class Request(BaseModel):
 
 class NoQuery(Request):
     """No query parameter is known."""
+
+
+class NoBody(Request):
+    """No member of a body is known."""
 
 
 def read_body[T: Request](req: func.HttpRequest, kind: type[T]) -> T:
@@ -60,31 +62,15 @@ def read_query[T: Request](req: func.HttpRequest, kind: type[T]) -> T:
         raise BadRequest("The query is not as it should be.", _errors(err)) from None
 
 
-def route_id(req: func.HttpRequest) -> str:
-    """Return the id in the route; raises `BadRequest`."""
-    value = req.route_params.get("id")
-    if not is_identifier(value):
-        problem = FieldError(field="id", message="An id is 1 to 80 letters, digits and dashes.")
-        raise BadRequest("The id in the address is not one.", [problem])
-    return str(value)
-
-
-def caller_of(req: func.HttpRequest, named: str | None) -> str:
-    """Return who asks: the principal that App Service signed in, else the name in the body.
-
-    Raises `BadRequest` if neither tells.
-    """
-    caller = caller_or_none(req, named)
-    if caller is None:
-        problem = FieldError(field="by", message=f"Say who decides: `by`, or a header {PRINCIPAL}.")
-        raise BadRequest("Nobody is named.", [problem])
-    return caller
-
-
-def caller_or_none(req: func.HttpRequest, named: str | None) -> str | None:
-    """Return who asks, None if nothing tells; a header that is no UTF-8 is told as far as it is."""
-    name = redact(req.headers.get(PRINCIPAL) or named or "").strip()[:200]
-    return name.encode("utf-8", "replace").decode() or None
+def read_params(req: func.HttpRequest, names: Iterable[str]) -> dict[str, str]:
+    """Return the values of the route's parameters, all of them ids; raises `BadRequest`."""
+    values = {name: str(req.route_params.get(name) or "") for name in names}
+    wrong = [name for name, value in values.items() if not is_identifier(value)]
+    if wrong:
+        text = "An id is 1 to 80 letters, digits and dashes."
+        errors = [FieldError(field=name, message=text) for name in wrong]
+        raise BadRequest("The id in the address is not one.", errors)
+    return values
 
 
 def _errors(err: ValidationError) -> list[FieldError]:

@@ -4,10 +4,12 @@ import azure.functions as func
 from pydantic import model_validator
 
 from functions.assessments_api import FindingAnswer
-from functions.http_answers import Answer, ItemList, answers, ok
-from functions.http_requests import NoQuery, Request, Text, read_body, read_query
+from functions.endpoints import Call, endpoint
+from functions.http_answers import Answer, ItemList
+from functions.http_requests import NoQuery, Request, Text
 from shared.bootstrap import services
 from shared.domain.finding import Level
+from shared.domain.principal import Role
 from shared.use_cases.check_keys import check_keys
 
 blueprint = func.Blueprint()
@@ -45,15 +47,20 @@ class KeyAnswer(Answer):
     swap_plan: tuple[str, ...]
 
 
-@blueprint.route(route="keys/check", methods=["POST"])
-@answers
-async def check_fitness(req: func.HttpRequest) -> func.HttpResponse:
+@endpoint(
+    blueprint,
+    "POST",
+    "keys/check",
+    role=Role.OPERATOR,
+    body=KeyQuestion,
+    answer=ItemList[KeyAnswer],
+)
+async def check_fitness(call: Call[NoQuery, KeyQuestion]) -> ItemList[KeyAnswer]:
     """Check keys now. Nothing is written to them; what health tells of them is brought up to date.
 
     404 for a strange vault.
     """
-    read_query(req, NoQuery)
-    question = read_body(req, KeyQuestion)
+    question = call.body
     found = await check_keys(services(), vault=question.vault or "", key=question.key or "")
     items = tuple(KeyAnswer.model_validate(one) for one in found)
-    return ok(ItemList[KeyAnswer](items=items))
+    return ItemList[KeyAnswer](items=items)

@@ -1,13 +1,15 @@
-"""HTTP: the switch that stops every write, and whether the app is well."""
+"""HTTP: the switch that stops every write."""
 
 from datetime import datetime
 
 import azure.functions as func
 
-from functions.http_answers import Answer, answers, ok
-from functions.http_requests import NoQuery, Request, Text, caller_of, read_body, read_query
+from functions.endpoints import Call, endpoint
+from functions.http_answers import Answer
+from functions.http_requests import NoBody, NoQuery, Request, Text
 from shared.bootstrap import services
 from shared.domain.callers.records import Flag
+from shared.domain.principal import Role
 from shared.use_cases.switch_writes import kill_switch, set_kill_switch
 
 blueprint = func.Blueprint()
@@ -30,25 +32,27 @@ class KillSwitchAnswer(Answer):
     at: datetime | None = None
 
 
-@blueprint.route(route="kill-switch", methods=["GET"])
-@answers
-async def show_kill_switch(req: func.HttpRequest) -> func.HttpResponse:
+@endpoint(blueprint, "GET", "kill-switch", role=Role.READER, answer=KillSwitchAnswer)
+async def show_kill_switch(_call: Call[NoQuery, NoBody]) -> KillSwitchAnswer:
     """Return whether writes are stopped, by whom and why."""
-    read_query(req, NoQuery)
     flag = await kill_switch(services())
-    return ok(_answer(flag) if flag else KillSwitchAnswer(on=False))
+    return _answer(flag) if flag else KillSwitchAnswer(on=False)
 
 
-@blueprint.route(route="kill-switch", methods=["PUT"])
-@answers
-async def turn_kill_switch(req: func.HttpRequest) -> func.HttpResponse:
+@endpoint(
+    blueprint,
+    "PUT",
+    "kill-switch",
+    role=Role.OPERATOR,
+    body=KillSwitchChange,
+    answer=KillSwitchAnswer,
+)
+async def turn_kill_switch(call: Call[NoQuery, KillSwitchChange]) -> KillSwitchAnswer:
     """Stop every write, or allow them again."""
-    read_query(req, NoQuery)
-    change = read_body(req, KillSwitchChange)
-    by = caller_of(req, change.by)
-    return ok(
-        _answer(await set_kill_switch(services(), is_on=change.on, by=by, reason=change.reason))
+    flag = await set_kill_switch(
+        services(), is_on=call.body.on, by=call.by, reason=call.body.reason
     )
+    return _answer(flag)
 
 
 def _answer(flag: Flag) -> KillSwitchAnswer:

@@ -5,10 +5,12 @@ from datetime import datetime
 
 import azure.functions as func
 
-from functions.http_answers import Answer, ItemList, answers, ok
-from functions.http_requests import NoQuery, read_query
+from functions.endpoints import Call, endpoint
+from functions.http_answers import Answer, ItemList
+from functions.http_requests import NoBody, NoQuery
 from shared.bootstrap import services
 from shared.domain.network.edition import Edition
+from shared.domain.principal import Role
 from shared.use_cases.watch_ranges import list_editions, look_now
 
 blueprint = func.Blueprint()
@@ -54,22 +56,18 @@ class EditionAnswer(Answer):
     code: str
 
 
-@blueprint.route(route="network/ranges", methods=["GET"])
-@answers
-async def list_range_changes(req: func.HttpRequest) -> func.HttpResponse:
+@endpoint(blueprint, "GET", "network/ranges", role=Role.READER, answer=ItemList[EditionAnswer])
+async def list_range_changes(_call: Call[NoQuery, NoBody]) -> ItemList[EditionAnswer]:
     """Return the editions of the last ninety days, the newest first. Reads rows only."""
-    read_query(req, NoQuery)
     return _editions(await list_editions(services()))
 
 
-@blueprint.route(route="network/ranges", methods=["POST"])
-@answers
-async def look_at_ranges(req: func.HttpRequest) -> func.HttpResponse:
+@endpoint(blueprint, "POST", "network/ranges", role=Role.OPERATOR, answer=ItemList[EditionAnswer])
+async def look_at_ranges(_call: Call[NoQuery, NoBody]) -> ItemList[EditionAnswer]:
     """Look at Microsoft's list at once, as the daily sweep does, and return the same."""
-    read_query(req, NoQuery)
     return _editions(await look_now(services()))
 
 
-def _editions(found: Sequence[Edition]) -> func.HttpResponse:
+def _editions(found: Sequence[Edition]) -> ItemList[EditionAnswer]:
     items = tuple(EditionAnswer.model_validate(one) for one in found)
-    return ok(ItemList[EditionAnswer](items=items))
+    return ItemList[EditionAnswer](items=items)

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import azure.functions as func
 
-from functions.http_answers import ItemList, answers, ok, page
-from functions.http_requests import NoQuery, caller_or_none, read_body, read_query, route_id
+from functions.endpoints import HTML, JSON, Call, endpoint
+from functions.http_answers import ItemList, ok, page
+from functions.http_requests import NoBody, NoQuery
 from functions.plan_models import PlanAnswer, PlanQuery
 from functions.plan_page import plan_page
 from functions.problems import BadRequest, FieldError
@@ -20,6 +21,7 @@ from functions.remediation_models import (
 )
 from shared.bootstrap import services
 from shared.domain.plans.remediation import Origin, Remediation
+from shared.domain.principal import Role
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import Blocked
 from shared.reason import Reason
@@ -32,19 +34,26 @@ _LONGEST_KEY = 200
 blueprint = func.Blueprint()
 
 
-@blueprint.route(route="remediations", methods=["POST"])
-@answers
-async def start_remediation(req: func.HttpRequest) -> func.HttpResponse:
+@endpoint(
+    blueprint,
+    "POST",
+    "remediations",
+    role=Role.OPERATOR,
+    body=RemediationOrder,
+    answer=RemediationAnswer,
+    status=202,
+    headers=(IDEMPOTENCY_KEY,),
+)
+async def start_remediation(call: Call[NoQuery, RemediationOrder]) -> func.HttpResponse:
     """Start a remediation; the same Idempotency-Key starts the same one."""
-    read_query(req, NoQuery)
-    order = read_body(req, RemediationOrder)
+    order = call.body
     started = await order_remediation(
         services(),
         Remediation(
             created=services().now,
             mode=order.mode,
             origin=Origin.ORDER,
-            cause=_cause(req, order),
+            cause=_cause(call),
             environment_ids=order.environments,
             flow_ids=order.flows,
             reconcile=order.reconcile,
@@ -56,11 +65,17 @@ async def start_remediation(req: func.HttpRequest) -> func.HttpResponse:
     return ok(answer, status=202, headers={"Location": location})
 
 
-@blueprint.route(route="remediations", methods=["GET"])
-@answers
-async def list_remediations(req: func.HttpRequest) -> func.HttpResponse:
+@endpoint(
+    blueprint,
+    "GET",
+    "remediations",
+    role=Role.READER,
+    query=RemediationQuery,
+    answer=RemediationList,
+)
+async def list_remediations(call: Call[RemediationQuery, NoBody]) -> RemediationList:
     """Return remediations, newest first."""
-    query = read_query(req, RemediationQuery)
+    query = call.query
     found = await shown.list_remediations(services())
     items = [
         item
@@ -71,41 +86,52 @@ async def list_remediations(req: func.HttpRequest) -> func.HttpResponse:
         and query.state in (None, *item.progress.states)
     ]
     listed = replace(found, items=tuple(items[: query.limit]))
-    return ok(RemediationList.model_validate(listed))
+    return RemediationList.model_validate(listed)
 
 
-@blueprint.route(route="remediations/{id}", methods=["GET"])
-@answers
-async def show_remediation(req: func.HttpRequest) -> func.HttpResponse:
+@endpoint(
+    blueprint,
+    "GET",
+    "remediations/{id}",
+    role=Role.READER,
+    query=DetailQuery,
+    answer=RemediationDetail,
+)
+async def show_remediation(call: Call[DetailQuery, NoBody]) -> RemediationDetail:
     """Return a remediation, its progress and its jobs."""
-    query = read_query(req, DetailQuery)
-    found = await shown.show_remediation(services(), route_id(req).lower())
+    found = await shown.show_remediation(services(), call.id.lower())
     detail = RemediationDetail.model_validate(found)
-    return ok(detail if query.history else detail.without_history())
+    return detail if call.query.history else detail.without_history()
 
 
-@blueprint.route(route="remediations/{id}/plan", methods=["GET"])
-@answers
-async def show_plan(req: func.HttpRequest) -> func.HttpResponse:
+@endpoint(
+    blueprint,
+    "GET",
+    "remediations/{id}/plan",
+    role=Role.READER,
+    query=PlanQuery,
+    answer=ItemList[PlanAnswer],
+    media_types=(JSON, HTML),
+)
+async def show_plan(call: Call[PlanQuery, NoBody]) -> ItemList[PlanAnswer] | func.HttpResponse:
     """Return what is planned for each flow, as JSON or a page: why, every write, every caller."""
-    query, identity = read_query(req, PlanQuery), route_id(req).lower()
+    query, identity = call.query, call.id.lower()
     plans = await shown.show_plan(services(), identity)
     found = [
         PlanAnswer.model_validate(plan)
         for plan in plans
         if query.environment in (None, plan.environment_job.environment_id)
     ]
-    is_page = "text/html" in req.headers.get("Accept", "")
-    if (query.format or ("html" if is_page else "json")) == "html":
+    if query.format == "html" or (query.format is None and call.media_type == HTML):
         return page(plan_page(identity, found))
-    return ok(ItemList[PlanAnswer](items=tuple(found)))
+    return ItemList[PlanAnswer](items=tuple(found))
 
 
-def _cause(req: func.HttpRequest, order: RemediationOrder) -> str:
+def _cause(call: Call[NoQuery, RemediationOrder]) -> str:
     """Return the order's id. The caller's own makes a repeated request harmless."""
-    key: str | None = req.headers.get(IDEMPOTENCY_KEY)
+    key = call.headers.get(IDEMPOTENCY_KEY)
     if key is None:
-        return f"{caller_or_none(req, order.by) or 'order'} {uuid.uuid4()}"
+        return f"{call.principal.name or 'order'} {uuid.uuid4()}"
     key = key.strip()
     if not 0 < len(key) <= _LONGEST_KEY or not key.isprintable():
         text = f"1 to {_LONGEST_KEY} printable characters."

@@ -6,10 +6,12 @@ from typing import Annotated, Self
 import azure.functions as func
 from pydantic import Field
 
-from functions.http_answers import Answer, ItemList, answers, ok
-from functions.http_requests import Id, NoQuery, Request, Text, caller_of, read_body, read_query
+from functions.endpoints import Call, endpoint
+from functions.http_answers import Answer, ItemList
+from functions.http_requests import Id, NoBody, NoQuery, Request, Text
 from shared.bootstrap import services
 from shared.domain.network.repair_record import RepairRecord, RepairState
+from shared.domain.principal import Role
 from shared.use_cases import repair_network
 from shared.use_cases.repair_network import RepairWish, ShownRepair
 
@@ -116,44 +118,53 @@ class RepairsAnswer(ItemList[RepairAnswer]):
     applied: tuple[AppliedAnswer, ...]
 
 
-@blueprint.route(route="network/repairs", methods=["GET"])
-@answers
-async def list_repairs(req: func.HttpRequest) -> func.HttpResponse:
+@endpoint(
+    blueprint,
+    "GET",
+    "network/repairs",
+    role=Role.READER,
+    query=RepairQuery,
+    answer=RepairsAnswer,
+)
+async def list_repairs(call: Call[RepairQuery, NoBody]) -> RepairsAnswer:
     """Return what closes each gap, or those of one resource. Reads the firewalls anew."""
-    query = read_query(req, RepairQuery)
+    query = call.query
     found = await repair_network.show_repairs(services(), query.resource, query.environment)
     applied = await repair_network.list_repairs(services())
-    answer = RepairsAnswer(
+    return RepairsAnswer(
         items=tuple(map(RepairAnswer.of, found)), applied=tuple(map(AppliedAnswer.of, applied))
     )
-    return ok(answer)
 
 
-@blueprint.route(route="network/repairs", methods=["POST"])
-@answers
-async def apply_repair(req: func.HttpRequest) -> func.HttpResponse:
+@endpoint(
+    blueprint,
+    "POST",
+    "network/repairs",
+    role=Role.APPROVER,
+    body=RepairOrder,
+    answer=ItemList[AppliedAnswer],
+)
+async def apply_repair(call: Call[NoQuery, RepairOrder]) -> ItemList[AppliedAnswer]:
     """Make the change that closes the gaps of one resource."""
-    read_query(req, NoQuery)
-    order = read_body(req, RepairOrder)
-    wish = RepairWish(
-        resource=order.resource,
-        by=caller_of(req, order.by),
-        environment_id=order.environment,
-    )
+    order = call.body
+    wish = RepairWish(resource=order.resource, by=call.by, environment_id=order.environment)
     return _records(await repair_network.apply_repair(services(), wish))
 
 
-@blueprint.route(route="network/repairs/undo", methods=["POST"])
-@answers
-async def undo_repair(req: func.HttpRequest) -> func.HttpResponse:
+@endpoint(
+    blueprint,
+    "POST",
+    "network/repairs/undo",
+    role=Role.OPERATOR,
+    body=UndoOrder,
+    answer=ItemList[AppliedAnswer],
+)
+async def undo_repair(call: Call[NoQuery, UndoOrder]) -> ItemList[AppliedAnswer]:
     """Take back what the app put into one resource."""
-    read_query(req, NoQuery)
-    order = read_body(req, UndoOrder)
-    wish = RepairWish(
-        resource=order.resource, by=caller_of(req, order.by), even_in_use=order.even_in_use
-    )
+    order = call.body
+    wish = RepairWish(resource=order.resource, by=call.by, even_in_use=order.even_in_use)
     return _records(await repair_network.undo_repair(services(), wish))
 
 
-def _records(found: list[RepairRecord]) -> func.HttpResponse:
-    return ok(ItemList[AppliedAnswer](items=tuple(map(AppliedAnswer.of, found))))
+def _records(found: list[RepairRecord]) -> ItemList[AppliedAnswer]:
+    return ItemList[AppliedAnswer](items=tuple(map(AppliedAnswer.of, found)))

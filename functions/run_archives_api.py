@@ -2,11 +2,13 @@
 
 import azure.functions as func
 
+from functions.endpoints import Call, endpoint
 from functions.finish_models import RunArchiveAnswer, TicketWindowAnswer
-from functions.http_answers import Answer, answers, ok
-from functions.http_requests import NoQuery, read_body, read_query, route_id
+from functions.http_answers import Answer
+from functions.http_requests import NoBody, NoQuery
 from functions.remediation_models import FlowChoice
 from shared.bootstrap import services
+from shared.domain.principal import Role
 from shared.use_cases.archive_runs import RunArchives, archive_runs, show_run_archives
 
 blueprint = func.Blueprint()
@@ -22,21 +24,29 @@ class RunArchivesAnswer(Answer):
     wait_seconds: float
 
 
-@blueprint.route(route="remediations/{id}/run-archives", methods=["GET"])
-@answers
-async def list_run_archives(req: func.HttpRequest) -> func.HttpResponse:
+@endpoint(
+    blueprint,
+    "GET",
+    "remediations/{id}/run-archives",
+    role=Role.READER,
+    answer=RunArchivesAnswer,
+)
+async def list_run_archives(call: Call[NoQuery, NoBody]) -> RunArchivesAnswer:
     """Return what is archived, and when the support's window closes. Reads rows only."""
-    read_query(req, NoQuery)
-    return ok(_answer(await show_run_archives(services(), route_id(req).lower())))
+    return _answer(await show_run_archives(services(), call.id.lower()))
 
 
-@blueprint.route(route="remediations/{id}/run-archives", methods=["POST"])
-@answers
-async def archive_more_runs(req: func.HttpRequest) -> func.HttpResponse:
+@endpoint(
+    blueprint,
+    "POST",
+    "remediations/{id}/run-archives",
+    role=Role.OPERATOR,
+    body=FlowChoice,
+    answer=RunArchivesAnswer,
+)
+async def archive_more_runs(call: Call[NoQuery, FlowChoice]) -> RunArchivesAnswer:
     """Archive a few more parts; to be asked again until `is_finished`."""
-    read_query(req, NoQuery)
-    flows = read_body(req, FlowChoice).flows
-    return ok(_answer(await archive_runs(services(), route_id(req).lower(), flows)))
+    return _answer(await archive_runs(services(), call.id.lower(), call.body.flows))
 
 
 def _answer(found: RunArchives) -> RunArchivesAnswer:

@@ -14,8 +14,8 @@ from functions import (
     policy_events,
     remediations_api,
 )
-from functions.http_requests import PRINCIPAL
 from functions.outcomes import FIRST
+from functions.principals import PRINCIPAL
 from shared.bootstrap import provide
 from shared.logging_redaction import install_redaction
 from shared.services import PARKED

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from functions import environments_api, health_api, kill_switch_api, remediations_api
-from functions.http_requests import PRINCIPAL
+from functions.principals import PRINCIPAL
 from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import JobState
 from shared.errors import Unavailable

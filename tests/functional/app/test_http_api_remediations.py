@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from functions import decisions_api, remediations_api
-from functions.http_requests import PRINCIPAL
+from functions.principals import PRINCIPAL
 from shared.bootstrap import provide
 from shared.domain.environment import Mode
 from shared.domain.jobs.environment_states import EnvironmentJobState

@@ -8,7 +8,7 @@ import azure.functions as func
 import pytest
 
 from functions import deletions_api, remediations_api, timers
-from functions.http_requests import PRINCIPAL
+from functions.principals import PRINCIPAL
 from shared.bootstrap import provide
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.ending.deletion_story import DAY, MINUTE, deletes, original, retired_story

@@ -1,0 +1,184 @@
+"""Declares the routes: the one place that says what each takes, answers, and who may call it.
+
+A handler is given a `Call` that was read and checked, and returns an `Answer`; it sees no header.
+To the host every route is open, because it knows no roles: who calls is decided here, and a route
+that names no role cannot be declared.
+"""
+
+import inspect
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import azure.functions as func
+
+from functions.http_answers import Answer, ok
+from functions.http_requests import NoBody, NoQuery, Request, read_body, read_params, read_query
+from functions.principals import principal_of
+from functions.problems import BadRequest, FieldError, defect, problem_of
+from shared.bootstrap import services
+from shared.domain.principal import Principal, PrincipalKind, Role
+from shared.errors import ProductError
+
+log = logging.getLogger(__name__)
+
+type Method = Literal["GET", "POST", "PUT"]
+
+JSON = "application/json"
+HTML = "text/html"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call[Q: Request, B: Request]:
+    """One request, read and checked."""
+
+    principal: Principal
+    #: Values of the route's parameters; each is an id.
+    params: Mapping[str, str]
+    query: Q
+    body: B
+    #: Those headers that the route names, as far as they were sent.
+    headers: Mapping[str, str]
+    #: Which of the route's media types the answer is to have.
+    media_type: str
+
+    @property
+    def id(self) -> str:
+        """Return the id in the route."""
+        return self.params["id"]
+
+    @property
+    def by(self) -> str:
+        """Return the name of who decides; raises `BadRequest` where nobody is named."""
+        if not self.principal.name:
+            problem = FieldError(field="by", message="Say who decides: nobody is signed in.")
+            raise BadRequest("Nobody is named.", [problem])
+        return self.principal.name
+
+
+type Handler[Q: Request, B: Request] = Callable[[Call[Q, B]], Awaitable[Answer | func.HttpResponse]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One route as it is declared: what an OpenAPI document says of it."""
+
+    name: str
+    #: Docstring of the handler.
+    description: str
+    method: Method
+    #: Below `/api/`, with `{id}` and the like.
+    path: str
+    role: Role
+    query: type[Request]
+    body: type[Request]
+    #: None: none of its media types is JSON.
+    answer: type[Answer] | None
+    #: Of an answer that is not a problem.
+    status: int
+    #: The first is that of whoever accepts anything.
+    media_types: tuple[str, ...]
+    #: Headers of a request that mean something to it.
+    headers: tuple[str, ...]
+
+
+#: Every route, by method and path.
+ENDPOINTS: dict[tuple[Method, str], Endpoint] = {}
+
+
+def endpoint[Q: Request = NoQuery, B: Request = NoBody](
+    blueprint: func.Blueprint,
+    method: Method,
+    path: str,
+    *,
+    role: Role,
+    answer: type[Answer] | None,
+    query: type[Q] = NoQuery,  # type: ignore[assignment]  # it is Q where Q is not told
+    body: type[B] = NoBody,  # type: ignore[assignment]  # the same
+    status: int = 200,
+    media_types: tuple[str, ...] = (JSON,),
+    headers: tuple[str, ...] = (),
+) -> Callable[[Handler[Q, B]], Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]]:
+    """Declare the route of a handler.
+
+    What it returns is answered with `status`, what it raises as a problem document. Raises
+    `ValueError` for a route without a role, and for one that there is already.
+    """
+
+    def declare(
+        handler: Handler[Q, B],
+    ) -> Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]:
+        declared = Endpoint(
+            name=handler.__name__,
+            description=inspect.getdoc(handler) or "",
+            method=method,
+            path=path,
+            role=Role(role),
+            query=query,
+            body=body,
+            answer=answer,
+            status=status,
+            media_types=media_types,
+            headers=headers,
+        )
+        if (method, path) in ENDPOINTS:
+            message = f"There is a route {method} {path} already."
+            raise ValueError(message)
+        ENDPOINTS[method, path] = declared
+
+        async def answering(req: func.HttpRequest) -> func.HttpResponse:
+            return await _answering(declared, handler, req)
+
+        # The worker names the function so, and reads the signature above.
+        answering.__name__, answering.__doc__ = handler.__name__, handler.__doc__
+        route = blueprint.route(route=path, methods=[method], auth_level=func.AuthLevel.FUNCTION)
+        registered: Callable[[func.HttpRequest], Awaitable[func.HttpResponse]] = route(answering)
+        return registered
+
+    return declare
+
+
+async def _answering(
+    declared: Endpoint, handler: Callable[[Any], Awaitable[Any]], req: func.HttpRequest
+) -> func.HttpResponse:
+    # Without the query: it may carry the function key.
+    instance = urlsplit(req.url).path
+    try:
+        open_services = services()
+        try:
+            answer = await handler(_read(declared, req))
+        except ProductError as err:
+            response = problem_of(err, instance=instance, now=open_services.now)
+            extra = {"status": response.status_code}
+            log.info("%s %s: %s", req.method, instance, err, extra=extra)
+            return response
+        if isinstance(answer, func.HttpResponse):
+            return answer
+        return ok(answer, status=declared.status)
+    except Exception:
+        log.exception("defect while answering %s %s", req.method, instance)
+        return defect(instance=instance)
+
+
+def _read(declared: Endpoint, req: func.HttpRequest) -> Call[Request, Request]:
+    """Return the request as the route declares it; raises `BadRequest`."""
+    principal = principal_of(req)
+    params = read_params(req, re.findall(r"\{(\w+)", declared.path))
+    query = read_query(req, declared.query)
+    body = read_body(req, declared.body) if declared.method != "GET" else NoBody()
+    named = getattr(body, "by", None)
+    if principal.kind is PrincipalKind.KEY and not principal.name and named:
+        principal = replace(principal, name=named)
+    accepted = req.headers.get("Accept", "")
+    wanted = [one for one in declared.media_types if one in accepted]
+    return Call(
+        principal=principal,
+        params=params,
+        query=query,
+        body=body,
+        headers={name: req.headers[name] for name in declared.headers if name in req.headers},
+        media_type=(wanted or declared.media_types)[0],
+    )
