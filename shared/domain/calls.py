@@ -32,3 +32,5 @@ class CallLine:
     calls_per_minute: int
     #: When the next call may be made of those that wait; None: nobody waits.
     next_at: datetime | None = None
+    #: When all that wait have had theirs; None: calls are plenty, and nobody stands in a line.
+    idle_at: datetime | None = None

@@ -38,6 +38,11 @@ _WITHOUT_A_WORD = (
 )
 
 type Outcome[J] = Callable[[Services, J, Exception], J | None]
+type Wait[J] = Callable[[Services, J], Awaitable[None]]
+
+
+async def _for_nothing[J](_: Services, __: J) -> None:
+    """Let the step begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +60,14 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
         step: Callable[[Held[J]], Awaitable[J]],
         *,
         outcome: Outcome[J] = after_error,
+        waits: Wait[J] = _for_nothing,
         begun: Callable[[J], J] = lambda job: job,
     ) -> tuple[J, J]:
         """Look at a row and do what is due; returns it as it was before and as it is now.
 
-        `begun` makes of the row what it is while the step works, before anything can fail. Raises
-        `NotFound` if there is no such row; any other exception is a defect of ours.
+        `waits` raises `Waiting` while what the step waits for is not there: no call is taken for
+        that. `begun` makes of the row what it is while the step works, before anything can fail.
+        Raises `NotFound` if there is no such row; any other exception is a defect of ours.
         """
         while True:
             kept = await self.table(services.tables).get(*place)
@@ -75,6 +82,7 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
                 return before, before
             async with AsyncExitStack() as turn:
                 try:
+                    await waits(services, before)
                     await turn.enter_async_context(services.calls.block(self.needs(before)))
                 except (Waiting, Throttled) as err:  # nothing was begun
                     asleep = await self._asleep(services, kept, outcome(services, before, err))

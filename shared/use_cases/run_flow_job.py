@@ -26,6 +26,7 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.steps.copying import copy_flow, prove_copy
 from shared.steps.copying.explain_refusal import explain_refusal
+from shared.steps.copying.key_list import wait_for_key_list
 from shared.steps.ending import retire_original, roll_back, swap
 from shared.steps.ending.last_look import settle
 from shared.steps.flows.co_ownership import return_borrowed
@@ -94,10 +95,21 @@ async def run_flow_job(services: Services, environment_id: str, job_id: str) -> 
     """
     place = (environment_id, job_id)
     before, after = await FLOW.deliver(
-        services, place, _step, outcome=_outcome, begun=lambda job: _begun(job, services)
+        services,
+        place,
+        _step,
+        outcome=_outcome,
+        waits=_waits,
+        begun=lambda job: _begun(job, services),
     )
     await _tell_others(services, before, after)
     return after.state
+
+
+async def _waits(services: Services, job: FlowJob) -> None:
+    """Raise `Waiting` for what a proof waits for, unless something else is to be done first."""
+    if job.reached is JobState.COPIED and not job.requested and not job.has_loans:
+        await wait_for_key_list(services, job)
 
 
 async def _step(held: Held[FlowJob]) -> FlowJob:

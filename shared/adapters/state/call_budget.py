@@ -163,11 +163,14 @@ class CallBudget(CallBlocks):
         """Return who waits at this moment, and for how long."""
         row, line = await self._read(with_line=True)
         ledger = Ledger.from_row(row, self._limit, self._clock.now())
+        ahead = ledger.owed + sum(one.calls for one in line)
+        idle_at = ledger.free_at(ahead + 1, is_urgent=False) if self._slice == 1 else None
         return CallLine(
             row=(_TABLE, self._limit.name, _KEY),
             waiting=len(line),
             calls_per_minute=ledger.calls,
             next_at=ledger.free_at(1, is_urgent=False) if line else None,
+            idle_at=idle_at,
         )
 
     async def refused(self, wait: timedelta) -> None:

@@ -1,15 +1,18 @@
 """The flows on Microsoft's key as they were read after a copy was made: one list for many copies.
 
 The list is as long as what stays in the environment, and reads may be from before a write (contract
-§15.2). So a copy waits until no reading can be older than it is, and then for the next one: one is
-made every few minutes, and proves all copies that came before it.
+§15.2). So a copy waits until no reading can be older than it is, and then for the next one, which
+proves all copies that came before it: it is made every few minutes, or as soon as nobody else is
+there to use the calls.
 """
 
 from datetime import datetime, timedelta
 
 from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob
 from shared.errors import Waiting
 from shared.reason import Reason
+from shared.services import Services
 from shared.steps.flows.shared_reading import SharedReading
 from shared.steps.work import Work
 
@@ -17,17 +20,19 @@ from shared.steps.work import Work
 _MAX_AGE = timedelta(hours=1)
 
 
-async def wait_for_key_list(work: Work) -> None:
+async def wait_for_key_list(services: Services, job: FlowJob) -> None:
     """Return if a list that shows this job's copy, if it is on it, was or may be read now.
 
-    Raises `Waiting` until then. Asked before anything else is read for the proof.
+    Raises `Waiting` until then. Asked before calls are taken for the proof.
     """
-    services, last = work.services, await _reading(work).last()
-    if last and last >= _since(work):
-        return
-    until = _shows(work)
-    if last:
-        until = max(until, last + services.settings.wait_poll)
+    until = _shows(services, job)
+    if until <= services.now:
+        last = await _reading(services, job).last()
+        if last is None or last >= _since(services, job):
+            return
+        until = last + services.settings.wait_poll
+        line = await services.calls.line()
+        until = min(until, line.idle_at or until)
     if services.now < until:
         text = "The list of flows on Microsoft's key is read once the copy would be on it."
         raise Waiting(text, until=until, code=Reason.KEY_LIST)
@@ -38,9 +43,9 @@ async def is_on_microsofts_key(work: Work) -> bool:
 
     A kept list that says so is read anew, and that decides: somebody may have mended it since.
     """
-    job, reading = work.job, _reading(work)
+    job, reading = work.job, _reading(work.services, work.job)
     names = {job.copy_id, job.copy_flow_name}
-    kept = await reading.kept(_since(work))
+    kept = await reading.kept(_since(work.services, job))
     if kept is not None and names.isdisjoint(kept):
         return False
     began = work.services.now
@@ -52,19 +57,18 @@ async def is_on_microsofts_key(work: Work) -> bool:
     return not names.isdisjoint(found)
 
 
-def _since(work: Work) -> datetime:
+def _since(services: Services, job: FlowJob) -> datetime:
     """Return the moment from which on a reading has to begin."""
-    return max(_shows(work), work.services.now - _MAX_AGE)
+    return max(_shows(services, job), services.now - _MAX_AGE)
 
 
-def _shows(work: Work) -> datetime:
+def _shows(services: Services, job: FlowJob) -> datetime:
     """Return from when on a list shows the copy: it stands, on or off as it is, since before."""
-    history = work.job.history
-    copied = (change.at for change in history if change.state == JobState.COPIED)
+    copied = (change.at for change in job.history if change.state == JobState.COPIED)
     # Else it was made before all that the history still has.
-    return max(copied, default=history[0].at) + work.services.settings.reads_lag
+    return max(copied, default=job.history[0].at) + services.settings.reads_lag
 
 
-def _reading(work: Work) -> SharedReading[tuple[str, ...]]:
-    home = work.job.environment_id
-    return SharedReading(services=work.services, topic="keylists", id=home, kind=tuple[str, ...])
+def _reading(services: Services, job: FlowJob) -> SharedReading[tuple[str, ...]]:
+    home = job.environment_id
+    return SharedReading(services=services, topic="keylists", id=home, kind=tuple[str, ...])

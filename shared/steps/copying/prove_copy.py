@@ -26,7 +26,7 @@ async def prove(work: Work) -> FlowJob:
 
     Raises `Blocked` with what is missing.
     """
-    await wait_for_key_list(work)
+    await wait_for_key_list(work.services, work.job)
     await _check_copy(work)
     await _read_urls(work)
     await _check_key(work)

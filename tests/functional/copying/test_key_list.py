@@ -1,13 +1,20 @@
 """One list of the flows on Microsoft's key proves many copies, and none that is younger than it."""
 
-from dataclasses import dataclass, replace
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
+from shared.adapters.state.call_ledger import BudgetLimit
+from shared.domain.calls import Need
 from shared.domain.jobs.flow_states import JobState
 from shared.reason import Reason
+from shared.services import Services
+from tests.functional.stories.call_meter import Meter, put_on_budget
 from tests.functional.stories.remediation_story import Story
 from tests.twins import definition_builder as define
+from tests.twins.calls import PlentyOfCalls
+from tests.twins.ports import Ports
 
 
 @dataclass(slots=True)
@@ -35,10 +42,30 @@ class Lists:
         return [*flows, *more]
 
 
+@dataclass(slots=True)
+class Asked(PlentyOfCalls):
+    """Remembers who asked for calls, in order."""
+
+    needs: list[Need] = field(default_factory=list)
+
+    def block(self, need: Need | None) -> AbstractAsyncContextManager[None]:
+        """Let the work begin."""
+        self.needs += [need] if need else []
+        return PlentyOfCalls.block(self, need)
+
+
 def flows(story: Story, count: int) -> None:
     """Add so many called flows."""
     for number in range(count):
         story.build.http_flow(f"Flow {number}")
+
+
+def families(story: Story, count: int) -> None:
+    """Add so many called flows that one flow each runs, which is called too."""
+    for number in range(count):
+        child = story.build.http_flow(f"Child {number}", {"Answer": define.response_action()})
+        run = define.child_flow_action(child.workflow_id)
+        story.build.http_flow(f"Parent {number}", {"Run": run})
 
 
 async def approved(story: Story) -> Lists:
@@ -97,10 +124,7 @@ async def test_a_copy_on_the_list_is_not_proven_and_a_retry_looks_anew() -> None
 async def test_a_younger_copy_waits_for_the_next_list() -> None:
     """Lists are minutes apart: parents' copies come after the first, and wait for one together."""
     story = Story()
-    for number in range(3):
-        child = story.build.http_flow(f"Child {number}", {"Answer": define.response_action()})
-        run = define.child_flow_action(child.workflow_id)
-        story.build.http_flow(f"Parent {number}", {"Run": run})
+    families(story, 3)
     lists = await approved(story)
 
     await story.run(story.settings.reads_lag)
@@ -111,4 +135,39 @@ async def test_a_younger_copy_waits_for_the_next_list() -> None:
 
     assert children[0] == between == 1
     assert JobState.QUIET in children[1]
+    assert (lists.reads, await states(story)) == (2, {JobState.QUIET})
+
+
+async def test_who_waits_for_a_list_asks_for_no_calls() -> None:
+    """They would be kept from those that can use them."""
+    story, asked = Story(), Asked()
+    make = story.driver.make
+
+    def with_asked(ports: Ports) -> Services:
+        return replace(make(ports), calls=asked)
+
+    story.driver.make = with_asked
+    families(story, 3)
+    await approved(story)
+    await story.run(story.settings.reads_lag)
+    asked.needs.clear()
+
+    await story.run(story.settings.wait_poll - timedelta(seconds=1))
+    between = [*asked.needs]
+    await story.run(timedelta(seconds=1))
+
+    assert await states(story) == {JobState.QUIET}
+    assert (between, len(asked.needs)) == ([], 3)
+
+
+async def test_where_calls_are_few_a_list_is_read_as_soon_as_nobody_else_would_use_them() -> None:
+    """The parent's copy is proven a minute after it was made, not five after the last list."""
+    story = Story()
+    limit = BudgetLimit(name="flow-service", calls=10, window=timedelta(minutes=1))
+    put_on_budget(story, limit, Meter())
+    families(story, 1)
+    lists = await approved(story)
+
+    await story.run(2.5 * story.settings.reads_lag)
+
     assert (lists.reads, await states(story)) == (2, {JobState.QUIET})
