@@ -9,6 +9,7 @@ import typer
 from rich.console import RenderableType
 
 from cmkflow.api_client import Api, ApiError
+from cmkflow.names import with_ids
 from cmkflow.output import Output, Query, for_programs
 from cmkflow.terminal import Terminal, echo, one_line
 
@@ -58,6 +59,8 @@ def api_command(
     """
 
     def register(call: Callable[..., object]) -> Callable[..., object]:
+        signature = inspect.signature(call, eval_str=True)
+
         @functools.wraps(call)
         def command(
             *,
@@ -72,7 +75,8 @@ def api_command(
                 output = Output.JSON
             picked = None if query is None else Query(query)
             try:
-                answer = call(Api(url=api, key=function_key), **arguments)
+                app = Api(url=api, key=function_key)
+                answer = call(app, **with_ids(app, signature, arguments))
             except ApiError as err:
                 echo(str(err), err=True)
                 raise typer.Exit(err.exit_code) from None
@@ -83,15 +87,14 @@ def api_command(
                 echo(for_programs(answer, output))
 
         # typer reads the signature: this is how it learns of the options.
-        command.__signature__ = _with_options(call, key_option)  # type: ignore[attr-defined]  # a function
+        command.__signature__ = _with_options(signature, key_option)  # type: ignore[attr-defined]  # a function
         group.command(name)(command)
         return call
 
     return register
 
 
-def _with_options(call: Callable[..., object], key_option: str) -> inspect.Signature:
-    signature = inspect.signature(call, eval_str=True)
+def _with_options(signature: inspect.Signature, key_option: str) -> inspect.Signature:
     _, *own = signature.parameters.values()
     keyword = inspect.Parameter.KEYWORD_ONLY
     shared = [

@@ -18,6 +18,7 @@ from cmkflow.assessment_page import REASONS, page_of
 from cmkflow.finding_text import finding_text
 from cmkflow.finish_tables import number_of
 from cmkflow.named_files import named_file, write_page
+from cmkflow.names import ENVIRONMENTS
 from cmkflow.terminal import Terminal, echo, one_line
 
 #: The host ends a request after 230 seconds.
@@ -29,7 +30,7 @@ def assess(  # each is an option
     key: Annotated[str, typer.Option("--key", envvar="CMKFLOW_KEY", help="Its function key.")],
     environments: Annotated[
         list[str] | None,
-        typer.Option("--environment", metavar="ID", help="An environment; may be repeated."),
+        typer.Option("--environment", help="An environment, by name or id; repeat it."),
     ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="Every environment of the tenant, one after another.")
@@ -52,12 +53,12 @@ def assess(  # each is an option
     Reads only. Exits with 1 when an environment could not be assessed; the others are shown.
     """
     if bool(environments) == every:
-        raise typer.BadParameter("Name --environment ID, or --all.")
+        raise typer.BadParameter("Name --environment, or --all.")
     app, failed = Api(url=api, key=key), False
     found: list[Any] = []
     about = {"policy": policy or None, "vault": vault or None, "key": named_key or None}
     try:
-        ids = environments or _all_ids(app)
+        ids = ENVIRONMENTS.ids(app, {}, environments) if environments else _all_ids(app)
     except ApiError as err:
         echo(str(err), err=True)
         raise typer.Exit(err.exit_code) from None

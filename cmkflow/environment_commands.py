@@ -8,10 +8,9 @@ from rich.table import Table
 from cmkflow.answer_tables import counted, facts, table
 from cmkflow.api_client import Api, ApiError, Call
 from cmkflow.api_command import api_command
+from cmkflow.names import FLOWS_OF_ENVIRONMENTS, EnvironmentId
 
 app = typer.Typer(no_args_is_help=True, help="What the app may do in each environment.")
-
-EnvironmentId = Annotated[str, typer.Argument(metavar="ENVIRONMENT", help="Its id.")]
 
 
 def _list(answer: Any) -> Table:
@@ -54,6 +53,10 @@ def _one(answer: Any) -> Table:
     )
 
 
+def _flows(answer: Any) -> Table:
+    return table(("Flow", "Id"), [(one["name"], one["id"]) for one in answer["items"]])
+
+
 @api_command(app, "list", show=_list)
 def list_environments(api: Api) -> object:
     """Show every environment of the tenant and its mode."""
@@ -64,6 +67,12 @@ def list_environments(api: Api) -> object:
 def show_environment(api: Api, environment: EnvironmentId) -> object:
     """Show one environment and its settings."""
     return api.send(Call(method="GET", path=("environments", environment)))
+
+
+@api_command(app, "flows", show=_flows)
+def list_flows(api: Api, environment: EnvironmentId) -> object:
+    """Show the flows of an environment, by name and id."""
+    return api.send(Call(method="GET", path=("environments", environment, "flows")))
 
 
 @api_command(app, "set", show=_one)
@@ -80,11 +89,13 @@ def set_environment(
     ] = None,
     exclude: Annotated[
         list[str] | None,
-        typer.Option(help="Workflow id never to touch; repeat it. Replaces the list; '': none."),
+        typer.Option(help="Flow never to touch; repeat it. Replaces the list; '': none."),
+        FLOWS_OF_ENVIRONMENTS,
     ] = None,
     first: Annotated[
         list[str] | None,
-        typer.Option(help="Workflow id that goes first; repeat it. Replaces the list; '': none."),
+        typer.Option(help="Flow that goes first; repeat it. Replaces the list; '': none."),
+        FLOWS_OF_ENVIRONMENTS,
     ] = None,
     repair: Annotated[
         list[str] | None,

@@ -19,10 +19,10 @@ from rich.text import Text
 from cmkflow.answer_tables import minute, table
 from cmkflow.api_client import Api, Call
 from cmkflow.api_command import api_command
+from cmkflow.names import InEnvironment, RemediationId
 from cmkflow.network_check_command import check
 from cmkflow.network_targets_command import show_targets
 from cmkflow.outgoing_text import outgoing_text
-from cmkflow.remediation_commands import RemediationId
 from cmkflow.repair_command import register as register_repair
 from cmkflow.service_tag_file import read_list
 from cmkflow.terminal import Terminal, echo
@@ -125,9 +125,7 @@ def show_changes(
 def show_outgoing(
     api: Api,
     remediation: RemediationId,
-    environment: Annotated[
-        str | None, typer.Option("--environment", help="Of this environment only.")
-    ] = None,
+    environment: InEnvironment = None,
 ) -> object:
     """Write the message that asks for hosts which callers behind an allow-list have to reach."""
     path = ("remediations", remediation, "plan")

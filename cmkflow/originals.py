@@ -10,8 +10,9 @@ from rich.text import Text
 from cmkflow.answer_tables import counted, minute, table
 from cmkflow.api_client import Api, ApiError, Call
 from cmkflow.api_command import api_command
+from cmkflow.names import Flows, RemediationId
 from cmkflow.person import Name
-from cmkflow.remediation_commands import Flows, RemediationId, Yes
+from cmkflow.remediation_commands import Yes
 from cmkflow.runs import archive_table
 from cmkflow.terminal import Terminal, confirm, one_line
 from shared.domain.jobs.deletion_states import DELETION_STATES

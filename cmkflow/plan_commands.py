@@ -10,21 +10,20 @@ from cmkflow.answer_tables import counted
 from cmkflow.api_client import Api, ApiError, Call
 from cmkflow.api_command import api_command
 from cmkflow.named_files import named_file, write_page
+from cmkflow.names import FLOWS_OF_PLANS, InEnvironment, RemediationId
 from cmkflow.person import Name
 from cmkflow.plan_text import plan_blocks, summary
-from cmkflow.remediation_commands import RemediationId, Yes
+from cmkflow.remediation_commands import Yes
 from cmkflow.terminal import Terminal, confirm, echo, one_line
 
 app = typer.Typer(no_args_is_help=True, help="Show plans, and approve them as they are shown.")
-
-Environment = Annotated[str | None, typer.Option("--environment", help="Of this environment only.")]
 
 
 @api_command(app, "show", show=plan_blocks)
 def show_plan(
     api: Api,
     remediation: RemediationId,
-    environment: Environment = None,
+    environment: InEnvironment = None,
     html: Annotated[
         Path | None,
         typer.Option(
@@ -57,12 +56,13 @@ def approve_plan(
         list[str] | None,
         typer.Option("--version", help="Version that was shown; repeat it. Nothing is asked."),
     ] = None,
-    environment: Environment = None,
+    environment: InEnvironment = None,
     except_flows: Annotated[
         list[str] | None,
         typer.Option(
-            "--except", help="Workflow id that is left as it is, with all that runs it; repeat it."
+            "--except", help="Flow that is left as it is, with all that runs it; repeat it."
         ),
+        FLOWS_OF_PLANS,
     ] = None,
     yes: Yes = False,
 ) -> object:

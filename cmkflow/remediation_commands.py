@@ -8,16 +8,18 @@ from rich.text import Text
 from cmkflow.answer_tables import counted, remediation_detail, remediation_table, unreadable
 from cmkflow.api_client import Api, Call
 from cmkflow.api_command import api_command
+from cmkflow.names import (
+    ENVIRONMENTS,
+    FLOWS_OF_ENVIRONMENTS,
+    Flows,
+    InEnvironment,
+    RemediationId,
+)
 from cmkflow.person import Name
 from cmkflow.terminal import confirm
 
 app = typer.Typer(no_args_is_help=True, help="Start remediations, follow and decide them.")
 
-RemediationId = Annotated[str, typer.Argument(metavar="REMEDIATION", help="Its id.")]
-Flows = Annotated[
-    list[str] | None,
-    typer.Option("--flow", help="Workflow id; repeat it. Left out: all of them."),
-]
 Replay = Annotated[
     bool,
     typer.Option(
@@ -47,7 +49,9 @@ def _steered(answer: Any) -> Text:
 @api_command(app, "start", show=_started)
 def start_remediation(
     api: Api,
-    environments: Annotated[list[str], typer.Argument(metavar="ENVIRONMENT…", help="Ids.")],
+    environments: Annotated[
+        list[str], typer.Argument(metavar="ENVIRONMENT…", help="Names or ids."), ENVIRONMENTS
+    ],
     by: Name,
     mode: Annotated[
         str,
@@ -56,7 +60,11 @@ def start_remediation(
             "applied, do what spares copies; apply: copy what stays."
         ),
     ] = "dry-run",
-    flows: Flows = None,
+    flows: Annotated[
+        list[str] | None,
+        typer.Option("--flow", help="Flow, by name or id; repeat it. Left out: all that stay."),
+        FLOWS_OF_ENVIRONMENTS,
+    ] = None,
     reconcile: Annotated[
         bool,
         typer.Option("--reconcile", help="Compare all flows with the flow service's own list."),
@@ -79,7 +87,7 @@ def start_remediation(
 @api_command(app, "list", show=remediation_table)
 def list_remediations(
     api: Api,
-    environment: Annotated[str | None, typer.Option(help="Of this environment only.")] = None,
+    environment: InEnvironment = None,
     state: Annotated[str | None, typer.Option(help="In this state only, such as stuck.")] = None,
     limit: Annotated[int, typer.Option(help="At most so many.")] = 50,
 ) -> object:

@@ -9,6 +9,7 @@ from rich.text import Text
 from cmkflow.answer_tables import minute, table
 from cmkflow.api_client import Api, ApiError, Call
 from cmkflow.api_command import api_command
+from cmkflow.names import InEnvironment
 from cmkflow.person import Name
 from cmkflow.remediation_commands import Yes
 from cmkflow.repair_text import RepairLanguage, repair_text
@@ -29,9 +30,7 @@ def repair(
         str | None,
         typer.Argument(help="Gap, resource id or name; left out: each gap that holds flows up."),
     ] = None,
-    environment: Annotated[
-        str | None, typer.Option("--environment", help="For the flows of this environment only.")
-    ] = None,
+    environment: InEnvironment = None,
     language: Annotated[
         RepairLanguage, typer.Option("--as", help="Language that the change is shown in.")
     ] = RepairLanguage.AZURE_CLI,

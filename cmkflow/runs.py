@@ -12,7 +12,7 @@ from cmkflow.answer_tables import minute, table
 from cmkflow.api_client import Api, Call
 from cmkflow.api_command import api_command
 from cmkflow.finish_tables import window_text
-from cmkflow.remediation_commands import Flows, RemediationId
+from cmkflow.names import Flows, RemediationId
 from cmkflow.terminal import Terminal
 
 app = typer.Typer(no_args_is_help=True, help="Archive the run history of originals.")

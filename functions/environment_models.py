@@ -74,6 +74,13 @@ class WaiverAnswer(Answer):
     retried: int
 
 
+class FlowNameAnswer(Answer):
+    """A flow by the id that orders take."""
+
+    id: str
+    name: str
+
+
 class PolicyAnswer(Answer):
     """The encryption policy an environment names."""
 

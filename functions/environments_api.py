@@ -6,6 +6,7 @@ from functions.endpoints import Call, endpoint
 from functions.environment_models import (
     EnvironmentAnswer,
     EnvironmentChange,
+    FlowNameAnswer,
     Waiver,
     WaiverAnswer,
 )
@@ -14,6 +15,7 @@ from functions.http_requests import NoBody, NoQuery
 from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases import change_environment as environments
+from shared.use_cases import name_flows
 
 blueprint = func.Blueprint()
 
@@ -44,6 +46,19 @@ async def change_environment(call: Call[NoQuery, EnvironmentChange]) -> Environm
     """Set settings of an environment; those that are left out stay."""
     found = await environments.change_environment(services(), call.id, call.body.changes())
     return EnvironmentAnswer.of(found)
+
+
+@endpoint(
+    blueprint,
+    "GET",
+    "environments/{id}/flows",
+    role=Role.READER,
+    answer=ItemList[FlowNameAnswer],
+)
+async def list_flows(call: Call[NoQuery, NoBody]) -> ItemList[FlowNameAnswer]:
+    """Return the flows of an environment by name: ids that orders take."""
+    found = await name_flows.list_flows(services(), call.id)
+    return ItemList[FlowNameAnswer](items=tuple(map(FlowNameAnswer.model_validate, found)))
 
 
 @endpoint(

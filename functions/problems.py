@@ -8,6 +8,7 @@ import azure.functions as func
 from pydantic import BaseModel, ConfigDict
 
 from shared.domain.jobs.refusals import instruction_for
+from shared.domain.named import Named, did_you_mean
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
     Blocked,
@@ -16,6 +17,7 @@ from shared.errors import (
     ProductError,
     Refused,
     Transient,
+    UnknownFlow,
     Unreadable,
     UnreadableRow,
     Waiting,
@@ -46,6 +48,15 @@ class BadRequest(Unreadable):
         self.errors = tuple(errors)
 
 
+class Candidate(BaseModel):
+    """A flow that may be meant."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    id: str
+    name: str
+
+
 class Problem(BaseModel):
     """A problem document; `instruction` says what to do next."""
 
@@ -60,12 +71,15 @@ class Problem(BaseModel):
     #: Groups reasons, as `code` of a job does.
     code: str = ""
     errors: tuple[FieldError, ...] = ()
+    #: Flows that are like one that is named and not there, the closest first.
+    candidates: tuple[Candidate, ...] = ()
 
 
 _ID = (
     "See which ids there are: cmkflow environment list, cmkflow remediation list, "
     "cmkflow plan show REMEDIATION for flows."
 )
+_FLOW = "See which flows there are: cmkflow environment flows ENVIRONMENT."
 #: Rows are written by this app alone.
 _NEWER = "Deploy the version of the app that wrote the row, or a newer one, then order it again."
 
@@ -82,6 +96,11 @@ def problem_of(err: ProductError, *, instance: str, now: datetime) -> func.HttpR
             problem = _problem("unreadable-row", 422, text, _NEWER, "unreadable_row")
         case Unreadable():
             problem = _problem("bad-request", 400, text, "Correct the request and send it again.")
+        case UnknownFlow():
+            problem = _problem("not-found", 404, text, _flow_instruction(err))
+            problem.candidates = tuple(
+                Candidate(id=one, name=name) for one, name in err.candidates.items()
+            )
         case NotFound():
             problem = _problem("not-found", 404, text, _ID)
         case Blocked():
@@ -98,6 +117,11 @@ def problem_of(err: ProductError, *, instance: str, now: datetime) -> func.HttpR
         case _:
             return defect(instance=instance)
     return _answer(problem, instance, headers)
+
+
+def _flow_instruction(err: UnknownFlow) -> str:
+    alike = [Named(id=one, name=name) for one, name in err.candidates.items()]
+    return did_you_mean(alike) or _FLOW
 
 
 def defect(*, instance: str) -> func.HttpResponse:

@@ -13,7 +13,8 @@ ProductError
 │   └── Refused              the platform said no, with its code
 │       └── MigrationInProgress  not now: the environment is still being moved under its key
 ├── NotFound             the platform or the store has no such item
-│   └── NotRegistered        nor can it have one: its provider is not registered there
+│   ├── NotRegistered        nor can it have one: its provider is not registered there
+│   └── UnknownFlow          an order names a flow that is not there, and perhaps means another
 ├── Conflict             somebody else changed the item: read again and decide again
 │   ├── AlreadyExists        the item that was to be created is there
 │   └── LeaseLost            another delivery, or an order, has taken the row over: leave it
@@ -21,6 +22,7 @@ ProductError
     └── UnreadableRow        a row of the store that this version cannot read
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from shared.reason import Reason
@@ -135,6 +137,15 @@ class NotFound(ProductError):
 
 class NotRegistered(NotFound):
     """The subscription has no resource of this kind: its provider is not registered there."""
+
+
+class UnknownFlow(NotFound):
+    """An order names a flow that is not there."""
+
+    def __init__(self, message: str, *, candidates: Mapping[str, str]) -> None:
+        """`candidates` are those that are alike, the closest first: their names by id."""
+        super().__init__(message)
+        self.candidates = candidates
 
 
 class Conflict(ProductError):

@@ -52,10 +52,6 @@ class Reason(StrEnum):
     EXPIRED = "expired", "Order a new remediation: the tenant may have changed since."
     EXCLUDED = "excluded", "Leave it; or take it out of the excluded flows, then retry."
     IDEMPOTENCY_KEY = "idempotency_key", "Send each new order with a key of its own."
-    NOT_IN_REMEDIATION = (
-        "not_in_remediation",
-        "Take the flows from its plan, by workflow id or flow name.",
-    )
 
     # -- the original and its copy
     ORIGINAL = (

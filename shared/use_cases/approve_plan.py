@@ -7,15 +7,16 @@ from shared.domain.environment import Mode
 from shared.domain.jobs.durable import taken_over
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import moved
-from shared.domain.plans.approval import plan_version, unknown_flows
+from shared.domain.plans.approval import plan_version
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
-from shared.errors import Blocked, Conflict, NotFound
+from shared.errors import Blocked, Conflict
 from shared.jobs.kinds import ENVIRONMENT
 from shared.reason import Reason
 from shared.rows import Kept
 from shared.services import Services
 from shared.steps.gate import settings_of
+from shared.use_cases.name_flows import chosen
 from shared.use_cases.remediation_rows import find
 
 
@@ -132,9 +133,7 @@ async def _check(services: Services, job: EnvironmentJob) -> None:
 def _check_exceptions(plans: Sequence[_Plan], approval: Approval) -> None:
     """Refuse an exception that excepts nothing: what was mistyped would be copied."""
     open_items = [item for plan in plans for item in plan.items if item.awaits_approval]
-    unknown = unknown_flows(open_items, [flow.lower() for flow in approval.except_flows])
-    if unknown:
-        raise NotFound(f"No flow that waits for approval here is {', '.join(unknown)}.")
+    chosen(open_items, approval.except_flows, "those that wait for approval here")
 
 
 async def _approve_one(services: Services, plan: _Plan, approval: Approval) -> EnvironmentJob:

@@ -12,12 +12,11 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.run_archive import TICKET_WINDOW, ArchiveState, RunArchive
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
-from shared.errors import Blocked, Conflict, Throttled
-from shared.reason import Reason
+from shared.errors import Conflict, Throttled
 from shared.rows import Kept
 from shared.services import Services
 from shared.steps.ending.archive_runs import archive_part
-from shared.use_cases.remediation_rows import find, jobs_of
+from shared.use_cases.remediation_rows import find, jobs_of, named_jobs
 
 #: Parts of one turn: so many calls or a few times as many, well within a request's time.
 PARTS = 5
@@ -64,10 +63,10 @@ async def archive_runs(
 ) -> RunArchives:
     """Archive a few more parts of the named originals (none named: of all) and say how far it is.
 
-    Raises `NotFound`, and `Blocked` if a named flow is none of this remediation's.
+    Raises `NotFound`; `UnknownFlow` if a named flow is none of this remediation's.
     """
     await find(services, remediation_id)
-    for job in _chosen(await jobs_of(services, remediation_id), flow_ids):
+    for job in named_jobs(await jobs_of(services, remediation_id), flow_ids):
         if await services.tables.run_archives.get(job.environment_id, job.id) is None:
             await services.tables.run_archives.upsert(archive_of(services, job, remediation_id))
     wait = await _work(services, remediation_id)
@@ -103,20 +102,6 @@ async def _kept(
         async for kept in services.tables.run_archives.query(job.environment_id)
         if kept.item.remediation_id == remediation_id
     ]
-
-
-def _chosen(jobs: Sequence[FlowJob], flow_ids: Sequence[str]) -> list[FlowJob]:
-    wanted = {flow.lower() for flow in flow_ids}
-    chosen = [
-        job for job in jobs if not wanted or {job.original_id, job.flow_name.lower()} & wanted
-    ]
-    missing = wanted - {name for job in chosen for name in (job.original_id, job.flow_name.lower())}
-    if missing:
-        raise Blocked(
-            f"This remediation has no job on {', '.join(sorted(missing))}.",
-            code=Reason.NOT_IN_REMEDIATION,
-        )
-    return chosen
 
 
 def archive_of(services: Services, job: FlowJob, remediation_id: str) -> RunArchive:

@@ -12,6 +12,7 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.steps.gate import settings_of
 from shared.use_cases.known_gaps import ACCEPTED_BY_NAME, require_known
+from shared.use_cases.name_flows import require_flows
 from shared.use_cases.steer_remediation import retry_job
 
 log = logging.getLogger(__name__)
@@ -50,12 +51,17 @@ async def change_environment(
 ) -> ShownEnvironment:
     """Set the settings that `changes` names, by field; raises `NotFound`.
 
-    Raises `Blocked` for a gap that there is not, unless it was accepted before.
+    Raises `Blocked` for a gap and `UnknownFlow` for a flow that there is not, unless it was
+    accepted before.
     """
     environment = await services.environments.get(environment_id)
+    accepted = await settings_of(services, environment.id)
     if names := changes.get("waived_gaps"):
-        accepted = (await settings_of(services, environment.id)).waived_gaps
-        await require_known(services, environment, [one for one in names if one not in accepted])
+        new = [one for one in names if one not in accepted.waived_gaps]
+        await require_known(services, environment, new)
+    for field in ("excluded_flows", "first_wave"):
+        new = changes.get(field, frozenset()) - getattr(accepted, field)
+        await require_flows(services, [environment], new)
     settings = await _change(services, environment.id, lambda old: replace(old, **changes))
     if "maintenance_window" in changes:
         await _wake_for_window(services, environment.id)

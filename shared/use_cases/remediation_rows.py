@@ -1,6 +1,6 @@
 """Find a remediation and the rows that belong to it."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import contextmanager
 
 from shared.domain.jobs.flow_states import FLOW_STATES
@@ -10,6 +10,7 @@ from shared.errors import NotFound, UnreadableRow
 from shared.ports import Condition
 from shared.rows import Kept
 from shared.services import Services
+from shared.use_cases.name_flows import chosen
 
 _STUCK = tuple(state for state, facts in FLOW_STATES.items() if facts.is_stuck)
 
@@ -77,14 +78,6 @@ async def find(services: Services, remediation_id: str) -> Remediation:
     return kept.item
 
 
-def named_jobs(jobs: list[FlowJob], flow_ids: tuple[str, ...]) -> list[FlowJob]:
-    """Return the jobs of these flows (none named: all); raises `NotFound` for a missing one."""
-    wanted = {flow.lower() for flow in flow_ids}
-    if not wanted:
-        return jobs
-    found = [job for job in jobs if {job.original_id, job.flow_name.lower()} & wanted]
-    missing = wanted - {job.original_id for job in found} - {j.flow_name.lower() for j in found}
-    if missing:
-        message = f"This remediation has no job for {', '.join(sorted(missing))}."
-        raise NotFound(message)
-    return found
+def named_jobs(jobs: list[FlowJob], flow_ids: Collection[str]) -> list[FlowJob]:
+    """Return the jobs of these flows (none named: all); raises `UnknownFlow` for a missing one."""
+    return chosen(jobs, flow_ids, "this remediation's jobs") if flow_ids else jobs

@@ -19,6 +19,7 @@ from shared.reason import Reason
 from shared.rows import instant
 from shared.services import Services
 from shared.steps.gate import settings_of
+from shared.use_cases.name_flows import require_flows
 
 #: So long after a start that died it is completed: the timer comes every minute.
 _LATE_START = timedelta(hours=1)
@@ -27,11 +28,13 @@ _LATE_START = timedelta(hours=1)
 async def order_remediation(services: Services, order: Remediation) -> Remediation:
     """Start what an administrator asks for.
 
-    Raises `NotFound` for an unknown environment and `Blocked` where writes are not allowed.
+    Raises `NotFound` for an unknown environment, `UnknownFlow`, and `Blocked` where writes are not
+    allowed.
     """
+    environments = []
     for environment_id in order.environment_ids:
         try:
-            await services.environments.get(environment_id)
+            environments.append(await services.environments.get(environment_id))
         except NotFound as err:
             message = f"There is no environment {environment_id}, or the app may not see it."
             raise NotFound(message) from err
@@ -43,6 +46,8 @@ async def order_remediation(services: Services, order: Remediation) -> Remediati
                 "or ask for mode assess or dry-run.",
                 code=Reason.MODE,
             )
+    if order.flow_ids and not await services.tables.remediations.get("remediation", order.id):
+        await require_flows(services, environments, order.flow_ids)
     return await start_remediation(services, order)
 
 

@@ -107,12 +107,6 @@ def left_unapproved(items: Iterable[PlanItem]) -> list[PlanItem]:
     return [_left(item, text, Left.UNAPPROVED) for item in changed]
 
 
-def unknown_flows(items: Iterable[PlanItem], flows: Collection[str]) -> list[str]:
-    """Return those ids and names, in small letters, of which no item is."""
-    known = {name for item in items for name in _names(item)}
-    return sorted(set(flows) - known)
-
-
 def _concerns(item: PlanItem, decision: Decision) -> bool:
     return item.decided == decision.number or item.awaits_approval
 

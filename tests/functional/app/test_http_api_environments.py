@@ -55,8 +55,10 @@ async def test_every_environment_is_listed_and_read_only_at_first(story: Story) 
 
 async def test_what_is_left_out_of_a_change_stays(story: Story) -> None:
     """Two changes of different settings add up, and both are kept."""
-    await put(story, {"excluded_flows": ["AAAA-1"], "maintenance_window": "22:00-04:00"})
-    reply = await put(story, {"mode": "approve", "limit": 5, "first_wave": ["b-2"]})
+    orders, returns = (story.build.http_flow(name) for name in ("Orders", "Returns"))
+    excluded = [orders.workflow_id.upper()]
+    await put(story, {"excluded_flows": excluded, "maintenance_window": "22:00-04:00"})
+    reply = await put(story, {"mode": "approve", "limit": 5, "first_wave": [returns.flow_name]})
     odd = await put(story, {"repaired_resources": ["nsg-erp"]})
 
     shown = await call(environments_api.show_environment, id=story.build.environment.id)
@@ -64,13 +66,44 @@ async def test_what_is_left_out_of_a_change_stays(story: Story) -> None:
     assert shown.document["settings"] == {
         "mode": "approve",
         "limit": 5,
-        "excluded_flows": ["aaaa-1"],
-        "first_wave": ["b-2"],
+        "excluded_flows": [orders.workflow_id],
+        "first_wave": [returns.flow_name],
         "maintenance_window": "22:00-04:00",
         "repaired_resources": [],
         "waived_gaps": {},
     }
     assert odd.status == 400
+
+
+@pytest.mark.parametrize("setting", ["excluded_flows", "first_wave"])
+async def test_a_list_that_names_no_flow_is_refused_with_those_alike(
+    story: Story, setting: str
+) -> None:
+    """What is mistyped would be copied; a flow that went after it was named stays in the list."""
+    flow = story.build.http_flow("Orders")
+    kept = await put(story, {setting: [flow.workflow_id]})
+    slip = flow.workflow_id[:-1]
+
+    refused = await put(story, {setting: [flow.workflow_id, slip], "limit": 5})
+    del story.build.environment.flows[flow.workflow_id]
+    after = await put(story, {setting: [flow.workflow_id], "limit": 7})
+
+    assert (kept.status, refused.status, after.status) == (200, 404, 200)
+    assert slip in refused.document["detail"]
+    assert refused.document["candidates"] == [{"id": flow.workflow_id, "name": "Orders"}]
+    assert refused.document["instruction"] == f"Did you mean Orders ({flow.workflow_id})?"
+    assert after.document["settings"]["limit"] == 7
+
+
+async def test_the_flows_of_an_environment_are_listed_by_name(story: Story) -> None:
+    """Of Dataverse, and what the flow service alone has, each once, by the id that orders take."""
+    flows = [story.build.http_flow(name) for name in ("Returns", "Orders")]
+    flows.append(story.build.mail_flow("Mail"))
+
+    reply = await call(environments_api.list_flows, id=story.build.environment.id)
+
+    ids = {one.name: one.workflow_id for one in flows}
+    assert reply.document["items"] == [{"id": ids[one], "name": one} for one in sorted(ids)]
 
 
 @pytest.mark.parametrize(

@@ -263,6 +263,28 @@ async def test_a_blocked_environment_is_shown_as_stuck_and_can_be_retried(story:
     assert after["environment_jobs"][0]["state"] == EnvironmentJobState.AWAITING_APPROVAL
 
 
+async def test_an_order_for_a_flow_that_is_not_there_starts_nothing(story: Story) -> None:
+    """It names those alike; repeated under its key an order needs its flows no more."""
+    await story.opt_in()
+    environment = story.build.environment
+    (flow,) = environment.flows
+    order = {"mode": "apply", "environments": [environment.id], "flows": [flow]}
+    key = {"Idempotency-Key": "change-1"}
+    start_it = remediations_api.start_remediation
+
+    refused = await call(start_it, order | {"flows": [flow, flow[:-2]]})
+    nothing = await call(remediations_api.list_remediations)
+    first = await call(start_it, order, headers=key)
+    del environment.flows[flow]
+    again = await call(start_it, order, headers=key)
+
+    assert refused.status == 404
+    assert refused.document["candidates"] == [{"id": flow, "name": "Orders"}]
+    assert nothing.document["items"] == []
+    assert (first.status, again.status) == (202, 202)
+    assert again.document["id"] == first.document["id"]
+
+
 async def test_named_flows_are_rolled_back(story: Story) -> None:
     """The original comes back and the caller gets its old value; an unknown flow is not found."""
     started = await start(story)

@@ -111,14 +111,22 @@ async def test_a_page_that_cannot_be_written_is_told(
     assert "page.html cannot be written: No such file or directory." in result.stderr
 
 
-@pytest.mark.parametrize("identity", ["", "..", ".", "a/b", "%2e%2e", "a?b", "a b", "x" * 81])
+@pytest.mark.parametrize("identity", ["..", ".", "a/b", "%2e%2e", "a?b", "a b", "x" * 81])
 async def test_what_is_no_id_goes_nowhere(identity: str, story: Story, cli: CommandLine) -> None:
-    """An empty one would be the address of the list, and others that of something else."""
+    """It is looked for among the names; as part of an address it would lead elsewhere."""
     result = await cli.run("remediation", "show", identity)
 
-    assert result.exit_code == 2
-    assert f"An id is 1 to 80 letters, digits and dashes, not {identity!r}." in result.stderr
+    assert result.exit_code == 3
+    assert f"No remediation is called {identity!r}." in result.stderr
     assert "cmkflow remediation list" in result.stderr
+
+
+async def test_an_empty_id_goes_nowhere(story: Story, cli: CommandLine) -> None:
+    """It would be the address of the list."""
+    result = await cli.run("remediation", "show", "")
+
+    assert result.exit_code == 2
+    assert "An id is 1 to 80 letters, digits and dashes, not ''." in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,7 @@ async def test_a_documented_call_succeeds(command: Command) -> None:
         ids = {
             "a6f2c1de-0000-4000-8000-000000000003": story.build.environment.id,
             "8c2e3f7a-0000-4000-8000-000000000001": next(iter(story.build.environment.flows)),
+            "8c2e3f7a-0000-4000-8000-000000000002": next(iter(story.build.environment.flows)),
             "$ENVIRONMENT": story.build.environment.id,
             "$REMEDIATION": story.remediation.id,
         }

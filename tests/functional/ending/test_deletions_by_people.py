@@ -165,8 +165,8 @@ async def test_the_commands_keep_list_and_refuse(story: Story, cli: CommandLine)
 
     assert "not before" in standing.stdout
     assert "warning in the admin center" in standing.stdout
-    assert strange.exit_code == 1
-    assert "Not retired, or deleted already: nobody" in strange.stderr
+    assert strange.exit_code == 3
+    assert "No flow of that remediation is called 'nobody'." in strange.stderr
     assert json.loads(kept.stdout) == {"cancelled": 1}
     assert "Deletes of originals: 1 cancelled" in remediation.stdout
     assert "Archived: 2 definitions" in remediation.stdout

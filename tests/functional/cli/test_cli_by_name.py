@@ -1,0 +1,114 @@
+"""Names and beginnings of ids where a command takes an environment, a remediation or a flow."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from shared.bootstrap import provide
+from tests.command_tree import command_tree, is_group
+from tests.functional.cli.cli_app import CommandLine
+from tests.functional.stories.app_calls import TRIGGERS
+from tests.functional.stories.remediation_story import Story
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A tenant of one environment whose plan waits: two flows have one name, one another."""
+    story = Story()
+    story.driver.use_cases = TRIGGERS
+    for title in ("Orders", "Orders", "Returns"):
+        story.build.http_flow(title)
+    story.build.link()
+    await story.opt_in()
+    await story.order(cause="change-4711")
+    provide(story.services)
+    return story
+
+
+async def test_every_command_takes_names(story: Story, cli: CommandLine) -> None:
+    """Of all three kinds, in whatever case; what is ordered names ids."""
+    name = story.build.environment.display_name.upper()
+    excluded = await cli.run("environment", "set", name, "--exclude", "returns", "--json")
+    except_one = ("--except", "Returns", "--yes")
+    approved = await cli.run("plan", "approve", "change-4711", "--environment", name, *except_one)
+    await story.run(timedelta(hours=1))
+    provide(story.services)
+    again = await cli.run("remediation", "start", name, "--mode", "assess", "--flow", "Returns")
+
+    returns = next(
+        one.workflow_id for one in story.build.environment.flows.values() if one.name == "Returns"
+    )
+    assert json.loads(excluded.stdout)["settings"]["excluded_flows"] == [returns]
+    assert approved.stdout == "1 plan is approved.\n"
+    assert {job.display_name for job in (await story.jobs()).values()} == {"Orders"}
+    assert again.exit_code == 0, again.output
+
+
+async def test_the_beginning_of_an_id_is_enough(story: Story, cli: CommandLine) -> None:
+    """As tables print it."""
+    shown = await cli.run("remediation", "show", story.remediation.id[:8], "--json")
+
+    assert json.loads(shown.stdout)["remediation"]["id"] == story.remediation.id
+
+
+async def test_a_name_of_several_is_asked_back(story: Story, cli: CommandLine) -> None:
+    """With the id of each, and nothing is ordered."""
+    environment = story.build.environment
+    words = ("environment", "set", environment.id, "--exclude", "Orders")
+
+    result = await cli.run(*words)
+
+    assert result.exit_code == 2
+    ids = [one.workflow_id for one in environment.flows.values() if one.name == "Orders"]
+    assert all(f"{one}  Orders" in result.stderr for one in ids)
+    assert (await story.services.tables.environments.all("environment"))[0].excluded_flows == set()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("remediation", "show", "change-4712"),
+        ("environment", "set", "ENVIRONMENT", "--first", "Retruns"),
+        ("remediation", "start", "ENVIRONMENT", "--flow", "Retruns"),
+        ("plan", "approve", "REMEDIATION", "--except", "Retruns", "--yes"),
+    ],
+)
+async def test_a_name_of_nobody_is_told_with_those_alike(
+    story: Story, cli: CommandLine, words: tuple[str, ...]
+) -> None:
+    """Before anything is asked or ordered."""
+    ids = {"ENVIRONMENT": story.build.environment.id, "REMEDIATION": story.remediation.id}
+
+    result = await cli.run(*(ids.get(one, one) for one in words))
+
+    assert result.exit_code == 3
+    assert "Did you mean " in result.stderr
+    assert "Returns (" in result.stderr or "change-4711 (" in result.stderr
+
+
+async def test_a_whole_id_that_is_wrong_is_told_with_those_alike(
+    story: Story, cli: CommandLine
+) -> None:
+    """By the API: a script is kept from it too."""
+    (flow, *_) = story.build.environment.flows
+    slip = flow[:-1] + ("0" if flow[-1] != "0" else "1")
+
+    result = await cli.run("environment", "set", story.build.environment.id, "--exclude", slip)
+
+    assert result.exit_code == 3
+    assert f"Did you mean Orders ({flow})?" in result.stderr
+
+
+def test_no_parameter_takes_an_id_alone() -> None:
+    """A command that is new takes names too: its help says so."""
+    takers = {"environment", "environments", "remediation", "flows", "except_flows", "exclude"}
+    found = [
+        (words, one.name)
+        for words, command in command_tree().items()
+        if not is_group(command)
+        for one in command.params
+        if one.name in takers and not (one.help and ("ame" in one.help or "Flow" in one.help))
+    ]
+
+    assert found == []

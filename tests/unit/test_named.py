@@ -1,0 +1,57 @@
+"""What somebody means who types a name, an id, or the beginning of one."""
+
+import pytest
+
+from shared.domain.named import Named, close, did_you_mean, meant, short_ids
+
+ORDERS = Named(id="8c2e3f7a-0000-4000-8000-000000000001", name="Orders", others=("F10W-1",))
+RETURNS = Named(id="8c2e9999-0000-4000-8000-000000000002", name="Returns")
+TWIN = Named(id="77770000-0000-4000-8000-000000000003", name="orders ")
+FLOWS = (ORDERS, RETURNS, TWIN)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (ORDERS.id.upper(), [ORDERS]),
+        ("f10w-1", [ORDERS]),
+        ("returns", [RETURNS]),
+        ("ORDERS", [ORDERS, TWIN]),
+        ("8c2e3", [ORDERS]),
+        ("8c2e", [ORDERS, RETURNS]),
+        ("8c2", []),
+        ("Order", []),
+        ("", []),
+    ],
+)
+def test_an_id_goes_before_a_name_and_a_name_before_a_beginning(
+    wanted: str, found: list[Named]
+) -> None:
+    """Part of a name means nothing: another flow may come to have it tomorrow."""
+    assert meant(wanted, FLOWS) == found
+
+
+def test_a_name_that_looks_like_an_id_is_a_name() -> None:
+    """Whoever called it so means it."""
+    odd = Named(id="1111", name="8c2e3f7a")
+
+    assert meant("8c2e3f7a", [*FLOWS, odd]) == [odd]
+
+
+def test_what_is_like_it_is_offered_the_closest_first() -> None:
+    """By name or by id, each once."""
+    assert close("Retruns", FLOWS)[0] == RETURNS
+    assert close(ORDERS.id[:-1] + "2", FLOWS)[0] == ORDERS
+    assert close("nothing like these", FLOWS) == []
+    assert did_you_mean([RETURNS]) == f"Did you mean Returns ({RETURNS.id})?"
+    assert did_you_mean([]) == ""
+
+
+def test_short_ids_are_as_long_as_they_have_to_be() -> None:
+    """And mean the item that they stand for."""
+    shown = short_ids(one.id for one in FLOWS)
+    alike = short_ids(f"e0000000-0000-4000-8000-00000000000{number}" for number in range(3))
+
+    assert shown[ORDERS.id] == "8c2e3f7a"
+    assert all(meant(short, FLOWS) == [one] for one in FLOWS if (short := shown[one.id]))
+    assert len(set(alike.values())) == 3
