@@ -35,10 +35,11 @@ def show_plan(
     ] = None,
 ) -> object:
     """Show what is planned for each flow: why, its callers, every write in order."""
-    call = _call(remediation, environment)
     if html is None:
-        return api.send(call)
-    write_page(html, api.page(call))
+        return api.send(_call(remediation, environment))
+    query = {"environment": environment, "file": "true"}
+    path = ("dashboard", "remediations", remediation, "plan")
+    write_page(html, api.page(Call(method="GET", path=path, query=query)))
     echo(f"Written to {html}.", err=True)
     raise typer.Exit
 

@@ -6,10 +6,9 @@ from dataclasses import replace
 import azure.functions as func
 
 from functions.endpoints import HTML, JSON, Call, endpoint
-from functions.http_answers import ItemList, ok, page
+from functions.http_answers import ItemList, ok
 from functions.http_requests import NoBody, NoQuery
 from functions.plan_models import PlanAnswer, PlanQuery
-from functions.plan_page import plan_page
 from functions.problems import BadRequest, FieldError
 from functions.remediation_models import (
     DetailQuery,
@@ -114,7 +113,7 @@ async def show_remediation(call: Call[DetailQuery, NoBody]) -> RemediationDetail
     media_types=(JSON, HTML),
 )
 async def show_plan(call: Call[PlanQuery, NoBody]) -> ItemList[PlanAnswer] | func.HttpResponse:
-    """Return what is planned for each flow, as JSON or a page: why, every write, every caller."""
+    """Return what is planned for each flow: why, every write, every caller. Browsers see a page."""
     query, identity = call.query, call.id.lower()
     plans = await shown.show_plan(services(), identity)
     found = [
@@ -123,7 +122,9 @@ async def show_plan(call: Call[PlanQuery, NoBody]) -> ItemList[PlanAnswer] | fun
         if query.environment in (None, plan.environment_job.environment_id)
     ]
     if query.format == "html" or (query.format is None and call.media_type == HTML):
-        return page(plan_page(identity, found))
+        asked = f"?environment={query.environment}" if query.environment else ""
+        there = f"/api/dashboard/remediations/{identity}/plan{asked}"
+        return func.HttpResponse(status_code=302, headers={"Location": there})
     return ItemList[PlanAnswer](items=tuple(found))
 
 

@@ -94,7 +94,12 @@ async def _send(services: Services, channel: Channel, cause: Waiting, kept: Kept
 
 
 def _link(services: Services, cause: Waiting) -> str:
+    """Return the page of the dashboard that shows more."""
     host = services.settings.website_host
-    if not (host and cause.remediation_id):
+    if not host:
         return ""
-    return f"https://{host}/api/remediations/{cause.remediation_id}/plan?format=html"
+    page = f"https://{host}/api/dashboard"
+    if not cause.remediation_id:
+        return f"{page}#{cause.id}"
+    is_plan = cause.cause in {Cause.PLAN, Cause.LAPSING}
+    return f"{page}/remediations/{cause.remediation_id}" + ("/plan" if is_plan else "")

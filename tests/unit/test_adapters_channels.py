@@ -39,7 +39,7 @@ NOTIFICATION = Notification(
         command="cmkflow remediation retry r-1",
     ),
     at=datetime.now(UTC),
-    link="https://app.example/api/remediations/r-1/plan?format=html",
+    link="https://app.example/api/dashboard/remediations/r-1/plan",
 )
 
 

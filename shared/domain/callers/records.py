@@ -1,11 +1,12 @@
 """Small rows beside the jobs: callers and what was changed there, places, leases, switches."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from shared.domain.callers import edit
 from shared.domain.callers.caller import Caller
 from shared.domain.trigger_urls.trigger_url import RETIRED_HOST
 
@@ -59,6 +60,21 @@ class CallerIntent:
     def key(self) -> str:
         """Return a key that sorts as the intents were noted."""
         return f"{self.caller_id}-{self.lease_number:010}-{self.sequence:06}"
+
+
+def standing_edits(
+    record: CallerRecord, intents: Iterable[CallerIntent]
+) -> tuple[edit.ChangedPlace, ...]:
+    """Return all that was changed at a caller, or may have been, and still stands.
+
+    `intents` are those of the caller, in order.
+    """
+    edits = edit.from_json(record.edits)
+    for intent in intents:
+        if intent.edits == NO_EDITS:
+            continue
+        edits = edit.merge(() if intent.is_first else edits, edit.from_json(intent.edits))
+    return edits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

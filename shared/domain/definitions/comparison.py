@@ -28,15 +28,15 @@ def same_definition(a: str, b: str) -> bool:
     `outputs`, `metadata`, `runAfter`. Text that is not JSON, or nests without end, equals only
     itself.
     """
-    return a == b or _canonical(a) == _canonical(b)
+    return a == b or canonical_definition(a) == canonical_definition(b)
 
 
 def definition_digest(text: str) -> str:
     """Return a hash that two texts share exactly if `same_definition` holds for them."""
-    return hashlib.sha256(_canonical(text).encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(canonical_definition(text).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _canonical(text: str) -> str:
+def canonical_definition(text: str) -> str:
     """Return one text for all that describe the same flow; what is no JSON stands for itself."""
     try:
         document = json.loads(text, object_hook=_without_additions, parse_float=_number)

@@ -7,7 +7,7 @@ from typing import Self
 
 from shared.domain.callers import edit as caller_edit
 from shared.domain.callers.caller import CallerValue
-from shared.domain.callers.records import NO_EDITS, CallerIntent, CallerRecord
+from shared.domain.callers.records import CallerIntent, CallerRecord, standing_edits
 from shared.domain.callers.surroundings import Surroundings, changes, outside
 from shared.jobs.fence import FencedRows
 from shared.steps.work import Work
@@ -35,13 +35,7 @@ class UndoLog:
 
     def edits(self, record: CallerRecord) -> tuple[caller_edit.ChangedPlace, ...]:
         """Return all that was changed at a caller, or may have been, and still stands."""
-        edits = caller_edit.from_json(record.edits)
-        for intent in self._intents[record.id]:
-            if intent.edits == NO_EDITS:
-                continue
-            before = () if intent.is_first else edits
-            edits = caller_edit.merge(before, caller_edit.from_json(intent.edits))
-        return edits
+        return standing_edits(record, self._intents[record.id])
 
     def surroundings(self, records: Sequence[CallerRecord], since: datetime) -> Surroundings:
         """Return what each delivery noted since then around these callers of one resource."""

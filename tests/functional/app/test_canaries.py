@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from functions import (
+    dashboard_api,
     environments_api,
     key_events,
     kill_switch_api,
@@ -91,7 +92,9 @@ async def test_an_order_leaves_no_signature_behind(
     replies = [
         started,
         await call(remediations_api.show_plan, id=identity),
-        await call(remediations_api.show_plan, id=identity, query={"format": "html"}),
+        await call(dashboard_api.show_plan_page, id=identity),
+        await call(dashboard_api.show_remediation_page, id=identity),
+        await call(dashboard_api.show_overview_page),
         await call(remediations_api.show_remediation, id=identity, query={"history": "true"}),
         await call(
             kill_switch_api.turn_kill_switch,
@@ -101,7 +104,7 @@ async def test_an_order_leaves_no_signature_behind(
         await call(environments_api.list_environments),
     ]
 
-    assert [reply.status for reply in replies] == [202, 200, 200, 200, 200, 200]
+    assert [reply.status for reply in replies] == [202, *[200] * 7]
     rest = resting(story)
     assert HEX in rest
     for text in (rest, *map(said, replies), logged(caplog)):

@@ -104,9 +104,8 @@ async def test_a_plan_is_told_once_and_again_before_it_lapses(story: Story) -> N
     await look(story, heard, after=timedelta(days=2))
 
     assert first.waiting.command == f"cmkflow plan approve {story.remediation.id}"
-    assert first.link == (
-        f"https://app.example/api/remediations/{story.remediation.id}/plan?format=html"
-    )
+    page = f"https://app.example/api/dashboard/remediations/{story.remediation.id}/plan"
+    assert first.link == page
     assert heard.causes.count(Cause.LAPSING) == 1
     assert len({one.id for one in heard.told}) == len(heard.told)
 

@@ -46,6 +46,7 @@ async def call(
     headers: Mapping[str, str] | None = None,
     query: Mapping[str, str] | None = None,
     path: str = "here",
+    params: Mapping[str, str] | None = None,
 ) -> Reply:
     """Call an HTTP function; `body` is sent as JSON, bytes as they are."""
     content = (
@@ -57,7 +58,7 @@ async def call(
             f"https://app.example/api/{path}?code=the-function-key",
             headers=dict(headers or {}),
             params={"code": "the-function-key", **(query or {})},
-            route_params={} if id is None else {"id": id},
+            route_params={**({} if id is None else {"id": id}), **(params or {})},
             body=content,
         )
     )

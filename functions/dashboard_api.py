@@ -1,0 +1,158 @@
+"""HTTP: the dashboard. What waits for whom, remediations, plans and flows as pages for people."""
+
+from typing import Annotated, Literal
+
+import azure.functions as func
+from pydantic import StringConstraints
+
+from functions.dashboard import pages
+from functions.endpoints import HTML, Call, endpoint
+from functions.http_answers import page
+from functions.http_requests import NoBody, NoQuery, Request
+from functions.remediation_models import EnvironmentId
+from shared.bootstrap import services
+from shared.domain.plans.plan_item import PlannedAction
+from shared.domain.principal import Role
+from shared.errors import NotFound, ProductError
+from shared.pages import style
+from shared.use_cases import show_flow as flows
+from shared.use_cases.show_attention import show_attention
+from shared.use_cases.show_remediation import list_remediations, show_plan, show_remediation
+
+blueprint = func.Blueprint()
+
+
+class RemediationPageQuery(Request):
+    """Which flows to list."""
+
+    #: State, or action of the plan where there is no work yet.
+    state: Annotated[str, StringConstraints(pattern=r"^[a-z_]{0,40}$")] = ""
+    #: Part of a title or an id.
+    find: Annotated[str, StringConstraints(max_length=200)] = ""
+
+
+class PlanPageQuery(Request):
+    """Which part of a plan to show, and how."""
+
+    environment: EnvironmentId | None = None
+    only: Literal["", "awaiting", "changed"] | PlannedAction = ""
+    #: A page that brings its style with it, to be sent around.
+    file: bool = False
+
+
+class FlowPageQuery(Request):
+    """What to read beside what is kept."""
+
+    #: Read both definitions from the platform.
+    compare: bool = False
+
+
+@endpoint(
+    blueprint,
+    "GET",
+    "dashboard",
+    role=Role.READER,
+    answer=None,
+    media_types=(HTML,),
+)
+async def show_overview_page(_call: Call[NoQuery, NoBody]) -> func.HttpResponse:
+    """Return what waits for a person, and how far the tenant is."""
+    return page(pages.overview_page(await show_attention(services())))
+
+
+@endpoint(
+    blueprint,
+    "GET",
+    "dashboard/remediations",
+    role=Role.READER,
+    answer=None,
+    media_types=(HTML,),
+)
+async def show_remediations_page(_call: Call[NoQuery, NoBody]) -> func.HttpResponse:
+    """Return every remediation, newest first."""
+    return page(pages.list_page(await list_remediations(services())))
+
+
+@endpoint(
+    blueprint,
+    "GET",
+    "dashboard/remediations/{id}",
+    role=Role.READER,
+    answer=None,
+    query=RemediationPageQuery,
+    media_types=(HTML,),
+)
+async def show_remediation_page(call: Call[RemediationPageQuery, NoBody]) -> func.HttpResponse:
+    """Return one remediation: how far it is, its flows, who calls whom, what happened."""
+    query = call.query
+    shown = await show_remediation(services(), call.id.lower())
+    found = await flows.show_flows(services(), shown)
+    chosen = pages.Filter(state=query.state, find=query.find)
+    return page(pages.remediation_page(shown, found, chosen))
+
+
+@endpoint(
+    blueprint,
+    "GET",
+    "dashboard/remediations/{id}/plan",
+    role=Role.READER,
+    answer=None,
+    query=PlanPageQuery,
+    media_types=(HTML,),
+)
+async def show_plan_page(call: Call[PlanPageQuery, NoBody]) -> func.HttpResponse:
+    """Return what is planned for each flow: why, every write, every caller."""
+    query, identity = call.query, call.id.lower()
+    plans = [
+        plan
+        for plan in await show_plan(services(), identity)
+        if query.environment in (None, plan.environment_job.environment_id)
+    ]
+    text = pages.plan_page(identity, plans, only=query.only, is_file=query.file)
+    return page(text, style=style() if query.file else "")
+
+
+@endpoint(
+    blueprint,
+    "GET",
+    "dashboard/remediations/{id}/flows/{flow}",
+    role=Role.READER,
+    answer=None,
+    query=FlowPageQuery,
+    media_types=(HTML,),
+)
+async def show_flow_page(call: Call[FlowPageQuery, NoBody]) -> func.HttpResponse:
+    """Return all that is kept of one flow; its definitions are compared if that is asked for."""
+    detail = await flows.show_flow(services(), call.id.lower(), call.params["flow"])
+    compared: flows.Comparison | ProductError | None = None
+    if call.query.compare and detail.flow.job:
+        try:
+            compared = await flows.compare(services(), detail.flow.job)
+        except ProductError as err:  # the page has all else to show
+            compared = err
+    return page(pages.flow_page(detail, compared))
+
+
+@endpoint(
+    blueprint,
+    "GET",
+    "dashboard/assets/{name}",
+    role=Role.READER,
+    answer=None,
+    media_types=("text/css", "text/javascript", "image/svg+xml"),
+)
+async def show_asset(call: Call[NoQuery, NoBody]) -> func.HttpResponse:
+    """Return the style sheet, the script or the icon; their names change with what is in them."""
+    asset = pages.assets().get(call.params["name"])
+    if asset is None:
+        raise NotFound("There is no such file: load the page again.")
+    kind, text = asset
+    return func.HttpResponse(
+        text,
+        mimetype=kind,
+        charset="utf-8",
+        headers={
+            "Cache-Control": "private, max-age=31536000, immutable",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )

@@ -1,0 +1,59 @@
+"""Pages for people, of the app and of the command line: one way to render, one style."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shared.domain.trigger_urls.trigger_url import redact
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_FOLDER = Path(__file__).parent
+
+
+@cache
+def style() -> str:
+    """Return the style sheet of every page."""
+    return (_FOLDER / "style.css").read_text()
+
+
+def rendered(template: Path, values: Mapping[str, Any]) -> str:
+    """Return a page; names from the tenant are escaped, trigger URLs and signatures redacted."""
+    return redact(_environment(template.parent).get_template(template.name).render(values))
+
+
+@cache
+def _environment(folder: Path) -> "Environment":
+    # The app starts without it: most instances never make a page.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader((folder, _FOLDER)),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters["moment"] = moment
+    environment.filters["words"] = lambda name: str(name).replace("_", " ")
+    environment.filters["short"] = lambda text: text if len(text) <= 25 else f"{text[:24]}…"
+    environment.filters["span"] = _span
+    return environment
+
+
+def moment(at: datetime) -> str:
+    """Return a time as people read it."""
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def _span(time: timedelta) -> str:
+    """Return how long something took, in the largest unit of which there are two."""
+    seconds = time.total_seconds()
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -1,0 +1,186 @@
+"""Show the flows of a remediation, and all that is kept of one. Rows only, but for `compare`."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from shared.domain.callers import edit
+from shared.domain.callers.records import CallerIntent, CallerRecord, standing_edits
+from shared.domain.definitions.comparison import canonical_definition, same_definition
+from shared.domain.definitions.difference import changed_places
+from shared.domain.flow import FlowState
+from shared.domain.jobs.deletion import Deletion
+from shared.domain.jobs.job import FlowJob
+from shared.domain.jobs.run_archive import RunArchive
+from shared.domain.plans.plan_item import PlanItem
+from shared.domain.plans.remediation import EnvironmentJob, Remediation
+from shared.errors import NotFound, UnreadableRow
+from shared.ports import Condition
+from shared.services import Services
+from shared.steps.flows.take_original import archive_name
+from shared.use_cases.remediation_rows import Reading, find
+from shared.use_cases.show_remediation import ShownRemediation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownFlow:
+    """One flow of a remediation: its item of the plan and its job, of which one is set."""
+
+    environment_job: EnvironmentJob
+    item: PlanItem | None
+    job: FlowJob | None
+
+    @property
+    def workflow_id(self) -> str:
+        """Return the original's Dataverse id."""
+        return self.job.original_id if self.job else self.item.workflow_id if self.item else ""
+
+    @property
+    def title(self) -> str:
+        """Return what people call it."""
+        known = self.job or self.item
+        return known.display_name if known else ""
+
+    @property
+    def awaits_approval(self) -> bool:
+        """Say whether the next approval decides on it."""
+        return (
+            self.environment_job.awaits_approval
+            and self.item is not None
+            and self.item.awaits_approval
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownCaller:
+    """A caller of an original, and what was changed there; no signature in it."""
+
+    record: CallerRecord
+    edits: tuple[edit.ChangedPlace, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowDetail:
+    """All that the rows tell of one flow."""
+
+    remediation: Remediation
+    flow: ShownFlow
+    callers: tuple[ShownCaller, ...]
+    #: Titles of the flows that it runs, and of those that run it, by workflow id.
+    children: dict[str, str]
+    parents: dict[str, str]
+    deletion: Deletion | None
+    run_archive: RunArchive | None
+    unreadable: tuple[UnreadableRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Original and copy as Dataverse has them now, beside what was archived.
+
+    Places of a definition are told, never values: these may hold secrets.
+    """
+
+    #: Whether each is on; None: it is not there.
+    original: FlowState | None
+    copy: FlowState | None
+    #: Where the copy differs from the original as it was copied: what was written on purpose.
+    written: tuple[str, ...]
+    #: Where the original differs from what was archived: somebody edited it since.
+    edited: tuple[str, ...]
+    is_archived: bool
+
+
+async def show_flows(services: Services, shown: ShownRemediation) -> list[ShownFlow]:
+    """Return each flow of a remediation once: one query for each of its environments' plans."""
+    jobs = {job.original_id: job for job in shown.jobs}
+    environments = {job.environment_id: job for job in shown.environment_jobs}
+    flows: list[ShownFlow] = []
+    for environment_job in shown.environment_jobs:
+        for item in await Reading().all(services.tables.plans.scan(environment_job.id)):
+            job = jobs.pop(item.workflow_id, None)
+            flows.append(ShownFlow(environment_job=environment_job, item=item, job=job))
+    return flows + [
+        ShownFlow(environment_job=environments[job.environment_id], item=None, job=job)
+        for job in jobs.values()
+        if job.environment_id in environments
+    ]
+
+
+async def show_flow(services: Services, remediation_id: str, workflow_id: str) -> FlowDetail:
+    """Return all that is kept of one flow, from its own rows; raises `NotFound`."""
+    tables, reading = services.tables, Reading()
+    remediation = await find(services, remediation_id)
+    workflow_id = workflow_id.lower()
+    for environment_job in await reading.all(tables.environment_jobs.scan(remediation_id)):
+        kept = await tables.plans.get(environment_job.id, workflow_id)
+        where = [
+            Condition("original", "eq", workflow_id),
+            Condition("remediation", "eq", remediation_id),
+        ]
+        jobs = await reading.all(tables.jobs.scan(environment_job.environment_id, where=where))
+        if kept or jobs:
+            break
+    else:
+        message = f"Remediation {remediation_id} has no flow {workflow_id}."
+        raise NotFound(message)
+    item, job = kept.item if kept else None, jobs[0] if jobs else None
+    archive = await tables.run_archives.get(job.environment_id, job.id) if job else None
+    deletion = await tables.deletions.get(job.environment_id, job.id) if job else None
+    return FlowDetail(
+        remediation=remediation,
+        flow=ShownFlow(environment_job=environment_job, item=item, job=job),
+        callers=await _callers(services, job, reading) if job else (),
+        children=await _titles(services, environment_job, item.children if item else ()),
+        parents=await _titles(services, environment_job, item.parents if item else ()),
+        deletion=deletion.item if deletion else None,
+        run_archive=archive.item if archive else None,
+        unreadable=tuple(reading.unreadable),
+    )
+
+
+async def compare(services: Services, job: FlowJob) -> Comparison:
+    """Compare the definitions: two calls of the platform, and a look into the archive.
+
+    Raises what the platform raises, `Transient` and `Waiting` among it.
+    """
+    environment = await services.environments.get(job.environment_id)
+    found = await services.flow_pages.read_again(environment, [job.original_id, job.copy_id])
+    now = {one.workflow_id.lower(): one for one in found}
+    original, copy = now.get(job.original_id), now.get(job.copy_id)
+    try:
+        archived = (await services.archive.get(archive_name(job))).decode()
+    except NotFound:
+        archived = ""
+    return Comparison(
+        original=original.state if original else None,
+        copy=copy.state if copy else None,
+        written=_places(archived, copy.client_data) if copy and archived else (),
+        edited=_places(archived, original.client_data) if original and archived else (),
+        is_archived=bool(archived),
+    )
+
+
+def _places(old: str, new: str) -> tuple[str, ...]:
+    if same_definition(old, new):
+        return ()
+    return changed_places(canonical_definition(old), canonical_definition(new))
+
+
+async def _callers(services: Services, job: FlowJob, reading: Reading) -> tuple[ShownCaller, ...]:
+    intents: dict[str, list[CallerIntent]] = defaultdict(list)
+    for intent in await reading.all(services.tables.intents.scan(job.id)):
+        intents[intent.caller_id].append(intent)
+    records: Sequence[CallerRecord] = await reading.all(services.tables.callers.scan(job.id))
+    return tuple(
+        ShownCaller(record=record, edits=standing_edits(record, intents[record.id]))
+        for record in sorted(records, key=lambda one: one.caller.label.lower())
+    )
+
+
+async def _titles(services: Services, job: EnvironmentJob, ids: Iterable[str]) -> dict[str, str]:
+    titles = {}
+    for one in ids:
+        kept = await services.tables.plans.get(job.id, one)
+        titles[one] = kept.item.display_name if kept else one
+    return titles
