@@ -1,0 +1,231 @@
+"""The dashboard's pages, of stories on twins: what they say, and what they may load."""
+
+import re
+from datetime import timedelta
+from html import unescape
+
+import pytest
+
+from functions import dashboard_api
+from functions.dashboard.pages import assets
+from shared.bootstrap import provide
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.transitions import stopped
+from tests.functional.stories.app_calls import TRIGGERS, Reply, call
+from tests.functional.stories.remediation_story import Story, approve_shown
+
+NOWHERE = "00000000-0000-4000-8000-000000000000"
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A family, a flow with a caller, and one whose title is markup; the plan waits."""
+    story = Story()
+    story.driver.use_cases = TRIGGERS
+    child = story.build.http_flow("Orders")
+    story.build.parent("Close of day", child)
+    story.build.variable_caller(story.build.http_flow("<b>Invoices</b>"))
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    provide(story.services)
+    return story
+
+
+def identity(story: Story, title: str) -> str:
+    """Return the workflow id of a flow."""
+    flows = story.build.environment.flows.values()
+    return next(flow.workflow_id for flow in flows if flow.name == title)
+
+
+async def remediation(story: Story, **query: str) -> Reply:
+    """Return the page of the story's remediation."""
+    return await call(dashboard_api.show_remediation_page, id=story.remediation.id, query=query)
+
+
+async def flow(story: Story, title: str, **query: str) -> Reply:
+    """Return the page of one flow."""
+    return await call(
+        dashboard_api.show_flow_page,
+        id=story.remediation.id,
+        params={"flow": identity(story, title)},
+        query=query,
+    )
+
+
+async def work(story: Story) -> None:
+    """Approve, and let the app work until the originals have to be quiet."""
+    await approve_shown(story.services, story.remediation.id)
+    await story.run(timedelta(hours=6))
+    provide(story.services)
+
+
+async def block(story: Story, title: str) -> None:
+    """Let a person be needed for a flow before its copy is proven."""
+    job = await story.job(title)
+    blocked = stopped(
+        job, JobState.BLOCKED, "Its owner has left.", "Name another owner.",
+        code="owner", now=story.services.now,
+    )  # fmt: skip
+    await story.services.tables.jobs.upsert(blocked)
+
+
+def lines(page: Reply) -> list[tuple[str, str]]:
+    """Return the titles and states of the list of flows."""
+    row = r'<tr><td><a [^>]*>([^<]+)</a>.*?<span class="tag[^>]*>([^<]+)<'
+    found = re.findall(row, page.text, re.DOTALL)
+    return [(unescape(title), state) for title, state in found]
+
+
+async def test_the_overview_begins_with_what_waits_and_leads_there(story: Story) -> None:
+    """A plan waits; its page is one link away."""
+    page = await call(dashboard_api.show_overview_page)
+
+    assert page.status == 200
+    assert "<h1>1 thing waits for a person</h1>" in page.text
+    assert f'href="/api/dashboard/remediations/{story.remediation.id}/plan"' in page.text
+    assert "Contoso" in page.text
+
+
+async def test_a_remediation_lists_blocked_flows_first_and_filters_by_its_address(
+    story: Story,
+) -> None:
+    """What needs a person stands first; a filter is part of the address and survives a reload."""
+    await work(story)
+    await block(story, "Orders")
+
+    everything = lines(await remediation(story))
+    blocked = lines(await remediation(story, state="blocked"))
+    found = lines(await remediation(story, find="close"))
+
+    assert len(everything) == 3
+    assert everything[0] == ("Orders", "blocked at quiet") == blocked[0]
+    assert len(blocked) == 1
+    assert [title for title, _ in found] == ["Close of day"]
+
+
+async def test_a_plan_that_waits_is_listed_by_what_it_would_do(story: Story) -> None:
+    """Before there is any job."""
+    page = await remediation(story)
+
+    assert ("Orders", "to approve: copy with its family") in lines(page)
+    assert "Look at the plan and approve" in page.text
+
+
+async def test_names_from_the_tenant_are_text(story: Story) -> None:
+    """On every page that shows one."""
+    await work(story)
+    pages = [
+        await remediation(story),
+        await flow(story, "<b>Invoices</b>"),
+        await call(dashboard_api.show_plan_page, id=story.remediation.id),
+        await call(dashboard_api.show_plan_page, id=story.remediation.id, query={"file": "true"}),
+    ]
+
+    for page in pages:
+        assert page.status == 200
+        assert "&lt;b&gt;Invoices" in page.text
+        assert "<b>Invoices" not in page.text
+
+
+async def test_pages_load_nothing_but_what_the_app_serves_under_a_name_with_its_hash(
+    story: Story,
+) -> None:
+    """The policy lets nothing else in, no page has style or script in it, each file is there."""
+    pages = [
+        await call(dashboard_api.show_overview_page),
+        await call(dashboard_api.show_remediations_page),
+        await remediation(story),
+        await flow(story, "Orders"),
+        await call(dashboard_api.show_plan_page, id=story.remediation.id),
+    ]
+
+    for page in pages:
+        policy = page.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert not re.search(r"<style|<script>|\sstyle=|\son\w+=", page.text)
+        loaded = set(re.findall(r'(?:src|href)="/api/dashboard/assets/([^"]+)"', page.text))
+        assert loaded == set(assets())
+    for name, (kind, text) in assets().items():
+        file = await call(dashboard_api.show_asset, params={"name": name})
+        assert (file.media_type, file.text) == (kind, text)
+        assert "immutable" in file.headers["Cache-Control"]
+    assert (await call(dashboard_api.show_asset, params={"name": "0-css"})).status == 404
+
+
+async def test_a_plan_as_a_file_brings_its_style_by_its_hash_and_nothing_else(
+    story: Story,
+) -> None:
+    """It can be sent around: it loads nothing, and no form is in it."""
+    page = await call(dashboard_api.show_plan_page, id=story.remediation.id, query={"file": "true"})
+
+    assert "style-src 'sha256-" in page.headers["Content-Security-Policy"]
+    assert not any(word in page.text for word in ("<script", "<link", "<form", "src="))
+
+
+async def test_a_flow_shows_both_sides_its_callers_before_and_after_and_each_step(
+    story: Story,
+) -> None:
+    """Of callers what stood there and what stands there now, with no signature in it."""
+    await work(story)
+    job = await story.job("<b>Invoices</b>")
+
+    page = await flow(story, "<b>Invoices</b>")
+
+    assert job.copy_id in page.text
+    (before, after) = re.findall(r'<code class="line">([^<]+)</code>', page.text)
+    assert job.original_url_id in before
+    assert job.copy_url_id in after
+    assert "sig=" not in page.text
+    steps = re.findall(r"<li class=\"\w+\"><span[^>]*>[^<]+</span> <span>([a-z ]+)", page.text)
+    assert steps == [change.state.replace("_", " ") for change in reversed(job.history)]
+
+
+async def test_definitions_are_compared_where_that_is_asked_for_and_nowhere_else(
+    story: Story,
+) -> None:
+    """Places that were written on purpose, and that somebody edited; never a value."""
+    await work(story)
+    compared = await flow(story, "Close of day", compare="true")
+    story.world.environments.clear()  # whoever asks the platform now gets no answer
+    plain = await flow(story, "Close of day")
+
+    assert "Compare them now" in plain.text
+    assert "/properties/definition/actions/Run_child_1" in compared.text
+    assert "Nobody has edited it." in compared.text
+    assert (await story.job("Orders")).copy_id not in compared.text
+
+
+async def test_what_the_platform_refuses_to_tell_leaves_the_rest_of_the_page(
+    story: Story,
+) -> None:
+    """The environment is gone: the page says so, and shows what is kept."""
+    await work(story)
+    story.world.environments.clear()
+
+    page = await flow(story, "Orders", compare="true")
+
+    assert page.status == 200
+    assert "They could not be read just now" in page.text
+    assert "Close of day" in page.text
+
+
+async def test_what_is_not_there_is_said_so(story: Story) -> None:
+    """A remediation, a flow of one, a word that is no filter."""
+    found = [
+        await call(dashboard_api.show_remediation_page, id=NOWHERE),
+        await call(dashboard_api.show_flow_page, id=story.remediation.id, params={"flow": NOWHERE}),
+        await remediation(story, state="<b>"),
+    ]
+
+    assert [page.status for page in found] == [404, 404, 400]
+
+
+async def test_lists_lead_to_every_remediation(story: Story) -> None:
+    """By its link."""
+    page = await call(dashboard_api.show_remediations_page)
+
+    assert f'href="/api/dashboard/remediations/{story.remediation.id}"' in page.text
+    assert "awaiting approval" in page.text

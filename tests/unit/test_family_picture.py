@@ -1,0 +1,105 @@
+"""The picture of a family: who stands above whom, what holds what up, that nothing overlaps."""
+
+from dataclasses import replace
+from itertools import combinations
+
+import pytest
+
+from functions.dashboard.family_picture import (
+    NODE_HEIGHT,
+    NODE_WIDTH,
+    Node,
+    Picture,
+    draw,
+    families,
+)
+
+
+def flow(name: str, **facts: bool) -> Node:
+    """A flow of the plan."""
+    return replace(Node(id=name, title=name, note="", link=f"/{name}"), **facts)  # type: ignore[arg-type]  # by name
+
+
+def picture(nodes: list[Node], calls: list[tuple[str, str]]) -> Picture:
+    """Draw the only family there is."""
+    (family,) = families(nodes, calls)
+    return draw(family)
+
+
+def test_callers_stand_above_all_that_they_call() -> None:
+    """Also where they call something of their child's."""
+    drawn = picture(
+        [flow("month"), flow("day"), flow("orders"), flow("stock")],
+        [("month", "day"), ("day", "orders"), ("month", "orders"), ("day", "stock")],
+    )
+
+    top = {one.node.id: one.y for one in drawn.nodes}
+    assert top["month"] < top["day"] < top["orders"] == top["stock"]
+
+
+@pytest.mark.parametrize("broad", [2, 7, 40])
+def test_no_two_overlap_and_all_are_within_the_picture(broad: int) -> None:
+    """However many a flow calls."""
+    names = [f"child {number}" for number in range(broad)]
+    drawn = picture([flow("day"), *map(flow, names)], [("day", name) for name in names])
+
+    for one, other in combinations(drawn.nodes, 2):
+        beside = abs(one.x - other.x) >= NODE_WIDTH
+        assert beside or abs(one.y - other.y) >= NODE_HEIGHT
+    for one in drawn.nodes:
+        assert 0 <= one.x <= drawn.width - NODE_WIDTH
+        assert 0 <= one.y <= drawn.height - NODE_HEIGHT
+
+
+def test_a_circle_of_calls_is_drawn() -> None:
+    """Every call of it, and every flow once."""
+    drawn = picture(list(map(flow, "abc")), [("a", "b"), ("b", "c"), ("c", "a")])
+
+    assert len(drawn.lines) == 3
+    assert sorted(one.node.id for one in drawn.nodes) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("caller", "called", "holds"),
+    [
+        ({}, {"is_stuck": True}, True),  # no copy to be written against
+        ({"is_proven": True}, {"is_stuck": True}, False),
+        ({}, {"is_stuck": True, "is_proven": True}, False),
+        ({"is_over": True}, {"is_stuck": True}, False),
+        ({"is_stuck": True, "is_proven": True}, {"is_proven": True}, True),  # it still calls
+        ({"is_stuck": True}, {}, False),
+        ({"is_stuck": True, "is_settled": True}, {"is_proven": True}, False),
+        ({"is_stuck": True, "is_proven": True}, {"is_proven": True, "is_over": True}, False),
+        ({}, {}, False),
+    ],
+)
+def test_a_line_is_red_where_one_waits_for_the_other(
+    caller: dict[str, bool], called: dict[str, bool], holds: bool
+) -> None:
+    """Copies are made from the bottom up, originals retire from the top down."""
+    drawn = picture([flow("day", **caller), flow("orders", **called)], [("day", "orders")])
+
+    assert [line.holds for line in drawn.lines] == [holds]
+
+
+def test_families_that_need_a_person_come_first_and_lone_flows_not_at_all() -> None:
+    """Then the larger ones."""
+    nodes = [flow("lone"), *map(flow, "abcde"), flow("x"), flow("y", is_stuck=True)]
+    calls = [("a", "b"), ("b", "c"), ("d", "e"), ("x", "y"), ("lone", "lone")]
+
+    found = families(nodes, calls)
+
+    assert [sorted(one.nodes) for one in found] == [["x", "y"], ["a", "b", "c"], ["d", "e"]]
+    assert [draw(one).needs_person for one in found] == [True, False, False]
+
+
+def test_callers_that_are_no_flows_stand_right_above_what_they_call() -> None:
+    """Not at the top of a tall family."""
+    site = Node(id="site", title="orders-api", note="app setting")
+    drawn = picture(
+        [flow("month"), flow("day"), flow("orders"), site],
+        [("month", "day"), ("day", "orders"), ("site", "orders")],
+    )
+
+    top = {one.node.id: one.y for one in drawn.nodes}
+    assert top["site"] == top["day"]
