@@ -17,18 +17,16 @@ The local cloud and the app are running. In another terminal:
   export CMKFLOW_API={api}
   export CMKFLOW_KEY={key}
   export {control}={control_url}
+  export OPERATIONS={environment}
+  export POLICY={policy}
 
-Operations ({environment}) has no key yet.
-Policy to link it to: {policy}
+Then assess the environment Operations, opt it in, and apply the key:
 
-  cmkflow assess --environment {environment}
-  cmkflow environment set {environment} --mode approve
-  python -m local_cloud link {environment} {policy}
+  cmkflow assess --environment $OPERATIONS --policy cmk-europe
+  cmkflow environment set $OPERATIONS --mode approve
+  python -m local_cloud link $OPERATIONS $POLICY
 
-Half a minute later a plan waits for you:
-
-  cmkflow remediation list
-  cmkflow plan approve REMEDIATION
+Half a minute later a plan waits for you. docs/first-hour.md goes on from here.
 
 Other clients reach the tenant through HTTPS_PROXY={proxy}
 with the certificates of {ca_file}

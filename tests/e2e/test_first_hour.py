@@ -1,0 +1,144 @@
+"""docs/first-hour.md, typed into another terminal beside `make up`: each command, each answer."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from local_cloud.link import LinkError, link
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "first-hour.md").read_text()
+#: Commands that a person types again until they show what is waited for: they change nothing.
+_LOOKS = ("cmkflow status", "cmkflow remediation show", "cmkflow plan show", "cmkflow originals")
+_PATIENCE = 180
+_ENVIRONMENT = {
+    "PATH": os.environ["PATH"],
+    "HOME": "/",
+    "LANG": "C.UTF-8",
+    "COLUMNS": "120",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Typed:
+    """A command of the page, and what the page shows of its answer."""
+
+    command: str
+    shown: tuple[str, ...]
+
+
+def typed_commands() -> Iterator[Typed]:
+    """Return what the page has typed, in order, but for what the first terminal runs."""
+    for block in re.findall(r"^```\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, *shown = part.splitlines()
+            if not command.startswith("make"):
+                yield Typed(command=command, shown=tuple(shown))
+
+
+def missing(shown: tuple[str, ...], output: str) -> str:
+    """Return the first text that is shown and was not printed after those before it; "": none.
+
+    Lines are wrapped to a terminal's width and tables drawn: neither counts.
+    """
+    rest = _plain(output)
+    for text in filter(None, (_plain(part) for line in shown for part in line.split("…"))):
+        _, found, rest = rest.partition(text)
+        if not found:
+            return text
+    return ""
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.sub(r"[─-╿]", " ", text).split())
+
+
+@asynccontextmanager
+async def printed(folder: Path) -> AsyncIterator[str]:
+    """Everything running; yields what it printed, and stops it as Ctrl-C does."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "local_cloud", "up", "--folder", str(folder),
+        cwd=ROOT, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        text = await process.stdout.readuntil(b"Stop with Ctrl-C.")
+        yield text.decode()
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 130
+
+
+class Terminal:
+    """A shell that knows nothing but where programs are, and keeps what is exported."""
+
+    def __init__(self, folder: Path, pasted: str) -> None:
+        self._state = folder / "exported"
+        self._state.write_text(pasted)
+
+    async def run(self, command: str) -> tuple[int, str]:
+        """Type a command, and yes where it asks; exit code and all that it prints."""
+        script = f". {self._state}; {command}\ncode=$?; export -p > {self._state}; exit $code"
+        process = await asyncio.create_subprocess_exec(
+            "sh", "-c", script,
+            cwd="/", env=_ENVIRONMENT,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        output, _ = await process.communicate(b"y\n")
+        return process.returncode or 0, output.decode()
+
+
+@pytest.mark.e2e
+async def test_the_first_hour_is_as_its_page_tells_it(tmp_path: Path) -> None:
+    """Paste what `make up` prints, then type the page from its top to its end."""
+    page = list(typed_commands())
+    async with printed(tmp_path / "up") as text:
+        lines = re.findall(r"^  (.+)$", text, re.MULTILINE)
+        pasted = [line for line in lines if line.startswith(("cd ", "export "))]
+        next_commands = lines[len(pasted) :]
+        assert len(next_commands) == 3
+        # They are on the page, in that order.
+        assert [one.command for one in page if one.command in next_commands] == next_commands
+
+        terminal = Terminal(tmp_path, "\n".join(pasted))
+        for one in page:
+            async with asyncio.timeout(_PATIENCE):
+                await _type(terminal, one)
+
+
+async def _type(terminal: Terminal, one: Typed) -> None:
+    while True:
+        code, output = await terminal.run(one.command)
+        text = missing(one.shown, output)
+        if code == 0 and not text:
+            return
+        assert one.command.startswith(_LOOKS), f"{one.command}: {code}, no {text!r} in\n{output}"
+        await asyncio.sleep(1)
+
+
+def test_what_is_shown_is_looked_for_in_its_order() -> None:
+    """Breaks of lines and frames of tables do not count; what is missing does."""
+    output = "┃ Flows ┃ 5 blocked,\n  20 retired ┃\nNext step   none"
+
+    assert missing(("Flows 5 blocked, 20 retired", "…", "Next step none"), output) == ""
+    assert missing(("Next step none", "Flows 5"), output) == "Flows 5"
+    assert missing(("Flows … 21 retired",), output) == "21 retired"
+
+
+def test_linking_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The export lines, or a tenant that answers."""
+    monkeypatch.delenv("LOCAL_TENANT", raising=False)
+    with pytest.raises(LinkError, match="paste the export lines"):
+        link("environment", "policy")
+    monkeypatch.setenv("LOCAL_TENANT", "http://127.0.0.1:9")
+    with pytest.raises(LinkError, match="is `make up` still running"):
+        link("environment", "policy")
