@@ -7,6 +7,7 @@ import typer
 
 from cmkflow import (
     environment_commands,
+    evidence_commands,
     key_commands,
     kill_switch_commands,
     network_commands,
@@ -35,6 +36,7 @@ app.add_typer(plan_commands.app, name="plan")
 app.add_typer(environment_commands.app, name="environment")
 app.add_typer(network_commands.app, name="network")
 app.add_typer(key_commands.app, name="keys")
+app.add_typer(evidence_commands.app, name="evidence")
 app.add_typer(kill_switch_commands.app, name="kill-switch")
 app.add_typer(operator_commands.app, name="operator")
 app.add_typer(runs.app, name="runs")

@@ -100,6 +100,10 @@ class Api:
             raise self._stranger("a page of its own")
         return page
 
+    def file(self, call: Call, media_type: str) -> bytes:
+        """Return the answer as a file of this type; raises `ApiError`."""
+        return self._answer(replace(call, headers={**call.headers, "Accept": media_type}))
+
     def _answer(self, call: Call) -> bytes:
         request = self._request(call)
         try:

@@ -14,8 +14,13 @@ def named_file(text: str) -> Path:
 
 def write_page(file: Path, page: str) -> None:
     """Write a page; raises `BadParameter` where that cannot be."""
+    write_file(file, page.encode())
+
+
+def write_file(file: Path, content: bytes) -> None:
+    """Write a file; raises `BadParameter` where that cannot be."""
     try:
-        file.write_text(page, encoding="utf-8")
+        file.write_bytes(content)
     except OSError as err:
         message = f"{file} cannot be written: {err.strerror}."
         raise typer.BadParameter(message) from None

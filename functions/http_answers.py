@@ -41,6 +41,21 @@ def ok(
     )
 
 
+def download(content: bytes, media_type: str, name: str) -> func.HttpResponse:
+    """Return a file, with the digest of it (RFC 9530) and a name for it."""
+    digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
+    return func.HttpResponse(
+        content,
+        mimetype=media_type,
+        headers={
+            "Cache-Control": "no-store",
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Content-Digest": f"sha-256=:{digest}:",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
 def page(text: str, *, style: str = "", status: int = 200) -> func.HttpResponse:
     """Return a page; what it loads comes from this app alone, and nothing stands in it but `style`.
 

@@ -7,9 +7,9 @@ from shared.domain.environment import Mode
 from shared.domain.jobs.durable import taken_over
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import moved
-from shared.domain.plans.approval import plan_version
+from shared.domain.plans.approval import approved_plan_name, plan_text, version_of
 from shared.domain.plans.plan_item import PlanItem
-from shared.domain.plans.remediation import EnvironmentJob
+from shared.domain.plans.remediation import ApprovedPlan, EnvironmentJob
 from shared.errors import Blocked, Conflict
 from shared.jobs.kinds import ENVIRONMENT
 from shared.reason import Reason
@@ -43,8 +43,12 @@ class _Plan:
         return self.kept.item
 
     @property
+    def text(self) -> str:
+        return plan_text(self.job, self.items)
+
+    @property
     def version(self) -> str:
-        return plan_version(self.job, self.items)
+        return version_of(self.text)
 
     @property
     def title(self) -> str:
@@ -137,14 +141,23 @@ def _check_exceptions(plans: Sequence[_Plan], approval: Approval) -> None:
 
 
 async def _approve_one(services: Services, plan: _Plan, approval: Approval) -> EnvironmentJob:
-    """Note the approval in the row; the ETag says that the plan is the one that was looked at."""
-    left_out = _left_out(approval)
-    text = f"Approved by {approval.by}: version {plan.version}"
+    """Note the approval in the row; the ETag says that the plan is the one that was looked at.
+
+    It is archived first: nothing is approved of which nobody could tell later what it was.
+    """
+    left_out, content = _left_out(approval), plan.text
+    version = version_of(content)
+    where = await services.archive.put(approved_plan_name(plan.job.id, version), content.encode())
+    approved = ApprovedPlan(
+        version=version, by=approval.by, at=services.now, left_out=left_out, archive=where
+    )
+    text = f"Approved by {approval.by}: version {version}"
     text += f", without {len(left_out)} that are left out." if left_out else "."
     job = replace(
         moved(plan.job, EnvironmentJobState.APPROVED, text, now=services.now),
         approved_by=approval.by,
-        approved_version=plan.version,
+        approved_version=version,
+        approved_plans=(*plan.job.approved_plans, approved),
         approvals=plan.job.approvals + 1,
         left_out=left_out,
         awaiting=0,

@@ -23,13 +23,15 @@ class Reading:
 
     async def all[T](self, rows: AsyncIterator[Kept[T] | UnreadableRow]) -> list[T]:
         """Return the items of a scan that can be read; note the other rows."""
-        items: list[T] = []
+        return [item async for item in self.each(rows)]
+
+    async def each[T](self, rows: AsyncIterator[Kept[T] | UnreadableRow]) -> AsyncIterator[T]:
+        """Yield the items of a scan that can be read; note the other rows."""
         async for row in rows:
             if isinstance(row, UnreadableRow):
                 self.unreadable.append(row)
             else:
-                items.append(row.item)
-        return items
+                yield row.item
 
     @contextmanager
     def one(self) -> Iterator[None]:

@@ -73,6 +73,11 @@ class RunArchive:
         return min((self.began - self.oldest) / (self.began - self.begins), 1.0)
 
 
+def part_name(archive: RunArchive, number: int) -> str:
+    """Return the name under which a part is archived; the first has number 1."""
+    return f"runs/{archive.environment_id}/{archive.job_id}/{number:04}.jsonl"
+
+
 def with_part(archive: RunArchive, where: str, runs: list[Run], state: ArchiveState) -> RunArchive:
     """Return the archive with a part of `runs` (not empty, newest first) that stands at `where`."""
     oldest = runs[-1].started

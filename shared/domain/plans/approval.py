@@ -24,10 +24,10 @@ class Decision:
     left_out: frozenset[str] = frozenset()
 
 
-def plan_version(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:
-    """Return 16 hex digits that change with anything a plan shows, and with nothing else.
+def plan_text(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:
+    """Return all that a plan shows, and nothing else, as JSON: the same text for the same plan.
 
-    The environment is part of it: no two plans of a remediation have one version.
+    The environment is part of it: no two plans of a remediation have one text.
     """
     shown = {
         "environment": job.environment_id,
@@ -38,8 +38,22 @@ def plan_version(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:
             for item in sorted(items, key=lambda item: item.workflow_id)
         ],
     }
-    text = json.dumps(shown, sort_keys=True)
+    return json.dumps(shown, sort_keys=True)
+
+
+def plan_version(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:
+    """Return the first 16 hex digits of the SHA-256 of the plan's text."""
+    return version_of(plan_text(job, items))
+
+
+def version_of(text: str) -> str:
+    """Return the version of the plan that reads like this."""
     return hashlib.sha256(text.encode()).hexdigest()[:_LENGTH]
+
+
+def approved_plan_name(environment_job_id: str, version: str) -> str:
+    """Return the name under which the plan of a version is archived when it is approved."""
+    return f"plans/{environment_job_id}/{version}.json"
 
 
 def changes_since(approved: PlanItem, now: PlanItem) -> tuple[str, ...]:

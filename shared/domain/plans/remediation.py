@@ -95,6 +95,19 @@ class NetworkFinding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovedPlan:
+    """One approval of the plan of an environment."""
+
+    version: str
+    by: str
+    at: datetime
+    #: Flows that it left out.
+    left_out: tuple[str, ...]
+    #: Where the plan stands as it was shown.
+    archive: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentJob(DurableJob[EnvironmentJobState]):
     """The row of one environment in one remediation."""
 
@@ -122,6 +135,8 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     #: How often a plan of this environment was approved, and which version the last time.
     approvals: int = 0
     approved_version: str = ""
+    #: Each of them; empty in rows from before this was kept.
+    approved_plans: tuple[ApprovedPlan, ...] = ()
     #: Ids of trigger URLs that callers held when it was planned, and of which nobody knew whose.
     unclaimed_urls: tuple[str, ...] = ()
     #: Flows that the last approval left out.

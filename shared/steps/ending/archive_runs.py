@@ -10,6 +10,7 @@ from shared.domain.jobs.run_archive import (
     MOST_RUNS,
     ArchiveState,
     RunArchive,
+    part_name,
     to_json_lines,
     with_part,
 )
@@ -41,7 +42,7 @@ async def archive_part(services: Services, archive: RunArchive) -> RunArchive:
     end = ArchiveState.CAPPED if archive.earlier_runs >= MOST_RUNS else ArchiveState.COMPLETE
     if not part:
         return replace(archive, state=end)
-    name = f"runs/{archive.environment_id}/{archive.job_id}/{len(archive.parts) + 1:04}.jsonl"
+    name = part_name(archive, len(archive.parts) + 1)
     where = await services.archive.put(name, to_json_lines(part))
     state = end if is_last else ArchiveState.OPEN
     if not is_last and archive.own_runs + len(part) >= MOST_RUNS:

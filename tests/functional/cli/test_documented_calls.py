@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 
 from shared.bootstrap import provide
+from shared.domain.evidence_pack import EvidencePack
 from shared.use_cases.repair_network import RepairWish, apply_repair
 from tests.command_tree import command_tree
 from tests.documented_commands import Command, documented_commands
@@ -94,6 +95,7 @@ def _filled_in(words: tuple[str, ...], story: Story) -> list[str]:
         "DATE": f"{story.world.clock.now() + timedelta(days=10):%Y-%m-%d}",
         "MODE": "approve",
         "PATH": "flow.json",
+        "FILE": "evidence.zip",
         "NAME": _GAP if "waive" in words else _NAME,
         **dict.fromkeys(("RESOURCE", "GROUP", "FIREWALL"), _NAME),
         **dict.fromkeys(_GAPS, _GAP),
@@ -114,6 +116,8 @@ async def test_a_documented_command_succeeds(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "flow.json").write_text(define.client_data("orders", define.http_trigger(), {}))
     (tmp_path / "exported").mkdir()
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "evidence.zip").write_bytes(EvidencePack(tmp_path / "parts").zipped({}))
     tags = {
         "name": "PowerPlatformPlex.WestEurope",
         "properties": {"addressPrefixes": ["10.0.0.0/8"]},

@@ -30,7 +30,12 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     media_type: str
-    text: str
+    content: bytes
+
+    @property
+    def text(self) -> str:
+        """Return the body as text."""
+        return self.content.decode()
 
     @property
     def document(self) -> Any:
@@ -66,7 +71,7 @@ async def call(
         status=response.status_code,
         headers=dict(response.headers),
         media_type=response.mimetype,
-        text=response.get_body().decode(),
+        content=response.get_body(),
     )
 
 

@@ -1,0 +1,29 @@
+"""HTTP: the evidence of a remediation, as a file that can be checked and kept."""
+
+import azure.functions as func
+
+from functions.endpoints import Call, endpoint
+from functions.evidence_file import evidence_file
+from functions.http_answers import download
+from functions.http_requests import NoBody, NoQuery
+from shared.bootstrap import services
+from shared.domain.principal import Role
+from shared.use_cases.collect_evidence import evidence_of
+
+ZIP = "application/zip"
+blueprint = func.Blueprint()
+
+
+@endpoint(
+    blueprint,
+    "GET",
+    "remediations/{id}/evidence",
+    role=Role.READER,
+    answer=None,
+    media_types=(ZIP,),
+)
+async def show_evidence(call: Call[NoQuery, NoBody]) -> func.HttpResponse:
+    """Return what was planned, approved, done and proven, as a zip. Reads rows and the archive."""
+    evidence = await evidence_of(services(), call.id.lower())
+    name = f"evidence-{evidence.remediation.id}.zip"
+    return download(await evidence_file(evidence), ZIP, name)

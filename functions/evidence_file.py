@@ -1,0 +1,147 @@
+"""Evidence as a file: rows become lines, tables and a page, and all of it a zip with a manifest."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from functions.evidence_models import (
+    FlowEvidenceLine,
+    PlanItemEvidence,
+    RemediationEvidence,
+    UnreadableRows,
+)
+from functions.http_answers import Answer
+from shared.domain.evidence_pack import APPROVED_PLANS, EvidencePack
+from shared.domain.jobs.run_archive import RunArchive
+from shared.domain.plans.remediation import EnvironmentJob
+from shared.domain.trigger_urls.trigger_url import redact
+from shared.errors import NotFound
+from shared.pages import rendered, style
+from shared.use_cases.collect_evidence import Evidence, FlowEvidence
+
+#: Bytes of run summaries that a pack takes; what is more is named and stays in the archive.
+MOST_RUN_BYTES = 64 * 1024 * 1024
+
+_PAGE = Path(__file__).parent / "evidence.html.j2"
+_OF_FLOW = ("environment_id", "original_id", "display_name")
+_FLOW_COLUMNS = (
+    *_OF_FLOW,
+    "flow_name",
+    "pattern",
+    "state",
+    "reached",
+    "code",
+    "reason",
+    "copy_id",
+    "original_digest",
+    "copy_digest",
+    "proven_at",
+    "cut_over_at",
+    "callers",
+    "stragglers",
+    "runs",
+    "deleted_at",
+)
+_CHANGE_COLUMNS = ("at", "kind", "place", "state", "old", "new", "before", "after")
+
+
+async def evidence_file(evidence: Evidence) -> bytes:
+    """Return the zip; the same state makes the same bytes."""
+    with TemporaryDirectory() as folder:
+        pack = EvidencePack(Path(folder))
+        return await _Writer(evidence, pack, room=MOST_RUN_BYTES).written()
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Writes one pack. Of each flow it keeps what the page's table shows."""
+
+    evidence: Evidence
+    pack: EvidencePack
+    #: Bytes of run summaries that still fit.
+    room: int
+    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    changes: Counter[str] = field(default_factory=Counter)
+    #: Names in the archive of what is not in the pack, and why.
+    omitted: dict[str, str] = field(default_factory=dict)
+
+    async def written(self) -> bytes:
+        about = RemediationEvidence.model_validate(self.evidence)
+        self._write("remediation.json", about)
+        self.pack.write_row("flows.csv", _FLOW_COLUMNS)
+        self.pack.write_row("changes.csv", (*_OF_FLOW, *_CHANGE_COLUMNS))
+        for job in self.evidence.environment_jobs:
+            await self._write_plans(job)
+            async for flow in self.evidence.flows(job):
+                self._write_flow(flow)
+                if flow.run_archive:
+                    await self._write_runs(flow.run_archive)
+        unreadable = UnreadableRows(items=tuple(self.evidence.reading.unreadable))
+        self._write("unreadable.json", unreadable)
+        states = {one: Counter(row["state"] for row in rows) for one, rows in self.rows.items()}
+        values = {
+            "style": style(),
+            "about": about,
+            "rows": self.rows,
+            "states": states,
+            "changes": self.changes,
+            "omitted": self.omitted,
+            "unreadable": len(unreadable.items),
+        }
+        self.pack.write("report.html", rendered(_PAGE, values).encode())
+        said = {"remediation": self.evidence.remediation.id, "omitted": self.omitted}
+        return await asyncio.to_thread(self.pack.zipped, said)
+
+    async def _write_plans(self, job: EnvironmentJob) -> None:
+        async for item in self.evidence.plan(job):
+            self._write("plan.jsonl", PlanItemEvidence.model_validate(item))
+        for approved in job.approved_plans:
+            name = f"{APPROVED_PLANS}{job.environment_id}/{approved.version}.json"
+            try:
+                # As it is: its version is a hash of these bytes.
+                self.pack.write(name, await self.evidence.approved_plan(job, approved))
+            except NotFound as err:
+                self.omitted[name] = redact(str(err))
+
+    def _write_flow(self, flow: FlowEvidence) -> None:
+        line = FlowEvidenceLine.model_validate(flow)
+        self._write("flows.jsonl", line)
+        job = line.job.model_dump(mode="json")
+        row = job | {
+            "proven_at": line.proof and line.proof.at.isoformat(),
+            "callers": len(line.callers),
+            "stragglers": len(line.stragglers),
+            "runs": line.run_archive and line.run_archive.runs,
+            "deleted_at": line.deletion and line.deletion.deleted_at,
+        }
+        row = {name: row[name] for name in _FLOW_COLUMNS}
+        self.rows.setdefault(line.job.environment_id, []).append(row)
+        self._write_row("flows.csv", row.values())
+        for change in line.changes:
+            self.changes[change.kind] += 1
+            cells = change.model_dump(mode="json")
+            values = [job[name] for name in _OF_FLOW] + [cells[name] for name in _CHANGE_COLUMNS]
+            self._write_row("changes.csv", values)
+
+    async def _write_runs(self, archive: RunArchive) -> None:
+        for number, where in enumerate(archive.parts, start=1):
+            if self.room <= 0:
+                self.omitted[where] = "more run summaries than a pack takes"
+                continue
+            try:
+                part = await self.evidence.run_part(archive, number)
+            except NotFound as err:
+                self.omitted[where] = redact(str(err))
+                continue
+            self.room -= len(part)
+            self.pack.write(f"runs/{archive.environment_id}/{archive.job_id}.jsonl", part)
+
+    def _write(self, name: str, answer: Answer) -> None:
+        self.pack.write(name, redact(answer.model_dump_json()).encode() + b"\n")
+
+    def _write_row(self, name: str, cells: Iterable[object]) -> None:
+        self.pack.write_row(name, [redact(str(cell)) if cell else cell for cell in cells])

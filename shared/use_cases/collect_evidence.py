@@ -1,0 +1,151 @@
+"""Read all that is recorded of one remediation, for whoever has to show later what was done.
+
+Each row is read once, and of a large remediation only a few flows are held at a time.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+from shared.domain.callers.records import CallerIntent, CallerRecord, CallerState
+from shared.domain.conversions.proposal import convert
+from shared.domain.definitions.comparison import definition_digest
+from shared.domain.jobs.deletion import Deletion
+from shared.domain.jobs.durable import Change
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob, Pattern
+from shared.domain.jobs.recorded_changes import RecordedChange, recorded_changes
+from shared.domain.jobs.run_archive import RunArchive, part_name
+from shared.domain.network.refused_call import RefusedCall
+from shared.domain.network.repair_record import RepairRecord
+from shared.domain.plans.approval import approved_plan_name
+from shared.domain.plans.plan_item import PlanItem
+from shared.domain.plans.remediation import ApprovedPlan, EnvironmentJob, Remediation
+from shared.errors import NotFound
+from shared.ports import Condition
+from shared.services import Services
+from shared.steps.flows.take_original import archive_name
+from shared.use_cases.remediation_rows import Reading, find
+
+#: Flows whose callers are read at a time: each takes two queries.
+_AT_A_TIME = 16
+#: A caller in one of these states does not name the copy.
+_NOT_MOVED = frozenset({CallerState.FOUND, CallerState.WRITING, CallerState.MANUAL})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowEvidence:
+    """What is recorded of one original."""
+
+    job: FlowJob
+    callers: tuple[CallerRecord, ...]
+    changes: tuple[RecordedChange, ...]
+    deletion: Deletion | None
+    run_archive: RunArchive | None
+
+    @property
+    def proof(self) -> Change | None:
+        """Return when the copy was proven for the last time, and how; None: not in its history."""
+        history = reversed(self.job.history)
+        return next((one for one in history if one.state == JobState.PROVEN), None)
+
+    @property
+    def stragglers(self) -> tuple[CallerRecord, ...]:
+        """Return the known callers that do not name the copy."""
+        return tuple(one for one in self.callers if one.state in _NOT_MOVED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One remediation and where the rest of its evidence is read."""
+
+    services: Services
+    remediation: Remediation
+    environment_jobs: tuple[EnvironmentJob, ...]
+    repairs: tuple[RepairRecord, ...]
+    refused_calls: tuple[RefusedCall, ...]
+    #: Notes rows that this version of the app cannot read.
+    reading: Reading = field(default_factory=Reading)
+
+    def plan(self, job: EnvironmentJob) -> AsyncIterator[PlanItem]:
+        """Yield what became of each item of the plan of one environment."""
+        return self.reading.each(self.services.tables.plans.scan(job.id))
+
+    async def approved_plan(self, job: EnvironmentJob, approved: ApprovedPlan) -> bytes:
+        """Return a plan as it was approved; raises `NotFound`."""
+        return await self.services.archive.get(approved_plan_name(job.id, approved.version))
+
+    async def flows(self, job: EnvironmentJob) -> AsyncIterator[FlowEvidence]:
+        """Yield the flows of one environment in the order of their jobs' ids."""
+        tables, environment_id = self.services.tables, job.environment_id
+        deletions = await self.reading.all(tables.deletions.scan(environment_id))
+        archives = await self.reading.all(tables.run_archives.scan(environment_id))
+        deletion_of = {one.job_id: one for one in deletions}
+        archive_of = {one.job_id: one for one in archives}
+        where = [Condition("remediation", "eq", self.remediation.id)]
+        async for jobs in _batches(
+            self.reading.each(tables.jobs.scan(environment_id, where=where))
+        ):
+            found = await asyncio.gather(*(self._rows_of(one) for one in jobs))
+            for one, (callers, intents, converted) in zip(jobs, found, strict=True):
+                deletion = deletion_of.get(one.id)
+                changes = recorded_changes(one, callers, intents, deletion, converted=converted)
+                yield FlowEvidence(
+                    job=one,
+                    callers=tuple(callers),
+                    changes=tuple(changes),
+                    deletion=deletion,
+                    run_archive=archive_of.get(one.id),
+                )
+
+    async def run_part(self, archive: RunArchive, number: int) -> bytes:
+        """Return one part of the archived run summaries, JSON Lines; raises `NotFound`."""
+        return await self.services.archive.get(part_name(archive, number))
+
+    async def _rows_of(
+        self, job: FlowJob
+    ) -> tuple[Sequence[CallerRecord], Sequence[CallerIntent], str]:
+        tables, reading = self.services.tables, self.reading
+        callers = await reading.all(tables.callers.scan(job.id))
+        intents = await reading.all(tables.intents.scan(job.id))
+        return callers, intents, await self._converted(job)
+
+    async def _converted(self, job: FlowJob) -> str:
+        """Return the digest of the definition that an original was changed to; empty: none was."""
+        if job.pattern is not Pattern.EDIT or not job.archive:
+            return ""
+        try:
+            archived = await self.services.archive.get(archive_name(job))
+        except NotFound:
+            return ""
+        return definition_digest(convert(archived.decode(), job.edits).client_data)
+
+
+async def evidence_of(services: Services, remediation_id: str) -> Evidence:
+    """Return the evidence of one remediation; raises `NotFound`."""
+    remediation, reading, tables = await find(services, remediation_id), Reading(), services.tables
+    environments = set(remediation.environment_ids)
+    jobs = await reading.all(tables.environment_jobs.scan(remediation_id))
+    repairs = await reading.all(tables.repairs.scan("repair"))
+    refused: list[RefusedCall] = []
+    for environment_id in remediation.environment_ids:
+        refused += await reading.all(tables.refused_calls.scan(environment_id))
+    return Evidence(
+        services=services,
+        remediation=remediation,
+        environment_jobs=tuple(jobs),
+        repairs=tuple(one for one in repairs if environments & {*one.environment_ids}),
+        refused_calls=tuple(refused),
+        reading=reading,
+    )
+
+
+async def _batches[T](items: AsyncIterator[T]) -> AsyncIterator[list[T]]:
+    batch: list[T] = []
+    async for item in items:
+        batch.append(item)
+        if len(batch) == _AT_A_TIME:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,225 @@
+"""The evidence of a remediation: all that was approved, done and proven, as one file."""
+
+import csv
+import hashlib
+import io
+import json
+import zipfile
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from functions import evidence_api, evidence_file
+from shared.bootstrap import provide
+from shared.domain.callers.records import CallerState
+from shared.domain.evidence_pack import MANIFEST, differences
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.trigger_urls.trigger_url import mask_signatures
+from shared.use_cases.archive_runs import archive_runs
+from shared.use_cases.show_remediation import show_plan
+from tests.functional.stories.app_calls import TRIGGERS, call
+from tests.functional.stories.remediation_story import Story
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A tenant of one linked environment with two flows, one of them called from a setting."""
+    story = Story()
+    story.driver.use_cases = TRIGGERS
+    story.build.app_setting_caller(story.build.http_flow("Orders"))
+    story.build.http_flow("=Invoices")
+    story.build.link()
+    await story.opt_in()
+    provide(story.services)
+    return story
+
+
+async def pack(story: Story) -> bytes:
+    """Return the file; it is whole."""
+    provide(story.services)
+    reply = await call(evidence_api.show_evidence, id=story.remediation.id)
+    assert reply.status == 200
+    assert list(differences(io.BytesIO(reply.content))) == []
+    return reply.content
+
+
+def files(content: bytes) -> dict[str, str]:
+    """Return the texts of a pack by name."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name).decode() for name in archive.namelist()}
+
+
+def lines(text: str) -> list[Any]:
+    """Return what a file of JSON Lines holds."""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+async def retired(story: Story) -> None:
+    """Order, approve, and let every original be retired; the run history is archived."""
+    story.world.traffic.beat(story.world)
+    await story.order()
+    await story.approve()
+    await archive_runs(story.services, story.remediation.id)
+    assert {job.state for job in (await story.jobs()).values()} == {JobState.RETIRED}
+
+
+async def test_a_pack_says_what_was_approved_by_whom_and_proves_it(story: Story) -> None:
+    """The plan is the very text whose SHA-256 begins with the version that was approved."""
+    story.world.traffic.beat(story.world)
+    await story.order()
+    (shown,) = await show_plan(story.services, story.remediation.id)
+    await story.approve()
+
+    found = files(await pack(story))
+
+    (approved,) = json.loads(found["remediation.json"])["environment_jobs"][0]["approved_plans"]
+    assert (approved["version"], approved["by"]) == (shown.version, "tests")
+    plan = found[f"approved-plans/{story.build.environment.id}/{shown.version}.json"]
+    assert hashlib.sha256(plan.encode()).hexdigest().startswith(shown.version)
+    titles = {item["display_name"]: item for item in json.loads(plan)["items"]}
+    assert titles.keys() == {"Orders", "=Invoices"}
+    assert tuple(titles["Orders"]["writes"]) == (await story.plan())["Orders"].writes
+    assert {line["decided"] for line in lines(found["plan.jsonl"])} == {1}
+
+
+async def test_a_pack_has_every_change_with_hashes_of_both_sides(story: Story) -> None:
+    """Whoever holds the URL that was replaced can tell that it is the one."""
+    (site,) = story.world.sites.values()
+    (before,) = [v for v in site.settings.values() if "workflows" in v]
+    await retired(story)
+
+    found = files(await pack(story))
+
+    flows = {line["job"]["display_name"]: line for line in lines(found["flows.jsonl"])}
+    changes = {change["kind"]: change for change in flows["Orders"]["changes"]}
+    job = await story.job("Orders")
+    assert changes["copy_created"]["before"] == job.original_digest
+    assert changes["copy_created"]["after"] == job.copy_digest
+    caller = changes["caller_updated"]
+    masked = mask_signatures(before)
+    assert caller["before"] == hashlib.sha256(masked.encode()).hexdigest()
+    assert (caller["old"], caller["new"]) == (job.original_url_id, job.copy_url_id)
+    assert caller["state"] == CallerState.UPDATED
+    assert flows["Orders"]["proof"]["text"].startswith("The copy is proven")
+    assert flows["Orders"]["stragglers"] == []
+    turned = [one for one in flows["Orders"]["changes"] if one["kind"] == "turned"]
+    assert [(one["place"], one["new"]) for one in turned][-1] == ("Orders", "off")
+
+
+async def test_run_summaries_are_in_it_and_what_is_not_is_named(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to a limit; beyond it each part is told by its place in the archive."""
+    await story.order()
+    story.world.traffic.beat(story.world)
+    await story.approve(run=timedelta(hours=6))
+    await archive_runs(story.services, story.remediation.id)
+    job = await story.job("Orders")
+    name = f"runs/{job.environment_id}/{job.id}.jsonl"
+
+    content = await pack(story)
+    runs = lines(files(content)[name])
+    monkeypatch.setattr(evidence_file, "MOST_RUN_BYTES", 0)
+    without = files(await pack(story))
+
+    archive = await story.services.tables.run_archives.get(job.environment_id, job.id)
+    assert archive is not None
+    assert len(runs) == archive.item.runs > 0
+    assert name not in without
+    omitted = json.loads(without[MANIFEST])["omitted"]
+    assert set(archive.item.parts) <= omitted.keys()
+    assert archive.item.parts[0] in without["report.html"]
+
+
+async def test_the_same_state_makes_the_same_bytes(story: Story) -> None:
+    """Asked again later; what changes in between changes them."""
+    await retired(story)
+    first = await pack(story)
+    story.world.clock.advance(timedelta(days=3))
+    again = await pack(story)
+    await story.roll_back()
+
+    assert first == again
+    assert await pack(story) != first
+
+
+async def test_what_was_undone_stands_beside_what_was_done(story: Story) -> None:
+    """A place is put back to what it held, by the same hashes."""
+    await retired(story)
+    await story.roll_back()
+
+    (line,) = [
+        one
+        for one in lines(files(await pack(story))["flows.jsonl"])
+        if one["job"]["display_name"] == "Orders"
+    ]
+
+    there, back = (
+        next(one for one in line["changes"] if one["kind"] == kind)
+        for kind in ("caller_updated", "caller_put_back")
+    )
+    assert (back["before"], back["after"]) == (there["after"], there["before"])
+    assert back["state"] == CallerState.REVERTED
+    assert line["job"]["state"] == JobState.ROLLED_BACK
+
+
+async def test_tables_and_page_show_each_flow(story: Story) -> None:
+    """For a spreadsheet and for print: the page loads nothing and runs no script."""
+    await retired(story)
+
+    found = files(await pack(story))
+
+    rows = list(csv.DictReader(io.StringIO(found["flows.csv"])))
+    assert {row["display_name"] for row in rows} == {"Orders", "'=Invoices"}
+    changes = list(csv.DictReader(io.StringIO(found["changes.csv"])))
+    total = sum(len(line["changes"]) for line in lines(found["flows.jsonl"]))
+    assert len(changes) == total
+    assert "approved version" in found["report.html"]
+    for foreign in ("<script", "http://", "https://", "src=", "<link"):
+        assert foreign not in found["report.html"]
+
+
+async def test_no_signature_is_in_it(story: Story) -> None:
+    """Not of the URL that was replaced, nor of the new one, in no file."""
+    signatures = {
+        story.build.url_of(flow).rpartition("sig=")[2]
+        for flow in story.build.environment.flows.values()
+    }
+    await retired(story)
+
+    text = "\n".join(files(await pack(story)).values())
+
+    assert all(signature not in text for signature in signatures)
+    assert mask_signatures(text) == text
+
+
+async def test_a_plan_that_the_archive_has_lost_is_named(story: Story) -> None:
+    """The pack comes all the same, and says what is missing."""
+    await retired(story)
+    for name in [one for one in story.twins.archive.contents if one.startswith("plans/")]:
+        del story.twins.archive.contents[name]
+
+    found = files(await pack(story))
+
+    (lost,) = json.loads(found[MANIFEST])["omitted"]
+    assert lost.startswith("approved-plans/")
+    assert lost not in found
+
+
+async def test_each_row_is_read_once(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many flows: none is asked for again for another file of the pack."""
+    await retired(story)
+    read: list[tuple[str, str, str]] = []
+    query = type(story.twins.store).query
+
+    async def counting(self: Any, *args: Any, **options: Any) -> Any:
+        async for row in query(self, *args, **options):
+            read.append((row.table, row.partition, row.key))
+            yield row
+
+    monkeypatch.setattr(type(story.twins.store), "query", counting)
+    await pack(story)
+
+    assert {table for table, _, _ in read} >= {"jobs", "callers", "intents", "plans"}
+    assert sorted(set(read)) == sorted(read)

@@ -1,0 +1,87 @@
+"""`cmkflow evidence`: writes the file of a remediation, and checks one offline."""
+
+import hashlib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from shared.bootstrap import provide
+from tests.functional.cli.cli_app import CommandLine
+from tests.functional.stories.remediation_story import Story
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A remediation that has come to its end."""
+    story = Story()
+    story.build.app_setting_caller(story.build.http_flow("Orders"))
+    story.build.link()
+    await story.opt_in()
+    story.world.traffic.beat(story.world)
+    await story.order()
+    await story.approve()
+    provide(story.services)
+    return story
+
+
+async def test_evidence_is_written_and_verified(
+    story: Story, cli: CommandLine, tmp_path: Path
+) -> None:
+    """The command says the file's SHA-256; `verify` says the same one, without the app."""
+    file = tmp_path / "evidence.zip"
+
+    exported = await cli.run("evidence", "export", story.remediation.id, "-f", str(file))
+    verified = await cli.run("evidence", "verify", str(file), key="")
+
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert exported.exit_code == 0, exported.output
+    assert digest in exported.stdout
+    assert verified.exit_code == 0, verified.output
+    assert digest in verified.stdout
+
+
+async def test_what_was_changed_is_named(story: Story, cli: CommandLine, tmp_path: Path) -> None:
+    """One line for each difference, and an exit code for scripts."""
+    file, forged = tmp_path / "evidence.zip", tmp_path / "forged.zip"
+    await cli.run("evidence", "export", story.remediation.id, "-f", str(file))
+    with zipfile.ZipFile(file) as source, zipfile.ZipFile(forged, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            target.writestr(name, content.replace(b"tests", b"other"))
+        target.writestr("more.txt", b"")
+
+    verified = await cli.run("evidence", "verify", str(forged))
+
+    assert verified.exit_code == 1
+    (extra, *changed) = verified.stdout.splitlines()
+    assert extra == "more.txt is not in the manifest"
+    assert any(line.startswith("remediation.json was changed") for line in changed)
+
+
+@pytest.mark.parametrize("content", [b"no zip", None])
+async def test_what_is_no_evidence_is_told(
+    story: Story, cli: CommandLine, tmp_path: Path, content: bytes | None
+) -> None:
+    """Another file, or none."""
+    file = tmp_path / "evidence.zip"
+    if content is not None:
+        file.write_bytes(content)
+
+    verified = await cli.run("evidence", "verify", str(file))
+
+    assert verified.exit_code == (2 if content is None else 1)
+    assert "evidence.zip" in verified.stderr
+
+
+async def test_an_unknown_remediation_writes_no_file(
+    story: Story, cli: CommandLine, tmp_path: Path
+) -> None:
+    """The refusal is the API's."""
+    file = tmp_path / "evidence.zip"
+
+    nowhere = "00000000-0000-4000-8000-00000000dead"
+    refused = await cli.run("evidence", "export", nowhere, "-f", str(file))
+
+    assert refused.exit_code == 3
+    assert not file.exists()

@@ -1,0 +1,145 @@
+"""A pack of evidence: what is in it can be checked, and what was changed in it is found."""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from shared.domain.evidence_pack import MANIFEST, EvidencePack, differences
+
+PLAN = b'{"environment": "e"}'
+VERSION = hashlib.sha256(PLAN).hexdigest()[:16]
+APPROVED = f"approved-plans/e/{VERSION}.json"
+
+
+def packed(folder: Path, *, order: int = 1) -> bytes:
+    """Return a pack of three files, begun in this order or the other."""
+    folder.mkdir()
+    pack = EvidencePack(folder)
+    for name, content in [("b.jsonl", b"1\n"), ("a.json", b"{}"), (APPROVED, PLAN)][::order]:
+        pack.write(name, content)
+    pack.write("b.jsonl", b"2\n")
+    return pack.zipped({"remediation": "r"})
+
+
+def found(content: bytes) -> list[str]:
+    """Return what differs."""
+    return list(differences(io.BytesIO(content)))
+
+
+def changed(content: bytes, change: Callable[[dict[str, bytes]], None]) -> bytes:
+    """Return a pack with other files, zipped as anybody's tool does."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    change(files)
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return target.getvalue()
+
+
+def test_the_same_files_make_the_same_bytes(tmp_path: Path) -> None:
+    """In whatever order they were written, and whenever."""
+    assert packed(tmp_path / "a") == packed(tmp_path / "b", order=-1)
+
+
+def test_a_manifest_has_each_file_and_the_zip_opens_anywhere(tmp_path: Path) -> None:
+    """Names, SHA-256, sizes; and what was said about the whole."""
+    with zipfile.ZipFile(io.BytesIO(packed(tmp_path / "a"))) as archive:
+        manifest = json.loads(archive.read(MANIFEST))
+        assert archive.testzip() is None
+        assert archive.read("b.jsonl") == b"1\n2\n"
+
+    assert manifest["remediation"] == "r"
+    assert manifest["files"]["a.json"] == {
+        "sha256": hashlib.sha256(b"{}").hexdigest(),
+        "bytes": 2,
+    }
+    assert set(manifest["files"]) == {"a.json", "b.jsonl", APPROVED}
+
+
+def test_a_whole_pack_has_no_differences_however_it_is_zipped(tmp_path: Path) -> None:
+    """Somebody may unpack it and zip it again: the files count."""
+    content = packed(tmp_path / "a")
+
+    assert found(content) == []
+    assert found(changed(content, lambda _: None)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda files: files.update({"a.json": b"[]"}), "a.json was changed"),
+        (lambda files: files.pop("b.jsonl"), "b.jsonl is missing"),
+        (lambda files: files.update({"c.txt": b""}), "c.txt is not in the manifest"),
+    ],
+)
+def test_each_difference_is_named(
+    tmp_path: Path, change: Callable[[dict[str, bytes]], None], said: str
+) -> None:
+    """What was changed, taken out or put in."""
+    (difference,) = found(changed(packed(tmp_path / "a"), change))
+
+    assert difference.startswith(said)
+
+
+def test_a_plan_that_was_exchanged_with_its_manifest_is_found(tmp_path: Path) -> None:
+    """The version that was approved is a hash of the plan: a new manifest does not hide it."""
+
+    def exchange(files: dict[str, bytes]) -> None:
+        files[APPROVED] = b'{"environment": "another"}'
+        manifest = json.loads(files[MANIFEST])
+        manifest["files"][APPROVED] = {
+            "sha256": hashlib.sha256(files[APPROVED]).hexdigest(),
+            "bytes": len(files[APPROVED]),
+        }
+        files[MANIFEST] = json.dumps(manifest).encode()
+
+    (difference,) = found(changed(packed(tmp_path / "a"), exchange))
+
+    assert difference == f"{APPROVED} is not the plan of that version"
+
+
+def test_damaged_bytes_are_a_difference(tmp_path: Path) -> None:
+    """A disk may do that."""
+    content = changed(packed(tmp_path / "a"), lambda _: None)  # stored as it is
+
+    (difference,) = found(content.replace(PLAN, PLAN.upper(), 1))
+
+    assert difference == f"{APPROVED} is damaged"
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", None])
+def test_what_is_no_pack_is_told_as_such(content: bytes | None) -> None:
+    """Another file, or another zip."""
+    if content is None:
+        target = io.BytesIO()
+        with zipfile.ZipFile(target, "w") as archive:
+            archive.writestr("a", "b")
+        content = target.getvalue()
+
+    with pytest.raises(ValueError, match="no pack of evidence"):
+        found(content)
+
+
+def test_a_manifest_that_is_none_is_told_as_such() -> None:
+    """It may have any content."""
+    for text in ("[]", "{", '{"files": {"a": 1}}', '{"files": []}', "{}"):
+        target = io.BytesIO()
+        with zipfile.ZipFile(target, "w") as archive:
+            archive.writestr(MANIFEST, text)
+        with pytest.raises(ValueError, match="no pack of evidence"):
+            found(target.getvalue())
+
+
+def test_no_cell_of_a_table_is_a_formula(tmp_path: Path) -> None:
+    """Names come from the tenant, and somebody opens the table in a spreadsheet."""
+    pack = EvidencePack(tmp_path)
+    pack.write_row("a.csv", ["=1+1", "@x", "-1", "a,b", None, 7])
+    with zipfile.ZipFile(io.BytesIO(pack.zipped({}))) as archive:
+        assert archive.read("a.csv") == b"'=1+1,'@x,'-1,\"a,b\",,7\r\n"
