@@ -23,11 +23,13 @@ from functions import (
     run_archives_api,
     timers,
 )
+from functions.principals import auth_level
 from shared.logging_redaction import install_redaction
+from shared.settings import AccessSettings
 
 install_redaction()
 
-app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+app = func.FunctionApp(http_auth_level=auth_level(AccessSettings()))
 for _module in (
     key_events,
     policy_events,

@@ -33,7 +33,12 @@ blueprint = func.Blueprint()
 async def approve_remediation(call: Call[NoQuery, ApprovalOrder]) -> OrderAnswer:
     """Approve plans of a remediation by the version that was shown."""
     body = call.body
-    approval = Approval(versions=body.versions, except_flows=body.except_flows, by=call.by)
+    approval = Approval(
+        versions=body.versions,
+        except_flows=body.except_flows,
+        by=call.by,
+        by_id=call.principal.id,
+    )
     approved = await approve(services(), call.id.lower(), approval)
     return OrderAnswer(jobs=len(approved))
 

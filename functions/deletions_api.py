@@ -54,7 +54,9 @@ async def list_deletions(call: Call[NoQuery, NoBody]) -> DeletionsAnswer:
 )
 async def approve_deletions(call: Call[NoQuery, DeletionRequest]) -> ItemList[DeletionDetail]:
     """Schedule the delete of retired originals; whoever asks is its approver."""
-    order = DeletionOrder(on=call.body.moment, by=call.by, flow_ids=call.body.flows)
+    order = DeletionOrder(
+        on=call.body.moment, by=call.by, by_id=call.principal.id, flow_ids=call.body.flows
+    )
     scheduled = await order_deletions(services(), call.id.lower(), order)
     items = tuple(DeletionDetail.model_validate(one) for one in scheduled)
     return ItemList[DeletionDetail](items=items)

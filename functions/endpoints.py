@@ -9,7 +9,7 @@ import inspect
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -17,10 +17,10 @@ import azure.functions as func
 
 from functions.http_answers import Answer, ok
 from functions.http_requests import NoBody, NoQuery, Request, read_body, read_params, read_query
-from functions.principals import principal_of
+from functions.principals import check_origin, check_role, named, principal_of
 from functions.problems import BadRequest, FieldError, defect, problem_of
 from shared.bootstrap import services
-from shared.domain.principal import Principal, PrincipalKind, Role
+from shared.domain.principal import Principal, Role
 from shared.errors import ProductError
 
 log = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ def endpoint[Q: Request = NoQuery, B: Request = NoBody](
 
         # The worker names the function so, and reads the signature above.
         answering.__name__, answering.__doc__ = handler.__name__, handler.__doc__
-        route = blueprint.route(route=path, methods=[method], auth_level=func.AuthLevel.FUNCTION)
+        route = blueprint.route(route=path, methods=[method])
         registered: Callable[[func.HttpRequest], Awaitable[func.HttpResponse]] = route(answering)
         return registered
 
@@ -164,18 +164,20 @@ async def _answering(
 
 
 def _read(declared: Endpoint, req: func.HttpRequest) -> Call[Request, Request]:
-    """Return the request as the route declares it; raises `BadRequest`."""
-    principal = principal_of(req)
+    """Return the request as the route declares it.
+
+    Raises `NotSignedIn`, `Forbidden` and only then `BadRequest`.
+    """
+    check_origin(req)
+    principal = principal_of(req, services().settings)
+    check_role(principal, declared.role)
     params = read_params(req, re.findall(r"\{(\w+)", declared.path))
     query = read_query(req, declared.query)
     body = read_body(req, declared.body) if declared.method != "GET" else NoBody()
-    named = getattr(body, "by", None)
-    if principal.kind is PrincipalKind.KEY and not principal.name and named:
-        principal = replace(principal, name=named)
     accepted = req.headers.get("Accept", "")
     wanted = [one for one in declared.media_types if one in accepted]
     return Call(
-        principal=principal,
+        principal=named(principal, body),
         params=params,
         query=query,
         body=body,

@@ -1,19 +1,129 @@
 """Says who calls the API: the only place that reads what the platform says of it."""
 
+import base64
+import json
+from dataclasses import replace
+
 import azure.functions as func
 
+from functions.http_requests import Request
+from functions.problems import Forbidden, NotSignedIn
 from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.domain.trigger_urls.trigger_url import redact
+from shared.settings import AccessSettings
 
-#: Set by App Service where it signs callers in; elsewhere anybody may write it.
-PRINCIPAL = "X-MS-CLIENT-PRINCIPAL-NAME"
+#: Base64 of JSON: learn.microsoft.com/azure/app-service/configure-authentication-user-identities.
+PRINCIPAL = "X-MS-CLIENT-PRINCIPAL"
+#: The names that App Service gives to claims of Entra's, and Entra's own.
+_ID = ("http://schemas.microsoft.com/identity/claims/objectidentifier", "oid")
+_NAME = (
+    "preferred_username",
+    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn",
+    "upn",
+    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress",
+    "email",
+    "name",
+)
+_APPLICATION = ("azp", "appid")
+_ROLES = ("roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role")
 
 
-def principal_of(req: func.HttpRequest) -> Principal:
-    """Return who asks; a header that is no UTF-8 is told as far as it is."""
-    name = redact(req.headers.get(PRINCIPAL) or "").strip()[:200]
-    return Principal(
-        name=name.encode("utf-8", "replace").decode(),
-        roles=frozenset(Role),
-        kind=PrincipalKind.KEY,
+def auth_level(settings: AccessSettings) -> func.AuthLevel:
+    """Return what the host asks for: a function key, if one may be used at all.
+
+    Nobody but the host can check a key, and it checks it for all routes or for none.
+    """
+    return func.AuthLevel.FUNCTION if settings.function_key_roles else func.AuthLevel.ANONYMOUS
+
+
+def principal_of(req: func.HttpRequest, settings: AccessSettings) -> Principal:
+    """Return who calls; raises `NotSignedIn`.
+
+    A header counts only where the platform signs in: elsewhere anybody can write it. Then, and if
+    nobody is signed in, the function key counts, which the host has checked by now.
+    """
+    if settings.platform_signs_in and (encoded := req.headers.get(PRINCIPAL)):
+        return _signed_in(encoded)
+    if settings.function_key_roles:
+        return Principal(roles=frozenset(settings.function_key_roles), kind=PrincipalKind.KEY)
+    if settings.platform_signs_in:
+        raise _nobody()
+    raise NotSignedIn(
+        "Nobody can sign in: the platform does not authenticate, and no function key counts.",
+        instruction="Turn App Service authentication on (docs/deployment.md), "
+        "or set CMK_FUNCTION_KEY_ROLES.",
     )
+
+
+def check_role(principal: Principal, role: Role) -> None:
+    """Raise `Forbidden` where it has not the role."""
+    if principal.may(role):
+        return
+    if principal.kind is PrincipalKind.KEY:
+        raise Forbidden(
+            f"The function key has not the role {role}.",
+            instruction=f"Sign in; or add {role} to CMK_FUNCTION_KEY_ROLES.",
+        )
+    roles = ", ".join(sorted(principal.roles))
+    raise Forbidden(
+        f"{principal.name} has not the role {role}, but {roles or 'none'}.",
+        instruction=f"Have somebody assign the app role {role} (Entra, Enterprise applications, "
+        "Users and groups), then sign in again.",
+    )
+
+
+def check_origin(req: func.HttpRequest) -> None:
+    """Raise `Forbidden` for a change that a page of another site makes a browser ask for.
+
+    The browser sends the cookie of the one who is signed in along: w3.org/TR/fetch-metadata.
+    """
+    site = req.headers.get("Sec-Fetch-Site", "none")
+    if req.method != "GET" and site not in ("same-origin", "none"):
+        raise Forbidden(
+            "A page of another site asked for this change.",
+            instruction="Open the app's own pages in a tab of their own; see who sent you there.",
+        )
+
+
+def named(principal: Principal, body: Request) -> Principal:
+    """Return the holder of a key with the name that they give themselves."""
+    name = getattr(body, "by", None)
+    if principal.kind is not PrincipalKind.KEY or not name:
+        return principal
+    return replace(principal, name=name)
+
+
+def _signed_in(encoded: str) -> Principal:
+    try:
+        document = json.loads(base64.b64decode(encoded))
+        claims = [(str(one["typ"]), str(one["val"])) for one in document["claims"]]
+        provider = document["auth_typ"]
+    except (ValueError, KeyError, TypeError):
+        raise _nobody() from None
+    identity = _first(claims, _ID)
+    if provider != "aad" or not identity:
+        raise _nobody()
+    name = _first(claims, _NAME)
+    return Principal(
+        name=_text(name or f"application {_first(claims, _APPLICATION) or identity}"),
+        id=_text(identity),
+        roles=frozenset(Role(value) for typ, value in claims if typ in _ROLES and value in Role),
+        kind=PrincipalKind.PERSON if name else PrincipalKind.MACHINE,
+    )
+
+
+def _nobody() -> NotSignedIn:
+    return NotSignedIn(
+        "Nobody is signed in.",
+        instruction="Sign in: cmkflow login; in a browser, open /.auth/login/aad.",
+    )
+
+
+def _first(claims: list[tuple[str, str]], types: tuple[str, ...]) -> str:
+    """Return the value of the claim whose type is named first."""
+    return next((value for one in types for typ, value in claims if typ == one), "")
+
+
+def _text(value: str) -> str:
+    """Return what can be kept in a row: half a character fits into none."""
+    return redact(value).strip()[:200].encode("utf-8", "replace").decode()

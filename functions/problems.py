@@ -1,8 +1,9 @@
 """Errors as the HTTP API answers them: problem documents of RFC 9457."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import ClassVar
 
 import azure.functions as func
 from pydantic import BaseModel, ConfigDict
@@ -57,6 +58,34 @@ class Candidate(BaseModel):
     name: str
 
 
+class AccessRefused(ProductError):
+    """Whoever calls gets no answer."""
+
+    kind: ClassVar[str]
+    status: ClassVar[int]
+    headers: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, message: str, *, instruction: str) -> None:
+        """`instruction` says how to get one."""
+        super().__init__(message)
+        self.instruction = instruction
+
+
+class NotSignedIn(AccessRefused):
+    """It is not known who calls."""
+
+    kind = "not-signed-in"
+    status = 401
+    headers = {"WWW-Authenticate": "Bearer"}  # noqa: RUF012  # a ClassVar above
+
+
+class Forbidden(AccessRefused):
+    """It is known who calls, and they may not."""
+
+    kind = "forbidden"
+    status = 403
+
+
 class Problem(BaseModel):
     """A problem document; `instruction` says what to do next."""
 
@@ -89,13 +118,14 @@ def problem_of(err: ProductError, *, instance: str, now: datetime) -> func.HttpR
     text = str(err)
     headers: dict[str, str] = {}
     match err:
-        case BadRequest():
-            problem = _problem("bad-request", 400, text, "Correct the request and send it again.")
-            problem.errors = err.errors
+        case AccessRefused():
+            problem = _problem(err.kind, err.status, text, err.instruction)
+            headers.update(err.headers)
         case UnreadableRow():
             problem = _problem("unreadable-row", 422, text, _NEWER, "unreadable_row")
         case Unreadable():
             problem = _problem("bad-request", 400, text, "Correct the request and send it again.")
+            problem.errors = err.errors if isinstance(err, BadRequest) else ()
         case UnknownFlow():
             problem = _problem("not-found", 404, text, _flow_instruction(err))
             problem.candidates = tuple(
@@ -134,6 +164,8 @@ def defect(*, instance: str) -> func.HttpResponse:
 #: By the last part of `type`.
 TITLES = {
     "bad-request": "The request cannot be understood",
+    "not-signed-in": "It is not known who calls",
+    "forbidden": "Whoever calls may not do this",
     "unreadable-row": "This version of the app cannot read a row",
     "not-found": "There is no such item",
     "blocked": "A person has to do something first",

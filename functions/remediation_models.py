@@ -203,6 +203,8 @@ class RemediationAnswer(Answer):
     environment_ids: tuple[str, ...]
     flow_ids: tuple[str, ...]
     reconcile: bool
+    #: Empty: an event, a timer, or nobody said who.
+    ordered_by: str
 
 
 class RemediationLine(Answer):

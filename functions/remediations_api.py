@@ -56,6 +56,8 @@ async def start_remediation(call: Call[NoQuery, RemediationOrder]) -> func.HttpR
             environment_ids=order.environments,
             flow_ids=order.flows,
             reconcile=order.reconcile,
+            ordered_by=call.principal.name,
+            ordered_by_id=call.principal.id,
         ),
     )
     _check_same(order, started)

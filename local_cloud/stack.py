@@ -143,6 +143,7 @@ class Stack:
             "IDENTITY_ENDPOINT": tenant.identity_endpoint,
             "IDENTITY_HEADER": tenant.identity_header,
             "ServiceBusConnection": self.service_bus,
+            "CMK_FUNCTION_KEY_ROLES": "reader,operator,approver",
             "CMK_STATE_FOLDER": str(self.options.folder / "state"),
             **self.options.settings,
         }

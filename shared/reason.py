@@ -51,6 +51,7 @@ class Reason(StrEnum):
     STALE = "stale", "Look at the plan again, then approve the version that it shows."
     EXPIRED = "expired", "Order a new remediation: the tenant may have changed since."
     EXCLUDED = "excluded", "Leave it; or take it out of the excluded flows, then retry."
+    OWN_ORDER = "own_order", "Have another approver decide; or order it as somebody else."
     IDEMPOTENCY_KEY = "idempotency_key", "Send each new order with a key of its own."
 
     # -- the original and its copy

@@ -5,8 +5,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from shared.domain.principal import Role
 
 #: Nothing is awaited backwards: with a negative quiet period an original would go at once.
 type Duration = Annotated[timedelta, Field(ge=timedelta(0))]
@@ -20,17 +22,39 @@ class OnDrift(StrEnum):
     COPY_AGAIN = "copy_again"  #: the edit is taken over
 
 
-class Settings(BaseSettings):
-    """Settings of the app; each is an application setting with the prefix `CMK_`."""
+def _split(value: object) -> object:
+    """Read `a, b` as two values: application settings are plain text."""
+    if not isinstance(value, str):
+        return value
+    return tuple(item.strip() for item in value.split(",") if item.strip())
+
+
+class AccessSettings(BaseSettings):
+    """Who may call the API: needed already when the functions are registered."""
 
     model_config = SettingsConfigDict(
         env_prefix="CMK_", frozen=True, extra="ignore", hide_input_in_errors=True
     )
 
+    #: Set by App Service where it signs callers in, and takes away what they say of themselves:
+    #: learn.microsoft.com/azure/app-service/reference-app-settings#authentication--authorization.
+    website_auth_enabled: str = Field("", validation_alias="WEBSITE_AUTH_ENABLED")
+    #: What whoever has the function key may do, separated by commas; empty: the key is no way in.
+    function_key_roles: Annotated[tuple[Role, ...], NoDecode, BeforeValidator(_split)] = ()
+
+    @property
+    def platform_signs_in(self) -> bool:
+        """Say whether the platform tells who calls: else anybody can write its headers."""
+        return self.website_auth_enabled.lower() == "true"
+
+
+class Settings(AccessSettings):
+    """Settings of the app; each is an application setting with the prefix `CMK_`."""
+
     #: Tenant to work in.
     tenant_id: str
     #: Subscriptions whose policies, sites, vaults and firewalls are watched, separated by commas.
-    subscription_ids: Annotated[tuple[str, ...], NoDecode] = ()
+    subscription_ids: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     #: Client id of a user-assigned identity; empty: the system-assigned one.
     client_id: str = ""
 
@@ -119,7 +143,7 @@ class Settings(BaseSettings):
     #: Service tags that firewalls have to let in beside `PowerPlatformPlex`, separated by commas:
     #: those that Microsoft's page on IP addresses asks for too (contract §15.4).
     also_required_tags: Annotated[
-        tuple[Literal["LogicApps", "PowerPlatformInfra"], ...], NoDecode
+        tuple[Literal["LogicApps", "PowerPlatformInfra"], ...], NoDecode, BeforeValidator(_split)
     ] = ()
     #: Endpoint of an Event Grid custom topic that takes CloudEvents; empty: none.
     event_grid_topic: str = ""
@@ -130,13 +154,7 @@ class Settings(BaseSettings):
     teams_webhook: str = Field("", repr=False)
     #: The app's own host, for links; set by App Service.
     website_host: str = Field("", validation_alias="WEBSITE_HOSTNAME")
+    #: Whoever ordered a remediation may approve it too.
+    own_approval: bool = False
     #: What to do with an original that was edited after it was copied: `block` or `copy_again`.
     on_drift: OnDrift = OnDrift.BLOCK
-
-    @field_validator("subscription_ids", "also_required_tags", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        """Read `a, b` as two ids: application settings are plain text."""
-        if not isinstance(value, str):
-            return value
-        return tuple(item.strip() for item in value.split(",") if item.strip())

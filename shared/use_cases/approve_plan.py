@@ -17,7 +17,7 @@ from shared.rows import Kept
 from shared.services import Services
 from shared.steps.gate import settings_of
 from shared.use_cases.name_flows import chosen
-from shared.use_cases.remediation_rows import find
+from shared.use_cases.remediation_rows import find, refuse_own_order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,8 @@ class Approval:
     #: Versions of plans, as they were shown; each is the plan of one environment.
     versions: tuple[str, ...]
     by: str
+    #: Object id in Entra; empty: it is not known who it is.
+    by_id: str = ""
     #: Workflow ids or flow names that are left as they are, with all that runs them.
     except_flows: tuple[str, ...] = ()
 
@@ -62,9 +64,9 @@ async def approve(
 
     What the same person has approved already counts: an answer may have got lost.
     Raises `Blocked` (code `state`: nothing waits; `stale`: a plan is another one by now; `mode`,
-    `expired`), `NotFound` for a remediation or an excepted flow that is not there.
+    `expired`, `own_order`), `NotFound` for a remediation or an excepted flow that is not there.
     """
-    await find(services, remediation_id)
+    refuse_own_order(services, await find(services, remediation_id), approval.by_id)
     while True:
         noted = await _noted(services, remediation_id, approval)
         left = [version for version in approval.versions if version not in noted]

@@ -20,7 +20,7 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.steps.gate import refuse_excluded, settings_of
 from shared.use_cases.deletion_rows import cancel_deletion, deletions_of
-from shared.use_cases.remediation_rows import jobs_of, named_jobs
+from shared.use_cases.remediation_rows import find, jobs_of, named_jobs, refuse_own_order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,8 @@ class DeletionOrder:
     #: Not before this moment (UTC).
     on: datetime
     by: str
+    #: Object id in Entra; empty: it is not known who it is.
+    by_id: str = ""
     #: Workflow ids or flow names; empty: every retired original that is not deleted yet.
     flow_ids: tuple[str, ...] = ()
 
@@ -76,6 +78,7 @@ async def order_deletions(
 
     Raises `NotFound`, and `Blocked` for what cannot be deleted then.
     """
+    refuse_own_order(services, await find(services, remediation_id), order.by_id)
     jobs = await jobs_of(services, remediation_id)
     earlier = await deletions_of(services, jobs)
     chosen = _chosen(jobs, earlier, order.flow_ids)

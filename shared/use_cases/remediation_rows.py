@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.jobs.job import FlowJob
 from shared.domain.plans.remediation import EnvironmentJob, Remediation
-from shared.errors import NotFound, UnreadableRow
+from shared.errors import Blocked, NotFound, UnreadableRow
 from shared.ports import Condition
+from shared.reason import Reason
 from shared.rows import Kept
 from shared.services import Services
 from shared.use_cases.name_flows import chosen
@@ -78,6 +79,18 @@ async def find(services: Services, remediation_id: str) -> Remediation:
         message = f"There is no remediation {remediation_id}."
         raise NotFound(message)
     return kept.item
+
+
+def refuse_own_order(services: Services, remediation: Remediation, by_id: str) -> None:
+    """Raise `Blocked` where whoever ordered it, by object id, is to approve of it too.
+
+    Who has no id cannot be told from others: whoever holds the function key.
+    """
+    if by_id and by_id == remediation.ordered_by_id and not services.settings.own_approval:
+        raise Blocked(
+            f"{remediation.ordered_by} has ordered this remediation, and cannot approve it too.",
+            code=Reason.OWN_ORDER,
+        )
 
 
 def named_jobs(jobs: list[FlowJob], flow_ids: Collection[str]) -> list[FlowJob]:

@@ -1,6 +1,9 @@
 """The product's own bundle of ports, filled with twins."""
 
+from typing import Any
+
 from shared.callers import caller_kinds
+from shared.domain.principal import Role
 from shared.firewalls import firewall_kinds
 from shared.ports import CallerKind, PlatformPorts
 from shared.rows import Tables
@@ -11,9 +14,13 @@ from tests.twins.circuits import with_circuits
 from tests.twins.ports import Ports
 
 
-def twin_settings() -> Settings:
-    """Return the defaults: nothing of a twin's depends on where it is."""
-    return Settings(tenant_id="twins")
+def twin_settings(**changes: Any) -> Settings:
+    """Return the defaults, but that whoever calls may do all: few tests are about who it is.
+
+    Where one is, the platform signs people in as well.
+    """
+    everybody = {"WEBSITE_AUTH_ENABLED": "True", "function_key_roles": tuple(Role)}
+    return Settings(**{"tenant_id": "twins", **everybody, **changes})
 
 
 def kinds_on(ports: PlatformPorts) -> dict[str, CallerKind]:

@@ -19,7 +19,7 @@ PLACES = {
 }
 #: Fields for a state in a folder and a bus with a connection string, which no deployment has.
 #: Set by App Service, by hand nowhere.
-BY_AZURE = {"website_host"}
+BY_AZURE = {"website_host", "website_auth_enabled"}
 NOT_IN_AZURE = {"service_bus_connection", "state_folder", "archive_key"} | BY_AZURE
 
 

@@ -53,6 +53,9 @@ class Remediation:
     flow_ids: tuple[str, ...] = ()
     #: Compare every flow with the flow service's list of all flows, at a small budget of its own.
     reconcile: bool = False
+    #: Who ordered it, by name and by object id in Entra; empty: nobody, or it is not known who.
+    ordered_by: str = ""
+    ordered_by_id: str = ""
 
     def __post_init__(self) -> None:
         """Refuse environments that no row can be kept of, also when one is read that has them."""

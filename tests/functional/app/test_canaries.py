@@ -16,11 +16,10 @@ from functions import (
     remediations_api,
 )
 from functions.outcomes import FIRST
-from functions.principals import PRINCIPAL
 from shared.bootstrap import provide
 from shared.logging_redaction import install_redaction
 from shared.services import PARKED
-from tests.functional.stories.app_calls import TRIGGERS, Reply, call, message_of
+from tests.functional.stories.app_calls import TRIGGERS, Reply, call, message_of, signed_in
 from tests.functional.stories.remediation_story import Story
 
 #: What a search for any of the canaries finds.
@@ -81,7 +80,9 @@ async def test_an_order_leaves_no_signature_behind(
     story: Story, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whoever signs in, names the order and gives reasons: all of it is kept, none of it whole."""
-    headers = {PRINCIPAL: planted("principal"), "Idempotency-Key": f"change 4711, sig={CANARY}-key"}
+    headers = signed_in(planted("principal")) | {
+        "Idempotency-Key": f"change 4711, sig={CANARY}-key"
+    }
     environment = story.build.environment.id
     order = {"mode": "apply", "environments": [environment], "by": planted("by")}
 

@@ -19,10 +19,10 @@ TEXT = (Path(__file__).parents[3] / "docs" / "http-api.md").read_text()
 
 
 def test_every_route_is_documented() -> None:
-    """The table has the routes that are declared, and no other."""
-    rows = re.findall(r"^\| `([A-Z]+) /api/([^`]+)` \|", TEXT, re.MULTILINE)
+    """The table has the routes that are declared with their roles, and no other."""
+    rows = re.findall(r"^\| `([A-Z]+) /api/([^`]+)` \| (\w+) \|", TEXT, re.MULTILINE)
 
-    assert set(rows) == set(ENDPOINTS)
+    assert set(rows) == {(*route, declared.role) for route, declared in ENDPOINTS.items()}
 
 
 @pytest.mark.parametrize(

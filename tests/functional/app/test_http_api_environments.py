@@ -6,14 +6,13 @@ from typing import Any
 import pytest
 
 from functions import environments_api, health_api, kill_switch_api, remediations_api
-from functions.principals import PRINCIPAL
 from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import JobState
 from shared.errors import Unavailable
 from shared.ports import OutgoingMessage
 from shared.services import PARKED
 from shared.steps.gate import settings_of
-from tests.functional.stories.app_calls import Reply, call
+from tests.functional.stories.app_calls import Reply, call, signed_in
 from tests.functional.stories.remediation_story import Story
 
 NOWHERE = "00000000-0000-4000-8000-00000000dead"
@@ -295,7 +294,7 @@ async def test_who_is_signed_in_counts_more_than_who_is_named(story: Story) -> N
     signed = await call(
         kill_switch_api.turn_kill_switch,
         {"on": True, "by": "somebody", "reason": "odd runs"},
-        headers={PRINCIPAL: "admin@contoso.example"},
+        headers=signed_in("admin@contoso.example"),
     )
     nobody = await call(kill_switch_api.turn_kill_switch, {"on": False, "reason": "all is well"})
 
@@ -310,7 +309,7 @@ async def test_a_header_that_is_no_utf_8_names_its_caller_as_far_as_it_can(story
     signed = await call(
         kill_switch_api.turn_kill_switch,
         {"on": True, "reason": "odd runs"},
-        headers={PRINCIPAL: "admin\ud83d@contoso.example"},
+        headers=signed_in("admin\ud83d@contoso.example"),
     )
 
     assert (signed.status, signed.document["by"]) == (200, "admin?@contoso.example")

@@ -6,14 +6,13 @@ from typing import Any
 import pytest
 
 from functions import decisions_api, remediations_api
-from functions.principals import PRINCIPAL
 from shared.bootstrap import provide
 from shared.domain.environment import Mode
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.transitions import stopped
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
-from tests.functional.stories.app_calls import TRIGGERS, Reply, call
+from tests.functional.stories.app_calls import TRIGGERS, Reply, call, signed_in
 from tests.functional.stories.remediation_story import Story
 
 NOWHERE = "00000000-0000-4000-8000-00000000dead"
@@ -207,7 +206,7 @@ async def test_approval_needs_a_name(story: Story) -> None:
     (plan,) = (await call(remediations_api.show_plan, id=identity)).document["items"]
     order = {"versions": [plan["version"]]}
     nobody = await call(decisions_api.approve_remediation, order, id=identity)
-    headers = {PRINCIPAL: "admin@contoso.example"}
+    headers = signed_in("admin@contoso.example")
     somebody = await call(decisions_api.approve_remediation, order, id=identity, headers=headers)
 
     assert nobody.status == 400

@@ -30,6 +30,7 @@ def _settings(folder: Path) -> dict[str, str]:
     return {
         "CMK_TENANT_ID": "tenant",
         "CMK_SUBSCRIPTION_IDS": "subscription",
+        "CMK_FUNCTION_KEY_ROLES": "reader,operator",
         "CMK_STATE_FOLDER": str(folder / "state"),
         "CMK_ARCHIVE_KEY": base64.urlsafe_b64encode(bytes(32)).decode(),
         "CMK_POLL_SCHEDULE": NEVER,

@@ -8,11 +8,10 @@ import azure.functions as func
 import pytest
 
 from functions import deletions_api, remediations_api, timers
-from functions.principals import PRINCIPAL
 from shared.bootstrap import provide
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.ending.deletion_story import DAY, MINUTE, deletes, original, retired_story
-from tests.functional.stories.app_calls import call
+from tests.functional.stories.app_calls import call, signed_in
 from tests.functional.stories.remediation_story import Story
 
 
@@ -57,7 +56,7 @@ async def test_a_delete_is_ordered_over_http_and_made_by_the_timer(story: Story)
     """The caller that App Service signed in is the approver, whatever the body says."""
     flow = original(story, "Orders")
     body = {"on": day(story), "flows": [flow.workflow_id], "by": "somebody"}
-    headers = {PRINCIPAL: "admin@contoso.example"}
+    headers = signed_in("admin@contoso.example")
 
     reply = await call(
         deletions_api.approve_deletions, body, id=story.remediation.id, headers=headers

@@ -8,9 +8,9 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.jobs.held import Held
 from shared.jobs.kinds import ENVIRONMENT
-from shared.settings import Settings
 from tests.functional.stories.remediation_story import Story
 from tests.twins.crash import Killed, Plan
+from tests.twins.services import twin_settings
 
 
 async def test_a_kill_while_planning_is_followed_within_minutes() -> None:
@@ -36,7 +36,7 @@ async def test_a_kill_while_planning_is_followed_within_minutes() -> None:
 
 async def test_a_lease_is_renewed_while_a_step_reads() -> None:
     """A second delivery that comes after the first lease's end finds the row held."""
-    story = Story(settings=Settings(tenant_id="twins", job_lease=timedelta(milliseconds=30)))
+    story = Story(settings=twin_settings(job_lease=timedelta(milliseconds=30)))
     table = story.services.tables.environment_jobs
     job = EnvironmentJob(
         id="job",

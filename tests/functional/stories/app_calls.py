@@ -1,7 +1,8 @@
 """Calls the app's functions as the worker does: with its own request and message objects."""
 
+import base64
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,9 @@ import azure.functions as func
 from azure.functions.servicebus import ServiceBusMessage
 
 from functions import environment_jobs, flow_jobs, key_events, policy_events
+from functions.principals import PRINCIPAL
 from shared.bootstrap import provide
+from shared.domain.principal import Role
 from shared.services import (
     ENVIRONMENT_JOBS,
     FLOW_JOBS,
@@ -19,6 +22,9 @@ from shared.services import (
 )
 from tests.twins.driver import UseCase
 from tests.twins.messages import Delivered
+
+#: The name that App Service gives to `oid`.
+OBJECT_ID = "http://schemas.microsoft.com/identity/claims/objectidentifier"
 
 type Trigger = Callable[..., Awaitable[None]]
 
@@ -41,6 +47,17 @@ class Reply:
     def document(self) -> Any:
         """Return the body as JSON."""
         return json.loads(self.text)
+
+
+def signed_in(name: str, roles: Iterable[Role] = Role) -> dict[str, str]:
+    """Return the header by which App Service says that a person is signed in."""
+    claims = [
+        {"typ": OBJECT_ID, "val": f"id-{name}"},
+        {"typ": "preferred_username", "val": name},
+        *({"typ": "roles", "val": role} for role in roles),
+    ]
+    document = {"auth_typ": "aad", "name_typ": "", "role_typ": "", "claims": claims}
+    return {PRINCIPAL: base64.b64encode(json.dumps(document).encode()).decode()}
 
 
 async def call(

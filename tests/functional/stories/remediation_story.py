@@ -24,7 +24,7 @@ from tests.twins.builder import Builder
 from tests.twins.crash import Moment, Plan
 from tests.twins.driver import Driver
 from tests.twins.ports import Ports, Twins, twins_of
-from tests.twins.services import services_of
+from tests.twins.services import services_of, twin_settings
 from tests.twins.tenant import TwinFlow
 from tests.twins.world import World
 
@@ -52,7 +52,7 @@ class Story:
     world: World = field(default_factory=World)
     #: The platform from the moment on in which the app is let in.
     profile: Profile = Profile.DOCUMENTED
-    settings: Settings = field(default_factory=lambda: Settings(tenant_id="twins"))
+    settings: Settings = field(default_factory=twin_settings)
     #: What stands before the ports, such as a budget of calls.
     around: Callable[[Ports], Ports] = lambda ports: ports
     #: Firewalls are those of the world's raw Azure resources.

@@ -1,0 +1,291 @@
+"""Who may call what: each route, each role, nobody, and whoever claims to be somebody."""
+
+import base64
+import json
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
+from datetime import timedelta
+
+import azure.functions as func
+import pytest
+
+import function_app
+from functions import decisions_api, deletions_api, health_api, kill_switch_api, remediations_api
+from functions.endpoints import ENDPOINTS, Endpoint
+from functions.principals import PRINCIPAL, auth_level
+from shared.bootstrap import provide
+from shared.domain.principal import Role
+from shared.settings import AccessSettings, Settings
+from tests.functional.stories.app_calls import OBJECT_ID, Reply, call, signed_in
+from tests.functional.stories.remediation_story import Story
+from tests.twins.services import twin_settings
+
+type Handler = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
+
+SIGNED_IN = {"function_key_roles": ()}
+ANNA, BERT = "anna@contoso.example", "bert@contoso.example"
+HANDLERS: dict[str | None, Handler] = {
+    builder._function.get_function_name(): builder._function.get_user_function()
+    for builder in function_app.app._function_builders
+}
+EACH_ROUTE = pytest.mark.parametrize(
+    "route", ENDPOINTS.values(), ids=lambda one: f"{one.method} {one.path}"
+)
+
+
+def at(settings: Settings) -> Story:
+    """Begin a story in which the app has these settings."""
+    story = Story(settings=settings)
+    provide(story.services)
+    return story
+
+
+async def ask(route: Endpoint, headers: dict[str, str]) -> Reply:
+    """Call a route about an environment that there is, with a body that is none."""
+    identity = "a6f2c1de" if "{id}" in route.path else None
+    return await call(HANDLERS[route.name], b"no JSON", id=identity, headers=headers)
+
+
+@EACH_ROUTE
+@pytest.mark.parametrize(
+    "roles",
+    [[], [Role.READER], [Role.OPERATOR], [Role.APPROVER], [Role.READER, Role.OPERATOR], Role],
+    ids=lambda roles: "+".join(roles) or "none",
+)
+async def test_a_route_answers_to_its_role_alone(route: Endpoint, roles: Iterable[Role]) -> None:
+    """Who lacks it is refused before anything is read; who has any may read."""
+    at(twin_settings(**SIGNED_IN))
+    roles = list(roles)
+    may = route.role in roles or (route.role is Role.READER and roles != [])
+
+    reply = await ask(route, signed_in(ANNA, roles))
+
+    assert (reply.status == 403) is not may
+    if not may:
+        assert reply.document["type"].endswith(":forbidden")
+        assert f"role {route.role}" in reply.document["detail"]
+        assert f"app role {route.role}" in reply.document["instruction"]
+
+
+@EACH_ROUTE
+async def test_no_route_answers_nobody(route: Endpoint) -> None:
+    """The platform signs in, and this call comes from somebody who is not."""
+    at(twin_settings(**SIGNED_IN))
+
+    reply = await ask(route, {})
+
+    assert reply.status == 401
+    assert reply.headers["WWW-Authenticate"] == "Bearer"
+    assert reply.document["type"].endswith(":not-signed-in")
+    assert "cmkflow login" in reply.document["instruction"]
+
+
+@EACH_ROUTE
+async def test_forged_headers_count_for_nothing_where_the_platform_does_not_sign_in(
+    route: Endpoint,
+) -> None:
+    """Nobody takes them away from a request there: whoever sends them wrote them."""
+    at(twin_settings(**SIGNED_IN, WEBSITE_AUTH_ENABLED=""))
+    forged = signed_in(ANNA) | {
+        "X-MS-CLIENT-PRINCIPAL-NAME": ANNA,
+        "X-MS-CLIENT-PRINCIPAL-ID": "an id",
+        "X-MS-CLIENT-PRINCIPAL-IDP": "aad",
+        "Authorization": "Bearer token",
+    }
+
+    reply = await ask(route, forged)
+
+    assert reply.status == 401
+    assert "App Service authentication" in reply.document["instruction"]
+
+
+@EACH_ROUTE
+async def test_a_function_key_may_do_what_a_setting_says(route: Endpoint) -> None:
+    """Here it reads; and forged headers make it no more."""
+    at(twin_settings(function_key_roles=(Role.READER,), WEBSITE_AUTH_ENABLED=""))
+
+    reply = await ask(route, signed_in(ANNA))
+
+    assert (reply.status == 403) is (route.role is not Role.READER)
+
+
+async def test_a_forged_name_is_not_written_down() -> None:
+    """Where a key counts, the name is what its holder says in the body, and is known as that."""
+    at(twin_settings(WEBSITE_AUTH_ENABLED="False"))
+    order = {"on": True, "by": "duty", "reason": "odd runs"}
+
+    reply = await call(kill_switch_api.turn_kill_switch, order, headers=signed_in(ANNA))
+
+    assert reply.document["by"] == "duty"
+
+
+@pytest.mark.parametrize("said", ["", "False", "false", "0", "no", "TRUE ", "yes"])
+def test_only_the_word_of_the_platform_lets_its_headers_count(said: str) -> None:
+    """What App Service writes is `True`; anything else is no statement of its."""
+    assert not twin_settings(WEBSITE_AUTH_ENABLED=said).platform_signs_in
+    assert twin_settings(WEBSITE_AUTH_ENABLED="True").platform_signs_in
+
+
+def principal(**changes: object) -> dict[str, str]:
+    """Return the header of a reader, with changes."""
+    claims = [{"typ": OBJECT_ID, "val": "id"}, {"typ": "roles", "val": "reader"}]
+    document = {"auth_typ": "aad", "claims": claims, **changes}
+    return {PRINCIPAL: base64.b64encode(json.dumps(document).encode()).decode()}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {PRINCIPAL: "no base64"},
+        {PRINCIPAL: base64.b64encode(b"no JSON").decode()},
+        {PRINCIPAL: base64.b64encode(b"[]").decode()},
+        principal(auth_typ="github"),
+        principal(claims=[{"typ": "roles", "val": "reader"}]),
+        principal(claims="reader"),
+        principal(claims=[{"typ": "roles"}]),
+    ],
+    ids=["bytes", "text", "list", "another provider", "nobody", "no list", "no value"],
+)
+async def test_a_principal_that_cannot_be_told_is_nobody(header: dict[str, str]) -> None:
+    """Another provider's roles are no roles of the app either."""
+    at(twin_settings(**SIGNED_IN))
+
+    assert (await call(health_api.show_health, headers=header)).status == 401
+
+
+async def test_roles_of_others_are_none() -> None:
+    """A role that the app does not know gives no right, not even to read."""
+    at(twin_settings(**SIGNED_IN))
+    claims = [{"typ": OBJECT_ID, "val": "id"}, {"typ": "roles", "val": "Owner"}]
+
+    assert (await call(health_api.show_health, headers=principal(claims=claims))).status == 403
+
+
+async def test_a_machine_is_known_by_its_application() -> None:
+    """A managed identity has no name: the client id stands in what it orders."""
+    at(twin_settings(**SIGNED_IN))
+    claims = [
+        {"typ": OBJECT_ID, "val": "id"},
+        {"typ": "azp", "val": "pipeline"},
+        {"typ": "roles", "val": "operator"},
+    ]
+
+    reply = await call(
+        kill_switch_api.turn_kill_switch,
+        {"on": True, "by": "somebody", "reason": "a drill"},
+        headers=principal(claims=claims),
+    )
+
+    assert reply.document["by"] == "application pipeline"
+
+
+@pytest.mark.parametrize(
+    ("site", "status"),
+    [("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)],
+)
+async def test_a_page_of_another_site_changes_nothing(site: str, status: int) -> None:
+    """The browser sends the cookie of whoever is signed in along with what that page asks for."""
+    at(twin_settings(**SIGNED_IN))
+    headers = signed_in(ANNA) | {"Sec-Fetch-Site": site}
+
+    reply = await call(
+        kill_switch_api.turn_kill_switch, {"on": True, "reason": "a drill"}, headers=headers
+    )
+
+    assert reply.status == status
+
+
+@pytest.mark.parametrize(
+    ("roles", "level"),
+    [((), func.AuthLevel.ANONYMOUS), ((Role.READER,), func.AuthLevel.FUNCTION)],
+)
+def test_the_host_asks_for_a_key_where_a_key_counts(
+    roles: tuple[Role, ...], level: func.AuthLevel
+) -> None:
+    """The app cannot check one: where it lets keys in, the host must have."""
+    assert auth_level(AccessSettings(function_key_roles=roles)) is level
+
+
+def test_a_role_that_there_is_not_keeps_the_app_from_starting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A slip in the setting must not open, or close, anything unseen."""
+    monkeypatch.setenv("CMK_FUNCTION_KEY_ROLES", "reader, everybody")
+
+    with pytest.raises(ValueError, match="function_key_roles"):
+        AccessSettings()
+
+
+async def ordered(story: Story, by: str) -> tuple[str, dict[str, object]]:
+    """Let somebody order a remediation; return its id, and what approves it."""
+    story.build.http_flow("Orders")
+    story.build.link()
+    await story.opt_in()
+    order = {"mode": "apply", "environments": [story.build.environment.id]}
+    started = await call(remediations_api.start_remediation, order, headers=signed_in(by))
+    assert started.document["ordered_by"] == by
+    identity = started.document["id"]
+    await story.run(timedelta(minutes=30))
+    provide(story.services)
+    (plan,) = (await call(remediations_api.show_plan, id=identity, headers=signed_in(by))).document[
+        "items"
+    ]
+    return identity, {"versions": [plan["version"]]}
+
+
+async def test_nobody_approves_their_own_order() -> None:
+    """Whatever roles they have; another approver can, by the same version."""
+    story = at(twin_settings(**SIGNED_IN))
+    identity, order = await ordered(story, ANNA)
+
+    own = await call(decisions_api.approve_remediation, order, id=identity, headers=signed_in(ANNA))
+    other = await call(
+        decisions_api.approve_remediation, order, id=identity, headers=signed_in(BERT)
+    )
+
+    assert (own.status, own.document["code"]) == (409, "own_order")
+    assert ANNA in own.document["detail"]
+    assert other.status == 202
+    (job,) = await story.services.tables.environment_jobs.all(identity)
+    assert job.approved_by == BERT
+
+
+async def test_nobody_orders_the_delete_of_originals_of_their_own_order() -> None:
+    """An approval of its own, and the one that cannot be undone after 21 days."""
+    story = at(twin_settings(**SIGNED_IN))
+    identity, _ = await ordered(story, ANNA)
+
+    reply = await call(
+        deletions_api.approve_deletions,
+        {"on": "2027-01-01"},
+        id=identity,
+        headers=signed_in(ANNA),
+    )
+
+    assert (reply.status, reply.document["code"]) == (409, "own_order")
+
+
+async def test_a_setting_lets_one_administrator_do_both() -> None:
+    """Where there is one only."""
+    story = at(twin_settings(**SIGNED_IN, own_approval=True))
+    identity, order = await ordered(story, ANNA)
+
+    own = await call(decisions_api.approve_remediation, order, id=identity, headers=signed_in(ANNA))
+
+    assert own.status == 202
+
+
+async def test_what_an_event_ordered_is_approved_by_anybody_with_the_role() -> None:
+    """Nobody ordered it."""
+    story = at(twin_settings(**SIGNED_IN))
+    identity, order = await ordered(story, ANNA)
+    kept = await story.services.tables.remediations.get("remediation", identity)
+    assert kept
+    nobody = replace(kept.item, ordered_by="", ordered_by_id="")
+    await story.services.tables.remediations.replace(kept, nobody)
+
+    reply = await call(
+        decisions_api.approve_remediation, order, id=identity, headers=signed_in(ANNA)
+    )
+
+    assert reply.status == 202
