@@ -4,60 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from cmkflow.finish_tables import finish_lines
-from shared.domain.jobs.deletion_states import DELETION_STATES
-from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
+from cmkflow.listing import Listing, ShortId, facts
+from cmkflow.moments import minute, until
 from shared.domain.jobs.flow_states import FLOW_STATES
-from shared.domain.jobs.remediation_states import REMEDIATION_STATES
-from shared.domain.jobs.state_table import Actor, Facts
+from shared.domain.named import short_ids
 from shared.domain.plans.words import left_in_words, state_in_words
 
-
-def _style(facts: Facts) -> str:
-    if facts.acts is Actor.PERSON:
-        return "bold red" if facts.is_stuck else "bold yellow"
-    if facts.is_pause:
-        return "yellow"
-    return "green" if facts.is_goal else ""
-
-
-_STYLES = {
-    str(state): _style(facts)
-    for table in (FLOW_STATES, ENVIRONMENT_STATES, DELETION_STATES, REMEDIATION_STATES)
-    for state, facts in table.items()
-}
-
-#: Columns that are never broken: what is copied from them goes into the next command.
-_WHOLE = {"Remediation", "Id", "Mode", "State"}
-#: Longer causes are cut in the list: `remediation show` has the whole of it.
-_CAUSE_LENGTH = 18
-
-
-def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """Return a table; a column without content is left out."""
-    kept = list(rows)
-    shown = [i for i in range(len(titles)) if not kept or any(row[i] for row in kept)]
-    drawn = Table(header_style="bold")
-    for column in shown:
-        title = titles[column]
-        drawn.add_column(title, overflow="fold", no_wrap=title in _WHOLE)
-    for row in kept:
-        drawn.add_row(*(Text(row[column], style=_STYLES.get(row[column], "")) for column in shown))
-    return drawn
-
-
-def facts(items: Mapping[str, str]) -> Table:
-    """Return names and values, one a line; what is empty is left out."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
-    for name, value in items.items():
-        if value:
-            grid.add_row(Text(name, style="bold"), Text(value, style=_STYLES.get(value, "")))
-    return grid
+#: So many flows are named that one text is about.
+_NAMED = 5
 
 
 def counted(number: int, noun: str, verb: str) -> Text:
@@ -71,32 +28,26 @@ def counted(number: int, noun: str, verb: str) -> Text:
     return Text(f"1 {noun} {verb}." if number == 1 else f"{number} {noun}s {plural[verb]}.")
 
 
-def minute(moment: str | None) -> str:
-    """Return a time of an answer to the minute; nothing for none."""
-    return (moment or "")[:16].replace("T", " ")
-
-
 def remediation_table(answer: Any) -> RenderableType:
     """Return one line for each remediation, and for each row that cannot be read."""
-    rows = []
-    for item in answer["items"]:
+    items = answer["items"]
+    ids = short_ids(item["remediation"]["id"] for item in items)
+    rows, notes = [], []
+    for item in items:
         remediation, progress = item["remediation"], item["progress"]
         rows.append(
             (
-                remediation["id"],
+                ShortId(remediation["id"], ids[remediation["id"]]),
                 minute(remediation["created"]),
                 remediation["mode"],
                 _cause(remediation),
                 state_in_words(progress["state"], progress["left"]),
                 str(progress["stuck"] or ""),
-                str(progress["neither_on"] or ""),
             )
         )
-    titles = (
-        *("Remediation", "Created (UTC)", "Mode", "Cause", "State", "Need a person"),
-        "NEITHER IS ON",
-    )
-    return Group(table(titles, rows), *unreadable(answer))
+        notes.append(_neither(progress["neither_on"], "cmkflow remediation show"))
+    titles = ("Remediation", "Created (UTC)", "Mode", "Cause", "State", "Stuck")
+    return Group(Listing(titles=titles, rows=rows, notes=notes), *unreadable(answer))
 
 
 def unreadable(answer: Any) -> Iterable[Text]:
@@ -109,9 +60,7 @@ def unreadable(answer: Any) -> Iterable[Text]:
 def _cause(remediation: Any) -> str:
     """Return the name of an order, else what set the app going: events have long ids."""
     cause, origin = str(remediation["cause"]), str(remediation["origin"])
-    if origin != "order":
-        return origin.replace("_", " ")
-    return cause if len(cause) <= _CAUSE_LENGTH else f"{cause[: _CAUSE_LENGTH - 1]}…"
+    return cause if origin == "order" else origin.replace("_", " ")
 
 
 def remediation_detail(answer: Any) -> RenderableType:
@@ -120,7 +69,7 @@ def remediation_detail(answer: Any) -> RenderableType:
     due = progress["next_due"]
     head = facts(
         {
-            "NEITHER IS ON": _neither(progress["neither_on"]),
+            "NEITHER IS ON": _neither(progress["neither_on"], "see below, at once"),
             "Remediation": remediation["id"],
             "Asked for": f"{remediation['mode']} by {remediation['origin'].replace('_', ' ')}",
             "Cause": remediation["cause"],
@@ -128,25 +77,15 @@ def remediation_detail(answer: Any) -> RenderableType:
             "Still on Microsoft's key": "\n".join(left_in_words(progress["left"])),
             "Flows": _counts(progress["flows"]),
             "Need a person": str(progress["stuck"] or ""),
-            "Next step": f"{minute(due)} UTC" if due else "none by itself",
+            "Next step": f"{until(due)}, {minute(due)} UTC" if due else "none by itself",
         }
     )
-    every = sorted([*answer["environment_jobs"], *answer["jobs"]], key=_needs_nobody)
-    jobs = [
-        (
-            _name(job),
-            job.get("original_id") or job["environment_id"],
-            job["state"],
-            _reached(job),
-            _why(job, remediation["mode"]),
-        )
-        for job in every
-    ]
-    titles = ("Environment / flow", "Id", "State", "Reached", "Why")
+    every = sorted([*answer["environment_jobs"], *answer["jobs"]], key=_urgency)
     return Group(
         head,
-        table(titles, jobs),
-        *(Text(line) for job in every if job["instruction"] for line in _need(job)),
+        Text(),
+        _jobs(every, remediation["mode"]),
+        *_needs(every),
         *_commands(remediation["id"], progress),
         *_notes(every),
         *finish_lines(answer),
@@ -155,42 +94,85 @@ def remediation_detail(answer: Any) -> RenderableType:
     )
 
 
-def _needs_nobody(job: Any) -> bool:
-    return not job["instruction"]
+def watched_lines(answer: Any) -> dict[str, str]:
+    """Return a line for the remediation and each job of it, as they change."""
+    remediation, progress = answer["remediation"], answer["progress"]
+    lines = {remediation["id"]: state_in_words(progress["state"], progress["left"])}
+    for job in [*answer["environment_jobs"], *answer["jobs"]]:
+        state = f"{job['state']} ({job['code']})" if job["code"] else job["state"]
+        lines[f"{_id(job)} {_name(job)}"] = f"{state}: {_why(job, remediation['mode'])}"
+    return lines
 
 
-def _neither(number: int) -> str:
-    return f"{number} flow{'s' if number > 1 else ''}: see below, at once" if number else ""
+def _jobs(jobs: Sequence[Any], mode: str) -> Listing:
+    """Return two lines for each: how far it is, and why it is no further."""
+    ids = short_ids(map(_id, jobs))
+    rows = [
+        (
+            _name(job),
+            ShortId(_id(job), ids[_id(job)]),
+            job["state"],
+            _reached(job),
+            until(job["due"]),
+        )
+        for job in jobs
+    ]
+    titles = ("Environment / flow", "Id", "State", "Reached", "Next")
+    return Listing(titles=titles, rows=rows, notes=[_why(job, mode) for job in jobs])
+
+
+def _urgency(job: Any) -> tuple[bool, bool, bool]:
+    """Return where it stands: what needs a person first, then environments, what is done last."""
+    facts = FLOW_STATES.get(job["state"])
+    return not job["instruction"], "original_id" in job, bool(facts and facts.is_goal)
+
+
+def _neither(number: int, where: str) -> str:
+    if not number:
+        return ""
+    return f"NEITHER IS ON: {number} flow{'s' if number > 1 else ''}; {where}"
 
 
 def _name(job: Any) -> str:
     return str(job.get("display_name") or job["environment_name"] or job["environment_id"])
 
 
+def _id(job: Any) -> str:
+    return str(job.get("original_id") or job["environment_id"])
+
+
 def _why(job: Any, asked: str) -> str:
     """Return why a job waits, or why an environment got less than was asked for."""
-    if job["instruction"]:
-        return "see below"
     if job.get("mode", asked) != asked:
         return f"only in mode {job['mode']}, which is all that its environment allows"
     return str(job["reason"])
 
 
-def _need(job: Any) -> tuple[str, ...]:
-    code = f" ({job['code']})" if job.get("code") else ""
-    return (
-        f"{_name(job)}: {job['state']}{code}",
-        f"  Why: {job['reason']}",
-        f"  To do: {job['instruction']}",
-    )
+def _needs(jobs: Iterable[Any]) -> Iterable[Text]:
+    """Yield what a person has to do, once for all jobs that need the same."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for job in jobs:
+        if job["instruction"]:
+            what = (job["state"], job["code"], job["reason"], job["instruction"])
+            alike.setdefault(what, []).append(_name(job))
+    for (state, code, reason, instruction), names in alike.items():
+        yield Text(f"{_some(names)}: {state}" + (f" ({code})" if code else ""))
+        yield Text(f"  Why: {reason}")
+        yield Text(f"  To do: {instruction}")
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first of them, and how many more there are."""
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _commands(remediation: str, progress: Any) -> Iterable[Text]:
     """Yield the commands that come next, for whoever was woken."""
     if progress["state"] == "awaiting_approval":
-        yield Text(f"Look at the plan and approve it: cmkflow plan approve {remediation}")
+        yield Text(f"Look at the plan and approve it:\n  cmkflow plan approve {remediation}")
     if progress["stuck"]:
-        yield Text(f"When that is done: cmkflow remediation retry {remediation}")
+        yield Text(f"When that is done:\n  cmkflow remediation retry {remediation}")
 
 
 def _counts(counts: Mapping[str, int]) -> str:
@@ -208,7 +190,7 @@ def _notes(jobs: Iterable[Any]) -> Iterable[Text]:
     for job in jobs:
         for note in job.get("notes") or job.get("findings") or ():
             about.setdefault(note, []).append(_name(job))
-    yield from (Text(f"Note: {note} [{', '.join(names)}]") for note, names in about.items())
+    yield from (Text(f"Note: {note} [{_some(names)}]") for note, names in about.items())
 
 
 def _history(answer: Any) -> list[RenderableType]:

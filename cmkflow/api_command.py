@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +11,24 @@ from rich.console import RenderableType
 from cmkflow.api_client import Api, ApiError
 from cmkflow.names import with_ids
 from cmkflow.output import Output, Query, for_programs
-from cmkflow.terminal import Terminal, echo, one_line
+from cmkflow.pager import print_text
+from cmkflow.terminal import echo, one_line
+from cmkflow.watching import Watch, follow
+
+_WATCH = {
+    "watch": Annotated[
+        bool, typer.Option("--watch", help="Go on showing it; in a pipe, a line for each change.")
+    ]
+}
+_DEFAULTS = {
+    "api": "",
+    "function_key": "",
+    "output": Output.TABLE,
+    "as_json": False,
+    "no_pager": False,
+    "query": None,
+    "watch": False,
+}
 
 type Show = Callable[[Any], RenderableType]
 
@@ -38,6 +55,9 @@ def _options(key_option: str) -> dict[str, Any]:
             typer.Option("--output", "-o", help="For programs: the API's answer, or its rows."),
         ],
         "as_json": Annotated[bool, typer.Option("--json", help="The same as --output json.")],
+        "no_pager": Annotated[
+            bool, typer.Option("--no-pager", help="Print at once what is longer than the terminal.")
+        ],
         "query": Annotated[
             str | None,
             typer.Option(
@@ -49,17 +69,24 @@ def _options(key_option: str) -> dict[str, Any]:
 
 
 def api_command(
-    group: typer.Typer, name: str, *, show: Show, key_option: str = "--key"
+    group: typer.Typer,
+    name: str,
+    *,
+    show: Show,
+    key_option: str = "--key",
+    watched: Watch | None = None,
 ) -> Callable[[Callable[..., object]], Callable[..., object]]:
     """Register a function of `Api` and other parameters that returns the API's answer.
 
     The options that say where the API is take the place of its first parameter. The answer is
     printed by `show`, or for programs; an `ApiError` becomes a text and an exit code.
-    `key_option` names the function key where `--key` is the command's own.
+    `key_option` names the function key where `--key` is the command's own. `watched`: the command
+    has `--watch`.
     """
 
     def register(call: Callable[..., object]) -> Callable[..., object]:
         signature = inspect.signature(call, eval_str=True)
+        options = _options(key_option) | (_WATCH if watched else {})
 
         @functools.wraps(call)
         def command(
@@ -68,39 +95,46 @@ def api_command(
             function_key: str,
             output: Output,
             as_json: bool,
+            no_pager: bool,
             query: str | None,
+            watch: bool = False,
             **arguments: object,
         ) -> None:
             if output is Output.TABLE and (as_json or query is not None):
                 output = Output.JSON
             picked = None if query is None else Query(query)
+            app = Api(url=api, key=function_key)
+
+            def program(answer: Any) -> str:
+                return for_programs(picked.of(answer) if picked else answer, output)
+
             try:
-                app = Api(url=api, key=function_key)
-                answer = call(app, **with_ids(app, signature, arguments))
+                given = with_ids(app, signature, arguments)
+                if watched and watch:
+                    shown = show if output is Output.TABLE else None
+                    follow(lambda: call(app, **given), watched, shown, program)
+                answer = call(app, **given)
             except ApiError as err:
                 echo(str(err), err=True)
                 raise typer.Exit(err.exit_code) from None
             if output is Output.TABLE:
-                Terminal().print(show(one_line(answer)))
+                print_text(show(one_line(answer)), is_paged=not no_pager)
             else:
-                answer = picked.of(answer) if picked else answer
-                echo(for_programs(answer, output))
+                echo(program(answer))
 
         # typer reads the signature: this is how it learns of the options.
-        command.__signature__ = _with_options(signature, key_option)  # type: ignore[attr-defined]  # a function
+        command.__signature__ = _with_options(signature, options)  # type: ignore[attr-defined]  # a function
         group.command(name)(command)
         return call
 
     return register
 
 
-def _with_options(signature: inspect.Signature, key_option: str) -> inspect.Signature:
+def _with_options(signature: inspect.Signature, options: Mapping[str, Any]) -> inspect.Signature:
     _, *own = signature.parameters.values()
     keyword = inspect.Parameter.KEYWORD_ONLY
     shared = [
-        inspect.Parameter(name, keyword, annotation=annotation, default=default)
-        for (name, annotation), default in zip(
-            _options(key_option).items(), ("", "", Output.TABLE, False, None), strict=True
-        )
+        inspect.Parameter(name, keyword, annotation=annotation, default=_DEFAULTS[name])
+        for name, annotation in options.items()
     ]
     return signature.replace(parameters=[*(one.replace(kind=keyword) for one in own), *shared])

@@ -12,11 +12,11 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cmkflow.answer_tables import facts, table
 from cmkflow.api_client import Api, ApiError, Call
 from cmkflow.assessment_page import REASONS, page_of
 from cmkflow.finding_text import finding_text
 from cmkflow.finish_tables import number_of
+from cmkflow.listing import facts, table
 from cmkflow.named_files import named_file, write_page
 from cmkflow.names import ENVIRONMENTS
 from cmkflow.terminal import Terminal, echo, one_line

@@ -3,28 +3,31 @@
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from cmkflow.answer_tables import counted, facts, table
+from cmkflow.answer_tables import counted
 from cmkflow.api_client import Api, ApiError, Call
 from cmkflow.api_command import api_command
+from cmkflow.listing import Listing, ShortId, facts
 from cmkflow.names import FLOWS_OF_ENVIRONMENTS, EnvironmentId
+from shared.domain.named import short_ids
 
 app = typer.Typer(no_args_is_help=True, help="What the app may do in each environment.")
 
 
-def _list(answer: Any) -> Table:
+def _list(answer: Any) -> Listing:
+    ids = short_ids(item["id"] for item in answer["items"])
     rows = [
         (
             item["display_name"],
-            item["id"],
+            ShortId(item["id"], ids[item["id"]]),
             _policy(item["policy"]),
             item["settings"]["mode"],
             str(item["settings"]["limit"]),
         )
         for item in answer["items"]
     ]
-    return table(("Environment", "Id", "Policy", "Mode", "Limit"), rows)
+    titles = ("Environment", "Id", "Policy", "Mode", "Limit")
+    return Listing(titles=titles, rows=rows)
 
 
 def _policy(policy: Any) -> str:
@@ -34,7 +37,7 @@ def _policy(policy: Any) -> str:
     return f"{policy['policy_id'].rsplit('/', 1)[-1]} ({policy['status']})"
 
 
-def _one(answer: Any) -> Table:
+def _one(answer: Any) -> Listing:
     settings, policy = answer["settings"], answer["policy"]
     waived = [f"{gap}: {reason}" for gap, reason in settings["waived_gaps"].items()]
     return facts(
@@ -53,8 +56,10 @@ def _one(answer: Any) -> Table:
     )
 
 
-def _flows(answer: Any) -> Table:
-    return table(("Flow", "Id"), [(one["name"], one["id"]) for one in answer["items"]])
+def _flows(answer: Any) -> Listing:
+    ids = short_ids(one["id"] for one in answer["items"])
+    rows = [(one["name"], ShortId(one["id"], ids[one["id"]])) for one in answer["items"]]
+    return Listing(titles=("Flow", "Id"), rows=rows)
 
 
 @api_command(app, "list", show=_list)

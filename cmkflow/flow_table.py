@@ -3,27 +3,21 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from rich.table import Table
 from rich.text import Text
 
 from cmkflow.flow_report import Inspection
+from cmkflow.listing import Listing, table
 from shared.domain.definitions.flow_definition import DefinitionFormat
 
 _TITLES = ("Flow", "Trigger", "Stays on MMK", "Why", "Runs", "Sends HTTP to", "Holds URLs of")
 _STAYS = {True: ("yes", "bold red"), None: ("unknown", "yellow"), False: ("no", "green")}
 
 
-def flow_table(inspections: Sequence[Inspection]) -> Table:
+def flow_table(inspections: Sequence[Inspection]) -> Listing:
     """Return one row a flow, those that stay first; a column without content is left out."""
     rank = {True: 0, None: 1, False: 2}
     rows = [_row(one) for one in sorted(inspections, key=lambda i: rank[i.assessment.stays_on_mmk])]
-    shown = [i for i in range(len(_TITLES)) if any(row[i].plain for row in rows)]
-    table = Table(header_style="bold")
-    for column in shown:
-        table.add_column(_TITLES[column], overflow="fold", min_width=len(_TITLES[column]))
-    for row in rows:
-        table.add_row(*(row[column] for column in shown))
-    return table
+    return table(_TITLES, rows)
 
 
 def _row(one: Inspection) -> list[Text]:

@@ -7,10 +7,10 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cmkflow.answer_tables import facts
 from cmkflow.api_client import Api, Call
 from cmkflow.api_command import api_command
 from cmkflow.finding_text import finding_text
+from cmkflow.listing import facts
 
 app = typer.Typer(no_args_is_help=True, help="Keys that protect environments.")
 

@@ -3,12 +3,12 @@
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from cmkflow.answer_tables import facts, minute
 from cmkflow.api_client import Api, Call
 from cmkflow.api_command import api_command
+from cmkflow.listing import Listing, facts
+from cmkflow.moments import minute
 from cmkflow.person import Name
 
 app = typer.Typer(no_args_is_help=True, help="Stop every write of the app, or allow them again.")
@@ -35,7 +35,7 @@ def _line(calls: Any) -> str:
     )
 
 
-def _health(answer: Any) -> Table:
+def _health(answer: Any) -> Listing:
     dead = [f"{queue}: {count}" for queue, count in answer["dead_letters"].items() if count]
     return facts(
         {

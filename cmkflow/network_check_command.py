@@ -12,8 +12,8 @@ import typer
 from rich.console import Group
 from rich.text import Text
 
-from cmkflow.answer_tables import table
 from cmkflow.exported_resources import read_exported
+from cmkflow.listing import table
 from cmkflow.network_check import Row, check_network
 from cmkflow.repair_text import RepairLanguage, repair_text
 from cmkflow.service_tag_file import read_list

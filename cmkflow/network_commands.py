@@ -16,9 +16,10 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cmkflow.answer_tables import minute, table
 from cmkflow.api_client import Api, Call
 from cmkflow.api_command import api_command
+from cmkflow.listing import table
+from cmkflow.moments import minute
 from cmkflow.names import InEnvironment, RemediationId
 from cmkflow.network_check_command import check
 from cmkflow.network_targets_command import show_targets

@@ -12,9 +12,9 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cmkflow.answer_tables import table
 from cmkflow.exported_resources import read_exported
 from cmkflow.flow_files import FlowFile, read_flow_files
+from cmkflow.listing import table
 from cmkflow.network_check import read_firewalls
 from cmkflow.network_check_command import spelled
 from cmkflow.service_tag_file import read_list

@@ -1,21 +1,24 @@
 """`cmkflow originals`: delete retired originals on a date, or keep them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cmkflow.answer_tables import counted, minute, table
+from cmkflow.answer_tables import counted
 from cmkflow.api_client import Api, ApiError, Call
 from cmkflow.api_command import api_command
+from cmkflow.listing import Listing, ShortId
+from cmkflow.moments import minute
 from cmkflow.names import Flows, RemediationId
 from cmkflow.person import Name
 from cmkflow.remediation_commands import Yes
 from cmkflow.runs import archive_table
 from cmkflow.terminal import Terminal, confirm, one_line
 from shared.domain.jobs.deletion_states import DELETION_STATES
+from shared.domain.named import short_ids
 
 app = typer.Typer(no_args_is_help=True, help="Delete retired originals on a date, or keep them.")
 
@@ -25,36 +28,40 @@ FINISH_LINE = (
 )
 
 
-def deletion_table(items: Iterable[Any]) -> RenderableType:
-    """Return one line for each delete: its date, who approved it, what became of it."""
-    titles = (
-        "Flow",
-        "Delete",
-        "Not before (UTC)",
-        "Approved by",
-        "Code",
-        "Why",
-        "What to do",
-        "Note",
-        "Restorable until",
-        "On Microsoft's list",
-    )
+def deletion_table(items: Sequence[Any]) -> RenderableType:
+    """Return two lines for each delete: its date and who approved it, and what became of it."""
+    ids = short_ids(one["original_id"] for one in items)
     rows = [
         (
             one["display_name"],
+            ShortId(one["original_id"], ids[one["original_id"]]),
             one["state"],
             minute(one["on"]),
             one["approved_by"],
-            one["code"],
-            one["reason"],
-            one["instruction"],
-            "\n".join(one["notes"]),
-            minute(one["restorable_until"]),
-            {True: "still", False: "no", None: ""}[one["is_listed"]],
         )
         for one in items
     ]
-    return table(titles, rows)
+    needs = [Text(_need(one)) for one in items if one["instruction"]]
+    titles = ("Flow", "Id", "State", "Not before (UTC)", "Approved by")
+    return Group(Listing(titles=titles, rows=rows, notes=list(map(_became, items))), *needs)
+
+
+def _need(deletion: Any) -> str:
+    why = f"{deletion['display_name']} ({deletion['code']}): {deletion['reason']}"
+    return f"{why}\n  To do: {deletion['instruction']}"
+
+
+def _became(deletion: Any) -> str:
+    """Return why it is no further, and what is left of what it deleted."""
+    listed = {True: "still on Microsoft's list", False: "off Microsoft's list", None: ""}
+    restorable = minute(deletion["restorable_until"])
+    parts = (
+        deletion["reason"],
+        *deletion["notes"],
+        f"restorable until {restorable}" if restorable else "",
+        listed[deletion["is_listed"]],
+    )
+    return "; ".join(filter(None, parts))
 
 
 def _has_date(deletion: Any) -> bool:

@@ -51,7 +51,7 @@ def for_programs(answer: Any, output: Output) -> str:
     """Return an answer as text: JSON, or its rows with what nests in a row as JSON."""
     match output:
         case Output.TSV:
-            lines = ("\t".join(map(_one_field, row)) for row in _values(_rows(answer)))
+            lines = ("\t".join(map(one_field, row)) for row in _values(_rows(answer)))
             return "\n".join(lines)
         case Output.CSV:
             return _csv(_rows(answer))
@@ -93,6 +93,6 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _one_field(text: str) -> str:
+def one_field(text: str) -> str:
     """Return a field without what would begin another one, or a line."""
     return " ".join(text.replace("\t", " ").splitlines()) if text else ""

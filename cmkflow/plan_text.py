@@ -7,7 +7,8 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cmkflow.answer_tables import facts, minute
+from cmkflow.listing import facts
+from cmkflow.moments import minute
 from shared.domain.plans.words import ACTION_WORDS, place_in_plan
 
 _COPIES = ("copy", "swap")

@@ -5,8 +5,14 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from cmkflow.answer_tables import counted, remediation_detail, remediation_table, unreadable
-from cmkflow.api_client import Api, Call
+from cmkflow.answer_tables import (
+    counted,
+    remediation_detail,
+    remediation_table,
+    unreadable,
+    watched_lines,
+)
+from cmkflow.api_client import Api, Call, ExitCode
 from cmkflow.api_command import api_command
 from cmkflow.names import (
     ENVIRONMENTS,
@@ -17,6 +23,9 @@ from cmkflow.names import (
 )
 from cmkflow.person import Name
 from cmkflow.terminal import confirm
+from cmkflow.watching import Watch
+from shared.domain.jobs.remediation_states import REMEDIATION_STATES
+from shared.domain.jobs.state_table import Actor
 
 app = typer.Typer(no_args_is_help=True, help="Start remediations, follow and decide them.")
 
@@ -96,7 +105,15 @@ def list_remediations(
     return api.send(Call(method="GET", path=("remediations",), query=query))
 
 
-@api_command(app, "show", show=remediation_detail)
+def _end(answer: Any) -> int | None:
+    """Return how watching ends: done, or a person has to do something."""
+    facts = REMEDIATION_STATES.get(answer["progress"]["state"])
+    if facts is None or facts.acts is Actor.APP:
+        return None
+    return ExitCode.NEEDS_A_PERSON if facts.acts is Actor.PERSON else 0
+
+
+@api_command(app, "show", show=remediation_detail, watched=Watch(lines=watched_lines, end=_end))
 def show_remediation(
     api: Api,
     remediation: RemediationId,

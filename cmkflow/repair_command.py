@@ -6,9 +6,10 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cmkflow.answer_tables import minute, table
 from cmkflow.api_client import Api, ApiError, Call
 from cmkflow.api_command import api_command
+from cmkflow.listing import table
+from cmkflow.moments import minute
 from cmkflow.names import InEnvironment
 from cmkflow.person import Name
 from cmkflow.remediation_commands import Yes

@@ -8,10 +8,11 @@ from rich.console import Group, RenderableType
 from rich.progress import Progress
 from rich.text import Text
 
-from cmkflow.answer_tables import minute, table
 from cmkflow.api_client import Api, Call
 from cmkflow.api_command import api_command
 from cmkflow.finish_tables import window_text
+from cmkflow.listing import Listing
+from cmkflow.moments import minute
 from cmkflow.names import Flows, RemediationId
 from cmkflow.terminal import Terminal
 
@@ -27,11 +28,11 @@ def archive_table(answer: Any) -> RenderableType:
             one["state"],
             str(one["runs"]),
             minute(one["oldest"]),
-            "\n".join(one["parts"]),
+            str(len(one["parts"])),
         )
         for one in answer["archives"]
     ]
-    shown = table(titles, rows) if rows else Text("No run history is archived yet.")
+    shown = Listing(titles=titles, rows=rows) if rows else Text("No run history is archived yet.")
     return Group(shown, *(Text(window_text(one)) for one in answer["ticket_windows"]))
 
 

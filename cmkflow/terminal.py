@@ -37,6 +37,8 @@ def _shown(character: str) -> str:
     return _INSTEAD
 
 
+#: As wide as what is no terminal: programs read lines, and break none.
+_NEVER_WRAPPED = 1_000_000
 _WITH_LINES = {"proposal", "azure_cli", "bicep", "terraform"}
 
 
@@ -64,6 +66,8 @@ class Terminal(Console):
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
+        if not self.is_terminal:
+            self.width = _NEVER_WRAPPED
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None

@@ -76,7 +76,7 @@ def test_a_named_command_exists(command: Command) -> None:
 
 def test_every_option_is_in_the_row_of_its_command_and_no_other() -> None:
     """In docs/command-line.md, but for those that all commands of the API have."""
-    everywhere = {"--api", "--key", "--json", "--by", "--output", "--query"}
+    everywhere = {"--api", "--key", "--json", "--by", "--output", "--query", "--no-pager"}
     tree = command_tree()
     commands = {" ".join(words): one for words, one in tree.items() if not is_group(one)}
     for name, command in commands.items():

@@ -64,18 +64,23 @@ EMPTY: dict[str, Any] = {
 }
 
 
-def printed(answer: Any, width: int) -> str:
+def printed(answer: Any, monkeypatch: pytest.MonkeyPatch, width: int = 80) -> str:
     """Return what a terminal of this width shows."""
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("NO_COLOR", "1")
     terminal = Terminal()
-    terminal.file, terminal.width = io.StringIO(), width
+    terminal.file = io.StringIO()
     terminal.print(status_text(answer))
-    return terminal.file.getvalue()
+    return re.sub(r"\x1b\[[0-9;]*m", "", terminal.file.getvalue())
 
 
 @pytest.mark.parametrize("width", [80, 160])
-def test_it_says_what_to_do_and_what_comes_by_itself(width: int) -> None:
+def test_it_says_what_to_do_and_what_comes_by_itself(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No line is longer than the terminal, and each command stands whole in a line."""
-    text = printed(ANSWER, width)
+    text = printed(ANSWER, monkeypatch, width)
 
     assert all(len(line) <= width for line in text.splitlines())
     assert text.startswith("1. 7 flows blocked in Finance and operations of the northern region")
@@ -89,9 +94,9 @@ def test_it_says_what_to_do_and_what_comes_by_itself(width: int) -> None:
     assert re.search(r"updating_callers\s.*in (30|2\d) min", text)
 
 
-def test_where_nothing_waits_it_says_so() -> None:
+def test_where_nothing_waits_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty tenant is no empty screen."""
-    text = printed(EMPTY, 80)
+    text = printed(EMPTY, monkeypatch)
 
     assert text.startswith("Nothing waits for a person.")
     assert "Still on Microsoft's key: 0" in text

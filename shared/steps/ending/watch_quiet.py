@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from shared.domain.callers.caller import flow_caller
 from shared.domain.callers.records import CallerRecord, CallerState, key_of
+from shared.domain.durations import in_words
 from shared.domain.flow import RUN_HISTORY, Run
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob, Pattern
@@ -55,7 +56,7 @@ async def _wait_until_quiet(work: Work) -> None:
         late = [run for run in runs if run.started > cut_over]
         called = f" It was called {len(late)} times since its callers moved." if late else ""
         raise Waiting(
-            f"The original has to be quiet for {period}.{called}",
+            f"The original has to be quiet for {in_words(period)}.{called}",
             until=last + period,
             code=Reason.QUIET,
         )

@@ -135,7 +135,7 @@ async def test_what_needs_a_person_is_told_with_its_code(story: Story, cli: Comm
 
     text = " ".join(shown.stdout.split())
     assert "Orders: blocked (mode)" in text
-    assert re.search(rf"{identity} .+ stuck .+ 1 +│", listed.stdout)
+    assert re.search(rf"{identity}\t.+\tstuck\t1\n", listed.stdout)
     assert "To do: " in text
     assert f"cmkflow remediation retry {identity}" in text
 

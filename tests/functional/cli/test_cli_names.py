@@ -32,8 +32,8 @@ async def story() -> Story:
 
 
 def steering(text: str) -> set[str]:
-    """Return the characters that steer a terminal."""
-    return {one for one in text if unicodedata.category(one) in {"Cc", "Cf", "Cs"}} - {"\n"}
+    """Return the characters that steer a terminal; in a pipe, tabs stand between values."""
+    return {one for one in text if unicodedata.category(one) in {"Cc", "Cf", "Cs"}} - {"\n", "\t"}
 
 
 async def test_no_command_lets_a_name_steer_the_terminal(story: Story, cli: CommandLine) -> None:

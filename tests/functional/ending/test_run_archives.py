@@ -10,7 +10,7 @@ from functions import run_archives_api
 from shared.bootstrap import provide
 from shared.domain.jobs import run_archive
 from shared.domain.jobs.run_archive import ArchiveState
-from shared.errors import Blocked, Throttled
+from shared.errors import Throttled, UnknownFlow
 from shared.steps.ending import archive_runs as step
 from shared.use_cases.archive_runs import archive_runs, show_run_archives
 from tests.functional.cli.cli_app import served_app
@@ -148,7 +148,7 @@ async def test_a_used_up_budget_ends_the_turn_and_says_how_long_to_wait(
 
 async def test_a_flow_of_another_remediation_is_refused(story: Story) -> None:
     """A slip must not look like an empty history."""
-    with pytest.raises(Blocked):
+    with pytest.raises(UnknownFlow):
         await archive_runs(story.services, story.remediation.id, ["nobody"])
 
 

@@ -1,0 +1,161 @@
+"""Rows for people: in a terminal a table that fits it, in a pipe a line a row with tabs between."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
+
+from cmkflow.output import one_field
+from cmkflow.terminal import printable
+from shared.domain.jobs.deletion_states import DELETION_STATES
+from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
+from shared.domain.jobs.flow_states import FLOW_STATES
+from shared.domain.jobs.remediation_states import REMEDIATION_STATES
+from shared.domain.jobs.state_table import Actor, Facts
+
+
+def _style(facts: Facts) -> str:
+    if facts.acts is Actor.PERSON:
+        return "bold red" if facts.is_stuck else "bold yellow"
+    if facts.is_pause:
+        return "yellow"
+    return "green" if facts.is_goal else ""
+
+
+_STYLES = {
+    str(state): _style(facts)
+    for table in (FLOW_STATES, ENVIRONMENT_STATES, DELETION_STATES, REMEDIATION_STATES)
+    for state, facts in table.items()
+}
+
+#: Columns that are never cut or broken: what is copied from them goes into the next command.
+_WHOLE = {"Remediation", "Id", "Mode", "State"}
+_GAP = 2
+#: Nothing is cut to less.
+_NARROWEST = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ShortId:
+    """An id that a terminal shows short, and a pipe whole."""
+
+    whole: str
+    short: str
+
+
+type Cell = str | Text | ShortId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """Rows under titles; a column without content is left out. Without titles, names and values."""
+
+    titles: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    #: A second line for each row, or none for all of them.
+    notes: Sequence[str] = ()
+    #: Cells may take several lines; else a row takes one, and what does not fit is cut.
+    is_folded: bool = False
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield lines or a table, by where it is printed."""
+        if not console.is_terminal:
+            yield from self._tabbed()
+        elif self.is_folded:
+            yield self._table()
+        else:
+            yield from self._lines(options.max_width)
+
+    def _shown(self) -> list[int]:
+        columns = range(len(self.titles) or 2)
+        return [i for i in columns if not self.rows or any(row[i] for row in self.rows)]
+
+    def _notes(self) -> Sequence[str]:
+        return self.notes or [""] * len(self.rows)
+
+    def _tabbed(self) -> Iterator[Segment]:
+        shown = self._shown()
+        has_notes = any(self.notes)
+        if self.titles:
+            yield _tabs([*(self.titles[i] for i in shown), *["Why"] * has_notes])
+        for row, note in zip(self.rows, self._notes(), strict=True):
+            cells = [row[i] for i in shown]
+            texts = [one.whole if isinstance(one, ShortId) else str(one) for one in cells]
+            yield _tabs([*texts, *[note] * has_notes])
+
+    def _table(self) -> Table:
+        if not self.titles:
+            grid = Table.grid(padding=(0, _GAP))
+            grid.add_column(no_wrap=True)
+            grid.add_column(overflow="fold")
+            for name, value in self.rows:
+                grid.add_row(Text(str(name), style="bold"), _text(value))
+            return grid
+        drawn = Table(header_style="bold")
+        for column in self._shown():
+            title = self.titles[column]
+            drawn.add_column(title, overflow="fold", no_wrap=title in _WHOLE)
+        for row in self.rows:
+            drawn.add_row(*(_text(row[column]) for column in self._shown()))
+        return drawn
+
+    def _lines(self, width: int) -> Iterator[Text]:
+        shown = self._shown()
+        cells = [[_text(row[i]) for i in shown] for row in self.rows]
+        titles = [Text(self.titles[i], style="bold") for i in shown]
+        widths = [max(line[i].cell_len for line in (titles, *cells)) for i in range(len(shown))]
+        _fit(widths, [self.titles[i] not in _WHOLE for i in shown], width)
+        yield _line(titles, widths, width)
+        for line, note in zip(cells, self._notes(), strict=True):
+            yield _line(line, widths, width)
+            if note:
+                second = Text(f"  {printable(note)}", style="dim")
+                second.truncate(width, overflow="ellipsis")
+                yield second
+
+
+def _fit(widths: list[int], may_shrink: Sequence[bool], width: int) -> None:
+    """Take from the widest column that may be cut until the line fits, or nothing is left."""
+    while sum(widths) + _GAP * (len(widths) - 1) > width:
+        wide = [i for i, one in enumerate(widths) if may_shrink[i] and one > _NARROWEST]
+        if not wide:
+            return
+        widths[max(wide, key=widths.__getitem__)] -= 1
+
+
+def _line(cells: Sequence[Text], widths: Sequence[int], width: int) -> Text:
+    line = Text()
+    for cell, wide in zip(cells, widths, strict=True):
+        part = cell.copy()
+        part.truncate(wide, overflow="ellipsis", pad=True)
+        line.append_text(part).append(" " * _GAP)
+    line.rstrip()
+    line.truncate(width, overflow="ellipsis")
+    return line
+
+
+def _text(cell: Cell) -> Text:
+    if isinstance(cell, Text):
+        return Text(printable(cell.plain), style=cell.style)
+    text = cell.short if isinstance(cell, ShortId) else cell
+    return Text(printable(text), style=_STYLES.get(text, ""))
+
+
+def _tabs(texts: Iterable[str]) -> Segment:
+    """Return a line as it is: a `Text` would have blanks for its tabs."""
+    return Segment(
+        "\t".join(one_field(printable(text).replace("\n", ", ")) for text in texts) + "\n"
+    )
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Listing:
+    """Return a table whose cells are folded."""
+    return Listing(titles=titles, rows=list(rows), is_folded=True)
+
+
+def facts(items: Mapping[str, str]) -> Listing:
+    """Return names and values, one a line; what is empty is left out."""
+    return Listing(titles=(), rows=[one for one in items.items() if one[1]], is_folded=True)

@@ -1,0 +1,196 @@
+"""What commands look like: in terminals of two widths, in a pipe, in a pager, while they watch."""
+
+import asyncio
+import re
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from shared.bootstrap import provide
+from shared.domain.environment import Mode
+from shared.use_cases import steer_remediation
+from tests.functional.cli.cli_app import CommandLine
+from tests.functional.cli.terminal import in_terminal
+from tests.functional.stories.app_calls import TRIGGERS
+from tests.functional.stories.remediation_story import Story
+
+LONG = "Returns of the northern region and of all the islands that lie before its coast"
+COLOUR = re.compile(r"\x1b\[[0-9;]*(?:3[0-7]|9[0-7]|38)[;m]")
+STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A remediation under way: one flow is blocked, two wait until they are quiet."""
+    story = Story()
+    story.driver.use_cases = TRIGGERS
+    flows = [story.build.http_flow(title) for title in ("Invoices", LONG, "Orders")]
+    story.build.link()
+    await story.opt_in()
+    await story.order(cause="change-4711")
+    await story.approve(run=timedelta(0))
+    story.mode = Mode.ASSESS
+    await story.opt_in()
+    await story.run(timedelta(hours=1))
+    story.mode = Mode.APPROVE
+    await story.opt_in()
+    goes_on = tuple(one.workflow_id for one in flows[:2])
+    await steer_remediation.retry(story.services, story.remediation.id, goes_on)
+    await story.run(timedelta(hours=1))
+    provide(story.services)
+    return story
+
+
+@pytest.mark.parametrize("columns", [80, 160])
+async def test_every_answer_fits_the_terminal(story: Story, cli: CommandLine, columns: int) -> None:
+    """No line is longer, and no id is broken or cut: a short one is taken by every command."""
+    identity, environment = story.remediation.id, story.build.environment
+    commands = [
+        ("status",),
+        ("health",),
+        ("remediation", "list"),
+        ("remediation", "show", identity[:8]),
+        ("plan", "show", identity[:8]),
+        ("originals", "list", identity[:8]),
+        ("environment", "list"),
+        ("environment", "flows", environment.id[:8]),
+        ("kill-switch", "show"),
+    ]
+
+    screens = {one: await in_terminal(cli, *one, columns=columns) for one in commands}
+
+    assert {one: screen.exit_code for one, screen in screens.items() if screen.exit_code} == {}
+    for screen in screens.values():
+        lines = [STYLE.sub("", line) for line in screen.lines]
+        assert [line for line in lines if len(line) > columns] == []
+    assert identity[:8] in screens["remediation", "list"].text
+    assert all(
+        flow[:8] in screens["environment", "flows", environment.id[:8]].text
+        for flow in environment.flows
+    )
+
+
+@pytest.mark.parametrize("columns", [80, 160])
+async def test_a_flow_takes_two_lines_and_what_is_blocked_stands_first(
+    story: Story, cli: CommandLine, columns: int
+) -> None:
+    """How far it is, and why; what is to be done stands below, once."""
+    screen = await in_terminal(cli, "remediation", "show", story.remediation.id, columns=columns)
+
+    lines = [STYLE.sub("", line) for line in screen.lines]
+    first = next(n for n, line in enumerate(lines) if line.startswith("Environment / flow"))
+    table = lines[first + 1 : lines.index("Orders: blocked (mode)")]
+    names = [line.split("  ")[0] for line in table if not line.startswith("  ")]
+    assert names[:2] == ["Orders", story.build.environment.display_name]
+    assert {one[:7] for one in names[2:]} == {"Invoice", LONG[:7]}
+    assert any(one.endswith("…") for one in names) == (columns == 80)
+    assert "is in mode assess" in table[1]
+    assert len(table) <= 2 * len(names)
+    assert sum(line.startswith("  To do: ") for line in lines) == 1
+    assert f"  cmkflow remediation retry {story.remediation.id}" in lines
+
+
+async def test_a_pipe_has_a_line_a_row_and_whole_ids(story: Story, cli: CommandLine) -> None:
+    """Tabs between values, a heading, no colours, and nothing is cut."""
+    shown = await cli.run("remediation", "show", story.remediation.id)
+    listed = await cli.run("remediation", "list")
+
+    rows = [line.split("\t") for line in shown.stdout.splitlines() if line.count("\t") == 5]
+    assert rows[0] == ["Environment / flow", "Id", "State", "Reached", "Next", "Why"]
+    job = (await story.jobs())[LONG]
+    assert [LONG, job.original_id, "waiting", "quiet"] in [row[:4] for row in rows]
+    assert listed.stdout.splitlines()[1].split("\t")[0] == story.remediation.id
+    assert "\x1b" not in shown.stdout + listed.stdout
+
+
+async def test_no_color_leaves_the_colours_out(story: Story, cli: CommandLine) -> None:
+    """https://no-color.org: what is bold stays bold."""
+    words = ("remediation", "show", story.remediation.id)
+
+    coloured = await in_terminal(cli, *words)
+    plain = await in_terminal(cli, *words, NO_COLOR="1")
+
+    assert COLOUR.search(coloured.text)
+    assert not COLOUR.search(plain.text)
+    assert [STYLE.sub("", one) for one in plain.lines] == [
+        STYLE.sub("", one) for one in coloured.lines
+    ]
+
+
+async def test_what_is_longer_than_the_terminal_goes_to_the_pager(
+    story: Story, cli: CommandLine, tmp_path: Path
+) -> None:
+    """And nothing else does: neither what fits, nor what is printed for programs."""
+    pager = tmp_path / "pager"
+    pager.write_text("#!/bin/sh\nsed 's/^/|/'\n")
+    pager.chmod(0o755)
+    words = ("plan", "show", story.remediation.id)
+
+    low = await in_terminal(cli, *words, rows=10, PAGER=str(pager))
+    high = await in_terminal(cli, *words, rows=200, PAGER=str(pager))
+    told = await in_terminal(cli, *words, "--no-pager", rows=10, PAGER=str(pager))
+    program = await in_terminal(cli, *words, "--json", rows=10, PAGER=str(pager))
+    missing = await in_terminal(cli, *words, rows=10, PAGER=str(tmp_path / "none"))
+
+    assert all(line.startswith("|") for line in low.lines), low.text
+    assert [line.removeprefix("|") for line in low.lines] == high.lines == told.lines
+    assert missing.lines == high.lines
+    assert not any(one.text.startswith("|") for one in (high, told, program))
+
+
+async def watched(
+    story: Story, cli: CommandLine, monkeypatch: pytest.MonkeyPatch, *words: str
+) -> tuple[int, list[list[str]]]:
+    """Watch in a pipe while ten days pass between two looks; return exit code and fields."""
+    loop = asyncio.get_running_loop()
+
+    async def pass_time() -> None:
+        await story.run(timedelta(days=10))
+        provide(story.services)
+
+    def sleep(_: float) -> None:
+        asyncio.run_coroutine_threadsafe(pass_time(), loop).result(60)
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    result = await cli.run(*words, "--watch")
+    return result.exit_code, [line.split("\t") for line in result.stdout.splitlines()]
+
+
+async def test_watching_in_a_pipe_tells_each_change_and_ends(
+    story: Story, cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here with 4: two flows are done, and one waits for a person."""
+    words = ("remediation", "show", story.remediation.id)
+
+    code, lines = await watched(story, cli, monkeypatch, *words)
+
+    of_flow = [what for _, name, what in lines if name.endswith(f" {LONG}")]
+    assert code == 4
+    assert of_flow[0].startswith("waiting")
+    assert of_flow[-1].startswith("retired")
+    assert [what.split(":")[0] for _, name, what in lines if name.endswith(" Orders")] == [
+        "blocked (mode)"
+    ]
+    assert len(lines) == len({(name, what) for _, name, what in lines})
+
+
+async def test_watching_what_is_done_ends_with_0(story: Story, cli: CommandLine) -> None:
+    """In a terminal it leaves the last picture."""
+    await cli.run("remediation", "roll-back", story.remediation.id, "--yes")
+    await story.run(timedelta(days=30))
+    provide(story.services)
+
+    screen = await in_terminal(cli, "remediation", "show", story.remediation.id, "--watch")
+
+    assert screen.exit_code == 0, screen.text
+    assert "rolled_back" in screen.text
+
+
+async def test_watching_ends_when_it_is_interrupted(story: Story, cli: CommandLine) -> None:
+    """With the exit code that says so, and no traceback."""
+    screen = await in_terminal(cli, "status", "--watch", interrupt_at="Ctrl-C ends it")
+
+    assert screen.exit_code == 130
+    assert "Traceback" not in screen.text

@@ -1,0 +1,23 @@
+"""Durations as a person says them."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.durations import in_words
+
+
+@pytest.mark.parametrize(
+    ("duration", "words"),
+    [
+        (timedelta(days=7), "7 days"),
+        (timedelta(days=1, hours=1, minutes=5), "1 day 1 hour"),
+        (timedelta(minutes=90), "1 hour 30 minutes"),
+        (timedelta(seconds=1), "1 second"),
+        (timedelta(days=8, seconds=1), "8 days 1 second"),
+        (timedelta(0), "0 seconds"),
+    ],
+)
+def test_a_duration_is_said_in_its_two_largest_units(duration: timedelta, words: str) -> None:
+    """Not as `7 days, 0:00:00`."""
+    assert in_words(duration) == words
