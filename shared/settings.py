@@ -145,6 +145,8 @@ class Settings(AccessSettings):
     also_required_tags: Annotated[
         tuple[Literal["LogicApps", "PowerPlatformInfra"], ...], NoDecode, BeforeValidator(_split)
     ] = ()
+    #: What blocks within this time of the first flow, for the same reason, is told with it.
+    told_together_for: Duration = timedelta(minutes=5)
     #: Endpoint of an Event Grid custom topic that takes CloudEvents; empty: none.
     event_grid_topic: str = ""
     #: Address of a webhook, and the secret that signs for it (base64, `whsec_…`); empty: none.

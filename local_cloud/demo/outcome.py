@@ -12,6 +12,7 @@ from typing import Any
 
 from local_cloud.demo.app_client import App
 from local_cloud.demo.platform import Platform
+from local_cloud.demo.told import Message
 from shared.domain.jobs.flow_states import FLOW_STATES, JobState
 from shared.domain.plans.plan_item import PlannedAction
 
@@ -64,6 +65,8 @@ class Outcome:
     gaps: list[Json] = field(default_factory=list)
     #: Deletes that were ordered: flow, state, whether Microsoft's list names it, runs archived.
     deletions: list[Json] = field(default_factory=list)
+    #: What people were told, and what was tried.
+    messages: list[Message] = field(default_factory=list)
     recheck_at: str = ""
     #: How often a job was put off to a later time.
     waits: int = 0

@@ -8,9 +8,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from local_cloud.demo.platform import Platform
+from local_cloud.demo.told import PEOPLE
 
-#: Routes that are not calls of the app: outside systems calling flows, and signing in.
-_NOT_THE_APP = ("triggers", "entra")
+#: No calls of the app to the platform: outside systems calling flows, signing in, telling people.
+_NOT_THE_PLATFORM = ("triggers", "entra", *PEOPLE)
 #: Services in the order of docs/performance.md, by the tenant's names of them.
 _SERVICES = {
     "flow_service": "flow service",
@@ -54,7 +55,7 @@ class CallMeter:
         calls: Counter[str] = Counter()
         for route, number in routes.items():
             service = route.partition(".")[0]
-            if service not in _NOT_THE_APP:
+            if service not in _NOT_THE_PLATFORM:
                 own = self.platform.own_calls.get(route, 0)
                 calls[_SERVICES.get(service, service)] += number - own
         return calls

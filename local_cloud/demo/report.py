@@ -14,6 +14,7 @@ from rich.table import Table
 from local_cloud.demo.account import Account
 from local_cloud.demo.outcome import FlowEnd, Outcome
 from local_cloud.demo.platform_calls import CallMeter
+from local_cloud.demo.told import Message
 from local_cloud.demo.traffic import USER_AGENT
 from local_cloud.demo.wording import flows
 from local_cloud.tenant.core.profiles import Profile
@@ -70,6 +71,7 @@ class Report:
             "flows_prepared": outcome.prepared,
             "flows_copied": outcome.copied,
             "deletions": outcome.deletions,
+            "messages": [asdict(one) | {"to": one.to} for one in outcome.messages],
             "recheck_at": outcome.recheck_at,
             "notes": [{"seconds": round(at, 1), "text": text} for at, text in self.notes],
         }
@@ -118,6 +120,7 @@ def print_summary(console: Console, report: Report) -> None:
         facts.add_row("Firewall gap", f"{gap['firewall']}: {state}")
     facts.add_row("Prepared", f"{flows(document['flows_prepared'])} before the key, without a copy")
     facts.add_row("Originals deleted", _deleted(report.outcome.deletions))
+    facts.add_row("People told", _told(report.outcome.messages))
     facts.add_row("Key looked at again", document["recheck_at"] or "not scheduled")
     facts.add_row("Platform calls", _calls(report.meter))
     facts.add_row(*_cost(document, report.documented))
@@ -147,6 +150,13 @@ def _deleted(deletions: Sequence[Json]) -> str:
     text = f"{len(deleted)}, run summaries archived ({runs})"
     kept = sum(one["state"] == "cancelled" for one in deletions)
     return f"{text}; {kept} kept" if kept else text
+
+
+def _told(tries: Sequence[Message]) -> str:
+    """How many messages arrived, and how many were not taken at first."""
+    arrived = sum(not one.why and not one.is_repeated for one in tries)
+    twice, refused = sum(one.is_repeated for one in tries), sum(bool(one.why) for one in tries)
+    return f"{arrived} messages; {refused} not taken at first and sent again, {twice} twice"
 
 
 #: What a platform costs the app, as the report has it, and in words.

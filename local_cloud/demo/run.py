@@ -24,6 +24,7 @@ from local_cloud.demo.stage import Place, Stage, StoryError
 from local_cloud.demo.story import Story
 from local_cloud.demo.systems import SYSTEMS, OutsideSystem
 from local_cloud.demo.tenant import ENVIRONMENTS, OPERATIONS, app_settings, demo_tenant
+from local_cloud.demo.told import messages, untold
 from local_cloud.demo.traffic import USER_AGENT, RepeatedEvent, StartedByHand, Traffic
 from local_cloud.demo.watcher import Watcher
 from local_cloud.stack import Stack, StackError, StackOptions
@@ -154,7 +155,11 @@ class DemoRun:
         outcome.gaps = _gaps(self.watcher.remediations, progress.jobs)
         outcome.deletions = _deletions(self.watcher.remediations)
         outcome.recheck_at = await self._recheck_at()
-        outcome.waits = (await self._log()).count(_WAITS)
+        told = await self.platform.control("GET", "/told")
+        log = await self._log()
+        outcome.waits = log.count(_WAITS)
+        outcome.messages = messages(told, log)
+        outcome.failures += untold(told, outcome.messages)
         outcome.failures += await self._failures(outcome, held)
 
     async def _failures(self, outcome: Outcome, held: dict[str, str]) -> list[str]:

@@ -12,6 +12,7 @@ from local_cloud.demo.azure import (
 )
 from local_cloud.demo.definitions import DemoFlow, derived_id, flow_id, reference_name, url_of
 from local_cloud.demo.systems import APPLICATION_VAULT, SUBSCRIPTION
+from local_cloud.demo.told import channel_settings, receivers, troubles
 from local_cloud.tenant.core.profiles import Profile
 
 type Json = dict[str, Any]
@@ -81,6 +82,8 @@ def demo_tenant(profile: Profile = Profile.DOCUMENTED) -> Json:
             name: {"calls": CALLS_PER_MINUTE, "seconds": 60}
             for name in ("flow_service", "dataverse", "resource_manager")
         },
+        "receivers": receivers(),
+        "faults": troubles(),
         "environments": [
             _environment(OPERATIONS)
             | operations.SHARING
@@ -144,6 +147,7 @@ def app_settings() -> dict[str, str]:
         "CMK_RESEND_SCHEDULE": "*/3 * * * * *",
         "CMK_DELETE_SCHEDULE": "*/4 * * * * *",
         "CMK_DELETION_DELAY": "PT20S",
+        **channel_settings(),
         "AzureFunctionsJobHost__extensions__serviceBus__maxConcurrentCalls": "8",
     }
 

@@ -5,7 +5,9 @@ a delivery is claimed before it is sent, so two looks at once tell a thing once;
 dies in between tells it again a moment later, with the same id.
 """
 
+import asyncio
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -20,7 +22,7 @@ from shared.domain.plans.notification import (
     taken,
 )
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import AlreadyExists, Conflict, NotFound, ProductError
+from shared.errors import AlreadyExists, Conflict, NotFound, ProductError, Transient
 from shared.notices import readable
 from shared.ports import Channel
 from shared.rows import Kept
@@ -31,6 +33,7 @@ log = logging.getLogger(__name__)
 
 #: How long one try may take: whoever claimed a delivery and died leaves it to the next look.
 _CLAIM = timedelta(minutes=1)
+_NO_WAIT = timedelta(0)
 
 
 async def notify(services: Services) -> int:
@@ -44,20 +47,37 @@ async def notify(services: Services) -> int:
         (kept.item.cause, kept.item.channel): kept
         async for kept in readable(services, table.scan("delivery"))
     }
-    told = 0
-    for channel in services.channels:
-        for cause in causes.values():
-            if cause.cause is Cause.CHANNEL and cause.code == channel.name:
-                continue  # one that is out cannot tell of itself
-            kept = known.get((cause.id, channel.name))
-            if kept is None:
-                kept = await _first(services, first_delivery(cause, channel.name, services.now))
-            if kept and kept.item.due <= services.now:
-                told += await _send(services, channel, cause, kept)
+    # Side by side: one that is slow delays no other.
+    told = await asyncio.gather(
+        *(_tell(services, channel, causes, known) for channel in services.channels)
+    )
     for (cause_id, _), kept in known.items():
         if cause_id not in causes:
             with suppress(Conflict, NotFound):
                 await table.delete(kept)
+    return sum(told)
+
+
+async def _tell(
+    services: Services,
+    channel: Channel,
+    causes: Mapping[str, Waiting],
+    known: Mapping[tuple[str, str], Kept[Delivery]],
+) -> int:
+    """Send what is due by one channel, until it is out; returns how many it took."""
+    told, together = 0, services.settings.told_together_for
+    for cause in causes.values():
+        if cause.cause is Cause.CHANNEL and cause.code == channel.name:
+            continue  # one that is out cannot tell of itself
+        kept = known.get((cause.id, channel.name))
+        if kept is None:
+            first = first_delivery(cause, channel.name, services.now, together)
+            kept = await _first(services, first)
+        if kept and kept.item.is_due(cause, services.now):
+            try:
+                told += await _send(services, channel, cause, kept)
+            except Transient:
+                break  # the next look tries the others
     return told
 
 
@@ -69,9 +89,11 @@ async def _first(services: Services, delivery: Delivery) -> Kept[Delivery] | Non
 
 
 async def _send(services: Services, channel: Channel, cause: Waiting, kept: Kept[Delivery]) -> bool:
+    """Send it; False: it was refused. Raises `Transient` where the channel or the store is out."""
     table, delivery = services.tables.deliveries, kept.item
     try:
-        claimed = await table.replace(kept, replace(delivery, due=services.now + _CLAIM))
+        claim = replace(delivery, due=services.now + _CLAIM, told_at=None)
+        claimed = await table.replace(kept, claim)
     except Conflict:
         return False
     notification = Notification(
@@ -84,13 +106,18 @@ async def _send(services: Services, channel: Channel, cause: Waiting, kept: Kept
     try:
         await channel.send(notification)
     except ProductError as err:
-        after = not_taken(delivery, redact(str(err)), services.now)
+        asked = err.retry_after if isinstance(err, Transient) else None
+        wait = max(services.settings.backoff_first, asked or _NO_WAIT)
+        after = not_taken(delivery, redact(str(err)), services.now, wait)
         log.warning("%s did not take a notification: %s", channel.name, after.error)
-    else:
-        after = taken(delivery, services.now)
+        with suppress(Conflict):
+            await table.replace(claimed, after)
+        if isinstance(err, Transient):
+            raise
+        return False
     with suppress(Conflict):
-        await table.replace(claimed, after)
-    return not after.error
+        await table.replace(claimed, taken(delivery, cause, services.now))
+    return True
 
 
 def _link(services: Services, cause: Waiting) -> str:

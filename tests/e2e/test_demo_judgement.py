@@ -16,6 +16,7 @@ from local_cloud.demo.outcome import (
 )
 from local_cloud.demo.run import EXPECTED_ENDS
 from local_cloud.demo.tenant import ENVIRONMENTS
+from local_cloud.demo.told import PEOPLE, messages, untold
 from local_cloud.demo.traffic import USER_AGENT
 
 RETIRED = FlowEnd(
@@ -132,3 +133,40 @@ def _entry(**changes: object) -> dict[str, Any]:
         "runStatus": "Succeeded",
     }
     return entry | changes
+
+
+def test_a_demo_in_which_nobody_is_told_fails() -> None:
+    """Each receiver hears of the plan, a blocked flow and the end, though each was out at first."""
+    heard: list[dict[str, Any]] = [
+        {
+            "at": "2026-01-01T10:00:00Z",
+            "receiver": receiver,
+            "title": title,
+            "is_repeated": receiver == "webhook",
+            "refusal": "",
+        }
+        for receiver in PEOPLE
+        for title in (
+            "A plan of 3 flows in Operations waits for approval",
+            "1 flow blocked in Operations (network_gap)",
+            "The work in Operations has ended, 9 flows left",
+        )
+    ]
+    log = "\n".join(
+        json.dumps(
+            {
+                "time": "2026-01-01T09:59:00+00:00",
+                "message": f"{one} did not take a notification: x",
+            }
+        )
+        for one in PEOPLE
+    )
+
+    assert untold(heard, messages(heard, log)) == []
+    assert [one.why for one in messages(heard, log)][:3] == ["x"] * 3
+    assert untold(heard[1:], messages(heard[1:], log)) == [
+        f"{PEOPLE[heard[0]['receiver']]}: nobody was told 'A plan of '"
+    ]
+    assert len(untold(heard, messages(heard, ""))) == 3
+    refused = [*heard, heard[0] | {"refusal": "400 No card."}]
+    assert untold(refused, messages(refused, log)) == ["event_grid refused a message: 400 No card."]

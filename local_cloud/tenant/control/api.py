@@ -16,6 +16,7 @@ from local_cloud.tenant.core.platform_error import PlatformError, render_platfor
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.managed_identity import issue_identity_token
 from local_cloud.tenant.flows.self_starting import tick
+from local_cloud.tenant.receivers.told import Receivers
 
 
 def control_application(tenant: Tenant, identity_header: str) -> Starlette:
@@ -29,6 +30,7 @@ def control_application(tenant: Tenant, identity_header: str) -> Starlette:
             Route("/calls", read_calls),
             Route("/calls/reset", reset_calls, methods=["POST"]),
             Route("/budgets", set_budgets, methods=["PUT"]),
+            Route("/told", read_told),
             Route("/faults", add_fault, methods=["POST"]),
             Route("/faults", clear_faults, methods=["DELETE"]),
             *azure.control_routes(),
@@ -90,6 +92,11 @@ async def reset_calls(request: Request) -> Response:
     """Set all counts to zero."""
     tenant_of(request).calls.reset()
     return Response(status_code=204)
+
+
+async def read_told(request: Request) -> Response:
+    """Messages that receivers got, taken or not, the oldest first."""
+    return JSONResponse(tenant_of(request).part(Receivers).to_json())
 
 
 async def set_budgets(request: Request) -> Response:

@@ -21,6 +21,7 @@ from local_cloud.tenant.environments.flow import Flow
 from local_cloud.tenant.environments.migration import start_migration
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.flows.trigger_urls import callback
+from local_cloud.tenant.receivers.told import Receivers
 from local_cloud.tenant.seed.azure import seed_azure
 from local_cloud.tenant.seed.environment import seed_environment
 
@@ -39,6 +40,9 @@ def seed(tenant: Tenant, description: Description) -> None:
         tenant.calls.budgets[name] = Budget(**budget)
     for fault in description.get("faults") or []:
         tenant.faults.add(Fault.from_json(fault))
+    receivers, described = tenant.part(Receivers), description.get("receivers") or {}
+    receivers.webhook_secret = described.get("webhookSecret", receivers.webhook_secret)
+    receivers.channel_signature = described.get("channelSignature", receivers.channel_signature)
     added = [
         (seed_environment(tenant, each), each) for each in description.get("environments") or []
     ]

@@ -13,6 +13,7 @@ from local_cloud.tenant.flow_service import routes as flow_service
 from local_cloud.tenant.flows import trigger_endpoints
 from local_cloud.tenant.power_platform import environments as bap
 from local_cloud.tenant.power_platform import management_api, power_apps
+from local_cloud.tenant.receivers import event_grid, teams, webhook
 
 SERVICES: tuple[Service, ...] = (
     Service(name="entra", hosts=entra.HOSTS, routes=entra.routes, options=None),
@@ -66,4 +67,13 @@ SERVICES: tuple[Service, ...] = (
         options=key_vault.OPTIONS,
         query_refused="BadParameter",
     ),
+    Service(
+        name="event_grid",
+        hosts=event_grid.HOSTS,
+        routes=event_grid.routes,
+        options=event_grid.OPTIONS,
+    ),
+    Service(name="webhook", hosts=webhook.HOSTS, routes=webhook.routes, options=webhook.OPTIONS),
+    # The address of a channel has options that its sender does not know.
+    Service(name="teams", hosts=teams.HOSTS, routes=teams.routes, options=None),
 )

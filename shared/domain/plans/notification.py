@@ -10,16 +10,14 @@ from shared.domain.jobs.job import FlowJob
 from shared.domain.plans.attention import Cause, Waiting
 from shared.domain.plans.remediation import EnvironmentJob
 
-#: What comes within this time of the first flow of a cause is told together with it.
-GROUPED_FOR = timedelta(minutes=5)
-#: What still waits is told again.
+#: What still waits is told again; what has come to hold up more flows or rows, sooner.
 REPEATED_AFTER = timedelta(days=1)
+GROWN_AFTER = timedelta(hours=1)
 #: A plan is told of again so long before it lapses.
 _LAPSES_SOON = timedelta(days=1)
 #: For how long after its end an environment's work is told of: a channel may be out meanwhile.
 _ENDED_LATELY = timedelta(days=1)
-#: First and longest wait before a channel that did not take a notification is tried again.
-_FIRST_WAIT = timedelta(minutes=1)
+#: Longest wait before a channel that did not take a notification is tried again.
 _LONGEST_WAIT = timedelta(hours=1)
 
 
@@ -46,8 +44,11 @@ class Delivery:
     first_seen: datetime
     #: When it is sent, tried or told again.
     due: datetime
-    #: How often it was told, and how often in a row a channel did not take it.
+    #: How often it was told, of how many flows or rows at last, and when; None while it is sent.
     told: int = 0
+    told_of: int = 0
+    told_at: datetime | None = None
+    #: How often in a row the channel did not take it.
     failures: int = 0
     error: str = ""
 
@@ -55,6 +56,13 @@ class Delivery:
     def notification_id(self) -> str:
         """Return the id of the notification that is due."""
         return f"{self.cause}-{self.first_seen:%Y%m%dT%H%M%S}-{self.told}"
+
+    def is_due(self, cause: Waiting, now: datetime) -> bool:
+        """Say whether it is to be sent now."""
+        if self.due <= now:
+            return True
+        has_grown = not self.failures and cause.count > self.told_of
+        return has_grown and self.told_at is not None and now - self.told_at >= GROWN_AFTER
 
 
 def causes_to_tell(
@@ -75,22 +83,35 @@ def causes_to_tell(
     return {one.id: one for one in told}
 
 
-def first_delivery(cause: Waiting, channel: str, now: datetime) -> Delivery:
-    """Return the delivery of a cause that is seen for the first time."""
-    due = now + GROUPED_FOR if cause.cause is Cause.FLOW else now
+def first_delivery(cause: Waiting, channel: str, now: datetime, together: timedelta) -> Delivery:
+    """Return the delivery of a cause that is seen for the first time.
+
+    What comes within `together` of the first flow of a cause is told with it.
+    """
+    due = now + together if cause.cause is Cause.FLOW else now
     return Delivery(cause=cause.id, channel=channel, first_seen=now, due=due)
 
 
-def taken(delivery: Delivery, now: datetime) -> Delivery:
+def taken(delivery: Delivery, cause: Waiting, now: datetime) -> Delivery:
     """Return a delivery that its channel has taken."""
-    told = delivery.told + 1
-    return replace(delivery, told=told, failures=0, error="", due=now + REPEATED_AFTER)
+    return replace(
+        delivery,
+        told=delivery.told + 1,
+        told_of=cause.count,
+        told_at=now,
+        failures=0,
+        error="",
+        due=now + REPEATED_AFTER,
+    )
 
 
-def not_taken(delivery: Delivery, error: str, now: datetime) -> Delivery:
-    """Return a delivery that its channel has not taken; it is tried again."""
-    wait = min(_FIRST_WAIT * 2**delivery.failures, _LONGEST_WAIT)
-    return replace(delivery, failures=delivery.failures + 1, error=error, due=now + wait)
+def not_taken(delivery: Delivery, error: str, now: datetime, wait: timedelta) -> Delivery:
+    """Return a delivery that its channel has not taken; it is tried again after `wait` or longer.
+
+    `wait` doubles with each try, up to an hour.
+    """
+    due = now + min(wait * 2 ** min(delivery.failures, 20), _LONGEST_WAIT)
+    return replace(delivery, failures=delivery.failures + 1, error=error, due=due)
 
 
 def _ended_lately(job: EnvironmentJob, now: datetime) -> bool:

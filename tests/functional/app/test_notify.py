@@ -9,8 +9,8 @@ from shared.domain.environment import Mode
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.transitions import retried, stopped
 from shared.domain.plans.attention import Cause
-from shared.domain.plans.notification import GROUPED_FOR, REPEATED_AFTER, Notification
-from shared.errors import Unavailable
+from shared.domain.plans.notification import GROWN_AFTER, REPEATED_AFTER, Notification
+from shared.errors import ProductError, Throttled, Unavailable
 from shared.rows import Kept
 from shared.services import Services
 from shared.use_cases.check_health import check_health
@@ -18,6 +18,8 @@ from shared.use_cases.notify import notify
 from shared.use_cases.show_attention import what_waits
 from tests.functional.stories.remediation_story import Story, approve_shown
 
+#: How long flows that block for one reason are gathered.
+TOGETHER = timedelta(minutes=5)
 SIGNED = "https://h.example/workflows/1/triggers/manual/paths/invoke?sig=canary-canary-canary-0"
 
 
@@ -30,13 +32,16 @@ class Heard:
     is_out: bool = False
     #: Told, and then out: the answer was lost.
     is_mute: bool = False
+    says: ProductError = field(default_factory=lambda: Unavailable(f"no answer of {SIGNED}"))
+    tries: int = 0
 
     async def send(self, notification: Notification) -> None:
         """Keep it."""
+        self.tries += 1
         if not self.is_out:
             self.told.append(notification)
         if self.is_out or self.is_mute:
-            raise Unavailable(f"no answer of {SIGNED}")
+            raise self.says
 
     @property
     def causes(self) -> list[Cause]:
@@ -117,7 +122,7 @@ async def test_flows_that_block_for_one_reason_are_told_together(story: Story) -
     await block(story, "Orders")
     await look(story, heard)
     await block(story, "Stock")
-    await look(story, heard, after=GROUPED_FOR)
+    await look(story, heard, after=TOGETHER)
     await look(story, heard, after=timedelta(minutes=1))
 
     (told,) = heard.told
@@ -134,12 +139,48 @@ async def test_what_still_waits_is_told_again_the_next_day(story: Story) -> None
     await under_way(story)
     await block(story, "Orders")
     await look(story, heard)
-    await look(story, heard, after=GROUPED_FOR)
+    await look(story, heard, after=TOGETHER)
     await look(story, heard, after=REPEATED_AFTER)
 
     first, again = heard.told
     assert first.id != again.id
     assert first.correlation == again.correlation
+
+
+async def test_what_has_grown_is_told_again_within_the_day(story: Story) -> None:
+    """Not at once: flows that block one by one would be a message each."""
+    heard = Heard()
+    await under_way(story)
+    await block(story, "Orders")
+    await look(story, heard)
+    await look(story, heard, after=TOGETHER)
+    await block(story, "Stock")
+    await look(story, heard, after=GROWN_AFTER - timedelta(minutes=1))
+    assert len(heard.told) == 1
+    for _ in range(3):
+        await look(story, heard, after=timedelta(minutes=1))
+
+    assert [one.waiting.flows for one in heard.told] == [("Orders",), ("Orders", "Stock")]
+
+
+async def test_a_channel_that_is_out_is_asked_once_a_look(story: Story) -> None:
+    """Each try may take twenty seconds; it is tried when it said, and all are told in the end."""
+    busy = Heard(name="busy", is_out=True, says=Throttled("", retry_after=timedelta(minutes=9)))
+    await under_way(story)
+    await block(story, "Orders")
+    job = await story.job("Stock")
+    now = story.services.now
+    failed = stopped(job, JobState.FAILED, "Why.", "Report it.", code="defect", now=now)
+    await story.services.tables.jobs.upsert(failed)
+    await look(story, busy)
+    for _ in range(4):
+        await look(story, busy, after=TOGETHER / 2)
+    tries, busy.is_out = busy.tries, False
+    for _ in range(3):
+        await look(story, busy, after=timedelta(minutes=10))
+
+    assert tries == 2  # one for each cause; the second look's turn was the other's
+    assert busy.causes == [Cause.FLOW, Cause.FLOW]
 
 
 async def test_what_is_settled_and_comes_back_is_told_anew(story: Story) -> None:
@@ -148,14 +189,14 @@ async def test_what_is_settled_and_comes_back_is_told_anew(story: Story) -> None
     await under_way(story)
     await block(story, "Orders")
     await look(story, heard)
-    await look(story, heard, after=GROUPED_FOR)
+    await look(story, heard, after=TOGETHER)
     job = await story.job("Orders")
     await story.services.tables.jobs.upsert(retried(job, "Retried.", now=story.services.now))
     await look(story, heard, after=timedelta(minutes=1))
     assert await story.services.tables.deliveries.all("delivery") == []
     await block(story, "Orders")
     await look(story, heard, after=timedelta(minutes=1))
-    await look(story, heard, after=GROUPED_FOR)
+    await look(story, heard, after=TOGETHER)
 
     assert heard.causes == [Cause.FLOW, Cause.FLOW]
 

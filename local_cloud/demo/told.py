@@ -1,0 +1,114 @@
+"""Who is told in the demo, what stands in the way of that, and what of it arrived."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from local_cloud.demo.definitions import derived_id
+
+type Json = dict[str, Any]
+
+_WEBHOOK_SECRET = "whsec_YSBzZWNyZXQgb2YgMzIgYnl0ZXMsIGFzIGl0IHNheXM="
+_CHANNEL_SIGNATURE = "dGhlIGNoYW5uZWwgb2YgdGhlIG9wZXJhdG9ycywgbG9jYWw"
+#: The receivers, and who reads there.
+PEOPLE = {
+    "event_grid": "Event Grid topic: the ticket system",
+    "webhook": "webhook: the on-call phone",
+    "teams": "Teams: the operators' channel",
+}
+#: What everybody has to be told of in the story: its title begins so.
+_EXPECTED = ("A plan of ", r"\d flows? blocked in Operations", "The work in Operations has ended")
+_NOT_TAKEN = " did not take a notification: "
+
+
+def receivers() -> Json:
+    """The receivers' section of the tenant's description."""
+    return {"webhookSecret": _WEBHOOK_SECRET, "channelSignature": _CHANNEL_SIGNATURE}
+
+
+def troubles() -> list[Json]:
+    """Faults that the first messages meet: each has to arrive all the same."""
+    return [
+        {"route": "event_grid.publish_events", "status": 503},
+        # It was taken, and the answer was lost: it comes twice, with the same id.
+        {"route": "webhook.receive_webhook", "kind": "drop_after"},
+        {"route": "teams.post_card", "status": 429, "headers": {"Retry-After": "3"}},
+        {"route": "teams.post_card", "kind": "delay", "delay": 6.0},
+    ]
+
+
+def channel_settings() -> dict[str, str]:
+    """The app's settings that name the receivers."""
+    host = "teams-told.environment.api.powerplatform.com"
+    workflow = derived_id("channel", "webhook").replace("-", "")
+    return {
+        "CMK_EVENT_GRID_TOPIC": "https://contoso-told.westeurope-1.eventgrid.azure.net/api/events",
+        "CMK_WEBHOOK": "https://hooks.contoso.example/cmk-flow",
+        "CMK_WEBHOOK_SECRET": _WEBHOOK_SECRET,
+        "CMK_TEAMS_WEBHOOK": (
+            f"https://{host}:443/powerautomate/automations/direct/workflows/{workflow}/triggers"
+            "/manual/paths/invoke?api-version=1&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0"
+            f"&sig={_CHANNEL_SIGNATURE}"
+        ),
+        "CMK_TOLD_TOGETHER_FOR": "PT4S",
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One try to tell something to one receiver."""
+
+    at: str
+    receiver: str
+    #: Empty: it was not taken, and nobody but the app knows what it was.
+    title: str = ""
+    #: It had arrived before: the receiver knew it by its id.
+    is_repeated: bool = False
+    #: Why it was not taken, by the app's log: it is tried again.
+    why: str = ""
+
+    @property
+    def to(self) -> str:
+        """Who reads there."""
+        return PEOPLE.get(self.receiver, self.receiver)
+
+
+def messages(told: Sequence[Json], log: str) -> list[Message]:
+    """What arrived, and what the app's log says was not taken, the oldest first."""
+    found = [
+        Message(
+            at=one["at"][11:19],
+            receiver=one["receiver"],
+            title=one["title"],
+            is_repeated=one["is_repeated"],
+        )
+        for one in told
+        if not one["refusal"]
+    ]
+    for line in log.splitlines():
+        if _NOT_TAKEN in line:
+            record = json.loads(line)
+            receiver, _, why = record["message"].partition(_NOT_TAKEN)
+            found.append(Message(at=record["time"][11:19], receiver=receiver, why=why))
+    return sorted(found, key=lambda one: one.at)
+
+
+def untold(told: Sequence[Json], tries: Sequence[Message]) -> list[str]:
+    """What did not arrive as it had to, in words."""
+    found = [
+        f"{one['receiver']} refused a message: {one['refusal']}" for one in told if one["refusal"]
+    ]
+    for receiver, people in PEOPLE.items():
+        titles = [one.title for one in tries if one.receiver == receiver]
+        found += [
+            f"{people}: nobody was told {title!r}"
+            for title in _EXPECTED
+            if not any(re.match(title, one) for one in titles)
+        ]
+        if "" not in titles:
+            found.append(f"{people}: nothing stood in the way, so nothing was tried again")
+    if not any(one.is_repeated for one in tries):
+        found.append("no message came twice, though an answer was lost")
+    return found

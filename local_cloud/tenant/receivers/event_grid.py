@@ -1,0 +1,61 @@
+"""`{topic}.{region}-1.eventgrid.azure.net`: a custom topic that takes CloudEvents 1.0 in batches.
+
+learn.microsoft.com/azure/event-grid/cloud-event-schema and …/post-to-custom-topic: a batch is a
+list with its own media type, at most 1 MB; an answer has no body.
+"""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.core.tokens import require_token
+from local_cloud.tenant.receivers.told import content_of, refusal, take
+
+HOSTS = (".eventgrid.azure.net",)
+AUDIENCE = "https://eventgrid.azure.net"
+OPTIONS: dict[str, tuple[str, ...]] = {}
+_NAME = "event_grid"
+_BATCH = "application/cloudevents-batch+json"
+_LIMIT = 1024 * 1024
+
+
+def routes(_: Tenant) -> list[Route]:
+    """Publishing is all that a topic's host has."""
+    return [Route("/api/events", publish_events, methods=["POST"])]
+
+
+async def publish_events(request: Request) -> Response:
+    """Take a batch, all of it or nothing."""
+    require_token(request, AUDIENCE)
+    if request.query_params.get("api-version") != "2018-01-01":
+        raise refusal(request, _NAME, 400, "The api-version has to be 2018-01-01.")
+    if request.headers.get("content-type", "").partition(";")[0] != _BATCH:
+        raise refusal(request, _NAME, 400, f"The media type has to be {_BATCH}.")
+    events = json.loads(await content_of(request, _NAME, _LIMIT))
+    for event in events:
+        if why := _fault(event):
+            raise refusal(request, _NAME, 400, why)
+    for event in events:
+        data = event["data"]
+        content = {"title": data["title"], "cause": data["cause"], "id": event["id"]}
+        take(request, _NAME, content | {"correlation": data["correlationId"]})
+    return Response(status_code=200)
+
+
+def _fault(event: dict[str, Any]) -> str:
+    """Say what is wrong with an event; "": nothing (github.com/cloudevents/spec, 1.0.2)."""
+    for name in ("specversion", "id", "source", "type"):
+        if not isinstance(event.get(name), str) or not event[name]:
+            return f"The attribute {name} has to be a text."
+    if event["specversion"] != "1.0":
+        return "The specversion has to be 1.0."
+    if odd := [name for name in event if not (name.isalnum() and name.islower())]:
+        return f"These are no names of attributes: {odd}."
+    if "time" in event and datetime.fromisoformat(event["time"]).tzinfo is None:
+        return "The time has no zone."
+    return ""

@@ -1,0 +1,88 @@
+"""A channel's webhook of the Workflows app: it takes a message with Adaptive Cards.
+
+The real one answers 202 to whatever its trigger takes, and a card that Teams cannot show fails
+later, in a run that nobody looks at. This one refuses it at once: a card that people would not
+see is a message that was not told (adaptivecards.io/explorer;
+learn.microsoft.com/microsoftteams/platform/task-modules-and-cards/cards/cards-format).
+"""
+
+import hmac
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.receivers.told import content_of, receivers_of, refusal, take
+
+HOSTS = ("teams-told.environment.api.powerplatform.com",)
+_NAME = "teams"
+_PATH = "/powerautomate/automations/direct/workflows/{workflow}/triggers/manual/paths/invoke"
+_CARD = "application/vnd.microsoft.card.adaptive"
+_LIMIT = 28 * 1024  # learn.microsoft.com/…/webhooks-and-connectors: 28 KB a message
+#: Teams shows cards up to 1.5.
+_VERSIONS = {"1.0", "1.1", "1.2", "1.3", "1.4", "1.5"}
+_COLOURS = {"Default", "Dark", "Light", "Accent", "Good", "Warning", "Attention"}
+
+
+def routes(_: Tenant) -> list[Route]:
+    """One address, whose signature is its only lock."""
+    return [Route(_PATH, post_card, methods=["POST"])]
+
+
+async def post_card(request: Request) -> Response:
+    """Take a message whose cards Teams can show."""
+    signature = receivers_of(request).channel_signature
+    if not hmac.compare_digest(request.query_params.get("sig", ""), signature):
+        raise refusal(request, _NAME, 401, "The signature of the address is wrong.")
+    message = json.loads(await content_of(request, _NAME, _LIMIT))
+    if message.get("type") != "message" or not message.get("attachments"):
+        raise refusal(request, _NAME, 400, "It is no message with attachments.")
+    for attachment in message["attachments"]:
+        card = attachment.get("content")
+        if attachment.get("contentType") != _CARD or not isinstance(card, dict):
+            raise refusal(request, _NAME, 400, f"An attachment is no {_CARD}.")
+        if why := _fault(card):
+            raise refusal(request, _NAME, 400, why)
+        title, facts = card["body"][0]["text"], _facts(card)
+        content = {"title": title, "cause": "", "id": ""}
+        take(request, _NAME, content | {"correlation": facts.get("Correlation", "")})
+    return Response(status_code=202)
+
+
+def _fault(card: dict[str, Any]) -> str:
+    """Say what Teams could not show; "": nothing."""
+    if card.get("type") != "AdaptiveCard" or card.get("version") not in _VERSIONS:
+        return f"It is no Adaptive Card of a version up to 1.5: {card.get('version')}."
+    if not card.get("body"):
+        return "The card has no body."
+    for element in card["body"]:
+        match element:
+            case {"type": "TextBlock", "text": str(text)} if text:
+                if element.get("color", "Default") not in _COLOURS:
+                    return f"There is no colour {element['color']}."
+            case {"type": "FactSet", "facts": [*facts]} if all(map(_is_fact, facts)):
+                pass
+            case _:
+                return f"The card cannot show {json.dumps(element)[:80]}."
+    for action in card.get("actions", ()):
+        if action.get("type") != "Action.OpenUrl" or not action.get("title"):
+            return f"The card cannot offer {action.get('type')}."
+        if urlsplit(action["url"]).scheme != "https":
+            return "An action opens an address that is not https."
+    return ""
+
+
+def _is_fact(fact: Any) -> bool:
+    match fact:
+        case {"title": str(title), "value": str(value)}:
+            return bool(title and value)
+    return False
+
+
+def _facts(card: dict[str, Any]) -> dict[str, str]:
+    sets = [one["facts"] for one in card["body"] if one["type"] == "FactSet"]
+    return {fact["title"]: fact["value"] for facts in sets for fact in facts}

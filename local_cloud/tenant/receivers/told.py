@@ -1,0 +1,89 @@
+"""What receivers were sent, taken or not, in the order in which it arrived."""
+
+import re
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from starlette.requests import Request
+
+from local_cloud.tenant.core.clock import iso
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.tenant import Tenant
+
+_SIGNATURE = re.compile(rb"[?&;]sig=|%3Fsig%3D|%26sig%3D|u0026sig=", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One message to one receiver."""
+
+    at: str
+    receiver: str
+    title: str
+    cause: str
+    #: By which the receiver knows what it has had; a card has none.
+    id: str
+    #: What a receiver groups by.
+    correlation: str
+    #: It came before with the same id: an answer was lost.
+    is_repeated: bool = False
+    #: Why it was refused; empty: it was taken.
+    refusal: str = ""
+
+
+@dataclass(slots=True)
+class Receivers:
+    """What the receivers know of whoever writes to them, and what they got."""
+
+    #: By which the webhook's messages are signed (`whsec_…`).
+    webhook_secret: str = ""
+    #: The `sig` of the channel's webhook.
+    channel_signature: str = ""
+    told: list[Told] = field(default_factory=list)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """All that arrived, the oldest first."""
+        return [asdict(one) for one in self.told]
+
+
+def receivers_of(request: Request) -> Receivers:
+    """The receivers of the tenant that a request reached."""
+    tenant: Tenant = request.app.state.tenant
+    return tenant.part(Receivers)
+
+
+def take(request: Request, receiver: str, content: dict[str, Any]) -> None:
+    """Keep what was taken: `title`, `cause`, `id` and `correlation` of a message."""
+    tenant, receivers = request.app.state.tenant, receivers_of(request)
+    known = {(one.receiver, one.id) for one in receivers.told if not one.refusal}
+    is_repeated = bool(content["id"]) and (receiver, content["id"]) in known
+    at = iso(tenant.clock.now())
+    told = Told(at=at, receiver=receiver, is_repeated=is_repeated, **content)
+    receivers.told.append(told)
+
+
+def refusal(request: Request, receiver: str, status: int, why: str) -> PlatformError:
+    """The refusal of a message, which is kept too."""
+    tenant = request.app.state.tenant
+    receivers_of(request).told.append(
+        Told(
+            at=iso(tenant.clock.now()),
+            receiver=receiver,
+            title="",
+            cause="",
+            id="",
+            correlation="",
+            refusal=f"{status} {why}",
+        )
+    )
+    return PlatformError(status, "BadRequest" if status == 400 else "Refused", why)
+
+
+async def content_of(request: Request, receiver: str, limit: int) -> bytes:
+    """The body, which may not be larger than `limit` bytes, nor hold a trigger URL's signature."""
+    body = await request.body()
+    if len(body) > limit:
+        raise refusal(request, receiver, 413, f"It has {len(body)} bytes; {limit} are taken.")
+    if _SIGNATURE.search(body):
+        raise refusal(request, receiver, 400, "It holds the signature of a trigger URL.")
+    return body

@@ -1,0 +1,48 @@
+"""`hooks.contoso.example`: a receiver that checks signatures as www.standardwebhooks.com says."""
+
+import base64
+import hashlib
+import hmac
+import json
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.receivers.told import content_of, receivers_of, refusal, take
+
+HOSTS = ("hooks.contoso.example",)
+OPTIONS: dict[str, tuple[str, ...]] = {}
+_NAME = "webhook"
+_LIMIT = 20 * 1024  # the standard: payloads under 20 kB
+_TOLERANCE = 300
+
+
+def routes(_: Tenant) -> list[Route]:
+    """One address."""
+    return [Route("/cmk-flow", receive_webhook, methods=["POST"])]
+
+
+async def receive_webhook(request: Request) -> Response:
+    """Take what is signed and fresh; what came before, too: its sender did not hear the answer."""
+    body = await content_of(request, _NAME, _LIMIT)
+    identity, sent, signatures = (
+        request.headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature")
+    )
+    now = request.app.state.tenant.clock.now().timestamp()
+    if not sent.isdecimal() or abs(now - int(sent)) > _TOLERANCE:
+        raise refusal(request, _NAME, 400, "The timestamp is none, or is not of now.")
+    secret = receivers_of(request).webhook_secret
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    digest = hmac.digest(key, b".".join((identity.encode(), sent.encode(), body)), hashlib.sha256)
+    expected = f"v1,{base64.b64encode(digest).decode()}"
+    if not any(hmac.compare_digest(expected, one) for one in signatures.split()):
+        raise refusal(request, _NAME, 401, "The signature is not that of the body.")
+    event = json.loads(body)
+    if event["id"] != identity:
+        raise refusal(request, _NAME, 400, "The event has another id than its message.")
+    data = event["data"]
+    content = {"title": data["title"], "cause": data["cause"], "id": identity}
+    take(request, _NAME, content | {"correlation": data["correlationId"]})
+    return Response(status_code=204)
