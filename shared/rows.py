@@ -90,7 +90,7 @@ class Table[T]:
     async def get(self, partition: str, key: str) -> Kept[T] | None:
         """Return the item, or None; raises `UnreadableRow`."""
         row = await self.store.get(self.name, partition, key)
-        return self._read(row) if row else None
+        return self.read(row) if row else None
 
     async def insert(self, item: T) -> Kept[T]:
         """Store a new item; raises `AlreadyExists`."""
@@ -185,7 +185,7 @@ class Table[T]:
             if row.key == FENCE:
                 continue
             try:
-                yield self._read(row)
+                yield self.read(row)
             except UnreadableRow as err:
                 yield err
 
@@ -214,7 +214,8 @@ class Table[T]:
         columns = {**self._columns(item), **chunks, "chunks": len(chunks)}
         return Row(table=self.name, partition=partition, key=key, columns=columns, etag=etag)
 
-    def _read(self, row: Row) -> Kept[T]:
+    def read(self, row: Row) -> Kept[T]:
+        """Return the item of a row; raises `UnreadableRow`."""
         try:
             chunks = int(row.columns["chunks"])
             text = "".join(str(row.columns[f"data{number}"]) for number in range(chunks))

@@ -2,11 +2,13 @@
 
 Tables know ETags only. So a partition of a job's rows has one more, the fence, with the number of
 the lease that wrote last. Every write replaces it in the same batch; a delivery with a newer lease
-has put its own number there before it read anything, and an older one is refused.
+has put its own number there before it read anything, and an older one is refused. Where every
+older delivery has ended there is none to refuse: the number goes there with the first write.
 """
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from shared.errors import Conflict, LeaseLost, NotFound
 from shared.ports import Condition, Delete, Insert, Operation, Replace, Row
@@ -16,22 +18,37 @@ from shared.rows import FENCE, Table
 class FencedRows[T]:
     """The rows of one job, or of one environment, in one table."""
 
-    def __init__(self, table: Table[T], partition: str, number: int | None = None) -> None:
+    def __init__(
+        self,
+        table: Table[T],
+        partition: str,
+        number: int | None = None,
+        *,
+        is_alone: bool = False,
+    ) -> None:
         """The job's id is the partition, its lease's number the number.
 
         Without a number: rows of several jobs, of which whoever takes them last is the newest.
+        `is_alone`: no older delivery is left that could write.
         """
         self.partition = partition
         self._store = table.store
         self._table = table
         self._number = number
+        self._is_alone = is_alone
         #: As this delivery has last written it.
         self._fence: Row | None = None
+        #: What puts the number there, where it does not stand yet.
+        self._raising: Insert | Replace | None = None
 
     async def all(self) -> list[T]:
         """Return the rows; who has an older lease writes none after this. Raises `LeaseLost`."""
-        await self._raise_fence()
-        return await self._table.all(self.partition)
+        if not self._is_alone or self._fence:
+            await self._raise_fence()
+            return await self._table.all(self.partition)
+        rows = [row async for row in self._store.query(self._table.name, self.partition)]
+        self._raising = self._raised(next((row for row in rows if row.key == FENCE), None))
+        return [self._table.read(row).item for row in rows if row.key != FENCE]
 
     async def upsert(self, *items: T) -> None:
         """Write rows; raises `LeaseLost`."""
@@ -53,10 +70,12 @@ class FencedRows[T]:
                 await self._write(removal)
 
     async def _write(self, *operations: Operation) -> None:
+        raising, self._raising = self._raising, None
         while True:
-            fence = await self._raise_fence()
+            fence = raising or Replace(await self._raise_fence())
+            raising = None
             try:
-                self._fence, *_ = await self._store.write(Replace(fence), *operations)
+                self._fence, *_ = await self._store.write(fence, *operations)
             except Conflict:
                 self._fence = None  # somebody else's write, or one of ours that was not answered
                 continue
@@ -65,23 +84,27 @@ class FencedRows[T]:
     async def _raise_fence(self) -> Row:
         while self._fence is None:
             row = await self._store.get(self._table.name, self.partition, FENCE)
-            stands = int(row.columns["number"]) if row else 0
-            number = stands + 1 if self._number is None else self._number
-            if stands > number:
-                raise LeaseLost
-            if row and stands == number:
+            raising = self._raised(row)
+            if row and raising.row.columns == row.columns:
                 self._fence = row
                 break
-            fence = Row(
-                table=self._table.name,
-                partition=self.partition,
-                key=FENCE,
-                columns={"number": number},
-                etag=row.etag if row else None,
-            )
-            try:
-                (self._fence,) = await self._store.write(Replace(fence) if row else Insert(fence))
-            except Conflict:
-                continue
-            self._number = number
+            with suppress(Conflict):
+                (self._fence,) = await self._store.write(raising)
+                self._number = int(self._fence.columns["number"])
         return self._fence
+
+    def _raised(self, row: Row | None) -> Insert | Replace:
+        """Return what puts this delivery's number where `row` stands; raises `LeaseLost`."""
+        stands = int(row.columns["number"]) if row else 0
+        number = stands + 1 if self._number is None else self._number
+        if stands > number:
+            raise LeaseLost
+        if row:
+            return Replace(replace(row, columns={"number": number}))
+        fence = Row(
+            table=self._table.name,
+            partition=self.partition,
+            key=FENCE,
+            columns={"number": number},
+        )
+        return Insert(fence)

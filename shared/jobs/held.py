@@ -48,11 +48,35 @@ class Held[J: DurableJob[Any]]:
         self._table = kind.table(services.tables)
         self._fenced: dict[str, FencedRows[Any]] = {}
         self._writing = asyncio.Lock()
+        #: Whether more is known than the row says.
+        self._is_ahead = False
 
     @property
     def job(self) -> J:
-        """Return the row as it was last written."""
+        """Return the row as it was last written, with what was remembered since."""
         return self._kept.item
+
+    def remember(self, job: J) -> J:
+        """Have the row say so with its next write; a delivery that dies before finds it again.
+
+        Not for what is about to be done outside of the app: that is saved before.
+        """
+        before = self.job
+        # A renewal may have brought more since `job` was read.
+        known = replace(
+            self._kind.with_what_came(job, before),
+            lease_until=before.lease_until,
+            woken=before.woken,
+            attempt=before.attempt,
+        )
+        self._kept, self._is_ahead = replace(self._kept, item=known), True
+        self._log(before, known)
+        return known
+
+    async def write_down(self) -> None:
+        """Write what was remembered; raises `LeaseLost`."""
+        if self._is_ahead:
+            await self.renew()
 
     async def save(self, job: J) -> J:
         """Write the row, and renew the lease.
@@ -65,8 +89,7 @@ class Held[J: DurableJob[Any]]:
         after = await self._write(
             lambda: self._kind.with_what_came(replace(job, crashes=0), self.job), self._leased
         )
-        if after.state is not before.state:
-            self._log(before, after)
+        self._log(before, after)
         return after
 
     async def advanced(self) -> None:
@@ -94,14 +117,19 @@ class Held[J: DurableJob[Any]]:
 
         before = self.job
         after = await self._write(lambda: self._kind.with_what_came(job, self.job), ended)
-        self._log(before, after)
+        self._log(before, after, has_ended=True)
         return after
 
     def rows[T](self, table: Table[T]) -> FencedRows[T]:
         """Return the rows of this job in another table, which older leases may not write."""
         if table.name not in self._fenced:
             identity = self._table.address(self.job)[1]
-            self._fenced[table.name] = FencedRows(table, identity, self.job.lease_number)
+            self._fenced[table.name] = FencedRows(
+                table,
+                identity,
+                self.job.lease_number,
+                is_alone=self.job.settles_at is None,
+            )
         return self._fenced[table.name]
 
     @asynccontextmanager
@@ -123,7 +151,9 @@ class Held[J: DurableJob[Any]]:
             except ProductError as err:
                 log.warning("a lease was not renewed, which is tried again: %s", err)
 
-    def _log(self, before: J, after: J) -> None:
+    def _log(self, before: J, after: J, *, has_ended: bool = False) -> None:
+        if after.state is before.state and not has_ended:
+            return
         identity = self._table.address(after)[1]
         log.info(
             "%s %s: %s -> %s",
@@ -156,4 +186,5 @@ class Held[J: DurableJob[Any]]:
                 if kept is None:
                     raise LeaseLost from None
                 self._kept = kept
+            self._is_ahead = False
             return self.job

@@ -1,6 +1,6 @@
 """A job in hand: its row, its lease, and what a step may do with it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from shared.domain.callers.records import CallerRecord
@@ -37,7 +37,7 @@ class Work:
 
     @property
     def job(self) -> FlowJob:
-        """Return the row as it was last written."""
+        """Return the row as it was last written, with what was remembered since."""
         return self.held.job
 
     @property
@@ -58,6 +58,10 @@ class Work:
         """Write the row; raises `LeaseLost` (see `Held.save`)."""
         return await self.held.save(job)
 
+    def remember(self, job: FlowJob) -> FlowJob:
+        """Have the row say so with its next write (see `Held.remember`)."""
+        return self.held.remember(job)
+
     @property
     def callers(self) -> FencedRows[CallerRecord]:
         """Return the rows of the job's callers: one for each, with how far its change is."""
@@ -66,16 +70,29 @@ class Work:
     async def permit_write(self, *, anytime: bool = False) -> None:
         """Return if a write may begin now; else raise `Waiting`, `Blocked` or `LeaseLost`.
 
-        `anytime`: what was begun in the maintenance window may be ended outside of it, above all a
-        swap of which neither flow may be on. Its way back nothing stops: the flow was on.
+        By then the row says all that is known. `anytime`: what was begun in the maintenance window
+        may be ended outside of it, above all a swap of which neither flow may be on. Its way back
+        nothing stops: the flow was on.
         """
+        await self._permit(anytime=anytime)
+        await self.held.write_down()
+        await self.check_lease()
+
+    async def intend(self, intended: Callable[[FlowJob], FlowJob]) -> None:
+        """Do as `permit_write` does for a write that the row is to tell of before it begins.
+
+        `intended` makes of the row what it is while the write is under way.
+        """
+        await self._permit()
+        await self.save(intended(self.job))
+
+    async def _permit(self, *, anytime: bool = False) -> None:
         if not self.job.is_on_way_back:
             anytime = anytime or self.job.neither_since is not None
             settings = await self.settings_by_now()
             await gate.permit_write(
                 self.services, self.job.environment_id, anytime=anytime, settings=settings
             )
-        await self.check_lease()
 
     async def settings_by_now(self) -> EnvironmentSettings:
         """Return what an administrator has decided; the kill switch is not among it."""

@@ -113,7 +113,10 @@ async def _waits(services: Services, job: FlowJob) -> None:
 
 
 async def _step(held: Held[FlowJob]) -> FlowJob:
-    """Obey what is ordered, and do what is due: each step's outcome is written before the next."""
+    """Obey what is ordered, and do what is due, step after step while nothing is to wait for.
+
+    What a step leads to is written before the next one writes to the platform.
+    """
     services = held.services
     job = _obey(held.job, services)
     if job.is_finished:
@@ -126,7 +129,7 @@ async def _step(held: Held[FlowJob]) -> FlowJob:
         until = services.now + services.settings.delivery_goes_on
         job = await _one(work)
         while services.now < until and _goes_on(work.job, job):
-            job = await work.save(job)
+            job = await work.save(job) if _moves_others(job) else work.remember(job)
             if job.requested:
                 break
             job = await _one(work)
@@ -150,6 +153,11 @@ def _goes_on(before: FlowJob, after: FlowJob) -> bool:
     if not {before.reached, after.state} <= set(_IN_ORDER):
         return False
     return _IN_ORDER.index(before.reached) < _IN_ORDER.index(after.state)
+
+
+def _moves_others(job: FlowJob) -> bool:
+    """Say whether the step that is due changes more than the copy: an order comes before it."""
+    return job.state in {JobState.UPDATING_CALLERS, JobState.SWAPPING}
 
 
 async def _leave(held: Held[FlowJob], job: FlowJob) -> FlowJob:

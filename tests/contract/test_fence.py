@@ -91,3 +91,22 @@ async def test_rows_of_an_earlier_version_are_taken_under_the_fence(store: Store
     await table.clear("job")
     with pytest.raises(LeaseLost):
         await rows(store, 0).all()
+
+
+async def test_where_nobody_else_is_left_the_number_goes_there_with_the_first_write(
+    store: Store,
+) -> None:
+    """A read costs no write; from the first write on an older lease is refused as ever."""
+    table, older = Tables(store).callers, rows(store, 1)
+    await older.upsert(record(CallerState.FOUND))
+    alone = FencedRows(table, "job", 2, is_alone=True)
+
+    assert await alone.all() == [record(CallerState.FOUND)]
+    await older.upsert(record(CallerState.WRITING))  # it was not the last after all
+    await alone.upsert(record(CallerState.UPDATED))
+
+    with pytest.raises(LeaseLost):
+        await older.upsert(record(CallerState.FOUND))
+    assert await alone.all() == [record(CallerState.UPDATED)]
+    with pytest.raises(LeaseLost):
+        await FencedRows(table, "job", 1, is_alone=True).all()

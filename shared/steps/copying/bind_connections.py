@@ -122,7 +122,7 @@ async def _note(work: Work, row: ConnectionReference, connection: EmbeddedConnec
             f"The connection reference {row.logical_name} was made for the connection "
             f"{connection.label}. It stays if the copy goes."
         )
-        await work.save(replace(job, notes=tuple(dict.fromkeys((*job.notes, note)))))
+        work.remember(replace(job, notes=tuple(dict.fromkeys((*job.notes, note)))))
 
 
 async def _create(

@@ -91,13 +91,13 @@ async def copy(work: Work) -> FlowJob:
     intended = await bind_connections(work, original, intended)
     row = await _create(work, original, intended)
     if original.modern_type and row.modern_type != original.modern_type:
-        await work.save(noted(work.job, MODERN_TYPE_NOTE))
+        work.remember(noted(work.job, MODERN_TYPE_NOTE))
     # Named as the original's owner is: who of them was changed later is seen without a look.
     asked_for = work.job.copy_owner or original.owner_id
     owner = asked_for if original.owner_is_entra_id else row.owner_id
-    await work.save(replace(work.job, copy_owner=owner))
+    work.remember(replace(work.job, copy_owner=owner))
     await place_copy(work)
-    await work.save(await share_copy(work, original))
+    work.remember(await share_copy(work, original))
     # Off too: a delivery that died may have turned it on, then its original went off.
     is_on = work.job.pattern is Pattern.CALLED
     row = await turn_copy(work, FlowState.ON if is_on else FlowState.OFF, seen=row)

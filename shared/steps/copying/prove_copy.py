@@ -98,19 +98,19 @@ async def _check_network(work: Work) -> None:
 async def _read_urls(work: Work) -> None:
     """Learn both trigger URLs and keep what identifies them, not the URLs.
 
-    What was learnt is kept at once: the flow service's budget may allow only a few calls a minute.
+    What was learnt is kept, however the step ends: the flow service's budget may be small.
     """
     job = work.job
     if not job.has_trigger_url or job.pattern is Pattern.OFF:
         return
     if not job.copy_url_id:
         new = parsed(await read_trigger_url(work, job.copy_flow_name, job.trigger_name), "the copy")
-        await work.save(replace(work.job, copy_url_id=new.workflow_id, copy_host=new.host))
+        work.remember(replace(work.job, copy_url_id=new.workflow_id, copy_host=new.host))
         await return_borrowed(work)
     if not job.signature_hash:
         url = await read_trigger_url(work, job.flow_name, job.trigger_name)
         old = parsed(url, job.display_name)
-        await work.save(
+        work.remember(
             replace(
                 work.job,
                 original_url_id=old.workflow_id,

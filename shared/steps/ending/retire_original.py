@@ -39,7 +39,7 @@ async def retire(work: Work) -> FlowJob:
         return _again(work, "The original was turned on meanwhile: so is its copy.")
     drifted = job.original_digest not in {"", definition_digest(original.client_data)}
     if drifted and job.pattern is not Pattern.SWAP and _copies_again(work):
-        await work.save(replace(job, original_digest=""))
+        work.remember(replace(job, original_digest=""))
         return _again(work, "The original was edited after it was copied: it is copied again.")
     await check_unchanged(work, original)
     copy = await standing_copy(work)
@@ -48,7 +48,7 @@ async def retire(work: Work) -> FlowJob:
     if original.is_on:
         await check_could_start(work, original)
     await place_copy(work)
-    await work.save(await share_copy(work, original))
+    work.remember(await share_copy(work, original))
     original = await turn_original(work, on=False, seen=original)
     title = work.job.display_name
     if work.job.in_solution and original.etag and not original.is_managed:

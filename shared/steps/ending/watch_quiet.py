@@ -161,7 +161,7 @@ async def wait_for_runs(work: Work, flows: Iterable[Calling]) -> None:
         if name and await _has_run_from_before(services, replace(flow, flow_name=name)):
             reason = "A run of a caller from before its change is going."
             raise Waiting(reason, until=_soon(services), code=Reason.RUNNING)
-        await work.save(replace(work.job, drained=(*work.job.drained, flow.id)))
+        work.remember(replace(work.job, drained=(*work.job.drained, flow.id)))
 
 
 async def _has_run_from_before(services: Services, flow: Calling) -> bool:

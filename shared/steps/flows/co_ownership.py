@@ -55,7 +55,8 @@ async def _as_made_co_owner[T](
 ) -> T:
     """Ask once the flow service has made the operator co-owner."""
     await work.services.calls.ready()
-    await _permit_loan(work, environment_id)
+    await _ask_its_own(work, environment_id)
+    await work.permit_write()
     if await work.services.flow_access.add_operator(environment_id, flow_name):
         work.made_co_owner.add((environment_id, flow_name))
     try:
@@ -127,17 +128,20 @@ async def _note_loan(
         if await looked and not await was_lent(services, environment_id, flow_name):
             return False
     await services.calls.ready()
-    await _permit_loan(work, environment_id)
-    lent = tuple(dict.fromkeys((*job.lent, name)))
-    await work.save(replace(work.job, borrowed=(*work.job.borrowed, name), lent=lent))
+    await _ask_its_own(work, environment_id)
+
+    def intended(job: FlowJob) -> FlowJob:
+        lent = tuple(dict.fromkeys((*job.lent, name)))
+        return replace(job, borrowed=(*job.borrowed, name), lent=lent)
+
+    await work.intend(intended)
     return True
 
 
-async def _permit_loan(work: Work, environment_id: str) -> None:
-    """Return if a flow may be lent now: its own environment has a say in it."""
+async def _ask_its_own(work: Work, environment_id: str) -> None:
+    """Return if a flow may be lent as far as its own environment has a say in it."""
     if environment_id != work.job.environment_id:
         await permit_write(work.services, environment_id)
-    await work.permit_write()
 
 
 async def return_borrowed(work: Work) -> None:
@@ -145,7 +149,7 @@ async def return_borrowed(work: Work) -> None:
     for borrowed in work.job.borrowed:
         await step_back(work, borrowed)
         left = tuple(name for name in work.job.borrowed if name != borrowed)
-        await work.save(replace(work.job, borrowed=left))
+        work.remember(replace(work.job, borrowed=left))
 
 
 async def step_back(work: Work, name: str) -> None:

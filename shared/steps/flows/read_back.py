@@ -72,10 +72,10 @@ async def wait_to_see(work: Work, what: str) -> None:
     unseen = Unseen(what=what, since=services.now) if is_new else job.unseen
     assert unseen
     if services.now - unseen.since >= services.settings.read_back_deadline:
-        await work.save(replace(job, unseen=None))
+        work.remember(replace(job, unseen=None))
         return
     if is_new:
-        await work.save(replace(job, unseen=unseen))
+        work.remember(replace(job, unseen=unseen))
     raise NotSeen(services, what, since=unseen.since)
 
 

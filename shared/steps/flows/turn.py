@@ -107,20 +107,18 @@ def check_is_turned_by_others(work: Work, title: str, sent: Sent) -> None:
 async def _send[F: (Workflow, Original)](
     work: Work, switch: Switch[F], flow: F, state: FlowState
 ) -> None:
-    await work.permit_write()
-    now, before = work.services.now, switch.sent(work.job)
-    sent = sent_again(
-        before,
-        state,
-        now=now,
-        lag=work.services.settings.reads_lag,
-        settles_at=work.job.settles_at or now,
-    )
-    await work.save(switch.noted(work.job, sent))
+    before = switch.sent(work.job)
+
+    def intended(job: FlowJob) -> FlowJob:
+        now, lag = work.services.now, work.services.settings.reads_lag
+        settles_at = job.settles_at or now
+        return switch.noted(job, sent_again(before, state, now=now, lag=lag, settles_at=settles_at))
+
+    await work.intend(intended)
     try:
         await switch.write(flow, state)
     except (Permanent, NotFound):  # nothing comes of it
-        await work.save(switch.noted(work.job, before))
+        work.remember(switch.noted(work.job, before))
         raise
 
 
@@ -130,14 +128,14 @@ async def _see[F: (Workflow, Original)](work: Work, switch: Switch[F], state: Fl
         flow = await switch.read()
         sent = switch.sent(work.job)
         if sent and switch.is_known(work, flow, state):
-            await work.save(switch.noted(work.job, replace(sent, is_seen=True)))
+            work.remember(switch.noted(work.job, replace(sent, is_seen=True)))
             return flow
         if sent and flow.state is state:
             raise NotSeen(services, what, since=sent.first, until=sent.counts_from)
     assert sent
     if services.now - sent.first < services.settings.read_back_deadline:
         raise NotSeen(services, what, since=sent.first)
-    await work.save(switch.noted(work.job, replace(sent, first=services.now)))
+    work.remember(switch.noted(work.job, replace(sent, first=services.now)))
     raise await switch.explain(flow, state)
 
 

@@ -54,8 +54,10 @@ class Mover:
             text = texts[record.caller.address]
             record, texts[record.caller.address] = await self._rewrite(record, value, text)
             kept.append(record)
-        await self.work.callers.upsert(*kept)
-        self.records = [record for record in kept if record.state is CallerState.WRITING]
+        # Of what is to be written the log tells.
+        settled = [record for record in kept if record.state is not CallerState.WRITING]
+        await self.work.callers.upsert(*settled)
+        self.records = [record for record in kept if record not in settled]
         return texts
 
     async def _rewrite(

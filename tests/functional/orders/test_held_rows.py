@@ -1,0 +1,95 @@
+"""What a delivery learns is written with the next write of its row, and before it changes more."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob, Order
+from shared.errors import LeaseLost
+from shared.jobs.held import Held
+from shared.jobs.kinds import FLOW
+from shared.steps.work import Work
+from shared.use_cases.steer_remediation import cancel
+from tests.functional.stories.remediation_story import Story
+
+
+async def held_story() -> tuple[Story, Held[FlowJob]]:
+    """Return a story, and a delivery that holds the row of its one job, whose copy stands."""
+    story = Story()
+    story.build.http_flow("Orders")
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(0))
+    job = await story.until("Orders", JobState.COPIED)
+    table = story.services.tables.jobs
+    kept = await table.get(*table.address(job))
+    assert kept is not None
+    return story, await FLOW.claim(story.services, kept)
+
+
+async def test_what_is_remembered_is_written_with_the_next_write() -> None:
+    """And with no write of its own."""
+    story, held = await held_story()
+
+    remembered = held.remember(replace(held.job, copy_host="copy.example"))
+    assert remembered == held.job
+    assert (await story.job("Orders")).copy_host == ""
+
+    await held.renew()
+    assert (await story.job("Orders")).copy_host == "copy.example"
+
+
+async def test_the_row_says_all_before_a_write_to_the_platform_begins() -> None:
+    """A process that dies in that write has forgotten nothing from before it."""
+    story, held = await held_story()
+    work = Work(held, await story.services.environments.get(held.job.environment_id))
+    work.remember(replace(work.job, copy_host="copy.example"))
+
+    await work.permit_write()
+
+    assert (await story.job("Orders")).copy_host == "copy.example"
+
+
+async def test_the_row_tells_of_a_write_before_it_begins() -> None:
+    """In the same write as what was remembered."""
+    story, held = await held_story()
+    work = Work(held, await story.services.environments.get(held.job.environment_id))
+    work.remember(replace(work.job, copy_host="copy.example"))
+
+    await work.intend(lambda job: replace(job, lent=("flow",)))
+
+    job = await story.job("Orders")
+    assert (job.copy_host, job.lent) == ("copy.example", ("flow",))
+
+
+async def test_what_is_remembered_takes_no_order_back() -> None:
+    """Also not one that a renewal has brought after the step last looked at the row."""
+    story, held = await held_story()
+    looked_at = held.job
+    await cancel(story.services, story.remediation.id)
+    await held.renew()
+
+    held.remember(replace(looked_at, copy_host="copy.example"))
+    await held.write_down()
+
+    job = await story.job("Orders")
+    assert (job.copy_host, job.requested) == ("copy.example", Order.CANCEL)
+
+
+async def test_what_is_remembered_is_not_written_over_a_later_delivery() -> None:
+    """Whoever has lost the row writes nothing into it."""
+    story, held = await held_story()
+    held.remember(replace(held.job, copy_host="copy.example"))
+    story.world.clock.advance(story.settings.job_lease + timedelta(seconds=1))
+    table = story.services.tables.jobs
+    kept = await table.get(*table.address(held.job))
+    assert kept is not None
+    await FLOW.claim(story.services, kept)
+
+    with pytest.raises(LeaseLost):
+        await held.write_down()
+
+    assert (await story.job("Orders")).copy_host == ""
