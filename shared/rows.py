@@ -323,7 +323,6 @@ class Tables:
                 "original": job.original_id,
                 "copy": job.copy_id,
                 "url": job.original_url_id,
-                "loans": "yes" if job.is_finished and job.has_loans else "",
                 "abroad": "yes" if any("/" in parent for parent in job.parents) else "",
             },
         )
@@ -336,7 +335,6 @@ class Tables:
                 "due": instant(job.due),
                 "code": job.code,
                 "environment": job.environment_id,
-                "loans": "yes" if job.is_finished and job.has_loans else "",
             },
         )
         table(

@@ -52,6 +52,9 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
     #: Its queue, and what a message calls the partition of the row; none: a timer looks at rows.
     queue: str = ""
     partition: str = ""
+    #: Says whether the timer looks at a row although it is not due: it waits for another row, which
+    #: may have ended without a word, or has lent what it may have to return.
+    is_watched: Callable[[J], bool] = lambda _: False
 
     async def deliver(
         self,

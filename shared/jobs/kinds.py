@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 from shared.domain.jobs.deletion import Deletion
+from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.job import FlowJob
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.jobs.engine import Kind
 from shared.jobs.needs import environment_needs, flow_needs
+from shared.reason import EndedBy, Reason
 from shared.services import ENVIRONMENT_JOBS, FLOW_JOBS
 
 
@@ -22,7 +24,17 @@ def _with_orders(job: FlowJob, fresh: FlowJob) -> FlowJob:
     )
 
 
-FLOW = Kind(
+def _is_flow_watched(job: FlowJob) -> bool:
+    waits = job.code in Reason.all_ended_by(EndedBy.RELATIVE)
+    return waits or (FLOW.is_over(job) and job.has_loans)
+
+
+def _is_environment_watched(job: EnvironmentJob) -> bool:
+    is_dispatched = job.state is EnvironmentJobState.DISPATCHED
+    return is_dispatched or (job.is_finished and job.has_loans)
+
+
+FLOW: Kind[FlowJob] = Kind(
     title="flow job",
     table=lambda tables: tables.jobs,
     queue=FLOW_JOBS,
@@ -30,6 +42,7 @@ FLOW = Kind(
     needs=flow_needs,
     is_over=lambda job: job.is_finished and job.requested is None,
     with_what_came=_with_orders,
+    is_watched=_is_flow_watched,
 )
 ENVIRONMENT: Kind[EnvironmentJob] = Kind(
     title="environment job",
@@ -37,6 +50,7 @@ ENVIRONMENT: Kind[EnvironmentJob] = Kind(
     queue=ENVIRONMENT_JOBS,
     partition="remediation",
     needs=environment_needs,
+    is_watched=_is_environment_watched,
 )
 DELETION: Kind[Deletion] = Kind(
     title="deletion", table=lambda tables: tables.deletions, partition="environment"

@@ -4,29 +4,30 @@ It may have too much, never too little. Whoever makes a row due that was not (a 
 wake-up) writes a reminder before the row; a step needs none, for its row was due before. Only the
 timer moves reminders to when a row is to be looked at next, and drops those of rows with nothing to
 do; a new one is looked at for as long as whoever wrote it may be frozen before it writes the row.
+What is watched (`Kind.is_watched`) came to be so by a delivery, hence has a reminder, and keeps it.
 """
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import batched
 from typing import Any
 
 from shared.domain.jobs.durable import DurableJob
+from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.reminder import Reminder
+from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import NotFound, UnreadableRow
 from shared.jobs.engine import SOON, Kind
 from shared.jobs.kinds import ENVIRONMENT, FLOW
 from shared.notices import one_row, readable
-from shared.ports import Condition, Operation
-from shared.rows import instant
+from shared.ports import Operation
+from shared.rows import Kept, instant
 from shared.services import Services
 
 #: In one batch; each is two of a hundred operations.
 _MOVES = 50
-#: What the column `due` holds where nothing happens by itself any more sorts after this.
-_NEVER = "~"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,21 +36,35 @@ class _Move:
 
     old: Reminder
     new: Reminder | None
-    was_overdue: bool = False
 
 
-async def look_at_due(services: Services) -> int:
-    """Send the messages of rows that are due soon or overdue; returns how many were overdue.
+@dataclass(slots=True, kw_only=True)
+class Looked:
+    """What the timer has found."""
+
+    overdue: int = 0
+    #: Rows that are watched, and are not due.
+    flows: list[Kept[FlowJob]] = field(default_factory=list)
+    plans: list[Kept[EnvironmentJob]] = field(default_factory=list)
+
+    def add(self, kept: Kept[Any]) -> None:
+        """Take a watched row."""
+        (self.flows if isinstance(kept.item, FlowJob) else self.plans).append(kept)
+
+
+async def look_at_due(services: Services) -> Looked:
+    """Send the messages of rows that are due soon or overdue; return what else there is to do.
 
     A row that cannot be read or worked on is told of, and holds up no other.
     """
     table = services.tables.reminders
     found = table.scan("reminder", before=instant(services.now))
     due = [one.item async for one in readable(services, found)]
-    moves = [await _look(services, reminder) for reminder in due]
+    looked = Looked()
+    moves = [await _look(services, reminder, looked) for reminder in due]
     for batch in batched(moves, _MOVES, strict=False):
         await _write(services, batch)
-    return sum(move.was_overdue for move in moves)
+    return looked
 
 
 async def unlooked(services: Services) -> int:
@@ -65,9 +80,9 @@ async def restore_reminders(services: Services) -> None:
     there = {one.item.row async for one in readable(services, table.scan("reminder"))}
     for kind in _kinds(services).values():
         rows = kind.table(services.tables)
-        where = [Condition("due", "lt", _NEVER)]
-        found = [one.item async for one in readable(services, rows.scan(where=where))]
-        missing = [job for job in found if rows.name_of(job) not in there]
+        found = [one.item async for one in readable(services, rows.scan())]
+        open_rows = [job for job in found if job.due or kind.is_watched(job)]
+        missing = [job for job in open_rows if rows.name_of(job) not in there]
         await kind.remind(services, *missing)
 
 
@@ -76,32 +91,41 @@ def _kinds(services: Services) -> dict[str, Kind[Any]]:
     return {kind.table(services.tables).name: kind for kind in kinds}
 
 
-async def _look(services: Services, reminder: Reminder) -> _Move:
+async def _look(services: Services, reminder: Reminder, looked: Looked) -> _Move:
     async with one_row(services, reminder.row):
         table, *place = reminder.row
         kind = _kinds(services)[table]
         kept = await kind.table(services.tables).get(*place)
-        return await _looked(services, kind, reminder, kept.item if kept else None)
+        if kept is None:
+            return _later(services, reminder, due=None)
+        return await _looked(services, kind, reminder, kept, looked)
     return _Move(old=reminder, new=replace(reminder, at=services.now + SOON))
 
 
+def _later(services: Services, reminder: Reminder, *, due: datetime | None) -> _Move:
+    """Look at a row again when it is due soon; before that if it may have been about to change."""
+    settled = reminder.written + services.settings.settles_after
+    if services.now < settled and (due is None or settled < due - SOON):
+        return _Move(old=reminder, new=replace(reminder, at=settled))
+    return _Move(old=reminder, new=replace(reminder, at=due - SOON) if due else None)
+
+
 async def _looked[J: DurableJob[Any]](
-    services: Services, kind: Kind[J], reminder: Reminder, job: J | None
+    services: Services, kind: Kind[J], reminder: Reminder, kept: Kept[J], looked: Looked
 ) -> _Move:
     """Send the message of a row where it has none, or it was lost."""
-    now, settings = services.now, services.settings
+    now, settings, job, due = services.now, services.settings, kept.item, kept.item.due
 
     def again(at: datetime) -> _Move:
         return _Move(old=reminder, new=replace(reminder, at=at))
 
-    due = job.due if job else None
-    if job is not None and job.lease_until and job.is_held(now):
+    if job.lease_until and job.is_held(now):
         return again(job.lease_until + settings.overdue_after)
-    if job is None or due is None or due > now + SOON:
-        settled = reminder.written + settings.settles_after
-        if now < settled and (due is None or settled < due - SOON):
-            return again(settled)
-        return again(due - SOON) if due else _Move(old=reminder, new=None)
+    if due is None or due > now + SOON:
+        if kind.is_watched(job):
+            looked.add(kept)
+            return again(now + SOON)
+        return _later(services, reminder, due=due)
     if due > now:
         await kind.send(services, job)
     if now < due + settings.overdue_after:
@@ -115,9 +139,9 @@ async def _looked[J: DurableJob[Any]](
 
     # A new attempt: the old message's id may be used up.
     sent = await kind.order(services, (reminder.row[1], reminder.row[2]), overdue)
+    looked.overdue += sent is not None
     # A delivery after this may leave a row that is due later than soon, and has no message then.
-    new = replace(reminder, at=now + SOON, sent=now)
-    return _Move(old=reminder, new=new, was_overdue=sent is not None)
+    return _Move(old=reminder, new=replace(reminder, at=now + SOON, sent=now))
 
 
 async def _write(services: Services, moves: Sequence[_Move]) -> None:

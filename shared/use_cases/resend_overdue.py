@@ -1,18 +1,18 @@
 """Send the message of every row that is due soon, and of those that should have moved."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from shared.circuits import open_circuits
-from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.relatives import located
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.jobs.kinds import ENVIRONMENT, FLOW
 from shared.jobs.reminders import look_at_due
-from shared.notices import forget_settled, one_row, readable, tell
-from shared.ports import Condition
+from shared.notices import forget_settled, one_row, tell
 from shared.reason import EndedBy, Reason
+from shared.rows import Kept
 from shared.services import Services
 from shared.use_cases.settle_ended import return_loans
 from shared.use_cases.start_remediation import complete_starts
@@ -30,14 +30,15 @@ async def resend_overdue(services: Services) -> int:
     await forget_settled(services)
     await _tell_of_outages(services)
     await _tell_of_line(services)
-    count = await look_at_due(services)
-    environment_jobs = services.tables.environment_jobs
-    dispatched = [Condition("state", "eq", EnvironmentJobState.DISPATCHED)]
-    async for held in readable(services, environment_jobs.scan(where=dispatched)):
-        async with one_row(services, environment_jobs.name_of(held.item)):
-            await _wake_idle(services, held.item)
-    count += await complete_starts(services) + await _wake_settled(services)
-    await return_loans(services)  # last: it may wait for calls, or be refused some
+    looked = await look_at_due(services)
+    for plan in looked.plans:
+        async with one_row(services, services.tables.environment_jobs.name_of(plan.item)):
+            await _wake_idle(services, plan.item)
+    count = looked.overdue + await complete_starts(services)
+    count += await _wake_settled(services, looked.flows)
+    await return_loans(
+        services, looked.plans, looked.flows
+    )  # last: it may wait for calls, or be refused some
     return count
 
 
@@ -68,16 +69,15 @@ async def _wake_idle(services: Services, job: EnvironmentJob) -> None:
         await ENVIRONMENT.wake(services, (job.remediation_id, job.id))
 
 
-async def _wake_settled(services: Services) -> int:
+async def _wake_settled(services: Services, jobs: Sequence[Kept[FlowJob]]) -> int:
     count, table = 0, services.tables.jobs
-    for code in Reason.all_ended_by(EndedBy.RELATIVE):
-        where = [Condition("code", "eq", code)]
-        async for kept in readable(services, table.scan(where=where)):
-            async with one_row(services, table.name_of(kept.item)):
-                if await _is_settled(services, kept.item):
-                    place = table.address(kept.item)
-                    await FLOW.wake(services, place, code=code, even_blocked=True)
-                    count += 1
+    for job in (kept.item for kept in jobs):
+        async with one_row(services, table.name_of(job)):
+            if job.code in Reason.all_ended_by(EndedBy.RELATIVE) and await _is_settled(
+                services, job
+            ):
+                await FLOW.wake(services, table.address(job), code=job.code, even_blocked=True)
+                count += 1
     return count
 
 

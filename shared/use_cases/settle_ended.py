@@ -6,7 +6,7 @@ than the host should let it be, nobody waits any more.
 """
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -16,6 +16,7 @@ from shared.domain.flow import FlowState, Workflow, WorkflowChange
 from shared.domain.jobs.durable import DurableJob, unsettled
 from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.jobs.job import FlowJob
+from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import Blocked, NotFound, ProductError, Refused
 from shared.jobs.engine import Kind
@@ -33,24 +34,26 @@ from shared.steps.flows.original import find_original
 from shared.steps.gate import permit_write
 from shared.steps.work import WRITE_TAKES, Work
 
-_HAS_LOANS = (Condition("loans", "eq", "yes"),)
 log = logging.getLogger(__name__)
 
 
-async def return_loans(services: Services) -> int:
-    """Take back what jobs that stand still have lent the operator; returns of how many.
+async def return_loans(
+    services: Services, plans: Sequence[Kept[EnvironmentJob]], flows: Sequence[Kept[FlowJob]]
+) -> None:
+    """Take back what those of these jobs that stand still have lent the operator.
 
     Each flow is looked at once more when nothing can come of a frozen delivery any more.
     """
     async with services.calls.block(None):
-        return await _return_loans_of_plans(services) + await _return_loans_of_flows(services)
+        await _return_loans_of_plans(services, plans)
+        await _return_loans_of_flows(services, flows)
 
 
-async def _return_loans_of_flows(services: Services) -> int:
-    table, count = services.tables.jobs, 0
-    async for kept in readable(services, table.scan(where=_HAS_LOANS)):
+async def _return_loans_of_flows(services: Services, flows: Sequence[Kept[FlowJob]]) -> None:
+    table = services.tables.jobs
+    for kept in flows:
         job = kept.item
-        if _is_busy(services, job) or job.is_unsettled(services.now):
+        if not job.has_loans or _is_busy(services, job) or job.is_unsettled(services.now):
             continue
         async with one_row(services, table.name_of(job)), _held(FLOW, services, kept) as held:
             work = Work(held, await services.environments.get(job.environment_id))
@@ -60,16 +63,15 @@ async def _return_loans_of_flows(services: Services) -> int:
             except (Blocked, Refused) as err:  # the operator stays a co-owner: not for the log only
                 await tell(services, Reason.LOAN, table.name_of(job), redact(str(err)))
                 raise
-        count += 1
-    return count
 
 
-async def _return_loans_of_plans(services: Services) -> int:
+async def _return_loans_of_plans(services: Services, plans: Sequence[Kept[EnvironmentJob]]) -> None:
     """The same for jobs that made a plan, and lent a flow to read its definition."""
-    table, count = services.tables.environment_jobs, 0
-    async for kept in readable(services, table.scan(where=_HAS_LOANS)):
+    table = services.tables.environment_jobs
+    for kept in plans:
         job = kept.item
-        if job.is_held(services.now) or job.is_unsettled(services.now):
+        is_over = job.is_finished and not job.is_held(services.now)
+        if not job.has_loans or not is_over or job.is_unsettled(services.now):
             continue
         async with (
             one_row(services, table.name_of(job)),
@@ -86,8 +88,6 @@ async def _return_loans_of_plans(services: Services) -> int:
                 await tell(services, Reason.LOAN, table.name_of(job), redact(str(err)))
                 raise
             await held.save(replace(held.job, borrowed=(), settles_at=None))
-        count += 1
-    return count
 
 
 async def turn_off_strays(services: Services, environment: Environment) -> None:

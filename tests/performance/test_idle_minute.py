@@ -1,0 +1,84 @@
+"""What the timer reads in a minute in which nothing is due: no job, however many there are."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from shared.domain.environment import Mode
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.reminder import Reminder
+from shared.jobs.engine import SOON
+from shared.ports import Condition, Operation, Row, Store
+from shared.use_cases.resend_overdue import resend_overdue
+from tests.functional.stories.remediation_story import Story
+
+FINISHED = SLEEPING = 1_000
+#: Queries, each of one partition of a small table or of a range of keys: notices, outages,
+#: reminders, remediations. (The line for calls is read besides.)
+MOST_READS = 4
+
+
+@dataclass(slots=True)
+class Noted(Store):
+    """A store that notes what is asked of it."""
+
+    store: Store
+    #: Table and partition of each query; None: of all partitions.
+    queries: list[tuple[str, str | None]] = field(default_factory=list)
+    gets: list[str] = field(default_factory=list)
+    writes: int = 0
+
+    async def get(self, table: str, partition: str, key: str) -> Row | None:
+        """Note, and ask."""
+        self.gets.append(table)
+        return await self.store.get(table, partition, key)
+
+    async def write(self, *operations: Operation) -> list[Row]:
+        """Note, and write."""
+        self.writes += 1
+        return await self.store.write(*operations)
+
+    async def query(
+        self,
+        table: str,
+        partition: str | None = None,
+        *,
+        where: Sequence[Condition] = (),
+        before: str | None = None,
+    ) -> AsyncIterator[Row]:
+        """Note, and ask."""
+        self.queries.append((table, partition))
+        async for row in self.store.query(table, partition, where=where, before=before):
+            yield row
+
+
+async def test_a_minute_in_which_nothing_is_due_reads_no_job() -> None:
+    """A thousand that are done, a thousand in their quiet days."""
+    story = Story(mode=Mode.AUTO)
+    story.build.http_flow("Orders")
+    story.build.link()
+    await story.opt_in()
+    await story.order(run=timedelta(hours=2))
+    job, tables = await story.job("Orders"), story.services.tables
+    assert job.due is not None
+    done = replace(job, state=JobState.RETIRED, resume=None, code="", due=None)
+    await tables.jobs.upsert(*(replace(done, id=f"done-{n:04}") for n in range(FINISHED)))
+    sleeping = [replace(job, id=f"sleeping-{n:04}") for n in range(SLEEPING)]
+    await tables.jobs.upsert(*sleeping)
+    now, at = story.services.now, job.due - SOON
+    await tables.reminders.upsert(
+        *(Reminder(at=at, row=tables.jobs.name_of(one), written=now) for one in sleeping)
+    )
+
+    reads = []
+    for _ in range(int(SOON / timedelta(minutes=1))):
+        story.world.clock.advance(timedelta(minutes=1))
+        noted = Noted(story.services.tables.store)
+        await resend_overdue(replace(story.services, tables=type(tables)(noted)))
+        assert all(partition for _, partition in noted.queries), noted.queries
+        assert "jobs" not in {table for table, _ in noted.queries}, noted.queries
+        reads.append(len(noted.queries) + len(noted.gets))
+
+    # In one of them it looks at the environment's job, whose flow jobs may all have ended.
+    assert sorted(reads)[:-1] == [MOST_READS] * (len(reads) - 1), reads
+    assert max(reads) == MOST_READS + 2, reads
