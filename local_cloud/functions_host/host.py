@@ -18,6 +18,7 @@ from local_cloud.functions_host.app_functions import (
     TimerTrigger,
     read_function,
 )
+from local_cloud.functions_host.authentication import ENABLED, Authentication, read_settings
 from local_cloud.functions_host.errors import HostStartError
 from local_cloud.functions_host.host_settings import (
     HostSettings,
@@ -71,6 +72,11 @@ async def run_host(options: HostOptions, tell_ready: Callable[[Ready], None]) ->
 
     load_app_settings(options.app_dir, os.environ)
     settings = load_host_settings(options.app_dir, os.environ)
+    authentication = read_settings(os.environ)
+    # The module's word for the app, which no setting can give.
+    os.environ.pop(ENABLED, None)
+    if authentication:
+        os.environ[ENABLED] = "True"
     # As in Azure, relative paths of the app start at its own folder.
     os.chdir(options.app_dir)
     worker = Worker(options.app_dir, settings.function_timeout, restart)
@@ -82,7 +88,11 @@ async def run_host(options: HostOptions, tell_ready: Callable[[Ready], None]) ->
     front = HttpFront(functions, worker, settings.route_prefix)
     # Shut down by hand: requests under way get the grace that the other triggers get.
     runner = web.AppRunner(
-        front.application(options.function_key), access_log=None, shutdown_timeout=_GRACE
+        front.application(
+            options.function_key, Authentication(authentication) if authentication else None
+        ),
+        access_log=None,
+        shutdown_timeout=_GRACE,
     )
     await runner.setup()
     url = await _listen(runner, options.port)

@@ -17,6 +17,7 @@ from local_cloud.functions_host.app_functions import (
     QueueTrigger,
     TimerTrigger,
 )
+from local_cloud.functions_host.authentication import Authentication
 from local_cloud.functions_host.errors import HostStartError
 from local_cloud.functions_host.routes import Route, parse_route
 from local_cloud.functions_host.rpc_messages import rpc
@@ -57,13 +58,19 @@ class HttpFront:
                     pass
         self._endpoints = sorted(endpoints, key=lambda endpoint: endpoint.route.rank)
 
-    def application(self, function_key: str) -> web.Application:
-        """Return the server application; functions that are not anonymous ask for the key."""
+    def application(
+        self, function_key: str, authentication: Authentication | None = None
+    ) -> web.Application:
+        """Return the server application; functions that are not anonymous ask for the key.
+
+        With `authentication` nothing reaches a function before it is known who calls.
+        """
 
         async def answer(request: web.Request) -> web.StreamResponse:
             return await self._answer(request, function_key)
 
-        application = web.Application(client_max_size=_MAX_BODY)
+        middlewares = [authentication.middleware] if authentication else []
+        application = web.Application(client_max_size=_MAX_BODY, middlewares=middlewares)
         application.router.add_route("*", "/{path:.*}", answer)
         return application
 

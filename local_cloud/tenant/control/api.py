@@ -15,6 +15,7 @@ from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.core.platform_error import PlatformError, render_platform_error
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.managed_identity import issue_identity_token
+from local_cloud.tenant.entra.sign_in import sign_in_routes
 from local_cloud.tenant.flows.self_starting import tick
 from local_cloud.tenant.receivers.told import Receivers
 
@@ -24,6 +25,7 @@ def control_application(tenant: Tenant, identity_header: str) -> Starlette:
     app = Starlette(
         routes=[
             Route("/msi/token", issue_identity_token),
+            *sign_in_routes("/sign-in"),
             Route("/clock", read_clock),
             Route("/clock/advance", advance_clock, methods=["POST"]),
             Route("/refused-hosts", read_refused_hosts),

@@ -2,7 +2,8 @@
 
 Tokens look like Entra's (three base64url parts, claims `aud iss tid oid appid idtyp|scp`). They are
 signed with a secret of this process, so that nobody but the tenant can make one, and they expire by
-the time of the machine, not by the tenant's clock: clients cache them by the former.
+the time of the machine, not by the tenant's clock: clients cache them by the former. Tokens for an
+application of the directory, which has to verify them, are signed with a key that it can ask for.
 """
 
 import base64
@@ -13,14 +14,19 @@ import json
 import secrets
 import time
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from starlette.requests import Request
 
 from local_cloud.tenant.core.platform_error import PlatformError
 
 #: Seconds that a token lasts.
 LIFETIME = 3600
+_KEY_ID = "local-tenant"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +45,12 @@ class Caller:
     #: User principal name and display name of a person; clients read them out of the token.
     upn: str = ""
     name: str = ""
+
+
+@cache
+def _signing_key() -> RSAPrivateKey:
+    """The key of this process: making one takes a tenth of a second."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 class TokenIssuer:
@@ -78,9 +90,18 @@ class TokenIssuer:
         body = _encode(json.dumps(claims).encode())
         return f"{head}.{body}.{self._signature(head, body)}"
 
-    def id_token(self, claims: dict[str, Any]) -> str:
-        """An OpenID identity token with the claims given; msal decodes it, unverified."""
-        return self._sign(claims)
+    def issue_for_others(self, claims: dict[str, Any]) -> str:
+        """A token that its audience, an application, verifies with the public key."""
+        now = int(time.time())
+        times = {"iat": now, "nbf": now, "exp": now + LIFETIME}
+        return jwt.encode(
+            times | claims, _signing_key(), algorithm="RS256", headers={"kid": _KEY_ID}
+        )
+
+    def public_keys(self) -> dict[str, Any]:
+        """The JSON Web Key Set of those tokens."""
+        key = jwt.algorithms.RSAAlgorithm.to_jwk(_signing_key().public_key(), as_dict=True)
+        return {"keys": [key | {"kid": _KEY_ID, "use": "sig", "alg": "RS256"}]}
 
     def read(self, token: str) -> Caller:
         """The caller of a token; ValueError when it is not ours, broken or expired."""

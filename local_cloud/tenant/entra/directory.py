@@ -28,6 +28,12 @@ class Principal:
     client_id: str = ""
     #: Client secret of an application; None: it only has a managed identity.
     secret: str | None = None
+    #: App roles of an application, by the object id of who is assigned them.
+    app_roles: dict[str, list[str]] = field(default_factory=dict)
+    #: Where an application lets people be sent back to; of loopback addresses any port.
+    redirect_uris: list[str] = field(default_factory=list)
+    #: Object ids of managed identities that an application trusts in place of a secret.
+    federated_identities: list[str] = field(default_factory=list)
     #: Power Platform administrator (a person), or registered in `adminApplications`.
     is_admin: bool = False
     #: Holds a premium (or Process) licence.
@@ -44,6 +50,8 @@ class Directory:
     managed_identity: str | None = None
     #: Object id of the user who signs in when a device code is asked for.
     device_code_user: str | None = None
+    #: The same for one application, by its client id.
+    device_code_users: dict[str, str] = field(default_factory=dict)
     _clients: dict[str, Principal] = field(default_factory=dict)
 
     def add(self, principal: Principal) -> None:

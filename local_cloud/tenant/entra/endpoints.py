@@ -3,7 +3,6 @@
 import base64
 import json
 import secrets
-import time
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -13,12 +12,15 @@ from starlette.routing import Route
 
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.core.tokens import LIFETIME, Caller
-from local_cloud.tenant.entra.directory import Directory, PrincipalType
+from local_cloud.tenant.entra.directory import Directory, Principal, PrincipalType
+from local_cloud.tenant.entra.sign_in import Codes, claims_for_application, sign_in_routes
 
 HOSTS = ("login.microsoftonline.com", "login.windows.net", "login.microsoft.com")
 
 _AUTHORITY = "https://login.microsoftonline.com"
 _DEVICE_CODE_LIFETIME = 900
+#: What a managed identity's token is for that stands for an application.
+EXCHANGE = "api://AzureADTokenExchange"
 
 
 def routes(_: Tenant) -> list[Route]:
@@ -27,6 +29,8 @@ def routes(_: Tenant) -> list[Route]:
         Route("/common/discovery/instance", discover_instance),
         Route("/{tenant_id}/v2.0/.well-known/openid-configuration", openid_configuration),
         Route("/{tenant_id}/.well-known/openid-configuration", openid_configuration),
+        Route("/{tenant_id}/discovery/v2.0/keys", public_keys),
+        *sign_in_routes(),
         Route("/{tenant_id}/oauth2/v2.0/token", issue_token, methods=["POST"]),
         Route("/{tenant_id}/oauth2/v2.0/devicecode", start_device_code, methods=["POST"]),
     ]
@@ -62,11 +66,17 @@ async def openid_configuration(request: Request) -> Response:
             "jwks_uri": f"{base}/discovery/v2.0/keys",
             "response_types_supported": ["code", "id_token", "token"],
             "subject_types_supported": ["pairwise"],
-            "id_token_signing_alg_values_supported": ["HS256"],
+            "id_token_signing_alg_values_supported": ["RS256"],
             "tenant_region_scope": "EU",
             "cloud_instance_name": "microsoftonline.com",
         }
     )
+
+
+async def public_keys(request: Request) -> Response:
+    """What applications verify their tokens with."""
+    tenant: Tenant = request.app.state.tenant
+    return JSONResponse(tenant.tokens.public_keys())
 
 
 async def start_device_code(request: Request) -> Response:
@@ -88,7 +98,7 @@ async def start_device_code(request: Request) -> Response:
 
 
 async def issue_token(request: Request) -> Response:
-    """Tokens for client_credentials, refresh_token and device_code grants."""
+    """Tokens for client_credentials, refresh_token, device_code and authorization_code grants."""
     form = await _read_form(request)
     match form.get("grant_type"):
         case "client_credentials":
@@ -97,6 +107,8 @@ async def issue_token(request: Request) -> Response:
             return _for_refresh_token(request, form)
         case "urn:ietf:params:oauth:grant-type:device_code" | "device_code":
             return _for_device_code(request, form)
+        case "authorization_code":
+            return _for_code(request, form)
         case other:
             return _refuse("unsupported_grant_type", f"AADSTS70003: grant '{other}' is unknown.")
 
@@ -127,6 +139,9 @@ def _for_application(request: Request, form: dict[str, str]) -> Response:
 def application_token(tenant: Tenant, object_id: str, audience: str) -> str:
     """An app-only token for an application of the directory."""
     directory = tenant.part(Directory)
+    if claims := claims_for_application(directory, object_id, audience):
+        client_id = directory.principals[object_id].client_id
+        return tenant.tokens.issue_for_others(claims | {"azp": client_id})
     caller = Caller(
         object_id=object_id,
         app_id=directory.principals[object_id].client_id,
@@ -140,6 +155,8 @@ def application_token(tenant: Tenant, object_id: str, audience: str) -> str:
 def user_token(tenant: Tenant, object_id: str, audience: str, client_id: str = "") -> str:
     """A token on behalf of a person."""
     directory = tenant.part(Directory)
+    if claims := claims_for_application(directory, object_id, audience):
+        return tenant.tokens.issue_for_others(claims | {"azp": client_id, "scp": "user"})
     user = directory.principals.get(object_id)
     caller = Caller(
         object_id=object_id,
@@ -164,10 +181,35 @@ def _for_refresh_token(request: Request, form: dict[str, str]) -> Response:
 def _for_device_code(request: Request, form: dict[str, str]) -> Response:
     tenant: Tenant = request.app.state.tenant
     started = _device_codes(request).pop(form.get("device_code", ""), None)
-    user = tenant.part(Directory).device_code_user
+    directory = tenant.part(Directory)
+    client_id = form.get("client_id", "")
+    user = directory.device_code_users.get(client_id, directory.device_code_user)
     if started is None or user is None:
         return _refuse("expired_token", "AADSTS70019: Verification code expired.")
     return _delegated(tenant, user, {"scope": started[1], **form})
+
+
+def _for_code(request: Request, form: dict[str, str]) -> Response:
+    """Of whoever was sent back with a code, for the application that they were sent to."""
+    tenant: Tenant = request.app.state.tenant
+    directory = tenant.part(Directory)
+    granted = tenant.part(Codes).redeem(form.get("code", ""))
+    client = directory.client(form.get("client_id", ""))
+    asked = (form.get("client_id"), form.get("redirect_uri"))
+    if granted is None or client is None or asked != (granted.client_id, granted.redirect_uri):
+        return _refuse("invalid_grant", "AADSTS70008: The authorization code has expired.")
+    if not _is_trusted(tenant, client, form.get("client_assertion", "")):
+        return _refuse("invalid_client", "AADSTS7000218: The client_assertion is missing.", 401)
+    return _delegated(tenant, granted.object_id, {"scope": granted.scope, **form})
+
+
+def _is_trusted(tenant: Tenant, client: Principal, assertion: str) -> bool:
+    """Whether a token for the exchange is of a managed identity that the application trusts."""
+    try:
+        caller = tenant.tokens.read(assertion)
+    except ValueError:
+        return False
+    return caller.audience == EXCHANGE and caller.object_id in client.federated_identities
 
 
 def _delegated(tenant: Tenant, object_id: str, form: dict[str, str]) -> Response:
@@ -179,21 +221,20 @@ def _delegated(tenant: Tenant, object_id: str, form: dict[str, str]) -> Response
     claims = {
         "aud": client_id,
         "iss": f"{_AUTHORITY}/{directory.tenant_id}/v2.0",
-        "iat": int(time.time()),
-        "exp": int(time.time()) + LIFETIME,
         "oid": object_id,
         "sub": object_id,
         "tid": directory.tenant_id,
         "preferred_username": user.upn,
         "name": user.name,
     }
+    claims |= claims_for_application(directory, object_id, client_id)
     answer: dict[str, Any] = {
         "token_type": "Bearer",
         "scope": scope,
         "expires_in": LIFETIME,
         "access_token": user_token(tenant, object_id, audience_of(scope), client_id),
         "refresh_token": tenant.tokens.remember_refresh_token(object_id, client_id),
-        "id_token": tenant.tokens.id_token(claims),
+        "id_token": tenant.tokens.issue_for_others(claims),
         "client_info": _client_info(object_id, directory.tenant_id),
     }
     return JSONResponse(answer)
@@ -202,7 +243,7 @@ def _delegated(tenant: Tenant, object_id: str, form: dict[str, str]) -> Response
 def audience_of(scope: str) -> str:
     """The audience that a scope asks for: `https://host//.default` keeps one of its slashes."""
     for part in scope.split():
-        if "://" in part:
+        if "://" in part or part.endswith("/.default"):
             return part.rpartition("/")[0]
     return "00000003-0000-0000-c000-000000000000"
 

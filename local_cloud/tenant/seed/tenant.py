@@ -83,6 +83,9 @@ def _seed_directory(directory: Directory, description: Description) -> None:
                 type=PrincipalType.SERVICE_PRINCIPAL,
                 client_id=application["clientId"],
                 secret=application.get("secret"),
+                app_roles=application.get("appRoles", {}),
+                redirect_uris=application.get("redirectUris", []),
+                federated_identities=application.get("federatedIdentities", []),
                 is_admin=application.get("isAdmin", False),
                 has_premium=application.get("hasPremium", True),
             )
@@ -93,6 +96,7 @@ def _seed_directory(directory: Directory, description: Description) -> None:
             raise ValueError(f"the managed identity '{client_id}' is no application")
         directory.managed_identity = identity.object_id
     directory.device_code_user = description.get("deviceCodeUser", directory.device_code_user)
+    directory.device_code_users = description.get("deviceCodeUsers", {})
 
 
 class _Urls:

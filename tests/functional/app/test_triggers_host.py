@@ -26,7 +26,8 @@ OTHERS = {
 }
 
 
-def _settings(folder: Path) -> dict[str, str]:
+def app_settings(folder: Path) -> dict[str, str]:
+    """Return what the app starts with, alone on this machine."""
     return {
         "CMK_TENANT_ID": "tenant",
         "CMK_SUBSCRIPTION_IDS": "subscription",
@@ -47,7 +48,7 @@ async def test_the_worker_indexes_every_function_and_every_route_wants_a_key(
 ) -> None:
     """Microsoft's worker accepts the app; no route answers without a key, all do with one."""
     async with (
-        running_host(tmp_path, ROOT, **_settings(tmp_path)) as host,
+        running_host(tmp_path, ROOT, **app_settings(tmp_path)) as host,
         aiohttp.ClientSession() as session,
     ):
         # None goes past the one place that asks who calls.

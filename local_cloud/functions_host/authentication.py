@@ -1,0 +1,259 @@
+"""Plays App Service authentication: who calls is found out before the app is asked anything.
+
+Sources: learn.microsoft.com/azure/app-service/overview-authentication-authorization and
+configure-authentication-user-identities; the settings are those of `authsettingsV2`.
+"""
+
+import base64
+import json
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+import jwt
+from aiohttp import web
+from multidict import CIMultiDict
+
+from local_cloud.functions_host.errors import HostStartError
+
+#: App Service gives its module the settings in this variable, and tells the app by the other.
+CONFIGURATION = "WEBSITE_AUTH_V2_CONFIG_JSON"
+ENABLED = "WEBSITE_AUTH_ENABLED"
+#: Where a browser of this machine finds Entra's sign-in page; not in Azure. Empty: at the issuer.
+SIGN_IN_PAGE = "LOCAL_SIGN_IN_PAGE"
+#: What only App Service may say to the app.
+_OWN_HEADERS = ("x-ms-client-principal", "x-ms-token-")
+_COOKIE = "AppServiceAuthSession"
+_SESSION_SECONDS = 8 * 3600
+_LOGIN = "/.auth/login/aad"
+_CALLBACK = f"{_LOGIN}/callback"
+_EXCHANGE = "api://AzureADTokenExchange"
+#: Claims that have another name in the header than in the token (the default claims mapping).
+_NAMES = {
+    "oid": "http://schemas.microsoft.com/identity/claims/objectidentifier",
+    "tid": "http://schemas.microsoft.com/identity/claims/tenantid",
+    "sub": "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier",
+}
+
+type Claims = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthenticationSettings:
+    """What is obeyed of `authsettingsV2`."""
+
+    issuer: str
+    client_id: str
+    audiences: tuple[str, ...]
+    #: Nobody gets through who is not signed in.
+    is_required: bool
+
+
+def read_settings(environ: Mapping[str, str]) -> AuthenticationSettings | None:
+    """Read the settings, None if authentication is off; raises HostStartError."""
+    if not (text := environ.get(CONFIGURATION)):
+        return None
+    try:
+        document = json.loads(text)
+        if not document["platform"]["enabled"]:
+            return None
+        entra = document["identityProviders"]["azureActiveDirectory"]
+        registration = entra["registration"]
+        demand = document["globalValidation"]
+        if demand["unauthenticatedClientAction"] not in ("RedirectToLoginPage", "AllowAnonymous"):
+            raise HostStartError(f"{CONFIGURATION}: this host redirects to the login page, or not")
+        return AuthenticationSettings(
+            issuer=registration["openIdIssuer"],
+            client_id=registration["clientId"],
+            audiences=(
+                registration["clientId"],
+                *entra.get("validation", {}).get("allowedAudiences", ()),
+            ),
+            is_required=demand["requireAuthentication"],
+        )
+    except (ValueError, KeyError, TypeError) as err:
+        raise HostStartError(f"{CONFIGURATION}: {type(err).__name__}: {err}") from err
+
+
+class Authentication:
+    """Signs browsers in, checks tokens, and says to the app who calls."""
+
+    def __init__(self, settings: AuthenticationSettings) -> None:
+        """Nothing is asked of the issuer before somebody calls."""
+        self._settings = settings
+        self._endpoints: dict[str, str] = {}
+        self._keys: dict[str, Any] = {}
+        self._sessions: dict[str, Claims] = {}
+        #: Sign-ins that have begun: `state` → where to go afterwards.
+        self._begun: dict[str, str] = {}
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        """Answer `/.auth/…` itself; let others through with the headers of who calls."""
+        match request.path:
+            case "/.auth/login/aad":
+                return await self._begin(request)
+            case "/.auth/login/aad/callback":
+                return await self._end(request)
+            case "/.auth/logout":
+                self._sessions.pop(request.cookies.get(_COOKIE, ""), None)
+                answer = _found("/")
+                answer.del_cookie(_COOKIE)
+                return answer
+        try:
+            claims = await self._claims(request)
+        except jwt.PyJWTError as err:
+            return web.Response(status=401, text=f"The token is refused: {err}")
+        if claims is None and self._settings.is_required:
+            query = urlencode({"post_login_redirect_uri": request.path_qs})
+            return _found(f"{_LOGIN}?{query}")
+        headers: CIMultiDict[str] = CIMultiDict(
+            (name, value)
+            for name, value in request.headers.items()
+            if not name.lower().startswith(_OWN_HEADERS)
+        )
+        if claims is not None:
+            headers.update(_headers(claims))
+        answered: web.StreamResponse = await handler(request.clone(headers=headers))
+        return answered
+
+    async def _claims(self, request: web.Request) -> Claims | None:
+        """Return who calls, None for nobody; raises PyJWTError for a token that is not good."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return await self._verified(token)
+        session = self._sessions.get(request.cookies.get(_COOKIE, ""))
+        return session if session and session["exp"] > time.time() else None
+
+    async def _verified(self, token: str) -> Claims:
+        key_id = jwt.get_unverified_header(token).get("kid", "")
+        if key_id not in self._keys:
+            found = await self._ask("GET", (await self._endpoint("jwks_uri")))
+            self._keys = {str(key.key_id): key for key in jwt.PyJWKSet.from_dict(found).keys}
+        if key_id not in self._keys:
+            raise jwt.InvalidKeyError("it is signed with a key that the issuer has not")
+        claims: Claims = jwt.decode(
+            token,
+            self._keys[key_id],
+            algorithms=["RS256"],
+            audience=self._settings.audiences,
+            issuer=self._settings.issuer,
+            options={"require": ["exp", "aud", "iss"]},
+        )
+        return claims
+
+    async def _begin(self, request: web.Request) -> web.Response:
+        """Send a browser to the sign-in page."""
+        target = request.query.get("post_login_redirect_uri", "/")
+        # Never to another host: it would be an open redirection.
+        if not target.startswith("/") or target.startswith(("//", "/\\")):
+            target = "/"
+        state = secrets.token_urlsafe(16)
+        self._begun[state] = target
+        page = await self._endpoint("authorization_endpoint")
+        if local := os.environ.get(SIGN_IN_PAGE):
+            page = page.replace("https://login.microsoftonline.com", local)
+        query = {
+            "client_id": self._settings.client_id,
+            "response_type": "code",
+            "redirect_uri": _callback_of(request),
+            "scope": "openid profile email",
+            "state": state,
+        }
+        answer = _found(f"{page}?{urlencode(query)}")
+        # Whoever comes back must be the browser that began.
+        answer.set_cookie("Nonce", state, httponly=True, samesite="Lax", path=_CALLBACK)
+        return answer
+
+    async def _end(self, request: web.Request) -> web.Response:
+        """Redeem the code that a browser comes back with, and begin its session."""
+        state = request.query.get("state", "")
+        target = self._begun.pop(state, None)
+        if target is None or request.cookies.get("Nonce") != state:
+            return web.Response(status=401, text="This browser did not begin to sign in here.")
+        answer = await self._ask(
+            "POST",
+            await self._endpoint("token_endpoint"),
+            {
+                "grant_type": "authorization_code",
+                "code": request.query.get("code", ""),
+                "redirect_uri": _callback_of(request),
+                "client_id": self._settings.client_id,
+                "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+                "client_assertion": await self._assertion(),
+            },
+        )
+        if "id_token" not in answer:
+            text = f"Entra refuses: {answer.get('error_description')}"
+            return web.Response(status=401, text=text)
+        session = secrets.token_urlsafe(32)
+        claims = await self._verified(answer["id_token"])
+        self._sessions[session] = claims | {"exp": time.time() + _SESSION_SECONDS}
+        found = _found(target)
+        found.set_cookie(_COOKIE, session, httponly=True, samesite="Lax", path="/")
+        return found
+
+    async def _assertion(self) -> str:
+        """Return the managed identity's token that stands for the registration: no secret."""
+        answer = await self._ask(
+            "GET",
+            f"{os.environ['IDENTITY_ENDPOINT']}?resource={_EXCHANGE}&api-version=2019-08-01",
+            headers={"X-IDENTITY-HEADER": os.environ["IDENTITY_HEADER"]},
+        )
+        return str(answer["access_token"])
+
+    async def _endpoint(self, name: str) -> str:
+        if not self._endpoints:
+            address = f"{self._settings.issuer}/.well-known/openid-configuration"
+            self._endpoints = await self._ask("GET", address)
+        return self._endpoints[name]
+
+    @staticmethod
+    async def _ask(
+        method: str,
+        url: str,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        # Through the proxy and with the certificates of the environment, as the app calls.
+        async with (
+            aiohttp.ClientSession(trust_env=True) as session,
+            session.request(method, url, data=form, headers=headers) as answer,
+        ):
+            document: dict[str, Any] = await answer.json(content_type=None)
+            return document
+
+
+def _headers(claims: Claims) -> dict[str, str]:
+    """Return what the app is told, as configure-authentication-user-identities has it."""
+    listed = [
+        {"typ": _NAMES.get(typ, typ), "val": str(value)}
+        for typ, values in claims.items()
+        for value in (values if isinstance(values, list) else [values])
+    ]
+    principal = {
+        "auth_typ": "aad",
+        "claims": listed,
+        "name_typ": "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress",
+        "role_typ": "http://schemas.microsoft.com/ws/2008/06/identity/claims/role",
+    }
+    return {
+        "X-MS-CLIENT-PRINCIPAL": base64.b64encode(json.dumps(principal).encode()).decode(),
+        "X-MS-CLIENT-PRINCIPAL-ID": claims.get("oid", ""),
+        "X-MS-CLIENT-PRINCIPAL-NAME": claims.get("preferred_username", ""),
+        "X-MS-CLIENT-PRINCIPAL-IDP": "aad",
+    }
+
+
+def _callback_of(request: web.Request) -> str:
+    return f"{request.scheme}://{request.host}{_CALLBACK}"
+
+
+def _found(location: str) -> web.Response:
+    return web.Response(status=HTTPStatus.FOUND, headers={"Location": location})

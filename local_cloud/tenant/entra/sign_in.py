@@ -1,0 +1,122 @@
+"""People sign in to an application of the directory: they choose an account, there is no password.
+
+The page is at Entra's address, behind the tunnel, and on the control port, for a browser that
+knows nothing of the tunnel.
+"""
+
+import secrets
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.entra.directory import Directory, Principal, PrincipalType
+
+_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Sign in to {application}</title>
+<h1>Sign in to {application}</h1>
+<p>This is the local tenant: choose who you are.</p>
+<ul>{accounts}</ul>
+</html>"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What a code stands for."""
+
+    object_id: str
+    client_id: str
+    redirect_uri: str
+    scope: str
+
+
+class Codes:
+    """Codes handed out and not yet redeemed."""
+
+    def __init__(self) -> None:
+        self._granted: dict[str, Grant] = {}
+
+    def grant(self, grant: Grant) -> str:
+        """A code, good for one redemption."""
+        code = secrets.token_urlsafe(24)
+        self._granted[code] = grant
+        return code
+
+    def redeem(self, code: str) -> Grant | None:
+        """What it stood for, None if it was redeemed or never granted."""
+        return self._granted.pop(code, None)
+
+
+def sign_in_routes(prefix: str = "") -> list[Route]:
+    """Where a browser is sent to sign in."""
+    return [Route(f"{prefix}/{{tenant_id}}/oauth2/v2.0/authorize", authorize)]
+
+
+async def authorize(request: Request) -> Response:
+    """The accounts to choose from; with `account`, back to the application with a code."""
+    tenant: Tenant = request.app.state.tenant
+    directory, asked = tenant.part(Directory), dict(request.query_params)
+    client = directory.client(asked.get("client_id", ""))
+    redirect_uri = asked.get("redirect_uri", "")
+    # As in Entra: never a redirection to where the application has not said.
+    if client is None or not _is_registered(client, redirect_uri):
+        return PlainTextResponse("AADSTS50011: The redirect URI does not match.", 400)
+    account = directory.principals.get(asked.pop("account", ""))
+    if account is None or account.type != PrincipalType.USER:
+        return HTMLResponse(_page(directory, client, asked))
+    grant = Grant(
+        object_id=account.object_id,
+        client_id=client.client_id,
+        redirect_uri=redirect_uri,
+        scope=asked.get("scope", ""),
+    )
+    answer = {"code": tenant.part(Codes).grant(grant), "state": asked.get("state", "")}
+    return RedirectResponse(f"{redirect_uri}?{urlencode(answer)}", 302)
+
+
+def claims_for_application(directory: Directory, object_id: str, audience: str) -> dict[str, Any]:
+    """Claims of a token that an application of the directory takes (v2.0); none for any other."""
+    client = directory.client(audience.removeprefix("api://"))
+    if client is None:
+        return {}
+    principal = directory.principals[object_id]
+    claims = {
+        "aud": client.client_id,
+        "iss": f"https://login.microsoftonline.com/{directory.tenant_id}/v2.0",
+        "oid": object_id,
+        "sub": object_id,
+        "tid": directory.tenant_id,
+        "ver": "2.0",
+    }
+    if principal.type == PrincipalType.USER:
+        claims |= {"preferred_username": principal.upn, "name": principal.name}
+    roles = client.app_roles.get(object_id, [])
+    return claims | ({"roles": roles} if roles else {})
+
+
+def _is_registered(client: Principal, redirect_uri: str) -> bool:
+    return _without_port(redirect_uri) in map(_without_port, client.redirect_uris)
+
+
+def _without_port(uri: str) -> str:
+    """A loopback address with any port is the same to Entra."""
+    parts = urlsplit(uri)
+    if parts.hostname in ("localhost", "127.0.0.1"):
+        return parts._replace(netloc=parts.hostname).geturl()
+    return uri
+
+
+def _page(directory: Directory, client: Principal, asked: dict[str, str]) -> str:
+    accounts = [
+        f'<li><a href="?{escape(urlencode(asked | {"account": one.object_id}))}">'
+        f"{escape(one.upn or one.name)}</a>: "
+        f"{escape(', '.join(client.app_roles.get(one.object_id, [])) or 'no role')}</li>"
+        for one in directory.principals.values()
+        if one.type == PrincipalType.USER
+    ]
+    return _PAGE.format(application=escape(client.name), accounts="".join(accounts))
