@@ -223,3 +223,14 @@ async def test_each_row_is_read_once(story: Story, monkeypatch: pytest.MonkeyPat
 
     assert {table for table, _, _ in read} >= {"jobs", "callers", "intents", "plans"}
     assert sorted(set(read)) == sorted(read)
+
+
+async def test_before_anything_is_done_it_says_so(story: Story) -> None:
+    """A plan waits: there is no work yet, and no change."""
+    await story.order()
+
+    found = files(await pack(story))
+
+    assert "No work was begun on any flow." in found["report.html"]
+    assert "flows.jsonl" not in found
+    assert len(found["changes.csv"].splitlines()) == 1

@@ -1,0 +1,207 @@
+"""A whole remediation among careless people: no signature comes to rest, or is shown, anywhere.
+
+Each real signature of a flow counts, before and after, and so do those that are planted in names,
+actions, settings, reasons and keys. Every address that is read is asked, whatever it answers.
+"""
+
+import io
+import json
+import logging
+import zipfile
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import pytest
+
+from functions.endpoints import ENDPOINTS
+from shared.adapters.channels.event import cloud_event
+from shared.adapters.channels.log import LogChannel
+from shared.adapters.channels.teams import card
+from shared.adapters.state.sqlite_store import SqliteStore
+from shared.bootstrap import provide
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.plans.notification import Notification
+from shared.logging_redaction import install_redaction
+from shared.services import PARKED
+from shared.use_cases.notify import notify
+from tests.functional.app.test_canaries import CANARY, HEX, planted
+from tests.functional.cli.cli_app import CommandLine
+from tests.functional.stories.app_calls import TRIGGERS
+from tests.functional.stories.remediation_story import Story
+from tests.twins import definition_builder as define
+from tests.twins.driver import Driver
+from tests.twins.flow_service import signature
+
+
+class Channel:
+    """Keeps what people are told, as each way of telling sends it."""
+
+    name = "kept"
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    async def send(self, notification: Notification) -> None:
+        """Keep it."""
+        self.texts.append(json.dumps([cloud_event(notification), card(notification)]))
+
+
+@pytest.fixture(autouse=True)
+def redacting(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Log as the app does."""
+    factory = logging.getLogRecordFactory()
+    install_redaction()
+    caplog.set_level("DEBUG")
+    yield
+    logging.setLogRecordFactory(factory)
+
+
+@pytest.fixture
+async def story(tmp_path: Path) -> AsyncIterator[Story]:
+    """Flows that call one another by URLs, callers of each kind, names with whole URLs in them."""
+    store, story = SqliteStore(tmp_path / "state" / "state.db"), Story()
+    story.twins = replace(story.twins, ports=replace(story.twins.ports, store=store))
+    story.driver = Driver(twins=story.twins, make=story.make, use_cases=TRIGGERS)
+    build = story.build
+    build.environment.display_name = planted("environment")
+    orders = build.http_flow(planted("title"))
+    build.app_setting_caller(orders)
+    build.secret_caller(orders)
+    build.variable_caller(orders)
+    build.flow_caller(orders, name=f"Caller {planted('caller')}")
+    build.http_flow("Chain", {"Call": define.http_action(build.url_of(orders))})
+    build.http_flow("Asks others", {"Call": define.http_action(planted("action"))})
+    build.link()
+    await story.opt_in()
+    story.world.traffic.beat(story.world)
+    provide(story.services)
+    yield story
+    await store.close()
+
+
+@dataclass(slots=True)
+class Client:
+    """Calls the app over HTTP, and keeps all of each answer."""
+
+    story: Story
+    cli: CommandLine
+    said: list[str] = field(default_factory=list)
+    statuses: Counter[int] = field(default_factory=Counter)
+
+    async def send(self, method: str, path: str, body: object = None, **headers: str) -> Any:
+        """Return the answer's document, if it is one."""
+        provide(self.story.services)
+        async with (
+            aiohttp.ClientSession(headers={"x-functions-key": self.cli.key} | headers) as session,
+            session.request(method, f"{self.cli.url}/api/{path}", json=body) as reply,
+        ):
+            content = await reply.read()
+            self.said.append(f"{dict(reply.headers)} {texts_of(content)}")
+            self.statuses[reply.status] += 1
+            return json.loads(content) if "json" in reply.content_type else None
+
+    async def read_everything(self) -> None:
+        """Ask every address that is read, of the story's environment, remediation and flows."""
+        flows = [flow.workflow_id for flow in self.story.build.environment.flows.values()]
+        environment, remediation = self.story.build.environment.id, self.story.remediation.id
+        for (method, path), _ in sorted(ENDPOINTS.items()):
+            if method != "GET":
+                continue
+            identity = environment if path.startswith("environments") else remediation
+            for flow in flows if "{flow}" in path else [""]:
+                filled = path.format(id=identity, flow=flow, name="none")
+                await self.send("GET", filled)
+        await self.send("GET", f"remediations/{remediation}?history=true")
+        await self.send("GET", f"remediations/{remediation}/plan?format=html")
+        for wrong in ("", planted("state")):
+            await self.send("GET", f"remediations?state={quote(wrong, safe='')}")
+
+
+def texts_of(content: bytes) -> str:
+    """Return the text of an answer; of a zip that of all its files."""
+    if not content.startswith(b"PK"):
+        return content.decode()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return "\n".join(archive.read(name).decode() for name in archive.namelist())
+
+
+def forbidden(story: Story) -> dict[str, str]:
+    """Return what may stand nowhere: the canaries, and every flow's own signature, by its title."""
+    flows = story.world.flows_by_url_id.values()
+    return {"canary": CANARY} | {f"{flow.name[:9]} {flow.state}": signature(flow) for flow in flows}
+
+
+async def test_a_whole_remediation_shows_and_keeps_no_signature(
+    story: Story, cli: CommandLine, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    """Ordered, approved, waived, stopped, finished, deleted, cancelled, rolled back."""
+    client, channel = Client(story, cli), Channel()
+    environment = story.build.environment.id
+
+    async def time(days: float) -> None:
+        await story.run(timedelta(days=days))
+        told = replace(story.services, channels=(channel, LogChannel()))
+        await notify(told)
+        await client.read_everything()
+
+    order = {"mode": "apply", "environments": [environment], "by": planted("by")}
+    key = {"Idempotency-Key": planted("key")[-200:]}
+    waiver = {"gap": planted("gap"), "reason": planted("waiver")}
+    await client.send("POST", f"environments/{environment}/waivers", waiver)
+    await client.send("POST", "keys/check", {"vault": planted("vault"), "key": planted("key")})
+    await client.send("POST", "remediations", order, **key)
+    (story.remediation,) = await story.services.tables.remediations.all()
+    remediation = f"remediations/{story.remediation.id}"
+    await time(0.1)
+    plans = await client.send("GET", f"{remediation}/plan")
+    versions = [plan["version"] for plan in plans["items"]]
+    await client.send(
+        "POST", f"{remediation}/approve", {"versions": versions, "by": planted("approver")}
+    )
+    switch = {"on": True, "by": planted("switch"), "reason": planted("reason")}
+    await client.send("PUT", "kill-switch", switch)
+    await time(0.1)
+    await client.send("PUT", "kill-switch", switch | {"on": False})
+    await time(1)
+    story.world.traffic.beat(story.world)
+    await client.send("POST", f"{remediation}/run-archives")
+    await time(60)
+    retired = [job for job in (await story.jobs()).values() if job.state is JobState.RETIRED]
+    assert len(retired) > 1
+    ids = [job.original_id for job in retired]
+    on = story.world.clock.now() + timedelta(days=30)
+    deletion = {"on": on.isoformat(), "flows": ids[:1], "by": planted("deleter")}
+    await client.send("POST", f"{remediation}/deletions", deletion)
+    await time(1)
+    await client.send("POST", f"{remediation}/deletions/cancel", {"by": planted("keeper")})
+    await client.send("POST", f"{remediation}/roll-back", {"flows": ids[1:]})
+    await time(30)
+
+    assert client.statuses[200] > 50
+    assert not client.statuses[500]
+    assert channel.texts
+    places = {
+        "answers": "\n".join(client.said),
+        "notifications": "\n".join(channel.texts),
+        "log": "\n".join(f"{one.getMessage()} {vars(one)}" for one in caplog.records),
+        "state": "".join(
+            path.read_bytes().decode("latin-1") for path in (tmp_path / "state").iterdir()
+        ),
+        "parked": str(story.twins.messages.waiting(PARKED)),
+        "notices": str(story.twins.notices),
+    }
+    assert HEX in places["state"]
+    assert "paths/invoke" in places["answers"] or "/workflows/" in places["answers"]
+    found = [
+        (place, what)
+        for place, text in places.items()
+        for what, secret in forbidden(story).items()
+        if secret in text
+    ]
+    assert found == []
