@@ -58,5 +58,6 @@ def check(
 
     What `cmkflow health` tells of keys is brought up to date.
     """
-    body = {"vault": vault, "key": key}
+    named = {"vault": vault, "key": key}
+    body = {name: value for name, value in named.items() if value is not None}
     return api.send(Call(method="POST", path=("keys", "check"), body=body))

@@ -3,19 +3,12 @@
 from datetime import UTC, date, datetime, time
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator
+from pydantic import AfterValidator, AwareDatetime
 
 from functions.finish_models import DeletionAnswer, RunArchiveAnswer, TicketWindowAnswer
 from functions.http_answers import Answer
 from functions.http_requests import Text
 from functions.remediation_models import ChangeAnswer, FlowChoice
-
-
-def _text(given: object) -> object:
-    """Take no number for a time: nobody means seconds since 1970."""
-    if not isinstance(given, str):
-        raise ValueError("a day as YYYY-MM-DD, or a time with its zone")
-    return given
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -29,7 +22,7 @@ class DeletionRequest(FlowChoice):
     """Approves the delete of retired originals."""
 
     #: A day (its beginning in UTC), or a time with its zone.
-    on: Annotated[date | Annotated[AwareDatetime, AfterValidator(_in_utc)], BeforeValidator(_text)]
+    on: date | Annotated[AwareDatetime, AfterValidator(_in_utc)]
     by: Text | None = None
 
     @property

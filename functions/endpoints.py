@@ -15,13 +15,14 @@ from urllib.parse import urlsplit
 
 import azure.functions as func
 
-from functions.http_answers import Answer, ok
+from functions.http_answers import Answer, etag_of, ok
+from functions.http_headers import ETAG, IF_MATCH, IF_NONE_MATCH, fits
 from functions.http_requests import NoBody, NoQuery, Request, read_body, read_params, read_query
 from functions.principals import check_origin, check_role, named, principal_of
 from functions.problems import BadRequest, FieldError, defect, problem_of
 from shared.bootstrap import services
 from shared.domain.principal import Principal, Role
-from shared.errors import ProductError
+from shared.errors import PreconditionFailed, ProductError
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,12 @@ class Call[Q: Request, B: Request]:
             raise BadRequest("Nobody is named.", [problem])
         return self.principal.name
 
+    def check_seen(self, answer: Answer) -> None:
+        """Raise `PreconditionFailed` if the request is about another state than this answer's."""
+        wanted = self.headers.get(IF_MATCH)
+        if wanted is not None and not fits(wanted, etag_of(answer)):
+            raise PreconditionFailed
+
 
 type Handler[Q: Request, B: Request] = Callable[[Call[Q, B]], Awaitable[Answer | func.HttpResponse]]
 
@@ -81,8 +88,14 @@ class Endpoint:
     status: int
     #: The first is that of whoever accepts anything.
     media_types: tuple[str, ...]
-    #: Headers of a request that mean something to it.
+    #: Headers of a request that mean something to it, and those of its answer.
     headers: tuple[str, ...]
+    answer_headers: tuple[str, ...]
+
+    @property
+    def has_etag(self) -> bool:
+        """Say whether its answer is what stands at its address."""
+        return self.answer is not None and self.method in ("GET", "PUT")
 
 
 #: Every route, by method and path.
@@ -101,6 +114,7 @@ def endpoint[Q: Request = NoQuery, B: Request = NoBody](
     status: int = 200,
     media_types: tuple[str, ...] = (JSON,),
     headers: tuple[str, ...] = (),
+    answer_headers: tuple[str, ...] = (),
 ) -> Callable[[Handler[Q, B]], Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]]:
     """Declare the route of a handler.
 
@@ -123,6 +137,7 @@ def endpoint[Q: Request = NoQuery, B: Request = NoBody](
             status=status,
             media_types=media_types,
             headers=headers,
+            answer_headers=answer_headers,
         )
         if (method, path) in ENDPOINTS:
             message = f"There is a route {method} {path} already."
@@ -157,10 +172,20 @@ async def _answering(
             return response
         if isinstance(answer, func.HttpResponse):
             return answer
-        return ok(answer, status=declared.status)
+        return _answered(declared, req, answer)
     except Exception:
         log.exception("defect while answering %s %s", req.method, instance)
         return defect(instance=instance)
+
+
+def _answered(declared: Endpoint, req: func.HttpRequest, answer: Answer) -> func.HttpResponse:
+    if not declared.has_etag:
+        return ok(answer, status=declared.status)
+    etag = etag_of(answer)
+    headers = {ETAG: etag}
+    if declared.method == "GET" and fits(req.headers.get(IF_NONE_MATCH, ""), etag):
+        return func.HttpResponse(status_code=304, headers=headers)
+    return ok(answer, status=declared.status, headers=headers)
 
 
 def _read(declared: Endpoint, req: func.HttpRequest) -> Call[Request, Request]:

@@ -46,9 +46,6 @@ class EnvironmentChange(Request):
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        nulls = [name for name in self.model_fields_set if getattr(self, name) is None]
-        if nulls:
-            raise ValueError(f"{', '.join(sorted(nulls))}: leave it out instead of sending null")
         if not self.model_fields_set:
             raise ValueError(f"name at least one of {', '.join(sorted(type(self).model_fields))}")
         return self

@@ -11,6 +11,7 @@ from functions.environment_models import (
     WaiverAnswer,
 )
 from functions.http_answers import ItemList
+from functions.http_headers import IF_MATCH
 from functions.http_requests import NoBody, NoQuery
 from shared.bootstrap import services
 from shared.domain.principal import Role
@@ -41,10 +42,16 @@ async def show_environment(call: Call[NoQuery, NoBody]) -> EnvironmentAnswer:
     role=Role.APPROVER,
     body=EnvironmentChange,
     answer=EnvironmentAnswer,
+    headers=(IF_MATCH,),
 )
 async def change_environment(call: Call[NoQuery, EnvironmentChange]) -> EnvironmentAnswer:
     """Set settings of an environment; those that are left out stay."""
-    found = await environments.change_environment(services(), call.id, call.body.changes())
+    found = await environments.change_environment(
+        services(),
+        call.id,
+        call.body.changes(),
+        check=lambda shown: call.check_seen(EnvironmentAnswer.of(shown)),
+    )
     return EnvironmentAnswer.of(found)
 
 

@@ -5,6 +5,7 @@ import azure.functions as func
 from functions.endpoints import Call, endpoint
 from functions.evidence_file import evidence_file
 from functions.http_answers import download
+from functions.http_headers import DIGEST
 from functions.http_requests import NoBody, NoQuery
 from shared.bootstrap import services
 from shared.domain.principal import Role
@@ -21,6 +22,7 @@ blueprint = func.Blueprint()
     role=Role.READER,
     answer=None,
     media_types=(ZIP,),
+    answer_headers=(DIGEST,),
 )
 async def show_evidence(call: Call[NoQuery, NoBody]) -> func.HttpResponse:
     """Return what was planned, approved, done and proven, as a zip. Reads rows and the archive."""

@@ -29,12 +29,22 @@ class ItemList[T: Answer](Answer):
     items: tuple[T, ...]
 
 
+def json_of(answer: BaseModel) -> str:
+    """Return an answer as JSON. Trigger URLs in texts are redacted, should one have got there."""
+    return redact(answer.model_dump_json())
+
+
+def etag_of(answer: BaseModel) -> str:
+    """Return the entity tag of an answer: it changes with anything that it says."""
+    return f'"{hashlib.sha256(json_of(answer).encode()).hexdigest()[:32]}"'
+
+
 def ok(
     answer: BaseModel, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> func.HttpResponse:
-    """Return an answer as JSON. Trigger URLs in texts are redacted, should one have got there."""
+    """Return an answer as JSON."""
     return func.HttpResponse(
-        redact(answer.model_dump_json()),
+        json_of(answer),
         status_code=status,
         mimetype="application/json",
         headers={"Cache-Control": "no-store", **(headers or {})},

@@ -1,17 +1,25 @@
 """Reads requests: bodies, queries and ids are checked here, before anything else sees them."""
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated
+from typing import Annotated, Self
 
 import azure.functions as func
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
-from functions.problems import BadRequest, FieldError
+from functions.problems import BadRequest, FieldError, TooLarge, UnsupportedMediaType
 from shared.domain.identifiers import IDENTIFIER, is_identifier
 from shared.domain.trigger_urls.trigger_url import redact
 
 #: No body of this API comes near it.
 LARGEST_BODY = 256 * 1024
+_JSON = "application/json"
 #: Query parameters that carry the function key and its name (Azure Functions access keys).
 _KEY_PARAMETERS = frozenset({"code", "clientid"})
 
@@ -31,6 +39,13 @@ class Request(BaseModel):
         extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True
     )
 
+    @model_validator(mode="after")
+    def _without_null(self) -> Self:
+        nulls = [name for name in self.model_fields_set if getattr(self, name) is None]
+        if nulls:
+            raise ValueError(f"{', '.join(sorted(nulls))}: leave it out instead of sending null")
+        return self
+
 
 class NoQuery(Request):
     """No query parameter is known."""
@@ -41,13 +56,23 @@ class NoBody(Request):
 
 
 def read_body[T: Request](req: func.HttpRequest, kind: type[T]) -> T:
-    """Return the body; an empty one counts as `{}`. Raises `BadRequest`."""
-    body = req.get_body() or b"{}"
+    """Return the body; an empty one counts as `{}`.
+
+    Raises `BadRequest`, `TooLarge`, `UnsupportedMediaType`.
+    """
+    body = req.get_body()
     if len(body) > LARGEST_BODY:
         message = f"The body has more than {LARGEST_BODY} bytes."
-        raise BadRequest(message)
+        raise TooLarge(message, instruction="Send several requests.")
+    media_type = req.headers.get("Content-Type", _JSON).partition(";")[0].strip().lower()
+    if body and media_type != _JSON:
+        raise UnsupportedMediaType(
+            "The body is no JSON, as its Content-Type says.",
+            instruction=f"Send it with the header Content-Type: {_JSON}.",
+        )
     try:
-        return kind.model_validate_json(body)
+        # As it is written: no text is taken for a number, no number for a switch.
+        return kind.model_validate_json(body or b"{}", strict=True)
     except ValidationError as err:
         raise BadRequest("The body is not as it should be.", _errors(err)) from None
 

@@ -6,6 +6,7 @@ import azure.functions as func
 
 from functions.endpoints import Call, endpoint
 from functions.http_answers import Answer
+from functions.http_headers import IF_MATCH
 from functions.http_requests import NoBody, NoQuery, Request, Text
 from shared.bootstrap import services
 from shared.domain.callers.records import Flag
@@ -35,8 +36,7 @@ class KillSwitchAnswer(Answer):
 @endpoint(blueprint, "GET", "kill-switch", role=Role.READER, answer=KillSwitchAnswer)
 async def show_kill_switch(_call: Call[NoQuery, NoBody]) -> KillSwitchAnswer:
     """Return whether writes are stopped, by whom and why."""
-    flag = await kill_switch(services())
-    return _answer(flag) if flag else KillSwitchAnswer(on=False)
+    return _answer(await kill_switch(services()))
 
 
 @endpoint(
@@ -46,14 +46,22 @@ async def show_kill_switch(_call: Call[NoQuery, NoBody]) -> KillSwitchAnswer:
     role=Role.OPERATOR,
     body=KillSwitchChange,
     answer=KillSwitchAnswer,
+    headers=(IF_MATCH,),
 )
 async def turn_kill_switch(call: Call[NoQuery, KillSwitchChange]) -> KillSwitchAnswer:
     """Stop every write, or allow them again."""
+    change = call.body
     flag = await set_kill_switch(
-        services(), is_on=call.body.on, by=call.by, reason=call.body.reason
+        services(),
+        is_on=change.on,
+        by=call.by,
+        reason=change.reason,
+        check=lambda flag: call.check_seen(_answer(flag)),
     )
     return _answer(flag)
 
 
-def _answer(flag: Flag) -> KillSwitchAnswer:
+def _answer(flag: Flag | None) -> KillSwitchAnswer:
+    if flag is None:
+        return KillSwitchAnswer(on=False)
     return KillSwitchAnswer(on=flag.is_on, by=flag.by, reason=flag.reason, at=flag.at)

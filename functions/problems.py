@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
@@ -15,6 +16,7 @@ from shared.errors import (
     Blocked,
     Conflict,
     NotFound,
+    PreconditionFailed,
     ProductError,
     Refused,
     Transient,
@@ -58,32 +60,44 @@ class Candidate(BaseModel):
     name: str
 
 
-class AccessRefused(ProductError):
-    """Whoever calls gets no answer."""
+class RequestRefused(ProductError):
+    """The request gets no further than to the door."""
 
+    #: One of `PROBLEMS`.
     kind: ClassVar[str]
-    status: ClassVar[int]
+
+    #: What HTTP wants said besides.
     headers: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, message: str, *, instruction: str) -> None:
-        """`instruction` says how to get one."""
+        """`instruction` says how to get in."""
         super().__init__(message)
         self.instruction = instruction
 
 
-class NotSignedIn(AccessRefused):
+class NotSignedIn(RequestRefused):
     """It is not known who calls."""
 
     kind = "not-signed-in"
-    status = 401
     headers = {"WWW-Authenticate": "Bearer"}  # noqa: RUF012  # a ClassVar above
 
 
-class Forbidden(AccessRefused):
+class Forbidden(RequestRefused):
     """It is known who calls, and they may not."""
 
     kind = "forbidden"
-    status = 403
+
+
+class TooLarge(RequestRefused):
+    """No body of this API is so large."""
+
+    kind = "too-large"
+
+
+class UnsupportedMediaType(RequestRefused):
+    """The body is of another kind than the route reads."""
+
+    kind = "unsupported-media-type"
 
 
 class Problem(BaseModel):
@@ -109,6 +123,7 @@ _ID = (
     "cmkflow plan show REMEDIATION for flows."
 )
 _FLOW = "See which flows there are: cmkflow environment flows ENVIRONMENT."
+_SEEN = "Read it again, look at what has changed, then send the change with its new ETag."
 #: Rows are written by this app alone.
 _NEWER = "Deploy the version of the app that wrote the row, or a newer one, then order it again."
 
@@ -118,69 +133,81 @@ def problem_of(err: ProductError, *, instance: str, now: datetime) -> func.HttpR
     text = str(err)
     headers: dict[str, str] = {}
     match err:
-        case AccessRefused():
-            problem = _problem(err.kind, err.status, text, err.instruction)
+        case RequestRefused():
+            problem = _problem(err.kind, text, err.instruction)
             headers.update(err.headers)
         case UnreadableRow():
-            problem = _problem("unreadable-row", 422, text, _NEWER, "unreadable_row")
+            problem = _problem("unreadable-row", text, _NEWER, "unreadable_row")
         case Unreadable():
-            problem = _problem("bad-request", 400, text, "Correct the request and send it again.")
+            problem = _problem("bad-request", text, "Correct the request and send it again.")
             problem.errors = err.errors if isinstance(err, BadRequest) else ()
-        case UnknownFlow():
-            problem = _problem("not-found", 404, text, _flow_instruction(err))
-            problem.candidates = tuple(
-                Candidate(id=one, name=name) for one, name in err.candidates.items()
-            )
         case NotFound():
-            problem = _problem("not-found", 404, text, _ID)
+            problem = _not_found(err)
         case Blocked():
-            problem = _problem("blocked", 409, err.reason, err.instruction, err.code)
+            problem = _problem("blocked", err.reason, err.instruction, err.code)
+        case PreconditionFailed():
+            problem = _problem("precondition-failed", text, _SEEN)
         case Conflict():
-            problem = _problem("conflict", 409, text, "Read it again, then decide again.")
+            problem = _problem("conflict", text, "Read it again, then decide again.")
         case Refused():
-            problem = _problem("refused", 502, text, instruction_for(err.code), err.code)
+            problem = _problem("refused", text, instruction_for(err.code), err.code)
         case Waiting() | Transient():
             seconds = _wait(err, now)
             headers["Retry-After"] = str(seconds)
             retry = f"Try again in {seconds} seconds."
-            problem = _problem("unavailable", 503, text, retry)
+            problem = _problem("unavailable", text, retry)
         case _:
             return defect(instance=instance)
     return _answer(problem, instance, headers)
 
 
-def _flow_instruction(err: UnknownFlow) -> str:
+def _not_found(err: NotFound) -> Problem:
+    if not isinstance(err, UnknownFlow):
+        return _problem("not-found", str(err), _ID)
     alike = [Named(id=one, name=name) for one, name in err.candidates.items()]
-    return did_you_mean(alike) or _FLOW
+    problem = _problem("not-found", str(err), did_you_mean(alike) or _FLOW)
+    problem.candidates = tuple(Candidate(id=one.id, name=one.name) for one in alike)
+    return problem
 
 
 def defect(*, instance: str) -> func.HttpResponse:
     """Return the answer to a request that met a defect; what it was stands in the log only."""
     text = "Something went wrong that should not have."
-    problem = _problem("defect", 500, text, "Look for the exception in the app's log.")
+    problem = _problem("defect", text, "Look for the exception in the app's log.")
     return _answer(problem, instance, {})
 
 
+@dataclass(frozen=True, slots=True)
+class ProblemKind:
+    """What all problems of a kind have."""
+
+    status: int
+    title: str
+
+
 #: By the last part of `type`.
-TITLES = {
-    "bad-request": "The request cannot be understood",
-    "not-signed-in": "It is not known who calls",
-    "forbidden": "Whoever calls may not do this",
-    "unreadable-row": "This version of the app cannot read a row",
-    "not-found": "There is no such item",
-    "blocked": "A person has to do something first",
-    "conflict": "Somebody else changed the item",
-    "refused": "The platform refused",
-    "unavailable": "This cannot be done now",
-    "defect": "A defect",
+PROBLEMS = {
+    "bad-request": ProblemKind(400, "The request cannot be understood"),
+    "not-signed-in": ProblemKind(401, "It is not known who calls"),
+    "forbidden": ProblemKind(403, "Whoever calls may not do this"),
+    "not-found": ProblemKind(404, "There is no such item"),
+    "blocked": ProblemKind(409, "A person has to do something first"),
+    "conflict": ProblemKind(409, "Somebody else changed the item"),
+    "precondition-failed": ProblemKind(412, "The item is not the one that was seen"),
+    "too-large": ProblemKind(413, "The body is too large"),
+    "unsupported-media-type": ProblemKind(415, "The body is of a kind that is not read"),
+    "unreadable-row": ProblemKind(422, "This version of the app cannot read a row"),
+    "defect": ProblemKind(500, "A defect"),
+    "refused": ProblemKind(502, "The platform refused"),
+    "unavailable": ProblemKind(503, "This cannot be done now"),
 }
 
 
-def _problem(kind: str, status: int, detail: str, instruction: str, code: str = "") -> Problem:
+def _problem(kind: str, detail: str, instruction: str, code: str = "") -> Problem:
     return Problem(
         type=f"urn:cmk-flow-remediation:problem:{kind}",
-        title=TITLES[kind],
-        status=status,
+        title=PROBLEMS[kind].title,
+        status=PROBLEMS[kind].status,
         detail=detail,
         instance="",
         instruction=instruction,

@@ -7,6 +7,7 @@ import azure.functions as func
 
 from functions.endpoints import HTML, JSON, Call, endpoint
 from functions.http_answers import ItemList, ok
+from functions.http_headers import IDEMPOTENCY_KEY, LOCATION
 from functions.http_requests import NoBody, NoQuery
 from functions.plan_models import PlanAnswer, PlanQuery
 from functions.problems import BadRequest, FieldError
@@ -27,7 +28,6 @@ from shared.reason import Reason
 from shared.use_cases import show_remediation as shown
 from shared.use_cases.start_remediation import order_remediation
 
-IDEMPOTENCY_KEY = "Idempotency-Key"
 _LONGEST_KEY = 200
 
 blueprint = func.Blueprint()
@@ -42,6 +42,7 @@ blueprint = func.Blueprint()
     answer=RemediationAnswer,
     status=202,
     headers=(IDEMPOTENCY_KEY,),
+    answer_headers=(LOCATION,),
 )
 async def start_remediation(call: Call[NoQuery, RemediationOrder]) -> func.HttpResponse:
     """Start a remediation; the same Idempotency-Key starts the same one."""
@@ -63,7 +64,7 @@ async def start_remediation(call: Call[NoQuery, RemediationOrder]) -> func.HttpR
     _check_same(order, started)
     location = f"/api/remediations/{started.id}"
     answer = RemediationAnswer.model_validate(started)
-    return ok(answer, status=202, headers={"Location": location})
+    return ok(answer, status=202, headers={LOCATION: location})
 
 
 @endpoint(

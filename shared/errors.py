@@ -17,6 +17,7 @@ ProductError
 │   └── UnknownFlow          an order names a flow that is not there, and perhaps means another
 ├── Conflict             somebody else changed the item: read again and decide again
 │   ├── AlreadyExists        the item that was to be created is there
+│   ├── PreconditionFailed   the item is not the one that the caller had seen
 │   └── LeaseLost            another delivery, or an order, has taken the row over: leave it
 └── Unreadable           an input nobody can read: parked with this reason
     └── UnreadableRow        a row of the store that this version cannot read
@@ -154,6 +155,10 @@ class Conflict(ProductError):
 
 class AlreadyExists(Conflict):
     """The item that was to be created exists."""
+
+
+class PreconditionFailed(Conflict):
+    """The item is not the one that the caller had seen."""
 
 
 class LeaseLost(Conflict):

@@ -47,10 +47,15 @@ async def show_environment(services: Services, environment_id: str) -> ShownEnvi
 
 
 async def change_environment(
-    services: Services, environment_id: str, changes: Mapping[str, Any]
+    services: Services,
+    environment_id: str,
+    changes: Mapping[str, Any],
+    *,
+    check: Callable[[ShownEnvironment], None] = lambda _: None,
 ) -> ShownEnvironment:
     """Set the settings that `changes` names, by field; raises `NotFound`.
 
+    `check` is told what stands there at the moment of the change, and may refuse.
     Raises `Blocked` for a gap and `UnknownFlow` for a flow that there is not, unless it was
     accepted before.
     """
@@ -62,7 +67,12 @@ async def change_environment(
     for field in ("excluded_flows", "first_wave"):
         new = changes.get(field, frozenset()) - getattr(accepted, field)
         await require_flows(services, [environment], new)
-    settings = await _change(services, environment.id, lambda old: replace(old, **changes))
+
+    def changed(old: EnvironmentSettings) -> EnvironmentSettings:
+        check(ShownEnvironment(environment=environment, settings=old))
+        return replace(old, **changes)
+
+    settings = await _change(services, environment.id, changed)
     if "maintenance_window" in changes:
         await _wake_for_window(services, environment.id)
     return ShownEnvironment(environment=environment, settings=settings)

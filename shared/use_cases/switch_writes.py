@@ -1,6 +1,7 @@
 """The kill switch: one row that stops every write of every job (design §3)."""
 
 import logging
+from collections.abc import Callable
 
 from shared.domain.callers.records import Flag
 from shared.services import Services
@@ -15,9 +16,24 @@ async def kill_switch(services: Services) -> Flag | None:
     return kept.item if kept else None
 
 
-async def set_kill_switch(services: Services, *, is_on: bool, by: str, reason: str) -> Flag:
-    """Turn it on or off. Jobs that wait for it look again within `wait_poll`."""
+async def set_kill_switch(
+    services: Services,
+    *,
+    is_on: bool,
+    by: str,
+    reason: str,
+    check: Callable[[Flag | None], None] = lambda _: None,
+) -> Flag:
+    """Turn it on or off. Jobs that wait for it look again within `wait_poll`.
+
+    `check` is told what stands there at the moment of the change, and may refuse.
+    """
     flag = Flag(name=KILL_SWITCH, is_on=is_on, by=by, at=services.now, reason=reason)
-    await services.tables.flags.upsert(flag)
+
+    def changed(old: Flag | None) -> Flag:
+        check(old)
+        return flag
+
+    await services.tables.flags.change("flag", KILL_SWITCH, changed)
     log.warning("kill switch %s by %s: %s", "on" if is_on else "off", by, reason)
     return flag

@@ -120,7 +120,6 @@ async def test_the_flows_of_an_environment_are_listed_by_name(story: Story) -> N
         (b"{", "", "JSON"),
         (b"\xff", "", "JSON"),
         (b"", "", "name at least one of"),
-        (b" " * 300_000, "", ""),
     ],
 )
 async def test_a_bad_change_says_which_field_and_what_is_allowed(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from functions import decisions_api, remediations_api
+from functions.http_headers import IDEMPOTENCY_KEY
 from shared.bootstrap import provide
 from shared.domain.environment import Mode
 from shared.domain.jobs.environment_states import EnvironmentJobState
@@ -34,7 +35,7 @@ async def story() -> Story:
 async def start(story: Story, *, key: str | None = None, **body: Any) -> Reply:
     """Start a remediation of the environment, `apply` unless said, and let it plan."""
     order = {"mode": "apply", "environments": [story.build.environment.id], **body}
-    headers = {remediations_api.IDEMPOTENCY_KEY: key} if key is not None else {}
+    headers = {IDEMPOTENCY_KEY: key} if key is not None else {}
     reply = await call(remediations_api.start_remediation, order, headers=headers)
     await story.run(timedelta(minutes=5))
     provide(story.services)

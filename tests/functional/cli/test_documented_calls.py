@@ -32,9 +32,9 @@ _FIRST_HOUR = "docs/first-hour.md"
 _ELSEWHERE = ("operator", "sign-in")
 #: The options of curl that the documents use.
 _CURL = ArgumentParser()
-_CURL.add_argument("-X", dest="method", default="GET")
+_CURL.add_argument("-X", dest="method")
 _CURL.add_argument("-H", dest="header", action="append")
-_CURL.add_argument("-d", dest="data")
+_CURL.add_argument("--json")
 _CURL.add_argument("url")
 
 #: A firewall that lacks the new addresses, and names that stand for its gap, or another.
@@ -147,15 +147,20 @@ async def test_a_documented_call_succeeds(command: Command) -> None:
             "$REMEDIATION": story.remediation.id,
         }
         async with served_app() as cli:
-            text = command.text.replace("$APP", cli.url.rstrip("/")).replace("$KEY", cli.key)
+            text = command.text.replace("$APP", cli.url.rstrip("/"))
+            # Here a key stands for who is signed in.
+            text = text.replace("Authorization: Bearer $TOKEN", f"x-functions-key: {cli.key}")
             for example, identity in ids.items():
                 text = text.replace(example, identity)
             options = _CURL.parse_args(shlex.split(text)[1:])
             headers = dict(header.split(": ", 1) for header in options.header)
+            method = options.method or ("POST" if options.json else "GET")
+            if options.json:
+                headers["Content-Type"] = "application/json"
             async with (
                 aiohttp.ClientSession(headers=headers) as session,
-                session.request(options.method, options.url, data=options.data) as reply,
+                session.request(method, options.url, data=options.json) as reply,
             ):
-                return "" if reply.status < 400 else await reply.text()
+                return "" if reply.status < 400 else f"{reply.status} {await reply.text()}"
 
     await _succeeds(attempt)

@@ -1,0 +1,222 @@
+"""The OpenAPI document of the API, made of what the routes declare and of their models."""
+
+import inspect
+import re
+from collections.abc import Iterable
+from copy import deepcopy
+from functools import cache
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from functions.endpoints import ENDPOINTS, JSON, Endpoint
+from functions.http_headers import ETAG, HEADERS, IF_MATCH, IF_NONE_MATCH, RETRY_AFTER
+from functions.http_requests import NoBody
+from functions.problems import MEDIA_TYPE, PROBLEMS, Problem
+from shared.domain.identifiers import IDENTIFIER
+
+type Json = dict[str, Any]
+type Mode = Literal["validation", "serialization"]
+
+_COMMENT = re.compile(r"((?:^ +#: .*\n)+) +(\w+):", re.MULTILINE)
+_PARAMETER = re.compile(r"\{(\w+)\}")
+#: Any may be answered to any request; the others only where they are named below.
+_EVERYWHERE = (400, 401, 403, 422, 500, 502, 503)
+
+
+@cache
+def openapi_document() -> Json:
+    """Return the document; the routes must have been declared."""
+    endpoints = sorted(ENDPOINTS.values(), key=lambda one: (one.path, one.method))
+    schemas = _schemas(endpoints)
+    paths: dict[str, Json] = {}
+    for one in endpoints:
+        paths.setdefault(f"/{one.path}", {})[one.method.lower()] = _operation(one, schemas)
+    for one in endpoints:
+        schemas.pop(one.query.__name__, None)  # they are parameters
+    schemas.pop(NoBody.__name__, None)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "CMK flow remediation",
+            "version": "1",
+            "description": "Everything an administrator does goes over this API. No answer holds "
+            "a trigger URL or a signature. Times are UTC.",
+        },
+        "servers": [{"url": "/api"}],
+        "security": [{"signIn": []}, {"functionKey": []}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "responses": {str(status): _problem(status) for status in sorted(_by_status())},
+            "securitySchemes": {
+                "signIn": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "An access token of Entra for this app; browsers sign in.",
+                },
+                "functionKey": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "x-functions-key",
+                    "description": "Where a setting of the app lets it count.",
+                },
+            },
+        },
+    }
+
+
+def _operation(one: Endpoint, schemas: Json) -> Json:
+    summary, _, more = one.description.partition("\n\n")
+    operation: Json = {
+        "operationId": one.name,
+        "tags": [one.path.partition("/")[0]],
+        "summary": summary.replace("\n", " "),
+        "description": f"{more}\n\nRole: {one.role}.".strip(),
+        "parameters": [*_path(one), *_query(one, schemas), *_headers(one)],
+        "responses": _responses(one),
+    }
+    if one.body is not NoBody:
+        is_needed = any(field.is_required() for field in one.body.model_fields.values())
+        content = {JSON: {"schema": _reference(one.body)}}
+        operation["requestBody"] = {"required": is_needed, "content": content}
+    return operation
+
+
+def _path(one: Endpoint) -> list[Json]:
+    schema = {"type": "string", "pattern": IDENTIFIER}
+    return [
+        {"name": name, "in": "path", "required": True, "schema": schema}
+        for name in _PARAMETER.findall(one.path)
+    ]
+
+
+def _query(one: Endpoint, schemas: Json) -> list[Json]:
+    schema = schemas.get(one.query.__name__, {})
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in schema.get("required", ()),
+            "description": member.pop("description", ""),
+            "schema": member,
+        }
+        for name, member in deepcopy(schema.get("properties", {})).items()
+    ]
+
+
+def _headers(one: Endpoint) -> list[Json]:
+    names = [*one.headers, IF_NONE_MATCH] if _may_be_known(one) else one.headers
+    return [{"name": name, "in": "header", "required": False, **HEADERS[name]} for name in names]
+
+
+def _responses(one: Endpoint) -> Json:
+    schemas = {JSON: _reference(one.answer)} if one.answer else {}
+    content = {kind: {"schema": schemas.get(kind, {})} for kind in one.media_types}
+    answer: Json = {"description": "Done, or on its way.", "content": content}
+    names = [*one.answer_headers, ETAG] if one.has_etag else one.answer_headers
+    if names:
+        answer["headers"] = {name: HEADERS[name] for name in names}
+    answers = {str(one.status): answer}
+    if _may_be_known(one):
+        answers["304"] = {"description": "It is as it was.", "headers": {ETAG: HEADERS[ETAG]}}
+    problems = {*_EVERYWHERE}
+    if one.method != "GET" or "{" in one.path:
+        problems |= {404, 409}
+    if one.body is not NoBody:
+        problems |= {413, 415}
+    if IF_MATCH in one.headers:
+        problems.add(412)
+    return answers | {
+        str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(problems)
+    }
+
+
+def _may_be_known(one: Endpoint) -> bool:
+    return one.has_etag and one.method == "GET"
+
+
+def _problem(status: int) -> Json:
+    """Return the response that problem documents of a status are."""
+    kinds = _by_status()[status]
+    response: Json = {
+        "description": " Or: ".join(PROBLEMS[kind].title for kind in kinds),
+        "content": {MEDIA_TYPE: {"schema": _reference(Problem)}},
+    }
+    if status == 503:
+        response["headers"] = {RETRY_AFTER: HEADERS[RETRY_AFTER]}
+    return response
+
+
+def _by_status() -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for kind, problem in PROBLEMS.items():
+        found.setdefault(problem.status, []).append(kind)
+    return found
+
+
+def _reference(kind: type[BaseModel]) -> Json:
+    name = re.sub(r"\W", "_", kind.__name__)  # as pydantic names it
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _schemas(endpoints: Iterable[Endpoint]) -> Json:
+    """Return the schema of every model by its name, with what the source says of each member."""
+    models: dict[type[BaseModel], Mode] = {Problem: "serialization"}
+    for one in endpoints:
+        models |= {one.query: "validation", one.body: "validation"}
+        if one.answer:
+            models[one.answer] = "serialization"
+    _, document = models_json_schema(
+        list(models.items()), ref_template="#/components/schemas/{model}"
+    )
+    schemas: Json = document["$defs"]
+    for kind, mode in models.items():
+        if mode == "validation":
+            _refuse_null(schemas[kind.__name__])
+    for kind in _with_parts(models):
+        properties = schemas.get(kind.__name__, {}).get("properties", {})
+        for name, comment in _comments(kind).items():
+            if name in properties:
+                properties[name].setdefault("description", comment)
+    return schemas
+
+
+def _refuse_null(schema: Json) -> None:
+    """Say that a member which may be left out is never null, as requests read it."""
+    for member in schema.get("properties", {}).values():
+        if "anyOf" in member:
+            kinds = [one for one in member.pop("anyOf") if one != {"type": "null"}]
+            member |= kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+        if member.get("default", "") is None:
+            del member["default"]
+
+
+def _with_parts(kinds: Iterable[type[BaseModel]]) -> set[type[BaseModel]]:
+    found: set[type[BaseModel]] = set()
+    left = list(kinds)
+    while left:
+        kind = left.pop()
+        if kind not in found:
+            found.add(kind)
+            for field in kind.model_fields.values():
+                left += _models_in(field.annotation)
+    return found
+
+
+def _models_in(annotation: object) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [one for part in get_args(annotation) for one in _models_in(part)]
+
+
+def _comments(kind: type[BaseModel]) -> dict[str, str]:
+    """Return what the source says of each member (`#:`), also of those that it inherits."""
+    found: dict[str, str] = {}
+    for one in reversed(kind.__mro__):
+        if one.__module__.startswith("functions.") and "[" not in one.__name__:
+            for comment, name in _COMMENT.findall(inspect.getsource(one)):
+                found[name] = " ".join(line.strip(" #:") for line in comment.splitlines())
+    return found

@@ -1,0 +1,141 @@
+"""ETags, preconditions, and bodies that are not read: over the API, on twins."""
+
+import pytest
+
+from functions import environments_api, kill_switch_api, remediations_api
+from functions.http_headers import ETAG, IF_MATCH
+from functions.http_requests import LARGEST_BODY
+from shared.bootstrap import provide
+from shared.steps.gate import KILL_SWITCH
+from tests.functional.stories.app_calls import Reply, call
+from tests.functional.stories.remediation_story import Story
+
+STALE = '"0123456789abcdef0123456789abcdef"'
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A tenant of one linked environment, opted in."""
+    story = Story()
+    story.build.link()
+    await story.opt_in()
+    provide(story.services)
+    return story
+
+
+async def set_limit(story: Story, limit: int, **headers: str) -> Reply:
+    """Change the environment's limit."""
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    environment = story.build.environment.id
+    return await call(
+        environments_api.change_environment, {"limit": limit}, id=environment, headers=sent
+    )
+
+
+async def shown(story: Story, **headers: str) -> Reply:
+    """Return the environment's answer."""
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    environment = story.build.environment.id
+    return await call(environments_api.show_environment, id=environment, headers=sent)
+
+
+async def test_a_change_of_what_was_seen_is_made_and_its_tag_is_the_next(story: Story) -> None:
+    """Whoever goes on with the tag of the answer needs no other look."""
+    seen = (await shown(story)).headers[ETAG]
+
+    first = await set_limit(story, 7, If_Match=seen)
+    second = await set_limit(story, 8, If_Match=first.headers[ETAG])
+
+    assert (first.status, second.status) == (200, 200)
+    assert second.headers[ETAG] == (await shown(story)).headers[ETAG] != seen
+
+
+async def test_a_change_of_what_somebody_else_changed_is_refused(story: Story) -> None:
+    """It says what to do, and nothing is changed."""
+    seen = (await shown(story)).headers[ETAG]
+    await set_limit(story, 7)
+
+    refused = await set_limit(story, 8, If_Match=f'"other", {seen}')
+
+    assert refused.status == 412
+    assert refused.document["type"].endswith("precondition-failed")
+    assert "Read it again" in refused.document["instruction"]
+    assert (await shown(story)).document["settings"]["limit"] == 7
+    assert (await set_limit(story, 9, If_Match="*")).status == 200
+
+
+async def test_a_change_between_the_look_and_the_write_is_seen(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tag is compared with what stands there at the moment of the write, not before it."""
+    seen = (await shown(story)).headers[ETAG]
+    table = type(story.services.tables.environments)
+    change = table.change
+
+    async def slow(self: object, *args: object, **options: object) -> object:
+        monkeypatch.setattr(table, "change", change)
+        await set_limit(story, 7)
+        return await change(self, *args, **options)  # type: ignore[arg-type]  # as it was called
+
+    monkeypatch.setattr(table, "change", slow)
+
+    assert (await set_limit(story, 8, If_Match=seen)).status == 412
+
+
+async def test_what_is_known_is_not_sent_again(story: Story) -> None:
+    """304 without a body, until something is different."""
+    seen = (await shown(story)).headers[ETAG]
+
+    same = await shown(story, If_None_Match=seen)
+    await set_limit(story, 7)
+    other = await shown(story, If_None_Match=seen)
+
+    assert (same.status, same.text, same.headers[ETAG]) == (304, "", seen)
+    assert other.status == 200
+
+
+async def test_the_kill_switch_is_turned_as_it_was_seen(story: Story) -> None:
+    """Also where nobody has touched it yet; without a tag it always turns."""
+    order = {"on": True, "by": "admin", "reason": "a look"}
+    untouched = await call(kill_switch_api.show_kill_switch)
+
+    stale = await call(kill_switch_api.turn_kill_switch, order, headers={IF_MATCH: STALE})
+    flag = await story.services.tables.flags.get("flag", KILL_SWITCH)
+    first = await call(
+        kill_switch_api.turn_kill_switch, order, headers={IF_MATCH: untouched.headers[ETAG]}
+    )
+    again = await call(
+        kill_switch_api.turn_kill_switch, order, headers={IF_MATCH: untouched.headers[ETAG]}
+    )
+    anyhow = await call(kill_switch_api.turn_kill_switch, order | {"on": False})
+
+    assert flag is None
+    assert [one.status for one in (stale, first, again, anyhow)] == [412, 200, 412, 200]
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/xml", "application/jsonp"])
+async def test_a_body_of_another_kind_is_not_read(story: Story, kind: str) -> None:
+    """Whatever stands in it."""
+    headers = {"Content-Type": kind}
+
+    refused = await call(remediations_api.start_remediation, {"mode": "assess"}, headers=headers)
+
+    assert refused.status == 415
+    assert "application/json" in refused.document["instruction"]
+
+
+async def test_a_body_that_no_route_takes_is_too_large(story: Story) -> None:
+    """It is not read any further."""
+    body = b'{"mode": "' + b"x" * LARGEST_BODY + b'"}'
+
+    assert (await call(remediations_api.start_remediation, body)).status == 413
+
+
+@pytest.mark.parametrize(
+    "body", [{"limit": "5"}, {"limit": True}, {"limit": None}, {"mode": 1}, {"limit": 1.5}]
+)
+async def test_a_body_is_taken_as_it_is_written(story: Story, body: object) -> None:
+    """No text is a number, no number a switch, and null does not mean left out."""
+    environment = story.build.environment.id
+
+    assert (await call(environments_api.change_environment, body, id=environment)).status == 400

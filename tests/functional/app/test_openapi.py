@@ -1,0 +1,137 @@
+"""The OpenAPI document says what the routes do; the official validator judges it elsewhere."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import function_app  # noqa: F401  # it declares every route
+from functions import openapi_api
+from functions.endpoints import ENDPOINTS
+from functions.http_requests import NoBody
+from functions.openapi import openapi_document
+from functions.problems import PROBLEMS
+from shared.bootstrap import provide
+from tests.functional.stories.app_calls import call
+from tests.functional.stories.remediation_story import Story
+
+DOCUMENT: Any = json.loads(json.dumps(openapi_document()))
+
+
+def operations() -> dict[tuple[str, str], Any]:
+    """Return each operation by method and path, as they are declared."""
+    return {
+        (method.upper(), path.removeprefix("/")): operation
+        for path, methods in DOCUMENT["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def references(value: Any) -> Iterator[str]:
+    """Yield every reference below a value."""
+    if isinstance(value, dict):
+        if "$ref" in value:
+            yield value["$ref"]
+        for one in value.values():
+            yield from references(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from references(one)
+
+
+def resolved(reference: str) -> Any:
+    """Return what a reference is to; raises `KeyError`."""
+    value = DOCUMENT
+    for part in reference.removeprefix("#/").split("/"):
+        value = value[part]
+    return value
+
+
+async def test_it_is_served_with_every_route_and_no_other() -> None:
+    """At the address that generators of clients are given."""
+    provide(Story().services)
+
+    reply = await call(openapi_api.show_openapi)
+
+    assert reply.media_type == "application/vnd.oai.openapi+json"
+    assert reply.document == DOCUMENT
+    assert operations().keys() == ENDPOINTS.keys()
+
+
+def test_every_reference_leads_somewhere() -> None:
+    """To a schema or a response."""
+    assert all(resolved(one) for one in references(DOCUMENT))
+
+
+def test_every_operation_has_an_id_of_its_own_its_role_and_its_parameters() -> None:
+    """Parameters of the path, the query and the headers, as the route declares them."""
+    ids = [operation["operationId"] for operation in operations().values()]
+    assert len(ids) == len(set(ids))
+    for key, declared in ENDPOINTS.items():
+        operation = operations()[key]
+        names = {(one["in"], one["name"]) for one in operation["parameters"]}
+        assert {name for place, name in names if place == "path"} == set(
+            re.findall(r"\{(\w+)\}", declared.path)
+        )
+        assert {name for place, name in names if place == "query"} == set(
+            declared.query.model_fields
+        )
+        assert set(declared.headers) <= {name for place, name in names if place == "header"}
+        assert f"Role: {declared.role}." in operation["description"]
+        assert ("requestBody" in operation) == (declared.body is not NoBody)
+
+
+def test_every_answer_is_described() -> None:
+    """That of the route, and each problem it may end in."""
+    statuses = {str(problem.status) for problem in PROBLEMS.values()}
+    assert set(DOCUMENT["components"]["responses"]) == statuses
+    used: set[str] = set()
+    for key, declared in ENDPOINTS.items():
+        responses = operations()[key]["responses"]
+        assert set(responses[str(declared.status)]["content"]) == set(declared.media_types)
+        used |= responses.keys()
+    assert used == statuses | {"200", "202", "304"}
+
+
+def test_no_member_that_may_be_left_out_is_said_to_be_null() -> None:
+    """Requests refuse it; answers say it where they say it."""
+    bodies = [
+        resolved(operation["requestBody"]["content"]["application/json"]["schema"]["$ref"])
+        for operation in operations().values()
+        if "requestBody" in operation
+    ]
+
+    assert bodies
+    assert '"null"' not in json.dumps(bodies)
+
+
+def test_what_the_source_says_of_a_member_is_said_here() -> None:
+    """Also of members that a model inherits."""
+    schemas = DOCUMENT["components"]["schemas"]
+
+    assert (
+        "how far it got" in schemas["FlowJobAnswer"]["properties"]["reached"]["description"].lower()
+    )
+    flows = schemas["RollBackOrder"]["properties"]["replay"]["description"]
+    assert flows.startswith("Accepts that polling originals")
+
+
+def test_no_two_routes_take_the_same_address() -> None:
+    """The host takes the first by the function's name, not the one that fits best.
+
+    github.com/Azure/azure-functions-host/issues/9876
+    """
+
+    def overlap(one: str, other: str) -> bool:
+        parts, others = one.split("/"), other.split("/")
+        return len(parts) == len(others) and all(
+            a == b or "{" in a + b for a, b in zip(parts, others, strict=True)
+        )
+
+    both = [
+        (method, path, other)
+        for method, path in ENDPOINTS
+        for other_method, other in ENDPOINTS
+        if method == other_method and path < other and overlap(path, other)
+    ]
+    assert both == []
