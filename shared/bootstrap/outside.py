@@ -56,7 +56,7 @@ class Outside:
             domains=("api.bap.microsoft.com", "api.powerapps.com", "management.azure.com"),
         )
         self._environments = power_platform_admin.PowerPlatformAdmin(
-            ground.http, self.power_platform
+            ground.http, self.power_platform, ground.clock
         )
         self.flow_service = self._flow_service(self._flows)
         vaults = Service(name="Key Vault", scope=key_vault.SCOPE, credential=ground.credential)

@@ -82,7 +82,7 @@ class FlowCallers:
 
     async def _place(self, caller: Caller) -> tuple[Environment, str]:
         environment_id, _, workflow_id = caller.address.partition("/")
-        return await self._environments.get(environment_id), workflow_id
+        return await self._environments.lately(environment_id), workflow_id
 
 
 def _ids(mentions: Sequence[Mention], kind: MentionKind) -> frozenset[str]:

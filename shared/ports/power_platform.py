@@ -32,6 +32,9 @@ class Environments(Protocol):
     async def get(self, environment_id: str) -> Environment:
         """Return one; raises `NotFound`."""
 
+    async def lately(self, environment_id: str) -> Environment:
+        """Return one as it was within the last minute; raises `NotFound`."""
+
 
 class FlowReports(Protocol):
     """What the flow service reports to an administrator."""

@@ -105,7 +105,7 @@ async def environment_without_key(
 
 async def _existing(services: Services, environment_id: str) -> Environment:
     try:
-        return await services.environments.get(environment_id)
+        return await services.environments.lately(environment_id)
     except NotFound as err:
         raise Blocked(
             f"Environment {environment_id} is gone.",

@@ -16,12 +16,13 @@ import asyncio
 from shared.adapters.http.client import HttpClient, Service, default_transport
 from shared.adapters.entra.identity import application_credential
 from shared.adapters.power_platform.admin import SCOPE, PowerPlatformAdmin
+from shared.adapters.system_clock import SystemClock
 
 async def main():
     http = HttpClient(default_transport())
     credential = application_credential("{APP_CLIENT}")
     service = Service(name="admin", scope=SCOPE, credential=credential)
-    for environment in await PowerPlatformAdmin(http, service).list():
+    for environment in await PowerPlatformAdmin(http, service, SystemClock()).list():
         print(environment.id)
     await http.close()
     await credential.close()

@@ -32,6 +32,7 @@ from shared.adapters.http.client import HttpClient, Service
 from shared.adapters.power_apps.canvas_apps import PowerAppsCanvasApps
 from shared.adapters.power_apps.connections import PowerAppsConnections
 from shared.adapters.power_platform.admin import PowerPlatformAdmin
+from shared.adapters.system_clock import SystemClock
 from shared.domain.environment import Environment
 from shared.errors import ProductError
 from tests.unit.adapter_wire import (
@@ -88,8 +89,8 @@ class Adapters:
 type Question = Callable[[Adapters], Awaitable[object]]
 
 QUESTIONS: dict[str, Question] = {
-    "environments": lambda of: PowerPlatformAdmin(of.http, of.service).list(),
-    "environment": lambda of: PowerPlatformAdmin(of.http, of.service).get("e"),
+    "environments": lambda of: PowerPlatformAdmin(of.http, of.service, SystemClock()).list(),
+    "environment": lambda of: PowerPlatformAdmin(of.http, of.service, SystemClock()).get("e"),
     "flows": lambda of: FlowServiceReports(of.flow_service).list_flows("e"),
     "flow": lambda of: FlowServiceReports(of.flow_service).get_flow("e", "f"),
     "runs": lambda of: FlowServiceReports(of.flow_service).runs("e", "f", since=LONG_AGO),

@@ -20,3 +20,7 @@ class EnvironmentsTwin:
     async def get(self, environment_id: str) -> Environment:
         """Return one; raises `NotFound`."""
         return self._world.environment(environment_id).described()
+
+    async def lately(self, environment_id: str) -> Environment:
+        """Return one; raises `NotFound`."""
+        return await self.get(environment_id)

@@ -1,16 +1,21 @@
 """Environments as the admin API of Power Platform (BAP) shows them (contract §2.1)."""
 
+from datetime import datetime, timedelta
+
 from pydantic import Field, field_validator
 
 from shared.adapters.http.client import Call, HttpClient, Service, read_object
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.environment import Environment, LinkStatus, PolicyLink
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.ports import Environments
+from shared.ports import Clock, Environments
 
 SCOPE = "https://service.powerapps.com/.default"
 _BASE = "https://api.bap.microsoft.com/providers/Microsoft.BusinessAppPlatform/scopes/admin/environments"
 _VERSION = {"api-version": "2023-06-01"}
+#: For so long jobs go by an environment as it was read. A link or a move to another policy takes
+#: longer, and the timer that notices either comes every five minutes.
+_LATELY = timedelta(minutes=1)
 
 
 class _LinkedPolicy(Wire):
@@ -93,10 +98,13 @@ class EnvironmentEntity(Wire):
 class PowerPlatformAdmin(Environments):
     """`Environments` by the admin API."""
 
-    def __init__(self, http: HttpClient, service: Service) -> None:
+    def __init__(self, http: HttpClient, service: Service, clock: Clock) -> None:
         """Call as the application; `service` has `SCOPE`."""
         self._http = http
         self._service = service
+        self._clock = clock
+        #: By id, with when each was last asked for.
+        self._read: dict[str, tuple[datetime, Environment]] = {}
         #: Environment id → address of its flow service, as last read.
         self._flow_endpoints: dict[str, str] = {}
 
@@ -110,9 +118,18 @@ class PowerPlatformAdmin(Environments):
 
     async def get(self, environment_id: str) -> Environment:
         """Return one; raises `NotFound`."""
-        call = Call(method="GET", url=f"{_BASE}/{environment_id}", params=_VERSION)
-        answer = await self._http.send(self._service, call)
-        return self._noted(read_wire(EnvironmentEntity, read_object(self._service, answer)))
+        call, asked = f"{_BASE}/{environment_id}", self._clock.now()
+        answer = await self._http.send(self._service, Call(method="GET", url=call, params=_VERSION))
+        found = self._noted(read_wire(EnvironmentEntity, read_object(self._service, answer)))
+        self._read[environment_id] = asked, found
+        return found
+
+    async def lately(self, environment_id: str) -> Environment:
+        """Return one as this process has read it within the last minute; raises `NotFound`."""
+        asked, known = self._read.get(environment_id, (None, None))
+        if asked and known and self._clock.now() - asked < _LATELY:
+            return known
+        return await self.get(environment_id)
 
     async def flow_endpoint(self, environment_id: str) -> str:
         """Return the address of an environment's flow service (§15.1); empty: it tells none.

@@ -47,12 +47,15 @@ async def test_environments_are_listed_and_read(side: Side) -> None:
     assert after.policy.policy_id == POLICY_ID.lower()
     assert after.policy.system_id.startswith("/regions/europe/")
     assert (after.region, after.sku) == ("westeurope", "Production")
+    assert await side.ports.environments.lately(ENVIRONMENT) == after
 
 
 async def test_what_does_not_exist_is_not_found(side: Side) -> None:
     """An environment, and a flow of one."""
     with pytest.raises(NotFound):
         await side.ports.environments.get(STRANGER)
+    with pytest.raises(NotFound):
+        await side.ports.environments.lately(STRANGER)
     with pytest.raises(NotFound):
         await side.ports.flow_reports.get_flow(ENVIRONMENT, STRANGER)
 

@@ -99,7 +99,7 @@ async def test_a_swap_between_the_order_and_its_delivery_is_not_undone_unsaid() 
     async def order() -> None:
         await steer_remediation.roll_back(story.services, story.remediation.id)
 
-    disturb(story, "environments", "get", order)
+    disturb(story, "environments", "lately", order)
     await story.run(timedelta(days=20))
     blocked = await story.job("Poll")
     was_on = poll.is_on

@@ -1,0 +1,32 @@
+"""How old what the app goes by may be of an environment."""
+
+from datetime import timedelta
+
+from shared.adapters.http.client import HttpClient, Service
+from shared.adapters.power_platform.admin import SCOPE, PowerPlatformAdmin
+from tests.twins.clock import ManualClock
+from tests.unit.adapter_wire import NumberedCredential, Scripted, ScriptedTransport
+
+MINUTE = timedelta(minutes=1)
+
+
+def environment(sku: str) -> Scripted:
+    """Answer with an environment."""
+    return Scripted(body={"name": "e", "properties": {"environmentSku": sku}})
+
+
+async def test_jobs_of_one_minute_go_by_one_reading() -> None:
+    """Of each environment; a reading counts from when it was asked for, and `get` asks anew."""
+    clock = ManualClock()
+    answers = [environment(sku) for sku in ("first", "other", "second", "third")]
+    service = Service(name="x", scope=SCOPE, credential=NumberedCredential())
+    admin = PowerPlatformAdmin(HttpClient(ScriptedTransport(*answers)), service, clock)
+
+    seen = [(await admin.lately("e")).sku]
+    clock.advance(MINUTE - timedelta(seconds=1))
+    seen += [(await admin.lately("e")).sku, (await admin.lately("another")).sku]
+    clock.advance(timedelta(seconds=1))
+    seen += [(await admin.lately("e")).sku, (await admin.get("e")).sku]
+    seen.append((await admin.lately("e")).sku)
+
+    assert seen == ["first", "first", "other", "second", "third", "third"]
