@@ -68,7 +68,10 @@ class WritesTogether(Protocol):
         """Return what stands at places of one resource, by address, without those that are gone."""
 
     async def write_all(self, values: Sequence[tuple[Caller, CallerValue]]) -> None:
-        """Put all texts of one resource there if each has its ETag; raises `Conflict`."""
+        """Put all texts of one resource there if each has its ETag, and see them there.
+
+        Raises `Conflict`, also for what is read after the write.
+        """
 
 
 class FirewallKind(Protocol):

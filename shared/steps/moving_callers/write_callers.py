@@ -144,7 +144,7 @@ async def write_callers(
             others = []  # whose URL is refused each finds by itself
             continue
         tries += 1
-        if await _is_seen(work, kind, values):
+        if isinstance(kind, WritesTogether) or await _is_seen(work, kind, values):
             await first.updated()
             return await _updated(others)
     await wait_to_see(work, f"The new URL of {_labels(values)}")
