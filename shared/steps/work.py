@@ -1,7 +1,9 @@
 """A job in hand: its row, its lease, and what a step may do with it."""
 
-from collections.abc import Callable, Iterable
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import cast
 
 from shared.domain.callers.records import CallerRecord
 from shared.domain.environment import Environment, EnvironmentSettings
@@ -13,8 +15,8 @@ from shared.steps import gate
 
 #: How long a write may take, with the reads around it: three calls (adapters/http/client.py).
 WRITE_TAKES = timedelta(minutes=1)
-#: For so long a delivery goes by the settings of its environment as it has read them.
-SETTINGS_LAST = timedelta(seconds=10)
+#: For so long a delivery goes by what it has read.
+LATELY = timedelta(seconds=10)
 
 
 class Work:
@@ -32,8 +34,8 @@ class Work:
         #: named likewise.
         self.made_co_owner: set[tuple[str, str]] = set()
         self.shared_with_operator: set[tuple[str, str]] = set()
-        self._settings: EnvironmentSettings | None = None
-        self._settings_read = self.services.now
+        #: What it has read lately, and when it asked.
+        self._lately: dict[str, tuple[datetime, object]] = {}
 
     @property
     def job(self) -> FlowJob:
@@ -96,11 +98,25 @@ class Work:
 
     async def settings_by_now(self) -> EnvironmentSettings:
         """Return what an administrator has decided; the kill switch is not among it."""
-        now = self.services.now
-        if self._settings is None or now - self._settings_read > SETTINGS_LAST:
-            self._settings = await gate.settings_of(self.services, self.job.environment_id)
-            self._settings_read = now
-        return self._settings
+        read = partial(gate.settings_of, self.services, self.job.environment_id)
+        return await self.lately("settings", read)
+
+    async def lately[T](self, what: str, read: Callable[[], Awaitable[T]]) -> T:
+        """Return what this delivery has read within ten seconds, else read it.
+
+        Of what it has not written meanwhile.
+        """
+        asked, known = self._lately.get(what, (None, None))
+        if asked and self.services.now - asked <= LATELY:
+            return cast("T", known)
+        return await self.anew(what, read)
+
+    async def anew[T](self, what: str, read: Callable[[], Awaitable[T]]) -> T:
+        """Read it, whatever is known of it."""
+        asked = self.services.now
+        answer = await read()
+        self._lately[what] = asked, answer
+        return answer
 
     async def check_lease(self) -> None:
         """Return if a write may begin: the row is ours for as long as one takes.

@@ -1,11 +1,13 @@
 """Reads of Dataverse in batches: each keeps its own answer, whatever becomes of the others."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
 from local_cloud.tenant.core.faults import Fault, FaultKind
 from local_cloud.tenant.seed.environment import seed_flow
+from shared.at_once import at_once
 from shared.errors import NotFound, ProductError, Throttled, Unavailable
 from tests.contract.adapter_world import Adapters, adapters
 from tests.contract.tenant_world import BUTTON, HTTP_FLOW, MAKER, PARENT_FLOW, definition
@@ -61,6 +63,44 @@ async def test_rows_beyond_a_page_are_read_on(app: Adapters) -> None:
     app.world.platform.assumptions.dataverse_page = 10
 
     assert await app.solutions.holding(environment, ids) == whole
+
+
+async def test_reads_that_are_asked_for_at_once_are_one_call(app: Adapters) -> None:
+    """Of tasks, and of tasks within them; who is refused, or gives up, leaves the others alone."""
+    environment, calls = await app.environment(), app.world.tenant.calls
+    calls.reset()
+
+    async def within() -> dict[str, frozenset[str]]:
+        async with at_once() as reads:
+            return await reads.create_task(app.solutions.holding(environment, [id_of(0)]))
+
+    row = asyncio.create_task(app.workflows.get(environment, id_of(0)))
+    held = asyncio.create_task(within())
+    shares = asyncio.create_task(app.flow_sharing.list(environment, id_of(0)))
+    gone = asyncio.create_task(app.workflows.get(environment, GONE))
+    impatient = asyncio.create_task(app.workflows.get(environment, id_of(1)))
+    asyncio.get_running_loop().call_later(0, impatient.cancel)
+    await asyncio.wait({row, held, shares, gone, impatient})
+
+    assert (await row).name == "Flow 0"
+    assert (await held)[id_of(0)]
+    assert await shares == []
+    assert isinstance(gone.exception(), NotFound)
+    assert impatient.cancelled()
+    assert calls.routes == {BATCHES: 1}
+    assert calls.batched.total() == 5
+
+
+async def test_a_read_by_itself_is_no_batch(app: Adapters) -> None:
+    """Nor are reads that follow one another."""
+    environment, calls = await app.environment(), app.world.tenant.calls
+    calls.reset()
+
+    await app.workflows.get(environment, id_of(0))
+    await app.flow_sharing.list_each(environment, [id_of(0)])
+
+    assert BATCHES not in calls.routes
+    assert calls.routes.total() == 2
 
 
 async def test_a_read_that_is_refused_leaves_the_others_alone(app: Adapters) -> None:

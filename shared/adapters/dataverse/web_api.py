@@ -19,6 +19,7 @@ from shared.adapters.http.client import (
 )
 from shared.adapters.http.errors import FailedAnswer
 from shared.adapters.http.policies import Budget
+from shared.at_once import at_once
 from shared.domain.environment import Environment
 from shared.errors import ProductError, Refused, Unavailable
 
@@ -32,7 +33,12 @@ _LINK = "@odata.nextLink"
 _IN_A_BATCH = 100
 #: Batches at a time: Dataverse allows one user 52 calls (contract §12).
 _AT_A_TIME = 4
+#: Tasks that are begun at once ask in one turn of the loop, those within them in the next ones.
+_TURNS = 3
 _HEADERS = {"OData-Version": "4.0", "OData-MaxVersion": "4.0"}
+
+#: What becomes of one read among several: a JSON object, or a refusal of its own.
+type _Read = Mapping[str, object] | ProductError
 
 
 class Dataverse:
@@ -49,6 +55,8 @@ class Dataverse:
         self._credential = credential
         self._budget = budget
         self._services: dict[str, Service] = {}
+        #: By URL of the Dataverse: the reads that are asked for at this moment, and their answers.
+        self._asked: dict[str, tuple[list[Call], asyncio.Task[list[_Read]]]] = {}
 
     async def send(self, environment: Environment, call: Call) -> Answer:
         """Make a call; its `url` is relative to the Web API, such as `workflows(…)`."""
@@ -56,8 +64,29 @@ class Dataverse:
         return await self._http.send(service, self._absolute(environment, call))
 
     async def read(self, environment: Environment, call: Call) -> Mapping[str, object]:
-        """Make a call and return the JSON object that it answers."""
-        return read_object(self._service(environment), await self.send(environment, call))
+        """Make a call and return the JSON object that it answers.
+
+        Reads that are asked for at once are one call, a batch.
+        """
+        url = _url(environment)
+        if url not in self._asked:
+            calls: list[Call] = []
+            self._asked[url] = calls, asyncio.create_task(self._answers(environment, calls))
+        calls, answers = self._asked[url]
+        calls.append(call)
+        number = len(calls) - 1
+        # Who else has asked gets its answer, whatever becomes of this one.
+        answer = (await asyncio.shield(answers))[number]
+        if isinstance(answer, ProductError):
+            raise answer
+        return answer
+
+    async def _answers(self, environment: Environment, calls: Sequence[Call]) -> list[_Read]:
+        """Make the reads that are asked for within a few turns of the loop."""
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        del self._asked[_url(environment)]
+        return await self.read_each(environment, calls)
 
     def rows(
         self, environment: Environment, table: str, params: Mapping[str, str]
@@ -66,13 +95,11 @@ class Dataverse:
         call = self._absolute(environment, _list_of(table, params))
         return self._http.items(self._service(environment), call, link=_LINK)
 
-    async def read_each(
-        self, environment: Environment, calls: Sequence[Call]
-    ) -> list[Mapping[str, object] | ProductError]:
+    async def read_each(self, environment: Environment, calls: Sequence[Call]) -> list[_Read]:
         """Make these reads, a hundred in one call; each has its JSON object or its own refusal."""
         gate = asyncio.Semaphore(_AT_A_TIME)
 
-        async def read(some: Sequence[Call]) -> list[Mapping[str, object] | ProductError]:
+        async def read(some: Sequence[Call]) -> list[_Read]:
             async with gate:
                 try:
                     return await self._batch(environment, some)
@@ -89,25 +116,25 @@ class Dataverse:
         self, environment: Environment, table: str, queries: Sequence[Mapping[str, str]]
     ) -> list[object]:
         """Return the rows of several queries of a table set, all together."""
-        if len(queries) == 1:
-            return [row async for row in self.rows(environment, table, queries[0])]
         service = self._service(environment)
-        calls = [_list_of(table, query) for query in queries]
+        async with at_once() as reads:
+            pages = [
+                reads.create_task(self.read(environment, _list_of(table, query)))
+                for query in queries
+            ]
         rows: list[object] = []
-        for query, answer in zip(queries, await self.read_each(environment, calls), strict=True):
-            if isinstance(answer, ProductError):
-                raise answer
-            items, cursor = page_of(service, answer, member="value", link=_LINK)
+        for query, answer in zip(queries, pages, strict=True):
+            items, cursor = page_of(service, answer.result(), member="value", link=_LINK)
             rows += items
             while cursor:
                 items, cursor = await self.page(environment, table, query, cursor)
                 rows += items
         return rows
 
-    async def _batch(
-        self, environment: Environment, calls: Sequence[Call]
-    ) -> list[Mapping[str, object] | ProductError]:
+    async def _batch(self, environment: Environment, calls: Sequence[Call]) -> list[_Read]:
         service = self._service(environment)
+        if len(calls) == 1:
+            return [read_object(service, await self.send(environment, calls[0]))]
         reads = [self._absolute(environment, call) for call in calls]
         answer = await self.send(environment, batch_call("$batch", reads))
         try:
@@ -118,7 +145,7 @@ class Dataverse:
             raise Unavailable(f"{service.name}: {len(parts)} answers to {len(reads)} reads")
         return [await self._read_part(service, part) for part in parts]
 
-    async def _read_part(self, service: Service, part: Part) -> Mapping[str, object] | ProductError:
+    async def _read_part(self, service: Service, part: Part) -> _Read:
         if part.status >= 400:
             failed = FailedAnswer(
                 service=service.name,

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from functools import partial
 
 from shared.domain.callers.edit import rewrite
 from shared.domain.definitions.comparison import definition_digest
@@ -24,6 +25,7 @@ from shared.errors import (
 from shared.jobs.engine import UNTIL_WOKEN
 from shared.ports import Condition
 from shared.reason import Reason
+from shared.steps.copying.belonging import look
 from shared.steps.copying.bind_connections import bind_connections
 from shared.steps.copying.explain_owner import explain_owner
 from shared.steps.copying.place_copy import place_copy
@@ -32,7 +34,7 @@ from shared.steps.copying.turn_copy import turn_copy
 from shared.steps.flows.change_flow import change_flow
 from shared.steps.flows.flow_names import flow_name_of
 from shared.steps.flows.open_plans import is_cancelled
-from shared.steps.flows.original import Original, read_original
+from shared.steps.flows.original import Original
 from shared.steps.flows.read_back import read_back, wait_to_see
 from shared.steps.flows.take_original import archive_name, take
 from shared.steps.flows.trigger_address import read_trigger_url
@@ -50,7 +52,7 @@ async def begin(work: Work) -> FlowJob:
     """Check that the plan still holds and that the children are proven; note the intent to copy."""
     job = work.job
     await refuse_excluded(work.services, job)
-    original = await read_original(work)
+    original, _ = await work.lately("original", partial(look, work))
     if original.is_managed:
         raise Blocked(
             f"{job.display_name} is part of a managed solution.",
@@ -83,7 +85,7 @@ async def begin(work: Work) -> FlowJob:
 async def copy(work: Work) -> FlowJob:
     """Create the copy, or take up the one that a dead process began; leave it on or off."""
     services, environment = work.services, work.environment
-    original = await read_original(work)
+    original, belonging = await work.lately("original", partial(look, work))
     job = await take(work, original)
     where = await services.archive.put(archive_name(job), original.client_data.encode())
     await work.save(replace(job, archive=where))
@@ -96,8 +98,8 @@ async def copy(work: Work) -> FlowJob:
     asked_for = work.job.copy_owner or original.owner_id
     owner = asked_for if original.owner_is_entra_id else row.owner_id
     work.remember(replace(work.job, copy_owner=owner))
-    await place_copy(work)
-    work.remember(await share_copy(work, original))
+    await place_copy(work, belonging)
+    work.remember(await share_copy(work, original, belonging))
     # Off too: a delivery that died may have turned it on, then its original went off.
     is_on = work.job.pattern is Pattern.CALLED
     row = await turn_copy(work, FlowState.ON if is_on else FlowState.OFF, seen=row)

@@ -1,18 +1,19 @@
 """Put a copy into the solutions of its original, so that it is exported and released with them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from shared.domain.environment import Environment
 from shared.domain.solution import Solution, to_join
 from shared.errors import Blocked, MigrationInProgress, NotFound, Refused
 from shared.reason import Reason
 from shared.services import Services
+from shared.steps.copying.belonging import Belonging
 from shared.steps.flows.read_back import read_back
 from shared.steps.work import Work
 
 
-async def place_copy(work: Work) -> None:
-    """Let the copy join every unmanaged solution that holds the original.
+async def place_copy(work: Work, belonging: Belonging) -> None:
+    """Let the copy join every unmanaged solution that holds the original, as it was just read.
 
     Raises `Blocked` if the platform refuses that, or does not keep it. A flow in no solution has
     nothing to join: where the environment makes new flows in a solution, the platform sees to it.
@@ -20,7 +21,7 @@ async def place_copy(work: Work) -> None:
     job = work.job
     if not job.in_solution:
         return
-    missing = await _missing(work)
+    missing = await _left(work, belonging.solutions)
     for solution in missing:
         await _join(work, solution)
     if not missing:
@@ -46,8 +47,12 @@ async def solutions_to_join(
 
 async def _missing(work: Work) -> list[Solution]:
     """Look at both flows in one call: what holds the original alone is what is missing."""
+    flows = [work.job.original_id, work.job.copy_id]
+    return await _left(work, await work.services.solutions.holding(work.environment, flows))
+
+
+async def _left(work: Work, held: Mapping[str, frozenset[str]]) -> list[Solution]:
     original, copy = work.job.original_id, work.job.copy_id
-    held = await work.services.solutions.holding(work.environment, [original, copy])
     return await _described(work.services, work.environment, held[original] - held[copy])
 
 

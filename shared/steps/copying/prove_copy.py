@@ -1,6 +1,7 @@
 """Prove a copy before any caller moves to it."""
 
 from dataclasses import replace
+from functools import partial
 
 from shared.domain.definitions.comparison import definition_digest
 from shared.domain.flow import FlowState
@@ -38,11 +39,12 @@ async def prove(work: Work) -> FlowJob:
 async def _check_copy(work: Work) -> None:
     job = work.job
     expected = FlowState.ON if job.pattern is Pattern.CALLED else FlowState.OFF
+    read = partial(work.services.workflows.get, work.environment, job.copy_id)
     try:
         row = await read_back(
             work,
             f"The copy of {job.display_name}, written and turned {expected}",
-            lambda: work.services.workflows.get(work.environment, job.copy_id),
+            lambda: work.anew("copy", read),
             lambda row: (
                 row.state is expected and definition_digest(row.client_data) == job.copy_digest
             ),

@@ -24,6 +24,7 @@ from shared.domain.sharing import (
 )
 from shared.errors import Blocked, MigrationInProgress, NotFound, Refused
 from shared.reason import Reason
+from shared.steps.copying.belonging import Belonging
 from shared.steps.flows.co_ownership import is_own_doing
 from shared.steps.flows.original import Original
 from shared.steps.flows.read_back import read_back
@@ -47,12 +48,12 @@ class _Wanted:
     notes: tuple[str, ...] = ()
 
 
-async def share_copy(work: Work, original: Original) -> FlowJob:
+async def share_copy(work: Work, original: Original, belonging: Belonging) -> FlowJob:
     """Return the job with whom its copy is shared with now, and with what is left to a person.
 
     Raises `Blocked` if the platform refuses to share, or does not keep it.
     """
-    wanted = await _wanted(work, original)
+    wanted = await _wanted(work, original, belonging)
     notes = list(wanted.notes)
     if TriggerCategory(work.job.category).can_have_run_only_users:
         notes.append(RUN_ONLY_NOTE)
@@ -83,7 +84,7 @@ async def share_copy(work: Work, original: Original) -> FlowJob:
     return noted(replace(work.job, shared_with=names, notes=others), *notes)
 
 
-async def _wanted(work: Work, original: Original) -> _Wanted:
+async def _wanted(work: Work, original: Original, belonging: Belonging) -> _Wanted:
     """Return what the copy is to be shared with: not its owner, and nobody the app put there."""
     services, environment, job = work.services, work.environment, work.job
     owner = job.copy_owner or original.owner_id
@@ -91,8 +92,7 @@ async def _wanted(work: Work, original: Original) -> _Wanted:
     operator = await services.flow_access.operator_id() if await is_own_doing(work) else ""
     if original.etag and job.in_solution:
         # Dataverse's sharing is the one that counts for flows of a solution (§5.5).
-        shares = await services.flow_sharing.list(environment, job.original_id)
-        found = _Wanted(shares=tuple(shares))
+        found = _Wanted(shares=belonging.shares)
     else:
         permissions = await services.flow_access.permissions(environment.id, job.flow_name)
         known = owner if original.owner_is_entra_id else ""

@@ -14,6 +14,7 @@ from shared.domain.definitions.connection_reference import uses_in
 from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.flow import FlowState, Workflow
+from shared.domain.sharing import User
 from shared.errors import Blocked, NotFound, Refused
 from shared.reason import Reason
 from shared.steps.flows.original import Original
@@ -31,16 +32,19 @@ class Obstacle:
     remedy: str
 
 
-async def check_could_start(work: Work, original: Original, copy: Workflow | None = None) -> None:
+async def check_could_start(
+    work: Work, original: Original, copy: Workflow | None = None, owner: User | None = None
+) -> None:
     """Return if nothing is known against a start of the original, and of the copy where given.
 
-    Raises `Blocked` with what has to be settled, or waived by its name.
+    `owner` is whose the original probably is, as was just read. Raises `Blocked` with what has to
+    be settled, or waived by its name.
     """
     flows = [original.client_data, *([copy.client_data] if copy else [])]
     waived = (await settings_of(work.services, work.job.environment_id)).waived_gaps
     found: dict[str, Obstacle] = {}
     for looks in (
-        _of_owner(work, original),
+        _of_owner(work, original, owner),
         _of_connections(work, flows),
         _of_children(work, original, copy),
         _of_licence(work),
@@ -60,12 +64,12 @@ async def check_could_start(work: Work, original: Original, copy: Workflow | Non
     )
 
 
-async def _of_owner(work: Work, original: Original) -> AsyncIterator[Obstacle]:
+async def _of_owner(work: Work, original: Original, owner: User | None) -> AsyncIterator[Obstacle]:
     principals, owner_id = work.services.principals, original.owner_id
     if original.owner_is_entra_id:
         users = await principals.users(work.environment, [owner_id])
         owner = users.get(owner_id.lower())
-    else:
+    elif owner is None or owner.principal.id != owner_id.lower():
         owner = await principals.user(work.environment, owner_id)
     if owner and owner.is_disabled:
         yield Obstacle(

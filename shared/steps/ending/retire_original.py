@@ -2,19 +2,21 @@
 
 from dataclasses import replace
 
+from shared.at_once import at_once
 from shared.domain.definitions.comparison import definition_digest
 from shared.domain.display_names import retired_name
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.transitions import moved
+from shared.domain.sharing import User
 from shared.settings import OnDrift
+from shared.steps.copying.belonging import look
 from shared.steps.copying.place_copy import place_copy
 from shared.steps.copying.share_copy import share_copy
 from shared.steps.ending.could_start import check_could_start
 from shared.steps.ending.watch_quiet import watch
-from shared.steps.flows.original import read_original
 from shared.steps.flows.refused_calls import check_refused_calls
-from shared.steps.flows.standing_copy import standing_copy
+from shared.steps.flows.standing_copy import find_copy, standing
 from shared.steps.flows.take_original import check_unchanged
 from shared.steps.flows.turn import rename, turn_original
 from shared.steps.moving_callers.confirm_agents import check_agents
@@ -34,7 +36,12 @@ async def retire_when_quiet(work: Work) -> FlowJob:
 
 async def retire(work: Work) -> FlowJob:
     """Turn the original off and let the copy take its name, with whoever joined meanwhile."""
-    job, original = work.job, await read_original(work)
+    job = work.job
+    async with at_once() as reads:
+        looked = reads.create_task(look(work))
+        found = reads.create_task(find_copy(work))
+        owner = reads.create_task(_probable_owner(work))
+    original, belonging = looked.result()
     if original.is_on and job.pattern is Pattern.OFF:
         return _again(work, "The original was turned on meanwhile: so is its copy.")
     drifted = job.original_digest not in {"", definition_digest(original.client_data)}
@@ -42,13 +49,13 @@ async def retire(work: Work) -> FlowJob:
         work.remember(replace(job, original_digest=""))
         return _again(work, "The original was edited after it was copied: it is copied again.")
     await check_unchanged(work, original)
-    copy = await standing_copy(work)
+    copy = standing(work, found.result())
     if job.pattern is not Pattern.OFF:
         await check_refused_calls(work)
     if original.is_on:
-        await check_could_start(work, original)
-    await place_copy(work)
-    work.remember(await share_copy(work, original))
+        await check_could_start(work, original, owner=owner.result())
+    await place_copy(work, belonging)
+    work.remember(await share_copy(work, original, belonging))
     original = await turn_original(work, on=False, seen=original)
     title = work.job.display_name
     if work.job.in_solution and original.etag and not original.is_managed:
@@ -56,6 +63,17 @@ async def retire(work: Work) -> FlowJob:
     await rename(work, work.job.copy_id, title, seen=copy)
     text = "The original is off and the copy has its name."
     return moved(work.job, JobState.RETIRED, text, now=work.services.now)
+
+
+async def _probable_owner(work: Work) -> User | None:
+    """Return whose the original was when it was copied, if that is to be known before it goes off.
+
+    It is read with the rest: whose it is now that tells.
+    """
+    job = work.job
+    if not job.in_solution or job.pattern is not Pattern.CALLED:
+        return None
+    return await work.services.principals.user(work.environment, job.copy_owner)
 
 
 def _copies_again(work: Work) -> bool:

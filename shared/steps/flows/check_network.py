@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from shared.at_once import at_once
 from shared.domain.environment import Environment
 from shared.domain.network.coverage import NetworkCheck
 from shared.domain.network.firewall import Firewall
@@ -54,11 +55,8 @@ async def read_firewalls(services: Services) -> list[Firewall]:
         async with gate:
             return await kind.read()
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(read(kind)) for kind in services.firewalls.values()]
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from errors
+    async with at_once() as group:
+        tasks = [group.create_task(read(kind)) for kind in services.firewalls.values()]
     return [firewall for task in tasks for firewall in task.result()]
 
 

@@ -11,8 +11,16 @@ from shared.reason import Reason
 from shared.steps.work import Work
 
 
-async def standing_copy(work: Work) -> Workflow:
-    """Return the copy as it is now; it is on, unless its original is off too.
+async def find_copy(work: Work) -> Workflow | None:
+    """Return the copy as it is now; None if it is gone."""
+    try:
+        return await work.services.workflows.get(work.environment, work.job.copy_id)
+    except NotFound:
+        return None
+
+
+def standing(work: Work, copy: Workflow | None) -> Workflow:
+    """Return the copy as it was just read; it is on, unless its original is off too.
 
     Raises `Blocked` if it was turned off or deleted since its proof.
     """
@@ -20,15 +28,13 @@ async def standing_copy(work: Work) -> Workflow:
     # Watched: its original was stopped for it.
     is_alone = job.facts.original is Standing.OFF
     prefix = "NEITHER IS ON. " if is_alone else ""
-    try:
-        copy = await work.services.workflows.get(work.environment, job.copy_id)
-    except NotFound as err:
+    if copy is None:
         raise Blocked(
             f"{prefix}The copy of {job.display_name} was deleted.",
             instruction="Roll this job back, so that every caller calls the original; then start "
             "a new remediation for the flow.",
             code=Reason.NEITHER_ON if is_alone else Reason.COPY,
-        ) from err
+        )
     if job.pattern is not Pattern.OFF and copy.state is not FlowState.ON:
         raise Blocked(
             f"{prefix}The copy of {job.display_name} is {copy.state}: nothing may rely on it.",

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from shared.domain.callers.records import CallerRecord, CallerState
 from shared.domain.jobs.flow_states import JobState
@@ -15,7 +16,7 @@ from shared.errors import ProductError, Throttled
 from shared.steps.flows.co_ownership import return_borrowed
 from shared.steps.flows.hold_resource import HeldResource, hold_resource, require_free
 from shared.steps.flows.open_plans import OpenPlans, open_plans
-from shared.steps.flows.standing_copy import standing_copy
+from shared.steps.flows.standing_copy import find_copy, standing
 from shared.steps.flows.trigger_address import read_trigger_url
 from shared.steps.gate import refuse_excluded
 from shared.steps.moving_callers.gather import Gathering, move_of, wait_for_others
@@ -162,7 +163,7 @@ async def new_urls(work: Work) -> dict[str, str]:
 
     Raises `Blocked` if the copy does not stand: no caller may be pointed at it.
     """
-    await standing_copy(work)
+    standing(work, await work.lately("copy", partial(find_copy, work)))
     job = work.job
     if not job.original_url_id:
         return {}

@@ -8,7 +8,7 @@ from shared.domain.environment import EnvironmentSettings, Mode
 from shared.domain.jobs.flow_states import JobState
 from shared.ports import Row
 from shared.reason import Reason
-from shared.steps.work import SETTINGS_LAST
+from shared.steps.work import LATELY
 from tests.functional.stories.remediation_story import Story
 
 SECOND = timedelta(seconds=1)
@@ -66,7 +66,7 @@ async def test_a_mode_that_is_taken_back_stops_what_is_under_way(
         await story.services.tables.environments.upsert(
             EnvironmentSettings(environment_id=environment, mode=Mode.ASSESS)
         )
-        story.world.clock.advance(SETTINGS_LAST + SECOND)
+        story.world.clock.advance(LATELY + SECOND)
 
     monkeypatch.setattr(story.twins.ports.workflows, "create", create_and_take_back)
 
