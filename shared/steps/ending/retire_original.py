@@ -56,10 +56,12 @@ async def retire(work: Work) -> FlowJob:
         await check_could_start(work, original, owner=owner.result())
     await place_copy(work, belonging)
     work.remember(await share_copy(work, original, belonging))
-    original = await turn_original(work, on=False, seen=original)
     title = work.job.display_name
-    if work.job.in_solution and original.etag and not original.is_managed:
-        await rename(work, work.job.original_id, retired_name(title), seen=original)
+    has_name = work.job.in_solution and original.etag and not original.is_managed
+    name = retired_name(title) if has_name else None
+    original = await turn_original(work, on=False, seen=original, name=name)
+    if name:
+        await rename(work, work.job.original_id, name, seen=original)
     await rename(work, work.job.copy_id, title, seen=copy)
     text = "The original is off and the copy has its name."
     return moved(work.job, JobState.RETIRED, text, now=work.services.now)

@@ -139,20 +139,25 @@ async def _see[F: (Workflow, Original)](work: Work, switch: Switch[F], state: Fl
     raise await switch.explain(flow, state)
 
 
-async def turn_original(work: Work, *, on: bool, seen: Original | None = None) -> Original:
-    """Turn the original on or off (see `turn`)."""
+async def turn_original(
+    work: Work, *, on: bool, seen: Original | None = None, name: str | None = None
+) -> Original:
+    """Turn the original on or off (see `turn`), and give it a name by the same write.
+
+    What is returned has the name, or `rename` has to give it by a write of its own.
+    """
     state = FlowState.ON if on else FlowState.OFF
-    return await turn(work, original_switch(work), state, seen=seen)
+    return await turn(work, original_switch(work, name), state, seen=seen)
 
 
-def original_switch(work: Work) -> Switch[Original]:
-    """Return how the original is turned on and off."""
+def original_switch(work: Work, name: str | None = None) -> Switch[Original]:
+    """Return how the original is turned on and off, and given a name with that where it can be."""
     job, services = work.job, work.services
 
     async def write(original: Original, state: FlowState) -> None:
         change = WorkflowChange(state=state)
         if job.in_solution and original.etag:
-            await change_flow(work, original, change)
+            await _change_and_name(work, original, change, name)
             return
         is_on = state is FlowState.ON
         switch = services.flow_switch.start if is_on else services.flow_switch.stop
@@ -184,6 +189,21 @@ def original_switch(work: Work) -> Switch[Original]:
     return Switch(
         note="original_sent", title=job.display_name, read=read, write=write, explain=explain
     )
+
+
+async def _change_and_name(
+    work: Work, original: Original, change: WorkflowChange, name: str | None
+) -> None:
+    """Make a change and give a name by one write; where that is refused, make the change alone."""
+    try:
+        await change_flow(work, original, replace(change, name=name))
+    except MigrationInProgress:
+        raise
+    except Refused:
+        if name is None:
+            raise
+        await work.permit_write()
+        await change_flow(work, original, change)
 
 
 async def _start_as_operator(work: Work, refusal: Refused) -> None:
