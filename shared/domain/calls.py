@@ -18,6 +18,23 @@ class Need:
     rank: str
     #: It may use what is kept for undo, swaps and the return of rights.
     is_urgent: bool = False
+    #: The row that says what it waits for, and is due when it is to come: table, partition and key.
+    row: tuple[str, str, str] = ("", "", "")
+
+    @property
+    def place(self) -> str:
+        """Return its place in the line: whose comes first goes first."""
+        return f"{self.rank}-{self.whose}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """Somebody in the line who was told to come later than when there will be calls."""
+
+    row: tuple[str, str, str]
+    place: str
+    #: When there will be calls.
+    comes: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from shared.domain.calls import Need
 from shared.domain.jobs.durable import UNDER_WAY, DurableJob, taken_over, unsettled
 from shared.domain.jobs.reminder import Reminder
 from shared.domain.jobs.transitions import retried
@@ -86,7 +87,8 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
             async with AsyncExitStack() as turn:
                 try:
                     await waits(services, before)
-                    await turn.enter_async_context(services.calls.block(self.needs(before)))
+                    need = self._needs(services, before)
+                    await turn.enter_async_context(services.calls.block(need))
                 except (Waiting, Throttled) as err:  # nothing was begun
                     asleep = await self._asleep(services, kept, outcome(services, before, err))
                     if asleep is None:
@@ -102,6 +104,10 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
                     return before, before  # whoever has the row announces it
             await self.send(services, after)
             return before, after
+
+    def _needs(self, services: Services, job: J) -> Need | None:
+        need = self.needs(job)
+        return replace(need, row=self.table(services.tables).name_of(job)) if need else None
 
     async def _asleep(self, services: Services, kept: Kept[J], job: J | None) -> J | None:
         """Write when a row is to be looked at again, and announce it; None: somebody was faster."""

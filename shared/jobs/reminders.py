@@ -14,6 +14,7 @@ from datetime import datetime
 from itertools import batched
 from typing import Any
 
+from shared.domain.calls import CallLine, Turn
 from shared.domain.jobs.durable import DurableJob
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.reminder import Reminder
@@ -23,6 +24,7 @@ from shared.jobs.engine import SOON, Kind
 from shared.jobs.kinds import ENVIRONMENT, FLOW
 from shared.notices import one_row, readable
 from shared.ports import Operation
+from shared.reason import Reason
 from shared.rows import Kept, instant
 from shared.services import Services
 
@@ -86,6 +88,42 @@ async def restore_reminders(services: Services) -> None:
         await kind.remind(services, *missing)
 
 
+async def call_up(services: Services) -> CallLine:
+    """Have those that wait for calls come sooner where there will be some; returns their line.
+
+    So nobody in the line sleeps on when those before it give up, or need less than they said.
+    """
+    kinds = _kinds(services)
+
+    async def come(turn: Turn) -> bool:
+        table, *place = turn.row
+        if table not in kinds:
+            return False  # of an earlier version: it comes by itself
+        async with one_row(services, turn.row):
+            return await _comes(services, kinds[table], (place[0], place[1]), turn)
+        return True
+
+    return await services.calls.call_up(come)
+
+
+async def _comes[J: DurableJob[Any]](
+    services: Services, kind: Kind[J], place: tuple[str, str], turn: Turn
+) -> bool:
+    """Make a row due by the time of its turn; say whether it waits for that."""
+    waits = False
+
+    def called(job: J) -> J | None:
+        nonlocal waits
+        need = None if kind.is_over(job) else kind.needs(job)
+        waits = job.due is not None and need is not None and need.place == turn.place
+        sleeps = waits and job.code == Reason.THROTTLED and not job.is_held(services.now)
+        is_late = job.due is not None and job.due > turn.comes
+        return replace(job, due=turn.comes) if sleeps and is_late else None
+
+    await kind.order(services, place, called)
+    return waits
+
+
 def _kinds(services: Services) -> dict[str, Kind[Any]]:
     kinds: tuple[Kind[Any], ...] = (FLOW, ENVIRONMENT)
     return {kind.table(services.tables).name: kind for kind in kinds}
@@ -126,9 +164,8 @@ async def _looked[J: DurableJob[Any]](
             looked.add(kept)
             return again(now + SOON)
         return _later(services, reminder, due=due)
-    if due > now:
-        await kind.send(services, job)
     if now < due + settings.overdue_after:
+        await kind.send(services, job)
         return again(due + settings.overdue_after)
 
     if reminder.sent and now - reminder.sent < reminder.sent - due:
@@ -141,7 +178,8 @@ async def _looked[J: DurableJob[Any]](
     sent = await kind.order(services, (reminder.row[1], reminder.row[2]), overdue)
     looked.overdue += sent is not None
     # A delivery after this may leave a row that is due later than soon, and has no message then.
-    return _Move(old=reminder, new=replace(reminder, at=now + SOON, sent=now))
+    new = replace(reminder, at=now + SOON - settings.overdue_after, sent=now)
+    return _Move(old=reminder, new=new)
 
 
 async def _write(services: Services, moves: Sequence[_Move]) -> None:

@@ -1,9 +1,10 @@
 """The calls of a service that takes few of them."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from shared.domain.calls import CallLine, Need
+from shared.domain.calls import CallLine, Need, Turn
 
 
 class CallBlocks(Protocol):
@@ -26,3 +27,9 @@ class CallBlocks(Protocol):
 
     async def line(self) -> CallLine:
         """Return who waits at this moment, and for how long."""
+
+    async def call_up(self, come: Callable[[Turn], Awaitable[bool]]) -> CallLine:
+        """Have those come sooner whose turn comes within the next minutes; returns the line.
+
+        `come` says whether one still waits there: who does not loses its place.
+        """

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from shared.circuits import open_circuits
+from shared.domain.calls import CallLine
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.relatives import located
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.jobs.kinds import ENVIRONMENT, FLOW
-from shared.jobs.reminders import look_at_due
+from shared.jobs.reminders import call_up, look_at_due
 from shared.notices import forget_settled, one_row, tell
 from shared.reason import EndedBy, Reason
 from shared.rows import Kept
@@ -29,7 +30,7 @@ async def resend_overdue(services: Services) -> int:
     """
     await forget_settled(services)
     await _tell_of_outages(services)
-    await _tell_of_line(services)
+    await _tell_of_line(services, await call_up(services))
     looked = await look_at_due(services)
     for plan in looked.plans:
         async with one_row(services, services.tables.environment_jobs.name_of(plan.item)):
@@ -50,9 +51,8 @@ async def _tell_of_outages(services: Services) -> None:
             await tell(services, Reason.OUTAGE, services.tables.circuits.name_of(circuit), cause)
 
 
-async def _tell_of_line(services: Services) -> None:
+async def _tell_of_line(services: Services, line: CallLine) -> None:
     """Jobs that wait for calls are not late, however long a service takes none."""
-    line = await services.calls.line()
     if line.next_at and line.next_at - services.now > LONG_OUTAGE:
         until = f"{line.next_at:%Y-%m-%d %H:%M} UTC"
         cause = f"The flow service takes no call until {until}: {line.waiting} jobs wait."

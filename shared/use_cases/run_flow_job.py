@@ -107,8 +107,12 @@ async def run_flow_job(services: Services, environment_id: str, job_id: str) -> 
 
 
 async def _waits(services: Services, job: FlowJob) -> None:
-    """Raise `Waiting` for what a proof waits for, unless something else is to be done first."""
-    if job.reached is JobState.COPIED and not job.requested and not job.has_loans:
+    """Raise `Waiting` for what a proof waits for, unless something else is to be done first.
+
+    Who stands in the line for calls has waited for it, and stays there.
+    """
+    is_proof = job.reached is JobState.COPIED and not job.requested and not job.has_loans
+    if is_proof and job.code != Reason.THROTTLED:
         await wait_for_key_list(services, job)
 
 
@@ -132,6 +136,7 @@ async def _step(held: Held[FlowJob]) -> FlowJob:
             job = await work.save(job) if _moves_others(job) else work.remember(job)
             if job.requested:
                 break
+            await _waits(services, job)
             job = await _one(work)
     except ProductError as err:
         stands = await _step_back(work, err)

@@ -34,7 +34,7 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob
 from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
-from shared.ports import Condition, Operation, Row, Store
+from shared.ports import Condition, Delete, Operation, Row, Store
 from shared.rows import instant
 from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.start_remediation import order_remediation
@@ -105,6 +105,8 @@ class Counted(Store):
     #: State, and when it is due, of each row of these tables.
     jobs: dict[str, tuple[str, str]] = field(default_factory=dict)
     environment_jobs: dict[str, tuple[str, str]] = field(default_factory=dict)
+    #: Places in the line for calls.
+    line: set[str] = field(default_factory=set)
 
     async def get(self, table: str, partition: str, key: str) -> Row | None:
         """Count, and ask."""
@@ -115,6 +117,10 @@ class Counted(Store):
         """Count, and write."""
         self.writes += 1
         rows = await self.store.write(*operations)
+        for operation in operations:
+            if operation.row.table == "CallBudgets" and operation.row.key != "leases":
+                change = self.line.discard if isinstance(operation, Delete) else self.line.add
+                change(operation.row.key)
         for row in rows:
             if row.table in ("jobs", "environmentjobs"):
                 kept = self.jobs if row.table == "jobs" else self.environment_jobs
@@ -189,6 +195,8 @@ class MovedTime:
         story = self._story
         end = story.services.now + LONGEST
         while story.services.now < end:
+            if self._timer_due <= story.services.now:
+                await self._tick()
             if await story.deliver():
                 self.deliveries += 1
                 continue
@@ -204,21 +212,22 @@ class MovedTime:
             return states == {EnvironmentJobState.AWAITING_APPROVAL}
         return {one for one, _ in self._store.jobs.values()} == {state}
 
+    async def _tick(self) -> None:
+        """Let the timer look at what is due, and at the line."""
+        reads, writes = self._store.reads, self._store.writes
+        await resend_overdue(self._story.services)
+        self.timer_reads += self._store.reads - reads
+        self.timer_writes += self._store.writes - writes
+        self._timer_due = self._story.services.now + TIMER
+
     async def _pass_time(self) -> None:
-        """Go to the next message, or to the next minute of the timer if rows are due by then."""
+        """Go to the next message, or to the next minute of the timer in which it has to look."""
         story, now = self._story, self._story.services.now
         message = story.messages.next_due(*USE_CASES) or now + LONGEST
-        row = self._store.next_due() or now + LONGEST
-        if self._timer_due <= now:
-            quiet_for = max(min(row, message) - now, timedelta()) // TIMER
-            self._timer_due = now + max(1, quiet_for) * TIMER
+        row = now if self._store.line else self._store.next_due() or now + LONGEST
+        self._timer_due += max(min(row, message) - self._timer_due, timedelta()) // TIMER * TIMER
         moment = min(message, self._timer_due)
         story.tenant.clock.advance(max(0.0, (moment - now).total_seconds()))
-        if self._timer_due <= moment:
-            reads, writes = self._store.reads, self._store.writes
-            await resend_overdue(story.services)
-            self.timer_reads += self._store.reads - reads
-            self.timer_writes += self._store.writes - writes
 
 
 def _standing(job: FlowJob) -> str:

@@ -1,8 +1,9 @@
 """A service that takes all calls."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 
-from shared.domain.calls import CallLine, Need
+from shared.domain.calls import CallLine, Need, Turn
 
 
 class PlentyOfCalls:
@@ -18,3 +19,7 @@ class PlentyOfCalls:
     async def line(self) -> CallLine:
         """Return that nobody waits."""
         return CallLine(row=("", "", ""), waiting=0, calls_per_minute=1_000)
+
+    async def call_up(self, come: Callable[[Turn], Awaitable[bool]]) -> CallLine:
+        """Call nobody."""
+        return await self.line()

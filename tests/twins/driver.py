@@ -44,8 +44,11 @@ async def _environment_job(services: Services, message: Delivered) -> None:
     await run_environment_job(services, str(body["remediation"]), str(body["job"]))
 
 
-async def next_reminder(store: Store) -> datetime | None:
+async def next_reminder(store: Store, now: datetime) -> datetime | None:
     """Return when the timer, which comes every minute, has something to look at."""
+    async for row in store.query("CallBudgets"):
+        if row.key != "leases":
+            return now + MINUTE  # somebody stands in the line, and may be called up
     async for row in store.query("reminders", "reminder"):
         return datetime.fromisoformat(row.key.partition("~")[0])
     return None
@@ -99,7 +102,7 @@ class Driver:
         now = clock.now()
         step = MINUTE if now < self._restless_until else self.pace
         due = self.twins.messages.next_due(*self.use_cases) or until
-        reminded = max(await next_reminder(self.twins.store) or until, now + MINUTE)
+        reminded = max(await next_reminder(self.twins.store, now) or until, now + MINUTE)
         wakes = self.plan.wakes_at if isinstance(self.plan, Pause) and self.plan.is_asleep else None
         clock.advance_to(min(due, reminded, until, now + step, wakes or until))
         if isinstance(self.plan, Pause) and wakes and wakes <= clock.now():

@@ -9,7 +9,7 @@ import pytest
 
 from shared.adapters.state.call_budget import CallBudget
 from shared.adapters.state.call_ledger import BudgetLimit
-from shared.domain.calls import Need
+from shared.domain.calls import Need, Turn
 from shared.errors import Throttled, Waiting
 from tests.twins.clock import ManualClock
 from tests.twins.memory_store import MemoryStore
@@ -23,9 +23,9 @@ class Instances:
 
     def __init__(self, number: int = 2) -> None:
         self.clock = ManualClock()
-        store = MemoryStore()
+        self.store = MemoryStore()
         limit = BudgetLimit(name="flow-service", calls=CALLS, window=MINUTE)
-        self.budgets = [CallBudget(store, self.clock, limit) for _ in range(number)]
+        self.budgets = [CallBudget(self.store, self.clock, limit) for _ in range(number)]
         self.made: list[datetime] = []
 
     async def use(self, budget: CallBudget, calls: int, *, apart: timedelta = SECOND / 10) -> None:
@@ -51,6 +51,11 @@ class Instances:
                     return await self.use(budget, need.calls)
             except Waiting as err:
                 self.clock.advance_to(err.until)
+
+    async def places(self) -> list[str]:
+        """Return who stands in the line, in order."""
+        rows = [row.key async for row in self.store.query("CallBudgets", "flow-service")]
+        return [key for key in rows if key != "leases"]
 
     def most_in_any_minute(self) -> int:
         """Return the most calls in any span of one minute."""
@@ -259,25 +264,93 @@ async def asks_of_each(jobs: int) -> float:
 
 
 async def test_a_long_line_is_not_called_again_and_again() -> None:
-    """A job far behind sleeps for half of what goes before it: four times as many, three asks."""
+    """A job far behind sleeps until it is probably its turn, however many go before it."""
     few, many = await asks_of_each(40), await asks_of_each(160)
 
-    assert few <= 5
-    assert many <= few + 4
+    assert few <= 3
+    assert many <= few + 1
 
 
-async def test_the_last_of_a_long_line_does_not_sleep_on_when_those_before_it_give_up() -> None:
-    """They are cancelled, all of them; by their number it would have slept for four hours.
-
-    It asks once while their places stand, which lapse a minute after their time, and once more.
-    """
-    here = Instances()
+async def a_long_line(here: Instances) -> None:
+    """Let all calls of a minute be made, and 270 be told to come."""
     one, other = here.budgets
     await here.come(one, need("first", CALLS))
     for number in range(270):
-        await here.told(one, Need(whose=f"{number:04}", calls=1, later=8, rank="3"))
+        new = Need(whose=f"{number:04}", calls=1, later=8, rank="3", row=("jobs", "here", "a"))
+        await here.told(other, new)
+
+
+async def test_those_are_called_up_whose_turn_comes_within_two_minutes() -> None:
+    """In their order, and once: who was told that time already is not told it again."""
+    here, called = Instances(), list[Turn]()
+    await a_long_line(here)
+
+    async def come(turn: Turn) -> bool:
+        called.append(turn)
+        return True
+
+    here.clock.advance(MINUTE * 5)
+    await here.budgets[0].call_up(come)
+    first = [*called]
+    await here.budgets[1].call_up(come)
+
+    assert called == first
+    assert [turn.place for turn in first] == [f"3-{number:04}" for number in range(5, 20)]
+    assert {turn.row for turn in first} == {("jobs", "here", "a")}
+    assert all(turn.comes <= here.clock.now() + 2 * MINUTE for turn in first)
+
+
+async def test_the_last_of_a_long_line_is_called_up_when_those_before_it_give_up() -> None:
+    """By their number it would have slept for seven hours; their places are struck out."""
+    here, called = Instances(), list[str]()
+    await a_long_line(here)
+    last = Need(whose="last", calls=1, later=8, rank="3")
+    comes = await here.told(here.budgets[0], last)
+
+    async def come(turn: Turn) -> bool:
+        called.append(turn.place)
+        return turn.place == last.place
+
+    here.clock.advance(MINUTE * 4)
+    await here.budgets[0].call_up(come)
+
+    assert comes - here.made[0] > timedelta(hours=7)
+    assert called[-1] == last.place
+    assert await here.places() == [last.place]
+    async with here.budgets[1].block(last):
+        pass
+
+
+async def test_who_comes_by_itself_while_it_is_called_up_leaves_no_place_behind() -> None:
+    """A place of somebody who was let in would keep calls from others."""
+    here = Instances()
+    await a_long_line(here)
+    one, other = here.budgets
+
+    async def come(turn: Turn) -> bool:
+        if turn.place == "3-0005":
+            async with other.block(Need(whose="0005", calls=1, rank="3")):
+                await here.use(other, 1)
+        return True
+
+    here.clock.advance(MINUTE * 5)
+    await one.call_up(come)
+
+    assert (await here.places())[0] == "3-0006"
+
+
+async def test_whose_call_comes_in_a_moment_waits_for_it_inside() -> None:
+    """Rather than to write when it is to come, and be sent a message; but who goes first does."""
+    here = Instances()
+    one, other = here.budgets
+    async with one.block(need("a", CALLS)):
+        await here.use(one, CALLS)
+    here.clock.advance(MINUTE - 4 * SECOND)
     began = here.clock.now()
 
-    await here.come(other, Need(whose="last", calls=1, later=8, rank="3"))
+    async with other.block(need("b", CALLS)):
+        await here.told(one, need("c"))
+        await here.use(other, CALLS)
 
-    assert here.clock.now() - began < timedelta(hours=2, minutes=5)
+    assert SECOND < here.clock.now() - began < 10 * SECOND
+    assert here.most_in_any_minute() == CALLS

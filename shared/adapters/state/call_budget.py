@@ -15,17 +15,17 @@ time has died, and holds nobody up.
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from itertools import batched
 
-from shared.adapters.state.call_ledger import BudgetLimit, Hold, Ledger, Waiter
-from shared.domain.calls import CallLine, Need
+from shared.adapters.state.call_ledger import BudgetLimit, Hold, Ledger, Waiter, columns_of
+from shared.domain.calls import CallLine, Need, Turn
 from shared.errors import AlreadyExists, Conflict, NotFound, ProductError, Throttled, Waiting
-from shared.ports import CallBlocks, Clock, Insert, Operation, Replace, Row, Scalar, Store, Upsert
+from shared.ports import CallBlocks, Clock, Insert, Operation, Replace, Row, Store, Upsert
 from shared.reason import Reason
 
 _TABLE = "CallBudgets"
@@ -42,18 +42,16 @@ _LAPSES = 3
 #: Share of the window for which a call is kept for somebody who goes first and is to come, and how
 #: many windows later it counts as dead.
 _KEPT_FOR, _GRACE = 1 / 10, 1
-#: Who is told to come within so many windows comes when there may be a call.
-_NEAR = 7
-#: Nobody is told to come later: those that go first may give up, and the budget may rise.
-_LONGEST = 60
+#: Whose turn comes within so many windows comes when there may be a call.
+_NEAR = 2
 #: For so long, in windows, what a delivery did not use is kept for the next step of its job, as the
 #: hold of this name.
 _KEPT_FOR_NEXT, _NEXT = 1 / 20, "~"
 #: How long one delivery waits for calls, all together.
 _PATIENCE = timedelta(minutes=3)
 
-#: Places of the dead that are removed at once: a batch holds a hundred operations.
-_MOST_REMOVED = 50
+#: Places that are written or removed at once: a batch holds a hundred operations.
+_AT_ONCE = 50
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -94,6 +92,11 @@ def _empty(need: Need | None) -> _Block:
     return _Block(
         name=uuid.uuid4().hex, whose="", left=0, owed=0, until=_NEVER, is_urgent=is_urgent
     )
+
+
+def _alive(ledger: Ledger) -> datetime:
+    """Return when somebody has to have been told to come at least, or counts as dead."""
+    return ledger.now - ledger.window * _GRACE
 
 
 _delivery: ContextVar[_Delivery | None] = ContextVar("delivery", default=None)
@@ -162,15 +165,39 @@ class CallBudget(CallBlocks):
     async def line(self) -> CallLine:
         """Return who waits at this moment, and for how long."""
         row, line = await self._read(with_line=True)
+        return self._shown(Ledger.from_row(row, self._limit, self._clock.now()), line)
+
+    async def call_up(self, come: Callable[[Turn], Awaitable[bool]]) -> CallLine:
+        """Have those come sooner whose turn comes within the next minutes; see the port."""
+        row, line = await self._read(with_line=True)
         ledger = Ledger.from_row(row, self._limit, self._clock.now())
+        ahead, operations = ledger.owed, list[Operation]()
+        for one in line:
+            comes = ledger.free_at(ahead + 1, is_urgent=False)
+            if comes > ledger.now + ledger.window * _NEAR:
+                break
+            if one.comes < _alive(ledger):
+                operations.append(one.removal)
+                continue
+            if one.comes > comes + _UNDERWAY:
+                if not await come(Turn(row=one.row, place=one.key, comes=comes)):
+                    operations.append(one.removal)
+                    continue
+                operations.append(one.called(comes))
+            ahead += one.calls
+        for batch in batched(operations, _AT_ONCE, strict=False):
+            with suppress(Conflict, NotFound):  # who was there by itself is not called up
+                await self._store.write(*batch)
+        return self._shown(ledger, line)
+
+    def _shown(self, ledger: Ledger, line: Sequence[Waiter]) -> CallLine:
         ahead = ledger.owed + sum(one.calls for one in line)
-        idle_at = ledger.free_at(ahead + 1, is_urgent=False) if self._slice == 1 else None
         return CallLine(
             row=(_TABLE, self._limit.name, _KEY),
             waiting=len(line),
             calls_per_minute=ledger.calls,
             next_at=ledger.free_at(1, is_urgent=False) if line else None,
-            idle_at=idle_at,
+            idle_at=ledger.free_at(ahead + 1, is_urgent=False) if self._slice == 1 else None,
         )
 
     async def refused(self, wait: timedelta) -> None:
@@ -230,28 +257,28 @@ class CallBudget(CallBlocks):
     async def _let_in(self, need: Need) -> _Block:
         """Return the block of a delivery that may begin; raises `Waiting`."""
         name = uuid.uuid4().hex
-        key = f"{need.rank}-{need.whose}"
+        key = need.place
         place = Row(table=_TABLE, partition=self._limit.name, key=key, columns={})
 
         def ask(ledger: Ledger, line: Sequence[Waiter]) -> _Decision[Hold | datetime]:
-            alive = ledger.now - ledger.window * _GRACE
+            alive = _alive(ledger)
             calls = min(need.calls, ledger.calls)
             gone = [one.removal for one in line if one.comes < alive and one.key != key]
             first = [one for one in line if one.comes >= alive and one.key < key]
             ledger = ledger.with_hold(f"{need.whose}{_NEXT}", None)
             soon = ledger.now + ledger.window * _KEPT_FOR
-            kept = ledger.owed + sum(one.calls for one in first if one.comes <= soon)
-            try:
-                count = min(self._free(ledger, kept, is_urgent=need.is_urgent), calls)
-            except Throttled:
+            expected = sum(one.calls for one in first if one.comes <= soon)
+            kept = ledger.owed + expected
+            count = min(ledger.free(kept=kept, is_urgent=need.is_urgent), calls)
+            opens = ledger.free_at(kept + 1, is_urgent=need.is_urgent)
+            if not count and (expected or opens > soon):
                 comes = self._comes(ledger, first, is_urgent=need.is_urgent)
-                said = {"comes": comes.isoformat(), "calls": calls, "later": need.later}
-                told = Upsert(replace(place, columns=cast("dict[str, Scalar]", said)))
-                return ledger, comes, [told, *gone[:_MOST_REMOVED]]
+                told = Upsert(replace(place, columns=columns_of(need, comes, calls)))
+                return ledger, comes, [told, *gone[:_AT_ONCE]]
             hold = self._held(ledger, count, calls - count)
             ledger = ledger.risen() if hold.owed else ledger
             left = [one.removal for one in line if one.key == key]
-            return ledger.with_hold(name, hold), hold, [*left, *gone[:_MOST_REMOVED]]
+            return ledger.with_hold(name, hold), hold, [*left, *gone[:_AT_ONCE]]
 
         async with self._lock:
             answer = await self._decide(ask, with_line=True)
@@ -268,19 +295,15 @@ class CallBudget(CallBlocks):
         )
 
     def _comes(self, ledger: Ledger, first: Sequence[Waiter], *, is_urgent: bool) -> datetime:
-        """Return when whoever is refused is to ask again.
+        """Return when whoever is refused is to ask again: soon, or when it is probably its turn.
 
-        Not when it will have its turn, but rather before: those that go first may need less, or
-        wait for something else. Who is far behind comes after half of what all of them need.
+        Who is told a late time is called up: those that go first may need less, or give up.
         """
         ahead = ledger.owed + sum(one.calls for one in first)
         at_once = ledger.free_at(ahead + 1, is_urgent=is_urgent)
-        near = ledger.now + ledger.window * _NEAR
-        if at_once <= near:
+        if at_once <= ledger.now + ledger.window * _NEAR:
             return max(at_once, ledger.now + _UNDERWAY)
-        whole = ledger.free_at(ahead + sum(one.later for one in first) + 1, is_urgent=is_urgent)
-        half = ledger.now + (whole - ledger.now) / 2
-        return min(max(at_once, half), ledger.now + ledger.window * _LONGEST)
+        return ledger.free_at(ahead + sum(one.later for one in first) + 1, is_urgent=is_urgent)
 
     async def _give_back(self, block: _Block) -> None:
         """Tell when the calls of a block were made; the others are kept for the job's next step."""

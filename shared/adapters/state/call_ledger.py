@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from shared.ports import Delete, Row, Scalar
+from shared.domain.calls import Need
+from shared.ports import Delete, Replace, Row, Scalar
 
 _MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -57,7 +58,25 @@ class Waiter:
         self.calls = int(row.columns["calls"])
         self.later = int(row.columns.get("later", 0))
         self.comes = datetime.fromisoformat(str(row.columns["comes"]))
+        table, partition, key = json.loads(str(row.columns.get("row", '["", "", ""]')))
+        self.row = (str(table), str(partition), str(key))
         self.removal = Delete(replace(row, etag=None))
+        self._kept = row
+
+    def called(self, comes: datetime) -> Replace:
+        """Return the place of somebody who was told to come sooner, if it still stands there."""
+        columns = {**self._kept.columns, "comes": comes.isoformat()}
+        return Replace(replace(self._kept, columns=columns))
+
+
+def columns_of(need: Need, comes: datetime, calls: int) -> dict[str, Scalar]:
+    """Return the columns of the place of somebody who was told to come."""
+    return {
+        "comes": comes.isoformat(),
+        "calls": calls,
+        "later": need.later,
+        "row": json.dumps(need.row),
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,18 +21,24 @@ _MAX_AGE = timedelta(hours=1)
 
 
 async def wait_for_key_list(services: Services, job: FlowJob) -> None:
-    """Return if a list that shows this job's copy, if it is on it, was or may be read now.
+    """Return if a list that shows this job's copy, if it is on it, was or is to be read now.
 
     Raises `Waiting` until then. Asked before calls are taken for the proof.
     """
-    until = _shows(services, job)
-    if until <= services.now:
-        last = await _reading(services, job).last()
-        if last is None or last >= _since(services, job):
-            return
-        until = last + services.settings.wait_poll
-        line = await services.calls.line()
-        until = min(until, line.idle_at or until)
+    wait_until_shown(services, job)
+    last = await _reading(services, job).last()
+    if last is None or last >= _since(services, job):
+        return
+    line, latest = await services.calls.line(), last + services.settings.wait_poll
+    _wait(services, min(latest, line.idle_at or latest))
+
+
+def wait_until_shown(services: Services, job: FlowJob) -> None:
+    """Return once a list that is read from now on shows this job's copy; else raise `Waiting`."""
+    _wait(services, _shows(services, job))
+
+
+def _wait(services: Services, until: datetime) -> None:
     if services.now < until:
         text = "The list of flows on Microsoft's key is read once the copy would be on it."
         raise Waiting(text, until=until, code=Reason.KEY_LIST)

@@ -10,7 +10,7 @@ from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked, NotFound
 from shared.reason import Reason
-from shared.steps.copying.key_list import is_on_microsofts_key, wait_for_key_list
+from shared.steps.copying.key_list import is_on_microsofts_key, wait_until_shown
 from shared.steps.copying.open_network import open_approved
 from shared.steps.flows.check_network import required_gaps
 from shared.steps.flows.co_ownership import return_borrowed
@@ -27,7 +27,7 @@ async def prove(work: Work) -> FlowJob:
 
     Raises `Blocked` with what is missing.
     """
-    await wait_for_key_list(work.services, work.job)
+    wait_until_shown(work.services, work.job)
     await _check_copy(work)
     await _read_urls(work)
     await _check_key(work)

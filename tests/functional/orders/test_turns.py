@@ -99,10 +99,7 @@ async def test_a_line_that_stands_still_is_told() -> None:
 
     assert health.calls.waiting == 1
     assert health.calls.next_at == opens
-    # Nobody in the line sleeps longer than an hour: the pause may end before.
-    due = (await story.environment_job()).due
-    assert due is not None
-    assert due <= opens - HOUR
+    assert (await story.environment_job()).due == opens
     assert health.notices == {Reason.THROTTLED: 1}
     assert [one.code for one in story.twins.notices.told] == [Reason.THROTTLED]
 
@@ -111,3 +108,24 @@ async def test_a_line_that_stands_still_is_told() -> None:
     assert (await story.job("Orders")).state is JobState.RETIRED
     assert (await check_health(services)).calls.waiting == 0
     assert (await check_health(services)).notices == {}
+
+
+async def test_who_stood_behind_jobs_that_are_cancelled_takes_their_turn() -> None:
+    """The timer calls it up; by their number it would have slept for half an hour."""
+    story = Story()
+    put_on_budget(story, LIMIT, Meter())
+    for number in range(40):
+        story.build.http_flow(f"Flow {number}")
+    await planned(story)
+    await story.approve(run=HOUR / 60)
+    waiting = [job for job in (await story.jobs()).values() if job.reached is JobState.PLANNED]
+    *others, last = sorted(waiting, key=lambda job: str(job.due))
+
+    await story.roll_back(*(job.original_id for job in others), run=HOUR / 4)
+
+    jobs = await story.jobs()
+    assert last.due is not None
+    assert last.due > story.services.now
+    assert jobs[last.display_name].reached is JobState.QUIET
+    assert {jobs[job.display_name].state for job in others} == {JobState.CANCELLED}
+    assert (await CallBudget(story.twins.store, story.world.clock, LIMIT).line()).waiting == 0

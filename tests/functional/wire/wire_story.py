@@ -173,7 +173,8 @@ class WireStory:
         raise NeverEndsError(f"{at_once} deliveries at one moment and still more")
 
     async def _pass_time(self, until: datetime) -> None:
-        reminded = await next_reminder(self.services.tables.store) or until
+        services = self.services
+        reminded = await next_reminder(services.tables.store, services.now) or until
         due = min(self.messages.next_due(*USE_CASES) or until, until, reminded)
         self.tenant.clock.advance(max(0.0, (due - self.services.now).total_seconds()))
         await tick(self.tenant)
