@@ -8,6 +8,7 @@ from functions import (
     dashboard_api,
     decisions_api,
     deletions_api,
+    doctor_api,
     environment_jobs,
     environments_api,
     evidence_api,
@@ -52,5 +53,6 @@ for _module in (
     attention_api,
     dashboard_api,
     health_api,
+    doctor_api,
 ):
     app.register_functions(_module.blueprint)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cmkflow import (
+    doctor_command,
     environment_commands,
     evidence_commands,
     key_commands,
@@ -43,6 +44,7 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(originals.app, name="originals")
 kill_switch_commands.register_health(app)
 status_command.register(app)
+doctor_command.register(app)
 
 
 def _version(is_asked: bool) -> None:

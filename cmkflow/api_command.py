@@ -75,13 +75,14 @@ def api_command(
     show: Show,
     key_option: str = "--key",
     watched: Watch | None = None,
+    ends: Callable[[Any], int] = lambda _: 0,
 ) -> Callable[[Callable[..., object]], Callable[..., object]]:
     """Register a function of `Api` and other parameters that returns the API's answer.
 
     The options that say where the API is take the place of its first parameter. The answer is
     printed by `show`, or for programs; an `ApiError` becomes a text and an exit code.
     `key_option` names the function key where `--key` is the command's own. `watched`: the command
-    has `--watch`.
+    has `--watch`. `ends` returns the exit code by the answer.
     """
 
     def register(call: Callable[..., object]) -> Callable[..., object]:
@@ -121,6 +122,8 @@ def api_command(
                 print_text(show(one_line(answer)), is_paged=not no_pager)
             else:
                 echo(program(answer))
+            if code := ends(answer):
+                raise typer.Exit(code)
 
         # typer reads the signature: this is how it learns of the options.
         command.__signature__ = _with_options(signature, options)  # type: ignore[attr-defined]  # a function

@@ -18,6 +18,7 @@ from shared.domain.callers.caller import Caller, CallerValue
 from shared.domain.callers.search import Search
 from shared.domain.callers.surroundings import digest
 from shared.domain.environment import Environment
+from shared.domain.grants import Needs
 from shared.errors import Conflict, NotFound, Refused
 from shared.ports import AppSettings, Secrets, Site
 
@@ -27,7 +28,16 @@ _SECRET_URI = re.compile(
     re.IGNORECASE,
 )
 #: What lets the app in: infra/modules/caller-group.bicep.
-_MEND = "Add its resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again."
+_NEEDS = Needs(
+    remedy="Add its resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again.",
+    resource_type="Microsoft.Web/sites",
+    api_version="2024-11-01",
+    actions=(
+        "Microsoft.Web/sites/read",
+        "Microsoft.Web/sites/config/list/action",
+        "Microsoft.Web/sites/config/write",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +63,7 @@ class AppSettingCallers:
     staleness = timedelta(0)
     stays_home = False
     assessed_apart = False
+    needs = _NEEDS
 
     def __init__(self, app_settings: AppSettings, secrets: Secrets) -> None:
         """`secrets` tells what a reference that is pinned to a version holds."""
@@ -69,7 +80,7 @@ class AppSettingCallers:
         A reference that follows its secret is no caller: the secret is.
         """
         search = search or Search()
-        refusals = Refusals(search, _MEND)
+        refusals = Refusals(search, self.needs.remedy)
         watched: dict[tuple[str, str], tuple[str, str]] | None = None
         sites = await self._settings.sites()
         readings = left_with_readings(search, sites, _site_id, self._read_site)

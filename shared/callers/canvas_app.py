@@ -14,6 +14,7 @@ from shared.domain.callers.caller import Caller, CallerValue
 from shared.domain.callers.edit import CHILD_REFERENCE
 from shared.domain.callers.search import Search
 from shared.domain.environment import Environment
+from shared.domain.grants import IN_POWER_PLATFORM
 from shared.errors import Blocked, NotFound, Refused, Unreadable
 from shared.ports import CanvasApps
 from shared.reason import Reason
@@ -23,7 +24,6 @@ BY_ITS_MAKER = (
     "Its maker opens the app in Power Apps Studio, removes the old flow, adds its copy (the flow of"
     " the same name that ends in (CMK)), and publishes the app."
 )
-_REMEDY = "Register the app as an administrator of Power Platform."
 
 
 class CanvasAppCallers:
@@ -35,6 +35,7 @@ class CanvasAppCallers:
     staleness = timedelta(0)
     stays_home = True
     assessed_apart = True
+    needs = IN_POWER_PLATFORM
 
     def __init__(self, canvas_apps: CanvasApps) -> None:
         """`canvas_apps` are read in an administrator's view."""
@@ -47,7 +48,7 @@ class CanvasAppCallers:
     ) -> AsyncIterator[Caller]:
         """Yield every app that uses any flow."""
         search = search or Search()
-        refusals = Refusals(search, _REMEDY)
+        refusals = Refusals(search, self.needs.remedy)
         for environment in search.left(environments, environment_id):
             try:
                 apps = await self._apps.list_with_flows(environment.id)

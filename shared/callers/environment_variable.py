@@ -8,12 +8,13 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import suppress
 
-from shared.callers.search import DATAVERSE_REMEDY, Refusals, callers_in, environment_id
+from shared.callers.search import Refusals, callers_in, environment_id
 from shared.domain.callers.caller import Caller, CallerValue
 from shared.domain.callers.search import Search
 from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
 from shared.domain.environment import Environment
 from shared.domain.flow import Workflow, WorkflowChange
+from shared.domain.grants import IN_DATAVERSE
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from shared.errors import Conflict, NotFound, Refused
 from shared.ports import Environments, EnvironmentVariable, EnvironmentVariables, Workflows
@@ -29,6 +30,7 @@ class EnvironmentVariableCallers:
     is_json = False
     stays_home = False
     assessed_apart = False
+    needs = IN_DATAVERSE
 
     def __init__(
         self,
@@ -50,7 +52,7 @@ class EnvironmentVariableCallers:
     ) -> AsyncIterator[Caller]:
         """Yield every value and default with a trigger URL in it."""
         search = search or Search()
-        refusals = Refusals(search, DATAVERSE_REMEDY)
+        refusals = Refusals(search, self.needs.remedy)
         for environment in search.left(environments, environment_id):
             if environment.dataverse_url is None:
                 continue

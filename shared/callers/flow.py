@@ -4,12 +4,13 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.callers.search import DATAVERSE_REMEDY, Refusals, environment_id
+from shared.callers.search import Refusals, environment_id
 from shared.domain.callers.caller import FILLED_IN, Caller, CallerValue, flow_caller
 from shared.domain.callers.edit import Mention, MentionKind, mentions_in
 from shared.domain.callers.search import Search
 from shared.domain.environment import Environment
 from shared.domain.flow import Workflow, WorkflowChange
+from shared.domain.grants import IN_DATAVERSE
 from shared.errors import Refused
 from shared.ports import Environments, Workflows
 
@@ -26,6 +27,7 @@ class FlowCallers:
     staleness = timedelta(0)
     stays_home = False
     assessed_apart = False
+    needs = IN_DATAVERSE
 
     def __init__(self, workflows: Workflows, environments: Environments) -> None:
         """`environments` tells where an environment's Dataverse is."""
@@ -39,7 +41,7 @@ class FlowCallers:
     ) -> AsyncIterator[Caller]:
         """Yield every cloud flow with a trigger URL or a child flow in it."""
         search = search or Search()
-        refusals = Refusals(search, DATAVERSE_REMEDY)
+        refusals = Refusals(search, self.needs.remedy)
         for environment in search.left(environments, environment_id):
             if environment.dataverse_url is None:
                 continue

@@ -8,14 +8,22 @@ from shared.callers.search import Refusals, callers_in, left_with_readings
 from shared.domain.callers.caller import Caller, CallerValue
 from shared.domain.callers.search import Search
 from shared.domain.environment import Environment
+from shared.domain.grants import Needs
 from shared.errors import Conflict, NotFound, Refused
 from shared.ports import Secrets
 from shared.settings import Settings
 
 #: What lets the app in: infra/modules/caller-group.bicep, or the vault's access policies.
-_MEND = (
-    "Add the vault's resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again,"
-    " or give the app Get, List and Set on secrets where the vault has access policies."
+_NEEDS = Needs(
+    remedy="Add the vault's resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again,"
+    " or give the app Get, List and Set on secrets where the vault has access policies.",
+    resource_type="Microsoft.KeyVault/vaults",
+    api_version="2023-07-01",
+    data_actions=(
+        "Microsoft.KeyVault/vaults/secrets/readMetadata/action",
+        "Microsoft.KeyVault/vaults/secrets/getSecret/action",
+        "Microsoft.KeyVault/vaults/secrets/setSecret/action",
+    ),
 )
 
 
@@ -29,6 +37,7 @@ class KeyVaultSecretCallers:
     is_json = False
     stays_home = False
     assessed_apart = False
+    needs = _NEEDS
 
     def __init__(self, secrets: Secrets, settings: Settings) -> None:
         """`secrets` are those of the watched vaults.
@@ -45,7 +54,7 @@ class KeyVaultSecretCallers:
     ) -> AsyncIterator[Caller]:
         """Yield every secret whose current version has a trigger URL in it."""
         search = search or Search()
-        refusals = Refusals(search, _MEND)
+        refusals = Refusals(search, self.needs.remedy)
         secrets = [one async for one in self._secrets.list()]
         readings = left_with_readings(search, secrets, "|".join, lambda it: self._secrets.read(*it))
         async with aclosing(readings):

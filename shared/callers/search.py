@@ -14,8 +14,6 @@ from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from shared.errors import Blocked, Refused
 from shared.reason import Reason
 
-DATAVERSE_REMEDY = "Add the app to the environment as an application user."
-
 #: Places that are read side by side: one after the other, an app takes as long as its answer.
 _SIDE_BY_SIDE = 8
 

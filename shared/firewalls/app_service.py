@@ -10,6 +10,7 @@ from shared.domain.definitions.json_values import (
     objects_at,
     text_at,
 )
+from shared.domain.grants import FIREWALL_GROUP, Needs
 from shared.domain.network.firewall import Access, Firewall, FirewallRule, unread_rules
 from shared.domain.network.gap import NetworkGap
 from shared.domain.network.repair import (
@@ -51,6 +52,11 @@ class AppServices:
 
     kind = "app_service"
     resource_type = RESOURCE_TYPE
+    needs = Needs(
+        remedy=FIREWALL_GROUP,
+        resource_type="Microsoft.Web/sites",
+        actions=("Microsoft.Web/sites/config/write",),
+    )
 
     def __init__(self, resources: ResourceReader) -> None:
         """`resources` reads the watched subscriptions."""

@@ -13,6 +13,7 @@ from shared.domain.definitions.json_values import (
     objects_at,
     text_at,
 )
+from shared.domain.grants import FIREWALL_GROUP, Needs
 from shared.domain.network.azure_firewall import TrafficRule, split_by_target
 from shared.domain.network.azure_firewall_repair import User, repair_of
 from shared.domain.network.azure_firewall_rules import RuleReader, members_of
@@ -59,6 +60,11 @@ class AzureFirewalls:
 
     kind = "azure_firewall"
     resource_type = "Microsoft.Network/azureFirewalls"
+    needs = Needs(
+        remedy=FIREWALL_GROUP,
+        resource_type="Microsoft.Network/ipGroups",
+        actions=("Microsoft.Network/ipGroups/write",),
+    )
 
     def __init__(self, resources: ResourceReader) -> None:
         """`resources` reads the watched subscriptions."""

@@ -16,6 +16,7 @@ from shared.domain.definitions.json_values import (
     objects_at,
     text_at,
 )
+from shared.domain.grants import FIREWALL_GROUP, Needs
 from shared.domain.network.firewall import (
     Access,
     Firewall,
@@ -57,6 +58,14 @@ class NetworkSecurityGroups:
 
     kind = "network_security_group"
     resource_type = RESOURCE_TYPE
+    needs = Needs(
+        remedy=FIREWALL_GROUP,
+        resource_type="Microsoft.Network/networkSecurityGroups",
+        actions=(
+            "Microsoft.Network/networkSecurityGroups/securityRules/write",
+            "Microsoft.Network/networkSecurityGroups/securityRules/delete",
+        ),
+    )
 
     def __init__(self, resources: ResourceReader) -> None:
         """`resources` reads the watched subscriptions."""

@@ -8,6 +8,7 @@ from shared.domain.callers.caller import Caller, CallerValue
 from shared.domain.callers.search import Search
 from shared.domain.environment import Environment
 from shared.domain.flow import Workflow
+from shared.domain.grants import Needs
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.gap import NetworkGap
 from shared.domain.network.repair import Entries, EntryChange, Opening, Repair
@@ -25,6 +26,8 @@ class CallerKind(Protocol):
     staleness: timedelta
     #: Whether such a place can only call flows of its own environment.
     stays_home: bool
+    #: What the app's identity has to be allowed to find such places and write there.
+    needs: Needs
     #: Whether an assessment reads such places by itself: its search for callers leaves them out.
     assessed_apart: bool
 
@@ -94,6 +97,9 @@ class FirewallKind(Protocol):
 @runtime_checkable
 class AppliesRepairs(Protocol):
     """A `FirewallKind` whose repairs the app can make by itself, and take back."""
+
+    #: What the app's identity has to be allowed for that; to read, it is Reader.
+    needs: Needs
 
     async def entries(self, opening: Opening) -> Entries:
         """Return what stands in the list of an opening now; raises `NotFound`."""

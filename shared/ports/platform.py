@@ -54,6 +54,8 @@ class AssessmentPorts:
     canvas_apps: CanvasApps
     machine_groups: MachineGroups
     organization: Organization
+    #: Also for what examines the deployment.
+    resources: ResourceReader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,4 +68,3 @@ class PlatformPorts(StepPorts, AssessmentPorts):
     environment_variables: EnvironmentVariables
     app_settings: AppSettings
     secrets: Secrets
-    resources: ResourceReader

@@ -37,6 +37,8 @@ class ResourceReaderTwin:
         self, resource_id: str, collection: str, api_version: str
     ) -> builtins.list[Mapping[str, object]]:
         """Return all of a collection below a resource; raises `NotFound`."""
+        if collection == "providers/Microsoft.Authorization/permissions":
+            return [self._world.permissions.get(resource_id.lower(), self._world.may_all)]
         await self.get(resource_id, api_version)
         start = f"{resource_id}/{collection}/".lower()
         return [one for path, one in self._world.resources.items() if path.startswith(start)]

@@ -63,6 +63,9 @@ class World:
         #: By vault URL and key name, newest first.
         self.keys: dict[tuple[str, str], list[Key]] = {}
         self.firewalls: list[Firewall] = []
+        #: What the app is given, by resource group in small letters; elsewhere it may do all.
+        self.permissions: dict[str, Mapping[str, object]] = {}
+        self.may_all: Mapping[str, object] = {"actions": ["*"], "dataActions": ["*"]}
         #: Raw Azure resources by lower-case id, and what lies below them by id and suffix.
         self.resources: dict[str, Mapping[str, object]] = {}
         #: Lower-case tag → prefixes.

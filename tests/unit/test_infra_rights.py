@@ -2,6 +2,9 @@
 
 import json
 
+from shared.callers.app_setting import AppSettingCallers
+from shared.callers.key_vault_secret import KeyVaultSecretCallers
+from shared.kinds import kinds_in
 from tests.unit.bicep_source import (
     FILES,
     INFRA,
@@ -59,16 +62,10 @@ def test_in_a_resource_group_with_callers_the_app_may_do_what_it_calls_and_no_mo
     path = "modules/caller-group.bicep"
     settings, secrets = resources(CUSTOM_ROLE, path)
 
-    assert strings(member(settings, "actions")) == [
-        "Microsoft.Web/sites/read",
-        "Microsoft.Web/sites/config/list/action",
-        "Microsoft.Web/sites/config/write",
-    ]
-    assert strings(member(secrets, "dataActions")) == [
-        "Microsoft.KeyVault/vaults/secrets/readMetadata/action",
-        "Microsoft.KeyVault/vaults/secrets/getSecret/action",
-        "Microsoft.KeyVault/vaults/secrets/setSecret/action",
-    ]
+    assert tuple(strings(member(settings, "actions"))) == AppSettingCallers.needs.actions
+    assert (
+        tuple(strings(member(secrets, "dataActions"))) == KeyVaultSecretCallers.needs.data_actions
+    )
     for role in (settings, secrets):
         assert text(member(role, "assignableScopes")) == "[resourceGroup().id]"
     given = [text(member(one, "roleDefinitionId")) for one in resources(ROLE, path)]
@@ -81,12 +78,10 @@ def test_in_a_resource_group_with_firewalls_the_app_may_write_what_it_opens_and_
     (role,) = resources(CUSTOM_ROLE, path)
     (given,) = resources(ROLE, path)
 
-    assert strings(member(role, "actions")) == [
-        "Microsoft.Network/networkSecurityGroups/securityRules/write",
-        "Microsoft.Network/networkSecurityGroups/securityRules/delete",
-        "Microsoft.Network/ipGroups/write",
-        "Microsoft.Web/sites/config/write",
-    ]
+    needs = [getattr(kind, "needs", None) for kind in kinds_in("shared.firewalls")]
+    assert sorted(strings(member(role, "actions"))) == sorted(
+        action for one in needs if one for action in one.actions
+    )
     assert text(member(role, "assignableScopes")) == "[resourceGroup().id]"
     assert "firewalls.name)" in text(member(given, "roleDefinitionId"))
 

@@ -13,6 +13,7 @@ from local_cloud.tenant.core.odata import parse_filter
 from local_cloud.tenant.core.platform_error import PlatformError
 
 TYPE = "Microsoft.Authorization/roleAssignments"
+PERMISSIONS = "Microsoft.Authorization/permissions"
 _COLLECTION = f"{GROUP}/providers/{VAULTS}/{{vault}}/providers/{TYPE}"
 _ITEM = f"{_COLLECTION}/{{name}}"
 
@@ -25,6 +26,7 @@ def routes() -> list[Route]:
         arm_route("GET", _COLLECTION, list_role_assignments),
         arm_route("PUT", _ITEM, put_role_assignment),
         arm_route("DELETE", _ITEM, delete_role_assignment),
+        arm_route("GET", f"{GROUP}/providers/{PERMISSIONS}", list_permissions),
     ]
 
 
@@ -39,6 +41,12 @@ async def list_role_assignments(call: ArmCall) -> JsonObject:
         if _is_near(each["properties"]["scope"], vault) and matches(each["properties"])
     ]
     return call.page(found)
+
+
+async def list_permissions(call: ArmCall) -> JsonObject:
+    """List what whoever asks may do in a resource group: all, since nothing here is refused."""
+    everything = {"actions": ["*"], "notActions": [], "dataActions": ["*"], "notDataActions": []}
+    return call.page([everything])
 
 
 async def put_role_assignment(call: ArmCall) -> Response:

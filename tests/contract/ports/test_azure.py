@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.definitions.json_values import as_mapping
+from shared.domain.grants import resource_group
 from shared.errors import AlreadyExists, Conflict, NotFound
 from tests.contract.adapter_world import SITE_ID, VAULT_URL
 from tests.contract.ports.described_tenant import SQL_SERVER
@@ -173,6 +174,17 @@ async def test_what_lies_below_a_resource_is_listed(side: Side) -> None:
     assert [rule["name"] for rule in rules] == ["office"]
     with pytest.raises(NotFound):
         await side.ports.resources.below(f"{SQL_SERVER}-gone", "firewallRules", "2021-11-01")
+
+
+async def test_what_the_app_may_do_in_a_resource_group_is_told(side: Side) -> None:
+    """As patterns of actions, of which some may be taken out again."""
+    group = resource_group(SITE_ID)
+    found = await side.ports.resources.below(
+        group, "providers/Microsoft.Authorization/permissions", "2022-04-01"
+    )
+
+    assert [one["actions"] for one in found] == [["*"]]
+    assert [one["dataActions"] for one in found] == [["*"]]
 
 
 NETWORK_VERSION = "2023-09-01"

@@ -1,0 +1,46 @@
+"""`cmkflow doctor`: whether a deployment can do its work, and what to do about what it cannot."""
+
+from collections import Counter
+from typing import Any
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from cmkflow.api_client import Api, Call, ExitCode
+from cmkflow.api_command import api_command
+from cmkflow.finding_text import finding_text
+from shared.domain.finding import Level
+
+#: The host ends a request after 230 seconds.
+_SECONDS = 240
+#: What cannot wait stands first.
+_ORDER = [str(one) for one in reversed(Level)]
+
+
+def register(group: typer.Typer) -> None:
+    """Add `doctor` to the top of the command line."""
+
+    @api_command(group, "doctor", show=doctor_text, ends=_end)
+    def doctor(api: Api) -> object:
+        """Check the deployment: what answers, what the app is allowed, what is missing.
+
+        Reads only. Exits with 4 where a person has to do something, and 5 where no answer came.
+        """
+        return api.send(Call(method="GET", path=("doctor",), seconds=_SECONDS))
+
+
+def doctor_text(answer: Any) -> RenderableType:
+    """Return what was found, what cannot wait first, and how much of each there is."""
+    findings = sorted(answer["items"], key=lambda one: _ORDER.index(one["level"]))
+    counts = Counter(one["level"] for one in findings)
+    total = ", ".join(f"{counts[level]} {level}" for level in _ORDER if counts[level])
+    lines = [finding_text(f"{one['code']} {one['subject']}".rstrip(), one) for one in findings]
+    return Group(*lines, Text(f"\n{total}."))
+
+
+def _end(answer: Any) -> int:
+    levels = {one["level"] for one in answer["items"]}
+    if Level.PROBLEM in levels:
+        return ExitCode.NEEDS_A_PERSON
+    return ExitCode.NO_ANSWER if Level.UNKNOWN in levels else 0

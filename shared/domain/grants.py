@@ -1,0 +1,82 @@
+"""What the app's identity has to be allowed in Azure, and whether it is."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Access(Enum):
+    """How much of what it needs an identity has at one place."""
+
+    FULL = "full"
+    PARTIAL = "partial"  #: some of it: it would begin, and be refused in the middle
+    NONE = "none"  #: no more than whoever reads the subscription
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What a capability needs, and what gives it."""
+
+    #: What to do where it is missing.
+    remedy: str
+    #: Azure's resources that it is about, and the version that lists them; empty: none of Azure.
+    resource_type: str = ""
+    api_version: str = ""
+    actions: tuple[str, ...] = ()
+    data_actions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """What one role gives: patterns with `*`, in whatever case of their letters."""
+
+    actions: tuple[str, ...] = ()
+    not_actions: tuple[str, ...] = ()
+    data_actions: tuple[str, ...] = ()
+    not_data_actions: tuple[str, ...] = ()
+
+
+IN_DATAVERSE = Needs(
+    remedy="Add the app to the environment as an application user with the security roles System "
+    "Administrator and Delegate."
+)
+#: What lets the app open firewalls there: infra/modules/firewall-group.bicep.
+FIREWALL_GROUP = "Add its resource group to CMK_FIREWALL_RESOURCE_GROUP_IDS and deploy again."
+IN_POWER_PLATFORM = Needs(
+    remedy="Register the app as an administrator of Power Platform: New-PowerAppManagementApp "
+    "-ApplicationId CLIENT_ID."
+)
+
+
+def access(needs: Needs, permissions: Sequence[Permission]) -> Access:
+    """Return how much of it these permissions give. What only reads a resource is everybody's."""
+    roles = [(one.actions, one.not_actions) for one in permissions]
+    data_roles = [(one.data_actions, one.not_data_actions) for one in permissions]
+    given = [
+        *(_is_given(one, roles) for one in needs.actions),
+        *(_is_given(one, data_roles) for one in needs.data_actions),
+    ]
+    if all(given):
+        return Access.FULL
+    own = [
+        is_given
+        for action, is_given in zip((*needs.actions, *needs.data_actions), given, strict=True)
+        if not action.endswith("/read")
+    ]
+    return Access.PARTIAL if any(own) else Access.NONE
+
+
+def _is_given(action: str, patterns: Iterable[tuple[Sequence[str], Sequence[str]]]) -> bool:
+    return any(_matches(action, some) and not _matches(action, less) for some, less in patterns)
+
+
+def _matches(action: str, patterns: Sequence[str]) -> bool:
+    return any(
+        re.fullmatch(re.escape(one).replace(r"\*", ".*"), action, re.IGNORECASE) for one in patterns
+    )
+
+
+def resource_group(resource_id: str) -> str:
+    """Return the id of the group that a resource lies in, as it is written."""
+    return "/".join(resource_id.split("/")[:5])

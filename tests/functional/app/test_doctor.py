@@ -1,0 +1,206 @@
+"""`GET /api/doctor`: what answers, what the app is allowed, what is missing, and what to do."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Never
+
+import pytest
+
+from functions import doctor_api
+from shared.bootstrap import provide
+from shared.domain.grants import resource_group
+from shared.errors import Blocked, NotFound, Refused, Unavailable
+from shared.ports import OutgoingMessage
+from shared.reason import Reason
+from shared.services import PARKED
+from shared.use_cases.switch_writes import set_kill_switch
+from tests.functional.cli.cli_app import CommandLine
+from tests.functional.stories.app_calls import call
+from tests.functional.stories.remediation_story import Story
+
+FORBIDDEN = Refused("not for you", code="Forbidden", status=403)
+OUT = Unavailable("out")
+
+
+class Failing:
+    """A port of which every call fails."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        async def fail(*_: object, **__: object) -> Never:
+            raise self._error
+
+        return fail
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A tenant of one environment under a key, with an app that holds a URL."""
+    story = Story()
+    story.build.app_setting_caller(story.build.http_flow("Orders"))
+    story.build.link()
+    await story.opt_in()
+    provide(story.services)
+    return story
+
+
+async def findings() -> list[dict[str, str]]:
+    """Ask the API."""
+    reply = await call(doctor_api.examine_deployment)
+    assert reply.status == 200
+    items: list[dict[str, str]] = reply.document["items"]
+    return items
+
+
+async def of(code: str, subject: str = "") -> dict[str, str]:
+    """Return the one finding of a check."""
+    (found,) = [one for one in await findings() if (one["code"], one["subject"]) == (code, subject)]
+    return found
+
+
+async def test_where_all_is_well_each_check_says_so(story: Story) -> None:
+    """In the order in which a deployment is set up; nothing is written."""
+    before = dict(story.twins.store.rows)
+
+    found = await findings()
+
+    codes = list(dict.fromkeys(one["code"] for one in found))
+    assert [one for one in found if one["level"] in {"problem", "unknown"}] == []
+    assert [one for one in codes if one not in {"sign_in", "channels", "settings"}] == [
+        *("state", "archive", "queues", "timers", "power_platform", "flow_service", "dataverse"),
+        *("operator", "keys", "service_tags", "callers", "firewalls", "repairs"),
+    ]
+    assert story.twins.store.rows == before
+
+
+REMEDIES = {
+    "archive": ("archive", "Storage Blob Data Owner"),
+    "environments": ("power_platform", "New-PowerAppManagementApp"),
+    "flow_reports": ("flow_service", "New-PowerAppManagementApp"),
+    "principals": ("dataverse", "System Administrator and Delegate"),
+    "flow_access": ("operator", "cmkflow operator sign-in"),
+    "keys": ("keys", "Key Vault Reader"),
+    "service_tags": ("service_tags", "CMK_SERVICE_TAGS_FILE"),
+    "messages": ("queues", "Azure Service Bus Data Owner"),
+}
+GONE = NotFound("gone")
+
+
+@pytest.mark.parametrize(
+    ("port", "error", "level"),
+    [
+        (port, error, level)
+        for port in REMEDIES
+        for error, level in ((FORBIDDEN, "problem"), (GONE, "problem"), (OUT, "unknown"))
+        if (port, error) != ("archive", GONE)  # that is an answer
+    ],
+)
+async def test_what_fails_is_told_with_what_to_do_and_ends_no_other_check(
+    story: Story, port: str, error: Exception, level: str
+) -> None:
+    """A refusal is for a person; a service that is out is perhaps back tomorrow."""
+    code, remedy = REMEDIES[port]
+    failing: Any = {port: Failing(error)}
+    provide(replace(story.services, **failing))
+
+    found = await findings()
+
+    failed = [one for one in found if one["level"] in {"problem", "unknown"}]
+    assert {(one["code"], one["level"]) for one in failed} == {(code, level)}
+    assert all(remedy in one["instruction"] for one in failed)
+    assert found[-1]["code"] == "repairs"
+
+
+async def test_what_knows_better_says_it_itself(story: Story) -> None:
+    """An operator that is not set up names the settings."""
+    error = Blocked("No operator.", instruction="Do that.", code=Reason.OPERATOR_SIGN_IN)
+    provide(replace(story.services, flow_access=Failing(error)))
+
+    found = await of("operator")
+
+    assert (found["level"], found["text"], found["instruction"]) == (
+        *("problem", "No operator."),
+        "Do that.",
+    )
+
+
+SETTINGS = ["Microsoft.Web/sites/config/list/action", "Microsoft.Web/sites/config/write"]
+
+
+@pytest.mark.parametrize(
+    ("given", "level", "text"),
+    [
+        ({"actions": ["*/read", *SETTINGS]}, "ok", "in 1 of 1 resource groups"),
+        ({"actions": ["*/read"]}, "warning", "in 0 of 1 resource groups. Not in: rg"),
+        ({"actions": ["*/read", SETTINGS[0]]}, "problem", "some is not: rg"),
+    ],
+)
+async def test_each_kind_of_caller_says_what_it_needs(
+    story: Story, given: Mapping[str, object], level: str, text: str
+) -> None:
+    """A group that may be read and not written would be found out in the middle of the work."""
+    site = {
+        "id": "/subscriptions/s/resourceGroups/RG/providers/Microsoft.Web/sites/shop",
+        "type": "Microsoft.Web/sites",
+        "name": "shop",
+    }
+    story.world.resources[site["id"].lower()] = site
+    story.world.resources[f"{site['id']}/config/web".lower()] = {"properties": {}}
+    story.world.permissions[resource_group(site["id"]).lower()] = given
+
+    found = await of("callers", "app_setting")
+
+    assert found["level"] == level
+    assert text in found["text"]
+    assert ("CMK_CALLER_RESOURCE_GROUP_IDS" in found["instruction"]) == (level != "ok")
+
+
+@pytest.mark.parametrize(("action", "level"), [("*", "ok"), ("*/read", "problem")])
+async def test_a_firewall_that_plans_may_open_is_looked_at(
+    story: Story, action: str, level: str
+) -> None:
+    """An opening that is refused blocks the flows behind it."""
+    story.has_azure_firewalls = True
+    provide(story.services)
+    group = "/subscriptions/s/resourcegroups/rg"
+    firewall = f"{group}/providers/microsoft.network/networksecuritygroups/erp"
+    await story.opt_in(repaired_resources=frozenset({firewall}))
+    story.world.permissions[group] = {"actions": [action]}
+
+    found = await of("repairs", "erp")
+
+    assert found["level"] == level
+    assert ("CMK_FIREWALL_RESOURCE_GROUP_IDS" in found["instruction"]) == (level != "ok")
+
+
+async def test_what_waits_in_queues_and_behind_the_switch_is_told(story: Story) -> None:
+    """Each by what it is, with what to do."""
+    await story.services.messages.send(OutgoingMessage(queue=PARKED, message_id="x", body={}))
+    await set_kill_switch(story.services, is_on=True, by="admin", reason="an audit")
+
+    parked, switch = await of("queues", PARKED), await of("kill_switch")
+
+    assert (parked["level"], switch["level"]) == ("warning", "warning")
+    assert "1 messages" in parked["text"]
+    assert "an audit" in switch["text"]
+    assert "cmkflow kill-switch off" in switch["instruction"]
+
+
+@pytest.mark.parametrize(("error", "code"), [(None, 0), (FORBIDDEN, 4), (OUT, 5)])
+async def test_the_command_shows_the_worst_first_and_ends_so(
+    story: Story, cli: CommandLine, error: Exception | None, code: int
+) -> None:
+    """A script goes by the exit code; `--json` has the same one."""
+    if error:
+        provide(replace(story.services, principals=Failing(error)))
+
+    shown = await cli.run("doctor")
+    as_json = await cli.run("doctor", "--json")
+
+    assert (shown.exit_code, as_json.exit_code) == (code, code)
+    levels = [line.split()[0] for line in shown.stdout.splitlines() if line and line[0].isalpha()]
+    ranks = [["problem", "unknown", "warning", "ok"].index(one) for one in levels]
+    assert ranks == sorted(ranks)
+    assert f"{levels.count('ok')} ok." in shown.stdout
