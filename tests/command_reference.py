@@ -35,7 +35,7 @@ def _section(words: tuple[str, ...], command: Any) -> str:
     usage = " ".join(("cmkflow", *words, *(_metavar(one) for one in arguments)))
     own = [one for one in command.params if one.name not in COMMON and not one.hidden]
     rows = list(_rows(own))
-    return "\n".join(("", f"## `{usage}`", _text(command.help), *([""] * bool(rows)), *rows))
+    return "\n".join(("", f"## {usage}", one_line(command.help), *([""] * bool(rows)), *rows))
 
 
 def _rows(parameters: list[Any]) -> Iterator[str]:
@@ -45,7 +45,7 @@ def _rows(parameters: list[Any]) -> Iterator[str]:
     for one in parameters:
         is_option = one.param_type_name == "option"
         names = ", ".join(f"`{name}`" for name in one.opts) if is_option else f"`{_metavar(one)}`"
-        yield f"| {names} | {_text(one.help or '')} |"
+        yield f"| {names} | {one_line(one.help or '')} |"
 
 
 def _metavar(argument: Any) -> str:
@@ -53,9 +53,9 @@ def _metavar(argument: Any) -> str:
     return metavar if argument.required else f"[{metavar}]"
 
 
-def _text(text: str) -> str:
-    """Return a help text on one line."""
-    return " ".join(text.split()).replace("|", "\\|")
+def one_line(text: str) -> str:
+    """Return a help text on one line: as Markdown it is text, and no command to be typed."""
+    return " ".join(text.split()).replace("|", "\\|").replace("`", "")
 
 
 if __name__ == "__main__":
