@@ -106,8 +106,8 @@ async def test_several_environments_are_searched_for_callers_once(
     assert len({item["callers_searched"] for item in items}) == 1
 
 
-def test_a_page_of_an_environment_that_could_not_be_read_shows_no_zero() -> None:
-    """A question mark where a number would look like good news."""
+def assessment(**more: Any) -> dict[str, Any]:
+    """Return the assessment of an environment of which nothing could be read."""
     effort = {
         "copies": 0,
         "callers": 0,
@@ -118,20 +118,65 @@ def test_a_page_of_an_environment_that_could_not_be_read_shows_no_zero() -> None
         "share_of_daily_pool": 0.0,
         "gap": "Not all flows could be read: it may take more.",
     }
-    assessment: dict[str, Any] = {
+    return {
         "environment_id": "e",
         "display_name": "Silent",
         "at": "2026-03-02T09:00:00Z",
-        "phase": "unknown",
+        "phase": "before",
         "flow_count": None,
         "flows": [],
         "sections": [],
         "effort": effort,
         "callers_searched": None,
-    }
+    } | more
 
-    page = page_of([assessment])
+
+def test_a_page_of_an_environment_that_could_not_be_read_shows_no_zero() -> None:
+    """A question mark where a number would look like good news."""
+    page = page_of([assessment(phase="unknown")])
 
     assert "could not be read" in page
     assert "? min" in page
     assert "nothing to copy" not in page
+
+
+@pytest.mark.parametrize(
+    ("found", "answer"),
+    [
+        ({"eligibility": ["ok"], "key": ["ok", "warning"], "network": ["problem"]}, "Yes."),
+        ({"eligibility": ["ok"], "key": ["problem", "unknown"]}, "No, not before"),
+        ({"eligibility": ["problem"], "key": ["ok"]}, "No, not before"),
+        ({"eligibility": ["unknown"], "key": ["ok"]}, "It cannot be told"),
+        ({}, "It cannot be told"),
+    ],
+)
+def test_a_page_begins_with_whether_the_key_can_be_applied(
+    found: dict[str, list[str]], answer: str
+) -> None:
+    """By what decides about it: a firewall does not, and silence is no yes."""
+    sections = [
+        {
+            "topic": topic,
+            "findings": [{"level": level, "text": "t", "instruction": ""} for level in levels],
+        }
+        for topic, levels in found.items()
+    ]
+
+    page = page_of([assessment(sections=sections)])
+
+    said = re.search(r"<h1>Can the key be applied\?</h1>\s*<p class=\"answer \w+\">([^<]+)<", page)
+    assert said is not None
+    assert said[1].startswith(answer)
+
+
+def test_each_environment_has_its_answer_and_every_link_leads_somewhere() -> None:
+    """Contents and filters are fragments of the page, so that a reload keeps them."""
+    finding = {"level": "problem", "text": "t", "instruction": ""}
+    sections = [{"topic": "key", "findings": [finding]}]
+
+    page = page_of([assessment(sections=sections), assessment(phase="after", display_name="B")])
+
+    assert page.index("No, not before") < page.index("The key is applied") < page.index("<h2")
+    fragments = set(re.findall(r'href="#([^"]+)"', page))
+    assert {"only-problem", "e1", "e2", "e1-key", "e1-flows"} <= fragments
+    assert fragments <= set(re.findall(r'id="([^"]+)"', page))
