@@ -1,11 +1,13 @@
 """HTTP: the dashboard. What waits for whom, remediations, plans and flows as pages for people."""
 
-from typing import Annotated, Literal
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
 import azure.functions as func
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from functions.dashboard import pages
+from functions.dashboard.frame import View, assets
 from functions.endpoints import HTML, Call, endpoint
 from functions.http_answers import page
 from functions.http_requests import NoBody, NoQuery, Request
@@ -13,16 +15,25 @@ from functions.remediation_models import EnvironmentId
 from shared.bootstrap import services
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.principal import Role
-from shared.errors import NotFound, ProductError
+from shared.errors import Blocked, NotFound, ProductError
 from shared.pages import style
 from shared.use_cases import show_flow as flows
+from shared.use_cases.remediation_rows import find, refuse_own_order
 from shared.use_cases.show_attention import show_attention
 from shared.use_cases.show_remediation import list_remediations, show_plan, show_remediation
 
 blueprint = func.Blueprint()
 
 
-class RemediationPageQuery(Request):
+class PageQuery(Request):
+    """What an order that led back to a page has done."""
+
+    #: Last part of the route, and how many jobs it set going.
+    done: Literal["", "approve", "cancel", "retry", "roll-back", "waivers"] = ""
+    jobs: Annotated[int, Field(ge=0)] = 0
+
+
+class RemediationPageQuery(PageQuery):
     """Which flows to list."""
 
     #: State, or action of the plan where there is no work yet.
@@ -31,7 +42,7 @@ class RemediationPageQuery(Request):
     find: Annotated[str, StringConstraints(max_length=200)] = ""
 
 
-class PlanPageQuery(Request):
+class PlanPageQuery(PageQuery):
     """Which part of a plan to show, and how."""
 
     environment: EnvironmentId | None = None
@@ -40,7 +51,7 @@ class PlanPageQuery(Request):
     file: bool = False
 
 
-class FlowPageQuery(Request):
+class FlowPageQuery(PageQuery):
     """What to read beside what is kept."""
 
     #: Read both definitions from the platform.
@@ -55,9 +66,9 @@ class FlowPageQuery(Request):
     answer=None,
     media_types=(HTML,),
 )
-async def show_overview_page(_call: Call[NoQuery, NoBody]) -> func.HttpResponse:
+async def show_overview_page(call: Call[NoQuery, NoBody]) -> func.HttpResponse:
     """Return what waits for a person, and how far the tenant is."""
-    return page(pages.overview_page(await show_attention(services())))
+    return page(pages.overview_page(_view(call), await show_attention(services())))
 
 
 @endpoint(
@@ -68,9 +79,9 @@ async def show_overview_page(_call: Call[NoQuery, NoBody]) -> func.HttpResponse:
     answer=None,
     media_types=(HTML,),
 )
-async def show_remediations_page(_call: Call[NoQuery, NoBody]) -> func.HttpResponse:
+async def show_remediations_page(call: Call[NoQuery, NoBody]) -> func.HttpResponse:
     """Return every remediation, newest first."""
-    return page(pages.list_page(await list_remediations(services())))
+    return page(pages.list_page(_view(call), await list_remediations(services())))
 
 
 @endpoint(
@@ -88,7 +99,7 @@ async def show_remediation_page(call: Call[RemediationPageQuery, NoBody]) -> fun
     shown = await show_remediation(services(), call.id.lower())
     found = await flows.show_flows(services(), shown)
     chosen = pages.Filter(state=query.state, find=query.find)
-    return page(pages.remediation_page(shown, found, chosen))
+    return page(pages.remediation_page(_view(call), shown, found, chosen))
 
 
 @endpoint(
@@ -108,7 +119,12 @@ async def show_plan_page(call: Call[PlanPageQuery, NoBody]) -> func.HttpResponse
         for plan in await show_plan(services(), identity)
         if query.environment in (None, plan.environment_job.environment_id)
     ]
-    text = pages.plan_page(identity, plans, only=query.only, is_file=query.file)
+    view, remediation = _view(call), await find(services(), identity)
+    try:
+        refuse_own_order(services(), remediation, call.principal.id)
+    except Blocked as err:
+        view = replace(view, may_not_approve=err.reason)
+    text = pages.plan_page(view, identity, plans, only=query.only, is_file=query.file)
     return page(text, style=style() if query.file else "")
 
 
@@ -130,7 +146,7 @@ async def show_flow_page(call: Call[FlowPageQuery, NoBody]) -> func.HttpResponse
             compared = await flows.compare(services(), detail.flow.job)
         except ProductError as err:  # the page has all else to show
             compared = err
-    return page(pages.flow_page(detail, compared))
+    return page(pages.flow_page(_view(call), detail, compared))
 
 
 @endpoint(
@@ -143,7 +159,7 @@ async def show_flow_page(call: Call[FlowPageQuery, NoBody]) -> func.HttpResponse
 )
 async def show_asset(call: Call[NoQuery, NoBody]) -> func.HttpResponse:
     """Return the style sheet, the script or the icon; their names change with what is in them."""
-    asset = pages.assets().get(call.params["name"])
+    asset = assets().get(call.params["name"])
     if asset is None:
         raise NotFound("There is no such file: load the page again.")
     kind, text = asset
@@ -156,3 +172,10 @@ async def show_asset(call: Call[NoQuery, NoBody]) -> func.HttpResponse:
             "X-Content-Type-Options": "nosniff",
         },
     )
+
+
+def _view(call: Call[Any, NoBody]) -> View:
+    query = call.query
+    done = query.done if isinstance(query, PageQuery) else ""
+    jobs = query.jobs if isinstance(query, PageQuery) else 0
+    return View(principal=call.principal, now=services().now, done=done, jobs=jobs)

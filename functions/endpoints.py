@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import azure.functions as func
 
+from functions.forms import for_browser, is_form, read_form
 from functions.http_answers import Answer, etag_of, ok
 from functions.http_headers import ETAG, IF_MATCH, IF_NONE_MATCH, fits
 from functions.http_requests import NoBody, NoQuery, Request, read_body, read_params, read_query
@@ -145,7 +146,8 @@ def endpoint[Q: Request = NoQuery, B: Request = NoBody](
         ENDPOINTS[method, path] = declared
 
         async def answering(req: func.HttpRequest) -> func.HttpResponse:
-            return await _answering(declared, handler, req)
+            answer = await _answering(declared, handler, req)
+            return for_browser(path, req, answer, is_page=media_types[0] == HTML)
 
         # The worker names the function so, and reads the signature above.
         answering.__name__, answering.__doc__ = handler.__name__, handler.__doc__
@@ -198,7 +200,8 @@ def _read(declared: Endpoint, req: func.HttpRequest) -> Call[Request, Request]:
     check_role(principal, declared.role)
     params = read_params(req, re.findall(r"\{(\w+)", declared.path))
     query = read_query(req, declared.query)
-    body = read_body(req, declared.body) if declared.method != "GET" else NoBody()
+    read = read_form if is_form(req) else read_body
+    body = read(req, declared.body) if declared.method != "GET" else NoBody()
     accepted = req.headers.get("Accept", "")
     wanted = [one for one in declared.media_types if one in accepted]
     return Call(

@@ -1,6 +1,6 @@
 """Reads requests: bodies, queries and ids are checked here, before anything else sees them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Self
 
 import azure.functions as func
@@ -60,31 +60,40 @@ def read_body[T: Request](req: func.HttpRequest, kind: type[T]) -> T:
 
     Raises `BadRequest`, `TooLarge`, `UnsupportedMediaType`.
     """
-    body = req.get_body()
-    if len(body) > LARGEST_BODY:
-        message = f"The body has more than {LARGEST_BODY} bytes."
-        raise TooLarge(message, instruction="Send several requests.")
+    body = body_of(req)
     media_type = req.headers.get("Content-Type", _JSON).partition(";")[0].strip().lower()
     if body and media_type != _JSON:
         raise UnsupportedMediaType(
             "The body is no JSON, as its Content-Type says.",
             instruction=f"Send it with the header Content-Type: {_JSON}.",
         )
-    try:
-        # As it is written: no text is taken for a number, no number for a switch.
-        return kind.model_validate_json(body or b"{}", strict=True)
-    except ValidationError as err:
-        raise BadRequest("The body is not as it should be.", _errors(err)) from None
+    # As it is written: no text is taken for a number, no number for a switch.
+    return checked("body", lambda: kind.model_validate_json(body or b"{}", strict=True))
 
 
 def read_query[T: Request](req: func.HttpRequest, kind: type[T]) -> T:
     """Return the query; raises `BadRequest`, also for a parameter that is not known."""
     params: Mapping[str, str] = req.params
     query = {name: value for name, value in params.items() if name.lower() not in _KEY_PARAMETERS}
+    return checked("query", lambda: kind.model_validate_strings(query))
+
+
+def body_of(req: func.HttpRequest) -> bytes:
+    """Return the body as it was sent; raises `TooLarge`."""
+    body: bytes = req.get_body()
+    if len(body) > LARGEST_BODY:
+        message = f"The body has more than {LARGEST_BODY} bytes."
+        raise TooLarge(message, instruction="Send several requests.")
+    return body
+
+
+def checked[T](what: str, read: Callable[[], T]) -> T:
+    """Return what `read` does; raises `BadRequest` for what it finds wrong."""
     try:
-        return kind.model_validate_strings(query)
+        return read()
     except ValidationError as err:
-        raise BadRequest("The query is not as it should be.", _errors(err)) from None
+        message = f"The {what} is not as it should be."
+        raise BadRequest(message, _errors(err)) from None
 
 
 def read_params(req: func.HttpRequest, names: Iterable[str]) -> dict[str, str]:

@@ -1,16 +1,20 @@
 """A family of flows as a picture: who calls or runs whom, and what holds what up.
 
 Callers stand above what they call. Rows come from the longest way down; within a row each stands
-as near as it can to what it is tied to (the barycentre rule of layered drawings).
+as near as it can to what it is tied to (the barycentre rule of layered drawings), and a line that
+passes a row has a place of its own there.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 NODE_WIDTH = 190
 NODE_HEIGHT = 44
 _GAP = 22
 _ROW = 92
+#: As wide a line is that passes a row.
+_KNEE = 8
 #: Passes over all rows: more change next to nothing.
 _PASSES = 4
 #: More in one row, and the row goes on below.
@@ -68,65 +72,72 @@ class Picture:
     needs_person: bool
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """Nodes that are tied to one another; `calls` has, by caller, what it calls."""
+    """Ids of flows and callers that are tied to one another; by caller, what it calls."""
 
-    nodes: dict[str, Node] = field(default_factory=dict)
-    calls: dict[str, list[str]] = field(default_factory=dict)
+    calls: Mapping[str, Sequence[str]]
+    needs_person: bool
 
 
-def families(nodes: Iterable[Node], calls: Iterable[tuple[str, str]]) -> list[Family]:
-    """Return the families of more than one member; those that need a person, then large ones."""
-    known = {node.id: node for node in nodes}
-    tied: dict[str, list[str]] = {one: [] for one in known}
-    below: dict[str, list[str]] = {one: [] for one in known}
+def families(
+    known: Container[str], calls: Iterable[tuple[str, str]], stuck: Container[str]
+) -> list[Family]:
+    """Return the families of more than one member; those that need a person, then large ones.
+
+    What is not `known` is left out; `stuck` are those that need a person.
+    """
+    below: dict[str, list[str]] = {}
+    tied: dict[str, list[str]] = {}
     for caller, called in dict.fromkeys(calls):
         if caller != called and caller in known and called in known:
-            below[caller].append(called)
-            tied[caller].append(called)
-            tied[called].append(caller)
+            below.setdefault(caller, []).append(called)
+            tied.setdefault(caller, []).append(called)
+            tied.setdefault(called, []).append(caller)
     found, seen = [], set[str]()
-    for first in known:
-        if first in seen or not tied[first]:
+    for first in tied:
+        if first in seen:
             continue
-        family, waiting = Family(), [first]
+        members, waiting = list[str](), [first]
         while waiting:
             one = waiting.pop()
             if one not in seen:
                 seen.add(one)
-                family.nodes[one], family.calls[one] = known[one], below[one]
+                members.append(one)
                 waiting += tied[one]
-        found.append(family)
-    return sorted(found, key=lambda one: (not _is_stuck(one), -len(one.nodes)))
+        found.append(
+            Family(
+                calls={one: below.get(one, ()) for one in members},
+                needs_person=any(one in stuck for one in members),
+            )
+        )
+    return sorted(found, key=lambda one: (not one.needs_person, -len(one.calls)))
 
 
-def draw(family: Family) -> Picture:
+def draw(family: Family, nodes: Mapping[str, Node]) -> Picture:
     """Return the picture of a family; a circle of calls is cut somewhere and drawn."""
-    rows = _ordered(family, _rows(family))
-    broad = [row[at : at + _MOST_IN_ROW] for row in rows for at in range(0, len(row), _MOST_IN_ROW)]
-    width = max(len(row) for row in broad) * (NODE_WIDTH + _GAP) - _GAP + 2
-    places: dict[str, tuple[int, int]] = {}
-    for number, row in enumerate(broad):
-        left = (width - len(row) * (NODE_WIDTH + _GAP) + _GAP) // 2
-        for index, one in enumerate(row):
-            places[one] = (left + index * (NODE_WIDTH + _GAP), 1 + number * _ROW)
+    rows = _rows(family.calls, nodes)
+    ways = _ways(family.calls, rows)
+    places, width, height = _places(_ordered(ways.values(), rows), nodes)
     lines = [
         Line(
-            path=_path(places[caller], places[called]),
-            holds=_holds(family.nodes[caller], family.nodes[called]),
+            path=_path([places[one] for one in way]),
+            holds=_holds(nodes[caller], nodes[called]),
         )
-        for caller, all_called in family.calls.items()
-        for called in all_called
+        for (caller, called), way in ways.items()
     ]
-    flows = [node for node in family.nodes.values() if node.link]
+    flows = [nodes[one] for one in family.calls if nodes[one].link]
     return Picture(
         title=", ".join(node.title for node in flows[:3]) + (", …" if len(flows) > 3 else ""),
         width=width,
-        height=(len(broad) - 1) * _ROW + NODE_HEIGHT + 2,
-        nodes=[Placed(node=family.nodes[one], x=x, y=y) for one, (x, y) in places.items()],
+        height=height,
+        nodes=[
+            Placed(node=nodes[one], x=middle - NODE_WIDTH // 2, y=y)
+            for one, (middle, y) in places.items()
+            if one in nodes
+        ],
         lines=sorted(lines, key=lambda line: line.holds),  # what holds up is drawn over the rest
-        needs_person=_is_stuck(family),
+        needs_person=family.needs_person,
     )
 
 
@@ -142,30 +153,26 @@ def _holds(caller: Node, called: Node) -> bool:
     )
 
 
-def _is_stuck(family: Family) -> bool:
-    return any(node.is_stuck for node in family.nodes.values())
-
-
-def _rows(family: Family) -> list[list[str]]:
+def _rows(calls: Mapping[str, Sequence[str]], nodes: Mapping[str, Node]) -> list[list[str]]:
     """Put each below all that call it; in a circle, below those that were looked at before."""
-    callers: dict[str, int] = dict.fromkeys(family.nodes, 0)
-    for one in (called for calls in family.calls.values() for called in calls):
+    callers: dict[str, int] = dict.fromkeys(calls, 0)
+    for one in (called for below in calls.values() for called in below):
         callers[one] += 1
     depth: dict[str, int] = {}
-    left = dict.fromkeys(family.nodes)
+    left = dict.fromkeys(calls)
     while left:
         ready = [one for one in left if not callers[one]] or [min(left, key=lambda o: callers[o])]
         for one in ready:
             del left[one]
             depth.setdefault(one, 0)
-            for called in family.calls[one]:
+            for called in calls[one]:
                 if called in left:
                     callers[called] -= 1
                     depth[called] = max(depth.get(called, 0), depth[one] + 1)
     # A caller stands right above the first that it calls, not at the top of all.
-    for one in family.nodes:
-        below = [depth[called] for called in family.calls[one] if depth[called] > depth[one]]
-        if not family.nodes[one].link and below:
+    for one in calls:
+        below = [depth[called] for called in calls[one] if depth[called] > depth[one]]
+        if not nodes[one].link and below:
             depth[one] = min(below) - 1
     rows: list[list[str]] = [[] for _ in range(max(depth.values()) + 1)]
     for one, row in depth.items():
@@ -173,12 +180,31 @@ def _rows(family: Family) -> list[list[str]]:
     return [row for row in rows if row]
 
 
-def _ordered(family: Family, rows: list[list[str]]) -> list[list[str]]:
-    """Return each row in an order in which few lines cross."""
-    tied: dict[str, list[str]] = {one: list(called) for one, called in family.calls.items()}
-    for caller, all_called in family.calls.items():
+def _ways(
+    calls: Mapping[str, Sequence[str]], rows: list[list[str]]
+) -> dict[tuple[str, str], list[str]]:
+    """Return by caller and called what a line goes through: in each row between, a knee of its own.
+
+    The knees are put into the rows, so that no line leads behind what stands there.
+    """
+    depth = {one: number for number, row in enumerate(rows) for one in row}
+    ways = {}
+    for caller, all_called in calls.items():
         for called in all_called:
-            tied[called].append(caller)
+            between = range(depth[caller] + 1, depth[called])
+            knees = [f"{caller} > {called} in row {number}" for number in between]
+            for number, knee in zip(between, knees, strict=True):
+                rows[number].append(knee)
+            ways[caller, called] = [caller, *knees, called]
+    return ways
+
+
+def _ordered(ways: Iterable[Sequence[str]], rows: list[list[str]]) -> list[list[str]]:
+    """Return each row in an order in which few lines cross."""
+    tied: dict[str, list[str]] = {one: [] for row in rows for one in row}
+    for one, other in (pair for way in ways for pair in pairwise(way)):
+        tied[one].append(other)
+        tied[other].append(one)
     place = {one: _share(index, row) for row in rows for index, one in enumerate(row)}
     for number in range(_PASSES):
         for row in rows if number % 2 else reversed(rows):
@@ -195,11 +221,34 @@ def _mean(tied: Sequence[str], place: Mapping[str, float], one: str) -> float:
     return sum(place[other] for other in tied) / len(tied) if tied else place[one]
 
 
-def _path(caller: tuple[int, int], called: tuple[int, int]) -> str:
-    half = NODE_WIDTH // 2
-    x1, y1 = caller[0] + half, caller[1] + NODE_HEIGHT
-    x2, y2 = called[0] + half, called[1]
-    if y2 <= y1:  # back up, or beside: a circle of calls
-        y1, y2 = caller[1], called[1] + NODE_HEIGHT
-    middle = (y1 + y2) // 2
-    return f"M{x1} {y1}C{x1} {middle} {x2} {middle} {x2} {y2}"
+def _places(
+    rows: list[list[str]], nodes: Container[str]
+) -> tuple[dict[str, tuple[int, int]], int, int]:
+    """Return where the middle of each top edge is, and how wide and high all of it is."""
+    broad = [row[at : at + _MOST_IN_ROW] for row in rows for at in range(0, len(row), _MOST_IN_ROW)]
+    wide = [[NODE_WIDTH if one in nodes else _KNEE for one in row] for row in broad]
+    total = max(sum(row) + _GAP * (len(row) - 1) for row in wide)
+    places: dict[str, tuple[int, int]] = {}
+    for number, (row, widths) in enumerate(zip(broad, wide, strict=True)):
+        left = 1 + (total - sum(widths) - _GAP * (len(row) - 1)) // 2
+        for one, width in zip(row, widths, strict=True):
+            places[one] = (left + width // 2, 1 + number * _ROW)
+            left += width + _GAP
+    return places, total + 2, (len(broad) - 1) * _ROW + NODE_HEIGHT + 2
+
+
+def _path(points: Sequence[tuple[int, int]]) -> str:
+    """Return the line from the bottom of the first to the top of the last, straight past knees."""
+    (x, top), *rest = points
+    y = top + NODE_HEIGHT
+    if rest[-1][1] <= top:  # back up, or beside: a circle of calls
+        y, rest = top, [(rest[-1][0], rest[-1][1] + NODE_HEIGHT)]
+    path = f"M{x} {y}"
+    for number, (next_x, next_y) in enumerate(rest):
+        middle = (y + next_y) // 2
+        path += f"C{x} {middle} {next_x} {middle} {next_x} {next_y}"
+        x, y = next_x, next_y
+        if number < len(rest) - 1:
+            y += NODE_HEIGHT
+            path += f"V{y}"
+    return path

@@ -3,40 +3,44 @@
 "use strict";
 
 const SHORTEST = 4000;
+const LONGEST = 60000;
 
-// Never slower for the app than for who looks: a page that takes long is asked for seldom.
-async function look() {
-  const parts = [...document.querySelectorAll("[data-live]")];
-  if (!parts.length || document.querySelector("[data-over]")) return;
-  const began = performance.now();
-  let wait = SHORTEST;
+// Where nothing changes it is asked for more and more seldom, and never so often that it keeps the
+// app busy.
+async function look(wait) {
   if (!document.hidden) {
+    const began = performance.now();
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
       if (!answer.ok) throw new Error(answer.status);
-      put(parts, new DOMParser().parseFromString(await answer.text(), "text/html"));
-      say("Live");
-      wait = Math.max(SHORTEST, 20 * (performance.now() - began));
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      wait = put(page) ? SHORTEST : Math.min(LONGEST, 1.5 * wait);
+      say(`Live, ${new Date().toLocaleTimeString()}`);
     } catch {
       say("No answer just now; trying again");
-      wait = 5 * SHORTEST;
     }
+    wait = Math.max(wait, 20 * (performance.now() - began));
   }
-  setTimeout(look, wait);
+  setTimeout(look, wait, wait);
 }
 
-function put(parts, page) {
-  for (const part of parts) {
+// What somebody reads or writes in stays as it is.
+function put(page) {
+  let changed = false;
+  for (const part of document.querySelectorAll("[data-live]")) {
     const fresh = page.getElementById(part.id);
     const busy = part.contains(document.activeElement) || part.querySelector("details[open]");
-    if (fresh && !busy && fresh.innerHTML !== part.innerHTML) part.replaceWith(fresh);
+    if (fresh && !busy && fresh.innerHTML !== part.innerHTML) {
+      part.replaceWith(fresh);
+      changed = true;
+    }
   }
   document.title = page.title;
+  return changed;
 }
 
 function say(text) {
-  const place = document.getElementById("live");
-  if (place) place.textContent = text;
+  document.getElementById("live").textContent = text;
 }
 
-setTimeout(look, SHORTEST);
+if (document.getElementById("live")) setTimeout(look, SHORTEST, SHORTEST);

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
 
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
 from shared.domain.jobs.flow_states import FLOW_STATES, JobState
-from shared.domain.jobs.job import FlowJob
+from shared.domain.jobs.job import FlowJob, Order
 from shared.domain.jobs.remediation_states import REMEDIATION_STATES
 from shared.domain.jobs.state_table import Actor, Facts
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
@@ -25,8 +26,7 @@ _ALL: Mapping[str, Facts] = {
 _WAITS = {"waiting", "awaiting_approval", "waiting_for_migration", "quiet", "watched"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Standing(NamedTuple):
     """How far one flow is, for people."""
 
     #: What a filter finds it by.
@@ -36,6 +36,7 @@ class Standing:
     reason: str = ""
 
 
+@cache
 def look_of(state: str) -> str:
     """Return how a state looks: that of a remediation, an environment's job or a flow's."""
     facts = _ALL.get(state)
@@ -65,11 +66,7 @@ def shares(looks: Iterable[str]) -> dict[str, int]:
 
 def _of_job(job: FlowJob) -> Standing:
     look = "person" if job.code == Reason.NEITHER_ON else look_of(job.state)
-    words = job.state.replace("_", " ")
-    if job.is_paused:
-        words += f" at {job.reached.replace('_', ' ')}"
-    if job.state is JobState.WAITING and job.requested:
-        words += f", to {job.requested.replace('_', ' ')}"
+    words = _words(job.state, job.reached, job.requested)
     return Standing(key=job.state, words=words, look=look, reason=job.reason)
 
 
@@ -83,3 +80,13 @@ def _of_item(item: PlanItem | None, *, awaits: bool) -> Standing:
         return Standing(key="blocked", words=words, look="person", reason=item.explanation)
     look = "over" if item.action is PlannedAction.LEAVE else "work"
     return Standing(key=item.action, words=words, look=look, reason=item.explanation)
+
+
+@cache
+def _words(state: JobState, reached: JobState, requested: Order | None) -> str:
+    words = state.replace("_", " ")
+    if FLOW_STATES[state].is_pause:
+        words += f" at {reached.replace('_', ' ')}"
+    if state is JobState.WAITING and requested:
+        words += f", to {requested.replace('_', ' ')}"
+    return words

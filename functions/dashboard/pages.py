@@ -1,22 +1,24 @@
 """What each page of the dashboard shows, from what the use cases return."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from functools import cache
-from hashlib import sha256
+from datetime import datetime, timedelta
+from heapq import nlargest
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from functions.dashboard.deeds import approval, deeds_of_flow, deeds_of_remediation, waiver
 from functions.dashboard.family_picture import NODE_HEIGHT, NODE_WIDTH, Node, draw, families
-from functions.dashboard.looks import Standing, look_of, shares, standing_of
+from functions.dashboard.frame import View, framed
+from functions.dashboard.looks import LOOKS, Standing, look_of, shares, standing_of
 from shared.domain.jobs.durable import Change
-from shared.domain.plans.plan_item import PlanItem
+from shared.domain.jobs.job import FlowJob
+from shared.domain.plans.plan_item import PlanItem, PlannedCaller
 from shared.domain.plans.remediation import EnvironmentJob
-from shared.domain.plans.words import ACTION_WORDS, LEFT_WORDS, place_in_plan, state_in_words
+from shared.domain.plans.words import ACTION_WORDS, place_in_plan
 from shared.errors import ProductError
-from shared.pages import rendered, style
+from shared.pages import style
 from shared.use_cases.show_attention import Attention
 from shared.use_cases.show_flow import Comparison, FlowDetail, ShownFlow
 from shared.use_cases.show_remediation import ShownPlan, ShownRemediation, ShownRemediations
@@ -29,26 +31,20 @@ _MOST_PICTURES = 12
 _MOST_CHANGES = 40
 
 
-@cache
-def assets() -> dict[str, tuple[str, str]]:
-    """Return what pages load, by a name with its hash: media type and text."""
-    files = (
-        ("css", "text/css", style()),
-        ("js", "text/javascript", (_FOLDER / "live.js").read_text()),
-        ("svg", "image/svg+xml", (_FOLDER / "icon.svg").read_text()),
-    )
-    return {
-        f"{sha256(text.encode()).hexdigest()[:12]}-{suffix}": (kind, text)
-        for suffix, kind, text in files
-    }
+class FlowLine(NamedTuple):
+    """One flow in a list: flat, because there may be thousands."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlowLine:
-    """One flow in a list."""
-
-    flow: ShownFlow
-    standing: Standing
+    id: str
+    title: str
+    #: Its environment; empty: there is one only.
+    where: str
+    key: str
+    words: str
+    look: str
+    reason: str
+    to_do: str
+    #: Empty: none is known.
+    callers: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,45 +56,64 @@ class Filter:
 
     def takes(self, line: FlowLine) -> bool:
         """Say whether a flow is listed."""
-        return self.state in {"", line.standing.key} and (
-            not self.find
-            or self.find.lower() in f"{line.flow.title} {line.flow.workflow_id}".lower()
-        )
+        if self.state not in ("", line.key):
+            return False
+        return not self.find or self.find.lower() in f"{line.title} {line.id}".lower()
 
 
-def overview_page(attention: Attention) -> str:
+def overview_page(view: View, attention: Attention) -> str:
     """Return the page of what waits for whom, and how far the tenant is."""
     bars = {one.environment_id: _bar(_looks(one.flows)) for one in attention.environments}
-    return _page("overview", attention=attention, bars=bars, whole=_bar(_looks(attention.flows)))
+    return framed(
+        "overview", view, attention=attention, bars=bars, whole=_bar(_looks(attention.flows))
+    )
 
 
-def list_page(found: ShownRemediations) -> str:
+def list_page(view: View, found: ShownRemediations) -> str:
     """Return the page of all remediations, newest first."""
-    return _page("remediations", items=found.items, unreadable_rows=found.unreadable)
+    return framed("remediations", view, items=found.items, unreadable_rows=found.unreadable)
 
 
-def remediation_page(shown: ShownRemediation, flows: Sequence[ShownFlow], chosen: Filter) -> str:
+def remediation_page(
+    view: View, shown: ShownRemediation, flows: Sequence[ShownFlow], chosen: Filter
+) -> str:
     """Return the page of one remediation."""
-    lines = [FlowLine(flow=flow, standing=standing_of(flow)) for flow in flows]
+    names = {job.environment_id: _name_of(job) for job in shown.environment_jobs}
+    found = {flow.workflow_id: (flow, standing_of(flow)) for flow in flows}
+    where = names if len(names) > 1 else {}
+    lines = [_line(one, *both, where) for one, both in found.items()]
     lines.sort(key=_place)
-    counts = Counter((line.standing.key, line.standing.look) for line in lines)
-    return _page(
+    counts = Counter((line.key, line.look) for line in lines)
+    return framed(
         "remediation",
+        view,
         shown=shown,
-        names={job.environment_id: _name_of(job) for job in shown.environment_jobs},
+        names=names,
+        here=f"/api/dashboard/remediations/{shown.remediation.id}",
         counts=sorted(counts.items(), key=lambda one: _rank(one[0][1])),
-        whole=_bar(shares(line.standing.look for line in lines)),
+        whole=_bar(shares(line.look for line in lines)),
         lines=[line for line in lines if chosen.takes(line)],
         total=len(lines),
         chosen=chosen,
         titles={flow.workflow_id: flow.title for flow in flows},
         changes=_timeline(shown),
-        **_pictures(shown.remediation.id, lines),
+        deeds=deeds_of_remediation(shown, view.principal, view.now),
+        waivers={
+            gap.name: waiver(job, gap, view.principal)
+            for job in shown.environment_jobs
+            for gap in job.network
+        },
+        **_pictures(shown.remediation.id, found),
     )
 
 
 def plan_page(
-    remediation_id: str, plans: Sequence[ShownPlan], *, only: str = "", is_file: bool = False
+    view: View,
+    remediation_id: str,
+    plans: Sequence[ShownPlan],
+    *,
+    only: str = "",
+    is_file: bool = False,
 ) -> str:
     """Return what is planned for each flow, with every write.
 
@@ -106,15 +121,16 @@ def plan_page(
     send around, which brings its style with it and has no buttons.
     """
     items = [item for plan in plans for item in plan.items]
-    shown = [_shown(plan, only) for plan in plans]
+    shown = [_shown(view, remediation_id, plan, only) for plan in plans]
     chosen = {
         "": ("all", len(items)),
         "awaiting": ("waits for approval", sum(len(one["awaiting"]) for one in shown)),
         "changed": ("changed", sum(bool(item.changed) for item in items)),
         **{action: (ACTION_WORDS[action], number) for action, number in _counts(items).items()},
     }
-    return _page(
+    return framed(
         "plan",
+        view,
         remediation_id=remediation_id,
         plans=shown,
         filters=[(key, *said) for key, said in chosen.items() if said[1] or not key],
@@ -124,37 +140,19 @@ def plan_page(
     )
 
 
-def flow_page(detail: FlowDetail, compared: Comparison | ProductError | None) -> str:
+def flow_page(view: View, detail: FlowDetail, compared: Comparison | ProductError | None) -> str:
     """Return the page of one flow."""
-    return _page(
+    return framed(
         "flow",
+        view,
         detail=detail,
         flow=detail.flow,
         standing=standing_of(detail.flow),
+        deeds=deeds_of_flow(detail.flow.job, detail.family, view.principal, view.now),
         comparison=compared if isinstance(compared, Comparison) else None,
         steps=_steps(detail.flow.job.history) if detail.flow.job else [],
         refusal=str(compared) if isinstance(compared, ProductError) else "",
     )
-
-
-def problem_page(title: str, detail: str, instruction: str) -> str:
-    """Return the page that says why there is no other."""
-    return _page("problem", title=title, detail=detail, instruction=instruction)
-
-
-def _page(name: str, **values: Any) -> str:
-    css, js, icon = assets()
-    common = {
-        "css": css,
-        "js": js,
-        "icon": icon,
-        "look": look_of,
-        "action_words": ACTION_WORDS,
-        "left_words": LEFT_WORDS,
-        "state_in_words": state_in_words,
-        "style": "",
-    }
-    return rendered(_FOLDER / f"{name}.html.j2", {**common, **values})
 
 
 def _looks(states: Mapping[str, int]) -> dict[str, int]:
@@ -174,12 +172,27 @@ def _bar(looks: dict[str, int]) -> list[tuple[str, float, float]]:
     return parts
 
 
+def _line(identity: str, flow: ShownFlow, standing: Standing, names: Mapping[str, str]) -> FlowLine:
+    callers = len(flow.item.callers) if flow.item else 0
+    return FlowLine(
+        id=identity,
+        title=flow.title,
+        where=names[flow.environment_job.environment_id] if names else "",
+        key=standing.key,
+        words=standing.words,
+        look=standing.look,
+        reason=standing.reason,
+        to_do=flow.job.instruction if flow.job else "",
+        callers=str(callers or ""),
+    )
+
+
 def _place(line: FlowLine) -> tuple[int, str, str]:
-    return _rank(line.standing.look), line.standing.key, line.flow.title.lower()
+    return _rank(line.look), line.key, line.title.lower()
 
 
 def _rank(look: str) -> int:
-    return ("person", "wait", "work", "done", "over").index(look)
+    return LOOKS.index(look)
 
 
 def _name_of(job: EnvironmentJob) -> str:
@@ -189,54 +202,77 @@ def _name_of(job: EnvironmentJob) -> str:
 def _timeline(shown: ShownRemediation) -> list[tuple[Change, str, str]]:
     """Return the last changes of all jobs, newest first: the change, whose, and the flow's id."""
     changes = [(one, _name_of(job), "") for job in shown.environment_jobs for one in job.history]
-    changes += [
-        (one, job.display_name, job.original_id) for job in shown.jobs for one in job.history
-    ]
+    # Of all others there is a later change.
+    latest = nlargest(_MOST_CHANGES, (job for job in shown.jobs if job.history), key=_last)
+    for job in latest:
+        changes += [(one, job.display_name, job.original_id) for one in job.history]
     changes.reverse()  # of what happened at once, what came last stands first
     return sorted(changes, key=lambda one: one[0].at, reverse=True)[:_MOST_CHANGES]
 
 
-def _pictures(remediation_id: str, lines: Iterable[FlowLine]) -> dict[str, Any]:
-    nodes: dict[str, Node] = {}
+def _last(job: FlowJob) -> datetime:
+    return job.history[-1].at
+
+
+def _pictures(
+    remediation_id: str, found: Mapping[str, tuple[ShownFlow, Standing]]
+) -> dict[str, Any]:
+    """Return the pictures of families; `found` has each flow and how far it is, by its id."""
+    callers: dict[str, PlannedCaller] = {}
     calls: list[tuple[str, str]] = []
-    for line in lines:
-        flow, standing = line.flow, line.standing
-        nodes[flow.workflow_id] = Node(
-            id=flow.workflow_id,
-            title=flow.title,
-            note=standing.words,
-            look=standing.look,
-            link=f"/api/dashboard/remediations/{remediation_id}/flows/{flow.workflow_id}",
-            is_stuck=standing.look == "person",
-            is_over=standing.look in {"done", "over"},
-            is_proven=flow.job is not None and flow.job.is_proven,
-            is_settled=flow.job is not None and flow.job.facts.is_settled,
-        )
-    titles = {f"flow {node.title}" for node in nodes.values()}
-    for line in lines:
-        if (item := line.flow.item) is None:
+    for one, (flow, _) in found.items():
+        if (item := flow.item) is None:
             continue
-        calls += [(item.workflow_id, child) for child in item.children]
-        calls += [(parent, item.workflow_id) for parent in item.parents]
+        calls += [(one, child) for child in item.children]
+        calls += [(parent, one) for parent in item.parents]
         for caller in item.callers:
-            if caller.label in titles:
-                continue
             identity = f"{caller.kind} {caller.label}"
-            note = "by hand" if caller.manual else caller.kind.replace("_", " ")
-            look = "wait" if caller.manual else ""
-            nodes[identity] = Node(id=identity, title=caller.label, note=note, look=look)
-            calls.append((identity, item.workflow_id))
-    found = families(nodes.values(), calls)
-    drawn = [draw(one) for one in found if len(one.nodes) <= _MOST_IN_PICTURE][:_MOST_PICTURES]
+            callers[identity] = caller
+            calls.append((identity, one))
+    if callers:  # a flow of the plan that is found as a caller stands there already
+        titles = {f"flow {flow.title}" for flow, _ in found.values()}
+        twice = {one for one, caller in callers.items() if caller.label in titles}
+        calls = [call for call in calls if call[0] not in twice]
+    stuck = {one for one, (_, standing) in found.items() if standing.look == "person"}
+    known = {*found, *callers} if callers else found
+    tied = families(known, calls, stuck)
+    small = [one for one in tied if len(one.calls) <= _MOST_IN_PICTURE][:_MOST_PICTURES]
+    nodes = {
+        one: _caller_node(one, callers[one])
+        if one in callers
+        else _flow_node(remediation_id, *found[one])
+        for family in small
+        for one in family.calls
+    }
     return {
-        "pictures": drawn,
-        "undrawn": len(found) - len(drawn),
+        "pictures": [draw(family, nodes) for family in small],
+        "undrawn": len(tied) - len(small),
         "node_width": NODE_WIDTH,
         "node_height": NODE_HEIGHT,
     }
 
 
-def _shown(plan: ShownPlan, only: str) -> dict[str, Any]:
+def _flow_node(remediation_id: str, flow: ShownFlow, standing: Standing) -> Node:
+    return Node(
+        id=flow.workflow_id,
+        title=flow.title,
+        note=standing.words,
+        look=standing.look,
+        link=f"/api/dashboard/remediations/{remediation_id}/flows/{flow.workflow_id}",
+        is_stuck=standing.look == "person",
+        is_over=standing.look in {"done", "over"},
+        is_proven=flow.job is not None and flow.job.is_proven,
+        is_settled=flow.job is not None and flow.job.facts.is_settled,
+    )
+
+
+def _caller_node(identity: str, caller: PlannedCaller) -> Node:
+    note = "by hand" if caller.manual else caller.kind.replace("_", " ")
+    look = "wait" if caller.manual else ""
+    return Node(id=identity, title=caller.label, note=note, look=look)
+
+
+def _shown(view: View, remediation_id: str, plan: ShownPlan, only: str) -> dict[str, Any]:
     awaiting = frozenset(plan.awaiting)
     chosen = [
         item
@@ -250,16 +286,17 @@ def _shown(plan: ShownPlan, only: str) -> dict[str, Any]:
             changed=item.changed, action=item.action, title=item.display_name
         )
     )
+    version = plan.version
     return {
         "plan": plan,
         "job": plan.environment_job,
         "title": _name_of(plan.environment_job),
-        "version": plan.version,
+        "version": version,
+        "approval": approval(remediation_id, plan, version, view.principal, view.may_not_approve),
         "awaiting": awaiting,
         "items": chosen,
         "titles": {item.workflow_id: item.display_name for item in plan.items},
         "counts": _counts(plan.items),
-        "writes": sum(len(item.writes) for item in plan.items if item.workflow_id in awaiting),
     }
 
 

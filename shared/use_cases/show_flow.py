@@ -18,8 +18,9 @@ from shared.errors import NotFound, UnreadableRow
 from shared.ports import Condition
 from shared.services import Services
 from shared.steps.flows.take_original import archive_name
-from shared.use_cases.remediation_rows import Reading, find
+from shared.use_cases.remediation_rows import Reading, find, jobs_of
 from shared.use_cases.show_remediation import ShownRemediation
+from shared.use_cases.steer_remediation import families
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,8 @@ class FlowDetail:
     remediation: Remediation
     flow: ShownFlow
     callers: tuple[ShownCaller, ...]
+    #: Jobs of the flows that are rolled back with it, its own among them.
+    family: tuple[FlowJob, ...]
     #: Titles of the flows that it runs, and of those that run it, by workflow id.
     children: dict[str, str]
     parents: dict[str, str]
@@ -131,6 +134,7 @@ async def show_flow(services: Services, remediation_id: str, workflow_id: str) -
         remediation=remediation,
         flow=ShownFlow(environment_job=environment_job, item=item, job=job),
         callers=await _callers(services, job, reading) if job else (),
+        family=await _family(services, job, reading) if job else (),
         children=await _titles(services, environment_job, item.children if item else ()),
         parents=await _titles(services, environment_job, item.parents if item else ()),
         deletion=deletion.item if deletion else None,
@@ -165,6 +169,10 @@ def _places(old: str, new: str) -> tuple[str, ...]:
     if same_definition(old, new):
         return ()
     return changed_places(canonical_definition(old), canonical_definition(new))
+
+
+async def _family(services: Services, job: FlowJob, reading: Reading) -> tuple[FlowJob, ...]:
+    return tuple(families([job], await jobs_of(services, job.remediation_id, reading)))
 
 
 async def _callers(services: Services, job: FlowJob, reading: Reading) -> tuple[ShownCaller, ...]:

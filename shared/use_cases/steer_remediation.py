@@ -1,6 +1,6 @@
 """What an administrator decides about remediations and jobs: cancel, retry, roll back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from shared.domain.jobs.environment_states import EnvironmentJobState
@@ -71,14 +71,14 @@ async def roll_back(
 
 async def _unfinished(services: Services, remediation_id: str, reading: Reading) -> list[FlowJob]:
     jobs = await jobs_of(services, remediation_id, reading)
-    return _families([job for job in jobs if not job.is_done], jobs)
+    return families([job for job in jobs if not job.is_done], jobs)
 
 
 async def _family(
     services: Services, remediation_id: str, flow_ids: tuple[str, ...], reading: Reading
 ) -> list[FlowJob]:
     jobs = await jobs_of(services, remediation_id, reading)
-    return _families(_named(jobs, flow_ids, reading), jobs)
+    return families(_named(jobs, flow_ids, reading), jobs)
 
 
 def _named(jobs: list[FlowJob], flow_ids: tuple[str, ...], reading: Reading) -> list[FlowJob]:
@@ -157,8 +157,8 @@ async def retry_job(services: Services, job: FlowJob) -> None:
     await FLOW.order(services, (job.environment_id, job.id), anew)
 
 
-def _families(wanted: list[FlowJob], jobs: list[FlowJob]) -> list[FlowJob]:
-    """A flow goes back with its family: originals run originals, copies run copies.
+def families(wanted: Sequence[FlowJob], jobs: Sequence[FlowJob]) -> list[FlowJob]:
+    """Return who goes back with these: originals run originals, copies run copies.
 
     A parent that calls by URL is known to the child only: the calls are followed both ways.
     """

@@ -1,5 +1,6 @@
 """The picture of a family: who stands above whom, what holds what up, that nothing overlaps."""
 
+import re
 from dataclasses import replace
 from itertools import combinations
 
@@ -22,8 +23,9 @@ def flow(name: str, **facts: bool) -> Node:
 
 def picture(nodes: list[Node], calls: list[tuple[str, str]]) -> Picture:
     """Draw the only family there is."""
-    (family,) = families(nodes, calls)
-    return draw(family)
+    known = {node.id: node for node in nodes}
+    (family,) = families(known, calls, ())
+    return draw(family, known)
 
 
 def test_callers_stand_above_all_that_they_call() -> None:
@@ -84,13 +86,12 @@ def test_a_line_is_red_where_one_waits_for_the_other(
 
 def test_families_that_need_a_person_come_first_and_lone_flows_not_at_all() -> None:
     """Then the larger ones."""
-    nodes = [flow("lone"), *map(flow, "abcde"), flow("x"), flow("y", is_stuck=True)]
-    calls = [("a", "b"), ("b", "c"), ("d", "e"), ("x", "y"), ("lone", "lone")]
+    calls = [("a", "b"), ("b", "c"), ("d", "e"), ("x", "y"), ("lone", "lone"), ("a", "gone")]
 
-    found = families(nodes, calls)
+    found = families({"lone", *"abcdexy"}, calls, {"y", "lone"})
 
-    assert [sorted(one.nodes) for one in found] == [["x", "y"], ["a", "b", "c"], ["d", "e"]]
-    assert [draw(one).needs_person for one in found] == [True, False, False]
+    assert [sorted(one.calls) for one in found] == [["x", "y"], ["a", "b", "c"], ["d", "e"]]
+    assert [one.needs_person for one in found] == [True, False, False]
 
 
 def test_callers_that_are_no_flows_stand_right_above_what_they_call() -> None:
@@ -103,3 +104,22 @@ def test_callers_that_are_no_flows_stand_right_above_what_they_call() -> None:
 
     top = {one.node.id: one.y for one in drawn.nodes}
     assert top["site"] == top["day"]
+
+
+def test_a_line_past_a_row_leads_behind_nothing_that_stands_there() -> None:
+    """It goes straight down beside the flows between its ends."""
+    names = [f"child {number}" for number in range(3)]
+    drawn = picture(
+        list(map(flow, ["month", "day", *names, "orders"])),
+        [("month", "day"), *(("day", name) for name in names), ("month", "orders")]
+        + [(name, "orders") for name in names],
+    )
+
+    [long] = [line.path for line in drawn.lines if line.path.count("C") == 3]
+    passing = re.findall(r"(\d+) (\d+)V(\d+)", long)
+    assert len(passing) == 2
+    for x, top, bottom in (map(int, one) for one in passing):
+        assert bottom - top == NODE_HEIGHT
+        beside = [one for one in drawn.nodes if one.y == top]
+        assert beside
+        assert not any(one.x <= x <= one.x + NODE_WIDTH for one in beside)

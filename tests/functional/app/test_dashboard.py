@@ -7,7 +7,7 @@ from html import unescape
 import pytest
 
 from functions import dashboard_api
-from functions.dashboard.pages import assets
+from functions.dashboard.frame import assets
 from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.transitions import stopped
@@ -221,6 +221,10 @@ async def test_what_is_not_there_is_said_so(story: Story) -> None:
     ]
 
     assert [page.status for page in found] == [404, 404, 400]
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    page = await call(dashboard_api.show_remediation_page, id=NOWHERE, headers=browser)
+    assert (page.status, page.media_type) == (404, "text/html")
+    assert f"There is no remediation {NOWHERE}." in page.text
 
 
 async def test_lists_lead_to_every_remediation(story: Story) -> None:

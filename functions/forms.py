@@ -1,0 +1,73 @@
+"""Forms of the dashboard: read like any other body, answered by the page that they came from."""
+
+import json
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import azure.functions as func
+
+from functions.dashboard.frame import problem_page
+from functions.http_answers import page
+from functions.http_requests import Request, body_of, checked
+from functions.problems import MEDIA_TYPE, Forbidden
+
+FORM = "application/x-www-form-urlencoded"
+#: Where a form came from, if nothing says it.
+_HOME = "/api/dashboard"
+
+
+def is_form(req: func.HttpRequest) -> bool:
+    """Say whether a browser sends a form."""
+    kind: str = req.headers.get("Content-Type", "")
+    return kind.partition(";")[0].strip().lower() == FORM
+
+
+def read_form[T: Request](req: func.HttpRequest, kind: type[T]) -> T:
+    """Return a form as a body: a name that ends in `[]` is a list, what is empty is left out.
+
+    Raises `BadRequest`, and `Forbidden` unless the form is of a page of the app: a browser sends
+    the cookie of whoever is signed in along with a form of any page, and says of which
+    (w3.org/TR/fetch-metadata); an older one names the origin alone.
+    """
+    site = req.headers.get("Sec-Fetch-Site")
+    origin = urlsplit(req.headers.get("Origin", "")).netloc
+    if site != "same-origin" and (site or not origin or origin != req.headers.get("Host")):
+        raise Forbidden(
+            "Nothing says that this form is of a page of the app.",
+            instruction="Open the dashboard, and give the order there.",
+        )
+    fields: dict[str, object] = {}
+    lists: dict[str, list[str]] = {}
+    for name, value in parse_qsl(body_of(req).decode(errors="replace")):
+        if name.endswith("[]"):
+            lists.setdefault(name[:-2], []).append(value)
+        elif value.strip():
+            fields[name] = value
+    return checked("form", lambda: kind.model_validate({**fields, **lists}))
+
+
+def for_browser(
+    path: str, req: func.HttpRequest, answer: func.HttpResponse, *, is_page: bool
+) -> func.HttpResponse:
+    """Return a page in place of JSON: what went wrong, or after a form the page it came from.
+
+    `path` is that of the route. The page says what was done, and to how many jobs.
+    """
+    is_wanted = "text/html" in req.headers.get("Accept", "")
+    if answer.mimetype == MEDIA_TYPE and is_wanted and (is_page or is_form(req)):
+        said = json.loads(answer.get_body())
+        instruction = said.get("instruction", "")
+        text = problem_page(said["title"], said["detail"], instruction, back=_back(req))
+        return page(text, status=answer.status_code)
+    if not is_form(req) or answer.mimetype == MEDIA_TYPE:
+        return answer
+    said = json.loads(answer.get_body())
+    done = urlencode(
+        {"done": path.rpartition("/")[2], "jobs": said.get("jobs", said.get("retried"))}
+    )
+    return func.HttpResponse(status_code=303, headers={"Location": f"{_back(req)}?{done}"})
+
+
+def _back(req: func.HttpRequest) -> str:
+    """Return the address of the page that led here, without its query: only of the dashboard."""
+    path = urlsplit(req.headers.get("Referer", "")).path
+    return path if path == _HOME or path.startswith(f"{_HOME}/") else _HOME

@@ -1,0 +1,268 @@
+"""What is done from the dashboard: said before, sent as a form, refused to whoever may not."""
+
+import re
+from datetime import timedelta
+from html import unescape
+from urllib.parse import urlencode
+
+import pytest
+
+from functions import dashboard_api, decisions_api, environments_api
+from functions.dashboard.deeds import Deed, deeds_of_flow, deeds_of_remediation
+from functions.forms import FORM
+from shared.bootstrap import provide
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.transitions import stopped
+from shared.domain.principal import Principal, PrincipalKind, Role
+from shared.use_cases.show_flow import show_flow
+from shared.use_cases.show_remediation import show_remediation
+from tests.functional.ending.test_replay import swapped
+from tests.functional.stories.app_calls import TRIGGERS, Reply, call
+from tests.functional.stories.remediation_story import Story, approve_shown
+
+OWN = {"Sec-Fetch-Site": "same-origin"}
+BROWSER = {"Accept": "text/html,*/*;q=0.8", "Host": "app.example"}
+EVERYBODY = Principal(name="a", roles=frozenset(Role), kind=PrincipalKind.PERSON)
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A family, a polling flow and a flow by itself; the plan waits."""
+    story = Story()
+    story.driver.use_cases = TRIGGERS
+    story.build.parent("Close of day", story.build.http_flow("Orders"))
+    story.build.http_flow("Invoices")
+    story.build.keyword_flow("Keyword")
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    provide(story.services)
+    return story
+
+
+async def send(
+    story: Story, handler: object, headers: dict[str, str] | None = None, **fields: str
+) -> Reply:
+    """Send a form of the remediation's page to a route of the API."""
+    there = f"https://app.example/api/dashboard/remediations/{story.remediation.id}"
+    return await call(
+        handler,  # type: ignore[arg-type]  # a handler of the app
+        urlencode([(name.replace("__", "[]"), value) for name, value in fields.items()]).encode(),
+        id=story.remediation.id,
+        headers={
+            "Content-Type": FORM,
+            "Accept": "text/html",
+            "Referer": there,
+            "Host": "app.example",
+        }
+        | (OWN if headers is None else headers),
+    )
+
+
+async def work(story: Story) -> None:
+    """Approve, and let the app work until the originals have to be quiet."""
+    await approve_shown(story.services, story.remediation.id)
+    await story.run(timedelta(hours=6))
+    provide(story.services)
+
+
+async def block(story: Story, title: str) -> None:
+    """Let a person be needed for a flow."""
+    blocked = stopped(
+        await story.job(title), JobState.BLOCKED, "Its owner has left.", "Name another owner.",
+        code="owner", now=story.services.now,
+    )  # fmt: skip
+    await story.services.tables.jobs.upsert(blocked)
+
+
+async def deeds(story: Story, principal: Principal = EVERYBODY) -> dict[str, Deed]:
+    """Return what may be done with the remediation, by the route."""
+    shown = await show_remediation(story.services, story.remediation.id)
+    found = deeds_of_remediation(shown, principal, story.services.now)
+    return {deed.action.rpartition("/")[2]: deed for deed in found}
+
+
+async def test_a_plan_is_approved_by_the_form_of_its_page(story: Story) -> None:
+    """By the version that is on it, but for what is ticked; the page comes again and says so."""
+    page = await call(dashboard_api.show_plan_page, id=story.remediation.id)
+    form = re.search(r'<form method="post" action="([^"]+)"(.*?)</form>', page.text, re.DOTALL)
+    assert form is not None
+    assert form[1] == f"/api/remediations/{story.remediation.id}/approve"
+    (version,) = re.findall(r'name="versions\[\]" value="(\w+)"', form[2])
+    left_out = dict(
+        re.findall(r'id="([^"]+)">\s*<div class="head"><h3><a[^>]*>([^<]+)<', page.text)
+    )
+    [invoices] = [one for one, title in left_out.items() if title == "Invoices"]
+    assert f'form="approve-{version}" name="except_flows[]" value="{invoices}"' in page.text
+
+    done = await send(
+        story,
+        decisions_api.approve_remediation,
+        versions__=version,
+        except_flows__=invoices,
+        by="Ada",
+    )
+    await story.run(timedelta(minutes=30))
+    provide(story.services)
+
+    assert done.status == 303
+    back = f"/api/dashboard/remediations/{story.remediation.id}?done=approve&jobs=1"
+    assert done.headers["Location"] == back
+    assert set(await story.jobs()) == {"Orders", "Close of day", "Keyword"}
+    after = await call(
+        dashboard_api.show_remediation_page,
+        id=story.remediation.id,
+        query={"done": "approve", "jobs": "1"},
+    )
+    assert "Approved: 1 of the plans." in after.text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "none", "Origin": "https://app.example"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {},
+    ],
+)
+async def test_a_form_of_another_page_is_refused(story: Story, headers: dict[str, str]) -> None:
+    """Whoever is signed in has their cookie sent along: the browser says which page sends it."""
+    refused = await send(story, decisions_api.cancel_remediation, headers)
+    await story.run(timedelta(minutes=30))
+
+    assert refused.status == 403
+    assert refused.media_type == "text/html"
+    (job,) = await story.services.tables.environment_jobs.all(story.remediation.id)
+    assert job.state == "awaiting_approval"
+
+
+@pytest.mark.parametrize("headers", [OWN, {"Origin": "https://app.example"}])
+async def test_a_form_of_a_page_of_the_app_counts(story: Story, headers: dict[str, str]) -> None:
+    """An older browser names the origin alone."""
+    done = await send(story, decisions_api.cancel_remediation, headers)
+
+    assert done.status == 303
+    (job,) = await story.services.tables.environment_jobs.all(story.remediation.id)
+    assert job.state == "cancelled"
+
+
+async def test_a_refused_order_is_a_page_that_says_what_to_do_and_leads_back(story: Story) -> None:
+    """Of what the API refuses, and of a form that is not as it should be."""
+    stale = await send(story, decisions_api.approve_remediation, versions__="0" * 16, by="Ada")
+    wrong = await send(story, decisions_api.approve_remediation, versions__="latest", by="Ada")
+
+    assert (stale.status, wrong.status) == (409, 400)
+    assert "No plan that waits for approval has version" in stale.text
+    for page in (stale, wrong):
+        assert page.media_type == "text/html"
+        assert f'href="/api/dashboard/remediations/{story.remediation.id}"' in page.text
+
+
+async def test_a_form_leads_back_to_pages_of_the_dashboard_only(story: Story) -> None:
+    """Whatever is said of where it came from."""
+    done = await send(
+        story,
+        decisions_api.cancel_remediation,
+        OWN | {"Referer": "https://evil.example//evil.example/api/dashboard"},
+    )
+
+    assert done.headers["Location"].startswith("/api/dashboard?done=cancel")
+
+
+async def test_what_retry_says_is_what_it_does(story: Story) -> None:
+    """Blocked flows go on, and those that wait look again."""
+    await work(story)
+    await block(story, "Invoices")
+
+    retry = (await deeds(story))["retry"]
+    done = await send(story, decisions_api.retry_remediation)
+
+    assert retry.does == (
+        "Invoices go on where they stopped (1 at quiet).",
+        "3 flows that wait look again at once, and wait on if they have to.",
+    )
+    assert done.headers["Location"].endswith("?done=retry&jobs=4")
+    assert (await story.job("Invoices")).state is JobState.QUIET
+
+
+async def test_rolling_back_one_flow_names_its_family_and_does_as_it_says(story: Story) -> None:
+    """The parent goes back with its child; others stay."""
+    await work(story)
+    jobs = await story.jobs()
+    detail = await show_flow(story.services, story.remediation.id, jobs["Orders"].original_id)
+    found = deeds_of_flow(detail.flow.job, detail.family, EVERYBODY, story.services.now)
+    [deed] = [deed for deed in found if deed.action.endswith("roll-back")]
+    assert deed.title == "Roll back with its family of 2"
+    assert deed.does[0] == "Originals that are turned on again: Close of day."
+    assert "copies of Close of day, Orders are turned off" in deed.does[1]
+
+    [(_, orders)] = deed.fields
+    done = await send(story, decisions_api.roll_back_remediation, flows__=orders)
+    await story.run(timedelta(days=30))
+
+    assert done.headers["Location"].endswith("jobs=2")
+    ends = {title: job.state for title, job in (await story.jobs()).items()}
+    assert ends["Orders"] == ends["Close of day"] == JobState.ROLLED_BACK
+    assert ends["Invoices"] is not JobState.ROLLED_BACK
+
+
+async def test_what_is_rolled_back_by_order_is_what_the_page_counts(story: Story) -> None:
+    """Cancel and roll back, before and after the work has begun, by the number of flows."""
+    cancel = (await deeds(story))["cancel"]
+    assert cancel.does == ("Nothing more of it begins, also what waits for approval.",)
+    assert "roll-back" not in await deeds(story)
+    await work(story)
+
+    done = await send(story, decisions_api.cancel_remediation, replay="true")
+
+    assert done.headers["Location"].endswith("?done=cancel&jobs=4")
+    await story.run(timedelta(days=30))
+    assert await deeds(story) == {}
+
+
+async def test_what_an_order_has_to_accept_is_asked_before() -> None:
+    """A polling original that is turned on again replays its backlog; without the word: refused."""
+    story, _ = await swapped()
+    provide(story.services)
+
+    asked = {what: deed.accepts for what, deed in (await deeds(story)).items()}
+    without = await send(story, decisions_api.roll_back_remediation)
+    name, text = asked["roll-back"]
+    accepted = await send(story, decisions_api.roll_back_remediation, replay="true")
+
+    assert set(asked) == {"cancel", "roll-back"}
+    assert name == "replay"
+    assert asked["cancel"] == asked["roll-back"]
+    assert "process everything pending" in text
+    assert text in unescape(without.text)
+    assert (without.status, accepted.status) == (409, 303)
+
+
+async def test_buttons_say_which_role_they_need(story: Story) -> None:
+    """Whoever only reads sees what may be done, and why not by them; the API refuses it too."""
+    await work(story)
+    await block(story, "Invoices")
+    reader = Principal(name="r", roles=frozenset({Role.READER}), kind=PrincipalKind.PERSON)
+
+    found = await deeds(story, reader)
+
+    assert {deed.refusal for deed in found.values()} == {"It needs the role operator."}
+    assert not any(deed.asks_name for deed in found.values())
+
+
+async def test_a_gap_is_accepted_with_a_reason_from_its_page(story: Story) -> None:
+    """By its name; one that is not there is refused."""
+    there = f"/api/dashboard/remediations/{story.remediation.id}"
+    reply = await call(
+        environments_api.waive_gap,
+        urlencode({"gap": "no-such-gap", "reason": "I say so"}).encode(),
+        id=story.build.environment.id,
+        headers={"Content-Type": FORM, "Referer": f"https://app.example{there}", **BROWSER, **OWN},
+    )
+
+    assert reply.status == 409
+    assert "There is no gap no-such-gap" in unescape(reply.text)
+    assert f'href="{there}"' in reply.text
