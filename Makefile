@@ -60,6 +60,24 @@ $(OUTSIDERS)/.cli: Makefile
 	  @pnp/cli-microsoft365@$(CLI_MICROSOFT365)
 	touch $@
 
+#: The dashboard in the system's Chromium, on what `make up` starts; axe-core judges whether its pages
+#: are accessible. `make screenshots` keeps pictures of them for the documents.
+CHROMIUM ?= $(shell command -v chromium)
+BROWSER := .venv/.browser
+AXE_CORE := 4.14.1
+AXE := var/browser/node_modules/axe-core/axe.min.js
+.PHONY: browser screenshots
+browser: $(BROWSER) $(AXE)
+	@[ -n "$(CHROMIUM)" ] || { echo "Missing. As root: apt-get install chromium" >&2; exit 1; }
+	CHROMIUM=$(CHROMIUM) AXE=$(AXE) $(BIN)/python -m pytest tests/browser
+
+screenshots: export SCREENSHOTS := docs/images
+screenshots: browser
+
+$(AXE): Makefile
+	npm install --silent --no-audit --no-fund --no-package-lock --prefix var/browser axe-core@$(AXE_CORE)
+	touch $@
+
 #: Times the app beside a script, and puts tables and charts into docs/performance.md: at most half
 #: an hour on a machine that does nothing else; BENCH=quick leaves out what takes longest.
 BENCH ?=
@@ -79,6 +97,7 @@ wheels: $(BIN)/pip
 $(DEMO): requirements.txt
 $(TEST): $(DEMO)
 $(DEV): $(TEST)
+$(BROWSER): $(TEST)
 .venv/.%: requirements-%.txt constraints.txt pyproject.toml | $(BIN)/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check -r $< -c constraints.txt
 	touch $@

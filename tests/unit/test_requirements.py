@@ -12,8 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-#: They run in an environment of their own, where nothing of ours is.
-CLIENTS = ROOT / "tests" / "outsiders" / "clients"
+#: They run in an environment of their own, where nothing of ours is; or are skipped without theirs.
+APART = {ROOT / "tests/outsiders/clients", ROOT / "tests/browser"}
 OURS = {"shared", "functions", "cmkflow", "local_cloud", "tests", "function_app"}
 
 
@@ -45,7 +45,7 @@ def imported_by(folder: str) -> dict[str, Path]:
     """Return the packages of others that the modules of a folder import, each with one of them."""
     found: dict[str, Path] = {}
     for path in (ROOT / folder).rglob("*.py"):
-        if CLIENTS in path.parents:
+        if APART & set(path.parents):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):

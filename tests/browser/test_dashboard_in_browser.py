@@ -1,0 +1,149 @@
+"""The dashboard in Chromium, on the worker and the local cloud that `make up` starts.
+
+An administrator looks, approves, watches, repairs, retries and rolls back, with the pages alone.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from local_cloud.demo.azure import POLICY_SYSTEM_ID
+from local_cloud.demo.tenant import OLD_APP, OPERATIONS
+from tests.browser.visit import Visit, visiting
+from tests.e2e.test_first_hour import printed
+
+#: The system's browser, and axe-core as npm brings it: `make browser` sets both.
+CHROMIUM, AXE = os.environ.get("CHROMIUM", ""), os.environ.get("AXE", "")
+SCREENSHOTS = os.environ.get("SCREENSHOTS", "")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(not (CHROMIUM and AXE), reason="needs CHROMIUM and AXE: `make browser`"),
+]
+#: A canvas app that nobody but its maker can point at the copy: its job waits for that.
+BY_HAND = "Answer the old app"
+
+
+class Outside:
+    """What is done beside the pages: in the tenant, and what an API has to tell."""
+
+    def __init__(self, session: aiohttp.ClientSession, text: str) -> None:
+        exports = dict(re.findall(r"export (\w+)=(\S+)", text))
+        self.url, self.key = exports["CMKFLOW_API"], exports["CMKFLOW_KEY"].strip("'")
+        self._tenant = f"{exports['LOCAL_TENANT']}/environments/{OPERATIONS.id}"
+        self._session = session
+
+    async def api(self, method: str, path: str, body: object = None) -> Any:
+        """Ask the app."""
+        headers = {"x-functions-key": self.key}
+        address = f"{self.url}/api/{path}"
+        async with self._session.request(method, address, json=body, headers=headers) as reply:
+            assert reply.status < 300, await reply.text()
+            return await reply.json()
+
+    async def apply_key(self) -> None:
+        """Opt the environment in, and link it."""
+        await self.api("PUT", f"environments/{OPERATIONS.id}", {"mode": "approve"})
+        body = {"systemId": POLICY_SYSTEM_ID}
+        async with self._session.post(f"{self._tenant}/link", json=body) as reply:
+            assert reply.status < 300
+
+    async def job(self, remediation: str) -> Any:
+        """Return the job that waits for the maker of the canvas app."""
+        detail = await self.api("GET", f"remediations/{remediation}")
+        [job] = [job for job in detail["jobs"] if job["display_name"] == BY_HAND]
+        return job
+
+    async def publish(self, app: str, *flows: str) -> None:
+        """Let its maker publish the canvas app with these flows."""
+        body = {"flows": flows}
+        async with self._session.patch(f"{self._tenant}/canvasApps/{app}", json=body) as reply:
+            assert reply.status == 204
+
+
+@pytest.fixture
+def axe() -> str:
+    """Return what judges whether a page is accessible."""
+    return Path(AXE).read_text()
+
+
+async def test_from_the_overview_to_a_flow_that_is_rolled_back(tmp_path: Path, axe: str) -> None:
+    """Each page passes axe-core, nothing is loaded from elsewhere, no error is on the console."""
+    pictures = Path(SCREENSHOTS) if SCREENSHOTS else None
+    async with printed(tmp_path / "up") as text, aiohttp.ClientSession() as session:
+        outside = Outside(session, text)
+        async with visiting(
+            outside.url, outside.key, chromium=CHROMIUM, axe=axe, pictures=pictures
+        ) as visit:
+            await visit.open()
+            await visit.check()
+            await outside.apply_key()
+            await visit.see("waits for approval")  # it comes by itself
+            await visit.picture("dashboard-waits")
+
+            await visit.follow("Look at the plan and approve")
+            await visit.picture("dashboard-plan")
+            await visit.do("Approve the work", "writes that are listed below", "of version")
+            await visit.see("Approved:", within="body")
+
+            await visit.page.get_by_role("link", name="Remediation", exact=True).click()
+            await visit.see(re.compile("blocked at"))
+            await watched(visit)
+
+            await visit.follow(BY_HAND)
+            await visit.see("To do:")
+            await visit.picture("dashboard-flow")
+            remediation = visit.page.url.split("/")[-3]
+            job = await outside.job(remediation)
+            await outside.publish(OLD_APP, job["copy_id"])
+            await visit.do("Retry", f"{BY_HAND} go on where they stopped")
+            await visit.see("retired", within="#standing")
+            await visit.follow("Compare them now")
+            await visit.see("Nobody has edited it.")
+            await visit.check()
+
+            await visit.do("Roll back", "Originals that are turned on again")
+            await visit.see("Point it at the original again by hand, then retry.")
+            await outside.publish(OLD_APP, job["original_id"])
+            await visit.do("Retry")
+            await visit.see("rolled back", within="#standing")
+            await visit.check()
+            await visit.open("/remediations")
+            await visit.check()
+            visit.nothing_went_wrong()
+            await forged(visit)
+
+
+async def watched(visit: Visit) -> None:
+    """Look at the remediation as it works: on a wide screen, a phone, in the dark, on paper."""
+    page = visit.page
+    await visit.picture("dashboard-remediation")
+    await page.locator("#graph").scroll_into_view_if_needed()
+    await visit.picture("dashboard-graph")
+    await page.emulate_media(color_scheme="dark")
+    await visit.check()
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await page.evaluate("scrollTo(0, 0)")
+    await visit.picture("dashboard-phone-dark")
+    await page.emulate_media(color_scheme="light")
+    await visit.check()
+    await page.set_viewport_size({"width": 1100, "height": 720})
+    await page.emulate_media(media="print")
+    assert not await page.locator(".deeds").is_visible()
+    await page.emulate_media(media="screen")
+
+
+async def forged(visit: Visit) -> None:
+    """A page of somebody else makes the browser send a form: it is refused, and says so."""
+    address = re.sub(r"/remediations/.*", "", visit.url)
+    await visit.page.set_content(
+        f'<form method="post" action="{address}/api/remediations/any/cancel"><button>Win</button>'
+    )
+    async with visit.page.expect_navigation() as navigation:
+        await visit.page.get_by_role("button").click()
+    response = await navigation.value
+    assert response.status == 403

@@ -1,0 +1,122 @@
+"""A visit to the dashboard in Chromium, at which everything is noted that must not happen."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.async_api import Locator, Page, Response, async_playwright, expect
+
+#: Of what the app does by itself meanwhile, on two cores that others use too.
+PATIENCE = 120_000
+SIGNATURE = re.compile(r"sig(=|%3D)[A-Za-z0-9_-]{20}")
+
+
+@dataclass  # no slots: playwright keeps something of its own at whom it calls
+class Visit:
+    """One page, and what was seen at it."""
+
+    page: Page
+    url: str
+    #: axe-core, as a script that is run in the page.
+    axe: str
+    #: Where pictures of it are put; None: none are made.
+    pictures: Path | None
+    errors: list[str] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+    #: Policies under which a page was shown that are not as strict as they should be.
+    lax: list[str] = field(default_factory=list)
+
+    async def open(self, path: str = "") -> None:
+        """Open a page of the dashboard by its address."""
+        await self.page.goto(f"{self.url}/api/dashboard{path}")
+
+    async def follow(self, name: str) -> None:
+        """Follow a link by its words."""
+        await self.page.get_by_role("link", name=name).first.click()
+
+    async def see(self, text: str | re.Pattern[str], *, within: str = "main") -> None:
+        """Wait until a text is there, without loading the page again."""
+        await expect(self.page.locator(within)).to_contain_text(text, timeout=PATIENCE)
+
+    async def do(self, deed: str, *says: str, **fields: str) -> None:
+        """Open what may be done with the keyboard, read what it will do, then do it."""
+        opened = self.page.locator("details.deed", has_text=deed).first
+        await opened.locator("summary").focus()
+        await self.page.keyboard.press("Enter")
+        for text in says:
+            await expect(opened).to_contain_text(text)
+        for name, value in {"by": "Approver", **fields}.items():
+            entry = opened.locator(f"input[name={name}]")
+            if await entry.count():
+                await entry.fill(value)
+        await accept_all(opened)
+        await opened.get_by_role("button").click()
+        await expect(self.page.locator(".said")).to_be_visible()
+
+    async def check(self) -> None:
+        """Fail if the page is not accessible, is wider than the screen, or holds a signature."""
+        found = await self.page.evaluate(f"{self.axe}; axe.run()")
+        wrong = [(one["id"], one["help"], _places(one)) for one in found["violations"]]
+        assert not wrong, (self.page.url, wrong)
+        wide = await self.page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        assert wide <= 0, self.page.url
+        assert not SIGNATURE.search(await self.page.content())
+
+    async def picture(self, name: str) -> None:
+        """Check what is seen; keep a picture of it, if that is wanted."""
+        await self.check()
+        if self.pictures:
+            await self.page.screenshot(path=self.pictures / f"{name}.png")
+
+    def nothing_went_wrong(self) -> None:
+        """Fail if anything was noted."""
+        assert self.errors == []
+        assert self.lax == []
+        assert self.hosts == {urlsplit(self.url).netloc}
+
+    def note(self, response: Response) -> None:
+        """Note who was asked, and the policy of a page."""
+        self.hosts.add(urlsplit(response.url).netloc)
+        if response.headers.get("content-type", "").startswith("text/html"):
+            policy = response.headers.get("content-security-policy", "none at all")
+            if "unsafe" in policy or "default-src 'none'" not in policy:
+                self.lax.append(f"{response.url}: {policy}")
+
+
+async def accept_all(opened: Locator) -> None:
+    """Tick what has to be accepted."""
+    for box in await opened.locator("input[type=checkbox][required]").all():
+        await box.check()
+
+
+@asynccontextmanager
+async def visiting(
+    url: str, key: str, *, chromium: str, axe: str, pictures: Path | None
+) -> AsyncIterator[Visit]:
+    """Start the system's Chromium; it asks nobody but the app."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]
+        )
+        context = await browser.new_context(
+            viewport={"width": 1100, "height": 720}, extra_http_headers={"x-functions-key": key}
+        )
+        visit = Visit(await context.new_page(), url, axe, pictures)
+        visit.page.on("response", visit.note)
+        visit.page.on("pageerror", lambda error: visit.errors.append(str(error)))
+        visit.page.on(
+            "console",
+            lambda said: visit.errors.append(said.text) if said.type == "error" else None,
+        )
+        yield visit
+        await browser.close()
+
+
+def _places(violation: Any) -> list[str]:
+    return [node["html"][:200] for node in violation["nodes"][:3]]
