@@ -156,12 +156,12 @@ def _needs(jobs: Iterable[Any]) -> Iterable[Text]:
             what = (job["state"], job["code"], job["reason"], job["instruction"])
             alike.setdefault(what, []).append(_name(job))
     for (state, code, reason, instruction), names in alike.items():
-        yield Text(f"{_some(names)}: {state}" + (f" ({code})" if code else ""))
+        yield Text(f"{some(names)}: {state}" + (f" ({code})" if code else ""))
         yield Text(f"  Why: {reason}")
         yield Text(f"  To do: {instruction}")
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
     """Return the first of them, and how many more there are."""
     more = len(names) - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
@@ -190,7 +190,7 @@ def _notes(jobs: Iterable[Any]) -> Iterable[Text]:
     for job in jobs:
         for note in job.get("notes") or job.get("findings") or ():
             about.setdefault(note, []).append(_name(job))
-    yield from (Text(f"Note: {note} [{_some(names)}]") for note, names in about.items())
+    yield from (Text(f"Note: {note} [{some(names)}]") for note, names in about.items())
 
 
 def _history(answer: Any) -> list[RenderableType]:

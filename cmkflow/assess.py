@@ -19,7 +19,8 @@ from cmkflow.finish_tables import number_of
 from cmkflow.listing import facts, table
 from cmkflow.named_files import named_file, write_page
 from cmkflow.names import ENVIRONMENTS
-from cmkflow.terminal import Terminal, echo, one_line
+from cmkflow.pager import print_text
+from cmkflow.terminal import echo, one_line
 
 #: The host ends a request after 230 seconds.
 _SECONDS = 240
@@ -43,6 +44,9 @@ def assess(  # each is an option
     ] = "",
     named_key: Annotated[str, typer.Option("--of-key", help="That key's name.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the answers of the API.")] = False,
+    no_pager: Annotated[
+        bool, typer.Option("--no-pager", help="Print at once what is longer than the terminal.")
+    ] = False,
     html: Annotated[
         Path | None,
         typer.Option("--html", metavar="FILE", parser=named_file, help="Write a page to FILE."),
@@ -76,7 +80,8 @@ def assess(  # each is an option
     elif html:
         echo(f"Written to {html}.")
     else:
-        Terminal().print(Group(*(_shown(one_line(one)) for one in found)))
+        shown = Group(*(_shown(one_line(one)) for one in found))
+        print_text(shown, is_paged=not no_pager)
     if failed:
         raise typer.Exit(1)
 

@@ -9,6 +9,7 @@ from cmkflow.answer_tables import (
     counted,
     remediation_detail,
     remediation_table,
+    some,
     unreadable,
     watched_lines,
 )
@@ -49,6 +50,9 @@ def _started(answer: Any) -> Text:
 
 def _steered(answer: Any) -> Text:
     lines = [counted(answer["jobs"], "job", "is on its way"), *unreadable(answer)]
+    if answer["jobs"] and answer["kill_switch_on"]:
+        text = f"The kill switch is on: nothing moves of {some(answer['titles'])} until it is off"
+        lines.append(Text(f"{text} (cmkflow kill-switch off).", style="bold red"))
     for replay in answer.get("replays", ()):
         text = f"{replay['display_name']} replays what came since {replay['since']}."
         lines.append(Text(text))

@@ -250,6 +250,10 @@ class OrderAnswer(Answer):
 class SteeredAnswer(OrderAnswer):
     """What an order over many rows set going, and what it could not read."""
 
+    #: What the jobs are called.
+    titles: tuple[str, ...]
+    #: Nothing of it moves until that is off.
+    kill_switch_on: bool
     unreadable: tuple[UnreadableAnswer, ...]
 
 

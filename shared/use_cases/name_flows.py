@@ -13,27 +13,34 @@ from shared.errors import NotFound, UnknownFlow
 from shared.services import Services
 
 
-async def flows_of(services: Services, environment: Environment) -> list[Named]:
-    """Return every flow of Dataverse, and those on Microsoft's key that it does not have."""
-    found: dict[str, Named] = {}
-    if environment.dataverse_url:
-        cursor, is_first = "", True
-        while cursor or is_first:
-            page = await services.flow_pages.known(environment, cursor)
-            for row in page.items:
-                found[row.workflow_id] = Named(id=row.workflow_id, name=row.name)
-            cursor, is_first = page.cursor, False
-    for flow in await services.flow_reports.microsoft_key_flows(
-        environment.id, cannot_migrate_only=False
-    ):
-        others = (flow.flow_name.lower(),)
-        found[flow.identity] = Named(id=flow.identity, name=flow.display_name, others=others)
+async def list_flows(services: Services, environment_id: str) -> list[Named]:
+    """Return the flows of an environment by name; raises `NotFound`.
+
+    Every flow of Dataverse, and those on Microsoft's key that it does not have.
+    """
+    environment = await services.environments.get(environment_id)
+    found = {one.id: one for one in await _rows(services, environment)}
+    found |= {one.id: one for one in await _reported(services, environment)}
     return sorted(found.values(), key=lambda one: (one.name.casefold(), one.id))
 
 
-async def list_flows(services: Services, environment_id: str) -> list[Named]:
-    """Return the flows of an environment by name; raises `NotFound`."""
-    return await flows_of(services, await services.environments.get(environment_id))
+async def _rows(services: Services, environment: Environment) -> list[Named]:
+    """Return the flows that Dataverse has."""
+    if not environment.dataverse_url:
+        return []
+    page = await services.flow_pages.known(environment)
+    rows = [*page.items]
+    while page.cursor:
+        page = await services.flow_pages.known(environment, page.cursor)
+        rows += page.items
+    return [Named(id=one.workflow_id, name=one.name) for one in rows]
+
+
+async def _reported(services: Services, environment: Environment) -> list[Named]:
+    """Return the flows on Microsoft's key, with the name that the flow service has for each."""
+    reports = services.flow_reports
+    flows = await reports.microsoft_key_flows(environment.id, cannot_migrate_only=False)
+    return [Named(id=one.identity, name=one.display_name, others=(one.flow_name,)) for one in flows]
 
 
 async def require_flows(
@@ -41,19 +48,17 @@ async def require_flows(
 ) -> None:
     """Return if each flow is in one of the environments; raises `UnknownFlow` with those alike.
 
-    What Dataverse does not list the flow service is asked for, once for each such flow.
+    The flow service is asked for what Dataverse does not list, and for each that neither lists.
     """
-    if not flows:
-        return
-    every = [one for each in environments for one in await flows_of(services, each)]
-    known = {each for one in every for each in one.ids}
-    unknown = [
-        one
-        for one in sorted(flows)
-        if one.lower() not in known and not await _is_there(services, environments, one)
-    ]
-    where = " or ".join(one.display_name for one in environments)
-    _refuse(unknown, every, where)
+    known: list[Named] = []
+    unknown = sorted(flows)
+    for read in (_rows, _reported):
+        for environment in environments if unknown else ():
+            known += await read(services, environment)
+        ids = {each for one in known for each in one.ids}
+        unknown = [one for one in unknown if one.lower() not in ids]
+    unknown = [one for one in unknown if not await _is_there(services, environments, one)]
+    _refuse(unknown, known, " or ".join(one.display_name for one in environments))
 
 
 async def _is_there(services: Services, environments: Sequence[Environment], flow: str) -> bool:

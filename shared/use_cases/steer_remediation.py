@@ -15,6 +15,7 @@ from shared.services import Services
 from shared.use_cases.deletion_rows import cancel_deletion
 from shared.use_cases.remediation_rows import Reading, find, jobs_of, named_jobs
 from shared.use_cases.start_remediation import complete_start
+from shared.use_cases.switch_writes import kill_switch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,10 @@ class Steered:
     """What an order set going."""
 
     jobs: int
+    #: What they are called.
+    titles: tuple[str, ...]
+    #: Nothing of it moves until that is off.
+    kill_switch_on: bool
     #: Rows that this version of the app cannot read: nothing was ordered of them.
     unreadable: tuple[UnreadableRow, ...]
 
@@ -129,16 +134,27 @@ async def retry(services: Services, remediation_id: str, flow_ids: tuple[str, ..
     def retried_anew(job: EnvironmentJob) -> EnvironmentJob | None:
         return retried(job, "Retried by order.", now=services.now) if job.is_stuck else None
 
-    count, reading = 0, Reading()
+    titles, reading = list[str](), Reading()
     jobs = _named(await jobs_of(services, remediation_id, reading), flow_ids, reading)
     if not flow_ids:
         for one in await reading.all(services.tables.environment_jobs.scan(remediation_id)):
-            count += await _change(services, one, retried_anew)
+            if await _change(services, one, retried_anew):
+                titles.append(one.environment_name or one.environment_id)
     for job in jobs:
         if job.is_paused:
             await retry_job(services, job)
-            count += 1
-    return Steered(jobs=count, unreadable=tuple(reading.unreadable))
+            titles.append(job.display_name)
+    return Steered(
+        jobs=len(titles),
+        titles=tuple(titles),
+        kill_switch_on=await _is_switch_on(services),
+        unreadable=tuple(reading.unreadable),
+    )
+
+
+async def _is_switch_on(services: Services) -> bool:
+    switch = await kill_switch(services)
+    return switch is not None and switch.is_on
 
 
 async def retry_job(services: Services, job: FlowJob) -> None:
@@ -180,11 +196,18 @@ async def _undo(
     services: Services, jobs: list[FlowJob], order: Order, reading: Reading, *, replay: bool
 ) -> UndoOrder:
     replays = _check_replay(services, jobs, replay=replay)
-    count = 0
+    titles = []
     for job in jobs:
         with reading.one():  # the row of its deletion may be one that cannot be read
-            count += await _order_one(services, job, order, replay=replay)
-    return UndoOrder(jobs=count, replays=replays, unreadable=tuple(reading.unreadable))
+            if await _order_one(services, job, order, replay=replay):
+                titles.append(job.display_name)
+    return UndoOrder(
+        jobs=len(titles),
+        titles=tuple(titles),
+        kill_switch_on=await _is_switch_on(services),
+        replays=replays,
+        unreadable=tuple(reading.unreadable),
+    )
 
 
 async def _order_one(services: Services, job: FlowJob, order: Order, *, replay: bool) -> bool:

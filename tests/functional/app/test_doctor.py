@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Never
+from typing import Any
 
 import pytest
 
@@ -17,22 +17,10 @@ from shared.use_cases.switch_writes import set_kill_switch
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.stories.app_calls import call
 from tests.functional.stories.remediation_story import Story
+from tests.twins.failing import Failing
 
 FORBIDDEN = Refused("not for you", code="Forbidden", status=403)
 OUT = Unavailable("out")
-
-
-class Failing:
-    """A port of which every call fails."""
-
-    def __init__(self, error: Exception) -> None:
-        self._error = error
-
-    def __getattr__(self, name: str) -> Any:
-        async def fail(*_: object, **__: object) -> Never:
-            raise self._error
-
-        return fail
 
 
 @pytest.fixture

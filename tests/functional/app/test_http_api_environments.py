@@ -14,6 +14,7 @@ from shared.services import PARKED
 from shared.steps.gate import settings_of
 from tests.functional.stories.app_calls import Reply, call, signed_in
 from tests.functional.stories.remediation_story import Story
+from tests.twins.failing import Failing
 
 NOWHERE = "00000000-0000-4000-8000-00000000dead"
 
@@ -92,6 +93,17 @@ async def test_a_list_that_names_no_flow_is_refused_with_those_alike(
     assert refused.document["candidates"] == [{"id": flow.workflow_id, "name": "Orders"}]
     assert refused.document["instruction"] == f"Did you mean Orders ({flow.workflow_id})?"
     assert after.document["settings"]["limit"] == 7
+
+
+async def test_a_flow_is_excluded_while_the_flow_service_is_out(story: Story) -> None:
+    """Dataverse has it: what keeps a flow safe waits for nobody else."""
+    flow = story.build.http_flow("Orders")
+    out: Any = Failing(Unavailable("out"))
+    provide(replace(story.services, flow_reports=out))
+
+    reply = await put(story, {"excluded_flows": [flow.workflow_id]})
+
+    assert reply.status == 200
 
 
 async def test_the_flows_of_an_environment_are_listed_by_name(story: Story) -> None:

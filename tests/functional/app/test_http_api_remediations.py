@@ -259,7 +259,12 @@ async def test_a_blocked_environment_is_shown_as_stuck_and_can_be_retried(story:
     assert stuck["progress"]["state"] == "stuck"
     assert stuck["environment_jobs"][0]["instruction"] == "Do this."
     assert stuck["environment_jobs"][0]["code"] == "mode"
-    assert reply.document == {"jobs": 1, "unreadable": []}
+    assert reply.document == {
+        "jobs": 1,
+        "titles": ["Contoso"],
+        "kill_switch_on": False,
+        "unreadable": [],
+    }
     assert after["environment_jobs"][0]["state"] == EnvironmentJobState.AWAITING_APPROVAL
 
 
@@ -302,7 +307,7 @@ async def test_named_flows_are_rolled_back(story: Story) -> None:
     assert unknown.status == 404
     assert "nope" in unknown.document["detail"]
     assert empty.status == 400
-    assert (reply.status, reply.document) == (202, {"jobs": 1, "unreadable": [], "replays": []})
+    assert (reply.status, reply.document["jobs"], reply.document["titles"]) == (202, 1, ["Orders"])
     assert (await story.jobs())["Orders"].state is JobState.ROLLED_BACK
 
 

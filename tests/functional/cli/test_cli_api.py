@@ -140,6 +140,31 @@ async def test_what_needs_a_person_is_told_with_its_code(story: Story, cli: Comm
     assert f"cmkflow remediation retry {identity}" in text
 
 
+async def test_an_order_under_the_kill_switch_says_what_waits_for_it(
+    story: Story, cli: CommandLine
+) -> None:
+    """Else somebody goes back to bed: the jobs are on their way, and nothing moves."""
+    identity = await started(story, cli)
+    await cli.run("plan", "approve", identity, "--yes")
+    await cli.run("environment", "set", story.build.environment.id, "--mode", "assess")
+    await pass_time(story, timedelta(days=1))
+    await cli.run("environment", "set", story.build.environment.id, "--mode", "approve")
+    await cli.run("kill-switch", "on", "--reason", "an audit")
+    retried = await cli.run("remediation", "retry", identity)
+    await pass_time(story, timedelta(days=1))
+    (held,) = (await story.jobs()).values()
+    await cli.run("kill-switch", "off", "--reason", "done")
+    rolled = await cli.run("remediation", "roll-back", identity, "--yes")
+
+    first, told = retried.stdout.splitlines()
+    assert first == "1 job is on its way."
+    assert told == (
+        "The kill switch is on: nothing moves of Orders until it is off (cmkflow kill-switch off)."
+    )
+    assert (held.state, held.code) == (JobState.WAITING, "kill_switch")
+    assert rolled.stdout == "1 job is on its way.\n"
+
+
 async def test_an_environment_that_allows_no_writes_is_said_to_be_assessed_only(
     story: Story, cli: CommandLine
 ) -> None:

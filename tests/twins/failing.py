@@ -1,0 +1,16 @@
+"""A port that fails whatever it is asked."""
+
+from typing import Any, Never
+
+
+class Failing:
+    """A port of which every call fails."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        async def fail(*_: object, **__: object) -> Never:
+            raise self._error
+
+        return fail
