@@ -15,7 +15,7 @@ async function look(wait) {
       if (!answer.ok) throw new Error(answer.status);
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       wait = put(page) ? SHORTEST : Math.min(LONGEST, 1.5 * wait);
-      say(`Live, ${new Date().toLocaleTimeString()}`);
+      say(`Live, ${new Date().toISOString().slice(11, 19)} UTC`);
     } catch {
       say("No answer just now; trying again");
     }

@@ -5,16 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from heapq import nlargest
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from functions.dashboard.deeds import approval, deeds_of_flow, deeds_of_remediation, waiver
-from functions.dashboard.family_picture import NODE_HEIGHT, NODE_WIDTH, Node, draw, families
 from functions.dashboard.frame import View, framed
 from functions.dashboard.looks import LOOKS, Standing, look_of, shares, standing_of
+from functions.dashboard.pictures import pictures
 from shared.domain.jobs.durable import Change
 from shared.domain.jobs.job import FlowJob
-from shared.domain.plans.plan_item import PlanItem, PlannedCaller
+from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.words import ACTION_WORDS, place_in_plan
 from shared.errors import ProductError
@@ -23,10 +22,6 @@ from shared.use_cases.show_attention import Attention
 from shared.use_cases.show_flow import Comparison, FlowDetail, ShownFlow
 from shared.use_cases.show_remediation import ShownPlan, ShownRemediation, ShownRemediations
 
-_FOLDER = Path(__file__).parent
-#: Larger families are a tangle, and more of them nobody looks at: the list of flows says the same.
-_MOST_IN_PICTURE = 60
-_MOST_PICTURES = 12
 #: Lines of the timeline of a remediation; each flow has its own on its page.
 _MOST_CHANGES = 40
 
@@ -90,7 +85,7 @@ def remediation_page(
         shown=shown,
         names=names,
         here=f"/api/dashboard/remediations/{shown.remediation.id}",
-        counts=sorted(counts.items(), key=lambda one: _rank(one[0][1])),
+        counts=sorted(counts.items(), key=lambda one: LOOKS.index(one[0][1])),
         whole=_bar(shares(line.look for line in lines)),
         lines=[line for line in lines if chosen.takes(line)],
         total=len(lines),
@@ -103,7 +98,7 @@ def remediation_page(
             for job in shown.environment_jobs
             for gap in job.network
         },
-        **_pictures(shown.remediation.id, found),
+        **pictures(shown.remediation.id, found),
     )
 
 
@@ -188,11 +183,7 @@ def _line(identity: str, flow: ShownFlow, standing: Standing, names: Mapping[str
 
 
 def _place(line: FlowLine) -> tuple[int, str, str]:
-    return _rank(line.look), line.key, line.title.lower()
-
-
-def _rank(look: str) -> int:
-    return LOOKS.index(look)
+    return LOOKS.index(line.look), line.key, line.title.lower()
 
 
 def _name_of(job: EnvironmentJob) -> str:
@@ -212,64 +203,6 @@ def _timeline(shown: ShownRemediation) -> list[tuple[Change, str, str]]:
 
 def _last(job: FlowJob) -> datetime:
     return job.history[-1].at
-
-
-def _pictures(
-    remediation_id: str, found: Mapping[str, tuple[ShownFlow, Standing]]
-) -> dict[str, Any]:
-    """Return the pictures of families; `found` has each flow and how far it is, by its id."""
-    callers: dict[str, PlannedCaller] = {}
-    calls: list[tuple[str, str]] = []
-    for one, (flow, _) in found.items():
-        if (item := flow.item) is None:
-            continue
-        calls += [(one, child) for child in item.children]
-        calls += [(parent, one) for parent in item.parents]
-        for caller in item.callers:
-            identity = f"{caller.kind} {caller.label}"
-            callers[identity] = caller
-            calls.append((identity, one))
-    if callers:  # a flow of the plan that is found as a caller stands there already
-        titles = {f"flow {flow.title}" for flow, _ in found.values()}
-        twice = {one for one, caller in callers.items() if caller.label in titles}
-        calls = [call for call in calls if call[0] not in twice]
-    stuck = {one for one, (_, standing) in found.items() if standing.look == "person"}
-    known = {*found, *callers} if callers else found
-    tied = families(known, calls, stuck)
-    small = [one for one in tied if len(one.calls) <= _MOST_IN_PICTURE][:_MOST_PICTURES]
-    nodes = {
-        one: _caller_node(one, callers[one])
-        if one in callers
-        else _flow_node(remediation_id, *found[one])
-        for family in small
-        for one in family.calls
-    }
-    return {
-        "pictures": [draw(family, nodes) for family in small],
-        "undrawn": len(tied) - len(small),
-        "node_width": NODE_WIDTH,
-        "node_height": NODE_HEIGHT,
-    }
-
-
-def _flow_node(remediation_id: str, flow: ShownFlow, standing: Standing) -> Node:
-    return Node(
-        id=flow.workflow_id,
-        title=flow.title,
-        note=standing.words,
-        look=standing.look,
-        link=f"/api/dashboard/remediations/{remediation_id}/flows/{flow.workflow_id}",
-        is_stuck=standing.look == "person",
-        is_over=standing.look in {"done", "over"},
-        is_proven=flow.job is not None and flow.job.is_proven,
-        is_settled=flow.job is not None and flow.job.facts.is_settled,
-    )
-
-
-def _caller_node(identity: str, caller: PlannedCaller) -> Node:
-    note = "by hand" if caller.manual else caller.kind.replace("_", " ")
-    look = "wait" if caller.manual else ""
-    return Node(id=identity, title=caller.label, note=note, look=look)
 
 
 def _shown(view: View, remediation_id: str, plan: ShownPlan, only: str) -> dict[str, Any]:

@@ -86,7 +86,7 @@ async def test_from_the_overview_to_a_flow_that_is_rolled_back(tmp_path: Path, a
             await visit.picture("dashboard-waits")
 
             await visit.follow("Look at the plan and approve")
-            await visit.picture("dashboard-plan")
+            await visit.check()
             await visit.do("Approve the work", "writes that are listed below", "of version")
             await visit.see("Approved:", within="body")
 
@@ -121,7 +121,7 @@ async def test_from_the_overview_to_a_flow_that_is_rolled_back(tmp_path: Path, a
 async def watched(visit: Visit) -> None:
     """Look at the remediation as it works: on a wide screen, a phone, in the dark, on paper."""
     page = visit.page
-    await visit.picture("dashboard-remediation")
+    await visit.check()
     await page.locator("#graph").scroll_into_view_if_needed()
     await visit.picture("dashboard-graph")
     await page.emulate_media(color_scheme="dark")
@@ -139,9 +139,9 @@ async def watched(visit: Visit) -> None:
 
 async def forged(visit: Visit) -> None:
     """A page of somebody else makes the browser send a form: it is refused, and says so."""
-    address = re.sub(r"/remediations/.*", "", visit.url)
+    await visit.page.goto("about:blank")
     await visit.page.set_content(
-        f'<form method="post" action="{address}/api/remediations/any/cancel"><button>Win</button>'
+        f'<form method="post" action="{visit.url}/api/remediations/any/cancel"><button>Win</button>'
     )
     async with visit.page.expect_navigation() as navigation:
         await visit.page.get_by_role("button").click()

@@ -104,6 +104,26 @@ async def test_a_remediation_lists_blocked_flows_first_and_filters_by_its_addres
     assert [title for title, _ in found] == ["Close of day"]
 
 
+async def test_what_is_kept_up_to_date_is_there_from_the_beginning(story: Story) -> None:
+    """A part that a page has not is nowhere to be put when it comes: buttons, families, callers."""
+
+    async def parts() -> list[list[str]]:
+        pages = [
+            await call(dashboard_api.show_overview_page),
+            await call(dashboard_api.show_remediations_page),
+            await remediation(story),
+            await flow(story, "Orders"),
+        ]
+        return [re.findall(r'id="([^"]+)" data-live', page.text) for page in pages]
+
+    before = await parts()
+    await work(story)
+    await block(story, "Orders")
+
+    assert await parts() == before
+    assert all(before)
+
+
 async def test_a_plan_that_waits_is_listed_by_what_it_would_do(story: Story) -> None:
     """Before there is any job."""
     page = await remediation(story)
