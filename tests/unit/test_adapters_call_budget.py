@@ -85,6 +85,21 @@ async def test_a_large_budget_costs_few_writes() -> None:
     assert store.writes == 40
 
 
+async def test_while_most_calls_are_free_a_slice_lasts_longer() -> None:
+    """One delivery after the other uses it, seconds apart; a window never overflows."""
+    clock = ManualClock()
+    store = CountingStore()
+    budget = CallBudget(store, clock, BudgetLimit(name="arm", calls=1000, window=MINUTE))
+
+    for _ in range(14):
+        await budget.take()
+        clock.advance(timedelta(seconds=1))
+    assert store.writes == 1
+
+    made = await run_hungry(clock, [budget], 3 * MINUTE)
+    assert most_in_any_window(made) <= 1000
+
+
 async def test_a_refusal_says_when_there_is_a_call_again() -> None:
     """The wait is exact: after it a call is let through."""
     clock = ManualClock()

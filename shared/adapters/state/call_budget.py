@@ -3,7 +3,8 @@
 In *no* span of one window's length are there more calls than the budget, wherever the span begins.
 
 Where calls are plenty an instance leases them in slices, so that not every call costs a write. A
-slice is to be used within a twentieth of the window, and counts for that much longer.
+slice is to be used within a twentieth of the window, and counts for that much longer; within a
+quarter of it as long as most calls are free.
 
 Where they are scarce a delivery takes a block before it begins, and tells at its end when it used
 which call. Whoever is refused one stands in the line: a row that says who goes before whom, how
@@ -30,8 +31,8 @@ from shared.reason import Reason
 
 _TABLE = "CallBudgets"
 _KEY = "leases"  # comes after every place in the line, which begins with a digit
-#: Share of the window in which a slice is to be used.
-_USE_SHARE = 1 / 20
+#: Share of the window in which a slice is to be used: while calls are few, and while most are free.
+_USE_SHARE, _LONG_USE_SHARE = 1 / 20, 1 / 4
 #: Slices a whole budget is cut into at most.
 _SLICES = 40
 _TRIES = 10  # races for the row that are lost in a row before a call is refused
@@ -226,16 +227,17 @@ class CallBudget(CallBlocks):
 
     async def _lease_slice(self, *, is_write: bool) -> None:
         """Lease a slice. Where it is one call, it is known what that is."""
-        use = self._limit.window * _USE_SHARE
 
-        def lease(ledger: Ledger, _: Sequence[Waiter]) -> _Decision[int]:
+        def lease(ledger: Ledger, _: Sequence[Waiter]) -> _Decision[tuple[int, datetime]]:
             count = min(self._slice, self._free(ledger, 0, is_urgent=True))
+            is_quiet = self._slice > 1 and ledger.room - count > ledger.calls / 2
+            share = _LONG_USE_SHARE if is_quiet else _USE_SHARE
+            until = ledger.now + ledger.window * share
             ledger = ledger.risen() if count < self._slice else ledger
             ledger = ledger.wrote(ledger.now) if is_write else ledger
-            return ledger.spend(ledger.now + use + ledger.window, count), count, ()
+            return ledger.spend(until + ledger.window, count), (count, until), ()
 
-        self._left = await self._decide(lease)
-        self._use_until = self._clock.now() + use
+        self._left, self._use_until = await self._decide(lease)
 
     async def _fill(self, block: _Block, calls: int, *, is_urgent: bool) -> None:
         """Put what there is into a block that was begun, and tell what was used of it.
