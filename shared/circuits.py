@@ -21,8 +21,9 @@ from shared.errors import (
     UnreadableRow,
 )
 from shared.ports import Clock
-from shared.rows import Kept, Tables
+from shared.rows import Kept
 from shared.settings import Settings
+from shared.tables import Tables
 
 #: How long after it was found to be out a service is tried for the first time.
 _FIRST_TRY = timedelta(seconds=30)

@@ -18,8 +18,8 @@ from shared.ports import (
     PlatformPorts,
     StepPorts,
 )
-from shared.rows import Tables
 from shared.settings import Settings
+from shared.tables import Tables
 
 KEY_EVENTS = "key-events"
 POLICY_EVENTS = "policy-events"

@@ -58,7 +58,7 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
     from shared.adapters.log_notices import LogNotices
     from shared.callers import caller_kinds
     from shared.firewalls import firewall_kinds
-    from shared.rows import Tables
+    from shared.tables import Tables
 
     ground = build_ground(settings, closing)
     outside = Outside(ground)

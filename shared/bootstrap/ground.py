@@ -52,7 +52,7 @@ def build_ground(settings: Settings, closing: AsyncExitStack) -> Ground:
     from shared.adapters.http.client import HttpClient, default_transport
     from shared.adapters.system_clock import SystemClock
     from shared.circuits import Circuits
-    from shared.rows import Tables
+    from shared.tables import Tables
 
     if not settings.subscription_ids:
         raise ValueError("CMK_SUBSCRIPTION_IDS has to name the subscription of the policies")

@@ -12,8 +12,9 @@ from shared.domain.calls import Need
 from shared.domain.jobs.durable import DurableJob
 from shared.errors import Conflict, LeaseLost, ProductError
 from shared.jobs.fence import FencedRows
-from shared.rows import Kept, Table, Tables
+from shared.rows import Kept, Table
 from shared.services import Services
+from shared.tables import Tables
 
 log = logging.getLogger(__name__)
 

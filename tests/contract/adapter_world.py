@@ -28,8 +28,8 @@ from shared.bootstrap.outside import Outside
 from shared.circuits import Circuits
 from shared.domain.environment import Environment
 from shared.ports import PlatformPorts
-from shared.rows import Tables
 from shared.settings import Settings
+from shared.tables import Tables
 from tests.contract.tenant_world import (
     APP_CLIENT,
     ENVIRONMENT,

@@ -7,7 +7,7 @@ from shared.domain.callers.records import CallerRecord, CallerState
 from shared.errors import LeaseLost
 from shared.jobs.fence import FencedRows
 from shared.ports import Store, Upsert
-from shared.rows import Tables
+from shared.tables import Tables
 from tests.contract.test_store import store as store
 
 CALLER = Caller(kind="flow", address="a", label="flow A", resource="a")

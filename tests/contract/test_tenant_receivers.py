@@ -21,8 +21,8 @@ from shared.bootstrap.people import build_channels
 from shared.circuits import Circuits
 from shared.domain.plans.attention import Cause, Waiting
 from shared.domain.plans.notification import Notification
-from shared.rows import Tables
 from shared.settings import Settings
+from shared.tables import Tables
 from tests.contract.adapter_world import Adapters, adapters, description
 from tests.contract.tenant_world import APP, APP_CLIENT
 from tests.twins.memory_store import MemoryStore

@@ -7,8 +7,8 @@ from typing import Any
 
 from shared.circuits import Circuits
 from shared.domain.environment import Environment
-from shared.rows import Tables
 from shared.settings import Settings
+from shared.tables import Tables
 from tests.twins.ports import Ports
 
 #: Ports that are no services of the platform.

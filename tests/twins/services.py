@@ -6,9 +6,9 @@ from shared.callers import caller_kinds
 from shared.domain.principal import Role
 from shared.firewalls import firewall_kinds
 from shared.ports import CallerKind, PlatformPorts
-from shared.rows import Tables
 from shared.services import Services, on_platform
 from shared.settings import Settings
+from shared.tables import Tables
 from tests.twins.calls import PlentyOfCalls
 from tests.twins.circuits import with_circuits
 from tests.twins.ports import Ports

@@ -11,8 +11,8 @@ from azure.core.rest import HttpRequest
 from shared.adapters.http.client import Call, HttpClient, Service
 from shared.circuits import Circuits
 from shared.errors import OutOfService, Refused, Throttled, Unauthorized, Unavailable
-from shared.rows import Tables
 from shared.settings import Settings
+from shared.tables import Tables
 from tests.twins.clock import ManualClock
 from tests.twins.memory_store import MemoryStore
 from tests.unit.adapter_wire import (

@@ -10,8 +10,8 @@ import pytest
 from shared.circuits import Circuits, open_circuits
 from shared.errors import NotFound, OutOfService, ProductError, Throttled, Unavailable
 from shared.ports import Row
-from shared.rows import Tables
 from shared.settings import Settings
+from shared.tables import Tables
 from tests.twins.clock import ManualClock
 from tests.twins.memory_store import MemoryStore
 

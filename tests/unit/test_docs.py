@@ -20,8 +20,8 @@ from shared.domain.jobs.job import Pattern, RollbackStage
 from shared.domain.plans.mmk_reason import MmkReason
 from shared.kinds import kinds_in
 from shared.reason import Reason
-from shared.rows import Tables
 from shared.settings import Settings
+from shared.tables import Tables
 from tests import documented_commands
 from tests.command_tree import command_tree, is_group
 

@@ -14,7 +14,7 @@ from shared.domain.plans.what_fits import (
     fitting_findings,
     with_network,
 )
-from shared.rows import Tables
+from shared.tables import Tables
 from tests.twins.memory_store import MemoryStore
 from tests.unit.test_plan_approval import JOB, item
 

@@ -1,0 +1,190 @@
+"""Every table of the product: what it holds, where a row of it stands, what can be searched."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from shared.domain.callers.records import (
+    CallerIntent,
+    CallerRecord,
+    Flag,
+    LinkRecord,
+    Move,
+    Place,
+    ResourceLease,
+    SearchProgress,
+    WholeSearch,
+    key_of,
+)
+from shared.domain.circuit import Circuit
+from shared.domain.environment import EnvironmentSettings
+from shared.domain.jobs.deletion import Deletion
+from shared.domain.jobs.job import FlowJob
+from shared.domain.jobs.reminder import Reminder
+from shared.domain.jobs.run_archive import RunArchive
+from shared.domain.keys.told_finding import ToldFinding
+from shared.domain.network.edition import Edition
+from shared.domain.network.refused_call import RefusedCall
+from shared.domain.network.repair_record import RepairRecord
+from shared.domain.notice import Notice
+from shared.domain.operator_row import OperatorRow
+from shared.domain.plans.discovery import DiscoveredPart
+from shared.domain.plans.notification import Delivery
+from shared.domain.plans.plan_item import PlanItem
+from shared.domain.plans.remediation import EnvironmentJob, Remediation
+from shared.domain.reading import Reading
+from shared.domain.timer_run import TimerRun
+from shared.ports import Scalar, Store
+from shared.rows import Table, instant
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Every table of the product."""
+
+    store: Store
+    jobs: Table[FlowJob] = field(init=False)
+    environment_jobs: Table[EnvironmentJob] = field(init=False)
+    remediations: Table[Remediation] = field(init=False)
+    plans: Table[PlanItem] = field(init=False)
+    callers: Table[CallerRecord] = field(init=False)
+    intents: Table[CallerIntent] = field(init=False)
+    places: Table[Place] = field(init=False)
+    searches: Table[SearchProgress] = field(init=False)
+    whole_searches: Table[WholeSearch] = field(init=False)
+    environments: Table[EnvironmentSettings] = field(init=False)
+    links: Table[LinkRecord] = field(init=False)
+    leases: Table[ResourceLease] = field(init=False)
+    moves: Table[Move] = field(init=False)
+    flags: Table[Flag] = field(init=False)
+    run_archives: Table[RunArchive] = field(init=False)
+    deletions: Table[Deletion] = field(init=False)
+    discoveries: Table[DiscoveredPart] = field(init=False)
+    notices: Table[Notice] = field(init=False)
+    reminders: Table[Reminder] = field(init=False)
+    circuits: Table[Circuit] = field(init=False)
+    editions: Table[Edition] = field(init=False)
+    readings: Table[Reading] = field(init=False)
+    operators: Table[OperatorRow] = field(init=False)
+    timer_runs: Table[TimerRun] = field(init=False)
+    key_findings: Table[ToldFinding] = field(init=False)
+    deliveries: Table[Delivery] = field(init=False)
+    refused_calls: Table[RefusedCall] = field(init=False)
+    repairs: Table[RepairRecord] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Open the tables."""
+
+        def table[T](
+            name: str,
+            kind: type[T],
+            address: Callable[[T], tuple[str, str]],
+            columns: Callable[[T], dict[str, Scalar]] = lambda _: {},
+        ) -> None:
+            # Table storage takes letters and digits only.
+            opened = Table(
+                self.store, name.replace("_", ""), kind, address=address, columns=columns
+            )
+            object.__setattr__(self, name, opened)
+
+        table(
+            "jobs",
+            FlowJob,
+            lambda job: (job.environment_id, job.id),
+            lambda job: {
+                "state": job.state,
+                "due": instant(job.due),
+                "code": job.code,
+                "environment_job": job.environment_job_id,
+                "remediation": job.remediation_id,
+                "original": job.original_id,
+                "copy": job.copy_id,
+                "url": job.original_url_id,
+                "abroad": "yes" if any("/" in parent for parent in job.parents) else "",
+            },
+        )
+        table(
+            "environment_jobs",
+            EnvironmentJob,
+            lambda job: (job.remediation_id, job.id),
+            lambda job: {
+                "state": job.state,
+                "due": instant(job.due),
+                "code": job.code,
+                "environment": job.environment_id,
+            },
+        )
+        table(
+            "remediations",
+            Remediation,
+            lambda item: ("remediation", item.id),
+            lambda item: {"created": instant(item.created)},
+        )
+        table("plans", PlanItem, lambda item: (item.environment_job_id, item.workflow_id))
+        table("callers", CallerRecord, lambda item: (item.job_id, item.id))
+        table("intents", CallerIntent, lambda item: (item.job_id, item.key))
+        table("places", Place, lambda item: (item.holds, item.id))
+        table(
+            "searches",
+            SearchProgress,
+            lambda item: (item.environment_job_id, item.kind),
+            lambda item: {"noted": instant(item.noted)},
+        )
+        table("whole_searches", WholeSearch, lambda item: ("search", item.kind))
+        table(
+            "environments", EnvironmentSettings, lambda item: ("environment", item.environment_id)
+        )
+        table("links", LinkRecord, lambda item: ("link", item.environment_id))
+        table("leases", ResourceLease, lambda item: ("lease", item.id))
+        table("moves", Move, lambda item: (item.resource_id, item.job_id))
+        table("flags", Flag, lambda item: ("flag", item.name))
+        table(
+            "discoveries",
+            DiscoveredPart,
+            lambda part: (part.environment_job_id, f"{part.source}-{part.number:06}"),
+            lambda part: {"source": part.source, "read": instant(part.read)},
+        )
+        table("run_archives", RunArchive, lambda item: (item.environment_id, item.job_id))
+        table(
+            "deletions",
+            Deletion,
+            lambda item: (item.environment_id, item.job_id),
+            lambda item: {"state": item.state, "due": instant(item.due), "code": item.code},
+        )
+        table("notices", Notice, lambda item: ("notice", key_of(item.code, *item.row)))
+        table(
+            "reminders",
+            Reminder,
+            lambda item: ("reminder", "~".join((instant(item.at), *item.row))),
+        )
+        table("circuits", Circuit, lambda item: ("circuit", key_of(item.service, item.place)))
+        table(
+            "editions",
+            Edition,
+            lambda item: ("edition", instant(item.seen)),
+            lambda item: {"code": item.code},
+        )
+        table("deliveries", Delivery, lambda item: ("delivery", f"{item.cause}-{item.channel}"))
+        table("operators", OperatorRow, lambda item: ("operator", item.environment_id))
+        table("readings", Reading, lambda item: (item.topic, item.id))
+        table("timer_runs", TimerRun, lambda item: ("timer", item.timer))
+        table(
+            "refused_calls",
+            RefusedCall,
+            lambda item: (item.environment_id, key_of(item.host)),
+            lambda item: {"code": item.code},
+        )
+        table(
+            "key_findings",
+            ToldFinding,
+            lambda item: (
+                key_of(item.policy_id),
+                key_of(item.finding.code, item.finding.subject, item.finding.level),
+            ),
+            lambda item: {"code": item.code},
+        )
+        table(
+            "repairs",
+            RepairRecord,
+            lambda item: ("repair", item.id),
+            lambda item: {"code": item.code},
+        )
