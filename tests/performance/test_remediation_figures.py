@@ -14,7 +14,7 @@ FIVE_A_MINUTE = {"budgets": {"flow_service": {"calls": 5, "seconds": 60}}}
 LEAST_SHARE = 0.95
 #: For each flow: calls of the flow service, calls of all services, messages, reads and writes of
 #: the store.
-MOST_FLOW_SERVICE_CALLS, MOST_CALLS, MOST_MESSAGES, MOST_READS, MOST_WRITES = 7, 42, 11, 80, 50
+MOST_FLOW_SERVICE_CALLS, MOST_CALLS, MOST_MESSAGES, MOST_READS, MOST_WRITES = 7, 42, 11, 70, 45
 #: Where the flow service itself has to lend.
 MOST_FLOW_SERVICE_CALLS_TO_LEND, MOST_MESSAGES_TO_LEND = 12, 15
 #: A small budget costs time, and next to no calls.
