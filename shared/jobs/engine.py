@@ -205,7 +205,7 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
         def awake(job: J | None) -> J | None:
             if job is None:
                 return None
-            if job.is_held(services.now):
+            if job.is_held(services.now) and not job.is_stuck:
                 return replace(job, woken=True)
             if code is not None and job.code != code:
                 return None
@@ -214,6 +214,8 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
             if not even_blocked:
                 return None
             back = retried(job, "What it waited for has happened.", now=services.now)
+            # Whoever holds a row that stands still returns its loans, as the next step would.
+            back = taken_over(back, settles_after=services.settings.settles_after)
             return replace(back, attempt=job.attempt + 1)
 
         kept = await self.change(services, place, awake)

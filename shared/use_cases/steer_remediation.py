@@ -170,7 +170,8 @@ async def retry_job(services: Services, job: FlowJob) -> None:
             job = replace(job, copy_digest="")
         return moved(job, back, "Retried by order.", now=services.now)
 
-    await FLOW.order(services, (job.environment_id, job.id), anew)
+    # Whoever holds the row of a job that stands still returns its loans, as the next step would.
+    await FLOW.order(services, (job.environment_id, job.id), anew, takes_over=True)
 
 
 def families(wanted: Sequence[FlowJob], jobs: Sequence[FlowJob]) -> list[FlowJob]:

@@ -32,12 +32,8 @@ async def as_co_owner[T](
     environment_id = environment_id or work.job.environment_id
     share = await useful_share(work, environment_id, flow_name)
     if not await _note_loan(work, environment_id, flow_name, share):
-        try:
-            return await ask()
-        except Refused as err:
-            if err.status != HTTPStatus.FORBIDDEN:
-                raise
-    elif share and await share.give():
+        return await _as_it_is(work, environment_id, flow_name, share, ask)
+    if share and await share.give():
         try:
             answer = await ask()
         except Refused as err:
@@ -53,20 +49,57 @@ async def as_co_owner[T](
 async def _as_made_co_owner[T](
     work: Work, environment_id: str, flow_name: str, ask: Callable[[], Awaitable[T]]
 ) -> T:
-    """Ask once the flow service has made the operator co-owner."""
+    """Ask once the flow service has made the operator co-owner, which the row says already."""
     await work.services.calls.ready()
     await _ask_its_own(work, environment_id)
     await work.permit_write()
     if await work.services.flow_access.add_operator(environment_id, flow_name):
         work.made_co_owner.add((environment_id, flow_name))
+    return await _once_rights_are_there(work, flow_name, ask)
+
+
+async def _as_it_is[T](
+    work: Work,
+    environment_id: str,
+    flow_name: str,
+    share: OperatorShare | None,
+    ask: Callable[[], Awaitable[T]],
+) -> T:
+    """Ask as the co-owner that the operator is, by this job's loan or by somebody else.
+
+    Somebody else's is waited for: it may be new, or the list old, which a later look sees (§15.2).
+    A share that stays of no use is the one case in which the flow service lends beside it.
+    """
+    name = _row_name(work, environment_id, flow_name)
+    is_lent = name in work.job.borrowed
+    try:
+        return await (ask() if is_lent else _once_rights_are_there(work, flow_name, ask))
+    except Refused as err:
+        if err.status != HTTPStatus.FORBIDDEN or not (is_lent or share):
+            raise
+    if share and not is_lent:
+        await share.note_useless()
+        await _note(work, environment_id, name)
+    return await _as_made_co_owner(work, environment_id, flow_name, ask)
+
+
+async def _once_rights_are_there[T](
+    work: Work, flow_name: str, ask: Callable[[], Awaitable[T]]
+) -> T:
+    """Ask; rights take time to arrive, and stay while the job waits for them (`Unavailable`)."""
     try:
         return await ask()
     except Refused as err:
         if may_come(err) and work.job.failures < work.services.settings.backoff_tries:
-            # Rights take time to arrive: the co-ownership stays while the job waits for them.
             text = f"The operator is co-owner of the flow {flow_name} and may not ask yet."
             raise Unavailable(text) from err
         raise
+
+
+def _row_name(work: Work, environment_id: str, flow_name: str) -> str:
+    """Return what the row calls a flow that is lent."""
+    is_here = environment_id == work.job.environment_id
+    return flow_name if is_here else f"{environment_id}/{flow_name}"
 
 
 def may_come(refusal: Refused) -> bool:
@@ -117,8 +150,7 @@ async def _note_loan(
     owner that is given a share and loses it stays the owner.)
     """
     job, services = work.job, work.services
-    is_here = environment_id == job.environment_id
-    name = flow_name if is_here else f"{environment_id}/{flow_name}"
+    name = _row_name(work, environment_id, flow_name)
     if name in job.borrowed:
         return False
     # Who else has rights on the copy of an original that is shared with nobody?
@@ -127,7 +159,13 @@ async def _note_loan(
         looked = share.is_there() if share else _is_listed(services, environment_id, flow_name)
         if await looked and not await was_lent(services, environment_id, flow_name):
             return False
-    await services.calls.ready()
+    await _note(work, environment_id, name)
+    return True
+
+
+async def _note(work: Work, environment_id: str, name: str) -> None:
+    """Note a loan, before it is made."""
+    await work.services.calls.ready()
     await _ask_its_own(work, environment_id)
 
     def intended(job: FlowJob) -> FlowJob:
@@ -135,7 +173,6 @@ async def _note_loan(
         return replace(job, borrowed=(*job.borrowed, name), lent=lent)
 
     await work.intend(intended)
-    return True
 
 
 async def _ask_its_own(work: Work, environment_id: str) -> None:

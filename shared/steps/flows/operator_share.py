@@ -41,7 +41,7 @@ class OperatorShare:
         except MigrationInProgress:
             raise
         except (Refused, NotFound):
-            await self._note_useless()
+            await self.note_useless()
             return False
         return True
 
@@ -55,13 +55,14 @@ class OperatorShare:
         """Take it away because it lets the operator ask nothing, and note that."""
         await self.work.permit_write(anytime=True)
         await self.take_back()
-        await self._note_useless()
+        await self.note_useless()
 
     @property
     def _user(self) -> Principal:
         return Principal(table=USERS, id=self.row.user_id)
 
-    async def _note_useless(self) -> None:
+    async def note_useless(self) -> None:
+        """Note that a share lets the operator ask nothing."""
         row = replace(self.row, may_ask=False, seen=self.work.services.now)
         await self.work.services.tables.operators.upsert(row)
 

@@ -1,5 +1,6 @@
 """What a job lends the operator: co-ownership of a flow, for the moment it takes to read a URL."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
@@ -9,9 +10,14 @@ import pytest
 from local_cloud.tenant.core.past import Lag
 from shared.domain.flow import FlowDetail
 from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.refusals import NO_CO_OWNER
+from shared.domain.jobs.transitions import moved
 from shared.errors import Refused
+from shared.jobs.kinds import FLOW
 from shared.reason import Reason
+from shared.use_cases import steer_remediation
+from shared.use_cases.settle_ended import return_loans
 from tests.functional.stories.remediation_story import Story, edit
 from tests.twins.driver import Driver
 from tests.twins.pause import Pause
@@ -239,3 +245,92 @@ async def lend_for_the_plan(story: Story, flow: TwinFlow) -> None:
     kept = await table.get(job.remediation_id, job.id)
     assert kept
     await table.replace(kept, replace(kept.item, lent=(flow.flow_name,)))
+
+
+@by_either_service
+async def test_a_right_that_a_person_took_away_is_lent_though_it_is_still_listed(
+    *, is_heard: bool
+) -> None:
+    """An old list is no reason to make the operator a co-owner that no row knows of."""
+    story = Story()
+    story.world.assumptions.shares_let_people_ask = is_heard
+    orders = story.build.http_flow("Orders")
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    listed = orders.as_it_is()
+    listed.co_owners[story.world.operator.entra_id] = "CanEdit"
+    until = story.world.clock.now() + timedelta(minutes=3)
+    orders.past.keep(listed, Lag(until, until))
+
+    await story.approve()
+
+    job = await story.job("Orders")
+    assert job.state is JobState.RETIRED, job.reason
+    assert job.flow_name in job.lent
+    assert orders.co_owners == {}
+
+
+class OrderAtReturn:
+    """The flow service; something is ordered while it takes the operator's rights away."""
+
+    def __init__(self, access: object, order: Callable[[], Awaitable[object]]) -> None:
+        """Give this order once."""
+        self._access: Any = access
+        self._orders = [order]
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the port's own attribute."""
+        return getattr(self._access, name)
+
+    async def remove_operator(self, *flow: str, is_sure: bool = False) -> None:
+        """Take the operator's rights away."""
+        while self._orders:
+            await self._orders.pop()()
+        await self._access.remove_operator(*flow, is_sure=is_sure)
+
+
+async def wake_for_its_code(story: Story, job: FlowJob) -> None:
+    """Have the job looked at for the reason that blocks it."""
+    place = (job.environment_id, job.id)
+    await FLOW.wake(story.services, place, code=job.code, even_blocked=True)
+
+
+async def retry_by_order(story: Story, job: FlowJob) -> None:
+    """Retry the job as an administrator does."""
+    await steer_remediation.retry(story.services, job.remediation_id, (job.original_id,))
+
+
+@pytest.mark.parametrize("go_on", [retry_by_order, wake_for_its_code])
+async def test_a_retry_is_kept_that_comes_while_the_loans_of_a_blocked_job_are_returned(
+    go_on: Callable[[Story, FlowJob], Awaitable[None]],
+) -> None:
+    """The timer holds the row then, as a delivery would."""
+    story = Story()
+    story.world.assumptions.shares_let_people_ask = False
+    orders = story.build.http_flow("Orders")
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(0))
+    job = await story.until("Orders", JobState.COPIED)
+    table = story.services.tables.jobs
+    kept = await table.get(job.environment_id, job.id)
+    assert kept
+    blocked = moved(job, JobState.BLOCKED, "mended since", now=story.services.now)
+    lent = (orders.flow_name,)
+    code = Reason.CHILD
+    blocked = replace(blocked, resume=job.state, code=code, borrowed=lent, lent=lent)
+    kept = await table.replace(kept, blocked)
+    access: Any = OrderAtReturn(story.twins.ports.flow_access, lambda: go_on(story, blocked))
+    story.around = lambda ports: replace(ports, flow_access=access)
+    story.renew()
+
+    await return_loans(story.make(story.twins.ports), [], [kept])
+
+    after = await story.job("Orders")
+    assert after.state is JobState.COPIED
+    assert after.due is not None
+    await story.run(timedelta(days=60))
+    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert orders.co_owners == {}
