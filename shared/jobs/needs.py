@@ -12,14 +12,18 @@ from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.plans.remediation import EnvironmentJob
 
-#: Of a flow that others call: as many as its next delivery takes from there on. A copy waits for a
-#: list before it is proven; from then on a delivery goes on until the callers have moved. Where a
-#: share does not lend the operator a flow it takes five more, and waits for them.
-#: What is wrong here costs waiting, and no call.
+#: Of a flow that others call: as many as its next delivery takes from there on, counted by
+#: tests/performance/test_calls_per_delivery.py. A copy waits for a list before it is proven; from
+#: then on a delivery goes on until the callers have moved. Where a share does not lend the operator
+#: a flow it takes six more, and waits for them. What is wrong here costs waiting, and no call.
 _FLOW_CALLS: Mapping[JobState, int] = {JobState.COPIED: 3, JobState.QUIET: 2}
 _ROLLBACK_CALLS = 5
-#: Elsewhere, and of a flow that starts by itself, or is off.
+#: Of a flow that starts by itself, or is off.
+_OTHER_CALLS: Mapping[JobState, int] = {JobState.COPIED: 0, JobState.WATCHED: 0}
+#: Elsewhere.
 _FEW = 1
+#: Before it retires an original: one more where the copy calls hosts, whose runs are looked at.
+_RETIRING = frozenset({JobState.QUIET, JobState.WATCHED})
 _ENVIRONMENT_CALLS: Mapping[EnvironmentJobState, int] = {
     EnvironmentJobState.WAITING_FOR_MIGRATION: 2,
     EnvironmentJobState.DISCOVERING: 2,
@@ -44,7 +48,7 @@ def flow_needs(job: FlowJob) -> Need | None:
     if reached is JobState.PLANNED:
         family = min(job.parents, default=job.id).rpartition("/")[2]
         need = _need(job.id, _calls(job), f"{_NEW}-{family}")
-        return replace(need, later=_FLOW_CALLS[JobState.COPIED] if _has_url(job) else _FEW)
+        return replace(need, later=_calls_of(job)[JobState.COPIED])
     if job.borrowed:  # what was lent is returned first
         return _need(job.id, _calls(job), _BACK)
     return _need(job.id, _calls(job), f"{_BEGUN}-{_DEPTHS[reached]}")
@@ -56,11 +60,13 @@ def environment_needs(job: EnvironmentJob) -> Need:
 
 
 def _calls(job: FlowJob) -> int:
-    return _FLOW_CALLS.get(job.reached, _FEW) if _has_url(job) else _FEW
+    looks = job.reached in _RETIRING and bool(job.http_hosts)
+    return _calls_of(job).get(job.reached, _FEW) + looks
 
 
-def _has_url(job: FlowJob) -> bool:
-    return job.has_trigger_url and job.pattern is not Pattern.OFF
+def _calls_of(job: FlowJob) -> Mapping[JobState, int]:
+    has_url = job.has_trigger_url and job.pattern is not Pattern.OFF
+    return _FLOW_CALLS if has_url else _OTHER_CALLS
 
 
 def _need(whose: str, calls: int, rank: str) -> Need:

@@ -1,10 +1,12 @@
 """A delivery for which there are no calls does nothing, and its job goes on when there are."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
+
+import pytest
 
 from shared.adapters.state.call_budget import CallBudget
 from shared.adapters.state.call_ledger import BudgetLimit
@@ -18,11 +20,13 @@ from shared.use_cases.check_health import check_health
 from shared.use_cases.resend_overdue import resend_overdue
 from tests.functional.stories.call_meter import Meter, put_on_budget
 from tests.functional.stories.remediation_story import Story, planned
+from tests.twins import definition_builder as define
 from tests.twins.calls import PlentyOfCalls
 from tests.twins.ports import Ports
 
 HOUR = timedelta(hours=1)
 LIMIT = BudgetLimit(name="flow-service", calls=5, window=HOUR / 60)
+HOURLY = BudgetLimit(name="flow-service", calls=40, window=HOUR / 60, writes_an_hour=20)
 
 
 class Counted:
@@ -129,3 +133,52 @@ async def test_who_stood_behind_jobs_that_are_cancelled_takes_their_turn() -> No
     assert jobs[last.display_name].reached is JobState.QUIET
     assert {jobs[job.display_name].state for job in others} == {JobState.CANCELLED}
     assert (await CallBudget(story.twins.store, story.world.clock, LIMIT).line()).waiting == 0
+
+
+def outside_solutions(story: Story, name: str) -> None:
+    """Add a flow that starts by itself, and that only the flow service turns on and off."""
+    trigger = define.connector_trigger("shared_teams", "WebhookKeywordTrigger", is_webhook=True)
+    connections = {"shared-teams-1": "shared_teams"}
+    story.build.flow(name, trigger, in_solution=False, connections=connections)
+
+
+async def with_an_hours_writes_made(story: Story) -> None:
+    """Use up the writes of an hour, but for what is kept."""
+    budget = CallBudget(story.twins.store, story.world.clock, HOURLY)
+    other = Need(whose="other", calls=1, rank="1")
+    with suppress(Waiting):
+        while True:
+            async with budget.block(other):
+                await budget.take(is_write=True)
+    with pytest.raises(Waiting):
+        await budget.block(other).__aenter__()
+
+
+async def test_a_swap_under_way_is_made_when_the_writes_of_the_hour_are_used_up() -> None:
+    """Out of what is kept: nobody has to wait for the hour to pass while neither may be on."""
+    story = Story()
+    put_on_budget(story, HOURLY, Meter())
+    outside_solutions(story, "Mail")
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Mail", JobState.SWAPPING)
+    await with_an_hours_writes_made(story)
+
+    await story.run(HOUR / 12)
+
+    assert (await story.job("Mail")).reached is JobState.WATCHED
+
+
+async def test_an_undo_is_made_when_the_writes_of_the_hour_are_used_up() -> None:
+    """What is on its way back goes first, and writes out of what is kept."""
+    story = Story()
+    put_on_budget(story, HOURLY, Meter())
+    outside_solutions(story, "Mail")
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    await story.until("Mail", JobState.WATCHED)
+    await with_an_hours_writes_made(story)
+
+    await story.roll_back(run=HOUR / 6)
+
+    assert (await story.job("Mail")).state is JobState.ROLLED_BACK

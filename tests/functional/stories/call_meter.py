@@ -58,7 +58,7 @@ class Metered:
             if self._budget:
                 if name not in WRITES:
                     await self._budget.ready()
-                await self._budget.take()
+                await self._budget.take(is_write=name in WRITES)
             self._made.append(self._clock.now())
             return await method(*arguments, **named)
 

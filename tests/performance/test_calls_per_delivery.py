@@ -1,0 +1,73 @@
+"""A delivery takes the calls of the flow service that were reserved for it: no more, no fewer.
+
+What it asks for too many is kept from others for a moment; for one too few it waits inside. Counted
+at the tenant for each delivery of a flow job, from the approved plan to the retired original. The
+list of flows on Microsoft's key is apart: whoever comes first reads it for all.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from local_cloud.tenant.core.calls import CallLog
+from shared.domain.calls import Need
+from tests.functional.wire.wire_story import WIDE
+from tests.performance.remediation_figures import by_service, moved_story
+from tests.performance.test_calls_per_flow import stories
+from tests.twins.calls import PlentyOfCalls
+
+LIST = "flow_service.admin_list_flows_on_microsoft_key"
+#: Of each story: what each delivery of a flow job takes.
+TAKES = {
+    "one called flow, a caller": [1, 3, 2],
+    "the same with an HTTP action": [1, 3, 3],
+    "one self-starting flow": [1, 0, 0],
+}
+
+
+@dataclass(slots=True)
+class Deliveries(PlentyOfCalls):
+    """Lets in everybody, and notes what each delivery of a flow job was to take, and took."""
+
+    calls: CallLog
+    took: list[tuple[int, int]] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def block(self, need: Need | None) -> AsyncGenerator[None]:
+        """Let the work begin, and note what it took when it ends."""
+        before = self._made()
+        yield
+        if need and need.row[0] == "jobs":
+            self.took.append((need.calls, self._made() - before))
+
+    def _made(self) -> int:
+        return by_service(self.calls.capabilities)["flow_service"] - self.calls.routes[LIST]
+
+
+async def deliveries(description: dict[str, Any]) -> list[tuple[int, int]]:
+    """Return for each delivery of a flow job what it was to take, and what it took."""
+    async with moved_story(description, WIDE) as moved:
+        story = moved.story
+        plan = await moved.plan()
+        counted = Deliveries(story.tenant.calls)
+        story.services = replace(story.services, calls=counted)
+        await moved.carry_out(plan)
+        return counted.took
+
+
+@pytest.mark.parametrize("name", TAKES)
+async def test_a_delivery_takes_the_calls_that_are_reserved_for_it(name: str) -> None:
+    """Whatever the flow is like."""
+    took = await deliveries(stories()[name])
+
+    assert took == [(calls, calls) for calls in TAKES[name]]
+
+
+async def test_a_delivery_waits_for_more_where_the_flow_service_itself_has_to_lend() -> None:
+    """Nobody knows before it was tried whether a share lends: six more for the first flow."""
+    took = await deliveries(stories()["the same, where a share in Dataverse lends nothing"])
+
+    assert took == [(1, 1), (3, 9), (2, 2)]
