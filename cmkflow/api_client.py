@@ -55,6 +55,8 @@ _EXIT_CODES = {
     400: ExitCode.WRONG_USE,
     404: ExitCode.NOT_FOUND,
     409: ExitCode.NEEDS_A_PERSON,
+    412: ExitCode.NEEDS_A_PERSON,
+    429: ExitCode.NO_ANSWER,
     502: ExitCode.NO_ANSWER,
     503: ExitCode.NO_ANSWER,
     504: ExitCode.NO_ANSWER,

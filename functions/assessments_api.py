@@ -1,9 +1,10 @@
 """HTTP: the assessment of an environment, before or after a key is applied. Reads only."""
 
 from datetime import datetime
+from typing import Annotated
 
 import azure.functions as func
-from pydantic import AwareDatetime, model_validator
+from pydantic import AwareDatetime, BeforeValidator, model_validator
 
 from functions.endpoints import Call, endpoint
 from functions.http_answers import Answer
@@ -17,6 +18,13 @@ from shared.use_cases.assess import assess
 blueprint = func.Blueprint()
 
 
+def _written(text: str) -> str:
+    """Take no number for a time: nobody means seconds since 1970."""
+    if "-" not in text:
+        raise ValueError("a time with its zone, as RFC 3339 writes it")
+    return text
+
+
 class AssessmentQuery(Request):
     """What an assessment may be asked for."""
 
@@ -26,7 +34,7 @@ class AssessmentQuery(Request):
     vault: Text | None = None
     key: Text | None = None
     #: `callers_searched` of an earlier answer: its search for callers is used again.
-    callers_since: AwareDatetime | None = None
+    callers_since: Annotated[AwareDatetime, BeforeValidator(_written)] | None = None
 
     @model_validator(mode="after")
     def _both_or_neither(self) -> "AssessmentQuery":

@@ -2,13 +2,28 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from functions.http_answers import Answer
 from functions.http_requests import Id, Request, Text
 from shared.domain.environment import Mode
 from shared.domain.jobs.maintenance import is_window
 from shared.use_cases.change_environment import ShownEnvironment
+
+
+def _whole(number: object) -> object:
+    """Take 5.0 for 5, as JSON does."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+_TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
 
 
 def _window(text: str) -> str:
@@ -21,10 +36,17 @@ def _lower(flow: str) -> str:
     return flow.lower()
 
 
+type Window = Annotated[
+    str,
+    Field(json_schema_extra={"pattern": rf"^({_TIME}-{_TIME})?$"}),
+    AfterValidator(_window),
+]
 type FlowId = Annotated[Id, AfterValidator(_lower)]
 type ResourceId = Annotated[
     str,
-    StringConstraints(pattern=r"^/subscriptions/[^/\s]+/resourceGroups/\S+$", max_length=500),
+    StringConstraints(
+        pattern=r"^/subscriptions/[^/\x00- ]+/resourceGroups/[^\x00- ]+$", max_length=500
+    ),
     AfterValidator(_lower),
 ]
 
@@ -32,13 +54,15 @@ type ResourceId = Annotated[
 class EnvironmentChange(Request):
     """Settings of an environment; those that are left out stay as they are."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
     mode: Mode | None = None
     #: Flows per remediation.
-    limit: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    limit: Annotated[int, Field(ge=1, le=10_000), BeforeValidator(_whole)] | None = None
     #: Workflow ids or flow names.
     excluded_flows: frozenset[FlowId] | None = None
     first_wave: frozenset[FlowId] | None = None
-    maintenance_window: Annotated[str, AfterValidator(_window)] | None = None
+    maintenance_window: Window | None = None
     #: Ids of Azure resources that plans may open.
     repaired_resources: Annotated[frozenset[ResourceId], Field(max_length=200)] | None = None
     #: Name of a gap → why it is accepted.

@@ -8,6 +8,7 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Field,
     StringConstraints,
     ValidationError,
     model_validator,
@@ -28,6 +29,7 @@ type Id = Annotated[str, StringConstraints(pattern=IDENTIFIER)]
 type Text = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=500),
+    Field(json_schema_extra={"pattern": r"\S"}),
     AfterValidator(redact),
 ]
 

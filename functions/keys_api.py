@@ -1,7 +1,7 @@
 """HTTP: whether keys are fit to protect environments, before a policy is applied and after."""
 
 import azure.functions as func
-from pydantic import model_validator
+from pydantic import ConfigDict, model_validator
 
 from functions.assessments_api import FindingAnswer
 from functions.endpoints import Call, endpoint
@@ -17,6 +17,10 @@ blueprint = func.Blueprint()
 
 class KeyQuestion(Request):
     """Which key to check; none named: those of all watched policies."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"dependentRequired": {"vault": ["key"], "key": ["vault"]}}
+    )
 
     #: Name or Azure resource id.
     vault: Text | None = None

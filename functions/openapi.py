@@ -10,8 +10,8 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from functions.endpoints import ENDPOINTS, JSON, Endpoint
-from functions.http_headers import ETAG, HEADERS, IF_MATCH, IF_NONE_MATCH, RETRY_AFTER
+from functions.endpoints import ENDPOINTS, HTML, JSON, Endpoint
+from functions.http_headers import ETAG, HEADERS, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER
 from functions.http_requests import NoBody
 from functions.problems import MEDIA_TYPE, PROBLEMS, Problem
 from shared.domain.identifiers import IDENTIFIER
@@ -19,15 +19,28 @@ from shared.domain.identifiers import IDENTIFIER
 type Json = dict[str, Any]
 type Mode = Literal["validation", "serialization"]
 
+SIGN_IN, FUNCTION_KEY = "signIn", "functionKey"
+SCHEMES: Json = {
+    SIGN_IN: {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "An access token of Entra for this app; browsers sign in.",
+    },
+    FUNCTION_KEY: {"type": "apiKey", "in": "header", "name": "x-functions-key"},
+}
 _COMMENT = re.compile(r"((?:^ +#: .*\n)+) +(\w+):", re.MULTILINE)
 _PARAMETER = re.compile(r"\{(\w+)\}")
 #: Any may be answered to any request; the others only where they are named below.
-_EVERYWHERE = (400, 401, 403, 422, 500, 502, 503)
+_EVERYWHERE = (400, 401, 403, 422, 429, 500, 502, 503)
 
 
 @cache
-def openapi_document() -> Json:
-    """Return the document; the routes must have been declared."""
+def openapi_document(schemes: frozenset[str]) -> Json:
+    """Return the document, with the ways to say who calls that count here, of `SCHEMES`.
+
+    The routes must have been declared.
+    """
     endpoints = sorted(ENDPOINTS.values(), key=lambda one: (one.path, one.method))
     schemas = _schemas(endpoints)
     paths: dict[str, Json] = {}
@@ -45,25 +58,12 @@ def openapi_document() -> Json:
             "a trigger URL or a signature. Times are UTC.",
         },
         "servers": [{"url": "/api"}],
-        "security": [{"signIn": []}, {"functionKey": []}],
+        "security": [{name: []} for name in sorted(schemes)],
         "paths": paths,
         "components": {
             "schemas": schemas,
             "responses": {str(status): _problem(status) for status in sorted(_by_status())},
-            "securitySchemes": {
-                "signIn": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "bearerFormat": "JWT",
-                    "description": "An access token of Entra for this app; browsers sign in.",
-                },
-                "functionKey": {
-                    "type": "apiKey",
-                    "in": "header",
-                    "name": "x-functions-key",
-                    "description": "Where a setting of the app lets it count.",
-                },
-            },
+            "securitySchemes": {name: SCHEMES[name] for name in sorted(schemes)},
         },
     }
 
@@ -79,7 +79,8 @@ def _operation(one: Endpoint, schemas: Json) -> Json:
         "responses": _responses(one),
     }
     if one.body is not NoBody:
-        is_needed = any(field.is_required() for field in one.body.model_fields.values())
+        schema = schemas[one.body.__name__]
+        is_needed = bool(schema.get("required") or schema.get("minProperties"))
         content = {JSON: {"schema": _reference(one.body)}}
         operation["requestBody"] = {"required": is_needed, "content": content}
     return operation
@@ -113,17 +114,27 @@ def _headers(one: Endpoint) -> list[Json]:
 
 
 def _responses(one: Endpoint) -> Json:
+    answers: Json = {}
     schemas = {JSON: _reference(one.answer)} if one.answer else {}
     content = {kind: {"schema": schemas.get(kind, {})} for kind in one.media_types}
+    if one.answer and HTML in content:
+        del content[HTML]  # a page of its own
+        answers["302"] = {"description": "To its page.", "headers": {LOCATION: HEADERS[LOCATION]}}
     answer: Json = {"description": "Done, or on its way.", "content": content}
     names = [*one.answer_headers, ETAG] if one.has_etag else one.answer_headers
     if names:
         answer["headers"] = {name: HEADERS[name] for name in names}
-    answers = {str(one.status): answer}
+    if LOCATION in one.answer_headers:
+        answer["links"] = {
+            other.name: {"operationId": other.name, "parameters": {"id": "$response.body#/id"}}
+            for other in ENDPOINTS.values()
+            if _PARAMETER.findall(other.path) == ["id"] and other.path.startswith(f"{one.path}/")
+        }
+    answers[str(one.status)] = answer
     if _may_be_known(one):
         answers["304"] = {"description": "It is as it was.", "headers": {ETAG: HEADERS[ETAG]}}
     problems = {*_EVERYWHERE}
-    if one.method != "GET" or "{" in one.path:
+    if one.method != "GET" or "{" in one.path or one.query.model_fields:
         problems |= {404, 409}
     if one.body is not NoBody:
         problems |= {413, 415}
@@ -145,7 +156,7 @@ def _problem(status: int) -> Json:
         "description": " Or: ".join(PROBLEMS[kind].title for kind in kinds),
         "content": {MEDIA_TYPE: {"schema": _reference(Problem)}},
     }
-    if status == 503:
+    if status in (429, 503):
         response["headers"] = {RETRY_AFTER: HEADERS[RETRY_AFTER]}
     return response
 

@@ -6,6 +6,7 @@ import azure.functions as func
 
 from functions.endpoints import Call, endpoint
 from functions.http_requests import NoBody, NoQuery
+from shared.bootstrap import services
 from shared.domain.principal import Role
 
 #: Registered for it, as the version of its parameter: iana.org/assignments/media-types.
@@ -17,6 +18,9 @@ blueprint = func.Blueprint()
 async def show_openapi(_call: Call[NoQuery, NoBody]) -> func.HttpResponse:
     """Return the OpenAPI document of this API."""
     # The app starts without it: most instances are never asked.
-    from functions.openapi import openapi_document
+    from functions.openapi import FUNCTION_KEY, SIGN_IN, openapi_document
 
-    return func.HttpResponse(json.dumps(openapi_document()), mimetype=OPENAPI)
+    settings = services().settings
+    schemes = {SIGN_IN: settings.platform_signs_in, FUNCTION_KEY: bool(settings.function_key_roles)}
+    document = openapi_document(frozenset(name for name, counts in schemes.items() if counts))
+    return func.HttpResponse(json.dumps(document), mimetype=OPENAPI)

@@ -2,12 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, StringConstraints
 
 from functions.environment_models import FlowId
 from functions.http_answers import Answer
 from functions.http_requests import Request, Text
-from functions.remediation_models import EnvironmentId, EnvironmentJobAnswer, Once
+from functions.remediation_models import EnvironmentId, EnvironmentJobAnswer, Once, Some
 from shared.domain.conversions.conversion import Edit
 from shared.domain.jobs.job import Pattern
 from shared.domain.plans.plan_item import PlannedAction
@@ -30,9 +30,9 @@ class ApprovalOrder(Request):
     """Approves plans as they were shown."""
 
     #: Versions of plans; each is the plan of one environment.
-    versions: Annotated[Once[PlanVersion], Field(min_length=1, max_length=1000)]
+    versions: Some[PlanVersion]
     #: Workflow ids or flow names that are left as they are, with all that runs them.
-    except_flows: Annotated[Once[FlowId], Field(max_length=1000)] = ()
+    except_flows: Once[FlowId] = ()
     by: Text | None = None
 
 

@@ -19,6 +19,7 @@ from shared.errors import (
     PreconditionFailed,
     ProductError,
     Refused,
+    Throttled,
     Transient,
     UnknownFlow,
     Unreadable,
@@ -154,8 +155,8 @@ def problem_of(err: ProductError, *, instance: str, now: datetime) -> func.HttpR
         case Waiting() | Transient():
             seconds = _wait(err, now)
             headers["Retry-After"] = str(seconds)
-            retry = f"Try again in {seconds} seconds."
-            problem = _problem("unavailable", text, retry)
+            kind = "throttled" if isinstance(err, Throttled) else "unavailable"
+            problem = _problem(kind, text, f"Try again in {seconds} seconds.")
         case _:
             return defect(instance=instance)
     return _answer(problem, instance, headers)
@@ -197,6 +198,7 @@ PROBLEMS = {
     "too-large": ProblemKind(413, "The body is too large"),
     "unsupported-media-type": ProblemKind(415, "The body is of a kind that is not read"),
     "unreadable-row": ProblemKind(422, "This version of the app cannot read a row"),
+    "throttled": ProblemKind(429, "There have been too many calls"),
     "defect": ProblemKind(500, "A defect"),
     "refused": ProblemKind(502, "The platform refused"),
     "unavailable": ProblemKind(503, "This cannot be done now"),

@@ -18,7 +18,14 @@ from shared.domain.plans.plan_item import Left
 from shared.domain.plans.remediation import Origin, RemediationMode
 
 type EnvironmentId = Annotated[Id, AfterValidator(environment_identifier)]
-type Once[T] = Annotated[tuple[T, ...], AfterValidator(lambda items: tuple(dict.fromkeys(items)))]
+
+
+def _once[T](items: tuple[T, ...]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(items))
+
+
+type Once[T] = Annotated[tuple[T, ...], Field(max_length=1000), AfterValidator(_once)]
+type Some[T] = Annotated[tuple[T, ...], Field(min_length=1, max_length=1000), AfterValidator(_once)]
 
 
 # --- requests ------------------------------------------------------------------------------------
@@ -28,9 +35,9 @@ class RemediationOrder(Request):
     """Starts a remediation."""
 
     mode: RemediationMode
-    environments: Annotated[Once[EnvironmentId], Field(min_length=1, max_length=1000)]
+    environments: Some[EnvironmentId]
     #: Workflow ids or flow names; left out: all that stay on Microsoft's key.
-    flows: Annotated[Once[FlowId], Field(max_length=1000)] = ()
+    flows: Once[FlowId] = ()
     #: Compare every flow with the flow service's list of all flows.
     reconcile: bool = False
     by: Text | None = None
@@ -56,7 +63,7 @@ class DetailQuery(Request):
 class FlowChoice(Request):
     """Flows that an order is about; left out: all."""
 
-    flows: Annotated[Once[FlowId], Field(max_length=1000)] = ()
+    flows: Annotated[Once[FlowId], Field(json_schema_extra={"minItems": 1})] = ()
 
     @field_validator("flows")
     @classmethod

@@ -137,8 +137,8 @@ def _cause(call: Call[NoQuery, RemediationOrder]) -> str:
     if key is None:
         return f"{call.principal.name or 'order'} {uuid.uuid4()}"
     key = key.strip()
-    if not 0 < len(key) <= _LONGEST_KEY or not key.isprintable():
-        text = f"1 to {_LONGEST_KEY} printable characters."
+    if not 0 < len(key) <= _LONGEST_KEY or not (key.isascii() and key.isprintable()):
+        text = f"1 to {_LONGEST_KEY} printable characters of ASCII."
         raise BadRequest(
             "The header is not as it should be.", [FieldError(field=IDEMPOTENCY_KEY, message=text)]
         )

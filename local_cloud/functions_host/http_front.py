@@ -71,7 +71,7 @@ class HttpFront:
 
         middlewares = [authentication.middleware] if authentication else []
         application = web.Application(client_max_size=_MAX_BODY, middlewares=middlewares)
-        application.router.add_route("*", "/{path:.*}", answer)
+        application.router.add_route("*", r"/{path:[\s\S]*}", answer)
         return application
 
     async def _answer(self, request: web.Request, function_key: str) -> web.StreamResponse:

@@ -1,6 +1,7 @@
 """The HTTP API about environments, the kill switch and health."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from functions import environments_api, health_api, kill_switch_api, remediations_api
 from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import JobState
-from shared.errors import Unavailable
+from shared.errors import Throttled, Unavailable
 from shared.ports import OutgoingMessage
 from shared.services import PARKED
 from shared.steps.gate import settings_of
@@ -191,6 +192,21 @@ async def test_a_service_that_is_down_is_told_with_a_time_to_try_again(story: St
     assert reply.status == 503
     assert int(reply.headers["Retry-After"]) > 0
     assert reply.document["type"].endswith(":unavailable")
+
+
+async def test_a_budget_that_is_used_up_is_told_with_the_time_to_wait(story: Story) -> None:
+    """The answer is 429, which programs wait for by themselves."""
+
+    async def fail(environment_id: str) -> None:
+        raise Throttled(f"no call for {environment_id}", retry_after=timedelta(seconds=23))
+
+    story.twins.ports.environments.get = fail  # type: ignore[method-assign, assignment]  # used up
+    provide(story.services)
+
+    reply = await call(environments_api.show_environment, id=NOWHERE)
+
+    assert (reply.status, reply.headers["Retry-After"]) == (429, "23")
+    assert reply.document["type"].endswith(":throttled")
 
 
 async def test_a_defect_tells_nothing_of_itself(

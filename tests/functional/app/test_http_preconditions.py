@@ -2,7 +2,7 @@
 
 import pytest
 
-from functions import environments_api, kill_switch_api, remediations_api
+from functions import assessments_api, environments_api, kill_switch_api, remediations_api
 from functions.http_headers import ETAG, IF_MATCH
 from functions.http_requests import LARGEST_BODY
 from shared.bootstrap import provide
@@ -129,6 +129,26 @@ async def test_a_body_that_no_route_takes_is_too_large(story: Story) -> None:
     body = b'{"mode": "' + b"x" * LARGEST_BODY + b'"}'
 
     assert (await call(remediations_api.start_remediation, body)).status == 413
+
+
+async def test_a_number_is_whole_however_it_is_written(story: Story) -> None:
+    """JSON has one kind of number."""
+    environment = story.build.environment.id
+
+    changed = await call(environments_api.change_environment, b'{"limit": 5.0}', id=environment)
+
+    assert changed.document["settings"]["limit"] == 5
+
+
+async def test_a_number_is_no_time(story: Story) -> None:
+    """Nobody means seconds since 1970."""
+    refused = await call(
+        assessments_api.show_assessment,
+        id=story.build.environment.id,
+        query={"callers_since": "1700000000"},
+    )
+
+    assert refused.status == 400
 
 
 @pytest.mark.parametrize(

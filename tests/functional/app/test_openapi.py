@@ -7,15 +7,15 @@ from typing import Any
 
 import function_app  # noqa: F401  # it declares every route
 from functions import openapi_api
-from functions.endpoints import ENDPOINTS
+from functions.endpoints import ENDPOINTS, HTML
 from functions.http_requests import NoBody
-from functions.openapi import openapi_document
+from functions.openapi import SCHEMES, SIGN_IN, openapi_document
 from functions.problems import PROBLEMS
 from shared.bootstrap import provide
-from tests.functional.stories.app_calls import call
+from tests.functional.stories.app_calls import call, signed_in
 from tests.functional.stories.remediation_story import Story
 
-DOCUMENT: Any = json.loads(json.dumps(openapi_document()))
+DOCUMENT: Any = json.loads(json.dumps(openapi_document(frozenset(SCHEMES))))
 
 
 def operations() -> dict[tuple[str, str], Any]:
@@ -49,12 +49,18 @@ def resolved(reference: str) -> Any:
 
 async def test_it_is_served_with_every_route_and_no_other() -> None:
     """At the address that generators of clients are given."""
-    provide(Story().services)
+    story = Story()
+    provide(story.services)
 
     reply = await call(openapi_api.show_openapi)
+    story.settings = story.settings.model_copy(update={"function_key_roles": ()})
+    provide(story.services)
+    without_key = await call(openapi_api.show_openapi, headers=signed_in("admin"))
 
     assert reply.media_type == "application/vnd.oai.openapi+json"
     assert reply.document == DOCUMENT
+    # What counts in this app, and nothing else.
+    assert without_key.document["security"] == [{SIGN_IN: []}]
     assert operations().keys() == ENDPOINTS.keys()
 
 
@@ -88,9 +94,10 @@ def test_every_answer_is_described() -> None:
     used: set[str] = set()
     for key, declared in ENDPOINTS.items():
         responses = operations()[key]["responses"]
-        assert set(responses[str(declared.status)]["content"]) == set(declared.media_types)
+        kinds = set(responses[str(declared.status)]["content"])
+        assert kinds | ({HTML} if "302" in responses else set()) == set(declared.media_types)
         used |= responses.keys()
-    assert used == statuses | {"200", "202", "304"}
+    assert used == statuses | {"200", "202", "302", "304"}
 
 
 def test_no_member_that_may_be_left_out_is_said_to_be_null() -> None:
