@@ -9,7 +9,8 @@ from rich.text import Text
 
 from cmkflow.api_client import Api, Call, ExitCode
 from cmkflow.api_command import api_command
-from cmkflow.finding_text import finding_text
+from cmkflow.finding_text import STYLES
+from cmkflow.listing import Listing
 from shared.domain.finding import Level
 
 #: The host ends a request after 230 seconds.
@@ -34,9 +35,15 @@ def doctor_text(answer: Any) -> RenderableType:
     """Return what was found, what cannot wait first, and how much of each there is."""
     findings = sorted(answer["items"], key=lambda one: _ORDER.index(one["level"]))
     counts = Counter(one["level"] for one in findings)
-    total = ", ".join(f"{counts[level]} {level}" for level in _ORDER if counts[level])
-    lines = [finding_text(f"{one['code']} {one['subject']}".rstrip(), one) for one in findings]
-    return Group(*lines, Text(f"\n{total}."))
+    total = ", ".join(f"{level}: {counts[level]}" for level in _ORDER if counts[level])
+    rows = [(Text(one["level"], style=STYLES[one["level"]]), _found(one)) for one in findings]
+    return Group(Listing(titles=(), rows=rows, is_folded=True), Text(f"\n{total}"))
+
+
+def _found(finding: Any) -> str:
+    what = f"{finding['code']} {finding['subject']}".rstrip().replace("_", " ")
+    to_do = f"\nTo do: {finding['instruction']}" if finding["instruction"] else ""
+    return f"{what}: {finding['text']}{to_do}"
 
 
 def _end(answer: Any) -> int:

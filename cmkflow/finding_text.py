@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.text import Text
 
-_STYLES = {
+STYLES = {
     "ok": "green",
     "warning": "yellow",
     "unknown": "bold magenta",
@@ -15,7 +15,7 @@ _STYLES = {
 def finding_text(subject: str, finding: Any) -> Text:
     """Return how the check ended, what it is about, what was found and what to do."""
     level = finding["level"]
-    text = Text(f"{level:8}", style=_STYLES[level])
+    text = Text(f"{level:8}", style=STYLES[level])
     text.append(f"{subject.replace('_', ' ')}: {finding['text']}", style="not bold default")
     if finding["instruction"]:
         text.append(f" {finding['instruction']}", style="dim not bold default")

@@ -92,7 +92,8 @@ class Listing:
             grid.add_column(no_wrap=True)
             grid.add_column(overflow="fold")
             for name, value in self.rows:
-                grid.add_row(Text(str(name), style="bold"), _text(value))
+                is_styled = isinstance(name, Text)
+                grid.add_row(_text(name) if is_styled else Text(str(name), "bold"), _text(value))
             return grid
         drawn = Table(header_style="bold")
         for column in self._shown():

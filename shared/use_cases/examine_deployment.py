@@ -61,7 +61,7 @@ async def _guarded(code: str, look: Awaitable[list[Finding]], subject: str = "")
 
 def _settings(services: Services) -> list[Finding]:
     settings = services.settings
-    found = [ok("settings", f"{len(settings.subscription_ids)} subscriptions are watched.")]
+    found = [ok("settings", f"Watched subscriptions: {len(settings.subscription_ids)}.")]
     if settings.platform_signs_in:
         found.append(ok("sign_in", "App Service signs callers in."))
     else:
@@ -109,9 +109,9 @@ async def _queue(services: Services, queue: str) -> list[Finding]:
     lost = await services.messages.count(queue, dead_letters=True)
     lost += waiting if queue == PARKED else 0
     if lost:
-        text = f"{lost} messages that nobody could handle."
+        text = f"Messages that nobody could handle: {lost}."
         return [warning("queues", text, "Read each, and the reason on it.", queue)]
-    return [ok("queues", f"It answers; {waiting} messages wait.", queue)]
+    return [ok("queues", f"It answers; messages that wait: {waiting}.", queue)]
 
 
 async def _timers(services: Services) -> list[Finding]:
@@ -132,7 +132,7 @@ async def _power_platform(services: Services) -> list[Finding]:
     """Look at the admin API; then at the services of each environment where work is to be done."""
     environments = await services.environments.list()
     decided = {one.environment_id: one for one in await services.tables.environments.all()}
-    found = [ok("power_platform", f"{len(environments)} environments are seen.")]
+    found = [ok("power_platform", f"Environments that it shows: {len(environments)}.")]
     for one in environments:
         if _is_concerned(one, decided.get(one.id)):
             name = one.display_name
@@ -164,7 +164,7 @@ async def _operator(services: Services) -> list[Finding]:
 
 async def _keys(services: Services) -> list[Finding]:
     number = len(await services.keys.policies())
-    return [ok("keys", f"{number} encryption policies are seen: cmkflow keys check has more.")]
+    return [ok("keys", f"Encryption policies: {number}; cmkflow keys check has more.")]
 
 
 async def _service_tags(services: Services) -> list[Finding]:
@@ -193,7 +193,7 @@ async def _firewalls(services: Services) -> list[Finding]:
 
 
 async def _firewall_kind(kind: FirewallKind) -> list[Finding]:
-    return [ok("firewalls", f"{len(await kind.read())} are read.", kind.kind)]
+    return [ok("firewalls", f"It reads {len(await kind.read())} of this kind.", kind.kind)]
 
 
 #: In the order in which a deployment is set up.
