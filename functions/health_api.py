@@ -41,6 +41,8 @@ class FailingChannelAnswer(Answer):
 
     channel: str
     notifications: int
+    #: How often in a row it has not taken one of them.
+    tries: int
     error: str
 
 

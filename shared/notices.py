@@ -28,6 +28,8 @@ _NOT_ITS_OWN = {
     Reason.STRAY_COPY,
     Reason.LOAN,
     Reason.RANGES_OLD,
+    Reason.OPERATOR_SIGN_IN,
+    Reason.CAME_BACK,
 }
 _SOURCE = Path(__file__).parent
 

@@ -143,6 +143,13 @@ class Reason(StrEnum):
     RESOURCE = "resource"
     GATHERING = "gathering"
     QUIET = "quiet"
+    STRAGGLER = (
+        "straggler",
+        (
+            "Find who still calls it: its run history in Power Automate shows when, and what was "
+            "sent. Give that caller the copy's URL. Nothing is lost meanwhile: the original works."
+        ),
+    )
     WATCHED = "watched"
     RUNNING = "running"
     UNDER_WAY = "under_way"

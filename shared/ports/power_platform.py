@@ -99,6 +99,9 @@ class FlowAccess(Protocol):
     async def operator_id(self) -> str:
         """Return the Entra object id of the operator."""
 
+    async def keep_signed_in(self) -> None:
+        """Renew the operator's sign-in by using it; raises `Blocked` where it has ended."""
+
 
 class FlowPlacement(Protocol):
     """Puts flows into a solution (contract §5.9)."""

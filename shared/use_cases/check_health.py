@@ -8,6 +8,8 @@ from datetime import datetime
 from shared.circuits import open_circuits
 from shared.domain.calls import CallLine
 from shared.domain.circuit import Circuit
+from shared.domain.notice import Notice
+from shared.domain.plans.notification import Delivery
 from shared.errors import UnreadableRow
 from shared.jobs.reminders import unlooked
 from shared.reason import Reason
@@ -27,6 +29,8 @@ class FailingChannel:
 
     channel: str
     notifications: int
+    #: How often in a row it has not taken one of them.
+    tries: int
     error: str
 
 
@@ -41,6 +45,8 @@ class Health:
     dead_letters: dict[str, int]
     #: Rows that need a person, of which people were told, by code.
     notices: dict[str, int]
+    #: Those that can be read.
+    told: tuple[Notice, ...]
     #: Services that are out: jobs wait for them, and go on by themselves.
     outages: tuple[Circuit, ...]
     #: Jobs that wait for calls of the flow service: they go on by themselves.
@@ -76,6 +82,7 @@ async def check_health(services: Services, known: EnvironmentsAndStuck | None = 
         kill_switch_on=switch is not None and switch.is_on,
         parked=parked,
         dead_letters=dict(zip(QUEUES, dead, strict=True)),
+        told=tuple(row.item for row in rows if not isinstance(row, UnreadableRow)),
         notices=dict(sorted(told.items(), key=lambda one: (one[0] != Reason.NEITHER_ON, one[0]))),
         outages=tuple(await open_circuits(services.tables)),
         calls=await services.calls.line(),
@@ -88,11 +95,16 @@ async def check_health(services: Services, known: EnvironmentsAndStuck | None = 
 
 
 async def _failing_channels(services: Services) -> tuple[FailingChannel, ...]:
-    errors: dict[str, list[str]] = {}
+    failing: dict[str, list[Delivery]] = {}
     for delivery in await Reading().all(services.tables.deliveries.scan("delivery")):
         if delivery.error:
-            errors.setdefault(delivery.channel, []).append(delivery.error)
+            failing.setdefault(delivery.channel, []).append(delivery)
     return tuple(
-        FailingChannel(channel=channel, notifications=len(each), error=each[-1])
-        for channel, each in sorted(errors.items())
+        FailingChannel(
+            channel=channel,
+            notifications=len(each),
+            tries=max(one.failures for one in each),
+            error=each[-1].error,
+        )
+        for channel, each in sorted(failing.items())
     )

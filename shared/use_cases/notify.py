@@ -21,13 +21,14 @@ from shared.domain.plans.notification import (
     not_taken,
     taken,
 )
+from shared.domain.timer_run import TimerRun
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import AlreadyExists, Conflict, NotFound, ProductError, Transient
 from shared.notices import readable
 from shared.ports import Channel
 from shared.rows import Kept
 from shared.services import Services
-from shared.use_cases.show_attention import what_waits
+from shared.use_cases.show_attention import FIRST_LOOK, what_waits
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,8 @@ async def notify(services: Services) -> int:
     """Send what is due; returns how many were taken. Raises `Transient` of store and broker."""
     if not services.channels:
         return 0
+    with suppress(AlreadyExists):
+        await services.tables.timer_runs.insert(TimerRun(timer=FIRST_LOOK, ended=services.now))
     waits = await what_waits(services)
     causes = causes_to_tell(waits.waiting, waits.environment_jobs, waits.stuck, services.now)
     table = services.tables.deliveries

@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from shared.domain.jobs.job import FlowJob
 from shared.domain.plans.attention import (
+    GO_ON_TRYING,
     ByItself,
     Cause,
     EnvironmentStanding,
@@ -17,6 +18,7 @@ from shared.domain.plans.attention import (
     standings,
     waiting_environments,
     waiting_flows,
+    waiting_notices,
 )
 from shared.domain.plans.plan_item import Left
 from shared.domain.plans.remediation import EnvironmentJob
@@ -29,8 +31,10 @@ from shared.use_cases.remediation_rows import Reading, environments_and_stuck
 
 #: The sweep comes once a day; a late one is not yet one that is missing.
 SWEEP_IS_MISSING = timedelta(hours=26)
-#: With these a job goes on trying by itself, and needs a person all the same.
-_GO_ON_TRYING = (Reason.NEITHER_ON,)
+#: Its name among the timers: when the app first looked at what waits.
+FIRST_LOOK = "first_look"
+#: A channel that has not taken so many tries in a row is told of by the others.
+_OUT_AFTER = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +74,7 @@ async def what_waits(services: Services) -> WhatWaits:
     reading = Reading()
     environment_jobs, stuck = await environments_and_stuck(services, reading)
     held_up = {job.id: job for job in stuck}
-    for code in _GO_ON_TRYING:
+    for code in GO_ON_TRYING:
         where = [Condition("code", "eq", code)]
         found = await reading.all(services.tables.jobs.scan(where=where))
         held_up |= {job.id: job for job in found}
@@ -78,7 +82,8 @@ async def what_waits(services: Services) -> WhatWaits:
     waiting = [
         *waiting_flows(held_up.values(), _names(environment_jobs)),
         *waiting_environments(environment_jobs),
-        *_of_the_app(services, health),
+        *waiting_notices(health.told),
+        *_of_the_app(services, health, await _since(services, health)),
     ]
     return WhatWaits(
         waiting=most_urgent_first(waiting),
@@ -120,22 +125,17 @@ def _names(environment_jobs: Sequence[EnvironmentJob]) -> dict[str, str]:
     return {job.environment_id: job.environment_name for job in environment_jobs}
 
 
-def _of_the_app(services: Services, health: Health) -> list[Waiting]:
-    """Return what holds up more than one row."""
+async def _since(services: Services, health: Health) -> datetime | None:
+    """Return since when a sweep is waited for: the last one, or the app's first look; or None."""
+    if health.last_sweep:
+        return health.last_sweep
+    first = await services.tables.timer_runs.get("timer", FIRST_LOOK)
+    return first.item.ended if first else None
+
+
+def _of_the_app(services: Services, health: Health, since: datetime | None) -> list[Waiting]:
+    """Return what holds up more than one row; `since` then a sweep is waited for."""
     found = []
-    for code, count in health.notices.items():
-        if code != Reason.NEITHER_ON:  # its flow is among the flows
-            known = Reason(code).instruction if code in list(Reason) else ""
-            found.append(
-                Waiting(
-                    cause=Cause.NOTICE,
-                    code=code,
-                    count=count,
-                    reason=f"{count} rows need a person.",
-                    instruction=known or f"The runbook (docs/operations.md) has a row for {code}.",
-                    command="cmkflow health",
-                )
-            )
     if messages := health.parked + sum(health.dead_letters.values()):
         found.append(
             Waiting(
@@ -156,6 +156,7 @@ def _of_the_app(services: Services, health: Health) -> list[Waiting]:
             command="cmkflow health",
         )
         for failing in health.failing_channels
+        if failing.tries >= _OUT_AFTER
     ]
     if health.kill_switch_on:
         found.append(
@@ -168,12 +169,13 @@ def _of_the_app(services: Services, health: Health) -> list[Waiting]:
                 command="cmkflow kill-switch off",
             )
         )
-    if health.last_sweep and services.now - health.last_sweep > SWEEP_IS_MISSING:
+    if since and services.now - since > SWEEP_IS_MISSING:
+        last = "The last sweep ended" if health.last_sweep else "None has ended since the app began"
         found.append(
             Waiting(
                 cause=Cause.SWEEP,
                 count=1,
-                reason=f"The last sweep ended at {health.last_sweep:%Y-%m-%d %H:%M} UTC.",
+                reason=f"{last} at {since:%Y-%m-%d %H:%M} UTC.",
                 instruction="See in the app's log why the timer sweep_environments did not end.",
                 command="cmkflow health",
             )

@@ -13,9 +13,9 @@ from shared.domain.jobs.job import FlowJob
 from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
 from shared.domain.timer_run import TimerRun
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import NotFound, ProductError
+from shared.errors import Blocked, NotFound, ProductError
 from shared.jobs.reminders import restore_reminders
-from shared.notices import one_row, readable
+from shared.notices import one_row, readable, tell
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import (
@@ -95,8 +95,11 @@ async def sweep(services: Services, date: str) -> SweepResult:
     came_back: list[str] = []
     for environment in linked:
         with _told(f"whether retired originals of {environment.display_name} are on again"):
-            async for title in _retired_but_on(services, environment):
-                came_back.append(title)  # noqa: PERF401 -- what was found before an error counts
+            async for job in _retired_but_on(services, environment):
+                came_back.append(job.display_name)
+                text = f"{job.display_name} was retired, and is on again."
+                row = services.tables.jobs.name_of(job)
+                await tell(services, Reason.CAME_BACK, row, text)
     gone_on = 0
     for environment in linked:
         with _told(f"whether calls of copies get through in {environment.display_name}"):
@@ -128,8 +131,21 @@ async def sweep(services: Services, date: str) -> SweepResult:
         )
     for title in came_back:
         log.error("the retired original %s is on again: turn it off, or roll its job back", title)
-    await services.tables.timer_runs.upsert(TimerRun(timer=SWEEP, ended=services.now))
+    run = TimerRun(timer=SWEEP, ended=services.now)
+    await services.tables.timer_runs.upsert(run)
+    if services.settings.operator_client_id:
+        with _told("whether the operator is signed in"):
+            await _keep_operator(services, run)
     return result
+
+
+async def _keep_operator(services: Services, run: TimerRun) -> None:
+    """Use the operator's sign-in, which keeps it from ending by disuse; tell if it has ended."""
+    try:
+        await services.flow_access.keep_signed_in()
+    except Blocked as err:
+        row = services.tables.timer_runs.name_of(run)
+        await tell(services, Reason.OPERATOR_SIGN_IN, row, redact(f"{err}. {err.instruction}"))
 
 
 async def _undecided(services: Services) -> set[str]:
@@ -156,8 +172,8 @@ def _told(what: str) -> Iterator[None]:
         log.warning("%s is not known: %s", what, redact(str(err)))
 
 
-async def _retired_but_on(services: Services, environment: Environment) -> AsyncIterator[str]:
-    """Yield the titles of retired originals that are on again."""
+async def _retired_but_on(services: Services, environment: Environment) -> AsyncIterator[FlowJob]:
+    """Yield the jobs of retired originals that are on again."""
     where = [Condition("state", "eq", JobState.RETIRED)]
     without_row = []
     async for kept in readable(services, services.tables.jobs.scan(environment.id, where=where)):
@@ -166,10 +182,10 @@ async def _retired_but_on(services: Services, environment: Environment) -> Async
         if state is None:
             without_row.append(job)
         elif state is FlowState.ON:
-            yield job.display_name
+            yield job
     if without_row:
-        async for title in _on_in_flow_service(services, environment, without_row):
-            yield title
+        async for job in _on_in_flow_service(services, environment, without_row):
+            yield job
 
 
 async def _state_in_dataverse(
@@ -185,7 +201,7 @@ async def _state_in_dataverse(
 
 async def _on_in_flow_service(
     services: Services, environment: Environment, jobs: Iterable[FlowJob]
-) -> AsyncIterator[str]:
+) -> AsyncIterator[FlowJob]:
     """Yield those that are on and that Dataverse has no row of: one list tells of them all."""
     listed = await services.flow_reports.list_flows(environment.id)
     states = {flow.flow_name: flow.state for flow in listed}
@@ -195,7 +211,7 @@ async def _on_in_flow_service(
             with suppress(NotFound):  # deleted since it was listed
                 state = (await services.flow_reports.get_flow(environment.id, job.flow_name)).state
         if state is FlowState.ON:
-            yield job.display_name
+            yield job
 
 
 async def _retry_stuck(services: Services, jobs: AsyncIterator[FlowJob]) -> int:

@@ -1,11 +1,13 @@
 """The operator's sign-in and what only the operator may do, over TLS and the tunnel."""
 
+import json
 from collections.abc import AsyncIterator
 
 import pytest
 
 from shared.adapters.entra.identity import OperatorCredential
 from shared.adapters.flow_service import service as flow_service
+from shared.adapters.flow_service.access import FlowServiceAccess
 from shared.errors import Blocked
 from tests.contract.adapter_world import OPERATOR, Adapters, adapters
 from tests.contract.tenant_world import ENVIRONMENT, HTTP_FLOW, MAKER
@@ -34,6 +36,27 @@ async def test_the_operator_signs_in_once_and_its_token_cache_outlives_the_proce
     next_process = OperatorCredential(OPERATOR, app.secrets)
     assert await next_process.object_id() == MAKER
     assert (await next_process.get_token(flow_service.SCOPE)).token
+
+
+async def test_a_sign_in_is_renewed_by_using_it_and_its_end_is_told(app: Adapters) -> None:
+    """A new process gets a token by the kept refresh token, until the tenant refuses that."""
+    await app.sign_in()
+    await app.flow_access.keep_signed_in()
+
+    app.world.tenant.tokens.revoke_refresh_tokens()
+    next_process = FlowServiceAccess(
+        app.flow_access._application,  # type: ignore[attr-defined]
+        app.flow_access._as_operator,  # type: ignore[attr-defined]
+        OperatorCredential(OPERATOR, app.secrets),
+    )
+    app.world.tenant.tokens.expire_all()
+    kept = await app.secrets.read("https://kv-cmk.vault.azure.net", "operator-token-cache")
+    without_access = json.loads(kept.value) | {"AccessToken": {}}
+    await app.secrets.write(kept, json.dumps(without_access))
+
+    with pytest.raises(Blocked) as caught:
+        await next_process.keep_signed_in()
+    assert caught.value.code == "operator_sign_in"
 
 
 async def test_an_operator_who_signs_in_later_is_found(app: Adapters) -> None:

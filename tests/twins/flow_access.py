@@ -2,7 +2,7 @@
 
 from shared.domain.flow import FlowDetail, Permission
 from shared.domain.jobs.refusals import NO_CO_OWNER
-from shared.errors import NotFound, Refused
+from shared.errors import Blocked, NotFound, Refused
 from tests.twins.definitions import facts_of
 from tests.twins.flow_reports import detail_of
 from tests.twins.flow_service import refuse_while_migrating, trigger_url, turn_on
@@ -102,3 +102,12 @@ class FlowAccessTwin:
     async def operator_id(self) -> str:
         """Return the Entra object id of the operator."""
         return self._world.operator.entra_id
+
+    async def keep_signed_in(self) -> None:
+        """Renew its sign-in, unless the world has ended it."""
+        if self._world.is_operator_signed_out:
+            raise Blocked(
+                "the operator is not signed in (invalid_grant)",
+                instruction="Sign the operator in again.",
+                code="operator_sign_in",
+            )

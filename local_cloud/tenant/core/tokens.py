@@ -138,6 +138,10 @@ class TokenIssuer:
         """(object id, client id) of a refresh token, None for an unknown one."""
         return self._refresh_tokens.get(token)
 
+    def revoke_refresh_tokens(self) -> None:
+        """Let nobody stay signed in, as after a password was changed."""
+        self._refresh_tokens.clear()
+
     def _signature(self, head: str, body: str) -> str:
         return _encode(hmac.digest(self._secret, f"{head}.{body}".encode(), hashlib.sha256))
 

@@ -5,10 +5,12 @@ view (§14.9); what only a co-owner may do is done as the operator, in a maker's
 """
 
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
+
+from azure.core.credentials import AccessToken
 
 from shared.adapters.flow_service.flows import read_flow
-from shared.adapters.flow_service.service import FlowService
+from shared.adapters.flow_service.service import SCOPE, FlowService
 from shared.adapters.http.client import Call
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.definitions.json_values import mapping_at, text_at
@@ -26,6 +28,9 @@ class Operator(Protocol):
 
     async def object_id(self) -> str:
         """Return the Entra object id."""
+
+    async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        """Return a token; raises `Blocked` where a person has to sign in again."""
 
 
 class _Principal(Wire):
@@ -68,6 +73,10 @@ class FlowServiceAccess(FlowAccess):
     async def operator_id(self) -> str:
         """Return the Entra object id of the operator."""
         return await self._operator.object_id()
+
+    async def keep_signed_in(self) -> None:
+        """Renew the operator's sign-in: a token of today comes with a new refresh token."""
+        await self._operator.get_token(SCOPE)
 
     async def permissions(self, environment_id: str, flow_name: str) -> list[Permission]:
         """Return owners and co-owners."""

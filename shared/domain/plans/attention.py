@@ -9,6 +9,7 @@ from enum import StrEnum
 from shared.domain.callers.records import key_of
 from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.jobs.job import FlowJob
+from shared.domain.notice import Notice
 from shared.domain.plans.left import left_behind
 from shared.domain.plans.plan_item import Left
 from shared.domain.plans.remediation import EnvironmentJob
@@ -25,6 +26,7 @@ class Cause(StrEnum):
     FLOW = "flow"  #: flows that are blocked or failed
     ENVIRONMENT = "environment"  #: an environment whose work is blocked or failed
     PLAN = "plan"  #: a plan that nobody has approved yet
+    STRAGGLER = "straggler"  #: somebody still calls originals whose callers have moved
     NOTICE = "notice"  #: rows that people were told of
     MESSAGES = "messages"  #: parked, or given up by the broker
     CHANNEL = "channel"  #: notifications that a channel has not taken
@@ -35,18 +37,45 @@ class Cause(StrEnum):
     FINISHED = "finished"  #: an environment's work has ended
 
 
+#: With these codes a job goes on trying by itself, and needs a person all the same.
+GO_ON_TRYING: Mapping[str, Cause] = {
+    Reason.NEITHER_ON: Cause.NEITHER_ON,
+    Reason.STRAGGLER: Cause.STRAGGLER,
+}
+#: The next command, where it is no retry and no look at health.
+_NEXT: Mapping[str, str] = {
+    Reason.STRAGGLER: "cmkflow remediation show {}",
+    Reason.KEY_PROBLEM: "cmkflow keys check",
+    Reason.KEY_WARNING: "cmkflow keys check",
+    Reason.RANGES_CHANGED: "cmkflow network changes",
+    Reason.RANGES_OLD: "cmkflow network changes",
+    Reason.REPAIR_UNFINISHED: "cmkflow network repair",
+    Reason.OPERATOR_SIGN_IN: "cmkflow operator sign-in",
+}
 _TITLES: Mapping[Cause, str] = {
     Cause.NEITHER_ON: "NEITHER IS ON: {flows}{at}",
     Cause.FLOW: "{flows} blocked{at} ({code})",
     Cause.ENVIRONMENT: "The work{at} is blocked ({code})",
     Cause.PLAN: "A plan of {flows}{at} waits for approval",
-    Cause.NOTICE: "{count} rows need a person ({code})",
-    Cause.MESSAGES: "{count} messages were given up",
-    Cause.CHANNEL: "{count} notifications were not taken by {code}",
+    Cause.STRAGGLER: "{flows} still called at the old URL{at}",
+    Cause.NOTICE: "{notice} ({code}): {rows}",
+    Cause.MESSAGES: "{messages} given up",
+    Cause.CHANNEL: "{code} does not take what people are told ({count} waiting)",
     Cause.KILL_SWITCH: "The kill switch is on",
     Cause.SWEEP: "The daily sweep is missing",
     Cause.LAPSING: "A plan of {flows}{at} lapses within a day",
     Cause.FINISHED: "The work{at} has ended, {flows} left",
+}
+#: What the rows of a notice are about.
+_NOTICES: Mapping[str, str] = {
+    Reason.KEY_PROBLEM: "A key cannot do its work, or will not be able to",
+    Reason.KEY_WARNING: "Something may go wrong with a key",
+    Reason.RANGES_CHANGED: "Microsoft's address ranges have changed",
+    Reason.RANGES_OLD: "Microsoft's address ranges are not looked at",
+    Reason.CALL_REFUSED: "Calls of copies do not get through",
+    Reason.REPAIR_UNFINISHED: "A change of a firewall was begun and not ended",
+    Reason.OPERATOR_SIGN_IN: "The operator is not signed in any more",
+    Reason.CAME_BACK: "Retired originals are on again",
 }
 
 
@@ -80,11 +109,18 @@ class Waiting:
         """Return what waits, in one line for people."""
         where = self.environment_name or self.environment_id
         at = f" in {where}" if where else ""
-        flows = "1 flow" if self.count == 1 else f"{self.count} flows"
         words = _TITLES[self.cause]
         if self.cause is Cause.FINISHED and not self.count:
-            words = "All is done{at}"
-        return words.format(at=at, flows=flows, count=self.count, code=self.code)
+            words = "The work{at} has ended, nothing of it is left"
+        return words.format(
+            at=at,
+            flows=_counted(self.count, "flow"),
+            rows=_counted(self.count, "row"),
+            messages=_counted(self.count, "message"),
+            count=self.count,
+            code=self.code,
+            notice=_NOTICES.get(self.code, "Something needs a person"),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,11 +199,11 @@ def waiting_flows(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[Wai
     """
     groups: dict[tuple[str, str, str], list[FlowJob]] = defaultdict(list)
     for job in jobs:
-        if job.is_stuck or job.code == Reason.NEITHER_ON:
+        if job.is_stuck or job.code in GO_ON_TRYING:
             groups[job.environment_id, job.remediation_id, job.code].append(job)
     return [
         Waiting(
-            cause=Cause.NEITHER_ON if code == Reason.NEITHER_ON else Cause.FLOW,
+            cause=GO_ON_TRYING.get(code, Cause.FLOW),
             code=code,
             count=len(group),
             environment_id=environment_id,
@@ -175,10 +211,30 @@ def waiting_flows(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[Wai
             remediation_id=remediation_id,
             flows=tuple(sorted(job.display_name for job in group)[:NAMED]),
             reason=group[0].reason,
-            instruction=group[0].instruction,
-            command=f"cmkflow remediation retry {remediation_id}",
+            instruction=group[0].instruction or _standing_instruction(code),
+            command=_NEXT.get(code, "cmkflow remediation retry {}").format(remediation_id),
         )
         for (environment_id, remediation_id, code), group in groups.items()
+    ]
+
+
+def waiting_notices(notices: Iterable[Notice]) -> list[Waiting]:
+    """Return what people were told of rows, once for each code, but what flows tell themselves."""
+    groups: dict[str, list[Notice]] = defaultdict(list)
+    for notice in notices:
+        if notice.code != Reason.NEITHER_ON:
+            groups[notice.code].append(notice)
+    return [
+        Waiting(
+            cause=Cause.NOTICE,
+            code=code,
+            count=len(group),
+            reason=" ".join(sorted({one.cause for one in group})[:NAMED]),
+            instruction=_standing_instruction(code)
+            or f"The runbook (docs/operations.md) has a row for {code}.",
+            command=_NEXT.get(code, "cmkflow health"),
+        )
+        for code, group in sorted(groups.items())
     ]
 
 
@@ -190,6 +246,7 @@ def waiting_environments(environment_jobs: Iterable[EnvironmentJob]) -> list[Wai
             one,
             cause=Cause.PLAN,
             count=one.awaiting,
+            reason="Nothing is written before somebody has approved it.",
             instruction="Look at the plan, then approve the version that it shows.",
             command=f"cmkflow plan approve {one.remediation_id}",
             lapses=one.expires,
@@ -244,6 +301,7 @@ def _about(
     cause: Cause,
     instruction: str,
     command: str,
+    reason: str = "",
     count: int = 1,
     code: str = "",
     lapses: datetime | None = None,
@@ -255,11 +313,19 @@ def _about(
         environment_id=job.environment_id,
         environment_name=job.environment_name,
         remediation_id=job.remediation_id,
-        reason=job.reason,
+        reason=reason or job.reason,
         instruction=instruction,
         command=command,
         lapses=lapses,
     )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"1 {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _standing_instruction(code: str) -> str:
+    return Reason(code).instruction if code in list(Reason) else ""
 
 
 def _dues(jobs: Sequence[FlowJob]) -> list[datetime]:

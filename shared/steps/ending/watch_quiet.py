@@ -24,6 +24,9 @@ from shared.steps.moving_callers.update_callers import new_urls
 from shared.steps.moving_callers.write_callers import Mover, write_callers
 from shared.steps.work import Work
 
+#: A call so soon after its caller moved was on its way; later, some caller was not found.
+_ON_THEIR_WAY = timedelta(hours=1)
+
 
 async def watch(work: Work) -> None:
     """Return when the original has been quiet for long enough and every parent is retired.
@@ -55,10 +58,11 @@ async def _wait_until_quiet(work: Work) -> None:
     if last + period > services.now:
         late = [run for run in runs if run.started > cut_over]
         called = f" It was called {len(late)} times since its callers moved." if late else ""
+        followed = cut_over + max(job.quiet_for or _ON_THEIR_WAY, _ON_THEIR_WAY)
         raise Waiting(
             f"The original has to be quiet for {in_words(period)}.{called}",
             until=last + period,
-            code=Reason.QUIET,
+            code=Reason.STRAGGLER if last > followed else Reason.QUIET,
         )
 
 

@@ -5,18 +5,25 @@ from datetime import timedelta
 
 import pytest
 
+from shared.domain.callers.records import Flag
 from shared.domain.environment import Mode
+from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.transitions import retried, stopped
+from shared.domain.notice import Notice
 from shared.domain.plans.attention import Cause
 from shared.domain.plans.notification import GROWN_AFTER, REPEATED_AFTER, Notification
 from shared.errors import ProductError, Throttled, Unavailable
+from shared.reason import Reason
 from shared.rows import Kept
-from shared.services import Services
+from shared.services import FLOW_JOBS, PARKED, Services
+from shared.steps.gate import KILL_SWITCH
 from shared.use_cases.check_health import check_health
 from shared.use_cases.notify import notify
 from shared.use_cases.show_attention import what_waits
+from shared.use_cases.sweep import sweep
 from tests.functional.stories.remediation_story import Story, approve_shown
+from tests.twins.tenant import TwinRun
 
 #: How long flows that block for one reason are gathered.
 TOGETHER = timedelta(minutes=5)
@@ -207,7 +214,9 @@ async def test_a_channel_that_is_out_holds_up_no_other_and_is_seen(story: Story)
     await story.order()
 
     await look(story, heard, out)
-    await look(story, heard, out, after=timedelta(minutes=1))
+    assert heard.causes == [Cause.PLAN]  # one try that failed is no news
+    for _ in range(3):
+        await look(story, heard, out, after=timedelta(minutes=1))
     (failing,) = (await check_health(story.services)).failing_channels
     out.is_out = False
     for _ in range(70):
@@ -276,3 +285,141 @@ async def test_without_a_channel_nothing_is_read(story: Story) -> None:
 
     assert await notify(replace(story.services, channels=())) == 0
     assert await story.services.tables.deliveries.all("delivery") == []
+
+
+async def test_who_is_still_called_at_the_old_url_is_told(story: Story) -> None:
+    """A call soon after its callers moved was on its way; a day later, one was not found."""
+    heard = Heard()
+    await under_way(story)
+    cut_over = (await story.job("Orders")).cut_over_at
+    assert cut_over is not None
+    orders = next(one for one in story.build.environment.flows.values() if one.name == "Orders")
+
+    def called(after: timedelta) -> None:
+        at = cut_over + after
+        orders.runs.append(TwinRun(run_id=f"late-{after}", started=at, ends=at))
+
+    called(timedelta(minutes=30))
+    await story.run(timedelta(days=6, hours=12))
+    await look(story, heard)
+    await look(story, heard, after=TOGETHER)
+    assert Cause.STRAGGLER not in heard.causes
+    called(timedelta(days=1))
+    await story.run(timedelta(hours=12))
+    await look(story, heard)
+    await look(story, heard, after=TOGETHER)
+    (told,) = [one.waiting for one in heard.told if one.waiting.cause is Cause.STRAGGLER]
+    await story.run(timedelta(days=10))
+
+    environment = story.build.environment.display_name
+    assert told.title == f"1 flow still called at the old URL in {environment}"
+    assert told.flows == ("Orders",)
+    assert "called 2 times since its callers moved" in told.reason
+    assert "run history" in told.instruction
+    assert (await story.job("Orders")).state is JobState.RETIRED
+
+
+async def test_an_operator_who_is_signed_out_is_told_before_a_flow_needs_it(story: Story) -> None:
+    """The daily sweep uses the sign-in, which keeps it alive, and sees the day that it ends."""
+    heard = Heard()
+    settings = story.settings.model_copy(update={"operator_client_id": "operator"})
+    await sweep(replace(story.services, settings=settings), "2026-01-01")
+    await look(story, heard)
+    assert Cause.NOTICE not in heard.causes
+
+    story.world.is_operator_signed_out = True
+    await sweep(replace(story.services, settings=settings), "2026-01-02")
+    await look(story, heard)
+
+    (told,) = [one.waiting for one in heard.told if one.waiting.cause is Cause.NOTICE]
+    assert told.code == Reason.OPERATOR_SIGN_IN
+    assert told.command == "cmkflow operator sign-in"
+    assert "Sign the operator in again" in told.reason
+
+
+async def test_a_retired_original_that_is_on_again_is_told(story: Story) -> None:
+    """It works beside its copy until somebody decides."""
+    heard = Heard()
+    await under_way(story)
+    await story.run(timedelta(days=10))
+    for flow in story.build.environment.flows.values():
+        if flow.workflow_id == (await story.job("Orders")).original_id:
+            flow.state = FlowState.ON
+
+    await sweep(story.services, "2026-01-20")
+    await look(story, heard)
+
+    (told,) = [one.waiting for one in heard.told if one.waiting.cause is Cause.NOTICE]
+    assert told.title == "Retired originals are on again (came_back): 1 row"
+    assert told.reason.endswith("was retired, and is on again.")
+
+
+@pytest.mark.parametrize(
+    ("code", "title", "command"),
+    [
+        ("key_problem", "A key cannot do its work, or will not be able to", "cmkflow keys check"),
+        ("key_warning", "Something may go wrong with a key", "cmkflow keys check"),
+        ("ranges_changed", "Microsoft's address ranges have changed", "cmkflow network changes"),
+        ("call_refused", "Calls of copies do not get through", "cmkflow health"),
+        ("defect", "Something needs a person", "cmkflow health"),
+    ],
+)
+async def test_a_notice_is_told_with_what_it_is_about(
+    story: Story, code: str, title: str, command: str
+) -> None:
+    """Those of one code together, each with its own words."""
+    heard = Heard()
+    for number in (1, 2):
+        row = ("key_findings", "policy", str(number))
+        notice = Notice(code=code, row=row, cause=f"Finding {number}.", at=story.services.now)
+        await story.services.tables.notices.insert(notice)
+    await look(story, heard)
+
+    (told,) = [one.waiting for one in heard.told]
+    assert told.title == f"{title} ({code}): 2 rows"
+    assert told.reason == "Finding 1. Finding 2."
+    assert told.instruction
+    assert told.command == command
+
+
+@pytest.mark.parametrize("is_dead", [False, True])
+async def test_messages_that_were_given_up_are_told(story: Story, is_dead: bool) -> None:
+    """Parked by the app, or dead for the broker."""
+    heard, bus = Heard(), story.twins.messages
+    counted = bus.count
+
+    async def count(queue: str, *, dead_letters: bool = False) -> int:
+        given_up = queue == (FLOW_JOBS if is_dead else PARKED) and dead_letters is is_dead
+        return await counted(queue, dead_letters=dead_letters) + given_up
+
+    bus.count = count  # type: ignore[method-assign]
+    await look(story, heard)
+
+    (told,) = [one.waiting for one in heard.told]
+    assert (told.cause, told.title) == (Cause.MESSAGES, "1 message given up")
+
+
+@pytest.mark.parametrize("has_swept", [False, True])
+async def test_a_missing_sweep_is_told_after_26_hours(story: Story, has_swept: bool) -> None:
+    """Also where none has ever ended since the app began to run."""
+    heard = Heard()
+    await look(story, heard)
+    if has_swept:
+        await sweep(story.services, "2026-01-01")
+    await look(story, heard, after=timedelta(hours=25, minutes=59))
+    assert Cause.SWEEP not in heard.causes
+    await look(story, heard, after=timedelta(minutes=2))
+
+    (told,) = [one.waiting for one in heard.told if one.waiting.cause is Cause.SWEEP]
+    assert told.reason.startswith("The last sweep" if has_swept else "None has ended")
+
+
+async def test_the_kill_switch_is_told(story: Story) -> None:
+    """Nothing goes on until somebody turns it off."""
+    heard = Heard()
+    flag = Flag(name=KILL_SWITCH, is_on=True, by="admin", at=story.services.now)
+    await story.services.tables.flags.upsert(flag)
+    await look(story, heard)
+
+    (told,) = [one.waiting for one in heard.told]
+    assert (told.cause, told.command) == (Cause.KILL_SWITCH, "cmkflow kill-switch off")
