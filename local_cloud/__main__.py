@@ -11,7 +11,8 @@ from typing import Any
 from cmkflow.terminal import echo
 from local_cloud.demo.command import FOLDERS, play_demo, stay_up
 from local_cloud.demo.run import DemoOptions
-from local_cloud.link import LinkError, link
+from local_cloud.demo.told import PEOPLE
+from local_cloud.link import LinkError, link, told
 from local_cloud.stack import StackError
 from local_cloud.tenant.core.profiles import Profile
 
@@ -23,6 +24,10 @@ def main() -> int:
         if arguments.command == "link":
             link(arguments.environment, arguments.policy)
             echo("The key is being applied. The app will notice: cmkflow remediation list")
+            return 0
+        if arguments.command == "told":
+            for one in told():
+                echo(f"{one['at'][11:19]}  {PEOPLE[one['receiver']]}: {one['title']}")
             return 0
         profile = Profile(arguments.profile)
         options = DemoOptions(
@@ -57,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("link", help="apply a key to an environment of what is up")
     command.add_argument("environment", help="its id")
     command.add_argument("policy", help="id of the enterprise policy with the key")
+    commands.add_parser("told", help="show what people were told in what is up")
     return parser
 
 

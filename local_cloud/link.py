@@ -1,4 +1,7 @@
-"""Applies a key in the tenant that `up` left running, as an administrator in the admin center."""
+"""What a person does in the tenant that `up` left running: apply a key, see what people were told.
+
+The key is applied as an administrator does in the admin center.
+"""
 
 import json
 import os
@@ -13,22 +16,31 @@ _SECONDS = 20
 
 
 class LinkError(Exception):
-    """The environment was not linked; the text says why and what to do."""
+    """The tenant did not do it; the text says why and what to do."""
 
 
 def link(environment: str, policy: str) -> None:
     """Begin to link an environment to a policy, both by id; LinkError if the tenant refuses."""
+    _ask(f"/environments/{quote(environment)}/link", {"systemId": policy})
+
+
+def told() -> list[dict[str, Any]]:
+    """Return the messages that people got, the oldest first; LinkError without a tenant."""
+    return [one for one in _ask("/told") if not one["refusal"]]
+
+
+def _ask(path: str, body: dict[str, Any] | None = None) -> Any:
     control = os.environ.get(CONTROL)
     if not control:
         raise LinkError(f"{CONTROL} is not set: paste the export lines that `make up` printed")
     request = Request(  # noqa: S310  # the address is the one that `up` printed
-        f"{control}/environments/{quote(environment)}/link",
-        json.dumps({"systemId": policy}).encode(),
+        control + path, json.dumps(body).encode() if body else None
     )
     # It is on this machine, whichever proxy the shell names.
     opener = build_opener(ProxyHandler({}))
     try:
-        opener.open(request, timeout=_SECONDS).close()
+        with opener.open(request, timeout=_SECONDS) as answer:
+            return json.load(answer)
     except HTTPError as error:
         raise LinkError(_refusal(error)) from error
     except URLError as error:

@@ -22,8 +22,8 @@ The local cloud and the app are running. In another terminal:
 
 Then assess the environment Operations, opt it in, and apply the key:
 
-  cmkflow assess --environment $OPERATIONS --policy cmk-europe
-  cmkflow environment set $OPERATIONS --mode approve
+  cmkflow assess --environment Operations --policy cmk-europe
+  cmkflow environment set Operations --mode approve
   python -m local_cloud link $OPERATIONS $POLICY
 
 Half a minute later a plan waits for you. docs/first-hour.md goes on from here.
