@@ -211,7 +211,9 @@ def waiting_flows(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[Wai
             remediation_id=remediation_id,
             flows=tuple(sorted(job.display_name for job in group)[:NAMED]),
             reason=group[0].reason,
-            instruction=group[0].instruction or _standing_instruction(code),
+            instruction=(
+                Reason.STRAGGLER.instruction if code == Reason.STRAGGLER else group[0].instruction
+            ),
             command=_NEXT.get(code, "cmkflow remediation retry {}").format(remediation_id),
         )
         for (environment_id, remediation_id, code), group in groups.items()
