@@ -160,3 +160,8 @@ class Settings(AccessSettings):
     own_approval: bool = False
     #: What to do with an original that was edited after it was copied: `block` or `copy_again`.
     on_drift: OnDrift = OnDrift.BLOCK
+
+    @property
+    def channel_addresses(self) -> dict[str, str]:
+        """Return the addresses of channels that may be flows, by setting: secrets."""
+        return {"CMK_WEBHOOK": self.webhook, "CMK_TEAMS_WEBHOOK": self.teams_webhook}

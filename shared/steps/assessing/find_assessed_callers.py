@@ -11,6 +11,7 @@ from dataclasses import replace
 from shared.domain.assessment.assessment import AssessedCaller, AssessedFlow
 from shared.domain.assessment.facts import NoAnswer
 from shared.domain.callers import agents
+from shared.domain.callers.own_channels import CHANGED_BY_HAND, OWN_CHANNEL, own_channels
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment
 from shared.domain.trigger_urls.trigger_url import RETIRED_HOST
@@ -78,6 +79,8 @@ async def _callers(
         found[agents.KIND] = AssessedCaller(
             kind=agents.KIND, label=agents.LABEL, manual=agents.BY_THEIR_MAKERS
         )
+    for key, label in own_channels(services.settings.channel_addresses, url_id):
+        found[key] = AssessedCaller(kind=OWN_CHANNEL, label=label, manual=CHANGED_BY_HAND)
     return tuple(sorted(found.values(), key=lambda one: (one.kind, one.label)))
 
 

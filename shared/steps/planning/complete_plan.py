@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import batched
 
 from shared.domain.callers import agents
+from shared.domain.callers.own_channels import CHANGED_BY_HAND, OWN_CHANNEL, own_channels
 from shared.domain.conversions.proposal import Proposal, propose
 from shared.domain.definitions.flow_definition import UnreadableDefinition
 from shared.domain.definitions.trigger_kinds import TriggerCategory
@@ -193,6 +194,8 @@ async def with_callers(
         callers[agents.KIND] = PlannedCaller(
             kind=agents.KIND, label=agents.LABEL, manual=agents.BY_THEIR_MAKERS
         )
+    for key, label in own_channels(services.settings.channel_addresses, item.url_id):
+        callers[key] = PlannedCaller(kind=OWN_CHANNEL, label=label, manual=CHANGED_BY_HAND)
     item = replace(item, callers=fitting_callers(tuple(callers.values())))
     return replace(item, writes=_writes(item), is_complete=True)
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from shared.domain.callers.own_channels import channel_url_ids
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.services import Services
@@ -69,6 +70,7 @@ async def trigger_urls(
         async for kept in services.tables.places.query()
         if kept.item.seen >= since and _URL_ID.fullmatch(kept.item.holds)
     }
+    held |= channel_url_ids(services.settings.channel_addresses.values())
     return TriggerUrls(known=known, unclaimed=held - claimed)
 
 
