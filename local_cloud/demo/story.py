@@ -5,6 +5,7 @@ what was waited for.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from local_cloud.demo import before_key
 from local_cloud.demo.azure import KEY, KEY_VAULT, POLICY_SYSTEM_ID
@@ -15,6 +16,7 @@ from local_cloud.demo.platform_calls import REMEDIATING
 from local_cloud.demo.refused_call import REFUSED, RefusedCall
 from local_cloud.demo.stage import Place, Stage
 from local_cloud.demo.tenant import CUSTOMER_CARE, OLD_APP, OPERATIONS
+from local_cloud.demo.told import PEOPLE
 from local_cloud.demo.wording import ends_in_words
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
 from shared.domain.jobs.flow_states import FLOW_STATES
@@ -154,6 +156,7 @@ class Story:
         is_measured = environment is OPERATIONS and origin == "policy_event"
         if is_measured:
             await stage.meter.mark("Operations: wait for the migration, discover, plan")
+            await self._hear_of_plan()
         if job["state"] == "awaiting_approval":
             await stage.approve(identity)
         await stage.until(
@@ -168,6 +171,23 @@ class Story:
         words = ends_in_words(job["state"] for job in own)
         stage.note(f"{environment.title} has come to its end: {words}.")
         return identity
+
+    async def _hear_of_plan(self) -> None:
+        """An approver comes because the app has told of the plan."""
+        told: list[Any] = []
+
+        async def read() -> None:
+            told[:] = await self._stage.platform.control("GET", "/told")
+
+        await self._stage.until(
+            lambda: (
+                PEOPLE.keys()
+                <= {one["receiver"] for one in told if one["title"].startswith("A plan of ")}
+            ),
+            "everybody is told that a plan waits",
+            meanwhile=read,
+        )
+        self._stage.note("Everybody is told that a plan waits for approval.")
 
     async def _settle(self, identity: str, environment: Place) -> None:
         """Do what only people can do while the app works in an environment."""
