@@ -17,6 +17,7 @@ from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.words import ACTION_WORDS, place_in_plan
 from shared.errors import ProductError
+from shared.jobs.needs import flow_needs
 from shared.pages import style
 from shared.use_cases.show_attention import Attention
 from shared.use_cases.show_flow import Comparison, FlowDetail, ShownFlow
@@ -145,6 +146,7 @@ def flow_page(view: View, detail: FlowDetail, compared: Comparison | ProductErro
         standing=standing_of(detail.flow),
         deeds=deeds_of_flow(detail.flow.job, detail.family, view.principal, view.now),
         comparison=compared if isinstance(compared, Comparison) else None,
+        calls=_calls(detail.flow.job),
         steps=_steps(detail.flow.job.history) if detail.flow.job else [],
         refusal=str(compared) if isinstance(compared, ProductError) else "",
     )
@@ -236,6 +238,12 @@ def _shown(view: View, remediation_id: str, plan: ShownPlan, only: str) -> dict[
 def _counts(items: Sequence[PlanItem]) -> dict[str, int]:
     count = Counter[str](item.action for item in items)
     return {action: count[action] for action in ACTION_WORDS if count[action]}
+
+
+def _calls(job: FlowJob | None) -> int:
+    """Return how many calls of the flow service its next delivery waits for."""
+    need = flow_needs(job) if job else None
+    return need.calls if need else 0
 
 
 def _steps(changes: Sequence[Change]) -> list[tuple[Change, timedelta | None]]:

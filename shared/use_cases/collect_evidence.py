@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
-from shared.domain.callers.records import CallerIntent, CallerRecord, CallerState
+from shared.domain.callers.records import CallerIntent, CallerRecord
 from shared.domain.conversions.proposal import convert
 from shared.domain.definitions.comparison import definition_digest
 from shared.domain.jobs.deletion import Deletion
@@ -29,8 +29,6 @@ from shared.use_cases.remediation_rows import Reading, find
 
 #: Flows whose callers are read at a time: each takes two queries.
 _AT_A_TIME = 16
-#: A caller in one of these states does not name the copy.
-_NOT_MOVED = frozenset({CallerState.FOUND, CallerState.WRITING, CallerState.MANUAL})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +50,7 @@ class FlowEvidence:
     @property
     def stragglers(self) -> tuple[CallerRecord, ...]:
         """Return the known callers that do not name the copy."""
-        return tuple(one for one in self.callers if one.state in _NOT_MOVED)
+        return tuple(one for one in self.callers if one.is_straggler)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,11 @@ class CallerRecord:
     #: As in `CallerIntent`; only in rows from before there were intents.
     edits: str = NO_EDITS
 
+    @property
+    def is_straggler(self) -> bool:
+        """Say whether it does not name the copy: known, and not moved."""
+        return self.state in {CallerState.FOUND, CallerState.WRITING, CallerState.MANUAL}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerIntent:

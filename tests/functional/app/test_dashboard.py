@@ -1,6 +1,7 @@
 """The dashboard's pages, of stories on twins: what they say, and what they may load."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 
@@ -9,8 +10,10 @@ import pytest
 from functions import dashboard_api
 from functions.dashboard.frame import assets
 from shared.bootstrap import provide
+from shared.domain.callers.records import CallerState
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.transitions import stopped
+from shared.jobs.needs import flow_needs
 from tests.functional.stories.app_calls import TRIGGERS, Reply, call
 from tests.functional.stories.remediation_story import Story, approve_shown
 
@@ -201,6 +204,36 @@ async def test_a_flow_shows_both_sides_its_callers_before_and_after_and_each_ste
     assert "sig=" not in page.text
     steps = re.findall(r"<li class=\"\w+\"><span[^>]*>[^<]+</span> <span>([a-z ]+)", page.text)
     assert steps == [change.state.replace("_", " ") for change in reversed(job.history)]
+
+
+async def test_callers_that_do_not_name_the_copy_are_told_once_it_has_taken_over(
+    story: Story,
+) -> None:
+    """One that only a person can change; before the cut-over it is a caller like any other."""
+    await work(story)
+    job = await story.job("<b>Invoices</b>")
+    (record,) = await story.services.tables.callers.all(job.id)
+    by_hand = replace(record, state=CallerState.MANUAL)
+    before = await flow(story, "<b>Invoices</b>")
+    await story.services.tables.callers.upsert(by_hand)
+    after = await flow(story, "<b>Invoices</b>")
+    await story.services.tables.jobs.upsert(replace(job, cut_over_at=None))
+    earlier = await flow(story, "<b>Invoices</b>")
+
+    assert "1 straggler" in after.text
+    assert "straggler" not in before.text + earlier.text
+
+
+async def test_what_it_waits_for_calls_for_is_said(story: Story) -> None:
+    """When it is looked at next, and how many calls of the flow service that takes."""
+    await work(story)
+    job = await story.job("Orders")
+    need = flow_needs(job)
+    assert need is not None
+
+    page = await flow(story, "Orders")
+
+    assert f"for which it takes {need.calls} call" in page.text
 
 
 async def test_definitions_are_compared_where_that_is_asked_for_and_nowhere_else(
