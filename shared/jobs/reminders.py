@@ -10,7 +10,7 @@ What is watched (`Kind.is_watched`) came to be so by a delivery, hence has a rem
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import batched
 from typing import Any
 
@@ -30,6 +30,8 @@ from shared.services import Services
 
 #: In one batch; each is two of a hundred operations.
 _MOVES = 50
+#: What is watched is looked at so often at least.
+_SELDOM = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +150,12 @@ def _later(services: Services, reminder: Reminder, *, due: datetime | None) -> _
     return _Move(old=reminder, new=replace(reminder, at=due - SOON) if due else None)
 
 
+def _watched_after(job: DurableJob[Any], now: datetime) -> timedelta:
+    """Return when to look again at a row that is not due: the rarer the longer it stands."""
+    stands = now - job.history[-1].at if job.history else timedelta(0)
+    return max(SOON, min(stands / 10, _SELDOM))
+
+
 async def _looked[J: DurableJob[Any]](
     services: Services, kind: Kind[J], reminder: Reminder, kept: Kept[J], looked: Looked
 ) -> _Move:
@@ -160,10 +168,12 @@ async def _looked[J: DurableJob[Any]](
     if job.lease_until and job.is_held(now):
         return again(job.lease_until + settings.overdue_after)
     if due is None or due > now + SOON:
-        if kind.is_watched(job):
-            looked.add(kept)
-            return again(now + SOON)
-        return _later(services, reminder, due=due)
+        later = _later(services, reminder, due=due)
+        if not kind.is_watched(job):
+            return later
+        looked.add(kept)
+        at = now + _watched_after(job, now)
+        return again(min(at, later.new.at) if later.new else at)
     if now < due + settings.overdue_after:
         await kind.send(services, job)
         return again(due + settings.overdue_after)

@@ -16,6 +16,7 @@ FINISHED = SLEEPING = 1_000
 #: Queries, each of one partition of a small table or of a range of keys: notices, outages,
 #: reminders, remediations. (The line for calls is read besides.)
 MOST_READS = 4
+MINUTES = 15
 
 
 @dataclass(slots=True)
@@ -71,7 +72,7 @@ async def test_a_minute_in_which_nothing_is_due_reads_no_job() -> None:
     )
 
     reads = []
-    for _ in range(int(SOON / timedelta(minutes=1))):
+    for _ in range(MINUTES):
         story.world.clock.advance(timedelta(minutes=1))
         noted = Noted(story.services.tables.store)
         await resend_overdue(replace(story.services, tables=type(tables)(noted)))
@@ -79,6 +80,6 @@ async def test_a_minute_in_which_nothing_is_due_reads_no_job() -> None:
         assert "jobs" not in {table for table, _ in noted.queries}, noted.queries
         reads.append(len(noted.queries) + len(noted.gets))
 
-    # In one of them it looks at the environment's job, whose flow jobs may all have ended.
-    assert sorted(reads)[:-1] == [MOST_READS] * (len(reads) - 1), reads
-    assert max(reads) == MOST_READS + 2, reads
+    # Sometimes it looks at the environment's job, whose flow jobs may all have ended.
+    assert set(reads) == {MOST_READS, MOST_READS + 2}, reads
+    assert reads.count(MOST_READS) >= MINUTES - 2, reads
