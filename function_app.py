@@ -5,6 +5,7 @@ import azure.functions as func
 from functions import (
     assessments_api,
     attention_api,
+    audit_api,
     dashboard_api,
     decisions_api,
     deletions_api,
@@ -51,6 +52,7 @@ for _module in (
     repairs_api,
     kill_switch_api,
     attention_api,
+    audit_api,
     dashboard_api,
     health_api,
     doctor_api,

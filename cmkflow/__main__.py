@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cmkflow import (
+    audit_commands,
     doctor_command,
     environment_commands,
     evidence_commands,
@@ -44,6 +45,7 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(originals.app, name="originals")
 kill_switch_commands.register_health(app)
 status_command.register(app)
+audit_commands.register(app)
 doctor_command.register(app)
 
 

@@ -17,6 +17,7 @@ from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases import steer_remediation
 from shared.use_cases.approve_plan import Approval, approve
+from shared.use_cases.audit_trail import remediation_state
 
 blueprint = func.Blueprint()
 
@@ -29,6 +30,7 @@ blueprint = func.Blueprint()
     body=ApprovalOrder,
     answer=OrderAnswer,
     status=202,
+    subject=remediation_state,
 )
 async def approve_remediation(call: Call[NoQuery, ApprovalOrder]) -> OrderAnswer:
     """Approve plans of a remediation by the version that was shown."""
@@ -51,6 +53,7 @@ async def approve_remediation(call: Call[NoQuery, ApprovalOrder]) -> OrderAnswer
     body=CancelOrder,
     answer=UndoAnswer,
     status=202,
+    subject=remediation_state,
 )
 async def cancel_remediation(call: Call[NoQuery, CancelOrder]) -> UndoAnswer:
     """Cancel what has not been done; what has begun is rolled back."""
@@ -66,6 +69,7 @@ async def cancel_remediation(call: Call[NoQuery, CancelOrder]) -> UndoAnswer:
     body=FlowChoice,
     answer=SteeredAnswer,
     status=202,
+    subject=remediation_state,
 )
 async def retry_remediation(call: Call[NoQuery, FlowChoice]) -> SteeredAnswer:
     """Go on with blocked and failed jobs."""
@@ -81,6 +85,7 @@ async def retry_remediation(call: Call[NoQuery, FlowChoice]) -> SteeredAnswer:
     body=RollBackOrder,
     answer=UndoAnswer,
     status=202,
+    subject=remediation_state,
 )
 async def roll_back_remediation(call: Call[NoQuery, RollBackOrder]) -> UndoAnswer:
     """Undo the jobs of some or all flows."""

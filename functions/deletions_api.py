@@ -17,6 +17,7 @@ from functions.http_requests import NoBody, NoQuery
 from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases.archive_runs import show_run_archives
+from shared.use_cases.audit_trail import remediation_state
 from shared.use_cases.order_deletions import (
     DeletionOrder,
     keep_originals,
@@ -51,6 +52,7 @@ async def list_deletions(call: Call[NoQuery, NoBody]) -> DeletionsAnswer:
     body=DeletionRequest,
     answer=ItemList[DeletionDetail],
     status=202,
+    subject=remediation_state,
 )
 async def approve_deletions(call: Call[NoQuery, DeletionRequest]) -> ItemList[DeletionDetail]:
     """Schedule the delete of retired originals; whoever asks is its approver."""
@@ -69,6 +71,7 @@ async def approve_deletions(call: Call[NoQuery, DeletionRequest]) -> ItemList[De
     role=Role.OPERATOR,
     body=KeepRequest,
     answer=KeptAnswer,
+    subject=remediation_state,
 )
 async def cancel_deletions(call: Call[NoQuery, KeepRequest]) -> KeptAnswer:
     """Keep originals: cancel their deletes."""

@@ -8,6 +8,7 @@ that names no role cannot be declared.
 import inspect
 import logging
 import re
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,11 +20,14 @@ from functions.forms import for_browser, is_form, read_form
 from functions.http_answers import Answer, etag_of, ok
 from functions.http_headers import ETAG, IF_MATCH, IF_NONE_MATCH, fits
 from functions.http_requests import NoBody, NoQuery, Request, read_body, read_params, read_query
-from functions.principals import check_origin, check_role, named, principal_of
+from functions.principals import check_origin, check_role, named, principal_of, source_of
 from functions.problems import BadRequest, FieldError, defect, problem_of
 from shared.bootstrap import services
+from shared.domain.audit import AuditEntry
 from shared.domain.principal import Principal, Role
+from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import PreconditionFailed, ProductError
+from shared.use_cases.audit_trail import NotedOrder, Subject, note_order, note_outcome
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +96,8 @@ class Endpoint:
     #: Headers of a request that mean something to it, and those of its answer.
     headers: tuple[str, ...]
     answer_headers: tuple[str, ...]
+    #: What an order changes, for the audit trail; None: nothing that is kept.
+    subject: Subject | None
 
     @property
     def has_etag(self) -> bool:
@@ -116,11 +122,13 @@ def endpoint[Q: Request = NoQuery, B: Request = NoBody](
     media_types: tuple[str, ...] = (JSON,),
     headers: tuple[str, ...] = (),
     answer_headers: tuple[str, ...] = (),
+    subject: Subject | None = None,
 ) -> Callable[[Handler[Q, B]], Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]]:
     """Declare the route of a handler.
 
-    What it returns is answered with `status`, what it raises as a problem document. Raises
-    `ValueError` for a route without a role, and for one that there is already.
+    What it returns is answered with `status`, what it raises as a problem document; what is no GET
+    stands in the audit trail, with what became of its `subject`. Raises `ValueError` for a route
+    without a role, and for one that there is already.
     """
 
     def declare(
@@ -139,6 +147,7 @@ def endpoint[Q: Request = NoQuery, B: Request = NoBody](
             media_types=media_types,
             headers=headers,
             answer_headers=answer_headers,
+            subject=subject,
         )
         if (method, path) in ENDPOINTS:
             message = f"There is a route {method} {path} already."
@@ -163,21 +172,47 @@ async def _answering(
 ) -> func.HttpResponse:
     # Without the query: it may carry the function key.
     instance = urlsplit(req.url).path
+    order: NotedOrder | None = None
     try:
         open_services = services()
+        reason = ""
         try:
-            answer = await handler(_read(declared, req))
+            call = _read(declared, req)
+            if declared.method != "GET":
+                order = await _noted(declared, call, req, instance)
+            answer = await handler(call)
+            is_made = isinstance(answer, func.HttpResponse)
+            response = answer if is_made else _answered(declared, req, answer)
         except ProductError as err:
             response = problem_of(err, instance=instance, now=open_services.now)
+            reason = str(err)
             extra = {"status": response.status_code}
             log.info("%s %s: %s", req.method, instance, err, extra=extra)
-            return response
-        if isinstance(answer, func.HttpResponse):
-            return answer
-        return _answered(declared, req, answer)
     except Exception:
         log.exception("defect while answering %s %s", req.method, instance)
-        return defect(instance=instance)
+        response, reason = defect(instance=instance), "a defect"
+    if order:
+        await note_outcome(services(), order, status=response.status_code, reason=reason)
+    return response
+
+
+async def _noted(
+    declared: Endpoint, call: Call[Request, Request], req: func.HttpRequest, target: str
+) -> NotedOrder:
+    """Write down who orders what, before anything of it is done."""
+    entry = AuditEntry(
+        id=str(uuid.uuid4()),
+        at=services().now,
+        who=call.principal.name,
+        who_id=call.principal.id,
+        kind=call.principal.kind,
+        source=source_of(req),
+        action=declared.name,
+        target=redact(target),
+        asked=redact(call.body.model_dump_json(exclude_unset=True)),
+    )
+    about = call.params.get("id", "")
+    return await note_order(services(), entry, declared.subject, about)
 
 
 def _answered(declared: Endpoint, req: func.HttpRequest, answer: Answer) -> func.HttpResponse:

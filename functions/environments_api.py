@@ -17,6 +17,7 @@ from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases import change_environment as environments
 from shared.use_cases import name_flows
+from shared.use_cases.audit_trail import environment_state
 
 blueprint = func.Blueprint()
 
@@ -43,6 +44,7 @@ async def show_environment(call: Call[NoQuery, NoBody]) -> EnvironmentAnswer:
     body=EnvironmentChange,
     answer=EnvironmentAnswer,
     headers=(IF_MATCH,),
+    subject=environment_state,
 )
 async def change_environment(call: Call[NoQuery, EnvironmentChange]) -> EnvironmentAnswer:
     """Set settings of an environment; those that are left out stay."""
@@ -75,6 +77,7 @@ async def list_flows(call: Call[NoQuery, NoBody]) -> ItemList[FlowNameAnswer]:
     role=Role.APPROVER,
     body=Waiver,
     answer=WaiverAnswer,
+    subject=environment_state,
 )
 async def waive_gap(call: Call[NoQuery, Waiver]) -> WaiverAnswer:
     """Accept a firewall gap by name, and go on with the jobs that a gap blocks."""

@@ -11,6 +11,7 @@ from functions.http_requests import NoBody, NoQuery, Request, Text
 from shared.bootstrap import services
 from shared.domain.callers.records import Flag
 from shared.domain.principal import Role
+from shared.use_cases.audit_trail import switch_state
 from shared.use_cases.switch_writes import kill_switch, set_kill_switch
 
 blueprint = func.Blueprint()
@@ -47,6 +48,7 @@ async def show_kill_switch(_call: Call[NoQuery, NoBody]) -> KillSwitchAnswer:
     body=KillSwitchChange,
     answer=KillSwitchAnswer,
     headers=(IF_MATCH,),
+    subject=switch_state,
 )
 async def turn_kill_switch(call: Call[NoQuery, KillSwitchChange]) -> KillSwitchAnswer:
     """Stop every write, or allow them again."""

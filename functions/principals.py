@@ -85,6 +85,15 @@ def check_origin(req: func.HttpRequest) -> None:
         )
 
 
+def source_of(req: func.HttpRequest) -> str:
+    """Return where a request comes from: the address that the front end saw, and the program.
+
+    The front end appends the address; what stands before it anybody may have written.
+    """
+    address = req.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+    return _text(" ".join(filter(None, (address, req.headers.get("User-Agent", "")))))
+
+
 def named(principal: Principal, body: Request) -> Principal:
     """Return the holder of a key with the name that they give themselves."""
     name = getattr(body, "by", None)

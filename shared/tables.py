@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from shared.domain.audit import AuditEntry
 from shared.domain.callers.records import (
     CallerIntent,
     CallerRecord,
@@ -56,6 +57,7 @@ class Tables:
     leases: Table[ResourceLease] = field(init=False)
     moves: Table[Move] = field(init=False)
     flags: Table[Flag] = field(init=False)
+    audit: Table[AuditEntry] = field(init=False)
     run_archives: Table[RunArchive] = field(init=False)
     deletions: Table[Deletion] = field(init=False)
     discoveries: Table[DiscoveredPart] = field(init=False)
@@ -136,6 +138,12 @@ class Tables:
         table("links", LinkRecord, lambda item: ("link", item.environment_id))
         table("leases", ResourceLease, lambda item: ("lease", item.id))
         table("moves", Move, lambda item: (item.resource_id, item.job_id))
+        table(
+            "audit",
+            AuditEntry,
+            lambda item: ("audit", item.place),
+            lambda item: {"place": item.place},
+        )
         table("flags", Flag, lambda item: ("flag", item.name))
         table(
             "discoveries",

@@ -1,0 +1,49 @@
+"""`cmkflow audit`: who ordered what, and what became of it."""
+
+from typing import Annotated, Any
+
+import typer
+
+from cmkflow.api_client import Api, Call
+from cmkflow.api_command import api_command
+from cmkflow.listing import Listing
+from cmkflow.moments import minute
+
+
+def register(group: typer.Typer) -> None:
+    """Add `audit` to the top of the command line."""
+
+    @api_command(group, "audit", show=_trail)
+    def audit(
+        api: Api,
+        limit: Annotated[int, typer.Option(min=1, max=500, help="So many at most.")] = 50,
+        after: Annotated[
+            str, typer.Option(help="Go on there: `next` of the answer.", show_default=False)
+        ] = "",
+    ) -> object:
+        """Show who ordered what, and what became of it, the newest first."""
+        query = {"limit": limit, "after": after or None}
+        return api.send(Call(method="GET", path=("audit",), query=query))
+
+
+def _trail(answer: Any) -> Listing:
+    items = answer["items"]
+    return Listing(
+        titles=("When (UTC)", "Who", "What", "Status"),
+        rows=[
+            (
+                minute(one["at"]),
+                one["who"] or "function key",
+                one["action"].replace("_", " "),
+                "cut off" if one["status"] is None else str(one["status"]),
+            )
+            for one in items
+        ],
+        notes=[_note(one) for one in items],
+    )
+
+
+def _note(entry: Any) -> str:
+    changed = f": {entry['before']} → {entry['after']}" if entry["after"] else ""
+    why = f": {entry['reason']}" if entry["reason"] else ""
+    return f"{entry['target']}{why}{changed}"

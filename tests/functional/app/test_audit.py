@@ -1,0 +1,251 @@
+"""The audit trail: who, what, when, from where, before and after; written before it is done."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from functions import (
+    audit_api,
+    decisions_api,
+    environments_api,
+    health_api,
+    kill_switch_api,
+    remediations_api,
+)
+from shared.bootstrap import provide
+from shared.errors import Unavailable
+from shared.steps.gate import settings_of
+from tests.functional.stories.app_calls import Reply, call, signed_in
+from tests.functional.stories.remediation_story import Story
+from tests.twins.crash import Killed
+
+ANNA = signed_in("anna@contoso.example")
+CANARY = "sig=a-canary-signature-that-is-long-enough-to-be-one"
+URL = f"https://prod-1.westeurope.logic.azure.com/workflows/0/triggers/manual/run?{CANARY}"
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A tenant of one environment, the app's services provided to its functions."""
+    story = Story()
+    provide(story.services)
+    return story
+
+
+async def trail(**query: str) -> list[dict[str, object]]:
+    """Return what the API tells of the audit trail."""
+    reply = await call(audit_api.list_audit, query=query)
+    assert reply.status == 200, reply.text
+    items: list[dict[str, object]] = reply.document["items"]
+    return items
+
+
+async def put(story: Story, body: object, **headers: str) -> Reply:
+    """Change the environment's settings as Anna."""
+    return await call(
+        environments_api.change_environment,
+        body,
+        id=story.build.environment.id,
+        headers=ANNA | headers,
+        path=f"environments/{story.build.environment.id}",
+    )
+
+
+async def test_a_change_is_told_with_all_that_there_is_to_know(story: Story) -> None:
+    """Of the settings those that changed, as they were and as they are."""
+    source = {"X-Forwarded-For": "forged, 203.0.113.9:4711", "User-Agent": "cmkflow/1"}
+
+    await put(story, {"mode": "approve", "limit": 7}, **source)
+
+    (entry,) = await trail()
+    assert entry["who"] == "anna@contoso.example"
+    assert (entry["who_id"], entry["kind"]) == ("id-anna@contoso.example", "person")
+    assert entry["at"] == story.services.now.isoformat().replace("+00:00", "Z")
+    assert entry["source"] == "203.0.113.9:4711 cmkflow/1"
+    assert entry["action"] == "change_environment"
+    assert entry["target"] == f"/api/environments/{story.build.environment.id}"
+    assert json.loads(str(entry["asked"])) == {"mode": "approve", "limit": 7}
+    assert json.loads(str(entry["before"])) == {"mode": "assess", "limit": 100}
+    assert json.loads(str(entry["after"])) == {"mode": "approve", "limit": 7}
+    assert (entry["status"], entry["reason"]) == (200, "")
+
+
+async def test_a_refused_order_is_told_with_why(story: Story) -> None:
+    """Somebody tried; nothing changed."""
+    order = {"mode": "apply", "environments": [story.build.environment.id]}
+
+    await call(remediations_api.start_remediation, order, headers=ANNA)
+
+    (entry,) = await trail()
+    assert (entry["action"], entry["status"]) == ("start_remediation", 409)
+    assert "mode assess" in str(entry["reason"])
+    assert (entry["before"], entry["after"]) == ("", "")
+
+
+async def test_an_approval_shows_what_it_moved(story: Story) -> None:
+    """The environment's state and the version that was approved."""
+    story.build.http_flow("Orders")
+    story.build.link()
+    await story.opt_in()
+    environment = story.build.environment.id
+    order = {"mode": "apply", "environments": [environment]}
+    identity = (await call(remediations_api.start_remediation, order, headers=ANNA)).document["id"]
+    await story.run(timedelta(minutes=30))
+    provide(story.services)
+    (plan,) = (await call(remediations_api.show_plan, id=identity)).document["items"]
+    bert = signed_in("bert@contoso.example")
+    body = {"versions": [plan["version"]]}
+
+    await call(decisions_api.approve_remediation, body, id=identity, headers=bert)
+
+    entry, _ = await trail()
+    assert entry["who"] == "bert@contoso.example"
+    before, after = json.loads(str(entry["before"])), json.loads(str(entry["after"]))
+    assert before[environment] == "awaiting_approval"
+    assert (after[environment], after[f"{environment} approved"]) == ("approved", plan["version"])
+
+
+async def test_reading_leaves_no_trace(story: Story) -> None:
+    """Else the trail would be all reading."""
+    await call(health_api.show_health)
+    await call(environments_api.list_environments)
+
+    assert await trail() == []
+
+
+async def test_an_order_that_cannot_be_written_down_is_not_carried_out(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row comes first."""
+
+    async def refuse(_: object) -> None:
+        raise Unavailable("the store is out")
+
+    services = story.services
+    monkeypatch.setattr(services.tables.audit, "insert", refuse)
+    provide(services)
+
+    reply = await put(story, {"mode": "auto"})
+
+    assert reply.status == 503
+    assert (await settings_of(story.services, story.build.environment.id)).mode == "assess"
+
+
+async def test_an_outcome_that_cannot_be_written_down_undoes_nothing(
+    story: Story, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is done, and the answer says so; the trail says that nobody knows, the log why."""
+    services = story.services
+    provide(services)
+    insert, calls = services.tables.audit.insert, 0
+
+    async def once(entry: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls > 1:
+            raise Unavailable("the store is out")
+        return await insert(entry)  # type: ignore[arg-type]  # as it was given
+
+    monkeypatch.setattr(services.tables.audit, "insert", once)
+
+    reply = await put(story, {"mode": "approve"})
+
+    assert reply.status == 200
+    (entry,) = await trail()
+    assert entry["status"] is None
+    assert "the outcome of an order is not in the audit trail" in caplog.text
+
+
+async def test_an_order_that_was_cut_off_stands_without_an_outcome(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process dies after it wrote the order down: whoever looks sees that one was begun."""
+
+    async def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    monkeypatch.setattr(kill_switch_api, "set_kill_switch", die)
+    with pytest.raises(Killed):
+        await call(kill_switch_api.turn_kill_switch, {"on": True, "reason": "odd"}, headers=ANNA)
+
+    (entry,) = await trail()
+    assert (entry["action"], entry["status"]) == ("turn_kill_switch", None)
+    assert json.loads(str(entry["asked"])) == {"on": True, "reason": "odd"}
+
+
+async def test_a_defect_is_an_outcome_too(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it was stands in the log."""
+
+    async def stumble(*_: object, **__: object) -> None:
+        raise LookupError("nothing here")
+
+    monkeypatch.setattr(kill_switch_api, "set_kill_switch", stumble)
+    await call(kill_switch_api.turn_kill_switch, {"on": True, "reason": "odd"}, headers=ANNA)
+
+    (entry,) = await trail()
+    assert (entry["status"], entry["reason"]) == (500, "a defect")
+
+
+async def test_pages_have_every_order_once_the_newest_first(story: Story) -> None:
+    """Also where an order has no outcome, and while others are added."""
+    for number in range(1, 8):
+        await put(story, {"limit": number})
+        story.world.clock.advance(timedelta(seconds=1))
+    outcomes = [
+        row
+        for name, row in story.twins.store.rows.items()
+        if name[0] == "audit" and "-0" in name[2][-2:]
+    ]
+    assert len(outcomes) == 7
+
+    limits, after = [], ""
+    while True:
+        reply = await call(audit_api.list_audit, query={"limit": "3", "after": after})
+        limits += [json.loads(one["asked"])["limit"] for one in reply.document["items"]]
+        await put(story, {"limit": 99})
+        after = reply.document["next"]
+        if not after:
+            break
+
+    assert limits == [7, 6, 5, 4, 3, 2, 1]
+
+
+async def test_no_row_is_ever_replaced(story: Story) -> None:
+    """A second order of the same kind at the same moment has rows of its own."""
+    await put(story, {"limit": 5})
+    first = {name: row.etag for name, row in story.twins.store.rows.items() if name[0] == "audit"}
+    await put(story, {"limit": 5})
+
+    rows = {name: row.etag for name, row in story.twins.store.rows.items() if name[0] == "audit"}
+    assert len(rows) == 2 * len(first) == 4
+    assert first.items() <= rows.items()
+
+
+async def test_a_signature_in_an_order_is_not_kept(story: Story) -> None:
+    """Not in what was asked for, not in what was before and after, not in where it came from."""
+    order = {"on": True, "reason": f"see {URL}"}
+    headers = ANNA | {"User-Agent": URL, "X-Forwarded-For": URL}
+    await call(
+        kill_switch_api.turn_kill_switch, order, headers=headers, path=f"kill-switch/{CANARY}"
+    )
+
+    kept = [str(row.columns) for name, row in story.twins.store.rows.items() if name[0] == "audit"]
+    assert len(kept) == 2
+    assert CANARY.removeprefix("sig=") not in "".join(kept)
+
+
+async def test_what_no_row_can_hold_is_cut_and_proven_by_its_digest(story: Story) -> None:
+    """Ten thousand flows may be excluded at once."""
+    flows = [f"8c2e3f7a-0000-4000-8000-{number:012}" for number in range(4000)]
+    accepted = await settings_of(story.services, story.build.environment.id)
+    await story.services.tables.environments.upsert(
+        accepted.__replace__(excluded_flows=frozenset(flows))
+    )
+
+    await put(story, {"excluded_flows": []})
+
+    (entry,) = await trail()
+    assert len(str(entry["before"])) < 61_000
+    assert "SHA-256" in str(entry["before"])
+    assert json.loads(str(entry["after"])) == {"excluded_flows": []}
