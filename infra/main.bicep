@@ -17,6 +17,9 @@ param watchedSubscriptionIds string = ''
 @description('Public client application the operator signs in with. Empty: no operator yet.')
 param operatorClientId string = ''
 
+@description('Client id of the registration by which people and machines sign in: register_sign_in.py sets it. Empty: nobody can.')
+param signInClientId string = ''
+
 @description('Resource id of the key vault that holds the customer-managed key, in this subscription. Empty: no key events.')
 param keyVaultId string = ''
 
@@ -124,6 +127,7 @@ module app 'modules/function-app.bicep' = {
     subscriptionIds: join(watched, ',')
     operatorClientId: operatorClientId
     operatorTokenCacheUrl: operatorVault.outputs.tokenCacheUrl
+    signInClientId: signInClientId
     tunables: tunables
   }
 }
@@ -185,5 +189,8 @@ module alerts 'modules/alerts.bicep' = {
 
 output AZURE_FUNCTION_APP string = app.outputs.name
 output CMKFLOW_API string = app.outputs.url
+output CMKFLOW_CLIENT_ID string = signInClientId
+output CMKFLOW_TENANT_ID string = tenant().tenantId
+output CMK_PRINCIPAL_ID string = identities.outputs.appPrincipalId
 output CMK_CLIENT_ID string = identities.outputs.appClientId
 output CMK_OPERATOR_TOKEN_CACHE_SECRET string = operatorVault.outputs.tokenCacheUrl

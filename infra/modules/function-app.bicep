@@ -12,6 +12,7 @@ param insightsConnectionString string
 param subscriptionIds string
 param operatorClientId string
 param operatorTokenCacheUrl string
+param signInClientId string
 param tunables object
 
 var places = {
@@ -29,6 +30,9 @@ var places = {
   CMK_OPERATOR_CLIENT_ID: operatorClientId
   CMK_OPERATOR_TOKEN_CACHE_SECRET: operatorTokenCacheUrl
   CMK_STORAGE_ACCOUNT: storageAccount
+  // App Service authentication: the identity's token stands in for the registration's secret.
+  OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identityClientId
+  WEBSITE_AUTH_AAD_ALLOWED_TENANTS: tenant().tenantId
 }
 
 // The host reads these, and the app has no default for them.
@@ -88,6 +92,39 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
   parent: app
   name: 'appsettings'
   properties: union(places, schedules, toObject(chosen, tunable => tunable.key, tunable => tunable.value))
+}
+
+// Who calls is known before the app is asked; what they may, the app decides (docs/security.md).
+resource authentication 'Microsoft.Web/sites/config@2024-04-01' = if (!empty(signInClientId)) {
+  parent: app
+  name: 'authsettingsV2'
+  properties: {
+    platform: { enabled: true }
+    globalValidation: {
+      requireAuthentication: true
+      unauthenticatedClientAction: 'RedirectToLoginPage'
+      redirectToProvider: 'azureactivedirectory'
+    }
+    httpSettings: { requireHttps: true }
+    identityProviders: {
+      azureActiveDirectory: {
+        enabled: true
+        registration: {
+          clientId: signInClientId
+          clientSecretSettingName: 'OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID'
+          openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
+        }
+        validation: {
+          allowedAudiences: [
+            signInClientId
+            'api://${signInClientId}'
+          ]
+        }
+      }
+    }
+  }
+  // The settings restart the app: one after the other.
+  dependsOn: [settings]
 }
 
 // Only identities may publish the app.
