@@ -12,6 +12,7 @@ from cmkflow import (
     evidence_commands,
     key_commands,
     kill_switch_commands,
+    login_commands,
     network_commands,
     operator_commands,
     originals,
@@ -47,6 +48,7 @@ kill_switch_commands.register_health(app)
 status_command.register(app)
 audit_commands.register(app)
 doctor_command.register(app)
+login_commands.register(app)
 
 
 def _version(is_asked: bool) -> None:

@@ -5,6 +5,7 @@ A problem document becomes an `ApiError` whose text says what went wrong and wha
 
 import http.client
 import json
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+from cmkflow.sign_in import SignInError, token_for
 from cmkflow.terminal import echo, one_line
 from shared.domain.identifiers import is_identifier
 
@@ -24,10 +26,12 @@ _SECONDS = 60
 _SILENCE = 10.0
 _IDS = "cmkflow environment list and cmkflow remediation list say which there are."
 _KEY_HEADER = "x-functions-key"
-_NO_KEY = (
-    "The function key is missing or wrong. Take it from the app (`az functionapp keys list`, or "
-    "what the local host printed) and set CMKFLOW_KEY or --key."
+_NOBODY = (
+    "The app does not know who calls. Sign in: cmkflow login. Or, where CMK_FUNCTION_KEY_ROLES "
+    "lets the function key in, set CMKFLOW_KEY or --key (`az functionapp keys list`)."
 )
+#: Where App Service sends those who are not signed in.
+_SIGN_IN = re.compile(r"/\.auth/login/|://login\.(microsoftonline|windows)\.")
 
 
 class ExitCode(IntEnum):
@@ -53,6 +57,7 @@ class ApiError(Exception):
 #: By the status of the answer.
 _EXIT_CODES = {
     400: ExitCode.WRONG_USE,
+    403: ExitCode.NEEDS_A_PERSON,
     404: ExitCode.NOT_FOUND,
     409: ExitCode.NEEDS_A_PERSON,
     412: ExitCode.NEEDS_A_PERSON,
@@ -84,7 +89,8 @@ class Api:
 
     #: Address of the app (`https://APP.azurewebsites.net`), with or without `/api`.
     url: str
-    key: str = field(repr=False)
+    #: Function key; empty: whoever signed in calls (`cmkflow login`).
+    key: str = field(default="", repr=False)
 
     def send(self, call: Call) -> Any:
         """Return the answer's JSON document; raises `ApiError`."""
@@ -150,7 +156,7 @@ class Api:
         )
 
     def _request(self, call: Call) -> Request:
-        self._check_address()
+        self.check_address()
         # An empty id would lead to the list, and `..` elsewhere.
         if wrong := [part for part in call.path if not is_identifier(part)]:
             text = f"An id is 1 to 80 letters, digits and dashes, not {wrong[0]!r}."
@@ -158,7 +164,7 @@ class Api:
         base = self.url.rstrip("/").removesuffix("/api")
         path = "/".join(call.path)
         query = urlencode({name: value for name, value in call.query.items() if value is not None})
-        headers = {"Accept": "application/json", _KEY_HEADER: self.key, **call.headers}
+        headers = {"Accept": "application/json", **self._credentials(), **call.headers}
         body = None
         if call.body is not None:
             body = json.dumps(call.body).encode()
@@ -170,8 +176,17 @@ class Api:
             method=call.method,
         )
 
-    def _check_address(self) -> None:
-        """Raise `ApiError` where the key cannot go: it would start every order of the API."""
+    def _credentials(self) -> dict[str, str]:
+        """Return the headers that say who calls: the key, a token, or both where both count."""
+        try:
+            token = token_for(self.url)
+        except SignInError as err:
+            raise ApiError(str(err), ExitCode.NEEDS_A_PERSON) from None
+        key = {_KEY_HEADER: self.key} if self.key else {}
+        return key | ({"Authorization": f"Bearer {token}"} if token else {})
+
+    def check_address(self) -> None:
+        """Raise `ApiError` where neither key nor token can go: they start orders of the API."""
         try:
             parts = urlsplit(self.url)
             host = parts.hostname or ""
@@ -185,8 +200,8 @@ class Api:
             )
         if parts.scheme == "http" and not _is_loopback(host):
             raise ApiError(
-                f"The key would go to {host} for everybody on the way to read. Set CMKFLOW_API or "
-                f"--api to https://{parts.netloc}; http:// is for this machine alone.",
+                f"Key or token would go to {host} for everybody between to read. Set CMKFLOW_API "
+                f"or --api to https://{parts.netloc}; http:// is for this machine alone.",
                 ExitCode.WRONG_USE,
             )
 
@@ -216,10 +231,10 @@ class _NoRedirect(HTTPRedirectHandler):
 
 
 def _refusal(err: HTTPError) -> ApiError:
-    if err.code == 401:
-        return ApiError(_NO_KEY)
+    there = err.headers.get("Location", "elsewhere")
+    if err.code == 401 or (300 <= err.code < 400 and _SIGN_IN.search(there)):
+        return ApiError(_NOBODY, ExitCode.NEEDS_A_PERSON)
     if 300 <= err.code < 400:
-        there = err.headers.get("Location", "elsewhere")
         return ApiError(f"The app is not here but at {there}: set CMKFLOW_API or --api to that.")
     try:
         problem = one_line(json.load(err))

@@ -70,6 +70,7 @@ class SignedApp:
 
     url: str
     tenant: Tenant
+    server: TenantServer
     session: aiohttp.ClientSession
 
     async def get(self, path: str = "api/kill-switch", **headers: str) -> tuple[int, Any]:
@@ -94,6 +95,7 @@ async def signed_app(
     """Run the app as it ships: no function key counts."""
     tenant, description = Tenant(), deepcopy(SEED)
     description["directory"]["applications"].append(REGISTRATION)
+    description["directory"]["deviceCodeUsers"] = {API_CLIENT: ADMIN}
     seed(tenant, description)
     async with TenantServer(tenant) as server:
         settings = app_settings(folder) | {
@@ -111,7 +113,7 @@ async def signed_app(
             running_host(folder, ROOT, **settings) as host,
             aiohttp.ClientSession(cookie_jar=jar) as session,
         ):
-            yield SignedApp(url=host.url, tenant=tenant, session=session)
+            yield SignedApp(url=host.url, tenant=tenant, server=server, session=session)
 
 
 @pytest.fixture

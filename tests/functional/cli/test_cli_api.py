@@ -267,7 +267,7 @@ async def test_a_wrong_key_is_told(cli: CommandLine) -> None:
     """The host answers 401 without a word; the command says where keys come from."""
     result = await cli.run("health", key="wrong")
 
-    assert result.exit_code == 1
+    assert result.exit_code == 4
     assert "CMKFLOW_KEY" in result.stderr
 
 

@@ -1,0 +1,96 @@
+"""`cmkflow login`, `logout` and `whoami`: who the command line is to the app."""
+
+from typing import Annotated
+
+import typer
+
+from cmkflow.api_client import Api, ApiError, ExitCode
+from cmkflow.sign_in import (
+    SignedIn,
+    SignInError,
+    claims_of,
+    sign_in_machine,
+    sign_in_person,
+    sign_out,
+    signed_in,
+    token_for,
+)
+from cmkflow.terminal import echo
+
+Address = Annotated[
+    str, typer.Option("--api", envvar="CMKFLOW_API", help="Address of the app.", show_default=False)
+]
+
+
+def register(group: typer.Typer) -> None:
+    """Add the three to the top of the command line."""
+    group.command("login")(login)
+    group.command("logout")(logout)
+    group.command("whoami")(whoami)
+
+
+def login(
+    api: Address,
+    tenant: Annotated[
+        str, typer.Option(envvar="CMKFLOW_TENANT_ID", help="Tenant id.", show_default=False)
+    ],
+    client_id: Annotated[
+        str,
+        typer.Option(
+            envvar="CMKFLOW_CLIENT_ID", help="Registration of the app in Entra.", show_default=False
+        ),
+    ],
+    device_code: Annotated[
+        bool, typer.Option("--device-code", help="On another device, not in a browser here.")
+    ] = False,
+    managed_identity: Annotated[
+        bool, typer.Option("--managed-identity", help="As this machine.")
+    ] = False,
+    identity_client_id: Annotated[
+        str, typer.Option(help="Of a user-assigned identity.", show_default=False)
+    ] = "",
+) -> None:
+    """Sign in, for all commands that go to this app."""
+    try:
+        Api(url=api).check_address()
+        who = SignedIn(
+            tenant_id=tenant,
+            client_id=client_id,
+            is_machine=managed_identity,
+            identity_client_id=identity_client_id,
+        )
+        known = (
+            sign_in_machine(api, who)
+            if managed_identity
+            else sign_in_person(api, who, show=echo if device_code else None)
+        )
+    except ApiError as err:
+        echo(str(err), err=True)
+        raise typer.Exit(err.exit_code) from None
+    except SignInError as err:
+        echo(str(err), err=True)
+        raise typer.Exit(ExitCode.NEEDS_A_PERSON) from None
+    echo(f"Signed in to {api} as {known.name}.")
+
+
+def logout(api: Address) -> None:
+    """Forget who signed in for this app, and their tokens."""
+    if sign_out(api):
+        echo(f"Nobody is signed in to {api} any more.")
+    else:
+        echo(f"Nobody was signed in to {api}.")
+
+
+def whoami(api: Address) -> None:
+    """Show who is signed in for this app, and their roles."""
+    who = signed_in(api)
+    if who is None:
+        echo(f"Nobody is signed in to {api}. Sign in: cmkflow login.", err=True)
+        raise typer.Exit(ExitCode.NEEDS_A_PERSON)
+    try:
+        token = token_for(api) or ""
+    except SignInError as err:
+        echo(str(err), err=True)
+        raise typer.Exit(ExitCode.NEEDS_A_PERSON) from None
+    roles = ", ".join(claims_of(token).get("roles", ())) or "none: have somebody assign one"
+    echo(f"{who.name}\nTenant: {who.tenant_id}\nRoles: {roles}")

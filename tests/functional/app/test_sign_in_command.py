@@ -1,0 +1,127 @@
+"""`cmkflow login`, `logout` and `whoami` against the app as it ships, with Entra's tokens."""
+
+import asyncio
+import stat
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cmkflow.__main__ import app as command_line
+from cmkflow.api_client import ExitCode
+from tests.contract.tenant_world import TENANT_ID
+from tests.functional.app.test_sign_in import API_CLIENT, SignedApp, signed_app
+
+type Run = Callable[..., Awaitable[Result]]
+
+
+@pytest.fixture
+async def app(tmp_path: Path) -> AsyncIterator[SignedApp]:
+    """The app as it ships: no function key counts."""
+    async with signed_app(tmp_path) as app:
+        yield app
+
+
+@pytest.fixture
+def run(app: SignedApp, tmp_path: Path) -> Run:
+    """Return what runs `cmkflow` on this machine, with a home of its own."""
+    server = app.server
+    env = {
+        "CMKFLOW_API": app.url,
+        "CMKFLOW_KEY": "",
+        "CMKFLOW_TENANT_ID": TENANT_ID,
+        "CMKFLOW_CLIENT_ID": API_CLIENT,
+        "XDG_CONFIG_HOME": str(tmp_path / "home"),
+        "HTTPS_PROXY": server.proxy_url,
+        "NO_PROXY": "127.0.0.1",
+        "REQUESTS_CA_BUNDLE": server.ca_file,
+        "IDENTITY_ENDPOINT": server.identity_endpoint,
+        "IDENTITY_HEADER": server.identity_header,
+    }
+
+    async def run(*arguments: str, **more: str) -> Result:
+        # The command blocks, and the tenant answers in this loop.
+        return await asyncio.to_thread(
+            lambda: CliRunner().invoke(command_line, list(arguments), env=env | more)
+        )
+
+    return run
+
+
+async def test_a_person_signs_in_orders_and_signs_out(run: Run, tmp_path: Path) -> None:
+    """By device code; tokens lie where their owner alone reads them, and go at the end."""
+    nobody = await run("health")
+    login = await run("login", "--device-code")
+    who = await run("whoami")
+    ordered = await run("kill-switch", "on", "--reason", "a drill", "--by", "somebody")
+    trail = await run("audit")
+    kept = [one for one in (tmp_path / "home").rglob("*") if one.is_file()]
+    texts = [one.read_text() for one in kept]
+    modes = {stat.S_IMODE(one.stat().st_mode) for one in kept if one.stat().st_size}
+    logout = await run("logout")
+    after = await run("health")
+
+    assert (nobody.exit_code, after.exit_code) == (ExitCode.NEEDS_A_PERSON,) * 2
+    assert "cmkflow login" in nobody.output
+    assert login.exit_code == 0, login.output
+    assert "microsoft.com/devicelogin" in login.output
+    assert "Signed in to http://127.0.0.1" in login.output
+    assert who.output.splitlines() == [
+        "admin@contoso.example",
+        f"Tenant: {TENANT_ID}",
+        "Roles: operator, approver",
+    ]
+    assert ordered.exit_code == 0, ordered.output
+    assert "admin@contoso.example" in ordered.output
+    assert "somebody" not in ordered.output
+    assert "turn kill switch" in trail.output
+    assert modes == {0o600}
+    assert any("refresh" in text.lower() for text in texts)
+    assert logout.exit_code == 0
+    left = [one.read_text() for one in (tmp_path / "home").rglob("*") if one.is_file()]
+    assert not any("refresh_token_" in text or '"secret"' in text for text in left)
+
+
+async def test_a_machine_signs_in_with_its_identity_and_keeps_no_token(
+    run: Run, tmp_path: Path
+) -> None:
+    """A pipeline's machine, say: an operator, who may not approve."""
+    login = await run("login", "--managed-identity")
+    shown = await run("kill-switch", "show")
+    refused = await run(
+        "environment", "set", "e0000000-0000-4000-8000-000000000001", "--mode", "auto"
+    )
+
+    assert login.exit_code == 0, login.output
+    assert "as application" in login.output
+    assert shown.exit_code == 0, shown.output
+    assert refused.exit_code == ExitCode.NEEDS_A_PERSON
+    assert "role approver" in refused.output
+    kept = [one.read_text() for one in (tmp_path / "home").rglob("*") if one.is_file()]
+    assert not any("eyJ" in text for text in kept)
+
+
+async def test_a_token_goes_to_the_app_that_it_is_for_and_to_no_other(run: Run) -> None:
+    """Somebody else's address gets nothing."""
+    await run("login", "--device-code")
+
+    other = await run("whoami", CMKFLOW_API="https://another.example")
+
+    assert other.exit_code == ExitCode.NEEDS_A_PERSON
+    assert "Nobody is signed in" in other.output
+
+
+async def test_an_identity_that_is_not_there_is_told(run: Run) -> None:
+    """Nothing is kept of it."""
+    login = await run("login", "--managed-identity", IDENTITY_ENDPOINT="http://127.0.0.1:9/token")
+
+    assert login.exit_code == ExitCode.NEEDS_A_PERSON
+    assert (await run("whoami")).exit_code == ExitCode.NEEDS_A_PERSON
+
+
+async def test_nobody_signs_in_over_an_open_line(run: Run) -> None:
+    """A token must not be kept for an address where everybody on the way reads it."""
+    login = await run("login", "--device-code", CMKFLOW_API="http://app.example")
+
+    assert login.exit_code == ExitCode.WRONG_USE
