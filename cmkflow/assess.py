@@ -28,7 +28,15 @@ _SECONDS = 240
 
 def assess(  # each is an option
     api: Annotated[str, typer.Option("--api", envvar="CMKFLOW_API", help="Address of the app.")],
-    key: Annotated[str, typer.Option("--key", envvar="CMKFLOW_KEY", help="Its function key.")],
+    key: Annotated[
+        str,
+        typer.Option(
+            "--key",
+            envvar="CMKFLOW_KEY",
+            help="Its function key, where one counts.",
+            show_default=False,
+        ),
+    ] = "",
     environments: Annotated[
         list[str] | None,
         typer.Option("--environment", help="An environment, by name or id; repeat it."),

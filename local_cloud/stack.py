@@ -37,6 +37,9 @@ class StackOptions:
     #: Settings of the app beside those that say where everything is.
     settings: Mapping[str, str] = field(default_factory=dict)
     app_dir: Path = ROOT
+    #: Registration in the seed's directory by which people sign in, as in a deployment; empty: the
+    #: function key may do all.
+    sign_in_client_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,9 +146,36 @@ class Stack:
             "IDENTITY_ENDPOINT": tenant.identity_endpoint,
             "IDENTITY_HEADER": tenant.identity_header,
             "ServiceBusConnection": self.service_bus,
-            "CMK_FUNCTION_KEY_ROLES": "reader,operator,approver",
+            **self._access(),
             "CMK_STATE_FOLDER": str(self.options.folder / "state"),
             **self.options.settings,
+        }
+
+    def _access(self) -> dict[str, str]:
+        """Who may call the app: App Service authentication as infra/ sets it up, or the key."""
+        client_id = self.options.sign_in_client_id
+        if not client_id:
+            return {"CMK_FUNCTION_KEY_ROLES": "reader,operator,approver"}
+        tenant_id = self.options.seed["directory"]["tenantId"]
+        settings = {
+            "platform": {"enabled": True},
+            "globalValidation": {
+                "requireAuthentication": True,
+                "unauthenticatedClientAction": "RedirectToLoginPage",
+            },
+            "identityProviders": {
+                "azureActiveDirectory": {
+                    "registration": {
+                        "openIdIssuer": f"https://login.microsoftonline.com/{tenant_id}/v2.0",
+                        "clientId": client_id,
+                    },
+                    "validation": {"allowedAudiences": [f"api://{client_id}"]},
+                }
+            },
+        }
+        return {
+            "WEBSITE_AUTH_V2_CONFIG_JSON": json.dumps(settings),
+            "LOCAL_SIGN_IN_PAGE": f"{self.tenant.control}/sign-in",
         }
 
     async def _start_service_bus(self) -> None:

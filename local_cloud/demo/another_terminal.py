@@ -5,7 +5,7 @@ from pathlib import Path
 from shlex import quote
 
 from local_cloud.demo.azure import POLICY_SYSTEM_ID
-from local_cloud.demo.tenant import OPERATIONS
+from local_cloud.demo.tenant import OPERATIONS, SIGN_IN_CLIENT_ID, TENANT_ID
 from local_cloud.link import CONTROL
 from local_cloud.stack import ROOT, Stack
 
@@ -15,11 +15,14 @@ The local cloud and the app are running. In another terminal:
   cd {root}
   export PATH={bin}:$PATH NO_PROXY=127.0.0.1,localhost
   export CMKFLOW_API={api}
-  export CMKFLOW_KEY={key}
+  export CMKFLOW_TENANT_ID={tenant} CMKFLOW_CLIENT_ID={client}
+  export HTTPS_PROXY={proxy} REQUESTS_CA_BUNDLE={ca_file}
   export {control}={control_url}
   export OPERATIONS={environment}
   export POLICY={policy}
+  cmkflow login --device-code
 
+That signs you in as admin@contoso.example. A browser chooses at {api}/api/dashboard who you are.
 Then assess the environment Operations, opt it in, and apply the key:
 
   cmkflow assess --environment Operations --policy cmk-europe
@@ -36,12 +39,13 @@ Stop with Ctrl-C."""
 
 
 def directions(stack: Stack) -> str:
-    """Return what to paste, and where everything of a stack is; the function key is in it."""
+    """Return what to paste, and where everything of a stack is; who pastes it signs in."""
     return _TEXT.format(
         root=quote(str(ROOT)),
         bin=quote(str(Path(sys.executable).parent)),
         api=stack.app.url,
-        key=quote(stack.app.key),
+        tenant=TENANT_ID,
+        client=SIGN_IN_CLIENT_ID,
         control=CONTROL,
         control_url=stack.tenant.control,
         environment=OPERATIONS.id,

@@ -1,6 +1,7 @@
 """The two commands: play the demo, or start everything and leave it running."""
 
 import asyncio
+from dataclasses import replace
 
 from cmkflow.terminal import Terminal
 from local_cloud.demo.another_terminal import directions
@@ -40,7 +41,7 @@ async def play_demo(options: DemoOptions) -> int:
 async def stay_up(options: DemoOptions) -> int:
     """Start everything with its traffic, say how to go on with it, and wait for Ctrl-C."""
     console = Terminal()
-    async with DemoRun(options) as demo:
+    async with DemoRun(replace(options, signs_in=True)) as demo:
         demo.start_traffic()
         console.print(directions(demo.stack), soft_wrap=True)
         while True:

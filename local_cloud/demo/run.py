@@ -23,7 +23,13 @@ from local_cloud.demo.platform_calls import CallMeter
 from local_cloud.demo.stage import Place, Stage, StoryError
 from local_cloud.demo.story import Story
 from local_cloud.demo.systems import SYSTEMS, OutsideSystem
-from local_cloud.demo.tenant import ENVIRONMENTS, OPERATIONS, app_settings, demo_tenant
+from local_cloud.demo.tenant import (
+    ENVIRONMENTS,
+    OPERATIONS,
+    SIGN_IN_CLIENT_ID,
+    app_settings,
+    demo_tenant,
+)
 from local_cloud.demo.told import messages, untold
 from local_cloud.demo.traffic import USER_AGENT, RepeatedEvent, StartedByHand, Traffic
 from local_cloud.demo.watcher import Watcher
@@ -53,6 +59,8 @@ class DemoOptions:
     flows: tuple[Path, ...] = ()
     #: The platform holds each of those back, whatever it is.
     hold_all: bool = False
+    #: People sign in, as in a deployment; else the function key may do all.
+    signs_in: bool = False
 
 
 class DemoRun:
@@ -88,9 +96,18 @@ class DemoRun:
         seed = self.imported.add_to(demo_tenant(self._options.profile))
         archive_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
         settings = app_settings() | {"CMK_ARCHIVE_KEY": archive_key}
+        if self._options.signs_in:
+            settings["CMK_OWN_APPROVAL"] = "true"  # whoever tries it out is alone
         async with AsyncExitStack() as closing:
             self.stack = await closing.enter_async_context(
-                Stack(StackOptions(folder=folder, seed=seed, settings=settings))
+                Stack(
+                    StackOptions(
+                        folder=folder,
+                        seed=seed,
+                        settings=settings,
+                        sign_in_client_id=SIGN_IN_CLIENT_ID if self._options.signs_in else "",
+                    )
+                )
             )
             self.platform = await closing.enter_async_context(Platform(self.stack.tenant))
             await sign_in_operator(self.platform, self.stack.tenant)

@@ -20,7 +20,11 @@ type Json = dict[str, Any]
 TENANT_ID = derived_id("tenant")
 APPLICATION_CLIENT_ID = derived_id("application", "client")
 OPERATOR_CLIENT_ID = derived_id("operator", "client")
+#: Of the registration by which people sign in to the app.
+SIGN_IN_CLIENT_ID = derived_id("sign-in", "client")
 _APPLICATION = derived_id("application")
+_ADMIN = derived_id("admin")
+_READER = derived_id("reader")
 _OPERATOR = derived_id("operator")
 MAKER = derived_id("maker")
 #: A canvas app that runs a flow: its maker has to point it at the copy.
@@ -173,16 +177,27 @@ def _directory() -> Json:
                 "clientId": APPLICATION_CLIENT_ID,
                 "name": "CMK flow remediation",
                 "isAdmin": True,
-            }
+            },
+            {
+                "id": derived_id("sign-in"),
+                "clientId": SIGN_IN_CLIENT_ID,
+                "name": "cmkflow-local",
+                "appRoles": {_ADMIN: ["operator", "approver"], _READER: ["reader"]},
+                "redirectUris": ["http://127.0.0.1/.auth/login/aad/callback"],
+                "federatedIdentities": [_APPLICATION],
+            },
         ],
         "groups": [{"id": operations.SALES, "name": "Sales"}],
         "users": [
             {"id": MAKER, "name": "Maker", "upn": "maker@contoso.example"},
             {"id": operations.COLLEAGUE, "name": "Colleague", "upn": "colleague@contoso.example"},
+            {"id": _ADMIN, "name": "Admin", "upn": "admin@contoso.example"},
+            {"id": _READER, "name": "Auditor", "upn": "auditor@contoso.example"},
             {"id": _OPERATOR, "name": "Flow operator", "upn": "operator@contoso.example"},
         ],
         "managedIdentity": APPLICATION_CLIENT_ID,
         "deviceCodeUser": _OPERATOR,
+        "deviceCodeUsers": {SIGN_IN_CLIENT_ID: _ADMIN},
     }
 
 

@@ -89,7 +89,8 @@ class Terminal:
 
     def __init__(self, folder: Path, pasted: str) -> None:
         self._state = folder / "exported"
-        self._state.write_text(pasted)
+        # A home of its own: the sign-in is kept there.
+        self._state.write_text(f"export XDG_CONFIG_HOME={folder / 'home'}\n{pasted}")
 
     async def run(self, command: str) -> tuple[int, str]:
         """Type a command, and yes where it asks; exit code and all that it prints."""
@@ -111,7 +112,7 @@ async def test_the_first_hour_is_as_its_page_tells_it(tmp_path: Path) -> None:
     page = list(typed_commands())
     async with printed(tmp_path / "up") as text:
         lines = re.findall(r"^  (.+)$", text, re.MULTILINE)
-        pasted = [line for line in lines if line.startswith(("cd ", "export "))]
+        pasted = [line for line in lines if line.startswith(("cd ", "export ", "cmkflow login"))]
         next_commands = lines[len(pasted) :]
         assert len(next_commands) == 3
         # They are on the page, in that order.

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from cmkflow.__main__ import app as command_line
 from cmkflow.api_client import ExitCode
+from tests.command_tree import command_tree
 from tests.contract.tenant_world import TENANT_ID
 from tests.functional.app.test_sign_in import API_CLIENT, SignedApp, signed_app
 
@@ -125,3 +126,16 @@ async def test_nobody_signs_in_over_an_open_line(run: Run) -> None:
     login = await run("login", "--device-code", CMKFLOW_API="http://app.example")
 
     assert login.exit_code == ExitCode.WRONG_USE
+
+
+def test_no_command_wants_a_function_key() -> None:
+    """Whoever is signed in has none."""
+    keys = {
+        " ".join(words): option.required
+        for words, command in command_tree().items()
+        for option in command.params
+        if "CMKFLOW_KEY" in str(getattr(option, "envvar", ""))
+    }
+
+    assert len(keys) > 20
+    assert [name for name, is_required in keys.items() if is_required] == []
