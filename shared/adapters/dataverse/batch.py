@@ -7,7 +7,6 @@ its own; they come in the order of the reads.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.parser import BytesParser
-from email.policy import HTTP
 from urllib.parse import quote, urlencode, urlsplit
 from uuid import uuid4
 
@@ -46,10 +45,11 @@ def batch_call(url: str, reads: Sequence[Call]) -> Call:
 def parts_of(content_type: str, body: bytes) -> list[Part]:
     """Return the answers of a batch; raises `ValueError` for what is none."""
     head = f"Content-Type: {content_type}{_END}{_END}".encode()
-    message = BytesParser(policy=HTTP).parsebytes(head + body)
+    message = BytesParser().parsebytes(head + body)
     if message.defects or not message.is_multipart():
         raise ValueError("it is no multipart message")
-    return [_read(part.get_payload(decode=True)) for part in message.iter_parts()]
+    _, *parts = message.walk()
+    return [_read(part.get_payload(decode=True)) for part in parts]
 
 
 def _written(boundary: str, read: Call) -> list[str]:
@@ -74,5 +74,5 @@ def _read(message: object) -> Part:
     head, _, body = message.partition(b"\r\n\r\n")
     line, _, fields = head.partition(b"\r\n")
     _, status, *_ = line.split(b" ")
-    headers = BytesParser(policy=HTTP).parsebytes(fields)
+    headers = BytesParser().parsebytes(fields)
     return Part(status=int(status), headers=CaseInsensitiveDict(headers.items()), body=body)
