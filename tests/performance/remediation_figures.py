@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from local_cloud.tenant.core.calls import BATCH, CallLog
 from local_cloud.tenant.core.clock import Clock
 from local_cloud.tenant.core.routing import HostTable
 from local_cloud.tenant.core.tenant import Tenant
@@ -75,6 +76,8 @@ class Figures(PlanFigures):
     flows: int
     #: For each flow, by service.
     calls: Mapping[str, float]
+    #: For each flow: what Dataverse counts, to which each read of a batch is a request.
+    dataverse_requests: float
     throttled: int
     #: For each flow.
     messages: float
@@ -283,6 +286,7 @@ class Moved:
             **asdict(plan),
             flows=flows,
             calls={name: n / flows for name, n in by_service(calls.capabilities).items()},
+            dataverse_requests=_dataverse_requests(calls) / flows,
             throttled=calls.throttled.total(),
             messages=(story.messages.sent - sent) / flows,
             deliveries=time.deliveries / flows,
@@ -337,6 +341,11 @@ async def figures(description: dict[str, Any], budgets: Mapping[str, int] | None
     """Remediate a tenant's flows to their end."""
     async with moved_story(description, budgets) as moved:
         return await moved.carry_out(await moved.plan())
+
+
+def _dataverse_requests(calls: CallLog) -> int:
+    """Return the requests by themselves and those in batches, of which only reads are."""
+    return by_service(calls.capabilities)["dataverse"] - calls.routes[BATCH] + calls.batched.total()
 
 
 def _minutes(time: timedelta) -> float:

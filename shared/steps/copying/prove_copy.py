@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import partial
 
+from shared.at_once import at_once
 from shared.domain.definitions.comparison import definition_digest
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_states import JobState
@@ -14,6 +15,7 @@ from shared.steps.copying.key_list import is_on_microsofts_key, wait_until_shown
 from shared.steps.copying.open_network import open_approved
 from shared.steps.flows.check_network import required_gaps
 from shared.steps.flows.co_ownership import return_borrowed
+from shared.steps.flows.operator_share import OperatorShare, useful_share
 from shared.steps.flows.read_back import read_back, wait_to_see
 from shared.steps.flows.trigger_address import parsed, read_trigger_url
 from shared.steps.work import Work
@@ -28,7 +30,11 @@ async def prove(work: Work) -> FlowJob:
     Raises `Blocked` with what is missing.
     """
     wait_until_shown(work.services, work.job)
-    await _check_copy(work)
+    share = await _share_to_come(work)
+    async with at_once() as reads:
+        reads.create_task(_check_copy(work))
+        if share:
+            reads.create_task(share.is_there())
     await _read_urls(work)
     await _check_key(work)
     await _check_network(work)
@@ -97,13 +103,29 @@ async def _check_network(work: Work) -> None:
         )
 
 
+async def _share_to_come(work: Work) -> OperatorShare | None:
+    """Return the share that is to lend the original; None: its URL is known, or not to be asked.
+
+    Whether the operator has a right of its own there is read with the copy, and anew before the
+    loan if that is more than ten seconds ago.
+    """
+    job = work.job
+    if not _has_url(job) or job.signature_hash or job.flow_name in job.lent:
+        return None
+    return await useful_share(work, job.environment_id, job.flow_name)
+
+
+def _has_url(job: FlowJob) -> bool:
+    return job.has_trigger_url and job.pattern is not Pattern.OFF
+
+
 async def _read_urls(work: Work) -> None:
     """Learn both trigger URLs and keep what identifies them, not the URLs.
 
     What was learnt is kept, however the step ends: the flow service's budget may be small.
     """
     job = work.job
-    if not job.has_trigger_url or job.pattern is Pattern.OFF:
+    if not _has_url(job):
         return
     if not job.copy_url_id:
         new = parsed(await read_trigger_url(work, job.copy_flow_name, job.trigger_name), "the copy")

@@ -8,6 +8,7 @@ does not hold the flow service lends (co_ownership.py), and a day later it is tr
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from shared.domain.operator_row import OperatorRow
 from shared.domain.sharing import USERS, Principal, Share, rights_of
@@ -27,9 +28,10 @@ class OperatorShare:
     row: OperatorRow
 
     async def is_there(self) -> bool:
-        """Say whether the operator may edit the flow already."""
+        """Say whether the operator may edit the flow already, or could lately."""
         work = self.work
-        held = await work.services.flow_sharing.list(work.environment, self.workflow_id)
+        read = partial(work.services.flow_sharing.list, work.environment, self.workflow_id)
+        held = await work.lately(f"shares of {self.workflow_id}", read)
         return any(one.principal == self._user and _EDIT in one.rights for one in held)
 
     async def give(self) -> bool:
