@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from functions.audit_api import AuditEntryAnswer
 from functions.evidence_models import (
     FlowEvidenceLine,
     PlanItemEvidence,
@@ -80,6 +81,8 @@ class _Writer:
                 self._write_flow(flow)
                 if flow.run_archive:
                     await self._write_runs(flow.run_archive)
+        async for order in self.evidence.orders():
+            self._write("audit.jsonl", AuditEntryAnswer.model_validate(order))
         unreadable = UnreadableRows(items=tuple(self.evidence.reading.unreadable))
         self._write("unreadable.json", unreadable)
         states = {one: Counter(row["state"] for row in rows) for one, rows in self.rows.items()}

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
+from shared.domain.audit import AuditEntry
 from shared.domain.callers.records import CallerIntent, CallerRecord
 from shared.domain.conversions.proposal import convert
 from shared.domain.definitions.comparison import definition_digest
@@ -95,6 +96,15 @@ class Evidence:
                     deletion=deletion,
                     run_archive=archive_of.get(one.id),
                 )
+
+    async def orders(self) -> AsyncIterator[AuditEntry]:
+        """Yield what was ordered about it or its environments since it began, the newest first."""
+        names = {one.lower() for one in (self.remediation.id, *self.remediation.environment_ids)}
+        async for entry in self.reading.each(self.services.tables.audit.scan("audit")):
+            if entry.at < self.remediation.created:
+                return
+            if any(name in entry.target.lower() for name in names):
+                yield entry
 
     async def run_part(self, archive: RunArchive, number: int) -> bytes:
         """Return one part of the archived run summaries, JSON Lines; raises `NotFound`."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from functions import evidence_api, evidence_file
+from functions import decisions_api, evidence_api, evidence_file
 from shared.bootstrap import provide
 from shared.domain.callers.records import CallerState
 from shared.domain.evidence_pack import MANIFEST, differences
@@ -234,3 +234,20 @@ async def test_before_anything_is_done_it_says_so(story: Story) -> None:
     assert "No work was begun on any flow." in found["report.html"]
     assert "flows.jsonl" not in found
     assert len(found["changes.csv"].splitlines()) == 1
+
+
+async def test_orders_about_it_are_in_it_and_no_others(story: Story) -> None:
+    """What was ordered of it, before and after it was carried out; nothing of a stranger's."""
+    await story.order()
+    provide(story.services)
+    await call(decisions_api.cancel_remediation, id=story.remediation.id, path="kill-switch")
+    path = f"remediations/{story.remediation.id}/cancel"
+    await call(decisions_api.cancel_remediation, id=story.remediation.id, path=path)
+
+    orders = lines(files(await pack(story))["audit.jsonl"])
+
+    assert [(one["action"], one["status"]) for one in orders] == [
+        ("cancel_remediation", 202),
+        ("cancel_remediation", None),
+    ]
+    assert all(story.remediation.id in one["target"] for one in orders)
