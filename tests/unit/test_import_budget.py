@@ -6,6 +6,7 @@ which every Functions app imports, by processor time. Where the budget was set t
 """
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -42,28 +43,38 @@ print(json.dumps({"library": middle - start, "app": end - start, "modules": load
 """
 
 
-def _start() -> dict[str, object]:
-    """Import the app in a process of its own."""
+def _start(bytecode: Path) -> dict[str, object]:
+    """Import the app in a process of its own, which finds and keeps compiled modules in a folder.
+
+    Elsewhere it depends on the machine whether there are any, and the test would time the compiler.
+    """
+    variables = {**os.environ, "PYTHONPYCACHEPREFIX": str(bytecode), "PYTHONDONTWRITEBYTECODE": ""}
     done = subprocess.run(
-        [sys.executable, "-c", _CODE], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", _CODE],
+        cwd=ROOT,
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     told: dict[str, object] = json.loads(done.stdout)
     return told
 
 
-def test_the_app_starts_within_its_budget() -> None:
-    """Of three starts the best counts: the first may have to compile."""
+def test_the_app_starts_within_its_budget(tmp_path: Path) -> None:
+    """Of three starts the best counts, after one that compiles."""
+    _start(tmp_path)
     ratios = []
     for _ in range(3):
-        told = _start()
+        told = _start(tmp_path)
         ratios.append(float(str(told["app"])) / float(str(told["library"])))
 
     assert min(ratios) <= MOST, ratios
 
 
-def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
+def test_nothing_heavy_is_imported_before_it_is_needed(tmp_path: Path) -> None:
     """SDKs are imported with the first call that needs them, what is never deployed not at all."""
-    modules = _start()["modules"]
+    modules = _start(tmp_path)["modules"]
 
     assert isinstance(modules, list)
     loaded = {heavy for heavy in HEAVY for name in modules if f"{name}.".startswith(f"{heavy}.")}
