@@ -75,7 +75,12 @@ def login(
 
 def logout(api: Address) -> None:
     """Forget who signed in for this app, and their tokens."""
-    if sign_out(api):
+    try:
+        was_signed_in = sign_out(api)
+    except SignInError as err:
+        echo(str(err), err=True)
+        raise typer.Exit(ExitCode.NEEDS_A_PERSON) from None
+    if was_signed_in:
         echo(f"Nobody is signed in to {api} any more.")
     else:
         echo(f"Nobody was signed in to {api}.")

@@ -8,7 +8,8 @@ token is needed: commands that work offline do not pay for it.
 import base64
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -50,15 +51,16 @@ def sign_in_person(
 
     Raises `SignInError`.
     """
-    client, scopes = _client(who), _scopes(who)
-    if show:
-        flow = client.initiate_device_flow(scopes)
-        if "user_code" not in flow:
-            raise SignInError(f"Entra refuses: {flow.get('error_description')}")
-        show(flow["message"])
-        answer = client.acquire_token_by_device_flow(flow)
-    else:
-        answer = client.acquire_token_interactive(scopes)
+    with _told():
+        client, scopes = _client(who), _scopes(who)
+        if show:
+            flow = client.initiate_device_flow(scopes)
+            if "user_code" not in flow:
+                raise SignInError(f"Entra refuses: {flow.get('error_description')}")
+            show(flow["message"])
+            answer = client.acquire_token_by_device_flow(flow)
+        else:
+            answer = client.acquire_token_interactive(scopes)
     return _keep(url, who, _checked(answer))
 
 
@@ -68,14 +70,18 @@ def sign_in_machine(url: str, who: SignedIn) -> SignedIn:
 
 
 def sign_out(url: str) -> bool:
-    """Forget who signed in for an app, and their tokens; False if nobody had."""
+    """Forget who signed in for an app, and their tokens; False if nobody had.
+
+    Raises `SignInError`.
+    """
     who, kept = signed_in(url), _kept()
     if who is None:
         return False
     if not who.is_machine:
-        client = _client(who)
-        for account in client.get_accounts(who.name):
-            client.remove_account(account)
+        with _told():
+            client = _client(who)
+            for account in client.get_accounts(who.name):
+                client.remove_account(account)
     del kept[_address(url)]
     _write(kept)
     return True
@@ -88,9 +94,10 @@ def token_for(url: str) -> str | None:
         return None
     if who.is_machine:
         return _machine_token(who)
-    client = _client(who)
-    accounts = client.get_accounts(who.name)
-    answer = client.acquire_token_silent(_scopes(who), accounts[0]) if accounts else None
+    with _told():
+        client = _client(who)
+        accounts = client.get_accounts(who.name)
+        answer = client.acquire_token_silent(_scopes(who), accounts[0]) if accounts else None
     return _checked(answer or {"error_description": "the session has ended"})
 
 
@@ -107,6 +114,22 @@ def _keep(url: str, who: SignedIn, token: str) -> SignedIn:
     known = SignedIn(**{**asdict(who), "name": name})
     _write({**_kept(), _address(url): asdict(known)})
     return known
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Raise as `SignInError` what msal raises: no answer, or a tenant that cannot be one."""
+    import requests
+
+    try:
+        yield
+    except requests.RequestException as err:
+        cause = type(err).__name__
+        text = f"{_AUTHORITY} gives no answer ({cause}). See whether this machine reaches it."
+        raise SignInError(text) from None
+    except ValueError:
+        text = f"{_AUTHORITY} knows no such tenant. Give the tenant's id (--tenant)."
+        raise SignInError(text) from None
 
 
 def _client(who: SignedIn) -> Any:

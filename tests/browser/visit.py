@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
+# Only `make browser` has it.
+pytest.importorskip("playwright", reason="needs playwright: `make browser`")
 from playwright.async_api import Locator, Page, Response, async_playwright, expect
 
 #: Of what the app does by itself meanwhile, on two cores that others use too.
@@ -57,6 +61,13 @@ class Visit:
         await opened.get_by_role("button").click()
         await expect(self.page.locator(".said")).to_be_visible()
 
+    async def ask(self, method: str, path: str, body: object = None) -> Any:
+        """Ask the API, in the session of the browser."""
+        address = f"{self.url}/api/{path}"
+        reply = await self.page.request.fetch(address, method=method, data=body)
+        assert reply.ok, await reply.text()
+        return await reply.json()
+
     async def check(self) -> None:
         """Fail if the page is not accessible, is wider than the screen, or holds a signature."""
         found = await self.page.evaluate(f"{self.axe}; axe.run()")
@@ -97,17 +108,18 @@ async def accept_all(opened: Locator) -> None:
 
 @asynccontextmanager
 async def visiting(
-    url: str, key: str, *, chromium: str, axe: str, pictures: Path | None
+    url: str, account: str, *, chromium: str, axe: str, pictures: Path | None
 ) -> AsyncIterator[Visit]:
-    """Start the system's Chromium; it asks nobody but the app."""
+    """Start the system's Chromium, and sign in; from then on it asks nobody but the app."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]
         )
-        context = await browser.new_context(
-            viewport={"width": 1100, "height": 720}, extra_http_headers={"x-functions-key": key}
-        )
+        context = await browser.new_context(viewport={"width": 1100, "height": 720})
         visit = Visit(await context.new_page(), url, axe, pictures)
+        await visit.open()
+        await visit.follow(account)
+        await visit.page.wait_for_url(f"{url}/api/dashboard")
         visit.page.on("response", visit.note)
         visit.page.on("pageerror", lambda error: visit.errors.append(str(error)))
         visit.page.on(

@@ -12,8 +12,8 @@ from datetime import timedelta
 from shared.domain.assessment.assessment import AssessedFlow, Effort
 
 #: Calls to the flow service: co-ownership twice, each time looked at first, URL twice, reports,
-#: runs until it is quiet, its licence.
-FLOW_SERVICE_CALLS = 12
+#: runs until it is quiet, its licence, its part of the lists that prove copies.
+FLOW_SERVICE_CALLS = 13
 #: Calls to Dataverse: create, read back, turn on, rename, retire, each read before and after; whom
 #: the flow is shared with and its solutions, looked at three times; its owner.
 DATAVERSE_CALLS = 27

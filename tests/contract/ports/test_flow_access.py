@@ -119,6 +119,16 @@ async def test_the_operator_starts_its_flows_where_no_application_may(side: Side
     assert (await side.ports.flow_reports.get_flow(*flow)).state is FlowState.ON
 
 
+async def test_the_operator_stays_signed_in_by_using_its_sign_in(side: Side) -> None:
+    """It may still ask for its own id afterwards, and is the same."""
+    access = side.ports.flow_access
+    before = await access.operator_id()
+
+    await access.keep_signed_in()
+
+    assert await access.operator_id() == before
+
+
 async def test_people_and_groups_are_told_apart(side: Side) -> None:
     """Of a flow in no solution, which Dataverse shares with nobody."""
     held = await side.ports.flow_access.permissions(ENVIRONMENT, BUTTON_FLOW)
