@@ -63,16 +63,16 @@ def deeds_of_remediation(
     begins = any(job.may_begin_more for job in environments)
     no_more = ("Nothing more of it begins, also what waits for approval.",) if begins else ()
     all_begun = [job for job in jobs if _can_go_back(job)]
-    open_ones = [job for job in jobs if not job.is_done]
+    rest, open_ones = all_begun, [job for job in jobs if not job.is_done]
     if len(open_ones) < len(jobs):
-        open_ones = families(open_ones, jobs)
-    rest = [job for job in open_ones if _can_go_back(job)]
-    for what, title, undone in (
-        ("cancel", "Cancel the rest", rest),
-        ("roll-back", "Roll all back", all_begun),
+        rest = [job for job in families(open_ones, jobs) if _can_go_back(job)]
+    undoes = _undoes(all_begun)
+    for what, title, undone, undoing in (
+        ("cancel", "Cancel the rest", rest, undoes if rest is all_begun else _undoes(rest)),
+        ("roll-back", "Roll all back", all_begun, undoes),
     ):
         if undone or (begins and what == "cancel"):
-            does = [*no_more, *_undoes(undone)]
+            does = [*no_more, *undoing]
             found.append(_undo(what, title, identity, principal, does, undone, now))
     return found
 

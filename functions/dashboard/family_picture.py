@@ -5,6 +5,7 @@ as near as it can to what it is tied to (the barycentre rule of layered drawings
 passes a row has a place of its own there.
 """
 
+from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -87,13 +88,13 @@ def families(
 
     What is not `known` is left out; `stuck` are those that need a person.
     """
-    below: dict[str, list[str]] = {}
-    tied: dict[str, list[str]] = {}
+    below = defaultdict[str, list[str]](list)
+    tied = defaultdict[str, list[str]](list)
     for caller, called in dict.fromkeys(calls):
         if caller != called and caller in known and called in known:
-            below.setdefault(caller, []).append(called)
-            tied.setdefault(caller, []).append(called)
-            tied.setdefault(called, []).append(caller)
+            below[caller].append(called)
+            tied[caller].append(called)
+            tied[called].append(caller)
     found, seen = [], set[str]()
     for first in tied:
         if first in seen:

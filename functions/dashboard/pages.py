@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from heapq import nlargest
-from typing import Any, NamedTuple
+from typing import Any
 
 from functions.dashboard.deeds import approval, deeds_of_flow, deeds_of_remediation, waiver
 from functions.dashboard.frame import View, framed
 from functions.dashboard.looks import LOOKS, Standing, look_of, shares, standing_of
 from functions.dashboard.pictures import pictures
+from functions.dashboard.rows import FlowLine, rows_of
 from shared.domain.jobs.durable import Change
 from shared.domain.jobs.job import FlowJob
 from shared.domain.plans.plan_item import PlanItem
@@ -27,22 +28,6 @@ from shared.use_cases.show_remediation import ShownPlan, ShownRemediation, Shown
 _MOST_CHANGES = 40
 
 
-class FlowLine(NamedTuple):
-    """One flow in a list: flat, because there may be thousands."""
-
-    id: str
-    title: str
-    #: Its environment; empty: there is one only.
-    where: str
-    key: str
-    words: str
-    look: str
-    reason: str
-    to_do: str
-    #: Empty: none is known.
-    callers: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
     """Which flows of a remediation are listed."""
@@ -50,9 +35,15 @@ class Filter:
     state: str = ""
     find: str = ""
 
+    def of(self, lines: list[FlowLine]) -> list[FlowLine]:
+        """Return the flows that are listed."""
+        if not (self.state or self.find):
+            return lines
+        return [line for line in lines if self.takes(line)]
+
     def takes(self, line: FlowLine) -> bool:
         """Say whether a flow is listed."""
-        if self.state not in ("", line.key):
+        if self.state not in ("", line.standing.key):
             return False
         return not self.find or self.find.lower() in f"{line.title} {line.id}".lower()
 
@@ -79,16 +70,17 @@ def remediation_page(
     where = names if len(names) > 1 else {}
     lines = [_line(one, *both, where) for one, both in found.items()]
     lines.sort(key=_place)
-    counts = Counter((line.key, line.look) for line in lines)
+    counts = Counter((line.standing.key, line.standing.look) for line in lines)
+    here = f"/api/dashboard/remediations/{shown.remediation.id}"
     return framed(
         "remediation",
         view,
         shown=shown,
         names=names,
-        here=f"/api/dashboard/remediations/{shown.remediation.id}",
+        here=here,
         counts=sorted(counts.items(), key=lambda one: LOOKS.index(one[0][1])),
-        whole=_bar(shares(line.look for line in lines)),
-        lines=[line for line in lines if chosen.takes(line)],
+        whole=_bar(shares(line.standing.look for line in lines)),
+        rows=rows_of(chosen.of(lines), here),
         total=len(lines),
         chosen=chosen,
         titles={flow.workflow_id: flow.title for flow in flows},
@@ -170,22 +162,19 @@ def _bar(looks: dict[str, int]) -> list[tuple[str, float, float]]:
 
 
 def _line(identity: str, flow: ShownFlow, standing: Standing, names: Mapping[str, str]) -> FlowLine:
-    callers = len(flow.item.callers) if flow.item else 0
+    job, item = flow.job, flow.item
     return FlowLine(
-        id=identity,
-        title=flow.title,
-        where=names[flow.environment_job.environment_id] if names else "",
-        key=standing.key,
-        words=standing.words,
-        look=standing.look,
-        reason=standing.reason,
-        to_do=flow.job.instruction if flow.job else "",
-        callers=str(callers or ""),
+        identity,
+        flow.title,
+        names[flow.environment_job.environment_id] if names else "",
+        standing,
+        job.instruction if job else "",
+        len(item.callers) if item else 0,
     )
 
 
 def _place(line: FlowLine) -> tuple[int, str, str]:
-    return LOOKS.index(line.look), line.key, line.title.lower()
+    return LOOKS.index(line.standing.look), line.standing.key, line.title.lower()
 
 
 def _name_of(job: EnvironmentJob) -> str:

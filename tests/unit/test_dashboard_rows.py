@@ -1,0 +1,38 @@
+"""Rows of the dashboard's list of flows: they are markup that no template escapes."""
+
+from functions.dashboard.looks import Standing
+from functions.dashboard.rows import FlowLine, rows_of
+
+HOSTILE = "<i>&\"'"
+ESCAPED = "&lt;i&gt;&amp;&quot;&#x27;"
+
+
+def test_whatever_stands_in_a_row_is_escaped() -> None:
+    """Titles and reasons are the tenant's."""
+    standing = Standing(key=HOSTILE, words=HOSTILE, look=HOSTILE, reason=HOSTILE)
+    line = FlowLine(HOSTILE, HOSTILE, HOSTILE, standing, HOSTILE, 2)
+
+    found = rows_of([line], HOSTILE)
+
+    assert HOSTILE not in found
+    assert "<i>" not in found
+    assert found.count(ESCAPED) == 8
+
+
+def test_flows_that_stand_alike_have_rows_of_their_own() -> None:
+    """What is shared is made once; title, environment and callers are each flow's."""
+    standing = Standing(key="work", words="copying", look="work")
+    lines = [
+        FlowLine("1", "Orders", "", standing, "", 0),
+        FlowLine("2", "Bills", "Sales", standing, "", 0),
+        FlowLine("3", "Offers", "", standing, "Wait.", 3),
+    ]
+    tag = '<td><span class="tag work">copying</span></td>'
+
+    assert rows_of(lines, "/r") == (
+        f'<tr><td><a href="/r/flows/1">Orders</a></td>\n{tag}\n<td></td>\n<td></td></tr>\n'
+        '<tr><td><a href="/r/flows/2">Bills</a> <span class="dim small">Sales</span></td>\n'
+        f"{tag}\n<td></td>\n<td></td></tr>\n"
+        f'<tr><td><a href="/r/flows/3">Offers</a></td>\n{tag}\n'
+        "<td> <b>Wait.</b></td>\n<td>3</td></tr>\n"
+    )
