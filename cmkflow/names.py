@@ -72,7 +72,7 @@ def with_ids(api: Api, signature: Signature, arguments: Mapping[str, Any]) -> di
     return found
 
 
-def _get(api: Api, *path: str, **query: int) -> Any:
+def _get(api: Api, *path: str, **query: int | str) -> Any:
     return one_line(api.send(Call(method="GET", path=path, query=query)))
 
 
@@ -82,8 +82,13 @@ def _environments(api: Api, _: Mapping[str, Any]) -> Iterable[Named]:
 
 
 def _remediations(api: Api, _: Mapping[str, Any]) -> Iterable[Named]:
-    for one in _get(api, "remediations", limit=_MOST)["items"]:
-        yield Named(id=one["remediation"]["id"], name=one["remediation"]["cause"])
+    after = ""
+    while True:
+        page = _get(api, "remediations", limit=_MOST, after=after)
+        for one in page["items"]:
+            yield Named(id=one["remediation"]["id"], name=one["remediation"]["cause"])
+        if not (after := page["next"]):
+            return
 
 
 def _flows_of_environments(api: Api, arguments: Mapping[str, Any]) -> Iterable[Named]:

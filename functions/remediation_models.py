@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
 from functions.environment_models import FlowId
 from functions.finish_models import DeletionAnswer, RunArchiveAnswer, TicketWindowAnswer
@@ -47,6 +47,8 @@ class RemediationQuery(Request):
     """Which remediations to list, newest first."""
 
     limit: Annotated[int, Field(ge=1, le=500)] = 50
+    #: `next` of the page before.
+    after: Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{0,80}$")] = ""
     environment: EnvironmentId | None = None
     mode: RemediationMode | None = None
     origin: Origin | None = None
@@ -226,6 +228,8 @@ class RemediationList(Answer):
 
     items: tuple[RemediationLine, ...]
     unreadable: tuple[UnreadableAnswer, ...]
+    #: `after` of the next page; empty: this is the last.
+    next: str
 
 
 class RemediationDetail(RemediationLine):

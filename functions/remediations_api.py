@@ -1,7 +1,6 @@
 """HTTP: start remediations, and see how far they are and what they plan."""
 
 import uuid
-from dataclasses import replace
 
 import azure.functions as func
 
@@ -87,8 +86,18 @@ async def list_remediations(call: Call[RemediationQuery, NoBody]) -> Remediation
         and query.origin in (None, item.remediation.origin)
         and query.state in (None, *item.progress.states)
     ]
-    listed = replace(found, items=tuple(items[: query.limit]))
-    return RemediationList.model_validate(listed)
+    ids = [item.remediation.id for item in items]
+    first = 0
+    if query.after:
+        first = ids.index(query.after) + 1 if query.after in ids else len(ids)
+    end = first + query.limit
+    return RemediationList.model_validate(
+        {
+            "items": items[first:end],
+            "unreadable": found.unreadable,
+            "next": ids[end - 1] if end < len(ids) else "",
+        }
+    )
 
 
 @endpoint(

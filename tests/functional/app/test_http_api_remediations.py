@@ -189,6 +189,21 @@ async def test_remediations_are_listed_newest_first_and_filtered(story: Story) -
     assert await ids(state="finished") == ["second", "first"]
 
 
+async def test_remediations_are_listed_page_by_page(story: Story) -> None:
+    """Each once; the last page says that it is one."""
+    for key in ("first", "second", "third"):
+        await start(story, mode="dry-run", key=key)
+    seen, after = [], ""
+    for _ in range(3):
+        reply = await call(remediations_api.list_remediations, query={"limit": "1", "after": after})
+        (item,) = reply.document["items"]
+        seen.append(item["remediation"]["cause"])
+        after = reply.document["next"]
+
+    assert seen == ["third", "second", "first"]
+    assert after == ""
+
+
 @pytest.mark.parametrize(
     "query", [{"limit": "0"}, {"limit": "x"}, {"mode": "x"}, {"state": "x"}, {"page": "2"}]
 )
