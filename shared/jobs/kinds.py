@@ -13,12 +13,13 @@ from shared.services import ENVIRONMENT_JOBS, FLOW_JOBS
 
 
 def _with_orders(job: FlowJob, fresh: FlowJob) -> FlowJob:
-    """Keep an order that is not carried out yet, and the remediation that has taken the job up."""
+    """Keep an order that is not carried out yet, who waits, and which remediation took it up."""
     is_given_up = fresh.is_rolling_back and job.is_done and job.requested is None
     return replace(
         job,
         requested=None if job.is_undone or is_given_up else fresh.requested,
         may_replay=fresh.may_replay,
+        waiters=fresh.waiters,
         remediation_id=fresh.remediation_id,
         environment_job_id=fresh.environment_job_id,
     )

@@ -291,7 +291,7 @@ async def _tell_others(services: Services, before: FlowJob, after: FlowJob) -> N
             place = located(parent, after.environment_id)
             await FLOW.wake(services, place, code=Reason.CHILD, even_blocked=is_proven)
     if after.is_finished:
-        for child in after.children:
+        for child in dict.fromkeys((*after.children, *after.waiters)):
             place = located(child, after.environment_id)
             await FLOW.wake(services, place, code=Reason.PARENT, even_blocked=not after.is_stuck)
         await _tell_environment(services, after)

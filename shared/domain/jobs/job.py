@@ -87,6 +87,9 @@ class FlowJob(DurableJob[JobState]):
     #: another environment as `environment/job`.
     children: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
+    #: Jobs that wait for the end of this one, and that it does not know as its children: it calls
+    #: their flows by URL.
+    waiters: tuple[str, ...] = ()
 
     state: JobState = JobState.PLANNED
     resume: JobState | None = None

@@ -13,6 +13,7 @@ from shared.errors import Blocked, Waiting
 from shared.jobs.engine import UNTIL_WOKEN
 from shared.ports import Condition
 from shared.reason import Reason
+from shared.steps.ending.wait_for_end import wait_for_end
 from shared.steps.work import Work
 
 
@@ -93,11 +94,7 @@ async def wait_for_parents(work: Work) -> None:
         return
     _check_not_stuck(parent, code=Reason.PARENT)
     if parent.is_rolling_back or parent.requested:
-        raise Waiting(
-            f"{parent.display_name} is rolled back first.",
-            until=work.services.now + UNTIL_WOKEN,
-            code=Reason.PARENT,
-        )
+        await wait_for_end(work, parent, f"{parent.display_name} is rolled back first.")
     raise Blocked(
         f"The copy of {parent.display_name} calls this copy.",
         instruction=f"Roll {parent.display_name} back too (or the whole remediation).",

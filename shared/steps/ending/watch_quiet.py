@@ -13,9 +13,9 @@ from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.relatives import in_the_way
 from shared.errors import Blocked, NotFound, Waiting
-from shared.jobs.engine import UNTIL_WOKEN
 from shared.reason import Reason
 from shared.services import Services
+from shared.steps.ending.wait_for_end import wait_for_end
 from shared.steps.flows.flow_names import flow_name_of
 from shared.steps.flows.hold_resource import hold_resource
 from shared.steps.moving_callers.note_callers import holds_original
@@ -76,11 +76,7 @@ async def _wait_for_parents(work: Work) -> None:
             instruction=f"Settle the job of {parent.display_name}; this one then goes on.",
             code=Reason.PARENT,
         )
-    raise Waiting(
-        f"{parent.display_name} retires first.",
-        until=work.services.now + UNTIL_WOKEN,
-        code=Reason.PARENT,
-    )
+    await wait_for_end(work, parent, f"{parent.display_name} retires first.")
 
 
 def _calls_no_more(parent: FlowJob) -> bool:

@@ -8,7 +8,7 @@ from tests.functional.stories.remediation_story import Story
 from tests.functional.stories.watched_story import assert_nothing_lost, planned
 from tests.twins import definition_builder as define
 from tests.twins.snapshot import differences, take_snapshot
-from tests.twins.tenant import TwinFlow
+from tests.twins.tenant import TwinFlow, TwinRun
 
 
 def with_call(flow: TwinFlow, url: str) -> str:
@@ -92,3 +92,24 @@ async def test_a_caller_by_url_takes_what_it_calls_back_with_it() -> None:
     assert {job.state for job in jobs.values()} == {JobState.ROLLED_BACK}
     assert differences(before, story.world) == []
     assert_nothing_lost(story)
+
+
+async def test_a_flow_that_is_called_by_url_retires_as_soon_as_its_caller_has() -> None:
+    """Its caller knows no child: it is told who waits, and wakes that one."""
+    story = Story()
+    orders, sales = story.build.http_flow("Orders"), story.build.http_flow("Sales")
+    sales.client_data = with_call(sales, story.build.url_of(orders))
+    story.build.app_setting_caller(sales)
+    await planned(story)
+    await story.approve(run=timedelta(days=3))
+    now = story.world.clock.now()
+    sales.runs.append(TwinRun(run_id="late", started=now, ends=now))  # that one takes longer
+    await story.run(timedelta(days=5))
+    assert (await story.job("Orders")).reason == "Sales retires first."
+
+    await story.run(timedelta(days=30))
+
+    jobs = await story.jobs()
+    assert {job.state for job in jobs.values()} == {JobState.RETIRED}
+    ends = {title: job.history[-1].at for title, job in jobs.items()}
+    assert ends["Orders"] - ends["Sales"] < timedelta(minutes=1)
