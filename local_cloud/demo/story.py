@@ -16,7 +16,7 @@ from local_cloud.demo.platform_calls import REMEDIATING
 from local_cloud.demo.refused_call import REFUSED, RefusedCall
 from local_cloud.demo.stage import Place, Stage
 from local_cloud.demo.tenant import CUSTOMER_CARE, OLD_APP, OPERATIONS
-from local_cloud.demo.told import PEOPLE
+from local_cloud.demo.told import LOST_ANSWER, PEOPLE
 from local_cloud.demo.wording import ends_in_words
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
 from shared.domain.jobs.flow_states import FLOW_STATES
@@ -87,6 +87,7 @@ class Story:
     async def remediate(self) -> None:
         """The remediation that the link started, and the order to delete what it retires."""
         await self._firewalls.look()
+        await self._stage.platform.control("POST", "/faults", LOST_ANSWER)
         await self._finish_line.order(await self._run("policy_event", OPERATIONS))
         await self._firewalls.change_ranges()
 

@@ -18,6 +18,9 @@ PEOPLE = {
     "webhook": "webhook: the on-call phone",
     "teams": "Teams: the operators' channel",
 }
+#: A message was taken, and the answer was lost: it comes twice, with the same id. Ordered when what
+#: there is to tell of lasts: what is over by the next look is told no more.
+LOST_ANSWER: Json = {"route": "webhook.receive_webhook", "kind": "drop_after"}
 #: What everybody has to be told of in the story: its title begins so.
 _EXPECTED = ("A plan of ", r"\d flows? blocked in Operations", "The work in Operations has ended")
 _NOT_TAKEN = " did not take a notification: "
@@ -32,8 +35,6 @@ def troubles() -> list[Json]:
     """Faults that the first messages meet: each has to arrive all the same."""
     return [
         {"route": "event_grid.publish_events", "status": 503},
-        # It was taken, and the answer was lost: it comes twice, with the same id.
-        {"route": "webhook.receive_webhook", "kind": "drop_after"},
         {"route": "teams.post_card", "status": 429, "headers": {"Retry-After": "3"}},
         {"route": "teams.post_card", "kind": "delay", "delay": 6.0},
     ]
