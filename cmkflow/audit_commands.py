@@ -44,6 +44,7 @@ def _trail(answer: Any) -> Listing:
 
 
 def _note(entry: Any) -> str:
-    changed = f": {entry['before']} → {entry['after']}" if entry["after"] else ""
+    is_changed = entry["before"] or entry["after"]
+    changed = f": {entry['before']} → {entry['after']}" if is_changed else ""
     why = f": {entry['reason']}" if entry["reason"] else ""
     return f"{entry['target']}{why}{changed}"

@@ -17,7 +17,7 @@ from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases import steer_remediation
 from shared.use_cases.approve_plan import Approval, approve
-from shared.use_cases.audit_trail import remediation_state
+from shared.use_cases.audit_subjects import remediation_state
 
 blueprint = func.Blueprint()
 

@@ -17,7 +17,7 @@ from functions.http_requests import NoBody, NoQuery
 from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases.archive_runs import show_run_archives
-from shared.use_cases.audit_trail import remediation_state
+from shared.use_cases.audit_subjects import remediation_state
 from shared.use_cases.order_deletions import (
     DeletionOrder,
     keep_originals,

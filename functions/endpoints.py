@@ -18,7 +18,7 @@ import azure.functions as func
 
 from functions.forms import for_browser, is_form, read_form
 from functions.http_answers import Answer, etag_of, ok
-from functions.http_headers import ETAG, IF_MATCH, IF_NONE_MATCH, fits
+from functions.http_headers import ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION, fits
 from functions.http_requests import NoBody, NoQuery, Request, read_body, read_params, read_query
 from functions.principals import check_origin, check_role, named, principal_of, source_of
 from functions.problems import BadRequest, FieldError, defect, problem_of
@@ -192,7 +192,9 @@ async def _answering(
         log.exception("defect while answering %s %s", req.method, instance)
         response, reason = defect(instance=instance), "a defect"
     if order:
-        await note_outcome(services(), order, status=response.status_code, reason=reason)
+        made = response.headers.get(LOCATION, "").rpartition("/")[2]
+        status = response.status_code
+        await note_outcome(services(), order, status=status, reason=reason, made=made)
     return response
 
 

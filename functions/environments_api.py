@@ -17,7 +17,7 @@ from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases import change_environment as environments
 from shared.use_cases import name_flows
-from shared.use_cases.audit_trail import environment_state
+from shared.use_cases.audit_subjects import environment_state
 
 blueprint = func.Blueprint()
 

@@ -10,6 +10,7 @@ from functions.http_requests import NoQuery, Request, Text
 from shared.bootstrap import services
 from shared.domain.finding import Level
 from shared.domain.principal import Role
+from shared.use_cases.audit_subjects import keys_state
 from shared.use_cases.check_keys import check_keys
 
 blueprint = func.Blueprint()
@@ -58,6 +59,7 @@ class KeyAnswer(Answer):
     role=Role.OPERATOR,
     body=KeyQuestion,
     answer=ItemList[KeyAnswer],
+    subject=keys_state,
 )
 async def check_fitness(call: Call[NoQuery, KeyQuestion]) -> ItemList[KeyAnswer]:
     """Check keys now. Nothing is written to them; what health tells of them is brought up to date.

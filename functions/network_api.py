@@ -11,6 +11,7 @@ from functions.http_requests import NoBody, NoQuery
 from shared.bootstrap import services
 from shared.domain.network.edition import Edition
 from shared.domain.principal import Role
+from shared.use_cases.audit_subjects import ranges_state
 from shared.use_cases.watch_ranges import list_editions, look_now
 
 blueprint = func.Blueprint()
@@ -62,7 +63,14 @@ async def list_range_changes(_call: Call[NoQuery, NoBody]) -> ItemList[EditionAn
     return _editions(await list_editions(services()))
 
 
-@endpoint(blueprint, "POST", "network/ranges", role=Role.OPERATOR, answer=ItemList[EditionAnswer])
+@endpoint(
+    blueprint,
+    "POST",
+    "network/ranges",
+    role=Role.OPERATOR,
+    answer=ItemList[EditionAnswer],
+    subject=ranges_state,
+)
 async def look_at_ranges(_call: Call[NoQuery, NoBody]) -> ItemList[EditionAnswer]:
     """Look at Microsoft's list at once, as the daily sweep does, and return the same."""
     return _editions(await look_now(services()))

@@ -25,6 +25,7 @@ from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import Blocked
 from shared.reason import Reason
 from shared.use_cases import show_remediation as shown
+from shared.use_cases.audit_subjects import new_remediation
 from shared.use_cases.start_remediation import order_remediation
 
 _LONGEST_KEY = 200
@@ -42,6 +43,7 @@ blueprint = func.Blueprint()
     status=202,
     headers=(IDEMPOTENCY_KEY,),
     answer_headers=(LOCATION,),
+    subject=new_remediation,
 )
 async def start_remediation(call: Call[NoQuery, RemediationOrder]) -> func.HttpResponse:
     """Start a remediation; the same Idempotency-Key starts the same one."""

@@ -13,6 +13,7 @@ from shared.bootstrap import services
 from shared.domain.network.repair_record import RepairRecord, RepairState
 from shared.domain.principal import Role
 from shared.use_cases import repair_network
+from shared.use_cases.audit_subjects import repairs_state
 from shared.use_cases.repair_network import RepairWish, ShownRepair
 
 blueprint = func.Blueprint()
@@ -143,6 +144,7 @@ async def list_repairs(call: Call[RepairQuery, NoBody]) -> RepairsAnswer:
     role=Role.APPROVER,
     body=RepairOrder,
     answer=ItemList[AppliedAnswer],
+    subject=repairs_state,
 )
 async def apply_repair(call: Call[NoQuery, RepairOrder]) -> ItemList[AppliedAnswer]:
     """Make the change that closes the gaps of one resource."""
@@ -158,6 +160,7 @@ async def apply_repair(call: Call[NoQuery, RepairOrder]) -> ItemList[AppliedAnsw
     role=Role.OPERATOR,
     body=UndoOrder,
     answer=ItemList[AppliedAnswer],
+    subject=repairs_state,
 )
 async def undo_repair(call: Call[NoQuery, UndoOrder]) -> ItemList[AppliedAnswer]:
     """Take back what the app put into one resource."""

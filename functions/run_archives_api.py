@@ -10,6 +10,7 @@ from functions.remediation_models import FlowChoice
 from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases.archive_runs import RunArchives, archive_runs, show_run_archives
+from shared.use_cases.audit_subjects import archives_state
 
 blueprint = func.Blueprint()
 
@@ -43,6 +44,7 @@ async def list_run_archives(call: Call[NoQuery, NoBody]) -> RunArchivesAnswer:
     role=Role.OPERATOR,
     body=FlowChoice,
     answer=RunArchivesAnswer,
+    subject=archives_state,
 )
 async def archive_more_runs(call: Call[NoQuery, FlowChoice]) -> RunArchivesAnswer:
     """Archive a few more parts; to be asked again until `is_finished`."""

@@ -3,21 +3,15 @@
 import hashlib
 import json
 import logging
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 from shared.domain.audit import AuditEntry
-from shared.domain.environment import EnvironmentSettings
 from shared.domain.trigger_urls.trigger_url import mask_signatures
 from shared.errors import ProductError, UnreadableRow
 from shared.ports import Condition
-from shared.rows import adapter_of
 from shared.services import Services
-from shared.steps.gate import settings_of
-from shared.use_cases.remediation_rows import jobs_of
-from shared.use_cases.switch_writes import kill_switch
 
 log = logging.getLogger(__name__)
 
@@ -58,10 +52,15 @@ async def note_order(
     return NotedOrder(entry=entry, subject=subject, about=about, before=before)
 
 
-async def note_outcome(services: Services, order: NotedOrder, *, status: int, reason: str) -> None:
-    """Write down what became of it. It has been carried out by now: what fails here is logged."""
+async def note_outcome(
+    services: Services, order: NotedOrder, *, status: int, reason: str, made: str = ""
+) -> None:
+    """Write down what became of it, and of what it `made`, by id.
+
+    It has been carried out by now: what fails here is logged.
+    """
     try:
-        after = await _state(services, order.subject, order.about)
+        after = await _state(services, order.subject, made or order.about)
         changed = [one for one in {**order.before, **after} if _differs(one, order.before, after)]
         entry = replace(
             order.entry,
@@ -92,31 +91,6 @@ async def show_audit(services: Services, *, limit: int, after: str = "") -> Audi
         items.append(entry)
         last = entry.place
     return AuditPage(items=tuple(items), next="")
-
-
-async def environment_state(services: Services, environment_id: str) -> State:
-    """Return what is decided for an environment."""
-    settings = await settings_of(services, environment_id)
-    state: State = adapter_of(cast("Any", EnvironmentSettings)).dump_python(settings, mode="json")
-    return state
-
-
-async def remediation_state(services: Services, remediation_id: str) -> State:
-    """Return how far a remediation is: its environments, approvals, flows by state."""
-    identity = remediation_id.lower()
-    flows = Counter(str(job.state) for job in await jobs_of(services, identity))
-    jobs = await services.tables.environment_jobs.all(identity)
-    return {
-        **{job.environment_id: str(job.state) for job in jobs},
-        **{f"{job.environment_id} approved": job.approved_version for job in jobs},
-        "flows": dict(flows),
-    }
-
-
-async def switch_state(services: Services, _: str) -> State:
-    """Return the kill switch."""
-    flag = await kill_switch(services)
-    return {"on": flag.is_on, "reason": flag.reason} if flag else {"on": False}
 
 
 async def _rows(services: Services, after: str) -> AsyncIterator[AuditEntry]:

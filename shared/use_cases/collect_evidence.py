@@ -6,6 +6,7 @@ Each row is read once, and of a large remediation only a few flows are held at a
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from shared.domain.audit import AuditEntry
 from shared.domain.callers.records import CallerIntent, CallerRecord
@@ -30,6 +31,8 @@ from shared.use_cases.remediation_rows import Reading, find
 
 #: Flows whose callers are read at a time: each takes two queries.
 _AT_A_TIME = 16
+#: App Service ends every request after 230 seconds.
+_LONGEST_REQUEST = timedelta(minutes=4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,12 +101,21 @@ class Evidence:
                 )
 
     async def orders(self) -> AsyncIterator[AuditEntry]:
-        """Yield what was ordered about it or its environments since it began, the newest first."""
-        names = {one.lower() for one in (self.remediation.id, *self.remediation.environment_ids)}
+        """Yield what was ordered about it or its environments since it began, the newest first.
+
+        The order that began it is older than itself. An order's outcome, which comes first, may
+        tell more of what it was about than its row from before.
+        """
+        created, own = self.remediation.created, self.remediation.id.lower()
+        names = {own, *map(str.lower, self.remediation.environment_ids)}
+        found: set[str] = set()
         async for entry in self.reading.each(self.services.tables.audit.scan("audit")):
-            if entry.at < self.remediation.created:
+            if entry.at < created - _LONGEST_REQUEST:
                 return
-            if any(name in entry.target.lower() for name in names):
+            text = f"{entry.target} {entry.asked} {entry.before} {entry.after}".lower()
+            meant = names if entry.at >= created else {own}
+            if entry.id in found or any(name in text for name in meant):
+                found.add(entry.id)
                 yield entry
 
     async def run_part(self, archive: RunArchive, number: int) -> bytes:

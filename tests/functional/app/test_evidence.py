@@ -5,12 +5,13 @@ import hashlib
 import io
 import json
 import zipfile
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from functions import decisions_api, evidence_api, evidence_file
+from functions import decisions_api, evidence_api, evidence_file, kill_switch_api, remediations_api
 from shared.bootstrap import provide
 from shared.domain.callers.records import CallerState
 from shared.domain.evidence_pack import MANIFEST, differences
@@ -240,7 +241,8 @@ async def test_orders_about_it_are_in_it_and_no_others(story: Story) -> None:
     """What was ordered of it, before and after it was carried out; nothing of a stranger's."""
     await story.order()
     provide(story.services)
-    await call(decisions_api.cancel_remediation, id=story.remediation.id, path="kill-switch")
+    strange = {"on": False, "reason": "a test", "by": "tests"}
+    await call(kill_switch_api.turn_kill_switch, strange, path="kill-switch")
     path = f"remediations/{story.remediation.id}/cancel"
     await call(decisions_api.cancel_remediation, id=story.remediation.id, path=path)
 
@@ -251,3 +253,22 @@ async def test_orders_about_it_are_in_it_and_no_others(story: Story) -> None:
         ("cancel_remediation", None),
     ]
     assert all(story.remediation.id in one["target"] for one in orders)
+
+
+async def test_the_order_that_began_it_is_in_it(story: Story) -> None:
+    """It was written down a moment before there was anything that it could be about."""
+    order = {"mode": "dry-run", "environments": [story.build.environment.id]}
+    provide(story.services)
+    made = await call(remediations_api.start_remediation, order)
+    table = story.services.tables.remediations
+    kept = await table.get("remediation", made.document["id"])
+    assert kept is not None
+    story.remediation = replace(kept.item, created=kept.item.created + timedelta(seconds=1))
+    await table.replace(kept, story.remediation)
+
+    orders = lines(files(await pack(story))["audit.jsonl"])
+
+    assert [(one["action"], one["status"]) for one in orders] == [
+        ("start_remediation", 202),
+        ("start_remediation", None),
+    ]

@@ -1,0 +1,150 @@
+"""What orders change, as the audit trail shows it: before and after, of each kind of order."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+import function_app  # noqa: F401  # it declares every route
+from functions import audit_api, keys_api, network_api, remediations_api, repairs_api
+from functions import run_archives_api as archives_api
+from functions.endpoints import ENDPOINTS, Endpoint
+from shared.bootstrap import provide
+from shared.use_cases.sweep import sweep
+from tests.functional.cli.cli_app import served_app
+from tests.functional.stories.app_calls import call, signed_in
+from tests.functional.stories.remediation_story import Story
+from tests.kinds.case import HOST
+from tests.kinds.firewalls.network_security_group import security_group
+from tests.twins import definition_builder as define
+
+ANNA = signed_in("anna@contoso.example")
+WEST = "PowerPlatformPlex.WestEurope"
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A flow whose copy is to call a host behind a closed firewall of Azure."""
+    story = Story(has_azure_firewalls=True)
+    story.world.service_tags = {WEST: ["20.61.88.128/26"]}
+    group = security_group()
+    story.world.resources[group["id"].lower()] = group
+    story.build.http_flow("Orders", {"Call": define.http_action(f"https://{HOST}/")})
+    story.build.link()
+    await story.opt_in()
+    provide(story.services)
+    return story
+
+
+async def changed(story: Story) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what the newest order changed; the next one comes later."""
+    story.world.clock.advance(timedelta(seconds=1))
+    (entry,) = (await call(audit_api.list_audit, query={"limit": "1"})).document["items"]
+    assert entry["status"] in (200, 202), entry["reason"]
+    before, after = (json.loads(entry[when] or "{}") for when in ("before", "after"))
+    return before, after
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [one for one in ENDPOINTS.values() if one.method != "GET"],
+    ids=lambda one: f"{one.method} {one.path}",
+)
+def test_every_order_says_what_it_changes(declared: Endpoint) -> None:
+    """Else its entry would tell only what was asked for."""
+    assert declared.subject is not None
+
+
+async def test_a_change_of_a_firewall(story: Story) -> None:
+    """What the app puts in and takes out, and for whom."""
+    order = {"resource": "edge"}
+
+    await call(repairs_api.apply_repair, order, headers=ANNA)
+    before, after = await changed(story)
+    await call(repairs_api.undo_repair, order, headers=ANNA)
+    open_again, closed = await changed(story)
+
+    assert before == {}
+    ((where, opened),) = after.items()
+    assert "networksecuritygroups/edge" in where.lower()
+    assert (opened["state"], opened["environments"]) == ("open", [story.build.environment.id])
+    assert WEST in "".join(opened["entries"])
+    assert open_again == after
+    assert closed[where]["state"] == "closed"
+
+
+async def test_a_check_of_keys(story: Story) -> None:
+    """What is told of the key since, and no more once it is well again."""
+    gone, story.world.keys = story.world.keys, {}
+    await call(keys_api.check_fitness, {}, headers=ANNA)
+    before, after = await changed(story)
+    story.world.keys = gone
+    await call(keys_api.check_fitness, {}, headers=ANNA)
+    told, well = await changed(story)
+
+    assert before == {}
+    (found,) = after.values()
+    assert "problem" in found.values()
+    assert told == after
+    assert well == {}
+
+
+async def test_an_archive_of_runs(story: Story) -> None:
+    """Which originals, and how far each is."""
+    await story.order()
+    await story.approve()
+    provide(story.services)
+
+    await call(archives_api.archive_more_runs, id=story.remediation.id, headers=ANNA)
+
+    before, after = await changed(story)
+    assert before == {}
+    (archive,) = after.values()
+    assert (archive["of"], archive["state"]) == ("Orders", "complete")
+
+
+async def test_a_look_at_the_ranges(story: Story) -> None:
+    """The edition that was found."""
+    await story.driver.call(lambda services: sweep(services, "before"))
+    story.world.service_tags |= {WEST: ["20.61.88.128/26", "20.99.0.0/24"]}
+    story.world.service_tags_edition += 1
+    story.world.clock.advance(timedelta(days=1))
+    number = story.world.service_tags_edition
+    provide(story.services)
+
+    await call(network_api.look_at_ranges, headers=ANNA)
+
+    before, after = await changed(story)
+    assert str(number) not in before
+    assert after[str(number)]["code"] == "ranges_changed"
+
+
+async def test_a_new_remediation(story: Story) -> None:
+    """There was none; sent again it is the one that stands, by when it was created."""
+    environment = story.build.environment.id
+    order = {"mode": "dry-run", "environments": [environment]}
+    headers = ANNA | {"Idempotency-Key": "change-4711"}
+
+    made = await call(remediations_api.start_remediation, order, headers=headers)
+    first = await changed(story)
+    await call(remediations_api.start_remediation, order, headers=headers)
+
+    before, after = first
+    assert before == {}
+    assert after["remediation"] == made.document["id"]
+    assert (after["mode"], after["environments"]) == ("dry-run", [environment])
+    assert await changed(story) == first
+
+
+async def test_the_command_shows_what_is_no_more(story: Story) -> None:
+    """Also where nothing is left after it."""
+    gone, story.world.keys = story.world.keys, {}
+    await call(keys_api.check_fitness, {}, headers=ANNA)
+    story.world.keys = gone
+    await call(keys_api.check_fitness, {}, headers=ANNA)
+    async with served_app() as command_line:
+        shown = await command_line.run("audit", "--limit", "1")
+
+    assert shown.exit_code == 0, shown.output
+    assert "problem" in shown.stdout
