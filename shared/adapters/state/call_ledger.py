@@ -1,4 +1,4 @@
-"""What the rows of a budget remember: calls made and in hand, and who waits for some."""
+"""What the row of a budget remembers: calls made and in hand, and how many there may be."""
 
 import json
 from collections.abc import Mapping
@@ -6,11 +6,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from shared.domain.calls import Need
-from shared.ports import Delete, Replace, Row, Scalar
+from shared.errors import Throttled
+from shared.ports import Row, Scalar
 
 _MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
-_NEVER = datetime.min.replace(tzinfo=UTC)
+NEVER = datetime.min.replace(tzinfo=UTC)
+#: A call may arrive this much later after it was taken than another one.
+UNDERWAY = timedelta(seconds=1)
 #: After so long without a refusal a fifth of the setting more is tried, while work waits.
 _RISES_AFTER = timedelta(minutes=10)
 #: For so long what was refused is not tried again.
@@ -37,6 +39,11 @@ class BudgetLimit:
         return (self.writes_an_hour or 0) // 10
 
 
+def used_up(limit: BudgetLimit, wait: timedelta) -> Throttled:
+    """Return what is raised where there is no call."""
+    return Throttled(f"the budget of calls to {limit.name} is used up", retry_after=wait)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
     """The block of one delivery."""
@@ -47,36 +54,6 @@ class Hold:
     owed: int
     #: It has died if it has not been heard of by then.
     until: datetime
-
-
-class Waiter:
-    """A row of the line: who was told to come again. Keys are in the order of who goes first."""
-
-    def __init__(self, row: Row) -> None:
-        """Read what the row says."""
-        self.key = row.key
-        self.calls = int(row.columns["calls"])
-        self.later = int(row.columns.get("later", 0))
-        self.comes = datetime.fromisoformat(str(row.columns["comes"]))
-        table, partition, key = json.loads(str(row.columns.get("row", '["", "", ""]')))
-        self.row = (str(table), str(partition), str(key))
-        self.removal = Delete(replace(row, etag=None))
-        self._kept = row
-
-    def called(self, comes: datetime) -> Replace:
-        """Return the place of somebody who was told to come sooner, if it still stands there."""
-        columns = {**self._kept.columns, "comes": comes.isoformat()}
-        return Replace(replace(self._kept, columns=columns))
-
-
-def columns_of(need: Need, comes: datetime, calls: int) -> dict[str, Scalar]:
-    """Return the columns of the place of somebody who was told to come."""
-    return {
-        "comes": comes.isoformat(),
-        "calls": calls,
-        "later": need.later,
-        "row": json.dumps(need.row),
-    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,13 +68,13 @@ class Ledger:
     since: datetime
     #: More than so many were refused, and are not tried until then.
     ceiling: int | None = None
-    ceiling_until: datetime = _NEVER
+    ceiling_until: datetime = NEVER
     #: How many calls count until when.
     spent: tuple[tuple[datetime, int], ...] = ()
     holds: Mapping[str, Hold] = field(default_factory=dict)
     #: How many writes count until when, by the minute.
     writes: Mapping[datetime, int] = field(default_factory=dict)
-    paused_until: datetime = _NEVER
+    paused_until: datetime = NEVER
 
     @property
     def window(self) -> timedelta:
@@ -130,6 +107,12 @@ class Ledger:
         reserve, writes = 0 if is_urgent else self.limit.reserve, self.writes_left
         free = self.room - kept
         return max(free if writes is None else min(free, writes - reserve), 0)
+
+    def some(self, *, kept: int = 0, is_urgent: bool) -> int:
+        """Return the same; raises `Throttled` if there is none."""
+        if free := self.free(kept=kept, is_urgent=is_urgent):
+            return free
+        raise used_up(self.limit, self.free_at(kept + 1, is_urgent=is_urgent) - self.now)
 
     @property
     def owed(self) -> int:
@@ -222,7 +205,7 @@ class Ledger:
             calls=min(learnt.get("calls", limit.calls), max(limit.most or 0, limit.calls)),
             since=datetime.fromisoformat(learnt["since"]) if learnt else now,
             ceiling=learnt.get("ceiling"),
-            ceiling_until=datetime.fromisoformat(learnt["ceiling_until"]) if learnt else _NEVER,
+            ceiling_until=datetime.fromisoformat(learnt["ceiling_until"]) if learnt else NEVER,
             spent=tuple(one for one in spent if one[0] > now),
             holds=holds,
             writes={

@@ -1,0 +1,55 @@
+"""Calls where they are plenty: leased in slices, so that not every call costs a write.
+
+A slice is to be used within a twentieth of the window, and counts for that much longer; within a
+quarter of it as long as most calls are free.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from shared.adapters.state.budget_row import BudgetRow, Decision
+from shared.adapters.state.call_ledger import NEVER, Ledger
+from shared.adapters.state.call_line import Waiter
+
+#: Share of the window in which a slice is to be used: while calls are few, and while most are free.
+_USE_SHARE, _LONG_USE_SHARE = 1 / 20, 1 / 4
+#: Slices a whole budget is cut into at most.
+_SLICES = 40
+
+
+class Slice:
+    """The calls that this instance has in hand, one slice after the other."""
+
+    def __init__(self, row: BudgetRow) -> None:
+        """Lease from the row that all instances share."""
+        self._row = row
+        self.size = -(-row.limit.calls // _SLICES)
+        self._left = 0
+        self._use_until = NEVER
+
+    async def have(self, *, is_write: bool) -> None:
+        """Have a call in hand; raises `Throttled`."""
+        if self._left == 0 or self._row.clock.now() >= self._use_until:
+            await self._lease(is_write=is_write and self.size == 1)
+
+    def use(self) -> None:
+        """Make one of the calls in hand."""
+        self._left -= 1
+
+    def drop(self) -> None:
+        """Make no other call of it."""
+        self._left = 0
+
+    async def _lease(self, *, is_write: bool) -> None:
+        """Lease a slice. Where it is one call, it is known what that is."""
+
+        def lease(ledger: Ledger, _: Sequence[Waiter]) -> Decision[tuple[int, datetime]]:
+            count = min(self.size, ledger.some(is_urgent=True))
+            is_quiet = self.size > 1 and ledger.room - count > ledger.calls / 2
+            share = _LONG_USE_SHARE if is_quiet else _USE_SHARE
+            until = ledger.now + ledger.window * share
+            ledger = ledger.risen() if count < self.size else ledger
+            ledger = ledger.wrote(ledger.now) if is_write else ledger
+            return ledger.spend(until + ledger.window, count), (count, until), ()
+
+        self._left, self._use_until = await self._row.decide(lease)
