@@ -1,7 +1,7 @@
 """HTTP: the dashboard. What waits for whom, remediations, plans and flows as pages for people."""
 
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import azure.functions as func
 from pydantic import Field, StringConstraints
@@ -64,9 +64,10 @@ class FlowPageQuery(PageQuery):
     "dashboard",
     role=Role.READER,
     answer=None,
+    query=PageQuery,
     media_types=(HTML,),
 )
-async def show_overview_page(call: Call[NoQuery, NoBody]) -> func.HttpResponse:
+async def show_overview_page(call: Call[PageQuery, NoBody]) -> func.HttpResponse:
     """Return what waits for a person, and how far the tenant is."""
     return page(pages.overview_page(_view(call), await show_attention(services())))
 
@@ -77,9 +78,10 @@ async def show_overview_page(call: Call[NoQuery, NoBody]) -> func.HttpResponse:
     "dashboard/remediations",
     role=Role.READER,
     answer=None,
+    query=PageQuery,
     media_types=(HTML,),
 )
-async def show_remediations_page(call: Call[NoQuery, NoBody]) -> func.HttpResponse:
+async def show_remediations_page(call: Call[PageQuery, NoBody]) -> func.HttpResponse:
     """Return every remediation, newest first."""
     return page(pages.list_page(_view(call), await list_remediations(services())))
 
@@ -174,8 +176,6 @@ async def show_asset(call: Call[NoQuery, NoBody]) -> func.HttpResponse:
     )
 
 
-def _view(call: Call[Any, NoBody]) -> View:
+def _view[Q: PageQuery](call: Call[Q, NoBody]) -> View:
     query = call.query
-    done = query.done if isinstance(query, PageQuery) else ""
-    jobs = query.jobs if isinstance(query, PageQuery) else 0
-    return View(principal=call.principal, now=services().now, done=done, jobs=jobs)
+    return View(principal=call.principal, now=services().now, done=query.done, jobs=query.jobs)

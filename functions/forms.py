@@ -1,13 +1,14 @@
 """Forms of the dashboard: read like any other body, answered by the page that they came from."""
 
 import json
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 import azure.functions as func
 
 from functions.dashboard.frame import problem_page
 from functions.http_answers import page
 from functions.http_requests import Request, body_of, checked
+from functions.principals import is_own_page
 from functions.problems import MEDIA_TYPE, Forbidden
 
 FORM = "application/x-www-form-urlencoded"
@@ -25,12 +26,9 @@ def read_form[T: Request](req: func.HttpRequest, kind: type[T]) -> T:
     """Return a form as a body: a name that ends in `[]` is a list, what is empty is left out.
 
     Raises `BadRequest`, and `Forbidden` unless the form is of a page of the app: a browser sends
-    the cookie of whoever is signed in along with a form of any page, and says of which
-    (w3.org/TR/fetch-metadata); an older one names the origin alone.
+    the cookie of whoever is signed in along with a form of any page.
     """
-    site = req.headers.get("Sec-Fetch-Site")
-    origin = urlsplit(req.headers.get("Origin", "")).netloc
-    if site != "same-origin" and (site or not origin or origin != req.headers.get("Host")):
+    if not is_own_page(req):
         raise Forbidden(
             "Nothing says that this form is of a page of the app.",
             instruction="Open the dashboard, and give the order there.",
@@ -69,5 +67,7 @@ def for_browser(
 
 def _back(req: func.HttpRequest) -> str:
     """Return the address of the page that led here, without its query: only of the dashboard."""
-    path = urlsplit(req.headers.get("Referer", "")).path
+    # As it is: what is no address leads home.
+    there = req.headers.get("Referer", "").partition("://")[2].partition("?")[0]
+    path = f"/{there.partition('/')[2]}"
     return path if path == _HOME or path.startswith(f"{_HOME}/") else _HOME

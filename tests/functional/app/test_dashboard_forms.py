@@ -3,7 +3,7 @@
 import re
 from datetime import timedelta
 from html import unescape
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 
@@ -125,6 +125,7 @@ async def test_a_plan_is_approved_by_the_form_of_its_page(story: Story) -> None:
         {"Sec-Fetch-Site": "none", "Origin": "https://app.example"},
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "https://[evil.example"},
         {},
     ],
 )
@@ -161,15 +162,30 @@ async def test_a_refused_order_is_a_page_that_says_what_to_do_and_leads_back(sto
         assert f'href="/api/dashboard/remediations/{story.remediation.id}"' in page.text
 
 
-async def test_a_form_leads_back_to_pages_of_the_dashboard_only(story: Story) -> None:
-    """Whatever is said of where it came from."""
-    done = await send(
-        story,
-        decisions_api.cancel_remediation,
-        OWN | {"Referer": "https://evil.example//evil.example/api/dashboard"},
-    )
+@pytest.mark.parametrize(
+    "referer",
+    ["https://evil.example//evil.example/api/dashboard", "https://[evil.example/api", ""],
+)
+async def test_a_form_leads_back_to_pages_of_the_dashboard_only(story: Story, referer: str) -> None:
+    """Whatever is said of where it came from, or nothing: the first page says what was done."""
+    done = await send(story, decisions_api.cancel_remediation, OWN | {"Referer": referer})
 
-    assert done.headers["Location"].startswith("/api/dashboard?done=cancel")
+    path, _, query = done.headers["Location"].partition("?")
+    assert path == "/api/dashboard"
+    home = await call(dashboard_api.show_overview_page, query=dict(parse_qsl(query)))
+    assert home.status == 200
+    assert "Cancelled: 0 flows" in home.text  # nothing had begun
+
+
+async def test_a_form_leads_back_to_the_list_of_remediations(story: Story) -> None:
+    """Each page that a form can lead back to says what was done."""
+    there = {"Referer": "https://app.example/api/dashboard/remediations?state=stuck"}
+    done = await send(story, decisions_api.cancel_remediation, OWN | there)
+
+    path, _, query = done.headers["Location"].partition("?")
+    assert path == "/api/dashboard/remediations"
+    page = await call(dashboard_api.show_remediations_page, query=dict(parse_qsl(query)))
+    assert page.status == 200
 
 
 async def test_what_retry_says_is_what_it_does(story: Story) -> None:
