@@ -80,24 +80,26 @@ async def list_remediations(call: Call[RemediationQuery, NoBody]) -> Remediation
     """Return remediations, newest first."""
     query = call.query
     found = await shown.list_remediations(services())
+    # One that is not in the state any more that is asked for still says where the next page begins.
+    ids = [item.remediation.id for item in found.items]
+    if query.after and query.after not in ids:
+        text = "No remediation: take what `next` of the page before says."
+        raise BadRequest("There is no such page.", [FieldError(field="after", message=text)])
+    first = ids.index(query.after) + 1 if query.after else 0
     items = [
         item
-        for item in found.items
+        for item in found.items[first:]
         if query.environment in (None, *item.remediation.environment_ids)
         and query.mode in (None, item.remediation.mode)
         and query.origin in (None, item.remediation.origin)
         and query.state in (None, *item.progress.states)
     ]
-    ids = [item.remediation.id for item in items]
-    first = 0
-    if query.after:
-        first = ids.index(query.after) + 1 if query.after in ids else len(ids)
-    end = first + query.limit
+    page = items[: query.limit]
     return RemediationList.model_validate(
         {
-            "items": items[first:end],
+            "items": page,
             "unreadable": found.unreadable,
-            "next": ids[end - 1] if end < len(ids) else "",
+            "next": page[-1].remediation.id if len(items) > len(page) else "",
         }
     )
 

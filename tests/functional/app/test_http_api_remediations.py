@@ -204,6 +204,30 @@ async def test_remediations_are_listed_page_by_page(story: Story) -> None:
     assert after == ""
 
 
+async def test_a_list_goes_on_where_it_was_though_that_has_changed(story: Story) -> None:
+    """What is not in the state any more that is asked for takes none of the others with it."""
+    for key in ("first", "second", "third"):
+        await start(story, key=key)
+    query = {"limit": "1", "state": "awaiting_approval"}
+    page = (await call(remediations_api.list_remediations, query=query)).document
+    ended = await call(decisions_api.cancel_remediation, id=page["next"])
+
+    reply = await call(remediations_api.list_remediations, query={**query, "after": page["next"]})
+
+    assert ended.status == 202
+    assert [one["remediation"]["cause"] for one in reply.document["items"]] == ["second"]
+
+
+async def test_a_page_after_what_is_not_there_is_refused(story: Story) -> None:
+    """It must not look as if there were nothing more."""
+    await start(story, mode="dry-run", key="only")
+
+    reply = await call(remediations_api.list_remediations, query={"after": NOWHERE})
+
+    assert reply.status == 400
+    assert reply.document["errors"][0]["field"] == "after"
+
+
 @pytest.mark.parametrize(
     "query", [{"limit": "0"}, {"limit": "x"}, {"mode": "x"}, {"state": "x"}, {"page": "2"}]
 )
