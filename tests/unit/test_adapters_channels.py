@@ -116,6 +116,7 @@ async def test_teams_gets_a_card(link: str) -> None:
         Scripted(status=401, body={"error": {"message": SIGNED}}),
         Scripted(status=503, body=SIGNED.encode()),
         Scripted(status=404),
+        Scripted(status=302, headers={"Location": SIGNED}),
     ],
 )
 async def test_what_is_not_taken_says_so_without_the_address(answer: Scripted) -> None:

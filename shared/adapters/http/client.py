@@ -120,7 +120,10 @@ class HttpClient:
         await self._transport.close()
 
     async def send(self, service: Service, call: Call) -> Answer:
-        """Make a call; raises what errors.py says, `Unavailable` if there is no answer."""
+        """Make a call; raises what errors.py says, `Unavailable` if there is no answer.
+
+        A redirection is followed by nobody: what was sent has not been taken.
+        """
         request = HttpRequest(
             call.method,
             call.url,
@@ -136,7 +139,7 @@ class HttpClient:
         async with self.calling(service, call.url) as pipeline:
             ran = await pipeline.run(request, **{IS_REPEATABLE: repeatable})
             response = ran.http_response
-            if response.status_code >= 400:
+            if response.status_code >= 300:
                 raise await self._error_of(service, response)
         return Answer(status=response.status_code, headers=response.headers, body=response.content)
 

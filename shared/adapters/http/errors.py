@@ -72,7 +72,7 @@ class _Reason:
 
 
 def error_of(answer: FailedAnswer) -> ProductError:
-    """Return the error that an answer of 400 and above stands for."""
+    """Return the error that an answer of 300 and above stands for."""
     reason = _reason(answer)
     text = f"{answer.service}: {reason.message}{_request_id(answer.headers)}"
     match answer.status:
