@@ -10,7 +10,7 @@ import logging
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -21,13 +21,19 @@ from functions.http_answers import Answer, etag_of, ok
 from functions.http_headers import ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION, fits
 from functions.http_requests import NoBody, NoQuery, Request, read_body, read_params, read_query
 from functions.principals import check_origin, check_role, named, principal_of, source_of
-from functions.problems import BadRequest, FieldError, defect, problem_of
+from functions.problems import BadRequest, FieldError, Forbidden, defect, problem_of
 from shared.bootstrap import services
 from shared.domain.audit import AuditEntry
 from shared.domain.principal import Principal, Role
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import PreconditionFailed, ProductError
-from shared.use_cases.audit_trail import NotedOrder, Subject, note_order, note_outcome
+from shared.use_cases.audit_trail import (
+    NotedOrder,
+    Subject,
+    note_order,
+    note_outcome,
+    note_refusal,
+)
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +41,7 @@ type Method = Literal["GET", "POST", "PUT"]
 
 JSON = "application/json"
 HTML = "text/html"
+_FORBIDDEN = 403
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +184,8 @@ async def _answering(
         open_services = services()
         reason = ""
         try:
-            call = _read(declared, req)
+            principal = await _admitted(declared, req, instance)
+            call = _read(declared, req, principal)
             if declared.method != "GET":
                 order = await _noted(declared, call, req, instance)
             answer = await handler(call)
@@ -198,23 +206,48 @@ async def _answering(
     return response
 
 
+async def _admitted(declared: Endpoint, req: func.HttpRequest, target: str) -> Principal:
+    """Return who calls, before anything else is read.
+
+    Raises `NotSignedIn`, and `Forbidden`, which stands in the audit trail where it is known of
+    whom: nobody else may write there.
+    """
+    principal = principal_of(req, services().settings)
+    try:
+        check_origin(req)
+        check_role(principal, declared.role)
+    except Forbidden as err:
+        if principal.id:
+            entry = _entry(declared, principal, req, target)
+            await note_refusal(services(), replace(entry, status=_FORBIDDEN, reason=str(err)))
+        raise
+    return principal
+
+
 async def _noted(
     declared: Endpoint, call: Call[Request, Request], req: func.HttpRequest, target: str
 ) -> NotedOrder:
     """Write down who orders what, before anything of it is done."""
-    entry = AuditEntry(
+    entry = _entry(declared, call.principal, req, target)
+    asked = redact(call.body.model_dump_json(exclude_unset=True))
+    about = call.params.get("id", "")
+    return await note_order(services(), replace(entry, asked=asked), declared.subject, about)
+
+
+def _entry(
+    declared: Endpoint, principal: Principal, req: func.HttpRequest, target: str
+) -> AuditEntry:
+    return AuditEntry(
         id=str(uuid.uuid4()),
         at=services().now,
-        who=call.principal.name,
-        who_id=call.principal.id,
-        kind=call.principal.kind,
+        who=principal.name,
+        who_id=principal.id,
+        kind=principal.kind,
         source=source_of(req),
         action=declared.name,
         target=redact(target),
-        asked=redact(call.body.model_dump_json(exclude_unset=True)),
+        asked="",
     )
-    about = call.params.get("id", "")
-    return await note_order(services(), entry, declared.subject, about)
 
 
 def _answered(declared: Endpoint, req: func.HttpRequest, answer: Answer) -> func.HttpResponse:
@@ -227,14 +260,10 @@ def _answered(declared: Endpoint, req: func.HttpRequest, answer: Answer) -> func
     return ok(answer, status=declared.status, headers=headers)
 
 
-def _read(declared: Endpoint, req: func.HttpRequest) -> Call[Request, Request]:
-    """Return the request as the route declares it.
-
-    Raises `NotSignedIn`, `Forbidden` and only then `BadRequest`.
-    """
-    check_origin(req)
-    principal = principal_of(req, services().settings)
-    check_role(principal, declared.role)
+def _read(
+    declared: Endpoint, req: func.HttpRequest, principal: Principal
+) -> Call[Request, Request]:
+    """Return the request as the route declares it; raises `BadRequest`."""
     params = read_params(req, re.findall(r"\{(\w+)", declared.path))
     query = read_query(req, declared.query)
     read = read_form if is_form(req) else read_body

@@ -14,7 +14,7 @@ class AuditEntry:
     """One order over HTTP. It has two rows: one before anything is done, one with the outcome.
 
     Neither is ever replaced. An order whose second row is missing was cut off: whether it was done
-    is to be seen where it would show.
+    is to be seen where it would show. A call that was refused at the door has one row.
     """
 
     id: str
@@ -38,9 +38,15 @@ class AuditEntry:
     status: int | None = None
     #: Why it was refused.
     reason: str = ""
+    #: Who called may not call this route at all: the first such call of the hour.
+    is_refusal: bool = False
 
     @property
     def place(self) -> str:
-        """Return where it stands among all rows: the newest first, an outcome before its order."""
-        left = int((_END - self.at).total_seconds() * 1_000_000)
+        """Return where it stands among all rows: the newest first, an outcome before its order.
+
+        A refusal stands at the beginning of its hour: there is no second place for it.
+        """
+        at = self.at.replace(minute=0, second=0, microsecond=0) if self.is_refusal else self.at
+        left = int((_END - at).total_seconds() * 1_000_000)
         return f"{left:020}-{self.id}-{int(self.status is None)}"

@@ -4,12 +4,15 @@ import hashlib
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import uuid5
 
 from shared.domain.audit import AuditEntry
+from shared.domain.identity import NAMESPACE
 from shared.domain.trigger_urls.trigger_url import mask_signatures
-from shared.errors import ProductError, UnreadableRow
+from shared.errors import AlreadyExists, ProductError, UnreadableRow
 from shared.ports import Condition
 from shared.services import Services
 
@@ -76,6 +79,20 @@ async def note_outcome(
             "the outcome of an order is not in the audit trail",
             extra={"order": order.entry.id, "status": status},
         )
+
+
+async def note_refusal(services: Services, entry: AuditEntry) -> None:
+    """Write down that somebody may not call a route: once for each of them, each route and hour.
+
+    So nobody fills the store who may do nothing. What fails here is logged: they are refused.
+    """
+    name = f"{entry.who_id}/{entry.action}/{entry.at:%Y-%m-%dT%H}"
+    refusal = replace(entry, id=str(uuid5(NAMESPACE, f"refusal/{name}")), is_refusal=True)
+    try:
+        with suppress(AlreadyExists):
+            await services.tables.audit.insert(refusal)
+    except ProductError:
+        log.exception("a refusal is not in the audit trail", extra={"action": entry.action})
 
 
 async def show_audit(services: Services, *, limit: int, after: str = "") -> AuditPage:

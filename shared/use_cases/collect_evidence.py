@@ -33,6 +33,8 @@ from shared.use_cases.remediation_rows import Reading, find
 _AT_A_TIME = 16
 #: App Service ends every request after 230 seconds.
 _LONGEST_REQUEST = timedelta(minutes=4)
+#: A refusal stands so far from its time at most.
+_OUT_OF_PLACE = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +112,10 @@ class Evidence:
         names = {own, *map(str.lower, self.remediation.environment_ids)}
         found: set[str] = set()
         async for entry in self.reading.each(self.services.tables.audit.scan("audit")):
-            if entry.at < created - _LONGEST_REQUEST:
+            if entry.at < created - _LONGEST_REQUEST - _OUT_OF_PLACE:
                 return
+            if entry.at < created - _LONGEST_REQUEST:
+                continue
             text = f"{entry.target} {entry.asked} {entry.before} {entry.after}".lower()
             meant = names if entry.at >= created else {own}
             if entry.id in found or any(name in text for name in meant):

@@ -13,12 +13,15 @@ from functions import (
     kill_switch_api,
     remediations_api,
 )
+from functions.principals import PRINCIPAL
 from shared.bootstrap import provide
+from shared.domain.principal import Role
 from shared.errors import Unavailable
 from shared.steps.gate import settings_of
 from tests.functional.stories.app_calls import Reply, call, signed_in
 from tests.functional.stories.remediation_story import Story
 from tests.twins.crash import Killed
+from tests.twins.services import twin_settings
 
 ANNA = signed_in("anna@contoso.example")
 CANARY = "sig=a-canary-signature-that-is-long-enough-to-be-one"
@@ -104,6 +107,84 @@ async def test_an_approval_shows_what_it_moved(story: Story) -> None:
     before, after = json.loads(str(entry["before"])), json.loads(str(entry["after"]))
     assert before[environment] == "awaiting_approval"
     assert (after[environment], after[f"{environment} approved"]) == ("approved", plan["version"])
+
+
+async def test_who_may_not_is_told_once_an_hour(story: Story) -> None:
+    """A reader who tries to order something; as often as they like, one row a route and hour."""
+    eve = signed_in("eve@contoso.example", [Role.READER])
+    change = {"on": True, "reason": "odd"}
+    for _ in range(3):
+        await call(kill_switch_api.turn_kill_switch, change, headers=eve, path="kill-switch")
+        story.world.clock.advance(timedelta(minutes=1))
+    await call(remediations_api.start_remediation, {}, headers=eve)
+    story.world.clock.advance(timedelta(hours=1))
+    await call(kill_switch_api.turn_kill_switch, change, headers=eve)
+    await call(health_api.show_health, headers=signed_in("nobody@contoso.example", []))
+
+    entries = await trail()
+    assert sorted((str(one["who"]), one["action"], one["status"]) for one in entries) == [
+        ("eve@contoso.example", "start_remediation", 403),
+        ("eve@contoso.example", "turn_kill_switch", 403),
+        ("eve@contoso.example", "turn_kill_switch", 403),
+        ("nobody@contoso.example", "show_health", 403),
+    ]
+    first = min(entries, key=lambda one: str(one["at"]))
+    assert first["at"] == "2026-03-02T09:00:00Z"
+    assert first["target"] == "/api/kill-switch"
+    assert "has not the role operator" in str(first["reason"])
+    assert (first["asked"], first["before"], first["after"]) == ("", "", "")
+
+
+async def test_a_page_of_another_site_is_told(story: Story) -> None:
+    """It acts with the cookie of the one who is signed in."""
+    headers = ANNA | {"Sec-Fetch-Site": "cross-site"}
+
+    reply = await call(kill_switch_api.turn_kill_switch, {"on": True}, headers=headers)
+
+    assert reply.status == 403
+    (entry,) = await trail()
+    assert "another site" in str(entry["reason"])
+
+
+@pytest.mark.parametrize("headers", [{}, {PRINCIPAL: "no base64"}])
+async def test_nobody_leaves_no_trace(headers: dict[str, str]) -> None:
+    """Else whoever finds the address could fill the store."""
+    story = Story(settings=twin_settings(function_key_roles=()))
+    provide(story.services)
+
+    reply = await call(kill_switch_api.turn_kill_switch, {"on": True}, headers=headers)
+
+    assert reply.status == 401
+    assert not [name for name in story.twins.store.rows if name[0] == "audit"]
+
+
+async def test_who_holds_the_key_and_may_not_leaves_no_trace() -> None:
+    """Nobody knows who it is."""
+    story = Story(settings=twin_settings(function_key_roles=(Role.READER,)))
+    provide(story.services)
+
+    reply = await call(kill_switch_api.turn_kill_switch, {"on": True})
+
+    assert reply.status == 403
+    assert not [name for name in story.twins.store.rows if name[0] == "audit"]
+
+
+async def test_a_refusal_that_cannot_be_written_down_is_one_all_the_same(
+    story: Story, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They get no further for it."""
+
+    async def refuse(_: object) -> None:
+        raise Unavailable("the store is out")
+
+    services = story.services
+    monkeypatch.setattr(services.tables.audit, "insert", refuse)
+    provide(services)
+
+    reply = await call(kill_switch_api.turn_kill_switch, {}, headers=signed_in("eve", []))
+
+    assert reply.status == 403
+    assert "a refusal is not in the audit trail" in caplog.text
 
 
 async def test_reading_leaves_no_trace(story: Story) -> None:
