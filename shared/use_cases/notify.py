@@ -102,7 +102,7 @@ async def _send(services: Services, channel: Channel, cause: Waiting, kept: Kept
     notification = Notification(
         id=delivery.notification_id,
         correlation=cause.id,
-        waiting=cause,
+        waiting=_without_urls(cause),
         at=services.now,
         link=_link(services, cause),
     )
@@ -121,6 +121,17 @@ async def _send(services: Services, channel: Channel, cause: Waiting, kept: Kept
     with suppress(Conflict):
         await table.replace(claimed, taken(delivery, cause, services.now))
     return True
+
+
+def _without_urls(cause: Waiting) -> Waiting:
+    """Return the cause as it may leave the app: what rows keep of a URL tells where a flow is."""
+    return replace(
+        cause,
+        environment_name=redact(cause.environment_name),
+        flows=tuple(map(redact, cause.flows)),
+        reason=redact(cause.reason),
+        instruction=redact(cause.instruction),
+    )
 
 
 def _link(services: Services, cause: Waiting) -> str:

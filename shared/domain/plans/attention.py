@@ -76,6 +76,14 @@ _NOTICES: Mapping[str, str] = {
     Reason.REPAIR_UNFINISHED: "A change of a firewall was begun and not ended",
     Reason.OPERATOR_SIGN_IN: "The operator is not signed in any more",
     Reason.CAME_BACK: "Retired originals are on again",
+    Reason.UNREADABLE_ROW: "Rows cannot be read by this version of the app",
+    Reason.DEFECT: "Jobs have failed",
+    Reason.OUTAGE: "A service gives no answer",
+    Reason.THROTTLED: "The flow service refuses calls for long",
+    Reason.OVERWRITTEN: "Older values were put back at a caller",
+    Reason.STRAY_COPY: "Copies of jobs that are undone",
+    Reason.LOAN: "The operator is still co-owner of a flow",
+    Reason.ROW_SKIPPED: "A timer stumbles over rows",
 }
 
 

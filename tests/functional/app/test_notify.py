@@ -361,7 +361,7 @@ async def test_a_retired_original_that_is_on_again_is_told(story: Story) -> None
         ("key_warning", "Something may go wrong with a key", "cmkflow keys check"),
         ("ranges_changed", "Microsoft's address ranges have changed", "cmkflow network changes"),
         ("call_refused", "Calls of copies do not get through", "cmkflow health"),
-        ("defect", "Something needs a person", "cmkflow health"),
+        ("new_code", "Something needs a person", "cmkflow health"),
     ],
 )
 async def test_a_notice_is_told_with_what_it_is_about(
