@@ -196,8 +196,9 @@ def _notes(jobs: Iterable[Any]) -> Iterable[Text]:
 def _history(answer: Any) -> list[RenderableType]:
     lines: list[RenderableType] = []
     for job in [*answer["environment_jobs"], *answer["jobs"]]:
-        lines += [
-            Text(f"{change['at']}  {_name(job)}  {change['state']}: {change['text']}")
-            for change in job["history"]
-        ]
+        for change in job["history"]:
+            number = change["calls"]
+            calls = f" ({number} call{'s' if number > 1 else ''})" if number else ""
+            line = f"{change['at']}  {_name(job)}  {change['state']}: {change['text']}{calls}"
+            lines.append(Text(line))
     return lines

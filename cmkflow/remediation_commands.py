@@ -122,7 +122,7 @@ def show_remediation(
     api: Api,
     remediation: RemediationId,
     history: Annotated[
-        bool, typer.Option("--history", help="Add every step with its time.")
+        bool, typer.Option("--history", help="Add every step with its time and its calls.")
     ] = False,
 ) -> object:
     """Show how far a remediation is, and what each flow of it waits for."""

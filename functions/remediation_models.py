@@ -98,6 +98,8 @@ class ChangeAnswer(Answer):
     at: datetime
     state: str
     text: str
+    #: Calls of the platform that this step took; 0 as well where an earlier version did not count.
+    calls: int
 
 
 class JobAnswer(Answer):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from shared.call_count import counted_in
 from shared.domain.calls import Need
 from shared.domain.jobs.durable import UNDER_WAY, DurableJob, taken_over, unsettled
 from shared.domain.jobs.reminder import Reminder
@@ -129,7 +130,8 @@ class Kind[J: DurableJob[Any]](RowKind[J]):
             if before.crashes > services.settings.defect_tries:
                 raise Defective(_WITHOUT_A_WORD)
             async with held.renewed():
-                job = await step(held)
+                with counted_in(held.calls):
+                    job = await step(held)
         except LeaseLost:
             raise
         except Exception as err:  # noqa: BLE001 -- the edge of a delivery

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from shared.call_count import CallCount
 from shared.domain.calls import Need
 from shared.domain.jobs.durable import DurableJob
+from shared.domain.jobs.transitions import counted
 from shared.errors import Conflict, LeaseLost, ProductError
 from shared.jobs.fence import FencedRows
 from shared.rows import Kept, Table
@@ -51,6 +53,9 @@ class Held[J: DurableJob[Any]]:
         self._writing = asyncio.Lock()
         #: Whether more is known than the row says.
         self._is_ahead = False
+        #: Calls of this delivery, and how many of them stand in the history.
+        self.calls = CallCount()
+        self._told = 0
 
     @property
     def job(self) -> J:
@@ -65,12 +70,13 @@ class Held[J: DurableJob[Any]]:
         before = self.job
         # A renewal may have brought more since `job` was read.
         known = replace(
-            self._kind.with_what_came(job, before),
+            counted(self._kind.with_what_came(job, before), before, self.calls.made - self._told),
             lease_until=before.lease_until,
             woken=before.woken,
             attempt=before.attempt,
         )
         self._kept, self._is_ahead = replace(self._kept, item=known), True
+        self._told = self.calls.made
         self._log(before, known)
         return known
 
@@ -170,7 +176,8 @@ class Held[J: DurableJob[Any]]:
 
     async def _write(self, what: Callable[[], J], last: Callable[[J], J]) -> J:
         async with self._writing:
-            job = what()
+            made = self.calls.made
+            job = counted(what(), self.job, made - self._told)
 
             def signed(job: J, by: J) -> J:
                 return last(replace(job, woken=by.woken, attempt=by.attempt))
@@ -187,5 +194,5 @@ class Held[J: DurableJob[Any]]:
                 if kept is None:
                     raise LeaseLost from None
                 self._kept = kept
-            self._is_ahead = False
+            self._is_ahead, self._told = False, made
             return self.job

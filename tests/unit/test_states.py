@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 from shared.domain.jobs.deletion_states import DELETION_STATES, DeletionState
+from shared.domain.jobs.durable import HISTORY_LENGTH
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES, EnvironmentJobState
 from shared.domain.jobs.flow_states import FLOW_STATES, JobState, Standing
+from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.remediation_states import REMEDIATION_STATES, RemediationState
 from shared.domain.jobs.state_table import Facts, ForbiddenTransition, check_transition
-from shared.domain.jobs.transitions import postponed
+from shared.domain.jobs.transitions import counted, postponed, told
 from shared.reason import Reason
+from shared.rows import adapter_of
 from shared.use_cases import run_environment_job, run_flow_job
 from tests.unit.flow_rows import FLOW_JOB
 
@@ -105,3 +108,47 @@ def test_an_end_that_cannot_be_left_yet_stays_one() -> None:
 def test_a_flow_that_was_changed_in_place_has_no_copy_that_calls(state: JobState) -> None:
     """Nothing of it stands in the way of a child's rollback."""
     assert replace(RETIRED, state=state).facts.is_copy_off
+
+
+def with_lines(job: FlowJob, *texts: str) -> FlowJob:
+    """Return the job with lines of history that came at one moment."""
+    for text in texts:
+        job = told(job, "copying", text, now=NOW)
+    return job
+
+
+def calls_of(job: FlowJob) -> list[tuple[str, int]]:
+    """Return the text of each line, and the calls that it took."""
+    return [(line.text, line.calls) for line in job.history]
+
+
+def test_calls_count_for_the_line_that_was_the_last_when_they_were_made() -> None:
+    """Also where a step goes on with a row from before the last write, or says the same again."""
+    first = with_lines(replace(FLOW_JOB, history=()), "a", "b")
+    kept = counted(first, first, 2)
+
+    assert calls_of(kept) == [("a", 0), ("b", 2)]
+    assert calls_of(counted(with_lines(first, "c"), kept, 3)) == [("a", 0), ("b", 5), ("c", 0)]
+    assert calls_of(counted(with_lines(kept, "b"), kept, 1)) == [("a", 0), ("b", 3), ("b", 0)]
+
+
+@pytest.mark.parametrize("more", [1, HISTORY_LENGTH])
+def test_calls_of_a_full_history_stay_with_their_lines(more: int) -> None:
+    """The oldest lines make room, and their calls go with them."""
+    full = with_lines(FLOW_JOB, *map(str, range(HISTORY_LENGTH)))
+    after = counted(with_lines(full, *["new"] * more), full, 7)
+
+    assert len(after.history) == HISTORY_LENGTH
+    last = (str(HISTORY_LENGTH - 1), 7)
+    assert (last in calls_of(after)) == (more < HISTORY_LENGTH)
+    assert sum(line.calls for line in after.history) == (7 if more < HISTORY_LENGTH else 0)
+
+
+def test_a_row_from_before_calls_were_counted_is_read() -> None:
+    """Its lines have none."""
+    rows = adapter_of(FlowJob)
+    row = rows.dump_python(with_lines(FLOW_JOB, "a"), mode="json")
+    for line in row["history"]:
+        del line["calls"]
+
+    assert calls_of(rows.validate_python(row))[-1] == ("a", 0)

@@ -18,6 +18,8 @@ from azure.core.pipeline.policies import (
 )
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
+from shared.call_count import count_call
+
 _log = logging.getLogger(__name__)
 
 #: Name of the pipeline option that says whether a second try is harmless; by default a GET is.
@@ -148,4 +150,5 @@ class CountedCalls(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
             is_write = request.http_request.method not in _READS
             await self._budget.take(is_write=is_write)
         self._calls[self._name] += 1
+        count_call()
         return await self.next.send(request)

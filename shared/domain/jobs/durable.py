@@ -1,7 +1,7 @@
 """What the row of every durable job holds: how far it is, what it waits for, who works on it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -21,6 +21,8 @@ class Change:
     at: datetime
     state: str
     text: str
+    #: Calls of the platform while it was the last line; 0 as well where nobody counted them.
+    calls: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,3 +76,18 @@ def told[J: DurableJob[Any]](job: J, state: str, text: str, *, now: datetime) ->
     """Return the job with one more line of history; the oldest one makes room."""
     line = Change(at=now, state=state, text=text)
     return replace(job, history=(*job.history, line)[-HISTORY_LENGTH:])
+
+
+def counted[J: DurableJob[Any]](job: J, before: J, calls: int) -> J:
+    """Return the job, which has gone on from `before`, with the calls that this took.
+
+    They count for the line of history that was the last one before.
+    """
+    if not before.history:
+        return job
+    *earlier, last = before.history
+    known = (*earlier, replace(last, calls=last.calls + calls))
+    for length in range(min(len(known), len(job.history)), 0, -1):
+        if known[-length:] == job.history[:length]:
+            return replace(job, history=(*known[-length:], *job.history[length:]))
+    return job

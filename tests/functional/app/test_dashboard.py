@@ -206,6 +206,22 @@ async def test_a_flow_shows_both_sides_its_callers_before_and_after_and_each_ste
     assert steps == [change.state.replace("_", " ") for change in reversed(job.history)]
 
 
+async def test_a_flow_shows_how_long_each_step_lasted_and_the_calls_it_took(story: Story) -> None:
+    """Where none was made, or none was counted, nothing is said of calls."""
+    await work(story)
+    job = await story.job("Orders")
+    first, second, *rest = job.history
+    counted = (replace(first, calls=12), replace(second, calls=1), *rest)
+    await story.services.tables.jobs.upsert(replace(job, history=counted))
+
+    page = await flow(story, "Orders")
+
+    steps = re.findall(r'<li class="\w+"><span[^>]*>([^<]+)</span> <span>', page.text)
+    calls = [re.findall(r"· (\d+ calls?)$", unescape(step)) for step in reversed(steps)]
+    assert calls == [["12 calls"], ["1 call"], *([] for _ in rest)]
+    assert "· for 60 s" in unescape("".join(steps))
+
+
 async def test_callers_that_do_not_name_the_copy_are_told_once_it_has_taken_over(
     story: Story,
 ) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -86,6 +87,10 @@ async def test_a_remediation_is_started_planned_approved_and_rolled_back(
         await cli.run("plan", "approve", identity, "--yes"),
     ]
     await pass_time(story, timedelta(days=30))
+    (job,) = (await story.jobs()).values()
+    *earlier, last = job.history
+    counted = replace(job, history=(*earlier, replace(last, calls=3)))
+    await story.services.tables.jobs.upsert(counted)
     outputs.append(await cli.run("remediation", "show", identity, "--history"))
     outputs.append(await cli.run("remediation", "roll-back", identity, "--yes"))
     await pass_time(story, timedelta(days=30))
@@ -97,6 +102,7 @@ async def test_a_remediation_is_started_planned_approved_and_rolled_back(
     assert re.search(r"Caller: setting .+ of the app", plan)
     assert re.search(r"\d\. turn the copy on", plan)
     assert approved == "1 plan is approved.\n"
+    assert re.findall(r"\(\d+ calls?\)", shown) == ["(3 calls)"]
     assert rolled == "1 job is on its way.\n"
     assert "retired" in shown
     assert "admin@contoso.example" in shown

@@ -1,0 +1,39 @@
+"""Every call of the platform stands in the history of the job that made it."""
+
+from pathlib import Path
+
+import pytest
+
+from local_cloud.tenant.core.tenant import Tenant
+from shared.domain.jobs.flow_states import JobState
+from tests.contract.tenant_world import DAILY, HTTP, child_action, definition
+from tests.functional.wire.wire_seed import CHILD, ORDERS, flow_seed, tenant_seed
+from tests.functional.wire.wire_story import wire_story
+
+DAY = "00000000-0000-4000-8000-0000000000d1"
+
+
+def calls_of(tenant: Tenant) -> int:
+    """Return the calls that reached the tenant, without those that sign the operator in."""
+    routes = tenant.calls.routes
+    return sum(number for route, number in routes.items() if not route.startswith("entra."))
+
+
+async def test_the_steps_of_all_jobs_took_every_call(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of a family whose steps wait for one another, and of a flow that starts itself."""
+    child = flow_seed(CHILD, "Book", definition(HTTP))
+    parent = flow_seed(ORDERS, "Take orders", definition(HTTP, child_action(CHILD)))
+    daily = flow_seed(DAY, "Daily", definition(DAILY), heldBack=True)
+    async with wire_story(monkeypatch, tmp_path, tenant_seed(child, parent, daily)) as story:
+        story.between = story.tenant.calls.reset
+        await story.order()
+
+        environment_job, jobs = await story.environment_job(), await story.jobs()
+        assert {job.state for job in jobs.values()} == {JobState.RETIRED}
+        lines = [line for job in (environment_job, *jobs.values()) for line in job.history]
+        assert sum(line.calls for line in lines) == calls_of(story.tenant)
+        took = {line.state: line.calls for line in jobs[DAY].history}
+        assert took["copying"] > 0 < took["swapping"]
+        assert took["retired"] == 0
