@@ -137,6 +137,7 @@ class Reason(StrEnum):
     OPERATOR_SIGN_IN = "operator_sign_in"
     CALLER = "caller"
     MANUAL_CALLER = "manual_caller", "", EndedBy.SWEEP
+    OWN_CHANNEL = "own_channel", "", EndedBy.SWEEP
     CHILD = "child", "", EndedBy.RELATIVE
     PARENT = "parent", "", EndedBy.RELATIVE
     PLAN = "plan"

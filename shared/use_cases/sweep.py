@@ -26,6 +26,7 @@ from shared.services import (
     POLICY_EVENTS,
     Services,
 )
+from shared.steps.ending.check_own_channels import channels_by
 from shared.steps.ending.exchange import neither_is_on
 from shared.steps.moving_callers.find_callers import forget_stale_searches
 from shared.steps.moving_callers.note_callers import waits_for_a_person
@@ -121,6 +122,7 @@ async def sweep(services: Services, date: str) -> SweepResult:
         + await _retry_stuck(services, _with_code(services, Reason.REPAIR))
         + await _retry_stuck(services, _with_code(services, Reason.TRANSIENT))
         + await _retry_changed_callers(services)
+        + await _retry_stuck(services, _off_the_channels(services))
         + await _retry_where_neither_is_on(services, environments),
     )
     if result.parked or any(result.dead_letters.values()):
@@ -232,6 +234,13 @@ async def _retry_changed_callers(services: Services) -> int:
                 await retry_job(services, job)
                 count += 1
     return count
+
+
+async def _off_the_channels(services: Services) -> AsyncIterator[FlowJob]:
+    """Yield the jobs that stopped for a setting of this app, which names another address by now."""
+    async for job in _with_code(services, Reason.OWN_CHANNEL):
+        if not channels_by(services, job):
+            yield job
 
 
 async def _retry_where_neither_is_on(

@@ -6,8 +6,8 @@ from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 
 OWN_CHANNEL = "own_channel"
 CHANGED_BY_HAND = (
-    "Give this app the copy's address in that setting, and deploy it, before the original is "
-    "retired: else people are not told any more."
+    "Give this app the copy's address in that setting, and deploy it: the original is not retired "
+    "before, since people would not be told any more."
 )
 
 

@@ -13,6 +13,7 @@ from shared.settings import OnDrift
 from shared.steps.copying.belonging import look
 from shared.steps.copying.place_copy import place_copy
 from shared.steps.copying.share_copy import share_copy
+from shared.steps.ending.check_own_channels import check_own_channels
 from shared.steps.ending.could_start import check_could_start
 from shared.steps.ending.watch_quiet import watch
 from shared.steps.flows.refused_calls import check_refused_calls
@@ -26,6 +27,8 @@ from shared.steps.work import Work
 
 async def retire_when_quiet(work: Work) -> FlowJob:
     """Retire a called original once it is quiet and still reads as it was copied."""
+    if work.job.pattern is not Pattern.OFF:
+        check_own_channels(work)  # before anything else: by it the original is never quiet
     await watch(work)
     if work.job.pattern is not Pattern.OFF and await callers_left(work):
         text = "A caller holds the original again, or was found since: it is updated first."

@@ -16,6 +16,7 @@ from shared.domain.jobs.transitions import moved, noted
 from shared.errors import Blocked, NotFound, Waiting
 from shared.reason import Reason
 from shared.steps.copying.turn_copy import turn_copy
+from shared.steps.ending.check_own_channels import check_own_channels
 from shared.steps.ending.could_start import check_could_start
 from shared.steps.ending.exchange import copy_of, exchange, neither_is_on, original_of
 from shared.steps.ending.last_look import callers_moved_again, look_again
@@ -130,6 +131,7 @@ async def _copy_quiet(work: Work) -> FlowJob:
     job = work.job
     is_called = job.pattern is Pattern.CALLED and bool(job.copy_flow_name)
     if is_called:
+        check_own_channels(work)
         try:
             await _wait_until_copy_is_quiet(work)
         except Waiting as err:

@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
+from shared.domain.flow import FlowState
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.plans.attention import Cause
+from shared.reason import Reason
 from shared.use_cases.assess import assess
+from shared.use_cases.show_attention import what_waits
+from shared.use_cases.steer_remediation import retry, roll_back
+from shared.use_cases.sweep import sweep
 from tests.functional.stories.remediation_story import Story
 from tests.twins.tenant import TwinFlow, TwinRun
 
@@ -41,7 +48,7 @@ async def test_the_flow_behind_a_channel_is_named_before_it_gets_a_new_address(
     (planned,) = plan["Post to a channel"].callers
     for one in (caller, planned):
         assert (one.kind, one.label) == ("own_channel", label)
-        assert "before the original is retired" in one.manual
+        assert "the original is not retired before" in one.manual
     assert not assessed["Orders"]
     assert not plan["Orders"].callers
     assert not any(label in write for write in plan["Post to a channel"].writes)
@@ -62,3 +69,74 @@ async def test_a_channel_that_is_no_flow_is_nobodys_caller() -> None:
     (assessed,) = found.flows
     assert assessed.callers == ()
     assert "not known" in assessed.callers_gap
+
+
+def point_at(story: Story, address: str) -> None:
+    """Deploy the app with this address of its channel."""
+    story.settings = story.settings.model_copy(update={"teams_webhook": address})
+    story.renew()
+
+
+async def moved(story: Story) -> tuple[TwinFlow, str]:
+    """Return the flow behind the channel, whose callers have moved, and its copy's address."""
+    channel = story.build.http_flow("Post to a channel")
+    story.build.link()
+    await story.opt_in()
+    point_at(story, story.build.url_of(channel))
+    await story.order()
+    await story.approve(run=timedelta(days=30))
+    job = await story.job("Post to a channel")
+    (copy,) = [
+        flow for flow in story.build.environment.flows.values() if flow.workflow_id == job.copy_id
+    ]
+    return channel, story.build.url_of(copy)
+
+
+@pytest.mark.parametrize("by_sweep", [False, True])
+async def test_the_flow_behind_a_channel_is_not_retired_before_the_setting_changes(
+    by_sweep: bool,
+) -> None:
+    """Else nobody would be told, and nobody told of that."""
+    story = Story()
+    channel, address = await moved(story)
+    held = await story.job("Post to a channel")
+    await story.driver.call(lambda services: sweep(services, "before"))
+    still = await story.job("Post to a channel")
+    was_on = channel.state
+    (waits,) = (await what_waits(story.services)).waiting
+
+    point_at(story, address)
+    if by_sweep:
+        await story.driver.call(lambda services: sweep(services, "after"))
+    else:
+        await story.driver.call(lambda services: retry(services, story.remediation.id))
+    await story.run(timedelta(days=30))
+
+    assert (held.state, held.code) == (JobState.BLOCKED, Reason.OWN_CHANNEL)
+    assert "setting CMK_TEAMS_WEBHOOK of this app" in held.reason
+    assert "sig=" not in held.reason + held.instruction
+    assert still.state is JobState.BLOCKED
+    assert was_on is FlowState.ON
+    assert (waits.cause, waits.code) == (Cause.FLOW, Reason.OWN_CHANNEL)
+    assert (await story.job("Post to a channel")).state is JobState.RETIRED
+
+
+async def test_a_rollback_keeps_the_copy_on_while_a_channel_posts_to_it() -> None:
+    """The same the other way round."""
+    story = Story()
+    channel, address = await moved(story)
+    point_at(story, address)
+    await story.driver.call(lambda services: retry(services, story.remediation.id))
+    await story.run(timedelta(days=30))
+    await story.driver.call(lambda services: roll_back(services, story.remediation.id))
+    await story.run(timedelta(days=30))
+    held = await story.job("Post to a channel")
+
+    point_at(story, story.build.url_of(channel))
+    await story.driver.call(lambda services: sweep(services, "after"))
+    await story.run(timedelta(days=30))
+
+    assert (held.state, held.code) == (JobState.BLOCKED, Reason.OWN_CHANNEL)
+    assert "address of the original" in held.instruction
+    assert channel.state is FlowState.ON
+    assert (await story.job("Post to a channel")).state is JobState.ROLLED_BACK
