@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cmkflow import (
+    assess,
     audit_commands,
     doctor_command,
     environment_commands,
@@ -21,7 +22,6 @@ from cmkflow import (
     runs,
     status_command,
 )
-from cmkflow.assess import assess
 from cmkflow.inspect_command import inspect
 from cmkflow.terminal import echo
 
@@ -33,7 +33,6 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.command("inspect")(inspect)
-app.command("assess")(assess)
 app.add_typer(remediation_commands.app, name="remediation")
 app.add_typer(plan_commands.app, name="plan")
 app.add_typer(environment_commands.app, name="environment")
@@ -44,6 +43,7 @@ app.add_typer(kill_switch_commands.app, name="kill-switch")
 app.add_typer(operator_commands.app, name="operator")
 app.add_typer(runs.app, name="runs")
 app.add_typer(originals.app, name="originals")
+assess.register(app)
 kill_switch_commands.register_health(app)
 status_command.register(app)
 audit_commands.register(app)

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from cmkflow.api_client import Api, ApiError
 from cmkflow.names import with_ids
 from cmkflow.output import Output, Query, for_programs
-from cmkflow.pager import print_text
+from cmkflow.pager import NoPager, print_text
 from cmkflow.terminal import echo, one_line
 from cmkflow.watching import Watch, follow
 
@@ -55,9 +55,7 @@ def _options(key_option: str) -> dict[str, Any]:
             typer.Option("--output", "-o", help="For programs: the API's answer, or its rows."),
         ],
         "as_json": Annotated[bool, typer.Option("--json", help="The same as --output json.")],
-        "no_pager": Annotated[
-            bool, typer.Option("--no-pager", help="Print at once what is longer than the terminal.")
-        ],
+        "no_pager": NoPager,
         "query": Annotated[
             str | None,
             typer.Option(

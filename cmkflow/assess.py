@@ -3,7 +3,6 @@
 Asks the app's API (docs/http-api.md); nothing is written to any environment.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,90 +12,73 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cmkflow.api_client import Api, ApiError, Call
+from cmkflow.api_command import api_command
 from cmkflow.assessment_page import REASONS, page_of
 from cmkflow.finding_text import finding_text
 from cmkflow.finish_tables import number_of
 from cmkflow.listing import facts, table
 from cmkflow.named_files import named_file, write_page
 from cmkflow.names import ENVIRONMENTS
-from cmkflow.pager import print_text
-from cmkflow.terminal import echo, one_line
+from cmkflow.terminal import echo
 
 #: The host ends a request after 230 seconds.
 _SECONDS = 240
 
 
-def assess(  # each is an option
-    api: Annotated[str, typer.Option("--api", envvar="CMKFLOW_API", help="Address of the app.")],
-    key: Annotated[
-        str,
-        typer.Option(
-            "--key",
-            envvar="CMKFLOW_KEY",
-            help="Its function key, where one counts.",
-            show_default=False,
-        ),
-    ] = "",
-    environments: Annotated[
-        list[str] | None,
-        typer.Option("--environment", help="An environment, by name or id; repeat it."),
-    ] = None,
-    every: Annotated[
-        bool, typer.Option("--all", help="Every environment of the tenant, one after another.")
-    ] = False,
-    policy: Annotated[
-        str, typer.Option("--policy", help="Name or Azure id of the policy to be applied.")
-    ] = "",
-    vault: Annotated[
-        str, typer.Option("--vault", help="Vault of a key that no policy names yet; name --of-key.")
-    ] = "",
-    named_key: Annotated[str, typer.Option("--of-key", help="That key's name.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the answers of the API.")] = False,
-    no_pager: Annotated[
-        bool, typer.Option("--no-pager", help="Print at once what is longer than the terminal.")
-    ] = False,
-    html: Annotated[
-        Path | None,
-        typer.Option("--html", metavar="FILE", parser=named_file, help="Write a page to FILE."),
-    ] = None,
-) -> None:
-    """Show what stays on Microsoft's key and what else to do, before or after a key is applied.
+def register(group: typer.Typer) -> None:
+    """Add `assess` to the top of the command line."""
 
-    Reads only. Exits with 1 when an environment could not be assessed; the others are shown.
-    """
-    if bool(environments) == every:
-        raise typer.BadParameter("Name --environment, or --all.")
-    app, failed = Api(url=api, key=key), False
-    found: list[Any] = []
-    about = {"policy": policy or None, "vault": vault or None, "key": named_key or None}
-    try:
-        ids = ENVIRONMENTS.ids(app, {}, environments) if environments else _all_ids(app)
-    except ApiError as err:
-        echo(str(err), err=True)
-        raise typer.Exit(err.exit_code) from None
-    for environment in ids:
-        try:
-            asked = {**about, "callers_since": _search_in(found)}
-            found.append(_assessment(app, environment, asked))
-        except ApiError as err:
-            echo(f"{environment}: {err}", err=True)
-            failed = True
-    if html:
-        write_page(html, page_of(found))
-    if as_json:
-        echo(json.dumps({"items": found}))
-    elif html:
-        echo(f"Written to {html}.")
-    else:
-        shown = Group(*(_shown(one_line(one)) for one in found))
-        print_text(shown, is_paged=not no_pager)
-    if failed:
-        raise typer.Exit(1)
+    @api_command(group, "assess", show=_all_shown, ends=lambda answer: int(bool(answer["failed"])))
+    def assess(
+        api: Api,
+        environments: Annotated[
+            list[str] | None,
+            typer.Option("--environment", help="An environment, by name or id; repeat it."),
+        ] = None,
+        every: Annotated[
+            bool, typer.Option("--all", help="Every environment of the tenant, one after another.")
+        ] = False,
+        policy: Annotated[
+            str, typer.Option("--policy", help="Name or Azure id of the policy to be applied.")
+        ] = "",
+        vault: Annotated[
+            str,
+            typer.Option("--vault", help="Vault of a key that no policy names yet; name --of-key."),
+        ] = "",
+        named_key: Annotated[str, typer.Option("--of-key", help="That key's name.")] = "",
+        html: Annotated[
+            Path | None,
+            typer.Option("--html", metavar="FILE", parser=named_file, help="Write a page to FILE."),
+        ] = None,
+    ) -> object:
+        """Show what stays on Microsoft's key and what else to do, before or after a key is applied.
+
+        Reads only. Exits with 1 when an environment could not be assessed; the others are shown.
+        """
+        if bool(environments) == every:
+            raise typer.BadParameter("Name --environment, or --all.")
+        about = {"policy": policy or None, "vault": vault or None, "key": named_key or None}
+        found: list[Any] = []
+        failed: list[str] = []
+        every_id = [one.id for one in ENVIRONMENTS.listed(api, {})] if every else []
+        for environment in ENVIRONMENTS.ids(api, {}, environments or every_id):
+            try:
+                asked = {**about, "callers_since": _search_in(found)}
+                found.append(_assessment(api, environment, asked))
+            except ApiError as err:
+                echo(f"{environment}: {err}", err=True)
+                failed.append(environment)
+        answer: dict[str, object] = {"items": found, "failed": failed}
+        if html:
+            write_page(html, page_of(found))
+            answer["page"] = str(html)
+        return answer
 
 
-def _all_ids(api: Api) -> list[str]:
-    answer = api.send(Call(method="GET", path=("environments",)))
-    return [item["id"] for item in answer["items"]]
+def _all_shown(answer: Any) -> RenderableType:
+    if "page" in answer:
+        return Text(f"Written to {answer['page']}.")
+    return Group(*map(_shown, answer["items"]))
 
 
 def _search_in(assessments: Sequence[Any]) -> str | None:

@@ -12,6 +12,7 @@ from cmkflow.api_client import Api, Call
 from cmkflow.api_command import api_command
 from cmkflow.named_files import named_file, write_file
 from cmkflow.names import RemediationId
+from cmkflow.pager import NoPager, print_text
 from cmkflow.terminal import echo
 from shared.domain.evidence_pack import differences
 
@@ -52,6 +53,7 @@ def export(
 @app.command("verify")
 def verify(
     file: Annotated[Path, typer.Argument(metavar="FILE", parser=named_file, help="Such a zip.")],
+    no_pager: NoPager = False,
 ) -> None:
     """Check a zip of evidence against its manifest, offline. Exits with 1 if anything differs."""
     try:
@@ -64,8 +66,7 @@ def verify(
     except ValueError as err:
         echo(f"{file}: {err}", err=True)
         raise typer.Exit(1) from None
-    for difference in found:
-        echo(difference)
     if found:
+        print_text(Text("\n".join(found)), is_paged=not no_pager)
         raise typer.Exit(1)
     echo(f"Every file is as the manifest says. SHA-256 of the whole: {digest}")

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Group
 
 from cmkflow.flow_files import read_flow_files
 from cmkflow.flow_report import Inspection, inspect_flows
 from cmkflow.flow_table import flow_table, summary
 from cmkflow.named_files import named_file
-from cmkflow.terminal import Terminal, echo
+from cmkflow.pager import NoPager, print_text
+from cmkflow.terminal import echo
 
 
 def inspect(
@@ -28,6 +30,7 @@ def inspect(
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line instead of a table.")
     ] = False,
+    no_pager: NoPager = False,
 ) -> None:
     """Show which flows stay on the Microsoft-managed key, and why.
 
@@ -42,9 +45,8 @@ def inspect(
     if as_json:
         _print_json(inspections)
     else:
-        console = Terminal()
-        console.print(flow_table(inspections))
-        console.print(summary(inspections, problems=len(problems), skipped=len(skipped)))
+        told = summary(inspections, problems=len(problems), skipped=len(skipped))
+        print_text(Group(flow_table(inspections), told), is_paged=not no_pager)
     for file in skipped:
         echo(f"{file.path}: skipped: {file.skipped}", err=True)
     for file in problems:

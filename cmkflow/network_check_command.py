@@ -15,9 +15,10 @@ from rich.text import Text
 from cmkflow.exported_resources import read_exported
 from cmkflow.listing import table
 from cmkflow.network_check import Row, check_network
+from cmkflow.pager import NoPager, print_text
 from cmkflow.repair_text import RepairLanguage, repair_text
 from cmkflow.service_tag_file import read_list
-from cmkflow.terminal import Terminal, echo
+from cmkflow.terminal import echo
 from shared.domain.network.coverage import PROTECTED_TAG
 from shared.domain.network.service_tags import ServiceTagList
 
@@ -51,6 +52,7 @@ def check(
         RepairLanguage | None,
         typer.Option(help="Write what closes each gap, too; with --json in every language."),
     ] = None,
+    no_pager: NoPager = False,
 ) -> None:
     """Show which exported firewalls let the new addresses of flows in, and what is missing.
 
@@ -67,11 +69,14 @@ def check(
     judged = [row for row in rows if row["verdict"]]
     unread = [row for row in rows if row["kind"] == "file"]
     titles = ("Firewall", "Kind", "Region", "Verdict", "Missing", "Why")
-    Terminal().print(Group(table(titles, map(_cells, judged + unread)), Text(_summary(rows))))
-    if repair:
-        found = {row["resource"]: one for row in rows if (one := row.get("repair"))}
-        for one in found.values():
-            echo("\n" + repair_text(asdict(one), repair))
+    found = {row["resource"]: one for row in rows if repair and (one := row.get("repair"))}
+    texts = [
+        Text(f"\n{repair_text(asdict(one), repair)}", no_wrap=True, overflow="ignore")
+        for one in found.values()
+        if repair
+    ]
+    judgement = Group(table(titles, map(_cells, judged + unread)), Text(_summary(rows)))
+    print_text(Group(judgement, *texts), is_paged=not no_pager)
 
 
 def spelled(region: str, tags: ServiceTagList) -> str:

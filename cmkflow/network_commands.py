@@ -24,9 +24,10 @@ from cmkflow.names import InEnvironment, RemediationId
 from cmkflow.network_check_command import check
 from cmkflow.network_targets_command import show_targets
 from cmkflow.outgoing_text import outgoing_text
+from cmkflow.pager import NoPager, print_text
 from cmkflow.repair_command import register as register_repair
 from cmkflow.service_tag_file import read_list
-from cmkflow.terminal import Terminal, echo
+from cmkflow.terminal import echo
 from shared.domain.network.coverage import PROTECTED_TAG
 from shared.domain.network.service_tags import (
     RangeChange,
@@ -53,6 +54,7 @@ def show_difference(
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line, of each region that changed.")
     ] = False,
+    no_pager: NoPager = False,
 ) -> None:
     """Show which prefixes of a service tag were added and removed between two lists, by region."""
     old, new = read_list(before), read_list(after)
@@ -71,7 +73,7 @@ def show_difference(
             for one in found
         ]
         lines = [table(("Region", "Added", "Removed"), rows)] if rows else []
-        Terminal().print(Group(Text(heading), *lines))
+        print_text(Group(Text(heading), *lines), is_paged=not no_pager)
 
 
 def _editions(answer: Any) -> RenderableType:

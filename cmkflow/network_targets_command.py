@@ -17,9 +17,10 @@ from cmkflow.flow_files import FlowFile, read_flow_files
 from cmkflow.listing import table
 from cmkflow.network_check import read_firewalls
 from cmkflow.network_check_command import spelled
+from cmkflow.pager import NoPager, print_text
 from cmkflow.service_tag_file import read_list
 from cmkflow.target_answers import TargetAnswers, TargetRow, as_csv
-from cmkflow.terminal import Terminal, echo
+from cmkflow.terminal import echo
 from shared.domain.network.targets import targets
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]")
@@ -46,6 +47,7 @@ def show_targets(
     ] = None,
     as_table: Annotated[bool, typer.Option("--csv", help="A table for spreadsheets.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    no_pager: NoPager = False,
 ) -> None:
     """Show which hosts flows call, which exported resource answers there, and whom to ask.
 
@@ -62,7 +64,7 @@ def show_targets(
     elif as_table:
         echo(as_csv(rows).rstrip("\n"))
     else:
-        Terminal().print(_shown(rows))
+        print_text(_shown(rows), is_paged=not no_pager)
     if mail:
         _write_mails(mail, rows, answers)
     problems = [file for file in files if file.problem]

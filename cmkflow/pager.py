@@ -4,13 +4,20 @@ import os
 import shlex
 import signal
 import subprocess
+from typing import Annotated
 
+import typer
 from rich.console import RenderableType
 
 from cmkflow.terminal import Terminal
 
 #: Of less: short texts end by themselves, colours stay, the screen is left as it is.
 _LESS = "FRX"
+
+
+NoPager = Annotated[
+    bool, typer.Option("--no-pager", help="Print at once what is longer than the terminal.")
+]
 
 
 def print_text(renderable: RenderableType, *, is_paged: bool) -> None:

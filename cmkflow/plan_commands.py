@@ -1,5 +1,6 @@
 """`cmkflow plan`: show what a remediation will do, and approve it as it was shown."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,12 +10,14 @@ from rich.text import Text
 from cmkflow.answer_tables import counted
 from cmkflow.api_client import Api, ApiError, Call
 from cmkflow.api_command import api_command
+from cmkflow.finish_tables import number_of
 from cmkflow.named_files import named_file, write_page
 from cmkflow.names import FLOWS_OF_PLANS, InEnvironment, RemediationId
 from cmkflow.person import Name
 from cmkflow.plan_text import plan_blocks, summary
 from cmkflow.remediation_commands import Yes
 from cmkflow.terminal import Terminal, confirm, echo, one_line
+from shared.domain.plans.approval import with_all_that_runs
 
 app = typer.Typer(no_args_is_help=True, help="Show plans, and approve them as they are shown.")
 
@@ -72,7 +75,8 @@ def approve_plan(
     `--yes` takes the versions that the plans have now, and says which.
     """
     if not versions:
-        versions = _ask(one_line(api.send(_call(remediation, environment))), yes=yes)
+        plans = one_line(api.send(_call(remediation, environment)))
+        versions = _ask(plans, except_flows or [], yes=yes)
     body: dict[str, object] = {"versions": versions, "by": by}
     if except_flows:
         body["except_flows"] = except_flows
@@ -84,8 +88,11 @@ def _call(remediation: str, environment: str | None) -> Call:
     return Call(method="GET", path=path, query={"environment": environment})
 
 
-def _ask(plans: Any, *, yes: bool) -> list[str]:
-    """Return the versions of the plans that wait, after a look at them; stdout stays clean."""
+def _ask(plans: Any, except_flows: Sequence[str], *, yes: bool) -> list[str]:
+    """Return the versions of the plans that wait, after a look at them; stdout stays clean.
+
+    It is asked for what such an approval is about: not for what it leaves.
+    """
     waiting = [plan for plan in plans["items"] if plan["awaiting"]]
     if not waiting:
         raise ApiError("No plan waits for approval here: see cmkflow remediation show.")
@@ -96,11 +103,23 @@ def _ask(plans: Any, *, yes: bool) -> list[str]:
         job = plan["environment_job"]
         name = job["environment_name"] or job["environment_id"]
         console.print(Text(f"{name}: version {plan['version']}, {summary(plan)}."))
+    left = [title for plan in waiting for title in _left(plan, except_flows)]
+    if left:
+        console.print(Text(f"Left as they are: {', '.join(left)}."))
     if not yes:
-        confirm(f"Approve {_flows(waiting)}?")
+        number = sum(len(plan["awaiting"]) for plan in waiting) - len(left)
+        confirm(f"Approve the work on {number_of(number, 'flow')}?")
     return [plan["version"] for plan in waiting]
 
 
-def _flows(plans: Any) -> str:
-    number = sum(len(plan["awaiting"]) for plan in plans)
-    return "the work on 1 flow" if number == 1 else f"the work on {number} flows"
+def _left(plan: Any, except_flows: Sequence[str]) -> list[str]:
+    """Return the titles of the flows that wait for approval and that this one would leave."""
+    named = {one.lower() for one in except_flows}
+    waiting = [one for one in plan["items"] if one["workflow_id"] in plan["awaiting"]]
+    flows = [
+        one["workflow_id"]
+        for one in waiting
+        if named & {one["workflow_id"], one["flow_name"].lower()}
+    ]
+    left = with_all_that_runs(flows, {one["workflow_id"]: one["children"] for one in waiting})
+    return [one["display_name"] for one in waiting if one["workflow_id"] in left]

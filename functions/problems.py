@@ -22,10 +22,12 @@ from shared.errors import (
     Throttled,
     Transient,
     UnknownFlow,
+    UnknownGap,
     Unreadable,
     UnreadableRow,
     Waiting,
 )
+from shared.reason import Reason
 
 MEDIA_TYPE = "application/problem+json"
 #: Where an answer asks to try again and nobody named a time.
@@ -163,6 +165,8 @@ def problem_of(err: ProductError, *, instance: str, now: datetime) -> func.HttpR
 
 
 def _not_found(err: NotFound) -> Problem:
+    if isinstance(err, UnknownGap):
+        return _problem("not-found", str(err), err.instruction, Reason.UNKNOWN_GAP)
     if not isinstance(err, UnknownFlow):
         return _problem("not-found", str(err), _ID)
     alike = [Named(id=one, name=name) for one, name in err.candidates.items()]

@@ -14,7 +14,8 @@ ProductError
 │       └── MigrationInProgress  not now: the environment is still being moved under its key
 ├── NotFound             the platform or the store has no such item
 │   ├── NotRegistered        nor can it have one: its provider is not registered there
-│   └── UnknownFlow          an order names a flow that is not there, and perhaps means another
+│   ├── UnknownFlow          an order names a flow that is not there, and perhaps means another
+│   └── UnknownGap           an order names a gap that is not there
 ├── Conflict             somebody else changed the item: read again and decide again
 │   ├── AlreadyExists        the item that was to be created is there
 │   ├── PreconditionFailed   the item is not the one that the caller had seen
@@ -147,6 +148,15 @@ class UnknownFlow(NotFound):
         """`candidates` are those that are alike, the closest first: their names by id."""
         super().__init__(message)
         self.candidates = candidates
+
+
+class UnknownGap(NotFound):
+    """An order names a gap that is not there."""
+
+    def __init__(self, message: str, *, instruction: str) -> None:
+        """`instruction` names those that are close, else all there are."""
+        super().__init__(message)
+        self.instruction = instruction
 
 
 class Conflict(ProductError):

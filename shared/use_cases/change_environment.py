@@ -56,7 +56,7 @@ async def change_environment(
     """Set the settings that `changes` names, by field; raises `NotFound`.
 
     `check` is told what stands there at the moment of the change, and may refuse.
-    Raises `Blocked` for a gap and `UnknownFlow` for a flow that there is not, unless it was
+    Raises `UnknownGap` for a gap and `UnknownFlow` for a flow that there is not, unless it was
     accepted before.
     """
     environment = await services.environments.get(environment_id)
@@ -90,8 +90,7 @@ async def _wake_for_window(services: Services, environment_id: str) -> None:
 async def waive_gap(services: Services, environment_id: str, gap: str, reason: str) -> int:
     """Accept a gap by name and go on with the jobs that a gap blocks; returns how many.
 
-    A job that another gap blocks as well is blocked again by that one. Raises `Blocked` for a gap
-    that there is not.
+    A job that another gap blocks as well is blocked again by that one. Raises `UnknownGap`.
     """
     environment = await services.environments.get(environment_id)
     await require_known(services, environment, [gap])

@@ -7,7 +7,7 @@ from shared.domain.callers.agents import moved_to_copy
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment
 from shared.domain.network.named_gaps import not_known
-from shared.errors import Blocked
+from shared.errors import UnknownGap
 from shared.notices import readable
 from shared.ports import Condition
 from shared.reason import Reason
@@ -27,7 +27,7 @@ ACCEPTED_BY_NAME = (
 async def require_known(
     services: Services, environment: Environment, names: Collection[str]
 ) -> None:
-    """Return if each name is one that a job, a plan or a firewall has; raises `Blocked` with those.
+    """Return if each name is one that a job, a plan or a firewall has; else raises `UnknownGap`.
 
     Firewalls are read only for a name that no row has.
     """
@@ -43,10 +43,9 @@ async def require_known(
     known = {*told, *(gap.name for gap in network.lacking())}
     for name in left:
         if name not in known:
-            raise Blocked(
+            raise UnknownGap(
                 f"There is no gap {name} in {environment.display_name}.",
                 instruction=not_known(name, known),
-                code=Reason.UNKNOWN_GAP,
             )
 
 

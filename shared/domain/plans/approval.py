@@ -94,8 +94,9 @@ def hold(
     may go on. An approval that was interrupted decides on the rest as if it had not been.
     """
     concerned = [item for item in items if _concerns(item, decision)]
-    left = _with_parents(
-        concerned, {item.workflow_id for item in concerned if _names(item) & decision.left_out}
+    left = with_all_that_runs(
+        {item.workflow_id for item in concerned if _names(item) & decision.left_out},
+        {item.workflow_id: item.children for item in concerned},
     )
     titles = {item.workflow_id: item.display_name for item in items}
     results: dict[str, PlanItem] = {}
@@ -114,6 +115,15 @@ def hold(
     ]
 
 
+def with_all_that_runs(flows: Collection[str], children: Mapping[str, Collection[str]]) -> set[str]:
+    """Return flows and whatever runs one of them, however far up; `children` by workflow id."""
+    found, above = set(flows), set(flows)
+    while above:
+        above = {flow for flow, below in children.items() if above & set(below)} - found
+        found |= above
+    return found
+
+
 def left_unapproved(items: Iterable[PlanItem]) -> list[PlanItem]:
     """Return the items whose change nobody approved in time, left as they are."""
     text = "It had changed since it was approved, and nobody approved the change in time."
@@ -123,15 +133,6 @@ def left_unapproved(items: Iterable[PlanItem]) -> list[PlanItem]:
 
 def _concerns(item: PlanItem, decision: Decision) -> bool:
     return item.decided == decision.number or item.awaits_approval
-
-
-def _with_parents(items: Sequence[PlanItem], flows: set[str]) -> set[str]:
-    """Return the flows and whatever runs one of them, however far up."""
-    found, above = set(flows), set(flows)
-    while above:
-        above = {item.workflow_id for item in items if above & set(item.children)} - found
-        found |= above
-    return found
 
 
 def _decided(item: PlanItem, now: PlanItem | None, decision: Decision) -> PlanItem:

@@ -74,16 +74,38 @@ async def test_json_is_one_document_of_all_environments(cli: CommandLine, build:
     assert [flow["display_name"] for flow in item["flows"]] == ["Nightly", NAME]
 
 
+@pytest.mark.parametrize("output", ["json", "tsv", "csv"])
+async def test_programs_take_what_they_want_of_it(
+    cli: CommandLine, build: Builder, output: str
+) -> None:
+    """As of every other command; by the environment's name."""
+    name = build.environment.display_name
+    asked = ("--query", "items[].{name: display_name, flows: length(flows)}", "-o", output)
+
+    done = await cli.run("assess", "--environment", name, *asked)
+
+    told = {
+        "json": json.dumps([{"name": name, "flows": 2}]),
+        "tsv": f"{name}\t2",
+        "csv": f"name,flows\n{name},2",
+    }
+    assert done.stdout.rstrip("\n") == told[output]
+
+
 async def test_an_environment_that_is_not_there_ends_with_1_and_the_others_are_shown(
     cli: CommandLine, build: Builder
 ) -> None:
     """One slip in a list does not hide the rest."""
     strange = "00000000-0000-4000-8000-00000000dead"
-    done = await cli.run("assess", "--environment", strange, "--environment", build.environment.id)
+    words = ("assess", "--environment", strange, "--environment", build.environment.id)
+    done = await cli.run(*words)
+    program = await cli.run(*words, "--query", "failed")
 
     assert done.exit_code == 1
     assert strange in done.output
     assert NAME in done.output
+    assert program.exit_code == 1
+    assert json.loads(program.stdout) == [strange]
 
 
 async def test_it_has_to_be_said_which_environments(cli: CommandLine) -> None:

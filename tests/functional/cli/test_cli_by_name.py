@@ -6,6 +6,8 @@ from datetime import timedelta
 import pytest
 
 from shared.bootstrap import provide
+from shared.domain.network.refused_call import RefusedCall, Symptom
+from shared.reason import Reason
 from tests.command_tree import command_tree, is_group
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.stories.app_calls import TRIGGERS
@@ -85,6 +87,28 @@ async def test_a_name_of_nobody_is_told_with_those_alike(
     assert result.exit_code == 3
     assert "Did you mean " in result.stderr
     assert "Returns (" in result.stderr or "change-4711 (" in result.stderr
+
+
+async def test_a_gap_that_is_none_is_told_with_those_alike(story: Story, cli: CommandLine) -> None:
+    """A misspelled name would accept nothing, and nobody would notice."""
+    gap = RefusedCall(
+        environment_id=story.build.environment.id,
+        host="erp.contoso.example",
+        display_name="Orders",
+        copy_id="copy",
+        action="Call",
+        run_id="run",
+        at=story.services.now,
+        symptom=Symptom.REFUSED,
+        code=Reason.CALL_REFUSED,
+    )
+    await story.services.tables.refused_calls.upsert(gap)
+    words = ("environment", "waive", "Contoso", gap.name.replace("erp", "epr"))
+
+    result = await cli.run(*words, "--reason", "a slip")
+
+    assert result.exit_code == 3
+    assert f"Did you mean {gap.name}?" in result.stderr
 
 
 async def test_a_whole_id_that_is_wrong_is_told_with_those_alike(

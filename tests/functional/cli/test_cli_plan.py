@@ -99,6 +99,28 @@ async def test_flows_are_left_out_of_an_approval(story: Story, cli: CommandLine)
     assert set(await story.jobs()) == {"<b>Invoices</b>"}
 
 
+async def test_it_is_asked_for_what_the_approval_is_about(cli: CommandLine) -> None:
+    """Not for what `--except` leaves, nor for what runs that."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    story.build.parent("Nightly", orders)
+    story.build.http_flow("Invoices")
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    provide(story.services)
+    words = ("plan", "approve", story.remediation.id, "--except", "Orders")
+
+    asked = await cli.run(*words, answer="y\n")
+    await pass_time(story, timedelta(hours=1))
+
+    assert "Approve the work on 1 flow?" in asked.stderr
+    left = next(one for one in asked.stderr.splitlines() if one.startswith("Left as they are"))
+    assert "Orders" in left
+    assert "Nightly" in left
+    assert set(await story.jobs()) == {"Invoices"}
+
+
 async def test_what_changed_after_the_approval_is_shown_first(
     story: Story, cli: CommandLine
 ) -> None:

@@ -1,6 +1,7 @@
 """What commands look like: in terminals of two widths, in a pipe, in a pager, while they watch."""
 
 import asyncio
+import json
 import re
 import time
 from datetime import timedelta
@@ -15,6 +16,7 @@ from tests.functional.cli.cli_app import CommandLine
 from tests.functional.cli.terminal import in_terminal
 from tests.functional.stories.app_calls import TRIGGERS
 from tests.functional.stories.remediation_story import Story
+from tests.kinds.firewalls.network_security_group import security_group
 
 LONG = "Returns of the northern region and of all the islands that lie before its coast"
 COLOUR = re.compile(r"\x1b\[[0-9;]*(?:3[0-7]|9[0-7]|38)[;m]")
@@ -138,6 +140,58 @@ async def test_what_is_longer_than_the_terminal_goes_to_the_pager(
     assert [line.removeprefix("|") for line in low.lines] == high.lines == told.lines
     assert missing.lines == high.lines
     assert not any(one.text.startswith("|") for one in (high, told, program))
+
+
+@pytest.mark.parametrize("command", ["inspect", "network check", "network diff"])
+async def test_offline_commands_use_the_pager_too(
+    cli: CommandLine, tmp_path: Path, command: str
+) -> None:
+    """What is long is long without an app as well."""
+    pager = tmp_path / "pager"
+    pager.write_text("#!/bin/sh\nsed 's/^/|/'\n")
+    pager.chmod(0o755)
+    old, new = (service_tags(tmp_path, name, octet) for name, octet in (("old", 1), ("new", 2)))
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "flows").mkdir()
+    for number in range(20):
+        flow = {"triggers": {"manual": {"type": "Request", "kind": "Http"}}, "actions": {}}
+        (tmp_path / "flows" / f"{number}.json").write_text(json.dumps({"definition": flow}))
+        group = {**security_group(), "id": f"{security_group()['id']}{number}"}
+        (tmp_path / "rules" / f"{number}.json").write_text(json.dumps(group))
+    words = {
+        "inspect": ("inspect", str(tmp_path / "flows")),
+        "network check": (
+            *("network", "check", "--service-tags", str(new)),
+            *("--rules", str(tmp_path / "rules")),
+        ),
+        "network diff": ("network", "diff", "--from", str(old), "--to", str(new)),
+    }[command]
+
+    low = await in_terminal(cli, *words, rows=5, PAGER=str(pager))
+    told = await in_terminal(cli, *words, "--no-pager", rows=5, PAGER=str(pager))
+
+    assert low.lines
+    assert all(line.startswith("|") for line in low.lines), low.text
+    assert [line.removeprefix("|") for line in low.lines] == told.lines
+
+
+def service_tags(folder: Path, name: str, octet: int) -> Path:
+    """Write a list of service tags as Microsoft publishes it."""
+    tags = [
+        {
+            "name": f"PowerPlatformPlex{region and '.'}{region}",
+            "properties": {
+                "region": region.lower(),
+                "changeNumber": octet,
+                "systemService": "",
+                "addressPrefixes": [f"20.{octet}.0.0/24"],
+            },
+        }
+        for region in ("", "WestEurope", "NorthEurope")
+    ]
+    file = folder / f"{name}.json"
+    file.write_text(json.dumps({"changeNumber": octet, "cloud": "Public", "values": tags}))
+    return file
 
 
 async def watched(
