@@ -69,12 +69,8 @@ class Held[J: DurableJob[Any]]:
         """
         before = self.job
         # A renewal may have brought more since `job` was read.
-        known = replace(
-            counted(self._kind.with_what_came(job, before), before, self.calls.made - self._told),
-            lease_until=before.lease_until,
-            woken=before.woken,
-            attempt=before.attempt,
-        )
+        calls = self.calls.made - self._told
+        known = self._known(counted(job, before, calls), before)
         self._kept, self._is_ahead = replace(self._kept, item=known), True
         self._told = self.calls.made
         self._log(before, known)
@@ -174,10 +170,19 @@ class Held[J: DurableJob[Any]]:
     def _leased(self, job: J) -> J:
         return replace(job, lease_until=self.services.now + self.services.settings.job_lease)
 
+    def _known(self, job: J, row: J) -> J:
+        """Return what is known, with what the row says of its lease and of what came."""
+        return replace(
+            self._kind.with_what_came(job, row),
+            lease_until=row.lease_until,
+            woken=row.woken,
+            attempt=row.attempt,
+        )
+
     async def _write(self, what: Callable[[], J], last: Callable[[J], J]) -> J:
         async with self._writing:
-            made = self.calls.made
-            job = counted(what(), self.job, made - self._told)
+            before, made = self._kept, self.calls.made
+            job = counted(what(), before.item, made - self._told)
 
             def signed(job: J, by: J) -> J:
                 return last(replace(job, woken=by.woken, attempt=by.attempt))
@@ -188,11 +193,16 @@ class Held[J: DurableJob[Any]]:
                 return signed(self._kind.with_what_came(job, fresh), fresh)
 
             try:
-                self._kept = await self._table.replace(self._kept, signed(job, self.job))
+                kept = await self._table.replace(before, signed(job, before.item))
             except Conflict:
-                kept = await self._table.change(*self._table.address(job), merged)
-                if kept is None:
+                changed = await self._table.change(*self._table.address(job), merged)
+                if changed is None:
                     raise LeaseLost from None
-                self._kept = kept
-            self._is_ahead, self._told = False, made
-            return self.job
+                kept = changed
+            # A renewal is written beside the step, which may know more by now.
+            self._is_ahead = self._kept is not before
+            if self._is_ahead:
+                self._kept = replace(kept, item=self._known(self.job, kept.item))
+            else:
+                self._kept, self._told = kept, made
+            return kept.item

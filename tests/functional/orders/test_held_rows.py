@@ -1,7 +1,9 @@
 """What a delivery learns is written with the next write of its row, and before it changes more."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,9 @@ from shared.domain.jobs.job import FlowJob, Order
 from shared.errors import LeaseLost
 from shared.jobs.held import Held
 from shared.jobs.kinds import FLOW
+from shared.ports import Operation, Row
 from shared.steps.work import Work
+from shared.tables import Tables
 from shared.use_cases.steer_remediation import cancel
 from tests.functional.stories.remediation_story import Story
 
@@ -93,3 +97,50 @@ async def test_what_is_remembered_is_not_written_over_a_later_delivery() -> None
         await held.write_down()
 
     assert (await story.job("Orders")).copy_host == ""
+
+
+class Slow:
+    """A store whose answers to writes take until somebody lets them through."""
+
+    def __init__(self, store: object) -> None:
+        """Answer at once until `is_slow`."""
+        self._store: Any = store
+        self.is_slow = False
+        self.has_begun, self.goes_on = asyncio.Event(), asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the store's own attribute."""
+        return getattr(self._store, name)
+
+    async def write(self, *operations: Operation) -> list[Row]:
+        """Write, and answer later."""
+        rows: list[Row] = await self._store.write(*operations)
+        if self.is_slow:
+            self.has_begun.set()
+            await self.goes_on.wait()
+        return rows
+
+
+@pytest.mark.parametrize("is_ordered", [True, False])
+async def test_what_is_remembered_while_the_lease_is_renewed_is_kept(*, is_ordered: bool) -> None:
+    """A renewal goes on beside the step: what it writes is what was known when it began."""
+    story, held = await held_story()
+    slow: Any = Slow(story.twins.store)
+    services = replace(story.services, tables=Tables(slow))
+    held = Held(FLOW, services, held._kept)
+    if is_ordered:
+        await cancel(story.services, story.remediation.id)
+    slow.is_slow = True
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(held.renew())
+        await slow.has_begun.wait()
+        held.remember(replace(held.job, copy_host="copy.example"))
+        slow.goes_on.set()
+
+    assert held.job.copy_host == "copy.example"
+    await held.write_down()
+
+    job = await story.job("Orders")
+    assert job.copy_host == "copy.example"
+    assert job.lease_until == held.job.lease_until
+    assert job.requested is (Order.CANCEL if is_ordered else None)
