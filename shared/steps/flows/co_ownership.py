@@ -47,13 +47,21 @@ async def as_co_owner[T](
 
 
 async def _as_made_co_owner[T](
-    work: Work, environment_id: str, flow_name: str, ask: Callable[[], Awaitable[T]]
+    work: Work,
+    environment_id: str,
+    flow_name: str,
+    ask: Callable[[], Awaitable[T]],
+    *,
+    is_lent: bool = False,
 ) -> T:
-    """Ask once the flow service has made the operator co-owner, which the row says already."""
+    """Ask once the flow service has made the operator co-owner, which the row says already.
+
+    `is_lent`: perhaps by a share as well, of a delivery before; both are returned then.
+    """
     await work.services.calls.ready()
     await _ask_its_own(work, environment_id)
     await work.permit_write()
-    if await work.services.flow_access.add_operator(environment_id, flow_name):
+    if await work.services.flow_access.add_operator(environment_id, flow_name) and not is_lent:
         work.made_co_owner.add((environment_id, flow_name))
     return await _once_rights_are_there(work, flow_name, ask)
 
@@ -80,7 +88,8 @@ async def _as_it_is[T](
     if share and not is_lent:
         await share.note_useless()
         await _note(work, environment_id, name)
-    return await _as_made_co_owner(work, environment_id, flow_name, ask)
+    work.shared_with_operator.discard((environment_id, flow_name))
+    return await _as_made_co_owner(work, environment_id, flow_name, ask, is_lent=is_lent)
 
 
 async def _once_rights_are_there[T](

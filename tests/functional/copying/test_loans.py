@@ -13,7 +13,7 @@ from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.refusals import NO_CO_OWNER
 from shared.domain.jobs.transitions import moved
-from shared.errors import Refused
+from shared.errors import Refused, Throttled
 from shared.jobs.kinds import FLOW
 from shared.reason import Reason
 from shared.use_cases import steer_remediation
@@ -334,3 +334,50 @@ async def test_a_retry_is_kept_that_comes_while_the_loans_of_a_blocked_job_are_r
     await story.run(timedelta(days=60))
     assert (await story.job("Orders")).state is JobState.RETIRED
     assert orders.co_owners == {}
+
+
+class BusyOnce:
+    """A flow service that hears nothing of shares, and is busy when it is first asked for a URL."""
+
+    def __init__(self, story: Story) -> None:
+        """Stand before the port."""
+        self._world = story.world
+        self._access: Any = story.twins.ports.flow_access
+        self.is_busy = True
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the port's own attribute."""
+        return getattr(self._access, name)
+
+    async def trigger_url(self, *flow: str) -> str:
+        """Return the trigger URL."""
+        if self.is_busy:
+            self.is_busy = False
+            raise Throttled("busy", retry_after=timedelta(seconds=20))
+        return str(await self._access.trigger_url(*flow))
+
+    async def remove_operator(self, *flow: str, is_sure: bool = False) -> None:
+        """Take the role away that this service gave, and no share."""
+        shares = self._world.flow(*flow).shares
+        before = dict(shares)
+        await self._access.remove_operator(*flow, is_sure=is_sure)
+        shares.update(before)
+
+
+async def test_a_share_that_was_of_no_use_to_an_earlier_delivery_is_returned() -> None:
+    """That one was not answered; the next one was refused, and lent the flow by the other way."""
+    story = Story()
+    story.world.assumptions.shares_let_people_ask = False
+    story.build.http_flow("Orders")
+    story.build.link()
+    access: Any = BusyOnce(story)
+    story.around = lambda ports: replace(ports, flow_access=access)
+    await story.opt_in()
+    await story.order()
+
+    await story.approve()
+
+    assert not access.is_busy
+    job = await story.job("Orders")
+    assert (job.state, job.borrowed) == (JobState.RETIRED, ())
+    assert not any(is_lent(story.world, flow) for flow in story.world.flows())
