@@ -4,7 +4,8 @@ It may have too much, never too little. Whoever makes a row due that was not (a 
 wake-up) writes a reminder before the row; a step needs none, for its row was due before. Only the
 timer moves reminders to when a row is to be looked at next, and drops those of rows with nothing to
 do; a new one is looked at for as long as whoever wrote it may be frozen before it writes the row.
-What is watched (`Kind.is_watched`) came to be so by a delivery, hence has a reminder, and keeps it.
+What is watched (`Kind.is_watched`) came to be so by a delivery, hence has a reminder, and keeps it;
+whoever else takes a row that may have none, and lends a flow, writes one.
 """
 
 from collections.abc import Sequence

@@ -143,6 +143,7 @@ class _Turn:
             later = services.now + timedelta(seconds=1)
             return postponed(self.deletion, text, until=later, now=services.now, code=Reason.RUNS)
         await self.keep(await step.search_callers(work, self.deletion))
+        await FLOW.remind(services, job)  # of what a look that dies has lent: no step returns it
         self._work = Work(await FLOW.claim(services, kept), environment)
         return await self._delete(self._work)
 
