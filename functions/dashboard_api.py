@@ -1,5 +1,6 @@
 """HTTP: the dashboard. What waits for whom, remediations, plans and flows as pages for people."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
 
@@ -10,7 +11,7 @@ from functions.dashboard import pages
 from functions.dashboard.frame import View, assets
 from functions.endpoints import HTML, Call, endpoint
 from functions.http_answers import page
-from functions.http_requests import NoBody, NoQuery, Request
+from functions.http_requests import NoBody, NoQuery, Request, Text
 from functions.remediation_models import EnvironmentId
 from shared.bootstrap import services
 from shared.domain.plans.plan_item import PlannedAction
@@ -19,6 +20,7 @@ from shared.errors import Blocked, NotFound, ProductError
 from shared.pages import style
 from shared.use_cases import show_flow as flows
 from shared.use_cases.remediation_rows import find, refuse_own_order
+from shared.use_cases.repair_network import ShownRepair, show_repairs
 from shared.use_cases.show_attention import show_attention
 from shared.use_cases.show_remediation import list_remediations, show_plan, show_remediation
 
@@ -29,7 +31,7 @@ class PageQuery(Request):
     """What an order that led back to a page has done."""
 
     #: Last part of the route, and how many jobs it set going.
-    done: Literal["", "approve", "cancel", "retry", "roll-back", "waivers"] = ""
+    done: Literal["", "approve", "cancel", "retry", "roll-back", "waivers", "repairs"] = ""
     jobs: Annotated[int, Field(ge=0)] = 0
 
 
@@ -40,6 +42,9 @@ class RemediationPageQuery(PageQuery):
     state: Annotated[str, StringConstraints(pattern=r"^[a-z_]{0,40}$")] = ""
     #: Part of a title or an id.
     find: Annotated[str, StringConstraints(max_length=200)] = ""
+    #: Name of a gap: read its firewall anew, and show what closes it for an environment.
+    repair: Text | None = None
+    environment: EnvironmentId | None = None
 
 
 class PlanPageQuery(PageQuery):
@@ -101,7 +106,13 @@ async def show_remediation_page(call: Call[RemediationPageQuery, NoBody]) -> fun
     shown = await show_remediation(services(), call.id.lower())
     found = await flows.show_flows(services(), shown)
     chosen = pages.Filter(state=query.state, find=query.find)
-    return page(pages.remediation_page(_view(call), shown, found, chosen))
+    closed_by: Sequence[ShownRepair] | ProductError = ()
+    if query.repair and query.environment:
+        try:
+            closed_by = await show_repairs(services(), query.repair, query.environment)
+        except ProductError as err:  # the page has all else to show
+            closed_by = err
+    return page(pages.remediation_page(_view(call), shown, found, chosen, closed_by))
 
 
 @endpoint(

@@ -59,9 +59,8 @@ def for_browser(
     if not is_form(req) or answer.mimetype == MEDIA_TYPE:
         return answer
     said = json.loads(answer.get_body())
-    done = urlencode(
-        {"done": path.rpartition("/")[2], "jobs": said.get("jobs", said.get("retried"))}
-    )
+    jobs = said.get("jobs", said.get("retried", len(said.get("items", ()))))
+    done = urlencode({"done": path.rpartition("/")[2], "jobs": jobs})
     return func.HttpResponse(status_code=303, headers={"Location": f"{_back(req)}?{done}"})
 
 

@@ -9,13 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from functions import decisions_api, environments_api  # noqa: F401  # they declare the routes
+from functions import (  # noqa: F401  # they declare the routes
+    decisions_api,
+    environments_api,
+    repairs_api,
+)
 from functions.endpoints import ENDPOINTS
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.replay import replays_of, warning
 from shared.domain.plans.remediation import EnvironmentJob, NetworkFinding
 from shared.domain.principal import Principal, PrincipalKind
 from shared.reason import Reason
+from shared.use_cases.repair_network import ShownRepair
 from shared.use_cases.show_remediation import ShownPlan, ShownRemediation
 from shared.use_cases.steer_remediation import families
 
@@ -135,12 +140,33 @@ def waiver(job: EnvironmentJob, gap: NetworkFinding, principal: Principal) -> De
         "Accept this gap",
         job.environment_id,
         principal,
-        of="environments",
+        path="environments/{id}/waivers",
         fields=(("gap", gap.name),),
         asks=("reason", "Why it may stay; kept with your name"),
         does=[
             f"{_flows(gap.flows)} in {where} go on though this firewall may keep the copies out.",
             "Calls of the copies may fail there. What a gap blocks there is tried again at once.",
+        ],
+    )
+
+
+def repair(shown: ShownRepair, job: EnvironmentJob, principal: Principal) -> Deed | None:
+    """Return the change that closes a gap for an environment; None: only a person can make it."""
+    if shown.repair.opening is None:
+        return None
+    name, where = shown.gap.name, job.environment_name or job.environment_id
+    return _deed(
+        "repairs",
+        "Make this change",
+        "",
+        principal,
+        path="network/repairs",
+        fields=(("resource", name), ("environment", job.environment_id)),
+        does=[
+            f"The app will {shown.repair.summary}, for the flows of {where}.",
+            f"Nothing else of {shown.gap.firewall_name} changes, and it is read back.",
+            f"It is noted with your name; cmkflow network repair {name} --undo takes it out again.",
+            "Flows that are blocked by the gap go on when they are retried.",
         ],
     )
 
@@ -152,18 +178,19 @@ def _deed(
     principal: Principal,
     *,
     does: Sequence[str],
-    of: str = "remediations",
+    path: str = "",
     fields: tuple[tuple[str, str], ...] = (),
     accepts: tuple[str, str] = ("", ""),
     asks: tuple[str, str] = ("", ""),
     refusal: str = "",
 ) -> Deed:
-    route = ENDPOINTS["POST", f"{of}/{{id}}/{what}"]
+    path = path or f"remediations/{{id}}/{what}"
+    route = ENDPOINTS["POST", path]
     if not principal.may(route.role):
         refusal = f"It needs the role {route.role}."
     return Deed(
         title=title,
-        action=f"/api/{of}/{identity}/{what}",
+        action=f"/api/{path.replace('{id}', identity)}",
         fields=fields,
         does=tuple(does),
         accepts=accepts,

@@ -22,6 +22,7 @@ _DONE = {
     "retry": "Retried: {} go on.",
     "roll-back": "Ordered: {} flows are rolled back.",
     "waivers": "Accepted: {} flows that a gap blocked go on.",
+    "repairs": "Opened, and read back: {} firewalls. Now retry what the gap blocks.",
 }
 
 

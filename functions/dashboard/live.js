@@ -11,7 +11,7 @@ async function look(wait) {
   if (!document.hidden) {
     const began = performance.now();
     try {
-      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      const answer = await fetch(rows(), { headers: { Accept: "text/html" } });
       if (!answer.ok) throw new Error(answer.status);
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       wait = put(page) ? SHORTEST : Math.min(LONGEST, 1.5 * wait);
@@ -22,6 +22,13 @@ async function look(wait) {
     wait = Math.max(wait, 20 * (performance.now() - began));
   }
   setTimeout(look, wait, wait);
+}
+
+// The address without what is read from the platform: that was asked for once.
+function rows() {
+  const address = new URL(location.href);
+  for (const name of ["compare", "repair"]) address.searchParams.delete(name);
+  return address;
 }
 
 // What somebody reads or writes in stays as it is.

@@ -7,7 +7,14 @@ from datetime import datetime, timedelta
 from heapq import nlargest
 from typing import Any
 
-from functions.dashboard.deeds import approval, deeds_of_flow, deeds_of_remediation, waiver
+from functions.dashboard.deeds import (
+    Deed,
+    approval,
+    deeds_of_flow,
+    deeds_of_remediation,
+    repair,
+    waiver,
+)
 from functions.dashboard.frame import View, framed
 from functions.dashboard.looks import LOOKS, Standing, look_of, shares, standing_of
 from functions.dashboard.pictures import pictures
@@ -20,6 +27,7 @@ from shared.domain.plans.words import ACTION_WORDS, place_in_plan
 from shared.errors import ProductError
 from shared.jobs.needs import flow_needs
 from shared.pages import style
+from shared.use_cases.repair_network import ShownRepair
 from shared.use_cases.show_attention import Attention
 from shared.use_cases.show_flow import Comparison, FlowDetail, ShownFlow
 from shared.use_cases.show_remediation import ShownPlan, ShownRemediation, ShownRemediations
@@ -62,9 +70,13 @@ def list_page(view: View, found: ShownRemediations) -> str:
 
 
 def remediation_page(
-    view: View, shown: ShownRemediation, flows: Sequence[ShownFlow], chosen: Filter
+    view: View,
+    shown: ShownRemediation,
+    flows: Sequence[ShownFlow],
+    chosen: Filter,
+    closed_by: Sequence[ShownRepair] | ProductError = (),
 ) -> str:
-    """Return the page of one remediation."""
+    """Return the page of one remediation; `closed_by`: what closes a gap, if that is asked for."""
     names = {job.environment_id: _name_of(job) for job in shown.environment_jobs}
     found = {flow.workflow_id: (flow, standing_of(flow)) for flow in flows}
     where = names if len(names) > 1 else {}
@@ -87,12 +99,28 @@ def remediation_page(
         changes=_timeline(shown),
         deeds=deeds_of_remediation(shown, view.principal, view.now),
         waivers={
-            gap.name: waiver(job, gap, view.principal)
+            (job.environment_id, gap.name): waiver(job, gap, view.principal)
             for job in shown.environment_jobs
             for gap in job.network
         },
+        repairs=_repairs(view, shown, closed_by),
+        unread=str(closed_by) if isinstance(closed_by, ProductError) else "",
         **pictures(shown.remediation.id, found),
     )
+
+
+def _repairs(
+    view: View, shown: ShownRemediation, found: Sequence[ShownRepair] | ProductError
+) -> list[tuple[ShownRepair, Deed | None]]:
+    if isinstance(found, ProductError):
+        return []
+    jobs = {job.environment_id: job for job in shown.environment_jobs}
+    return [
+        (one, repair(one, jobs[identity], view.principal))
+        for one in found
+        for identity in one.environment_ids
+        if identity in jobs
+    ]
 
 
 def plan_page(

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from local_cloud.demo.azure import POLICY_SYSTEM_ID
+from local_cloud.demo.azure import POLICY_SYSTEM_ID, RECEIPTS_GROUP
 from local_cloud.demo.tenant import OLD_APP, OPERATIONS
 from tests.browser.visit import Visit, visiting
 from tests.e2e.test_first_hour import printed
@@ -85,6 +85,7 @@ async def test_from_the_overview_to_a_flow_that_is_rolled_back(tmp_path: Path, a
             await visit.page.get_by_role("link", name="Remediation", exact=True).click()
             await visit.see(re.compile("blocked at"))
             await watched(visit)
+            await opened(visit)
 
             await visit.follow(BY_HAND)
             await visit.see("To do:")
@@ -96,6 +97,9 @@ async def test_from_the_overview_to_a_flow_that_is_rolled_back(tmp_path: Path, a
             await visit.see("retired", within="#standing")
             await visit.follow("Compare them now")
             await visit.see("Nobody has edited it.")
+            async with visit.page.expect_response(re.compile("/flows/")) as live:
+                pass  # the page keeps itself up to date
+            assert "compare" not in (await live.value).url
             await visit.check()
 
             await visit.do("Roll back", "Originals that are turned on again")
@@ -127,6 +131,17 @@ async def watched(visit: Visit) -> None:
     await page.emulate_media(media="print")
     assert not await page.locator(".deeds").is_visible()
     await page.emulate_media(media="screen")
+
+
+async def opened(visit: Visit) -> None:
+    """Look at the change that closes a firewall's gap, and order it."""
+    gap = visit.page.locator("#gaps article", has_text=RECEIPTS_GROUP)
+    await gap.get_by_role("link", name="Show the change that closes it").click()
+    await visit.see("What closes the gap")
+    await visit.check()
+    await visit.do("Make this change", "The app will let PowerPlatformPlex", "your name")
+    await visit.see("Opened, and read back: 1 firewalls.", within="body")
+    await visit.do("Retry what is blocked")
 
 
 async def forged(visit: Visit) -> None:

@@ -7,16 +7,18 @@ from urllib.parse import parse_qsl, urlencode
 
 import pytest
 
-from functions import dashboard_api, decisions_api, environments_api
-from functions.dashboard.deeds import Deed, deeds_of_flow, deeds_of_remediation
+from functions import dashboard_api, decisions_api, environments_api, repairs_api
+from functions.dashboard.deeds import Deed, deeds_of_flow, deeds_of_remediation, repair
 from functions.forms import FORM
 from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.transitions import stopped
 from shared.domain.principal import Principal, PrincipalKind, Role
+from shared.use_cases.repair_network import show_repairs
 from shared.use_cases.show_flow import show_flow
 from shared.use_cases.show_remediation import show_remediation
 from tests.functional.ending.test_replay import swapped
+from tests.functional.orders.test_repair_network import GROUP, guarded, lacking
 from tests.functional.stories.app_calls import TRIGGERS, Reply, call
 from tests.functional.stories.remediation_story import Story, approve_shown
 
@@ -279,6 +281,73 @@ async def test_a_gap_is_accepted_with_a_reason_from_its_page(story: Story) -> No
         headers={"Content-Type": FORM, "Referer": f"https://app.example{there}", **BROWSER, **OWN},
     )
 
-    assert reply.status == 409
+    assert reply.status == 404
     assert "There is no gap no-such-gap" in unescape(reply.text)
     assert f'href="{there}"' in reply.text
+
+
+async def held_up(kind: str) -> tuple[Story, str, str]:
+    """Return a story that a firewall of a kind holds up, its gap's name, and the shown change."""
+    story = await guarded(kind)
+    await story.order()
+    provide(story.services)
+    [name] = await lacking(story)
+    page = await call(dashboard_api.show_remediation_page, id=story.remediation.id)
+    link = re.search(r'href="[^"]+\?(repair=[^"#]+)#repair"', page.text)
+    assert link is not None
+    assert "network/repairs" not in page.text  # nothing is read from Azure unasked
+    asked = dict(parse_qsl(unescape(link[1])))
+    assert asked == {"repair": name, "environment": story.build.environment.id}
+    shown = await call(dashboard_api.show_remediation_page, id=story.remediation.id, query=asked)
+    return story, name, unescape(shown.text)
+
+
+async def test_a_gap_is_closed_by_the_change_that_its_page_shows() -> None:
+    """What will be done is said before; then the firewall is open, and the page says so."""
+    story, name, shown = await held_up(GROUP)
+    form = re.search(r'<form method="post" action="/api/network/repairs".*?</form>', shown, re.S)
+    assert form is not None
+    assert f'name="resource" value="{name}"' in form[0]
+    assert 'name="by"' in form[0]
+    assert "The app will let PowerPlatformPlex." in shown
+    environment = story.build.environment
+    assert f"for the flows of {environment.display_name}." in shown
+    assert f'name="environment" value="{environment.id}"' in form[0]
+    assert "az network nsg rule create" in shown
+
+    done = await send(
+        story, repairs_api.apply_repair, resource=name, environment=environment.id, by="Ada"
+    )
+    after = await call(
+        dashboard_api.show_remediation_page,
+        id=story.remediation.id,
+        query={"repair": name, "environment": environment.id},
+    )
+
+    assert done.status == 303
+    assert done.headers["Location"].endswith(f"{story.remediation.id}?done=repairs&jobs=1")
+    assert await lacking(story) == []
+    assert "has no gap" in unescape(after.text)
+    assert "/api/network/repairs" not in after.text
+
+
+async def test_a_change_that_only_a_person_can_make_has_no_button() -> None:
+    """It is shown all the same."""
+    _, _, shown = await held_up("storage_account")
+
+    assert "a person makes this change" in shown
+    assert "az storage account network-rule add" in shown
+    assert "/api/network/repairs" not in shown
+
+
+async def test_a_gap_is_closed_by_approvers_only() -> None:
+    """As over the API: whoever orders and retries sees which role it needs."""
+    story = await guarded(GROUP)
+    await story.order()
+    job = await story.environment_job()
+    operator = Principal(name="o", roles=frozenset({Role.OPERATOR}), kind=PrincipalKind.PERSON)
+    [shown] = await show_repairs(story.services)
+
+    deeds = [repair(shown, job, who) for who in (operator, EVERYBODY)]
+
+    assert [deed and deed.refusal for deed in deeds] == ["It needs the role approver.", ""]
