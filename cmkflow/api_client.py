@@ -22,6 +22,8 @@ from cmkflow.terminal import echo, one_line
 from shared.domain.identifiers import is_identifier
 
 _SECONDS = 60
+#: Items of a page: as many as the API lists at once.
+_MOST = 500
 #: Whoever waits longer is told so.
 _SILENCE = 10.0
 _IDS = "cmkflow environment list and cmkflow remediation list say which there are."
@@ -99,6 +101,17 @@ class Api:
             return json.loads(content)
         except ValueError:
             raise self._stranger("JSON") from None
+
+    def items(self, *path: str) -> list[Any]:
+        """Return the items of a list, page after page; raises `ApiError`."""
+        found: list[Any] = []
+        after = None
+        while after != "":
+            query = {"limit": _MOST, "after": after}
+            page = self.send(Call(method="GET", path=path, query=query))
+            found += page["items"]
+            after = page["next"]
+        return found
 
     def page(self, call: Call) -> str:
         """Return the answer as a page that a browser shows; raises `ApiError`."""

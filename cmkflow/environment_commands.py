@@ -65,7 +65,7 @@ def _flows(answer: Any) -> Listing:
 @api_command(app, "list", show=_list)
 def list_environments(api: Api) -> object:
     """Show every environment of the tenant and its mode."""
-    return api.send(Call(method="GET", path=("environments",)))
+    return {"items": api.items("environments")}
 
 
 @api_command(app, "show", show=_one)

@@ -17,8 +17,6 @@ from cmkflow.terminal import one_line
 from shared.domain.named import Named, close, did_you_mean, meant
 
 _WHOLE = re.compile(r"(default-)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-#: As many as the API lists at once.
-_MOST = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,23 +70,18 @@ def with_ids(api: Api, signature: Signature, arguments: Mapping[str, Any]) -> di
     return found
 
 
-def _get(api: Api, *path: str, **query: int | str) -> Any:
-    return one_line(api.send(Call(method="GET", path=path, query=query)))
+def _get(api: Api, *path: str) -> Any:
+    return one_line(api.send(Call(method="GET", path=path)))
 
 
 def _environments(api: Api, _: Mapping[str, Any]) -> Iterable[Named]:
-    for one in _get(api, "environments")["items"]:
+    for one in one_line(api.items("environments")):
         yield Named(id=one["id"], name=one["display_name"])
 
 
 def _remediations(api: Api, _: Mapping[str, Any]) -> Iterable[Named]:
-    after = ""
-    while True:
-        page = _get(api, "remediations", limit=_MOST, after=after)
-        for one in page["items"]:
-            yield Named(id=one["remediation"]["id"], name=one["remediation"]["cause"])
-        if not (after := page["next"]):
-            return
+    for one in one_line(api.items("remediations")):
+        yield Named(id=one["remediation"]["id"], name=one["remediation"]["cause"])
 
 
 def _flows_of_environments(api: Api, arguments: Mapping[str, Any]) -> Iterable[Named]:

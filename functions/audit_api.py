@@ -1,27 +1,18 @@
 """HTTP: who ordered what, and what became of it."""
 
 from datetime import datetime
-from typing import Annotated
 
 import azure.functions as func
-from pydantic import Field, StringConstraints
 
 from functions.endpoints import Call, endpoint
 from functions.http_answers import Answer
-from functions.http_requests import NoBody, Request
+from functions.http_requests import NoBody
+from functions.paging import Page, PagedQuery
 from shared.bootstrap import services
 from shared.domain.principal import PrincipalKind, Role
 from shared.use_cases.audit_trail import show_audit
 
 blueprint = func.Blueprint()
-
-
-class AuditQuery(Request):
-    """Which part of the audit trail to show."""
-
-    limit: Annotated[int, Field(ge=1, le=500)] = 50
-    #: `next` of the page before.
-    after: Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{0,80}$")] = ""
 
 
 class AuditEntryAnswer(Answer):
@@ -45,16 +36,15 @@ class AuditEntryAnswer(Answer):
     reason: str
 
 
-class AuditAnswer(Answer):
-    """Orders, the newest first."""
-
-    items: tuple[AuditEntryAnswer, ...]
-    #: `after` of the next page; empty: this is the last.
-    next: str
-
-
-@endpoint(blueprint, "GET", "audit", role=Role.READER, query=AuditQuery, answer=AuditAnswer)
-async def list_audit(call: Call[AuditQuery, NoBody]) -> AuditAnswer:
+@endpoint(
+    blueprint,
+    "GET",
+    "audit",
+    role=Role.READER,
+    query=PagedQuery,
+    answer=Page[AuditEntryAnswer],
+)
+async def list_audit(call: Call[PagedQuery, NoBody]) -> Page[AuditEntryAnswer]:
     """Return orders that were given over HTTP, the newest first, with what became of each."""
     found = await show_audit(services(), limit=call.query.limit, after=call.query.after)
-    return AuditAnswer.model_validate(found)
+    return Page[AuditEntryAnswer].model_validate(found)

@@ -13,6 +13,7 @@ from functions.environment_models import (
 from functions.http_answers import ItemList
 from functions.http_headers import IF_MATCH
 from functions.http_requests import NoBody, NoQuery
+from functions.paging import Page, PagedQuery
 from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases import change_environment as environments
@@ -22,11 +23,23 @@ from shared.use_cases.audit_subjects import environment_state
 blueprint = func.Blueprint()
 
 
-@endpoint(blueprint, "GET", "environments", role=Role.READER, answer=ItemList[EnvironmentAnswer])
-async def list_environments(_call: Call[NoQuery, NoBody]) -> ItemList[EnvironmentAnswer]:
-    """Return every environment of the tenant with its settings."""
+@endpoint(
+    blueprint,
+    "GET",
+    "environments",
+    role=Role.READER,
+    query=PagedQuery,
+    answer=Page[EnvironmentAnswer],
+)
+async def list_environments(call: Call[PagedQuery, NoBody]) -> Page[EnvironmentAnswer]:
+    """Return the environments of the tenant with their settings, by id."""
     found = await environments.list_environments(services())
-    return ItemList[EnvironmentAnswer](items=tuple(map(EnvironmentAnswer.of, found)))
+    ids = [one.environment.id for one in found]
+    first, limit = call.query.begin(ids), call.query.limit
+    items = tuple(map(EnvironmentAnswer.of, found[first : first + limit]))
+    return Page[EnvironmentAnswer](
+        items=items, next=items[-1].id if first + limit < len(found) else ""
+    )
 
 
 @endpoint(blueprint, "GET", "environments/{id}", role=Role.READER, answer=EnvironmentAnswer)

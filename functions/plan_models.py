@@ -1,16 +1,18 @@
 """What the API says about plans, and how they are approved."""
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, StringConstraints
 
 from functions.environment_models import FlowId
-from functions.http_answers import Answer
+from functions.http_answers import Answer, ItemList
 from functions.http_requests import Request, Text
 from functions.remediation_models import EnvironmentId, EnvironmentJobAnswer, Once, Some
 from shared.domain.conversions.conversion import Edit
 from shared.domain.jobs.job import Pattern
 from shared.domain.plans.plan_item import PlannedAction
+from shared.use_cases.show_remediation import ShownPlan
 
 type PlanVersion = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 
@@ -120,3 +122,8 @@ class PlanAnswer(Answer):
     outgoing: tuple[OutgoingHostAnswer, ...]
     #: Hosts of others that the flows call.
     external_targets: tuple[ExternalTargetAnswer, ...]
+
+
+def plans_of(found: Iterable[ShownPlan]) -> ItemList[PlanAnswer]:
+    """Return what stands at the address of a remediation's plan."""
+    return ItemList[PlanAnswer](items=tuple(map(PlanAnswer.model_validate, found)))

@@ -3,12 +3,13 @@
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from functions.environment_models import FlowId
 from functions.finish_models import DeletionAnswer, RunArchiveAnswer, TicketWindowAnswer
 from functions.http_answers import Answer
 from functions.http_requests import Id, Request, Text
+from functions.paging import Page, PagedQuery
 from shared.domain.identifiers import environment_identifier
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import JobState
@@ -43,12 +44,9 @@ class RemediationOrder(Request):
     by: Text | None = None
 
 
-class RemediationQuery(Request):
+class RemediationQuery(PagedQuery):
     """Which remediations to list, newest first."""
 
-    limit: Annotated[int, Field(ge=1, le=500)] = 50
-    #: `next` of the page before.
-    after: Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{0,80}$")] = ""
     environment: EnvironmentId | None = None
     mode: RemediationMode | None = None
     origin: Origin | None = None
@@ -225,13 +223,10 @@ class RemediationLine(Answer):
     progress: ProgressAnswer
 
 
-class RemediationList(Answer):
+class RemediationList(Page[RemediationLine]):
     """Remediations, and beside them what cannot be read."""
 
-    items: tuple[RemediationLine, ...]
     unreadable: tuple[UnreadableAnswer, ...]
-    #: `after` of the next page; empty: this is the last.
-    next: str
 
 
 class RemediationDetail(RemediationLine):

@@ -8,7 +8,7 @@ from functions.endpoints import HTML, JSON, Call, endpoint
 from functions.http_answers import ItemList, ok
 from functions.http_headers import IDEMPOTENCY_KEY, LOCATION
 from functions.http_requests import NoBody, NoQuery
-from functions.plan_models import PlanAnswer, PlanQuery
+from functions.plan_models import PlanAnswer, PlanQuery, plans_of
 from functions.problems import BadRequest, FieldError
 from functions.remediation_models import (
     DetailQuery,
@@ -82,13 +82,9 @@ async def list_remediations(call: Call[RemediationQuery, NoBody]) -> Remediation
     found = await shown.list_remediations(services())
     # One that is not in the state any more that is asked for still says where the next page begins.
     ids = [item.remediation.id for item in found.items]
-    if query.after and query.after not in ids:
-        text = "No remediation: take what `next` of the page before says."
-        raise BadRequest("There is no such page.", [FieldError(field="after", message=text)])
-    first = ids.index(query.after) + 1 if query.after else 0
     items = [
         item
-        for item in found.items[first:]
+        for item in found.items[query.begin(ids) :]
         if query.environment in (None, *item.remediation.environment_ids)
         and query.mode in (None, item.remediation.mode)
         and query.origin in (None, item.remediation.origin)
@@ -133,15 +129,13 @@ async def show_plan(call: Call[PlanQuery, NoBody]) -> ItemList[PlanAnswer] | fun
     query, identity = call.query, call.id.lower()
     plans = await shown.show_plan(services(), identity)
     found = [
-        PlanAnswer.model_validate(plan)
-        for plan in plans
-        if query.environment in (None, plan.environment_job.environment_id)
+        plan for plan in plans if query.environment in (None, plan.environment_job.environment_id)
     ]
     if query.format == "html" or (query.format is None and call.media_type == HTML):
         asked = f"?environment={query.environment}" if query.environment else ""
         there = f"/api/dashboard/remediations/{identity}/plan{asked}"
         return func.HttpResponse(status_code=302, headers={"Location": there})
-    return ItemList[PlanAnswer](items=tuple(found))
+    return plans_of(found)
 
 
 def _cause(call: Call[NoQuery, RemediationOrder]) -> str:

@@ -27,14 +27,14 @@ class ShownEnvironment:
 
 
 async def list_environments(services: Services) -> list[ShownEnvironment]:
-    """Return every environment of the tenant."""
+    """Return every environment of the tenant, by id."""
     decided = {item.environment_id: item for item in await services.tables.environments.all()}
     return [
         ShownEnvironment(
             environment=item,
             settings=decided.get(item.id, EnvironmentSettings(environment_id=item.id)),
         )
-        for item in await services.environments.list()
+        for item in sorted(await services.environments.list(), key=lambda one: one.id)
     ]
 
 

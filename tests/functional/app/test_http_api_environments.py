@@ -15,6 +15,7 @@ from shared.services import PARKED
 from shared.steps.gate import settings_of
 from tests.functional.stories.app_calls import Reply, call, signed_in
 from tests.functional.stories.remediation_story import Story
+from tests.twins.builder import Builder
 from tests.twins.failing import Failing
 
 NOWHERE = "00000000-0000-4000-8000-00000000dead"
@@ -52,6 +53,23 @@ async def test_every_environment_is_listed_and_read_only_at_first(story: Story) 
         "repaired_resources": [],
         "waived_gaps": {},
     }
+
+
+async def test_environments_are_listed_page_by_page(story: Story) -> None:
+    """By id, each once, the last page says that it is one; a page that is not there is refused."""
+    for name in ("Fabrikam", "Adatum"):
+        Builder(story.world, name=name)
+    seen, after = [], ""
+    for _ in range(3):
+        reply = await call(environments_api.list_environments, query={"limit": "1", "after": after})
+        (item,) = reply.document["items"]
+        seen.append(item["id"])
+        after = reply.document["next"]
+
+    assert seen == sorted(story.world.environments)
+    assert after == ""
+    refused = await call(environments_api.list_environments, query={"after": NOWHERE})
+    assert (refused.status, refused.document["errors"][0]["field"]) == (400, "after")
 
 
 async def test_what_is_left_out_of_a_change_stays(story: Story) -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from cmkflow import api_client
 from shared.bootstrap import provide
 from shared.domain.network.refused_call import RefusedCall, Symptom
 from shared.reason import Reason
@@ -12,6 +13,7 @@ from tests.command_tree import command_tree, is_group
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.stories.app_calls import TRIGGERS
 from tests.functional.stories.remediation_story import Story
+from tests.twins.builder import Builder
 
 
 @pytest.fixture
@@ -52,6 +54,21 @@ async def test_the_beginning_of_an_id_is_enough(story: Story, cli: CommandLine) 
     shown = await cli.run("remediation", "show", story.remediation.id[:8], "--json")
 
     assert json.loads(shown.stdout)["remediation"]["id"] == story.remediation.id
+
+
+async def test_every_page_of_a_list_is_read(
+    story: Story, cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tenant of more environments than a page holds: each is listed, and known by its name."""
+    monkeypatch.setattr(api_client, "_MOST", 1)
+    others = [Builder(story.world, name=name).environment for name in ("Fabrikam", "Adatum")]
+
+    listed = await cli.run("environment", "list", "--json")
+    shown = [await cli.run("environment", "show", one.display_name, "--json") for one in others]
+
+    ids = [one["id"] for one in json.loads(listed.stdout)["items"]]
+    assert ids == sorted(story.world.environments)
+    assert [json.loads(one.stdout)["id"] for one in shown] == [one.id for one in others]
 
 
 async def test_a_name_of_several_is_asked_back(story: Story, cli: CommandLine) -> None:

@@ -1,0 +1,34 @@
+"""Lists that are answered page by page."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from functions.http_answers import Answer, ItemList
+from functions.http_requests import Request
+from functions.problems import BadRequest, FieldError
+
+
+class PagedQuery(Request):
+    """Which page of a list to show."""
+
+    limit: Annotated[int, Field(ge=1, le=500)] = 50
+    #: `next` of the page before.
+    after: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{0,80}$")] = ""
+
+    def begin(self, ids: Sequence[str]) -> int:
+        """Return where the page begins in the whole list; raises `BadRequest`."""
+        if not self.after:
+            return 0
+        if self.after not in ids:
+            text = "Take what `next` of the page before says."
+            raise BadRequest("There is no such page.", [FieldError(field="after", message=text)])
+        return ids.index(self.after) + 1
+
+
+class Page[T: Answer](ItemList[T]):
+    """One page of a list."""
+
+    #: `after` of the next page; empty: this is the last.
+    next: str
