@@ -3,8 +3,9 @@
 import azure.functions as func
 
 from functions.endpoints import Call, endpoint
+from functions.http_headers import IF_MATCH
 from functions.http_requests import NoQuery
-from functions.plan_models import ApprovalOrder
+from functions.plan_models import ApprovalOrder, plans_of
 from functions.remediation_models import (
     CancelOrder,
     FlowChoice,
@@ -18,6 +19,7 @@ from shared.domain.principal import Role
 from shared.use_cases import steer_remediation
 from shared.use_cases.approve_plan import Approval, approve
 from shared.use_cases.audit_subjects import remediation_state
+from shared.use_cases.show_remediation import show_plan
 
 blueprint = func.Blueprint()
 
@@ -30,18 +32,24 @@ blueprint = func.Blueprint()
     body=ApprovalOrder,
     answer=OrderAnswer,
     status=202,
+    headers=(IF_MATCH,),
     subject=remediation_state,
 )
 async def approve_remediation(call: Call[NoQuery, ApprovalOrder]) -> OrderAnswer:
-    """Approve plans of a remediation by the version that was shown."""
-    body = call.body
+    """Approve plans of a remediation by the version that was shown.
+
+    `If-Match` is the `ETag` of the whole plan as it was shown.
+    """
+    body, identity = call.body, call.id.lower()
+    if IF_MATCH in call.headers:
+        call.check_seen(plans_of(await show_plan(services(), identity)))
     approval = Approval(
         versions=body.versions,
         except_flows=body.except_flows,
         by=call.by,
         by_id=call.principal.id,
     )
-    approved = await approve(services(), call.id.lower(), approval)
+    approved = await approve(services(), identity, approval)
     return OrderAnswer(jobs=len(approved))
 
 

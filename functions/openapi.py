@@ -55,7 +55,8 @@ def openapi_document(schemes: frozenset[str]) -> Json:
             "title": "CMK flow remediation",
             "version": "1",
             "description": "Everything an administrator does goes over this API. No answer holds "
-            "a trigger URL or a signature. Times are UTC.",
+            "a trigger URL or a signature. Times are UTC. For an address or a method that is not "
+            "here the host answers 404 without a problem document.",
         },
         "servers": [{"url": "/api"}],
         "security": [{name: []} for name in sorted(schemes)],

@@ -1,8 +1,16 @@
 """ETags, preconditions, and bodies that are not read: over the API, on twins."""
 
+from datetime import timedelta
+
 import pytest
 
-from functions import assessments_api, environments_api, kill_switch_api, remediations_api
+from functions import (
+    assessments_api,
+    decisions_api,
+    environments_api,
+    kill_switch_api,
+    remediations_api,
+)
 from functions.http_headers import ETAG, IF_MATCH
 from functions.http_requests import LARGEST_BODY
 from shared.bootstrap import provide
@@ -159,3 +167,26 @@ async def test_a_body_is_taken_as_it_is_written(story: Story, body: object) -> N
     environment = story.build.environment.id
 
     assert (await call(environments_api.change_environment, body, id=environment)).status == 400
+
+
+async def test_a_plan_is_approved_as_it_was_seen(story: Story) -> None:
+    """Its tag stays while it waits; another one's is refused before versions are looked at."""
+    story.build.http_flow("Orders")
+    await story.order()
+    provide(story.services)
+    identity = story.remediation.id
+    plan = await call(remediations_api.show_plan, id=identity)
+    await story.run(timedelta(hours=12))
+    provide(story.services)
+    [shown] = plan.document["items"]
+    order: dict[str, object] = {"versions": [shown["version"]], "by": "Ada"}
+
+    async def approved(tag: str, order: dict[str, object]) -> tuple[int, str]:
+        headers = {IF_MATCH: tag}
+        reply = await call(decisions_api.approve_remediation, order, id=identity, headers=headers)
+        return reply.status, reply.document.get("code") or ""
+
+    assert await approved(STALE, order) == (412, "")
+    assert await approved("*", order | {"versions": ["0" * 16]}) == (409, "stale")
+    assert await approved(plan.headers[ETAG], order) == (202, "")
+    assert await approved(plan.headers[ETAG], order) == (412, "")  # it does not wait any more
