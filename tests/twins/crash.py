@@ -9,6 +9,7 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any, cast
 
 
@@ -87,6 +88,11 @@ def was_killed(error: BaseException) -> bool:
     return isinstance(error, Killed)
 
 
+@cache
+def _is_async(function: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(function)
+
+
 class _Interrupted:
     """Stands before a port. Methods that are not async (`Clock.now`) pass through uncounted."""
 
@@ -101,7 +107,7 @@ class _Interrupted:
         label = f"{type(self._port).__name__}.{name}"
 
         def method(*arguments: Any, **named: Any) -> Any:
-            if inspect.iscoroutinefunction(attribute):
+            if _is_async(getattr(attribute, "__func__", attribute)):
                 return self._call(label, lambda: attribute(*arguments, **named))
             result = attribute(*arguments, **named)
             return self._iterate(label, result) if inspect.isasyncgen(result) else result

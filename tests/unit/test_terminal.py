@@ -37,6 +37,7 @@ def test_text_of_any_script_stays_as_it_is(text: str) -> None:
 
 def _shown(*renderables: object) -> str:
     terminal = Terminal()
+    terminal.width = 200  # a panel is drawn as wide as that
     terminal.file = io.StringIO()
     terminal.print(*renderables)
     return terminal.file.getvalue()

@@ -99,7 +99,7 @@ async def test_a_retry_does_not_take_what_this_job_stopped_for_turned_off_by_a_p
     """Both are off: the original comes on, and then the swap begins with its looks."""
     pair = await believed_too_early()
 
-    await pair.story.retry()
+    await pair.story.retry(run=DAY)
     assert (await pair.story.job("Keyword")).code == Reason.NEITHER_ON
     pair.refusals = {pair.copy.workflow_id: pair.refusals[pair.copy.workflow_id]}
     await pair.run(DAY)
