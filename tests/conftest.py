@@ -1,8 +1,33 @@
 """What all tests share: property tests measure no time, which a busy machine takes as it likes."""
 
+import os
+from itertools import islice
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
     "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any-machine")
+
+#: Marks of what takes longest, and mostly waits for processes or disks.
+_LONG = ("e2e", "corpus")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let each process begin with its share of the long ones: else all wait for the last of them.
+
+    With `--dist worksteal` every process is given as many tests as the others, in this order, and
+    takes some from another one when it is done.
+    """
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [one for one in items if any(map(one.get_closest_marker, _LONG))]
+    others = iter([one for one in items if one not in long])
+    count = len(items)
+    items.clear()
+    for number in range(processes):
+        # As xdist shares them out: what is left, by the processes that are left.
+        share = (count - len(items)) // (processes - number)
+        mine = long[number::processes]
+        items += [*mine, *islice(others, share - len(mine))]

@@ -107,6 +107,7 @@ class Terminal:
 
 
 @pytest.mark.e2e
+@pytest.mark.timeout(1200)  # it types some 40 commands, each a process, and waits for the app
 async def test_the_first_hour_is_as_its_page_tells_it(tmp_path: Path) -> None:
     """Paste what `make up` prints, then type the page from its top to its end."""
     page = list(typed_commands())

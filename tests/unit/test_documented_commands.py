@@ -7,6 +7,7 @@ here.
 import re
 import subprocess
 import sys
+from functools import cache
 from itertools import takewhile
 
 import pytest
@@ -34,8 +35,9 @@ def of(program: str) -> list[Command]:
     return [one for one in COMMANDS if one.words[0] == program]
 
 
+@cache
 def run(*command: str) -> tuple[int, str]:
-    """Run a program in the checkout; return its exit code and all that it printed."""
+    """Run a program in the checkout, once; return its exit code and all that it printed."""
     done = subprocess.run(
         command, cwd=ROOT, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )

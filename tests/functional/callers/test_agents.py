@@ -13,11 +13,14 @@ from tests.functional.stories.remediation_story import Story, planned
 from tests.twins.definition_builder import child_flow_action, request_trigger
 from tests.twins.tenant import TwinFlow
 
+#: Longer than a copy has to be quiet.
+LONG = timedelta(days=9)
+
 
 async def say(story: Story, name: str) -> None:
     """Let somebody say so, and time pass."""
     await waive_gap(story.services, story.build.environment.id, name, "the makers")
-    await story.run(timedelta(days=60))
+    await story.run(LONG)
 
 
 def agents_flow(story: Story, kind: str) -> TwinFlow:
@@ -34,16 +37,16 @@ async def test_an_original_is_not_retired_before_its_agents_are_confirmed(kind: 
     original = agents_flow(story, kind)
     await planned(story)
     item = (await story.plan())["Book"]
-    await story.approve()
+    await story.approve(run=LONG)
     asked = await story.job("Book")
     copy = story.world.workflow(asked.environment_id, asked.copy_id)
     both = original.is_on, copy.is_on
 
-    await story.retry()
+    await story.retry(run=LONG)
     again = await story.job("Book")
     await say(story, f"agents:{original.workflow_id}")
     retired = await story.job("Book")
-    await story.roll_back()
+    await story.roll_back(run=LONG)
     back = await story.job("Book")
     both_again = original.is_on, copy.is_on
     await say(story, f"agents-back:{original.workflow_id}")

@@ -9,11 +9,12 @@ from tests.functional.stories.remediation_story import Story, on_both_platforms
 from tests.twins.snapshot import differences, take_snapshot
 from tests.twins.tenant import TwinFlow, TwinRun
 
-LONG = timedelta(days=20)
+#: Longer than a copy has to be quiet.
+LONG = timedelta(days=9)
 
 
 def begin_run(story: Story, flow: TwinFlow) -> None:
-    """Let a run begin that waits for weeks before it calls what its flow called then."""
+    """Let a run begin that waits for days before it calls what its flow called then."""
     now = story.world.clock.now()
     flow.runs.append(TwinRun(run_id=story.world.guid(), started=now, ends=now + LONG))
 
