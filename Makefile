@@ -13,8 +13,8 @@ FLOWS ?=
 HOLD ?=
 #: The platform of the demo: documented, or feared.
 PROFILE ?= documented
-#: Arguments for pytest: two processes, or such as ARGS="-k traffic".
-ARGS ?= -n 2
+#: Arguments for pytest: two processes that take work from one another, or such as ARGS="-k traffic".
+ARGS ?= -n 2 --dist worksteal
 #: Commit whose size is counted.
 AT ?= HEAD
 
@@ -84,6 +84,10 @@ BENCH ?=
 .PHONY: bench
 bench: $(TEST) $(if $(shell command -v npm),$(OUTSIDERS)/.cli)
 	$(BIN)/python -m tests.performance.bench $(if $(filter quick,$(BENCH)),--quick)
+
+#: What outsiders and the browser's tests need beside .venv: it can be brought while others use that.
+.PHONY: installed
+installed: $(OUTSIDERS)/.installed $(AXE)
 
 # Whoever installs this needs no compiler: all of it is pure Python or has a wheel for these.
 wheels: $(BIN)/pip
