@@ -49,7 +49,7 @@ async def retire(work: Work) -> FlowJob:
         return _again(work, "The original was turned on meanwhile: so is its copy.")
     drifted = job.original_digest not in {"", definition_digest(original.client_data)}
     if drifted and job.pattern is not Pattern.SWAP and _copies_again(work):
-        work.remember(replace(job, original_digest=""))
+        work.remember(replace(work.job, original_digest=""))
         return _again(work, "The original was edited after it was copied: it is copied again.")
     await check_unchanged(work, original)
     copy = standing(work, found.result())

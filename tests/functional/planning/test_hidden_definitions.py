@@ -13,11 +13,12 @@ from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import RemediationMode
 from shared.errors import Blocked
 from shared.reason import Reason
+from shared.settings import OnDrift
 from shared.use_cases.steer_remediation import cancel
 from shared.use_cases.switch_writes import set_kill_switch
 from tests.functional.copying.test_loans import SlowRights
 from tests.functional.stories.disturbance import disturb
-from tests.functional.stories.remediation_story import Story, kill_after
+from tests.functional.stories.remediation_story import Story, edit, kill_after
 from tests.twins.ports import Ports
 from tests.twins.tenant import TwinFlow
 
@@ -165,3 +166,28 @@ async def test_what_a_cancelled_job_has_lent_is_returned_by_a_timer() -> None:
 
     assert (await story.environment_job()).state == "cancelled"
     assert flow.co_owners == {}
+
+
+async def test_a_loan_is_noted_while_an_edited_original_is_copied_again() -> None:
+    """Whoever rolls back in that moment returns it: each delivery leaves the row true."""
+    story, flow = hidden_story()
+    story.settings = story.settings.model_copy(update={"on_drift": OnDrift.COPY_AGAIN})
+    story.renew()
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(hours=1))
+    assert (await story.job("Hidden")).reached is JobState.QUIET
+    edit(flow)
+    unnoted: list[object] = []
+
+    def look() -> None:
+        rows = [row for name, row in story.twins.store.rows.items() if name[0] == "jobs"]
+        if flow.co_owners and '"borrowed":[]' in str(rows):
+            unnoted.append(rows)
+
+    story.driver.meanwhile = look
+    await story.run(timedelta(days=30))
+
+    job = await story.job("Hidden")
+    assert [change.state for change in job.history].count(JobState.COPYING) == 2
+    assert (job.state, unnoted, flow.co_owners) == (JobState.RETIRED, [], {})
