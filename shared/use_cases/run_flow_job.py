@@ -234,9 +234,22 @@ def _outcome(services: Services, job: FlowJob, err: Exception) -> FlowJob | None
         return None
     if job.neither_since:
         return _until_one_is_on(services, job, after, err)
-    if after.due is not None or not isinstance(err, Transient | Defective):
+    if after.due is not None:
+        return _no_later_than_loans(services, after)
+    if not isinstance(err, Transient | Defective):
         return after
     return replace(after, reason=f"{job.display_name}: {after.reason}")
+
+
+def _no_later_than_loans(services: Services, job: FlowJob) -> FlowJob:
+    """Return the row due when what a frozen delivery has lent is to be looked for, if not before.
+
+    What it waits for may be days away. (A rollback looks at its end.)
+    """
+    settles_at, due = job.settles_at, job.due
+    looks = job.has_loans and job.is_unsettled(services.now) and not job.is_rolling_back
+    is_later = settles_at is not None and due is not None and settles_at < due
+    return replace(job, due=settles_at) if looks and is_later else job
 
 
 def _until_one_is_on(services: Services, job: FlowJob, after: FlowJob, err: Exception) -> FlowJob:

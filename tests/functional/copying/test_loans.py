@@ -183,6 +183,38 @@ async def test_a_loan_of_a_frozen_delivery_is_found_after_its_job_is_blocked(
     assert (job.state, job.code, job.has_loans) == (JobState.BLOCKED, "copy", False)
 
 
+@by_either_service
+async def test_a_loan_of_a_frozen_delivery_is_found_in_the_quiet_days(*, is_heard: bool) -> None:
+    """The next step is days away: the job looks at all that it has lent before that."""
+    story = Story()
+    story.world.assumptions.shares_let_people_ask = is_heard
+    orders = story.build.http_flow("Orders")
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(0))
+    job = await story.until("Orders", JobState.COPIED)
+    at = PauseAtShare if is_heard else PauseAtLoan
+    pause = at(sleeps=timedelta(minutes=9), clock=story.world.clock)
+    story.driver = Driver(twins=story.twins, make=story.make, plan=pause)
+    await story.run(story.settings.reads_lag)
+    assert pause.is_asleep
+    copy = story.world.workflow(job.environment_id, job.copy_id)
+
+    await story.run(timedelta(minutes=8))
+    job = await story.job("Orders")
+    assert (job.reached, job.borrowed) == (JobState.QUIET, ())
+    await story.run(timedelta(minutes=2))
+    assert is_lent(story.world, copy)
+    await story.run(timedelta(hours=1))
+
+    assert not any(is_lent(story.world, flow) for flow in (orders, copy))
+    job = await story.job("Orders")
+    assert (job.code, job.has_loans) == (Reason.QUIET, False)
+    await story.run(timedelta(days=8))
+    assert (await story.job("Orders")).state is JobState.RETIRED
+
+
 @pytest.mark.parametrize("port", ["flow_access", "flow_sharing"])
 async def test_a_loan_that_cannot_be_returned_is_told(port: str) -> None:
     """The operator stays a co-owner: a person has to know, though the job stands still already."""
