@@ -32,7 +32,7 @@ def _is_flow_watched(job: FlowJob) -> bool:
 
 def _is_environment_watched(job: EnvironmentJob) -> bool:
     is_dispatched = job.state is EnvironmentJobState.DISPATCHED
-    return is_dispatched or (job.is_finished and job.has_loans)
+    return is_dispatched or (job.plans_no_more and job.has_loans)
 
 
 FLOW: Kind[FlowJob] = Kind(

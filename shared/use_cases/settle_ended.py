@@ -70,8 +70,8 @@ async def _return_loans_of_plans(services: Services, plans: Sequence[Kept[Enviro
     table = services.tables.environment_jobs
     for kept in plans:
         job = kept.item
-        is_over = job.is_finished and not job.is_held(services.now)
-        if not job.has_loans or not is_over or job.is_unsettled(services.now):
+        rests = job.plans_no_more and not job.is_held(services.now)
+        if not job.has_loans or not rests or job.is_unsettled(services.now):
             continue
         async with (
             one_row(services, table.name_of(job)),

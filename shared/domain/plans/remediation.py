@@ -171,6 +171,11 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
         return bool(self.borrowed or (self.lent and self.settles_at))
 
     @property
+    def plans_no_more(self) -> bool:
+        """Say whether it reads no definition unless somebody approves, orders or retries."""
+        return self.state is EnvironmentJobState.DISPATCHED or self.facts.acts is not Actor.APP
+
+    @property
     def awaits_approval(self) -> bool:
         """Say whether there is something to approve, be it the rest of a plan under way."""
         if self.state is EnvironmentJobState.DISPATCHED:

@@ -1,7 +1,7 @@
 """Read a definition that the platform keeps from the app: as its co-owner, for the moment it takes.
 
 That is a write, so it is made where a remediation may write, and noted before; what a process
-that died has lent is returned by the next delivery, and for a job that has ended by a timer.
+that died has lent is returned by the next delivery, and for a job that plans no more by a timer.
 """
 
 from contextlib import suppress

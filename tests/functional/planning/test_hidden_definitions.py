@@ -19,6 +19,8 @@ from shared.use_cases.switch_writes import set_kill_switch
 from tests.functional.copying.test_loans import SlowRights
 from tests.functional.stories.disturbance import disturb
 from tests.functional.stories.remediation_story import Story, edit, kill_after
+from tests.twins.driver import Driver
+from tests.twins.pause import PauseBefore
 from tests.twins.ports import Ports
 from tests.twins.tenant import TwinFlow
 
@@ -191,3 +193,31 @@ async def test_a_loan_is_noted_while_an_edited_original_is_copied_again() -> Non
     job = await story.job("Hidden")
     assert [change.state for change in job.history].count(JobState.COPYING) == 2
     assert (job.state, unnoted, flow.co_owners) == (JobState.RETIRED, [], {})
+
+
+@pytest.mark.parametrize("is_approved", [False, True])
+async def test_what_a_frozen_delivery_has_lent_is_returned_while_the_plan_waits(
+    *, is_approved: bool
+) -> None:
+    """It waits for its approval, or for its flows, for days; nobody plans in that time."""
+    story, flow = hidden_story(Mode.AUTO if is_approved else Mode.APPROVE)
+    await story.opt_in()
+    pause = PauseBefore(
+        call="FlowAccessTwin.add_operator",
+        number=1,
+        sleeps=timedelta(minutes=9),
+        clock=story.world.clock,
+    )
+    story.driver = Driver(twins=story.twins, make=story.make, plan=pause)
+
+    await story.order(run=timedelta(minutes=8))
+    planned = await story.environment_job()
+    assert (pause.is_asleep, planned.lent) == (True, (flow.flow_name,))
+    assert planned.state == ("dispatched" if is_approved else "awaiting_approval")
+    await story.run(timedelta(minutes=2))
+    assert flow.co_owners
+    await story.run(timedelta(hours=2))
+
+    assert flow.co_owners == {}
+    job = await story.environment_job()
+    assert (job.state, job.has_loans) == (planned.state, False)
