@@ -51,6 +51,8 @@ class Looked:
     #: Rows that are watched, and are not due.
     flows: list[Kept[FlowJob]] = field(default_factory=list)
     plans: list[Kept[EnvironmentJob]] = field(default_factory=list)
+    #: Ids of remediations, of which whoever started them may have died before the last job.
+    unstarted: set[str] = field(default_factory=set)
 
     def add(self, kept: Kept[Any]) -> None:
         """Take a watched row."""
@@ -138,6 +140,8 @@ async def _look(services: Services, reminder: Reminder, looked: Looked) -> _Move
         kind = _kinds(services)[table]
         kept = await kind.table(services.tables).get(*place)
         if kept is None:
+            if kind is ENVIRONMENT:
+                looked.unstarted.add(place[0])
             return _later(services, reminder, due=None)
         return await _looked(services, kind, reminder, kept, looked)
     return _Move(old=reminder, new=replace(reminder, at=services.now + SOON))

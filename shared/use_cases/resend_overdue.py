@@ -35,7 +35,7 @@ async def resend_overdue(services: Services) -> int:
     for plan in looked.plans:
         async with one_row(services, services.tables.environment_jobs.name_of(plan.item)):
             await _wake_idle(services, plan.item)
-    count = looked.overdue + await complete_starts(services)
+    count = looked.overdue + await complete_starts(services, looked.unstarted)
     count += await _wake_settled(services, looked.flows)
     await return_loans(
         services, looked.plans, looked.flows

@@ -1,5 +1,7 @@
 """Start a remediation: one row, one row an environment, one message each. Once per cause."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 from shared.domain.environment import Mode
@@ -21,8 +23,7 @@ from shared.services import Services
 from shared.steps.gate import settings_of
 from shared.use_cases.name_flows import require_flows
 
-#: So long after a start that died it is completed: the timer comes every minute.
-_LATE_START = timedelta(hours=1)
+_RECENT = timedelta(days=2)
 
 
 async def order_remediation(services: Services, order: Remediation) -> Remediation:
@@ -52,7 +53,11 @@ async def order_remediation(services: Services, order: Remediation) -> Remediati
 
 
 async def start_remediation(services: Services, order: Remediation) -> Remediation:
-    """Start it, or return the one that this cause started before."""
+    """Start it, or return the one that this cause started before.
+
+    Whoever dies before the last environment's job leaves its reminder, by which it is made.
+    """
+    await ENVIRONMENT.remind(services, *(_job(order, one) for one in order.environment_ids))
     try:
         remediation = (await services.tables.remediations.insert(order)).item
     except AlreadyExists:
@@ -78,39 +83,52 @@ async def complete_start(services: Services, remediation: Remediation) -> int:
         for one in remediation.environment_ids
         if environment_job_id(remediation.id, one) not in there
     ]
+    await ENVIRONMENT.remind(services, *(_job(remediation, one) for one in missing))
     for environment_id in missing:
         await _start_environment(services, remediation, environment_id)
     return len(missing)
 
 
-async def complete_starts(services: Services) -> int:
-    """Do so for every remediation of the last hour; returns how many jobs were missing."""
-    where = [Condition("created", "gt", instant(services.now - _LATE_START))]
+async def complete_starts(services: Services, remediation_ids: Iterable[str]) -> int:
+    """Do so for those that are there; returns how many jobs were missing."""
     count, table = 0, services.tables.remediations
+    for remediation_id in remediation_ids:
+        async with one_row(services, (table.name, "remediation", remediation_id)):
+            if kept := await table.get("remediation", remediation_id):
+                count += await complete_start(services, kept.item)
+    return count
+
+
+async def complete_recent_starts(services: Services) -> None:
+    """Do so for those of the last days, whether or not anything reminds of them."""
+    where = [Condition("created", "gt", instant(services.now - _RECENT))]
+    table = services.tables.remediations
     async for kept in readable(services, table.scan("remediation", where=where)):
         async with one_row(services, table.name_of(kept.item)):
-            count += await complete_start(services, kept.item)
-    return count
+            await complete_start(services, kept.item)
+
+
+def _job(remediation: Remediation, environment_id: str) -> EnvironmentJob:
+    return EnvironmentJob(
+        id=environment_job_id(remediation.id, environment_id),
+        remediation_id=remediation.id,
+        environment_id=environment_id,
+        mode=remediation.mode,
+        flow_ids=remediation.flow_ids,
+        reconcile=remediation.reconcile,
+    )
 
 
 async def _start_environment(
     services: Services, remediation: Remediation, environment_id: str
 ) -> None:
-    mode = remediation.mode
+    """Make one environment's job, whose reminder is written, and announce it."""
+    job = _job(remediation, environment_id)
     settings = await settings_of(services, environment_id)
-    if mode.writes and settings.mode is Mode.ASSESS:
-        mode = RemediationMode.ASSESS
-    job = EnvironmentJob(
-        id=environment_job_id(remediation.id, environment_id),
-        remediation_id=remediation.id,
-        environment_id=environment_id,
-        mode=mode,
-        flow_ids=remediation.flow_ids,
-        reconcile=remediation.reconcile,
-    )
+    if job.mode.writes and settings.mode is Mode.ASSESS:
+        job = replace(job, mode=RemediationMode.ASSESS)
     text = f"Started by {remediation.origin}: {remediation.cause}"
     job = moved(job, EnvironmentJobState.WAITING_FOR_MIGRATION, text, now=services.now)
-    await ENVIRONMENT.remind(services, job)
     try:
         job = (await services.tables.environment_jobs.insert(job)).item
     except AlreadyExists:

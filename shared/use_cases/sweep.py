@@ -34,7 +34,7 @@ from shared.steps.planning.discovery_parts import forget_stale_discoveries
 from shared.use_cases.check_keys import check_policies
 from shared.use_cases.repair_network import end_or_tell_unfinished
 from shared.use_cases.settle_ended import turn_off_strays
-from shared.use_cases.start_remediation import start_remediation
+from shared.use_cases.start_remediation import complete_recent_starts, start_remediation
 from shared.use_cases.steer_remediation import retry_job
 from shared.use_cases.watch_calls import watch_calls
 from shared.use_cases.watch_ranges import watch_ranges
@@ -69,6 +69,7 @@ async def sweep(services: Services, date: str) -> SweepResult:
     await forget_stale_discoveries(services)
     await forget_stale_searches(services)
     await restore_reminders(services)
+    await complete_recent_starts(services)
     environments = await services.environments.list()
     linked = [env for env in environments if env.is_linked]
     undecided = await _undecided(services)

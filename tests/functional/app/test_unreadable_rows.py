@@ -19,6 +19,7 @@ from shared.ports import OutgoingMessage
 from shared.reason import Reason
 from shared.services import FLOW_JOBS, PARKED
 from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.sweep import sweep
 from tests.functional.cli.cli_app import served_app
 from tests.functional.stories.app_calls import call, message_of
 from tests.functional.stories.remediation_story import Story, planned
@@ -263,7 +264,7 @@ async def test_a_remediation_of_no_environment_is_shown_as_unreadable(story: Sto
 
     listed = (await call(remediations_api.list_remediations)).document
     shown = await call(remediations_api.show_remediation, id="junk")
-    await resend_overdue(story.services)
+    await sweep(story.services, "today")
 
     assert [one["row"][2] for one in listed["unreadable"]] == ["junk"]
     assert [one["remediation"]["id"] for one in listed["items"]] == [story.remediation.id]

@@ -20,7 +20,6 @@ from shared.steps.planning.dispatch import dispatch
 from shared.use_cases.approve_plan import Approval, approve
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.order_deletions import keep_originals
-from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.run_flow_job import run_flow_job
 from shared.use_cases.show_remediation import show_plan
 from shared.use_cases.steer_remediation import cancel, roll_back
@@ -58,22 +57,6 @@ async def claimed(story: Story) -> Held[FlowJob]:
     kept = await table.get(*table.address(await story.job("Orders")))
     assert kept is not None
     return await FLOW.claim(story.services, kept)
-
-
-async def test_a_start_that_died_after_its_first_row_is_completed() -> None:
-    """Nobody sends a sweep or an order again: the timer makes the rows that are missing."""
-    story = Story()
-    story.build.http_flow("Orders")
-    story.build.link()
-    story.build.share_connections()
-    await story.opt_in()
-    row = await half_started(story)
-
-    await resend_overdue(story.services)
-    await story.run(HOUR)
-
-    (job,) = await story.services.tables.environment_jobs.all(row.id)
-    assert job.state is EnvironmentJobState.AWAITING_APPROVAL
 
 
 async def test_a_start_that_died_can_be_cancelled_and_stays_so() -> None:

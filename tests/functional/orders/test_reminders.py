@@ -7,18 +7,22 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.environment import Mode
+from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.reminder import Reminder
 from shared.domain.jobs.transitions import retried
+from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
 from shared.jobs.kinds import FLOW
 from shared.jobs.reminders import look_at_due
 from shared.services import FLOW_JOBS
 from shared.use_cases.check_health import check_health
 from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.start_remediation import start_remediation
 from shared.use_cases.steer_remediation import retry, roll_back
 from shared.use_cases.sweep import sweep
 from tests.functional.stories.remediation_story import Story
+from tests.functional.stories.two_environments import TwoEnvironments
 from tests.twins.crash import Killed, Moment, Plan
 from tests.twins.driver import Driver
 
@@ -99,6 +103,33 @@ async def test_an_order_goes_on_wherever_its_process_dies(call: int, moment: Mom
 
     job = await story.job("Flow 0")
     assert (job.is_rolling_back or job.is_undone) == is_ordered
+
+
+@pytest.mark.parametrize("moment", Moment)
+@pytest.mark.parametrize("call", range(1, 14))
+async def test_a_start_goes_on_wherever_its_process_dies(call: int, moment: Moment) -> None:
+    """Once its row is written each environment gets its job within minutes, by its reminder."""
+    story = TwoEnvironments()
+    story.prepare()
+    await story.opt_in_both()
+    order = Remediation(
+        created=story.services.now,
+        mode=RemediationMode.APPLY,
+        origin=Origin.ORDER,
+        cause="both",
+        environment_ids=tuple(build.environment.id for build in story.builders),
+    )
+    driver = Driver(twins=story.twins, make=story.make, plan=Plan(at=call, moment=moment))
+
+    with suppress(Killed):
+        await driver.call(lambda s: start_remediation(s, order))
+    story.twins.messages.lose()
+    rows = await story.services.tables.remediations.all()
+    await story.run(SOON_AFTER)
+
+    jobs = await story.services.tables.environment_jobs.all()
+    finished = [(one, EnvironmentJobState.FINISHED) for one in order.environment_ids] * len(rows)
+    assert {(job.environment_id, job.state) for job in jobs} == set(finished)
 
 
 async def test_a_writer_that_was_frozen_has_its_reminder_still() -> None:
