@@ -1,6 +1,7 @@
 """What is done from the dashboard: said before, sent as a form, refused to whoever may not."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 from urllib.parse import parse_qsl, urlencode
@@ -9,6 +10,8 @@ import pytest
 
 from functions import dashboard_api, decisions_api, environments_api, repairs_api
 from functions.dashboard.deeds import Deed, deeds_of_flow, deeds_of_remediation, repair
+from functions.dashboard.frame import View
+from functions.dashboard.pages import Filter, remediation_page
 from functions.forms import FORM
 from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import JobState
@@ -351,3 +354,18 @@ async def test_a_gap_is_closed_by_approvers_only() -> None:
     deeds = [repair(shown, job, who) for who in (operator, EVERYBODY)]
 
     assert [deed and deed.refusal for deed in deeds] == ["It needs the role approver.", ""]
+
+
+async def test_a_gap_of_two_environments_is_accepted_for_each_by_itself() -> None:
+    """The firewall has one name in both; each button is of the environment that it stands with."""
+    story = await guarded(GROUP)
+    await story.order()
+    shown = await show_remediation(story.services, story.remediation.id)
+    [job] = shown.environment_jobs
+    both = replace(shown, environment_jobs=(job, replace(job, environment_id="other")))
+
+    view = View(principal=EVERYBODY, now=story.services.now)
+    page = remediation_page(view, both, [], Filter())
+
+    orders = re.findall(r'action="/api/environments/([^/]+)/waivers"', page)
+    assert orders == [job.environment_id, "other"]
