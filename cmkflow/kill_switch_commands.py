@@ -29,10 +29,10 @@ def _switch(answer: Any) -> Text:
 def _line(calls: Any) -> str:
     if not calls["waiting"]:
         return ""
-    return (
-        f"{calls['waiting']}, at {calls['calls_per_minute']} a minute;"
-        f" the next at {minute(calls['next_at'])} UTC"
-    )
+    pace = f"at {calls['calls_per_minute']} a minute"
+    if calls["left_of_day"] == 0:
+        pace = "those of 24 hours are used up"
+    return f"{calls['waiting']}, {pace}; the next at {minute(calls['next_at'])} UTC"
 
 
 def _health(answer: Any) -> Listing:

@@ -32,6 +32,8 @@ class CallLineAnswer(Answer):
     waiting: int
     #: As many as are allowed by now: it is learnt.
     calls_per_minute: int
+    #: Calls of 24 hours that are left, but for a tenth; null: they are not counted.
+    left_of_day: int | None
     #: When the next of them may be made; null: nobody waits.
     next_at: datetime | None
 

@@ -83,6 +83,8 @@ class Settings(AccessSettings):
     flow_service_most_calls_per_minute: Count | None = None
     #: Writes an hour to it; none: as many as it takes calls in an hour to begin with (§12: 300).
     flow_service_writes_per_hour: Count | None = None
+    #: Calls of it in 24 hours (§12: 40,000 for a user with a paid licence, else 6,000).
+    flow_service_calls_per_day: Count = 40_000
     #: Calls a minute of them that a full reconciliation may take.
     reconciliation_calls_per_minute: Count = 2
     #: Calls a minute to each Dataverse environment (contract §12: 6,000 in 5 minutes).

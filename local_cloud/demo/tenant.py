@@ -130,6 +130,7 @@ def app_settings() -> dict[str, str]:
             f"https://{APPLICATION_VAULT}.vault.azure.net/secrets/{OPERATOR_SECRET}"
         ),
         "CMK_FLOW_SERVICE_CALLS_PER_MINUTE": str(CALLS_PER_MINUTE),
+        "CMK_FLOW_SERVICE_CALLS_PER_DAY": str(24 * 60 * CALLS_PER_MINUTE),
         "CMK_DATAVERSE_CALLS_PER_MINUTE": str(CALLS_PER_MINUTE),
         "CMK_RESOURCE_MANAGER_CALLS_PER_MINUTE": str(CALLS_PER_MINUTE),
         "CMK_QUIET_PERIOD": "PT6S",

@@ -35,7 +35,13 @@ class Outside:
         calls = settings.flow_service_calls_per_minute
         most = settings.flow_service_most_calls_per_minute or _RISES_TO * calls
         writes = settings.flow_service_writes_per_hour or 60 * calls
-        self.flow_budget = ground.budget("flow-service", calls, most=most, writes_an_hour=writes)
+        self.flow_budget = ground.budget(
+            "flow-service",
+            calls,
+            most=most,
+            writes_an_hour=writes,
+            calls_a_day=settings.flow_service_calls_per_day,
+        )
         self._flows = Service(
             name="Flow service",
             scope=flow_service.SCOPE,

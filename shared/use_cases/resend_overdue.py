@@ -55,7 +55,8 @@ async def _tell_of_line(services: Services, line: CallLine) -> None:
     """Jobs that wait for calls are not late, however long a service takes none."""
     if line.next_at and line.next_at - services.now > LONG_OUTAGE:
         until = f"{line.next_at:%Y-%m-%d %H:%M} UTC"
-        cause = f"The flow service takes no call until {until}: {line.waiting} jobs wait."
+        why = "takes no call" if line.left_of_day != 0 else "has had its calls of 24 hours,"
+        cause = f"The flow service {why} until {until}: {line.waiting} jobs wait."
         await tell(services, Reason.THROTTLED, line.row, cause)
 
 

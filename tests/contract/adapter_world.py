@@ -131,6 +131,7 @@ def _built(world: TenantWorld, http: HttpClient, credential: AsyncTokenCredentia
         operator_client_id=OPERATOR.client_id,
         operator_token_cache_secret=OPERATOR.cache_secret,
         flow_service_calls_per_minute=PLENTY,
+        flow_service_calls_per_day=PLENTY,
         reconciliation_calls_per_minute=PLENTY,
         dataverse_calls_per_minute=PLENTY,
         resource_manager_calls_per_minute=PLENTY,

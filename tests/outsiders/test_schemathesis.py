@@ -47,6 +47,7 @@ async def app(tmp_path: Path) -> AsyncIterator[tuple[AppAddress, str]]:
         "CMK_RESOURCE_MANAGER_CALLS_PER_MINUTE": PLENTY,
         "CMK_DATAVERSE_CALLS_PER_MINUTE": PLENTY,
         "CMK_FLOW_SERVICE_CALLS_PER_MINUTE": PLENTY,
+        "CMK_FLOW_SERVICE_CALLS_PER_DAY": PLENTY,
         "WEBSITE_AUTH_V2_CONFIG_JSON": json.dumps(OPEN),
     }
     async with Stack(StackOptions(folder=tmp_path, seed=seed, settings=settings)) as stack:

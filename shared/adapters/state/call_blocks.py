@@ -32,7 +32,6 @@ class Block:
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
     #: Whose they are; empty: of a delivery that waits for nobody.
     whose: str = ""
-    is_urgent: bool = False
     left: int = 0
     #: Calls that are to come to it as they come free.
     owed: int = 0
@@ -45,23 +44,22 @@ class Block:
     async def begin(cls, row: BudgetRow, need: Need) -> Self:
         """Return the block of a delivery that may begin; raises `Waiting`."""
         block, place = (
-            cls(row=row, whose=need.whose, is_urgent=need.is_urgent),
+            cls(row=row, whose=need.whose),
             row.place(need.place),
         )
 
-        def begin(ledger: Ledger, line: Sequence[Waiter]) -> Decision[Hold | datetime]:
+        def begin(ledger: Ledger, line: Sequence[Waiter]) -> Decision[Hold | Waiting]:
             ledger = ledger.with_hold(block._next, None)
             answer, operations = ask(ledger, line, need, place)
             if isinstance(answer, datetime):
-                return ledger, answer, operations
+                return ledger, _waiting(ledger, answer), operations
             hold = _hold(ledger, answer, min(need.calls, ledger.calls) - answer)
             ledger = ledger.risen() if hold.owed else ledger
             return ledger.with_hold(block.name, hold), hold, operations
 
         answer = await row.decide(begin, with_line=True)
-        if isinstance(answer, datetime):
-            text = f"It waits for its turn: {row.limit.name} takes few calls."
-            raise Waiting(text, until=answer, code=Reason.THROTTLED)
+        if isinstance(answer, Waiting):
+            raise answer
         block._take(answer)
         return block
 
@@ -70,7 +68,7 @@ class Block:
         if self.row.clock.now() >= self.until:
             self.drop()
         while self.left < calls:
-            await self._fill(calls, is_urgent=is_urgent or self.is_urgent)
+            await self._fill(calls, is_urgent=is_urgent)
 
     def use(self, *, is_write: bool) -> None:
         """Make one of the calls in hand."""
@@ -99,9 +97,9 @@ class Block:
         """
 
         def fill(ledger: Ledger, _: Sequence[Waiter]) -> Decision[Hold]:
-            ledger = self._told(ledger)
+            ledger = self._told(ledger).with_hold(self.name, _hold(ledger, self.left, 0))
             wanted = max(self.left + self.owed, calls)
-            held = min(self.left + ledger.some(kept=self.left, is_urgent=is_urgent), wanted)
+            held = min(self.left + ledger.some(is_urgent=is_urgent), wanted)
             hold = _hold(ledger, held, wanted - held)
             return ledger.risen().with_hold(self.name, hold), hold, ()
 
@@ -114,8 +112,7 @@ class Block:
     def _told(self, ledger: Ledger) -> Ledger:
         """Return the ledger without it, but with the calls made of it since it was told of it."""
         for moment, is_write in self.used:
-            ledger = ledger.spend(moment + UNDERWAY + ledger.window)
-            ledger = ledger.wrote(moment) if is_write else ledger
+            ledger = ledger.made(moment + UNDERWAY, is_write=is_write)
         return ledger.with_hold(self.name, None)
 
     @property
@@ -125,3 +122,10 @@ class Block:
 
 def _hold(ledger: Ledger, held: int, owed: int) -> Hold:
     return Hold(held=held, owed=owed, until=ledger.now + _LAPSES * ledger.window)
+
+
+def _waiting(ledger: Ledger, until: datetime) -> Waiting:
+    is_day_over = ledger.left_of_day == 0
+    why = "has had its calls of 24 hours" if is_day_over else "takes few calls"
+    text = f"It waits for its turn: {ledger.limit.name} {why}."
+    return Waiting(text, until=until, code=Reason.THROTTLED)

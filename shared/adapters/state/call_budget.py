@@ -1,6 +1,7 @@
 """A service's budget of calls, shared by all instances of the app through rows of the store.
 
-In *no* span of one window's length are there more calls than the budget, wherever the span begins.
+In *no* span of one window's length are there more calls than the budget, wherever the span begins,
+and in no hour or day more than are set for these (call_tally.py).
 Where calls are plenty an instance leases slices of it (call_slices.py). Where they are scarce a
 delivery takes a block (call_blocks.py), or stands in the line (call_line.py).
 """
@@ -33,6 +34,7 @@ _log = logging.getLogger(__name__)
 class _Delivery:
     """What is done inside of `CallBudget.block`: it waits for calls of any budget."""
 
+    is_urgent: bool
     #: By name of the budget.
     blocks: dict[str, Block] = field(default_factory=dict)
     waited: timedelta = timedelta(0)
@@ -57,7 +59,7 @@ class CallBudget(CallBlocks):
     @asynccontextmanager
     async def block(self, need: Need | None) -> AsyncGenerator[None]:
         """Work inside with a block of calls; see the port."""
-        delivery, block = _Delivery(), None
+        delivery, block = _Delivery(need is not None and need.is_urgent), None
         if self._slice.size == 1 or (need is not None and need.calls > self._slice.size):
             block = await self._begun(need)
             delivery.blocks[self._limit.name] = block
@@ -135,6 +137,7 @@ class CallBudget(CallBlocks):
             row=self._row.name,
             waiting=len(line),
             calls_per_minute=ledger.calls,
+            left_of_day=ledger.left_of_day,
             next_at=ledger.free_at(1, is_urgent=False) if line else None,
             idle_at=ledger.free_at(ahead + 1, is_urgent=False) if self._slice.size == 1 else None,
         )
@@ -144,15 +147,20 @@ class CallBudget(CallBlocks):
         return delivery.blocks.get(self._limit.name) if delivery else None
 
     async def _have(self, calls: int, *, is_urgent: bool = False, is_write: bool = False) -> None:
-        """Have calls in hand, of the delivery's block or one of the slice; raises `Throttled`."""
-        if block := self._block():
+        """Have calls in hand, of the delivery's block or of the slice; raises `Throttled`.
+
+        Outside of a delivery people and timers look, and write only what mends something.
+        """
+        delivery, block = _delivery.get(), self._block()
+        is_urgent = is_urgent or (delivery.is_urgent if delivery else is_write)
+        if block:
             await block.have(calls, is_urgent=is_urgent)
         else:
-            await self._slice.have(is_write=is_write)
+            await self._slice.have(calls, is_urgent=is_urgent, is_write=is_write)
 
     async def _begun(self, need: Need | None) -> Block:
         if need is None or not need.calls:  # it waits for nobody, and has no call yet
-            return Block(row=self._row, is_urgent=need is not None and need.is_urgent)
+            return Block(row=self._row)
         async with self._lock:
             return await Block.begin(self._row, need)
 

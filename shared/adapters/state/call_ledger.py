@@ -6,17 +6,19 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
+from shared.adapters.state.call_tally import Tally
 from shared.errors import Throttled
 from shared.ports import Row, Scalar
 
-_MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
+_MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 NEVER = datetime.min.replace(tzinfo=UTC)
 #: A call may arrive this much later after it was taken than another one.
 UNDERWAY = timedelta(seconds=1)
+_OF_DAY = " of 24 hours"
 #: After so long without a refusal a fifth of the setting more is tried, while work waits.
 _RISES_AFTER = timedelta(minutes=10)
 #: For so long what was refused is not tried again.
-_REMEMBERED = timedelta(days=1)
+_REMEMBERED = _DAY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,16 +34,13 @@ class BudgetLimit:
     window: timedelta = timedelta(minutes=1)
     #: Of them that are no reads, in an hour; None: not counted.
     writes_an_hour: int | None = None
-
-    @property
-    def reserve(self) -> int:
-        """Return how many of these only what is urgent may use."""
-        return (self.writes_an_hour or 0) // 10
+    #: In 24 hours; None: not counted.
+    calls_a_day: int | None = None
 
 
-def used_up(limit: BudgetLimit, wait: timedelta) -> Throttled:
-    """Return what is raised where there is no call."""
-    return Throttled(f"the budget of calls to {limit.name} is used up", retry_after=wait)
+def used_up(limit: BudgetLimit, wait: timedelta, of: str = "") -> Throttled:
+    """Return what is raised where there is no call; `of` says in which time."""
+    return Throttled(f"the budget of calls to {limit.name}{of} is used up", retry_after=wait)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +71,9 @@ class Ledger:
     #: How many calls count until when.
     spent: tuple[tuple[datetime, int], ...] = ()
     holds: Mapping[str, Hold] = field(default_factory=dict)
-    #: How many writes count until when, by the minute.
-    writes: Mapping[datetime, int] = field(default_factory=dict)
+    #: Writes of an hour, and calls of a day; None: not counted.
+    writes: Tally | None = None
+    day: Tally | None = None
     paused_until: datetime = NEVER
 
     @property
@@ -87,73 +87,77 @@ class Ledger:
         return max(self.limit.calls // 5, 1)
 
     @property
-    def room(self) -> int:
-        """Return how many calls may be made now that nobody has in hand."""
-        held = sum(hold.held for hold in self.holds.values())
-        return self.calls - held - sum(count for _, count in self.spent)
+    def held(self) -> int:
+        """Return how many calls somebody has in hand; they may be made at any time."""
+        return sum(hold.held for hold in self.holds.values())
 
     @property
-    def writes_left(self) -> int | None:
-        """Return how many writes may be made now; what is in hand may be one. None: any number."""
-        if self.limit.writes_an_hour is None:
-            return None
-        held = sum(hold.held for hold in self.holds.values())
-        return self.limit.writes_an_hour - held - sum(self.writes.values())
+    def room(self) -> int:
+        """Return how many calls may be made now that nobody has in hand."""
+        return self.calls - self.held - sum(count for _, count in self.spent)
 
-    def free(self, *, kept: int, is_urgent: bool) -> int:
+    @property
+    def left_of_day(self) -> int | None:
+        """Return how many calls of 24 hours are left for what is not urgent; None: any number."""
+        return max(self.day.left(self.held, is_urgent=False), 0) if self.day else None
+
+    def free(self, *, kept: int = 0, is_urgent: bool, may_write: bool = True) -> int:
         """Return how many calls can be given out now, `kept` of them being for others."""
         if self.paused_until > self.now:
             return 0
-        reserve, writes = 0 if is_urgent else self.limit.reserve, self.writes_left
         free = self.room - kept
-        return max(free if writes is None else min(free, writes - reserve), 0)
+        if self.day:
+            free = min(free, self.day.left(self.held, is_urgent=is_urgent) - kept)
+        if self.writes and may_write:
+            free = min(free, self.writes.left(self.held, is_urgent=is_urgent))
+        return max(free, 0)
 
-    def some(self, *, kept: int = 0, is_urgent: bool) -> int:
+    def some(self, *, is_urgent: bool, may_write: bool = True) -> int:
         """Return the same; raises `Throttled` if there is none."""
-        if free := self.free(kept=kept, is_urgent=is_urgent):
+        if free := self.free(is_urgent=is_urgent, may_write=may_write):
             return free
-        raise used_up(self.limit, self.free_at(kept + 1, is_urgent=is_urgent) - self.now)
+        opens = self.free_at(1, is_urgent=is_urgent, may_write=may_write)
+        raise used_up(self.limit, opens - self.now, _OF_DAY if self.left_of_day == 0 else "")
 
     @property
     def owed(self) -> int:
         """Return how many of the next calls are spoken for."""
         return sum(hold.owed for hold in self.holds.values())
 
-    def spend(self, until: datetime, calls: int = 1) -> Self:
-        """Return the ledger with calls that count until then."""
-        return replace(self, spent=(*self.spent, (until, calls))) if until > self.now else self
+    def made(self, moment: datetime, calls: int = 1, *, is_write: bool = False) -> Self:
+        """Return the ledger with calls that have arrived by this moment."""
+        until = moment + self.window
+        return replace(
+            self,
+            spent=(*self.spent, (until, calls)) if until > self.now else self.spent,
+            writes=self.writes.made(moment, calls) if self.writes and is_write else self.writes,
+            day=self.day.made(moment, calls) if self.day else None,
+        )
 
-    def wrote(self, moment: datetime) -> Self:
-        """Return the ledger with a write of this moment."""
-        if self.limit.writes_an_hour is None:
-            return self
-        until = moment.replace(second=0, microsecond=0) + _HOUR + _MINUTE
-        return replace(self, writes={**self.writes, until: self.writes.get(until, 0) + 1})
+    def unmade(self, moment: datetime, calls: int) -> Self:
+        """Return the ledger with calls of a day that were leased until then, and not made."""
+        return replace(self, day=self.day.made(moment, -calls) if self.day else None)
 
     def with_hold(self, name: str, hold: Hold | None) -> Self:
         """Return the ledger with a block as it is now, or without it."""
         others = {key: value for key, value in self.holds.items() if key != name}
         return replace(self, holds={**others, name: hold} if hold else others)
 
-    def free_at(self, number: int, *, is_urgent: bool) -> datetime:
+    def free_at(self, number: int, *, is_urgent: bool, may_write: bool = True) -> datetime:
         """Return when that many more calls than now can have been made, as far as is known."""
-        return max(self._in_window(number), self._in_hour(is_urgent=is_urgent), self.paused_until)
-
-    def _in_hour(self, *, is_urgent: bool) -> datetime:
-        """Return when there is a write again."""
-        left, reserve = self.writes_left, 0 if is_urgent else self.limit.reserve
-        if left is None or left > reserve:
-            return self.now
-        for until in sorted(self.writes):
-            left += self.writes[until]
-            if left > reserve:
-                return until
-        return self.now + self.window  # they are in hand, and may be given back
+        opens = [self._in_window(number), self.paused_until]
+        given_back = self.now + self.window
+        if self.day:
+            opens.append(self.day.opens(number, self.held, is_urgent=is_urgent) or given_back)
+        if self.writes and may_write:  # how many of them are to write is not known
+            opens.append(self.writes.opens(1, self.held, is_urgent=is_urgent) or given_back)
+        return max(opens)
 
     def _in_window(self, number: int) -> datetime:
-        held = sum(hold.held for hold in self.holds.values())
         ends = sorted(until for until, count in self.spent for _ in range(count))
-        ends = [self.now] * self.room + ends + [self.now + self.window] * held  # in use right now
+        ends = (
+            [self.now] * self.room + ends + [self.now + self.window] * self.held
+        )  # in use right now
         rounds, last = divmod(number - 1 - min(self.room, 0), len(ends))
         return ends[last] + rounds * self.window
 
@@ -182,24 +186,26 @@ class Ledger:
     @classmethod
     def from_row(cls, row: Row | None, limit: BudgetLimit, now: datetime) -> Self:
         """Return what a row says, without what is over; a block whose time is over was used."""
-        if row is None:
-            return cls(now=now, limit=limit, calls=limit.calls, since=now)
-        columns = row.columns
+        columns = row.columns if row else {}
+        holds = {
+            name: Hold(held=held, owed=owed, until=datetime.fromisoformat(until))
+            for name, (held, owed, until) in json.loads(str(columns.get("holds", "{}"))).items()
+        }
         spent = [
             (datetime.fromisoformat(until), count)
             for until, count in json.loads(str(columns.get("spent", "[]")))
         ]
-        holds: dict[str, Hold] = {}
-        for name, (held, owed, text) in json.loads(str(columns.get("holds", "{}"))).items():
-            until = datetime.fromisoformat(text)
-            if until > now:
-                holds[name] = Hold(held=held, owed=owed, until=until)
-            elif held:
-                spent.append((until + limit.window, held))
         learnt: dict[str, Any] = json.loads(str(columns.get("learnt", "{}")))
         if learnt.get("begun_with") != limit.calls:
             learnt = {}  # the setting was changed: it begins anew
-        return cls(
+
+        def tally(name: str, most: int | None, span: timedelta, bucket: timedelta) -> Tally | None:
+            if most is None:
+                return None
+            text = str(columns.get(name, "{}"))
+            return Tally.from_text(text, now, limit=most, span=span, bucket=bucket)
+
+        ledger = cls(
             now=now,
             limit=limit,
             calls=min(learnt.get("calls", limit.calls), max(limit.most or 0, limit.calls)),
@@ -207,14 +213,15 @@ class Ledger:
             ceiling=learnt.get("ceiling"),
             ceiling_until=datetime.fromisoformat(learnt["ceiling_until"]) if learnt else NEVER,
             spent=tuple(one for one in spent if one[0] > now),
-            holds=holds,
-            writes={
-                datetime.fromisoformat(until): count
-                for until, count in json.loads(str(columns.get("writes", "{}"))).items()
-                if datetime.fromisoformat(until) > now
-            },
-            paused_until=datetime.fromisoformat(str(columns["paused_until"])),
+            holds={name: hold for name, hold in holds.items() if hold.until > now},
+            writes=tally("writes", limit.writes_an_hour, _HOUR, _MINUTE),
+            day=tally("day", limit.calls_a_day, _DAY, _HOUR),
+            paused_until=datetime.fromisoformat(str(columns["paused_until"])) if row else NEVER,
         )
+        for hold in holds.values():
+            if hold.held and hold.until <= now:
+                ledger = ledger.made(hold.until, hold.held, is_write=True)
+        return ledger
 
     def columns(self) -> dict[str, Scalar]:
         """Return the row's columns."""
@@ -233,7 +240,8 @@ class Ledger:
         return {
             "spent": json.dumps(spent),
             "holds": json.dumps(holds),
-            "writes": json.dumps({key.isoformat(): count for key, count in self.writes.items()}),
+            "writes": self.writes.text() if self.writes else "{}",
+            "day": self.day.text() if self.day else "{}",
             "paused_until": self.paused_until.isoformat(),
             "learnt": json.dumps(learnt),
         }

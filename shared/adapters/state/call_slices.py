@@ -27,10 +27,11 @@ class Slice:
         self._left = 0
         self._use_until = NEVER
 
-    async def have(self, *, is_write: bool) -> None:
-        """Have a call in hand; raises `Throttled`."""
-        if self._left == 0 or self._row.clock.now() >= self._use_until:
-            await self._lease(is_write=is_write and self.size == 1)
+    async def have(self, calls: int, *, is_urgent: bool, is_write: bool) -> None:
+        """Have calls in hand; raises `Throttled`."""
+        if self._left < calls or self._row.clock.now() >= self._use_until:
+            may_write = is_write and self.size == 1
+            await self._lease(calls, is_urgent=is_urgent, may_write=may_write)
 
     def use(self) -> None:
         """Make one of the calls in hand."""
@@ -40,16 +41,20 @@ class Slice:
         """Make no other call of it."""
         self._left = 0
 
-    async def _lease(self, *, is_write: bool) -> None:
-        """Lease a slice. Where it is one call, it is known what that is."""
+    async def _lease(self, calls: int, *, is_urgent: bool, may_write: bool) -> None:
+        """Lease a slice; of what is kept for the urgent no more than is asked for.
+
+        Where a slice is one call, it is known what that is.
+        """
 
         def lease(ledger: Ledger, _: Sequence[Waiter]) -> Decision[tuple[int, datetime]]:
-            count = min(self.size, ledger.some(is_urgent=True))
+            ledger = ledger.unmade(self._use_until, self._left) if self._left else ledger
+            count = min(ledger.free(is_urgent=False, may_write=may_write), max(self.size, calls))
+            if not count:
+                count = min(ledger.some(is_urgent=is_urgent, may_write=may_write), calls)
             is_quiet = self.size > 1 and ledger.room - count > ledger.calls / 2
-            share = _LONG_USE_SHARE if is_quiet else _USE_SHARE
-            until = ledger.now + ledger.window * share
+            until = ledger.now + ledger.window * (_LONG_USE_SHARE if is_quiet else _USE_SHARE)
             ledger = ledger.risen() if count < self.size else ledger
-            ledger = ledger.wrote(ledger.now) if is_write else ledger
-            return ledger.spend(until + ledger.window, count), (count, until), ()
+            return ledger.made(until, count, is_write=may_write), (count, until), ()
 
         self._left, self._use_until = await self._row.decide(lease)

@@ -173,6 +173,7 @@ async def test_a_setting_that_is_missing_is_named(
         ("CMK_QUIET_PERIOD", "-P7D"),
         ("CMK_QUIET_PERIOD", "7"),
         ("CMK_FLOW_SERVICE_CALLS_PER_MINUTE", "0"),
+        ("CMK_FLOW_SERVICE_CALLS_PER_DAY", "0"),
     ],
 )
 def test_bad_settings_are_told_without_secrets(

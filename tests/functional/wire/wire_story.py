@@ -196,6 +196,7 @@ class WireStory:
 #: Budgets of calls that hold up nobody.
 WIDE = {
     "flow_service_calls_per_minute": PLENTY,
+    "flow_service_calls_per_day": PLENTY,
     "dataverse_calls_per_minute": PLENTY,
     "resource_manager_calls_per_minute": PLENTY,
 }

@@ -1,0 +1,144 @@
+"""The limits of an hour and of a day, whatever calls, and in whatever order."""
+
+import asyncio
+from contextlib import suppress
+from contextvars import Context
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.adapters.state.call_budget import CallBudget
+from shared.adapters.state.call_ledger import BudgetLimit
+from shared.domain.calls import Need
+from shared.errors import Throttled, Unavailable, Waiting
+from shared.ports import Operation, Row
+from tests.twins.clock import ManualClock
+from tests.twins.memory_store import MemoryStore
+
+SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
+A_DAY, RESERVE, AN_HOUR = 40, 4, 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What somebody does, after a while."""
+
+    after: timedelta
+    instance: int
+    #: None: outside of a delivery.
+    needs: int | None
+    uses: int
+    is_write: bool
+    is_urgent: bool
+    #: It tells nobody what it has used.
+    dies: bool
+    #: The service refuses its last call.
+    is_refused: bool
+
+
+STEPS = st.builds(
+    Step,
+    after=st.sampled_from([SECOND / 10, SECOND, 20 * SECOND, HOUR / 60, HOUR / 3, HOUR, 7 * HOUR]),
+    instance=st.integers(0, 2),
+    needs=st.none() | st.integers(0, 6),
+    uses=st.integers(0, 6),
+    is_write=st.integers(0, 2).map(lambda one: one == 0),
+    is_urgent=st.integers(0, 9).map(lambda one: one == 0),
+    dies=st.integers(0, 9).map(lambda one: one == 0),
+    is_refused=st.integers(0, 19).map(lambda one: one == 0),
+)
+
+
+class FailingStore(MemoryStore):
+    """A store that may be out."""
+
+    is_out = False
+
+    async def write(self, *operations: Operation) -> list[Row]:
+        """Write, or raise."""
+        if self.is_out:
+            raise Unavailable("no answer")
+        return await super().write(*operations)
+
+
+class Instances:
+    """Three instances, and the calls that they have made."""
+
+    def __init__(self, calls: int) -> None:
+        self.clock, self.store = ManualClock(), FailingStore()
+        limit = BudgetLimit(
+            name="flow-service", calls=calls, writes_an_hour=AN_HOUR, calls_a_day=A_DAY
+        )
+        self.budgets = [CallBudget(self.store, self.clock, limit) for _ in range(3)]
+        self.made: list[datetime] = []
+        self.writes: list[datetime] = []
+        #: Calls of 24 hours, whenever somebody had looked outside of a delivery.
+        self.at_looks: list[int] = []
+
+    async def play(self, steps: list[Step]) -> None:
+        """Do them one after the other, a delivery's within another's."""
+        while steps:
+            await self._act(steps.pop(0), steps)
+
+    async def _act(self, step: Step, following: list[Step]) -> None:
+        budget = self.budgets[step.instance]
+        self.clock.advance(step.after)
+        with suppress(Throttled, Waiting):
+            if step.needs is None:
+                await self._call(budget, step)
+                if not step.is_write:
+                    self.at_looks.append(sum(one > self.clock.now() - DAY for one in self.made))
+                return
+            rank = "0" if step.is_urgent else "1"
+            whose = str(len(following))
+            need = Need(whose=whose, calls=step.needs, rank=rank, is_urgent=step.is_urgent)
+            async with budget.block(need):
+                for number in range(step.uses):
+                    if number == 1 and following:  # somebody else, meanwhile
+                        other = self._act(following.pop(0), following)
+                        await asyncio.create_task(other, context=Context())
+                    await budget.ready(2 if number % 3 else 1)
+                    await self._call(budget, step)
+                if step.is_refused:
+                    await budget.refused(SECOND * 40)
+                self.store.is_out = step.dies
+        self.store.is_out = False
+
+    async def _call(self, budget: CallBudget, step: Step) -> None:
+        await budget.take(is_write=step.is_write)
+        moment = self.clock.now()
+        self.made.append(moment)
+        if step.is_write:
+            self.writes.append(moment)
+
+
+def most_in(length: timedelta, made: list[datetime]) -> int:
+    """Return the most calls in any span of this length."""
+    return max((sum(one - length < other <= one for other in made) for one in made), default=0)
+
+
+@settings(max_examples=150, deadline=None)
+@given(steps=st.lists(STEPS, min_size=40, max_size=120), calls=st.sampled_from([5, 20]))
+def test_no_24_hours_hold_more_calls_than_are_set(steps: list[Step], calls: int) -> None:
+    """However they are made: in blocks or not, by who dies, and with what is kept for undo."""
+    here = Instances(calls)
+
+    asyncio.run(here.play(steps))
+
+    assert most_in(DAY, here.made) <= A_DAY
+    assert max(here.at_looks, default=0) <= A_DAY - RESERVE
+    assert most_in(HOUR, here.writes) <= AN_HOUR
+    assert most_in(HOUR / 60, here.made) <= calls
+
+
+@settings(max_examples=100, deadline=None)
+@given(steps=st.lists(STEPS, min_size=40, max_size=120))
+def test_no_24_hours_hold_more_where_calls_are_leased_in_slices(steps: list[Step]) -> None:
+    """There what is urgent may leave a call over that others use: of the limit, not above it."""
+    here = Instances(200)
+
+    asyncio.run(here.play(steps))
+
+    assert most_in(DAY, here.made) <= A_DAY

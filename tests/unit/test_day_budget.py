@@ -1,0 +1,127 @@
+"""The calls of a day: how many there are, what is kept of them, and what is given back."""
+
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+import pytest
+
+from shared.adapters.state.call_budget import CallBudget
+from shared.adapters.state.call_ledger import BudgetLimit
+from shared.domain.calls import Need
+from shared.errors import Throttled, Waiting
+from tests.twins.clock import ManualClock
+from tests.twins.memory_store import MemoryStore
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+A_DAY = 100
+#: Calls a minute that are given in blocks, and in slices of two.
+SCARCE, PLENTY = 20, 80
+WORK = Need(whose="a", calls=2, rank="1")
+
+
+class Instance:
+    """One instance that works as long as there are calls."""
+
+    def __init__(self, calls: int, store: MemoryStore | None = None) -> None:
+        self.clock, self.store = ManualClock(), store or MemoryStore()
+        limit = BudgetLimit(name="flow-service", calls=calls, calls_a_day=A_DAY)
+        self.budget = CallBudget(self.store, self.clock, limit)
+        self.made = 0
+
+    async def work(self, length: timedelta) -> None:
+        """Begin one delivery after the other."""
+        end = self.clock.now() + length
+        while self.clock.now() < end:
+            with suppress(Throttled, Waiting):
+                async with self.budget.block(WORK):
+                    await self.budget.take()
+                    self.made += 1
+            self.clock.advance(MINUTE / 2)
+
+    async def refusal(self) -> tuple[datetime, str]:
+        """Return when to come again, and why."""
+        try:
+            async with self.budget.block(WORK):
+                await self.budget.take()
+        except Waiting as err:
+            return err.until, str(err)
+        except Throttled as err:
+            return self.clock.now() + (err.retry_after or timedelta(0)), str(err)
+        raise AssertionError("there was a call")
+
+    async def left(self) -> int | None:
+        """Return the calls that are left of the day."""
+        return (await self.budget.line()).left_of_day
+
+
+@pytest.mark.parametrize("calls", [SCARCE, PLENTY])
+async def test_what_there_is_in_a_day_is_used(calls: int) -> None:
+    """All but a tenth of it, and what comes back an hour late."""
+    here = Instance(calls)
+
+    await here.work(4 * DAY)
+
+    assert 0.95 * 4 * 90 * 24 / 25 <= here.made <= 4 * 90
+
+
+@pytest.mark.parametrize("calls", [SCARCE, PLENTY])
+async def test_who_is_refused_hears_when_there_are_calls_again(calls: int) -> None:
+    """A day after the first were made, and within the hour."""
+    here = Instance(calls)
+    began = here.clock.now()
+    await here.work(HOUR)
+
+    comes, why = await here.refusal()
+
+    assert "of 24 hours" in why
+    assert began + DAY < comes <= began + DAY + HOUR
+    here.clock.advance_to(comes)
+    async with here.budget.block(WORK):
+        await here.budget.take()
+
+
+@pytest.mark.parametrize("calls", [SCARCE, PLENTY])
+async def test_what_was_lent_is_returned_on_a_day_that_is_over(calls: int) -> None:
+    """By a delivery that may begin nothing else, and leaves nothing of what is kept to others."""
+    here = Instance(calls)
+    await here.work(2 * HOUR)
+    assert await here.left() == 0
+
+    async with here.budget.block(None):
+        with pytest.raises(Throttled):
+            await here.budget.ready()
+        await here.budget.ready(2, is_urgent=True)
+        await here.budget.take()
+        await here.budget.take(is_write=True)
+        with pytest.raises(Throttled):
+            await here.budget.take()
+
+
+@pytest.mark.parametrize("calls", [SCARCE, PLENTY])
+async def test_people_who_look_use_nothing_that_is_kept(calls: int) -> None:
+    """Outside of deliveries: a timer may still turn off what should not be on."""
+    here = Instance(calls)
+    await here.work(2 * HOUR)
+
+    with pytest.raises(Throttled):
+        await here.budget.take()
+    await here.budget.take(is_write=True)
+
+
+async def test_what_is_not_used_of_a_slice_is_given_back() -> None:
+    """Else one call a minute would use up the day as fast as two."""
+    here = Instance(PLENTY)
+
+    for _ in range(40):
+        await here.budget.take()
+        here.clock.advance(MINUTE)
+
+    assert await here.left() == 90 - 40 - 1
+
+
+async def test_another_instance_counts_on() -> None:
+    """The day stands in the row, and outlives a process."""
+    here = Instance(SCARCE)
+    await here.work(MINUTE * 10)
+
+    assert await Instance(SCARCE, here.store).left() == 90 - here.made
