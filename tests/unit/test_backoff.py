@@ -20,3 +20,10 @@ def test_those_who_wait_together_come_apart() -> None:
 def test_a_short_wait_is_long_enough_to_be_one() -> None:
     """A message may come a second early: a wait of less would be none."""
     assert spread(timedelta(0), "job") >= timedelta(seconds=2)
+
+
+def test_a_long_wait_is_spread_by_minutes() -> None:
+    """Who is told to come tomorrow comes then, and not hours later."""
+    day = timedelta(days=1)
+
+    assert day < max(spread(day, f"job-{number}") for number in range(100)) <= day + 10 * MINUTE

@@ -3,8 +3,8 @@
 import hashlib
 from datetime import timedelta
 
-#: Share of a wait by which those who wait together are spread.
-_SPREAD = 0.1
+#: Share of a wait by which those who wait together are spread, and by how much at most.
+_SPREAD, _WIDEST = 0.1, timedelta(minutes=10)
 #: A wait that is shorter may be over before it began: clocks differ.
 _LEAST = timedelta(seconds=2)
 
@@ -26,4 +26,4 @@ def spread(wait: timedelta, key: str, share: float = _SPREAD) -> timedelta:
     What waits for the same thing then does not come back at the same moment.
     """
     fraction = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4]) / 2**32
-    return max(wait, _LEAST) + wait * share * fraction
+    return max(wait, _LEAST) + min(wait * share, _WIDEST) * fraction
