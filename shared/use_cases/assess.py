@@ -56,6 +56,7 @@ async def assess(
     settings = services.settings
     rates = Rates(
         flow_service_calls_per_minute=settings.flow_service_calls_per_minute,
+        flow_service_calls_per_day=settings.flow_service_calls_per_day,
         quiet_period=settings.quiet_period,
     )
     flows: list[AssessedFlow] = [*assess_flows(facts)]

@@ -194,9 +194,27 @@ def test_every_flow_below_that_stays_is_the_end_of_a_chain() -> None:
     assert chains["Top"] == (("Near",), ("Middle", "Far"), ("Middle", "gone (not here)"))
 
 
+RATES = Rates(
+    flow_service_calls_per_minute=5,
+    flow_service_calls_per_day=40_000,
+    quiet_period=timedelta(days=7),
+)
+
+
+def test_work_of_more_calls_than_a_day_has_takes_days() -> None:
+    """Nine tenths of the day's calls are for work; a slow minute still counts."""
+    there = facts(flow("Orders", TriggerCategory.HTTP), reports=reports("orders"))
+    (known,) = assess_flows(there)
+    few = replace(RATES, flow_service_calls_per_minute=100, flow_service_calls_per_day=1_300)
+
+    assert effort_of([known] * 90, few).minutes == 24 * 60
+    assert effort_of([known] * 91, few).minutes == 24 * 60 + 1
+    assert effort_of([known] * 90, RATES).minutes == 90 * FLOW_SERVICE_CALLS // 5
+
+
 def test_effort_says_why_it_may_be_more() -> None:
     """A flow whose callers are not all known, or flows that nobody could read."""
-    rates = Rates(flow_service_calls_per_minute=5, quiet_period=timedelta(days=7))
+    rates = RATES
     there = facts(flow("Orders", TriggerCategory.HTTP), reports=reports("orders"))
     (known,) = assess_flows(there)
     doubtful = replace(known, callers_gap="Places were not searched.")
@@ -369,7 +387,7 @@ def test_effort_counts_each_place_once_and_leaves_managed_flows_out() -> None:
         AssessedCaller(kind="canvas_app", label="app Shop", manual="by its maker"),
     )
     flows: list[AssessedFlow] = [replace(one, callers=callers) for one in assess_flows(there)]
-    rates = Rates(flow_service_calls_per_minute=4, quiet_period=timedelta(days=7))
+    rates = replace(RATES, flow_service_calls_per_minute=4)
 
     effort = effort_of(flows, rates)
 
