@@ -158,12 +158,12 @@ def broken_cards() -> list[dict[str, Any]]:
     """Return cards that Teams would not show, though the Workflows webhook takes them."""
     good = card(NOTIFICATION)
     newer = good | {"version": "1.6"}
-    untold, coloured, empty_fact, unsafe = (deepcopy(good) for _ in range(4))
-    untold["body"][0]["text"] = ""
-    coloured["body"][0]["color"] = "Red"
-    empty_fact["body"][1]["facts"][0]["value"] = ""
+    untold, coloured, empty, unsafe = (deepcopy(good) for _ in range(4))
+    untold["body"][0]["inlines"][0]["text"] = ""
+    coloured["body"][0]["inlines"][0]["color"] = "Red"
+    empty["body"][1]["inlines"] = []
     unsafe["actions"][0]["url"] = "http://app.example"
-    return [newer, good | {"body": []}, untold, coloured, empty_fact, unsafe]
+    return [newer, good | {"body": []}, untold, coloured, empty, unsafe]
 
 
 @pytest.mark.parametrize("content", broken_cards())

@@ -10,7 +10,7 @@ import pytest
 from azure.core.messaging import CloudEvent
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from shared.adapters.channels import event_grid
+from shared.adapters.channels import event_grid, teams
 from shared.adapters.channels.teams import TeamsWorkflow
 from shared.adapters.channels.webhook import SignedWebhook
 from shared.adapters.http.client import HttpClient, Service
@@ -104,10 +104,23 @@ async def test_teams_gets_a_card(link: str) -> None:
     card = attachment["content"]
     assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
     assert (card["type"], card["version"]) == ("AdaptiveCard", "1.4")
-    facts = {fact["title"]: fact["value"] for fact in card["body"][1]["facts"]}
-    assert facts["To do"] == "Name another owner."
-    assert "Lapses" not in facts
+    lines = ["".join(run["text"] for run in one["inlines"]) for one in card["body"]]
+    assert lines[0] == NOTIFICATION.waiting.title
+    assert "To do: Name another owner." in lines
+    assert not any(line.startswith("Lapses") for line in lines)
     assert [action["url"] for action in card.get("actions", ())] == ([link] if link else [])
+
+
+def test_no_name_is_a_link_in_a_card() -> None:
+    """Cards read Markdown in blocks and facts, and a flow may be called whatever anybody likes."""
+    name = "[Approve now](https://evil.example) **at once**"
+    waiting = replace(NOTIFICATION.waiting, environment_name=name, flows=(name,), reason=name)
+
+    content = teams.card(replace(NOTIFICATION, waiting=waiting))
+
+    kinds = {(one["type"], run["type"]) for one in content["body"] for run in one["inlines"]}
+    assert kinds == {("RichTextBlock", "TextRun")}
+    assert json.dumps(content).count("evil.example") == 4  # as it is, in the title too
 
 
 @pytest.mark.parametrize(

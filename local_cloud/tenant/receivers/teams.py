@@ -25,6 +25,8 @@ _CARD = "application/vnd.microsoft.card.adaptive"
 _LIMIT = 28 * 1024  # learn.microsoft.com/…/webhooks-and-connectors: 28 KB a message
 #: Teams shows cards up to 1.5.
 _VERSIONS = {"1.0", "1.1", "1.2", "1.3", "1.4", "1.5"}
+#: Begins the line with what a receiver groups by.
+_CORRELATION = "Correlation: "
 _COLOURS = {"Default", "Dark", "Light", "Accent", "Good", "Warning", "Attention"}
 
 
@@ -47,9 +49,10 @@ async def post_card(request: Request) -> Response:
             raise refusal(request, _NAME, 400, f"An attachment is no {_CARD}.")
         if why := _fault(card):
             raise refusal(request, _NAME, 400, why)
-        title, facts = card["body"][0]["text"], _facts(card)
+        title, *lines = map(_shown, card["body"])
+        found = [line.removeprefix(_CORRELATION) for line in lines if line.startswith(_CORRELATION)]
         content = {"title": title, "cause": "", "id": ""}
-        take(request, _NAME, content | {"correlation": facts.get("Correlation", "")})
+        take(request, _NAME, content | {"correlation": "".join(found)})
     return Response(status_code=202)
 
 
@@ -61,10 +64,7 @@ def _fault(card: dict[str, Any]) -> str:
         return "The card has no body."
     for element in card["body"]:
         match element:
-            case {"type": "TextBlock", "text": str(text)} if text:
-                if element.get("color", "Default") not in _COLOURS:
-                    return f"There is no colour {element['color']}."
-            case {"type": "FactSet", "facts": [*facts]} if all(map(_is_fact, facts)):
+            case {"type": "RichTextBlock", "inlines": [_, *_] as runs} if all(map(_is_run, runs)):
                 pass
             case _:
                 return f"The card cannot show {json.dumps(element)[:80]}."
@@ -76,13 +76,12 @@ def _fault(card: dict[str, Any]) -> str:
     return ""
 
 
-def _is_fact(fact: Any) -> bool:
-    match fact:
-        case {"title": str(title), "value": str(value)}:
-            return bool(title and value)
+def _is_run(run: Any) -> bool:
+    match run:
+        case {"type": "TextRun", "text": str(text)}:
+            return bool(text) and run.get("color", "Default") in _COLOURS
     return False
 
 
-def _facts(card: dict[str, Any]) -> dict[str, str]:
-    sets = [one["facts"] for one in card["body"] if one["type"] == "FactSet"]
-    return {fact["title"]: fact["value"] for facts in sets for fact in facts}
+def _shown(paragraph: dict[str, Any]) -> str:
+    return "".join(run["text"] for run in paragraph["inlines"])
