@@ -18,6 +18,7 @@ from shared.domain.plans.notification import (
     Notification,
     causes_to_tell,
     first_delivery,
+    in_short,
     not_taken,
     taken,
 )
@@ -43,13 +44,14 @@ async def notify(services: Services) -> int:
         return 0
     with suppress(AlreadyExists):
         await services.tables.timer_runs.insert(TimerRun(timer=FIRST_LOOK, ended=services.now))
-    waits = await what_waits(services)
-    causes = causes_to_tell(waits.waiting, waits.environment_jobs, waits.stuck, services.now)
     table = services.tables.deliveries
+    # Before what waits: a cause that another look finds meanwhile is not taken for one that ended.
     known = {
         (kept.item.cause, kept.item.channel): kept
         async for kept in readable(services, table.scan("delivery"))
     }
+    waits = await what_waits(services)
+    causes = causes_to_tell(waits.waiting, waits.environment_jobs, waits.stuck, services.now)
     # Side by side: one that is slow delays no other.
     told = await asyncio.gather(
         *(_tell(services, channel, causes, known) for channel in services.channels)
@@ -102,7 +104,7 @@ async def _send(services: Services, channel: Channel, cause: Waiting, kept: Kept
     notification = Notification(
         id=delivery.notification_id,
         correlation=cause.id,
-        waiting=_without_urls(cause),
+        waiting=in_short(_without_urls(cause)),
         at=services.now,
         link=_link(services, cause),
     )

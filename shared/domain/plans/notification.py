@@ -16,7 +16,12 @@ GROWN_AFTER = timedelta(hours=1)
 #: A plan is told of again so long before it lapses.
 _LAPSES_SOON = timedelta(days=1)
 #: For how long after its end an environment's work is told of: a channel may be out meanwhile.
-_ENDED_LATELY = timedelta(days=1)
+_ENDED_LATELY = timedelta(days=7)
+#: What comes by flows, one after the other, and is told together.
+_BY_FLOWS = frozenset({Cause.FLOW, Cause.STRAGGLER})
+#: Characters of a text that is told, and of a name: a message of Teams may have 28 KB in all.
+_LONGEST_TEXT = 2_000
+_LONGEST_NAME = 200
 #: Longest wait before a channel that did not take a notification is tried again.
 _LONGEST_WAIT = timedelta(hours=1)
 
@@ -58,7 +63,9 @@ class Delivery:
         return f"{self.cause}-{self.first_seen:%Y%m%dT%H%M%S}-{self.told}"
 
     def is_due(self, cause: Waiting, now: datetime) -> bool:
-        """Say whether it is to be sent now."""
+        """Say whether it is to be sent now. That work has ended is told once."""
+        if self.told and cause.cause is Cause.FINISHED:
+            return False
         if self.due <= now:
             return True
         has_grown = not self.failures and cause.count > self.told_of
@@ -88,8 +95,18 @@ def first_delivery(cause: Waiting, channel: str, now: datetime, together: timede
 
     What comes within `together` of the first flow of a cause is told with it.
     """
-    due = now + together if cause.cause is Cause.FLOW else now
+    due = now + together if cause.cause in _BY_FLOWS else now
     return Delivery(cause=cause.id, channel=channel, first_seen=now, due=due)
+
+
+def in_short(cause: Waiting) -> Waiting:
+    """Return what is told of a cause; its page and the command line have the whole of it."""
+    return replace(
+        cause,
+        flows=tuple(_cut(one, _LONGEST_NAME) for one in cause.flows),
+        reason=_cut(cause.reason, _LONGEST_TEXT),
+        instruction=_cut(cause.instruction, _LONGEST_TEXT),
+    )
 
 
 def taken(delivery: Delivery, cause: Waiting, now: datetime) -> Delivery:
@@ -112,6 +129,10 @@ def not_taken(delivery: Delivery, error: str, now: datetime, wait: timedelta) ->
     """
     due = now + min(wait * 2 ** min(delivery.failures, 20), _LONGEST_WAIT)
     return replace(delivery, failures=delivery.failures + 1, error=error, due=due)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _ended_lately(job: EnvironmentJob, now: datetime) -> bool:

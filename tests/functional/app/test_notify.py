@@ -1,10 +1,14 @@
 """People are told once a cause, by every channel, and again where a channel did not take it."""
 
+import json
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from shared.adapters.channels.event import cloud_event
 from shared.domain.callers.records import Flag
 from shared.domain.environment import Mode
 from shared.domain.flow import FlowState
@@ -14,6 +18,7 @@ from shared.domain.notice import Notice
 from shared.domain.plans.attention import Cause
 from shared.domain.plans.notification import GROWN_AFTER, REPEATED_AFTER, Notification
 from shared.errors import ProductError, Throttled, Unavailable
+from shared.ports import Row
 from shared.reason import Reason
 from shared.rows import Kept
 from shared.services import FLOW_JOBS, PARKED, Services
@@ -261,6 +266,66 @@ async def test_two_looks_at_once_tell_it_once(story: Story) -> None:
     assert heard.causes == [Cause.PLAN]
 
 
+async def test_a_cause_that_another_look_finds_first_is_told_once(story: Story) -> None:
+    """It has come after this look read what waits: it has not ended."""
+    heard, tables = Heard(), story.services.tables
+    store, scans = tables.deliveries.store, 0
+    queried = store.query
+
+    async def query(table: str, *of: Any, **options: Any) -> AsyncIterator[Row]:
+        nonlocal scans
+        scans += table == "deliveries"
+        if table == "deliveries" and scans == 2:
+            row = ("key_findings", "policy", "1")
+            notice = Notice(code="key_problem", row=row, cause="It ends.", at=story.services.now)
+            await tables.notices.insert(notice)
+            assert await look(story, heard) == 1
+        async for found in queried(table, *of, **options):
+            yield found
+
+    store.query = query  # type: ignore[method-assign]
+    await look(story, heard)
+    await look(story, heard, after=timedelta(minutes=1))
+
+    assert scans > 2
+    assert heard.causes == [Cause.NOTICE]
+
+
+async def test_who_was_out_when_the_work_ended_is_told_days_later(story: Story) -> None:
+    """A channel may be out over a weekend; and nobody is told of an end twice."""
+    heard, out = Heard(), Heard(name="out", is_out=True)
+    await under_way(story)
+    for _ in range(20):
+        await story.run(timedelta(hours=12))
+        await look(story, heard, out)
+        ended = Cause.FINISHED in heard.causes
+        if ended:
+            break
+    await look(story, heard, out, after=timedelta(days=3))
+    out.is_out = False
+    for _ in range(6):
+        await look(story, heard, out, after=timedelta(hours=25))
+
+    assert heard.causes.count(Cause.FINISHED) == 1
+    assert out.causes.count(Cause.FINISHED) == 1
+
+
+async def test_a_long_text_is_told_in_short(story: Story) -> None:
+    """Teams takes 28 KB: what is longer would be told nobody, and tried for ever."""
+    heard = Heard()
+    await under_way(story)
+    job = replace(await story.job("Orders"), display_name="x" * 5_000)
+    text = "Let in 10.0.0.0/8. " * 5_000
+    blocked = stopped(job, JobState.BLOCKED, text, text, code="gap", now=story.services.now)
+    await story.services.tables.jobs.upsert(blocked)
+    await look(story, heard)
+    await look(story, heard, after=TOGETHER)
+
+    (told,) = heard.told
+    assert len(json.dumps(cloud_event(told))) < 20 * 1024
+    assert told.waiting.reason.endswith("…")
+
+
 async def test_the_end_is_told_with_what_is_left(story: Story) -> None:
     """Once; a day later nobody is told of it any more."""
     heard = Heard()
@@ -307,6 +372,7 @@ async def test_who_is_still_called_at_the_old_url_is_told(story: Story) -> None:
     called(timedelta(days=1))
     await story.run(timedelta(hours=12))
     await look(story, heard)
+    assert Cause.STRAGGLER not in heard.causes  # others may follow
     await look(story, heard, after=TOGETHER)
     (told,) = [one.waiting for one in heard.told if one.waiting.cause is Cause.STRAGGLER]
     await story.run(timedelta(days=10))
