@@ -10,6 +10,8 @@ from typing import Any, cast
 
 import typer
 
+from shared.domain.spreadsheet_cell import spreadsheet_cell
+
 
 class Output(StrEnum):
     """What `--output` takes: as of the Azure CLI."""
@@ -81,9 +83,9 @@ def _csv(rows: Sequence[Any]) -> str:
         writer.writerow(names)
     for row in rows:
         if isinstance(row, Mapping):
-            writer.writerow([_text(row.get(name)) for name in names])
+            writer.writerow([_cell(row.get(name)) for name in names])
         else:
-            writer.writerows(_values([row]))
+            writer.writerow(map(_cell, row if isinstance(row, list) else [row]))
     return target.getvalue().rstrip("\n")
 
 
@@ -91,6 +93,11 @@ def _text(value: Any) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _cell(value: Any) -> str:
+    """Return a value for a spreadsheet, in which a name may not be a formula."""
+    return spreadsheet_cell(value) if isinstance(value, str) else _text(value)
 
 
 def one_field(text: str) -> str:

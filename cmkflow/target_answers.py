@@ -13,11 +13,10 @@ from shared.domain.network.coverage import FLOW_TAGS, PROTECTED_TAG
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList, as_published
 from shared.domain.network.targets import Target
 from shared.domain.network.verdict import Verdict, verdict_on
+from shared.domain.spreadsheet_cell import spreadsheet_cell
 
 #: The worst comes first.
 _WORST = (Verdict.NOT, Verdict.PARTLY, Verdict.CANNOT_BE_TOLD, Verdict.COVERED)
-#: What a spreadsheet takes for the beginning of a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _LIST = "https://www.microsoft.com/download/details.aspx?id=56519"
 _MAIL = """\
 Hello,
@@ -113,11 +112,7 @@ def as_csv(rows: Iterable[TargetRow]) -> str:
     lines.writerow(TargetRow.__annotations__)
     for row in rows:
         lists = ("\n".join(one) for one in (row["flows"], row["resources"], row["prefixes"]))
-        flows, resources, prefixes = map(_plain, lists)
-        host = _plain(row["host"] or "")
+        flows, resources, prefixes = map(spreadsheet_cell, lists)
+        host = spreadsheet_cell(row["host"] or "")
         lines.writerow((host, flows, resources, row["verdict"], prefixes))
     return text.getvalue()
-
-
-def _plain(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell

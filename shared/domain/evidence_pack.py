@@ -14,9 +14,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
+from shared.domain.spreadsheet_cell import spreadsheet_cell
+
 MANIFEST = "manifest.json"
 #: Plans as they were approved: the name of each is its version, which begins its SHA-256.
 APPROVED_PLANS = "approved-plans/"
+#: Hex digits of such a version.
+_VERSION = 16
 _FORMAT = 1
 #: No time is told: this is the first that a zip can hold.
 _TIME = (1980, 1, 1, 0, 0, 0)
@@ -26,8 +30,6 @@ _PIECE = 1024 * 1024
 _LARGEST_MANIFEST = 64 * 1024 * 1024
 #: What a zip is that cannot be read: no zip, damaged, encrypted, or packed in another way.
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
-#: A spreadsheet takes what begins like this for a formula (OWASP, CSV injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class EvidencePack:
@@ -48,7 +50,7 @@ class EvidencePack:
         """Write a line of a CSV file (RFC 4180); no cell is a formula to a spreadsheet."""
         texts = ("" if cell is None else str(cell) for cell in cells)
         line = io.StringIO()
-        csv.writer(line).writerow([f"'{t}" if t.startswith(_FORMULA) else t for t in texts])
+        csv.writer(line).writerow(map(spreadsheet_cell, texts))
         self.write(name, line.getvalue().encode("utf-8", "replace"))
 
     def zipped(self, about: Mapping[str, object]) -> bytes:
@@ -90,11 +92,7 @@ def _manifest_of(archive: zipfile.ZipFile) -> Mapping[str, tuple[str, int]]:
 
 def _differences(archive: zipfile.ZipFile, named: Mapping[str, tuple[str, int]]) -> Iterator[str]:
     there = [info.filename for info in archive.infolist()]
-    yield from (
-        f"{name} stands in it twice"
-        for name in sorted({*there} - {MANIFEST})
-        if there.count(name) > 1
-    )
+    yield from (f"{name} stands in it twice" for name in sorted({*there}) if there.count(name) > 1)
     yield from (f"{name} is missing" for name in sorted(named.keys() - {*there}))
     yield from (f"{name} is not in the manifest" for name in sorted({*there} - {MANIFEST, *named}))
     for name in sorted(named.keys() & {*there}):
@@ -107,7 +105,7 @@ def _differences(archive: zipfile.ZipFile, named: Mapping[str, tuple[str, int]])
         if (digest, size) != named[name]:
             yield f"{name} was changed: its SHA-256 is {digest}, not {named[name][0]}"
         version = name.removeprefix(APPROVED_PLANS).rpartition("/")[2].removesuffix(".json")
-        if name.startswith(APPROVED_PLANS) and not digest.startswith(version):
+        if name.startswith(APPROVED_PLANS) and version != digest[:_VERSION]:
             yield f"{name} is not the plan of that version"
 
 

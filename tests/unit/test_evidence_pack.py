@@ -105,6 +105,30 @@ def test_a_plan_that_was_exchanged_with_its_manifest_is_found(tmp_path: Path) ->
     assert difference == f"{APPROVED} is not the plan of that version"
 
 
+def test_a_plan_under_a_shorter_version_is_found(tmp_path: Path) -> None:
+    """Of a version with few digits, or none, somebody could find a plan that has it."""
+
+    def renamed(files: dict[str, bytes]) -> None:
+        manifest = json.loads(files[MANIFEST])
+        for version in ("", VERSION[:3]):
+            name = f"approved-plans/e/{version}.json"
+            files[name], manifest["files"][name] = PLAN, manifest["files"][APPROVED]
+        files[MANIFEST] = json.dumps(manifest).encode()
+
+    assert len(found(changed(packed(tmp_path / "a"), renamed))) == 2
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("name", [MANIFEST, "a.json"])
+def test_what_stands_in_it_twice_is_found(tmp_path: Path, name: str) -> None:
+    """Some tools show the first of two files, some the last: the manifest is one of them."""
+    target = io.BytesIO(packed(tmp_path / "a"))
+    with zipfile.ZipFile(target, "a") as archive:
+        archive.writestr(name, archive.read(name))
+
+    assert found(target.getvalue()) == [f"{name} stands in it twice"]
+
+
 def test_damaged_bytes_are_a_difference(tmp_path: Path) -> None:
     """A disk may do that."""
     content = changed(packed(tmp_path / "a"), lambda _: None)  # stored as it is

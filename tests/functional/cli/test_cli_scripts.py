@@ -55,6 +55,21 @@ async def test_rows_have_names_in_csv(story: Story, cli: CommandLine) -> None:
     assert json.loads(row["settings"])["mode"] == "approve"
 
 
+async def test_no_name_is_a_formula_in_csv(story: Story, cli: CommandLine) -> None:
+    """Anybody can name a flow, and somebody opens the file in a spreadsheet; numbers stay."""
+    story.build.environment.display_name = "=HYPERLINK(A1)"
+    query = ("--query", "items[].[display_name, settings.limit, `-1`]")
+
+    rows = await cli.run("environment", "list", "-o", "csv")
+    lists = await cli.run("environment", "list", *query, "-o", "csv")
+    tabs = await cli.run("environment", "list", *query, "-o", "tsv")
+
+    (row,) = csv.DictReader(io.StringIO(rows.stdout))
+    assert row["display_name"] == "'=HYPERLINK(A1)"
+    assert lists.stdout == "'=HYPERLINK(A1),100,-1\n"
+    assert tabs.stdout == "=HYPERLINK(A1)\t100\t-1\n"
+
+
 async def test_a_query_that_is_none_is_wrong_use(story: Story, cli: CommandLine) -> None:
     """It says where it went wrong."""
     result = await cli.run("remediation", "list", "--query", "items[?")
