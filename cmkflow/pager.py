@@ -24,10 +24,10 @@ def print_text(renderable: RenderableType, *, is_paged: bool) -> None:
     """Print it; by a pager if that `is_paged`, a terminal is there, and it is too low for it."""
     console = Terminal()
     if not (is_paged and console.is_terminal and not console.is_dumb_terminal):
-        console.print(renderable)
+        console.print(renderable, crop=False)
         return
     with console.capture() as captured:
-        console.print(renderable)
+        console.print(renderable, crop=False)
     text = captured.get()
     if text.count("\n") < console.height or not _paged(text):
         console.file.write(text)

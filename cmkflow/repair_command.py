@@ -59,7 +59,7 @@ def repair(
         return {**_as_object(api.send(shown)), "language": language}
     if not yes:
         answer = {**_as_object(api.send(shown)), "language": language, "applied": []}
-        Terminal(stderr=True).print(_shown(answer))
+        Terminal(stderr=True).print(_shown(answer), crop=False)
         confirm("Make this change?")
     body = {"resource": resource, "by": by}
     if environment:
@@ -78,7 +78,9 @@ def _shown(answer: Any) -> RenderableType:
     language = RepairLanguage(answer["language"])
     parts: list[RenderableType] = []
     for one in answer["items"]:
-        parts += [Text(repair_text(one, language)), Text()]
+        # Nowhere broken: it is pasted into a shell, or a file.
+        text = Text(repair_text(one, language), no_wrap=True, overflow="ignore")
+        parts += [text, Text()]
     if not parts:
         parts.append(Text("No gap holds up a flow."))
     if answer["applied"]:

@@ -209,23 +209,35 @@ def waiting_flows(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[Wai
     for job in jobs:
         if job.is_stuck or job.code in GO_ON_TRYING:
             groups[job.environment_id, job.remediation_id, job.code].append(job)
-    return [
-        Waiting(
-            cause=GO_ON_TRYING.get(code, Cause.FLOW),
-            code=code,
-            count=len(group),
-            environment_id=environment_id,
-            environment_name=names.get(environment_id, ""),
-            remediation_id=remediation_id,
-            flows=tuple(sorted(job.display_name for job in group)[:NAMED]),
-            reason=group[0].reason,
-            instruction=(
-                Reason.STRAGGLER.instruction if code == Reason.STRAGGLER else group[0].instruction
-            ),
-            command=_NEXT.get(code, "cmkflow remediation retry {}").format(remediation_id),
+    waiting = []
+    for (environment_id, remediation_id, code), group in groups.items():
+        group.sort(key=lambda job: job.display_name)
+        waiting.append(
+            Waiting(
+                cause=GO_ON_TRYING.get(code, Cause.FLOW),
+                code=code,
+                count=len(group),
+                environment_id=environment_id,
+                environment_name=names.get(environment_id, ""),
+                remediation_id=remediation_id,
+                flows=tuple(job.display_name for job in group[:NAMED]),
+                reason=group[0].reason,
+                instruction=_instruction(code, group),
+                command=_NEXT.get(code, "cmkflow remediation retry {}").format(remediation_id),
+            )
         )
-        for (environment_id, remediation_id, code), group in groups.items()
-    ]
+    return waiting
+
+
+def _instruction(code: str, group: Sequence[FlowJob]) -> str:
+    """Return what to do for these flows; whoever does it for the first has not done it for all."""
+    if code == Reason.STRAGGLER:
+        return Reason.STRAGGLER.instruction
+    first = group[0]
+    if all(job.instruction == first.instruction for job in group):
+        return first.instruction
+    show = f"cmkflow remediation show {first.remediation_id}"
+    return f"Not the same for each: see {show}. For {first.display_name}: {first.instruction}"
 
 
 def waiting_notices(notices: Iterable[Notice]) -> list[Waiting]:

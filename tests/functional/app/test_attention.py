@@ -53,7 +53,7 @@ async def decide(story: Story, **settings: Any) -> None:
     await story.services.tables.environments.upsert(decided)
 
 
-async def block(story: Story, *titles: str) -> None:
+async def block(story: Story, *titles: str, instruction: str = "Name another owner.") -> None:
     """Let a person be needed for flows, each for the same reason."""
     for kept in [row async for row in story.services.tables.jobs.scan()]:
         job = kept.item  # type: ignore[union-attr]  # every row can be read
@@ -62,7 +62,7 @@ async def block(story: Story, *titles: str) -> None:
                 job,
                 JobState.BLOCKED,
                 "Its owner has left.",
-                "Name another owner.",
+                instruction,
                 code="owner",
                 now=story.services.now,
             )
@@ -112,6 +112,23 @@ async def test_one_cause_is_one_item_and_what_goes_on_is_beside_it(story: Story)
     assert answer["health"]["stuck"] == 2
     # It still runs, and whoever looks for what is stuck finds it all the same.
     assert await stuck_remediations() == [story.remediation.id]
+
+
+async def test_what_is_to_do_for_one_flow_is_not_told_for_all(story: Story) -> None:
+    """Whoever opens the first of two firewalls, and tries again, would wonder."""
+    await story.order()
+    provide(story.services)
+    await approve_shown(story.services, story.remediation.id)
+    await run(story, timedelta(hours=6))
+    await block(story, "Stock", instruction="Open the firewall south.")
+    await block(story, "Orders", instruction="Open the firewall north.")
+
+    (blocked,) = (await attention())["waiting"]
+
+    show = f"cmkflow remediation show {story.remediation.id}"
+    assert blocked["instruction"] == (
+        f"Not the same for each: see {show}. For Orders: Open the firewall north."
+    )
 
 
 async def test_finished_says_what_is_left_and_why(story: Story) -> None:

@@ -15,6 +15,7 @@ from shared.bootstrap import provide
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
 from shared.use_cases.sweep import sweep
 from tests.functional.cli.cli_app import served_app
+from tests.functional.cli.terminal import in_terminal
 from tests.functional.stories.app_calls import TRIGGERS
 from tests.functional.stories.remediation_story import Story
 from tests.kinds.firewalls.network_security_group import security_group, security_rule
@@ -177,6 +178,7 @@ async def test_a_repair_is_shown_in_the_language_of_whoever_asks() -> None:
         bicep = await cli.run("network", "repair", "edge", "--as", "bicep")
         told = await cli.run("network", "repair", "--json")
         unknown = await cli.run("network", "repair", "egde")
+        narrow = await in_terminal(cli, "network", "repair", columns=30)
 
     assert f"# let {WEST} in on edge, each by a rule\naz network nsg rule create" in commands.stdout
     assert "  --priority 4096 \\\n" in commands.stdout
@@ -185,6 +187,8 @@ async def test_a_repair_is_shown_in_the_language_of_whoever_asks() -> None:
     assert (item["firewall"], item["is_applicable"], item["refusal"]) == ("edge", True, "")
     assert unknown.exit_code == ExitCode.NEEDS_A_PERSON
     assert "egde has no gap" in unknown.stderr
+    # A line that was broken would be a command of its own.
+    assert narrow.lines == commands.stdout.splitlines()
 
 
 async def test_a_repair_is_made_when_it_is_meant_and_taken_back() -> None:
