@@ -33,7 +33,7 @@ def _trail(answer: Any) -> Listing:
         rows=[
             (
                 minute(one["at"]),
-                one["who"] or "function key",
+                _who(one),
                 one["action"].replace("_", " "),
                 "cut off" if one["status"] is None else str(one["status"]),
             )
@@ -41,6 +41,13 @@ def _trail(answer: Any) -> Listing:
         ],
         notes=[_note(one) for one in items],
     )
+
+
+def _who(entry: Any) -> str:
+    """Return who it was; what a function key's holder calls themselves is nobody's name."""
+    if entry["kind"] == "key":
+        return f"function key ({entry['who']})" if entry["who"] else "function key"
+    return str(entry["who"])
 
 
 def _note(entry: Any) -> str:

@@ -27,7 +27,8 @@ def main() -> int:
             return 0
         if arguments.command == "told":
             for one in told():
-                echo(f"{one['at'][11:19]}  {PEOPLE[one['receiver']]}: {one['title']}")
+                again = " (again: its answer was lost)" if one["is_repeated"] else ""
+                echo(f"{one['at'][11:19]}  {PEOPLE[one['receiver']]}: {one['title']}{again}")
             return 0
         profile = Profile(arguments.profile)
         options = DemoOptions(

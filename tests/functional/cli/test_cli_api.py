@@ -171,6 +171,16 @@ async def test_an_order_under_the_kill_switch_says_what_waits_for_it(
     assert rolled.stdout == "1 job is on its way.\n"
 
 
+async def test_what_a_keys_holder_calls_themselves_is_nobodys_name(
+    story: Story, cli: CommandLine
+) -> None:
+    """Whoever has the function key can write any name: the trail says that it was the key."""
+    await cli.run("kill-switch", "on", "--reason", "an audit")
+    shown = await cli.run("audit")
+
+    assert "function key (admin@contoso.example)" in shown.stdout
+
+
 async def test_an_environment_that_allows_no_writes_is_said_to_be_assessed_only(
     story: Story, cli: CommandLine
 ) -> None:
