@@ -20,8 +20,9 @@ def _switch(answer: Any) -> Text:
     if not answer["at"]:
         return Text("The kill switch is off; nobody has ever touched it.")
     state = "on: nothing is written" if answer["on"] else "off: writes are allowed"
+    at = f"{minute(answer['at'])} UTC"
     return Text(
-        f"The kill switch is {state}.\n{answer['by']}, {answer['at']}: {answer['reason']}",
+        f"The kill switch is {state}.\n{answer['by']}, {at}: {answer['reason']}",
         style="bold red" if answer["on"] else "",
     )
 
@@ -46,6 +47,10 @@ def _health(answer: Any) -> Listing:
             "Services that are out": "\n".join(
                 f"{one['service']} {one['place']}, since {minute(one['opened'])} UTC"
                 for one in answer["outages"]
+            ),
+            "Channels that are out": "\n".join(
+                f"{one['channel']}, {one['notifications']} waiting: {one['error']}"
+                for one in answer["failing_channels"]
             ),
             "Jobs that wait for calls": _line(answer["calls"]),
             "Plans that wait for approval": str(answer["plans_waiting"] or ""),

@@ -13,6 +13,7 @@ from typer.testing import Result
 
 from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import JobState
+from shared.domain.plans.notification import Delivery
 from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
 from shared.use_cases.start_remediation import start_remediation
 from tests.functional.cli.cli_app import CommandLine
@@ -169,6 +170,20 @@ async def test_an_order_under_the_kill_switch_says_what_waits_for_it(
     )
     assert (held.state, held.code) == (JobState.WAITING, "kill_switch")
     assert rolled.stdout == "1 job is on its way.\n"
+
+
+async def test_health_names_a_channel_that_does_not_take_what_it_is_told(
+    story: Story, cli: CommandLine
+) -> None:
+    """It is the command that the other channels name."""
+    now = story.services.now
+    row = Delivery(cause="a", channel="teams", first_seen=now, due=now, failures=3, error="No.")
+    await story.services.tables.deliveries.insert(row)
+
+    shown = await cli.run("health")
+
+    assert "Channels that are out" in shown.stdout
+    assert "teams, 1 waiting: No." in shown.stdout
 
 
 async def test_what_a_keys_holder_calls_themselves_is_nobodys_name(
