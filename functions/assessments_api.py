@@ -12,6 +12,7 @@ from functions.http_requests import NoBody, Request, Text
 from shared.bootstrap import services
 from shared.domain.assessment.assessment import Phase, Topic
 from shared.domain.finding import Level
+from shared.domain.identifiers import environment_identifier
 from shared.domain.principal import Role
 from shared.use_cases.assess import assess
 
@@ -135,7 +136,7 @@ async def show_assessment(call: Call[AssessmentQuery, NoBody]) -> AssessmentAnsw
     query = call.query
     found = await assess(
         services(),
-        call.id,
+        environment_identifier(call.id),
         policy=query.policy or "",
         key=(query.vault, query.key) if query.vault and query.key else None,
         callers_since=query.callers_since,

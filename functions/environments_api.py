@@ -15,6 +15,7 @@ from functions.http_headers import IF_MATCH
 from functions.http_requests import NoBody, NoQuery
 from functions.paging import Page, PagedQuery
 from shared.bootstrap import services
+from shared.domain.identifiers import environment_identifier
 from shared.domain.principal import Role
 from shared.use_cases import change_environment as environments
 from shared.use_cases import name_flows
@@ -45,7 +46,7 @@ async def list_environments(call: Call[PagedQuery, NoBody]) -> Page[EnvironmentA
 @endpoint(blueprint, "GET", "environments/{id}", role=Role.READER, answer=EnvironmentAnswer)
 async def show_environment(call: Call[NoQuery, NoBody]) -> EnvironmentAnswer:
     """Return one environment with its settings."""
-    found = await environments.show_environment(services(), call.id)
+    found = await environments.show_environment(services(), environment_identifier(call.id))
     return EnvironmentAnswer.of(found)
 
 
@@ -63,7 +64,7 @@ async def change_environment(call: Call[NoQuery, EnvironmentChange]) -> Environm
     """Set settings of an environment; those that are left out stay."""
     found = await environments.change_environment(
         services(),
-        call.id,
+        environment_identifier(call.id),
         call.body.changes(),
         check=lambda shown: call.check_seen(EnvironmentAnswer.of(shown)),
     )
@@ -79,7 +80,7 @@ async def change_environment(call: Call[NoQuery, EnvironmentChange]) -> Environm
 )
 async def list_flows(call: Call[NoQuery, NoBody]) -> ItemList[FlowNameAnswer]:
     """Return the flows of an environment by name: ids that orders take."""
-    found = await name_flows.list_flows(services(), call.id)
+    found = await name_flows.list_flows(services(), environment_identifier(call.id))
     return ItemList[FlowNameAnswer](items=tuple(map(FlowNameAnswer.model_validate, found)))
 
 
@@ -95,5 +96,7 @@ async def list_flows(call: Call[NoQuery, NoBody]) -> ItemList[FlowNameAnswer]:
 async def waive_gap(call: Call[NoQuery, Waiver]) -> WaiverAnswer:
     """Accept a firewall gap by name, and go on with the jobs that a gap blocks."""
     waiver = call.body
-    retried = await environments.waive_gap(services(), call.id, waiver.gap, waiver.reason)
+    retried = await environments.waive_gap(
+        services(), environment_identifier(call.id), waiver.gap, waiver.reason
+    )
     return WaiverAnswer(gap=waiver.gap, retried=retried)

@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any, cast
 
 from shared.domain.environment import EnvironmentSettings
+from shared.domain.identifiers import environment_identifier
 from shared.rows import adapter_of
 from shared.services import Services
 from shared.steps.gate import settings_of
@@ -17,7 +18,8 @@ from shared.use_cases.watch_ranges import list_editions
 
 async def environment_state(services: Services, environment_id: str) -> State:
     """Return what is decided for an environment."""
-    settings = await settings_of(services, environment_id)
+    # As the platform writes it: it takes an id in any case.
+    settings = await settings_of(services, environment_identifier(environment_id))
     state: State = adapter_of(cast("Any", EnvironmentSettings)).dump_python(settings, mode="json")
     return state
 

@@ -74,6 +74,21 @@ async def test_a_change_is_told_with_all_that_there_is_to_know(story: Story) -> 
     assert (entry["status"], entry["reason"]) == (200, "")
 
 
+async def test_what_changed_is_told_however_the_id_is_written(story: Story) -> None:
+    """The platform takes it in capital letters too: that hides nothing."""
+    done = await call(
+        environments_api.change_environment,
+        {"mode": "approve"},
+        id=story.build.environment.id.upper(),
+        headers=ANNA,
+    )
+
+    (entry,) = await trail()
+    assert done.status == 200
+    assert json.loads(str(entry["before"])) == {"mode": "assess"}
+    assert json.loads(str(entry["after"])) == {"mode": "approve"}
+
+
 async def test_a_refused_order_is_told_with_why(story: Story) -> None:
     """Somebody tried; nothing changed."""
     order = {"mode": "apply", "environments": [story.build.environment.id]}
