@@ -47,7 +47,8 @@ def remediation_table(answer: Any) -> RenderableType:
         )
         notes.append(_neither(progress["neither_on"], "cmkflow remediation show"))
     titles = ("Remediation", "Created (UTC)", "Mode", "Cause", "State", "Stuck")
-    return Group(Listing(titles=titles, rows=rows, notes=notes), *unreadable(answer))
+    listing = Listing(titles=titles, rows=rows, notes=notes, next=answer["next"])
+    return Group(listing, *unreadable(answer))
 
 
 def unreadable(answer: Any) -> Iterable[Text]:

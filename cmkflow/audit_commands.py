@@ -6,7 +6,7 @@ import typer
 
 from cmkflow.api_client import Api, Call
 from cmkflow.api_command import api_command
-from cmkflow.listing import Listing
+from cmkflow.listing import After, Listing
 from cmkflow.moments import minute
 
 
@@ -17,12 +17,10 @@ def register(group: typer.Typer) -> None:
     def audit(
         api: Api,
         limit: Annotated[int, typer.Option(min=1, max=500, help="So many at most.")] = 50,
-        after: Annotated[
-            str, typer.Option(help="Go on there: `next` of the answer.", show_default=False)
-        ] = "",
+        after: After = None,
     ) -> object:
         """Show who ordered what, and what became of it, the newest first."""
-        query = {"limit": limit, "after": after or None}
+        query = {"limit": limit, "after": after}
         return api.send(Call(method="GET", path=("audit",), query=query))
 
 
@@ -40,6 +38,7 @@ def _trail(answer: Any) -> Listing:
             for one in items
         ],
         notes=[_note(one) for one in items],
+        next=answer["next"],
     )
 
 

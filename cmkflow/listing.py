@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
+import typer
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.table import Table
@@ -33,6 +35,11 @@ _STYLES = {
 
 #: Columns that are never cut or broken: what is copied from them goes into the next command.
 _WHOLE = {"Remediation", "Id", "Mode", "State"}
+#: Where a list goes on.
+After = Annotated[
+    str | None,
+    typer.Option("--after", help="Go on there: `next` of the answer.", show_default=False),
+]
 _GAP = 2
 #: Nothing is cut to less.
 _NARROWEST = 8
@@ -59,6 +66,8 @@ class Listing:
     notes: Sequence[str] = ()
     #: Cells may take several lines; else a row takes one, and what does not fit is cut.
     is_folded: bool = False
+    #: `--after` of the rows that follow; empty: there are none. A pipe has `--query next`.
+    next: str = ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield lines or a table, by where it is printed."""
@@ -68,6 +77,8 @@ class Listing:
             yield self._table()
         else:
             yield from self._lines(options.max_width)
+        if self.next and console.is_terminal:
+            yield Text(f"There are more: the same with --after {self.next}", style="dim")
 
     def _shown(self) -> list[int]:
         columns = range(len(self.titles) or 2)

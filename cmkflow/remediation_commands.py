@@ -15,6 +15,7 @@ from cmkflow.answer_tables import (
 )
 from cmkflow.api_client import Api, Call, ExitCode
 from cmkflow.api_command import api_command
+from cmkflow.listing import After
 from cmkflow.names import (
     ENVIRONMENTS,
     FLOWS_OF_ENVIRONMENTS,
@@ -103,9 +104,10 @@ def list_remediations(
     environment: InEnvironment = None,
     state: Annotated[str | None, typer.Option(help="In this state only, such as stuck.")] = None,
     limit: Annotated[int, typer.Option(help="At most so many.")] = 50,
+    after: After = None,
 ) -> object:
     """Show remediations, the newest first."""
-    query = {"limit": limit, "environment": environment, "state": state}
+    query = {"limit": limit, "after": after, "environment": environment, "state": state}
     return api.send(Call(method="GET", path=("remediations",), query=query))
 
 

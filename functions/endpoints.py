@@ -255,7 +255,7 @@ def _answered(declared: Endpoint, req: func.HttpRequest, answer: Answer) -> func
         return ok(answer, status=declared.status)
     etag = etag_of(answer)
     headers = {ETAG: etag}
-    if declared.method == "GET" and fits(req.headers.get(IF_NONE_MATCH, ""), etag):
+    if declared.method == "GET" and fits(req.headers.get(IF_NONE_MATCH, ""), etag, weakly=True):
         return func.HttpResponse(status_code=304, headers=headers)
     return ok(answer, status=declared.status, headers=headers)
 

@@ -33,6 +33,12 @@ HEADERS: dict[str, dict[str, Any]] = {
 }
 
 
-def fits(header: str, etag: str) -> bool:
-    """Say whether an `If-Match` or `If-None-Match` names this tag, or any."""
-    return header.strip() == "*" or etag in [one.strip() for one in header.split(",")]
+def fits(header: str, etag: str, *, weakly: bool = False) -> bool:
+    """Say whether an `If-Match` or `If-None-Match` names this tag, or any.
+
+    `weakly`: also one that a proxy has marked as weak, when it packed the answer (RFC 9110, 13.1).
+    """
+    tags = [one.strip() for one in header.split(",")]
+    if weakly:
+        tags = [one.removeprefix("W/") for one in tags]
+    return tags == ["*"] or etag in tags

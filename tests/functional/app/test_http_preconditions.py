@@ -95,11 +95,21 @@ async def test_what_is_known_is_not_sent_again(story: Story) -> None:
     seen = (await shown(story)).headers[ETAG]
 
     same = await shown(story, If_None_Match=seen)
+    packed = await shown(story, If_None_Match=f'"other", W/{seen}')
     await set_limit(story, 7)
     other = await shown(story, If_None_Match=seen)
 
     assert (same.status, same.text, same.headers[ETAG]) == (304, "", seen)
+    assert packed.status == 304
     assert other.status == 200
+
+
+async def test_a_weak_tag_lets_nothing_be_changed(story: Story) -> None:
+    """It says that two answers mean the same, not that they are the same: RFC 9110, 13.1.1."""
+    seen = (await shown(story)).headers[ETAG]
+
+    assert (await set_limit(story, 7, If_Match=f"W/{seen}")).status == 412
+    assert (await set_limit(story, 7, If_Match=f'"other", {seen}')).status == 200
 
 
 async def test_the_kill_switch_is_turned_as_it_was_seen(story: Story) -> None:

@@ -18,6 +18,7 @@ MAY_BE_EMPTY = {
     ("environment set", "exclude"),
     ("environment set", "first"),
     ("audit", "after"),
+    ("remediation list", "after"),
     ("assess", "policy"),
 }
 #: What a parameter needs when another one is empty.

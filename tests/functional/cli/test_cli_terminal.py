@@ -45,6 +45,22 @@ async def story() -> Story:
     return story
 
 
+async def test_a_list_that_goes_on_says_how(story: Story, cli: CommandLine) -> None:
+    """Fifty of them look like all there are; a pipe has rows alone."""
+    identity = story.remediation.id
+    await story.order(cause="change-4712")
+    provide(story.services)
+
+    first = await in_terminal(cli, "remediation", "list", "--limit", "1")
+    after = STYLE.sub("", first.lines[-1]).removeprefix("There are more: the same with --after ")
+    rest = await in_terminal(cli, "remediation", "list", "--after", after)
+    piped = await cli.run("remediation", "list", "--limit", "1")
+
+    assert identity[:8] not in first.text
+    assert identity[:8] in rest.text
+    assert "There are more" not in rest.text + piped.stdout
+
+
 @pytest.mark.parametrize("columns", [80, 160])
 async def test_every_answer_fits_the_terminal(story: Story, cli: CommandLine, columns: int) -> None:
     """No line is longer, and no id is broken or cut: a short one is taken by every command."""
