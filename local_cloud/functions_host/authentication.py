@@ -151,8 +151,8 @@ class Authentication:
     async def _begin(self, request: web.Request) -> web.Response:
         """Send a browser to the sign-in page."""
         target = request.query.get("post_login_redirect_uri", "/")
-        # Never to another host: it would be an open redirection.
-        if not target.startswith("/") or target.startswith(("//", "/\\")):
+        # Never to another host: it would be an open redirection. Browsers leave tabs out.
+        if target[:1] != "/" or target[1:2] in ("/", "\\") or not target.isprintable():
             target = "/"
         state = secrets.token_urlsafe(16)
         self._begun[state] = target

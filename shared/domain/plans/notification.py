@@ -80,12 +80,7 @@ def causes_to_tell(
 ) -> dict[str, Waiting]:
     """Return by its id each cause that people are told of."""
     blocked = Counter(job.environment_job_id for job in stuck)
-    told = list(waiting)
-    told += [
-        replace(one, cause=Cause.LAPSING)
-        for one in told
-        if one.cause is Cause.PLAN and one.lapses and one.lapses - now <= _LAPSES_SOON
-    ]
+    told = [replace(one, cause=Cause.LAPSING) if _lapses_soon(one, now) else one for one in waiting]
     told += [_ended(job, blocked[job.id]) for job in environment_jobs if _ended_lately(job, now)]
     return {one.id: one for one in told}
 
@@ -133,6 +128,11 @@ def not_taken(delivery: Delivery, error: str, now: datetime, wait: timedelta) ->
 
 def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _lapses_soon(one: Waiting, now: datetime) -> bool:
+    is_near = one.lapses is not None and one.lapses - now <= _LAPSES_SOON
+    return is_near and one.cause is Cause.PLAN
 
 
 def _ended_lately(job: EnvironmentJob, now: datetime) -> bool:

@@ -123,6 +123,7 @@ async def test_a_plan_is_told_once_and_again_before_it_lapses(story: Story) -> N
     assert first.waiting.command == f"cmkflow plan approve {story.remediation.id}"
     page = f"https://app.example/api/dashboard/remediations/{story.remediation.id}/plan"
     assert first.link == page
+    assert heard.causes[:2] == [Cause.PLAN, Cause.LAPSING]  # not both at once on its last day
     assert heard.causes.count(Cause.LAPSING) == 1
     assert len({one.id for one in heard.told}) == len(heard.told)
 

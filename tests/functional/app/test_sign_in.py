@@ -231,7 +231,8 @@ async def test_tokens_of_others_are_refused(app: SignedApp) -> None:
 
 async def test_signing_in_leads_to_no_other_host(app: SignedApp) -> None:
     """It would be an open redirection, with the app's name on it."""
-    for target in ("https://evil.example/", "//evil.example/", "/\\evil.example"):
+    others = ("https://evil.example/", "//evil.example/", "/\\evil.example", "/%09/evil.example")
+    for target in others:
         path = f"/.auth/login/aad?post_login_redirect_uri={target}"
 
         assert await sign_in_anywhere(app, path) == (302, "/")
