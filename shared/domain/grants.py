@@ -41,6 +41,17 @@ IN_DATAVERSE = Needs(
     remedy="Add the app to the environment as an application user with the security roles System "
     "Administrator and Delegate."
 )
+#: Who lacks a role there is no co-owner of a flow, and reads no trigger URL.
+OPERATOR_IN_DATAVERSE = Needs(
+    remedy="Add the operator to the environment as a user with the security role Environment Maker."
+)
+#: Reader, and Key Vault Reader, of a subscription: infra/modules/watched-subscription.bicep.
+WATCHED = Needs(
+    remedy="Give the identity Reader and Key Vault Reader on the subscription, or take it out of "
+    "CMK_SUBSCRIPTION_IDS.",
+    actions=("Microsoft.Web/sites/read", "Microsoft.Authorization/roleAssignments/read"),
+    data_actions=("Microsoft.KeyVault/vaults/keys/read",),
+)
 #: What lets the app open firewalls there: infra/modules/firewall-group.bicep.
 FIREWALL_GROUP = "Add its resource group to CMK_FIREWALL_RESOURCE_GROUP_IDS and deploy again."
 IN_POWER_PLATFORM = Needs(

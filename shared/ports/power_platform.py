@@ -99,8 +99,11 @@ class FlowAccess(Protocol):
     async def operator_id(self) -> str:
         """Return the Entra object id of the operator."""
 
-    async def keep_signed_in(self) -> None:
-        """Renew the operator's sign-in by using it; raises `Blocked` where it has ended."""
+    async def keep_signed_in(self) -> datetime | None:
+        """Renew the operator's sign-in by using it; raises `Blocked` where it has ended.
+
+        Returns when it was renewed last; None: that is not known.
+        """
 
 
 class FlowPlacement(Protocol):

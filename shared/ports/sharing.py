@@ -49,6 +49,12 @@ class Principals(Protocol):
     async def application(self, environment: Environment) -> Principal:
         """Return the application user that the app acts as."""
 
+    async def privilege(self, environment: Environment, user_id: str, name: str) -> frozenset[str]:
+        """Return how far a user's privilege reaches, by roles of its own and of its teams.
+
+        Of `Basic`, `Local`, `Deep` and `Global`; empty: it has it not.
+        """
+
 
 class Solutions(Protocol):
     """Solutions, and the flows in them (contract §6.3)."""

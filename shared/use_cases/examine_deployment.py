@@ -1,25 +1,29 @@
 """Whether this deployment can do its work: what answers, what it is allowed, what is missing.
 
-It reads only. Each check answers for itself: one that finds nobody at home ends no other.
+It reads only, but for the operator's sign-in, which it may renew. Each check answers for itself:
+one that finds nobody at home ends no other.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from datetime import timedelta
 
 from shared.domain.environment import Environment, EnvironmentSettings, Mode
 from shared.domain.finding import Finding, ok, problem, unknown, warning
-from shared.domain.grants import IN_DATAVERSE, IN_POWER_PLATFORM
+from shared.domain.grants import IN_DATAVERSE, IN_POWER_PLATFORM, WATCHED
 from shared.errors import Blocked, NotFound, ProductError, Transient
 from shared.jobs.reminders import unlooked
 from shared.ports import FirewallKind
 from shared.services import PARKED, Services
-from shared.use_cases.examine_grants import caller_kind, repairs
+from shared.use_cases.examine_grants import caller_kind, in_dataverse, repairs, subscription
 from shared.use_cases.show_attention import SWEEP_IS_MISSING
 from shared.use_cases.sweep import QUEUES, SWEEP
 from shared.use_cases.switch_writes import kill_switch
 
 _IDENTITY = "See that CMK_CLIENT_ID is the app's identity, then deploy again (azd up): it "
 _READER = "Give the identity Reader and Key Vault Reader on each of CMK_SUBSCRIPTION_IDS."
+#: A refresh token of Entra's, from its last use on.
+_SIGN_IN_LASTS = timedelta(days=90)
 #: What to do where a check is refused, by its code.
 _REMEDIES: Mapping[str, str] = {
     "state": f"{_IDENTITY}gives Storage Table Data Contributor on CMK_STORAGE_ACCOUNT.",
@@ -30,6 +34,7 @@ _REMEDIES: Mapping[str, str] = {
     "flow_service": IN_POWER_PLATFORM.remedy,
     "dataverse": IN_DATAVERSE.remedy,
     "operator": "Sign the operator in: cmkflow operator sign-in.",
+    "subscriptions": WATCHED.remedy,
     "keys": _READER,
     "service_tags": f"{_READER} Or set CMK_SERVICE_TAGS_FILE.",
     "callers": _READER,
@@ -138,7 +143,7 @@ async def _power_platform(services: Services) -> list[Finding]:
             name = one.display_name
             found += await _guarded("flow_service", _flow_service(services, one), name)
             if one.dataverse_url:
-                found += await _guarded("dataverse", _dataverse(services, one), name)
+                found += await _guarded("dataverse", in_dataverse(services, one), name)
     return found
 
 
@@ -152,14 +157,24 @@ async def _flow_service(services: Services, environment: Environment) -> list[Fi
     return [ok("flow_service", "It lists the flows that stay.", environment.display_name)]
 
 
-async def _dataverse(services: Services, environment: Environment) -> list[Finding]:
-    await services.principals.application(environment)
-    return [ok("dataverse", "The app is a user there.", environment.display_name)]
-
-
 async def _operator(services: Services) -> list[Finding]:
     await services.flow_access.operator_id()
-    return [ok("operator", "The operator has signed in.")]
+    renewed = await services.flow_access.keep_signed_in()
+    text = "The operator's sign-in is renewed without anybody, each day by the sweep."
+    if renewed:
+        unused = f"{renewed + _SIGN_IN_LASTS:%Y-%m-%d}"
+        text += f" Last renewed on {renewed:%Y-%m-%d}: unused it would end on {unused}."
+    return [ok("operator", f"{text} A new password, or a policy of Entra's, ends it at once.")]
+
+
+async def _subscriptions(services: Services) -> list[Finding]:
+    return [
+        one
+        for subscription_id in services.settings.subscription_ids
+        for one in await _guarded(
+            "subscriptions", subscription(services, subscription_id), subscription_id
+        )
+    ]
 
 
 async def _keys(services: Services) -> list[Finding]:
@@ -204,6 +219,7 @@ _CHECKS: Mapping[str, Callable[[Services], Awaitable[list[Finding]]]] = {
     "timers": _timers,
     "power_platform": _power_platform,
     "operator": _operator,
+    "subscriptions": _subscriptions,
     "keys": _keys,
     "service_tags": _service_tags,
     "callers": _callers,

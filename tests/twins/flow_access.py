@@ -1,5 +1,7 @@
 """Twin of the port `FlowAccess`: what only a co-owner may ask."""
 
+from datetime import datetime
+
 from shared.domain.flow import FlowDetail, Permission
 from shared.domain.jobs.refusals import NO_CO_OWNER
 from shared.errors import Blocked, NotFound, Refused
@@ -103,7 +105,7 @@ class FlowAccessTwin:
         """Return the Entra object id of the operator."""
         return self._world.operator.entra_id
 
-    async def keep_signed_in(self) -> None:
+    async def keep_signed_in(self) -> datetime | None:
         """Renew its sign-in, unless the world has ended it."""
         if self._world.is_operator_signed_out:
             raise Blocked(
@@ -111,3 +113,4 @@ class FlowAccessTwin:
                 instruction="Sign the operator in again.",
                 code="operator_sign_in",
             )
+        return self._world.clock.now()

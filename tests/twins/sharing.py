@@ -164,6 +164,19 @@ class PrincipalsTwin:
         """Return the application user that the app acts as."""
         return user_row(self._world.application)
 
+    async def privilege(self, environment: Environment, user_id: str, name: str) -> frozenset[str]:
+        """Return how far a privilege reaches: the app's everywhere, but for what it may not."""
+        world = self._world
+        if user_id in world.without_roles:
+            return frozenset()
+        if user_id != world.application.user_id:
+            return frozenset() if name == _TO_ACT else frozenset({"Basic"})
+        refused = {_TO_ACT: not world.may_act_on_behalf, "prvShareWorkflow": not world.may_share}
+        return frozenset() if refused.get(name) else frozenset({"Global"})
+
+
+_TO_ACT = "prvActOnBehalfOfAnotherUser"
+
 
 def _shown(user: TwinUser) -> User:
     return User(principal=user_row(user), name=user.name, is_disabled=user.is_disabled)

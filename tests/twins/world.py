@@ -82,6 +82,8 @@ class World:
         #: What Dataverse calls act as, and who reads trigger URLs.
         self.application = self.add_user("Remediation app")
         self.operator = self.add_user("Remediation operator")
+        #: Ids of users without any security role.
+        self.without_roles: set[str] = set()
         #: Its password was changed, or a policy asks for it again.
         self.is_operator_signed_out = False
 

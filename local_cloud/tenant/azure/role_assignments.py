@@ -6,7 +6,7 @@ A list at a vault has the assignments above it and below it too, as Azure's has.
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, arm_route
+from local_cloud.tenant.azure.arm_call import GROUP, SUBSCRIPTION, ArmCall, arm_route
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import VAULTS
 from local_cloud.tenant.core.odata import parse_filter
@@ -27,6 +27,7 @@ def routes() -> list[Route]:
         arm_route("PUT", _ITEM, put_role_assignment),
         arm_route("DELETE", _ITEM, delete_role_assignment),
         arm_route("GET", f"{GROUP}/providers/{PERMISSIONS}", list_permissions),
+        arm_route("GET", f"{SUBSCRIPTION}/providers/{PERMISSIONS}", list_permissions),
     ]
 
 
@@ -44,7 +45,7 @@ async def list_role_assignments(call: ArmCall) -> JsonObject:
 
 
 async def list_permissions(call: ArmCall) -> JsonObject:
-    """List what whoever asks may do in a resource group: all, since nothing here is refused."""
+    """List what whoever asks may do in a group or a subscription: all, nothing is refused here."""
     everything = {"actions": ["*"], "notActions": [], "dataActions": ["*"], "notDataActions": []}
     return call.page([everything])
 

@@ -16,6 +16,7 @@ from local_cloud.tenant.environments.power_platform import PowerPlatform
 IS_ADMINISTRATOR = "isadministrator"
 #: Column of a user row that is not sent: holds prvActOnBehalfOfAnotherUser.
 MAY_IMPERSONATE = "mayimpersonate"
+_TO_ACT = "prvActOnBehalfOfAnotherUser"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,7 @@ def _impersonate(request: Request, environment: Environment, user: Row) -> Actor
     if other["isdisabled"]:
         raise PlatformError(403, "0x80040225", "The specified user is disabled.")
     if not user.get(MAY_IMPERSONATE):
-        raise missing_privilege(caller_id, "prvActOnBehalfOfAnotherUser")
+        raise missing_privilege(caller_id, _TO_ACT)
     return Actor(
         object_id=other["azureactivedirectoryobjectid"],
         on_behalf_by=caller_id,
@@ -80,6 +81,13 @@ def require_right(flow: Flow, actor: Actor, *, to_write: bool) -> None:
         raise missing_privilege(
             actor.object_id, "prvWriteWorkflow" if to_write else "prvReadWorkflow"
         )
+
+
+def privilege_depth(user: Row, privilege: str) -> str:
+    """How far a user's privilege reaches: an administrator's everywhere, a maker's on its own."""
+    if privilege == _TO_ACT:
+        return "Global" if user.get(MAY_IMPERSONATE) else ""
+    return "Global" if user.get(IS_ADMINISTRATOR) else "Basic"
 
 
 def missing_privilege(object_id: str, privilege: str) -> PlatformError:

@@ -10,7 +10,12 @@ from starlette.routing import Route
 from local_cloud.tenant.core.platform_error import PlatformError
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.dataverse import sharing, tables
-from local_cloud.tenant.dataverse.access import Actor, require_actor, require_right
+from local_cloud.tenant.dataverse.access import (
+    Actor,
+    privilege_depth,
+    require_actor,
+    require_right,
+)
 from local_cloud.tenant.dataverse.answers import list_answer, row_answer, shaped, written_answer
 from local_cloud.tenant.dataverse.batch import run_batch
 from local_cloud.tenant.dataverse.conditions import check_conditions, missing
@@ -39,6 +44,9 @@ OPTIONS = {
 #: Clients name the version that they were written for.
 BASE = "/api/data/v9.{minor:int}"
 _ID = "({row_id})"
+_PRIVILEGE = (
+    "Microsoft.Dynamics.CRM.RetrieveUserPrivilegeByPrivilegeName(PrivilegeName='{privilege}')"
+)
 
 
 def routes(_: Tenant) -> list[Route]:
@@ -59,6 +67,7 @@ def routes(_: Tenant) -> list[Route]:
         Route(workflows + _ID, get_workflow, methods=["GET"]),
         Route(workflows + _ID, patch_workflow, methods=["PATCH"]),
         Route(workflows + _ID, remove_workflow, methods=["DELETE"]),
+        Route(f"{BASE}/systemusers{_ID}/{_PRIVILEGE}", privilege_of, methods=["GET"]),
         Route(f"{BASE}/EntityDefinitions(LogicalName='{{table}}')", tables.describe_table),
         Route(rows + _ID, tables.get_row, methods=["GET"]),
         Route(rows + _ID, tables.patch_row, methods=["PATCH"]),
@@ -74,6 +83,17 @@ async def who_am_i(request: Request) -> Response:
     mine = environment.users[actor.object_id.lower()]
     body = {"UserId": mine["systemuserid"], "OrganizationId": environment.org_id}
     return JSONResponse(body)
+
+
+async def privilege_of(request: Request) -> Response:
+    """How far a user's privilege reaches."""
+    environment, _ = require_actor(request)
+    user = environment.table("systemusers").get(_row_id(request))
+    if user is None:
+        raise missing("systemuser", _row_id(request))
+    depth = privilege_depth(user, request.path_params["privilege"])
+    found = [{"Depth": depth, "BusinessUnitId": environment.org_id}] if depth else []
+    return JSONResponse({"RolePrivileges": found})
 
 
 async def list_workflows(request: Request) -> Response:

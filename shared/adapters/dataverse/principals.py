@@ -43,6 +43,14 @@ class _WhoAmI(Wire):
     user_id: str = Field(alias="UserId")
 
 
+class _Privilege(Wire):
+    depth: str = Field(alias="Depth")
+
+
+class _Privileges(Wire):
+    privileges: tuple[_Privilege, ...] = Field((), alias="RolePrivileges")
+
+
 class DataversePrincipals(Principals):
     """`Principals` by Dataverse's Web API."""
 
@@ -89,6 +97,15 @@ class DataversePrincipals(Principals):
         """Return the application user that the app acts as."""
         document = await self._dataverse.read(environment, Call(method="GET", url="WhoAmI"))
         return Principal(table=USERS, id=read_wire(_WhoAmI, document).user_id.lower())
+
+    async def privilege(self, environment: Environment, user_id: str, name: str) -> frozenset[str]:
+        """Return how far a user's privilege reaches, by roles of its own and of its teams."""
+        function = (
+            f"Microsoft.Dynamics.CRM.RetrieveUserPrivilegeByPrivilegeName(PrivilegeName='{name}')"
+        )
+        call = Call(method="GET", url=f"systemusers({user_id})/{function}")
+        found = read_wire(_Privileges, await self._dataverse.read(environment, call))
+        return frozenset(one.depth for one in found.privileges)
 
     async def _rows(
         self, environment: Environment, table: str, columns: str, entra_ids: Sequence[str]

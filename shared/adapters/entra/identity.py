@@ -22,6 +22,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
@@ -102,6 +103,17 @@ class OperatorCredential:
         if account is None:
             raise self._not_signed_in("no account")
         return str(account["local_account_id"])
+
+    async def renewed(self) -> datetime | None:
+        """Return when the refresh token that is kept was given; None: the cache does not say."""
+        from msal import TokenCache
+
+        kind = TokenCache.CredentialType.REFRESH_TOKEN
+        async with self._lock:
+            await self._ready()
+            given = [one.get("last_modification_time") for one in self._cache.search(kind)]
+        known = [int(one) for one in given if one]
+        return datetime.fromtimestamp(max(known), UTC) if known else None
 
     async def sign_in(self, scope: str, show: Callable[[str], None]) -> None:
         """Sign a person in by device code and keep the token cache; `show` gets what to do."""

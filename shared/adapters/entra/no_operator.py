@@ -1,5 +1,6 @@
 """Stands in for the operator where none is set up: whoever needs one is told what to do."""
 
+from datetime import datetime
 from typing import Any, Never, Self
 
 from azure.core.credentials import AccessToken
@@ -16,6 +17,10 @@ class NoOperator:
         self._refuse()
 
     async def object_id(self) -> str:
+        """Raise `Blocked`."""
+        self._refuse()
+
+    async def renewed(self) -> datetime | None:
         """Raise `Blocked`."""
         self._refuse()
 

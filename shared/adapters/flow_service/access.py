@@ -5,6 +5,7 @@ view (§14.9); what only a co-owner may do is done as the operator, in a maker's
 """
 
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, Protocol
 
 from azure.core.credentials import AccessToken
@@ -31,6 +32,9 @@ class Operator(Protocol):
 
     async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
         """Return a token; raises `Blocked` where a person has to sign in again."""
+
+    async def renewed(self) -> datetime | None:
+        """Return when the sign-in was renewed last."""
 
 
 class _Principal(Wire):
@@ -74,9 +78,10 @@ class FlowServiceAccess(FlowAccess):
         """Return the Entra object id of the operator."""
         return await self._operator.object_id()
 
-    async def keep_signed_in(self) -> None:
+    async def keep_signed_in(self) -> datetime | None:
         """Renew the operator's sign-in: a token of today comes with a new refresh token."""
         await self._operator.get_token(SCOPE)
+        return await self._operator.renewed()
 
     async def permissions(self, environment_id: str, flow_name: str) -> list[Permission]:
         """Return owners and co-owners."""

@@ -124,7 +124,7 @@ async def test_the_operator_stays_signed_in_by_using_its_sign_in(side: Side) -> 
     access = side.ports.flow_access
     before = await access.operator_id()
 
-    await access.keep_signed_in()
+    assert await access.keep_signed_in()
 
     assert await access.operator_id() == before
 

@@ -142,6 +142,19 @@ async def test_the_app_knows_its_own_user(side: Side) -> None:
     assert await side.ports.principals.application(await side.environment()) == row(side, APP)
 
 
+async def test_privileges_say_how_far_they_reach(side: Side) -> None:
+    """The app may change everybody's flows and act for them; a maker its own, for nobody."""
+    where = await side.environment()
+
+    async def reach(entra_id: str, name: str) -> frozenset[str]:
+        return await side.ports.principals.privilege(where, row(side, entra_id).id, name)
+
+    assert await reach(APP, "prvWriteWorkflow") == {"Global"}
+    assert await reach(APP, "prvActOnBehalfOfAnotherUser") == {"Global"}
+    assert await reach(MAKER, "prvWriteWorkflow") == {"Basic"}
+    assert await reach(MAKER, "prvActOnBehalfOfAnotherUser") == set()
+
+
 async def test_a_flow_joins_the_solutions_of_another(side: Side) -> None:
     """Built-in and managed ones are left alone; joining may be repeated."""
     where, both = await side.environment(), [HTTP_FLOW, DAILY_FLOW]

@@ -18,7 +18,9 @@ from tests.functional.cli.cli_app import CommandLine
 from tests.functional.stories.app_calls import call
 from tests.functional.stories.remediation_story import Story
 from tests.twins.failing import Failing
+from tests.twins.services import twin_settings
 
+SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 FORBIDDEN = Refused("not for you", code="Forbidden", status=403)
 OUT = Unavailable("out")
 
@@ -26,7 +28,7 @@ OUT = Unavailable("out")
 @pytest.fixture
 async def story() -> Story:
     """A tenant of one environment under a key, with an app that holds a URL."""
-    story = Story()
+    story = Story(settings=twin_settings(subscription_ids=(SUBSCRIPTION,)))
     story.build.app_setting_caller(story.build.http_flow("Orders"))
     story.build.link()
     await story.opt_in()
@@ -58,7 +60,7 @@ async def test_where_all_is_well_each_check_says_so(story: Story) -> None:
     assert [one for one in found if one["level"] in {"problem", "unknown"}] == []
     assert [one for one in codes if one not in {"sign_in", "channels", "settings"}] == [
         *("state", "archive", "queues", "timers", "power_platform", "flow_service", "dataverse"),
-        *("operator", "keys", "service_tags", "callers", "firewalls", "repairs"),
+        *("operator", "subscriptions", "keys", "service_tags", "callers", "firewalls", "repairs"),
     ]
     assert story.twins.store.rows == before
 
@@ -161,6 +163,73 @@ async def test_a_firewall_that_plans_may_open_is_looked_at(
 
     assert found["level"] == level
     assert ("CMK_FIREWALL_RESOURCE_GROUP_IDS" in found["instruction"]) == (level != "ok")
+
+
+@pytest.mark.parametrize(
+    ("given", "level"),
+    [
+        ({"actions": ["*/read"], "dataActions": ["Microsoft.KeyVault/vaults/*/read"]}, "ok"),
+        ({"actions": ["*/read"]}, "problem"),
+        ({"dataActions": ["Microsoft.KeyVault/vaults/*/read"]}, "problem"),
+    ],
+)
+async def test_a_watched_subscription_has_to_be_read(
+    story: Story, given: Mapping[str, object], level: str
+) -> None:
+    """With its keys: without either, what lies in it is not there for the app."""
+    story.world.permissions[f"/subscriptions/{SUBSCRIPTION}"] = given
+
+    found = await of("subscriptions", SUBSCRIPTION)
+
+    assert found["level"] == level
+    assert ("Reader and Key Vault Reader" in found["instruction"]) == (level != "ok")
+
+
+@pytest.mark.parametrize(
+    ("change", "privilege"),
+    [("may_share", "prvShareWorkflow"), ("may_act_on_behalf", "prvActOnBehalfOfAnotherUser")],
+)
+async def test_what_the_app_lacks_in_dataverse_is_named(
+    story: Story, change: str, privilege: str
+) -> None:
+    """Each environment by its name, with the roles that give it."""
+    setattr(story.world, change, False)
+
+    found = await of("dataverse", story.build.environment.display_name)
+
+    assert found["level"] == "problem"
+    assert privilege in found["text"]
+    assert "System Administrator and Delegate" in found["instruction"]
+
+
+@pytest.mark.parametrize("why", ["is no user", "is disabled", "has no role"])
+async def test_an_operator_without_a_role_in_dataverse_is_told(story: Story, why: str) -> None:
+    """Who is no user there is refused when a flow waits for its URL."""
+    operator = story.world.operator
+    if why == "is no user":
+        del story.world.users[operator.user_id]
+    elif why == "is disabled":
+        operator.is_disabled = True
+    else:
+        story.world.without_roles.add(operator.user_id)
+
+    found = await of("operator", story.build.environment.display_name)
+
+    assert found["level"] == "problem"
+    assert why in found["text"]
+    assert "Environment Maker" in found["instruction"]
+
+
+@pytest.mark.parametrize("is_signed_out", [False, True])
+async def test_the_operators_sign_in_says_when_it_ends(story: Story, is_signed_out: bool) -> None:
+    """It is tried, not only looked for: a token that nobody takes is none."""
+    story.world.is_operator_signed_out = is_signed_out
+
+    found = await of("operator")
+
+    assert found["level"] == ("problem" if is_signed_out else "ok")
+    assert ("unused it would end on 2026-05-31" in found["text"]) is not is_signed_out
+    assert ("Sign the operator in again" in found["instruction"]) is is_signed_out
 
 
 async def test_what_waits_in_queues_and_behind_the_switch_is_told(story: Story) -> None:
