@@ -184,8 +184,7 @@ async def _answering(
         open_services = services()
         reason = ""
         try:
-            principal = await _admitted(declared, req, instance)
-            call = _read(declared, req, principal)
+            call = await _admitted(declared, req, instance)
             if declared.method != "GET":
                 order = await _noted(declared, call, req, instance)
             answer = await handler(call)
@@ -206,22 +205,24 @@ async def _answering(
     return response
 
 
-async def _admitted(declared: Endpoint, req: func.HttpRequest, target: str) -> Principal:
-    """Return who calls, before anything else is read.
+async def _admitted(
+    declared: Endpoint, req: func.HttpRequest, target: str
+) -> Call[Request, Request]:
+    """Return the request, read once it is known that who calls may do this.
 
-    Raises `NotSignedIn`, and `Forbidden`, which stands in the audit trail where it is known of
-    whom: nobody else may write there.
+    Raises `NotSignedIn`, `BadRequest`, and `Forbidden`, which stands in the audit trail where it is
+    known of whom: nobody else may write there.
     """
     principal = principal_of(req, services().settings)
     try:
         check_origin(req)
         check_role(principal, declared.role)
+        return _read(declared, req, principal)
     except Forbidden as err:
         if principal.id:
             entry = _entry(declared, principal, req, target)
             await note_refusal(services(), replace(entry, status=_FORBIDDEN, reason=str(err)))
         raise
-    return principal
 
 
 async def _noted(
@@ -263,7 +264,10 @@ def _answered(declared: Endpoint, req: func.HttpRequest, answer: Answer) -> func
 def _read(
     declared: Endpoint, req: func.HttpRequest, principal: Principal
 ) -> Call[Request, Request]:
-    """Return the request as the route declares it; raises `BadRequest`."""
+    """Return the request as the route declares it.
+
+    Raises `BadRequest`, and `Forbidden` for a form that is of no page of this app.
+    """
     params = read_params(req, re.findall(r"\{(\w+)", declared.path))
     query = read_query(req, declared.query)
     read = read_form if is_form(req) else read_body

@@ -150,15 +150,24 @@ async def test_who_may_not_is_told_once_an_hour(story: Story) -> None:
     assert (first["asked"], first["before"], first["after"]) == ("", "", "")
 
 
-async def test_a_page_of_another_site_is_told(story: Story) -> None:
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, "another site"),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, "a page of the app"),
+    ],
+)
+async def test_a_page_of_another_site_is_told(
+    story: Story, headers: dict[str, str], reason: str
+) -> None:
     """It acts with the cookie of the one who is signed in."""
-    headers = ANNA | {"Sec-Fetch-Site": "cross-site"}
+    change = {"on": True, "reason": "odd"}
 
-    reply = await call(kill_switch_api.turn_kill_switch, {"on": True}, headers=headers)
+    reply = await call(kill_switch_api.turn_kill_switch, change, headers=ANNA | headers)
 
     assert reply.status == 403
     (entry,) = await trail()
-    assert "another site" in str(entry["reason"])
+    assert reason in str(entry["reason"])
 
 
 @pytest.mark.parametrize("headers", [{}, {PRINCIPAL: "no base64"}])
