@@ -242,14 +242,17 @@ def _outcome(services: Services, job: FlowJob, err: Exception) -> FlowJob | None
 
 
 def _no_later_than_loans(services: Services, job: FlowJob) -> FlowJob:
-    """Return the row due when what a frozen delivery has lent is to be looked for, if not before.
+    """Return the row due when its loans are to be looked at, if not before: it may wait for days.
 
-    What it waits for may be days away. (A rollback looks at its end.)
+    Those that could not be returned soon; what a frozen delivery may have lent once nothing more
+    can come of that. (A rollback looks for it at its end.)
     """
-    settles_at, due = job.settles_at, job.due
-    looks = job.has_loans and job.is_unsettled(services.now) and not job.is_rolling_back
-    is_later = settles_at is not None and due is not None and settles_at < due
-    return replace(job, due=settles_at) if looks and is_later else job
+    now, looks = services.now, [job.due] if job.due else []
+    if job.borrowed:
+        looks.append(now + services.settings.backoff_longest)
+    if job.lent and job.settles_at and job.settles_at > now and not job.is_rolling_back:
+        looks.append(job.settles_at)
+    return replace(job, due=min(looks))
 
 
 def _until_one_is_on(services: Services, job: FlowJob, after: FlowJob, err: Exception) -> FlowJob:

@@ -18,6 +18,7 @@ from shared.jobs.kinds import FLOW
 from shared.reason import Reason
 from shared.use_cases import steer_remediation
 from shared.use_cases.settle_ended import return_loans
+from shared.use_cases.switch_writes import set_kill_switch
 from tests.functional.stories.remediation_story import Story, edit
 from tests.twins.driver import Driver
 from tests.twins.pause import Pause
@@ -211,6 +212,36 @@ async def test_a_loan_of_a_frozen_delivery_is_found_in_the_quiet_days(*, is_hear
     assert not any(is_lent(story.world, flow) for flow in (orders, copy))
     job = await story.job("Orders")
     assert (job.code, job.has_loans) == (Reason.QUIET, False)
+    await story.run(timedelta(days=8))
+    assert (await story.job("Orders")).state is JobState.RETIRED
+
+
+async def test_a_loan_that_could_not_be_returned_is_not_left_for_the_quiet_days() -> None:
+    """The kill switch was on when the job began to wait: it looks again some minutes later."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(hours=1))
+    job = await story.job("Orders")
+    assert (job.reached, job.code) == (JobState.QUIET, Reason.QUIET)
+    lent = (orders.flow_name,)
+    orders.co_owners[story.world.operator.entra_id] = "CanEdit"
+
+    def died(job: FlowJob | None) -> FlowJob | None:
+        return job and replace(job, borrowed=lent, lent=lent, due=story.services.now)
+
+    await FLOW.change(story.services, (job.environment_id, job.id), died)
+    await set_kill_switch(story.services, is_on=True, by="tests", reason="test")
+    await story.run(timedelta(minutes=10))
+    assert is_lent(story.world, orders)
+    await set_kill_switch(story.services, is_on=False, by="tests", reason="test")
+    await story.run(timedelta(hours=1))
+
+    assert not is_lent(story.world, orders)
+    job = await story.job("Orders")
+    assert (job.code, job.borrowed) == (Reason.QUIET, ())
     await story.run(timedelta(days=8))
     assert (await story.job("Orders")).state is JobState.RETIRED
 
