@@ -10,6 +10,7 @@ import pytest
 from shared.domain.environment import Mode
 from shared.domain.jobs.flow_states import JobState
 from shared.ports import OutgoingMessage
+from shared.services import FLOW_JOBS
 from tests.functional.stories.remediation_story import Story
 from tests.twins import driver
 
@@ -43,3 +44,6 @@ async def test_messages_grow_in_a_straight_line(
     jobs = await story.jobs()
     assert [job.state for job in jobs.values()] == [JobState.RETIRED] * flows
     assert len(sent) <= MOST_EACH * flows + MOST_SHARED
+    # As they stand in the line for calls: each sees who goes before it, and asks once.
+    announced = [message.body["job"] for message in sent if message.queue == FLOW_JOBS][:flows]
+    assert announced == sorted(job.id for job in jobs.values())

@@ -93,11 +93,23 @@ async def test_while_most_calls_are_free_a_slice_lasts_longer() -> None:
 
     for _ in range(14):
         await budget.take()
-        clock.advance(timedelta(seconds=1))
+        clock.advance(timedelta(seconds=4))
     assert store.writes == 1
 
     made = await run_hungry(clock, [budget], 3 * MINUTE)
     assert most_in_any_window(made) <= 1000
+
+
+async def test_what_was_not_used_of_a_slice_is_free_with_the_next() -> None:
+    """It is told then: the slice counts as what was made of it, from the last call on."""
+    clock = ManualClock()
+    one, other = budgets(clock, 80, 2)
+    for _ in range(60):
+        await one.take()
+    await other.take()  # of a slice of two
+    clock.advance(timedelta(seconds=5))
+
+    assert len(await run_hungry(clock, [other], timedelta(seconds=1))) == 19
 
 
 async def test_a_refusal_says_when_there_is_a_call_again() -> None:

@@ -138,6 +138,14 @@ class Ledger:
         """Return the ledger with calls of a day that were leased until then, and not made."""
         return replace(self, day=self.day.made(moment, -calls) if self.day else None)
 
+    def corrected(self, told: tuple[datetime, int], used: tuple[datetime, int]) -> Self:
+        """Return the ledger with the calls that were made in place of what was told of them."""
+        if told not in self.spent:
+            return self  # they count no more
+        at, counts = self.spent.index(told), used[1] > 0 and used[0] > self.now
+        others = self.spent[:at] + self.spent[at + 1 :]
+        return replace(self, spent=(*others, used) if counts else others)
+
     def with_hold(self, name: str, hold: Hold | None) -> Self:
         """Return the ledger with a block as it is now, or without it."""
         others = {key: value for key, value in self.holds.items() if key != name}

@@ -22,6 +22,9 @@ AT_ONCE = 50
 _KEPT_FOR, _GRACE = 1 / 10, 1
 #: Whose turn comes within so many windows comes when there may be a call.
 _NEAR = 2
+#: Who is told a late time is told rather too late a one, since it is called up: so much more is
+#: expected of those before it. Who asks too early is refused again, at the cost of a delivery.
+_MORE = 1.4
 
 
 class Waiter:
@@ -91,7 +94,8 @@ def _comes(ledger: Ledger, first: Sequence[Waiter], *, is_urgent: bool) -> datet
     at_once = ledger.free_at(ahead + 1, is_urgent=is_urgent)
     if is_near(ledger, at_once):
         return max(at_once, ledger.now + UNDERWAY)
-    return ledger.free_at(ahead + sum(one.later for one in first) + 1, is_urgent=is_urgent)
+    later = round(_MORE * sum(one.later for one in first))
+    return ledger.free_at(ahead + later + 1, is_urgent=is_urgent)
 
 
 def is_near(ledger: Ledger, comes: datetime) -> bool:

@@ -25,12 +25,11 @@ async def wait_for_key_list(services: Services, job: FlowJob) -> None:
 
     Raises `Waiting` until then. Asked before calls are taken for the proof.
     """
-    wait_until_shown(services, job)
-    last = await _reading(services, job).last()
-    if last is None or last >= _since(services, job):
-        return
-    line, latest = await services.calls.line(), last + services.settings.wait_poll
-    _wait(services, min(latest, line.idle_at or latest))
+    until, last = _shows(services, job), await _reading(services, job).last()
+    if last is not None and last < _since(services, job):
+        line, latest = await services.calls.line(), last + services.settings.wait_poll
+        until = max(until, min(latest, line.idle_at or latest))
+    _wait(services, until)
 
 
 def wait_until_shown(services: Services, job: FlowJob) -> None:

@@ -37,8 +37,17 @@ async def planned_work(services: Services, environment_job: EnvironmentJob) -> l
 
 
 async def announce(services: Services, jobs: list[FlowJob]) -> None:
-    """Send the message of every job that is due. Once: the timer covers what is lost."""
-    await FLOW.send(services, *jobs)
+    """Send the message of every job that is due. Once: the timer covers what is lost.
+
+    In the order of the line for calls: each comes when those before it stand there, and is told
+    when its turn really is.
+    """
+
+    def place(job: FlowJob) -> str:
+        need = FLOW.needs(job)
+        return need.place if need else ""
+
+    await FLOW.send(services, *sorted(jobs, key=place))
 
 
 async def open_jobs(services: Services, environment_job: EnvironmentJob) -> list[FlowJob]:
