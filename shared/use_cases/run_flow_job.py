@@ -298,6 +298,10 @@ async def _tell_others(services: Services, before: FlowJob, after: FlowJob) -> N
         for parent in after.parents:
             place = located(parent, after.environment_id)
             await FLOW.wake(services, place, code=Reason.CHILD, even_blocked=True)
+    if after.code == Reason.PARENT != before.code:
+        # Each of two that call one another waits for the other: neither saw the other wait.
+        for parent in set(after.parents).intersection(after.waiters):
+            await FLOW.wake(services, located(parent, after.environment_id), code=Reason.PARENT)
     if (after.state, after.reached) == (before.state, before.reached):
         return
     # A job that is stuck is told of too: whoever waits for it has to say so instead of waiting on.

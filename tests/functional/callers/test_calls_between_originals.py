@@ -1,14 +1,42 @@
 """Originals that call themselves or one another by URL, in circles too."""
 
 import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any, cast
 
 from shared.domain.jobs.flow_states import JobState
+from shared.ports import Operation, Row, Store
+from shared.tables import Tables
+from shared.use_cases.run_flow_job import run_flow_job
 from tests.functional.stories.remediation_story import Story
 from tests.functional.stories.watched_story import assert_nothing_lost, planned
 from tests.twins import definition_builder as define
 from tests.twins.snapshot import differences, take_snapshot
 from tests.twins.tenant import TwinFlow, TwinRun
+
+
+class Meanwhile:
+    """A store in which something happens right before a job's row is first written."""
+
+    def __init__(self, store: Store, job_id: str, deed: Callable[[], Awaitable[object]]) -> None:
+        """Do `deed` once."""
+        self._store = store
+        self._job_id = job_id
+        self._deed: Callable[[], Awaitable[object]] | None = deed
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the store's own attribute."""
+        return getattr(self._store, name)
+
+    async def write(self, *operations: Operation) -> list[Row]:
+        """Write, after the deed."""
+        deed, rows = self._deed, [operation.row for operation in operations]
+        if deed and any((row.table, row.key) == ("jobs", self._job_id) for row in rows):
+            self._deed = None
+            await deed()
+        return await self._store.write(*operations)
 
 
 def with_call(flow: TwinFlow, url: str) -> str:
@@ -113,3 +141,32 @@ async def test_a_flow_that_is_called_by_url_retires_as_soon_as_its_caller_has() 
     assert {job.state for job in jobs.values()} == {JobState.RETIRED}
     ends = {title: job.history[-1].at for title, job in jobs.items()}
     assert ends["Orders"] - ends["Sales"] < timedelta(minutes=1)
+
+
+async def test_two_that_begin_to_wait_for_one_another_at_once_retire() -> None:
+    """Each looks before the other waits: who ends last wakes the other, and goes on after it."""
+    story = Story()
+    flows = [story.build.http_flow(name) for name in ("A", "B")]
+    for flow, called in zip(flows, reversed(flows), strict=True):
+        flow.client_data = with_call(flow, story.build.url_of(called))
+    await planned(story)
+    await story.approve(run=timedelta(hours=1))
+    one, other = await story.job("A"), await story.job("B")
+    assert one.due is not None
+    assert other.due is not None
+    story.world.clock.advance(max(one.due, other.due) - story.services.now)
+
+    async def meanwhile() -> None:
+        await run_flow_job(story.services, other.environment_id, other.id)
+        assert (await story.job("B")).reason == "A retires first."
+
+    store = Meanwhile(story.services.tables.store, other.id, meanwhile)
+    services = replace(story.services, tables=Tables(cast("Any", store)))
+    await run_flow_job(services, one.environment_id, one.id)
+    assert (await story.job("A")).reason == "B retires first."
+    await story.run(timedelta(hours=1))
+
+    jobs = await story.jobs()
+    assert {job.state for job in jobs.values()} == {JobState.RETIRED}
+    story.world.traffic.beat(story.world)
+    assert story.world.traffic.lost == []
