@@ -6,7 +6,7 @@ import pytest
 
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.plan_item import PlannedAction
-from shared.errors import Blocked
+from shared.errors import UnknownGap
 from shared.use_cases.change_environment import waive_gap
 from tests.functional.assessing.assessed_tenant import Assessed
 from tests.functional.stories.remediation_story import Story, planned
@@ -69,11 +69,11 @@ async def test_the_word_may_be_given_as_soon_as_the_flow_is_planned() -> None:
     """Before, and of a flow that no agents run, there is nothing to say it of."""
     story = Story()
     original = agents_flow(story, "Skills")
-    with pytest.raises(Blocked, match="There is no gap"):
+    with pytest.raises(UnknownGap, match="There is no gap"):
         await say(story, f"agents:{original.workflow_id}")
     await planned(story)
     child = next(one for one in story.build.environment.flows.values() if one.name == "Lookup")
-    with pytest.raises(Blocked, match="There is no gap"):
+    with pytest.raises(UnknownGap, match="There is no gap"):
         await say(story, f"agents:{child.workflow_id}")
 
     await waive_gap(
