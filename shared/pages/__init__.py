@@ -40,7 +40,7 @@ def _environment(folder: Path) -> "Environment":
     )
     environment.filters["moment"] = moment
     environment.filters["words"] = lambda name: str(name).replace("_", " ")
-    environment.filters["short"] = lambda text: text if len(text) <= 24 else f"{text[:23]}…"
+    environment.filters["short"] = lambda text: text if len(text) <= 22 else f"{text[:21]}…"
     environment.filters["span"] = _span
     return environment
 
