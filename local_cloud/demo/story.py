@@ -16,7 +16,7 @@ from local_cloud.demo.platform_calls import REMEDIATING
 from local_cloud.demo.refused_call import REFUSED, RefusedCall
 from local_cloud.demo.stage import Place, Stage
 from local_cloud.demo.tenant import CUSTOMER_CARE, OLD_APP, OPERATIONS
-from local_cloud.demo.told import LOST_ANSWER, PEOPLE
+from local_cloud.demo.told import LOST_ANSWER, hear_of_plan
 from local_cloud.demo.wording import ends_in_words
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
 from shared.domain.jobs.flow_states import FLOW_STATES
@@ -181,11 +181,8 @@ class Story:
             told[:] = await self._stage.platform.control("GET", "/told")
 
         await self._stage.until(
-            lambda: (
-                PEOPLE.keys()
-                <= {one["receiver"] for one in told if one["title"].startswith("A plan of ")}
-            ),
-            "everybody is told that a plan waits",
+            lambda: hear_of_plan(told),
+            "everybody is told that a plan waits, and what got lost comes again",
             meanwhile=read,
         )
         self._stage.note("Everybody is told that a plan waits for approval.")

@@ -18,8 +18,8 @@ PEOPLE = {
     "webhook": "webhook: the on-call phone",
     "teams": "Teams: the operators' channel",
 }
-#: A message was taken, and the answer was lost: it comes twice, with the same id. Ordered when what
-#: there is to tell of lasts: what is over by the next look is told no more.
+#: A message was taken, and the answer was lost: it comes twice, with the same id. What is over by
+#: the next look is told no more: whoever orders this sees to it that it lasts (`hear_of_plan`).
 LOST_ANSWER: Json = {"route": "webhook.receive_webhook", "kind": "drop_after"}
 #: What everybody has to be told of in the story: its title begins so.
 _EXPECTED = ("A plan of ", r"\d flows? blocked in Operations", "The work in Operations has ended")
@@ -94,6 +94,12 @@ def messages(told: Sequence[Json], log: str) -> list[Message]:
             receiver, _, why = record["message"].partition(_NOT_TAKEN)
             found.append(Message(at=record["time"][11:19], receiver=receiver, why=why))
     return sorted(found, key=lambda one: one.at)
+
+
+def hear_of_plan(told: Sequence[Json]) -> bool:
+    """Say whether all were told of a plan, and the message whose answer was lost came again."""
+    heard = {one["receiver"] for one in told if one["title"].startswith(_EXPECTED[0])}
+    return PEOPLE.keys() <= heard and any(one["is_repeated"] for one in told)
 
 
 def untold(told: Sequence[Json], tries: Sequence[Message]) -> list[str]:

@@ -16,7 +16,7 @@ from local_cloud.demo.outcome import (
 )
 from local_cloud.demo.run import EXPECTED_ENDS
 from local_cloud.demo.tenant import ENVIRONMENTS
-from local_cloud.demo.told import PEOPLE, messages, untold
+from local_cloud.demo.told import PEOPLE, hear_of_plan, messages, untold
 from local_cloud.demo.traffic import USER_AGENT
 
 RETIRED = FlowEnd(
@@ -162,6 +162,9 @@ def test_a_demo_in_which_nobody_is_told_fails() -> None:
         for one in PEOPLE
     )
 
+    assert hear_of_plan(heard)
+    assert not hear_of_plan(heard[1:])
+    assert not hear_of_plan([one | {"is_repeated": False} for one in heard])
     assert untold(heard, messages(heard, log)) == []
     assert [one.why for one in messages(heard, log)][:3] == ["x"] * 3
     assert untold(heard[1:], messages(heard[1:], log)) == [
