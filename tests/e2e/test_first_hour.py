@@ -72,6 +72,7 @@ def _plain(text: str) -> str:
 async def printed(folder: Path) -> AsyncIterator[str]:
     """Everything running; yields what it printed, and stops it as Ctrl-C does."""
     process = await asyncio.create_subprocess_exec(
+        "env", "--default-signal=INT",  # whatever runs in the background of a shell ignores it
         sys.executable, "-m", "local_cloud", "up", "--folder", str(folder),
         cwd=ROOT, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip

@@ -65,7 +65,8 @@ def _run(
         **variables,
     }
     with subprocess.Popen(
-        [sys.executable, "-m", "cmkflow", *arguments],
+        # What runs in the background of a shell ignores an interrupt; in a terminal it does not.
+        ["env", "--default-signal=INT", sys.executable, "-m", "cmkflow", *arguments],
         cwd=ROOT,
         env=env,
         stdin=theirs,
