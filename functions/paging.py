@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 
 from functions.http_answers import Answer, ItemList
 from functions.http_requests import Request
-from functions.problems import BadRequest, FieldError
+from shared.errors import NotFound
 
 
 class PagedQuery(Request):
@@ -18,12 +18,12 @@ class PagedQuery(Request):
     after: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{0,80}$")] = ""
 
     def begin(self, ids: Sequence[str]) -> int:
-        """Return where the page begins in the whole list; raises `BadRequest`."""
+        """Return where the page begins in the whole list; raises `NotFound`."""
         if not self.after:
             return 0
         if self.after not in ids:
-            text = "Take what `next` of the page before says."
-            raise BadRequest("There is no such page.", [FieldError(field="after", message=text)])
+            text = "There is no such page: give as `after` what `next` of the page before says."
+            raise NotFound(text)
         return ids.index(self.after) + 1
 
 

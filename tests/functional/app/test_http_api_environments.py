@@ -69,7 +69,7 @@ async def test_environments_are_listed_page_by_page(story: Story) -> None:
     assert seen == sorted(story.world.environments)
     assert after == ""
     refused = await call(environments_api.list_environments, query={"after": NOWHERE})
-    assert (refused.status, refused.document["errors"][0]["field"]) == (400, "after")
+    assert refused.status == 404
 
 
 async def test_what_is_left_out_of_a_change_stays(story: Story) -> None:
