@@ -21,8 +21,8 @@ _HAND_CALLS, _RATE = 9, 5
 
 _TITLES = {
     "calls": "Calls for each flow",
-    "wide": "So many flows, budgets wide, 50 ms a call",
-    "default": "So many flows at five calls a minute",
+    "wide": "How long so many flows take, budgets wide, 50 ms a call",
+    "default": "How long so many flows take at five calls a minute",
 }
 
 type Result = dict[str, Any]
