@@ -149,16 +149,9 @@ class PauseAtShare(PauseAtLoan):
     loan = "FlowSharingTwin.grant"
 
 
-@by_either_service
-async def test_a_loan_of_a_frozen_delivery_is_found_after_its_job_is_blocked(
-    *, is_heard: bool
-) -> None:
-    """Nobody retries it: the timer looks once at all that it has ever lent."""
-    story = Story()
+async def frozen_at_a_loan(story: Story, *, is_heard: bool) -> tuple[Pause, FlowJob]:
+    """Freeze the delivery that proves the copy of Orders for nine minutes, before it lends."""
     story.world.assumptions.shares_let_people_ask = is_heard
-    soon = {"read_back_deadline": timedelta(minutes=1)}
-    story.settings = story.settings.model_copy(update=soon)
-    story.build.http_flow("Orders")
     story.build.link()
     await story.opt_in()
     await story.order()
@@ -169,6 +162,19 @@ async def test_a_loan_of_a_frozen_delivery_is_found_after_its_job_is_blocked(
     story.driver = Driver(twins=story.twins, make=story.make, plan=pause)
     await story.run(story.settings.reads_lag)
     assert pause.is_asleep
+    return pause, job
+
+
+@by_either_service
+async def test_a_loan_of_a_frozen_delivery_is_found_after_its_job_is_blocked(
+    *, is_heard: bool
+) -> None:
+    """Nobody retries it: the timer looks once at all that it has ever lent."""
+    story = Story()
+    soon = {"read_back_deadline": timedelta(minutes=1)}
+    story.settings = story.settings.model_copy(update=soon)
+    story.build.http_flow("Orders")
+    pause, job = await frozen_at_a_loan(story, is_heard=is_heard)
 
     copy = story.world.workflow(job.environment_id, job.copy_id)
     edit(copy)
@@ -188,18 +194,8 @@ async def test_a_loan_of_a_frozen_delivery_is_found_after_its_job_is_blocked(
 async def test_a_loan_of_a_frozen_delivery_is_found_in_the_quiet_days(*, is_heard: bool) -> None:
     """The next step is days away: the job looks at all that it has lent before that."""
     story = Story()
-    story.world.assumptions.shares_let_people_ask = is_heard
     orders = story.build.http_flow("Orders")
-    story.build.link()
-    await story.opt_in()
-    await story.order()
-    await story.approve(run=timedelta(0))
-    job = await story.until("Orders", JobState.COPIED)
-    at = PauseAtShare if is_heard else PauseAtLoan
-    pause = at(sleeps=timedelta(minutes=9), clock=story.world.clock)
-    story.driver = Driver(twins=story.twins, make=story.make, plan=pause)
-    await story.run(story.settings.reads_lag)
-    assert pause.is_asleep
+    _, job = await frozen_at_a_loan(story, is_heard=is_heard)
     copy = story.world.workflow(job.environment_id, job.copy_id)
 
     await story.run(timedelta(minutes=8))
