@@ -32,6 +32,9 @@ param callerResourceGroupIds string = ''
 @description('Resource groups, as ids separated by commas, with firewalls that the app may open when it is ordered to. Empty: what closes a gap is text for a person.')
 param firewallResourceGroupIds string = ''
 
+@description('Resource ids, separated by commas, of key vaults that settings refer to. The app may read the secrets of each. Empty: no setting refers to a vault.')
+param settingsVaultIds string = ''
+
 @description('Whether to make the system topic of this subscription. It can have one only: false where it has one.')
 param createPolicyTopic bool = true
 
@@ -46,8 +49,9 @@ param createPolicyTopic bool = true
 @description('Redundancy of the storage account. Not every region has zones.')
 param storageRedundancy string = 'Standard_LRS'
 
-@description('Settings of docs/settings.md by their names. An empty one is left to its default.')
-param tunables object = {}
+@secure()
+@description('Settings of docs/settings.md by their names. An empty one is left to its default. Secure: a webhook address is a secret, and deployments keep the values of other parameters.')
+param tunables { *: string } = {}
 
 @description('Resource id of an action group that alerts go to. Empty: alerts are raised and sent to nobody.')
 param actionGroupId string = ''
@@ -59,8 +63,9 @@ var watched = empty(watchedSubscriptionIds)
   : split(replace(watchedSubscriptionIds, ' ', ''), ',')
 var firewallGroups = empty(firewallResourceGroupIds) ? [] : split(replace(firewallResourceGroupIds, ' ', ''), ',')
 var callerGroups = empty(callerResourceGroupIds) ? [] : split(replace(callerResourceGroupIds, ' ', ''), ',')
+var settingsVaults = empty(settingsVaultIds) ? [] : split(replace(settingsVaultIds, ' ', ''), ',')
 
-resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
+resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: 'rg-${environmentName}'
   location: location
   tags: tags
@@ -112,6 +117,13 @@ module operatorVault 'modules/operator-vault.bicep' = {
   }
 }
 
+module settingsVaultRights 'modules/settings-vault.bicep' = [
+  for id in settingsVaults: {
+    scope: resourceGroup(split(id, '/')[2], split(id, '/')[4])
+    params: { vaultName: split(id, '/')[8], principalId: identities.outputs.appPrincipalId }
+  }
+]
+
 module app 'modules/function-app.bicep' = {
   scope: group
   params: {
@@ -130,6 +142,8 @@ module app 'modules/function-app.bicep' = {
     signInClientId: signInClientId
     tunables: tunables
   }
+  // App Service resolves references when it takes the settings, and then once a day.
+  dependsOn: [settingsVaultRights]
 }
 
 module policyEvents 'modules/policy-events.bicep' = if (createPolicyTopic) {

@@ -1,6 +1,8 @@
 // What a person must look at; docs/operations.md has a runbook for each.
+import * as types from 'types.bicep'
+
 param location string
-param tags object
+param tags types.tags
 param token string
 param namespaceId string
 param insightsId string
@@ -50,7 +52,7 @@ requests
 
 var groups = empty(actionGroupId) ? [] : [actionGroupId]
 
-resource parked 'Microsoft.Insights/metricAlerts@2018-03-01' = {
+resource parked 'Microsoft.Insights/metricAlerts@2026-01-01' = {
   name: 'parked-messages-${token}'
   location: 'global'
   tags: tags
@@ -79,7 +81,7 @@ resource parked 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   }
 }
 
-resource deadLetters 'Microsoft.Insights/metricAlerts@2018-03-01' = {
+resource deadLetters 'Microsoft.Insights/metricAlerts@2026-01-01' = {
   name: 'dead-letters-${token}'
   location: 'global'
   tags: tags
@@ -107,7 +109,7 @@ resource deadLetters 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   }
 }
 
-resource neither 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
+resource neither 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   name: 'neither-on-${token}'
   location: location
   tags: tags
@@ -132,7 +134,7 @@ resource neither 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
   }
 }
 
-resource errors 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
+resource errors 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   name: 'errors-${token}'
   location: location
   tags: tags
@@ -157,7 +159,7 @@ resource errors 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
   }
 }
 
-resource failing 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
+resource failing 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   name: 'failing-${token}'
   location: location
   tags: tags
@@ -182,7 +184,7 @@ resource failing 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
   }
 }
 
-resource plans 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
+resource plans 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   name: 'plan-waits-${token}'
   location: location
   tags: tags
@@ -207,7 +209,7 @@ resource plans 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
   }
 }
 
-resource blocked 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
+resource blocked 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   name: 'flow-blocked-${token}'
   location: location
   tags: tags
@@ -232,7 +234,7 @@ resource blocked 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
   }
 }
 
-resource noSweep 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
+resource noSweep 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   name: 'no-sweep-${token}'
   location: location
   tags: tags

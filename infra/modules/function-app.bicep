@@ -1,7 +1,9 @@
 // The app itself on Flex Consumption. A deployment replaces all of its settings: those that say where
 // things lie are made here, the others come from the azd environment (docs/settings.md).
+import * as types from 'types.bicep'
+
 param location string
-param tags object
+param tags types.tags
 param token string
 param identityId string
 param identityClientId string
@@ -13,7 +15,9 @@ param subscriptionIds string
 param operatorClientId string
 param operatorTokenCacheUrl string
 param signInClientId string
-param tunables object
+
+@secure()
+param tunables { *: string }
 
 var places = {
   AzureWebJobsStorage__accountName: storageAccount
@@ -46,7 +50,7 @@ var schedules = {
 // An empty value is left out, so that each default is written down once: in shared/settings.py.
 var chosen = filter(items(tunables), tunable => !empty(tunable.value))
 
-resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
+resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   name: 'plan-${token}'
   location: location
   tags: tags
@@ -55,7 +59,7 @@ resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
   properties: { reserved: true }
 }
 
-resource app 'Microsoft.Web/sites@2024-04-01' = {
+resource app 'Microsoft.Web/sites@2025-03-01' = {
   name: 'func-${token}'
   location: location
   // azd deploys to the one resource that has this tag.
@@ -88,14 +92,14 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
   }
 }
 
-resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
+resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
   parent: app
   name: 'appsettings'
   properties: union(places, schedules, toObject(chosen, tunable => tunable.key, tunable => tunable.value))
 }
 
 // Who calls is known before the app is asked; what they may, the app decides (docs/security.md).
-resource authentication 'Microsoft.Web/sites/config@2024-04-01' = if (!empty(signInClientId)) {
+resource authentication 'Microsoft.Web/sites/config@2025-03-01' = if (!empty(signInClientId)) {
   parent: app
   name: 'authsettingsV2'
   properties: {
@@ -128,13 +132,13 @@ resource authentication 'Microsoft.Web/sites/config@2024-04-01' = if (!empty(sig
 }
 
 // Only identities may publish the app.
-resource scmPublishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = {
+resource scmPublishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
   parent: app
   name: 'scm'
   properties: { allow: false }
 }
 
-resource ftpPublishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = {
+resource ftpPublishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
   parent: app
   name: 'ftp'
   properties: { allow: false }

@@ -1,15 +1,17 @@
 // Two identities: what the app does, and what Event Grid may do (send to the queues, nothing else).
+import * as types from 'types.bicep'
+
 param location string
-param tags object
+param tags types.tags
 param token string
 
-resource app 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
+resource app 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
   name: 'id-app-${token}'
   location: location
   tags: tags
 }
 
-resource events 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
+resource events 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
   name: 'id-events-${token}'
   location: location
   tags: tags

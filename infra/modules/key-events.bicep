@@ -1,13 +1,15 @@
 // Events of the vault's keys go to the queue key-events.
 // A vault has one system topic at most: where it has one, add the event subscription to it.
+import * as types from 'types.bicep'
+
 param location string
-param tags object
+param tags types.tags
 param token string
 param identityId string
 param queueId string
 param keyVaultId string
 
-resource topic 'Microsoft.EventGrid/systemTopics@2022-06-15' = {
+resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
   name: 'evgt-keys-${token}'
   location: location
   tags: tags
@@ -21,7 +23,7 @@ resource topic 'Microsoft.EventGrid/systemTopics@2022-06-15' = {
   }
 }
 
-resource toQueue 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2022-06-15' = {
+resource toQueue 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = {
   parent: topic
   name: 'keys'
   properties: {

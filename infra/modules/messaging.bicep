@@ -1,8 +1,14 @@
 // The five queues. Their properties are what the app counts on: a message id is remembered for ten
 // minutes, a lock lasts a minute, ten deliveries are the end (then: dead letter).
+import * as types from 'types.bicep'
+
 param location string
-param tags object
+param tags types.tags
+
+// Long enough for the name of a namespace, which has six characters at least.
+@minLength(13)
 param token string
+
 param appPrincipalId string
 param eventsPrincipalId string
 
@@ -19,7 +25,7 @@ var jobQueueNames = [
 ]
 var queueNames = concat(eventQueueNames, jobQueueNames)
 
-resource namespace 'Microsoft.ServiceBus/namespaces@2022-10-01-preview' = {
+resource namespace 'Microsoft.ServiceBus/namespaces@2026-01-01' = {
   name: 'sb-${token}'
   location: location
   tags: tags
@@ -30,7 +36,7 @@ resource namespace 'Microsoft.ServiceBus/namespaces@2022-10-01-preview' = {
   }
 }
 
-resource queues 'Microsoft.ServiceBus/namespaces/queues@2022-10-01-preview' = [
+resource queues 'Microsoft.ServiceBus/namespaces/queues@2026-01-01' = [
   for name in queueNames: {
     parent: namespace
     name: name

@@ -1,12 +1,14 @@
 // Logs. Nothing in them holds a trigger URL: shared/logging_redaction.py sees to that.
+import * as types from 'types.bicep'
+
 param location string
-param tags object
+param tags types.tags
 param token string
 param principalId string
 
 var monitoringMetricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb'
 
-resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
+resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = {
   name: 'log-${token}'
   location: location
   tags: tags

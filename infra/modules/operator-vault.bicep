@@ -1,13 +1,15 @@
 // A vault for one secret: the operator's token cache. Who may read it can act as the operator.
+import * as types from 'types.bicep'
+
 param location string
-param tags object
+param tags types.tags
 param principalId string
 
 var secretsOfficer = 'b86a8fe4-44ce-4948-aee5-eccb2c155cd7'
 
 // A deleted vault keeps its name for ninety days, and purge protection has nobody free it sooner. With
 // the identity in it, the name is another one when all is taken away and made anew.
-resource vault 'Microsoft.KeyVault/vaults@2023-07-01' = {
+resource vault 'Microsoft.KeyVault/vaults@2026-02-01' = {
   name: 'kv-${uniqueString(principalId)}'
   location: location
   tags: tags

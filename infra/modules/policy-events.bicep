@@ -1,11 +1,13 @@
 // Writes and deletions of enterprise policies in this subscription go to the queue policy-events.
 // A subscription has one system topic at most: where it has one, add the event subscription to it.
-param tags object
+import * as types from 'types.bicep'
+
+param tags types.tags
 param token string
 param identityId string
 param queueId string
 
-resource topic 'Microsoft.EventGrid/systemTopics@2022-06-15' = {
+resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
   name: 'evgt-policies-${token}'
   location: 'global'
   tags: tags
@@ -19,7 +21,7 @@ resource topic 'Microsoft.EventGrid/systemTopics@2022-06-15' = {
   }
 }
 
-resource toQueue 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2022-06-15' = {
+resource toQueue 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = {
   parent: topic
   name: 'enterprise-policies'
   properties: {

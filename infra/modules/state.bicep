@@ -1,7 +1,9 @@
 // One storage account: rows in tables (made by the app), archived definitions in the container
 // `archive`, the host's own leases, and the app's package. No account key works.
+import * as types from 'types.bicep'
+
 param location string
-param tags object
+param tags types.tags
 
 // Long enough for the name of a storage account, which has three characters at least.
 @minLength(13)
@@ -13,7 +15,7 @@ param redundancy string
 var blobDataOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
 var tableDataContributor = '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
 
-resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
+resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   name: 'st${token}'
   location: location
   tags: tags
@@ -28,7 +30,7 @@ resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
   }
 }
 
-resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' = {
+resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-06-01' = {
   parent: account
   name: 'default'
   properties: {
@@ -36,12 +38,12 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' = {
   }
 }
 
-resource archive 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = {
+resource archive 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = {
   parent: blobs
   name: 'archive'
 }
 
-resource package 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = {
+resource package 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = {
   parent: blobs
   name: 'app-package'
 }

@@ -73,7 +73,8 @@ def test_every_module_is_a_file_of_ours() -> None:
     """Nothing comes from a registry, and no file is left over."""
     named = {strings(module)[0] for module in nodes(tree("main.bicep"), "module_declaration")}
 
-    assert {INFRA / name for name in named} == set(FILES) - {INFRA / "main.bicep"}
+    imported = {INFRA / "main.bicep", INFRA / "modules/types.bicep"}
+    assert {INFRA / name for name in named} == set(FILES) - imported
 
 
 def test_every_parameter_of_a_module_is_given_and_known() -> None:
@@ -106,6 +107,19 @@ def test_nothing_has_the_name_of_a_secret() -> None:
     for path in FILES:
         for name in parameters(str(path.relative_to(INFRA))):
             assert not re.search("secret|password|key$", name, re.IGNORECASE), (path.name, name)
+
+
+def test_settings_that_may_be_secrets_are_not_kept_by_deployments() -> None:
+    """A webhook address is one: Azure records the value of each parameter that is not secure."""
+    for path in ("main.bicep", "modules/function-app.bicep"):
+        [declared] = [
+            one
+            for one in nodes(tree(path), "parameter_declaration")
+            if text(one.children[1]) == "tunables"
+        ]
+        before = (INFRA / path).read_text().encode()[: declared.start_byte].decode()
+        decorators = before.rpartition("\n\n")[2]
+        assert decorators.startswith("@secure()\n"), path
 
 
 def test_a_name_is_long_enough_whatever_its_parts_are() -> None:

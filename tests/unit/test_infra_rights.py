@@ -106,6 +106,7 @@ def test_every_role_is_documented() -> None:
         "acdd72a7-3385-48ef-bd42-f606fba81ae7": "Reader",
         "21090545-7ca7-4776-b22c-e363652d74d2": "Key Vault Reader",
         "b86a8fe4-44ce-4948-aee5-eccb2c155cd7": "Key Vault Secrets Officer",
+        "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
         "090c5cfd-751d-490a-894a-3ce6f1109419": "Azure Service Bus Data Owner",
         "69a216fc-b8fb-44d8-bc22-1f3c2cd27a39": "Azure Service Bus Data Sender",
         "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
