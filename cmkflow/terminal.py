@@ -5,7 +5,6 @@ rewrite what stands above it, a bidirectional mark could turn an id round, and h
 ends the output with an error. `--json` has every text as it is, escaped.
 """
 
-import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,27 +13,13 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
+from shared.domain import printable as display
 from shared.domain.trigger_urls.trigger_url import redact
-
-#: Control, format and half characters; those that end a line for some and not for others.
-_STEERING = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
-#: A line's end and a tab lay text out; joiners hold emoji and the letters of some scripts together.
-_HARMLESS = frozenset("\n\t\u200c\u200d")
-_INSTEAD = "\N{REPLACEMENT CHARACTER}"
 
 
 def printable(text: str) -> str:
-    """Return the text with a `�` for each character that steers a terminal, and no trigger URL."""
-    text = redact(text)
-    if text.isprintable():
-        return text
-    return "".join(map(_shown, text))
-
-
-def _shown(character: str) -> str:
-    if character in _HARMLESS or unicodedata.category(character) not in _STEERING:
-        return character
-    return _INSTEAD
+    """Return the text as a terminal may show it: it has no control character and no trigger URL."""
+    return display.printable(redact(text))
 
 
 #: As wide as what is no terminal: programs read lines, and break none.

@@ -18,6 +18,7 @@ from local_cloud.demo.told import Message
 from local_cloud.demo.traffic import USER_AGENT
 from local_cloud.demo.wording import flows
 from local_cloud.tenant.core.profiles import Profile
+from shared.domain.printable import printable
 from shared.domain.trigger_urls.trigger_url import redact
 
 type Json = dict[str, Any]
@@ -98,7 +99,7 @@ def write_reports(report: Report, folder: Path) -> None:
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True
     )
     page = templates.get_template(_TEMPLATE).render(report=document)
-    (folder / "report.html").write_text(page, encoding="utf-8")
+    (folder / "report.html").write_text(printable(page), encoding="utf-8")
 
 
 def print_summary(console: Console, report: Report) -> None:

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shared.domain.printable import printable
 from shared.domain.trigger_urls.trigger_url import redact
 
 if TYPE_CHECKING:
@@ -21,8 +22,10 @@ def style() -> str:
 
 
 def rendered(template: Path, values: Mapping[str, Any]) -> str:
-    """Return a page; names from the tenant are escaped, trigger URLs and signatures redacted."""
-    return redact(_environment(template.parent).get_template(template.name).render(values))
+    """Return a page: text from others is escaped and printable, and shows no trigger URL."""
+    return printable(
+        redact(_environment(template.parent).get_template(template.name).render(values))
+    )
 
 
 @cache

@@ -151,6 +151,31 @@ async def test_names_from_the_tenant_are_text(story: Story) -> None:
         assert "<b>Invoices" not in page.text
 
 
+async def test_no_name_changes_how_its_surroundings_look() -> None:
+    """Every page replaces control and bidirectional characters, and keeps text of any script."""
+    name = "Orders \u202egpj.exe\x1b[2J\x07\u2066\r\u2028 خبر 👩\u200d🚀"
+    story = Story()
+    story.driver.use_cases = TRIGGERS
+    story.build.parent(f"Parent {name}", story.build.http_flow(name))
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    provide(story.services)
+    pages = [
+        await call(dashboard_api.show_overview_page),
+        await call(dashboard_api.show_remediations_page),
+        await remediation(story),
+        await call(dashboard_api.show_plan_page, id=story.remediation.id),
+        await flow(story, name),
+    ]
+
+    for page in pages:
+        assert page.status == 200
+        assert not set(page.text) & set("\u202e\x1b\x07\u2066\r\u2028")
+    assert sum("Orders �gpj.exe�[2J" in page.text for page in pages) >= 3
+    assert sum("خبر 👩\u200d🚀" in page.text for page in pages) >= 3
+
+
 async def test_pages_load_nothing_but_what_the_app_serves_under_a_name_with_its_hash(
     story: Story,
 ) -> None:
