@@ -163,7 +163,8 @@ def endpoint[Q: Request = NoQuery, B: Request = NoBody](
 
         async def answering(req: func.HttpRequest) -> func.HttpResponse:
             answer = await _answering(declared, handler, req)
-            return for_browser(path, req, answer, is_page=media_types[0] == HTML)
+            is_sent = method != "GET" and is_form(req)
+            return for_browser(path, req, answer, is_page=media_types[0] == HTML, is_sent=is_sent)
 
         # The worker names the function so, and reads the signature above.
         answering.__name__, answering.__doc__ = handler.__name__, handler.__doc__

@@ -44,19 +44,20 @@ def read_form[T: Request](req: func.HttpRequest, kind: type[T]) -> T:
 
 
 def for_browser(
-    path: str, req: func.HttpRequest, answer: func.HttpResponse, *, is_page: bool
+    path: str, req: func.HttpRequest, answer: func.HttpResponse, *, is_page: bool, is_sent: bool
 ) -> func.HttpResponse:
     """Return a page in place of JSON: what went wrong, or after a form the page it came from.
 
-    `path` is that of the route. The page says what was done, and to how many jobs.
+    `path` is that of the route; `is_sent` says that the request is a form, which no GET is. The
+    page says what was done, and to how many jobs.
     """
     is_wanted = "text/html" in req.headers.get("Accept", "")
-    if answer.mimetype == MEDIA_TYPE and is_wanted and (is_page or is_form(req)):
+    if answer.mimetype == MEDIA_TYPE and is_wanted and (is_page or is_sent):
         said = json.loads(answer.get_body())
         instruction = said.get("instruction", "")
         text = problem_page(said["title"], said["detail"], instruction, back=_back(req))
         return page(text, status=answer.status_code)
-    if not is_form(req) or answer.mimetype == MEDIA_TYPE:
+    if not is_sent or answer.mimetype == MEDIA_TYPE:
         return answer
     said = json.loads(answer.get_body())
     jobs = said.get("jobs", said.get("retried", len(said.get("items", ()))))

@@ -12,6 +12,7 @@ import pytest
 import function_app
 from functions import decisions_api, deletions_api, health_api, kill_switch_api, remediations_api
 from functions.endpoints import ENDPOINTS, Endpoint
+from functions.forms import FORM
 from functions.principals import PRINCIPAL, auth_level
 from shared.bootstrap import provide
 from shared.domain.principal import Role
@@ -78,6 +79,22 @@ async def test_no_route_answers_nobody(route: Endpoint) -> None:
     assert reply.headers["WWW-Authenticate"] == "Bearer"
     assert reply.document["type"].endswith(":not-signed-in")
     assert "cmkflow login" in reply.document["instruction"]
+
+
+@pytest.mark.parametrize(
+    "route",
+    [one for one in ENDPOINTS.values() if one.method == "GET"],
+    ids=lambda one: one.path,
+)
+async def test_a_get_with_the_content_type_of_a_form_is_a_get(route: Endpoint) -> None:
+    """Some clients send a Content-Type with every request: a GET is answered as without it."""
+    at(twin_settings(**SIGNED_IN))
+    headers = signed_in(ANNA) | {"Accept": "application/json"}
+
+    plain = await ask(route, headers)
+    form = await ask(route, headers | {"Content-Type": FORM})
+
+    assert (form.status, form.media_type) == (plain.status, plain.media_type)
 
 
 @EACH_ROUTE
