@@ -5,6 +5,11 @@ from datetime import UTC, datetime
 _HOUR, _DAY = 3600, 86400
 
 
+def now() -> datetime:
+    """Return the current time. Tests replace it."""
+    return datetime.now(UTC)
+
+
 def minute(moment: str | None) -> str:
     """Return a time of an answer to the minute; nothing for none."""
     return (moment or "")[:16].replace("T", " ")
@@ -14,7 +19,7 @@ def until(moment: str | None) -> str:
     """Return how long it is until a time: such as `in 5 min`; nothing for none."""
     if moment is None:
         return ""
-    seconds = (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds()
+    seconds = (datetime.fromisoformat(moment) - now()).total_seconds()
     if seconds < 0:
         return "now"
     if seconds < _HOUR:

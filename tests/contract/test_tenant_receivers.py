@@ -49,7 +49,7 @@ NOTIFICATION = Notification(
         instruction="Name another owner.",
         command="cmkflow remediation retry r-1",
     ),
-    at=datetime.now(UTC),
+    at=datetime(2026, 3, 2, 12, tzinfo=UTC),
     link="https://app.example/api/dashboard/remediations/r-1",
 )
 EVENT = cloud_event(NOTIFICATION)

@@ -1,8 +1,8 @@
-"""How long the app takes to start: each cold start of an instance pays for its imports.
+"""What the app takes to start: each cold start of an instance pays for its imports.
 
-Times of one machine say nothing about another, so the app is compared with `azure.functions`,
-which every Functions app imports, by processor time. Where the budget was set that took 65 ms, and
-400 ms are allowed (design §7).
+Times depend on the machine and its load, so the operations of the imports are counted and compared
+with those of `azure.functions`, which every Functions app imports. When the budget was set, the
+app took 400 ms, `azure.functions` took 65 ms, and the app took 3.8 times the operations.
 """
 
 import json
@@ -12,8 +12,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-#: 400 ms over 65 ms.
-MOST = 6.0
+MOST = 4.2
 HEAVY = (
     "azure.data.tables",
     "azure.identity",
@@ -32,14 +31,12 @@ HEAVY = (
     "cmkflow",
 )
 _CODE = """
-import json, sys, time
-start = time.process_time()
-import azure.functions
-middle = time.process_time()
-import function_app
-end = time.process_time()
+import importlib, json, sys
+from tests.performance.operation_count import count_operations
+library = count_operations(lambda: importlib.import_module("azure.functions"))
+app = library + count_operations(lambda: importlib.import_module("function_app"))
 loaded = sorted(sys.modules)
-print(json.dumps({"library": middle - start, "app": end - start, "modules": loaded}))
+print(json.dumps({"library": library, "app": app, "modules": loaded}))
 """
 
 
@@ -62,14 +59,12 @@ def _start(bytecode: Path) -> dict[str, object]:
 
 
 def test_the_app_starts_within_its_budget(tmp_path: Path) -> None:
-    """Of three starts the best counts, after one that compiles."""
+    """The first start compiles the modules, the second is counted."""
     _start(tmp_path)
-    ratios = []
-    for _ in range(3):
-        told = _start(tmp_path)
-        ratios.append(float(str(told["app"])) / float(str(told["library"])))
+    told = _start(tmp_path)
+    ratio = float(str(told["app"])) / float(str(told["library"]))
 
-    assert min(ratios) <= MOST, ratios
+    assert ratio <= MOST, ratio
 
 
 def test_nothing_heavy_is_imported_before_it_is_needed(tmp_path: Path) -> None:

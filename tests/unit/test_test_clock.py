@@ -1,0 +1,44 @@
+"""Tests do not depend on when they are collected."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1]
+_CLOCKS = {"now", "utcnow", "today", "time", "monotonic", "perf_counter"}
+
+
+def test_no_module_of_tests_reads_the_clock_when_it_is_imported() -> None:
+    """A suite may reach a test long after its collection, when such a time is no longer near."""
+    found = [
+        f"{path.relative_to(TESTS)}:{call.lineno}"
+        for path in sorted(TESTS.rglob("*.py"))
+        for call in calls_at_import(ast.parse(path.read_text()))
+        if isinstance(call.func, ast.Attribute) and call.func.attr in _CLOCKS
+    ]
+
+    assert found == []
+
+
+def test_a_time_in_a_constant_is_found_and_one_in_a_function_is_not() -> None:
+    """The check reads constants, class bodies and default values, and no function body."""
+    module = ast.parse(
+        "SOON = datetime.now(UTC)\n"
+        "class Row:\n    at = datetime.now(UTC)\n"
+        "def make(at=datetime.now(UTC)):\n    return datetime.now(UTC)\n"
+        "later = lambda: datetime.now(UTC)\n"
+    )
+
+    assert sorted(call.lineno for call in calls_at_import(module)) == [1, 3, 4]
+
+
+def calls_at_import(node: ast.AST) -> Iterator[ast.Call]:
+    """Yield the calls that run when a module is imported."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        parts: list[ast.AST] = [*node.args.defaults, *filter(None, node.args.kw_defaults)]
+    else:
+        parts = list(ast.iter_child_nodes(node))
+        if isinstance(node, ast.Call):
+            yield node
+    for part in parts:
+        yield from calls_at_import(part)
