@@ -21,6 +21,7 @@ from shared.services import Services
 _REPEATED = timedelta(days=1)
 _NOT_ITS_OWN = {
     Reason.UNREADABLE_ROW,
+    Reason.CALL_BUDGET_RESET,
     Reason.ROW_SKIPPED,
     Reason.OUTAGE,
     Reason.THROTTLED,
@@ -34,9 +35,11 @@ _NOT_ITS_OWN = {
 _SOURCE = Path(__file__).parent
 
 
-async def tell(services: Services, code: str, row: RowName, cause: str) -> None:
+async def tell(
+    services: Services, code: str, row: RowName, cause: str, instruction: str = ""
+) -> None:
     """Tell that a row needs a person, unless that was told and is not settled."""
-    notice = Notice(code=code, row=row, cause=cause, at=services.now)
+    notice = Notice(code=code, row=row, cause=cause, at=services.now, instruction=instruction)
     notices = services.tables.notices
     _, *address = notices.name_of(notice)
     if await notices.get(*address):

@@ -190,4 +190,11 @@ class Reason(StrEnum):
     KEY_PROBLEM = "key_problem"
     KEY_WARNING = "key_warning"
     UNREADABLE_ROW = "unreadable_row"
+    CALL_BUDGET_RESET = (
+        "call_budget_reset",
+        (
+            "Nothing has to be done once. If it happens again, find out what else writes to the "
+            "table CallBudgets."
+        ),
+    )
     ROW_SKIPPED = "row_skipped"

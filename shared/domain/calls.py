@@ -53,3 +53,7 @@ class CallLine:
     next_at: datetime | None = None
     #: When all that wait have had theirs; None: calls are plenty, and nobody stands in a line.
     idle_at: datetime | None = None
+    #: Rows of budgets that could not be read, and were reset within a day.
+    reset: tuple[tuple[str, str, str], ...] = ()
+    #: Places in the line that could not be read, and were removed just now.
+    removed: tuple[tuple[str, str, str], ...] = ()

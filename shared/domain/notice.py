@@ -17,3 +17,5 @@ class Notice:
     #: Why, without secrets.
     cause: str
     at: datetime
+    #: What to do, where the code alone does not say it; it names the row.
+    instruction: str = ""

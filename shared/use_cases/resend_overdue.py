@@ -53,6 +53,15 @@ async def _tell_of_outages(services: Services) -> None:
 
 async def _tell_of_line(services: Services, line: CallLine) -> None:
     """Jobs that wait for calls are not late, however long a service takes none."""
+    causes = {
+        row: f"The row {'/'.join(row)} could not be read: its budget was reset."
+        for row in line.reset
+    }
+    for row in line.removed:
+        causes[line.row] = f"The row {'/'.join(row)} could not be read: it was removed."
+    for row, cause in causes.items():
+        remedy = Reason.CALL_BUDGET_RESET.instruction
+        await tell(services, Reason.CALL_BUDGET_RESET, row, cause, remedy)
     if line.next_at and line.next_at - services.now > LONG_OUTAGE:
         until = f"{line.next_at:%Y-%m-%d %H:%M} UTC"
         why = "takes no call" if line.left_of_day != 0 else "has had its calls of 24 hours,"

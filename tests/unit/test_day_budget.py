@@ -22,8 +22,9 @@ WORK = Need(whose="a", calls=2, rank="1")
 class Instance:
     """One instance that works as long as there are calls."""
 
-    def __init__(self, calls: int, store: MemoryStore | None = None) -> None:
-        self.clock, self.store = ManualClock(), store or MemoryStore()
+    def __init__(self, calls: int, before: "Instance | None" = None) -> None:
+        self.clock: ManualClock = before.clock if before else ManualClock()
+        self.store: MemoryStore = before.store if before else MemoryStore()
         limit = BudgetLimit(name="flow-service", calls=calls, calls_a_day=A_DAY)
         self.budget = CallBudget(self.store, self.clock, limit)
         self.made = 0
@@ -124,4 +125,4 @@ async def test_another_instance_counts_on() -> None:
     here = Instance(SCARCE)
     await here.work(MINUTE * 10)
 
-    assert await Instance(SCARCE, here.store).left() == 90 - here.made
+    assert await Instance(SCARCE, here).left() == 90 - here.made

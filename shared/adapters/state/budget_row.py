@@ -1,16 +1,36 @@
-"""The row of a budget, and those of its line, as one of the instances knows them."""
+"""The row of a budget, and those of its line, as one of the instances knows them.
 
-from collections.abc import Callable, Sequence
+None of them stops anything when it cannot be read. The budget's row is reset and says so; a place
+in the line does not count, and the timer removes it: its job comes again by its own row.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 
 from shared.adapters.state.call_ledger import UNDERWAY, BudgetLimit, Ledger, used_up
 from shared.adapters.state.call_line import Waiter
+from shared.adapters.state.ledger_row import (
+    RESET_AT,
+    ledger_columns,
+    new_ledger,
+    read_ledger,
+    reset_ledger,
+)
+from shared.domain.notice import RowName
 from shared.errors import AlreadyExists, Conflict, NotFound, Throttled
-from shared.ports import Clock, Insert, Operation, Replace, Row, Store
+from shared.ports import Clock, Condition, Insert, Operation, Replace, Row, Store
 
 _TABLE = "CallBudgets"
 _KEY = "leases"  # comes after every place in the line, which begins with a digit
 _TRIES = 10  # races for the row that are lost in a row before a call is refused
+
+#: For so long people see that a row was reset.
+_SHOWN_FOR = timedelta(days=1)
+
+_log = logging.getLogger(__name__)
 
 #: The ledger as it is to be, the answer, and what is written beside it.
 type Decision[T] = tuple[Ledger, T, Sequence[Operation]]
@@ -36,10 +56,21 @@ class BudgetRow:
         """Return a row of the line with nothing in it."""
         return Row(table=_TABLE, partition=self.limit.name, key=key, columns={})
 
-    async def read(self) -> tuple[Ledger, list[Waiter]]:
-        """Return what the row says, and who stands in the line."""
-        row, line = await self._read(with_line=True)
-        return self._ledger(row), line
+    async def read(self) -> tuple[Ledger, list[Waiter], list[Row]]:
+        """Return what the row says, who stands in the line, and the places that are unreadable."""
+        while True:
+            row, places = await self._rows()
+            ledger = await self._ledger(row)
+            if ledger:
+                waiters = list(_readable(places))
+                known = {one.key for one in waiters}
+                return ledger, waiters, [one for one in places if one.key not in known]
+
+    async def resets(self) -> list[RowName]:
+        """Return the rows of all budgets that were reset within a day."""
+        since = (self.clock.now() - _SHOWN_FOR).isoformat()
+        found = self.store.query(_TABLE, where=[Condition(RESET_AT, "gt", since)])
+        return [(row.table, row.partition, row.key) async for row in found]
 
     async def decide[T](
         self,
@@ -54,8 +85,15 @@ class BudgetRow:
         """
         for _ in range(_TRIES):
             known, self._known = None if with_line else self._known, None
-            row, line = (known, []) if known else await self._read(with_line=with_line)
-            before = self._ledger(row)
+            row, line = known, list[Waiter]()
+            if with_line:
+                row, places = await self._rows()
+                line = list(_readable(places))
+            elif row is None:
+                row = await self.store.get(*self.name)
+            before = await self._ledger(row)
+            if before is None:
+                continue
             try:
                 ledger, answer, operations = decide(before, line)
             except Throttled:
@@ -64,8 +102,7 @@ class BudgetRow:
                 self._known = row
                 raise
             if ledger != before:
-                columns = ledger.columns()
-                new = replace(row or self.place(_KEY), columns=columns)
+                new = replace(row or self.place(_KEY), columns=ledger_columns(ledger))
                 operations = [Replace(new) if row else Insert(new), *operations]
             try:
                 written = await self.store.write(*operations) if operations else []
@@ -75,12 +112,31 @@ class BudgetRow:
             return answer
         raise used_up(self.limit, UNDERWAY)
 
-    def _ledger(self, row: Row | None) -> Ledger:
-        return Ledger.from_row(row, self.limit, self.clock.now())
+    async def _ledger(self, row: Row | None) -> Ledger | None:
+        """Return what a row says; None: it could not be read, was reset, and is to be read again.
 
-    async def _read(self, *, with_line: bool) -> tuple[Row | None, list[Waiter]]:
-        if not with_line:
-            return await self.store.get(*self.name), []
+        Written at once, so that the pause has one beginning for all instances.
+        """
+        now = self.clock.now()
+        if row is None:
+            return new_ledger(self.limit, now)
+        try:
+            return read_ledger(row, self.limit, now)
+        except ValueError:
+            _log.warning("the row of the budget %s cannot be read: it is reset", self.limit.name)
+            new = replace(row, columns=ledger_columns(reset_ledger(self.limit, now)))
+            with suppress(Conflict):
+                await self.store.write(Replace(new))
+            return None
+
+    async def _rows(self) -> tuple[Row | None, list[Row]]:
+        """Return the budget's row, and the places in its line."""
         rows = [row async for row in self.store.query(_TABLE, self.limit.name)]
         row = next((one for one in rows if one.key == _KEY), None)
-        return row, [Waiter(one) for one in rows if one.key != _KEY]
+        return row, [one for one in rows if one.key != _KEY]
+
+
+def _readable(places: Sequence[Row]) -> Iterator[Waiter]:
+    for row in places:
+        with suppress(ValueError):
+            yield Waiter.read(row)

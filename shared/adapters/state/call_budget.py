@@ -11,7 +11,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import batched
 
@@ -22,7 +22,7 @@ from shared.adapters.state.call_line import AT_ONCE, Waiter, is_near
 from shared.adapters.state.call_slices import Slice
 from shared.domain.calls import CallLine, Need, Turn
 from shared.errors import Conflict, NotFound, ProductError, Throttled
-from shared.ports import CallBlocks, Clock, Operation, Store
+from shared.ports import CallBlocks, Clock, Delete, Operation, Store
 
 #: How long one delivery waits for calls, all together.
 _PATIENCE = timedelta(minutes=3)
@@ -99,12 +99,15 @@ class CallBudget(CallBlocks):
 
     async def line(self) -> CallLine:
         """Return who waits at this moment, and for how long."""
-        return self._shown(*await self._row.read())
+        ledger, line, _ = await self._row.read()
+        return self._shown(ledger, line)
 
     async def call_up(self, come: Callable[[Turn], Awaitable[bool]]) -> CallLine:
         """Have those come sooner whose turn comes within the next minutes; see the port."""
-        ledger, line = await self._row.read()
-        ahead, operations = ledger.owed, list[Operation]()
+        ledger, line, unreadable = await self._row.read()
+        ahead, operations = ledger.owed, list[Operation](Delete(row) for row in unreadable)
+        for row in unreadable:
+            _log.warning("the place %s in the line of %s cannot be read", row.key, row.partition)
         for one in line:
             comes = ledger.free_at(ahead + 1, is_urgent=False)
             if not is_near(ledger, comes):
@@ -121,7 +124,12 @@ class CallBudget(CallBlocks):
         for batch in batched(operations, AT_ONCE, strict=False):
             with suppress(Conflict, NotFound):  # who was there by itself is not called up
                 await self._row.store.write(*batch)
-        return self._shown(ledger, line)
+        removed = [(row.table, row.partition, row.key) for row in unreadable]
+        return replace(
+            self._shown(ledger, line),
+            reset=tuple(await self._row.resets()),
+            removed=tuple(removed),
+        )
 
     async def refused(self, wait: timedelta) -> None:
         """Give out nothing for a while, in every instance, and less after it."""

@@ -1,16 +1,13 @@
 """What the row of a budget remembers: calls made and in hand, and how many there may be."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Self
 
 from shared.adapters.state.call_tally import Tally
 from shared.errors import Throttled
-from shared.ports import Row, Scalar
 
-_MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 NEVER = datetime.min.replace(tzinfo=UTC)
 #: A call may arrive this much later after it was taken than another one.
 UNDERWAY = timedelta(seconds=1)
@@ -18,7 +15,9 @@ _OF_DAY = " of 24 hours"
 #: After so long without a refusal a fifth of the setting more is tried, while work waits.
 _RISES_AFTER = timedelta(minutes=10)
 #: For so long what was refused is not tried again.
-_REMEMBERED = _DAY
+_REMEMBERED = timedelta(days=1)
+#: A service that asks for a longer pause is asked again after this one.
+_LONGEST_PAUSE = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +74,8 @@ class Ledger:
     writes: Tally | None = None
     day: Tally | None = None
     paused_until: datetime = NEVER
+    #: When a row that could not be read was reset to the setting.
+    reset_at: datetime | None = None
 
     @property
     def window(self) -> timedelta:
@@ -184,72 +185,10 @@ class Ledger:
         Above the setting they are halved. Calls that were under way when the first was refused say
         nothing new.
         """
-        paused = replace(self, paused_until=max(self.paused_until, self.now + wait))
+        until = self.now + min(wait, _LONGEST_PAUSE)
+        paused = replace(self, paused_until=max(self.paused_until, until))
         if self.now < self.paused_until:
             return paused
         ceiling, until = max(self.calls - self._step, 1), self.now + _REMEMBERED
         fewer = max(self.calls // 2, min(self.limit.calls, ceiling))
         return replace(paused, calls=fewer, since=self.now, ceiling=ceiling, ceiling_until=until)
-
-    @classmethod
-    def from_row(cls, row: Row | None, limit: BudgetLimit, now: datetime) -> Self:
-        """Return what a row says, without what is over; a block whose time is over was used."""
-        columns = row.columns if row else {}
-        holds = {
-            name: Hold(held=held, owed=owed, until=datetime.fromisoformat(until))
-            for name, (held, owed, until) in json.loads(str(columns.get("holds", "{}"))).items()
-        }
-        spent = [
-            (datetime.fromisoformat(until), count)
-            for until, count in json.loads(str(columns.get("spent", "[]")))
-        ]
-        learnt: dict[str, Any] = json.loads(str(columns.get("learnt", "{}")))
-        if learnt.get("begun_with") != limit.calls:
-            learnt = {}  # the setting was changed: it begins anew
-
-        def tally(name: str, most: int | None, span: timedelta, bucket: timedelta) -> Tally | None:
-            if most is None:
-                return None
-            text = str(columns.get(name, "{}"))
-            return Tally.from_text(text, now, limit=most, span=span, bucket=bucket)
-
-        ledger = cls(
-            now=now,
-            limit=limit,
-            calls=min(learnt.get("calls", limit.calls), max(limit.most or 0, limit.calls)),
-            since=datetime.fromisoformat(learnt["since"]) if learnt else now,
-            ceiling=learnt.get("ceiling"),
-            ceiling_until=datetime.fromisoformat(learnt["ceiling_until"]) if learnt else NEVER,
-            spent=tuple(one for one in spent if one[0] > now),
-            holds={name: hold for name, hold in holds.items() if hold.until > now},
-            writes=tally("writes", limit.writes_an_hour, _HOUR, _MINUTE),
-            day=tally("day", limit.calls_a_day, _DAY, _HOUR),
-            paused_until=datetime.fromisoformat(str(columns["paused_until"])) if row else NEVER,
-        )
-        for hold in holds.values():
-            if hold.held and hold.until <= now:
-                ledger = ledger.made(hold.until, hold.held, is_write=True)
-        return ledger
-
-    def columns(self) -> dict[str, Scalar]:
-        """Return the row's columns."""
-        spent = [(until.isoformat(), count) for until, count in self.spent]
-        holds = {
-            name: (hold.held, hold.owed, hold.until.isoformat())
-            for name, hold in self.holds.items()
-        }
-        learnt = {
-            "begun_with": self.limit.calls,
-            "calls": self.calls,
-            "since": self.since.isoformat(),
-            "ceiling": self.ceiling,
-            "ceiling_until": self.ceiling_until.isoformat(),
-        }
-        return {
-            "spent": json.dumps(spent),
-            "holds": json.dumps(holds),
-            "writes": self.writes.text() if self.writes else "{}",
-            "day": self.day.text() if self.day else "{}",
-            "paused_until": self.paused_until.isoformat(),
-            "learnt": json.dumps(learnt),
-        }

@@ -6,10 +6,12 @@ while a block that was begun has not all of its calls. One who does not come in 
 holds nobody up.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import AwareDatetime, Field, TypeAdapter
 
 from shared.adapters.state.call_ledger import UNDERWAY, Ledger
 from shared.domain.calls import Need
@@ -25,41 +27,80 @@ _NEAR = 2
 #: Who is told a late time is told rather too late a one, since it is called up: so much more is
 #: expected of those before it. Who asks too early is refused again, at the cost of a delivery.
 _MORE = 1.4
+#: The column that holds it.
+_STORED = "waiter"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stored:
+    comes: AwareDatetime
+    calls: Annotated[int, Field(ge=1, le=1_000_000)]
+    later: Annotated[int, Field(ge=0, le=1_000_000)]
+    row: tuple[str, str, str]
+
+
+_adapter = TypeAdapter(_Stored)
+
+
+@dataclass(frozen=True, slots=True)
 class Waiter:
     """A row of the line: who was told to come again. Keys are in the order of who goes first."""
 
-    def __init__(self, row: Row) -> None:
-        """Read what the row says."""
-        self.key = row.key
-        self.calls = int(row.columns["calls"])
-        self.later = int(row.columns.get("later", 0))
-        self.comes = datetime.fromisoformat(str(row.columns["comes"]))
-        table, partition, key = json.loads(str(row.columns.get("row", '["", "", ""]')))
-        self.row = (str(table), str(partition), str(key))
-        self.removal = Delete(replace(row, etag=None))
-        self._kept = row
+    kept: Row
+    stored: _Stored
+
+    @classmethod
+    def read(cls, row: Row) -> Self:
+        """Return what a row says; raises `ValueError` if it cannot be read."""
+        return cls(row, _adapter.validate_json(str(row.columns.get(_STORED, ""))))
 
     @classmethod
     def told(cls, place: Row, need: Need, comes: datetime, calls: int) -> Upsert:
         """Return the place of somebody who was told to come."""
-        columns: dict[str, Scalar] = {
-            "comes": comes.isoformat(),
-            "calls": calls,
-            "later": need.later,
-            "row": json.dumps(need.row),
-        }
-        return Upsert(replace(place, columns=columns))
+        stored = _Stored(comes=comes, calls=calls, later=need.later, row=need.row)
+        return Upsert(replace(place, columns=_columns(stored)))
+
+    @property
+    def key(self) -> str:
+        """Return its place in the line."""
+        return self.kept.key
+
+    @property
+    def calls(self) -> int:
+        """Return how many calls it needs."""
+        return self.stored.calls
+
+    @property
+    def later(self) -> int:
+        """Return how many calls its later deliveries need."""
+        return self.stored.later
+
+    @property
+    def comes(self) -> datetime:
+        """Return when it was told to come."""
+        return self.stored.comes
+
+    @property
+    def row(self) -> tuple[str, str, str]:
+        """Return the row that waits: table, partition and key."""
+        return self.stored.row
+
+    @property
+    def removal(self) -> Delete:
+        """Return what takes it out of the line, whatever became of it."""
+        return Delete(replace(self.kept, etag=None))
 
     def called(self, comes: datetime) -> Replace:
         """Return the place of somebody who was told to come sooner, if it still stands there."""
-        columns = {**self._kept.columns, "comes": comes.isoformat()}
-        return Replace(replace(self._kept, columns=columns))
+        return Replace(replace(self.kept, columns=_columns(replace(self.stored, comes=comes))))
 
     def is_dead(self, ledger: Ledger) -> bool:
         """Say whether it should have come long ago."""
         return self.comes < ledger.now - ledger.window * _GRACE
+
+
+def _columns(stored: _Stored) -> dict[str, Scalar]:
+    return {_STORED: _adapter.dump_json(stored).decode()}
 
 
 def ask(

@@ -1,6 +1,5 @@
 """How many calls there were in a long time, counted in buckets: late, never early, it forgets."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -50,14 +49,15 @@ class Tally:
         return self.limit if is_urgent else self.limit - self.limit // 10
 
     @classmethod
-    def from_text(
-        cls, text: str, now: datetime, *, limit: int, span: timedelta, bucket: timedelta
+    def read(
+        cls,
+        counts: Mapping[datetime, int],
+        now: datetime,
+        *,
+        limit: int,
+        span: timedelta,
+        bucket: timedelta,
     ) -> Self:
-        """Return what was kept as text, without what is over."""
-        kept = {datetime.fromisoformat(until): count for until, count in json.loads(text).items()}
-        counts = {until: count for until, count in kept.items() if until > now}
-        return cls(now=now, limit=limit, span=span, bucket=bucket, counts=counts)
-
-    def text(self) -> str:
-        """Return what is kept of it."""
-        return json.dumps({until.isoformat(): count for until, count in self.counts.items()})
+        """Return what was stored, without what is over."""
+        lasting = {until: count for until, count in counts.items() if until > now}
+        return cls(now=now, limit=limit, span=span, bucket=bucket, counts=lasting)

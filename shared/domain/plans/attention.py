@@ -77,6 +77,7 @@ _NOTICES: Mapping[str, str] = {
     Reason.OPERATOR_SIGN_IN: "The operator is not signed in any more",
     Reason.CAME_BACK: "Retired originals are on again",
     Reason.UNREADABLE_ROW: "Rows cannot be read by this version of the app",
+    Reason.CALL_BUDGET_RESET: "A call budget was reset",
     Reason.DEFECT: "Jobs have failed",
     Reason.OUTAGE: "A service gives no answer",
     Reason.THROTTLED: "The flow service refuses calls for long",
@@ -252,7 +253,8 @@ def waiting_notices(notices: Iterable[Notice]) -> list[Waiting]:
             code=code,
             count=len(group),
             reason=" ".join(sorted({one.cause for one in group})[:NAMED]),
-            instruction=_standing_instruction(code)
+            instruction=" ".join(sorted({one.instruction for one in group} - {""})[:NAMED])
+            or _standing_instruction(code)
             or f"The runbook (docs/operations.md) has a row for {code}.",
             command=_NEXT.get(code, "cmkflow health"),
         )

@@ -18,6 +18,7 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.check_health import check_health
 from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.show_attention import show_attention
 from tests.functional.stories.call_meter import Meter, put_on_budget
 from tests.functional.stories.remediation_story import Story, planned
 from tests.twins import definition_builder as define
@@ -182,3 +183,26 @@ async def test_an_undo_is_made_when_the_writes_of_the_hour_are_used_up() -> None
     await story.roll_back(run=HOUR / 6)
 
     assert (await story.job("Mail")).state is JobState.ROLLED_BACK
+
+
+async def test_damaged_budget_row_is_reported_and_stops_nothing() -> None:
+    """The timer, health and attention answer; the job goes on after the pause."""
+    story = Story()
+    put_on_budget(story, LIMIT, Meter())
+    story.build.http_flow("Orders")
+    await planned(story)
+    await story.approve(run=timedelta(0))
+    name = ("CallBudgets", LIMIT.name, "leases")
+    row = story.twins.store.rows[name]
+    story.twins.store.rows[name] = replace(row, columns={"ledger": "{garbage"})
+
+    await story.run(HOUR / 4)
+    services = story.services
+    health = await check_health(services)
+    (waiting,) = (await show_attention(services)).waiting
+
+    assert health.notices == {Reason.CALL_BUDGET_RESET: 1}
+    assert [told.row for told in story.twins.notices.told] == [name]
+    assert "/".join(name) in waiting.reason
+    assert waiting.instruction == Reason.CALL_BUDGET_RESET.instruction
+    assert (await story.job("Orders")).reached is JobState.QUIET

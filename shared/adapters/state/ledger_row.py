@@ -1,0 +1,154 @@
+"""How a ledger is stored: one column of JSON, which is validated whenever it is read.
+
+A row that cannot be read is reset to the setting after a pause, so that it stops calls for minutes
+at most. In the pause everything ends that the lost row may have allowed: a block is used for up to
+three windows, and its last call counts for one more. The counts of an hour and of a day are lost.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field, TypeAdapter
+
+from shared.adapters.state.call_ledger import NEVER, UNDERWAY, BudgetLimit, Hold, Ledger
+from shared.adapters.state.call_tally import Tally
+from shared.ports import Row, Scalar
+
+#: The column that says when a row was reset.
+RESET_AT = "reset_at"
+_LEDGER = "ledger"
+#: In windows: no row allows a call later than that, and a reset pauses for as long.
+_PAUSE = 4
+_MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+#: No budget is larger, so a larger number is damage.
+type _Count = Annotated[int, Field(ge=0, le=1_000_000)]
+type _Calls = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Learnt:
+    begun_with: _Calls
+    calls: _Calls
+    since: AwareDatetime
+    ceiling: _Calls | None
+    ceiling_until: AwareDatetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stored:
+    spent: tuple[tuple[AwareDatetime, _Count], ...]
+    holds: dict[str, tuple[_Count, _Count, AwareDatetime]]
+    writes: dict[AwareDatetime, _Count]
+    day: dict[AwareDatetime, _Count]
+    paused_until: AwareDatetime
+    learnt: _Learnt
+    reset_at: AwareDatetime | None
+
+
+_adapter = TypeAdapter(_Stored)
+
+
+def new_ledger(limit: BudgetLimit, now: datetime) -> Ledger:
+    """Return a ledger without any call."""
+    return Ledger(
+        now=now,
+        limit=limit,
+        calls=limit.calls,
+        since=now,
+        writes=_writes({}, limit, now),
+        day=_day({}, limit, now),
+    )
+
+
+def reset_ledger(limit: BudgetLimit, now: datetime) -> Ledger:
+    """Return the ledger that takes the place of one that cannot be read."""
+    until = now + _PAUSE * limit.window + UNDERWAY
+    return replace(new_ledger(limit, now), paused_until=until, reset_at=now)
+
+
+def read_ledger(row: Row, limit: BudgetLimit, now: datetime) -> Ledger:
+    """Return what a row says, without what is over; a block whose time is over was used.
+
+    Raises `ValueError` if the row cannot be read, or names a time that no ledger can name.
+    """
+    stored = _adapter.validate_json(str(row.columns.get(_LEDGER, "")))
+    _check_times(stored, limit, now)
+    ledger = replace(
+        new_ledger(limit, now),
+        spent=tuple(one for one in stored.spent if one[0] > now),
+        holds={
+            name: Hold(held=held, owed=owed, until=until)
+            for name, (held, owed, until) in stored.holds.items()
+            if until > now
+        },
+        writes=_writes(stored.writes, limit, now),
+        day=_day(stored.day, limit, now),
+        paused_until=stored.paused_until,
+        reset_at=stored.reset_at,
+    )
+    learnt = stored.learnt
+    if learnt.begun_with == limit.calls:  # another setting begins anew
+        ledger = replace(
+            ledger,
+            calls=min(learnt.calls, max(limit.most or 0, limit.calls)),
+            since=learnt.since,
+            ceiling=learnt.ceiling,
+            ceiling_until=learnt.ceiling_until,
+        )
+    for held, _, until in stored.holds.values():
+        if held and until <= now:
+            ledger = ledger.made(until, held, is_write=True)
+    return ledger
+
+
+def ledger_columns(ledger: Ledger) -> dict[str, Scalar]:
+    """Return the columns of the row; `reset_at` finds the rows that were reset."""
+    stored = _Stored(
+        spent=ledger.spent,
+        holds={name: (one.held, one.owed, one.until) for name, one in ledger.holds.items()},
+        writes=dict(ledger.writes.counts) if ledger.writes else {},
+        day=dict(ledger.day.counts) if ledger.day else {},
+        paused_until=ledger.paused_until,
+        learnt=_Learnt(
+            begun_with=ledger.limit.calls,
+            calls=ledger.calls,
+            since=ledger.since,
+            ceiling=ledger.ceiling,
+            ceiling_until=ledger.ceiling_until,
+        ),
+        reset_at=ledger.reset_at,
+    )
+    columns: dict[str, Scalar] = {_LEDGER: _adapter.dump_json(stored).decode()}
+    if ledger.reset_at:
+        columns[RESET_AT] = ledger.reset_at.isoformat()
+    return columns
+
+
+def _check_times(stored: _Stored, limit: BudgetLimit, now: datetime) -> None:
+    """Raise `ValueError` for a time later than any that this version writes."""
+    pause = _PAUSE * limit.window
+    latest = [
+        (now + pause, [until for until, _ in stored.spent]),
+        (now + pause, [until for _, _, until in stored.holds.values()]),
+        (now + pause + _HOUR + _MINUTE, stored.writes),
+        (now + pause + _DAY + _HOUR, stored.day),
+        (now + pause + _DAY, [stored.paused_until, stored.learnt.ceiling_until]),
+        (now + pause, [stored.learnt.since, stored.reset_at or NEVER]),
+    ]
+    for limit_of_time, times in latest:
+        if any(time > limit_of_time + UNDERWAY for time in times):
+            raise ValueError("a time lies too far in the future")
+
+
+def _writes(counts: dict[datetime, int], limit: BudgetLimit, now: datetime) -> Tally | None:
+    if limit.writes_an_hour is None:
+        return None
+    return Tally.read(counts, now, limit=limit.writes_an_hour, span=_HOUR, bucket=_MINUTE)
+
+
+def _day(counts: dict[datetime, int], limit: BudgetLimit, now: datetime) -> Tally | None:
+    if limit.calls_a_day is None:
+        return None
+    return Tally.read(counts, now, limit=limit.calls_a_day, span=_DAY, bucket=_HOUR)

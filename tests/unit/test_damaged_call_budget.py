@@ -1,0 +1,162 @@
+"""A row of a call budget that cannot be read costs minutes, and never exceeds the rate."""
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from shared.adapters.state.call_budget import CallBudget
+from shared.adapters.state.call_ledger import BudgetLimit
+from shared.domain.calls import Need, Turn
+from shared.errors import Throttled, Waiting
+from shared.ports import Row, Scalar
+from tests.twins.clock import ManualClock
+from tests.twins.memory_store import MemoryStore
+
+SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
+LIMIT = BudgetLimit(name="flow-service", calls=5, most=5, writes_an_hour=300, calls_a_day=40_000)
+ROW = ("CallBudgets", "flow-service", "leases")
+PLACE = ("CallBudgets", "flow-service", "0-z")
+NEED = Need(whose="a", calls=3, rank="1", row=("jobs", "environment", "a"))
+
+type Damage = Callable[[Scalar], Scalar | None]
+
+#: What becomes of the value of one column; None: the column is missing.
+GARBAGE: dict[str, Damage] = {
+    "not JSON": lambda _: "{garbage",
+    "missing": lambda _: None,
+    "a number": lambda _: 7,
+    "another type": lambda _: "[]",
+    "empty": lambda _: "{}",
+}
+#: What becomes of a member of the ledger.
+MEMBERS: dict[str, object] = {
+    "spent": [["2099-01-01T00:00:00Z", 5]],
+    "holds": {"lost": [5, 0, "2099-01-01T00:00:00Z"]},
+    "writes": [],
+    "day": {"yesterday": 1},
+    "paused_until": "2099-01-01T00:00:00Z",
+    "learnt": {"calls": 0},
+    "reset_at": "soon",
+}
+
+
+class Work:
+    """Two instances that make as many calls as they are given."""
+
+    def __init__(self) -> None:
+        self.clock, self.store = ManualClock(), MemoryStore()
+        self.budgets = [CallBudget(self.store, self.clock, LIMIT) for _ in range(2)]
+        self.made: list[datetime] = []
+
+    async def go_on(self, length: timedelta) -> None:
+        """Begin one delivery after the other on both instances."""
+        end = self.clock.now() + length
+        while self.clock.now() < end:
+            for budget in self.budgets:
+                with suppress(Throttled, Waiting):
+                    async with budget.block(NEED):
+                        await budget.take()
+                        self.made.append(self.clock.now())
+            self.clock.advance(SECOND * 5)
+
+    def damage(self, name: tuple[str, str, str], column: str, damage: Damage) -> None:
+        """Damage one column of a row."""
+        columns = dict(self.store.rows[name].columns)
+        value = damage(columns.pop(column))
+        after = columns if value is None else {**columns, column: value}
+        self.store.rows[name] = replace(self.store.rows[name], columns=after, etag="damaged")
+
+    def damage_member(self, member: str, value: object) -> None:
+        """Damage one member of the ledger."""
+        self.damage(ROW, "ledger", lambda text: json.dumps(json.loads(str(text)) | {member: value}))
+
+    def most_in_any_minute(self) -> int:
+        """Return the most calls in any span of one minute."""
+        return max(sum(one - MINUTE < other <= one for other in self.made) for one in self.made)
+
+    async def assert_goes_on(self) -> None:
+        """The rate is kept, work goes on within minutes, and the reset is reported for a day."""
+        before = len(self.made)
+        await self.go_on(MINUTE * 15)
+        assert self.most_in_any_minute() <= 5
+        assert len(self.made) - before >= 5 * 9
+        assert (await self.budgets[1].call_up(come)).reset == (ROW,)
+        self.clock.advance(DAY)
+        assert (await self.budgets[1].call_up(come)).reset == ()
+
+
+async def come(_: Turn) -> bool:
+    """Say that whoever is called up still waits."""
+    return True
+
+
+@pytest.mark.parametrize("garbage", GARBAGE)
+async def test_damaged_budget_row_is_reset_after_a_pause(garbage: str) -> None:
+    """Nothing raises; what the lost row allowed is over before the first new call."""
+    work = Work()
+    await work.go_on(MINUTE * 3)
+    for name in list(work.store.rows[ROW].columns):
+        work.damage(ROW, name, GARBAGE[garbage])
+
+    await work.assert_goes_on()
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+async def test_damaged_member_of_the_ledger_resets_the_row(member: str) -> None:
+    """Also a value that is valid and impossible, such as a pause of seventy years."""
+    work = Work()
+    await work.go_on(MINUTE * 3)
+    work.damage_member(member, MEMBERS[member])
+
+    await work.assert_goes_on()
+
+
+async def test_block_in_use_while_the_row_is_damaged_does_not_exceed_the_rate() -> None:
+    """Its calls are made until three windows after it was given them."""
+    work = Work()
+    one, _ = work.budgets
+    async with one.block(replace(NEED, calls=5)):
+        work.damage(ROW, "ledger", GARBAGE["not JSON"])
+        work.budgets.remove(one)
+        await work.go_on(MINUTE * 2 + SECOND * 30)
+        for _ in range(5):
+            await one.take()
+            work.made.append(work.clock.now())
+        await work.go_on(MINUTE * 5)
+
+    assert work.most_in_any_minute() <= 5
+    assert len(work.made) > 5
+
+
+@pytest.mark.parametrize("garbage", GARBAGE)
+async def test_damaged_place_in_the_line_is_removed_by_the_timer(garbage: str) -> None:
+    """Until then it holds up nobody; what was removed is reported."""
+    work = Work()
+    columns = {"waiter": "{}"}
+    table, partition, key = PLACE
+    row = Row(table=table, partition=partition, key=key, columns=columns, etag="1")
+    work.store.rows[PLACE] = row
+    work.damage(PLACE, "waiter", GARBAGE[garbage])
+
+    await work.go_on(MINUTE * 3)
+    assert len(work.made) >= 5
+    assert (await work.budgets[0].line()).waiting <= 1
+    line = await work.budgets[0].call_up(come)
+
+    assert line.removed == (PLACE,)
+    assert PLACE not in work.store.rows
+
+
+async def test_pause_that_a_service_asks_for_ends_within_a_day() -> None:
+    """A service that names a date in the far future does not stop the app for good."""
+    work = Work()
+    await work.budgets[0].refused(DAY * 1000)
+    work.clock.advance(DAY + SECOND)
+    await work.go_on(MINUTE * 3)
+
+    assert work.made
+    assert (await work.budgets[0].call_up(come)).reset == ()
