@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from cmkflow.json_file import UnreadableFile, decode_json
-from cmkflow.template_expressions import Template
+from cmkflow.template_expressions import Expressions, Template
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 
 #: Members in which a template calls a collection differently from the resource's own type.
@@ -18,22 +18,27 @@ _AROUND = frozenset(
 )
 
 
-def resources_of(document: object, scope: str) -> Iterator[Mapping[str, object]]:
-    """Yield each resource, as Azure shows it; `scope` begins the ids of those of a template."""
+def resources_of(
+    document: object, scope: str, expressions: Expressions
+) -> Iterator[Mapping[str, object]]:
+    """Yield each resource, as Azure shows it; `scope` begins the ids of those of a template.
+
+    Into `expressions` goes what only a deployment of the template decides.
+    """
     if isinstance(document, list):
         for one in document:
-            yield from resources_of(one, scope)
+            yield from resources_of(one, scope, expressions)
         return
     members = as_mapping(document)
     if "interactions" in members:
         for data in _recorded_answers(members["interactions"]):
-            yield from resources_of(data, scope)
+            yield from resources_of(data, scope, expressions)
     elif "resources" in members and ("$schema" in members or "contentVersion" in members):
-        yield from _deployed(members, scope)
+        yield from _deployed(members, scope, expressions)
     elif text_at(members, "id") and "/" in (text_at(members, "type") or ""):
         yield members if "properties" in members else _unflattened(members)
     elif isinstance(members.get("value"), list):
-        yield from resources_of(members["value"], scope)
+        yield from resources_of(members["value"], scope, expressions)
 
 
 def _unflattened(members: Mapping[str, object]) -> Mapping[str, object]:
@@ -69,7 +74,9 @@ def _recorded_answers(interactions: object) -> Iterator[object]:
             continue  # not every answer is JSON
 
 
-def _deployed(document: Mapping[str, object], scope: str) -> Iterator[Mapping[str, object]]:
+def _deployed(
+    document: Mapping[str, object], scope: str, expressions: Expressions
+) -> Iterator[Mapping[str, object]]:
     """Yield what a template deploys, in the shape in which Azure would show it."""
     parameters = mapping_at(document, "parameters")
     template = Template(
@@ -80,6 +87,8 @@ def _deployed(document: Mapping[str, object], scope: str) -> Iterator[Mapping[st
         },
         variables=mapping_at(document, "variables"),
         scope=scope,
+        types={name: text_at(as_mapping(one), "type") or "" for name, one in parameters.items()},
+        expressions=expressions,
     )
     yield from _written(document.get("resources"), template, parent=None)
 
@@ -106,7 +115,7 @@ def _written(
         inner = mapping_at(members, "properties", "template")
         if inner:
             place = f"{template.scope}{name}!"
-            yield from _deployed(inner, place)
+            yield from _deployed(inner, place, template.expressions)
         yield from _written(members.get("resources"), template, (resource_type, name))
 
 
@@ -115,10 +124,10 @@ def _properties(members: Mapping[str, object], template: Template) -> Mapping[st
     properties = {**as_mapping(template.resolved(members.get("properties")))}
     copies = properties.pop("copy", None)
     for copied in copies if isinstance(copies, list) else ():
-        properties[str(as_mapping(copied).get("name"))] = "[copy()]"
+        properties[str(as_mapping(copied).get("name"))] = template.placeholder("[copy()]")
     condition = members.get("condition", True)
     if condition is not True and "ruleCollections" in properties:
-        properties["ruleCollections"] = condition
+        properties["ruleCollections"] = template.resolved(condition, "condition")
     return properties
 
 

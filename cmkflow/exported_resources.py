@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cmkflow.exported_documents import description, resources_of
 from cmkflow.json_file import UnreadableFile, decode_json
+from cmkflow.template_expressions import Expressions
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 from shared.errors import NotFound
 
@@ -40,6 +41,13 @@ class ExportedResources:
     unread: list[UnreadRules] = field(default_factory=list)
     #: Lower-case ids of those that templates deploy: what they do not write is not there.
     deployed: set[str] = field(default_factory=set)
+    #: By what lower-case ids of a template begin with: what only a deployment of it decides.
+    expressions: dict[str, Expressions] = field(default_factory=dict)
+
+    def expressions_of(self, resource_id: str) -> Expressions | None:
+        """Return what only a deployment decides of a template; None: the id is of none."""
+        wanted = resource_id.lower()
+        return next((one for key, one in self.expressions.items() if wanted.startswith(key)), None)
 
     async def list(
         self,
@@ -117,11 +125,12 @@ def _read_file(file: Path, resources: ExportedResources) -> None:
         resources.unread.append(UnreadRules(place=str(file), reason=f"not_json: {error}"))
         return
     found = False
-    for resource in resources_of(document, scope=f"{file}!"):
+    scope, expressions = f"{file}!", resources.expressions.setdefault(f"{file}!".lower(), {})
+    for resource in resources_of(document, scope, expressions):
         found = True
         key = str(resource["id"]).lower()
         resources.by_id[key] = resource
-        if key.startswith(f"{file}!".lower()):
+        if key.startswith(scope.lower()):
             resources.deployed.add(key)
     if not found:
         reason = f"no_resource: {description(document)}"

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NotRequired, TypedDict
 
 from cmkflow.exported_resources import ExportedResources
+from cmkflow.template_repair import unwritten, with_parameters
 from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.admission import Sources, admit
 from shared.domain.network.coverage import FLOW_TAGS, PROTECTED_TAG
@@ -91,6 +92,9 @@ async def check_network(
         own = [*_verdicts(firewall, sources, asked)]
         if with_repairs:
             repair = await _repair(kinds, firewall, sources, asked)
+            expressions = resources.expressions_of(firewall.id)
+            if repair and expressions is not None:
+                repair = with_parameters(repair, expressions)
             own = [{**row, "repair": repair if row["missing"] else None} for row in own]
         rows += own
     return [*rows, *_others(resources, firewalls, read_types)]
@@ -111,7 +115,7 @@ async def _repair(
     gap = gap_of(firewall, admit(firewall, sources), named)
     if gap is None:
         return None
-    return closed(gap) or await kinds[firewall.kind].repair(gap)
+    return closed(gap) or unwritten(gap) or await kinds[firewall.kind].repair(gap)
 
 
 async def read_firewalls(resources: ExportedResources) -> list[Firewall]:

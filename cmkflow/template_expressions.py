@@ -2,23 +2,42 @@
 
 A variable is what the template writes. A parameter is what somebody gives when the template is
 deployed: its default names resources (exported templates have their names there), but proves no
-address. What cannot be told stays the expression it is.
+address. What cannot be told becomes a placeholder: `<name>`.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 
 from shared.domain.definitions.json_values import as_mapping
+from shared.domain.network.repair_text import SUBSCRIPTION
 
 _TOKEN = re.compile(r"\s*(?:'((?:[^']|'')*)'|(-?\d+)|([A-Za-z_]\w*)|([().,\[\]]))")
 #: A variable that names itself, over others, would be followed for ever.
 _MOST_NESTED = 20
+#: What names an expression: its texts, and members.
+_NAMING = re.compile(r"'((?:[^']|'')*)'|\.([A-Za-z_]\w*)")
+_LONGEST = 60
+_PARAMETER = re.compile(r"\[parameters\('([^']+)'\)\]")
 
 
 class Unresolved(Exception):
     """The template alone does not say what an expression means."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expression:
+    """What a template writes where a value is decided when it is deployed."""
+
+    #: `[parameters('name')]`.
+    text: str
+    #: `string`, `int`, `bool`, `array` or `object`, where the template declares it.
+    type: str = "string"
+
+
+#: The expressions of a template by their placeholders.
+type Expressions = MutableMapping[str, Expression]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +49,18 @@ class Template:
     variables: Mapping[str, object]
     #: What ids of resources of this template begin with.
     scope: str
+    #: Type of each parameter, as declared.
+    types: Mapping[str, str] = field(default_factory=dict)
+    #: Every expression that was replaced by a placeholder so far.
+    expressions: Expressions = field(default_factory=dict)
 
     def resolved(self, value: object, name: str = "") -> object:
-        """Return a value with each expression that can be told replaced; `name`: of its member."""
+        """Return a value with each expression replaced; `name`: of its member."""
         if isinstance(value, dict):
-            return {key: self.resolved(one, key) for key, one in value.items()}
+            return {
+                str(self.resolved(key, "name")): self.resolved(one, key)
+                for key, one in value.items()
+            }
         if isinstance(value, list):
             return [self.resolved(one, name) for one in value]
         if not isinstance(value, str) or not is_expression(value):
@@ -42,7 +68,21 @@ class Template:
         try:
             return self.evaluate(value, takes_defaults=_is_identity(name, value))
         except (Unresolved, RecursionError):
-            return value
+            return self.placeholder(value)
+
+    def placeholder(self, expression: str) -> str:
+        """Return what stands for an expression, and note it."""
+        parameter = _PARAMETER.fullmatch(expression)
+        declared = (self.types.get(parameter[1]) if parameter else None) or "string"
+        texts = ("".join(match.groups("")) for match in _NAMING.finditer(expression))
+        words = (one for one in texts if "/" not in one)  # no types of resources
+        name = re.sub(r"[^\w.-]+", "-", ".".join(words), flags=re.ASCII)[:_LONGEST].strip(".-")
+        wanted, number = f"<{name or 'value'}>", 1
+        meant = Expression(text=expression, type=declared.lower().removeprefix("secure"))
+        while self.expressions.setdefault(wanted, meant).text != expression:
+            number += 1
+            wanted = f"<{name or 'value'}-{number}>"
+        return wanted
 
     def evaluate(self, text: str, *, takes_defaults: bool, nested: int = 0) -> object:
         """Return what an expression means; raises `Unresolved`."""
@@ -87,9 +127,9 @@ class _Reader:
         value = self._primary()
         while self.tokens and self.tokens[0] in (".", "["):
             if self._take() == ".":
-                value = _member(value, self._take())
+                value = self._member(value, self._take())
             else:
-                value = _member(value, self.expression())
+                value = self._member(value, self.expression())
                 self._expect("]")
             value = self._evaluated(value)
         return value
@@ -126,7 +166,9 @@ class _Reader:
         if not self._takes_defaults:
             raise Unresolved
         defaults = self._template.defaults
-        return self._evaluated(defaults[name]) if name in defaults else f"<{name}>"
+        if name in defaults:
+            return self._evaluated(defaults[name])
+        return self._template.placeholder(f"[parameters('{name}')]")
 
     def _variable(self, name: str) -> object:
         return self._evaluated(self._template.variables[name])
@@ -135,7 +177,10 @@ class _Reader:
         """Take it as of this template, unless a subscription or a group stands before the type."""
         before = [*takewhile(lambda one: "/" not in one, arguments)]
         resource_type, *names = arguments[len(before) :]
-        scope = "/".join(("", *before)) if before else self._template.scope
+        scope = self._template.scope
+        if before:
+            subscription, group = (SUBSCRIPTION, *before)[-2:]
+            scope = f"/subscriptions/{subscription}/resourceGroups/{group}"
         return replace(self._template, scope=scope).id_of(resource_type, "/".join(names))
 
     def _evaluated(self, value: object) -> object:
@@ -146,6 +191,13 @@ class _Reader:
         return self._template.evaluate(
             value, takes_defaults=self._takes_defaults, nested=self._nested + 1
         )
+
+    def _member(self, value: object, name: object) -> object:
+        whole = self._template.expressions.get(value) if isinstance(value, str) else None
+        if whole:
+            wanted = f"[{name}]" if isinstance(name, int) else "." + str(name).removeprefix("'")
+            return self._template.placeholder(f"{whole.text[:-1]}{wanted}]")
+        return _member(value, name)
 
     def _take(self) -> "str | int":
         if not self.tokens:
@@ -179,8 +231,6 @@ def _member(value: object, name: object) -> object:
         return value[name]
     members = as_mapping(value)
     wanted = str(name).removeprefix("'")
-    if isinstance(value, str) and value.startswith("<"):
-        return f"{value[:-1]}.{wanted}>"
     if wanted not in members:
         raise Unresolved
     return members[wanted]

@@ -13,14 +13,12 @@ from shared.domain.network.gap import NetworkGap
 from shared.domain.network.ip_filter import FilterPolicy, behind, read_policy
 from shared.domain.network.ip_rules import restricted, service
 from shared.domain.network.repair import Repair, added
-from shared.domain.network.repair_text import az
+from shared.domain.network.repair_text import az, placed
 from shared.errors import NotFound
 from shared.ports import ResourceReader
 
 API_VERSION = "2022-08-01"
 OPENED_BY = "An ip-filter takes addresses and ranges, no service tags and no prefixes."
-#: Of a text of several lines in Bicep.
-_QUOTES = "'''"
 _NO_POLICY = FilterPolicy(filters=(), has_base=True)
 
 
@@ -67,17 +65,18 @@ class ApiManagement:
         """
         ends = AddressRanges.of(gap.missing_prefixes).ends()
         lines = [f'<address-range from="{first}" to="{last}" />' for first, last in ends]
-        scope = f"{gap.resource_id}/apis/{gap.part}" if gap.part else gap.resource_id
+        service_id = placed(gap.resource_id)
+        scope = f"{service_id}/apis/{gap.part}" if gap.part else service_id
         where = f'Into <ip-filter action="allow"> of the policy of {scope}:'
         policy = f"https://management.azure.com{scope}/policies/policy?api-version={API_VERSION}"
         reading = az("rest", {"method": "get", "url": f"{policy}&format=rawxml"})
-        text = "\n".join(lines)
+        into = [where, *(f"  {line}" for line in lines)]
         return Repair(
             gap=gap.name,
             summary=added(gap),
-            azure_cli="\n".join((f"# {where}", *(f"#   {line}" for line in lines), reading)),
-            bicep=f"// {where}\nvar addressRanges = {_QUOTES}\n{text}\n{_QUOTES}\n",
-            terraform=f"# {where}\nlocals {{\n  address_ranges = <<XML\n{text}\nXML\n}}\n",
+            azure_cli="\n".join((*(f"# {line}" for line in into), reading)),
+            bicep="".join(f"// {line}\n" for line in into),
+            terraform="".join(f"# {line}\n" for line in into),
             notes=("No tool adds to a policy: read it, put the lines in, send it by PUT.",),
         )
 

@@ -1,4 +1,4 @@
-"""Bicep of repairs as values: what its resources and variables are, and where they lie."""
+"""Bicep of repairs as values: what its resources are, and where they lie."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -42,16 +42,6 @@ def declared(source: str) -> list[DeclaredResource]:
                     properties=value["properties"],
                 )
             )
-    return found
-
-
-def variables(source: str) -> dict[str, Any]:
-    """Return the variables of a text by name."""
-    root = PARSER.parse(source.encode()).root_node
-    found = {}
-    for node in nodes(root, "variable_declaration"):
-        children = [child for child in node.children if child.is_named]
-        found[text(children[0])] = evaluated(children[-1])
     return found
 
 

@@ -155,7 +155,7 @@ def _may_be_https(rule: TrafficRule) -> bool:
 def _is_tcp(protocol: str) -> bool | None:
     if protocol.lower() in {"tcp", "any"}:
         return True
-    return None if protocol.startswith("[") else False
+    return None if protocol.startswith("<") else False
 
 
 def _is_private(sources: Iterable[str]) -> bool:

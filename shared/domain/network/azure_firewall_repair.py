@@ -19,9 +19,12 @@ from shared.domain.network.repair_text import (
     Reference,
     ResourceName,
     az,
+    bicep_children,
     bicep_part,
-    bicep_variable,
+    bicep_resource,
     label,
+    needs_extension,
+    placed,
     terraform,
     toset,
 )
@@ -33,6 +36,7 @@ type User = tuple[str, str, str]
 #: Addresses, ranges and prefixes that an IP group takes.
 MOST = 5000
 _GROUP = "Microsoft.Network/ipGroups"
+_BESIDE = "One part of the resource: put the rule beside those of the same collection in yours."
 _ONE_BY_ONE = "where a list of cidrs makes the group, add them there instead: both cannot be"
 
 
@@ -49,6 +53,8 @@ def repair_of(
     every firewall that is read, `groups` the IP groups, both by lower-case id.
     """
     leading = [rule for rule in rules if rule.access is Access.ALLOW]
+    # A rule about this very place before those that may lead there.
+    leading.sort(key=lambda rule: ", ".join(rule.destinations) != gap.part)
     if not leading:
         return refused(gap, "no_way_in: no rule leads HTTPS there, so that none can be widened")
     denying = [rule for rule in rules if rule.access is Access.DENY and rule.name in gap.rules]
@@ -60,9 +66,16 @@ def repair_of(
     )
     own = {(rule.place, rule.collection, rule.name) for rule in leading}
     for one in (group for rule in leading for group in rule.ip_groups):
-        if one in groups and set(users.get(one, ())) <= own and _is_of(groups[one], leading[0]):
+        is_alone = one in groups and set(users.get(one, ())) <= own
+        # A list that a template's parameter gives is not written out: nothing can be put into it.
+        if is_alone and _is_of(groups[one], leading[0]) and _members(groups[one]) is not None:
             return _wider(gap, groups[one], version, notes)
     return _another(gap, leading[0], version, notes)
+
+
+def _members(group: Document) -> list[object] | None:
+    listed = mapping_at(group, "properties").get("ipAddresses")
+    return listed if isinstance(listed, list) else None
 
 
 def _is_of(group: Document, rule: TrafficRule) -> bool:
@@ -82,9 +95,7 @@ def _is_of(group: Document, rule: TrafficRule) -> bool:
 
 
 def _wider(gap: NetworkGap, group: Document, version: str, notes: tuple[str, ...]) -> Repair:
-    properties = mapping_at(group, "properties")
-    listed = properties.get("ipAddresses")
-    there = [*map(str, listed)] if isinstance(listed, list) else []
+    there = [*map(str, _members(group) or ())]
     group_id = text_at(group, "id") or ""
     name = ResourceName.of(group_id)
     new, own = gap.missing_prefixes, name.names[-1]
@@ -95,17 +106,22 @@ def _wider(gap: NetworkGap, group: Document, version: str, notes: tuple[str, ...
         [
             _ONE_BY_ONE,
             ("for_each", toset(new)),
-            ("ip_group_id", group_id),
+            ("ip_group_id", placed(group_id)),
             ("cidr", Reference("each.value")),
         ],
     )
     return full(gap, len(there), len(new), MOST) or Repair(
         gap=gap.name,
         summary=f"{added(gap)}, by the IP group {own}",
-        azure_cli=az(
-            "network ip-group update",
-            {**name.options, "name": own},
-            *(("add", ["ipAddresses", prefix]) for prefix in new),
+        azure_cli="\n".join(
+            (
+                needs_extension("ip-group"),
+                az(
+                    "network ip-group update",
+                    {**name.options, "name": own},
+                    *(("add", ["ipAddresses", prefix]) for prefix in new),
+                ),
+            )
         ),
         bicep=bicep_part(f"{_GROUP}@{version}", own, {"ipAddresses": [*there, *new]}, **more),
         terraform=terraform(block),
@@ -117,13 +133,12 @@ def _wider(gap: NetworkGap, group: Document, version: str, notes: tuple[str, ...
 def _another(gap: NetworkGap, rule: TrafficRule, version: str, notes: tuple[str, ...]) -> Repair:
     """Return a group of its own, and a rule like `rule` whose source it is."""
     place, group = ResourceName.of(rule.place), f"{PREFIX}{gap.resource_name}"[:80]
-    scope = rule.place.partition("/providers/")[0]
-    group_id = f"{scope}/providers/{_GROUP}/{group}"
+    scope = placed(rule.place).partition("/providers/")[0]
     made = az(
         "network ip-group create",
         {**place.options, "name": group, "ip-addresses": gap.missing_prefixes},
     )
-    bicep_group = bicep_part(
+    bicep_group = bicep_resource(
         f"{_GROUP}@{version}",
         group,
         {"ipAddresses": gap.missing_prefixes},
@@ -139,12 +154,16 @@ def _another(gap: NetworkGap, rule: TrafficRule, version: str, notes: tuple[str,
             ("cidrs", gap.missing_prefixes),
         ],
     )
+    commands = (
+        needs_extension("ip-group", "azure-firewall"),
+        made,
+        _rule_command(rule, f"{scope}/providers/{_GROUP}/{group}"),
+    )
     return Repair(
         gap=gap.name,
         summary=f"{added(gap)}, by an IP group of their own and a rule beside {rule.name}",
-        azure_cli=f"{made}\n{_rule_command(rule, group_id)}",
-        bicep=f"{bicep_group}\n// Into the rules of {rule.collection} in {rule.place}:\n"
-        f"{bicep_variable('rule', _document(rule, group_id))}",
+        azure_cli="\n".join(commands),
+        bicep=f"{bicep_group}\n{_rule_part(rule, Reference(f'{label(group)}.id'), version)}",
         terraform=terraform(terraform_group, _rule_block(rule, label(group))),
         notes=(*notes, *_anywhere(rule), "Only a person can make it: it is a rule of its own."),
     )
@@ -164,7 +183,7 @@ def _rule_name(rule: TrafficRule) -> str:
     return f"{PREFIX}{rule.name}"
 
 
-def _document(rule: TrafficRule, group_id: str) -> Document:
+def _document(rule: TrafficRule, group_id: object) -> Document:
     is_policy = _is_of_policy(rule)
     kinds = {"ruleType": "NatRule" if rule.translated else "NetworkRule"} if is_policy else {}
     document: dict[str, object] = {
@@ -179,6 +198,25 @@ def _document(rule: TrafficRule, group_id: str) -> Document:
         document["translatedAddress"] = rule.translated.addresses[0]
         document["translatedPort"] = str(rule.translated.port)
     return document
+
+
+def _rule_part(rule: TrafficRule, group_id: Reference, version: str) -> str:
+    """Return the Bicep of the rule in the resource of its collection."""
+    place, rules = ResourceName.of(rule.place), [_document(rule, group_id)]
+    if not _is_of_policy(rule):
+        member = f"{'nat' if rule.translated else 'network'}RuleCollections"
+        part = {member: [{"name": rule.collection, "properties": {"rules": rules}}]}
+        kind = f"Microsoft.Network/azureFirewalls@{version}"
+        return f"// {_BESIDE}\n{bicep_resource(kind, place.names[-1], part)}"
+    filters = "Nat" if rule.translated else "Filter"
+    collection: Document = {
+        "ruleCollectionType": f"FirewallPolicy{filters}RuleCollection",
+        "name": rule.collection,
+        "rules": rules,
+    }
+    kind = f"Microsoft.Network/firewallPolicies/ruleCollectionGroups@{version}"
+    parts: Mapping[str, Document] = {place.names[-1]: {"ruleCollections": [collection]}}
+    return f"// {_BESIDE}\n{bicep_children(kind, place.names[0], parts)}"
 
 
 def _rule_command(rule: TrafficRule, group_id: str) -> str:

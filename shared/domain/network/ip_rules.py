@@ -121,8 +121,8 @@ def _hosts(urls: Iterable[object]) -> Iterable[str]:
         try:
             host = urlsplit(text if "//" in text else f"//{text}").hostname
         except ValueError:
-            continue  # an expression of a template
-        if host:
+            continue  # no address
+        if host and "<" not in host:  # not what only a deployment decides
             yield host.lower()
 
 

@@ -11,6 +11,7 @@ from shared.domain.network.repair_text import (
     az,
     bicep_children,
     label,
+    placed,
     terraform,
 )
 
@@ -41,7 +42,7 @@ def range_children(kind: str, gap: NetworkGap) -> str:
 def range_blocks(resource: str, gap: NetworkGap) -> str:
     """Return Terraform for the rules."""
     if "flexible" in resource or "mssql" in resource:
-        owner: tuple[tuple[str, object], ...] = (("server_id", gap.resource_id),)
+        owner: tuple[tuple[str, object], ...] = (("server_id", placed(gap.resource_id)),)
     else:
         group = ResourceName.of(gap.resource_id).group
         owner = (("resource_group_name", group), ("server_name", gap.resource_name))

@@ -8,6 +8,8 @@ from itertools import pairwise
 
 #: What a text says that shows one part of a resource.
 MERGED = "One part of the resource: put it into yours, in place of the same part."
+#: What stands in ids and commands for what a template does not say.
+SUBSCRIPTION, GROUP = "<subscription>", "<resource group>"
 _STEP = "  "
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -28,8 +30,8 @@ class ResourceName:
         parts = scope.split("/")
         above = {kind.lower(): name for kind, name in pairwise(parts)}
         return cls(
-            subscription=above.get("subscriptions", "<subscription>"),
-            group=above.get("resourcegroups", "<resource group>"),
+            subscription=above.get("subscriptions", SUBSCRIPTION),
+            group=above.get("resourcegroups", GROUP),
             names=tuple(path.split("/")[2::2]) or (resource_id,),
         )
 
@@ -42,6 +44,14 @@ class ResourceName:
     def label(self) -> str:
         """Return what Bicep and Terraform may call it."""
         return label(self.names[-1])
+
+
+def placed(resource_id: str) -> str:
+    """Return an id with placeholders for the subscription and the group that a template omits."""
+    place = resource_id.rpartition("!")[2]
+    if not place.startswith("/providers/"):
+        return resource_id
+    return f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}{place}"
 
 
 def label(name: str) -> str:
@@ -62,15 +72,21 @@ def az(command: str, options: Mapping[str, object], *again: tuple[str, object]) 
     return " \\\n".join(lines)
 
 
+def needs_extension(*names: str) -> str:
+    """Return a comment that names the extensions of the Azure CLI which commands need."""
+    commands = "; ".join(f"az extension add --name {name}" for name in names)
+    return f"# These commands need an extension of the Azure CLI: {commands}"
+
+
+def bicep_resource(kind: str, name: str, properties: Mapping[str, object], **more: object) -> str:
+    """Return a whole resource; `kind` is its type and version."""
+    body = {"name": name, **more, "properties": properties}
+    return f"resource {label(name)} '{kind}' = {_bicep(body)}\n"
+
+
 def bicep_part(kind: str, name: str, properties: Mapping[str, object], **more: object) -> str:
     """Return one part of a resource; `kind` is its type and version."""
-    body = {"name": name, **more, "properties": properties}
-    return f"// {MERGED}\nresource {label(name)} '{kind}' = {_bicep(body)}\n"
-
-
-def bicep_variable(name: str, value: object) -> str:
-    """Return a variable of some value."""
-    return f"var {name} = {_bicep(value)}\n"
+    return f"// {MERGED}\n{bicep_resource(kind, name, properties, **more)}"
 
 
 def bicep_children(kind: str, parent: str, properties: Mapping[str, Mapping[str, object]]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from shared.domain.definitions.json_values import mapping_at, objects_at
 from shared.domain.network.gap import NetworkGap
 from shared.domain.network.matching import HTTPS
-from shared.domain.network.repair_text import Block, ResourceName, az, label
+from shared.domain.network.repair_text import Block, ResourceName, az, label, placed
 
 #: Members of a rule that the app makes.
 _WRITTEN = (
@@ -26,7 +26,7 @@ def rule_for(tag: str, priority: int, destination: str) -> Mapping[str, object]:
     """Return a rule that lets HTTPS of a service tag in; no destination: to all."""
     is_group = "/" in destination and not destination[:1].isdecimal()
     towards: dict[str, object] = (
-        {"destinationApplicationSecurityGroups": [{"id": destination}]}
+        {"destinationApplicationSecurityGroups": [{"id": placed(destination)}]}
         if is_group
         else {"destinationAddressPrefix": destination or "*"}
     )

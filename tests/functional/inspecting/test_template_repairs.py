@@ -1,0 +1,253 @@
+"""Repairs of firewalls in templates: no path of a file, no expression, and nothing unused."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import hcl2
+import pytest
+from typer.testing import CliRunner
+
+from cmkflow.__main__ import app
+from tests.kinds.case import Json
+from tests.kinds.cases import FIREWALL_KINDS, firewall_case
+from tests.kinds.firewalls import azure_firewall
+from tests.kinds.firewalls.network_security_group import security_rule
+from tests.unit.bicep_source import PARSER
+from tests.unit.uncovered import tag_list
+
+TAGS = {
+    "PowerPlatformPlex": ["20.61.88.128/26", "4.207.189.192/26"],
+    "PowerPlatformPlex.WestEurope": ["20.61.88.128/26", "4.207.189.192/26"],
+    "LogicApps": ["13.69.71.0/25"],
+    "LogicApps.WestEurope": ["13.69.71.0/25"],
+}
+_SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
+_EXPRESSION = re.compile(r"\[\w+\(")
+_DECLARED = re.compile(r'^(?:param|var|variable|output) "?(\w+)', re.MULTILINE)
+_COMPILER = shutil.which("bicep") or shutil.which(
+    "bicep", path=str(Path(__file__).parents[4] / "shared" / "tools" / "bicep")
+)
+
+
+def repairs(tags: Path, rules: Path) -> list[dict[str, Any]]:
+    """Return the repairs of the command, of gaps that have one."""
+    arguments = ("--service-tags", str(tags), "--rules", str(rules))
+    result = CliRunner().invoke(app, ["network", "check", "--json", "--repair", "az", *arguments])
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    found = {row["resource"]: row["repair"] for row in rows if row.get("repair")}
+    return [one for one in found.values() if not one["refusal"]]
+
+
+def code(text: str) -> str:
+    """Return a text without its comments."""
+    lines = text.splitlines()
+    return "\n".join(one for one in lines if not one.lstrip().startswith(("#", "//")))
+
+
+def held(repair: Mapping[str, Any], path: Path) -> None:
+    """Check what holds of every repair, whatever a template writes."""
+    for text in (repair["azure_cli"], repair["bicep"], repair["terraform"]):
+        assert ".json" not in text
+        assert str(path).lower() not in text.lower()
+        assert not _EXPRESSION.search(code(text)), text
+        for name in _DECLARED.findall(text):
+            assert len(re.findall(rf"\b{name}\b", code(text))) > 1, (name, text)
+    for placeholder in re.findall(r"<[^<>\n]+>", code(repair["azure_cli"])):
+        assert f"# {placeholder}: " in repair["azure_cli"]
+    assert "<" not in code(repair["bicep"]) + code(repair["terraform"])
+    assert not PARSER.parse(repair["bicep"].encode()).root_node.has_error, repair["bicep"]
+    hcl2.loads(repair["terraform"])
+    shlex.split(repair["azure_cli"], comments=True)
+
+
+def compiled(bicep: str, folder: Path) -> str:
+    """Return what the compiler says of a text."""
+    file = folder / "repair.bicep"
+    file.write_text(bicep, encoding="utf-8")
+    told = subprocess.run(
+        [str(_COMPILER), "build", "--stdout", str(file)],
+        env=os.environ | {"DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return told.stderr
+
+
+def in_a_template(resources: Mapping[str, Json]) -> Json:
+    """Return a template that deploys resources, their names and default actions given to it."""
+    written = []
+    for path, one in resources.items():
+        provider, *parts = path.rpartition("/providers/")[2].split("/")
+        first, *names = parts[1::2]
+        inner = "".join(f"/{name}" for name in names)
+        text = json.dumps(one["properties"]).replace('"Deny"', "\"[parameters('action')]\"")
+        written.append(
+            {
+                "type": "/".join((provider, *parts[::2])),
+                "name": f"[concat(parameters('{first}-name'), '{inner}')]",
+                "properties": json.loads(text),
+            }
+        )
+    return {"$schema": _SCHEMA, "contentVersion": "1.0.0.0", "resources": written}
+
+
+@pytest.fixture
+def tags(tmp_path: Path) -> Path:
+    """A list of service tags as Microsoft publishes it."""
+    values = [
+        {"name": name, "properties": {"addressPrefixes": listed, "networkFeatures": ["NSG"]}}
+        for name, listed in TAGS.items()
+    ]
+    file = tmp_path / "tags.json"
+    file.write_text(json.dumps({"changeNumber": 1, "cloud": "Public", "values": values}))
+    return file
+
+
+def written(tmp_path: Path, document: object) -> Path:
+    """Write a template to a folder whose name would be found in any text."""
+    file = tmp_path / "exported" / "template.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps(document), encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize("kind", FIREWALL_KINDS)
+def test_a_repair_in_a_template_names_neither_file_nor_expression(
+    tmp_path: Path, tags: Path, kind: str
+) -> None:
+    """Of every kind, with names and actions that are parameters."""
+    case = firewall_case(kind)
+    sources = case.sources(["LogicApps.WestEurope"], tag_list(TAGS))
+    file = written(tmp_path, in_a_template(case.resources(sources)))
+
+    found = repairs(tags, file)
+
+    assert found != []
+    for repair in found:
+        held(repair, tmp_path)
+
+
+def test_an_expression_is_a_parameter_and_a_placeholder_that_a_comment_names(
+    tmp_path: Path, tags: Path
+) -> None:
+    """A parameter keeps its name and type; the name of a system is not taken twice."""
+    rule = security_rule("flows", 100, destinationAddressPrefix="[parameters('systems')]")
+    template = {
+        "$schema": _SCHEMA,
+        "parameters": {"systems": {"type": "string"}, "edge": {"type": "string"}},
+        "resources": [
+            {
+                "type": "Microsoft.Network/networkSecurityGroups",
+                "name": "[concat(parameters('edge'), '-nsg')]",
+                "properties": {"securityRules": [rule]},
+            }
+        ],
+    }
+    rule["properties"]["sourceAddressPrefix"] = "LogicApps"
+
+    [_, repair] = repairs(tags, written(tmp_path, template))
+
+    assert "--nsg-name '<edge>-nsg'" in repair["azure_cli"]
+    assert "--destination-address-prefixes '<systems>'" in repair["azure_cli"]
+    assert "# <systems>: [parameters('systems')] of the template\n" in repair["azure_cli"]
+    assert "param systems string\n" in repair["bicep"]
+    assert "destinationAddressPrefix: systems\n" in repair["bicep"]
+    assert "name: '${edge}-nsg'\n" in repair["bicep"]
+    assert 'variable "systems" {' in repair["terraform"]
+    assert "destination_address_prefix = var.systems\n" in repair["terraform"]
+    assert 'network_security_group_name = "${var.edge}-nsg"\n' in repair["terraform"]
+
+
+def test_a_rule_of_azure_firewall_names_its_ip_group_by_symbol_or_by_id(
+    tmp_path: Path, tags: Path
+) -> None:
+    """Bicep and Terraform declare the group; a command takes its id, with placeholders."""
+    nat = azure_firewall.collection(
+        "published", 100, azure_firewall.nat_rule("orders", "13.69.71.0/25"), action="Dnat"
+    )
+    listed = [azure_firewall.policy(), azure_firewall.group("edge-policy", "inbound", 200, nat)]
+    template = in_a_template({one["id"]: one for one in listed})
+
+    [repair] = repairs(tags, written(tmp_path, template))
+
+    held(repair, tmp_path)
+    assert "              cmk__edge_policy_name_.id\n" in repair["bicep"]
+    assert "azurerm_ip_group.cmk__edge_policy_name_.id" in repair["terraform"]
+    group = (
+        "/subscriptions/<subscription>/resourceGroups/<resource group>"
+        "/providers/Microsoft.Network/ipGroups/cmk-<edge-policy-name>"
+    )
+    assert f"--source-ip-groups '{group}'" in repair["azure_cli"]
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"securityRules": "[parameters('rules')]"},
+        {"copy": [{"name": "securityRules", "count": 2, "input": {}}]},
+    ],
+)
+def test_a_list_that_a_template_does_not_write_out_has_no_repair(
+    tmp_path: Path, tags: Path, properties: Json
+) -> None:
+    """Which priorities are free, and what a list holds already, nobody can tell."""
+    group = {"type": "Microsoft.Network/networkSecurityGroups", "name": "edge"}
+    template = {"$schema": _SCHEMA, "resources": [{**group, "properties": properties}]}
+    arguments = ("--service-tags", str(tags), "--rules", str(written(tmp_path, template)))
+
+    result = CliRunner().invoke(app, ["network", "check", "--json", "--repair", "az", *arguments])
+
+    [row] = map(json.loads, result.stdout.splitlines())
+    refusal = "not_written_out: the template does not write out securityRules"
+    assert (row["repair"]["refusal"], row["repair"]["bicep"]) == (refusal, "")
+
+
+@pytest.mark.corpus
+@pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
+def test_repairs_of_real_templates_name_neither_file_nor_expression() -> None:
+    """Whatever names and expressions they hold."""
+    corpus = Path(os.environ["FLOW_CORPUS"])
+    [tags] = (corpus / "servicetags").glob("ServiceTags_Public_*.json")
+
+    found = repairs(tags, corpus / "firewall")
+
+    assert found != []
+    for repair in found:
+        held(repair, corpus)
+
+
+@pytest.mark.skipif(_COMPILER is None, reason="Microsoft's Bicep compiler is not installed")
+@pytest.mark.parametrize("kind", FIREWALL_KINDS)
+def test_the_compiler_takes_a_repair_in_a_template(tmp_path: Path, tags: Path, kind: str) -> None:
+    """What a part leaves out is a warning; anything unused or of the wrong type is none of it."""
+    case = firewall_case(kind)
+    sources = case.sources(["LogicApps.WestEurope"], tag_list(TAGS))
+    file = written(tmp_path, in_a_template(case.resources(sources)))
+
+    for repair in repairs(tags, file):
+        told = compiled(repair["bicep"], tmp_path)
+        assert "Error" not in told, (told, repair["bicep"])
+        assert "no-unused" not in told, told
+
+
+@pytest.mark.corpus
+@pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
+@pytest.mark.skipif(_COMPILER is None, reason="Microsoft's Bicep compiler is not installed")
+def test_the_compiler_takes_repairs_of_real_templates(tmp_path: Path) -> None:
+    """One of each kind of change: the compiler takes a second for each."""
+    corpus = Path(os.environ["FLOW_CORPUS"])
+    [tags] = (corpus / "servicetags").glob("ServiceTags_Public_*.json")
+    by_summary = {one["summary"]: one for one in repairs(tags, corpus / "firewall")}
+
+    for repair in by_summary.values():
+        told = compiled(repair["bicep"], tmp_path)
+        assert "Error" not in told, (told, repair["bicep"])
+        assert "no-unused" not in told, told
