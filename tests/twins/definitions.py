@@ -3,11 +3,11 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 from local_cloud.tenant.core.platform_error import PlatformError
-from local_cloud.tenant.dataverse.connector_shapes import require_reference_hosts
 from local_cloud.tenant.environments.flow_facts import (
     FlowFacts,
     InvalidDefinitionError,
@@ -47,10 +47,11 @@ def require_valid(client_data: str) -> None:
         raise Refused(str(error), code="InvalidTemplate", status=400) from error
 
 
-def require_newest_shapes(client_data: str) -> None:
-    """Raise `Refused` where a connector operation has one of the older shapes (contract §5.6)."""
+@contextmanager
+def refused() -> Iterator[None]:
+    """Raise `Refused` for what the local cloud refuses."""
     try:
-        require_reference_hosts(client_data)
+        yield
     except PlatformError as error:
         raise Refused(error.message, code=error.code, status=error.status) from error
 

@@ -5,11 +5,21 @@ from __future__ import annotations
 import hmac
 import re
 from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from local_cloud.tenant.flows.saves import (
+    first_operation,
+    reference_not_found,
+    require_known_references,
+    require_savable,
+    unpublished_row,
+    without_references,
+)
 from shared.domain.flow import FlowState
 from shared.errors import MigrationInProgress, Refused
 from tests.twins.definitions import (
@@ -17,7 +27,7 @@ from tests.twins.definitions import (
     facts_of,
     is_self_starting,
     properties_of,
-    require_newest_shapes,
+    refused,
     require_valid,
 )
 from tests.twins.records import Switch
@@ -82,7 +92,9 @@ def _signed_path(flow: TwinFlow) -> str:
 def save(world: World, flow: TwinFlow, client_data: str, actor: TwinUser) -> None:
     """Store a definition; an on flow may only take connections that `actor` may use."""
     require_valid(client_data)
-    require_shapes(world, client_data)
+    with refused():
+        require_savable(world.assumptions, client_data)
+        _require_savable_again(world, flow, client_data)
     environment = world.environment(flow.environment_id)
     if flow.is_on:
         _check_connections(environment, flow, client_data, actor)
@@ -93,10 +105,32 @@ def save(world: World, flow: TwinFlow, client_data: str, actor: TwinUser) -> Non
     _read_variables(environment, flow)
 
 
-def require_shapes(world: World, client_data: str) -> None:
-    """Raise `Refused` for older shapes of connector operations, if the platform refuses them."""
-    if world.assumptions.older_host_shapes_refused:
-        require_newest_shapes(client_data)
+def _require_savable_again(world: World, flow: TwinFlow, client_data: str) -> None:
+    """Refuse what this flow does not take, or does not take yet (contract §16.1)."""
+    if flow.stamped_reference:
+        raise reference_not_found(flow.stamped_reference, first_operation(client_data))
+    if flow.is_on and world.assumptions.unpublished_row_seconds:
+        wait = timedelta(seconds=world.assumptions.unpublished_row_seconds)
+        flow.saves_pass_from = flow.saves_pass_from or world.clock.now() + wait
+        if world.clock.now() < flow.saves_pass_from:
+            raise unpublished_row()
+
+
+@contextmanager
+def harmful_when_refused(world: World, flow: TwinFlow) -> Iterator[None]:
+    """Let a refused save empty the flow's connection references, if the platform does so.
+
+    The row's version stays as it is (contract §16.1).
+    """
+    try:
+        yield
+    except Refused:
+        emptied = without_references(flow.client_data)
+        if world.assumptions.refused_saves_wipe_references and emptied is not None:
+            world.let_reads_lag(flow)
+            flow.client_data = emptied
+            flow.references_wiped += 1
+        raise
 
 
 def turn_on(world: World, flow: TwinFlow, actor: TwinUser) -> None:
@@ -107,6 +141,8 @@ def turn_on(world: World, flow: TwinFlow, actor: TwinUser) -> None:
     if actor is world.application and not world.assumptions.applications_activate:
         text = f"BapListServicePlansFailed: user details of '{actor.entra_id}' are missing."
         raise Refused(text, code="MissingUserDetails", status=400)
+    with refused():
+        require_known_references(flow.client_data)
     _check_connections(environment, flow, flow.client_data, actor)
     _check_licence(world, flow)
     _check_children(world, environment, flow)

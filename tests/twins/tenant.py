@@ -117,6 +117,13 @@ class TwinFlow:
     shares: dict[Principal, frozenset[str]] = field(default_factory=dict)
     #: Connections the flow itself may use since their owner turned it on (contract §14.1).
     granted_connections: set[str] = field(default_factory=set)
+    #: A logical name of a connection reference that the platform added and does not find: every
+    #: save is refused. Empty: none (contract §16.1).
+    stamped_reference: str = ""
+    #: How often a refused save has emptied its connection references (contract §16.1).
+    references_wiped: int = 0
+    #: Until when its saves are refused for now; None: it was not saved while it was on.
+    saves_pass_from: datetime | None = None
     #: Environment variables as they were at the last save or activation (contract §14.3).
     variables: dict[str, str] = field(default_factory=dict)
     runs: list[TwinRun] = field(default_factory=list)

@@ -2,14 +2,15 @@
 
 from collections.abc import AsyncIterator
 
+from local_cloud.tenant.flows.saves import require_savable
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState, Workflow, WorkflowChange, WorkflowDraft
 from shared.errors import AlreadyExists, Conflict, NotFound, Refused
-from tests.twins.definitions import require_valid
+from tests.twins.definitions import refused, require_valid
 from tests.twins.flow_service import (
     delete,
+    harmful_when_refused,
     refuse_while_migrating,
-    require_shapes,
     save,
     turn_off,
     turn_on,
@@ -50,7 +51,8 @@ class WorkflowsTwin:
         refuse_while_migrating(world, twin)
         self._require_short_name(draft.name)
         require_valid(draft.client_data)
-        require_shapes(world, draft.client_data)
+        with refused():
+            require_savable(world.assumptions, draft.client_data)
         find = world.user_by_entra_id if draft.owner_is_entra_id else world.user
         owner = find(draft.owner_id)
         world.require_acting_for(owner)
@@ -73,19 +75,25 @@ class WorkflowsTwin:
         actor = self._actor(change.on_behalf_of)
         with world.writing(twin.id, "update workflow", flow.workflow_id):
             if change.client_data is not None:
-                before = flow.client_data
-                save(world, flow, change.client_data, actor)
-            try:
-                if change.state is FlowState.ON:
-                    turn_on(world, flow, actor)
-            except Refused:
-                if change.client_data is not None:
-                    flow.client_data = before  # a PATCH changes all or nothing
-                raise
+                with harmful_when_refused(world, flow):
+                    self._save(flow, change, actor)
+            elif change.state is FlowState.ON:
+                turn_on(world, flow, actor)
             if change.state is FlowState.OFF:
                 turn_off(world, flow)
             flow.name = flow.name if change.name is None else change.name
             flow.version += 1
+
+    def _save(self, flow: TwinFlow, change: WorkflowChange, actor: TwinUser) -> None:
+        """Save the definition and, if asked, turn the flow on: a PATCH changes all or nothing."""
+        before = flow.client_data
+        save(self._world, flow, change.client_data or "", actor)
+        try:
+            if change.state is FlowState.ON:
+                turn_on(self._world, flow, actor)
+        except Refused:
+            flow.client_data = before
+            raise
 
     async def delete(self, environment: Environment, workflow_id: str, *, etag: str = "*") -> None:
         """Delete it if it still has `etag`; does nothing if it is gone. Raises `Conflict`."""

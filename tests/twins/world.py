@@ -221,6 +221,11 @@ class World:
         for watcher in self.watchers:
             self.violations += [f"after {what} {target}: {seen}" for seen in watcher(self)]
 
+    def let_reads_lag(self, flow: TwinFlow) -> None:
+        """Let reads go on showing a flow as it is, which is about to be changed unasked."""
+        if lag := draw_lag(self.assumptions, self.random, self.clock.now()):
+            flow.past.keep(flow.as_it_is(), lag)
+
     def _written(self, environment_id: str | None, target: str) -> list[TwinFlow]:
         """Return the flows that a write names, by either of their ids."""
         environment = self.environments.get(environment_id or "")

@@ -203,6 +203,7 @@ async def read_flow(request: Request) -> Response:
         "description": flow.description,
         "coOwners": flow.roles,
         "solutions": sorted(flow.solutions),
+        "referencesWiped": flow.references_wiped,
         "savedVariables": flow.saved_variables,
         "triggerUrl": callback(environment, flow)["value"] if has_url else None,
         "runs": [run_json(run, now) for run in flow.runs],

@@ -85,8 +85,17 @@ class Assumptions:
     activation_changes_flow_name: bool = False
     #: Whether a flow that was never on has a callback URL (§6.2 says it comes with activation).
     callback_url_before_activation: bool = False
-    #: Whether saves in Dataverse refuse the older shapes of connector operations (§5.6).
+    #: Whether saves refuse the older shapes of connector operations (§5.6).
     older_host_shapes_refused: bool = False
+    #: Whether a save of an existing flow that is refused empties its connection references. The
+    #: time of the last change and the row's version stay (§16.1).
+    refused_saves_wipe_references: bool = False
+    #: Whether the flow service, where it creates a flow outside solutions, adds the name of a
+    #: connection reference that the caller never sent; each later save is refused then (§16.1).
+    creates_stamp_references: bool = False
+    #: Seconds from the first save of a flow that is on for which its saves are refused with
+    #: 0x80040203; the same save succeeds afterwards (§16.1).
+    unpublished_row_seconds: float = 0.0
     #: Whether a saved definition names the connection beside its connection reference (§6.2).
     saves_name_connections: bool = False
     #: Answer to a call of a deleted flow: 400 as for a stopped one (§14.12), or 404.

@@ -5,7 +5,7 @@ What the flow service refuses arrives wrapped in Dataverse's own error (contract
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from uuid import uuid4
 
@@ -20,33 +20,28 @@ from local_cloud.tenant.dataverse.access import (
     user_id_of,
 )
 from local_cloud.tenant.dataverse.connection_references import with_connection_names
-from local_cloud.tenant.dataverse.connector_shapes import require_reference_hosts
 from local_cloud.tenant.environments.environment import Environment, Row
 from local_cloud.tenant.environments.flow import Flow, FlowState
-from local_cloud.tenant.environments.flow_facts import InvalidDefinitionError
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.flows.lifecycle import (
     NewFlow,
     create,
     delete,
+    require_connections,
     require_writable,
     save,
     turn_off,
     turn_on,
 )
+from local_cloud.tenant.flows.saves import (
+    harmful_when_refused,
+    require_savable,
+    require_savable_again,
+    undone_when_refused,
+)
 
 _STATE = {FlowState.STARTED: 1, FlowState.SUSPENDED: 2}
 _STATUS = {FlowState.STARTED: 2, FlowState.SUSPENDED: 3}
-#: What an update changes of a flow.
-_IN_TRANSACTION = (
-    "client_data",
-    "_facts",
-    "saved_variables",
-    "display_name",
-    "description",
-    "owner",
-    "next_due",
-)
 #: Columns that a create or an update may name.
 _WRITABLE = frozenset(
     {
@@ -122,7 +117,8 @@ def create_workflow(tenant: Tenant, environment: Environment, actor: Actor, body
         raise PlatformError(412, "0x80040237", "A record with matching key values already exists.")
     client_data = str(body.get("clientdata") or "")
     with wrapped():
-        client_data = _taken(tenant, environment, client_data)
+        require_savable(tenant.part(PowerPlatform).assumptions, client_data)
+        client_data = _stored(tenant, environment, client_data)
         create(
             tenant,
             environment,
@@ -147,31 +143,51 @@ def update_workflow(
     require_right(flow, actor, to_write=True)
     _require_known(body)
     _require_short_name(tenant, body)
+    assumptions = tenant.part(PowerPlatform).assumptions
     tenant.part(PowerPlatform).let_reads_lag(environment, flow, tenant.clock.now())
-    with wrapped(), undone_when_refused(flow):
+    is_save = "clientdata" in body
+    harm = harmful_when_refused(assumptions, flow) if is_save else nullcontext()
+    with wrapped():
         require_writable(tenant, environment)
-        if "clientdata" in body:
-            save(tenant, environment, flow, _taken(tenant, environment, body["clientdata"]))
-        flow.display_name = body.get("name", flow.display_name)
-        flow.description = body.get("description") or flow.description
-        flow.owner = _owner(environment, body) or flow.owner
-        _change_state(tenant, environment, actor, flow, body.get("statecode"))
+        with harm, undone_when_refused(flow):
+            _change(tenant, environment, actor, flow, body)
     flow.modern_type = body.get("modernflowtype", flow.modern_type)
     flow.touch(actor.object_id, tenant.clock.now())
+
+
+def _change(tenant: Tenant, environment: Environment, actor: Actor, flow: Flow, body: Row) -> None:
+    if "clientdata" in body:
+        _save(tenant, environment, flow, str(body["clientdata"]))
+    flow.display_name = body.get("name", flow.display_name)
+    flow.description = body.get("description") or flow.description
+    flow.owner = _owner(environment, body) or flow.owner
+    _change_state(tenant, environment, actor, flow, body.get("statecode"))
+    if "clientdata" in body and flow.state == FlowState.STARTED:
+        require_connections(environment, flow, _seen_by_flow_service(tenant, actor))
+
+
+def _save(tenant: Tenant, environment: Environment, flow: Flow, client_data: str) -> None:
+    assumptions = tenant.part(PowerPlatform).assumptions
+    require_savable_again(assumptions, flow, client_data, tenant.clock.now())
+    save(tenant, environment, flow, _stored(tenant, environment, client_data))
 
 
 def _change_state(
     tenant: Tenant, environment: Environment, actor: Actor, flow: Flow, state: int | None
 ) -> None:
-    """Turn a flow on or off. On: for the actor, or for the caller where it cannot stand in."""
+    """Turn a flow on or off."""
     if state == 0:
         turn_off(tenant, environment, flow)
     elif state == 1:
-        assumptions = tenant.part(PowerPlatform).assumptions
-        activator = actor.object_id
-        if actor.on_behalf_by and not assumptions.impersonation_reaches_flow_service:
-            activator = actor.on_behalf_by
-        turn_on(tenant, environment, flow, activator)
+        turn_on(tenant, environment, flow, _seen_by_flow_service(tenant, actor))
+
+
+def _seen_by_flow_service(tenant: Tenant, actor: Actor) -> str:
+    """Whom the flow service checks: the actor, or the caller where it cannot stand in."""
+    assumptions = tenant.part(PowerPlatform).assumptions
+    if actor.on_behalf_by and not assumptions.impersonation_reaches_flow_service:
+        return actor.on_behalf_by
+    return actor.object_id
 
 
 def delete_workflow(tenant: Tenant, environment: Environment, actor: Actor, flow: Flow) -> None:
@@ -184,14 +200,10 @@ def delete_workflow(tenant: Tenant, environment: Environment, actor: Actor, flow
         delete(tenant, environment, flow)
 
 
-def _taken(tenant: Tenant, environment: Environment, client_data: str) -> str:
-    """What is stored of a definition; PlatformError for one whose shapes are refused."""
-    assumptions = tenant.part(PowerPlatform).assumptions
-    with suppress(InvalidDefinitionError):  # the save itself refuses what is no definition
-        if assumptions.older_host_shapes_refused:
-            require_reference_hosts(client_data)
-        if assumptions.saves_name_connections:
-            return with_connection_names(environment, client_data)
+def _stored(tenant: Tenant, environment: Environment, client_data: str) -> str:
+    """What is stored of a definition."""
+    if tenant.part(PowerPlatform).assumptions.saves_name_connections:
+        return with_connection_names(environment, client_data)
     return client_data
 
 
@@ -217,18 +229,6 @@ def _owner(environment: Environment, body: dict[str, Any]) -> str | None:
     if reference is None:
         return None
     return object_id_of(environment, str(reference).rpartition("(")[2].rstrip(")"))
-
-
-@contextmanager
-def undone_when_refused(flow: Flow) -> Iterator[None]:
-    """Take back what a call changed before it was refused: Dataverse's calls are transactions."""
-    before = {name: getattr(flow, name) for name in _IN_TRANSACTION}
-    try:
-        yield
-    except PlatformError:
-        for name, value in before.items():
-            setattr(flow, name, value)
-        raise
 
 
 @contextmanager

@@ -105,6 +105,13 @@ class Flow:
     is_held_back: bool = False
     #: Connections that the flow may use whoever turns it on (§14.1).
     granted_connections: set[str] = field(default_factory=set)
+    #: A logical name of a connection reference that the platform added, and does not find: every
+    #: save of the flow is refused. Empty: none (§16.1).
+    stamped_reference: str = ""
+    #: How often a refused save has emptied its connection references (§16.1).
+    references_wiped: int = 0
+    #: Until when its saves are refused for now; None: it was not saved while it was on (§16.1).
+    saves_pass_from: datetime | None = None
     #: Environment variables as of the last save or activation (§14.3).
     saved_variables: dict[str, str] = field(default_factory=dict)
     runs: deque[Run] = field(default_factory=lambda: deque(maxlen=RUNS_KEPT))

@@ -40,6 +40,13 @@ from local_cloud.tenant.flows.lifecycle import (
     turn_off,
     turn_on,
 )
+from local_cloud.tenant.flows.saves import (
+    harmful_when_refused,
+    require_reference_hosts,
+    require_savable_again,
+    undone_when_refused,
+    with_stamp,
+)
 
 #: How long a deleted flow can be restored (§5.2).
 _RECYCLE_BIN = timedelta(days=21)
@@ -90,17 +97,22 @@ async def create_flow(request: Request) -> Response:
     caller = require_flow_caller(request)
     tenant, environment = tenant_of(request), require_environment(request)
     properties = (await request.json())["properties"]
+    is_in_solution = _goes_into_solution(environment)
+    client_data, stamp = client_data_of(properties), ""
+    if platform_of(request).assumptions.creates_stamp_references and not is_in_solution:
+        client_data, stamp = with_stamp(client_data, _logical_names(environment))
     flow = create(
         tenant,
         environment,
         NewFlow(
             display_name=properties["displayName"],
-            client_data=client_data_of(properties),
+            client_data=client_data,
             owner=caller.object_id,
             description=properties.get("description") or "",
-            is_in_solution=_goes_into_solution(environment),
+            is_in_solution=is_in_solution,
         ),
     )
+    flow.stamped_reference = stamp
     try:
         require_connections(environment, flow, caller.object_id)
         if properties.get("state", "Started") == "Started":
@@ -125,6 +137,14 @@ def _goes_into_solution(environment: Environment) -> bool:
     return any(row.get("enableflowsinsolutionbydefault") for row in organizations)
 
 
+def _logical_names(environment: Environment) -> dict[str, str]:
+    """Connector → logical name of a connection reference of it."""
+    return {
+        str(row["connectorid"]).rpartition("/")[2]: row["connectionreferencelogicalname"]
+        for row in environment.table("connectionreferences").values()
+    }
+
+
 async def update_flow(request: Request) -> Response:
     """Change a flow's definition, name or state."""
     caller = require_flow_caller(request)
@@ -132,8 +152,8 @@ async def update_flow(request: Request) -> Response:
     tenant = tenant_of(request)
     properties: dict[str, Any] = (await request.json()).get("properties") or {}
     if "definition" in properties:
-        _require_solution_shape(flow.is_in_solution, properties)
-        save(tenant, environment, flow, client_data_of(properties))
+        with harmful_when_refused(platform_of(request).assumptions, flow):
+            _save(request, environment, flow, caller.object_id, client_data_of(properties))
     flow.display_name = properties.get("displayName", flow.display_name)
     if properties.get("state") == FlowState.STARTED:
         turn_on(tenant, environment, flow, caller.object_id)
@@ -143,15 +163,19 @@ async def update_flow(request: Request) -> Response:
     return JSONResponse(full_body(tenant, environment, flow))
 
 
-def _require_solution_shape(is_in_solution: bool, properties: dict[str, Any]) -> None:
-    """Updates of solution flows go through Dataverse, which names connections otherwise (§5.6)."""
-    if not is_in_solution:
-        return
-    for action in properties["definition"].get("actions", {}).values():
-        host = (action.get("inputs") or {}).get("host") if "OpenApi" in action["type"] else None
-        if host is not None and "connectionReferenceName" not in host:
-            message = "Property 'host.connectionReferenceName' is missing."
-            raise PlatformError(400, "WorkflowRunActionInputsMissingProperty", message)
+def _save(
+    request: Request, environment: Environment, flow: Flow, caller: str, client_data: str
+) -> None:
+    """Replace the definition; a solution flow's has to be in the newer shape (§5.6)."""
+    tenant, assumptions = tenant_of(request), platform_of(request).assumptions
+    require_writable(tenant, environment)
+    if flow.is_in_solution:
+        require_reference_hosts(client_data)
+    require_savable_again(assumptions, flow, client_data, tenant.clock.now())
+    with undone_when_refused(flow):
+        save(tenant, environment, flow, client_data)
+        if flow.state == FlowState.STARTED:
+            require_connections(environment, flow, caller)
 
 
 async def delete_flow(request: Request) -> Response:

@@ -15,6 +15,7 @@ from local_cloud.tenant.environments.flow_facts import ConnectionUse, InvalidDef
 from local_cloud.tenant.environments.migration import releasing
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.flows.recurrence import first_due
+from local_cloud.tenant.flows.saves import require_known_references
 from local_cloud.tenant.flows.self_starting import replay_backlog
 
 
@@ -131,6 +132,7 @@ def turn_on(tenant: Tenant, environment: Environment, flow: Flow, activator: str
     _require_person(tenant, activator)
     _require_licence(tenant, flow)
     _require_children(platform, environment, flow)
+    require_known_references(flow.client_data)
     names = require_connections(environment, flow, activator)
     if blocked := sorted(
         {use.api for use in flow.facts().connections} & environment.blocked_connectors

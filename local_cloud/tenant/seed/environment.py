@@ -165,6 +165,7 @@ def seed_flow(tenant: Tenant, environment: Environment, description: Description
         was_on=description.get("wasOn", state != FlowState.STOPPED),
         protected_since=created if description.get("isProtected") else None,
         is_held_back=description.get("heldBack", False),
+        stamped_reference=description.get("stampedReference", ""),
         run_seconds=description.get("runSeconds", 0.0),
     )
     tenant.part(PowerPlatform).add_flow(environment, flow)

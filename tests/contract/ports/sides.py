@@ -52,6 +52,12 @@ class Hands(Protocol):
     def make_managed(self, flow_id: str) -> None:
         """Let a flow be part of a managed solution."""
 
+    def stamp(self, flow_id: str, reference: str) -> None:
+        """Let the platform have added a connection reference that it does not find."""
+
+    def references_wiped(self, flow_id: str) -> int:
+        """Return how often a refused save has emptied a flow's connection references."""
+
     def take_licence(self, entra_id: str) -> None:
         """Leave a person without a premium licence."""
 
@@ -106,6 +112,12 @@ class _TwinHands:
     def make_managed(self, flow_id: str) -> None:
         self.world.workflow(ENVIRONMENT, flow_id).is_managed = True
 
+    def stamp(self, flow_id: str, reference: str) -> None:
+        self.world.workflow(ENVIRONMENT, flow_id).stamped_reference = reference
+
+    def references_wiped(self, flow_id: str) -> int:
+        return self.world.workflow(ENVIRONMENT, flow_id).references_wiped
+
     def take_licence(self, entra_id: str) -> None:
         self.world.user_by_entra_id(entra_id).has_premium = False
 
@@ -149,6 +161,12 @@ class _TenantHands:
 
     def make_managed(self, flow_id: str) -> None:
         self.app.world.environment.workflows[flow_id].is_managed = True
+
+    def stamp(self, flow_id: str, reference: str) -> None:
+        self.app.world.environment.workflows[flow_id].stamped_reference = reference
+
+    def references_wiped(self, flow_id: str) -> int:
+        return self.app.world.environment.workflows[flow_id].references_wiped
 
     def take_licence(self, entra_id: str) -> None:
         self.app.world.tenant.part(Directory).principals[entra_id].has_premium = False

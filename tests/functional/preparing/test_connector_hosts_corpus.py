@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from local_cloud.tenant.dataverse.connector_shapes import require_reference_hosts
+from local_cloud.tenant.flows.saves import require_reference_hosts
 from shared.domain.definitions.connector_hosts import with_reference_hosts
 from shared.domain.definitions.connector_operations import operation_of
 from shared.domain.definitions.flow_definition import (

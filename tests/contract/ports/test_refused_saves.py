@@ -1,0 +1,175 @@
+"""What both implementations of `Workflows` do with a save that is refused (contract §16.1)."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.domain.flow import FlowState, WorkflowChange
+from shared.errors import Refused
+from tests.contract.ports.sides import Side
+from tests.contract.ports.test_activation import change, created, using
+from tests.contract.ports.test_workflows import COPY
+from tests.contract.tenant_world import HTTP, HTTP_FLOW, MAKER, bound, client_data, definition
+
+OLDER = {
+    "Send": {
+        "type": "OpenApiConnection",
+        "inputs": {"host": {"connectionName": "shared_office365", "operationId": "SendEmailV2"}},
+        "runAfter": {},
+    }
+}
+NEWER = {
+    "Send": {
+        "type": "OpenApiConnection",
+        "inputs": {
+            "host": {"connectionReferenceName": "shared_office365", "operationId": "SendEmailV2"}
+        },
+        "runAfter": {},
+    }
+}
+
+
+def sending(actions: dict[str, Any], references: dict[str, Any] | None = None) -> str:
+    """Return a definition that sends a mail by the app's connection."""
+    references = bound("cr1_officeshared") if references is None else references
+    return client_data(definition(HTTP, actions), references)
+
+
+async def references_of(side: Side, workflow_id: str = COPY) -> dict[str, Any]:
+    """Return the connection references of a flow as they read."""
+    row = await side.ports.workflows.get(await side.environment(), workflow_id)
+    references: dict[str, Any] = json.loads(row.client_data)["properties"]["connectionReferences"]
+    return references
+
+
+async def save(side: Side, text: str, **more: Any) -> None:
+    """Save a definition of the copy."""
+    await change(side, WorkflowChange(client_data=text, **more))
+
+
+async def test_a_refused_save_may_empty_the_connection_references(side: Side) -> None:
+    """Neither the row's ETag nor the rest of the definition says so."""
+    side.hands.assumptions.older_host_shapes_refused = True
+    side.hands.assumptions.refused_saves_wipe_references = True
+    environment = await side.environment()
+    await created(side, sending(NEWER))
+    await change(side, WorkflowChange(state=FlowState.ON))
+    before = await side.ports.workflows.get(environment, COPY)
+
+    with pytest.raises(Refused, match="connectionReferenceName"):
+        await save(side, sending(OLDER))
+
+    after = await side.ports.workflows.get(environment, COPY)
+    assert json.loads(after.client_data)["properties"]["connectionReferences"] == {}
+    assert (after.etag, after.state, after.name) == (before.etag, before.state, before.name)
+    assert side.hands.references_wiped(COPY) == 1
+
+
+async def test_a_save_with_the_references_brings_them_back(side: Side) -> None:
+    """With what the emptied flow reads as, it is refused again."""
+    side.hands.assumptions.older_host_shapes_refused = True
+    side.hands.assumptions.refused_saves_wipe_references = True
+    environment = await side.environment()
+    await created(side, sending(NEWER))
+    with pytest.raises(Refused):
+        await save(side, sending(OLDER))
+    emptied = (await side.ports.workflows.get(environment, COPY)).client_data
+
+    with pytest.raises(Refused, match="could not be found for the operation 'Send'"):
+        await save(side, emptied)
+    with pytest.raises(Refused, match="could not be found for the operation 'Send'"):
+        await change(side, WorkflowChange(state=FlowState.ON))
+    await save(side, sending(NEWER))
+
+    assert set(await references_of(side)) == {"shared_office365"}
+    assert await change(side, WorkflowChange(state=FlowState.ON)) is FlowState.ON
+
+
+async def test_a_connection_that_cannot_be_used_refuses_the_save_of_a_flow_that_is_on(
+    side: Side,
+) -> None:
+    """And may empty its references."""
+    side.hands.assumptions.refused_saves_wipe_references = True
+    await created(side, sending(NEWER))
+    await change(side, WorkflowChange(state=FlowState.ON))
+
+    with pytest.raises(Refused, match="ConnectionAuthorizationFailed"):
+        await save(side, sending(NEWER, bound("cr1_office")))
+
+    assert await references_of(side) == {}
+
+
+async def test_a_refused_save_leaves_the_flow_where_the_platform_is_as_documented(
+    side: Side,
+) -> None:
+    """All or nothing."""
+    side.hands.assumptions.older_host_shapes_refused = True
+    await created(side, sending(NEWER))
+
+    with pytest.raises(Refused):
+        await save(side, sending(OLDER))
+
+    assert set(await references_of(side)) == {"shared_office365"}
+    assert side.hands.references_wiped(COPY) == 0
+
+
+async def test_a_refused_save_of_a_flow_without_references_does_no_harm(side: Side) -> None:
+    """There is nothing to empty."""
+    side.hands.assumptions.refused_saves_wipe_references = True
+
+    with pytest.raises(Refused, match="InvalidTemplate"):
+        await change(side, WorkflowChange(client_data="{}"), HTTP_FLOW)
+
+    assert side.hands.references_wiped(HTTP_FLOW) == 0
+
+
+async def test_an_operation_needs_its_reference_in_the_definition(side: Side) -> None:
+    """A create is refused as an update is."""
+    with pytest.raises(Refused, match="could not be found for the operation 'Send'"):
+        await created(side, sending(NEWER, {}))
+
+
+async def test_every_save_of_a_flow_with_a_stamped_reference_is_refused(side: Side) -> None:
+    """Whatever is sent; another flow with the same definition is saved."""
+    await created(side, sending(NEWER))
+    side.hands.stamp(COPY, "new_sharedoffice365_1a2b3")
+
+    for text in (sending(NEWER), using("cr1_officeshared"), client_data(definition(HTTP))):
+        with pytest.raises(Refused, match="'new_sharedoffice365_1a2b3' could not be found") as no:
+            await save(side, text)
+        assert no.value.code == "WorkflowRunActionInputsInvalidProperty"
+    await side.ports.workflows.delete(await side.environment(), COPY)
+    await created(side, sending(NEWER))
+    await save(side, sending(NEWER))
+
+
+async def test_a_save_that_is_refused_for_now_succeeds_later(side: Side) -> None:
+    """The time runs from the first save of a flow that is on; one that is off is saved at once."""
+    side.hands.assumptions.unpublished_row_seconds = 60
+    await created(side, sending(NEWER))
+    await save(side, sending(NEWER))
+    await change(side, WorkflowChange(state=FlowState.ON, on_behalf_of=side.hands.user_id(MAKER)))
+
+    for _ in range(2):
+        with pytest.raises(Refused) as refused:
+            await save(side, sending(NEWER))
+        assert refused.value.code == "0x80040203"
+        side.hands.advance(timedelta(seconds=29))
+    side.hands.advance(timedelta(seconds=3))
+    await save(side, sending(NEWER))
+
+
+async def test_reads_lag_behind_the_harm(side: Side) -> None:
+    """What is read right after the refusal is how it was."""
+    side.hands.assumptions.refused_saves_wipe_references = True
+    await created(side, sending(NEWER))
+    side.hands.assumptions.read_lag_seconds = (30.0, 30.0)
+
+    with pytest.raises(Refused):
+        await save(side, "{}")
+
+    assert set(await references_of(side)) == {"shared_office365"}
+    side.hands.advance(timedelta(seconds=31))
+    assert await references_of(side) == {}
