@@ -6,7 +6,6 @@ that names no role cannot be declared.
 """
 
 import inspect
-import logging
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
@@ -27,6 +26,7 @@ from shared.domain.audit import AuditEntry
 from shared.domain.principal import Principal, Role
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import PreconditionFailed, ProductError
+from shared.log_fields import product_log
 from shared.use_cases.audit_trail import (
     NotedOrder,
     Subject,
@@ -35,7 +35,7 @@ from shared.use_cases.audit_trail import (
     note_refusal,
 )
 
-log = logging.getLogger(__name__)
+log = product_log(__name__)
 
 type Method = Literal["GET", "POST", "PUT"]
 

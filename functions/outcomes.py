@@ -15,7 +15,6 @@ within a millisecond. Hence the copies: they wait (Functions host notes, §3.3).
 
 import hashlib
 import json
-import logging
 import traceback
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -36,12 +35,13 @@ from shared.errors import (
     Unreadable,
     Waiting,
 )
+from shared.log_fields import product_log
 from shared.ports import OutgoingMessage
 from shared.services import Services
 from shared.settings import Settings
 from shared.use_cases.park import park
 
-log = logging.getLogger(__name__)
+log = product_log(__name__)
 
 #: Properties of a message that was sent again: the first message's id, how often it was sent
 #: again, how many of those were failures.

@@ -4,19 +4,18 @@ A run that fails is logged by the host and comes again with the next occurrence:
 cases finds what an earlier run has left.
 """
 
-import logging
-
 import azure.functions as func
 
 from functions.outcomes import without_secrets
 from shared.bootstrap import services
+from shared.log_fields import product_log
 from shared.use_cases.delete_originals import delete_originals as delete
 from shared.use_cases.notify import notify
 from shared.use_cases.poll_environments import poll_environments as poll
 from shared.use_cases.resend_overdue import resend_overdue as resend
 from shared.use_cases.sweep import sweep
 
-log = logging.getLogger(__name__)
+log = product_log(__name__)
 
 blueprint = func.Blueprint()
 

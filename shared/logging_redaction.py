@@ -2,6 +2,7 @@
 
 Adapters keep them out of texts already. This is the last line, for what a library or a defect
 might log: it works where records are made, so no handler, present or future, sees a whole URL.
+It also keeps the mark of `log_fields` out of every text that the product did not build itself.
 """
 
 import logging
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.domain.trigger_urls.trigger_url import redact
+from shared.log_fields import Line, without_mark
 
 
 def install_redaction() -> None:
@@ -45,29 +47,35 @@ class _RedactingFactory:
 
     def __call__(self, *args: Any, **options: Any) -> logging.LogRecord:
         record: logging.LogRecord = self._make(*args, **options)
-        # The finished text counts: a URL may be put together from format and arguments.
-        text = _message(record)
-        safe = redact(text)
-        if safe != text:
-            record.msg, record.args = safe, ()
+        if not isinstance(record.msg, Line):
+            _redact_message(record)
         if record.exc_info and record.exc_info[1] is not None:
             _redact_stack(record)
         return record
 
 
-def _message(record: logging.LogRecord) -> str:
+def _redact_message(record: logging.LogRecord) -> None:
+    """Put a safe text in place of a message that is not safe, or cannot be formatted."""
+    # The finished text counts: a URL may be put together from format and arguments.
     try:
-        return record.getMessage()
+        text = record.getMessage()
     except (TypeError, ValueError, KeyError):  # format and arguments do not fit
-        record.msg, record.args = f"{record.msg} {record.args}", ()
-        return str(record.msg)
+        text = f"{record.msg} {record.args}"
+        record.msg, record.args = text, ()
+    safe = _safe(text)
+    if safe != text:
+        record.msg, record.args = safe, ()
+
+
+def _safe(text: str) -> str:
+    return without_mark(redact(text))
 
 
 def _redact_stack(record: logging.LogRecord) -> None:
-    """Put text in place of an exception that tells a secret: handlers print or send either."""
+    """Put text in place of an exception that is not safe: handlers print or send either."""
     assert record.exc_info
     stack = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
-    safe = redact(stack)
+    safe = _safe(stack)
     if safe != stack:
         record.exc_info, record.exc_text = None, safe
 

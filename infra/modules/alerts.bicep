@@ -17,20 +17,26 @@ union traces, exceptions
 | where category != 'Host.Results' and (category !startswith 'Function.' or category endswith '.User')
 '''
 
+// The host forwards a message and no fields. The app writes fields at the end of the message, as one
+// JSON object after ' | ', which no other text of a message can imitate: shared/log_fields.py.
 var neitherOn = '''
 traces
-| where severityLevel >= 3 and tostring(customDimensions.code) == 'neither_on'
+| where severityLevel >= 3
+| extend fields = parse_json(extract(@' \| (\{.*\})', 1, message))
+| where tostring(fields.code) == 'neither_on'
 '''
 
-// A line for each cause that waits, once a day: shared/adapters/channels/log.py.
+// A line for each cause, once a day: shared/adapters/channels/log.py.
 var plansWaiting = '''
 traces
-| where tostring(customDimensions.cause) in ('plan', 'lapsing')
+| extend fields = parse_json(extract(@' \| (\{.*\})', 1, message))
+| where tostring(fields.cause) in ('plan', 'lapsing')
 '''
 
 var flowsBlocked = '''
 traces
-| where tostring(customDimensions.cause) in ('flow', 'environment')
+| extend fields = parse_json(extract(@' \| (\{.*\})', 1, message))
+| where tostring(fields.cause) in ('flow', 'environment')
 '''
 
 // The sweep says how it ended; an app that does not run says nothing.
@@ -40,14 +46,21 @@ traces
 | where message startswith 'swept: '
 '''
 
-// Of two days, so that the daily sweep has two runs in it. Calls of the API have a URL, and a caller
-// who sees the failure.
+// Two failures since the last success, in two days, so that the daily sweep has two runs in it.
+// Calls of the API have a URL, and a caller who sees the failure.
 var failedTwice = '''
-requests
+let runs = requests
 | where isempty(url)
-| partition hint.strategy=native by operation_Name (top 2 by timestamp desc)
-| summarize failed = countif(success == false) by operation_Name
-| where failed == 2
+| extend succeeded = tobool(success);
+runs
+| join kind=leftouter (
+    runs
+    | where succeeded
+    | summarize lastSuccess = max(timestamp) by operation_Name
+  ) on operation_Name
+| where isnull(lastSuccess) or timestamp > lastSuccess
+| summarize failed = count() by operation_Name
+| where failed >= 2
 '''
 
 var groups = empty(actionGroupId) ? [] : [actionGroupId]

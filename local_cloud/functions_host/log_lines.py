@@ -1,4 +1,4 @@
-"""One JSON object a line on stderr for every log record, with the invocation it belongs to."""
+"""One JSON object a line on stderr for every log record, with no more in it than Azure gets."""
 
 import json
 import logging
@@ -13,10 +13,19 @@ from azure_functions_runtime import invocation_id_cv
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 #: The host's and the SDKs' own wire chatter, which the real host keeps to itself.
 _QUIET = ("azure.functions", "azure.servicebus", "azure.core", "azure.identity", "aiohttp.access")
+#: Logger of this host, and the loggers whose lines Microsoft's worker marks as its own.
+_HOST = "host"
+_SYSTEM = ("proxy_worker", "azure.functions", "azure_functions_runtime")
+#: Levels of the worker's RpcLog; one in between is sent as the next lower one.
+_LEVELS = (logging.CRITICAL, logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
 
 
 class JsonLines(logging.Formatter):
-    """Formats a record as one JSON object; `extra` fields become members of it."""
+    """Formats a record as one JSON object.
+
+    Of the app's records it writes what Microsoft's worker sends the host, and no `extra`. The
+    `extra` of this host's own records become members.
+    """
 
     def __init__(self, running: Mapping[str, str]) -> None:
         """Take the names of the running functions by invocation id, which the host maintains."""
@@ -25,23 +34,46 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, without its line end."""
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        is_own = record.name.split(".")[0] == _HOST
+        line = self._own(record) if is_own else self._forwarded(record)
+        return json.dumps({"time": time, **line}, default=str, ensure_ascii=False)
+
+    def _own(self, record: logging.LogRecord) -> dict[str, object]:
         line: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
+        }
+        line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return line
+
+    def _forwarded(self, record: logging.LogRecord) -> dict[str, object]:
+        """Return the RpcLog of the worker (`on_logging` in its dispatcher.py), with its function.
+
+        The real host drops a line of the app outside a running invocation (`Log` in
+        GrpcWorkerChannel.cs), and shows the customer no line of the worker. Such a line has the
+        member `dropped`.
+        """
+        level = next((level for level in _LEVELS if record.levelno >= level), logging.NOTSET)
+        line: dict[str, object] = {
+            "level": logging.getLevelName(level),
+            "logger": record.name,
+            # As the worker's handler has no formatter of its own, a stack is part of the message.
+            "message": super().format(record),
         }
         # Set for async functions by this host, for sync ones by the worker in its thread.
         invocation_id = invocation_id_cv.get()
         if invocation_id:
             line["invocation_id"] = invocation_id
-            line["function"] = self._running.get(invocation_id)
-        for name, value in vars(record).items():
-            if name not in _STANDARD:
-                line.setdefault(name, value)
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        function = self._running.get(invocation_id or "")
+        if function:
+            line["function"] = function
+        if not function or record.name.startswith(_SYSTEM):
+            line["dropped"] = True
+        return line
 
 
 def start_logging(level: int, running: Mapping[str, str], stream: TextIO = sys.stderr) -> None:

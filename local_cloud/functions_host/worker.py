@@ -95,7 +95,7 @@ class Worker:
             async with asyncio.timeout(self._timeout):
                 response = await self._on_worker_loop(self._invoke(invocation_id, invocation))
         except TimeoutError:
-            return self._ended(name, invocation_id)
+            return self._ended(invocation.function, invocation_id)
         else:
             succeeded = response.result.status == rpc.StatusResult.Success
             failure = "" if succeeded else response.result.exception.message or "failed"
@@ -105,6 +105,7 @@ class Worker:
             del self.running[invocation_id]
         fields = {
             "function": name,
+            "trigger": _kind(invocation.function),
             "invocation_id": invocation_id,
             "milliseconds": round((time.perf_counter() - started) * 1000, 1),
         }
@@ -115,9 +116,10 @@ class Worker:
         _LOGGER.info("function succeeded", extra=fields)
         return Outcome(succeeded=True, value=value)
 
-    def _ended(self, name: str, invocation_id: str) -> Outcome:
+    def _ended(self, function: Function, invocation_id: str) -> Outcome:
         """Have the worker restarted, as the real host does: what else it does ends as well."""
-        fields = {"function": name, "invocation_id": invocation_id}
+        name = function.name
+        fields = {"function": name, "trigger": _kind(function), "invocation_id": invocation_id}
         failure = f"timed out after {self._timeout} s"
         _LOGGER.error("function failed", extra=fields | {"failure": failure, "stack_trace": ""})
         neighbours = sorted(self.running.values())
@@ -175,6 +177,11 @@ class Worker:
             trace_context=rpc.RpcTraceContext(trace_parent=_trace_parent(invocation.caused_by)),
         )
         return await runtime.invocation_request(_request(invocation_request=request))
+
+
+def _kind(function: Function) -> str:
+    """Return `http`, `timer` or `queue`: a request of Application Insights has a URL or not."""
+    return type(function.trigger).__name__.removesuffix("Trigger").lower()
 
 
 def _request(**message: Any) -> SimpleNamespace:

@@ -1,10 +1,9 @@
-"""Tells people through the log: one structured line of level ERROR, for an alert to find."""
-
-import logging
+"""Notifies people through the log: one line of level ERROR, which an alert finds by its code."""
 
 from shared.domain.notice import Notice
+from shared.log_fields import product_log
 
-log = logging.getLogger(__name__)
+log = product_log(__name__)
 
 
 class LogNotices:
@@ -18,5 +17,5 @@ class LogNotices:
             notice.code,
             row,
             notice.cause,
-            extra={"code": notice.code, "row": row, "cause": notice.cause},
+            extra={"code": notice.code, "row": row},
         )

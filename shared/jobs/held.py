@@ -1,7 +1,6 @@
 """One delivery's hold on a row: its lease, what it writes, and what may come meanwhile."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -14,11 +13,12 @@ from shared.domain.jobs.durable import DurableJob
 from shared.domain.jobs.transitions import counted
 from shared.errors import Conflict, LeaseLost, ProductError
 from shared.jobs.fence import FencedRows
+from shared.log_fields import product_log
 from shared.rows import Kept, Table
 from shared.services import Services
 from shared.tables import Tables
 
-log = logging.getLogger(__name__)
+log = product_log(__name__)
 
 
 def _nothing_more[J: DurableJob[Any]](job: J, _: J) -> J:

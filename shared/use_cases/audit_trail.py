@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -13,10 +12,11 @@ from shared.domain.audit import AuditEntry
 from shared.domain.identity import NAMESPACE
 from shared.domain.trigger_urls.trigger_url import mask_signatures
 from shared.errors import AlreadyExists, ProductError, UnreadableRow
+from shared.log_fields import product_log
 from shared.ports import Condition
 from shared.services import Services
 
-log = logging.getLogger(__name__)
+log = product_log(__name__)
 
 #: A row of Tables holds a mebibyte, and one of these three texts.
 _LONGEST = 60_000

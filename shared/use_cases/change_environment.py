@@ -1,12 +1,12 @@
 """Show environments, and keep what an administrator decides about one."""
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.domain.environment import Environment, EnvironmentSettings
 from shared.jobs.kinds import DELETION, FLOW
+from shared.log_fields import product_log
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
@@ -15,7 +15,7 @@ from shared.use_cases.known_gaps import ACCEPTED_BY_NAME, require_known
 from shared.use_cases.name_flows import require_flows
 from shared.use_cases.steer_remediation import retry_job
 
-log = logging.getLogger(__name__)
+log = product_log(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,6 @@ What is not well is a row for as long as it stands, and people are told of each 
 check that finds it gone removes the row, which ends what was told.
 """
 
-import logging
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -19,12 +18,13 @@ from shared.domain.keys.key_readiness import KeyReadiness, readiness_of
 from shared.domain.keys.told_finding import ToldFinding
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import Conflict, NotFound, ProductError
+from shared.log_fields import product_log
 from shared.notices import readable, tell
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.assessing.read_key import read_key, read_named_key
 
-log = logging.getLogger(__name__)
+log = product_log(__name__)
 
 #: A key that could not be looked at is told of at the second look in a row: the sweep's next.
 UNCHECKED = timedelta(hours=20)

@@ -6,7 +6,6 @@ comes meanwhile is obeyed afterwards. After a kill the next turn finds out what 
 """
 
 import functools
-import logging
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -22,6 +21,7 @@ from shared.errors import Conflict, ProductError, Transient, Waiting
 from shared.jobs.held import Held
 from shared.jobs.kinds import DELETION, FLOW
 from shared.jobs.outcome import after_error
+from shared.log_fields import product_log
 from shared.notices import one_row, readable
 from shared.ports import Condition
 from shared.reason import Reason
@@ -34,7 +34,7 @@ from shared.steps.gate import linked_environment, permit_write
 from shared.steps.work import Work
 from shared.use_cases.archive_runs import PARTS, archive_of
 
-log = logging.getLogger(__name__)
+log = product_log(__name__)
 
 #: Rows of one round: well within the time that a function may take.
 MOST = 50

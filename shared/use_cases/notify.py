@@ -6,7 +6,6 @@ dies in between tells it again a moment later, with the same id.
 """
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -25,13 +24,14 @@ from shared.domain.plans.notification import (
 from shared.domain.timer_run import TimerRun
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import AlreadyExists, Conflict, NotFound, ProductError, Transient
+from shared.log_fields import product_log
 from shared.notices import readable
 from shared.ports import Channel
 from shared.rows import Kept
 from shared.services import Services
 from shared.use_cases.show_attention import FIRST_LOOK, what_waits
 
-log = logging.getLogger(__name__)
+log = product_log(__name__)
 
 #: How long one try may take: whoever claimed a delivery and died leaves it to the next look.
 _CLAIM = timedelta(minutes=1)

@@ -1,14 +1,14 @@
 """Park a message that nobody can read: kept with its body and the reason, out of the way."""
 
 import hashlib
-import logging
 
 from shared.domain.callers.records import key_of
 from shared.domain.trigger_urls.trigger_url import redact
+from shared.log_fields import product_log
 from shared.ports import OutgoingMessage
 from shared.services import PARKED, Services
 
-log = logging.getLogger(__name__)
+log = product_log(__name__)
 
 #: A parked body is cut here: a message of our own has to fit into the queue too.
 LONGEST_BODY = 100_000

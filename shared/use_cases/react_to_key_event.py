@@ -4,19 +4,18 @@ No flow is copied merely because a version changed (design §2.2): what is still
 is swept, now and again a day later, since all services take up to 24 hours to notice (contract §4).
 """
 
-import logging
-
 from shared.domain.callers.records import key_of
 from shared.domain.environment import Environment
 from shared.domain.events import Event
 from shared.domain.keys.key import EnterprisePolicy
 from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
+from shared.log_fields import product_log
 from shared.ports import OutgoingMessage
 from shared.services import KEY_EVENTS, Services
 from shared.use_cases.check_keys import check_policy, names
 from shared.use_cases.start_remediation import start_remediation
 
-log = logging.getLogger(__name__)
+log = product_log(__name__)
 
 NEW_VERSION = "Microsoft.KeyVault.KeyNewVersionCreated"
 KEY_EVENT_TYPES = frozenset(

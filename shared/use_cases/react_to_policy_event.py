@@ -3,18 +3,18 @@
 Or a vault was, or who has a role there: whoever takes a key from its policy locks environments.
 """
 
-import logging
 import re
 
 from shared.domain.environment import LinkStatus
 from shared.domain.events import Event, UnreadableEvent
 from shared.domain.identifiers import environment_identifier, is_identifier
 from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
+from shared.log_fields import product_log
 from shared.services import Services
 from shared.use_cases.check_keys import check_new_link, check_policy, note_unwatched
 from shared.use_cases.start_remediation import start_remediation
 
-log = logging.getLogger(__name__)
+log = product_log(__name__)
 
 #: Our own events: linking an environment raises none (contract §10.3).
 LINKED = "PowerPlatformCmk.EnvironmentPolicyLinked"

@@ -5,7 +5,6 @@ job that is retired, blocked or failed no step comes; and where a delivery was f
 than the host should let it be, nobody waits any more.
 """
 
-import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -22,6 +21,7 @@ from shared.errors import Blocked, NotFound, ProductError, Refused
 from shared.jobs.engine import Kind
 from shared.jobs.held import Held
 from shared.jobs.kinds import ENVIRONMENT, FLOW
+from shared.log_fields import product_log
 from shared.notices import one_row, readable, tell
 from shared.ports import Condition
 from shared.reason import Reason
@@ -34,7 +34,7 @@ from shared.steps.flows.original import find_original
 from shared.steps.gate import permit_write
 from shared.steps.work import WRITE_TAKES, Work
 
-log = logging.getLogger(__name__)
+log = product_log(__name__)
 
 
 async def return_loans(

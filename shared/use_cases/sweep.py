@@ -1,6 +1,5 @@
 """Once a day: look at every environment under a policy, and at what got stuck."""
 
-import logging
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from shared.domain.timer_run import TimerRun
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import Blocked, NotFound, ProductError
 from shared.jobs.reminders import restore_reminders
+from shared.log_fields import product_log
 from shared.notices import one_row, readable, tell
 from shared.ports import Condition
 from shared.reason import Reason
@@ -39,7 +39,7 @@ from shared.use_cases.steer_remediation import retry_job
 from shared.use_cases.watch_calls import watch_calls
 from shared.use_cases.watch_ranges import watch_ranges
 
-log = logging.getLogger(__name__)
+log = product_log(__name__)
 
 #: Its name among the timers.
 SWEEP = "sweep"

@@ -1,13 +1,13 @@
 """The kill switch: one row that stops every write of every job (design §3)."""
 
-import logging
 from collections.abc import Callable
 
 from shared.domain.callers.records import Flag
+from shared.log_fields import product_log
 from shared.services import Services
 from shared.steps.gate import KILL_SWITCH
 
-log = logging.getLogger(__name__)
+log = product_log(__name__)
 
 
 async def kill_switch(services: Services) -> Flag | None:

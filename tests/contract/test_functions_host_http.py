@@ -103,7 +103,7 @@ async def test_a_failure_is_logged_with_its_stack(
 async def test_log_lines_carry_the_invocation(
     host: HostProcess, client: aiohttp.ClientSession
 ) -> None:
-    """Records of async and sync functions name their invocation and keep their extra fields."""
+    """Records of async and sync functions name their invocation; `extra` is dropped."""
     trace_id = "0af7651916cd43dd8448eb211c80319c"
     headers = {"traceparent": f"00-{trace_id}-b7ad6b7169203331-01"}
 
@@ -117,10 +117,32 @@ async def test_log_lines_carry_the_invocation(
     assert from_async["function"] == "log_async"
     [from_sync] = await until(lambda: host.log("called GET"))
     assert from_sync["function"] == "open_to_all"
-    assert from_sync["field"] == 7
+    assert set(from_sync) == {"time", "level", "logger", "message", "invocation_id", "function"}
     # The function works in a new span of the caller's trace.
     assert trace_parent.split("-")[1] == trace_id
     assert trace_parent != headers["traceparent"]
+
+
+async def test_a_log_line_has_its_stack_in_the_message(
+    host: HostProcess, client: aiohttp.ClientSession
+) -> None:
+    """The worker sends the host one text, which ends with the stack."""
+    async with client.get("raise"):
+        pass
+
+    await until(lambda: host.log("function failed"))
+    (line,) = [one for one in host.log_lines() if one["message"].startswith("cannot answer")]
+    assert line["message"].startswith("cannot answer\nTraceback (most recent call last):\n")
+    assert line["message"].endswith("LookupError: nothing here")
+    assert (line["level"], line["logger"]) == ("ERROR", "sample")
+
+
+def test_a_log_line_outside_an_invocation_is_marked_as_dropped(host: HostProcess) -> None:
+    """The real host shows no line that belongs to no running invocation."""
+    [line] = host.log("imported")
+
+    assert line["dropped"] is True
+    assert "invocation_id" not in line
 
 
 async def test_a_request_under_way_is_finished_on_stop(

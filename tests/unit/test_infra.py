@@ -5,18 +5,14 @@ plain resources, no registry modules.
 """
 
 import json
-import logging
 import re
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from shared import services
-from shared.adapters.channels.log import LogChannel
-from shared.domain.plans.attention import Cause, Waiting
-from shared.domain.plans.notification import Notification
+from tests.telemetry import log_alerts
 from tests.unit.bicep_source import (
     FILES,
     INFRA,
@@ -187,52 +183,11 @@ def test_a_message_is_held_for_as_long_as_its_function_may_run() -> None:
 # --- alerts ---------------------------------------------------------------------------------------
 
 
-def queries() -> dict[str, str]:
-    """Return the log queries of the alerts by their variable."""
-    path = "modules/alerts.bicep"
-    names = ("loggedErrors", "failedTwice", "plansWaiting", "flowsBlocked", "sweeps")
-    return {name: text(variable(path, name)) for name in names}
-
-
 def test_sampling_drops_nothing_that_an_alert_looks_at() -> None:
     """Each table of the queries is a type of telemetry that is never sampled."""
     kinds = {"traces": "Trace", "exceptions": "Exception", "requests": "Request"}
     sampling = HOST["logging"]["applicationInsights"]["samplingSettings"]
     kept = set(sampling["excludedTypes"].split(";"))
-    words = set(re.findall(r"\w+", " ".join(queries().values())))
+    words = set(re.findall(r"\w+", " ".join(one.asks for one in log_alerts().values())))
 
     assert kept == {kind for table, kind in kinds.items() if table in words}
-
-
-def test_one_failure_of_a_timer_raises_no_alert() -> None:
-    """What the host says of a failed run does not count as an error; two in a row do."""
-    errors, twice = queries()["loggedErrors"], queries()["failedTwice"]
-
-    assert "category !startswith 'Function.' or category endswith '.User'" in errors
-    assert "category != 'Host.Results'" in errors
-    assert "top 2 by timestamp" in twice
-    assert "where failed == 2" in twice
-
-
-async def test_an_alert_finds_the_line_of_each_cause_that_it_is_for(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """The query looks for the field that the log channel writes, with the cause's own name."""
-    waiting = Waiting(cause=Cause.PLAN, count=1, reason="", instruction="", command="")
-    told = Notification(
-        id="1", correlation="1", waiting=waiting, at=datetime(2026, 1, 1, tzinfo=UTC), link=""
-    )
-    with caplog.at_level(logging.INFO):
-        await LogChannel().send(told)
-
-    (line,) = caplog.records
-    assert line.__dict__["cause"] == "plan"
-    found = re.findall(r"'(\w+)'", queries()["plansWaiting"] + queries()["flowsBlocked"])
-    assert set(found) == {Cause.PLAN, Cause.LAPSING, Cause.FLOW, Cause.ENVIRONMENT}
-
-
-def test_an_alert_finds_the_line_of_the_sweep() -> None:
-    """The timer writes the words that the query looks for."""
-    (words,) = re.findall(r"startswith '(.+?)'", queries()["sweeps"])
-
-    assert f'log.info("{words}%s"' in (ROOT / "functions" / "timers.py").read_text()

@@ -1,10 +1,9 @@
-"""Tells people through the log: one structured line a cause, for the alerts of Azure Monitor."""
-
-import logging
+"""Notifies people through the log: one line per cause, which an alert finds by its fields."""
 
 from shared.domain.plans.notification import Notification
+from shared.log_fields import product_log
 
-log = logging.getLogger(__name__)
+log = product_log(__name__)
 
 
 class LogChannel:

@@ -4,7 +4,6 @@ An environment names its own host; the global one refuses every call of some ten
 cannot tell their region. Token and audience are the service's, whichever host is called.
 """
 
-import logging
 import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -26,6 +25,7 @@ from shared.adapters.http.client import (
     read_object,
 )
 from shared.errors import NotFound
+from shared.log_fields import product_log
 
 #: The audience ends in a slash, which the scope keeps (contract §7.1).
 SCOPE = "https://service.flow.microsoft.com//.default"
@@ -39,7 +39,7 @@ _LOCATION = re.compile(rb"for location\W*(?:u0027)?\W*([a-z]+)", re.IGNORECASE)
 #: Locations whose host is called otherwise.
 _HOST_NAMES = {"europe": "emea", "uk": "unitedkingdom"}
 
-_log = logging.getLogger(__name__)
+_log = product_log(__name__)
 
 
 class Endpoints(Protocol):

@@ -1,6 +1,5 @@
 """What happens to each request on its way out: budget and count, token, second try."""
 
-import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -19,8 +18,9 @@ from azure.core.pipeline.policies import (
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from shared.call_count import count_call
+from shared.log_fields import product_log
 
-_log = logging.getLogger(__name__)
+_log = product_log(__name__)
 
 #: Name of the pipeline option that says whether a second try is harmless; by default a GET is.
 IS_REPEATABLE = "is_repeatable"

@@ -7,7 +7,6 @@ delivery takes a block (call_blocks.py), or stands in the line (call_line.py).
 """
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
@@ -22,12 +21,13 @@ from shared.adapters.state.call_line import AT_ONCE, Waiter, is_near
 from shared.adapters.state.call_slices import Slice
 from shared.domain.calls import CallLine, Need, Turn
 from shared.errors import Conflict, NotFound, ProductError, Throttled
+from shared.log_fields import product_log
 from shared.ports import CallBlocks, Clock, Delete, Operation, Store
 
 #: How long one delivery waits for calls, all together.
 _PATIENCE = timedelta(minutes=3)
 
-_log = logging.getLogger(__name__)
+_log = product_log(__name__)
 
 
 @dataclass(slots=True)

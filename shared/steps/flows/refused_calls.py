@@ -4,7 +4,6 @@ A copy was proven by what firewalls said; its runs say what they do. Two calls o
 small budget for a copy whose runs fail, one for others, none for flows without HTTP actions.
 """
 
-import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -16,6 +15,7 @@ from shared.domain.jobs.job import FlowJob
 from shared.domain.network.refused_call import RefusedCall, counting
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import Blocked, Conflict, NotFound, ProductError, Refused
+from shared.log_fields import product_log
 from shared.notices import readable, tell
 from shared.reason import Reason
 from shared.rows import Kept
@@ -24,7 +24,7 @@ from shared.steps.flows.check_network import ANY_HOST, read_network, required_ga
 from shared.steps.gate import settings_of
 from shared.steps.work import Work
 
-log = logging.getLogger(__name__)
+log = product_log(__name__)
 
 #: Runs of a copy that are looked at, and how many failed ones are opened to see why.
 _RUNS = 50

@@ -16,6 +16,7 @@ import azure.functions as func
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 _LOCK = threading.Lock()
+logging.getLogger("sample").info("imported")
 
 
 def _note(function: str, **facts: Any) -> None:
@@ -64,8 +65,12 @@ async def return_none(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route(route="raise", auth_level=func.AuthLevel.ANONYMOUS)
 async def raise_error(req: func.HttpRequest) -> func.HttpResponse:
-    """Fail."""
-    raise LookupError("nothing here")
+    """Log a stack, then fail."""
+    try:
+        raise LookupError("nothing here")
+    except LookupError:
+        logging.getLogger("sample").exception("cannot answer")
+        raise
 
 
 @app.route(route="slow/{seconds}", auth_level=func.AuthLevel.ANONYMOUS)

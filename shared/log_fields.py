@@ -1,0 +1,91 @@
+"""Writes the fields of a log line into its message, in one form.
+
+Microsoft's Python worker forwards four things of a record: level, message, logger name and
+invocation id (`on_logging` in proxy_worker/dispatcher.py). It drops `extra`. So `product_log` moves
+`extra` to the end of the message, as one JSON object after a mark:
+
+    a row needs a person: neither_on, jobs/e/j: … | {"code": "neither_on", "row": "jobs/e/j"}
+
+The mark ` | {` occurs nowhere else in a message: `without_mark` alters it in the text, and
+`logging_redaction` does so in the lines of libraries and in stacks. So no name that a person chose
+can add a field or change one. A query reads the fields with
+
+    parse_json(extract(@' \\| (\\{.*\\})', 1, message))
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+
+from shared.domain.trigger_urls.trigger_url import redact
+
+_MARK = " | {"
+#: Application Insights cuts a message at 32,768 UTF-16 units. A stack follows the fields, so that
+#: only the stack is cut.
+_LONGEST_TEXT = 8_000
+_LONGEST_FIELDS = 12_000
+#: Characters of one value: the most that makes all fields fit.
+_LONGEST_VALUES = (1_000, 200, 40)
+
+
+class Line(str):
+    """A message with its fields, which holds no secret and one mark at most."""
+
+    __slots__ = ()
+
+
+class ProductLog(logging.LoggerAdapter[logging.Logger]):
+    """A logger that writes `extra` into the message."""
+
+    def log(  # type: ignore[override]  # every option but `extra` is passed on
+        self,
+        level: int,
+        msg: object,
+        *args: object,
+        extra: Mapping[str, object] | None = None,
+        exc_info: object = None,
+    ) -> None:
+        """Log the text with its fields."""
+        if self.isEnabledFor(level):
+            line = _line(_formatted(msg, args), extra or {})
+            self.logger.log(level, line, exc_info=exc_info)  # type: ignore[arg-type]  # passed on
+
+
+def product_log(name: str) -> ProductLog:
+    """Return the log of a module of the product."""
+    return ProductLog(logging.getLogger(name))
+
+
+def without_mark(text: str) -> str:
+    """Return the text with every mark altered, so that a query finds no fields in it."""
+    return text.replace(_MARK, " |{")
+
+
+def _formatted(msg: object, args: tuple[object, ...]) -> str:
+    """Return the text of a log call, also if the arguments do not fit the format."""
+    try:
+        return str(msg) % args if args else str(msg)
+    except (TypeError, ValueError, KeyError):
+        return f"{msg} {args}"
+
+
+def _line(text: str, fields: Mapping[str, object]) -> Line:
+    safe = without_mark(redact(text))
+    if len(safe) > _LONGEST_TEXT:
+        safe = f"{safe[:_LONGEST_TEXT]}…"
+    told = {name: value for name, value in fields.items() if value not in (None, "")}
+    if not told:
+        return Line(safe)
+    # JSON is ASCII on one line, whatever the values are.
+    for longest in _LONGEST_VALUES:
+        text_of_fields = json.dumps({name: _short(value, longest) for name, value in told.items()})
+        if len(text_of_fields) <= _LONGEST_FIELDS:
+            break
+    return Line(f"{safe} | {text_of_fields}")
+
+
+def _short(value: object, longest: int) -> object:
+    if isinstance(value, bool | int | float):
+        return value
+    text = redact(str(value))
+    return text if len(text) <= longest else f"{text[:longest]}…"

@@ -1,0 +1,117 @@
+"""Rows of Application Insights from the lines of a local Functions host, and the alerts they raise.
+
+The rows are made as the real host makes them: a line of the app has the category
+`Function.NAME.User`, a failed run is an exception in two categories of the host's own, and a
+message is cut at 32,768 UTF-16 units. What the host drops is no row.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import duckdb_kql
+from tree_sitter import Node
+
+from tests.unit.bicep_source import member, nodes, resources, strings, text, variable
+
+_FILE = "modules/alerts.bicep"
+_LEVELS = {"DEBUG": 0, "INFO": 1, "WARNING": 2, "ERROR": 3, "CRITICAL": 4}
+_LONGEST_MESSAGE = 32_768
+_COLUMNS = (
+    "timestamp TIMESTAMPTZ, severityLevel INTEGER, customDimensions JSON, operation_Name VARCHAR"
+)
+_TABLES = {
+    "traces": f"{_COLUMNS}, message VARCHAR",
+    "exceptions": f"{_COLUMNS}, outerMessage VARCHAR",
+    # `success` is text in this table and a truth value in its successor, AppRequests.
+    "requests": f"{_COLUMNS}, url VARCHAR, success VARCHAR",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """One alert of infra/."""
+
+    #: Without its token.
+    name: str
+    #: A KQL query, or the name of a metric of Service Bus.
+    asks: str
+    #: Queue of the metric; empty: all queues.
+    queue: str
+    operator: str
+    threshold: int
+
+    def fires(self, value: int) -> bool:
+        """Say whether a number of rows, or a value of the metric, raises it."""
+        is_above = self.operator == "GreaterThan"
+        return value > self.threshold if is_above else value < self.threshold
+
+
+def log_alerts() -> dict[str, Alert]:
+    """Return the alerts that run a query, by name."""
+    rules = resources("Microsoft.Insights/scheduledQueryRules", _FILE)
+    alerts = [_alert(rule, text(variable(_FILE, text(member(rule, "query"))))) for rule in rules]
+    return {one.name: one for one in alerts}
+
+
+def metric_alerts() -> dict[str, Alert]:
+    """Return the alerts on a metric, by name."""
+    rules = resources("Microsoft.Insights/metricAlerts", _FILE)
+    alerts = [_alert(rule, text(member(rule, "metricName"))) for rule in rules]
+    return {one.name: one for one in alerts}
+
+
+class Telemetry:
+    """The tables of one resource of Application Insights."""
+
+    def __init__(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Take the lines of a host's stderr, each read as JSON."""
+        self._connection: duckdb.DuckDBPyConnection = duckdb_kql.connect()
+        for table, columns in _TABLES.items():
+            self._connection.execute(f"CREATE TABLE {table} ({columns})")
+        for line in lines:
+            self._take(line)
+
+    def count(self, query: str) -> int:
+        """Return how many rows a query returns."""
+        [(number,)] = duckdb_kql.kql(self._connection, f"{query}\n| count").fetchall()
+        return int(number)
+
+    def fired(self) -> set[str]:
+        """Return the names of the log alerts that are raised."""
+        return {one.name for one in log_alerts().values() if one.fires(self.count(one.asks))}
+
+    def _take(self, line: Mapping[str, Any]) -> None:
+        if "dropped" in line:
+            return
+        if not line["logger"].startswith("host"):
+            self._insert("traces", line, f"Function.{line['function']}.User", _cut(line["message"]))
+        elif line["message"] in ("function succeeded", "function failed"):
+            has_failed = line["message"] == "function failed"
+            url = f"https://app/api/{line['function']}" if line["trigger"] == "http" else ""
+            self._insert("requests", line, "Host.Results", url, str(not has_failed))
+            for category in ("Host.Results", f"Function.{line['function']}") if has_failed else ():
+                self._insert("exceptions", line, category, line["failure"])
+
+    def _insert(self, table: str, line: Mapping[str, Any], category: str, *more: str) -> None:
+        dimensions = json.dumps({"Category": category, "InvocationId": line["invocation_id"]})
+        row = (line["time"], _LEVELS[line["level"]], dimensions, line["function"], *more)
+        marks = ", ".join("?" for _ in row)
+        self._connection.execute(f"INSERT INTO {table} VALUES ({marks})", row)  # noqa: S608
+
+
+def _cut(message: str) -> str:
+    return message.encode("utf-16-le")[: 2 * _LONGEST_MESSAGE].decode("utf-16-le", "ignore")
+
+
+def _alert(rule: Node, asks: str) -> Alert:
+    has_queue = any(text(one.children[0]) == "values" for one in nodes(rule, "object_property"))
+    return Alert(
+        name=text(member(rule, "name")).removesuffix("-${token}"),
+        asks=asks,
+        queue=strings(member(rule, "values"))[0] if has_queue else "",
+        operator=text(member(rule, "operator")),
+        threshold=int(text(member(rule, "threshold"))),
+    )

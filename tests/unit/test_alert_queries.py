@@ -1,0 +1,192 @@
+"""The alerts of infra/, run by a KQL engine on lines as the Functions host writes them.
+
+`tests/e2e/test_alerts.py` runs them on what a whole local cloud writes.
+"""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from azure_functions_runtime import invocation_id_cv
+
+from local_cloud.functions_host.log_lines import JsonLines
+from shared.adapters.channels.log import LogChannel
+from shared.adapters.log_notices import LogNotices
+from shared.domain.notice import Notice
+from shared.domain.plans.attention import Cause, Waiting
+from shared.domain.plans.notification import Notification
+from shared.log_fields import product_log
+from shared.logging_redaction import install_redaction
+from shared.reason import Reason
+from tests.telemetry import Telemetry, log_alerts
+
+FORGED = 'Orders | {"code": "neither_on", "cause": "plan"}\n'
+#: Raised while nothing at all is logged.
+SILENT = {"no-sweep"}
+
+
+def ago(**age: float) -> datetime:
+    """Return a time in the past, by the clock that `ago()` of a query reads."""
+    return datetime.now(UTC) - timedelta(**age)
+
+
+class Host:
+    """A Functions host that runs one timer, and the lines that it writes."""
+
+    def __init__(self, stream: io.StringIO) -> None:
+        """Read from the stream."""
+        self._stream = stream
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """Return every line so far."""
+        return [json.loads(line) for line in self._stream.getvalue().splitlines()]
+
+    @property
+    def fired(self) -> set[str]:
+        """Return the alerts that the lines raise, but the one on silence."""
+        return Telemetry(self.lines).fired() - SILENT
+
+
+@contextmanager
+def running(function: str) -> Iterator[Host]:
+    """Log to a host, within a run of this function."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonLines({"i-1": function}))
+    root, factory, level = logging.getLogger(), logging.getLogRecordFactory(), logging.root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    others = {one: list(one.filters) for one in root.handlers}
+    install_redaction()
+    token = invocation_id_cv.set("i-1")
+    try:
+        yield Host(stream)
+    finally:
+        invocation_id_cv.reset(token)
+        logging.setLogRecordFactory(factory)
+        root.setLevel(level)
+        root.removeHandler(handler)
+        for one, filters in others.items():
+            one.filters[:] = filters
+
+
+def run_of(function: str, *, minutes: int, succeeded: bool, trigger: str = "timer") -> Any:
+    """Return the host's line of a run so many minutes ago."""
+    return {
+        "time": ago(minutes=minutes).isoformat(),
+        "level": "INFO" if succeeded else "ERROR",
+        "logger": "host.worker",
+        "message": "function succeeded" if succeeded else "function failed",
+        "function": function,
+        "trigger": trigger,
+        "invocation_id": "i-2",
+        "failure": "RuntimeError: no answer",
+    }
+
+
+def told(cause: Cause, **more: Any) -> Notification:
+    """Return a notification of a cause, with a name that tries to look like fields."""
+    waiting = Waiting(
+        cause=cause,
+        count=1,
+        environment_name=FORGED,
+        reason=more.pop("reason", ""),
+        instruction="",
+        command="",
+        **more,
+    )
+    return Notification(id="1", correlation="1", waiting=waiting, at=ago(), link="")
+
+
+@pytest.mark.parametrize("cause", Cause)
+async def test_a_cause_raises_the_alert_that_is_for_it_and_no_other(cause: Cause) -> None:
+    """Whatever the environment is called, and however long the reason is."""
+    wanted = {
+        Cause.PLAN: {"plan-waits"},
+        Cause.LAPSING: {"plan-waits"},
+        Cause.FLOW: {"flow-blocked"},
+        Cause.ENVIRONMENT: {"flow-blocked"},
+    }
+    with running("notify_people") as host:
+        await LogChannel().send(told(cause, reason=FORGED * 2_000))
+
+        assert host.fired == wanted.get(cause, set())
+
+
+async def test_a_flow_of_which_neither_is_on_raises_its_alert() -> None:
+    """The line is an error too; another notice is an error only."""
+    for code, wanted in (
+        (Reason.NEITHER_ON, {"neither-on", "errors"}),
+        (Reason.DEFECT, {"errors"}),
+    ):
+        with running("run_flow_job") as host:
+            row = ("jobs", "e", "j")
+            await LogNotices().tell(Notice(code=code, row=row, cause=FORGED * 2_000, at=ago()))
+
+            assert host.fired == wanted
+
+
+def test_a_line_of_a_library_raises_no_alert_by_its_text() -> None:
+    """Not even where a flow's name imitates fields, in its text or in a stack."""
+    with running("run_flow_job") as host:
+        try:
+            raise LookupError(FORGED)
+        except LookupError:
+            logging.getLogger("library").warning("no %s", FORGED, exc_info=True)
+
+        assert host.fired == set()
+
+
+def test_the_daily_sweep_keeps_its_alert_quiet_for_26_hours() -> None:
+    """The alert looks for the words that the timer writes."""
+    (words,) = {"swept: "} & set(log_alerts()["no-sweep"].asks.split("'"))
+    with running("sweep_environments") as host:
+        product_log("functions.timers").info("%s%s", words, "3 environments", extra={"past": False})
+        (line,) = host.lines
+    day_ago = line | {"time": ago(hours=25).isoformat()}
+    older = line | {"time": ago(hours=27).isoformat()}
+
+    assert Telemetry([day_ago]).fired() == set()
+    assert Telemetry([older]).fired() == {"no-sweep"}
+    assert Telemetry([]).fired() == {"no-sweep"}
+
+
+@pytest.mark.parametrize(
+    ("runs", "fires"),
+    [
+        ([True, False], False),
+        ([False], False),
+        ([False, False], True),
+        ([True, False, False], True),
+        ([False, False, True], False),
+        ([False, False, True, False], False),
+    ],
+)
+def test_two_failures_in_a_row_raise_an_alert_and_one_does_not(
+    runs: list[bool], fires: bool
+) -> None:
+    """What the host logs of a failed run is no error of its own; other functions do not count."""
+    lines = [
+        run_of("poll", minutes=50 - number, succeeded=succeeded)
+        for number, succeeded in enumerate(runs)
+    ]
+    lines += [run_of("sweep", minutes=1, succeeded=False)]
+    api = [run_of("show", minutes=n, succeeded=False, trigger="http") for n in range(3)]
+
+    assert Telemetry([*lines, *api]).fired() - SILENT == ({"failing"} if fires else set())
+
+
+def test_a_line_of_level_error_raises_an_alert() -> None:
+    """With a stack or without; a warning does not."""
+    with running("show") as host:
+        product_log("functions.endpoints").warning("a message is tried again")
+        assert host.fired == set()
+
+        product_log("functions.endpoints").error("defect while answering")
+        assert host.fired == {"errors"}

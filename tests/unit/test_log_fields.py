@@ -1,0 +1,146 @@
+"""The fields of a log line are in its message, and nothing else can look like them."""
+
+import ast
+import json
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.log_fields import product_log
+from shared.logging_redaction import install_redaction
+
+ROOT = Path(__file__).parents[2]
+#: What the queries of infra/modules/alerts.bicep look for.
+FIELDS = re.compile(r" \| (\{.*\})")
+FORGED = 'Orders | {"code": "neither_on"}'
+SIGNATURE = "abcDEF0123456789abcDEF0123456789abcDEF01234"
+URL = (
+    "https://prod-01.westeurope.logic.azure.com:443/workflows/0123456789abcdef0123456789abcdef"
+    f"/triggers/manual/paths/invoke?api-version=2016-06-01&sv=1.0&sig={SIGNATURE}"
+)
+#: Application Insights cuts a message here.
+LONGEST_MESSAGE = 32_768
+
+
+class _Messages(logging.Handler):
+    """Keeps what Microsoft's worker would send of each record."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the formatted message."""
+        self.sent.append(self.format(record))
+
+
+@pytest.fixture(scope="module")
+def messages() -> Iterator[_Messages]:
+    """Return the messages of the root logger, with the app's redaction installed."""
+    root, factory, level = logging.getLogger(), logging.getLogRecordFactory(), logging.root.level
+    handler = _Messages()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    others = {one: list(one.filters) for one in root.handlers}
+    install_redaction()
+    yield handler
+    logging.setLogRecordFactory(factory)
+    root.removeHandler(handler)
+    root.setLevel(level)
+    for one, filters in others.items():
+        one.filters[:] = filters
+
+
+def fields(message: str) -> dict[str, object]:
+    """Return the fields as a query finds them: the first match."""
+    found = FIELDS.search(message)
+    return json.loads(found[1]) if found else {}
+
+
+def test_fields_stand_at_the_end_of_the_message(messages: _Messages) -> None:
+    """A person reads the text, a query the fields; what is empty is left out."""
+    product_log("app").warning(
+        "told %s", "x", extra={"code": "plan", "count": 2, "environment": ""}
+    )
+
+    assert messages.sent[-1] == 'told x | {"code": "plan", "count": 2}'
+
+
+def test_a_stack_follows_the_fields(messages: _Messages) -> None:
+    """So a long stack that is cut takes no field with it."""
+    try:
+        raise LookupError(FORGED * 2_000)
+    except LookupError:
+        product_log("app").exception("cannot write", extra={"order": "o-1"})
+
+    assert messages.sent[-1].startswith('cannot write | {"order": "o-1"}\nTraceback')
+    assert fields(messages.sent[-1]) == {"order": "o-1"}
+
+
+@pytest.mark.parametrize("log", [product_log("app"), logging.getLogger("library")])
+def test_no_text_adds_a_field(log: logging.Logger, messages: _Messages) -> None:
+    """Neither a name nor an exception looks like fields, whoever logs it."""
+    try:
+        raise LookupError(FORGED)
+    except LookupError:
+        log.exception("flow %s | %s", FORGED, '{"code": "neither_on"}')
+
+    assert fields(messages.sent[-1]) == {}
+    assert "Orders" in messages.sent[-1]
+
+
+def test_no_field_holds_a_secret(messages: _Messages) -> None:
+    """A trigger URL in a text or a field loses its signature."""
+    product_log("app").info("calling %s", URL, extra={"url": URL})
+
+    assert SIGNATURE not in messages.sent[-1]
+    assert "workflows/0123456789abcdef0123456789abcdef" in str(fields(messages.sent[-1])["url"])
+
+
+def test_arguments_that_do_not_fit_are_logged_with_the_fields(messages: _Messages) -> None:
+    """A defect in a log call costs no line."""
+    product_log("app").info("count %d", "many", extra={"code": "plan"})
+
+    assert messages.sent[-1] == 'count %d (\'many\',) | {"code": "plan"}'
+
+
+@given(
+    text=st.text(max_size=40) | st.text(min_size=1, max_size=2).map(lambda text: text * 9_000),
+    values=st.dictionaries(
+        st.sampled_from(["code", "cause", "row", "job", "environment", "remediation", "queue"]),
+        st.text(min_size=1, max_size=40) | st.integers() | st.just("𝄞\n\"'" * 3_000),
+    ),
+)
+def test_any_text_and_any_values_can_be_read_again(
+    text: str, values: dict[str, str | int], messages: _Messages
+) -> None:
+    """Quotes, newlines, forged fields and great lengths change no field, and all survive a cut."""
+    product_log("app").info("%s%s", text, FORGED, extra=values)
+
+    sent = messages.sent[-1]
+    assert len(sent.encode("utf-16-le", "surrogatepass")) // 2 < LONGEST_MESSAGE
+    read = fields(sent)
+    assert set(read) == set(values)
+    for name, value in values.items():
+        is_whole = not isinstance(value, str) or len(value) <= 40
+        assert read[name] == value if is_whole else str(read[name]).startswith(str(value)[:40])
+
+
+def test_every_line_of_the_product_with_fields_is_logged_by_its_log() -> None:
+    """A plain logger would lose `extra`."""
+    wrong = []
+    for path in [*(ROOT / "shared").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]:
+        source = path.read_text()
+        has_extra = any(
+            isinstance(node, ast.Call) and any(one.arg == "extra" for one in node.keywords)
+            for node in ast.walk(ast.parse(source))
+        )
+        if has_extra and "logging.getLogger(__name__)" in source:
+            wrong.append(path.name)
+
+    assert wrong == []
