@@ -56,6 +56,7 @@ def unreadable(answer: Any) -> Iterable[Text]:
     for one in answer["unreadable"]:
         text = f"The row {'/'.join(one['row'])} cannot be read: {one['reason']}"
         yield Text(text, style="bold red")
+        yield Text(f"  {one['instruction']}")
 
 
 def _cause(remediation: Any) -> str:

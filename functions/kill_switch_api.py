@@ -11,8 +11,9 @@ from functions.http_requests import NoBody, NoQuery, Request, Text
 from shared.bootstrap import services
 from shared.domain.callers.records import Flag
 from shared.domain.principal import Role
+from shared.steps.gate import kill_switch
 from shared.use_cases.audit_subjects import switch_state
-from shared.use_cases.switch_writes import kill_switch, set_kill_switch
+from shared.use_cases.switch_writes import set_kill_switch
 
 blueprint = func.Blueprint()
 

@@ -127,8 +127,6 @@ _ID = (
 )
 _FLOW = "See which flows there are: cmkflow environment flows ENVIRONMENT."
 _SEEN = "Read it again, look at what has changed, then send the change with its new ETag."
-#: Rows are written by this app alone.
-_NEWER = "Deploy the version of the app that wrote the row, or a newer one, then order it again."
 
 
 def problem_of(err: ProductError, *, instance: str, now: datetime) -> func.HttpResponse:
@@ -140,7 +138,7 @@ def problem_of(err: ProductError, *, instance: str, now: datetime) -> func.HttpR
             problem = _problem(err.kind, text, err.instruction)
             headers.update(err.headers)
         case UnreadableRow():
-            problem = _problem("unreadable-row", text, _NEWER, "unreadable_row")
+            problem = _problem("unreadable-row", text, err.instruction, "unreadable_row")
         case Unreadable():
             problem = _problem("bad-request", text, "Correct the request and send it again.")
             problem.errors = err.errors if isinstance(err, BadRequest) else ()

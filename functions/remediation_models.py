@@ -199,6 +199,7 @@ class UnreadableAnswer(Answer):
     #: Table, partition and key.
     row: tuple[str, str, str]
     reason: str
+    instruction: str
 
 
 class RemediationAnswer(Answer):

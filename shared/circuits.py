@@ -18,7 +18,6 @@ from shared.errors import (
     ProductError,
     Transient,
     Unavailable,
-    UnreadableRow,
 )
 from shared.ports import Clock
 from shared.rows import Kept
@@ -31,9 +30,7 @@ _FIRST_TRY = timedelta(seconds=30)
 
 async def open_circuits(tables: Tables) -> list[Circuit]:
     """Return what is known of the services that are out now."""
-    rows = [row async for row in tables.circuits.scan("circuit")]
-    circuits = [row.item for row in rows if not isinstance(row, UnreadableRow)]
-    return [circuit for circuit in circuits if circuit.opened]
+    return [one for one in await tables.circuits.all("circuit") if one.opened]
 
 
 class Circuits:
@@ -75,10 +72,7 @@ class Circuits:
         if kept.item.probe_at is None:
             return
         if kept.item.probe_at <= now:
-            try:
-                fresh = await self._table.get(*_address(where))
-            except UnreadableRow:  # of another version: this one learns anew
-                fresh = None
+            fresh = await self._table.get(*_address(where))
             if fresh is None:
                 self._met.pop(where, None)
                 return
@@ -100,10 +94,7 @@ class Circuits:
         def worse(circuit: Circuit | None) -> Circuit:
             return after_failure(circuit or unknown, failure, self._patience)
 
-        try:
-            kept = await self._table.change(*_address(where), worse)
-        except UnreadableRow:
-            return err
+        kept = await self._table.change(*_address(where), worse)
         assert kept is not None  # a failure always changes something
         self._met[where] = kept
         return self._out(kept.item) if kept.item.opened else err

@@ -182,8 +182,17 @@ class Unreadable(ProductError):
 class UnreadableRow(Unreadable):
     """A row of the store cannot be read: a newer version of the app may have written it."""
 
-    def __init__(self, row: tuple[str, str, str], *, reason: str) -> None:
-        """`row` is table, partition and key; `reason` says which member is not as it should be."""
-        super().__init__(f"The row {'/'.join(row)} cannot be read: {reason}")
+    def __init__(self, row: tuple[str, str, str], *, reason: str, remedy: str) -> None:
+        """`row` is table, partition and key; `reason` says which member is not as it should be.
+
+        `remedy` says what to do with a row of this table.
+        """
         self.row = row
         self.reason = reason
+        self.instruction = f"Row {self.name}: {remedy}"
+        super().__init__(f"The row {self.name} cannot be read: {reason}")
+
+    @property
+    def name(self) -> str:
+        """Return the row's table, partition and key as one text."""
+        return "/".join(self.row)

@@ -49,6 +49,11 @@ async def tell(
         await notices.insert(notice)
 
 
+async def tell_unreadable(services: Services, row: UnreadableRow) -> None:
+    """Tell of a row that cannot be read, and what to do with it."""
+    await tell(services, Reason.UNREADABLE_ROW, row.row, str(row), row.instruction)
+
+
 async def forget_settled(services: Services) -> None:
     """Forget notices whose row is gone, or is no longer what was told of it."""
     notices = services.tables.notices
@@ -69,7 +74,7 @@ async def readable[T](
     """Yield the rows of a scan that can be read; the others are told of."""
     async for row in rows:
         if isinstance(row, UnreadableRow):
-            await tell(services, Reason.UNREADABLE_ROW, row.row, row.reason)
+            await tell_unreadable(services, row)
         else:
             yield row
 
@@ -87,7 +92,7 @@ async def one_row(services: Services, row: RowName) -> AsyncGenerator[None]:
     except Conflict:
         pass  # somebody else has just worked on it
     except UnreadableRow as err:
-        await tell(services, Reason.UNREADABLE_ROW, err.row, err.reason)
+        await tell_unreadable(services, err)
     except Exception as err:  # noqa: BLE001 -- the edge of a row: told, and the rest goes on
         await tell(services, Reason.ROW_SKIPPED, row, cause_of(err))
 

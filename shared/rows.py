@@ -1,7 +1,7 @@
 """How the product's objects are kept as rows: one typed table for each, over the `Store` port."""
 
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from shared.domain.notice import RowName
 from shared.domain.trigger_urls.trigger_url import mask_signatures
-from shared.errors import Conflict, NotFound, UnreadableRow
+from shared.errors import AlreadyExists, Conflict, NotFound, UnreadableRow
 from shared.ports import Condition, Delete, Insert, Replace, Row, Scalar, Store, Upsert
 
 #: Characters of JSON in one property: Tables allow 64 KiB of UTF-16, and a character may take 4.
@@ -46,9 +46,17 @@ class Table[T]:
         *,
         address: Callable[[T], tuple[str, str]],
         columns: Callable[[T], dict[str, Scalar]] = lambda _: {},
+        remedy: str = "",
+        is_rebuilt: bool = False,
     ) -> None:
-        """`address` gives an item's partition and key; `columns` what can be searched."""
+        """`address` gives an item's partition and key; `columns` what can be searched.
+
+        `remedy` says what to do with a row that cannot be read. `is_rebuilt`: such a row counts as
+        missing, since the app can do without it and writes it anew.
+        """
         self.name = name
+        self.is_rebuilt = is_rebuilt
+        self._remedy = remedy
         self.store = store
         self._adapter: TypeAdapter[T] = adapter_of(cast("Any", kind))
         self._address = address
@@ -59,13 +67,22 @@ class Table[T]:
         return self._address(item)
 
     async def get(self, partition: str, key: str) -> Kept[T] | None:
-        """Return the item, or None; raises `UnreadableRow`."""
+        """Return the item, or None; raises `UnreadableRow`, unless the table is rebuilt."""
         row = await self.store.get(self.name, partition, key)
-        return self.read(row) if row else None
+        return next(self.readable([row]), None) if row else None
 
     async def insert(self, item: T) -> Kept[T]:
         """Store a new item; raises `AlreadyExists`."""
-        return await self._one(Insert(self._row(item)), item)
+        try:
+            return await self._one(Insert(self._row(item)), item)
+        except AlreadyExists:
+            row = await self.store.get(self.name, *self._address(item))
+            if row is None or any(self.readable([row])):
+                raise
+        try:
+            return await self._one(Replace(self._row(item, row.etag)), item)
+        except Conflict as err:
+            raise AlreadyExists(str(err)) from err
 
     async def replace(self, kept: Kept[T], item: T) -> Kept[T]:
         """Store `item` in place of `kept`; raises `Conflict`."""
@@ -135,11 +152,15 @@ class Table[T]:
     async def query(
         self, partition: str | None = None, *, where: Sequence[Condition] = ()
     ) -> AsyncIterator[Kept[T]]:
-        """Yield items in the order of partition and key; raises `UnreadableRow`."""
+        """Yield items in the order of partition and key.
+
+        Raises `UnreadableRow`, unless the table is rebuilt.
+        """
         async for found in self.scan(partition, where=where):
-            if isinstance(found, UnreadableRow):
+            if not isinstance(found, UnreadableRow):
+                yield found
+            elif not self.is_rebuilt:
                 raise found
-            yield found
 
     async def scan(
         self,
@@ -187,16 +208,37 @@ class Table[T]:
 
     def read(self, row: Row) -> Kept[T]:
         """Return the item of a row; raises `UnreadableRow`."""
+        name = (row.table, row.partition, row.key)
         try:
             chunks = int(row.columns["chunks"])
             text = "".join(str(row.columns[f"data{number}"]) for number in range(chunks))
-            return Kept(self._adapter.validate_json(text), row.etag or "")
-        except (KeyError, ValueError) as err:
+            item = self._adapter.validate_json(text)
+        except (KeyError, ValueError, OverflowError) as err:
             reason = _what_is_wrong(err)
-            raise UnreadableRow((row.table, row.partition, row.key), reason=reason) from None
+            raise UnreadableRow(name, reason=reason, remedy=self._remedy) from None
+        if self.name_of(item) != name:  # written back, it would take the place of another row
+            raise UnreadableRow(name, reason="it names another row", remedy=self._remedy)
+        return Kept(item, row.etag or "")
+
+    def readable(self, rows: Iterable[Row]) -> Iterator[Kept[T]]:
+        """Yield the items of rows; raises `UnreadableRow`, unless the table is rebuilt."""
+        for row in rows:
+            try:
+                yield self.read(row)
+            except UnreadableRow:
+                if not self.is_rebuilt:
+                    raise
+
+    def corrected(self, row: Row) -> Row | None:
+        """Return the row with search columns that fit its item; None: they do.
+
+        Raises `UnreadableRow`.
+        """
+        columns = {**row.columns, **self._columns(self.read(row).item)}
+        return replace(row, columns=columns) if columns != row.columns else None
 
 
-def _what_is_wrong(err: KeyError | ValueError) -> str:
+def _what_is_wrong(err: KeyError | ValueError | OverflowError) -> str:
     """Say which members are not as they should be, without what stands in them."""
     if not isinstance(err, ValidationError):
         return "it is not whole"

@@ -1,7 +1,8 @@
 """Every table of the product: what it holds, where a row of it stands, what can be searched."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from shared.domain.audit import AuditEntry
 from shared.domain.callers.records import (
@@ -36,6 +37,37 @@ from shared.domain.reading import Reading
 from shared.domain.timer_run import TimerRun
 from shared.ports import Scalar, Store
 from shared.rows import Table, instant
+
+_NEWER = "Deploy the version of the app that wrote it, or a newer one. If no version did, "
+#: What to do with a row that cannot be read, where nothing else has what it says.
+_CORRECT = (
+    f"{_NEWER}correct the member that is named, in the columns data0 and following; do not delete "
+    "the row."
+)
+#: The same, where the app can do without the row.
+_REBUILT = "Nothing has to be done: the app removes the row, and writes it anew when it needs it."
+#: The same by table, where it is not to be corrected.
+_REMEDIES: Mapping[str, str] = {
+    "searches": _REBUILT,
+    "whole_searches": _REBUILT,
+    "notices": _REBUILT,
+    "reminders": _REBUILT,
+    "circuits": _REBUILT,
+    "deliveries": _REBUILT,
+    "operators": _REBUILT,
+    "readings": _REBUILT,
+    "timer_runs": _REBUILT,
+    "flags": "Until then nothing is written. Turn the kill switch on or off: that writes it anew.",
+    "places": f"{_NEWER}delete the row, then order an assessment: its search writes it anew.",
+    "environments": f"{_NEWER}delete the row, then set the environment again: its mode is assess.",
+    "links": f"{_NEWER}delete the row: the environment is then taken for newly linked.",
+    "leases": f"{_NEWER}wait for five minutes, then delete the row.",
+    "moves": f"{_NEWER}delete the row: its job then writes its callers without waiting for others.",
+    "discoveries": f"{_NEWER}delete the row: its discovery begins anew.",
+    "editions": f"{_NEWER}delete the row: the history of address ranges then lacks one entry.",
+    "key_findings": f"{_NEWER}delete the row: the next check of the keys reports it again.",
+    "refused_calls": f"{_NEWER}delete the row: the next look at the copy's runs writes it anew.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +105,10 @@ class Tables:
     refused_calls: Table[RefusedCall] = field(init=False)
     repairs: Table[RepairRecord] = field(init=False)
 
+    def __iter__(self) -> Iterator[Table[Any]]:
+        """Yield every table."""
+        return (getattr(self, one.name) for one in fields(self) if not one.init)
+
     def __post_init__(self) -> None:
         """Open the tables."""
 
@@ -82,9 +118,15 @@ class Tables:
             address: Callable[[T], tuple[str, str]],
             columns: Callable[[T], dict[str, Scalar]] = lambda _: {},
         ) -> None:
-            # Table storage takes letters and digits only.
+            remedy = _REMEDIES.get(name, _CORRECT)
             opened = Table(
-                self.store, name.replace("_", ""), kind, address=address, columns=columns
+                self.store,
+                name.replace("_", ""),  # Table storage takes letters and digits only
+                kind,
+                address=address,
+                columns=columns,
+                remedy=remedy,
+                is_rebuilt=remedy == _REBUILT,
             )
             object.__setattr__(self, name, opened)
 

@@ -48,7 +48,8 @@ class FencedRows[T]:
             return await self._table.all(self.partition)
         rows = [row async for row in self._store.query(self._table.name, self.partition)]
         self._raising = self._raised(next((row for row in rows if row.key == FENCE), None))
-        return [self._table.read(row).item for row in rows if row.key != FENCE]
+        found = self._table.readable(row for row in rows if row.key != FENCE)
+        return [kept.item for kept in found]
 
     async def upsert(self, *items: T) -> None:
         """Write rows; raises `LeaseLost`."""
@@ -90,12 +91,12 @@ class FencedRows[T]:
                 break
             with suppress(Conflict):
                 (self._fence,) = await self._store.write(raising)
-                self._number = int(self._fence.columns["number"])
+                self._number = _number(self._fence)
         return self._fence
 
     def _raised(self, row: Row | None) -> Insert | Replace:
         """Return what puts this delivery's number where `row` stands; raises `LeaseLost`."""
-        stands = int(row.columns["number"]) if row else 0
+        stands = _number(row) if row else 0
         number = stands + 1 if self._number is None else self._number
         if stands > number:
             raise LeaseLost
@@ -108,3 +109,11 @@ class FencedRows[T]:
             columns={"number": number},
         )
         return Insert(fence)
+
+
+def _number(row: Row) -> int:
+    """Return the number of a fence; one that cannot be read refuses nobody."""
+    try:
+        return int(row.columns["number"])
+    except (KeyError, ValueError, OverflowError):
+        return 0

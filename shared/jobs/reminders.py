@@ -23,7 +23,7 @@ from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import NotFound, UnreadableRow
 from shared.jobs.engine import SOON, Kind
 from shared.jobs.kinds import ENVIRONMENT, FLOW
-from shared.notices import one_row, readable
+from shared.notices import one_row, readable, tell_unreadable
 from shared.ports import Operation
 from shared.reason import Reason
 from shared.rows import Kept, instant
@@ -66,12 +66,25 @@ async def look_at_due(services: Services) -> Looked:
     """
     table = services.tables.reminders
     found = table.scan("reminder", before=instant(services.now))
-    due = [one.item async for one in readable(services, found)]
+    due = [one async for row in found if (one := await _reminder(services, row))]
     looked = Looked()
     moves = [await _look(services, reminder, looked) for reminder in due]
     for batch in batched(moves, _MOVES, strict=False):
         await _write(services, batch)
     return looked
+
+
+async def _reminder(services: Services, found: Kept[Reminder] | UnreadableRow) -> Reminder | None:
+    """Return a reminder; of one that cannot be read the key says all that is needed."""
+    if not isinstance(found, UnreadableRow):
+        return found.item
+    await tell_unreadable(services, found)
+    at, *row = found.row[2].split("~")
+    with suppress(ValueError):
+        table, partition, key = row
+        name = (table, partition, key)
+        return Reminder(at=datetime.fromisoformat(at), row=name, written=services.now)
+    return None
 
 
 async def unlooked(services: Services) -> int:

@@ -1,11 +1,12 @@
 """The one gate before every write: kill switch, the environment's mode, its window, its policy."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
+from shared.domain.callers.records import Flag
 from shared.domain.environment import Environment, EnvironmentSettings, Mode
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.maintenance import opens_at
-from shared.errors import Blocked, NotFound, Waiting
+from shared.errors import Blocked, NotFound, UnreadableRow, Waiting
 from shared.reason import Reason
 from shared.services import Services
 
@@ -16,6 +17,19 @@ async def settings_of(services: Services, environment_id: str) -> EnvironmentSet
     """Return what an administrator decided for an environment; by default read only."""
     kept = await services.tables.environments.get("environment", environment_id)
     return kept.item if kept else EnvironmentSettings(environment_id=environment_id)
+
+
+async def kill_switch(services: Services) -> Flag | None:
+    """Return the switch as it stands; None: nobody ever turned it, and it is off.
+
+    One that cannot be read counts as on, turned by nobody.
+    """
+    try:
+        kept = await services.tables.flags.get("flag", KILL_SWITCH)
+    except UnreadableRow as err:
+        at = datetime.fromtimestamp(0, UTC)
+        return Flag(name=KILL_SWITCH, is_on=True, by="", at=at, reason=f"{err}.")
+    return kept.item if kept else None
 
 
 async def permit_write(
@@ -29,12 +43,13 @@ async def permit_write(
 
     `anytime` leaves the maintenance window out of account; `settings` as they were just read.
     """
-    switch = await services.tables.flags.get("flag", KILL_SWITCH)
-    if switch and switch.item.is_on:
+    switch = await kill_switch(services)
+    if switch and switch.is_on:
         until = services.now + services.settings.wait_poll
-        raise Waiting(
-            "The kill switch is on: nothing is written.", until=until, code=Reason.KILL_SWITCH
-        )
+        text = "The kill switch is on: nothing is written."
+        if not switch.by:
+            text = f"{switch.reason} It counts as on: nothing is written."
+        raise Waiting(text, until=until, code=Reason.KILL_SWITCH)
     settings = settings or await settings_of(services, environment_id)
     if settings.mode is Mode.ASSESS:
         raise Blocked(

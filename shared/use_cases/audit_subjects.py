@@ -7,12 +7,11 @@ from shared.domain.environment import EnvironmentSettings
 from shared.domain.identifiers import environment_identifier
 from shared.rows import adapter_of
 from shared.services import Services
-from shared.steps.gate import settings_of
+from shared.steps.gate import kill_switch, settings_of
 from shared.use_cases.archive_runs import show_run_archives
 from shared.use_cases.audit_trail import State
 from shared.use_cases.remediation_rows import find, jobs_of
 from shared.use_cases.repair_network import list_repairs
-from shared.use_cases.switch_writes import kill_switch
 from shared.use_cases.watch_ranges import list_editions
 
 

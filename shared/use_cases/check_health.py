@@ -10,17 +10,16 @@ from shared.domain.calls import CallLine
 from shared.domain.circuit import Circuit
 from shared.domain.notice import Notice
 from shared.domain.plans.notification import Delivery
-from shared.errors import UnreadableRow
 from shared.jobs.reminders import unlooked
 from shared.reason import Reason
 from shared.services import PARKED, Services
+from shared.steps.gate import kill_switch
 from shared.use_cases.remediation_rows import (
     EnvironmentsAndStuck,
     Reading,
     environments_and_stuck,
 )
 from shared.use_cases.sweep import QUEUES, SWEEP
-from shared.use_cases.switch_writes import kill_switch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +44,7 @@ class Health:
     dead_letters: dict[str, int]
     #: Rows that need a person, of which people were told, by code.
     notices: dict[str, int]
-    #: Those that can be read.
+    #: The same; for a row that was just found to be unreadable, there is no row of a notice yet.
     told: tuple[Notice, ...]
     #: Services that are out: jobs wait for them, and go on by themselves.
     outages: tuple[Circuit, ...]
@@ -62,41 +61,58 @@ class Health:
     unlooked: int
 
 
-async def check_health(services: Services, known: EnvironmentsAndStuck | None = None) -> Health:
+async def check_health(
+    services: Services,
+    known: EnvironmentsAndStuck | None = None,
+    reading: Reading | None = None,
+) -> Health:
     """Return what waits for a person; raises `Transient` where store or broker do not answer.
 
-    `known`: what the caller has just read of jobs.
+    `known`: what the caller has just read of jobs; `reading`: what it could not read.
     """
+    tables, reading = services.tables, reading or Reading()
     switch = await kill_switch(services)
     parked, *dead = await asyncio.gather(
         services.messages.count(PARKED),
         *(services.messages.count(queue, dead_letters=True) for queue in QUEUES),
     )
-    swept = await services.tables.timer_runs.get("timer", SWEEP)
-    environment_jobs, stuck = known or await environments_and_stuck(services, Reading())
-    rows = [row async for row in services.tables.notices.scan("notice")]
-    told = Counter(
-        Reason.UNREADABLE_ROW if isinstance(row, UnreadableRow) else row.item.code for row in rows
-    )
+    await reading.all(tables.flags.scan("flag"))
+    await reading.all(tables.circuits.scan("circuit"))
+    runs = {one.timer: one.ended for one in await reading.all(tables.timer_runs.scan("timer"))}
+    environment_jobs, stuck = known or await environments_and_stuck(services, reading)
+    failing_channels = await _failing_channels(services, reading)
+    told = await reading.all(tables.notices.scan("notice"))
+    told += _untold(services, told, reading)
+    counts = Counter(one.code for one in told)
     return Health(
         kill_switch_on=switch is not None and switch.is_on,
         parked=parked,
         dead_letters=dict(zip(QUEUES, dead, strict=True)),
-        told=tuple(row.item for row in rows if not isinstance(row, UnreadableRow)),
-        notices=dict(sorted(told.items(), key=lambda one: (one[0] != Reason.NEITHER_ON, one[0]))),
+        told=tuple(told),
+        notices=dict(sorted(counts.items(), key=lambda one: (one[0] != Reason.NEITHER_ON, one[0]))),
         outages=tuple(await open_circuits(services.tables)),
         calls=await services.calls.line(),
         plans_waiting=sum(job.awaits_approval for job in environment_jobs),
         stuck=len(stuck) + sum(job.is_stuck for job in environment_jobs),
-        failing_channels=await _failing_channels(services),
-        last_sweep=swept.item.ended if swept else None,
+        failing_channels=failing_channels,
+        last_sweep=runs.get(SWEEP),
         unlooked=await unlooked(services),
     )
 
 
-async def _failing_channels(services: Services) -> tuple[FailingChannel, ...]:
+def _untold(services: Services, told: list[Notice], reading: Reading) -> list[Notice]:
+    """Return a notice for each row that was just found to be unreadable."""
+    code, known = Reason.UNREADABLE_ROW, {one.row for one in told}
+    found = {row.row: row for row in reading.unreadable if row.row not in known}
+    return [
+        Notice(code=code, row=name, cause=str(row), at=services.now, instruction=row.instruction)
+        for name, row in found.items()
+    ]
+
+
+async def _failing_channels(services: Services, reading: Reading) -> tuple[FailingChannel, ...]:
     failing: dict[str, list[Delivery]] = {}
-    for delivery in await Reading().all(services.tables.deliveries.scan("delivery")):
+    for delivery in await reading.all(services.tables.deliveries.scan("delivery")):
         if delivery.error:
             failing.setdefault(delivery.channel, []).append(delivery)
     return tuple(

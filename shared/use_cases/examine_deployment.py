@@ -15,10 +15,10 @@ from shared.errors import Blocked, NotFound, ProductError, Transient
 from shared.jobs.reminders import unlooked
 from shared.ports import FirewallKind
 from shared.services import PARKED, Services
+from shared.steps.gate import kill_switch
 from shared.use_cases.examine_grants import caller_kind, in_dataverse, repairs, subscription
 from shared.use_cases.show_attention import SWEEP_IS_MISSING
 from shared.use_cases.sweep import QUEUES, SWEEP
-from shared.use_cases.switch_writes import kill_switch
 
 _IDENTITY = "See that CMK_CLIENT_ID is the app's identity, then deploy again (azd up): it "
 _READER = "Give the identity Reader and Key Vault Reader on each of CMK_SUBSCRIPTION_IDS."

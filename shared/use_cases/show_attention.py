@@ -64,6 +64,8 @@ class WhatWaits:
     environment_jobs: Sequence[EnvironmentJob]
     stuck: Sequence[FlowJob]
     health: Health
+    #: Rows that this version of the app cannot read.
+    unreadable: Sequence[UnreadableRow]
 
 
 async def what_waits(services: Services) -> WhatWaits:
@@ -78,7 +80,7 @@ async def what_waits(services: Services) -> WhatWaits:
         where = [Condition("code", "eq", code)]
         found = await reading.all(services.tables.jobs.scan(where=where))
         held_up |= {job.id: job for job in found}
-    health = await check_health(services, (environment_jobs, stuck))
+    health = await check_health(services, (environment_jobs, stuck), reading)
     waiting = [
         *waiting_flows(held_up.values(), _names(environment_jobs)),
         *waiting_environments(environment_jobs),
@@ -90,6 +92,7 @@ async def what_waits(services: Services) -> WhatWaits:
         environment_jobs=environment_jobs,
         stuck=stuck,
         health=health,
+        unreadable=reading.unreadable,
     )
 
 
@@ -117,7 +120,9 @@ async def show_attention(services: Services) -> Attention:
         left={why: left[why] for why in Left if left[why]},
         by_itself=tuple(going_on(jobs, _names(newest_first))),
         health=waits.health,
-        unreadable=tuple(reading.unreadable),
+        unreadable=tuple(
+            {row.row: row for row in (*waits.unreadable, *reading.unreadable)}.values()
+        ),
     )
 
 

@@ -12,10 +12,10 @@ from shared.errors import Blocked, NotFound, UnreadableRow
 from shared.jobs.kinds import ENVIRONMENT, FLOW
 from shared.reason import Reason
 from shared.services import Services
+from shared.steps.gate import kill_switch
 from shared.use_cases.deletion_rows import cancel_deletion
 from shared.use_cases.remediation_rows import Reading, find, jobs_of, named_jobs
 from shared.use_cases.start_remediation import complete_start
-from shared.use_cases.switch_writes import kill_switch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

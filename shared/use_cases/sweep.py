@@ -1,7 +1,7 @@
 """Once a day: look at every environment under a policy, and at what got stuck."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from shared.domain.environment import Environment
@@ -12,10 +12,10 @@ from shared.domain.jobs.job import FlowJob
 from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
 from shared.domain.timer_run import TimerRun
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import Blocked, NotFound, ProductError
+from shared.errors import Blocked, NotFound, ProductError, UnreadableRow
 from shared.jobs.reminders import restore_reminders
 from shared.log_fields import product_log
-from shared.notices import one_row, readable, tell
+from shared.notices import one_row, readable, tell, tell_unreadable
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import (
@@ -32,6 +32,7 @@ from shared.steps.moving_callers.find_callers import forget_stale_searches
 from shared.steps.moving_callers.note_callers import waits_for_a_person
 from shared.steps.planning.discovery_parts import forget_stale_discoveries
 from shared.use_cases.check_keys import check_policies
+from shared.use_cases.check_rows import check_rows
 from shared.use_cases.repair_network import end_or_tell_unfinished
 from shared.use_cases.settle_ended import turn_off_strays
 from shared.use_cases.start_remediation import complete_recent_starts, start_remediation
@@ -66,6 +67,7 @@ async def sweep(services: Services, date: str) -> SweepResult:
 
     What gives no answer today is logged, and holds up nothing else: the next sweep asks again.
     """
+    await check_rows(services)
     await forget_stale_discoveries(services)
     await forget_stale_searches(services)
     await restore_reminders(services)
@@ -88,15 +90,17 @@ async def sweep(services: Services, date: str) -> SweepResult:
                     environment_ids=(environment.id,),
                 ),
             )
-    with _told("whether the keys of the encryption policies are well"):
+    async with _told(services, "whether the keys of the encryption policies are well"):
         await check_policies(services, environments)
-    with _told("whether Microsoft's address ranges have changed"):
+    async with _told(services, "whether Microsoft's address ranges have changed"):
         await watch_ranges(services, environments)
-    with _told("whether every change of a firewall came to its end"):
+    async with _told(services, "whether every change of a firewall came to its end"):
         await end_or_tell_unfinished(services)
     came_back: list[str] = []
     for environment in linked:
-        with _told(f"whether retired originals of {environment.display_name} are on again"):
+        async with _told(
+            services, f"whether retired originals of {environment.display_name} are on again"
+        ):
             async for job in _retired_but_on(services, environment):
                 came_back.append(job.display_name)
                 text = f"{job.display_name} was retired, and is on again."
@@ -104,10 +108,14 @@ async def sweep(services: Services, date: str) -> SweepResult:
                 await tell(services, Reason.CAME_BACK, row, text)
     gone_on = 0
     for environment in linked:
-        with _told(f"whether calls of copies get through in {environment.display_name}"):
+        async with _told(
+            services, f"whether calls of copies get through in {environment.display_name}"
+        ):
             gone_on += await watch_calls(services, environment)
     for environment in environments:
-        with _told(f"whether copies that no job wants are on in {environment.display_name}"):
+        async with _told(
+            services, f"whether copies that no job wants are on in {environment.display_name}"
+        ):
             await turn_off_strays(services, environment)
     result = SweepResult(
         environments=len(linked),
@@ -137,7 +145,7 @@ async def sweep(services: Services, date: str) -> SweepResult:
     run = TimerRun(timer=SWEEP, ended=services.now)
     await services.tables.timer_runs.upsert(run)
     if services.settings.operator_client_id:
-        with _told("whether the operator is signed in"):
+        async with _told(services, "whether the operator is signed in"):
             await _keep_operator(services, run)
     return result
 
@@ -166,11 +174,13 @@ async def _undecided(services: Services) -> set[str]:
     }
 
 
-@contextmanager
-def _told(what: str) -> Iterator[None]:
+@asynccontextmanager
+async def _told(services: Services, what: str) -> AsyncGenerator[None]:
     """Log what is not known where the platform gives no answer, and go on."""
     try:
         yield
+    except UnreadableRow as err:
+        await tell_unreadable(services, err)
     except ProductError as err:
         log.warning("%s is not known: %s", what, redact(str(err)))
 
@@ -221,8 +231,9 @@ async def _retry_stuck(services: Services, jobs: AsyncIterator[FlowJob]) -> int:
     count = 0
     async for job in jobs:
         if job.is_stuck:
-            await retry_job(services, job)
-            count += 1
+            async with _told(services, f"whether {job.display_name} can go on"):
+                await retry_job(services, job)
+                count += 1
     return count
 
 
@@ -230,7 +241,7 @@ async def _retry_changed_callers(services: Services) -> int:
     """A person may have changed the caller since, and need not tell: the job goes on by itself."""
     count = 0
     async for job in _with_code(services, Reason.MANUAL_CALLER):
-        with _told(f"whether a caller of {job.display_name} was changed by hand"):
+        async with _told(services, f"whether a caller of {job.display_name} was changed by hand"):
             if not await waits_for_a_person(services, job):
                 await retry_job(services, job)
                 count += 1
@@ -255,7 +266,7 @@ async def _retry_where_neither_is_on(
             job, environment = kept.item, by_id.get(kept.item.environment_id)
             if environment is None or not job.is_stuck or job.neither_since:
                 continue
-            with _told(f"whether {job.display_name} or its copy is on"):
+            async with _told(services, f"whether {job.display_name} or its copy is on"):
                 if await neither_is_on(services, environment, job):
                     log.warning("%s and its copy are off: one is turned on", job.display_name)
                     await retry_job(services, job)

@@ -3,17 +3,12 @@
 from collections.abc import Callable
 
 from shared.domain.callers.records import Flag
+from shared.errors import UnreadableRow
 from shared.log_fields import product_log
 from shared.services import Services
-from shared.steps.gate import KILL_SWITCH
+from shared.steps.gate import KILL_SWITCH, kill_switch
 
 log = product_log(__name__)
-
-
-async def kill_switch(services: Services) -> Flag | None:
-    """Return the switch as it stands; None: nobody ever touched it, and it is off."""
-    kept = await services.tables.flags.get("flag", KILL_SWITCH)
-    return kept.item if kept else None
 
 
 async def set_kill_switch(
@@ -34,6 +29,10 @@ async def set_kill_switch(
         check(old)
         return flag
 
-    await services.tables.flags.change("flag", KILL_SWITCH, changed)
+    try:
+        await services.tables.flags.change("flag", KILL_SWITCH, changed)
+    except UnreadableRow:
+        check(await kill_switch(services))
+        await services.tables.flags.upsert(flag)
     log.warning("kill switch %s by %s: %s", "on" if is_on else "off", by, reason)
     return flag

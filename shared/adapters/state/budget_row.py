@@ -4,7 +4,6 @@ None of them stops anything when it cannot be read. The budget's row is reset an
 in the line does not count, and the timer removes it: its job comes again by its own row.
 """
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -21,6 +20,7 @@ from shared.adapters.state.ledger_row import (
 )
 from shared.domain.notice import RowName
 from shared.errors import AlreadyExists, Conflict, NotFound, Throttled
+from shared.log_fields import product_log
 from shared.ports import Clock, Condition, Insert, Operation, Replace, Row, Store
 
 _TABLE = "CallBudgets"
@@ -30,7 +30,7 @@ _TRIES = 10  # races for the row that are lost in a row before a call is refused
 #: For so long people see that a row was reset.
 _SHOWN_FOR = timedelta(days=1)
 
-_log = logging.getLogger(__name__)
+_log = product_log(__name__)
 
 #: The ledger as it is to be, the answer, and what is written beside it.
 type Decision[T] = tuple[Ledger, T, Sequence[Operation]]

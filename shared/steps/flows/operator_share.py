@@ -12,7 +12,7 @@ from functools import partial
 
 from shared.domain.operator_row import OperatorRow
 from shared.domain.sharing import USERS, Principal, Share, rights_of
-from shared.errors import MigrationInProgress, NotFound, Refused, UnreadableRow
+from shared.errors import MigrationInProgress, NotFound, Refused
 from shared.steps.work import Work
 
 _TRIED_AGAIN = timedelta(days=1)
@@ -95,10 +95,8 @@ def _workflow_id(work: Work, environment_id: str, flow_name: str) -> str:
 
 
 async def _kept(work: Work) -> OperatorRow | None:
-    with suppress(UnreadableRow):  # of another version: written anew
-        kept = await work.services.tables.operators.get("operator", work.environment.id)
-        return kept.item if kept else None
-    return None
+    kept = await work.services.tables.operators.get("operator", work.environment.id)
+    return kept.item if kept else None
 
 
 async def _row(work: Work) -> OperatorRow | None:

@@ -5,14 +5,13 @@ there. A row says which is the last, and who reads anew. Without either it is re
 """
 
 import json
-from contextlib import suppress
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 from shared.domain.callers.records import key_of
 from shared.domain.reading import Reading
-from shared.errors import ProductError, UnreadableRow
+from shared.errors import ProductError
 from shared.rows import adapter_of
 from shared.services import Services
 
@@ -32,10 +31,8 @@ class SharedReading[T]:
 
     async def last(self) -> datetime | None:
         """Return when the last reading began."""
-        with suppress(UnreadableRow):
-            kept = await self.services.tables.readings.get(self.topic, self.id)
-            return kept.item.began if kept else None
-        return None
+        kept = await self.services.tables.readings.get(self.topic, self.id)
+        return kept.item.began if kept else None
 
     async def kept(self, since: datetime) -> T | None:
         """Return what was read from a moment on, or is being read; None: read it yourself.
@@ -51,14 +48,13 @@ class SharedReading[T]:
                 return None
             return replace(last or self._none, reading_until=now + READING_TAKES)
 
-        with suppress(UnreadableRow):  # of another version: who reads writes it anew
-            while services.now < until:
-                if await readings.change(self.topic, self.id, claimed):
-                    break
-                kept = await readings.get(self.topic, self.id)
-                if kept and kept.item.is_since(since):
-                    return await self._unpacked(kept.item.name)
-                await services.clock.sleep(_PAUSE)
+        while services.now < until:
+            if await readings.change(self.topic, self.id, claimed):
+                break
+            kept = await readings.get(self.topic, self.id)
+            if kept and kept.item.is_since(since):
+                return await self._unpacked(kept.item.name)
+            await services.clock.sleep(_PAUSE)
         return None
 
     async def keep(self, answer: T, began: datetime) -> None:
@@ -70,10 +66,7 @@ class SharedReading[T]:
             is_older = reading.began is not None and reading.began > began
             return reading if is_older or not name else replace(reading, began=began, name=name)
 
-        try:
-            await readings.change(self.topic, self.id, noted)
-        except UnreadableRow:
-            await readings.upsert(noted(None))
+        await readings.change(self.topic, self.id, noted)
 
     @property
     def _none(self) -> Reading:

@@ -14,11 +14,14 @@ from shared.domain.plans.discovery import (
     position_of,
     whole_pages,
 )
-from shared.errors import NotFound
+from shared.errors import NotFound, UnreadableRow
 from shared.jobs.fence import FencedRows
+from shared.log_fields import product_log
 from shared.ports import Condition
 from shared.rows import instant
 from shared.services import Services
+
+log = product_log(__name__)
 
 _APPROVED = EnvironmentJobState.APPROVED
 
@@ -40,7 +43,7 @@ class DiscoveryParts:
 
         `keeps_flows`: but not all flows of Dataverse, however old: they are compared by version.
         """
-        found = await self.rows.all()
+        found = await self._found()
         flows = [part for part in found if part.source is Source.DATAVERSE]
         if not (keeps_flows and position_of(flows, Source.DATAVERSE).is_read):
             flows = []
@@ -50,6 +53,15 @@ class DiscoveryParts:
             found = flows
         self.parts = [part for source in Source for part in whole_pages(found, source)]
         self._positions = {source: position_of(found, source) for source in Source}
+
+    async def _found(self) -> list[DiscoveredPart]:
+        """Return the rows; with one that cannot be read the list has a hole, and begins anew."""
+        try:
+            return await self.rows.all()
+        except UnreadableRow as err:
+            log.warning("the discovery begins anew: %s", err)
+            await self.rows.clear()
+            return []
 
     def at(self, source: Source) -> Position:
         """Return where to go on with a source."""
@@ -97,8 +109,12 @@ async def forget_stale_discoveries(services: Services) -> None:
 
     What a plan waits with for its approval stays.
     """
-    jobs = await services.tables.environment_jobs.all()
-    waiting = {job.id for job in jobs if job.awaits_approval or job.state is _APPROVED}
+    waiting = set()
+    async for found in services.tables.environment_jobs.scan():
+        if isinstance(found, UnreadableRow):
+            waiting.add(found.row[2])  # perhaps it waits for its approval
+        elif found.item.awaits_approval or found.item.state is _APPROVED:
+            waiting.add(found.item.id)
     table = services.tables.discoveries
     where = [Condition("read", "lt", instant(services.now - LONGEST))]
     for removal in await table.removals(where=where):

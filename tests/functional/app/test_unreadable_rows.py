@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from functions import decisions_api, health_api, policy_events, remediations_api
+from functions import (
+    attention_api,
+    decisions_api,
+    health_api,
+    kill_switch_api,
+    policy_events,
+    remediations_api,
+)
 from shared.bootstrap import provide
 from shared.domain.environment import Mode
 from shared.domain.jobs.deletion import Deletion
@@ -15,11 +22,11 @@ from shared.domain.jobs.job import FlowJob
 from shared.domain.notice import RowName
 from shared.jobs.kinds import FLOW
 from shared.notices import forget_settled
-from shared.ports import OutgoingMessage
+from shared.ports import OutgoingMessage, Row, Upsert
 from shared.reason import Reason
 from shared.services import FLOW_JOBS, PARKED
 from shared.use_cases.resend_overdue import resend_overdue
-from shared.use_cases.sweep import sweep
+from shared.use_cases.sweep import SWEEP, sweep
 from tests.functional.cli.cli_app import served_app
 from tests.functional.stories.app_calls import call, message_of
 from tests.functional.stories.remediation_story import Story, planned
@@ -270,3 +277,98 @@ async def test_a_remediation_of_no_environment_is_shown_as_unreadable(story: Sto
     assert [one["remediation"]["id"] for one in listed["items"]] == [story.remediation.id]
     assert shown.status == 422
     assert {one.row[2] for one in story.twins.notices.told} == {"junk"}
+
+
+async def damage(story: Story, name: RowName, **columns: str) -> None:
+    """Damage columns of a row that is there, or write a row that cannot be read."""
+    table, partition, key = name
+    row = story.twins.store.rows.get(name) or Row(
+        table=table, partition=partition, key=key, columns={"chunks": 1}
+    )
+    await story.twins.store.write(Upsert(replace(row, columns={**row.columns, **columns})))
+
+
+async def test_kill_switch_that_cannot_be_read_counts_as_on() -> None:
+    """No flow is written; health, attention and the switch say so; turning it writes it anew."""
+    story, name = Story(mode=Mode.AUTO), ("flags", "flag", "kill-switch")
+    story.build.http_flow("Orders")
+    await damage(story, name, data0="{garbage")
+    await planned(story)
+    provide(story.services)
+    jobs = await story.jobs()
+    health = (await call(health_api.show_health)).document
+    attention = (await call(attention_api.show_attention)).document
+    shown = (await call(kill_switch_api.show_kill_switch)).document
+
+    assert {job.code for job in jobs.values()} == {Reason.KILL_SWITCH}
+    assert all("/".join(name) in job.reason for job in jobs.values())
+    assert health["kill_switch_on"]
+    assert shown["on"]
+    assert "/".join(name) in shown["reason"]
+    assert [one["row"] for one in attention["unreadable"]] == [list(name)]
+    assert "Turn the kill switch on or off" in attention["unreadable"][0]["instruction"]
+    assert any("/".join(name) in one["instruction"] for one in attention["waiting"])
+
+    change = {"on": False, "reason": "The row was damaged.", "by": "tests"}
+    assert (await call(kill_switch_api.turn_kill_switch, change)).status == 200
+    await story.run(timedelta(hours=1))
+
+    assert {job.reached for job in (await story.jobs()).values()} == {JobState.QUIET}
+    assert not (await call(health_api.show_health)).document["kill_switch_on"]
+
+
+async def test_environment_job_of_another_version_does_not_stop_the_sweep(story: Story) -> None:
+    """The sweep ends, and the row is reported with its name and what to do."""
+    job = await story.environment_job()
+    name = story.services.tables.environment_jobs.name_of(job)
+    downgrade_row(story, name, job.state)
+
+    await sweep(story.services, "today")
+
+    assert (await call(health_api.show_health)).document["last_sweep"]
+    (told,) = story.twins.notices.told
+    assert (told.code, told.row) == (Reason.UNREADABLE_ROW, name)
+    assert told.instruction.startswith(f"Row {'/'.join(name)}: Deploy the version")
+
+
+async def test_timer_row_that_cannot_be_read_is_written_anew_by_the_sweep(story: Story) -> None:
+    """Until then health and attention answer, and name it."""
+    name = ("timerruns", "timer", SWEEP)
+    await damage(story, name, data0="{garbage")
+
+    before = (await call(attention_api.show_attention)).document
+    await sweep(story.services, "today")
+    await resend_overdue(story.services)
+    after = (await call(attention_api.show_attention)).document
+
+    assert [one["row"] for one in before["unreadable"]] == [list(name)]
+    assert before["health"]["last_sweep"] is None
+    assert after["unreadable"] == []
+    assert after["health"]["last_sweep"]
+    assert [told.row for told in story.twins.notices.told] == [name]
+
+
+async def test_reminder_that_cannot_be_read_still_reminds(story: Story) -> None:
+    """Its key says of which row: the timer looks at that, and writes the reminder anew."""
+    before = len(story.twins.messages.waiting(FLOW_JOBS))
+    for row in [row for row in story.twins.store.rows.values() if row.table == "reminders"]:
+        await damage(story, (row.table, row.partition, row.key), data0="{garbage")
+
+    await resend_overdue(story.services)
+
+    sent = story.twins.messages.waiting(FLOW_JOBS)[before:]
+    jobs = await story.jobs()
+    assert {message.body["job"] for message in sent} == {job.id for job in jobs.values()}
+    assert [one async for one in story.services.tables.reminders.query("reminder")]
+
+
+async def test_sweep_corrects_search_columns_that_do_not_fit_their_row(story: Story) -> None:
+    """A query by state would never find the job; the item says what the columns have to be."""
+    job = await story.job("Orders")
+    name = story.services.tables.jobs.name_of(job)
+    before = story.twins.store.rows[name].columns
+    await damage(story, name, state="levitating", original="")
+
+    await sweep(story.services, "today")
+
+    assert story.twins.store.rows[name].columns == before

@@ -1,0 +1,42 @@
+"""Read every row of every table once a day, and report or correct what is damaged.
+
+Most rows are read when they are needed only: without this a damaged one would be found too late.
+"""
+
+from contextlib import suppress
+from typing import Any
+
+from shared.errors import NotFound, UnreadableRow
+from shared.log_fields import product_log
+from shared.notices import one_row, tell_unreadable
+from shared.ports import Delete, Replace, Row
+from shared.rows import FENCE, Table
+from shared.services import Services
+
+log = product_log(__name__)
+
+
+async def check_rows(services: Services) -> None:
+    """Report rows that cannot be read, and correct search columns that do not fit their row."""
+    for table in services.tables:
+        async for row in services.tables.store.query(table.name):
+            if row.key != FENCE:
+                async with one_row(services, (row.table, row.partition, row.key)):
+                    await _check(services, table, row)
+
+
+async def _check(services: Services, table: Table[Any], row: Row) -> None:
+    """Check one row; raises `UnreadableRow`, which is reported."""
+    store = services.tables.store
+    try:
+        corrected = table.corrected(row)
+    except UnreadableRow as err:
+        if not table.is_rebuilt:
+            raise
+        await tell_unreadable(services, err)
+        with suppress(NotFound):
+            await store.write(Delete(row))
+        return
+    if corrected:
+        log.warning("search columns corrected: %s/%s/%s", row.table, row.partition, row.key)
+        await store.write(Replace(corrected))
