@@ -79,6 +79,11 @@ class Telemetry:
         [(number,)] = duckdb_kql.kql(self._connection, f"{query}\n| count").fetchall()
         return int(number)
 
+    def messages(self, query: str) -> list[str]:
+        """Return the messages that a query on traces finds, the oldest first."""
+        project = f"{query}\n| sort by timestamp asc\n| project message"
+        return [str(text) for (text,) in duckdb_kql.kql(self._connection, project).fetchall()]
+
     def fired(self) -> set[str]:
         """Return the names of the log alerts that are raised."""
         return {one.name for one in log_alerts().values() if one.fires(self.count(one.asks))}
@@ -107,11 +112,14 @@ def _cut(message: str) -> str:
 
 
 def _alert(rule: Node, asks: str) -> Alert:
-    has_queue = any(text(one.children[0]) == "values" for one in nodes(rule, "object_property"))
+    properties = [(text(one.children[0]), one) for one in nodes(rule, "object_property")]
+    # A dimension of a metric has an operator too, before the alert's own.
+    *_, operator = [text(one.children[-1]) for name, one in properties if name == "operator"]
+    has_queue = any(name == "values" for name, _ in properties)
     return Alert(
         name=text(member(rule, "name")).removesuffix("-${token}"),
         asks=asks,
         queue=strings(member(rule, "values"))[0] if has_queue else "",
-        operator=text(member(rule, "operator")),
+        operator=operator,
         threshold=int(text(member(rule, "threshold"))),
     )

@@ -1,0 +1,229 @@
+"""Each alert of infra/ is raised in the local cloud by what it is for, and by nothing else.
+
+The app runs on Microsoft's worker, and a KQL engine runs the alerts' queries on the lines that the
+host forwards. docs/operations.md quotes the lines that raise an alert; this test holds it to them.
+"""
+
+import asyncio
+import base64
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from azure.servicebus import ServiceBusMessage, ServiceBusSubQueue
+from azure.servicebus.aio import ServiceBusClient
+
+from local_cloud.demo.app_client import App
+from local_cloud.stack import Stack, StackOptions
+from tests.contract.tenant_world import APP_CLIENT, DAILY, ENVIRONMENT, TENANT_ID, definition
+from tests.functional.wire.wire_seed import SUBSCRIPTION, flow_seed, orders, tenant_seed
+from tests.functional.wire.wire_story import CACHE_SECRET, OPERATOR_CLIENT, WIDE
+from tests.telemetry import Telemetry, log_alerts, metric_alerts
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+PAGE = Path(__file__).parents[2] / "docs/operations.md"
+NIGHTLY = "f0000000-0000-4000-8000-0000000000d1"
+NEVER = "0 0 0 1 1 *"
+SETTINGS = {
+    "CMK_TENANT_ID": TENANT_ID,
+    "CMK_SUBSCRIPTION_IDS": SUBSCRIPTION,
+    "CMK_CLIENT_ID": APP_CLIENT,
+    # Nobody signs the operator in, so that a flow that others call is blocked.
+    "CMK_OPERATOR_CLIENT_ID": OPERATOR_CLIENT,
+    "CMK_OPERATOR_TOKEN_CACHE_SECRET": CACHE_SECRET,
+    "CMK_ARCHIVE_KEY": base64.urlsafe_b64encode(bytes(32)).decode(),
+    "CMK_OWN_APPROVAL": "true",
+    "CMK_TOLD_TOGETHER_FOR": "PT1S",
+    "CMK_WAIT_POLL": "PT1S",
+    "CMK_READS_LAG": "PT0S",
+    # Timers run when the test says so, but for the one that notifies people.
+    "CMK_POLL_SCHEDULE": NEVER,
+    "CMK_SWEEP_SCHEDULE": NEVER,
+    "CMK_DELETE_SCHEDULE": NEVER,
+    "CMK_RESEND_SCHEDULE": "* * * * * *",
+} | {f"CMK_{name.upper()}": str(calls) for name, calls in WIDE.items()}
+#: As Dataverse wraps a refusal of the flow service.
+REFUSAL = {
+    "route": "dataverse.patch_workflow",
+    "times": None,
+    "status": 400,
+    "code": "0x80060467",
+    "message": 'Flow client error returned with status code "Forbidden" and details "'
+    + json.dumps({"error": {"code": "MissingAdequateQuotaPolicy", "message": "No licence."}})
+    + '".',
+}
+#: Long enough to order a refusal while a write goes on.
+SLOW_WRITES = {
+    "route": "dataverse.patch_workflow",
+    "times": None,
+    "kind": "delay",
+    "delay": 2.0,
+}
+#: Alerts of which operations.md quotes a line, in this order, and where.
+QUOTED = ("neither-on", "flow-blocked", "plan-waits")
+BEGIN, END = "<!-- lines of tests/e2e/test_alerts.py -->\n```text\n", "\n```\n<!-- until here -->"
+OUTAGE = {"route": "*.list_environments", "times": None, "status": 503}
+#: What differs from run to run.
+VARIES = (
+    (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "ID"),
+    (r'"correlation": "[^"]+"', '"correlation": "ID"'),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "TIME"),
+)
+
+
+class Cloud:
+    """A running local cloud, its app, and what Application Insights would have of it."""
+
+    def __init__(self, stack: Stack, session: aiohttp.ClientSession) -> None:
+        """Call app and tenant by this session."""
+        self.stack = stack
+        self.app = App(session, lambda: stack.app)
+        self._session = session
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """Return every complete line of the host."""
+        text = self.stack.log("app").read_text().rpartition("\n")[0]
+        return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+    @property
+    def fired(self) -> set[str]:
+        """Return the log alerts that are raised."""
+        return Telemetry(self.lines).fired()
+
+    def lines_of(self, alert: str) -> list[str]:
+        """Return the messages that an alert finds."""
+        return Telemetry(self.lines).messages(log_alerts()[alert].asks)
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Wait until the lines say so."""
+        async with asyncio.timeout(120):
+            while not await asyncio.to_thread(is_so):  # noqa: ASYNC110  # another process
+                await asyncio.sleep(0.2)
+
+    async def faults(self, *faults: dict[str, Any]) -> None:
+        """Let the platform meet these faults, and no earlier ones."""
+        url = f"{self.stack.tenant.control}/faults"
+        async with self._session.delete(url):
+            pass
+        async with self._session.post(url, json=list(faults)) as answer:
+            answer.raise_for_status()
+
+    async def run_timer(self, name: str) -> None:
+        """Run a timer now, to its end."""
+        before = self._ends(name)
+        url = f"{self.stack.app.url}/admin/functions/{name}"
+        headers = {"x-functions-key": self.stack.app.key}
+        async with self._session.post(url, json={}, headers=headers):
+            pass
+        await self.until(lambda: self._ends(name) > before)
+
+    def _ends(self, name: str) -> int:
+        ends = ("function succeeded", "function failed")
+        return sum(one["message"] in ends and one["function"] == name for one in self.lines)
+
+
+async def test_each_alert_is_raised_by_what_it_is_for(tmp_path: Path) -> None:
+    """A plan, a blocked flow, a flow of which neither is on, failing timers, given-up messages."""
+    daily = flow_seed(NIGHTLY, "Nightly report", definition(DAILY), heldBack=True)
+    seed = tenant_seed(orders(), daily)
+    options = StackOptions(folder=tmp_path, seed=seed, settings=SETTINGS)
+    async with Stack(options) as stack, aiohttp.ClientSession() as session:
+        await stack.start_app()
+        cloud = Cloud(stack, session)
+        await _is_left_off_and_blocked(cloud, await _plans(cloud))
+        await _sweep(cloud)
+        await _fails(cloud)
+        await _given_up(cloud)
+
+    lines = [_unvaried(cloud.lines_of(one)[0]) for one in QUOTED]
+    page = PAGE.read_text()
+    before, begin, rest = page.partition(BEGIN)
+    quoted, end, after = rest.partition(END)
+    if os.environ.get("ALERT_LINES_WRITE"):
+        quoted = "\n".join(lines)
+        PAGE.write_text(f"{before}{begin}{quoted}{end}{after}")
+    assert quoted.splitlines() == lines, "With ALERT_LINES_WRITE=1 this test puts them there."
+
+
+async def _plans(cloud: Cloud) -> str:
+    """Order a remediation and return its id; its plan raises an alert, and nothing else does."""
+    await cloud.app.put(f"environments/{ENVIRONMENT}", {"mode": "approve"})
+    ordered = await cloud.app.post("remediations", {"mode": "apply", "environments": [ENVIRONMENT]})
+    await cloud.until(lambda: "plan-waits" in cloud.fired)
+
+    assert cloud.fired == {"plan-waits", "no-sweep"}
+    return str(ordered["id"])
+
+
+async def _is_left_off_and_blocked(cloud: Cloud, remediation: str) -> None:
+    """Approve the plan; the platform then refuses each start in the middle of the swap."""
+    path = f"remediations/{remediation}"
+    plans = await cloud.app.get(f"{path}/plan")
+    await cloud.faults(SLOW_WRITES)
+    versions = [plan["version"] for plan in plans["items"]]
+    await cloud.app.post(f"{path}/approve", {"versions": versions, "by": "Approver"})
+    await cloud.until(lambda: any("-> swapping" in one["message"] for one in cloud.lines))
+    await cloud.faults(REFUSAL)
+    await cloud.until(lambda: {"neither-on", "flow-blocked"} <= cloud.fired)
+
+    assert cloud.fired == {"plan-waits", "no-sweep", "neither-on", "flow-blocked", "errors"}
+
+
+async def _sweep(cloud: Cloud) -> None:
+    """The alert on a missing sweep ends with the first one."""
+    await cloud.run_timer("sweep_environments")
+
+    assert "no-sweep" not in cloud.fired
+
+
+async def _fails(cloud: Cloud) -> None:
+    """One failed run raises nothing, a second one does, a success ends it."""
+    fired = []
+    for fault in ([OUTAGE], [OUTAGE], []):
+        await cloud.faults(REFUSAL, *fault)
+        await cloud.run_timer("poll_environments")
+        fired.append("failing" in cloud.fired)
+
+    assert fired == [False, True, False]
+
+
+async def _given_up(cloud: Cloud) -> None:
+    """What is no event is parked; what the broker gives up on lies in a dead-letter queue."""
+    alerts = metric_alerts()
+    parked, dead = alerts["parked-messages"], alerts["dead-letters"]
+    client = ServiceBusClient.from_connection_string(cloud.stack.service_bus)
+    async with client:
+        assert not parked.fires(await _count(client, parked.queue))
+        async with client.get_queue_sender("key-events") as sender:
+            await sender.send_messages(ServiceBusMessage(b"no event"))
+        await cloud.until(
+            lambda: any("parked a message of key-events" in one["message"] for one in cloud.lines)
+        )
+        assert parked.fires(await _count(client, parked.queue))
+
+        assert not dead.fires(await _count(client, parked.queue, ServiceBusSubQueue.DEAD_LETTER))
+        async with client.get_queue_receiver(parked.queue, max_wait_time=10) as receiver:
+            (message,) = await receiver.receive_messages(max_message_count=1)
+            await receiver.dead_letter_message(message)
+        assert dead.fires(await _count(client, parked.queue, ServiceBusSubQueue.DEAD_LETTER))
+    assert (parked.asks, dead.asks) == ("ActiveMessages", "DeadletteredMessages")
+
+
+async def _count(
+    client: ServiceBusClient, queue: str, sub_queue: ServiceBusSubQueue | None = None
+) -> int:
+    async with client.get_queue_receiver(queue, sub_queue=sub_queue) as receiver:
+        return len(await receiver.peek_messages(max_message_count=10))
+
+
+def _unvaried(message: str) -> str:
+    for pattern, name in VARIES:
+        message = re.sub(pattern, name, message)
+    return message
