@@ -1,0 +1,70 @@
+"""Every query of infra/ and of the documents, judged by Microsoft's own KQL parser."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.telemetry import log_alerts
+
+#: Folder with the package `@kusto/language-service-next`; CI installs it with npm.
+KUSTO_NPM = os.environ.get("KUSTO_NPM")
+pytestmark = [
+    pytest.mark.npm,
+    pytest.mark.skipif(not KUSTO_NPM, reason="needs KUSTO_NPM, see .ci/run"),
+]
+ROOT = Path(__file__).parents[2]
+SCRIPT = Path(__file__).with_name("kusto_parser.cjs")
+#: Columns of Application Insights that the queries use, as its tables have them.
+_COMMON = (
+    "timestamp: datetime, severityLevel: int, customDimensions: dynamic, operation_Name: string"
+)
+TABLES = {
+    "traces": f"({_COMMON}, message: string)",
+    "exceptions": f"({_COMMON}, outerMessage: string)",
+    "requests": f"({_COMMON}, url: string, success: string)",
+}
+
+
+def documented() -> list[str]:
+    """Return the queries of the documents."""
+    pages = [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
+    return [
+        query
+        for page in pages
+        for query in re.findall(r"```kusto\n(.*?)```", page.read_text(), re.DOTALL)
+    ]
+
+
+def diagnostics(queries: Sequence[str]) -> list[list[str]]:
+    """Return what the parser says of each query."""
+    assert KUSTO_NPM
+    done = subprocess.run(
+        ["node", SCRIPT, KUSTO_NPM],
+        input=json.dumps({"tables": TABLES, "queries": queries}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found: list[list[str]] = json.loads(done.stdout)
+    return found
+
+
+def test_every_query_parses_and_binds() -> None:
+    """Tables, columns, functions and types are those of Application Insights."""
+    queries = [*(one.asks for one in log_alerts().values()), *documented()]
+
+    assert len(queries) > 6
+    assert [one for one in zip(queries, diagnostics(queries), strict=True) if one[1]] == []
+
+
+def test_the_parser_finds_a_wrong_column_and_a_wrong_operator() -> None:
+    """Else a query without a word from it would say nothing."""
+    column, operator = diagnostics(["traces | where nothing == 1", "traces | wher true"])
+
+    assert "'nothing'" in column[0]
+    assert operator
