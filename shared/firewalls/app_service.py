@@ -1,7 +1,7 @@
 """Reads the access restrictions of App Service and Functions apps (contract §9.4)."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from shared.domain.definitions.json_values import (
@@ -137,10 +137,13 @@ class AppServices:
         texts = frozenset(map(_entry, there))
         return Entries(texts=texts, etag=json.dumps(there, sort_keys=True))
 
-    async def change(self, writer: ResourceWriter, opening: Opening, change: EntryChange) -> None:
+    async def change(
+        self, writer: ResourceWriter, opening: Opening, change: EntryChange
+    ) -> Sequence[str]:
         """Replace the list of restrictions, which has no ETag: it is read again right before.
 
-        Raises `Blocked` where nothing would be left: without a restriction a site is open to all.
+        What somebody writes between that read and the write is lost (docs/network.md). Raises
+        `Blocked` where nothing would be left: without a restriction a site is open to all.
         """
         there = await self._restrictions(opening)
         if json.dumps(there, sort_keys=True) != change.there.etag:
@@ -155,6 +158,7 @@ class AppServices:
         listed = [*kept, *map(json.loads, change.add)]
         body = {"properties": {opening.part: listed}}
         await writer.patch(f"{opening.resource_id}/config/web", API_VERSION, body)
+        return change.add
 
     async def _restrictions(self, opening: Opening) -> list[Mapping[str, object]]:
         config = await self._resources.get(opening.resource_id, API_VERSION, "/config/web")

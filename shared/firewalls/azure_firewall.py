@@ -20,7 +20,7 @@ from shared.domain.network.azure_firewall_rules import RuleReader, members_of
 from shared.domain.network.firewall import Access, Firewall, public_address, tagged_hosts
 from shared.domain.network.gap import NetworkGap
 from shared.domain.network.repair import Entries, EntryChange, Opening, Repair
-from shared.errors import NotFound
+from shared.errors import Conflict, NotFound
 from shared.ports import ResourceReader, ResourceWriter
 
 API_VERSION = "2023-09-01"
@@ -85,18 +85,23 @@ class AzureFirewalls:
     async def entries(self, opening: Opening) -> Entries:
         """Return the members of an IP group."""
         group = await self._resources.get(opening.resource_id, API_VERSION)
-        texts = frozenset(map(json.dumps, _addresses(group)))
-        return Entries(texts=texts, etag=text_at(group, "etag") or "*")
+        return Entries(texts=frozenset(map(json.dumps, _addresses(group))), etag=_version(group))
 
-    async def change(self, writer: ResourceWriter, opening: Opening, change: EntryChange) -> None:
-        """Replace an IP group, which has no smaller write."""
+    async def change(
+        self, writer: ResourceWriter, opening: Opening, change: EntryChange
+    ) -> Sequence[str]:
+        """Replace an IP group, which has no smaller write, if it has the ETag that was read."""
         group = await self._resources.get(opening.resource_id, API_VERSION)
+        if _version(group) != change.there.etag:
+            raise Conflict(f"{opening.resource_id} has changed")
         kept = [one for one in _addresses(group) if json.dumps(one) not in change.remove]
         body = {
             **{member: group[member] for member in ("location", "tags") if member in group},
             "properties": {"ipAddresses": [*kept, *map(json.loads, change.add)]},
         }
-        await writer.put(opening.resource_id, API_VERSION, body, etag=change.there.etag)
+        etag = text_at(group, "etag") or "*"
+        await writer.put(opening.resource_id, API_VERSION, body, etag=etag)
+        return change.add
 
     async def _read(self) -> _Found:
         found = _Found()
@@ -170,6 +175,11 @@ class AzureFirewalls:
 def _addresses(group: Document) -> list[str]:
     listed = mapping_at(group, "properties").get("ipAddresses")
     return [*map(str, listed)] if isinstance(listed, list) else []
+
+
+def _version(group: Document) -> str:
+    """Return what changes with a group: its ETag, or its members where it shows none."""
+    return text_at(group, "etag") or json.dumps(_addresses(group))
 
 
 def _id(resource: Document) -> str:

@@ -8,6 +8,7 @@ docs/network.md says whom it concerns.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from shared.domain.definitions.json_values import (
@@ -45,6 +46,7 @@ from shared.domain.network.security_rules import (
     entry_of,
     rule_for,
 )
+from shared.errors import AlreadyExists, Conflict
 from shared.ports import ResourceReader, ResourceWriter
 
 RESOURCE_TYPE = "Microsoft.Network/networkSecurityGroups"
@@ -119,19 +121,30 @@ class NetworkSecurityGroups:
     async def entries(self, opening: Opening) -> Entries:
         """Return the rules of a group, in the members that this app writes."""
         group = await self._resources.get(opening.resource_id, API_VERSION)
-        listed = objects_at(mapping_at(group, "properties"), "securityRules")
-        texts = frozenset(map(entry_of, listed))
-        return Entries(texts=texts, etag=text_at(group, "etag") or "*")
+        return _entries(group)
 
-    async def change(self, writer: ResourceWriter, opening: Opening, change: EntryChange) -> None:
-        """Make rules, and delete others: each is a resource of its own."""
+    async def change(
+        self, writer: ResourceWriter, opening: Opening, change: EntryChange
+    ) -> Sequence[str]:
+        """Make rules, and delete others: each is a resource of its own.
+
+        A rule is made only where none of its name is. A delete names no ETag: the group is read
+        again right before.
+        """
+        group = await self._resources.get(opening.resource_id, API_VERSION)
+        if _entries(group) != change.there:
+            raise Conflict(f"{opening.resource_id} has changed")
         place = f"{opening.resource_id}/securityRules"
         for rule in map(as_mapping, map(json.loads, change.remove)):
             await writer.delete(f"{place}/{rule['name']}", API_VERSION)
-        for rule in map(as_mapping, map(json.loads, change.add)):
-            properties = {key: value for key, value in rule.items() if key != "name"}
-            body = {"properties": properties}
-            await writer.put(f"{place}/{rule['name']}", API_VERSION, body, etag=None)
+        added: list[str] = []
+        for text in change.add:
+            rule = as_mapping(json.loads(text))
+            body = {"properties": {key: value for key, value in rule.items() if key != "name"}}
+            with suppress(AlreadyExists):  # somebody else has made it meanwhile: it is theirs
+                await writer.put(f"{place}/{rule['name']}", API_VERSION, body, etag=None)
+                added.append(text)
+        return added
 
     async def _list(self, name: str) -> list[Mapping[str, object]]:
         return await self._resources.list(f"Microsoft.Network/{name}", API_VERSION)
@@ -208,6 +221,11 @@ def _machines(
             if address and hosts.get(public):
                 places = {_id(interface), _id(mapping_at(properties, "subnet")), _id(group)}
                 yield Machine(address=address, hosts=hosts[public], places=frozenset(places - {""}))
+
+
+def _entries(group: Mapping[str, object]) -> Entries:
+    listed = objects_at(mapping_at(group, "properties"), "securityRules")
+    return Entries(texts=frozenset(map(entry_of, listed)), etag=text_at(group, "etag") or "*")
 
 
 def _is_inbound(rule: Mapping[str, object]) -> bool:

@@ -104,8 +104,11 @@ class AppliesRepairs(Protocol):
     async def entries(self, opening: Opening) -> Entries:
         """Return what stands in the list of an opening now; raises `NotFound`."""
 
-    async def change(self, writer: ResourceWriter, opening: Opening, change: EntryChange) -> None:
+    async def change(
+        self, writer: ResourceWriter, opening: Opening, change: EntryChange
+    ) -> Sequence[str]:
         """Put entries into the list and take others out if it still is as it was read.
 
-        Raises `Conflict`, and `Blocked` where that would do something else too.
+        Returns the entries that this write added. Raises `Conflict` where it wrote nothing, and
+        `Blocked` where that would do something else too.
         """

@@ -1,8 +1,9 @@
 """Close a gap by the smallest change of a firewall, and take that back: as callers are changed.
 
 Read, note what is about to be written, write if it still is as it was read, read back. Who dies in
-between is followed by whoever asks again: it finds what is there. Nothing but the entries that are
-noted is ever taken out, and of these none that somebody has changed since.
+between is followed by whoever asks again: it finds what is there. A record keeps what these writes
+added, not what was wanted: an entry that somebody else wrote meanwhile is theirs. Nothing but the
+entries of the record is ever taken out, and of these none that somebody has changed since.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -57,7 +58,7 @@ async def open_firewall(services: Services, gap: NetworkGap, order: RepairOrder)
         gap=gap.name,
         kind=gap.kind,
         firewall=gap.firewall_name,
-        opening=repair.opening,
+        opening=replace(repair.opening, entries=()),
         state=RepairState.OPENING,
         environment_ids=order.environment_ids,
         by=order.by,
@@ -115,12 +116,13 @@ async def _changed(
             if change is None:
                 return await _keep(services, replace(record, state=_ENDS[record.state]))
             await order.permit()
-            await _keep(services, record)
+            await _keep(services, _with_entries(record, change.add))
             await held.permit()
             try:
-                await kind.change(services.resource_writer, record.opening, change)
+                added = await kind.change(services.resource_writer, record.opening, change)
             except Conflict:
-                continue
+                continue  # nothing was written
+            record = _with_entries(record, added)
             async for _ in looks(order.holder):
                 if _left(await kind.entries(record.opening), add, remove) is None:
                     return await _keep(services, replace(record, state=_ENDS[record.state]))
@@ -146,13 +148,15 @@ async def _with_earlier(services: Services, record: RepairRecord) -> RepairRecor
     noted = await services.tables.repairs.get("repair", record.id)
     if noted is None or noted.item.state is RepairState.CLOSED:
         return record
-    entries = (*noted.item.opening.entries, *record.opening.entries)
     environments = (*noted.item.environment_ids, *record.environment_ids)
-    return replace(
-        record,
-        opening=replace(record.opening, entries=tuple(dict.fromkeys(entries))),
-        environment_ids=tuple(dict.fromkeys(environments)),
-    )
+    record = replace(record, environment_ids=tuple(dict.fromkeys(environments)))
+    return _with_entries(record, noted.item.opening.entries)
+
+
+def _with_entries(record: RepairRecord, entries: Sequence[str]) -> RepairRecord:
+    """Return a record of these entries too."""
+    together = tuple(dict.fromkeys((*record.opening.entries, *entries)))
+    return replace(record, opening=replace(record.opening, entries=together))
 
 
 async def _keep(services: Services, record: RepairRecord) -> RepairRecord:

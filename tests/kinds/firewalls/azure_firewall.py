@@ -87,7 +87,7 @@ def public_address() -> Json:
 def ip_group(name: str, *addresses: str) -> Json:
     """Return an IP group."""
     properties = {"ipAddresses": [*addresses]}
-    return resource("Microsoft.Network/ipGroups", name, properties=properties)
+    return resource("Microsoft.Network/ipGroups", name, properties=properties, etag='W/"first"')
 
 
 def _resources(sources: Sequence[str]) -> list[Json]:

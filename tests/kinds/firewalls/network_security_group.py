@@ -30,6 +30,7 @@ def security_group(*rules: Json, tags: Json | None = None) -> Json:
         "/networkSecurityGroups/edge",
         "name": "edge",
         "type": "Microsoft.Network/networkSecurityGroups",
+        "etag": 'W/"first"',
         "tags": tags or {},
         "properties": {
             "securityRules": list(rules),
