@@ -27,6 +27,7 @@ from shared.domain.jobs.backoff import wait_after
 from shared.domain.trigger_urls.trigger_url import mask_signatures, redact
 from shared.errors import (
     Conflict,
+    MigrationInProgress,
     OutOfService,
     ProductError,
     Throttled,
@@ -99,7 +100,7 @@ async def settle(
     try:
         with without_secrets():
             result = await act()
-    except (Waiting, Throttled, Transient, Conflict) as err:
+    except (Waiting, MigrationInProgress, Transient, Conflict) as err:
         await _send_again(services, delivery, err)
     except ProductError as err:
         await _park(services, delivery, str(err))
@@ -130,6 +131,8 @@ async def _send_again(services: Services, delivery: Delivery, err: ProductError)
     match err:
         case Waiting():
             due = max(err.until, now)
+        case MigrationInProgress():
+            due = now + settings.migration_poll
         case Throttled() | OutOfService():
             due = now + max(err.retry_after or settings.backoff_first, settings.backoff_first)
         case _ if failures >= settings.backoff_tries + _patience(err, settings):

@@ -15,6 +15,7 @@ from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
     Blocked,
     Conflict,
+    MigrationInProgress,
     NotFound,
     PreconditionFailed,
     ProductError,
@@ -152,7 +153,7 @@ def problem_of(err: ProductError, *, instance: str, now: datetime) -> func.HttpR
             problem = _problem("conflict", text, "Read it again, then decide again.")
         case Refused():
             problem = _problem("refused", text, instruction_for(err.code), err.code)
-        case Waiting() | Transient():
+        case Waiting() | MigrationInProgress() | Transient():
             seconds = _wait(err, now)
             headers["Retry-After"] = str(seconds)
             kind = "throttled" if isinstance(err, Throttled) else "unavailable"
@@ -219,10 +220,11 @@ def _problem(kind: str, detail: str, instruction: str, code: str = "") -> Proble
     )
 
 
-def _wait(err: Waiting | Transient, now: datetime) -> int:
+def _wait(err: Waiting | MigrationInProgress | Transient, now: datetime) -> int:
     if isinstance(err, Waiting):
         return max(1, math.ceil((err.until - now).total_seconds()))
-    return max(1, math.ceil(err.retry_after.total_seconds())) if err.retry_after else _RETRY_SECONDS
+    asked = err.retry_after if isinstance(err, Transient) else None
+    return max(1, math.ceil(asked.total_seconds())) if asked else _RETRY_SECONDS
 
 
 def _answer(problem: Problem, instance: str, headers: dict[str, str]) -> func.HttpResponse:

@@ -7,11 +7,11 @@ ProductError
 │   └── Unavailable          no answer, or an answer of the 5xx kind
 │       └── OutOfService         the service as a whole: waited for, however long
 ├── Waiting              scheduled for a time, however often
+├── MigrationInProgress  the environment is being migrated: scheduled again until it is over
 ├── Permanent            the row is blocked (a person can help) or failed (nobody can)
 │   ├── Blocked              what a person must do, in words
 │   ├── Defective            deliveries of the row crash again and again
 │   └── Refused              the platform said no, with its code
-│       └── MigrationInProgress  not now: the environment is still being moved under its key
 ├── NotFound             the platform or the store has no such item
 │   ├── NotRegistered        nor can it have one: its provider is not registered there
 │   ├── UnknownFlow          an order names a flow that is not there, and perhaps means another
@@ -96,6 +96,20 @@ class Waiting(ProductError):
         self.code = code
 
 
+class MigrationInProgress(ProductError):
+    """The environment is being migrated: flows cannot be created or changed meanwhile.
+
+    The platform refused the write and did nothing. It is not a `Refused`: no step can find another
+    way. It is not a `Waiting`: an adapter does not know when to try again.
+    """
+
+    def __init__(self, message: str, *, code: str, status: int) -> None:
+        """`code` is the platform's, `status` the HTTP status."""
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.status = status
+
+
 class Permanent(ProductError):
     """Trying again would change nothing."""
 
@@ -127,10 +141,6 @@ class Refused(Permanent):
         self.code = code
         self.status = status
         self.detail = message
-
-
-class MigrationInProgress(Refused):
-    """The environment is being migrated: flows cannot be created or changed meanwhile."""
 
 
 class NotFound(ProductError):

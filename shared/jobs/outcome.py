@@ -33,7 +33,7 @@ def after_error[J: DurableJob[Any]](services: Services, job: J, err: Exception) 
     match err:
         case Blocked():
             return stopped(job, blocked, err.reason, err.instruction, code=err.code, now=now)
-        case Refused() if not isinstance(err, MigrationInProgress):
+        case Refused():
             # Before the work began: of the environment, not of the flow.
             remedy = instruction_for(err.code, redact(err.detail))
             return stopped(job, blocked, text, remedy, code=err.code, now=now)

@@ -17,7 +17,7 @@ from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.run_archive import ArchiveState, continued
 from shared.domain.jobs.transitions import postponed, told
-from shared.errors import Conflict, ProductError, Transient, Waiting
+from shared.errors import Conflict, MigrationInProgress, ProductError, Transient, Waiting
 from shared.jobs.held import Held
 from shared.jobs.kinds import DELETION, FLOW
 from shared.jobs.outcome import after_error
@@ -238,7 +238,7 @@ def _outcome(services: Services, deletion: Deletion, err: Exception) -> Deletion
         return deletion  # the job or the flow was changed meanwhile: looked at again
     if deletion.state is DeletionState.DELETED and isinstance(err, ProductError):
         # It stays deleted, whatever keeps the app from looking at the list.
-        passes = isinstance(err, Transient | Waiting)
+        passes = isinstance(err, Transient | Waiting | MigrationInProgress)
         again = now + services.settings.backoff_longest
         return replace(deletion, due=again if passes else None)
     after = after_error(services, deletion, err)

@@ -196,11 +196,11 @@ async def _step_back(work: Work, err: ProductError) -> ProductError:
     """Return what was borrowed before a job stands still; a service that is busy says when."""
     if isinstance(err, Transient | Conflict):
         return err
-    if isinstance(err, Refused | NotFound) and not isinstance(err, MigrationInProgress):
+    if isinstance(err, Refused | NotFound):
         err = await explain_refusal(work, err)
     try:
         await return_borrowed(work)
-    except (Waiting, Blocked, Refused):
+    except (Waiting, MigrationInProgress, Blocked, Refused):
         return err  # nothing may be written now: the delivery that goes on returns it
     except Transient as busy:
         return busy

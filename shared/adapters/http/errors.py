@@ -101,7 +101,9 @@ def _transient(answer: FailedAnswer, reason: _Reason, text: str) -> Transient | 
     return None
 
 
-def _refusal(answer: FailedAnswer, reason: _Reason, text: str) -> Refused | Conflict:
+def _refusal(
+    answer: FailedAnswer, reason: _Reason, text: str
+) -> Refused | Conflict | MigrationInProgress:
     # The code of this refusal is not published: on a write, any of these three counts (§1.3).
     statuses = {answer.status, reason.status}
     if answer.method in _WRITES and statuses & {403, 409, 423} and reason.says_migration:

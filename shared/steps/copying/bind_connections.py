@@ -20,7 +20,7 @@ from shared.domain.definitions.connection_reference import (
 )
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.refusals import CONNECTION_REFUSED, NOT_ON_BEHALF
-from shared.errors import AlreadyExists, Blocked, MigrationInProgress, NotFound, Refused
+from shared.errors import AlreadyExists, Blocked, NotFound, Refused
 from shared.reason import Reason
 from shared.steps.copying.explain_owner import explain_owner
 from shared.steps.flows.original import Original
@@ -137,8 +137,6 @@ async def _create(
     try:
         await references.create(environment, draft)
         return
-    except MigrationInProgress:
-        raise
     except (Refused, NotFound) as err:
         # Where the owner cannot be acted for there will be no copy: nothing is made for it.
         if explained := await explain_owner(work, original, err):

@@ -17,7 +17,6 @@ from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from shared.errors import (
     AlreadyExists,
     Blocked,
-    MigrationInProgress,
     NotFound,
     Refused,
     Waiting,
@@ -211,8 +210,6 @@ def _check_unedited(work: Work, row: Workflow) -> None:
 async def _create_for_owner(work: Work, original: Original, draft: WorkflowDraft) -> None:
     try:
         await work.services.workflows.create(work.environment, draft)
-    except MigrationInProgress:
-        raise
     except (Refused, NotFound) as err:
         if explained := await explain_owner(work, original, err):
             raise explained from err

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 
 from shared.domain.environment import Environment
 from shared.domain.solution import Solution, to_join
-from shared.errors import Blocked, MigrationInProgress, NotFound, Refused
+from shared.errors import Blocked, NotFound, Refused
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.copying.belonging import Belonging
@@ -68,8 +68,6 @@ async def _join(work: Work, solution: Solution) -> None:
     await work.permit_write()
     try:
         await work.services.solutions.add_flow(work.environment, solution, work.job.copy_id)
-    except MigrationInProgress:
-        raise
     except (Refused, NotFound) as err:
         raise Blocked(
             f"The copy of {work.job.display_name} cannot join the solution {solution.title}: {err}",

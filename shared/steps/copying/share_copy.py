@@ -22,7 +22,7 @@ from shared.domain.sharing import (
     others_than,
     rights_of,
 )
-from shared.errors import Blocked, MigrationInProgress, NotFound, Refused
+from shared.errors import Blocked, NotFound, Refused
 from shared.reason import Reason
 from shared.steps.copying.belonging import Belonging
 from shared.steps.flows.co_ownership import is_own_doing
@@ -175,8 +175,6 @@ async def _give(work: Work, missing: Lacking) -> str:
     change = sharing.modify if missing.has_others else sharing.grant
     try:
         await change(work.environment, work.job.copy_id, share)
-    except MigrationInProgress:
-        raise
     except (Refused, NotFound) as err:
         if await _has_left(work, share.principal):
             return (

@@ -100,7 +100,7 @@ async def exchange(work: Work, *, off: OneOfPair, on: OneOfPair) -> bool:
             await _forward(work, off=off, on=on)
         except NotSeen:
             raise
-        except (Permanent, NotFound, Waiting) as err:
+        except (Permanent, NotFound, Waiting, MigrationInProgress) as err:
             if work.job.neither_since is None:
                 raise
             await work.save(replace(work.job, failure=await _failure(work, err)))
@@ -115,7 +115,7 @@ async def _forward(work: Work, *, off: OneOfPair, on: OneOfPair) -> None:
         await work.save(replace(work.job, neither_since=work.services.now))
     try:
         await off.turn_off()
-    except (Permanent, NotFound):
+    except (Permanent, NotFound, MigrationInProgress):
         sent = off.sent()
         if sent is None or sent.state is FlowState.ON:  # it was never stopped
             await work.save(replace(work.job, neither_since=None))
@@ -137,8 +137,6 @@ async def _back(work: Work, *, first: OneOfPair, second: OneOfPair) -> bool:
         try:
             await other.turn_off()
             await one.turn_on()
-        except MigrationInProgress:
-            raise
         except (Permanent, NotFound) as err:
             refusals.append(await _explained(work, err))
             if refusals[-1].code == Reason.STATE:
@@ -165,7 +163,9 @@ def _neither(work: Work, first: OneOfPair, second: OneOfPair, refusals: list[Blo
     )
 
 
-async def _failure(work: Work, err: Permanent | NotFound | Waiting) -> Failure:
+async def _failure(
+    work: Work, err: Permanent | NotFound | Waiting | MigrationInProgress
+) -> Failure:
     if isinstance(err, Waiting | MigrationInProgress):
         return Failure(reason=str(err))
     why = await _explained(work, err)

@@ -13,7 +13,7 @@ from shared.domain.jobs.refusals import (
     NOT_ON_BEHALF,
     refusal_of,
 )
-from shared.errors import Blocked, MigrationInProgress, NotFound, Refused
+from shared.errors import Blocked, NotFound, Refused
 from shared.reason import Reason
 from shared.steps.flows.original import Original
 from shared.steps.work import Work
@@ -27,8 +27,6 @@ async def change_flow(work: Work, row: Workflow | Original, change: WorkflowChan
     behalf = replace(change, on_behalf_of=row.owner_id)
     try:
         await _update(work, row, behalf)
-    except MigrationInProgress:
-        raise
     except (Refused, NotFound) as err:
         await _change_as_app(work, row, change, err)
 
@@ -53,8 +51,6 @@ async def _change_as_app(
     await work.permit_write()
     try:
         await _update(work, row, change)
-    except MigrationInProgress:
-        raise
     except Refused as err:
         # That no application may turn a flow on says nothing of what the owner lacks.
         is_no_person = refusal_of(err.code, err.detail).code == NO_USER_DETAILS

@@ -12,7 +12,7 @@ from functools import partial
 
 from shared.domain.operator_row import OperatorRow
 from shared.domain.sharing import USERS, Principal, Share, rights_of
-from shared.errors import MigrationInProgress, NotFound, Refused
+from shared.errors import NotFound, Refused
 from shared.steps.work import Work
 
 _TRIED_AGAIN = timedelta(days=1)
@@ -40,8 +40,6 @@ class OperatorShare:
         share = Share(principal=self._user, rights=rights_of("CanEdit"))
         try:
             await work.services.flow_sharing.grant(work.environment, self.workflow_id, share)
-        except MigrationInProgress:
-            raise
         except (Refused, NotFound):
             await self.note_useless()
             return False

@@ -82,7 +82,7 @@ async def turn[F: (Workflow, Original)](
             await _send(work, switch, flow, state)
         except LeaseLost:
             raise
-        except Permanent:
+        except (Permanent, MigrationInProgress):
             if sent is None or not is_undone or flow.state is not state:
                 raise
             check_is_turned_by_others(work, switch.title, sent)
@@ -117,7 +117,7 @@ async def _send[F: (Workflow, Original)](
     await work.intend(intended)
     try:
         await switch.write(flow, state)
-    except (Permanent, NotFound):  # nothing comes of it
+    except (Permanent, NotFound, MigrationInProgress):  # the platform did nothing
         work.remember(switch.noted(work.job, before))
         raise
 
@@ -163,8 +163,6 @@ def original_switch(work: Work, name: str | None = None) -> Switch[Original]:
         switch = services.flow_switch.start if is_on else services.flow_switch.stop
         try:
             await switch(job.environment_id, job.flow_name)
-        except MigrationInProgress:
-            raise
         except Refused as err:
             # The flow service takes the app for whoever turns it on; Dataverse takes the owner.
             if original.etag:
@@ -197,8 +195,6 @@ async def _change_and_name(
     """Make a change and give a name by one write; where that is refused, make the change alone."""
     try:
         await change_flow(work, original, replace(change, name=name))
-    except MigrationInProgress:
-        raise
     except Refused:
         if name is None:
             raise

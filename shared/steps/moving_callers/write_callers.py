@@ -11,7 +11,7 @@ from shared.domain.callers import edit as caller_edit
 from shared.domain.callers.caller import FILLED_IN, Caller, CallerValue
 from shared.domain.callers.records import CallerRecord, CallerState
 from shared.domain.jobs.refusals import code_for
-from shared.errors import Blocked, Conflict, MigrationInProgress, NotFound, ProductError, Refused
+from shared.errors import Blocked, Conflict, NotFound, ProductError, Refused
 from shared.ports import CallerKind, WritesTogether
 from shared.reason import Reason
 from shared.steps.flows.hold_resource import HeldResource
@@ -225,8 +225,6 @@ async def _write(kind: CallerKind, values: Sequence[tuple[Caller, CallerValue]])
     """Write callers; raises `Blocked` that names them if their content is refused, `Conflict`."""
     try:
         await write_places(kind, values)
-    except MigrationInProgress:
-        raise
     except Refused as err:
         raise Blocked(
             f"The {_labels(values)} cannot be saved with the new URL: {err}",

@@ -13,7 +13,7 @@ from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.refusals import NO_CO_OWNER
 from shared.domain.jobs.transitions import moved
-from shared.errors import Refused, Throttled
+from shared.errors import MigrationInProgress, ProductError, Refused, Throttled
 from shared.jobs.kinds import FLOW
 from shared.reason import Reason
 from shared.use_cases import steer_remediation
@@ -64,9 +64,10 @@ class SlowRights:
 class KeptRights:
     """A service that refuses to take the operator's rights away."""
 
-    def __init__(self, port: object) -> None:
-        """Stand before the port."""
+    def __init__(self, port: object, error: ProductError | None = None) -> None:
+        """Stand before the port; `error` is what it answers, while there is one."""
         self._access: Any = port
+        self.error = error or Refused("no", code="403", status=403)
 
     def __getattr__(self, name: str) -> Any:
         """Return the port's own attribute."""
@@ -76,11 +77,11 @@ class KeptRights:
         self, environment_id: str, flow_name: str, *, is_sure: bool = False
     ) -> None:
         """Refuse."""
-        raise Refused("no", code="403", status=403)
+        raise self.error
 
     async def revoke(self, environment: object, workflow_id: str, principal: object) -> None:
         """Refuse."""
-        raise Refused("no", code="403", status=403)
+        raise self.error
 
 
 def slow(story: Story, flow: TwinFlow, refusals: int) -> SlowRights:
@@ -259,6 +260,29 @@ async def test_a_loan_that_cannot_be_returned_is_told(port: str) -> None:
     assert job.has_loans
     row = story.services.tables.jobs.name_of(job)
     assert {(one.code, one.row) for one in story.twins.notices.told} == {(Reason.LOAN, row)}
+
+
+@pytest.mark.parametrize("port", ["flow_access", "flow_sharing"])
+async def test_a_loan_that_a_migration_keeps_out_is_returned_later(port: str) -> None:
+    """The migration ends by itself: nobody is notified, and the sweep tries again."""
+    story = Story()
+    story.world.assumptions.shares_let_people_ask = port == "flow_sharing"
+    orders = story.build.http_flow("Orders")
+    story.build.link()
+    migrating = MigrationInProgress("moving", code="EnvironmentMigrationInProgress", status=409)
+    kept: Any = KeptRights(getattr(story.twins.ports, port), migrating)
+    story.around = lambda ports: replace(ports, **{port: kept})
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(hours=1))
+    assert is_lent(story.world, orders)
+
+    story.around = lambda ports: ports
+    story.renew()
+    await story.run(timedelta(hours=3))
+
+    assert not is_lent(story.world, orders)
+    assert [one.code for one in story.twins.notices.told] == []
 
 
 async def test_a_loan_of_the_plan_that_was_returned_is_no_right_though_it_is_still_listed() -> None:

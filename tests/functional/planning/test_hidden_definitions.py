@@ -11,7 +11,7 @@ from shared.domain.flow import FlowDetail
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import RemediationMode
-from shared.errors import Blocked
+from shared.errors import Blocked, MigrationInProgress
 from shared.reason import Reason
 from shared.settings import OnDrift
 from shared.use_cases.steer_remediation import cancel
@@ -134,6 +134,25 @@ async def test_rights_that_come_late_are_waited_for() -> None:
 
     await story.order()
 
+    assert (await story.plan())["Hidden"].category == "http"
+    assert flow.co_owners == {}
+
+
+@pytest.mark.parametrize("call", ["add_operator", "remove_operator"])
+async def test_a_migration_is_waited_for(call: str) -> None:
+    """The platform refuses every write for now: that is no answer about this flow."""
+    story, flow = hidden_story()
+    await story.opt_in()
+
+    async def refuse() -> None:
+        raise MigrationInProgress("moving", code="EnvironmentMigrationInProgress", status=409)
+
+    disturb(story, "flow_access", call, refuse)
+
+    await story.order(run=timedelta(minutes=1))
+
+    assert (await story.environment_job()).code == Reason.MIGRATING
+    await story.run(timedelta(hours=2))
     assert (await story.plan())["Hidden"].category == "http"
     assert flow.co_owners == {}
 
