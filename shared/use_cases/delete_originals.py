@@ -184,16 +184,20 @@ class _Turn:
         original = await step.check(work, self.deletion, archive.item if archive else None)
         if original:
             where = await step.archive_definition(work, original)
-            await work.permit_write()
-            noted = rules.about_to_delete(self.deletion, now=services.now)
-            await self.keep(replace(noted, definition=where))
-            # The lease is still ours, and long enough for one call; nobody asked for a rollback.
-            await work.save(job)
-            if work.job.requested:
-                raise Waiting(
-                    "Its job is rolled back.", until=services.now, code=Reason.NOT_RETIRED
-                )
-            await step.delete(work, original)
+
+            async def permit() -> None:
+                await work.permit_write()
+                noted = rules.about_to_delete(self.deletion, now=services.now)
+                await self.keep(replace(noted, definition=where))
+                # The lease is still ours, and long enough for one call; nobody asked for a
+                # rollback.
+                await work.save(job)
+                if work.job.requested:
+                    raise Waiting(
+                        "Its job is rolled back.", until=services.now, code=Reason.NOT_RETIRED
+                    )
+
+            await step.delete(work, original, permit)
         return rules.ended(self.deletion, now=services.now)
 
     async def _report(self, kept: Kept[FlowJob]) -> Deletion:

@@ -8,6 +8,7 @@ than the host should let it be, nobody waits any more.
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from shared.domain.environment import Environment
@@ -28,8 +29,9 @@ from shared.reason import Reason
 from shared.rows import Kept
 from shared.services import Services
 from shared.steps.ending.last_look import settle
-from shared.steps.flows.change_flow import change_flow
+from shared.steps.flows.change_flow import changing
 from shared.steps.flows.co_ownership import return_borrowed
+from shared.steps.flows.effect import Write, perform, skip_if_gone
 from shared.steps.flows.original import find_original
 from shared.steps.gate import permit_write
 from shared.steps.work import WRITE_TAKES, Work
@@ -80,14 +82,22 @@ async def _return_loans_of_plans(services: Services, plans: Sequence[Kept[Enviro
             try:
                 for flow_name in dict.fromkeys((*job.borrowed, *job.lent)):
                     await services.calls.ready(2, is_urgent=True)
-                    await permit_write(services, job.environment_id, anytime=True)
-                    await held.permit(WRITE_TAKES)
-                    with suppress(NotFound):
-                        await services.flow_access.remove_operator(job.environment_id, flow_name)
+                    await perform(_taking_back(held, flow_name))
             except (Blocked, Refused) as err:
                 await tell(services, Reason.LOAN, table.name_of(job), redact(str(err)))
                 raise
             await held.save(replace(held.job, borrowed=(), settles_at=None))
+
+
+def _taking_back(held: Held[EnvironmentJob], flow_name: str) -> Write:
+    services, home = held.services, held.job.environment_id
+
+    async def permit() -> None:
+        await permit_write(services, home, anytime=True)
+        await held.permit(WRITE_TAKES)
+
+    remove = partial(services.flow_access.remove_operator, home, flow_name)
+    return Write(permit=permit, call=remove, on_refusal=skip_if_gone)
 
 
 async def turn_off_strays(services: Services, environment: Environment) -> None:
@@ -122,8 +132,8 @@ async def _turn_off_stray(
         return
     async with _held(FLOW, services, kept) as held:
         work = Work(held, environment)
-        await work.permit_write(anytime=True)
-        await change_flow(work, copy, WorkflowChange(state=FlowState.OFF))
+        off = changing(work, copy, WorkflowChange(state=FlowState.OFF))
+        await perform(replace(off, permit=partial(work.permit_write, anytime=True)))
 
 
 async def _copy(services: Services, environment: Environment, job: FlowJob) -> Workflow | None:

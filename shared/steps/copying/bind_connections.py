@@ -5,8 +5,8 @@ where there is none it is made on behalf of the original's owner, who may use th
 reference that was made stays, whatever becomes of the job: the job's notes name it.
 """
 
-import contextlib
 from dataclasses import replace
+from functools import partial
 
 from shared.domain.definitions.connection_reference import (
     ConnectionReference,
@@ -20,11 +20,11 @@ from shared.domain.definitions.connection_reference import (
 )
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.refusals import CONNECTION_REFUSED, NOT_ON_BEHALF
-from shared.errors import AlreadyExists, Blocked, NotFound, Refused
+from shared.errors import Blocked, NotFound, Refused
 from shared.reason import Reason
 from shared.steps.copying.explain_owner import explain_owner
+from shared.steps.flows.effect import Effect, Refusal, Reply, Write, apply
 from shared.steps.flows.original import Original
-from shared.steps.flows.read_back import read_back
 from shared.steps.work import Work
 
 
@@ -97,20 +97,19 @@ async def _make(
         owner_id=original.owner_id,
         owner_is_entra_id=original.owner_is_entra_id,
     )
-    with contextlib.suppress(AlreadyExists):
-        await _create(work, original, connection, draft)
-    row = await read_back(
-        work,
-        f"The connection reference {draft.logical_name}",
-        lambda: work.services.connection_references.get(work.environment, identity),
-        draft.is_stored_as,
-    )
-    if not draft.is_stored_as(row):
-        raise Blocked(
-            f"The connection reference {row.logical_name} was made for the connection "
-            f"{connection.label}, but does not lead to it.",
+    creation = _creating(work, original, connection, draft)
+    made = Effect[ConnectionReference | None](
+        title=f"The connection reference {draft.logical_name}",
+        read=lambda: work.services.connection_references.get(work.environment, identity),
+        missing=lambda row: [] if row and draft.is_stored_as(row) else [creation],
+        not_kept=lambda row: Blocked(
+            f"The connection reference {row.logical_name if row else ''} was made for the "
+            f"connection {connection.label}, but does not lead to it.",
             code=Reason.CONNECTION_REFERENCE,
-        )
+        ),
+    )
+    row = await apply(work, made, seen=None)
+    assert row
     return row
 
 
@@ -125,38 +124,40 @@ async def _note(work: Work, row: ConnectionReference, connection: EmbeddedConnec
         work.remember(replace(job, notes=tuple(dict.fromkeys((*job.notes, note)))))
 
 
-async def _create(
+def _creating(
     work: Work,
     original: Original,
     connection: EmbeddedConnection,
     draft: ConnectionReferenceDraft,
-) -> None:
-    """Create it on the owner's behalf; as the app where the owner may not name it (§14.1)."""
-    references, environment = work.services.connection_references, work.environment
-    await work.permit_write()
-    try:
-        await references.create(environment, draft)
-        return
-    except (Refused, NotFound) as err:
+) -> Write:
+    """Return the write that creates a reference for the owner, or as the app if that is refused.
+
+    Whoever names a connection in a reference has to be allowed to use it (contract §14.1).
+    """
+    create = partial(work.services.connection_references.create, work.environment)
+
+    async def as_app(err: Refusal) -> Reply:
         # Where the owner cannot be acted for there will be no copy: nothing is made for it.
         if explained := await explain_owner(work, original, err):
-            raise explained from err
+            return explained
         if not isinstance(err, Refused) or err.code not in {*NOT_ON_BEHALF, CONNECTION_REFUSED}:
-            raise
-    try:
-        await work.permit_write()
-        await references.create(environment, replace(draft, owner_id=""))
-    except Refused as err:
-        if err.code != CONNECTION_REFUSED:
-            raise
+            return None
+        own = replace(draft, owner_id="")
+        return Write(permit=work.permit_write, call=lambda: create(own), on_refusal=neither)
+
+    async def neither(err: Refusal) -> Reply:
+        if not isinstance(err, Refused) or err.code != CONNECTION_REFUSED:
+            return None
         whose = await owner_of_connection(work, connection.connection_id)
-        raise Blocked(
+        return Blocked(
             f"No connection reference can be made for the connection {connection.label} of "
             f"{whose}: neither the owner of {work.job.display_name} nor the app may use it.",
             instruction=f"{whose} shares the connection with the app ('Can use'), or makes a "
             "connection reference for it in this environment; then retry.",
             code=err.code,
-        ) from err
+        )
+
+    return Write(permit=work.permit_write, call=lambda: create(draft), on_refusal=as_app)
 
 
 async def owner_of_connection(work: Work, connection_id: str) -> str:

@@ -1,6 +1,5 @@
 """Copy an original: archive it, create the copy once under an id of our choice, turn it on."""
 
-import contextlib
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
@@ -14,13 +13,7 @@ from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.transitions import moved, noted
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
-from shared.errors import (
-    AlreadyExists,
-    Blocked,
-    NotFound,
-    Refused,
-    Waiting,
-)
+from shared.errors import Blocked, NotFound, Waiting
 from shared.jobs.engine import UNTIL_WOKEN
 from shared.ports import Condition
 from shared.reason import Reason
@@ -30,14 +23,15 @@ from shared.steps.copying.explain_owner import explain_owner
 from shared.steps.copying.place_copy import place_copy
 from shared.steps.copying.share_copy import share_copy
 from shared.steps.copying.turn_copy import turn_copy
-from shared.steps.flows.change_flow import change_flow
+from shared.steps.flows.change_flow import changing
+from shared.steps.flows.effect import Effect, Write, apply
 from shared.steps.flows.flow_names import flow_name_of
 from shared.steps.flows.open_plans import is_cancelled
 from shared.steps.flows.original import Original
-from shared.steps.flows.read_back import read_back, wait_to_see
+from shared.steps.flows.read_back import wait_to_see
 from shared.steps.flows.take_original import archive_name, take
 from shared.steps.flows.trigger_address import read_trigger_url
-from shared.steps.flows.write_definition import stands, write_definition
+from shared.steps.flows.write_definition import stands, writing
 from shared.steps.gate import refuse_excluded
 from shared.steps.work import Work
 
@@ -156,44 +150,32 @@ async def job_of_url(work: Work, url_id: str) -> FlowJob | None:
 
 async def _create(work: Work, original: Original, intended: str) -> Workflow:
     job, title = work.job, f"The copy of {work.job.display_name}"
-
-    async def read() -> Workflow:
-        return await work.services.workflows.get(work.environment, job.copy_id)
-
-    async def create(client_data: str) -> None:
-        draft = WorkflowDraft(
-            workflow_id=job.copy_id,
-            name=copy_name(original.name),
-            description=original.description,
-            client_data=client_data,
-            owner_id=original.owner_id,
-            owner_is_entra_id=original.owner_is_entra_id,
-            modern_type=original.modern_type,
-        )
-        # A delivery that died, or one that is slow, may have been first: compare what it made.
-        with contextlib.suppress(AlreadyExists):
-            await _create_for_owner(work, original, draft)
-
-    # Before the copy first stood the create itself tells whether it is there.
-    row = await _existing(work) if job.copy_digest else None
-    if row is None:
-        await write_definition(work, intended, create)
-        row = await read_back(work, title, read, lambda _: True)
+    read = partial(work.services.workflows.get, work.environment, job.copy_id)
+    created = Effect[Workflow | None](
+        title=title,
+        read=read,
+        # Another delivery may have created it: then what it wrote is compared below.
+        missing=lambda row: [] if row else [writing(intended, partial(_creating, work, original))],
+    )
+    # Before the first read-back of the copy, the create itself tells whether the copy exists.
+    row = await apply(work, created, seen=await _existing(work) if job.copy_digest else None)
+    assert row
     if not stands(row.client_data, intended):
         _check_unedited(work, row)
-        found = row
 
-        async def update(client_data: str) -> None:
-            await change_flow(work, found, WorkflowChange(client_data=client_data))
+    def rewriting(row: Workflow) -> Write:
+        return writing(intended, lambda text: changing(work, row, WorkflowChange(client_data=text)))
 
-        await write_definition(work, intended, update)
-        row = await read_back(work, title, read, lambda row: stands(row.client_data, intended))
-    if not stands(row.client_data, intended):
-        raise Blocked(
+    written = Effect[Workflow](
+        title=title,
+        read=read,
+        missing=lambda row: [] if stands(row.client_data, intended) else [rewriting(row)],
+        not_kept=lambda _: Blocked(
             f"The platform stored the copy of {job.display_name} differently from what was sent.",
             code=Reason.COPY_DIFFERS,
-        )
-    return row
+        ),
+    )
+    return await apply(work, written, seen=row)
 
 
 def _check_unedited(work: Work, row: Workflow) -> None:
@@ -207,13 +189,21 @@ def _check_unedited(work: Work, row: Workflow) -> None:
     )
 
 
-async def _create_for_owner(work: Work, original: Original, draft: WorkflowDraft) -> None:
-    try:
-        await work.services.workflows.create(work.environment, draft)
-    except (Refused, NotFound) as err:
-        if explained := await explain_owner(work, original, err):
-            raise explained from err
-        raise
+def _creating(work: Work, original: Original, client_data: str) -> Write:
+    draft = WorkflowDraft(
+        workflow_id=work.job.copy_id,
+        name=copy_name(original.name),
+        description=original.description,
+        client_data=client_data,
+        owner_id=original.owner_id,
+        owner_is_entra_id=original.owner_is_entra_id,
+        modern_type=original.modern_type,
+    )
+    return Write(
+        permit=work.permit_write,
+        call=lambda: work.services.workflows.create(work.environment, draft),
+        on_refusal=partial(explain_owner, work, original),
+    )
 
 
 async def _existing(work: Work) -> Workflow | None:

@@ -4,11 +4,11 @@ from collections.abc import Collection, Mapping
 
 from shared.domain.environment import Environment
 from shared.domain.solution import Solution, to_join
-from shared.errors import Blocked, NotFound, Refused
+from shared.errors import Blocked
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.copying.belonging import Belonging
-from shared.steps.flows.read_back import read_back
+from shared.steps.flows.effect import Effect, Refusal, Reply, Write, apply
 from shared.steps.work import Work
 
 
@@ -21,19 +21,17 @@ async def place_copy(work: Work, belonging: Belonging) -> None:
     job = work.job
     if not job.in_solution:
         return
-    missing = await _left(work, belonging.solutions)
-    for solution in missing:
-        await _join(work, solution)
-    if not missing:
-        return
-    what = f"The copy of {job.display_name} in its solutions"
-    if left := await read_back(work, what, lambda: _missing(work), lambda left: not left):
-        raise Blocked(
+    in_all = Effect(
+        title=f"The copy of {job.display_name} in its solutions",
+        read=lambda: _missing(work),
+        missing=lambda missing: [_joining(work, one) for one in missing],
+        not_kept=lambda missing: _blocked(
             f"The platform accepted the copy of {job.display_name} into the solution "
-            f"{left[0].title}, but it is not in it.",
-            instruction=_by_hand(left[0]),
-            code=Reason.SOLUTION,
-        )
+            f"{missing[0].title}, but it is not in it.",
+            missing[0],
+        ),
+    )
+    await apply(work, in_all, seen=await _left(work, belonging.solutions))
 
 
 async def solutions_to_join(
@@ -64,21 +62,25 @@ async def _described(
     return to_join(await services.solutions.get(environment, solution_ids))
 
 
-async def _join(work: Work, solution: Solution) -> None:
-    await work.permit_write()
-    try:
-        await work.services.solutions.add_flow(work.environment, solution, work.job.copy_id)
-    except (Refused, NotFound) as err:
-        raise Blocked(
-            f"The copy of {work.job.display_name} cannot join the solution {solution.title}: {err}",
-            instruction=_by_hand(solution),
-            code=Reason.SOLUTION,
-        ) from err
+def _joining(work: Work, solution: Solution) -> Write:
+    async def refused(err: Refusal) -> Reply:
+        title = work.job.display_name
+        text = f"The copy of {title} cannot join the solution {solution.title}: {err}"
+        return _blocked(text, solution)
+
+    solutions, copy_id = work.services.solutions, work.job.copy_id
+    return Write(
+        permit=work.permit_write,
+        call=lambda: solutions.add_flow(work.environment, solution, copy_id),
+        on_refusal=refused,
+    )
 
 
-def _by_hand(solution: Solution) -> str:
-    return (
-        f"Add the copy to the solution {solution.title} by hand (Solutions → Add existing → "
-        "Automation → Cloud flow), or give the app's application user the role System "
-        "Administrator; then retry."
+def _blocked(reason: str, solution: Solution) -> Blocked:
+    return Blocked(
+        reason,
+        instruction=f"Add the copy to the solution {solution.title} by hand (Solutions → Add "
+        "existing → Automation → Cloud flow), or give the app's application user the role System "
+        "Administrator; then retry.",
+        code=Reason.SOLUTION,
     )

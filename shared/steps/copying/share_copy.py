@@ -22,12 +22,12 @@ from shared.domain.sharing import (
     others_than,
     rights_of,
 )
-from shared.errors import Blocked, NotFound, Refused
+from shared.errors import Blocked
 from shared.reason import Reason
 from shared.steps.copying.belonging import Belonging
 from shared.steps.flows.co_ownership import is_own_doing
+from shared.steps.flows.effect import SKIP, Effect, Refusal, Reply, Write, apply
 from shared.steps.flows.original import Original
-from shared.steps.flows.read_back import read_back
 from shared.steps.work import Work
 
 #: There is no interface to read or write that list (contract §14.5), so a person has to.
@@ -57,22 +57,25 @@ async def share_copy(work: Work, original: Original, belonging: Belonging) -> Fl
     notes = list(wanted.notes)
     if TriggerCategory(work.job.category).can_have_run_only_users:
         notes.append(RUN_ONLY_NOTE)
-    missing = await _missing(work, wanted.shares)
-    unable = set()
-    for one in missing:
-        if note := await _give(work, one):
-            notes.append(note)
-            unable.add(one.share.principal)
-    shares = tuple(share for share in wanted.shares if share.principal not in unable)
-    what = f"The co-owners of the copy of {work.job.display_name}"
-    if missing and await read_back(work, what, lambda: _missing(work, shares), lambda one: not one):
-        raise Blocked(
+    unable: dict[Principal, str] = {}
+
+    def shares() -> tuple[Share, ...]:
+        return tuple(share for share in wanted.shares if share.principal not in unable)
+
+    shared = Effect(
+        title=f"The co-owners of the copy of {work.job.display_name}",
+        read=lambda: _missing(work, shares()),
+        missing=lambda missing: [_giving(work, one, unable) for one in missing],
+        not_kept=lambda _: Blocked(
             f"The platform accepted to share the copy of {work.job.display_name} with "
-            f"{len(shares)} co-owners of the original, but not all of them have it.",
+            f"{len(shares())} co-owners of the original, but not all of them have it.",
             instruction="Share the copy in Power Automate as the original is shared, then retry.",
             code=Reason.SHARING,
-        )
-    names = tuple(str(share.principal) for share in shares)
+        ),
+    )
+    await apply(work, shared)
+    notes += unable.values()
+    names = tuple(str(share.principal) for share in shares())
     notes += [
         f"The original is not shared with the {name} any more, the copy still is: take it away "
         "there too if that was meant."
@@ -168,28 +171,35 @@ async def _missing(work: Work, wanted: tuple[Share, ...]) -> list[Lacking]:
     return lacking(wanted, held)
 
 
-async def _give(work: Work, missing: Lacking) -> str:
-    """Share the copy with one principal; return why it cannot be shared with it, if so."""
-    sharing, share = work.services.flow_sharing, missing.share
-    await work.permit_write()
+def _giving(work: Work, missing: Lacking, unable: dict[Principal, str]) -> Write:
+    """Return the write that shares the copy with one principal.
+
+    If they have left, the write adds to `unable` why it is not shared with them.
+    """
+    sharing, share, copy_id = work.services.flow_sharing, missing.share, work.job.copy_id
     change = sharing.modify if missing.has_others else sharing.grant
-    try:
-        await change(work.environment, work.job.copy_id, share)
-    except (Refused, NotFound) as err:
+
+    async def refused(err: Refusal) -> Reply:
         if await _has_left(work, share.principal):
-            return (
+            unable[share.principal] = (
                 f"{_NOT_SHARED}{share.principal}, a co-owner of the original "
                 "who is disabled or gone."
             )
-        raise Blocked(
+            return SKIP
+        return Blocked(
             f"The copy of {work.job.display_name} cannot be shared with the {share.principal}: "
             f"{err}",
             instruction="Give the app's application user the role System Administrator (or the "
             "privilege prvShareWorkflow), or share the copy by hand as the original is shared; "
             "then retry.",
             code=Reason.SHARING,
-        ) from err
-    return ""
+        )
+
+    return Write(
+        permit=work.permit_write,
+        call=lambda: change(work.environment, copy_id, share),
+        on_refusal=refused,
+    )
 
 
 async def _has_left(work: Work, principal: Principal) -> bool:

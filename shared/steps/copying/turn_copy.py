@@ -3,7 +3,8 @@
 from shared.domain.flow import FlowState, Workflow, WorkflowChange
 from shared.errors import Blocked
 from shared.steps.copying.explain_refusal import explain_state
-from shared.steps.flows.change_flow import change_flow
+from shared.steps.flows.change_flow import changing
+from shared.steps.flows.effect import Write
 from shared.steps.flows.turn import Switch, turn
 from shared.steps.work import Work
 
@@ -19,8 +20,8 @@ def copy_switch(work: Work) -> Switch[Workflow]:
     async def read() -> Workflow:
         return await work.services.workflows.get(work.environment, work.job.copy_id)
 
-    async def write(copy: Workflow, state: FlowState) -> None:
-        await change_flow(work, copy, WorkflowChange(state=state))
+    def write(copy: Workflow, state: FlowState) -> Write:
+        return changing(work, copy, WorkflowChange(state=state))
 
     async def explain(copy: Workflow, state: FlowState) -> Blocked:
         return await explain_state(work, copy, state)

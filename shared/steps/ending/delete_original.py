@@ -1,6 +1,6 @@
 """Delete a retired original: what has to hold before the call, the call, and what is read back."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
@@ -20,6 +20,7 @@ from shared.reason import Reason
 from shared.rows import instant
 from shared.services import Services
 from shared.steps.flows.co_ownership import return_borrowed
+from shared.steps.flows.effect import Write, perform
 from shared.steps.flows.original import Original, find_original, shown_original
 from shared.steps.flows.take_original import archive_name
 from shared.steps.gate import refuse_excluded
@@ -231,21 +232,26 @@ async def archive_definition(work: Work, original: Original) -> str:
     return where
 
 
-async def delete(work: Work, original: Original) -> None:
+async def delete(work: Work, original: Original, permit: Callable[[], Awaitable[object]]) -> None:
     """Delete the original as it was read, and read back that it is gone.
 
-    Raises `Conflict` if it was changed since, `Waiting` if it is still there.
+    `permit` returns if the delete may begin. Raises `Conflict` if the original was changed since,
+    `Waiting` if it is still there.
     """
     job, services = work.job, work.services
-    if job.in_solution and original.etag:
-        await services.workflows.delete(work.environment, job.original_id, etag=original.etag)
-    else:
+
+    async def call() -> None:
+        if job.in_solution and original.etag:
+            await services.workflows.delete(work.environment, job.original_id, etag=original.etag)
+            return
         # The flow service takes no version: what stands there is looked at right before.
         now = await shown_original(work)
         await return_borrowed(work)
         if now is None or _version(now) != _version(original):
             raise Conflict(f"{job.display_name} was changed since it was looked at")
         await services.flow_switch.delete(job.environment_id, job.flow_name)
+
+    await perform(Write(permit=permit, call=call))
     if await find_original(services, work.environment, job):
         reason = "The platform accepted the delete, but the flow is still there."
         raise Waiting(

@@ -1,6 +1,7 @@
 """Bring a deleted original back before its job is rolled back, where and while that is possible."""
 
 from dataclasses import replace
+from functools import partial
 
 from shared.domain.jobs.deletion import Deletion, cancelled
 from shared.domain.jobs.flow_states import JobState
@@ -9,6 +10,7 @@ from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked, NotFound, Waiting
 from shared.reason import Reason
 from shared.rows import Kept
+from shared.steps.flows.effect import Refusal, Reply, Write, perform
 from shared.steps.flows.original import find_original
 from shared.steps.work import Work
 
@@ -36,11 +38,13 @@ async def restore(work: Work) -> FlowJob | None:
         job = replace(job, requested=None, rollback_stage=None)
         return moved(job, JobState.RETIRED, f"{text} The copy works on.", now=services.now)
     if not job.in_solution:
-        await work.permit_write()
-        try:
-            await services.flow_switch.restore(job.environment_id, job.flow_name)
-        except NotFound:
-            raise _by_hand(job, kept.item) from None
+        deletion = kept.item
+
+        async def refused(err: Refusal) -> Reply:
+            return _by_hand(job, deletion) if isinstance(err, NotFound) else None
+
+        restore = partial(services.flow_switch.restore, job.environment_id, job.flow_name)
+        await perform(Write(permit=work.permit_write, call=restore, on_refusal=refused))
         if await find_original(services, work.environment, job):
             await _note(work, kept)
             return None

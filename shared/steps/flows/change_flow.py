@@ -5,6 +5,7 @@ The platform checks the connections of whoever turns a flow on, and of whoever s
 """
 
 from dataclasses import replace
+from functools import partial
 
 from shared.domain.flow import Workflow, WorkflowChange
 from shared.domain.jobs.refusals import (
@@ -13,52 +14,45 @@ from shared.domain.jobs.refusals import (
     NOT_ON_BEHALF,
     refusal_of,
 )
-from shared.errors import Blocked, NotFound, Refused
+from shared.errors import Blocked, Refused
 from shared.reason import Reason
+from shared.steps.flows.effect import Refusal, Reply, Write
 from shared.steps.flows.original import Original
 from shared.steps.work import Work
 
 
-async def change_flow(work: Work, row: Workflow | Original, change: WorkflowChange) -> None:
-    """Make a change that is permitted, if the flow still is what `row` says.
+def changing(work: Work, row: Workflow | Original, change: WorkflowChange) -> Write:
+    """Return the write that changes a flow as its owner, or as the app if that is refused.
 
-    Raises `Conflict` if it is not, `Blocked` if neither its owner nor the app may make it.
+    The write raises `Conflict` if the flow is not what `row` says any more, and `Blocked` if
+    neither the owner nor the app may change it.
     """
-    behalf = replace(change, on_behalf_of=row.owner_id)
-    try:
-        await _update(work, row, behalf)
-    except (Refused, NotFound) as err:
-        await _change_as_app(work, row, change, err)
-
-
-async def _update(work: Work, row: Workflow | Original, change: WorkflowChange) -> None:
     # What was just stopped reads as it was before for a while: its way back waits for no ETag.
     etag = "*" if work.job.is_on_way_back else row.etag
-    await work.services.workflows.update(work.environment, row.workflow_id, change, etag=etag)
+    update = partial(work.services.workflows.update, work.environment, row.workflow_id, etag=etag)
 
+    async def as_app(refusal: Refusal) -> Reply:
+        """Write as the app if it may not act for the owner, or the owner lacks a connection."""
+        owner_is_gone = await _explain_owner(work, row)
+        code = refusal.code if isinstance(refusal, Refused) else ""
+        if not owner_is_gone and code not in {*NOT_ON_BEHALF, CONNECTION_REFUSED}:
+            return None
 
-async def _change_as_app(
-    work: Work, row: Workflow | Original, change: WorkflowChange, refusal: Refused | NotFound
-) -> None:
-    """Make it as the app, where the flow's owner cannot be acted for, or may not use a connection.
+        async def refused(err: Refusal) -> Reply:
+            if not isinstance(err, Refused):
+                return None
+            # That no application may turn a flow on says nothing of what the owner lacks.
+            is_no_person = refusal_of(err.code, err.detail).code == NO_USER_DETAILS
+            if owner_is_gone and (is_no_person or err.code == CONNECTION_REFUSED):
+                return owner_is_gone
+            return refusal if is_no_person else None
 
-    Raises the refusal again where it has another cause.
-    """
-    owner_is_gone = await _explain_owner(work, row)
-    code = refusal.code if isinstance(refusal, Refused) else ""
-    if not owner_is_gone and code not in {*NOT_ON_BEHALF, CONNECTION_REFUSED}:
-        raise refusal
-    await work.permit_write()
-    try:
-        await _update(work, row, change)
-    except Refused as err:
-        # That no application may turn a flow on says nothing of what the owner lacks.
-        is_no_person = refusal_of(err.code, err.detail).code == NO_USER_DETAILS
-        if owner_is_gone and (is_no_person or err.code == CONNECTION_REFUSED):
-            raise owner_is_gone from err
-        if is_no_person:
-            raise refusal from err
-        raise
+        return Write(
+            permit=work.permit_write, call=lambda: update(change=change), on_refusal=refused
+        )
+
+    behalf = replace(change, on_behalf_of=row.owner_id)
+    return Write(permit=work.permit_write, call=lambda: update(change=behalf), on_refusal=as_app)
 
 
 async def _explain_owner(work: Work, row: Workflow | Original) -> Blocked | None:

@@ -5,17 +5,18 @@ returns what that borrowed.
 """
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.refusals import NO_CO_OWNER, refusal_of
 from shared.domain.jobs.relatives import located
 from shared.domain.plans.remediation import EnvironmentJob
-from shared.errors import NotFound, Refused, Unavailable
+from shared.errors import Refused, Unavailable
 from shared.notices import readable
 from shared.services import Services
+from shared.steps.flows.effect import Write, perform, skip_if_gone
 from shared.steps.flows.operator_share import OperatorShare, share_to_return, useful_share
 from shared.steps.gate import permit_write
 from shared.steps.work import Work
@@ -60,9 +61,13 @@ async def _as_made_co_owner[T](
     """
     await work.services.calls.ready()
     await _ask_its_own(work, environment_id)
-    await work.permit_write()
-    if await work.services.flow_access.add_operator(environment_id, flow_name) and not is_lent:
-        work.made_co_owner.add((environment_id, flow_name))
+
+    async def add() -> None:
+        is_one = await work.services.flow_access.add_operator(environment_id, flow_name)
+        if is_one and not is_lent:
+            work.made_co_owner.add((environment_id, flow_name))
+
+    await perform(Write(permit=work.permit_write, call=add))
     return await _once_rights_are_there(work, flow_name, ask)
 
 
@@ -208,14 +213,16 @@ async def step_back(work: Work, name: str) -> None:
     if not is_shared:
         # Else it is looked up what the operator is.
         await work.services.calls.ready(1 if is_made else 2, is_urgent=True)
-    await permit_write(work.services, environment_id, anytime=True)
-    await work.check_lease()
+
+    async def permit() -> None:
+        await permit_write(work.services, environment_id, anytime=True)
+        await work.check_lease()
+
     if not is_made and (share := await share_to_return(work, environment_id, flow_name)):
-        await share.take_back()
+        await share.take_back(permit)
     if not is_shared:
-        with suppress(NotFound):  # the flow is gone, and the co-ownership with it
-            await work.services.flow_access.remove_operator(
-                environment_id, flow_name, is_sure=is_made
-            )
+        access = work.services.flow_access
+        remove = partial(access.remove_operator, environment_id, flow_name, is_sure=is_made)
+        await perform(Write(permit=permit, call=remove, on_refusal=skip_if_gone))
     work.shared_with_operator.discard(flow)
     work.made_co_owner.discard(flow)

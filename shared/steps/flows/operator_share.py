@@ -5,14 +5,14 @@ only a co-owner is told. So it is tried with the first flow of an environment, a
 does not hold the flow service lends (co_ownership.py), and a day later it is tried again.
 """
 
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
 from shared.domain.operator_row import OperatorRow
 from shared.domain.sharing import USERS, Principal, Share, rights_of
-from shared.errors import NotFound, Refused
+from shared.steps.flows.effect import SKIP, Refusal, Reply, Write, perform, skip_if_gone
 from shared.steps.work import Work
 
 _TRIED_AGAIN = timedelta(days=1)
@@ -35,26 +35,29 @@ class OperatorShare:
         return any(one.principal == self._user and _EDIT in one.rights for one in held)
 
     async def give(self) -> bool:
-        """Share the flow; say whether the platform took it."""
-        work = self.work
+        """Share the flow; the row names the loan already. Say whether the platform accepted it."""
+        work, is_taken = self.work, True
         share = Share(principal=self._user, rights=rights_of("CanEdit"))
-        try:
-            await work.services.flow_sharing.grant(work.environment, self.workflow_id, share)
-        except (Refused, NotFound):
-            await self.note_useless()
-            return False
-        return True
+        grant = partial(work.services.flow_sharing.grant, work.environment, self.workflow_id)
 
-    async def take_back(self) -> None:
+        async def refused(_: Refusal) -> Reply:
+            nonlocal is_taken
+            is_taken = False
+            await self.note_useless()
+            return SKIP
+
+        await perform(Write(permit=work.check_lease, call=lambda: grant(share), on_refusal=refused))
+        return is_taken
+
+    async def take_back(self, permit: Callable[[], Awaitable[object]]) -> None:
         """Take the share away, if there is one."""
-        work = self.work
-        with suppress(NotFound):  # the flow is gone, and its shares with it
-            await work.services.flow_sharing.revoke(work.environment, self.workflow_id, self._user)
+        work, sharing = self.work, self.work.services.flow_sharing
+        revoke = partial(sharing.revoke, work.environment, self.workflow_id, self._user)
+        await perform(Write(permit=permit, call=revoke, on_refusal=skip_if_gone))
 
     async def give_up(self) -> None:
         """Take it away because it lets the operator ask nothing, and note that."""
-        await self.work.permit_write(anytime=True)
-        await self.take_back()
+        await self.take_back(partial(self.work.permit_write, anytime=True))
         await self.note_useless()
 
     @property

@@ -5,7 +5,6 @@ be from before. So the row notes what is sent, before it is.
 """
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
@@ -27,8 +26,17 @@ from shared.errors import (
     Waiting,
 )
 from shared.reason import Reason
-from shared.steps.flows.change_flow import change_flow
+from shared.steps.flows.change_flow import changing
 from shared.steps.flows.co_ownership import as_co_owner
+from shared.steps.flows.effect import (
+    OnRefusal,
+    Refusal,
+    Reply,
+    Write,
+    perform,
+    raise_refusal,
+    with_fallback,
+)
 from shared.steps.flows.original import Original, read_original
 from shared.steps.flows.read_back import NotSeen, looks
 from shared.steps.work import Work
@@ -41,7 +49,7 @@ class Switch[F: (Workflow, Original)]:
     note: Literal["original_sent", "copy_sent"]
     title: str
     read: Callable[[], Awaitable[F]]
-    write: Callable[[F, FlowState], Awaitable[None]]
+    write: Callable[[F, FlowState], Write]
     #: Says why the platform accepted to turn it and did not.
     explain: Callable[[F, FlowState], Awaitable[Blocked]]
 
@@ -114,9 +122,8 @@ async def _send[F: (Workflow, Original)](
         settles_at = job.settles_at or now
         return switch.noted(job, sent_again(before, state, now=now, lag=lag, settles_at=settles_at))
 
-    await work.intend(intended)
     try:
-        await switch.write(flow, state)
+        await perform(replace(switch.write(flow, state), permit=partial(work.intend, intended)))
     except (Permanent, NotFound, MigrationInProgress):  # the platform did nothing
         work.remember(switch.noted(work.job, before))
         raise
@@ -154,25 +161,31 @@ def original_switch(work: Work, name: str | None = None) -> Switch[Original]:
     """Return how the original is turned on and off, and given a name with that where it can be."""
     job, services = work.job, work.services
 
-    async def write(original: Original, state: FlowState) -> None:
+    def write(original: Original, state: FlowState) -> Write:
         change = WorkflowChange(state=state)
         if job.in_solution and original.etag:
-            await _change_and_name(work, original, change, name)
-            return
+            return _changing_and_naming(work, original, change, name)
         is_on = state is FlowState.ON
         switch = services.flow_switch.start if is_on else services.flow_switch.stop
-        try:
-            await switch(job.environment_id, job.flow_name)
-        except Refused as err:
+
+        async def refused(err: Refusal) -> Reply:
+            if not isinstance(err, Refused):
+                return None
+            if not original.etag:
+                return _starting_as_operator(work, err)
+
+            async def gone(other: Refusal) -> Reply:
+                is_gone = isinstance(other, NotFound)
+                return _starting_as_operator(work, err) if is_gone else None
+
             # The flow service takes the app for whoever turns it on; Dataverse takes the owner.
-            if original.etag:
-                await work.permit_write()
-                with suppress(NotFound):
-                    await change_flow(work, original, change)
-                    return
-            if refusal_of(err.code, err.detail).code != NO_USER_DETAILS:
-                raise
-            await _start_as_operator(work, err)
+            return with_fallback(changing(work, original, change), gone)
+
+        return Write(
+            permit=work.permit_write,
+            call=lambda: switch(job.environment_id, job.flow_name),
+            on_refusal=refused,
+        )
 
     async def explain(_: Original, state: FlowState) -> Blocked:
         return Blocked(
@@ -189,33 +202,38 @@ def original_switch(work: Work, name: str | None = None) -> Switch[Original]:
     )
 
 
-async def _change_and_name(
+def _changing_and_naming(
     work: Work, original: Original, change: WorkflowChange, name: str | None
-) -> None:
-    """Make a change and give a name by one write; where that is refused, make the change alone."""
-    try:
-        await change_flow(work, original, replace(change, name=name))
-    except Refused:
-        if name is None:
-            raise
-        await work.permit_write()
-        await change_flow(work, original, change)
+) -> Write:
+    """Return the write of a change and a name together; if that is refused, of the change alone."""
+
+    async def refused(err: Refusal) -> Reply:
+        is_named = name is not None and isinstance(err, Refused)
+        return changing(work, original, change) if is_named else None
+
+    return with_fallback(changing(work, original, replace(change, name=name)), refused)
 
 
-async def _start_as_operator(work: Work, refusal: Refused) -> None:
-    """Turn the original on as a co-owner: where no application may, a person has to.
+def _starting_as_operator(work: Work, refusal: Refused) -> Write | Refused:
+    """Return the write by which the operator, as a co-owner, turns the original on.
 
-    Raises the refusal again where there is no operator.
+    Returns the refusal unless it says that an application may not turn the flow on. The write
+    raises the refusal if there is no operator.
     """
+    if refusal_of(refusal.code, refusal.detail).code != NO_USER_DETAILS:
+        return refusal
     job, access = work.job, work.services.flow_access
-    await work.permit_write()
-    try:
-        start = partial(access.start, job.environment_id, job.flow_name)
-        await as_co_owner(work, job.flow_name, start)
-    except Blocked as err:
-        if err.code == Reason.OPERATOR_SIGN_IN:
-            raise refusal from err
-        raise
+
+    async def start() -> None:
+        try:
+            ask = partial(access.start, job.environment_id, job.flow_name)
+            await as_co_owner(work, job.flow_name, ask)
+        except Blocked as err:
+            if err.code == Reason.OPERATOR_SIGN_IN:
+                raise refusal from err
+            raise
+
+    return Write(permit=work.permit_write, call=start)
 
 
 async def rename(
@@ -237,18 +255,22 @@ async def rename(
     short, workflows = shortened(name), work.services.workflows
     if (row.name == name and not anew) or (row.name == short and _note_of(short) in work.job.notes):
         return
-    await work.permit_write()
-    try:
+
+    def giving(name: str, refused: OnRefusal) -> Write:
         change = WorkflowChange(name=name)
-        await workflows.update(work.environment, workflow_id, change, etag=row.etag)
-    except Refused as err:
-        if err.code != TOO_LONG or short == name:
-            raise
-        note = _note_of(short)
-        await work.save(noted(work.job, note))
-        await work.permit_write()
-        change = WorkflowChange(name=short)
-        await workflows.update(work.environment, workflow_id, change, etag=row.etag)
+        return Write(
+            permit=work.permit_write,
+            call=lambda: workflows.update(work.environment, workflow_id, change, etag=row.etag),
+            on_refusal=refused,
+        )
+
+    async def shorter(err: Refusal) -> Reply:
+        if not isinstance(err, Refused) or err.code != TOO_LONG or short == name:
+            return None
+        await work.save(noted(work.job, _note_of(short)))
+        return giving(short, raise_refusal)
+
+    await perform(giving(name, shorter))
 
 
 def _note_of(short: str) -> str:

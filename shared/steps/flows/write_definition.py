@@ -4,30 +4,26 @@ Some saves of solution flows refuse the older shapes of connector operations (co
 do is not published. So a definition is written as it stands first.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from shared.domain.definitions.comparison import same_definition
 from shared.domain.definitions.connector_hosts import SHAPE_REFUSED, with_reference_hosts
 from shared.errors import Refused
-from shared.steps.work import Work
+from shared.steps.flows.effect import Refusal, Reply, Write, with_fallback
 
 
-async def write_definition(
-    work: Work, client_data: str, write: Callable[[str], Awaitable[None]]
-) -> None:
-    """Write the definition as it stands; where its older shapes are refused, in the newest one.
+def writing(client_data: str, write_of: Callable[[str], Write]) -> Write:
+    """Return the write of a definition as it stands; if its older shapes are refused, converted.
 
-    Raises whatever else `write` raises.
+    `write_of` returns the write of one text.
     """
-    await work.permit_write()
-    try:
-        await write(client_data)
-    except Refused as err:
+
+    async def refused(err: Refusal) -> Reply:
         converted = with_reference_hosts(client_data)
-        if err.code not in SHAPE_REFUSED or converted == client_data:
-            raise
-        await work.permit_write()
-        await write(converted)
+        is_shape = isinstance(err, Refused) and err.code in SHAPE_REFUSED
+        return write_of(converted) if is_shape and converted != client_data else None
+
+    return with_fallback(write_of(client_data), refused)
 
 
 def stands(stored: str, client_data: str) -> bool:

@@ -6,14 +6,16 @@ that died has lent is returned by the next delivery, and for a job that plans no
 
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from shared.domain.flow import FlowDetail
 from shared.domain.plans.discovery import NOT_SHOWN
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import Blocked, NotFound, Refused, Unavailable, Waiting
+from shared.errors import Blocked, Refused, Unavailable, Waiting
 from shared.jobs.held import Held
 from shared.steps.flows.co_ownership import is_co_owner, may_come
+from shared.steps.flows.effect import Write, perform, skip_if_gone
 from shared.steps.gate import permit_write
 from shared.steps.work import WRITE_TAKES
 
@@ -46,8 +48,8 @@ class HiddenDefinitions:
         home = self._held.job.environment_id
         if not await is_co_owner(self._held.services, home, flow_name):
             await self._note(flow_name)
-        await self._permit()
-        await self._access.add_operator(home, flow_name)
+        add = partial(self._access.add_operator, home, flow_name)
+        await perform(Write(permit=self._permit, call=add))
         try:
             detail = await self._access.definition(home, flow_name)
         except Refused as err:
@@ -64,10 +66,9 @@ class HiddenDefinitions:
         job = self._held.job
         if not job.borrowed:
             return
-        await self._permit()
         for flow_name in job.borrowed:
-            with suppress(NotFound):
-                await self._access.remove_operator(job.environment_id, flow_name)
+            remove = partial(self._access.remove_operator, job.environment_id, flow_name)
+            await perform(Write(permit=self._permit, call=remove, on_refusal=skip_if_gone))
         await self._held.save(replace(self._held.job, borrowed=()))
 
     async def _note(self, flow_name: str) -> None:

@@ -14,6 +14,7 @@ from shared.errors import Blocked, NotFound, Waiting
 from shared.jobs.kinds import FLOW
 from shared.ports import Condition
 from shared.reason import Reason
+from shared.steps.flows.effect import Write, perform
 from shared.steps.work import Work
 
 #: Flows that the platform takes in one call.
@@ -60,10 +61,10 @@ async def solution_id(work: Work) -> str | None:
 
 async def _ask(work: Work, batch: tuple[FlowJob, ...]) -> None:
     """Ask for all of a batch that is open. Asked twice, the platform finds nothing to do."""
-    await work.permit_write()
     jobs = [job for job in batch if _is_to_be_added(job) or job.id == work.job.id]
     names = [job.flow_name for job in jobs]
-    await work.services.flow_placement.add_to_solution(work.job.environment_id, names)
+    add = work.services.flow_placement.add_to_solution
+    await perform(Write(permit=work.permit_write, call=lambda: add(work.job.environment_id, names)))
     await work.save(replace(work.job, asked_at=work.services.now))
     for job in jobs:
         if job.id != work.job.id:

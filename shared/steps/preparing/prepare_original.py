@@ -15,11 +15,12 @@ from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked
 from shared.reason import Reason
+from shared.steps.flows.effect import Effect, Write, apply
 from shared.steps.flows.open_plans import is_cancelled
 from shared.steps.flows.original import read_original
-from shared.steps.flows.read_back import NotSeen, read_back
+from shared.steps.flows.read_back import NotSeen
 from shared.steps.flows.take_original import archive_name
-from shared.steps.flows.write_definition import stands, write_definition
+from shared.steps.flows.write_definition import stands, writing
 from shared.steps.gate import refuse_excluded
 from shared.steps.preparing.add_to_solution import add_to_solution, solution_id
 from shared.steps.work import Work
@@ -118,31 +119,52 @@ def _require_true_read(work: Work) -> None:
 async def _write(work: Work, row: Workflow, client_data: str) -> None:
     workflows, environment = work.services.workflows, work.environment
 
-    async def update(text: str) -> None:
+    def updating(text: str) -> Write:
         change = WorkflowChange(client_data=text)
-        await workflows.update(environment, row.workflow_id, change, etag=row.etag)
-
-    await write_definition(work, client_data, update)
-    now = await read_back(
-        work,
-        f"The definition of {work.job.display_name}",
-        lambda: workflows.get(environment, row.workflow_id),
-        lambda now: stands(now.client_data, client_data) and now.state is row.state,
-    )
-    if not stands(now.client_data, client_data):
-        raise Blocked(
-            f"The platform stored {work.job.display_name} differently from what was sent.",
-            instruction="Compare the flow with its archived definition in Power Automate, save it "
-            f"as it should be, then retry. Archive: {work.job.archive}",
-            code=Reason.EDIT_DIFFERS,
+        return Write(
+            permit=work.permit_write,
+            call=lambda: workflows.update(environment, row.workflow_id, change, etag=row.etag),
         )
-    if now.state is not row.state:
-        raise Blocked(
+
+    def is_written(now: Workflow) -> bool:
+        return stands(now.client_data, client_data) and now.state is row.state
+
+    def lost(now: Workflow) -> Blocked:
+        if not stands(now.client_data, client_data):
+            return Blocked(
+                f"The platform stored {work.job.display_name} differently from what was sent.",
+                instruction="Compare the flow with its archived definition in Power Automate, save "
+                f"it as it should be, then retry. Archive: {work.job.archive}",
+                code=Reason.EDIT_DIFFERS,
+            )
+        return Blocked(
             f"{work.job.display_name} was {row.state}; since its definition was changed, it is "
             f"{now.state}.",
             instruction=f"Turn the flow {row.state} in Power Automate, then retry.",
             code=Reason.STATE,
         )
+
+    written = Effect(
+        title=f"The definition of {work.job.display_name}",
+        read=lambda: workflows.get(environment, row.workflow_id),
+        missing=lambda now: [] if is_written(now) else [writing(client_data, updating)],
+        not_kept=lost,
+        damage=lambda before, now: _harm(work, before, now),
+    )
+    await apply(work, written, seen=row)
+
+
+def _harm(work: Work, before: Workflow, now: Workflow) -> Blocked | None:
+    """Say so where a save that was refused has changed the flow all the same."""
+    if same_definition(before.client_data, now.client_data):
+        return None
+    return Blocked(
+        f"The platform refused to save {work.job.display_name}, and changed it: its definition is "
+        "not what it was.",
+        instruction="Put its archived definition back in Power Automate, then retry. "
+        f"Archive: {work.job.archive}",
+        code=Reason.EDIT_DIFFERS,
+    )
 
 
 async def _archive(work: Work, client_data: str) -> None:
