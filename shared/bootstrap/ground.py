@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from shared.adapters.http.client import HttpClient
     from shared.adapters.state.call_budget import CallBudget
+    from shared.adapters.state.store_clock import StoreClock
     from shared.circuits import Circuits
     from shared.ports import (
         Archive,
@@ -28,6 +29,7 @@ class Ground:
     settings: Settings
     closing: AsyncExitStack
     credential: "AsyncTokenCredential"
+    #: The time by the store, for all that instances share: leases, budgets, dates in rows.
     clock: "Clock"
     store: "Store"
     circuits: "Circuits"
@@ -50,6 +52,7 @@ def build_ground(settings: Settings, closing: AsyncExitStack) -> Ground:
     """Return it as the settings describe. Raises `ValueError` for settings that cannot work."""
     from shared.adapters.entra.identity import application_credential
     from shared.adapters.http.client import HttpClient, default_transport
+    from shared.adapters.state.store_clock import StoreClock
     from shared.adapters.system_clock import SystemClock
     from shared.circuits import Circuits
     from shared.tables import Tables
@@ -58,7 +61,9 @@ def build_ground(settings: Settings, closing: AsyncExitStack) -> Ground:
         raise ValueError("CMK_SUBSCRIPTION_IDS has to name the subscription of the policies")
     credential = application_credential(settings.client_id)
     closing.push_async_callback(credential.close)
-    clock, store = SystemClock(), _store(settings, credential, closing)
+    # A file on this machine answers without a Date: its time is the machine's.
+    clock = StoreClock(SystemClock())
+    store = _store(settings, credential, closing, clock)
     circuits = Circuits(Tables(store), clock, settings)
     http = HttpClient(default_transport(), circuits)
     closing.push_async_callback(http.close)
@@ -74,12 +79,17 @@ def build_ground(settings: Settings, closing: AsyncExitStack) -> Ground:
 
 
 def _store(
-    settings: Settings, credential: "AsyncTokenCredential", closing: AsyncExitStack
+    settings: Settings,
+    credential: "AsyncTokenCredential",
+    closing: AsyncExitStack,
+    clock: "StoreClock",
 ) -> "Store":
+    """Return the store, whose answers set the clock."""
     if settings.storage_account:
         from shared.adapters.state.table_store import TableStore, tables_of_account
 
-        tables = TableStore(tables_of_account(settings.storage_account, credential))
+        account = tables_of_account(settings.storage_account, credential, clock.answered)
+        tables = TableStore(account)
         closing.push_async_callback(tables.close)
         return tables
     from shared.adapters.state.sqlite_store import SqliteStore

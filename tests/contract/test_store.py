@@ -2,8 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,9 +13,11 @@ import pytest
 from azure.data.tables.aio import TableServiceClient
 
 from shared.adapters.state.sqlite_store import SqliteStore
+from shared.adapters.state.store_clock import StoreClock
 from shared.adapters.state.table_store import TableStore
 from shared.errors import AlreadyExists, Conflict, NotFound
 from shared.ports import Condition, Delete, Insert, Operation, Replace, Row, Scalar, Store, Upsert
+from tests.twins.clock import ManualClock
 from tests.twins.memory_store import MemoryStore
 
 #: Tables of this process's own: several may run against one Azurite.
@@ -346,3 +350,33 @@ async def test_a_batch_of_more_than_4_mib_is_refused(store: Store) -> None:
         await store.write(*map(Upsert, rows))
 
     assert await keys(store) == []
+
+
+@pytest.mark.azurite
+async def test_every_answer_of_a_storage_account_tells_the_time() -> None:
+    """Found, missing, listed, written, refused: a clock that is an hour wrong is put right."""
+    wrong = ManualClock()
+
+    async def time_after(ask: Callable[[Store], Awaitable[object]]) -> datetime:
+        clock = StoreClock(wrong)
+        async with TableServiceClient.from_connection_string(
+            azurite(), raw_response_hook=clock.answered
+        ) as service:
+            assert clock.now() == wrong.now()
+            with suppress(Conflict):
+                await ask(TableStore(service))
+        return clock.now()
+
+    async def listed(store: Store) -> list[Row]:
+        return [one async for one in store.query(JOBS)]
+
+    asked: list[Callable[[Store], Awaitable[object]]] = [
+        lambda store: store.write(Upsert(row("time"))),
+        lambda store: store.write(Insert(row("time"))),
+        lambda store: store.get(JOBS, "p", "time"),
+        lambda store: store.get(JOBS, "p", "nothing"),
+        listed,
+    ]
+    for ask in asked:
+        before = datetime.now(UTC) - timedelta(seconds=2)
+        assert before < await time_after(ask) < datetime.now(UTC) + timedelta(seconds=1)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.adapters.state.call_ledger import UNDERWAY, BudgetLimit, Ledger, used_up
+from shared.adapters.state.call_ledger import AGAIN, BudgetLimit, Ledger, used_up
 from shared.adapters.state.call_line import Waiter
 from shared.adapters.state.ledger_row import (
     RESET_AT,
@@ -110,7 +110,7 @@ class BudgetRow:
                 continue
             self._known = next((one for one in written if one.key == _KEY), row)
             return answer
-        raise used_up(self.limit, UNDERWAY)
+        raise used_up(self.limit, AGAIN)
 
     async def _ledger(self, row: Row | None) -> Ledger | None:
         """Return what a row says; None: it could not be read, was reset, and is to be read again.

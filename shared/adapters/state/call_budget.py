@@ -16,7 +16,7 @@ from itertools import batched
 
 from shared.adapters.state.budget_row import BudgetRow
 from shared.adapters.state.call_blocks import Block
-from shared.adapters.state.call_ledger import UNDERWAY, BudgetLimit, Ledger
+from shared.adapters.state.call_ledger import AGAIN, BudgetLimit, Ledger
 from shared.adapters.state.call_line import AT_ONCE, Waiter, is_near
 from shared.adapters.state.call_slices import Slice
 from shared.domain.calls import CallLine, Need, Turn
@@ -82,7 +82,7 @@ class CallBudget(CallBlocks):
                     await self._have(calls, is_urgent=is_urgent)
                 break
             except Throttled as err:
-                wait = err.retry_after or UNDERWAY
+                wait = err.retry_after or AGAIN
                 delivery.waited += wait
                 if delivery.waited > _PATIENCE:
                     raise
@@ -115,7 +115,7 @@ class CallBudget(CallBlocks):
             if one.is_dead(ledger):
                 operations.append(one.removal)
                 continue
-            if one.comes > comes + UNDERWAY:
+            if one.comes > comes + AGAIN:
                 if not await come(Turn(row=one.row, place=one.key, comes=comes)):
                     operations.append(one.removal)
                     continue

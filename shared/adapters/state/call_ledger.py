@@ -9,8 +9,11 @@ from shared.adapters.state.call_tally import Tally
 from shared.errors import Throttled
 
 NEVER = datetime.min.replace(tzinfo=UTC)
-#: A call may arrive this much later after it was taken than another one.
-UNDERWAY = timedelta(seconds=1)
+#: A call may arrive this much later after it was taken than another one: a second of transit, and a
+#: second by which the clocks of two instances may differ.
+UNDERWAY = timedelta(seconds=2)
+#: Whoever is refused asks again after this at the earliest.
+AGAIN = timedelta(seconds=1)
 _OF_DAY = " of 24 hours"
 #: After so long without a refusal a fifth of the setting more is tried, while work waits.
 _RISES_AFTER = timedelta(minutes=10)

@@ -13,7 +13,7 @@ from typing import Annotated, Self
 
 from pydantic import AwareDatetime, Field, TypeAdapter
 
-from shared.adapters.state.call_ledger import UNDERWAY, Ledger
+from shared.adapters.state.call_ledger import AGAIN, Ledger
 from shared.domain.calls import Need
 from shared.ports import Delete, Operation, Replace, Row, Scalar, Upsert
 
@@ -134,7 +134,7 @@ def _comes(ledger: Ledger, first: Sequence[Waiter], *, is_urgent: bool) -> datet
     ahead = ledger.owed + sum(one.calls for one in first)
     at_once = ledger.free_at(ahead + 1, is_urgent=is_urgent)
     if is_near(ledger, at_once):
-        return max(at_once, ledger.now + UNDERWAY)
+        return max(at_once, ledger.now + AGAIN)
     later = round(_MORE * sum(one.later for one in first))
     return ledger.free_at(ahead + later + 1, is_urgent=is_urgent)
 

@@ -4,7 +4,7 @@ azure-data-tables is imported when a store is made: an app that keeps its state 
 for it. Every write is a transaction, even of one row, so that there is one path to get right.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -31,12 +31,17 @@ if TYPE_CHECKING:
 _NO_TABLE = "TableNotFound"
 
 
-def tables_of_account(account: str, credential: AsyncTokenCredential) -> "TableServiceClient":
-    """Return a client of a storage account, by the account's name."""
+def tables_of_account(
+    account: str, credential: AsyncTokenCredential, answered: Callable[[Any], None]
+) -> "TableServiceClient":
+    """Return a client of a storage account, by the account's name.
+
+    `answered` is told of every answer, before it is read.
+    """
     from azure.data.tables.aio import TableServiceClient
 
     endpoint = f"https://{account}.table.core.windows.net"
-    return TableServiceClient(endpoint, credential=credential)
+    return TableServiceClient(endpoint, credential=credential, raw_response_hook=answered)
 
 
 class TableStore(Store):

@@ -63,8 +63,8 @@ async def test_work_goes_on_the_next_day(cli: CommandLine) -> None:
     assert told.cause.startswith("The flow service has had its calls of 24 hours, until ")
     pace = "those of 24 hours are used up; the next at 2026-"
     assert f"Jobs that wait for calls\t{health.calls.waiting}, {pace}" in shown.stdout
-    job = next(one for one in (await story.jobs()).values() if one.code == Reason.THROTTLED)
-    assert job.reason == "It waits for its turn: flow-service has had its calls of 24 hours."
+    reasons = {one.reason for one in (await story.jobs()).values() if one.code == Reason.THROTTLED}
+    assert "It waits for its turn: flow-service has had its calls of 24 hours." in reasons
 
     await story.run(DAY)
 

@@ -1,0 +1,179 @@
+"""Time by the store's answers: a clock that is minutes wrong costs neither calls nor order."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import format_datetime
+from itertools import pairwise
+from random import Random
+from types import SimpleNamespace
+
+import pytest
+
+from shared.adapters.state.call_budget import CallBudget
+from shared.adapters.state.call_ledger import BudgetLimit
+from shared.adapters.state.store_clock import StoreClock
+from shared.domain.calls import Need
+from shared.errors import Throttled, Waiting
+from shared.ports import Condition, Operation, Row
+from tests.twins.clock import START, ManualClock
+from tests.twins.memory_store import MemoryStore
+
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+LIMIT = BudgetLimit(name="flow-service", calls=5)
+
+
+def answer(date: str | None, *, is_store: bool = True) -> SimpleNamespace:
+    """Return an answer as azure-core hands it to a hook."""
+    headers = {} if date is None else {"Date": date}
+    if is_store:
+        headers["x-ms-request-id"] = "1"
+    return SimpleNamespace(http_response=SimpleNamespace(headers=headers))
+
+
+class Machine:
+    """A machine whose own clock is wrong, over a store whose answers take up to a second."""
+
+    def __init__(self, world: ManualClock, store: MemoryStore, skew: timedelta, seed: int) -> None:
+        self.world, self.store = world, store
+        self.local = ManualClock(world.now() + skew)
+        self.begun = world.now()
+        self.clock = StoreClock(self.local, self._steady)
+        self.random = Random(seed)  # noqa: S311  # a test
+
+    def _steady(self) -> float:
+        return (self.world.now() - self.begun).total_seconds()
+
+    def hear(self) -> None:
+        """Hear the date of an answer: whole seconds, and late."""
+        sent = self.world.now() - self.random.random() * SECOND
+        date = format_datetime(sent.replace(microsecond=0), usegmt=True)
+        self.clock.answered(answer(date))
+
+    async def get(self, table: str, partition: str, key: str) -> Row | None:
+        """Read a row, and hear the time."""
+        self.hear()
+        return await self.store.get(table, partition, key)
+
+    async def write(self, *operations: Operation) -> list[Row]:
+        """Write rows, and hear the time."""
+        self.hear()
+        return await self.store.write(*operations)
+
+    async def query(
+        self,
+        table: str,
+        partition: str | None = None,
+        *,
+        where: Sequence[Condition] = (),
+        before: str | None = None,
+    ) -> AsyncIterator[Row]:
+        """Read rows, and hear the time."""
+        self.hear()
+        async for row in self.store.query(table, partition, where=where, before=before):
+            yield row
+
+
+@dataclass(slots=True)
+class _Job:
+    """A job of many steps, each of three calls."""
+
+    whose: str
+    #: The machine that works on it.
+    which: int
+    comes: datetime | None = None
+    wanted: int = 0
+    round: int = 0
+
+    @property
+    def need(self) -> Need:
+        """Return what its next step needs; the job that has done least goes first."""
+        return Need(rank=f"1-{self.round:04}", whose=self.whose, calls=3)
+
+
+@pytest.mark.parametrize("skews", [(0, 0), (0, 10), (0, -10), (10, -10), (0, 60)])
+async def test_machines_with_wrong_clocks_share_one_rate(skews: tuple[int, int]) -> None:
+    """No minute has more calls than allowed, 96 % are used, and nobody starves."""
+    world, store = ManualClock(), MemoryStore()
+    machines = [Machine(world, store, n * MINUTE, n) for n in skews]
+    budgets = [CallBudget(one, one.clock, LIMIT) for one in machines]
+    got, made = Counter[int](), list[datetime]()
+    jobs = [_Job(whose=f"{which}-{job}", which=which) for which in range(2) for job in range(8)]
+    while world.now() < START + 60 * MINUTE:
+        for job in jobs:
+            clock, budget = machines[job.which].clock, budgets[job.which]
+            if job.comes and job.comes > clock.now():
+                continue
+            job.comes = None
+            try:
+                async with budget.block(job.need):
+                    job.wanted = 3
+                    while job.wanted:
+                        await budget.take()
+                        job.wanted -= 1
+                        got[job.which] += 1
+                        made.append(world.now())
+                    job.round += 1
+            except Waiting as err:
+                job.comes = err.until
+            except Throttled as err:
+                job.comes = clock.now() + (err.retry_after or SECOND)
+        world.advance(SECOND)
+    most = max(sum(one <= other < one + MINUTE for other in made) for one in made)
+
+    assert most <= LIMIT.calls
+    assert len(made) >= 0.96 * LIMIT.calls * 60
+    assert min(got.values()) >= len(made) / 4
+
+
+async def test_clocks_of_two_machines_differ_by_less_than_two_seconds() -> None:
+    """Once each has heard a few answers; and neither is ahead of the store."""
+    world, store = ManualClock(), MemoryStore()
+    machines = [Machine(world, store, n * MINUTE, n) for n in (10, -10)]
+    for _ in range(2_000):
+        for one in machines:
+            one.hear()
+        world.advance(SECOND * 0.7)
+        times = [one.clock.now() for one in machines]
+        assert all(world.now() - 2 * SECOND < time <= world.now() for time in times)
+
+
+async def test_clock_goes_by_the_machine_until_the_store_has_answered() -> None:
+    """And an answer without a time, or of another server, changes nothing."""
+    local = ManualClock()
+    clock = StoreClock(local, lambda: 0.0)
+    date = format_datetime(START + 60 * MINUTE, usegmt=True)
+    for one in (answer(None), answer("yesterday"), answer(date, is_store=False)):
+        clock.answered(one)
+
+    assert clock.now() == local.now()
+
+    clock.answered(answer(date))
+
+    assert clock.now() == START + 60 * MINUTE
+
+
+async def test_one_wrong_answer_is_forgotten() -> None:
+    """A date of the far future counts for two periods of ten minutes at most."""
+    world = ManualClock()
+    one = Machine(world, MemoryStore(), timedelta(0), 1)
+    one.clock.answered(answer(format_datetime(START + timedelta(days=1), usegmt=True)))
+    for _ in range(21):
+        world.advance(MINUTE)
+        one.hear()
+
+    assert one.clock.now() <= world.now()
+
+
+async def test_time_does_not_go_back_by_more_than_a_second() -> None:
+    """When an estimate begins anew it may be a little worse than the last one."""
+    world = ManualClock()
+    one = Machine(world, MemoryStore(), timedelta(0), 3)
+    times = []
+    for _ in range(3_000):
+        one.hear()
+        times.append(one.clock.now())
+        world.advance(SECOND)
+
+    assert all(later - earlier > -SECOND for earlier, later in pairwise(times))
