@@ -3,7 +3,7 @@
 Those of products and operations are not read: docs/network.md says so.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
@@ -63,21 +63,23 @@ class ApiManagement:
 
         Not the policy that they go into: policies may hold secrets.
         """
-        ends = AddressRanges.of(gap.missing_prefixes).ends()
+        ends = [*AddressRanges.of(gap.missing_prefixes).ends()]
         lines = [f'<address-range from="{first}" to="{last}" />' for first, last in ends]
         service_id = placed(gap.resource_id)
         scope = f"{service_id}/apis/{gap.part}" if gap.part else service_id
         where = f'Into <ip-filter action="allow"> of the policy of {scope}:'
-        policy = f"https://management.azure.com{scope}/policies/policy?api-version={API_VERSION}"
-        reading = az("rest", {"method": "get", "url": f"{policy}&format=rawxml"})
         into = [where, *(f"  {line}" for line in lines)]
         return Repair(
             gap=gap.name,
             summary=added(gap),
-            azure_cli="\n".join((*(f"# {line}" for line in into), reading)),
+            azure_cli=_commands(scope, ends),
             bicep="".join(f"// {line}\n" for line in into),
             terraform="".join(f"# {line}\n" for line in into),
-            notes=("No tool adds to a policy: read it, put the lines in, send it by PUT.",),
+            notes=(
+                "Compare policy.json with new-policy.json before you send it.",
+                "The commands add to the first ip-filter that allows.",
+                "A policy can hold secrets: delete both files afterwards.",
+            ),
         )
 
     async def _policy(self, scope_id: str, name: str) -> FilterPolicy:
@@ -86,6 +88,27 @@ class ApiManagement:
         except NotFound:
             return _NO_POLICY
         return read_policy(text_at(mapping_at(policy, "properties"), "value") or "", name)
+
+
+def _commands(scope: str, ends: Iterable[tuple[str, str]]) -> str:
+    """Return commands that read the policy, add the ranges and write the policy.
+
+    The policy is one line of JSON, so its quotation marks are escaped.
+    """
+    url = f"https://management.azure.com{scope}/policies/policy?api-version={API_VERSION}"
+    reading = az("rest", {"method": "get", "url": f"{url}&format=rawxml"})
+    writing = {"method": "put", "url": url, "headers": "If-Match=*", "body": "@new-policy.json"}
+    ranges = "".join(
+        rf'<address-range from=\\"{first}\\" to=\\"{last}\\" />' for first, last in ends
+    )
+    adding = rf's#<ip-filter action=\\"allow\\">#&{ranges}#'
+    return "\n".join(
+        (
+            f"{reading} > policy.json",
+            f"sed '{adding}' policy.json > new-policy.json",
+            az("rest", writing),
+        )
+    )
 
 
 def open_service(resource: Mapping[str, object]) -> Firewall:

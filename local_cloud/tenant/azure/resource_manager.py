@@ -1,6 +1,7 @@
 """`management.azure.com`: subscriptions, lists of resources, and the providers beside this file."""
 
 import re
+from collections.abc import Callable, Mapping
 
 from starlette.routing import Route
 
@@ -11,7 +12,9 @@ from local_cloud.tenant.azure import (
     role_assignments,
     service_tags_api,
     site_settings,
+    subscription_facts,
     writable_network,
+    writable_services,
 )
 from local_cloud.tenant.azure.arm_call import GROUP, HOST, SUBSCRIPTION, ArmCall, arm_route
 from local_cloud.tenant.azure.resources import JsonObject, ResourceScope
@@ -22,10 +25,19 @@ HOSTS = (HOST,)
 
 OPTIONS = {
     **role_assignments.OPTIONS,
-    "list_resources": ("$filter",),
+    **subscription_facts.OPTIONS,
+    **{f"get_{name}": ("format",) for name in ("api_management_policy", "api_policy")},
+    "list_resources": ("$filter", "$expand"),
     "list_service_tag_details": ("tagName", "noAddressPrefixes"),
 }
 
+#: Fields that a filter of a list of resources may compare.
+_FILTERED: Mapping[str, Callable[[JsonObject], str]] = {
+    "resourcetype": lambda each: str(each["type"]),
+    "name": lambda each: str(each["name"]),
+    "location": lambda each: str(each.get("location", "")).replace(" ", ""),
+    "resourcegroup": lambda each: str(each["id"]).split("/")[4],
+}
 #: What a list of resources shows of each; the rest takes a GET of its own.
 _LISTED = ("id", "name", "type", "kind", "location", "tags", "identity")
 
@@ -46,7 +58,9 @@ def routes(tenant: Tenant) -> list[Route]:
         *site_settings.routes(),
         *network.routes(),
         *writable_network.routes(),
+        *writable_services.routes(),
         *service_tags_api.routes(),
+        *subscription_facts.routes(),
     ]
 
 
@@ -91,22 +105,27 @@ def _groups(call: ArmCall) -> list[JsonObject]:
 
 
 async def list_resources(call: ArmCall) -> JsonObject:
-    """List resources; `$filter=resourceType eq 'Microsoft.Web/sites'` is the filter understood."""
-    documents = call.azure.resources.top_level(call.scope)
-    wanted = _filtered_type(call.request.query_params.get("$filter", ""))
-    if wanted is not None:
-        documents = [each for each in documents if each["type"].lower() == wanted]
-    return call.page([{k: each[k] for k in _LISTED if k in each} for each in documents])
+    """List resources, filtered by `resourceType`, `name`, `location` or `resourceGroup`."""
+    wanted = _filter_clauses(call.request.query_params.get("$filter", ""))
+    documents = [
+        each
+        for each in call.azure.resources.top_level(call.scope)
+        if all(_FILTERED[field](each).lower() == value for field, value in wanted)
+    ]
+    expanded = call.request.query_params.get("$expand", "")
+    more = {"provisioningState": "Succeeded"} if "provisioningState" in expanded else {}
+    return call.page([{k: each[k] for k in _LISTED if k in each} | more for each in documents])
 
 
-def _filtered_type(text: str) -> str | None:
-    """The type that a filter asks for, None without one; PlatformError 400 for any other filter."""
-    if not text:
-        return None
-    match = re.fullmatch(r"\s*resourceType\s+eq\s+'([^']+)'\s*", text, re.IGNORECASE)
-    if match is None:
-        raise PlatformError(400, "InvalidFilterInQueryString", f"Invalid $filter '{text}'.")
-    return match[1].lower()
+def _filter_clauses(text: str) -> list[tuple[str, str]]:
+    """Return field and value of each `field eq 'value'`; PlatformError 400 for another filter."""
+    found: list[tuple[str, str]] = []
+    for clause in re.split(r"\s+and\s+", text.strip(), flags=re.IGNORECASE) if text else ():
+        match = re.fullmatch(r"(\w+)\s+eq\s+'([^']+)'", clause.strip(), re.IGNORECASE)
+        if match is None or match[1].lower() not in _FILTERED:
+            raise PlatformError(400, "InvalidFilterInQueryString", f"Invalid $filter '{text}'.")
+        found.append((match[1].lower(), match[2].lower()))
+    return found
 
 
 def _subscription(call: ArmCall, subscription: str) -> JsonObject:

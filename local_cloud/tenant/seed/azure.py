@@ -34,6 +34,7 @@ from local_cloud.tenant.azure.vault_contents import (
     VaultContents,
     new_version_id,
 )
+from local_cloud.tenant.azure.writable_services import with_defaults
 from local_cloud.tenant.core.clock import iso
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.directory import Directory
@@ -65,7 +66,7 @@ def seed_azure(tenant: Tenant, description: JsonObject) -> None:
             guarded = GuardedHost(group_id=group["id"], address=address)
             azure.guarded_hosts[host.lower()] = guarded
     for document in description.get("resources", ()):
-        azure.resources.put(document | {"name": document["id"].rpartition("/")[2]})
+        azure.resources.put(with_defaults(document | {"name": document["id"].rpartition("/")[2]}))
     if "events" in description:
         azure.events = _event_settings(description["events"])
     azure.page_size = description.get("pageSize", azure.page_size)

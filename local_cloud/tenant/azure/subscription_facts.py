@@ -1,0 +1,99 @@
+"""Regions and resource providers of a subscription, which clients read before other calls."""
+
+from starlette.routing import Route
+
+from local_cloud.tenant.azure.arm_call import SUBSCRIPTION, ArmCall, arm_route
+from local_cloud.tenant.azure.readable_resources import READABLE
+from local_cloud.tenant.azure.resources import JsonObject, ResourceScope
+from local_cloud.tenant.azure.state import POLICIES
+from local_cloud.tenant.core.platform_error import PlatformError
+
+#: Name → display name of the regions that seeds use.
+_REGIONS = {
+    "eastus": "East US",
+    "westus": "West US",
+    "northeurope": "North Europe",
+    "westeurope": "West Europe",
+    "uksouth": "UK South",
+    "spaincentral": "Spain Central",
+}
+#: The api-version that a provider offers for every type; the tenant accepts any.
+_API_VERSION = "2023-07-01"
+OPTIONS = {"list_providers": ("$expand",), "get_provider": ("$expand",)}
+
+
+def routes() -> list[Route]:
+    """Return the routes of a subscription's regions and resource providers."""
+    return [
+        arm_route("GET", f"{SUBSCRIPTION}/locations", list_locations),
+        arm_route("GET", f"{SUBSCRIPTION}/providers", list_providers),
+        arm_route("GET", f"{SUBSCRIPTION}/providers/{{namespace}}", get_provider),
+        arm_route("POST", f"{SUBSCRIPTION}/providers/{{namespace}}/register", register_provider),
+    ]
+
+
+async def list_locations(call: ArmCall) -> JsonObject:
+    """List the regions, each of a type of its own as edge zones are listed too."""
+    start = f"/subscriptions/{call.path('subscription')}/locations"
+    return {
+        "value": [
+            {
+                "id": f"{start}/{name}",
+                "name": name,
+                "type": "Region",
+                "displayName": display_name,
+                "regionalDisplayName": display_name,
+                "metadata": {"regionType": "Physical", "regionCategory": "Recommended"},
+            }
+            for name, display_name in _REGIONS.items()
+        ]
+    }
+
+
+async def list_providers(call: ArmCall) -> JsonObject:
+    """List the providers of all types that the tenant has."""
+    return call.page([_provider(call, namespace) for namespace in _types_by_namespace()])
+
+
+async def get_provider(call: ArmCall) -> JsonObject:
+    """Return one provider with its types."""
+    return _provider(call, call.path("namespace"))
+
+
+async def register_provider(call: ArmCall) -> JsonObject:
+    """Return the provider. Its first resource registers it, not this call."""
+    return _provider(call, call.path("namespace"))
+
+
+def _provider(call: ArmCall, wanted: str) -> JsonObject:
+    found = [name for name in _types_by_namespace() if name.lower() == wanted.lower()]
+    if not found:
+        raise PlatformError(
+            404, "InvalidResourceNamespace", f"The resource namespace '{wanted}' is invalid."
+        )
+    [namespace] = found
+    scope = ResourceScope(subscription=call.path("subscription"))
+    is_registered = call.azure.resources.has_provider(namespace, scope)
+    return {
+        "id": f"/subscriptions/{scope.subscription}/providers/{namespace}",
+        "namespace": namespace,
+        "registrationState": "Registered" if is_registered else "NotRegistered",
+        "registrationPolicy": "RegistrationRequired",
+        "resourceTypes": [
+            {
+                "resourceType": kind,
+                "locations": [*_REGIONS.values()],
+                "apiVersions": [_API_VERSION],
+                "capabilities": "SupportsTags, SupportsLocation",
+            }
+            for kind in _types_by_namespace()[namespace]
+        ],
+    }
+
+
+def _types_by_namespace() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for resource_type in (*READABLE.values(), POLICIES):
+        namespace, _, kind = resource_type.partition("/")
+        found.setdefault(namespace, []).append(kind)
+    return found

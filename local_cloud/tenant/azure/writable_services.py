@@ -1,0 +1,240 @@
+"""Services whose IP rules a person changes: vaults, accounts, servers, namespaces, API Management.
+
+The app only reads these; the Azure CLI and portals write them. Each write checks what the service
+checks. Whatever else a write changes is stored as it is sent.
+"""
+
+import uuid
+from collections.abc import Callable, Mapping
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
+from xml.etree import ElementTree as ET
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from local_cloud.tenant.azure.arm_call import (
+    GROUP,
+    HOST,
+    SUBSCRIPTION,
+    ArmCall,
+    ArmHandler,
+    arm_route,
+)
+from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.state import VAULTS
+from local_cloud.tenant.core.platform_error import PlatformError
+
+_API_MANAGEMENT = "Microsoft.ApiManagement/service"
+_STORAGE = "Microsoft.Storage/storageAccounts"
+_COSMOS = "Microsoft.DocumentDB/databaseAccounts"
+_POSTGRESQL = "Microsoft.DBforPostgreSQL"
+
+#: Name in route names → resource type and the methods that write it.
+_WRITABLE = {
+    "vault": (VAULTS, ("PUT", "PATCH")),
+    "storage_account": (_STORAGE, ("PUT", "PATCH")),
+    "cosmos_account": (_COSMOS, ("PATCH",)),
+    "sql_firewall_rule": ("Microsoft.Sql/servers/firewallRules", ("PUT",)),
+    "postgresql_firewall_rule": (f"{_POSTGRESQL}/flexibleServers/firewallRules", ("PUT",)),
+    "older_postgresql_firewall_rule": (f"{_POSTGRESQL}/servers/firewallRules", ("PUT",)),
+    "service_bus_rule_set": ("Microsoft.ServiceBus/namespaces/networkRuleSets", ("PUT",)),
+    "event_hubs_rule_set": ("Microsoft.EventHub/namespaces/networkRuleSets", ("PUT",)),
+    "api_management_policy": (f"{_API_MANAGEMENT}/policies", ("PUT",)),
+    "api_policy": (f"{_API_MANAGEMENT}/apis/policies", ("PUT",)),
+}
+#: Properties that these always show, whether or not a seed names them.
+_DEFAULTS: Mapping[str, JsonObject] = {
+    _COSMOS: {
+        "consistencyPolicy": {
+            "defaultConsistencyLevel": "Session",
+            "maxIntervalInSeconds": 5,
+            "maxStalenessPrefix": 100,
+        }
+    },
+    f"{_POSTGRESQL}/flexibleServers": {"network": {"publicNetworkAccess": "Enabled"}},
+}
+_POLICIES = (f"{_API_MANAGEMENT}/policies", f"{_API_MANAGEMENT}/apis/policies")
+#: Types whose clients accept 202 alone, and then ask whether the operation succeeded.
+_ANSWERED_LATER = (f"{_POSTGRESQL}/flexibleServers/firewallRules",)
+_OPERATIONS = "locations/westeurope/azureAsyncOperation"
+_MOST_STORAGE_RULES = 400
+_MOST_VAULT_RULES = 1000
+_LONGEST_STORAGE_PREFIX = 30
+
+
+def routes() -> list[Route]:
+    """Return the routes that write; those that read are among the readable resources."""
+    found: list[Route] = []
+    for name, (resource_type, methods) in _WRITABLE.items():
+        namespace, kind, *children = resource_type.split("/")
+        parents = "".join(
+            f"/{{{parent}}}/{child}"
+            for parent, child in zip(("parent", "child"), children, strict=False)
+        )
+        path = f"{GROUP}/providers/{namespace}/{kind}{parents}/{{name}}"
+        found += [
+            arm_route(method, path, _write_handler(name, resource_type, method))
+            for method in methods
+        ]
+    for namespace in sorted({one.partition("/")[0] for one in _ANSWERED_LATER}):
+        path = f"{SUBSCRIPTION}/providers/{namespace}/{_OPERATIONS}/{{operation}}"
+        found.append(arm_route("GET", path, get_operation))
+    return found
+
+
+async def get_operation(call: ArmCall) -> JsonObject:
+    """Say that a write which was answered with 202 has succeeded."""
+    return {"name": call.path("operation"), "status": "Succeeded"}
+
+
+def _accepted(call: ArmCall, resource_type: str) -> Response:
+    namespace, operation = resource_type.partition("/")[0], uuid.uuid4()
+    path = f"subscriptions/{call.path('subscription')}/providers/{namespace}/{_OPERATIONS}"
+    version = call.request.query_params["api-version"]
+    url = f"https://{HOST}/{path}/{operation}?api-version={version}"
+    return Response(status_code=202, headers={"Azure-AsyncOperation": url, "Retry-After": "1"})
+
+
+def with_defaults(document: JsonObject) -> JsonObject:
+    """Return a seeded document with the properties that its type always shows."""
+    properties = _DEFAULTS.get(document["type"], {}) | document.get("properties", {})
+    return document | {"properties": properties}
+
+
+def _write_handler(name: str, resource_type: str, method: str) -> ArmHandler:
+    async def write_resource(call: ArmCall) -> Response:
+        parameters = call.request.path_params
+        names = [parameters[key] for key in ("parent", "child", "name") if key in parameters]
+        is_child = len(names) > 1
+        if is_child:
+            call.existing(resource_type.rpartition("/")[0], *names[:-1])
+        identity = call.resource_id(resource_type, *names)
+        there = call.azure.resources.find(resource_type, identity)
+        if there is None and not is_child:
+            # Creating one takes much more than IP rules; what is there is enough to open it.
+            there = call.existing(resource_type, *names)
+        if there and resource_type in _POLICIES and "If-Match" not in call.request.headers:
+            raise PlatformError(412, "PreconditionFailed", "An update of a policy needs If-Match.")
+        body = await call.json()
+        document = _written(there, body, identity, resource_type, is_patch=method == "PATCH")
+        _CHECKS.get(resource_type, _check_nothing)(document)
+        call.azure.resources.put(document)
+        if resource_type in _ANSWERED_LATER:
+            return _accepted(call, resource_type)
+        return JSONResponse(document, 200 if there else 201)
+
+    write_resource.__name__ = f"{'update' if method == 'PATCH' else 'put'}_{name}"
+    return write_resource
+
+
+def _written(
+    there: JsonObject | None, body: JsonObject, identity: str, resource_type: str, *, is_patch: bool
+) -> JsonObject:
+    """Return a resource after a write: PATCH keeps the properties that the body does not name."""
+    properties = body.get("properties") or {}
+    if not isinstance(properties, dict):
+        raise PlatformError(400, "InvalidRequestContent", "'properties' is not an object.")
+    if there is None:
+        there = {"id": identity, "name": identity.rpartition("/")[2], "type": resource_type}
+    kept = there.get("properties", {}) if is_patch else {}
+    given = {key: body[key] for key in ("location", "tags") if key in body}
+    # Endpoints are the service's own: a PUT that leaves them out does not take them away.
+    own = {key: value for key, value in there.get("properties", {}).items() if "ndpoint" in key}
+    return there | given | {"properties": own | kept | properties}
+
+
+def _check_nothing(document: JsonObject) -> None:
+    """Accept the document."""
+
+
+def _check_range(document: JsonObject) -> None:
+    """Refuse a rule of a database server whose ends are no addresses or in the wrong order."""
+    properties = document["properties"]
+    try:
+        first, last = (IPv4Address(properties[f"{end}IpAddress"]) for end in ("start", "end"))
+    except (KeyError, AddressValueError) as error:
+        raise _invalid("startIpAddress and endIpAddress must be IPv4 addresses.") from error
+    if first > last:
+        raise _invalid(f"The start address {first} is after the end address {last}.")
+
+
+def _check_storage(document: JsonObject) -> None:
+    """Refuse what an account's rules do not take: private addresses, /31 and /32, too many."""
+    rules = _ip_rules(document, "networkAcls")
+    networks = [_network(rule.get("value")) for rule in rules]
+    too_long = [
+        one
+        for one, rule in zip(networks, rules, strict=True)
+        if "/" in str(rule["value"]) and one.prefixlen > _LONGEST_STORAGE_PREFIX
+    ]
+    if too_long or len(rules) > _MOST_STORAGE_RULES or any(one.is_private for one in networks):
+        text = "Values for request parameters are invalid: networkAcls.ipRule[*].value."
+        raise PlatformError(400, "InvalidValuesForRequestParameters", text)
+
+
+def _check_vault(document: JsonObject) -> None:
+    """Refuse too many rules, and show each rule as a prefix, as Key Vault does."""
+    rules = _ip_rules(document, "networkAcls")
+    if len(rules) > _MOST_VAULT_RULES:
+        raise _invalid(f"A vault has at most {_MOST_VAULT_RULES} IP rules.")
+    for rule in rules:
+        rule["value"] = str(_network(rule.get("value")))
+
+
+def _check_cosmos(document: JsonObject) -> None:
+    for rule in document["properties"].get("ipRules") or ():
+        _network(rule.get("ipAddressOrRange"))
+
+
+def _check_rule_set(document: JsonObject) -> None:
+    for rule in document["properties"].get("ipRules") or ():
+        _network(rule.get("ipMask"))
+
+
+def _check_policy(document: JsonObject) -> None:
+    """Refuse a policy that is no XML, and keep it as it was sent."""
+    properties = document["properties"]
+    properties.setdefault("format", "xml")
+    try:
+        ET.fromstring(properties.get("value", ""))  # noqa: S314 – expat bounds entities
+    except ET.ParseError as error:
+        raise PlatformError(400, "ValidationError", f"The policy is no XML: {error}.") from error
+
+
+def _ip_rules(document: JsonObject, member: str) -> list[JsonObject]:
+    rules: list[JsonObject] = (document["properties"].get(member) or {}).get("ipRules") or []
+    return rules
+
+
+def _network(text: object) -> IPv4Network:
+    try:
+        return IPv4Network(str(text))
+    except (AddressValueError, NetmaskValueError, ValueError) as error:
+        raise _invalid(f"'{text}' is neither an IPv4 address nor an IPv4 prefix.") from error
+
+
+def _invalid(text: str) -> PlatformError:
+    return PlatformError(400, "InvalidParameterValue", text)
+
+
+_CHECKS: Mapping[str, Callable[[JsonObject], None]] = {
+    VAULTS: _check_vault,
+    _STORAGE: _check_storage,
+    _COSMOS: _check_cosmos,
+    **dict.fromkeys(_POLICIES, _check_policy),
+    **dict.fromkeys(
+        (
+            "Microsoft.Sql/servers/firewallRules",
+            f"{_POSTGRESQL}/flexibleServers/firewallRules",
+            f"{_POSTGRESQL}/servers/firewallRules",
+        ),
+        _check_range,
+    ),
+    **dict.fromkeys(
+        (
+            "Microsoft.ServiceBus/namespaces/networkRuleSets",
+            "Microsoft.EventHub/namespaces/networkRuleSets",
+        ),
+        _check_rule_set,
+    ),
+}
