@@ -5,6 +5,7 @@ A handler takes an ArmCall and returns a document or a Response; `arm_route` doe
 
 import json
 import re
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -91,10 +92,12 @@ class ArmCall:
     def page(self, items: Sequence[Any], member: str = "value") -> JsonObject:
         """Return one page of a list, with `nextLink` when there is more.
 
-        `$skipToken` in the query is the position that the page starts at.
+        `$skipToken` in the query is the position that the page starts at, `$top` the size of a
+        page where a route accepts it.
         """
         start = self._skipped()
-        end = start + self.azure.page_size
+        top = self.request.query_params.get("$top", "")
+        end = start + min(self.azure.page_size, int(top) if top.isdecimal() else sys.maxsize)
         page: JsonObject = {member: list(items[start:end])}
         if end < len(items):
             next_url = self.request.url.include_query_params(**{"$skipToken": end})

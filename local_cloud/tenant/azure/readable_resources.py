@@ -14,7 +14,13 @@ from local_cloud.tenant.azure.arm_call import (
     arm_route,
 )
 from local_cloud.tenant.azure.resources import JsonObject
-from local_cloud.tenant.azure.state import SECURITY_GROUPS, SITES, SLOTS, VAULTS
+from local_cloud.tenant.azure.state import (
+    SECURITY_GROUPS,
+    SERVER_FARMS,
+    SITES,
+    SLOTS,
+    VAULTS,
+)
 from local_cloud.tenant.azure.writable_network import shown
 from local_cloud.tenant.core.platform_error import PlatformError
 
@@ -23,6 +29,7 @@ READABLE = {
     ("vaults", "vault"): VAULTS,
     ("sites", "site"): SITES,
     ("slots", "slot"): SLOTS,
+    ("server_farms", "server_farm"): SERVER_FARMS,
     ("network_security_groups", "network_security_group"): SECURITY_GROUPS,
     ("azure_firewalls", "azure_firewall"): "Microsoft.Network/azureFirewalls",
     ("firewall_policies", "firewall_policy"): "Microsoft.Network/firewallPolicies",
@@ -37,6 +44,7 @@ READABLE = {
     ("sql_servers", "sql_server"): "Microsoft.Sql/servers",
     ("sql_firewall_rules", "sql_firewall_rule"): "Microsoft.Sql/servers/firewallRules",
     ("logic_apps", "logic_app"): "Microsoft.Logic/workflows",
+    ("topics", "topic"): "Microsoft.EventGrid/topics",
     ("system_topics", "system_topic"): "Microsoft.EventGrid/systemTopics",
     ("event_subscriptions", "event_subscription"): (
         "Microsoft.EventGrid/systemTopics/eventSubscriptions"
@@ -68,6 +76,8 @@ READABLE = {
     ("api_policies", "api_policy"): "Microsoft.ApiManagement/service/apis/policies",
 }
 
+#: What the lists of Event Grid take beside what all lists take.
+OPTIONS = {f"list_{plural}": ("$top",) for plural in ("topics", "system_topics")}
 #: Names in a path of the resources that others lie below.
 _PARENTS = ("parent", "child")
 

@@ -26,6 +26,7 @@ HOSTS = (HOST,)
 OPTIONS = {
     **role_assignments.OPTIONS,
     **subscription_facts.OPTIONS,
+    **readable_resources.OPTIONS,
     **{f"get_{name}": ("format",) for name in ("api_management_policy", "api_policy")},
     "list_resources": ("$filter", "$expand"),
     "list_service_tag_details": ("tagName", "noAddressPrefixes"),

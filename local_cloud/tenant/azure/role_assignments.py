@@ -1,4 +1,4 @@
-"""`Microsoft.Authorization/roleAssignments` at a vault: who may use its keys (contract §15.5).
+"""`Microsoft.Authorization/roleAssignments` at a vault or a resource group (contract §15.5).
 
 A list at a vault has the assignments above it and below it too, as Azure's has.
 """
@@ -17,7 +17,16 @@ PERMISSIONS = "Microsoft.Authorization/permissions"
 _COLLECTION = f"{GROUP}/providers/{VAULTS}/{{vault}}/providers/{TYPE}"
 _ITEM = f"{_COLLECTION}/{{name}}"
 
-OPTIONS = {"list_role_assignments": ("$filter",)}
+_GROUP_ITEM = f"{GROUP}/providers/{TYPE}/{{name}}"
+DEFINITIONS = "Microsoft.Authorization/roleDefinitions"
+#: Built-in roles that documents of this product name → the id of their definition.
+_ROLES = {
+    "EventGrid Data Sender": "d5a91429-5739-47e2-a06b-3470a27159e7",
+    "Key Vault Secrets Officer": "b86a8fe4-44ce-4948-aee5-eccb2c155cd7",
+    "Key Vault Crypto Service Encryption User": "e147488a-f6f5-4113-8e2d-b22465e65bf6",
+}
+
+OPTIONS = {"list_role_assignments": ("$filter",), "list_role_definitions": ("$filter",)}
 
 
 def routes() -> list[Route]:
@@ -26,6 +35,9 @@ def routes() -> list[Route]:
         arm_route("GET", _COLLECTION, list_role_assignments),
         arm_route("PUT", _ITEM, put_role_assignment),
         arm_route("DELETE", _ITEM, delete_role_assignment),
+        arm_route("PUT", _GROUP_ITEM, put_role_assignment),
+        arm_route("DELETE", _GROUP_ITEM, delete_role_assignment),
+        arm_route("GET", f"{GROUP}/providers/{DEFINITIONS}", list_role_definitions),
         arm_route("GET", f"{GROUP}/providers/{PERMISSIONS}", list_permissions),
         arm_route("GET", f"{SUBSCRIPTION}/providers/{PERMISSIONS}", list_permissions),
     ]
@@ -50,6 +62,23 @@ async def list_permissions(call: ArmCall) -> JsonObject:
     return call.page([everything])
 
 
+async def list_role_definitions(call: ArmCall) -> JsonObject:
+    """List built-in roles, or the one of `roleName eq '…'`."""
+    text = call.request.query_params.get("$filter")
+    matches = parse_filter(text) if text else lambda _: True
+    start = f"/subscriptions/{call.path('subscription')}/providers/{DEFINITIONS}"
+    roles = [
+        {
+            "id": f"{start}/{role_id}",
+            "name": role_id,
+            "type": DEFINITIONS,
+            "properties": {"roleName": name, "type": "BuiltInRole", "permissions": []},
+        }
+        for name, role_id in _ROLES.items()
+    ]
+    return call.page([role for role in roles if matches(role["properties"])])
+
+
 async def put_role_assignment(call: ArmCall) -> Response:
     """Assign a role; 409 where its principal has it at this scope by another name."""
     given = (await call.json()).get("properties") or {}
@@ -57,7 +86,7 @@ async def put_role_assignment(call: ArmCall) -> Response:
         raise PlatformError(
             400, "InvalidRequestContent", "A role assignment names a role and a principal."
         )
-    assignment = role_assignment(_vault(call), call.path("name"), given)
+    assignment = role_assignment(_scope(call), call.path("name"), given)
     known = call.azure.role_assignments
     for each in known.values():
         if each["id"] != assignment["id"] and each["properties"] == assignment["properties"]:
@@ -68,7 +97,7 @@ async def put_role_assignment(call: ArmCall) -> Response:
 
 async def delete_role_assignment(call: ArmCall) -> Response:
     """Take a role away; 204 when nobody had it."""
-    wanted = f"{_vault(call)}/providers/{TYPE}/{call.path('name')}".lower()
+    wanted = f"{_scope(call)}/providers/{TYPE}/{call.path('name')}".lower()
     gone = call.azure.role_assignments.pop(wanted, None)
     return JSONResponse(gone) if gone else Response(status_code=204)
 
@@ -82,6 +111,13 @@ def role_assignment(scope: str, name: str, given: JsonObject) -> JsonObject:
         "type": TYPE,
         "properties": {key: given.get(key) for key in kept} | {"scope": scope},
     }
+
+
+def _scope(call: ArmCall) -> str:
+    """Return the vault or the resource group that an assignment is made at."""
+    if "vault" in call.request.path_params:
+        return _vault(call)
+    return call.scope.prefix.rstrip("/")
 
 
 def _vault(call: ArmCall) -> str:

@@ -4,6 +4,8 @@ Settings are read with POST and written as a whole dictionary, without ETag: wha
 is gone, and each PUT restarts the site.
 """
 
+import hashlib
+
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -40,6 +42,9 @@ def routes() -> list[Route]:
             ("GET", _REFERENCES, list_setting_references),
             ("POST", f"{_REFERENCES}/refresh", refresh_setting_references),
             ("POST", "restart", restart_site),
+            ("GET", "config/slotConfigNames", get_slot_setting_names),
+            ("POST", "publishxml", list_publishing_profiles),
+            ("POST", "host/default/listkeys", list_host_keys),
         )
     ]
 
@@ -97,6 +102,35 @@ async def restart_site(call: ArmCall) -> Response:
     """Restart the site."""
     restart(call.azure, _site_id(call), call.tenant.clock.now())
     return Response(status_code=200)
+
+
+async def get_slot_setting_names(call: ArmCall) -> JsonObject:
+    """Return which settings stay with a slot when slots are swapped: none here."""
+    site_id = _site_id(call)
+    return {
+        "id": f"{site_id}/config/slotConfigNames",
+        "name": "slotConfigNames",
+        "type": "Microsoft.Web/sites/config",
+        "properties": {"appSettingNames": [], "connectionStringNames": []},
+    }
+
+
+async def list_publishing_profiles(call: ArmCall) -> Response:
+    """Return how to publish to the site, without a password: basic authentication is off."""
+    name = _site_id(call).rpartition("/sites/")[2].replace("/slots/", "-")
+    profile = (
+        f'<publishData><publishProfile profileName="{name} - Web Deploy" publishMethod="MSDeploy" '
+        f'publishUrl="{name}.scm.azurewebsites.net:443" userName="REDACTED" userPWD="REDACTED" '
+        f'destinationAppUrl="https://{name}.azurewebsites.net" /></publishData>'
+    )
+    return Response(profile, media_type="application/xml")
+
+
+async def list_host_keys(call: ArmCall) -> JsonObject:
+    """Return the keys of a function app's host."""
+    site_id = _site_id(call)
+    key = hashlib.sha256(site_id.lower().encode()).hexdigest()
+    return {"masterKey": key[::-1], "functionKeys": {"default": key}, "systemKeys": {}}
 
 
 def _site_id(call: ArmCall) -> str:

@@ -18,6 +18,7 @@ POLICIES = "Microsoft.PowerPlatform/enterprisePolicies"
 VAULTS = "Microsoft.KeyVault/vaults"
 SITES = "Microsoft.Web/sites"
 SLOTS = "Microsoft.Web/sites/slots"
+SERVER_FARMS = "Microsoft.Web/serverfarms"
 SECURITY_GROUPS = "Microsoft.Network/networkSecurityGroups"
 
 

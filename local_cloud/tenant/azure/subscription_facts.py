@@ -19,7 +19,11 @@ _REGIONS = {
 }
 #: The api-version that a provider offers for every type; the tenant accepts any.
 _API_VERSION = "2023-07-01"
-OPTIONS = {"list_providers": ("$expand",), "get_provider": ("$expand",)}
+OPTIONS = {
+    "list_geo_regions": ("sku", "linuxWorkersEnabled"),
+    "list_providers": ("$expand",),
+    "get_provider": ("$expand",),
+}
 
 
 def routes() -> list[Route]:
@@ -28,6 +32,7 @@ def routes() -> list[Route]:
         arm_route("GET", f"{SUBSCRIPTION}/locations", list_locations),
         arm_route("GET", f"{SUBSCRIPTION}/providers", list_providers),
         arm_route("GET", f"{SUBSCRIPTION}/providers/{{namespace}}", get_provider),
+        arm_route("GET", f"{SUBSCRIPTION}/providers/Microsoft.Web/geoRegions", list_geo_regions),
         arm_route("POST", f"{SUBSCRIPTION}/providers/{{namespace}}/register", register_provider),
     ]
 
@@ -48,6 +53,18 @@ async def list_locations(call: ArmCall) -> JsonObject:
             for name, display_name in _REGIONS.items()
         ]
     }
+
+
+async def list_geo_regions(call: ArmCall) -> JsonObject:
+    """List the regions that App Service offers a plan in: all, whichever plan is asked for."""
+    start = f"/subscriptions/{call.path('subscription')}/providers/Microsoft.Web/geoRegions"
+    return call.page(
+        [
+            {"id": f"{start}/{name}", "name": name, "type": "Microsoft.Web/geoRegions"}
+            | {"properties": {"name": name, "displayName": name, "orgDomain": "PUBLIC;LINUX"}}
+            for name in _REGIONS.values()
+        ]
+    )
 
 
 async def list_providers(call: ArmCall) -> JsonObject:

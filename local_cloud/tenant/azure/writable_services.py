@@ -1,4 +1,4 @@
-"""Services whose IP rules a person changes: vaults, accounts, servers, namespaces, API Management.
+"""Services that a person changes: IP rules of most of them, policies of API Management, topics.
 
 The app only reads these; the Azure CLI and portals write them. Each write checks what the service
 checks. Whatever else a write changes is stored as it is sent.
@@ -24,6 +24,7 @@ from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import VAULTS
 from local_cloud.tenant.core.platform_error import PlatformError
 
+TOPICS = "Microsoft.EventGrid/topics"
 _API_MANAGEMENT = "Microsoft.ApiManagement/service"
 _STORAGE = "Microsoft.Storage/storageAccounts"
 _COSMOS = "Microsoft.DocumentDB/databaseAccounts"
@@ -31,6 +32,7 @@ _POSTGRESQL = "Microsoft.DBforPostgreSQL"
 
 #: Name in route names → resource type and the methods that write it.
 _WRITABLE = {
+    "topic": (TOPICS, ("PUT",)),
     "vault": (VAULTS, ("PUT", "PATCH")),
     "storage_account": (_STORAGE, ("PUT", "PATCH")),
     "cosmos_account": (_COSMOS, ("PATCH",)),
@@ -53,6 +55,8 @@ _DEFAULTS: Mapping[str, JsonObject] = {
     },
     f"{_POSTGRESQL}/flexibleServers": {"network": {"publicNetworkAccess": "Enabled"}},
 }
+#: Types without parents that a PUT creates here.
+_CREATED = (TOPICS,)
 _POLICIES = (f"{_API_MANAGEMENT}/policies", f"{_API_MANAGEMENT}/apis/policies")
 #: Types whose clients accept 202 alone, and then ask whether the operation succeeded.
 _ANSWERED_LATER = (f"{_POSTGRESQL}/flexibleServers/firewallRules",)
@@ -110,8 +114,8 @@ def _write_handler(name: str, resource_type: str, method: str) -> ArmHandler:
             call.existing(resource_type.rpartition("/")[0], *names[:-1])
         identity = call.resource_id(resource_type, *names)
         there = call.azure.resources.find(resource_type, identity)
-        if there is None and not is_child:
-            # Creating one takes much more than IP rules; what is there is enough to open it.
+        if there is None and not is_child and resource_type not in _CREATED:
+            # Creating one takes much more than IP rules.
             there = call.existing(resource_type, *names)
         if there and resource_type in _POLICIES and "If-Match" not in call.request.headers:
             raise PlatformError(412, "PreconditionFailed", "An update of a policy needs If-Match.")
@@ -141,6 +145,16 @@ def _written(
     # Endpoints are the service's own: a PUT that leaves them out does not take them away.
     own = {key: value for key, value in there.get("properties", {}).items() if "ndpoint" in key}
     return there | given | {"properties": own | kept | properties}
+
+
+def _with_endpoint(document: JsonObject) -> None:
+    """Give a topic the address that events are sent to."""
+    region = str(document.get("location", "westeurope")).replace(" ", "").lower()
+    host = f"{document['name']}.{region}-1.eventgrid.azure.net"
+    document["properties"] |= {
+        "endpoint": f"https://{host}/api/events",
+        "provisioningState": "Succeeded",
+    }
 
 
 def _check_nothing(document: JsonObject) -> None:
@@ -218,6 +232,7 @@ def _invalid(text: str) -> PlatformError:
 
 
 _CHECKS: Mapping[str, Callable[[JsonObject], None]] = {
+    TOPICS: _with_endpoint,
     VAULTS: _check_vault,
     _STORAGE: _check_storage,
     _COSMOS: _check_cosmos,

@@ -62,11 +62,12 @@ class Service:
 
 
 class AnyCaseRoute(Route):
-    """A route whose path matches whatever its case, as Azure's resource ids do."""
+    """A route whose path matches whatever its case, and with doubled slashes, as Azure's does."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
-        self.path_regex = re.compile(self.path_regex.pattern, re.IGNORECASE)
+        pattern = re.sub(r"(?<!\^)/", "/+", self.path_regex.pattern)
+        self.path_regex = re.compile(pattern, re.IGNORECASE)
 
 
 class HostTable:

@@ -18,6 +18,7 @@ from local_cloud.tenant.azure.role_assignments import role_assignment
 from local_cloud.tenant.azure.service_tags import ServiceTag, read_service_tags
 from local_cloud.tenant.azure.site_runtime import put_configuration, resolve_references
 from local_cloud.tenant.azure.state import (
+    SERVER_FARMS,
     SITES,
     SLOTS,
     VAULTS,
@@ -180,6 +181,7 @@ def _seed_site(azure: Azure, description: JsonObject, now: datetime) -> None:
     is_slot = "/slots/" in site_id.lower()
     name = site_id.rpartition("/sites/")[2].replace("/slots/", "/")
     host = f"{name.replace('/', '-')}.azurewebsites.net"
+    plan = _seed_plan(azure, site_id)
     azure.resources.put(
         {
             "id": site_id,
@@ -191,6 +193,7 @@ def _seed_site(azure: Azure, description: JsonObject, now: datetime) -> None:
             "properties": {
                 "state": "Running",
                 "enabled": True,
+                "serverFarmId": plan,
                 "httpsOnly": True,
                 "defaultHostName": host,
                 "hostNames": [host, *description.get("hostNames", ())],
@@ -209,6 +212,23 @@ def _seed_site(azure: Azure, description: JsonObject, now: datetime) -> None:
     resolve_references(azure, site_id, now)
     for slot in description.get("slots", ()):
         _seed_site(azure, slot | {"id": f"{site_id}/slots/{slot['name']}"}, now)
+
+
+def _seed_plan(azure: Azure, site_id: str) -> str:
+    """Add the plan that the sites of a resource group share; return its id."""
+    plan_id = f"{site_id.partition('/providers/')[0]}/providers/{SERVER_FARMS}/plan"
+    azure.resources.put(
+        {
+            "id": plan_id,
+            "name": "plan",
+            "type": SERVER_FARMS,
+            "location": "West Europe",
+            "kind": "app",
+            "sku": {"name": "P1v3", "tier": "PremiumV3", "size": "P1v3", "capacity": 1},
+            "properties": {"status": "Ready", "reserved": True},
+        }
+    )
+    return plan_id
 
 
 def _event_settings(description: JsonObject) -> EventSettings:
