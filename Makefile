@@ -44,15 +44,21 @@ format: $(DEV)
 #: Clients that judge the local tenant, none of which the app or its tests need. WRITE=1 puts what
 #: works into docs/local-tenant.md.
 OUTSIDERS := var/outsiders
+AZURE_CLI := var/azure-cli
 CLI_MICROSOFT365 := 11.11.0
 WRITE ?=
 .PHONY: outsiders
-outsiders: $(TEST) $(OUTSIDERS)/.installed
-	OUTSIDERS=$(OUTSIDERS) $(if $(WRITE),OUTSIDERS_WRITE=1) $(BIN)/python -m pytest tests/outsiders
+outsiders: $(TEST) $(OUTSIDERS)/.installed $(AZURE_CLI)/.installed
+	OUTSIDERS=$(OUTSIDERS) AZURE_CLI=$(AZURE_CLI) $(if $(WRITE),OUTSIDERS_WRITE=1) $(BIN)/python -m pytest tests/outsiders
 
 $(OUTSIDERS)/.installed: requirements-outsiders.txt Makefile $(OUTSIDERS)/.cli
 	$(PYTHON) -m venv $(OUTSIDERS)
 	$(OUTSIDERS)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+$(AZURE_CLI)/.installed: requirements-azure-cli.txt
+	$(PYTHON) -m venv $(AZURE_CLI)
+	$(AZURE_CLI)/bin/pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
 $(OUTSIDERS)/.cli: Makefile
@@ -87,7 +93,7 @@ bench: $(TEST) $(if $(shell command -v npm),$(OUTSIDERS)/.cli)
 
 #: What outsiders and the browser's tests need beside .venv: it can be brought while others use that.
 .PHONY: installed
-installed: $(OUTSIDERS)/.installed $(AXE)
+installed: $(OUTSIDERS)/.installed $(AZURE_CLI)/.installed $(AXE)
 
 # Whoever installs this needs no compiler: all of it is pure Python or has a wheel for these.
 wheels: $(BIN)/pip

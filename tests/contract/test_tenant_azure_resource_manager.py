@@ -80,13 +80,13 @@ async def test_resources_are_listed_page_by_page_without_their_properties(
     world: AzureWorld,
 ) -> None:
     """`nextLink` leads through the whole list."""
-    world.azure.page_size = 2
+    world.azure.page_size = 3
 
     first = await world.arm("GET", f"/subscriptions/{SUBSCRIPTION}/resources")
     second = await world.call("GET", first.body["nextLink"])
 
     found = [*first.body["value"], *second.body["value"]]
-    assert [each["name"] for each in found] == ["kv-cmk", "cmk-eu", "shop", "nsg-erp"]
+    assert [each["name"] for each in found] == ["kv-cmk", "cmk-eu", "plan", "shop", "nsg-erp"]
     assert "nextLink" not in second.body
     assert all("properties" not in each for each in found)
 

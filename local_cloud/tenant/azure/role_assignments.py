@@ -67,7 +67,7 @@ async def list_role_definitions(call: ArmCall) -> JsonObject:
     text = call.request.query_params.get("$filter")
     matches = parse_filter(text) if text else lambda _: True
     start = f"/subscriptions/{call.path('subscription')}/providers/{DEFINITIONS}"
-    roles = [
+    roles: list[JsonObject] = [
         {
             "id": f"{start}/{role_id}",
             "name": role_id,

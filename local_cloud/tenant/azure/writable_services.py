@@ -62,6 +62,8 @@ _POLICIES = (f"{_API_MANAGEMENT}/policies", f"{_API_MANAGEMENT}/apis/policies")
 _ANSWERED_LATER = (f"{_POSTGRESQL}/flexibleServers/firewallRules",)
 _OPERATIONS = "locations/westeurope/azureAsyncOperation"
 _MOST_STORAGE_RULES = 400
+#: RFC 1918: an account takes public addresses only.
+_PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 _MOST_VAULT_RULES = 1000
 _LONGEST_STORAGE_PREFIX = 30
 
@@ -135,7 +137,7 @@ def _written(
     there: JsonObject | None, body: JsonObject, identity: str, resource_type: str, *, is_patch: bool
 ) -> JsonObject:
     """Return a resource after a write: PATCH keeps the properties that the body does not name."""
-    properties = body.get("properties") or {}
+    properties = body.get("properties", {})
     if not isinstance(properties, dict):
         raise PlatformError(400, "InvalidRequestContent", "'properties' is not an object.")
     if there is None:
@@ -181,9 +183,13 @@ def _check_storage(document: JsonObject) -> None:
         for one, rule in zip(networks, rules, strict=True)
         if "/" in str(rule["value"]) and one.prefixlen > _LONGEST_STORAGE_PREFIX
     ]
-    if too_long or len(rules) > _MOST_STORAGE_RULES or any(one.is_private for one in networks):
+    if too_long or len(rules) > _MOST_STORAGE_RULES or any(map(_is_private, networks)):
         text = "Values for request parameters are invalid: networkAcls.ipRule[*].value."
         raise PlatformError(400, "InvalidValuesForRequestParameters", text)
+
+
+def _is_private(network: IPv4Network) -> bool:
+    return any(network.overlaps(private) for private in _PRIVATE)
 
 
 def _check_vault(document: JsonObject) -> None:

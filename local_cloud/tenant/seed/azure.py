@@ -194,6 +194,7 @@ def _seed_site(azure: Azure, description: JsonObject, now: datetime) -> None:
                 "state": "Running",
                 "enabled": True,
                 "serverFarmId": plan,
+                "sku": "PremiumV3",
                 "httpsOnly": True,
                 "defaultHostName": host,
                 "hostNames": [host, *description.get("hostNames", ())],

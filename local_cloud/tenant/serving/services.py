@@ -8,6 +8,7 @@ from local_cloud.tenant.azure import key_vault, resource_manager
 from local_cloud.tenant.core.routing import Service
 from local_cloud.tenant.dataverse import web_api as dataverse
 from local_cloud.tenant.entra import endpoints as entra
+from local_cloud.tenant.entra import graph
 from local_cloud.tenant.flow_service import packages
 from local_cloud.tenant.flow_service import routes as flow_service
 from local_cloud.tenant.flows import trigger_endpoints
@@ -17,6 +18,7 @@ from local_cloud.tenant.receivers import event_grid, teams, webhook
 
 SERVICES: tuple[Service, ...] = (
     Service(name="entra", hosts=entra.HOSTS, routes=entra.routes, options=None),
+    Service(name="graph", hosts=graph.HOSTS, routes=graph.routes, options=graph.OPTIONS),
     Service(
         name="bap",
         hosts=(*bap.HOSTS, packages.BLOB_HOST),

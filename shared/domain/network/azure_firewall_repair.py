@@ -113,15 +113,10 @@ def _wider(gap: NetworkGap, group: Document, version: str, notes: tuple[str, ...
     return full(gap, len(there), len(new), MOST) or Repair(
         gap=gap.name,
         summary=f"{added(gap)}, by the IP group {own}",
-        azure_cli="\n".join(
-            (
-                needs_extension("ip-group"),
-                az(
-                    "network ip-group update",
-                    {**name.options, "name": own},
-                    *(("add", ["ipAddresses", prefix]) for prefix in new),
-                ),
-            )
+        # Unlike `az network ip-group`, this needs no extension.
+        azure_cli=az(
+            "resource update",
+            {"ids": placed(group_id), "add": ["properties.ipAddresses", *new]},
         ),
         bicep=bicep_part(f"{_GROUP}@{version}", own, {"ipAddresses": [*there, *new]}, **more),
         terraform=terraform(block),

@@ -1,0 +1,42 @@
+"""Microsoft Graph: the one call that gives a principal an app role."""
+
+from collections.abc import Mapping
+from uuid import UUID, uuid4
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from local_cloud.tenant.core.platform_error import PlatformError
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.core.tokens import require_token
+from local_cloud.tenant.entra.directory import Directory
+
+HOSTS = ("graph.microsoft.com",)
+OPTIONS: Mapping[str, tuple[str, ...]] = {}
+_MEMBERS = ("principalId", "resourceId", "appRoleId")
+
+
+def routes(_: Tenant) -> list[Route]:
+    """Return the route of app role assignments."""
+    path = "/v1.0/servicePrincipals/{principal}/appRoleAssignments"
+    return [Route(path, assign_app_role, methods=["POST"])]
+
+
+async def assign_app_role(request: Request) -> Response:
+    """Assign an app role; 400 unless the body names principal, resource and role by GUID."""
+    require_token(request, f"https://{HOSTS[0]}")
+    directory = request.app.state.tenant.part(Directory)
+    principal = request.path_params["principal"]
+    if principal not in directory.principals:
+        text = f"Resource '{principal}' does not exist."
+        raise PlatformError(404, "Request_ResourceNotFound", text)
+    body = await request.json()
+    try:
+        named = {member: str(UUID(body[member])) for member in _MEMBERS}
+    except (KeyError, ValueError) as error:
+        text = f"The body must name {', '.join(_MEMBERS)}, each as a GUID."
+        raise PlatformError(400, "Request_BadRequest", text) from error
+    if named["principalId"] != principal:
+        raise PlatformError(400, "Request_BadRequest", "principalId is not that of the path.")
+    return JSONResponse({"id": str(uuid4()), "principalType": "ServicePrincipal"} | named, 201)
