@@ -1,5 +1,6 @@
 """Each `az` command that the product prints or a document names, run by the real Azure CLI."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.documented_commands import Command, documented_commands
 from tests.kinds.case import HOST
 from tests.kinds.cases import FIREWALL_KINDS, firewall_case
 from tests.outsiders.azure_cli import AzureCli, needs_azure_cli, signed_in
+from tests.outsiders.documented import hold_document_to
 from tests.unit.uncovered import gaps
 
 pytestmark = needs_azure_cli
@@ -130,7 +132,7 @@ EVERYDAY = {
 async def test_everyday_commands_work(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
-    """One after another on one tenant."""
+    """One after another on one tenant; the document lists them."""
     slot: dict[str, object] = {
         "id": f"{GROUP}/providers/Microsoft.Web/sites/shop/slots/staging",
         "appSettings": {"SHADE": "green"},
@@ -139,3 +141,6 @@ async def test_everyday_commands_work(
         for command, part in EVERYDAY.items():
             with subtests.test(command):
                 assert part in await cli.run(command)
+        version = json.loads(await cli.run("az version"))["azure-cli"]
+    rows = [(command.removeprefix("az "), "works") for command in EVERYDAY]
+    hold_document_to("Azure CLI", f"`azure-cli` {version}", rows)
