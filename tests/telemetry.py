@@ -12,11 +12,9 @@ from typing import Any
 
 import duckdb
 import duckdb_kql
-from tree_sitter import Node
 
-from tests.unit.bicep_source import member, nodes, resources, strings, text, variable
+from tests.unit.deployed import Resource, resources
 
-_FILE = "modules/alerts.bicep"
 _LEVELS = {"DEBUG": 0, "INFO": 1, "WARNING": 2, "ERROR": 3, "CRITICAL": 4}
 _LONGEST_MESSAGE = 32_768
 _COLUMNS = (
@@ -51,15 +49,13 @@ class Alert:
 
 def log_alerts() -> dict[str, Alert]:
     """Return the alerts that run a query, by name."""
-    rules = resources("Microsoft.Insights/scheduledQueryRules", _FILE)
-    alerts = [_alert(rule, text(variable(_FILE, text(member(rule, "query"))))) for rule in rules]
+    alerts = [_alert(one, "query") for one in resources("Microsoft.Insights/scheduledQueryRules")]
     return {one.name: one for one in alerts}
 
 
 def metric_alerts() -> dict[str, Alert]:
     """Return the alerts on a metric, by name."""
-    rules = resources("Microsoft.Insights/metricAlerts", _FILE)
-    alerts = [_alert(rule, text(member(rule, "metricName"))) for rule in rules]
+    alerts = [_alert(one, "metricName") for one in resources("Microsoft.Insights/metricAlerts")]
     return {one.name: one for one in alerts}
 
 
@@ -111,15 +107,13 @@ def _cut(message: str) -> str:
     return message.encode("utf-16-le")[: 2 * _LONGEST_MESSAGE].decode("utf-16-le", "ignore")
 
 
-def _alert(rule: Node, asks: str) -> Alert:
-    properties = [(text(one.children[0]), one) for one in nodes(rule, "object_property")]
-    # A dimension of a metric has an operator too, before the alert's own.
-    *_, operator = [text(one.children[-1]) for name, one in properties if name == "operator"]
-    has_queue = any(name == "values" for name, _ in properties)
+def _alert(rule: Resource, asks: str) -> Alert:
+    [criterion] = rule["properties"]["criteria"]["allOf"]
+    queues = [value for one in criterion.get("dimensions", ()) for value in one["values"]]
     return Alert(
-        name=text(member(rule, "name")).removesuffix("-${token}"),
-        asks=asks,
-        queue=strings(member(rule, "values"))[0] if has_queue else "",
-        operator=operator,
-        threshold=int(text(member(rule, "threshold"))),
+        name=rule["name"].rpartition("-")[0],
+        asks=criterion[asks],
+        queue=queues[0] if queues else "",
+        operator=criterion["operator"],
+        threshold=criterion["threshold"],
     )

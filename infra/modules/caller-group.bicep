@@ -1,5 +1,7 @@
 // What the app may do in a resource group with apps and vaults that call flows: read and write app
 // settings and secrets. No built-in role gives this without the right to deploy code or to delete.
+// `sites/config/write` is wider than app settings: it allows the whole configuration of a site to be
+// written.
 // Without it the plan says which callers were not searched.
 param token string
 param principalId string
@@ -11,7 +13,7 @@ resource appSettings 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(resourceGroup().id, token, 'app settings')
   properties: {
     roleName: 'Flow remediation: app settings (${suffix})'
-    description: 'Finds trigger URLs in the settings of apps and replaces them. Deploys nothing.'
+    description: 'Finds trigger URLs in the settings of apps and replaces them. Allows the whole configuration of apps to be written.'
     permissions: [
       {
         actions: [

@@ -1,6 +1,8 @@
 // What the app may do in a resource group with firewalls that it opens by order, or by an approved
 // plan: rules of network security groups, IP groups, access restrictions. No built-in role is as
-// narrow. Without it every repair is text for a person.
+// narrow. `sites/config/write` is wider than the app needs: it also allows any other setting of a site
+// to be replaced, its app settings included, and Azure has no action for access restrictions alone.
+// Without this role every repair is text for a person.
 param token string
 param principalId string
 
@@ -11,7 +13,7 @@ resource firewalls 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(resourceGroup().id, token, 'firewalls')
   properties: {
     roleName: 'Flow remediation: firewalls (${suffix})'
-    description: 'Lets the new addresses of flows in, and takes that back. Touches no other rule.'
+    description: 'Adds rules that let the new addresses of flows in, and removes them. Allows the whole configuration of apps to be written.'
     permissions: [
       {
         actions: [

@@ -64,9 +64,9 @@ resource appRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 
 // Event Grid sends to the queues of events; it may announce no job and park nothing.
 resource eventsRoles 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
-  for (name, index) in eventQueueNames: {
+  for name in eventQueueNames: {
     name: guid(namespace.id, name, eventsPrincipalId, dataSender)
-    scope: queues[index]
+    scope: queues[indexOf(queueNames, name)]
     properties: {
       roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', dataSender)
       principalId: eventsPrincipalId
@@ -77,6 +77,5 @@ resource eventsRoles 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
 
 output namespaceId string = namespace.id
 output namespace string = '${namespace.name}.servicebus.windows.net'
-// As they stand in eventQueueNames.
-output keyEventsQueueId string = queues[0].id
-output policyEventsQueueId string = queues[1].id
+output keyEventsQueueId string = queues[indexOf(queueNames, 'key-events')].id
+output policyEventsQueueId string = queues[indexOf(queueNames, 'policy-events')].id

@@ -1,11 +1,28 @@
 """Bicep of repairs as values: what its resources are, and where they lie."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tree_sitter import Node
+from tree_sitter import Language, Node, Parser
+from tree_sitter_bicep import language
 
-from tests.unit.bicep_source import PARSER, nodes, text
+#: Reads syntax; types and API versions are for Microsoft's compiler (`test_repairs_compiled.py`).
+PARSER = Parser(Language(language()))
+
+
+def nodes(node: Node, kind: str) -> Iterator[Node]:
+    """Yield every node of a kind below one."""
+    if node.type == kind:
+        yield node
+    for child in node.children:
+        yield from nodes(child, kind)
+
+
+def text(node: Node) -> str:
+    """Return the source of a node, without quotes."""
+    assert node.text is not None
+    return node.text.decode().strip("'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,8 @@ import json
 import re
 
 from shared.settings import Settings
-from tests.unit.bicep_source import INFRA, ROOT, members, text, variable
+from tests.unit.deployed import INFRA, ROOT, arguments, members, resources
 
-TEMPLATE = "modules/function-app.bicep"
 #: Fields that say where things lie: the template knows, so nobody has to say.
 PLACES = {
     "tenant_id",
@@ -47,9 +46,21 @@ def tunables() -> dict[str, str]:
     return values
 
 
+def app_settings() -> list[str]:
+    """Return the arguments of the union of settings: the last one wins."""
+    [settings] = [
+        one
+        for one in resources("Microsoft.Web/sites/config")
+        if one["name"].endswith("/appsettings")
+    ]
+    union = settings["properties"]
+    assert union.startswith("[union(")
+    return arguments(union[1:-1])
+
+
 def places() -> dict[str, str]:
     """Return the settings that the template makes itself."""
-    return members(variable(TEMPLATE, "places"))
+    return members(app_settings()[0])
 
 
 def test_every_tunable_survives_the_next_deployment() -> None:
@@ -67,11 +78,23 @@ def test_a_tunable_is_set_in_azd_by_the_name_that_the_documents_give_it() -> Non
 
 
 def test_what_the_azd_environment_sets_wins_over_the_schedules_of_the_template() -> None:
-    """The last argument of a union has the last word."""
-    source = (INFRA / TEMPLATE).read_text()
+    """And an empty value is left out, so that the default of the code holds."""
+    chosen = app_settings()[-1]
 
-    assert "properties: union(places, schedules, toObject(chosen, " in source
-    assert text(variable(TEMPLATE, "chosen")).startswith("filter(items(tunables), ")
+    assert chosen.startswith("toObject(filter(items(parameters('tunables')), ")
+    assert "not(empty(lambdaVariables('tunable').value))" in chosen
+
+
+def test_no_snapshot_and_no_deployment_keeps_the_value_of_a_setting() -> None:
+    """A webhook address is a secret: only a secure parameter stays a parameter in a snapshot."""
+    for path in ("main.bicep", "modules/function-app.bicep"):
+        source = (INFRA / path).read_text()
+        [decorators] = re.findall(r"((?:^@.*\n)*)^param tunables ", source, re.MULTILINE)
+        assert decorators.startswith("@secure()\n"), path
+    everything = (INFRA / "snapshots" / "everything.bicepparam").read_text()
+    [webhook] = re.findall(r"CMK_TEAMS_WEBHOOK: '(.+)'", everything)
+    for snapshot in (INFRA / "snapshots").glob("*.snapshot.json"):
+        assert webhook not in snapshot.read_text(), snapshot.name
 
 
 def test_every_place_is_made_by_the_template() -> None:
@@ -84,9 +107,7 @@ def test_every_place_is_made_by_the_template() -> None:
 
 def test_the_schedules_are_those_of_the_timers_and_of_the_sample() -> None:
     """A timer whose setting is missing keeps the whole app from starting."""
-    deployed = {
-        name: value.strip("'") for name, value in members(variable(TEMPLATE, "schedules")).items()
-    }
+    deployed = members(app_settings()[1])
     sample = {name: value for name, value in sample_settings().items() if name in deployed}
 
     assert set(deployed) == schedules()

@@ -13,10 +13,10 @@ import pytest
 from typer.testing import CliRunner
 
 from cmkflow.__main__ import app
+from tests.kinds.bicep_values import PARSER
 from tests.kinds.firewalls import key_vault
 from tests.kinds.firewalls.app_service import restriction, site, web_config
 from tests.kinds.firewalls.network_security_group import security_group, security_rule
-from tests.unit.bicep_source import PARSER
 
 KEYS = ["resource", "kind", "tag", "region", "verdict", "covered", "missing", "reason"]
 WEST = ["20.61.88.128/26", "172.199.132.0/22", "2603:1061:2004:7800::/56"]

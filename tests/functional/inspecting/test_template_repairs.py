@@ -15,11 +15,11 @@ import pytest
 from typer.testing import CliRunner
 
 from cmkflow.__main__ import app
+from tests.kinds.bicep_values import PARSER
 from tests.kinds.case import Json
 from tests.kinds.cases import FIREWALL_KINDS, firewall_case
 from tests.kinds.firewalls import azure_firewall
 from tests.kinds.firewalls.network_security_group import security_rule
-from tests.unit.bicep_source import PARSER
 from tests.unit.uncovered import tag_list
 
 TAGS = {

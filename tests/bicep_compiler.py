@@ -1,0 +1,64 @@
+"""Microsoft's Bicep compiler, where this machine has it: named by BICEP, or on PATH."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+#: Empty where there is none. What BICEP names and cannot be run fails the tests.
+COMPILER = os.environ.get("BICEP") or shutil.which("bicep") or ""
+needs_compiler = pytest.mark.skipif(
+    not COMPILER, reason="Microsoft's Bicep compiler is neither named by BICEP nor on PATH"
+)
+#: Where a snapshot is deployed to: ids that stand for a subscription and a tenant.
+SNAPSHOT_OF = (
+    "--subscription-id=11111111-1111-1111-1111-111111111111",
+    "--tenant-id=99999999-9999-9999-9999-999999999999",
+    "--location=westeurope",
+)
+
+
+def bicep(*arguments: str, of: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the compiler in a folder. A warning goes to stderr and leaves exit code 0."""
+    return subprocess.run(
+        [COMPILER, *arguments],
+        # It asks for no library of ICU, which a bare Debian does not have.
+        env={**os.environ, "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1"},
+        cwd=of,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def diagnostics(folder: Path, pattern: str) -> list[str]:
+    """Return what the compiler and its linter say of files: errors, warnings and remarks."""
+    said = bicep("lint", "--pattern", pattern, of=folder).stderr.splitlines()
+    return sorted({line for line in said if line.strip()})
+
+
+def snapshot(parameters: Path) -> Path:
+    """Write what a set of parameters deploys beside it, and return where; raises what is wrong."""
+    done = bicep("snapshot", str(parameters), "--mode=overwrite", *SNAPSHOT_OF)
+    if done.returncode:
+        raise ValueError(done.stderr)
+    written = parameters.with_suffix(".snapshot.json")
+    document = json.loads(written.read_text())
+    # The compiler writes them in another order each time.
+    document["outputs"] = dict(sorted(document["outputs"].items()))
+    written.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    return written
+
+
+def validated(parameters: Path) -> str:
+    """Return how a committed snapshot differs, resource by resource."""
+    done = bicep("snapshot", str(parameters), "--mode=validate", *SNAPSHOT_OF)
+    return done.stdout + done.stderr
+
+
+if __name__ == "__main__":  # `make snapshots`
+    for _path in sorted((Path(__file__).parents[1] / "infra/snapshots").glob("*.bicepparam")):
+        print(snapshot(_path))

@@ -1,0 +1,32 @@
+"""Microsoft's compiler judges the Bicep of each kind's repair: types, API versions, syntax."""
+
+import re
+from pathlib import Path
+
+from tests.bicep_compiler import diagnostics, needs_compiler
+from tests.functional.assessing.test_repairs import estate
+from tests.kinds.cases import FIREWALL_KINDS
+
+#: A text that begins with a comment is a part that a person puts into a resource: the rest of that
+#: resource is missing (BCP035), or nothing uses the part yet.
+_OF_A_PART = re.compile(r": Warning (BCP035|no-unused-vars|no-unused-params): ")
+
+
+@needs_compiler
+async def test_the_bicep_of_every_kind_of_repair_compiles(tmp_path: Path) -> None:
+    """One of each kind, in one run of the compiler, which says nothing of a whole resource."""
+    texts = {kind: (await estate(kind).only_repair()).bicep for kind in FIREWALL_KINDS}
+    for kind, text in texts.items():
+        (tmp_path / f"{kind}.bicep").write_text(text)
+
+    said = diagnostics(tmp_path, "*.bicep")
+
+    assert [
+        one
+        for one in said
+        if not (_OF_A_PART.search(one) and texts[_kind_of(one)].startswith("//"))
+    ] == []
+
+
+def _kind_of(line: str) -> str:
+    return Path(line.partition("(")[0]).stem

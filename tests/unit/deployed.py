@@ -1,0 +1,67 @@
+"""What the template of infra/ deploys, as its compiler evaluated it for a set of parameters.
+
+`make snapshots` writes infra/snapshots/*.snapshot.json. A value that only Azure knows, such as the
+id of an identity, stays an expression of Azure Resource Manager, in brackets.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+INFRA = ROOT / "infra"
+FILES = sorted([*INFRA.glob("*.bicep"), *INFRA.glob("modules/*.bicep")])
+SETS = sorted((INFRA / "snapshots").glob("*.bicepparam"))
+#: The set that sets every parameter.
+EVERYTHING = "everything"
+
+type Resource = dict[str, Any]
+
+
+def predicted(given: str = EVERYTHING) -> list[Resource]:
+    """Return every resource that a set of parameters deploys."""
+    found: list[Resource] = _snapshot(given)["predictedResources"]
+    return found
+
+
+def resources(resource_type: str, given: str = EVERYTHING) -> list[Resource]:
+    """Return the resources of a type that a set of parameters deploys."""
+    return [one for one in predicted(given) if one["type"] == resource_type]
+
+
+def resource(resource_type: str, name: str, given: str = EVERYTHING) -> Resource:
+    """Return the one resource of a type whose name begins so."""
+    [found] = [one for one in resources(resource_type, given) if one["name"].startswith(name)]
+    return found
+
+
+def outputs(given: str = EVERYTHING) -> dict[str, Any]:
+    """Return the outputs of the template."""
+    values: dict[str, Any] = _snapshot(given)["outputs"]
+    return values
+
+
+def arguments(call: str) -> list[str]:
+    """Return the arguments of a call in an expression, each as it is written."""
+    found, depth = [""], 0
+    for token in re.findall(r"'(?:[^']|'')*'|.", call):
+        depth -= token in ")]"
+        if token == "," and depth == 1:
+            found.append("")
+        elif depth > 0:
+            found[-1] += token
+        depth += token in "(["
+    return [one.strip() for one in found]
+
+
+def members(call: str) -> dict[str, str]:
+    """Return the members of `createObject(…)`: literals without quotes, expressions as written."""
+    words = [one.strip("'") for one in arguments(call)]
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
+def _snapshot(given: str) -> dict[str, Any]:
+    path = INFRA / "snapshots" / f"{given}.snapshot.json"
+    document: dict[str, Any] = json.loads(path.read_text())
+    return document

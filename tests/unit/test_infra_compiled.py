@@ -1,0 +1,62 @@
+"""Microsoft's compiler judges the template: no warning, its layout, and snapshots that are current.
+
+`make infra` runs these tests and fails where there is no compiler.
+"""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.bicep_compiler import bicep, diagnostics, needs_compiler, snapshot, validated
+from tests.unit.deployed import FILES, INFRA, SETS
+
+pytestmark = needs_compiler
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """The folder infra/, to write into."""
+    return shutil.copytree(INFRA, tmp_path / "infra")
+
+
+def test_the_compiler_says_nothing() -> None:
+    """Neither an error nor a warning of the template or of a set of parameters."""
+    assert diagnostics(INFRA, "**/*.bicep*") == []
+
+
+def test_a_warning_is_seen(copied: Path) -> None:
+    """The test above fails for a parameter that nobody uses."""
+    main = copied / "main.bicep"
+    main.write_text(main.read_text() + "\nparam unused string = ''\n")
+
+    [said] = diagnostics(copied, "**/*.bicep*")
+
+    assert "Warning no-unused-params" in said
+
+
+def test_every_file_is_laid_out_as_the_formatter_does(copied: Path) -> None:
+    """`bicep format FILE` puts it right."""
+    for pattern in ("**/*.bicep", "**/*.bicepparam"):
+        bicep("format", "--pattern", pattern, of=copied)
+
+    for path in (*FILES, *SETS):
+        assert path.read_text() == (copied / path.relative_to(INFRA)).read_text()
+
+
+@pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
+def test_each_snapshot_is_current(path: Path, copied: Path) -> None:
+    """A review shows each resource that a change of the template touches."""
+    made = snapshot(copied / path.relative_to(INFRA))
+
+    if made.read_text() != path.with_suffix(".snapshot.json").read_text():
+        pytest.fail(f"`make snapshots` brings it up to date.\n{validated(path)}")
+
+
+def test_the_value_of_a_setting_reaches_no_snapshot(copied: Path) -> None:
+    """The compiler leaves a secure parameter as it is: what a deployment keeps shows no value."""
+    given = copied / "snapshots" / "least.bicepparam"
+    tunables = "{ CMK_WEBHOOK: 'https://example.org/hook' }"
+    given.write_text(f"{given.read_text()}\nparam tunables = {tunables}\n")
+
+    assert "example.org" not in snapshot(given).read_text()
