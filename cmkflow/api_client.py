@@ -44,6 +44,7 @@ class ExitCode(IntEnum):
     NOT_FOUND = 3
     NEEDS_A_PERSON = 4  #: something has to be done first; the text says what
     NO_ANSWER = 5
+    FOUND = 6  #: what an option such as `--fail-on` names
     INTERRUPTED = 130
 
 

@@ -1,17 +1,18 @@
-"""What the firewalls of some files do with a service tag: one row for each firewall and region.
+"""What the firewalls of some files do with service tags: a row for each firewall, region and tag.
 
 Every resource of the files has a row, those too that are no firewall: what is missing from a list
 of findings cannot be told from what was looked at and found in order.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
 from cmkflow.exported_resources import ExportedResources
 from cmkflow.template_repair import unwritten, with_parameters
 from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.admission import Sources, admit
-from shared.domain.network.coverage import FLOW_TAGS, PROTECTED_TAG
+from shared.domain.network.coverage import FLOW_TAGS, PROTECTED_TAG, TAGS_BESIDE
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.gap import gap_of
 from shared.domain.network.repair import Repair, closed
@@ -22,13 +23,15 @@ from shared.ports import FirewallKind
 
 
 class Row(TypedDict):
-    """What is said of one firewall and one region, or of a resource that is no firewall."""
+    """What is said of one firewall, region and tag, or of a resource that is no firewall."""
 
     #: Azure resource id; in a template: the file, and the id that it would have there.
     resource: str
     #: Which kind of firewall; else the resource's type, or `file`.
     kind: str
     tag: str
+    #: Without the tag there is a gap; else it is only reported.
+    required: bool
     #: None: the tag as a whole.
     region: str | None
     #: None: it filters nobody.
@@ -43,12 +46,6 @@ class Row(TypedDict):
     repair: NotRequired[Repair | None]
 
 
-_UNKNOWN_TAG = TagVerdict(
-    verdict=Verdict.CANNOT_BE_TOLD,
-    by_version={},
-    missing=(),
-    reason=f"unknown_tag: the list of service tags does not hold {PROTECTED_TAG}",
-)
 #: Types that filter callers, and that no kind of firewall reads.
 _UNREAD_FILTERS = frozenset(
     {
@@ -75,42 +72,65 @@ _PARTS = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Which service tags are asked about, and where."""
+
+    tags: ServiceTagList
+    #: As the list spells them; none: the tags as a whole.
+    regions: Sequence[str] = ()
+    #: Those of `TAGS_BESIDE` without which there is a gap too.
+    also_required: Collection[str] = ()
+
+    def is_required(self, tag: str) -> bool:
+        """Say whether there is a gap without a tag."""
+        return tag == PROTECTED_TAG or tag in self.also_required
+
+    def name(self, tag: str, region: str) -> str:
+        """Return what the list calls a tag in a region; no region: as a whole."""
+        return f"{tag}.{region}" if region else tag
+
+    def asked(self) -> Iterator[tuple[str, str, AddressRanges | None]]:
+        """Yield each tag and region with its addresses; None: the list does not tell them."""
+        for region in self.regions or ("",):
+            for tag in (PROTECTED_TAG, *TAGS_BESIDE):
+                yield tag, region, self.tags.addresses(self.name(tag, region))
+
+
 async def check_network(
-    resources: ExportedResources,
-    tags: ServiceTagList,
-    regions: Sequence[str],
-    *,
-    with_repairs: bool = False,
+    resources: ExportedResources, question: Question, *, with_repairs: bool = False
 ) -> list[Row]:
-    """Return the rows, firewalls first; no region: the tag as a whole."""
+    """Return the rows, firewalls first."""
     kinds = firewall_kinds(resources)
     firewalls = await read_firewalls(resources)
     read_types = {kind.resource_type.lower() for kind in kinds.values()}
-    sources, asked = Sources(tags, FLOW_TAGS), _asked(tags, regions)
+    sources = Sources(question.tags, FLOW_TAGS)
     rows: list[Row] = []
     for firewall in firewalls:
-        own = [*_verdicts(firewall, sources, asked)]
+        own = [*_verdicts(firewall, sources, question)]
         if with_repairs:
-            repair = await _repair(kinds, firewall, sources, asked)
+            repair = await _repair(kinds, firewall, sources, question)
             expressions = resources.expressions_of(firewall.id)
             if repair and expressions is not None:
                 repair = with_parameters(repair, expressions)
-            own = [{**row, "repair": repair if row["missing"] else None} for row in own]
+            own = [{**row, "repair": repair if is_gap(row) else None} for row in own]
         rows += own
     return [*rows, *_others(resources, firewalls, read_types)]
 
 
+def is_gap(row: Row) -> bool:
+    """Say whether a required tag is kept out by a firewall, or may be."""
+    return row["required"] and row["verdict"] not in {None, Verdict.COVERED}
+
+
 async def _repair(
-    kinds: Mapping[str, FirewallKind],
-    firewall: Firewall,
-    sources: Sources,
-    asked: Mapping[str, AddressRanges | None],
+    kinds: Mapping[str, FirewallKind], firewall: Firewall, sources: Sources, question: Question
 ) -> Repair | None:
     """Return what closes the gaps of all regions at once: rules of each would be in one's way."""
     named = {
-        f"{PROTECTED_TAG}.{region}" if region else PROTECTED_TAG: addresses
-        for region, addresses in asked.items()
-        if addresses is not None
+        question.name(tag, region): addresses
+        for tag, region, addresses in question.asked()
+        if question.is_required(tag) and addresses is not None
     }
     gap = gap_of(firewall, admit(firewall, sources), named)
     if gap is None:
@@ -123,28 +143,31 @@ async def read_firewalls(resources: ExportedResources) -> list[Firewall]:
     return [one for kind in firewall_kinds(resources).values() for one in await kind.read()]
 
 
-def _asked(tags: ServiceTagList, regions: Sequence[str]) -> dict[str, AddressRanges | None]:
-    """Return the addresses of the tag by region, or as a whole under the empty name."""
-    names = {region: f"{PROTECTED_TAG}.{region}" for region in regions} or {"": PROTECTED_TAG}
-    return {region: tags.addresses(name) for region, name in names.items()}
-
-
-def _verdicts(
-    firewall: Firewall, sources: Sources, asked: Mapping[str, AddressRanges | None]
-) -> Iterator[Row]:
+def _verdicts(firewall: Firewall, sources: Sources, question: Question) -> Iterator[Row]:
     admission = admit(firewall, sources)
-    for region, addresses in asked.items():
-        judged = _UNKNOWN_TAG if addresses is None else judge(admission, addresses)
+    for tag, region, addresses in question.asked():
+        name = question.name(tag, region)
+        judged = _unknown(name) if addresses is None else judge(admission, addresses)
         yield {
             "resource": firewall.id,
             "kind": firewall.kind,
-            "tag": PROTECTED_TAG,
+            "tag": tag,
+            "required": question.is_required(tag),
             "region": region or None,
             "verdict": judged.verdict,
             "covered": judged.by_version,
             "missing": [*judged.missing],
             "reason": judged.reason,
         }
+
+
+def _unknown(name: str) -> TagVerdict:
+    return TagVerdict(
+        verdict=Verdict.CANNOT_BE_TOLD,
+        by_version={},
+        missing=(),
+        reason=f"unknown_tag: the list of service tags does not hold {name}",
+    )
 
 
 def _others(
@@ -180,6 +203,7 @@ def _row(resource: str, kind: str, verdict: Verdict | None, reason: str) -> Row:
         "resource": resource,
         "kind": kind,
         "tag": PROTECTED_TAG,
+        "required": True,
         "region": None,
         "verdict": verdict,
         "covered": {},

@@ -8,7 +8,7 @@ from email.policy import SMTP
 from typing import TypedDict
 
 from shared.domain.network.address_ranges import union
-from shared.domain.network.admission import Sources, admit
+from shared.domain.network.admission import Admission, Sources, admit
 from shared.domain.network.coverage import FLOW_TAGS, PROTECTED_TAG
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList, as_published
 from shared.domain.network.targets import Target
@@ -60,7 +60,8 @@ class TargetAnswers:
         self._edition = tags.change_number
         self._sources = Sources(tags, FLOW_TAGS)
         names = [f"{PROTECTED_TAG}.{region}" for region in regions]
-        self._asked = union(filter(None, (tags.addresses(name) for name in names)))
+        self._by_region = [found for name in names if (found := tags.addresses(name))]
+        self._asked = union(self._by_region)
         self._published = ServiceTag(
             name=PROTECTED_TAG,
             prefixes=tuple(
@@ -71,9 +72,8 @@ class TargetAnswers:
     def row(self, target: Target) -> TargetRow:
         """Return what is said of a host."""
         admissions = [admit(firewall, self._sources) for firewall in target.firewalls]
-        asked = [one.counting(self._asked) for one in admissions]
-        verdicts = [verdict_on(*both) for both in zip(admissions, asked, strict=True)]
-        lacking = union(those - one.allowed for one, those in zip(admissions, asked, strict=True))
+        verdicts = [self._verdict(one) for one in admissions]
+        lacking = union(one.counting(self._asked) - one.allowed for one in admissions)
         verdict = "external" if target.is_external else "expression"
         return {
             "host": target.host,
@@ -82,6 +82,12 @@ class TargetAnswers:
             "verdict": min(verdicts, key=_WORST.index) if verdicts else verdict,
             "prefixes": as_published(lacking if verdicts else self._asked, self._published),
         }
+
+    def _verdict(self, admission: Admission) -> Verdict:
+        """Return the verdict on all regions, or on one of which no address can meet it."""
+        unlisted = filter(admission.is_without_addresses, self._by_region)
+        verdicts = [verdict_on(admission, asked) for asked in (self._asked, *unlisted)]
+        return min(verdicts, key=_WORST.index)
 
     def mail(self, row: TargetRow) -> bytes:
         """Return a message to the owner of a host; it names no flow, for it leaves the house."""

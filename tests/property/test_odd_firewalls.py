@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmkflow.exported_resources import ExportedResources
-from cmkflow.network_check import check_network
+from cmkflow.network_check import Question, check_network
 from shared.domain.network.verdict import Verdict
 from tests.kinds.cases import FIREWALL_KINDS, firewall_case
 from tests.unit.uncovered import tag_list
@@ -59,6 +59,7 @@ def test_an_odd_document_is_judged_or_cannot_be_told(kind: str, data: st.DataObj
         for path, document in zip(paths, documents, strict=True)
     }
 
-    rows = asyncio.run(check_network(ExportedResources(by_id=by_id), TAGS, ["WestEurope"]))
+    question = Question(tags=TAGS, regions=["WestEurope"])
+    rows = asyncio.run(check_network(ExportedResources(by_id=by_id), question))
 
     assert all(row["verdict"] is None or row["verdict"] in Verdict for row in rows)

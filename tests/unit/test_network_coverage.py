@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -299,3 +300,25 @@ def test_a_host_of_others_is_told_with_the_flows_that_call_it() -> None:
         "4.207.189.192/26",
         "2603:1061:2004:7800::/55",
     }
+
+
+@pytest.mark.parametrize(
+    ("default", "sources", "is_certain"),
+    [(Access.DENY, (), True), (Access.DENY, ("198.51.100.7",), False), (Access.ALLOW, (), None)],
+)
+def test_a_region_without_ipv4_addresses_is_a_gap_of_a_firewall_that_takes_no_other(
+    default: Access, sources: tuple[str, ...], is_certain: bool | None
+) -> None:
+    """Nobody knows which addresses come: certain is only what meets all of them."""
+    firewall = replace(
+        group(*map(rule, sources), hosts=HOST, default=default), kind="key_vault", is_ipv4_only=True
+    )
+    tags = tag_list({"PowerPlatformPlex.SpainCentral": ["2603:1061:2004:8f00::/56"]})
+
+    found = gaps([firewall], "spain", [HOST], tags)
+
+    assert [gap.is_certain for gap in found] == ([] if is_certain is None else [is_certain])
+    for gap in found:
+        assert gap.missing_tags == ("PowerPlatformPlex.SpainCentral",)
+        assert "has none of PowerPlatformPlex.SpainCentral" in gap.text
+        assert "waive the gap" in gap.instruction

@@ -51,6 +51,10 @@ class Admission:
         """Return those of some addresses that can meet it."""
         return asked & IPV4 if self.is_ipv4_only else asked
 
+    def is_without_addresses(self, asked: AddressRanges) -> bool:
+        """Say whether some addresses hold none that can meet it, so that nobody knows which do."""
+        return bool(asked) and not self.counting(asked)
+
 
 def having_a_say(rules: Says, asked: AddressRanges) -> tuple[str, ...]:
     """Return the names of the rules that have a say in any of these addresses."""

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.domain.network.address_ranges import IPV6, AddressRanges, union
-from shared.domain.network.admission import Admission, having_a_say
+from shared.domain.network.address_ranges import IPV4, IPV6, AddressRanges, union
+from shared.domain.network.admission import DEFAULT_RULE, Admission, having_a_say
 from shared.domain.network.firewall import Firewall
 
 _SHOWN = 12
@@ -13,6 +13,11 @@ _NOT_KNOWN = "the flows' new addresses, which are not known here"
 _NOT_REQUIRED = (
     " Microsoft's page on IP addresses asks for them beside PowerPlatformPlex; no flow waits for it"
     " unless CMK_ALSO_REQUIRED_TAGS names them."
+)
+
+_NOT_LISTED = (
+    "Look for the IPv4 addresses in a newer list of service tags, or ask Microsoft for them; let"
+    " them in and waive the gap."
 )
 
 
@@ -69,11 +74,27 @@ def gap_of(
         for tag, whole in asked.items()
         if (left := admission.counting(whole) - admission.allowed)
     }
-    if not lacking:
+    # Nobody knows which addresses of these come: whoever lets everybody in lets them in.
+    unlisted = tuple(
+        tag
+        for tag, whole in asked.items()
+        if admission.is_without_addresses(whole) and IPV4 - admission.allowed
+    )
+    if not lacking and not unlisted:
         return None
     missing = union(lacking.values())
     refusing = having_a_say(admission.denied_by, missing & admission.denied)
     doubting = having_a_say(admission.doubted_for, missing)
+    if not lacking and not IPV4 - admission.denied:
+        refusing = (DEFAULT_RULE,)
+    tags = (*lacking, *unlisted)
+    texts = [_unlisted(firewall, unlisted)] if unlisted else []
+    instructions = [_NOT_LISTED] if unlisted else []
+    if refusing or lacking:
+        said = _refusal(firewall, tags, refusing) if refusing else _doubt(firewall, tags, doubting)
+        texts.insert(0, said)
+    if lacking:
+        instructions.insert(0, _instruction(firewall, tuple(lacking), missing, refusing))
     return NetworkGap(
         name=f"{firewall.kind}:{firewall.id.lower()}",
         kind=firewall.kind,
@@ -81,17 +102,19 @@ def gap_of(
         firewall_name=firewall.name,
         is_required=is_required,
         is_certain=bool(refusing),
-        missing_tags=tuple(lacking),
+        missing_tags=tags,
         missing_prefixes=missing.prefixes(),
-        text=(
-            _refusal(firewall, tuple(lacking), refusing)
-            if refusing
-            else _doubt(firewall, tuple(lacking), doubting)
-        ),
-        instruction=_instruction(firewall, tuple(lacking), missing, refusing)
-        + ("" if is_required else _NOT_REQUIRED),
+        text=" ".join(texts),
+        instruction=" ".join(instructions) + ("" if is_required else _NOT_REQUIRED),
         rules=refusing + doubting,
         is_closed=firewall.is_closed,
+    )
+
+
+def _unlisted(firewall: Firewall, tags: Sequence[str]) -> str:
+    return (
+        f"{firewall.name} takes IPv4 addresses alone, and Microsoft's list of service tags has none"
+        f" of {', '.join(tags)}: which addresses flows come from there is not known."
     )
 
 

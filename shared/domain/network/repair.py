@@ -72,10 +72,14 @@ def refused(gap: NetworkGap, reason: str) -> Repair:
 
 
 def closed(gap: NetworkGap) -> Repair | None:
-    """Return the refusal of a firewall that no rule opens."""
-    if not gap.is_closed:
-        return None
-    return refused(gap, f"closed: public access to {gap.firewall_name} is off, whatever the rules")
+    """Return the refusal of a gap that no rule closes."""
+    if gap.is_closed:
+        name = gap.firewall_name
+        return refused(gap, f"closed: public access to {name} is off, whatever the rules")
+    if not gap.missing_prefixes:
+        tags = ", ".join(gap.missing_tags)
+        return refused(gap, f"no_ipv4: the list of service tags has no IPv4 addresses of {tags}")
+    return None
 
 
 def full(gap: NetworkGap, there: int, added: int, most: int) -> Repair | None:

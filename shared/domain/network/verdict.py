@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.domain.network.address_ranges import IPV4, IPV6, AddressRanges
-from shared.domain.network.admission import Admission, having_a_say
+from shared.domain.network.admission import DEFAULT_RULE, Admission, having_a_say
 
 
 class Verdict(StrEnum):
@@ -30,13 +30,28 @@ class TagVerdict:
     reason: str | None
 
 
+_REASONS_WITHOUT_ADDRESSES = {
+    Verdict.COVERED: None,
+    Verdict.NOT: f"refused_by: {DEFAULT_RULE}",
+    Verdict.CANNOT_BE_TOLD: "no_ipv4: the list of service tags has no IPv4 addresses of it",
+}
+
+
 def judge(admission: Admission, asked: AddressRanges) -> TagVerdict:
     """Return what a firewall does with the addresses of a tag."""
+    verdict = verdict_on(admission, asked)
+    if admission.is_without_addresses(asked):
+        return TagVerdict(
+            verdict=verdict,
+            by_version={"ipv4": verdict},
+            missing=(),
+            reason=_REASONS_WITHOUT_ADDRESSES[verdict],
+        )
     asked = admission.counting(asked)
     missing = asked - admission.allowed
     versions = {"ipv4": asked & IPV4, "ipv6": asked & IPV6}
     return TagVerdict(
-        verdict=verdict_on(admission, asked),
+        verdict=verdict,
         by_version={name: verdict_on(admission, part) for name, part in versions.items() if part},
         missing=missing.prefixes(),
         reason=_reason(admission, missing),
@@ -44,7 +59,16 @@ def judge(admission: Admission, asked: AddressRanges) -> TagVerdict:
 
 
 def verdict_on(admission: Admission, asked: AddressRanges) -> Verdict:
-    """Return what becomes of these addresses."""
+    """Return what becomes of these addresses.
+
+    Where none of them can meet the firewall, which do is not known: it lets everybody in, nobody,
+    or it cannot be told.
+    """
+    if admission.is_without_addresses(asked):
+        if not IPV4 - admission.allowed:
+            return Verdict.COVERED
+        return Verdict.CANNOT_BE_TOLD if IPV4 - admission.denied else Verdict.NOT
+    asked = admission.counting(asked)
     if asked <= admission.allowed:
         return Verdict.COVERED
     if not asked & admission.denied:

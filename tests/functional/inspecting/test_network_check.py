@@ -10,7 +10,7 @@ from typing import Any
 
 import hcl2
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from cmkflow.__main__ import app
 from tests.kinds.bicep_values import PARSER
@@ -18,7 +18,7 @@ from tests.kinds.firewalls import key_vault
 from tests.kinds.firewalls.app_service import restriction, site, web_config
 from tests.kinds.firewalls.network_security_group import security_group, security_rule
 
-KEYS = ["resource", "kind", "tag", "region", "verdict", "covered", "missing", "reason"]
+KEYS = ["resource", "kind", "tag", "required", "region", "verdict", "covered", "missing", "reason"]
 WEST = ["20.61.88.128/26", "172.199.132.0/22", "2603:1061:2004:7800::/56"]
 NORTH = ["4.207.189.192/26"]
 _DOCUMENT = Path(__file__).parents[3] / "docs" / "network.md"
@@ -53,14 +53,15 @@ def write(file: Path, document: object) -> Path:
 
 
 def check(tags: Path, *rules: Path, regions: tuple[str, ...] = ()) -> list[dict[str, Any]]:
-    """Return the rows of the command."""
+    """Return the rows of the command about the tag that is always required."""
     named = [option for one in rules for option in ("--rules", str(one))]
     asked = [option for one in regions for option in ("--region", one)]
     result = CliRunner().invoke(
         app, ["network", "check", "--json", "--service-tags", str(tags), *named, *asked]
     )
     assert result.exit_code == 0, result.output
-    return [json.loads(line) for line in result.stdout.splitlines()]
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    return [row for row in rows if row["tag"] == "PowerPlatformPlex"]
 
 
 def template(*resources: object, **more: object) -> dict[str, object]:
@@ -98,6 +99,106 @@ def test_without_a_region_the_tag_is_asked_about_as_a_whole(tmp_path: Path, tags
     assert (all_of_it["region"], all_of_it["verdict"]) == (None, "covered")
     assert (all_of_it["missing"], all_of_it["reason"]) == ([], None)
     assert (west_only["verdict"], west_only["missing"]) == ("partly", NORTH)
+
+
+def of_three_tags(tmp_path: Path) -> Path:
+    """Write a list with all tags that Microsoft requires, of a region without IPv4 prefixes too."""
+    prefixes = {
+        "PowerPlatformPlex": [*WEST, "2603:1061:2004:8f00::/56"],
+        "PowerPlatformPlex.SpainCentral": ["2603:1061:2004:8f00::/56"],
+        "LogicApps": ["13.69.71.0/25"],
+        "LogicApps.SpainCentral": ["68.221.1.175/32"],
+        "PowerPlatformInfra": ["4.150.232.8/29"],
+        "PowerPlatformInfra.SpainCentral": ["2603:1061:2004:9000::/56"],
+    }
+    values = [
+        {"name": name, "properties": {"addressPrefixes": listed}}
+        for name, listed in prefixes.items()
+    ]
+    return write(tmp_path / "three.json", {"changeNumber": 376, "values": values})
+
+
+def run(tags: Path, rules: Path, *options: str) -> Result:
+    """Run the command."""
+    arguments = ("--service-tags", str(tags), "--rules", str(rules))
+    return CliRunner().invoke(app, ["network", "check", *arguments, *options])
+
+
+def test_all_three_tags_are_reported_and_one_is_required(tmp_path: Path) -> None:
+    """Microsoft's page on IP addresses requires three, its page on keys one."""
+    rule = security_rule("plex", 100, sourceAddressPrefix="PowerPlatformPlex")
+    tags, file = of_three_tags(tmp_path), write(tmp_path / "edge.json", security_group(rule))
+
+    rows = [json.loads(line) for line in run(tags, file, "--json").stdout.splitlines()]
+    shown = run(tags, file, "--fail-on", "gap")
+
+    assert [(row["tag"], row["required"], row["verdict"]) for row in rows] == [
+        ("PowerPlatformPlex", True, "covered"),
+        ("LogicApps", False, "not"),
+        ("PowerPlatformInfra", False, "not"),
+    ]
+    assert "PowerPlatformPlex (required): 1 covered.\n" in shown.stdout
+    assert "LogicApps (reported only): 1 not.\n" in shown.stdout
+    assert shown.exit_code == 0
+
+
+def test_tags_that_the_app_requires_too_are_required_here(tmp_path: Path) -> None:
+    """By an option, or by the setting of the app; a repair closes the gaps of all of them."""
+    rule = security_rule("plex", 100, sourceAddressPrefix="PowerPlatformPlex")
+    tags, file = of_three_tags(tmp_path), write(tmp_path / "edge.json", security_group(rule))
+    named = "LogicApps, PowerPlatformInfra"
+
+    told = run(tags, file, "--also-required", named, "--repair", "az", "--fail-on", "gap")
+    misspelled = run(tags, file, "--also-required", "LogicApp")
+
+    assert told.exit_code == 6
+    assert "LogicApps (required): 1 not.\n" in told.stdout
+    assert "let LogicApps, PowerPlatformInfra in on edge" in told.stdout
+    assert "2 gap(s)" in told.stderr
+    assert misspelled.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("properties", "verdict", "refusal"),
+    [
+        ({"publicNetworkAccess": "Disabled"}, "not", "closed: "),
+        ({"networkAcls": {"defaultAction": "Deny"}}, "not", "no_ipv4: "),
+        (
+            {"networkAcls": {"defaultAction": "Deny", "ipRules": [{"value": "198.51.100.7"}]}},
+            "cannot_be_told",
+            "no_ipv4: ",
+        ),
+        ({"networkAcls": {"defaultAction": "Allow"}}, "covered", None),
+    ],
+    ids=("closed", "refuses everybody", "lets somebody in", "open"),
+)
+def test_a_region_without_ipv4_prefixes_is_not_covered_by_a_list_of_ipv4(
+    tmp_path: Path, properties: dict[str, Any], verdict: str, refusal: str | None
+) -> None:
+    """Which addresses come from there is not known: only who lets everybody in lets them in."""
+    file = write(tmp_path / "vault.json", key_vault.vault(**properties))
+    asked = ("--region", "SpainCentral", "--repair", "az", "--fail-on", "gap", "--json")
+
+    result = run(of_three_tags(tmp_path), file, *asked)
+
+    row = json.loads(result.stdout.splitlines()[0])
+    assert (row["tag"], row["verdict"], row["missing"]) == ("PowerPlatformPlex", verdict, [])
+    assert row["covered"] == {"ipv4": verdict}
+    assert (row["repair"] or {}).get("refusal", "").startswith(refusal or "")
+    assert (row["repair"] is None) is (refusal is None)
+    assert result.exit_code == (6 if refusal else 0)
+
+
+@pytest.mark.parametrize("name", ["gone.json", "bad.json", "empty"])
+def test_a_pipeline_fails_where_nothing_was_judged(tmp_path: Path, tags: Path, name: str) -> None:
+    """A misspelled path, a file that is no JSON, and a folder without a firewall are no gap-free
+    network.
+    """
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad.json").write_text("{")
+
+    assert run(tags, tmp_path / name).exit_code == 0
+    assert run(tags, tmp_path / name, "--fail-on", "gap").exit_code == 6
 
 
 def test_an_unknown_region_is_refused_with_those_that_there_are(tmp_path: Path, tags: Path) -> None:
@@ -329,7 +430,8 @@ def test_people_get_a_table_of_the_firewalls(tmp_path: Path, tags: Path) -> None
     assert result.exit_code == 0
     assert "refused_by" in result.stdout
     assert "virtualMachines" not in result.stdout
-    assert "1 not; 1 other resources and files." in result.stdout
+    assert "PowerPlatformPlex (required): 1 not.\n" in result.stdout
+    assert "1 other resources and files." in result.stdout
 
 
 def test_a_row_says_what_closes_the_gap_where_that_is_asked_for(tmp_path: Path, tags: Path) -> None:
@@ -342,7 +444,8 @@ def test_a_row_says_what_closes_the_gap_where_that_is_asked_for(tmp_path: Path, 
     told = CliRunner().invoke(app, ["network", "check", "--json", *wanted, *regions])
     shown = CliRunner().invoke(app, ["network", "check", *wanted, *regions])
 
-    west, north = (json.loads(line) for line in told.stdout.splitlines())
+    listed = [json.loads(line) for line in told.stdout.splitlines()]
+    west, north = (row for row in listed if row["required"])
     assert west["repair"] is None
     assert north["repair"]["gap"] == f"network_security_group:{security_group()['id'].lower()}"
     assert north["repair"]["bicep"].startswith("resource edge 'Microsoft.Network/")
@@ -378,7 +481,7 @@ def test_every_gap_of_a_real_file_has_a_repair_or_a_named_refusal() -> None:
     result = CliRunner().invoke(app, ["network", "check", "--json", "--repair", "az", *arguments])
 
     rows = [json.loads(line) for line in result.stdout.splitlines()]
-    lacking = [row for row in rows if row["missing"]]
+    lacking = [row for row in rows if row["required"] and row["missing"]]
     assert lacking != []
     for repair in (row["repair"] for row in lacking):
         if repair["refusal"]:

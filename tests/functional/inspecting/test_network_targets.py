@@ -76,6 +76,19 @@ def test_a_host_is_answered_by_a_resource_or_is_anothers(folder: Path) -> None:
     assert anywhere["flows"] == ["Anywhere"]
 
 
+def test_a_region_whose_addresses_are_not_known_makes_no_host_covered(folder: Path) -> None:
+    """A list of IPv4 addresses cannot hold a region that has none."""
+    tags = [
+        {"name": f"PowerPlatformPlex.{region}", "properties": {"addressPrefixes": listed}}
+        for region, listed in (("WestEurope", WEST), ("NorthEurope", ["2603:1061:2004:7900::/56"]))
+    ]
+    (folder / "tags.json").write_text(json.dumps({"changeNumber": 376, "values": tags}))
+
+    vault = rows(folder)[0]
+
+    assert (vault["host"], vault["verdict"]) == (HOST, "cannot_be_told")
+
+
 def test_a_table_for_spreadsheets_holds_no_formula(folder: Path) -> None:
     """The name of a flow is anybody's text."""
     found = list(csv.DictReader(io.StringIO(run(folder, "--csv").stdout)))

@@ -205,7 +205,7 @@ def test_a_list_that_a_template_does_not_write_out_has_no_repair(
 
     result = CliRunner().invoke(app, ["network", "check", "--json", "--repair", "az", *arguments])
 
-    [row] = map(json.loads, result.stdout.splitlines())
+    row = json.loads(result.stdout.splitlines()[0])
     refusal = "not_written_out: the template does not write out securityRules"
     assert (row["repair"]["refusal"], row["repair"]["bicep"]) == (refusal, "")
 
