@@ -68,7 +68,7 @@ def _cause(remediation: Any) -> str:
 def remediation_detail(answer: Any) -> RenderableType:
     """Return how far a remediation is: totals, environments and flows, what a person has to do."""
     remediation, progress = answer["remediation"], answer["progress"]
-    due = progress["next_due"]
+    due, expires = progress["next_due"], progress["expires"]
     head = facts(
         {
             "NEITHER IS ON": _neither(progress["neither_on"], "see below, at once"),
@@ -78,8 +78,9 @@ def remediation_detail(answer: Any) -> RenderableType:
             "State": state_in_words(progress["state"], progress["left"]),
             "Still on Microsoft's key": "\n".join(left_in_words(progress["left"])),
             "Flows": _counts(progress["flows"]),
-            "Need a person": str(progress["stuck"] or ""),
+            "Need a person": str(progress["stuck"] + len(answer["needs_changes"]) or ""),
             "Next step": f"{until(due)}, {minute(due)} UTC" if due else "none by itself",
+            "Approval expires": f"{until(expires)}, {minute(expires)} UTC" if expires else "",
         }
     )
     every = sorted([*answer["environment_jobs"], *answer["jobs"]], key=_urgency)
@@ -88,6 +89,7 @@ def remediation_detail(answer: Any) -> RenderableType:
         Text(),
         _jobs(every, remediation["mode"]),
         *_needs(every),
+        *_changes(answer["needs_changes"]),
         *_commands(remediation["id"], progress),
         *_notes(every),
         *finish_lines(answer),
@@ -159,6 +161,18 @@ def _needs(jobs: Iterable[Any]) -> Iterable[Text]:
             alike.setdefault(what, []).append(_name(job))
     for (state, code, reason, instruction), names in alike.items():
         yield Text(f"{some(names)}: {state}" + (f" ({code})" if code else ""))
+        yield Text(f"  Why: {reason}")
+        yield Text(f"  To do: {instruction}")
+
+
+def _changes(flows: Iterable[Any]) -> Iterable[Text]:
+    """Yield what a person has to change in flows that have no job, once for all alike."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for flow in flows:
+        what = (flow["reason"], flow["instruction"])
+        alike.setdefault(what, []).append(flow["display_name"])
+    for (reason, instruction), names in alike.items():
+        yield Text(f"{some(names)}: needs changes first")
         yield Text(f"  Why: {reason}")
         yield Text(f"  To do: {instruction}")
 

@@ -91,9 +91,13 @@ def _flows_of_environments(api: Api, arguments: Mapping[str, Any]) -> Iterable[N
 
 
 def _flows_of_jobs(api: Api, arguments: Mapping[str, Any]) -> Iterable[Named]:
-    for one in _get(api, "remediations", arguments["remediation"])["jobs"]:
+    answer = _get(api, "remediations", arguments["remediation"])
+    for one in answer["jobs"]:
         others = (one["flow_name"],)
         yield Named(id=one["original_id"], name=one["display_name"], others=others)
+    for one in answer.get("needs_changes", ()):
+        others = (one["flow_name"],)
+        yield Named(id=one["workflow_id"], name=one["display_name"], others=others)
 
 
 def _flows_of_plans(api: Api, arguments: Mapping[str, Any]) -> Iterable[Named]:

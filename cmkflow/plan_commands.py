@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from cmkflow.answer_tables import counted
+from cmkflow.answer_tables import counted, some
 from cmkflow.api_client import Api, ApiError, Call
 from cmkflow.api_command import api_command
 from cmkflow.finish_tables import number_of
@@ -18,6 +18,7 @@ from cmkflow.plan_text import plan_blocks, summary
 from cmkflow.remediation_commands import Yes
 from cmkflow.terminal import Terminal, confirm, echo, one_line
 from shared.domain.plans.approval import with_all_that_runs
+from shared.domain.plans.plan_item import PlannedAction
 
 app = typer.Typer(no_args_is_help=True, help="Show plans, and approve them as they are shown.")
 
@@ -27,6 +28,9 @@ def show_plan(
     api: Api,
     remediation: RemediationId,
     environment: InEnvironment = None,
+    needs_changes: Annotated[
+        bool, typer.Option("--needs-changes", help="Only flows that need changes first.")
+    ] = False,
     html: Annotated[
         Path | None,
         typer.Option(
@@ -38,9 +42,11 @@ def show_plan(
     ] = None,
 ) -> object:
     """Show what is planned for each flow: why, its callers, every write in order."""
+    only = str(PlannedAction.BLOCKED) if needs_changes else None
     if html is None:
-        return api.send(_call(remediation, environment))
-    query = {"environment": environment, "file": "true"}
+        answer = api.send(_call(remediation, environment))
+        return _only(one_line(answer), only) if only else answer
+    query = {"environment": environment, "only": only, "file": "true"}
     path = ("dashboard", "remediations", remediation, "plan")
     write_page(html, api.page(Call(method="GET", path=path, query=query)))
     echo(f"Written to {html}.", err=True)
@@ -48,7 +54,11 @@ def show_plan(
 
 
 def _approved(answer: Any) -> Text:
-    return counted(answer["jobs"], "plan", "is approved")
+    lines = [counted(answer["jobs"], "plan", "is approved")]
+    if answer["kill_switch_on"]:
+        text = f"The kill switch is on: nothing moves of {some(answer['titles'])} until it is off."
+        lines.append(Text(text, style="bold red"))
+    return Text("\n").join(lines)
 
 
 @api_command(app, "approve", show=_approved)
@@ -86,6 +96,15 @@ def approve_plan(
 def _call(remediation: str, environment: str | None) -> Call:
     path = ("remediations", remediation, "plan")
     return Call(method="GET", path=path, query={"environment": environment})
+
+
+def _only(answer: Any, action: str) -> object:
+    """Return the plans with the flows of one action; plans without one are left out."""
+    plans = [
+        {**plan, "items": [item for item in plan["items"] if item["action"] == action]}
+        for plan in answer["items"]
+    ]
+    return {**answer, "items": [plan for plan in plans if plan["items"]]}
 
 
 def _ask(plans: Any, except_flows: Sequence[str], *, yes: bool) -> list[str]:

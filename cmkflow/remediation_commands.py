@@ -141,10 +141,37 @@ def cancel_remediation(
     return _decide(api, remediation, "cancel", {"replay": True} if replay else None)
 
 
-@api_command(app, "retry", show=_steered)
-def retry_remediation(api: Api, remediation: RemediationId, flows: Flows = None) -> object:
-    """Go on with what is blocked or failed, after its instruction was followed."""
-    return _decide(api, remediation, "retry", {"flows": flows} if flows else None)
+def _retried(answer: Any) -> Text:
+    if answer["jobs"]:
+        return _steered(answer)
+    lines = [Text(f"Nothing was retried. {answer['reason']}", style="bold yellow")]
+    if answer["instruction"]:
+        lines.append(Text(f"To do: {answer['instruction']}"))
+    return Text("\n").join([*lines, *unreadable(answer)])
+
+
+@api_command(
+    app,
+    "retry",
+    show=_retried,
+    ends=lambda answer: 0 if answer["jobs"] else ExitCode.NEEDS_A_PERSON,
+)
+def retry_remediation(
+    api: Api,
+    remediation: RemediationId,
+    flows: Flows = None,
+    code: Annotated[
+        str | None, typer.Option(help="Only what has this code, such as network_gap.")
+    ] = None,
+    environment: InEnvironment = None,
+) -> object:
+    """Continue what is blocked or failed, after the cause is fixed.
+
+    The exit code is 4 where there was nothing to retry: the answer says why.
+    """
+    chosen = {"flows": flows or None, "code": code, "environment": environment}
+    body: dict[str, object] = {name: value for name, value in chosen.items() if value is not None}
+    return _decide(api, remediation, "retry", body or None)
 
 
 @api_command(app, "roll-back", show=_steered)

@@ -7,11 +7,11 @@ from functions.http_headers import IF_MATCH
 from functions.http_requests import NoQuery
 from functions.plan_models import ApprovalOrder, plans_of
 from functions.remediation_models import (
+    ApprovalAnswer,
     CancelOrder,
-    FlowChoice,
-    OrderAnswer,
+    RetryAnswer,
+    RetryOrder,
     RollBackOrder,
-    SteeredAnswer,
     UndoAnswer,
 )
 from shared.bootstrap import services
@@ -20,6 +20,7 @@ from shared.use_cases import steer_remediation
 from shared.use_cases.approve_plan import Approval, approve
 from shared.use_cases.audit_subjects import remediation_state
 from shared.use_cases.show_remediation import show_plan
+from shared.use_cases.switch_writes import is_switch_on
 
 blueprint = func.Blueprint()
 
@@ -30,12 +31,12 @@ blueprint = func.Blueprint()
     "remediations/{id}/approve",
     role=Role.APPROVER,
     body=ApprovalOrder,
-    answer=OrderAnswer,
+    answer=ApprovalAnswer,
     status=202,
     headers=(IF_MATCH,),
     subject=remediation_state,
 )
-async def approve_remediation(call: Call[NoQuery, ApprovalOrder]) -> OrderAnswer:
+async def approve_remediation(call: Call[NoQuery, ApprovalOrder]) -> ApprovalAnswer:
     """Approve plans of a remediation by the version that was shown.
 
     `If-Match` is the `ETag` of the whole plan as it was shown.
@@ -50,7 +51,11 @@ async def approve_remediation(call: Call[NoQuery, ApprovalOrder]) -> OrderAnswer
         by_id=call.principal.id,
     )
     approved = await approve(services(), identity, approval)
-    return OrderAnswer(jobs=len(approved))
+    return ApprovalAnswer(
+        jobs=len(approved),
+        titles=tuple(job.environment_name or job.environment_id for job in approved),
+        kill_switch_on=await is_switch_on(services()),
+    )
 
 
 @endpoint(
@@ -74,15 +79,22 @@ async def cancel_remediation(call: Call[NoQuery, CancelOrder]) -> UndoAnswer:
     "POST",
     "remediations/{id}/retry",
     role=Role.OPERATOR,
-    body=FlowChoice,
-    answer=SteeredAnswer,
+    body=RetryOrder,
+    answer=RetryAnswer,
     status=202,
     subject=remediation_state,
 )
-async def retry_remediation(call: Call[NoQuery, FlowChoice]) -> SteeredAnswer:
+async def retry_remediation(call: Call[NoQuery, RetryOrder]) -> RetryAnswer:
     """Go on with blocked and failed jobs."""
-    done = await steer_remediation.retry(services(), call.id.lower(), call.body.flows)
-    return SteeredAnswer.model_validate(done)
+    body = call.body
+    done = await steer_remediation.retry(
+        services(),
+        call.id.lower(),
+        body.flows,
+        code=body.code or "",
+        environment_id=body.environment or "",
+    )
+    return RetryAnswer.model_validate(done)
 
 
 @endpoint(

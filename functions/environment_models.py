@@ -12,7 +12,7 @@ from pydantic import (
 )
 
 from functions.http_answers import Answer
-from functions.http_requests import Id, Request, Text
+from functions.http_requests import Request, Text
 from shared.domain.environment import Mode
 from shared.domain.jobs.maintenance import is_window
 from shared.use_cases.change_environment import ShownEnvironment
@@ -41,7 +41,8 @@ type Window = Annotated[
     Field(json_schema_extra={"pattern": rf"^({_TIME}-{_TIME})?$"}),
     AfterValidator(_window),
 ]
-type FlowId = Annotated[Id, AfterValidator(_lower)]
+#: Of a flow: its workflow id, its name in the flow service, or its title.
+type FlowId = Annotated[Text, AfterValidator(_lower)]
 type ResourceId = Annotated[
     str,
     StringConstraints(
@@ -59,7 +60,7 @@ class EnvironmentChange(Request):
     mode: Mode | None = None
     #: Flows per remediation.
     limit: Annotated[int, Field(ge=1, le=10_000), BeforeValidator(_whole)] | None = None
-    #: Workflow ids or flow names.
+    #: Workflow ids, flow names or titles.
     excluded_flows: frozenset[FlowId] | None = None
     first_wave: frozenset[FlowId] | None = None
     maintenance_window: Window | None = None

@@ -33,7 +33,7 @@ class ApprovalOrder(Request):
 
     #: Versions of plans; each is the plan of one environment.
     versions: Some[PlanVersion]
-    #: Workflow ids or flow names that are left as they are, with all that runs them.
+    #: Flows that are left as they are, with all that runs them, by workflow id, flow name or title.
     except_flows: Once[FlowId] = ()
     by: Text | None = None
 

@@ -37,7 +37,7 @@ class RemediationOrder(Request):
 
     mode: RemediationMode
     environments: Some[EnvironmentId]
-    #: Workflow ids or flow names; left out: all that stay on Microsoft's key.
+    #: Workflow ids, flow names or titles; left out: all that stay on Microsoft's key.
     flows: Once[FlowId] = ()
     #: Compare every flow with the flow service's list of all flows.
     reconcile: bool = False
@@ -61,7 +61,7 @@ class DetailQuery(Request):
 
 
 class FlowChoice(Request):
-    """Flows that an order is about; left out: all."""
+    """Flows that an order is about, by workflow id, flow name or title; left out: all."""
 
     flows: Annotated[Once[FlowId], Field(json_schema_extra={"minItems": 1})] = ()
 
@@ -71,6 +71,15 @@ class FlowChoice(Request):
         if not flows:
             raise ValueError("name at least one flow, or leave it out: that means all of them")
         return flows
+
+
+class RetryOrder(FlowChoice):
+    """What to retry; left out: all that is blocked or failed."""
+
+    #: Only what has this code, such as `network_gap`.
+    code: Text | None = None
+    #: Only what is in this environment.
+    environment: EnvironmentId | None = None
 
 
 class CancelOrder(Request):
@@ -190,7 +199,10 @@ class ProgressAnswer(Answer):
     neither_on: int
     #: Flows that stay on Microsoft's key as far as it has come by now, by why.
     left: dict[Left, int]
+    #: When the app continues; none: it does nothing by itself.
     next_due: datetime | None
+    #: When the first plan expires that awaits approval.
+    expires: datetime | None
 
 
 class UnreadableAnswer(Answer):
@@ -230,6 +242,17 @@ class RemediationList(Page[RemediationLine]):
     unreadable: tuple[UnreadableAnswer, ...]
 
 
+class NeedsChangesAnswer(Answer):
+    """A flow that a person has to change before the app can migrate it."""
+
+    environment_id: str
+    workflow_id: str
+    flow_name: str
+    display_name: str
+    reason: str
+    instruction: str
+
+
 class RemediationDetail(RemediationLine):
     """A remediation with its jobs.
 
@@ -238,6 +261,8 @@ class RemediationDetail(RemediationLine):
 
     environment_jobs: tuple[EnvironmentJobAnswer, ...]
     jobs: tuple[FlowJobAnswer, ...]
+    #: Flows without a job that a person has to change first.
+    needs_changes: tuple[NeedsChangesAnswer, ...]
     run_archives: tuple[RunArchiveAnswer, ...]
     ticket_windows: tuple[TicketWindowAnswer, ...]
     deletions: tuple[DeletionAnswer, ...]
@@ -256,14 +281,27 @@ class OrderAnswer(Answer):
     jobs: int
 
 
-class SteeredAnswer(OrderAnswer):
-    """What an order over many rows set going, and what it could not read."""
+class ApprovalAnswer(OrderAnswer):
+    """What an approval, or another order, set going."""
 
     #: What the jobs are called.
     titles: tuple[str, ...]
     #: Nothing of it moves until that is off.
     kill_switch_on: bool
+
+
+class SteeredAnswer(ApprovalAnswer):
+    """What an order over many rows set going, and what it could not read."""
+
     unreadable: tuple[UnreadableAnswer, ...]
+
+
+class RetryAnswer(SteeredAnswer):
+    """What a retry set going."""
+
+    #: Why there was nothing to retry, and what to do; empty: there was something.
+    reason: str
+    instruction: str
 
 
 class ReplayAnswer(Answer):

@@ -26,7 +26,7 @@ from shared.errors import Blocked
 from shared.reason import Reason
 from shared.use_cases import show_remediation as shown
 from shared.use_cases.audit_subjects import new_remediation
-from shared.use_cases.start_remediation import order_remediation
+from shared.use_cases.start_remediation import flow_ids_of, order_remediation
 
 _LONGEST_KEY = 200
 
@@ -62,7 +62,10 @@ async def start_remediation(call: Call[NoQuery, RemediationOrder]) -> func.HttpR
             ordered_by_id=call.principal.id,
         ),
     )
-    _check_same(order, started)
+    flows = order.flows
+    if flows != started.flow_ids:  # an earlier order under this key may have named titles
+        flows = await flow_ids_of(services(), started.environment_ids, flows)
+    _check_same(order, flows, started)
     location = f"/api/remediations/{started.id}"
     answer = RemediationAnswer.model_validate(started)
     return ok(answer, status=202, headers={LOCATION: location})
@@ -152,9 +155,9 @@ def _cause(call: Call[NoQuery, RemediationOrder]) -> str:
     return redact(key)  # it is kept in rows
 
 
-def _check_same(order: RemediationOrder, started: Remediation) -> None:
+def _check_same(order: RemediationOrder, flows: tuple[str, ...], started: Remediation) -> None:
     """Refuse a key that started something else: nobody would notice otherwise."""
-    asked = (order.mode, order.environments, order.flows, order.reconcile)
+    asked = (order.mode, order.environments, flows, order.reconcile)
     there = (started.mode, started.environment_ids, started.flow_ids, started.reconcile)
     if asked != there:
         raise Blocked(

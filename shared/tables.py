@@ -163,7 +163,12 @@ class Tables:
             lambda item: ("remediation", item.id),
             lambda item: {"created": instant(item.created)},
         )
-        table("plans", PlanItem, lambda item: (item.environment_job_id, item.workflow_id))
+        table(
+            "plans",
+            PlanItem,
+            lambda item: (item.environment_job_id, item.workflow_id),
+            lambda item: {"action": item.action},
+        )
         table("callers", CallerRecord, lambda item: (item.job_id, item.id))
         table("intents", CallerIntent, lambda item: (item.job_id, item.key))
         table("places", Place, lambda item: (item.holds, item.id))

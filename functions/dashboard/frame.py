@@ -7,7 +7,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from functions.dashboard.looks import look_of
+from functions.dashboard.looks import look_with
+from shared.domain.plans.plan_item import Left
+from shared.domain.plans.progress import Progress
 from shared.domain.plans.words import ACTION_WORDS, LEFT_WORDS, state_in_words
 from shared.domain.principal import Principal
 from shared.pages import rendered, style
@@ -40,6 +42,8 @@ class View:
     @property
     def said(self) -> str:
         """Return what their order did; empty: there was none."""
+        if self.done == "retry" and not self.jobs:
+            return "Nothing was retried: no flow here is blocked, failed or waiting."
         return _DONE[self.done].format(self.jobs) if self.done else ""
 
 
@@ -57,6 +61,12 @@ def assets() -> dict[str, tuple[str, str]]:
     }
 
 
+def _needing(progress: Progress) -> int:
+    """Return how many jobs, plans and flows of a remediation need a person."""
+    asked = (Left.NEEDS_CHANGES, Left.AWAITING_APPROVAL)
+    return progress.stuck + sum(progress.left.get(why, 0) for why in asked)
+
+
 def framed(name: str, view: View | None = None, **values: Any) -> str:
     """Return a page by the name of its template; `view` None: nobody knows who looks."""
     css, js, icon = assets()
@@ -65,7 +75,8 @@ def framed(name: str, view: View | None = None, **values: Any) -> str:
         "js": js,
         "icon": icon,
         "view": view,
-        "look": look_of,
+        "look": look_with,
+        "needing": _needing,
         "action_words": ACTION_WORDS,
         "left_words": LEFT_WORDS,
         "state_in_words": state_in_words,

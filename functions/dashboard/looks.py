@@ -36,6 +36,12 @@ class Standing(NamedTuple):
     reason: str = ""
 
 
+def look_with(state: str, left: Mapping[str, int] | None = None) -> str:
+    """Return how a state looks. What has ended is not done while flows are `left`."""
+    look = look_of(state)
+    return "wait" if look == "done" and left else look
+
+
 @cache
 def look_of(state: str) -> str:
     """Return how a state looks: that of a remediation, an environment's job or a flow's."""
@@ -76,8 +82,8 @@ def _of_item(item: PlanItem | None, *, awaits: bool) -> Standing:
     words = ACTION_WORDS.get(item.action, item.action)
     if awaits:
         return Standing(key="awaiting", words=f"to approve: {words}", look="wait")
-    if item.action is PlannedAction.BLOCKED:
-        return Standing(key="blocked", words=words, look="person", reason=item.explanation)
+    if item.needs_changes:
+        return Standing(key="needs_changes", words=words, look="person", reason=item.explanation)
     look = "over" if item.action is PlannedAction.LEAVE else "work"
     return Standing(key=item.action, words=words, look=look, reason=item.explanation)
 

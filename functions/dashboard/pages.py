@@ -196,7 +196,7 @@ def _line(identity: str, flow: ShownFlow, standing: Standing, names: Mapping[str
         flow.title,
         names[flow.environment_job.environment_id] if names else "",
         standing,
-        job.instruction if job else "",
+        job.instruction if job else item.instruction if item else "",
         len(item.callers) if item else 0,
     )
 

@@ -28,17 +28,17 @@ class Named:
         return f"{self.name} ({self.id})" if self.name else self.id
 
 
-def meant(wanted: str, items: Iterable[Named]) -> list[Named]:
+def meant(wanted: str, items: Iterable[Named], *, by_beginning: bool = True) -> list[Named]:
     """Return the items of an id; if none has it, those of a name, else of the beginning of an id.
 
-    More than one: it is ambiguous.
+    More than one: it is ambiguous. `by_beginning` False: the beginning of an id is not enough.
     """
     text, every = wanted.strip().casefold(), list(items)
     if exact := [one for one in every if text in one.ids]:
         return exact
     if called := [one for one in every if one.name.strip().casefold() == text]:
         return called
-    if len(text) < SHORTEST:
+    if len(text) < SHORTEST or not by_beginning:
         return []
     return [one for one in every if any(each.startswith(text) for each in one.ids)]
 

@@ -67,6 +67,7 @@ async def approve(
     `expired`, `own_order`), `NotFound` for a remediation or an excepted flow that is not there.
     """
     refuse_own_order(services, await find(services, remediation_id), approval.by_id)
+    approval = await _with_ids(services, remediation_id, approval)
     while True:
         noted = await _noted(services, remediation_id, approval)
         left = [version for version in approval.versions if version not in noted]
@@ -134,6 +135,20 @@ async def _check(services: Services, job: EnvironmentJob) -> None:
             f"The plan of environment {job.environment_id} has expired.",
             code=Reason.EXPIRED,
         )
+
+
+async def _with_ids(services: Services, remediation_id: str, approval: Approval) -> Approval:
+    """Return the approval with the ids of the flows that it excepts by title or id."""
+    if not approval.except_flows:
+        return approval
+    items = [
+        item
+        for job in await services.tables.environment_jobs.all(remediation_id)
+        for item in await services.tables.plans.all(job.id)
+    ]
+    left_out = chosen(items, approval.except_flows, "this remediation's plans")
+    ids = dict.fromkeys(item.workflow_id for item in left_out)
+    return replace(approval, except_flows=tuple(ids))
 
 
 def _check_exceptions(plans: Sequence[_Plan], approval: Approval) -> None:

@@ -65,8 +65,10 @@ async def change_environment(
         new = [one for one in names if one not in accepted.waived_gaps]
         await require_known(services, environment, new)
     for field in ("excluded_flows", "first_wave"):
-        new = changes.get(field, frozenset()) - getattr(accepted, field)
-        await require_flows(services, [environment], new)
+        if field in changes:
+            kept = changes[field] & getattr(accepted, field)
+            added = await require_flows(services, [environment], changes[field] - kept)
+            changes = {**changes, field: kept | frozenset(added.values())}
 
     def changed(old: EnvironmentSettings) -> EnvironmentSettings:
         check(ShownEnvironment(environment=environment, settings=old))

@@ -6,8 +6,9 @@ A list that keeps flows safe does nothing for a flow that is mistyped in it: it 
 from collections.abc import Collection, Sequence
 
 from shared.domain.environment import Environment
+from shared.domain.identifiers import is_identifier
 from shared.domain.jobs.job import FlowJob
-from shared.domain.named import Named, close
+from shared.domain.named import Named, close, meant
 from shared.domain.plans.plan_item import PlanItem
 from shared.errors import NotFound, UnknownFlow
 from shared.services import Services
@@ -45,24 +46,30 @@ async def _reported(services: Services, environment: Environment) -> list[Named]
 
 async def require_flows(
     services: Services, environments: Sequence[Environment], flows: Collection[str]
-) -> None:
-    """Return if each flow is in one of the environments; raises `UnknownFlow` with those alike.
+) -> dict[str, str]:
+    """Return the id of each flow by the id or title that names it.
 
-    The flow service is asked for what Dataverse does not list, and for each that neither lists.
+    Raises `UnknownFlow`, with candidates, for a flow that is in none of the environments and for a
+    title that several have. The flow service is asked for what Dataverse does not list, and for
+    each that neither lists.
     """
+    where = " or ".join(one.display_name for one in environments)
     known: list[Named] = []
-    unknown = sorted(flows)
+    wanted, found = set(flows), dict[str, str]()
     for read in (_rows, _reported):
+        unknown = wanted - found.keys()
         for environment in environments if unknown else ():
             known += await read(services, environment)
-        ids = {each for one in known for each in one.ids}
-        unknown = [one for one in unknown if one.lower() not in ids]
-    unknown = [one for one in unknown if not await _is_there(services, environments, one)]
-    _refuse(unknown, known, " or ".join(one.display_name for one in environments))
+        found |= {one: named for one in unknown if (named := _id_of(one, known, where))}
+    for one in sorted(wanted - found.keys()):
+        if await _is_there(services, environments, one):
+            found[one] = one.lower()
+    _refuse(sorted(wanted - found.keys()), known, where)
+    return found
 
 
 async def _is_there(services: Services, environments: Sequence[Environment], flow: str) -> bool:
-    for environment in environments:
+    for environment in environments if is_identifier(flow) else ():
         try:
             await services.flow_reports.get_flow(environment.id, flow)
         except NotFound:
@@ -74,12 +81,30 @@ async def _is_there(services: Services, environments: Sequence[Environment], flo
 def chosen[T: FlowJob | PlanItem](
     items: Sequence[T], flows: Collection[str], where: str
 ) -> list[T]:
-    """Return the items of these flows; raises `UnknownFlow`. `where` is of which they are."""
-    wanted = {one.lower() for one in flows}
+    """Return the items of these flows, which are named by an id or their title.
+
+    Raises `UnknownFlow`, with candidates, for one that is not there and for a title that several
+    have. `where` is of which they are.
+    """
     named = list(map(_named, items))
-    known = {each for one in named for each in one.ids}
-    _refuse(sorted(wanted - known), named, where)
+    ids = {one: _id_of(one, named, where) for one in flows}
+    _refuse(sorted(one for one, found in ids.items() if not found), named, where)
+    wanted = set(ids.values())
     return [item for one, item in zip(named, items, strict=True) if wanted.intersection(one.ids)]
+
+
+def _id_of(text: str, known: Sequence[Named], where: str) -> str:
+    """Return the id that a text is or means; empty: none.
+
+    Raises `UnknownFlow` if it means several.
+    """
+    if any(text.lower() in one.ids for one in known):
+        return text.lower()
+    found = {one.id.lower(): one.name for one in meant(text, known, by_beginning=False)}
+    if len(found) > 1:
+        message = f"{text} is more than one flow of {where}: say which by its id."
+        raise UnknownFlow(message, candidates=found)
+    return next(iter(found), "")
 
 
 def _named(item: FlowJob | PlanItem) -> Named:

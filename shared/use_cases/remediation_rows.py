@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.jobs.job import FlowJob
+from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, Remediation
 from shared.errors import Blocked, NotFound, UnreadableRow
 from shared.ports import Condition
@@ -93,6 +94,9 @@ def refuse_own_order(services: Services, remediation: Remediation, by_id: str) -
         )
 
 
-def named_jobs(jobs: list[FlowJob], flow_ids: Collection[str]) -> list[FlowJob]:
-    """Return the jobs of these flows (none named: all); raises `UnknownFlow` for a missing one."""
+def named_jobs[T: FlowJob | PlanItem](jobs: list[T], flow_ids: Collection[str]) -> list[T]:
+    """Return the jobs of these flows (none named: all).
+
+    Raises `UnknownFlow` for a missing one, and for a title that several have.
+    """
     return chosen(jobs, flow_ids, "this remediation's jobs") if flow_ids else jobs

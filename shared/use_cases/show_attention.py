@@ -1,13 +1,15 @@
 """What is wrong, what waits for whom, how far is the tenant. Reads rows, never the platform."""
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.domain.jobs.job import FlowJob
 from shared.domain.plans.attention import (
     GO_ON_TRYING,
+    OPERATOR_SIGN_IN,
     ByItself,
     Cause,
     EnvironmentStanding,
@@ -20,6 +22,8 @@ from shared.domain.plans.attention import (
     waiting_flows,
     waiting_notices,
 )
+from shared.domain.plans.changes_needed import waiting_changes
+from shared.domain.plans.current_plan import CurrentPlan
 from shared.domain.plans.plan_item import Left
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import UnreadableRow
@@ -27,6 +31,7 @@ from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.check_health import Health, check_health
+from shared.use_cases.read_current_plans import read_current_plans
 from shared.use_cases.remediation_rows import Reading, environments_and_stuck
 
 #: The sweep comes once a day; a late one is not yet one that is missing.
@@ -62,6 +67,8 @@ class WhatWaits:
     #: The most urgent first.
     waiting: tuple[Waiting, ...]
     environment_jobs: Sequence[EnvironmentJob]
+    #: The current plan of each environment that has one.
+    plans: Mapping[str, CurrentPlan]
     stuck: Sequence[FlowJob]
     health: Health
     #: Rows that this version of the app cannot read.
@@ -81,15 +88,18 @@ async def what_waits(services: Services) -> WhatWaits:
         found = await reading.all(services.tables.jobs.scan(where=where))
         held_up |= {job.id: job for job in found}
     health = await check_health(services, (environment_jobs, stuck), reading)
+    plans = await read_current_plans(services, environment_jobs, reading)
     waiting = [
         *waiting_flows(held_up.values(), _names(environment_jobs)),
         *waiting_environments(environment_jobs),
+        *waiting_changes(plans.values()),
         *waiting_notices(health.told),
         *_of_the_app(services, health, await _since(services, health)),
     ]
     return WhatWaits(
-        waiting=most_urgent_first(waiting),
+        waiting=tuple(_typed(services, one) for one in most_urgent_first(waiting)),
         environment_jobs=environment_jobs,
+        plans=plans,
         stuck=stuck,
         health=health,
         unreadable=reading.unreadable,
@@ -109,7 +119,7 @@ async def show_attention(services: Services) -> Attention:
     newest_first = sorted(
         waits.environment_jobs, key=lambda job: -created.get(job.remediation_id, 0.0)
     )
-    environments = standings(newest_first, jobs)
+    environments = standings(newest_first, waits.plans, jobs)
     left: Counter[Left] = Counter()
     for one in environments:
         left.update(one.left)
@@ -124,6 +134,20 @@ async def show_attention(services: Services) -> Attention:
             {row.row: row for row in (*waits.unreadable, *reading.unreadable)}.values()
         ),
     )
+
+
+def _typed(services: Services, waiting: Waiting) -> Waiting:
+    """Return it with the options that its command needs, so that it can be typed as it stands."""
+    if waiting.command != OPERATOR_SIGN_IN:
+        return waiting
+    settings = services.settings
+    options = {
+        "--tenant": settings.tenant_id,
+        "--client-id": settings.operator_client_id,
+        "--secret": settings.operator_token_cache_secret,
+    }
+    words = [word for name, value in options.items() if value for word in (name, value)]
+    return replace(waiting, command=shlex.join([*OPERATOR_SIGN_IN.split(), *words]))
 
 
 def _names(environment_jobs: Sequence[EnvironmentJob]) -> dict[str, str]:
@@ -171,7 +195,7 @@ def _of_the_app(services: Services, health: Health, since: datetime | None) -> l
                 count=1,
                 reason="The kill switch is on: nothing is written.",
                 instruction="Turn it off once what it was turned on for is settled.",
-                command="cmkflow kill-switch off",
+                command='cmkflow kill-switch off --reason "The cause is fixed."',
             )
         )
     if since and services.now - since > SWEEP_IS_MISSING:

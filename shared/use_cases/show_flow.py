@@ -1,5 +1,6 @@
 """Show the flows of a remediation, and all that is kept of one. Rows only, but for `compare`."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,9 +19,12 @@ from shared.errors import NotFound, UnreadableRow
 from shared.ports import Condition
 from shared.services import Services
 from shared.steps.flows.take_original import archive_name
+from shared.use_cases.name_flows import chosen
 from shared.use_cases.remediation_rows import Reading, find, jobs_of
 from shared.use_cases.show_remediation import ShownRemediation
 from shared.use_cases.steer_remediation import families
+
+_WORKFLOW_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,11 +114,15 @@ async def show_flows(services: Services, shown: ShownRemediation) -> list[ShownF
     ]
 
 
-async def show_flow(services: Services, remediation_id: str, workflow_id: str) -> FlowDetail:
-    """Return all that is kept of one flow, from its own rows; raises `NotFound`."""
+async def show_flow(services: Services, remediation_id: str, flow: str) -> FlowDetail:
+    """Return all that is kept of one flow, from its own rows.
+
+    `flow` is its workflow id, its name or its title. Raises `NotFound`, and `UnknownFlow` for a
+    title that several flows have.
+    """
     tables, reading = services.tables, Reading()
     remediation = await find(services, remediation_id)
-    workflow_id = workflow_id.lower()
+    workflow_id = await _id_of(services, remediation_id, flow)
     for environment_job in await reading.all(tables.environment_jobs.scan(remediation_id)):
         kept = await tables.plans.get(environment_job.id, workflow_id)
         where = [
@@ -141,6 +149,17 @@ async def show_flow(services: Services, remediation_id: str, workflow_id: str) -
         run_archive=archive.item if archive else None,
         unreadable=tuple(reading.unreadable),
     )
+
+
+async def _id_of(services: Services, remediation_id: str, flow: str) -> str:
+    if _WORKFLOW_ID.fullmatch(flow.lower()):
+        return flow.lower()
+    reading = Reading()
+    known: list[FlowJob | PlanItem] = [*await jobs_of(services, remediation_id, reading)]
+    for job in await reading.all(services.tables.environment_jobs.scan(remediation_id)):
+        known += await reading.all(services.tables.plans.scan(job.id))
+    found = chosen(known, [flow], "this remediation")[0]
+    return found.original_id if isinstance(found, FlowJob) else found.workflow_id
 
 
 async def compare(services: Services, job: FlowJob) -> Comparison:

@@ -16,10 +16,23 @@ from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.archive_runs import TicketWindow, ticket_window
+from shared.use_cases.read_current_plans import read_needs_changes
 from shared.use_cases.remediation_rows import Reading, find
 
 #: States of a flow job that has come to what it was begun for.
 _GOALS = tuple(state for state, facts in FLOW_STATES.items() if facts.is_goal)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeedsChanges:
+    """A flow that a person has to change before the app can migrate it."""
+
+    environment_id: str
+    workflow_id: str
+    flow_name: str
+    display_name: str
+    reason: str
+    instruction: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +44,9 @@ class ShownRemediation:
     #: In a list of remediations: those that have not come to what they were begun for.
     jobs: tuple[FlowJob, ...]
     progress: Progress
-    #: Empty in a list, as are those below: run summaries that are archived.
+    #: Empty in a list, as are those below: flows without a job that a person has to change first.
+    needs_changes: tuple[NeedsChanges, ...] = ()
+    #: Run summaries that are archived.
     run_archives: tuple[RunArchive, ...] = ()
     #: Until when Microsoft's support can still get the history from before the key.
     ticket_windows: tuple[TicketWindow, ...] = ()
@@ -118,6 +133,20 @@ async def show_remediation(services: Services, remediation_id: str) -> ShownReme
     ids = {job.id for job in jobs}
     return replace(
         _shown(remediation, environment_jobs, jobs),
+        needs_changes=tuple(
+            [
+                NeedsChanges(
+                    environment_id=job.environment_id,
+                    workflow_id=item.workflow_id,
+                    flow_name=item.flow_name,
+                    display_name=item.display_name,
+                    reason=item.explanation,
+                    instruction=item.instruction,
+                )
+                for job in environment_jobs
+                for item in await read_needs_changes(services, job, reading)
+            ]
+        ),
         run_archives=tuple(one for one in archives if one.remediation_id == remediation_id),
         ticket_windows=tuple(map(ticket_window, environment_jobs)),
         deletions=tuple(one for one in deletions if one.job_id in ids),

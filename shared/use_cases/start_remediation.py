@@ -1,6 +1,6 @@
 """Start a remediation: one row, one row an environment, one message each. Once per cause."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -48,8 +48,18 @@ async def order_remediation(services: Services, order: Remediation) -> Remediati
                 code=Reason.MODE,
             )
     if order.flow_ids and not await services.tables.remediations.get("remediation", order.id):
-        await require_flows(services, environments, order.flow_ids)
+        ids = await require_flows(services, environments, order.flow_ids)
+        order = replace(order, flow_ids=tuple(ids[one] for one in order.flow_ids))
     return await start_remediation(services, order)
+
+
+async def flow_ids_of(
+    services: Services, environment_ids: Sequence[str], flows: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the ids of flows that are named by an id or their title; raises `UnknownFlow`."""
+    environments = [await services.environments.get(one) for one in environment_ids]
+    ids = await require_flows(services, environments, flows)
+    return tuple(ids[one] for one in flows)
 
 
 async def start_remediation(services: Services, order: Remediation) -> Remediation:

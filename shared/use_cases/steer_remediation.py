@@ -7,15 +7,17 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.job import FlowJob, Order
 from shared.domain.jobs.replay import Replay, replays_of, warning
 from shared.domain.jobs.transitions import moved, retried
+from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
+from shared.domain.plans.retries import nothing_to_retry
 from shared.errors import Blocked, NotFound, UnreadableRow
 from shared.jobs.kinds import ENVIRONMENT, FLOW
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.gate import kill_switch
 from shared.use_cases.deletion_rows import cancel_deletion
 from shared.use_cases.remediation_rows import Reading, find, jobs_of, named_jobs
 from shared.use_cases.start_remediation import complete_start
+from shared.use_cases.switch_writes import is_switch_on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,9 @@ class Steered:
     kill_switch_on: bool
     #: Rows that this version of the app cannot read: nothing was ordered of them.
     unreadable: tuple[UnreadableRow, ...]
+    #: Why a retry continued nothing, and what a person has to do. Empty: it continued something.
+    reason: str = ""
+    instruction: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +91,9 @@ async def _family(
     return families(_named(jobs, flow_ids, reading), jobs)
 
 
-def _named(jobs: list[FlowJob], flow_ids: tuple[str, ...], reading: Reading) -> list[FlowJob]:
+def _named[T: FlowJob | PlanItem](
+    jobs: list[T], flow_ids: tuple[str, ...], reading: Reading
+) -> list[T]:
     """Return the jobs of these flows; raises `UnreadableRow` if a missing one may be that."""
     try:
         return named_jobs(jobs, flow_ids)
@@ -125,36 +132,67 @@ async def _begin_no_more(services: Services, remediation_id: str, reading: Readi
         await _change(services, job, cancelled)
 
 
-async def retry(services: Services, remediation_id: str, flow_ids: tuple[str, ...] = ()) -> Steered:
+async def retry(
+    services: Services,
+    remediation_id: str,
+    flow_ids: tuple[str, ...] = (),
+    *,
+    code: str = "",
+    environment_id: str = "",
+) -> Steered:
     """Go on with blocked and failed jobs (none named: all), and environment jobs likewise.
 
-    Raises `NotFound` if a flow that is named has no job here.
+    `code` and `environment_id` narrow it to what has this code, and to one environment. Raises
+    `NotFound` if a flow that is named has neither a job nor an item of the plan here.
     """
 
     def retried_anew(job: EnvironmentJob) -> EnvironmentJob | None:
         return retried(job, "Retried by order.", now=services.now) if job.is_stuck else None
 
+    def is_meant(job: FlowJob | EnvironmentJob) -> bool:
+        return code in ("", job.code) and environment_id in ("", job.environment_id)
+
     titles, reading = list[str](), Reading()
-    jobs = _named(await jobs_of(services, remediation_id, reading), flow_ids, reading)
+    every = await jobs_of(services, remediation_id, reading)
+    flows: list[FlowJob | PlanItem] = [
+        *every,
+        *await _without_job(services, remediation_id, every),
+    ]
+    found = _named(flows, flow_ids, reading)
+    if flow_ids and any(isinstance(one, PlanItem) and one.action.has_job for one in found):
+        for unreadable in reading.unreadable:  # it may be the job of this flow
+            raise unreadable
+    jobs = [one for one in found if isinstance(one, FlowJob)]
     if not flow_ids:
         for one in await reading.all(services.tables.environment_jobs.scan(remediation_id)):
-            if await _change(services, one, retried_anew):
+            if is_meant(one) and await _change(services, one, retried_anew):
                 titles.append(one.environment_name or one.environment_id)
     for job in jobs:
-        if job.is_paused:
+        if job.is_paused and is_meant(job):
             await retry_job(services, job)
             titles.append(job.display_name)
+    why = ("", "") if titles else nothing_to_retry(remediation_id, found, code)
     return Steered(
         jobs=len(titles),
         titles=tuple(titles),
-        kill_switch_on=await _is_switch_on(services),
+        kill_switch_on=await is_switch_on(services),
         unreadable=tuple(reading.unreadable),
+        reason=why[0],
+        instruction=why[1],
     )
 
 
-async def _is_switch_on(services: Services) -> bool:
-    switch = await kill_switch(services)
-    return switch is not None and switch.is_on
+async def _without_job(
+    services: Services, remediation_id: str, jobs: Sequence[FlowJob]
+) -> list[PlanItem]:
+    """Return what a remediation's plans say of flows that have no job in it."""
+    have, reading = {job.original_id for job in jobs}, Reading()
+    return [
+        item
+        for job in await reading.all(services.tables.environment_jobs.scan(remediation_id))
+        for item in await reading.all(services.tables.plans.scan(job.id))
+        if item.workflow_id not in have
+    ]
 
 
 async def retry_job(services: Services, job: FlowJob) -> None:
@@ -205,7 +243,7 @@ async def _undo(
     return UndoOrder(
         jobs=len(titles),
         titles=tuple(titles),
-        kill_switch_on=await _is_switch_on(services),
+        kill_switch_on=await is_switch_on(services),
         replays=replays,
         unreadable=tuple(reading.unreadable),
     )

@@ -11,6 +11,12 @@ from shared.steps.gate import KILL_SWITCH, kill_switch
 log = product_log(__name__)
 
 
+async def is_switch_on(services: Services) -> bool:
+    """Say whether the switch stops every write."""
+    switch = await kill_switch(services)
+    return switch is not None and switch.is_on
+
+
 async def set_kill_switch(
     services: Services,
     *,

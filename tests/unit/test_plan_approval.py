@@ -134,7 +134,7 @@ def test_every_action_has_its_words() -> None:
         ({"pattern": Pattern.SWAP}, ("it starts in another way",)),
         (
             {"action": PlannedAction.BLOCKED, "writes": ()},
-            ("what is to be done: a person first, not copy",),
+            ("what is to be done: needs changes first, not copy",),
         ),
         ({"display_name": "Other"}, ("it was called Flow a",)),
         (

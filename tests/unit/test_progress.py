@@ -61,3 +61,44 @@ def test_jobs_are_counted_and_the_next_moment_named() -> None:
     assert progress.stuck == 2
     assert progress.next_due == NOW + timedelta(days=1)
     assert progress_of([watching], []).next_due is None
+
+
+def test_the_expiry_of_a_plan_is_no_next_step() -> None:
+    """The app does nothing by itself while a plan awaits approval."""
+    state = EnvironmentJobState.AWAITING_APPROVAL
+    later = NOW + timedelta(days=7)
+    asked = replace(ENVIRONMENT_JOB, state=state, due=later, expires=later)
+
+    progress = progress_of([asked], [])
+
+    assert progress.next_due is None
+    assert progress.expires == later
+
+
+def test_every_flow_on_the_key_of_microsoft_is_counted_once_by_why() -> None:
+    """Flows in progress, those that are to begin, and those that need changes among them."""
+    counts = {"copy": 3, "swap": 1, "adopt": 2, "blocked": 5, "leave": 9}
+    planned = replace(ENVIRONMENT_JOB, counts=counts, left={"needs_changes": 5, "limit": 9})
+    state = EnvironmentJobState.AWAITING_APPROVAL
+    asked = replace(planned, state=state, awaiting=6)
+    approved = replace(planned, state=EnvironmentJobState.APPROVED)
+    dispatched = replace(planned, state=EnvironmentJobState.DISPATCHED, is_dispatched=True)
+    states = (JobState.QUIET, JobState.WAITING, JobState.BLOCKED, JobState.FAILED, JobState.RETIRED)
+    jobs = [replace(FLOW_JOB, state=one) for one in states]
+
+    assert progress_of([asked], []).left == {"needs_changes": 5, "awaiting_approval": 4, "limit": 9}
+    assert progress_of([approved], []).left == {"needs_changes": 5, "in_progress": 4, "limit": 9}
+    assert progress_of([dispatched], jobs).left == {
+        "blocked": 1,
+        "failed": 1,
+        "needs_changes": 5,
+        "in_progress": 2,
+        "limit": 9,
+    }
+
+
+def test_a_row_of_an_earlier_version_calls_flows_that_need_changes_blocked() -> None:
+    """They are counted under their own name."""
+    older = replace(ENVIRONMENT_JOB, state=EnvironmentJobState.FINISHED, left={"blocked": 2})
+
+    assert progress_of([older], []).left == {"needs_changes": 2}

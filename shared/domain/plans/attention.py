@@ -1,5 +1,6 @@
 """What waits for a person, grouped by cause, and what goes on by itself: pure rules over rows."""
 
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,9 +8,11 @@ from datetime import datetime
 from enum import StrEnum
 
 from shared.domain.callers.records import key_of
-from shared.domain.jobs.flow_states import FLOW_STATES
+from shared.domain.jobs.environment_states import EnvironmentJobState
+from shared.domain.jobs.flow_states import FLOW_STATES, JobState
 from shared.domain.jobs.job import FlowJob
 from shared.domain.notice import Notice
+from shared.domain.plans.current_plan import CurrentPlan
 from shared.domain.plans.left import left_behind
 from shared.domain.plans.plan_item import Left
 from shared.domain.plans.remediation import EnvironmentJob
@@ -27,6 +30,7 @@ class Cause(StrEnum):
     ENVIRONMENT = "environment"  #: an environment whose work is blocked or failed
     PLAN = "plan"  #: a plan that nobody has approved yet
     STRAGGLER = "straggler"  #: somebody still calls originals whose callers have moved
+    NEEDS_CHANGES = "needs_changes"  #: flows that a person has to change before a new remediation
     NOTICE = "notice"  #: rows that people were told of
     MESSAGES = "messages"  #: parked, or given up by the broker
     CHANNEL = "channel"  #: notifications that a channel has not taken
@@ -42,6 +46,8 @@ GO_ON_TRYING: Mapping[str, Cause] = {
     Reason.NEITHER_ON: Cause.NEITHER_ON,
     Reason.STRAGGLER: Cause.STRAGGLER,
 }
+#: The options follow from the settings of the deployment.
+OPERATOR_SIGN_IN = "cmkflow operator sign-in"
 #: The next command, where it is no retry and no look at health.
 _NEXT: Mapping[str, str] = {
     Reason.STRAGGLER: "cmkflow remediation show {}",
@@ -50,14 +56,15 @@ _NEXT: Mapping[str, str] = {
     Reason.RANGES_CHANGED: "cmkflow network changes",
     Reason.RANGES_OLD: "cmkflow network changes",
     Reason.REPAIR_UNFINISHED: "cmkflow network repair",
-    Reason.OPERATOR_SIGN_IN: "cmkflow operator sign-in",
+    Reason.OPERATOR_SIGN_IN: OPERATOR_SIGN_IN,
 }
 _TITLES: Mapping[Cause, str] = {
     Cause.NEITHER_ON: "NEITHER IS ON: {flows}{at}",
-    Cause.FLOW: "{flows} blocked{at} ({code})",
-    Cause.ENVIRONMENT: "The work{at} is blocked ({code})",
+    Cause.FLOW: "{flows} {state}{at} ({code})",
+    Cause.ENVIRONMENT: "The work{at} {has_stopped} ({code})",
     Cause.PLAN: "A plan of {flows}{at} waits for approval",
     Cause.STRAGGLER: "{flows} still called at the old URL{at}",
+    Cause.NEEDS_CHANGES: "{flows} {needs} changes first{at}",
     Cause.NOTICE: "{notice} ({code}): {rows}",
     Cause.MESSAGES: "{messages} given up",
     Cause.CHANNEL: "{code} does not take what people are told ({count} waiting)",
@@ -107,10 +114,14 @@ class Waiting:
     command: str
     #: When it ends without anybody, for the worse: a plan lapses.
     lapses: datetime | None = None
+    #: `blocked`, or `failed` where all of it failed.
+    state: str = "blocked"
 
     @property
     def id(self) -> str:
         """Return what is the same as long as the cause is, however many flows it holds up."""
+        if self.cause is Cause.NEEDS_CHANGES:  # each new remediation finds the same flows again
+            return key_of(self.cause, self.environment_id)
         return key_of(self.cause, self.environment_id, self.remediation_id, self.code)
 
     @property
@@ -123,11 +134,14 @@ class Waiting:
             words = "The work{at} has ended, nothing of it is left"
         return words.format(
             at=at,
-            flows=_counted(self.count, "flow"),
-            rows=_counted(self.count, "row"),
-            messages=_counted(self.count, "message"),
+            flows=counted(self.count, "flow"),
+            rows=counted(self.count, "row"),
+            messages=counted(self.count, "message"),
             count=self.count,
             code=self.code,
+            state=self.state,
+            has_stopped="has failed" if self.state == "failed" else "is blocked",
+            needs="needs" if self.count == 1 else "need",
             notice=_NOTICES.get(self.code, "Something needs a person"),
         )
 
@@ -160,9 +174,14 @@ class EnvironmentStanding:
 
 
 def standings(
-    environment_jobs: Iterable[EnvironmentJob], jobs: Iterable[FlowJob]
+    environment_jobs: Iterable[EnvironmentJob],
+    plans: Mapping[str, CurrentPlan],
+    jobs: Iterable[FlowJob],
 ) -> list[EnvironmentStanding]:
-    """Return how far each environment is; `environment_jobs` has the newest first."""
+    """Return how far each environment is; `environment_jobs` has the newest first.
+
+    `plans` has the current plan of each environment that has one.
+    """
     newest: dict[str, EnvironmentJob] = {}
     for one in environment_jobs:
         known = newest.get(one.environment_id)
@@ -178,18 +197,19 @@ def standings(
             remediation_id=one.remediation_id,
             state=one.state,
             flows=by_state(by_environment[one.environment_id]),
-            # What an earlier job left undone, the plan of this one has counted.
-            left=left_behind(
-                [one],
-                [
-                    job
-                    for job in by_environment[one.environment_id]
-                    if job.is_stuck or job.environment_job_id == one.id
-                ],
-            ),
+            left=_left(plans.get(one.environment_id), by_environment[one.environment_id]),
         )
         for one in newest.values()
     ]
+
+
+def _left(plan: CurrentPlan | None, jobs: Iterable[FlowJob]) -> dict[Left, int]:
+    """Return which flows of an environment are still on Microsoft's key."""
+    planned = plan.environment_jobs if plan else ()
+    ids = {one.id for one in planned}
+    # The current plan has counted what the jobs of earlier ones left undone.
+    counted = [job for job in jobs if not job.is_undone or job.environment_job_id in ids]
+    return left_behind(planned, counted)
 
 
 def by_state(jobs: Iterable[FlowJob]) -> dict[str, int]:
@@ -210,6 +230,7 @@ def waiting_flows(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[Wai
     for job in jobs:
         if job.is_stuck or job.code in GO_ON_TRYING:
             groups[job.environment_id, job.remediation_id, job.code].append(job)
+    environments = Counter((remediation_id, code) for _, remediation_id, code in groups)
     waiting = []
     for (environment_id, remediation_id, code), group in groups.items():
         group.sort(key=lambda job: job.display_name)
@@ -224,7 +245,14 @@ def waiting_flows(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[Wai
                 flows=tuple(job.display_name for job in group[:NAMED]),
                 reason=group[0].reason,
                 instruction=_instruction(code, group),
-                command=_NEXT.get(code, "cmkflow remediation retry {}").format(remediation_id),
+                command=_NEXT[code].format(remediation_id)
+                if code in _NEXT
+                else _retry(
+                    remediation_id,
+                    code,
+                    environment_id if environments[remediation_id, code] > 1 else "",
+                ),
+                state="failed" if all(job.state is JobState.FAILED for job in group) else "blocked",
             )
         )
     return waiting
@@ -239,6 +267,14 @@ def _instruction(code: str, group: Sequence[FlowJob]) -> str:
         return first.instruction
     show = f"cmkflow remediation show {first.remediation_id}"
     return f"Not the same for each: see {show}. For {first.display_name}: {first.instruction}"
+
+
+def _retry(remediation_id: str, code: str, environment_id: str = "") -> str:
+    """Return the command that retries what has this code, and nothing else."""
+    words = ["cmkflow", "remediation", "retry", remediation_id]
+    words += ["--code", code] if code else []
+    words += ["--environment", environment_id] if environment_id else []
+    return shlex.join(words)
 
 
 def waiting_notices(notices: Iterable[Notice]) -> list[Waiting]:
@@ -265,6 +301,8 @@ def waiting_notices(notices: Iterable[Notice]) -> list[Waiting]:
 def waiting_environments(environment_jobs: Iterable[EnvironmentJob]) -> list[Waiting]:
     """Return the environments whose work a person has to decide on, or to help."""
     environment_jobs = list(environment_jobs)
+    asked = Counter(one.remediation_id for one in environment_jobs if one.awaits_approval)
+    codes = Counter((one.remediation_id, one.code) for one in environment_jobs if one.is_stuck)
     plans = [
         _about(
             one,
@@ -272,7 +310,8 @@ def waiting_environments(environment_jobs: Iterable[EnvironmentJob]) -> list[Wai
             count=one.awaiting,
             reason="Nothing is written before somebody has approved it.",
             instruction="Look at the plan, then approve the version that it shows.",
-            command=f"cmkflow plan approve {one.remediation_id}",
+            command=f"cmkflow plan approve {one.remediation_id}"
+            + (f" --environment {one.environment_id}" if asked[one.remediation_id] > 1 else ""),
             lapses=one.expires,
         )
         for one in environment_jobs
@@ -284,7 +323,12 @@ def waiting_environments(environment_jobs: Iterable[EnvironmentJob]) -> list[Wai
             cause=Cause.ENVIRONMENT,
             code=one.code,
             instruction=one.instruction,
-            command=f"cmkflow remediation retry {one.remediation_id}",
+            command=_retry(
+                one.remediation_id,
+                one.code,
+                one.environment_id if codes[one.remediation_id, one.code] > 1 else "",
+            ),
+            state="failed" if one.state is EnvironmentJobState.FAILED else "blocked",
         )
         for one in environment_jobs
         if one.is_stuck
@@ -329,6 +373,7 @@ def _about(
     count: int = 1,
     code: str = "",
     lapses: datetime | None = None,
+    state: str = "blocked",
 ) -> Waiting:
     return Waiting(
         cause=cause,
@@ -341,10 +386,11 @@ def _about(
         instruction=instruction,
         command=command,
         lapses=lapses,
+        state=state,
     )
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
     return f"1 {noun}" if number == 1 else f"{number} {noun}s"
 
 

@@ -63,13 +63,17 @@ class Delivery:
         return f"{self.cause}-{self.first_seen:%Y%m%dT%H%M%S}-{self.told}"
 
     def is_due(self, cause: Waiting, now: datetime) -> bool:
-        """Say whether it is to be sent now. That work has ended is told once."""
+        """Say whether it is to be sent now. That work has ended is told once.
+
+        So are flows that need changes, until there are more of them.
+        """
         if self.told and cause.cause is Cause.FINISHED:
             return False
-        if self.due <= now:
-            return True
         has_grown = not self.failures and cause.count > self.told_of
-        return has_grown and self.told_at is not None and now - self.told_at >= GROWN_AFTER
+        is_grown = has_grown and self.told_at is not None and now - self.told_at >= GROWN_AFTER
+        if cause.cause is Cause.NEEDS_CHANGES and self.told and self.told_at and not self.failures:
+            return is_grown
+        return is_grown or self.due <= now
 
 
 def causes_to_tell(

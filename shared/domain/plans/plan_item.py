@@ -47,9 +47,13 @@ class PlannedAction(StrEnum):
 
 
 class Left(StrEnum):
-    """Why a flow stays on Microsoft's key although its remediation has come to its end."""
+    """Why a flow is still on Microsoft's key."""
 
-    BLOCKED = "blocked"  #: a person has to do something first
+    BLOCKED = "blocked"  #: its job continues only after a person has removed the cause
+    FAILED = "failed"  #: its job met an internal error
+    NEEDS_CHANGES = "needs_changes"  #: its maker has to change it before the app can migrate it
+    AWAITING_APPROVAL = "awaiting_approval"  #: nobody has approved its plan yet
+    IN_PROGRESS = "in_progress"  #: the app works on it, or is about to
     UNDONE = "undone"  #: its job was cancelled or rolled back
     LIMIT = "limit"  #: beyond what one remediation may begin in its environment
     EXCLUDED = "excluded"  #: an administrator excluded it
@@ -120,6 +124,11 @@ class PlanItem:
     decided: int = 0
     #: What has changed since that approval: it waits for another. Empty: nothing.
     changed: tuple[str, ...] = ()
+
+    @property
+    def needs_changes(self) -> bool:
+        """Say whether a person has to change the flow before the app can migrate it."""
+        return self.action is PlannedAction.BLOCKED
 
     @property
     def awaits_approval(self) -> bool:

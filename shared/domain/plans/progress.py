@@ -27,8 +27,10 @@ class Progress:
     neither_on: int
     #: Flows that stay on Microsoft's key as far as it has come by now, by why (`Left`).
     left: dict[str, int]
-    #: When something happens next; None: nothing will by itself.
+    #: When the app continues; None: it does nothing by itself.
     next_due: datetime | None
+    #: When the first plan expires that awaits approval; None: none does.
+    expires: datetime | None
 
     @property
     def states(self) -> frozenset[RemediationState]:
@@ -39,13 +41,11 @@ class Progress:
 
 def progress_of(environment_jobs: Sequence[EnvironmentJob], jobs: Sequence[FlowJob]) -> Progress:
     """Return the progress of a remediation with these jobs."""
-    # A dispatched environment job only watches its flow jobs, and what waits for approval expires.
-    planning = [
-        job.due if job.state is not EnvironmentJobState.DISPATCHED else job.expires
-        for job in environment_jobs
-        if job.state is not EnvironmentJobState.DISPATCHED or job.awaits_approval
-    ]
+    # A dispatched environment job only watches its flow jobs, and a plan only expires.
+    only_watch = {EnvironmentJobState.DISPATCHED, EnvironmentJobState.AWAITING_APPROVAL}
+    planning = [job.due for job in environment_jobs if job.state not in only_watch]
     dues = [due for due in (*planning, *(job.due for job in jobs)) if due]
+    expiries = [job.expires for job in environment_jobs if job.awaits_approval and job.expires]
     stuck = sum(job.is_stuck for job in environment_jobs) + sum(job.is_stuck for job in jobs)
     return Progress(
         state=_state(environment_jobs, jobs),
@@ -55,6 +55,7 @@ def progress_of(environment_jobs: Sequence[EnvironmentJob], jobs: Sequence[FlowJ
         neither_on=sum(job.code == Reason.NEITHER_ON for job in jobs),
         left={str(why): number for why, number in left_behind(environment_jobs, jobs).items()},
         next_due=min(dues, default=None),
+        expires=min(expiries, default=None),
     )
 
 

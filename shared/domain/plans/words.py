@@ -6,7 +6,7 @@ from shared.domain.plans.plan_item import Left, PlannedAction
 
 #: In the order in which a plan is shown: what needs somebody first, what is left alone last.
 ACTION_WORDS: dict[str, str] = {
-    PlannedAction.BLOCKED: "a person first",
+    PlannedAction.BLOCKED: "needs changes first",
     PlannedAction.COPY: "copy",
     PlannedAction.COPY_WITH_FAMILY: "copy with its family",
     PlannedAction.SWAP: "swap for its copy",
@@ -19,7 +19,11 @@ ACTION_WORDS: dict[str, str] = {
 }
 #: Why a flow stays, and what to do about it.
 LEFT_WORDS: Mapping[str, tuple[str, str]] = {
-    Left.BLOCKED: ("blocked", "follow the instruction, then retry it or order again"),
+    Left.BLOCKED: ("blocked", "fix the cause, then retry"),
+    Left.FAILED: ("failed", "read the reason, then retry"),
+    Left.NEEDS_CHANGES: ("to be changed first", "change the flow, then start a new remediation"),
+    Left.AWAITING_APPROVAL: ("awaiting approval", "look at the plan, then approve it"),
+    Left.IN_PROGRESS: ("in progress", ""),
     Left.UNDONE: ("cancelled or rolled back", "order it again by name (--flow) to begin anew"),
     Left.LIMIT: ("beyond the limit", "order the next remediation, or raise the limit first"),
     Left.EXCLUDED: ("excluded", "take it out of the excluded flows, then order again"),
@@ -32,9 +36,9 @@ _RANKS = {action: rank for rank, action in enumerate(ACTION_WORDS)}
 
 
 def state_in_words(state: str, left: Mapping[str, int]) -> str:
-    """Return the state of a remediation: `finished` alone means that nothing is left."""
+    """Return the state of a remediation: `finished` alone means that every flow is migrated."""
     number = sum(left.values())
-    return f"{state}, {number} left" if state == "finished" and number else state
+    return f"{state}, {number} not migrated" if state == "finished" and number else state
 
 
 def left_in_words(left: Mapping[str, int]) -> list[str]:

@@ -105,7 +105,9 @@ async def test_one_cause_is_one_item_and_what_goes_on_is_beside_it(story: Story)
     assert blocked["flows"] == ["Orders", "Stock"]
     assert blocked["instruction"] == "Name another owner."
     assert list(answer["flows"]) == ["blocked", "waiting"]
-    assert answer["left"] == {"blocked": 2}
+    assert answer["left"] == {"blocked": 2, "in_progress": 2}
+    command = f"cmkflow remediation retry {story.remediation.id} --code owner"
+    assert blocked["command"] == command
     (quiet,) = answer["by_itself"]
     assert (quiet["reached"], quiet["count"]) == ("quiet", 2)
     assert quiet["first"] is not None
@@ -209,7 +211,8 @@ async def test_the_kill_switch_waits_for_a_person(story: Story) -> None:
 
     (switch,) = (await attention())["waiting"]
 
-    assert (switch["cause"], switch["command"]) == ("kill_switch", "cmkflow kill-switch off")
+    assert switch["cause"] == "kill_switch"
+    assert switch["command"] == 'cmkflow kill-switch off --reason "The cause is fixed."'
 
 
 async def test_nothing_waits_where_nothing_was_ordered(story: Story) -> None:

@@ -75,7 +75,10 @@ async def test_a_remediation_is_started_planned_approved_and_followed(story: Sto
     assert item["display_name"] == "Orders"
     assert item["callers"][0]["kind"] == "app_setting"
     assert any("turn the copy on" in write for write in item["writes"])
-    assert (approved.status, approved.document) == (202, {"jobs": 1})
+    assert approved.status == 202
+    assert approved.document == {"jobs": 1, "titles": ["Contoso"], "kill_switch_on": False}
+    assert planned["progress"]["next_due"] is None
+    assert planned["progress"]["expires"] == planned["environment_jobs"][0]["expires"]
     assert running["progress"]["state"] == "running"
     assert running["progress"]["flows"] == {"waiting": 1}
     assert running["progress"]["next_due"] == running["jobs"][0]["due"]
@@ -89,6 +92,7 @@ async def test_a_remediation_is_started_planned_approved_and_followed(story: Sto
         "neither_on": 0,
         "left": {},
         "next_due": None,
+        "expires": None,
     }
     assert [line["state"] for line in ended["jobs"][0]["history"]][-1] == "retired"
     assert ended["environment_jobs"][0]["approved_by"] == "admin"
@@ -303,6 +307,8 @@ async def test_a_blocked_environment_is_shown_as_stuck_and_can_be_retried(story:
         "titles": ["Contoso"],
         "kill_switch_on": False,
         "unreadable": [],
+        "reason": "",
+        "instruction": "",
     }
     assert after["environment_jobs"][0]["state"] == EnvironmentJobState.AWAITING_APPROVAL
 

@@ -489,4 +489,7 @@ async def test_the_kill_switch_is_told(story: Story) -> None:
     await look(story, heard)
 
     (told,) = [one.waiting for one in heard.told]
-    assert (told.cause, told.command) == (Cause.KILL_SWITCH, "cmkflow kill-switch off")
+    assert (told.cause, told.command) == (
+        Cause.KILL_SWITCH,
+        'cmkflow kill-switch off --reason "The cause is fixed."',
+    )

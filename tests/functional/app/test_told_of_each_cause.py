@@ -1,6 +1,7 @@
 """The catalogue: of every cause people are told what it is, what to do, and where to look."""
 
 import json
+import logging
 import re
 import shlex
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,7 @@ import pytest
 from shared.adapters.channels.event import cloud_event
 from shared.adapters.channels.log import LogChannel
 from shared.adapters.channels.teams import card
+from shared.bootstrap import provide
 from shared.domain.callers.records import Flag
 from shared.domain.environment import Mode
 from shared.domain.jobs.environment_states import EnvironmentJobState
@@ -28,6 +30,7 @@ from shared.services import PARKED
 from shared.steps.gate import KILL_SWITCH
 from shared.use_cases.notify import notify
 from tests.command_tree import command_tree, is_group
+from tests.functional.cli.cli_app import served_app
 from tests.functional.stories.remediation_story import Story
 from tests.twins import definition_builder as define
 
@@ -120,6 +123,12 @@ async def environment(story: Story) -> None:
     await story.services.tables.environment_jobs.upsert(blocked)
 
 
+async def needs_changes(story: Story) -> None:
+    """Let a plan have a flow that its maker has to change first."""
+    story.build.admin_list_flow("List of flows")
+    await story.order()
+
+
 async def plan(story: Story) -> None:
     """Let a plan wait."""
     await story.order()
@@ -192,6 +201,7 @@ CATALOGUE: dict[tuple[Cause, str], Arrange] = {
     (Cause.ENVIRONMENT, Reason.MIGRATION): environment,
     (Cause.PLAN, ""): plan,
     (Cause.STRAGGLER, Reason.STRAGGLER): flow_with(Reason.STRAGGLER),
+    (Cause.NEEDS_CHANGES, ""): needs_changes,
     **{
         (Cause.NOTICE, code): notice_with(code)
         for code in noticed()
@@ -205,7 +215,14 @@ CATALOGUE: dict[tuple[Cause, str], Arrange] = {
     (Cause.FINISHED, ""): finished,
 }
 #: These are about an environment.
-THERE = (Cause.NEITHER_ON, Cause.FLOW, Cause.ENVIRONMENT, Cause.PLAN, Cause.STRAGGLER)
+THERE = (
+    Cause.NEITHER_ON,
+    Cause.FLOW,
+    Cause.ENVIRONMENT,
+    Cause.PLAN,
+    Cause.STRAGGLER,
+    Cause.NEEDS_CHANGES,
+)
 THERE_TOO = (Cause.LAPSING, Cause.FINISHED)
 
 
@@ -222,7 +239,13 @@ async def story() -> Story:
 
 async def told(story: Story) -> list[Notification]:
     """Return what people are told by the next looks."""
-    settings = story.settings.model_copy(update={"website_host": "app.example"})
+    settings = story.settings.model_copy(
+        update={
+            "website_host": "app.example",
+            "operator_client_id": "11111111-0000-4000-8000-000000000001",
+            "operator_token_cache_secret": "https://kv.vault.azure.net/secrets/operator",
+        }
+    )
     heard = Heard()
     services = replace(story.services, channels=(heard, LogChannel()), settings=settings)
     await notify(services)
@@ -265,13 +288,44 @@ async def test_every_cause_is_told_with_all_that_a_person_needs(
     for text in (event["instruction"], event["command"], event["link"], event["correlationId"]):
         assert json.dumps(text) in shown
     line = next(
-        record for record in caplog.records if getattr(record, "correlation", "") == one.waiting.id
+        record
+        for record in caplog.records
+        if fields_of(record).get("correlation") == one.waiting.id
     )
-    assert (vars(line)["cause"], vars(line)["code"]) == (cause, code)
+    assert (fields_of(line)["cause"], fields_of(line).get("code", "")) == (cause, code)
     assert event["instruction"] in line.getMessage()
     for text in (json.dumps(event), shown, line.getMessage(), repr(vars(line))):
         assert CANARY not in text
         assert "invoke?" not in text
+
+
+@pytest.mark.parametrize(
+    ("cause", "code"), CATALOGUE, ids=lambda one: str(one) if one else "no code"
+)
+async def test_every_command_that_is_told_can_be_typed_as_it_stands(
+    story: Story, cause: Cause, code: str
+) -> None:
+    """Where it asks, the answer is yes. It needs nothing that is not in it."""
+    await CATALOGUE[cause, code](story)
+    heard = await told(story)
+    (one,) = [one for one in heard if (one.waiting.cause, one.waiting.code) == (cause, code)]
+    words = shlex.split(one.waiting.command)[1:]
+    provide(story.services)
+
+    if code == Reason.OPERATOR_SIGN_IN:  # test_cli_operator.py signs in, on the local tenant
+        command_tree()[tuple(words[:2])].make_context("sign-in", words[2:])
+        return
+    async with served_app() as command_line:
+        done = await command_line.run(*words, answer="y\n")
+
+    assert done.exit_code == 0, done.output
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, str]:
+    """Return the fields that stand at the end of a log line."""
+    _, mark, fields = record.getMessage().partition(" | {")
+    found: dict[str, str] = json.loads("{" + fields) if mark else {}
+    return found
 
 
 def is_a_command(line: str) -> bool:

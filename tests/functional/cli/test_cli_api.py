@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from typer.testing import Result
 
+from cmkflow.api_client import ExitCode
 from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.notification import Delivery
@@ -237,7 +238,10 @@ async def test_a_job_is_retried_and_a_remediation_cancelled(story: Story, cli: C
     listed = document(await cli.run("remediation", "list", "--state", "cancelled", "--json"))
 
     assert refused.exit_code == 1
-    assert retried.stdout == "0 jobs are on their way.\n"
+    assert retried.exit_code == ExitCode.NEEDS_A_PERSON
+    assert "Nothing was retried. No flow is blocked, failed or waiting: 1 not started." in (
+        retried.stdout
+    )
     assert cancelled.exit_code == 0
     assert [item["remediation"]["id"] for item in listed["items"]] == [identity]
 

@@ -66,7 +66,8 @@ async def test_a_plan_is_approved_after_it_was_shown_and_a_yes(
     job = await story.environment_job()
     assert refused.exit_code == 1
     assert before == ""
-    assert json.loads(approved.stdout.splitlines()[-1]) == {"jobs": 1}
+    answer = json.loads(approved.stdout.splitlines()[-1])
+    assert answer == {"jobs": 1, "titles": ["Contoso"], "kill_switch_on": False}
     assert f"version {job.approved_version}" in approved.stderr
     assert "update setting" in approved.stderr
     assert "Approve the work on 2 flows?" in approved.stderr

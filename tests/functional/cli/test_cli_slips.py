@@ -25,6 +25,7 @@ MAY_BE_EMPTY = {
 EXAMPLES = {
     "environment": "e0000000-0000-4000-8000-000000000001",
     "environments": "e0000000-0000-4000-8000-000000000001",
+    "code": "network_gap",
     "gap": "app_service:x",
     "reason": "because",
     "on": "2026-12-01",

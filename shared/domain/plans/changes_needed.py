@@ -1,0 +1,50 @@
+"""What a person has to change in flows before the app can migrate them: pure rules over plans."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from shared.domain.plans.attention import NAMED, Cause, Waiting, counted
+from shared.domain.plans.current_plan import CurrentPlan
+from shared.domain.plans.plan_item import PlanItem
+
+
+def waiting_changes(plans: Iterable[CurrentPlan]) -> list[Waiting]:
+    """Return the flows that a person has to change first, once for each environment."""
+    return [_waiting(plan) for plan in plans if plan.needs_changes]
+
+
+def _waiting(plan: CurrentPlan) -> Waiting:
+    job, _ = plan.needs_changes[0]
+    items = sorted((item for _, item in plan.needs_changes), key=lambda item: item.display_name)
+    reasons = {item.explanation for item in items}
+    command = f"cmkflow plan show {job.remediation_id} --needs-changes"
+    return Waiting(
+        cause=Cause.NEEDS_CHANGES,
+        count=len(items),
+        environment_id=job.environment_id,
+        environment_name=job.environment_name,
+        remediation_id=job.remediation_id,
+        flows=tuple(item.display_name for item in items[:NAMED]),
+        reason=items[0].explanation
+        if len(reasons) == 1
+        else "The app cannot migrate these flows as they are.",
+        instruction=instructions_for(items, f"cmkflow plan show {job.remediation_id}"),
+        command=command,
+    )
+
+
+def instructions_for(items: Sequence[PlanItem], command: str) -> str:
+    """Return what to change in each flow; flows with the same instruction are named together.
+
+    `command` shows the flows that there is no room for.
+    """
+    alike: dict[str, list[str]] = defaultdict(list)
+    for item in items:
+        alike[item.instruction].append(item.display_name)
+    if len(alike) == 1:
+        return items[0].instruction
+    first = list(alike.items())[:NAMED]
+    lines = [f"{', '.join(titles)}: {instruction}" for instruction, titles in first]
+    if more := len(items) - sum(len(titles) for _, titles in first):
+        lines.append(f"For {counted(more, 'more flow')} see {command}.")
+    return " ".join(lines)

@@ -1,0 +1,40 @@
+"""Read the plan that each environment has now. Reads few rows: it is asked for every minute."""
+
+from collections.abc import Sequence
+
+from shared.domain.plans.current_plan import CurrentPlan, current_plan, newest_plans
+from shared.domain.plans.left import left_behind
+from shared.domain.plans.plan_item import Left, PlanItem, PlannedAction
+from shared.domain.plans.remediation import EnvironmentJob
+from shared.ports import Condition
+from shared.services import Services
+from shared.use_cases.remediation_rows import Reading
+
+
+async def read_current_plans(
+    services: Services, environment_jobs: Sequence[EnvironmentJob], reading: Reading
+) -> dict[str, CurrentPlan]:
+    """Return the current plan of each environment that has one, by its id."""
+    plans = {}
+    for environment_id, jobs in newest_plans(environment_jobs).items():
+        if len(jobs) == 1:
+            items = {jobs[0].id: await read_needs_changes(services, jobs[0], reading)}
+        else:
+            items = {job.id: await reading.all(services.tables.plans.scan(job.id)) for job in jobs}
+        plans[environment_id] = current_plan(jobs, items)
+    return plans
+
+
+async def read_needs_changes(
+    services: Services, job: EnvironmentJob, reading: Reading
+) -> list[PlanItem]:
+    """Return the items of a plan that need changes."""
+    expected = left_behind([job], []).get(Left.NEEDS_CHANGES, 0)
+    if not expected:
+        return []
+    table = services.tables.plans
+    where = [Condition("action", "eq", PlannedAction.BLOCKED)]
+    items = await Reading().all(table.scan(job.id, where=where))
+    if len(items) < expected:  # rows of earlier versions have no such column
+        items = await reading.all(table.scan(job.id))
+    return [item for item in items if item.needs_changes]

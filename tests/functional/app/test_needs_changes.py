@@ -1,0 +1,179 @@
+"""Flows that the plan itself blocks need a person: counted, listed, told once, never retried."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from functions import attention_api, decisions_api, remediations_api
+from shared.bootstrap import provide
+from shared.domain.plans.attention import Cause
+from shared.domain.plans.notification import Notification
+from shared.domain.plans.remediation import RemediationMode
+from shared.use_cases.notify import notify
+from tests.functional.cli.cli_app import served_app
+from tests.functional.stories.app_calls import TRIGGERS, call
+from tests.functional.stories.remediation_story import Story, approve_shown
+
+CHANGE_FIRST = ["List of flows", "Other list of flows"]
+
+
+class Heard:
+    """A channel that keeps what it was told."""
+
+    name = "heard"
+
+    def __init__(self) -> None:
+        """Nothing was told yet."""
+        self.told: list[Notification] = []
+
+    async def send(self, notification: Notification) -> None:
+        """Keep it."""
+        self.told.append(notification)
+
+    def counts(self) -> list[int]:
+        """Return how many flows each notification of flows that need changes is about."""
+        told = [one.waiting for one in self.told]
+        return [one.count for one in told if one.cause is Cause.NEEDS_CHANGES]
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A remediation at its end: one flow is migrated, two need changes first."""
+    story = Story()
+    story.driver.use_cases = TRIGGERS
+    story.build.http_flow("Orders")
+    for title in CHANGE_FIRST:
+        story.build.admin_list_flow(title)
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    await approve_shown(story.services, story.remediation.id)
+    await story.run(timedelta(days=60))
+    provide(story.services)
+    return story
+
+
+def id_of(story: Story, title: str) -> str:
+    """Return the workflow id of a flow."""
+    flows = story.build.environment.flows.values()
+    return next(flow.workflow_id for flow in flows if flow.name == title)
+
+
+async def waiting() -> list[Any]:
+    """Return what waits for a person."""
+    found: list[Any] = (await call(attention_api.show_attention)).document["waiting"]
+    return found
+
+
+async def look(story: Story, heard: Heard, after: timedelta = timedelta()) -> None:
+    """Let the app tell people what waits for them."""
+    story.world.clock.advance(after)
+    await notify(replace(story.services, channels=(heard,)))
+
+
+async def test_they_wait_for_a_person_with_their_instruction(story: Story) -> None:
+    """Also once the remediation has ended, and no job of it is blocked."""
+    (one,) = await waiting()
+
+    assert (one["cause"], one["count"]) == ("needs_changes", 2)
+    assert one["flows"] == CHANGE_FIRST
+    assert one["title"] == f"2 flows need changes first in {story.build.environment.display_name}"
+    ids = [id_of(story, title) for title in CHANGE_FIRST]
+    for title, identity in zip(CHANGE_FIRST, ids, strict=True):
+        assert f"{title}: " in one["instruction"]
+        assert f"--flow {identity}" in one["instruction"]
+    assert one["command"] == f"cmkflow plan show {story.remediation.id} --needs-changes"
+
+
+async def test_blocked_means_the_same_everywhere(story: Story) -> None:
+    """No job is blocked: status, list, page and remediation say needs changes first."""
+    attention = (await call(attention_api.show_attention)).document
+    shown = (await call(remediations_api.show_remediation, id=story.remediation.id)).document
+    (listed,) = (await call(remediations_api.list_remediations)).document["items"]
+
+    assert attention["left"] == {"needs_changes": 2}
+    assert attention["environments"][0]["left"] == {"needs_changes": 2}
+    assert shown["progress"]["left"] == {"needs_changes": 2}
+    assert listed["progress"]["left"] == {"needs_changes": 2}
+    assert "blocked" not in shown["progress"]["flows"]
+    assert sorted(one["display_name"] for one in shown["needs_changes"]) == CHANGE_FIRST
+    async with served_app() as cli:
+        status = await cli.run("status")
+        detail = await cli.run("remediation", "show", story.remediation.id)
+        plan = await cli.run("plan", "show", story.remediation.id, "--needs-changes")
+        page = await cli.run("plan", "show", story.remediation.id)
+    assert "1. 2 flows need changes first in" in status.stdout
+    assert "2 to be changed first" in status.stdout
+    assert "finished, 2 not migrated" in detail.stdout
+    assert "List of flows: needs changes first" in detail.stdout
+    assert "Orders" not in plan.stdout
+    assert all(f"{title}  needs changes first" in plan.stdout for title in CHANGE_FIRST)
+    assert "Orders" in page.stdout
+    for answer in (status, detail, plan):
+        assert "blocked" not in answer.stdout
+
+
+async def test_they_are_told_once_and_again_when_there_are_more(story: Story) -> None:
+    """A new remediation that finds the same flows again is no news."""
+    heard = Heard()
+    for _ in range(3):
+        await look(story, heard, timedelta(days=1))
+    assert heard.counts() == [2]
+
+    await story.order(cause="order-2")
+    for _ in range(3):
+        await look(story, heard, timedelta(days=1))
+    assert heard.counts() == [2]
+
+    story.build.admin_list_flow("A third list")
+    await story.order(cause="order-3")
+    for _ in range(3):
+        await look(story, heard, timedelta(days=1))
+    assert heard.counts() == [2, 3]
+
+
+async def test_a_flow_that_a_later_remediation_takes_up_waits_no_more(story: Story) -> None:
+    """The order by name plans this flow only, and the others are still known."""
+    first = id_of(story, CHANGE_FIRST[0])
+    await story.order(RemediationMode.APPLY, first, cause="order-2")
+    provide(story.services)
+
+    found = {one["cause"]: one for one in await waiting()}
+
+    assert found["needs_changes"]["flows"] == CHANGE_FIRST[1:]
+    assert found["plan"]["count"] == 1
+    left = (await call(attention_api.show_attention)).document["left"]
+    assert left == {"needs_changes": 1, "awaiting_approval": 1}
+
+
+async def test_a_plan_that_was_only_looked_at_asks_nothing_of_anybody(story: Story) -> None:
+    """After a dry run nobody has decided to migrate anything."""
+    await story.services.tables.environment_jobs.clear()
+    await story.order(RemediationMode.DRY_RUN, cause="order-2")
+    provide(story.services)
+
+    assert await waiting() == []
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_a_retry_that_can_do_nothing_says_why(story: Story, *, named: bool) -> None:
+    """By a title or without one; the exit code says that a person has to act."""
+    flows = ("--flow", CHANGE_FIRST[0]) if named else ()
+    async with served_app() as cli:
+        done = await cli.run("remediation", "retry", story.remediation.id, *flows)
+
+    assert done.exit_code == 4
+    assert "Nothing was retried. No flow is blocked, failed or waiting: " in done.stdout
+    assert ("1 to be changed first." if named else "2 to be changed first.") in done.stdout
+    assert "Then start a new remediation." in done.stdout
+
+
+async def test_a_retry_by_code_leaves_what_has_another(story: Story) -> None:
+    """The answer says that nothing has the code."""
+    body = {"code": "network_gap"}
+    reply = await call(decisions_api.retry_remediation, body, id=story.remediation.id)
+
+    assert (reply.status, reply.document["jobs"]) == (202, 0)
+    assert "with the code network_gap" in reply.document["reason"]
