@@ -4,6 +4,7 @@ ProductError
 ├── Transient            scheduled again, with back-off, up to a cap
 │   ├── Throttled            the platform or our own budget says: later
 │   ├── Unauthorized         the access token was refused, and so was a new one
+│   ├── RefusedForNow        the platform said no, and accepts the same call later
 │   └── Unavailable          no answer, or an answer of the 5xx kind
 │       └── OutOfService         the service as a whole: waited for, however long
 ├── Waiting              scheduled for a time, however often
@@ -53,6 +54,15 @@ class Throttled(Transient):
 
 class Unauthorized(Transient):
     """The service takes no access token, not even a new one."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        """`code` is the platform's, for the instruction should it last."""
+        super().__init__(message)
+        self.code = code
+
+
+class RefusedForNow(Transient):
+    """The platform refused a call that it may accept later."""
 
     def __init__(self, message: str, *, code: str) -> None:
         """`code` is the platform's, for the instruction should it last."""

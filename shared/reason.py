@@ -132,6 +132,7 @@ class Reason(StrEnum):
     CONVERSION = "conversion", "Change it to V2 in the designer, then retry; or cancel the job."
     EDITED = "edited"
     EDIT_DIFFERS = "edit_differs"
+    REFERENCES_LOST = "references_lost"
 
     # -- callers and relatives
     OPERATOR_SIGN_IN = "operator_sign_in"

@@ -34,6 +34,7 @@ from shared.domain.plans.notification import Delivery
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, Remediation
 from shared.domain.reading import Reading
+from shared.domain.shape_demand import ShapeDemand
 from shared.domain.timer_run import TimerRun
 from shared.ports import Scalar, Store
 from shared.rows import Table, instant
@@ -55,6 +56,7 @@ _REMEDIES: Mapping[str, str] = {
     "circuits": _REBUILT,
     "deliveries": _REBUILT,
     "operators": _REBUILT,
+    "shape_demands": _REBUILT,
     "readings": _REBUILT,
     "timer_runs": _REBUILT,
     "flags": "Until then nothing is written. Turn the kill switch on or off: that writes it anew.",
@@ -99,6 +101,7 @@ class Tables:
     editions: Table[Edition] = field(init=False)
     readings: Table[Reading] = field(init=False)
     operators: Table[OperatorRow] = field(init=False)
+    shape_demands: Table[ShapeDemand] = field(init=False)
     timer_runs: Table[TimerRun] = field(init=False)
     key_findings: Table[ToldFinding] = field(init=False)
     deliveries: Table[Delivery] = field(init=False)
@@ -220,6 +223,7 @@ class Tables:
         )
         table("deliveries", Delivery, lambda item: ("delivery", f"{item.cause}-{item.channel}"))
         table("operators", OperatorRow, lambda item: ("operator", item.environment_id))
+        table("shape_demands", ShapeDemand, lambda item: ("shape", item.environment_id))
         table("readings", Reading, lambda item: (item.topic, item.id))
         table("timer_runs", TimerRun, lambda item: ("timer", item.timer))
         table(

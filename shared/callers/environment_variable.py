@@ -1,22 +1,20 @@
 """Dataverse environment variables as callers: a value and a default are two places (§6.7).
 
-Flows keep a variable's old value until they are saved (contract §14.3). So a write is not done
-before every flow that uses the variable has been saved again, unchanged.
+Flows keep a variable's old value until they are saved (contract §14.3): `readers` names them.
 """
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import suppress
 
 from shared.callers.search import Refusals, callers_in, environment_id
 from shared.domain.callers.caller import Caller, CallerValue
 from shared.domain.callers.search import Search
 from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
 from shared.domain.environment import Environment
-from shared.domain.flow import Workflow, WorkflowChange
+from shared.domain.flow import Workflow
 from shared.domain.grants import IN_DATAVERSE
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
-from shared.errors import Conflict, NotFound, Refused
+from shared.errors import NotFound, Refused
 from shared.ports import Environments, EnvironmentVariable, EnvironmentVariables, Workflows
 from shared.settings import Settings
 
@@ -39,7 +37,7 @@ class EnvironmentVariableCallers:
         environments: Environments,
         settings: Settings,
     ) -> None:
-        """`workflows` are saved again after a write; `environments` tells where Dataverse is."""
+        """`workflows` tells who reads a variable; `environments` tells where Dataverse is."""
         self.staleness = settings.variable_staleness
         self._variables = environment_variables
         self._workflows = workflows
@@ -69,10 +67,9 @@ class EnvironmentVariableCallers:
         return _value(variable, part)
 
     async def write(self, caller: Caller, value: CallerValue) -> None:
-        """Set it if it still has the ETag, then save every flow that uses it.
+        """Set it if it still has the ETag; raises `Conflict`, `NotFound`.
 
-        A write that died half-way is finished by the same write: what stands there already is not
-        written again, the flows are. Raises `Conflict`, `NotFound`.
+        What stands there already is not written again: the write may have ended half-way.
         """
         environment, part, variable = await self._place(caller)
         if _value(variable, part).text != value.text:
@@ -84,8 +81,15 @@ class EnvironmentVariableCallers:
                 await self._variables.write_default(
                     environment, variable.definition_id, value.text, etag=value.etag
                 )
-        for workflow in (await self._users(environment)).get(_key(variable), []):
-            await self._save(environment, workflow)
+
+    async def readers(self, caller: Caller) -> Sequence[Workflow]:
+        """Return the flows that use the variable.
+
+        Not those of managed solutions: `find` left a variable of theirs to a person.
+        """
+        environment, _, variable = await self._place(caller)
+        users = (await self._users(environment)).get(_key(variable), [])
+        return [workflow for workflow in users if not workflow.is_managed]
 
     async def _found(self, environment: Environment) -> list[Caller]:
         holding = [
@@ -99,22 +103,6 @@ class EnvironmentVariableCallers:
             for variable in holding
             for caller in _callers(environment, variable, users.get(_key(variable), []))
         ]
-
-    async def _save(self, environment: Environment, workflow: Workflow) -> None:
-        """Save a flow as it is. Raises `Conflict` if it is not what reads show (§15.2)."""
-        if workflow.is_managed:
-            return  # `find` left such a variable to a person
-        with suppress(NotFound):  # it was deleted since it was listed
-            try:
-                await self._save_as(environment, workflow)
-            except Conflict:
-                # Lists lag longest: who saved it may have been this app, before the variable.
-                now = await self._workflows.get(environment, workflow.workflow_id)
-                await self._save_as(environment, now)
-
-    async def _save_as(self, environment: Environment, workflow: Workflow) -> None:
-        change = WorkflowChange(client_data=workflow.client_data)
-        await self._workflows.update(environment, workflow.workflow_id, change, etag=workflow.etag)
 
     async def _users(
         self, environment: Environment, *, managed_only: bool = False

@@ -74,12 +74,14 @@ class FlowCallers:
         """Return the definition; raises `NotFound`."""
         environment, workflow_id = await self._place(caller)
         workflow = await self._workflows.get(environment, workflow_id)
-        return CallerValue(text=workflow.client_data, etag=workflow.etag)
+        return CallerValue(
+            text=workflow.client_data, etag=workflow.etag, owner_id=workflow.owner_id
+        )
 
     async def write(self, caller: Caller, value: CallerValue) -> None:
         """Save the definition if the flow still has the ETag; raises `Conflict`, `NotFound`."""
         environment, workflow_id = await self._place(caller)
-        change = WorkflowChange(client_data=value.text)
+        change = WorkflowChange(client_data=value.text, on_behalf_of=value.on_behalf_of)
         await self._workflows.update(environment, workflow_id, change, etag=value.etag)
 
     async def _place(self, caller: Caller) -> tuple[Environment, str]:

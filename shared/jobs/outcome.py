@@ -16,6 +16,7 @@ from shared.errors import (
     NotFound,
     OutOfService,
     Refused,
+    RefusedForNow,
     Throttled,
     Transient,
     Unauthorized,
@@ -85,7 +86,7 @@ def _try_again[J: DurableJob[Any]](
     now, settings = services.now, services.settings
     failures = job.failures + 1
     if failures > settings.backoff_tries:
-        if isinstance(err, Unauthorized):
+        if isinstance(err, Unauthorized | RefusedForNow):
             remedy = instruction_for(err.code)
             return stopped(job, job.blocked_state, text, remedy, code=err.code, now=now)
         remedy = Reason.TRANSIENT.instruction

@@ -24,6 +24,7 @@ from shared.ports.kinds import (
     FirewallKind,
     FoundInFlows,
     KeepsVersions,
+    ReadOnSave,
     WritesTogether,
 )
 from shared.ports.messages import Messages, OutgoingMessage
@@ -93,6 +94,7 @@ __all__ = [
     "Page",
     "PlatformPorts",
     "Principals",
+    "ReadOnSave",
     "Replace",
     "ResourceReader",
     "ResourceWriter",

@@ -77,6 +77,14 @@ class WritesTogether(Protocol):
         """
 
 
+@runtime_checkable
+class ReadOnSave(Protocol):
+    """A `CallerKind` whose value a flow takes over only when the flow is saved."""
+
+    async def readers(self, caller: Caller) -> Sequence[Workflow]:
+        """Return the flows of the caller's environment that are saved again after a write."""
+
+
 class FirewallKind(Protocol):
     """One kind of firewall; one file of `shared/firewalls/`."""
 

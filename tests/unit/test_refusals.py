@@ -45,6 +45,11 @@ def test_a_code_is_known_without_any_message(code: str) -> None:
         ("Forbidden", "Not allowed for service principals.", "ApplicationTokenNotSupported"),
         ("Forbidden", "Flow '1' cannot be activated due to admin API policies.", "DlpViolation"),
         (
+            "WorkflowRunActionInputsInvalidProperty",
+            "The API connection reference 'new_x' could not be found for the operation 'Send'.",
+            "ConnectionReferenceNotFound",
+        ),
+        (
             "ConnectionAuthorizationFailed",
             "No permission for connection 'b' under Api 'shared_logicflows'.",
             "NoCoOwner",

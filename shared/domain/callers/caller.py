@@ -43,6 +43,10 @@ class CallerValue:
     #: A digest of every value that a write replaces with this one, by address; None: none, or an
     #: ETag of the platform refuses who has read older ones.
     around: Mapping[str, str] | None = None
+    #: The owner's id in Dataverse, where the value is the definition of a flow.
+    owner_id: str = ""
+    #: For whom such a definition is saved; None: as the app.
+    on_behalf_of: str | None = None
 
     def __repr__(self) -> str:
         """Leave the text out: it may hold a secret."""

@@ -21,6 +21,10 @@ PERMISSION_DOWNGRADE = "PermissionDowngradeNotAllowed"
 DEFINITION_NOT_SHOWN = "DefinitionNotShown"
 #: Dataverse: a text is longer than its column takes.
 TOO_LONG = "0x80044331"
+#: Our own name: an operation names a connection reference that the platform does not find.
+REFERENCE_NOT_FOUND = "ConnectionReferenceNotFound"
+#: Dataverse: an active row that is not published, among other things. It passes (contract §16.1).
+NOT_PUBLISHED = "0x80040203"
 #: Codes by which the platform says that the app may not act for the owner (contract §14.1).
 NOT_ON_BEHALF = frozenset({"0x80040220", "0x80042f09", "ImpersonationNotAllowed"})
 
@@ -148,6 +152,20 @@ REFUSALS = (
         "then retry.",
     ),
     Refusal(
+        code=REFERENCE_NOT_FOUND,
+        means="an operation names a connection reference that the platform does not find; the "
+        "platform itself may have put that name there",
+        instruction="Open the flow in Power Automate and choose its connections again. If it still "
+        "cannot be saved, only a new flow helps: export it, delete it, import it; then retry.",
+        is_published=False,
+    ),
+    Refusal(
+        code=NOT_PUBLISHED,
+        means="the platform does not save the flow now: its active row is not published",
+        instruction="The app has tried again for some time. Turn the flow off and on in Power "
+        "Automate (its solution: publish all customizations), then retry.",
+    ),
+    Refusal(
         code="InvalidTemplate",
         aliases=("InvalidOpenApiFlow",),
         means="the platform does not accept this definition any more",
@@ -229,6 +247,7 @@ _VAGUE = frozenset(
     {"InvalidOpenApiFlow", "InvalidTemplate", "XrmApiRequestFailed"}
     | {CONNECTION_REFUSED}  # of a connection, and of a flow (§1.3)
 )
+_NOT_FOUND = re.compile(r"connection reference '[^']*' could not be found for the operation", re.I)
 _WORD = re.compile(r"\w+")
 #: How the platform names a connection: bare, or by its resource id (§14.1).
 _CONNECTION = re.compile(r"[Cc]onnection '(?:[^']*/)?(?P<name>[^'/]+)'(?: to '(?P<of>[^']+)')?")
@@ -237,6 +256,8 @@ _ID = re.compile(r"'(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})'", re.IG
 
 def refusal_of(code: str, message: str = "") -> Refusal:
     """Return the kind of a refusal with this code and text; `OTHER` where it is none of ours."""
+    if _NOT_FOUND.search(message):  # its code is that of an older shape
+        return _BY_CODE[REFERENCE_NOT_FOUND]
     if code in _BY_CODE and code not in _VAGUE:
         return _BY_CODE[code]
     for word in _WORD.findall(message):
@@ -249,6 +270,11 @@ def refusal_of(code: str, message: str = "") -> Refusal:
 def instruction_for(code: str, message: str = "") -> str:
     """Return what an administrator can do about a refusal with this code and text."""
     return refusal_of(code, message).instruction
+
+
+def is_passing(code: str) -> bool:
+    """Say whether the platform accepts later what it refuses with this code."""
+    return code == NOT_PUBLISHED
 
 
 def code_for(code: str, message: str = "") -> str:

@@ -1,11 +1,12 @@
 """Copy an original: archive it, create the copy once under an id of our choice, turn it on."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
 
 from shared.domain.callers.edit import rewrite
 from shared.domain.definitions.comparison import definition_digest
+from shared.domain.definitions.lost_references import lost_references, with_lost_references
 from shared.domain.definitions.subscription_name import with_own_subscription
 from shared.domain.display_names import copy_name
 from shared.domain.flow import FlowState, Workflow, WorkflowChange, WorkflowDraft
@@ -31,7 +32,7 @@ from shared.steps.flows.original import Original
 from shared.steps.flows.read_back import wait_to_see
 from shared.steps.flows.take_original import archive_name, take
 from shared.steps.flows.trigger_address import read_trigger_url
-from shared.steps.flows.write_definition import stands, writing
+from shared.steps.flows.write_definition import SavedFlow, demands_newer_shape, saving, stands
 from shared.steps.gate import refuse_excluded
 from shared.steps.work import Work
 
@@ -151,25 +152,40 @@ async def job_of_url(work: Work, url_id: str) -> FlowJob | None:
 async def _create(work: Work, original: Original, intended: str) -> Workflow:
     job, title = work.job, f"The copy of {work.job.display_name}"
     read = partial(work.services.workflows.get, work.environment, job.copy_id)
+    newer_first = await demands_newer_shape(work.services, job.environment_id)
+
+    def saved(before: str, write_of: Callable[[str], Write]) -> Write:
+        flow = SavedFlow(
+            title=f"copy of {job.display_name}",
+            environment_id=job.environment_id,
+            before=before,
+            read=partial(_definition_of, read),
+            write_of=write_of,
+            newer_shape_first=newer_first,
+        )
+        return saving(work, flow, intended)
+
+    def change(row: Workflow) -> Write:
+        def write_of(text: str) -> Write:
+            return changing(work, row, WorkflowChange(client_data=text))
+
+        return saved(_as_written(row, intended), write_of)
+
     created = Effect[Workflow | None](
         title=title,
         read=read,
         # Another delivery may have created it: then what it wrote is compared below.
-        missing=lambda row: [] if row else [writing(intended, partial(_creating, work, original))],
+        missing=lambda row: [] if row else [saved("", partial(_creating, work, original))],
     )
     # Before the first read-back of the copy, the create itself tells whether the copy exists.
     row = await apply(work, created, seen=await _existing(work) if job.copy_digest else None)
     assert row
     if not stands(row.client_data, intended):
-        _check_unedited(work, row)
-
-    def rewriting(row: Workflow) -> Write:
-        return writing(intended, lambda text: changing(work, row, WorkflowChange(client_data=text)))
-
+        _check_unedited(work, row, intended)
     written = Effect[Workflow](
         title=title,
         read=read,
-        missing=lambda row: [] if stands(row.client_data, intended) else [rewriting(row)],
+        missing=lambda row: [] if stands(row.client_data, intended) else [change(row)],
         not_kept=lambda _: Blocked(
             f"The platform stored the copy of {job.display_name} differently from what was sent.",
             code=Reason.COPY_DIFFERS,
@@ -178,10 +194,19 @@ async def _create(work: Work, original: Original, intended: str) -> Workflow:
     return await apply(work, written, seen=row)
 
 
-def _check_unedited(work: Work, row: Workflow) -> None:
+async def _definition_of(read: Callable[[], Awaitable[Workflow]]) -> str:
+    return (await read()).client_data
+
+
+def _as_written(row: Workflow, intended: str) -> str:
+    """Return the copy's definition with the connection references that a refused save removed."""
+    return with_lost_references(row.client_data, lost_references(intended, row.client_data))
+
+
+def _check_unedited(work: Work, row: Workflow, intended: str) -> None:
     """Raise `Blocked` if writing the copy again would undo what somebody has edited in it."""
     job = work.job
-    if job.copy_digest in {"", definition_digest(row.client_data)}:
+    if job.copy_digest in {"", definition_digest(_as_written(row, intended))}:
         return
     raise Blocked(
         f"The copy of {job.display_name} was edited, and is to be written again from the original.",

@@ -3,18 +3,23 @@
 from dataclasses import replace
 
 from shared.domain.callers import edit as caller_edit
-from shared.domain.callers.caller import CallerValue
 from shared.domain.callers.records import CallerRecord, CallerState
 from shared.domain.jobs.relatives import reference
 from shared.domain.trigger_urls.signatures import SignatureChanged, signatures_in
-from shared.errors import Blocked, Conflict, NotFound
+from shared.errors import Blocked, Conflict
 from shared.reason import Reason
 from shared.steps.flows.hold_resource import hold_resource, require_free
 from shared.steps.flows.read_back import looks, wait_to_see
 from shared.steps.flows.trigger_address import original_signatures
 from shared.steps.moving_callers.note_callers import copied_or_undone, manual_caller_of_copy
+from shared.steps.moving_callers.save_places import (
+    holds_value,
+    permit_caller,
+    read_to_write,
+    write_places,
+)
 from shared.steps.moving_callers.undo_log import UndoLog
-from shared.steps.moving_callers.write_callers import TRIES, permit_caller
+from shared.steps.moving_callers.write_callers import TRIES
 from shared.steps.work import Work
 
 
@@ -54,33 +59,33 @@ async def _revert(
     work: Work, log: UndoLog, record: CallerRecord, signatures: dict[str, str]
 ) -> None:
     await _check_not_copied(work, record)
-    edits = log.edits(record)
-    kind = work.services.callers[record.caller.kind]
-    async with hold_resource(work, record.caller.resource) as resource:
+    caller, edits = record.caller, log.edits(record)
+    kind = work.services.callers[caller.kind]
+    async with hold_resource(work, caller.resource) as resource:
         for _ in range(TRIES):
-            try:
-                value = await kind.read(record.caller)
-            except NotFound:
+            standing = await read_to_write(work, kind, [caller])
+            value = standing.get(caller.address)
+            if value is None:
                 return await _reverted(work, record)
             known = {**signatures_in(value.text), **signatures}
             try:
                 text = caller_edit.undo(value.text, edits, known)
             except (SignatureChanged, caller_edit.EditConflict) as err:
                 raise Blocked(
-                    f"{record.caller.label} cannot be put back by itself: {err}",
+                    f"{caller.label} cannot be put back by itself: {err}",
                     instruction="Put the original's trigger URL back by hand, then retry.",
                     code=Reason.CALLER,
                 ) from err
-            await permit_caller(work, record.caller)
             if value.around is not None:
+                await permit_caller(work, caller)
                 await log.append(record, value)
-            await resource.permit()
+            old = replace(value, text=text)
             try:
-                await kind.write(record.caller, CallerValue(text=text, etag=value.etag))
+                await write_places(work, resource, kind, [(caller, old)], standing)
             except Conflict:
                 continue
             async for _ in looks(work):
-                if (await kind.read(record.caller)).text == text:
+                if holds_value(kind, await kind.read(caller), old):
                     return await _reverted(work, record)
     await wait_to_see(work, f"The old value of {record.caller.label}")
     raise Blocked(

@@ -4,9 +4,11 @@ The platform checks the connections of whoever turns a flow on, and of whoever s
 (contract §14.1).
 """
 
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from functools import partial
 
+from shared.domain.environment import Environment
 from shared.domain.flow import Workflow, WorkflowChange
 from shared.domain.jobs.refusals import (
     CONNECTION_REFUSED,
@@ -30,10 +32,40 @@ def changing(work: Work, row: Workflow | Original, change: WorkflowChange) -> Wr
     # What was just stopped reads as it was before for a while: its way back waits for no ETag.
     etag = "*" if work.job.is_on_way_back else row.etag
     update = partial(work.services.workflows.update, work.environment, row.workflow_id, etag=etag)
+    owned = Owned(
+        title=work.job.title_of(row.workflow_id),
+        environment=work.environment,
+        owner_id=row.owner_id,
+    )
+    return for_owner(
+        work, owned, call=lambda behalf: update(change=replace(change, on_behalf_of=behalf))
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owned:
+    """A flow whose owner the app acts for."""
+
+    title: str
+    environment: Environment
+    owner_id: str
+
+
+def for_owner(
+    work: Work,
+    flow: Owned,
+    call: Callable[[str | None], Awaitable[object]],
+    permit: Callable[[], Awaitable[object]] | None = None,
+) -> Write:
+    """Return a write for the flow's owner, or as the app if that is refused.
+
+    `call` calls the port for a user, or for nobody. `permit` is `Work.permit_write` unless given.
+    """
+    permit = permit or work.permit_write
 
     async def as_app(refusal: Refusal) -> Reply:
         """Write as the app if it may not act for the owner, or the owner lacks a connection."""
-        owner_is_gone = await _explain_owner(work, row)
+        owner_is_gone = await _explain_owner(work, flow)
         code = refusal.code if isinstance(refusal, Refused) else ""
         if not owner_is_gone and code not in {*NOT_ON_BEHALF, CONNECTION_REFUSED}:
             return None
@@ -47,27 +79,23 @@ def changing(work: Work, row: Workflow | Original, change: WorkflowChange) -> Wr
                 return owner_is_gone
             return refusal if is_no_person else None
 
-        return Write(
-            permit=work.permit_write, call=lambda: update(change=change), on_refusal=refused
-        )
+        return Write(permit=permit, call=lambda: call(None), on_refusal=refused)
 
-    behalf = replace(change, on_behalf_of=row.owner_id)
-    return Write(permit=work.permit_write, call=lambda: update(change=behalf), on_refusal=as_app)
+    return Write(permit=permit, call=lambda: call(flow.owner_id), on_refusal=as_app)
 
 
-async def _explain_owner(work: Work, row: Workflow | Original) -> Blocked | None:
+async def _explain_owner(work: Work, flow: Owned) -> Blocked | None:
     """Return what to say where the flow's owner cannot be acted for; None: the owner is there.
 
     Owners leave while a copy is made, and in its quiet days.
     """
-    owner = await work.services.principals.user(work.environment, row.owner_id)
+    owner = await work.services.principals.user(flow.environment, flow.owner_id)
     if owner and not owner.is_disabled:
         return None
-    title = work.job.title_of(row.workflow_id)
     why = (
-        f"The owner of {title}, {owner.name}, is disabled"
+        f"The owner of {flow.title}, {owner.name}, is disabled"
         if owner
-        else f"The owner of {title} ({row.owner_id}) is no user of this environment"
+        else f"The owner of {flow.title} ({flow.owner_id}) is no user of this environment"
     )
     return Blocked(
         f"{why}, and the app may not use a connection of it.",

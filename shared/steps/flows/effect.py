@@ -3,7 +3,7 @@
 1. Read: does everything stand as wanted? Then nothing is written.
 2. Permit: the kill switch, the mode, the window and the lease allow a write, and the row is saved.
 3. Write.
-4. Refused: did the refusal damage anything? Then try another write, or explain the refusal.
+4. Refused: repair what the refusal damaged; try another write, or explain the refusal.
 5. Read back until the change is visible, or wait.
 6. Not kept: a person has to look.
 
@@ -67,9 +67,6 @@ class Effect[T]:
     missing: Callable[[T], Sequence[Write]]
     #: Explains a change that the platform accepted and did not keep. None: the step looks itself.
     not_kept: Callable[[T], Blocked] | None = None
-    #: Is given what stood before and what stands after a refusal; explains what is lost, if
-    #: anything is.
-    damage: Callable[[T, T], Blocked | None] | None = None
 
 
 async def apply[T](work: Work, effect: Effect[T], *, seen: T | _Mark = _Mark.UNREAD) -> T:
@@ -79,14 +76,9 @@ async def apply[T](work: Work, effect: Effect[T], *, seen: T | _Mark = _Mark.UNR
     `Refused` or `NotFound`; `NotSeen`; and whatever else the write raises, such as `Conflict`.
     """
     before = await effect.read() if isinstance(seen, _Mark) else seen
-
-    async def check(refusal: Refusal) -> None:
-        if effect.damage and (damage := effect.damage(before, await effect.read())):
-            raise damage from refusal
-
     writes = effect.missing(before)
     for write in writes:
-        await perform(write, check)
+        await perform(write)
     if not writes:
         return before
     now = await read_back(work, effect.title, effect.read, lambda now: not effect.missing(now))
@@ -95,26 +87,21 @@ async def apply[T](work: Work, effect: Effect[T], *, seen: T | _Mark = _Mark.UNR
     return now
 
 
-async def perform(write: Write, check: Callable[[Refusal], Awaitable[None]] | None = None) -> None:
-    """Perform one write, or what its `on_refusal` puts in its place. The caller reads back.
-
-    `check` sees each refusal first, and raises if the refusal did damage.
-    """
+async def perform(write: Write) -> None:
+    """Perform one write, or what its `on_refusal` puts in its place. The caller reads back."""
     attempt: Write | None = write
     while attempt:
         await attempt.permit()
-        attempt = await _call(attempt, check)
+        attempt = await _call(attempt)
 
 
-async def _call(write: Write, check: Callable[[Refusal], Awaitable[None]] | None) -> Write | None:
+async def _call(write: Write) -> Write | None:
     """Call the port; return the write to try instead if this one is refused."""
     try:
         await write.call()
     except AlreadyExists:  # an earlier delivery, or one that runs beside this one, was first
         return None
     except (Refused, NotFound) as refusal:
-        if check:
-            await check(refusal)
         reply = await write.on_refusal(refusal)
         if isinstance(reply, ProductError):
             raise reply from refusal

@@ -1,33 +1,158 @@
-"""Write a flow's definition in a shape that the platform takes, and know it again when it is read.
+"""Save the definition of a flow: the one writer for copies, callers and flows that are saved again.
 
-Some saves of solution flows refuse the older shapes of connector operations (contract §5.6); which
-do is not published. So a definition is written as it stands first.
+Some saves refuse the older shapes of connector operations; which ones is not published (contract
+§5.6). So a definition is saved as it is first, and converted after such a refusal. Where an earlier
+save of the environment was refused so, it is converted first, since a refused save may remove the
+flow's connection references (contract §16.1). After every refusal the flow is read: what it lost is
+restored, or the job is blocked with exactly what is missing.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
 
 from shared.domain.definitions.comparison import same_definition
 from shared.domain.definitions.connector_hosts import SHAPE_REFUSED, with_reference_hosts
-from shared.errors import Refused
-from shared.steps.flows.effect import Refusal, Reply, Write, with_fallback
+from shared.domain.definitions.lost_references import (
+    References,
+    lost_references,
+    named,
+    unresolved_references,
+    with_lost_references,
+)
+from shared.domain.jobs.refusals import (
+    REFERENCE_NOT_FOUND,
+    instruction_for,
+    is_passing,
+    refusal_of,
+)
+from shared.domain.shape_demand import ShapeDemand
+from shared.errors import Blocked, NotFound, Refused, RefusedForNow
+from shared.reason import Reason
+from shared.services import Services
+from shared.steps.flows.effect import Refusal, Reply, Write, perform, with_fallback
+from shared.steps.flows.read_back import looks
+from shared.steps.work import Work
 
 
-def writing(client_data: str, write_of: Callable[[str], Write]) -> Write:
-    """Return the write of a definition as it stands; if its older shapes are refused, converted.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedFlow:
+    """A flow whose definition is to be saved."""
 
-    `write_of` returns the write of one text.
+    #: Names the flow to a person: `flow Orders`.
+    title: str
+    environment_id: str
+    #: Its definition as it was read before the save; empty: the save creates it.
+    before: str
+    #: Reads its definition as it is now.
+    read: Callable[[], Awaitable[str]]
+    #: Returns the write of one text.
+    write_of: Callable[[str], Write]
+    #: Saves in this environment are known to demand the newer shape.
+    newer_shape_first: bool
+
+
+def saving(work: Work, flow: SavedFlow, client_data: str) -> Write:
+    """Return the write of a definition, as it is or in the newer connector shape.
+
+    The write raises `Blocked` if a refusal removed connection references that cannot be restored.
     """
+    return with_fallback(
+        _in_either_shape(work, flow, client_data), lambda err: _repair(work, flow, err)
+    )
 
-    async def refused(err: Refusal) -> Reply:
-        converted = with_reference_hosts(client_data)
-        is_shape = isinstance(err, Refused) and err.code in SHAPE_REFUSED
-        return write_of(converted) if is_shape and converted != client_data else None
 
-    return with_fallback(write_of(client_data), refused)
+async def demands_newer_shape(services: Services, environment_id: str) -> bool:
+    """Say whether saves in an environment are known to demand the newer shape."""
+    kept = await services.tables.shape_demands.get("shape", environment_id)
+    return kept is not None and kept.item.lasts(services.now)
+
+
+async def keep_references(
+    work: Work, environment_id: str, workflow_id: str, client_data: str
+) -> str:
+    """Return the definition with all connection references that it had before this job saved it.
+
+    A delivery may have died after a refused save and before it restored what that removed. So the
+    definition is archived before its first save, and never replaced there.
+    """
+    archive, name = (
+        work.services.archive,
+        f"{environment_id}/{workflow_id}/before-{work.job.id}.json",
+    )
+    unresolved = unresolved_references(client_data)
+    if unresolved:
+        with suppress(NotFound):
+            archived = (await archive.get(name)).decode()
+            return with_lost_references(client_data, lost_references(archived, client_data))
+    elif '"connectionReferences"' in client_data:
+        await archive.put(name, client_data.encode())
+    return client_data
 
 
 def stands(stored: str, client_data: str) -> bool:
-    """Say whether what is stored is the definition that was to be written, in either shape."""
+    """Say whether what is stored is the definition that was to be saved, in either shape."""
     if same_definition(stored, client_data):
         return True
     return same_definition(stored, with_reference_hosts(client_data))
+
+
+def _in_either_shape(work: Work, flow: SavedFlow, client_data: str) -> Write:
+    converted = with_reference_hosts(client_data)
+    if flow.newer_shape_first or converted == client_data:
+        return flow.write_of(converted)
+
+    async def convert(refusal: Refusal) -> Reply:
+        if not _is_about_shape(refusal):
+            return None
+        demand = ShapeDemand(environment_id=flow.environment_id, seen=work.services.now)
+        await work.services.tables.shape_demands.upsert(demand)
+        return flow.write_of(converted)
+
+    return with_fallback(flow.write_of(client_data), convert)
+
+
+def _is_about_shape(refusal: Refusal) -> bool:
+    if not isinstance(refusal, Refused) or refusal.code not in SHAPE_REFUSED:
+        return False
+    return refusal_of(refusal.code, refusal.detail).code != REFERENCE_NOT_FOUND
+
+
+async def _repair(work: Work, flow: SavedFlow, refusal: Refusal) -> Reply:
+    """Restore what a refused save removed; return an error that says more than the refusal."""
+    lost = lost_references(flow.before, await flow.read()) if flow.before else {}
+    if not lost:
+        return _for_now(refusal, "")
+    missing = f"The {flow.title} has lost its connection references: {named(lost)}."
+    try:
+        await perform(_in_either_shape(work, flow, flow.before))
+    except (Refused, NotFound, Blocked) as err:
+        more = instruction_for(err.code, err.detail) if isinstance(err, Refused) else ""
+        return _for_now(err, missing) or _references_lost(flow, lost, str(err), more)
+    if not await _is_restored(work, flow):
+        return _references_lost(flow, lost, "the platform accepted the save and did not keep it.")
+    return _for_now(refusal, "")
+
+
+def _for_now(err: Refused | NotFound | Blocked, more: str) -> RefusedForNow | None:
+    """Return what lets the job try again, if the platform accepts the save later."""
+    if isinstance(err, Refused) and is_passing(err.code):
+        return RefusedForNow(f"{err} {more}".strip(), code=err.code)
+    return None
+
+
+async def _is_restored(work: Work, flow: SavedFlow) -> bool:
+    async for _ in looks(work):
+        if not lost_references(flow.before, await flow.read()):
+            return True
+    return False
+
+
+def _references_lost(flow: SavedFlow, lost: References, why: str, more: str = "") -> Blocked:
+    return Blocked(
+        f"The platform refused to save the {flow.title} and removed its connection references: "
+        f"{named(lost)}. They could not be restored: {why}",
+        instruction=f"Open the {flow.title} in Power Automate, choose a connection again for each "
+        f"of these: {named(lost)}. Save it, then retry. {more}".strip(),
+        code=Reason.REFERENCES_LOST,
+    )

@@ -10,14 +10,21 @@ from dataclasses import dataclass, field, replace
 from shared.domain.callers import edit as caller_edit
 from shared.domain.callers.caller import FILLED_IN, Caller, CallerValue
 from shared.domain.callers.records import CallerRecord, CallerState
-from shared.domain.jobs.refusals import code_for
-from shared.errors import Blocked, Conflict, NotFound, ProductError, Refused
+from shared.errors import Blocked, Conflict, ProductError
 from shared.ports import CallerKind, WritesTogether
 from shared.reason import Reason
 from shared.steps.flows.hold_resource import HeldResource
 from shared.steps.flows.read_back import looks, wait_to_see
-from shared.steps.gate import permit_write
 from shared.steps.moving_callers.note_callers import is_family, why_by_hand
+from shared.steps.moving_callers.save_places import (
+    Values,
+    holds_value,
+    labels,
+    permit_caller,
+    read_places,
+    read_to_write,
+    write_places,
+)
 from shared.steps.moving_callers.undo_log import UndoLog
 from shared.steps.work import Work
 
@@ -116,7 +123,7 @@ async def write_callers(
         if not callers:
             return []
         kind = work.services.callers[callers[0].kind]
-        standing = await read_places(kind, callers)
+        standing = await read_to_write(work, kind, callers)
         texts = {address: value.text for address, value in standing.items()}
         texts = await first.prepare(standing, texts)
         others, texts = await _prepared(others, standing, texts)
@@ -130,11 +137,8 @@ async def write_callers(
         ]
         if not values:
             return []
-        if others:  # to note what is changed for each took time
-            await work.permit_write()
-        await resource.permit()
         try:
-            await _write(kind, values)
+            await write_places(work, resource, kind, values, standing)
         except Conflict:
             tries += 1
             continue
@@ -147,9 +151,9 @@ async def write_callers(
         if isinstance(kind, WritesTogether) or await _is_seen(work, kind, values):
             await first.updated()
             return await _updated(others)
-    await wait_to_see(work, f"The new URL of {_labels(values)}")
+    await wait_to_see(work, f"The new URL of {labels(values)}")
     raise Blocked(
-        f"{_labels(values)} does not keep the new URL: something else writes it.",
+        f"{labels(values)} does not keep the new URL: something else writes it.",
         instruction="Find out what resets this value and change it there, then retry.",
         code=Reason.CALLER,
     )
@@ -183,57 +187,13 @@ async def _updated(others: Sequence[Mover]) -> list[Mover]:
     return done
 
 
-async def _is_seen(
-    work: Work, kind: CallerKind, values: Sequence[tuple[Caller, CallerValue]]
-) -> bool:
+async def _is_seen(work: Work, kind: CallerKind, values: Values) -> bool:
     callers = [caller for caller, _ in values]
     async for _ in looks(work):
         now = await read_places(kind, callers)
-        if all(one.address in now and now[one.address].text == value.text for one, value in values):
+        if all(
+            one.address in now and holds_value(kind, now[one.address], value)
+            for one, value in values
+        ):
             return True
     return False
-
-
-async def read_places(kind: CallerKind, callers: Sequence[Caller]) -> dict[str, CallerValue]:
-    """Return what stands at places of one resource, by address, without those that are gone."""
-    if isinstance(kind, WritesTogether):
-        return dict(await kind.read_all(callers))
-    found = {}
-    for caller in callers:
-        with suppress(NotFound):
-            found[caller.address] = await kind.read(caller)
-    return found
-
-
-async def write_places(kind: CallerKind, values: Sequence[tuple[Caller, CallerValue]]) -> None:
-    """Put texts at places of one resource, in one call where the kind can; raises `Conflict`."""
-    if isinstance(kind, WritesTogether):
-        await kind.write_all(values)
-        return
-    for caller, value in values:
-        await kind.write(caller, value)
-
-
-async def permit_caller(work: Work, caller: Caller) -> None:
-    """Return if the caller may be written now: its own environment has a say in it."""
-    if caller.environment_id and caller.environment_id != work.job.environment_id:
-        await permit_write(work.services, caller.environment_id)
-    await work.permit_write()
-
-
-async def _write(kind: CallerKind, values: Sequence[tuple[Caller, CallerValue]]) -> None:
-    """Write callers; raises `Blocked` that names them if their content is refused, `Conflict`."""
-    try:
-        await write_places(kind, values)
-    except Refused as err:
-        raise Blocked(
-            f"The {_labels(values)} cannot be saved with the new URL: {err}",
-            instruction=f"Mend in the {_labels(values)} what the message names, and save it; or "
-            "point it at the copy by hand. Then retry.",
-            code=code_for(err.code, err.detail),
-        ) from err
-
-
-def _labels(values: Sequence[tuple[Caller, CallerValue]]) -> str:
-    more = len(values) - 1
-    return values[0][0].label + (f" (and {more} more there)" if more else "")

@@ -9,18 +9,26 @@ from typing import NoReturn
 from shared.domain.conversions.conversion import same_steps
 from shared.domain.conversions.proposal import convert
 from shared.domain.definitions.comparison import definition_digest, same_definition
+from shared.domain.definitions.lost_references import lost_references, with_lost_references
 from shared.domain.flow import Workflow, WorkflowChange
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob, Pattern
 from shared.domain.jobs.transitions import moved
 from shared.errors import Blocked
 from shared.reason import Reason
+from shared.steps.flows.change_flow import changing
 from shared.steps.flows.effect import Effect, Write, apply
 from shared.steps.flows.open_plans import is_cancelled
 from shared.steps.flows.original import read_original
 from shared.steps.flows.read_back import NotSeen
 from shared.steps.flows.take_original import archive_name
-from shared.steps.flows.write_definition import stands, writing
+from shared.steps.flows.write_definition import (
+    SavedFlow,
+    demands_newer_shape,
+    keep_references,
+    saving,
+    stands,
+)
 from shared.steps.gate import refuse_excluded
 from shared.steps.preparing.add_to_solution import add_to_solution, solution_id
 from shared.steps.work import Work
@@ -36,10 +44,12 @@ async def begin(work: Work) -> FlowJob:
     await refuse_excluded(work.services, work.job)
     if work.job.pattern is Pattern.EDIT:
         original = await read_original(work)
-        digest = definition_digest(original.client_data)
-        if work.job.original_digest not in {"", digest}:
+        text = await keep_references(
+            work, work.job.environment_id, original.workflow_id, original.client_data
+        )
+        if work.job.original_digest not in {"", definition_digest(text)}:
             _refuse_edited(work)
-        await _archive(work, original.client_data)
+        await _archive(work, text)
     await work.permit_write()
     text = "The plan holds: the work begins."
     return moved(work.job, JobState.PREPARING, text, now=work.services.now)
@@ -73,37 +83,49 @@ async def undo(work: Work) -> FlowJob:
 async def _convert(work: Work, workflow_id: str) -> None:
     """Convert the row once: what a delivery that died has written is taken up."""
     row = await work.services.workflows.get(work.environment, workflow_id)
-    archived = (await work.services.archive.get(archive_name(work.job))).decode()
-    edits = work.job.edits
+    archived, edits = await _archived(work), work.job.edits
     if stands(row.client_data, convert(archived, edits).client_data):
         return
-    if not same_definition(row.client_data, archived):
-        if work.job.in_solution or not same_steps(row.client_data, archived):
+    before = _with_references(row, archived)
+    if not same_definition(before, archived):
+        if work.job.in_solution or not same_steps(before, archived):
             _refuse_edited(work)
-        await _archive(work, row.client_data)  # the move has named its connections otherwise
-    conversion = convert(row.client_data, edits)
+        await _archive(work, before)  # the move has named its connections otherwise
+    conversion = convert(before, edits)
     if conversion.obstacles:
         raise Blocked(
             f"{work.job.display_name} cannot be converted surely. {' '.join(conversion.obstacles)}",
             code=Reason.CONVERSION,
         )
-    await _write(work, row, conversion.client_data)
+    await _write(work, row, conversion.client_data, before=before)
 
 
 async def _write_back(work: Work, workflow_id: str) -> None:
     row = await work.services.workflows.get(work.environment, workflow_id)
-    if convert(row.client_data, work.job.edits).client_data != row.client_data:
+    archived, edits = await _archived(work), work.job.edits
+    before = _with_references(row, archived)
+    if convert(before, edits).client_data != before:
         _require_true_read(work)
+        if before != row.client_data:
+            await _write(work, row, before, before=before)
         return  # it is V1: nothing was written, or it was written back
-    archived = (await work.services.archive.get(archive_name(work.job))).decode()
-    if not stands(row.client_data, convert(archived, work.job.edits).client_data):
+    if not stands(before, convert(archived, edits).client_data):
         raise Blocked(
             f"{work.job.display_name} was edited after it was converted to V2.",
             instruction="Put back by hand what is to be put back, then retry. "
             f"The definition as it was: {work.job.archive}",
             code=Reason.EDITED,
         )
-    await _write(work, row, archived)
+    await _write(work, row, archived, before=before)
+
+
+async def _archived(work: Work) -> str:
+    return (await work.services.archive.get(archive_name(work.job))).decode()
+
+
+def _with_references(row: Workflow, archived: str) -> str:
+    """Return the flow's definition with the connection references that a refused save removed."""
+    return with_lost_references(row.client_data, lost_references(archived, row.client_data))
 
 
 def _require_true_read(work: Work) -> None:
@@ -116,55 +138,47 @@ def _require_true_read(work: Work) -> None:
         raise NotSeen(services, what, since=begun, until=until)
 
 
-async def _write(work: Work, row: Workflow, client_data: str) -> None:
-    workflows, environment = work.services.workflows, work.environment
+async def _write(work: Work, row: Workflow, client_data: str, *, before: str) -> None:
+    """Save the definition and read it back; `before` is the row's, with all its references."""
+    job, workflows, environment = work.job, work.services.workflows, work.environment
 
-    def updating(text: str) -> Write:
-        change = WorkflowChange(client_data=text)
-        return Write(
-            permit=work.permit_write,
-            call=lambda: workflows.update(environment, row.workflow_id, change, etag=row.etag),
-        )
+    async def read() -> Workflow:
+        return await workflows.get(environment, row.workflow_id)
 
-    def is_written(now: Workflow) -> bool:
-        return stands(now.client_data, client_data) and now.state is row.state
+    async def read_definition() -> str:
+        return (await read()).client_data
 
-    def lost(now: Workflow) -> Blocked:
+    flow = SavedFlow(
+        title=f"flow {job.display_name}",
+        environment_id=job.environment_id,
+        before=before,
+        read=read_definition,
+        write_of=lambda text: changing(work, row, WorkflowChange(client_data=text)),
+        newer_shape_first=await demands_newer_shape(work.services, job.environment_id),
+    )
+
+    def missing(now: Workflow) -> list[Write]:
+        is_written = stands(now.client_data, client_data) and now.state is row.state
+        return [] if is_written else [saving(work, flow, client_data)]
+
+    def not_kept(now: Workflow) -> Blocked:
         if not stands(now.client_data, client_data):
             return Blocked(
-                f"The platform stored {work.job.display_name} differently from what was sent.",
+                f"The platform stored {job.display_name} differently from what was sent.",
                 instruction="Compare the flow with its archived definition in Power Automate, save "
                 f"it as it should be, then retry. Archive: {work.job.archive}",
                 code=Reason.EDIT_DIFFERS,
             )
         return Blocked(
-            f"{work.job.display_name} was {row.state}; since its definition was changed, it is "
+            f"{job.display_name} was {row.state}; since its definition was changed, it is "
             f"{now.state}.",
             instruction=f"Turn the flow {row.state} in Power Automate, then retry.",
             code=Reason.STATE,
         )
 
-    written = Effect(
-        title=f"The definition of {work.job.display_name}",
-        read=lambda: workflows.get(environment, row.workflow_id),
-        missing=lambda now: [] if is_written(now) else [writing(client_data, updating)],
-        not_kept=lost,
-        damage=lambda before, now: _harm(work, before, now),
-    )
+    title = f"The definition of {job.display_name}"
+    written = Effect(title=title, read=read, missing=missing, not_kept=not_kept)
     await apply(work, written, seen=row)
-
-
-def _harm(work: Work, before: Workflow, now: Workflow) -> Blocked | None:
-    """Say so where a save that was refused has changed the flow all the same."""
-    if same_definition(before.client_data, now.client_data):
-        return None
-    return Blocked(
-        f"The platform refused to save {work.job.display_name}, and changed it: its definition is "
-        "not what it was.",
-        instruction="Put its archived definition back in Power Automate, then retry. "
-        f"Archive: {work.job.archive}",
-        code=Reason.EDIT_DIFFERS,
-    )
 
 
 async def _archive(work: Work, client_data: str) -> None:

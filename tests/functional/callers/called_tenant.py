@@ -2,12 +2,23 @@
 
 from shared.domain.callers.caller import Caller, CallerValue
 from shared.domain.callers.edit import rewrite, undo
+from shared.domain.flow import WorkflowChange
 from shared.domain.trigger_urls.trigger_url import signatures_in
-from shared.ports import CallerKind
+from shared.ports import CallerKind, ReadOnSave
 from tests.twins.builder import Builder
 from tests.twins.ports import Ports, twins_of
 from tests.twins.services import kinds_on
 from tests.twins.world import World
+
+
+async def write(ports: Ports, kind: CallerKind, caller: Caller, value: CallerValue) -> None:
+    """Write a caller, and save the flows that take the value over only then."""
+    await kind.write(caller, value)
+    if isinstance(kind, ReadOnSave):
+        environment = await ports.environments.get(caller.environment_id or "")
+        for flow in await kind.readers(caller):
+            change = WorkflowChange(client_data=flow.client_data)
+            await ports.workflows.update(environment, flow.workflow_id, change, etag=flow.etag)
 
 
 class Tenant:
@@ -40,7 +51,7 @@ class Tenant:
         kind = self.kinds[caller.kind]
         value = await kind.read(caller)
         new = self._rewritten(kind, value.text)
-        await kind.write(caller, CallerValue(text=new, etag=value.etag))
+        await write(self.ports, kind, caller, CallerValue(text=new, etag=value.etag))
         assert (await kind.read(caller)).text == new != value.text
         return value
 
@@ -52,7 +63,7 @@ class Tenant:
         edits = rewrite(old.text, is_json=kind.is_json, urls=urls, flow_ids=flow_ids).edits
         value = await kind.read(caller)
         text = undo(value.text, edits, signatures_in(old.text))
-        await kind.write(caller, CallerValue(text=text, etag=value.etag))
+        await write(self.ports, kind, caller, CallerValue(text=text, etag=value.etag))
 
     def _rewritten(self, kind: CallerKind, text: str) -> str:
         return rewrite(

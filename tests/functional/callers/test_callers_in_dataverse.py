@@ -1,15 +1,11 @@
 """Flows and environment variables that hold a URL: found, changed, left to a person."""
 
-from datetime import timedelta
-
 import pytest
 
 from shared.domain.callers.caller import CallerValue
-from shared.domain.flow import WorkflowChange
 from shared.errors import Conflict
-from tests.functional.callers.called_tenant import Tenant
+from tests.functional.callers.called_tenant import Tenant, write
 from tests.twins.definition_builder import http_action
-from tests.twins.tenant import TwinFlow
 
 
 @pytest.fixture
@@ -98,7 +94,8 @@ async def test_an_interrupted_write_of_a_variable_is_finished_by_the_same_write(
     variable.value = tenant.builder.url_of(tenant.copy)
 
     stale = tenant.runs_after_a_beat()
-    await tenant.kinds[caller.kind].write(caller, CallerValue(text=variable.value, etag="old"))
+    value = CallerValue(text=variable.value, etag="old")
+    await write(tenant.ports, tenant.kinds[caller.kind], caller, value)
 
     assert (stale, tenant.runs_after_a_beat()) == ((1, 0), (1, 1))
 
@@ -136,40 +133,3 @@ async def test_a_variable_that_was_changed_meanwhile_is_a_conflict(tenant: Tenan
 
     with pytest.raises(Conflict):
         await tenant.kinds[caller.kind].write(caller, CallerValue(text="new", etag=value.etag))
-
-
-async def test_a_flow_that_was_saved_a_moment_ago_follows_a_variable_all_the_same(
-    tenant: Tenant,
-) -> None:
-    """The list has it with an ETag from before; it is read by itself, and saved with that one."""
-    _, reader = tenant.builder.variable_caller(tenant.original)
-    [caller] = await tenant.found("environment_variable")
-    tenant.world.assumptions.list_lag_seconds = (60, 60)
-    await save(tenant, reader)
-
-    await tenant.move(caller)
-
-    assert tenant.runs_after_a_beat() == (0, 1)
-
-
-async def test_a_flow_that_nobody_can_save_yet_is_a_conflict(tenant: Tenant) -> None:
-    """Every read of it is from before: the write is not over, and is to be made again."""
-    _, reader = tenant.builder.variable_caller(tenant.original)
-    [caller] = await tenant.found("environment_variable")
-    tenant.world.assumptions.read_lag_seconds = (60, 60)
-    await save(tenant, reader)
-
-    with pytest.raises(Conflict):
-        await tenant.move(caller)
-    tenant.world.clock.advance(timedelta(seconds=61))
-    text = (await tenant.read(caller)).text
-    await tenant.kinds[caller.kind].write(caller, CallerValue(text=text, etag="*"))
-
-    assert tenant.runs_after_a_beat() == (0, 1)
-
-
-async def save(tenant: Tenant, flow: TwinFlow) -> None:
-    """Save a flow as it is, as this app does for another variable."""
-    environment = tenant.builder.environment.described()
-    change = WorkflowChange(client_data=flow.client_data)
-    await tenant.ports.workflows.update(environment, flow.workflow_id, change, etag="*")

@@ -5,6 +5,7 @@ import pytest
 from shared.domain.callers.caller import CallerValue
 from shared.domain.callers.edit import rewrite
 from shared.errors import Conflict
+from tests.functional.callers.called_tenant import write
 from tests.kinds.cases import MOVED_KINDS, caller_case
 from tests.twins.builder import Builder
 from tests.twins.crash import Killed, Moment, Plan
@@ -45,11 +46,13 @@ async def _moved_after_a_crash(kind: str, plan: Plan) -> TwinFlow:
     try:
         old = await whole.read(caller)
         text = rewrite(old.text, is_json=whole.is_json, urls=urls, flow_ids={}).text
-        await kinds_on(ports.under(plan))[kind].write(caller, CallerValue(text=text, etag=old.etag))
+        dying = ports.under(plan)
+        new = CallerValue(text=text, etag=old.etag)
+        await write(dying, kinds_on(dying)[kind], caller, new)
     except Killed:
         value = await whole.read(caller)
         text = rewrite(value.text, is_json=whole.is_json, urls=urls, flow_ids={}).text
-        await whole.write(caller, CallerValue(text=text, etag=value.etag))
+        await write(ports, whole, caller, CallerValue(text=text, etag=value.etag))
 
     world.traffic.beat(world)
     assert world.traffic.lost == []

@@ -1,0 +1,87 @@
+"""Finds and restores connection references that a refused save removed from a definition.
+
+The platform may refuse to save a flow and empty its `connectionReferences` all the same, without
+changing the time of the last change (contract §16.1).
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+
+from shared.domain.definitions.connection_reference import uses_in
+from shared.domain.definitions.connector_operations import connection_key
+from shared.domain.definitions.flow_definition import definition_place
+from shared.domain.definitions.json_values import as_mapping, mapping_at
+from shared.domain.definitions.steps import walk_actions
+
+#: Entries of `connectionReferences` by their keys.
+type References = Mapping[str, object]
+
+
+def unresolved_references(client_data: str) -> tuple[str, ...]:
+    """Return the keys that operations name and `connectionReferences` does not have, in order."""
+    document = _decoded(client_data)
+    known = _references_of(document)
+    return tuple(dict.fromkeys(key for key in _keys_used(document) if key not in known))
+
+
+def lost_references(before: str, now: str) -> References:
+    """Return the entries that `before` has and `now` has lost.
+
+    An entry that a person removed is not lost: then no operation of `now` names it, and more than
+    the references differs.
+    """
+    old, new = _decoded(before), _decoded(now)
+    kept = _references_of(new)
+    missing = {key: entry for key, entry in _references_of(old).items() if key not in kept}
+    if not kept and _without_references(old) == _without_references(new):
+        return missing
+    used = set(_keys_used(new))
+    return {key: entry for key, entry in missing.items() if key in used}
+
+
+def with_lost_references(client_data: str, lost: References) -> str:
+    """Return the definition with these entries added; byte for byte the same if there are none."""
+    document = _decoded(client_data)
+    place = definition_place(document)
+    if not lost or place is None:
+        return client_data
+    holder = mapping_at(document, *place[:-1])
+    assert isinstance(holder, dict)
+    holder["connectionReferences"] = {**_references_of(document), **lost}
+    return json.dumps(document, separators=(",", ":"))
+
+
+def named(references: References) -> str:
+    """Return the entries as a person finds them: each key with what it leads to."""
+    uses = {
+        use.key: use.logical_name or use.connection_id
+        for use in uses_in(json.dumps({"connectionReferences": references}))
+    }
+    return ", ".join(f"{key} ({uses[key]})" if uses.get(key) else key for key in references)
+
+
+def _decoded(client_data: str) -> Mapping[str, object]:
+    try:
+        return as_mapping(json.loads(client_data))
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _references_of(document: Mapping[str, object]) -> References:
+    place = definition_place(document) or ("",)
+    return mapping_at(document, *place[:-1], "connectionReferences")
+
+
+def _keys_used(document: Mapping[str, object]) -> Iterator[str]:
+    place = definition_place(document)
+    definition = mapping_at(document, *place) if place else {}
+    steps = [*map(as_mapping, mapping_at(definition, "triggers").values())]
+    steps += [step.raw for step in walk_actions(definition)]
+    for step in steps:
+        if key := connection_key(mapping_at(step, "inputs", "host")):
+            yield key
+
+
+def _without_references(document: Mapping[str, object]) -> str:
+    place = definition_place(document)
+    return json.dumps(mapping_at(document, *place) if place else document, sort_keys=True)

@@ -1,0 +1,215 @@
+"""Read and write the values of callers in one resource: flows as definitions, others as texts."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+
+from shared.domain.callers.caller import Caller, CallerValue
+from shared.domain.environment import Environment
+from shared.domain.flow import Workflow, WorkflowChange
+from shared.domain.jobs.refusals import code_for
+from shared.errors import Blocked, Conflict, NotFound, Refused
+from shared.ports import CallerKind, FoundInFlows, ReadOnSave, WritesTogether
+from shared.steps.flows.change_flow import Owned, for_owner
+from shared.steps.flows.effect import Write, perform, skip_if_gone, with_fallback
+from shared.steps.flows.hold_resource import HeldResource
+from shared.steps.flows.write_definition import (
+    SavedFlow,
+    demands_newer_shape,
+    keep_references,
+    saving,
+    stands,
+)
+from shared.steps.gate import permit_write
+from shared.steps.work import Work
+
+type Values = Sequence[tuple[Caller, CallerValue]]
+type Standing = Mapping[str, CallerValue]
+
+
+async def read_places(kind: CallerKind, callers: Sequence[Caller]) -> dict[str, CallerValue]:
+    """Return what stands at places of one resource, by address, without those that are gone."""
+    if isinstance(kind, WritesTogether):
+        return dict(await kind.read_all(callers))
+    found = {}
+    for caller in callers:
+        with suppress(NotFound):
+            found[caller.address] = await kind.read(caller)
+    return found
+
+
+async def read_to_write(
+    work: Work, kind: CallerKind, callers: Sequence[Caller]
+) -> dict[str, CallerValue]:
+    """Do so before a write: flows have all connection references that they had before this job."""
+    found = await read_places(kind, callers)
+    if isinstance(kind, FoundInFlows):
+        for address, value in found.items():
+            environment_id, _, workflow_id = address.partition("/")
+            text = await keep_references(work, environment_id, workflow_id, value.text)
+            found[address] = replace(value, text=text)
+    return found
+
+
+def holds_value(kind: CallerKind, now: CallerValue, value: CallerValue) -> bool:
+    """Say whether a place holds what was written; a flow may hold it in the newer shape."""
+    if isinstance(kind, FoundInFlows):
+        return stands(now.text, value.text)
+    return now.text == value.text
+
+
+async def write_places(
+    work: Work, resource: HeldResource, kind: CallerKind, values: Values, standing: Standing
+) -> None:
+    """Put texts at places, in one call where the kind can; `standing` is what was read there.
+
+    Each write is permitted right before it. Raises `Conflict`, and `Blocked` with the caller, or
+    the flow, that cannot be saved.
+    """
+
+    async def permit() -> None:
+        for caller, _ in values:
+            await permit_caller(work, caller)
+        await resource.permit()
+
+    if isinstance(kind, WritesTogether):
+        await _write(Write(permit=permit, call=lambda: kind.write_all(values)), labels(values))
+        return
+    for caller, value in values:
+        if isinstance(kind, FoundInFlows):
+            flow = await _caller_flow(work, kind, caller, standing[caller.address])
+            await _write(await _save(work, flow, value.text, permit), caller.label)
+            continue
+        await _write(Write(permit=permit, call=partial(kind.write, caller, value)), caller.label)
+        if isinstance(kind, ReadOnSave):
+            await _save_readers(work, kind, caller, permit)
+
+
+async def permit_caller(work: Work, caller: Caller) -> None:
+    """Return if the caller may be written now: its own environment has a say in it."""
+    if caller.environment_id and caller.environment_id != work.job.environment_id:
+        await permit_write(work.services, caller.environment_id)
+    await work.permit_write()
+
+
+def labels(values: Values) -> str:
+    """Name the places for a person."""
+    more = len(values) - 1
+    return values[0][0].label + (f" (and {more} more there)" if more else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowToSave:
+    """A flow that is saved because it is a caller, or uses one."""
+
+    title: str
+    environment: Environment
+    workflow_id: str
+    owner_id: str
+    client_data: str
+    read: Callable[[], Awaitable[str]]
+    #: Saves a text on behalf of a user, or as the app.
+    call: Callable[[str, str | None], Awaitable[object]]
+
+
+async def _caller_flow(
+    work: Work, kind: CallerKind, caller: Caller, value: CallerValue
+) -> FlowToSave:
+    async def read() -> str:
+        return (await kind.read(caller)).text
+
+    def save(text: str, behalf: str | None) -> Awaitable[None]:
+        return kind.write(caller, replace(value, text=text, on_behalf_of=behalf))
+
+    return FlowToSave(
+        title=caller.label,
+        environment=await _environment(work, caller),
+        workflow_id=caller.workflow_id or "",
+        owner_id=value.owner_id,
+        client_data=value.text,
+        read=read,
+        call=save,
+    )
+
+
+async def _save_readers(
+    work: Work, kind: ReadOnSave, caller: Caller, permit: Callable[[], Awaitable[None]]
+) -> None:
+    """Save each flow that uses a value, so that it takes the new one over."""
+    environment = await _environment(work, caller)
+    for flow in await kind.readers(caller):
+        try:
+            await _save_reader(work, environment, flow, caller, permit)
+        except Conflict:
+            # Lists lag longest (contract §15.2), and this app may have saved the flow just now.
+            now = await work.services.workflows.get(environment, flow.workflow_id)
+            await _save_reader(work, environment, now, caller, permit)
+
+
+async def _save_reader(
+    work: Work,
+    environment: Environment,
+    row: Workflow,
+    caller: Caller,
+    permit: Callable[[], Awaitable[None]],
+) -> None:
+    workflows = work.services.workflows
+    text = await keep_references(work, environment.id, row.workflow_id, row.client_data)
+
+    async def read() -> str:
+        return (await workflows.get(environment, row.workflow_id)).client_data
+
+    def save(text: str, behalf: str | None) -> Awaitable[None]:
+        change = WorkflowChange(client_data=text, on_behalf_of=behalf)
+        return workflows.update(environment, row.workflow_id, change, etag=row.etag)
+
+    flow = FlowToSave(
+        title=f"flow {row.name}",
+        environment=environment,
+        workflow_id=row.workflow_id,
+        owner_id=row.owner_id,
+        client_data=text,
+        read=read,
+        call=save,
+    )
+    write = with_fallback(await _save(work, flow, text, permit), skip_if_gone)
+    await _write(write, flow.title, f" It uses the {caller.label}, which has its new value.")
+
+
+async def _save(
+    work: Work, flow: FlowToSave, client_data: str, permit: Callable[[], Awaitable[None]]
+) -> Write:
+    owned = Owned(title=flow.title, environment=flow.environment, owner_id=flow.owner_id)
+
+    def write_of(text: str) -> Write:
+        return for_owner(work, owned, call=lambda behalf: flow.call(text, behalf), permit=permit)
+
+    saved = SavedFlow(
+        title=flow.title,
+        environment_id=flow.environment.id,
+        before=flow.client_data,
+        read=flow.read,
+        write_of=write_of,
+        newer_shape_first=await demands_newer_shape(work.services, flow.environment.id),
+    )
+    return saving(work, saved, client_data)
+
+
+async def _environment(work: Work, caller: Caller) -> Environment:
+    if caller.environment_id in {None, work.environment.id}:
+        return work.environment
+    return await work.services.environments.lately(caller.environment_id or "")
+
+
+async def _write(write: Write, label: str, why: str = "") -> None:
+    """Perform a write; raises `Blocked` that names the place if its content is refused."""
+    try:
+        await perform(write)
+    except Refused as err:
+        raise Blocked(
+            f"The {label} cannot be saved with the new URL: {err}{why}",
+            instruction=f"Mend in the {label} what the message names, and save it; or point it at "
+            "the copy by hand. Then retry.",
+            code=code_for(err.code, err.detail),
+        ) from err
