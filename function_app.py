@@ -14,6 +14,7 @@ from functions import (
     environments_api,
     evidence_api,
     flow_jobs,
+    function_key,
     health_api,
     key_events,
     keys_api,
@@ -26,13 +27,13 @@ from functions import (
     run_archives_api,
     timers,
 )
-from functions.principals import auth_level
 from shared.logging_redaction import install_redaction
 from shared.settings import AccessSettings
 
 install_redaction()
 
-app = func.FunctionApp(http_auth_level=auth_level(AccessSettings()))
+#: Who calls is decided in `functions/principals.py`; the host asks nobody for a key.
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 for _module in (
     key_events,
     policy_events,
@@ -58,3 +59,5 @@ for _module in (
     doctor_api,
 ):
     app.register_functions(_module.blueprint)
+if AccessSettings().function_key_roles:
+    app.register_functions(function_key.blueprint)

@@ -20,7 +20,15 @@ from functions.http_answers import Answer, etag_of, ok
 from functions.http_headers import ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION, fits
 from functions.http_requests import NoBody, NoQuery, Request, read_body, read_params, read_query
 from functions.principals import check_origin, check_role, named, principal_of, source_of
-from functions.problems import BadRequest, FieldError, Forbidden, defect, problem_of
+from functions.problems import (
+    BadRequest,
+    FieldError,
+    Forbidden,
+    NotSignedIn,
+    defect,
+    problem_of,
+)
+from functions.sign_in import expired_form, is_page_load, redirect_to_sign_in
 from shared.bootstrap import services
 from shared.domain.audit import AuditEntry
 from shared.domain.principal import Principal, Role
@@ -192,7 +200,9 @@ async def _answering(
             is_made = isinstance(answer, func.HttpResponse)
             response = answer if is_made else _answered(declared, req, answer)
         except ProductError as err:
-            response = problem_of(err, instance=instance, now=open_services.now)
+            response = _unknown_browser(declared, req, err) or problem_of(
+                err, instance=instance, now=open_services.now
+            )
             reason = str(err)
             extra = {"status": response.status_code}
             log.info("%s %s: %s", req.method, instance, err, extra=extra)
@@ -206,6 +216,18 @@ async def _answering(
     return response
 
 
+def _unknown_browser(
+    declared: Endpoint, req: func.HttpRequest, err: ProductError
+) -> func.HttpResponse | None:
+    """Return the answer to a browser that has to sign in first; None: to be answered as others."""
+    if not isinstance(err, NotSignedIn) or not err.can_sign_in:
+        return None
+    if declared.method == "GET":
+        return redirect_to_sign_in(req) if is_page_load(req) else None
+    is_wanted = is_form(req) and HTML in req.headers.get("Accept", "")
+    return expired_form(req, declared.path, declared.body, err) if is_wanted else None
+
+
 async def _admitted(
     declared: Endpoint, req: func.HttpRequest, target: str
 ) -> Call[Request, Request]:
@@ -214,7 +236,7 @@ async def _admitted(
     Raises `NotSignedIn`, `BadRequest`, and `Forbidden`, which stands in the audit trail where it is
     known of whom: nobody else may write there.
     """
-    principal = principal_of(req, services().settings)
+    principal = await principal_of(req, services().settings, services().function_keys)
     try:
         check_origin(req)
         check_role(principal, declared.role)

@@ -1,6 +1,7 @@
 """Forms of the dashboard: read like any other body, answered by the page that they came from."""
 
 import json
+import re
 from urllib.parse import parse_qsl, urlencode
 
 import azure.functions as func
@@ -9,11 +10,12 @@ from functions.dashboard.frame import problem_page
 from functions.http_answers import page
 from functions.http_requests import Request, body_of, checked
 from functions.principals import is_own_page
-from functions.problems import MEDIA_TYPE, Forbidden
+from functions.problems import CHALLENGE, MEDIA_TYPE, Forbidden
 
 FORM = "application/x-www-form-urlencoded"
 #: Where a form came from, if nothing says it.
 _HOME = "/api/dashboard"
+_KEPT = re.compile(r"/api/remediations/([A-Za-z0-9-]+)/[a-z-]+$")
 
 
 def is_form(req: func.HttpRequest) -> bool:
@@ -56,8 +58,8 @@ def for_browser(
         said = json.loads(answer.get_body())
         instruction = said.get("instruction", "")
         text = problem_page(said["title"], said["detail"], instruction, back=_back(req))
-        return page(text, status=answer.status_code)
-    if not is_sent or answer.mimetype == MEDIA_TYPE:
+        return page(text, status=answer.status_code, headers=_challenge(answer))
+    if not is_sent or answer.status_code >= 300:
         return answer
     said = json.loads(answer.get_body())
     jobs = said.get("jobs", said.get("retried", len(said.get("items", ()))))
@@ -65,9 +67,19 @@ def for_browser(
     return func.HttpResponse(status_code=303, headers={"Location": f"{_back(req)}?{done}"})
 
 
+def _challenge(answer: func.HttpResponse) -> dict[str, str]:
+    found = answer.headers.get(CHALLENGE)
+    return {CHALLENGE: found} if found else {}
+
+
 def _back(req: func.HttpRequest) -> str:
-    """Return the address of the page that led here, without its query: only of the dashboard."""
+    """Return the address of the page that led here, without its query: only of the dashboard.
+
+    A form that was kept while its sender signed in comes from the address that it is sent to.
+    """
     # As it is: what is no address leads home.
     there = req.headers.get("Referer", "").partition("://")[2].partition("?")[0]
     path = f"/{there.partition('/')[2]}"
+    if kept := _KEPT.match(path):
+        return f"{_HOME}/remediations/{kept[1]}"
     return path if path == _HOME or path.startswith(f"{_HOME}/") else _HOME

@@ -66,7 +66,9 @@ def download(content: bytes, media_type: str, name: str) -> func.HttpResponse:
     )
 
 
-def page(text: str, *, style: str = "", status: int = 200) -> func.HttpResponse:
+def page(
+    text: str, *, style: str = "", status: int = 200, headers: Mapping[str, str] | None = None
+) -> func.HttpResponse:
     """Return a page; what it loads comes from this app alone, and nothing stands in it but `style`.
 
     A form of it is sent with the page's origin, but no address of it goes to anybody else.
@@ -84,5 +86,6 @@ def page(text: str, *, style: str = "", status: int = 200) -> func.HttpResponse:
             ),
             "Referrer-Policy": "same-origin",
             "X-Content-Type-Options": "nosniff",
+            **(headers or {}),
         },
     )

@@ -22,7 +22,7 @@ from shared.domain.trigger_urls.trigger_url import redact
 LARGEST_BODY = 256 * 1024
 _JSON = "application/json"
 #: Query parameters that carry the function key and its name (Azure Functions access keys).
-_KEY_PARAMETERS = frozenset({"code", "clientid"})
+KEY_PARAMETERS = frozenset({"code", "clientid"})
 
 type Id = Annotated[str, StringConstraints(pattern=IDENTIFIER)]
 #: Kept in rows: a trigger URL that somebody pastes into a reason loses its signature here.
@@ -76,7 +76,7 @@ def read_body[T: Request](req: func.HttpRequest, kind: type[T]) -> T:
 def read_query[T: Request](req: func.HttpRequest, kind: type[T]) -> T:
     """Return the query; raises `BadRequest`, also for a parameter that is not known."""
     params: Mapping[str, str] = req.params
-    query = {name: value for name, value in params.items() if name.lower() not in _KEY_PARAMETERS}
+    query = {name: value for name, value in params.items() if name.lower() not in KEY_PARAMETERS}
     return checked("query", lambda: kind.model_validate_strings(query))
 
 

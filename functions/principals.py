@@ -10,8 +10,10 @@ from functions.http_requests import Request
 from functions.problems import Forbidden, NotSignedIn
 from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.domain.trigger_urls.trigger_url import redact
+from shared.ports import FunctionKeys
 from shared.settings import AccessSettings
 
+KEY_HEADER = "x-functions-key"
 #: Base64 of JSON: learn.microsoft.com/azure/app-service/configure-authentication-user-identities.
 PRINCIPAL = "X-MS-CLIENT-PRINCIPAL"
 #: The names that App Service gives to claims of Entra's, and Entra's own.
@@ -28,26 +30,32 @@ _APPLICATION = ("azp", "appid")
 _ROLES = ("roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role")
 
 
-def auth_level(settings: AccessSettings) -> func.AuthLevel:
-    """Return what the host asks for: a function key, if one may be used at all.
+async def principal_of(
+    req: func.HttpRequest, settings: AccessSettings, keys: FunctionKeys
+) -> Principal:
+    """Return who calls; raises `NotSignedIn`, and `Transient` for a key that cannot be checked.
 
-    Nobody but the host can check a key, and it checks it for all routes or for none.
-    """
-    return func.AuthLevel.FUNCTION if settings.function_key_roles else func.AuthLevel.ANONYMOUS
-
-
-def principal_of(req: func.HttpRequest, settings: AccessSettings) -> Principal:
-    """Return who calls; raises `NotSignedIn`.
-
-    A header counts only where the platform signs in: elsewhere anybody can write it. Then, and if
-    nobody is signed in, the function key counts, which the host has checked by now.
+    A header counts only where the platform signs in: elsewhere anybody can write it. If nobody is
+    signed in, a function key counts where it has roles.
     """
     if settings.platform_signs_in and (encoded := req.headers.get(PRINCIPAL)):
         return _signed_in(encoded)
-    if settings.function_key_roles:
-        return Principal(roles=frozenset(settings.function_key_roles), kind=PrincipalKind.KEY)
+    if settings.function_key_roles and (key := _function_key(req)):
+        if await keys.accepts(key):
+            return Principal(roles=frozenset(settings.function_key_roles), kind=PrincipalKind.KEY)
+        raise NotSignedIn(
+            "The function key is not one of this app.",
+            instruction="See which there are: az functionapp keys list. Or sign in: cmkflow login.",
+            can_sign_in=settings.platform_signs_in,
+        )
     if settings.platform_signs_in:
-        raise _nobody()
+        raise _nobody(can_sign_in=True)
+    if settings.function_key_roles:
+        raise NotSignedIn(
+            "The request has no function key.",
+            instruction=f"Send it as the header {KEY_HEADER}, or have App Service authentication "
+            "turned on (docs/deployment.md) and sign in.",
+        )
     raise NotSignedIn(
         "Nobody can sign in: the platform does not authenticate, and no function key counts.",
         instruction="Turn App Service authentication on (docs/deployment.md), "
@@ -132,10 +140,17 @@ def _signed_in(encoded: str) -> Principal:
     )
 
 
-def _nobody() -> NotSignedIn:
+def _function_key(req: func.HttpRequest) -> str:
+    """Return the key where the Functions host looks for it: the header before the query."""
+    return str(req.headers.get(KEY_HEADER) or req.params.get("code") or "")
+
+
+def _nobody(*, can_sign_in: bool = False) -> NotSignedIn:
+    # Who is signed in as something that the app does not take would be sent to sign in for ever.
     return NotSignedIn(
         "Nobody is signed in.",
         instruction="Sign in: cmkflow login; in a browser, open /.auth/login/aad.",
+        can_sign_in=can_sign_in,
     )
 
 

@@ -31,6 +31,7 @@ from shared.errors import (
 from shared.reason import Reason
 
 MEDIA_TYPE = "application/problem+json"
+CHALLENGE = "WWW-Authenticate"
 #: Where an answer asks to try again and nobody named a time.
 _RETRY_SECONDS = 10
 
@@ -83,7 +84,12 @@ class NotSignedIn(RequestRefused):
     """It is not known who calls."""
 
     kind = "not-signed-in"
-    headers = {"WWW-Authenticate": "Bearer"}  # noqa: RUF012  # a ClassVar above
+    headers = {CHALLENGE: "Bearer"}  # noqa: RUF012  # a ClassVar above
+
+    def __init__(self, message: str, *, instruction: str, can_sign_in: bool = False) -> None:
+        """`can_sign_in` says whether signing in would help whoever calls."""
+        super().__init__(message, instruction=instruction)
+        self.can_sign_in = can_sign_in
 
 
 class Forbidden(RequestRefused):

@@ -160,8 +160,8 @@ class Stack:
         settings = {
             "platform": {"enabled": True},
             "globalValidation": {
-                "requireAuthentication": True,
-                "unauthenticatedClientAction": "RedirectToLoginPage",
+                "requireAuthentication": False,
+                "unauthenticatedClientAction": "AllowAnonymous",
             },
             "identityProviders": {
                 "azureActiveDirectory": {

@@ -13,6 +13,7 @@ from shared.ports import (
     Channel,
     Clock,
     FirewallKind,
+    FunctionKeys,
     Messages,
     Notices,
     PlatformPorts,
@@ -38,6 +39,7 @@ class Services(StepPorts):
     archive: Archive
     messages: Messages
     notices: Notices
+    function_keys: FunctionKeys
     #: Of the flow service, which takes the fewest calls.
     calls: CallBlocks
     #: Ways to tell people; none is set up: they look for themselves.

@@ -156,12 +156,23 @@ class Settings(AccessSettings):
     webhook_secret: str = Field("", repr=False)
     #: Address of a webhook of the Workflows app in a channel of Teams; empty: none.
     teams_webhook: str = Field("", repr=False)
-    #: The app's own host, for links; set by App Service.
+    #: The app's own host, set by App Service: for links, and to check function keys.
     website_host: str = Field("", validation_alias="WEBSITE_HOSTNAME")
     #: Whoever ordered a remediation may approve it too.
     own_approval: bool = False
     #: What to do with an original that was edited after it was copied: `block` or `copy_again`.
     on_drift: OnDrift = OnDrift.BLOCK
+
+    @property
+    def own_address(self) -> str:
+        """Return the address of this app, without a path; empty: it is not known.
+
+        App Service takes TLS alone; a host on the developer's machine has none.
+        """
+        if not self.website_host:
+            return ""
+        has_tls = self.website_host.partition(":")[0] not in {"localhost", "127.0.0.1"}
+        return f"http{'s' if has_tls else ''}://{self.website_host}"
 
     @property
     def channel_addresses(self) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """What every page of the dashboard has: its frame, what it loads, who looks at it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -83,6 +84,18 @@ def framed(name: str, view: View | None = None, **values: Any) -> str:
         "style": "",
     }
     return rendered(_FOLDER / f"{name}.html.j2", {**common, **values})
+
+
+def session_page(
+    *,
+    action: str,
+    title: str,
+    fields: Sequence[tuple[str, str]],
+    shown: Mapping[str, Sequence[str]],
+    login: str,
+) -> str:
+    """Return the page that keeps a form which was sent after the session had ended."""
+    return framed("session", action=action, title=title, fields=fields, shown=shown, login=login)
 
 
 def problem_page(title: str, detail: str, instruction: str, *, back: str = "") -> str:

@@ -12,6 +12,7 @@ async function look(wait) {
     const began = performance.now();
     try {
       const answer = await fetch(rows(), { headers: { Accept: "text/html" } });
+      if (answer.status === 401) return ended();
       if (!answer.ok) throw new Error(answer.status);
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       wait = put(page) ? SHORTEST : Math.min(LONGEST, 1.5 * wait);
@@ -44,6 +45,20 @@ function put(page) {
   }
   document.title = page.title;
   return changed;
+}
+
+// Whoever is not signed in sees what the page showed last, and is told so.
+function ended() {
+  const address = new URL(location.href);
+  for (const name of ["code", "clientid"]) address.searchParams.delete(name);
+  const back = new URLSearchParams({ post_login_redirect_uri: address.pathname + address.search });
+  const link = document.createElement("a");
+  link.href = `/.auth/login/aad?${back}`;
+  link.textContent = "Sign in again";
+  const line = document.getElementById("live");
+  line.className = "said wait";
+  line.setAttribute("role", "alert");
+  line.replaceChildren("Your session has ended: this page is no longer kept up to date. ", link);
 }
 
 function say(text) {

@@ -98,16 +98,16 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
   properties: union(places, schedules, toObject(chosen, tunable => tunable.key, tunable => tunable.value))
 }
 
-// Who calls is known before the app is asked; what they may, the app decides (docs/security.md).
+// App Service says who calls and lets everybody through; the app decides what each may do, and sends
+// browsers to sign in (docs/adr/0020-who-calls-is-decided-here.md).
 resource authentication 'Microsoft.Web/sites/config@2025-03-01' = if (!empty(signInClientId)) {
   parent: app
   name: 'authsettingsV2'
   properties: {
     platform: { enabled: true }
     globalValidation: {
-      requireAuthentication: true
-      unauthenticatedClientAction: 'RedirectToLoginPage'
-      redirectToProvider: 'azureactivedirectory'
+      requireAuthentication: false
+      unauthenticatedClientAction: 'AllowAnonymous'
     }
     httpSettings: { requireHttps: true }
     identityProviders: {

@@ -1,11 +1,14 @@
-"""Plays App Service authentication: who calls is found out before the app is asked anything.
+"""Plays App Service authentication with the action *Allow unauthenticated requests*.
 
-Sources: learn.microsoft.com/azure/app-service/overview-authentication-authorization and
-configure-authentication-user-identities; the settings are those of `authsettingsV2`.
+Sources: learn.microsoft.com/azure/app-service/overview-authentication-authorization,
+configure-authentication-user-identities and configure-authentication-customize-sign-in-out; the
+settings are those of `authsettingsV2`. A request whose session or token is not valid is
+unauthenticated: it reaches the app without a principal, as one without any.
 """
 
 import base64
 import json
+import logging
 import os
 import secrets
 import time
@@ -22,6 +25,7 @@ from multidict import CIMultiDict
 
 from local_cloud.functions_host.errors import HostStartError
 
+_LOGGER = logging.getLogger("host")
 #: App Service gives its module the settings in this variable, and tells the app by the other.
 CONFIGURATION = "WEBSITE_AUTH_V2_CONFIG_JSON"
 ENABLED = "WEBSITE_AUTH_ENABLED"
@@ -33,6 +37,7 @@ _COOKIE = "AppServiceAuthSession"
 _SESSION_SECONDS = 8 * 3600
 _LOGIN = "/.auth/login/aad"
 _CALLBACK = f"{_LOGIN}/callback"
+_SIGNED_OUT = "/.auth/logout/complete"
 _EXCHANGE = "api://AzureADTokenExchange"
 #: Claims that have another name in the header than in the token (the default claims mapping).
 _NAMES = {
@@ -51,8 +56,6 @@ class AuthenticationSettings:
     issuer: str
     client_id: str
     audiences: tuple[str, ...]
-    #: Nobody gets through who is not signed in.
-    is_required: bool
 
 
 def read_settings(environ: Mapping[str, str]) -> AuthenticationSettings | None:
@@ -66,8 +69,9 @@ def read_settings(environ: Mapping[str, str]) -> AuthenticationSettings | None:
         entra = document["identityProviders"]["azureActiveDirectory"]
         registration = entra["registration"]
         demand = document["globalValidation"]
-        if demand["unauthenticatedClientAction"] not in ("RedirectToLoginPage", "AllowAnonymous"):
-            raise HostStartError(f"{CONFIGURATION}: this host redirects to the login page, or not")
+        action = demand["unauthenticatedClientAction"]
+        if demand["requireAuthentication"] or action != "AllowAnonymous":
+            raise HostStartError(f"{CONFIGURATION}: this host plays AllowAnonymous, not {action}")
         return AuthenticationSettings(
             issuer=registration["openIdIssuer"],
             client_id=registration["clientId"],
@@ -75,7 +79,6 @@ def read_settings(environ: Mapping[str, str]) -> AuthenticationSettings | None:
                 registration["clientId"],
                 *entra.get("validation", {}).get("allowedAudiences", ()),
             ),
-            is_required=demand["requireAuthentication"],
         )
     except (ValueError, KeyError, TypeError) as err:
         raise HostStartError(f"{CONFIGURATION}: {type(err).__name__}: {err}") from err
@@ -96,23 +99,23 @@ class Authentication:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Any) -> web.StreamResponse:
         """Answer `/.auth/…` itself; let others through with the headers of who calls."""
-        match request.path:
+        match request.path.lower():
             case "/.auth/login/aad":
                 return await self._begin(request)
             case "/.auth/login/aad/callback":
                 return await self._end(request)
             case "/.auth/logout":
-                self._sessions.pop(request.cookies.get(_COOKIE, ""), None)
-                answer = _found("/")
-                answer.del_cookie(_COOKIE)
-                return answer
+                return await self._sign_out(request)
+            case "/.auth/logout/complete":
+                return web.Response(text="You have been signed out.")
+            case path if path.startswith("/.auth/"):
+                # `/.auth/me` and `/.auth/refresh` need the token store, which infra/ leaves off.
+                return web.Response(status=404)
         try:
             claims = await self._claims(request)
         except jwt.PyJWTError as err:
-            return web.Response(status=401, text=f"The token is refused: {err}")
-        if claims is None and self._settings.is_required:
-            query = urlencode({"post_login_redirect_uri": request.path_qs})
-            return _found(f"{_LOGIN}?{query}")
+            _LOGGER.warning("token not valid: %s", err)
+            claims = None
         headers: CIMultiDict[str] = CIMultiDict(
             (name, value)
             for name, value in request.headers.items()
@@ -150,15 +153,10 @@ class Authentication:
 
     async def _begin(self, request: web.Request) -> web.Response:
         """Send a browser to the sign-in page."""
-        target = request.query.get("post_login_redirect_uri", "/")
-        # Never to another host: it would be an open redirection. Browsers leave tabs out.
-        if target[:1] != "/" or target[1:2] in ("/", "\\") or not target.isprintable():
-            target = "/"
+        target = _own(request.query.get("post_login_redirect_uri", "/"))
         state = secrets.token_urlsafe(16)
         self._begun[state] = target
-        page = await self._endpoint("authorization_endpoint")
-        if local := os.environ.get(SIGN_IN_PAGE):
-            page = page.replace("https://login.microsoftonline.com", local)
+        page = _for_browsers(await self._endpoint("authorization_endpoint"))
         query = {
             "client_id": self._settings.client_id,
             "response_type": "code",
@@ -198,6 +196,17 @@ class Authentication:
         found = _found(target)
         found.set_cookie(_COOKIE, session, httponly=True, samesite="Lax", path="/")
         return found
+
+    async def _sign_out(self, request: web.Request) -> web.Response:
+        """End the session here, then at Entra, which sends the browser back."""
+        self._sessions.pop(request.cookies.get(_COOKIE, ""), None)
+        target = _own(request.query.get("post_logout_redirect_uri", _SIGNED_OUT))
+        query = {"post_logout_redirect_uri": f"{request.scheme}://{request.host}{target}"}
+        answer = _found(
+            f"{_for_browsers(await self._endpoint('end_session_endpoint'))}?{urlencode(query)}"
+        )
+        answer.del_cookie(_COOKIE)
+        return answer
 
     async def _assertion(self) -> str:
         """Return the managed identity's token that stands for the registration: no secret."""
@@ -249,6 +258,18 @@ def _headers(claims: Claims) -> dict[str, str]:
         "X-MS-CLIENT-PRINCIPAL-NAME": claims.get("preferred_username", ""),
         "X-MS-CLIENT-PRINCIPAL-IDP": "aad",
     }
+
+
+def _own(target: str) -> str:
+    """Return a path of this app: another host would be an open redirect. Browsers drop tabs."""
+    is_own = target[:1] == "/" and target[1:2] not in ("/", "\\") and target.isprintable()
+    return target if is_own else "/"
+
+
+def _for_browsers(address: str) -> str:
+    """Return the address at which a browser of this machine finds a page of Entra."""
+    local = os.environ.get(SIGN_IN_PAGE)
+    return address.replace("https://login.microsoftonline.com", local) if local else address
 
 
 def _callback_of(request: web.Request) -> str:

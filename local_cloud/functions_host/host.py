@@ -33,6 +33,7 @@ from local_cloud.functions_host.timer_runner import TimerRunner
 from local_cloud.functions_host.worker import Worker
 
 _LOGGER = logging.getLogger("host")
+HOST_NAME = "WEBSITE_HOSTNAME"
 #: How long running invocations get to finish when the host is told to stop.
 _GRACE = 5.0
 
@@ -97,6 +98,8 @@ async def run_host(options: HostOptions, tell_ready: Callable[[Ready], None]) ->
     await runner.setup()
     url = await _listen(runner, options.port)
     port = runner.addresses[0][1]
+    # As App Service and Core Tools tell the app where it is.
+    os.environ[HOST_NAME] = f"127.0.0.1:{port}"
     triggers = [asyncio.create_task(run) for run in _triggers(functions, worker, settings, stop)]
     for trigger in triggers:
         trigger.add_done_callback(_report)

@@ -55,6 +55,7 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
     What holds connections or files is pushed on `closing`. Raises `ValueError` for settings that
     cannot work.
     """
+    from shared.adapters.functions_host.function_keys import HostFunctionKeys
     from shared.adapters.log_notices import LogNotices
     from shared.callers import caller_kinds
     from shared.firewalls import firewall_kinds
@@ -70,6 +71,7 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
         archive=build_archive(ground),
         messages=build_messages(ground),
         notices=LogNotices(),
+        function_keys=HostFunctionKeys(ground.http, ground.clock, settings.own_address),
         calls=outside.flow_budget,
         channels=build_channels(ground),
         callers=caller_kinds(ports, settings),

@@ -18,6 +18,7 @@ from shared.ports.azure import (
 from shared.ports.calls import CallBlocks
 from shared.ports.channels import Channel
 from shared.ports.clock import Clock
+from shared.ports.function_keys import FunctionKeys
 from shared.ports.kinds import (
     AppliesRepairs,
     CallerKind,
@@ -82,6 +83,7 @@ __all__ = [
     "FlowSharing",
     "FlowSwitch",
     "FoundInFlows",
+    "FunctionKeys",
     "Insert",
     "KeepsVersions",
     "Keys",

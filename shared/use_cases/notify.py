@@ -138,10 +138,10 @@ def _without_urls(cause: Waiting) -> Waiting:
 
 def _link(services: Services, cause: Waiting) -> str:
     """Return the page of the dashboard that shows more."""
-    host = services.settings.website_host
-    if not host:
+    address = services.settings.own_address
+    if not address:
         return ""
-    page = f"https://{host}/api/dashboard"
+    page = f"{address}/api/dashboard"
     if not cause.remediation_id:
         return f"{page}#{cause.id}"
     is_plan = cause.cause in {Cause.PLAN, Cause.LAPSING}

@@ -22,13 +22,6 @@ from tests.outsiders.outsiders import INSTALLED, needs_outsiders
 
 pytestmark = needs_outsiders
 HERE = Path(__file__).parent / "clients"
-#: Who is not signed in is let through to the app, which is judged here: it lets nobody in.
-OPEN = AUTHENTICATION | {
-    "globalValidation": {
-        "requireAuthentication": False,
-        "unauthenticatedClientAction": "AllowAnonymous",
-    }
-}
 #: Each operation is tried so often beside what covers its schema.
 EXAMPLES = 10
 #: What a run may take: the machine does other things too.
@@ -48,7 +41,7 @@ async def app(tmp_path: Path) -> AsyncIterator[tuple[AppAddress, str]]:
         "CMK_DATAVERSE_CALLS_PER_MINUTE": PLENTY,
         "CMK_FLOW_SERVICE_CALLS_PER_MINUTE": PLENTY,
         "CMK_FLOW_SERVICE_CALLS_PER_DAY": PLENTY,
-        "WEBSITE_AUTH_V2_CONFIG_JSON": json.dumps(OPEN),
+        "WEBSITE_AUTH_V2_CONFIG_JSON": json.dumps(AUTHENTICATION),
     }
     async with Stack(StackOptions(folder=tmp_path, seed=seed, settings=settings)) as stack:
         app = await stack.start_app()

@@ -11,6 +11,7 @@ from shared.settings import Settings
 from shared.tables import Tables
 from tests.twins.calls import PlentyOfCalls
 from tests.twins.circuits import with_circuits
+from tests.twins.function_keys import OneFunctionKey
 from tests.twins.ports import Ports
 
 
@@ -45,6 +46,7 @@ def services_of(
         messages=ports.messages,
         notices=ports.notices,
         calls=PlentyOfCalls(),
+        function_keys=OneFunctionKey(),
         callers=caller_kinds(ports, settings),
         firewalls=(
             firewall_kinds(ports.resources) if has_azure_firewalls else {"any": ports.firewalls}

@@ -158,8 +158,8 @@ def test_what_the_hooks_need_is_told_by_the_template() -> None:
     assert {"CMKFLOW_API", "CMKFLOW_TENANT_ID", "CMK_PRINCIPAL_ID"} <= set(outputs())
 
 
-def test_the_app_signs_in_everybody_over_tls_and_without_a_secret() -> None:
-    """Nobody gets through to the app unknown; the identity stands in for a secret."""
+def test_app_service_lets_everybody_through_over_tls_and_needs_no_secret() -> None:
+    """The app answers who is not signed in; the identity is used in place of a secret."""
     [settings] = [
         one["properties"]
         for one in resources("Microsoft.Web/sites/config")
@@ -169,9 +169,8 @@ def test_the_app_signs_in_everybody_over_tls_and_without_a_secret() -> None:
 
     assert settings["platform"]["enabled"] is True
     assert settings["globalValidation"] == {
-        "requireAuthentication": True,
-        "unauthenticatedClientAction": "RedirectToLoginPage",
-        "redirectToProvider": "azureactivedirectory",
+        "requireAuthentication": False,
+        "unauthenticatedClientAction": "AllowAnonymous",
     }
     assert settings["httpSettings"] == {"requireHttps": True}
     client_id = directory["registration"]["clientId"]

@@ -61,6 +61,7 @@ async def openid_configuration(request: Request) -> Response:
         {
             "token_endpoint": f"{base}/oauth2/v2.0/token",
             "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
+            "end_session_endpoint": f"{base}/oauth2/v2.0/logout",
             "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
             "issuer": f"{base}/v2.0",
             "jwks_uri": f"{base}/discovery/v2.0/keys",

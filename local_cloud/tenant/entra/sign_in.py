@@ -53,8 +53,20 @@ class Codes:
 
 
 def sign_in_routes(prefix: str = "") -> list[Route]:
-    """Where a browser is sent to sign in."""
-    return [Route(f"{prefix}/{{tenant_id}}/oauth2/v2.0/authorize", authorize)]
+    """Where a browser is sent to sign in, and out."""
+    return [
+        Route(f"{prefix}/{{tenant_id}}/oauth2/v2.0/authorize", authorize),
+        Route(f"{prefix}/{{tenant_id}}/oauth2/v2.0/logout", sign_out),
+    ]
+
+
+async def sign_out(request: Request) -> Response:
+    """Return to an address that an application has registered; the local tenant has no session."""
+    target = request.query_params.get("post_logout_redirect_uri", "")
+    clients = request.app.state.tenant.part(Directory).principals.values()
+    if any(_is_registered(one, target) for one in clients):
+        return RedirectResponse(target, 302)
+    return PlainTextResponse("You have signed out.")
 
 
 async def authorize(request: Request) -> Response:

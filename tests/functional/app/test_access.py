@@ -13,12 +13,13 @@ import function_app
 from functions import decisions_api, deletions_api, health_api, kill_switch_api, remediations_api
 from functions.endpoints import ENDPOINTS, Endpoint
 from functions.forms import FORM
-from functions.principals import PRINCIPAL, auth_level
+from functions.principals import KEY_HEADER, PRINCIPAL
 from shared.bootstrap import provide
 from shared.domain.principal import Role
 from shared.settings import AccessSettings, Settings
 from tests.functional.stories.app_calls import OBJECT_ID, Reply, call, signed_in
 from tests.functional.stories.remediation_story import Story
+from tests.twins.function_keys import OneFunctionKey
 from tests.twins.services import twin_settings
 
 type Handler = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
@@ -126,6 +127,41 @@ async def test_a_function_key_may_do_what_a_setting_says(route: Endpoint) -> Non
     assert (reply.status == 403) is (route.role is not Role.READER)
 
 
+async def test_who_is_signed_in_needs_no_key() -> None:
+    """Where keys count too, a person acts by name, with roles of their own."""
+    at(twin_settings(function_key_roles=(Role.READER,)))
+    order = {"on": True, "reason": "a drill"}
+
+    person = await call(kill_switch_api.turn_kill_switch, order, headers=signed_in(ANNA), key="")
+    nobody = await call(kill_switch_api.show_kill_switch, key="")
+
+    assert person.document["by"] == ANNA
+    assert nobody.status == 401
+    assert nobody.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("signs_in", ["True", ""])
+async def test_a_key_that_the_host_does_not_accept_opens_nothing(signs_in: str) -> None:
+    """In the header or the query, of which the header counts, as for the host."""
+    at(twin_settings(function_key_roles=(Role.READER,), WEBSITE_AUTH_ENABLED=signs_in))
+    show = kill_switch_api.show_kill_switch
+
+    in_query = await call(show, key="wrong")
+    in_header = await call(show, headers={KEY_HEADER: "wrong"})
+    right = await call(show, headers={KEY_HEADER: OneFunctionKey.KEY}, key="wrong")
+
+    assert (in_query.status, in_header.status, right.status) == (401, 401, 200)
+    assert in_query.document["type"].endswith(":not-signed-in")
+    assert "az functionapp keys list" in in_query.document["instruction"]
+
+
+async def test_a_key_is_not_looked_at_where_none_counts() -> None:
+    """Nor sent anywhere."""
+    at(twin_settings(**SIGNED_IN))
+
+    assert (await call(kill_switch_api.show_kill_switch)).status == 401
+
+
 async def test_a_forged_name_is_not_written_down() -> None:
     """Where a key counts, the name is what its holder says in the body, and is known as that."""
     at(twin_settings(WEBSITE_AUTH_ENABLED="False"))
@@ -224,17 +260,6 @@ async def test_a_page_of_another_site_changes_nothing(said: dict[str, str], stat
     )
 
     assert reply.status == status
-
-
-@pytest.mark.parametrize(
-    ("roles", "level"),
-    [((), func.AuthLevel.ANONYMOUS), ((Role.READER,), func.AuthLevel.FUNCTION)],
-)
-def test_the_host_asks_for_a_key_where_a_key_counts(
-    roles: tuple[Role, ...], level: func.AuthLevel
-) -> None:
-    """The app cannot check one: where it lets keys in, the host must have."""
-    assert auth_level(AccessSettings(function_key_roles=roles)) is level
 
 
 def test_a_role_that_there_is_not_keeps_the_app_from_starting(

@@ -13,17 +13,19 @@ from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import aiohttp
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from functions.forms import FORM
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.endpoints import application_token, user_token
 from local_cloud.tenant.seed.tenant import seed
 from local_cloud.tenant.serving.server import TenantServer
-from tests.contract.functions_host_process import ROOT, running_host
+from tests.contract.functions_host_process import KEY, ROOT, running_host
 from tests.contract.tenant_world import (
     ADMIN,
     APP,
@@ -49,8 +51,8 @@ REGISTRATION = {
 AUTHENTICATION = {
     "platform": {"enabled": True},
     "globalValidation": {
-        "requireAuthentication": True,
-        "unauthenticatedClientAction": "RedirectToLoginPage",
+        "requireAuthentication": False,
+        "unauthenticatedClientAction": "AllowAnonymous",
     },
     "identityProviders": {
         "azureActiveDirectory": {
@@ -90,16 +92,16 @@ class SignedApp:
 
 @asynccontextmanager
 async def signed_app(
-    folder: Path, authentication: Any = AUTHENTICATION
+    folder: Path, authentication: Any = AUTHENTICATION, *, key_roles: str = ""
 ) -> AsyncIterator[SignedApp]:
-    """Run the app as it ships: no function key counts."""
+    """Run the app as it ships: no function key counts, unless `key_roles` names its roles."""
     tenant, description = Tenant(), deepcopy(SEED)
     description["directory"]["applications"].append(REGISTRATION)
     description["directory"]["deviceCodeUsers"] = {API_CLIENT: ADMIN}
     seed(tenant, description)
     async with TenantServer(tenant) as server:
         settings = app_settings(folder) | {
-            "CMK_FUNCTION_KEY_ROLES": "",
+            "CMK_FUNCTION_KEY_ROLES": key_roles,
             "WEBSITE_AUTH_V2_CONFIG_JSON": json.dumps(authentication),
             "LOCAL_SIGN_IN_PAGE": f"{server.control_url}/sign-in",
             "HTTPS_PROXY": server.proxy_url,
@@ -123,9 +125,15 @@ async def app(tmp_path: Path) -> AsyncIterator[SignedApp]:
         yield app
 
 
-async def sign_in(app: SignedApp, upn: str, path: str = "/api/kill-switch?") -> tuple[int, Any]:
+#: What a browser says of an address that a person opens.
+OPENED = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "none", "Accept": "text/html,*/*;q=0.8"}
+#: And of a form that it sends from a page of the app.
+SENT = OPENED | {"Sec-Fetch-Site": "same-origin", "Content-Type": FORM}
+
+
+async def sign_in(app: SignedApp, upn: str, path: str = "/api/kill-switch") -> tuple[int, Any]:
     """Follow every step as a browser does, choosing an account; return what it ends with."""
-    async with app.session.get(f"{app.url}{path}") as page:
+    async with app.session.get(f"{app.url}{path}", headers=OPENED) as page:
         text = await page.text()
         assert "choose who you are" in text, text
         address = page.url
@@ -145,8 +153,127 @@ async def test_a_browser_signs_in_and_comes_to_where_it_wanted(app: SignedApp) -
         f"{app.url}/api/kill-switch", json={"on": True, "reason": "a drill"}
     ) as reply:
         assert reply.status == 403  # a reader
-    assert (await app.get(".auth/logout")) == (302, "/")
-    assert (await app.get())[0] == 302
+    status, address = await app.get(".auth/logout")
+    assert status == 302
+    assert address.startswith(f"{app.server.control_url}/sign-in/{TENANT_ID}/oauth2/v2.0/logout?")
+    assert unquote(address).endswith(f"={app.url}/.auth/logout/complete")
+    assert (await app.get())[0] == 401
+
+
+async def test_a_page_load_is_redirected_to_sign_in_and_back(app: SignedApp) -> None:
+    """The target is a path of the app, without the key that the address may hold."""
+    page = "/api/dashboard/remediations/1?state=blocked"
+    targets = {
+        "api/dashboard": "/api/dashboard",
+        "api/remediations/1/evidence": "/api/remediations/1/evidence",
+        f"{page[1:]}&code=key": page,
+    }
+    for path, target in targets.items():
+        status, location = await app.get(path, **OPENED)
+
+        address = urlsplit(location)
+        assert (status, address.netloc, address.path) == (302, "", "/.auth/login/aad")
+        assert dict(parse_qsl(address.query)) == {"post_login_redirect_uri": target}
+
+
+async def test_a_program_that_is_not_signed_in_gets_a_problem_document(app: SignedApp) -> None:
+    """It is not sent to a sign-in page, which it would take for its answer."""
+    script = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin", "Accept": "*/*"}
+    for headers in (
+        {},
+        {"Accept": "application/json"},
+        {"Authorization": "Bearer expired", "Accept": "text/html"},
+        script,
+        signed_in("admin@contoso.example"),
+    ):
+        async with app.session.get(
+            f"{app.url}/api/kill-switch", headers=headers, allow_redirects=False
+        ) as reply:
+            assert (reply.status, reply.content_type) == (401, "application/problem+json"), headers
+            assert reply.headers["WWW-Authenticate"] == "Bearer"
+            assert "cmkflow login" in (await reply.json(content_type=None))["instruction"]
+
+
+async def test_a_page_that_keeps_itself_up_to_date_is_answered_401(app: SignedApp) -> None:
+    """A redirect would lead the script to another host; its page says that the session ended."""
+    asked = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
+    async with app.session.get(
+        f"{app.url}/api/dashboard", headers=asked, allow_redirects=False
+    ) as reply:
+        assert (reply.status, reply.content_type) == (401, "text/html")
+
+
+async def test_a_form_of_an_ended_session_is_kept_and_sent_again(app: SignedApp) -> None:
+    """Nothing is done before the person has signed in and sent it from the page that kept it."""
+    url = f"{app.url}/api/remediations/abc/cancel"
+    async with app.session.post(
+        url, data="replay=true&other=x", headers=SENT, allow_redirects=False
+    ) as reply:
+        text = await reply.text()
+        assert (reply.status, reply.content_type) == (401, "text/html")
+        assert reply.headers["Cache-Control"] == "no-store"
+        assert "form-action 'self'" in reply.headers["Content-Security-Policy"]
+    assert "Nothing was done." in text
+    (action,) = re.findall(r'<form method="post" action="([^"]+)"', text)
+    kept = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', text)
+    assert (action, kept) == ("/api/remediations/abc/cancel", [("replay", "true")])
+    login = unescape(re.findall(r'<a href="(/\.auth/login/aad[^"]+)"', text)[0])
+
+    await sign_in(app, "admin@contoso.example", login)
+    async with app.session.post(
+        f"{app.url}{action}", data=urlencode(kept), headers=SENT | {"Referer": url}
+    ) as reply:
+        # It reaches the use case: there is no such remediation.
+        assert reply.status == 404
+        assert "/api/dashboard/remediations/abc" in await reply.text()
+
+
+async def test_not_every_form_is_kept(app: SignedApp) -> None:
+    """The button of the page would carry out what another site wanted; and no page is so large."""
+    fields = {"Sec-Fetch-Site": "same-origin"}
+    for headers, body in (
+        ({"Sec-Fetch-Site": "cross-site"}, "replay=true"),
+        ({"Sec-Fetch-Site": "same-site"}, "replay=true"),
+        ({"Sec-Fetch-Site": ""}, "replay=true"),
+        (fields, "flows[]=" + "a" * 262_144),
+    ):
+        async with app.session.post(
+            f"{app.url}/api/remediations/abc/roll-back", data=body, headers=SENT | headers
+        ) as reply:
+            text = await reply.text()
+            assert reply.status == 401
+            assert "<form" not in text
+            assert len(text) < 10_000
+
+
+async def test_what_a_kept_form_says_is_text(app: SignedApp) -> None:
+    """Neither markup nor a trigger URL of it reaches the page."""
+    url = f"https://p.logic.azure.com/workflows/{'a' * 32}/triggers/m/paths/invoke?sig={'s' * 43}"
+    fields = {"reason": f'"><script>alert(1)</script> {url}', "gap": "a gap"}
+    async with app.session.post(
+        f"{app.url}/api/environments/abc/waivers", data=urlencode(fields), headers=SENT
+    ) as reply:
+        text = await reply.text()
+    assert reply.status == 401
+    assert "a gap" in text
+    assert "<script>alert" not in text
+    assert "sssss" not in text
+
+
+async def test_who_is_signed_in_as_nobody_is_not_sent_round_in_circles(app: SignedApp) -> None:
+    """An account without a role signs in, and is answered: no redirect leads back to sign in.
+
+    App Service answers below `/.auth/` itself: without a token store, most is not there.
+    """
+    await sign_in(app, "trainee@contoso.example")
+
+    async with app.session.get(
+        f"{app.url}/api/dashboard", headers=OPENED, allow_redirects=False
+    ) as reply:
+        assert reply.status == 403
+    for path in ("me", "refresh", "other"):
+        async with app.session.get(f"{app.url}/.auth/{path}") as reply:
+            assert reply.status == 404
 
 
 async def test_who_has_no_role_gets_no_answer(app: SignedApp) -> None:
@@ -182,7 +309,7 @@ async def test_a_managed_identity_is_a_machine_with_roles(app: SignedApp) -> Non
 async def test_what_a_sender_writes_of_itself_is_taken_away(app: SignedApp) -> None:
     """With a session of a reader's, or with none, forged headers make nobody an approver."""
     forged = signed_in("admin@contoso.example")
-    assert (await app.get(**forged))[0] == 302
+    assert (await app.get(**forged))[0] == 401
 
     async with app.session.put(
         f"{app.url}/api/kill-switch",
@@ -190,6 +317,33 @@ async def test_what_a_sender_writes_of_itself_is_taken_away(app: SignedApp) -> N
         headers=forged | app.token(MAKER),
     ) as reply:
         assert reply.status == 403
+
+
+async def test_a_function_key_is_one_way_in_and_signing_in_another(tmp_path: Path) -> None:
+    """Each by itself; the key has the roles of the setting, a person those of the registration."""
+    async with signed_app(tmp_path, key_roles="reader") as app:
+        key, change = {"x-functions-key": KEY}, {"on": True, "by": "duty", "reason": "a drill"}
+        url = f"{app.url}/api/kill-switch"
+
+        assert (await app.get(**key))[0] == 200
+        assert (await app.get(f"api/kill-switch?code={KEY}"))[0] == 200
+        async with app.session.put(url, json=change, headers=key) as reply:
+            assert reply.status == 403
+        for wrong in ({}, {"x-functions-key": "wrong"}):
+            async with app.session.get(url, headers=wrong) as reply:
+                assert (reply.status, reply.content_type) == (401, "application/problem+json")
+        async with app.session.get(
+            f"{app.url}/api/function-key", headers={"x-functions-key": "wrong"}
+        ) as reply:
+            assert reply.status == 401
+
+        async with app.session.put(url, json=change, headers=app.token(ADMIN)) as reply:
+            assert (await reply.json())["by"] == "admin@contoso.example"
+        assert (await sign_in(app, "maker@contoso.example"))[0] == 200
+        page = f"{app.url}/api/dashboard/remediations"
+        async with app.session.get(page, headers=OPENED) as reply:
+            assert reply.status == 200
+            assert "maker@contoso.example: reader" in await reply.text()
 
 
 async def test_forged_headers_reach_an_app_whose_platform_does_not_sign_in(
@@ -227,6 +381,7 @@ async def test_tokens_of_others_are_refused(app: SignedApp) -> None:
             f"{app.url}/api/kill-switch", headers={"Authorization": header}
         ) as reply:
             assert reply.status == 401, header
+            assert reply.content_type == "application/problem+json"
 
 
 async def test_signing_in_leads_to_no_other_host(app: SignedApp) -> None:

@@ -23,6 +23,7 @@ OTHERS = {
     "resend_overdue",
     "delete_originals",
     "notify_people",
+    "check_function_key",
 }
 
 

@@ -21,6 +21,7 @@ from shared.services import (
     Services,
 )
 from tests.twins.driver import UseCase
+from tests.twins.function_keys import OneFunctionKey
 from tests.twins.messages import Delivered
 
 #: The name that App Service gives to `oid`.
@@ -69,6 +70,7 @@ async def call(
     query: Mapping[str, str] | None = None,
     path: str = "here",
     params: Mapping[str, str] | None = None,
+    key: str = OneFunctionKey.KEY,
 ) -> Reply:
     """Call an HTTP function; `body` is sent as JSON, bytes as they are."""
     content = (
@@ -77,9 +79,9 @@ async def call(
     response = await handler(
         func.HttpRequest(
             "POST",
-            f"https://app.example/api/{path}?code=the-function-key",
+            f"https://app.example/api/{path}?code={key}",
             headers=dict(headers or {}),
-            params={"code": "the-function-key", **(query or {})},
+            params={"code": key, **(query or {})},
             route_params={**({} if id is None else {"id": id}), **(params or {})},
             body=content,
         )

@@ -1,0 +1,11 @@
+"""HTTP: the one route for which the Functions host itself asks for a function key."""
+
+import azure.functions as func
+
+blueprint = func.Blueprint()
+
+
+@blueprint.route(route="function-key", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+async def check_function_key(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001  # the worker passes it by this name
+    """Return nothing: whoever gets an answer has a key (shared/adapters/functions_host)."""
+    return func.HttpResponse(status_code=204)

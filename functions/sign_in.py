@@ -1,0 +1,82 @@
+"""Answers a browser that is not signed in: a page load is sent to sign in, a form is kept.
+
+App Service serves the addresses below `/.auth/` itself:
+learn.microsoft.com/azure/app-service/configure-authentication-customize-sign-in-out.
+"""
+
+from collections.abc import Iterable
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import azure.functions as func
+
+from functions.dashboard.frame import session_page
+from functions.http_answers import page
+from functions.http_requests import KEY_PARAMETERS, LARGEST_BODY, Request
+from functions.principals import KEY_HEADER, is_own_page
+from functions.problems import NotSignedIn
+
+_LOGIN = "/.auth/login/aad"
+
+
+def login_address(target: str) -> str:
+    """Return where a browser signs in; `target` is the path of this app that it returns to."""
+    return f"{_LOGIN}?{urlencode({'post_login_redirect_uri': target})}"
+
+
+def is_page_load(req: func.HttpRequest) -> bool:
+    """Return whether a person opens an address in a browser, and no program sends this request.
+
+    Browsers say so (w3.org/TR/fetch-metadata); an older one accepts HTML and sends no credentials
+    of its own but the cookie.
+    """
+    mode: str = req.headers.get("Sec-Fetch-Mode", "")
+    if mode:
+        return mode == "navigate"
+    is_program = "Authorization" in req.headers or KEY_HEADER in req.headers
+    return not is_program and "text/html" in req.headers.get("Accept", "")
+
+
+def redirect_to_sign_in(req: func.HttpRequest) -> func.HttpResponse:
+    """Return the redirect to the sign-in page, which leads back to the address of the request."""
+    address = urlsplit(req.url)
+    kept = [one for one in parse_qsl(address.query) if one[0].lower() not in KEY_PARAMETERS]
+    # One slash: with two, the rest would be another host.
+    target = "/" + address.path.lstrip("/") + (f"?{urlencode(kept)}" if kept else "")
+    headers = {"Location": login_address(target), "Cache-Control": "no-store"}
+    return func.HttpResponse(status_code=302, headers=headers)
+
+
+def expired_form(
+    req: func.HttpRequest, path: str, body: type[Request], err: NotSignedIn
+) -> func.HttpResponse | None:
+    """Return the page that keeps a form whose session has ended; None: nothing may be kept of it.
+
+    Nothing was done, and nothing is until a person sends the form from that page. A form of another
+    site's page is not kept: its button would carry out that site's request.
+    """
+    content: bytes = req.get_body()
+    if not is_own_page(req) or len(content) > LARGEST_BODY:
+        return None
+    names = {field.alias or name for name, field in body.model_fields.items()}
+    sent = parse_qsl(content.decode(errors="replace"))
+    fields = [one for one in sent if one[0].removesuffix("[]") in names]
+    text = session_page(
+        action=urlsplit(req.url).path,
+        title=_title(path),
+        fields=fields,
+        shown=_shown(fields),
+        login=login_address("/api/dashboard"),
+    )
+    return page(text, status=401, headers=err.headers)
+
+
+def _title(path: str) -> str:
+    return path.rpartition("/")[2].replace("-", " ").capitalize()
+
+
+def _shown(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return the values that a form holds, by the names that people read."""
+    shown: dict[str, list[str]] = {}
+    for name, value in fields:
+        shown.setdefault(name.removesuffix("[]").replace("_", " "), []).append(value)
+    return shown

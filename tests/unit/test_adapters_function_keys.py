@@ -1,0 +1,90 @@
+"""Function keys, checked by the one route that the Functions host guards."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from shared.adapters.functions_host.function_keys import HostFunctionKeys
+from shared.adapters.http.client import HttpClient
+from shared.errors import Transient
+from tests.twins.clock import ManualClock
+from tests.unit.adapter_wire import Scripted, ScriptedTransport
+
+APP = "https://app.azurewebsites.net"
+YES, NO = Scripted(status=204), Scripted(status=401)
+
+
+class Keys:
+    """The adapter, and what it sends."""
+
+    def __init__(self, *answers: Scripted | Exception, address: str = APP) -> None:
+        self.transport, self.clock = ScriptedTransport(*answers), ManualClock()
+        self.adapter = HostFunctionKeys(HttpClient(self.transport), self.clock, address)
+
+    async def accepts(self, key: str) -> bool:
+        """Ask the adapter."""
+        return await self.adapter.accepts(key)
+
+
+async def test_the_host_decides_and_its_answer_is_remembered_for_a_minute() -> None:
+    """A key that was revoked ends then; one that was wrong may have become right."""
+    keys = Keys(YES, NO, NO, YES)
+
+    assert [await keys.accepts(one) for one in ("a", "b", "a", "b")] == [True, False, True, False]
+    assert len(keys.transport.requests) == 2
+    await keys.clock.sleep(timedelta(minutes=1))
+    assert [await keys.accepts("a"), await keys.accepts("b")] == [False, True]
+
+    sent = keys.transport.requests[0]
+    assert (sent.method, sent.url) == ("GET", f"{APP}/api/function-key")
+    assert sent.headers["x-functions-key"] == "a"
+
+
+async def test_calls_at_once_ask_once() -> None:
+    """A script that begins with many calls."""
+    keys = Keys(YES)
+
+    assert await asyncio.gather(*(keys.accepts("a") for _ in range(20))) == [True] * 20
+    assert len(keys.transport.requests) == 1
+
+
+@pytest.mark.parametrize("key", ["a\r\nHost: other", "ключ", "a\x00", "a" * 1001])
+async def test_what_no_header_carries_is_no_key(key: str) -> None:
+    """It comes in the query, where anything can stand."""
+    keys = Keys()
+
+    assert not await keys.accepts(key)
+    assert keys.transport.requests == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "address"),
+    [
+        (Scripted(status=403), APP),  # the app's own firewall keeps it out
+        (Scripted(status=404), APP),
+        (Scripted(status=302), APP),  # a front that wants everybody to sign in
+        (Scripted(status=429), APP),
+        (YES, ""),
+    ],
+)
+async def test_what_cannot_be_checked_is_neither_accepted_nor_wrong(
+    answer: Scripted, address: str
+) -> None:
+    """The caller may try again; nothing is remembered."""
+    keys = Keys(answer, YES, address=address)
+
+    with pytest.raises(Transient):
+        await keys.accepts("a")
+
+    if address:
+        assert await keys.accepts("a")
+
+
+async def test_many_wrong_keys_do_not_fill_the_memory() -> None:
+    """Whoever guesses pays for it alone."""
+    keys = Keys(*[NO] * 2500)
+    for number in range(2500):
+        assert not await keys.accepts(str(number))
+
+    assert len(keys.adapter._checked) <= 1000
