@@ -4,16 +4,24 @@
     register_sign_in.py connect    after it: where people come back to, and whom it trusts
 
 There is no secret: the app's managed identity stands for the registration. Both may be repeated:
-each writes what is to be there, by a name (learn.microsoft.com/graph/api/application-upsert). A
-registration that was made by hand, and named in CMK_SIGN_IN_CLIENT_ID, is left as it is.
+each writes what is to be there, by a name (learn.microsoft.com/graph/api/application-upsert).
+
+A registration that was made by hand, and named in CMK_SIGN_IN_CLIENT_ID, is left as it is: whoever
+deploys then needs no rights in Microsoft Graph, and it is not called. CMK_SIGN_IN_REGISTERED_ID,
+which `register` sets, says that the one named is its own.
+
+Microsoft Graph is eventually consistent: for some time after a create, a read does not find the new
+object, and a service principal is refused because its application is not there.
 
 Standard library only: it runs with whatever Python deploys.
 """
 
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -29,20 +37,29 @@ ROLES = {
     "approver": "Approves what is to be written, and decides what may be.",
 }
 
+#: Seconds before each further try: two minutes in all.
+_DELAYS = (1, 2, 4, 8, 15, 30, 30, 30)
+#: Answers to a request that a later try may not get.
+_TRANSIENT = frozenset({404, 408, 409, 429, 500, 502, 503, 504})
+#: The application of a service principal has not reached the directory that was asked.
+_NO_APPLICATION_YET = re.compile("backing application|does not reference a valid application", re.I)
+
+type Sleep = Callable[[float], None]
 type Call = Callable[[str, str, Mapping[str, Any] | None], Any]
 
 
-def register(call: Call, environ: Mapping[str, str]) -> str | None:
-    """Make or mend the registration and its service principal; return its client id.
+def register(call: Call, environ: Mapping[str, str], sleep: Sleep = time.sleep) -> str | None:
+    """Create or update the registration and its service principal; return its client id.
 
     None: another one is named, which is left alone.
     """
-    unique, found = _found(call, environ)
-    if is_by_hand(found, environ):
+    if is_by_hand(environ):
         return None
-    call("PATCH", f"applications(uniqueName='{unique}')", application(unique))
-    _, found = _found(call, environ)
-    client_id = str(found["appId"])
+    unique = _name(environ)
+    path = f"applications(uniqueName='{unique}')"
+    # A create is answered with the application, an update with nothing.
+    made = call("PATCH", path, application(unique)) or _read(call, path, sleep)
+    client_id = str(made["appId"])
     # Whoever has no role gets no token at all.
     principal = {"appRoleAssignmentRequired": True}
     call("PATCH", f"servicePrincipals(appId='{client_id}')", principal)
@@ -51,9 +68,9 @@ def register(call: Call, environ: Mapping[str, str]) -> str | None:
 
 def connect(call: Call, environ: Mapping[str, str]) -> bool:
     """Tell the registration where the app is, and which identity stands for it."""
-    unique, found = _found(call, environ)
-    if is_by_hand(found, environ):
+    if is_by_hand(environ):
         return False
+    unique = _name(environ)
     web = {
         "redirectUris": [f"{environ['CMKFLOW_API']}/.auth/login/aad/callback"],
         "implicitGrantSettings": {"enableIdTokenIssuance": True},
@@ -107,18 +124,30 @@ def application(unique: str) -> dict[str, Any]:
     }
 
 
-def is_by_hand(found: Mapping[str, Any], environ: Mapping[str, str]) -> bool:
-    """Say whether the azd environment names another registration than ours."""
+def is_by_hand(environ: Mapping[str, str]) -> bool:
+    """Return whether the azd environment names a registration that this script did not make."""
     named = environ.get("CMK_SIGN_IN_CLIENT_ID", "")
-    return named not in ("", found.get("appId"))
+    return named not in ("", environ.get("CMK_SIGN_IN_REGISTERED_ID", ""))
 
 
-def _found(call: Call, environ: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
-    unique = f"cmkflow-{environ['AZURE_ENV_NAME']}"
-    return unique, call("GET", f"applications(uniqueName='{unique}')", None) or {}
+def _name(environ: Mapping[str, str]) -> str:
+    return f"cmkflow-{environ['AZURE_ENV_NAME']}"
 
 
-def graph(token: str, address: str = GRAPH) -> Call:
+def _read(call: Call, path: str, sleep: Sleep) -> Any:
+    """Return an object that exists, as soon as a read finds it."""
+    for delay in (*_DELAYS, None):
+        if found := call("GET", path, None):
+            return found
+        if delay is not None:
+            sleep(delay)
+    raise SystemExit(
+        f"Microsoft Graph does not show {path} two minutes after it was written.\n"
+        "Run azd up again in some minutes: it goes on from there."
+    )
+
+
+def graph(token: str, address: str = GRAPH, sleep: Sleep = time.sleep) -> Call:
     """Return what calls Microsoft Graph; None is what is not there, or says nothing."""
 
     def call(method: str, path: str, body: Mapping[str, Any] | None) -> Any:
@@ -132,20 +161,46 @@ def graph(token: str, address: str = GRAPH) -> Call:
                 "Prefer": "create-if-missing",
             },
         )
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310  # the same
-                return json.load(answer) if answer.status != 204 else None
-        except urllib.error.HTTPError as err:
-            if err.code == 404 and method == "GET":
-                return None
-            raise SystemExit(
-                f"Microsoft Graph refuses {method} {path}: {err.code} {err.read().decode()}\n"
-                "Whoever deploys has to be able to register applications in Entra (Application "
-                "Developer). Or have somebody make the registration (docs/deployment.md) and set "
-                "its id: azd env set CMK_SIGN_IN_CLIENT_ID …"
-            ) from None
+        for delay in (*_DELAYS, None):
+            try:
+                with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310  # the same
+                    return json.load(answer) if answer.status != 204 else None
+            except urllib.error.HTTPError as err:
+                if err.code == 404 and method == "GET":
+                    return None
+                text = err.read().decode(errors="replace")
+                if delay is None or not _is_transient(err.code, text):
+                    raise _refused(f"{method} {path}", err.code, text) from None
+                wait = _retry_after(err) or delay
+            except OSError as err:  # no answer: a write by a name may be repeated
+                if delay is None:
+                    raise SystemExit(
+                        f"Microsoft Graph does not answer {method} {path}: {err}"
+                    ) from None
+                wait = delay
+            sleep(wait)
+        raise AssertionError("the last try returns or raises")
 
     return call
+
+
+def _is_transient(status: int, text: str) -> bool:
+    return status in _TRANSIENT or (status in (400, 403) and bool(_NO_APPLICATION_YET.search(text)))
+
+
+def _retry_after(err: urllib.error.HTTPError) -> int:
+    """Return the seconds that an answer asks to wait; 0: it names none."""
+    named = err.headers.get("Retry-After", "")
+    return min(int(named), 60) if named.isdecimal() else 0
+
+
+def _refused(what: str, status: int, text: str) -> SystemExit:
+    return SystemExit(
+        f"Microsoft Graph refuses {what}: {status} {text}\n"
+        "Whoever deploys has to be able to register applications in Entra (Application "
+        "Developer). Or have somebody make the registration (docs/deployment.md) and set "
+        "its id: azd env set CMK_SIGN_IN_CLIENT_ID …"
+    )
 
 
 def _azd(*arguments: str) -> str:
@@ -155,11 +210,17 @@ def _azd(*arguments: str) -> str:
 
 def main(step: str) -> None:
     """Run one of the hooks in the environment that azd gives it."""
+    if is_by_hand(os.environ):
+        named = os.environ["CMK_SIGN_IN_CLIENT_ID"]
+        print(f"The registration {named} was made by hand and is left as it is.")
+        return
     answer = _azd("auth", "token", "--scope", f"{GRAPH}/.default", "--output", "json")
     call = graph(json.loads(answer)["token"])
     if step == "connect":
         connect(call, os.environ)
     elif client_id := register(call, os.environ):
+        # First that it is ours: died in between, the next run registers again.
+        _azd("env", "set", "CMK_SIGN_IN_REGISTERED_ID", client_id)
         _azd("env", "set", "CMK_SIGN_IN_CLIENT_ID", client_id)
 
 

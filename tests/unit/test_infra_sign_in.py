@@ -34,22 +34,30 @@ def hooks() -> ModuleType:
 
 
 class Graph:
-    """Microsoft Graph, as far as the hooks call it: a PATCH makes what is missing, and merges."""
+    """Microsoft Graph, as far as the hooks call it: a PATCH makes what is missing, and merges.
 
-    def __init__(self, **applications: str) -> None:
+    A create is answered with the object, an update with nothing, and a read does not find a new
+    object before it was asked for `lag` times.
+    """
+
+    def __init__(self, *, lag: int = 0, **applications: str) -> None:
         """`applications`: client ids by name."""
         self.kept: dict[str, dict[str, Any]] = {
             f"applications(uniqueName='{name.replace('_', '-')}')": {"appId": client_id}
             for name, client_id in applications.items()
         }
+        self.lag, self.calls = lag, list[str]()
 
     def __call__(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
         """Answer a call."""
+        self.calls.append(method)
         if method == "GET":
-            return self.kept.get(path)
+            self.lag -= 1
+            return self.kept.get(path) if self.lag < 0 else None
+        is_new = path not in self.kept
         there = self.kept.setdefault(path, {"appId": f"client-{len(self.kept)}"})
         there.update(body or {})
-        return None
+        return there if is_new else None
 
 
 def test_the_registration_has_the_roles_that_the_app_knows() -> None:
@@ -89,34 +97,101 @@ def test_the_hooks_may_be_repeated() -> None:
 
 
 def test_a_registration_that_was_made_by_hand_is_left_alone() -> None:
-    """Whoever may deploy need not be able to register applications."""
-    environ = ENVIRON | {"CMK_SIGN_IN_CLIENT_ID": "made-by-hand"}
+    """Whoever may deploy need not be able to register applications, nor call Graph at all."""
+    environ = ENVIRON | {"CMK_SIGN_IN_CLIENT_ID": "made-by-hand", "CMK_SIGN_IN_REGISTERED_ID": "x"}
     graph = Graph()
 
     assert hooks().register(graph, environ) is None
     assert hooks().connect(graph, environ) is False
-    assert graph.kept == {}
+    assert graph.calls == []
+
+
+@pytest.mark.parametrize("step", ["register", "connect"])
+def test_no_token_is_asked_for_where_the_registration_was_made_by_hand(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], step: str
+) -> None:
+    """An identity of a pipeline gets none for Graph."""
+    monkeypatch.setenv("CMK_SIGN_IN_CLIENT_ID", "made-by-hand")
+    monkeypatch.delenv("CMK_SIGN_IN_REGISTERED_ID", raising=False)
+    monkeypatch.setenv("PATH", "")  # where azd is not
+
+    hooks().main(step)
+
+    assert "made-by-hand was made by hand" in capsys.readouterr().out
 
 
 def test_the_next_deployment_knows_its_own_registration() -> None:
-    """The first one has set its id in the azd environment."""
+    """The first one has set its id in the azd environment, and that it is its own."""
     graph = Graph(cmkflow_prod="ours")
+    environ = ENVIRON | {"CMK_SIGN_IN_CLIENT_ID": "ours", "CMK_SIGN_IN_REGISTERED_ID": "ours"}
 
-    assert hooks().register(graph, ENVIRON | {"CMK_SIGN_IN_CLIENT_ID": "ours"}) == "ours"
+    assert hooks().register(graph, environ) == "ours"
+    assert hooks().connect(graph, environ)
+
+
+def test_a_create_needs_no_read() -> None:
+    """Its answer has the client id; a read might not find it yet."""
+    graph = Graph(lag=1000)
+
+    assert hooks().register(graph, ENVIRON) == graph.kept[NAME]["appId"]
+    assert "GET" not in graph.calls
+
+
+def test_a_read_that_lags_is_repeated() -> None:
+    """The answer to the create was lost, and its update says nothing."""
+    slept: list[float] = []
+    graph = Graph(cmkflow_prod="ours", lag=3)
+
+    assert hooks().register(graph, ENVIRON, slept.append) == "ours"
+    assert slept == [1, 2, 4]
+
+    with pytest.raises(SystemExit, match="Run azd up again"):
+        hooks().register(Graph(cmkflow_prod="ours", lag=1000), ENVIRON, slept.append)
+
+
+class _Answering(ThreadingHTTPServer):
+    """A Graph on a port that gives these answers in their order, the last one for ever."""
+
+    def __init__(self, *answers: tuple[int, str]) -> None:
+        super().__init__(("127.0.0.1", 0), _Server)
+        self.answers = list(answers)
+        self.seen: list[tuple[str, str, str]] = []
+        self.slept: list[float] = []
+
+    def __enter__(self) -> "_Answering":
+        Thread(target=self.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+    def patch(self) -> Any:
+        """Call it as the hooks do."""
+        address = f"http://127.0.0.1:{self.server_port}"
+        call = hooks().graph("token", address, self.slept.append)
+        return call("PATCH", NAME, {"displayName": "x"})
 
 
 class _Server(BaseHTTPRequestHandler):
-    """A Graph on a port: notes what is asked, and refuses what is asked with another token."""
+    """Answers a request; a status 0 ends the connection without an answer."""
 
-    seen: list[tuple[str, str, str]]
+    server: _Answering
 
     def _answer(self) -> None:
-        self.seen.append((self.command, self.path, str(self.headers["Prefer"])))
-        is_known = self.headers["Authorization"] == "Bearer token"
-        status = 404 if self.command == "GET" else 204 if is_known else 403
+        said = self.server
+        said.seen.append((self.command, self.path, str(self.headers["Prefer"])))
+        status, text = said.answers.pop(0) if len(said.answers) > 1 else said.answers[0]
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.close_connection = True
+        if not status:
+            return
         self.send_response(status)
-        self.send_header("Content-Length", "0")
+        if status == 429:
+            self.send_header("Retry-After", "7")
+        self.send_header("Content-Length", str(len(text)))
         self.end_headers()
+        self.wfile.write(text.encode())
 
     do_GET = do_PATCH = _answer  # noqa: N815  # the names that http.server calls
 
@@ -124,20 +199,64 @@ class _Server(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def test_graph_is_called_by_http_and_a_refusal_says_what_to_do() -> None:
-    """What is not there yet is made; whoever may not is told who may."""
-    _Server.seen = []
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Server) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}"
-        call = hooks().graph("token", address)
-        assert call("GET", NAME, None) is None
-        assert call("PATCH", NAME, {"displayName": "x"}) is None
-        with pytest.raises(SystemExit, match="CMK_SIGN_IN_CLIENT_ID"):
-            hooks().graph("another", address)("PATCH", NAME, {})
-        server.shutdown()
+_NO_BACKING = (
+    '{"error":{"code":"Authorization_RequestDenied","message":"When using this permission, the '
+    'backing application of the service principal being created must in the local tenant"}}'
+)
+_NO_REFERENCE = (
+    '{"error":{"code":"Request_BadRequest","message":"The appId \'a\' of the service principal '
+    'does not reference a valid application object."}}'
+)
 
-    assert _Server.seen[1] == ("PATCH", f"/v1.0/{NAME}", "create-if-missing")
+
+@pytest.mark.parametrize(
+    ("answer", "wait"),
+    [
+        ((403, _NO_BACKING), 1),
+        ((400, _NO_REFERENCE), 1),
+        ((404, "{}"), 1),
+        ((409, "{}"), 1),
+        ((429, "{}"), 7),
+        ((503, "{}"), 1),
+        ((0, ""), 1),
+    ],
+)
+def test_what_a_later_try_may_not_meet_is_tried_again(answer: tuple[int, str], wait: int) -> None:
+    """A service principal right after its application, too many calls, no answer at all."""
+    with _Answering(answer, (201, '{"appId": "new"}')) as server:
+        assert server.patch() == {"appId": "new"}
+
+    assert server.slept == [wait]
+    assert server.seen == [("PATCH", f"/v1.0/{NAME}", "create-if-missing")] * 2
+
+
+def test_tries_come_to_an_end() -> None:
+    """After two minutes whoever deploys is told."""
+    with _Answering((404, "{}")) as server, pytest.raises(SystemExit, match="404"):
+        server.patch()
+
+    assert 60 <= sum(server.slept) <= 180
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_refusal_is_final_and_says_what_to_do(status: int) -> None:
+    """Whoever may not is told who may."""
+    with (
+        _Answering((status, "{}")) as server,
+        pytest.raises(SystemExit, match="CMK_SIGN_IN_CLIENT_ID"),
+    ):
+        server.patch()
+
+    assert server.slept == []
+
+
+def test_what_is_not_there_is_none() -> None:
+    """A read is repeated by whoever knows that it has to be there."""
+    with _Answering((404, "{}")) as server:
+        call = hooks().graph("token", f"http://127.0.0.1:{server.server_port}", server.slept.append)
+        assert call("GET", NAME, None) is None
+
+    assert server.slept == []
 
 
 def test_azd_runs_both_hooks() -> None:
