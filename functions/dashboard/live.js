@@ -11,8 +11,8 @@ async function look(wait) {
   if (!document.hidden) {
     const began = performance.now();
     try {
-      const answer = await fetch(rows(), { headers: { Accept: "text/html" } });
-      if (answer.status === 401) return ended();
+      const answer = await fetch(rows(), { headers: { Accept: "text/html" }, redirect: "manual" });
+      if (answer.status === 401 || answer.type === "opaqueredirect") return ended();
       if (!answer.ok) throw new Error(answer.status);
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       wait = put(page) ? SHORTEST : Math.min(LONGEST, 1.5 * wait);

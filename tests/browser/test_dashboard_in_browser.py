@@ -13,7 +13,7 @@ import pytest
 
 from local_cloud.demo.azure import POLICY_SYSTEM_ID, RECEIPTS_GROUP
 from local_cloud.demo.tenant import OLD_APP, OPERATIONS
-from tests.browser.visit import Visit, visiting
+from tests.browser.visit import Visit, accept_all, visiting
 from tests.e2e.test_first_hour import printed
 
 #: The system's browser, and axe-core as npm brings it: `make browser` sets both.
@@ -26,6 +26,7 @@ pytestmark = [
 ]
 #: A canvas app that nobody but its maker can point at the copy: its job waits for that.
 BY_HAND = "Answer the old app"
+ACCOUNT = "admin@contoso.example"
 
 
 class Outside:
@@ -69,7 +70,7 @@ async def test_from_the_overview_to_a_flow_that_is_rolled_back(tmp_path: Path, a
     async with printed(tmp_path / "up") as text, aiohttp.ClientSession() as session:
         outside = Outside(session, text)
         async with visiting(
-            outside.url, "admin@contoso.example", chromium=CHROMIUM, axe=axe, pictures=pictures
+            outside.url, ACCOUNT, chromium=CHROMIUM, axe=axe, pictures=pictures
         ) as visit:
             await visit.open()
             await visit.check()
@@ -111,6 +112,7 @@ async def test_from_the_overview_to_a_flow_that_is_rolled_back(tmp_path: Path, a
             await visit.open("/remediations")
             await visit.check()
             visit.nothing_went_wrong()
+            await ended(visit, remediation)
             await forged(visit)
 
 
@@ -144,11 +146,36 @@ async def opened(visit: Visit) -> None:
     await visit.do("Retry what is blocked")
 
 
+async def ended(visit: Visit, remediation: str) -> None:
+    """The session ends: a live page says so, and a form is kept until it is sent again."""
+    page = visit.page
+    await visit.open(f"/remediations/{remediation}")
+    form = page.locator("#deeds details.deed", has_text="Roll all back")
+    await form.locator("summary").click()
+    await accept_all(form)
+    await page.context.clear_cookies()
+    await visit.see("Your session has ended", within="#live")
+    await visit.check()
+
+    await form.get_by_role("button").click()
+    await visit.see("Nothing was done.")
+    await visit.check()
+    async with page.context.expect_page() as opened:
+        await page.get_by_role("link", name="Sign in", exact=True).click()
+    tab = await opened.value
+    await tab.get_by_role("link", name=ACCOUNT).click()
+    await tab.wait_for_url(f"{visit.url}/api/dashboard")
+    await tab.close()
+    await page.get_by_role("button", name="Send again").click()
+    await page.wait_for_url(f"{visit.url}/api/dashboard/remediations/{remediation}?done=roll-back*")
+
+
 async def forged(visit: Visit) -> None:
-    """A page of somebody else makes the browser send a form: without its session."""
+    """A page of somebody else makes the browser send a form: without its session, for nothing."""
     await visit.page.goto("about:blank")
     await visit.page.set_content(
         f'<form method="post" action="{visit.url}/api/remediations/any/cancel"><button>Win</button>'
     )
     await visit.page.get_by_role("button").click()
-    await visit.page.wait_for_url("**/sign-in/**")
+    await visit.see("Nobody is signed in.")
+    assert not await visit.page.get_by_role("button").count()

@@ -1,9 +1,12 @@
-"""The Functions host: the rules of schedules and routes, without a process."""
+"""The Functions host: the rules of schedules, routes and sign-in, without a process."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
 
+from local_cloud.functions_host.authentication import CONFIGURATION, read_settings
+from local_cloud.functions_host.errors import HostStartError
 from local_cloud.functions_host.routes import parse_route
 from local_cloud.functions_host.schedule import parse_schedule
 
@@ -86,3 +89,25 @@ def test_the_more_specific_route_wins() -> None:
     ordered = sorted(templates, key=lambda template: parse_route(template).rank)
 
     assert ordered == ["a/list", "a/{id:int}", "a/{id}", "a/{*rest}"]
+
+
+@pytest.mark.parametrize(
+    ("is_required", "action"), [(True, "RedirectToLoginPage"), (False, "Return401")]
+)
+def test_a_front_that_the_host_does_not_play_keeps_it_from_starting(
+    is_required: bool, action: str
+) -> None:
+    """A green local run must not stand for another front than the deployed one."""
+    document = {
+        "platform": {"enabled": True},
+        "globalValidation": {
+            "requireAuthentication": is_required,
+            "unauthenticatedClientAction": action,
+        },
+        "identityProviders": {
+            "azureActiveDirectory": {"registration": {"openIdIssuer": "i", "clientId": "c"}}
+        },
+    }
+
+    with pytest.raises(HostStartError, match="AllowAnonymous"):
+        read_settings({CONFIGURATION: json.dumps(document)})
