@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from cmkflow.finish_tables import number_of
 from shared.domain.plans.mmk_reason import MmkReason
 from shared.pages import rendered, style
 
@@ -56,15 +57,40 @@ def page_of(assessments: Sequence[Any]) -> str:
 
 def _answer(assessment: Any) -> tuple[str, str]:
     """Return how it looks whether the key can be applied, and the answer in words."""
+    rest = _rest(assessment)
+    look = "warning" if rest else "ok"
     if assessment["phase"] != "before":
-        return "ok", _PHASES[assessment["phase"]].capitalize()
+        answer = _PHASES[assessment["phase"]].capitalize()
+        return look, f"{answer}, but {rest}" if rest else answer
     deciding = [one for one in assessment["sections"] if one["topic"] in _DECIDING]
     levels = _levels(deciding)
     if levels["problem"]:
-        return "problem", "No, not before the problems below are settled"
+        number = number_of(levels["problem"], "problem")
+        return "problem", f"No: fix {number} of the environment or the key first"
     if levels["unknown"] or not deciding:
         return "unknown", "It cannot be told: the platform gave no answer to some of it"
-    return "ok", "Yes"
+    return look, f"Yes, but {rest}" if rest else "Yes"
+
+
+def _rest(assessment: Any) -> str:
+    """Return what the key leaves to do, as clauses; empty: nothing."""
+    flows, levels = assessment["flows"], _levels(assessment["sections"])
+    doubtful = sum(flow["stays_on_mmk"] is None for flow in flows)
+    clauses = {
+        "{} on Microsoft's key": _counted(len(flows) - doubtful, "flow stays", "flows stay"),
+        "{} on it": _counted(doubtful, "flow may stay", "flows may stay"),
+        "{}": _counted(levels["problem"], "problem has to be fixed", "problems have to be fixed"),
+        "{} unknown": _counted(levels["unknown"], "fact is", "facts are"),
+    }
+    said = [clause.format(words) for clause, words in clauses.items() if words]
+    if assessment["flow_count"] is None:
+        said.append("its flows could not be read")
+    return " and ".join(filter(None, (", ".join(said[:-1]), *said[-1:])))
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    """Return the number with its words; empty for zero."""
+    return f"{number} {one if number == 1 else many}" if number else ""
 
 
 def _levels(sections: Iterable[Any]) -> dict[str, int]:

@@ -9,9 +9,8 @@ from rich.text import Text
 
 from cmkflow.listing import facts
 from cmkflow.moments import minute
-from shared.domain.plans.words import ACTION_WORDS, place_in_plan
+from shared.domain.plans.words import ACTION_WORDS, CONVERSION_WORDS, place_in_plan
 
-_COPIES = ("copy", "swap")
 #: There is no copy to point a caller at: nobody has to change one by hand.
 _KEEPS_CALLERS = "add_to_solution"
 _STYLES = {"blocked": "bold red", "adopt": "green", "leave": "dim"}
@@ -90,7 +89,8 @@ def _item(item: Any, *, is_awaiting: bool) -> Iterator[Text]:
         yield Text(f"  {number}. {write}")
     yield from (Text(f"  Not known: {what}") for what in item["not_known"])
     yield from (Text(f"  Afterwards: {note}") for note in item["notes"])
-    if not item["action"].startswith(_COPIES):  # a copy takes the definition as it is
+    if item["proposal"] and item["action"] in CONVERSION_WORDS:
+        yield Text(f"  {CONVERSION_WORDS[item['action']]}:")
         yield from (Text(f"  | {line}", style="dim") for line in item["proposal"].splitlines())
 
 

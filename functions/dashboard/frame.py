@@ -11,7 +11,7 @@ from typing import Any
 from functions.dashboard.looks import look_with
 from shared.domain.plans.plan_item import Left
 from shared.domain.plans.progress import Progress
-from shared.domain.plans.words import ACTION_WORDS, LEFT_WORDS, state_in_words
+from shared.domain.plans.words import ACTION_WORDS, CONVERSION_WORDS, LEFT_WORDS, state_in_words
 from shared.domain.principal import Principal
 from shared.pages import rendered, style
 
@@ -79,6 +79,7 @@ def framed(name: str, view: View | None = None, **values: Any) -> str:
         "look": look_with,
         "needing": _needing,
         "action_words": ACTION_WORDS,
+        "conversion_words": CONVERSION_WORDS,
         "left_words": LEFT_WORDS,
         "state_in_words": state_in_words,
         "style": "",

@@ -17,6 +17,12 @@ ACTION_WORDS: dict[str, str] = {
     PlannedAction.ADOPT: "its job goes on",
     PlannedAction.LEAVE: "leave as it is",
 }
+#: What an item's difference of definitions is, where the flow is converted or a person may do it.
+CONVERSION_WORDS: Mapping[str, str] = {
+    PlannedAction.CONVERT_TRIGGER: "What changes in the definition",
+    PlannedAction.EDIT_ACTION: "What changes in the definition",
+    PlannedAction.BLOCKED: "What could be changed in the definition",
+}
 #: Why a flow stays, and what to do about it.
 LEFT_WORDS: Mapping[str, tuple[str, str]] = {
     Left.BLOCKED: ("blocked", "fix the cause, then retry"),

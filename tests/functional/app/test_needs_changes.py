@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions import attention_api, decisions_api, remediations_api
+from functions import attention_api, dashboard_api, decisions_api, remediations_api
 from shared.bootstrap import provide
 from shared.domain.plans.attention import Cause
 from shared.domain.plans.notification import Notification
@@ -177,3 +177,29 @@ async def test_a_retry_by_code_leaves_what_has_another(story: Story) -> None:
 
     assert (reply.status, reply.document["jobs"]) == (202, 0)
     assert "with the code network_gap" in reply.document["reason"]
+
+
+async def test_a_remediation_that_leaves_flows_is_not_shown_as_done(story: Story) -> None:
+    """The tag of its state is amber, and says how many flows are not migrated."""
+    pages = [
+        await call(dashboard_api.show_remediation_page, id=story.remediation.id),
+        await call(dashboard_api.show_remediations_page),
+    ]
+
+    for page in pages:
+        assert '<span class="tag wait">finished, 2 not migrated</span>' in page.text
+        assert '<span class="tag done">finished' not in page.text
+
+
+async def test_a_plan_that_expires_is_no_next_check(story: Story) -> None:
+    """While a plan awaits approval the app does nothing by itself."""
+    await story.order(RemediationMode.APPLY, id_of(story, CHANGE_FIRST[0]), cause="order-2")
+    provide(story.services)
+    page = await call(dashboard_api.show_remediation_page, id=story.remediation.id)
+    async with served_app() as cli:
+        shown = await cli.run("remediation", "show", story.remediation.id)
+
+    assert "The approval expires" in page.text
+    assert "Next check" not in page.text
+    assert "none by itself" in shown.stdout
+    assert "Approval expires" in shown.stdout

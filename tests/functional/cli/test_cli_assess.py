@@ -128,6 +128,26 @@ async def test_several_environments_are_searched_for_callers_once(
     assert len({item["callers_searched"] for item in items}) == 1
 
 
+FLOW: dict[str, Any] = {
+    "workflow_id": "w",
+    "display_name": "Orders",
+    "reasons": [],
+    "is_on": True,
+    "is_managed": False,
+    "is_listed": True,
+    "explanation": "",
+    "advice": [],
+    "chains": [],
+    "holds_back": [],
+    "callers": [],
+    "callers_gap": "",
+    "owner": "",
+    "co_owners": [],
+    "co_owners_gap": "",
+    "run_only_users": "",
+}
+
+
 def assessment(**more: Any) -> dict[str, Any]:
     """Return the assessment of an environment of which nothing could be read."""
     effort = {
@@ -165,9 +185,19 @@ def test_a_page_of_an_environment_that_could_not_be_read_shows_no_zero() -> None
 @pytest.mark.parametrize(
     ("found", "answer"),
     [
-        ({"eligibility": ["ok"], "key": ["ok", "warning"], "network": ["problem"]}, "Yes."),
-        ({"eligibility": ["ok"], "key": ["problem", "unknown"]}, "No, not before"),
-        ({"eligibility": ["problem"], "key": ["ok"]}, "No, not before"),
+        ({"eligibility": ["ok"], "key": ["ok", "warning"]}, "Yes."),
+        (
+            {"eligibility": ["ok"], "key": ["ok"], "network": ["problem", "problem"]},
+            "Yes, but 2 problems have to be fixed.",
+        ),
+        (
+            {"eligibility": ["ok"], "key": ["problem", "unknown"]},
+            "No: fix 1 problem of the environment or the key first.",
+        ),
+        (
+            {"eligibility": ["problem", "problem"], "key": ["ok"]},
+            "No: fix 2 problems of the environment or the key first.",
+        ),
         ({"eligibility": ["unknown"], "key": ["ok"]}, "It cannot be told"),
         ({}, "It cannot be told"),
     ],
@@ -184,11 +214,33 @@ def test_a_page_begins_with_whether_the_key_can_be_applied(
         for topic, levels in found.items()
     ]
 
-    page = page_of([assessment(sections=sections)])
+    page = page_of([assessment(sections=sections, flow_count=3)])
 
     said = re.search(r"<h1>Can the key be applied\?</h1>\s*<p class=\"answer \w+\">([^<]+)<", page)
     assert said is not None
     assert said[1].startswith(answer)
+
+
+def test_a_yes_says_what_the_key_leaves() -> None:
+    """Flows that stay, problems and unknowns; it is green only where there are none."""
+    finding = {"text": "t", "instruction": ""}
+    sections = [
+        {"topic": "eligibility", "findings": [{"level": "ok", **finding}]},
+        {"topic": "key", "findings": [{"level": "ok", **finding}]},
+        {"topic": "network", "findings": [{"level": "problem", **finding}] * 7},
+    ]
+    flows = [FLOW | {"stays_on_mmk": True}] * 32 + [FLOW | {"stays_on_mmk": None}]
+
+    before = page_of([assessment(sections=sections, flows=flows, flow_count=41)])
+    after = page_of([assessment(phase="after", sections=[], flows=flows[:1], flow_count=41)])
+
+    assert (
+        '<p class="answer warning">Yes, but 32 flows stay on Microsoft&#39;s key, '
+        "1 flow may stay on it and 7 problems have to be fixed.</p>"
+    ) in before
+    assert (
+        '<p class="answer warning">The key is applied, but 1 flow stays on Microsoft&#39;s key.</p>'
+    ) in after
 
 
 def test_each_environment_has_its_answer_and_every_link_leads_somewhere() -> None:
@@ -198,7 +250,7 @@ def test_each_environment_has_its_answer_and_every_link_leads_somewhere() -> Non
 
     page = page_of([assessment(sections=sections), assessment(phase="after", display_name="B")])
 
-    assert page.index("No, not before") < page.index("The key is applied") < page.index("<h2")
+    assert page.index("No: fix 1 problem") < page.index("The key is applied") < page.index("<h2")
     fragments = set(re.findall(r'href="#([^"]+)"', page))
     assert {"only-problem", "e1", "e2", "e1-key", "e1-flows"} <= fragments
     assert fragments <= set(re.findall(r'id="([^"]+)"', page))

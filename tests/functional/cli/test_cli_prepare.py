@@ -54,6 +54,7 @@ async def test_a_named_flow_is_shown_approved_converted_and_put_back(
 
     assert "has started (prepare)" in started.stdout
     assert '| +      "kind": "PowerAppV2"' in shown.stdout
+    assert "What changes in the definition:" in shown.stdout
     assert "1 convert its trigger" in shown.stdout
     assert "prepared" in done.stdout
     assert (kind, facts_of(app.client_data).trigger_kind) == ("PowerAppV2", "PowerApp")
@@ -75,6 +76,8 @@ async def test_an_app_of_a_flow_that_is_added_to_a_solution_is_left_to_nobody(
     for text in (shown.stdout, page.read_text()):
         assert "canvas app Requests" in text
         assert "by hand" not in text
+        # What a conversion would change is not among the writes of this plan.
+        assert "PowerAppV2" not in text
 
 
 async def test_an_environment_of_mode_assess_is_refused_with_the_command(

@@ -1,0 +1,140 @@
+"""Wherever the API takes a flow, it takes its id or its title, and offers candidates."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from functions import (
+    dashboard_api,
+    decisions_api,
+    deletions_api,
+    environments_api,
+    remediations_api,
+    run_archives_api,
+)
+from shared.bootstrap import provide
+from tests.functional.stories.app_calls import TRIGGERS, Reply, call
+from tests.functional.stories.remediation_story import Story
+
+
+@pytest.fixture
+async def story() -> Story:
+    """A tenant of one environment with a plan: two flows have one title, one another."""
+    story = Story()
+    story.driver.use_cases = TRIGGERS
+    for title in ("Orders", "Orders", "Returns"):
+        story.build.http_flow(title)
+    story.build.link()
+    await story.opt_in()
+    await story.order()
+    provide(story.services)
+    return story
+
+
+async def give(story: Story, what: str, flow: str) -> Reply:
+    """Give an order about one flow."""
+    identity, flows = story.remediation.id, {"flows": [flow]}
+    environment = story.build.environment.id
+    day = f"{story.services.now + timedelta(days=30):%Y-%m-%d}"
+    plans = await call(remediations_api.show_plan, id=identity)
+    version = plans.document["items"][0]["version"]
+    match what:
+        case "start":
+            body: dict[str, Any] = {"mode": "dry-run", "environments": [environment], **flows}
+            return await call(remediations_api.start_remediation, body)
+        case "approve":
+            body = {"versions": [version], "by": "admin", "except_flows": [flow]}
+            return await call(decisions_api.approve_remediation, body, id=identity)
+        case "exclude":
+            body = {"excluded_flows": [flow]}
+            return await call(environments_api.change_environment, body, id=environment)
+        case "page":
+            params = {"flow": flow}
+            return await call(dashboard_api.show_flow_page, id=identity, params=params)
+        case "delete":
+            body = {"on": day, "by": "admin", **flows}
+            return await call(deletions_api.approve_deletions, body, id=identity)
+        case "keep":
+            return await call(deletions_api.cancel_deletions, flows | {"by": "a"}, id=identity)
+        case "archive":
+            return await call(run_archives_api.archive_more_runs, flows, id=identity)
+        case "retry":
+            return await call(decisions_api.retry_remediation, flows, id=identity)
+    return await call(decisions_api.roll_back_remediation, flows, id=identity)
+
+
+BEFORE = ["start", "approve", "exclude", "page", "retry"]
+AFTER = ["page", "delete", "keep", "archive", "retry", "roll-back"]
+
+
+async def approved(story: Story) -> None:
+    """Let every flow be migrated."""
+    await story.approve(run=timedelta(days=60))
+    provide(story.services)
+
+
+@pytest.mark.parametrize("what", BEFORE)
+async def test_a_title_is_as_good_as_an_id_before_the_work(story: Story, what: str) -> None:
+    """In any case."""
+    assert (await give(story, what, "returns")).status in {200, 202}
+
+
+@pytest.mark.parametrize("what", AFTER)
+async def test_a_title_is_as_good_as_an_id_after_the_work(story: Story, what: str) -> None:
+    """Of jobs, deletes and archives."""
+    await approved(story)
+
+    assert (await give(story, what, "Returns")).status in {200, 202}
+
+
+@pytest.mark.parametrize("what", [*BEFORE, *AFTER[1:4], AFTER[5]])
+async def test_a_title_of_several_flows_is_refused_with_each(story: Story, what: str) -> None:
+    """And so is one that no flow has; nothing is ordered."""
+    ids = {
+        flow.workflow_id for flow in story.build.environment.flows.values() if flow.name == "Orders"
+    }
+    if what not in BEFORE:
+        await approved(story)
+
+    several = await give(story, what, "Orders")
+    none = await give(story, what, "Retuns")
+
+    assert (several.status, none.status) == (404, 404)
+    assert {one["id"] for one in several.document["candidates"]} == ids
+    assert [one["name"] for one in none.document["candidates"]] == ["Returns"]
+
+
+async def test_rows_and_answers_have_the_id(story: Story) -> None:
+    """A title may change; what was ordered may not."""
+    (returns,) = [
+        flow.workflow_id
+        for flow in story.build.environment.flows.values()
+        if flow.name == "Returns"
+    ]
+    started = await give(story, "start", "Returns")
+    excluded = await give(story, "exclude", "Returns")
+    await give(story, "approve", "Returns")
+    again = await give(story, "approve", "Returns")
+
+    assert started.document["flow_ids"] == [returns]
+    assert excluded.document["settings"]["excluded_flows"] == [returns]
+    assert (await story.environment_job()).left_out == (returns,)
+    assert again.status == 202, "an answer that got lost is given again"
+
+
+async def test_the_same_key_with_the_same_title_is_the_same_order(story: Story) -> None:
+    """Another title under it is refused."""
+    environment = story.build.environment.id
+    body = {"mode": "dry-run", "environments": [environment], "flows": ["Returns"]}
+    headers = {"Idempotency-Key": "monday"}
+    story.build.http_flow("Stock")
+
+    first = await call(remediations_api.start_remediation, body, headers=headers)
+    again = await call(remediations_api.start_remediation, body, headers=headers)
+    other = await call(
+        remediations_api.start_remediation, body | {"flows": ["Stock"]}, headers=headers
+    )
+
+    assert (first.status, again.status, other.status) == (202, 202, 409)
+    assert first.document["id"] == again.document["id"]
