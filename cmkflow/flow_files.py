@@ -12,10 +12,10 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from cmkflow.desktop_flows import is_unpacked_desktop_flow, packed_desktop_flows
+from cmkflow.desktop_flows import customizations_of, is_unpacked_desktop_flow, packed_desktop_flows
 from cmkflow.json_file import UnreadableFile, decode_json
 from shared.domain.definitions.flow_definition import DefinitionFormat
 from shared.domain.definitions.flow_documents import FoundFlow, find_flows
@@ -27,8 +27,14 @@ _FLOW_FILE_NAMES = frozenset({"definition.json", "workflow.json"})
 _SOLUTION_FILES = frozenset({"solution.xml", "other/solution.xml"})
 #: An export nests once: a package inside a solution's artifacts. More is an attack or an accident.
 _MOST_NESTED = 5
+_MEGABYTE = 1024 * 1024
 #: The largest definition that Dataverse accepts is far smaller.
-_MOST_BYTES = 64 * 1024 * 1024
+_MOST_BYTES = 64 * _MEGABYTE
+#: Of an archive's JSON and inner archives, unpacked; and its entries, with those of inner archives.
+_MOST_UNPACKED = 128 * _MEGABYTE
+_MOST_ENTRIES = 20_000
+_INSTEAD = "unpack it and name its parts"
+_TOO_LARGE = f"larger than {_MOST_BYTES // _MEGABYTE} MB"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +55,28 @@ class FlowFile:
     skipped: str | None = None
 
 
+class _TooMuch(UnreadableFile):
+    """An archive unpacks to more than anybody waits for; the rest of it is not read."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Allowance:
+    """What may still be unpacked of one file and all that is inside it."""
+
+    bytes: int = _MOST_UNPACKED
+    entries: int = _MOST_ENTRIES
+
+    def take(self, *, size: int = 0, entries: int = 0) -> None:
+        """Use some of it; raises `_TooMuch`."""
+        self.bytes -= size
+        self.entries -= entries
+        if self.bytes < 0:
+            megabytes = _MOST_UNPACKED // _MEGABYTE
+            raise _TooMuch(f"it unpacks to more than {megabytes} MB: {_INSTEAD}")
+        if self.entries < 0:
+            raise _TooMuch(f"it has more than {_MOST_ENTRIES:,} entries: {_INSTEAD}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Source:
     path: str
@@ -60,6 +88,7 @@ class _Source:
     #: whether the solution says that it is a desktop flow
     is_desktop_flow: bool = False
     nested: int = 0
+    allowance: _Allowance = field(default_factory=_Allowance)
 
 
 def read_flow_files(paths: Iterable[Path | str]) -> Iterator[FlowFile]:
@@ -88,8 +117,12 @@ def read_flow_files(paths: Iterable[Path | str]) -> Iterator[FlowFile]:
 def _read_path(path: Path, *, is_named: bool) -> Iterator[FlowFile]:
     shown = _shown(path)
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe, say: reading it might never end
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):  # a pipe, say: reading it might never end
             yield FlowFile(path=shown, problem="not a regular file")
+            return
+        if about.st_size > _MOST_BYTES and path.suffix.lower() != ".zip":
+            yield FlowFile(path=shown, problem=_TOO_LARGE)
             return
         data = path.read_bytes()
         is_desktop_flow = is_unpacked_desktop_flow(path)
@@ -126,6 +159,8 @@ def _read_source(source: _Source) -> Iterator[FlowFile]:
         else:
             yield from _read_json(source)
     except UnreadableFile as error:
+        if source.nested and isinstance(error, _TooMuch):
+            raise  # it counts for the file as a whole
         yield FlowFile(path=source.path, problem=str(error))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
         yield FlowFile(path=source.path, problem="the archive is damaged or of an unknown kind")
@@ -158,9 +193,12 @@ def _members(archive: _Source) -> Iterator[_Source]:
     if archive.nested >= _MOST_NESTED:
         raise UnreadableFile("archives inside archives, too many")
     with zipfile.ZipFile(io.BytesIO(archive.data)) as content:
+        archive.allowance.take(entries=len(content.infolist()))
         names = {name.lower().replace("\\", "/") for name in content.namelist()}
         in_solution = True if names & _SOLUTION_FILES else None
-        desktop_flows = packed_desktop_flows(content)
+        customizations = customizations_of(content)
+        archive.allowance.take(size=customizations.file_size if customizations else 0)
+        desktop_flows = packed_desktop_flows(content, customizations)
         for info in sorted(content.infolist(), key=lambda one: one.filename):
             name = PurePosixPath(info.filename.replace("\\", "/"))
             if info.is_dir() or name.suffix.lower() not in {".json", ".zip"}:
@@ -169,7 +207,8 @@ def _members(archive: _Source) -> Iterator[_Source]:
             if info.flag_bits & 1:
                 raise UnreadableFile("the archive is encrypted")
             if info.file_size > _MOST_BYTES:
-                raise UnreadableFile(f"{name} is larger than {_MOST_BYTES} bytes")
+                raise UnreadableFile(f"{name} is {_TOO_LARGE}")
+            archive.allowance.take(size=info.file_size)
             yield _Source(
                 path=path,
                 file_name=name,
@@ -178,6 +217,7 @@ def _members(archive: _Source) -> Iterator[_Source]:
                 is_expected=_is_flow_place(name),
                 is_desktop_flow=_id_in(name) in desktop_flows,
                 nested=archive.nested + 1,
+                allowance=archive.allowance,
             )
 
 

@@ -40,8 +40,10 @@ def summary(inspections: Sequence[Inspection], *, problems: int, skipped: int = 
     """Return the totals as one sentence."""
     count = Counter(one.assessment.stays_on_mmk for one in inspections)
     text = (
-        f"{_count(len(inspections), 'flow') or 'No flows'}: {count[True]} stay on the "
-        f"Microsoft-managed key, {count[None]} unknown, {count[False]} do not."
+        f"{_count(len(inspections), 'flow')}: {count[True]} stay on the Microsoft-managed key, "
+        f"{count[None]} unknown, {count[False]} do not."
+        if inspections
+        else "No flow was found."
     )
     if skipped:
         text += f" {_count(skipped, 'file')} of other kinds skipped."

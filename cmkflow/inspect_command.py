@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Group
 
+from cmkflow.api_client import ExitCode
 from cmkflow.flow_files import read_flow_files
 from cmkflow.flow_report import Inspection, inspect_flows
 from cmkflow.flow_table import flow_table, summary
@@ -36,7 +37,7 @@ def inspect(
 
     Reads solution and package exports, clientdata, Logic Apps and Resource Manager templates.
     Desktop flows beside them are named and skipped. Exits with 1 when a file could not be read;
-    the others are shown all the same.
+    the others are shown all the same. Exits with 3 when no flow was found.
     """
     found = list(read_flow_files(paths))
     inspections = inspect_flows(found)
@@ -54,6 +55,10 @@ def inspect(
     if problems:
         echo(f"{len(problems)} file(s) could not be read.", err=True)
         raise typer.Exit(1)
+    if not inspections:
+        named = ", ".join(map(str, paths))
+        echo(f"No flow was found in {named}. Name exported flows, or a folder of them.", err=True)
+        raise typer.Exit(ExitCode.NOT_FOUND)
 
 
 def _print_json(inspections: list[Inspection]) -> None:

@@ -35,13 +35,20 @@ def find_flows(document: object) -> Iterator[FoundFlow]:
     while stack:
         pointer, value = stack.pop()
         if isinstance(value, list):
-            stack += [(f"{pointer}[{i}]", item) for i, item in enumerate(value)][::-1]
-        elif isinstance(value, Mapping):
+            inner = [(i, item) for i, item in enumerate(value) if _may_hold_flows(item)]
+            stack += [(f"{pointer}[{i}]", item) for i, item in inner[::-1]]
+        elif isinstance(value, dict):
             flow = _flow(pointer, value)
             if flow:
                 yield flow
             else:
-                stack += [(f"{pointer}.{name}", member) for name, member in value.items()][::-1]
+                members = [(k, item) for k, item in value.items() if _may_hold_flows(item)]
+                stack += [(f"{pointer}.{name}", member) for name, member in members[::-1]]
+
+
+def _may_hold_flows(value: object) -> bool:
+    """Say whether to look inside: a file may hold millions of values that are no flows."""
+    return isinstance(value, dict | list) and bool(value)
 
 
 def _flow(pointer: str, value: Mapping[str, object]) -> FoundFlow | None:

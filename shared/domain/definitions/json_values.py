@@ -22,13 +22,14 @@ class TooDeep(ValueError):
         super().__init__("the JSON nests too deep")
 
 
-def decoded(text: str) -> object:
+def decoded(text: str, *, strict: bool = True) -> object:
     """Decode JSON; half a character, which no row and no answer can hold, becomes a `�`.
 
-    Raises `TooDeep`, and `ValueError` for what is no JSON: it may quote the text.
+    Not `strict`: texts may hold line breaks as they are, as Resource Manager takes them. Raises
+    `TooDeep`, and `ValueError` for what is no JSON: it may quote the text.
     """
     try:
-        document: object = json.loads(text)
+        document: object = json.loads(text, strict=strict)
         if not _HALF.search(text):
             return document
         whole = json.dumps(document, ensure_ascii=False).encode("utf-16-le", "surrogatepass")

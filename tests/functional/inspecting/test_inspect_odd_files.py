@@ -1,8 +1,10 @@
 """What lies in folders beside cloud flows, or is no file at all: a clear line, and the rest."""
 
+import io
 import json
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -157,3 +159,109 @@ def test_a_logic_app_in_the_folder_is_told_as_one(tmp_path: Path) -> None:
 
     assert "A Logic App: no key of Power Platform protects it." in result.stdout
     assert "0 stay" in result.stdout
+
+
+def test_a_line_break_in_a_text_is_read(tmp_path: Path) -> None:
+    """Resource Manager takes it as it is, and people write long texts so."""
+    text = cloud_flow(Post={"type": "Http", "inputs": {"uri": "https://a.example/", "body": "a|b"}})
+    (tmp_path / "flow.json").write_text(text.replace("a|b", "a\n\tb"))
+
+    result = inspect(tmp_path)
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "a.example" in result.stdout
+
+
+@pytest.mark.parametrize("option", [(), ("--json",)])
+def test_where_no_flow_is_that_is_said(tmp_path: Path, option: tuple[str, ...]) -> None:
+    """Zero flows that stay would read as if all were well; a desktop flow is none that counts."""
+    (tmp_path / "package.json").write_text('{"name": "x"}')
+    (tmp_path / "Workflows").mkdir()
+    (tmp_path / "Workflows" / "Riddle.json").write_text(BOT)
+
+    result = inspect(tmp_path, *option)
+
+    assert result.exit_code == 3
+    assert f"No flow was found in {tmp_path}." in result.stderr
+    assert " stay" not in result.stdout
+
+
+def archive(members: dict[str, str | bytes]) -> bytes:
+    """Return a zip of members."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, data in members.items():
+            packed.writestr(name, data)
+    return content.getvalue()
+
+
+def large() -> bytes:
+    """Return a small archive of inner archives that unpack to a lot."""
+    inner = archive({"a.json": " " * (60 << 20) + "{}"})
+    return archive({"0.json": cloud_flow(), **{f"{n}.zip": inner for n in range(1, 9)}})
+
+
+def many() -> bytes:
+    """Return a small archive of inner archives with many entries."""
+    inner = archive({f"{n}.txt": "" for n in range(1500)})
+    return archive({"0.json": cloud_flow(), **{f"{n}.zip": inner for n in range(1, 99)}})
+
+
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [(large, "it unpacks to more than 128 MB"), (many, "it has more than 20,000 entries")],
+)
+def test_an_archive_that_unpacks_to_too_much_costs_itself_only(
+    tmp_path: Path, build: Callable[[], bytes], said: str
+) -> None:
+    """All that is inside it counts, and one line names it; what was read before is shown."""
+    (tmp_path / "bomb.zip").write_bytes(build())
+    (tmp_path / "good.json").write_text(cloud_flow())
+
+    result = inspect(tmp_path)
+
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        f"{tmp_path / 'bomb.zip'}: {said}: unpack it and name its parts",
+        "1 file(s) could not be read.",
+    ]
+    assert "2 flows: 2 stay" in result.stdout
+
+
+def test_a_large_file_is_not_opened(tmp_path: Path) -> None:
+    """No definition is as large; a file with a hole in it takes no room on the disk."""
+    with (tmp_path / "flow.json").open("wb") as file:
+        file.truncate(65 << 20)
+
+    result = inspect(tmp_path)
+
+    assert result.exit_code == 1
+    assert "flow.json: larger than 64 MB" in result.stderr
+
+
+def test_xml_of_workflows_without_an_end_is_read_once(tmp_path: Path) -> None:
+    """Four megabytes of it: with a search for the end from each beginning, this would never end."""
+    xml = f'<Workflow WorkflowId="{{{FLOW_ID}}}">' * (4 << 20 >> 6)
+    members = {"solution.xml": "<x/>", "customizations.xml": xml + XML}
+    data = archive({**members, f"Workflows/Bot-{BOT_ID}.json": BOT})
+    (tmp_path / "packed.zip").write_bytes(data)
+
+    result = inspect(tmp_path)
+
+    assert f"Bot-{BOT_ID}.json: skipped: a desktop flow" in result.stderr
+
+
+@pytest.mark.parametrize("is_flat", [True, False])
+def test_names_inside_of_names_do_not_multiply(tmp_path: Path, is_flat: bool) -> None:
+    """Each action is told by the names around it: of a few megabytes these would be gigabytes."""
+    name = "N" * (1_000_000 if is_flat else 2_000)
+    inner: dict[str, Any] = {f"A{n}": {"type": "Http"} for n in range(20_000)}
+    for depth in range(1 if is_flat else 1_000):
+        inner = {f"{name}{depth}": {"type": "Scope", "actions": inner}}
+    (tmp_path / "deep.json").write_text(cloud_flow(**inner))
+    (tmp_path / "good.json").write_text(cloud_flow())
+
+    result = inspect(tmp_path)
+
+    assert "deep.json: its members have long names inside of long names" in result.stderr
+    assert "1 flow: 1 stay" in result.stdout

@@ -295,6 +295,17 @@ def test_rules_that_are_not_written_out_cannot_be_told(
     assert (row["verdict"], row["reason"]) == ("cannot_be_told", "depends_on: securityRules")
 
 
+def test_a_template_may_hold_line_breaks_in_its_texts(tmp_path: Path, tags: Path) -> None:
+    """Resource Manager takes them as they are."""
+    rule = security_rule("flows", 100, sourceAddressPrefix="PowerPlatformPlex", description="a|b")
+    file = write(tmp_path / "edge.json", security_group(rule))
+    file.write_text(file.read_text().replace("a|b", "a\nb"))
+
+    [row] = check(tags, file)
+
+    assert row["verdict"] == "covered"
+
+
 def test_a_nested_deployment_is_read_too(tmp_path: Path, tags: Path) -> None:
     """Its resources are resources of the file."""
     inner = template({"type": "Microsoft.Network/networkSecurityGroups", "name": "inner"})
