@@ -18,7 +18,7 @@ _NEEDS = Needs(
     remedy="Add the vault's resource group to CMK_CALLER_RESOURCE_GROUP_IDS and deploy again,"
     " or give the app Get, List and Set on secrets where the vault has access policies.",
     resource_type="Microsoft.KeyVault/vaults",
-    api_version="2023-07-01",
+    api_version="2026-02-01",
     data_actions=(
         "Microsoft.KeyVault/vaults/secrets/readMetadata/action",
         "Microsoft.KeyVault/vaults/secrets/getSecret/action",

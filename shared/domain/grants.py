@@ -49,7 +49,13 @@ OPERATOR_IN_DATAVERSE = Needs(
 WATCHED = Needs(
     remedy="Give the identity Reader and Key Vault Reader on the subscription, or take it out of "
     "CMK_SUBSCRIPTION_IDS.",
-    actions=("Microsoft.Web/sites/read", "Microsoft.Authorization/roleAssignments/read"),
+    actions=(
+        "Microsoft.Web/sites/read",
+        "Microsoft.Authorization/roleAssignments/read",
+        # Where the firewall of a vault keeps the app out, keys are read through Resource Manager.
+        "Microsoft.KeyVault/vaults/keys/read",
+        "Microsoft.KeyVault/vaults/keys/versions/read",
+    ),
     data_actions=("Microsoft.KeyVault/vaults/keys/read",),
 )
 #: What lets the app open firewalls there: infra/modules/firewall-group.bicep.

@@ -10,7 +10,7 @@ from shared.domain.network.repair import Repair, added, full
 from shared.domain.network.repair_text import Block, ResourceName, az, bicep_part, terraform_part
 from shared.ports import ResourceReader
 
-API_VERSION = "2023-07-01"
+API_VERSION = "2026-02-01"
 MOST = 1000
 OPENED_BY = f"A vault's IP rules take IPv4 prefixes, no service tags; at most {MOST:,}."
 

@@ -76,8 +76,11 @@ class Keys(Protocol):
     async def roles(self, vault_id: str, principal_id: str) -> list[RoleAssignment]:
         """Return the roles that a principal has by itself at a vault, above it and below."""
 
-    async def key_versions(self, vault_url: str, name: str) -> list[Key]:
-        """Return every version of a key, newest first; raises `NotFound`."""
+    async def key_versions(self, vault: KeyVault, name: str) -> list[Key]:
+        """Return every version of a key, newest first; raises `NotFound`.
+
+        A vault whose network rules keep the app out shows them through Azure Resource Manager.
+        """
 
 
 class ServiceTags(Protocol):

@@ -5,9 +5,12 @@ from datetime import timedelta
 
 import pytest
 
+from local_cloud.tenant.azure.state import VAULTS, Azure
+from local_cloud.tenant.azure.vault_contents import rotate
 from local_cloud.tenant.core.faults import Fault
 from shared.errors import NotFound, Refused, Throttled
 from tests.contract.adapter_world import VAULT_URL, Adapters, adapters
+from tests.contract.tenant_world import VAULT_ID
 
 
 @pytest.fixture
@@ -20,22 +23,58 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 async def test_keys_raise_what_everything_else_raises(app: Adapters) -> None:
     """They are read by Microsoft's SDK, on our pipeline: counted, tried again, translated."""
     faults = app.world.tenant.faults
+    vault = await app.keys.vault(VAULT_ID)
     faults.add(Fault(route="key_vault.*", status=503))
-    tried_again = await app.keys.key_versions(VAULT_URL, "pp-cmk")
+    tried_again = await app.keys.key_versions(vault, "pp-cmk")
     calls = app.http.calls["Key Vault"]
     faults.add(Fault(route="key_vault.*", status=429, headers={"Retry-After": "7"}))
     with pytest.raises(Throttled) as throttled:
-        await app.keys.key_versions(VAULT_URL, "pp-cmk")
+        await app.keys.key_versions(vault, "pp-cmk")
     faults.add(Fault(route="key_vault.*", status=403, code="Forbidden"))
+    faults.add(Fault(route="*vault_key_versions", status=403, code="AuthorizationFailed"))
     with pytest.raises(Refused) as refused:
-        await app.keys.key_versions(VAULT_URL, "pp-cmk")
+        await app.keys.key_versions(vault, "pp-cmk")
     with pytest.raises(NotFound):
-        await app.keys.key_versions(VAULT_URL, "no-such-key")
+        await app.keys.key_versions(vault, "no-such-key")
 
     assert len(tried_again) == 1
     assert calls == 3  # the list, twice, and its one version
     assert throttled.value.retry_after == timedelta(seconds=7)
-    assert (refused.value.status, refused.value.code) == (403, "Forbidden")
+    assert (refused.value.status, refused.value.code) == (403, "AuthorizationFailed")
+
+
+@pytest.mark.parametrize(
+    "closed",
+    [
+        {"networkAcls": {"defaultAction": "Deny", "bypass": "AzureServices"}},
+        {"publicNetworkAccess": "Disabled"},
+    ],
+    ids=["by its rules", "to the public"],
+)
+async def test_the_keys_of_a_closed_vault_are_read_all_the_same(
+    app: Adapters, closed: dict[str, object]
+) -> None:
+    """Through Azure Resource Manager: each version with its type, size, operations and dates."""
+    azure = app.world.tenant.part(Azure)
+    contents, document = azure.vault("kv-cmk"), azure.resources.find(VAULTS, VAULT_ID)
+    assert contents is not None
+    assert document is not None
+    key = contents.keys["pp-cmk"]
+    rotate(key, app.world.tenant.clock.now())
+    key.versions[0].attributes.expires = app.world.tenant.clock.now() + timedelta(days=9)
+    vault = await app.keys.vault(VAULT_ID)
+    seen = await app.keys.key_versions(vault, "pp-cmk")
+
+    document["properties"] |= closed
+    through_resource_manager = await app.keys.key_versions(vault, "pp-cmk")
+
+    assert through_resource_manager == seen
+    assert [one.expires is None for one in seen] == [True, False]
+    assert (seen[0].size, "unwrapkey" in seen[0].operations) == (2048, True)
+    with pytest.raises(NotFound):
+        await app.keys.key_versions(vault, "no-such-key")
+    with pytest.raises(Refused, match="Forbidden"):
+        await app.secrets.read(VAULT_URL, "orders-url")
 
 
 async def test_an_unknown_kind_of_resource_is_no_empty_list(app: Adapters) -> None:

@@ -32,10 +32,10 @@ class KeysTwin:
         await self.vault(vault_id)
         return list(self._world.roles.get((vault_id.lower(), principal_id), ()))
 
-    async def key_versions(self, vault_url: str, name: str) -> list[Key]:
+    async def key_versions(self, vault: KeyVault, name: str) -> list[Key]:
         """Return every version of a key, newest first."""
         try:
-            return list(self._world.keys[(vault_url, name)])
+            return list(self._world.keys[(vault.url, name)])
         except KeyError:
             raise NotFound(f"there is no key {name}") from None
 

@@ -3,7 +3,13 @@
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
-from local_cloud.tenant.azure.addresses import EVERY_ADDRESS, Ranges, join, parse_ranges
+from local_cloud.tenant.azure.addresses import (
+    EVERY_ADDRESS,
+    Ranges,
+    join,
+    parse_ranges,
+    subtract,
+)
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import VAULTS, Azure
 
@@ -19,6 +25,11 @@ def lists_before(azure: Azure, host: str, region: str) -> Iterator[tuple[str, Ra
         for one in azure.resources.of_type(kind):
             if host in _hosts(one["properties"].get(member)):
                 yield one["id"], let_in(azure, one, region)
+
+
+def lets_in(resource: JsonObject, address: str) -> bool:
+    """Say whether the network rules of a vault let an address in."""
+    return not subtract(parse_ranges([address]), _acls(resource))
 
 
 def _vault(_: Azure, vault: JsonObject, __: str) -> Ranges:

@@ -7,6 +7,7 @@ from starlette.routing import Route
 
 from local_cloud.tenant.azure import (
     enterprise_policies,
+    key_resources,
     network,
     readable_resources,
     role_assignments,
@@ -54,6 +55,7 @@ def routes(tenant: Tenant) -> list[Route]:
         arm_route("GET", f"{SUBSCRIPTION}/resources", list_resources),
         arm_route("GET", f"{GROUP}/resources", list_resources),
         *enterprise_policies.routes(),
+        *key_resources.routes(),
         *role_assignments.routes(),
         *readable_resources.routes(),
         *site_settings.routes(),

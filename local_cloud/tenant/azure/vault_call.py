@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from local_cloud.tenant.azure.ip_rules import lets_in
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import VAULTS, Azure
 from local_cloud.tenant.azure.vault_contents import Attributes, VaultContents
@@ -19,6 +20,9 @@ from local_cloud.tenant.core.tokens import require_token
 from local_cloud.tenant.entra.directory import Directory
 
 AUDIENCE = "https://vault.azure.net"
+
+#: Every call comes from this address, and none from one of Azure's trusted services.
+CALLER = "203.0.113.10"
 
 #: A page of a vault holds 25 items unless `maxresults` says less.
 _PAGE_SIZE = 25
@@ -102,6 +106,7 @@ def vault_route(method: str, path: str, handler: VaultHandler, name: str | None 
         vault = tenant.part(Azure).vault(host)
         if vault is None:
             raise PlatformError(404, "VaultNotFound", f"There is no vault named '{host}'.")
+        _require_way_in(tenant.part(Azure), vault)
         call = VaultCall(request=request, tenant=tenant, vault=vault)
         answer = await handler(call)
         return answer if isinstance(answer, Response) else JSONResponse(answer)
@@ -140,6 +145,24 @@ def existing[T](call: VaultCall, what: str, found: T | None) -> T:
 def bad_parameter(message: str) -> PlatformError:
     """Make the refusal of a request that is wrong in itself."""
     return PlatformError(400, "BadParameter", message)
+
+
+def _require_way_in(azure: Azure, vault: VaultContents) -> None:
+    """Refuse a call that the network rules of a vault keep out, whoever makes it."""
+    document = azure.resources.find(VAULTS, vault.resource_id)
+    if document is None or lets_in(document, CALLER):
+        return
+    if str(document["properties"].get("publicNetworkAccess", "Enabled")).lower() == "disabled":
+        message = (
+            "Public network access is disabled and request is not from a trusted service nor via "
+            "an approved private link."
+        )
+        raise PlatformError(403, "Forbidden", message, innererror={"code": "ForbiddenByConnection"})
+    message = (
+        "Client address is not authorized and caller is not a trusted service.\r\n"
+        f"Client address: {CALLER}\r\nVault: {vault.name};location={document['location']}"
+    )
+    raise PlatformError(403, "Forbidden", message, innererror={"code": "ForbiddenByFirewall"})
 
 
 def _challenge(request: Request, tenant_id: str) -> None:

@@ -19,7 +19,7 @@ from local_cloud.tenant.azure.vault_contents import (
     to_epoch,
 )
 
-_OPERATIONS = ["encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey"]
+OPERATIONS = ["encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey"]
 _KEY_TYPES = ("RSA", "RSA-HSM")
 _KEY_SIZES = (2048, 3072, 4096)
 
@@ -151,7 +151,7 @@ def _bundle(call: VaultCall, key: Key, version: KeyVersion) -> JsonObject:
         "key": {
             "kid": _kid(call, key, version),
             "kty": key.key_type,
-            "key_ops": _OPERATIONS,
+            "key_ops": OPERATIONS,
             "n": version.modulus,
             "e": "AQAB",
         },

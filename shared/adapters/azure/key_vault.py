@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SCOPE = "https://vault.azure.net/.default"
 #: Version of the management API of vaults.
-VAULTS_VERSION = "2023-07-01"
+VAULTS_VERSION = "2026-02-01"
 _API_VERSION = "7.4"
 _VERSION = {"api-version": _API_VERSION}
 

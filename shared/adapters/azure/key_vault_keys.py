@@ -8,7 +8,7 @@ from shared.adapters.azure.resource_manager import ResourceManager
 from shared.adapters.http.wire import Wire, read_wire
 from shared.domain.definitions.json_values import text_at
 from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault, RoleAssignment
-from shared.errors import NotFound
+from shared.errors import NotFound, Refused
 from shared.ports import Keys
 
 if TYPE_CHECKING:
@@ -71,6 +71,48 @@ class VaultEntity(Wire):
             default_action=(rules and rules.default_action) or "Allow",
             lets_trusted_services_in=((rules and rules.bypass) or "AzureServices").lower()
             == "azureservices",
+        )
+
+
+class _KeyAttributes(Wire):
+    enabled: bool = True
+    #: Seconds since 1970.
+    nbf: int | None = None
+    exp: int | None = None
+    created: int | None = None
+
+
+class _KeyVersion(Wire):
+    attributes: _KeyAttributes = _KeyAttributes()
+    kty: str = ""
+    key_ops: tuple[str, ...] = ()
+    key_size: int | None = None
+
+
+class KeyVersionEntity(Wire):
+    """A version of a key as Azure Resource Manager shows it."""
+
+    id: str
+    properties: _KeyVersion
+
+    @property
+    def version(self) -> str:
+        """Return the last part of its id: what `name` holds is not documented."""
+        return self.id.rpartition("/")[2]
+
+    def to_domain(self, name: str) -> Key:
+        """Return what the product keeps of a version of the key that is called so."""
+        key = self.properties
+        return Key(
+            name=name,
+            version=self.version,
+            key_type=key.kty,
+            size=key.key_size,
+            is_enabled=key.attributes.enabled,
+            not_before=_moment(key.attributes.nbf),
+            expires=_moment(key.attributes.exp),
+            created=_moment(key.attributes.created),
+            operations=frozenset(one.lower() for one in key.key_ops),
         )
 
 
@@ -183,15 +225,44 @@ class VaultKeys(Keys):
         found = await self._resources.below(vault_id, collection, _ROLES_VERSION, where=condition)
         return [read_wire(AssignmentEntity, item).to_domain() for item in found]
 
-    async def key_versions(self, vault_url: str, name: str) -> list[Key]:
-        """Return every version of a key, newest first. The list leaves out type and size."""
+    async def key_versions(self, vault: KeyVault, name: str) -> list[Key]:
+        """Return every version of a key, newest first.
+
+        The vault is asked first. Where it refuses, because of its network rules or for want of a
+        role, Azure Resource Manager is asked, which no network rule of the vault stops.
+        """
+        try:
+            keys = await self._in_vault(vault.url, name)
+        except Refused:
+            keys = await self._in_resource_manager(vault.id, name)
+        return sorted(keys, key=lambda key: key.created or _NEVER, reverse=True)
+
+    async def _in_vault(self, vault_url: str, name: str) -> list[Key]:
+        """Return the versions that the vault shows. Its list leaves out type and size."""
         async with self._contents.keys(vault_url) as client:
             listed = [one async for one in client.list_properties_of_key_versions(name)]
         keys = []
         for properties in listed:
             async with self._contents.keys(vault_url) as client:
                 keys.append(_key(await client.get_key(name, properties.version)))
-        return sorted(keys, key=lambda key: key.created or _NEVER, reverse=True)
+        return keys
+
+    async def _in_resource_manager(self, vault_id: str, name: str) -> list[Key]:
+        """Return the versions that Azure Resource Manager shows; its list may leave out details."""
+        place = f"{vault_id}/keys/{name}"
+        listed = await self._resources.below(place, "versions", VAULTS_VERSION)
+        versions = [read_wire(KeyVersionEntity, item).version for item in listed]
+        return [
+            read_wire(
+                KeyVersionEntity,
+                await self._resources.get(f"{place}/versions/{version}", VAULTS_VERSION),
+            ).to_domain(name)
+            for version in versions
+        ]
+
+
+def _moment(seconds: int | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _key(found: "KeyVaultKey") -> Key:

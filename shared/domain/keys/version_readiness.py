@@ -20,7 +20,7 @@ OPERATIONS = frozenset({"wrapkey", "unwrapkey"})
 def version_findings(facts: KeyFacts) -> Iterator[Finding]:
     """Yield a finding for every check of the version in use and of those before it."""
     if facts.versions is None:
-        instruction = "Give the app the role Key Vault Reader on the vault, and let it reach it."
+        instruction = "Give the app the roles Reader and Key Vault Reader on the vault."
         codes = ("key_enabled", "key_validity", "key_type", "key_operations", "previous_versions")
         for code in codes:
             yield unknown(code, "The key cannot be read.", instruction, facts.key_name)

@@ -45,7 +45,7 @@ async def read_named_key(services: Services, vault: str, key: str) -> KeyFacts:
 
 async def _versions(services: Services, vault: KeyVault, key: str) -> Sequence[Key] | None:
     try:
-        return await services.keys.key_versions(vault.url, key)
+        return await services.keys.key_versions(vault, key)
     except NotFound:
         return ()
     except Refused:

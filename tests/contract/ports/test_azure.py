@@ -83,7 +83,7 @@ async def test_what_is_not_in_azure_is_not_found(side: Side) -> None:
     with pytest.raises(NotFound):
         await ports.secrets.values_since(VAULT_URL, "nothing", side.hands.now())
     with pytest.raises(NotFound):
-        await ports.keys.key_versions(VAULT_URL, "nothing")
+        await ports.keys.key_versions(await ports.keys.vault(VAULT_ID), "nothing")
     with pytest.raises(NotFound):
         await ports.keys.vault(f"{VAULT_ID}-gone")
 
@@ -136,7 +136,8 @@ async def test_roles_at_a_vault_come_with_those_above_and_below(side: Side) -> N
 
 async def test_a_keys_versions_come_newest_first(side: Side) -> None:
     """With type and size."""
-    newest, oldest = await side.ports.keys.key_versions(VAULT_URL, "pp-cmk")
+    keys = side.ports.keys
+    newest, oldest = await keys.key_versions(await keys.vault(VAULT_ID), "pp-cmk")
 
     assert newest.created is not None
     assert oldest.created is not None

@@ -8,7 +8,7 @@ import pytest
 
 from functions import key_events, policy_events
 from shared.bootstrap import provide
-from shared.domain.keys.key import EnterprisePolicy, Key
+from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
 from shared.domain.plans.remediation import Origin
 from shared.errors import Refused, Unavailable
 from shared.notices import forget_settled
@@ -164,7 +164,7 @@ async def test_a_deleted_key_is_a_problem_and_one_that_is_kept_from_the_app_is_u
 ) -> None:
     """What is not there locks environments; what may not be read may be well."""
 
-    async def refused(vault_url: str, name: str) -> list[Key]:
+    async def refused(vault: KeyVault, name: str) -> list[Key]:
         raise Refused("Forbidden", status=403, code="Forbidden")
 
     story.world.keys.clear()

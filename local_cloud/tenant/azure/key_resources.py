@@ -1,0 +1,112 @@
+"""Keys of a vault as Azure Resource Manager shows them, past the vault's firewall.
+
+Lists leave out type, size and operations: the reference calls every member optional, and shows no
+list of a real vault [SIM]. Who wants those asks for each version.
+"""
+
+from starlette.routing import Route
+
+from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, arm_route
+from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.state import VAULTS
+from local_cloud.tenant.azure.vault_contents import Key, KeyVersion, VaultContents
+from local_cloud.tenant.azure.vault_keys import OPERATIONS
+from local_cloud.tenant.core.platform_error import PlatformError
+
+_KEYS = f"{GROUP}/providers/{VAULTS}/{{vault}}/keys"
+_KEY = f"{_KEYS}/{{key}}"
+
+
+def routes() -> list[Route]:
+    """Return the routes of keys and their versions. What creates a key is not served."""
+    return [
+        arm_route("GET", _KEYS, list_vault_keys),
+        arm_route("GET", _KEY, get_vault_key),
+        arm_route("GET", f"{_KEY}/versions", list_vault_key_versions),
+        arm_route("GET", f"{_KEY}/versions/{{version}}", get_vault_key_version),
+    ]
+
+
+async def list_vault_keys(call: ArmCall) -> JsonObject:
+    """List the keys of a vault, each as of its current version."""
+    vault = _vault(call)
+    return call.page([_item(call, vault, key, key.latest) for key in vault.keys.values()])
+
+
+async def get_vault_key(call: ArmCall) -> JsonObject:
+    """Return the current version of a key."""
+    vault = _vault(call)
+    key = _existing(call, vault)
+    return _with_details(_item(call, vault, key, key.latest), key)
+
+
+async def list_vault_key_versions(call: ArmCall) -> JsonObject:
+    """List the versions of a key."""
+    vault = _vault(call)
+    key = _existing(call, vault)
+    return call.page([_version(call, vault, key, version) for version in key.versions])
+
+
+async def get_vault_key_version(call: ArmCall) -> JsonObject:
+    """Return one version of a key."""
+    vault = _vault(call)
+    key = _existing(call, vault)
+    version = key.find(call.path("version"))
+    if version is None:
+        raise _not_found(call)
+    return _with_details(_version(call, vault, key, version), key)
+
+
+def _vault(call: ArmCall) -> VaultContents:
+    document = call.existing(VAULTS, call.path("vault"))
+    vault = call.azure.vault(document["name"])
+    assert vault is not None  # a vault has contents as soon as it is a resource
+    return vault
+
+
+def _existing(call: ArmCall, vault: VaultContents) -> Key:
+    key = vault.key(call.path("key"))
+    if key is None:
+        raise _not_found(call)
+    return key
+
+
+def _not_found(call: ArmCall) -> PlatformError:
+    message = f"A key with (name/id) {call.path('key')} was not found in this key vault."
+    return PlatformError(404, "KeyNotFound", message)
+
+
+def _item(call: ArmCall, vault: VaultContents, key: Key, version: KeyVersion) -> JsonObject:
+    document = call.existing(VAULTS, call.path("vault"))
+    address = f"https://{vault.name}.vault.azure.net:443/keys/{key.name}"
+    protection = "Recoverable"
+    if document["properties"].get("enablePurgeProtection") is not True:
+        protection += "+Purgeable"
+    return {
+        "id": f"{document['id']}/keys/{key.name}",
+        "name": key.name,
+        "type": f"{VAULTS}/keys",
+        "location": document["location"],
+        "tags": version.tags,
+        "properties": {
+            "attributes": version.attributes.as_wire() | {"recoveryLevel": protection},
+            "keyUri": address,
+            "keyUriWithVersion": f"{address}/{version.version}",
+        },
+    }
+
+
+def _version(call: ArmCall, vault: VaultContents, key: Key, version: KeyVersion) -> JsonObject:
+    item = _item(call, vault, key, version)
+    return item | {
+        "id": f"{item['id']}/versions/{version.version}",
+        "name": version.version,
+        "type": f"{VAULTS}/keys/versions",
+    }
+
+
+def _with_details(item: JsonObject, key: Key) -> JsonObject:
+    details = {"kty": key.key_type, "keyOps": OPERATIONS, "keySize": key.size}
+    if key.rotation_policy:
+        details["rotationPolicy"] = key.rotation_policy
+    return item | {"properties": item["properties"] | details}
