@@ -50,6 +50,7 @@ def _health(answer: Any) -> Listing:
             ),
             "Channels that are out": "\n".join(
                 f"{one['channel']}, {one['notifications']} waiting: {one['error']}"
+                f" {one['instruction']}"
                 for one in answer["failing_channels"]
             ),
             "Jobs that wait for calls": _line(answer["calls"]),

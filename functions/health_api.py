@@ -39,13 +39,20 @@ class CallLineAnswer(Answer):
 
 
 class FailingChannelAnswer(Answer):
-    """A channel, how many notifications it has not taken, and what it said last."""
+    """A channel that does not accept notifications, or cannot be used at all, and why."""
 
     channel: str
+    #: Names of its settings; empty: it has none.
+    settings: str
+    #: Those that it has not accepted, or that wait until it does.
     notifications: int
-    #: How often in a row it has not taken one of them.
+    #: How often in a row it has not accepted one of them.
     tries: int
     error: str
+    #: What to do.
+    instruction: str
+    #: One of its settings cannot be used: it accepts nothing until that is corrected.
+    is_unusable: bool
 
 
 class HealthAnswer(Answer):
@@ -65,7 +72,7 @@ class HealthAnswer(Answer):
     #: Plans that wait for an approval, and jobs that are blocked or failed.
     plans_waiting: int
     stuck: int
-    #: Channels that have not taken what people were to be told.
+    #: Channels that do not accept notifications.
     failing_channels: tuple[FailingChannelAnswer, ...]
     #: When the last daily sweep came to its end; null: none has yet.
     last_sweep: datetime | None

@@ -11,6 +11,7 @@ ProductError
 ├── MigrationInProgress  the environment is being migrated: scheduled again until it is over
 ├── Permanent            the row is blocked (a person can help) or failed (nobody can)
 │   ├── Blocked              what a person must do, in words
+│   ├── UnusableSetting      a setting of the app has a value that cannot be used
 │   ├── Defective            deliveries of the row crash again and again
 │   └── Refused              the platform said no, with its code
 ├── NotFound             the platform or the store has no such item
@@ -136,6 +137,16 @@ class Blocked(Permanent):
         self.reason = reason
         self.instruction = instruction or (code.instruction if isinstance(code, Reason) else "")
         self.code = code
+
+
+class UnusableSetting(Permanent):
+    """A setting has a value that cannot be used."""
+
+    def __init__(self, reason: str, *, instruction: str) -> None:
+        """`reason` names the setting and never its value; `instruction` says what to do next."""
+        super().__init__(reason)
+        self.reason = reason
+        self.instruction = instruction
 
 
 class Defective(Permanent):

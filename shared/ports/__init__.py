@@ -16,7 +16,7 @@ from shared.ports.azure import (
     Site,
 )
 from shared.ports.calls import CallBlocks
-from shared.ports.channels import Channel
+from shared.ports.channels import Channel, UnusableChannel
 from shared.ports.clock import Clock
 from shared.ports.function_keys import FunctionKeys
 from shared.ports.kinds import (
@@ -109,6 +109,7 @@ __all__ = [
     "Solutions",
     "StepPorts",
     "Store",
+    "UnusableChannel",
     "Upsert",
     "Workflows",
     "WritesTogether",

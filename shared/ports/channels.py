@@ -1,8 +1,10 @@
-"""A way to tell people: each channel is set up by its own settings."""
+"""A way to notify people: each channel is set up by its own settings."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from shared.domain.plans.notification import Notification
+from shared.errors import UnusableSetting
 
 
 class Channel(Protocol):
@@ -14,3 +16,16 @@ class Channel(Protocol):
 
     async def send(self, notification: Notification) -> None:
         """Send it; raises a `ProductError` where it is not taken, without the channel's address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnusableChannel:
+    """A channel with a setting that cannot be used. It takes nothing; the app works without it."""
+
+    name: str
+    #: Names the setting, without its value, and what to do.
+    error: UnusableSetting
+
+    async def send(self, notification: Notification) -> None:  # noqa: ARG002 -- the port's
+        """Raise the error."""
+        raise self.error

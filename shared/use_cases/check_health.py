@@ -9,8 +9,10 @@ from shared.circuits import open_circuits
 from shared.domain.calls import CallLine
 from shared.domain.circuit import Circuit
 from shared.domain.notice import Notice
+from shared.domain.plans.channel_settings import settings_of
 from shared.domain.plans.notification import Delivery
 from shared.jobs.reminders import unlooked
+from shared.ports import UnusableChannel
 from shared.reason import Reason
 from shared.services import PARKED, Services
 from shared.steps.gate import kill_switch
@@ -24,13 +26,19 @@ from shared.use_cases.sweep import QUEUES, SWEEP
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailingChannel:
-    """A channel, how many notifications it has not taken, and what it said last."""
+    """A channel that does not accept notifications, or cannot be used at all, and why."""
 
     channel: str
+    #: Names of its settings; empty: it has none.
+    settings: str
+    #: Those that it has not accepted, or that wait until it does.
     notifications: int
-    #: How often in a row it has not taken one of them.
+    #: How often in a row it has not accepted one of them.
     tries: int
     error: str
+    instruction: str
+    #: One of its settings cannot be used: it accepts nothing until that is corrected.
+    is_unusable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +61,7 @@ class Health:
     #: Plans that wait for an approval, and jobs that are blocked or failed.
     plans_waiting: int
     stuck: int
-    #: Channels that have not taken what people were to be told.
+    #: Channels that do not accept notifications.
     failing_channels: tuple[FailingChannel, ...]
     #: When the last daily sweep came to its end; None: none has yet.
     last_sweep: datetime | None
@@ -80,7 +88,7 @@ async def check_health(
     await reading.all(tables.circuits.scan("circuit"))
     runs = {one.timer: one.ended for one in await reading.all(tables.timer_runs.scan("timer"))}
     environment_jobs, stuck = known or await environments_and_stuck(services, reading)
-    failing_channels = await _failing_channels(services, reading)
+    failing = await failing_channels(services, reading)
     told = await reading.all(tables.notices.scan("notice"))
     told += _untold(services, told, reading)
     counts = Counter(one.code for one in told)
@@ -94,7 +102,7 @@ async def check_health(
         calls=await services.calls.line(),
         plans_waiting=sum(job.awaits_approval for job in environment_jobs),
         stuck=len(stuck) + sum(job.is_stuck for job in environment_jobs),
-        failing_channels=failing_channels,
+        failing_channels=failing,
         last_sweep=runs.get(SWEEP),
         unlooked=await unlooked(services),
     )
@@ -110,17 +118,35 @@ def _untold(services: Services, told: list[Notice], reading: Reading) -> list[No
     ]
 
 
-async def _failing_channels(services: Services, reading: Reading) -> tuple[FailingChannel, ...]:
-    failing: dict[str, list[Delivery]] = {}
-    for delivery in await reading.all(services.tables.deliveries.scan("delivery")):
-        if delivery.error:
-            failing.setdefault(delivery.channel, []).append(delivery)
-    return tuple(
-        FailingChannel(
-            channel=channel,
-            notifications=len(each),
-            tries=max(one.failures for one in each),
-            error=each[-1].error,
+async def failing_channels(services: Services, reading: Reading) -> tuple[FailingChannel, ...]:
+    """Return the channels that accept nothing, by name."""
+    deliveries = await reading.all(services.tables.deliveries.scan("delivery"))
+    unusable = {
+        one.name: one.error for one in services.channels if isinstance(one, UnusableChannel)
+    }
+    last: dict[str, Delivery] = {one.channel: one for one in deliveries if one.error}
+    failing = []
+    for channel in sorted({*unusable, *last}):
+        mine = [one for one in deliveries if one.channel == channel]
+        settings, wrong = settings_of(channel), unusable.get(channel)
+        failing.append(
+            FailingChannel(
+                channel=channel,
+                settings=settings,
+                notifications=sum(_waits(one, services.now) for one in mine),
+                tries=max((one.failures for one in mine), default=0),
+                error=wrong.reason if wrong else last[channel].error,
+                instruction=wrong.instruction if wrong else _repair(settings),
+                is_unusable=wrong is not None,
+            )
         )
-        for channel, each in sorted(failing.items())
-    )
+    return tuple(failing)
+
+
+def _waits(delivery: Delivery, now: datetime) -> bool:
+    return delivery.failures > 0 or (not delivery.told and delivery.due <= now)
+
+
+def _repair(settings: str) -> str:
+    where = f"the address in {settings.partition(' ')[0]} and its receiver" if settings else "it"
+    return f"Check {where}. What waits is sent once it accepts a notification."

@@ -11,12 +11,15 @@ from datetime import timedelta
 from shared.domain.environment import Environment, EnvironmentSettings, Mode
 from shared.domain.finding import Finding, ok, problem, unknown, warning
 from shared.domain.grants import IN_DATAVERSE, IN_POWER_PLATFORM, WATCHED
+from shared.domain.plans.channel_settings import settings_of
 from shared.errors import Blocked, NotFound, ProductError, Transient
 from shared.jobs.reminders import unlooked
 from shared.ports import FirewallKind
 from shared.services import PARKED, Services
 from shared.steps.gate import kill_switch
+from shared.use_cases.check_health import failing_channels
 from shared.use_cases.examine_grants import caller_kind, in_dataverse, repairs, subscription
+from shared.use_cases.remediation_rows import Reading
 from shared.use_cases.show_attention import SWEEP_IS_MISSING
 from shared.use_cases.sweep import QUEUES, SWEEP
 
@@ -30,6 +33,7 @@ _REMEDIES: Mapping[str, str] = {
     "archive": f"{_IDENTITY}gives Storage Blob Data Owner on CMK_STORAGE_ACCOUNT.",
     "queues": f"{_IDENTITY}makes the queues and gives Azure Service Bus Data Owner.",
     "timers": "See in the app's log whether its timers run.",
+    "channels": "Set the channel up again (docs/notifications.md).",
     "power_platform": IN_POWER_PLATFORM.remedy,
     "flow_service": IN_POWER_PLATFORM.remedy,
     "dataverse": IN_DATAVERSE.remedy,
@@ -83,6 +87,18 @@ def _settings(services: Services) -> list[Finding]:
         text = "Nobody is told what waits but by the log, and the alerts that read it."
         instruction = "Set up a channel, or CMK_ACTION_GROUP_ID for the alerts."
         found.append(warning("channels", text, instruction))
+    return found
+
+
+async def _channels(services: Services) -> list[Finding]:
+    failing = {one.channel: one for one in await failing_channels(services, Reading())}
+    found = []
+    for channel in services.channels[1:]:
+        if one := failing.get(channel.name):
+            found.append(problem("channels", one.error, one.instruction, channel.name))
+        else:
+            text = f"No notification of it has failed ({settings_of(channel.name)})."
+            found.append(ok("channels", text, channel.name))
     return found
 
 
@@ -217,6 +233,7 @@ _CHECKS: Mapping[str, Callable[[Services], Awaitable[list[Finding]]]] = {
     "archive": _archive,
     "queues": _queues,
     "timers": _timers,
+    "channels": _channels,
     "power_platform": _power_platform,
     "operator": _operator,
     "subscriptions": _subscriptions,

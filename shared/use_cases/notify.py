@@ -1,31 +1,49 @@
-"""Tell people by every channel that is set up: once a cause, tried again until it is taken.
+"""Notify people by every channel that is set up: once per cause, sent again until it is accepted.
 
-A timer looks; nothing else waits for a channel, and one that is out holds up no work. The row of
-a delivery is claimed before it is sent, so two looks at once tell a thing once; a process that
-dies in between tells it again a moment later, with the same id.
+A timer runs this; nothing else waits for a channel, and one that is out holds up no work. The row
+of a delivery is claimed before it is sent, so that two runs at once send a notification once; after
+a process died in between, it is sent again with the same id. A channel gets a limited number of
+notifications in a run, for a limited time: what is more goes out as one digest.
 """
 
 import asyncio
-from collections.abc import Mapping
+from asyncio import gather
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from itertools import batched
+from time import monotonic as _clock
 
+from shared.domain.callers.records import key_of
 from shared.domain.plans.attention import Cause, Waiting
 from shared.domain.plans.notification import (
+    MOST_IN_A_RUN,
     Delivery,
     Notification,
     causes_to_tell,
+    claimed,
+    digest_of,
     first_delivery,
+    in_one_run,
     in_short,
     not_taken,
     taken,
+    to_send,
 )
 from shared.domain.timer_run import TimerRun
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import AlreadyExists, Conflict, NotFound, ProductError, Transient
+from shared.errors import (
+    AlreadyExists,
+    Conflict,
+    Defective,
+    NotFound,
+    ProductError,
+    Transient,
+    Unavailable,
+)
 from shared.log_fields import product_log
-from shared.notices import readable
+from shared.notices import cause_of, readable
 from shared.ports import Channel
 from shared.rows import Kept
 from shared.services import Services
@@ -34,8 +52,14 @@ from shared.use_cases.show_attention import FIRST_LOOK, what_waits
 log = product_log(__name__)
 
 #: How long one try may take: whoever claimed a delivery and died leaves it to the next look.
-_CLAIM = timedelta(minutes=1)
-_NO_WAIT = timedelta(0)
+_CLAIM = timedelta(minutes=2)
+#: Seconds that one notification may take, and all of a channel in one run.
+_LONGEST_SEND = 30.0
+_LONGEST_RUN = 45.0
+#: After so many rejected notifications a channel gets no more in the same run.
+_MOST_REJECTED = 3
+#: Rows that are written side by side.
+_AT_ONCE = 50
 
 
 async def notify(services: Services) -> int:
@@ -69,21 +93,51 @@ async def _tell(
     causes: Mapping[str, Waiting],
     known: Mapping[tuple[str, str], Kept[Delivery]],
 ) -> int:
-    """Send what is due by one channel, until it is out; returns how many it took."""
-    told, together = 0, services.settings.told_together_for
-    for cause in causes.values():
-        if cause.cause is Cause.CHANNEL and cause.code == channel.name:
-            continue  # one that is out cannot tell of itself
-        kept = known.get((cause.id, channel.name))
-        if kept is None:
-            first = first_delivery(cause, channel.name, services.now, together)
-            kept = await _first(services, first)
-        if kept and kept.item.is_due(cause, services.now):
-            try:
-                told += await _send(services, channel, cause, kept)
-            except Transient:
-                break  # the next look tries the others
-    return told
+    """Send what is due by one channel; returns how many notifications it accepted.
+
+    One is sent first: a channel that does not accept it gets no more. Then come the others, also
+    those that the channel rejected before.
+    """
+    told = {
+        identity: cause
+        for identity, cause in causes.items()
+        # One that is out cannot tell of itself.
+        if (cause.cause, cause.code) != (Cause.CHANNEL, channel.name)
+    }
+    kept = await _deliveries(services, channel, told, known)
+    wanted = to_send(told, {name: one.item for name, one in kept.items()}, services.now)
+    sending = _Sending(services, channel, kept)
+    waiting = [told[one] for one in wanted.due]
+    while waiting and not sending.accepted and sending.may_go_on:
+        await sending.send([waiting.pop(0)])
+    if sending.accepted:
+        names = {one.id for one in waiting} | set(wanted.rejected)
+        rest = [cause for identity, cause in told.items() if identity in names]
+        alone, together = in_one_run(rest, MOST_IN_A_RUN - sending.tried)
+        for group in [*([one] for one in alone), together]:
+            if group and sending.may_go_on:
+                await sending.send(group)
+    return sending.accepted
+
+
+async def _deliveries(
+    services: Services,
+    channel: Channel,
+    causes: Mapping[str, Waiting],
+    known: Mapping[tuple[str, str], Kept[Delivery]],
+) -> dict[str, Kept[Delivery]]:
+    """Return the channel's deliveries by cause; a cause that is new gets one."""
+    found = {name: known[name, channel.name] for name in causes if (name, channel.name) in known}
+    together = services.settings.told_together_for
+    new = [
+        first_delivery(cause, channel.name, services.now, together)
+        for name, cause in causes.items()
+        if name not in found
+    ]
+    for kept in await _side_by_side(_first(services, one) for one in new):
+        if kept:
+            found[kept.item.cause] = kept
+    return found
 
 
 async def _first(services: Services, delivery: Delivery) -> Kept[Delivery] | None:
@@ -93,36 +147,106 @@ async def _first(services: Services, delivery: Delivery) -> Kept[Delivery] | Non
         return None  # another look is at it
 
 
-async def _send(services: Services, channel: Channel, cause: Waiting, kept: Kept[Delivery]) -> bool:
-    """Send it; False: it was refused. Raises `Transient` where the channel or the store is out."""
-    table, delivery = services.tables.deliveries, kept.item
+@dataclass(slots=True)
+class _Sending:
+    """What one channel gets in one run, within bounds of time and number."""
+
+    services: Services
+    channel: Channel
+    kept: Mapping[str, Kept[Delivery]]
+    accepted: int = 0
+    rejected: int = 0
+    is_out: bool = False
+    deadline: float = field(default_factory=lambda: _clock() + _LONGEST_RUN)
+
+    @property
+    def tried(self) -> int:
+        """Return how many notifications were sent."""
+        return self.accepted + self.rejected
+
+    @property
+    def may_go_on(self) -> bool:
+        """Say whether the channel gets more in this run."""
+        return not self.is_out and self.rejected < _MOST_REJECTED and _clock() < self.deadline
+
+    async def send(self, causes: Sequence[Waiting]) -> None:
+        """Send one cause, or several as a digest; raises `Transient` where the store is out."""
+        services, until = self.services, self.services.now + _CLAIM
+        mine = await _side_by_side(
+            _replaced(services, self.kept[one.id], claimed(self.kept[one.id].item, until))
+            for one in causes
+        )
+        taken_over = [(cause, kept) for cause, kept in zip(causes, mine, strict=True) if kept]
+        if not taken_over:
+            return
+        notification = _notification(services, taken_over)
+        error = await self._error(notification)
+        if error is None:
+            self.accepted += 1
+            after = [taken(kept.item, cause, services.now) for cause, kept in taken_over]
+        else:
+            self.rejected += 1
+            self.is_out = isinstance(error, Transient)
+            text = redact(str(error))
+            log.warning("%s did not take a notification: %s", self.channel.name, text)
+            asked = error.retry_after if isinstance(error, Transient) else None
+            wait = services.settings.backoff_first
+            after = [
+                not_taken(kept.item, text, services.now, wait, asked) for _, kept in taken_over
+            ]
+        await _side_by_side(
+            _replaced(services, kept, item)
+            for (_, kept), item in zip(taken_over, after, strict=True)
+        )
+
+    async def _error(self, notification: Notification) -> ProductError | None:
+        """Send it; return why it was not accepted. Whatever a channel does costs that channel."""
+        try:
+            async with asyncio.timeout(_LONGEST_SEND):
+                await self.channel.send(notification)
+        except TimeoutError:
+            return Unavailable(f"no answer within {_LONGEST_SEND:.0f} seconds")
+        except ProductError as err:
+            return err
+        except Exception as err:  # noqa: BLE001 -- the edge of a channel
+            return Defective(cause_of(err))
+        return None
+
+
+async def _replaced(
+    services: Services, kept: Kept[Delivery], item: Delivery
+) -> Kept[Delivery] | None:
+    """Return the row as it now is; None: another look has changed it."""
     try:
-        claim = replace(delivery, due=services.now + _CLAIM, told_at=None)
-        claimed = await table.replace(kept, claim)
-    except Conflict:
-        return False
-    notification = Notification(
-        id=delivery.notification_id,
+        return await services.tables.deliveries.replace(kept, item)
+    except (Conflict, NotFound):
+        return None
+
+
+async def _side_by_side[T](work: Iterable[Awaitable[T]]) -> list[T]:
+    """Return the results, some of them at a time."""
+    return [
+        result for some in batched(work, _AT_ONCE, strict=False) for result in await gather(*some)
+    ]
+
+
+def _notification(
+    services: Services, sent: Sequence[tuple[Waiting, Kept[Delivery]]]
+) -> Notification:
+    """Return the notification of one cause, or the digest of several."""
+    names = [kept.item.notification_id for _, kept in sent]
+    if len(sent) == 1:
+        ((cause, _),), identity = sent, names[0]
+    else:
+        cause = digest_of([one for one, _ in sent])
+        identity = f"digest-{key_of(*sorted(names))}"
+    return Notification(
+        id=identity,
         correlation=cause.id,
         waiting=in_short(_without_urls(cause)),
         at=services.now,
         link=_link(services, cause),
     )
-    try:
-        await channel.send(notification)
-    except ProductError as err:
-        asked = err.retry_after if isinstance(err, Transient) else None
-        wait = max(services.settings.backoff_first, asked or _NO_WAIT)
-        after = not_taken(delivery, redact(str(err)), services.now, wait)
-        log.warning("%s did not take a notification: %s", channel.name, after.error)
-        with suppress(Conflict):
-            await table.replace(claimed, after)
-        if isinstance(err, Transient):
-            raise
-        return False
-    with suppress(Conflict):
-        await table.replace(claimed, taken(delivery, cause, services.now))
-    return True
 
 
 def _without_urls(cause: Waiting) -> Waiting:

@@ -38,7 +38,7 @@ from shared.use_cases.remediation_rows import Reading, environments_and_stuck
 SWEEP_IS_MISSING = timedelta(hours=26)
 #: Its name among the timers: when the app first looked at what waits.
 FIRST_LOOK = "first_look"
-#: A channel that has not taken so many tries in a row is told of by the others.
+#: A channel that has not accepted so many tries in a row is reported by the others.
 _OUT_AFTER = 3
 
 
@@ -181,11 +181,11 @@ def _of_the_app(services: Services, health: Health, since: datetime | None) -> l
             code=failing.channel,
             count=failing.notifications,
             reason=failing.error,
-            instruction="Set the channel right (docs/notifications.md): each is sent again.",
+            instruction=failing.instruction,
             command="cmkflow health",
         )
         for failing in health.failing_channels
-        if failing.tries >= _OUT_AFTER
+        if failing.is_unusable or failing.tries >= _OUT_AFTER
     ]
     if health.kill_switch_on:
         found.append(

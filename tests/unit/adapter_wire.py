@@ -1,7 +1,7 @@
 """An azure-core transport that answers from a script, so that the real pipeline is under test."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -35,6 +35,13 @@ class ScriptedResponse:
         self.status_code = answer.status
         self.headers = answer.headers
         self.content = answer.content
+
+    async def iter_raw(self) -> AsyncIterator[bytes]:
+        """Yield the body."""
+        yield self.content
+
+    async def close(self) -> None:
+        """Close nothing."""
 
 
 class ScriptedTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):

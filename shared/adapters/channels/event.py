@@ -6,6 +6,8 @@ from shared.domain.plans.notification import Notification
 
 _TYPE = "CmkFlow.Attention"
 _SOURCE = "/cmk-flow-remediation"
+#: Bytes that are read of a channel's answer: enough for the reason of a refusal.
+LONGEST_ANSWER = 16_384
 
 
 def cloud_event(notification: Notification) -> dict[str, Any]:

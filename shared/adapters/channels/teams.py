@@ -6,6 +6,7 @@ applied to its environment leaves it on Microsoft's key as any other (docs/notif
 
 from typing import Any
 
+from shared.adapters.channels.event import LONGEST_ANSWER
 from shared.adapters.http.client import Call, HttpClient, Service
 from shared.domain.plans.attention import Cause
 from shared.domain.plans.notification import Notification
@@ -27,7 +28,8 @@ class TeamsWorkflow:
         """Post its card."""
         attachment = {"contentType": _CARD, "contentUrl": None, "content": card(notification)}
         body = {"type": "message", "attachments": [attachment]}
-        await self._http.send(self._service, Call(method="POST", url=self._url, body=body))
+        call = Call(method="POST", url=self._url, body=body, longest_answer=LONGEST_ANSWER)
+        await self._http.send(self._service, call)
 
 
 def card(notification: Notification) -> dict[str, Any]:

@@ -8,11 +8,9 @@ import hashlib
 import hmac
 import json
 
-from shared.adapters.channels.event import cloud_event
+from shared.adapters.channels.event import LONGEST_ANSWER, cloud_event
 from shared.adapters.http.client import Call, HttpClient, Service
 from shared.domain.plans.notification import Notification
-
-_PREFIX = "whsec_"
 
 
 class SignedWebhook:
@@ -20,10 +18,9 @@ class SignedWebhook:
 
     name = "webhook"
 
-    def __init__(self, http: HttpClient, service: Service, url: str, secret: str) -> None:
-        """`secret` is base64, with or without `whsec_`; raises `ValueError` if it is not."""
-        self._http, self._service, self._url = http, service, url
-        self._key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+    def __init__(self, http: HttpClient, service: Service, url: str, key: bytes) -> None:
+        """`key` signs."""
+        self._http, self._service, self._url, self._key = http, service, url, key
 
     async def send(self, notification: Notification) -> None:
         """Post it as a CloudEvent."""
@@ -37,5 +34,11 @@ class SignedWebhook:
             "webhook-timestamp": timestamp,
             "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
         }
-        call = Call(method="POST", url=self._url, headers=headers, content=content)
+        call = Call(
+            method="POST",
+            url=self._url,
+            headers=headers,
+            content=content,
+            longest_answer=LONGEST_ANSWER,
+        )
         await self._http.send(self._service, call)

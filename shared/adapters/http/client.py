@@ -89,6 +89,8 @@ class Call:
     content: bytes | None = field(default=None, repr=False)
     #: Whether a second try inside the call is harmless; None: if it is a GET.
     is_repeatable: bool | None = None
+    #: Bytes of the answer that are read, the rest is not; None: all of it.
+    longest_answer: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +121,10 @@ class HttpClient:
         """Close all connections."""
         await self._transport.close()
 
+    def without_circuits(self) -> "HttpClient":
+        """Return a client on the same connections that makes every call."""
+        return HttpClient(self._transport)
+
     async def send(self, service: Service, call: Call) -> Answer:
         """Make a call; raises what errors.py says, `Unavailable` if there is no answer.
 
@@ -136,12 +142,14 @@ class HttpClient:
         if repeatable and service.budget is not None:
             # A write does not wait: it was looked at whether it may be made now.
             await service.budget.ready()
+        is_cut = call.longest_answer is not None
         async with self.calling(service, call.url) as pipeline:
-            ran = await pipeline.run(request, **{IS_REPEATABLE: repeatable})
+            ran = await pipeline.run(request, stream=is_cut, **{IS_REPEATABLE: repeatable})
             response = ran.http_response
+            body = await _beginning(response, call.longest_answer)
             if response.status_code >= 300:
-                raise await self._error_of(service, response)
-        return Answer(status=response.status_code, headers=response.headers, body=response.content)
+                raise await self._error_of(service, response, body)
+        return Answer(status=response.status_code, headers=response.headers, body=body)
 
     @asynccontextmanager
     async def calling(
@@ -175,7 +183,7 @@ class HttpClient:
             is_no = 400 <= status < 500 and status != 429
             return Unauthorized(text, code="AuthenticationFailed") if is_no else Unavailable(text)
         if response is not None and status >= 400:
-            return await self._error_of(service, response)
+            return await self._error_of(service, response, response.content)
         return Unavailable(redact(f"{service.name}: {err.message}"))
 
     async def items(
@@ -214,7 +222,9 @@ class HttpClient:
             check_next(service, call.url, following)
         return items, following
 
-    async def _error_of(self, service: Service, response: AsyncHttpResponse) -> ProductError:
+    async def _error_of(
+        self, service: Service, response: AsyncHttpResponse, body: bytes
+    ) -> ProductError:
         request = response.request
         failed = FailedAnswer(
             service=service.name,
@@ -222,7 +232,7 @@ class HttpClient:
             is_create=request.headers.get("If-None-Match") == "*",
             status=response.status_code,
             headers=response.headers,
-            body=response.content,
+            body=body,
         )
         return await self.refusal(service, failed)
 
@@ -247,6 +257,21 @@ class HttpClient:
                 policies.insert(-1, RenewedToken(service.credential, service.scope))
             self._pipelines[service] = AsyncPipeline(self._transport, policies=policies)
         return self._pipelines[service]
+
+
+async def _beginning(response: AsyncHttpResponse, longest: int | None) -> bytes:
+    """Return the answer's body, or so many bytes of it without reading the rest."""
+    if longest is None:
+        return response.content
+    body = b""
+    try:
+        async for part in response.iter_raw():
+            body += part
+            if len(body) >= longest:
+                break
+    finally:
+        await response.close()
+    return body[:longest]
 
 
 def page_of(

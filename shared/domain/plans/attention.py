@@ -39,6 +39,7 @@ class Cause(StrEnum):
     # What people are told of, and what is no item of its own to whoever looks:
     LAPSING = "lapsing"  #: a plan that nobody has approved, a day before it lapses
     FINISHED = "finished"  #: an environment's work has ended
+    DIGEST = "digest"  #: more causes at once than are sent one by one
 
 
 #: With these codes a job goes on trying by itself, and needs a person all the same.
@@ -67,11 +68,12 @@ _TITLES: Mapping[Cause, str] = {
     Cause.NEEDS_CHANGES: "{flows} {needs} changes first{at}",
     Cause.NOTICE: "{notice} ({code}): {rows}",
     Cause.MESSAGES: "{messages} given up",
-    Cause.CHANNEL: "{code} does not take what people are told ({count} waiting)",
+    Cause.CHANNEL: "The notification channel {code} accepts nothing ({count} waiting)",
     Cause.KILL_SWITCH: "The kill switch is on",
     Cause.SWEEP: "The daily sweep is missing",
     Cause.LAPSING: "A plan of {flows}{at} lapses within a day",
     Cause.FINISHED: "The work{at} has ended, {flows} left",
+    Cause.DIGEST: "{count} more causes need a person",
 }
 #: What the rows of a notice are about.
 _NOTICES: Mapping[str, str] = {

@@ -1,7 +1,11 @@
-"""What people are told by a channel: one notification a cause, and how far each delivery is."""
+"""What a channel sends to people: one notification per cause, and the state of each delivery.
+
+A channel that has accepted nothing since a delivery failed may be out of order: each run tries it.
+Once it has accepted something, what it still rejects has a back-off of its own.
+"""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -22,8 +26,10 @@ _BY_FLOWS = frozenset({Cause.FLOW, Cause.STRAGGLER})
 #: Characters of a text that is told, and of a name: a message of Teams may have 28 KB in all.
 _LONGEST_TEXT = 2_000
 _LONGEST_NAME = 200
-#: Longest wait before a channel that did not take a notification is tried again.
+#: Longest wait before a notification that was rejected is sent again.
 _LONGEST_WAIT = timedelta(hours=1)
+#: Notifications that one channel gets in one run. There are fewer kinds of causes.
+MOST_IN_A_RUN = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +55,19 @@ class Delivery:
     first_seen: datetime
     #: When it is sent, tried or told again.
     due: datetime
-    #: How often it was told, of how many flows or rows at last, and when; None while it is sent.
+    #: How often it was told, of how many flows or rows at last, and when.
     told: int = 0
     told_of: int = 0
     told_at: datetime | None = None
     #: How often in a row the channel did not take it.
     failures: int = 0
     error: str = ""
+    #: When the first of these failures was; None: it did not fail.
+    failing_since: datetime | None = None
+    #: A run is sending it until then; None: none is.
+    claimed_until: datetime | None = None
+    #: The channel asked that nothing be sent to it until then; None: it did not ask.
+    paused_until: datetime | None = None
 
     @property
     def notification_id(self) -> str:
@@ -74,6 +86,72 @@ class Delivery:
         if cause.cause is Cause.NEEDS_CHANGES and self.told and self.told_at and not self.failures:
             return is_grown
         return is_grown or self.due <= now
+
+    def failed_after(self, accepted: datetime | None) -> bool:
+        """Say whether it fails, and its channel has accepted nothing since; `accepted`: when."""
+        if self.failing_since is None:
+            return False
+        return accepted is None or accepted < self.failing_since
+
+    def is_claimed(self, now: datetime) -> bool:
+        """Say whether a run is sending it."""
+        return self.claimed_until is not None and self.claimed_until > now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToSend:
+    """What one channel is due to get, by the id of the cause, the most urgent first."""
+
+    due: tuple[str, ...]
+    #: What it rejected, and gets again once it has accepted something.
+    rejected: tuple[str, ...]
+
+
+def to_send(
+    causes: Mapping[str, Waiting], deliveries: Mapping[str, Delivery], now: datetime
+) -> ToSend:
+    """Return what one channel is due to get; `deliveries` are those of the channel, by cause."""
+    if any(one.paused_until and one.paused_until > now for one in deliveries.values()):
+        return ToSend(due=(), rejected=())
+    accepted = max((one.told_at for one in deliveries.values() if one.told_at), default=None)
+    due, rejected = [], []
+    for identity, cause in causes.items():
+        delivery = deliveries.get(identity)
+        if delivery is None or delivery.is_claimed(now):
+            continue
+        if delivery.is_due(cause, now) or delivery.failed_after(accepted):
+            due.append(identity)
+        elif delivery.failures:
+            rejected.append(identity)
+    return ToSend(due=tuple(due), rejected=tuple(rejected))
+
+
+def in_one_run(causes: Sequence[Waiting], most: int) -> tuple[list[Waiting], list[Waiting]]:
+    """Return which of these causes are sent one by one, and which together as a digest.
+
+    `most` notifications in all. One of each kind of cause is sent by itself, so that whoever looks
+    for a kind finds it.
+    """
+    if len(causes) <= most:
+        return list(causes), []
+    firsts = {one.cause: one for one in reversed(causes)}
+    kept = {one.id for one in firsts.values()}
+    others = [one.id for one in causes if one.id not in kept]
+    kept |= set(others[: max(most - 1 - len(kept), 0)])
+    return [one for one in causes if one.id in kept], [one for one in causes if one.id not in kept]
+
+
+def digest_of(causes: Sequence[Waiting]) -> Waiting:
+    """Return the cause that stands for all of these."""
+    kinds = Counter(str(one.cause) for one in causes)
+    named = ", ".join(f"{count} of {kind}" for kind, count in kinds.most_common())
+    return Waiting(
+        cause=Cause.DIGEST,
+        count=len(causes),
+        reason=f"By cause: {named}.",
+        instruction="The list shows each of them, with what to do.",
+        command="cmkflow status",
+    )
 
 
 def causes_to_tell(
@@ -108,8 +186,13 @@ def in_short(cause: Waiting) -> Waiting:
     )
 
 
+def claimed(delivery: Delivery, until: datetime) -> Delivery:
+    """Return a delivery that a run sends now; another run may send it from `until` on."""
+    return replace(delivery, due=until, claimed_until=until)
+
+
 def taken(delivery: Delivery, cause: Waiting, now: datetime) -> Delivery:
-    """Return a delivery that its channel has taken."""
+    """Return a delivery that its channel has accepted."""
     return replace(
         delivery,
         told=delivery.told + 1,
@@ -117,17 +200,31 @@ def taken(delivery: Delivery, cause: Waiting, now: datetime) -> Delivery:
         told_at=now,
         failures=0,
         error="",
+        failing_since=None,
+        claimed_until=None,
+        paused_until=None,
         due=now + REPEATED_AFTER,
     )
 
 
-def not_taken(delivery: Delivery, error: str, now: datetime, wait: timedelta) -> Delivery:
-    """Return a delivery that its channel has not taken; it is tried again after `wait` or longer.
+def not_taken(
+    delivery: Delivery, error: str, now: datetime, wait: timedelta, asked: timedelta | None = None
+) -> Delivery:
+    """Return a delivery that its channel has not accepted.
 
-    `wait` doubles with each try, up to an hour.
+    It is sent again after `wait`, which doubles with each try, up to an hour. `asked`: for so long
+    the channel wants nothing at all, up to an hour too.
     """
     due = now + min(wait * 2 ** min(delivery.failures, 20), _LONGEST_WAIT)
-    return replace(delivery, failures=delivery.failures + 1, error=error, due=due)
+    return replace(
+        delivery,
+        failures=delivery.failures + 1,
+        error=error,
+        failing_since=delivery.failing_since or now,
+        claimed_until=None,
+        paused_until=now + min(asked, _LONGEST_WAIT) if asked else None,
+        due=due,
+    )
 
 
 def _cut(text: str, most: int) -> str:

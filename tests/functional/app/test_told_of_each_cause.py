@@ -23,7 +23,7 @@ from shared.domain.jobs.transitions import stopped
 from shared.domain.network.firewall import Access, Firewall
 from shared.domain.notice import Notice
 from shared.domain.plans.attention import Cause
-from shared.domain.plans.notification import Notification
+from shared.domain.plans.notification import MOST_IN_A_RUN, Notification
 from shared.errors import Unavailable
 from shared.reason import Reason
 from shared.services import PARKED
@@ -181,6 +181,12 @@ async def kill_switch(story: Story) -> None:
     await story.services.tables.flags.upsert(flag)
 
 
+async def digest(story: Story) -> None:
+    """Let more causes come at once than are sent one by one."""
+    for number in range(MOST_IN_A_RUN + 5):
+        await notice_with(f"code_{number}")(story)
+
+
 async def sweep(story: Story) -> None:
     """Let none have ended since the app began."""
     await notify(replace(story.services, channels=(Heard("another"),)))
@@ -213,6 +219,7 @@ CATALOGUE: dict[tuple[Cause, str], Arrange] = {
     (Cause.SWEEP, ""): sweep,
     (Cause.LAPSING, ""): lapsing,
     (Cause.FINISHED, ""): finished,
+    (Cause.DIGEST, ""): digest,
 }
 #: These are about an environment.
 THERE = (

@@ -1,0 +1,74 @@
+"""Which settings a notification channel has, and what makes a value of one unusable."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from shared.errors import UnusableSetting
+
+EVENT_GRID_TOPIC = "CMK_EVENT_GRID_TOPIC"
+WEBHOOK = "CMK_WEBHOOK"
+WEBHOOK_SECRET = "CMK_WEBHOOK_SECRET"  # noqa: S105 -- a name
+TEAMS_WEBHOOK = "CMK_TEAMS_WEBHOOK"
+#: By the channel's name; the log has none.
+SETTINGS_OF: Mapping[str, tuple[str, ...]] = {
+    "event_grid": (EVENT_GRID_TOPIC,),
+    "webhook": (WEBHOOK, WEBHOOK_SECRET),
+    "teams": (TEAMS_WEBHOOK,),
+}
+#: Shortest key that Standard Webhooks allows, in bytes.
+SHORTEST_KEY = 24
+_KEY_PREFIX = "whsec_"
+_REFERENCE = "@microsoft.keyvault("
+
+
+def check_address(setting: str, value: str, *, domain: str = "") -> str:
+    """Return the address; raises `UnusableSetting` if it is not https, or not of the domain."""
+    _check_is_resolved(setting, value)
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        host, parts = "", urlsplit("")
+    is_plain = value.isascii() and value.isprintable() and " " not in value
+    if parts.scheme != "https" or not host or parts.username is not None or not is_plain:
+        raise _unusable(setting, "is not an https address", "Set it to an https address.")
+    if domain and not f".{host}".endswith(f".{domain}"):
+        raise _unusable(setting, f"is not an address of {domain}", f"Set it to one of {domain}.")
+    return value
+
+
+def check_key(setting: str, value: str) -> bytes:
+    """Return the signing key; raises `UnusableSetting` if it is no base64, or is too short."""
+    _check_is_resolved(setting, value)
+    wanted = f"Set it to whsec_ and at least {SHORTEST_KEY} random bytes in base64."
+    if not value:
+        raise _unusable(setting, "is empty, and the webhook has to be signed", wanted)
+    try:
+        key = base64.b64decode(value.removeprefix(_KEY_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        raise _unusable(setting, "is not base64", wanted) from None
+    if len(key) < SHORTEST_KEY:
+        raise _unusable(setting, f"is a key of {len(key)} bytes, which is too short", wanted)
+    return key
+
+
+def settings_of(channel: str) -> str:
+    """Return the names of a channel's settings, for people; empty: it has none."""
+    return " and ".join(SETTINGS_OF.get(channel, ()))
+
+
+def _check_is_resolved(setting: str, value: str) -> None:
+    """App Service passes a reference that it cannot resolve as it is written."""
+    if value.strip().lower().startswith(_REFERENCE):
+        raise _unusable(
+            setting,
+            "is a reference to Key Vault that App Service could not resolve",
+            "Give the app's identity the role Key Vault Secrets User on the vault, see that the "
+            "secret exists and that the vault's firewall lets the app in, then restart the app.",
+        )
+
+
+def _unusable(setting: str, why: str, instruction: str) -> UnusableSetting:
+    return UnusableSetting(f"{setting} {why}.", instruction=instruction)

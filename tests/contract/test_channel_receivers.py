@@ -1,0 +1,102 @@
+"""Receivers that answer at length, slowly or not at all, over real connections."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from aiohttp import web
+
+from shared.adapters.channels.event import LONGEST_ANSWER
+from shared.adapters.channels.webhook import SignedWebhook
+from shared.adapters.http import client
+from shared.adapters.http.client import HttpClient, Service, default_transport
+from shared.errors import ProductError, Unavailable
+from tests.unit.test_adapters_channels import KEY, NOTIFICATION
+
+MEGABYTE = b"x" * 1_000_000
+#: What a system keeps between sender and receiver at most, and the first part of an answer.
+BUFFERS = 40_000_000
+
+
+class Receiver:
+    """A receiver of which each path answers in its own way."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        #: Bytes of answers that were given away.
+        self.written = 0
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer as the path says."""
+        _, status, way = request.path.split("/")
+        response = web.StreamResponse(status=int(status))
+        await response.prepare(request)
+        while way == "long" and self.written < 300 * len(MEGABYTE):
+            await response.write(MEGABYTE)
+            self.written += len(MEGABYTE)
+        while way == "slow":
+            await response.write(b"x")
+            await asyncio.sleep(0.02)
+        while way == "never" and request.transport:  # noqa: ASYNC110  # until the sender hangs up
+            await asyncio.sleep(0.02)
+        return response
+
+
+@asynccontextmanager
+async def receiving() -> AsyncIterator[tuple[Receiver, SignedWebhook]]:
+    """Run a receiver, and a channel to it for each path."""
+    receiver, app = Receiver(), web.Application()
+    app.router.add_post("/{status}/{way}", receiver.answer)
+    runner = web.AppRunner(app, shutdown_timeout=0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    http = HttpClient(default_transport())
+    try:
+        service = Service(name="Webhook", scope="", credential=None)
+        yield receiver, SignedWebhook(http, service, receiver.url, KEY)
+    finally:
+        await http.close()
+        await runner.cleanup()
+
+
+async def send(channel: SignedWebhook, url: str) -> None:
+    """Send a fresh notification to an address."""
+    http, service = channel._http, channel._service
+    fresh = replace(NOTIFICATION, at=datetime.now(UTC))
+    await SignedWebhook(http, service, url, KEY).send(fresh)
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Call this machine directly."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+async def test_the_beginning_of_a_long_answer_is_enough() -> None:
+    """Of 300 MB that follow a 200, the receiver can give away no more than buffers hold."""
+    async with receiving() as (receiver, channel):
+        await send(channel, f"{receiver.url}/200/long")
+
+        assert LONGEST_ANSWER < receiver.written < BUFFERS
+
+
+async def test_a_long_refusal_is_a_refusal() -> None:
+    """Its beginning says why."""
+    async with receiving() as (receiver, channel):
+        with pytest.raises(ProductError, match="Webhook"):
+            await send(channel, f"{receiver.url}/400/long")
+
+        assert receiver.written < BUFFERS
+
+
+@pytest.mark.parametrize("way", ["slow", "never"])
+async def test_a_slow_receiver_ends_as_no_answer(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte now and then keeps no call alive beyond its time."""
+    monkeypatch.setattr(client, "_CALL_SECONDS", 0.3)
+    async with receiving() as (receiver, channel):
+        with pytest.raises(Unavailable, match="in time"):
+            await send(channel, f"{receiver.url}/200/{way}")

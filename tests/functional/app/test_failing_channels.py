@@ -1,0 +1,314 @@
+"""A channel that fails, or that cannot be used, costs itself only; a run is bounded."""
+
+import asyncio
+from collections import Counter
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.bootstrap.ground import Ground
+from shared.bootstrap.people import build_channels
+from shared.domain.notice import Notice
+from shared.domain.plans.attention import Cause
+from shared.domain.plans.notification import MOST_IN_A_RUN, Notification
+from shared.errors import Refused, Throttled, Unavailable
+from shared.ports import Channel, UnusableChannel
+from shared.services import Services
+from shared.use_cases import notify as module
+from shared.use_cases.check_health import check_health
+from shared.use_cases.examine_deployment import examine_deployment
+from shared.use_cases.notify import notify
+from shared.use_cases.show_attention import what_waits
+from tests.functional.stories.remediation_story import Story
+from tests.twins.services import twin_settings
+
+MINUTE = timedelta(minutes=1)
+REFERENCE = "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/canary/)"
+KEY = "whsec_" + "A" * 32
+GOOD = {
+    "event_grid_topic": "https://t.westeurope-1.eventgrid.azure.net/api/events",
+    "webhook": "https://hook.example/in",
+    "webhook_secret": KEY,
+    "teams_webhook": "https://teams.example/in",
+}
+
+
+@dataclass
+class Receiver:
+    """A channel that accepts what it is sent, unless it raises."""
+
+    name: str = "webhook"
+    #: What happens to what it is sent; None: it is accepted.
+    raises: BaseException | None = None
+    #: It rejects only what is about this code.
+    rejects: str = ""
+    tries: int = 0
+    accepted: list[Notification] = field(default_factory=list)
+
+    async def send(self, notification: Notification) -> None:
+        """Accept it or not."""
+        self.tries += 1
+        if self.raises and self.rejects in ("", notification.waiting.code):
+            raise self.raises
+        self.accepted.append(notification)
+
+    @property
+    def codes(self) -> set[str]:
+        """Return the codes of what it accepted."""
+        return {one.waiting.code for one in self.accepted}
+
+
+class Hanging(Receiver):
+    """A channel that never answers."""
+
+    async def send(self, notification: Notification) -> None:
+        """Wait for ever."""
+        self.tries += 1
+        await asyncio.Event().wait()
+
+
+@pytest.fixture
+def story() -> Story:
+    """A tenant in which nothing waits yet."""
+    return Story()
+
+
+async def report(story: Story, *codes: str) -> None:
+    """Let rows need a person, each for a cause of its own."""
+    for code in codes:
+        notice = Notice(code=code, row=("table", code, "key"), cause="Why.", at=story.services.now)
+        await story.services.tables.notices.insert(notice)
+
+
+def with_channels(story: Story, *channels: Channel) -> Services:
+    """Return the story's services with these channels."""
+    return replace(story.services, channels=channels)
+
+
+async def run(story: Story, *channels: Channel, after: timedelta = MINUTE) -> int:
+    """Let the timer run once."""
+    story.world.clock.advance(after)
+    return await notify(with_channels(story, *channels))
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+
+def build(story: Story, **settings: str) -> dict[str, Channel]:
+    """Return the channels that these settings give, by name."""
+    ground: Any = Ground(
+        settings=twin_settings(**{**GOOD, **settings}),
+        closing=AsyncExitStack(),
+        credential=None,  # type: ignore[arg-type]  # nothing is called
+        clock=story.world.clock,
+        store=story.twins.store,
+        circuits=None,  # type: ignore[arg-type]  # the same
+        http=_Client(),  # type: ignore[arg-type]  # the same
+    )
+    return {one.name: one for one in build_channels(ground)}
+
+
+class _Client:
+    """Makes no call."""
+
+    def without_circuits(self) -> "_Client":
+        """Return itself."""
+        return self
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "value"),
+    [
+        ("event_grid", "event_grid_topic", REFERENCE),
+        ("event_grid", "event_grid_topic", "x"),
+        ("webhook", "webhook", REFERENCE),
+        ("webhook", "webhook_secret", REFERENCE),
+        ("webhook", "webhook_secret", ""),
+        ("webhook", "webhook_secret", "whsec_canary"),
+        ("teams", "teams_webhook", REFERENCE),
+        ("teams", "teams_webhook", "http://canary.example"),
+    ],
+)
+async def test_a_setting_that_cannot_be_used_costs_its_channel_and_is_shown(
+    story: Story, name: str, setting: str, value: str
+) -> None:
+    """Health, attention and doctor name the setting and what to do; the others are notified."""
+    channels = build(story, **{setting: value})
+    unusable = [one.name for one in channels.values() if isinstance(one, UnusableChannel)]
+    other = Receiver(name="another")
+    services = with_channels(story, other, channels[name])
+
+    await notify(services)
+    (failing,) = (await check_health(services)).failing_channels
+    waiting = [one for one in (await what_waits(services)).waiting if one.cause is Cause.CHANNEL]
+    examined = [one for one in await examine_deployment(services) if one.subject == name]
+
+    assert set(channels) == {"log", "event_grid", "webhook", "teams"}
+    assert unusable == [name]
+    assert (failing.channel, failing.is_unusable) == (name, True)
+    assert f"CMK_{setting.upper()}" in failing.settings
+    assert failing.error.startswith(f"CMK_{setting.upper()} is ")
+    assert [(one.code, one.reason) for one in waiting] == [(name, failing.error)]
+    assert [(one.level, one.text) for one in examined] == [("problem", failing.error)]
+    assert [one.waiting.cause for one in other.accepted] == [Cause.CHANNEL]
+    for text in (failing.instruction, waiting[0].instruction, examined[0].instruction):
+        assert text == failing.instruction
+        assert text.endswith(".")
+    assert "canary" not in repr((failing, waiting, examined, other.accepted)).lower()
+
+
+# --- sending --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "channel",
+    [
+        Hanging(),
+        Receiver(raises=ValueError("a defect")),
+        Receiver(raises=TimeoutError()),
+        Receiver(raises=Unavailable("out")),
+        Receiver(raises=Refused("no", code="Http400", status=400)),
+    ],
+    ids=["hangs", "has a defect", "times out", "is out", "rejects"],
+)
+async def test_a_channel_that_fails_in_any_way_costs_itself_only(
+    story: Story, channel: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others get everything in the same run, and it is shown with its settings."""
+    monkeypatch.setattr(module, "_LONGEST_SEND", 0.05)
+    channel.tries = 0
+    other = Receiver(name="another")
+    await report(story, *(f"code_{number}" for number in range(10)))
+
+    await run(story, channel, other)
+    (failing,) = (await check_health(with_channels(story, channel, other))).failing_channels
+
+    assert len(other.codes) == 10
+    assert 1 <= channel.tries <= 3
+    assert (failing.channel, failing.notifications) == ("webhook", 10)
+    assert failing.settings == "CMK_WEBHOOK and CMK_WEBHOOK_SECRET"
+    assert "CMK_WEBHOOK" in failing.instruction
+
+
+async def test_a_slow_channel_gets_no_more_when_its_time_is_up(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest goes out in later runs, once each."""
+    now = 0.0
+    monkeypatch.setattr(module, "_clock", lambda: now)
+
+    class Slow(Receiver):
+        async def send(self, notification: Notification) -> None:
+            nonlocal now
+            now += 20.0
+            await super().send(notification)
+
+    slow = Slow()
+    await report(story, *(f"code_{number}" for number in range(10)))
+
+    await run(story, slow)
+    first = slow.tries
+    for _ in range(5):
+        await run(story, slow)
+
+    assert first == 3
+    assert len(slow.codes) == slow.tries == 10
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Unavailable("out"), Refused("gone", code="Http404", status=404), ValueError("defect")],
+    ids=repr,
+)
+async def test_a_channel_that_works_again_gets_everything_in_the_next_run(
+    story: Story, error: BaseException
+) -> None:
+    """Hours of failures leave no wait behind; meanwhile each run tries it a few times at most."""
+    channel = Receiver(raises=error)
+    await report(story, *(f"code_{number}" for number in range(15)))
+    for _ in range(120):
+        await run(story, channel)
+    tries, channel.raises = channel.tries, None
+
+    await run(story, channel)
+
+    assert 120 <= tries <= 3 * 120
+    assert len(channel.accepted) == len(channel.codes) == 15
+    assert (await check_health(with_channels(story, channel))).failing_channels == ()
+
+
+async def test_a_channel_that_asks_for_a_pause_gets_nothing_until_then(story: Story) -> None:
+    """Whatever waits for it; but never for more than an hour."""
+    channel = Receiver(raises=Throttled("", retry_after=timedelta(days=400)))
+    await report(story, "code_0", "code_1")
+    await run(story, channel)
+    for _ in range(58):
+        await run(story, channel)
+    tries, channel.raises = channel.tries, None
+    for _ in range(3):
+        await run(story, channel)
+
+    assert tries == 1
+    assert channel.codes == {"code_0", "code_1"}
+
+
+async def test_one_notification_that_is_rejected_holds_up_no_other(story: Story) -> None:
+    """A channel that accepts others works: the rejected one has a back-off of its own."""
+    no = Refused("too long", code="Http413", status=413)
+    channel = Receiver(raises=no, rejects="code_0")
+    await report(story, *(f"code_{number}" for number in range(6)))
+
+    for _ in range(60):
+        await run(story, channel)
+
+    assert channel.codes == {f"code_{number}" for number in range(1, 6)}
+    assert channel.tries < 5 + 15
+
+
+# --- many causes ----------------------------------------------------------------------------------
+
+
+async def test_a_thousand_causes_at_once_become_a_digest(story: Story) -> None:
+    """Each run sends a few; one of them says how many more there are, and where they stand."""
+    channel, log = Receiver(), Receiver(name="log")
+    story.build.http_flow("Orders")
+    story.build.link()
+    await story.opt_in()
+    await story.order()  # a plan
+    await report(story, *(f"code_{number}" for number in range(1_000)))
+
+    await run(story, channel, log)
+    for _ in range(60):
+        await run(story, channel, log)
+
+    for one in (channel, log):
+        kinds = Counter(told.waiting.cause for told in one.accepted)
+        (digest,) = [told.waiting for told in one.accepted if told.waiting.cause is Cause.DIGEST]
+        assert len(one.accepted) <= MOST_IN_A_RUN
+        assert kinds[Cause.PLAN] == 1  # the alerts look for each kind
+        assert digest.count + len(one.accepted) - 1 == 1_001
+        assert "of notice" in digest.reason
+        assert digest.command == "cmkflow status"
+
+
+async def test_causes_of_a_digest_that_was_not_accepted_go_out_in_the_next_run(
+    story: Story,
+) -> None:
+    """None of them is taken for sent."""
+
+    class Choosy(Receiver):
+        async def send(self, notification: Notification) -> None:
+            if notification.waiting.cause is Cause.DIGEST and self.raises:
+                raise self.raises
+            self.accepted.append(notification)
+
+    channel = Choosy(raises=Unavailable("out"))
+    await report(story, *(f"code_{number}" for number in range(30)))
+    await run(story, channel)
+    channel.raises = None
+    await run(story, channel)
+
+    assert len(channel.codes) == len(channel.accepted) == 30

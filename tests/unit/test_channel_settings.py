@@ -1,0 +1,102 @@
+"""A setting of a notification channel that cannot be used says which one it is, and what to do."""
+
+import base64
+
+import pytest
+
+from shared.domain.plans.channel_settings import (
+    SHORTEST_KEY,
+    check_address,
+    check_key,
+    settings_of,
+)
+from shared.errors import UnusableSetting
+
+REFERENCE = "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/canary/)"
+
+
+def key_of(length: int) -> str:
+    """Return a signing key of so many bytes as a person gives it."""
+    return "whsec_" + base64.b64encode(b"\x07" * length).decode()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        REFERENCE,
+        f" {REFERENCE.upper()}",
+        "",
+        "canary",
+        "//canary.example/x",
+        "ftp://canary.example/x",
+        "http://canary.example/x",
+        "file:///canary",
+        "javascript:canary",
+        "https://",
+        "https:///canary",
+        "https://canary example/x",
+        "https://[::1canary",
+        "https://canary.example:99999/",
+        "https://user:canary@h.example/",
+        "https://canary.example/\n",
+        "https://canary.example/ü",
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused_by_its_setting(value: str) -> None:
+    """The text names the setting and what to do, and not the value: it may be a secret."""
+    with pytest.raises(UnusableSetting) as caught:
+        check_address("CMK_TEAMS_WEBHOOK", value)
+
+    assert caught.value.reason.startswith("CMK_TEAMS_WEBHOOK is ")
+    assert caught.value.instruction.endswith(".")
+    assert "canary" not in f"{caught.value.reason} {caught.value.instruction}".lower()
+
+
+@pytest.mark.parametrize(
+    "value", ["https://h.example", "https://h.example:8443/in?a=b", "HTTPS://H.example/x"]
+)
+def test_an_https_address_is_used_as_it_is(value: str) -> None:
+    """Path, port and query are the receiver's matter."""
+    assert check_address("CMK_WEBHOOK", value) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://t.westeurope-1.eventgrid.azure.net.evil.example/api/events",
+        "https://evileventgrid.azure.net/api/events",
+        "https://h.example/t.eventgrid.azure.net",
+    ],
+)
+def test_a_topic_lies_in_its_domain(value: str) -> None:
+    """The app's access token goes with each call."""
+    topic = "https://t.westeurope-1.eventgrid.azure.net/api/events"
+    assert check_address("CMK_EVENT_GRID_TOPIC", topic, domain="eventgrid.azure.net") == topic
+
+    with pytest.raises(UnusableSetting, match="eventgrid"):
+        check_address("CMK_EVENT_GRID_TOPIC", value, domain="eventgrid.azure.net")
+
+
+@pytest.mark.parametrize(
+    "value", ["", "whsec_", "x", "whsec_!!!", "ümlaut", "AAAA", REFERENCE, key_of(SHORTEST_KEY - 1)]
+)
+def test_a_weak_signing_key_is_refused(value: str) -> None:
+    """A short key can be guessed; the text says how long it has to be."""
+    with pytest.raises(UnusableSetting) as caught:
+        check_key("CMK_WEBHOOK_SECRET", value)
+
+    assert caught.value.reason.startswith("CMK_WEBHOOK_SECRET is ")
+    assert "canary" not in caught.value.reason
+    assert "24" in caught.value.instruction or "Key Vault" in caught.value.instruction
+
+
+def test_a_signing_key_of_24_bytes_is_used() -> None:
+    """With its prefix or without."""
+    assert len(check_key("CMK_WEBHOOK_SECRET", key_of(SHORTEST_KEY))) == SHORTEST_KEY
+    assert check_key("CMK_WEBHOOK_SECRET", key_of(32).removeprefix("whsec_")) == b"\x07" * 32
+
+
+def test_the_settings_of_a_channel_are_named() -> None:
+    """The log has none."""
+    assert settings_of("webhook") == "CMK_WEBHOOK and CMK_WEBHOOK_SECRET"
+    assert settings_of("log") == ""
