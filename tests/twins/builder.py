@@ -10,7 +10,7 @@ from shared.domain.sharing import TEAMS, USERS, Principal, rights_of
 from tests.twins import definition_builder as define
 from tests.twins.definition_builder import Json
 from tests.twins.definitions import properties_of
-from tests.twins.flow_service import stays_on_microsoft_key, trigger_url, turn_on
+from tests.twins.flow_service import move_under_key, stays_on_microsoft_key, trigger_url, turn_on
 from tests.twins.sound_key import put_sound_key
 from tests.twins.tenant import (
     TwinConnection,
@@ -296,7 +296,7 @@ class Builder:
             if not flow.is_protected and not stays_on_microsoft_key(self.environment, flow)
         ]
         for flow in movable[:at_most]:
-            flow.is_protected = True
+            move_under_key(self.world, flow)
         self.environment.is_migrating = at_most is not None and len(movable) > at_most
 
     def _button_flow(self, name: str, *uris: str) -> TwinFlow:

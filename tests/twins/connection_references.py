@@ -43,9 +43,9 @@ class ConnectionReferencesTwin:
     async def create(self, environment: Environment, draft: ConnectionReferenceDraft) -> None:
         """Create it under the draft's id; raises `AlreadyExists`."""
         world, twin = self._world, self._world.environment(environment.id)
+        actor = self._actor(draft)
         if any(row.reference_id == draft.reference_id for row in self._rows(twin.id)):
             raise AlreadyExists("A record with matching key values already exists.")
-        actor = self._actor(draft)
         if draft.connection_id:
             _require_permission(twin, draft, actor)
         with world.writing(twin.id, "create connection reference", draft.reference_id):
@@ -61,13 +61,9 @@ class ConnectionReferencesTwin:
         return list(self._world.environment(environment_id).connection_references.values())
 
     def _actor(self, draft: ConnectionReferenceDraft) -> TwinUser:
-        world = self._world
         if not draft.owner_id:
-            return world.application
-        find = world.user_by_entra_id if draft.owner_is_entra_id else world.user
-        owner = find(draft.owner_id)
-        world.require_acting_for(owner)
-        return owner
+            return self._world.application
+        return self._world.acting_for(draft.owner_id, is_entra_id=draft.owner_is_entra_id)
 
 
 def _require_permission(

@@ -7,7 +7,7 @@ from shared.domain.jobs.refusals import NO_CO_OWNER
 from shared.errors import Blocked, NotFound, Refused
 from tests.twins.definitions import facts_of
 from tests.twins.flow_reports import detail_of
-from tests.twins.flow_service import refuse_while_migrating, trigger_url, turn_on
+from tests.twins.flow_service import refuse_while_migrating, require_published, trigger_url, turn_on
 from tests.twins.sharing import permissions_of, user_row
 from tests.twins.tenant import TwinFlow
 from tests.twins.world import World
@@ -81,6 +81,7 @@ class FlowAccessTwin:
         flow = self._world.flow(environment_id, flow_name)
         refuse_while_migrating(self._world, self._world.served(environment_id))
         with self._world.writing(environment_id, "start flow", flow_name):
+            require_published(flow)
             turn_on(self._world, flow, self._world.operator)
             flow.version += 1
 

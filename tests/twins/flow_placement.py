@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from shared.errors import NotFound, Refused
-from tests.twins.flow_service import refuse_while_migrating
+from tests.twins.flow_service import refuse_while_migrating, releasing
 from tests.twins.world import World
 
 _MOST = 20
@@ -30,5 +30,6 @@ class FlowPlacementTwin:
         with world.writing(environment_id, "add to solution", ",".join(flow_names)):
             for flow in (live[name] for name in flow_names):
                 if not flow.in_solution:
-                    flow.in_solution = True
+                    with releasing(world, environment, flow):
+                        flow.in_solution = True
                     flow.version += 1

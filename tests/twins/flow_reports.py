@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
+from local_cloud.tenant.environments.flow import RUN_HISTORY
 from shared.domain.flow import FailedAction, FlowDetail, ReportedFlow, Run
 from shared.errors import NotFound
 from tests.twins.flow_service import stays_on_microsoft_key
@@ -18,7 +19,7 @@ def detail_of(world: World, flow: TwinFlow) -> FlowDetail:
         workflow_id=flow.workflow_id if flow.in_solution else None,
         state=flow.state,
         client_data=flow.client_data,
-        owner_id=world.user(flow.owner_id).entra_id,
+        owner_id=world.entra_id_of(flow.owner_id),
         is_managed=flow.is_managed,
         in_solution=flow.in_solution,
         description=flow.description,
@@ -75,7 +76,10 @@ class FlowReportsTwin:
         """Return runs that began from `since` up to `until`, newest first, at most `limit`."""
         flow = self._world.shown_flow(environment_id, flow_name)
         until = until or self._world.clock.now()
-        shown = [self._run(run) for run in flow.runs if since <= run.started <= until]
+        kept = self._kept(flow)
+        if flow.protected_since:
+            kept = [run for run in kept if run.started >= flow.protected_since]
+        shown = [self._run(run) for run in kept if since <= run.started <= until]
         return sorted(shown, key=lambda run: run.started, reverse=True)[:limit]
 
     async def failed_actions(
@@ -83,11 +87,15 @@ class FlowReportsTwin:
     ) -> list[FailedAction]:
         """Return the actions of a run that failed; raises `NotFound`."""
         flow = self._world.shown_flow(environment_id, flow_name)
-        for run in flow.runs:
+        for run in self._kept(flow):
             if run.run_id == run_id:
                 named = FailedAction(name=run.failed_action, code="BadRequest", message=run.error)
                 return [named] if run.failed_action else []
         raise NotFound(f"there is no run {run_id}")
+
+    def _kept(self, flow: TwinFlow) -> list[TwinRun]:
+        oldest = self._world.clock.now() - RUN_HISTORY
+        return [run for run in flow.runs if run.started >= oldest]
 
     def _reported(self, flow: TwinFlow) -> ReportedFlow:
         is_bare = self._world.reports_are_bare

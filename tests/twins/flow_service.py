@@ -98,11 +98,28 @@ def save(world: World, flow: TwinFlow, client_data: str, actor: TwinUser) -> Non
     environment = world.environment(flow.environment_id)
     if flow.is_on:
         _check_connections(environment, flow, client_data, actor)
-    flow.client_data = client_data
-    has_key = environment.policy is not None and world.assumptions.edited_flows_migrate
-    if has_key and not stays_on_microsoft_key(environment, flow):
-        flow.is_protected = True
+    with releasing(world, environment, flow):
+        flow.client_data = client_data
     _read_variables(environment, flow)
+
+
+@contextmanager
+def releasing(world: World, environment: TwinEnvironment, flow: TwinFlow) -> Iterator[None]:
+    """Let a flow move that what is done inside no longer holds back, with its parents."""
+    was_held = not flow.is_protected and stays_on_microsoft_key(environment, flow)
+    yield
+    has_key = environment.policy is not None and world.assumptions.edited_flows_migrate
+    if not (has_key and was_held) or stays_on_microsoft_key(environment, flow):
+        return
+    for other in environment.live_flows():
+        if not other.is_protected and not stays_on_microsoft_key(environment, other):
+            move_under_key(world, other)
+
+
+def move_under_key(world: World, flow: TwinFlow) -> None:
+    """Put a flow under the customer's key; its runs until now are shown no more (contract §5.7)."""
+    if not flow.is_protected:
+        flow.is_protected, flow.protected_since = True, world.clock.now()
 
 
 def _require_savable_again(world: World, flow: TwinFlow, client_data: str) -> None:
@@ -146,6 +163,8 @@ def turn_on(world: World, flow: TwinFlow, actor: TwinUser) -> None:
     _check_connections(environment, flow, flow.client_data, actor)
     _check_licence(world, flow)
     _check_children(world, environment, flow)
+    if _meets_data_policy(world, environment, flow):
+        return
     if world.assumptions.activations_that_do_not_stick:
         world.assumptions.activations_that_do_not_stick -= 1
         return
@@ -162,6 +181,13 @@ def turn_on(world: World, flow: TwinFlow, actor: TwinUser) -> None:
     _start_listening(world, flow)
     _switch(world, flow, FlowState.ON)
     flow.was_ever_on = True
+
+
+def require_published(flow: TwinFlow) -> None:
+    """Refuse to start a solution's flow in the flow service before it was on once (§15.3)."""
+    if flow.in_solution and not flow.was_ever_on:
+        message = f"The flow '{flow.flow_name}' of a solution cannot be started: not published."
+        raise Refused(message, code="CannotStartUnpublishedSolutionFlow", status=400)
 
 
 def turn_off(world: World, flow: TwinFlow) -> None:
@@ -234,14 +260,21 @@ def _read_variables(environment: TwinEnvironment, flow: TwinFlow) -> None:
 
 
 def _connections(environment: TwinEnvironment, client_data: str) -> set[str]:
-    """Name the connections a definition is bound to; unbound ones by their own key."""
+    """Name the connections a definition is bound to; raises `Refused` for an entry without one."""
     names = set()
     for use in facts_of(client_data).connections:
         if use.is_invokers:
             continue
         reference = environment.connection_references.get(use.logical_name or "")
-        bound = reference.connection_id if reference else ""
-        names.add(use.connection_name or bound or use.key)
+        name = reference.connection_id if reference else use.connection_name
+        if not name:
+            raise Refused(
+                "Connection Id missing for connection reference logical name "
+                f"'{use.logical_name or use.key}'.",
+                code="XrmConnectionReferenceMissingConnection",
+                status=400,
+            )
+        names.add(name)
     return names
 
 
@@ -249,10 +282,11 @@ def _check_connections(
     environment: TwinEnvironment, flow: TwinFlow, client_data: str, actor: TwinUser
 ) -> None:
     """Whoever activates must own each connection or have it shared (contract §14.1)."""
-    for name in sorted(_connections(environment, client_data) - flow.granted_connections):
+    for name in sorted(_connections(environment, client_data)):
         connection = environment.connections.get(name)
-        may_use = connection and {connection.owner_id, *connection.shared_with}
-        if connection and may_use and actor.user_id in may_use and not connection.error:
+        may_use = {connection.owner_id, *connection.shared_with} if connection else set()
+        is_granted = actor.user_id in may_use or name in flow.granted_connections
+        if connection and is_granted and not connection.error:
             continue
         connector = connection.connector if connection else re.sub(r"[-_]\d+$", "", name)
         raise Refused(
@@ -261,6 +295,19 @@ def _check_connections(
             code="ConnectionAuthorizationFailed",
             status=403,
         )
+
+
+def _meets_data_policy(world: World, environment: TwinEnvironment, flow: TwinFlow) -> bool:
+    """Say whether a data policy suspends the flow instead; raises `Refused` if it forbids it."""
+    used = {use.api for use in facts_of(flow.client_data).connections}
+    blocked = sorted(used & environment.blocked_connectors)
+    if blocked and world.assumptions.data_policy_refuses_activation:
+        apis = ", ".join(f"/providers/Microsoft.PowerApps/apis/{one}" for one in blocked)
+        message = f"Admin data policy 'Tenant policy' restricts use of these apis: {apis}."
+        raise Refused(message, code="DlpViolation", status=403)
+    if blocked:
+        _switch(world, flow, FlowState.SUSPENDED)
+    return bool(blocked)
 
 
 def _check_licence(world: World, flow: TwinFlow) -> None:

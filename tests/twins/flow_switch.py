@@ -2,7 +2,13 @@
 
 from shared.domain.jobs.deletion import RECYCLE_BIN
 from shared.errors import NotFound
-from tests.twins.flow_service import delete, refuse_while_migrating, turn_off, turn_on
+from tests.twins.flow_service import (
+    delete,
+    refuse_while_migrating,
+    require_published,
+    turn_off,
+    turn_on,
+)
 from tests.twins.tenant import TwinFlow
 from tests.twins.world import World
 
@@ -18,6 +24,7 @@ class FlowSwitchTwin:
         """Turn a flow on; raises `NotFound`."""
         flow = self._changeable(environment_id, flow_name)
         with self._world.writing(environment_id, "start flow", flow_name):
+            require_published(flow)
             turn_on(self._world, flow, self._world.application)
             flow.version += 1
 

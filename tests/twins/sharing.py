@@ -31,7 +31,7 @@ def shares_of(world: World, flow: TwinFlow) -> dict[Principal, frozenset[str]]:
 
 def permissions_of(world: World, flow: TwinFlow) -> list[Permission]:
     """Return everybody whom the flow service names, the owner first."""
-    roles = {world.user(flow.owner_id).entra_id: "Owner"} | flow.co_owners
+    roles = {world.entra_id_of(flow.owner_id): "Owner"} | flow.co_owners
     for principal, rights in flow.shares.items():
         entra_id = _entra_id_of(world, principal)
         if entra_id:

@@ -99,6 +99,8 @@ class TwinFlow:
     state: FlowState = FlowState.OFF
     #: Under the customer's key.
     is_protected: bool = False
+    #: When it moved under the key; None: it did not move, or was created there.
+    protected_since: datetime | None = None
     is_managed: bool = False
     in_solution: bool = True
     #: `environment`, `capacity_unit` or `logic_apps`: the shape of its URL (contract §7.2).
@@ -194,6 +196,8 @@ class TwinEnvironment:
     #: By id.
     solutions: dict[str, TwinSolution] = field(default_factory=dict)
     canvas_apps: list[CanvasApp] = field(default_factory=list)
+    #: Connectors that a data policy of the tenant forbids here.
+    blocked_connectors: set[str] = field(default_factory=set)
     hosted_machine_groups: list[str] = field(default_factory=list)
     creates_flows_in_solutions: bool = True
 

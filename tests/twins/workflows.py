@@ -44,6 +44,7 @@ class WorkflowsTwin:
     async def create(self, environment: Environment, draft: WorkflowDraft) -> None:
         """Create it, off, under the draft's id; raises `AlreadyExists`."""
         world, twin = self._world, self._environment(environment)
+        owner = world.acting_for(draft.owner_id, is_entra_id=draft.owner_is_entra_id)
         workflow_id = draft.workflow_id.lower()
         there = twin.flows.get(workflow_id)
         if there is not None and not there.is_deleted:
@@ -53,9 +54,6 @@ class WorkflowsTwin:
         require_valid(draft.client_data)
         with refused():
             require_savable(world.assumptions, draft.client_data)
-        find = world.user_by_entra_id if draft.owner_is_entra_id else world.user
-        owner = find(draft.owner_id)
-        world.require_acting_for(owner)
         with world.writing(twin.id, "create workflow", workflow_id):
             flow = world.add_flow(self._new_flow(twin, draft, owner))
             save(world, flow, draft.client_data, world.application)
@@ -67,12 +65,12 @@ class WorkflowsTwin:
         if change.state is FlowState.SUSPENDED:
             raise ValueError("only the platform suspends a flow")
         world, twin = self._world, self._environment(environment)
+        actor = self._actor(change.on_behalf_of)
         flow = self._flow(twin.id, workflow_id)
         if etag not in ("*", flow.etag):
             raise Conflict("The version of the existing record doesn't match the RowVersion.")
         refuse_while_migrating(world, twin)
         self._require_short_name(change.name or "")
-        actor = self._actor(change.on_behalf_of)
         with world.writing(twin.id, "update workflow", flow.workflow_id):
             if change.client_data is not None:
                 with harmful_when_refused(world, flow):
@@ -139,8 +137,7 @@ class WorkflowsTwin:
         """Return whom the flow service sees; whether the header reaches it is unproven (§14.1)."""
         if on_behalf_of is None:
             return self._world.application
-        user = self._world.user(on_behalf_of)
-        self._world.require_acting_for(user)
+        user = self._world.acting_for(on_behalf_of)
         reaches = self._world.assumptions.impersonation_reaches_flow_service
         return user if reaches else self._world.application
 

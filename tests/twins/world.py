@@ -47,6 +47,8 @@ class World:
         #: Connector → whether its connections sign in by OAuth; a strange one does not tell.
         self.oauth_connectors = {"shared_teams": True, "shared_sql": False}
         self.users: dict[str, TwinUser] = {}
+        #: Everybody who is or was a user: flows go on naming an owner who left.
+        self._ever: dict[str, TwinUser] = {}
         #: By `teamid`.
         self.teams: dict[str, TwinTeam] = {}
         #: Whether the app may share flows and change solutions of which it is not the owner.
@@ -106,7 +108,11 @@ class World:
         user = TwinUser(
             user_id=self.guid(), entra_id=self.guid(), name=name, has_premium=has_premium
         )
-        self.users[user.user_id] = user
+        return self.join(user)
+
+    def join(self, user: TwinUser) -> TwinUser:
+        """Make somebody a user."""
+        self.users[user.user_id] = self._ever[user.user_id] = user
         return user
 
     def add_team(self, name: str, *, of_group: bool = True) -> TwinTeam:
@@ -136,22 +142,31 @@ class World:
         try:
             return self.users[user_id]
         except KeyError:
-            raise Refused("no such user", code="0x80040217", status=400) from None
+            raise _no_such_user() from None
+
+    def entra_id_of(self, user_id: str) -> str:
+        """Return the Entra object id of somebody who is or was a user."""
+        return self._ever[user_id].entra_id
 
     def user_by_entra_id(self, entra_id: str) -> TwinUser:
         """Return a user by Entra object id; raises `Refused` for a strange one."""
         for user in self.users.values():
             if user.entra_id == entra_id:
                 return user
-        raise Refused("no such user", code="0x80040217", status=400)
+        raise _no_such_user()
 
-    def require_acting_for(self, user: TwinUser) -> None:
-        """Raise `Refused` if the app may not act for this user now."""
+    def acting_for(self, user_id: str, *, is_entra_id: bool = False) -> TwinUser:
+        """Return whom the app acts for; raises `Refused` if it may not.
+
+        Dataverse looks at this before it looks at a row.
+        """
+        user = self.user_by_entra_id(user_id) if is_entra_id else self.user(user_id)
+        if user.is_disabled:
+            raise Refused("The specified user is disabled.", code="0x80040225", status=403)
         if not self.may_act_on_behalf:
             message = "Principal user is missing prvActOnBehalfOfAnotherUser privilege."
             raise Refused(message, code="0x80040220", status=403)
-        if user.is_disabled:
-            raise Refused("The specified user is disabled.", code="0x80040225", status=403)
+        return user
 
     def workflow(self, environment_id: str, workflow_id: str) -> TwinFlow:
         """Return a flow by Dataverse id; raises `NotFound`."""
@@ -232,3 +247,7 @@ class World:
         names = set(target.split(","))
         flows = environment.flows.values() if environment else ()
         return [flow for flow in flows if names & {flow.workflow_id, flow.flow_name}]
+
+
+def _no_such_user() -> Refused:
+    return Refused("The impersonated user does not exist.", code="0x80072560", status=403)

@@ -97,9 +97,8 @@ def missing_privilege(object_id: str, privilege: str) -> PlatformError:
 
 
 def user_id_of(environment: Environment, object_id: str | None) -> str | None:
-    """The `systemuserid` of a person or application; None for none."""
-    user = environment.users.get((object_id or "").lower())
-    return user["systemuserid"] if user else None
+    """The `systemuserid` of a person or application, also of one who left; None for none."""
+    return environment.user_ids.get((object_id or "").lower())
 
 
 def object_id_of(environment: Environment, user_id: str) -> str:

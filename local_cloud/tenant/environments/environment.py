@@ -119,6 +119,8 @@ class Environment:
     canvas_apps: dict[str, CanvasApp] = field(default_factory=dict)
     #: Object id → row of `systemusers`.
     users: dict[str, Row] = field(default_factory=dict)
+    #: Object id → `systemuserid` of everybody who is or was a user: rows go on naming who left.
+    user_ids: dict[str, str] = field(default_factory=dict)
     #: Registrations of webhooks that have a name → the flow that Dataverse tells.
     subscriptions: dict[str, Flow] = field(default_factory=dict)
     #: Dataverse tables but `workflows`: entity set → row id → row.
@@ -184,7 +186,8 @@ class Environment:
     def add_user(self, user: Row) -> None:
         """Add a row to `systemusers`."""
         self.table("systemusers")[user["systemuserid"]] = user
-        self.users[user["azureactivedirectoryobjectid"].lower()] = user
+        object_id = user["azureactivedirectoryobjectid"].lower()
+        self.users[object_id], self.user_ids[object_id] = user, user["systemuserid"]
 
     def add_flow(self, flow: Flow) -> None:
         """Add a flow."""

@@ -6,7 +6,7 @@ import secrets
 from base64 import urlsafe_b64encode
 from collections import deque
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -18,8 +18,8 @@ from local_cloud.tenant.environments.flow_facts import (
     read_facts,
 )
 
-#: Runs kept per flow; the platform keeps them for 30 days.
-RUNS_KEPT = 500
+#: How long the platform keeps a run.
+RUN_HISTORY = timedelta(days=28)
 
 
 class FlowState(StrEnum):
@@ -114,7 +114,7 @@ class Flow:
     saves_pass_from: datetime | None = None
     #: Environment variables as of the last save or activation (§14.3).
     saved_variables: dict[str, str] = field(default_factory=dict)
-    runs: deque[Run] = field(default_factory=lambda: deque(maxlen=RUNS_KEPT))
+    runs: deque[Run] = field(default_factory=deque)
     #: Seconds that a run lasts.
     run_seconds: float = 0.0
     #: When a recurrence is next due.
@@ -188,6 +188,13 @@ class Flow:
         digest = hmac.digest(self.access_key, signed.encode(), hashlib.sha256)
         return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
-    def run_named(self, name: str) -> Run | None:
-        """One of its runs."""
-        return next((run for run in self.runs if run.name == name), None)
+    def kept_runs(self, now: datetime) -> list[Run]:
+        """The runs that the platform still has, newest first."""
+        kept = [run for run in self.runs if run.started >= now - RUN_HISTORY]
+        return sorted(kept, key=lambda run: run.started, reverse=True)
+
+    def add_run(self, run: Run) -> None:
+        """Add its newest run, and forget those that the platform has no more."""
+        while self.runs and self.runs[0].started < run.started - RUN_HISTORY:
+            self.runs.popleft()
+        self.runs.append(run)

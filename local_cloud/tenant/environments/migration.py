@@ -21,8 +21,15 @@ def stays_by_itself(flow: Flow) -> bool:
 
 
 def held_back(environment: Environment, assumptions: Assumptions) -> set[str]:
-    """Dataverse ids of the flows that cannot migrate: those above, and all their parents."""
-    flows = [flow for flow in environment.order if flow.state != FlowState.DELETED]
+    """Dataverse ids of the flows that cannot migrate: those above, and all their parents.
+
+    A flow that is under the customer's key holds nobody back.
+    """
+    flows = [
+        flow
+        for flow in environment.order
+        if flow.state != FlowState.DELETED and flow.protected_since is None
+    ]
     if assumptions.hold_all_flows:
         return {flow.workflow_entity_id for flow in flows}
     parents: defaultdict[str, list[str]] = defaultdict(list)
@@ -69,7 +76,9 @@ def start_migration(
     moving = [
         flow
         for flow in environment.order
-        if flow.workflow_entity_id not in stay and flow.state != FlowState.DELETED
+        if flow.workflow_entity_id not in stay
+        and flow.state != FlowState.DELETED
+        and flow.protected_since is None
     ]
     for number, flow in enumerate(moving, start=1):
         flow.protected_since = linked + timedelta(seconds=seconds * number / len(moving))
@@ -105,7 +114,8 @@ def report(
 ) -> list[Flow]:
     """Flows on Microsoft's key; `only_stuck`: without those that still migrate by themselves.
 
-    Before a policy is applied the latter is what *would* stay; afterwards, what does.
+    Before a policy is applied the latter is what *would* stay. Afterwards an edited flow may be on
+    the first list alone: nothing holds it back, and it has not moved.
     """
     assumptions = platform.assumptions
     listed = [
@@ -117,7 +127,5 @@ def report(
     ]
     if not only_stuck:
         return listed
-    if environment.migration_ends is not None:
-        return [flow for flow in listed if flow.protected_since is None]
     stay = held_back(environment, assumptions)
     return [flow for flow in listed if flow.workflow_entity_id in stay]

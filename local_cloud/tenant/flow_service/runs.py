@@ -1,8 +1,11 @@
 """Runs of a flow (contract §5.7)."""
 
+from datetime import datetime
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from local_cloud.tenant.core.clock import iso
 from local_cloud.tenant.core.odata import parse_filter
 from local_cloud.tenant.core.paging import page, top
 from local_cloud.tenant.core.platform_error import InvalidQueryError, PlatformError
@@ -25,29 +28,25 @@ async def list_runs(request: Request) -> Response:
     tenant = tenant_of(request)
     now = tenant.clock.now()
     moved = flow.protected_since if flow.is_protected(now) else None
-    bodies = [
-        run_body(environment, flow, run, tenant)
-        for run in flow.runs
-        if moved is None or run.started >= moved
-    ]
-    bodies.sort(key=lambda body: str(body["properties"]["startTime"]), reverse=True)
+    runs = [run for run in flow.kept_runs(now) if moved is None or run.started >= moved]
     if text := request.query_params.get("$filter"):
         matches = parse_filter(text)
-        bodies = [body for body in bodies if matches(_filterable(body["properties"]))]
+        runs = [run for run in runs if matches(_filterable(run, now))]
     size = top(request, platform_of(request).assumptions.run_page)
-    chosen, next_link = page(request, bodies, size)
-    return JSONResponse({"value": chosen} | ({"nextLink": next_link} if next_link else {}))
+    chosen, next_link = page(request, runs, size)
+    bodies = [run_body(environment, flow, run, tenant) for run in chosen]
+    return JSONResponse({"value": bodies} | ({"nextLink": next_link} if next_link else {}))
 
 
-def _filterable(properties: dict[str, str]) -> dict[str, str]:
-    lowered = {"status": properties["status"], "startTime": properties["startTime"]}
-    return lowered | {"Status": lowered["status"], "StartTime": lowered["startTime"]}
+def _filterable(run: Run, now: datetime) -> dict[str, str]:
+    status, started = run.status(now), iso(run.started)
+    return {"status": status, "startTime": started, "Status": status, "StartTime": started}
 
 
 async def get_run(request: Request) -> Response:
     """One run, with its actions when `$expand` asks for them."""
     environment, flow = require_shown_flow(request, require_flow_caller(request))
-    run = _require_run(flow, request.path_params["run"])
+    run = _require_run(request, flow)
     body = run_body(environment, flow, run, tenant_of(request))
     match request.query_params.get("$expand", "").lower():
         case "properties/actions":
@@ -62,7 +61,7 @@ async def get_run(request: Request) -> Response:
 async def cancel_run(request: Request) -> Response:
     """End a run that is still going."""
     _, flow = require_flow(request, require_flow_caller(request))
-    run = _require_run(flow, request.path_params["run"])
+    run = _require_run(request, flow)
     now = tenant_of(request).clock.now()
     if now < run.ends:
         run.ends, run.outcome = now, "Cancelled"
@@ -73,14 +72,15 @@ async def resubmit_run(request: Request) -> Response:
     """Start a flow once more with what started one of its runs; also while it is off (§14.12)."""
     caller = require_flow_caller(request)
     environment, flow = require_flow(request, caller)
-    run = _require_run(flow, request.path_params["run"])
+    run = _require_run(request, flow)
     start = Start(cause=Cause.MANUAL, by=caller.object_id, tracking_id=run.client_tracking_id)
     start_run(tenant_of(request), environment, flow, start)
     return Response(status_code=202)
 
 
-def _require_run(flow: Flow, name: str) -> Run:
-    run = flow.run_named(name)
-    if run is None:
-        raise PlatformError(404, "WorkflowRunNotFound", f"The run '{name}' could not be found.")
-    return run
+def _require_run(request: Request, flow: Flow) -> Run:
+    name = request.path_params["run"]
+    for run in flow.kept_runs(tenant_of(request).clock.now()):
+        if run.name == name:
+            return run
+    raise PlatformError(404, "WorkflowRunNotFound", f"The run '{name}' could not be found.")

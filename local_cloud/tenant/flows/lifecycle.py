@@ -255,25 +255,25 @@ def _require_connection(
 ) -> str:
     """The name of the connection that an entry means, if the activator may use it (§14.1)."""
     name = connection_name(environment, use)
-    connection = environment.connections.get(name or "")
-    if connection is None:
+    if not name:
         raise PlatformError(
             400,
             "XrmConnectionReferenceMissingConnection",
             "Connection Id missing for connection reference logical name "
             f"'{use.logical_name or use.key}'.",
         )
-    may_use = {connection.owner, *connection.shared_with}
-    is_granted = activator in may_use or connection.name in flow.granted_connections
-    if connection.error or not is_granted:
+    connection = environment.connections.get(name)
+    may_use = {connection.owner, *connection.shared_with} if connection else set()
+    is_granted = activator in may_use or name in flow.granted_connections
+    if connection is None or connection.error or not is_granted:
         raise PlatformError(
             403,
             "ConnectionAuthorizationFailed",
-            f"The caller object id is '{activator}'. Connection '{connection.name}' to "
+            f"The caller object id is '{activator}'. Connection '{name}' to "
             f"'{use.api}' cannot be used to activate this flow, either because this is not a "
             "valid connection or because it is not a connection you have access permission for.",
         )
-    return connection.name
+    return name
 
 
 def connection_name(environment: Environment, use: ConnectionUse) -> str | None:

@@ -116,7 +116,7 @@ def _begin(tenant: Tenant, environment: Environment, flow: Flow, start: Start) -
         trigger_name=flow.facts().trigger_name,
         client_tracking_id=start.tracking_id or f"{secrets.token_hex(13).upper()}CU24",
     )
-    flow.runs.append(run)
+    flow.add_run(run)
     _record(tenant, environment, flow, start, run)
     execution = _Execution(
         environment=environment,

@@ -21,7 +21,7 @@ from local_cloud.tenant.core.tokens import require_token
 from local_cloud.tenant.entra.directory import Directory
 from local_cloud.tenant.environments.access import platform_of, tenant_of
 from local_cloud.tenant.environments.environment import Environment
-from local_cloud.tenant.environments.flow import Flow, FlowState
+from local_cloud.tenant.environments.flow import Flow, FlowState, Run
 from local_cloud.tenant.environments.flow_facts import walk_actions
 from local_cloud.tenant.environments.migration import settle_operation
 
@@ -90,10 +90,10 @@ async def list_flow_runs(request: Request) -> Response:
         raise InvalidQueryError("The query option 'workflowId' is required.")
     now = tenant_of(request).clock.now()
     rows = [
-        _run_body(environment, flow, number, now)
+        _run_body(environment, flow, run, now)
         for flow in _flows(request, environment)
         if flow.workflow_entity_id == wanted.lower()
-        for number in range(len(flow.runs))
+        for run in flow.kept_runs(now)
     ]
     return _listed(request, rows)
 
@@ -206,8 +206,7 @@ def _action_bodies(environment: Environment, flow: Flow) -> Iterator[dict[str, A
         }
 
 
-def _run_body(environment: Environment, flow: Flow, number: int, now: datetime) -> dict[str, Any]:
-    run = flow.runs[number]
+def _run_body(environment: Environment, flow: Flow, run: Run, now: datetime) -> dict[str, Any]:
     is_over = now >= run.ends
     return {
         "flowRunId": str(uuid5(NAMESPACE_URL, run.name)),
@@ -223,5 +222,4 @@ def _run_body(environment: Environment, flow: Flow, number: int, now: datetime) 
 
 
 def _user_id(environment: Environment, object_id: str) -> str | None:
-    user = environment.users.get(object_id.lower())
-    return user["systemuserid"] if user else None
+    return environment.user_ids.get(object_id.lower())

@@ -7,6 +7,7 @@ from tests.contract import adapter_world
 from tests.contract.tenant_world import (
     ADMIN,
     BUTTON_FLOW,
+    DAILY_FLOW,
     ENCRYPTION_USER,
     HTTP_FLOW,
     MAKER,
@@ -56,6 +57,8 @@ def description() -> dict[str, Any]:
     for flow in environment["flows"]:
         if flow["workflowEntityId"] == HTTP_FLOW:
             flow["solutions"] = ["Orders", "Default", "Bought"]
+        if flow["workflowEntityId"] == DAILY_FLOW:
+            flow["runs"] = [{"secondsAgo": age} for age in (300, 40 * 86400)]
         if flow["workflowEntityId"] == BUTTON_FLOW:
             flow["description"] = "Press it"
             flow["coOwners"] = {ADMIN: "CanEdit", GROUP: "CanView"}

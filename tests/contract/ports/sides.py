@@ -52,6 +52,12 @@ class Hands(Protocol):
     def make_managed(self, flow_id: str) -> None:
         """Let a flow be part of a managed solution."""
 
+    def remove_user(self, entra_id: str) -> None:
+        """Let somebody leave: Dataverse has no row of them any more."""
+
+    def block_connector(self, connector: str) -> None:
+        """Let a data policy of the tenant forbid a connector."""
+
     def stamp(self, flow_id: str, reference: str) -> None:
         """Let the platform have added a connection reference that it does not find."""
 
@@ -112,6 +118,12 @@ class _TwinHands:
     def make_managed(self, flow_id: str) -> None:
         self.world.workflow(ENVIRONMENT, flow_id).is_managed = True
 
+    def remove_user(self, entra_id: str) -> None:
+        del self.world.users[self.user_id(entra_id)]
+
+    def block_connector(self, connector: str) -> None:
+        self.world.environment(ENVIRONMENT).blocked_connectors.add(connector)
+
     def stamp(self, flow_id: str, reference: str) -> None:
         self.world.workflow(ENVIRONMENT, flow_id).stamped_reference = reference
 
@@ -161,6 +173,13 @@ class _TenantHands:
 
     def make_managed(self, flow_id: str) -> None:
         self.app.world.environment.workflows[flow_id].is_managed = True
+
+    def remove_user(self, entra_id: str) -> None:
+        user = self.app.world.environment.users.pop(entra_id)
+        del self.app.world.environment.table("systemusers")[user["systemuserid"]]
+
+    def block_connector(self, connector: str) -> None:
+        self.app.world.environment.blocked_connectors.add(connector)
 
     def stamp(self, flow_id: str, reference: str) -> None:
         self.app.world.environment.workflows[flow_id].stamped_reference = reference

@@ -132,6 +132,39 @@ async def test_a_refused_activation_leaves_the_definition_as_it_was(side: Side) 
     assert (row.client_data, row.state) == (using("cr1_office"), FlowState.OFF)
 
 
+@pytest.mark.parametrize(
+    ("connection", "code"),
+    [
+        ({"connectionReferenceLogicalName": "cr1_missing"}, "XrmConnectionReferenceMissing"),
+        ({"name": "no-such-connection"}, "ConnectionAuthorizationFailed"),
+        ({"connectionReferenceLogicalName": "cr1_office"}, "ConnectionAuthorizationFailed"),
+    ],
+)
+async def test_a_connection_that_is_missing_is_told_from_one_that_may_not_be_used(
+    side: Side, connection: Mapping[str, str], code: str
+) -> None:
+    """A reference leads to none; a name that nobody has is no valid connection."""
+    entry = {"runtimeSource": "embedded", "connection": connection, "api": {"name": "shared_x"}}
+    await created(side, client_data(definition(DAILY), {"shared_x": entry}))
+
+    with pytest.raises(Refused, match=code):
+        await change(side, TURN_ON)
+
+
+@pytest.mark.parametrize("is_refused", [True, False])
+async def test_a_data_policy_forbids_a_connector(side: Side, *, is_refused: bool) -> None:
+    """The flow is refused when it is turned on, or it is suspended."""
+    side.hands.assumptions.data_policy_refuses_activation = is_refused
+    side.hands.block_connector("shared_office365")
+    await created(side, using("cr1_officeshared"))
+
+    if is_refused:
+        with pytest.raises(Refused, match="DlpViolation"):
+            await change(side, TURN_ON)
+    else:
+        assert await change(side, TURN_ON) is FlowState.SUSPENDED
+
+
 async def test_a_definition_that_nobody_can_read_is_refused(side: Side) -> None:
     """The flow service validates what is saved."""
     with pytest.raises(Refused, match="InvalidTemplate"):

@@ -6,6 +6,7 @@ import pytest
 
 from shared.domain.definitions.connection_reference import ConnectionReferenceDraft
 from shared.errors import AlreadyExists, NotFound, Refused
+from tests.contract.ports.described_tenant import STRANGER
 from tests.contract.ports.sides import Side
 from tests.contract.tenant_world import APP, MAKER
 
@@ -52,6 +53,16 @@ async def test_a_second_create_changes_nothing_and_says_so(side: Side) -> None:
 
     row = await references.get(environment, REFERENCE)
     assert row.connection_id == "office-maker"
+
+
+async def test_whom_a_create_acts_for_is_checked_before_the_row(side: Side) -> None:
+    """A reference that exists is not told to who may not act."""
+    references, environment = side.ports.connection_references, await side.environment()
+    await references.create(environment, draft(side))
+    for_a_stranger = replace(draft(side), owner_id=STRANGER, owner_is_entra_id=True)
+
+    with pytest.raises(Refused, match="0x80072560"):
+        await references.create(environment, for_a_stranger)
 
 
 async def test_references_are_found_by_their_connection_however_it_is_spelled(

@@ -6,11 +6,13 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.environment import LinkStatus
-from shared.domain.flow import FlowState
+from shared.domain.flow import FlowState, WorkflowChange
 from shared.errors import NotFound, Refused
 from tests.contract.ports.described_tenant import STRANGER
 from tests.contract.ports.sides import Side
+from tests.contract.ports.test_workflows import COPY, TURN_ON, draft
 from tests.contract.tenant_world import (
+    BUTTON,
     BUTTON_FLOW,
     CALLING_FLOW,
     DAILY_FLOW,
@@ -22,6 +24,8 @@ from tests.contract.tenant_world import (
     PARENT_FLOW,
     POLICY_ID,
     TENANT_AUTH_FLOW,
+    child_action,
+    client_data,
     definition,
 )
 
@@ -92,6 +96,40 @@ async def test_both_reports_agree_when_the_migration_is_over(side: Side) -> None
         assert {flow.workflow_id for flow in reported} == STAYING
 
 
+@pytest.mark.parametrize("moves", [True, False])
+async def test_an_edited_flow_is_held_back_no_more(side: Side, *, moves: bool) -> None:
+    """It moves under the key, or it is on the list of all flows that have not moved alone."""
+    side.hands.assumptions.edited_flows_migrate = moves
+    report, workflows = side.ports.flow_reports.microsoft_key_flows, side.ports.workflows
+    await side.hands.link()
+    await side.hands.migrate()
+    edit = WorkflowChange(client_data=client_data(definition(BUTTON)))
+    await workflows.update(await side.environment(), HTTP_FLOW, edit, etag="*")
+
+    every = {flow.workflow_id for flow in await report(ENVIRONMENT, cannot_migrate_only=False)}
+    stay = {flow.workflow_id for flow in await report(ENVIRONMENT, cannot_migrate_only=True)}
+
+    # Its parent, which nothing else holds back, goes with it.
+    assert stay == STAYING - {HTTP_FLOW, PARENT_FLOW}
+    assert every == (stay if moves else STAYING)
+
+
+async def test_a_copy_under_the_key_does_not_hold_its_parent_back(side: Side) -> None:
+    """Its trigger would, if it were on Microsoft's key."""
+    await side.hands.link()
+    await side.hands.migrate()
+    environment, workflows = await side.environment(), side.ports.workflows
+    await workflows.create(environment, draft(side))
+    rewired = WorkflowChange(client_data=client_data(definition(BUTTON, child_action(COPY))))
+    await workflows.update(environment, COPY, TURN_ON, etag="*")
+    await workflows.update(environment, PARENT_FLOW, rewired, etag="*")
+
+    reports = side.ports.flow_reports
+    stay = await reports.microsoft_key_flows(ENVIRONMENT, cannot_migrate_only=True)
+
+    assert {flow.workflow_id for flow in stay} == STAYING - {PARENT_FLOW}
+
+
 async def test_every_flow_is_listed_lean(side: Side) -> None:
     """Flows outside solutions name no row of Dataverse."""
     flows = {flow.flow_name: flow for flow in await side.ports.flow_reports.list_flows(ENVIRONMENT)}
@@ -138,6 +176,39 @@ async def test_runs_are_those_of_a_time_newest_first(side: Side) -> None:
     assert recent[0].trigger_url_id == side.hands.url_id(HTTP_FLOW)
     assert recent[0].status == "Succeeded"
     assert not recent[0].is_going
+
+
+async def test_runs_are_kept_for_28_days(side: Side) -> None:
+    """However many there were since."""
+    reports, now = side.ports.flow_reports, side.hands.now()
+    long_ago = now - timedelta(days=60)
+    [kept] = await reports.runs(ENVIRONMENT, DAILY_FLOW, since=long_ago)
+
+    side.hands.advance(timedelta(days=27))
+    still = await reports.runs(ENVIRONMENT, DAILY_FLOW, since=long_ago)
+    side.hands.advance(timedelta(days=1))
+    later = await reports.runs(ENVIRONMENT, DAILY_FLOW, since=long_ago)
+
+    assert now - kept.started < timedelta(days=1)
+    assert kept.run_id in {run.run_id for run in still}
+    assert kept.run_id not in {run.run_id for run in later}
+    with pytest.raises(NotFound):
+        await reports.failed_actions(ENVIRONMENT, DAILY_FLOW, kept.run_id)
+
+
+async def test_runs_from_before_the_key_are_not_listed(side: Side) -> None:
+    """Of a flow that moved; one that stays on Microsoft's key keeps its own."""
+    reports, since = side.ports.flow_reports, side.hands.now() - timedelta(days=1)
+    moving = await reports.runs(ENVIRONMENT, DAILY_FLOW, since=since)
+    staying = await reports.runs(ENVIRONMENT, HTTP_FLOW, since=since)
+
+    await side.hands.link()
+    await side.hands.migrate()
+    moved = await reports.runs(ENVIRONMENT, DAILY_FLOW, since=since)
+
+    assert moving
+    assert not {run.run_id for run in moving} & {run.run_id for run in moved}
+    assert await reports.runs(ENVIRONMENT, HTTP_FLOW, since=since) == staying
 
 
 async def test_a_failed_run_tells_which_action_failed_and_why(side: Side) -> None:

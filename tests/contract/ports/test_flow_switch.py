@@ -4,11 +4,19 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.flow import FlowState
+from shared.domain.flow import FlowState, WorkflowChange
 from shared.errors import MigrationInProgress, NotFound, Refused
 from tests.contract.ports.described_tenant import STRANGER
 from tests.contract.ports.sides import Side
-from tests.contract.tenant_world import BUTTON_FLOW, DAILY_FLOW, ENVIRONMENT, HTTP_FLOW
+from tests.contract.ports.test_workflows import COPY, TURN_ON, draft
+from tests.contract.tenant_world import (
+    BUTTON_FLOW,
+    DAILY_FLOW,
+    ENVIRONMENT,
+    HTTP_FLOW,
+    client_data,
+    definition,
+)
 
 
 async def test_a_flow_is_turned_off_and_on(side: Side) -> None:
@@ -23,6 +31,20 @@ async def test_a_flow_is_turned_off_and_on(side: Side) -> None:
     on = await get_flow(ENVIRONMENT, BUTTON_FLOW)
 
     assert (off.state, on.state) == (FlowState.OFF, FlowState.ON)
+
+
+async def test_a_solutions_flow_is_first_turned_on_in_dataverse(side: Side) -> None:
+    """The flow service refuses one that was never on; afterwards it turns it on."""
+    environment, switch = await side.environment(), side.ports.flow_switch
+    await side.ports.workflows.create(environment, draft(side))
+
+    with pytest.raises(Refused, match="CannotStartUnpublishedSolutionFlow"):
+        await switch.start(ENVIRONMENT, COPY)
+    await side.ports.workflows.update(environment, COPY, TURN_ON, etag="*")
+    await switch.stop(ENVIRONMENT, COPY)
+    await switch.start(ENVIRONMENT, COPY)
+
+    assert (await side.ports.workflows.get(environment, COPY)).state is FlowState.ON
 
 
 async def test_a_flow_that_does_not_exist_has_no_switch(side: Side) -> None:
@@ -67,6 +89,23 @@ async def test_nothing_is_switched_while_the_environment_migrates(side: Side) ->
 
     with pytest.raises(MigrationInProgress):
         await side.ports.flow_switch.stop(ENVIRONMENT, DAILY_FLOW)
+
+
+async def test_a_flow_that_only_a_solution_was_missing_moves_under_the_key(side: Side) -> None:
+    """One with the first trigger of Power Apps stays on Microsoft's key outside solutions."""
+    report = side.ports.flow_reports.microsoft_key_flows
+    first = {"type": "Request", "kind": "PowerApp", "inputs": {}}
+    edit = WorkflowChange(client_data=client_data(definition(first)))
+    await side.ports.workflows.update(await side.environment(), BUTTON_FLOW, edit, etag="*")
+    await side.hands.link()
+    await side.hands.migrate()
+    before = await report(ENVIRONMENT, cannot_migrate_only=True)
+
+    await side.ports.flow_placement.add_to_solution(ENVIRONMENT, [BUTTON_FLOW])
+
+    after = await report(ENVIRONMENT, cannot_migrate_only=False)
+    assert BUTTON_FLOW in {flow.flow_name for flow in before}
+    assert BUTTON_FLOW not in {flow.flow_name for flow in after}
 
 
 async def test_flows_are_put_into_a_solution_twenty_a_call(side: Side) -> None:

@@ -11,6 +11,7 @@ from tests.contract.ports.described_tenant import STRANGER
 from tests.contract.ports.sides import Side
 from tests.contract.tenant_world import (
     BUTTON_FLOW,
+    ENVIRONMENT,
     HTTP,
     HTTP_FLOW,
     MAKER,
@@ -27,14 +28,18 @@ TURN_ON = WorkflowChange(state=FlowState.ON)
 
 def draft(side: Side, **more: Any) -> WorkflowDraft:
     """Return a copy of the HTTP flow, for its owner."""
-    plain = WorkflowDraft(
+    return replace(draft_for(side.hands.user_id(MAKER)), **more)
+
+
+def draft_for(owner_id: str) -> WorkflowDraft:
+    """Return a copy of the HTTP flow, for somebody."""
+    return WorkflowDraft(
         workflow_id=COPY,
         name="Receive order (CMK)",
         description="copy",
         client_data=client_data(definition(HTTP)),
-        owner_id=side.hands.user_id(MAKER),
+        owner_id=owner_id,
     )
-    return replace(plain, **more)
 
 
 async def test_every_cloud_flow_is_listed_with_its_definition(side: Side) -> None:
@@ -89,18 +94,50 @@ async def test_an_owner_without_a_row_is_named_by_its_entra_id(side: Side) -> No
     assert copy.owner_id == side.hands.user_id(MAKER)
 
 
-@pytest.mark.parametrize("owner", [UNLICENSED, STRANGER])
-async def test_nobody_acts_for_who_is_disabled_or_strange(side: Side, owner: str) -> None:
+@pytest.mark.parametrize(("owner", "code"), [(UNLICENSED, "0x80040225"), (STRANGER, "0x80072560")])
+async def test_nobody_acts_for_who_is_disabled_or_strange(
+    side: Side, owner: str, code: str
+) -> None:
     """The create is refused, and no row is left."""
     environment = await side.environment()
 
-    with pytest.raises(Refused):
+    with pytest.raises(Refused) as refused:
         await side.ports.workflows.create(
             environment, draft(side, owner_id=owner, owner_is_entra_id=True)
         )
 
+    assert (refused.value.code, refused.value.status) == (code, 403)
     with pytest.raises(NotFound):
         await side.ports.workflows.get(environment, COPY)
+
+
+async def test_whom_a_call_acts_for_is_checked_before_the_row(side: Side) -> None:
+    """Neither that the row exists nor that its ETag is old is told to who may not act."""
+    environment, workflows = await side.environment(), side.ports.workflows
+    await workflows.create(environment, draft(side))
+    for_a_stranger = draft(side, owner_id=STRANGER, owner_is_entra_id=True)
+    disabled = WorkflowChange(name="x", on_behalf_of=side.hands.user_id(UNLICENSED))
+
+    with pytest.raises(Refused, match="0x80072560"):
+        await workflows.create(environment, for_a_stranger)
+    with pytest.raises(Refused, match="0x80040225"):
+        await workflows.update(environment, COPY, disabled, etag='W/"0"')
+    with pytest.raises(Refused, match="0x80040225"):
+        await workflows.update(environment, STRANGER, disabled, etag="*")
+
+
+async def test_a_flow_goes_on_naming_an_owner_who_left(side: Side) -> None:
+    """Its row and the flow service name them; nobody can act for them."""
+    environment, workflows = await side.environment(), side.ports.workflows
+    before, owner = await workflows.get(environment, HTTP_FLOW), side.hands.user_id(MAKER)
+    side.hands.remove_user(MAKER)
+
+    assert await workflows.get(environment, HTTP_FLOW) == before
+    assert before.owner_id == owner
+    assert (await side.ports.flow_reports.get_flow(ENVIRONMENT, HTTP_FLOW)).owner_id == MAKER
+    assert await side.ports.principals.user(environment, owner) is None
+    with pytest.raises(Refused, match="0x80072560"):
+        await workflows.create(environment, draft_for(owner))
 
 
 async def test_a_change_needs_the_rows_etag(side: Side) -> None:
