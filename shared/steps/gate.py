@@ -75,10 +75,13 @@ async def refuse_excluded(services: Services, job: FlowJob) -> None:
 
 
 async def linked_environment(
-    services: Services, environment_id: str, policy_id: str
+    services: Services, environment_id: str, policy_id: str, *, anew: bool = False
 ) -> Environment:
-    """Return the environment if it is still linked to this policy; else raise `Waiting`."""
-    environment = await _existing(services, environment_id)
+    """Return the environment if it is still linked to this policy; else raise `Waiting`.
+
+    It goes by what was read within the last minute, unless it is to read the environment `anew`.
+    """
+    environment = await _existing(services, environment_id, anew=anew)
     later = _later(services)
     link = environment.policy
     if link is None:
@@ -118,9 +121,10 @@ async def environment_without_key(
     return environment
 
 
-async def _existing(services: Services, environment_id: str) -> Environment:
+async def _existing(services: Services, environment_id: str, *, anew: bool = False) -> Environment:
+    read = services.environments.get if anew else services.environments.lately
     try:
-        return await services.environments.lately(environment_id)
+        return await read(environment_id)
     except NotFound as err:
         raise Blocked(
             f"Environment {environment_id} is gone.",

@@ -24,18 +24,20 @@ class ConnectionReferencesTwin:
     ) -> list[ConnectionReference]:
         """Return those bound to any of these connections."""
         wanted = {name.lower() for name in connection_ids}
-        return [row for row in self._rows(environment.id) if row.connection_id.lower() in wanted]
+        rows = self._shown(environment.id, in_list=True)
+        return [row for row in rows if row.connection_id.lower() in wanted]
 
     async def named(
         self, environment: Environment, logical_names: Collection[str]
     ) -> list[ConnectionReference]:
         """Return those with any of these logical names."""
         wanted = {name.lower() for name in logical_names}
-        return [row for row in self._rows(environment.id) if row.logical_name.lower() in wanted]
+        rows = self._shown(environment.id, in_list=True)
+        return [row for row in rows if row.logical_name.lower() in wanted]
 
     async def get(self, environment: Environment, reference_id: str) -> ConnectionReference:
         """Return one; raises `NotFound`."""
-        for row in self._rows(environment.id):
+        for row in self._shown(environment.id):
             if row.reference_id == reference_id:
                 return row
         raise NotFound(f"connectionreference With Id = {reference_id} Does Not Exist")
@@ -49,6 +51,7 @@ class ConnectionReferencesTwin:
         if draft.connection_id:
             _require_permission(twin, draft, actor)
         with world.writing(twin.id, "create connection reference", draft.reference_id):
+            world.let_reference_lag(twin, draft.reference_id)
             twin.connection_references[draft.logical_name] = ConnectionReference(
                 reference_id=draft.reference_id,
                 logical_name=draft.logical_name,
@@ -56,6 +59,17 @@ class ConnectionReferencesTwin:
                 connection_id=draft.connection_id,
                 owner_id=actor.user_id,
             )
+
+    def _shown(self, environment_id: str, *, in_list: bool = False) -> list[ConnectionReference]:
+        """Return the rows as reads, or lists, show them."""
+        unseen = self._world.environment(environment_id).unseen_references
+        now = self._world.clock.now()
+        return [
+            row
+            for row in self._rows(environment_id)
+            if row.reference_id not in unseen
+            or unseen[row.reference_id].shown(row, now, in_list=in_list) is not None
+        ]
 
     def _rows(self, environment_id: str) -> list[ConnectionReference]:
         return list(self._world.environment(environment_id).connection_references.values())

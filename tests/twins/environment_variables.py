@@ -18,8 +18,10 @@ class EnvironmentVariablesTwin:
 
     async def list(self, environment: Environment) -> builtins.list[EnvironmentVariable]:
         """Return all of them."""
+        now = self._world.clock.now()
         variables = self._world.environment(environment.id).variables.values()
-        return [_row(variable) for variable in variables]
+        shown = (one.past.shown(one, now, in_list=True) for one in variables)
+        return [_row(variable) for variable in shown if variable is not None]
 
     async def write_value(
         self, environment: Environment, value_id: str, value: str, *, etag: str

@@ -1,17 +1,22 @@
-"""Twin of the port `Environments`."""
+"""Twin of the port `Environments`: a reading serves for a minute, as the adapter keeps it."""
 
 import builtins
+from datetime import datetime, timedelta
 
 from shared.domain.environment import Environment
 from tests.twins.world import World
 
+_LATELY = timedelta(minutes=1)
+
 
 class EnvironmentsTwin:
-    """Environments as they are at this moment."""
+    """The environments of a world."""
 
     def __init__(self, world: World) -> None:
         """Show the environments of `world`."""
         self._world = world
+        #: By id, with when each was last read.
+        self._read: dict[str, tuple[datetime, Environment]] = {}
 
     async def list(self) -> builtins.list[Environment]:
         """Return all environments of the tenant."""
@@ -19,8 +24,13 @@ class EnvironmentsTwin:
 
     async def get(self, environment_id: str) -> Environment:
         """Return one; raises `NotFound`."""
-        return self._world.environment(environment_id).described()
+        found = self._world.environment(environment_id).described()
+        self._read[environment_id] = self._world.clock.now(), found
+        return found
 
     async def lately(self, environment_id: str) -> Environment:
-        """Return one; raises `NotFound`."""
+        """Return one as it was within the last minute; raises `NotFound`."""
+        asked, known = self._read.get(environment_id, (None, None))
+        if asked and known and self._world.clock.now() - asked < _LATELY:
+            return known
         return await self.get(environment_id)

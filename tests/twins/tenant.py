@@ -163,6 +163,12 @@ class TwinVariable:
     value: str | None = None
     value_version: int = 1
     definition_version: int = 1
+    #: How it was before its latest writes, which lists may not show yet.
+    past: Past[TwinVariable] = field(default_factory=Past, compare=False, repr=False)
+
+    def as_it_is(self) -> TwinVariable:
+        """Return what lists go on showing while they lag."""
+        return replace(self, past=Past())
 
     @property
     def current(self) -> str | None:
@@ -191,6 +197,8 @@ class TwinEnvironment:
     connections: dict[str, TwinConnection] = field(default_factory=dict)
     #: By logical name.
     connection_references: dict[str, ConnectionReference] = field(default_factory=dict)
+    #: By id: references that reads may not show yet.
+    unseen_references: dict[str, Past[ConnectionReference]] = field(default_factory=dict)
     #: By definition id.
     variables: dict[str, TwinVariable] = field(default_factory=dict)
     #: By id.

@@ -7,10 +7,11 @@ The port twins (`environments.py`, `workflows.py`, …) act on it; `running.py` 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from random import Random
+from typing import Any
 from uuid import UUID
 
 from local_cloud.tenant.core.assumptions import Assumptions
-from local_cloud.tenant.core.past import draw_lag
+from local_cloud.tenant.core.past import Past, draw_lag
 from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault, RoleAssignment
 from shared.domain.network.firewall import Firewall
 from shared.errors import NotFound, Refused
@@ -225,28 +226,38 @@ class World:
     def writing(self, environment_id: str | None, what: str, target: str) -> Iterator[None]:
         """Record what is done inside as one write, if it succeeds, and let the watchers look."""
         lag = draw_lag(self.assumptions, self.random, self.clock.now())
-        before = {id(f): f.as_it_is() for f in self._written(environment_id, target) if lag}
+        before = {id(one): one.as_it_is() for one in self._written(environment_id, target) if lag}
         yield
         if lag:
-            for flow in self._written(environment_id, target):
-                flow.past.keep(before.get(id(flow)), lag)
+            for one in self._written(environment_id, target):
+                one.past.keep(before.get(id(one)), lag)
         self.writes.append(
             Write(at=self.clock.now(), environment_id=environment_id, what=what, target=target)
         )
         for watcher in self.watchers:
             self.violations += [f"after {what} {target}: {seen}" for seen in watcher(self)]
 
+    def let_reference_lag(self, environment: TwinEnvironment, reference_id: str) -> None:
+        """Let reads go on showing that there is no such connection reference."""
+        if lag := draw_lag(self.assumptions, self.random, self.clock.now()):
+            past = environment.unseen_references.setdefault(reference_id, Past())
+            past.keep(None, lag)
+
     def let_reads_lag(self, flow: TwinFlow) -> None:
         """Let reads go on showing a flow as it is, which is about to be changed unasked."""
         if lag := draw_lag(self.assumptions, self.random, self.clock.now()):
             flow.past.keep(flow.as_it_is(), lag)
 
-    def _written(self, environment_id: str | None, target: str) -> list[TwinFlow]:
-        """Return the flows that a write names, by either of their ids."""
-        environment = self.environments.get(environment_id or "")
-        names = set(target.split(","))
-        flows = environment.flows.values() if environment else ()
-        return [flow for flow in flows if names & {flow.workflow_id, flow.flow_name}]
+    def _written(self, environment_id: str | None, target: str) -> list[Any]:
+        """Return the flows and variables that a write names, by either of their ids."""
+        environment, names = self.environments.get(environment_id or ""), set(target.split(","))
+        if environment is None:
+            return []
+        flows, variables = environment.flows.values(), environment.variables.values()
+        return [
+            *(flow for flow in flows if names & {flow.workflow_id, flow.flow_name}),
+            *(one for one in variables if names & {one.definition_id, one.value_id}),
+        ]
 
 
 def _no_such_user() -> Refused:

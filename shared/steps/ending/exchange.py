@@ -21,6 +21,7 @@ from shared.steps.copying.turn_copy import copy_switch
 from shared.steps.flows.original import find_original
 from shared.steps.flows.read_back import NotSeen, half_as_long_again
 from shared.steps.flows.turn import check_is_turned_by_others, original_switch, turn
+from shared.steps.gate import linked_environment
 from shared.steps.work import Work
 
 
@@ -120,7 +121,19 @@ async def _forward(work: Work, *, off: OneOfPair, on: OneOfPair) -> None:
         if sent is None or sent.state is FlowState.ON:  # it was never stopped
             await work.save(replace(work.job, neither_since=None))
         raise
+    await _require_link(work)
     await on.turn_on()
+
+
+async def _require_link(work: Work) -> None:
+    """Return if the environment is linked at this moment, or the job is rolled back.
+
+    A copy that comes on in an environment without a key is on Microsoft's key. A reading of the
+    environment from a minute ago does not show that it was unlinked since.
+    """
+    job = work.job
+    if job.policy_id and not job.is_rolling_back:
+        await linked_environment(work.services, job.environment_id, job.policy_id, anew=True)
 
 
 async def _back(work: Work, *, first: OneOfPair, second: OneOfPair) -> bool:

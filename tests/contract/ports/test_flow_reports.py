@@ -54,6 +54,18 @@ async def test_environments_are_listed_and_read(side: Side) -> None:
     assert await side.ports.environments.lately(ENVIRONMENT) == after
 
 
+async def test_a_recent_reading_of_an_environment_may_be_old(side: Side) -> None:
+    """It does not show what happened since; a new reading does, and serves from then on."""
+    environments = side.ports.environments
+    before = await environments.get(ENVIRONMENT)
+    await side.hands.link()
+
+    assert await environments.lately(ENVIRONMENT) == before
+    after = await environments.get(ENVIRONMENT)
+    assert after.is_linked
+    assert await environments.lately(ENVIRONMENT) == after
+
+
 async def test_what_does_not_exist_is_not_found(side: Side) -> None:
     """An environment, and a flow of one."""
     with pytest.raises(NotFound):

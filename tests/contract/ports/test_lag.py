@@ -5,9 +5,11 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.flow import FlowState, Workflow, WorkflowChange
-from shared.errors import Conflict, NotFound, Refused
+from shared.errors import AlreadyExists, Conflict, NotFound, Refused
 from tests.contract.ports.sides import Side
 from tests.contract.ports.test_activation import TURN_OFF, created
+from tests.contract.ports.test_connection_references import REFERENCE
+from tests.contract.ports.test_connection_references import draft as reference_draft
 from tests.contract.ports.test_workflows import COPY, TURN_ON
 from tests.contract.tenant_world import ENVIRONMENT, HTTP_FLOW
 
@@ -70,6 +72,38 @@ async def test_a_changed_flow_reads_as_before_in_every_way(
     assert await listed(side) == [before]
     side.hands.advance(HALF)
     assert await listed(side) == [after]
+
+
+async def test_a_variable_is_listed_as_before_its_write(side: Side) -> None:
+    """With its old ETag, with which nothing can be written."""
+    environment, variables = await side.environment(), side.ports.environment_variables
+    [before] = await variables.list(environment)
+    assert before.value_id is not None
+    await variables.write_value(environment, before.value_id, "new", etag=before.value_etag)
+
+    side.hands.advance(HALF)
+    assert await variables.list(environment) == [before]
+    with pytest.raises(Conflict):
+        await variables.write_value(environment, before.value_id, "late", etag=before.value_etag)
+    side.hands.advance(HALF)
+    assert [one.value for one in await variables.list(environment)] == ["new"]
+
+
+async def test_a_connection_reference_is_seen_late_and_listed_later(side: Side) -> None:
+    """A second create meets it at once."""
+    environment, references = await side.environment(), side.ports.connection_references
+    made = reference_draft(side)
+    await references.create(environment, made)
+
+    with pytest.raises(NotFound):
+        await references.get(environment, REFERENCE)
+    with pytest.raises(AlreadyExists):
+        await references.create(environment, made)
+    side.hands.advance(HALF)
+    row = await references.get(environment, REFERENCE)
+    assert await references.named(environment, [made.logical_name]) == []
+    side.hands.advance(HALF)
+    assert await references.named(environment, [made.logical_name]) == [row]
 
 
 async def test_a_deleted_flow_reads_and_is_listed_on(side: Side) -> None:
