@@ -1,5 +1,7 @@
 """A tenant in memory whose original has callers: they are found, changed and put back."""
 
+from datetime import timedelta
+
 from shared.domain.callers.caller import Caller, CallerValue
 from shared.domain.callers.edit import rewrite, undo
 from shared.domain.flow import WorkflowChange
@@ -52,6 +54,7 @@ class Tenant:
         value = await kind.read(caller)
         new = self._rewritten(kind, value.text)
         await write(self.ports, kind, caller, CallerValue(text=new, etag=value.etag))
+        self.world.clock.advance(timedelta(seconds=max(self.world.assumptions.list_lag_seconds)))
         assert (await kind.read(caller)).text == new != value.text
         return value
 

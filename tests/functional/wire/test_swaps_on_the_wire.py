@@ -1,11 +1,14 @@
 """Self-starting flows swapped over the wire, at the shipped settings, on a tenant that lags."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from local_cloud.tenant.environments.flow import FlowState
+from local_cloud.tenant.power_platform.links import start_unlink
 from shared.domain.jobs.flow_states import JobState
+from shared.reason import Reason
 from tests.contract.tenant_world import DAILY, definition
 from tests.functional.wire.wire_seed import ORDERS, flow_seed, tenant_seed
 from tests.functional.wire.wire_story import wire_story
@@ -26,3 +29,26 @@ async def test_a_swap_ends_whatever_reads_lag_by(
         assert {JobState.BLOCKED, JobState.FAILED}.isdisjoint(one.state for one in job.history)
         assert story.flow().state == FlowState.STOPPED
         assert story.flow(job.copy_id).state == FlowState.STARTED
+
+
+async def test_a_swap_in_an_environment_that_was_just_unlinked_turns_the_original_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What was read of the environment a moment ago still shows the key."""
+    daily = flow_seed(ORDERS, "Daily", definition(DAILY), heldBack=True)
+    lag = {"read_lag_seconds": [30, 30], "link_start_seconds": 0, "link_seconds": 0}
+    async with wire_story(monkeypatch, tmp_path, tenant_seed(daily, assumptions=lag)) as story:
+        await story.order(run=timedelta(0))
+        while ORDERS not in await story.jobs() or (await story.job()).neither_since is None:
+            await story.run(timedelta(seconds=1))
+        assert story.environment.policy is not None
+        start_unlink(
+            story.tenant, story.environment, story.environment.policy.system_id, "administrator"
+        )
+
+        await story.run(timedelta(days=1))
+
+        job = await story.job()
+        assert story.flow().state == FlowState.STARTED
+        assert story.flow(job.copy_id).state == FlowState.STOPPED
+        assert (job.state, job.code) == (JobState.WAITING, Reason.NOT_LINKED)
