@@ -25,7 +25,7 @@ from shared.steps.copying.place_copy import place_copy
 from shared.steps.copying.share_copy import share_copy
 from shared.steps.copying.turn_copy import turn_copy
 from shared.steps.flows.change_flow import changing
-from shared.steps.flows.effect import Effect, Write, apply
+from shared.steps.flows.effect import SKIP, Effect, Refusal, Reply, Write, apply
 from shared.steps.flows.flow_names import flow_name_of
 from shared.steps.flows.open_plans import is_cancelled
 from shared.steps.flows.original import Original
@@ -227,8 +227,17 @@ def _creating(work: Work, original: Original, client_data: str) -> Write:
     return Write(
         permit=work.permit_write,
         call=lambda: work.services.workflows.create(work.environment, draft),
-        on_refusal=partial(explain_owner, work, original),
+        on_refusal=partial(_refused, work, original),
     )
+
+
+async def _refused(work: Work, original: Original, refusal: Refusal) -> Reply:
+    """Explain a refusal about the owner, unless an earlier delivery has created the copy.
+
+    The platform checks whom a call acts for before it says that the row exists.
+    """
+    reply = await explain_owner(work, original, refusal)
+    return SKIP if reply and await _existing(work) else reply
 
 
 async def _existing(work: Work) -> Workflow | None:
