@@ -2,9 +2,11 @@
 
 import base64
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import azure.functions as func
 import pytest
@@ -80,6 +82,20 @@ async def test_no_route_answers_nobody(route: Endpoint) -> None:
     assert reply.headers["WWW-Authenticate"] == "Bearer"
     assert reply.document["type"].endswith(":not-signed-in")
     assert "cmkflow login" in reply.document["instruction"]
+
+
+async def test_a_kept_form_shows_some_of_many_values_and_keeps_all() -> None:
+    """The page stays readable; what is sent again is what was sent."""
+    at(twin_settings(**SIGNED_IN))
+    form = {"Content-Type": FORM, "Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
+    body = urlencode([("flows[]", f"flow-{number}") for number in range(25)])
+
+    reply = await call(decisions_api.retry_remediation, body.encode(), id="abc", headers=form)
+
+    assert reply.status == 401
+    assert reply.headers["WWW-Authenticate"] == "Bearer"
+    assert len(re.findall(r'name="flows\[\]" value="flow-\d+"', reply.text)) == 25
+    assert "<li>flow-19</li><li>and 5 more</li>" in reply.text
 
 
 @pytest.mark.parametrize(
