@@ -12,6 +12,7 @@ from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import ApprovedPlan, EnvironmentJob
 from shared.errors import Blocked, Conflict
 from shared.jobs.kinds import ENVIRONMENT
+from shared.notices import readable
 from shared.reason import Reason
 from shared.rows import Kept
 from shared.services import Services
@@ -88,7 +89,8 @@ async def approve(
 
 async def _waiting(services: Services, remediation_id: str) -> list[_Plan]:
     plans = []
-    async for kept in services.tables.environment_jobs.query(remediation_id):
+    rows = services.tables.environment_jobs.scan(remediation_id)
+    async for kept in readable(services, rows):
         if kept.item.awaits_approval:
             items = await services.tables.plans.all(kept.item.id)
             plans.append(_Plan(kept=kept, items=items))
@@ -191,9 +193,10 @@ async def _noted(
     services: Services, remediation_id: str, approval: Approval
 ) -> dict[str, EnvironmentJob]:
     """Return the environment jobs whose rows hold this very approval already, by version."""
+    rows = readable(services, services.tables.environment_jobs.scan(remediation_id))
     return {
         job.approved_version: job
-        for job in await services.tables.environment_jobs.all(remediation_id)
+        for job in [kept.item async for kept in rows]
         if job.approved_version in approval.versions
         and job.approved_by == approval.by
         and job.left_out == _left_out(approval)

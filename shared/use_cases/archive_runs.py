@@ -13,6 +13,7 @@ from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.run_archive import TICKET_WINDOW, ArchiveState, RunArchive
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.errors import Conflict, Throttled
+from shared.notices import readable
 from shared.rows import Kept
 from shared.services import Services
 from shared.steps.ending.archive_runs import archive_part
@@ -51,7 +52,8 @@ class RunArchives:
 async def show_run_archives(services: Services, remediation_id: str) -> RunArchives:
     """Return what is archived so far; reads rows only. Raises `NotFound`."""
     await find(services, remediation_id)
-    jobs = await services.tables.environment_jobs.all(remediation_id)
+    found = readable(services, services.tables.environment_jobs.scan(remediation_id))
+    jobs = [kept.item async for kept in found]
     return RunArchives(
         archives=tuple([kept.item for kept in await _kept(services, remediation_id, jobs)]),
         ticket_windows=tuple(ticket_window(job) for job in jobs),
@@ -99,7 +101,7 @@ async def _kept(
     return [
         kept
         for job in jobs
-        async for kept in services.tables.run_archives.query(job.environment_id)
+        async for kept in readable(services, services.tables.run_archives.scan(job.environment_id))
         if kept.item.remediation_id == remediation_id
     ]
 

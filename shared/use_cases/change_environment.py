@@ -7,6 +7,7 @@ from typing import Any
 from shared.domain.environment import Environment, EnvironmentSettings
 from shared.jobs.kinds import DELETION, FLOW
 from shared.log_fields import product_log
+from shared.notices import readable
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
@@ -28,7 +29,8 @@ class ShownEnvironment:
 
 async def list_environments(services: Services) -> list[ShownEnvironment]:
     """Return every environment of the tenant, by id."""
-    decided = {item.environment_id: item for item in await services.tables.environments.all()}
+    rows = readable(services, services.tables.environments.scan())
+    decided = {kept.item.environment_id: kept.item async for kept in rows}
     return [
         ShownEnvironment(
             environment=item,
@@ -83,10 +85,12 @@ async def change_environment(
 async def _wake_for_window(services: Services, environment_id: str) -> None:
     """Have what waits for the window that was look at the one that is."""
     where = [Condition("code", "eq", Reason.WINDOW)]
-    for job in await services.tables.jobs.all(environment_id, where=where):
-        await FLOW.wake(services, (environment_id, job.id), code=Reason.WINDOW)
-    for deletion in await services.tables.deletions.all(environment_id):
-        await DELETION.wake(services, (environment_id, deletion.job_id), code=Reason.WINDOW)
+    tables = services.tables
+    async for job in readable(services, tables.jobs.scan(environment_id, where=where)):
+        await FLOW.wake(services, (environment_id, job.item.id), code=Reason.WINDOW)
+    async for deletion in readable(services, tables.deletions.scan(environment_id)):
+        place = (environment_id, deletion.item.job_id)
+        await DELETION.wake(services, place, code=Reason.WINDOW)
 
 
 async def waive_gap(services: Services, environment_id: str, gap: str, reason: str) -> int:
@@ -102,12 +106,13 @@ async def waive_gap(services: Services, environment_id: str, gap: str, reason: s
         lambda old: replace(old, waived_gaps={**old.waived_gaps, gap: reason}),
     )
     blocked = [
-        job
+        kept.item
         for code in ACCEPTED_BY_NAME
-        for job in await services.tables.jobs.all(
-            environment.id, where=[Condition("code", "eq", code)]
+        async for kept in readable(
+            services,
+            services.tables.jobs.scan(environment.id, where=[Condition("code", "eq", code)]),
         )
-        if job.is_stuck
+        if kept.item.is_stuck
     ]
     for job in blocked:
         await retry_job(services, job)

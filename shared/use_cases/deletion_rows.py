@@ -6,17 +6,24 @@ from shared.domain.jobs.deletion import Deletion, cancelled
 from shared.domain.jobs.job import FlowJob
 from shared.jobs.kinds import DELETION
 from shared.services import Services
+from shared.use_cases.remediation_rows import Reading
 
 
-async def deletions_of(services: Services, jobs: Iterable[FlowJob]) -> dict[str, Deletion]:
-    """Return the deletions of these jobs, by job: one query for each environment."""
-    ids = {job.id: job.environment_id for job in jobs}
-    return {
-        deletion.job_id: deletion
-        for environment_id in sorted(set(ids.values()))
-        for deletion in await services.tables.deletions.all(environment_id)
-        if deletion.job_id in ids
-    }
+async def deletions_of(
+    services: Services, jobs: Iterable[FlowJob], reading: Reading | None = None
+) -> dict[str, Deletion]:
+    """Return the deletions of these jobs, by job: one query for each environment.
+
+    Raises `UnreadableRow` without a `reading`.
+    """
+    ids, table = {job.id: job.environment_id for job in jobs}, services.tables.deletions
+    found = dict[str, Deletion]()
+    for environment_id in sorted(set(ids.values())):
+        rows = (table.scan if reading else table.query)(environment_id)
+        for deletion in await (reading or Reading()).all(rows):
+            if deletion.job_id in ids:
+                found[deletion.job_id] = deletion
+    return found
 
 
 async def cancel_deletion(services: Services, job: FlowJob, text: str) -> bool:

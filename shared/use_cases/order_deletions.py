@@ -20,7 +20,7 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.steps.gate import refuse_excluded, settings_of
 from shared.use_cases.deletion_rows import cancel_deletion, deletions_of
-from shared.use_cases.remediation_rows import find, jobs_of, named_jobs, refuse_own_order
+from shared.use_cases.remediation_rows import Reading, find, jobs_of, named_jobs, refuse_own_order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +61,14 @@ class Deletions:
 
 async def show_deletions(services: Services, remediation_id: str) -> Deletions:
     """Return the deletions of a remediation; reads rows only. Raises `NotFound`."""
-    jobs = await jobs_of(services, remediation_id)
-    found = await deletions_of(services, jobs)
+    reading = Reading()
+    jobs = await jobs_of(services, remediation_id, reading)
+    found = await deletions_of(services, jobs, reading)
+    hidden = {row.row[2] for row in reading.unreadable}  # perhaps ordered already
     candidates = [
         _candidate(services, job, first)
         for job in _standing(jobs, found)
-        if (first := _earliest(services, job))
+        if job.id not in hidden and (first := _earliest(services, job))
     ]
     return Deletions(deletions=tuple(found.values()), candidates=tuple(candidates))
 

@@ -135,7 +135,8 @@ async def undo_repair(services: Services, wish: RepairWish) -> list[RepairRecord
 
 async def list_repairs(services: Services) -> list[RepairRecord]:
     """Return what the app has put into firewalls, the last first."""
-    found = await services.tables.repairs.all("repair")
+    rows = readable(services, services.tables.repairs.scan("repair"))
+    found = [kept.item async for kept in rows]
     return sorted(found, key=lambda one: one.at, reverse=True)
 
 
@@ -154,7 +155,8 @@ async def end_or_tell_unfinished(services: Services) -> None:
         record = kept.item
         if not record.code or services.now - record.at < _UNFINISHED:
             continue
-        record = await seen_through(services, record)
+        if record.kind in services.firewalls:  # else another version knows the kind
+            record = await seen_through(services, record)
         if record.code:
             text = f"A change of {record.firewall} was begun by {record.by} and not seen through."
             await tell(services, record.code, table.name_of(record), text)

@@ -124,7 +124,9 @@ async def show_flow(services: Services, remediation_id: str, flow: str) -> FlowD
     remediation = await find(services, remediation_id)
     workflow_id = await _id_of(services, remediation_id, flow)
     for environment_job in await reading.all(tables.environment_jobs.scan(remediation_id)):
-        kept = await tables.plans.get(environment_job.id, workflow_id)
+        kept = None
+        with reading.one():
+            kept = await tables.plans.get(environment_job.id, workflow_id)
         where = [
             Condition("original", "eq", workflow_id),
             Condition("remediation", "eq", remediation_id),
@@ -133,11 +135,16 @@ async def show_flow(services: Services, remediation_id: str, flow: str) -> FlowD
         if kept or jobs:
             break
     else:
+        if reading.unreadable:  # perhaps of this flow
+            raise reading.unreadable[0]
         message = f"Remediation {remediation_id} has no flow {workflow_id}."
         raise NotFound(message)
     item, job = kept.item if kept else None, jobs[0] if jobs else None
-    archive = await tables.run_archives.get(job.environment_id, job.id) if job else None
-    deletion = await tables.deletions.get(job.environment_id, job.id) if job else None
+    archive = deletion = None
+    with reading.one():
+        archive = await tables.run_archives.get(job.environment_id, job.id) if job else None
+    with reading.one():
+        deletion = await tables.deletions.get(job.environment_id, job.id) if job else None
     return FlowDetail(
         remediation=remediation,
         flow=ShownFlow(environment_job=environment_job, item=item, job=job),

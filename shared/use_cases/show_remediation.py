@@ -12,6 +12,7 @@ from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.progress import Progress, progress_of
 from shared.domain.plans.remediation import EnvironmentJob, ExternalTarget, Remediation
 from shared.errors import UnreadableRow
+from shared.notices import readable
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
@@ -157,10 +158,8 @@ async def show_remediation(services: Services, remediation_id: str) -> ShownReme
 async def show_plan(services: Services, remediation_id: str) -> list[ShownPlan]:
     """Return the plan of each environment of a remediation; raises `NotFound`."""
     await find(services, remediation_id)
-    return [
-        await _shown_plan(services, job)
-        for job in await services.tables.environment_jobs.all(remediation_id)
-    ]
+    jobs = readable(services, services.tables.environment_jobs.scan(remediation_id))
+    return [await _shown_plan(services, kept.item) async for kept in jobs]
 
 
 async def _shown_plan(services: Services, job: EnvironmentJob) -> ShownPlan:

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
-from itertools import count
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
@@ -30,7 +29,7 @@ class MemoryStore:
         self.rows: dict[Name, Row] = {}
         #: Called after every write.
         self.watchers: list[Callable[[], object]] = []
-        self._versions = count(1)
+        self._version = 0
 
     async def get(self, table: str, partition: str, key: str) -> Row | None:
         """Return the row, or None."""
@@ -69,7 +68,8 @@ class MemoryStore:
         if isinstance(operation, Delete):
             del self.rows[_name(row)]
             return row
-        stored = replace(row, columns=dict(row.columns), etag=f'W/"{next(self._versions)}"')
+        self._version += 1
+        stored = replace(row, columns=dict(row.columns), etag=f'W/"{self._version}"')
         self.rows[_name(row)] = stored
         return stored
 

@@ -8,6 +8,7 @@ from shared.domain.assessment.facts import EnvironmentFacts, FlowFacts, NoAnswer
 from shared.domain.environment import Environment, LinkStatus
 from shared.domain.keys.key import EnterprisePolicy, KeyFacts
 from shared.domain.network.gap import NetworkGap
+from shared.notices import readable
 from shared.services import Services
 from shared.steps.ask import ask
 from shared.steps.assessing.read_flow_facts import read_flows
@@ -38,8 +39,9 @@ async def collect(services: Services, question: Question) -> EnvironmentFacts:
         _hosted_groups(services, environment),
         _auto_solution(services, environment),
     )
-    link = await services.tables.links.get("link", environment.id)
-    is_in_force = link is not None and link.item.status == LinkStatus.LINKED
+    linked = readable(services, services.tables.links.scan("link"))
+    links = [kept.item async for kept in linked if kept.item.environment_id == environment.id]
+    linked_since = next((one.observed for one in links if one.status == LinkStatus.LINKED), None)
     return EnvironmentFacts(
         at=services.now,
         environment=environment,
@@ -54,7 +56,7 @@ async def collect(services: Services, question: Question) -> EnvironmentFacts:
         hosted_machine_groups=groups,
         creates_flows_in_solutions=setting,
         network_gaps=await _gaps(services, environment, flows.flows),
-        linked_since=link.item.observed if link and is_in_force else None,
+        linked_since=linked_since,
     )
 
 

@@ -15,6 +15,8 @@ from shared.domain.callers.own_channels import CHANGED_BY_HAND, OWN_CHANNEL, own
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment
 from shared.domain.trigger_urls.trigger_url import RETIRED_HOST
+from shared.errors import UnreadableRow
+from shared.notices import readable, tell_unreadable
 from shared.services import Services
 from shared.steps.ask import ask
 from shared.steps.flows.calling_places import known_url_ids, places_calling, url_id_of_runs
@@ -63,18 +65,21 @@ async def _callers(
     flow: AssessedFlow,
     url_id: str,
 ) -> tuple[AssessedCaller, ...]:
-    found = {
-        place.id: AssessedCaller(
-            kind=place.caller.kind,
-            label=place.caller.label,
-            manual=place.caller.manual,
-            is_broken=url_id in place.caller.retired_url_ids,
-        )
+    found = dict[str, AssessedCaller]()
+    try:
         async for place in places_calling(
             services, environment.id, url_id=url_id, flow_ids={flow.workflow_id}
-        )
-        if searched.covers(place)
-    }
+        ):
+            if searched.covers(place):
+                found[place.id] = AssessedCaller(
+                    kind=place.caller.kind,
+                    label=place.caller.label,
+                    manual=place.caller.manual,
+                    is_broken=url_id in place.caller.retired_url_ids,
+                )
+    except UnreadableRow as err:
+        await tell_unreadable(services, err)
+        found[err.name] = AssessedCaller(kind="", label=str(err), manual=err.instruction)
     if TriggerCategory(flow.category).is_run_by_agents:
         found[agents.KIND] = AssessedCaller(
             kind=agents.KIND, label=agents.LABEL, manual=agents.BY_THEIR_MAKERS
@@ -86,5 +91,6 @@ async def _callers(
 
 async def places_on_retired_host(services: Services, searched: Searched) -> list[str]:
     """Return labels of places with a URL where flows do not answer any more (§15.1)."""
-    places = [kept.item async for kept in services.tables.places.query(RETIRED_HOST)]
+    found = readable(services, services.tables.places.scan(RETIRED_HOST))
+    places = [kept.item async for kept in found]
     return sorted({place.caller.label for place in places if searched.covers(place)})

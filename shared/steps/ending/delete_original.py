@@ -16,6 +16,7 @@ from shared.domain.jobs.relatives import above
 from shared.domain.jobs.run_archive import ArchiveState, RunArchive
 from shared.errors import Blocked, Conflict, NotFound, Waiting
 from shared.jobs.fence import FencedRows
+from shared.notices import readable
 from shared.reason import Reason
 from shared.rows import instant
 from shared.services import Services
@@ -40,8 +41,11 @@ async def search_callers(work: Work, deletion: Deletion) -> Deletion:
     One search is enough for all originals of an environment that go on one day.
     """
     services, now = work.services, work.services.now
-    others = await services.tables.deletions.all(deletion.environment_id)
-    latest = max(others, key=lambda one: instant(one.searched) if one.searched else "")
+    found = readable(services, services.tables.deletions.scan(deletion.environment_id))
+    others = [kept.item async for kept in found]
+    latest = max(
+        others, key=lambda one: instant(one.searched) if one.searched else "", default=deletion
+    )
     if latest.searched and now < latest.searched + SEARCH_LASTS:
         return replace(deletion, searched=latest.searched, notes=latest.notes)
     request = SearchRequest(

@@ -11,7 +11,7 @@ from shared.domain.callers.records import CallerRecord
 from shared.domain.callers.surroundings import outside
 from shared.domain.jobs.transitions import noted
 from shared.errors import NotFound
-from shared.notices import tell
+from shared.notices import readable, tell
 from shared.ports import KeepsVersions
 from shared.reason import Reason
 from shared.steps.moving_callers.note_callers import holds_copy, holds_original
@@ -77,8 +77,11 @@ async def _put_back(
 async def _minded(work: Work, resource: str) -> set[str]:
     """Return the callers that are as their job left them, or that it looks at before it ends."""
     services, minded = work.services, set[str]()
-    jobs = {job.id: job for job in await services.tables.jobs.all()}
-    for record in await services.tables.callers.all():
+    jobs = {
+        kept.item.id: kept.item async for kept in readable(services, services.tables.jobs.scan())
+    }
+    async for found in readable(services, services.tables.callers.scan()):
+        record = found.item
         job, caller = jobs.get(record.job_id), record.caller
         if job is None or caller.resource != resource:
             continue

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Collection
 from shared.domain.callers.records import Place
 from shared.domain.flow import RUN_HISTORY
 from shared.errors import NotFound
+from shared.notices import readable
 from shared.ports import Condition
 from shared.services import Services
 
@@ -44,13 +45,15 @@ async def known_url_ids(
     `but_not` is the environment job whose plan is left out.
     """
     known = {
-        job.original_id: job.original_url_id
-        for job in await services.tables.jobs.all(environment_id)
-        if job.original_url_id
+        kept.item.original_id: kept.item.original_url_id
+        async for kept in readable(services, services.tables.jobs.scan(environment_id))
+        if kept.item.original_url_id
     }
     where = [Condition("environment", "eq", environment_id)]
-    for job in await services.tables.environment_jobs.all(where=where):
-        for item in await services.tables.plans.all(job.id) if job.id != but_not else ():
-            if item.url_id:
-                known.setdefault(item.workflow_id, item.url_id)
+    async for job in readable(services, services.tables.environment_jobs.scan(where=where)):
+        if job.item.id == but_not:
+            continue
+        async for item in readable(services, services.tables.plans.scan(job.item.id)):
+            if item.item.url_id:
+                known.setdefault(item.item.workflow_id, item.item.url_id)
     return known

@@ -8,6 +8,7 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.errors import Waiting
+from shared.notices import readable
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
@@ -52,7 +53,8 @@ async def open_plans(services: Services) -> OpenPlans:
     """Return the plans as they are now."""
     found: defaultdict[str, list[EnvironmentJob]] = defaultdict(list)
     where = [Condition("due", "lt", _NEVER)]
-    for job in await services.tables.environment_jobs.all(where=where):
+    async for kept in readable(services, services.tables.environment_jobs.scan(where=where)):
+        job = kept.item
         is_to_come = job.state is not EnvironmentJobState.WAITING_FOR_MIGRATION
         has_begun = job.is_dispatched and job.state is not EnvironmentJobState.APPROVED
         if (

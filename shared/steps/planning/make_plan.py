@@ -16,6 +16,8 @@ from shared.domain.plans.remediation import (
     NetworkFinding,
     RemediationMode,
 )
+from shared.errors import UnreadableRow
+from shared.notices import tell_unreadable
 from shared.services import Services
 from shared.steps.flows.check_network import read_network
 from shared.steps.flows.repair_firewall import repair_of
@@ -31,23 +33,28 @@ async def make_plan(
     """
     settings = await settings_of(services, job.environment_id)
     graph = DependencyGraph(discovery.children)
-    candidates = []
+    candidates, unreadable = [], dict[str, str]()
     for flow in discovery.held_back:
         identity = job_id(job.environment_id, flow.workflow_id, job.policy_id)
-        kept = await services.tables.jobs.get(job.environment_id, identity)
+        try:
+            kept = await services.tables.jobs.get(job.environment_id, identity)
+        except UnreadableRow as err:  # this flow is left out, and those that run it
+            await tell_unreadable(services, err)
+            text = f"{flow.display_name} is left out: {err}. {err.instruction}"
+            kept, unreadable[flow.workflow_id] = None, text
         if kept:
             flow = replace(flow, display_name=kept.item.display_name)
         candidates.append(Candidate(flow=flow, job=kept.item if kept else None))
     request = Request(
         environment_job_id=job.id,
         flow_ids=frozenset(flow.lower() for flow in job.flow_ids),
-        excluded=frozenset(flow.lower() for flow in settings.excluded_flows),
+        excluded=frozenset({*map(str.lower, settings.excluded_flows), *unreadable}),
         limit=settings.limit if is_limited else len(candidates),
         is_preparation=job.mode is RemediationMode.PREPARE,
         has_dataverse=discovery.has_dataverse,
     )
     items = decide(request, candidates, graph)
-    return items, _findings(items, graph, discovery, request)
+    return items, [*_findings(items, graph, discovery, request), *unreadable.values()]
 
 
 async def network_findings(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from shared.domain.callers.own_channels import channel_url_ids
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
+from shared.notices import readable
 from shared.services import Services
 from shared.steps.flows.calling_places import known_url_ids, url_id_of_runs
 from shared.steps.moving_callers.find_callers import SEARCH_LASTS
@@ -61,13 +62,13 @@ async def trigger_urls(
     """Return what is known before any flow is looked at; `items` are the job's own plan."""
     known = await known_url_ids(services, job.environment_id, but_not=job.id)
     claimed = {*known.values(), *(item.url_id for item in items)}
-    async for kept in services.tables.jobs.query():
+    async for kept in readable(services, services.tables.jobs.scan()):
         claimed |= {kept.item.original_url_id, kept.item.copy_url_id}
     # Of flows that have not changed since the plan was made, the places were noted for it.
     since = (job.planned_at or services.now) - SEARCH_LASTS
     held = {
         kept.item.holds
-        async for kept in services.tables.places.query()
+        async for kept in readable(services, services.tables.places.scan())
         if kept.item.seen >= since and _URL_ID.fullmatch(kept.item.holds)
     }
     held |= channel_url_ids(services.settings.channel_addresses.values())
@@ -87,7 +88,7 @@ async def unclaimed_places(
         {
             kept.item.caller.label
             for url_id in urls.unclaimed
-            async for kept in services.tables.places.query(url_id)
+            async for kept in readable(services, services.tables.places.scan(url_id))
         }
     )
     if not labels:

@@ -1,0 +1,225 @@
+"""Each column of a row of each table is damaged in turn: the row costs itself, and is reported.
+
+Tables, columns, routes and pages are found, not named, so that a new one is included.
+"""
+
+import copy
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, fields, replace
+from datetime import timedelta
+from enum import Enum
+from typing import Any, get_args, get_type_hints
+
+import pytest
+
+from functions.dashboard.frame import assets
+from functions.endpoints import ENDPOINTS
+from shared.bootstrap import provide
+from shared.domain.environment import Mode
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.notice import RowName
+from shared.domain.plans.remediation import RemediationMode
+from shared.errors import Blocked, UnreadableRow
+from shared.ports import Row, Scalar
+from shared.rows import FENCE, Table
+from shared.tables import Tables
+from shared.use_cases import steer_remediation
+from shared.use_cases.delete_originals import delete_originals
+from shared.use_cases.notify import notify
+from shared.use_cases.poll_environments import poll_environments
+from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.show_attention import Attention, show_attention
+from shared.use_cases.sweep import sweep
+from tests.functional.app.test_access import HANDLERS
+from tests.functional.app.test_notify import Heard, with_channels
+from tests.functional.stories.app_calls import TRIGGERS, call
+from tests.functional.stories.example_item import example
+from tests.functional.stories.remediation_story import Story, approve_shown
+from tests.twins.tenant import TwinFlow
+
+#: Where one damaged row stops what is not its own, on purpose.
+STOPS_MORE = {
+    "flags": "a kill switch that cannot be read counts as on",
+    "environments": "nobody knows whether the environment may be written",
+}
+#: What belongs to one row of these cannot be shown without it: 422 names the row.
+ITS_OWN = {"remediations", "environments", "environment_jobs"}
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """What becomes of one column."""
+
+    name: str
+    row: RowName
+    column: str
+    value: Scalar | None
+
+    def strike(self, story: Story) -> None:
+        """Do it."""
+        rows = story.twins.store.rows
+        columns = dict(rows[self.row].columns)
+        columns.pop(self.column)
+        if self.value is not None:
+            columns[self.column] = self.value
+        rows[self.row] = replace(rows[self.row], columns=columns, etag=f"damaged-{self.name}")
+
+
+def damages(kind: type, row: Row) -> Iterator[Damage]:
+    """Yield every damage of every column of a row."""
+    name = (row.table, row.partition, row.key)
+    for column, value in row.columns.items():
+        yield Damage("missing", name, column, None)
+        yield Damage("garbage", name, column, "{garbage")
+        newer: Scalar = 99 if isinstance(value, int) else "levitating"
+        if column == "data0" and row.key != FENCE:
+            newer = _of_a_newer_version(kind, str(value))
+        yield Damage("newer", name, column, newer)
+
+
+def _of_a_newer_version(kind: type, text: str) -> str:
+    """Return an item with a state that this version does not have, or in another form."""
+    item, hints = json.loads(text), get_type_hints(kind)
+    states = [
+        name for name, one in hints.items() if isinstance(one, type) and issubclass(one, Enum)
+    ]
+    return json.dumps(item | dict.fromkeys(states, "levitating") if states else {"item": item})
+
+
+async def under_way() -> Story:
+    """Return a story of two remediations of a flow each, approved a minute ago."""
+    story = Story(mode=Mode.APPROVE)
+    story.driver.use_cases = TRIGGERS
+    flows = [story.build.http_flow(title) for title in ("Orders", "Invoices", "Returns")]
+    orders, invoices, _ = flows
+    story.build.app_setting_caller(orders, site="orders-app")
+    story.build.secret_caller(invoices)
+    story.build.link()
+    story.build.share_connections()
+    await story.opt_in()
+    await poll_environments(story.services)
+    await work_on(story, invoices)
+    await work_on(story, orders)
+    await story.run(timedelta(minutes=1))
+    return story
+
+
+async def work_on(story: Story, flow: TwinFlow) -> None:
+    """Order a remediation of one flow, and approve its plan."""
+    with suppress(Blocked, UnreadableRow):  # the caller looks how far its flow is
+        await story.order(RemediationMode.APPLY, flow.workflow_id, cause=f"order of {flow.name}")
+        await story.driver.call(lambda s: approve_shown(s, story.remediation.id))
+
+
+async def rows_of(story: Story, table: Table[Any], kind: type) -> list[Row]:
+    """Return a row of a table that is of the flow `Orders`, and the fence beside it.
+
+    A row that the story does not have is made.
+    """
+    job, rows = await story.job("Orders"), story.twins.store.rows
+    own = {job.id, job.original_id, job.environment_job_id, job.remediation_id}
+    found = [row for row in rows.values() if row.table == table.name]
+    its = [row for row in found if any(one in f"{row.partition} {row.key}" for one in own)]
+    items = [row for row in its or found if row.key != FENCE][:1]
+    if not items:
+        given = {
+            "environment_id": job.environment_id,
+            "remediation_id": job.remediation_id,
+            "environment_job_id": job.environment_job_id,
+            "original_id": job.original_id,
+            "job_id": job.id,
+            "row": story.services.tables.jobs.name_of(job),
+        }
+        item: Any = example(kind, given)
+        await table.upsert(item)
+        items = [rows[table.name_of(item)]]
+    return items + [row for row in its if row.key == FENCE][:1]
+
+
+async def everything(story: Story, table: str, addresses: Mapping[str, str]) -> set[RowName]:
+    """Let timers and deliveries go on, look at every list and page, then the same after a sweep.
+
+    Returns the rows that were reported with what to do.
+    """
+    channel, reported = Heard(), set[RowName]()
+    orders = story.remediation.id
+    await work_on(story, next(one for one in story.world.flows() if one.name == "Returns"))
+    for is_swept in (False, True):
+        if is_swept:
+            await sweep(story.services, "today")
+            with suppress(UnreadableRow):
+                await steer_remediation.retry(story.services, orders)
+        await story.run(timedelta(minutes=50))
+        for timer in (resend_overdue, poll_environments, delete_originals):
+            await timer(story.services)
+        await notify(with_channels(story, channel))
+        reported |= reported_in(await show_attention(story.services))
+    await look_at_every_page(story, table, addresses)
+    told = {one.row for one in story.twins.notices.told if "/".join(one.row) in one.instruction}
+    return reported | told
+
+
+async def look_at_every_page(story: Story, table: str, addresses: Mapping[str, str]) -> None:
+    """Each answers; what shows one row alone may say that this one cannot be read."""
+    provide(story.services)
+    for path, name in PAGES:
+        of = path.partition("/")[0]
+        names = re.findall(r"{(\w+)}", path)
+        params = {one: addresses[of if one == "id" else one] for one in names}
+        reply = await call(HANDLERS[name], params=params)
+        is_its_own = table in ITS_OWN and "{id}" in path
+        assert reply.status == 200 or (reply.status == 422 and is_its_own), (path, reply.text)
+
+
+def reported_in(attention: Attention) -> set[RowName]:
+    """Return the rows that whoever asks what waits is told of."""
+    return {one.row for one in attention.unreadable if one.name in one.instruction}
+
+
+def is_right(story: Story, table: Table[Any], name: RowName) -> bool:
+    """Say whether a row is gone, or was put right: readable, and with the columns that it needs."""
+    row = story.twins.store.rows.get(name)
+    with suppress(UnreadableRow):
+        return row is None or row.key == FENCE or table.corrected(row) is None
+    return False
+
+
+TABLES = sorted(one.name for one in fields(Tables) if not one.init)
+PAGES = sorted((one.path, one.name) for one in ENDPOINTS.values() if one.method == "GET")
+
+
+@pytest.mark.parametrize("name", TABLES)
+async def test_damaged_row_costs_itself_and_is_reported(name: str) -> None:
+    """Nothing raises, the other flow goes on, and people are told what to do with the row."""
+    begun = await under_way()
+    (kind,) = get_args(get_type_hints(Tables)[name])
+    rows = await rows_of(begun, getattr(begun.services.tables, name), kind)
+    jobs = await begun.jobs()
+    addresses = {
+        "remediations": jobs["Orders"].remediation_id,
+        "dashboard": jobs["Orders"].remediation_id,
+        "environments": jobs["Orders"].environment_id,
+        "flow": jobs["Orders"].original_id,
+        "name": next(iter(assets())),
+    }
+    begun.renew()
+    failed = []
+    for damage in (one for row in rows for one in damages(kind, row)):
+        story = copy.deepcopy(begun)
+        damage.strike(story)
+        tables = story.services.tables
+        reported = await everything(story, name, addresses)
+        if damage.row not in reported and not is_right(story, getattr(tables, name), damage.row):
+            failed.append(f"{damage.column} {damage.name}: nobody is told")
+        quiet = {
+            one.item.display_name
+            async for one in tables.jobs.scan()
+            if not isinstance(one, UnreadableRow) and one.item.reached is JobState.QUIET
+        }
+        if name not in STOPS_MORE and not quiet >= {"Invoices", "Returns"}:
+            failed.append(f"{damage.column} {damage.name}: only {quiet} went on")
+
+    assert failed == []
