@@ -71,17 +71,22 @@ $(OUTSIDERS)/.cli: Makefile
 CHROMIUM ?= $(shell command -v chromium)
 BROWSER := .venv/.browser
 AXE_CORE := 4.14.1
-AXE := var/browser/node_modules/axe-core/axe.min.js
+#: Microsoft's renderer of Adaptive Cards draws the cards for Teams, mermaid the diagrams of the documents.
+ADAPTIVECARDS := 3.0.6
+MERMAID := 12.3.0
+RENDERERS := var/browser/node_modules
+AXE := $(RENDERERS)/axe-core/axe.min.js
 .PHONY: browser screenshots
 browser: $(BROWSER) $(AXE)
 	@[ -n "$(CHROMIUM)" ] || { echo "Missing. As root: apt-get install chromium" >&2; exit 1; }
-	CHROMIUM=$(CHROMIUM) AXE=$(AXE) $(BIN)/python -m pytest tests/browser
+	CHROMIUM=$(CHROMIUM) AXE=$(AXE) RENDERERS=$(RENDERERS) $(BIN)/python -m pytest tests/browser
 
 screenshots: export SCREENSHOTS := docs/images
 screenshots: browser
 
 $(AXE): Makefile
-	npm install --silent --no-audit --no-fund --no-package-lock --prefix var/browser axe-core@$(AXE_CORE)
+	npm install --silent --no-audit --no-fund --no-package-lock --prefix var/browser axe-core@$(AXE_CORE) \
+	  adaptivecards@$(ADAPTIVECARDS) mermaid@$(MERMAID)
 	touch $@
 
 #: Times the app beside a script, and puts tables and charts into docs/performance.md: at most half

@@ -1,0 +1,25 @@
+"""A page of Chromium in which a script of npm has run: how others draw what we write."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+# Only `make browser` has it.
+pytest.importorskip("playwright", reason="needs playwright: `make browser`")
+from playwright.async_api import Page, async_playwright
+
+
+@asynccontextmanager
+async def page_with(chromium: str, script: Path) -> AsyncIterator[Page]:
+    """Give an empty page in which a script has run. It asks no host for anything."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]
+        )
+        page = await browser.new_page(offline=True)
+        await page.set_content("<!doctype html><title>renderer</title><body></body>")
+        await page.add_script_tag(path=script)
+        yield page
+        await browser.close()

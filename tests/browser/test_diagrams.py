@@ -1,0 +1,58 @@
+"""Every diagram of the documents, drawn by mermaid as a page of Markdown shows it."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.browser.renderer import page_with
+
+CHROMIUM, RENDERERS = os.environ.get("CHROMIUM", ""), os.environ.get("RENDERERS", "")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        not (CHROMIUM and RENDERERS), reason="needs CHROMIUM and RENDERERS: `make browser`"
+    ),
+]
+ROOT = Path(__file__).parents[2]
+DRAW = """async source => {
+  mermaid.initialize({startOnLoad: false});
+  try {
+    const {svg} = await mermaid.render('drawn', source);
+    document.body.innerHTML = svg;
+    return {error: '', words: document.querySelector('svg').textContent};
+  } catch (error) {
+    return {error: String(error.message || error), words: ''};
+  }
+}"""
+
+
+def diagrams() -> list[tuple[str, str]]:
+    """Return each diagram with the page that has it."""
+    pages = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
+    return [
+        (page.name, source)
+        for page in pages
+        for source in re.findall(r"^```mermaid\n(.*?)^```", page.read_text(), re.DOTALL | re.M)
+    ]
+
+
+async def test_every_diagram_of_the_documents_is_drawn() -> None:
+    """What mermaid cannot read is shown as an error in place of the picture."""
+    drawn = diagrams()
+    assert len(drawn) > 5
+    async with page_with(CHROMIUM, Path(RENDERERS) / "mermaid/dist/mermaid.min.js") as page:
+        for name, source in drawn:
+            result = await page.evaluate(DRAW, source)
+
+            assert result["error"] == "", (name, source)
+            assert result["words"].strip(), (name, source)
+
+
+async def test_a_diagram_that_mermaid_cannot_read_is_found() -> None:
+    """The test above can fail."""
+    async with page_with(CHROMIUM, Path(RENDERERS) / "mermaid/dist/mermaid.min.js") as page:
+        result = await page.evaluate(DRAW, "flowchart TD\n  a --> --> b\n")
+
+    assert result["error"] != ""
