@@ -29,6 +29,7 @@ _READER = "Give the identity Reader and Key Vault Reader on each of CMK_SUBSCRIP
 _SIGN_IN_LASTS = timedelta(days=90)
 #: What to do where a check is refused, by its code.
 _REMEDIES: Mapping[str, str] = {
+    "sign_in": "See that the app reaches its own address, https://WEBSITE_HOSTNAME.",
     "state": f"{_IDENTITY}gives Storage Table Data Contributor on CMK_STORAGE_ACCOUNT.",
     "archive": f"{_IDENTITY}gives Storage Blob Data Owner on CMK_STORAGE_ACCOUNT.",
     "queues": f"{_IDENTITY}makes the queues and gives Azure Service Bus Data Owner.",
@@ -100,6 +101,14 @@ async def _channels(services: Services) -> list[Finding]:
             text = f"No notification of it has failed ({settings_of(channel.name)})."
             found.append(ok("channels", text, channel.name))
     return found
+
+
+async def _function_keys(services: Services) -> list[Finding]:
+    if not services.settings.function_key_roles:
+        return []
+    # Whether this is a key or not: the host has answered.
+    await services.function_keys.accepts("doctor")
+    return [ok("sign_in", "The Functions host checks function keys.")]
 
 
 async def _state(services: Services) -> list[Finding]:
@@ -229,6 +238,7 @@ async def _firewall_kind(kind: FirewallKind) -> list[Finding]:
 
 #: In the order in which a deployment is set up.
 _CHECKS: Mapping[str, Callable[[Services], Awaitable[list[Finding]]]] = {
+    "sign_in": _function_keys,
     "state": _state,
     "archive": _archive,
     "queues": _queues,

@@ -15,7 +15,7 @@ from shared.reason import Reason
 from shared.services import PARKED
 from shared.use_cases.switch_writes import set_kill_switch
 from tests.functional.cli.cli_app import CommandLine
-from tests.functional.stories.app_calls import call
+from tests.functional.stories.app_calls import call, signed_in
 from tests.functional.stories.remediation_story import Story
 from tests.twins.failing import Failing
 from tests.twins.services import twin_settings
@@ -63,6 +63,29 @@ async def test_where_all_is_well_each_check_says_so(story: Story) -> None:
         *("operator", "subscriptions", "keys", "service_tags", "callers", "firewalls", "repairs"),
     ]
     assert story.twins.store.rows == before
+
+
+class _NoFunctionKeys:
+    """A host that the app does not reach."""
+
+    async def accepts(self, key: str) -> bool:
+        """Raise what its adapter raises."""
+        raise Unavailable(f"no answer about {len(key)} characters")
+
+
+async def test_function_keys_that_cannot_be_checked_are_reported(story: Story) -> None:
+    """Whoever signs in gets in all the same, and whoever has a key alone is answered 503."""
+    without = replace(story.services, function_keys=_NoFunctionKeys())
+    provide(without)
+    reply = await call(doctor_api.examine_deployment, headers=signed_in("admin"), key="")
+    no_keys = without.settings.model_copy(update={"function_key_roles": ()})
+    provide(replace(without, settings=no_keys))
+    unused = await call(doctor_api.examine_deployment, headers=signed_in("admin"))
+
+    (found,) = [one for one in reply.document["items"] if one["level"] == "unknown"]
+    assert found["code"] == "sign_in"
+    assert "WEBSITE_HOSTNAME" in found["instruction"]
+    assert "unknown" not in {one["level"] for one in unused.document["items"]}
 
 
 REMEDIES = {
