@@ -22,6 +22,7 @@ from shared.domain.network.repair import (
     full,
     refused,
     rule_name,
+    unordered,
 )
 from shared.domain.network.repair_text import (
     Block,
@@ -81,7 +82,9 @@ class AppServices:
         properties = mapping_at(config, "properties")
         is_scm = gap.part == "scm" and not properties.get("scmIpSecurityRestrictionsUseMain")
         member = f"{'scmIp' if is_scm else 'ip'}SecurityRestrictions"
-        there = [one for one in objects_at(properties, member) if _priority(one) != _LAST]
+        there = [one for one in objects_at(properties, member) if one.get("priority") != _LAST]
+        if refusal := unordered(gap, ((one.get("name"), one.get("priority")) for one in there)):
+            return refusal
         taken = [_priority(one) for one in there]
         refusing = [
             _priority(one)
@@ -205,7 +208,7 @@ def _restricted(firewall: Firewall, properties: Mapping[str, object], prefix: st
     if not isinstance(listed, list | None):
         return replace(firewall, rules=unread_rules(member, listed))
     rules = sorted(map(as_mapping, listed or ()), key=_priority)
-    own = [rule for rule in rules if _priority(rule) != _LAST]
+    own = [rule for rule in rules if rule.get("priority") != _LAST]
     action = (text_at(properties, f"{member}DefaultAction") or "").lower()
     # As set, else denied as soon as there is any rule.
     is_denied = action == "deny" if action in {"allow", "deny"} else bool(own)
@@ -229,7 +232,7 @@ def _rules(rules: list[Mapping[str, object]]) -> Iterator[FirewallRule]:
             name=_title(rule),
             access=Access.ALLOW if is_allow else Access.DENY,
             sources=_sources(text_at(rule, "ipAddress") or ""),
-            is_certain=not narrows and not is_proxy,
+            is_certain=not narrows and not is_proxy and not isinstance(rule.get("priority"), str),
         )
 
 
@@ -300,4 +303,6 @@ def _is_scm(host: str) -> bool:
 
 def _priority(rule: Mapping[str, object]) -> int:
     priority = rule.get("priority")
+    if isinstance(priority, str):
+        return 0  # not written out: take it as the first, where a doubt weighs most
     return priority if isinstance(priority, int) else _LAST

@@ -37,6 +37,7 @@ from shared.domain.network.repair import (
     full,
     refused,
     rule_name,
+    unordered,
 )
 from shared.domain.network.repair_text import bicep_children, terraform
 from shared.domain.network.security_rules import (
@@ -87,6 +88,11 @@ class NetworkSecurityGroups:
         group = await self._resources.get(gap.resource_id, API_VERSION)
         there = objects_at(mapping_at(group, "properties"), "securityRules")
         inbound = [rule for rule in there if _is_inbound(rule)]
+        priorities = (
+            (one.get("name"), mapping_at(one, "properties").get("priority")) for one in inbound
+        )
+        if refusal := unordered(gap, priorities):
+            return refusal
         refusing = [_priority(rule) for rule in inbound if rule.get("name") in gap.rules]
         taken = [_priority(rule) for rule in inbound]
         before = min(refusing, default=_LAST + 1)

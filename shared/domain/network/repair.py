@@ -1,6 +1,6 @@
 """The smallest change that lets in what a firewall lacks: as a patch to read, or to apply."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from shared.domain.network.gap import NetworkGap
@@ -89,6 +89,19 @@ def full(gap: NetworkGap, there: int, added: int, most: int) -> Repair | None:
     return refused(
         gap, f"full: {gap.firewall_name} has {there} of at most {most} rules; {added} are to come"
     )
+
+
+def unordered(gap: NetworkGap, priorities: Iterable[tuple[object, object]]) -> Repair | None:
+    """Return the refusal of a list in which a rule has no number; each is a name and a priority.
+
+    In a template, an expression may stand there: where the order is open, no place comes before.
+    """
+    for name, priority in priorities:
+        if not isinstance(priority, int):
+            return refused(
+                gap, f"not_written_out: the template does not say the priority of {name}"
+            )
+    return None
 
 
 def rule_set_command(service: str, gap: NetworkGap) -> str:

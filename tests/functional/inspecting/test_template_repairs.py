@@ -203,6 +203,23 @@ def test_a_list_that_a_template_does_not_write_out_has_no_repair(
     assert (row["repair"]["refusal"], row["repair"]["bicep"]) == (refusal, "")
 
 
+@pytest.mark.parametrize("kind", ["app_service", "network_security_group"])
+def test_rules_whose_order_a_template_leaves_open_have_no_repair(
+    tmp_path: Path, tags: Path, kind: str
+) -> None:
+    """No priority comes before one that is not known, and a list written anew would lose it."""
+    resources = firewall_case(kind).resources(["LogicApps.WestEurope"])
+    template = json.dumps(in_a_template(resources))
+    opened = re.sub(r'"priority": \d+', '"priority": "[parameters(\'first\')]"', template, count=1)
+    file = written(tmp_path, json.loads(opened))
+    arguments = ("--service-tags", str(tags), "--rules", str(file), "--repair", "az")
+
+    result = CliRunner().invoke(app, ["network", "check", *arguments])
+
+    assert "not_written_out: the template does not say the priority of" in result.stdout
+    assert "\naz " not in result.stdout
+
+
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_repairs_of_real_templates_name_neither_file_nor_expression() -> None:
