@@ -76,6 +76,7 @@ class Reason(StrEnum):
     SHARING = "sharing"
     SOLUTION = "solution"
     STATE = "state"
+    NAME = "name", "Retry. If that does not help, rename the flow in Power Automate, then retry."
     NEITHER_ON = "neither_on"
     COULD_NOT_START = "could_not_start"
     AGENTS = "agents"

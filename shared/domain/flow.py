@@ -176,6 +176,11 @@ class Permission:
         return self.role in {"Owner", "CanEdit"}
 
     @property
+    def is_owner(self) -> bool:
+        """Say whether its principal owns the flow."""
+        return self.role == "Owner"
+
+    @property
     def is_group(self) -> bool:
         """Say whether it is the permission of an Entra group."""
         return self.principal_type.lower() == "group"

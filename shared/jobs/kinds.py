@@ -27,12 +27,12 @@ def _with_orders(job: FlowJob, fresh: FlowJob) -> FlowJob:
 
 def _is_flow_watched(job: FlowJob) -> bool:
     waits = job.code in Reason.all_ended_by(EndedBy.RELATIVE)
-    return waits or (FLOW.is_over(job) and job.has_loans)
+    return waits or (FLOW.is_over(job) and job.has_loans_to_check)
 
 
 def _is_environment_watched(job: EnvironmentJob) -> bool:
     is_dispatched = job.state is EnvironmentJobState.DISPATCHED
-    return is_dispatched or (job.plans_no_more and job.has_loans)
+    return is_dispatched or (job.plans_no_more and job.has_loans_to_check)
 
 
 FLOW: Kind[FlowJob] = Kind(

@@ -29,7 +29,7 @@ from shared.steps.copying.explain_refusal import explain_refusal
 from shared.steps.copying.key_list import wait_for_key_list
 from shared.steps.ending import retire_original, roll_back, swap
 from shared.steps.ending.last_look import settle
-from shared.steps.flows.co_ownership import return_borrowed
+from shared.steps.flows.co_ownership import check_returned, return_borrowed
 from shared.steps.flows.read_back import NotSeen, half_as_long_again
 from shared.steps.gate import environment_without_key, linked_environment
 from shared.steps.moving_callers import update_callers
@@ -130,6 +130,8 @@ async def _step(held: Held[FlowJob]) -> FlowJob:
         is_settled = job.settles_at is not None and job.settles_at <= services.now
         if is_settled and not job.is_rolling_back and job.neither_since is None:
             await settle(work)
+        if job.neither_since is None:
+            await check_returned(work)
         until = services.now + services.settings.delivery_goes_on
         job = await _one(work)
         while services.now < until and _goes_on(work.job, job):
@@ -150,7 +152,14 @@ async def _one(work: Work) -> FlowJob:
     """Do one step, and return what was borrowed for it."""
     job = await STEPS[work.job.reached](work)
     await return_borrowed(work)
-    return replace(job, borrowed=work.job.borrowed, unseen=None)
+    now = work.job
+    return replace(
+        job,
+        borrowed=now.borrowed,
+        returned=now.returned,
+        returned_at=now.returned_at,
+        unseen=None,
+    )
 
 
 def _goes_on(before: FlowJob, after: FlowJob) -> bool:

@@ -30,7 +30,12 @@ from shared.rows import Kept
 from shared.services import Services
 from shared.steps.ending.last_look import settle
 from shared.steps.flows.change_flow import changing
-from shared.steps.flows.co_ownership import return_borrowed
+from shared.steps.flows.co_ownership import (
+    check_returned,
+    is_still_co_owner,
+    not_returned,
+    return_borrowed,
+)
 from shared.steps.flows.effect import Write, perform, skip_if_gone
 from shared.steps.flows.original import find_original
 from shared.steps.gate import permit_write
@@ -55,13 +60,14 @@ async def _return_loans_of_flows(services: Services, flows: Sequence[Kept[FlowJo
     table = services.tables.jobs
     for kept in flows:
         job = kept.item
-        if not job.has_loans or _is_busy(services, job) or job.is_unsettled(services.now):
+        if not job.has_loans_to_check or _is_busy(services, job) or job.is_unsettled(services.now):
             continue
         async with one_row(services, table.name_of(job)), _held(FLOW, services, kept) as held:
             work = Work(held, await services.environments.get(job.environment_id))
             try:
                 await settle(work)
                 await return_borrowed(work)
+                await check_returned(work)
             except (Blocked, Refused) as err:  # the operator stays a co-owner: not for the log only
                 await tell(services, Reason.LOAN, table.name_of(job), redact(str(err)))
                 raise
@@ -73,20 +79,42 @@ async def _return_loans_of_plans(services: Services, plans: Sequence[Kept[Enviro
     for kept in plans:
         job = kept.item
         rests = job.plans_no_more and not job.is_held(services.now)
-        if not job.has_loans or not rests or job.is_unsettled(services.now):
+        if not job.has_loans_to_check or not rests or job.is_unsettled(services.now):
             continue
         async with (
             one_row(services, table.name_of(job)),
             _held(ENVIRONMENT, services, kept) as held,
         ):
             try:
-                for flow_name in dict.fromkeys((*job.borrowed, *job.lent)):
-                    await services.calls.ready(2, is_urgent=True)
-                    await perform(_taking_back(held, flow_name))
+                await _return_loans_of_plan(held)
             except (Blocked, Refused) as err:
                 await tell(services, Reason.LOAN, table.name_of(job), redact(str(err)))
                 raise
-            await held.save(replace(held.job, borrowed=(), settles_at=None))
+
+
+async def _return_loans_of_plan(held: Held[EnvironmentJob]) -> None:
+    """Take back what it lent, and again what is not gone although the platform accepted it."""
+    services, job, kept = held.services, held.job, list[str]()
+    at, now = job.returned_at, services.now
+    is_checked = at is not None and now >= at + services.settings.reads_lag
+    if is_checked:
+        kept = [
+            name
+            for name in job.returned
+            if await is_still_co_owner(services, job.environment_id, name)
+        ]
+    loans = (*job.borrowed, *job.lent) if job.has_loans else ()
+    flows = dict.fromkeys((*loans, *kept))
+    for flow_name in flows:
+        await services.calls.ready(2, is_urgent=True)
+        await perform(_taking_back(held, flow_name))
+    if kept:
+        row = services.tables.environment_jobs.name_of(job)
+        await tell(services, Reason.LOAN, row, not_returned(kept))
+    returned = tuple(flows) if is_checked else tuple(dict.fromkeys((*job.returned, *flows)))
+    at = now if flows else None if is_checked else at
+    job = replace(held.job, borrowed=(), settles_at=None, returned=returned, returned_at=at)
+    await held.save(job)
 
 
 def _taking_back(held: Held[EnvironmentJob], flow_name: str) -> Write:

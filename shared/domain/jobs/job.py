@@ -116,6 +116,9 @@ class FlowJob(DurableJob[JobState]):
     borrowed: tuple[str, ...] = ()
     #: Every flow that it was ever made co-owner of, named likewise; of none it was one before.
     lent: tuple[str, ...] = ()
+    #: Those of them whose return nobody has seen yet, and when the last of them was returned.
+    returned: tuple[str, ...] = ()
+    returned_at: datetime | None = None
     #: Callers (jobs of parents, workflow ids) without a run from before the cut-over that goes on.
     drained: tuple[str, ...] = ()
     #: When every known caller had the new URL.
@@ -165,6 +168,11 @@ class FlowJob(DurableJob[JobState]):
     def has_loans(self) -> bool:
         """Say whether the operator is co-owner of a flow for it, or may yet become one."""
         return bool(self.borrowed or (self.lent and self.settles_at))
+
+    @property
+    def has_loans_to_check(self) -> bool:
+        """Say whether it has loans, or returned some and has not seen yet that they are gone."""
+        return self.has_loans or bool(self.returned)
 
     @property
     def names(self) -> frozenset[str]:

@@ -152,6 +152,9 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     #: Flows of which the operator is co-owner to read their definitions, and was made one ever.
     borrowed: tuple[str, ...] = ()
     lent: tuple[str, ...] = ()
+    #: Those of them whose return nobody has seen yet, and when the last of them was returned.
+    returned: tuple[str, ...] = ()
+    returned_at: datetime | None = None
     network: tuple[NetworkFinding, ...] = ()
     external_targets: tuple[ExternalTarget, ...] = ()
     #: What the administrator should know: cycles, missing children, differences between sources.
@@ -169,6 +172,11 @@ class EnvironmentJob(DurableJob[EnvironmentJobState]):
     def has_loans(self) -> bool:
         """Say whether the operator is co-owner of a flow for it, or may yet become one."""
         return bool(self.borrowed or (self.lent and self.settles_at))
+
+    @property
+    def has_loans_to_check(self) -> bool:
+        """Say whether it has loans, or returned some and has not seen yet that they are gone."""
+        return self.has_loans or bool(self.returned)
 
     @property
     def plans_no_more(self) -> bool:

@@ -4,7 +4,7 @@ The row says so in between: a later delivery goes on where a dead or throttled o
 returns what that borrowed.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
@@ -13,8 +13,9 @@ from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.refusals import NO_CO_OWNER, refusal_of
 from shared.domain.jobs.relatives import located
 from shared.domain.plans.remediation import EnvironmentJob
-from shared.errors import Refused, Unavailable
-from shared.notices import readable
+from shared.errors import NotFound, Refused, Unavailable
+from shared.notices import readable, tell
+from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.effect import Write, perform, skip_if_gone
 from shared.steps.flows.operator_share import OperatorShare, share_to_return, useful_share
@@ -199,8 +200,67 @@ async def return_borrowed(work: Work) -> None:
     """Take back every co-ownership that this job gave the operator, at any hour of the day."""
     for borrowed in work.job.borrowed:
         await step_back(work, borrowed)
-        left = tuple(name for name in work.job.borrowed if name != borrowed)
-        work.remember(replace(work.job, borrowed=left))
+        job = work.job
+        left = tuple(name for name in job.borrowed if name != borrowed)
+        returned = tuple(dict.fromkeys((*job.returned, borrowed)))
+        now = work.services.now
+        work.remember(replace(job, borrowed=left, returned=returned, returned_at=now))
+
+
+async def check_returned(work: Work) -> None:
+    """See that what was taken back is gone; what is not is taken back again, and reported.
+
+    Not before reads are true (contract §15.2).
+    """
+    services, at = work.services, work.job.returned_at
+    if at is None or services.now < at + services.settings.reads_lag:
+        return
+    kept = []
+    for name in work.job.returned:
+        if await _is_still_lent(work, name):
+            kept.append(name)
+            await step_back(work, name)
+    at = services.now if kept else None
+    work.remember(replace(work.job, returned=tuple(kept), returned_at=at))
+    if kept:
+        row = services.tables.jobs.name_of(work.job)
+        await tell(services, Reason.LOAN, row, not_returned(kept))
+
+
+def not_returned(flows: Sequence[str]) -> str:
+    """Say of which flows the operator is still co-owner."""
+    return (
+        "The platform accepted to take the operator's co-ownership back, and the operator is still "
+        f"co-owner of {', '.join(flows)}. The app has tried again."
+    )
+
+
+async def _is_still_lent(work: Work, name: str) -> bool:
+    """Say whether the operator is co-owner of a flow that was returned.
+
+    Dataverse shows co-owners of solution flows too (contract §5.5), and its calls are not scarce.
+    """
+    environment_id, flow_name = located(name, work.job.environment_id)
+    try:
+        if share := await share_to_return(work, environment_id, flow_name):
+            return await share.is_listed()
+    except NotFound:  # the flow is gone, and the co-ownership with it
+        return False
+    return await is_still_co_owner(work.services, environment_id, flow_name)
+
+
+async def is_still_co_owner(services: Services, environment_id: str, flow_name: str) -> bool:
+    """Say whether the flow service lists the operator as co-owner, not as owner, of a flow."""
+    await services.calls.ready(is_urgent=True)
+    operator = (await services.flow_access.operator_id()).lower()
+    try:
+        permissions = await services.flow_access.permissions(environment_id, flow_name)
+    except NotFound:
+        return False
+    return any(
+        held.principal_id.lower() == operator and held.is_co_owner and not held.is_owner
+        for held in permissions
+    )
 
 
 async def step_back(work: Work, name: str) -> None:

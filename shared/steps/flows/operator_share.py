@@ -5,7 +5,7 @@ only a co-owner is told. So it is tried with the first flow of an environment, a
 does not hold the flow service lends (co_ownership.py), and a day later it is tried again.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -29,9 +29,16 @@ class OperatorShare:
 
     async def is_there(self) -> bool:
         """Say whether the operator may edit the flow already, or could lately."""
-        work = self.work
-        read = partial(work.services.flow_sharing.list, work.environment, self.workflow_id)
-        held = await work.lately(f"shares of {self.workflow_id}", read)
+        return self._may_edit(await self.work.lately(f"shares of {self.workflow_id}", self._read))
+
+    async def is_listed(self) -> bool:
+        """Say whether the operator may edit the flow, as a read of this moment shows it."""
+        return self._may_edit(await self._read())
+
+    async def _read(self) -> Sequence[Share]:
+        return await self.work.services.flow_sharing.list(self.work.environment, self.workflow_id)
+
+    def _may_edit(self, held: Sequence[Share]) -> bool:
         return any(one.principal == self._user and _EDIT in one.rights for one in held)
 
     async def give(self) -> bool:

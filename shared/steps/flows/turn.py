@@ -38,7 +38,7 @@ from shared.steps.flows.effect import (
     with_fallback,
 )
 from shared.steps.flows.original import Original, read_original
-from shared.steps.flows.read_back import NotSeen, looks
+from shared.steps.flows.read_back import NotSeen, looks, read_back
 from shared.steps.work import Work
 
 
@@ -251,17 +251,21 @@ async def rename(
     A name that Dataverse does not take is shortened, and the job's notes say so: there are flows
     with names that are longer than what it takes now (contract §15.2).
     """
-    row = seen or await work.services.workflows.get(work.environment, workflow_id)
-    short, workflows = shortened(name), work.services.workflows
-    if (row.name == name and not anew) or (row.name == short and _note_of(short) in work.job.notes):
+    workflows, short = work.services.workflows, shortened(name)
+    row = seen or await workflows.get(work.environment, workflow_id)
+
+    def is_given(row: Original | Workflow) -> bool:
+        return row.name == name or (row.name == short and _note_of(short) in work.job.notes)
+
+    if is_given(row) and not (anew and row.name == name):
         return
 
-    def giving(name: str, refused: OnRefusal) -> Write:
+    def giving(name: str, on_refusal: OnRefusal) -> Write:
         change = WorkflowChange(name=name)
         return Write(
             permit=work.permit_write,
             call=lambda: workflows.update(work.environment, workflow_id, change, etag=row.etag),
-            on_refusal=refused,
+            on_refusal=on_refusal,
         )
 
     async def shorter(err: Refusal) -> Reply:
@@ -271,6 +275,13 @@ async def rename(
         return giving(short, raise_refusal)
 
     await perform(giving(name, shorter))
+    read = partial(workflows.get, work.environment, workflow_id)
+    now = await read_back(work, f"The name {name}", read, is_given)
+    if not is_given(now):
+        raise Blocked(
+            f"The platform accepted the name {name} for the flow {now.name}, and did not keep it.",
+            code=Reason.NAME,
+        )
 
 
 def _note_of(short: str) -> str:

@@ -69,7 +69,11 @@ class HiddenDefinitions:
         for flow_name in job.borrowed:
             remove = partial(self._access.remove_operator, job.environment_id, flow_name)
             await perform(Write(permit=self._permit, call=remove, on_refusal=skip_if_gone))
-        await self._held.save(replace(self._held.job, borrowed=()))
+        returned = tuple(dict.fromkeys((*job.returned, *job.borrowed)))
+        now = self._held.services.now
+        await self._held.save(
+            replace(self._held.job, borrowed=(), returned=returned, returned_at=now)
+        )
 
     async def _note(self, flow_name: str) -> None:
         job = self._held.job

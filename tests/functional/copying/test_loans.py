@@ -464,3 +464,50 @@ async def test_a_share_that_was_of_no_use_to_an_earlier_delivery_is_returned() -
     job = await story.job("Orders")
     assert (job.state, job.borrowed) == (JobState.RETIRED, ())
     assert not any(is_lent(story.world, flow) for flow in story.world.flows())
+
+
+class IgnoredReturns(KeptRights):
+    """A service that accepts to take the operator's rights away, and does nothing at first."""
+
+    left: int = 1
+
+    async def remove_operator(
+        self, environment_id: str, flow_name: str, *, is_sure: bool = False
+    ) -> None:
+        """Accept."""
+        self.left -= 1
+        if self.left < 0:
+            await self._access.remove_operator(environment_id, flow_name, is_sure=is_sure)
+
+    async def revoke(self, environment: object, workflow_id: str, principal: object) -> None:
+        """Accept."""
+        self.left -= 1
+        if self.left < 0:
+            await self._access.revoke(environment, workflow_id, principal)
+
+
+@pytest.mark.parametrize("in_solution", [True, False])
+@pytest.mark.parametrize("port", ["flow_access", "flow_sharing"])
+async def test_a_return_that_is_accepted_and_not_kept_is_reported_and_made_again(
+    port: str, *, in_solution: bool
+) -> None:
+    """The operator may read the flow's URL as long as it is its co-owner."""
+    story = Story()
+    story.world.assumptions.shares_let_people_ask = port == "flow_sharing"
+    orders = story.build.http_flow("Orders")
+    orders.in_solution = in_solution
+    story.build.link()
+    ignoring: Any = IgnoredReturns(getattr(story.twins.ports, port))
+    story.around = lambda ports: replace(ports, **{port: ignoring})
+    await story.opt_in()
+    await story.order()
+    await story.approve(run=timedelta(hours=1))
+    assert any(is_lent(story.world, flow) for flow in story.world.flows())
+
+    await story.run(timedelta(days=60))
+
+    job = await story.job("Orders")
+    assert job.state is JobState.RETIRED, job.reason
+    assert not any(is_lent(story.world, flow) for flow in story.world.flows())
+    assert [one.code for one in story.twins.notices.told] == [Reason.LOAN]
+    assert (job.returned, job.returned_at) == ((), None)
