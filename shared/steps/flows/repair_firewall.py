@@ -16,7 +16,8 @@ from shared.errors import Blocked, Conflict, NotFound, Waiting
 from shared.ports import AppliesRepairs
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.flows.hold_resource import Holder, hold_resource
+from shared.steps.flows.effect import Write, perform
+from shared.steps.flows.hold_resource import HeldResource, Holder, hold_resource
 from shared.steps.flows.read_back import looks
 
 #: Times a list that somebody else is editing is read and written again in one delivery.
@@ -115,14 +116,10 @@ async def _changed(
             change = _left(await kind.entries(record.opening), add, remove)
             if change is None:
                 return await _keep(services, replace(record, state=_ENDS[record.state]))
-            await order.permit()
-            await _keep(services, _with_entries(record, change.add))
-            await held.permit()
             try:
-                added = await kind.change(services.resource_writer, record.opening, change)
+                record = await _change(services, record, change, order=order, held=held)
             except Conflict:
                 continue  # nothing was written
-            record = _with_entries(record, added)
             async for _ in looks(order.holder):
                 if _left(await kind.entries(record.opening), add, remove) is None:
                     return await _keep(services, replace(record, state=_ENDS[record.state]))
@@ -132,6 +129,30 @@ async def _changed(
         until=services.now + services.settings.backoff_first,
         code=Reason.NOT_SHOWN,
     )
+
+
+async def _change(
+    services: Services,
+    record: RepairRecord,
+    change: EntryChange,
+    *,
+    order: RepairOrder,
+    held: HeldResource,
+) -> RepairRecord:
+    """Write one change; return the record with what the write added. Raises `Conflict`."""
+    kind, added = services.firewalls[record.kind], list[str]()
+    assert isinstance(kind, AppliesRepairs)
+
+    async def permit() -> None:
+        await order.permit()
+        await _keep(services, _with_entries(record, change.add))
+        await held.permit()
+
+    async def call() -> None:
+        added.extend(await kind.change(services.resource_writer, record.opening, change))
+
+    await perform(Write(permit=permit, call=call))
+    return _with_entries(record, tuple(added))
 
 
 def _left(there: Entries, add: Sequence[str], remove: Sequence[str]) -> EntryChange | None:
