@@ -53,7 +53,8 @@ class OperatorShare:
             await self.note_useless()
             return SKIP
 
-        await perform(Write(permit=work.check_lease, call=lambda: grant(share), on_refusal=refused))
+        write = Write(permit=work.permit_write, call=lambda: grant(share), on_refusal=refused)
+        await perform(write)
         return is_taken
 
     async def take_back(self, permit: Callable[[], Awaitable[object]]) -> None:
