@@ -44,7 +44,7 @@ _BY_HAND = ("send-parcel", "resend-order", "visitors")
 _EVENTS = ("WebhookKeywordTrigger", "WebhookAtMentionTrigger", "OnNewChannelMessage")
 _KEY_EVENTS = "key-events"
 #: How the log ends the line of a delivery that put its job off.
-_WAITS = f'-> {JobState.WAITING}"'
+_WAITS = f"-> {JobState.WAITING} | "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

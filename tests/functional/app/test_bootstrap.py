@@ -18,6 +18,7 @@ from shared.bootstrap import build_services, provide, services
 from shared.domain.network.coverage import TAGS_BESIDE
 from shared.errors import Blocked, Throttled
 from shared.kinds import kinds_in
+from shared.ports import UnusableChannel
 from shared.services import PARKED, Services
 from shared.settings import OnDrift, Settings
 from tests.functional.stories.remediation_story import Story
@@ -191,6 +192,22 @@ def test_bad_settings_are_told_without_secrets(
         settings()
 
     assert "hunter2" not in str(caught.value)
+
+
+async def test_a_channel_setting_that_cannot_be_used_stops_nothing(
+    environ: pytest.MonkeyPatch,
+) -> None:
+    """App Service passes an unresolved reference on: the services are built without the channels."""
+    reference = "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/webhook/)"
+    for name in ("WEBHOOK", "WEBHOOK_SECRET", "TEAMS_WEBHOOK", "EVENT_GRID_TOPIC"):
+        environ.setenv(f"CMK_{name}", reference)
+
+    async with AsyncExitStack() as closing:
+        built = build_services(settings(), closing)
+
+    unusable = [one.name for one in built.channels if isinstance(one, UnusableChannel)]
+    assert unusable == ["event_grid", "webhook", "teams"]
+    assert [one.name for one in built.channels if one.name not in unusable] == ["log"]
 
 
 def test_settings_show_no_secret(environ: pytest.MonkeyPatch) -> None:
