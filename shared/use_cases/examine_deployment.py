@@ -94,11 +94,11 @@ def _settings(services: Services) -> list[Finding]:
 async def _channels(services: Services) -> list[Finding]:
     failing = {one.channel: one for one in await failing_channels(services, Reading())}
     found = []
-    for channel in services.channels[1:]:
+    for channel in services.channels:
         if one := failing.get(channel.name):
             found.append(problem("channels", one.error, one.instruction, channel.name))
-        else:
-            text = f"No notification of it has failed ({settings_of(channel.name)})."
+        elif settings := settings_of(channel.name):
+            text = f"No notification of it has failed ({settings})."
             found.append(ok("channels", text, channel.name))
     return found
 

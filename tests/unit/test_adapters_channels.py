@@ -93,9 +93,9 @@ async def test_a_topic_gets_a_cloud_event() -> None:
     assert event.data["link"] == NOTIFICATION.link
 
 
-@pytest.mark.parametrize("link", ["", NOTIFICATION.link])
+@pytest.mark.parametrize("link", ["", "http://127.0.0.1:7071/x", NOTIFICATION.link])
 async def test_teams_gets_a_card(link: str) -> None:
-    """What waits, why, what to do, and a way to the page where the app knows its address."""
+    """What waits, why, what to do, and a way to the page where the app has an https address."""
     http, network = sender(Scripted(status=202))
     channel = TeamsWorkflow(http, open_service("Teams webhook"), SIGNED)
 
@@ -109,7 +109,9 @@ async def test_teams_gets_a_card(link: str) -> None:
     assert lines[0] == NOTIFICATION.waiting.title
     assert "To do: Name another owner." in lines
     assert not any(line.startswith("Lapses") for line in lines)
-    assert [action["url"] for action in card.get("actions", ())] == ([link] if link else [])
+    assert [action["url"] for action in card.get("actions", ())] == (
+        [link] if link == NOTIFICATION.link else []
+    )
 
 
 def test_no_name_is_a_link_in_a_card() -> None:

@@ -62,7 +62,7 @@ def card(notification: Notification) -> dict[str, Any]:
             ),
         ],
     }
-    if notification.link:
+    if notification.link.startswith("https://"):  # Teams refuses a card with another link
         action = {"type": "Action.OpenUrl", "title": "Look", "url": notification.link}
         content["actions"] = [action]
     return content

@@ -132,6 +132,8 @@ class Waiting:
         where = self.environment_name or self.environment_id
         at = f" in {where}" if where else ""
         words = _TITLES[self.cause]
+        if self.cause is Cause.CHANNEL and not self.count:
+            words = "The notification channel {code} accepts nothing"
         if self.cause is Cause.FINISHED and not self.count:
             words = "The work{at} has ended, nothing of it is left"
         return words.format(

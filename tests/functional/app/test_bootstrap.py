@@ -197,7 +197,7 @@ def test_bad_settings_are_told_without_secrets(
 async def test_a_channel_setting_that_cannot_be_used_stops_nothing(
     environ: pytest.MonkeyPatch,
 ) -> None:
-    """App Service passes an unresolved reference on: the services are built without the channels."""
+    """App Service passes an unresolved reference on: the other services are built."""
     reference = "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/webhook/)"
     for name in ("WEBHOOK", "WEBHOOK_SECRET", "TEAMS_WEBHOOK", "EVENT_GRID_TOPIC"):
         environ.setenv(f"CMK_{name}", reference)
