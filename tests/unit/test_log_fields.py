@@ -131,6 +131,27 @@ def test_any_text_and_any_values_can_be_read_again(
         assert read[name] == value if is_whole else str(read[name]).startswith(str(value)[:40])
 
 
+def test_every_field_is_documented_and_no_other() -> None:
+    """Whoever writes a query finds it in the runbook."""
+    used: set[str] = set()
+    for path in [*(ROOT / "shared").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.keyword(arg="extra", value=ast.Dict(keys=keys)):
+                    pass
+                case ast.Assign(targets=[ast.Name(id="extra")], value=ast.Dict(keys=keys)):
+                    pass
+                case _:
+                    continue
+            used |= {str(key.value) for key in keys if isinstance(key, ast.Constant)}
+    page = (ROOT / "docs/operations.md").read_text()
+    section = page.partition("### Fields of a log line")[2].partition("\n## ")[0]
+    cells = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+
+    assert len(used) > 15
+    assert set(re.findall(r"`(\w+)`", " ".join(cells))) == used
+
+
 def test_every_line_of_the_product_with_fields_is_logged_by_its_log() -> None:
     """A plain logger would lose `extra`."""
     wrong = []
