@@ -51,6 +51,16 @@ class SecretReference:
     version: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """The secrets of the watched vaults."""
+
+    #: Vault and name in lower case → URL of the vault, and name.
+    places: Mapping[tuple[str, str], tuple[str, str]]
+    #: Vaults, in lower case, that let the app list nothing.
+    closed: Mapping[str, Refused]
+
+
 class AppSettingCallers:
     """Implements `CallerKind` and `WritesTogether`.
 
@@ -81,7 +91,7 @@ class AppSettingCallers:
         """
         search = search or Search()
         refusals = Refusals(search, self.needs.remedy)
-        watched: dict[tuple[str, str], tuple[str, str]] | None = None
+        watched: _Watched | None = None
         sites = await self._settings.sites()
         readings = left_with_readings(search, sites, _site_id, self._read_site)
         async with aclosing(readings):
@@ -153,22 +163,27 @@ class AppSettingCallers:
         if await self._settings.read(site_id) != wanted:
             raise Conflict(f"The settings around the {label} were changed by somebody else")
 
-    async def _watched(self) -> dict[tuple[str, str], tuple[str, str]]:
-        """Return where each secret of the watched vaults is, by vault and name in lower case."""
-        return {
-            (urlsplit(vault_url).netloc.partition(".")[0].lower(), name.lower()): (vault_url, name)
-            async for vault_url, name in self._secrets.list()
-        }
+    async def _watched(self) -> _Watched:
+        places: dict[tuple[str, str], tuple[str, str]] = {}
+        closed: dict[str, Refused] = {}
+        async for vault_url in self._secrets.vaults():
+            vault = urlsplit(vault_url).netloc.partition(".")[0].lower()
+            try:
+                async for name in self._secrets.list(vault_url):
+                    places[vault, name.lower()] = (vault_url, name)
+            except Refused as err:
+                closed[vault] = err
+        return _Watched(places, closed)
 
-    async def _pinned(
-        self, reference: SecretReference, watched: Mapping[tuple[str, str], tuple[str, str]]
-    ) -> str:
+    async def _pinned(self, reference: SecretReference, watched: _Watched) -> str:
         """Return what the secret holds now: the nearest there is to what the pinned version does.
 
         Only in a watched vault: a setting may name any address, and a token must not follow it
         there. The port reads current versions; a URL that only an old version holds is not found.
         """
-        place = watched.get((reference.vault, reference.name.lower()))
+        if refusal := watched.closed.get(reference.vault):
+            raise refusal
+        place = watched.places.get((reference.vault, reference.name.lower()))
         if place is None:
             return ""
         try:

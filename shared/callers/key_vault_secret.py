@@ -55,7 +55,12 @@ class KeyVaultSecretCallers:
         """Yield every secret whose current version has a trigger URL in it."""
         search = search or Search()
         refusals = Refusals(search, self.needs.remedy)
-        secrets = [one async for one in self._secrets.list()]
+        secrets: list[tuple[str, str]] = []
+        async for vault_url in self._secrets.vaults():
+            try:
+                secrets += [(vault_url, name) async for name in self._secrets.list(vault_url)]
+            except Refused as err:
+                refusals.add(f"secrets in {vault_url}", err)
         readings = left_with_readings(search, secrets, "|".join, lambda it: self._secrets.read(*it))
         async with aclosing(readings):
             async for (vault_url, name), reading in readings:

@@ -48,8 +48,11 @@ class Secret:
 class Secrets(Protocol):
     """Secrets of the watched vaults."""
 
-    def list(self) -> AsyncIterator[tuple[str, str]]:
-        """Yield vault URL and name of every enabled secret."""
+    def vaults(self) -> AsyncIterator[str]:
+        """Yield the URL of every watched vault."""
+
+    def list(self, vault_url: str) -> AsyncIterator[str]:
+        """Yield the name of every enabled secret of a vault; raises `Refused` if it is closed."""
 
     async def read(self, vault_url: str, name: str) -> Secret:
         """Return the current version; raises `NotFound`."""

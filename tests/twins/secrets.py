@@ -16,11 +16,16 @@ class SecretsTwin:
         """Act on `world`."""
         self._world = world
 
-    async def list(self) -> AsyncIterator[tuple[str, str]]:
-        """Yield vault URL and name of every enabled secret."""
-        for (vault_url, name), secret in sorted(self._world.secrets.items()):
-            if secret.is_enabled:
-                yield vault_url, name
+    async def vaults(self) -> AsyncIterator[str]:
+        """Yield the URL of every vault that has had a secret."""
+        for vault_url in sorted({vault_url for vault_url, _ in self._world.secrets}):
+            yield vault_url
+
+    async def list(self, vault_url: str) -> AsyncIterator[str]:
+        """Yield the name of every enabled secret of a vault."""
+        for (place, name), secret in sorted(self._world.secrets.items()):
+            if place == vault_url and secret.is_enabled:
+                yield name
 
     async def read(self, vault_url: str, name: str) -> Secret:
         """Return the current version; raises `NotFound`, and `Refused` for a disabled one."""

@@ -225,20 +225,22 @@ def test_a_row_of_dataverse_reads_with_its_annotations() -> None:
 async def test_secrets_of_certificates_and_disabled_ones_are_left_out() -> None:
     """Nobody may write the one, nobody can read the other."""
     base = "https://v.vault.azure.net/secrets/"
-    secrets = [
+    items = [
         {"id": base + "a", "attributes": {"enabled": True}},
         {"id": base + "b", "attributes": {"enabled": False}},
         {"id": base + "c", "managed": True},
     ]
     http, service = scripted(
         {"value": [{"properties": {"vaultUri": "https://v.vault.azure.net/"}}]},
-        {"value": secrets},
+        {"value": items},
     )
     resources = ResourceManager(http, service, ["s"])
 
-    listed = [item async for item in VaultSecrets(VaultContents(http, service), resources).list()]
+    secrets = VaultSecrets(VaultContents(http, service), resources)
+    [vault_url] = [item async for item in secrets.vaults()]
+    listed = [item async for item in secrets.list(vault_url)]
 
-    assert listed == [("https://v.vault.azure.net", "a")]
+    assert (vault_url, listed) == ("https://v.vault.azure.net", ["a"])
 
 
 def test_a_policys_identity_is_read_in_both_spellings() -> None:

@@ -39,14 +39,17 @@ class VaultSecrets(Secrets):
         self._contents = contents
         self._resources = resources
 
-    async def list(self) -> AsyncIterator[tuple[str, str]]:
-        """Yield vault URL and name of every enabled secret."""
+    async def vaults(self) -> AsyncIterator[str]:
+        """Yield the URL of every watched vault."""
         async for vault in self._resources.each("Microsoft.KeyVault/vaults", VAULTS_VERSION):
-            url = read_wire(VaultEntity, vault).properties.vault_uri.rstrip("/")
-            async for item in self._contents.items(f"{url}/secrets"):
-                secret = read_wire(_SecretItem, item)
-                if secret.attributes.enabled and not secret.managed:
-                    yield url, _last_part(secret.id)
+            yield read_wire(VaultEntity, vault).properties.vault_uri.rstrip("/")
+
+    async def list(self, vault_url: str) -> AsyncIterator[str]:
+        """Yield the name of every enabled secret of a vault; raises `Refused` if it is closed."""
+        async for item in self._contents.items(f"{vault_url}/secrets"):
+            secret = read_wire(_SecretItem, item)
+            if secret.attributes.enabled and not secret.managed:
+                yield _last_part(secret.id)
 
     async def read(self, vault_url: str, name: str) -> Secret:
         """Return the current version; raises `NotFound`."""

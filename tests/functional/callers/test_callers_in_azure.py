@@ -178,22 +178,32 @@ async def test_a_secret_with_a_newer_version_is_a_conflict(tenant: Tenant) -> No
         await tenant.kinds["key_vault_secret"].write(caller, CallerValue(text="x", etag=value.etag))
 
 
+class OneIsClosed(SecretsTwin):
+    """The secrets, of one vault of which the app may list none, and of another one not read."""
+
+    async def vaults(self) -> AsyncIterator[str]:
+        yield "https://a-closed.vault.azure.net"
+        yield "https://a-reader.vault.azure.net"
+        async for vault_url in super().vaults():
+            yield vault_url
+
+    async def list(self, vault_url: str) -> AsyncIterator[str]:
+        if "a-closed" in vault_url:
+            raise Refused("no access", code="ForbiddenByFirewall", status=403)
+        if "a-reader" in vault_url:
+            yield "a-secret"
+        async for name in super().list(vault_url):
+            yield name
+
+    async def read(self, vault_url: str, name: str) -> Secret:
+        if name == "a-secret":
+            raise Refused("no access", code="Forbidden", status=403)
+        return await super().read(vault_url, name)
+
+
 async def test_a_refused_secret_is_told_after_the_others_were_searched(tenant: Tenant) -> None:
     """One closed vault must not hide the callers in the others, nor pass for an empty one."""
     tenant.builder.secret_caller(tenant.original, name="b-open")
-
-    class OneIsClosed(SecretsTwin):
-        """The secrets, one of which the app may not read."""
-
-        async def list(self) -> AsyncIterator[tuple[str, str]]:
-            yield "https://closed.vault.azure.net/", "a-closed"
-            async for place in super().list():
-                yield place
-
-        async def read(self, vault_url: str, name: str) -> Secret:
-            if name == "a-closed":
-                raise Refused("no access", code="Forbidden", status=403)
-            return await super().read(vault_url, name)
 
     secrets = OneIsClosed(tenant.builder.world)
     kinds = kinds_on(replace(tenant.ports, secrets=secrets))
@@ -203,7 +213,25 @@ async def test_a_refused_secret_is_told_after_the_others_were_searched(tenant: T
         async for caller in kinds["key_vault_secret"].find([]):
             found.append(caller.label)  # noqa: PERF401 -- what came before the error counts
 
-    with pytest.raises(Blocked, match="a-closed"):
+    with pytest.raises(Blocked, match=r"in https://a-closed.*a-secret in https://a-reader"):
+        await search()
+
+    assert len(found) == 1
+
+
+async def test_a_setting_pinned_in_a_closed_vault_is_not_searched_and_told(tenant: Tenant) -> None:
+    """What it holds cannot be seen: that is no reason to leave it out in silence."""
+    site = tenant.builder.app_setting_caller(tenant.original)
+    uri = "https://a-closed.vault.azure.net/secrets/flow-url/1a2b"
+    site.settings["PINNED"] = f"@Microsoft.KeyVault(SecretUri={uri})"
+    kinds = kinds_on(replace(tenant.ports, secrets=OneIsClosed(tenant.builder.world)))
+    found: list[str] = []
+
+    async def search() -> None:
+        async for caller in kinds["app_setting"].find([]):
+            found.append(caller.label)  # noqa: PERF401 -- what came before the error counts
+
+    with pytest.raises(Blocked, match="secret flow-url in a-closed"):
         await search()
 
     assert len(found) == 1
