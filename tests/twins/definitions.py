@@ -15,6 +15,7 @@ from local_cloud.tenant.environments.flow_facts import (
     read_facts,
     walk_actions,
 )
+from shared.domain.jobs.refusals import code_for
 from shared.errors import Refused
 
 #: The action that a built flow carries into its copies, so that tests know the family.
@@ -49,11 +50,12 @@ def require_valid(client_data: str) -> None:
 
 @contextmanager
 def refused() -> Iterator[None]:
-    """Raise `Refused` for what the local cloud refuses."""
+    """Raise `Refused` for what the local cloud refuses, with the code that the adapters give it."""
     try:
         yield
     except PlatformError as error:
-        raise Refused(error.message, code=error.code, status=error.status) from error
+        code = code_for(error.code, error.message)
+        raise Refused(error.message, code=code, status=error.status) from error
 
 
 @lru_cache(maxsize=4096)

@@ -31,6 +31,7 @@ PROFILES: Mapping[Profile, Mapping[str, Any]] = {
         "older_host_shapes_refused": True,  # §5.6
         "refused_saves_wipe_references": True,  # §16.1
         "creates_stamp_references": True,  # §16.1
+        "unpublished_row_seconds": 60.0,  # §16.1
         "global_flow_host_refuses": ("europe",),  # §15.1: `MacroRegionDerivationFailed`
         "shares_let_people_ask": False,  # §5.5, §6.4: no source says that they do
         "applications_activate": False,  # §15.3: `MissingUserDetails`

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shared.domain.flow import FlowState, WorkflowChange
+from shared.domain.jobs.refusals import REFERENCE_NOT_FOUND
 from shared.errors import Refused
 from tests.contract.ports.sides import Side
 from tests.contract.ports.test_activation import change, created, using
@@ -139,7 +140,7 @@ async def test_every_save_of_a_flow_with_a_stamped_reference_is_refused(side: Si
     for text in (sending(NEWER), using("cr1_officeshared"), client_data(definition(HTTP))):
         with pytest.raises(Refused, match="'new_sharedoffice365_1a2b3' could not be found") as no:
             await save(side, text)
-        assert no.value.code == "WorkflowRunActionInputsInvalidProperty"
+        assert no.value.code == REFERENCE_NOT_FOUND
     await side.ports.workflows.delete(await side.environment(), COPY)
     await created(side, sending(NEWER))
     await save(side, sending(NEWER))
