@@ -1,9 +1,11 @@
 """Twin of the port `FlowReports`: lean lists, one full flow, runs."""
 
+import json
 from dataclasses import replace
 from datetime import datetime
 
 from local_cloud.tenant.environments.flow import RUN_HISTORY
+from local_cloud.tenant.flows.saves import in_runtime_shape
 from shared.domain.flow import FailedAction, FlowDetail, ReportedFlow, Run
 from shared.errors import NotFound
 from tests.twins.flow_service import stays_on_microsoft_key
@@ -18,12 +20,20 @@ def detail_of(world: World, flow: TwinFlow) -> FlowDetail:
         display_name=flow.name,
         workflow_id=flow.workflow_id if flow.in_solution else None,
         state=flow.state,
-        client_data=flow.client_data,
+        client_data=_shown(world, flow.client_data),
         owner_id=world.entra_id_of(flow.owner_id),
         is_managed=flow.is_managed,
         in_solution=flow.in_solution,
         description=flow.description,
     )
+
+
+def _shown(world: World, client_data: str) -> str:
+    if not world.assumptions.flow_service_shows_runtime_shape:
+        return client_data
+    document = json.loads(client_data)
+    in_runtime_shape(document["properties"]["definition"])
+    return json.dumps(document)
 
 
 class FlowReportsTwin:

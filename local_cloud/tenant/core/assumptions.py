@@ -93,6 +93,9 @@ class Assumptions:
     #: Whether the flow service, where it creates a flow outside solutions, adds the name of a
     #: connection reference that the caller never sent; each later save is refused then (§16.1).
     creates_stamp_references: bool = False
+    #: Whether the flow service shows connector operations in the shape of the runtime, which no
+    #: save takes where the older shapes are refused (§16.1).
+    flow_service_shows_runtime_shape: bool = False
     #: Seconds from the first save of a flow that is on for which its saves are refused with
     #: 0x80040203; the same save succeeds afterwards (§16.1).
     unpublished_row_seconds: float = 0.0

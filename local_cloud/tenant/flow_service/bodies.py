@@ -10,6 +10,8 @@ from local_cloud.tenant.entra.directory import Directory
 from local_cloud.tenant.environments.environment import Environment
 from local_cloud.tenant.environments.flow import Flow, Run
 from local_cloud.tenant.environments.flow_facts import parse_client_data
+from local_cloud.tenant.environments.power_platform import PowerPlatform
+from local_cloud.tenant.flows.saves import in_runtime_shape
 from local_cloud.tenant.flows.trigger_urls import callback
 
 PROVIDER = "/providers/Microsoft.ProcessSimple"
@@ -54,6 +56,8 @@ def full_body(tenant: Tenant, environment: Environment, flow: Flow) -> dict[str,
     """A flow with its definition."""
     body = lean_item(tenant, environment, flow)
     saved, facts = flow.properties(), flow.facts()
+    if tenant.part(PowerPlatform).assumptions.flow_service_shows_runtime_shape:
+        in_runtime_shape(saved["definition"])
     trigger = {"type": facts.trigger_type} | (
         {"kind": facts.trigger_kind} if facts.trigger_kind else {}
     )

@@ -157,9 +157,22 @@ def with_stamp(client_data: str, logical_names: dict[str, str]) -> tuple[str, st
     return (json.dumps(document), stamp) if stamp else (client_data, "")
 
 
+def in_runtime_shape(definition: dict[str, Any]) -> dict[str, Any]:
+    """A definition, changed in its place, as the flow service shows it: no save takes it so."""
+    for _, _, inputs in _operations_of(definition):
+        host = inputs.get("host") or {}
+        if key := host.pop("connectionReferenceName", None):
+            host["connectionName"] = key
+        inputs.setdefault("authentication", "@parameters('$authentication')")
+    return definition
+
+
 def _operations(client_data: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    return _operations_of(parse_client_data(client_data)["definition"])
+
+
+def _operations_of(definition: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Yield name, type and inputs of each connector operation, the trigger's too."""
-    definition = parse_client_data(client_data)["definition"]
     for name, step in [*definition["triggers"].items(), *walk_actions(definition["actions"])]:
         kind, inputs = str(step.get("type")), step.get("inputs")
         if kind.startswith(_CONNECTOR_TYPES) and isinstance(inputs, dict):

@@ -12,7 +12,15 @@ from shared.errors import Refused
 from tests.contract.ports.sides import Side
 from tests.contract.ports.test_activation import change, created, using
 from tests.contract.ports.test_workflows import COPY
-from tests.contract.tenant_world import HTTP, HTTP_FLOW, MAKER, bound, client_data, definition
+from tests.contract.tenant_world import (
+    ENVIRONMENT,
+    HTTP,
+    HTTP_FLOW,
+    MAKER,
+    bound,
+    client_data,
+    definition,
+)
 
 OLDER = {
     "Send": {
@@ -144,6 +152,23 @@ async def test_every_save_of_a_flow_with_a_stamped_reference_is_refused(side: Si
     await side.ports.workflows.delete(await side.environment(), COPY)
     await created(side, sending(NEWER))
     await save(side, sending(NEWER))
+
+
+async def test_the_flow_service_may_show_a_shape_that_no_save_takes(side: Side) -> None:
+    """Dataverse shows the definition as it was saved."""
+    side.hands.assumptions.flow_service_shows_runtime_shape = True
+    side.hands.assumptions.older_host_shapes_refused = True
+    await created(side, sending(NEWER))
+    row = await side.ports.workflows.get(await side.environment(), COPY)
+
+    shown = (await side.ports.flow_reports.get_flow(ENVIRONMENT, COPY)).client_data or ""
+
+    operation = json.loads(shown)["properties"]["definition"]["actions"]["Send"]["inputs"]
+    assert operation["authentication"] == "@parameters('$authentication')"
+    assert operation["host"] == {"connectionName": "shared_office365", "operationId": "SendEmailV2"}
+    assert row.client_data == sending(NEWER)
+    with pytest.raises(Refused, match="authentication"):
+        await save(side, shown)
 
 
 async def test_a_save_that_is_refused_for_now_succeeds_later(side: Side) -> None:

@@ -102,6 +102,22 @@ async def test_older_shapes_are_converted_where_saves_refuse_them(
         assert after == before
 
 
+@pytest.mark.parametrize("in_solution", [True, False])
+async def test_a_flow_that_the_flow_service_shows_in_another_shape_is_copied(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, in_solution: bool
+) -> None:
+    """No save takes what is read there; outside solutions nothing else can be read."""
+    seed = described(
+        settled_orders(inSolution=in_solution),
+        profile=Profile.FEARED,
+        flow_service_shows_runtime_shape=True,
+    )
+    async with wire_story(monkeypatch, tmp_path, seed) as story:
+        after = (await copied(story))["definition"]
+
+        assert after["actions"]["Send"]["inputs"]["host"]["connectionReferenceName"] == CONNECTOR
+
+
 async def test_a_platform_that_names_the_connection_beside_the_reference_is_no_difference(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
