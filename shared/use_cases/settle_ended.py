@@ -60,9 +60,9 @@ async def _return_loans_of_flows(services: Services, flows: Sequence[Kept[FlowJo
     table = services.tables.jobs
     for kept in flows:
         job = kept.item
-        if not job.has_loans_to_check or _is_busy(services, job) or job.is_unsettled(services.now):
+        if not job.has_loans_to_check or is_busy(services, job) or job.is_unsettled(services.now):
             continue
-        async with one_row(services, table.name_of(job)), _held(FLOW, services, kept) as held:
+        async with one_row(services, table.name_of(job)), held_ended(FLOW, services, kept) as held:
             work = Work(held, await services.environments.get(job.environment_id))
             try:
                 await settle(work)
@@ -83,7 +83,7 @@ async def _return_loans_of_plans(services: Services, plans: Sequence[Kept[Enviro
             continue
         async with (
             one_row(services, table.name_of(job)),
-            _held(ENVIRONMENT, services, kept) as held,
+            held_ended(ENVIRONMENT, services, kept) as held,
         ):
             try:
                 await _return_loans_of_plan(held)
@@ -146,7 +146,7 @@ async def _turn_off_stray(
 ) -> None:
     job, copy = kept.item, await _copy(services, environment, kept.item)
     is_on = copy is not None and copy.state is FlowState.ON
-    if copy is None or _is_busy(services, job) or (job.copy_is_left and not is_on):
+    if copy is None or is_busy(services, job) or (job.copy_is_left and not is_on):
         return
     found = "was on" if is_on else "lies there, off: nothing needs it, it may be deleted"
     cause = f"{copy.name} ({copy.workflow_id}) {found}. The job of {job.display_name}: {job.state}."
@@ -158,7 +158,7 @@ async def _turn_off_stray(
     await tell(services, Reason.STRAY_COPY, services.tables.jobs.name_of(job), cause)
     if not is_on or is_all_there_is:
         return
-    async with _held(FLOW, services, kept) as held:
+    async with held_ended(FLOW, services, kept) as held:
         work = Work(held, environment)
         off = changing(work, copy, WorkflowChange(state=FlowState.OFF))
         await perform(replace(off, permit=partial(work.permit_write, anytime=True)))
@@ -171,13 +171,13 @@ async def _copy(services: Services, environment: Environment, job: FlowJob) -> W
     return None
 
 
-def _is_busy(services: Services, job: FlowJob) -> bool:
+def is_busy(services: Services, job: FlowJob) -> bool:
     """Say whether a delivery works on it, or is to."""
     return not FLOW.is_over(job) or job.is_held(services.now)
 
 
 @asynccontextmanager
-async def _held[J: DurableJob[Any]](
+async def held_ended[J: DurableJob[Any]](
     kind: Kind[J], services: Services, kept: Kept[J]
 ) -> AsyncIterator[Held[J]]:
     """Hold a job that stands still; what cannot be done is logged, and tried again later."""

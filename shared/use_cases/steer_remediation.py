@@ -212,6 +212,11 @@ async def retry_job(services: Services, job: FlowJob) -> None:
     await FLOW.order(services, (job.environment_id, job.id), anew, takes_over=True)
 
 
+async def cancel_job(services: Services, job: FlowJob) -> bool:
+    """Cancel one job; says whether it was not undone before."""
+    return await _order_one(services, job, Order.CANCEL, replay=False)
+
+
 def families(wanted: Sequence[FlowJob], jobs: Sequence[FlowJob]) -> list[FlowJob]:
     """Return who goes back with these: originals run originals, copies run copies.
 

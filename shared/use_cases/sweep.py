@@ -35,6 +35,7 @@ from shared.use_cases.check_keys import check_policies
 from shared.use_cases.check_rows import check_rows
 from shared.use_cases.repair_network import end_or_tell_unfinished
 from shared.use_cases.settle_ended import turn_off_strays
+from shared.use_cases.settle_late import settle_late
 from shared.use_cases.start_remediation import complete_recent_starts, start_remediation
 from shared.use_cases.steer_remediation import retry_job
 from shared.use_cases.watch_calls import watch_calls
@@ -96,6 +97,8 @@ async def sweep(services: Services, date: str) -> SweepResult:
         await watch_ranges(services, environments)
     async with _told(services, "whether every change of a firewall came to its end"):
         await end_or_tell_unfinished(services)
+    async with _told(services, "whether frozen deliveries have changed anything after their job"):
+        await settle_late(services)
     came_back: list[str] = []
     for environment in linked:
         async with _told(

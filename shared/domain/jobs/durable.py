@@ -59,6 +59,8 @@ class DurableJob[S: StrEnum]:
     lease_until: datetime | None = None
     #: Until when a delivery that did not end may still change something; None: all have ended.
     settles_at: datetime | None = None
+    #: When the lease ran out of the last delivery that did not end; None: all have ended.
+    unended_at: datetime | None = None
     #: Somebody changed what this job waits for while it was being worked on.
     woken: bool = False
     history: tuple[Change, ...] = ()
@@ -94,8 +96,9 @@ def taken_over[J: DurableJob[Any]](job: J, *, settles_after: timedelta) -> J:
     and the host ends it in time; a write of it may come about later still. Nothing more comes of
     it `settles_after` its lease.
     """
-    if job.lease_until is not None:
-        job = unsettled(job, job.lease_until + settles_after)
+    lease_ended = job.lease_until
+    if lease_ended is not None:
+        job = replace(unsettled(job, lease_ended + settles_after), unended_at=lease_ended)
     return replace(job, lease_number=job.lease_number + 1, lease_until=None)
 
 

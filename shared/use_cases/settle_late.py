@@ -1,0 +1,75 @@
+"""What a delivery did that was frozen for longer than the host allows, and then woke.
+
+A rollback waits for a delivery that did not end, until its bound has passed (`settles_at`). One
+that wakes later still may give the operator a flow of an ended job, or make a job for a remediation
+that has ended. Nobody waits for it any more, so the daily sweep looks.
+"""
+
+from datetime import timedelta
+
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob
+from shared.domain.plans.remediation import EnvironmentJob
+from shared.domain.trigger_urls.trigger_url import redact
+from shared.errors import Blocked, Refused
+from shared.jobs.kinds import FLOW
+from shared.log_fields import product_log
+from shared.notices import one_row, readable, tell
+from shared.reason import Reason
+from shared.rows import Kept
+from shared.services import Services
+from shared.steps.flows.co_ownership import step_back
+from shared.steps.work import Work
+from shared.use_cases.settle_ended import held_ended, is_busy
+from shared.use_cases.steer_remediation import cancel_job
+
+log = product_log(__name__)
+
+#: For so long the sweep looks at a job of which a delivery did not end.
+_LOOKED_AT_FOR = timedelta(days=3)
+
+
+async def settle_late(services: Services) -> None:
+    """Take back what the operator was given late, and cancel the jobs that were made late."""
+    ended = set[tuple[str, str]]()
+    environment_jobs = services.tables.environment_jobs
+    async for kept in readable(services, environment_jobs.scan()):
+        if _has_ended(kept.item):
+            ended.add(environment_jobs.address(kept.item))
+    async with services.calls.block(None):
+        async for job in readable(services, services.tables.jobs.scan()):
+            async with one_row(services, services.tables.jobs.name_of(job.item)):
+                if (job.item.remediation_id, job.item.environment_job_id) in ended:
+                    await _cancel_orphan(services, job.item)
+                await _take_back(services, job)
+
+
+def _has_ended(job: EnvironmentJob) -> bool:
+    return job.is_finished and not job.is_stuck and not job.may_begin_more
+
+
+async def _cancel_orphan(services: Services, job: FlowJob) -> None:
+    """Cancel a job that has not begun, and whose remediation has ended."""
+    has_begun = job.reached is not JobState.PLANNED
+    if has_begun or job.is_finished or job.requested or job.is_held(services.now):
+        return
+    log.warning("a job without a remediation is cancelled: %s", job.display_name)
+    await cancel_job(services, job)
+
+
+async def _take_back(services: Services, kept: Kept[FlowJob]) -> None:
+    """Look once more at what an ended job ever lent the operator."""
+    job = kept.item
+    since = job.unended_at
+    is_recent = since is not None and services.now - since < _LOOKED_AT_FOR
+    if not is_recent or not job.lent or job.has_loans or is_busy(services, job):
+        return
+    environment = await services.environments.get(job.environment_id)
+    async with held_ended(FLOW, services, kept) as held:
+        try:
+            for name in job.lent:
+                await step_back(Work(held, environment), name)
+        except (Blocked, Refused) as err:  # the operator stays a co-owner: not for the log only
+            row = services.tables.jobs.name_of(job)
+            await tell(services, Reason.LOAN, row, redact(str(err)))
+            raise
