@@ -57,6 +57,7 @@ def _health(answer: Any) -> Listing:
             "Plans that wait for approval": str(answer["plans_waiting"] or ""),
             "Blocked or failed jobs": str(answer["stuck"] or ""),
             "Rows that the timer has not looked at": str(answer["unlooked"] or ""),
+            "Overdue rows without a wake-up": str(answer["without_wake_up"] or ""),
             "Rows that need a person": "\n".join(
                 f"{code}: {count}" for code, count in answer["notices"].items()
             ),

@@ -78,6 +78,8 @@ class HealthAnswer(Answer):
     last_sweep: datetime | None
     #: Rows that the timer `resend_overdue` should have looked at minutes ago: it stands still.
     unlooked: int
+    #: Overdue rows without a reminder: the timer does not look at them before the daily sweep.
+    without_wake_up: int
 
 
 @endpoint(blueprint, "GET", "health", role=Role.READER, answer=HealthAnswer)

@@ -19,12 +19,13 @@ from shared.domain.calls import CallLine, Turn
 from shared.domain.jobs.durable import DurableJob
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.reminder import Reminder
+from shared.domain.notice import RowName
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import NotFound, UnreadableRow
 from shared.jobs.engine import SOON, Kind
 from shared.jobs.kinds import ENVIRONMENT, FLOW
 from shared.notices import one_row, readable, tell_unreadable
-from shared.ports import Operation
+from shared.ports import Condition, Operation
 from shared.reason import Reason
 from shared.rows import Kept, instant
 from shared.services import Services
@@ -79,6 +80,10 @@ async def _reminder(services: Services, found: Kept[Reminder] | UnreadableRow) -
     if not isinstance(found, UnreadableRow):
         return found.item
     await tell_unreadable(services, found)
+    return _of_key(services, found)
+
+
+def _of_key(services: Services, found: UnreadableRow) -> Reminder | None:
     at, *row = found.row[2].split("~")
     with suppress(ValueError):
         table, partition, key = row
@@ -92,6 +97,22 @@ async def unlooked(services: Services) -> int:
     late = instant(services.now - SOON)
     found = services.tables.reminders.scan("reminder", before=late)
     return len({one.row if isinstance(one, UnreadableRow) else one.item.row async for one in found})
+
+
+async def without_wake_up(services: Services) -> int:
+    """Return how many overdue rows have no reminder: the timer does not look at them."""
+    late = instant(services.now - SOON - services.settings.overdue_after)
+    reminded = set[RowName]()
+    async for one in services.tables.reminders.scan("reminder"):
+        reminder = _of_key(services, one) if isinstance(one, UnreadableRow) else one.item
+        if reminder:
+            reminded.add(reminder.row)
+    overdue = set[RowName]()
+    for kind in _kinds(services).values():
+        rows = kind.table(services.tables)
+        async for row in rows.scan(where=[Condition("due", "lt", late)]):
+            overdue.add(row.row if isinstance(row, UnreadableRow) else rows.name_of(row.item))
+    return len(overdue - reminded)
 
 
 async def restore_reminders(services: Services) -> None:

@@ -11,7 +11,7 @@ from shared.domain.circuit import Circuit
 from shared.domain.notice import Notice
 from shared.domain.plans.channel_settings import settings_of
 from shared.domain.plans.notification import Delivery
-from shared.jobs.reminders import unlooked
+from shared.jobs.reminders import unlooked, without_wake_up
 from shared.ports import UnusableChannel
 from shared.reason import Reason
 from shared.services import PARKED, Services
@@ -67,6 +67,8 @@ class Health:
     last_sweep: datetime | None
     #: Rows that the timer `resend_overdue` should have looked at minutes ago: it stands still.
     unlooked: int
+    #: Overdue rows without a reminder: the timer does not look at them before the daily sweep.
+    without_wake_up: int
 
 
 async def check_health(
@@ -105,6 +107,7 @@ async def check_health(
         failing_channels=failing,
         last_sweep=runs.get(SWEEP),
         unlooked=await unlooked(services),
+        without_wake_up=await without_wake_up(services),
     )
 
 

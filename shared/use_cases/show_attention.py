@@ -198,6 +198,17 @@ def _of_the_app(services: Services, health: Health, since: datetime | None) -> l
                 command='cmkflow kill-switch off --reason "The cause is fixed."',
             )
         )
+    if health.without_wake_up:
+        found.append(
+            Waiting(
+                cause=Cause.WAKE_UP,
+                count=health.without_wake_up,
+                reason="Their rows in the table reminders are missing: the timer does not look.",
+                instruction="Run the timer sweep_environments: it writes them anew. So does the "
+                "next daily sweep. Nothing is lost: every original works.",
+                command="cmkflow health",
+            )
+        )
     if since and services.now - since > SWEEP_IS_MISSING:
         last = "The last sweep ended" if health.last_sweep else "None has ended since the app began"
         found.append(

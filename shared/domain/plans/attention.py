@@ -35,6 +35,7 @@ class Cause(StrEnum):
     MESSAGES = "messages"  #: parked, or given up by the broker
     CHANNEL = "channel"  #: notifications that a channel has not taken
     KILL_SWITCH = "kill_switch"
+    WAKE_UP = "wake_up"  #: overdue rows that the timer does not look at
     SWEEP = "sweep"  #: the daily look has not come to its end
     # What people are told of, and what is no item of its own to whoever looks:
     LAPSING = "lapsing"  #: a plan that nobody has approved, a day before it lapses
@@ -70,6 +71,7 @@ _TITLES: Mapping[Cause, str] = {
     Cause.MESSAGES: "{messages} given up",
     Cause.CHANNEL: "The notification channel {code} accepts nothing ({count} waiting)",
     Cause.KILL_SWITCH: "The kill switch is on",
+    Cause.WAKE_UP: "{rows} overdue, without a wake-up",
     Cause.SWEEP: "The daily sweep is missing",
     Cause.LAPSING: "A plan of {flows}{at} lapses within a day",
     Cause.FINISHED: "The work{at} has ended, {flows} left",

@@ -193,6 +193,13 @@ async def sweep(story: Story) -> None:
     story.world.clock.advance(timedelta(hours=27))
 
 
+async def wake_up(story: Story) -> None:
+    """Let the reminders be gone, and the row of a plan be overdue."""
+    await plan(story)
+    await story.services.tables.reminders.clear("reminder")
+    story.world.clock.advance(timedelta(days=8))
+
+
 def noticed() -> list[str]:
     """Return every code of a row that people are told of, as the runbook has them."""
     section = OPERATIONS.read_text().split("## Rows that need a person")[1].split("\n## ")[0]
@@ -216,6 +223,7 @@ CATALOGUE: dict[tuple[Cause, str], Arrange] = {
     (Cause.MESSAGES, ""): messages,
     (Cause.CHANNEL, "out"): channel,
     (Cause.KILL_SWITCH, Reason.KILL_SWITCH): kill_switch,
+    (Cause.WAKE_UP, ""): wake_up,
     (Cause.SWEEP, ""): sweep,
     (Cause.LAPSING, ""): lapsing,
     (Cause.FINISHED, ""): finished,

@@ -12,12 +12,14 @@ from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.reminder import Reminder
 from shared.domain.jobs.transitions import retried
+from shared.domain.plans.attention import Cause
 from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
 from shared.jobs.kinds import FLOW
 from shared.jobs.reminders import look_at_due
 from shared.services import FLOW_JOBS
 from shared.use_cases.check_health import check_health
 from shared.use_cases.resend_overdue import resend_overdue
+from shared.use_cases.show_attention import show_attention
 from shared.use_cases.start_remediation import start_remediation
 from shared.use_cases.steer_remediation import retry, roll_back
 from shared.use_cases.sweep import sweep
@@ -208,6 +210,28 @@ async def test_the_sweep_reminds_of_rows_that_nobody_would_look_at() -> None:
     await story.run(timedelta(days=8))
 
     assert [job.state for job in (await story.jobs()).values()] == [JobState.RETIRED] * 2
+
+
+async def test_overdue_rows_without_a_reminder_are_counted() -> None:
+    """Health and attention say so before the sweep; it writes the reminders anew."""
+    story = await quiet_story(2)
+    before = await check_health(story.services)
+    await story.services.tables.reminders.clear("reminder")
+    due = max(job.due or story.services.now for job in (await story.jobs()).values())
+    early = await check_health(story.services)
+    story.world.clock.advance_to(due + 10 * MINUTE)
+
+    late = await show_attention(story.services)
+    await sweep(story.services, "today")
+    after = await show_attention(story.services)
+
+    assert before.without_wake_up == early.without_wake_up == 0
+    assert late.health.without_wake_up >= 2
+    (waiting,) = [one for one in late.waiting if one.cause is Cause.WAKE_UP]
+    assert waiting.count == late.health.without_wake_up
+    assert "sweep_environments" in waiting.instruction
+    assert after.health.without_wake_up == 0
+    assert Cause.WAKE_UP not in [one.cause for one in after.waiting]
 
 
 async def test_two_timers_at_once_lose_no_reminder() -> None:
