@@ -1,0 +1,87 @@
+"""Flows that are saved for an original's sake, where older connector shapes are refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.domain.jobs.flow_states import JobState
+from shared.reason import Reason
+from tests.contract.tenant_world import DAILY, MAKER, definition, http_action
+from tests.functional.copying.test_copied_definitions import ACTIONS
+from tests.functional.wire.test_copies_on_the_wire import CONNECTOR, EMBEDDED
+from tests.functional.wire.wire_seed import flow_seed, orders, tenant_seed
+from tests.functional.wire.wire_story import SHORT, WireStory, wire_story
+
+CALLER = "f0000000-0000-4000-8000-0000000000aa"
+VARIABLE = "cr1_OrdersUrl"
+HARMFUL = {"older_host_shapes_refused": True, "refused_saves_wipe_references": True}
+
+
+def described(**more: Any) -> dict[str, Any]:
+    """Return a tenant with an original, and a flow in the older shape."""
+    caller = flow_seed(
+        CALLER,
+        "Nightly",
+        definition(DAILY, ACTIONS),
+        connectionReferences=EMBEDDED,
+        inSolution=True,
+    )
+    connections = [{"name": "mail-1", "api": CONNECTOR, "owner": MAKER}]
+    return tenant_seed(orders(), caller, assumptions=HARMFUL, connections=connections, **more)
+
+
+def let_it_call(story: WireStory, uri: str, parameters: dict[str, Any]) -> None:
+    """Let the flow post to an address, which may be a parameter of it."""
+    flow = story.flow(CALLER)
+    document = json.loads(flow.client_data)
+    document["properties"]["definition"].setdefault("parameters", {}).update(parameters)
+    document["properties"]["definition"]["actions"] |= http_action(uri)
+    flow.client_data = json.dumps(document)
+
+
+async def moved(story: WireStory) -> None:
+    """Let the callers be updated; the flow keeps its connection references."""
+    before = json.loads(story.flow(CALLER).client_data)["properties"]["connectionReferences"]
+    await story.order(run=SHORT)
+    (job,) = (await story.jobs()).values()
+    assert (job.state, job.code) == (JobState.WAITING, Reason.QUIET), job.reason
+    after = json.loads(story.flow(CALLER).client_data)["properties"]["connectionReferences"]
+    assert after == before
+    assert story.flow(CALLER).references_wiped == 1
+
+
+async def test_a_caller_is_converted_and_keeps_its_references(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its first save is refused and empties them; the second brings them back."""
+    async with wire_story(monkeypatch, tmp_path, described()) as story:
+        let_it_call(story, story.url_of(), {})
+        old = story.url_of().partition("?")[0]
+
+        await moved(story)
+
+        assert old not in story.flow(CALLER).client_data
+
+
+async def test_a_flow_that_uses_a_variable_is_converted_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The variable has the new value, and the flow takes it over."""
+    variable: dict[str, Any] = {"schemaName": VARIABLE, "schemaname": VARIABLE, "name": VARIABLE}
+    variable |= {"displayname": "Orders", "value": "x", "type": 100000000}
+    seed = described(environmentVariables=[variable])
+    async with wire_story(monkeypatch, tmp_path, seed) as story:
+        values = story.environment.table("environmentvariablevalues")
+        for row in values.values():
+            row["value"] = story.url_of()
+        metadata = {"schemaName": VARIABLE}
+        parameter = {"type": "String", "defaultValue": "", "metadata": metadata}
+        name = f"Orders ({VARIABLE})"
+        let_it_call(story, f"@parameters('{name}')", {name: parameter})
+        old = story.url_of()
+
+        await moved(story)
+
+        assert [row["value"] == old for row in values.values()] == [False]
