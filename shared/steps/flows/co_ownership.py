@@ -144,7 +144,7 @@ async def is_own_doing(work: Work) -> bool:
     job = work.job
     plans = await work.services.tables.environment_jobs.all(job.remediation_id)
     lent = {name for plan in plans for name in plan.lent}
-    return job.flow_name in {*job.borrowed, *lent}
+    return job.flow_name in {*job.borrowed, *job.returned, *lent}
 
 
 async def was_lent(services: Services, environment_id: str, flow_name: str) -> bool:

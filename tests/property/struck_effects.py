@@ -1,0 +1,204 @@
+"""Stories in which every effect of the product can be struck, and what strikes it.
+
+An effect is known by the function that makes its `Write`: nobody names it here. A fault strikes the
+first write of one effect, or every write of it until a person helps.
+"""
+
+import ast
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from shared.errors import Conflict, MigrationInProgress, ProductError, Refused, Unavailable
+from shared.steps.flows import effect
+from shared.steps.flows.effect import Write
+from shared.use_cases import switch_writes
+from tests.functional.stories.remediation_story import Story
+from tests.twins.crash import Killed, Moment, Plan
+from tests.twins.driver import Driver
+from tests.twins.pause import Pause
+
+#: What makes a `Write` for somebody else, who counts as its maker.
+HELPERS = {"effect.py", "change_flow.py", "write_definition.py"}
+MAKERS = {"Write", "changing", "for_owner"}
+FROZEN = timedelta(minutes=8)
+
+
+class Fault(StrEnum):
+    """What happens to a write."""
+
+    STOPPED = "the kill switch is turned on before the write"
+    DIES_BEFORE = "the process dies before the write"
+    DIES_AFTER = "the process dies after the write"
+    SLEEPS_BEFORE = "the process is frozen before the write"
+    SLEEPS_AFTER = "the process is frozen after the write"
+    UNANSWERED = "no answer, not done"
+    ANSWER_LOST = "no answer, but done"
+    REFUSED = "refused"
+    REFUSED_BUT_DONE = "refused, but done"
+    CONFLICT = "somebody else was faster"
+    CONFLICT_BUT_DONE = "an earlier try of its own was faster"
+    MIGRATING = "the environment is being migrated"
+    NOT_KEPT = "accepted and not kept"
+    REFUSED_FOR_DAYS = "refused until a person helps"
+    NOT_KEPT_FOR_DAYS = "accepted and not kept until a person helps"
+
+    @property
+    def lasts(self) -> bool:
+        """Say whether it strikes again and again."""
+        return self in {Fault.REFUSED_FOR_DAYS, Fault.NOT_KEPT_FOR_DAYS}
+
+
+def _refusal() -> ProductError:
+    return Refused("not today", code="Strange", status=400)
+
+
+def _migrating() -> ProductError:
+    return MigrationInProgress("moving", code="EnvironmentMigrationInProgress", status=409)
+
+
+_ERRORS: dict[Fault, tuple[Moment, Callable[[], BaseException]]] = {
+    Fault.DIES_BEFORE: (Moment.BEFORE, Killed),
+    Fault.DIES_AFTER: (Moment.AFTER, Killed),
+    Fault.UNANSWERED: (Moment.BEFORE, lambda: Unavailable("no answer")),
+    Fault.ANSWER_LOST: (Moment.AFTER, lambda: Unavailable("no answer")),
+    Fault.REFUSED: (Moment.BEFORE, _refusal),
+    Fault.REFUSED_BUT_DONE: (Moment.AFTER, _refusal),
+    Fault.CONFLICT: (Moment.BEFORE, lambda: Conflict("changed")),
+    Fault.CONFLICT_BUT_DONE: (Moment.AFTER, lambda: Conflict("changed")),
+    Fault.MIGRATING: (Moment.BEFORE, _migrating),
+}
+
+
+@dataclass
+class Striker:
+    """Strikes the writes of one effect, or only notes which effects write."""
+
+    story: Story
+    site: str = ""
+    fault: Fault | None = None
+    #: The effects that wrote.
+    seen: dict[str, int] = field(default_factory=dict)
+    has_struck: bool = False
+    is_stopped: bool = False
+    is_mended: bool = False
+    #: What is wrong.
+    wrong: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.story.driver = Driver(twins=self.story.twins, make=self.story.make, plan=self._plan())
+
+    def _plan(self) -> Plan:
+        if self.fault in {Fault.SLEEPS_BEFORE, Fault.SLEEPS_AFTER}:
+            moment = Moment.BEFORE if self.fault is Fault.SLEEPS_BEFORE else Moment.AFTER
+            return Pause(moment=moment, sleeps=FROZEN, clock=self.story.world.clock)
+        if self.fault in _ERRORS:
+            moment, failure = _ERRORS[self.fault]
+            return Plan(moment=moment, failure=failure)
+        return Plan()
+
+    def _strikes(self, site: str) -> bool:
+        if site != self.site or self.has_struck:
+            return False
+        self.has_struck = True
+        return True
+
+    async def permit(self, site: str, permit: Callable[[], Awaitable[object]]) -> None:
+        """Stand before a permission."""
+        if self.fault is not Fault.STOPPED or not self._strikes(site):
+            await permit()
+            return
+        await self.switch(is_on=True)
+        try:
+            await permit()
+        except ProductError:
+            raise
+        self.wrong.append(f"{site} writes although the kill switch is on")
+
+    async def switch(self, *, is_on: bool) -> None:
+        """Turn the kill switch."""
+        await switch_writes.set_kill_switch(
+            self.story.services, is_on=is_on, by="tests", reason="looking"
+        )
+        self.is_stopped = is_on
+
+    async def call(self, site: str, call: Callable[[], Awaitable[object]]) -> None:
+        """Stand before a write."""
+        self.seen[site] = self.seen.get(site, 0) + 1
+        if self.fault is None or self.fault is Fault.STOPPED:
+            await call()
+            return
+        if site == self.site and self.fault.lasts and not self.is_mended:
+            self.has_struck = True
+            if self.fault is Fault.REFUSED_FOR_DAYS:
+                raise _refusal()
+            return
+        if self.fault is Fault.NOT_KEPT and self._strikes(site):
+            return
+        if self.fault is not Fault.NOT_KEPT and not self.fault.lasts and self._strikes(site):
+            plan = self.story.driver.plan
+            plan.at = plan.calls + 1
+        await call()
+
+
+@contextmanager
+def watched(striker: Striker) -> Iterator[None]:
+    """Put the striker before the permission and the call of each write."""
+    before = Write.__init__
+
+    def init(write: Write, **members: Any) -> None:
+        site = getattr(members["call"], "site", "") or _site(sys._getframe(1))
+        for name in ("permit", "call"):
+            if not hasattr(members[name], "site"):
+                members[name] = _guarded(getattr(striker, name), site, members[name])
+        before(write, **members)
+
+    Write.__init__ = init  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        Write.__init__ = before  # type: ignore[method-assign]
+
+
+def _guarded(guard: Any, site: str, inner: Any) -> Any:
+    def outer() -> Any:
+        return guard(site, inner)
+
+    outer.site = site  # type: ignore[attr-defined]
+    return outer
+
+
+def _site(frame: Any) -> str:
+    """Return the function that makes a write, past those that make it for somebody else."""
+    while Path(frame.f_code.co_filename).name in {*HELPERS, "dataclasses.py", Path(__file__).name}:
+        frame = frame.f_back
+    if frame.f_code.co_filename.startswith("<"):  # a dataclass made anew
+        return _site(frame.f_back)
+    path = Path(frame.f_code.co_filename)
+    root = Path(effect.__file__).parents[3]
+    name = frame.f_code.co_qualname.replace(".<locals>", "").replace(".<lambda>", "")
+    return f"{path.relative_to(root)}:{name}"
+
+
+def all_sites() -> set[str]:
+    """Return every function of the product that makes a write."""
+    found = set()
+    for path in Path("shared").rglob("*.py"):
+        if path.name not in HELPERS:
+            found |= {f"{path}:{name}" for name in _makers(ast.parse(path.read_text("utf-8")), "")}
+    return found
+
+
+def _makers(node: ast.AST, above: str) -> Iterator[str]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield from _makers(child, f"{above}.{child.name}" if above else child.name)
+            continue
+        if isinstance(child, ast.Call) and getattr(child.func, "id", "") in MAKERS:
+            yield above
+        yield from _makers(child, above)
