@@ -161,6 +161,8 @@ async def _sweep(striker: Striker) -> None:
     for day in ("first", "second", "third"):
         await until_done(story, partial(story.driver.call, partial(sweep, date=day)))
         await _settled(striker, DAYS)
+        assert story.twins.notices.told
+        striker.is_mended = True
     copies = [flow for flow in story.world.flows() if flow.made_by_app]
     assert not any(flow.is_on for flow in copies)
 
