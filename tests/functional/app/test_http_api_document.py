@@ -38,6 +38,19 @@ def test_every_member_of_a_request_is_documented(request_kind: type[Request]) ->
     assert missing == []
 
 
+@pytest.mark.parametrize("decision", ["approve", "cancel", "retry", "roll-back"])
+def test_a_decision_answers_with_the_members_that_are_documented(decision: str) -> None:
+    """With each of them, and with no other."""
+    section = TEXT.partition("### Decisions")[2].partition("\n### ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", section, re.MULTILINE)
+    documented = {member for member, decisions in rows if f"`{decision}`" in decisions}
+
+    answer = ENDPOINTS["POST", f"remediations/{{id}}/{decision}"].answer
+
+    assert answer
+    assert documented == set(answer.model_fields)
+
+
 @pytest.mark.parametrize("kind", [Mode, RemediationMode, Origin, RemediationState, DeletionState])
 def test_every_word_of_the_api_is_documented(kind: type[StrEnum]) -> None:
     """Whoever meets a state or a mode in an answer finds it here."""
