@@ -32,8 +32,8 @@ def _window(text: str) -> str:
     return text
 
 
-def _lower(flow: str) -> str:
-    return flow.lower()
+def _lower(text: str) -> str:
+    return text.lower()
 
 
 type Window = Annotated[
@@ -42,7 +42,7 @@ type Window = Annotated[
     AfterValidator(_window),
 ]
 #: Of a flow: its workflow id, its name in the flow service, or its title.
-type FlowId = Annotated[Text, AfterValidator(_lower)]
+type FlowId = Text
 type ResourceId = Annotated[
     str,
     StringConstraints(

@@ -62,9 +62,9 @@ async def start_remediation(call: Call[NoQuery, RemediationOrder]) -> func.HttpR
             ordered_by_id=call.principal.id,
         ),
     )
-    flows = order.flows
+    flows = tuple(one.lower() for one in order.flows)
     if flows != started.flow_ids:  # an earlier order under this key may have named titles
-        flows = await flow_ids_of(services(), started.environment_ids, flows)
+        flows = await flow_ids_of(services(), started.environment_ids, order.flows)
     _check_same(order, flows, started)
     location = f"/api/remediations/{started.id}"
     answer = RemediationAnswer.model_validate(started)

@@ -31,13 +31,14 @@ class Named:
 def meant(wanted: str, items: Iterable[Named], *, by_beginning: bool = True) -> list[Named]:
     """Return the items of an id; if none has it, those of a name, else of the beginning of an id.
 
-    More than one: it is ambiguous. `by_beginning` False: the beginning of an id is not enough.
+    A name in the same case goes before one in another. More than one: it is ambiguous.
+    `by_beginning` False: the beginning of an id is not enough.
     """
     text, every = wanted.strip().casefold(), list(items)
     if exact := [one for one in every if text in one.ids]:
         return exact
     if called := [one for one in every if one.name.strip().casefold() == text]:
-        return called
+        return [one for one in called if one.name.strip() == wanted.strip()] or called
     if len(text) < SHORTEST or not by_beginning:
         return []
     return [one for one in every if any(each.startswith(text) for each in one.ids)]

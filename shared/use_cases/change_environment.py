@@ -68,8 +68,10 @@ async def change_environment(
         await require_known(services, environment, new)
     for field in ("excluded_flows", "first_wave"):
         if field in changes:
-            kept = changes[field] & getattr(accepted, field)
-            added = await require_flows(services, [environment], changes[field] - kept)
+            there = getattr(accepted, field)
+            new = [one for one in changes[field] if one.lower() not in there]
+            kept = there & {one.lower() for one in changes[field]}
+            added = await require_flows(services, [environment], new)
             changes = {**changes, field: kept | frozenset(added.values())}
 
     def changed(old: EnvironmentSettings) -> EnvironmentSettings:

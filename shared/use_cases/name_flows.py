@@ -50,8 +50,8 @@ async def require_flows(
     """Return the id of each flow by the id or title that names it.
 
     Raises `UnknownFlow`, with candidates, for a flow that is in none of the environments and for a
-    title that several have. The flow service is asked for what Dataverse does not list, and for
-    each that neither lists.
+    title that several have. Ids that Dataverse lists cost no call of the flow service. A title is
+    looked for in both lists, as each can have a flow of that title that the other has not.
     """
     where = " or ".join(one.display_name for one in environments)
     known: list[Named] = []
@@ -60,7 +60,10 @@ async def require_flows(
         unknown = wanted - found.keys()
         for environment in environments if unknown else ():
             known += await read(services, environment)
-        found |= {one: named for one in unknown if (named := _id_of(one, known, where))}
+        found |= {one: one.lower() for one in unknown if _is_id(one, known)}
+    for one in wanted - found.keys():
+        if named := _id_of(one, known, where):
+            found[one] = named
     for one in sorted(wanted - found.keys()):
         if await _is_there(services, environments, one):
             found[one] = one.lower()
@@ -98,13 +101,17 @@ def _id_of(text: str, known: Sequence[Named], where: str) -> str:
 
     Raises `UnknownFlow` if it means several.
     """
-    if any(text.lower() in one.ids for one in known):
+    if _is_id(text, known):
         return text.lower()
     found = {one.id.lower(): one.name for one in meant(text, known, by_beginning=False)}
     if len(found) > 1:
         message = f"{text} is more than one flow of {where}: say which by its id."
         raise UnknownFlow(message, candidates=found)
     return next(iter(found), "")
+
+
+def _is_id(text: str, known: Sequence[Named]) -> bool:
+    return any(text.lower() in one.ids for one in known)
 
 
 def _named(item: FlowJob | PlanItem) -> Named:

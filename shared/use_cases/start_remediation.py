@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.domain.environment import Mode
+from shared.domain.environment import Environment, Mode
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import moved
 from shared.domain.plans.remediation import (
@@ -48,8 +48,8 @@ async def order_remediation(services: Services, order: Remediation) -> Remediati
                 code=Reason.MODE,
             )
     if order.flow_ids and not await services.tables.remediations.get("remediation", order.id):
-        ids = await require_flows(services, environments, order.flow_ids)
-        order = replace(order, flow_ids=tuple(ids[one] for one in order.flow_ids))
+        ids = await _ids_of(services, environments, order.flow_ids)
+        order = replace(order, flow_ids=ids)
     return await start_remediation(services, order)
 
 
@@ -58,8 +58,15 @@ async def flow_ids_of(
 ) -> tuple[str, ...]:
     """Return the ids of flows that are named by an id or their title; raises `UnknownFlow`."""
     environments = [await services.environments.get(one) for one in environment_ids]
+    return await _ids_of(services, environments, flows)
+
+
+async def _ids_of(
+    services: Services, environments: Sequence[Environment], flows: Sequence[str]
+) -> tuple[str, ...]:
+    """Return each id once, also where an id and a title name the same flow."""
     ids = await require_flows(services, environments, flows)
-    return tuple(ids[one] for one in flows)
+    return tuple(dict.fromkeys(ids[one] for one in flows))
 
 
 async def start_remediation(services: Services, order: Remediation) -> Remediation:

@@ -16,6 +16,8 @@ FLOWS = (ORDERS, RETURNS, TWIN)
         (ORDERS.id.upper(), [ORDERS]),
         ("f10w-1", [ORDERS]),
         ("returns", [RETURNS]),
+        ("Orders", [ORDERS]),
+        ("orders", [TWIN]),
         ("ORDERS", [ORDERS, TWIN]),
         ("8c2e3", [ORDERS]),
         ("8c2e", [ORDERS, RETURNS]),

@@ -138,3 +138,62 @@ async def test_the_same_key_with_the_same_title_is_the_same_order(story: Story) 
 
     assert (first.status, again.status, other.status) == (202, 202, 409)
     assert first.document["id"] == again.document["id"]
+
+
+def ids_of(story: Story, title: str) -> list[str]:
+    """Return the ids of the flows that have exactly this title."""
+    flows = story.build.environment.flows.values()
+    return [flow.workflow_id for flow in flows if flow.name == title]
+
+
+async def test_a_title_in_the_same_case_goes_before_one_in_another(story: Story) -> None:
+    """A title in neither case is refused with both."""
+    story.build.http_flow("RETURNS")
+
+    exact = await give(story, "exclude", "RETURNS")
+    neither = await give(story, "exclude", "returns")
+
+    assert exact.document["settings"]["excluded_flows"] == ids_of(story, "RETURNS")
+    assert neither.status == 404
+    candidates = {one["id"] for one in neither.document["candidates"]}
+    assert candidates == {*ids_of(story, "RETURNS"), *ids_of(story, "Returns")}
+
+
+async def test_a_title_that_a_flow_without_a_row_has_too_is_refused_with_both(
+    story: Story,
+) -> None:
+    """Otherwise the list would keep one of them safe, and the other would be copied."""
+    story.world.assumptions.my_flows_have_rows = False
+    story.build.mail_flow("Returns")
+
+    title = await give(story, "exclude", "Returns")
+    identity = await give(story, "exclude", ids_of(story, "Returns")[0])
+
+    assert (title.status, identity.status) == (404, 200)
+    assert len(title.document["candidates"]) == 2
+
+
+async def test_a_flow_that_is_named_twice_is_ordered_once(story: Story) -> None:
+    """By its title and its id; the same key with either is the same order."""
+    (returns,) = ids_of(story, "Returns")
+    body = {"mode": "dry-run", "environments": [story.build.environment.id]}
+    headers = {"Idempotency-Key": "tuesday"}
+
+    replies = [
+        await call(remediations_api.start_remediation, body | {"flows": flows}, headers=headers)
+        for flows in (["Returns", returns], [returns.upper()], ["returns", "Returns"])
+    ]
+
+    assert [one.status for one in replies] == [202, 202, 202]
+    assert all(one.document["flow_ids"] == [returns] for one in replies)
+
+
+async def test_an_excluded_flow_that_is_gone_stays_excluded(story: Story) -> None:
+    """Its id may be sent again with the rest of the list, in any case."""
+    (returns,) = ids_of(story, "Returns")
+    await give(story, "exclude", returns)
+    del story.build.environment.flows[returns]
+
+    again = await give(story, "exclude", returns.upper())
+
+    assert again.document["settings"]["excluded_flows"] == [returns]

@@ -153,3 +153,19 @@ def test_no_parameter_takes_an_id_alone() -> None:
     ]
 
     assert found == []
+
+
+async def test_a_name_in_the_same_case_goes_before_one_in_another(
+    story: Story, cli: CommandLine
+) -> None:
+    """As in the API."""
+    environment = story.build.environment
+    flow = story.build.http_flow("RETURNS")
+    words = ("environment", "set", environment.id, "--json", "--exclude")
+
+    exact = await cli.run(*words, "RETURNS")
+    neither = await cli.run(*words, "returns")
+
+    assert json.loads(exact.stdout)["settings"]["excluded_flows"] == [flow.workflow_id]
+    assert neither.exit_code == 2
+    assert all(f"  {title}" in neither.stderr for title in ("RETURNS", "Returns"))
