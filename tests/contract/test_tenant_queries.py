@@ -74,8 +74,8 @@ def test_options_are_of_routes_that_there_are() -> None:
         (f"{ORG_API}/workflows", "$orderby", "nmae", "0x80060888"),
         (f"{ORG_API}/workflows", "$filter", "nmae eq 'x'", "0x80060888"),
         (f"{ORG_API}/solutions", "$expand", "nobody($select=name)", "0x80060888"),
-        (f"{SUBSCRIPTION}/resources", "$expand", "createdTime", "InvalidQueryParameter"),
-        (f"{SUBSCRIPTION}/resources", "$filter", "name eq 'x'", "InvalidFilterInQueryString"),
+        (f"{SUBSCRIPTION}/resources", "$top", "5", "InvalidQueryParameter"),
+        (f"{SUBSCRIPTION}/resources", "$filter", "kind eq 'x'", "InvalidFilterInQueryString"),
         (f"{VAULT}/keys", "$filter", "enabled", "BadParameter"),
     ],
 )

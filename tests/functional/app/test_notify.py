@@ -400,7 +400,7 @@ async def test_an_operator_who_is_signed_out_is_told_before_a_flow_needs_it(stor
 
     (told,) = [one.waiting for one in heard.told if one.waiting.cause is Cause.NOTICE]
     assert told.code == Reason.OPERATOR_SIGN_IN
-    assert told.command == "cmkflow operator sign-in"
+    assert told.command == "cmkflow operator sign-in --tenant twins"
     assert "Sign the operator in again" in told.reason
 
 

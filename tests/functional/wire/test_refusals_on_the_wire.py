@@ -365,8 +365,9 @@ async def test_a_refusal_is_told_on_the_flow_and_a_retry_goes_on(
 
 
 def test_each_refusal_is_played() -> None:
-    """Here, or as a story of its own in the tests of setbacks."""
+    """Here, or as a story of its own in the tests of setbacks or of refused saves."""
     elsewhere = {"ChildFlowNeverPublished", "UserMissingRequiredPermission", "DefinitionNotShown"}
+    elsewhere |= {"0x80040203", "ConnectionReferenceNotFound"}
     played = {refusal_of(case.code).code for case in CASES.values()}
 
     assert played | elsewhere == {refusal.code for refusal in REFUSALS}
