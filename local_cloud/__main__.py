@@ -32,7 +32,7 @@ def main() -> int:
             return 0
         profile = Profile(arguments.profile)
         options = DemoOptions(
-            folder=arguments.folder or FOLDERS[profile],
+            folder=arguments.folder or FOLDERS[arguments.command, profile],
             profile=profile,
             flows=tuple(arguments.flows or ()),
             hold_all=arguments.hold == "all",

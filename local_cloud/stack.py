@@ -196,8 +196,9 @@ class Stack:
         log = self.log(name)
         with log.open("ab") as errors:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", module, *arguments,
+                sys.executable, "-m", "local_cloud.child", module, *arguments,
                 cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE, stderr=errors,
+                stdin=asyncio.subprocess.PIPE,  # closed when we end: the child then ends too
                 start_new_session=True,  # Ctrl-C reaches us; we stop it
             )  # fmt: skip
         self._running[name] = process

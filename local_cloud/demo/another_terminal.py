@@ -35,6 +35,8 @@ Other clients reach the tenant through HTTPS_PROXY={proxy}
 with the certificates of {ca_file}
 Service Bus: {service_bus}
 Logs: {logs}
+The tenant exists in memory only. When this stops, its flows, remediations and audit trail are lost,
+and the next start begins from the beginning.
 Stop with Ctrl-C."""
 
 

@@ -12,8 +12,14 @@ from local_cloud.demo.view import show
 from local_cloud.stack import ROOT
 from local_cloud.tenant.core.profiles import Profile
 
-#: Each profile has a folder of its own, so that two demos can run side by side.
-FOLDERS = {Profile.DOCUMENTED: ROOT / "var" / "demo", Profile.FEARED: ROOT / "var" / "demo-feared"}
+#: Each command and profile has a folder of its own: two can run side by side, and starting
+#: everything keeps the demo's report.
+FOLDERS = {
+    ("demo", Profile.DOCUMENTED): ROOT / "var" / "demo",
+    ("demo", Profile.FEARED): ROOT / "var" / "demo-feared",
+    ("up", Profile.DOCUMENTED): ROOT / "var" / "up",
+    ("up", Profile.FEARED): ROOT / "var" / "up-feared",
+}
 
 
 async def play_demo(options: DemoOptions) -> int:
@@ -30,7 +36,9 @@ async def play_demo(options: DemoOptions) -> int:
             seconds=progress.seconds,
             notes=progress.notes,
             profile=options.profile,
-            documented=await asyncio.to_thread(read_documented, FOLDERS[Profile.DOCUMENTED]),
+            documented=await asyncio.to_thread(
+                read_documented, FOLDERS["demo", Profile.DOCUMENTED]
+            ),
         )
     await asyncio.to_thread(write_reports, report, options.folder)
     print_summary(console, report)
@@ -41,6 +49,11 @@ async def play_demo(options: DemoOptions) -> int:
 async def stay_up(options: DemoOptions) -> int:
     """Start everything with its traffic, say how to go on with it, and wait for Ctrl-C."""
     console = Terminal()
+    console.print(
+        "Starting the local cloud and the app from the beginning. "
+        f"State and logs of an earlier run in {options.folder} are deleted …",
+        soft_wrap=True,
+    )
     async with DemoRun(replace(options, signs_in=True)) as demo:
         demo.start_traffic()
         console.print(directions(demo.stack), soft_wrap=True)

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import fcntl
 import json
+import os
 import secrets
 import shutil
 from contextlib import AsyncExitStack
@@ -233,14 +234,22 @@ class DemoRun:
 
 
 def _lock(folder: Path) -> IO[bytes]:
-    """Keep a second demo out of the folder; StackError if there is one."""
+    """Keep a second run out of the folder; StackError names the process of the first."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    file = folder.with_name(f"{folder.name}.lock").open("wb")
+    file = folder.with_name(f"{folder.name}.lock").open("a+b")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
+        file.seek(0)
+        process = file.read().decode()
         file.close()
-        raise StackError(f"another demo is running in {folder}") from error
+        raise StackError(
+            f"process {process} is already running in {folder}. Stop it (Ctrl-C in its terminal, "
+            f"or kill {process}), or use another folder (python -m local_cloud … --folder FOLDER)"
+        ) from error
+    file.truncate(0)
+    file.write(str(os.getpid()).encode())
+    file.flush()
     return file
 
 

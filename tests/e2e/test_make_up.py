@@ -1,0 +1,70 @@
+"""What `make up` leaves behind, and what it refuses."""
+
+import asyncio
+import os
+import select
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from local_cloud.demo.command import FOLDERS
+from local_cloud.tenant.core.profiles import Profile
+
+ROOT = Path(__file__).parents[2]
+_PATIENCE = 30
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+
+async def test_a_killed_parent_leaves_no_child_and_a_second_start_is_refused(
+    tmp_path: Path,
+) -> None:
+    """The refusal names the first process; after kill -9 of that, its three children end."""
+    folder = tmp_path / "up"
+    first = await _start(folder)
+    children: list[int] = []
+    assert first.stdout is not None
+    try:
+        text = await first.stdout.readuntil(b"Stop with Ctrl-C.")
+        children = _children(first.pid)
+        second = await _start(folder)
+        _, refusal = await second.communicate()
+        had_ended = _ended(children, 0)
+    finally:
+        first.kill()
+        await first.wait()
+    ended = await asyncio.to_thread(_ended, children, _PATIENCE)
+    for child in set(children) - set(ended):
+        signal.pidfd_send_signal(child, signal.SIGKILL)
+
+    assert b"are lost" in text
+    assert second.returncode == 2
+    assert f"process {first.pid} is already running in {folder}" in refusal.decode()
+    assert len(children) == 3
+    assert had_ended == []
+    assert ended == children
+
+
+def test_the_demo_and_what_stays_up_have_folders_of_their_own() -> None:
+    """Each empties its folder at the start: a shared one would cost the demo its report."""
+    assert len(set(FOLDERS.values())) == 2 * len(Profile)
+
+
+async def _start(folder: Path) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "local_cloud", "up", "--folder", str(folder),
+        cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+
+
+def _children(parent: int) -> list[int]:
+    """Return a handle of each child process, which stays valid after its end."""
+    threads = Path(f"/proc/{parent}/task").iterdir()
+    found = [one for thread in threads for one in (thread / "children").read_text().split()]
+    return [os.pidfd_open(int(one)) for one in found]
+
+
+def _ended(children: list[int], seconds: float) -> list[int]:
+    """Wait for each process at most so long; return the handles of those that have ended."""
+    return [one for one in children if select.select([one], [], [], seconds)[0]]
