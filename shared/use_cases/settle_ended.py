@@ -107,7 +107,7 @@ async def _return_loans_of_plan(held: Held[EnvironmentJob]) -> None:
     flows = dict.fromkeys((*loans, *kept))
     for flow_name in flows:
         await services.calls.ready(2, is_urgent=True)
-        await perform(_taking_back(held, flow_name))
+        await perform(taking_back(held, flow_name))
     if kept:
         row = services.tables.environment_jobs.name_of(job)
         await tell(services, Reason.LOAN, row, not_returned(kept))
@@ -117,7 +117,8 @@ async def _return_loans_of_plan(held: Held[EnvironmentJob]) -> None:
     await held.save(job)
 
 
-def _taking_back(held: Held[EnvironmentJob], flow_name: str) -> Write:
+def taking_back(held: Held[EnvironmentJob], flow_name: str) -> Write:
+    """Return the write that takes the operator off a flow which a plan lent."""
     services, home = held.services, held.job.environment_id
 
     async def permit() -> None:

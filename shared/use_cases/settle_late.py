@@ -12,15 +12,16 @@ from shared.domain.jobs.job import FlowJob
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import Blocked, Refused
-from shared.jobs.kinds import FLOW
+from shared.jobs.kinds import ENVIRONMENT, FLOW
 from shared.log_fields import product_log
 from shared.notices import one_row, readable, tell
 from shared.reason import Reason
 from shared.rows import Kept
 from shared.services import Services
 from shared.steps.flows.co_ownership import step_back
+from shared.steps.flows.effect import perform
 from shared.steps.work import Work
-from shared.use_cases.settle_ended import held_ended, is_busy
+from shared.use_cases.settle_ended import held_ended, is_busy, taking_back
 from shared.use_cases.steer_remediation import cancel_job
 
 log = product_log(__name__)
@@ -37,6 +38,9 @@ async def settle_late(services: Services) -> None:
         if _has_ended(kept.item):
             ended.add(environment_jobs.address(kept.item))
     async with services.calls.block(None):
+        async for plan in readable(services, environment_jobs.scan()):
+            async with one_row(services, environment_jobs.name_of(plan.item)):
+                await _take_back_of_plan(services, plan)
         async for job in readable(services, services.tables.jobs.scan()):
             async with one_row(services, services.tables.jobs.name_of(job.item)):
                 if (job.item.remediation_id, job.item.environment_job_id) in ended:
@@ -57,12 +61,34 @@ async def _cancel_orphan(services: Services, job: FlowJob) -> None:
     await cancel_job(services, job)
 
 
+def _was_left_lately(services: Services, job: FlowJob | EnvironmentJob) -> bool:
+    """Return whether a delivery of the job did not end, and may still wake."""
+    since = job.unended_at
+    return since is not None and services.now - since < _LOOKED_AT_FOR
+
+
+async def _take_back_of_plan(services: Services, kept: Kept[EnvironmentJob]) -> None:
+    """Take the operator off each flow that a plan made it a co-owner of to read the definition."""
+    job = kept.item
+    rests = job.plans_no_more and not job.is_held(services.now)
+    if not _was_left_lately(services, job) or not job.lent or job.has_loans or not rests:
+        return
+    async with held_ended(ENVIRONMENT, services, kept) as held:
+        try:
+            for name in job.lent:
+                await services.calls.ready(2, is_urgent=True)
+                await perform(taking_back(held, name))
+        except (Blocked, Refused) as err:
+            row = services.tables.environment_jobs.name_of(job)
+            await tell(services, Reason.LOAN, row, redact(str(err)))
+            raise
+
+
 async def _take_back(services: Services, kept: Kept[FlowJob]) -> None:
     """Look once more at what an ended job ever lent the operator."""
     job = kept.item
-    since = job.unended_at
-    is_recent = since is not None and services.now - since < _LOOKED_AT_FOR
-    if not is_recent or not job.lent or job.has_loans or is_busy(services, job):
+    may_wake = _was_left_lately(services, job)
+    if not may_wake or not job.lent or job.has_loans or is_busy(services, job):
         return
     environment = await services.environments.get(job.environment_id)
     async with held_ended(FLOW, services, kept) as held:

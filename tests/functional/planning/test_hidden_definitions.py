@@ -15,6 +15,7 @@ from shared.errors import Blocked, MigrationInProgress
 from shared.reason import Reason
 from shared.settings import OnDrift
 from shared.use_cases.steer_remediation import cancel
+from shared.use_cases.sweep import sweep
 from shared.use_cases.switch_writes import set_kill_switch
 from tests.functional.copying.test_loans import SlowRights
 from tests.functional.stories.disturbance import disturb
@@ -240,3 +241,24 @@ async def test_what_a_frozen_delivery_has_lent_is_returned_while_the_plan_waits(
     assert flow.co_owners == {}
     job = await story.environment_job()
     assert (job.state, job.has_loans) == (planned.state, False)
+
+
+async def test_operator_that_a_plan_was_given_late_is_taken_off_the_flow() -> None:
+    """The delivery wakes after everything that waits for it; the daily sweep looks once more."""
+    story, flow = hidden_story()
+    await story.opt_in()
+    pause = PauseBefore(
+        call="FlowAccessTwin.add_operator",
+        number=1,
+        sleeps=timedelta(hours=2),
+        clock=story.world.clock,
+    )
+    story.driver = Driver(twins=story.twins, make=story.make, plan=pause)
+    await story.order(run=timedelta(hours=3))
+    assert not pause.is_asleep
+    assert flow.co_owners != {}
+
+    await story.driver.call(lambda s: sweep(s, "today"))
+
+    assert flow.co_owners == {}
+    assert Reason.LOAN not in [told.code for told in story.twins.notices.told]
