@@ -12,8 +12,6 @@ from tests.property.struck_stories import STORIES
 UNSEEN = {
     # A flow that is saved as it is reads the same before and after the save.
     ("shared/steps/moving_callers/save_places.py:_save.write_of", Fault.NOT_KEPT_FOR_DAYS),
-    # The job writes the list again every few seconds, without an end.
-    ("shared/steps/flows/repair_firewall.py:_change", Fault.NOT_KEPT_FOR_DAYS),
 }
 
 

@@ -39,6 +39,8 @@ class RepairRecord:
     environment_ids: tuple[str, ...]
     by: str
     at: datetime
+    #: When Azure first accepted the change without showing it since.
+    unseen_since: datetime | None = None
 
     @property
     def id(self) -> str:

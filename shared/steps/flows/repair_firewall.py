@@ -18,7 +18,7 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.effect import Write, perform
 from shared.steps.flows.hold_resource import HeldResource, Holder, hold_resource
-from shared.steps.flows.read_back import looks
+from shared.steps.flows.read_back import NotSeen, looks
 
 #: Times a list that somebody else is editing is read and written again in one delivery.
 TRIES = 4
@@ -44,8 +44,8 @@ async def repair_of(services: Services, gap: NetworkGap) -> Repair:
 async def open_firewall(services: Services, gap: NetworkGap, order: RepairOrder) -> RepairRecord:
     """Put in what a gap lacks; returns the record once it is read back.
 
-    Raises `Blocked` where no change of the app's closes it, `Waiting` while somebody else writes
-    the resource, or what was written is not seen yet.
+    Raises `Blocked` where no change of the app's closes it, or Azure did not keep the change;
+    `Waiting` while somebody else writes the resource, or what was written is not seen yet.
     """
     repair = await repair_of(services, gap)
     if repair.refusal or repair.opening is None:
@@ -79,7 +79,7 @@ async def close_firewall(
     try:
         return await _changed(services, record, order, remove=record.opening.entries)
     except NotFound:
-        return await _keep(services, replace(record, state=RepairState.CLOSED))
+        return await _end(services, record)
 
 
 async def seen_through(services: Services, record: RepairRecord) -> RepairRecord:
@@ -96,7 +96,7 @@ async def seen_through(services: Services, record: RepairRecord) -> RepairRecord
         return await _keep(services, replace(record, state=RepairState.CLOSED))
     if _left(there, entries if is_opening else (), () if is_opening else entries):
         return record
-    return await _keep(services, replace(record, state=_ENDS[record.state]))
+    return await _end(services, record)
 
 
 async def _changed(
@@ -115,19 +115,51 @@ async def _changed(
         for _ in range(TRIES):
             change = _left(await kind.entries(record.opening), add, remove)
             if change is None:
-                return await _keep(services, replace(record, state=_ENDS[record.state]))
+                return await _end(services, record)
+            if _is_overdue(services, record):
+                raise await _not_kept(services, record, change)
             try:
                 record = await _change(services, record, change, order=order, held=held)
             except Conflict:
                 continue  # nothing was written
             async for _ in looks(order.holder):
                 if _left(await kind.entries(record.opening), add, remove) is None:
-                    return await _keep(services, replace(record, state=_ENDS[record.state]))
-            break
+                    return await _end(services, record)
+            since = record.unseen_since or services.now
+            record = await _keep(services, replace(record, unseen_since=since))
+            raise NotSeen(services, f"The change of {record.firewall}", since=since)
     raise Waiting(
-        f"The change of {record.firewall}: accepted, not seen yet.",
+        f"Somebody else is changing {record.firewall}.",
         until=services.now + services.settings.backoff_first,
-        code=Reason.NOT_SHOWN,
+        code=Reason.RESOURCE,
+    )
+
+
+def _is_overdue(services: Services, record: RepairRecord) -> bool:
+    """Say whether reads should show by now what Azure accepted earlier."""
+    since, deadline = record.unseen_since, services.settings.read_back_deadline
+    return since is not None and services.now - since >= deadline
+
+
+async def _not_kept(services: Services, record: RepairRecord, change: EntryChange) -> Blocked:
+    """Return the error for a change that Azure accepted and did not keep.
+
+    The record keeps only the entries that are in the list: what a person adds by hand afterwards
+    is not the app's to remove. The next attempt begins anew.
+    """
+    there = tuple(one for one in record.opening.entries if one in change.there.texts)
+    state = record.state
+    if state is RepairState.OPENING:
+        state = RepairState.OPEN if there else RepairState.CLOSED
+    opening = replace(record.opening, entries=there)
+    await _keep(services, replace(record, opening=opening, state=state, unseen_since=None))
+    missing = [f"add {one}" for one in change.add] + [f"remove {one}" for one in change.remove]
+    return Blocked(
+        f"Azure accepted a change of {record.firewall} and did not keep it: {'; '.join(missing)}.",
+        instruction=f"Find out in the activity log of {record.opening.resource_id} what reverts "
+        "changes there, such as a deployment or a policy. Stop it, or make the change there; then "
+        "retry.",
+        code=Reason.REPAIR,
     )
 
 
@@ -170,7 +202,8 @@ async def _with_earlier(services: Services, record: RepairRecord) -> RepairRecor
     if noted is None or noted.item.state is RepairState.CLOSED:
         return record
     environments = (*noted.item.environment_ids, *record.environment_ids)
-    record = replace(record, environment_ids=tuple(dict.fromkeys(environments)))
+    since = noted.item.unseen_since if noted.item.state is record.state else None
+    record = replace(record, environment_ids=tuple(dict.fromkeys(environments)), unseen_since=since)
     return _with_entries(record, noted.item.opening.entries)
 
 
@@ -178,6 +211,10 @@ def _with_entries(record: RepairRecord, entries: Sequence[str]) -> RepairRecord:
     """Return a record of these entries too."""
     together = tuple(dict.fromkeys((*record.opening.entries, *entries)))
     return replace(record, opening=replace(record.opening, entries=together))
+
+
+async def _end(services: Services, record: RepairRecord) -> RepairRecord:
+    return await _keep(services, replace(record, state=_ENDS[record.state], unseen_since=None))
 
 
 async def _keep(services: Services, record: RepairRecord) -> RepairRecord:

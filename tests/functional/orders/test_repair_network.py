@@ -14,6 +14,7 @@ from shared.domain.network.repair_record import RepairRecord, RepairState
 from shared.errors import Blocked, Refused, Unavailable, Waiting
 from shared.ports import AppliesRepairs
 from shared.reason import Reason
+from shared.services import Services
 from shared.use_cases.repair_network import (
     RepairWish,
     apply_repair,
@@ -493,3 +494,65 @@ async def test_a_change_that_stands_still_is_told_until_somebody_ends_it() -> No
     await apply_repair(story.services, wish("network_security_group"))
     [ended] = await list_repairs(story.services)
     assert (ended.state, ended.code) == (RepairState.OPEN, "")
+
+
+class Forgetful:
+    """Accepts every write and keeps none."""
+
+    def __getattr__(self, _: str) -> Any:
+        async def accept(*_: object, **__: object) -> None:
+            """Answer that it is done."""
+
+        return accept
+
+
+async def refused_in_the_end(services: Services, use_case: Any, kind: str) -> Blocked:
+    """Order a change that Azure does not keep until somebody is asked to look."""
+    for _ in range(20):
+        try:
+            await use_case(services, wish(kind))
+        except Waiting as not_yet:
+            await services.clock.sleep(not_yet.until - services.now)
+        except Blocked as blocked:
+            return blocked
+    raise AssertionError("nobody is told")
+
+
+@pytest.mark.parametrize("kind", APPLIED)
+async def test_an_opening_that_azure_does_not_keep_ends_with_what_is_missing(kind: str) -> None:
+    """What a person adds by hand afterwards is not the app's: an undo does not find it."""
+    story = await guarded(kind)
+    services = replace(story.services, resource_writer=Forgetful())
+    [shown] = await show_repairs(story.services, _resource(kind))
+
+    blocked = await refused_in_the_end(services, apply_repair, kind)
+
+    [record] = await list_repairs(story.services)
+    assert blocked.code == Reason.REPAIR
+    assert shown.repair.opening is not None
+    assert all(entry in blocked.reason for entry in shown.repair.opening.entries)
+    assert "activity log" in blocked.instruction
+    assert (record.state, record.opening.entries) == (RepairState.CLOSED, ())
+    with pytest.raises(Blocked) as nothing_to_undo:
+        await undo_repair(story.services, wish(kind))
+    assert nothing_to_undo.value.code == Reason.UNKNOWN_GAP
+    [opened] = await apply_repair(story.services, wish(kind))
+    assert opened.state is RepairState.OPEN
+
+
+@pytest.mark.parametrize("kind", APPLIED)
+async def test_a_closing_that_azure_does_not_keep_leaves_the_entries_on_record(kind: str) -> None:
+    """They are in the firewall still: once changes are kept again, an undo removes them."""
+    story = await guarded(kind)
+    before = story.azure
+    [opened] = await apply_repair(story.services, wish(kind))
+    services = replace(story.services, resource_writer=Forgetful())
+
+    blocked = await refused_in_the_end(services, undo_repair, kind)
+
+    [record] = await list_repairs(story.services)
+    assert blocked.code == Reason.REPAIR
+    assert record.opening.entries == opened.opening.entries
+    assert record.code == Reason.REPAIR_UNFINISHED
+    await undo_repair(story.services, wish(kind))
+    assert story.azure == before
