@@ -12,7 +12,7 @@ from cmkflow.terminal import echo
 from local_cloud.demo.command import FOLDERS, play_demo, stay_up
 from local_cloud.demo.run import DemoOptions
 from local_cloud.demo.told import PEOPLE
-from local_cloud.link import LinkError, link, told
+from local_cloud.link import LinkError, choose_person, link, told
 from local_cloud.stack import StackError
 from local_cloud.tenant.core.profiles import Profile
 
@@ -24,6 +24,10 @@ def main() -> int:
         if arguments.command == "link":
             link(arguments.environment, arguments.policy)
             echo("The key is being applied. The app will notice: cmkflow remediation list")
+            return 0
+        if arguments.command == "person":
+            choose_person(arguments.upn)
+            echo(f"{arguments.upn} enters the next code. Sign in: cmkflow login --device-code")
             return 0
         if arguments.command == "told":
             for one in told():
@@ -63,6 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("link", help="apply a key to an environment of what is up")
     command.add_argument("environment", help="its id")
     command.add_argument("policy", help="id of the enterprise policy with the key")
+    command = commands.add_parser("person", help="choose who signs in by device code")
+    command.add_argument("upn", help="such as approver@contoso.example")
     commands.add_parser("told", help="show what people were told in what is up")
     return parser
 

@@ -1,4 +1,4 @@
-"""What a person does in the tenant that `up` left running: apply a key, see what people were told.
+"""What people do in the tenant that `up` left running: apply a key, read messages, sign in.
 
 The key is applied as an administrator does in the admin center.
 """
@@ -29,18 +29,23 @@ def told() -> list[dict[str, Any]]:
     return [one for one in _ask("/told") if not one["refusal"]]
 
 
-def _ask(path: str, body: dict[str, Any] | None = None) -> Any:
+def choose_person(upn: str) -> None:
+    """Let a user enter the device codes of `cmkflow login` from now on; LinkError: no such user."""
+    _ask("/device-code-user", {"upn": upn}, method="PUT")
+
+
+def _ask(path: str, body: dict[str, Any] | None = None, method: str | None = None) -> Any:
     control = os.environ.get(CONTROL)
     if not control:
         raise LinkError(f"{CONTROL} is not set: paste the export lines that `make up` printed")
     request = Request(  # noqa: S310  # the address is the one that `up` printed
-        control + path, json.dumps(body).encode() if body else None
+        control + path, json.dumps(body).encode() if body else None, method=method
     )
     # It is on this machine, whichever proxy the shell names.
     opener = build_opener(ProxyHandler({}))
     try:
         with opener.open(request, timeout=_SECONDS) as answer:
-            return json.load(answer)
+            return json.loads(answer.read() or "null")
     except HTTPError as error:
         raise LinkError(_refusal(error)) from error
     except URLError as error:

@@ -22,7 +22,9 @@ The local cloud and the app are running. In another terminal:
   export POLICY={policy}
   cmkflow login --device-code
 
-That signs you in as admin@contoso.example. A browser chooses at {api}/api/dashboard who you are.
+That signs you in as admin@contoso.example. Nobody approves what they ordered themselves:
+`python -m local_cloud person approver@contoso.example` chooses who signs in next.
+A browser chooses at {api}/api/dashboard who you are.
 Then assess the environment Operations, opt it in, and apply the key:
 
   cmkflow assess --environment Operations --policy cmk-europe

@@ -97,8 +97,6 @@ class DemoRun:
         seed = self.imported.add_to(demo_tenant(self._options.profile))
         archive_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
         settings = app_settings() | {"CMK_ARCHIVE_KEY": archive_key}
-        if self._options.signs_in:
-            settings["CMK_OWN_APPROVAL"] = "true"  # whoever tries it out is alone
         async with AsyncExitStack() as closing:
             self.stack = await closing.enter_async_context(
                 Stack(

@@ -24,6 +24,7 @@ OPERATOR_CLIENT_ID = derived_id("operator", "client")
 SIGN_IN_CLIENT_ID = derived_id("sign-in", "client")
 _APPLICATION = derived_id("application")
 _ADMIN = derived_id("admin")
+_APPROVER = derived_id("approver")
 _READER = derived_id("reader")
 _OPERATOR = derived_id("operator")
 MAKER = derived_id("maker")
@@ -183,7 +184,11 @@ def _directory() -> Json:
                 "id": derived_id("sign-in"),
                 "clientId": SIGN_IN_CLIENT_ID,
                 "name": "cmkflow-local",
-                "appRoles": {_ADMIN: ["operator", "approver"], _READER: ["reader"]},
+                "appRoles": {
+                    _ADMIN: ["operator", "approver"],
+                    _APPROVER: ["approver"],
+                    _READER: ["reader"],
+                },
                 "redirectUris": ["http://127.0.0.1/.auth/login/aad/callback"],
                 "federatedIdentities": [_APPLICATION],
             },
@@ -193,6 +198,7 @@ def _directory() -> Json:
             {"id": MAKER, "name": "Maker", "upn": "maker@contoso.example"},
             {"id": operations.COLLEAGUE, "name": "Colleague", "upn": "colleague@contoso.example"},
             {"id": _ADMIN, "name": "Admin", "upn": "admin@contoso.example"},
+            {"id": _APPROVER, "name": "Approver", "upn": "approver@contoso.example"},
             {"id": _READER, "name": "Auditor", "upn": "auditor@contoso.example"},
             {"id": _OPERATOR, "name": "Flow operator", "upn": "operator@contoso.example"},
         ],

@@ -14,6 +14,7 @@ from local_cloud.tenant.core.clock import iso
 from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.core.platform_error import PlatformError, render_platform_error
 from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.entra.directory import Directory
 from local_cloud.tenant.entra.managed_identity import issue_identity_token
 from local_cloud.tenant.entra.sign_in import sign_in_routes
 from local_cloud.tenant.flows.self_starting import tick
@@ -33,6 +34,7 @@ def control_application(tenant: Tenant, identity_header: str) -> Starlette:
             Route("/calls/reset", reset_calls, methods=["POST"]),
             Route("/budgets", set_budgets, methods=["PUT"]),
             Route("/told", read_told),
+            Route("/device-code-user", set_device_code_user, methods=["PUT"]),
             Route("/faults", add_fault, methods=["POST"]),
             Route("/faults", clear_faults, methods=["DELETE"]),
             *azure.control_routes(),
@@ -99,6 +101,16 @@ async def reset_calls(request: Request) -> Response:
 async def read_told(request: Request) -> Response:
     """Messages that receivers got, taken or not, the oldest first."""
     return JSONResponse(tenant_of(request).part(Receivers).to_json())
+
+
+async def set_device_code_user(request: Request) -> Response:
+    """Body `{"upn": …}`: who enters the device codes of each application from now on."""
+    directory, upn = tenant_of(request).part(Directory), (await request.json())["upn"]
+    found = [one.object_id for one in directory.principals.values() if upn and one.upn == upn]
+    if not found:
+        raise ValueError(f"the tenant has no user {upn}")
+    directory.device_code_users = dict.fromkeys(directory.device_code_users, found[0])
+    return Response(status_code=204)
 
 
 async def set_budgets(request: Request) -> Response:
