@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from local_cloud.tenant.core.profiles import Profile
@@ -107,6 +107,14 @@ def test_a_version_of_a_secret_beside_a_paused_delivery_stands_or_is_told_of(
 
 
 @pytest.mark.parametrize("name", PREPARED)
+@example(
+    # A refused save removes connection references, and the cancel restores them.
+    seed=0,
+    pause=Strike(at=1, moment=Moment.BEFORE, sleep=timedelta(seconds=90)),
+    after=0,
+    order=steer_remediation.cancel,
+    profile=Profile.FEARED,
+)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     seed=seeds,

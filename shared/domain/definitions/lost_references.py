@@ -39,15 +39,20 @@ def lost_references(before: str, now: str) -> References:
     return {key: entry for key, entry in missing.items() if key in used}
 
 
-def with_lost_references(client_data: str, lost: References) -> str:
-    """Return the definition with these entries added; byte for byte the same if there are none."""
-    document = _decoded(client_data)
+def with_lost_references(before: str, now: str) -> str:
+    """Return `now` with the entries that it has lost; byte for byte the same if there are none.
+
+    If nothing else differs, it is `before`, byte for byte.
+    """
+    lost, document = lost_references(before, now), _decoded(now)
     place = definition_place(document)
     if not lost or place is None:
-        return client_data
+        return now
     holder = mapping_at(document, *place[:-1])
     assert isinstance(holder, dict)
     holder["connectionReferences"] = {**_references_of(document), **lost}
+    if json.dumps(document, sort_keys=True) == json.dumps(_decoded(before), sort_keys=True):
+        return before
     return json.dumps(document, separators=(",", ":"))
 
 

@@ -6,7 +6,7 @@ from functools import partial
 
 from shared.domain.callers.edit import rewrite
 from shared.domain.definitions.comparison import definition_digest
-from shared.domain.definitions.lost_references import lost_references, with_lost_references
+from shared.domain.definitions.lost_references import with_lost_references
 from shared.domain.definitions.subscription_name import with_own_subscription
 from shared.domain.display_names import copy_name
 from shared.domain.flow import FlowState, Workflow, WorkflowChange, WorkflowDraft
@@ -200,7 +200,7 @@ async def _definition_of(read: Callable[[], Awaitable[Workflow]]) -> str:
 
 def _as_written(row: Workflow, intended: str) -> str:
     """Return the copy's definition with the connection references that a refused save removed."""
-    return with_lost_references(row.client_data, lost_references(intended, row.client_data))
+    return with_lost_references(intended, row.client_data)
 
 
 def _check_unedited(work: Work, row: Workflow, intended: str) -> None:

@@ -84,7 +84,7 @@ async def keep_references(
     if unresolved:
         with suppress(NotFound):
             archived = (await archive.get(name)).decode()
-            return with_lost_references(client_data, lost_references(archived, client_data))
+            return with_lost_references(archived, client_data)
     elif '"connectionReferences"' in client_data:
         await archive.put(name, client_data.encode())
     return client_data

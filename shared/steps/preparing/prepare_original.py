@@ -9,7 +9,7 @@ from typing import NoReturn
 from shared.domain.conversions.conversion import same_steps
 from shared.domain.conversions.proposal import convert
 from shared.domain.definitions.comparison import definition_digest, same_definition
-from shared.domain.definitions.lost_references import lost_references, with_lost_references
+from shared.domain.definitions.lost_references import with_lost_references
 from shared.domain.flow import Workflow, WorkflowChange
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob, Pattern
@@ -125,7 +125,7 @@ async def _archived(work: Work) -> str:
 
 def _with_references(row: Workflow, archived: str) -> str:
     """Return the flow's definition with the connection references that a refused save removed."""
-    return with_lost_references(row.client_data, lost_references(archived, row.client_data))
+    return with_lost_references(archived, row.client_data)
 
 
 def _require_true_read(work: Work) -> None:

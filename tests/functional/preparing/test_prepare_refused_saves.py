@@ -1,16 +1,22 @@
 """An original whose save is refused, and which loses its connection references by that."""
 
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
 import pytest
 
 from shared.domain.environment import Mode
 from shared.domain.jobs.flow_states import JobState
 from shared.reason import Reason
+from shared.services import Services
 from shared.steps.flows.write_definition import stands
+from shared.use_cases import steer_remediation
 from tests.functional.preparing.prepare_story import PREPARE
 from tests.functional.stories.refused_saves import references_of, refuse_saves
 from tests.functional.stories.remediation_story import Story
 from tests.property.interrupted import PREPARED
 from tests.twins.crash import Killed
+from tests.twins.snapshot import differences, take_snapshot
 from tests.twins.tenant import TwinFlow
 
 
@@ -86,4 +92,27 @@ async def test_a_rollback_restores_what_a_refused_save_removed() -> None:
 
     (job,) = (await story.jobs()).values()
     assert job.state is JobState.ROLLED_BACK, job.reason
-    assert stands(flow.client_data, before)
+    assert flow.client_data == before
+
+
+@pytest.mark.parametrize("order", [steer_remediation.cancel, steer_remediation.roll_back])
+async def test_an_undo_right_after_a_refused_save_restores_the_definition(
+    order: Callable[[Services, str], Awaitable[object]],
+) -> None:
+    """Byte for byte: the refusal passes, and nothing was converted when the undo was ordered."""
+    story = Story(mode=Mode.APPROVE)
+    (flow,) = PREPARED["action"](story)
+    story.world.assumptions.refused_saves_wipe_references = True
+    story.world.assumptions.unpublished_row_seconds = 60
+    before = take_snapshot(story.world)
+    await story.opt_in()
+    await story.order(PREPARE, flow.workflow_id)
+    await story.approve(run=timedelta(seconds=5))
+    assert (flow.references_wiped, references_of(flow)) == (1, {})
+
+    await order(story.services, story.remediation.id)
+    await story.run(timedelta(hours=1))
+
+    (job,) = (await story.jobs()).values()
+    assert job.state is JobState.ROLLED_BACK, job.reason
+    assert differences(before, story.world) == []
