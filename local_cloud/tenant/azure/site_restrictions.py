@@ -21,7 +21,10 @@ def effective_restrictions(web: JsonObject) -> list[JsonObject]:
     otherwise.
     """
     rules = [
-        {"action": "Allow", "tag": "Default", "priority": _DEFAULT_PRIORITY} | each
+        {"action": "Allow", "tag": "Default"}
+        | each
+        # The Azure CLI sends a text, and App Service shows a number.
+        | {"priority": int(each.get("priority", _DEFAULT_PRIORITY))}
         for each in web.get("ipSecurityRestrictions") or []
         if each.get("priority") != _LAST
     ]

@@ -26,6 +26,7 @@ class Cause(StrEnum):
     """What makes something wait for a person; what cannot wait stands first."""
 
     NEITHER_ON = "neither_on"
+    KILL_SWITCH = "kill_switch"  #: it stops every write
     FLOW = "flow"  #: flows that are blocked or failed
     ENVIRONMENT = "environment"  #: an environment whose work is blocked or failed
     PLAN = "plan"  #: a plan that nobody has approved yet
@@ -34,7 +35,6 @@ class Cause(StrEnum):
     NOTICE = "notice"  #: rows that people were told of
     MESSAGES = "messages"  #: parked, or given up by the broker
     CHANNEL = "channel"  #: notifications that a channel has not taken
-    KILL_SWITCH = "kill_switch"
     WAKE_UP = "wake_up"  #: overdue rows that the timer does not look at
     SWEEP = "sweep"  #: the daily look has not come to its end
     # What people are told of, and what is no item of its own to whoever looks:
