@@ -45,6 +45,13 @@ def play(interrupted: Interrupted, order: Order | None = None, after: int = 0) -
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(ingredients=tenants, seed=seeds, pause=pauses(500), profile=profiles)
+# A list that does not show a connection reference yet that the job itself has made.
+@example(
+    ingredients=["family", "keyword"],
+    seed=2523,
+    pause=Strike(at=9, moment=Moment.AFTER, sleep=timedelta(seconds=330)),
+    profile=Profile.FEARED,
+)
 def test_a_paused_delivery_changes_nothing(
     ingredients: list[str], seed: int, pause: Strike, profile: Profile
 ) -> None:

@@ -272,6 +272,14 @@ def test_an_order_to_undo_at_any_moment_brings_everything_back(
     profile=st.sampled_from(Profile),
 )
 @example(
+    ingredients=["app_setting", "two", "keyword"],
+    seed=0,
+    at=1,
+    moment=Moment.BEFORE,
+    unsettled=0.0,
+    profile=Profile.FEARED,  # a list does not show yet a reference that the job has made
+)
+@example(
     ingredients=["mail", "v1", "app_setting"],
     seed=0,
     at=1,

@@ -7,10 +7,10 @@ it does not find, the plan says: data policies, whom a connection is shared with
 connectors want beside HTTP.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from shared.domain.definitions.connection_reference import uses_in
+from shared.domain.definitions.connection_reference import ConnectionReference, uses_in
 from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.flow import FlowState, Workflow
@@ -18,6 +18,7 @@ from shared.domain.sharing import User
 from shared.errors import Blocked, NotFound, Refused
 from shared.reason import Reason
 from shared.steps.flows.original import Original
+from shared.steps.flows.read_back import read_back
 from shared.steps.gate import settings_of
 from shared.steps.work import Work
 
@@ -85,8 +86,7 @@ async def _of_connections(work: Work, flows: Iterable[str]) -> AsyncIterator[Obs
     if not uses:
         return
     named = {use.logical_name for use in uses} - {""}
-    references = work.services.connection_references
-    rows = await references.named(work.environment, sorted(named)) if named else []
+    rows = await _references(work, named) if named else []
     bound = {row.logical_name.lower(): row.connection_id for row in rows}
     connections = {use: bound.get(use.logical_name.lower(), use.connection_id) for use in uses}
     errors = await _errors(work) if any(connections.values()) else {}
@@ -105,6 +105,19 @@ async def _of_connections(work: Work, flows: Iterable[str]) -> AsyncIterator[Obs
                 text=f"the connection {connection} does not work: {error}.",
                 remedy=f"Mend the connection {connection} (Power Automate → Connections).",
             )
+
+
+async def _references(work: Work, named: Collection[str]) -> Sequence[ConnectionReference]:
+    """Return the references of these names; lists show one late that a step has just made."""
+
+    async def read() -> Sequence[ConnectionReference]:
+        return await work.services.connection_references.named(work.environment, sorted(named))
+
+    wanted = {name.lower() for name in named}
+    title = f"The connection references of {work.job.display_name}"
+    return await read_back(
+        work, title, read, lambda rows: wanted <= {row.logical_name.lower() for row in rows}
+    )
 
 
 async def _errors(work: Work) -> dict[str, str]:
