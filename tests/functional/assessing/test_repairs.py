@@ -191,7 +191,7 @@ COMMANDS = {
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_no_text_of_a_repair_declares_what_nobody_uses(kind: str) -> None:
-    """Whoever pastes it would get a warning of the compiler."""
+    """A declaration that is not used makes the compiler warn."""
     repair = await estate(kind).only_repair()
 
     assert not re.search(r"^(var|param|output) ", repair.bicep, re.MULTILINE)
