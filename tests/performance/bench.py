@@ -1,4 +1,4 @@
-"""`make bench`: one run that times the app beside a script, and counts at the default budgets.
+"""`make bench`: one run that times the app beside two scripts, and counts at the default budgets.
 
 Everything is on this machine and loopback. What has not ended when the time is over is told as
 such. `BENCH=quick` leaves out what takes longest. The results go to var/bench/results.json; tables
@@ -38,8 +38,10 @@ M365_MODULES = ROOT / "var" / "outsiders" / "node_modules"
 #: What every run together may take, and any one of them.
 LONGEST_SECONDS = 29 * 60
 LONGEST_RUN_SECONDS = 10 * 60
-#: The script is slow and grows in a straight line: more flows are scaled from these.
+#: One flow after the other, the script is slow and grows in a straight line: scaled from these.
 BY_HAND = 50
+#: Flows that the other script moves side by side.
+AT_ONCE = 8
 IN_ONE_APP = 10
 CALL_SECONDS = 0.05
 
@@ -70,13 +72,20 @@ def _steps() -> Iterator[Step]:
     yield Step("plan", {"flows": HELD_BACK}, _plan)
     for flows in (10, 100):
         yield _moved("default", flows)
+        yield _parallel_script(flows)
         for seconds in (0.0, CALL_SECONDS):
             yield _wire("app", by_the_app, Run(flows=flows, call_seconds=seconds))
     yield _moved("learnt", 100, "--takes", "1000")
     for processes in (2, 4):
         run = Run(flows=100, call_seconds=CALL_SECONDS, processes=processes)
         yield _wire("app", by_the_app, run)
+    yield _parallel_script(1000)
     yield _wire("app", by_the_app, Run(flows=1000, call_seconds=CALL_SECONDS))
+
+
+def _parallel_script(flows: int) -> Step:
+    run = Run(flows=flows, call_seconds=CALL_SECONDS, at_once=AT_ONCE)
+    return _wire("parallel hand", by_the_script, run)
 
 
 def _long_steps() -> Iterator[Step]:
@@ -138,7 +147,7 @@ async def _bench(*, quick: bool) -> None:
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     for step in chain(_steps(), () if quick else _long_steps()):
         began = time.monotonic()
-        result = {"what": step.what, **step.arguments}
+        result = {"what": step.what, **step.arguments, "load": round(os.getloadavg()[0], 1)}
         try:
             async with asyncio.timeout(min(until - began, LONGEST_RUN_SECONDS)):
                 result |= await step.measure()

@@ -2,8 +2,11 @@
 
 from typing import Any
 
-from tests.contract.tenant_world import GROUP, HTTP, definition
-from tests.functional.wire.wire_seed import flow_seed, tenant_seed
+from tests.contract.tenant_world import GROUP, HTTP, bound, definition
+from tests.functional.wire.wire_seed import flow_seed, mail, tenant_seed
+
+#: Public flows have 16 actions and 12 KB in the mean; so have these, with the HTTP action.
+_CONNECTOR_ACTIONS, _BUILT_IN_ACTIONS = 9, 7
 
 
 def flow_ids(flows: int) -> list[str]:
@@ -20,14 +23,82 @@ def many_flows(flows: int, flows_per_app: int = 1, **more: Any) -> dict[str, Any
     """Return the tenant's description; `more` is said of each flow."""
     ids = flow_ids(flows)
     seeds = [flow_seed(one, f"Flow {n:05}", definition(HTTP), **more) for n, one in enumerate(ids)]
+    return _with_apps(tenant_seed(*seeds), ids, flows_per_app)
+
+
+def many_public_flows(flows: int, flows_per_app: int = 1, **more: Any) -> dict[str, Any]:
+    """Return a tenant of flows that have the size of public ones, send mail, and call a host.
+
+    Of the public flows with HTTP actions two thirds call a host that only a run knows. The others
+    here call the app that calls them.
+    """
+    ids = flow_ids(flows)
+    seeds = [
+        flow_seed(one, f"Flow {n:05}", definition(HTTP, _actions(n, flows_per_app)))
+        | {"connectionReferences": bound("cr1_mail"), **more}
+        for n, one in enumerate(ids)
+    ]
+    return _with_apps(tenant_seed(*seeds, **mail()), ids, flows_per_app)
+
+
+def _with_apps(description: dict[str, Any], ids: list[str], flows_per_app: int) -> dict[str, Any]:
     sites: dict[str, dict[str, str]] = {}
     for number, one in enumerate(ids):
         settings = sites.setdefault(site_of(number, flows_per_app), {})
         settings[f"URL_{number}"] = f"{{{{trigger_url:{one}}}}}"
-    description = tenant_seed(*seeds)
     description["azure"]["sites"] = [
-        {"id": site, "hostNames": [f"{site.rpartition('/')[2]}.contoso.example"]}
-        | {"appSettings": settings}
+        {"id": site, "hostNames": [_host_of(site)], "appSettings": settings}
         for site, settings in sites.items()
     ]
     return description
+
+
+def _host_of(site: str) -> str:
+    return f"{site.rpartition('/')[2]}.contoso.example"
+
+
+def _actions(number: int, flows_per_app: int) -> dict[str, Any]:
+    host = f"https://{_host_of(site_of(number, flows_per_app))}"
+    address = host if number % 3 == 2 else "@{triggerBody()?['address']}"
+    actions = {f"Mail_{n}": _mail_action(n) for n in range(_CONNECTOR_ACTIONS)}
+    actions |= {f"Text_{n}": _text_action(n) for n in range(_BUILT_IN_ACTIONS)}
+    actions["Call"] = {
+        "type": "Http",
+        "inputs": {
+            "method": "POST",
+            "uri": f"{address}/orders/{number}",
+            "headers": {"Content-Type": "application/json"},
+            "body": "@outputs('Text_0')",
+        },
+    }
+    last = None
+    for name, action in actions.items():
+        action["runAfter"] = {last: ["Succeeded"]} if last else {}
+        last = name
+    return actions
+
+
+def _mail_action(number: int) -> dict[str, Any]:
+    return {
+        "type": "OpenApiConnection",
+        "metadata": {"operationMetadataId": f"a0000000-0000-4000-8000-{number:012d}"},
+        "inputs": {
+            "host": {
+                "apiId": "/providers/Microsoft.PowerApps/apis/shared_office365",
+                "connectionName": "shared_office365",
+                "operationId": "SendEmailV2",
+            },
+            "parameters": {
+                "emailMessage/To": "@triggerBody()?['Author']?['Email']",
+                "emailMessage/Subject": f"Step {number}: @{{triggerBody()?['title']}}",
+                "emailMessage/Body": "<p>@{triggerBody()?['text']}</p>" * 10,
+                "emailMessage/Importance": "Normal",
+            },
+            "authentication": "@parameters('$authentication')",
+        },
+    }
+
+
+def _text_action(number: int) -> dict[str, Any]:
+    text = {f"field {n}": f"@{{coalesce(triggerBody()?['field{n}'], '')}}" for n in range(8)}
+    return {"type": "Compose", "inputs": text | {"number": number}}

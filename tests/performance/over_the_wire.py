@@ -1,4 +1,4 @@
-"""A remediation of many flows by the app's own processes, over the wire, beside the hand script.
+"""A remediation of many flows by the app's own processes, over the wire, beside a script.
 
 The local cloud as `make demo` has it: real worker, queues, tenant behind TLS and a tunnel. No
 budget holds anybody up and there are no quiet days: what is measured is the app's own work.
@@ -13,9 +13,9 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 
@@ -24,7 +24,7 @@ from local_cloud.stack import ROOT, Stack, StackOptions
 from tests.contract.tenant_world import APP_CLIENT, ENVIRONMENT, TENANT_ID
 from tests.functional.wire.wire_seed import OPERATOR, SUBSCRIPTION
 from tests.functional.wire.wire_story import CACHE_SECRET, OPERATOR_CLIENT, WIDE
-from tests.performance.many_flows import flow_ids, many_flows
+from tests.performance.many_flows import flow_ids, many_public_flows
 from tests.performance.remediation_figures import by_service
 
 #: What the log of the process says that comes to the end; asking the API would be work for it.
@@ -46,6 +46,8 @@ class Run:
     call_seconds: float = 0.0
     #: Processes of the app.
     processes: int = 1
+    #: Flows that the script moves side by side.
+    at_once: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,10 @@ class Took:
     seconds: float
     #: Of the app's processes, or of the script's; None: not counted.
     cpu_seconds: float | None
+    #: Of these, what the local Functions host takes. In Azure the host is another process.
+    host_cpu_seconds: float
+    #: Of the local tenant, which runs on the same machine.
+    tenant_cpu_seconds: float
     calls: dict[str, int]
     #: How often the apps that call the flows were written to, and so restarted.
     restarts: int
@@ -63,7 +69,7 @@ class Took:
 
 @asynccontextmanager
 async def _cloud(run: Run, folder: Path, **more: Any) -> AsyncIterator[Stack]:
-    seed = many_flows(run.flows, run.flows_per_app, **more)
+    seed = many_public_flows(run.flows, run.flows_per_app, **more)
     seed["assumptions"]["call_seconds"] = run.call_seconds
     async with Stack(StackOptions(folder=folder, seed=seed, settings=_settings())) as stack:
         yield stack
@@ -100,22 +106,24 @@ async def by_the_app(run: Run) -> Took:
             app = App(session, lambda: stack.app)
             await app.put(f"environments/{ENVIRONMENT}", {"mode": "auto", "limit": 10_000})
             await _reset_calls(stack, session)
-            busy = sum(_cpu_seconds(stack.process_id(name)) for name in names)
+            before = _Busy.now(stack, names)
             began = time.perf_counter()
             await _remediate(stack, app, [stack.log(name) for name in names])
             seconds = time.perf_counter() - began
-            busy = sum(_cpu_seconds(stack.process_id(name)) for name in names) - busy
+            busy = _Busy.now(stack, names) - before
             return await _took(stack, session, run.flows, seconds, busy)
 
 
 async def by_the_script(run: Run) -> Took:
-    """Let the script move them all, one after the other."""
+    """Let the script move them all."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         own = {"coOwners": {OPERATOR: "CanEdit"}}
         async with _cloud(run, Path(folder), **own) as stack, aiohttp.ClientSession() as session:
-            module = ("-m", "tests.performance.by_hand")
-            told = json.loads(await _run(stack, *module, str(run.flows), str(run.flows_per_app)))
-            return await _took(stack, session, run.flows, told["seconds"], told["cpu_seconds"])
+            numbers = map(str, (run.flows, run.flows_per_app, run.at_once))
+            before = _Busy.now(stack)
+            told = json.loads(await _run(stack, "-m", "tests.performance.by_hand", *numbers))
+            busy = replace(_Busy.now(stack) - before, mover=told["cpu_seconds"])
+            return await _took(stack, session, run.flows, told["seconds"], busy)
 
 
 async def by_cli_microsoft365(run: Run, modules: Path) -> Took:
@@ -138,7 +146,7 @@ async def by_cli_microsoft365(run: Run, modules: Path) -> Took:
             if failed := [one["errors"] for one in results if one["errors"]]:
                 raise RuntimeError(f"CLI for Microsoft 365: {failed[0]}")
             seconds = sum(one["seconds"] for one in results)
-            return await _took(stack, session, run.flows, seconds, None)
+            return await _took(stack, session, run.flows, seconds, _Busy(None, 0.0, 0.0))
 
 
 async def _remediate(stack: Stack, app: App, logs: Sequence[Path]) -> None:
@@ -190,20 +198,52 @@ async def _reset_calls(stack: Stack, session: aiohttp.ClientSession) -> None:
 
 
 async def _took(
-    stack: Stack, session: aiohttp.ClientSession, flows: int, seconds: float, busy: float | None
+    stack: Stack, session: aiohttp.ClientSession, flows: int, seconds: float, busy: "_Busy"
 ) -> Took:
     async with session.get(f"{stack.tenant.control}/calls") as answer:
         counted = await answer.json()
     return Took(
         flows=flows,
         seconds=seconds,
-        cpu_seconds=busy,
+        cpu_seconds=busy.mover,
+        host_cpu_seconds=busy.host,
+        tenant_cpu_seconds=busy.tenant,
         calls=by_service(counted["capabilities"]),
         restarts=counted["routes"].get("resource_manager.update_application_settings", 0),
     )
 
 
-def _cpu_seconds(process_id: int) -> float:
-    """Return how long a process has kept a processor busy (Linux)."""
-    after_name = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+@dataclass(frozen=True, slots=True)
+class _Busy:
+    """Seconds of processor time."""
+
+    #: The app's processes, or the script; None: not counted.
+    mover: float | None
+    host: float
+    tenant: float
+
+    @classmethod
+    def now(cls, stack: Stack, names: Sequence[str] = ()) -> Self:
+        """Return what the processes have taken since they started."""
+        apps = [stack.process_id(name) for name in names]
+        return cls(
+            mover=sum(_cpu_seconds(f"{one}") for one in apps),
+            # The app has a thread of its own; the process's first thread is the host.
+            host=sum(_cpu_seconds(f"{one}/task/{one}") for one in apps),
+            tenant=_cpu_seconds(f"{stack.process_id('tenant')}"),
+        )
+
+    def __sub__(self, before: Self) -> Self:
+        """Return what was taken since `before`."""
+        return replace(
+            self,
+            mover=(self.mover or 0.0) - (before.mover or 0.0),
+            host=self.host - before.host,
+            tenant=self.tenant - before.tenant,
+        )
+
+
+def _cpu_seconds(task: str) -> float:
+    """Return how long a process or thread below /proc has kept a processor busy (Linux)."""
+    after_name = Path(f"/proc/{task}/stat").read_text().rpartition(")")[2].split()
     return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")

@@ -43,7 +43,7 @@ from tests.contract.tenant_world import ENVIRONMENT
 from tests.functional.stories.remediation_story import approve_shown
 from tests.functional.wire.wire_story import PLENTY, WIDE, WireStory, wire_story
 from tests.performance.direct_transport import DirectTransport
-from tests.performance.many_flows import many_flows
+from tests.performance.many_flows import many_public_flows
 from tests.twins.driver import USE_CASES
 
 #: The local tenant's services, as the tables name them.
@@ -388,7 +388,7 @@ def main() -> None:
     parser.add_argument("--wide", action="store_true", help="budgets that hold up nobody")
     parser.add_argument("--json", action="store_true", help="one line for a program")
     asked = parser.parse_args()
-    tenant = many_flows(asked.flows, asked.flows_per_app)
+    tenant = many_public_flows(asked.flows, asked.flows_per_app)
     if not asked.wide:
         tenant["budgets"] = {"flow_service": {"calls": asked.takes, "seconds": 60}}
     found = asyncio.run(figures(tenant, WIDE if asked.wide else None))
