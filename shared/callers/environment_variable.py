@@ -1,6 +1,6 @@
 """Dataverse environment variables as callers: a value and a default are two places (§6.7).
 
-Flows keep a variable's old value until they are saved (contract §14.3): `readers` names them.
+Flows keep a variable's old value until they are saved (contract §14.3): `flows_to_save` names them.
 """
 
 from collections import defaultdict
@@ -15,7 +15,13 @@ from shared.domain.flow import Workflow
 from shared.domain.grants import IN_DATAVERSE
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from shared.errors import NotFound, Refused
-from shared.ports import Environments, EnvironmentVariable, EnvironmentVariables, Workflows
+from shared.ports import (
+    Environments,
+    EnvironmentVariable,
+    EnvironmentVariables,
+    FlowsToSave,
+    Workflows,
+)
 from shared.settings import Settings
 
 VALUE, DEFAULT = "value", "default"
@@ -82,14 +88,19 @@ class EnvironmentVariableCallers:
                     environment, variable.definition_id, value.text, etag=value.etag
                 )
 
-    async def readers(self, caller: Caller) -> Sequence[Workflow]:
+    async def flows_to_save(self, caller: Caller) -> FlowsToSave:
         """Return the flows that use the variable.
 
         Not those of managed solutions: `find` left a variable of theirs to a person.
         """
-        environment, _, variable = await self._place(caller)
+        environment, part, variable = await self._place(caller)
         users = (await self._users(environment)).get(_key(variable), [])
-        return [workflow for workflow in users if not workflow.is_managed]
+        return FlowsToSave(
+            written_at=(
+                variable.value_modified_at if part == VALUE else variable.definition_modified_at
+            ),
+            flows=[workflow for workflow in users if not workflow.is_managed],
+        )
 
     async def _found(self, environment: Environment) -> list[Caller]:
         holding = [

@@ -73,6 +73,8 @@ class Workflow:
     etag: str
     #: `modernflowtype` (contract §15.2): whose agents' flow it is; None: the row does not tell.
     modern_type: int | None = None
+    #: When the row was last written, in whole seconds of Dataverse's clock; None: not returned.
+    modified_at: datetime | None = None
 
     @property
     def known(self) -> "KnownFlow":

@@ -1,6 +1,7 @@
 """Kinds that are one file each: places that hold trigger URLs, and firewalls."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
@@ -77,12 +78,21 @@ class WritesTogether(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowsToSave:
+    """Flows that use a value, and since when it stands."""
+
+    #: In whole seconds of the platform's clock, as a flow's `modified_at`; None: not known.
+    written_at: datetime | None
+    flows: Sequence[Workflow]
+
+
 @runtime_checkable
 class ReadOnSave(Protocol):
     """A `CallerKind` whose value a flow takes over only when the flow is saved."""
 
-    async def readers(self, caller: Caller) -> Sequence[Workflow]:
-        """Return the flows of the caller's environment that are saved again after a write."""
+    async def flows_to_save(self, caller: Caller) -> FlowsToSave:
+        """Return the flows of the caller's environment that are saved after each write."""
 
 
 class FirewallKind(Protocol):

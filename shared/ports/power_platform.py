@@ -193,6 +193,9 @@ class EnvironmentVariable:
     default_value: str | None
     value_etag: str = ""
     definition_etag: str = ""
+    #: When each was last written, in whole seconds of Dataverse's clock; None: not returned.
+    value_modified_at: datetime | None = None
+    definition_modified_at: datetime | None = None
 
 
 class EnvironmentVariables(Protocol):

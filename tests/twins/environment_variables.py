@@ -34,6 +34,7 @@ class EnvironmentVariablesTwin:
                 with self._world.writing(environment.id, "write variable", value_id):
                     variable.value = value
                     variable.value_version += 1
+                    variable.value_modified_at = self._world.clock.now().replace(microsecond=0)
                 return
         raise NotFound(f"environmentvariablevalue With Id = {value_id} Does Not Exist")
 
@@ -50,6 +51,7 @@ class EnvironmentVariablesTwin:
         with self._world.writing(environment.id, "write variable", definition_id):
             variable.default_value = value
             variable.definition_version += 1
+            variable.definition_modified_at = self._world.clock.now().replace(microsecond=0)
 
 
 def _require(etag: str, version: int) -> None:
@@ -66,4 +68,6 @@ def _row(variable: TwinVariable) -> EnvironmentVariable:
         default_value=variable.default_value,
         value_etag="" if variable.value_id is None else f'W/"{variable.value_version}"',
         definition_etag=f'W/"{variable.definition_version}"',
+        value_modified_at=variable.value_modified_at,
+        definition_modified_at=variable.definition_modified_at,
     )

@@ -83,7 +83,7 @@ class FlowAccessTwin:
         with self._world.writing(environment_id, "start flow", flow_name):
             require_published(flow)
             turn_on(self._world, flow, self._world.operator)
-            flow.version += 1
+            flow.touch(self._world.clock.now())
 
     def _own(self, environment_id: str, flow_name: str) -> TwinFlow:
         """Return a flow as reads show it; who may read it is known at once."""

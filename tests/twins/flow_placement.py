@@ -32,4 +32,4 @@ class FlowPlacementTwin:
                 if not flow.in_solution:
                     with releasing(world, environment, flow):
                         flow.in_solution = True
-                    flow.version += 1
+                    flow.touch(world.clock.now())

@@ -26,14 +26,14 @@ class FlowSwitchTwin:
         with self._world.writing(environment_id, "start flow", flow_name):
             require_published(flow)
             turn_on(self._world, flow, self._world.application)
-            flow.version += 1
+            flow.touch(self._world.clock.now())
 
     async def stop(self, environment_id: str, flow_name: str) -> None:
         """Turn a flow off; raises `NotFound`."""
         flow = self._changeable(environment_id, flow_name)
         with self._world.writing(environment_id, "stop flow", flow_name):
             turn_off(self._world, flow)
-            flow.version += 1
+            flow.touch(self._world.clock.now())
 
     async def delete(self, environment_id: str, flow_name: str) -> None:
         """Delete a flow; does nothing if it is gone."""

@@ -106,6 +106,8 @@ class TwinFlow:
     #: `environment`, `capacity_unit` or `logic_apps`: the shape of its URL (contract §7.2).
     url_form: str = "environment"
     version: int = 1
+    #: None: not since it was created.
+    modified_at: datetime | None = None
     was_ever_on: bool = False
     is_deleted: bool = False
     deleted_at: datetime | None = None
@@ -141,6 +143,11 @@ class TwinFlow:
         """Return what reads go on showing while they lag; its runs are seen at once."""
         return replace(self, co_owners=dict(self.co_owners), shares=dict(self.shares), past=Past())
 
+    def touch(self, now: datetime) -> None:
+        """Give its row a new version; Dataverse keeps whole seconds."""
+        self.version += 1
+        self.modified_at = now.replace(microsecond=0)
+
     @property
     def etag(self) -> str:
         """The row's version as Dataverse writes it."""
@@ -163,6 +170,9 @@ class TwinVariable:
     value: str | None = None
     value_version: int = 1
     definition_version: int = 1
+    #: When this tenant's clients wrote them; None: not yet.
+    value_modified_at: datetime | None = None
+    definition_modified_at: datetime | None = None
     #: How it was before its latest writes, which lists may not show yet.
     past: Past[TwinVariable] = field(default_factory=Past, compare=False, repr=False)
 

@@ -80,7 +80,7 @@ class WorkflowsTwin:
             if change.state is FlowState.OFF:
                 turn_off(world, flow)
             flow.name = flow.name if change.name is None else change.name
-            flow.version += 1
+            flow.touch(world.clock.now())
 
     def _save(self, flow: TwinFlow, change: WorkflowChange, actor: TwinUser) -> None:
         """Save the definition and, if asked, turn the flow on: a PATCH changes all or nothing."""
@@ -174,4 +174,5 @@ def _row(flow: TwinFlow) -> Workflow:
         description=flow.description,
         etag=flow.etag,
         modern_type=flow.modern_type,
+        modified_at=flow.modified_at or flow.created.replace(microsecond=0),
     )

@@ -1,10 +1,10 @@
 """Dataverse's tables but `workflows`: shapes, and what creating or changing a row brings about."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from local_cloud.tenant.core.clock import iso
 from local_cloud.tenant.core.platform_error import PlatformError
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.environments.environment import Environment, Row
@@ -170,7 +170,7 @@ def create_row(tenant: Tenant, environment: Environment, table: Table, body: Row
     rows = environment.table(table.entity_set)
     if row_id in rows:
         raise PlatformError(412, "0x80040237", "A record with matching key values already exists.")
-    now = iso(tenant.clock.now())
+    now = whole_seconds(tenant.clock.now())
     rows[row_id] = {
         table.key: row_id,
         **table.columns,
@@ -185,7 +185,7 @@ def create_row(tenant: Tenant, environment: Environment, table: Table, body: Row
 def update_row(tenant: Tenant, table: Table, row: Row, body: Row) -> None:
     """Change a row's columns."""
     row |= read_body(table, body)
-    row["modifiedon"] = iso(tenant.clock.now())
+    row["modifiedon"] = whole_seconds(tenant.clock.now())
     row["versionnumber"] += 1
 
 
@@ -202,6 +202,11 @@ def read_body(table: Table, body: Row) -> Row:
             message = f"An undeclared property '{name}' which only has property annotations."
             raise PlatformError(400, "0x80048d19", message)
     return values
+
+
+def whole_seconds(moment: datetime) -> str:
+    """A moment as Dataverse writes it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def wire_row(row: Row) -> Row:

@@ -9,7 +9,6 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 from uuid import uuid4
 
-from local_cloud.tenant.core.clock import iso
 from local_cloud.tenant.core.platform_error import PlatformError
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.dataverse.access import (
@@ -20,6 +19,7 @@ from local_cloud.tenant.dataverse.access import (
     user_id_of,
 )
 from local_cloud.tenant.dataverse.connection_references import with_connection_names
+from local_cloud.tenant.dataverse.rows import whole_seconds
 from local_cloud.tenant.environments.environment import Environment, Row
 from local_cloud.tenant.environments.flow import Flow, FlowState
 from local_cloud.tenant.environments.power_platform import PowerPlatform
@@ -76,8 +76,8 @@ def flow_row(environment: Environment, flow: Flow) -> Row:
         "modernflowtype": flow.modern_type,
         "ismanaged": flow.is_managed,
         "clientdata": flow.client_data,
-        "createdon": iso(flow.created),
-        "modifiedon": iso(flow.modified),
+        "createdon": whole_seconds(flow.created),
+        "modifiedon": whole_seconds(flow.modified),
         "versionnumber": flow.version,
         "_ownerid_value": user_id_of(environment, flow.owner),
         "_createdby_value": user_id_of(environment, flow.created_by),

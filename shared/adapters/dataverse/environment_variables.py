@@ -1,6 +1,6 @@
 """Environment variables: definitions with a default, and at most one value each (contract §6.7)."""
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from shared.adapters.dataverse.web_api import Dataverse
 from shared.adapters.http.client import Call
@@ -17,6 +17,7 @@ class _Definition(Wire):
     id: str = Field(alias="environmentvariabledefinitionid")
     schemaname: str
     defaultvalue: str | None = None
+    modifiedon: AwareDatetime | None = None
     etag: str = Field("", alias="@odata.etag")
 
 
@@ -24,6 +25,7 @@ class _Value(Wire):
     id: str = Field(alias="environmentvariablevalueid")
     value: str | None = None
     definition: str = Field("", alias="_environmentvariabledefinitionid_value")
+    modifiedon: AwareDatetime | None = None
     etag: str = Field("", alias="@odata.etag")
 
 
@@ -36,14 +38,16 @@ class DataverseEnvironmentVariables(EnvironmentVariables):
 
     async def list(self, environment: Environment) -> list[EnvironmentVariable]:
         """Return all of them. Two lists instead of one with `$expand`, for both ETags."""
-        select = {
-            "$select": "environmentvariablevalueid,value,_environmentvariabledefinitionid_value"
-        }
+        columns = (
+            "environmentvariablevalueid,value,_environmentvariabledefinitionid_value,modifiedon"
+        )
+        select = {"$select": columns}
         values = {}
         async for row in self._dataverse.rows(environment, _VALUES, select):
             value = read_wire(_Value, row)
             values[value.definition.lower()] = value
-        select = {"$select": "environmentvariabledefinitionid,schemaname,defaultvalue"}
+        columns = "environmentvariabledefinitionid,schemaname,defaultvalue,modifiedon"
+        select = {"$select": columns}
         variables = []
         async for row in self._dataverse.rows(environment, _DEFINITIONS, select):
             definition = read_wire(_Definition, row)
@@ -81,4 +85,6 @@ def _variable(definition: _Definition, value: _Value | None) -> EnvironmentVaria
         default_value=definition.defaultvalue,
         value_etag=value.etag if value else "",
         definition_etag=definition.etag,
+        value_modified_at=value.modifiedon if value else None,
+        definition_modified_at=definition.modifiedon,
     )

@@ -8,7 +8,7 @@ has a moment in which the app owns it and needs the privilege to assign besides.
 from collections.abc import AsyncIterator
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from shared.adapters.dataverse.web_api import Dataverse
 from shared.adapters.http.client import Call
@@ -21,7 +21,10 @@ from shared.ports import Workflows
 
 TABLE = "workflows"
 CLOUD_FLOWS = "category eq 5 and type eq 1"
-COLUMNS = "workflowid,name,statecode,clientdata,_ownerid_value,ismanaged,description,modernflowtype"
+COLUMNS = (
+    "workflowid,name,statecode,clientdata,_ownerid_value,ismanaged,description,modernflowtype,"
+    "modifiedon"
+)
 _STATES = {0: FlowState.OFF, 1: FlowState.ON, 2: FlowState.SUSPENDED}
 #: Always written together (§14.1).
 _CODES = {
@@ -41,6 +44,7 @@ class WorkflowEntity(Wire):
     ismanaged: bool = False
     description: str | None = None
     modernflowtype: int | None = None
+    modifiedon: AwareDatetime | None = None
     etag: str = Field("", alias="@odata.etag")
 
     def to_domain(self) -> Workflow:
@@ -55,6 +59,7 @@ class WorkflowEntity(Wire):
             description=self.description or "",
             etag=self.etag,
             modern_type=self.modernflowtype,
+            modified_at=self.modifiedon,
         )
 
 

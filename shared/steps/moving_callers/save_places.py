@@ -1,8 +1,9 @@
 """Read and write the values of callers in one resource: flows as definitions, others as texts."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 
 from shared.domain.callers.caller import Caller, CallerValue
@@ -11,9 +12,11 @@ from shared.domain.flow import Workflow, WorkflowChange
 from shared.domain.jobs.refusals import code_for
 from shared.errors import Blocked, Conflict, NotFound, Refused
 from shared.ports import CallerKind, FoundInFlows, ReadOnSave, WritesTogether
+from shared.reason import Reason
 from shared.steps.flows.change_flow import Owned, for_owner
 from shared.steps.flows.effect import Write, perform, skip_if_gone, with_fallback
 from shared.steps.flows.hold_resource import HeldResource
+from shared.steps.flows.read_back import looks, wait_to_see
 from shared.steps.flows.write_definition import (
     SavedFlow,
     demands_newer_shape,
@@ -23,6 +26,11 @@ from shared.steps.flows.write_definition import (
 )
 from shared.steps.gate import permit_write
 from shared.steps.work import Work
+
+
+class NotSaved(Blocked):
+    """Flows that use a caller's value are saved, and the platform does not keep the save."""
+
 
 type Values = Sequence[tuple[Caller, CallerValue]]
 type Standing = Mapping[str, CallerValue]
@@ -136,15 +144,66 @@ async def _caller_flow(
 async def _save_readers(
     work: Work, kind: ReadOnSave, caller: Caller, permit: Callable[[], Awaitable[None]]
 ) -> None:
-    """Save each flow that uses a value, so that it takes the new one over."""
+    """Save each flow that uses a value, so that it takes the new one over, and see it saved.
+
+    Raises `NotSeen`, and `NotSaved` with the flows whose save the platform accepts and drops.
+    """
     environment = await _environment(work, caller)
-    for flow in await kind.readers(caller):
+    found = await kind.flows_to_save(caller)
+    #: The versions that a flow had before it was saved.
+    before: dict[str, set[str]] = {}
+    for flow in found.flows:
+        if _was_saved_after(flow, found.written_at):
+            continue
+        etags = before.setdefault(flow.workflow_id, {flow.etag})
         try:
             await _save_reader(work, environment, flow, caller, permit)
         except Conflict:
             # Lists lag longest (contract §15.2), and this app may have saved the flow just now.
             now = await work.services.workflows.get(environment, flow.workflow_id)
-            await _save_reader(work, environment, now, caller, permit)
+            etags.add(now.etag)
+            if not _was_saved_after(now, found.written_at):
+                await _save_reader(work, environment, now, caller, permit)
+    unsaved: Sequence[Workflow] = [one for one in found.flows if one.workflow_id in before]
+    async for _ in looks(work):
+        unsaved = await _unsaved(work, environment, unsaved, before, found.written_at)
+        if not unsaved:
+            return
+    await wait_to_see(work, f"The save of the flows that use the {caller.label}")
+    names = ", ".join(sorted(flow.name for flow in unsaved))
+    raise NotSaved(
+        f"The {caller.label} has its new value, but these flows still use the old one, because "
+        f"Power Automate does not keep their save: {names}.",
+        instruction="Open each of these flows in Power Automate and save it. Then retry.",
+        code=Reason.CALLER,
+    )
+
+
+def _was_saved_after(flow: Workflow, written_at: datetime | None) -> bool:
+    """Return whether a flow was saved after its value was written, and so uses that value.
+
+    A flow that was saved within the same second may have been saved before the write.
+    """
+    return bool(flow.modified_at and written_at and flow.modified_at > written_at)
+
+
+async def _unsaved(
+    work: Work,
+    environment: Environment,
+    flows: Iterable[Workflow],
+    before: Mapping[str, Collection[str]],
+    written_at: datetime | None,
+) -> list[Workflow]:
+    """Return the flows that still read as before they were saved, without those that are gone."""
+    unsaved = []
+    for flow in flows:
+        with suppress(NotFound):
+            now = await work.services.workflows.get(environment, flow.workflow_id)
+            # A read may lag so far that it shows a version from before all of these.
+            is_old = written_at and now.modified_at and now.modified_at < written_at
+            if is_old or now.etag in before[flow.workflow_id]:
+                unsaved.append(flow)
+    return unsaved
 
 
 async def _save_reader(

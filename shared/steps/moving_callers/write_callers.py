@@ -17,6 +17,7 @@ from shared.steps.flows.hold_resource import HeldResource
 from shared.steps.flows.read_back import looks, wait_to_see
 from shared.steps.moving_callers.note_callers import is_family, why_by_hand
 from shared.steps.moving_callers.save_places import (
+    NotSaved,
     Values,
     holds_value,
     labels,
@@ -142,8 +143,8 @@ async def write_callers(
         except Conflict:
             tries += 1
             continue
-        except Blocked:
-            if not others:
+        except Blocked as err:
+            if isinstance(err, NotSaved) or not others:
                 raise
             others = []  # whose URL is refused each finds by itself
             continue

@@ -18,7 +18,7 @@ async def write(ports: Ports, kind: CallerKind, caller: Caller, value: CallerVal
     await kind.write(caller, value)
     if isinstance(kind, ReadOnSave):
         environment = await ports.environments.get(caller.environment_id or "")
-        for flow in await kind.readers(caller):
+        for flow in (await kind.flows_to_save(caller)).flows:
             change = WorkflowChange(client_data=flow.client_data)
             await ports.workflows.update(environment, flow.workflow_id, change, etag=flow.etag)
 

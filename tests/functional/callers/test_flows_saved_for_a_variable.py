@@ -1,0 +1,119 @@
+"""Flows that use an environment variable take its new value over when they are saved."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.domain.environment import Environment
+from shared.domain.flow import WorkflowChange
+from shared.domain.jobs.flow_states import JobState
+from shared.reason import Reason
+from shared.use_cases import steer_remediation
+from tests.functional.stories.remediation_story import Story
+from tests.functional.stories.watched_story import assert_nothing_lost, planned
+from tests.twins.tenant import TwinFlow
+
+HOUR = timedelta(hours=1)
+
+
+class Saves:
+    """Counts the accepted saves of one flow, and drops them while it is told to."""
+
+    def __init__(self, story: Story, flow: TwinFlow) -> None:
+        """Stand before the tenant's `workflows`."""
+        self.count = 0
+        self.drops = False
+        workflows = story.twins.ports.workflows
+        update = workflows.update
+
+        async def counted(
+            environment: Environment, workflow_id: str, change: WorkflowChange, **etag: Any
+        ) -> None:
+            if workflow_id == flow.workflow_id and change.client_data is not None:
+                if not self.drops:
+                    await update(environment, workflow_id, change, **etag)
+                self.count += 1
+                return
+            await update(environment, workflow_id, change, **etag)
+
+        workflows.update = counted  # type: ignore[method-assign]
+
+
+def story_of_variable() -> tuple[Story, TwinFlow, Saves]:
+    """Return a story of one flow whose URL stands in a variable that another flow uses."""
+    story = Story()
+    orders = story.build.http_flow("Orders")
+    _, user = story.build.variable_caller(orders)
+    return story, user, Saves(story, user)
+
+
+async def test_a_save_that_the_platform_drops_blocks_the_job_and_names_the_flow() -> None:
+    """The original is not retired while a flow still calls it; a retry saves the flow again."""
+    story, user, saves = story_of_variable()
+    saves.drops = True
+    await planned(story)
+    await story.approve(run=HOUR)
+
+    job = await story.job("Orders")
+    assert (job.state, job.code) == (JobState.BLOCKED, Reason.CALLER)
+    assert job.reason.endswith(f"does not keep their save: {user.name}.")
+    assert "save it" in job.instruction
+
+    saves.drops = False
+    await steer_remediation.retry(story.services, story.remediation.id)
+    await story.run(timedelta(days=60))
+
+    assert (await story.job("Orders")).state is JobState.RETIRED
+    assert_nothing_lost(story)
+
+
+@pytest.mark.parametrize("lag", ["list_lag_seconds", "read_lag_seconds"])
+async def test_a_save_that_no_read_shows_yet_is_waited_for(lag: str) -> None:
+    """A save within the same second as the write is made once more, then never again."""
+    story, user, saves = story_of_variable()
+    await planned(story)
+    setattr(story.world.assumptions, lag, (60, 60))
+
+    await story.approve(run=12 * HOUR)
+
+    job = await story.job("Orders")
+    assert (job.state, job.code) == (JobState.WAITING, Reason.QUIET), job.reason
+    assert saves.count <= 2
+    assert story.build.url_of(story.world.workflow(user.environment_id, job.copy_id)) in (
+        user.variables.values()
+    )
+    assert_nothing_lost(story)
+
+
+async def test_a_flow_that_a_person_saved_after_the_write_is_not_saved_again() -> None:
+    """It uses the new value already."""
+    story, user, saves = story_of_variable()
+    saves.drops = True
+    await planned(story)
+    await story.approve(run=HOUR)
+    tried = saves.count
+    environment = story.build.environment.described()
+    saves.drops = False
+    change = WorkflowChange(client_data=user.client_data)
+    await story.services.workflows.update(environment, user.workflow_id, change, etag="*")
+
+    await steer_remediation.retry(story.services, story.remediation.id)
+    await story.run(HOUR)
+
+    assert (await story.job("Orders")).code == Reason.QUIET
+    assert saves.count == tried + 1  # the person's
+
+
+async def test_a_flow_that_is_deleted_after_its_save_holds_nobody_up() -> None:
+    """There is nothing left that could call the original."""
+    story, user, saves = story_of_variable()
+    saves.drops = True
+    await planned(story)
+    await story.approve(run=timedelta(minutes=1))
+    assert (await story.job("Orders")).code == Reason.NOT_SHOWN
+    user.is_deleted = True
+
+    await story.run(HOUR)
+
+    assert (await story.job("Orders")).code == Reason.QUIET
