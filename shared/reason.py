@@ -187,6 +187,7 @@ class Reason(StrEnum):
             "app asks Azure), then retry."
         ),
     )
+    NOT_LOOKED_AT = "not_looked_at"
     RANGES_CHANGED = "ranges_changed"
     RANGES_OLD = "ranges_old"
     KEY_PROBLEM = "key_problem"

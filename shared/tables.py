@@ -18,6 +18,7 @@ from shared.domain.callers.records import (
     key_of,
 )
 from shared.domain.circuit import Circuit
+from shared.domain.daily_look import DailyLook
 from shared.domain.environment import EnvironmentSettings
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.job import FlowJob
@@ -59,6 +60,7 @@ _REMEDIES: Mapping[str, str] = {
     "shape_demands": _REBUILT,
     "readings": _REBUILT,
     "timer_runs": _REBUILT,
+    "daily_looks": _REBUILT,
     "flags": "Until then nothing is written. Turn the kill switch on or off: that writes it anew.",
     "places": f"{_NEWER}delete the row, then order an assessment: its search writes it anew.",
     "environments": f"{_NEWER}delete the row, then set the environment again: its mode is assess.",
@@ -103,6 +105,7 @@ class Tables:
     operators: Table[OperatorRow] = field(init=False)
     shape_demands: Table[ShapeDemand] = field(init=False)
     timer_runs: Table[TimerRun] = field(init=False)
+    daily_looks: Table[DailyLook] = field(init=False)
     key_findings: Table[ToldFinding] = field(init=False)
     deliveries: Table[Delivery] = field(init=False)
     refused_calls: Table[RefusedCall] = field(init=False)
@@ -226,6 +229,12 @@ class Tables:
         table("shape_demands", ShapeDemand, lambda item: ("shape", item.environment_id))
         table("readings", Reading, lambda item: (item.topic, item.id))
         table("timer_runs", TimerRun, lambda item: ("timer", item.timer))
+        table(
+            "daily_looks",
+            DailyLook,
+            lambda item: (item.environment_id, item.look),
+            lambda item: {"code": item.code},
+        )
         table(
             "refused_calls",
             RefusedCall,

@@ -11,8 +11,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from shared.domain.daily_look import Look
 from shared.domain.environment import Environment
-from shared.domain.flow import FlowState, Workflow, WorkflowChange
+from shared.domain.flow import FlowState, KnownFlow, Workflow, WorkflowChange
 from shared.domain.jobs.durable import DurableJob, unsettled
 from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.jobs.job import FlowJob
@@ -40,6 +41,7 @@ from shared.steps.flows.effect import Write, perform, skip_if_gone
 from shared.steps.flows.original import find_original
 from shared.steps.gate import permit_write
 from shared.steps.work import WRITE_TAKES, Work
+from shared.use_cases.look_in_turn import look_in_turn
 
 log = product_log(__name__)
 
@@ -129,25 +131,41 @@ def taking_back(held: Held[EnvironmentJob], flow_name: str) -> Write:
     return Write(permit=permit, call=remove, on_refusal=skip_if_gone)
 
 
-async def turn_off_strays(services: Services, environment: Environment) -> None:
+async def turn_off_strays(services: Services, environment: Environment) -> int:
     """Turn off copies that no job wants, and tell of them: also of one that came after the end.
 
-    Raises `Transient` where the platform gives no answer.
+    Returns how many were not looked at. Raises `Transient` where the platform takes no write.
     """
-    table = services.tables.jobs
+    table, copies = services.tables.jobs, dict[str, str]()
+    if environment.dataverse_url is None:
+        return 0
     for state in (state for state, facts in FLOW_STATES.items() if facts.is_undone):
         where = [Condition("state", "eq", state)]
         async for kept in readable(services, table.scan(environment.id, where=where)):
-            async with one_row(services, table.name_of(kept.item)):
-                await _turn_off_stray(services, environment, kept)
+            if kept.item.pattern.has_copy:
+                copies[kept.item.id] = kept.item.copy_id
+
+    async def seen(job_id: str, known: KnownFlow | None) -> None:
+        if known is not None:
+            async with one_row(services, (table.name, environment.id, job_id)):
+                await _turn_off_stray(services, environment, job_id, known)
+
+    return await look_in_turn(services, environment, Look.UNDONE, copies, seen)
 
 
 async def _turn_off_stray(
-    services: Services, environment: Environment, kept: Kept[FlowJob]
+    services: Services, environment: Environment, job_id: str, known: KnownFlow
 ) -> None:
-    job, copy = kept.item, await _copy(services, environment, kept.item)
+    """Act on a copy that stands; what the list showed of it may be old."""
+    kept = await services.tables.jobs.get(environment.id, job_id)
+    if kept is None or not kept.item.is_undone or is_busy(services, kept.item):
+        return
+    job, is_on = kept.item, known.state is FlowState.ON
+    if job.copy_is_left and not is_on:
+        return
+    copy = await _copy(services, environment, job)
     is_on = copy is not None and copy.state is FlowState.ON
-    if copy is None or is_busy(services, job) or (job.copy_is_left and not is_on):
+    if copy is None or (job.copy_is_left and not is_on):
         return
     found = "was on" if is_on else "lies there, off: nothing needs it, it may be deleted"
     cause = f"{copy.name} ({copy.workflow_id}) {found}. The job of {job.display_name}: {job.state}."
@@ -166,9 +184,8 @@ async def _turn_off_stray(
 
 
 async def _copy(services: Services, environment: Environment, job: FlowJob) -> Workflow | None:
-    if environment.dataverse_url and job.pattern.has_copy:
-        with suppress(NotFound):
-            return await services.workflows.get(environment, job.copy_id)
+    with suppress(NotFound):
+        return await services.workflows.get(environment, job.copy_id)
     return None
 
 

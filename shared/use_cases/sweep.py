@@ -1,18 +1,17 @@
 """Once a day: look at every environment under a policy, and at what got stuck."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from shared.domain.environment import Environment
-from shared.domain.flow import FlowState
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob
 from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
 from shared.domain.timer_run import TimerRun
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.errors import Blocked, NotFound, ProductError, UnreadableRow
+from shared.errors import Blocked, ProductError, UnreadableRow
 from shared.jobs.reminders import restore_reminders
 from shared.log_fields import product_log
 from shared.notices import one_row, readable, tell, tell_unreadable
@@ -33,6 +32,8 @@ from shared.steps.moving_callers.note_callers import waits_for_a_person
 from shared.steps.planning.discovery_parts import forget_stale_discoveries
 from shared.use_cases.check_keys import check_policies
 from shared.use_cases.check_rows import check_rows
+from shared.use_cases.look_at_retired import look_at_retired
+from shared.use_cases.look_in_turn import forget_other_looks
 from shared.use_cases.repair_network import end_or_tell_unfinished
 from shared.use_cases.settle_ended import turn_off_strays
 from shared.use_cases.settle_late import settle_late
@@ -58,6 +59,8 @@ class SweepResult:
     dead_letters: dict[str, int]
     #: Titles of retired originals that are on again.
     came_back: tuple[str, ...]
+    #: Flows of which nobody knows today whether they are on: they come first the next time.
+    not_looked_at: int
     retried: int
 
 
@@ -100,15 +103,14 @@ async def sweep(services: Services, date: str) -> SweepResult:
     async with _told(services, "whether frozen deliveries have changed anything after their job"):
         await settle_late(services)
     came_back: list[str] = []
+    not_looked_at = 0
     for environment in linked:
         async with _told(
             services, f"whether retired originals of {environment.display_name} are on again"
         ):
-            async for job in _retired_but_on(services, environment):
-                came_back.append(job.display_name)
-                text = f"{job.display_name} was retired, and is on again."
-                row = services.tables.jobs.name_of(job)
-                await tell(services, Reason.CAME_BACK, row, text)
+            look = await look_at_retired(services, environment)
+            came_back += look.on_again
+            not_looked_at += look.not_looked_at
     gone_on = 0
     for environment in linked:
         async with _told(
@@ -119,7 +121,8 @@ async def sweep(services: Services, date: str) -> SweepResult:
         async with _told(
             services, f"whether copies that no job wants are on in {environment.display_name}"
         ):
-            await turn_off_strays(services, environment)
+            not_looked_at += await turn_off_strays(services, environment)
+    await forget_other_looks(services, {one.id for one in linked}, {one.id for one in environments})
     result = SweepResult(
         environments=len(linked),
         parked=await services.messages.count(PARKED),
@@ -127,6 +130,7 @@ async def sweep(services: Services, date: str) -> SweepResult:
             queue: await services.messages.count(queue, dead_letters=True) for queue in QUEUES
         },
         came_back=tuple(came_back),
+        not_looked_at=not_looked_at,
         # A firewall may have been opened since; and what failed on one flow may have been an
         # outage: where that job was alone nobody could tell.
         retried=gone_on
@@ -186,48 +190,6 @@ async def _told(services: Services, what: str) -> AsyncGenerator[None]:
         await tell_unreadable(services, err)
     except ProductError as err:
         log.warning("%s is not known: %s", what, redact(str(err)))
-
-
-async def _retired_but_on(services: Services, environment: Environment) -> AsyncIterator[FlowJob]:
-    """Yield the jobs of retired originals that are on again."""
-    where = [Condition("state", "eq", JobState.RETIRED)]
-    without_row = []
-    async for kept in readable(services, services.tables.jobs.scan(environment.id, where=where)):
-        job = kept.item
-        state = await _state_in_dataverse(services, environment, job)
-        if state is None:
-            without_row.append(job)
-        elif state is FlowState.ON:
-            yield job
-    if without_row:
-        async for job in _on_in_flow_service(services, environment, without_row):
-            yield job
-
-
-async def _state_in_dataverse(
-    services: Services, environment: Environment, job: FlowJob
-) -> FlowState | None:
-    if environment.dataverse_url is None:
-        return None
-    try:
-        return (await services.workflows.get(environment, job.original_id)).state
-    except NotFound:
-        return None
-
-
-async def _on_in_flow_service(
-    services: Services, environment: Environment, jobs: Iterable[FlowJob]
-) -> AsyncIterator[FlowJob]:
-    """Yield those that are on and that Dataverse has no row of: one list tells of them all."""
-    listed = await services.flow_reports.list_flows(environment.id)
-    states = {flow.flow_name: flow.state for flow in listed}
-    for job in jobs:
-        state = states.get(job.flow_name)
-        if state is None and job.flow_name in states:  # a list may be bare
-            with suppress(NotFound):  # deleted since it was listed
-                state = (await services.flow_reports.get_flow(environment.id, job.flow_name)).state
-        if state is FlowState.ON:
-            yield job
 
 
 async def _retry_stuck(services: Services, jobs: AsyncIterator[FlowJob]) -> int:

@@ -8,6 +8,7 @@ import pytest
 from local_cloud.tenant.core.faults import Fault, FaultKind
 from local_cloud.tenant.seed.environment import seed_flow
 from shared.at_once import at_once
+from shared.domain.flow import KnownFlow
 from shared.errors import NotFound, ProductError, Throttled, Unavailable
 from tests.contract.adapter_world import Adapters, adapters
 from tests.contract.tenant_world import BUTTON, HTTP_FLOW, MAKER, PARENT_FLOW, definition
@@ -15,6 +16,7 @@ from tests.contract.tenant_world import BUTTON, HTTP_FLOW, MAKER, PARENT_FLOW, d
 MANY = 230
 BATCHES = "dataverse.run_batch"
 SHARES = "dataverse.list_access"
+LISTS = "dataverse.list_workflows"
 GONE = "f0000000-0000-4000-8000-00000000dead"
 
 
@@ -119,6 +121,24 @@ async def test_a_read_that_is_refused_leaves_the_others_alone(app: Adapters) -> 
     assert isinstance(throttled, Throttled)
     assert throttled.retry_after is not None
     assert throttled.retry_after.total_seconds() == 7
+
+
+async def test_what_is_known_of_many_flows_is_one_call(app: Adapters) -> None:
+    """Filters of 25 flows, a hundred of them in a call; the ids of one that fails are not told."""
+    environment, ids = await app.environment(), [id_of(number) for number in range(MANY)]
+    whole = await app.workflows.known_each(environment, ids)
+    calls = dict(app.world.tenant.calls.routes)
+    app.world.tenant.faults.add(Fault(route=LISTS, status=429, headers={"Retry-After": "7"}))
+
+    found = await app.workflows.known_each(environment, ids)
+
+    assert calls[BATCHES] == 1
+    assert [one.name for one in whole.values() if isinstance(one, KnownFlow)] == [
+        f"Flow {number}" for number in range(MANY)
+    ]
+    silent = [one for one in ids if isinstance(found[one], Throttled)]
+    assert silent == ids[:25]
+    assert all(found[one] == whole[one] for one in ids[25:])
 
 
 async def test_a_batch_without_an_answer_leaves_the_other_batches_alone(app: Adapters) -> None:

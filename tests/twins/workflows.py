@@ -1,11 +1,11 @@
 """Twin of the port `Workflows`: cloud flows as rows of Dataverse (contract §6, §14.1, §14.4)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 
 from local_cloud.tenant.flows.saves import require_savable
 from shared.domain.environment import Environment
-from shared.domain.flow import FlowState, Workflow, WorkflowChange, WorkflowDraft
-from shared.errors import AlreadyExists, Conflict, NotFound, Refused
+from shared.domain.flow import FlowState, KnownFlow, Workflow, WorkflowChange, WorkflowDraft
+from shared.errors import AlreadyExists, Conflict, NotFound, ProductError, Refused
 from tests.twins.definitions import refused, require_valid
 from tests.twins.flow_service import (
     delete,
@@ -40,6 +40,19 @@ class WorkflowsTwin:
         self._environment(environment)
         flow = self._world.shown_workflow(environment.id, workflow_id)
         return _row(self._with_row(flow))
+
+    async def known_each(
+        self, environment: Environment, workflow_ids: Collection[str]
+    ) -> dict[str, KnownFlow | ProductError]:
+        """Return each flow as lists show it, which may be later than its row shows it."""
+        try:
+            rows = {row.workflow_id: row.known async for row in self.list(environment)}
+        except ProductError as err:
+            return dict.fromkeys(workflow_ids, err)
+        return {
+            one: rows.get(one.lower()) or NotFound(f"Dataverse has no flow {one}.")
+            for one in workflow_ids
+        }
 
     async def create(self, environment: Environment, draft: WorkflowDraft) -> None:
         """Create it, off, under the draft's id; raises `AlreadyExists`."""

@@ -9,7 +9,13 @@ from datetime import timedelta
 from itertools import batched
 
 from shared.adapters.dataverse.web_api import IDS_IN_A_FILTER, Dataverse, any_of
-from shared.adapters.dataverse.workflows import CLOUD_FLOWS, COLUMNS, TABLE, WorkflowEntity
+from shared.adapters.dataverse.workflows import (
+    CLOUD_FLOWS,
+    COLUMNS,
+    LEAN_COLUMNS,
+    TABLE,
+    WorkflowEntity,
+)
 from shared.adapters.flow_service.flows import ALL_FLOWS, reported
 from shared.adapters.flow_service.service import FlowService
 from shared.adapters.flow_service.wire import FlowEntity
@@ -21,7 +27,6 @@ from shared.ports import FlowPages, Page
 
 #: Rows without a definition that a page holds at most (documented: 5,000).
 _LEAN_PAGE = 5_000
-_LEAN_COLUMNS = "workflowid,name,statecode"
 
 
 class ServiceFlowPages(FlowPages):
@@ -41,7 +46,7 @@ class ServiceFlowPages(FlowPages):
 
     async def known(self, environment: Environment, cursor: str = "") -> Page[KnownFlow]:
         """Return cloud flows as Dataverse has them, without their definitions, up to 5,000."""
-        params = {"$filter": CLOUD_FLOWS, "$select": _LEAN_COLUMNS}
+        params = {"$filter": CLOUD_FLOWS, "$select": LEAN_COLUMNS}
         rows, following = await self._dataverse.page(
             environment, TABLE, params, cursor, size=_LEAN_PAGE
         )

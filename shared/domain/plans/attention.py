@@ -87,6 +87,7 @@ _NOTICES: Mapping[str, str] = {
     Reason.REPAIR_UNFINISHED: "A change of a firewall was begun and not ended",
     Reason.OPERATOR_SIGN_IN: "The operator is not signed in any more",
     Reason.CAME_BACK: "Retired originals are on again",
+    Reason.NOT_LOOKED_AT: "The daily sweep did not look at some flows",
     Reason.UNREADABLE_ROW: "Rows cannot be read by this version of the app",
     Reason.CALL_BUDGET_RESET: "A call budget was reset",
     Reason.DEFECT: "Jobs have failed",

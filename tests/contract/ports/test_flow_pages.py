@@ -1,5 +1,6 @@
 """What both implementations of `FlowPages` do: the lists of flows, page by page."""
 
+from shared.errors import NotFound
 from tests.contract.ports.sides import Side
 from tests.contract.tenant_world import ENVIRONMENT
 
@@ -73,3 +74,18 @@ async def test_flows_are_read_again_by_their_ids(side: Side) -> None:
     found = await side.ports.flow_pages.read_again(environment, ids)
 
     assert sorted(found, key=str) == sorted(some, key=str)
+
+
+async def test_each_flow_is_known_by_its_id_or_has_no_row(side: Side) -> None:
+    """An id of another shape has none either, and spoils no other."""
+    environment = await side.environment()
+    some = [row async for row in side.ports.workflows.list(environment)][1:3]
+    gone, odd = "f0000000-0000-4000-8000-00000000dead", "no id at all) or (1 eq 1"
+
+    ids = [gone, odd, *(row.workflow_id for row in some)]
+    found = await side.ports.workflows.known_each(environment, ids)
+
+    assert found.keys() == set(ids)
+    assert [found[row.workflow_id] for row in some] == [row.known for row in some]
+    assert isinstance(found[gone], NotFound)
+    assert isinstance(found[odd], NotFound)

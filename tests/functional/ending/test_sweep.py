@@ -1,5 +1,6 @@
 """The daily sweep: retired originals that are on again, and what gives no answer."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.domain.environment import Environment
-from shared.domain.flow import FlowState, ReportedFlow, Workflow
+from shared.domain.flow import FlowState, KnownFlow, ReportedFlow
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.keys.key import KeyVault
@@ -34,12 +35,16 @@ class NoRow:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._workflows, name)
 
-    async def get(self, environment: Environment, workflow_id: str) -> Workflow:
-        """Return a row, but not that one."""
-        if workflow_id == self._missing:
-            raise NotFound("no row")
-        row: Workflow = await self._workflows.get(environment, workflow_id)
-        return row
+    async def known_each(
+        self, environment: Environment, workflow_ids: Collection[str]
+    ) -> dict[str, KnownFlow | ProductError]:
+        """Return rows, but not that one."""
+        found: dict[str, KnownFlow | ProductError]
+        found = await self._workflows.known_each(environment, workflow_ids)
+        return {
+            one: NotFound("no row") if one == self._missing else known
+            for one, known in found.items()
+        }
 
 
 class ClosedIn:
@@ -53,12 +58,15 @@ class ClosedIn:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._workflows, name)
 
-    async def get(self, environment: Environment, workflow_id: str) -> Workflow:
-        """Return a row of another environment."""
+    async def known_each(
+        self, environment: Environment, workflow_ids: Collection[str]
+    ) -> dict[str, KnownFlow | ProductError]:
+        """Return rows of another environment."""
         if environment.id == self._closed:
-            raise self._error
-        row: Workflow = await self._workflows.get(environment, workflow_id)
-        return row
+            return dict.fromkeys(workflow_ids, self._error)
+        found: dict[str, KnownFlow | ProductError]
+        found = await self._workflows.known_each(environment, workflow_ids)
+        return found
 
 
 class SilentVault:
@@ -127,7 +135,8 @@ async def test_a_busy_flow_service_holds_up_no_sweep(caplog: pytest.LogCaptureFi
     result = await sweep(services, "today")
 
     assert result.came_back == ()
-    assert "is not known" in caplog.text
+    assert result.not_looked_at == 1
+    assert "1 of 1 retired originals without a row in Dataverse" in caplog.text
     assert len(await story.services.tables.remediations.all()) == before + 1
 
 
@@ -153,7 +162,8 @@ async def test_an_environment_that_gives_no_answer_holds_up_no_other(
     result = await sweep(services, "today")
 
     assert result.came_back == (f"Orders of {story.other.environment.display_name}",)
-    assert f"originals of {closed.display_name} are on again is not known" in caplog.text
+    assert f"1 of 1 retired originals in {closed.display_name} were not looked" in caplog.text
+    assert result.not_looked_at == 1
     assert len(await services.tables.remediations.all()) == before + 2
 
 

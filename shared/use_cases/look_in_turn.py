@@ -1,0 +1,128 @@
+"""Look at many flows of an environment in Dataverse: a thousand at a time, in turn.
+
+What one sweep does not look at comes first in the next. Where it stopped is kept after each
+thousand, so a sweep that dies repeats a thousand at most.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from itertools import batched
+
+from shared.domain.daily_look import DailyLook, Look, in_turn
+from shared.domain.environment import Environment
+from shared.domain.flow import KnownFlow
+from shared.domain.trigger_urls.trigger_url import redact
+from shared.errors import Conflict, NotFound, OutOfService, ProductError, Throttled
+from shared.log_fields import product_log
+from shared.notices import readable, tell
+from shared.reason import Reason
+from shared.services import Services
+
+log = product_log(__name__)
+
+#: Flows of one call: forty filters in a batch, which has to end within a call's time.
+_AT_A_TIME = 1_000
+_WORDS = {
+    Look.RETIRED: "retired originals",
+    Look.UNDONE: "copies of undone jobs",
+    Look.OUTSIDE: "retired originals without a row in Dataverse",
+}
+
+
+async def look_in_turn(
+    services: Services,
+    environment: Environment,
+    look: Look,
+    flows: Mapping[str, str],
+    seen: Callable[[str, KnownFlow | None], Awaitable[None]],
+) -> int:
+    """Look at each flow, and return how many were not looked at; people are told of these.
+
+    `flows` has a workflow id for each job id. `seen` is given a job id, and its flow as Dataverse
+    has it (None: there is no row).
+    """
+    table = services.tables.daily_looks
+    kept = await table.get(environment.id, look)
+    before = kept.item if kept else DailyLook(environment_id=environment.id, look=look)
+    left, missed = in_turn(flows, before.first), list[str]()
+    error: ProductError | None = None
+    for some in batched(list(left), _AT_A_TIME, strict=False):
+        found = await services.workflows.known_each(environment, [flows[one] for one in some])
+        refused = []
+        for job_id in some:
+            known = found[flows[job_id]]
+            try:
+                if isinstance(known, ProductError) and not isinstance(known, NotFound):
+                    raise known
+                await seen(job_id, None if isinstance(known, NotFound) else known)
+            except ProductError as err:
+                error = err
+                refused.append(job_id)
+        if len(refused) == len(some) and isinstance(error, Throttled | OutOfService):
+            break  # nothing was asked: the next sweep begins here
+        missed += refused
+        left = left[len(some) :]
+        if left:
+            await table.upsert(replace(before, first=left[0]))
+    not_looked_at = [*left, *missed]
+    await note_look(
+        services,
+        environment,
+        look,
+        not_looked_at=len(not_looked_at),
+        of=len(flows),
+        first=not_looked_at[0] if not_looked_at else "",
+        error=error,
+    )
+    return len(not_looked_at)
+
+
+async def note_look(
+    services: Services,
+    environment: Environment,
+    look: Look,
+    *,
+    not_looked_at: int,
+    of: int,
+    first: str = "",
+    error: ProductError | None = None,
+) -> None:
+    """Keep how a look ended; tell people how many of its flows were not looked at, and why."""
+    code = Reason.NOT_LOOKED_AT if not_looked_at else ""
+    ended = DailyLook(
+        environment_id=environment.id,
+        look=look,
+        first=first,
+        not_looked_at=not_looked_at,
+        code=code,
+    )
+    await _keep(services, ended)
+    if not_looked_at:
+        text = (
+            f"{not_looked_at} of {of} {_WORDS[look]} in {environment.display_name} were not looked "
+            f"at: {redact(str(error))}."
+        )
+        log.warning("%s", text)
+        await tell(services, Reason.NOT_LOOKED_AT, services.tables.daily_looks.name_of(ended), text)
+
+
+async def forget_other_looks(
+    services: Services, linked: Collection[str], every: Collection[str]
+) -> None:
+    """Remove what is kept of environments that are not looked at any more; given by their ids."""
+    table = services.tables.daily_looks
+    async for kept in readable(services, table.scan()):
+        still = every if kept.item.look is Look.UNDONE else linked
+        if kept.item.environment_id not in still:
+            with suppress(Conflict, NotFound):
+                await table.delete(kept)
+
+
+async def _keep(services: Services, ended: DailyLook) -> None:
+    """Write the row, unless it says so already."""
+    table = services.tables.daily_looks
+    kept = await table.get(*table.address(ended))
+    nothing = DailyLook(environment_id=ended.environment_id, look=ended.look)
+    if ended != (kept.item if kept else nothing):
+        await table.upsert(ended)

@@ -1,0 +1,104 @@
+"""The daily look at many flows: with any budget, and any crash, each flow has its turn."""
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from typing import Any
+from unittest.mock import patch
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.daily_look import Look
+from shared.domain.environment import Environment
+from shared.domain.flow import FlowState, KnownFlow
+from shared.errors import ProductError, Refused, Throttled
+from shared.use_cases import look_in_turn as module
+from shared.use_cases.look_in_turn import look_in_turn
+from tests.functional.stories.remediation_story import Story
+
+AT_A_TIME = 3
+
+
+class KilledError(BaseException):
+    """The process dies."""
+
+
+@dataclass(slots=True)
+class Rationed:
+    """Dataverse that takes so many calls a day, and refuses what it is asked of some flows."""
+
+    calls: int
+    refused: frozenset[str]
+    #: The process dies in this call; 0: it does not.
+    dies_at: int = 0
+    made: int = 0
+    seen: list[str] = field(default_factory=list)
+
+    async def known_each(
+        self, _: Environment, workflow_ids: Collection[str]
+    ) -> dict[str, KnownFlow | ProductError]:
+        """Return flows that are off, while there are calls."""
+        self.made += 1
+        if self.made == self.dies_at:
+            raise KilledError
+        if self.made > self.calls:
+            return dict.fromkeys(workflow_ids, Throttled("used up"))
+        return {
+            one: Refused("no", code="no", status=400)
+            if one in self.refused
+            else KnownFlow(workflow_id=one, name=one, state=FlowState.OFF)
+            for one in workflow_ids
+        }
+
+    async def seen_one(self, job_id: str, _: KnownFlow | None) -> None:
+        """Note that a flow was looked at."""
+        self.seen.append(job_id)
+
+
+async def days_until_all_had_their_turn(
+    flows: int, calls: int, refused: frozenset[str], deaths: list[int]
+) -> None:
+    """Sweep day after day; raises `AssertionError` where a flow waits for longer than it has to."""
+    story, turns = Story(), -(-flows // AT_A_TIME)
+    story.build.link()
+    ids = {f"job-{n:03}": f"flow-{n:03}" for n in range(flows)}
+    wanted = {job for job, flow in ids.items() if flow not in refused}
+    environment = await story.services.environments.get(story.build.environment.id)
+    seen = set[str]()
+    first = ""
+    for day in range(len(deaths) + -(-turns // calls) + 1):
+        dies_at = deaths[day] if day < len(deaths) else 0
+        today: Any = Rationed(calls, refused, dies_at=dies_at)
+        services = _with(story, today)
+        try:
+            missed = await look_in_turn(services, environment, Look.RETIRED, ids, today.seen_one)
+        except KilledError:
+            missed = -1
+        assert len(today.seen) == len(set(today.seen))
+        if first and today.seen and ids[first] not in refused:
+            assert today.seen[0] == first
+        if missed >= 0:
+            assert missed == flows - len(today.seen)
+        kept = await services.tables.daily_looks.get(environment.id, Look.RETIRED)
+        first = kept.item.first if kept else ""
+        seen.update(today.seen)
+    assert seen == wanted
+
+
+def _with(story: Story, workflows: Any) -> Any:
+    return replace(story.services, workflows=workflows)
+
+
+@given(
+    flows=st.integers(1, 40),
+    calls=st.integers(1, 6),
+    refused=st.frozensets(st.integers(0, 39).map(lambda n: f"flow-{n:03}"), max_size=8),
+    deaths=st.lists(st.integers(1, 4), max_size=3),
+)
+def test_each_flow_has_its_turn(
+    flows: int, calls: int, refused: frozenset[str], deaths: list[int]
+) -> None:
+    """As soon as the calls allow; what was not looked at comes first the next day."""
+    with patch.object(module, "_AT_A_TIME", AT_A_TIME):
+        asyncio.run(days_until_all_had_their_turn(flows, calls, refused, deaths))
