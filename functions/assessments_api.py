@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Annotated
 
-import azure.functions as func
 from pydantic import AwareDatetime, BeforeValidator, model_validator
 
 from functions.endpoints import Call, endpoint
@@ -15,8 +14,6 @@ from shared.domain.finding import Level
 from shared.domain.identifiers import environment_identifier
 from shared.domain.principal import Role
 from shared.use_cases.assess import assess
-
-blueprint = func.Blueprint()
 
 
 def _written(text: str) -> str:
@@ -124,9 +121,6 @@ class AssessmentAnswer(Answer):
 
 
 @endpoint(
-    blueprint,
-    "GET",
-    "environments/{id}/assessment",
     role=Role.READER,
     query=AssessmentQuery,
     answer=AssessmentAnswer,

@@ -2,8 +2,6 @@
 
 from datetime import datetime
 
-import azure.functions as func
-
 from functions.endpoints import Call, endpoint
 from functions.health_api import HealthAnswer
 from functions.http_answers import Answer
@@ -14,8 +12,6 @@ from shared.domain.plans.attention import Cause
 from shared.domain.plans.plan_item import Left
 from shared.domain.principal import Role
 from shared.use_cases.show_attention import show_attention as shown
-
-blueprint = func.Blueprint()
 
 
 class WaitingAnswer(Answer):
@@ -77,7 +73,7 @@ class AttentionAnswer(Answer):
     unreadable: tuple[UnreadableAnswer, ...]
 
 
-@endpoint(blueprint, "GET", "attention", role=Role.READER, answer=AttentionAnswer)
+@endpoint(role=Role.READER, answer=AttentionAnswer)
 async def show_attention(_call: Call[NoQuery, NoBody]) -> AttentionAnswer:
     """Return what waits for a person; 503 if the store or the broker does not answer."""
     return AttentionAnswer.model_validate(await shown(services()))

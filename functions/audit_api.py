@@ -2,8 +2,6 @@
 
 from datetime import datetime
 
-import azure.functions as func
-
 from functions.endpoints import Call, endpoint
 from functions.http_answers import Answer
 from functions.http_requests import NoBody
@@ -11,8 +9,6 @@ from functions.paging import Page, PagedQuery
 from shared.bootstrap import services
 from shared.domain.principal import PrincipalKind, Role
 from shared.use_cases.audit_trail import show_audit
-
-blueprint = func.Blueprint()
 
 
 class AuditEntryAnswer(Answer):
@@ -37,9 +33,6 @@ class AuditEntryAnswer(Answer):
 
 
 @endpoint(
-    blueprint,
-    "GET",
-    "audit",
     role=Role.READER,
     query=PagedQuery,
     answer=Page[AuditEntryAnswer],

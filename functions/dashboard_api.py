@@ -24,8 +24,6 @@ from shared.use_cases.repair_network import ShownRepair, show_repairs
 from shared.use_cases.show_attention import show_attention
 from shared.use_cases.show_remediation import list_remediations, show_plan, show_remediation
 
-blueprint = func.Blueprint()
-
 
 class PageQuery(Request):
     """What an order that led back to a page has done."""
@@ -64,9 +62,6 @@ class FlowPageQuery(PageQuery):
 
 
 @endpoint(
-    blueprint,
-    "GET",
-    "dashboard",
     role=Role.READER,
     answer=None,
     query=PageQuery,
@@ -78,9 +73,6 @@ async def show_overview_page(call: Call[PageQuery, NoBody]) -> func.HttpResponse
 
 
 @endpoint(
-    blueprint,
-    "GET",
-    "dashboard/remediations",
     role=Role.READER,
     answer=None,
     query=PageQuery,
@@ -92,9 +84,6 @@ async def show_remediations_page(call: Call[PageQuery, NoBody]) -> func.HttpResp
 
 
 @endpoint(
-    blueprint,
-    "GET",
-    "dashboard/remediations/{id}",
     role=Role.READER,
     answer=None,
     query=RemediationPageQuery,
@@ -116,9 +105,6 @@ async def show_remediation_page(call: Call[RemediationPageQuery, NoBody]) -> fun
 
 
 @endpoint(
-    blueprint,
-    "GET",
-    "dashboard/remediations/{id}/plan",
     role=Role.READER,
     answer=None,
     query=PlanPageQuery,
@@ -142,9 +128,6 @@ async def show_plan_page(call: Call[PlanPageQuery, NoBody]) -> func.HttpResponse
 
 
 @endpoint(
-    blueprint,
-    "GET",
-    "dashboard/remediations/{id}/flows/{flow}",
     role=Role.READER,
     answer=None,
     query=FlowPageQuery,
@@ -163,9 +146,6 @@ async def show_flow_page(call: Call[FlowPageQuery, NoBody]) -> func.HttpResponse
 
 
 @endpoint(
-    blueprint,
-    "GET",
-    "dashboard/assets/{name}",
     role=Role.READER,
     answer=None,
     media_types=("text/css", "text/javascript", "image/svg+xml"),

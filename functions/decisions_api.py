@@ -1,7 +1,5 @@
 """HTTP: what an administrator decides about a remediation: approve, cancel, retry, roll back."""
 
-import azure.functions as func
-
 from functions.endpoints import Call, endpoint
 from functions.http_headers import IF_MATCH
 from functions.http_requests import NoQuery
@@ -22,13 +20,8 @@ from shared.use_cases.audit_subjects import remediation_state
 from shared.use_cases.show_remediation import show_plan
 from shared.use_cases.switch_writes import is_switch_on
 
-blueprint = func.Blueprint()
-
 
 @endpoint(
-    blueprint,
-    "POST",
-    "remediations/{id}/approve",
     role=Role.APPROVER,
     body=ApprovalOrder,
     answer=ApprovalAnswer,
@@ -59,9 +52,6 @@ async def approve_remediation(call: Call[NoQuery, ApprovalOrder]) -> ApprovalAns
 
 
 @endpoint(
-    blueprint,
-    "POST",
-    "remediations/{id}/cancel",
     role=Role.OPERATOR,
     body=CancelOrder,
     answer=UndoAnswer,
@@ -75,9 +65,6 @@ async def cancel_remediation(call: Call[NoQuery, CancelOrder]) -> UndoAnswer:
 
 
 @endpoint(
-    blueprint,
-    "POST",
-    "remediations/{id}/retry",
     role=Role.OPERATOR,
     body=RetryOrder,
     answer=RetryAnswer,
@@ -98,9 +85,6 @@ async def retry_remediation(call: Call[NoQuery, RetryOrder]) -> RetryAnswer:
 
 
 @endpoint(
-    blueprint,
-    "POST",
-    "remediations/{id}/roll-back",
     role=Role.OPERATOR,
     body=RollBackOrder,
     answer=UndoAnswer,

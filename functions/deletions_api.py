@@ -1,7 +1,5 @@
 """HTTP: order the dated delete of retired originals, see how far each is, and cancel it."""
 
-import azure.functions as func
-
 from functions.deletion_models import (
     CandidateAnswer,
     DeletionDetail,
@@ -25,10 +23,8 @@ from shared.use_cases.order_deletions import (
     show_deletions,
 )
 
-blueprint = func.Blueprint()
 
-
-@endpoint(blueprint, "GET", "remediations/{id}/deletions", role=Role.READER, answer=DeletionsAnswer)
+@endpoint(role=Role.READER, answer=DeletionsAnswer)
 async def list_deletions(call: Call[NoQuery, NoBody]) -> DeletionsAnswer:
     """Return the deletes, what may be ordered, and what is archived. Reads rows only."""
     remediation_id = call.id.lower()
@@ -45,9 +41,6 @@ async def list_deletions(call: Call[NoQuery, NoBody]) -> DeletionsAnswer:
 
 
 @endpoint(
-    blueprint,
-    "POST",
-    "remediations/{id}/deletions",
     role=Role.APPROVER,
     body=DeletionRequest,
     answer=ItemList[DeletionDetail],
@@ -65,9 +58,6 @@ async def approve_deletions(call: Call[NoQuery, DeletionRequest]) -> ItemList[De
 
 
 @endpoint(
-    blueprint,
-    "POST",
-    "remediations/{id}/deletions/cancel",
     role=Role.OPERATOR,
     body=KeepRequest,
     answer=KeptAnswer,

@@ -1,7 +1,5 @@
 """HTTP: whether this deployment can do its work."""
 
-import azure.functions as func
-
 from functions.assessments_api import FindingAnswer
 from functions.endpoints import Call, endpoint
 from functions.http_answers import ItemList
@@ -10,10 +8,8 @@ from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases.examine_deployment import examine_deployment as examine
 
-blueprint = func.Blueprint()
 
-
-@endpoint(blueprint, "GET", "doctor", role=Role.READER, answer=ItemList[FindingAnswer])
+@endpoint(role=Role.READER, answer=ItemList[FindingAnswer])
 async def examine_deployment(_call: Call[NoQuery, NoBody]) -> ItemList[FindingAnswer]:
     """Return what each check of the deployment found; it asks every service, and writes nothing."""
     found = await examine(services())

@@ -1,8 +1,8 @@
-"""Declares the routes: the one place that says what each takes, answers, and who may call it.
+"""Declares what each route takes and answers, and who may call it.
 
 A handler is given a `Call` that was read and checked, and returns an `Answer`; it sees no header.
-To the host every route is open, because it knows no roles: who calls is decided here, and a route
-that names no role cannot be declared.
+To the host every route is open, because it knows no roles: who calls is decided here, and a handler
+without a role cannot be declared. Which handler answers which route is in `functions/routes.py`.
 """
 
 import inspect
@@ -10,7 +10,8 @@ import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from importlib import import_module
+from typing import Any
 from urllib.parse import urlsplit
 
 import azure.functions as func
@@ -28,6 +29,7 @@ from functions.problems import (
     defect,
     problem_of,
 )
+from functions.routes import ROUTES, Method, Route
 from functions.sign_in import expired_form, is_page_load, redirect_to_sign_in
 from shared.bootstrap import services
 from shared.domain.audit import AuditEntry
@@ -44,8 +46,6 @@ from shared.use_cases.audit_trail import (
 )
 
 log = product_log(__name__)
-
-type Method = Literal["GET", "POST", "PUT"]
 
 JSON = "application/json"
 HTML = "text/html"
@@ -87,6 +87,7 @@ class Call[Q: Request, B: Request]:
 
 
 type Handler[Q: Request, B: Request] = Callable[[Call[Q, B]], Awaitable[Answer | func.HttpResponse]]
+type Answering = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,14 +121,12 @@ class Endpoint:
         return self.answer is not None and self.method in ("GET", "PUT")
 
 
-#: Every route, by method and path.
-ENDPOINTS: dict[tuple[Method, str], Endpoint] = {}
+#: What the modules that are imported have declared so far, and what answers there.
+_DECLARED: dict[Route, Endpoint] = {}
+_ANSWERING: dict[Route, Answering] = {}
 
 
 def endpoint[Q: Request = NoQuery, B: Request = NoBody](
-    blueprint: func.Blueprint,
-    method: Method,
-    path: str,
     *,
     role: Role,
     answer: type[Answer] | None,
@@ -138,22 +137,21 @@ def endpoint[Q: Request = NoQuery, B: Request = NoBody](
     headers: tuple[str, ...] = (),
     answer_headers: tuple[str, ...] = (),
     subject: Subject | None = None,
-) -> Callable[[Handler[Q, B]], Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]]:
-    """Declare the route of a handler.
+) -> Callable[[Handler[Q, B]], Answering]:
+    """Declare the handler of a route.
 
     What it returns is answered with `status`, what it raises as a problem document; what is no GET
-    stands in the audit trail, with what became of its `subject`. Raises `ValueError` for a route
-    without a role, and for one that there is already.
+    stands in the audit trail, with what became of its `subject`. Raises `ValueError` for a handler
+    without a role, and for one that no route names.
     """
 
-    def declare(
-        handler: Handler[Q, B],
-    ) -> Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]:
+    def declare(handler: Handler[Q, B]) -> Answering:
+        route = _route_of(handler)
         declared = Endpoint(
-            name=handler.__name__,
+            name=route.name,
             description=inspect.getdoc(handler) or "",
-            method=method,
-            path=path,
+            method=route.method,
+            path=route.path,
             role=Role(role),
             query=query,
             body=body,
@@ -164,23 +162,49 @@ def endpoint[Q: Request = NoQuery, B: Request = NoBody](
             answer_headers=answer_headers,
             subject=subject,
         )
-        if (method, path) in ENDPOINTS:
-            message = f"There is a route {method} {path} already."
-            raise ValueError(message)
-        ENDPOINTS[method, path] = declared
 
         async def answering(req: func.HttpRequest) -> func.HttpResponse:
             answer = await _answering(declared, handler, req)
-            is_sent = method != "GET" and is_form(req)
-            return for_browser(path, req, answer, is_page=media_types[0] == HTML, is_sent=is_sent)
+            is_sent = route.method != "GET" and is_form(req)
+            is_page = media_types[0] == HTML
+            return for_browser(route.path, req, answer, is_page=is_page, is_sent=is_sent)
 
-        # The worker names the function so, and reads the signature above.
-        answering.__name__, answering.__doc__ = handler.__name__, handler.__doc__
-        route = blueprint.route(route=path, methods=[method])
-        registered: Callable[[func.HttpRequest], Awaitable[func.HttpResponse]] = route(answering)
-        return registered
+        _DECLARED[route], _ANSWERING[route] = declared, answering
+        return answering
 
     return declare
+
+
+def _route_of(handler: Handler[Any, Any]) -> Route:
+    module, name = handler.__module__.rpartition(".")[2], handler.__name__
+    for route in ROUTES.values():
+        if (route.module, route.name) == (module, name):
+            return route
+    message = f"functions/routes.py has no route for {name} of {module}."
+    raise ValueError(message)
+
+
+def endpoint_of(route: Route) -> Endpoint:
+    """Return what a route declares; imports the module of its handler."""
+    if route not in _DECLARED:
+        import_module(f"functions.{route.module}")
+    return _DECLARED[route]
+
+
+def all_endpoints() -> dict[tuple[Method, str], Endpoint]:
+    """Return every route, by method and path; imports every handler."""
+    return {key: endpoint_of(route) for key, route in ROUTES.items()}
+
+
+async def answer_request(route: Route, req: func.HttpRequest) -> func.HttpResponse:
+    """Return the answer to a request for a route."""
+    try:
+        endpoint_of(route)
+    except Exception:
+        instance = urlsplit(req.url).path
+        log.exception("defect while answering %s %s", req.method, instance)
+        return defect(instance=instance)
+    return await _ANSWERING[route](req)
 
 
 async def _answering(

@@ -2,9 +2,7 @@
 
 import azure.functions as func
 
-from functions.job_messages import run_message
-from shared.services import ENVIRONMENT_JOBS
-from shared.use_cases.run_environment_job import run_environment_job as run
+from shared.queues import ENVIRONMENT_JOBS
 
 blueprint = func.Blueprint()
 
@@ -17,4 +15,7 @@ blueprint = func.Blueprint()
 )
 async def run_environment_job(message: func.ServiceBusMessage) -> None:
     """Look at an environment job's row and do what is due."""
+    from functions.job_messages import run_message
+    from shared.use_cases.run_environment_job import run_environment_job as run
+
     await run_message(message, ENVIRONMENT_JOBS, "remediation", run)

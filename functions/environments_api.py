@@ -1,7 +1,5 @@
 """HTTP: environments and what the app may do in each."""
 
-import azure.functions as func
-
 from functions.endpoints import Call, endpoint
 from functions.environment_models import (
     EnvironmentAnswer,
@@ -21,13 +19,8 @@ from shared.use_cases import change_environment as environments
 from shared.use_cases import name_flows
 from shared.use_cases.audit_subjects import environment_state
 
-blueprint = func.Blueprint()
-
 
 @endpoint(
-    blueprint,
-    "GET",
-    "environments",
     role=Role.READER,
     query=PagedQuery,
     answer=Page[EnvironmentAnswer],
@@ -43,7 +36,7 @@ async def list_environments(call: Call[PagedQuery, NoBody]) -> Page[EnvironmentA
     )
 
 
-@endpoint(blueprint, "GET", "environments/{id}", role=Role.READER, answer=EnvironmentAnswer)
+@endpoint(role=Role.READER, answer=EnvironmentAnswer)
 async def show_environment(call: Call[NoQuery, NoBody]) -> EnvironmentAnswer:
     """Return one environment with its settings."""
     found = await environments.show_environment(services(), environment_identifier(call.id))
@@ -51,9 +44,6 @@ async def show_environment(call: Call[NoQuery, NoBody]) -> EnvironmentAnswer:
 
 
 @endpoint(
-    blueprint,
-    "PUT",
-    "environments/{id}",
     role=Role.APPROVER,
     body=EnvironmentChange,
     answer=EnvironmentAnswer,
@@ -72,9 +62,6 @@ async def change_environment(call: Call[NoQuery, EnvironmentChange]) -> Environm
 
 
 @endpoint(
-    blueprint,
-    "GET",
-    "environments/{id}/flows",
     role=Role.READER,
     answer=ItemList[FlowNameAnswer],
 )
@@ -85,9 +72,6 @@ async def list_flows(call: Call[NoQuery, NoBody]) -> ItemList[FlowNameAnswer]:
 
 
 @endpoint(
-    blueprint,
-    "POST",
-    "environments/{id}/waivers",
     role=Role.APPROVER,
     body=Waiver,
     answer=WaiverAnswer,

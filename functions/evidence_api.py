@@ -12,13 +12,9 @@ from shared.domain.principal import Role
 from shared.use_cases.collect_evidence import evidence_of
 
 ZIP = "application/zip"
-blueprint = func.Blueprint()
 
 
 @endpoint(
-    blueprint,
-    "GET",
-    "remediations/{id}/evidence",
     role=Role.READER,
     answer=None,
     media_types=(ZIP,),

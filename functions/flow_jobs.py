@@ -2,9 +2,7 @@
 
 import azure.functions as func
 
-from functions.job_messages import run_message
-from shared.services import FLOW_JOBS
-from shared.use_cases.run_flow_job import run_flow_job as run
+from shared.queues import FLOW_JOBS
 
 blueprint = func.Blueprint()
 
@@ -14,4 +12,7 @@ blueprint = func.Blueprint()
 )
 async def run_flow_job(message: func.ServiceBusMessage) -> None:
     """Look at a flow job's row and do what is due."""
+    from functions.job_messages import run_message
+    from shared.use_cases.run_flow_job import run_flow_job as run
+
     await run_message(message, FLOW_JOBS, "environment", run)

@@ -2,16 +2,12 @@
 
 from datetime import datetime
 
-import azure.functions as func
-
 from functions.endpoints import Call, endpoint
 from functions.http_answers import Answer
 from functions.http_requests import NoBody, NoQuery
 from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases.check_health import check_health
-
-blueprint = func.Blueprint()
 
 
 class OutageAnswer(Answer):
@@ -82,7 +78,7 @@ class HealthAnswer(Answer):
     without_wake_up: int
 
 
-@endpoint(blueprint, "GET", "health", role=Role.READER, answer=HealthAnswer)
+@endpoint(role=Role.READER, answer=HealthAnswer)
 async def show_health(_call: Call[NoQuery, NoBody]) -> HealthAnswer:
     """Return 200 if the store and the broker answer, 503 if not."""
     return HealthAnswer.model_validate(await check_health(services()))

@@ -2,9 +2,7 @@
 
 import azure.functions as func
 
-from functions.event_messages import react_to_message
-from shared.services import KEY_EVENTS
-from shared.use_cases.react_to_key_event import react_to_key_event
+from shared.queues import KEY_EVENTS
 
 blueprint = func.Blueprint()
 
@@ -14,4 +12,7 @@ blueprint = func.Blueprint()
 )
 async def on_key_event(message: func.ServiceBusMessage) -> None:
     """Verify the key, its policies and environments, and look for flows on Microsoft's key."""
+    from functions.event_messages import react_to_message
+    from shared.use_cases.react_to_key_event import react_to_key_event
+
     await react_to_message(message, KEY_EVENTS, react_to_key_event)

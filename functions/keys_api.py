@@ -1,6 +1,5 @@
 """HTTP: whether keys are fit to protect environments, before a policy is applied and after."""
 
-import azure.functions as func
 from pydantic import ConfigDict, model_validator
 
 from functions.assessments_api import FindingAnswer
@@ -12,8 +11,6 @@ from shared.domain.finding import Level
 from shared.domain.principal import Role
 from shared.use_cases.audit_subjects import keys_state
 from shared.use_cases.check_keys import check_keys
-
-blueprint = func.Blueprint()
 
 
 class KeyQuestion(Request):
@@ -53,9 +50,6 @@ class KeyAnswer(Answer):
 
 
 @endpoint(
-    blueprint,
-    "POST",
-    "keys/check",
     role=Role.OPERATOR,
     body=KeyQuestion,
     answer=ItemList[KeyAnswer],

@@ -2,8 +2,6 @@
 
 from datetime import datetime
 
-import azure.functions as func
-
 from functions.endpoints import Call, endpoint
 from functions.http_answers import Answer
 from functions.http_headers import IF_MATCH
@@ -14,8 +12,6 @@ from shared.domain.principal import Role
 from shared.steps.gate import kill_switch
 from shared.use_cases.audit_subjects import switch_state
 from shared.use_cases.switch_writes import set_kill_switch
-
-blueprint = func.Blueprint()
 
 
 class KillSwitchChange(Request):
@@ -35,16 +31,13 @@ class KillSwitchAnswer(Answer):
     at: datetime | None = None
 
 
-@endpoint(blueprint, "GET", "kill-switch", role=Role.READER, answer=KillSwitchAnswer)
+@endpoint(role=Role.READER, answer=KillSwitchAnswer)
 async def show_kill_switch(_call: Call[NoQuery, NoBody]) -> KillSwitchAnswer:
     """Return whether writes are stopped, by whom and why."""
     return _answer(await kill_switch(services()))
 
 
 @endpoint(
-    blueprint,
-    "PUT",
-    "kill-switch",
     role=Role.OPERATOR,
     body=KillSwitchChange,
     answer=KillSwitchAnswer,

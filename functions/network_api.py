@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-import azure.functions as func
-
 from functions.endpoints import Call, endpoint
 from functions.http_answers import Answer, ItemList
 from functions.http_requests import NoBody, NoQuery
@@ -13,8 +11,6 @@ from shared.domain.network.edition import Edition
 from shared.domain.principal import Role
 from shared.use_cases.audit_subjects import ranges_state
 from shared.use_cases.watch_ranges import list_editions, look_now
-
-blueprint = func.Blueprint()
 
 
 class RangeChangeAnswer(Answer):
@@ -57,16 +53,13 @@ class EditionAnswer(Answer):
     code: str
 
 
-@endpoint(blueprint, "GET", "network/ranges", role=Role.READER, answer=ItemList[EditionAnswer])
+@endpoint(role=Role.READER, answer=ItemList[EditionAnswer])
 async def list_range_changes(_call: Call[NoQuery, NoBody]) -> ItemList[EditionAnswer]:
     """Return the editions of the last ninety days, the newest first. Reads rows only."""
     return _editions(await list_editions(services()))
 
 
 @endpoint(
-    blueprint,
-    "POST",
-    "network/ranges",
     role=Role.OPERATOR,
     answer=ItemList[EditionAnswer],
     subject=ranges_state,

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from functions.endpoints import ENDPOINTS, HTML, JSON, Endpoint
+from functions.endpoints import HTML, JSON, Endpoint, all_endpoints
 from functions.http_headers import ETAG, HEADERS, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER
 from functions.http_requests import NoBody
 from functions.problems import MEDIA_TYPE, PROBLEMS, Problem
@@ -37,11 +37,8 @@ _EVERYWHERE = (400, 401, 403, 422, 429, 500, 502, 503)
 
 @cache
 def openapi_document(schemes: frozenset[str]) -> Json:
-    """Return the document, with the ways to say who calls that count here, of `SCHEMES`.
-
-    The routes must have been declared.
-    """
-    endpoints = sorted(ENDPOINTS.values(), key=lambda one: (one.path, one.method))
+    """Return the document, with the ways to say who calls that count here, of `SCHEMES`."""
+    endpoints = sorted(all_endpoints().values(), key=lambda one: (one.path, one.method))
     schemas = _schemas(endpoints)
     paths: dict[str, Json] = {}
     for one in endpoints:
@@ -128,7 +125,7 @@ def _responses(one: Endpoint) -> Json:
     if LOCATION in one.answer_headers:
         answer["links"] = {
             other.name: {"operationId": other.name, "parameters": {"id": "$response.body#/id"}}
-            for other in ENDPOINTS.values()
+            for other in all_endpoints().values()
             if _PARAMETER.findall(other.path) == ["id"] and other.path.startswith(f"{one.path}/")
         }
     answers[str(one.status)] = answer

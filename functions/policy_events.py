@@ -2,9 +2,7 @@
 
 import azure.functions as func
 
-from functions.event_messages import react_to_message
-from shared.services import POLICY_EVENTS
-from shared.use_cases.react_to_policy_event import react_to_policy_event
+from shared.queues import POLICY_EVENTS
 
 blueprint = func.Blueprint()
 
@@ -17,4 +15,7 @@ blueprint = func.Blueprint()
 )
 async def on_policy_event(message: func.ServiceBusMessage) -> None:
     """Start what the event calls for."""
+    from functions.event_messages import react_to_message
+    from shared.use_cases.react_to_policy_event import react_to_policy_event
+
     await react_to_message(message, POLICY_EVENTS, react_to_policy_event)

@@ -30,13 +30,8 @@ from shared.use_cases.start_remediation import flow_ids_of, order_remediation
 
 _LONGEST_KEY = 200
 
-blueprint = func.Blueprint()
-
 
 @endpoint(
-    blueprint,
-    "POST",
-    "remediations",
     role=Role.OPERATOR,
     body=RemediationOrder,
     answer=RemediationAnswer,
@@ -72,9 +67,6 @@ async def start_remediation(call: Call[NoQuery, RemediationOrder]) -> func.HttpR
 
 
 @endpoint(
-    blueprint,
-    "GET",
-    "remediations",
     role=Role.READER,
     query=RemediationQuery,
     answer=RemediationList,
@@ -104,9 +96,6 @@ async def list_remediations(call: Call[RemediationQuery, NoBody]) -> Remediation
 
 
 @endpoint(
-    blueprint,
-    "GET",
-    "remediations/{id}",
     role=Role.READER,
     query=DetailQuery,
     answer=RemediationDetail,
@@ -119,9 +108,6 @@ async def show_remediation(call: Call[DetailQuery, NoBody]) -> RemediationDetail
 
 
 @endpoint(
-    blueprint,
-    "GET",
-    "remediations/{id}/plan",
     role=Role.READER,
     query=PlanQuery,
     answer=ItemList[PlanAnswer],

@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Annotated, Self
 
-import azure.functions as func
 from pydantic import Field
 
 from functions.endpoints import Call, endpoint
@@ -15,8 +14,6 @@ from shared.domain.principal import Role
 from shared.use_cases import repair_network
 from shared.use_cases.audit_subjects import repairs_state
 from shared.use_cases.repair_network import RepairWish, ShownRepair
-
-blueprint = func.Blueprint()
 
 
 class RepairQuery(Request):
@@ -120,9 +117,6 @@ class RepairsAnswer(ItemList[RepairAnswer]):
 
 
 @endpoint(
-    blueprint,
-    "GET",
-    "network/repairs",
     role=Role.READER,
     query=RepairQuery,
     answer=RepairsAnswer,
@@ -138,9 +132,6 @@ async def list_repairs(call: Call[RepairQuery, NoBody]) -> RepairsAnswer:
 
 
 @endpoint(
-    blueprint,
-    "POST",
-    "network/repairs",
     role=Role.APPROVER,
     body=RepairOrder,
     answer=ItemList[AppliedAnswer],
@@ -154,9 +145,6 @@ async def apply_repair(call: Call[NoQuery, RepairOrder]) -> ItemList[AppliedAnsw
 
 
 @endpoint(
-    blueprint,
-    "POST",
-    "network/repairs/undo",
     role=Role.OPERATOR,
     body=UndoOrder,
     answer=ItemList[AppliedAnswer],

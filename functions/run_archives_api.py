@@ -1,7 +1,5 @@
 """HTTP: archive the run summaries of a remediation's originals, and see what is archived."""
 
-import azure.functions as func
-
 from functions.endpoints import Call, endpoint
 from functions.finish_models import RunArchiveAnswer, TicketWindowAnswer
 from functions.http_answers import Answer
@@ -11,8 +9,6 @@ from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases.archive_runs import RunArchives, archive_runs, show_run_archives
 from shared.use_cases.audit_subjects import archives_state
-
-blueprint = func.Blueprint()
 
 
 class RunArchivesAnswer(Answer):
@@ -26,9 +22,6 @@ class RunArchivesAnswer(Answer):
 
 
 @endpoint(
-    blueprint,
-    "GET",
-    "remediations/{id}/run-archives",
     role=Role.READER,
     answer=RunArchivesAnswer,
 )
@@ -38,9 +31,6 @@ async def list_run_archives(call: Call[NoQuery, NoBody]) -> RunArchivesAnswer:
 
 
 @endpoint(
-    blueprint,
-    "POST",
-    "remediations/{id}/run-archives",
     role=Role.OPERATOR,
     body=FlowChoice,
     answer=RunArchivesAnswer,

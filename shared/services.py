@@ -22,12 +22,6 @@ from shared.ports import (
 from shared.settings import Settings
 from shared.tables import Tables
 
-KEY_EVENTS = "key-events"
-POLICY_EVENTS = "policy-events"
-ENVIRONMENT_JOBS = "environment-jobs"
-FLOW_JOBS = "flow-jobs"
-PARKED = "parked"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services(StepPorts):

@@ -9,12 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from functions import (  # noqa: F401  # they declare the routes
-    decisions_api,
-    environments_api,
-    repairs_api,
-)
-from functions.endpoints import ENDPOINTS
+from functions.endpoints import endpoint_of
+from functions.routes import ROUTES
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.replay import replays_of, warning
 from shared.domain.plans.remediation import EnvironmentJob, NetworkFinding
@@ -185,7 +181,7 @@ def _deed(
     refusal: str = "",
 ) -> Deed:
     path = path or f"remediations/{{id}}/{what}"
-    route = ENDPOINTS["POST", path]
+    route = endpoint_of(ROUTES["POST", path])
     if not principal.may(route.role):
         refusal = f"It needs the role {route.role}."
     return Deed(

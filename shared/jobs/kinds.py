@@ -8,8 +8,8 @@ from shared.domain.jobs.job import FlowJob
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.jobs.engine import Kind
 from shared.jobs.needs import environment_needs, flow_needs
+from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS
 from shared.reason import EndedBy, Reason
-from shared.services import ENVIRONMENT_JOBS, FLOW_JOBS
 
 
 def _with_orders(job: FlowJob, fresh: FlowJob) -> FlowJob:

@@ -13,8 +13,9 @@ from shared.domain.plans.channel_settings import settings_of
 from shared.domain.plans.notification import Delivery
 from shared.jobs.reminders import unlooked, without_wake_up
 from shared.ports import UnusableChannel
+from shared.queues import PARKED
 from shared.reason import Reason
-from shared.services import PARKED, Services
+from shared.services import Services
 from shared.steps.gate import kill_switch
 from shared.use_cases.remediation_rows import (
     EnvironmentsAndStuck,

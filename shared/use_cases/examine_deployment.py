@@ -15,7 +15,8 @@ from shared.domain.plans.channel_settings import settings_of
 from shared.errors import Blocked, NotFound, ProductError, Transient
 from shared.jobs.reminders import unlooked
 from shared.ports import FirewallKind
-from shared.services import PARKED, Services
+from shared.queues import PARKED
+from shared.services import Services
 from shared.steps.gate import kill_switch
 from shared.use_cases.check_health import failing_channels
 from shared.use_cases.examine_grants import caller_kind, in_dataverse, repairs, subscription

@@ -6,7 +6,8 @@ from shared.domain.callers.records import key_of
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.log_fields import product_log
 from shared.ports import OutgoingMessage
-from shared.services import PARKED, Services
+from shared.queues import PARKED
+from shared.services import Services
 
 log = product_log(__name__)
 

@@ -6,8 +6,9 @@ from shared.domain.callers.records import LinkRecord, key_of
 from shared.domain.environment import Environment
 from shared.notices import one_row
 from shared.ports import OutgoingMessage
+from shared.queues import POLICY_EVENTS
 from shared.rows import instant
-from shared.services import POLICY_EVENTS, Services
+from shared.services import Services
 from shared.use_cases.react_to_policy_event import LINKED, STATUS_CHANGED, UNLINKED
 
 

@@ -11,7 +11,8 @@ from shared.domain.keys.key import EnterprisePolicy
 from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
 from shared.log_fields import product_log
 from shared.ports import OutgoingMessage
-from shared.services import KEY_EVENTS, Services
+from shared.queues import KEY_EVENTS
+from shared.services import Services
 from shared.use_cases.check_keys import check_policy, names
 from shared.use_cases.start_remediation import start_remediation
 

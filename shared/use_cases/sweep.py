@@ -16,15 +16,9 @@ from shared.jobs.reminders import restore_reminders
 from shared.log_fields import product_log
 from shared.notices import one_row, readable, tell, tell_unreadable
 from shared.ports import Condition
+from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS, KEY_EVENTS, PARKED, POLICY_EVENTS
 from shared.reason import Reason
-from shared.services import (
-    ENVIRONMENT_JOBS,
-    FLOW_JOBS,
-    KEY_EVENTS,
-    PARKED,
-    POLICY_EVENTS,
-    Services,
-)
+from shared.services import Services
 from shared.steps.ending.check_own_channels import channels_by
 from shared.steps.ending.exchange import neither_is_on
 from shared.steps.moving_callers.find_callers import forget_stale_searches

@@ -10,7 +10,7 @@ import pytest
 from shared.domain.environment import Mode
 from shared.domain.jobs.flow_states import JobState
 from shared.ports import OutgoingMessage
-from shared.services import FLOW_JOBS
+from shared.queues import FLOW_JOBS
 from tests.functional.stories.remediation_story import Story
 from tests.twins import driver
 

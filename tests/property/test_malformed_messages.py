@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from functions import environment_jobs, flow_jobs, key_events, policy_events
 from shared.bootstrap import provide
-from shared.services import PARKED
+from shared.queues import PARKED
 from shared.use_cases.react_to_key_event import NEW_VERSION
 from shared.use_cases.react_to_policy_event import LINKED
 from shared.use_cases.resend_overdue import resend_overdue

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 
 from shared.errors import ProductError, Transient
 from shared.ports import Store
+from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS
 from shared.reason import Reason
-from shared.services import ENVIRONMENT_JOBS, FLOW_JOBS, Services
+from shared.services import Services
 from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.run_environment_job import run_environment_job
 from shared.use_cases.run_flow_job import run_flow_job

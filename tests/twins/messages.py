@@ -9,7 +9,7 @@ from random import Random
 
 from shared.errors import NotFound, Refused
 from shared.ports import Clock, OutgoingMessage
-from shared.services import PARKED
+from shared.queues import PARKED
 from shared.use_cases.sweep import QUEUES
 from tests.twins.crash import was_killed
 

@@ -7,16 +7,16 @@ These tests read snapshots (`tests/unit/deployed.py`). Microsoft's compiler judg
 import json
 import re
 
-from shared import services
+from shared import queues
 from tests.telemetry import log_alerts
 from tests.unit.deployed import FILES, INFRA, ROOT, predicted, resource, resources
 
 QUEUES = {
-    services.KEY_EVENTS,
-    services.POLICY_EVENTS,
-    services.ENVIRONMENT_JOBS,
-    services.FLOW_JOBS,
-    services.PARKED,
+    queues.KEY_EVENTS,
+    queues.POLICY_EVENTS,
+    queues.ENVIRONMENT_JOBS,
+    queues.FLOW_JOBS,
+    queues.PARKED,
 }
 HOST = json.loads((ROOT / "host.json").read_text())
 

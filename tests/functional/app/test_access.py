@@ -13,7 +13,7 @@ import pytest
 
 import function_app
 from functions import decisions_api, deletions_api, health_api, kill_switch_api, remediations_api
-from functions.endpoints import ENDPOINTS, Endpoint
+from functions.endpoints import Endpoint, all_endpoints
 from functions.forms import FORM
 from functions.principals import KEY_HEADER, PRINCIPAL
 from shared.bootstrap import provide
@@ -23,6 +23,8 @@ from tests.functional.stories.app_calls import OBJECT_ID, Reply, call, signed_in
 from tests.functional.stories.remediation_story import Story
 from tests.twins.function_keys import OneFunctionKey
 from tests.twins.services import twin_settings
+
+ENDPOINTS = all_endpoints()
 
 type Handler = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-import function_app  # noqa: F401  # it declares every route
 from functions import audit_api, keys_api, network_api, remediations_api, repairs_api
 from functions import run_archives_api as archives_api
-from functions.endpoints import ENDPOINTS, Endpoint
+from functions.endpoints import Endpoint, all_endpoints
 from shared.bootstrap import provide
 from shared.use_cases.sweep import sweep
 from tests.functional.cli.cli_app import served_app
@@ -18,6 +17,8 @@ from tests.functional.stories.remediation_story import Story
 from tests.kinds.case import HOST
 from tests.kinds.firewalls.network_security_group import security_group
 from tests.twins import definition_builder as define
+
+ENDPOINTS = all_endpoints()
 
 ANNA = signed_in("anna@contoso.example")
 WEST = "PowerPlatformPlex.WestEurope"

@@ -19,7 +19,8 @@ from shared.domain.network.coverage import TAGS_BESIDE
 from shared.errors import Blocked, Throttled
 from shared.kinds import kinds_in
 from shared.ports import UnusableChannel
-from shared.services import PARKED, Services
+from shared.queues import PARKED
+from shared.services import Services
 from shared.settings import OnDrift, Settings
 from tests.functional.stories.remediation_story import Story
 

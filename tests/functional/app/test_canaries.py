@@ -18,7 +18,7 @@ from functions import (
 from functions.outcomes import FIRST
 from shared.bootstrap import provide
 from shared.logging_redaction import install_redaction
-from shared.services import PARKED
+from shared.queues import PARKED
 from tests.functional.stories.app_calls import TRIGGERS, Reply, call, message_of, signed_in
 from tests.functional.stories.remediation_story import Story
 

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 
-from functions.endpoints import ENDPOINTS
+from functions.endpoints import all_endpoints
 from shared.adapters.channels.event import cloud_event
 from shared.adapters.channels.log import LogChannel
 from shared.adapters.channels.teams import card
@@ -28,7 +28,7 @@ from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.notification import Notification
 from shared.logging_redaction import install_redaction
-from shared.services import PARKED
+from shared.queues import PARKED
 from shared.use_cases.notify import notify
 from tests.functional.app.test_canaries import CANARY, HEX, planted
 from tests.functional.cli.cli_app import CommandLine
@@ -37,6 +37,8 @@ from tests.functional.stories.remediation_story import Story
 from tests.twins import definition_builder as define
 from tests.twins.driver import Driver
 from tests.twins.flow_service import signature
+
+ENDPOINTS = all_endpoints()
 
 
 class Channel:

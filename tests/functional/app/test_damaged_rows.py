@@ -16,7 +16,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from functions.dashboard.frame import assets
-from functions.endpoints import ENDPOINTS
+from functions.endpoints import all_endpoints
 from shared.bootstrap import provide
 from shared.domain.environment import Mode
 from shared.domain.jobs.flow_states import JobState
@@ -39,6 +39,8 @@ from tests.functional.stories.app_calls import TRIGGERS, call
 from tests.functional.stories.example_item import example
 from tests.functional.stories.remediation_story import Story, approve_shown
 from tests.twins.tenant import TwinFlow
+
+ENDPOINTS = all_endpoints()
 
 #: Where one damaged row stops what is not its own, on purpose.
 STOPS_MORE = {

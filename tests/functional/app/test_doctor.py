@@ -11,8 +11,8 @@ from shared.bootstrap import provide
 from shared.domain.grants import resource_group
 from shared.errors import Blocked, NotFound, Refused, Unavailable
 from shared.ports import OutgoingMessage
+from shared.queues import PARKED
 from shared.reason import Reason
-from shared.services import PARKED
 from shared.use_cases.switch_writes import set_kill_switch
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.stories.app_calls import call, signed_in

@@ -1,15 +1,27 @@
 """Routes are declared in one place, whole or not at all."""
 
+import json
 from typing import cast
 
 import azure.functions as func
 import pytest
 
-import function_app  # noqa: F401  # it declares every route
-from functions.endpoints import ENDPOINTS, JSON, Call, Endpoint, endpoint
+from functions.endpoints import (
+    JSON,
+    Call,
+    Endpoint,
+    all_endpoints,
+    answer_request,
+    endpoint,
+    endpoint_of,
+)
 from functions.http_answers import Answer
 from functions.http_requests import NoBody, NoQuery
+from functions.problems import MEDIA_TYPE
+from functions.routes import LISTED, ROUTES, Route
 from shared.domain.principal import Role
+
+ENDPOINTS = all_endpoints()
 
 
 async def _handler(_call: Call[NoQuery, NoBody]) -> Answer:
@@ -18,26 +30,52 @@ async def _handler(_call: Call[NoQuery, NoBody]) -> Answer:
 
 
 @pytest.mark.parametrize("role", [None, "", "everybody"])
-def test_a_route_without_a_role_cannot_be_declared(role: str | None) -> None:
+def test_a_handler_without_a_role_cannot_be_declared(
+    role: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nor one with a role that there is not: it would be open, or closed, to all."""
-    before = dict(ENDPOINTS)
+    route = Route("GET", "open", __name__.rpartition(".")[2], _handler.__name__)
+    monkeypatch.setitem(ROUTES, ("GET", "open"), route)
 
     with pytest.raises(ValueError, match="Role"):
-        endpoint(func.Blueprint(), "GET", "open", role=cast("Role", role), answer=Answer)(_handler)
+        endpoint(role=cast("Role", role), answer=Answer)(_handler)
 
-    assert before == ENDPOINTS
+    with pytest.raises(ImportError):
+        endpoint_of(route)
 
 
-def test_a_route_that_leaves_its_role_out_cannot_be_declared() -> None:
+def test_a_handler_that_leaves_its_role_out_cannot_be_declared() -> None:
     """The role has no default."""
     with pytest.raises(TypeError, match="role"):
-        endpoint(func.Blueprint(), "GET", "open", answer=Answer)  # type: ignore[call-arg]  # the slip
+        endpoint(answer=Answer)  # type: ignore[call-arg]  # the slip
 
 
-def test_a_route_is_declared_once() -> None:
-    """The host would take one of the two, nobody knows which."""
-    with pytest.raises(ValueError, match="GET health already"):
-        endpoint(func.Blueprint(), "GET", "health", role=Role.READER, answer=Answer)(_handler)
+def test_a_handler_that_no_route_names_cannot_be_declared() -> None:
+    """Nobody could ever call it."""
+    with pytest.raises(ValueError, match="no route for _handler of test_endpoints"):
+        endpoint(role=Role.READER, answer=Answer)(_handler)
+
+
+def test_no_two_routes_are_one() -> None:
+    """Of two with one path the host would take either; of two with one name, too."""
+    assert len(LISTED) == len(ROUTES) == len({route.name for route in LISTED})
+
+
+def test_every_handler_is_declared_by_the_module_that_its_route_names() -> None:
+    """Each module is imported only with the first request for one of its routes."""
+    for key, route in ROUTES.items():
+        assert endpoint_of(route).name == ENDPOINTS[key].name == route.name
+
+
+async def test_a_module_that_cannot_be_imported_costs_its_own_routes_alone() -> None:
+    """It is answered as any defect is, and the next request tries again."""
+    broken = Route("GET", "broken", "no_such_module", "show_broken")
+    request = func.HttpRequest("GET", "https://app.example/api/broken", body=b"")
+
+    answer = await answer_request(broken, request)
+
+    assert (answer.status_code, answer.mimetype) == (500, MEDIA_TYPE)
+    assert json.loads(answer.get_body())["instance"] == "/api/broken"
 
 
 @pytest.mark.parametrize("declared", ENDPOINTS.values(), ids=lambda one: f"{one.method} {one.path}")

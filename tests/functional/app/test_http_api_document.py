@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-import function_app  # noqa: F401  # it declares every route
 from functions import problems
-from functions.endpoints import ENDPOINTS
+from functions.endpoints import all_endpoints
 from functions.http_requests import Request
 from shared.domain.environment import Mode
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.remediation_states import RemediationState
 from shared.domain.plans.remediation import Origin, RemediationMode
+
+ENDPOINTS = all_endpoints()
 
 TEXT = (Path(__file__).parents[3] / "docs" / "http-api.md").read_text()
 

@@ -11,7 +11,7 @@ from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import JobState
 from shared.errors import Throttled, Unavailable
 from shared.ports import OutgoingMessage
-from shared.services import PARKED
+from shared.queues import PARKED
 from shared.steps.gate import settings_of
 from tests.functional.stories.app_calls import Reply, call, signed_in
 from tests.functional.stories.remediation_story import Story

@@ -19,9 +19,10 @@ from shared.domain.plans.attention import Cause
 from shared.domain.plans.notification import GROWN_AFTER, REPEATED_AFTER, Notification
 from shared.errors import ProductError, Throttled, Unavailable
 from shared.ports import Row
+from shared.queues import FLOW_JOBS, PARKED
 from shared.reason import Reason
 from shared.rows import Kept
-from shared.services import FLOW_JOBS, PARKED, Services
+from shared.services import Services
 from shared.steps.gate import KILL_SWITCH
 from shared.use_cases.check_health import check_health
 from shared.use_cases.notify import notify

@@ -5,15 +5,16 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import function_app  # noqa: F401  # it declares every route
 from functions import openapi_api
-from functions.endpoints import ENDPOINTS, HTML
+from functions.endpoints import HTML, all_endpoints
 from functions.http_requests import NoBody
 from functions.openapi import SCHEMES, SIGN_IN, openapi_document
 from functions.problems import PROBLEMS
 from shared.bootstrap import provide
 from tests.functional.stories.app_calls import call, signed_in
 from tests.functional.stories.remediation_story import Story
+
+ENDPOINTS = all_endpoints()
 
 DOCUMENT: Any = json.loads(json.dumps(openapi_document(frozenset(SCHEMES))))
 

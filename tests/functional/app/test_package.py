@@ -1,19 +1,23 @@
 """What `azd up` puts into Azure: the files that .funcignore leaves, with wheels for Linux."""
 
 import asyncio
+import importlib.util
 import json
+import os
 import platform
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from pathspec import GitIgnoreSpec
 
 ROOT = Path(__file__).parents[3]
+PREPARE = ROOT / "infra/prepare_package.py"
 WHEELS = Path(".python_packages/lib/site-packages")
 INDEXER = Path(__file__).with_name("index_package.py")
 MESSAGES = ROOT / "local_cloud/functions_host/rpc_messages.py"
@@ -34,6 +38,13 @@ def files() -> list[str]:
         cwd=ROOT, capture_output=True, check=True, text=True,
     )  # fmt: skip
     return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+def copy_app(package: Path) -> None:
+    """Copy what azd packs into a folder, without the wheels."""
+    for name in ignored().match_files(files(), negate=True):
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, package / name)
 
 
 async def run(*command: str | Path) -> str:
@@ -64,20 +75,20 @@ def test_no_rule_for_the_repository_reaches_into_the_wheels() -> None:
     """Distributions have folders named `tests` and `build` too, and import from them."""
     rules = [line for line in (ROOT / ".funcignore").read_text().splitlines() if line[:1] != "#"]
 
-    assert [rule for rule in rules if not rule.startswith("/")] == ["__pycache__"]
+    assert [rule for rule in rules if not rule.startswith("/")] == []
     for folder in ("tests", "build", "docs", "var", "infra", "local_cloud", "cmkflow"):
         assert not ignored().match_file(str(WHEELS / "some" / folder / "module.py"))
 
 
-def test_azd_installs_the_wheels_before_it_packs() -> None:
+def test_azd_prepares_the_package_before_it_packs() -> None:
     """On either family of systems, where the worker looks; and Azure builds nothing."""
     source = (ROOT / "azure.yaml").read_text()
 
-    assert source.count(f"infra/install_wheels.py {WHEELS.as_posix()}\n") == 2
+    assert source.count("infra/prepare_package.py\n") == 2
     assert "remoteBuild: false" in source
     runtime = (ROOT / "infra/modules/function-app.bicep").read_text()
     assert "runtime: { name: 'python', version: '3.13' }" in runtime
-    assert 'PYTHON = "3.13"' in (ROOT / "infra/install_wheels.py").read_text()
+    assert 'PYTHON = "3.13"' in PREPARE.read_text()
 
 
 def test_the_least_version_of_azd_is_documented() -> None:
@@ -87,6 +98,74 @@ def test_the_least_version_of_azd_is_documented() -> None:
     assert f"{least} or later" in (ROOT / "docs/deployment.md").read_text()
 
 
+@pytest.fixture
+def prepare() -> ModuleType:
+    """Return the program that prepares the package."""
+    spec = importlib.util.spec_from_file_location("prepare_package", PREPARE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def values_after_an_edit(folder: Path, tmp_path: Path) -> list[int]:
+    """Return what two modules hold after both were edited, where nothing can be compiled anew."""
+    ours, wheel = folder / "shared/answer.py", folder / WHEELS / "somebodys.py"
+    for file in (ours, wheel):
+        file.write_text("VALUE = 2")
+        os.utime(file, (1, 1))  # a zip, and what is mounted from it, keeps no exact times
+    code = "import somebodys, shared.answer; print(shared.answer.VALUE, somebodys.VALUE)"
+    environment = {"PYTHONPATH": f"{folder}:{folder / WHEELS}", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True,
+        check=True, text=True,
+    )  # fmt: skip
+    return [int(value) for value in done.stdout.split()]
+
+
+def test_every_module_is_packed_with_byte_code_that_no_time_of_a_file_undoes(
+    prepare: ModuleType, tmp_path: Path
+) -> None:
+    """What is mounted read-only would be compiled at every start."""
+    package = tmp_path / "package"
+    copy_app(package)
+    (package / WHEELS).mkdir(parents=True)
+    (package / WHEELS / "somebodys.py").write_text("VALUE = 1")
+    (package / "shared/answer.py").write_text("VALUE = 1")
+    stale = package / "shared/__pycache__/gone.cpython-312.pyc"
+    stale.parent.mkdir()
+    stale.touch()
+
+    prepare.compile_all(package)
+
+    modules = [file for file in package.rglob("*.py") if file.stat().st_size]
+    byte_code = [Path(importlib.util.cache_from_source(str(file))) for file in modules]
+    assert len(modules) > 300
+    for file in byte_code:
+        content = file.read_bytes()
+        assert content[:4] == importlib.util.MAGIC_NUMBER
+        assert content[4] & 1, "validated by a hash"
+        assert str(tmp_path).encode() not in content, "names a folder of this machine"
+    assert not stale.exists()
+    # An edited checkout runs what was edited; what a wheel brought is not even compared.
+    assert values_after_an_edit(package, tmp_path) == [2, 1]
+
+
+def test_without_the_python_of_azure_the_package_has_no_byte_code(
+    prepare: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Byte code of another Python is not read; the app works all the same."""
+    monkeypatch.setattr(prepare, "PYTHON", "3.99")
+    (tmp_path / "function_app.py").write_text("VALUE = 1")
+
+    prepare.compile_all(tmp_path)
+
+    assert "No Python 3.99 here" in capsys.readouterr().err
+    assert [file.name for file in tmp_path.rglob("*")] == ["function_app.py"]
+
+
 @pytest.mark.skipif(
     (sys.platform, platform.machine()) != ("linux", "x86_64"),
     reason="the package has wheels for Linux on x86-64, which cannot be loaded here",
@@ -94,13 +173,11 @@ def test_the_least_version_of_azd_is_documented() -> None:
 async def test_the_worker_finds_in_the_package_what_the_app_registers(tmp_path: Path) -> None:
     """Microsoft's worker, with nothing to import from but the package and itself."""
     package, worker = tmp_path / "package", tmp_path / "worker"
-    for name in ignored().match_files(files(), negate=True):
-        (package / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, package / name)
+    copy_app(package)
     pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
     constraints = ROOT / "constraints.txt"
     await asyncio.gather(
-        run(sys.executable, ROOT / "infra/install_wheels.py", package / WHEELS),
+        run(sys.executable, PREPARE, package),
         run(*pip, "--target", worker, "--constraint", constraints, *WORKER),
     )
 

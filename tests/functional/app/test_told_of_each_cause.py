@@ -25,8 +25,8 @@ from shared.domain.notice import Notice
 from shared.domain.plans.attention import Cause
 from shared.domain.plans.notification import MOST_IN_A_RUN, Notification
 from shared.errors import Unavailable
+from shared.queues import PARKED
 from shared.reason import Reason
-from shared.services import PARKED
 from shared.steps.gate import KILL_SWITCH
 from shared.use_cases.notify import notify
 from tests.command_tree import command_tree, is_group

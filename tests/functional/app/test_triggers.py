@@ -10,7 +10,7 @@ from functions import environment_jobs, flow_jobs, key_events, policy_events, ti
 from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
-from shared.services import ENVIRONMENT_JOBS, FLOW_JOBS, PARKED, POLICY_EVENTS
+from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS, PARKED, POLICY_EVENTS
 from shared.use_cases.start_remediation import start_remediation
 from tests.functional.stories.app_calls import TRIGGERS, message_of
 from tests.functional.stories.remediation_story import Story

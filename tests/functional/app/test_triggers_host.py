@@ -7,9 +7,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-import function_app  # noqa: F401  # it declares every route
-from functions.endpoints import ENDPOINTS
+from functions.endpoints import all_endpoints
 from tests.contract.functions_host_process import KEY, ROOT, HostProcess, running_host
+
+ENDPOINTS = all_endpoints()
 
 NEVER = "0 0 0 1 1 *"
 #: Not over HTTP: queues and timers.

@@ -17,8 +17,8 @@ from shared.errors import (
     Unavailable,
     Waiting,
 )
+from shared.queues import KEY_EVENTS, PARKED
 from shared.reason import Reason
-from shared.services import KEY_EVENTS, PARKED
 from tests.functional.stories.app_calls import message_of
 from tests.functional.stories.remediation_story import Story
 from tests.twins.messages import Delivered

@@ -23,8 +23,8 @@ from shared.domain.notice import RowName
 from shared.jobs.kinds import FLOW
 from shared.notices import forget_settled
 from shared.ports import OutgoingMessage, Row, Upsert
+from shared.queues import FLOW_JOBS, PARKED
 from shared.reason import Reason
-from shared.services import FLOW_JOBS, PARKED
 from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.sweep import SWEEP, sweep
 from tests.functional.cli.cli_app import served_app

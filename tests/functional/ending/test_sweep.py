@@ -14,7 +14,8 @@ from shared.domain.jobs.flow_states import JobState
 from shared.domain.keys.key import KeyVault
 from shared.domain.plans.remediation import RemediationMode
 from shared.errors import NotFound, ProductError, Refused, Throttled, Unavailable
-from shared.services import ENVIRONMENT_JOBS, Services
+from shared.queues import ENVIRONMENT_JOBS
+from shared.services import Services
 from shared.use_cases import steer_remediation
 from shared.use_cases.sweep import sweep
 from shared.use_cases.switch_writes import set_kill_switch

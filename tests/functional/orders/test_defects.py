@@ -14,8 +14,8 @@ from shared.domain.flow import FlowState
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
+from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS
 from shared.reason import Reason
-from shared.services import ENVIRONMENT_JOBS, FLOW_JOBS
 from shared.use_cases import steer_remediation
 from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.start_remediation import order_remediation

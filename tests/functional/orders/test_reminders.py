@@ -16,7 +16,7 @@ from shared.domain.plans.attention import Cause
 from shared.domain.plans.remediation import Origin, Remediation, RemediationMode
 from shared.jobs.kinds import FLOW
 from shared.jobs.reminders import look_at_due
-from shared.services import FLOW_JOBS
+from shared.queues import FLOW_JOBS
 from shared.use_cases.check_health import check_health
 from shared.use_cases.resend_overdue import resend_overdue
 from shared.use_cases.show_attention import show_attention

@@ -12,7 +12,7 @@ from shared.domain.keys.key import EnterprisePolicy, Key, KeyVault
 from shared.domain.plans.remediation import Origin
 from shared.errors import Refused, Unavailable
 from shared.notices import forget_settled
-from shared.services import KEY_EVENTS, PARKED
+from shared.queues import KEY_EVENTS, PARKED
 from shared.use_cases.check_keys import check_keys
 from shared.use_cases.react_to_policy_event import LINKED
 from shared.use_cases.sweep import sweep

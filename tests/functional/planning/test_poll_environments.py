@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.environment import LinkStatus
-from shared.services import POLICY_EVENTS
+from shared.queues import POLICY_EVENTS
 from shared.use_cases.poll_environments import poll_environments
 from tests.functional.stories.remediation_story import Story
 from tests.twins.crash import Moment, Plan, was_killed

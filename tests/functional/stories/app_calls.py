@@ -13,13 +13,8 @@ from functions import environment_jobs, flow_jobs, key_events, policy_events
 from functions.principals import PRINCIPAL
 from shared.bootstrap import provide
 from shared.domain.principal import Role
-from shared.services import (
-    ENVIRONMENT_JOBS,
-    FLOW_JOBS,
-    KEY_EVENTS,
-    POLICY_EVENTS,
-    Services,
-)
+from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS, KEY_EVENTS, POLICY_EVENTS
+from shared.services import Services
 from tests.twins.driver import UseCase
 from tests.twins.function_keys import OneFunctionKey
 from tests.twins.messages import Delivered

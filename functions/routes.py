@@ -1,0 +1,87 @@
+"""Every route of the API, and which module answers it.
+
+A module is imported with the first request for one of its routes: an instance that only works for
+queues and timers never pays for pages, models of answers and assessments.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import azure.functions as func
+
+type Method = Literal["GET", "POST", "PUT"]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One route, and where its handler is."""
+
+    method: Method
+    #: Below `/api/`, with `{id}` and the like.
+    path: str
+    #: Module of `functions/`.
+    module: str
+    #: Name of the handler there, and of the function in the host.
+    name: str
+
+
+LISTED = (
+    Route("GET", "environments/{id}/assessment", "assessments_api", "show_assessment"),
+    Route("GET", "health", "health_api", "show_health"),
+    Route("GET", "attention", "attention_api", "show_attention"),
+    Route("GET", "audit", "audit_api", "list_audit"),
+    Route("POST", "remediations/{id}/approve", "decisions_api", "approve_remediation"),
+    Route("POST", "remediations/{id}/cancel", "decisions_api", "cancel_remediation"),
+    Route("POST", "remediations/{id}/retry", "decisions_api", "retry_remediation"),
+    Route("POST", "remediations/{id}/roll-back", "decisions_api", "roll_back_remediation"),
+    Route("GET", "environments", "environments_api", "list_environments"),
+    Route("GET", "environments/{id}", "environments_api", "show_environment"),
+    Route("PUT", "environments/{id}", "environments_api", "change_environment"),
+    Route("GET", "environments/{id}/flows", "environments_api", "list_flows"),
+    Route("POST", "environments/{id}/waivers", "environments_api", "waive_gap"),
+    Route("GET", "network/repairs", "repairs_api", "list_repairs"),
+    Route("POST", "network/repairs", "repairs_api", "apply_repair"),
+    Route("POST", "network/repairs/undo", "repairs_api", "undo_repair"),
+    Route("GET", "dashboard", "dashboard_api", "show_overview_page"),
+    Route("GET", "dashboard/remediations", "dashboard_api", "show_remediations_page"),
+    Route("GET", "dashboard/remediations/{id}", "dashboard_api", "show_remediation_page"),
+    Route("GET", "dashboard/remediations/{id}/plan", "dashboard_api", "show_plan_page"),
+    Route("GET", "dashboard/remediations/{id}/flows/{flow}", "dashboard_api", "show_flow_page"),
+    Route("GET", "dashboard/assets/{name}", "dashboard_api", "show_asset"),
+    Route("GET", "remediations/{id}/deletions", "deletions_api", "list_deletions"),
+    Route("POST", "remediations/{id}/deletions", "deletions_api", "approve_deletions"),
+    Route("POST", "remediations/{id}/deletions/cancel", "deletions_api", "cancel_deletions"),
+    Route("GET", "doctor", "doctor_api", "examine_deployment"),
+    Route("GET", "remediations/{id}/evidence", "evidence_api", "show_evidence"),
+    Route("POST", "keys/check", "keys_api", "check_fitness"),
+    Route("GET", "kill-switch", "kill_switch_api", "show_kill_switch"),
+    Route("PUT", "kill-switch", "kill_switch_api", "turn_kill_switch"),
+    Route("GET", "network/ranges", "network_api", "list_range_changes"),
+    Route("POST", "network/ranges", "network_api", "look_at_ranges"),
+    Route("GET", "openapi.json", "openapi_api", "show_openapi"),
+    Route("POST", "remediations", "remediations_api", "start_remediation"),
+    Route("GET", "remediations", "remediations_api", "list_remediations"),
+    Route("GET", "remediations/{id}", "remediations_api", "show_remediation"),
+    Route("GET", "remediations/{id}/plan", "remediations_api", "show_plan"),
+    Route("GET", "remediations/{id}/run-archives", "run_archives_api", "list_run_archives"),
+    Route("POST", "remediations/{id}/run-archives", "run_archives_api", "archive_more_runs"),
+)
+#: By method and path.
+ROUTES: dict[tuple[Method, str], Route] = {(route.method, route.path): route for route in LISTED}
+
+blueprint = func.Blueprint()
+
+
+def _register(route: Route) -> None:
+    async def answering(req: func.HttpRequest) -> func.HttpResponse:
+        from functions.endpoints import answer_request
+
+        return await answer_request(route, req)
+
+    # The worker names the function so, and reads the signature above.
+    answering.__name__ = route.name
+    blueprint.route(route=route.path, methods=[route.method])(answering)
+
+
+for _route in ROUTES.values():
+    _register(_route)

@@ -1,0 +1,7 @@
+"""Names of the queues, which infra/ creates."""
+
+KEY_EVENTS = "key-events"
+POLICY_EVENTS = "policy-events"
+ENVIRONMENT_JOBS = "environment-jobs"
+FLOW_JOBS = "flow-jobs"
+PARKED = "parked"
