@@ -2,8 +2,9 @@
 
 A listener works in lanes. A lane is one receiver that takes one message, runs the function and
 settles before it takes the next, so that nothing else ever waits on its connection: the SDK reads
-and writes under one lock, and a settlement beside a waiting receive would stand behind it. As long
-as every lane is at work and the limit allows, another one opens.
+and writes under one lock, and a settlement beside a waiting receive would stand behind it. When
+every lane is at work, as many open as there are, up to the limit. The extension's processor needs
+no ramp: it asks for as many messages as the limit allows over one connection.
 """
 
 import asyncio
@@ -67,7 +68,7 @@ class QueueListener:
 
         Cancelled while it waits, it gives those messages back to the queue.
         """
-        self._open_lane()
+        self._open_lanes()
         try:
             await stop.wait()
             self._is_stopping = True
@@ -80,14 +81,15 @@ class QueueListener:
             await asyncio.gather(*self._lanes, return_exceptions=True)
             raise
 
-    def _open_lane(self) -> None:
-        """Start another lane if none is waiting for a message and the limit allows one."""
+    def _open_lanes(self) -> None:
+        """Double the lanes, within the limit, if none of them is waiting for a message."""
         if self._waiting or self._is_stopping:
             return
-        if len(self._lanes) < self._limits.concurrent_calls:
+        room = self._limits.concurrent_calls - len(self._lanes)
+        for _ in range(min(room, max(1, len(self._lanes)))):
             lane = asyncio.create_task(self._run_lane())
             self._lanes.add(lane)
-            # From the start, so that a burst opens lanes one after the other, not all at once.
+            # From the start, so that only a burst that takes them all opens more.
             self._waiting.add(lane)
             lane.add_done_callback(self._close_lane)
 
@@ -97,9 +99,9 @@ class QueueListener:
         self._waiting.discard(lane)
         if not lane.cancelled() and (error := lane.exception()):
             _LOGGER.error("lane failed", exc_info=error, extra=self._fields())
-            asyncio.get_running_loop().call_later(_RETRY, self._open_lane)
+            asyncio.get_running_loop().call_later(_RETRY, self._open_lanes)
         else:
-            self._open_lane()
+            self._open_lanes()
 
     async def _run_lane(self) -> None:
         """Keep a receiver open, through failures of the broker, until the lane is not needed."""
@@ -131,7 +133,7 @@ class QueueListener:
             )
             if messages:
                 self._waiting.discard(lane)
-                self._open_lane()
+                self._open_lanes()
                 for message in messages:
                     await self._handle(receiver, message)
             elif len(self._waiting) > 1:
