@@ -1,8 +1,13 @@
 """Several questions at once: whoever answers may take them together (`Dataverse.read`)."""
 
+import asyncio
 from asyncio import TaskGroup
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from typing import Any
+
+#: Reads of one list that are under way at a time.
+SIDE_BY_SIDE = 16
 
 
 @asynccontextmanager
@@ -13,3 +18,21 @@ async def at_once() -> AsyncGenerator[TaskGroup]:
             yield group
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from errors
+
+
+async def read_each[T, R](
+    things: Iterable[T], read: Callable[[T], Coroutine[Any, Any, R]]
+) -> list[R]:
+    """Return what `read` returns for each thing, in their order; some are read side by side.
+
+    The first that fails ends the others, and is what is raised.
+    """
+    gate = asyncio.Semaphore(SIDE_BY_SIDE)
+
+    async def read_one(thing: T) -> R:
+        async with gate:
+            return await read(thing)
+
+    async with at_once() as group:
+        tasks = [group.create_task(read_one(thing)) for thing in things]
+    return [task.result() for task in tasks]

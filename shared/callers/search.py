@@ -7,15 +7,13 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
+from shared.at_once import SIDE_BY_SIDE
 from shared.domain.callers.caller import FILLED_IN, Caller
 from shared.domain.callers.search import Search
 from shared.domain.environment import Environment
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from shared.errors import Blocked, Refused
 from shared.reason import Reason
-
-#: Places that are read side by side: one after the other, an app takes as long as its answer.
-_SIDE_BY_SIDE = 8
 
 
 async def left_with_readings[T, R](
@@ -33,7 +31,7 @@ async def left_with_readings[T, R](
     readings: deque[asyncio.Task[R]] = deque()
     try:
         for place in search.left(places, key):
-            missing = _SIDE_BY_SIDE - len(readings)
+            missing = SIDE_BY_SIDE - len(readings)
             readings += [asyncio.create_task(read(one)) for one in islice(following, missing)]
             yield place, readings.popleft()
     finally:

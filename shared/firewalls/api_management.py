@@ -6,6 +6,7 @@ Those of products and operations are not read: docs/network.md says so.
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from shared.at_once import read_each
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.firewall import Access, Firewall
@@ -34,10 +35,9 @@ class ApiManagement:
 
     async def read(self) -> list[Firewall]:
         """Return every service, and each API that has filters of its own."""
-        found: list[Firewall] = []
-        for one in await self._resources.list(self.resource_type, API_VERSION):
-            found += await self._read_service(one)
-        return found
+        listed = await self._resources.list(self.resource_type, API_VERSION)
+        found = await read_each(listed, self._read_service)
+        return [firewall for service in found for firewall in service]
 
     async def _read_service(self, resource: Mapping[str, object]) -> list[Firewall]:
         service_id = text_at(resource, "id") or ""
@@ -50,9 +50,12 @@ class ApiManagement:
             return []  # deleted since it was listed
         common = await self._policy(service_id, whole.name)
         found = [behind(whole, [common])]
-        for api in apis:
+
+        async def own_policy(api: Mapping[str, object]) -> FilterPolicy:
+            return await self._policy(text_at(api, "id") or "", text_at(api, "name") or "")
+
+        for api, own in zip(apis, await read_each(apis, own_policy), strict=True):
             name = text_at(api, "name") or ""
-            own = await self._policy(text_at(api, "id") or "", name)
             if own.filters or not own.has_base:
                 part = replace(whole, id=f"{whole.id}#{name}", name=f"{whole.name} → {name}")
                 found.append(behind(part, [common, own] if own.has_base else [own]))

@@ -31,7 +31,8 @@ from shared.domain.network.repair_text import (
     bicep_children,
     terraform_part,
 )
-from shared.errors import Blocked, Conflict, NotFound
+from shared.errors import Blocked, Conflict
+from shared.firewalls.below import with_what_is_below
 from shared.ports import ResourceReader, ResourceWriter
 from shared.reason import Reason
 
@@ -65,20 +66,14 @@ class AppServices:
 
     async def read(self) -> list[Firewall]:
         """Return every app of the watched subscriptions, open ones too: they claim their hosts."""
-        firewalls: list[Firewall] = []
-        for site in await self._resources.list(RESOURCE_TYPE, API_VERSION):
-            site_id = text_at(site, "id") or ""
-            try:
-                config = await self._resources.get(site_id, API_VERSION, "/config/web")
-            except NotFound:
-                continue  # deleted since it was listed
-            firewalls += (read_site(site, config), read_scm_site(site, config))
-        return firewalls
+        sites = await self._resources.list(RESOURCE_TYPE, API_VERSION)
+        configured = await with_what_is_below(sites, self._config)
+        return [read(*one) for one in configured for read in (read_site, read_scm_site)]
 
     async def repair(self, gap: NetworkGap) -> Repair:
         """Return a restriction for each service tag that is missing, before those that deny it."""
         site = await self._resources.get(gap.resource_id, API_VERSION)
-        config = await self._resources.get(gap.resource_id, API_VERSION, "/config/web")
+        config = await self._config(gap.resource_id)
         properties = mapping_at(config, "properties")
         is_scm = gap.part == "scm" and not properties.get("scmIpSecurityRestrictionsUseMain")
         member = f"{'scmIp' if is_scm else 'ip'}SecurityRestrictions"
@@ -164,9 +159,12 @@ class AppServices:
         return change.add
 
     async def _restrictions(self, opening: Opening) -> list[Mapping[str, object]]:
-        config = await self._resources.get(opening.resource_id, API_VERSION, "/config/web")
+        config = await self._config(opening.resource_id)
         listed = objects_at(mapping_at(config, "properties"), opening.part)
         return [one for one in listed if _priority(one) != _LAST]
+
+    async def _config(self, site_id: str) -> Mapping[str, object]:
+        return await self._resources.get(site_id, API_VERSION, "/config/web")
 
 
 def read_site(site: Mapping[str, object], config: Mapping[str, object]) -> Firewall:

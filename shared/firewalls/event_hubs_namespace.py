@@ -1,12 +1,14 @@
 """Reads the IP rules of Event Hubs namespaces."""
 
+from collections.abc import Mapping
+
 from shared.domain.definitions.json_values import mapping_at, objects_at
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.gap import NetworkGap
 from shared.domain.network.ip_rules import MOST_RULES, namespace
 from shared.domain.network.repair import Repair, added, full, rule_set_command
 from shared.domain.network.repair_text import Block, bicep_children, terraform_part
-from shared.errors import NotFound
+from shared.firewalls.below import with_what_is_below
 from shared.ports import ResourceReader
 
 API_VERSION = "2024-01-01"
@@ -24,22 +26,16 @@ class EventHubsNamespaces:
 
     async def read(self) -> list[Firewall]:
         """Return every namespace, open ones too: they claim their hosts."""
-        found: list[Firewall] = []
-        for one in await self._resources.list(self.resource_type, API_VERSION):
-            try:
-                rules = await self._resources.get(
-                    str(one.get("id")), API_VERSION, "/networkRuleSets/default"
-                )
-            except NotFound:
-                continue  # deleted since it was listed
-            found.append(namespace(self.kind, one, rules))
-        return found
+        listed = await self._resources.list(self.resource_type, API_VERSION)
+        found = await with_what_is_below(listed, self._rule_set)
+        return [namespace(self.kind, one, rules) for one, rules in found]
+
+    async def _rule_set(self, namespace_id: str) -> Mapping[str, object]:
+        return await self._resources.get(namespace_id, API_VERSION, "/networkRuleSets/default")
 
     async def repair(self, gap: NetworkGap) -> Repair:
         """Return the rules that its rule set gets more."""
-        rule_set = await self._resources.get(
-            gap.resource_id, API_VERSION, "/networkRuleSets/default"
-        )
+        rule_set = await self._rule_set(gap.resource_id)
         rules = mapping_at(rule_set, "properties")
         there = objects_at(rules, "ipRules")
         if refusal := full(gap, len(there), len(gap.missing_prefixes), MOST_RULES):

@@ -1,12 +1,15 @@
 """Reads the firewall rules of Azure Database for PostgreSQL: flexible servers, and single ones."""
 
+from collections.abc import Mapping, Sequence
+from functools import partial
+
 from shared.domain.definitions.json_values import mapping_at
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.gap import NetworkGap
 from shared.domain.network.ip_rules import database_server
 from shared.domain.network.range_rules import range_blocks, range_children, range_commands
 from shared.domain.network.repair import Repair, added
-from shared.errors import NotFound
+from shared.firewalls.below import with_what_is_below
 from shared.ports import ResourceReader
 
 
@@ -26,17 +29,17 @@ class PostgresqlServers:
         """Return every server."""
         found: list[Firewall] = []
         for resource_type, version in self._types:
-            for server in await self._resources.list(resource_type, version):
-                server_id = str(server.get("id"))
-                try:
-                    rules = await self._resources.below(server_id, "firewallRules", version)
-                except NotFound:
-                    continue  # deleted since it was listed
+            listed = await self._resources.list(resource_type, version)
+            rules_of = partial(self._rules, version)
+            for server, rules in await with_what_is_below(listed, rules_of):
                 properties = mapping_at(server, "properties")
                 network = mapping_at(properties, "network") or properties
                 access = network.get("publicNetworkAccess")
                 found.append(database_server(self.kind, server, rules, access))
         return found
+
+    async def _rules(self, version: str, server_id: str) -> Sequence[Mapping[str, object]]:
+        return await self._resources.below(server_id, "firewallRules", version)
 
     async def repair(self, gap: NetworkGap) -> Repair:
         """Return a rule for each range of addresses that is missing."""

@@ -1,5 +1,7 @@
 """Reads the firewall rules of Azure SQL servers; those of a single database are not seen."""
 
+from collections.abc import Mapping, Sequence
+
 from shared.domain.definitions.json_values import mapping_at
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.gap import NetworkGap
@@ -11,7 +13,7 @@ from shared.domain.network.range_rules import (
     ranges,
 )
 from shared.domain.network.repair import Repair, added, full
-from shared.errors import NotFound
+from shared.firewalls.below import with_what_is_below
 from shared.ports import ResourceReader
 
 API_VERSION = "2021-11-01"
@@ -31,20 +33,19 @@ class SqlServers:
 
     async def read(self) -> list[Firewall]:
         """Return every server."""
+        listed = await self._resources.list(self.resource_type, API_VERSION)
         found: list[Firewall] = []
-        for server in await self._resources.list(self.resource_type, API_VERSION):
-            server_id = str(server.get("id"))
-            try:
-                rules = await self._resources.below(server_id, "firewallRules", API_VERSION)
-            except NotFound:
-                continue  # deleted since it was listed
+        for server, rules in await with_what_is_below(listed, self._rules):
             access = mapping_at(server, "properties").get("publicNetworkAccess")
             found.append(database_server(self.kind, server, rules, access))
         return found
 
+    async def _rules(self, server_id: str) -> Sequence[Mapping[str, object]]:
+        return await self._resources.below(server_id, "firewallRules", API_VERSION)
+
     async def repair(self, gap: NetworkGap) -> Repair:
         """Return a rule for each range of addresses that is missing."""
-        there = await self._resources.below(gap.resource_id, "firewallRules", API_VERSION)
+        there = await self._rules(gap.resource_id)
         return full(gap, len(there), len([*ranges(gap)]), MOST) or Repair(
             gap=gap.name,
             summary=added(gap),

@@ -36,6 +36,8 @@ class TightBudget:
         self.left = calls
         self.pauses: list[timedelta] = []
 
+    is_waited_for = False
+
     async def ready(self, calls: int = 1) -> None:
         """Let whoever asks find out."""
 

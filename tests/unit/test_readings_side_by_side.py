@@ -3,12 +3,12 @@
 import asyncio
 from contextlib import aclosing
 
+from shared.at_once import SIDE_BY_SIDE
 from shared.callers.search import left_with_readings
 from shared.domain.callers.search import Search
 from shared.errors import Refused
 
-PLACES = [f"app-{number:02}" for number in range(20)]
-MOST = 8
+PLACES = [f"app-{number:02}" for number in range(40)]
 
 
 class Reader:
@@ -58,7 +58,7 @@ async def test_every_place_is_read_once_in_order_some_at_a_time() -> None:
     expected[3] = "app-03 is refused"
     assert answers == expected
     assert reader.asked == PLACES
-    assert 1 < reader.most <= MOST
+    assert 1 < reader.most <= SIDE_BY_SIDE
 
 
 async def test_a_search_that_stops_goes_on_with_the_place_that_was_due() -> None:
@@ -68,6 +68,6 @@ async def test_a_search_that_stops_goes_on_with_the_place_that_was_due() -> None
     first = await found(search, reader, stop_at="app-05")
     assert search.after == "app-04"
     assert reader.under_way == 0
-    assert len(reader.asked) < 5 + MOST + 1
+    assert len(reader.asked) < 5 + SIDE_BY_SIDE + 1
 
     assert first + await found(search, reader) == [place.upper() for place in PLACES]

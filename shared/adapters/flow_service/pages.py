@@ -85,6 +85,11 @@ class OwnShare:
         self._share = share
         self._whole = whole
 
+    @property
+    def is_waited_for(self) -> bool:
+        """Say whether `ready` waits."""
+        return self._whole.is_waited_for
+
     async def ready(self, calls: int = 1) -> None:
         """Wait for calls of both where a delivery may wait."""
         await self._share.ready(calls)

@@ -38,6 +38,7 @@ from shared.adapters.http.policies import (
     CountedCalls,
     MachineProxy,
     NoCircuits,
+    NotTaken,
     RenewedToken,
     SecondTry,
 )
@@ -139,12 +140,23 @@ class HttpClient:
             content=call.content,
         )
         repeatable = call.method == "GET" if call.is_repeatable is None else call.is_repeatable
-        if repeatable and service.budget is not None:
-            # A write does not wait: it was looked at whether it may be made now.
-            await service.budget.ready()
+        # A write does not wait: it was looked at whether it may be made now.
+        budget = service.budget if repeatable else None
+        while True:
+            if budget is not None:
+                await budget.ready()
+            try:
+                return await self._sent(service, call, request, is_repeatable=repeatable)
+            except NotTaken:  # others, side by side, were faster
+                if budget is None or not budget.is_waited_for:
+                    raise
+
+    async def _sent(
+        self, service: Service, call: Call, request: HttpRequest, *, is_repeatable: bool
+    ) -> Answer:
         is_cut = call.longest_answer is not None
         async with self.calling(service, call.url) as pipeline:
-            ran = await pipeline.run(request, stream=is_cut, **{IS_REPEATABLE: repeatable})
+            ran = await pipeline.run(request, stream=is_cut, **{IS_REPEATABLE: is_repeatable})
             response = ran.http_response
             body = await _beginning(response, call.longest_answer)
             if response.status_code >= 300:

@@ -18,6 +18,7 @@ from azure.core.pipeline.policies import (
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from shared.call_count import count_call
+from shared.errors import Throttled
 from shared.log_fields import product_log
 
 _log = product_log(__name__)
@@ -35,6 +36,10 @@ type _Response = PipelineResponse[HttpRequest, AsyncHttpResponse]
 class Budget(Protocol):
     """Says whether one more call may be made."""
 
+    @property
+    def is_waited_for(self) -> bool:
+        """Say whether `ready` waits: it does in a delivery."""
+
     async def ready(self, calls: int = 1) -> None:
         """Wait for calls where a delivery may wait; raises `Throttled` if that takes minutes."""
 
@@ -50,6 +55,10 @@ class Circuits(Protocol):
 
     def calling(self, service: str, place: str, target: str) -> AbstractAsyncContextManager[None]:
         """Make one call inside; raises `OutOfService` instead while the service is out."""
+
+
+class NotTaken(Throttled):
+    """The budget has no call left for a request, which was not sent."""
 
 
 class NoCircuits:
@@ -145,10 +154,13 @@ class CountedCalls(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         self._calls = calls
 
     async def send(self, request: _Request) -> _Response:
-        """Send the request on if the budget allows; raises `Throttled`."""
+        """Send the request on if the budget allows; raises `NotTaken`."""
         if self._budget is not None:
             is_write = request.http_request.method not in _READS
-            await self._budget.take(is_write=is_write)
+            try:
+                await self._budget.take(is_write=is_write)
+            except Throttled as err:
+                raise NotTaken(*err.args, retry_after=err.retry_after) from None
         self._calls[self._name] += 1
         count_call()
         return await self.next.send(request)

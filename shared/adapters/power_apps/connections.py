@@ -1,11 +1,13 @@
 """Connections of an environment by the Power Apps service (contract §11)."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from pydantic import Field
 
 from shared.adapters.http.client import Call, HttpClient, Service, read_object
 from shared.adapters.http.wire import Wire, read_wire
+from shared.at_once import read_each
 from shared.domain.assessment.facts import Connection
 from shared.domain.definitions.connector_sign_in import signs_in_by_oauth
 from shared.domain.definitions.json_values import mapping_at
@@ -88,10 +90,9 @@ class PowerAppsConnections(Connections):
     async def list(self, environment_id: str) -> list[Connection]:
         """Return all connections; a connector is read once, however many connections it has."""
         found = await self._found(environment_id)
-        connectors = {
-            name: await self._connector(environment_id, name)
-            for name in sorted({one.connector for one in found if one.connector})
-        }
+        names = sorted({one.connector for one in found if one.connector})
+        read = await read_each(names, partial(self._connector, environment_id))
+        connectors = dict(zip(names, read, strict=True))
         return [one.to_domain(connectors.get(one.connector, {})) for one in found]
 
     async def errors(self, environment_id: str) -> dict[str, str]:

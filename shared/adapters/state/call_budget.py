@@ -11,12 +11,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import batched
 
 from shared.adapters.state.budget_row import BudgetRow
 from shared.adapters.state.call_blocks import Block
-from shared.adapters.state.call_ledger import AGAIN, BudgetLimit, Ledger
+from shared.adapters.state.call_ledger import AGAIN, NEVER, BudgetLimit, Ledger
 from shared.adapters.state.call_line import AT_ONCE, Waiter, is_near
 from shared.adapters.state.call_slices import Slice
 from shared.domain.calls import CallLine, Need, Turn
@@ -38,6 +38,14 @@ class _Delivery:
     #: By name of the budget.
     blocks: dict[str, Block] = field(default_factory=dict)
     waited: timedelta = timedelta(0)
+    #: Until when it waits now. What it asks side by side waits at the same time.
+    waits_until: datetime = NEVER
+
+    def wait(self, now: datetime, wait: timedelta) -> None:
+        """Count a wait that begins now, but for what of it is counted already."""
+        until = now + wait
+        self.waited += max(timedelta(0), until - max(now, self.waits_until))
+        self.waits_until = max(until, self.waits_until)
 
 
 _delivery: ContextVar[_Delivery | None] = ContextVar("delivery", default=None)
@@ -71,6 +79,11 @@ class CallBudget(CallBlocks):
             if block:
                 await self._end(block)
 
+    @property
+    def is_waited_for(self) -> bool:
+        """Say whether `ready` waits: it does in a delivery."""
+        return _delivery.get() is not None
+
     async def ready(self, calls: int = 1, *, is_urgent: bool = False) -> None:
         """Come back when there are calls at hand; outside of a delivery `take` says if so."""
         delivery = _delivery.get()
@@ -83,7 +96,7 @@ class CallBudget(CallBlocks):
                 break
             except Throttled as err:
                 wait = err.retry_after or AGAIN
-                delivery.waited += wait
+                delivery.wait(self._clock.now(), wait)
                 if delivery.waited > _PATIENCE:
                     raise
             await self._clock.sleep(wait)

@@ -1,10 +1,9 @@
 """Which firewalls would refuse a flow once its calls come from the new outbound addresses."""
 
-import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.at_once import at_once
+from shared.at_once import read_each
 from shared.domain.environment import Environment
 from shared.domain.network.coverage import NetworkCheck
 from shared.domain.network.firewall import Firewall
@@ -17,8 +16,6 @@ from shared.steps.flows.network_snapshot import keep_network, kept_network
 
 #: Stands for a host that only a run knows: the action's URI is an expression.
 ANY_HOST = "*"
-#: Kinds of firewall that are read side by side.
-_AT_A_TIME = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +46,12 @@ class Network:
 
 async def read_firewalls(services: Services) -> list[Firewall]:
     """Return every firewall of every kind; the first that fails to read ends the others."""
-    gate = asyncio.Semaphore(_AT_A_TIME)
 
     async def read(kind: FirewallKind) -> list[Firewall]:
-        async with gate:
-            return await kind.read()
+        return await kind.read()
 
-    async with at_once() as group:
-        tasks = [group.create_task(read(kind)) for kind in services.firewalls.values()]
-    return [firewall for task in tasks for firewall in task.result()]
+    found = await read_each(services.firewalls.values(), read)
+    return [firewall for kind in found for firewall in kind]
 
 
 async def read_network(services: Services, environment: Environment) -> Network:

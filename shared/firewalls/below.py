@@ -1,0 +1,27 @@
+"""Reads what lies below each resource of a list: some side by side, as each is a call."""
+
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any
+
+from shared.at_once import read_each
+from shared.errors import NotFound
+
+type Resource = Mapping[str, object]
+
+
+async def with_what_is_below[R](
+    resources: Iterable[Resource], read: Callable[[str], Coroutine[Any, Any, R]]
+) -> list[tuple[Resource, R]]:
+    """Return each resource with what `read` returns for its id.
+
+    A resource that was deleted after it was listed is left out.
+    """
+
+    async def read_one(resource: Resource) -> list[tuple[Resource, R]]:
+        try:
+            return [(resource, await read(str(resource.get("id"))))]
+        except NotFound:
+            return []
+
+    found = await read_each(resources, read_one)
+    return [one for some in found for one in some]

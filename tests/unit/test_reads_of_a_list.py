@@ -1,0 +1,118 @@
+"""What lies below each resource of a list is read side by side, within the budget of calls."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from azure.core.rest import HttpRequest
+
+from shared.adapters.azure.resource_manager import ResourceManager
+from shared.adapters.http.client import HttpClient, Service
+from shared.adapters.http.policies import NoCircuits
+from shared.adapters.state.call_budget import CallBudget
+from shared.adapters.state.call_ledger import BudgetLimit
+from shared.at_once import SIDE_BY_SIDE
+from shared.firewalls.app_service import AppServices
+from tests.kinds.firewalls.app_service import restriction, site, web_config
+from tests.twins.clock import ManualClock
+from tests.twins.memory_store import MemoryStore
+from tests.unit.adapter_wire import (
+    Scripted,
+    ScriptedResponse,
+    ScriptedTransport,
+)
+
+MINUTE = timedelta(minutes=1)
+APPS = 100
+GONE = "app-7"
+
+
+class AzureTransport(ScriptedTransport):
+    """Answers for apps with restrictions; each read lets others begin."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__()
+        self._clock = clock
+        self.made: list[datetime] = []
+        self.under_way = 0
+        self.most_at_once = 0
+
+    async def send(self, request: HttpRequest, **_: Any) -> Any:
+        """Note when a call was made, and answer it."""
+        self.made.append(self._clock.now())
+        self.under_way += 1
+        self.most_at_once = max(self.most_at_once, self.under_way)
+        await asyncio.sleep(0)
+        self.under_way -= 1
+        return ScriptedResponse(request, self._answer(request.url))
+
+    def _answer(self, url: str) -> Scripted:
+        if "/config/web" not in url:
+            return Scripted(body={"value": [site(f"app-{number}") for number in range(APPS)]})
+        if f"/{GONE}/" in url:
+            return Scripted(status=404, body={"error": {"code": "NotFound", "message": "gone"}})
+        return Scripted(body=_config_of(url.partition("/sites/")[2].partition("/")[0]))
+
+
+def _config_of(name: str) -> Mapping[str, object]:
+    return web_config(restriction("PowerPlatformPlex", 100, tag="ServiceTag") | {"name": name})
+
+
+async def test_every_app_is_read_side_by_side_within_the_budget() -> None:
+    """Each with its own restrictions, in their order; one that was deleted meanwhile is left out.
+
+    No minute has more calls than the budget, and who finds none left waits instead of failing.
+    """
+    clock = ManualClock()
+    limit = BudgetLimit(name="resource-manager", calls=60, window=MINUTE)
+    budget = CallBudget(MemoryStore(), clock, limit)
+    transport = AzureTransport(clock)
+    arm = Service(name="Resource Manager", scope="", credential=None, budget=budget)
+    kind = AppServices(ResourceManager(HttpClient(transport, _SlowCircuits()), arm, ["s"]))
+
+    async with budget.block(None):
+        firewalls = await kind.read()
+
+    names = [one.name for one in firewalls if not one.id.endswith("#scm")]
+    assert names == [f"app-{number}" for number in range(APPS) if f"app-{number}" != GONE]
+    assert all(one.rules[0].name == one.name for one in firewalls if one.name in names)
+    assert 1 < transport.most_at_once <= SIDE_BY_SIDE
+    assert len(transport.made) == 1 + APPS
+    assert all(
+        sum(moment <= other < moment + MINUTE for other in transport.made) <= limit.calls
+        for moment in transport.made
+    )
+
+
+async def test_what_waits_side_by_side_counts_once() -> None:
+    """A delivery waits for three minutes at most, however many of its reads wait together."""
+    clock = _SharedClock()
+    budget = CallBudget(
+        MemoryStore(), clock, BudgetLimit(name="resource-manager", calls=60, window=MINUTE)
+    )
+    async with budget.block(None):
+        for _ in range(60):
+            await budget.ready()
+            await budget.take()
+
+        await asyncio.gather(*(budget.ready() for _ in range(SIDE_BY_SIDE)))
+
+
+class _SlowCircuits(NoCircuits):
+    """Lets others work before each call, as a look at a row of the store does."""
+
+    @asynccontextmanager
+    async def calling(self, service: str, place: str, target: str) -> AsyncIterator[None]:
+        await asyncio.sleep(0)
+        yield
+
+
+class _SharedClock(ManualClock):
+    """Whoever sleeps side by side wakes at one time."""
+
+    async def sleep(self, time: timedelta) -> None:
+        moment = self.now() + time
+        await asyncio.sleep(0)
+        self.advance_to(moment)
