@@ -16,14 +16,17 @@ pytestmark = [
     ),
 ]
 ROOT = Path(__file__).parents[2]
+#: Pixels that a page has for a picture; mermaid writes in 14 pixels or more.
+README_WIDTH = 850
 DRAW = """async source => {
   mermaid.initialize({startOnLoad: false});
   try {
     const {svg} = await mermaid.render('drawn', source);
     document.body.innerHTML = svg;
-    return {error: '', words: document.querySelector('svg').textContent};
+    const drawn = document.querySelector('svg');
+    return {error: '', words: drawn.textContent, width: drawn.viewBox.baseVal.width};
   } catch (error) {
-    return {error: String(error.message || error), words: ''};
+    return {error: String(error.message || error), words: '', width: 0};
   }
 }"""
 
@@ -48,6 +51,8 @@ async def test_every_diagram_of_the_documents_is_drawn() -> None:
 
             assert result["error"] == "", (name, source)
             assert result["words"].strip(), (name, source)
+            # A page shows a wider picture smaller, and its text with it.
+            assert name != "README.md" or result["width"] <= README_WIDTH, source
 
 
 async def test_a_diagram_that_mermaid_cannot_read_is_found() -> None:
