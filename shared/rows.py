@@ -48,11 +48,13 @@ class Table[T]:
         columns: Callable[[T], dict[str, Scalar]] = lambda _: {},
         remedy: str = "",
         is_rebuilt: bool = False,
+        indexed: Callable[[T | None, T], Awaitable[None]] = _nothing,
     ) -> None:
         """`address` gives an item's partition and key; `columns` what can be searched.
 
         `remedy` says what to do with a row that cannot be read. `is_rebuilt`: such a row counts as
-        missing, since the app can do without it and writes it anew.
+        missing, since the app can do without it and writes it anew. `indexed` is awaited before
+        each write, with the item that stands there (None: it is new) and the one to be written.
         """
         self.name = name
         self.is_rebuilt = is_rebuilt
@@ -61,6 +63,7 @@ class Table[T]:
         self._adapter: TypeAdapter[T] = adapter_of(cast("Any", kind))
         self._address = address
         self._columns = columns
+        self._indexed = indexed
 
     def address(self, item: T) -> tuple[str, str]:
         """Return the partition and the key of an item."""
@@ -71,22 +74,25 @@ class Table[T]:
         row = await self.store.get(self.name, partition, key)
         return next(self.readable([row]), None) if row else None
 
-    async def insert(self, item: T) -> Kept[T]:
-        """Store a new item; raises `AlreadyExists`."""
+    async def insert(self, item: T, *, is_indexed: bool = False) -> Kept[T]:
+        """Store a new item; raises `AlreadyExists`. `is_indexed`: the index knows of it already."""
+        if not is_indexed:
+            await self._indexed(None, item)
         try:
-            return await self._one(Insert(self._row(item)), item)
+            return await self._one(Insert(self.row(item)), item)
         except AlreadyExists:
             row = await self.store.get(self.name, *self._address(item))
             if row is None or any(self.readable([row])):
                 raise
         try:
-            return await self._one(Replace(self._row(item, row.etag)), item)
+            return await self._one(Replace(self.row(item, row.etag)), item)
         except Conflict as err:
             raise AlreadyExists(str(err)) from err
 
     async def replace(self, kept: Kept[T], item: T) -> Kept[T]:
         """Store `item` in place of `kept`; raises `Conflict`."""
-        return await self._one(Replace(self._row(item, kept.etag)), item)
+        await self._indexed(kept.item, item)
+        return await self._one(Replace(self.row(item, kept.etag)), item)
 
     async def change(
         self,
@@ -112,6 +118,9 @@ class Table[T]:
 
     async def upsert(self, *items: T) -> None:
         """Store items whatever is there, a batch a partition at a time."""
+        if self._indexed is not _nothing:
+            for item in items:
+                await self._indexed(None, item)
         for batch in self.batches(*items):
             await self.store.write(*batch)
 
@@ -119,7 +128,7 @@ class Table[T]:
         """Yield the operations that store items, a batch of one partition at a time."""
         partitions: dict[str, list[Row]] = {}
         for item in items:
-            row = self._row(item)
+            row = self.row(item)
             partitions.setdefault(row.partition, []).append(row)
         for rows in partitions.values():
             for batch in _batches(rows):
@@ -127,11 +136,11 @@ class Table[T]:
 
     def removal(self, item: T) -> Delete:
         """Return the operation that removes an item, whatever became of it."""
-        return Delete(self._row(item))
+        return Delete(self.row(item))
 
     async def delete(self, kept: Kept[T]) -> None:
         """Remove the item; raises `Conflict` if it changed, `NotFound` if it is gone."""
-        await self.store.write(Delete(self._row(kept.item, kept.etag)))
+        await self.store.write(Delete(self.row(kept.item, kept.etag)))
 
     async def clear(self, partition: str | None = None, *, where: Sequence[Condition] = ()) -> None:
         """Remove what a query finds, the last first; what is gone meanwhile is fine.
@@ -195,7 +204,8 @@ class Table[T]:
         (row,) = await self.store.write(operation)
         return Kept(item, row.etag or "")
 
-    def _row(self, item: T, etag: str | None = None) -> Row:
+    def row(self, item: T, etag: str | None = None) -> Row:
+        """Return the row that keeps an item, over the one with this ETag."""
         partition, key = self._address(item)
         # Edges redact what comes in; this is the last line, as for logs and answers.
         text = mask_signatures(self._adapter.dump_json(item).decode())

@@ -1,7 +1,8 @@
 """Every table of the product: what it holds, where a row of it stands, what can be searched."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any
 
 from shared.domain.audit import AuditEntry
@@ -31,12 +32,14 @@ from shared.domain.network.repair_record import RepairRecord
 from shared.domain.notice import Notice
 from shared.domain.operator_row import OperatorRow
 from shared.domain.plans.discovery import DiscoveredPart
+from shared.domain.plans.job_index import IndexRow
 from shared.domain.plans.notification import Delivery
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, Remediation
 from shared.domain.reading import Reading
 from shared.domain.shape_demand import ShapeDemand
 from shared.domain.timer_run import TimerRun
+from shared.job_index import index_environment_job, index_flow_job
 from shared.ports import Scalar, Store
 from shared.rows import Table, instant
 
@@ -61,6 +64,8 @@ _REMEDIES: Mapping[str, str] = {
     "readings": _REBUILT,
     "timer_runs": _REBUILT,
     "daily_looks": _REBUILT,
+    "job_index": "Nothing has to be done: the app reads every job of its environment instead, and "
+    "the next daily sweep writes the row anew.",
     "flags": "Until then nothing is written. Turn the kill switch on or off: that writes it anew.",
     "places": f"{_NEWER}delete the row, then order an assessment: its search writes it anew.",
     "environments": f"{_NEWER}delete the row, then set the environment again: its mode is assess.",
@@ -79,6 +84,7 @@ class Tables:
     """Every table of the product."""
 
     store: Store
+    job_index: Table[IndexRow] = field(init=False)
     jobs: Table[FlowJob] = field(init=False)
     environment_jobs: Table[EnvironmentJob] = field(init=False)
     remediations: Table[Remediation] = field(init=False)
@@ -123,6 +129,7 @@ class Tables:
             kind: type[T],
             address: Callable[[T], tuple[str, str]],
             columns: Callable[[T], dict[str, Scalar]] = lambda _: {},
+            **options: Callable[[T | None, T], Awaitable[None]],
         ) -> None:
             remedy = _REMEDIES.get(name, _CORRECT)
             opened = Table(
@@ -133,9 +140,16 @@ class Tables:
                 columns=columns,
                 remedy=remedy,
                 is_rebuilt=remedy == _REBUILT,
+                **options,
             )
             object.__setattr__(self, name, opened)
 
+        table(
+            "job_index",
+            IndexRow,
+            lambda row: (row.environment_id, row.key),
+            lambda row: {"kind": row.kind, "needs_person": "yes" if row.needs_person else ""},
+        )
         table(
             "jobs",
             FlowJob,
@@ -151,6 +165,7 @@ class Tables:
                 "url": job.original_url_id,
                 "abroad": "yes" if any("/" in parent for parent in job.parents) else "",
             },
+            indexed=partial(index_flow_job, self.job_index),
         )
         table(
             "environment_jobs",
@@ -162,6 +177,7 @@ class Tables:
                 "code": job.code,
                 "environment": job.environment_id,
             },
+            indexed=partial(index_environment_job, self.job_index),
         )
         table(
             "remediations",

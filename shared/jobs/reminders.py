@@ -25,7 +25,7 @@ from shared.errors import NotFound, UnreadableRow
 from shared.jobs.engine import SOON, Kind
 from shared.jobs.kinds import ENVIRONMENT, FLOW
 from shared.notices import one_row, readable, tell_unreadable
-from shared.ports import Condition, Operation
+from shared.ports import Operation
 from shared.reason import Reason
 from shared.rows import Kept, instant
 from shared.services import Services
@@ -99,20 +99,14 @@ async def unlooked(services: Services) -> int:
     return len({one.row if isinstance(one, UnreadableRow) else one.item.row async for one in found})
 
 
-async def without_wake_up(services: Services) -> int:
-    """Return how many overdue rows have no reminder: the timer does not look at them."""
-    late = instant(services.now - SOON - services.settings.overdue_after)
+async def reminded_rows(services: Services) -> set[RowName]:
+    """Return the names of the rows that the timer looks at, now or later."""
     reminded = set[RowName]()
     async for one in services.tables.reminders.scan("reminder"):
         reminder = _of_key(services, one) if isinstance(one, UnreadableRow) else one.item
         if reminder:
             reminded.add(reminder.row)
-    overdue = set[RowName]()
-    for kind in _kinds(services).values():
-        rows = kind.table(services.tables)
-        async for row in rows.scan(where=[Condition("due", "lt", late)]):
-            overdue.add(row.row if isinstance(row, UnreadableRow) else rows.name_of(row.item))
-    return len(overdue - reminded)
+    return reminded
 
 
 async def restore_reminders(services: Services) -> None:

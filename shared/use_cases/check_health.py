@@ -11,17 +11,15 @@ from shared.domain.circuit import Circuit
 from shared.domain.notice import Notice
 from shared.domain.plans.channel_settings import settings_of
 from shared.domain.plans.notification import Delivery
-from shared.jobs.reminders import unlooked, without_wake_up
+from shared.jobs.engine import SOON
+from shared.jobs.reminders import reminded_rows, unlooked
 from shared.ports import UnusableChannel
 from shared.queues import PARKED
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.gate import kill_switch
-from shared.use_cases.remediation_rows import (
-    EnvironmentsAndStuck,
-    Reading,
-    environments_and_stuck,
-)
+from shared.use_cases.read_job_index import NeedsPeople, count_overdue, read_what_needs_people
+from shared.use_cases.remediation_rows import Reading
 from shared.use_cases.sweep import QUEUES, SWEEP
 
 
@@ -74,7 +72,7 @@ class Health:
 
 async def check_health(
     services: Services,
-    known: EnvironmentsAndStuck | None = None,
+    known: NeedsPeople | None = None,
     reading: Reading | None = None,
 ) -> Health:
     """Return what waits for a person; raises `Transient` where store or broker do not answer.
@@ -90,7 +88,7 @@ async def check_health(
     await reading.all(tables.flags.scan("flag"))
     await reading.all(tables.circuits.scan("circuit"))
     runs = {one.timer: one.ended for one in await reading.all(tables.timer_runs.scan("timer"))}
-    environment_jobs, stuck = known or await environments_and_stuck(services, reading)
+    environment_jobs, flow_jobs = known or await read_what_needs_people(services, reading)
     failing = await failing_channels(services, reading)
     told = await reading.all(tables.notices.scan("notice"))
     told += _untold(services, told, reading)
@@ -104,12 +102,18 @@ async def check_health(
         outages=tuple(await open_circuits(services.tables)),
         calls=await services.calls.line(),
         plans_waiting=sum(job.awaits_approval for job in environment_jobs),
-        stuck=len(stuck) + sum(job.is_stuck for job in environment_jobs),
+        stuck=sum(job.is_stuck for job in (*flow_jobs, *environment_jobs)),
         failing_channels=failing,
         last_sweep=runs.get(SWEEP),
         unlooked=await unlooked(services),
-        without_wake_up=await without_wake_up(services),
+        without_wake_up=await _without_wake_up(services),
     )
+
+
+async def _without_wake_up(services: Services) -> int:
+    """Return how many overdue rows have no reminder: the timer does not look at them."""
+    late = services.now - SOON - services.settings.overdue_after
+    return await count_overdue(services, late, await reminded_rows(services))
 
 
 def _untold(services: Services, told: list[Notice], reading: Reading) -> list[Notice]:

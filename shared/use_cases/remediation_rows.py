@@ -3,18 +3,15 @@
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import contextmanager
 
-from shared.domain.jobs.flow_states import FLOW_STATES
 from shared.domain.jobs.job import FlowJob
 from shared.domain.plans.plan_item import PlanItem
-from shared.domain.plans.remediation import EnvironmentJob, Remediation
+from shared.domain.plans.remediation import Remediation
 from shared.errors import Blocked, NotFound, UnreadableRow
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.rows import Kept
 from shared.services import Services
 from shared.use_cases.name_flows import chosen
-
-_STUCK = tuple(state for state, facts in FLOW_STATES.items() if facts.is_stuck)
 
 
 class Reading:
@@ -42,19 +39,6 @@ class Reading:
             yield
         except UnreadableRow as err:
             self.unreadable.append(err)
-
-
-type EnvironmentsAndStuck = tuple[list[EnvironmentJob], list[FlowJob]]
-
-
-async def environments_and_stuck(services: Services, reading: Reading) -> EnvironmentsAndStuck:
-    """Return every environment job, and the flow jobs that wait for a person."""
-    environment_jobs = await reading.all(services.tables.environment_jobs.scan())
-    stuck: list[FlowJob] = []
-    for state in _STUCK:
-        where = [Condition("state", "eq", state)]
-        stuck += await reading.all(services.tables.jobs.scan(where=where))
-    return environment_jobs, stuck
 
 
 async def jobs_of(

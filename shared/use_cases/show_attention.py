@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 from shared.domain.jobs.job import FlowJob
 from shared.domain.plans.attention import (
-    GO_ON_TRYING,
     OPERATOR_SIGN_IN,
     ByItself,
     Cause,
@@ -24,15 +23,16 @@ from shared.domain.plans.attention import (
 )
 from shared.domain.plans.changes_needed import waiting_changes
 from shared.domain.plans.current_plan import CurrentPlan
+from shared.domain.plans.job_index import newest_first
 from shared.domain.plans.plan_item import Left
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import UnreadableRow
-from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.check_health import Health, check_health
 from shared.use_cases.read_current_plans import read_current_plans
-from shared.use_cases.remediation_rows import Reading, environments_and_stuck
+from shared.use_cases.read_job_index import read_known_jobs, read_what_needs_people
+from shared.use_cases.remediation_rows import Reading
 
 #: The sweep comes once a day; a late one is not yet one that is missing.
 SWEEP_IS_MISSING = timedelta(hours=26)
@@ -81,16 +81,12 @@ async def what_waits(services: Services) -> WhatWaits:
     Raises `Transient` where store or broker do not answer.
     """
     reading = Reading()
-    environment_jobs, stuck = await environments_and_stuck(services, reading)
-    held_up = {job.id: job for job in stuck}
-    for code in GO_ON_TRYING:
-        where = [Condition("code", "eq", code)]
-        found = await reading.all(services.tables.jobs.scan(where=where))
-        held_up |= {job.id: job for job in found}
-    health = await check_health(services, (environment_jobs, stuck), reading)
+    known = await read_what_needs_people(services, reading)
+    environment_jobs, flow_jobs = known
+    health = await check_health(services, known, reading)
     plans = await read_current_plans(services, environment_jobs, reading)
     waiting = [
-        *waiting_flows(held_up.values(), _names(environment_jobs)),
+        *waiting_flows(flow_jobs, _names(environment_jobs)),
         *waiting_environments(environment_jobs),
         *waiting_changes(plans.values()),
         *waiting_notices(health.told),
@@ -100,35 +96,36 @@ async def what_waits(services: Services) -> WhatWaits:
         waiting=tuple(_typed(services, one) for one in most_urgent_first(waiting)),
         environment_jobs=environment_jobs,
         plans=plans,
-        stuck=stuck,
+        stuck=[job for job in flow_jobs if job.is_stuck],
         health=health,
         unreadable=reading.unreadable,
     )
 
 
 async def show_attention(services: Services) -> Attention:
-    """Return what waits for a person, and how far the tenant is; reads the row of every job.
+    """Return what waits for a person, and how far the tenant is; reads the rows that are open.
 
     Raises `Transient` where store or broker do not answer.
     """
     tables, reading = services.tables, Reading()
     waits = await what_waits(services)
-    jobs: list[FlowJob] = await reading.all(tables.jobs.scan())
-    remediations = await reading.all(tables.remediations.scan("remediation"))
-    created = {one.id: one.created.timestamp() for one in remediations}
-    newest_first = sorted(
-        waits.environment_jobs, key=lambda job: -created.get(job.remediation_id, 0.0)
-    )
-    environments = standings(newest_first, waits.plans, jobs)
+    known = await read_known_jobs(services, reading)
+    created = {}
+    for identity in dict.fromkeys(job.remediation_id for job in known.environment_jobs):
+        with reading.one():
+            if kept := await tables.remediations.get("remediation", identity):
+                created[identity] = kept.item.created
+    jobs = newest_first(known.environment_jobs, created)
+    environments = standings(jobs, waits.plans, known.flow_jobs, known.closed)
     left: Counter[Left] = Counter()
     for one in environments:
         left.update(one.left)
     return Attention(
         waiting=waits.waiting,
         environments=tuple(environments),
-        flows=by_state(jobs),
+        flows=by_state(known.flow_jobs, *known.closed.values()),
         left={why: left[why] for why in Left if left[why]},
-        by_itself=tuple(going_on(jobs, _names(newest_first))),
+        by_itself=tuple(going_on(known.flow_jobs, _names(jobs))),
         health=waits.health,
         unreadable=tuple(
             {row.row: row for row in (*waits.unreadable, *reading.unreadable)}.values()

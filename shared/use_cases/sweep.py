@@ -26,6 +26,7 @@ from shared.steps.moving_callers.note_callers import waits_for_a_person
 from shared.steps.planning.discovery_parts import forget_stale_discoveries
 from shared.use_cases.check_keys import check_policies
 from shared.use_cases.check_rows import check_rows
+from shared.use_cases.compare_job_index import compare_job_index
 from shared.use_cases.look_at_retired import look_at_retired
 from shared.use_cases.look_in_turn import forget_other_looks
 from shared.use_cases.repair_network import end_or_tell_unfinished
@@ -69,6 +70,7 @@ async def sweep(services: Services, date: str) -> SweepResult:
     await forget_stale_discoveries(services)
     await forget_stale_searches(services)
     await restore_reminders(services)
+    await compare_job_index(services)
     await complete_recent_starts(services)
     environments = await services.environments.list()
     linked = [env for env in environments if env.is_linked]

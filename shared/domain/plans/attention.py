@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 
 from shared.domain.callers.records import key_of
 from shared.domain.jobs.environment_states import EnvironmentJobState
@@ -13,7 +14,7 @@ from shared.domain.jobs.flow_states import FLOW_STATES, JobState
 from shared.domain.jobs.job import FlowJob
 from shared.domain.notice import Notice
 from shared.domain.plans.current_plan import CurrentPlan
-from shared.domain.plans.left import left_behind
+from shared.domain.plans.left import ClosedCounts, left_behind
 from shared.domain.plans.plan_item import Left
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.reason import Reason
@@ -184,10 +185,12 @@ def standings(
     environment_jobs: Iterable[EnvironmentJob],
     plans: Mapping[str, CurrentPlan],
     jobs: Iterable[FlowJob],
+    closed: Mapping[str, ClosedCounts] = MappingProxyType({}),
 ) -> list[EnvironmentStanding]:
     """Return how far each environment is; `environment_jobs` has the newest first.
 
-    `plans` has the current plan of each environment that has one.
+    `plans` has the current plan of each environment that has one, `closed` how many flow jobs it
+    has that are closed and not among `jobs`.
     """
     newest: dict[str, EnvironmentJob] = {}
     for one in environment_jobs:
@@ -203,25 +206,34 @@ def standings(
             environment_name=one.environment_name,
             remediation_id=one.remediation_id,
             state=one.state,
-            flows=by_state(by_environment[one.environment_id]),
-            left=_left(plans.get(one.environment_id), by_environment[one.environment_id]),
+            flows=by_state(by_environment[one.environment_id], closed.get(one.environment_id, {})),
+            left=_left(
+                plans.get(one.environment_id),
+                by_environment[one.environment_id],
+                closed.get(one.environment_id, {}),
+            ),
         )
         for one in newest.values()
     ]
 
 
-def _left(plan: CurrentPlan | None, jobs: Iterable[FlowJob]) -> dict[Left, int]:
+def _left(
+    plan: CurrentPlan | None, jobs: Iterable[FlowJob], closed: ClosedCounts
+) -> dict[Left, int]:
     """Return which flows of an environment are still on Microsoft's key."""
     planned = plan.environment_jobs if plan else ()
     ids = {one.id for one in planned}
     # The current plan has counted what the jobs of earlier ones left undone.
     counted = [job for job in jobs if not job.is_undone or job.environment_job_id in ids]
-    return left_behind(planned, counted)
+    return left_behind(planned, counted, [closed.get(one, {}) for one in ids])
 
 
-def by_state(jobs: Iterable[FlowJob]) -> dict[str, int]:
+def by_state(jobs: Iterable[FlowJob], *closed: ClosedCounts) -> dict[str, int]:
     """Return how many jobs are in each state: those that need a person first, ends last."""
     count = Counter(job.state for job in jobs)
+    for states in (states for counts in closed for states in counts.values()):
+        for state, number in states.items():
+            count[JobState(state)] += number
     order = sorted(
         count, key=lambda state: (not FLOW_STATES[state].is_stuck, FLOW_STATES[state].is_finished)
     )

@@ -1,14 +1,17 @@
 """Which flows a remediation leaves on Microsoft's key, and why: `finished` alone would hide it."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.flow_states import FLOW_STATES, JobState
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.state_table import Actor
 from shared.domain.plans.plan_item import Left, PlanItem, PlannedAction
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
+
+#: Closed flow jobs by environment job and state.
+type ClosedCounts = Mapping[str, Mapping[str, int]]
 
 
 def left_without_job(mode: RemediationMode, items: Iterable[PlanItem]) -> dict[str, int]:
@@ -17,11 +20,14 @@ def left_without_job(mode: RemediationMode, items: Iterable[PlanItem]) -> dict[s
 
 
 def left_behind(
-    environment_jobs: Sequence[EnvironmentJob], jobs: Iterable[FlowJob]
+    environment_jobs: Sequence[EnvironmentJob],
+    jobs: Iterable[FlowJob],
+    closed: Iterable[Mapping[str, int]] = (),
 ) -> dict[Left, int]:
     """Return how many flows are still on Microsoft's key, by why, in the order of `Left`.
 
-    `jobs` need not hold those that have reached what they were begun for.
+    `jobs` need not hold those that have reached what they were begun for. `closed` counts jobs
+    that are not among them, by state.
     """
     count: Counter[Left] = Counter()
     for environment_job in environment_jobs:
@@ -33,6 +39,9 @@ def left_behind(
             count[Left.UNAPPROVED] += environment_job.awaiting
         count[_why_not_begun(environment_job)] += _not_begun(environment_job)
     count.update(found for job in jobs if (found := _why_of_job(job)))
+    for states in closed:
+        undone = [state for state in states if FLOW_STATES[JobState(state)].is_undone]
+        count[Left.UNDONE] += sum(states[state] for state in undone)
     return {why: count[why] for why in Left if count[why]}
 
 

@@ -20,7 +20,7 @@ GROWN_AFTER = timedelta(hours=1)
 #: A plan is told of again so long before it lapses.
 _LAPSES_SOON = timedelta(days=1)
 #: For how long after its end an environment's work is told of: a channel may be out meanwhile.
-_ENDED_LATELY = timedelta(days=7)
+ENDED_LATELY = timedelta(days=7)
 #: What comes by flows, one after the other, and is told together.
 _BY_FLOWS = frozenset({Cause.FLOW, Cause.STRAGGLER})
 #: Characters of a text that is told, and of a name: a message of Teams may have 28 KB in all.
@@ -240,7 +240,7 @@ def _ended_lately(job: EnvironmentJob, now: datetime) -> bool:
     is_over = job.state in {EnvironmentJobState.FINISHED, EnvironmentJobState.CANCELLED}
     if not (is_over and job.mode.writes and job.history):
         return False
-    return now - job.history[-1].at < _ENDED_LATELY and _had_work(job)
+    return now - job.history[-1].at < ENDED_LATELY and _had_work(job)
 
 
 def _had_work(job: EnvironmentJob) -> bool:

@@ -3,6 +3,7 @@
 All rows stand before the first is announced: a job decides by the rows of its relatives.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,8 +11,10 @@ from shared.domain.identity import copy_id, job_id
 from shared.domain.jobs.flow_states import JobState
 from shared.domain.jobs.job import FlowJob
 from shared.domain.jobs.transitions import moved, retried
+from shared.domain.plans.job_index import name_of_flow_job
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.domain.plans.remediation import EnvironmentJob
+from shared.errors import AlreadyExists, UnreadableRow
 from shared.jobs.kinds import FLOW
 from shared.ports import Condition
 from shared.services import Services
@@ -24,7 +27,20 @@ async def dispatch(services: Services, environment_job: EnvironmentJob) -> list[
         for item in await planned_work(services, environment_job)
     ]
     await FLOW.remind(services, *(job for _, job in work))
-    return [await _dispatch_one(services, item, job) for item, job in work]
+    new = [job for _, job in work if await _is_new(services, job)]
+    # A batch at a time: to name each with its own row would cost a write more.
+    await services.tables.job_index.upsert(*map(name_of_flow_job, new))
+    named = {job.id for job in new}
+    return [
+        await _dispatch_one(services, item, job, is_named=job.id in named) for item, job in work
+    ]
+
+
+async def _is_new(services: Services, job: FlowJob) -> bool:
+    try:
+        return await services.tables.jobs.get(job.environment_id, job.id) is None
+    except UnreadableRow:  # it holds up those that come after it, and no other
+        return False
 
 
 async def planned_work(services: Services, environment_job: EnvironmentJob) -> list[PlanItem]:
@@ -57,7 +73,12 @@ async def open_jobs(services: Services, environment_job: EnvironmentJob) -> list
     return [job for job in jobs if not job.is_finished]
 
 
-async def _dispatch_one(services: Services, item: PlanItem, planned: FlowJob) -> FlowJob:
+async def _dispatch_one(
+    services: Services, item: PlanItem, planned: FlowJob, *, is_named: bool
+) -> FlowJob:
+    if is_named:
+        with suppress(AlreadyExists):
+            return (await services.tables.jobs.insert(planned, is_indexed=True)).item
     stands = planned
 
     def dispatched(job: FlowJob | None) -> FlowJob | None:

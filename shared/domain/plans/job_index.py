@@ -1,0 +1,170 @@
+"""The index of jobs: which rows an answer has to read, and how many flow jobs there are besides.
+
+An index row names a job; the row without a job counts the flow jobs of an environment that are
+closed and that no index row names. Each flow job is named or counted, never both.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from shared.domain.jobs.flow_states import FLOW_STATES
+from shared.domain.jobs.job import FlowJob
+from shared.domain.jobs.state_table import Actor
+from shared.domain.plans.attention import GO_ON_TRYING
+from shared.domain.plans.current_plan import newest_plans
+from shared.domain.plans.left import ClosedCounts
+from shared.domain.plans.notification import ENDED_LATELY
+from shared.domain.plans.remediation import EnvironmentJob
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexRow:
+    """The name of a job that is open or current; or the counts of an environment's closed jobs."""
+
+    environment_id: str
+    #: Id of the flow job or the environment job; empty: this row has the counts.
+    job_id: str = ""
+    #: Of an environment job, whose partition it is; empty: `job_id` is a flow job.
+    remediation_id: str = ""
+    #: The flow job waits for a person, or did when its row was last compared.
+    needs_person: bool = False
+    #: Since when its job need not be named; None: it has to be, or has not been compared.
+    superfluous_since: datetime | None = None
+    closed: ClosedCounts | None = None
+
+    @property
+    def kind(self) -> "NamedKind":
+        """Return what it names."""
+        if not self.job_id:
+            return NamedKind.COUNTS
+        return NamedKind.ENVIRONMENT_JOB if self.remediation_id else NamedKind.FLOW_JOB
+
+    @property
+    def key(self) -> str:
+        """Return its row key, which tells all that is needed to find the job."""
+        return f"{self.kind}~{self.remediation_id}~{self.job_id}"
+
+
+class NamedKind(StrEnum):
+    """What an index row names; first part of its key."""
+
+    COUNTS = "counts"
+    ENVIRONMENT_JOB = "environment"
+    FLOW_JOB = "flow"
+
+
+def named_by(environment_id: str, key: str) -> IndexRow:
+    """Return the index row that has this key, as far as the key tells."""
+    remediation_id, _, job_id = key.partition("~")[2].partition("~")
+    return IndexRow(environment_id=environment_id, job_id=job_id, remediation_id=remediation_id)
+
+
+def name_of_flow_job(job: FlowJob) -> IndexRow:
+    """Return the index row of a flow job."""
+    return IndexRow(
+        environment_id=job.environment_id, job_id=job.id, needs_person=needs_person(job)
+    )
+
+
+def name_of_environment_job(job: EnvironmentJob) -> IndexRow:
+    """Return the index row of an environment job."""
+    return IndexRow(
+        environment_id=job.environment_id, job_id=job.id, remediation_id=job.remediation_id
+    )
+
+
+def needs_person(job: FlowJob) -> bool:
+    """Return whether a person is told of a flow job."""
+    return job.is_stuck or job.code in GO_ON_TRYING
+
+
+def is_closed(job: FlowJob) -> bool:
+    """Return whether nothing more happens with a flow job unless somebody orders it."""
+    is_over = FLOW_STATES[job.state].acts is Actor.NOBODY and job.requested is None
+    return is_over and job.due is None and not (job.has_loans_to_check or needs_person(job))
+
+
+def counted_as(job: FlowJob) -> tuple[str, str]:
+    """Return under which environment job and state a closed flow job is counted."""
+    return job.environment_job_id, str(job.state)
+
+
+def has_to_be_named(before: FlowJob | None, after: FlowJob) -> bool:
+    """Return whether a write may leave the index without a name or a mark that it needs."""
+    if before is None:
+        return True
+    if is_closed(before):
+        return not is_closed(after) or counted_as(before) != counted_as(after)
+    return needs_person(after) and not needs_person(before)
+
+
+def with_closed(
+    counts: ClosedCounts, added: Iterable[tuple[str, str]], *, times: int = 1
+) -> dict[str, dict[str, int]]:
+    """Return the counts with so many jobs more, or less; what is zero is left out."""
+    total = Counter({(one, state): n for one, by in counts.items() for state, n in by.items()})
+    for counted in added:
+        total[counted] += times
+    result: dict[str, dict[str, int]] = {}
+    for (one, state), number in sorted(total.items()):
+        if number > 0:
+            result.setdefault(one, {})[state] = number
+    return result
+
+
+def current_environment_jobs(
+    jobs: Iterable[EnvironmentJob], created: Mapping[str, datetime], now: datetime
+) -> dict[str, EnvironmentJob]:
+    """Return the environment jobs that an answer about the present needs, by id.
+
+    Those that are open, or ended lately; those whose plans hold now; and of each environment the
+    last one, and the last that writes. `created`: when each remediation was started, by id.
+    """
+    jobs = list(jobs)
+    current = {one.id: one for one in jobs if not _is_history(one, now)}
+    for newest in newest_plans(jobs).values():
+        current |= {one.id: one for one in newest}
+    last: dict[tuple[str, bool], EnvironmentJob] = {}
+    for job in newest_first(jobs, created):
+        last.setdefault((job.environment_id, job.mode.writes), job)
+    return current | {job.id: job for job in last.values()}
+
+
+def newest_first(
+    jobs: Iterable[EnvironmentJob], created: Mapping[str, datetime]
+) -> list[EnvironmentJob]:
+    """Return environment jobs in the order in which their remediations were started."""
+
+    def age(job: EnvironmentJob) -> float:
+        started = created.get(job.remediation_id)
+        return -started.timestamp() if started else 0.0
+
+    return sorted(jobs, key=age)
+
+
+def _is_history(job: EnvironmentJob, now: datetime) -> bool:
+    is_over = job.facts.acts is Actor.NOBODY and not job.has_loans_to_check
+    return is_over and bool(job.history) and now - job.history[-1].at > ENDED_LATELY
+
+
+#: A job has to be closed for so long, from one comparison to another, before it is only counted:
+#: whoever named it to write it may be frozen that long in between.
+SETTLED_AFTER = timedelta(hours=1)
+
+
+def compared(
+    row: IndexRow, *, is_needed: bool, needs_person: bool = False, now: datetime
+) -> IndexRow | None:
+    """Return an index row after it was compared with its job; None: remove it.
+
+    A mark that the job needs is set at once; what it does not need goes `SETTLED_AFTER` later.
+    """
+    is_superfluous = not is_needed or (row.needs_person and not needs_person)
+    since = row.superfluous_since or now if is_superfluous else None
+    if since is None or now - since < SETTLED_AFTER:
+        is_marked = needs_person or row.needs_person
+        return replace(row, needs_person=is_marked, superfluous_since=since)
+    return replace(row, needs_person=needs_person, superfluous_since=None) if is_needed else None

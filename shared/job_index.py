@@ -1,0 +1,71 @@
+"""Keep the index of jobs in step with their rows: it is written before them.
+
+A writer that dies in between leaves a name that its job does not need. The daily comparison
+(`shared/use_cases/compare_job_index.py`) removes it. No write leaves an open job without a name.
+"""
+
+from contextlib import suppress
+from dataclasses import replace
+
+from shared.domain.jobs.job import FlowJob
+from shared.domain.plans.job_index import (
+    IndexRow,
+    counted_as,
+    has_to_be_named,
+    is_closed,
+    name_of_environment_job,
+    name_of_flow_job,
+    with_closed,
+)
+from shared.domain.plans.remediation import EnvironmentJob
+from shared.errors import AlreadyExists, Conflict, NotFound, UnreadableRow
+from shared.ports import Insert, Operation, Replace
+from shared.rows import Table
+
+
+async def index_flow_job(index: Table[IndexRow], before: FlowJob | None, after: FlowJob) -> None:
+    """Have the index name a flow job that is about to be written in place of `before`."""
+    if not has_to_be_named(before, after):
+        return
+    if before is None or not is_closed(before):
+        await index.upsert(name_of_flow_job(after))
+        return
+    # Also where it is named: a comparison that began before this must not remove that name.
+    while True:
+        with suppress(Conflict, AlreadyExists, NotFound):
+            await index.store.write(*await _named_again(index, before, after))
+            return
+
+
+async def index_environment_job(
+    index: Table[IndexRow], before: EnvironmentJob | None, after: EnvironmentJob
+) -> None:
+    """Have the index name an environment job that is about to be written in place of `before`."""
+    if before is None or (before.is_finished and not after.is_finished):
+        await index.upsert(name_of_environment_job(after))
+
+
+async def _named_again(
+    index: Table[IndexRow], before: FlowJob, after: FlowJob
+) -> tuple[Operation, ...]:
+    """Return the operations by which a closed job is named, and counted no more."""
+    name = name_of_flow_job(after)
+    there = await index.store.get(index.name, *index.address(name))
+    if there:
+        return (Replace(index.row(name, there.etag)),)
+    nothing = no_counts(after.environment_id)
+    row = await index.store.get(index.name, *index.address(nothing))
+    if row is None:
+        return Insert(index.row(name)), Insert(index.row(nothing))
+    counts = None
+    with suppress(UnreadableRow):
+        counts = index.read(row).item
+    if counts is None or counts.closed is None:  # written all the same: a comparison notices
+        return Insert(index.row(name)), Replace(row)
+    fewer = replace(counts, closed=with_closed(counts.closed, [counted_as(before)], times=-1))
+    return Insert(index.row(name)), Replace(index.row(fewer, row.etag))
+
+
+def no_counts(environment_id: str) -> IndexRow:
+    """Return the counts of an environment without closed jobs."""
+    return IndexRow(environment_id=environment_id, closed={})

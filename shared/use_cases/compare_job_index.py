@@ -1,0 +1,203 @@
+"""Compare the index of jobs with every job once a day, and correct it.
+
+A crash leaves a name that no job needs, and so does a job that has ended. The first comparison
+makes the index. Until it has ended, and where none has for two days, answers read every row
+instead (`read_job_index.py`).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import batched
+
+from shared.domain.plans.job_index import (
+    IndexRow,
+    NamedKind,
+    compared,
+    counted_as,
+    current_environment_jobs,
+    is_closed,
+    name_of_environment_job,
+    name_of_flow_job,
+    named_by,
+    with_closed,
+)
+from shared.domain.timer_run import TimerRun
+from shared.errors import AlreadyExists, Conflict, NotFound, UnreadableRow
+from shared.job_index import no_counts
+from shared.notices import readable
+from shared.ports import Delete, Insert, Operation, Replace
+from shared.rows import Kept
+from shared.services import Services
+from shared.use_cases.read_job_index import COMPARED
+
+#: Names that are removed by one transaction, beside the change of the counts.
+_AT_ONCE = 90
+
+
+@dataclass(slots=True)
+class _FlowJobs:
+    """The flow jobs of an environment, as a scan has found them."""
+
+    #: Of closed jobs: under what each is counted.
+    closed: dict[str, tuple[str, str]] = field(default_factory=dict)
+    #: The index rows of the others, as they have to be.
+    needed: dict[str, IndexRow] = field(default_factory=dict)
+
+
+async def compare_job_index(services: Services) -> None:
+    """Compare the index with every job, and note that it was done.
+
+    Raises `Transient` where the store does not answer.
+    """
+    index = services.tables.job_index
+    # Names are read before the jobs: one that is written again later is not removed.
+    before: dict[str, list[tuple[IndexRow, str | None]]] = {}
+    counts: dict[str, Kept[IndexRow] | UnreadableRow] = {}
+    async for found in index.scan():
+        if isinstance(found, UnreadableRow):
+            _, environment_id, key = found.row
+            row, etag = named_by(environment_id, key), None
+        else:
+            environment_id, row, etag = found.item.environment_id, found.item, found.etag
+        if row.kind is NamedKind.COUNTS:
+            counts[environment_id] = found
+        else:
+            before.setdefault(environment_id, []).append((row, etag))
+    await _compare_environment_jobs(services, before)
+    is_whole = True
+    flow_jobs = await _read_flow_jobs(services)
+    for environment_id in sorted({*flow_jobs, *before, *counts}):
+        jobs = flow_jobs.get(environment_id, _FlowJobs())
+        named = before.get(environment_id, ())
+        names = [one for one in named if one[0].kind is NamedKind.FLOW_JOB]
+        try:
+            await _compare_flow_jobs(
+                services, environment_id, jobs, names, counts.get(environment_id)
+            )
+        except (Conflict, AlreadyExists, NotFound):
+            # Written meanwhile: what was counted is right if it ever was.
+            is_whole = is_whole and environment_id in counts
+    if is_whole:
+        await services.tables.timer_runs.upsert(TimerRun(timer=COMPARED, ended=services.now))
+
+
+async def _read_flow_jobs(services: Services) -> dict[str, _FlowJobs]:
+    found: dict[str, _FlowJobs] = {}
+    async for row in services.tables.jobs.scan():
+        if isinstance(row, UnreadableRow):  # named, so that whoever looks is told of it
+            _, environment_id, identity = row.row
+            name = IndexRow(environment_id=environment_id, job_id=identity)
+            found.setdefault(environment_id, _FlowJobs()).needed[identity] = name
+            continue
+        jobs = found.setdefault(row.item.environment_id, _FlowJobs())
+        if is_closed(row.item):
+            jobs.closed[row.item.id] = counted_as(row.item)
+        else:
+            jobs.needed[row.item.id] = name_of_flow_job(row.item)
+    return found
+
+
+async def _compare_flow_jobs(
+    services: Services,
+    environment_id: str,
+    jobs: _FlowJobs,
+    names: Sequence[tuple[IndexRow, str | None]],
+    counts: Kept[IndexRow] | UnreadableRow | None,
+) -> None:
+    """Name the open jobs that are not named, correct the counts, and count what is closed for long.
+
+    Raises `Conflict` and the like where a job has come or gone meanwhile.
+    """
+    index, now = services.tables.job_index, services.now
+    there = {row.job_id for row, _ in names}
+    await index.upsert(*(row for identity, row in jobs.needed.items() if identity not in there))
+    # Whoever named a job since the first look did so before its row was found.
+    async for found in index.scan(environment_id):
+        name = found.row[2] if isinstance(found, UnreadableRow) else found.item.key
+        there.add(named_by(environment_id, name).job_id)
+    kept = await _counted(
+        services, environment_id, [jobs.closed[one] for one in jobs.closed.keys() - there], counts
+    )
+    superfluous: list[tuple[IndexRow, str]] = []
+    for row, etag in names:
+        needed = jobs.needed.get(row.job_id)
+        if etag is None:
+            await index.upsert(needed or row)
+            continue
+        is_marked = needed is not None and needed.needs_person
+        after = compared(row, is_needed=needed is not None, needs_person=is_marked, now=now)
+        if after is None:
+            superfluous.append((row, etag))
+        elif after != row:
+            with suppress(Conflict):
+                await index.replace(Kept(row, etag), after)
+    for some in batched(superfluous, _AT_ONCE, strict=False):
+        gone = [jobs.closed[row.job_id] for row, _ in some if row.job_id in jobs.closed]
+        more = replace(kept.item, closed=with_closed(kept.item.closed or {}, gone))
+        operations: list[Operation] = [Replace(index.row(more, kept.etag))]
+        operations += [Delete(index.row(row, etag)) for row, etag in some]
+        stored, *_ = await index.store.write(*operations)
+        kept = index.read(stored)
+
+
+async def _counted(
+    services: Services,
+    environment_id: str,
+    closed: Iterable[tuple[str, str]],
+    counts: Kept[IndexRow] | UnreadableRow | None,
+) -> Kept[IndexRow]:
+    """Return the counts of an environment, which say that these jobs are closed."""
+    index = services.tables.job_index
+    right = replace(no_counts(environment_id), closed=with_closed({}, closed))
+    if counts is None:
+        return await _stored(services, Insert(index.row(right)))
+    if isinstance(counts, UnreadableRow):
+        row = await index.store.get(*counts.row)
+        return await _stored(services, Replace(index.row(right, row.etag if row else "")))
+    if counts.item == right:
+        return counts
+    return await index.replace(counts, right)
+
+
+async def _stored(services: Services, operation: Insert | Replace) -> Kept[IndexRow]:
+    (row,) = await services.tables.store.write(operation)
+    return services.tables.job_index.read(row)
+
+
+async def _compare_environment_jobs(
+    services: Services, before: Mapping[str, Sequence[tuple[IndexRow, str | None]]]
+) -> None:
+    """Name the environment jobs that are current, and no others."""
+    tables, now = services.tables, services.now
+    index = tables.job_index
+    found = tables.environment_jobs.scan()
+    jobs = [one.item async for one in found if not isinstance(one, UnreadableRow)]
+    remediations = readable(services, tables.remediations.scan("remediation"))
+    created = {one.item.id: one.item.created async for one in remediations}
+    current = current_environment_jobs(jobs, created, now)
+    needed = {identity: name_of_environment_job(job) for identity, job in current.items()}
+    there = {row.job_id for rows in before.values() for row, _ in rows}
+    await index.upsert(*(row for identity, row in needed.items() if identity not in there))
+    readable_ids = {job.id for job in jobs}
+    for row, etag in (one for rows in before.values() for one in rows):
+        if row.kind is not NamedKind.ENVIRONMENT_JOB:
+            continue
+        # An unreadable job stays named, so that whoever looks is told of it.
+        is_needed = row.job_id in needed or await _is_unreadable(services, row, readable_ids)
+        if etag is None:
+            await index.upsert(replace(row, superfluous_since=None))
+            continue
+        after = compared(row, is_needed=is_needed, now=now)
+        with suppress(Conflict, NotFound):
+            if after is None:
+                await index.delete(Kept(row, etag))
+            elif after != row:
+                await index.replace(Kept(row, etag), after)
+
+
+async def _is_unreadable(services: Services, row: IndexRow, readable_ids: set[str]) -> bool:
+    if row.job_id in readable_ids:
+        return False
+    table = services.tables.environment_jobs
+    return await table.store.get(table.name, row.remediation_id, row.job_id) is not None

@@ -1,0 +1,196 @@
+"""Read the jobs that are open or current by the index of jobs, and how many are closed besides.
+
+Where no index can be trusted, every row is read.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import batched
+from typing import Any
+
+from shared.at_once import at_once
+from shared.domain.jobs.job import FlowJob
+from shared.domain.notice import RowName
+from shared.domain.plans.job_index import (
+    NamedKind,
+    named_by,
+    needs_person,
+)
+from shared.domain.plans.left import ClosedCounts
+from shared.domain.plans.remediation import EnvironmentJob
+from shared.errors import UnreadableRow
+from shared.ports import Condition
+from shared.rows import Kept, Table, instant
+from shared.services import Services
+from shared.use_cases.remediation_rows import Reading
+
+#: Name of the comparison among the timers: when the index was last compared with every job.
+COMPARED = "job_index"
+#: It comes once a day. An app of an earlier version may have written jobs without the index since.
+_TRUSTED_FOR = timedelta(days=2)
+#: Rows that are read side by side.
+_AT_ONCE = 50
+#: A scan reads so many rows in the time in which one is read by its key.
+_AS_FAST = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownJobs:
+    """Jobs of the tenant: some as rows, the others as numbers."""
+
+    #: Those that an answer about the present needs.
+    environment_jobs: Sequence[EnvironmentJob]
+    #: All that are open, and some that are closed.
+    flow_jobs: Sequence[FlowJob]
+    #: The closed ones that are not among them, by environment.
+    closed: Mapping[str, ClosedCounts]
+
+
+#: Environment jobs that are current, and flow jobs that people are told of.
+type NeedsPeople = tuple[Sequence[EnvironmentJob], Sequence[FlowJob]]
+
+
+@dataclass(slots=True)
+class _Names:
+    """What the index says of one environment."""
+
+    #: Partition and key of its environment jobs; ids of its flow jobs.
+    environment_jobs: list[tuple[str, str]] = field(default_factory=list)
+    flow_jobs: set[str] = field(default_factory=set)
+    #: None: the row with the counts cannot be read.
+    closed: ClosedCounts | None = field(default_factory=dict)
+
+    def is_scanned_for(self, ids: Set[str]) -> bool:
+        """Return whether to scan the environment's jobs is faster than to get these."""
+        if self.closed is None:
+            return True
+        count = len(self.flow_jobs) + sum(sum(by.values()) for by in self.closed.values())
+        return len(ids) * _AS_FAST > count
+
+
+async def read_known_jobs(services: Services, reading: Reading) -> KnownJobs:
+    """Return every job of the tenant, the closed ones as numbers; reads few rows but open ones."""
+    tables = services.tables
+    if not await _is_trusted(services):
+        return KnownJobs(
+            environment_jobs=await reading.all(tables.environment_jobs.scan()),
+            flow_jobs=await reading.all(tables.jobs.scan()),
+            closed={},
+        )
+    names = await _read_names(services)
+    return KnownJobs(
+        environment_jobs=await _environment_jobs(services, names, reading),
+        flow_jobs=[
+            job
+            for environment_id, named in names.items()
+            for job in await _flow_jobs(services, environment_id, named, reading)
+        ],
+        closed={one: named.closed for one, named in names.items() if named.closed},
+    )
+
+
+async def read_what_needs_people(services: Services, reading: Reading) -> NeedsPeople:
+    """Return the environment jobs that are current, and the flow jobs that people are told of."""
+    if await _is_trusted(services):
+        is_environment = [Condition("kind", "eq", NamedKind.ENVIRONMENT_JOB)]
+        names = await _read_names(services, is_environment)
+        environment_jobs: Sequence[EnvironmentJob] = await _environment_jobs(
+            services, names, reading
+        )
+        marked = await _read_names(services, [Condition("needs_person", "eq", "yes")])
+        places = [(one, job_id) for one, named in marked.items() for job_id in named.flow_jobs]
+        flow_jobs: Sequence[FlowJob] = await _get(services.tables.jobs, places, reading)
+    else:
+        known = await read_known_jobs(services, reading)
+        environment_jobs, flow_jobs = known.environment_jobs, known.flow_jobs
+    return environment_jobs, [job for job in flow_jobs if needs_person(job)]
+
+
+async def count_overdue(services: Services, late: datetime, but: Set[RowName]) -> int:
+    """Return how many rows were due before `late`, but for those with these names."""
+    tables, where = services.tables, [Condition("due", "lt", instant(late))]
+    overdue = set[RowName]()
+
+    async def scan(table: Table[Any], partition: str | None = None) -> None:
+        async for row in table.scan(partition, where=where):
+            overdue.add(row.row if isinstance(row, UnreadableRow) else table.name_of(row.item))
+
+    if not await _is_trusted(services):
+        await scan(tables.jobs)
+        await scan(tables.environment_jobs)
+        return len(overdue - but)
+
+    async def get(table: Table[Any], places: Iterable[tuple[str, str]]) -> None:
+        unnoted = [place for place in places if (table.name, *place) not in but]
+        found = await _get(table, unnoted, Reading())
+        overdue.update(table.name_of(job) for job in found if job.due and job.due < late)
+
+    for environment_id, named in (await _read_names(services)).items():
+        name = tables.jobs.name
+        ids = {one for one in named.flow_jobs if (name, environment_id, one) not in but}
+        if named.is_scanned_for(ids):
+            await scan(tables.jobs, environment_id)
+        else:
+            await get(tables.jobs, [(environment_id, one) for one in ids])
+        await get(tables.environment_jobs, named.environment_jobs)
+    return len(overdue - but)
+
+
+async def _is_trusted(services: Services) -> bool:
+    run = await services.tables.timer_runs.get("timer", COMPARED)
+    return run is not None and services.now - run.item.ended < _TRUSTED_FOR
+
+
+async def _read_names(services: Services, where: Sequence[Condition] = ()) -> dict[str, _Names]:
+    """Return what the index says, by environment; of a damaged row, what its key says."""
+    names: dict[str, _Names] = defaultdict(_Names)
+    async for found in services.tables.job_index.scan(where=where):
+        row = named_by(*found.row[1:]) if isinstance(found, UnreadableRow) else found.item
+        named = names[row.environment_id]
+        match row.kind:
+            case NamedKind.COUNTS:
+                named.closed = row.closed
+            case NamedKind.ENVIRONMENT_JOB:
+                named.environment_jobs.append((row.remediation_id, row.job_id))
+            case NamedKind.FLOW_JOB:
+                named.flow_jobs.add(row.job_id)
+    return names
+
+
+async def _environment_jobs(
+    services: Services, names: Mapping[str, _Names], reading: Reading
+) -> list[EnvironmentJob]:
+    places = sorted(place for named in names.values() for place in named.environment_jobs)
+    return await _get(services.tables.environment_jobs, places, reading)
+
+
+async def _flow_jobs(
+    services: Services,
+    environment_id: str,
+    named: _Names,
+    reading: Reading,
+) -> list[FlowJob]:
+    table = services.tables.jobs
+    if not named.is_scanned_for(named.flow_jobs):
+        places = [(environment_id, job_id) for job_id in sorted(named.flow_jobs)]
+        return await _get(table, places, reading)
+    found = await reading.all(table.scan(environment_id))
+    return [job for job in found if named.closed is None or job.id in named.flow_jobs]
+
+
+async def _get[T](table: Table[T], places: Iterable[tuple[str, str]], reading: Reading) -> list[T]:
+    """Return the rows that are there, some read side by side; note those that cannot be read."""
+    found: list[T] = []
+
+    async def get(place: tuple[str, str]) -> Kept[T] | None:
+        with reading.one():
+            return await table.get(*place)
+        return None
+
+    for some in batched(places, _AT_ONCE, strict=False):
+        async with at_once() as group:
+            tasks = [group.create_task(get(place)) for place in some]
+        found += [kept.item for task in tasks if (kept := task.result())]
+    return found

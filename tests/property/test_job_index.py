@@ -1,0 +1,228 @@
+"""Whatever happens to jobs, an answer from the index is the answer from every row."""
+
+import random
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.environment import Mode
+from shared.domain.jobs.flow_states import JobState
+from shared.domain.jobs.job import FlowJob
+from shared.domain.jobs.transitions import stopped
+from shared.domain.plans.job_index import SETTLED_AFTER, IndexRow, NamedKind
+from shared.domain.plans.remediation import RemediationMode
+from shared.domain.timer_run import TimerRun
+from shared.errors import Conflict, ProductError
+from shared.jobs.kinds import FLOW
+from shared.ports import Operation, Row
+from shared.services import Services
+from shared.use_cases.compare_job_index import compare_job_index
+from shared.use_cases.read_job_index import COMPARED
+from shared.use_cases.show_attention import Attention, show_attention
+from tests.functional.stories.remediation_story import Story, approve_shown
+from tests.twins.crash import Killed, Moment, Plan
+from tests.twins.driver import Driver
+
+FLOWS = ("Orders", "Invoices", "Returns", "Stock")
+
+
+async def both(services: Services) -> tuple[Attention, Attention]:
+    """Return the answer from the index, then the one from every row."""
+    runs = services.tables.timer_runs
+    kept = await runs.get("timer", COMPARED)
+    assert kept is not None, "no comparison has come to its end"
+    fast = await show_attention(services)
+    await runs.delete(kept)
+    slow = await show_attention(services)
+    await runs.upsert(kept.item)
+    return fast, slow
+
+
+async def check(story: Story) -> None:
+    """Compare all that people see; of by-itself and environments the order does not matter."""
+    fast, slow = await both(story.services)
+    assert fast.flows == slow.flows
+    assert fast.left == slow.left
+    assert fast.waiting == slow.waiting
+    assert {one.environment_id: one for one in fast.environments} == {
+        one.environment_id: one for one in slow.environments
+    }
+    assert sorted(map(repr, fast.by_itself)) == sorted(map(repr, slow.by_itself))
+    assert fast.health == slow.health
+
+
+async def names(services: Services) -> Counter[NamedKind]:
+    """Return how many rows of the index there are of each kind."""
+    return Counter([row.kind for row in await services.tables.job_index.all()])
+
+
+async def settled(services: Services, story: Story) -> None:
+    """Compare twice, with so long between that closed jobs are counted."""
+    await compare_job_index(services)
+    story.world.clock.advance(SETTLED_AFTER)
+    await compare_job_index(services)
+
+
+def new_story() -> Story:
+    """Return a tenant of a few flows, not planned yet."""
+    story = Story(mode=Mode.APPROVE)
+    for title in FLOWS:
+        story.build.app_setting_caller(story.build.http_flow(title), site=title, setting="URL")
+    story.build.link()
+    story.build.share_connections()
+    return story
+
+
+async def blocked_now(services: Services, job: FlowJob) -> None:
+    """Let a job come to something that only a person can change."""
+
+    def stuck(job: FlowJob) -> FlowJob | None:
+        if job.is_finished:
+            return None
+        told = stopped(job, JobState.BLOCKED, "No.", "Do it.", code="no", now=services.now)
+        return replace(told, due=None)
+
+    await FLOW.order(services, (job.environment_id, job.id), stuck)
+
+
+async def one_deed(story: Story, draw: random.Random, number: int) -> None:
+    """Do something at random; raises what the product or a struck process raises."""
+    ids = {flow.name: flow.workflow_id for flow in story.world.flows()}
+    some = [ids[title] for title in draw.sample(FLOWS, draw.randint(1, 2))]
+    deeds = ["order", "approve", "roll back", "retry", "block", "compare", "settle", "time"]
+    match draw.choice(deeds):
+        case "order":
+            await story.order(RemediationMode.APPLY, *some, cause=f"order {number}")
+        case "approve":
+            await story.driver.call(lambda s: approve_shown(s, story.remediation.id))
+        case "roll back":
+            await story.roll_back(*some, run=timedelta(0))
+        case "retry":
+            await story.retry(run=timedelta(0))
+        case "block":
+            job = draw.choice([*(await story.jobs()).values()] or [None])
+            if job and not job.is_finished:
+                await story.driver.call(lambda s: blocked_now(s, job))
+        case "compare":
+            await story.driver.call(compare_job_index)
+        case "settle":
+            await settled(story.services, story)
+        case _:
+            await story.run(timedelta(days=draw.randint(1, 9)))
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_index_and_rows_give_the_same_answer(seed: int) -> None:
+    """Remediations, orders, comparisons and time, in a random order, with processes that die."""
+    draw = random.Random(seed)  # noqa: S311 -- no secret
+    story = new_story()
+    await story.opt_in()
+    await compare_job_index(story.services)
+    await story.order(cause="first")
+    for number in range(12):
+        if draw.random() < 0.3:
+            story.driver = Driver(
+                twins=story.twins,
+                make=story.make,
+                plan=Plan(at=draw.randint(1, 40), moment=draw.choice(list(Moment))),
+            )
+        try:
+            await one_deed(story, draw, number)
+        except ProductError:
+            pass  # it cannot be done now
+        except Killed:
+            story.renew()
+        await story.run(timedelta(minutes=draw.randint(1, 90)))
+        # The index is trusted, though nothing has corrected it.
+        run = TimerRun(timer=COMPARED, ended=story.services.now)
+        await story.services.tables.timer_runs.upsert(run)
+        await check(story)
+
+
+async def test_closed_jobs_are_counted_and_named_again() -> None:
+    """What is retired is a number; rolled back, it is a row again."""
+    story = new_story()
+    await story.opt_in()
+    await story.order()
+    await story.approve()
+    assert {job.state for job in (await story.jobs()).values()} == {JobState.RETIRED}
+    await settled(story.services, story)
+
+    before = await names(story.services)
+    await check(story)
+    job = await story.job("Orders")
+    await story.driver.call(lambda s: FLOW.order(s, (job.environment_id, job.id), _same))
+    await story.roll_back(job.original_id, run=timedelta(minutes=1))
+    under_way = await names(story.services)
+    await check(story)
+    await story.run(timedelta(days=9))
+    await settled(story.services, story)
+
+    assert before[NamedKind.FLOW_JOB] == 0
+    assert under_way[NamedKind.FLOW_JOB] == 1
+    assert (await show_attention(story.services)).flows == {"retired": 3, "rolled_back": 1}
+    await check(story)
+
+
+def _same(job: FlowJob) -> FlowJob:
+    """Write the row as it is: it stays counted."""
+    return job
+
+
+async def test_a_job_that_is_named_again_during_a_comparison_stays_named() -> None:
+    """Its name was to be removed: whoever names it again makes that fail."""
+    story = new_story()
+    await story.opt_in()
+    await story.order()
+    await story.approve()
+    services = story.services
+    await compare_job_index(services)
+    story.world.clock.advance(SETTLED_AFTER)
+    job = await story.job("Orders")
+    kept = await services.tables.jobs.get(job.environment_id, job.id)
+    assert kept
+    write, done = services.tables.store.write, False
+
+    async def beaten(*operations: Operation) -> list[Row]:
+        """Let an order come right before the names are removed."""
+        nonlocal done
+        if len(operations) > 1 and not done:
+            done = True
+            opened = replace(kept.item, state=JobState.ROLLING_BACK, due=services.now)
+            await services.tables.jobs.replace(kept, opened)
+        return await write(*operations)
+
+    services.tables.store.write = beaten  # type: ignore[method-assign]
+    try:
+        await compare_job_index(services)
+    except Conflict:
+        pass
+    finally:
+        services.tables.store.write = write  # type: ignore[method-assign]
+
+    assert done
+    named = {row.job_id for row in await services.tables.job_index.all()}
+    assert job.id in named
+    await check(story)
+
+
+async def test_an_index_row_that_cannot_be_read_costs_nothing() -> None:
+    """Its key tells which job it names; without counts, the jobs of the environment are read."""
+    story = new_story()
+    await story.opt_in()
+    await story.order()
+    await story.approve()
+    await settled(story.services, story)
+    rows = story.twins.store.rows
+    for name, row in list(rows.items()):
+        if row.table == "jobindex":
+            rows[name] = replace(row, columns={**row.columns, "data0": "{garbage"})
+    fast, slow = await both(story.services)
+
+    assert fast.flows == slow.flows == {"retired": 4}
+    assert fast.environments == slow.environments
+    await compare_job_index(story.services)
+    assert all(isinstance(row, IndexRow) for row in await story.services.tables.job_index.all())
+    await check(story)
