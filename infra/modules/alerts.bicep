@@ -70,7 +70,7 @@ resource parked 'Microsoft.Insights/metricAlerts@2026-01-01' = {
   location: 'global'
   tags: tags
   properties: {
-    description: 'A message could not be read or was tried too often: docs/operations.md, Parked messages.'
+    description: 'A message could not be read or was tried too often: docs/operations.md, Poison messages.'
     severity: 2
     enabled: true
     scopes: [namespaceId]
@@ -127,7 +127,7 @@ resource neither 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   location: location
   tags: tags
   properties: {
-    description: 'A flow that was on is off, and so is its copy: docs/operations.md, Neither is on.'
+    description: 'A flow that was on is off, and so is its copy: docs/operations.md, Original and copy are both off.'
     severity: 0
     enabled: true
     scopes: [insightsId]
@@ -202,7 +202,7 @@ resource plans 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   location: location
   tags: tags
   properties: {
-    description: 'A plan waits for approval, and lapses: docs/operations.md, A plan waits for approval.'
+    description: 'A plan awaits approval, and expires: docs/operations.md, A plan awaits approval.'
     severity: 3
     enabled: true
     scopes: [insightsId]
@@ -227,7 +227,7 @@ resource blocked 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   location: location
   tags: tags
   properties: {
-    description: 'Flows are blocked and say what to do: docs/operations.md, Blocked jobs.'
+    description: 'Flows are blocked and say what to do: docs/operations.md, A flow is blocked.'
     severity: 2
     enabled: true
     scopes: [insightsId]
@@ -252,7 +252,7 @@ resource noSweep 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   location: location
   tags: tags
   properties: {
-    description: 'No daily sweep has ended for 26 hours: docs/operations.md, No sweep.'
+    description: 'No daily check has completed for 26 hours: docs/operations.md, No daily check.'
     severity: 1
     enabled: true
     scopes: [insightsId]

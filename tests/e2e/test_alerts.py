@@ -1,7 +1,7 @@
 """Each alert of infra/ is raised in the local cloud by what it is for, and by nothing else.
 
 The app runs on Microsoft's worker, and a KQL engine runs the alerts' queries on the lines that the
-host forwards. docs/operations.md quotes the lines that raise an alert; this test holds it to them.
+host forwards. docs/notifications.md quotes the lines that raise an alert; this test checks them.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from tests.telemetry import Telemetry, log_alerts, metric_alerts
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
-PAGE = Path(__file__).parents[2] / "docs/operations.md"
+PAGE = Path(__file__).parents[2] / "docs/notifications.md"
 NIGHTLY = "f0000000-0000-4000-8000-0000000000d1"
 NEVER = "0 0 0 1 1 *"
 SETTINGS = {
@@ -65,7 +65,7 @@ SLOW_WRITES = {
     "kind": "delay",
     "delay": 2.0,
 }
-#: Alerts of which operations.md quotes a line, in this order, and where.
+#: Alerts of which notifications.md quotes a line, in this order, and where.
 QUOTED = ("neither-on", "flow-blocked", "plan-waits")
 BEGIN, END = "<!-- lines of tests/e2e/test_alerts.py -->\n```text\n", "\n```\n<!-- until here -->"
 OUTAGE = {"route": "*.list_environments", "times": None, "status": 503}

@@ -11,10 +11,8 @@ from unicodedata import normalize
 
 import pytest
 
-from functions import problems
 from local_cloud.tenant.core.assumptions import Assumptions
 from shared import errors
-from shared.domain import events
 from shared.domain.jobs import refusals
 from shared.domain.jobs.job import Pattern, RollbackStage
 from shared.domain.plans.mmk_reason import MmkReason
@@ -22,7 +20,7 @@ from shared.kinds import kinds_in
 from shared.reason import Reason
 from shared.settings import Settings
 from shared.tables import Tables
-from tests import documented_commands
+from tests import documented_commands, runbook_tables
 from tests.command_tree import command_tree, is_group
 
 ROOT = Path(__file__).parents[2]
@@ -112,43 +110,39 @@ def test_every_category_of_flows_that_stay_is_documented() -> None:
 # --- errors, codes, states ------------------------------------------------------------------------
 
 
-def test_every_error_has_its_fate_documented() -> None:
-    """Each class of the tree, and no class that is not."""
+def test_every_error_is_in_the_tree_of_its_module() -> None:
+    """The docstring of `shared/errors.py` says what happens after each, and names no other."""
     tree = {
         name
-        for module in (errors, events, problems)
-        for name, one in inspect.getmembers(module, inspect.isclass)
+        for name, one in inspect.getmembers(errors, inspect.isclass)
         if issubclass(one, errors.ProductError)
     }
-    _, _, section = page("operations.md").partition("## Errors of the product")
+    listed = re.findall(r"^(?:[│ ]*[├└]── )?([A-Z]\w+)(?= {2,}|$)", errors.__doc__ or "", re.M)
 
-    assert code_in(rows(section)) == tree
+    assert sorted(listed) == sorted(tree)
 
 
-def test_every_reason_has_a_runbook_and_no_other_code() -> None:
-    """Reasons of jobs and of notices; what the platform refuses has a table of its own."""
+def test_the_runbook_has_every_reason_and_code_of_the_platform_as_the_code_says() -> None:
+    """`python -m tests.runbook_tables` writes both tables anew."""
     text = page("operations.md")
-    sections = [
-        text.partition(f"## {title}")[2].partition("\n## ")[0]
-        for title in ("Blocked jobs", "Waiting jobs", "Rows that need a person")
-    ]
 
-    assert {code for one in sections for code in code_in(rows(one))} - {"code"} == set(Reason)
+    assert text == runbook_tables.with_tables(text)
+    assert {code for code in code_in(rows(text)) if code in set(Reason)} == set(Reason)
+    assert {code for one in refusals.REFUSALS for code in one.codes} <= code_in(rows(text))
 
 
-def test_every_refusal_of_the_platform_is_in_the_table_as_it_is_told() -> None:
-    """Codes, meaning and instruction, word for word: what a job says is what stands there."""
-    section = page("operations.md").partition("## Refusals of the platform")[2]
-    section = section.partition("\n## ")[0]
+def test_a_page_without_a_place_for_a_table_is_refused() -> None:
+    """A table that is written nowhere would be missed by nobody."""
+    with pytest.raises(ValueError, match="no place for the reasons"):
+        runbook_tables.with_tables("# Operations")
 
-    rows_told = [
-        f"| {', '.join(f'`{code}`' for code in one.codes)} | {one.means} | {one.instruction} |"
-        for one in refusals.REFUSALS
-    ]
-    assert [row for row in rows_told if row not in section] == []
-    told = {code for one in refusals.REFUSALS for code in one.codes}
-    assert code_in(rows(section)) == told
-    assert refusals.OTHER.instruction in section
+
+def test_no_reason_breaks_the_table_of_the_runbook() -> None:
+    """One line each, without the character that ends a cell; the instruction is a sentence."""
+    for reason in Reason:
+        assert not re.search(r"[|\n]", reason.meaning + reason.instruction), reason
+        assert reason.meaning.endswith("."), reason
+        assert reason.instruction.endswith((".", ")")), reason
 
 
 def test_every_refusal_without_a_published_code_is_among_what_to_check() -> None:

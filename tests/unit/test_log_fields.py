@@ -132,7 +132,7 @@ def test_any_text_and_any_values_can_be_read_again(
 
 
 def test_every_field_is_documented_and_no_other() -> None:
-    """Whoever writes a query finds it in the runbook."""
+    """Whoever writes a query finds it in the documents."""
     used: set[str] = set()
     for path in [*(ROOT / "shared").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
@@ -144,7 +144,7 @@ def test_every_field_is_documented_and_no_other() -> None:
                 case _:
                     continue
             used |= {str(key.value) for key in keys if isinstance(key, ast.Constant)}
-    page = (ROOT / "docs/operations.md").read_text()
+    page = (ROOT / "docs/notifications.md").read_text()
     section = page.partition("### Fields of a log line")[2].partition("\n## ")[0]
     cells = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
 

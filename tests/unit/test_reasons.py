@@ -55,22 +55,6 @@ def test_no_reason_is_a_bare_string() -> None:
     assert given + asked == []
 
 
-def test_whoever_gives_no_instruction_names_a_reason_that_has_one() -> None:
-    """And no reason has an instruction that nobody would see."""
-    without = {
-        ast.unparse(code).removeprefix("Reason.")
-        for _, function, call in calls()
-        if function == "Blocked" and not keyword(call, "instruction")
-        if (code := keyword(call, "code"))
-    }
-    named = {ast.unparse(node) for _, node in nodes() if isinstance(node, ast.Attribute)}
-
-    standing = {reason.name for reason in Reason if reason.instruction}
-    assert without <= standing
-    read = {name for name in standing if f"Reason.{name}.instruction" in named}
-    assert without | read == standing
-
-
 def test_every_reason_is_given_somewhere() -> None:
     """One that nobody gives has no row to wait in."""
     named = {ast.unparse(node) for _, node in nodes() if isinstance(node, ast.Attribute)}

@@ -310,7 +310,7 @@ def waiting_notices(notices: Iterable[Notice]) -> list[Waiting]:
             reason=" ".join(sorted({one.cause for one in group})[:NAMED]),
             instruction=" ".join(sorted({one.instruction for one in group} - {""})[:NAMED])
             or _standing_instruction(code)
-            or f"The runbook (docs/operations.md) has a row for {code}.",
+            or f"Report it: this version has no reason {code}.",
             command=_NEXT.get(code, "cmkflow health"),
         )
         for code, group in sorted(groups.items())
@@ -414,7 +414,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def _standing_instruction(code: str) -> str:
-    return Reason(code).instruction if code in list(Reason) else ""
+    return next((reason.instruction for reason in Reason if reason == code), "")
 
 
 def _dues(jobs: Sequence[FlowJob]) -> list[datetime]:
