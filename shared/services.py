@@ -1,10 +1,11 @@
 """What use cases and steps are given: the ports, the tables and the settings, as one value."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
+from shared.memory import Memory
 from shared.ports import (
     Archive,
     AssessmentPorts,
@@ -42,6 +43,7 @@ class Services(StepPorts):
     callers: Mapping[str, CallerKind]
     firewalls: Mapping[str, FirewallKind]
     assessment: AssessmentPorts
+    memory: Memory = field(default_factory=Memory)
 
     @property
     def now(self) -> datetime:

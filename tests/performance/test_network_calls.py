@@ -11,14 +11,16 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.network.coverage import FLOW_TAGS
-from shared.domain.network.service_tags import ServiceTagList
+from shared.domain.network.coverage import FLOW_TAGS, NetworkCheck
+from shared.domain.network.firewall import Access, Firewall
+from shared.domain.network.service_tags import ServiceTag, ServiceTagList
 from shared.firewalls import firewall_kinds
 from shared.ports import ResourceReader, ServiceTags
 from shared.settings import Settings
 from shared.steps.flows.check_network import required_gaps
 from tests.kinds.case import HOST
 from tests.kinds.cases import FIREWALL_KINDS, firewall_case
+from tests.performance.operation_count import count_operations
 from tests.performance.test_calls_per_flow import table
 from tests.twins.builder import Builder
 from tests.twins.ports import twins_of
@@ -100,3 +102,27 @@ async def test_the_network_takes_less_than_a_call_per_flow(flows: int) -> None:
 
     assert await calls_of_proofs(1, apart) >= FEWEST_ALONE
     assert all(one <= most for one, most in zip(counted, MOST[flows], strict=True)), counted
+
+
+def test_a_proof_costs_the_same_however_many_open_firewalls_there_are() -> None:
+    """Each of a hundred times as many apps claims a host; a flow calls one of them."""
+
+    def operations(apps: int) -> int:
+        walls = [
+            Firewall(
+                kind="app_service",
+                id=f"/sites/{number}",
+                name=f"app-{number}",
+                hosts=frozenset({f"app-{number}.contoso.example"}),
+                rules=(),
+                default=Access.ALLOW,
+            )
+            for number in range(apps)
+        ]
+        tag = ServiceTag(name="PowerPlatformPlex.WestEurope", prefixes=("20.1.0.0/24",))
+        check = NetworkCheck(walls, "europe", ServiceTagList([tag]))
+        hosts = ["app-3.contoso.example", "elsewhere.example", None]
+        assert check.gaps(hosts) == check.gaps(hosts)
+        return count_operations(lambda: check.gaps(hosts))
+
+    assert operations(1_000) == operations(10)

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from shared.domain.network.address_ranges import EVERYWHERE, IPV4, IPV6, AddressRanges
 from shared.domain.network.admission import Sources, admit
+from shared.domain.network.concern import ClaimedHosts
+from shared.domain.network.coverage import NetworkCheck
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
 from shared.domain.network.verdict import Verdict, verdict_on
 from tests.unit.uncovered import tag_list, uncovered
@@ -40,6 +42,50 @@ def test_sets_of_addresses_add_and_subtract(left: list[str], right: list[str]) -
         assert holds(both, address) == (in_left and in_right)
         assert holds(either, address) == (in_left or in_right)
         assert holds(only, address) == (in_left and not in_right)
+
+
+WALLS = st.builds(
+    Firewall,
+    kind=st.just("any"),
+    id=st.uuids().map(str),
+    name=st.just("wall"),
+    hosts=st.frozensets(st.sampled_from(["a.example", "*.b.example", "c.b.example"]), max_size=2),
+    rules=st.lists(
+        st.builds(
+            FirewallRule,
+            name=st.just("rule"),
+            access=st.sampled_from(Access),
+            sources=st.tuples(SOURCES),
+            is_certain=st.booleans(),
+        ),
+        max_size=2,
+    ).map(tuple),
+    default=st.sampled_from(Access),
+    is_ipv4_only=st.booleans(),
+)
+
+
+@given(
+    st.lists(WALLS, max_size=6),
+    st.lists(st.sampled_from(["a.example", "c.b.example", "d.example", None]), max_size=2),
+)
+def test_a_firewall_has_the_gaps_that_it_has_alone(
+    walls: list[Firewall], hosts: list[str | None]
+) -> None:
+    """Firewalls with the same rules are walked once, and each is told by its own name."""
+    tags = tag_list({TAG: ["10.0.0.0/28"], REGIONAL: ["10.0.0.0/28", "fd00::/124"]})
+
+    found = NetworkCheck(walls, "europe", tags).lacking()
+
+    alone = [gap for wall in walls for gap in NetworkCheck([wall], "europe", tags).lacking()]
+    assert found == alone
+    claimed = ClaimedHosts(walls)
+    for host in filter(None, hosts):
+        assert (host in claimed) == any(
+            host == own or (own[0] == "*" and host.endswith(own[1:]))
+            for wall in walls
+            for own in wall.hosts
+        )
 
 
 @given(PREFIXES)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared.domain.network.address_ranges import AddressRanges
-from shared.domain.network.concern import unchecked_hosts
+from shared.domain.network.concern import ClaimedHosts
 from shared.domain.network.coverage import PROTECTED_TAG, NetworkCheck
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
 from shared.domain.network.geographies import GEOGRAPHIES, regions_of
@@ -176,14 +176,16 @@ def test_a_group_without_hosts_is_not_in_the_way_of_a_claimed_host() -> None:
 def test_hosts_of_microsoft_need_no_check(host: str) -> None:
     """Their firewalls are not the customer's; not even an unknown geography matters."""
     assert gaps([group(rule("LogicApps"))], "atlantis", [host], TAGS) == []
-    assert unchecked_hosts([], [host]) == ()
+    assert ClaimedHosts([]).unchecked([host]) == ()
 
 
 def test_a_host_behind_no_known_firewall_is_named_as_unchecked() -> None:
     """Reports can say what nobody could check."""
     known = group(rule("*"), hosts=HOST)
 
-    assert unchecked_hosts([known], [HOST, "elsewhere.example", None]) == ("elsewhere.example",)
+    assert ClaimedHosts([known]).unchecked([HOST, "elsewhere.example", None]) == (
+        "elsewhere.example",
+    )
 
 
 def test_an_unknown_geography_is_never_covered() -> None:

@@ -31,15 +31,41 @@ MICROSOFT_HOSTS = (
 )
 
 
+class ClaimedHosts:
+    """The hosts that some firewall is known to stand before: a look-up, however many there are."""
+
+    def __init__(self, firewalls: Iterable[Firewall]) -> None:
+        """Take the names of the firewalls; `*.contoso.example` claims what ends like that."""
+        names = {name for firewall in firewalls for name in firewall.hosts}
+        self._endings = {name[1:] for name in names if name.startswith("*.")}
+        self._names = names
+
+    def __contains__(self, host: str) -> bool:
+        name = host.lower().rstrip(".")
+        if name in self._names:
+            return True
+        dots = (place for place, letter in enumerate(name) if letter == ".")
+        return any(name[dot:] in self._endings for dot in dots)
+
+    def unchecked(self, hosts: Iterable[str | None]) -> tuple[str, ...]:
+        """Return the hosts that are not Microsoft's and that no firewall is known to claim."""
+        return tuple(
+            host for host in hosts if host and not is_of_microsoft(host) and host not in self
+        )
+
+
 class Calls:
     """The hosts that a flow calls, held against the firewalls that are known to claim some."""
 
-    def __init__(self, hosts: Collection[str | None], claimed: Collection[Firewall]) -> None:
+    def __init__(self, hosts: Collection[str | None], claimed: ClaimedHosts) -> None:
         """A host that is None or empty is an expression: it may be any."""
         self._hosts = [host for host in hosts if host]
         self._may_be_any = len(self._hosts) < len(hosts)
-        self._has_unclaimed = bool(unchecked_hosts(claimed, hosts))
-        self.may_be_refused = any(_may_be_refused(host, claimed) for host in hosts)
+        self._has_unclaimed = bool(claimed.unchecked(hosts))
+        # One of Microsoft's own hosts refuses a flow only if a firewall claims it.
+        self.may_be_refused = any(
+            not is_of_microsoft(host) or (host and host in claimed) for host in hosts
+        )
 
     def meet(self, firewall: Firewall, *, is_for_flows: bool) -> bool:
         """Say whether a firewall stands, or may stand, before a host that the flow calls.
@@ -53,27 +79,6 @@ class Calls:
         return is_for_flows and (self._may_be_any or (self._has_unclaimed and not firewall.hosts))
 
 
-def unchecked_hosts(
-    firewalls: Iterable[Firewall], hosts: Collection[str | None]
-) -> tuple[str, ...]:
-    """Return the hosts that are not Microsoft's and that no firewall is known to stand before."""
-    known = list(firewalls)
-    return tuple(
-        host
-        for host in hosts
-        if host
-        and not is_of_microsoft(host)
-        and not any(stands_before(firewall, host) for firewall in known)
-    )
-
-
-def _may_be_refused(host: str | None, firewalls: Iterable[Firewall]) -> bool:
-    """Say whether a host may refuse a flow; one of Microsoft's own does if a firewall claims it."""
-    if not is_of_microsoft(host):
-        return True
-    return bool(host) and any(stands_before(firewall, str(host)) for firewall in firewalls)
-
-
 def is_of_microsoft(host: str | None) -> bool:
     """Say whether a host is one of Microsoft's own services; an expression may be any host."""
     name = (host or "").lower().rstrip(".")
@@ -82,7 +87,4 @@ def is_of_microsoft(host: str | None) -> bool:
 
 def stands_before(firewall: Firewall, host: str) -> bool:
     """Say whether a firewall is known to stand before a host."""
-    name = host.lower().rstrip(".")
-    return any(
-        name == own or (own.startswith("*.") and name.endswith(own[1:])) for own in firewall.hosts
-    )
+    return host in ClaimedHosts([firewall])

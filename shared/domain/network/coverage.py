@@ -6,12 +6,13 @@ environment's geography count, wherever the target is (contract §9.1). Microsof
 addresses asks for two tags more (§15.4): they are told beside it, or required by a setting.
 """
 
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from shared.domain.network.address_ranges import AddressRanges, union
 from shared.domain.network.admission import Admission, Sources, admit, names_of
-from shared.domain.network.concern import Calls, unchecked_hosts
+from shared.domain.network.concern import Calls, ClaimedHosts
 from shared.domain.network.firewall import Access, Firewall
 from shared.domain.network.gap import (
     NetworkGap,
@@ -33,14 +34,17 @@ FLOW_TAGS = ("AzureConnectors", *TAGS_BESIDE, PROTECTED_TAG)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Walked:
-    """A firewall, and what it does."""
+    """What the rules of a firewall do; many firewalls have the same ones."""
 
-    firewall: Firewall
     admission: Admission
     #: It lets flows of the geography in. So the document words it: "If the firewall was previously
     #: configured to allow flow HTTP actions, it's likely that the configuration needs to be
     #: updated".
     is_for_flows: bool
+
+
+type _Gap = tuple[Firewall, _Walked, NetworkGap]
+type _Rules = tuple[object, ...]
 
 
 class NetworkCheck:
@@ -53,7 +57,7 @@ class NetworkCheck:
         tags: ServiceTagList,
         also_required: Collection[str] = (),
     ) -> None:
-        """Walk each firewall once: what is asked afterwards compares sets.
+        """Walk the rules of each firewall once: what is asked afterwards compares sets.
 
         `also_required` are those of `TAGS_BESIDE` without which there is a gap too.
         """
@@ -64,12 +68,16 @@ class NetworkCheck:
         self._unknown = list(_unknown(by_tag, required, geography, tags))
         self._required = _known(by_tag, required, tags)
         self._beside = _known(by_tag, beside, tags)
-        self._claimed = [firewall for firewall in firewalls if firewall.hosts]
+        self._claimed = ClaimedHosts(firewalls)
         of_flows = union(_known(by_tag, FLOW_TAGS, tags).values())
         sources, called = Sources(tags, FLOW_TAGS), _called(listed.values())
-        self._walked = [
-            _walked(firewall, admit(firewall, sources), of_flows, called) for firewall in firewalls
-        ]
+        walked: dict[_Rules, _Walked] = {}
+        self._walked: list[tuple[Firewall, _Walked]] = []
+        for firewall in firewalls:
+            rules = _rules_of(firewall)
+            if rules not in walked:
+                walked[rules] = _walk(firewall, admit(firewall, sources), of_flows, called)
+            self._walked.append((firewall, walked[rules]))
 
     def gaps(self, hosts: Collection[str | None]) -> list[NetworkGap]:
         """Return what stands in the way of a flow that calls these hosts, then what is told beside.
@@ -79,33 +87,48 @@ class NetworkCheck:
         calls = Calls(hosts, self._claimed)
         if not calls.may_be_refused:
             return []
-        concerning = [
-            one for one in self._walked if calls.meet(one.firewall, is_for_flows=one.is_for_flows)
-        ]
-        found = [
-            gap_of(one.firewall, one.admission, tags, is_required=is_required)
-            for tags, is_required in ((self._required, True), (self._beside, False))
-            for one in concerning
-        ]
-        return [*self._unknown, *(gap for gap in found if gap)]
+        found = (
+            gap
+            for firewall, walked, gap in (*self._gaps_of_required, *self._gaps_beside)
+            if calls.meet(firewall, is_for_flows=walked.is_for_flows)
+        )
+        return [*self._unknown, *found]
 
     def lacking(self) -> list[NetworkGap]:
         """Return what is required and missing anywhere, whomever it concerns."""
-        found = (gap_of(one.firewall, one.admission, self._required) for one in self._walked)
-        return [*self._unknown, *(gap for gap in found if gap)]
+        return [*self._unknown, *(gap for _, _, gap in self._gaps_of_required)]
 
     def concerns(self, firewall_id: str, hosts: Collection[str | None]) -> bool:
         """Say whether a flow that calls these hosts goes, or may go, through a firewall."""
         calls = Calls(hosts, self._claimed)
         return calls.may_be_refused and any(
-            calls.meet(one.firewall, is_for_flows=one.is_for_flows)
-            for one in self._walked
-            if one.firewall.id.lower() == firewall_id.lower()
+            calls.meet(firewall, is_for_flows=walked.is_for_flows)
+            for firewall, walked in self._walked
+            if firewall.id.lower() == firewall_id.lower()
         )
+
+    @cached_property
+    def _gaps_of_required(self) -> list[_Gap]:
+        return list(self._gaps_of(self._required, is_required=True))
+
+    @cached_property
+    def _gaps_beside(self) -> list[_Gap]:
+        return list(self._gaps_of(self._beside, is_required=False))
+
+    def _gaps_of(self, tags: Mapping[str, AddressRanges], *, is_required: bool) -> Iterator[_Gap]:
+        """Yield each firewall that lacks something of these tags."""
+        complete: set[int] = set()
+        for firewall, walked in self._walked:
+            if id(walked) in complete:
+                continue
+            if gap := gap_of(firewall, walked.admission, tags, is_required=is_required):
+                yield firewall, walked, gap
+            else:  # so it is for all with these rules
+                complete.add(id(walked))
 
     def external_targets(self, flows_by_host: Mapping[str, Sequence[str]]) -> list[NetworkGap]:
         """Return the hosts that no firewall is known to stand before, with the flows' names."""
-        hosts = unchecked_hosts(self._claimed, flows_by_host)
+        hosts = self._claimed.unchecked(flows_by_host)
         return [external_target(host, flows_by_host[host], self._required) for host in hosts]
 
 
@@ -120,7 +143,13 @@ def _called(regions: Iterable[Iterable[str]]) -> set[str]:
     return {called for name in regional for called in names_of(name)}
 
 
-def _walked(
+def _rules_of(firewall: Firewall) -> _Rules:
+    """Return what an admission is made of."""
+    beyond = _rules_of(firewall.beyond) if firewall.beyond else ()
+    return (firewall.rules, firewall.default, firewall.is_ipv4_only, beyond)
+
+
+def _walk(
     firewall: Firewall, admission: Admission, of_flows: AddressRanges, called: Container[str]
 ) -> _Walked:
     names_them = any(
@@ -130,7 +159,7 @@ def _walked(
         for source in rule.sources
     )
     lets_in = bool(admission.allowed & admission.counting(of_flows))
-    return _Walked(firewall=firewall, admission=admission, is_for_flows=names_them or lets_in)
+    return _Walked(admission=admission, is_for_flows=names_them or lets_in)
 
 
 def _known(

@@ -9,7 +9,7 @@ from shared.domain.network.coverage import NetworkCheck
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.gap import NetworkGap
 from shared.domain.network.service_tags import ServiceTagList
-from shared.domain.network.snapshot import snapshot_of
+from shared.domain.network.snapshot import NetworkSnapshot, snapshot_of
 from shared.ports import FirewallKind
 from shared.services import Services
 from shared.steps.flows.network_snapshot import keep_network, kept_network
@@ -78,9 +78,20 @@ async def required_gaps(
         return [gap for gap in network.gaps(hosts) if gap.is_required and gap.name not in waived]
 
     kept = await kept_network(services)
-    if kept and not lacking(network_of(services, environment, kept.firewalls, kept.service_tags)):
+    if kept and not lacking(_kept_network_of(services, environment, kept)):
         return []
     return lacking(await read_network(services, environment))
+
+
+def _kept_network_of(
+    services: Services, environment: Environment, kept: NetworkSnapshot
+) -> Network:
+    """Return a kept network as it concerns the flows of one environment; made once for many."""
+
+    def make(kept: NetworkSnapshot) -> Network:
+        return network_of(services, environment, kept.firewalls, kept.service_tags)
+
+    return services.memory.made(("network", environment.geography), kept, make, Network)
 
 
 def network_of(

@@ -80,14 +80,19 @@ class SharedReading[T]:
             await self.services.archive.put(name, content.encode())
         except (ProductError, OSError):
             return ""
+        self.services.memory.keep((self.topic, self.id), name, answer)
         return name
 
     async def _unpacked(self, name: str) -> T | None:
+        memory, key = self.services.memory, (self.topic, self.id)
+        if remembered := memory.find(key, name):
+            return cast("T", remembered)
         try:
             content = await self.services.archive.get(name)
             kept: T = adapter_of(cast("Any", self.kind)).validate_json(content)
         except (ProductError, OSError, ValueError):
             return None
+        memory.keep(key, name, kept)
         return kept
 
 

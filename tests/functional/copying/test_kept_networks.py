@@ -4,18 +4,22 @@ import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from shared.at_once import SIDE_BY_SIDE
+from shared.domain.network.coverage import NetworkCheck
 from shared.domain.network.firewall import Access, Firewall, FirewallRule
 from shared.domain.network.gap import NetworkGap
 from shared.domain.network.repair import Repair, refused
 from shared.domain.network.snapshot import NetworkSnapshot
 from shared.errors import Throttled, Unavailable
+from shared.memory import Memory
 from shared.ports import Archive
 from shared.services import Services
 from shared.settings import Settings
+from shared.steps.flows import check_network
 from shared.steps.flows.check_network import read_firewalls, read_network, required_gaps
 from shared.steps.flows.network_snapshot import keep_network, kept_network
 from shared.steps.flows.shared_reading import READING_TAKES
@@ -66,6 +70,17 @@ class BrokenFirewalls(CountedFirewalls):
         raise Throttled("too many calls", retry_after=timedelta(seconds=9))
 
 
+class CountedArchive(MemoryArchive):
+    """Counts what is read of it."""
+
+    reads = 0
+
+    async def get(self, name: str) -> bytes:
+        """Count, and give."""
+        self.reads += 1
+        return await super().get(name)
+
+
 class FullArchive(MemoryArchive):
     """Gives, and takes nothing."""
 
@@ -88,6 +103,8 @@ class Network:
     archive: Archive = field(default_factory=MemoryArchive)
     settings: Settings = field(default_factory=lambda: Settings(tenant_id="twins"))
 
+    memory: Memory = field(default_factory=Memory)
+
     def __post_init__(self) -> None:
         self.story.world.clock = YieldingClock()
         self.story.world.service_tags = {
@@ -98,13 +115,14 @@ class Network:
 
     @property
     def services(self) -> Services:
-        """The app's services, as a new process has them."""
+        """The app's services, of a process that has this memory."""
         return replace(
             self.story.services,
             clock=self.story.world.clock,
             firewalls={"any": self.firewalls},
             archive=self.archive,
             settings=self.settings,
+            memory=self.memory,
         )
 
     def opened(self, *, is_open: bool) -> None:
@@ -206,6 +224,35 @@ async def test_a_kind_that_cannot_be_read_ends_the_reading_of_the_others() -> No
     assert sum(one.reads for one in kinds) == begun <= SIDE_BY_SIDE
 
 
+async def test_a_process_decodes_and_walks_a_reading_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many flows it proves. So does another process."""
+    archive = CountedArchive()
+    network = Network(archive=archive)
+    await network.gaps()
+    walks: list[object] = []
+
+    class CountedCheck(NetworkCheck):
+        def __init__(self, *walked: Any) -> None:
+            walks.append(walked)
+            super().__init__(*walked)
+
+    monkeypatch.setattr(check_network, "NetworkCheck", CountedCheck)
+
+    async def proofs() -> tuple[int, int]:
+        for _ in range(5):
+            assert await network.gaps() == []
+        counted = archive.reads, len(walks)
+        archive.reads = 0
+        walks.clear()
+        return counted
+
+    assert await proofs() == (0, 1)
+    network.memory = Memory()
+    assert await proofs() == (1, 1)
+    network.passes(2 * AGE)
+    assert await proofs() == (0, 1)  # for the proof that read it: nothing has changed
+
+
 async def test_who_died_while_reading_is_waited_for_half_a_minute() -> None:
     """Then the next one reads."""
     network = Network()
@@ -234,6 +281,7 @@ async def test_what_is_lost_or_cannot_be_read_is_read_anew(content: bytes | None
     """It is no error of any flow's."""
     network = Network()
     await network.gaps()
+    network.memory = Memory()
     assert isinstance(network.archive, MemoryArchive)
     [name] = network.archive.contents
     network.archive.contents = {} if content is None else {name: content}
