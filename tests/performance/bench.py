@@ -22,13 +22,14 @@ from typing import Any
 
 from local_cloud.stack import ROOT
 from tests.performance.bench_report import write_report
-from tests.performance.large_environment import HELD_BACK
+from tests.performance.large_environment import HELD_BACK, definition_texts
 from tests.performance.over_the_wire import (
     Run,
     by_cli_microsoft365,
     by_the_app,
     by_the_script,
 )
+from tests.performance.planning_time import times_the_decoding
 from tests.performance.remediation_figures import moved_story
 from tests.performance.test_approvable_plan import large_tenant
 from tests.performance.test_network_calls import calls_of_proofs
@@ -70,6 +71,7 @@ def _steps() -> Iterator[Step]:
     for flows in (30, 100, 300):
         yield _network(flows)
     yield Step("plan", {"flows": HELD_BACK}, _plan)
+    yield Step("planning time", {"flows": len(definition_texts())}, _planning_time)
     for flows in (10, 100):
         yield _moved("default", flows)
         yield _parallel_script(flows)
@@ -115,6 +117,11 @@ def _network(flows: int) -> Step:
 async def _plan() -> Result:
     async with moved_story(large_tenant()) as moved:
         return asdict(await moved.plan())
+
+
+async def _planning_time() -> Result:
+    times = await asyncio.to_thread(times_the_decoding, definition_texts())
+    return {"times_the_decoding": times, "is_public": "FLOW_CORPUS" in os.environ}
 
 
 def _moved(what: str, flows: int, *more: str) -> Step:

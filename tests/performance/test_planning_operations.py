@@ -78,15 +78,15 @@ def test_planning_decodes_few_definitions_of_flows_that_do_not_stay(
     assert len(decoded) <= FLOWS // 4
 
 
-def test_planning_decodes_each_definition_at_most_twice_where_every_flow_stays(
+def test_planning_decodes_each_definition_once_where_every_flow_stays(
     texts: list[str], decoded: list[str]
 ) -> None:
-    """Once in the discovery and once for the plan."""
+    """What the plan shows and the digest are read of one decoding."""
     flows = len(texts)
 
     asyncio.run(plan(services_for(LargeWorkflows(texts, flows), LargeReports(flows))))
 
-    assert len(decoded) <= 2 * flows
+    assert len(decoded) <= flows
 
 
 def test_planning_takes_few_operations_for_each_flow(texts: list[str]) -> None:

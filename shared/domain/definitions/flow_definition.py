@@ -217,8 +217,10 @@ def parse_client_data(text: str | Mapping[str, object]) -> FlowDefinition:
     )
 
 
-def parsed_or_problem(text: str) -> tuple[FlowDefinition | None, str]:
-    """Return the flow that a JSON text describes, or why it describes none."""
+def parsed_or_problem(
+    text: str | Mapping[str, object],
+) -> tuple[FlowDefinition | None, str]:
+    """Return the flow that a JSON text, or what it decodes to, describes, or why none."""
     try:
         return parse_client_data(text), ""
     except UnreadableDefinition as err:

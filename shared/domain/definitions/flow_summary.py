@@ -5,8 +5,14 @@ A definition takes a hundred kilobytes decoded; an environment may hold ten thou
 
 from dataclasses import dataclass
 
+from shared.domain.definitions.comparison import DefinitionText
 from shared.domain.definitions.connection_reference import embedded_connections
-from shared.domain.definitions.flow_definition import DefinitionFormat, FlowDefinition
+from shared.domain.definitions.flow_definition import (
+    DefinitionFormat,
+    FlowDefinition,
+    parsed_or_problem,
+)
+from shared.domain.definitions.json_values import has_halves
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 
 
@@ -32,6 +38,18 @@ class FlowSummary:
     def category(self) -> TriggerCategory:
         """The category of the first trigger."""
         return self.trigger_categories[0] if self.trigger_categories else TriggerCategory.NONE
+
+
+def read_summary(text: str) -> tuple[FlowSummary | None, str, str]:
+    """Return the summary of a flow's JSON text, why it has none, and the text's digest.
+
+    The text is decoded once, unless it is one that nobody saved by a designer.
+    """
+    read = DefinitionText(text)
+    plain = None if has_halves(text) else read.document
+    definition, problem = parsed_or_problem(text if plain is None else plain)
+    summary = summarise(definition) if definition else None
+    return summary, problem, read.digest()
 
 
 def summarise(definition: FlowDefinition) -> FlowSummary:

@@ -30,12 +30,17 @@ def decoded(text: str, *, strict: bool = True) -> object:
     """
     try:
         document: object = json.loads(text, strict=strict)
-        if not _HALF.search(text):
+        if not has_halves(text):
             return document
         whole = json.dumps(document, ensure_ascii=False).encode("utf-16-le", "surrogatepass")
         return json.loads(whole.decode("utf-16-le", "replace"))
     except RecursionError:
         raise TooDeep from None
+
+
+def has_halves(text: str) -> bool:
+    """Say whether half a character stands in a JSON text, which `decoded` replaces."""
+    return _HALF.search(text) is not None
 
 
 def as_mapping(value: object) -> Mapping[str, object]:

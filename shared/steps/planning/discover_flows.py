@@ -10,13 +10,12 @@ from dataclasses import replace
 from itertools import batched
 
 from shared.domain.conversions.proposal import possible_edits, propose
-from shared.domain.definitions.comparison import definition_digest
 from shared.domain.definitions.flow_definition import (
     CHILD_REFERENCE,
     FlowDefinition,
     parsed_or_problem,
 )
-from shared.domain.definitions.flow_summary import FlowSummary, summarise
+from shared.domain.definitions.flow_summary import FlowSummary, read_summary
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowDetail, FlowState, KnownFlow, ReportedFlow, Workflow
 from shared.domain.plans.discovery import (
@@ -252,15 +251,15 @@ def _not_shown(flow: ReportedFlow, why: str = NOT_SHOWN) -> HeldBackFlow:
 def _shown(
     flow: ReportedFlow, shown: Workflow | FlowDetail, client_data: str, title: str
 ) -> HeldBackFlow:
-    definition, problem = parsed_or_problem(client_data)
+    summary, problem, digest = read_summary(client_data)
     return replace(
         _not_shown(flow),
         display_name=title,
         is_on=shown.state is FlowState.ON,
         is_managed=shown.is_managed,
-        definition=summarise(definition) if definition else None,
+        definition=summary,
         problem=problem,
-        digest=definition_digest(client_data),
+        digest=digest,
     )
 
 

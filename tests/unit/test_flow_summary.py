@@ -1,0 +1,62 @@
+"""A text that is decoded once has the summary, the problem and the digest that it has apart."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.definitions.comparison import definition_digest
+from shared.domain.definitions.flow_definition import parsed_or_problem
+from shared.domain.definitions.flow_summary import read_summary, summarise
+
+#: Members that are taken out for a digest, and those that a summary is made of.
+NAMES = st.sampled_from(
+    ["$schema", "contentVersion", "metadata", "outputs", "runAfter", "type", "inputs", "uri"]
+)
+VALUES = st.one_of(
+    st.just({}),
+    st.sampled_from(["Http", "https://api.contoso.example/x", "@{triggerBody()}", 1.0, 2]),
+    st.just({"operationMetadataId": "1"}),
+    st.just({"uri": "https://api.contoso.example/x"}),
+    st.just({"host": {"workflowReferenceName": "{ABC}"}}),
+)
+ACTIONS = st.dictionaries(
+    st.sampled_from(["Call", "Run", "\ud800"]),
+    st.dictionaries(NAMES, VALUES)
+    | st.fixed_dictionaries({"type": st.sampled_from(["Http", "Workflow"]), "inputs": VALUES}),
+)
+
+
+@st.composite
+def _flows(draw: st.DrawFn) -> str:
+    definition = draw(st.dictionaries(NAMES, VALUES)) | {"actions": draw(ACTIONS)}
+    definition["triggers"] = {"manual": {"type": "Request", "kind": "Http", "metadata": {}}}
+    around: dict[str, Any] = draw(
+        st.sampled_from([{}, {"schemaVersion": "1.0.0.0"}, {"type": "Microsoft.Logic/workflows"}])
+    )
+    holder = draw(st.sampled_from([{}, {"connectionReferences": {"mail": {"api": {"name": "m"}}}}]))
+    return json.dumps(around | {"properties": holder | {"definition": definition}})
+
+
+def _agrees(text: str) -> None:
+    definition, problem = parsed_or_problem(text)
+    expected = summarise(definition) if definition else None
+    assert read_summary(text) == (expected, problem, definition_digest(text))
+
+
+@given(_flows())
+def test_one_decoding_tells_what_two_tell(text: str) -> None:
+    """Whatever is taken out for the digest is nothing that the summary is made of."""
+    _agrees(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "no JSON", "[1]", '{"a": 1.0}', '\ufeff{"triggers": {}, "actions": {}}', '{"a":' * 9_999],
+)
+def test_a_text_that_is_no_definition_has_a_digest_and_a_problem(text: str) -> None:
+    """It costs itself only."""
+    _agrees(text)
+    assert read_summary(text)[1] or text.startswith("\ufeff")
